@@ -1,0 +1,205 @@
+// Package contract holds the plain structs that the operator and the relay both
+// read and write: the relay's configuration file, its /status answer and the
+// janitor's result. It must stay free of Kubernetes and of everything that only
+// one side knows.
+package contract
+
+import "time"
+
+// Audiences of the projected tokens by which Vault tells a relay's roles apart.
+const (
+	AudienceRelay       = "relaykeep.dev/relay"
+	AudienceJanitor     = "relaykeep.dev/janitor"
+	AudienceCredentials = "relaykeep.dev/credentials"
+)
+
+// Vault roles, one for each audience.
+const (
+	RoleRelay       = "relaykeep-relay"
+	RoleJanitor     = "relaykeep-janitor"
+	RoleCredentials = "relaykeep-credentials"
+)
+
+// Where a pod finds what the operator mounts, and the ports that it serves.
+const (
+	ConfigPath             = "/etc/relaykeep/relay.json"
+	TLSDir                 = "/etc/relaykeep/tls"            // tls.crt, tls.key of a tenant's own Secret
+	WebhookClientDir       = "/etc/relaykeep/webhook-client" // tls.crt, tls.key for mutual TLS
+	DataDir                = "/var/lib/relaykeep"
+	RelayTokenPath         = "/var/run/secrets/relaykeep.dev/relay/token"
+	JanitorTokenPath       = "/var/run/secrets/relaykeep.dev/janitor/token"
+	TerminationPath        = "/dev/termination-log"
+	EndpointPort     int32 = 8443 // the business's endpoint: HTTPS, or HTTP behind a gateway that ends TLS
+	StatusPort       int32 = 9090 // /healthz /readyz /status /metrics, plain HTTP
+)
+
+// ConfigVersion is the version of Config that this build writes and reads.
+const ConfigVersion = 1
+
+// MaxConfigBytes is the largest configuration file that a relay reads.
+const MaxConfigBytes = 512 << 10
+
+// Config is the relay's configuration file, JSON, rendered by the operator from a
+// BusinessRelay and its DataRegion. It holds no secret.
+type Config struct {
+	Version   int    `json:"version"`
+	Namespace string `json:"namespace"`
+	// Name is the tenant's name in Vault and on the network: the service
+	// account's, "<BusinessRelay>-relay".
+	Name          string   `json:"name"`
+	Region        string   `json:"region"`
+	PhoneNumber   string   `json:"phoneNumber"` // the business's own, E.164
+	Profile       Profile  `json:"profile"`
+	Vault         Vault    `json:"vault"`
+	Carrier       Carrier  `json:"carrier"`
+	Endpoint      Endpoint `json:"endpoint"`
+	Webhook       *Webhook `json:"webhook,omitempty"`
+	RetentionDays int      `json:"retentionDays"` // 1 to 30
+	Trust         string   `json:"trust"`         // "blind" or "firstUse"
+	// AcceptUnencrypted passes messages on that arrive in clear, marked as such.
+	AcceptUnencrypted bool     `json:"acceptUnencrypted,omitempty"`
+	Throughput        int      `json:"throughput"` // messages a second, both directions
+	Rotation          Rotation `json:"rotation"`
+}
+
+// Profile is what customers see of the business.
+type Profile struct {
+	DisplayName string   `json:"displayName,omitempty"`
+	About       string   `json:"about,omitempty"`
+	Address     string   `json:"address,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Email       string   `json:"email,omitempty"`
+	Websites    []string `json:"websites,omitempty"`
+	Vertical    string   `json:"vertical,omitempty"`
+}
+
+// Vault is the region's Vault. Mounts are paths without slashes at the ends.
+type Vault struct {
+	Address      string `json:"address"`            // https URL
+	CABundle     string `json:"caBundle,omitempty"` // PEM; empty means the system's
+	AuthPath     string `json:"authPath"`
+	KVMount      string `json:"kvMount"`
+	TransitMount string `json:"transitMount"`
+	PKIMount     string `json:"pkiMount"`
+}
+
+// Carrier says which carrier the relay speaks to.
+type Carrier struct {
+	XMPP *XMPP `json:"xmpp,omitempty"`
+}
+
+// XMPP is the region's XMPP server.
+type XMPP struct {
+	Domain   string `json:"domain"`
+	Address  string `json:"address,omitempty"` // host:port; empty means the domain's SRV records, then port 5222
+	CABundle string `json:"caBundle,omitempty"`
+	// Registration is "Closed" (an admin put the account into Vault), "Open"
+	// (XEP-0077) or "Token" (XEP-0077 with a token from Vault).
+	Registration string `json:"registration"`
+}
+
+// Endpoint is the business's HTTPS endpoint.
+type Endpoint struct {
+	URL  string `json:"url"`
+	Host string `json:"host"`
+	// TLS says where the certificate comes from: "PKI" (Vault), "Secret" (TLSDir)
+	// or "None" (a gateway ends TLS).
+	TLS string `json:"tls"`
+}
+
+// Where the endpoint's certificate comes from.
+const (
+	TLSFromPKI    = "PKI"
+	TLSFromSecret = "Secret"
+	TLSAtGateway  = "None"
+)
+
+// Webhook is where the business takes delivery.
+type Webhook struct {
+	URL               string `json:"url"`
+	CABundle          string `json:"caBundle,omitempty"`
+	ClientCertificate bool   `json:"clientCertificate,omitempty"` // in WebhookClientDir
+}
+
+// Rotation holds the counters that name the identity and the access credentials in
+// force; the first of each is 1.
+type Rotation struct {
+	Identity int `json:"identity"`
+	Access   int `json:"access"`
+}
+
+// ConditionStatus is True, False or Unknown.
+type ConditionStatus string
+
+// The values of ConditionStatus.
+const (
+	True    ConditionStatus = "True"
+	False   ConditionStatus = "False"
+	Unknown ConditionStatus = "Unknown"
+)
+
+// Types of the conditions that a relay reports about itself. The operator copies
+// them to the BusinessRelay under the same names.
+const (
+	ConditionKeysReady        = "KeysReady"
+	ConditionCarrierConnected = "CarrierConnected"
+	ConditionWebhookVerified  = "WebhookVerified"
+)
+
+// Condition is one aspect of a relay's state, fit to be shown: nothing personal.
+type Condition struct {
+	Type    string          `json:"type"`
+	Status  ConditionStatus `json:"status"`
+	Reason  string          `json:"reason"`  // CamelCase
+	Message string          `json:"message"` // says what to do when there is something to do
+}
+
+// StatusVersion is the version of Status that this build writes.
+const StatusVersion = 1
+
+// MaxStatusBytes is the largest /status answer that the operator reads.
+const MaxStatusBytes = 64 << 10
+
+// Status is the relay's answer at /status: states and counts that identify nobody.
+type Status struct {
+	Version           int         `json:"version"`
+	ConfigHash        string      `json:"configHash,omitempty"` // of the file that the relay runs with
+	Conditions        []Condition `json:"conditions"`
+	PhoneNumberID     string      `json:"phoneNumberID,omitempty"`
+	BusinessAccountID string      `json:"businessAccountID,omitempty"`
+	// Fingerprint is the public identity key's, as a customer's client shows it:
+	// eight groups of eight lower-case hex digits.
+	Fingerprint     string     `json:"fingerprint,omitempty"`
+	InitializedTime *time.Time `json:"initializedTime,omitempty"`
+	OldestKeyTime   *time.Time `json:"oldestKeyTime,omitempty"`
+	Quality         string     `json:"quality,omitempty"` // GREEN, YELLOW, RED or UNKNOWN
+	Counts          Counts     `json:"counts"`
+}
+
+// Counts are totals since the relay started, and queue lengths now.
+type Counts struct {
+	MessagesIn      int64 `json:"messagesIn"`
+	MessagesOut     int64 `json:"messagesOut"`
+	OutboxQueued    int64 `json:"outboxQueued"`
+	WebhookQueued   int64 `json:"webhookQueued"`
+	PlaintextDenied int64 `json:"plaintextDenied"`
+	ForeignDevices  int64 `json:"foreignDevices"` // on our own account: an alarm when not 0
+}
+
+// RetentionResult is the janitor's result, written as JSON to its termination
+// message (at most 4096 bytes).
+type RetentionResult struct {
+	Version       int        `json:"version"`
+	Succeeded     bool       `json:"succeeded"`
+	Time          time.Time  `json:"time"` // Vault's clock
+	RetentionDays int        `json:"retentionDays"`
+	LatestVersion int        `json:"latestVersion,omitempty"`
+	OldestVersion int        `json:"oldestVersion,omitempty"`
+	OldestKeyTime *time.Time `json:"oldestKeyTime,omitempty"`
+	Erased        int        `json:"erased"` // key versions that this run destroyed
+	Reason        string     `json:"reason,omitempty"`
+	Message       string     `json:"message,omitempty"`
+}
+
+// RetentionResultVersion is the version of RetentionResult that this build writes.
+const RetentionResultVersion = 1

@@ -1,0 +1,88 @@
+// Package phone holds the one type for a customer's or a business's telephone
+// number. It knows E.164 and how to keep a number out of logs; it knows nothing
+// of carriers, stores or the HTTP interface.
+package phone
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// MaxDigits is the longest number that ITU-T E.164 allows, country code included.
+const MaxDigits = 15
+
+// MinDigits is the shortest number accepted here: a country code and a
+// subscriber number of some length.
+const MinDigits = 7
+
+// ErrInvalid says that a text is no telephone number in E.164 form.
+var ErrInvalid = errors.New("not an E.164 number: write a plus sign, the country code and the subscriber number, 7 to 15 digits in all")
+
+// Number is a telephone number. The zero Number is no number. It prints as
+// "[number]" so that it never reaches a log, an event or an error by accident;
+// E164 and Digits reveal it to code that must have it.
+type Number struct{ digits string }
+
+// Parse reads a number in E.164 form: a plus sign and 7 to 15 digits, the first
+// not zero.
+func Parse(s string) (Number, error) {
+	digits, plus := strings.CutPrefix(s, "+")
+	if !plus || !valid(digits) {
+		return Number{}, ErrInvalid
+	}
+	return Number{digits}, nil
+}
+
+// ParseLoose reads a number as clients of the Cloud API write it: the plus sign
+// is optional, and spaces, hyphens, dots and parentheses are ignored. Anything
+// else is refused. The country code is always expected.
+func ParseLoose(s string) (Number, error) {
+	if len(s) > 4*MaxDigits {
+		return Number{}, ErrInvalid
+	}
+	s = strings.TrimPrefix(strings.TrimSpace(s), "+")
+	digits := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" -.()", r) {
+			return -1
+		}
+		return r
+	}, s)
+	if !valid(digits) {
+		return Number{}, ErrInvalid
+	}
+	return Number{digits}, nil
+}
+
+func valid(digits string) bool {
+	if len(digits) < MinDigits || len(digits) > MaxDigits || digits[0] == '0' {
+		return false
+	}
+	for i := range len(digits) {
+		if digits[i] < '0' || digits[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// E164 returns the number with its plus sign.
+func (n Number) E164() string {
+	if n.IsZero() {
+		return ""
+	}
+	return "+" + n.digits
+}
+
+// Digits returns the number without its plus sign, as the Cloud API's wa_id.
+func (n Number) Digits() string { return n.digits }
+
+// IsZero reports whether n is no number at all.
+func (n Number) IsZero() bool { return n.digits == "" }
+
+// Format implements fmt.Formatter for every verb: a number is never printed.
+func (n Number) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[number]")) }
+
+// LogValue implements slog.LogValuer: a number is never logged.
+func (n Number) LogValue() slog.Value { return slog.StringValue("[number]") }
