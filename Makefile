@@ -1,0 +1,127 @@
+# Relaykeep: `make help` lists the targets.
+# Tools come from test/tools (pinned by its go.mod); the binaries that tests and
+# the local cluster need are built from source by test/cluster into a cache outside
+# the repository.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= dev
+GO ?= go
+TOOL := $(GO) tool -modfile=test/tools/go.mod
+CLUSTER := bin/cluster
+LINT := bin/golangci-lint
+
+# The packages whose tests need nothing but Go, and those that need real servers.
+PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
+
+export CGO_ENABLED ?= 1
+
+##@ General
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"} /^[a-zA-Z_-]+:.*?##/ {printf "  %-16s %s\n", $$1, $$2} /^##@/ {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: ## From nothing to a customer's message and back, on a real two-node cluster; leaves it running
+	$(GO) run ./test/demo up
+
+.PHONY: demo-down
+demo-down: ## End the demo and its cluster
+	$(GO) run ./test/demo down
+
+.PHONY: cluster-up
+cluster-up: $(CLUSTER) ## Start the local two-node cluster; the last line is KUBECONFIG=<path>
+	@$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: $(CLUSTER) ## End the local cluster and leave nothing behind
+	@$(CLUSTER) down
+
+##@ Build
+
+.PHONY: build
+build: ## Build manager, relay and kubectl-relay into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+
+.PHONY: images
+images: ## Build the container images (amd64, arm64) into dist/images, without a daemon or a registry
+	$(GO) run ./test/images
+
+.PHONY: chart
+chart: $(CLUSTER) ## Package the Helm chart into dist/
+	mkdir -p dist && "$$($(CLUSTER) binary helm | tail -n 1)" package charts/relaykeep -d dist
+
+##@ Develop
+
+.PHONY: generate
+generate: ## Regenerate CRDs, deep copies, role rules and what the chart takes from them
+	$(GO) generate ./...
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: lint
+lint: $(LINT) ## Lint every module
+	$(LINT) run ./...
+	cd test/cluster && ../../$(LINT) run --config ../../.golangci.yml ./...
+
+.PHONY: verify
+verify: $(LINT) ## Generated files current, formatting, lint, vulnerabilities
+	$(GO) mod verify >/dev/null
+	@hack=$$(mktemp -d); trap 'rm -rf "$$hack"' EXIT; \
+	git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null > "$$hack/before" || true; \
+	$(MAKE) generate; \
+	git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null > "$$hack/after" || true; \
+	diff -u "$$hack/before" "$$hack/after" || { echo "generated files are not current: run 'make generate' and commit" >&2; exit 1; }
+	@unformatted=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); \
+	[ -z "$$unformatted" ] || { echo "not formatted (run 'make fmt'):" $$unformatted >&2; exit 1; }
+	$(GO) mod tidy -diff
+	$(MAKE) lint
+	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then $(TOOL) govulncheck ./...; \
+	else echo "########## SKIPPED: govulncheck, because https://vuln.go.dev cannot be reached from here ##########"; fi
+
+##@ Test
+
+.PHONY: test-fast
+test-fast: ## Unit tests: under two minutes, no servers
+	$(GO) test -short $(PACKAGES)
+
+.PHONY: test
+test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody; interop
+	. bin/test.env && $(GO) test -race -timeout 30m $(PACKAGES)
+	$(GO) -C test/cluster test ./...
+
+.PHONY: e2e
+e2e: ## The tests on the real two-node cluster
+	$(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
+
+.PHONY: bench
+bench: ## The budgets, each as a ratio against a floor or a peer in the same run
+	$(GO) run ./test/bench
+
+.PHONY: test-env
+test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin/test.env
+	$(CLUSTER) packages
+	@mkdir -p bin; { \
+	echo "export RELAYKEEP_VAULT=$$($(CLUSTER) binary vault | tail -n 1)"; \
+	echo "export RELAYKEEP_VAULT_PLUGINS=$$(dirname "$$($(CLUSTER) binary vault-plugin-auth-kubernetes | tail -n 1)")"; \
+	echo "export KUBEBUILDER_ASSETS=$$($(CLUSTER) binary envtest | tail -n 1)"; \
+	} > bin/test.env
+
+.PHONY: $(CLUSTER)
+$(CLUSTER):
+	@$(GO) -C test/cluster build -o ../../$(CLUSTER) .
+
+$(LINT): test/tools/go.sum test/tools/golangci-lint/main.go
+	$(GO) -C test/tools build -trimpath -o ../../$(LINT) ./golangci-lint
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin dist
