@@ -1,0 +1,169 @@
+package config_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
+)
+
+// valid returns a configuration with every required field in order.
+func valid() contract.Config {
+	return contract.Config{
+		Version: contract.ConfigVersion, Namespace: "acme", Name: "shop-relay", Region: "eu",
+		PhoneNumber: "+4930123456",
+		Vault: contract.Vault{
+			Address: "https://vault.eu.test:8200", AuthPath: "kubernetes",
+			KVMount: "kv", TransitMount: "transit", PKIMount: "pki",
+		},
+		Carrier: contract.Carrier{XMPP: &contract.XMPP{
+			Domain: "eu.relay.test", Address: "10.99.0.1:5222", Registration: "Open",
+		}},
+		Endpoint: contract.Endpoint{
+			URL: "https://shop-relay.acme.eu.relay.test", Host: "shop-relay.acme.eu.relay.test",
+			TLS: contract.TLSFromPKI,
+		},
+		Webhook:       &contract.Webhook{URL: "https://hook.acme.test/in"},
+		RetentionDays: 30, Trust: "blind", Throughput: 80,
+		Rotation: contract.Rotation{Identity: 1, Access: 1},
+	}
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestLoadReadsWhatTheOperatorRenders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.json")
+	if err := os.WriteFile(path, encode(t, valid()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(valid(), f.Config); diff != "" {
+		t.Error(diff)
+	}
+	if len(f.Hash) != 64 {
+		t.Errorf("hash %q is no SHA-256 in hex", f.Hash)
+	}
+}
+
+func TestLoadSaysThatTheFileIsMissing(t *testing.T) {
+	if _, err := config.Load(filepath.Join(t.TempDir(), "none.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("got %v, want a missing file", err)
+	}
+}
+
+func TestParseNamesTheFieldAtFault(t *testing.T) {
+	cases := map[string]struct {
+		change func(*contract.Config)
+		want   string
+	}{
+		"version":         {func(c *contract.Config) { c.Version = 2 }, "version:"},
+		"namespace":       {func(c *contract.Config) { c.Namespace = "Acme" }, "namespace:"},
+		"name":            {func(c *contract.Config) { c.Name = "" }, "name:"},
+		"region":          {func(c *contract.Config) { c.Region = "e.u" }, "region:"},
+		"number":          {func(c *contract.Config) { c.PhoneNumber = "030123456" }, "phoneNumber:"},
+		"31 days":         {func(c *contract.Config) { c.RetentionDays = 31 }, "retentionDays: must be from 1 to 30"},
+		"trust":           {func(c *contract.Config) { c.Trust = "all" }, "trust: must be one of blind, firstUse"},
+		"throughput":      {func(c *contract.Config) { c.Throughput = 0 }, "throughput:"},
+		"identity count":  {func(c *contract.Config) { c.Rotation.Identity = 0 }, "rotation.identity:"},
+		"access count":    {func(c *contract.Config) { c.Rotation.Access = 0 }, "rotation.access:"},
+		"vault in clear":  {func(c *contract.Config) { c.Vault.Address = "http://vault" }, "vault.address: must start with https"},
+		"vault mount":     {func(c *contract.Config) { c.Vault.KVMount = "/kv" }, "vault.kvMount:"},
+		"vault bundle":    {func(c *contract.Config) { c.Vault.CABundle = "no PEM" }, "vault.caBundle:"},
+		"no carrier":      {func(c *contract.Config) { c.Carrier.XMPP = nil }, "carrier.xmpp:"},
+		"carrier domain":  {func(c *contract.Config) { c.Carrier.XMPP.Domain = "a b" }, "carrier.xmpp.domain:"},
+		"carrier address": {func(c *contract.Config) { c.Carrier.XMPP.Address = "host" }, "carrier.xmpp.address:"},
+		"registration":    {func(c *contract.Config) { c.Carrier.XMPP.Registration = "" }, "carrier.xmpp.registration:"},
+		"endpoint tls":    {func(c *contract.Config) { c.Endpoint.TLS = "maybe" }, "endpoint.tls:"},
+		"endpoint host":   {func(c *contract.Config) { c.Endpoint.Host = "" }, "endpoint.host:"},
+		"webhook clear":   {func(c *contract.Config) { c.Webhook.URL = "http://hook" }, "webhook.url: must start with https"},
+		"webhook login":   {func(c *contract.Config) { c.Webhook.URL = "https://u:p@hook" }, "webhook.url: must have neither"},
+		"profile":         {func(c *contract.Config) { c.Profile.About = strings.Repeat("ä", 513) }, "profile.about:"},
+		"websites":        {func(c *contract.Config) { c.Profile.Websites = []string{"a", "b", "c"} }, "profile.websites:"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := valid()
+			tc.change(&c)
+			_, err := config.Parse(encode(t, c))
+			var invalid *config.Invalid
+			if !errors.As(err, &invalid) {
+				t.Fatalf("got %v, want *Invalid", err)
+			}
+			if len(invalid.Problems) != 1 || !strings.HasPrefix(invalid.Problems[0], tc.want) {
+				t.Errorf("problems %q, want one that starts with %q", invalid.Problems, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseNamesEveryProblemAtOnce(t *testing.T) {
+	c := valid()
+	c.RetentionDays, c.Trust, c.Webhook.URL = 0, "", "ftp://x"
+	_, err := config.Parse(encode(t, c))
+	for _, want := range []string{"retentionDays", "trust", "webhook.url"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+}
+
+func TestParseRefusesWhatIsNoConfiguration(t *testing.T) {
+	good := string(encode(t, valid()))
+	cases := map[string]struct{ in, want string }{
+		"empty":         {"", "cut short"},
+		"cut":           {good[:len(good)/2], "cut short"},
+		"not JSON":      {"version: 1", "not JSON at byte"},
+		"wrong kind":    {`{"version":"1"}`, "version: must be a int, is a string"},
+		"unknown field": {strings.Replace(good, `"region"`, `"regoin"`, 1), "regoin: unknown field"},
+		"two objects":   {good + good, "something after"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if _, err := config.Parse([]byte(tc.in)); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseRefusesAFileBeyondTheLimit(t *testing.T) {
+	big := make([]byte, contract.MaxConfigBytes+1)
+	if _, err := config.Parse(big); !errors.Is(err, config.ErrTooLarge) {
+		t.Fatalf("got %v, want ErrTooLarge", err)
+	}
+}
+
+// FuzzParse holds that no input makes the parser panic, and that what it accepts
+// it accepts again after being written anew.
+func FuzzParse(f *testing.F) {
+	seed, _ := json.Marshal(valid())
+	f.Add(seed)
+	f.Add([]byte(`{"version":1,"carrier":{"xmpp":null}}`))
+	f.Add([]byte(`{"unknown":[]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := config.Parse(data)
+		if err != nil {
+			return
+		}
+		if _, err := config.Parse(encode(t, file.Config)); err != nil {
+			t.Errorf("accepted once, then refused: %v", err)
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Limits of single settings. They repeat what the API server enforces: the relay
+// trusts no file.
+const (
+	maxRetentionDays = 30
+	maxThroughput    = 1000 // messages a second, the hosted API's ceiling for a number
+	maxURL           = 2048 // bytes
+	maxProfileField  = 512  // characters
+	maxWebsites      = 2
+)
+
+// label is a DNS label (RFC 1123).
+var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// mount is a path in Vault without slashes at its ends.
+var mount = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
+
+// problems collects what is wrong.
+type problems []string
+
+func (p *problems) add(field, format string, args ...any) {
+	*p = append(*p, field+": "+fmt.Sprintf(format, args...))
+}
+
+func (p *problems) match(field, value string, re *regexp.Regexp, want string) {
+	if !re.MatchString(value) || len(value) > maxURL {
+		p.add(field, "must be %s", want)
+	}
+}
+
+func (p *problems) oneOf(field, value string, allowed ...string) {
+	for _, a := range allowed {
+		if value == a {
+			return
+		}
+	}
+	p.add(field, "must be one of %s", strings.Join(allowed, ", "))
+}
+
+func (p *problems) between(field string, value, least, most int) {
+	if value < least || value > most {
+		p.add(field, "must be from %d to %d", least, most)
+	}
+}
+
+// https accepts absolute https URLs without credentials or fragment.
+func (p *problems) https(field, value string) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || len(value) > maxURL || u.Host == "":
+		p.add(field, "must be an absolute URL of at most %d bytes", maxURL)
+	case u.Scheme != "https":
+		p.add(field, "must start with https://, what it carries must not travel in clear")
+	case u.User != nil || u.Fragment != "":
+		p.add(field, "must have neither user name, password nor fragment")
+	}
+}
+
+func (p *problems) bundle(field, value string) {
+	if value != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(value)) {
+		p.add(field, "must hold at least one certificate in PEM")
+	}
+}
+
+// validate names every problem of c.
+func validate(c *contract.Config) []string {
+	var p problems
+	if c.Version != contract.ConfigVersion {
+		p.add("version", "must be %d, this relay reads no other", contract.ConfigVersion)
+	}
+	p.match("namespace", c.Namespace, label, "a DNS label")
+	p.match("name", c.Name, label, "a DNS label")
+	p.match("region", c.Region, label, "a DNS label")
+	if _, err := phone.Parse(c.PhoneNumber); err != nil {
+		p.add("phoneNumber", "%v", err)
+	}
+	p.between("retentionDays", c.RetentionDays, 1, maxRetentionDays)
+	p.oneOf("trust", c.Trust, "blind", "firstUse")
+	p.between("throughput", c.Throughput, 1, maxThroughput)
+	p.between("rotation.identity", c.Rotation.Identity, 1, 1<<20)
+	p.between("rotation.access", c.Rotation.Access, 1, 1<<20)
+	p.profile(c.Profile)
+	p.vault(c.Vault)
+	p.carrier(c.Carrier)
+	p.endpoint(c.Endpoint)
+	if c.Webhook != nil {
+		p.https("webhook.url", c.Webhook.URL)
+		p.bundle("webhook.caBundle", c.Webhook.CABundle)
+	}
+	return p
+}
+
+func (p *problems) profile(c contract.Profile) {
+	fields := []struct{ name, value string }{
+		{"displayName", c.DisplayName}, {"about", c.About}, {"address", c.Address},
+		{"description", c.Description}, {"email", c.Email}, {"vertical", c.Vertical},
+	}
+	for _, f := range fields {
+		if len([]rune(f.value)) > maxProfileField {
+			p.add("profile."+f.name, "must have at most %d characters", maxProfileField)
+		}
+	}
+	if len(c.Websites) > maxWebsites {
+		p.add("profile.websites", "must be at most %d", maxWebsites)
+	}
+	for i, w := range c.Websites {
+		if len(w) > maxURL {
+			p.add(fmt.Sprintf("profile.websites[%d]", i), "must have at most %d bytes", maxURL)
+		}
+	}
+}
+
+func (p *problems) vault(c contract.Vault) {
+	p.https("vault.address", c.Address)
+	p.bundle("vault.caBundle", c.CABundle)
+	const want = "a path in Vault without slashes at its ends"
+	p.match("vault.authPath", c.AuthPath, mount, want)
+	p.match("vault.kvMount", c.KVMount, mount, want)
+	p.match("vault.transitMount", c.TransitMount, mount, want)
+	p.match("vault.pkiMount", c.PKIMount, mount, want)
+}
+
+func (p *problems) carrier(c contract.Carrier) {
+	if c.XMPP == nil {
+		p.add("carrier.xmpp", "is required: no other carrier exists")
+		return
+	}
+	if !hostname(c.XMPP.Domain) {
+		p.add("carrier.xmpp.domain", "must be a host name")
+	}
+	if c.XMPP.Address != "" && !hostPort(c.XMPP.Address) {
+		p.add("carrier.xmpp.address", "must be host:port")
+	}
+	p.bundle("carrier.xmpp.caBundle", c.XMPP.CABundle)
+	p.oneOf("carrier.xmpp.registration", c.XMPP.Registration, "Closed", "Open", "Token")
+}
+
+func (p *problems) endpoint(c contract.Endpoint) {
+	p.https("endpoint.url", c.URL)
+	if !hostname(c.Host) {
+		p.add("endpoint.host", "must be a host name")
+	}
+	p.oneOf("endpoint.tls", c.TLS, contract.TLSFromPKI, contract.TLSFromSecret, contract.TLSAtGateway)
+}
+
+// hostname accepts dotted DNS labels and IP addresses.
+func hostname(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	if len(s) > 253 {
+		return false
+	}
+	for part := range strings.SplitSeq(s, ".") {
+		if !label.MatchString(part) {
+			return false
+		}
+	}
+	return true
+}
+
+func hostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || !hostname(host) {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
