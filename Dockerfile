@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+# The same images as `make images` builds, for those who have a container builder
+# and no Go:
+#
+#   docker build --target relay   -t ghcr.io/relaykeep/relay:dev .
+#   docker build --target manager -t ghcr.io/relaykeep/manager:dev .
+#
+# What is in an image is said in one place, images/; this file only runs it.
+ARG GO_IMAGE=docker.io/library/golang:1.26
+
+FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
+ARG TARGETOS=linux
+ARG TARGETARCH=amd64
+ARG VERSION=dev
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN go run ./images -image relay   -platforms ${TARGETOS}/${TARGETARCH} -version ${VERSION} -rootfs /rootfs/relay && \
+    go run ./images -image manager -platforms ${TARGETOS}/${TARGETARCH} -version ${VERSION} -rootfs /rootfs/manager
+
+FROM scratch AS manager
+COPY --from=build /rootfs/manager/ /
+ENV PATH=/
+USER 65532:65532
+ENTRYPOINT ["/manager"]
+
+FROM scratch AS relay
+COPY --from=build /rootfs/relay/ /
+ENV PATH=/
+USER 65532:65532
+ENTRYPOINT ["/relay"]

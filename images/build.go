@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/relaykeep/relaykeep/images/oci"
+)
+
+// user is whom the images run as: not root, and a number, so that a cluster can
+// check runAsNonRoot without a password file.
+const user = "65532:65532"
+
+// image is one image and the command in it.
+type image struct {
+	name       string // as the command line calls it
+	repository string // last part of its repository, and its binary's file name
+	command    string // package path of the command
+	buildTags  string
+	tagSuffix  string // appended to the version as the image's tag
+	title      string
+}
+
+var images = []image{
+	{name: "manager", repository: "manager", command: "./cmd/manager", title: "Relaykeep operator"},
+	{name: "relay", repository: "relay", command: "./cmd/relay", title: "Relaykeep relay"},
+	// For tests and the demo: it reads a clock offset from its environment, which
+	// no released image may do.
+	{
+		name: "relay-testclock", repository: "relay", command: "./cmd/relay", title: "Relaykeep relay with a clock to set, for tests",
+		buildTags: "testclock", tagSuffix: "-testclock",
+	},
+}
+
+func imageNamed(name string) (image, error) {
+	for _, i := range images {
+		if i.name == name {
+			return i, nil
+		}
+	}
+	return image{}, fmt.Errorf("no image is called %q: write manager, relay or relay-testclock", name)
+}
+
+func (i image) tag(version string) string { return version + i.tagSuffix }
+
+// build makes the image for one platform.
+func (i image) build(ctx context.Context, p oci.Platform, version string) (oci.Image, error) {
+	files, err := i.files(ctx, p, version)
+	if err != nil {
+		return oci.Image{}, err
+	}
+	created := time.Unix(0, 0)
+	// One layer a file: the authorities' is the same in every image.
+	var layers []oci.Layer
+	for _, f := range files {
+		layer, err := oci.NewLayer([]oci.File{f}, created)
+		if err != nil {
+			return oci.Image{}, err
+		}
+		layers = append(layers, layer)
+	}
+	return oci.Image{Platform: p, Config: i.config(version), Layers: layers, Created: created}, nil
+}
+
+func (i image) config(version string) oci.Config {
+	return oci.Config{
+		User:       user,
+		Entrypoint: []string{"/" + i.repository},
+		Env:        []string{"PATH=/"},
+		WorkingDir: "/",
+		Labels: map[string]string{
+			"org.opencontainers.image.title":    i.title,
+			"org.opencontainers.image.version":  version,
+			"org.opencontainers.image.licenses": "GPL-3.0-only",
+			"org.opencontainers.image.source":   "https://github.com/relaykeep/relaykeep",
+		},
+	}
+}
+
+// files are all that is in the image.
+func (i image) files(ctx context.Context, p oci.Platform, version string) ([]oci.File, error) {
+	roots, err := rootsPEM()
+	if err != nil {
+		return nil, err
+	}
+	binary, err := i.compile(ctx, p, version)
+	if err != nil {
+		return nil, err
+	}
+	return []oci.File{
+		{Path: rootsPath, Mode: 0o644, Data: roots},
+		{Path: "/" + i.repository, Mode: 0o755, Data: binary},
+	}, nil
+}
+
+// compile builds the static binary. Paths, build id and revision stay out of it,
+// so that it depends on the source and on Go's version alone.
+func (i image) compile(ctx context.Context, p oci.Platform, version string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "relaykeep-image-")
+	if err != nil {
+		return nil, fmt.Errorf("building %s: %w", i.command, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	out := filepath.Join(dir, i.repository)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", i.buildTags,
+		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", out, i.command)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture, "GOFLAGS=")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("building %s for %s: %w", i.command, p, err)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		return nil, fmt.Errorf("building %s: %w", i.command, err)
+	}
+	return data, nil
+}
