@@ -86,3 +86,10 @@ func (n Number) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[number]"))
 
 // LogValue implements slog.LogValuer: a number is never logged.
 func (n Number) LogValue() slog.Value { return slog.StringValue("[number]") }
+
+// ErrNotMarshalled says that a Number was handed to an encoder by accident.
+var ErrNotMarshalled = errors.New("a telephone number is not encoded implicitly: use E164 or Digits")
+
+// MarshalJSON implements json.Marshaler by refusing: whoever writes a number down
+// says so with E164 or Digits.
+func (n Number) MarshalJSON() ([]byte, error) { return nil, ErrNotMarshalled }
