@@ -1,0 +1,3 @@
+module github.com/relaykeep/relaykeep/test/cluster/binaries/pause
+
+go 1.26

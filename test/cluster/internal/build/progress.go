@@ -1,0 +1,82 @@
+package build
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// tail is how many of the compiler's last lines are kept for the report of a failure.
+const tail = 40
+
+// progress reads what the go command prints and can say at any time how far it is.
+type progress struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	partial    []byte
+	downloaded int
+	compiled   int
+	current    string
+	last       []string
+}
+
+// Write takes a piece of the go command's output.
+func (p *progress) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.partial = append(p.partial, b...)
+	for {
+		i := bytes.IndexByte(p.partial, '\n')
+		if i < 0 {
+			return len(b), nil
+		}
+		p.line(string(p.partial[:i]))
+		p.partial = p.partial[i+1:]
+	}
+}
+
+func (p *progress) line(line string) {
+	switch {
+	case strings.HasPrefix(line, "go: downloading "):
+		p.downloaded++
+		p.current = strings.TrimPrefix(line, "go: ")
+	case !strings.ContainsAny(line, " \t:"):
+		p.compiled++
+		p.current = line
+	}
+	p.last = append(p.last, line)
+	if len(p.last) > tail {
+		p.last = p.last[1:]
+	}
+}
+
+// describe says how far the build is after that time; total is how many packages the program has, 0 when that is not known.
+func (p *progress) describe(total int, elapsed time.Duration) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var parts []string
+	if p.downloaded > 0 {
+		parts = append(parts, fmt.Sprintf("%d modules fetched", p.downloaded))
+	}
+	of := ""
+	if total > 0 {
+		of = fmt.Sprintf(" of at most %d", total)
+	}
+	parts = append(parts, fmt.Sprintf("%d%s packages compiled", p.compiled, of))
+	if total > 0 && p.compiled > 0 && p.current == "" {
+		parts = append(parts, "linking")
+	}
+	if p.current != "" {
+		parts = append(parts, "now "+p.current)
+	}
+	return fmt.Sprintf("%s, %d s", strings.Join(parts, ", "), int(elapsed.Seconds()))
+}
+
+// failure is the end of the output, where the compiler says what is wrong.
+func (p *progress) failure() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(append(p.last, string(p.partial)), "\n")
+}
