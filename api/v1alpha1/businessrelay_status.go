@@ -1,0 +1,101 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// BusinessRelayStatus is what the operator and the relay report. There is nothing
+// in it about any customer.
+type BusinessRelayStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// endpoint is what the business's client needs to know, besides its token.
+	// +optional
+	Endpoint EndpointStatus `json:"endpoint,omitzero"`
+	// identity is the relay's Signal identity.
+	// +optional
+	Identity IdentityStatus `json:"identity,omitzero"`
+	// region is where the relay is.
+	// +optional
+	Region RegionStatus `json:"region,omitzero"`
+	// retention is how the erasure of old keys is going.
+	// +optional
+	Retention RetentionStatus `json:"retention,omitzero"`
+	// quality is how well customers take what the business sends: GREEN, YELLOW,
+	// RED or UNKNOWN.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Quality string `json:"quality,omitempty"`
+	// initializedTime is when the relay got its first identity.
+	// +optional
+	InitializedTime *metav1.Time `json:"initializedTime,omitempty"`
+	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
+	// CarrierConnected, WebhookVerified, RetentionHealthy and EndToEndTLS.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// EndpointStatus is what a business's client needs to know, besides its token.
+type EndpointStatus struct {
+	// url is the base URL of the business's endpoint.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	URL string `json:"url,omitempty"`
+	// phoneNumberID is the number's id in the Cloud API's paths.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	PhoneNumberID string `json:"phoneNumberID,omitempty"`
+	// businessAccountID is the business's id in the Cloud API's webhooks.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	BusinessAccountID string `json:"businessAccountID,omitempty"`
+}
+
+// IdentityStatus is a relay's Signal identity.
+type IdentityStatus struct {
+	// fingerprint is the public identity key's, as a customer's client shows it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// VolumeEvidence says how sure it is that a volume lies in its region.
+type VolumeEvidence string
+
+// The kinds of evidence.
+const (
+	// VolumeVerified: the volume can be attached on nodes of the region only.
+	VolumeVerified VolumeEvidence = "verified"
+	// VolumeDeclared: the region's storage class says so, and nothing else does.
+	VolumeDeclared VolumeEvidence = "declared"
+)
+
+// RegionStatus is where a relay is.
+type RegionStatus struct {
+	// name is the DataRegion's.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+	// node is the name of the node that the relay (the first of several) runs on.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Node string `json:"node,omitempty"`
+	// volume says how sure it is that the volume lies in the region: verified (it
+	// can be attached there only) or declared (by the storage class).
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Volume VolumeEvidence `json:"volume,omitempty"`
+}
+
+// RetentionStatus is how the erasure of old keys is going.
+type RetentionStatus struct {
+	// lastSuccessTime is when the janitor last succeeded, by Vault's clock.
+	// +optional
+	LastSuccessTime *metav1.Time `json:"lastSuccessTime,omitempty"`
+	// oldestKeyTime is when the oldest key that still exists was made: nothing
+	// older is readable.
+	// +optional
+	OldestKeyTime *metav1.Time `json:"oldestKeyTime,omitempty"`
+}

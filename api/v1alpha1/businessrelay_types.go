@@ -1,0 +1,275 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// BusinessRelay is one business's messaging relay: a telephone number, a region
+// that its data stays in, and where its messages go.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=brelay
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.spec.dataRegion`
+// +kubebuilder:printcolumn:name="Number",type=string,JSONPath=`.spec.phoneNumber`
+// +kubebuilder:printcolumn:name="Endpoint",type=string,priority=1,JSONPath=`.status.endpoint.url`
+// +kubebuilder:printcolumn:name="Retention",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="RetentionHealthy")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="choose a name of at most 40 characters: host names and Vault paths are made from it"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="choose a name that is a DNS label: lower-case letters, digits and hyphens, beginning with a letter and without dots"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.initializedTime) || self.spec.phoneNumber == oldSelf.spec.phoneNumber",message="phoneNumber cannot be changed once the relay has its identity: create another BusinessRelay for the other number"
+type BusinessRelay struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what the business asks for.
+	// +required
+	Spec BusinessRelaySpec `json:"spec"`
+	// status is what the operator and the relay report.
+	// +optional
+	Status BusinessRelayStatus `json:"status,omitzero"`
+}
+
+// BusinessRelayList is a list of BusinessRelays.
+//
+// +kubebuilder:object:root=true
+type BusinessRelayList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BusinessRelay `json:"items"`
+}
+
+// Trust says what a relay does when a customer's device shows a new identity key.
+//
+// +kubebuilder:validation:Enum=blind;firstUse
+type Trust string
+
+// The kinds of trust.
+const (
+	TrustBlind    Trust = "blind"    // accept it and tell the business
+	TrustFirstUse Trust = "firstUse" // refuse it until the business accepts it
+)
+
+// DeletionPolicy says what becomes of the data when a BusinessRelay is deleted.
+//
+// +kubebuilder:validation:Enum=Retain;Erase
+type DeletionPolicy string
+
+// The deletion policies.
+const (
+	// DeletionRetain leaves the volume and the janitor: erasure goes on until
+	// nothing is readable.
+	DeletionRetain DeletionPolicy = "Retain"
+	// DeletionErase erases the keys at once, then the volume.
+	DeletionErase DeletionPolicy = "Erase"
+)
+
+// BusinessRelaySpec is what a business asks for.
+//
+// +kubebuilder:validation:XValidation:rule="self.replicas == 1 || has(self.storage.postgres)",message="replicas above 1 need a shared store: set storage.postgres, or replicas to 1"
+type BusinessRelaySpec struct {
+	// phoneNumber is the business's telephone number in E.164 form, for example
+	// +41441234567. One number belongs to one relay in the whole cluster.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[+][1-9][0-9]{6,14}$')",message="phoneNumber must be in E.164 form: a plus sign, the country code and the subscriber number, 7 to 15 digits in all, without spaces, for example +41441234567"
+	PhoneNumber string `json:"phoneNumber"`
+	// profile is what customers see of the business.
+	// +optional
+	Profile Profile `json:"profile,omitzero"`
+	// dataRegion names the DataRegion that the relay runs in and its data stays in.
+	// It cannot be changed.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dataRegion cannot be changed, because data never moves between regions: create another BusinessRelay in the other region"
+	DataRegion ObjectName `json:"dataRegion"`
+	// webhook is where the business takes delivery of messages and statuses.
+	// Without it the relay only sends.
+	// +optional
+	Webhook *Webhook `json:"webhook,omitempty"`
+	// retention is how long messages stay readable.
+	// +optional
+	// +kubebuilder:default={}
+	Retention Retention `json:"retention,omitzero"`
+	// storage is where the relay keeps what it has sealed.
+	// +optional
+	// +kubebuilder:default={}
+	Storage Storage `json:"storage,omitzero"`
+	// replicas is how many relays serve the endpoint. Above 1 needs
+	// storage.postgres.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 10",message="replicas must be 1 to 10; to stop the relay set suspend: true"
+	Replicas int32 `json:"replicas,omitempty"`
+	// endpoint says how the business's endpoint proves who it is.
+	// +optional
+	Endpoint RelayEndpoint `json:"endpoint,omitzero"`
+	// trust says what happens when a customer's device shows a new identity key:
+	// blind accepts it as phones do, firstUse refuses it until it is accepted.
+	// +optional
+	// +kubebuilder:default=blind
+	Trust Trust `json:"trust,omitempty"`
+	// acceptUnencrypted passes messages on that arrive in clear, marked as such.
+	// +optional
+	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
+	// throughput is how many messages a second the relay handles, both directions
+	// together.
+	// +optional
+	// +kubebuilder:default=80
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 5000",message="throughput must be 1 to 5000 messages a second"
+	Throughput int32 `json:"throughput,omitempty"`
+	// rotation holds counters: raise one by one to make new credentials.
+	// +optional
+	// +kubebuilder:default={}
+	Rotation Rotation `json:"rotation,omitzero"`
+	// deletionPolicy says what becomes of the data when this object is deleted:
+	// Retain leaves the volume, and the janitor that erases its keys as they age;
+	// Erase destroys keys and volume at once.
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+	// suspend stops the relay. The janitor keeps running.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+	// resources are the relay container's; what is left out is set by the operator.
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
+	// runtimeClassName is the relay pod's runtime class.
+	// +optional
+	RuntimeClassName ObjectName `json:"runtimeClassName,omitempty"`
+	// priorityClassName is the relay pod's priority class.
+	// +optional
+	PriorityClassName ObjectName `json:"priorityClassName,omitempty"`
+	// imagePullSecrets are Secrets of this namespace with which the kubelet pulls
+	// the relay's image.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+}
+
+// Profile is what customers see of a business. Its limits are the Cloud API's.
+type Profile struct {
+	// displayName is the business's name.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	DisplayName string `json:"displayName,omitempty"`
+	// about is a line below the name.
+	// +optional
+	// +kubebuilder:validation:MaxLength=139
+	About string `json:"about,omitempty"`
+	// address is a postal address.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Address string `json:"address,omitempty"`
+	// description is what the business does.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Description string `json:"description,omitempty"`
+	// email is an address to write to.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Email string `json:"email,omitempty"`
+	// websites are at most two URLs.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:MaxLength=256
+	Websites []string `json:"websites,omitempty"`
+	// vertical is the line of business, by its name in the Cloud API.
+	// +optional
+	// +kubebuilder:validation:Enum=OTHER;AUTO;BEAUTY;APPAREL;EDU;ENTERTAIN;EVENT_PLAN;FINANCE;GROCERY;GOVT;HOTEL;HEALTH;NONPROFIT;PROF_SERVICES;RETAIL;TRAVEL;RESTAURANT;ALCOHOL;ONLINE_GAMBLING;PHYSICAL_GAMBLING;OTC_DRUGS;MATRIMONY_SERVICE
+	Vertical string `json:"vertical,omitempty"`
+}
+
+// Webhook is where a business takes delivery.
+type Webhook struct {
+	// url is an HTTPS URL. It is not secret: put no password or token into it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?#].*)?$') && isURL(self)",message="webhook.url must be an https:// URL without user name or password, for example https://example.org/webhook"
+	URL string `json:"url"`
+	// caBundle is what the webhook's certificate must chain to; without it, the
+	// relay image's public authorities.
+	// +optional
+	CABundle CABundle `json:"caBundle,omitempty"`
+	// clientCertificateSecretName is a Secret of this namespace (tls.crt, tls.key)
+	// with which the relay proves to the webhook who it is.
+	// +optional
+	ClientCertificateSecretName ObjectName `json:"clientCertificateSecretName,omitempty"`
+}
+
+// Retention is how long messages stay readable.
+type Retention struct {
+	// days is how many days a message stays readable, 1 to 30.
+	// +optional
+	// +kubebuilder:default=30
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 30",message="retention.days must be 1 to 30: nothing is kept longer than 30 days"
+	Days int32 `json:"days,omitempty"`
+}
+
+// Storage is where a relay keeps what it has sealed.
+//
+// +kubebuilder:validation:XValidation:rule="quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",message="storage.size cannot shrink: set it back to its former size or larger"
+// +kubebuilder:validation:XValidation:rule="has(self.postgres) == has(oldSelf.postgres)",message="storage.postgres cannot be added or removed later, because messages would be left behind: create another BusinessRelay"
+type Storage struct {
+	// size is how large the volume is. It can grow, where the storage class allows
+	// that, and never shrink.
+	// +optional
+	// +kubebuilder:default="1Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Mi')) >= 0 && quantity(string(self)).compareTo(quantity('16Ti')) <= 0",message="storage.size must be between 64Mi and 16Ti, for example 1Gi"
+	Size resource.Quantity `json:"size,omitzero"`
+	// postgres keeps the store in the region's PostgreSQL instead of a volume.
+	// +optional
+	Postgres *PostgresStorage `json:"postgres,omitempty"`
+}
+
+// PostgresStorage is a relay's share of the region's PostgreSQL.
+type PostgresStorage struct {
+	// database is the name of the relay's own database. It cannot be changed.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z_][a-z0-9_-]*$')",message="write the database's name in lower case: letters, digits, underscores and hyphens, beginning with a letter"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="storage.postgres.database cannot be changed, because messages would be left behind: create another BusinessRelay"
+	Database string `json:"database"`
+}
+
+// RelayEndpoint says how a business's endpoint proves who it is.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.tlsSecretName) || !has(self.terminateAtGateway) || !self.terminateAtGateway",message="tlsSecretName and terminateAtGateway exclude each other: where the gateway ends TLS, the certificate is the gateway's"
+type RelayEndpoint struct {
+	// tlsSecretName is a Secret of this namespace (tls.crt, tls.key). Without it
+	// the relay has its certificate signed by the region's Vault.
+	// +optional
+	TLSSecretName ObjectName `json:"tlsSecretName,omitempty"`
+	// terminateAtGateway lets the region's gateway end TLS, and so read everything:
+	// the condition EndToEndTLS is then False.
+	// +optional
+	TerminateAtGateway bool `json:"terminateAtGateway,omitempty"`
+}
+
+// Rotation counts identities and access credentials. Raising a counter makes new
+// ones; it cannot go back.
+//
+// +kubebuilder:validation:XValidation:rule="self.identity >= oldSelf.identity && self.access >= oldSelf.access",message="rotation counters only count up: what was rotated away does not come back"
+type Rotation struct {
+	// identity counts the relay's Signal identities.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Identity int32 `json:"identity,omitempty"`
+	// access counts the sets of access token, webhook secret and verify token.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Access int32 `json:"access,omitempty"`
+}

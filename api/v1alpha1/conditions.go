@@ -1,0 +1,119 @@
+package v1alpha1
+
+// Types of conditions. Polarity: "true is good" unless it says otherwise. Every
+// condition carries the generation that it was computed for.
+const (
+	// ConditionReady says whether the object does what it is for: a DataRegion can
+	// take relays; a BusinessRelay takes messages in, hands them over and sends.
+	// It sums up the others and is computed last. True is good.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while the operator is still bringing the object
+	// to its desired state, and absent otherwise (kstatus). True is unfinished.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when nothing moves until somebody changes something,
+	// and absent otherwise (kstatus). True is bad; the message says what to change.
+	ConditionStalled = "Stalled"
+
+	// ConditionPlaced says whether the region has a node and a storage class for
+	// the relay. False means that nothing is started anywhere. True is good.
+	ConditionPlaced = "Placed"
+	// ConditionKeysReady says whether the relay holds its identity and data keys
+	// from Vault. Reported by the relay. True is good.
+	ConditionKeysReady = "KeysReady"
+	// ConditionCarrierConnected says whether the relay is logged in at the carrier.
+	// Reported by the relay. True is good.
+	ConditionCarrierConnected = "CarrierConnected"
+	// ConditionWebhookVerified says whether the business's webhook answered the
+	// handshake and takes deliveries. Reported by the relay. True is good.
+	ConditionWebhookVerified = "WebhookVerified"
+	// ConditionRetentionHealthy says whether the janitor erases old keys on time:
+	// False after two missed runs or a failed one. True is good.
+	ConditionRetentionHealthy = "RetentionHealthy"
+	// ConditionEndToEndTLS says whether TLS ends in the relay and nowhere before.
+	// True is good.
+	ConditionEndToEndTLS = "EndToEndTLS"
+)
+
+// Reasons of Ready, Reconciling and Stalled that belong to no other condition.
+const (
+	// ReasonReady: everything that Ready sums up is well.
+	ReasonReady = "Ready"
+	// ReasonProgressing: the operator or the relay is still at work.
+	ReasonProgressing = "Progressing"
+	// ReasonRetrying: a call to the API server failed and is tried again.
+	ReasonRetrying = "Retrying"
+	// ReasonSuspended: spec.suspend stopped the relay. The janitor keeps running.
+	ReasonSuspended = "Suspended"
+	// ReasonNumberInUse: an older BusinessRelay has this telephone number.
+	ReasonNumberInUse = "NumberInUse"
+	// ReasonNameTaken: an object of a child's name exists and is not ours.
+	ReasonNameTaken = "NameTaken"
+	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.
+	ReasonVolumeNotExpandable = "VolumeNotExpandable"
+	// ReasonGatewayAPIMissing: the region names a gateway, but the cluster does not
+	// serve the Gateway API's route kind.
+	ReasonGatewayAPIMissing = "GatewayAPIMissing"
+	// ReasonRelayStarting: the relay's pod is not ready yet.
+	ReasonRelayStarting = "RelayStarting"
+	// ReasonInUse: a DataRegion is being deleted, but relays still use it.
+	ReasonInUse = "InUse"
+)
+
+// Reasons of Placed, and of a DataRegion's Ready.
+const (
+	// ReasonPlaced: the region has a matching node and its storage class.
+	ReasonPlaced = "Placed"
+	// ReasonRegionNotFound: there is no DataRegion of that name.
+	ReasonRegionNotFound = "RegionNotFound"
+	// ReasonRegionNotReady: the DataRegion exists but takes no relays now.
+	ReasonRegionNotReady = "RegionNotReady"
+	// ReasonNoMatchingNode: no node has the region's label and placement labels.
+	ReasonNoMatchingNode = "NoMatchingNode"
+	// ReasonStorageClassMissing: the region's storage class does not exist.
+	ReasonStorageClassMissing = "StorageClassMissing"
+	// ReasonVolumeElsewhere: the relay's claim belongs to another region or another
+	// storage class than the region has now.
+	ReasonVolumeElsewhere = "VolumeElsewhere"
+)
+
+// Reasons of KeysReady, CarrierConnected and WebhookVerified that the operator
+// itself gives. All others are the relay's own.
+const (
+	// ReasonRelayUnreachable: the relay's /status did not answer three times.
+	ReasonRelayUnreachable = "RelayUnreachable"
+	// ReasonNotReported: the relay has not reported this condition yet.
+	ReasonNotReported = "NotReported"
+	// ReasonNotConfigured: the object asks for no such thing.
+	ReasonNotConfigured = "NotConfigured"
+)
+
+// Reasons of RetentionHealthy.
+const (
+	// ReasonOnTime: the janitor's last run succeeded and is recent.
+	ReasonOnTime = "OnTime"
+	// ReasonAwaitingFirstRun: the janitor has not run yet; it does within the hour.
+	ReasonAwaitingFirstRun = "AwaitingFirstRun"
+	// ReasonOverdue: two runs in a row were missed.
+	ReasonOverdue = "Overdue"
+	// ReasonRunFailed: the janitor's last run failed for a reason it did not name.
+	ReasonRunFailed = "RunFailed"
+)
+
+// Reasons of EndToEndTLS.
+const (
+	// ReasonEndsInRelay: TLS ends in the relay.
+	ReasonEndsInRelay = "EndsInRelay"
+	// ReasonEndsAtGateway: spec.endpoint.terminateAtGateway lets the gateway read.
+	ReasonEndsAtGateway = "EndsAtGateway"
+)
+
+// Reasons of Ready while a BusinessRelay is being deleted.
+const (
+	// ReasonErasing: the relay is being stopped and its keys erased.
+	ReasonErasing = "Erasing"
+	// ReasonEraseFailed: the erase Job failed; it is tried again.
+	ReasonEraseFailed = "EraseFailed"
+	// ReasonNamespaceTerminating: the namespace takes no new objects, so that no
+	// erase Job can run in it.
+	ReasonNamespaceTerminating = "NamespaceTerminating"
+)

@@ -1,0 +1,353 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DataRegion is a part of the cluster in which the data of some businesses stays:
+// its nodes, its storage class, its Vault and its carrier. Only cluster admins
+// make one. A node belongs to the region when an admin labelled it
+// node-restriction.kubernetes.io/relaykeep-region=<name>.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
+// +kubebuilder:printcolumn:name="Country",type=string,JSONPath=`.spec.country`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Nodes",type=integer,JSONPath=`.status.nodes`
+// +kubebuilder:printcolumn:name="Relays",type=integer,JSONPath=`.status.relays`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="a DataRegion's name must be usable as a label: at most 63 lower-case letters, digits and hyphens"
+type DataRegion struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what a cluster admin decides about the region.
+	// +required
+	Spec DataRegionSpec `json:"spec"`
+	// status is what the operator sees of the region.
+	// +optional
+	Status DataRegionStatus `json:"status,omitzero"`
+}
+
+// DataRegionList is a list of DataRegions.
+//
+// +kubebuilder:object:root=true
+type DataRegionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []DataRegion `json:"items"`
+}
+
+// RegionType says which part of the world a region stands for.
+//
+// +kubebuilder:validation:Enum=NA;EU;Local
+type RegionType string
+
+// The types of region.
+const (
+	RegionNA    RegionType = "NA"    // North America
+	RegionEU    RegionType = "EU"    // European Union
+	RegionLocal RegionType = "Local" // one country, named by spec.country
+)
+
+// DataRegionSpec is what a cluster admin decides about a region.
+//
+// +kubebuilder:validation:XValidation:rule="self.type != 'Local' || has(self.country)",message="a region of type Local must say which country it is: set country to its two letters (ISO 3166-1 alpha-2), for example CH"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Local' || !has(self.country)",message="country belongs to type Local only: remove it, or set type to Local"
+// +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type && has(self.country) == has(oldSelf.country) && (!has(self.country) || self.country == oldSelf.country)",message="type and country cannot be changed, because businesses were promised them: create another DataRegion"
+type DataRegionSpec struct {
+	// type is the part of the world that the region stands for: NA, EU, or Local
+	// for a single country. It cannot be changed.
+	// +required
+	Type RegionType `json:"type"`
+	// country is the ISO 3166-1 alpha-2 code of the country, with type Local only.
+	// It cannot be changed.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Z]{2}$')",message="country must be two capital letters (ISO 3166-1 alpha-2), for example CH"
+	Country string `json:"country,omitempty"`
+	// placement narrows down which of the region's nodes take relays.
+	// +optional
+	Placement Placement `json:"placement,omitzero"`
+	// storageClassName is the class of the relays' volumes. It must make volumes
+	// inside the region only.
+	// +required
+	StorageClassName ObjectName `json:"storageClassName"`
+	// vault is the region's keeper of keys: Vault, or an OpenBao with its API.
+	// +required
+	Vault Vault `json:"vault"`
+	// carrier is the network that forwards ciphertext for the region's relays.
+	// +required
+	Carrier Carrier `json:"carrier"`
+	// postgres is the region's PostgreSQL, for relays that scale out.
+	// +optional
+	Postgres *Postgres `json:"postgres,omitempty"`
+	// endpoint says under which names businesses reach their relays.
+	// +optional
+	Endpoint RegionEndpoint `json:"endpoint,omitzero"`
+	// network says whom relays may talk to. What it does not name is closed.
+	// +optional
+	Network Network `json:"network,omitzero"`
+	// integrity is when a relay's quality counts as low, and for whom it does not
+	// matter. Relays of this version report their quality and do not act on it.
+	// +optional
+	Integrity Integrity `json:"integrity,omitzero"`
+}
+
+// Placement narrows down which of a region's nodes take relays.
+type Placement struct {
+	// nodeSelector must match a node's labels, besides the region's own label.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="!('node-restriction.kubernetes.io/relaykeep-region' in self)",message="remove node-restriction.kubernetes.io/relaykeep-region: the operator sets it from the DataRegion's name"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && size(self[k]) <= 63)",message="nodeSelector holds labels: at most 63 characters for a value"
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// tolerations let relays onto tainted nodes of the region.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// MountPath is the path of a mount in Vault, without slashes at its ends.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=128
+// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$')",message="write the mount's path without slashes at its ends, for example kv or teams/kv"
+type MountPath string
+
+// Vault is where a region's keys are kept. One Vault may serve several clusters if
+// each has mounts of its own.
+type Vault struct {
+	// address is the HTTPS URL of Vault's API, for example
+	// https://vault.eu.example.org:8200.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+/?$')",message="vault.address must be an https:// URL of host and port only, for example https://vault.eu.example.org:8200"
+	Address string `json:"address"`
+	// caBundle is what Vault's certificate must chain to; without it, the relay
+	// image's public authorities.
+	// +optional
+	CABundle CABundle `json:"caBundle,omitempty"`
+	// authPath is the mount of the Kubernetes auth method.
+	// +optional
+	// +kubebuilder:default=kubernetes
+	AuthPath MountPath `json:"authPath,omitempty"`
+	// kvMount is the mount of the KV version 2 engine.
+	// +optional
+	// +kubebuilder:default=kv
+	KVMount MountPath `json:"kvMount,omitempty"`
+	// transitMount is the mount of the transit engine.
+	// +optional
+	// +kubebuilder:default=transit
+	TransitMount MountPath `json:"transitMount,omitempty"`
+	// pkiMount is the mount of the PKI engine that signs endpoint certificates.
+	// +optional
+	// +kubebuilder:default=pki
+	PKIMount MountPath `json:"pkiMount,omitempty"`
+}
+
+// Carrier is the network that forwards ciphertext. Exactly one member is set.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.xmpp)",message="name the region's carrier: set carrier.xmpp"
+type Carrier struct {
+	// xmpp is an XMPP server.
+	// +optional
+	XMPP *XMPP `json:"xmpp,omitempty"`
+}
+
+// Registration says how a relay comes by its account at the carrier.
+//
+// +kubebuilder:validation:Enum=Closed;Open;Token
+type Registration string
+
+// The ways to come by an account.
+const (
+	RegistrationClosed Registration = "Closed" // an admin puts it into Vault
+	RegistrationOpen   Registration = "Open"   // anyone may register (XEP-0077)
+	RegistrationToken  Registration = "Token"  // XEP-0077 with a token from Vault
+)
+
+// XMPP is a region's XMPP server.
+type XMPP struct {
+	// domain is the part of an address after the at sign: a number becomes
+	// +<digits>@<domain>.
+	// +required
+	Domain Hostname `json:"domain"`
+	// address is where the server takes clients; without it, what the domain's SRV
+	// records say, and else the domain's port 5222.
+	// +optional
+	Address HostPort `json:"address,omitempty"`
+	// caBundle is what the server's certificate must chain to; without it, the
+	// relay image's public authorities.
+	// +optional
+	CABundle CABundle `json:"caBundle,omitempty"`
+	// registration says how a relay comes by its account: Closed (an admin puts it
+	// into Vault), Open (XEP-0077) or Token (XEP-0077 with a token from Vault).
+	// +optional
+	// +kubebuilder:default=Closed
+	Registration Registration `json:"registration,omitempty"`
+}
+
+// Postgres is a region's PostgreSQL server.
+type Postgres struct {
+	// address is where the server listens, for example postgres.eu.example.org:5432.
+	// +required
+	Address HostPort `json:"address"`
+	// caBundle is what the server's certificate must chain to; without it, the
+	// relay image's public authorities.
+	// +optional
+	CABundle CABundle `json:"caBundle,omitempty"`
+}
+
+// RegionEndpoint says under which names businesses reach their relays.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.gatewayRef) || has(self.domain)",message="a gateway routes by host name: set endpoint.domain as well"
+type RegionEndpoint struct {
+	// domain is the parent of the relays' host names,
+	// <name>-relay.<namespace>.<domain>. Without it a relay is reached inside the
+	// cluster only, at https://<name>-relay.<namespace>.svc:8443.
+	// +optional
+	Domain Hostname `json:"domain,omitempty"`
+	// gatewayRef is the Gateway (Gateway API) that lets businesses in from outside.
+	// The operator adds a route to it for each relay.
+	// +optional
+	GatewayRef *GatewayReference `json:"gatewayRef,omitempty"`
+}
+
+// GatewayReference names a Gateway.
+type GatewayReference struct {
+	// namespace is the Gateway's.
+	// +required
+	Namespace ObjectName `json:"namespace"`
+	// name is the Gateway's.
+	// +required
+	Name ObjectName `json:"name"`
+	// sectionName is one listener of the Gateway; without it, every listener that
+	// allows the route.
+	// +optional
+	SectionName ObjectName `json:"sectionName,omitempty"`
+}
+
+// Network says whom a region's relays may talk to, as NetworkPolicy peers. Egress
+// that is left out is worked out from the addresses above where they are IP
+// addresses, and is otherwise open on that port to public addresses only.
+type Network struct {
+	// ingress is who may reach the relays' endpoints: the gateway's pods, say.
+	// Without it nobody outside the relay's own pod can.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Ingress []networkingv1.NetworkPolicyPeer `json:"ingress,omitempty"`
+	// monitoring is who may reach the relays' status port, besides the operator.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Monitoring []networkingv1.NetworkPolicyPeer `json:"monitoring,omitempty"`
+	// dns is where relays resolve names; without it, the pods labelled
+	// k8s-app=kube-dns in the namespace kube-system, port 53.
+	// +optional
+	DNS *Egress `json:"dns,omitempty"`
+	// vault is where Vault is reached.
+	// +optional
+	Vault *Egress `json:"vault,omitempty"`
+	// carrier is where the carrier is reached.
+	// +optional
+	Carrier *Egress `json:"carrier,omitempty"`
+	// postgres is where PostgreSQL is reached.
+	// +optional
+	Postgres *Egress `json:"postgres,omitempty"`
+	// privateWebhooks are webhooks inside private networks. Public ones need no
+	// entry; private and metadata addresses are closed but for these.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	PrivateWebhooks []Egress `json:"privateWebhooks,omitempty"`
+}
+
+// Egress is some peers and the ports that are open at each of them.
+type Egress struct {
+	// to is who may be reached.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	To []networkingv1.NetworkPolicyPeer `json:"to"`
+	// ports are the ports that are open there: the pods' own, not a Service's.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Ports []networkingv1.NetworkPolicyPort `json:"ports"`
+}
+
+// Integrity is when a relay's quality counts as low.
+type Integrity struct {
+	// thresholds are the shares of failed messages at which quality drops.
+	// +optional
+	// +kubebuilder:default={}
+	Thresholds IntegrityThresholds `json:"thresholds,omitzero"`
+	// exemptions are relays whose quality is not judged.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=256
+	Exemptions []RelayReference `json:"exemptions,omitempty"`
+}
+
+// IntegrityThresholds are percentages of the messages of the last seven days that
+// customers refused: a blocked sender, a bounce, an account that is gone.
+//
+// +kubebuilder:validation:XValidation:rule="self.yellowPercent < self.redPercent",message="yellowPercent must be below redPercent: quality turns yellow before it turns red"
+type IntegrityThresholds struct {
+	// yellowPercent is where quality drops to YELLOW.
+	// +optional
+	// +kubebuilder:default=5
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=99
+	YellowPercent int32 `json:"yellowPercent,omitempty"`
+	// redPercent is where quality drops to RED.
+	// +optional
+	// +kubebuilder:default=15
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=100
+	RedPercent int32 `json:"redPercent,omitempty"`
+}
+
+// RelayReference names a BusinessRelay.
+type RelayReference struct {
+	// namespace is the BusinessRelay's.
+	// +required
+	Namespace ObjectName `json:"namespace"`
+	// name is the BusinessRelay's.
+	// +required
+	Name ObjectName `json:"name"`
+}
+
+// DataRegionStatus is what the operator sees of a region.
+type DataRegionStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// nodes is how many nodes have the region's label and match its placement.
+	// +optional
+	Nodes int32 `json:"nodes"`
+	// relays is how many BusinessRelays name the region.
+	// +optional
+	Relays int32 `json:"relays"`
+	// conditions are Ready, Reconciling and Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}

@@ -1,0 +1,67 @@
+package v1alpha1
+
+// Labels that the operator puts on children. Nothing personal is ever in a label.
+const (
+	// LabelName is the recommended label that names the application; its value on
+	// every child is NameRelay.
+	LabelName = "app.kubernetes.io/name"
+	// LabelInstance names the BusinessRelay that a child belongs to.
+	LabelInstance = "app.kubernetes.io/instance"
+	// LabelComponent tells a relay's pods from its janitor's: ComponentRelay or
+	// ComponentJanitor.
+	LabelComponent = "app.kubernetes.io/component"
+	// LabelManagedBy marks what this operator made; its value is ManagedBy. The
+	// operator's caches hold nothing without it.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// LabelRegion names the DataRegion that a pod or a claim is bound to. An
+	// admission policy holds whoever sets it to that region's nodes and class.
+	LabelRegion = "relaykeep.dev/region"
+	// LabelNodeRegion, on a node, says which DataRegion it belongs to. Kubelets
+	// cannot set labels below this prefix on themselves: only an admin can.
+	LabelNodeRegion = "node-restriction.kubernetes.io/relaykeep-region"
+)
+
+// Values of the labels above.
+const (
+	NameRelay        = "relaykeep-relay"
+	NameOperator     = "relaykeep"
+	ComponentRelay   = "relay"
+	ComponentJanitor = "janitor"
+	ComponentManager = "manager"
+	ManagedBy        = "relaykeep"
+)
+
+// Annotations.
+const (
+	// AnnotationConfigHash, on a relay's pod template, is the hash of the
+	// configuration file, so that a change of it restarts the relay.
+	AnnotationConfigHash = "relaykeep.dev/config-hash"
+	// AnnotationErased, on a BusinessRelay that is being deleted with the policy
+	// Erase, says that an admin erased its keys by hand (kubectl relay erase); its
+	// value is AnnotationErasedYes. The operator then runs no erase Job.
+	AnnotationErased    = "relaykeep.dev/erased"
+	AnnotationErasedYes = "true"
+)
+
+// Finalizer keeps a DataRegion while relays use it, and a BusinessRelay until its
+// deletion policy has been carried out.
+const Finalizer = "relaykeep.dev/finalizer"
+
+// FieldManager is the name under which the operator applies objects.
+const FieldManager = "relaykeep"
+
+// Suffixes of the names of a BusinessRelay's children.
+const (
+	// SuffixRelay ends the name of every child but the CronJob and the Jobs.
+	SuffixRelay = "-relay"
+	// SuffixJanitorPolicy ends the name of the janitor's NetworkPolicy.
+	SuffixJanitorPolicy = "-retention"
+	// SuffixRetention ends the name of the janitor's CronJob.
+	SuffixRetention = "-retention"
+	// SuffixErase ends the name of the Job that erases a deleted relay's keys.
+	SuffixErase = "-erase"
+)
+
+// TenantName is the name of a relay's service account, which is the tenant's name
+// in Vault and the name of most children.
+func TenantName(relay string) string { return relay + SuffixRelay }

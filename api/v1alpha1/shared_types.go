@@ -1,0 +1,32 @@
+package v1alpha1
+
+// CABundle is one or more certificates, PEM, that a server's certificate must
+// chain to. It is public: a private key is refused.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=65536
+// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN CERTIFICATE-----')",message="caBundle must be PEM text: paste the certificates, each beginning with -----BEGIN CERTIFICATE-----"
+// +kubebuilder:validation:XValidation:rule="!self.contains('PRIVATE KEY-----')",message="caBundle must hold certificates only: remove the private key, and replace it, as it has been disclosed"
+type CABundle string
+
+// Hostname is a DNS name in lower case.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="write a DNS name in lower case, for example eu.example.org, without scheme, port or path"
+type Hostname string
+
+// HostPort is where a server listens: a DNS name or an IP address, a colon and a
+// port. An IPv6 address stands in brackets.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=262
+// +kubebuilder:validation:XValidation:rule="self.matches('^([a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?|[[][0-9a-fA-F:.]+[]]):[1-9][0-9]{0,4}$')",message="write host:port, for example xmpp.example.org:5222, or [2001:db8::1]:5222 for an IPv6 address"
+type HostPort string
+
+// ObjectName is the name of another Kubernetes object.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="write the object's name as Kubernetes has it: lower-case letters, digits, hyphens and dots"
+type ObjectName string
