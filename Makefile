@@ -51,17 +51,22 @@ build: ## Build manager, relay and kubectl-relay into bin/
 
 .PHONY: images
 images: ## Build the container images (amd64, arm64) into dist/images, without a daemon or a registry
-	$(GO) run ./test/images
+	$(GO) run ./test/images -version $(VERSION)
 
 .PHONY: chart
-chart: $(CLUSTER) ## Package the Helm chart into dist/
-	mkdir -p dist && "$$($(CLUSTER) binary helm | tail -n 1)" package charts/relaykeep -d dist
+chart: $(CLUSTER) ## Package the Helm chart into dist/charts
+	$(GO) run ./charts/generate
+	mkdir -p dist/charts
+	helm=$$($(CLUSTER) binary helm | tail -n 1); "$$helm" lint charts/relaykeep && "$$helm" package charts/relaykeep -d dist/charts
 
 ##@ Develop
 
 .PHONY: generate
 generate: ## Regenerate CRDs, deep copies, role rules and what the chart takes from them
-	$(GO) generate ./...
+	$(TOOL) controller-gen object paths=./api/v1alpha1
+	$(TOOL) controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases
+	$(TOOL) controller-gen rbac:roleName=relaykeep-manager paths=./controllers/... output:rbac:dir=config/rbac
+	$(GO) run ./charts/generate
 
 .PHONY: fmt
 fmt: ## Format the code
