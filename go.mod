@@ -8,6 +8,7 @@ require (
 	github.com/hashicorp/vault/api v1.23.0
 	github.com/hashicorp/vault/api/auth/kubernetes v0.12.0
 	github.com/mdp/qrterminal/v3 v3.2.1
+	github.com/piusalfred/whatsapp v0.1.12
 	github.com/prometheus/client_golang v1.25.0
 	github.com/spf13/cobra v1.10.2
 	go.mau.fi/libsignal v0.2.1

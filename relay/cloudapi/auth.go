@@ -1,0 +1,36 @@
+package cloudapi
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+)
+
+// authenticate accepts the token as a bearer token or, as some clients send it, as
+// the query parameter access_token. Hashes are compared, in constant time, so that
+// neither the time nor the length of a guess tells anything.
+func (a *API) authenticate(r *http.Request) error {
+	token := bearer(r.Header.Get("Authorization"))
+	if token == "" {
+		token = r.URL.Query().Get("access_token")
+	}
+	if token == "" {
+		return errToken("An access token is required to request this resource.")
+	}
+	sum := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(sum[:], a.tokenHash[:]) != 1 {
+		return errToken("Invalid OAuth access token.")
+	}
+	return nil
+}
+
+// bearer returns the token of an Authorization header. Graph clients may also
+// write the scheme OAuth.
+func bearer(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
+	if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "OAuth") {
+		return strings.TrimSpace(token)
+	}
+	return ""
+}

@@ -1,0 +1,146 @@
+package cloudapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ThrottledStatus is the HTTP status of both rate limits. The API's documentation
+// says 400, generic HTTP clients back off on 429 only, and the API's own clients
+// look at the code in the body: 429 serves all of them.
+const ThrottledStatus = http.StatusTooManyRequests
+
+// Codes of the API's errors (developers.facebook.com, "Cloud API error codes").
+const (
+	CodeInvalidParameter = 100
+	CodeToken            = 190
+	CodeThroughput       = 130429
+	CodeInternal         = 131000
+	CodeMissingParameter = 131008
+	CodeInvalidValue     = 131009
+	CodeUnavailable      = 131016
+	CodeToSelf           = 131021
+	CodeUndeliverable    = 131026
+	CodeUnsupportedType  = 131051
+	CodePairRate         = 131056
+)
+
+const (
+	oauthException       = "OAuthException"
+	graphMethodException = "GraphMethodException"
+	subcodeNoObject      = 33
+)
+
+// Error is an error object of the API, and the HTTP status that goes with it. Its
+// texts never hold what a request said, but for names of fields.
+type Error struct {
+	Status     int
+	Code       int
+	Subcode    int // 0 for none
+	Type       string
+	Message    string
+	Details    string        // empty for none
+	RetryAfter time.Duration // 0 for none
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("API error %d: %s", e.Code, e.Message) }
+
+// coded makes an error with the customary "(#code) title" message.
+func coded(status, code int, title, details string) *Error {
+	return &Error{
+		Status: status, Code: code, Type: oauthException,
+		Message: fmt.Sprintf("(#%d) %s", code, title), Details: details,
+	}
+}
+
+func errToken(message string) *Error {
+	return &Error{Status: http.StatusUnauthorized, Code: CodeToken, Type: oauthException, Message: message}
+}
+
+// maxShownID bounds how much of a path an error repeats.
+const maxShownID = 32
+
+// errNoObject is the Graph API's answer for an id or an edge that does not exist.
+// The id is repeated only when it looks like one.
+func errNoObject(method, object string) *Error {
+	if !digits(object) || len(object) > maxShownID {
+		object = "unknown"
+	}
+	return &Error{
+		Status: http.StatusBadRequest, Code: CodeInvalidParameter, Subcode: subcodeNoObject, Type: graphMethodException,
+		Message: fmt.Sprintf("Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to "+
+			"missing permissions, or does not support this operation", verb(method), object),
+	}
+}
+
+// verb names a method in an error, and only methods that exist.
+func verb(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodDelete:
+		return strings.ToLower(method)
+	}
+	return "method"
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func errInvalidParameter(details string) *Error {
+	return coded(http.StatusBadRequest, CodeInvalidParameter, "Invalid parameter", details)
+}
+
+func errTooLarge() *Error {
+	return coded(http.StatusRequestEntityTooLarge, CodeInvalidParameter, "Invalid parameter",
+		fmt.Sprintf("The request body is larger than %d bytes.", MaxBody))
+}
+
+func errMissing(field string) *Error {
+	return coded(http.StatusBadRequest, CodeMissingParameter, "Required parameter is missing",
+		fmt.Sprintf("The parameter %s is required.", field))
+}
+
+func errInvalidValue(details string) *Error {
+	return coded(http.StatusBadRequest, CodeInvalidValue, "Parameter value is not valid", details)
+}
+
+func errUnsupportedType() *Error {
+	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
+		"This relay sends messages of type text.")
+}
+
+func errToSelf() *Error {
+	return coded(http.StatusBadRequest, CodeToSelf, "Recipient cannot be sender",
+		"Send to a phone number other than the business's own.")
+}
+
+func errThroughput(wait time.Duration) *Error {
+	e := coded(ThrottledStatus, CodeThroughput, "Rate limit hit", "Cloud API message throughput has been reached.")
+	e.RetryAfter = wait
+	return e
+}
+
+func errPairRate(wait time.Duration) *Error {
+	e := coded(ThrottledStatus, CodePairRate, "(Business Account, Consumer Account) pair rate limit hit",
+		"Too many messages were sent to the same phone number in a short time: wait, then send again.")
+	e.RetryAfter = wait
+	return e
+}
+
+func errUnavailable() *Error {
+	return coded(http.StatusInternalServerError, CodeUnavailable, "Service unavailable",
+		"The relay cannot take this request now: send it again later.")
+}
+
+func errInternal() *Error {
+	return coded(http.StatusInternalServerError, CodeInternal, "Something went wrong",
+		"The relay failed to process the request: its log has the reason under this fbtrace_id.")
+}

@@ -1,0 +1,83 @@
+package cloudapi
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// The pair limit: one message in pairInterval to one customer, of which up to
+// pairBurst may be sent at once (about-the-platform, "pair rate limits").
+const (
+	pairInterval = 6 * time.Second
+	pairBurst    = 45
+)
+
+// limits holds the rate limits of a number.
+type limits struct {
+	throughput *rate.Limiter
+
+	mu sync.Mutex
+	// full says when each customer's bucket is full again; a bucket that is full
+	// has no entry. mu guards it, sweepAt too.
+	full    map[phone.Number]time.Time
+	sweepAt int
+}
+
+// minSweep is the least number of buckets at which full ones are looked for.
+const minSweep = 1024
+
+func newLimits(perSecond int) *limits {
+	return &limits{
+		throughput: rate.NewLimiter(rate.Limit(perSecond), perSecond),
+		full:       map[phone.Number]time.Time{},
+		sweepAt:    minSweep,
+	}
+}
+
+// take counts one message to a customer, or says how long to wait.
+func (l *limits) take(to phone.Number, now time.Time) error {
+	r := l.throughput.ReserveN(now, 1)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return errThroughput(wait)
+	}
+	if wait := l.takePair(to, now); wait > 0 {
+		r.CancelAt(now)
+		return errPairRate(wait)
+	}
+	return nil
+}
+
+// takePair is a token bucket kept as one time a customer, the moment at which it is
+// full again (the generic cell rate algorithm).
+func (l *limits) takePair(to phone.Number, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := l.full[to]
+	if full.Before(now) {
+		full = now
+	}
+	if wait := full.Sub(now) - (pairBurst-1)*pairInterval; wait > 0 {
+		return wait
+	}
+	l.full[to] = full.Add(pairInterval)
+	if len(l.full) >= l.sweepAt {
+		l.sweep(now)
+	}
+	return 0
+}
+
+// sweep forgets full buckets. An entry lives for pairBurst×pairInterval at most, so
+// the throughput bounds how many there are.
+func (l *limits) sweep(now time.Time) {
+	for n, full := range l.full {
+		if !full.After(now) {
+			delete(l.full, n)
+		}
+	}
+	l.sweepAt = max(minSweep, 2*len(l.full))
+}

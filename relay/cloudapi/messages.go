@@ -1,0 +1,76 @@
+package cloudapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// accepted is the answer to a message: exactly these fields, as some clients
+// refuse any other.
+type accepted struct {
+	MessagingProduct string            `json:"messaging_product"`
+	Contacts         []acceptedContact `json:"contacts"`
+	Messages         []acceptedMessage `json:"messages"`
+}
+
+type acceptedContact struct {
+	Input string `json:"input"`
+	WaID  string `json:"wa_id"`
+}
+
+type acceptedMessage struct {
+	ID string `json:"id"`
+}
+
+// success is the answer to everything that returns no object.
+type success struct {
+	Success bool `json:"success"`
+}
+
+// messages serves POST /{phone-number-id}/messages.
+func (a *API) messages(w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge()
+	case err != nil:
+		return nil, errInvalidParameter("The request body did not arrive whole.")
+	}
+	text, read, input, err := parse(body, a.Number.Phone)
+	switch {
+	case err != nil:
+		return nil, err
+	case read != nil:
+		return success{true}, fromService(a.Service.MarkRead(r.Context(), *read))
+	}
+	return a.send(r.Context(), *text, input)
+}
+
+func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
+	if err := a.limits.take(t.To, a.Now()); err != nil {
+		return nil, err
+	}
+	id, err := a.Service.AcceptText(ctx, t)
+	if err != nil {
+		return nil, fromService(err)
+	}
+	return accepted{
+		MessagingProduct: product,
+		Contacts:         []acceptedContact{{Input: input, WaID: t.To.Digits()}},
+		Messages:         []acceptedMessage{{ID: id}},
+	}, nil
+}
+
+// fromService translates what a Service answers with.
+func fromService(err error) error {
+	switch {
+	case errors.Is(err, ErrUnknownMessage):
+		return errInvalidValue("message_id names no message that was received within the retention.")
+	case errors.Is(err, ErrUnavailable):
+		return errUnavailable()
+	}
+	return err
+}

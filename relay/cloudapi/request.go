@@ -1,0 +1,144 @@
+package cloudapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Limits of a request.
+const (
+	// MaxBody is the largest request body, in bytes: a text of MaxTextLength
+	// characters with each of them escaped, twice over.
+	MaxBody = 128 << 10
+	// MaxTextLength is the longest text, in characters.
+	MaxTextLength = 4096
+	// MaxOpaque is the longest biz_opaque_callback_data, in bytes.
+	MaxOpaque = 512
+	// MaxMessageID is the longest message id, in bytes.
+	MaxMessageID = 128
+)
+
+const product = "whatsapp"
+
+// request is the body of a POST to messages. Fields of message types that are not
+// supported are not read, and unknown fields are ignored, as the API does.
+type request struct {
+	MessagingProduct string           `json:"messaging_product"`
+	RecipientType    string           `json:"recipient_type"`
+	To               string           `json:"to"`
+	Recipient        string           `json:"recipient"`
+	Type             string           `json:"type"`
+	Text             *textObject      `json:"text"`
+	Context          *contextObject   `json:"context"`
+	Opaque           string           `json:"biz_opaque_callback_data"`
+	IdentityKeyHash  string           `json:"recipient_identity_key_hash"`
+	Status           string           `json:"status"`
+	MessageID        string           `json:"message_id"`
+	TypingIndicator  *typingIndicator `json:"typing_indicator"`
+}
+
+type textObject struct {
+	Body string `json:"body"`
+}
+
+type contextObject struct {
+	MessageID string `json:"message_id"`
+}
+
+type typingIndicator struct {
+	Type string `json:"type"`
+}
+
+// parse reads and validates a body. Exactly one of text and read is not nil when
+// err is nil; input is the recipient as the client wrote it. Errors are *Error.
+func parse(body []byte, self phone.Number) (text *Text, read *Read, input string, err error) {
+	var q request
+	if err := json.Unmarshal(body, &q); err != nil {
+		return nil, nil, "", errBody(err)
+	}
+	if q.MessagingProduct == "" {
+		return nil, nil, "", errMissing("messaging_product")
+	}
+	if q.MessagingProduct != product {
+		return nil, nil, "", errInvalidValue(`messaging_product must be "whatsapp".`)
+	}
+	if q.Status != "" {
+		read, err = q.read()
+		return nil, read, "", err
+	}
+	text, err = q.text(self)
+	return text, nil, q.To, err
+}
+
+// errBody words why a body could not be decoded, without repeating any of it.
+func errBody(err error) *Error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, kind.Value))
+	}
+	return errInvalidParameter("The request body is not a JSON object.")
+}
+
+func (q *request) read() (*Read, error) {
+	switch {
+	case q.Status != "read":
+		return nil, errInvalidValue(`status must be "read".`)
+	case q.MessageID == "":
+		return nil, errMissing("message_id")
+	case len(q.MessageID) > MaxMessageID:
+		return nil, errInvalidValue(fmt.Sprintf("message_id must have at most %d bytes.", MaxMessageID))
+	case q.TypingIndicator != nil && q.TypingIndicator.Type != "text":
+		return nil, errInvalidValue(`typing_indicator.type must be "text".`)
+	}
+	return &Read{MessageID: q.MessageID, Typing: q.TypingIndicator != nil}, nil
+}
+
+func (q *request) text(self phone.Number) (*Text, error) {
+	if err := q.envelope(); err != nil {
+		return nil, err
+	}
+	to, err := phone.ParseLoose(q.To)
+	switch {
+	case err != nil:
+		return nil, errInvalidValue("to must be a phone number with its country code.")
+	case to == self:
+		return nil, errToSelf()
+	case q.Type != "" && q.Type != "text":
+		return nil, errUnsupportedType()
+	case q.Text == nil:
+		return nil, errMissing("text")
+	case q.Text.Body == "":
+		return nil, errMissing("text.body")
+	case utf8.RuneCountInString(q.Text.Body) > MaxTextLength:
+		return nil, errInvalidParameter(fmt.Sprintf("Param text.body must be at most %d characters long.", MaxTextLength))
+	}
+	t := &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque}
+	if q.Context != nil {
+		t.ReplyTo = q.Context.MessageID
+	}
+	return t, nil
+}
+
+// envelope checks what all types of message have in common.
+func (q *request) envelope() error {
+	switch {
+	case q.RecipientType != "" && q.RecipientType != "individual":
+		return errInvalidValue(`recipient_type must be "individual": this relay has no groups.`)
+	case q.To == "" && q.Recipient != "":
+		return errInvalidValue("recipient is not supported: this relay reaches customers by phone number, write it in to.")
+	case q.To == "":
+		return errMissing("to")
+	case len(q.Opaque) > MaxOpaque:
+		return errInvalidValue(fmt.Sprintf("biz_opaque_callback_data must have at most %d bytes.", MaxOpaque))
+	case q.IdentityKeyHash != "":
+		// Ignoring it would send to an identity that the business did not mean.
+		return errInvalidValue("recipient_identity_key_hash is not supported by this relay: send without it.")
+	case q.Context != nil && len(q.Context.MessageID) > MaxMessageID:
+		return errInvalidValue(fmt.Sprintf("context.message_id must have at most %d bytes.", MaxMessageID))
+	}
+	return nil
+}
