@@ -1,0 +1,257 @@
+package queue
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// How many jobs are asked for at once beyond those in memory, and how many are in
+// memory at most.
+const (
+	batch  = 128
+	window = 1024
+)
+
+// failedFetch is how long to wait after the queue could not be read.
+const failedFetch = time.Second
+
+// forever is when jobs are due that are asked for whatever their time.
+const forever = 100 * 365 * 24 * time.Hour
+
+// lane is a lane's jobs in memory, the first of which may be running.
+type lane struct {
+	jobs    []Job
+	running bool
+	until   time.Time // held until then
+}
+
+// dispatch is the state of one Run. Only its own goroutine touches it.
+type dispatch struct {
+	r     *Runner
+	work  context.Context // of the workers
+	lanes map[int64]*lane
+	known map[int64]bool // ids of all jobs in lanes
+	ready []int64        // lanes that have work and are not running; may repeat
+	busy  int
+	ended chan ended
+	all   bool      // the next fetch takes jobs whatever their time
+	fetch bool      // there may be jobs that are not in memory
+	next  time.Time // when to look again by itself
+	// retries are the next times at which postponed jobs are due, earliest first,
+	// at most window of them: polling finds the others.
+	retries []time.Time
+}
+
+// ended is what became of a lane's first job.
+type ended struct {
+	lane   int64
+	job    Job
+	result Result
+}
+
+func newDispatch(r *Runner, work context.Context) *dispatch {
+	return &dispatch{
+		r: r, work: work, lanes: map[int64]*lane{}, known: map[int64]bool{},
+		ended: make(chan ended, r.o.Workers), fetch: true,
+	}
+}
+
+// step starts whatever can be started now.
+func (d *dispatch) step(ctx context.Context) {
+	now := d.r.o.Now()
+	d.next = now.Add(d.r.o.Poll)
+	if !d.r.o.Open() {
+		return
+	}
+	for len(d.retries) > 0 && !d.retries[0].After(now) {
+		d.retries, d.fetch = d.retries[1:], true
+	}
+	if len(d.retries) > 0 {
+		d.wakeAt(d.retries[0])
+	}
+	for d.fetch && len(d.known) < window && d.load(ctx, now) {
+	}
+	d.release(now)
+	for d.busy < d.r.o.Workers && len(d.ready) > 0 {
+		id := d.ready[0]
+		d.ready = d.ready[1:]
+		d.start(id)
+	}
+}
+
+// load reads jobs that are not in memory yet and reports whether it could. Those in
+// memory come again in the answer, hence the limit; each full answer brings new ones.
+func (d *dispatch) load(ctx context.Context, now time.Time) bool {
+	due := now
+	if d.all {
+		due = now.Add(forever)
+	}
+	limit := len(d.known) + batch
+	jobs, err := d.r.o.Backend.Due(ctx, due, limit)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.r.o.Log.LogAttrs(ctx, slog.LevelWarn, "reading a queue failed",
+				slog.String("queue", d.r.o.Name), slog.Any("error", err))
+		}
+		d.wakeAt(now.Add(failedFetch))
+		return false
+	}
+	if d.fetch = len(jobs) == limit; !d.fetch {
+		d.all = false
+	}
+	for _, j := range jobs {
+		if !d.known[j.ID] {
+			d.add(j)
+		}
+	}
+	return true
+}
+
+// add puts a job at its lane's end.
+func (d *dispatch) add(j Job) {
+	d.known[j.ID] = true
+	id := laneOf(j)
+	l := d.lanes[id]
+	if l == nil {
+		l = &lane{}
+		d.lanes[id] = l
+	}
+	l.jobs = append(l.jobs, j)
+	if len(l.jobs) == 1 {
+		d.ready = append(d.ready, id)
+	}
+}
+
+// laneOf gives jobs without a lane one of their own: customers' are positive, and
+// so are jobs' ids.
+func laneOf(j Job) int64 {
+	if j.Lane != 0 {
+		return j.Lane
+	}
+	return -j.ID
+}
+
+// release makes lanes ready whose time of being held is over.
+func (d *dispatch) release(now time.Time) {
+	for id, l := range d.lanes {
+		switch {
+		case l.until.IsZero():
+		case l.until.After(now):
+			d.wakeAt(l.until)
+		default:
+			l.until = time.Time{}
+			d.ready = append(d.ready, id)
+		}
+	}
+}
+
+// start runs a lane's first job.
+func (d *dispatch) start(id int64) {
+	l := d.lanes[id]
+	if l == nil || l.running || len(l.jobs) == 0 || !l.until.IsZero() {
+		return
+	}
+	l.running = true
+	d.busy++
+	job := l.jobs[0]
+	go func() {
+		res := d.r.o.Worker(d.work, job)
+		if !res.Done {
+			d.r.postpone(d.work, job, d.r.notBefore(job, res))
+		}
+		d.ended <- ended{id, job, res}
+	}()
+}
+
+// notBefore is when the queue's storage shows a failed job again. A held lane keeps
+// its jobs' times, and so their order; the waiting is done in memory.
+func (r *Runner) notBefore(j Job, res Result) time.Time {
+	if r.o.HoldLane {
+		return j.NotBefore
+	}
+	return r.o.Now().Add(res.RetryAfter)
+}
+
+// wait sleeps until there is something to do, and takes note of what ended.
+func (d *dispatch) wait(ctx context.Context) {
+	timer := time.NewTimer(max(0, d.next.Sub(d.r.o.Now())))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		d.fetch = true
+	case <-d.r.wake:
+		d.fetch = true
+	case e := <-d.ended:
+		d.end(e)
+	}
+	select {
+	case <-d.r.hurry:
+		d.rush()
+	default:
+	}
+}
+
+// rush makes every waiting job due.
+func (d *dispatch) rush() {
+	d.all, d.fetch = true, true
+	for id, l := range d.lanes {
+		if !l.until.IsZero() {
+			l.until = time.Time{}
+			d.ready = append(d.ready, id)
+		}
+	}
+}
+
+// end removes a lane's first job from memory, or keeps it for its next attempt.
+func (d *dispatch) end(e ended) {
+	d.busy--
+	l := d.lanes[e.lane]
+	l.running = false
+	at := d.r.o.Now().Add(e.result.RetryAfter)
+	switch {
+	case e.result.Done:
+		d.drop(l, e.job)
+	case d.r.o.HoldLane:
+		l.jobs[0].Attempts++
+		l.until = at
+	default:
+		d.drop(l, e.job)
+		d.remember(at)
+	}
+	switch {
+	case len(l.jobs) == 0:
+		delete(d.lanes, e.lane)
+	case l.until.IsZero():
+		d.ready = append(d.ready, e.lane)
+	}
+}
+
+func (d *dispatch) drop(l *lane, j Job) {
+	l.jobs = l.jobs[1:]
+	delete(d.known, j.ID)
+}
+
+// remember notes when a postponed job is due.
+func (d *dispatch) remember(at time.Time) {
+	i, _ := slices.BinarySearchFunc(d.retries, at, time.Time.Compare)
+	d.retries = slices.Insert(d.retries, i, at)
+	d.retries = d.retries[:min(len(d.retries), window)]
+}
+
+// wakeAt makes sure that the next look is not later than at.
+func (d *dispatch) wakeAt(at time.Time) {
+	if at.Before(d.next) {
+		d.next = at
+	}
+}
+
+// drain waits for the running jobs.
+func (d *dispatch) drain() {
+	for d.busy > 0 {
+		<-d.ended
+		d.busy--
+	}
+}

@@ -1,0 +1,149 @@
+// Package queue works off a durable queue: the jobs of one lane in order, many
+// lanes at once, with back-off for what fails. It must not know what a job does;
+// whatever is worth keeping is in the queue's storage, so that a crash loses
+// nothing and repeats only the job at hand.
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Job is one piece of work.
+type Job struct {
+	ID int64
+	// Lane names whose jobs must keep their order; 0 means that this job has a lane
+	// of its own.
+	Lane      int64
+	Message   string // id of the message that it is about; may be empty
+	NotBefore time.Time
+	Attempts  int // how often it was tried and failed
+	Created   time.Time
+	Body      []byte
+}
+
+// Backend keeps jobs durably. Its methods are safe for concurrent use.
+type Backend interface {
+	// Due returns at most limit jobs that are due at now, in the order in which
+	// they are to be done.
+	Due(ctx context.Context, now time.Time, limit int) ([]Job, error)
+	// Postpone sets when a job is due again and how often it was tried.
+	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
+}
+
+// Result is what became of one attempt.
+type Result struct {
+	// Done means that the job is gone from the queue: the worker removed it, in the
+	// same transaction as what it wrote.
+	Done bool
+	// RetryAfter is how long to wait before the next attempt of a job not Done.
+	RetryAfter time.Duration
+}
+
+// Done is the Result of a job that the worker removed.
+func Done() Result { return Result{Done: true} }
+
+// Retry is the Result of an attempt that failed.
+func Retry(after time.Duration) Result { return Result{RetryAfter: after} }
+
+// Worker does one job. It must tolerate doing a job that it did before: a crash
+// between an effect and its removal repeats it.
+type Worker func(ctx context.Context, j Job) Result
+
+// Options say how a Runner works.
+type Options struct {
+	Name    string // for logs
+	Backend Backend
+	Worker  Worker
+	// Workers is how many jobs run at once, at least 1.
+	Workers int
+	// HoldLane keeps a lane's later jobs waiting while an earlier one waits for its
+	// next attempt. Without it the later ones go on.
+	HoldLane bool
+	// Open says whether jobs may run now. Whoever opens it calls Wake. Nil: always.
+	Open func() bool
+	Now  func() time.Time
+	Log  *slog.Logger
+	// Poll is how often the queue is looked at without being woken; 0 means 30 s.
+	Poll time.Duration
+	// Grace is how long jobs at hand may go on when the runner is stopped; 0 means
+	// 5 s.
+	Grace time.Duration
+}
+
+// Runner works off one queue.
+type Runner struct {
+	o     Options
+	wake  chan struct{}
+	hurry chan struct{}
+}
+
+// New returns a Runner for o; call Run.
+func New(o Options) *Runner {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Open == nil {
+		o.Open = func() bool { return true }
+	}
+	if o.Poll == 0 {
+		o.Poll = 30 * time.Second
+	}
+	if o.Grace == 0 {
+		o.Grace = 5 * time.Second
+	}
+	o.Workers = max(1, o.Workers)
+	return &Runner{o: o, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
+}
+
+// Wake says that there is a new job, or that Open changed. It never blocks.
+func (r *Runner) Wake() { signal(r.wake) }
+
+// Hurry makes everything due that waits for its next attempt, once: for when the
+// reason why attempts failed is known to be gone. It never blocks.
+func (r *Runner) Hurry() {
+	signal(r.hurry)
+	signal(r.wake)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends, then lets the jobs at hand end within Grace. What
+// waited for its next attempt when the process last stopped is tried at once.
+func (r *Runner) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	d := newDispatch(r, work)
+	d.all = true
+	for ctx.Err() == nil {
+		d.step(ctx)
+		d.wait(ctx)
+	}
+	stop := time.AfterFunc(r.o.Grace, cancel)
+	defer stop.Stop()
+	d.drain()
+	return ctx.Err()
+}
+
+// postpone writes that a job failed. When even that fails the job stays as it is in
+// the queue and is found again.
+func (r *Runner) postpone(ctx context.Context, j Job, at time.Time) {
+	// An attempt that was cut short by our own stopping counts too, else a job that
+	// always outlasts the grace would be tried for ever.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Grace)
+	defer cancel()
+	if err := r.o.Backend.Postpone(ctx, j, at, j.Attempts+1); err != nil && !errors.Is(err, context.Canceled) {
+		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "postponing a job failed",
+			slog.String("queue", r.o.Name), slog.Any("error", err))
+	}
+}

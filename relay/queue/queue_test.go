@@ -1,0 +1,313 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/queue"
+)
+
+// memory is a Backend that forgets at the process's end.
+type memory struct {
+	mu   sync.Mutex
+	jobs []queue.Job
+	fail error // of the next Due
+}
+
+func (m *memory) Due(_ context.Context, now time.Time, limit int) ([]queue.Job, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.fail; err != nil {
+		m.fail = nil
+		return nil, err
+	}
+	var due []queue.Job
+	for _, j := range m.jobs {
+		if !j.NotBefore.After(now) {
+			due = append(due, j)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b queue.Job) int { return a.NotBefore.Compare(b.NotBefore) })
+	return due[:min(limit, len(due))], nil
+}
+
+func (m *memory) Postpone(_ context.Context, j queue.Job, at time.Time, attempts int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.jobs {
+		if m.jobs[i].ID == j.ID {
+			m.jobs[i].NotBefore, m.jobs[i].Attempts = at, attempts
+		}
+	}
+	return nil
+}
+
+func (m *memory) finish(id int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.jobs = slices.DeleteFunc(m.jobs, func(j queue.Job) bool { return j.ID == id })
+}
+
+func (m *memory) add(jobs ...queue.Job) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.jobs = append(m.jobs, jobs...)
+}
+
+// diary notes which jobs were tried, in order and when.
+type diary struct {
+	mu      sync.Mutex
+	tried   []int64
+	at      map[int64][]time.Duration
+	start   time.Time
+	running int
+	most    int
+}
+
+func newDiary() *diary { return &diary{at: map[int64][]time.Duration{}, start: time.Now()} }
+
+func (d *diary) begin(id int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tried = append(d.tried, id)
+	d.at[id] = append(d.at[id], time.Since(d.start))
+	d.running++
+	d.most = max(d.most, d.running)
+}
+
+func (d *diary) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.running--
+}
+
+func (d *diary) order(ids ...int64) []int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(d.tried), func(id int64) bool { return !slices.Contains(ids, id) })
+}
+
+// run starts a runner within a synctest bubble and returns it; the test's end stops it.
+func run(t *testing.T, o queue.Options) *queue.Runner {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := queue.New(o)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = r.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return r
+}
+
+func TestALanesJobsKeepTheirOrderAndLanesRunAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		for id := range int64(30) {
+			m.add(queue.Job{ID: id + 1, Lane: id%3 + 1})
+		}
+		run(t, queue.Options{Backend: m, Workers: 3, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			defer d.end()
+			time.Sleep(time.Second)
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		time.Sleep(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		if len(m.jobs) != 0 {
+			t.Fatalf("%d jobs left after the time that three lanes at once need", len(m.jobs))
+		}
+		if got := d.order(1, 4, 7, 10, 13); !slices.IsSorted(got) {
+			t.Errorf("lane 1 ran as %v", got)
+		}
+		if d.most != 3 {
+			t.Errorf("%d jobs ran at once, want 3", d.most)
+		}
+	})
+}
+
+func TestARetryHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		m.add(queue.Job{ID: 1, Lane: 7}, queue.Job{ID: 2, Lane: 7})
+		run(t, queue.Options{Backend: m, Workers: 2, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			defer d.end()
+			if j.ID == 1 && j.Attempts < 2 {
+				return queue.Retry(10 * time.Second)
+			}
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := d.order(1, 2); !slices.Equal(got, []int64{1, 2, 1, 1}) {
+			t.Errorf("ran %v, want 1 2 1 1", got)
+		}
+		if want := []time.Duration{0, 10 * time.Second, 20 * time.Second}; !slices.Equal(d.at[1], want) {
+			t.Errorf("job 1 ran at %v, want %v", d.at[1], want)
+		}
+	})
+}
+
+func TestAHeldLaneKeepsItsOrderAndOthersGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		m.add(queue.Job{ID: 1, Lane: 7}, queue.Job{ID: 2, Lane: 7}, queue.Job{ID: 3, Lane: 8})
+		run(t, queue.Options{Backend: m, HoldLane: true, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			defer d.end()
+			if j.ID == 1 && j.Attempts < 2 {
+				return queue.Retry(5 * time.Second)
+			}
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := d.order(1, 2, 3); !slices.Equal(got, []int64{1, 3, 1, 1, 2}) {
+			t.Errorf("ran %v, want 1 3 1 1 2", got)
+		}
+		if want := []time.Duration{10 * time.Second}; !slices.Equal(d.at[2], want) {
+			t.Errorf("job 2 ran at %v, want %v", d.at[2], want)
+		}
+	})
+}
+
+func TestAClosedQueueWaitsUntilItIsWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		open := false
+		m.add(queue.Job{ID: 1})
+		r := run(t, queue.Options{Backend: m, Open: func() bool { return open }, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(d.tried) != 0 {
+			t.Fatal("a closed queue ran a job")
+		}
+		open = true
+		r.Wake()
+		synctest.Wait()
+		if len(d.tried) != 1 {
+			t.Error("an open queue did not run its job")
+		}
+	})
+}
+
+func TestHurryTriesWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, hold := range []bool{false, true} {
+			m, d := &memory{}, newDiary()
+			m.add(queue.Job{ID: 1, Lane: 1})
+			r := run(t, queue.Options{Backend: m, HoldLane: hold, Worker: func(_ context.Context, j queue.Job) queue.Result {
+				d.begin(j.ID)
+				return queue.Retry(24 * time.Hour)
+			}})
+			synctest.Wait()
+			r.Hurry()
+			synctest.Wait()
+			if got := len(d.order(1)); got != 2 {
+				t.Errorf("hold %v: tried %d times, want 2", hold, got)
+			}
+		}
+	})
+}
+
+func TestWhatWaitedIsTriedAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		m.add(queue.Job{ID: 1, NotBefore: time.Now().Add(24 * time.Hour), Attempts: 9})
+		run(t, queue.Options{Backend: m, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		synctest.Wait()
+		if len(d.tried) != 1 {
+			t.Error("the job still waits")
+		}
+	})
+}
+
+func TestMoreJobsThanFitInMemoryAllRunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		const n = 5000
+		for id := range int64(n) {
+			m.add(queue.Job{ID: id + 1, Lane: id%10 + 1})
+		}
+		run(t, queue.Options{Backend: m, Workers: 4, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			defer d.end()
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		synctest.Wait()
+		if len(m.jobs) != 0 || len(d.tried) != n {
+			t.Errorf("%d jobs left, %d attempts; want 0 and %d", len(m.jobs), len(d.tried), n)
+		}
+	})
+}
+
+func TestAQueueThatCannotBeReadIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{fail: errors.New("disk")}, newDiary()
+		m.add(queue.Job{ID: 1})
+		run(t, queue.Options{Backend: m, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(d.tried) != 1 {
+			t.Error("the job was not run after the queue could be read again")
+		}
+	})
+}
+
+func TestStoppingLetsTheJobAtHandEndWithinTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.add(queue.Job{ID: 1, Lane: 1}, queue.Job{ID: 2, Lane: 2}, queue.Job{ID: 3, Lane: 1})
+		ctx, cancel := context.WithCancel(t.Context())
+		var cut, whole bool
+		r := queue.New(queue.Options{Backend: m, Workers: 2, Grace: time.Second, Worker: func(ctx context.Context, j queue.Job) queue.Result {
+			wait := 500 * time.Millisecond
+			if j.ID == 2 {
+				wait = time.Hour
+			}
+			select {
+			case <-ctx.Done():
+				cut = true
+				return queue.Retry(0)
+			case <-time.After(wait):
+				whole = true
+				m.finish(j.ID)
+				return queue.Done()
+			}
+		}})
+		time.AfterFunc(100*time.Millisecond, cancel)
+		start := time.Now()
+		if err := r.Run(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+		if !whole || !cut || time.Since(start) > 2*time.Second {
+			t.Errorf("whole %v, cut %v, took %v", whole, cut, time.Since(start))
+		}
+		if len(m.jobs) != 2 || m.jobs[0].ID != 2 || m.jobs[0].Attempts != 1 || m.jobs[1].Attempts != 0 {
+			t.Errorf("left %+v, want job 2 with one attempt and job 3 untried", m.jobs)
+		}
+	})
+}
