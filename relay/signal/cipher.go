@@ -1,0 +1,97 @@
+package signal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+)
+
+// macSize is the length of a message's authentication code, a truncated
+// HMAC-SHA256.
+const macSize = 8
+
+// sealedSize is the length of n bytes in AES-CBC with PKCS#7 padding, of which
+// there is always some.
+func sealedSize(n int) int { return n + aes.BlockSize - n%aes.BlockSize }
+
+// appendSealed appends plaintext, padded and encrypted, to dst, which has to have
+// room for it: the caller's plaintext is only read.
+func (k *messageKeys) appendSealed(dst, plaintext []byte) ([]byte, error) {
+	block, err := aes.NewCipher(k.cipher[:])
+	if err != nil {
+		return nil, fmt.Errorf("encrypting: %w", err)
+	}
+	start := len(dst)
+	dst = append(dst, plaintext...)
+	padding := sealedSize(len(plaintext)) - len(plaintext)
+	for range padding {
+		dst = append(dst, byte(padding))
+	}
+	cipher.NewCBCEncrypter(block, k.iv[:]).CryptBlocks(dst[start:], dst[start:])
+	return dst, nil
+}
+
+// unseal decrypts a body that was authenticated. A length or padding that does not
+// conform is ErrMalformed: the peer's doing, since nobody else can make one.
+func (k *messageKeys) unseal(body []byte) ([]byte, error) {
+	if len(body) == 0 || len(body)%aes.BlockSize != 0 {
+		return nil, fmt.Errorf("decrypting: length: %w", ErrMalformed)
+	}
+	block, err := aes.NewCipher(k.cipher[:])
+	if err != nil {
+		return nil, fmt.Errorf("decrypting: %w", err)
+	}
+	plaintext := make([]byte, len(body))
+	cipher.NewCBCDecrypter(block, k.iv[:]).CryptBlocks(plaintext, body)
+	n := unpadded(plaintext)
+	if n < 0 {
+		clear(plaintext)
+		return nil, fmt.Errorf("decrypting: padding: %w", ErrMalformed)
+	}
+	return plaintext[:n], nil
+}
+
+// unpadded returns the length of b, whole blocks, without its PKCS#7 padding, or
+// -1 when that does not conform.
+func unpadded(b []byte) int {
+	padding := int(b[len(b)-1])
+	if padding < 1 || padding > aes.BlockSize {
+		return -1
+	}
+	for _, p := range b[len(b)-padding:] {
+		if int(p) != padding {
+			return -1
+		}
+	}
+	return len(b) - padding
+}
+
+// authenticate computes the code of serialised, a message up to its code, from
+// sender to receiver.
+func (k *messageKeys) authenticate(sender, receiver *PublicKey, serialised []byte) (code [macSize]byte) {
+	var head [sha256.BlockSize + 2*PublicKeySize]byte
+	pad((*[sha256.BlockSize]byte)(head[:]), &k.mac, 0x36)
+	b := sender.append(head[:sha256.BlockSize])
+	b = receiver.append(b)
+	h := sha256.New()
+	h.Write(b)
+	h.Write(serialised)
+	var outer [sha256.BlockSize + sha256.Size]byte
+	pad((*[sha256.BlockSize]byte)(outer[:]), &k.mac, 0x5c)
+	h.Sum(outer[:sha256.BlockSize])
+	sum := sha256.Sum256(outer[:])
+	clear(head[:])
+	clear(outer[:])
+	copy(code[:], sum[:])
+	return code
+}
+
+// verify checks the code at the end of received, in constant time, over the very
+// bytes that were received.
+func (k *messageKeys) verify(sender, receiver *PublicKey, received []byte) bool {
+	serialised, theirs := received[:len(received)-macSize], received[len(received)-macSize:]
+	ours := k.authenticate(sender, receiver, serialised)
+	return subtle.ConstantTimeCompare(ours[:], theirs) == 1
+}

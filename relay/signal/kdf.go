@@ -1,0 +1,117 @@
+package signal
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+)
+
+// The protocol's labels. None is written to.
+const (
+	infoSession = "WhisperText"
+	infoRatchet = "WhisperRatchet"
+	infoMessage = "WhisperMessageKeys"
+)
+
+const (
+	seedMessage = 0x01
+	seedChain   = 0x02
+)
+
+// secret is a root key, a chain key or the seed of a message's keys.
+type secret [32]byte
+
+// shortMAC is the longest message that hmacShort takes.
+const shortMAC = 64
+
+// hmacShort is HMAC-SHA256 (RFC 2104) of a short message. A message takes seven
+// HMACs, a skipped one two: keeping pads and message in one array on the stack
+// makes each of them two one-shot hashes and no allocation, where crypto/hmac
+// allocates two hash states and drives them through an interface.
+func hmacShort(key *secret, message []byte) (sum secret) {
+	var inner [sha256.BlockSize + shortMAC]byte
+	pad((*[sha256.BlockSize]byte)(inner[:]), key, 0x36)
+	n := copy(inner[sha256.BlockSize:], message)
+	digest := sha256.Sum256(inner[:sha256.BlockSize+n])
+	var outer [sha256.BlockSize + sha256.Size]byte
+	pad((*[sha256.BlockSize]byte)(outer[:]), key, 0x5c)
+	copy(outer[sha256.BlockSize:], digest[:])
+	sum = sha256.Sum256(outer[:])
+	clear(inner[:])
+	clear(outer[:])
+	return sum
+}
+
+// pad fills a block with the key, zero-padded, and flips the bits of mask.
+func pad(block *[sha256.BlockSize]byte, key *secret, mask byte) {
+	for i := range key {
+		block[i] = key[i] ^ mask
+	}
+	for i := len(key); i < len(block); i++ {
+		block[i] = mask
+	}
+}
+
+// messageSeed is what a message's keys are derived from. A skipped message is
+// kept as its seed, less than half of its keys.
+func messageSeed(chain *secret) secret { return hmacShort(chain, []byte{seedMessage}) }
+
+// nextChain is the chain key that follows chain.
+func nextChain(chain *secret) secret { return hmacShort(chain, []byte{seedChain}) }
+
+// messageKeys encrypt and authenticate one message.
+type messageKeys struct {
+	cipher [32]byte // AES-256
+	mac    secret   // HMAC-SHA256
+	iv     [16]byte
+}
+
+// deriveMessageKeys is HKDF-SHA256 (RFC 5869) of seed to 80 bytes, without salt,
+// as crypto/hkdf computes it, on hmacShort.
+func deriveMessageKeys(seed *secret) (keys messageKeys) {
+	extracted := hmacShort(new(secret), seed[:])
+	var block [sha256.Size + len(infoMessage) + 1]byte
+	copy(block[sha256.Size:], infoMessage)
+	block[len(block)-1] = 1
+	t := hmacShort(&extracted, block[sha256.Size:])
+	keys.cipher = t
+	copy(block[:], t[:])
+	block[len(block)-1] = 2
+	keys.mac = hmacShort(&extracted, block[:])
+	copy(block[:], keys.mac[:])
+	block[len(block)-1] = 3
+	t = hmacShort(&extracted, block[:])
+	copy(keys.iv[:], t[:])
+	clear(t[:])
+	clear(extracted[:])
+	clear(block[:])
+	return keys
+}
+
+// destroy zeroes the keys.
+func (k *messageKeys) destroy() { *k = messageKeys{} }
+
+// derivePair is HKDF-SHA256 to 64 bytes: a root key and a chain key.
+func derivePair(input, salt []byte, info string) (root, chain secret, err error) {
+	out, err := hkdf.Key(sha256.New, input, salt, info, len(root)+len(chain))
+	if err != nil {
+		return root, chain, fmt.Errorf("deriving keys: %w", err)
+	}
+	copy(root[:], out)
+	copy(chain[:], out[len(root):])
+	clear(out)
+	return root, chain, nil
+}
+
+// ratchetRoot is the Diffie-Hellman ratchet's step: from the root key and the
+// secret that own and peer share, the next root key and a chain key.
+func ratchetRoot(root *secret, own *privateKey, peer *PublicKey) (next, chain secret, err error) {
+	var buffer [32]byte
+	shared, err := own.agree(buffer[:0], peer)
+	if err != nil {
+		return next, chain, err
+	}
+	next, chain, err = derivePair(shared, root[:], infoRatchet)
+	clear(shared)
+	return next, chain, err
+}

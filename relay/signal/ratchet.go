@@ -1,0 +1,165 @@
+package signal
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// maxChains is how many of a peer's ratchet keys a session remembers, the current
+// one included, so that messages of earlier turns may come late.
+const maxChains = 5
+
+// session is the state of one Double Ratchet
+// (https://signal.org/docs/specifications/doubleratchet/). It is not modified
+// once a Record holds it: operations work on a copy. What it points to, skipped
+// keys and the ratchet key pair, is shared between copies and never written to.
+type session struct {
+	local, remote PublicKey // identity keys
+	// base is the initiator's base key, by which repeated pre-key messages are
+	// known to belong to this session.
+	base      PublicKey
+	root      secret
+	initiated bool          // by us, and the peer did not answer yet:
+	pending   pendingPreKey // goes with every message
+	send      sendChain
+	receive   [maxChains]receiveChain // newest first; a zero ratchet key ends the list
+	archived  int64                   // when it ceased to be the current one: Unix time, seconds
+}
+
+// sendChain is the chain of the messages that we send.
+type sendChain struct {
+	// due says that the peer's latest ratchet key has not been answered: the next
+	// message begins a new chain under a key pair of its own. Making that pair
+	// late keeps decryption free of randomness, spares messages that nobody
+	// answers half of their cost, and gives the secret less time to leak
+	// (Double Ratchet, section 6.5).
+	due      bool
+	ratchet  *privateKey // nil when due
+	key      secret
+	index    uint32 // of the next message
+	previous uint32 // the last index of the chain before; 0 also when that is empty
+}
+
+// receiveChain is a chain of messages that the peer sends under one ratchet key.
+type receiveChain struct {
+	ratchet PublicKey
+	key     secret
+	next    uint32       // index of the message that key is for
+	skipped []skippedKey // ascending by index, all below next
+}
+
+// nextSend begins the chain that is due.
+func (s *session) nextSend() error {
+	pair := new(privateKey)
+	if err := pair.generate(); err != nil {
+		return fmt.Errorf("generating ratchet key: %w", err)
+	}
+	root, chain, err := ratchetRoot(&s.root, pair, &s.receive[0].ratchet)
+	if err != nil {
+		return err
+	}
+	s.root = root
+	s.send = sendChain{ratchet: pair, key: chain, previous: s.send.previous}
+	return nil
+}
+
+// seal encrypts plaintext and moves s, which is the caller's own copy, on.
+func (s *session) seal(l Local, plaintext []byte) (Ciphertext, error) {
+	if s.send.due {
+		if err := s.nextSend(); err != nil {
+			return Ciphertext{}, err
+		}
+	}
+	if s.send.index == math.MaxUint32 {
+		return Ciphertext{}, fmt.Errorf("chain is used up: %w", ErrNoSession)
+	}
+	seed := messageSeed(&s.send.key)
+	keys := deriveMessageKeys(&seed)
+	defer keys.destroy()
+	data, err := sealMessage(&keys, &s.send, &s.local, &s.remote, plaintext)
+	if err != nil {
+		return Ciphertext{}, err
+	}
+	s.send.key = nextChain(&s.send.key)
+	s.send.index++
+	if !s.initiated {
+		return Ciphertext{Data: data}, nil
+	}
+	data = wrapMessage(&s.pending, &s.base, &s.local, l.RegistrationID, data)
+	return Ciphertext{Data: data, PreKey: true}, nil
+}
+
+// chain returns the index in receive of the chain that the message belongs to, or -1.
+func (s *session) chain(m *message) int {
+	u := [32]byte(m.ratchet[1:])
+	for i := range s.receive {
+		if s.receive[i].ratchet.u == u && !s.receive[i].ratchet.IsZero() {
+			return i
+		}
+	}
+	return -1
+}
+
+// mayTurn reports whether the peer can have begun a new chain: it does so only
+// in answer to a ratchet key that we sent.
+func (s *session) mayTurn() bool { return !s.send.due && s.send.ratchet != nil }
+
+// open decrypts a message and returns the session's successor.
+func (s *session) open(m *message, now time.Time) (*session, []byte, error) {
+	next := *s
+	at := s.chain(m)
+	if at < 0 {
+		if err := next.turn(m); err != nil {
+			return nil, nil, err
+		}
+		at = 0
+	}
+	seed, err := next.receive[at].take(m.counter, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := deriveMessageKeys(&seed)
+	defer keys.destroy()
+	if !keys.verify(&s.remote, &s.local, m.raw) {
+		return nil, nil, fmt.Errorf("verifying message: %w", ErrUnauthenticated)
+	}
+	plaintext, err := keys.unseal(m.body)
+	if err != nil {
+		return nil, nil, err
+	}
+	next.initiated, next.pending = false, pendingPreKey{}
+	return &next, plaintext, nil
+}
+
+// turn begins the receiving chain of the message's ratchet key; our next message
+// answers it with a chain of our own.
+func (s *session) turn(m *message) error {
+	if !s.mayTurn() {
+		return fmt.Errorf("no such chain: %w", ErrUnauthenticated)
+	}
+	if m.counter > MaxSkip {
+		return fmt.Errorf("reading chain: %w", ErrTooFarAhead)
+	}
+	ratchet, err := ParsePublicKey(m.ratchet)
+	if err != nil {
+		return fmt.Errorf("reading chain: %w", err)
+	}
+	root, chain, err := ratchetRoot(&s.root, s.send.ratchet, &ratchet)
+	if err != nil {
+		return err
+	}
+	s.root = root
+	s.send = sendChain{due: true, previous: s.send.last()}
+	copy(s.receive[1:], s.receive[:])
+	s.receive[0] = receiveChain{ratchet: ratchet, key: chain}
+	return nil
+}
+
+// last is the index of the chain's last message, 0 when there is none.
+func (c *sendChain) last() uint32 {
+	if c.index == 0 {
+		return 0
+	}
+	return c.index - 1
+}

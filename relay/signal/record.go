@@ -1,0 +1,143 @@
+package signal
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+const (
+	// MaxArchived is how many sessions a record keeps besides the current one.
+	MaxArchived = 16
+	// ArchivedLifetime is how long a session stays after it ceased to be current.
+	ArchivedLifetime = 30 * 24 * time.Hour
+)
+
+// Record holds the sessions with one device of a peer: the current one, in which
+// Encrypt works, and archived ones, in which messages may still arrive; such a
+// message makes its session the current one again. A Record is immutable, and
+// safe for concurrent use. A nil *Record is one without sessions. It prints as
+// "[session record]".
+type Record struct {
+	_        incomparable
+	current  *session // nil when there is none to encrypt in
+	archived []*session
+}
+
+// HasSession reports whether there is a current session to encrypt in.
+func (r *Record) HasSession() bool { return r != nil && r.current != nil }
+
+// Identity returns the peer's identity key in the current session, and whether
+// there is one.
+func (r *Record) Identity() (IdentityKey, bool) {
+	if !r.HasSession() {
+		return IdentityKey{}, false
+	}
+	return IdentityKey{p: r.current.remote}, true
+}
+
+// Answered reports whether the peer is known to have the current session: one that
+// we began is not, until the first message arrives in it.
+func (r *Record) Answered() bool { return r.HasSession() && !r.current.initiated }
+
+// Discard returns the record without a current session, so that Encrypt wants a
+// new one (ErrNoSession): for a peer that says it cannot decrypt. Messages that
+// are still under way are decrypted.
+func (r *Record) Discard(now time.Time) *Record { return r.successor(nil, nil, now) }
+
+// Format implements fmt.Formatter for every verb.
+func (r *Record) Format(f fmt.State, _ rune) { redact(f, "[session record]") }
+
+// LogValue implements slog.LogValuer.
+func (r *Record) LogValue() slog.Value { return slog.StringValue("[session record]") }
+
+// all returns the sessions, the current one first.
+func (r *Record) all() []*session {
+	switch {
+	case r == nil:
+		return nil
+	case r.current == nil:
+		return r.archived
+	default:
+		return append([]*session{r.current}, r.archived...)
+	}
+}
+
+// moved returns a record in which the session next takes the current one's place.
+// It is successor's short way for the case that nothing else changes.
+func (r *Record) moved(next *session) *Record {
+	return &Record{current: next, archived: r.archived}
+}
+
+// successor returns a record in which current takes the place of replaced, a
+// session of r or nil, as the current session, and the one that was current is
+// archived. Bounds of number and age are kept.
+func (r *Record) successor(current, replaced *session, now time.Time) *Record {
+	next := &Record{current: current}
+	cutoff := now.Add(-ArchivedLifetime).Unix()
+	for _, s := range r.all() {
+		switch {
+		case s == replaced:
+			continue
+		case s == r.current:
+			s = new(*s)
+			s.archived = now.Unix()
+		case s.archived < cutoff:
+			continue
+		}
+		if len(next.archived) < MaxArchived {
+			next.archived = append(next.archived, s)
+		}
+	}
+	if current != nil && current.archived != 0 {
+		current.archived = 0
+	}
+	return next.bounded(now)
+}
+
+// bounded returns r, or a copy of it in which no skipped key is too old and they
+// are not more than MaxSkipped: the sessions that were archived first lose theirs
+// first.
+func (r *Record) bounded(now time.Time) *Record {
+	excess := -MaxSkipped
+	next := r.replaced(func(s *session) *session {
+		s = s.expireSkipped(now)
+		excess += s.countSkipped()
+		return s
+	})
+	if excess <= 0 {
+		return next
+	}
+	return next.replaced(func(s *session) *session {
+		n := min(s.countSkipped(), excess)
+		if n <= 0 {
+			return s
+		}
+		excess -= n
+		return s.dropSkipped(n)
+	})
+}
+
+// replaced returns r with f applied to each session, the oldest first; r itself
+// when f changes none.
+func (r *Record) replaced(f func(*session) *session) *Record {
+	next := r
+	for i := len(r.archived) - 1; i >= 0; i-- {
+		s := f(r.archived[i])
+		if s == r.archived[i] {
+			continue
+		}
+		if next == r {
+			next = &Record{current: r.current, archived: slices.Clone(r.archived)}
+		}
+		next.archived[i] = s
+	}
+	if r.current == nil {
+		return next
+	}
+	if s := f(r.current); s != r.current {
+		next = next.moved(s)
+	}
+	return next
+}

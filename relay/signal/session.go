@@ -1,0 +1,198 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// MaxPlaintext is the longest plaintext that Encrypt takes.
+const MaxPlaintext = 256 << 10
+
+// Ciphertext is a message on the wire.
+type Ciphertext struct {
+	Data []byte
+	// PreKey says that Data is a pre-key message, which begins a session.
+	PreKey bool
+}
+
+// Decrypted is what Decrypt found.
+type Decrypted struct {
+	Plaintext []byte
+	// Record is the successor of the record that the message was decrypted with.
+	Record *Record
+	// UsedPreKey is the id of the one-time pre-key that the message used up, or 0.
+	// It has to be gone for good when Record is stored.
+	UsedPreKey uint32
+	// Identity is the key that the message was authenticated with.
+	Identity IdentityKey
+	// IdentityChanged says that Identity is not that of the session which was the
+	// current one before.
+	IdentityChanged bool
+	// NewSession says that the message began a session. The peer repeats its
+	// pre-key with every message until it gets one back.
+	NewSession bool
+}
+
+// Initiate begins a session with the device that published b and makes it the
+// current one; r, which may be nil, keeps its sessions as archived ones. The
+// bundle is verified first: ErrMalformed, ErrUnauthenticated.
+func Initiate(l Local, r *Record, b Bundle, now time.Time) (*Record, error) {
+	if err := b.Verify(); err != nil {
+		return nil, err
+	}
+	s, err := newInitiator(l, &b)
+	if err != nil {
+		return nil, fmt.Errorf("beginning session: %w", err)
+	}
+	return r.successor(s, nil, now), nil
+}
+
+// Encrypt encrypts plaintext in r's current session. ErrNoSession when r is nil,
+// or has no current session that fits the identity l; ErrTooLong. Of the
+// successors of one record, one only may ever leave the device.
+func Encrypt(r *Record, l Local, plaintext []byte) (Ciphertext, *Record, error) {
+	if len(plaintext) > MaxPlaintext {
+		return Ciphertext{}, nil, fmt.Errorf("encrypting: %w", ErrTooLong)
+	}
+	if !r.HasSession() || !r.current.local.Equal(l.Identity.key.public) {
+		return Ciphertext{}, nil, fmt.Errorf("encrypting: %w", ErrNoSession)
+	}
+	next := new(*r.current)
+	c, err := next.seal(l, plaintext)
+	if err != nil {
+		return Ciphertext{}, nil, fmt.Errorf("encrypting: %w", err)
+	}
+	return c, r.moved(next), nil
+}
+
+// Decrypt authenticates and decrypts c in one of r's sessions, or in the new one
+// that it begins; r may be nil. It computes from its arguments alone: no
+// randomness, nothing changed anywhere. Errors are of the classes of this package,
+// or the PreKeySource's, and mean that nothing happened.
+func Decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
+	d, err := Decrypted{}, error(nil)
+	if c.PreKey {
+		d, err = decryptPreKey(l, r, keys, c.Data, now)
+	} else {
+		var m message
+		if m, err = parseMessage(c.Data); err == nil {
+			d, err = r.decrypt(&m, now)
+		}
+	}
+	if err != nil {
+		return Decrypted{}, fmt.Errorf("decrypting: %w", err)
+	}
+	d.Identity = IdentityKey{p: d.Record.current.remote}
+	before, known := r.Identity()
+	d.IdentityChanged = known && !before.Equal(d.Identity)
+	return d, nil
+}
+
+// decrypt tries the sessions that the message can belong to.
+func (r *Record) decrypt(m *message, now time.Time) (Decrypted, error) {
+	if r.HasSession() && r.current.chain(m) >= 0 {
+		return r.decryptIn(r.current, m, now)
+	}
+	sessions := r.all()
+	if len(sessions) == 0 {
+		return Decrypted{}, ErrNoSession
+	}
+	for _, s := range sessions {
+		// A ratchet key is random: the session that knows it is the one.
+		if s.chain(m) >= 0 {
+			return r.decryptIn(s, m, now)
+		}
+	}
+	for _, s := range sessions {
+		if !s.mayTurn() {
+			continue
+		}
+		d, err := r.decryptIn(s, m, now)
+		if err == nil || !errors.Is(err, ErrUnauthenticated) {
+			return d, err
+		}
+	}
+	return Decrypted{}, fmt.Errorf("no session verifies the message: %w", ErrUnauthenticated)
+}
+
+// decryptIn decrypts in session s, which becomes the current one.
+func (r *Record) decryptIn(s *session, m *message, now time.Time) (Decrypted, error) {
+	next, plaintext, err := s.open(m, now)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	d := Decrypted{Plaintext: plaintext}
+	if s == r.current {
+		d.Record = r.moved(next).bounded(now)
+	} else {
+		d.Record = r.successor(next, s, now)
+	}
+	return d, nil
+}
+
+// decryptPreKey decrypts a pre-key message: in the session that it began before,
+// else in a new one.
+func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.Time) (Decrypted, error) {
+	m, err := parsePreKeyMessage(data)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	for _, s := range r.all() {
+		if s.began(&m) {
+			return r.decryptIn(s, &m.message, now)
+		}
+	}
+	identity, err := ParsePublicKey(m.identity)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	base, err := ParsePublicKey(m.base)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	own, err := findKeys(keys, &m)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	s, err := newResponder(l, own, &identity, &base)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	next, plaintext, err := s.open(&m.message, now)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	d := Decrypted{Plaintext: plaintext, Record: r.successor(next, nil, now), NewSession: true}
+	if own.oneTime != nil {
+		d.UsedPreKey = own.oneTime.id
+	}
+	return d, nil
+}
+
+// began reports whether the peer began s with the pre-key message m.
+func (s *session) began(m *preKeyMessage) bool {
+	return s.base.u == [32]byte(m.base[1:]) && s.remote.u == [32]byte(m.identity[1:])
+}
+
+// findKeys looks up our keys that the message names.
+func findKeys(keys PreKeySource, m *preKeyMessage) (responderKeys, error) {
+	var own responderKeys
+	var err error
+	if own.signed, err = keys.SignedPreKey(m.signedPreKey); err != nil {
+		return own, fmt.Errorf("finding signed pre-key: %w", err)
+	}
+	if own.signed == nil {
+		return own, fmt.Errorf("finding signed pre-key: %w", ErrUnknownPreKey)
+	}
+	if !m.hasPreKey {
+		return own, nil
+	}
+	if own.oneTime, err = keys.PreKey(m.preKeyID); err != nil {
+		return own, fmt.Errorf("finding pre-key: %w", err)
+	}
+	if own.oneTime == nil {
+		return own, fmt.Errorf("finding pre-key: %w", ErrUnknownPreKey)
+	}
+	return own, nil
+}

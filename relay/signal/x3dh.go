@@ -1,0 +1,101 @@
+package signal
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// pendingPreKey is what an initiator repeats with every message until the peer
+// answers.
+type pendingPreKey struct {
+	preKeyID       uint32 // 0 when there was none
+	signedPreKeyID uint32
+}
+
+// agreementSize is the length of X3DH's input to the key derivation with a
+// one-time pre-key: 32 bytes 0xff and four shared secrets.
+const agreementSize = 5 * 32
+
+// agreement collects X3DH's shared secrets (https://signal.org/docs/specifications/x3dh/).
+type agreement struct {
+	buffer [agreementSize]byte
+	used   []byte
+	err    error
+}
+
+func newAgreement() *agreement {
+	a := new(agreement)
+	a.used = append(a.buffer[:0], bytes.Repeat([]byte{0xff}, 32)...)
+	return a
+}
+
+// add appends the secret that own and peer share.
+func (a *agreement) add(own *privateKey, peer *PublicKey) {
+	if a.err == nil {
+		a.used, a.err = own.agree(a.used, peer)
+	}
+}
+
+// derive returns the first root and chain key, and zeroes the secrets.
+func (a *agreement) derive() (root, chain secret, err error) {
+	defer func() { clear(a.buffer[:]) }()
+	if a.err != nil {
+		return root, chain, a.err
+	}
+	return derivePair(a.used, nil, infoSession)
+}
+
+// newInitiator is X3DH on the side that has a bundle, which was verified. The
+// first message begins the sending chain, by a ratchet step on the signed pre-key.
+func newInitiator(l Local, b *Bundle) (*session, error) {
+	base := new(privateKey)
+	if err := base.generate(); err != nil {
+		return nil, fmt.Errorf("generating base key: %w", err)
+	}
+	defer base.destroy()
+	a := newAgreement()
+	a.add(&l.Identity.key, &b.SignedPreKey)
+	a.add(base, &b.Identity.p)
+	a.add(base, &b.SignedPreKey)
+	if b.PreKeyID != 0 {
+		a.add(base, &b.PreKey)
+	}
+	root, chain, err := a.derive()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		local: l.Identity.key.public, remote: b.Identity.p, base: base.public, root: root,
+		initiated: true,
+		pending:   pendingPreKey{preKeyID: b.PreKeyID, signedPreKeyID: b.SignedPreKeyID},
+		send:      sendChain{due: true},
+	}
+	s.receive[0] = receiveChain{ratchet: b.SignedPreKey, key: chain}
+	return s, nil
+}
+
+// responderKeys are our own keys that a pre-key message names.
+type responderKeys struct {
+	signed  *SignedPreKey
+	oneTime *PreKey // nil when it names none
+}
+
+// newResponder is X3DH on the side that a pre-key message reached. The session is
+// not authenticated before it decrypts that message.
+func newResponder(l Local, keys responderKeys, identity, base *PublicKey) (*session, error) {
+	a := newAgreement()
+	a.add(&keys.signed.key, identity)
+	a.add(&l.Identity.key, base)
+	a.add(&keys.signed.key, base)
+	if keys.oneTime != nil {
+		a.add(&keys.oneTime.key, base)
+	}
+	root, chain, err := a.derive()
+	if err != nil {
+		return nil, err
+	}
+	return &session{
+		local: l.Identity.key.public, remote: *identity, base: *base, root: root,
+		send: sendChain{ratchet: &keys.signed.key, key: chain},
+	}, nil
+}
