@@ -1,0 +1,80 @@
+package prosody
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/template"
+)
+
+// The configuration that we recommend, apart from paths and run_as_root.
+var configTemplate = template.Must(template.New("prosody.cfg.lua").Funcs(template.FuncMap{
+	"quote": strconv.Quote,
+}).Parse(`-- Written by test/services/prosody.
+data_path = {{quote .Data}}
+pidfile = {{quote .PIDFile}}
+daemonize = false
+run_as_root = {{.Root}}
+log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quote .LogFile}} } }
+
+modules_enabled = {
+	"posix"; "roster"; "saslauth"; "tls"; "disco"; "pep"; "register"; "smacks";
+	"mam"; "ping"; "blocklist"; "carbons";
+}
+-- Clients only: a number at a foreign domain is nobody's.
+modules_disabled = { "s2s" }
+
+storage = "internal"
+-- Passwords are stored salted and hashed, and sent as SCRAM proofs only.
+authentication = "internal_hashed"
+disable_sasl_mechanisms = { "PLAIN", "OAUTHBEARER" }
+
+c2s_interfaces = { {{quote .Host}} }
+c2s_ports = { {{.Port}} }
+c2s_direct_tls_ports = { }
+c2s_require_encryption = true
+ssl = { certificate = {{quote .Certificate}}; key = {{quote .Key}} }
+
+allow_registration = {{.Registration}}
+
+-- How long a broken link may be resumed, and how many stanzas wait for it. A
+-- queue that overflows cannot be resumed.
+smacks_hibernation_time = {{.Hibernation}}
+smacks_max_queue_size = 5000
+
+-- No longer than the relays' retention: archives hold ciphertext and addresses.
+archive_expires_after = {{quote .ArchiveExpiry}}
+{{range .Domains}}
+VirtualHost {{quote .}}
+{{end}}`))
+
+func renderConfig(s *Server, o Options) ([]byte, error) {
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("reading the listen address: %w", err)
+	}
+	level := "info"
+	if o.Debug {
+		level = "debug"
+	}
+	var out bytes.Buffer
+	err = configTemplate.Execute(&out, map[string]any{
+		"Data": s.Data, "LogFile": s.LogFile, "LogLevel": level,
+		"PIDFile": filepath.Join(s.Dir, "prosody.pid"),
+		// Prosody refuses to run as root otherwise. A test's directory lies below
+		// one that only its owner may enter, so another user could not work there.
+		"Root": os.Geteuid() == 0,
+		"Host": host, "Port": port,
+		"Certificate": filepath.Join(s.Dir, certFile), "Key": filepath.Join(s.Dir, keyFile),
+		"Registration": o.Registration, "ArchiveExpiry": o.ArchiveExpiry,
+		"Hibernation": int(o.Hibernation.Seconds()),
+		"Domains":     o.Domains,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rendering the configuration: %w", err)
+	}
+	return out.Bytes(), nil
+}
