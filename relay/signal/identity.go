@@ -51,10 +51,11 @@ func ParseIdentityKeyPair(b []byte) (*IdentityKeyPair, error) {
 	if len(b) != 1+privateKeySize || b[0] != identityVersion {
 		return nil, fmt.Errorf("reading identity key pair: %w", ErrMalformed)
 	}
-	k := new(IdentityKeyPair)
-	if err := k.key.set((*[privateKeySize]byte)(b[1:])); err != nil {
-		return nil, fmt.Errorf("reading identity key pair: %w", err)
+	k := &IdentityKeyPair{key: privateKey{scalar: [privateKeySize]byte(b[1:])}}
+	if k.key.isZero() {
+		return nil, fmt.Errorf("reading identity key pair: %w", ErrMalformed)
 	}
+	k.key.derive()
 	return k, nil
 }
 
@@ -69,6 +70,9 @@ func (k *IdentityKeyPair) Public() IdentityKey { return IdentityKey{p: k.key.pub
 
 // Sign signs message (XEdDSA), as IdentityKey.Verify checks it.
 func (k *IdentityKeyPair) Sign(message []byte) ([SignatureSize]byte, error) {
+	if k.key.isZero() {
+		return [SignatureSize]byte{}, fmt.Errorf("signing: %w", errDestroyed)
+	}
 	return sign(&k.key.scalar, message)
 }
 

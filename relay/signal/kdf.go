@@ -106,12 +106,11 @@ func derivePair(input, salt []byte, info string) (root, chain secret, err error)
 // ratchetRoot is the Diffie-Hellman ratchet's step: from the root key and the
 // secret that own and peer share, the next root key and a chain key.
 func ratchetRoot(root *secret, own *privateKey, peer *PublicKey) (next, chain secret, err error) {
-	var buffer [32]byte
-	shared, err := own.agree(buffer[:0], peer)
-	if err != nil {
+	var shared secret
+	if err = own.agree(&shared, peer); err != nil {
 		return next, chain, err
 	}
-	next, chain, err = derivePair(shared, root[:], infoRatchet)
-	clear(shared)
+	next, chain, err = derivePair(shared[:], root[:], infoRatchet)
+	clear(shared[:])
 	return next, chain, err
 }

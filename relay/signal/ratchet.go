@@ -12,8 +12,8 @@ const maxChains = 5
 
 // session is the state of one Double Ratchet
 // (https://signal.org/docs/specifications/doubleratchet/). It is not modified
-// once a Record holds it: operations work on a copy. What it points to, skipped
-// keys and the ratchet key pair, is shared between copies and never written to.
+// once a Record holds it: operations work on a copy. What it points to, the
+// skipped keys, is shared between copies and never written to.
 type session struct {
 	local, remote PublicKey // identity keys
 	// base is the initiator's base key, by which repeated pre-key messages are
@@ -35,7 +35,7 @@ type sendChain struct {
 	// answers half of their cost, and gives the secret less time to leak
 	// (Double Ratchet, section 6.5).
 	due      bool
-	ratchet  *privateKey // nil when due
+	ratchet  privateKey
 	key      secret
 	index    uint32 // of the next message
 	previous uint32 // the last index of the chain before; 0 also when that is empty
@@ -51,11 +51,11 @@ type receiveChain struct {
 
 // nextSend begins the chain that is due.
 func (s *session) nextSend() error {
-	pair := new(privateKey)
+	var pair privateKey
 	if err := pair.generate(); err != nil {
 		return fmt.Errorf("generating ratchet key: %w", err)
 	}
-	root, chain, err := ratchetRoot(&s.root, pair, &s.receive[0].ratchet)
+	root, chain, err := ratchetRoot(&s.root, &pair, &s.receive[0].ratchet)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *session) chain(m *message) int {
 
 // mayTurn reports whether the peer can have begun a new chain: it does so only
 // in answer to a ratchet key that we sent.
-func (s *session) mayTurn() bool { return !s.send.due && s.send.ratchet != nil }
+func (s *session) mayTurn() bool { return !s.send.due }
 
 // open decrypts a message and returns the session's successor.
 func (s *session) open(m *message, now time.Time) (*session, []byte, error) {
@@ -145,7 +145,7 @@ func (s *session) turn(m *message) error {
 	if err != nil {
 		return fmt.Errorf("reading chain: %w", err)
 	}
-	root, chain, err := ratchetRoot(&s.root, s.send.ratchet, &ratchet)
+	root, chain, err := ratchetRoot(&s.root, &s.send.ratchet, &ratchet)
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,6 @@ func (d *decoder) session() *session {
 	}
 	s.send.previous = d.uint32()
 	if !s.send.due {
-		s.send.ratchet = new(privateKey)
 		s.send.ratchet.restore(d.take(privateKeySize + 32))
 		d.require(!s.send.ratchet.public.IsZero())
 		s.send.key = d.secret()

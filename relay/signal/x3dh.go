@@ -1,9 +1,6 @@
 package signal
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // pendingPreKey is what an initiator repeats with every message until the peer
 // answers.
@@ -19,20 +16,23 @@ const agreementSize = 5 * 32
 // agreement collects X3DH's shared secrets (https://signal.org/docs/specifications/x3dh/).
 type agreement struct {
 	buffer [agreementSize]byte
-	used   []byte
+	used   int
 	err    error
 }
 
 func newAgreement() *agreement {
-	a := new(agreement)
-	a.used = append(a.buffer[:0], bytes.Repeat([]byte{0xff}, 32)...)
+	a := &agreement{used: 32}
+	for i := range a.used {
+		a.buffer[i] = 0xff
+	}
 	return a
 }
 
 // add appends the secret that own and peer share.
 func (a *agreement) add(own *privateKey, peer *PublicKey) {
 	if a.err == nil {
-		a.used, a.err = own.agree(a.used, peer)
+		a.err = own.agree((*secret)(a.buffer[a.used:]), peer)
+		a.used += len(secret{})
 	}
 }
 
@@ -42,23 +42,23 @@ func (a *agreement) derive() (root, chain secret, err error) {
 	if a.err != nil {
 		return root, chain, a.err
 	}
-	return derivePair(a.used, nil, infoSession)
+	return derivePair(a.buffer[:a.used], nil, infoSession)
 }
 
 // newInitiator is X3DH on the side that has a bundle, which was verified. The
 // first message begins the sending chain, by a ratchet step on the signed pre-key.
 func newInitiator(l Local, b *Bundle) (*session, error) {
-	base := new(privateKey)
+	var base privateKey
 	if err := base.generate(); err != nil {
 		return nil, fmt.Errorf("generating base key: %w", err)
 	}
 	defer base.destroy()
 	a := newAgreement()
 	a.add(&l.Identity.key, &b.SignedPreKey)
-	a.add(base, &b.Identity.p)
-	a.add(base, &b.SignedPreKey)
+	a.add(&base, &b.Identity.p)
+	a.add(&base, &b.SignedPreKey)
 	if b.PreKeyID != 0 {
-		a.add(base, &b.PreKey)
+		a.add(&base, &b.PreKey)
 	}
 	root, chain, err := a.derive()
 	if err != nil {
@@ -96,6 +96,6 @@ func newResponder(l Local, keys responderKeys, identity, base *PublicKey) (*sess
 	}
 	return &session{
 		local: l.Identity.key.public, remote: *identity, base: *base, root: root,
-		send: sendChain{ratchet: &keys.signed.key, key: chain},
+		send: sendChain{ratchet: keys.signed.key, key: chain},
 	}, nil
 }
