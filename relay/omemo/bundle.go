@@ -1,0 +1,89 @@
+package omemo
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+)
+
+// Started is what starting a session changed.
+type Started struct {
+	// IdentityChanged says that the device's bundle names another identity key than
+	// before, and that the new one is on record now.
+	IdentityChanged bool
+}
+
+// Start makes a session with a peer's device from a bundle that was fetched
+// (X3DH) and writes it to s; an older session with the device stays for its late
+// messages. The next Seal sends a pre-key message.
+//
+// ErrBundle means that the bundle cannot be used, signal.ErrUntrustedIdentity that
+// the account does not take the device's new identity key; nothing was written then.
+func (a *Account) Start(s Sessions, peer phone.Number, d carrier.DeviceID, b carrier.Bundle, now time.Time) (Started, error) {
+	if d < 1 || d > maxDeviceID {
+		return Started{}, fmt.Errorf("%w: device id is out of range", ErrBundle)
+	}
+	bundle, err := parseBundle(b)
+	if err != nil {
+		return Started{}, err
+	}
+	record, err := s.Record(peer, d)
+	if err != nil {
+		return Started{}, fmt.Errorf("reading a session: %w", err)
+	}
+	record, err = signal.Initiate(a.Local, record, bundle, now)
+	if err != nil {
+		return Started{}, fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	changed, err := a.admit(s, peer, d, bundle.Identity)
+	if err != nil {
+		return Started{}, err
+	}
+	if err := s.PutRecord(peer, d, record); err != nil {
+		return Started{}, fmt.Errorf("keeping a session: %w", err)
+	}
+	return Started{IdentityChanged: changed}, nil
+}
+
+// parseBundle checks a published bundle and picks one of its one-time pre-keys at
+// random, so that two peers that start at once seldom take the same. Malformed
+// one-time keys are passed over: they are not signed, and a session without one
+// is still a session (X3DH, section 3.3).
+func parseBundle(b carrier.Bundle) (signal.Bundle, error) {
+	identity, err := signal.ParseIdentityKey(b.IdentityKey)
+	if err != nil {
+		return signal.Bundle{}, fmt.Errorf("%w: identity key: %w", ErrBundle, err)
+	}
+	signed, err := signal.ParsePublicKey(b.SignedPreKey.Public)
+	if err != nil {
+		return signal.Bundle{}, fmt.Errorf("%w: signed pre-key: %w", ErrBundle, err)
+	}
+	out := signal.Bundle{Identity: identity, SignedPreKeyID: b.SignedPreKey.ID, SignedPreKey: signed}
+	if copy(out.Signature[:], b.Signature) != len(out.Signature) || len(b.Signature) != len(out.Signature) {
+		return signal.Bundle{}, fmt.Errorf("%w: signature is not %d bytes", ErrBundle, len(out.Signature))
+	}
+	if err := out.Verify(); err != nil {
+		return signal.Bundle{}, fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	out.PreKeyID, out.PreKey = pickPreKey(b.PreKeys)
+	return out, nil
+}
+
+// pickPreKey returns a well-formed one-time pre-key, or id 0 when there is none.
+// The choice need not be unpredictable: the peer sees it anyway.
+func pickPreKey(keys []carrier.PreKey) (uint32, signal.PublicKey) {
+	keys = keys[:min(len(keys), MaxPreKeys)]
+	for _, i := range rand.Perm(len(keys)) {
+		if keys[i].ID < 1 {
+			continue
+		}
+		if p, err := signal.ParsePublicKey(keys[i].Public); err == nil {
+			return keys[i].ID, p
+		}
+	}
+	return 0, signal.PublicKey{}
+}

@@ -1,0 +1,169 @@
+// Package omemo is the content layer of legacy OMEMO (XEP-0384 v0.3, the
+// namespace eu.siacs.conversations.axolotl): it turns a text into an envelope for
+// a peer's devices and back, and a published bundle into a session.
+//
+// It is pure: sessions, keys and pre-keys come from a [Sessions] view, which its
+// caller backs with one transaction of its store, so that a ratchet step and what
+// it revealed become durable together or not at all. It must not know what a
+// stanza, a database or a log is, and it takes nothing from the carrier on
+// trust: sizes, identifiers, keys and signatures are checked here.
+package omemo
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+)
+
+// Limits on what is sealed and on what is opened.
+const (
+	// MaxText is the longest text in bytes that is sealed or opened. The Cloud API
+	// allows 4,096 characters; phones send somewhat more.
+	MaxText = 64 << 10
+	// MaxDevices is how many devices of a peer one envelope may address.
+	MaxDevices = 64
+	// MaxKeys is how many keys an envelope that is opened may hold: the sender's
+	// client also encrypts to its owner's other devices.
+	MaxKeys = 2 * MaxDevices
+	// MaxPreKeys is how many one-time pre-keys of a fetched bundle are looked at.
+	MaxPreKeys = 512
+	// maxKeyData bounds the Signal message that holds a content key. A pre-key
+	// message over 32 bytes takes about 230 bytes.
+	maxKeyData = 1 << 10
+	// maxDeviceID is the highest device id that XEP-0384 v0.3 allows.
+	maxDeviceID carrier.DeviceID = 1<<31 - 1
+)
+
+// Errors that a caller decides on. What the Signal layer refuses is wrapped, so
+// that errors.Is finds signal.ErrReplay, signal.ErrNoSession and the like.
+var (
+	// ErrNotForUs means that the envelope has no key for our device.
+	ErrNotForUs = errors.New("omemo: envelope has no key for this device")
+	// ErrMalformed means that an envelope breaks the format: no retry and no new
+	// session mends it.
+	ErrMalformed = errors.New("omemo: malformed envelope")
+	// ErrContent means that the session opened and what it carried did not: the
+	// ratchet has moved on, so keep what Sessions was told, and drop the message.
+	ErrContent = errors.New("omemo: content is not authentic")
+	// ErrBundle means that a peer's bundle is malformed or not signed by the
+	// identity key that it names.
+	ErrBundle = errors.New("omemo: invalid bundle")
+	// ErrNoSession means that devices lack a session; errors.As a *NoSessionError
+	// tells which.
+	ErrNoSession = errors.New("omemo: no session")
+	// ErrTooLong means that a text is longer than MaxText.
+	ErrTooLong = fmt.Errorf("omemo: text is longer than %d bytes", MaxText)
+	// ErrRecipients means that an envelope would address no device, more than
+	// MaxDevices, or one whose id is out of range.
+	ErrRecipients = fmt.Errorf("omemo: an envelope addresses 1 to %d devices with ids of 1 to 2^31-1", MaxDevices)
+)
+
+// NoSessionError names the devices that lack a session. Fetch the bundle of each,
+// [Account.Start] a session with it, and seal again; leave out those whose bundle
+// cannot be had.
+type NoSessionError struct{ Devices []carrier.DeviceID }
+
+// Error says how many devices lack a session; device ids stay out of logs.
+func (e *NoSessionError) Error() string {
+	return fmt.Sprintf("%s with %d of the devices", ErrNoSession.Error(), len(e.Devices))
+}
+
+// Unwrap makes errors.Is(err, ErrNoSession) true.
+func (e *NoSessionError) Unwrap() error { return ErrNoSession }
+
+// Sessions is the view of one transaction that the account works on: sessions
+// with peers' devices and our own pre-keys. An error that it returns ends the
+// operation and is returned wrapped; the caller then gives up the transaction.
+type Sessions interface {
+	// Record returns the sessions with a device, nil without error when none.
+	Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error)
+	PutRecord(peer phone.Number, d carrier.DeviceID, r *signal.Record) error
+	// Identity returns the identity key on record for a device; ok is false when
+	// there is none.
+	Identity(peer phone.Number, d carrier.DeviceID) (key signal.IdentityKey, ok bool, err error)
+	PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error
+	// PreKeySource finds the private halves of our own pre-keys.
+	signal.PreKeySource
+	// UsePreKey says that a one-time pre-key was used: it must never be again.
+	UsePreKey(id uint32) error
+}
+
+// Trust says what becomes of a device whose identity key changed. The values are
+// those of contract.Config.Trust.
+type Trust string
+
+// The ways to trust.
+const (
+	// Blind accepts a new identity key and reports the change, as phones do.
+	Blind Trust = "blind"
+	// FirstUse refuses every key but the first with signal.ErrUntrustedIdentity.
+	FirstUse Trust = "firstUse"
+)
+
+// Account is our end: one device of one account. It holds no state of its own, so
+// one value serves concurrent callers; the caller keeps operations on one peer
+// device apart.
+type Account struct {
+	Local  signal.Local
+	Device carrier.DeviceID // 1 to 2^31-1
+	Trust  Trust            // empty means Blind
+}
+
+// Bundle renders what the account publishes: the public halves, in order.
+func (a *Account) Bundle(signed *signal.SignedPreKey, pre []*signal.PreKey) carrier.Bundle {
+	signature := signed.Signature()
+	b := carrier.Bundle{
+		IdentityKey:  a.Local.Identity.Public().Bytes(),
+		SignedPreKey: carrier.PreKey{ID: signed.ID(), Public: signed.Public().Bytes()},
+		Signature:    signature[:],
+		PreKeys:      make([]carrier.PreKey, 0, len(pre)),
+	}
+	for _, k := range pre {
+		b.PreKeys = append(b.PreKeys, carrier.PreKey{ID: k.ID(), Public: k.Public().Bytes()})
+	}
+	return b
+}
+
+// admit compares a device's authenticated identity key with the one on record and
+// keeps it where trust allows. It reports whether the key replaced another.
+func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) (changed bool, err error) {
+	known, ok, err := s.Identity(peer, d)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("reading a device's identity key: %w", err)
+	case ok && known.Equal(key):
+		return false, nil
+	case ok && a.Trust == FirstUse:
+		return true, signal.ErrUntrustedIdentity
+	}
+	if err := s.PutIdentity(peer, d, key); err != nil {
+		return false, fmt.Errorf("keeping a device's identity key: %w", err)
+	}
+	return ok, nil
+}
+
+// validDevices reports whether ids may be addressed, and returns them without
+// repetition in the order given.
+func validDevices(ids []carrier.DeviceID) ([]carrier.DeviceID, error) {
+	unique := make([]carrier.DeviceID, 0, min(len(ids), MaxDevices))
+	for _, id := range ids {
+		if id < 1 || id > maxDeviceID {
+			return nil, ErrRecipients
+		}
+		if slices.Contains(unique, id) {
+			continue
+		}
+		if len(unique) == MaxDevices {
+			return nil, ErrRecipients
+		}
+		unique = append(unique, id)
+	}
+	if len(unique) == 0 {
+		return nil, ErrRecipients
+	}
+	return unique, nil
+}

@@ -1,0 +1,92 @@
+package omemo
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/signal"
+)
+
+// Opened is what an envelope held and what it changed.
+type Opened struct {
+	// Text is the content as it was sealed, at most MaxText bytes; not necessarily
+	// valid UTF-8. It is nil for a key transport message.
+	Text []byte
+	// NewSession says that the message started a session. Answer with a key
+	// transport message (Seal with nil) unless a text goes out at once: only an
+	// answer lets the peer stop sending pre-key messages.
+	NewSession bool
+	// PreKeyUsed says that one of our one-time pre-keys is gone: publish the
+	// bundle again, filled up.
+	PreKeyUsed bool
+	// IdentityChanged says that the device came with another identity key than
+	// before, and that the new one is on record now.
+	IdentityChanged bool
+}
+
+// Open opens the envelope of a message that arrived. Everything in m but the
+// session itself is taken for forged until the Signal message authenticates it.
+//
+// An error that wraps ErrNotForUs, ErrMalformed or one of the Signal layer means that nothing was written to s. After signal.ErrNoSession,
+// signal.ErrUnknownPreKey and signal.ErrUnauthenticated a new session (Start)
+// and a key transport message let the peer recover; signal.ErrReplay means that
+// the very message was opened before. After ErrContent the session has moved on:
+// commit s.
+func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, error) {
+	key, err := a.keyFor(m.Envelope)
+	if err != nil {
+		return Opened{}, err
+	}
+	peer, device := m.From, m.Envelope.Sender
+	record, err := s.Record(peer, device)
+	if err != nil {
+		return Opened{}, fmt.Errorf("reading a session: %w", err)
+	}
+	d, err := signal.Decrypt(a.Local, record, s, signal.Ciphertext{Data: key.Data, PreKey: key.PreKey}, now)
+	if err != nil {
+		return Opened{}, fmt.Errorf("omemo: opening the content key: %w", err)
+	}
+	opened := Opened{NewSession: d.NewSession, PreKeyUsed: d.UsedPreKey != 0}
+	// A late message of an archived session carries the identity key of its time:
+	// only a new session may change the one on record.
+	if d.NewSession {
+		if opened.IdentityChanged, err = a.admit(s, peer, device, d.Identity); err != nil {
+			return Opened{}, err
+		}
+	}
+	if d.UsedPreKey != 0 {
+		if err := s.UsePreKey(d.UsedPreKey); err != nil {
+			return Opened{}, fmt.Errorf("removing a used pre-key: %w", err)
+		}
+	}
+	if err := s.PutRecord(peer, device, d.Record); err != nil {
+		return Opened{}, fmt.Errorf("keeping a session: %w", err)
+	}
+	opened.Text, err = openPayload(d.Plaintext, m.Envelope)
+	clear(d.Plaintext)
+	return opened, err
+}
+
+// keyFor checks the envelope's form and returns the key for our device.
+func (a *Account) keyFor(e carrier.Envelope) (carrier.Key, error) {
+	switch {
+	case e.Sender < 1 || e.Sender > maxDeviceID:
+		return carrier.Key{}, fmt.Errorf("%w: sender's device id is out of range", ErrMalformed)
+	case len(e.Keys) > MaxKeys:
+		return carrier.Key{}, fmt.Errorf("%w: more than %d keys", ErrMalformed, MaxKeys)
+	case len(e.Payload) > MaxText+tagSize:
+		return carrier.Key{}, fmt.Errorf("%w: payload is longer than %d bytes", ErrMalformed, MaxText+tagSize)
+	case e.Payload != nil && len(e.IV) != ivSize && len(e.IV) != oldIVSize:
+		return carrier.Key{}, fmt.Errorf("%w: iv is not %d or %d bytes", ErrMalformed, ivSize, oldIVSize)
+	}
+	i := slices.IndexFunc(e.Keys, func(k carrier.Key) bool { return k.Device == a.Device })
+	if i < 0 {
+		return carrier.Key{}, ErrNotForUs
+	}
+	if n := len(e.Keys[i].Data); n == 0 || n > maxKeyData {
+		return carrier.Key{}, fmt.Errorf("%w: key is empty or longer than %d bytes", ErrMalformed, maxKeyData)
+	}
+	return e.Keys[i], nil
+}
