@@ -1,0 +1,65 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+)
+
+// Reasons of the condition WebhookVerified.
+const (
+	ReasonVerified        = "Verified"
+	ReasonVerifying       = "Verifying"
+	ReasonNotConfigured   = "NotConfigured"
+	ReasonUnreachable     = "Unreachable"
+	ReasonUntrusted       = "CertificateUntrusted"
+	ReasonChallengeFailed = "ChallengeFailed"
+	ReasonDeliveryFailing = "DeliveryFailing"
+)
+
+// NotConfigured is the condition of a relay without a webhook.
+func NotConfigured() contract.Condition {
+	return contract.Condition{
+		Type: contract.ConditionWebhookVerified, Status: contract.False, Reason: ReasonNotConfigured,
+		Message: "no webhook is configured: what customers write is kept within the retention; set spec.webhook.url",
+	}
+}
+
+// Condition says whether the receiver is verified and takes deliveries, and if not
+// what to do.
+func (d *Deliverer) Condition() contract.Condition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := contract.Condition{Type: contract.ConditionWebhookVerified, Status: contract.False}
+	switch {
+	case !d.once:
+		c.Status, c.Reason, c.Message = contract.Unknown, ReasonVerifying, "the handshake with the webhook's receiver is under way"
+	case !d.verified:
+		c.Reason, c.Message = unverified(d.last)
+	case d.failures >= failing:
+		c.Reason = ReasonDeliveryFailing
+		c.Message = fmt.Sprintf("the receiver passed the handshake but takes no deliveries (%v): make it answer 200; what waits is tried again for up to 7 days", d.last)
+	default:
+		c.Status, c.Reason, c.Message = contract.True, ReasonVerified, "the receiver passed the handshake and takes deliveries"
+	}
+	return c
+}
+
+// unverified words why a handshake failed.
+func unverified(err error) (reason, message string) {
+	var status StatusError
+	const again = "; the handshake is tried again by itself"
+	switch {
+	case errors.Is(err, ErrUntrusted):
+		return ReasonUntrusted, "the receiver's certificate is not trusted or not for this host: set spec.webhook.caBundle or renew it" + again
+	case errors.Is(err, ErrChallenge):
+		return ReasonChallengeFailed, "the receiver answered 200 without the challenge: make it return hub.challenge when hub.verify_token is the one of kubectl relay credentials" + again
+	case errors.As(err, &status):
+		return ReasonChallengeFailed, fmt.Sprintf("the receiver answered the handshake with %d: make it return hub.challenge when hub.verify_token is the one of kubectl relay credentials"+again, int(status))
+	case errors.Is(err, context.Canceled):
+		return ReasonVerifying, "the relay is stopping"
+	}
+	return ReasonUnreachable, "the receiver does not answer: check spec.webhook.url, its DNS name, and that the DataRegion lets relays reach it" + again
+}

@@ -1,0 +1,224 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/queue"
+)
+
+// How deliveries are tried.
+const (
+	// concurrency is how many deliveries are under way at once.
+	concurrency = 16
+	// giveUp is how long a delivery is tried at most.
+	giveUp = 7 * 24 * time.Hour
+	// failing is after how many failures in a row the receiver counts as down.
+	failing = 3
+	// probeEvery is how soon after a probe the next may be made.
+	probeEvery = 10 * time.Second
+	// firstProbe and lastProbe bound the back-off of handshakes.
+	firstProbe = time.Second
+	lastProbe  = 30 * time.Second
+)
+
+// backoff is how long to wait after each failed attempt: the first retry is made at
+// once. The last entry is repeated.
+var backoff = []time.Duration{
+	0, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+}
+
+// Concurrency is how many workers a queue of deliveries should have.
+const Concurrency = concurrency
+
+// Outcome is what became of an attempt, for metrics.
+type Outcome string
+
+// The outcomes of an attempt.
+const (
+	Taken    Outcome = "taken"
+	Refused  Outcome = "refused"
+	Dropped  Outcome = "dropped" // too old to be tried again
+	Deferred Outcome = "deferred"
+)
+
+// Options say how a Deliverer works. Receiver, Finish and Recovered are required.
+type Options struct {
+	Receiver Receiver
+	// Finish removes a job from the queue for good.
+	Finish func(ctx context.Context, job queue.Job) error
+	// Recovered is called when deliveries that wait should be tried at once.
+	Recovered func()
+	// Retention is how long anything may be kept; deliveries are tried no longer.
+	Retention time.Duration
+	Now       func() time.Time
+	Log       *slog.Logger
+	Observe   func(o Outcome, took time.Duration)
+}
+
+// Deliverer delivers webhooks to one receiver. It is safe for concurrent use.
+type Deliverer struct {
+	o      Options
+	client *client
+	probe  chan struct{}
+
+	mu sync.Mutex // guards the following fields
+	// verified says that the last handshake succeeded: without it nothing is sent.
+	verified bool
+	failures int   // in a row
+	last     error // why the last handshake or delivery failed
+	once     bool  // a handshake was made at all
+	probed   time.Time
+}
+
+// New returns a Deliverer. Nothing is sent before Run has verified the receiver.
+func New(o Options) (*Deliverer, error) {
+	c, err := newClient(o.Receiver)
+	if err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observe == nil {
+		o.Observe = func(Outcome, time.Duration) {}
+	}
+	return &Deliverer{o: o, client: c, probe: make(chan struct{}, 1)}, nil
+}
+
+// Verified says whether deliveries may be made; it is a queue's Open.
+func (d *Deliverer) Verified() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.verified
+}
+
+// Run makes the handshake until the receiver is verified, and again whenever
+// deliveries fail in a row, until ctx ends.
+func (d *Deliverer) Run(ctx context.Context) error {
+	defer d.client.http.CloseIdleConnections()
+	for {
+		d.untilVerified(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-d.probe:
+		}
+	}
+}
+
+// untilVerified makes handshakes with back-off until one succeeds. When it took
+// more than one, the receiver was away, and what waits is tried at once.
+func (d *Deliverer) untilVerified(ctx context.Context) {
+	wait := firstProbe
+	for {
+		err := d.client.verify(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if d.handshake(err) {
+			d.o.Recovered()
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(jitter(wait)):
+		}
+		wait = min(2*wait, lastProbe)
+	}
+}
+
+// handshake notes the result of one and says whether deliveries may begin anew.
+func (d *Deliverer) handshake(err error) (recovered bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	recovered = err == nil && !d.verified
+	if was := d.verified; was != (err == nil) || !d.once {
+		d.o.Log.LogAttrs(context.Background(), slog.LevelInfo, "webhook handshake",
+			slog.Bool("verified", err == nil), slog.Any("error", err))
+	}
+	d.once, d.verified, d.probed = true, err == nil, d.o.Now()
+	switch {
+	case err != nil:
+		d.last = err
+	case recovered:
+		d.failures, d.last = 0, nil
+	}
+	return recovered
+}
+
+// Work delivers one job; it is a queue's Worker.
+func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
+	start := d.o.Now()
+	if start.Sub(job.Created) > min(giveUp, d.o.Retention) {
+		d.o.Observe(Dropped, 0)
+		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "webhook dropped: its receiver did not take it in time",
+			slog.Int("attempts", job.Attempts))
+		return d.finish(ctx, job)
+	}
+	if !d.Verified() {
+		d.o.Observe(Deferred, 0)
+		return queue.Retry(firstProbe) // Recovered makes it due
+	}
+	err := d.client.post(ctx, job.Body)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return queue.Retry(0) // we are stopping; the receiver did nothing wrong
+	}
+	d.delivered(err)
+	if err != nil {
+		d.o.Observe(Refused, d.o.Now().Sub(start))
+		return queue.Retry(retryAfter(job.Attempts))
+	}
+	d.o.Observe(Taken, d.o.Now().Sub(start))
+	return d.finish(ctx, job)
+}
+
+// finish removes a job. When that fails the job is delivered again: at least once.
+func (d *Deliverer) finish(ctx context.Context, job queue.Job) queue.Result {
+	if err := d.o.Finish(ctx, job); err != nil {
+		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "removing a delivered webhook failed", slog.Any("error", err))
+		return queue.Retry(firstProbe)
+	}
+	return queue.Done()
+}
+
+// delivered notes the result of a delivery.
+func (d *Deliverer) delivered(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		if d.failures >= failing {
+			defer d.o.Recovered()
+		}
+		d.failures, d.last = 0, nil
+		return
+	}
+	d.failures++
+	d.last = err
+	if d.failures >= failing && d.o.Now().Sub(d.probed) > probeEvery {
+		select {
+		case d.probe <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// retryAfter is the back-off after an attempt that followed so many failed ones.
+func retryAfter(attempts int) time.Duration {
+	return jitter(backoff[min(max(attempts, 0), len(backoff)-1)])
+}
+
+// jitter spreads a wait by a fifth to both sides.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}

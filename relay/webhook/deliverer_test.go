@@ -1,0 +1,322 @@
+package webhook_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+const (
+	secret      = "c2VjcmV0"
+	verifyToken = "dmVyaWZ5"
+)
+
+// receiver is a business's end whose behaviour a test changes.
+type receiver struct {
+	*httptest.Server
+	mu        sync.Mutex
+	handshake func(w http.ResponseWriter, r *http.Request)
+	post      func(w http.ResponseWriter, r *http.Request)
+	bodies    []string
+	badSigned int
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{handshake: echo, post: ok}
+	r.Server = httptest.NewUnstartedServer(r)
+	r.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	r.StartTLS()
+	t.Cleanup(r.Close)
+	return r
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }
+
+func answer(status int) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+}
+
+// echo does what a receiver must do.
+func echo(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if q.Get("hub.mode") != "subscribe" || q.Get("hub.verify_token") != verifyToken {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	_, _ = io.WriteString(w, q.Get("hub.challenge"))
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	handshake, post := r.handshake, r.post
+	r.mu.Unlock()
+	if req.Method == http.MethodGet {
+		handshake(w, req)
+		return
+	}
+	body, _ := io.ReadAll(req.Body)
+	r.mu.Lock()
+	r.bodies = append(r.bodies, string(body))
+	if req.Header.Get(webhook.SignatureHeader) != webhook.Sign(secret, body) || req.Header.Get("Content-Type") != "application/json" {
+		r.badSigned++
+	}
+	r.mu.Unlock()
+	post(w, req)
+}
+
+func (r *receiver) behave(handshake, post func(http.ResponseWriter, *http.Request)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.handshake, r.post = handshake, post
+}
+
+func (r *receiver) got() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bodies)
+}
+
+func (r *receiver) bundle() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw}))
+}
+
+// fixture is a deliverer and what it told.
+type fixture struct {
+	*webhook.Deliverer
+	mu        sync.Mutex
+	finished  []int64
+	recovered int
+}
+
+func deliver(t *testing.T, to webhook.Receiver) *fixture {
+	t.Helper()
+	f := &fixture{}
+	d, err := webhook.New(webhook.Options{
+		Receiver: to, Retention: 30 * 24 * time.Hour,
+		Finish: func(_ context.Context, j queue.Job) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.finished = append(f.finished, j.ID)
+			return nil
+		},
+		Recovered: func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.recovered++
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Deliverer = d
+	return f
+}
+
+// start runs the handshakes until the test ends.
+func (f *fixture) start(t *testing.T) *fixture {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = f.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return f
+}
+
+// reason waits until the condition has the reason.
+func (f *fixture) reason(t *testing.T, status contract.ConditionStatus, reason string) contract.Condition {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		c := f.Condition()
+		if c.Status == status && c.Reason == reason {
+			return c
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("condition is %+v, want %s %s", c, status, reason)
+		}
+	}
+}
+
+func (r *receiver) as() webhook.Receiver {
+	return webhook.Receiver{URL: r.URL + "/in?tenant=1", CABundle: r.bundle(), Secret: secret, VerifyToken: verifyToken}
+}
+
+func job(id int64) queue.Job {
+	return queue.Job{ID: id, Created: time.Now(), Body: []byte(`{"object":"x"}`)}
+}
+
+func TestNothingIsSentBeforeTheHandshake(t *testing.T) {
+	r := newReceiver(t)
+	f := deliver(t, r.as())
+	if f.Verified() {
+		t.Fatal("verified without a handshake")
+	}
+	if res := f.Work(t.Context(), job(1)); res.Done || len(r.got()) != 0 {
+		t.Fatalf("delivered before the handshake: %+v", res)
+	}
+	f.start(t).reason(t, contract.True, webhook.ReasonVerified)
+	if res := f.Work(t.Context(), job(1)); !res.Done || len(r.got()) != 1 {
+		t.Fatalf("not delivered after the handshake: %+v", res)
+	}
+	if r.badSigned != 0 {
+		t.Error("the signature or the content type is wrong")
+	}
+	if !slices.Equal(f.finished, []int64{1}) {
+		t.Errorf("finished %v, want job 1", f.finished)
+	}
+}
+
+func TestTheConditionSaysWhyTheHandshakeFails(t *testing.T) {
+	r := newReceiver(t)
+	closed := newReceiver(t)
+	closed.Close()
+	cases := []struct {
+		name, reason string
+		to           webhook.Receiver
+		handshake    func(http.ResponseWriter, *http.Request)
+	}{
+		{"wrong verify token", webhook.ReasonChallengeFailed, func() webhook.Receiver { a := r.as(); a.VerifyToken = "other"; return a }(), echo},
+		{"no challenge", webhook.ReasonChallengeFailed, r.as(), ok},
+		{"redirect", webhook.ReasonChallengeFailed, r.as(), func(w http.ResponseWriter, req *http.Request) {
+			http.Redirect(w, req, "https://elsewhere.test/", http.StatusFound)
+		}},
+		{"endless answer", webhook.ReasonChallengeFailed, r.as(), func(w http.ResponseWriter, _ *http.Request) {
+			for range 100 {
+				_, _ = io.WriteString(w, strings.Repeat("x", 10_000))
+			}
+		}},
+		{"unknown authority", webhook.ReasonUntrusted, webhook.Receiver{URL: r.URL}, echo},
+		{"no listener", webhook.ReasonUnreachable, closed.as(), echo},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			r.behave(tc.handshake, ok)
+			c := deliver(t, tc.to).start(t).reason(t, contract.False, tc.reason)
+			if strings.Contains(c.Message, verifyToken) || strings.Contains(c.Message, "127.0.0.1") {
+				t.Errorf("the message shows too much: %s", c.Message)
+			}
+		})
+	}
+}
+
+func TestOnlyStatus200IsSuccess(t *testing.T) {
+	r := newReceiver(t)
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	for _, status := range []int{201, 204, 302, 400, 500} {
+		r.behave(echo, answer(status))
+		if f.Work(t.Context(), job(1)).Done {
+			t.Errorf("status %d counted as delivered", status)
+		}
+	}
+}
+
+func TestTheFirstRetryIsImmediateAndLaterOnesBackOff(t *testing.T) {
+	r := newReceiver(t)
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	r.behave(echo, answer(500))
+	last := -time.Second
+	for attempt := range 7 {
+		j := job(1)
+		j.Attempts = attempt
+		wait := f.Work(t.Context(), j).RetryAfter
+		if attempt == 0 && wait != 0 {
+			t.Errorf("first retry after %v, want at once", wait)
+		}
+		if wait <= last || wait > 72*time.Minute {
+			t.Errorf("retry %d after %v, the one before after %v", attempt+1, wait, last)
+		}
+		last = wait
+	}
+}
+
+func TestDeliveriesAreDroppedAfterSevenDays(t *testing.T) {
+	r := newReceiver(t)
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	young, old := job(1), job(2)
+	young.Created = time.Now().Add(-7*24*time.Hour + time.Minute)
+	old.Created = time.Now().Add(-7*24*time.Hour - time.Minute)
+	f.Work(t.Context(), young)
+	if !f.Work(t.Context(), old).Done || len(r.got()) != 1 {
+		t.Errorf("%d deliveries, want only the younger one", len(r.got()))
+	}
+}
+
+func TestAReceiverThatReturnsIsFoundWithoutRestart(t *testing.T) {
+	r := newReceiver(t)
+	r.behave(answer(503), answer(503))
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.False, webhook.ReasonChallengeFailed)
+	r.behave(echo, ok)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.recovered != 1 {
+		t.Errorf("told %d times that the receiver is back, want once", f.recovered)
+	}
+}
+
+func TestAReceiverThatTakesNothingIsReported(t *testing.T) {
+	r := newReceiver(t)
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	r.behave(echo, answer(500))
+	for range 3 {
+		f.Work(t.Context(), job(1))
+	}
+	f.reason(t, contract.False, webhook.ReasonDeliveryFailing)
+	r.behave(echo, ok)
+	f.Work(t.Context(), job(1))
+	f.reason(t, contract.True, webhook.ReasonVerified)
+}
+
+func TestClearTextReceiversAreRefused(t *testing.T) {
+	for _, url := range []string{"http://hook.test", "hook.test", "ftp://hook.test", "https://", "://"} {
+		if _, err := webhook.New(webhook.Options{Receiver: webhook.Receiver{URL: url}}); err == nil {
+			t.Errorf("%q was accepted", url)
+		}
+	}
+}
+
+func TestAClientCertificateIsPresented(t *testing.T) {
+	r := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	r.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert}
+	r.StartTLS()
+	t.Cleanup(r.Close)
+	pool := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw}))
+	to := webhook.Receiver{URL: r.URL, CABundle: pool, VerifyToken: verifyToken}
+	deliver(t, to).start(t).reason(t, contract.False, webhook.ReasonUnreachable)
+	to.Certificate = func() (*tls.Certificate, error) { return &r.TLS.Certificates[0], nil }
+	deliver(t, to).start(t).reason(t, contract.True, webhook.ReasonVerified)
+}
+
+func TestTLSBelow12IsRefused(t *testing.T) {
+	r := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	r.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // this is the point of the test
+	r.StartTLS()
+	t.Cleanup(r.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(r.Certificate())
+	to := webhook.Receiver{
+		URL: r.URL, VerifyToken: verifyToken,
+		CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw})),
+	}
+	deliver(t, to).start(t).reason(t, contract.False, webhook.ReasonUnreachable)
+}

@@ -1,0 +1,221 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Account is whose webhooks they are.
+type Account struct {
+	BusinessAccountID string
+	PhoneNumberID     string
+	Phone             phone.Number
+}
+
+// Message is a customer's message, as the business gets it.
+type Message struct {
+	ID   string
+	From phone.Number
+	Name string // as the customer's client told it; may be empty
+	Time time.Time
+	// Text is the content of a text message. It is not used when Errors is not empty.
+	Text string
+	// Unencrypted marks a text that came in clear. The Cloud API has no such field;
+	// its clients ignore unknown fields in webhooks.
+	Unencrypted bool
+	// Errors make it a message of type "unsupported".
+	Errors []Error
+}
+
+// State is what became of an outgoing message.
+type State string
+
+// The states that a status tells of.
+const (
+	Sent      State = "sent"
+	Delivered State = "delivered"
+	Read      State = "read"
+	Failed    State = "failed"
+)
+
+// Status tells what became of a message that the business sent.
+type Status struct {
+	ID        string
+	State     State
+	Time      time.Time
+	Recipient phone.Number
+	Opaque    string // biz_opaque_callback_data; may be empty
+	Errors    []Error
+}
+
+// Error is an error object within a message or a status.
+type Error struct {
+	Code    int
+	Title   string
+	Details string
+}
+
+// Codes of errors that webhooks carry.
+const (
+	CodeUndeliverable = 131026
+	CodeUnsupported   = 131051
+)
+
+// Undeliverable is the error of a message that cannot reach its recipient.
+func Undeliverable(details string) Error {
+	return Error{Code: CodeUndeliverable, Title: "Message undeliverable", Details: details}
+}
+
+// Unsupported is the error of a message that the relay could not read.
+func Unsupported(details string) Error {
+	return Error{Code: CodeUnsupported, Title: "Message type unknown", Details: details}
+}
+
+// The wire form (developers.facebook.com, "Webhooks, messages").
+type (
+	payload struct {
+		Object string  `json:"object"`
+		Entry  []entry `json:"entry"`
+	}
+	entry struct {
+		ID      string   `json:"id"`
+		Changes []change `json:"changes"`
+	}
+	change struct {
+		Value value  `json:"value"`
+		Field string `json:"field"`
+	}
+	value struct {
+		MessagingProduct string    `json:"messaging_product"`
+		Metadata         metadata  `json:"metadata"`
+		Contacts         []contact `json:"contacts,omitempty"`
+		Messages         []message `json:"messages,omitempty"`
+		Statuses         []status  `json:"statuses,omitempty"`
+	}
+	metadata struct {
+		DisplayPhoneNumber string `json:"display_phone_number"`
+		PhoneNumberID      string `json:"phone_number_id"`
+	}
+	contact struct {
+		Profile profile `json:"profile"`
+		WaID    string  `json:"wa_id"`
+	}
+	profile struct {
+		Name string `json:"name"`
+	}
+	message struct {
+		From        string       `json:"from"`
+		ID          string       `json:"id"`
+		Timestamp   string       `json:"timestamp"`
+		Type        string       `json:"type"`
+		Text        *text        `json:"text,omitempty"`
+		Unencrypted bool         `json:"unencrypted,omitempty"`
+		Errors      []wireError  `json:"errors,omitempty"`
+		Unsupported *unsupported `json:"unsupported,omitempty"`
+	}
+	text struct {
+		Body string `json:"body"`
+	}
+	unsupported struct {
+		Type string `json:"type"`
+	}
+	status struct {
+		ID          string      `json:"id"`
+		Status      State       `json:"status"`
+		Timestamp   string      `json:"timestamp"`
+		RecipientID string      `json:"recipient_id"`
+		Opaque      string      `json:"biz_opaque_callback_data,omitempty"`
+		Errors      []wireError `json:"errors,omitempty"`
+	}
+	wireError struct {
+		Code    int        `json:"code"`
+		Title   string     `json:"title"`
+		Message string     `json:"message"`
+		Data    *errorData `json:"error_data,omitempty"`
+	}
+	errorData struct {
+		Details string `json:"details"`
+	}
+)
+
+// MessagePayload words a webhook for m, ready to be posted.
+func (a Account) MessagePayload(m Message) ([]byte, error) {
+	w := message{
+		From: m.From.Digits(), ID: m.ID, Timestamp: unix(m.Time),
+		Type: "text", Text: &text{m.Text}, Unencrypted: m.Unencrypted,
+	}
+	if len(m.Errors) > 0 {
+		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
+	}
+	return a.payload(value{
+		Contacts: []contact{{Profile: profile{m.Name}, WaID: m.From.Digits()}},
+		Messages: []message{w},
+	})
+}
+
+// StatusPayload words a webhook for s, ready to be posted.
+func (a Account) StatusPayload(s Status) ([]byte, error) {
+	return a.payload(value{Statuses: []status{{
+		ID: s.ID, Status: s.State, Timestamp: unix(s.Time), RecipientID: s.Recipient.Digits(),
+		Opaque: s.Opaque, Errors: wireErrors(s.Errors),
+	}}})
+}
+
+func (a Account) payload(v value) ([]byte, error) {
+	v.MessagingProduct = "whatsapp"
+	v.Metadata = metadata{DisplayPhoneNumber: a.Phone.Digits(), PhoneNumberID: a.PhoneNumberID}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(payload{
+		Object: "whatsapp_business_account",
+		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: "messages"}}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("wording a webhook: %w", err)
+	}
+	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+func wireErrors(errs []Error) []wireError {
+	var out []wireError
+	for _, e := range errs {
+		w := wireError{Code: e.Code, Title: e.Title, Message: e.Title}
+		if e.Details != "" {
+			w.Data = &errorData{e.Details}
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// unix is the API's form of a time: a string of Unix seconds.
+func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+
+// ascii escapes everything in a JSON text that is not ASCII. Receivers that check
+// the signature over what they decoded and encoded again, as one page of the API's
+// documentation suggests, then agree with those that check the bytes.
+func ascii(data []byte) []byte {
+	out := make([]byte, 0, len(data)+len(data)/8)
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r < utf8.RuneSelf:
+			out = append(out, byte(r))
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		data = data[size:]
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package webhook_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func mustNumber(t testing.TB, s string) phone.Number {
+	t.Helper()
+	n, err := phone.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func account(t testing.TB) webhook.Account {
+	return webhook.Account{
+		BusinessAccountID: "102290129340398", PhoneNumberID: "106540352242922", Phone: mustNumber(t, "+15550783881"),
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".json")
+	got = append(got, '\n')
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("payload differs from %s (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestMessagePayloads(t *testing.T) {
+	from, at := mustNumber(t, "+16505551234"), time.Unix(1749416383, 5e8)
+	cases := map[string]webhook.Message{
+		"text":         {ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, Text: "Does it come in another color?"},
+		"text-unicode": {ID: "wamid.x", From: from, Time: at, Text: "Grüße \u2028 ❤ \U0001f600 <b>&\"\n\x00"},
+		"text-clear":   {ID: "wamid.x", From: from, Time: at, Text: "hi", Unencrypted: true},
+		"unsupported":  {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
+	}
+	for name, m := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := account(t).MessagePayload(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "message-"+name, got)
+		})
+	}
+}
+
+func TestStatusPayloads(t *testing.T) {
+	for _, s := range []webhook.State{webhook.Sent, webhook.Delivered, webhook.Read, webhook.Failed} {
+		t.Run(string(s), func(t *testing.T) {
+			status := webhook.Status{ID: "wamid.x", State: s, Time: time.Unix(1739321024, 0), Recipient: mustNumber(t, "+16505551234")}
+			if s == webhook.Failed {
+				status.Errors = []webhook.Error{webhook.Undeliverable("The recipient has no OMEMO device.")}
+			}
+			if s == webhook.Sent {
+				status.Opaque = "order 7"
+			}
+			got, err := account(t).StatusPayload(status)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "status-"+string(s), got)
+		})
+	}
+}
+
+// FuzzMessagePayload holds that whatever a customer writes, the payload is ASCII and
+// the receiver decodes the same text.
+func FuzzMessagePayload(f *testing.F) {
+	f.Add("Grüße ❤ \U0001f600")
+	f.Add("\x00\u2028\\u00e4\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := account(t).MessagePayload(webhook.Message{ID: "wamid.x", From: mustNumber(t, "+16505551234"), Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range got {
+			if b >= 0x80 {
+				t.Fatal("payload is not ASCII")
+			}
+		}
+		var back struct {
+			Entry []struct {
+				Changes []struct {
+					Value struct {
+						Messages []struct{ Text struct{ Body string } }
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal(got, &back); err != nil {
+			t.Fatal(err)
+		}
+		// JSON has no way to write bytes that are not UTF-8.
+		if want := string([]rune(text)); back.Entry[0].Changes[0].Value.Messages[0].Text.Body != want {
+			t.Fatal("the text changed")
+		}
+	})
+}
+
+func TestSignatureMatchesThePublishedVector(t *testing.T) {
+	got := webhook.Sign("test_app_secret", []byte(`{"object":"whatsapp_business_account","entry":[]}`))
+	const want = "sha256=dec6a680679a968e7e0319355b23599cbfc54502c0784668e9618baa0c633756"
+	if got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
