@@ -1,0 +1,192 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// maxUnwraps bounds how many epochs Load unwraps at once.
+const maxUnwraps = 8
+
+// Keyring holds the data keys of the live epochs. It is safe for concurrent use.
+// A key is in memory from Load or Adopt until Forget or Close.
+type Keyring struct {
+	wrapper Wrapper
+	period  time.Duration
+	now     func() time.Time
+
+	mu      sync.RWMutex // guards the following fields
+	entries map[int64]*entry
+	current *entry // nil: none is open
+	pending *entry // made by Next, not yet adopted
+	last    int64  // highest epoch ID ever seen
+}
+
+// New returns an empty keyring that uses a data key for the given period, at least
+// MinPeriod. now is the clock that says when a period has passed.
+func New(w Wrapper, period time.Duration, now func() time.Time) *Keyring {
+	return &Keyring{
+		wrapper: w,
+		period:  max(period, MinPeriod),
+		now:     now,
+		entries: make(map[int64]*entry),
+	}
+}
+
+// Load unwraps the given epochs and makes the youngest that is readable the
+// current one. It returns the IDs of those whose keys are erased; any other
+// failure to unwrap fails the whole, and the keyring is unchanged.
+func (k *Keyring) Load(ctx context.Context, epochs []Epoch) (erased []int64, err error) {
+	loaded := make([]*entry, len(epochs))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(maxUnwraps)
+	for i, e := range epochs {
+		group.Go(func() error {
+			var err error
+			loaded[i], err = k.unwrap(groupCtx, e)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		for _, e := range loaded {
+			e.destroy()
+		}
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, e := range epochs {
+		k.last = max(k.last, e.ID)
+		if loaded[i] == nil {
+			erased = append(erased, e.ID)
+			continue
+		}
+		k.install(loaded[i])
+	}
+	return erased, nil
+}
+
+// unwrap returns nil and no error for an erased epoch.
+func (k *Keyring) unwrap(ctx context.Context, e Epoch) (*entry, error) {
+	plain, err := k.wrapper.Unwrap(ctx, e.Wrapped)
+	if errors.Is(err, ErrErased) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unwrapping the data key of epoch %d: %w", e.ID, err)
+	}
+	return newEntry(e, plain)
+}
+
+// install puts e among the live epochs. The caller holds mu.
+func (k *Keyring) install(e *entry) {
+	if old := k.entries[e.ID]; old != nil {
+		old.destroy()
+	}
+	k.entries[e.ID] = e
+	if k.current == nil || k.current.ID <= e.ID {
+		k.current = e
+	}
+}
+
+// Due reports whether a new epoch should be opened: there is none, its period has
+// passed, or its key has sealed half of what it may.
+func (k *Keyring) Due() bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.current == nil || !k.now().Before(k.current.Created.Add(k.period)) || k.current.worn()
+}
+
+// Next gets a data key for a new epoch. Nothing is sealed in it until it is
+// adopted: the caller first makes the epoch durable, or values sealed in it could
+// not be opened after a crash. A later Next replaces one that was not adopted.
+func (k *Keyring) Next(ctx context.Context) (Epoch, error) {
+	plain, wrapped, err := k.wrapper.DataKey(ctx)
+	if err != nil {
+		return Epoch{}, fmt.Errorf("getting a data key: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, err := newEntry(Epoch{ID: k.last + 1, Wrapped: wrapped, Created: k.now()}, plain)
+	if err != nil {
+		return Epoch{}, err
+	}
+	k.pending.destroy()
+	k.pending = e
+	return e.Epoch, nil
+}
+
+// Adopt makes the epoch that Next returned the current one. It returns ErrNoEpoch
+// when that is not the epoch that Next made last.
+func (k *Keyring) Adopt(id int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.pending == nil || k.pending.ID != id {
+		return ErrNoEpoch
+	}
+	k.install(k.pending)
+	k.last = max(k.last, id)
+	k.pending = nil
+	return nil
+}
+
+// Current returns the ID of the epoch that Seal uses. ErrNoEpoch when there is
+// none.
+func (k *Keyring) Current() (int64, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.current == nil {
+		return 0, ErrNoEpoch
+	}
+	return k.current.ID, nil
+}
+
+// Live returns the readable epochs, youngest first.
+func (k *Keyring) Live() []Epoch {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	live := make([]Epoch, 0, len(k.entries))
+	for _, e := range k.entries {
+		live = append(live, e.Epoch)
+	}
+	slices.SortFunc(live, func(a, b Epoch) int { return int(b.ID - a.ID) })
+	return live
+}
+
+// Forget overwrites the data keys of the given epochs and drops them. What was
+// sealed in them is ErrErased from now on. When the current epoch is among them,
+// the keyring has none until the next is adopted, so that nothing new is sealed in
+// an older one.
+func (k *Keyring) Forget(ids ...int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, id := range ids {
+		e := k.entries[id]
+		if e == nil {
+			continue
+		}
+		delete(k.entries, id)
+		if k.current == e {
+			k.current = nil
+		}
+		e.destroy()
+	}
+}
+
+// Close overwrites and drops every key.
+func (k *Keyring) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, e := range k.entries {
+		delete(k.entries, id)
+		e.destroy()
+	}
+	k.pending.destroy()
+	k.current, k.pending = nil, nil
+}

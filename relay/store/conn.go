@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"modernc.org/sqlite"
+)
+
+// conn is one connection with its prepared statements. It speaks to the driver
+// without database/sql, whose locking and reflection cost more than the statements
+// do. It is used by one goroutine at a time.
+type conn struct {
+	raw   driver.Conn
+	stmts map[string]*stmt
+}
+
+// stmt is a prepared statement with what its rows are read into.
+type stmt struct {
+	exec  driver.StmtExecContext
+	query driver.StmtQueryContext
+	close func() error
+	args  []driver.NamedValue
+	row   row
+}
+
+// pragmas of every connection. secure_delete overwrites what is deleted;
+// synchronous=FULL makes a commit in WAL mode survive a loss of power.
+var pragmas = []string{
+	"busy_timeout(10000)",
+	"foreign_keys(1)",
+	"secure_delete(1)",
+	"synchronous(FULL)",
+	"temp_store(MEMORY)",
+	"trusted_schema(0)",
+	"cell_size_check(1)",
+}
+
+// openConn opens a connection to the database at path.
+func openConn(path string, more ...string) (*conn, error) {
+	query := url.Values{}
+	for _, p := range append(more, pragmas...) {
+		query.Add("_pragma", p)
+	}
+	name := (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+	raw, err := new(sqlite.Driver).Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", typed(err))
+	}
+	return &conn{raw: raw, stmts: make(map[string]*stmt)}, nil
+}
+
+func (c *conn) close() error {
+	for _, s := range c.stmts {
+		_ = s.close() // the connection's Close reports what matters
+	}
+	c.stmts = nil
+	return c.raw.Close()
+}
+
+// prepare returns the cached statement for a query text. Texts are constants, so
+// there are few.
+func (c *conn) prepare(text string) (*stmt, error) {
+	if s := c.stmts[text]; s != nil {
+		return s, nil
+	}
+	raw, err := c.raw.Prepare(text)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a statement: %w", typed(err))
+	}
+	s := &stmt{close: raw.Close}
+	var execs, queries bool
+	s.exec, execs = raw.(driver.StmtExecContext)
+	s.query, queries = raw.(driver.StmtQueryContext)
+	if !execs || !queries {
+		return nil, errors.Join(errors.New("the SQLite driver lacks a method"), raw.Close())
+	}
+	c.stmts[text] = s
+	return s, nil
+}
+
+func (s *stmt) bind(args []driver.Value) []driver.NamedValue {
+	s.args = s.args[:0]
+	for i, a := range args {
+		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+	}
+	return s.args
+}
+
+// run executes a statement and says how many rows it changed. The driver watches a
+// context with a goroutine for each statement, so it gets none: statements are
+// short, and callers' contexts are heeded before and after.
+func (c *conn) run(text string, args ...driver.Value) (int64, error) {
+	s, err := c.prepare(text)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.exec.ExecContext(context.Background(), s.bind(args))
+	clear(s.args)
+	if err != nil {
+		return 0, typed(err)
+	}
+	return result.RowsAffected()
+}
+
+// rows calls each for every row of a query. The row is valid until each returns;
+// byte slices in it may be kept. Statements must not be nested with the same text.
+func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (err error) {
+	s, err := c.prepare(text)
+	if err != nil {
+		return err
+	}
+	rows, err := s.query.QueryContext(context.Background(), s.bind(args))
+	clear(s.args)
+	if err != nil {
+		return typed(err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if s.row == nil {
+		s.row = make(row, len(rows.Columns()))
+	}
+	defer clear(s.row)
+	for {
+		if err := rows.Next(s.row); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return typed(err)
+		}
+		if err := each(s.row); err != nil {
+			return err
+		}
+	}
+}
+
+// first calls each for the first row only and says whether there was one.
+func (c *conn) first(text string, each func(row) error, args ...driver.Value) (found bool, err error) {
+	err = c.rows(text, func(r row) error {
+		if found {
+			return nil
+		}
+		found = true
+		return each(r)
+	}, args...)
+	return found, err
+}
+
+// integer returns the first column of the first row, or 0.
+func (c *conn) integer(text string, args ...driver.Value) (n int64, err error) {
+	_, err = c.first(text, func(r row) error {
+		n, err = r.integer(0)
+		return err
+	}, args...)
+	return n, err
+}
+
+// script runs statements without parameters, once.
+func (c *conn) script(text string) error {
+	s, err := c.raw.Prepare(text)
+	if err != nil {
+		return typed(err)
+	}
+	exec, _ := s.(driver.StmtExecContext)
+	_, err = exec.ExecContext(context.Background(), nil)
+	return typed(errors.Join(err, s.Close()))
+}
+
+// transact runs fn in a write transaction.
+func (c *conn) transact(fn func() error) error {
+	if _, err := c.run("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := fn()
+	if err == nil {
+		_, err = c.run("COMMIT")
+	}
+	if err != nil {
+		_, undo := c.run("ROLLBACK")
+		return errors.Join(err, undo)
+	}
+	return nil
+}
+
+// SQLite's primary result codes (sqlite.org/rescode.html) that a caller decides on.
+const (
+	codeCorrupt = 11
+	codeFull    = 13
+	codeNotADB  = 26
+)
+
+// typed gives SQLite's errors their meaning. Their texts name tables and columns,
+// never values.
+func typed(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case codeCorrupt, codeNotADB:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case codeFull:
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+const purposeCustomer = "customer"
+
+// sealedCustomer is a customer's row as it is stored.
+type sealedCustomer struct {
+	id     CustomerID
+	epoch  int64
+	sealed []byte
+}
+
+func (s *sealedCustomer) scan(r row) (err error) {
+	if err = r.integers((*int64)(&s.id), &s.epoch); err != nil {
+		return err
+	}
+	s.sealed, err = r.bytes(2)
+	return err
+}
+
+// Customer finds a customer by number, or returns ErrNotFound. In an Update it
+// moves the customer into the current epoch.
+func (t *Tx) Customer(n phone.Number) (Customer, error) {
+	row, err := t.findCustomer(n)
+	if err != nil {
+		return Customer{}, err
+	}
+	c, err := t.openCustomer(row)
+	if err != nil {
+		return Customer{}, err
+	}
+	if c.Number != n { // the row's lookup was exchanged
+		return Customer{}, seal.ErrTampered
+	}
+	return c, nil
+}
+
+// findCustomer looks the number up in each live epoch, the youngest first: whoever
+// is active is there.
+func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
+	for _, epoch := range t.store.keys.Live() {
+		mac, err := t.store.keys.Lookup(epoch.ID, purposeCustomer, []byte(n.Digits()))
+		if errors.Is(err, seal.ErrErased) {
+			continue // forgotten meanwhile
+		}
+		if err != nil {
+			return sealedCustomer{}, err
+		}
+		var s sealedCustomer
+		found, err := t.first(`SELECT id, epoch, sealed FROM customers WHERE lookup = ?`, s.scan, mac[:])
+		if found || err != nil {
+			return s, err
+		}
+	}
+	return sealedCustomer{}, ErrNotFound
+}
+
+// CustomerByID finds a customer, or returns ErrNotFound. In an Update it moves the
+// customer into the current epoch.
+func (t *Tx) CustomerByID(id CustomerID) (Customer, error) {
+	var s sealedCustomer
+	found, err := t.first(`SELECT id, epoch, sealed FROM customers WHERE id = ?`, s.scan, int64(id))
+	if err != nil {
+		return Customer{}, err
+	}
+	if !found {
+		return Customer{}, ErrNotFound
+	}
+	return t.openCustomer(s)
+}
+
+func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
+	plain, err := t.open(s.epoch, purposeCustomer, rowOf(int64(s.id)), s.sealed)
+	if err != nil {
+		return Customer{}, err
+	}
+	r := newReader(plain)
+	digits, name, last := r.text(), r.text(), r.integer()
+	if err := r.done(); err != nil {
+		return Customer{}, err
+	}
+	number, err := phone.Parse("+" + digits)
+	if err != nil {
+		return Customer{}, seal.ErrTampered
+	}
+	c := Customer{ID: s.id, Number: number, Name: name, LastInbound: fromMillis(last)}
+	if t.outdated(s.epoch) {
+		return c, t.writeCustomer(c)
+	}
+	return c, nil
+}
+
+// PutCustomer writes a customer; a zero c.ID makes a new one and is filled in.
+// There must be no other customer with that number: ErrInvalid.
+func (t *Tx) PutCustomer(c *Customer) error {
+	if err := t.allow(!c.Number.IsZero(), len(c.Name) <= MaxBody); err != nil {
+		return err
+	}
+	other, err := t.findCustomer(c.Number)
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return err
+	case other.id != c.ID:
+		return fmt.Errorf("%w: another customer has that number", ErrInvalid)
+	}
+	if c.ID == 0 {
+		c.ID = CustomerID(randomID())
+	}
+	return t.writeCustomer(*c)
+}
+
+// writeCustomer writes the row in the current epoch.
+func (t *Tx) writeCustomer(c Customer) error {
+	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).integer(toMillis(c.LastInbound))
+	epoch, sealed, err := t.store.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
+	if err != nil {
+		return err
+	}
+	mac, err := t.store.keys.Lookup(epoch, purposeCustomer, []byte(c.Number.Digits()))
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO customers (id, epoch, lookup, sealed) VALUES (?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
+		int64(c.ID), epoch, mac[:], sealed)
+	return err
+}
+
+// keepCustomer moves a customer into the current epoch, so that what is written
+// for them now does not outlive their number. ErrNotFound when there is none.
+func (t *Tx) keepCustomer(id CustomerID) error {
+	epoch, err := t.integer(`SELECT epoch FROM customers WHERE id = ?`, int64(id))
+	if err != nil {
+		return err
+	}
+	if epoch == 0 {
+		return ErrNotFound
+	}
+	if !t.outdated(epoch) {
+		return nil
+	}
+	_, err = t.CustomerByID(id) // moves it
+	return err
+}
+
+// randomID draws a positive row identifier that means nothing. It is never 0: that
+// stands for none.
+func randomID() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])                                 //nolint:errcheck // never fails (crypto/rand)
+	return int64(binary.BigEndian.Uint64(b[:])>>1 | 1<<61) //nolint:gosec // the top bit is clear
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+const purposeDevice = "device"
+
+// child is a row that belongs to a customer and one of their devices, in the table
+// devices or sessions.
+type child struct {
+	id       int64
+	customer CustomerID
+	epoch    int64
+	lookup   []byte
+	sealed   []byte
+}
+
+func (c *child) scan(r row) (err error) {
+	if err = r.integers(&c.id, (*int64)(&c.customer), &c.epoch); err != nil {
+		return err
+	}
+	if c.lookup, err = r.bytes(3); err != nil {
+		return err
+	}
+	c.sealed, err = r.bytes(4)
+	return err
+}
+
+// row is what the child's value is bound to.
+func (c *child) row() []byte { return rowOf(c.id, int64(c.customer)) }
+
+// Devices returns all known devices of a customer, in the order in which they
+// became known. In an Update it moves them into the current epoch.
+func (t *Tx) Devices(c CustomerID) ([]Device, error) {
+	children, err := t.deviceRows(c)
+	if err != nil {
+		return nil, err
+	}
+	devices := make([]Device, 0, len(children))
+	for i := range children {
+		d, err := t.openDevice(&children[i])
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
+}
+
+func (t *Tx) deviceRows(c CustomerID) ([]child, error) {
+	var children []child
+	err := t.rows(`SELECT id, customer, epoch, lookup, sealed FROM devices WHERE customer = ? ORDER BY id`,
+		func(r row) error {
+			var row child
+			if err := row.scan(r); err != nil {
+				return err
+			}
+			children = append(children, row)
+			return nil
+		}, int64(c))
+	return children, err
+}
+
+func (t *Tx) openDevice(row *child) (Device, error) {
+	plain, err := t.open(row.epoch, purposeDevice, row.row(), row.sealed)
+	if err != nil {
+		return Device{}, err
+	}
+	r := newReader(plain)
+	d := Device{ID: carrier.DeviceID(r.integer()), IdentityKey: r.bytes(), Active: r.flag(), Accepted: r.flag()} //nolint:gosec // written from one
+	if err := r.done(); err != nil {
+		return Device{}, err
+	}
+	if len(d.IdentityKey) == 0 {
+		d.IdentityKey = nil
+	}
+	if t.outdated(row.epoch) {
+		return d, t.writeDevice(row, d)
+	}
+	return d, nil
+}
+
+// Device returns one device, or ErrNotFound.
+func (t *Tx) Device(c CustomerID, d carrier.DeviceID) (Device, error) {
+	_, device, err := t.findDevice(c, d)
+	return device, err
+}
+
+func (t *Tx) findDevice(c CustomerID, id carrier.DeviceID) (*child, Device, error) {
+	children, err := t.deviceRows(c)
+	if err != nil {
+		return nil, Device{}, err
+	}
+	row, err := t.pick(children, purposeDevice, c, id)
+	if err != nil {
+		return nil, Device{}, err
+	}
+	device, err := t.openDevice(row)
+	if err == nil && device.ID != id { // the row's lookup was exchanged
+		err = seal.ErrTampered
+	}
+	return row, device, err
+}
+
+// pick finds the row of one device among a customer's, or returns ErrNotFound. A
+// customer has few devices: trying each row in its own epoch is cheaper than
+// trying every epoch.
+func (t *Tx) pick(children []child, purpose string, c CustomerID, d carrier.DeviceID) (*child, error) {
+	for i := range children {
+		mac, err := t.deviceLookup(children[i].epoch, purpose, c, d)
+		if errors.Is(err, seal.ErrErased) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if string(mac) == string(children[i].lookup) {
+			return &children[i], nil
+		}
+	}
+	return nil, ErrNotFound
+}
+
+func (t *Tx) deviceLookup(epoch int64, purpose string, c CustomerID, d carrier.DeviceID) ([]byte, error) {
+	mac, err := t.store.keys.Lookup(epoch, purpose, rowOf(int64(c), int64(d)))
+	return mac[:16], err
+}
+
+// PutDevice writes a device of an existing customer and moves the customer into
+// the current epoch.
+func (t *Tx) PutDevice(c CustomerID, d Device) error {
+	if err := t.allow(d.ID != 0, len(d.IdentityKey) <= MaxIdentifier); err != nil {
+		return err
+	}
+	if err := t.keepCustomer(c); err != nil {
+		return err
+	}
+	row, _, err := t.findDevice(c, d.ID)
+	if errors.Is(err, ErrNotFound) {
+		row, err = &child{id: take(&t.store.next.device), customer: c}, nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.writeDevice(row, d)
+}
+
+// writeDevice writes the row in the current epoch.
+func (t *Tx) writeDevice(row *child, d Device) error {
+	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted)
+	epoch, sealed, err := t.store.keys.Seal(purposeDevice, row.row(), plain.b)
+	if err != nil {
+		return err
+	}
+	mac, err := t.deviceLookup(epoch, purposeDevice, row.customer, d.ID)
+	if err != nil {
+		return err
+	}
+	row.epoch, row.lookup, row.sealed = epoch, mac, sealed
+	_, err = t.run(`INSERT INTO devices (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
+		row.id, int64(row.customer), epoch, mac, sealed)
+	return err
+}

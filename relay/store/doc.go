@@ -1,0 +1,19 @@
+// Package store keeps a relay's messages, sessions, keys and queues durably in one
+// SQLite database, sealed. It knows nothing of the vault, of Signal or of XMPP: it
+// seals and opens through a seal.Keyring and treats what it is given as bytes.
+//
+// # What is readable without a key
+//
+// Content, numbers, names, session records, pre-keys, job bodies and names of
+// settings are sealed with their row's identity as associated data. Left in clear
+// are: random row and message identifiers, which rows belong to one (nameless)
+// customer, times, the direction and state of a message, queue names, counts and
+// sizes. Numbers and carrier IDs are found by an HMAC whose key dies with the epoch.
+//
+// # What lives how long
+//
+// A message and what is queued stay in the epoch in which they were first written.
+// Customers, devices and sessions move into the current epoch whenever they are
+// written or used in an Update; pre-keys and settings at every new epoch. So what
+// lay idle for longer than the retention dies with its key.
+package store

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+// epochs returns all epochs, oldest first.
+func (t *Tx) epochs() ([]seal.Epoch, error) {
+	var epochs []seal.Epoch
+	err := t.rows(`SELECT id, created, wrapped FROM epochs ORDER BY id`, func(r row) error {
+		var id, created int64
+		if err := r.integers(&id, &created); err != nil {
+			return err
+		}
+		wrapped, err := r.text(2)
+		epochs = append(epochs, seal.Epoch{ID: id, Wrapped: wrapped, Created: fromMillis(created)})
+		return err
+	})
+	return epochs, err
+}
+
+// Advance opens a new epoch when one is due, and moves into the current one what
+// is to outlive its epoch: pre-keys and settings. Call it every minute or so. An
+// error means that the present epoch is used further: what is written meanwhile
+// only dies earlier.
+func (s *Store) Advance(ctx context.Context) error {
+	s.advance.Lock()
+	defer s.advance.Unlock()
+	if s.keys.Due() {
+		if err := s.openEpoch(ctx); err != nil {
+			return err
+		}
+	}
+	current, err := s.keys.Current()
+	if err != nil {
+		return err
+	}
+	return s.renew(ctx, current)
+}
+
+// openEpoch makes a new epoch durable before anything is sealed in it.
+func (s *Store) openEpoch(ctx context.Context) error {
+	e, err := s.keys.Next(ctx)
+	if err != nil {
+		return fmt.Errorf("opening an epoch: %w", err)
+	}
+	err = s.Update(ctx, func(t *Tx) error {
+		_, err := t.run(`INSERT INTO epochs (id, wrapped, created) VALUES (?, ?, ?)`, e.ID, e.Wrapped, toMillis(e.Created))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recording epoch %d: %w", e.ID, err)
+	}
+	return s.keys.Adopt(e.ID)
+}
+
+// renew moves what outlives its epoch. It looks before it asks the writer, for
+// there is rarely something to do; a crash after openEpoch leaves it to the next.
+func (s *Store) renew(ctx context.Context, current int64) error {
+	var old int64
+	err := s.View(ctx, func(t *Tx) (err error) {
+		old, err = t.integer(`SELECT (SELECT count(*) FROM prekeys WHERE epoch < ?) + (SELECT count(*) FROM settings WHERE epoch < ?)`,
+			current, current)
+		return err
+	})
+	if err != nil || old == 0 {
+		return err
+	}
+	return s.Update(ctx, func(t *Tx) error {
+		if err := t.renewKeys(current); err != nil {
+			return err
+		}
+		return t.renewSettings(current)
+	})
+}

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"errors"
+	"time"
+)
+
+const purposeJob = "job"
+
+// sealedJob is a job's row as it is stored.
+type sealedJob struct {
+	id, epoch, notBefore, attempts, created, customer int64
+	queue, message                                    string
+	sealed                                            []byte
+}
+
+const jobColumns = `id, epoch, not_before, attempts, created, coalesce(customer, 0), queue, message, sealed`
+
+func (s *sealedJob) scan(r row) (err error) {
+	if err = r.integers(&s.id, &s.epoch, &s.notBefore, &s.attempts, &s.created, &s.customer); err != nil {
+		return err
+	}
+	if s.queue, err = r.text(6); err != nil {
+		return err
+	}
+	if s.message, err = r.text(7); err != nil {
+		return err
+	}
+	s.sealed, err = r.bytes(8)
+	return err
+}
+
+// identity is what the body is bound to. When a job is due and how often it was
+// tried is not part of it, so that postponing costs no sealing: whoever may change
+// the volume can delay a job, but also drop it.
+func (s *sealedJob) identity() []byte {
+	w := &writer{b: rowOf(s.id, s.customer, s.created)}
+	return w.text(s.queue).text(s.message).b
+}
+
+// Enqueue adds a job and returns its ID. A customer that it names must exist and
+// moves into the current epoch; the job goes when the customer's row does. j.ID is
+// not looked at; a zero Created is NotBefore.
+func (t *Tx) Enqueue(j Job) (int64, error) {
+	err := t.allow(identifier(j.Queue), len(j.Message) <= MaxIdentifier, len(j.Body) <= MaxBody,
+		!j.NotBefore.IsZero(), j.Attempts >= 0)
+	if err != nil {
+		return 0, err
+	}
+	if j.Created.IsZero() {
+		j.Created = j.NotBefore
+	}
+	var customer any // NULL for none: it is a foreign key
+	if j.Customer != 0 {
+		if err := t.keepCustomer(j.Customer); err != nil {
+			return 0, err
+		}
+		customer = int64(j.Customer)
+	}
+	s := sealedJob{
+		id: take(&t.store.next.job), created: toMillis(j.Created), customer: int64(j.Customer),
+		queue: j.Queue, message: j.Message,
+	}
+	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeJob, s.identity(), j.Body); err != nil {
+		return 0, err
+	}
+	_, err = t.run(`INSERT INTO jobs (id, epoch, queue, customer, message, not_before, attempts, created, sealed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.id, s.epoch, s.queue, customer, s.message, toMillis(j.NotBefore), int64(j.Attempts), s.created, s.sealed)
+	return s.id, err
+}
+
+// Due returns jobs of a queue whose time has come, in the order of NotBefore and
+// then ID, at most limit. They stay until Finish: a caller keeps track of those
+// that it works on.
+func (t *Tx) Due(queue string, now time.Time, limit int) ([]Job, error) {
+	var due []sealedJob
+	err := t.rows(`SELECT `+jobColumns+` FROM jobs WHERE queue = ? AND not_before <= ?
+		ORDER BY not_before, id LIMIT ?`,
+		func(r row) error {
+			var s sealedJob
+			if err := s.scan(r); err != nil {
+				return err
+			}
+			due = append(due, s)
+			return nil
+		}, queue, toMillis(now), int64(limit))
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]Job, 0, len(due))
+	for _, s := range due {
+		body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, Job{
+			ID: s.id, Queue: s.queue, Customer: CustomerID(s.customer), Message: s.message,
+			NotBefore: fromMillis(s.notBefore), Attempts: int(s.attempts), Created: fromMillis(s.created), Body: body,
+		})
+	}
+	return jobs, nil
+}
+
+// NextDue returns when the first job of a queue is due; found is false for an
+// empty queue.
+func (t *Tx) NextDue(queue string) (at time.Time, found bool, err error) {
+	found, err = t.first(`SELECT not_before FROM jobs WHERE queue = ? ORDER BY not_before, id LIMIT 1`,
+		func(r row) error {
+			ms, err := r.integer(0)
+			at = fromMillis(ms)
+			return err
+		}, queue)
+	return at, found, err
+}
+
+// Finish removes a job; a job that is gone is no error.
+func (t *Tx) Finish(job int64) error {
+	_, err := t.run(`DELETE FROM jobs WHERE id = ?`, job)
+	return err
+}
+
+// Postpone changes when a job is due and how often it was tried, or returns
+// ErrNotFound. The job stays in its epoch.
+func (t *Tx) Postpone(job int64, notBefore time.Time, attempts int) error {
+	if err := t.allow(!notBefore.IsZero(), attempts >= 0); err != nil {
+		return err
+	}
+	n, err := t.run(`UPDATE jobs SET not_before = ?, attempts = ? WHERE id = ?`, toMillis(notBefore), int64(attempts), job)
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}
+
+// QueueLength counts the jobs of a queue, those not yet due included.
+func (t *Tx) QueueLength(queue string) (int64, error) {
+	return t.integer(`SELECT count(*) FROM jobs WHERE queue = ?`, queue)
+}

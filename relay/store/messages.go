@@ -1,0 +1,238 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+const purposeMessage = "message"
+
+// NewMessageID returns a fresh message ID: "wamid." and 32 characters of base64url
+// over 24 random bytes. Unlike those of the hosted API it says nothing about anyone.
+func NewMessageID() string {
+	var b [24]byte
+	_, _ = rand.Read(b[:]) //nolint:errcheck // never fails (crypto/rand)
+	return "wamid." + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// sealedMessage is a message's row as it is stored.
+type sealedMessage struct {
+	row, epoch, customer, direction, created, updated int64
+	id, state                                         string
+	sealed                                            []byte
+}
+
+const messageColumns = `row, epoch, customer, direction, created, updated, id, state, sealed`
+
+func (s *sealedMessage) scan(r row) (err error) {
+	if err = r.integers(&s.row, &s.epoch, &s.customer, &s.direction, &s.created, &s.updated); err != nil {
+		return err
+	}
+	if s.id, err = r.text(6); err != nil {
+		return err
+	}
+	if s.state, err = r.text(7); err != nil {
+		return err
+	}
+	s.sealed, err = r.bytes(8)
+	return err
+}
+
+// identity is what the message's value is bound to: every column in clear.
+func (s *sealedMessage) identity() []byte {
+	b := rowOf(s.row, s.customer, s.direction, s.created, s.updated)
+	w := &writer{b: b}
+	return w.text(s.id).text(s.state).b
+}
+
+// PutMessage writes a message of an existing customer, who moves into the current
+// epoch. Writing an ID again replaces the message but leaves it in its first
+// epoch and at its first Created: it does not live longer for being changed.
+func (t *Tx) PutMessage(m Message) error {
+	err := t.allow(identifier(m.ID), identifier(m.State), len(m.CarrierID) <= MaxIdentifier,
+		len(m.Body) <= MaxBody, len(m.Type)+len(m.Opaque) <= MaxBody,
+		m.Direction == Inbound || m.Direction == Outbound, !m.Created.IsZero())
+	if err != nil {
+		return err
+	}
+	old, err := t.findMessage(`WHERE id = ?`, m.ID)
+	if err == nil {
+		m.Created = fromMillis(old.created)
+		return t.replaceMessage(old, m)
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err := t.keepCustomer(m.Customer); err != nil {
+		return err
+	}
+	epoch, err := t.store.keys.Current()
+	if err != nil {
+		return err
+	}
+	s, mac, err := t.sealMessage(take(&t.store.next.message), epoch, m)
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO messages (`+messageColumns+`, carrier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.row, s.epoch, s.customer, s.direction, s.created, s.updated, s.id, s.state, s.sealed, mac)
+	return err
+}
+
+func (t *Tx) replaceMessage(old sealedMessage, m Message) error {
+	if int64(m.Customer) != old.customer || int64(m.Direction) != old.direction {
+		return fmt.Errorf("%w: a message cannot change its customer or direction", ErrInvalid)
+	}
+	s, mac, err := t.sealMessage(old.row, old.epoch, m)
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, carrier = ?, sealed = ? WHERE row = ?`,
+		s.state, s.updated, mac, s.sealed, s.row)
+	return err
+}
+
+// sealMessage returns the row and the HMAC of the carrier's ID, nil without one.
+func (t *Tx) sealMessage(row, epoch int64, m Message) (sealedMessage, any, error) {
+	if m.Updated.IsZero() {
+		m.Updated = m.Created
+	}
+	s := sealedMessage{
+		row: row, epoch: epoch, customer: int64(m.Customer), direction: int64(m.Direction),
+		created: toMillis(m.Created), updated: toMillis(m.Updated), id: m.ID, state: m.State,
+	}
+	plain := newWriter(len(m.Body) + len(m.Opaque) + len(m.CarrierID)).
+		text(m.Type).text(m.CarrierID).text(m.Opaque).bytes(m.Body)
+	var err error
+	if s.sealed, err = t.store.keys.SealIn(epoch, purposeMessage, s.identity(), plain.b); err != nil {
+		return s, nil, err
+	}
+	if m.CarrierID == "" {
+		return s, nil, nil
+	}
+	mac, err := t.carrierLookup(epoch, m.Direction, m.CarrierID)
+	return s, mac, err
+}
+
+func (t *Tx) carrierLookup(epoch int64, d Direction, id string) ([]byte, error) {
+	mac, err := t.store.keys.Lookup(epoch, purposeMessage, append([]byte{byte(d)}, id...))
+	return mac[:16], err
+}
+
+// SetMessageState changes a message's State and Updated, or returns ErrNotFound.
+func (t *Tx) SetMessageState(id, state string, at time.Time) error {
+	if err := t.allow(identifier(state), !at.IsZero()); err != nil {
+		return err
+	}
+	old, err := t.findMessage(`WHERE id = ?`, id)
+	if err != nil {
+		return err
+	}
+	plain, err := t.open(old.epoch, purposeMessage, old.identity(), old.sealed)
+	if err != nil {
+		return err
+	}
+	s := old
+	s.state, s.updated = state, toMillis(at)
+	if s.sealed, err = t.store.keys.SealIn(s.epoch, purposeMessage, s.identity(), plain); err != nil {
+		return err
+	}
+	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
+		s.state, s.updated, s.sealed, s.row)
+	return err
+}
+
+// Message returns a message by its ID, or ErrNotFound.
+func (t *Tx) Message(id string) (Message, error) {
+	s, err := t.findMessage(`WHERE id = ?`, id)
+	if err != nil {
+		return Message{}, err
+	}
+	return t.openMessage(s)
+}
+
+func (t *Tx) findMessage(where string, arg any) (s sealedMessage, err error) {
+	found, err := t.first(`SELECT `+messageColumns+` FROM messages `+where, s.scan, arg)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return s, err
+}
+
+// MessageByCarrierID returns the youngest message of that direction with that
+// CarrierID, or ErrNotFound. Peers choose the ID of what comes in: check that the
+// message's customer is the one it should be.
+func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
+	for _, epoch := range t.store.keys.Live() {
+		mac, err := t.carrierLookup(epoch.ID, d, id)
+		if errors.Is(err, seal.ErrErased) {
+			continue // forgotten meanwhile
+		}
+		if err != nil {
+			return Message{}, err
+		}
+		s, err := t.findMessage(`WHERE carrier = ? ORDER BY row DESC LIMIT 1`, mac)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return Message{}, err
+		}
+		m, err := t.openMessage(s)
+		if err == nil && (m.CarrierID != id || m.Direction != d) { // the row's HMAC was exchanged
+			err = seal.ErrTampered
+		}
+		return m, err
+	}
+	return Message{}, ErrNotFound
+}
+
+func (t *Tx) openMessage(s sealedMessage) (Message, error) {
+	plain, err := t.open(s.epoch, purposeMessage, s.identity(), s.sealed)
+	if err != nil {
+		return Message{}, err
+	}
+	r := newReader(plain)
+	m := Message{
+		ID: s.id, Direction: Direction(s.direction), Customer: CustomerID(s.customer), State: s.state, //nolint:gosec // authenticated
+		Created: fromMillis(s.created), Updated: fromMillis(s.updated),
+		Type: r.text(), CarrierID: r.text(), Opaque: r.text(), Body: r.bytes(),
+	}
+	return m, r.done()
+}
+
+// MessagesOf returns a customer's messages of one direction that were created up
+// to a time, youngest first, at most limit.
+func (t *Tx) MessagesOf(c CustomerID, d Direction, upTo time.Time, limit int) ([]Message, error) {
+	var found []sealedMessage
+	err := t.rows(`SELECT `+messageColumns+` FROM messages
+		WHERE customer = ? AND direction = ? AND created <= ? ORDER BY created DESC, row DESC LIMIT ?`,
+		func(r row) error {
+			var s sealedMessage
+			if err := s.scan(r); err != nil {
+				return err
+			}
+			found = append(found, s)
+			return nil
+		}, int64(c), int64(d), toMillis(upTo), int64(limit))
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]Message, 0, len(found))
+	for _, s := range found {
+		m, err := t.openMessage(s)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}

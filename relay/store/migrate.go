@@ -1,0 +1,83 @@
+package store
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+// Migrations are the files of one directory in the order of their names, each run
+// once, in one transaction with the bump of PRAGMA user_version. A library was
+// weighed: goose and golang-migrate both want database/sql, a table of their own
+// and ways down that a sealed store could not honour, all to do what one loop does.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// applicationID marks the database file as ours (PRAGMA application_id): "rkst".
+const applicationID = 0x726b7374
+
+// schemas returns the migrations in order.
+func schemas() ([]string, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("listing migrations: %w", err)
+	}
+	slices.Sort(names)
+	texts := make([]string, len(names))
+	for i, name := range names {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading migration %s: %w", name, err)
+		}
+		texts[i] = string(text)
+	}
+	return texts, nil
+}
+
+// schemaVersion says how many migrations the database has seen: 0 when it is new.
+func schemaVersion(c *conn) (int, error) {
+	version, err := c.integer("PRAGMA user_version")
+	return int(version), err
+}
+
+// migrate brings the schema up to date. first runs in the transaction of the very
+// first migration, so that a store is never without what first writes. ErrNewer
+// when a newer build was here.
+func migrate(c *conn, first func() error) error {
+	texts, err := schemas()
+	if err != nil {
+		return err
+	}
+	version, err := schemaVersion(c)
+	if err != nil {
+		return err
+	}
+	if version > len(texts) {
+		return ErrNewer
+	}
+	for ; version < len(texts); version++ {
+		if err := applyMigration(c, version, texts[version], first); err != nil {
+			return fmt.Errorf("applying migration %d: %w", version+1, err)
+		}
+	}
+	return nil
+}
+
+func applyMigration(c *conn, version int, text string, first func() error) error {
+	return c.transact(func() error {
+		if err := c.script(text); err != nil {
+			return err
+		}
+		if version == 0 {
+			if err := c.script(fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+				return err
+			}
+			if err := first(); err != nil {
+				return err
+			}
+		}
+		return c.script(fmt.Sprintf("PRAGMA user_version = %d", version+1))
+	})
+}

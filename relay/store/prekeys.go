@@ -1,0 +1,150 @@
+package store
+
+import "errors"
+
+const purposePreKey = "prekey"
+
+// The kinds of pre-keys, as stored.
+const (
+	kindSigned  = 1
+	kindOneTime = 2
+)
+
+// SignedPreKey returns a signed pre-key, or ErrNotFound.
+func (t *Tx) SignedPreKey(id uint32) (Key, error) { return t.key(kindSigned, id) }
+
+// SignedPreKeys returns all signed pre-keys in the order of their IDs.
+func (t *Tx) SignedPreKeys() ([]Key, error) { return t.allKeys(kindSigned) }
+
+// PutSignedPreKey writes a signed pre-key.
+func (t *Tx) PutSignedPreKey(k Key) error { return t.putKey(kindSigned, k) }
+
+// DeleteSignedPreKey drops a signed pre-key; dropping none is no error.
+func (t *Tx) DeleteSignedPreKey(id uint32) error { return t.deleteKey(kindSigned, id) }
+
+// PreKey returns a one-time pre-key, or ErrNotFound.
+func (t *Tx) PreKey(id uint32) (Key, error) { return t.key(kindOneTime, id) }
+
+// PreKeys returns all one-time pre-keys in the order of their IDs.
+func (t *Tx) PreKeys() ([]Key, error) { return t.allKeys(kindOneTime) }
+
+// PutPreKey writes a one-time pre-key.
+func (t *Tx) PutPreKey(k Key) error { return t.putKey(kindOneTime, k) }
+
+// DeletePreKey drops a one-time pre-key; dropping none is no error.
+func (t *Tx) DeletePreKey(id uint32) error { return t.deleteKey(kindOneTime, id) }
+
+// PreKeyCount counts the one-time pre-keys.
+func (t *Tx) PreKeyCount() (int, error) {
+	n, err := t.integer(`SELECT count(*) FROM prekeys WHERE kind = ?`, int64(kindOneTime))
+	return int(n), err
+}
+
+// sealedKey is a pre-key's row as it is stored.
+type sealedKey struct {
+	kind, id, epoch, created int64
+	sealed                   []byte
+}
+
+func (s *sealedKey) scan(r row) (err error) {
+	if err = r.integers(&s.kind, &s.id, &s.epoch, &s.created); err != nil {
+		return err
+	}
+	s.sealed, err = r.bytes(4)
+	return err
+}
+
+func (s *sealedKey) identity() []byte { return rowOf(s.kind, s.id, s.created) }
+
+func (t *Tx) key(kind int64, id uint32) (Key, error) {
+	var s sealedKey
+	found, err := t.first(`SELECT kind, id, epoch, created, sealed FROM prekeys WHERE kind = ? AND id = ?`,
+		s.scan, kind, int64(id))
+	if err != nil {
+		return Key{}, err
+	}
+	if !found {
+		return Key{}, ErrNotFound
+	}
+	return t.openKey(s)
+}
+
+func (t *Tx) openKey(s sealedKey) (Key, error) {
+	data, err := t.open(s.epoch, purposePreKey, s.identity(), s.sealed)
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{ID: uint32(s.id), Data: data, Created: fromMillis(s.created)}, nil //nolint:gosec // authenticated
+}
+
+func (t *Tx) allKeys(kind int64) ([]Key, error) {
+	rows, err := t.keyRows(`WHERE kind = ? ORDER BY id`, kind)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, 0, len(rows))
+	for _, s := range rows {
+		k, err := t.openKey(s)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+func (t *Tx) keyRows(where string, arg int64) (rows []sealedKey, err error) {
+	err = t.rows(`SELECT kind, id, epoch, created, sealed FROM prekeys `+where, func(r row) error {
+		var s sealedKey
+		if err := s.scan(r); err != nil {
+			return err
+		}
+		rows = append(rows, s)
+		return nil
+	}, arg)
+	return rows, err
+}
+
+func (t *Tx) putKey(kind int64, k Key) error {
+	if err := t.allow(k.ID != 0, len(k.Data) > 0, len(k.Data) <= MaxBody); err != nil {
+		return err
+	}
+	s := sealedKey{kind: kind, id: int64(k.ID), created: toMillis(k.Created)}
+	var err error
+	if s.epoch, s.sealed, err = t.store.keys.Seal(purposePreKey, s.identity(), k.Data); err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO prekeys (kind, id, epoch, created, sealed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (kind, id) DO UPDATE SET epoch = excluded.epoch, created = excluded.created, sealed = excluded.sealed`,
+		s.kind, s.id, s.epoch, s.created, s.sealed)
+	return err
+}
+
+func (t *Tx) deleteKey(kind int64, id uint32) error {
+	_, err := t.run(`DELETE FROM prekeys WHERE kind = ? AND id = ?`, kind, int64(id))
+	return err
+}
+
+// renewKeys moves pre-keys of older epochs into the current one.
+func (t *Tx) renewKeys(current int64) error {
+	rows, err := t.keyRows(`WHERE epoch < ?`, current)
+	if err != nil {
+		return err
+	}
+	for _, s := range rows {
+		k, err := t.openKey(s)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.putKey(s.kind, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+// open opens a sealed value. A row whose epoch is erased is as good as gone:
+// ErrNotFound, until a sweep removes it.
+func (t *Tx) open(epoch int64, purpose string, row, sealed []byte) ([]byte, error) {
+	plain, err := t.store.keys.Open(epoch, purpose, row, sealed)
+	if errors.Is(err, seal.ErrErased) {
+		return nil, errors.Join(ErrNotFound, err)
+	}
+	return plain, err
+}
+
+// outdated says whether a row of this epoch should move into the current one.
+func (t *Tx) outdated(epoch int64) bool {
+	if !t.writes {
+		return false
+	}
+	current, err := t.store.keys.Current()
+	return err == nil && epoch < current
+}
+
+// rowOf is the identity of a row that numbers alone identify.
+func rowOf(numbers ...int64) []byte {
+	b := make([]byte, 0, 8*len(numbers)+40)
+	for _, n := range numbers {
+		b = binary.BigEndian.AppendUint64(b, uint64(n)) //nolint:gosec // two's complement
+	}
+	return b
+}

@@ -1,0 +1,51 @@
+package store
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+)
+
+// settingSeenKey names the key of the HMACs of ciphertexts' hashes. It is carried
+// from epoch to epoch, so that one probe finds a hash of any age. A hash alone
+// would let whoever has the carrier's traffic tell which rows it became.
+const settingSeenKey = "store.seen"
+
+// loadSeenKey reads the key, or makes it.
+func (t *Tx) loadSeenKey() error {
+	key, err := t.Setting(settingSeenKey)
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		key = make([]byte, sha256.Size)
+		if _, err := rand.Read(key); err != nil {
+			return err
+		}
+		if err := t.PutSetting(settingSeenKey, key); err != nil {
+			return err
+		}
+	}
+	t.store.seenMAC = hmac.New(sha256.New, key)
+	clear(key)
+	return nil
+}
+
+// SeenCiphertext remembers the hash of a received ciphertext; first says that it
+// was not known. It is forgotten with the epoch in which it was first seen.
+func (t *Tx) SeenCiphertext(hash [32]byte) (first bool, err error) {
+	if err := t.allow(); err != nil {
+		return false, err
+	}
+	epoch, err := t.store.keys.Current()
+	if err != nil {
+		return false, err
+	}
+	var sum [sha256.Size]byte
+	mac := t.store.seenMAC
+	mac.Reset()
+	mac.Write(hash[:])
+	n, err := t.run(`INSERT INTO seen (row, epoch, hash) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
+		take(&t.store.next.seen), epoch, mac.Sum(sum[:0])[:16])
+	return n == 1, err
+}

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+const purposeSession = "session"
+
+// sessionRow is what a record is bound to. The record itself does not say whose it
+// is, so the device is part of it.
+func sessionRow(row *child, d carrier.DeviceID) []byte {
+	return rowOf(row.id, int64(row.customer), int64(d))
+}
+
+// Record returns the session record with a customer's device; nil when there is
+// none.
+func (t *Tx) Record(c CustomerID, d carrier.DeviceID) ([]byte, error) {
+	row, err := t.findSession(c, d)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	record, err := t.open(row.epoch, purposeSession, sessionRow(row, d), row.sealed)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return record, err
+}
+
+func (t *Tx) findSession(c CustomerID, d carrier.DeviceID) (*child, error) {
+	var children []child
+	err := t.rows(`SELECT id, customer, epoch, lookup, sealed FROM sessions WHERE customer = ?`,
+		func(r row) error {
+			var row child
+			if err := row.scan(r); err != nil {
+				return err
+			}
+			children = append(children, row)
+			return nil
+		}, int64(c))
+	if err != nil {
+		return nil, err
+	}
+	return t.pick(children, purposeSession, c, d)
+}
+
+// PutRecord writes the session record with a device of an existing customer, at
+// most MaxBody bytes, in the current epoch. It moves the customer and the device
+// into that epoch with it: a session is of no use without them.
+func (t *Tx) PutRecord(c CustomerID, d carrier.DeviceID, record []byte) error {
+	if err := t.allow(d != 0, len(record) > 0, len(record) <= MaxBody); err != nil {
+		return err
+	}
+	if err := t.keepCustomer(c); err != nil {
+		return err
+	}
+	row, err := t.findSession(c, d)
+	if errors.Is(err, ErrNotFound) {
+		row, err = &child{id: take(&t.store.next.session), customer: c, epoch: -1}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if t.outdated(row.epoch) { // else the device moved when the session did
+		if _, err := t.Device(c, d); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return t.writeSession(row, d, record)
+}
+
+func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
+	epoch, sealed, err := t.store.keys.Seal(purposeSession, sessionRow(row, d), record)
+	if err != nil {
+		return err
+	}
+	if row.epoch == epoch {
+		_, err = t.run(`UPDATE sessions SET sealed = ? WHERE id = ?`, sealed, row.id)
+		return err
+	}
+	mac, err := t.deviceLookup(epoch, purposeSession, row.customer, d)
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO sessions (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
+		row.id, int64(row.customer), epoch, mac, sealed)
+	return err
+}
+
+// DeleteRecord drops the session with a device; dropping none is no error.
+func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
+	if err := t.allow(); err != nil {
+		return err
+	}
+	row, err := t.findSession(c, d)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`DELETE FROM sessions WHERE id = ?`, row.id)
+	return err
+}

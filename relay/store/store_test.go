@@ -1,0 +1,178 @@
+package store_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// wrapper stands for the vault in tests of what lies above it: it wraps a key
+// under its own, reversibly, and can be told to be away or to have erased.
+type wrapper struct {
+	mu     sync.Mutex
+	keys   map[string][]byte
+	away   error
+	erased map[string]bool
+	order  []string
+}
+
+func newWrapper() *wrapper {
+	return &wrapper{keys: make(map[string][]byte), erased: make(map[string]bool)}
+}
+
+func (w *wrapper) DataKey(context.Context) ([]byte, string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away != nil {
+		return nil, "", w.away
+	}
+	key := make([]byte, seal.KeySize)
+	_, _ = rand.Read(key)
+	name := "w:" + rand.Text()
+	w.keys[name] = append([]byte(nil), key...)
+	w.order = append(w.order, name)
+	return key, name, nil
+}
+
+func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away != nil {
+		return nil, w.away
+	}
+	key, ok := w.keys[wrapped]
+	if !ok || w.erased[wrapped] {
+		return nil, seal.ErrErased
+	}
+	return append([]byte(nil), key...), nil
+}
+
+// erase makes the first n data keys unreadable for good.
+func (w *wrapper) erase(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range w.order[:n] {
+		w.erased[name] = true
+	}
+}
+
+func (w *wrapper) setAway(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = err
+}
+
+// world is one relay's store with its vault and clock.
+type world struct {
+	t    *testing.T
+	dir  string
+	id   [16]byte
+	vw   *wrapper
+	now  time.Time
+	keys *seal.Keyring
+	*store.Store
+}
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: newWrapper(), now: start}
+	w.open()
+	return w
+}
+
+func (w *world) open(opts ...store.Option) {
+	w.t.Helper()
+	s, err := w.tryOpen(opts...)
+	if err != nil {
+		w.t.Fatalf("opening the store: %v", err)
+	}
+	w.Store = s
+	w.t.Cleanup(func() { _ = s.Close() })
+}
+
+func (w *world) tryOpen(opts ...store.Option) (*store.Store, error) {
+	w.keys = seal.New(w.vw, seal.Period(30*24*time.Hour), func() time.Time { return w.now })
+	return store.Open(w.t.Context(), w.dir, w.id, w.keys, opts...)
+}
+
+func (w *world) reopen() {
+	w.t.Helper()
+	w.close()
+	w.open(store.MustExist())
+}
+
+func (w *world) close() {
+	w.t.Helper()
+	if err := w.Store.Close(); err != nil {
+		w.t.Fatalf("closing the store: %v", err)
+	}
+	w.keys.Close()
+}
+
+// pass lets time go by and the relay do what it does every minute.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	w.now = w.now.Add(d)
+	if err := w.Advance(w.t.Context()); err != nil {
+		w.t.Fatalf("advancing: %v", err)
+	}
+}
+
+func (w *world) update(fn func(*store.Tx) error) {
+	w.t.Helper()
+	if err := w.Update(w.t.Context(), fn); err != nil {
+		w.t.Fatalf("update: %v", err)
+	}
+}
+
+func (w *world) view(fn func(*store.Tx) error) {
+	w.t.Helper()
+	if err := w.View(w.t.Context(), fn); err != nil {
+		w.t.Fatalf("view: %v", err)
+	}
+}
+
+func number(t *testing.T, s string) phone.Number {
+	t.Helper()
+	n, err := phone.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// customer makes a customer.
+func (w *world) customer(e164 string) store.CustomerID {
+	w.t.Helper()
+	c := store.Customer{Number: number(w.t, e164), Name: "Ada", LastInbound: w.now}
+	w.update(func(t *store.Tx) error { return t.PutCustomer(&c) })
+	return c.ID
+}
+
+// message writes an inbound message and returns its ID.
+func (w *world) message(c store.CustomerID, body string) string {
+	w.t.Helper()
+	m := store.Message{
+		ID: store.NewMessageID(), Direction: store.Inbound, Customer: c, Type: "text", Body: []byte(body),
+		CarrierID: base64.StdEncoding.EncodeToString([]byte(body)), State: "received", Opaque: "ticket 7", Created: w.now,
+	}
+	w.update(func(t *store.Tx) error { return t.PutMessage(m) })
+	return m.ID
+}
+
+func wantIs(t *testing.T, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Fatalf("error is %v, want %v", err, target)
+	}
+}

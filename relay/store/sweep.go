@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+// sweepBatch is how many rows one Update of a sweep removes, so that others need
+// not wait for long.
+const sweepBatch = 500
+
+// Sweep forgets the keys of epochs that were opened at or before the given time
+// (now less the retention), removes their rows, and removes messages, jobs and
+// hashes that were created before it. This is housekeeping: what makes old rows
+// unreadable is that the vault destroys their keys.
+func (s *Store) Sweep(ctx context.Context, before time.Time) (Swept, error) {
+	var old []int64
+	for _, e := range s.keys.Live() {
+		if !e.Created.After(before) {
+			old = append(old, e.ID)
+		}
+	}
+	s.keys.Forget(old...)
+	dead, err := s.deadEpochs(ctx)
+	if err != nil {
+		return Swept{}, err
+	}
+	swept, err := s.sweepEpochs(ctx, dead)
+	if err != nil {
+		return swept, err
+	}
+	err = s.sweepOld(ctx, before, &swept)
+	return swept, err
+}
+
+// deadEpochs returns the recorded epochs that no key opens.
+func (s *Store) deadEpochs(ctx context.Context) ([]int64, error) {
+	var recorded []seal.Epoch
+	err := s.View(ctx, func(t *Tx) (err error) {
+		recorded, err = t.epochs()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	live := s.keys.Live()
+	var dead []int64
+	for _, e := range recorded {
+		if !slices.ContainsFunc(live, func(l seal.Epoch) bool { return l.ID == e.ID }) {
+			dead = append(dead, e.ID)
+		}
+	}
+	return dead, nil
+}
+
+// sweepEpochs removes all rows of the given epochs, then the epochs. The highest
+// epoch's own row stays so that its ID is never used again.
+func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
+	var swept Swept
+	for _, epoch := range dead {
+		if err := s.sweepRows(ctx, epoch, &swept); err != nil {
+			return swept, err
+		}
+		err := s.Update(ctx, func(t *Tx) error {
+			n, err := t.run(`DELETE FROM epochs WHERE id = ? AND id < (SELECT max(id) FROM epochs)`, epoch)
+			swept.Epochs += int(n)
+			return err
+		})
+		if err != nil {
+			return swept, err
+		}
+	}
+	if len(dead) == 0 {
+		return swept, nil
+	}
+	err := s.sweepOrphans(ctx, &swept)
+	return swept, err
+}
+
+// sweepOrphans removes messages and hashes of epochs that are no longer recorded:
+// those of an epoch that died before an older one are reached only now.
+func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
+	err := s.deleteAll(ctx, &swept.Messages,
+		`DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?) AND epoch < (SELECT min(id) FROM epochs)`,
+		int64(sweepBatch))
+	if err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, &swept.Others,
+		`DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?) AND epoch < (SELECT min(id) FROM epochs)`,
+		int64(sweepBatch))
+}
+
+// sweepRows removes the rows of one epoch from every table: first what belongs to
+// customers, then the customers, so that nothing is removed by cascade unnoticed.
+// Of messages and hashes it removes the oldest, as long as they are of this epoch.
+func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error {
+	steps := []struct {
+		count *int
+		text  string
+	}{
+		{&swept.Messages, `DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND epoch = ?1`},
+		{&swept.Others, `DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?2) AND epoch = ?1`},
+		{&swept.Jobs, `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE epoch = ?1 LIMIT ?2)`},
+		{&swept.Others, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE epoch = ?1 LIMIT ?2)`},
+		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`},
+		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`},
+		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`},
+		{&swept.Others, `DELETE FROM settings WHERE epoch = ?1 AND ?2 > 0`},
+	}
+	for _, step := range steps {
+		if err := s.deleteAll(ctx, step.count, step.text, epoch, int64(sweepBatch)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepOld removes what is older than before in epochs that are still readable.
+func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) error {
+	err := s.deleteAll(ctx, &swept.Messages,
+		`DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND created < ?1`,
+		toMillis(before), int64(sweepBatch))
+	if err != nil {
+		return err
+	}
+	return s.deleteAll(ctx, &swept.Jobs,
+		`DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE created < ?1 LIMIT ?2)`,
+		toMillis(before), int64(sweepBatch))
+}
+
+// deleteAll runs a statement that deletes a batch until it deletes nothing.
+func (s *Store) deleteAll(ctx context.Context, count *int, text string, args ...driver.Value) error {
+	for {
+		var n int64
+		err := s.Update(ctx, func(t *Tx) (err error) {
+			n, err = t.run(text, args...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		*count += int(n)
+	}
+}

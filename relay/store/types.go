@@ -1,0 +1,110 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Errors that a caller decides on. What fails to open as sealed returns
+// seal.ErrErased or seal.ErrTampered.
+var (
+	// ErrForeignStore means that the directory holds another identity's store.
+	ErrForeignStore = errors.New("store: belongs to another identity")
+	// ErrStoreMissing means that there is no store where there was one.
+	ErrStoreMissing = errors.New("store: missing, though this identity had one")
+	// ErrLocked means that another process has the store open.
+	ErrLocked = errors.New("store: in use by another process")
+	// ErrNewer means that a newer build wrote the store.
+	ErrNewer = errors.New("store: written by a newer version of relaykeep")
+	// ErrClosed means that the store was closed.
+	ErrClosed = errors.New("store: closed")
+	// ErrNotFound means that there is no such row, or that its epoch is erased.
+	ErrNotFound = errors.New("store: not found")
+	// ErrReadOnly means that a View tried to write.
+	ErrReadOnly = errors.New("store: a view cannot write")
+	// ErrDamaged means that the database file is not one, or is broken.
+	ErrDamaged = errors.New("store: the database is damaged")
+	// ErrFull means that there is no room left on the volume.
+	ErrFull = errors.New("store: the volume is full")
+	// ErrInvalid means that what was to be written lacks something or is too large.
+	ErrInvalid = errors.New("store: invalid value")
+)
+
+// Limits of what one row may hold.
+const (
+	MaxBody       = 1 << 20 // bytes of a message's or a job's body, or of a record
+	MaxIdentifier = 256     // bytes of a message ID, carrier ID, queue or setting name
+)
+
+// CustomerID names a customer within one store: random, and meaningless outside.
+// The zero CustomerID is no customer.
+type CustomerID int64
+
+// Customer is someone who wrote to the business, or was written to.
+type Customer struct {
+	ID          CustomerID // zero in PutCustomer makes a new customer
+	Number      phone.Number
+	Name        string    // as the customer's client told it; may be empty
+	LastInbound time.Time // millisecond precision; zero when nothing came yet
+}
+
+// Device is one device of a customer.
+type Device struct {
+	ID          carrier.DeviceID
+	IdentityKey []byte // public; nil while unknown
+	Active      bool   // on the customer's device list now
+	Accepted    bool   // the business accepted this identity key
+}
+
+// Direction tells what came in from what goes out.
+type Direction uint8
+
+// The directions of a message.
+const (
+	Inbound  Direction = 1
+	Outbound Direction = 2
+)
+
+// Message is one message of a conversation.
+type Message struct {
+	ID        string // "wamid." and random text, see NewMessageID
+	Direction Direction
+	Customer  CustomerID
+	Type      string // "text" and so on
+	Body      []byte // content, JSON
+	CarrierID string // the stanza's id; may be empty
+	State     string // "received", "sent" and so on; readable without a key
+	Opaque    string // biz_opaque_callback_data
+	Created   time.Time
+	Updated   time.Time
+}
+
+// Key is a pre-key's private half, as bytes.
+type Key struct {
+	ID      uint32
+	Data    []byte
+	Created time.Time
+}
+
+// Job is work that is left to do: a message to send, a webhook to deliver.
+type Job struct {
+	ID        int64 // given by Enqueue; grows
+	Queue     string
+	Customer  CustomerID // zero when it concerns none
+	Message   string     // the message's ID; may be empty
+	NotBefore time.Time
+	Attempts  int
+	Created   time.Time
+	Body      []byte
+}
+
+// Swept says what Sweep removed.
+type Swept struct {
+	Epochs   int
+	Messages int
+	Jobs     int
+	Others   int
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// maxReaders is how many views run at once; the next waits.
+const maxReaders = 4
+
+// readerPool holds the connections for views. They are opened when needed, so that
+// a quiet relay has one.
+type readerPool struct {
+	path string
+	free chan *conn // nil entries are connections still to be opened
+
+	mu     sync.Mutex // guards closed
+	closed bool
+}
+
+func newReaderPool(path string) *readerPool {
+	p := &readerPool{path: path, free: make(chan *conn, maxReaders)}
+	for range maxReaders {
+		p.free <- nil
+	}
+	return p
+}
+
+func (p *readerPool) take(ctx context.Context) (*conn, error) {
+	select {
+	case c := <-p.free:
+		p.mu.Lock()
+		closed := p.closed
+		p.mu.Unlock()
+		if closed {
+			p.free <- c
+			return nil, ErrClosed
+		}
+		if c != nil {
+			return c, nil
+		}
+		c, err := openConn(p.path, "query_only(1)", "cache_size(-512)")
+		if err != nil {
+			p.free <- nil
+			return nil, err
+		}
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// give returns a connection that ended its transaction; a broken one is closed.
+func (p *readerPool) give(c *conn, broken error) error {
+	if broken != nil {
+		p.free <- nil
+		return errors.Join(broken, c.close())
+	}
+	p.free <- c
+	return nil
+}
+
+// close waits for the running views and closes every connection.
+func (p *readerPool) close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	var errs []error
+	for range maxReaders {
+		if c := <-p.free; c != nil {
+			errs = append(errs, c.close())
+		}
+	}
+	for range maxReaders {
+		p.free <- nil // who comes now finds the pool closed
+	}
+	return errors.Join(errs...)
+}
+
+// View runs fn on a consistent snapshot of what is committed. Views run beside each
+// other and beside updates. fn must not keep t; writing in it is ErrReadOnly.
+func (s *Store) View(ctx context.Context, fn func(t *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c, err := s.readers.take(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := c.run("BEGIN"); err != nil {
+		return s.readers.give(c, err)
+	}
+	t := &Tx{conn: c, store: s}
+	ended := false
+	defer func() {
+		if !ended { // fn panicked
+			_ = s.readers.give(c, s.endView(t, c))
+		}
+	}()
+	err = fn(t)
+	ended = true
+	if broken := s.readers.give(c, s.endView(t, c)); broken != nil {
+		return errors.Join(err, broken)
+	}
+	return err
+}
+
+func (s *Store) endView(t *Tx, c *conn) error {
+	t.conn = nil
+	_, err := c.run("ROLLBACK")
+	return err
+}
