@@ -5,7 +5,7 @@
 #   docker build --target relay   -t ghcr.io/relaykeep/relay:dev .
 #   docker build --target manager -t ghcr.io/relaykeep/manager:dev .
 #
-# What is in an image is said in one place, images/; this file only runs it.
+# What is in an image is said in one place, test/images; this file only runs it.
 ARG GO_IMAGE=docker.io/library/golang:1.26
 
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
@@ -16,8 +16,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN go run ./images -image relay   -platforms ${TARGETOS}/${TARGETARCH} -version ${VERSION} -rootfs /rootfs/relay && \
-    go run ./images -image manager -platforms ${TARGETOS}/${TARGETARCH} -version ${VERSION} -rootfs /rootfs/manager
+RUN go run ./test/images -image relay   -platforms ${TARGETOS}/${TARGETARCH} -version ${VERSION} -rootfs /rootfs/relay && \
+    go run ./test/images -image manager -platforms ${TARGETOS}/${TARGETARCH} -version ${VERSION} -rootfs /rootfs/manager
 
 FROM scratch AS manager
 COPY --from=build /rootfs/manager/ /

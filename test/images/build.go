@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/relaykeep/relaykeep/images/oci"
+	"github.com/relaykeep/relaykeep/test/images/oci"
 )
 
 // user is whom the images run as: not root, and a number, so that a cluster can

@@ -37,7 +37,7 @@ func TestRootsAreCertificatesAndOnlyThose(t *testing.T) {
 }
 
 func TestRootFileSystemHoldsStaticBinaryAndRootsOnly(t *testing.T) {
-	t.Chdir("..")
+	t.Chdir("../..")
 	out := t.TempDir()
 	if err := run(t.Context(), []string{"-rootfs", out, "-image", "manager", "-platforms", "host", "-version", "v9"}); err != nil {
 		t.Fatal(err)

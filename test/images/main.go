@@ -3,8 +3,8 @@
 // Go and nothing else, neither a registry nor a daemon, and the same source gives
 // the same bytes. It must not know what the binaries do.
 //
-//	go run ./images                         both images, amd64 and arm64, into dist/images
-//	go run ./images -rootfs /out -image relay   the relay's root file system, for the Dockerfile
+//	go run ./test/images                         both images, amd64 and arm64, into dist/images
+//	go run ./test/images -rootfs /out -image relay   the relay's root file system, for the Dockerfile
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/relaykeep/relaykeep/images/oci"
+	"github.com/relaykeep/relaykeep/test/images/oci"
 )
 
 func main() {
