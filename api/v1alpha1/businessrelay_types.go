@@ -94,11 +94,11 @@ type BusinessRelaySpec struct {
 	Webhook *Webhook `json:"webhook,omitempty"`
 	// retention is how long messages stay readable.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={days: 30}
 	Retention Retention `json:"retention,omitzero"`
 	// storage is where the relay keeps what it has sealed.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={size: "1Gi"}
 	Storage Storage `json:"storage,omitzero"`
 	// replicas is how many relays serve the endpoint. Above 1 needs
 	// storage.postgres.
@@ -125,7 +125,7 @@ type BusinessRelaySpec struct {
 	Throughput int32 `json:"throughput,omitempty"`
 	// rotation holds counters: raise one by one to make new credentials.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={identity: 1, access: 1}
 	Rotation Rotation `json:"rotation,omitzero"`
 	// deletionPolicy says what becomes of the data when this object is deleted:
 	// Retain leaves the volume, and the janitor that erases its keys as they age;

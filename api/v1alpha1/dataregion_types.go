@@ -293,7 +293,7 @@ type Egress struct {
 type Integrity struct {
 	// thresholds are the shares of failed messages at which quality drops.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={yellowPercent: 5, redPercent: 15}
 	Thresholds IntegrityThresholds `json:"thresholds,omitzero"`
 	// exemptions are relays whose quality is not judged.
 	// +optional

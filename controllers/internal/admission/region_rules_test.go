@@ -1,0 +1,53 @@
+package admission
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T) {
+	peer := map[string]any{"ipBlock": map[string]any{"cidr": "192.0.2.1/32"}}
+	port := map[string]any{"port": int64(8200), "protocol": "TCP"}
+	local := all(set("spec/type", "Local"), set("spec/country", "CH"))
+	rules := []rule{
+		{"Local without country", local, set("spec/type", "Local"), "must say which country"},
+		{"country without Local", none, set("spec/country", "CH"), "belongs to type Local only"},
+		{"country in small letters", local, all(set("spec/type", "Local"), set("spec/country", "ch")), "two capital letters"},
+		{"unknown type", set("spec/type", "NA"), set("spec/type", "Mars"), "supported values"},
+		{"name too long for a label", set("metadata/name", strings.Repeat("a", 63)), set("metadata/name", strings.Repeat("a", 64)), "usable as a label"},
+		{"name with a dot", set("metadata/name", "eu-1"), set("metadata/name", "eu.1"), "usable as a label"},
+		{"Vault without TLS", set("spec/vault/address", "https://10.0.0.1:8200/"), set("spec/vault/address", "http://10.0.0.1:8200"), "must be an https:// URL"},
+		{"Vault with a path", none, set("spec/vault/address", "https://10.0.0.1:8200/v1"), "host and port only"},
+		{"mount with a slash at its end", set("spec/vault/kvMount", "teams/kv"), set("spec/vault/kvMount", "kv/"), "without slashes at its ends"},
+		{"no carrier", none, set("spec/carrier", map[string]any{}), "set carrier.xmpp"},
+		{"carrier's domain with a scheme", set("spec/carrier/xmpp/domain", "a.example"), set("spec/carrier/xmpp/domain", "https://a.example"), "write a DNS name"},
+		{"carrier's address without port", set("spec/carrier/xmpp/address", "[2001:db8::1]:5222"), set("spec/carrier/xmpp/address", "a.example"), "write host:port"},
+		{"unknown registration", set("spec/carrier/xmpp/registration", "Token"), set("spec/carrier/xmpp/registration", "Magic"), "supported values"},
+		{"gateway without domain", all(set("spec/endpoint/domain", "a.example"), set("spec/endpoint/gatewayRef", map[string]any{"namespace": "gw", "name": "gw"})), set("spec/endpoint/gatewayRef", map[string]any{"namespace": "gw", "name": "gw"}), "set endpoint.domain"},
+		{"region's own label as placement", set("spec/placement/nodeSelector", map[string]any{"disk": "ssd"}), set("spec/placement/nodeSelector", map[string]any{"node-restriction.kubernetes.io/relaykeep-region": "eu"}), "the operator sets it"},
+		{"placement with a value that is no label's", none, set("spec/placement/nodeSelector", map[string]any{"disk": strings.Repeat("a", 64)}), "at most 63 characters"},
+		{"egress without ports", set("spec/network/vault", map[string]any{"to": []any{peer}, "ports": []any{port}}), set("spec/network/vault", map[string]any{"to": []any{peer}, "ports": []any{}}), "at least 1 items"},
+		{"egress without peers", none, set("spec/network/vault", map[string]any{"to": []any{}, "ports": []any{port}}), "at least 1 items"},
+		{"thresholds in the wrong order", set("spec/integrity/thresholds/yellowPercent", int64(14)), set("spec/integrity/thresholds/yellowPercent", int64(15)), "must be below redPercent"},
+		{"PostgreSQL without port", set("spec/postgres/address", "db.example:5432"), set("spec/postgres/address", "db.example"), "write host:port"},
+	}
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) { r.testCreate(t, regionYAML) })
+	}
+}
+
+func TestDataRegionKeepsItsTypeAndCountry(t *testing.T) {
+	local := all(set("spec/type", "Local"), set("spec/country", "CH"))
+	cases := []struct {
+		before func(map[string]any)
+		rule
+	}{
+		{none, rule{"changed type", set("spec/storageClassName", "other"), set("spec/type", "NA"), "type and country cannot be changed"}},
+		{none, rule{"type changed to Local", none, local, "type and country cannot be changed"}},
+		{local, rule{"changed country", none, set("spec/country", "LI"), "type and country cannot be changed"}},
+		{local, rule{"country removed with its type", none, all(set("spec/type", "EU"), set("spec/country", nil)), "type and country cannot be changed"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.testUpdate(t, regionYAML, c.before) })
+	}
+}

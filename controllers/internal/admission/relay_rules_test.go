@@ -1,0 +1,88 @@
+package admission
+
+import (
+	"strings"
+	"testing"
+)
+
+const pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+
+func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T) {
+	rules := []rule{
+		{"number without plus", none, set("spec/phoneNumber", "41441234567"), "must be in E.164 form"},
+		{"number with spaces", set("spec/phoneNumber", "+14155550123"), set("spec/phoneNumber", "+1 415 555 0123"), "must be in E.164 form"},
+		{"number with a leading zero", none, set("spec/phoneNumber", "+0441234567"), "must be in E.164 form"},
+		{"number too long", set("spec/phoneNumber", "+123456789012345"), set("spec/phoneNumber", "+1234567890123456"), "7 to 15 digits"},
+		{"number too short", set("spec/phoneNumber", "+1234567"), set("spec/phoneNumber", "+123456"), "7 to 15 digits"},
+		{"31 days", set("spec/retention/days", int64(30)), set("spec/retention/days", int64(31)), "must be 1 to 30"},
+		{"no days", set("spec/retention/days", int64(1)), set("spec/retention/days", int64(0)), "must be 1 to 30"},
+		{"name over 40 characters", set("metadata/name", strings.Repeat("a", 40)), set("metadata/name", strings.Repeat("a", 41)), "at most 40 characters"},
+		{"name with a dot", set("metadata/name", "a-b"), set("metadata/name", "a.b"), "DNS label"},
+		{"name that begins with a digit", set("metadata/name", "a1"), set("metadata/name", "1a"), "beginning with a letter"},
+		{"replicas without PostgreSQL", all(set("spec/replicas", int64(2)), set("spec/storage/postgres/database", "acme")), set("spec/replicas", int64(2)), "set storage.postgres"},
+		{"no replicas", set("spec/suspend", true), set("spec/replicas", int64(0)), "set suspend: true"},
+		{"too many replicas", all(set("spec/replicas", int64(10)), set("spec/storage/postgres/database", "acme")), all(set("spec/replicas", int64(11)), set("spec/storage/postgres/database", "acme")), "must be 1 to 10"},
+		{"webhook without TLS", set("spec/webhook/url", "https://example.org/hook?x=1"), set("spec/webhook/url", "http://example.org/hook"), "must be an https:// URL"},
+		{"webhook with a password", set("spec/webhook/url", "https://example.org/@me"), set("spec/webhook/url", "https://me:secret@example.org/"), "without user name or password"},
+		{"webhook that is no URL", none, set("spec/webhook/url", "https://exa mple.org/"), "must be an https:// URL"},
+		{"authority that is no PEM", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", "AA==")), "PEM text"},
+		{"authority with a private key", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem+"-----BEGIN PRIVATE KEY-----\n")), "remove the private key"},
+		{"volume too small", set("spec/storage/size", "64Mi"), set("spec/storage/size", "1Mi"), "between 64Mi and 16Ti"},
+		{"volume that is no quantity", set("spec/storage/size", int64(1<<30)), set("spec/storage/size", "big"), "storage.size"},
+		{"database in capitals", set("spec/storage/postgres/database", "acme_1"), set("spec/storage/postgres/database", "Acme"), "lower case"},
+		{"certificate at both ends", set("spec/endpoint/tlsSecretName", "tls"), all(set("spec/endpoint/tlsSecretName", "tls"), set("spec/endpoint/terminateAtGateway", true)), "exclude each other"},
+		{"unknown trust", set("spec/trust", "firstUse"), set("spec/trust", "never"), "supported values"},
+		{"no throughput", set("spec/throughput", int64(5000)), set("spec/throughput", int64(5001)), "1 to 5000"},
+		{"unknown deletion policy", set("spec/deletionPolicy", "Erase"), set("spec/deletionPolicy", "Keep"), "supported values"},
+		{"region that is no name", set("spec/dataRegion", "na"), set("spec/dataRegion", "EU West"), "write the object's name"},
+		{"unknown line of business", set("spec/profile/vertical", "RETAIL"), set("spec/profile/vertical", "SHOES"), "supported values"},
+		{"about too long", set("spec/profile/about", strings.Repeat("a", 139)), set("spec/profile/about", strings.Repeat("a", 140)), "may not be more than 139"},
+		{"three websites", set("spec/profile/websites", []any{"https://a.example"}), set("spec/profile/websites", []any{"a", "b", "c"}), "at most 2 items"},
+	}
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) { r.testCreate(t, relayYAML) })
+	}
+}
+
+func TestBusinessRelayIsRefusedAtUpdateWithASentenceThatSaysWhatToDo(t *testing.T) {
+	postgres := set("spec/storage/postgres/database", "acme")
+	cases := []struct {
+		before func(map[string]any)
+		rule
+	}{
+		{none, rule{"changed region", none, set("spec/dataRegion", "na"), "dataRegion cannot be changed"}},
+		{set("spec/storage/size", "2Gi"), rule{"smaller volume", set("spec/storage/size", "3Gi"), set("spec/storage/size", "1Gi"), "cannot shrink"}},
+		{set("spec/storage/size", "2Gi"), rule{"volume left out again", set("spec/storage/size", "2048Mi"), set("spec/storage", nil), "cannot shrink"}},
+		{none, rule{"database added", none, postgres, "cannot be added or removed"}},
+		{postgres, rule{"database removed", none, set("spec/storage/postgres", nil), "cannot be added or removed"}},
+		{postgres, rule{"database changed", none, set("spec/storage/postgres/database", "other"), "cannot be changed"}},
+		{set("spec/rotation/access", int64(2)), rule{"counter counted down", set("spec/rotation/access", int64(3)), set("spec/rotation/access", int64(1)), "only count up"}},
+		{set("spec/rotation/identity", int64(2)), rule{"counter left out again", set("spec/rotation/identity", int64(2)), set("spec/rotation", nil), "only count up"}},
+		{none, rule{"replicas raised without PostgreSQL", set("spec/throughput", int64(10)), set("spec/replicas", int64(3)), "set storage.postgres"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.testUpdate(t, relayYAML, c.before) })
+	}
+}
+
+func TestNumberIsFreeUntilTheRelayHasItsIdentityAndFixedThereafter(t *testing.T) {
+	o := object(t, relayYAML, nil)
+	if err := server.Client.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, o)
+	set("spec/phoneNumber", "+41441234568")(o.Object)
+	if err := server.Client.Update(t.Context(), o); err != nil {
+		t.Fatalf("changing the number of a relay without identity: %v", err)
+	}
+	set("status/initializedTime", "2026-01-02T03:04:05Z")(o.Object)
+	if err := server.Client.Status().Update(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	set("spec/throughput", int64(7))(o.Object)
+	if err := server.Client.Update(t.Context(), o); err != nil {
+		t.Fatalf("changing something else: %v", err)
+	}
+	set("spec/phoneNumber", "+41441234569")(o.Object)
+	wantRefusal(t, server.Client.Update(t.Context(), o), "cannot be changed once the relay has its identity")
+}
