@@ -1,0 +1,136 @@
+// Package customer is an ordinary customer: one number with one OMEMO device that
+// chats with a business as a phone would. The terminal (kubectl relay chat) and
+// the tests use it. It must not know anything of the relay: it meets it through
+// the carrier only, as every other client does.
+package customer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrNoDevice means that the peer has no device that can be written to: its
+// account publishes none, and none of its devices wrote to us.
+var ErrNoDevice = errors.New("the peer has no device that reads encrypted messages")
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of event.
+const (
+	Online     EventKind = "online"     // the link is up and our keys are published
+	Received   EventKind = "received"   // Text from Peer
+	Delivered  EventKind = "delivered"  // our message ID reached the peer's device
+	Read       EventKind = "read"       // our message ID, and all before it, was read
+	Bounced    EventKind = "bounced"    // our message ID came back undelivered
+	Unreadable EventKind = "unreadable" // Peer sent what could not be opened; a new session was offered
+	Plaintext  EventKind = "plaintext"  // Peer sent something unencrypted, which is not shown
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Kind EventKind
+	Peer phone.Number
+	ID   string // the message's id at the carrier
+	Text string // of Received; comes from a peer: strip control characters before showing it
+	Time time.Time
+	// IdentityChanged says that the peer's device has another identity key than
+	// before.
+	IdentityChanged bool
+}
+
+// Options are what a Customer works with.
+type Options struct {
+	State   *State
+	Carrier carrier.Carrier
+	// OnEvent is called for each event, one at a time; it must not block for long.
+	// Nil means that nobody looks.
+	OnEvent func(Event)
+	// Log gets failures that mend themselves, without numbers and content. Nil
+	// means none.
+	Log *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Customer is a customer's client. Run it, then send.
+type Customer struct {
+	Options
+	tasks chan task
+
+	eventMu sync.Mutex // one event at a time
+
+	mu       sync.Mutex // guards the following fields
+	lists    map[phone.Number][]carrier.DeviceID
+	repaired map[string]time.Time // by address: when a new session was last offered
+}
+
+// New returns a customer that is not running yet.
+func New(o Options) *Customer {
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Customer{
+		Options:  o,
+		tasks:    make(chan task, maxTasks),
+		lists:    map[phone.Number][]carrier.DeviceID{},
+		repaired: map[string]time.Time{},
+	}
+}
+
+// Run keeps the customer online until ctx ends; that is no error. It returns an
+// error that no retry mends, such as a refused password.
+func (c *Customer) Run(ctx context.Context) error {
+	g, runCtx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Carrier.Run(runCtx, &handler{c}) })
+	g.Go(func() error { return c.work(runCtx) })
+	if err := g.Wait(); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Send sends a text to a peer's devices and returns the message's id once the
+// carrier has it; Delivered and Read events name that id. It waits for the link
+// as long as ctx allows.
+func (c *Customer) Send(ctx context.Context, to phone.Number, text string) (string, error) {
+	return c.send(ctx, to, []byte(text))
+}
+
+// send sends text, or with nil a key transport message.
+func (c *Customer) send(ctx context.Context, to phone.Number, text []byte) (string, error) {
+	e, err := c.seal(ctx, to, text)
+	if err != nil {
+		return "", fmt.Errorf("encrypting: %w", err)
+	}
+	out := carrier.Outgoing{ID: rand.Text(), To: to, Envelope: e, Receipts: text != nil}
+	err = retry(ctx, func() error { return c.Carrier.Send(ctx, out) })
+	if err != nil {
+		return "", fmt.Errorf("sending: %w", err)
+	}
+	return out.ID, nil
+}
+
+func (c *Customer) emit(e Event) {
+	if e.Time.IsZero() {
+		e.Time = c.Now()
+	}
+	c.eventMu.Lock()
+	defer c.eventMu.Unlock()
+	c.OnEvent(e)
+}

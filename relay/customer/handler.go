@@ -1,0 +1,130 @@
+package customer
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+)
+
+// handler takes what the carrier receives (carrier.Handler).
+type handler struct{ c *Customer }
+
+// Connected publishes our keys; that done, the customer is online.
+func (h *handler) Connected(_ context.Context, resumed bool) error {
+	h.c.later("publish keys", func(ctx context.Context) error {
+		if !resumed {
+			if err := h.c.publish(ctx); err != nil {
+				return err
+			}
+		}
+		h.c.emit(Event{Kind: Online})
+		return nil
+	})
+	return nil
+}
+
+// Message opens a message, keeps the session's step and only then shows it.
+func (h *handler) Message(_ context.Context, m carrier.Message) error {
+	var opened omemo.Opened
+	var content error
+	err := h.c.State.update(func(t *tx) (err error) {
+		opened, err = h.c.State.account.Open(t, m, h.c.Now())
+		if errors.Is(err, omemo.ErrContent) {
+			content, err = err, nil // the session has moved on all the same
+		}
+		return err
+	})
+	if errors.Is(err, errStorage) {
+		return err
+	}
+	if err = errors.Join(err, content); err != nil {
+		h.unreadable(m, err)
+		return nil
+	}
+	if opened.PreKeyUsed {
+		h.c.later("publish keys", h.c.publish)
+	}
+	if opened.NewSession {
+		h.c.later("answer a new session", func(ctx context.Context) error {
+			_, err := h.c.send(ctx, m.From, nil)
+			return err
+		})
+	}
+	if opened.Text == nil {
+		return nil
+	}
+	h.acknowledge(m)
+	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, IdentityChanged: opened.IdentityChanged})
+	return nil
+}
+
+// acknowledge sends the receipts that the peer asked for. What arrives in a
+// terminal is read.
+func (h *handler) acknowledge(m carrier.Message) {
+	if m.ID == "" {
+		return
+	}
+	send := func(kind carrier.ReceiptKind) {
+		h.c.later("send a receipt", func(ctx context.Context) error {
+			return retry(ctx, func() error { return h.c.Carrier.SendReceipt(ctx, m.From, m.ID, kind) })
+		})
+	}
+	if m.WantsReceipt {
+		send(carrier.Delivered)
+	}
+	if m.WantsRead {
+		send(carrier.Read)
+	}
+}
+
+// unreadable decides what becomes of a message that did not open.
+func (h *handler) unreadable(m carrier.Message, err error) {
+	if errors.Is(err, signal.ErrReplay) || errors.Is(err, omemo.ErrNotForUs) {
+		return
+	}
+	h.c.Log.Warn("a message did not open", "error", err)
+	h.c.emit(Event{Kind: Unreadable, Peer: m.From, ID: m.ID, Time: m.Time})
+	for _, mends := range []error{signal.ErrNoSession, signal.ErrUnknownPreKey, signal.ErrUnauthenticated, signal.ErrTooFarAhead} {
+		if errors.Is(err, mends) {
+			h.c.later("repair a session", func(ctx context.Context) error { return h.c.repair(ctx, m.From, m.Envelope.Sender) })
+			return
+		}
+	}
+}
+
+func (h *handler) Receipt(_ context.Context, r carrier.Receipt) error {
+	kind := Delivered
+	if r.Kind == carrier.Read {
+		kind = Read
+	}
+	h.c.emit(Event{Kind: kind, Peer: r.From, ID: r.ID})
+	return nil
+}
+
+func (h *handler) Bounced(_ context.Context, to phone.Number, id string) error {
+	h.c.emit(Event{Kind: Bounced, Peer: to, ID: id})
+	return nil
+}
+
+func (h *handler) Devices(_ context.Context, peer phone.Number, devices []carrier.DeviceID) error {
+	h.c.setDevices(peer, devices)
+	return nil
+}
+
+// OwnDevices publishes our device again when another client took it off the list.
+func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) error {
+	if !slices.Contains(devices, h.c.State.account.Device) {
+		h.c.later("publish keys", h.c.publish)
+	}
+	return nil
+}
+
+func (h *handler) Plaintext(_ context.Context, from phone.Number, id, _ string) error {
+	h.c.emit(Event{Kind: Plaintext, Peer: from, ID: id})
+	return nil
+}

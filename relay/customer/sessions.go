@@ -1,0 +1,123 @@
+package customer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// repairEvery is how often a new session is offered to a device whose messages do
+// not open: the peer's own repair may cross ours.
+const repairEvery = time.Minute
+
+// seal encrypts for the peer's devices and starts the sessions that lack.
+func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carrier.Envelope, error) {
+	devices, err := c.devices(ctx, to)
+	if err != nil {
+		return carrier.Envelope{}, err
+	}
+	e, err := c.sealFor(to, devices, text)
+	var lacking *omemo.NoSessionError
+	if !errors.As(err, &lacking) {
+		return e, err
+	}
+	for _, d := range lacking.Devices {
+		switch err := c.startSession(ctx, to, d); {
+		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
+			// A device without a usable bundle cannot read; the others can.
+			devices = slices.DeleteFunc(devices, func(x carrier.DeviceID) bool { return x == d })
+		case err != nil:
+			return carrier.Envelope{}, err
+		}
+	}
+	if len(devices) == 0 {
+		return carrier.Envelope{}, ErrNoDevice
+	}
+	return c.sealFor(to, devices, text)
+}
+
+func (c *Customer) sealFor(to phone.Number, devices []carrier.DeviceID, text []byte) (e carrier.Envelope, err error) {
+	err = c.State.update(func(t *tx) error {
+		e, err = c.State.account.Seal(t, to, devices, text)
+		return err
+	})
+	return e, err
+}
+
+// startSession fetches a device's bundle and makes a session from it.
+func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrier.DeviceID) error {
+	var b carrier.Bundle
+	err := retry(ctx, func() (err error) {
+		b, err = c.Carrier.Bundle(ctx, peer, d)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("fetching a bundle: %w", err)
+	}
+	return c.State.update(func(t *tx) error {
+		_, err := c.State.account.Start(t, peer, d, b, c.Now())
+		return err
+	})
+}
+
+// devices returns the devices to encrypt to: those that the peer publishes or, of
+// a client that publishes no list, those that wrote to us.
+func (c *Customer) devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
+	c.mu.Lock()
+	list, known := c.lists[peer]
+	c.mu.Unlock()
+	if !known {
+		err := retry(ctx, func() (err error) {
+			list, err = c.Carrier.Devices(ctx, peer)
+			return err
+		})
+		if err != nil && !errors.Is(err, carrier.ErrNotFound) {
+			return nil, fmt.Errorf("fetching the device list: %w", err)
+		}
+	}
+	if len(list) > 0 {
+		c.setDevices(peer, list)
+		return slices.Clone(list[:min(len(list), omemo.MaxDevices)]), nil
+	}
+	learned := c.State.learned(peer)
+	if len(learned) == 0 {
+		return nil, ErrNoDevice
+	}
+	return learned, nil
+}
+
+func (c *Customer) setDevices(peer phone.Number, list []carrier.DeviceID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lists[peer] = list
+}
+
+// repair offers a new session to a device whose message did not open: the peer's
+// next message then does.
+func (c *Customer) repair(ctx context.Context, peer phone.Number, d carrier.DeviceID) error {
+	if !c.mayRepair(peer, d) {
+		return nil
+	}
+	if err := c.startSession(ctx, peer, d); err != nil {
+		return fmt.Errorf("repairing a session: %w", err)
+	}
+	_, err := c.send(ctx, peer, nil)
+	return err
+}
+
+func (c *Customer) mayRepair(peer phone.Number, d carrier.DeviceID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, now := address(peer, d), c.Now()
+	if last, ok := c.repaired[a]; ok && now.Sub(last) < repairEvery {
+		return false
+	}
+	c.repaired[a] = now
+	return true
+}

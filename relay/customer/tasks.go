@@ -1,0 +1,111 @@
+package customer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// maxTasks bounds what waits to be done after something arrived.
+const maxTasks = 1024
+
+// task is work that what arrived asks for. It talks to the carrier, which the
+// carrier's own callback must not wait for.
+type task struct {
+	name string
+	do   func(context.Context) error
+}
+
+// later queues a task. A full queue drops it: receipts and repairs are done again
+// when the peer asks again.
+func (c *Customer) later(name string, do func(context.Context) error) {
+	select {
+	case c.tasks <- task{name, do}:
+	default:
+		c.Log.Warn("queue is full, left undone", "task", name)
+	}
+}
+
+// work does queued tasks one after another until ctx ends. A failed task is
+// logged: none is worth the link.
+func (c *Customer) work(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case t := <-c.tasks:
+			if err := t.do(ctx); err != nil && ctx.Err() == nil {
+				c.Log.Warn("failed", "task", t.name, "error", err)
+			}
+		}
+	}
+}
+
+// publish announces our device beside those that the account lists already, and
+// its bundle, filled up.
+func (c *Customer) publish(ctx context.Context) error {
+	own, _ := c.State.Account()
+	device := c.State.account.Device
+	bundle, err := c.State.bundle()
+	if err != nil {
+		return err
+	}
+	// The bundle first: who reads the list looks for the bundle at once.
+	err = retry(ctx, func() error { return c.Carrier.PublishBundle(ctx, device, bundle) })
+	if err != nil {
+		return fmt.Errorf("publishing the bundle: %w", err)
+	}
+	err = retry(ctx, func() error {
+		list, err := c.Carrier.Devices(ctx, own)
+		if err != nil && !errors.Is(err, carrier.ErrNotFound) {
+			return err
+		}
+		if slices.Contains(list, device) {
+			return nil
+		}
+		return c.Carrier.PublishDevices(ctx, append(list, device))
+	})
+	if err != nil {
+		return fmt.Errorf("publishing the device list: %w", err)
+	}
+	return nil
+}
+
+// retry repeats what fails for want of a link until ctx ends.
+func retry(ctx context.Context, do func() error) error {
+	const longest = 2 * time.Second
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longest) {
+		err := do()
+		if !errors.Is(err, carrier.ErrOffline) && !errors.Is(err, carrier.ErrUnconfirmed) {
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return errors.Join(err, ctx.Err())
+		case <-t.C:
+		}
+	}
+}
+
+// Flush waits until what was to be done for everything that arrived so far is
+// done: receipts above all. Run must be running.
+func (c *Customer) Flush(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case c.tasks <- task{"flush", func(context.Context) error { close(done); return nil }}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,109 @@
+package customer
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+)
+
+// tx is one change of the state: a copy that becomes the state, on disk first,
+// when the change succeeds. It is the account's view of its sessions
+// (omemo.Sessions).
+type tx struct{ data stateJSON }
+
+// update runs a change. An error of fn undoes it.
+func (s *State) update(fn func(*tx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &tx{data: s.data}
+	t.data.PreKeys = maps.Clone(s.data.PreKeys)
+	t.data.Records = maps.Clone(s.data.Records)
+	t.data.Identities = maps.Clone(s.data.Identities)
+	if err := fn(t); err != nil {
+		return err
+	}
+	return s.replace(t.data)
+}
+
+// address is a peer device's key in the state's maps.
+func address(peer phone.Number, d carrier.DeviceID) string {
+	return peer.Digits() + "/" + strconv.FormatUint(uint64(d), 10)
+}
+
+// learned returns the devices of a peer with which there is a session. A client
+// that publishes no device list is known by what it sent only.
+func (s *State) learned(peer phone.Number) []carrier.DeviceID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []carrier.DeviceID
+	for a := range s.data.Records {
+		digits, device, _ := strings.Cut(a, "/")
+		if digits != peer.Digits() {
+			continue
+		}
+		if id, err := strconv.ParseUint(device, 10, 31); err == nil {
+			ids = append(ids, carrier.DeviceID(id))
+		}
+	}
+	return ids
+}
+
+func (t *tx) Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error) {
+	raw, ok := t.data.Records[address(peer, d)]
+	if !ok {
+		return nil, nil
+	}
+	return signal.ParseRecord(raw)
+}
+
+func (t *tx) PutRecord(peer phone.Number, d carrier.DeviceID, r *signal.Record) error {
+	raw, err := r.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("encoding a session: %w", err)
+	}
+	t.data.Records[address(peer, d)] = raw
+	return nil
+}
+
+func (t *tx) Identity(peer phone.Number, d carrier.DeviceID) (key signal.IdentityKey, ok bool, err error) {
+	raw, ok := t.data.Identities[address(peer, d)]
+	if !ok {
+		return signal.IdentityKey{}, false, nil
+	}
+	key, err = signal.ParseIdentityKey(raw)
+	return key, err == nil, err
+}
+
+func (t *tx) PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error {
+	t.data.Identities[address(peer, d)] = key.Bytes()
+	return nil
+}
+
+func (t *tx) SignedPreKey(id uint32) (*signal.SignedPreKey, error) {
+	k, err := signal.ParseSignedPreKey(t.data.SignedPreKey)
+	if err != nil {
+		return nil, err
+	}
+	if k.ID() != id {
+		return nil, signal.ErrUnknownPreKey
+	}
+	return k, nil
+}
+
+func (t *tx) PreKey(id uint32) (*signal.PreKey, error) {
+	raw, ok := t.data.PreKeys[id]
+	if !ok {
+		return nil, signal.ErrUnknownPreKey
+	}
+	return signal.ParsePreKey(raw)
+}
+
+func (t *tx) UsePreKey(id uint32) error {
+	delete(t.data.PreKeys, id)
+	return nil
+}
