@@ -1,0 +1,159 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const crd = `---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  annotations:
+    controller-gen.kubebuilder.io/version: v0.22.0
+  name: things.relaykeep.dev
+spec:
+  description: write {{ braces }}
+`
+
+const role = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: manager-role
+rules:
+- apiGroups:
+  - ""
+  resources:
+  - nodes
+  verbs:
+  - get
+`
+
+const policy = `apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: relaykeep-region
+`
+
+// source lays out a config folder; a change replaces a file's content.
+func source(t *testing.T, changes map[string]string) (config, chart string) {
+	t.Helper()
+	root := t.TempDir()
+	config, chart = filepath.Join(root, "config"), filepath.Join(root, "chart")
+	files := map[string]string{
+		"config/crd/bases/relaykeep.dev_things.yaml": crd,
+		"config/rbac/role.yaml":                      role,
+		"config/admission/region.yaml":               policy,
+		"config/admission/kustomization.yaml":        "resources: [region.yaml]\n",
+		"chart/templates/deployment.yaml":            "written by hand\n",
+	}
+	for name, text := range changes {
+		files[name] = text
+	}
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return config, chart
+}
+
+func read(t *testing.T, parts ...string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(parts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestDefinitionIsKeptConditionalAndEscaped(t *testing.T) {
+	config, chart := source(t, nil)
+	if err := run([]string{"-config", config, "-chart", chart}); err != nil {
+		t.Fatal(err)
+	}
+	got := read(t, chart, "templates", "generated-crd-relaykeep.dev_things.yaml")
+	for _, want := range []string{
+		"{{- if .Values.crds.install }}\napiVersion:",
+		"  annotations:\n    helm.sh/resource-policy: keep\n",
+		`write {{ "{{" }} braces }}`,
+		"{{- end }}\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q:\n%s", want, got)
+		}
+	}
+}
+
+func TestRoleHasTheChartsNamesAndTheSourcesRules(t *testing.T) {
+	config, chart := source(t, nil)
+	if err := run([]string{"-config", config, "-chart", chart}); err != nil {
+		t.Fatal(err)
+	}
+	got := read(t, chart, "templates", "generated-rbac-role.yaml")
+	if strings.Contains(got, "manager-role") || !strings.Contains(got, "- nodes") || !strings.Contains(got, "kind: ClusterRoleBinding") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestRoleThatCoversSecretsIsRefused(t *testing.T) {
+	for _, resource := range []string{"secrets", `"*"`} {
+		config, chart := source(t, map[string]string{"config/rbac/role.yaml": strings.Replace(role, "nodes", resource, 1)})
+		if err := run([]string{"-config", config, "-chart", chart}); err == nil {
+			t.Errorf("a role with %s is accepted", resource)
+		}
+	}
+}
+
+func TestCheckFailsUntilEverythingIsCurrent(t *testing.T) {
+	config, chart := source(t, nil)
+	check := []string{"-config", config, "-chart", chart, "-check"}
+	if err := run(check); err == nil {
+		t.Error("passes before anything was generated")
+	}
+	if err := run(check[:4]); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(check); err != nil {
+		t.Errorf("fails on what was just generated: %v", err)
+	}
+	left := filepath.Join(chart, "templates", "generated-admission-gone.yaml")
+	if err := os.WriteFile(left, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(check); err == nil {
+		t.Error("passes with a template whose source is gone")
+	}
+	if err := run(check[:4]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Error("a template whose source is gone is still there")
+	}
+	if got := read(t, chart, "templates", "deployment.yaml"); got != "written by hand\n" {
+		t.Error("a template that is written by hand was changed")
+	}
+}
+
+func TestMissingOrOddSourceIsAnError(t *testing.T) {
+	for name, changes := range map[string]map[string]string{
+		"two definitions": {"config/crd/bases/relaykeep.dev_things.yaml": crd + crd},
+		"no rules":        {"config/rbac/role.yaml": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n"},
+		"unknown field":   {"config/rbac/role.yaml": role + "surprise: 1\n"},
+	} {
+		config, chart := source(t, changes)
+		if err := run([]string{"-config", config, "-chart", chart}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := run([]string{"-config", t.TempDir(), "-chart", t.TempDir()}); err == nil {
+		t.Error("a folder without sources is accepted")
+	}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// notice begins every generated template. It is a template comment, so that it
+// does not reach the cluster.
+const notice = "{{- /* Generated from %s by charts/generate: do not edit. */}}\n"
+
+// templates returns the generated templates by file name.
+func templates(config string) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	for _, source := range []struct {
+		glob   string
+		render func(source string, document []byte) ([]byte, error)
+	}{
+		{"crd/bases/*.yaml", renderCRD},
+		{"rbac/role.yaml", renderRole},
+		{"admission/*.yaml", renderAdmission},
+	} {
+		files, err := filepath.Glob(filepath.Join(config, source.glob))
+		if err != nil {
+			return nil, fmt.Errorf("looking for %s: %w", source.glob, err)
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("no file matches %s", filepath.Join(config, source.glob))
+		}
+		for _, file := range files {
+			if filepath.Base(file) == "kustomization.yaml" {
+				continue
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return nil, fmt.Errorf("reading a source: %w", err)
+			}
+			kind, _, _ := strings.Cut(source.glob, "/")
+			name := filepath.Join("config", kind, filepath.Base(file))
+			out, err := source.render(name, data)
+			if err != nil {
+				return nil, fmt.Errorf("rendering %s: %w", file, err)
+			}
+			all[prefix+kind+"-"+filepath.Base(file)] = out
+		}
+	}
+	return all, nil
+}
+
+// escape keeps what looks like a template action in a source from being one.
+func escape(document []byte) []byte {
+	return bytes.ReplaceAll(document, []byte("{{"), []byte(`{{ "{{" }}`))
+}
+
+// keep is what Helm reads to leave an object alone when a release is uninstalled.
+const keep = "    helm.sh/resource-policy: keep\n"
+
+// renderCRD adds the annotation that keeps a definition, and with it every object
+// of its kind, when the release is uninstalled. Definitions are templates rather
+// than in the chart's crds folder because Helm never upgrades those.
+func renderCRD(source string, document []byte) ([]byte, error) {
+	const annotations = "\nmetadata:\n  annotations:\n"
+	if bytes.Count(document, []byte(annotations)) != 1 {
+		return nil, fmt.Errorf("expected one definition with annotations")
+	}
+	body := bytes.Replace(escape(document), []byte(annotations), []byte(annotations+keep), 1)
+	return wrap(source, ".Values.crds.install", body), nil
+}
+
+func renderAdmission(source string, document []byte) ([]byte, error) {
+	return wrap(source, ".Values.admissionPolicies.install", escape(document)), nil
+}
+
+// wrap makes the document depend on a value.
+func wrap(source, condition string, document []byte) []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, notice, source)
+	fmt.Fprintf(&out, "{{- if %s }}\n", condition)
+	out.Write(bytes.TrimPrefix(document, []byte("---\n")))
+	if !bytes.HasSuffix(document, []byte("\n")) {
+		out.WriteByte('\n')
+	}
+	out.WriteString("{{- end }}\n")
+	return out.Bytes()
+}
+
+// renderRole gives the operator's cluster role the chart's names, and binds it.
+func renderRole(source string, document []byte) ([]byte, error) {
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(bytes.TrimPrefix(document, []byte("---\n")), &role); err != nil {
+		return nil, err
+	}
+	if role.Kind != "ClusterRole" || len(role.Rules) == 0 {
+		return nil, fmt.Errorf("expected one ClusterRole with rules")
+	}
+	for _, rule := range role.Rules {
+		// The promise that the operator holds no secret ends with the first such rule.
+		if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*") {
+			return nil, fmt.Errorf("a rule covers secrets: the operator has no verb on them")
+		}
+	}
+	rules, err := yaml.Marshal(role.Rules)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, notice, source)
+	out.WriteString(roleHead)
+	out.Write(escape(rules))
+	out.WriteString(roleBinding)
+	return out.Bytes(), nil
+}
+
+const roleHead = `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ include "relaykeep.manager" . }}
+  labels:
+    {{- include "relaykeep.labels" . | nindent 4 }}
+rules:
+`
+
+const roleBinding = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ include "relaykeep.manager" . }}
+  labels:
+    {{- include "relaykeep.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ include "relaykeep.manager" . }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "relaykeep.serviceAccountName" . }}
+    namespace: {{ .Release.Namespace }}
+`

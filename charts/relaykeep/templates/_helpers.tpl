@@ -1,0 +1,47 @@
+{{/* Name of the chart in labels. */}}
+{{- define "relaykeep.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Beginning of every object's name. */}}
+{{- define "relaykeep.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "relaykeep.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "relaykeep.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the operator's own objects. */}}
+{{- define "relaykeep.manager" -}}
+{{- printf "%s-manager" (include "relaykeep.fullname" .) -}}
+{{- end -}}
+
+{{- define "relaykeep.serviceAccountName" -}}
+{{- default (include "relaykeep.manager" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{/* Labels that never change, by which the operator's pods are found. */}}
+{{- define "relaykeep.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "relaykeep.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: manager
+{{- end -}}
+
+{{- define "relaykeep.labels" -}}
+{{ include "relaykeep.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* A reference to an image: the digest, else the tag, else the chart's version. */}}
+{{- define "relaykeep.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (default .root.Chart.AppVersion .image.tag) -}}
+{{- end -}}
+{{- end -}}
