@@ -80,7 +80,7 @@ func (k *IdentityKeyPair) Sign(message []byte) ([SignatureSize]byte, error) {
 func (k *IdentityKeyPair) Destroy() { k.key.destroy() }
 
 // Format implements fmt.Formatter for every verb.
-func (k *IdentityKeyPair) Format(f fmt.State, _ rune) { redact(f, "[identity key pair]") }
+func (k IdentityKeyPair) Format(f fmt.State, _ rune) { redact(f, "[identity key pair]") }
 
 // LogValue implements slog.LogValuer.
-func (k *IdentityKeyPair) LogValue() slog.Value { return slog.StringValue("[identity key pair]") }
+func (k IdentityKeyPair) LogValue() slog.Value { return slog.StringValue("[identity key pair]") }

@@ -76,10 +76,10 @@ func (k *PreKey) Public() PublicKey { return k.key.public }
 func (k *PreKey) Destroy() { k.key.destroy() }
 
 // Format implements fmt.Formatter for every verb.
-func (k *PreKey) Format(f fmt.State, _ rune) { redact(f, "[pre-key]") }
+func (k PreKey) Format(f fmt.State, _ rune) { redact(f, "[pre-key]") }
 
 // LogValue implements slog.LogValuer.
-func (k *PreKey) LogValue() slog.Value { return slog.StringValue("[pre-key]") }
+func (k PreKey) LogValue() slog.Value { return slog.StringValue("[pre-key]") }
 
 // SignedPreKey is a medium-term pre-key with its private half and the identity's
 // signature of its public half. It prints as "[signed pre-key]".
@@ -147,10 +147,10 @@ func (k *SignedPreKey) Created() time.Time { return time.Unix(k.created, 0).UTC(
 func (k *SignedPreKey) Destroy() { k.key.destroy() }
 
 // Format implements fmt.Formatter for every verb.
-func (k *SignedPreKey) Format(f fmt.State, _ rune) { redact(f, "[signed pre-key]") }
+func (k SignedPreKey) Format(f fmt.State, _ rune) { redact(f, "[signed pre-key]") }
 
 // LogValue implements slog.LogValuer.
-func (k *SignedPreKey) LogValue() slog.Value { return slog.StringValue("[signed pre-key]") }
+func (k SignedPreKey) LogValue() slog.Value { return slog.StringValue("[signed pre-key]") }
 
 // PreKeySource finds our own pre-keys by id. It returns ErrUnknownPreKey for one
 // that is not there; any other error ends the decryption as it is.

@@ -47,10 +47,10 @@ func (r *Record) Answered() bool { return r.HasSession() && !r.current.initiated
 func (r *Record) Discard(now time.Time) *Record { return r.successor(nil, nil, now) }
 
 // Format implements fmt.Formatter for every verb.
-func (r *Record) Format(f fmt.State, _ rune) { redact(f, "[session record]") }
+func (r Record) Format(f fmt.State, _ rune) { redact(f, "[session record]") }
 
 // LogValue implements slog.LogValuer.
-func (r *Record) LogValue() slog.Value { return slog.StringValue("[session record]") }
+func (r Record) LogValue() slog.Value { return slog.StringValue("[session record]") }
 
 // all returns the sessions, the current one first.
 func (r *Record) all() []*session {

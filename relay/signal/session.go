@@ -3,6 +3,7 @@ package signal
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -16,7 +17,7 @@ type Ciphertext struct {
 	PreKey bool
 }
 
-// Decrypted is what Decrypt found.
+// Decrypted is what Decrypt found. It prints as "[decrypted message]".
 type Decrypted struct {
 	Plaintext []byte
 	// Record is the successor of the record that the message was decrypted with.
@@ -33,6 +34,12 @@ type Decrypted struct {
 	// pre-key with every message until it gets one back.
 	NewSession bool
 }
+
+// Format implements fmt.Formatter for every verb: content is never printed.
+func (d Decrypted) Format(f fmt.State, _ rune) { redact(f, "[decrypted message]") }
+
+// LogValue implements slog.LogValuer.
+func (d Decrypted) LogValue() slog.Value { return slog.StringValue("[decrypted message]") }
 
 // Initiate begins a session with the device that published b and makes it the
 // current one; r, which may be nil, keeps its sessions as archived ones. The

@@ -1,0 +1,142 @@
+package signal
+
+import (
+	"bytes"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestD13NothingSecretIsPrinted(t *testing.T) {
+	alice, bob := pair(t)
+	bundle := bob.bundle()
+	values := map[string]any{
+		"identity key pair":   alice.local.Identity,
+		"identity key pair 2": *alice.local.Identity,
+		"identity key":        alice.local.Identity.Public(),
+		"pre-key":             alice.pre[2],
+		"pre-key 2":           *alice.pre[2],
+		"signed pre-key":      alice.signed[1],
+		"signed pre-key 2":    *alice.signed[1],
+		"public key":          bundle.PreKey,
+		"record":              alice.record(),
+		"record 2":            *alice.record(),
+		"local":               alice.local,
+		"pointer to local":    &alice.local,
+		"decrypted":           Decrypted{Plaintext: []byte("1234567890123456789"), Record: alice.record()},
+	}
+	for name, v := range values {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+			if got := fmt.Sprintf(verb, v); !strings.Contains(got, "[") || digits(got) > 16 {
+				t.Errorf("%s printed with %s: %s", name, verb, got)
+			}
+		}
+		var out bytes.Buffer
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
+		_, logged, _ := strings.Cut(out.String(), `"v":`)
+		if digits(logged) > 16 {
+			t.Errorf("%s logged: %s", name, logged)
+		}
+	}
+}
+
+// digits counts what may be a key's numerals, in any base.
+func digits(s string) int {
+	n := 0
+	for _, r := range s {
+		if r >= '0' && r <= '9' {
+			n++
+		}
+	}
+	return n
+}
+
+func TestD13NothingIsFormattedOnTheWay(t *testing.T) {
+	fset := token.NewFileSet()
+	shipped := func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }
+	packages, err := parser.ParseDir(fset, ".", shipped, parser.ImportsOnly)
+	must(t, err)
+	for _, p := range packages {
+		for name, file := range p.Files {
+			for _, i := range file.Imports {
+				if path := i.Path.Value; path == `"log"` || strings.Contains(path, "libsignal") {
+					t.Errorf("%s imports %s", name, path)
+				}
+			}
+		}
+	}
+	before := quietLogger.keysSeen.Load()
+	newLibDevicePairSeals(t)
+	libraryStillDoes(t, quietLogger.keysSeen.Load() > before)
+}
+
+func newLibDevicePairSeals(t *testing.T) {
+	alice, bob := libPair(t, false)
+	wants(t, bob, alice.seal("hello"), "hello")
+}
+
+func TestKeysAreNotComparedWithEquals(t *testing.T) {
+	for _, v := range []any{
+		PublicKey{}, IdentityKey{}, IdentityKeyPair{}, PreKey{}, SignedPreKey{}, Record{}, Bundle{},
+	} {
+		if reflect.TypeOf(v).Comparable() {
+			t.Errorf("%T can be compared with ==", v)
+		}
+	}
+}
+
+func TestD14RecordsAndKeysAreSafeForConcurrentUse(t *testing.T) {
+	alice, bob := newDevice(t), newDevice(t)
+	alice.initiate(bob.bundle())
+	first := alice.seal("first")
+	before := alice.record()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			got, err := Decrypt(bob.local, nil, bob, first, bob.now)
+			if err != nil || string(got.Plaintext) != "first" {
+				t.Errorf("decrypting: %v", err)
+				return
+			}
+			c, _, err := Encrypt(got.Record, bob.local, []byte("reply"))
+			if err != nil {
+				t.Errorf("encrypting: %v", err)
+				return
+			}
+			if _, err := Decrypt(alice.local, before, alice, c, alice.now); err != nil {
+				t.Errorf("decrypting the reply: %v", err)
+			}
+			if _, err := before.MarshalBinary(); err != nil {
+				t.Errorf("writing record: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestDestroyedKeysAreZeroAndRefuse(t *testing.T) {
+	alice, bob := newDevice(t), newDevice(t)
+	b := bob.bundle()
+	alice.local.Identity.Destroy()
+	bob.pre[1].Destroy()
+	bob.signed[1].Destroy()
+	for name, k := range map[string]privateKey{
+		"identity": alice.local.Identity.key, "pre-key": bob.pre[1].key, "signed pre-key": bob.signed[1].key,
+	} {
+		if k.scalar != [privateKeySize]byte{} {
+			t.Errorf("%s is not zero", name)
+		}
+	}
+	if _, err := alice.local.Identity.Sign([]byte("x")); err == nil {
+		t.Error("a destroyed identity signs")
+	}
+	if _, err := Initiate(alice.local, nil, b, start); err == nil {
+		t.Error("a destroyed identity begins a session")
+	}
+}
