@@ -3,46 +3,196 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/relaykeep/relaykeep/test/cluster/internal/build"
+	"github.com/relaykeep/relaykeep/test/cluster/internal/cluster"
+	"github.com/relaykeep/relaykeep/test/cluster/internal/host"
 )
 
-const usage = `usage: cluster COMMAND
+// invocation is one call of a command.
+type invocation struct {
+	name  string
+	cache *build.Cache
+	// state is the directory of the cluster's state.
+	state string
+	args  []string
+	// out is for results, progress for people.
+	out, progress io.Writer
+}
 
-  binary NAME        build the program if needed and print where it is
-  binaries           build every program
-`
+// verb is a command.
+type verb struct {
+	name, arguments, summary string
+	// own tells that all that follows the name is the command's own, flags included.
+	own bool
+	run func(ctx context.Context, i invocation) error
+}
+
+// verbs are the commands, as help lists them.
+func verbs() []verb {
+	return []verb{
+		{name: "up", summary: "build what is missing, start the cluster or mend it; the last line is KUBECONFIG=<path>", run: up},
+		{name: "down", summary: "end the cluster and all that it made, but its logs", run: down},
+		{name: "status", summary: "say what runs; fails when not all of it does", run: status},
+		{name: "load", arguments: "IMAGE.tar...", summary: "import image archives into both nodes", run: load},
+		{name: "kubectl", arguments: "ARGS...", summary: "run kubectl as the cluster's administrator", own: true, run: kubectl},
+		{name: "binary", arguments: "NAME", summary: "build a program if needed; the last line is its path", run: binary},
+		{name: "binaries", summary: "build every program", run: binaries},
+		{
+			name: "packages", arguments: "[FURTHER...]", run: packages,
+			summary: "install the Debian packages that are missing, or say which they are and fail",
+		},
+	}
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("usage: cluster COMMAND [--state DIR] [ARGUMENTS]\n\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(&b, "  %-22s %s\n", strings.TrimSpace(v.name+" "+v.arguments), v.summary)
+	}
+	fmt.Fprintf(&b, "\nprograms: %s\n", strings.Join(build.Names(), " "))
+	return b.String()
+}
 
 // run does what the arguments ask for.
 func run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		fmt.Fprint(os.Stderr, usage)
-		return errors.New("no command")
+	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		fmt.Print(usage())
+		return nil
 	}
+	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == args[0] })
+	if i < 0 {
+		return fmt.Errorf("no command is called %q: see cluster help", args[0])
+	}
+	v := verbs()[i]
 	root, err := repository()
 	if err != nil {
+		return err
+	}
+	state, rest, err := flags(v, filepath.Join(root, ".cluster"), args[1:])
+	if err != nil {
+		return err
+	}
+	if err := host.SetPath(); err != nil {
 		return err
 	}
 	dir, err := build.DefaultDir()
 	if err != nil {
 		return err
 	}
-	cache := &build.Cache{Dir: dir, Sources: filepath.Join(root, "test", "cluster", "binaries"), Report: os.Stderr}
-	switch args[0] {
-	case "binary":
-		path, err := cache.Path(ctx, args[1])
-		if err != nil {
-			return err
-		}
-		fmt.Println(path)
-		return nil
-	case "binaries":
-		_, err := cache.Ensure(ctx, build.Catalogue())
-		return err
-	default:
-		return fmt.Errorf("no command is called %q", args[0])
+	sources := filepath.Join(root, "test", "cluster", "binaries")
+	return v.run(ctx, invocation{
+		name: v.name, state: state, args: rest, out: os.Stdout, progress: os.Stderr,
+		cache: &build.Cache{Dir: dir, Sources: sources, Report: os.Stderr},
+	})
+}
+
+// flags takes the flags out of a command's arguments.
+func flags(v verb, defaultState string, args []string) (state string, rest []string, err error) {
+	set := flag.NewFlagSet(v.name, flag.ContinueOnError)
+	set.StringVar(&state, "state", defaultState, "the directory of the cluster's state")
+	if v.own {
+		return defaultState, args, nil
 	}
+	if err := set.Parse(args); err != nil {
+		return "", nil, err
+	}
+	if v.arguments == "" && set.NArg() > 0 {
+		return "", nil, fmt.Errorf("%s takes no arguments", v.name)
+	}
+	return state, set.Args(), nil
+}
+
+func (i invocation) cluster() (*cluster.Cluster, error) {
+	return cluster.New(i.state, i.cache, i.progress)
+}
+
+func up(ctx context.Context, i invocation) error {
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	if err := c.Up(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(i.out, "KUBECONFIG=%s\n", c.Kubeconfig())
+	return nil
+}
+
+func down(ctx context.Context, i invocation) error {
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	return c.Down(ctx)
+}
+
+func status(ctx context.Context, i invocation) error {
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	return c.Status(ctx, i.out)
+}
+
+func load(ctx context.Context, i invocation) error {
+	if len(i.args) == 0 {
+		return errors.New("load needs the paths of image archives")
+	}
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	return c.Load(ctx, i.args)
+}
+
+func kubectl(ctx context.Context, i invocation) error {
+	path, err := i.cache.Path(ctx, "kubectl")
+	if err != nil {
+		return err
+	}
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, path, i.args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+func binary(ctx context.Context, i invocation) error {
+	if len(i.args) != 1 {
+		return fmt.Errorf("binary needs the name of a program: %s", strings.Join(build.Names(), ", "))
+	}
+	path, err := i.cache.Path(ctx, i.args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(i.out, path)
+	return nil
+}
+
+func binaries(ctx context.Context, i invocation) error {
+	paths, err := i.cache.Ensure(ctx, build.Catalogue())
+	if err != nil {
+		return err
+	}
+	for _, s := range build.Catalogue() {
+		fmt.Fprintln(i.out, paths[s.Name])
+	}
+	return nil
+}
+
+func packages(ctx context.Context, i invocation) error {
+	return host.Install(ctx, i.progress, i.args)
 }

@@ -1,0 +1,134 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Before is what was there before the cluster: what must be there after it.
+type Before struct {
+	// Forwarding is whether the machine forwarded packets, as the kernel writes it.
+	Forwarding string `json:"forwarding"`
+	// Tables are the firewall's, as "family name".
+	Tables []string `json:"tables"`
+	// Directories are those of the fixed ones (see directories) that there were.
+	Directories []string `json:"directories"`
+}
+
+// directories are those that components make at fixed places, children before parents.
+var directories = []string{
+	"/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pod-resources", "/var/lib/kubelet/pki", "/var/lib/kubelet",
+	"/var/log/containers", "/var/log/pods", "/run/containerd/s", "/run/containerd/runc", "/run/containerd/fifo",
+	"/run/containerd", "/var/lib/cni/results", "/var/lib/cni", "/run/netns",
+}
+
+// Remember returns what was there before the cluster. The first call, before anything is changed, looks and writes it to the file;
+// later ones read it.
+func Remember(ctx context.Context, file string) (Before, error) {
+	var b Before
+	content, err := os.ReadFile(file)
+	if err == nil {
+		if err := json.Unmarshal(content, &b); err != nil {
+			return Before{}, fmt.Errorf("reading %s: %w", file, err)
+		}
+		return b, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return Before{}, err
+	}
+	if b, err = look(ctx); err != nil {
+		return Before{}, err
+	}
+	content, err = json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return Before{}, err
+	}
+	temporary := file + ".new"
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return Before{}, err
+	}
+	if err := os.WriteFile(temporary, append(content, '\n'), 0o600); err != nil {
+		return Before{}, err
+	}
+	return b, os.Rename(temporary, file)
+}
+
+func look(ctx context.Context) (Before, error) {
+	value, err := os.ReadFile(forwarding)
+	if err != nil {
+		return Before{}, err
+	}
+	b := Before{Forwarding: strings.TrimSpace(string(value))}
+	if b.Tables, err = tables(ctx); err != nil {
+		return Before{}, err
+	}
+	for _, dir := range directories {
+		if _, err := os.Stat(dir); err == nil {
+			b.Directories = append(b.Directories, dir)
+		}
+	}
+	return b, nil
+}
+
+// Forward lets the machine forward packets between its networks.
+func Forward() error { return os.WriteFile(forwarding, []byte("1\n"), 0) }
+
+// RestoreForwarding makes forwarding what it was.
+func (b Before) RestoreForwarding() error {
+	if b.Forwarding != "0" {
+		return nil
+	}
+	return os.WriteFile(forwarding, []byte("0\n"), 0)
+}
+
+// RemoveDirectories removes the directories that were not there and are empty now, and in them what only kubelets leave: the state of
+// their device plugins, and links to log files below state that are gone.
+func (b Before) RemoveDirectories(state string) error {
+	var failures []error
+	for _, file := range []string{
+		"/var/lib/kubelet/device-plugins/kubelet.sock", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint",
+	} {
+		if !slices.Contains(b.Directories, filepath.Dir(file)) {
+			failures = append(failures, gone(os.Remove(file)))
+		}
+	}
+	failures = append(failures, removeLinks("/var/log/containers", state))
+	for _, dir := range directories {
+		if !slices.Contains(b.Directories, dir) {
+			// One that somebody else uses by now is not empty, and stays.
+			_ = os.Remove(dir)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// removeLinks removes the symbolic links in dir that point below target.
+func removeLinks(dir, target string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return gone(err)
+	}
+	var failures []error
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if to, err := os.Readlink(path); err == nil && strings.HasPrefix(to, target+"/") {
+			failures = append(failures, gone(os.Remove(path)))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// gone takes away the error of something not being there.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
