@@ -66,26 +66,35 @@ type messageKeys struct {
 	iv     [16]byte
 }
 
-// deriveMessageKeys is HKDF-SHA256 (RFC 5869) of seed to 80 bytes, without salt,
-// as crypto/hkdf computes it, on hmacShort.
+// deriveMessageKeys derives a message's keys from its seed by HKDF-SHA256
+// (RFC 5869) without salt.
 func deriveMessageKeys(seed *secret) (keys messageKeys) {
 	extracted := hmacShort(new(secret), seed[:])
-	var block [sha256.Size + len(infoMessage) + 1]byte
-	copy(block[sha256.Size:], infoMessage)
-	block[len(block)-1] = 1
-	t := hmacShort(&extracted, block[sha256.Size:])
-	keys.cipher = t
-	copy(block[:], t[:])
-	block[len(block)-1] = 2
-	keys.mac = hmacShort(&extracted, block[:])
-	copy(block[:], keys.mac[:])
-	block[len(block)-1] = 3
-	t = hmacShort(&extracted, block[:])
-	copy(keys.iv[:], t[:])
-	clear(t[:])
+	var out [len(keys.cipher) + len(keys.mac) + len(keys.iv)]byte
+	expand(out[:], &extracted, infoMessage)
+	n := copy(keys.cipher[:], out[:])
+	n += copy(keys.mac[:], out[n:])
+	copy(keys.iv[:], out[n:])
 	clear(extracted[:])
-	clear(block[:])
+	clear(out[:])
 	return keys
+}
+
+// expand is HKDF-Expand (RFC 5869 section 2.3) on hmacShort: info has 31 bytes at
+// most.
+func expand(out []byte, extracted *secret, info string) {
+	var block [shortMAC]byte // the digest before, info, a counter
+	end := sha256.Size + copy(block[sha256.Size:], info)
+	start := sha256.Size // there is no digest before the first
+	for counter := byte(1); len(out) > 0; counter++ {
+		block[end] = counter
+		digest := hmacShort(extracted, block[start:end+1])
+		out = out[copy(out, digest[:]):]
+		copy(block[:], digest[:])
+		start = 0
+		clear(digest[:])
+	}
+	clear(block[:])
 }
 
 // destroy zeroes the keys.

@@ -52,6 +52,11 @@ func newInitiator(l Local, b *Bundle) (*session, error) {
 	if err := base.generate(); err != nil {
 		return nil, fmt.Errorf("generating base key: %w", err)
 	}
+	return initiatorWith(l, b, base)
+}
+
+// initiatorWith is newInitiator with the base key given.
+func initiatorWith(l Local, b *Bundle, base privateKey) (*session, error) {
 	defer base.destroy()
 	a := newAgreement()
 	a.add(&l.Identity.key, &b.SignedPreKey)
