@@ -169,7 +169,10 @@ type Status struct {
 	BusinessAccountID string      `json:"businessAccountID,omitempty"`
 	// Fingerprint is the public identity key's, as a customer's client shows it:
 	// eight groups of eight lower-case hex digits.
-	Fingerprint     string     `json:"fingerprint,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// DeviceID is the relay's OMEMO device id: an invitation names the device beside
+	// its fingerprint, so that a customer's client verifies it by itself.
+	DeviceID        uint32     `json:"deviceID,omitempty"`
 	InitializedTime *time.Time `json:"initializedTime,omitempty"`
 	OldestKeyTime   *time.Time `json:"oldestKeyTime,omitempty"`
 	Quality         string     `json:"quality,omitempty"` // GREEN, YELLOW, RED or UNKNOWN
