@@ -157,7 +157,7 @@ func (d *down) cleanHost(ctx context.Context) error {
 		host.Unmount(d.state, d.run),
 		d.network().Remove(ctx),
 		d.before.RemoveRules(ctx),
-		d.before.RestoreForwarding(),
+		d.before.RestoreSettings(),
 		d.cgroups.Remove(ctx),
 		removeShimSockets(d.run),
 	)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -81,12 +80,9 @@ func (u *up) ensureScheduler(ctx context.Context) (string, error) {
 	return u.running(ctx, u.scheduler(), healthy("https://127.0.0.1:10259/healthz"))
 }
 
+// ensureProvisioner only sees that it stays: it answers nobody.
 func (u *up) ensureProvisioner(ctx context.Context) (string, error) {
-	return u.running(ctx, u.provisioner(), nil)
-}
-
-func (u *up) ensureRunning(c process.Command) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) { return u.running(ctx, c, nil) }
+	return u.running(ctx, u.provisioner(), func(context.Context) error { return nil })
 }
 
 // healthy asks a component on this machine how it is. Nothing secret is sent and only the status matters, so the certificate, which
@@ -134,11 +130,8 @@ func (u *up) running(ctx context.Context, c process.Command, ready func(context.
 				return "", err
 			}
 		}
-		failure := errNotAsked
-		if ready != nil {
-			failure = ready(ctx)
-		}
-		if failure == nil || errors.Is(failure, errNotAsked) {
+		failure := ready(ctx)
+		if failure == nil {
 			return running(started), nil
 		}
 		select {
@@ -148,9 +141,6 @@ func (u *up) running(ctx context.Context, c process.Command, ready func(context.
 		}
 	}
 }
-
-// errNotAsked stands for a component that cannot be asked how it is.
-var errNotAsked = errors.New("not asked")
 
 func running(started bool) string {
 	if started {
@@ -185,10 +175,8 @@ func (u *up) ensureKubeconfig(context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if current, err := os.ReadFile(u.kubeconfig()); err == nil && bytes.Equal(current, content) {
-		return there, nil
-	}
-	return made, os.WriteFile(u.kubeconfig(), content, 0o600)
+	changed, err := writeChanged(u.kubeconfig(), content, 0o600)
+	return done(changed), err
 }
 
 func (u *up) ensureObjects(render func(config.Params) ([]config.Object, error)) func(context.Context) (string, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/test/cluster/internal/api"
 	"github.com/relaykeep/relaykeep/test/cluster/internal/config"
+	"github.com/relaykeep/relaykeep/test/cluster/internal/host"
 )
 
 // ensureKubelet starts a node's kubelet and waits until the node is ready by a report of that very kubelet.
@@ -19,6 +20,20 @@ func (u *up) ensureKubelet(n config.Node) func(context.Context) (string, error) 
 			since = time.Now().Add(-time.Millisecond)
 		}
 		return u.running(ctx, u.kubelet(n), func(ctx context.Context) error { return nodeReady(ctx, u.api, n.Name, since) })
+	}
+}
+
+// ensureProxy starts a node's kube-proxy and waits until Services have addresses there.
+func (u *up) ensureProxy(n config.Node) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		return u.running(ctx, u.proxy(n), func(ctx context.Context) error { return host.Proxied(ctx, u.namespace(n)) })
+	}
+}
+
+// ensureRouter starts a node's kube-router and waits until NetworkPolicies hold there.
+func (u *up) ensureRouter(n config.Node) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		return u.running(ctx, u.router(n), func(ctx context.Context) error { return host.Enforced(ctx, u.namespace(n)) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -160,20 +161,21 @@ func (u *up) steps() []step.Step {
 		steps = append(steps, []step.Step{
 			{Name: on("containerd"), After: []string{"control groups", "network"}, Ensure: u.ensureContainerd(n)},
 			{Name: on("images"), After: []string{"images", on("containerd")}, Limit: 3 * time.Minute, Ensure: u.ensureImages(n)},
-			{Name: on("kube-proxy"), After: []string{"access"}, Ensure: u.ensureRunning(u.proxy(n))},
-			{Name: on("kube-router"), After: []string{"access"}, Ensure: u.ensureRunning(u.router(n))},
+			{Name: on("kube-proxy"), After: []string{"access"}, Ensure: u.ensureProxy(n)},
 			{
 				Name: on("kubelet"), After: []string{"access", on("images")}, Limit: 3 * time.Minute,
 				Ensure: u.ensureKubelet(n),
 			},
 			{Name: on("labels"), After: []string{on("kubelet")}, Ensure: u.ensureLabels(n)},
+			// It ends by itself where it does not find its node.
+			{Name: on("kube-router"), After: []string{on("kubelet")}, Ensure: u.ensureRouter(n)},
 		}...)
 		ready = append(ready, on("kube-proxy"), on("kube-router"), on("labels"))
 	}
 	return append(steps, step.Step{Name: "DNS", After: ready, Limit: 3 * time.Minute, Ensure: u.ensureDNS})
 }
 
-// writeNodeFiles writes a node's configuration. Unchanged files keep their content, and so what reads them its fingerprint.
+// writeNodeFiles writes a node's configuration.
 func (u *up) writeNodeFiles(n config.Node) error {
 	files, err := config.NodeFiles(u.params, n)
 	if err != nil {
@@ -184,7 +186,7 @@ func (u *up) writeNodeFiles(n config.Node) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, content, 0o644); err != nil {
+		if _, err := writeChanged(path, content, 0o644); err != nil {
 			return err
 		}
 	}
@@ -194,4 +196,16 @@ func (u *up) writeNodeFiles(n config.Node) error {
 		}
 	}
 	return nil
+}
+
+// writeChanged writes a file, in one step, unless it has that content already: components watch their files, and end when one is
+// written. It reports whether it wrote.
+func writeChanged(path string, content []byte, mode os.FileMode) (bool, error) {
+	if current, err := os.ReadFile(path); err == nil && bytes.Equal(current, content) {
+		return false, nil
+	}
+	if err := os.WriteFile(path+".new", content, mode); err != nil {
+		return false, err
+	}
+	return true, os.Rename(path+".new", path)
 }

@@ -14,8 +14,8 @@ import (
 
 // Before is what was there before the cluster: what must be there after it.
 type Before struct {
-	// Forwarding is whether the machine forwarded packets, as the kernel writes it.
-	Forwarding string `json:"forwarding"`
+	// Settings are the kernel's, by their path below /proc/sys, of those that components change (see settings).
+	Settings map[string]string `json:"settings"`
 	// Tables are the firewall's, as "family name".
 	Tables []string `json:"tables"`
 	// Directories are those of the fixed ones (see directories) that there were.
@@ -28,6 +28,20 @@ var directories = []string{
 	"/var/log/containers", "/var/log/pods", "/run/containerd/s", "/run/containerd/runc", "/run/containerd/fifo",
 	"/run/containerd", "/var/lib/cni/results", "/var/lib/cni", "/run/netns",
 }
+
+// settings are the kernel's that are changed: the first by this package, the others by kubelets, which want a machine to start
+// anew rather than to hang.
+var settings = []string{
+	"net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet",
+	"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
+	"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+	"net/netfilter/nf_conntrack_tcp_be_liberal",
+}
+
+const forwarding = "net/ipv4/ip_forward"
+
+// setting is the file of a kernel setting.
+func setting(name string) string { return filepath.Join("/proc/sys", name) }
 
 // Remember returns what was there before the cluster. The first call, before anything is changed, looks and writes it to the file;
 // later ones read it.
@@ -61,11 +75,18 @@ func Remember(ctx context.Context, file string) (Before, error) {
 }
 
 func look(ctx context.Context) (Before, error) {
-	value, err := os.ReadFile(forwarding)
-	if err != nil {
-		return Before{}, err
+	b := Before{Settings: make(map[string]string)}
+	for _, name := range settings {
+		value, err := os.ReadFile(setting(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Before{}, err
+		}
+		b.Settings[name] = strings.TrimSpace(string(value))
 	}
-	b := Before{Forwarding: strings.TrimSpace(string(value))}
+	var err error
 	if b.Tables, err = tables(ctx); err != nil {
 		return Before{}, err
 	}
@@ -78,14 +99,19 @@ func look(ctx context.Context) (Before, error) {
 }
 
 // Forward lets the machine forward packets between its networks.
-func Forward() error { return os.WriteFile(forwarding, []byte("1\n"), 0) }
+func Forward() error { return os.WriteFile(setting(forwarding), []byte("1\n"), 0) }
 
-// RestoreForwarding makes forwarding what it was.
-func (b Before) RestoreForwarding() error {
-	if b.Forwarding != "0" {
-		return nil
+// RestoreSettings gives the kernel's settings the values that they had.
+func (b Before) RestoreSettings() error {
+	var failures []error
+	for name, value := range b.Settings {
+		current, err := os.ReadFile(setting(name))
+		if err == nil && strings.TrimSpace(string(current)) == value {
+			continue
+		}
+		failures = append(failures, gone(os.WriteFile(setting(name), []byte(value+"\n"), 0)))
 	}
-	return os.WriteFile(forwarding, []byte("0\n"), 0)
+	return errors.Join(failures...)
 }
 
 // RemoveDirectories removes the directories that were not there and are empty now, and in them what only kubelets leave: the state of

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,26 @@ import (
 func ApplyRules(ctx context.Context, script []byte) error {
 	_, err := command(ctx, string(script), "nft", "-f", "-")
 	return err
+}
+
+// Enforced fails unless the firewall of the network namespace of that file (the machine's when empty) has kube-router's chains.
+func Enforced(ctx context.Context, namespace string) error {
+	_, err := inNamespace(ctx, namespace, "iptables", "-S", "KUBE-ROUTER-FORWARD")
+	return err
+}
+
+// Proxied fails unless that firewall has kube-proxy's table.
+func Proxied(ctx context.Context, namespace string) error {
+	_, err := inNamespace(ctx, namespace, "nft", "list", "map", "ip", "kube-proxy", "service-ips")
+	return err
+}
+
+// inNamespace runs a program in the network namespace of that file.
+func inNamespace(ctx context.Context, namespace, name string, args ...string) (string, error) {
+	if namespace == "" {
+		return command(ctx, "", name, args...)
+	}
+	return command(ctx, "", "ip", append([]string{"netns", "exec", filepath.Base(namespace), name}, args...)...)
 }
 
 // tables returns the firewall's tables as "family name".

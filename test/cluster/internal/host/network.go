@@ -90,7 +90,7 @@ func (n Network) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := command(ctx, "", "ip", "netns", "exec", n.Namespace, "sh", "-c", "echo 1 >"+forwarding); err != nil {
+	if _, err := command(ctx, "", "ip", "netns", "exec", n.Namespace, "sh", "-c", "echo 1 >"+setting(forwarding)); err != nil {
 		return fmt.Errorf("letting the second node forward: %w", err)
 	}
 	return nil
@@ -117,5 +117,3 @@ func isNamespace(file string) bool {
 	var s unix.Statfs_t
 	return unix.Statfs(file, &s) == nil && s.Type == unix.NSFS_MAGIC
 }
-
-const forwarding = "/proc/sys/net/ipv4/ip_forward"
