@@ -1,0 +1,217 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// steady is how long a link must have lasted for the next attempt to be prompt.
+const steady = 5 * time.Second
+
+var _ carrier.Carrier = (*Carrier)(nil)
+
+// Carrier is a link for one account. Make one with New.
+type Carrier struct {
+	cfg    Config
+	addr   addresses
+	reader reader
+	slots  chan struct{} // room for what waits for an acknowledgement or an answer
+
+	mu      sync.Mutex
+	status  carrier.Status            // guarded by mu, as all below
+	running bool                      // Run was called
+	link    *link                     // nil while there is none
+	session session                   // outlives links
+	friends map[phone.Number]struct{} // whom we asked for presence
+}
+
+// New makes a Carrier, which does nothing before Run. The error is about the
+// configuration.
+func New(c Config) (*Carrier, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	addr := addresses{own: c.Account, domain: c.Domain}
+	return &Carrier{
+		cfg:     c,
+		addr:    addr,
+		reader:  reader{addresses: addr, acceptUnencrypted: c.AcceptUnencrypted},
+		slots:   make(chan struct{}, maxUnacked),
+		status:  carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: details[ReasonNotStarted], Since: time.Now()},
+		session: session{questions: map[string]*question{}},
+		friends: map[phone.Number]struct{}{},
+	}, nil
+}
+
+// Status implements carrier.Carrier.
+func (c *Carrier) Status() carrier.Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+func (c *Carrier) setStatus(s carrier.State, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.status.State != s || c.status.Reason != reason {
+		c.status = carrier.Status{State: s, Reason: reason, Detail: details[reason], Since: time.Now()}
+	}
+}
+
+// Run implements carrier.Carrier. It returns ctx's error; it may be called once
+// at a time.
+func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
+	c.mu.Lock()
+	if c.running {
+		c.mu.Unlock()
+		return errors.New("xmpp: carrier runs already")
+	}
+	c.running = true
+	c.mu.Unlock()
+	c.setStatus(carrier.Connecting, ReasonConnecting)
+	defer c.stopped()
+
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = c.cfg.MinBackoff, c.cfg.MaxBackoff
+	mayRegister := c.cfg.Registration != Closed
+	for {
+		begun := time.Now()
+		err := c.connect(ctx, h)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f := reasonOf(err)
+		if f.reason == ReasonCredentialsRefused && mayRegister {
+			mayRegister = false
+			if f = c.registerInstead(ctx, f); f == nil {
+				continue
+			}
+		}
+		c.lost(f)
+		if time.Since(begun) > steady {
+			pauses.Reset()
+		}
+		pause := pauses.NextBackOff()
+		if f.refused() {
+			pause = jitter(c.cfg.MaxBackoff)
+		}
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+	}
+}
+
+// registerInstead makes the account that the server says it does not know. It
+// returns nil when it did, else why there is no link.
+func (c *Carrier) registerInstead(ctx context.Context, refused *failure) *failure {
+	err := Register(ctx, c.cfg)
+	switch {
+	case err == nil:
+		c.cfg.Log.InfoContext(ctx, "registered the carrier account")
+		return nil
+	case errors.Is(err, ErrAccountExists):
+		return refused
+	}
+	return reasonOf(err)
+}
+
+// lost notes why there is no link.
+func (c *Carrier) lost(f *failure) {
+	state := carrier.Disconnected
+	if f.refused() {
+		state = carrier.Refused
+	}
+	c.cfg.Log.Warn("no link to the carrier", "reason", f.reason)
+	c.setStatus(state, f.reason)
+}
+
+// stopped leaves nothing waiting behind Run.
+func (c *Carrier) stopped() {
+	c.mu.Lock()
+	c.running = false
+	c.session.discard(errUnconfirmed)
+	c.session.stopTimer()
+	c.mu.Unlock()
+	c.setStatus(carrier.Disconnected, ReasonStopped)
+}
+
+// jitter returns 3/4 to 5/4 of d.
+func jitter(d time.Duration) time.Duration {
+	return d*3/4 + rand.N(d/2+1)
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// connect makes one link and serves it until it ends. It returns why it ended.
+func (c *Carrier) connect(ctx context.Context, h carrier.Handler) error {
+	s, err := c.cfg.open(ctx, c.cfg.login)
+	if err != nil {
+		return err
+	}
+	l := newLink(s, c.cfg.MaxStanza, c.cfg.Idle)
+	stop := context.AfterFunc(ctx, func() { l.end(errStopped) })
+	resumed, err := c.establish(l)
+	if !stop() || err != nil {
+		l.end(errStopped)
+		return failed(networkReason(err), err)
+	}
+	c.attach(l)
+	c.cfg.Metrics.Linked(resumed)
+	c.cfg.Log.InfoContext(ctx, "link to the carrier is up", "resumed", resumed)
+	err = c.serve(ctx, l, h, resumed)
+	c.detach()
+	return err
+}
+
+// attach lets everybody use the link.
+func (c *Carrier) attach(l *link) {
+	c.mu.Lock()
+	c.link = l
+	c.session.stopTimer()
+	c.mu.Unlock()
+	c.setStatus(carrier.Online, "")
+}
+
+// detach takes the link away. The session stays for as long as it may be resumed.
+func (c *Carrier) detach() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link = nil
+	if c.session.id == "" {
+		c.session.discard(errUnconfirmed)
+		return
+	}
+	c.session.stopTimer()
+	c.session.timer = time.AfterFunc(resumeWait, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.link == nil {
+			c.session.giveUp(errUnconfirmed)
+		}
+	})
+}
+
+func (s *session) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+}

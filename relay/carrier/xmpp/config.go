@@ -1,0 +1,150 @@
+package xmpp
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Registration says what a Carrier does when the server does not know its account.
+type Registration string
+
+// The values of Registration. The empty one is Closed.
+const (
+	Closed Registration = "Closed" // an admin made the account
+	Open   Registration = "Open"   // register it in-band (XEP-0077)
+	Token  Registration = "Token"  // the same, naming a token that an admin handed out (XEP-0445)
+)
+
+// DefaultResource is the XMPP resource of a relay.
+const DefaultResource = "relaykeep"
+
+// Defaults and bounds of a Config's limits.
+const (
+	DefaultMaxStanza  = 512 << 10 // bytes
+	DefaultIQTimeout  = 30 * time.Second
+	DefaultIdle       = 60 * time.Second
+	DefaultMinBackoff = 500 * time.Millisecond
+	DefaultMaxBackoff = time.Minute
+)
+
+// Config says which account to use and where. The zero value of everything but
+// Account, Domain and Password has a useful meaning.
+type Config struct {
+	// Account is the account's number; its address is +<digits>@Domain.
+	Account phone.Number
+	// Domain is the XMPP domain, which the server's certificate must name.
+	Domain string
+	// Address is the server's host:port. Empty means the domain's SRV records
+	// (RFC 6120, 3.2), then port 5222 of the domain itself.
+	Address string
+	// CABundle is PEM: the certificate authorities that may have signed the
+	// server's certificate. Empty means the system's.
+	CABundle []byte
+	Password string
+	// Resource is the XMPP resource; empty means DefaultResource. One resource has
+	// one link: a second one ends the first.
+	Resource string
+	// Registration says what to do when the server refuses the credentials: with
+	// Open or Token, Run registers the account once and tries again.
+	Registration Registration
+	// RegistrationToken is for Registration Token.
+	RegistrationToken string
+	// AcceptUnencrypted hands the text of messages in clear to Handler.Plaintext.
+	// Otherwise it only learns that there was one.
+	AcceptUnencrypted bool
+
+	// Log takes notes that hold neither numbers nor content; nil discards them.
+	Log *slog.Logger
+	// Metrics counts; nil counts nothing.
+	Metrics Metrics
+
+	// MaxStanza is the largest stanza that is read, in bytes.
+	MaxStanza int
+	// IQTimeout bounds each question to the server or a peer.
+	IQTimeout time.Duration
+	// Idle is how long the link may be silent before the server is asked for a
+	// sign of life; it has as long again to give one.
+	Idle time.Duration
+	// MinBackoff and MaxBackoff bound the pause between attempts to connect. It is
+	// jittered. A server that refuses the credentials is left alone for MaxBackoff.
+	MinBackoff, MaxBackoff time.Duration
+}
+
+// withDefaults returns c with the unset limits filled in, or an error that no
+// retry mends.
+func (c Config) withDefaults() (Config, error) {
+	if c.Account.IsZero() {
+		return c, errors.New("xmpp: configuration has no account")
+	}
+	if err := validDomain(c.Domain); err != nil {
+		return c, err
+	}
+	if c.Address != "" {
+		if _, _, err := net.SplitHostPort(c.Address); err != nil {
+			return c, errors.New("xmpp: address must be host:port")
+		}
+	}
+	if len(c.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(c.CABundle) {
+		return c, errors.New("xmpp: CA bundle holds no certificate in PEM")
+	}
+	switch c.Registration {
+	case "":
+		c.Registration = Closed
+	case Closed, Open, Token:
+	default:
+		return c, errors.New("xmpp: registration must be Closed, Open or Token")
+	}
+	if c.Resource == "" {
+		c.Resource = DefaultResource
+	}
+	if _, err := c.jid(); err != nil {
+		return c, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = noMetrics{}
+	}
+	setDefault(&c.MaxStanza, DefaultMaxStanza)
+	setDefault(&c.IQTimeout, DefaultIQTimeout)
+	setDefault(&c.Idle, DefaultIdle)
+	setDefault(&c.MinBackoff, DefaultMinBackoff)
+	setDefault(&c.MaxBackoff, DefaultMaxBackoff)
+	return c, nil
+}
+
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func validDomain(domain string) error {
+	j, err := jid.Parse(domain)
+	if err != nil || domain == "" || j.String() != domain || strings.ContainsAny(domain, "@/") {
+		return errors.New("xmpp: domain must be a host name in its canonical, lower-case form")
+	}
+	return nil
+}
+
+// jid is the account's full address.
+func (c Config) jid() (jid.JID, error) {
+	j, err := jid.New(c.Account.E164(), c.Domain, c.Resource)
+	if err != nil {
+		return jid.JID{}, fmt.Errorf("xmpp: resource %q is no XMPP resource", c.Resource)
+	}
+	return j, nil
+}
+
+// bare is the account's address without resource.
+func (c Config) bare() string { return c.Account.E164() + "@" + c.Domain }

@@ -1,0 +1,139 @@
+package xmpp
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// Reasons of a Status that is not Online.
+const (
+	ReasonNotStarted         = "NotStarted"
+	ReasonConnecting         = "Connecting"
+	ReasonUnreachable        = "CarrierUnreachable"
+	ReasonTLSFailed          = "TLSFailed"
+	ReasonCredentialsRefused = "CredentialsRefused"
+	ReasonRegistration       = "RegistrationRefused"
+	ReasonNoStreamManagement = "NoStreamManagement"
+	ReasonReplaced           = "Replaced"
+	ReasonProtocolError      = "ProtocolError"
+	ReasonServerClosed       = "ServerClosed"
+	ReasonLinkLost           = "LinkLost"
+	ReasonNotStored          = "NotStored"
+	ReasonStopped            = "Stopped"
+)
+
+// Errors that a caller of Register or Unregister decides on.
+var (
+	// ErrCredentials means that the server knows no such account and password.
+	ErrCredentials = fmt.Errorf("xmpp: server refused the credentials: %w", carrier.ErrRejected)
+	// ErrAccountExists means that somebody registered this account before.
+	ErrAccountExists = fmt.Errorf("xmpp: account exists already: %w", carrier.ErrRejected)
+	// ErrRegistrationClosed means that the server registers nobody, or not so.
+	ErrRegistrationClosed = fmt.Errorf("xmpp: server does not register accounts: %w", carrier.ErrRejected)
+)
+
+// details say for each reason what a reader of a condition can do.
+var details = map[string]string{
+	ReasonNotStarted:         "the link was not started yet",
+	ReasonConnecting:         "connecting for the first time",
+	ReasonUnreachable:        "the carrier does not answer; check its address, that it runs, and that the network lets the relay through",
+	ReasonTLSFailed:          "no trusted TLS with the carrier; its certificate must name the domain and be signed by the CA bundle",
+	ReasonCredentialsRefused: "the carrier refuses the account or its password; check the carrier account in Vault",
+	ReasonRegistration:       "the carrier does not let the relay register its account; open registration or put an account into Vault",
+	ReasonNoStreamManagement: "the carrier lacks stream management (XEP-0198); enable it (Prosody: mod_smacks)",
+	ReasonReplaced:           "something else connected as this account with the same resource",
+	ReasonProtocolError:      "the carrier broke the protocol",
+	ReasonServerClosed:       "the carrier closed the link",
+	ReasonLinkLost:           "the link broke",
+	ReasonNotStored:          "the relay could not store what arrived, so it gave the link up; it will come again",
+	ReasonStopped:            "the link was stopped",
+}
+
+// failure is why there is no link.
+type failure struct {
+	reason string
+	err    error
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.reason, f.err) }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// refused says that trying again soon is of no use.
+func (f *failure) refused() bool {
+	switch f.reason {
+	case ReasonCredentialsRefused, ReasonRegistration, ReasonNoStreamManagement, ReasonReplaced:
+		return true
+	}
+	return false
+}
+
+// failed gives err a reason unless it has one.
+func failed(reason string, err error) error {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return err
+	}
+	return &failure{reason: reason, err: err}
+}
+
+func reasonOf(err error) *failure {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return f
+	}
+	return &failure{reason: ReasonLinkLost, err: err}
+}
+
+// stanzaError is an answer of type error (RFC 6120, 8.3). Its text is the other
+// side's and not kept.
+type stanzaError struct {
+	condition string // "item-not-found" and so on, or "" when it is none we know
+	kind      string // "auth", "cancel", "continue", "modify", "wait"
+	detail    string // the application's condition: pub-sub's
+}
+
+func (e *stanzaError) Error() string { return "xmpp: answer is the error " + e.condition }
+
+// conditions are those of RFC 6120, 8.3.3: only these reach an error's text.
+var conditions = map[string]bool{
+	"bad-request": true, "conflict": true, "feature-not-implemented": true, "forbidden": true, "gone": true,
+	"internal-server-error": true, "item-not-found": true, "jid-malformed": true, "not-acceptable": true,
+	"not-allowed": true, "not-authorized": true, "policy-violation": true, "recipient-unavailable": true,
+	"redirect": true, "registration-required": true, "remote-server-not-found": true,
+	"remote-server-timeout": true, "resource-constraint": true, "service-unavailable": true,
+	"subscription-required": true, "undefined-condition": true, "unexpected-request": true,
+}
+
+// parseStanzaError reads the error of a stanza of that type.
+func parseStanzaError(stanza *element) *stanzaError {
+	out := &stanzaError{condition: "undefined-condition"}
+	e := stanza.child(nsClient, "error")
+	if e == nil {
+		return out
+	}
+	out.kind = e.attr("type")
+	for _, c := range e.children {
+		switch {
+		case c.name.Space == nsStanzas && conditions[c.name.Local]:
+			out.condition = c.name.Local
+		case c.name.Space == nsPSErrors:
+			out.detail = c.name.Local
+		}
+	}
+	return out
+}
+
+// isCondition reports whether err is an answer with one of these conditions.
+func isCondition(err error, names ...string) bool {
+	e := (*stanzaError)(nil)
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, n := range names {
+		if e.condition == n {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,197 @@
+package xmpp
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// maxBuffered is how much may wait to be written to one link. More than that is a
+// server that reads too slowly while it makes us answer.
+const maxBuffered = 8 << 20
+
+var (
+	errStalled      = errors.New("xmpp: server does not read what it asks for")
+	errStreamClosed = errors.New("xmpp: server closed the stream")
+)
+
+// streamError is what a server says before it closes a stream (RFC 6120, 4.9).
+type streamError struct{ condition string }
+
+func (e *streamError) Error() string { return "xmpp: server ended the stream: " + e.condition }
+
+// link is one connection, from login to its end. Its reader is one goroutine, its
+// writer another; anyone may append what is to be written.
+type link struct {
+	*stream
+	dec       *xml.Decoder
+	maxStanza int
+	idle      time.Duration
+
+	mu      sync.Mutex
+	out     bytes.Buffer // guarded by mu: what the writer takes next
+	ask     bool         // guarded by mu: stanzas were written that no request for an acknowledgement followed
+	asked   bool         // guarded by mu: such a request has not been answered
+	closing bool         // guarded by mu: nothing more is to be written
+
+	kick  chan struct{} // room for one: there is something to write
+	ended chan struct{} // closed by end
+	once  sync.Once
+	err   error // why, once ended is closed
+}
+
+func newLink(s *stream, maxStanza int, idle time.Duration) *link {
+	return &link{
+		stream:    s,
+		dec:       xml.NewDecoder(&primed{header: streamHeader, w: s.wire}),
+		maxStanza: maxStanza,
+		idle:      idle,
+		kick:      make(chan struct{}, 1),
+		ended:     make(chan struct{}),
+	}
+}
+
+// end gives the link up, for the first reason given.
+func (l *link) end(err error) {
+	l.once.Do(func() {
+		l.err = err
+		close(l.ended)
+		_ = l.Close()
+	})
+}
+
+// read returns the next element of the stream. Any error means the link's end.
+func (l *link) read() (*element, error) {
+	for {
+		l.budget = l.maxStanza
+		tok, err := l.dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			if t.Name.Space == nsStream && t.Name.Local == "stream" {
+				continue // our own header, with which the decoder begins
+			}
+			e, err := readElement(l.dec, t, l.maxStanza)
+			if err != nil {
+				return nil, err
+			}
+			if e.is(nsStream, "error") {
+				return nil, parseStreamError(e)
+			}
+			return e, nil
+		case xml.EndElement:
+			return nil, errStreamClosed
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) > 0 {
+				return nil, errForbiddenXML
+			}
+		default:
+			return nil, errForbiddenXML
+		}
+	}
+}
+
+// parseStreamError keeps the condition when it is one that we act on.
+func parseStreamError(e *element) error {
+	for _, known := range []string{"conflict", "not-authorized", "policy-violation", "reset", "system-shutdown"} {
+		if e.child(nsStreams, known) != nil {
+			return &streamError{known}
+		}
+	}
+	return &streamError{"other"}
+}
+
+// write has the writer send e. A stanza is followed by a request to acknowledge it.
+func (l *link) write(e []byte, stanza bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return
+	}
+	if l.out.Len() > maxBuffered {
+		go l.end(errStalled)
+		return
+	}
+	l.out.Write(e)
+	l.ask = l.ask || stanza
+	l.poke()
+}
+
+func (l *link) poke() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// answered notes that the server acknowledged; more says that it has not
+// acknowledged everything, so that it is to be asked again.
+func (l *link) answered(more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = false
+	l.ask = l.ask || more
+	if l.ask {
+		l.poke()
+	}
+}
+
+var ackRequest = elem(nsSM, "r").bytes()
+
+// take returns what is to be written now. However many stanzas there are, at most
+// one request for an acknowledgement is under way.
+func (l *link) take() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ask && !l.asked {
+		l.out.Write(ackRequest)
+		l.ask, l.asked = false, true
+	}
+	b := bytes.Clone(l.out.Bytes())
+	l.out.Reset()
+	return b
+}
+
+// writer writes until the link ends. When there was nothing to write for a while
+// it asks for a sign of life; the reader's deadline ends a link that gives none.
+func (l *link) writer() {
+	idle := time.NewTimer(l.idle)
+	defer idle.Stop()
+	for {
+		select {
+		case <-l.ended:
+			return
+		case <-idle.C:
+			l.write(ackRequest, false)
+		case <-l.kick:
+		}
+		idle.Reset(l.idle)
+		b := l.take()
+		if len(b) == 0 {
+			continue
+		}
+		if _, err := l.Write(b); err != nil {
+			l.end(fmt.Errorf("writing: %w", err))
+			return
+		}
+	}
+}
+
+// closeStream writes what is left, says good-bye and ends the link. An orderly end
+// makes the server keep at once, for later, what it holds unacknowledged.
+func (l *link) closeStream(last []byte) {
+	l.mu.Lock()
+	l.closing = true
+	b := append(bytes.Clone(l.out.Bytes()), last...)
+	l.mu.Unlock()
+	_, _ = l.Write(append(b, "</stream:stream>"...))
+	l.end(errStopped)
+}
+
+var errStopped = failed(ReasonStopped, io.ErrClosedPipe)

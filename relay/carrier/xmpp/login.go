@@ -1,0 +1,259 @@
+package xmpp
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+
+	"mellium.im/sasl"
+	mellium "mellium.im/xmpp"
+)
+
+// stream is a negotiated stream: TLS, and with login authenticated.
+type stream struct {
+	*wire
+	management bool // the server offers stream management
+}
+
+// step is what follows TLS while the stream is negotiated: login or registration.
+type step func(ctx context.Context, s *mellium.Session, mechanisms []string) error
+
+// open connects, starts TLS and takes the step. When it fails there is no
+// connection left; when ctx ends, it fails.
+func (c Config) open(ctx context.Context, do step) (*stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	account, err := c.jid()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, failed(ReasonUnreachable, err)
+	}
+	// The library clears deadlines; closing is what surely ends a read.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	s := &stream{}
+	session, err := mellium.NewSession(ctx, account.Domain(), account.Bare(), newWire(conn, 2*c.Idle), 0,
+		mellium.NewNegotiator(func(*mellium.Session, *mellium.StreamConfig) mellium.StreamConfig {
+			return mellium.StreamConfig{Features: []mellium.StreamFeature{
+				c.tlsFeature(), authFeature(do), s.managementFeature(), bindFeature(),
+			}}
+		}))
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, failed(networkReason(err), err)
+	}
+	s.wire = session.Conn().(*wire)
+	return s, nil
+}
+
+// networkReason tells a silent or broken server from one that breaks the protocol.
+func networkReason(err error) string {
+	if e := net.Error(nil); errors.As(err, &e) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ReasonUnreachable
+	}
+	return ReasonProtocolError
+}
+
+// tlsFeature is STARTTLS (RFC 6120, 5). The library asks for it even when the
+// server does not offer it, so that nobody in between can talk us out of it.
+func (c Config) tlsFeature() mellium.StreamFeature {
+	return mellium.StreamFeature{
+		Name:       xml.Name{Space: nsTLS, Local: "starttls"},
+		Prohibited: mellium.Secure,
+		Parse: func(_ context.Context, d *xml.Decoder, _ *xml.StartElement) (bool, any, error) {
+			return true, nil, d.Skip()
+		},
+		Negotiate: func(ctx context.Context, s *mellium.Session, _ any) (mellium.SessionState, io.ReadWriter, error) {
+			answer, err := exchange(s, elem(nsTLS, "starttls"))
+			if err != nil {
+				return 0, nil, err
+			}
+			if !answer.is(nsTLS, "proceed") {
+				return 0, nil, failed(ReasonTLSFailed, errors.New("server refuses TLS"))
+			}
+			w, err := c.startTLS(ctx, s.Conn().(*wire))
+			if err != nil {
+				return 0, nil, failed(ReasonTLSFailed, err)
+			}
+			return mellium.Secure, w, nil
+		},
+	}
+}
+
+// authFeature takes the step when the server offers to authenticate.
+func authFeature(do step) mellium.StreamFeature {
+	return mellium.StreamFeature{
+		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
+		Necessary:  mellium.Secure,
+		Prohibited: mellium.Authn,
+		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
+			var list struct {
+				Names []string `xml:"urn:ietf:params:xml:ns:xmpp-sasl mechanism"`
+			}
+			err := d.DecodeElement(&list, start)
+			return true, list.Names, err
+		},
+		Negotiate: func(ctx context.Context, s *mellium.Session, data any) (mellium.SessionState, io.ReadWriter, error) {
+			names, _ := data.([]string)
+			if err := do(ctx, s, names); err != nil {
+				return 0, nil, err
+			}
+			return mellium.Authn, s.Conn(), nil
+		},
+	}
+}
+
+// managementFeature notes that the server offers stream management.
+func (st *stream) managementFeature() mellium.StreamFeature {
+	return mellium.StreamFeature{
+		Name:      xml.Name{Space: nsSM, Local: "sm"},
+		Necessary: mellium.Authn,
+		Parse: func(_ context.Context, d *xml.Decoder, _ *xml.StartElement) (bool, any, error) {
+			st.management = true
+			return false, nil, d.Skip()
+		},
+	}
+}
+
+// bindFeature ends the library's part: whether to resume or to bind a resource is
+// for the link to say.
+func bindFeature() mellium.StreamFeature {
+	return mellium.StreamFeature{
+		Name:      xml.Name{Space: nsBind, Local: "bind"},
+		Necessary: mellium.Authn,
+		Parse: func(_ context.Context, d *xml.Decoder, _ *xml.StartElement) (bool, any, error) {
+			return true, nil, d.Skip()
+		},
+		Negotiate: func(context.Context, *mellium.Session, any) (mellium.SessionState, io.ReadWriter, error) {
+			return mellium.Ready, nil, nil
+		},
+	}
+}
+
+// exchange sends an element and reads the next one, during negotiation.
+func exchange(s *mellium.Session, e *element) (*element, error) {
+	if _, err := s.Conn().Write(e.bytes()); err != nil {
+		return nil, err
+	}
+	r := s.TokenReader()
+	defer r.Close()
+	for {
+		tok, err := r.Token()
+		if err != nil {
+			return nil, notEOF(err)
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			return readElement(r, t, headerBudget)
+		case xml.CharData:
+		default:
+			return nil, errForbiddenXML
+		}
+	}
+}
+
+// mechanisms are those we use, the best first. Plain passwords are never sent.
+var mechanisms = []sasl.Mechanism{sasl.ScramSha256Plus, sasl.ScramSha1Plus, sasl.ScramSha256, sasl.ScramSha1}
+
+// maxIterations bounds the work that a server can ask for; servers ask for 4,096
+// to 10,000 in general, and a million takes about a second.
+const maxIterations = 1_000_000
+
+// login authenticates with SCRAM (RFC 5802, RFC 7677), which also proves that the
+// server knows the account.
+func (c Config) login(_ context.Context, s *mellium.Session, offered []string) error {
+	mechanism, err := choose(offered)
+	if err != nil {
+		return err
+	}
+	opts := []sasl.Option{
+		sasl.Credentials(func() ([]byte, []byte, []byte) { return []byte(c.Account.E164()), []byte(c.Password), nil }),
+		sasl.RemoteMechanisms(offered...),
+	}
+	if state := s.ConnectionState(); strings.HasSuffix(mechanism.Name, "-PLUS") {
+		opts = append(opts, sasl.TLSState(state))
+	}
+	client := sasl.NewClient(mechanism, opts...)
+	_, first, err := client.Step(nil)
+	if err != nil {
+		return fmt.Errorf("starting authentication: %w", err)
+	}
+	out := elem(nsSASL, "auth", "mechanism", mechanism.Name).withText(encode(first))
+	for {
+		in, err := exchange(s, out)
+		if err != nil {
+			return err
+		}
+		if in.is(nsSASL, "failure") {
+			return refusedLogin(in)
+		}
+		done := in.is(nsSASL, "success")
+		if !done && !in.is(nsSASL, "challenge") {
+			return errors.New("unexpected element during authentication")
+		}
+		more, response, err := answer(client, in.text)
+		if err != nil {
+			return err
+		}
+		if done {
+			if more {
+				return errors.New("server ended authentication without proof")
+			}
+			return nil
+		}
+		out = elem(nsSASL, "response").withText(encode(response))
+	}
+}
+
+func choose(offered []string) (sasl.Mechanism, error) {
+	for _, m := range mechanisms {
+		for _, name := range offered {
+			if name == m.Name {
+				return m, nil
+			}
+		}
+	}
+	return sasl.Mechanism{}, errors.New("server offers no SCRAM mechanism")
+}
+
+func answer(client *sasl.Negotiator, text string) (bool, []byte, error) {
+	challenge, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return false, nil, errors.New("challenge is no base64")
+	}
+	for _, field := range strings.Split(string(challenge), ",") {
+		n, found := strings.CutPrefix(field, "i=")
+		if i, err := strconv.Atoi(n); found && (err != nil || i < 1 || i > maxIterations) {
+			return false, nil, errors.New("server asks for too much work to authenticate")
+		}
+	}
+	more, response, err := client.Step(challenge)
+	if err != nil {
+		return false, nil, fmt.Errorf("authenticating: %w", err)
+	}
+	return more, response, nil
+}
+
+// refusedLogin tells a wrong account or password from trouble that passes.
+func refusedLogin(in *element) error {
+	for _, c := range in.children {
+		switch c.name.Local {
+		case "not-authorized", "account-disabled", "credentials-expired", "invalid-authzid":
+			return failed(ReasonCredentialsRefused, ErrCredentials)
+		case "temporary-auth-failure":
+			return failed(ReasonUnreachable, errors.New("server cannot authenticate for now"))
+		}
+	}
+	return errors.New("server ended authentication")
+}

@@ -1,0 +1,187 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+// Numbers of tests; the range is reserved for fiction.
+const (
+	business = "+15550100001"
+	customer = "+15550100002"
+	third    = "+15550100003"
+)
+
+const password = "correct horse"
+
+func number(t testing.TB, s string) phone.Number {
+	t.Helper()
+	n, err := phone.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// config is an account's at a server, registered.
+func config(t testing.TB, s *prosody.Server, account string) Config {
+	t.Helper()
+	return Config{
+		Account: number(t, account), Domain: s.Domain, Address: s.Addr, CABundle: s.CAPEM,
+		Password: password, Registration: Open,
+		IQTimeout: 10 * time.Second, MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
+	}
+}
+
+// recorder is a Handler that keeps what it was told. It can be told to fail.
+type recorder struct {
+	mu         sync.Mutex
+	messages   []carrier.Message
+	receipts   []carrier.Receipt
+	bounced    []string
+	devices    map[phone.Number][]carrier.DeviceID
+	own        [][]carrier.DeviceID
+	plaintexts []string
+	connected  []bool
+	fail       func(carrier.Message) error // nil: take everything
+}
+
+func (r *recorder) lock() func() { r.mu.Lock(); return r.mu.Unlock }
+
+func (r *recorder) Message(_ context.Context, m carrier.Message) error {
+	defer r.lock()()
+	if r.fail != nil {
+		if err := r.fail(m); err != nil {
+			return err
+		}
+	}
+	r.messages = append(r.messages, m)
+	return nil
+}
+
+func (r *recorder) Receipt(_ context.Context, x carrier.Receipt) error {
+	defer r.lock()()
+	r.receipts = append(r.receipts, x)
+	return nil
+}
+
+func (r *recorder) Bounced(_ context.Context, to phone.Number, id string) error {
+	defer r.lock()()
+	r.bounced = append(r.bounced, to.E164()+" "+id)
+	return nil
+}
+
+func (r *recorder) Devices(_ context.Context, peer phone.Number, d []carrier.DeviceID) error {
+	defer r.lock()()
+	if r.devices == nil {
+		r.devices = map[phone.Number][]carrier.DeviceID{}
+	}
+	r.devices[peer] = d
+	return nil
+}
+
+func (r *recorder) OwnDevices(_ context.Context, d []carrier.DeviceID) error {
+	defer r.lock()()
+	r.own = append(r.own, d)
+	return nil
+}
+
+func (r *recorder) Plaintext(_ context.Context, from phone.Number, id, text string) error {
+	defer r.lock()()
+	r.plaintexts = append(r.plaintexts, from.E164()+" "+id+" "+text)
+	return nil
+}
+
+func (r *recorder) Connected(_ context.Context, resumed bool) error {
+	defer r.lock()()
+	r.connected = append(r.connected, resumed)
+	return nil
+}
+
+// node is a carrier that runs, and what it received.
+type node struct {
+	*Carrier
+	*recorder
+	number phone.Number
+	stop   func()
+}
+
+// run runs a carrier until the test ends.
+func run(t testing.TB, c Config) *node {
+	t.Helper()
+	k, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{Carrier: k, recorder: &recorder{}, number: c.Account}
+	n.start(t)
+	return n
+}
+
+func (n *node) start(t testing.TB) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = n.Run(ctx, n.recorder)
+	}()
+	n.stop = func() { cancel(); <-done }
+	t.Cleanup(n.stop)
+}
+
+// online runs a carrier and waits for its link.
+func online(t testing.TB, c Config) *node {
+	t.Helper()
+	n := run(t, c)
+	n.wait(t, "link", func() bool { return len(n.connected) > 0 })
+	return n
+}
+
+// wait polls until is, called with the recorder locked, holds.
+func (n *node) wait(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool { defer n.lock()(); return is() })
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !is() {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting for: %s", what)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("test ended")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// envelope is one that can be told from others. To the carrier it is opaque.
+func envelope(n int) carrier.Envelope {
+	return carrier.Envelope{
+		Sender:  1234,
+		Keys:    []carrier.Key{{Device: 77, PreKey: n%2 == 0, Data: fmt.Appendf(nil, "key %d", n)}},
+		IV:      []byte("twelve bytes"),
+		Payload: fmt.Appendf(nil, "payload %d", n),
+	}
+}
+
+// send sends and wants it acknowledged.
+func (n *node) send(t testing.TB, to *node, i int) {
+	t.Helper()
+	err := n.Send(t.Context(), carrier.Outgoing{
+		ID: fmt.Sprint("m", i), To: to.number, Envelope: envelope(i), Receipts: true,
+	})
+	if err != nil {
+		t.Fatalf("sending message %d: %v", i, err)
+	}
+}

@@ -1,0 +1,117 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// question is an <iq/> that waits for its answer, across links if need be.
+type question struct {
+	to     string        // whom it was asked; empty: the server about our account
+	answer chan *element // with room for one; closed when none will come
+}
+
+// askServer asks our server about our own account.
+func (c *Carrier) askServer(ctx context.Context, kind string, payload *element) (*element, error) {
+	return c.ask(ctx, "", kind, payload)
+}
+
+// ask sends a question and waits for the answer: its whole <iq/>, or a stanzaError.
+func (c *Carrier) ask(ctx context.Context, to, kind string, payload *element) (*element, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.IQTimeout)
+	defer cancel()
+	if err := c.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer c.release()
+	id := rand.Text()
+	q := &question{to: to, answer: make(chan *element, 1)}
+	iq := elem(nsClient, "iq", "type", kind, "to", to, "id", id).with(payload)
+
+	c.mu.Lock()
+	err := c.push(&sent{bytes: iq.bytes()})
+	if err == nil {
+		c.session.questions[id] = q
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		c.mu.Lock()
+		delete(c.session.questions, id)
+		c.mu.Unlock()
+	}()
+	select {
+	case answer, ok := <-q.answer:
+		switch {
+		case !ok:
+			return nil, carrier.ErrOffline
+		case answer.attr("type") == "error":
+			return nil, parseStanzaError(answer)
+		}
+		return answer, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for an answer: %w", ctx.Err())
+	}
+}
+
+// answered hands an answer to who asked. Only the one who was asked may answer.
+func (c *Carrier) answered(iq *element) {
+	c.mu.Lock()
+	q := c.session.questions[iq.attr("id")]
+	if q != nil && c.asked(q.to, iq.attr("from")) {
+		delete(c.session.questions, iq.attr("id"))
+	} else {
+		q = nil
+	}
+	c.mu.Unlock()
+	if q == nil {
+		c.cfg.Metrics.Dropped(DropUnasked)
+		return
+	}
+	q.answer <- iq
+}
+
+// asked reports whether an answer from that address answers a question to that
+// one (RFC 6120, 8.1.2.1).
+func (c *Carrier) asked(to, from string) bool {
+	if to != "" {
+		return from == to
+	}
+	origin, _ := c.addr.origin(from)
+	return origin == fromOwn || origin == fromServer || from == c.cfg.bare()+"/"+c.cfg.Resource
+}
+
+// acquire waits until another stanza may be under way.
+func (c *Carrier) acquire(ctx context.Context) error {
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for earlier messages: %w", ctx.Err())
+	}
+}
+
+func (c *Carrier) release() { <-c.slots }
+
+// push writes a stanza to the link and keeps it until the server acknowledged it.
+// c.mu is held.
+func (c *Carrier) push(s *sent) error {
+	if c.link == nil || len(c.session.unacked) >= 4*maxUnacked {
+		return carrier.ErrOffline
+	}
+	c.session.push(s)
+	c.link.write(s.bytes, true)
+	return nil
+}
+
+// tell sends a stanza that nobody waits for, if there is a link.
+func (c *Carrier) tell(e *element) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.push(&sent{bytes: e.bytes()})
+}

@@ -1,0 +1,242 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// Bounds on what was read and waits for the Handler.
+const (
+	maxQueued      = 1024
+	maxQueuedBytes = 8 << 20
+	// ackEvery is after how many stanzas we acknowledge unasked.
+	ackEvery = 64
+)
+
+// item is what one stanza, or we ourselves, have for the Handler.
+type item struct {
+	events  []event
+	counted bool // a stanza in the sense of XEP-0198
+	size    int64
+}
+
+// service is the work on one link.
+type service struct {
+	c     *Carrier
+	l     *link
+	queue chan item
+	room  *semaphore.Weighted // bytes of the queue
+	ctx   context.Context     // ends with the link
+
+	// guarded by c.mu:
+	owed    bool   // the server asked for a count that was behind
+	lastAck uint32 // the count that we told it last
+}
+
+// serve works until the link or ctx ends and returns why. When it returns, the
+// Handler is not called any more.
+func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler, resumed bool) error {
+	alive, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &service{
+		c: c, l: l, ctx: alive,
+		queue: make(chan item, maxQueued),
+		room:  semaphore.NewWeighted(maxQueuedBytes),
+	}
+	s.queue <- item{events: []event{gotLink{resumed}}}
+	var wg sync.WaitGroup
+	wg.Go(l.writer)
+	wg.Go(s.read)
+	wg.Go(func() { s.deliver(ctx, h) })
+	if !resumed {
+		wg.Go(s.introduce)
+	}
+	select {
+	case <-l.ended:
+	case <-ctx.Done():
+		l.closeStream(s.ack())
+	}
+	cancel()
+	wg.Wait()
+	return l.err
+}
+
+// introduce does what a new session begins with: be present, so that messages
+// come, and see which devices our account has.
+func (s *service) introduce() {
+	_ = s.c.tell(s.c.presence()) // an error is the link's end
+	devices, err := s.c.fetchDevices(s.ctx, "")
+	if errors.Is(err, carrier.ErrNotFound) {
+		devices, err = []carrier.DeviceID{}, nil
+	}
+	if err == nil {
+		s.enqueue(item{events: []event{gotOwnDevices(devices)}})
+	}
+}
+
+// enqueue waits for room; false means that the link ended.
+func (s *service) enqueue(it item) bool {
+	if it.size > 0 && s.room.Acquire(s.ctx, min(it.size, maxQueuedBytes)) != nil {
+		return false
+	}
+	select {
+	case s.queue <- it:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// read takes elements off the link until it ends.
+func (s *service) read() {
+	for {
+		e, err := s.l.read()
+		if err != nil {
+			s.l.end(endReason(err))
+			return
+		}
+		if err := s.element(e); err != nil {
+			s.l.end(err)
+			return
+		}
+	}
+}
+
+func endReason(err error) error {
+	if se := (*streamError)(nil); errors.As(err, &se) {
+		if se.condition == "conflict" {
+			return failed(ReasonReplaced, err)
+		}
+		return failed(ReasonServerClosed, err)
+	}
+	switch {
+	case errors.Is(err, errStreamClosed), errors.Is(err, io.EOF):
+		return failed(ReasonServerClosed, err)
+	case errors.Is(err, errTooLarge), errors.Is(err, errTooDeep), errors.Is(err, errTooWide), errors.Is(err, errForbiddenXML):
+		return failed(ReasonProtocolError, err)
+	}
+	return failed(ReasonLinkLost, fmt.Errorf("reading: %w", err))
+}
+
+// element acts on one element of the stream.
+func (s *service) element(e *element) error {
+	size := int64(s.c.cfg.MaxStanza - s.l.budget)
+	switch {
+	case e.is(nsSM, "r"):
+		s.c.mu.Lock()
+		s.owed = true
+		s.c.mu.Unlock()
+		s.l.write(s.ack(), false)
+		return nil
+	case e.is(nsSM, "a"):
+		return s.acknowledged(e)
+	case e.is(nsClient, "iq"):
+		s.iq(e)
+		s.enqueue(item{counted: true})
+	case e.is(nsClient, "presence"):
+		s.c.presenceFrom(e)
+		s.enqueue(item{counted: true})
+	case e.is(nsClient, "message"):
+		r := s.c.reader.message(e, time.Now())
+		for _, d := range r.drops {
+			s.c.cfg.Metrics.Dropped(d)
+		}
+		s.enqueue(item{events: r.events, counted: true, size: size})
+	}
+	return nil
+}
+
+// acknowledged takes the server's count.
+func (s *service) acknowledged(e *element) error {
+	h, ok := parseCount(e.attr("h"))
+	if !ok {
+		return failed(ReasonProtocolError, errBadAck)
+	}
+	s.c.mu.Lock()
+	_, err := s.c.session.ack(h)
+	more := len(s.c.session.unacked) > 0
+	s.c.mu.Unlock()
+	if err != nil {
+		return failed(ReasonProtocolError, err)
+	}
+	s.l.answered(more)
+	return nil
+}
+
+// ack renders our count of what is stored.
+func (s *service) ack() []byte {
+	s.c.mu.Lock()
+	h := s.c.session.handled
+	s.lastAck = h
+	s.c.mu.Unlock()
+	return elem(nsSM, "a", "h", formatCount(h)).bytes()
+}
+
+// deliver calls the Handler, in order, until the link ends. An item that the
+// Handler does not take ends the link: the server will send it again.
+func (s *service) deliver(ctx context.Context, h carrier.Handler) {
+	for {
+		select {
+		case <-s.l.ended:
+			return
+		case it := <-s.queue:
+			if err := s.hand(ctx, h, it); err != nil {
+				s.c.cfg.Log.ErrorContext(ctx, "giving the link up: what arrived was not taken", "error", err)
+				s.l.end(failed(ReasonNotStored, err))
+				return
+			}
+		}
+	}
+}
+
+func (s *service) hand(ctx context.Context, h carrier.Handler, it item) error {
+	for _, ev := range it.events {
+		s.c.noteEvent(ev)
+		if err := ev.deliver(ctx, h); err != nil {
+			return err
+		}
+	}
+	if it.size > 0 {
+		s.room.Release(min(it.size, maxQueuedBytes))
+	}
+	if it.counted {
+		s.count()
+	}
+	return nil
+}
+
+// count notes a stanza as handled and tells the server when it is waiting for it.
+func (s *service) count() {
+	s.c.mu.Lock()
+	s.c.session.handled++
+	behind := s.c.session.handled - s.lastAck
+	tell := behind >= ackEvery || s.owed && len(s.queue) == 0
+	if tell {
+		s.owed = false
+	}
+	s.c.mu.Unlock()
+	if tell {
+		s.l.write(s.ack(), false)
+	}
+}
+
+// noteEvent does what the carrier itself has to do about an event.
+func (c *Carrier) noteEvent(ev event) {
+	switch ev := ev.(type) {
+	case gotMessage:
+		c.befriend(ev.From)
+	case gotBounce:
+		// It may be sent again under its id.
+		c.mu.Lock()
+		c.session.take(messageKey(ev.to, ev.id))
+		c.mu.Unlock()
+	}
+}

@@ -1,0 +1,162 @@
+package xmpp
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"mellium.im/xmpp/jid"
+)
+
+// Bounds on how long the server is asked, and allowed, to remember a broken link.
+const (
+	resumeAsked = 10 * time.Minute
+	// resumeWait is how long those who sent something wait for a link to come back
+	// before they are told that it is unconfirmed.
+	resumeWait = 30 * time.Second
+)
+
+var errNoManagement = &failure{ReasonNoStreamManagement, errors.New("server does not offer stream management")}
+
+// session is what a broken link leaves behind for the next one. It is guarded by
+// Carrier.mu.
+type session struct {
+	management
+	id        string // for resumption; empty means that there is none
+	questions map[string]*question
+	timer     *time.Timer // for resumeWait, while there is no link
+}
+
+// discard forgets the session: whoever waits is told.
+func (s *session) discard(err error) {
+	s.id = ""
+	s.reset(err)
+	for id, q := range s.questions {
+		close(q.answer)
+		delete(s.questions, id)
+	}
+}
+
+// resume or bind makes the link carry a session: the previous one when the server
+// remembers it, else a new one. Nobody else uses the link meanwhile.
+func (c *Carrier) establish(l *link) (resumed bool, err error) {
+	if !l.management {
+		return false, errNoManagement
+	}
+	if resumed, err = c.resume(l); resumed || err != nil {
+		return resumed, err
+	}
+	if err := c.bind(l); err != nil {
+		return false, err
+	}
+	return false, c.enable(l)
+}
+
+// resume asks the server to go on with the previous session (XEP-0198, 5).
+func (c *Carrier) resume(l *link) (bool, error) {
+	c.mu.Lock()
+	id, h := c.session.id, c.session.handled
+	c.mu.Unlock()
+	if id == "" {
+		return false, nil
+	}
+	request := elem(nsSM, "resume", "h", formatCount(h), "previd", id)
+	if _, err := l.Write(request.bytes()); err != nil {
+		return false, err
+	}
+	answer, err := l.read()
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// A server that restarted may still know how much it had taken.
+	count, counted := parseCount(answer.attr("h"))
+	if counted {
+		if _, err := c.session.ack(count); err != nil {
+			c.session.discard(errUnconfirmed)
+			return false, failed(ReasonProtocolError, err)
+		}
+	}
+	switch {
+	case answer.is(nsSM, "resumed") && counted && answer.attr("previd") == id:
+		for _, s := range c.session.unacked {
+			l.write(s.bytes, true)
+		}
+		return true, nil
+	case answer.is(nsSM, "failed"):
+		c.session.discard(errUnconfirmed)
+		return false, nil
+	}
+	c.session.discard(errUnconfirmed)
+	return false, failed(ReasonProtocolError, errors.New("unexpected answer to resume"))
+}
+
+// bind binds our resource (RFC 6120, 7).
+func (c *Carrier) bind(l *link) error {
+	request := elem(nsClient, "iq", "type", "set", "id", "bind").with(
+		elem(nsBind, "bind").with(elem(nsBind, "resource").withText(c.cfg.Resource)))
+	if _, err := l.Write(request.bytes()); err != nil {
+		return err
+	}
+	for range 64 { // the server may say other things before it answers
+		answer, err := l.read()
+		if err != nil {
+			return err
+		}
+		if !answer.is(nsClient, "iq") || answer.attr("id") != "bind" {
+			continue
+		}
+		if answer.attr("type") != "result" {
+			return fmt.Errorf("binding a resource: %w", parseStanzaError(answer))
+		}
+		bound := answer.child(nsBind, "bind").child(nsBind, "jid")
+		if bound == nil {
+			return failed(ReasonProtocolError, errors.New("bound to no address"))
+		}
+		j, err := jid.Parse(bound.text)
+		if err != nil || j.Bare().String() != c.cfg.bare() {
+			return failed(ReasonProtocolError, errors.New("bound to another's address"))
+		}
+		return nil
+	}
+	return failed(ReasonProtocolError, errors.New("no answer to bind"))
+}
+
+// enable starts stream management (XEP-0198, 3) and with it a new session.
+func (c *Carrier) enable(l *link) error {
+	request := elem(nsSM, "enable", "resume", "true", "max", strconv.Itoa(int(resumeAsked.Seconds())))
+	if _, err := l.Write(request.bytes()); err != nil {
+		return err
+	}
+	for range 64 { // stanzas before the answer are not counted, and none is for us yet
+		answer, err := l.read()
+		if err != nil {
+			return err
+		}
+		switch {
+		case answer.is(nsSM, "enabled"):
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.session.discard(errUnconfirmed)
+			if id := answer.attr("id"); parseBool(answer.attr("resume")) && len(id) <= maxSessionID {
+				c.session.id = id
+			}
+			return nil
+		case answer.is(nsSM, "failed"):
+			return errNoManagement
+		}
+	}
+	return failed(ReasonProtocolError, errors.New("no answer to enable"))
+}
+
+// maxSessionID bounds the id that a server gives a session (XEP-0198, 3).
+const maxSessionID = 4000
+
+func parseCount(s string) (uint32, bool) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err == nil
+}
+
+func formatCount(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -1,0 +1,252 @@
+package xmpp
+
+import (
+	"context"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// fallbackBody is what clients without OMEMO show.
+const fallbackBody = "This message is encrypted with OMEMO, which your client does not seem to support."
+
+// event is something that a stanza says to the Handler.
+type event interface {
+	deliver(ctx context.Context, h carrier.Handler) error
+}
+
+type (
+	gotMessage struct{ carrier.Message }
+	gotReceipt struct{ carrier.Receipt }
+	gotBounce  struct {
+		to phone.Number
+		id string
+	}
+	gotDevices struct {
+		peer    phone.Number
+		devices []carrier.DeviceID
+	}
+	gotOwnDevices []carrier.DeviceID
+	gotPlaintext  struct {
+		from     phone.Number
+		id, text string
+	}
+	gotLink struct{ resumed bool }
+)
+
+func (e gotMessage) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Message(ctx, e.Message)
+}
+
+func (e gotReceipt) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Receipt(ctx, e.Receipt)
+}
+
+func (e gotBounce) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Bounced(ctx, e.to, e.id)
+}
+
+func (e gotDevices) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Devices(ctx, e.peer, e.devices)
+}
+
+func (e gotOwnDevices) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.OwnDevices(ctx, e)
+}
+
+func (e gotPlaintext) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Plaintext(ctx, e.from, e.id, e.text)
+}
+
+func (e gotLink) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Connected(ctx, e.resumed)
+}
+
+// reading is what one <message/> came to.
+type reading struct {
+	events []event
+	drops  []Drop
+}
+
+func (r *reading) drop(d Drop)    { r.drops = append(r.drops, d) }
+func (r *reading) event(ev event) { r.events = append(r.events, ev) }
+func (r *reading) idOf(e *element) (id string) {
+	if id = e.attr("id"); len(id) > maxID {
+		r.drop(DropLongID)
+		return ""
+	}
+	return id
+}
+
+// reader turns <message/> stanzas into events. It is pure.
+type reader struct {
+	addresses
+	acceptUnencrypted bool
+}
+
+// message reads one <message/> that arrived at now.
+func (p reader) message(e *element, now time.Time) reading {
+	var r reading
+	from, peer := p.origin(e.attr("from"))
+	switch {
+	case from == fromOwn:
+		p.notification(&r, e, peer, true)
+	case from != fromPeer:
+		r.drop(from.drop())
+	case e.attr("type") == "error":
+		if id := r.idOf(e); id != "" {
+			r.event(gotBounce{to: peer, id: id})
+		}
+	case e.attr("type") == "headline" || e.child(nsEvent, "event") != nil:
+		p.notification(&r, e, peer, false)
+	case e.attr("type") == "groupchat":
+		r.drop(DropForeignType)
+	default:
+		p.chat(&r, e, peer, now)
+	}
+	if len(r.events) == 0 && len(r.drops) == 0 {
+		r.drop(DropEmpty)
+	}
+	return r
+}
+
+// notification reads a PEP event (XEP-0163); only device lists are of interest.
+func (p reader) notification(r *reading, e *element, peer phone.Number, own bool) {
+	items := e.child(nsEvent, "event").child(nsEvent, "items")
+	if items == nil || items.attr("node") != nodeDevices {
+		if own {
+			r.drop(DropFromSelf)
+		} else {
+			r.drop(DropForeignType)
+		}
+		return
+	}
+	// A retracted list is no news about devices: the owner publishes a new one.
+	item := items.child(nsEvent, "item")
+	if item == nil {
+		return
+	}
+	devices, err := parseDevices(item.child(nsOMEMO, "list"))
+	switch {
+	case err != nil:
+		r.drop(DropMalformed)
+	case own:
+		r.event(gotOwnDevices(devices))
+	default:
+		r.event(gotDevices{peer: peer, devices: devices})
+	}
+}
+
+// chat reads what a person's client sends: an envelope, receipts, or text in clear.
+func (p reader) chat(r *reading, e *element, peer phone.Number, now time.Time) {
+	p.receipts(r, e, peer)
+	if enc := e.child(nsOMEMO, "encrypted"); enc != nil {
+		env, err := parseEncrypted(enc)
+		if err != nil {
+			r.drop(DropMalformed)
+			return
+		}
+		id := r.idOf(e)
+		r.event(gotMessage{carrier.Message{
+			ID:           id,
+			From:         peer,
+			Envelope:     env,
+			Time:         p.sentAt(e, now),
+			WantsReceipt: id != "" && e.child(nsReceipts, "request") != nil,
+			WantsRead:    id != "" && e.child(nsMarkers, "markable") != nil,
+		}})
+		return
+	}
+	// Some other encryption: its body is a notice for clients that lack it.
+	if e.child(nsEME, "encryption") != nil {
+		r.drop(DropForeignEncryption)
+		return
+	}
+	body := e.child(nsClient, "body")
+	if body == nil {
+		return
+	}
+	plain := gotPlaintext{from: peer, id: r.idOf(e)}
+	if p.acceptUnencrypted {
+		plain.text = body.text
+	} else {
+		r.drop(DropPlaintext)
+	}
+	r.event(plain)
+}
+
+func (p reader) receipts(r *reading, e *element, peer phone.Number) {
+	for _, c := range e.children {
+		kind := carrier.Delivered
+		switch {
+		case c.is(nsReceipts, "received"), c.is(nsMarkers, "received"):
+		case c.is(nsMarkers, "displayed"), c.is(nsMarkers, "acknowledged"):
+			kind = carrier.Read
+		default:
+			continue
+		}
+		if id := r.idOf(c); id != "" {
+			r.event(gotReceipt{carrier.Receipt{From: peer, ID: id, Kind: kind}})
+		}
+		if len(r.events) >= maxReceipts {
+			return
+		}
+	}
+}
+
+// maxReceipts is how many receipts one stanza may hold; clients send one.
+const maxReceipts = 8
+
+// sentAt is when our server took a message that waited for us. What a peer's
+// client writes there about itself is not believed, nor is the future.
+func (p reader) sentAt(e *element, now time.Time) time.Time {
+	for _, c := range e.children {
+		if !c.is(nsDelay, "delay") {
+			continue
+		}
+		if by := c.attr("from"); by != p.domain && by != p.of(p.own) {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, c.attr("stamp"))
+		if err == nil && t.Before(now) {
+			return t.UTC()
+		}
+	}
+	return now.UTC()
+}
+
+// outgoing renders an envelope's stanza.
+func outgoing(a addresses, o carrier.Outgoing) *element {
+	m := elem(nsClient, "message", "to", a.of(o.To), "type", "chat", "id", o.ID).with(
+		encrypted(o.Envelope),
+		elem(nsEME, "encryption", "namespace", nsOMEMO, "name", "OMEMO"),
+		elem(nsHints, "store"),
+	)
+	if o.Envelope.Payload != nil {
+		m.with(elem(nsClient, "body").withText(fallbackBody))
+	}
+	if o.Receipts {
+		m.with(elem(nsReceipts, "request"), elem(nsMarkers, "markable"))
+	}
+	return m
+}
+
+// receipt renders a receipt's stanza. It is kept for a peer that is away.
+func receipt(a addresses, id string, to phone.Number, about string, kind carrier.ReceiptKind) *element {
+	said := elem(nsReceipts, "received", "id", about)
+	if kind == carrier.Read {
+		said = elem(nsMarkers, "displayed", "id", about)
+	}
+	return elem(nsClient, "message", "to", a.of(to), "type", "chat", "id", id).with(said, elem(nsHints, "store"))
+}
+
+// typing renders a chat state, which nobody keeps.
+func typing(a addresses, to phone.Number, composing bool) *element {
+	state := "active"
+	if composing {
+		state = "composing"
+	}
+	return elem(nsClient, "message", "to", a.of(to), "type", "chat").with(
+		elem(nsStates, state), elem(nsHints, "no-store"))
+}
