@@ -158,8 +158,13 @@ func (d *dispatch) start(id int64) {
 	job := l.jobs[0]
 	go func() {
 		res := d.r.o.Worker(d.work, job)
-		if !res.Done {
-			d.r.postpone(d.work, job, d.r.notBefore(job, res))
+		switch {
+		case res.Done || res.Uncounted && d.r.o.HoldLane: // it stays as it is
+		case res.Uncounted:
+			d.r.postpone(d.work, job, d.r.notBefore(job, res), job.Attempts)
+		default:
+			job.Attempts++
+			d.r.postpone(d.work, job, d.r.notBefore(job, res), job.Attempts)
 		}
 		d.ended <- ended{id, job, res}
 	}()
@@ -215,7 +220,7 @@ func (d *dispatch) end(e ended) {
 	case e.result.Done:
 		d.drop(l, e.job)
 	case d.r.o.HoldLane:
-		l.jobs[0].Attempts++
+		l.jobs[0] = e.job
 		l.until = at
 	default:
 		d.drop(l, e.job)

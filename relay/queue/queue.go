@@ -40,6 +40,8 @@ type Result struct {
 	Done bool
 	// RetryAfter is how long to wait before the next attempt of a job not Done.
 	RetryAfter time.Duration
+	// Uncounted means that it was no attempt: what it needed was away.
+	Uncounted bool
 }
 
 // Done is the Result of a job that the worker removed.
@@ -47,6 +49,9 @@ func Done() Result { return Result{Done: true} }
 
 // Retry is the Result of an attempt that failed.
 func Retry(after time.Duration) Result { return Result{RetryAfter: after} }
+
+// Later is the Result of a job that could not be tried at all.
+func Later(after time.Duration) Result { return Result{RetryAfter: after, Uncounted: true} }
 
 // Worker does one job. It must tolerate doing a job that it did before: a crash
 // between an effect and its removal repeats it.
@@ -137,12 +142,12 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // postpone writes that a job failed. When even that fails the job stays as it is in
 // the queue and is found again.
-func (r *Runner) postpone(ctx context.Context, j Job, at time.Time) {
+func (r *Runner) postpone(ctx context.Context, j Job, at time.Time, attempts int) {
 	// An attempt that was cut short by our own stopping counts too, else a job that
 	// always outlasts the grace would be tried for ever.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Grace)
 	defer cancel()
-	if err := r.o.Backend.Postpone(ctx, j, at, j.Attempts+1); err != nil && !errors.Is(err, context.Canceled) {
+	if err := r.o.Backend.Postpone(ctx, j, at, attempts); err != nil && !errors.Is(err, context.Canceled) {
 		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "postponing a job failed",
 			slog.String("queue", r.o.Name), slog.Any("error", err))
 	}

@@ -311,3 +311,27 @@ func TestStoppingLetsTheJobAtHandEndWithinTheGrace(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatCouldNotBeTriedIsNoAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, hold := range []bool{false, true} {
+			m, d := &memory{}, newDiary()
+			m.add(queue.Job{ID: 1, Lane: 1})
+			attempts := -1
+			run(t, queue.Options{Backend: m, HoldLane: hold, Worker: func(_ context.Context, j queue.Job) queue.Result {
+				d.begin(j.ID)
+				if len(d.tried) < 5 {
+					return queue.Later(time.Second)
+				}
+				attempts = j.Attempts
+				m.finish(j.ID)
+				return queue.Done()
+			}})
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if attempts != 0 {
+				t.Errorf("hold %v: %d attempts counted, want none", hold, attempts)
+			}
+		}
+	})
+}

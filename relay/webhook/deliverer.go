@@ -168,11 +168,11 @@ func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 	}
 	if !d.Verified() {
 		d.o.Observe(Deferred, 0)
-		return queue.Retry(firstProbe) // Recovered makes it due
+		return queue.Later(firstProbe) // Recovered makes it due
 	}
 	err := d.client.post(ctx, job.Body)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return queue.Retry(0) // we are stopping; the receiver did nothing wrong
+		return queue.Later(0) // we are stopping; the receiver did nothing wrong
 	}
 	d.delivered(err)
 	if err != nil {

@@ -1,0 +1,179 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// repairEvery is how soon after a new session was offered to a device the next may
+// be: two peers that cannot read each other must not exchange offers for ever.
+const repairEvery = time.Minute
+
+// listAge is how old a customer's device list may be before it is fetched again.
+// Changes arrive by themselves where the carrier lets us see them.
+const listAge = time.Hour
+
+// maxRemembered bounds the maps that only save work.
+const maxRemembered = 10_000
+
+// Devices implements carrier.Handler: a customer's device list changed.
+func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carrier.DeviceID) error {
+	var c store.Customer
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if c, err = tx.Customer(peer); err != nil {
+			return err
+		}
+		return list(tx, c.ID, devices)
+	})
+	switch {
+	case isNotFound(err):
+		return nil // nobody whom we know
+	case err == nil:
+		s.learned(c.ID)
+	}
+	return err
+}
+
+// list writes which devices a customer has now.
+func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
+	known, err := tx.Devices(c)
+	if err != nil {
+		return err
+	}
+	devices = devices[:min(len(devices), omemo.MaxDevices)]
+	for _, d := range known {
+		if active := slices.Contains(devices, d.ID); d.Active != active {
+			d.Active = active
+			if err := tx.PutDevice(c, d); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range devices {
+		if !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id }) && id != 0 {
+			if err := tx.PutDevice(c, store.Device{ID: id, Active: true}); err != nil {
+				return err
+			}
+			known = append(known, store.Device{ID: id})
+		}
+	}
+	return nil
+}
+
+// learned notes that a customer's devices are up to date.
+func (s *Service) learned(c store.CustomerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fetched) >= maxRemembered {
+		clear(s.fetched)
+	}
+	s.fetched[c] = s.Now()
+}
+
+// activate makes a device one to be written to, since it wrote: some clients never
+// publish a device list.
+func (s *Service) activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID) error {
+	d, err := tx.Device(c, id)
+	if isNotFound(err) {
+		d, err = store.Device{ID: id}, nil
+	}
+	if err != nil || d.Active {
+		return err
+	}
+	d.Active = true
+	return tx.PutDevice(c, d)
+}
+
+// devicesOf returns the devices that a customer's message goes to. The list is
+// fetched unless it is known to be fresh; a customer without one keeps the devices
+// that wrote.
+func (s *Service) devicesOf(ctx context.Context, c store.Customer) ([]carrier.DeviceID, error) {
+	s.mu.Lock()
+	at, known := s.fetched[c.ID]
+	s.mu.Unlock()
+	if !known || s.Now().Sub(at) > listAge {
+		listed, err := s.Link.Devices(ctx, c.Number)
+		switch {
+		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrRejected):
+			s.learned(c.ID)
+		case err != nil:
+			return nil, fmt.Errorf("fetching a device list: %w", err)
+		default:
+			if err := s.Store.Update(ctx, func(tx *store.Tx) error { return list(tx, c.ID, listed) }); err != nil {
+				return nil, err
+			}
+			s.learned(c.ID)
+		}
+	}
+	devices, err := s.active(ctx, c.ID)
+	if err == nil && len(devices) == 0 {
+		s.mu.Lock()
+		delete(s.fetched, c.ID) // ask again next time
+		s.mu.Unlock()
+		err = errUnreachable
+	}
+	return devices, err
+}
+
+// active reads the devices that a customer has now and, under firstUse, that are
+// not refused.
+func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.DeviceID, error) {
+	var devices []carrier.DeviceID
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		known, err := tx.Devices(c)
+		if err != nil {
+			return err
+		}
+		strict := s.Account.Trust == omemo.FirstUse && slices.ContainsFunc(known, func(d store.Device) bool { return d.Accepted })
+		for _, d := range known {
+			if d.Active && (d.Accepted || !strict) {
+				devices = append(devices, d.ID)
+			}
+		}
+		return nil
+	})
+	return devices, err
+}
+
+// OwnDevices implements carrier.Handler. The relay has one device: another one on
+// its account would be sent what customers write. It is taken off the list again,
+// and reported.
+func (s *Service) OwnDevices(ctx context.Context, devices []carrier.DeviceID) error {
+	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
+	if foreign {
+		s.counts.add(EventForeignDevice)
+		s.Log.LogAttrs(ctx, slog.LevelError, "our account lists a device that is not ours; someone else has its password, or the carrier adds devices")
+	}
+	if foreign || !slices.Contains(devices, s.Account.Device) {
+		s.publishSoon()
+	}
+	return nil
+}
+
+// mayRepair says whether a device may be offered a new session now.
+func (s *Service) mayRepair(d device, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.repaired[d]
+	return !ok || now.Sub(at) >= repairEvery
+}
+
+// repairing notes that a device is offered a new session.
+func (s *Service) repairing(d device) {
+	s.counts.add(EventRepaired)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.repaired) >= maxRemembered {
+		clear(s.repaired)
+	}
+	s.repaired[d] = s.Now()
+}

@@ -1,0 +1,284 @@
+package message
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
+
+// arrival is what became of a message within its transaction.
+type arrival struct {
+	event   Event
+	cause   error // why it could not be opened; nil when it could
+	opened  omemo.Opened
+	publish bool
+	repair  *device // which is offered a new session
+}
+
+// Message implements carrier.Handler. It returns nil when the message is stored, or
+// will never be worth storing; an error means that the store failed and that the
+// carrier must bring it again.
+func (s *Service) Message(ctx context.Context, m carrier.Message) error {
+	now := s.Now()
+	if m.Time.Before(now.Add(-s.Retention)) {
+		s.counts.add(EventTooOld)
+		return nil
+	}
+	if m.Time.IsZero() || m.Time.After(now) {
+		m.Time = now // the carrier's word, and it is wrong
+	}
+	hash := s.fingerprint(m)
+	var a arrival
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		a = arrival{}
+		first, err := tx.SeenCiphertext(hash)
+		if err != nil {
+			return err
+		}
+		if !first {
+			a.event = EventReplayed
+			return nil
+		}
+		a, err = s.take(tx, m, now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.arrived(a)
+	return nil
+}
+
+// arrived does what follows from a message that is stored.
+func (s *Service) arrived(a arrival) {
+	if a.event != "" {
+		s.counts.add(a.event)
+	}
+	if a.cause != nil {
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a message could not be opened", slog.Any("error", a.cause))
+	}
+	if a.opened.IdentityChanged {
+		s.counts.add(EventIdentity)
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer's device came with a new identity key")
+	}
+	if a.repair != nil {
+		s.repairing(*a.repair)
+	}
+	if a.publish || a.opened.PreKeyUsed {
+		s.publishSoon()
+	}
+	s.outbox.Wake()
+	s.Deliveries()
+}
+
+// take opens a message and writes everything that follows from it.
+func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
+	c, err := s.customer(tx, m.From)
+	if err != nil {
+		return arrival{}, err
+	}
+	opened, err := s.Account.Open(s.view(tx, c.ID), m, now)
+	a := arrival{opened: opened}
+	switch fault(err) {
+	case faultNone:
+		if opened.Text != nil {
+			a.event = EventReceived
+		}
+		return a, s.keep(tx, c, m, opened, now)
+	case faultStorage:
+		return a, err
+	case faultReplay:
+		a.event = EventReplayed
+		return a, nil
+	case faultNotForUs:
+		a.event, a.publish = EventNotForUs, true
+	case faultUntrusted:
+		a.event = EventUntrusted
+	case faultRepairable:
+		a.event = EventUndecryptable
+		if d := (device{c.ID, m.Envelope.Sender}); s.mayRepair(d, now) {
+			a.repair = &d
+		}
+	default:
+		a.event = EventUndecryptable
+	}
+	a.cause = err
+	return a, s.unreadable(tx, c, m, a, now)
+}
+
+// keep writes a message that was opened.
+func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) error {
+	if err := s.activate(tx, c.ID, m.Envelope.Sender); err != nil {
+		return err
+	}
+	if opened.NewSession {
+		if err := s.enqueue(tx, c.ID, "", task{Kind: kindAnswer, Device: m.Envelope.Sender}); err != nil {
+			return err
+		}
+	}
+	if opened.Text == nil {
+		return nil
+	}
+	text := strings.ToValidUTF8(string(opened.Text), "\ufffd")
+	w := webhook.Message{Time: m.Time, Text: text}
+	if err := s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now); err != nil {
+		return err
+	}
+	if !m.WantsReceipt || m.ID == "" {
+		return nil
+	}
+	return s.enqueue(tx, c.ID, "", task{Kind: kindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+}
+
+// receive writes a customer's message and the webhook that tells of it.
+func (s *Service) receive(tx *store.Tx, c store.Customer, w webhook.Message, body content, stanza string, now time.Time) error {
+	c.LastInbound = now
+	if err := tx.PutCustomer(&c); err != nil {
+		return err
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	w.ID, w.From, w.Name = store.NewMessageID(), c.Number, c.Name
+	kind := "text"
+	if len(w.Errors) > 0 {
+		kind = "unsupported"
+	}
+	err = tx.PutMessage(store.Message{
+		ID: w.ID, Direction: store.Inbound, Customer: c.ID, Type: kind, Body: data,
+		CarrierID: limited(stanza), State: stateReceived, Created: now, Updated: now,
+	})
+	if err != nil {
+		return err
+	}
+	payload, err := s.Webhook.MessagePayload(w)
+	return s.notify(tx, c.ID, w.ID, payload, err)
+}
+
+// limited drops an id that is too long to be stored: the peer chose it, and only
+// its own receipts suffer.
+func limited(id string) string {
+	if len(id) > store.MaxIdentifier {
+		return ""
+	}
+	return id
+}
+
+// unreadable writes that a message could not be opened: the business learns that
+// there was one, and where a new session may help, the device is offered one.
+func (s *Service) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, a arrival, now time.Time) error {
+	if a.repair != nil {
+		if err := s.enqueue(tx, c.ID, "", task{Kind: kindRepair, Device: a.repair.id}); err != nil {
+			return err
+		}
+	}
+	if m.Envelope.Payload == nil {
+		return nil // nobody wrote anything
+	}
+	w := webhook.Message{Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(fault(a.cause).details())}}
+	return s.receive(tx, c, w, content{Markable: m.WantsRead}, m.ID, now)
+}
+
+// Plaintext implements carrier.Handler.
+func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text string) error {
+	if !s.AcceptUnencrypted || text == "" {
+		s.counts.add(EventPlaintext)
+		return nil
+	}
+	now := s.Now()
+	text = strings.ToValidUTF8(text, "\ufffd")
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		c, err := s.customer(tx, from)
+		if err != nil {
+			return err
+		}
+		return s.receive(tx, c, webhook.Message{Time: now, Text: text, Unencrypted: true}, content{Text: text}, id, now)
+	})
+	if err == nil {
+		s.arrived(arrival{event: EventReceived})
+	}
+	return err
+}
+
+// fingerprint identifies a ciphertext: the same bytes from the same device are the
+// same message, whatever stanza they come in.
+func (s *Service) fingerprint(m carrier.Message) [sha256.Size]byte {
+	h := sha256.New()
+	part := func(b []byte) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	part([]byte(m.From.Digits()))
+	part(binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender)))
+	for _, k := range m.Envelope.Keys {
+		if k.Device == s.Account.Device {
+			part(k.Data)
+		}
+	}
+	part(m.Envelope.IV)
+	part(m.Envelope.Payload)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// faults are the kinds of failure to open a message that are treated differently.
+type faults int
+
+const (
+	faultNone faults = iota
+	faultStorage
+	faultReplay
+	faultNotForUs
+	faultUntrusted
+	faultRepairable
+	faultHopeless
+)
+
+// fault sorts an error of omemo.Account.Open.
+func fault(err error) faults {
+	switch {
+	case err == nil:
+		return faultNone
+	case errors.Is(err, signal.ErrReplay):
+		return faultReplay
+	case errors.Is(err, omemo.ErrNotForUs):
+		return faultNotForUs
+	case errors.Is(err, signal.ErrUntrustedIdentity):
+		return faultUntrusted
+	case errors.Is(err, signal.ErrNoSession), errors.Is(err, signal.ErrUnknownPreKey),
+		errors.Is(err, signal.ErrUnauthenticated), errors.Is(err, signal.ErrTooFarAhead):
+		return faultRepairable
+	case errors.Is(err, omemo.ErrMalformed), errors.Is(err, omemo.ErrContent), errors.Is(err, signal.ErrMalformed):
+		return faultHopeless
+	}
+	return faultStorage
+}
+
+// details words a fault for the business.
+func (f faults) details() string {
+	switch f {
+	case faultNotForUs:
+		return "The customer's client did not encrypt the message for this business. The relay published its keys again: ask the customer to send it once more."
+	case faultUntrusted:
+		return "The message came from a device whose identity key is not accepted (trust: firstUse)."
+	case faultRepairable:
+		return "The message could not be decrypted. The relay offered the customer's device a new session: ask the customer to send it once more."
+	}
+	return "The message is damaged or of a kind that the relay does not read."
+}

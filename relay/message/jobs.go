@@ -1,0 +1,130 @@
+package message
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// kind is what a job in the outbox asks for.
+type kind string
+
+const (
+	kindText    kind = "text"    // encrypt the message, unless it is, and send it
+	kindReceipt kind = "receipt" // tell the customer's client
+	kindAnswer  kind = "answer"  // complete a session that a device began
+	kindRepair  kind = "repair"  // begin a new session with a device
+)
+
+// task is a job's body.
+type task struct {
+	Kind    kind                `json:"kind"`
+	Stanza  string              `json:"stanza,omitempty"` // what a receipt is about
+	Receipt carrier.ReceiptKind `json:"receipt,omitempty"`
+	Typing  bool                `json:"typing,omitempty"`
+	Device  carrier.DeviceID    `json:"device,omitempty"`
+}
+
+// content is a message's body as it is stored.
+type content struct {
+	Text string `json:"text"`
+	// Markable says that the customer's client handles read markers.
+	Markable bool   `json:"markable,omitempty"`
+	ReplyTo  string `json:"replyTo,omitempty"`
+	// Envelope is the message's ciphertext, from its encryption until the carrier
+	// has it: it is never encrypted twice.
+	Envelope *carrier.Envelope `json:"envelope,omitempty"`
+}
+
+// States of a message, in the store. Those of outgoing ones grow.
+const (
+	stateReceived  = "received"
+	stateAccepted  = "accepted"
+	stateSent      = "sent"
+	stateDelivered = "delivered"
+	stateRead      = "read"
+	stateFailed    = "failed"
+)
+
+// enqueue adds a task to the outbox.
+func (s *Service) enqueue(tx *store.Tx, c store.CustomerID, message string, t task) error {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encoding a job: %w", err)
+	}
+	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: s.Now(), Body: body})
+	return err
+}
+
+// notify queues a webhook whose payload is finished.
+func (s *Service) notify(tx *store.Tx, c store.CustomerID, message string, payload []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = tx.Enqueue(store.Job{
+		Queue: QueueWebhook, Customer: c, Message: message, NotBefore: s.Now(), Body: payload,
+	})
+	return err
+}
+
+// customer finds a customer or makes one.
+func (s *Service) customer(tx *store.Tx, n phone.Number) (store.Customer, error) {
+	c, err := tx.Customer(n)
+	if isNotFound(err) {
+		c = store.Customer{Number: n}
+		err = tx.PutCustomer(&c)
+	}
+	return c, err
+}
+
+// order ranks the states of an outgoing message; it never goes back.
+func order(state string) int {
+	switch state {
+	case stateSent:
+		return 1
+	case stateDelivered:
+		return 2
+	case stateRead:
+		return 3
+	case stateFailed:
+		return 4
+	}
+	return 0
+}
+
+// events of an outgoing message's states.
+var stateEvents = map[string]Event{
+	stateSent: EventSent, stateDelivered: EventDelivered, stateRead: EventRead, stateFailed: EventFailed,
+}
+
+// advance moves an outgoing message on and tells the business, unless it is that
+// far already. The business always learns that it was sent before it learns that it
+// was delivered or read, though the customer's receipt may overtake the carrier's
+// acknowledgement.
+func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs ...webhook.Error) error {
+	if order(state) <= order(m.State) {
+		return nil
+	}
+	if order(m.State) < order(stateSent) && state != stateSent && state != stateFailed {
+		if err := s.tell(tx, c, m, stateSent, at, nil); err != nil {
+			return err
+		}
+	}
+	if err := tx.SetMessageState(m.ID, state, at); err != nil {
+		return err
+	}
+	return s.tell(tx, c, m, state, at, errs)
+}
+
+func (s *Service) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
+	s.counts.add(stateEvents[state])
+	payload, err := s.Webhook.StatusPayload(webhook.Status{
+		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, Opaque: m.Opaque, Errors: errs,
+	})
+	return s.notify(tx, c.ID, m.ID, payload, err)
+}

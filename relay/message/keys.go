@@ -1,0 +1,178 @@
+package message
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+const (
+	// preKeys is how many one-time pre-keys are published (XEP-0384: 100).
+	preKeys = 100
+	// signedAge is for how long a signed pre-key is published.
+	signedAge = 7 * 24 * time.Hour
+	// publishPause is the least time between two publications: many customers may
+	// begin sessions at once.
+	publishPause = 2 * time.Second
+	// publishRetry is how long to wait after a publication failed.
+	publishRetry = 10 * time.Second
+	// rotationCheck is how often the signed pre-key's age is looked at.
+	rotationCheck = time.Hour
+
+	settingNextPreKey = "next-prekey"
+)
+
+// publishSoon has our devices and keys published.
+func (s *Service) publishSoon() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// keepPublished publishes our keys whenever they changed and rotates the signed
+// pre-key.
+func (s *Service) keepPublished(ctx context.Context) error {
+	timer := time.NewTicker(rotationCheck)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.dirty:
+		case <-timer.C:
+		}
+		if !s.link.usable() {
+			continue // Connected asks again
+		}
+		pause := publishPause
+		if err := s.publish(ctx); err != nil && ctx.Err() == nil {
+			if !errors.Is(err, carrier.ErrOffline) {
+				s.Log.LogAttrs(ctx, slog.LevelWarn, "publishing our keys failed", slog.Any("error", err))
+				pause = publishRetry
+			}
+			s.publishSoon()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// publish publishes our bundle and then the device list that leads to it.
+func (s *Service) publish(ctx context.Context) error {
+	b, err := s.bundle(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing our bundle: %w", err)
+	}
+	if err := s.Link.PublishBundle(ctx, s.Account.Device, b); err != nil {
+		return fmt.Errorf("publishing our bundle: %w", err)
+	}
+	if err := s.Link.PublishDevices(ctx, []carrier.DeviceID{s.Account.Device}); err != nil {
+		return fmt.Errorf("publishing our device list: %w", err)
+	}
+	return nil
+}
+
+// bundle fills our pre-keys up and returns what is to be published.
+func (s *Service) bundle(ctx context.Context) (b carrier.Bundle, err error) {
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		signed, err := s.signedPreKey(tx)
+		if err != nil {
+			return err
+		}
+		if err := s.fillPreKeys(tx); err != nil {
+			return err
+		}
+		rows, err := tx.PreKeys()
+		if err != nil {
+			return err
+		}
+		pre := make([]*signal.PreKey, 0, len(rows))
+		for _, row := range rows {
+			k, err := signal.ParsePreKey(row.Data)
+			if err != nil {
+				return fmt.Errorf("reading a pre-key: %w", err)
+			}
+			pre = append(pre, k)
+		}
+		b = s.Account.Bundle(signed, pre)
+		return nil
+	})
+	return b, err
+}
+
+// signedPreKey returns the signed pre-key to publish: a new one each week. Older
+// ones stay for messages that are late, for the retention and no longer.
+func (s *Service) signedPreKey(tx *store.Tx) (*signal.SignedPreKey, error) {
+	rows, err := tx.SignedPreKeys()
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	var newest store.Key
+	for _, row := range rows {
+		if row.Created.After(newest.Created) {
+			newest = row
+		}
+	}
+	for _, row := range rows {
+		if row.ID != newest.ID && now.Sub(row.Created) > signedAge+s.Retention {
+			if err := tx.DeleteSignedPreKey(row.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if newest.ID != 0 && now.Sub(newest.Created) < signedAge {
+		return signal.ParseSignedPreKey(newest.Data)
+	}
+	k, err := signal.GenerateSignedPreKey(newest.ID%signal.MaxPreKeyID+1, s.Account.Local.Identity, now)
+	if err != nil {
+		return nil, err
+	}
+	data, err := k.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	return k, tx.PutSignedPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
+}
+
+// fillPreKeys makes the one-time pre-keys that lack. Ids are never used again
+// before all have been.
+func (s *Service) fillPreKeys(tx *store.Tx) error {
+	n, err := tx.PreKeyCount()
+	if err != nil || n >= preKeys {
+		return err
+	}
+	next := uint32(1)
+	if saved, err := tx.Setting(settingNextPreKey); err != nil {
+		return err
+	} else if len(saved) == 4 {
+		next = binary.BigEndian.Uint32(saved)
+	}
+	fresh, err := signal.GeneratePreKeys(next, preKeys-n)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	for _, k := range fresh {
+		data, err := k.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		if err := tx.PutPreKey(store.Key{ID: k.ID(), Data: data, Created: now}); err != nil {
+			return err
+		}
+		next = k.ID()%signal.MaxPreKeyID + 1
+	}
+	return tx.PutSetting(settingNextPreKey, binary.BigEndian.AppendUint32(nil, next))
+}

@@ -1,0 +1,227 @@
+package message
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// How the outbox tries.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+	// maxAttempts is after how many failures, those of the link not counted, a job
+	// is given up: with the back-off above, after about a quarter of an hour.
+	maxAttempts = 20
+	// attemptTime bounds one attempt.
+	attemptTime = time.Minute
+)
+
+// errFinished means that a job has nothing left to do; it is then removed.
+var errFinished = errors.New("nothing is left to do")
+
+// work does one job of the outbox; it is its queue's Worker.
+func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	link := s.link.now()
+	var t task
+	err := json.Unmarshal(j.Body, &t)
+	if err == nil {
+		err = s.do(ctx, j, t)
+	}
+	log := func(what string) {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("kind", string(t.Kind)),
+			slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
+	}
+	switch {
+	case err == nil:
+		return queue.Done()
+	case errors.Is(err, errFinished):
+		return s.end(ctx, j, "")
+	case errors.Is(err, errUnreachable):
+		return s.end(ctx, j, "The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages.")
+	case errors.Is(err, carrier.ErrRejected):
+		return s.end(ctx, j, "The carrier refused the message.")
+	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
+		s.link.failed(link)
+		return queue.Later(firstRetry) // Connected makes it due
+	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
+		log("a job of the outbox is given up")
+		return s.end(ctx, j, "The recipient's keys could not be had from the carrier.")
+	}
+	log("a job of the outbox failed")
+	return queue.Retry(min(firstRetry<<min(j.Attempts, 10), lastRetry))
+}
+
+// end removes a job. Details, when not empty, say why its message failed.
+func (s *Service) end(ctx context.Context, j queue.Job, details string) queue.Result {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		if details != "" && j.Message != "" {
+			err := s.advanceMessage(tx, j.Message, stateFailed, webhook.Undeliverable(details))
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Finish(j.ID)
+	})
+	if err != nil {
+		return queue.Retry(firstRetry)
+	}
+	s.Deliveries()
+	return queue.Done()
+}
+
+// advanceMessage moves a message on, if it is still there, and drops its
+// ciphertext, which nobody needs any more.
+func (s *Service) advanceMessage(tx *store.Tx, id, state string, errs ...webhook.Error) error {
+	m, err := tx.Message(id)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := putBody(tx, m, func(b *content) { b.Envelope = nil }); err != nil {
+		return err
+	}
+	c, err := tx.CustomerByID(m.Customer)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.advance(tx, c, m, state, s.Now(), errs...)
+}
+
+// putBody changes what a message holds.
+func putBody(tx *store.Tx, m store.Message, change func(*content)) error {
+	body, err := contentOf(m)
+	if err != nil {
+		return err
+	}
+	change(&body)
+	if m.Body, err = json.Marshal(body); err != nil {
+		return fmt.Errorf("encoding a message: %w", err)
+	}
+	return tx.PutMessage(m)
+}
+
+func contentOf(m store.Message) (content, error) {
+	var body content
+	if err := json.Unmarshal(m.Body, &body); err != nil {
+		return body, errors.New("decoding a message: it is not what this relay writes")
+	}
+	return body, nil
+}
+
+// do does a job. When it returns nil the job is gone.
+func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
+	if s.Now().Sub(j.Created) > s.Retention {
+		return errFinished // the hosted API drops what could not be delivered, too
+	}
+	c, err := s.recipient(ctx, j)
+	if err != nil {
+		return err
+	}
+	switch t.Kind {
+	case kindText:
+		return s.sendText(ctx, j, c)
+	case kindReceipt:
+		return s.sendReceipt(ctx, j, c, t)
+	case kindAnswer, kindRepair:
+		return s.sendTransport(ctx, c, t)
+	}
+	return errFinished // written by a newer relay
+}
+
+// recipient reads the customer of a job.
+func (s *Service) recipient(ctx context.Context, j queue.Job) (c store.Customer, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		c, err = tx.CustomerByID(store.CustomerID(j.Lane))
+		return err
+	})
+	if isNotFound(err) {
+		return c, errFinished // their key died
+	}
+	return c, err
+}
+
+// sendText sends a message: the ciphertext that an earlier attempt left, or else a
+// new one, which is durable before it is sent.
+func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) error {
+	m, body, err := s.pending(ctx, j.Message)
+	if err != nil {
+		return err
+	}
+	if body.Envelope == nil {
+		if body.Envelope, err = s.sealText(ctx, c, m, body); err != nil {
+			return err
+		}
+	}
+	s.endTyping(ctx, c)
+	err = s.Link.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
+	if err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := s.advanceMessage(tx, m.ID, stateSent); err != nil {
+			return err
+		}
+		return tx.Finish(j.ID)
+	})
+	s.Deliveries()
+	return err
+}
+
+// pending reads a message that is to be sent. A receipt says that the customer has
+// it, even when the carrier never said that it took it.
+func (s *Service) pending(ctx context.Context, id string) (m store.Message, body content, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		if m, err = tx.Message(id); err != nil {
+			return err
+		}
+		body, err = contentOf(m)
+		return err
+	})
+	if isNotFound(err) || err == nil && m.State != stateAccepted {
+		err = errFinished
+	}
+	return m, body, err
+}
+
+// sendTransport sends a message without content: it completes a session, or begins
+// a new one. It is not kept for another attempt: that one makes its own.
+func (s *Service) sendTransport(ctx context.Context, c store.Customer, t task) error {
+	envelope, err := s.sealTransport(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	err = s.Link.Send(ctx, carrier.Outgoing{ID: store.NewMessageID(), To: c.Number, Envelope: *envelope})
+	if err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	return errFinished
+}
+
+// sendReceipt tells a customer's client what became of its message.
+func (s *Service) sendReceipt(ctx context.Context, j queue.Job, c store.Customer, t task) error {
+	if t.Stanza != "" {
+		if err := s.Link.SendReceipt(ctx, c.Number, t.Stanza, t.Receipt); err != nil {
+			return fmt.Errorf("sending a receipt: %w", err)
+		}
+	}
+	if t.Typing && s.Now().Sub(j.Created) < typingTime {
+		s.beginTyping(ctx, c)
+	}
+	return errFinished
+}

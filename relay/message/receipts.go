@@ -1,0 +1,83 @@
+package message
+
+import (
+	"context"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// maxRead bounds how many earlier messages one read marker covers.
+const maxRead = 256
+
+// Receipt implements carrier.Handler. A receipt counts only from the customer whom
+// the message was sent to.
+func (s *Service) Receipt(ctx context.Context, r carrier.Receipt) error {
+	err := s.about(ctx, r.From, r.ID, func(tx *store.Tx, c store.Customer, m store.Message) error {
+		if r.Kind != carrier.Read {
+			return s.advance(tx, c, m, stateDelivered, s.Now())
+		}
+		return s.read(tx, c, m)
+	})
+	s.Deliveries()
+	return err
+}
+
+// read marks a message and those before it, as XEP-0333 says: oldest first, so that
+// the business learns of them in order.
+func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
+	earlier, err := tx.MessagesOf(c.ID, store.Outbound, m.Created, maxRead)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	for i := len(earlier) - 1; i >= 0; i-- {
+		e := earlier[i]
+		if e.ID == m.ID || (e.State != stateSent && e.State != stateDelivered) {
+			continue
+		}
+		if err := s.advance(tx, c, e, stateRead, now); err != nil {
+			return err
+		}
+	}
+	return s.advance(tx, c, m, stateRead, now)
+}
+
+// Bounced implements carrier.Handler.
+func (s *Service) Bounced(ctx context.Context, to phone.Number, id string) error {
+	err := s.about(ctx, to, id, func(tx *store.Tx, c store.Customer, m store.Message) error {
+		if order(m.State) >= order(stateDelivered) {
+			return nil // one of several devices has it
+		}
+		return s.advance(tx, c, m, stateFailed, s.Now(), webhook.Undeliverable("The carrier returned the message: the recipient has no account there or does not take messages."))
+	})
+	s.Deliveries()
+	return err
+}
+
+// about runs fn on the message that was sent to a customer under a stanza's id, if
+// there is one. Key transport messages have stanzas and no message.
+func (s *Service) about(ctx context.Context, peer phone.Number, stanza string, fn func(*store.Tx, store.Customer, store.Message) error) error {
+	if stanza == "" || len(stanza) > store.MaxIdentifier {
+		return nil
+	}
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		m, err := tx.MessageByCarrierID(store.Outbound, stanza)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c, err := tx.CustomerByID(m.Customer)
+		if isNotFound(err) || err == nil && c.Number != peer {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return fn(tx, c, m)
+	})
+}

@@ -1,0 +1,199 @@
+// Package message is the life of a message: from the carrier through the ratchet
+// into the store and on to the business's webhook, and from the business's request
+// through the store and the ratchet to the carrier, with the receipts of both
+// directions. It decides what is written together and in which order, so that a
+// crash at any point loses nothing and forks no session. It must not know how a
+// carrier, a database or the HTTP interface works.
+//
+// # Order of writes
+//
+// In: one transaction holds the ratchet step, the sealed message, the ciphertext's
+// hash and the webhook's job; then the carrier is told that it was taken. Out: one
+// transaction holds the sealed message and its job, then the business is told that
+// it was accepted; later one transaction holds the ratchet step and the ciphertext,
+// then the ciphertext is sent; after a crash the same ciphertext is sent again.
+// The store runs the functions of its updates one after another, so that encryption
+// and decryption for one peer never overlap.
+package message
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Store is what the life of a message needs of the store.
+type Store interface {
+	// Update runs fn, never two at once, and returns when what it wrote is durable.
+	// When it returns an error nothing of fn may be relied on to be written.
+	Update(ctx context.Context, fn func(*store.Tx) error) error
+	// View runs fn on a consistent snapshot.
+	View(ctx context.Context, fn func(*store.Tx) error) error
+}
+
+// Link is what it needs of the carrier; carrier.Carrier has it.
+type Link interface {
+	PublishDevices(ctx context.Context, devices []carrier.DeviceID) error
+	PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error
+	Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error)
+	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error)
+	Send(ctx context.Context, o carrier.Outgoing) error
+	SendReceipt(ctx context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error
+	SendTyping(ctx context.Context, to phone.Number, composing bool) error
+}
+
+// Options say whose messages they are. All but Now and Log are required.
+type Options struct {
+	Store   Store
+	Link    Link
+	Account *omemo.Account
+	Webhook webhook.Account
+	// Deliveries is called when a webhook was queued.
+	Deliveries func()
+	// Retention is how old a message may be.
+	Retention time.Duration
+	// AcceptUnencrypted passes on what arrives in clear, marked.
+	AcceptUnencrypted bool
+	Now               func() time.Time
+	Log               *slog.Logger
+}
+
+// Names of the queues in the store.
+const (
+	QueueOutbox  = "outbox"
+	QueueWebhook = "webhook"
+)
+
+// Service is one relay's messages. It implements carrier.Handler. It is safe for
+// concurrent use.
+type Service struct {
+	Options
+	outbox *queue.Runner
+	link   link
+	dirty  chan struct{}
+	counts counters
+	typing typing
+
+	mu sync.Mutex // guards the following fields
+	// fetched holds when the devices of customers were last learned from the
+	// carrier, since the link is up.
+	fetched map[store.CustomerID]time.Time
+	// repaired holds when a new session was last offered to a device.
+	repaired map[device]time.Time
+}
+
+// device names one device of a customer.
+type device struct {
+	customer store.CustomerID
+	id       carrier.DeviceID
+}
+
+// New returns a Service; call Run, and give it to a carrier as its handler.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		Options:  o,
+		dirty:    make(chan struct{}, 1),
+		fetched:  map[store.CustomerID]time.Time{},
+		repaired: map[device]time.Time{},
+	}
+	s.outbox = queue.New(queue.Options{
+		Name: QueueOutbox, Backend: Queue(o.Store, QueueOutbox), Worker: s.work, Workers: outboxWorkers,
+		HoldLane: true, Open: s.link.usable, Now: o.Now, Log: o.Log, Poll: linkProbe,
+	})
+	return s
+}
+
+// outboxWorkers is how many customers are served at once: a worker waits for the
+// carrier's acknowledgement.
+const outboxWorkers = 64
+
+// Run sends what is queued and keeps our keys published, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.typing.stop()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.outbox.Run(ctx) })
+	g.Go(func() error { return s.keepPublished(ctx) })
+	return g.Wait()
+}
+
+// Connected implements carrier.Handler.
+func (s *Service) Connected(_ context.Context, resumed bool) error {
+	if !resumed {
+		s.mu.Lock()
+		clear(s.fetched)
+		s.mu.Unlock()
+		s.publishSoon()
+	}
+	s.link.connected()
+	s.outbox.Hurry()
+	return nil
+}
+
+// Event is something worth counting. Its values are fit for a metric's label.
+type Event string
+
+// The events.
+const (
+	EventReceived      Event = "received"       // a customer's message was stored
+	EventReplayed      Event = "replayed"       // it was stored before
+	EventTooOld        Event = "too_old"        // refused: older than the retention
+	EventUndecryptable Event = "undecryptable"  // it could not be opened
+	EventNotForUs      Event = "not_for_us"     // it was not encrypted to us
+	EventUntrusted     Event = "untrusted"      // from an identity that is not accepted
+	EventPlaintext     Event = "plaintext"      // refused: it came in clear
+	EventAccepted      Event = "accepted"       // the business's message was stored
+	EventSent          Event = "sent"           // the carrier took it
+	EventDelivered     Event = "delivered"      // the customer's device has it
+	EventRead          Event = "read"           // the customer read it
+	EventFailed        Event = "failed"         // it will not arrive
+	EventIdentity      Event = "identity"       // a customer's device came with a new identity key
+	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
+	EventRepaired      Event = "repaired"       // a new session was offered
+)
+
+// Events lists all events.
+func Events() []Event {
+	return []Event{
+		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted,
+		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventIdentity,
+		EventForeignDevice, EventRepaired,
+	}
+}
+
+// counters counts events since the process started.
+type counters struct {
+	mu sync.Mutex
+	n  map[Event]int64
+}
+
+func (c *counters) add(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[Event]int64{}
+	}
+	c.n[e]++
+}
+
+// Count returns how often an event happened since the process started.
+func (s *Service) Count(e Event) int64 {
+	s.counts.mu.Lock()
+	defer s.counts.mu.Unlock()
+	return s.counts.n[e]
+}

@@ -1,0 +1,113 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// sessions shows the OMEMO layer one customer's part of a transaction.
+type sessions struct {
+	tx       *store.Tx
+	customer store.CustomerID
+	trust    omemo.Trust
+	// closed says that the customer had accepted devices before this transaction:
+	// under firstUse no other is accepted. Nil until it is needed.
+	closed *bool
+}
+
+func (s *Service) view(tx *store.Tx, c store.CustomerID) *sessions {
+	return &sessions{tx: tx, customer: c, trust: s.Account.Trust}
+}
+
+var _ omemo.Sessions = (*sessions)(nil)
+
+// Record implements omemo.Sessions.
+func (s *sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, error) {
+	data, err := s.tx.Record(s.customer, d)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	r, err := signal.ParseRecord(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading a session record: %w", err)
+	}
+	return r, nil
+}
+
+// PutRecord implements omemo.Sessions.
+func (s *sessions) PutRecord(_ phone.Number, d carrier.DeviceID, r *signal.Record) error {
+	data, err := r.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("encoding a session record: %w", err)
+	}
+	return s.tx.PutRecord(s.customer, d, data)
+}
+
+// Identity implements omemo.Sessions.
+func (s *sessions) Identity(_ phone.Number, d carrier.DeviceID) (signal.IdentityKey, bool, error) {
+	known, err := s.tx.Device(s.customer, d)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return signal.IdentityKey{}, false, nil
+	case err != nil || known.IdentityKey == nil:
+		return signal.IdentityKey{}, false, err
+	}
+	key, err := signal.ParseIdentityKey(known.IdentityKey)
+	return key, err == nil, err
+}
+
+// PutIdentity implements omemo.Sessions. Under firstUse the devices that are met at
+// first are accepted, all at once; one that the carrier adds later is refused.
+func (s *sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, key signal.IdentityKey) error {
+	devices, err := s.tx.Devices(s.customer)
+	if err != nil {
+		return err
+	}
+	if s.closed == nil {
+		s.closed = new(slices.ContainsFunc(devices, func(d store.Device) bool { return d.Accepted }))
+	}
+	put := store.Device{ID: d, Active: true}
+	if i := slices.IndexFunc(devices, func(known store.Device) bool { return known.ID == d }); i >= 0 {
+		put = devices[i]
+	}
+	if s.trust == omemo.FirstUse && *s.closed && !put.Accepted {
+		return signal.ErrUntrustedIdentity
+	}
+	put.IdentityKey, put.Accepted = key.Bytes(), true
+	return s.tx.PutDevice(s.customer, put)
+}
+
+// SignedPreKey implements signal.PreKeySource.
+func (s *sessions) SignedPreKey(id uint32) (*signal.SignedPreKey, error) {
+	k, err := s.tx.SignedPreKey(id)
+	if err != nil {
+		return nil, unknownPreKey(err)
+	}
+	return signal.ParseSignedPreKey(k.Data)
+}
+
+// PreKey implements signal.PreKeySource.
+func (s *sessions) PreKey(id uint32) (*signal.PreKey, error) {
+	k, err := s.tx.PreKey(id)
+	if err != nil {
+		return nil, unknownPreKey(err)
+	}
+	return signal.ParsePreKey(k.Data)
+}
+
+func unknownPreKey(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return signal.ErrUnknownPreKey
+	}
+	return err
+}
+
+// UsePreKey implements omemo.Sessions.
+func (s *sessions) UsePreKey(id uint32) error { return s.tx.DeletePreKey(id) }

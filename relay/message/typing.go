@@ -1,0 +1,61 @@
+package message
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// typingTime is how long "is typing" is shown without an answer (typing
+// indicators, Cloud API).
+const typingTime = 25 * time.Second
+
+// typing remembers at whom "is typing" is shown.
+type typing struct {
+	mu     sync.Mutex
+	timers map[store.CustomerID]*time.Timer
+}
+
+// beginTyping shows "is typing". It is worth no retry: a failure shows nothing.
+func (s *Service) beginTyping(ctx context.Context, c store.Customer) {
+	if s.Link.SendTyping(ctx, c.Number, true) != nil {
+		return
+	}
+	s.typing.mu.Lock()
+	defer s.typing.mu.Unlock()
+	if s.typing.timers == nil {
+		s.typing.timers = map[store.CustomerID]*time.Timer{}
+	}
+	if t := s.typing.timers[c.ID]; t != nil {
+		t.Stop()
+	}
+	s.typing.timers[c.ID] = time.AfterFunc(typingTime, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
+		defer cancel()
+		s.endTyping(ctx, c)
+	})
+}
+
+// endTyping ends it, if it is shown.
+func (s *Service) endTyping(ctx context.Context, c store.Customer) {
+	s.typing.mu.Lock()
+	t := s.typing.timers[c.ID]
+	delete(s.typing.timers, c.ID)
+	s.typing.mu.Unlock()
+	if t != nil {
+		t.Stop()
+		_ = s.Link.SendTyping(ctx, c.Number, false)
+	}
+}
+
+// stop ends all timers.
+func (t *typing) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, timer := range t.timers {
+		timer.Stop()
+	}
+	t.timers = nil
+}
