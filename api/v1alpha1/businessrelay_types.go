@@ -12,6 +12,8 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=brelay
+// +kubebuilder:selectablefield:JSONPath=`.spec.dataRegion`
+// +kubebuilder:selectablefield:JSONPath=`.spec.phoneNumber`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.spec.dataRegion`
@@ -121,7 +123,7 @@ type BusinessRelaySpec struct {
 	// together.
 	// +optional
 	// +kubebuilder:default=80
-	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 5000",message="throughput must be 1 to 5000 messages a second"
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000",message="throughput must be 1 to 1000 messages a second"
 	Throughput int32 `json:"throughput,omitempty"`
 	// rotation holds counters: raise one by one to make new credentials.
 	// +optional
@@ -193,7 +195,7 @@ type Webhook struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?#].*)?$') && isURL(self)",message="webhook.url must be an https:// URL without user name or password, for example https://example.org/webhook"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?][^#]*)?$') && isURL(self)",message="webhook.url must be an https:// URL without user name, password or fragment, for example https://example.org/webhook"
 	URL string `json:"url"`
 	// caBundle is what the webhook's certificate must chain to; without it, the
 	// relay image's public authorities.

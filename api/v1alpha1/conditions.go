@@ -48,6 +48,10 @@ const (
 	ReasonNumberInUse = "NumberInUse"
 	// ReasonNameTaken: an object of a child's name exists and is not ours.
 	ReasonNameTaken = "NameTaken"
+	// ReasonNotSupported: the spec asks for what this version cannot do.
+	ReasonNotSupported = "NotSupported"
+	// ReasonRefused: the API server, an admission policy or a quota refuses a child.
+	ReasonRefused = "Refused"
 	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.
 	ReasonVolumeNotExpandable = "VolumeNotExpandable"
 	// ReasonGatewayAPIMissing: the region names a gateway, but the cluster does not

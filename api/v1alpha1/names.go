@@ -24,10 +24,9 @@ const (
 // Values of the labels above.
 const (
 	NameRelay        = "relaykeep-relay"
-	NameOperator     = "relaykeep"
 	ComponentRelay   = "relay"
 	ComponentJanitor = "janitor"
-	ComponentManager = "manager"
+	ComponentManager = "manager" // on the operator's own pods
 	ManagedBy        = "relaykeep"
 )
 
@@ -60,6 +59,13 @@ const (
 	SuffixRetention = "-retention"
 	// SuffixErase ends the name of the Job that erases a deleted relay's keys.
 	SuffixErase = "-erase"
+)
+
+// Paths of BusinessRelay's fields that can be selected by (kubectl --field-selector),
+// and by which the operator's cache is indexed.
+const (
+	FieldDataRegion  = "spec.dataRegion"
+	FieldPhoneNumber = "spec.phoneNumber"
 )
 
 // TenantName is the name of a relay's service account, which is the tenant's name

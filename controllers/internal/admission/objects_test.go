@@ -129,4 +129,3 @@ func wantRefusal(t *testing.T, err error, says string) {
 
 // none is the edit that changes nothing.
 func none(map[string]any) {}
-

@@ -1,0 +1,119 @@
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// ConfigKey is the key of the relay's configuration file in its ConfigMap.
+var ConfigKey = path.Base(contract.ConfigPath)
+
+// Host is the DNS name of the relay's endpoint.
+func Host(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) string {
+	name := v1alpha1.TenantName(relay.Name) + "." + relay.Namespace
+	if d := region.Spec.Endpoint.Domain; d != "" {
+		return name + "." + string(d)
+	}
+	return name + ".svc"
+}
+
+// URL is the base URL of the relay's endpoint.
+func URL(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) string {
+	if region.Spec.Endpoint.Domain == "" {
+		return fmt.Sprintf("https://%s:%d", Host(relay, region), contract.EndpointPort)
+	}
+	return "https://" + Host(relay, region)
+}
+
+// Config is the relay's configuration file and its hash, the lower-case hex
+// SHA-256 of its bytes, which the relay reports as the one it runs with.
+func Config(in Input) (file []byte, hash string, err error) {
+	file, err = json.MarshalIndent(config(in), "", "  ")
+	if err != nil {
+		return nil, "", fmt.Errorf("rendering the relay's configuration: %w", err)
+	}
+	file = append(file, '\n')
+	if len(file) > contract.MaxConfigBytes {
+		return nil, "", fmt.Errorf("rendering the relay's configuration: %d bytes are more than the %d that a relay reads",
+			len(file), contract.MaxConfigBytes)
+	}
+	sum := sha256.Sum256(file)
+	return file, hex.EncodeToString(sum[:]), nil
+}
+
+func config(in Input) contract.Config {
+	relay, region := in.Relay.Spec, in.Region.Spec
+	c := contract.Config{
+		Version:     contract.ConfigVersion,
+		Namespace:   in.Relay.Namespace,
+		Name:        in.tenant(),
+		Region:      in.Region.Name,
+		PhoneNumber: relay.PhoneNumber,
+		Profile:     contract.Profile(relay.Profile),
+		Vault: contract.Vault{
+			Address:      strings.TrimSuffix(region.Vault.Address, "/"),
+			CABundle:     string(region.Vault.CABundle),
+			AuthPath:     string(region.Vault.AuthPath),
+			KVMount:      string(region.Vault.KVMount),
+			TransitMount: string(region.Vault.TransitMount),
+			PKIMount:     string(region.Vault.PKIMount),
+		},
+		Endpoint: contract.Endpoint{
+			URL:  URL(in.Relay, in.Region),
+			Host: Host(in.Relay, in.Region),
+			TLS:  tlsSource(relay.Endpoint),
+		},
+		RetentionDays:     int(relay.Retention.Days),
+		Trust:             string(relay.Trust),
+		AcceptUnencrypted: relay.AcceptUnencrypted,
+		Throughput:        int(relay.Throughput),
+		Rotation: contract.Rotation{
+			Identity: int(relay.Rotation.Identity),
+			Access:   int(relay.Rotation.Access),
+		},
+	}
+	if x := region.Carrier.XMPP; x != nil {
+		c.Carrier.XMPP = &contract.XMPP{
+			Domain:       string(x.Domain),
+			Address:      string(x.Address),
+			CABundle:     string(x.CABundle),
+			Registration: string(x.Registration),
+		}
+	}
+	if w := relay.Webhook; w != nil {
+		c.Webhook = &contract.Webhook{
+			URL:               w.URL,
+			CABundle:          string(w.CABundle),
+			ClientCertificate: w.ClientCertificateSecretName != "",
+		}
+	}
+	return c
+}
+
+func tlsSource(e v1alpha1.RelayEndpoint) string {
+	switch {
+	case e.TerminateAtGateway:
+		return contract.TLSAtGateway
+	case e.TLSSecretName != "":
+		return contract.TLSFromSecret
+	default:
+		return contract.TLSFromPKI
+	}
+}
+
+// ConfigMap holds the configuration file. It outlives the relay, because the
+// janitor reads it.
+func ConfigMap(in Input, file []byte) *corev1ac.ConfigMapApplyConfiguration {
+	return corev1ac.ConfigMap(in.tenant(), in.Relay.Namespace).
+		WithLabels(in.labels(v1alpha1.ComponentRelay)).
+		WithData(map[string]string{ConfigKey: string(file)})
+}

@@ -1,0 +1,142 @@
+package desired
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+const (
+	portDNS  int32 = 53
+	portXMPP int32 = 5222
+)
+
+// closedIPv4 are the IPv4 ranges that a webhook must not reach: private and shared
+// networks, this host, link-local and metadata addresses, and what is no host.
+var closedIPv4 = []string{
+	"0.0.0.0/8",        // this network (RFC 1122)
+	"10.0.0.0/8",       // private (RFC 1918)
+	"100.64.0.0/10",    // shared (RFC 6598); 100.100.100.200 is a cloud's metadata
+	"127.0.0.0/8",      // this host
+	"168.63.129.16/32", // a cloud's wire server, though the address is public
+	"169.254.0.0/16",   // link-local (RFC 3927); 169.254.169.254 is metadata
+	"172.16.0.0/12",    // private (RFC 1918)
+	"192.0.0.0/24",     // protocol assignments (RFC 6890); 192.0.0.192 is metadata
+	"192.168.0.0/16",   // private (RFC 1918)
+	"198.18.0.0/15",    // benchmarks (RFC 2544)
+	"224.0.0.0/4",      // multicast
+	"240.0.0.0/4",      // reserved, broadcast
+}
+
+// openIPv6 is the range of global unicast addresses (RFC 4291): loopback,
+// link-local, unique local, multicast and IPv4-mapped addresses, and the
+// translation prefix 64:ff9b::/96, all lie outside it.
+const openIPv6 = "2000::/3"
+
+// closedIPv6 are the ranges within it that carry an IPv4 address, which might be a
+// private one.
+var closedIPv6 = []string{
+	"2001::/32", // Teredo (RFC 4380)
+	"2002::/16", // 6to4 (RFC 3056)
+}
+
+// public are the peers that are neither private nor a metadata service.
+func public() []*policyPeer {
+	return []*policyPeer{
+		networkingv1ac.NetworkPolicyPeer().WithIPBlock(block("0.0.0.0/0", closedIPv4...)),
+		networkingv1ac.NetworkPolicyPeer().WithIPBlock(block(openIPv6, closedIPv6...)),
+	}
+}
+
+func rule(to []*policyPeer, ports ...*policyPort) *egressRule {
+	return networkingv1ac.NetworkPolicyEgressRule().WithTo(to...).WithPorts(ports...)
+}
+
+func explicit(e *v1alpha1.Egress) *egressRule { return rule(peers(e.To), ports(e.Ports)...) }
+
+// towards opens one port of a host: of exactly that address when it is one, else,
+// as a policy knows no names, of all public addresses.
+func towards(host string, port int32) *egressRule {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return rule(public(), tcp(port))
+	}
+	addr = addr.Unmap()
+	only := netip.PrefixFrom(addr, addr.BitLen()).String()
+	return rule([]*policyPeer{networkingv1ac.NetworkPolicyPeer().WithIPBlock(block(only))}, tcp(port))
+}
+
+func (in Input) dnsEgress() *egressRule {
+	if e := in.Region.Spec.Network.DNS; e != nil {
+		return explicit(e)
+	}
+	kubeDNS := networkingv1ac.NetworkPolicyPeer().
+		WithNamespaceSelector(namespaceNamed("kube-system")).
+		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(map[string]string{"k8s-app": "kube-dns"}))
+	udp := networkingv1ac.NetworkPolicyPort().WithProtocol(corev1.ProtocolUDP).WithPort(intstr.FromInt32(portDNS))
+	return rule([]*policyPeer{kubeDNS}, udp, tcp(portDNS))
+}
+
+func (in Input) vaultEgress() *egressRule {
+	if e := in.Region.Spec.Network.Vault; e != nil {
+		return explicit(e)
+	}
+	return towardsURL(in.Region.Spec.Vault.Address)
+}
+
+func (in Input) carrierEgress() []*egressRule {
+	if e := in.Region.Spec.Network.Carrier; e != nil {
+		return []*egressRule{explicit(e)}
+	}
+	x := in.Region.Spec.Carrier.XMPP
+	if x == nil {
+		return nil
+	}
+	host, port := string(x.Domain), portXMPP
+	if h, p, err := net.SplitHostPort(string(x.Address)); err == nil {
+		host, port = h, parsePort(p, portXMPP)
+	}
+	return []*egressRule{towards(host, port)}
+}
+
+// webhookEgress opens the webhook's port at public addresses and what the region
+// says of private ones. Without a webhook both stay closed.
+func (in Input) webhookEgress() []*egressRule {
+	if in.Relay.Spec.Webhook == nil {
+		return nil
+	}
+	port := HTTPSPort
+	if u, err := url.Parse(in.Relay.Spec.Webhook.URL); err == nil {
+		port = parsePort(u.Port(), HTTPSPort)
+	}
+	rules := []*egressRule{rule(public(), tcp(port))}
+	for i := range in.Region.Spec.Network.PrivateWebhooks {
+		rules = append(rules, explicit(&in.Region.Spec.Network.PrivateWebhooks[i]))
+	}
+	return rules
+}
+
+func towardsURL(address string) *egressRule {
+	u, err := url.Parse(address)
+	if err != nil {
+		return rule(public(), tcp(HTTPSPort))
+	}
+	return towards(u.Hostname(), parsePort(u.Port(), HTTPSPort))
+}
+
+// parsePort reads a port and falls back where there is none.
+func parsePort(s string, fallback int32) int32 {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return fallback
+	}
+	return int32(n)
+}

@@ -1,0 +1,70 @@
+package desired
+
+import (
+	"maps"
+
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// Input is all that a relay's children depend on.
+type Input struct {
+	// Relay is as the API server holds it: with its defaults.
+	Relay *v1alpha1.BusinessRelay
+	// Region is the one that the relay names.
+	Region *v1alpha1.DataRegion
+	// RelayImage is the reference of the relay's image.
+	RelayImage string
+	// OperatorNamespace is where the operator runs. Empty means outside the
+	// cluster: relays then let no pod of the operator in.
+	OperatorNamespace string
+}
+
+func (in Input) tenant() string { return v1alpha1.TenantName(in.Relay.Name) }
+
+// selector is the set of labels that find a component's pods. A StatefulSet's
+// cannot be changed, so neither may these.
+func (in Input) selector(component string) map[string]string {
+	return map[string]string{
+		v1alpha1.LabelName:      v1alpha1.NameRelay,
+		v1alpha1.LabelInstance:  in.Relay.Name,
+		v1alpha1.LabelComponent: component,
+	}
+}
+
+// labels are those of every child.
+func (in Input) labels(component string) map[string]string {
+	l := in.selector(component)
+	l[v1alpha1.LabelManagedBy] = v1alpha1.ManagedBy
+	return l
+}
+
+// regional are the labels of pods and claims: an admission policy holds what
+// carries them to the region's nodes and storage class.
+func (in Input) regional(component string) map[string]string {
+	l := in.labels(component)
+	l[v1alpha1.LabelRegion] = in.Region.Name
+	return l
+}
+
+// owner makes a child go with its relay. The children that must outlive it (its
+// claim and what the janitor needs) have none, ever: were the reference removed
+// only on deletion, a foreground deletion would already have taken them.
+func (in Input) owner() *metav1ac.OwnerReferenceApplyConfiguration {
+	return metav1ac.OwnerReference().
+		WithAPIVersion(v1alpha1.GroupVersion.String()).
+		WithKind(v1alpha1.KindBusinessRelay).
+		WithName(in.Relay.Name).
+		WithUID(in.Relay.UID).
+		WithController(true).
+		WithBlockOwnerDeletion(true)
+}
+
+// nodeSelector binds a pod to the region's nodes.
+func (in Input) nodeSelector() map[string]string {
+	s := map[string]string{}
+	maps.Copy(s, in.Region.Spec.Placement.NodeSelector)
+	s[v1alpha1.LabelNodeRegion] = in.Region.Name
+	return s
+}

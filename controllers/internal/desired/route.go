@@ -1,0 +1,67 @@
+package desired
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// GatewayGroup is the API group of the Gateway API.
+const GatewayGroup = "gateway.networking.k8s.io"
+
+// RouteKind is the kind of route that leads the region's gateway to the relay: one
+// that passes TLS through unread, or, where the business let the gateway end it,
+// one for HTTP.
+func RouteKind(in Input) schema.GroupKind {
+	if in.Relay.Spec.Endpoint.TerminateAtGateway {
+		return schema.GroupKind{Group: GatewayGroup, Kind: "HTTPRoute"}
+	}
+	return schema.GroupKind{Group: GatewayGroup, Kind: "TLSRoute"}
+}
+
+// Route leads the region's gateway to the relay, by the relay's host name. It is
+// for regions with a gateway only. The version is the one that the cluster serves.
+func Route(in Input, version string) *unstructured.Unstructured {
+	gateway := in.Region.Spec.Endpoint.GatewayRef
+	parent := map[string]any{
+		"group":     GatewayGroup,
+		"kind":      "Gateway",
+		"namespace": string(gateway.Namespace),
+		"name":      string(gateway.Name),
+	}
+	if gateway.SectionName != "" {
+		parent["sectionName"] = string(gateway.SectionName)
+	}
+	labels := map[string]any{}
+	for k, v := range in.labels(v1alpha1.ComponentRelay) {
+		labels[k] = v
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": GatewayGroup + "/" + version,
+		"kind":       RouteKind(in).Kind,
+		"metadata": map[string]any{
+			"name":      in.tenant(),
+			"namespace": in.Relay.Namespace,
+			"labels":    labels,
+			"ownerReferences": []any{map[string]any{
+				"apiVersion":         v1alpha1.GroupVersion.String(),
+				"kind":               v1alpha1.KindBusinessRelay,
+				"name":               in.Relay.Name,
+				"uid":                string(in.Relay.UID),
+				"controller":         true,
+				"blockOwnerDeletion": true,
+			}},
+		},
+		"spec": map[string]any{
+			"parentRefs": []any{parent},
+			"hostnames":  []any{Host(in.Relay, in.Region)},
+			"rules": []any{map[string]any{
+				"backendRefs": []any{map[string]any{
+					"group": "", "kind": "Service", "name": in.tenant(),
+					"port": int64(HTTPSPort), "weight": int64(1),
+				}},
+			}},
+		},
+	}}
+}
