@@ -39,6 +39,7 @@ func Catalogue() []Spec {
 	component := "k8s.io/component-base/version."
 	return []Spec{
 		{Name: "pause", Version: "v1", Package: "."},
+		{Name: "probe", Version: "v1", Package: "."},
 		{Name: "etcd", Version: "v3.6.16", Package: "go.etcd.io/etcd/server/v3"},
 		{
 			Name: "vault-plugin-auth-kubernetes", Version: "v0.21.0",

@@ -132,7 +132,7 @@ func (c components) provisioner() process.Command {
 		"--namespace=local-path-storage",
 		"--configmap-name=local-path",
 		"--service-account-name=helper",
-		"--helper-image=" + c.busyboxImage(),
+		"--helper-image=" + c.toolsImage(),
 	}, kubeconfig)
 }
 

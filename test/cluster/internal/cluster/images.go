@@ -26,12 +26,12 @@ func (c components) reference(program string) string {
 func (c components) pauseImage() string   { return c.reference("pause") }
 func (c components) coreDNSImage() string { return c.reference("coredns") }
 
-// busyboxImage is the shell of the machine's own distribution.
-func (c components) busyboxImage() string { return registry + "busybox:host" }
+// toolsImage has a shell and what tests run in pods. Its name is fixed, for those tests: it says the version of the programs in it.
+func (c components) toolsImage() string { return registry + "tools:v1" }
 
 // clusterImages are the images that the cluster itself runs.
 func (c components) clusterImages(ctx context.Context) ([]image.Image, error) {
-	busybox, err := busybox(ctx, c.busyboxImage())
+	tools, err := c.tools(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +41,11 @@ func (c components) clusterImages(ctx context.Context) ([]image.Image, error) {
 			Entrypoint: []string{"/bin/" + program}, User: "65532:65532",
 		}
 	}
-	return []image.Image{single(c.pauseImage(), "pause"), single(c.coreDNSImage(), "coredns"), busybox}, nil
+	return []image.Image{single(c.pauseImage(), "pause"), single(c.coreDNSImage(), "coredns"), tools}, nil
 }
 
-// busybox is an image with a shell and the usual commands.
-func busybox(ctx context.Context, reference string) (image.Image, error) {
+// tools is the image with the shell and commands of the machine's own distribution, and the probe.
+func (c components) tools(ctx context.Context) (image.Image, error) {
 	const program = "/bin/busybox"
 	out, err := exec.CommandContext(ctx, program, "--list").Output()
 	if err != nil {
@@ -58,7 +58,9 @@ func busybox(ctx context.Context, reference string) (image.Image, error) {
 		}
 	}
 	return image.Image{
-		Reference: reference, Files: map[string]string{"bin/busybox": program}, Links: links, Entrypoint: []string{"/bin/sh"},
+		Reference: c.toolsImage(),
+		Files:     map[string]string{"bin/busybox": program, "bin/probe": c.programs["probe"]},
+		Links:     links,
 	}, nil
 }
 

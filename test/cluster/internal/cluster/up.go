@@ -38,7 +38,7 @@ func New(state string, cache *build.Cache, out io.Writer) (*Cluster, error) {
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig() }
 
 // needed are the programs that the cluster runs.
-var needed = []string{"pause", "etcd", "coredns", "kube-router", "local-path-provisioner", "kubernetes"}
+var needed = []string{"pause", "probe", "etcd", "coredns", "kube-router", "local-path-provisioner", "kubernetes"}
 
 // Up makes the cluster run: what runs and is as it should be stays, the rest is started or started anew. It may be cut short at any
 // moment and called again.
@@ -134,7 +134,7 @@ func (u *up) fillParams() error {
 		PKI: u.pki(), Logs: u.logs(), CNIPlugins: plugins, ResolvConf: resolvConf, Forward: forward, Snapshotter: snapshotter,
 		PodRange: podRange, NodeRange: nodeRange, ServiceRange: serviceRange,
 		DNSAddress: dnsService, HostAddress: hostAddress, HostZone: hostZone,
-		PauseImage: u.pauseImage(), CoreDNSImage: u.coreDNSImage(), BusyboxImage: u.busyboxImage(),
+		PauseImage: u.pauseImage(), CoreDNSImage: u.coreDNSImage(), ToolsImage: u.toolsImage(),
 		Nodes: u.all(),
 	}
 	return nil

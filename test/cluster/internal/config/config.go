@@ -29,7 +29,7 @@ type Params struct {
 	// HostZone is the domain whose names all mean HostAddress.
 	HostZone string
 	// Images by what is in them.
-	PauseImage, CoreDNSImage, BusyboxImage string
+	PauseImage, CoreDNSImage, ToolsImage string
 	// Nodes are all nodes.
 	Nodes []Node
 }

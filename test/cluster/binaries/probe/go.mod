@@ -1,0 +1,3 @@
+module github.com/relaykeep/relaykeep/test/cluster/binaries/probe
+
+go 1.26
