@@ -51,15 +51,16 @@ func (k *privateKey) restore(b []byte) {
 	k.public.u = [32]byte(b[privateKeySize:])
 }
 
-func (k *privateKey) isZero() bool {
-	return subtle.ConstantTimeCompare(k.scalar[:], zeroes[:privateKeySize]) == 1
+// present reports whether there is a key: both halves are there.
+func (k *privateKey) present() bool {
+	return subtle.ConstantTimeCompare(k.scalar[:], zeroes[:privateKeySize]) == 0 && !k.public.IsZero()
 }
 
 // agree writes the X25519 shared secret with p to shared. An all-zero secret,
 // which points of small order lead to, is refused with ErrMalformed
 // (RFC 7748 section 6.1).
 func (k *privateKey) agree(shared *secret, p *PublicKey) error {
-	if k.isZero() {
+	if !k.present() {
 		return fmt.Errorf("agreeing on a key: %w", errDestroyed)
 	}
 	ok := x25519.Shared((*x25519.Key)(shared), (*x25519.Key)(&k.scalar), (*x25519.Key)(&p.u))
@@ -70,4 +71,4 @@ func (k *privateKey) agree(shared *secret, p *PublicKey) error {
 }
 
 // destroy zeroes the key.
-func (k *privateKey) destroy() { clear(k.scalar[:]) }
+func (k *privateKey) destroy() { *k = privateKey{} }

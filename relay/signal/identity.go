@@ -52,10 +52,10 @@ func ParseIdentityKeyPair(b []byte) (*IdentityKeyPair, error) {
 		return nil, fmt.Errorf("reading identity key pair: %w", ErrMalformed)
 	}
 	k := &IdentityKeyPair{key: privateKey{scalar: [privateKeySize]byte(b[1:])}}
-	if k.key.isZero() {
+	k.key.derive()
+	if !k.key.present() {
 		return nil, fmt.Errorf("reading identity key pair: %w", ErrMalformed)
 	}
-	k.key.derive()
 	return k, nil
 }
 
@@ -70,13 +70,13 @@ func (k *IdentityKeyPair) Public() IdentityKey { return IdentityKey{p: k.key.pub
 
 // Sign signs message (XEdDSA), as IdentityKey.Verify checks it.
 func (k *IdentityKeyPair) Sign(message []byte) ([SignatureSize]byte, error) {
-	if k.key.isZero() {
+	if !k.key.present() {
 		return [SignatureSize]byte{}, fmt.Errorf("signing: %w", errDestroyed)
 	}
 	return sign(&k.key.scalar, message)
 }
 
-// Destroy zeroes the private key; k is of no use afterwards.
+// Destroy zeroes the key pair; k is of no use afterwards.
 func (k *IdentityKeyPair) Destroy() { k.key.destroy() }
 
 // Format implements fmt.Formatter for every verb.

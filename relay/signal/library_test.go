@@ -258,3 +258,8 @@ func (d *libDevice) SaveIdentity(_ context.Context, _ *protocol.SignalAddress, k
 func (d *libDevice) IsTrustedIdentity(context.Context, *protocol.SignalAddress, *identity.Key) (bool, error) {
 	return true, nil
 }
+
+// libVerifies is the library's opinion of a signature.
+func libVerifies(k IdentityKey, message []byte, signature [SignatureSize]byte) bool {
+	return ecc.VerifySignature(libKey(k.p), message, signature)
+}

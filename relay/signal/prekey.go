@@ -53,10 +53,10 @@ func ParsePreKey(b []byte) (*PreKey, error) {
 		return nil, fmt.Errorf("reading pre-key: %w", ErrMalformed)
 	}
 	k := &PreKey{id: binary.BigEndian.Uint32(b[1:])}
-	if !validID(k.id) {
-		return nil, fmt.Errorf("reading pre-key: id: %w", ErrMalformed)
-	}
 	k.key.restore(b[5:])
+	if !validID(k.id) || !k.key.present() {
+		return nil, fmt.Errorf("reading pre-key: %w", ErrMalformed)
+	}
 	return k, nil
 }
 
@@ -113,10 +113,10 @@ func ParseSignedPreKey(b []byte) (*SignedPreKey, error) {
 		return nil, fmt.Errorf("reading signed pre-key: %w", ErrMalformed)
 	}
 	k := &SignedPreKey{id: binary.BigEndian.Uint32(b[1:])}
-	if !validID(k.id) {
-		return nil, fmt.Errorf("reading signed pre-key: id: %w", ErrMalformed)
-	}
 	k.key.restore(b[5:])
+	if !validID(k.id) || !k.key.present() {
+		return nil, fmt.Errorf("reading signed pre-key: %w", ErrMalformed)
+	}
 	b = b[preKeyLength:]
 	k.created = int64(binary.BigEndian.Uint64(b))
 	k.signature = [SignatureSize]byte(b[8:])

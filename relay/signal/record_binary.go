@@ -192,7 +192,7 @@ func (d *decoder) session() *session {
 	s.send.previous = d.uint32()
 	if !s.send.due {
 		s.send.ratchet.restore(d.take(privateKeySize + 32))
-		d.require(!s.send.ratchet.public.IsZero())
+		d.require(s.send.ratchet.present())
 		s.send.key = d.secret()
 		s.send.index = d.uint32()
 	}
@@ -217,7 +217,11 @@ func (d *decoder) chain(c *receiveChain) {
 	}
 	c.skipped = make([]skippedKey, n)
 	for i := range c.skipped {
-		c.skipped[i] = skippedKey{index: d.uint32(), since: d.uint32(), seed: d.secret()}
+		k := (*[skippedSize]byte)(d.rest[i*skippedSize:])
+		c.skipped[i] = skippedKey{
+			index: binary.BigEndian.Uint32(k[:]), since: binary.BigEndian.Uint32(k[4:]), seed: secret(k[8:]),
+		}
 		d.require(c.skipped[i].index < c.next && (i == 0 || c.skipped[i-1].index < c.skipped[i].index))
 	}
+	d.rest = d.rest[n*skippedSize:]
 }
