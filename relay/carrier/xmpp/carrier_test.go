@@ -1,7 +1,12 @@
 package xmpp
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -37,5 +42,135 @@ func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 	want := []carrier.Receipt{{From: b.number, ID: "m1", Kind: carrier.Delivered}, {From: b.number, ID: "m1", Kind: carrier.Read}}
 	if diff := cmp.Diff(want, c.receipts, cmp.AllowUnexported(want[0].From)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// published is a bundle with n one-time pre-keys.
+func published(n int) carrier.Bundle {
+	key := func(i int) []byte { return append([]byte{5}, bytes.Repeat([]byte{byte(i)}, 32)...) }
+	b := carrier.Bundle{
+		IdentityKey:  key(1),
+		SignedPreKey: carrier.PreKey{ID: 7, Public: key(2)},
+		Signature:    bytes.Repeat([]byte{9}, 64),
+	}
+	for i := range n {
+		b.PreKeys = append(b.PreKeys, carrier.PreKey{ID: uint32(i + 1), Public: key(i)})
+	}
+	return b
+}
+
+func TestStrangersFetchWhatIsPublished(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	ctx := t.Context()
+
+	b.wait(t, "own empty list", func() bool { return len(b.own) > 0 && len(b.own[0]) == 0 })
+	if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
+		t.Errorf("an unpublished list is %v", err)
+	}
+	if _, err := c.Carrier.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
+		t.Errorf("an unpublished bundle is %v", err)
+	}
+	if _, err := c.Carrier.Devices(ctx, number(t, third)); !errors.Is(err, carrier.ErrNotFound) {
+		t.Errorf("the list of nobody is %v", err)
+	}
+	if err := b.PublishDevices(ctx, []carrier.DeviceID{77}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.PublishBundle(ctx, 77, published(100)); err != nil {
+		t.Fatal(err)
+	}
+	devices, err := c.Carrier.Devices(ctx, b.number)
+	if err != nil || !slices.Equal(devices, []carrier.DeviceID{77}) {
+		t.Errorf("fetched devices %v, error %v", devices, err)
+	}
+	got, err := c.Carrier.Bundle(ctx, b.number, 77)
+	if diff := cmp.Diff(published(100), got); err != nil || diff != "" {
+		t.Errorf("fetching a bundle: %v\n%s", err, diff)
+	}
+	b.wait(t, "own list", func() bool { return slices.Equal(b.own[len(b.own)-1], []carrier.DeviceID{77}) })
+}
+
+func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	ctx := t.Context()
+
+	// As some clients do: without options, so that only contacts may read it.
+	_, err := b.askServer(ctx, "set", elem(nsPubSub, "pubsub").with(
+		elem(nsPubSub, "publish", "node", nodeDevices).with(
+			elem(nsPubSub, "item", "id", itemCurrent).with(deviceList([]carrier.DeviceID{5})))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
+		t.Fatalf("a list for contacts only is %v to a stranger", err)
+	}
+	if err := b.PublishDevices(ctx, []carrier.DeviceID{6}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := c.Carrier.Devices(ctx, b.number); err != nil || !slices.Equal(d, []carrier.DeviceID{6}) {
+		t.Errorf("after publishing, a stranger reads %v, error %v", d, err)
+	}
+}
+
+func TestChangedDeviceListArrives(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	c.send(t, b, 1) // makes both ask for and allow presence
+	b.wait(t, "message", func() bool { return len(b.messages) == 1 })
+	b.send(t, c, 2)
+	for _, list := range [][]carrier.DeviceID{{11}, {11, 12}, {}} {
+		if err := c.PublishDevices(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		b.wait(t, "change", func() bool { d, ok := b.devices[c.number]; return ok && slices.Equal(d, list) })
+	}
+}
+
+func TestMessageToNobodyBounces(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	b := online(t, config(t, s, business))
+	err := b.Send(t.Context(), carrier.Outgoing{ID: "lost", To: number(t, third), Envelope: envelope(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, []string{third + " lost"}) })
+}
+
+func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	strict, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	accepting := config(t, s, third)
+	accepting.AcceptUnencrypted = true
+	lax := online(t, accepting)
+	for _, to := range []*node{strict, lax} {
+		err := c.tell(elem(nsClient, "message", "to", c.addr.of(to.number), "type", "chat", "id", "p1").with(
+			elem(nsClient, "body").withText("in clear")))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	strict.wait(t, "note", func() bool { return slices.Equal(strict.plaintexts, []string{customer + " p1 "}) })
+	lax.wait(t, "text", func() bool { return slices.Equal(lax.plaintexts, []string{customer + " p1 in clear"}) })
+}
+
+func TestMessagesWaitForAnAbsentAccount(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	b.stop()
+	begun := time.Now()
+	for i := range 5 {
+		c.send(t, b, i)
+	}
+	b.start(t)
+	b.wait(t, "messages", func() bool { return len(b.messages) == 5 })
+	for i, m := range b.messages {
+		if m.ID != fmt.Sprint("m", i) || m.Time.After(time.Now()) || m.Time.Before(begun.Add(-2*time.Second)) {
+			t.Errorf("message %d is %s of %v", i, m.ID, m.Time)
+		}
+	}
+	if !slices.Equal(b.connected, []bool{false, false}) {
+		t.Errorf("links were resumed: %v", b.connected)
 	}
 }
