@@ -1,0 +1,166 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// Operations, as metrics name them.
+const (
+	opLogin       = "login"
+	opRevoke      = "revoke"
+	opHealth      = "health"
+	opReadKV      = "kv-read"
+	opCreateKV    = "kv-create"
+	opDeleteKV    = "kv-delete"
+	opCreateKey   = "key-create"
+	opReadKey     = "key-read"
+	opConfigKey   = "key-config"
+	opTrimKey     = "key-trim"
+	opRotateKey   = "key-rotate"
+	opDeleteKey   = "key-delete"
+	opDataKey     = "datakey"
+	opUnwrap      = "unwrap"
+	opCertificate = "certificate"
+)
+
+// operations says what each is, in errors.
+var operations = map[string]string{ //nolint:gochecknoglobals // a constant in all but name
+	opLogin:       "logging in to Vault",
+	opRevoke:      "giving the Vault token back",
+	opHealth:      "asking Vault for its health",
+	opReadKV:      "reading from Vault",
+	opCreateKV:    "writing to Vault",
+	opDeleteKV:    "deleting from Vault",
+	opCreateKey:   "making a key in Vault",
+	opReadKey:     "reading a key's versions in Vault",
+	opConfigKey:   "setting a key's versions in Vault",
+	opTrimKey:     "destroying key versions in Vault",
+	opRotateKey:   "rotating a key in Vault",
+	opDeleteKey:   "deleting a key in Vault",
+	opDataKey:     "getting a data key from Vault",
+	opUnwrap:      "unwrapping a data key in Vault",
+	opCertificate: "having Vault sign a certificate",
+}
+
+// call runs one operation with a token. Refused, it logs in anew and tries once
+// more.
+func (c *Client) call(ctx context.Context, op string, fn func(context.Context, *api.Client) error) error {
+	client, err := c.ensureLogin(ctx, nil)
+	if err != nil {
+		return c.note(err)
+	}
+	err = c.with(ctx, op, client, fn)
+	if !errors.Is(err, ErrDenied) {
+		return c.note(err)
+	}
+	fresh, loginErr := c.ensureLogin(ctx, client)
+	if loginErr != nil {
+		return c.note(err) // the refusal says more than that it is too early for a login
+	}
+	err = c.with(ctx, op, fresh, fn)
+	if errors.Is(err, ErrDenied) {
+		c.refused(fresh, err)
+	}
+	return c.note(err)
+}
+
+// callOnce is call for what may be refused for another reason than the token: no
+// login follows.
+func (c *Client) callOnce(ctx context.Context, op string, fn func(context.Context, *api.Client) error) error {
+	client, err := c.ensureLogin(ctx, nil)
+	if err != nil {
+		return c.note(err)
+	}
+	err = c.with(ctx, op, client, fn)
+	if errors.Is(err, ErrDenied) {
+		return err
+	}
+	return c.note(err)
+}
+
+func (c *Client) with(ctx context.Context, op string, client *api.Client, fn func(context.Context, *api.Client) error) error {
+	return c.observe(ctx, op, func(ctx context.Context) error { return fn(ctx, client) })
+}
+
+// observe runs one request within its time and reports it.
+func (c *Client) observe(ctx context.Context, op string, fn func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	begun := time.Now()
+	err := classify(ctx, op, fn(limited))
+	if c.cfg.Observer != nil {
+		c.cfg.Observer.VaultCall(op, outcome(err), time.Since(begun))
+	}
+	return err
+}
+
+// note remembers whether Vault can be worked with. That something is not found, or
+// erased, is an answer like any other.
+func (c *Client) note(err error) error {
+	trouble := err
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrErased) || errors.Is(err, ErrForeignContent) {
+		trouble = nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if outcome(c.trouble) != outcome(trouble) {
+		if trouble != nil {
+			c.log.Warn("vault cannot be used", "outcome", outcome(trouble), "error", trouble)
+		} else {
+			c.log.Info("vault can be used again")
+		}
+	}
+	c.trouble = trouble
+	return err
+}
+
+// write posts data to a path. It returns the answer's data, nil when there is none.
+func (c *Client) write(ctx context.Context, op, path string, data map[string]any) (answer map[string]any, err error) {
+	err = c.call(ctx, op, writer(path, data, &answer))
+	return answer, err
+}
+
+func writer(path string, data map[string]any, answer *map[string]any) func(context.Context, *api.Client) error {
+	return func(ctx context.Context, client *api.Client) error {
+		secret, err := client.Logical().WriteWithContext(ctx, path, data)
+		if err == nil && secret != nil {
+			*answer = secret.Data
+		}
+		return err
+	}
+}
+
+// read returns the data at a path, or ErrNotFound.
+func (c *Client) read(ctx context.Context, op, path string) (data map[string]any, err error) {
+	err = c.call(ctx, op, func(ctx context.Context, client *api.Client) error {
+		secret, err := client.Logical().ReadWithContext(ctx, path)
+		if err != nil {
+			return err
+		}
+		if secret == nil || secret.Data == nil {
+			return &callError{op: op, kind: ErrNotFound}
+		}
+		data = secret.Data
+		return nil
+	})
+	return data, err
+}
+
+// remove deletes a path; nothing there is no error.
+func (c *Client) remove(ctx context.Context, op, path string) error {
+	err := c.call(ctx, op, func(ctx context.Context, client *api.Client) error {
+		_, err := client.Logical().DeleteWithContext(ctx, path)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}

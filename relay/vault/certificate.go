@@ -1,0 +1,73 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"slices"
+)
+
+// Certificate has Vault's PKI sign a certificate request (whose private key stays
+// with the caller) and returns the chain as PEM, leaf first, and the leaf. The leaf
+// is checked to be for the request's key and names. Vault signs the tenant's own two
+// names only; more is ErrForeignContent.
+func (c *Client) Certificate(ctx context.Context, csr *x509.CertificateRequest) (chain []byte, leaf *x509.Certificate, err error) {
+	request := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr.Raw})
+	answer, err := c.write(ctx, opCertificate, c.cfg.Vault.PKIMount+"/sign/"+PKIRole, map[string]any{
+		"csr":    string(request),
+		"format": "pem",
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	f := fields{op: opCertificate, data: answer}
+	parts := []string{f.text("certificate", maxCertificate)}
+	issuers, _ := answer["ca_chain"].([]any)
+	for _, issuer := range issuers {
+		if s, ok := issuer.(string); ok {
+			parts = append(parts, s)
+		}
+	}
+	if len(parts) == 1 {
+		parts = append(parts, f.text("issuing_ca", maxCertificate))
+	}
+	if err := f.err(); err != nil {
+		return nil, nil, err
+	}
+	for _, part := range parts {
+		chain = append(append(chain, bytes.TrimSpace([]byte(part))...), '\n')
+	}
+	leaf, err = checkLeaf(chain, csr)
+	if err != nil {
+		return nil, nil, foreign(opCertificate, err.Error())
+	}
+	return chain, leaf, nil
+}
+
+// PKIRole is the role in Vault's PKI by which relays' certificates are signed.
+const PKIRole = "relaykeep-relay"
+
+const maxCertificate = 64 << 10
+
+func checkLeaf(chain []byte, csr *x509.CertificateRequest) (*x509.Certificate, error) {
+	block, _ := pem.Decode(chain)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("the answer holds no certificate")
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, errors.New("the answer holds no certificate that can be read")
+	}
+	asked, err := x509.MarshalPKIXPublicKey(csr.PublicKey)
+	if err != nil || !bytes.Equal(asked, leaf.RawSubjectPublicKeyInfo) {
+		return nil, errors.New("the certificate is for another key")
+	}
+	for _, name := range csr.DNSNames {
+		if !slices.Contains(leaf.DNSNames, name) {
+			return nil, errors.New("the certificate lacks a name")
+		}
+	}
+	return leaf, nil
+}

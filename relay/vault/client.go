@@ -1,0 +1,134 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+)
+
+// Bounds of one call to Vault.
+const (
+	callTimeout      = 10 * time.Second
+	maxResponseBytes = 1 << 20
+)
+
+// Config says which Vault, as whom, and for which tenant.
+type Config struct {
+	Vault     contract.Vault
+	Namespace string // of the tenant
+	Tenant    string // the service account's name, "<BusinessRelay>-relay"
+	Role      string // contract.RoleRelay, RoleJanitor or RoleCredentials
+	// TokenPath is the file of the projected service account token; it is read
+	// afresh for each login.
+	TokenPath string
+	// Token, when not nil, is asked for the service account token instead.
+	Token func(context.Context) (string, error)
+	// Now is the local clock, for the token's age and for back-off; nil means
+	// time.Now.
+	Now      func() time.Time
+	Log      *slog.Logger // nil: no log
+	Observer Observer     // nil: no metrics
+}
+
+// ForTenant returns the configuration for a relay's own file.
+func ForTenant(c contract.Config, role, tokenPath string) Config {
+	return Config{Vault: c.Vault, Namespace: c.Namespace, Tenant: c.Name, Role: role, TokenPath: tokenPath}
+}
+
+// Observer takes measurements. No argument holds anything personal, nor more
+// values than a metric's label may have.
+type Observer interface {
+	// VaultCall reports one call to Vault: operation is a fixed word such as "login"
+	// or "datakey", outcome one of "ok", "sealed", "unavailable", "denied", "erased",
+	// "notfound", "foreign" and "canceled".
+	VaultCall(operation, outcome string, took time.Duration)
+}
+
+// Client is one tenant's client of its Vault. It is safe for concurrent use. It logs
+// in when first needed and anew when two thirds of its token's time have passed; a
+// refused call makes it log in once more. It never gives up: after a failure it
+// answers with that failure until a delay has passed, then tries again.
+type Client struct {
+	cfg  Config
+	http *http.Client
+	api  *api.Client // without a token
+	now  func() time.Time
+	log  *slog.Logger
+
+	login chan struct{} // holds one element while nobody logs in
+
+	mu      sync.Mutex // guards the following fields
+	token   token
+	failure failure // of the login
+	trouble error   // of the latest call; nil after one that Vault answered well
+}
+
+// New makes a client. It does not connect, and it reads nothing from the
+// environment.
+func New(cfg Config) (*Client, error) {
+	for what, s := range map[string]string{
+		"namespace": cfg.Namespace, "tenant": cfg.Tenant, "role": cfg.Role, "auth path": cfg.Vault.AuthPath,
+		"KV mount": cfg.Vault.KVMount, "transit mount": cfg.Vault.TransitMount, "PKI mount": cfg.Vault.PKIMount,
+	} {
+		if !pathPart(s) {
+			return nil, fmt.Errorf("configuring the Vault client: the %s is no path", what)
+		}
+	}
+	if strings.ContainsAny(cfg.Namespace+cfg.Tenant, "/") || strings.Contains(cfg.Namespace, ".") {
+		return nil, errors.New("configuring the Vault client: namespace and tenant must be names")
+	}
+	transport, err := newHTTP(cfg.Vault.CABundle)
+	if err != nil {
+		return nil, err
+	}
+	anonymous, err := newAPI(cfg.Vault, transport)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, http: transport, api: anonymous, now: cfg.Now, log: cfg.Log, login: make(chan struct{}, 1)}
+	c.login <- struct{}{}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// pathPart says whether s can stand in a path without leaving its place.
+func pathPart(s string) bool {
+	for part := range strings.SplitSeq(s, "/") {
+		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "?#%\\ \t\r\n") {
+			return false
+		}
+	}
+	return true
+}
+
+// Paths of the tenant.
+
+func (c *Client) kvPath(name string) string {
+	return c.cfg.Vault.KVMount + "/data/" + c.cfg.Namespace + "/" + c.cfg.Tenant + "/" + name
+}
+
+func (c *Client) kvMetadataPath(name string) string {
+	return c.cfg.Vault.KVMount + "/metadata/" + c.cfg.Namespace + "/" + c.cfg.Tenant + "/" + name
+}
+
+func (c *Client) wrappingKey() string { return c.cfg.Namespace + "." + c.cfg.Tenant }
+
+func (c *Client) settingsKey() string { return c.wrappingKey() + "-settings" }
+
+func (c *Client) transitPath(parts ...string) string {
+	return c.cfg.Vault.TransitMount + "/" + strings.Join(parts, "/")
+}

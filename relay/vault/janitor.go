@@ -1,0 +1,85 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// What only the janitor's role may do. The order in which these calls are safe is
+// package retention's business.
+
+// Key returns the state of the tenant's wrapping key, or ErrNotFound.
+func (c *Client) Key(ctx context.Context) (KeyState, error) {
+	data, err := c.read(ctx, opReadKey, c.transitPath("keys", c.wrappingKey()))
+	if err != nil {
+		return KeyState{}, err
+	}
+	return parseKey(opReadKey, data)
+}
+
+// Rotate makes a new latest version of the wrapping key.
+func (c *Client) Rotate(ctx context.Context) error {
+	_, err := c.write(ctx, opRotateKey, c.transitPath("keys", c.wrappingKey(), "rotate"), nil)
+	return err
+}
+
+// SetRotation makes the wrapping key rotate by itself as the retention wants.
+func (c *Client) SetRotation(ctx context.Context, retention time.Duration) error {
+	return c.configure(ctx, c.wrappingKey(), map[string]any{"auto_rotate_period": RotationPeriod(retention)})
+}
+
+// SetMinimum makes the wrapping key refuse to decrypt below one version and to
+// wrap below another. That can be taken back.
+func (c *Client) SetMinimum(ctx context.Context, decryption, encryption int) error {
+	return c.configure(ctx, c.wrappingKey(), map[string]any{
+		"min_decryption_version": decryption,
+		"min_encryption_version": encryption,
+	})
+}
+
+// Trim destroys the versions below the given one. That cannot be taken back.
+func (c *Client) Trim(ctx context.Context, below int) error {
+	_, err := c.write(ctx, opTrimKey, c.transitPath("keys", c.wrappingKey(), "trim"),
+		map[string]any{"min_available_version": below})
+	return err
+}
+
+func (c *Client) configure(ctx context.Context, key string, data map[string]any) error {
+	_, err := c.write(ctx, opConfigKey, c.transitPath("keys", key, "config"), data)
+	return err
+}
+
+// DeleteKeys destroys the wrapping key and the settings key with all versions.
+// Keys that are gone are no error.
+func (c *Client) DeleteKeys(ctx context.Context) error {
+	for _, key := range []string{c.wrappingKey(), c.settingsKey()} {
+		if err := c.deleteKey(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) deleteKey(ctx context.Context, key string) error {
+	if _, err := c.read(ctx, opReadKey, c.transitPath("keys", key)); errors.Is(err, ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	err := c.configure(ctx, key, map[string]any{"deletion_allowed": true})
+	if err == nil {
+		err = c.remove(ctx, opDeleteKey, c.transitPath("keys", key))
+	}
+	if gone(err) {
+		return nil // another was quicker
+	}
+	return err
+}
+
+// gone says whether transit answered that there is no such key.
+func gone(err error) bool {
+	e, ok := errors.AsType[*callError](err)
+	return ok && e.status == http.StatusBadRequest && e.says("no existing key", "could not delete key; not found", "not found")
+}
