@@ -1,0 +1,47 @@
+// Command bench measures the budgets and prints them as a table: each is a ratio
+// against a floor or a peer that was measured in the same run, by medians. It exits
+// with 1 when one is missed. It must not know how the measured parts work: it runs
+// their benchmarks and reads what these print.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	count := flag.Int("count", 5, "how often each benchmark runs; the median counts")
+	benchtime := flag.String("benchtime", "300ms", "how long each run lasts")
+	raw := flag.String("raw", "", "also write what the benchmarks printed to this file, for benchstat")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	output, err := measure(ctx, budgetPackages(), *count, *benchtime, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	if *raw != "" {
+		if err := os.WriteFile(*raw, output, 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 1
+		}
+	}
+	medians, err := readMedians(output)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	if missed := printTable(os.Stdout, budgets(), medians); missed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %d of %d budgets missed\n", missed, len(budgets()))
+		return 1
+	}
+	return 0
+}

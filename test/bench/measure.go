@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strconv"
+
+	"golang.org/x/perf/benchfmt"
+)
+
+// maxOutput bounds what the benchmarks may print, in bytes.
+const maxOutput = 16 << 20
+
+// measure runs the benchmarks of packages and returns what they printed in Go's
+// benchmark format. Progress goes to progress.
+func measure(ctx context.Context, packages []string, count int, benchtime string, progress io.Writer) ([]byte, error) {
+	args := []string{"test", "-run", "^$", "-bench", ".", "-count", strconv.Itoa(count), "-benchtime", benchtime, "-timeout", "60m"}
+	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
+	var out bytes.Buffer
+	cmd.Stdout = io.MultiWriter(&limited{w: &out, left: maxOutput}, progress)
+	cmd.Stderr = progress
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("running the benchmarks: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// limited writes to w until left bytes are used up, then fails.
+type limited struct {
+	w    io.Writer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if len(p) > l.left {
+		return 0, fmt.Errorf("more than %d bytes of benchmark output", maxOutput)
+	}
+	l.left -= len(p)
+	return l.w.Write(p)
+}
+
+// key names one measured value: a benchmark without its prefix and processor count,
+// and a unit.
+type key struct{ name, unit string }
+
+// readMedians returns the median of each benchmark's values by unit.
+func readMedians(output []byte) (map[key]float64, error) {
+	values := map[key][]float64{}
+	r := benchfmt.NewReader(bytes.NewReader(output), "benchmarks")
+	for r.Scan() {
+		switch rec := r.Result().(type) {
+		case *benchfmt.SyntaxError:
+			return nil, fmt.Errorf("reading the benchmarks' output: %w", rec)
+		case *benchfmt.Result:
+			name := withoutProcessors(string(rec.Name.Full()))
+			for _, v := range rec.Values {
+				value, unit := v.Value, v.Unit
+				if v.OrigUnit != "" {
+					value, unit = v.OrigValue, v.OrigUnit
+				}
+				k := key{name, unit}
+				values[k] = append(values[k], value)
+			}
+		}
+	}
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("reading the benchmarks' output: %w", err)
+	}
+	medians := make(map[key]float64, len(values))
+	for k, v := range values {
+		slices.Sort(v)
+		medians[k] = (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	}
+	return medians, nil
+}
+
+// withoutProcessors drops the "-2" that tells the number of processors.
+func withoutProcessors(name string) string {
+	for i := len(name) - 1; i > 0; i-- {
+		if name[i] == '-' && i < len(name)-1 {
+			return name[:i]
+		}
+		if name[i] < '0' || name[i] > '9' {
+			break
+		}
+	}
+	return name
+}
