@@ -46,6 +46,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 		return err
 	}
 	d := &down{Cluster: c, before: before, cgroups: cgroups}
+	start := time.Now()
 	for _, stage := range []struct {
 		name string
 		do   func(context.Context) error
@@ -56,11 +57,12 @@ func (c *Cluster) Down(ctx context.Context) error {
 		{"taking mounts, network and rules away", d.cleanHost},
 		{"removing state", d.removeState},
 	} {
-		fmt.Fprintln(c.out, stage.name)
+		fmt.Fprintf(c.out, "%5.1f s  %s\n", time.Since(start).Seconds(), stage.name)
 		if err := stage.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", stage.name, err)
 		}
 	}
+	fmt.Fprintf(c.out, "%5.1f s  down; logs are in %s\n", time.Since(start).Seconds(), c.logs())
 	return nil
 }
 
@@ -105,11 +107,19 @@ func (d *down) end(ctx context.Context, which func(name string) bool) error {
 	)
 	for i, name := range names {
 		if which(name) {
-			all.Go(func() { failures[i] = d.table().Stop(ctx, name, process.DefaultGrace) })
+			all.Go(func() { failures[i] = d.table().Stop(ctx, name, grace(name)) })
 		}
 	}
 	all.Wait()
 	return errors.Join(failures...)
+}
+
+// grace is how long a process has to end by itself. The API server would wait a minute for those who watch it.
+func grace(name string) time.Duration {
+	if name == "kube-apiserver" {
+		return time.Second
+	}
+	return process.DefaultGrace
 }
 
 // endContainers ends all containers, with the help of their runtime where it answers, and without it where not.
@@ -132,20 +142,23 @@ func (d *down) endContainers(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// removeContainers lets containerd take away what it knows: tasks, which ends their keepers, then containers.
+// removeContainers lets containerd take away what it knows: tasks, which ends their keepers, then containers. It takes some away by
+// itself as they end, so what was listed may be gone already; what counts is that nothing is listed in the end.
 func removeContainers(ctx context.Context, n config.Node) error {
 	for _, kind := range []struct{ list, remove []string }{
 		{[]string{"tasks", "list", "--quiet"}, []string{"tasks", "delete", "--force"}},
 		{[]string{"containers", "list", "--quiet"}, []string{"containers", "delete"}},
 	} {
-		out, err := ctr(ctx, n, kind.list...)
-		if err != nil {
-			return err
-		}
-		if ids := strings.Fields(out); len(ids) > 0 {
-			if _, err := ctr(ctx, n, append(kind.remove, ids...)...); err != nil {
-				return err
+		for failure := error(nil); ; {
+			out, err := ctr(ctx, n, kind.list...)
+			if err != nil {
+				return errors.Join(failure, err)
 			}
+			ids := strings.Fields(out)
+			if len(ids) == 0 {
+				break
+			}
+			_, failure = ctr(ctx, n, append(kind.remove, ids...)...)
 		}
 	}
 	return nil
@@ -188,7 +201,7 @@ func removeShimSockets(run string) error {
 // removeState removes the cluster's own directories; what remembers the machine goes last, so that an interrupted Down is repeated
 // whole.
 func (d *down) removeState(context.Context) error {
-	failures := []error{d.before.RemoveDirectories(d.state), os.RemoveAll(d.run)}
+	failures := []error{d.before.RemoveDirectories(d.state, networkName), os.RemoveAll(d.run)}
 	for _, path := range d.owned() {
 		failures = append(failures, os.RemoveAll(path))
 	}

@@ -32,6 +32,8 @@ const (
 	nodeURL  = "https://" + hostAddress + ":" + apiPort
 	// hostZone is the domain whose names all mean this machine, for services that run beside the cluster.
 	hostZone = "relay.test"
+	// networkName is the pods' network's.
+	networkName = "relaykeep"
 )
 
 // layout says where everything of one cluster is.

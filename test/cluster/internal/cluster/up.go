@@ -132,7 +132,8 @@ func (u *up) fillParams() error {
 	resolvConf, forward := host.Resolver()
 	u.params = config.Params{
 		PKI: u.pki(), Logs: u.logs(), CNIPlugins: plugins, ResolvConf: resolvConf, Forward: forward, Snapshotter: snapshotter,
-		PodRange: podRange, NodeRange: nodeRange, ServiceRange: serviceRange,
+		NetworkName: networkName,
+		PodRange:    podRange, NodeRange: nodeRange, ServiceRange: serviceRange,
 		DNSAddress: dnsService, HostAddress: hostAddress, HostZone: hostZone,
 		PauseImage: u.pauseImage(), CoreDNSImage: u.coreDNSImage(), ToolsImage: u.toolsImage(),
 		Nodes: u.all(),

@@ -16,6 +16,8 @@ type Params struct {
 	PKI, Logs string
 	// CNIPlugins is the directory of the network plugins.
 	CNIPlugins string
+	// NetworkName is what the network plugins know the pods' network by.
+	NetworkName string
 	// ResolvConf is the file that says where the machine looks names up.
 	ResolvConf string
 	// Forward tells whether names outside the cluster can be looked up from a pod at all.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Before is what was there before the cluster: what must be there after it.
@@ -20,13 +22,15 @@ type Before struct {
 	Tables []string `json:"tables"`
 	// Directories are those of the fixed ones (see directories) that there were.
 	Directories []string `json:"directories"`
+	// NamesMounted is whether /run/netns was a mount of its own, which the first named network namespace makes it.
+	NamesMounted bool `json:"namesMounted"`
 }
 
 // directories are those that components make at fixed places, children before parents.
 var directories = []string{
 	"/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pod-resources", "/var/lib/kubelet/pki", "/var/lib/kubelet",
-	"/var/log/containers", "/var/log/pods", "/run/containerd/s", "/run/containerd/runc", "/run/containerd/fifo",
-	"/run/containerd", "/var/lib/cni/results", "/var/lib/cni", "/run/netns",
+	"/var/log/containers", "/var/log/pods", "/run/containerd/s", "/run/containerd/fifo",
+	"/run/containerd", "/var/lib/cni/results", "/var/lib/cni", names,
 }
 
 // settings are the kernel's that are changed: the first by this package, the others by kubelets, which want a machine to start
@@ -42,6 +46,9 @@ const forwarding = "net/ipv4/ip_forward"
 
 // setting is the file of a kernel setting.
 func setting(name string) string { return filepath.Join("/proc/sys", name) }
+
+// names is the directory of named network namespaces.
+const names = "/run/netns"
 
 // Remember returns what was there before the cluster. The first call, before anything is changed, looks and writes it to the file;
 // later ones read it.
@@ -90,6 +97,9 @@ func look(ctx context.Context) (Before, error) {
 	if b.Tables, err = tables(ctx); err != nil {
 		return Before{}, err
 	}
+	if b.NamesMounted, err = mounted(names); err != nil {
+		return Before{}, err
+	}
 	for _, dir := range directories {
 		if _, err := os.Stat(dir); err == nil {
 			b.Directories = append(b.Directories, dir)
@@ -114,9 +124,9 @@ func (b Before) RestoreSettings() error {
 	return errors.Join(failures...)
 }
 
-// RemoveDirectories removes the directories that were not there and are empty now, and in them what only kubelets leave: the state of
-// their device plugins, and links to log files below state that are gone.
-func (b Before) RemoveDirectories(state string) error {
+// RemoveDirectories removes the directories that were not there and are empty now, and in them what the cluster leaves: the state of
+// kubelets' device plugins, links to log files below state, the cached answers of the network of that name.
+func (b Before) RemoveDirectories(state, network string) error {
 	var failures []error
 	for _, file := range []string{
 		"/var/lib/kubelet/device-plugins/kubelet.sock", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint",
@@ -126,6 +136,12 @@ func (b Before) RemoveDirectories(state string) error {
 		}
 	}
 	failures = append(failures, removeLinks("/var/log/containers", state))
+	answers, err := filepath.Glob(filepath.Join("/var/lib/cni/results", network+"-*"))
+	failures = append(failures, err)
+	for _, file := range answers {
+		failures = append(failures, gone(os.Remove(file)))
+	}
+	failures = append(failures, b.unmountNames())
 	for _, dir := range directories {
 		if !slices.Contains(b.Directories, dir) {
 			// One that somebody else uses by now is not empty, and stays.
@@ -133,6 +149,20 @@ func (b Before) RemoveDirectories(state string) error {
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// unmountNames undoes the mount that the first named network namespace made, unless there are others by now.
+func (b Before) unmountNames() error {
+	if still, err := mounted(names); err != nil || !still || b.NamesMounted {
+		return err
+	}
+	if entries, err := os.ReadDir(names); err != nil || len(entries) > 0 {
+		return err
+	}
+	if err := unix.Unmount(names, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmounting %s: %w", names, err)
+	}
+	return nil
 }
 
 // removeLinks removes the symbolic links in dir that point below target.

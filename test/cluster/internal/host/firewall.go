@@ -65,11 +65,8 @@ var ownTables = []string{"ip relaykeep", "ip kube-proxy", "ip6 kube-proxy"}
 // sharedTables are those of the iptables commands, which kube-router writes into and others may use as well.
 var sharedTables = []string{"ip filter", "ip nat", "ip mangle", "ip raw", "ip6 filter", "ip6 nat", "ip6 mangle", "ip6 raw"}
 
-// routerChains start the names of the chains that kube-router makes, routerSets those of its address sets.
-var (
-	routerChains = []string{"KUBE-ROUTER-", "KUBE-POD-FW-", "KUBE-NWPLCY-"}
-	routerSets   = []string{"KUBE-SRC-", "KUBE-DST-", "kube-router-", "inet6:KUBE-", "inet6:kube-"}
-)
+// routerSets start the names of kube-router's address sets.
+var routerSets = []string{"KUBE-SRC-", "KUBE-DST-", "kube-router-", "inet6:KUBE-", "inet6:kube-"}
 
 // RemoveRules takes away every rule that the cluster's components made, and those iptables tables that were not there before and
 // are empty now.
@@ -97,9 +94,9 @@ func (b Before) RemoveRules(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// removeChains removes kube-router's chains and the rules that jump to them, and nothing else of the filter table.
+// removeChains removes the chains of kube-router and the kubelets and the rules that jump to them, and nothing else.
 func removeChains(ctx context.Context, tool string) error {
-	out, err := command(ctx, "", tool+"-save", "-t", "filter")
+	out, err := command(ctx, "", tool+"-save")
 	if err != nil {
 		return err
 	}
@@ -111,38 +108,47 @@ func removeChains(ctx context.Context, tool string) error {
 	return err
 }
 
-// removal returns the script that takes kube-router's chains out of a table saved by iptables-save, empty when there are none.
+// removal returns the script that takes Kubernetes' chains out of tables saved by iptables-save, empty when there are none.
 func removal(saved string) string {
-	var flush, rules, chains []string
-	for line := range strings.SplitSeq(saved, "\n") {
-		name, isChain := strings.CutPrefix(line, ":")
-		if isChain {
+	var script strings.Builder
+	for table := range strings.SplitSeq(saved, "COMMIT\n") {
+		lines := strings.Split(table, "\n")
+		start := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "*") })
+		if start < 0 {
+			continue
+		}
+		if commands := tableRemoval(lines[start+1:]); len(commands) > 0 {
+			fmt.Fprintf(&script, "%s\n%s\nCOMMIT\n", lines[start], strings.Join(commands, "\n"))
+		}
+	}
+	return script.String()
+}
+
+// tableRemoval returns the commands for one table: first the rules that jump to the chains go, then the chains' own, then the chains.
+func tableRemoval(lines []string) []string {
+	var rules, flush, chains []string
+	for _, line := range lines {
+		if name, isChain := strings.CutPrefix(line, ":"); isChain {
 			name, _, _ = strings.Cut(name, " ")
-			if routers(name) {
-				flush = append(flush, "-F "+name)
-				chains = append(chains, "-X "+name)
+			if kubernetes(name) {
+				flush, chains = append(flush, "-F "+name), append(chains, "-X "+name)
 			}
 			continue
 		}
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "-A" || routers(fields[1]) {
+		rule, isRule := strings.CutPrefix(line, "-A ")
+		if !isRule || kubernetes(rule) {
 			continue
 		}
-		// In a chain that is not its own, a rule of kube-router's is one that jumps to its chains or that it signed.
-		if slices.ContainsFunc(fields, routers) || strings.Contains(line, "kube-router") {
-			rules = append(rules, "-D "+strings.TrimPrefix(line, "-A "))
+		// In a chain of somebody else's, theirs are the rules that jump to their chains, and those that they signed.
+		if slices.ContainsFunc(strings.Fields(rule), kubernetes) || strings.Contains(strings.ToLower(rule), "kube-router") {
+			rules = append(rules, "-D "+rule)
 		}
 	}
-	if len(chains)+len(rules) == 0 {
-		return ""
-	}
-	all := slices.Concat([]string{"*filter"}, rules, flush, chains, []string{"COMMIT"})
-	return strings.Join(all, "\n") + "\n"
+	return slices.Concat(rules, flush, chains)
 }
 
-func routers(name string) bool {
-	return slices.ContainsFunc(routerChains, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
+// kubernetes tells whether a chain's name is one that Kubernetes makes.
+func kubernetes(chain string) bool { return strings.HasPrefix(chain, "KUBE-") }
 
 // removeSets removes kube-router's address sets.
 func removeSets(ctx context.Context) error {

@@ -14,12 +14,9 @@ import (
 
 // Unmount takes away everything that is mounted below one of the directories, the last mounted first.
 func Unmount(below ...string) error {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	points, err := mountPoints(f, below)
+	points, err := mountsWhere(func(point string) bool {
+		return slices.ContainsFunc(below, func(dir string) bool { return strings.HasPrefix(point, dir+"/") })
+	})
 	if err != nil {
 		return err
 	}
@@ -32,8 +29,24 @@ func Unmount(below ...string) error {
 	return errors.Join(failures...)
 }
 
-// mountPoints takes those below the directories out of the content of /proc/self/mountinfo, in the order of mounting.
-func mountPoints(r io.Reader, below []string) ([]string, error) {
+// mounted tells whether something is mounted at path.
+func mounted(path string) (bool, error) {
+	points, err := mountsWhere(func(point string) bool { return point == path })
+	return len(points) > 0, err
+}
+
+// mountsWhere returns the mount points that are wanted, in the order of mounting.
+func mountsWhere(wanted func(point string) bool) ([]string, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return mountPoints(f, wanted)
+}
+
+// mountPoints takes the wanted mount points out of the content of /proc/self/mountinfo.
+func mountPoints(r io.Reader, wanted func(point string) bool) ([]string, error) {
 	var points []string
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
@@ -42,8 +55,7 @@ func mountPoints(r io.Reader, below []string) ([]string, error) {
 		if len(fields) < 5 {
 			continue
 		}
-		point := unescape(fields[4])
-		if slices.ContainsFunc(below, func(dir string) bool { return strings.HasPrefix(point, dir+"/") }) {
+		if point := unescape(fields[4]); wanted(point) {
 			points = append(points, point)
 		}
 	}
