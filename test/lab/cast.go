@@ -1,0 +1,68 @@
+package lab
+
+import (
+	"net"
+	"path/filepath"
+	"strconv"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// Region is one of the lab's two regions.
+type Region struct {
+	Name         string
+	Type         v1alpha1.RegionType
+	Domain       string // of its Prosody
+	StorageClass string
+	vaultPort    int
+	prosodyPort  int
+}
+
+// Business is one of the lab's two businesses. It has a namespace of its own name.
+type Business struct {
+	Name        string
+	DisplayName string
+	Region      *Region
+	Number      string // E.164
+	webhookPort int
+}
+
+// Tenant is the business's name in Vault, and its service account's.
+func (b *Business) Tenant() string { return v1alpha1.TenantName(b.Name) }
+
+// The lab's cast. The numbers are set aside for fiction: by the Bundesnetzagentur
+// ("drama numbers") and by the North American Numbering Plan (555-01XX).
+var (
+	EU = &Region{Name: "eu", Type: v1alpha1.RegionEU, Domain: "eu.relay.test", StorageClass: "relaykeep-eu", vaultPort: 18200, prosodyPort: 15222}
+	NA = &Region{Name: "na", Type: v1alpha1.RegionNA, Domain: "na.relay.test", StorageClass: "relaykeep-na", vaultPort: 18201, prosodyPort: 15223}
+
+	Acme   = &Business{Name: "acme", DisplayName: "Acme GmbH", Region: EU, Number: "+493023125100", webhookPort: 18443}
+	Globex = &Business{Name: "globex", DisplayName: "Globex Inc.", Region: NA, Number: "+12025550142", webhookPort: 18444}
+)
+
+func regions() []*Region      { return []*Region{EU, NA} }
+func businesses() []*Business { return []*Business{Acme, Globex} }
+
+// at returns a port of this machine as pods reach it.
+func (l *Lab) at(port int) string { return net.JoinHostPort(l.address, strconv.Itoa(port)) }
+
+// VaultAddress is the URL of a region's Vault.
+func (l *Lab) VaultAddress(r *Region) string { return "https://" + l.at(r.vaultPort) }
+
+// ProsodyAddress is where a region's Prosody takes clients, host:port.
+func (l *Lab) ProsodyAddress(r *Region) string { return l.at(r.prosodyPort) }
+
+// WebhookURL is a business's webhook.
+func (l *Lab) WebhookURL(b *Business) string { return "https://" + l.at(b.webhookPort) + "/webhook" }
+
+// WebhookLog is the file to which a business's webhook prints what it gets, one
+// JSON object a line, in plaintext.
+func (l *Lab) WebhookLog(b *Business) string {
+	return filepath.Join(l.dir, "business", b.Name+".log")
+}
+
+// Dir is where the lab keeps everything of its own.
+func (l *Lab) Dir() string { return l.dir }
+
+// CAFile is the certificate of the lab's authority, PEM.
+func (l *Lab) CAFile() string { return l.authority.File() }

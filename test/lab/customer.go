@@ -1,0 +1,150 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Customer is someone who writes to a business, with `kubectl relay chat`.
+type Customer struct {
+	Number string // E.164
+	lab    *Lab
+	state  string
+}
+
+// Customer returns the lab's customer: a number set aside for fiction, and the
+// folder of its keys and sessions.
+func (l *Lab) Customer() *Customer {
+	const number = "+491713920042"
+	return &Customer{Number: number, lab: l, state: l.CustomerState()}
+}
+
+// CustomerState is where the customer's keys and sessions are kept.
+func (l *Lab) CustomerState() string { return filepath.Join(l.dir, "customer") }
+
+// Digits is the customer's number as the Cloud API writes it.
+func (c *Customer) Digits() string { return strings.TrimPrefix(c.Number, "+") }
+
+// chatPatience is how long a chat may take from its first line to its last.
+const chatPatience = 90 * time.Second
+
+// Chat is a running chat, which ends by itself when the expected messages came.
+type Chat struct {
+	cmd   *exec.Cmd
+	lines chan string
+	ended chan error
+	notes *capture
+}
+
+// Say starts a chat that sends a text, or nothing when it is empty, and ends when
+// as many messages came as expected. The chat's command line is not recorded
+// anywhere, and neither is what is said.
+func (c *Customer) Say(ctx context.Context, to *Business, text string, expect int) (*Chat, error) {
+	args := []string{
+		"relay", "chat", "--as", c.Number, "--to", to.Number, "--register",
+		"--state-dir", c.state, "--wait", chatPatience.String(), "--expect", fmt.Sprint(expect),
+	}
+	cmd := exec.CommandContext(ctx, c.lab.kubectl, args...)
+	cmd.Dir, cmd.Env = c.lab.root, c.lab.Env()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if text != "" {
+		cmd.Stdin = strings.NewReader(text + "\n")
+	}
+	chat := &Chat{cmd: cmd, lines: make(chan string, 64), ended: make(chan error, 1), notes: &capture{}}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting a chat: %w", err)
+	}
+	cmd.Stderr = chat.notes
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting a chat: %w", err)
+	}
+	go chat.read(out)
+	return chat, nil
+}
+
+func (c *Chat) read(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), "<- "); ok {
+			c.lines <- text
+		}
+	}
+	close(c.lines)
+	c.ended <- c.cmd.Wait()
+}
+
+// Next returns the next message that the customer sees.
+func (c *Chat) Next(ctx context.Context) (string, error) {
+	select {
+	case line, ok := <-c.lines:
+		if !ok {
+			return "", fmt.Errorf("the chat ended without another message; it said:\n%s", c.Notes())
+		}
+		return line, nil
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w; the chat said:\n%s", ctx.Err(), c.Notes())
+	}
+}
+
+// Wait waits for the end of the chat.
+func (c *Chat) Wait(ctx context.Context) error {
+	select {
+	case err := <-c.ended:
+		if err != nil {
+			return fmt.Errorf("the chat failed: %w\n%s", err, c.Notes())
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Notes is what the chat has said of itself: the statuses of what was sent.
+func (c *Chat) Notes() string { return strings.TrimRight(c.notes.String(), "\n") }
+
+// ReplyScript is how a business answers a customer from a shell: its credentials
+// from `kubectl relay`, and one curl.
+func (l *Lab) ReplyScript(ctx context.Context, b *Business, to, text string) (string, error) {
+	resolve, err := l.Resolve(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	ca, err := filepath.Rel(l.root, l.EndpointCA(b))
+	if err != nil {
+		return "", fmt.Errorf("naming the authority of %s: %w", b.Name, err)
+	}
+	return fmt.Sprintf(`eval "$(kubectl relay credentials %s -n %s -o env)"
+curl -sS --fail-with-body --max-time 20 --cacert %s %s \
+  -H "Authorization: Bearer $RELAYKEEP_ACCESS_TOKEN" -H 'Content-Type: application/json' \
+  -d '{"messaging_product":"whatsapp","to":"%s","type":"text","text":{"body":"%s"}}' \
+  "$RELAYKEEP_ENDPOINT/v23.0/$RELAYKEEP_PHONE_NUMBER_ID/messages"`, b.Name, b.Name, ca, resolve, to, text), nil
+}
+
+// EndpointCA is the file with the authority that signed a business's endpoint's
+// certificate.
+func (l *Lab) EndpointCA(b *Business) string {
+	return filepath.Join(l.dir, "business", b.Name+"-ca.pem")
+}
+
+// Shell runs a script in a shell, at the repository's root, and returns what it
+// printed.
+func (l *Lab) Shell(ctx context.Context, script string) (string, error) {
+	cmd := exec.CommandContext(ctx, "sh", "-c", script)
+	cmd.Dir, cmd.Env = l.root, l.Env()
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%w: %s%s", err, complaint.String(), out.String())
+	}
+	return out.String(), nil
+}

@@ -1,0 +1,119 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Inbox reads what a business's webhook has printed since the inbox was opened.
+type Inbox struct {
+	path string
+	from int64
+}
+
+// Message is a message or a status as a business's webhook got it, flattened from
+// the Cloud API's payload.
+type Message struct {
+	ID     string
+	From   string // of a message: the customer, digits only
+	Text   string
+	Status string // of a status: sent, delivered, read or failed
+}
+
+// OpenInbox returns the inbox of a business, empty: what came before does not show.
+func (l *Lab) OpenInbox(b *Business) (*Inbox, error) {
+	info, err := os.Stat(l.WebhookLog(b))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Inbox{path: l.WebhookLog(b)}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the inbox of %s: %w", b.Name, err)
+	}
+	return &Inbox{path: l.WebhookLog(b), from: info.Size()}, nil
+}
+
+// payload is as much of the Cloud API's webhook as an inbox shows.
+type payload struct {
+	Entry []struct {
+		Changes []struct {
+			Value struct {
+				Messages []struct {
+					ID, From string
+					Text     struct{ Body string }
+				}
+				Statuses []struct{ ID, Status string }
+			}
+		}
+	}
+}
+
+// Messages returns all messages and statuses in the order of their arrival.
+func (i *Inbox) Messages() ([]Message, error) {
+	f, err := os.Open(i.path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the inbox: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.Seek(i.from, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("reading the inbox: %w", err)
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the inbox: %w", err)
+	}
+	return messages(data)
+}
+
+// messages reads what a receiver printed; a last line without its end is not there
+// yet.
+func messages(data []byte) ([]Message, error) {
+	var all []Message
+	for line := range bytes.Lines(data) {
+		if !bytes.HasSuffix(line, []byte("\n")) || !bytes.HasPrefix(line, []byte("{")) {
+			continue
+		}
+		var d struct {
+			Event string
+			Body  payload
+		}
+		if err := json.Unmarshal(line, &d); err != nil {
+			return nil, fmt.Errorf("reading the inbox: %w", err)
+		}
+		for _, e := range d.Body.Entry {
+			for _, c := range e.Changes {
+				for _, m := range c.Value.Messages {
+					all = append(all, Message{ID: m.ID, From: m.From, Text: m.Text.Body})
+				}
+				for _, s := range c.Value.Statuses {
+					all = append(all, Message{ID: s.ID, Status: s.Status})
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// Wait waits until a message fits, and returns it.
+func (i *Inbox) Wait(ctx context.Context, what string, fits func(Message) bool) (Message, error) {
+	var found Message
+	err := Poll(ctx, func(context.Context) error {
+		all, err := i.Messages()
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if fits(m) {
+				found = m
+				return nil
+			}
+		}
+		return fmt.Errorf("the webhook has not got %s, but %d other messages and statuses", what, len(all))
+	})
+	return found, err
+}
