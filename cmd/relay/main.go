@@ -1,0 +1,68 @@
+// Command relay is a business's relay: serve is the relay itself, retain the
+// janitor that lets its keys die in time, erase the end of everything it kept.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := rootCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "relay:", err)
+		os.Exit(1)
+	}
+}
+
+// rootCommand holds the commands and the flags that they share.
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "relay",
+		Short:         "A business's own messaging relay",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
+	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
+	root.AddCommand(serveCommand(), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(cmd *cobra.Command, _ []string) { cmd.Println(version) },
+	}
+}
+
+// newLogger returns the process's logger: JSON lines on standard error, which hold
+// neither numbers nor content.
+func newLogger(cmd *cobra.Command) (*slog.Logger, error) {
+	name, err := cmd.Flags().GetString("log-level")
+	if err != nil {
+		return nil, err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(name)); err != nil {
+		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", name)
+	}
+	return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})), nil
+}

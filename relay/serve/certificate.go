@@ -1,0 +1,160 @@
+package serve
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// errCertificate means that the files of a tenant's own certificate are not there
+// or are none.
+var errCertificate = errors.New("the endpoint's certificate files cannot be read: the Secret named in spec.endpoint.tlsSecretName must have tls.crt and tls.key that belong together")
+
+// renewRetry is how soon after a failed renewal the next is tried.
+const renewRetry = time.Minute
+
+// issuedCertificate is a certificate that Vault's PKI signs. Its key is made here
+// and never leaves the process.
+type issuedCertificate struct {
+	names   []string
+	sign    func(context.Context, *x509.CertificateRequest) ([]byte, *x509.Certificate, error)
+	now     func() time.Time
+	current atomic.Pointer[tls.Certificate]
+}
+
+func (c *issuedCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
+
+// renew gets a new certificate for a new key.
+func (c *issuedCertificate) renew(ctx context.Context) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("making the endpoint's key: %w", err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: c.names}, key)
+	if err != nil {
+		return fmt.Errorf("requesting the endpoint's certificate: %w", err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return fmt.Errorf("requesting the endpoint's certificate: %w", err)
+	}
+	chain, leaf, err := c.sign(ctx, csr)
+	if err != nil {
+		return fmt.Errorf("getting the endpoint's certificate: %w", err)
+	}
+	issued := &tls.Certificate{PrivateKey: key, Leaf: leaf}
+	if issued.Certificate, err = parseChain(chain); err != nil {
+		return err
+	}
+	c.current.Store(issued)
+	return nil
+}
+
+// renewal is when two thirds of a certificate's life are over.
+func renewal(leaf *x509.Certificate) time.Time {
+	return leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) * 2 / 3)
+}
+
+// keep renews the certificate in time until ctx ends and tells of failures, but not
+// before the one at hand is about to end.
+func (c *issuedCertificate) keep(ctx context.Context, tell func(error)) {
+	for {
+		at := renewal(c.current.Load().Leaf)
+		wait := max(at.Sub(c.now()), renewRetry)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if c.now().Before(at) {
+			continue
+		}
+		if err := c.renew(ctx); ctx.Err() == nil {
+			tell(err)
+		}
+	}
+}
+
+// fileCertificate is a tenant's own certificate. A kubelet replaces the files when
+// the Secret changes; they are looked at again every recheck.
+type fileCertificate struct {
+	cert, key string
+	now       func() time.Time
+
+	mu      sync.Mutex // guards the following fields
+	current *tls.Certificate
+	stamp   time.Time
+	checked time.Time
+}
+
+const recheck = 10 * time.Second
+
+func newFileCertificate(dir string, now func() time.Time) *fileCertificate {
+	return &fileCertificate{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), now: now}
+}
+
+// load reads the files.
+func (f *fileCertificate) load() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loadLocked()
+}
+
+func (f *fileCertificate) loadLocked() error {
+	f.checked = f.now()
+	info, err := os.Stat(f.cert)
+	if err != nil {
+		return errCertificate
+	}
+	if f.current != nil && info.ModTime().Equal(f.stamp) {
+		return nil
+	}
+	c, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		return errCertificate
+	}
+	f.current, f.stamp = &c, info.ModTime()
+	return nil
+}
+
+// get returns the certificate, the one before when the files are being replaced.
+func (f *fileCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now().Sub(f.checked) >= recheck {
+		_ = f.loadLocked()
+	}
+	if f.current == nil {
+		return nil, errCertificate
+	}
+	return f.current, nil
+}
+
+// parseChain decodes PEM certificates, the leaf first.
+func parseChain(chain []byte) ([][]byte, error) {
+	var out [][]byte
+	for {
+		var block *pem.Block
+		if block, chain = pem.Decode(chain); block == nil {
+			break
+		}
+		out = append(out, block.Bytes)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("reading the endpoint's certificate: there is none")
+	}
+	return out, nil
+}

@@ -1,0 +1,133 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+)
+
+// Limits of the endpoint's connections.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 15 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+	drainTime     = 10 * time.Second
+)
+
+// newServer returns a server with limits. Its own log lines hold addresses of
+// clients, so they are dropped.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+}
+
+// serveEndpoint serves the business's endpoint until ctx ends, then lets requests
+// at hand end.
+func (p *parts) serveEndpoint(ctx context.Context) error {
+	server := newServer(cloudapi.New(cloudapi.Options{
+		Service:    service{p.messages},
+		Number:     cloudapi.Number{ID: p.keys.identity.PhoneNumberID, Phone: p.number, Name: p.cfg.Profile.DisplayName},
+		Token:      p.keys.access.AccessToken,
+		Throughput: p.cfg.Throughput,
+		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,
+	}))
+	certificates, err := p.certificates(ctx)
+	if err != nil {
+		return err
+	}
+	if certificates != nil {
+		server.TLSConfig = &tls.Config{
+			MinVersion: tls.VersionTLS12, GetCertificate: certificates,
+			NextProtos: []string{"h2", "http/1.1"},
+		}
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", p.EndpointAddr)
+	if err != nil {
+		return fmt.Errorf("listening for the endpoint: %w", err)
+	}
+	p.Listening("endpoint", listener.Addr())
+	p.state.setServing(true)
+	p.Log.LogAttrs(ctx, slog.LevelInfo, "endpoint is up", slog.String("tls", p.cfg.Endpoint.TLS))
+	stop := context.AfterFunc(ctx, func() { p.drain(ctx, server) })
+	defer stop()
+	if server.TLSConfig != nil {
+		err = server.ServeTLS(listener, "", "")
+	} else {
+		err = server.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		<-p.drained
+		return ctx.Err()
+	}
+	return fmt.Errorf("serving the endpoint: %w", err)
+}
+
+// drain takes no new connections and waits for requests at hand.
+func (p *parts) drain(ctx context.Context, server *http.Server) {
+	defer close(p.drained)
+	p.state.setServing(false)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		_ = server.Close()
+	}
+}
+
+// certificates returns where the endpoint's certificate comes from, nil when a
+// gateway ends TLS. It returns when there is a certificate, however long that takes.
+func (p *parts) certificates(ctx context.Context) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	switch p.cfg.Endpoint.TLS {
+	case contract.TLSFromSecret:
+		f := newFileCertificate(p.TLSDir, p.Now)
+		return f.get, p.untilCertificate(ctx, f.load)
+	case contract.TLSFromPKI:
+		c := &issuedCertificate{names: p.names(), sign: p.vault.Certificate, now: p.Now}
+		if err := p.untilCertificate(ctx, func() error { return c.renew(ctx) }); err != nil {
+			return nil, err
+		}
+		go c.keep(ctx, p.state.setCertificate)
+		return c.get, nil
+	}
+	return nil, nil
+}
+
+// untilCertificate tries until there is a certificate or ctx ends.
+func (p *parts) untilCertificate(ctx context.Context, try func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := try()
+		p.state.setCertificate(err)
+		if err == nil {
+			return nil
+		}
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "the endpoint has no certificate yet", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// names are those that Vault's PKI signs for this relay: on the network, and within
+// the cluster.
+func (p *parts) names() []string {
+	internal := p.cfg.Name + "." + p.cfg.Namespace + ".svc"
+	if p.cfg.Endpoint.Host == internal {
+		return []string{internal}
+	}
+	return []string{p.cfg.Endpoint.Host, internal}
+}

@@ -1,0 +1,116 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// serveStatus serves what operator, kubelet and monitoring ask, from the start of
+// the process to its end. Nothing of it is personal.
+func (r *relay) serveStatus(ctx context.Context) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", r.StatusAddr)
+	if err != nil {
+		return fmt.Errorf("listening for the status server: %w", err)
+	}
+	r.Listening("status", listener.Addr())
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		code := http.StatusOK
+		ok, why := r.state.ready()
+		if !ok {
+			code = http.StatusServiceUnavailable
+		}
+		plain(w, code, why)
+	})
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(r.status(req.Context()))
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2}))
+	server := newServer(mux)
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the status: %w", err)
+	}
+	return ctx.Err()
+}
+
+func plain(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = fmt.Fprintln(w, text)
+}
+
+// countTime bounds how long the queues are counted for a status.
+const countTime = 2 * time.Second
+
+// status is the answer at /status.
+func (r *relay) status(ctx context.Context) contract.Status {
+	s := contract.Status{
+		Version: contract.StatusVersion, ConfigHash: r.cfg.Hash, Quality: "UNKNOWN",
+		Conditions: []contract.Condition{r.state.keysCondition(r.vault.Ready())},
+	}
+	r.state.fill(&s)
+	p := r.state.parts()
+	if p == nil {
+		s.Conditions = append(s.Conditions, waiting(contract.ConditionCarrierConnected), waiting(contract.ConditionWebhookVerified))
+		return s
+	}
+	s.Conditions = append(s.Conditions, p.carrierCondition(), p.webhookCondition())
+	s.Counts = p.counts(ctx)
+	return s
+}
+
+// waiting is a condition of something that waits for the keys.
+func waiting(kind string) contract.Condition {
+	return contract.Condition{Type: kind, Status: contract.Unknown, Reason: "KeysNotReady", Message: "it waits for the keys: see KeysReady"}
+}
+
+// fill copies what is known of the identity.
+func (s *state) fill(out *contract.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.PhoneNumberID, out.BusinessAccountID = s.identity.PhoneNumberID, s.identity.BusinessAccountID
+	out.Fingerprint = s.fingerprint
+	if !s.identity.Created.IsZero() {
+		out.InitializedTime = new(s.identity.Created)
+	}
+	if !s.oldestKey.IsZero() {
+		out.OldestKeyTime = new(s.oldestKey)
+	}
+}
+
+func (p *parts) webhookCondition() contract.Condition {
+	if p.delivery == nil {
+		return webhook.NotConfigured()
+	}
+	return p.delivery.Condition()
+}
+
+func (p *parts) counts(ctx context.Context) contract.Counts {
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	c := contract.Counts{
+		MessagesIn:      p.messages.Count(message.EventReceived),
+		MessagesOut:     p.messages.Count(message.EventAccepted),
+		PlaintextDenied: p.messages.Count(message.EventPlaintext),
+		ForeignDevices:  p.messages.Count(message.EventForeignDevice),
+	}
+	// A count that fails is left out: the status tells of everything else.
+	c.OutboxQueued, _ = message.Queue(p.store, message.QueueOutbox).Length(ctx)
+	c.WebhookQueued, _ = message.Queue(p.store, message.QueueWebhook).Length(ctx)
+	return c
+}
