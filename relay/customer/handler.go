@@ -3,7 +3,6 @@ package customer
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -11,18 +10,38 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// handler takes what the carrier receives (carrier.Handler).
-type handler struct{ c *Customer }
+// handler takes what the carrier receives (carrier.Handler), one call after
+// another.
+type handler struct {
+	c *Customer
+	// announced says that Online was told since the link was made anew.
+	announced bool
+}
 
-// Connected publishes our keys; that done, the customer is online.
+// Connected publishes our bundle. The device list follows once the carrier has
+// said which devices the account lists already: who reads the list looks for the
+// bundle at once.
 func (h *handler) Connected(_ context.Context, resumed bool) error {
-	h.c.later("publish keys", func(ctx context.Context) error {
-		if !resumed {
-			if err := h.c.publish(ctx); err != nil {
-				return err
-			}
-		}
+	if resumed {
 		h.c.emit(Event{Kind: Online})
+		return nil
+	}
+	h.announced = false
+	h.c.later("publish the bundle", h.c.publishBundle)
+	return nil
+}
+
+// OwnDevices puts our device on the list, also when another client took it off.
+func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) error {
+	first := !h.announced
+	h.announced = true
+	h.c.later("publish the device list", func(ctx context.Context) error {
+		if err := h.c.publishDevice(ctx, devices); err != nil {
+			return err
+		}
+		if first {
+			h.c.emit(Event{Kind: Online})
+		}
 		return nil
 	})
 	return nil
@@ -47,7 +66,7 @@ func (h *handler) Message(_ context.Context, m carrier.Message) error {
 		return nil
 	}
 	if opened.PreKeyUsed {
-		h.c.later("publish keys", h.c.publish)
+		h.c.later("publish the bundle", h.c.publishBundle)
 	}
 	if opened.NewSession {
 		h.c.later("answer a new session", func(ctx context.Context) error {
@@ -113,14 +132,6 @@ func (h *handler) Bounced(_ context.Context, to phone.Number, id string) error {
 
 func (h *handler) Devices(_ context.Context, peer phone.Number, devices []carrier.DeviceID) error {
 	h.c.setDevices(peer, devices)
-	return nil
-}
-
-// OwnDevices publishes our device again when another client took it off the list.
-func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) error {
-	if !slices.Contains(devices, h.c.State.account.Device) {
-		h.c.later("publish keys", h.c.publish)
-	}
 	return nil
 }
 

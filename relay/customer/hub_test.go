@@ -2,6 +2,7 @@ package customer_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -59,7 +60,10 @@ type link struct {
 }
 
 func (l *link) Run(ctx context.Context, h carrier.Handler) error {
-	if err := h.Connected(ctx, false); err != nil {
+	l.hub.mu.Lock()
+	own := slices.Clone(l.hub.lists[l.own])
+	l.hub.mu.Unlock()
+	if err := errors.Join(h.Connected(ctx, false), h.OwnDevices(ctx, own)); err != nil {
 		return err
 	}
 	for {

@@ -3,7 +3,6 @@ package customer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -45,34 +44,22 @@ func (c *Customer) work(ctx context.Context) error {
 	}
 }
 
-// publish announces our device beside those that the account lists already, and
-// its bundle, filled up.
-func (c *Customer) publish(ctx context.Context) error {
-	own, _ := c.State.Account()
-	device := c.State.account.Device
+// publishBundle publishes our bundle, filled up.
+func (c *Customer) publishBundle(ctx context.Context) error {
 	bundle, err := c.State.bundle()
 	if err != nil {
 		return err
 	}
-	// The bundle first: who reads the list looks for the bundle at once.
-	err = retry(ctx, func() error { return c.Carrier.PublishBundle(ctx, device, bundle) })
-	if err != nil {
-		return fmt.Errorf("publishing the bundle: %w", err)
+	return retry(ctx, func() error { return c.Carrier.PublishBundle(ctx, c.State.account.Device, bundle) })
+}
+
+// publishDevice adds our device to those that the account lists.
+func (c *Customer) publishDevice(ctx context.Context, listed []carrier.DeviceID) error {
+	if slices.Contains(listed, c.State.account.Device) {
+		return nil
 	}
-	err = retry(ctx, func() error {
-		list, err := c.Carrier.Devices(ctx, own)
-		if err != nil && !errors.Is(err, carrier.ErrNotFound) {
-			return err
-		}
-		if slices.Contains(list, device) {
-			return nil
-		}
-		return c.Carrier.PublishDevices(ctx, append(list, device))
-	})
-	if err != nil {
-		return fmt.Errorf("publishing the device list: %w", err)
-	}
-	return nil
+	list := append(slices.Clone(listed), c.State.account.Device)
+	return retry(ctx, func() error { return c.Carrier.PublishDevices(ctx, list) })
 }
 
 // retry repeats what fails for want of a link until ctx ends.

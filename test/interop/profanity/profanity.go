@@ -96,7 +96,7 @@ func (c *Client) writeSettings() (fresh bool, err error) {
 	}
 	files := map[string]string{
 		"config/profanity/profrc": "[omemo]\npolicy=always\ntrustmode=blind\n" +
-			"[receipts]\nsend=true\nrequest=true\n[notifications]\nmessage=off\n[ui]\ntitlebar.show=false\n",
+			"[receipts]\nsend=true\nrequest=true\n[notifications]\nmessage=off\n",
 		"data/profanity/accounts": fmt.Sprintf("[%s]\nenabled=true\njid=%s\nserver=%s\nport=%s\nresource=phone\npassword=%s\ntls.policy=trust\n",
 			account, c.cfg.JID, host, port, c.cfg.Password),
 	}
@@ -130,7 +130,7 @@ func (c *Client) Befriend(ctx context.Context, jid string) error {
 // Send types a message to a peer. It returns when Profanity shows it as sent,
 // encrypted: not before the peer's keys are there. Text is one line.
 func (c *Client) Send(ctx context.Context, jid, text string) error {
-	if err := c.Command(ctx, "/msg "+jid); err != nil {
+	if err := c.open(ctx, jid); err != nil {
 		return err
 	}
 	for {
@@ -145,6 +145,29 @@ func (c *Client) Send(ctx context.Context, jid, text string) error {
 		}
 		// The peer's bundle is still on its way: typing again is what a user does.
 	}
+}
+
+// open opens the chat with a peer and, where Profanity has not done so by itself,
+// switches its encryption on: a chat that the peer began stays in clear although
+// the policy says always.
+func (c *Client) open(ctx context.Context, jid string) error {
+	if err := c.Command(ctx, "/msg "+jid); err != nil {
+		return err
+	}
+	typed := false
+	var typeErr error
+	err := c.until(ctx, "a chat with OMEMO", func(lines string) bool {
+		title, _, _ := strings.Cut(strings.TrimLeft(lines, "\n"), "\n")
+		if !strings.Contains(title, jid) {
+			return false
+		}
+		if strings.Contains(title, "[unencrypted]") && !typed {
+			typed = true
+			typeErr = c.Command(ctx, "/omemo start")
+		}
+		return typeErr != nil || strings.Contains(title, "[OMEMO]")
+	})
+	return errors.Join(err, typeErr)
 }
 
 // errNoKeys says that Profanity had no session with the peer yet.

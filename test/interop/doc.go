@@ -1,0 +1,3 @@
+// Package interop holds the tests against clients that this project did not
+// write.
+package interop

@@ -1,0 +1,255 @@
+package interop_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/interop/profanity"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+const (
+	goNumber        = "+4930111111"
+	profanityNumber = "+491702222222"
+	password        = "correct horse battery staple"
+	// patience bounds each step of a test.
+	patience = 40 * time.Second
+)
+
+// peer is our own client, with what it saw.
+type peer struct {
+	*customer.Customer
+	number phone.Number
+	jid    string
+	events chan customer.Event
+}
+
+// start runs our own client as a number until the test ends.
+func start(t *testing.T, server *prosody.Server, number string) *peer {
+	t.Helper()
+	n, err := phone.Parse(number)
+	check(t, err)
+	state, err := customer.OpenState(t.TempDir(), n)
+	check(t, err)
+	_, random := state.Account()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	link, err := xmpp.New(xmpp.Config{
+		Account: n, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: random,
+		Registration: xmpp.Open, Log: log,
+	})
+	check(t, err)
+	p := &peer{number: n, jid: number + "@" + server.Domain, events: make(chan customer.Event, 100)}
+	p.Customer = customer.New(customer.Options{State: state, Carrier: link, Log: log, OnEvent: func(e customer.Event) { p.events <- e }})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("our client: %v", err)
+		}
+		check(t, state.Close())
+	})
+	p.wait(t, "going online", func(e customer.Event) bool { return e.Kind == customer.Online })
+	return p
+}
+
+// wait returns the first event that fits, passing over others.
+func (p *peer) wait(t *testing.T, what string, fits func(customer.Event) bool) customer.Event {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case e := <-p.events:
+			if fits(e) {
+				return e
+			}
+			if e.Kind == customer.Unreadable || e.Kind == customer.Plaintext {
+				t.Errorf("while waiting for %s: a message was %s", what, e.Kind)
+			}
+		case <-deadline:
+			t.Fatalf("no sign of %s within %s", what, patience)
+		}
+	}
+}
+
+func (p *peer) waitText(t *testing.T, text string) {
+	t.Helper()
+	p.wait(t, "the text "+text, func(e customer.Event) bool { return e.Kind == customer.Received && e.Text == text })
+}
+
+// say sends a text and returns its id. Until the peer's keys can be read, which
+// takes two strangers a moment, it tries again.
+func (p *peer) say(t *testing.T, to phone.Number, text string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		id, err := p.Send(ctx, to, text)
+		if err == nil {
+			return id
+		}
+		if !errors.Is(err, customer.ErrNoDevice) {
+			t.Fatal(err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("within %s: %v", patience, err)
+		}
+	}
+}
+
+// startProfanity runs Profanity as a number until the test ends. Listed says that
+// the account has a device list, to which Profanity adds its device; without one,
+// nobody learns of the device before it writes.
+func startProfanity(t *testing.T, server *prosody.Server, number string, listed bool) *human {
+	t.Helper()
+	n, err := phone.Parse(number)
+	check(t, err)
+	check(t, server.AddAccount(t.Context(), number, password))
+	if listed {
+		makeDeviceList(t, server, n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := profanity.Start(ctx, profanity.Config{JID: number + "@" + server.Domain, Password: password, Address: server.Addr})
+	check(t, err)
+	t.Cleanup(func() { check(t, c.Stop()) })
+	return &human{c, n, number + "@" + server.Domain}
+}
+
+// human is the customer at Profanity.
+type human struct {
+	client *profanity.Client
+	number phone.Number
+	jid    string
+}
+
+func (h *human) say(t *testing.T, to *peer, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	check(t, h.client.Send(ctx, to.jid, text))
+}
+
+func (h *human) waitText(t *testing.T, from *peer, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	check(t, h.client.WaitText(ctx, from.jid, text))
+}
+
+// makeDeviceList publishes an empty device list for an account, as any other
+// client of its owner would have. Profanity 0.13.1 adds its device to a list but
+// never makes one.
+func makeDeviceList(t *testing.T, server *prosody.Server, n phone.Number) {
+	t.Helper()
+	link, err := xmpp.New(xmpp.Config{
+		Account: n, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: password, Resource: "other-client",
+	})
+	check(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	up := make(upHandler, 1)
+	done := make(chan error, 1)
+	go func() { done <- link.Run(ctx, up) }()
+	select {
+	case <-up:
+		check(t, link.PublishDevices(ctx, nil))
+	case err := <-done:
+		t.Fatalf("logging in: %v", err)
+	}
+	cancel()
+	<-done
+}
+
+// upHandler tells when a link is up, and drops everything that arrives.
+type upHandler chan struct{}
+
+func (up upHandler) Connected(context.Context, bool) error {
+	select {
+	case up <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (upHandler) Message(context.Context, carrier.Message) error                  { return nil }
+func (upHandler) Receipt(context.Context, carrier.Receipt) error                  { return nil }
+func (upHandler) Bounced(context.Context, phone.Number, string) error             { return nil }
+func (upHandler) Devices(context.Context, phone.Number, []carrier.DeviceID) error { return nil }
+func (upHandler) OwnDevices(context.Context, []carrier.DeviceID) error            { return nil }
+func (upHandler) Plaintext(context.Context, phone.Number, string, string) error   { return nil }
+
+func TestProfanityWritesFirst(t *testing.T) {
+	needServers(t)
+	server := prosody.StartT(t, prosody.Options{Registration: true})
+	ours := start(t, server, goNumber)
+	human := startProfanity(t, server, profanityNumber, false)
+	human.say(t, ours, "Guten Tag, haben Sie heute offen?")
+	ours.waitText(t, "Guten Tag, haben Sie heute offen?")
+	id := ours.say(t, human.number, "Ja, bis 18 Uhr. äöü €")
+	human.waitText(t, ours, "Ja, bis 18 Uhr. äöü €")
+	ours.wait(t, "the delivery receipt", func(e customer.Event) bool { return e.Kind == customer.Delivered && e.ID == id })
+	converse(t, human, ours)
+}
+
+func TestOurClientWritesFirst(t *testing.T) {
+	needServers(t)
+	server := prosody.StartT(t, prosody.Options{Registration: true})
+	ours := start(t, server, goNumber)
+	human := startProfanity(t, server, profanityNumber, true)
+	befriend(t, human, ours)
+	id := ours.say(t, human.number, "Your parcel is here.")
+	human.waitText(t, ours, "Your parcel is here.")
+	ours.wait(t, "the delivery receipt", func(e customer.Event) bool { return e.Kind == customer.Delivered && e.ID == id })
+	human.say(t, ours, "On my way!")
+	ours.waitText(t, "On my way!")
+	converse(t, human, ours)
+}
+
+// befriend lets our client see Profanity's bundle, which it publishes for those
+// only who see its presence.
+func befriend(t *testing.T, human *human, ours *peer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	check(t, human.client.Befriend(ctx, ours.jid))
+}
+
+// converse goes back and forth: the session has settled and its ratchet turns.
+func converse(t *testing.T, human *human, ours *peer) {
+	t.Helper()
+	for _, text := range []string{"one", "two", "three"} {
+		human.say(t, ours, "question "+text)
+		ours.waitText(t, "question "+text)
+		ours.say(t, human.number, "answer "+text)
+		ours.say(t, human.number, "and more to "+text)
+		human.waitText(t, ours, "answer "+text)
+		human.waitText(t, ours, "and more to "+text)
+	}
+}
+
+func needServers(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Prosody and Profanity; run make test")
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
