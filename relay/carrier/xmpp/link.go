@@ -32,6 +32,8 @@ type link struct {
 	maxStanza int
 	idle      time.Duration
 
+	writing sync.Mutex // held while bytes are taken and written, so that they keep their order
+
 	mu      sync.Mutex
 	out     bytes.Buffer // guarded by mu: what the writer takes next
 	ask     bool         // guarded by mu: stanzas were written that no request for an acknowledgement followed
@@ -172,26 +174,39 @@ func (l *link) writer() {
 		case <-l.kick:
 		}
 		idle.Reset(l.idle)
-		b := l.take()
-		if len(b) == 0 {
-			continue
-		}
-		if _, err := l.Write(b); err != nil {
+		if err := l.flush(); err != nil {
 			l.end(fmt.Errorf("writing: %w", err))
 			return
 		}
 	}
 }
 
+// flush writes what there is to write.
+func (l *link) flush() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	b := l.take()
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := l.Write(b)
+	return err
+}
+
 // closeStream writes what is left, says good-bye and ends the link. An orderly end
 // makes the server keep at once, for later, what it holds unacknowledged.
-func (l *link) closeStream(last []byte) {
+func (l *link) closeStream() {
+	l.write([]byte("</stream:stream>"), false)
 	l.mu.Lock()
 	l.closing = true
-	b := append(bytes.Clone(l.out.Bytes()), last...)
 	l.mu.Unlock()
-	_, _ = l.Write(append(b, "</stream:stream>"...))
+	// A write that hangs is not waited for.
+	_ = l.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+	_ = l.flush()
 	l.end(errStopped)
 }
+
+// goodbyeTimeout bounds a write that is under way when the link is stopped.
+const goodbyeTimeout = 2 * time.Second
 
 var errStopped = failed(ReasonStopped, io.ErrClosedPipe)

@@ -62,7 +62,8 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler, resumed
 	select {
 	case <-l.ended:
 	case <-ctx.Done():
-		l.closeStream(s.ack())
+		s.ack()
+		l.closeStream()
 	}
 	cancel()
 	wg.Wait()
@@ -134,7 +135,7 @@ func (s *service) element(e *element) error {
 		s.c.mu.Lock()
 		s.owed = true
 		s.c.mu.Unlock()
-		s.l.write(s.ack(), false)
+		s.ack()
 		return nil
 	case e.is(nsSM, "a"):
 		return s.acknowledged(e)
@@ -171,13 +172,12 @@ func (s *service) acknowledged(e *element) error {
 	return nil
 }
 
-// ack renders our count of what is stored.
-func (s *service) ack() []byte {
+// ack tells the server our count of what is stored. Counts reach the link in order.
+func (s *service) ack() {
 	s.c.mu.Lock()
-	h := s.c.session.handled
-	s.lastAck = h
-	s.c.mu.Unlock()
-	return elem(nsSM, "a", "h", formatCount(h)).bytes()
+	defer s.c.mu.Unlock()
+	s.lastAck = s.c.session.handled
+	s.l.write(elem(nsSM, "a", "h", formatCount(s.lastAck)).bytes(), false)
 }
 
 // deliver calls the Handler, in order, until the link ends. An item that the
@@ -224,7 +224,7 @@ func (s *service) count() {
 	}
 	s.c.mu.Unlock()
 	if tell {
-		s.l.write(s.ack(), false)
+		s.ack()
 	}
 }
 
