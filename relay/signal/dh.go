@@ -53,7 +53,7 @@ func (k *privateKey) restore(b []byte) {
 
 // present reports whether there is a key: both halves are there.
 func (k *privateKey) present() bool {
-	return subtle.ConstantTimeCompare(k.scalar[:], zeroes[:privateKeySize]) == 0 && !k.public.IsZero()
+	return subtle.ConstantTimeCompare(k.scalar[:], make([]byte, privateKeySize)) == 0 && !k.public.IsZero()
 }
 
 // agree writes the X25519 shared secret with p to shared. An all-zero secret,
@@ -64,7 +64,7 @@ func (k *privateKey) agree(shared *secret, p *PublicKey) error {
 		return fmt.Errorf("agreeing on a key: %w", errDestroyed)
 	}
 	ok := x25519.Shared((*x25519.Key)(shared), (*x25519.Key)(&k.scalar), (*x25519.Key)(&p.u))
-	if !ok || subtle.ConstantTimeCompare(shared[:], zeroes[:len(shared)]) == 1 {
+	if !ok || subtle.ConstantTimeCompare(shared[:], make([]byte, len(shared))) == 1 {
 		return fmt.Errorf("agreeing on a key: %w", ErrMalformed)
 	}
 	return nil

@@ -35,24 +35,22 @@ func Class(err error) string {
 	if err == nil {
 		return "ok"
 	}
+	classes := [...]struct {
+		err  error
+		name string
+	}{
+		{ErrMalformed, "malformed"},
+		{ErrUnknownPreKey, "unknown_prekey"},
+		{ErrUnauthenticated, "unauthenticated"},
+		{ErrReplay, "replay"},
+		{ErrTooFarAhead, "too_far_ahead"},
+		{ErrUntrustedIdentity, "untrusted_identity"},
+		{ErrNoSession, "no_session"},
+	}
 	for _, c := range classes {
 		if errors.Is(err, c.err) {
 			return c.name
 		}
 	}
 	return "other"
-}
-
-// classes is never written to.
-var classes = [...]struct {
-	err  error
-	name string
-}{
-	{ErrMalformed, "malformed"},
-	{ErrUnknownPreKey, "unknown_prekey"},
-	{ErrUnauthenticated, "unauthenticated"},
-	{ErrReplay, "replay"},
-	{ErrTooFarAhead, "too_far_ahead"},
-	{ErrUntrustedIdentity, "untrusted_identity"},
-	{ErrNoSession, "no_session"},
 }

@@ -46,6 +46,33 @@ func (r *Record) Answered() bool { return r.HasSession() && !r.current.initiated
 // are still under way are decrypted.
 func (r *Record) Discard(now time.Time) *Record { return r.successor(nil, nil, now) }
 
+// Destroy zeroes what r holds and next, its successor, does not: for a caller that
+// keeps records in memory, once next is stored and r not used any more. Next may
+// be nil, to zero everything.
+func (r *Record) Destroy(next *Record) {
+	kept := map[*session]bool{}
+	chains := map[*skippedKey]bool{}
+	for _, s := range next.all() {
+		kept[s] = true
+		for i := range s.receive {
+			if skipped := s.receive[i].skipped; len(skipped) > 0 {
+				chains[&skipped[0]] = true
+			}
+		}
+	}
+	for _, s := range r.all() {
+		if kept[s] {
+			continue
+		}
+		for i := range s.receive {
+			if skipped := s.receive[i].skipped; len(skipped) > 0 && !chains[&skipped[0]] {
+				clear(skipped)
+			}
+		}
+		*s = session{send: sendChain{due: true}}
+	}
+}
+
 // Format implements fmt.Formatter for every verb.
 func (r Record) Format(f fmt.State, _ rune) { redact(f, "[session record]") }
 

@@ -147,16 +147,14 @@ type decoder struct {
 	rest    []byte
 	skipped int
 	failed  bool
+	zeroes  [privateKeySize + 32]byte // never written to
 }
-
-// zeroes is what a failed decoder reads. It is never written to.
-var zeroes [64]byte
 
 // take returns the next n bytes, at most 64.
 func (d *decoder) take(n int) []byte {
 	if d.failed || len(d.rest) < n {
 		d.failed = true
-		return zeroes[:n]
+		return d.zeroes[:n]
 	}
 	b := d.rest[:n]
 	d.rest = d.rest[n:]

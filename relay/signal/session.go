@@ -78,15 +78,7 @@ func Encrypt(r *Record, l Local, plaintext []byte) (Ciphertext, *Record, error) 
 // randomness, nothing changed anywhere. Errors are of the classes of this package,
 // or the PreKeySource's, and mean that nothing happened.
 func Decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
-	d, err := Decrypted{}, error(nil)
-	if c.PreKey {
-		d, err = decryptPreKey(l, r, keys, c.Data, now)
-	} else {
-		var m message
-		if m, err = parseMessage(c.Data); err == nil {
-			d, err = r.decrypt(&m, now)
-		}
-	}
+	d, err := decrypt(l, r, keys, c, now)
 	if err != nil {
 		return Decrypted{}, fmt.Errorf("decrypting: %w", err)
 	}
@@ -94,6 +86,17 @@ func Decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time)
 	before, known := r.Identity()
 	d.IdentityChanged = known && !before.Equal(d.Identity)
 	return d, nil
+}
+
+func decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
+	if c.PreKey {
+		return decryptPreKey(l, r, keys, c.Data, now)
+	}
+	m, err := parseMessage(c.Data)
+	if err != nil {
+		return Decrypted{}, err
+	}
+	return r.decrypt(&m, now)
 }
 
 // decrypt tries the sessions that the message can belong to.
