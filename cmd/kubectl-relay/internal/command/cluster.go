@@ -1,0 +1,129 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// cluster is the Kubernetes cluster that the user's kubeconfig and flags name.
+type cluster struct {
+	flags *genericclioptions.ConfigFlags
+}
+
+// newCluster adds kubectl's own flags to a command, those few in sight that are
+// used every day. Flags that a command has itself keep the command's meaning.
+func newCluster(cmd *cobra.Command) *cluster {
+	flags := genericclioptions.NewConfigFlags(true)
+	flags.CacheDir = nil // nothing is cached
+	if cmd.Flags().Lookup("as") != nil {
+		flags.Impersonate, flags.ImpersonateUID, flags.ImpersonateGroup, flags.ImpersonateUserExtra = nil, nil, nil, nil
+	}
+	if cmd.Flags().Lookup("server") != nil {
+		flags.APIServer = nil
+	}
+	all := pflag.NewFlagSet("kubectl", pflag.ContinueOnError)
+	flags.AddFlags(all)
+	all.VisitAll(func(f *pflag.Flag) {
+		switch f.Name {
+		case "kubeconfig":
+			f.Usage = "the kubeconfig file; default: $KUBECONFIG, or ~/.kube/config"
+		case "context":
+			f.Usage = "the kubeconfig's context to use"
+		case "namespace":
+			f.Usage = "the namespace; default: the context's"
+		default:
+			f.Hidden = true
+		}
+	})
+	cmd.Flags().AddFlagSet(all)
+	return &cluster{flags}
+}
+
+// connect returns a client and the namespace to work in.
+func (c *cluster) connect() (client.Client, string, error) {
+	const hint = "choose a cluster with --kubeconfig, --context or $KUBECONFIG"
+	config, err := c.flags.ToRESTConfig()
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the kubeconfig: %w; %s", err, hint)
+	}
+	namespace, _, err := c.flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the kubeconfig: %w; %s", err, hint)
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, "", fmt.Errorf("registering the API's kinds: %w", err)
+		}
+	}
+	k, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, "", fmt.Errorf("connecting to the cluster: %w; %s", err, hint)
+	}
+	return k, namespace, nil
+}
+
+// relay reads a BusinessRelay and its DataRegion.
+func readRelay(ctx context.Context, k client.Client, namespace, name string) (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion, error) {
+	var relay v1alpha1.BusinessRelay
+	if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay); err != nil {
+		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
+			"name another namespace with -n, and list what there is with: kubectl get brelay -A")
+	}
+	region, err := readRegion(ctx, k, string(relay.Spec.DataRegion))
+	return &relay, region, err
+}
+
+func readRegion(ctx context.Context, k client.Client, name string) (*v1alpha1.DataRegion, error) {
+	var region v1alpha1.DataRegion
+	if err := k.Get(ctx, client.ObjectKey{Name: name}, &region); err != nil {
+		return nil, explain(err, "DataRegion "+name, "list what there is with: kubectl get dataregions")
+	}
+	return &region, nil
+}
+
+// regionOf finds the region of the relay that has a number: in the namespace that
+// -n names, or in all.
+func (c *cluster) regionOf(ctx context.Context, number phone.Number) (*v1alpha1.DataRegion, error) {
+	const hint = "say where the server is with --domain (and --server, --ca)"
+	k, _, err := c.connect()
+	if err != nil {
+		return nil, fmt.Errorf("%w; or %s", err, hint)
+	}
+	var relays v1alpha1.BusinessRelayList
+	if err := k.List(ctx, &relays, client.InNamespace(*c.flags.Namespace)); err != nil {
+		return nil, fmt.Errorf("%w; %s", explain(err, "the list of BusinessRelays", "name a namespace with -n"), hint)
+	}
+	for i := range relays.Items {
+		if relays.Items[i].Spec.PhoneNumber == number.E164() {
+			return readRegion(ctx, k, string(relays.Items[i].Spec.DataRegion))
+		}
+	}
+	return nil, fmt.Errorf("no BusinessRelay has the number that you write to; %s", hint)
+}
+
+// explain says what an error of the API server's means and what to do.
+func explain(err error, what, hint string) error {
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("there is no %s; %s", what, hint)
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		return fmt.Errorf("reading %s: %w by Kubernetes: %w", what, errRefused, err)
+	case meta.IsNoMatchError(err):
+		return fmt.Errorf("this cluster does not know Relaykeep's API: install its chart, or choose another cluster with --context")
+	default:
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+}

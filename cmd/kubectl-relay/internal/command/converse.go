@@ -1,0 +1,209 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+const (
+	// connectWithin is how long a filter waits for the link.
+	connectWithin = time.Minute
+	// flushWithin is how long the last receipts may take at the end.
+	flushWithin = 5 * time.Second
+	// statusEvery is how often the link's state is looked at.
+	statusEvery = 250 * time.Millisecond
+)
+
+// conversation is one run of chat.
+type conversation struct {
+	customer *customer.Customer
+	link     carrier.Carrier
+	view     *chatView
+	to       phone.Number
+	flags    *chatFlags
+	online   chan struct{} // closed once, when first online
+}
+
+// converse runs a chat until its input, its waiting or ctx ends.
+func converse(ctx context.Context, streams genericiooptions.IOStreams, state *customer.State, config xmpp.Config, to phone.Number, f *chatFlags) error {
+	link, err := xmpp.New(config)
+	if err != nil {
+		return fmt.Errorf("setting up the link: %w", err)
+	}
+	lines, view, restore, err := openTerminal(streams)
+	if err != nil {
+		return err
+	}
+	defer restore()
+	c := &conversation{link: link, view: view, to: to, flags: f, online: make(chan struct{})}
+	c.customer = customer.New(customer.Options{State: state, Carrier: link, OnEvent: c.event, Log: config.Log})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.customer.Run(gctx) })
+	g.Go(func() error { return c.watch(gctx) })
+	g.Go(func() error {
+		defer cancel() // a finished conversation ends the rest
+		return c.talk(gctx, lines)
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// openTerminal returns the lines of the input and where to show things. A terminal
+// gets a prompt that incoming lines do not disturb; anything else is a filter.
+func openTerminal(streams genericiooptions.IOStreams) (<-chan string, *chatView, func(), error) {
+	in, isFile := streams.In.(*os.File)
+	out, outIsFile := streams.Out.(*os.File)
+	if !isFile || !outIsFile || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
+		scanner := bufio.NewScanner(streams.In)
+		scanner.Buffer(nil, omemo.MaxText+2)
+		lines := readLines(func() (string, error) {
+			if scanner.Scan() {
+				return scanner.Text(), nil
+			}
+			return "", errors.Join(io.EOF, scanner.Err())
+		})
+		return lines, newChatView(streams.Out, streams.ErrOut), func() {}, nil
+	}
+	before, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, out}, "> ")
+	restore := func() { _ = term.Restore(int(in.Fd()), before) }
+	return readLines(t.ReadLine), newChatView(t, t), restore, nil
+}
+
+// readLines delivers lines until there are no more. The goroutine may outlive the
+// chat, blocked on a terminal: the process ends then.
+func readLines(next func() (string, error)) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for {
+			line, err := next()
+			if err != nil {
+				return
+			}
+			lines <- line
+		}
+	}()
+	return lines
+}
+
+// talk sends the input's lines and then waits for what is expected.
+func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case line, more := <-lines:
+			if !more {
+				return c.finish(ctx)
+			}
+			if line == "" {
+				continue
+			}
+			if err := c.say(ctx, line); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// say sends one line. A business that cannot be written to yet is no reason to
+// end a chat in a terminal, but nothing would tell a filter's caller.
+func (c *conversation) say(ctx context.Context, line string) error {
+	id, err := c.customer.Send(ctx, c.to, line)
+	if errors.Is(err, customer.ErrNoDevice) {
+		err = fmt.Errorf("%w: is its relay ready? see kubectl get brelay -A", err)
+	}
+	if err != nil {
+		return fmt.Errorf("sending your message: %w", err)
+	}
+	c.view.sent(id)
+	return nil
+}
+
+// finish waits for the messages that are expected, and for our last receipts.
+func (c *conversation) finish(ctx context.Context) error {
+	waited, cancel := context.WithTimeout(ctx, c.flags.wait)
+	defer cancel()
+	err := c.view.await(waited, c.flags.expect)
+	flush, cancel := context.WithTimeout(ctx, flushWithin)
+	defer cancel()
+	if flushErr := c.customer.Flush(flush); flushErr != nil && err == nil {
+		err = fmt.Errorf("sending the last receipts: %w", flushErr)
+	}
+	return err
+}
+
+// watch ends the chat when the server refuses the account or cannot be reached,
+// and tells what it waits for.
+func (c *conversation) watch(ctx context.Context) error {
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	deadline := time.NewTimer(connectWithin)
+	defer deadline.Stop()
+	expired := deadline.C
+	var told string
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.online:
+			expired = nil
+		case <-expired:
+			s := c.link.Status()
+			return fmt.Errorf("no link to the server within %s: %s %s", connectWithin, s.Reason, s.Detail)
+		case <-tick.C:
+		}
+		s := c.link.Status()
+		switch {
+		case s.State == carrier.Refused:
+			return fmt.Errorf("%w by the server: %s; add --register if the number has no account yet, or --password-file if it has", errRefused, s.Detail)
+		case s.State == carrier.Online:
+			told = ""
+		case s.State == carrier.Disconnected && s.Reason != told:
+			told = s.Reason
+			c.view.note("not connected: %s %s", s.Reason, s.Detail)
+		}
+	}
+}
+
+// event shows what happened.
+func (c *conversation) event(e customer.Event) {
+	if e.Kind == customer.Online {
+		select {
+		case <-c.online:
+		default:
+			close(c.online)
+		}
+		return
+	}
+	if e.Peer != c.to {
+		return // another business wrote: this terminal shows one conversation
+	}
+	c.view.event(e)
+}

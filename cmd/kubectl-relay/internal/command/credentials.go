@@ -1,0 +1,251 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// tokenSeconds is how long the service account's token is valid: the least that
+// Kubernetes grants.
+const tokenSeconds = 600
+
+// maxCABytes is the largest chain of authorities that is read from Vault.
+const maxCABytes = 256 << 10
+
+// credentials are what a business's own programs need. The names are those of the
+// JSON output, which scripts rely on.
+type credentials struct {
+	Endpoint          string `json:"endpoint"`
+	PhoneNumberID     string `json:"phoneNumberID"`
+	BusinessAccountID string `json:"businessAccountID"`
+	AccessToken       string `json:"accessToken"`
+	WebhookSecret     string `json:"webhookSecret"`
+	VerifyToken       string `json:"verifyToken"`
+	// CACertificate is what the endpoint's certificate chains to, PEM, when the
+	// region's Vault signs it.
+	CACertificate string `json:"caCertificate,omitempty"`
+}
+
+func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
+	var output, address, caFile string
+	cmd := &cobra.Command{
+		Use:   "credentials NAME",
+		Short: "Print what a business's programs need to call its relay",
+		Long: `Print what a business's programs need to call its relay: the endpoint's URL and the
+phone number id for the requests' paths, the access token for their Authorization
+header, and the secret and the verify token with which its webhook knows the relay.
+
+They come from the region's Vault, where the relay made them. Vault trusts a token of
+the relay's service account with the audience ` + contract.AudienceCredentials + `, which
+you get if Kubernetes lets you "create" the resource "serviceaccounts/token" named
+NAME-relay. That login can read the credentials and nothing else.`,
+		Example: `  # Show them
+  kubectl relay credentials acme -n acme
+
+  # Use them in a script: RELAYKEEP_ENDPOINT, RELAYKEEP_ACCESS_TOKEN and so on
+  eval "$(kubectl relay credentials acme -n acme -o env)"
+
+  # The authority that signed the endpoint's certificate, for curl --cacert
+  kubectl relay credentials acme -n acme -o ca > acme-ca.pem`,
+		Args: exactlyOne("BusinessRelay"),
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&output, "output", "o", "text", "how to print: text, json, yaml, env or ca")
+	flags.StringVar(&address, "vault-address", "", "https URL of the region's Vault as seen from here; default: the DataRegion's")
+	flags.StringVar(&caFile, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: the DataRegion's")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		print, ok := credentialPrinters()[output]
+		if !ok {
+			return usage(cmd, "unknown output %q: write text, json, yaml, env or ca", output)
+		}
+		k, namespace, err := cluster.connect()
+		if err != nil {
+			return err
+		}
+		relay, region, err := readRelay(cmd.Context(), k, namespace, args[0])
+		if err != nil {
+			return err
+		}
+		v, err := regionVault(region, address, caFile)
+		if err != nil {
+			return err
+		}
+		c, err := readCredentials(cmd.Context(), k, v, relay, region)
+		if err != nil {
+			return err
+		}
+		return print(streams.Out, c)
+	}
+	return cmd
+}
+
+// regionVault returns a client of the region's Vault, reached as the flags say.
+func regionVault(region *v1alpha1.DataRegion, address, caFile string) (*api.Client, error) {
+	ca := string(region.Spec.Vault.CABundle)
+	if address == "" {
+		address = region.Spec.Vault.Address
+	}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading --vault-ca: %w", err)
+		}
+		ca = string(pem)
+	}
+	return vaultAt(address, ca)
+}
+
+// readCredentials reads the credentials in force as the relay's service account.
+func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (*credentials, error) {
+	token, err := requestToken(ctx, k, relay)
+	if err != nil {
+		return nil, err
+	}
+	settings := region.Spec.Vault
+	logout, err := loginVault(ctx, v, string(settings.AuthPath), contract.RoleCredentials, token)
+	if err != nil {
+		return nil, err
+	}
+	defer logout()
+	path := fmt.Sprintf("%s/data/%s/%s/access/%d", settings.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name), relay.Spec.Rotation.Access)
+	secret, err := v.Logical().ReadWithContext(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the credentials: %w", explainVault(err))
+	}
+	c := &credentials{
+		Endpoint:          relay.Status.Endpoint.URL,
+		PhoneNumberID:     relay.Status.Endpoint.PhoneNumberID,
+		BusinessAccountID: relay.Status.Endpoint.BusinessAccountID,
+	}
+	if secret == nil {
+		return nil, fmt.Errorf("the relay has not made its credentials yet: see kubectl get brelay %s -n %s", relay.Name, relay.Namespace)
+	}
+	fields, _ := secret.Data["data"].(map[string]any)
+	for name, to := range map[string]*string{"accessToken": &c.AccessToken, "webhookSecret": &c.WebhookSecret, "verifyToken": &c.VerifyToken} {
+		var ok bool
+		if *to, ok = fields[name].(string); !ok || *to == "" {
+			return nil, fmt.Errorf("vault's entry for the credentials has no %s: raise spec.rotation.access to have new ones made", name)
+		}
+	}
+	if relay.Spec.Endpoint.TLSSecretName == "" && !relay.Spec.Endpoint.TerminateAtGateway {
+		if c.CACertificate, err = readAuthority(ctx, v, string(settings.PKIMount)); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// requestToken asks Kubernetes for a token of the relay's service account that
+// Vault takes for reading the credentials and for nothing else.
+func requestToken(ctx context.Context, k client.Client, relay *v1alpha1.BusinessRelay) (string, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: relay.Namespace, Name: v1alpha1.TenantName(relay.Name)}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		Audiences: []string{contract.AudienceCredentials}, ExpirationSeconds: new(int64(tokenSeconds)),
+	}}
+	if err := k.SubResource("token").Create(ctx, account, request); err != nil {
+		return "", explain(err, "token of service account "+account.Name,
+			"the operator has not made it yet: see kubectl get brelay "+relay.Name+" -n "+relay.Namespace)
+	}
+	return request.Status.Token, nil
+}
+
+// readAuthority returns the chain, PEM, that the endpoint's certificate leads to.
+func readAuthority(ctx context.Context, v *api.Client, mount string) (string, error) {
+	response, err := v.Logical().ReadRawWithContext(ctx, mount+"/ca_chain")
+	if err != nil {
+		return "", fmt.Errorf("reading the endpoint's authority: %w", explainVault(err))
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusNoContent {
+		return "", nil
+	}
+	pem, err := io.ReadAll(io.LimitReader(response.Body, maxCABytes))
+	if err != nil {
+		return "", fmt.Errorf("reading the endpoint's authority: %w", err)
+	}
+	return string(pem), nil
+}
+
+// credentialPrinters returns how to print credentials, by the name of the output.
+func credentialPrinters() map[string]func(io.Writer, *credentials) error {
+	return map[string]func(io.Writer, *credentials) error{
+		"text": printCredentials,
+		"env":  printEnvironment,
+		"json": func(w io.Writer, c *credentials) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			return e.Encode(c)
+		},
+		"yaml": func(w io.Writer, c *credentials) error {
+			raw, err := yaml.Marshal(c)
+			if err != nil {
+				return err
+			}
+			_, err = w.Write(raw)
+			return err
+		},
+		"ca": func(w io.Writer, c *credentials) error {
+			if c.CACertificate == "" {
+				return fmt.Errorf("the endpoint's certificate is not signed by the region's vault: use the authority of its own Secret or gateway")
+			}
+			_, err := io.WriteString(w, strings.TrimRight(c.CACertificate, "\n")+"\n")
+			return err
+		},
+	}
+}
+
+func printCredentials(w io.Writer, c *credentials) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"Endpoint", c.Endpoint},
+		{"Phone number id", c.PhoneNumberID},
+		{"Business account id", c.BusinessAccountID},
+		{"Access token", c.AccessToken},
+		{"Webhook secret", c.WebhookSecret},
+		{"Verify token", c.VerifyToken},
+	} {
+		if row[1] == "" {
+			row[1] = "(not reported by the relay yet)"
+		}
+		fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
+	}
+	return t.Flush()
+}
+
+// printEnvironment prints assignments that a POSIX shell may evaluate.
+func printEnvironment(w io.Writer, c *credentials) error {
+	for _, row := range [][2]string{
+		{"ENDPOINT", c.Endpoint},
+		{"PHONE_NUMBER_ID", c.PhoneNumberID},
+		{"BUSINESS_ACCOUNT_ID", c.BusinessAccountID},
+		{"ACCESS_TOKEN", c.AccessToken},
+		{"WEBHOOK_SECRET", c.WebhookSecret},
+		{"VERIFY_TOKEN", c.VerifyToken},
+	} {
+		quoted := "'" + strings.ReplaceAll(row[1], "'", `'\''`) + "'"
+		if _, err := fmt.Fprintf(w, "RELAYKEEP_%s=%s\n", row[0], quoted); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package command
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+var update = flag.Bool("update", false, "write what is rendered to the golden files")
+
+// golden compares what was rendered with testdata/<name>; -update writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		check(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		check(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	check(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s is not what is rendered now (-file +now; rewrite with -update):\n%s", path, diff)
+	}
+}
+
+// run runs a command line and returns what it printed.
+func run(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	root := New(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, "v1.2.3")
+	root.SetArgs(args)
+	err = root.ExecuteContext(t.Context())
+	return out.String(), errOut.String(), err
+}
+
+func TestHelp(t *testing.T) {
+	t.Setenv("HOME", "/home/somebody")
+	var walk func(cmd *cobra.Command, path []string)
+	walk = func(cmd *cobra.Command, path []string) {
+		if cmd.Name() == "completion" || cmd.Name() == "help" {
+			return
+		}
+		t.Run(cmd.CommandPath(), func(t *testing.T) {
+			out, _, err := run(t, append(path, "--help")...)
+			check(t, err)
+			golden(t, filepath.Join("help", strings.Join(append([]string{"kubectl-relay"}, path...), "-")+".txt"), out)
+		})
+		for _, child := range cmd.Commands() {
+			walk(child, append(path[:len(path):len(path)], child.Name()))
+		}
+	}
+	walk(New(genericiooptions.NewTestIOStreamsDiscard(), "v1.2.3"), nil)
+}
+
+func TestVersionIsTheBuilds(t *testing.T) {
+	out, _, err := run(t, "version")
+	check(t, err)
+	if out != "v1.2.3\n" {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
+	for line, want := range map[string]string{
+		"invite":                          "give one BusinessRelay, not 0 arguments",
+		"invite acme globex":              "give one BusinessRelay, not 2 arguments",
+		"invite acme -o png":              `unknown output "png": write text or uri`,
+		"credentials acme -o png":         `unknown output "png"`,
+		"credentials":                     "give one BusinessRelay",
+		"version now":                     `unexpected argument "now"`,
+		"chat --to +4930111111":           "--as: not an E.164 number",
+		"chat --as +4930111111 --to 0123": "--to: not an E.164 number",
+		"chat --as +4930111111 --to +4930111112 --expect -1": "cannot be negative",
+		"chat --colour":    "unknown flag: --colour",
+		"chat --wait soon": "invalid argument",
+	} {
+		t.Run(line, func(t *testing.T) {
+			_, _, err := run(t, strings.Fields(line)...)
+			if ExitCode(err) != exitUsage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--help") {
+				t.Errorf("exit %d, error %v; want exit 2 and %q", ExitCode(err), err, want)
+			}
+		})
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

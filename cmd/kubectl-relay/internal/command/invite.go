@@ -1,0 +1,75 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mdp/qrterminal/v3"
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+func newInvite(streams genericiooptions.IOStreams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "invite NAME",
+		Short: "Show the address and QR code by which customers write to a business",
+		Long: `Show the address and the QR code by which customers write to a business.
+
+The code is an xmpp: link that opens a chat with the business in any client that
+speaks OMEMO, such as Conversations, Dino, Gajim, Monal or Profanity. The identity
+key is shown beside it: what the customer's client shows for the business must be
+the same.`,
+		Example: `  # Show the code that customers of acme scan
+  kubectl relay invite acme -n acme
+
+  # Only the link, for a web page
+  kubectl relay invite acme -n acme -o uri`,
+		Args: exactlyOne("BusinessRelay"),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "what to print: text or uri")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if output != "text" && output != "uri" {
+			return usage(cmd, "unknown output %q: write text or uri", output)
+		}
+		k, namespace, err := cluster.connect()
+		if err != nil {
+			return err
+		}
+		relay, region, err := readRelay(cmd.Context(), k, namespace, args[0])
+		if err != nil {
+			return err
+		}
+		return printInvitation(streams, relay, region, output == "uri")
+	}
+	return cmd
+}
+
+// printInvitation writes a business's invitation, or its link alone.
+func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, linkOnly bool) error {
+	if region.Spec.Carrier.XMPP == nil {
+		return fmt.Errorf("DataRegion %s names no carrier: set spec.carrier.xmpp", region.Name)
+	}
+	address := relay.Spec.PhoneNumber + "@" + string(region.Spec.Carrier.XMPP.Domain)
+	link := "xmpp:" + address + "?message"
+	if linkOnly {
+		fmt.Fprintln(streams.Out, link)
+		return nil
+	}
+	name := relay.Spec.Profile.DisplayName
+	if name == "" {
+		name = relay.Name
+	}
+	fmt.Fprintf(streams.Out, "%s takes messages at %s\n\n", printable(name), address)
+	qrterminal.GenerateHalfBlock(link, qrterminal.M, streams.Out)
+	fmt.Fprintf(streams.Out, "\n%s\n", link)
+	if f := relay.Status.Identity.Fingerprint; f != "" {
+		fmt.Fprintf(streams.Out, "\nIts identity key, as the customer's client must show it:\n  %s\n", strings.TrimSpace(f))
+	} else {
+		fmt.Fprintln(streams.ErrOut, "The relay has not reported its identity key yet: see kubectl get brelay "+relay.Name)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+// Package command holds the commands of kubectl-relay: their flags, their help,
+// what they print and with which code they exit. It must not hold logic that a
+// relay needs too: policies are relay/vault/setup's, a customer is relay/customer.
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2 // unknown command, flag or value
+	exitNotSeen = 3 // chat: fewer messages came than --expect says
+	exitRefused = 4 // Kubernetes or Vault refuses this to you
+)
+
+// Errors that have an exit code of their own.
+var (
+	errUsage   = errors.New("see --help")
+	errNotSeen = errors.New("fewer messages came than expected")
+	errRefused = errors.New("refused")
+)
+
+// ExitCode returns the process's exit code for what a command returned.
+func ExitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, errNotSeen):
+		return exitNotSeen
+	case errors.Is(err, errRefused):
+		return exitRefused
+	default:
+		return exitFailed
+	}
+}
+
+// New returns the root command. Version is what `version` prints.
+func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kubectl-relay",
+		Short: "Work with Relaykeep's business relays",
+		Long: `Work with Relaykeep's business relays.
+
+For those who run the cluster:
+  setup vault   prepare a region's Vault: mounts, policies, roles
+For a business:
+  credentials   what the business's own programs need to call its relay
+  invite        the address and QR code by which customers write to it
+For everyone:
+  chat          be a customer in this terminal
+
+Those that read the cluster take kubectl's own flags too, such as --user, --cluster,
+--token and --request-timeout.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
+--expect; 4 Kubernetes or Vault refuses it to you.`,
+		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl relay"},
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		DisableAutoGenTag: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
+	root.AddCommand(newChat(streams), newCredentials(streams), newInvite(streams), newSetup(streams), newVersion(streams, version))
+	return root
+}
+
+// usage is an error about how a command was called.
+func usage(cmd *cobra.Command, format string, a ...any) error {
+	return fmt.Errorf("%s (%w: %s --help)", fmt.Sprintf(format, a...), errUsage, cmd.CommandPath())
+}
+
+// exactlyOne wants one argument, named what.
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usage(cmd, "give one %s, not %d arguments", what, len(args))
+		}
+		return nil
+	}
+}
+
+// none wants no argument.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(cmd, "unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+func newVersion(streams genericiooptions.IOStreams, version string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print this program's version",
+		Args:  none,
+		Run:   func(*cobra.Command, []string) { fmt.Fprintln(streams.Out, version) },
+	}
+}

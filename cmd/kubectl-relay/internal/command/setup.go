@@ -1,0 +1,253 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/vault/setup"
+)
+
+// clusterDomain stands for a region without a domain of its own, whose relays are
+// reached inside the cluster only.
+const clusterDomain = "svc.cluster.local"
+
+// setupFlags are the own flags of setup vault.
+type setupFlags struct {
+	region                        string
+	vaultAddress, vaultCA         string
+	options                       setup.Options
+	kubernetesCAFile              string
+	reviewerAccount, reviewerFile string
+	printOnly                     bool
+}
+
+func newSetup(streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "setup",
+		Short: "Prepare what relays rely on",
+		Long:  "Prepare what relays rely on and what the operator must not be able to do itself.",
+		Args:  none,
+	}
+	cmd.AddCommand(newSetupVault(streams))
+	return cmd
+}
+
+func newSetupVault(streams genericiooptions.IOStreams) *cobra.Command {
+	var f setupFlags
+	cmd := &cobra.Command{
+		Use:   "vault --region NAME",
+		Short: "Prepare a region's Vault: mounts, policies, roles",
+		Long: `Prepare a region's Vault (or OpenBao) for relays: the mounts, the policies, which are
+templated on the service account that logs in, and the roles. It is done once for
+each region: a new business needs no change in Vault. Running it again changes only
+what is not as it should be; after the auth mount was made anew it must be run again.
+
+Vault is reached as the vault command does: VAULT_ADDR and VAULT_TOKEN (or the file
+~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and
+authority are the DataRegion's. The token must be one that may manage mounts,
+policies and roles, such as a root token; it is not kept.
+
+In Kubernetes, it makes a service account that may do nothing but have tokens
+reviewed (` + reviewerRole + `), as which Vault asks whether a relay's token is genuine. Its
+token is long-lived, since Vault would not renew it: it is in the Secret of the
+account's name, and deleting that Secret revokes it. With --reviewer-token-file
+nothing is made in Kubernetes.`,
+		Example: `  # Show every write, in order, for review; nothing is changed
+  kubectl relay setup vault --region eu --print
+
+  # Do it
+  export VAULT_TOKEN=...
+  kubectl relay setup vault --region eu
+
+  # Vault reaches the API server by another name than this kubeconfig does
+  kubectl relay setup vault --region eu --kubernetes-host https://10.99.0.1:6443
+
+  # Without a DataRegion in the cluster yet
+  kubectl relay setup vault --vault-address https://vault.eu.example.org:8200 --endpoint-domain relays.eu.example.org`,
+		Args: none,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.region, "region", "", "the DataRegion whose Vault is prepared; its spec says where, and which mounts")
+	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringVar(&f.options.AuthPath, "auth-path", "", "mount of the Kubernetes auth method; default: the DataRegion's, else "+setup.DefaultAuthPath)
+	flags.StringVar(&f.options.KVMount, "kv-mount", "", "mount of the KV version 2 engine; default: the DataRegion's, else "+setup.DefaultKVMount)
+	flags.StringVar(&f.options.TransitMount, "transit-mount", "", "mount of the transit engine; default: the DataRegion's, else "+setup.DefaultTransitMount)
+	flags.StringVar(&f.options.PKIMount, "pki-mount", "", "mount of the PKI engine, where an authority is made when it has none; default: the DataRegion's, else "+setup.DefaultPKIMount)
+	flags.StringVar(&f.options.EndpointDomain, "endpoint-domain", "", "parent of the relays' host names, for their certificates; default: the DataRegion's, else "+clusterDomain)
+	flags.StringVar(&f.options.AuthorityName, "authority-name", "", "common name of an authority that is made; default: after the region")
+	flags.StringVar(&f.options.KubernetesHost, "kubernetes-host", "", "https URL of the Kubernetes API server as Vault reaches it; default: the kubeconfig's")
+	flags.StringVar(&f.kubernetesCAFile, "kubernetes-ca", "", "file with the API server's authority (PEM); default: the kubeconfig's")
+	flags.StringVar(&f.reviewerAccount, "reviewer-service-account", "", "namespace/name of the service account as which Vault reviews tokens; default: relaykeep-system/vault-reviewer-REGION")
+	flags.StringVar(&f.reviewerFile, "reviewer-token-file", "", "file with a token that may review tokens; nothing is made in Kubernetes then")
+	flags.BoolVar(&f.printOnly, "print", false, "print the writes instead of doing them; secrets are left out")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runSetupVault(cmd, streams, &f, cluster) }
+	return cmd
+}
+
+func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *setupFlags, cluster *cluster) error {
+	ctx := cmd.Context()
+	account, err := f.reviewer()
+	if err != nil {
+		return usage(cmd, "%v", err)
+	}
+	region, err := f.readRegion(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	options, err := f.resolve(cluster, region)
+	if err != nil {
+		return err
+	}
+	v, err := f.vault(region)
+	if err != nil {
+		return err
+	}
+	if f.printOnly {
+		return printSetup(ctx, streams, v, options)
+	}
+	if v.Token() == "" {
+		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+	}
+	if options.ReviewerToken, err = f.reviewerToken(ctx, cluster, account); err != nil {
+		return err
+	}
+	err = setup.Apply(ctx, v, options, func(title string, changed bool) {
+		mark := "is there  "
+		if changed {
+			mark = "written   "
+		}
+		fmt.Fprintln(streams.Out, mark+title)
+	})
+	if err != nil {
+		return fmt.Errorf("%w; what was written so far stays, run it again", err)
+	}
+	fmt.Fprintln(streams.Out, "Vault is ready for relays.")
+	return nil
+}
+
+// reviewer returns the service account of --reviewer-service-account, or the
+// region's own.
+func (f *setupFlags) reviewer() (reviewer, error) {
+	if f.reviewerAccount == "" {
+		name := "vault-reviewer"
+		if f.region != "" {
+			name += "-" + f.region
+		}
+		return reviewer{namespace: "relaykeep-system", name: name}, nil
+	}
+	namespace, name, ok := strings.Cut(f.reviewerAccount, "/")
+	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+		return reviewer{}, errors.New("--reviewer-service-account must be namespace/name")
+	}
+	return reviewer{namespace, name}, nil
+}
+
+func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha1.DataRegion, error) {
+	if f.region == "" {
+		return &v1alpha1.DataRegion{}, nil
+	}
+	k, _, err := cluster.connect()
+	if err != nil {
+		return nil, err
+	}
+	return readRegion(ctx, k, f.region)
+}
+
+// resolve fills what no flag says from the region and the kubeconfig. The
+// reviewer's token is left out.
+func (f *setupFlags) resolve(cluster *cluster, region *v1alpha1.DataRegion) (setup.Options, error) {
+	o := f.options
+	spec := region.Spec.Vault
+	name := "Relaykeep endpoints"
+	if f.region != "" {
+		name += " of " + f.region
+	}
+	config, err := cluster.flags.ToRESTConfig()
+	if err != nil && (o.KubernetesHost == "" || f.kubernetesCAFile == "") {
+		return o, fmt.Errorf("reading the kubeconfig: %w; or say --kubernetes-host and --kubernetes-ca", err)
+	}
+	if f.kubernetesCAFile != "" {
+		pem, err := os.ReadFile(f.kubernetesCAFile)
+		if err != nil {
+			return o, fmt.Errorf("reading --kubernetes-ca: %w", err)
+		}
+		o.KubernetesCA = string(pem)
+	} else if o.KubernetesCA, err = authorityOf(config.CAData, config.CAFile); err != nil {
+		return o, err
+	}
+	host := o.KubernetesHost
+	if host == "" {
+		host = config.Host
+	}
+	for field, fallback := range map[*string]string{
+		&o.AuthPath: string(spec.AuthPath), &o.KVMount: string(spec.KVMount),
+		&o.TransitMount: string(spec.TransitMount), &o.PKIMount: string(spec.PKIMount),
+		&o.EndpointDomain: string(region.Spec.Endpoint.Domain), &o.AuthorityName: name, &o.KubernetesHost: host,
+	} {
+		if *field == "" {
+			*field = fallback
+		}
+	}
+	if o.EndpointDomain == "" {
+		o.EndpointDomain = clusterDomain
+	}
+	return o, nil
+}
+
+// authorityOf returns the kubeconfig's authority of the API server.
+func authorityOf(data []byte, file string) (string, error) {
+	if len(data) > 0 {
+		return string(data), nil
+	}
+	if file == "" {
+		return "", errors.New("the kubeconfig names no authority of the API server: say which with --kubernetes-ca")
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("reading the API server's authority: %w", err)
+	}
+	return string(pem), nil
+}
+
+// reviewerToken returns the token with which Vault has tokens reviewed.
+func (f *setupFlags) reviewerToken(ctx context.Context, cluster *cluster, account reviewer) (string, error) {
+	if f.reviewerFile != "" {
+		token, err := os.ReadFile(f.reviewerFile)
+		if err != nil {
+			return "", fmt.Errorf("reading --reviewer-token-file: %w", err)
+		}
+		return strings.TrimSpace(string(token)), nil
+	}
+	k, _, err := cluster.connect()
+	if err != nil {
+		return "", err
+	}
+	return account.token(ctx, k)
+}
+
+// printSetup prints the writes. Vault is asked for the accessor that the policies
+// name, where a token allows that.
+func printSetup(ctx context.Context, streams genericiooptions.IOStreams, v *api.Client, o setup.Options) error {
+	o.ReviewerToken = "(not shown)"
+	accessor := ""
+	if v.Token() != "" {
+		var err error
+		if accessor, err = setup.Accessor(ctx, v, o.AuthPath); err != nil {
+			fmt.Fprintln(streams.ErrOut, "note:", err)
+		}
+	}
+	if accessor == "" {
+		fmt.Fprintln(streams.ErrOut, "note: ACCESSOR stands for the auth mount's accessor, which `vault auth list` shows once it is mounted")
+	}
+	return setup.Print(streams.Out, o, accessor)
+}

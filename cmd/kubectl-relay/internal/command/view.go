@@ -1,0 +1,112 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/relaykeep/relaykeep/relay/customer"
+)
+
+// chatView shows a chat: messages on one writer, everything else on another.
+// Its methods are safe for concurrent use.
+type chatView struct {
+	messages, notes io.Writer
+
+	mu       sync.Mutex     // guards the following fields and keeps lines whole
+	numbers  map[string]int // ordinals of our messages by id
+	early    map[string][]customer.EventKind
+	received int
+	arrived  chan struct{} // closed and replaced with each message
+}
+
+func newChatView(messages, notes io.Writer) *chatView {
+	return &chatView{
+		messages: messages, notes: notes,
+		numbers: map[string]int{}, early: map[string][]customer.EventKind{}, arrived: make(chan struct{}),
+	}
+}
+
+// note tells something about the chat itself.
+func (v *chatView) note(format string, a ...any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.noteLocked(format, a...)
+}
+
+func (v *chatView) noteLocked(format string, a ...any) {
+	fmt.Fprintln(v.notes, printable(fmt.Sprintf(format, a...)))
+}
+
+// sent shows that the server took our message, and what was heard of it meanwhile.
+func (v *chatView) sent(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.numbers[id] = len(v.numbers) + 1
+	v.noteLocked("#%d ✓ sent", v.numbers[id])
+	for _, kind := range v.early[id] {
+		v.status(id, kind)
+	}
+	delete(v.early, id)
+}
+
+// event shows an event of the conversation.
+func (v *chatView) event(e customer.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch e.Kind {
+	case customer.Received:
+		if e.IdentityChanged {
+			v.noteLocked("! the business has a new identity key: compare it with its invitation")
+		}
+		fmt.Fprintln(v.messages, "<- "+indented(printable(e.Text), "   "))
+		v.received++
+		close(v.arrived)
+		v.arrived = make(chan struct{})
+	case customer.Unreadable:
+		v.noteLocked("! a message could not be decrypted; a new session was offered")
+	case customer.Plaintext:
+		v.noteLocked("! a message came unencrypted and is not shown")
+	default:
+		v.status(e.ID, e.Kind)
+	}
+}
+
+// status shows what became of one of our messages. The word of one that is not
+// numbered yet waits: it was faster than the server's own acknowledgement.
+func (v *chatView) status(id string, kind customer.EventKind) {
+	n, ok := v.numbers[id]
+	if !ok {
+		v.early[id] = append(v.early[id], kind)
+		return
+	}
+	switch kind {
+	case customer.Delivered:
+		v.noteLocked("#%d ✓✓ delivered", n)
+	case customer.Read:
+		v.noteLocked("#%d ✓✓ read", n)
+	case customer.Bounced:
+		v.noteLocked("#%d ✗ came back undelivered", n)
+	}
+}
+
+// await waits until n messages have arrived, or with n = 0 until ctx ends.
+func (v *chatView) await(ctx context.Context, n int) error {
+	for {
+		v.mu.Lock()
+		received, arrived := v.received, v.arrived
+		v.mu.Unlock()
+		if n > 0 && received >= n {
+			return nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			if n == 0 {
+				return nil
+			}
+			return fmt.Errorf("%w: %d of %d", errNotSeen, received, n)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+// Command kubectl-relay is a kubectl plugin for those who run and those who use
+// Relaykeep: it prepares a Vault, hands a business its credentials, invites its
+// customers, and is a customer in the terminal. Put it into the PATH and call it
+// as `kubectl relay`.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/command"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	err := command.New(streams, version).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
+	os.Exit(command.ExitCode(err))
+}
