@@ -141,6 +141,14 @@ func notEOF(err error) error {
 	return err
 }
 
+// cutOff reports whether err says that the other side ended the connection. To a
+// decoder that is a syntax error, since the stream's own element is open.
+func cutOff(err error) bool {
+	syntax := (*xml.SyntaxError)(nil)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &syntax) && syntax.Msg == "unexpected EOF"
+}
+
 func fromStart(start xml.StartElement) (*element, error) {
 	if len(start.Attr) > maxAttrs {
 		return nil, errTooWide

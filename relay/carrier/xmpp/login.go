@@ -59,7 +59,7 @@ func (c Config) open(ctx context.Context, do step) (*stream, error) {
 
 // networkReason tells a silent or broken server from one that breaks the protocol.
 func networkReason(err error) string {
-	if e := net.Error(nil); errors.As(err, &e) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if e := net.Error(nil); errors.As(err, &e) || cutOff(err) {
 		return ReasonUnreachable
 	}
 	return ReasonProtocolError

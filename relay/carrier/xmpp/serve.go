@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -118,13 +118,13 @@ func endReason(err error) error {
 		}
 		return failed(ReasonServerClosed, err)
 	}
-	switch {
-	case errors.Is(err, errStreamClosed), errors.Is(err, io.EOF):
+	if errors.Is(err, errStreamClosed) || cutOff(err) {
 		return failed(ReasonServerClosed, err)
-	case errors.Is(err, errTooLarge), errors.Is(err, errTooDeep), errors.Is(err, errTooWide), errors.Is(err, errForbiddenXML):
-		return failed(ReasonProtocolError, err)
 	}
-	return failed(ReasonLinkLost, fmt.Errorf("reading: %w", err))
+	if e := net.Error(nil); errors.As(err, &e) || errors.Is(err, net.ErrClosed) {
+		return failed(ReasonLinkLost, fmt.Errorf("reading: %w", err))
+	}
+	return failed(ReasonProtocolError, err)
 }
 
 // element acts on one element of the stream.

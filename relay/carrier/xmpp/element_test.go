@@ -1,0 +1,114 @@
+package xmpp
+
+import (
+	"encoding/xml"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// parse reads the first element of text as a client's stream would have it.
+func parse(text string) (*element, error) {
+	d := xml.NewDecoder(strings.NewReader(streamHeader + text))
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		if start, ok := tok.(xml.StartElement); ok && start.Name.Space != nsStream {
+			return readElement(d, start, DefaultMaxStanza)
+		}
+	}
+}
+
+func mustParse(t testing.TB, text string) *element {
+	t.Helper()
+	e, err := parse(text)
+	if err != nil {
+		t.Fatalf("parsing %s: %v", text, err)
+	}
+	return e
+}
+
+var compareElements = cmp.Options{cmp.AllowUnexported(element{})}
+
+func TestElementIsReadAsItWasWritten(t *testing.T) {
+	want := elem(nsClient, "message", "to", "<&'\">\n\t", "type", "").with(
+		elem(nsClient, "body").withText("a < b & c > \"d\" 'e'\u2028\U0001F600\r\n"),
+		elem("urn:x", "x").with(elem("urn:x", "same"), elem(nsClient, "back")),
+	)
+	got := mustParse(t, string(want.bytes()))
+	if diff := cmp.Diff(want, got, compareElements); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatXMLCannotHoldIsReplaced(t *testing.T) {
+	e := mustParse(t, string(elem(nsClient, "body").withText("a\x00b\xffc\x1b").bytes()))
+	if e.text != "a\uFFFDb\uFFFDc\uFFFD" {
+		t.Errorf("read %q", e.text)
+	}
+}
+
+func TestHostileXMLIsRefused(t *testing.T) {
+	many := func(s string, n int) string { return strings.Repeat(s, n) }
+	tests := map[string]struct {
+		text string
+		want error // nil: any
+	}{
+		"comment":               {"<a><!-- hi --></a>", errForbiddenXML},
+		"processing":            {"<a><?php x ?></a>", errForbiddenXML},
+		"document type":         {"<a><!DOCTYPE a [<!ENTITY b 'c'>]></a>", errForbiddenXML},
+		"entity":                {"<a>&b;</a>", nil},
+		"entity of attribute":   {"<a b='&c;'/>", nil},
+		"crossed tags":          {"<a><b></a></b>", nil},
+		"not UTF-8":             {"<a>\xff\xfe</a>", nil},
+		"deep":                  {many("<a>", maxDepth+1) + many("</a>", maxDepth+1), errTooDeep},
+		"wide":                  {"<a>" + many("<b/>", maxElements) + "</a>", errTooWide},
+		"many attributes":       {"<a><b" + attributes(maxAttrs+1) + "/></a>", errTooWide},
+		"much text":             {"<a>" + many("x", DefaultMaxStanza+1) + "</a>", errTooLarge},
+		"much text in sections": {"<a>" + many("<![CDATA["+many("x", 1000)+"]]>", 600) + "</a>", errTooLarge},
+		"cut off":               {"<a><b>", nil},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(tc.text)
+			if err == nil || tc.want != nil && !errors.Is(err, tc.want) {
+				t.Errorf("error is %v, want %v", err, tc.want)
+			}
+		})
+	}
+	if _, err := parse(many("<a>", maxDepth) + many("</a>", maxDepth)); err != nil {
+		t.Errorf("the deepest element allowed: %v", err)
+	}
+}
+
+func attributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(" a" + strings.Repeat("x", i+1) + "='1'")
+	}
+	return b.String()
+}
+
+func FuzzElement(f *testing.F) {
+	for _, s := range stanzas {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := parse(text)
+		if err != nil {
+			return
+		}
+		// Prefixed attributes are not written; nothing of ours has them.
+		again, err := parse(string(e.bytes()))
+		if err != nil {
+			t.Fatalf("what was read cannot be read again: %v\n%s", err, e.bytes())
+		}
+		if string(again.bytes()) != string(e.bytes()) {
+			t.Fatalf("written differently:\n%s\n%s", e.bytes(), again.bytes())
+		}
+	})
+}

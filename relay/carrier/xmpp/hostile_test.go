@@ -1,0 +1,240 @@
+package xmpp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+// counter is Metrics that a test can read.
+type counter struct {
+	mu    sync.Mutex
+	drops map[Drop]int
+}
+
+func (c *counter) Dropped(d Drop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drops == nil {
+		c.drops = map[Drop]int{}
+	}
+	c.drops[d]++
+}
+
+func (*counter) Linked(bool) {}
+
+func (c *counter) counts() map[Drop]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.drops)
+}
+
+// scripted is a carrier whose server, past login, is the test.
+type scripted struct {
+	*node
+	server net.Conn
+	counts *counter
+	ended  chan error // of serve
+
+	mu   sync.Mutex
+	seen bytes.Buffer // guarded by mu: what the carrier wrote
+}
+
+func script(t *testing.T, change func(*Config)) *scripted {
+	t.Helper()
+	counts := &counter{}
+	conf := Config{
+		Account: number(t, business), Domain: "relay.test", Password: password,
+		IQTimeout: 5 * time.Second, Metrics: counts,
+	}
+	if change != nil {
+		change(&conf)
+	}
+	c, err := New(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	s := &scripted{
+		node:   &node{Carrier: c, recorder: &recorder{}, number: conf.Account},
+		server: theirs, counts: counts, ended: make(chan error, 1),
+	}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := theirs.Read(buf)
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.seen.Write(buf[:n])
+			s.mu.Unlock()
+		}
+	}()
+	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, c.cfg.MaxStanza, c.cfg.Idle)
+	c.attach(l)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		err := c.serve(ctx, l, s.recorder, false)
+		c.detach()
+		s.ended <- err
+	}()
+	t.Cleanup(func() { cancel(); _ = theirs.Close() })
+	return s
+}
+
+// says has the server write.
+func (s *scripted) says(t *testing.T, text string) {
+	t.Helper()
+	_ = s.server.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(s.server, text); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatalf("writing: %v", err)
+	}
+}
+
+// wrote waits until the carrier wrote that.
+func (s *scripted) wrote(t *testing.T, text string) {
+	t.Helper()
+	eventually(t, text, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return strings.Contains(s.seen.String(), text)
+	})
+}
+
+// after waits for the attribute value that the carrier wrote after that text.
+func (s *scripted) after(t *testing.T, text string) (value string) {
+	t.Helper()
+	eventually(t, text, func() (found bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, rest, ok := strings.Cut(s.seen.String(), text); ok {
+			value, _, found = strings.Cut(rest, "'")
+		}
+		return found
+	})
+	return value
+}
+
+func TestHostileServerEndsItsOwnLinkOnly(t *testing.T) {
+	tests := map[string]struct{ text, reason string }{
+		"stanza too large":          {"<message><body>" + strings.Repeat("x", DefaultMaxStanza), ReasonProtocolError},
+		"tag too large":             {"<message " + strings.Repeat("x", DefaultMaxStanza), ReasonProtocolError},
+		"nested too deeply":         {strings.Repeat("<message>", maxDepth+1), ReasonProtocolError},
+		"document type":             {"<!DOCTYPE x [<!ENTITY y 'z'>]>", ReasonProtocolError},
+		"comment":                   {"<!-- x -->", ReasonProtocolError},
+		"text between stanzas":      {"hello<x/>", ReasonProtocolError},
+		"unknown entity":            {"<message>&lol;</message>", ReasonProtocolError},
+		"acknowledges what was not": {"<a xmlns='urn:xmpp:sm:3' h='4000000000'/>", ReasonProtocolError},
+		"acknowledges nonsense":     {"<a xmlns='urn:xmpp:sm:3' h='-1'/>", ReasonProtocolError},
+		"second stream":             {"<message/></stream:stream>", ReasonServerClosed},
+		"other took the resource":   {"<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", ReasonReplaced},
+		"shuts down":                {"<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", ReasonServerClosed},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := script(t, nil)
+			s.says(t, tc.text)
+			select {
+			case err := <-s.ended:
+				if got := reasonOf(err).reason; got != tc.reason {
+					t.Errorf("reason %s, want %s: %v", got, tc.reason, err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("the link goes on")
+			}
+		})
+	}
+}
+
+func TestHostileStanzasDoNotEndTheLink(t *testing.T) {
+	s := script(t, nil)
+	for _, text := range []string{
+		"<message from='" + peerJID + "'><error xmlns='" + nsStream + "'><conflict/></error></message>",
+		"<message from='" + peerJID + "'><stream xmlns='" + nsStream + "'/></message>",
+		"<message from='" + peerJID + "'><encrypted xmlns='" + nsOMEMO + "'><header/></encrypted></message>",
+		"<message from='@/'/><message from='" + strings.Repeat("x", 4000) + "'/>",
+		"<iq type='result' id='nothing' from='relay.test'/><iq/><iq type='get' id='1' from='relay.test'><query xmlns='evil'/></iq>",
+		"<presence type='subscribe' from='a@evil.test'/><presence type='subscribe' from='alice@relay.test'/>",
+		"<unknown xmlns='urn:x'/> \n ",
+		strings.Replace(stanzas[0], "<message", "<message xmlns:y='z' y:id='2'", 1),
+	} {
+		s.says(t, text)
+	}
+	s.wait(t, "the message after all that", func() bool { return len(s.messages) == 1 })
+	want := map[Drop]int{DropEmpty: 2, DropMalformed: 1, DropForeignDomain: 3, DropUnasked: 1, DropForeignAddress: 1}
+	if got := s.counts.counts(); !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+	s.wrote(t, "service-unavailable")
+	// Twelve stanzas were handled; the element that is none does not count.
+	s.says(t, "<r xmlns='urn:xmpp:sm:3'/>")
+	s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='11'/>")
+}
+
+func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
+	s := script(t, nil)
+	got := make(chan error, 1)
+	go func() {
+		_, err := s.Carrier.Devices(t.Context(), number(t, customer))
+		got <- err
+	}()
+	id := s.after(t, "to='"+customer+"@relay.test' id='")
+	answer := func(from, devices string) string {
+		return "<iq type='result' id='" + id + "' from='" + from + "'><pubsub xmlns='" + nsPubSub + "'><items node='" + nodeDevices +
+			"'><item id='current'><list xmlns='" + nsOMEMO + "'>" + devices + "</list></item></items></pubsub></iq>"
+	}
+	for _, forger := range []string{third + "@relay.test", peerJID, "relay.test", business + "@relay.test", customer + "@evil.test"} {
+		s.says(t, answer(forger, "<device id='666'/>"))
+	}
+	s.says(t, answer(customer+"@relay.test", tags(maxDevices+1)))
+	if err := <-got; !errors.Is(err, carrier.ErrNotFound) || !errors.Is(err, errMalformed) {
+		t.Errorf("fetching %d devices: %v", maxDevices+1, err)
+	}
+	if n := s.counts.counts()[DropUnasked]; n != 5 {
+		t.Errorf("%d forged answers were counted", n)
+	}
+}
+
+// tags are n device elements.
+func tags(n int) string {
+	var b bytes.Buffer
+	for _, c := range deviceList(sequence(n)).children {
+		c.appendTo(&b, nsOMEMO)
+	}
+	return b.String()
+}
+
+func TestSilentServerIsAskedThenLeft(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	conf := config(t, s, business)
+	conf.Idle = 200 * time.Millisecond
+	n := online(t, conf)
+	s.Freeze()
+	n.becomes(t, carrier.Disconnected, ReasonLinkLost)
+	s.Thaw()
+	n.wait(t, "resumption", func() bool { return len(n.connected) > 1 })
+	n.becomes(t, carrier.Online, "")
+}
+
+func TestIdleLinkIsKept(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	conf := config(t, s, business)
+	conf.Idle = 50 * time.Millisecond
+	n := online(t, conf)
+	since := n.Status().Since
+	eventually(t, "ten idle periods", func() bool { return time.Since(since) > 10*conf.Idle })
+	if st := n.Status(); st.State != carrier.Online || st.Since != since {
+		t.Errorf("an idle link became %+v", st)
+	}
+}

@@ -1,0 +1,76 @@
+package xmpp
+
+import (
+	"errors"
+	"math"
+	"testing"
+)
+
+func TestAcknowledgementsSettleInOrderAcrossTheWrap(t *testing.T) {
+	m := management{acked: math.MaxUint32 - 1}
+	waits := make([]chan error, 4)
+	for i := range waits {
+		waits[i] = make(chan error, 1)
+		m.push(&sent{waiters: []chan error{waits[i]}})
+	}
+	if n, err := m.ack(1); n != 3 || err != nil { // 2^32-1, 0, 1
+		t.Fatalf("settled %d, error %v", n, err)
+	}
+	for i, w := range waits[:3] {
+		select {
+		case err := <-w:
+			if err != nil {
+				t.Errorf("stanza %d: %v", i, err)
+			}
+		default:
+			t.Errorf("stanza %d is not settled", i)
+		}
+	}
+	if len(waits[3]) != 0 || len(m.unacked) != 1 {
+		t.Error("the last stanza is settled before its time")
+	}
+	for _, h := range []uint32{0, 3, math.MaxUint32} {
+		if _, err := m.ack(h); !errors.Is(err, errBadAck) {
+			t.Errorf("count %d: error %v", h, err)
+		}
+	}
+	if n, err := m.ack(1); n != 0 || err != nil {
+		t.Errorf("the same count again settled %d, error %v", n, err)
+	}
+}
+
+func TestMessageAcknowledgedTooLateIsRememberedOnce(t *testing.T) {
+	var m management
+	wait := make(chan error, 1)
+	m.push(&sent{key: "k", waiters: []chan error{wait}})
+	if m.find("k") == nil || m.find("other") != nil {
+		t.Error("finds the wrong stanza")
+	}
+	m.giveUp(errUnconfirmed)
+	if err := <-wait; !errors.Is(err, errUnconfirmed) {
+		t.Errorf("gave up with %v", err)
+	}
+	if _, err := m.ack(1); err != nil {
+		t.Fatal(err)
+	}
+	if !m.take("k") || m.take("k") {
+		t.Error("remembered not once")
+	}
+	for i := range 3 * maxUnacked {
+		m.give(string(rune('a' + i%26)))
+	}
+	if len(m.given) > maxUnacked {
+		t.Errorf("remembers %d", len(m.given))
+	}
+}
+
+func TestResetTellsAllWhoWait(t *testing.T) {
+	var m management
+	m.handled = 5
+	a, b := make(chan error, 1), make(chan error, 1)
+	m.push(&sent{waiters: []chan error{a, b}})
+	m.reset(errUnconfirmed)
+	if !errors.Is(<-a, errUnconfirmed) || !errors.Is(<-b, errUnconfirmed) || m.handled != 0 || len(m.unacked) != 0 {
+		t.Error("a reset left something behind")
+	}
+}

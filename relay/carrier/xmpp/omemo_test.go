@@ -1,0 +1,138 @@
+package xmpp
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+func omemo(local, content string) string {
+	return "<" + local + " xmlns='" + nsOMEMO + "'>" + content + "</" + local + ">"
+}
+
+func TestEnvelopesThatBreakTheFormat(t *testing.T) {
+	const (
+		key = "<key rid='1'>AAE=</key>"
+		iv  = "<iv>AAECAwQFBgcICQoL</iv>"
+	)
+	header := func(attrs, content string) string {
+		return omemo("encrypted", "<header "+attrs+">"+content+"</header>")
+	}
+	tests := map[string]string{
+		"no header":        omemo("encrypted", "<payload>AAE=</payload>"),
+		"no sender":        header("", key+iv),
+		"sender 0":         header("sid='0'", key+iv),
+		"sender too large": header("sid='2147483648'", key+iv),
+		"negative sender":  header("sid='-1'", key+iv),
+		"no keys":          header("sid='1'", iv),
+		"only bad keys":    header("sid='1'", "<key rid='x'>AAE=</key>"+iv),
+		"empty key":        header("sid='1'", "<key rid='1'/>"+iv),
+		"key no base64":    header("sid='1'", "<key rid='1'>%</key>"+iv),
+		"long key":         header("sid='1'", "<key rid='1'>"+encode(make([]byte, maxKeyBytes+1))+"</key>"+iv),
+		"no iv":            header("sid='1'", key),
+		"short iv":         header("sid='1'", key+"<iv>AAE=</iv>"),
+		"two ivs":          header("sid='1'", key+iv+iv),
+		"too many keys":    header("sid='1'", strings.Repeat(key, maxKeys+1)+iv),
+		"payload garbled":  omemo("encrypted", "<header sid='1'>"+key+iv+"</header><payload>?</payload>"),
+	}
+	for name, text := range tests {
+		t.Run(name, func(t *testing.T) {
+			if env, err := parseEncrypted(mustParse(t, text)); err == nil {
+				t.Errorf("read as %+v", env)
+			}
+		})
+	}
+	// Their twin: the same, well-formed, with a line break as some clients send.
+	good := mustParse(t, header("sid='2147483647'", "<key rid='1'>AA\n E=</key><key rid='0'>AAE=</key>"+iv))
+	env, err := parseEncrypted(good)
+	want := carrier.Envelope{
+		Sender: 2147483647, Keys: []carrier.Key{{Device: 1, Data: []byte{0, 1}}},
+		IV: []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+	}
+	if diff := cmp.Diff(want, env); err != nil || diff != "" {
+		t.Errorf("error %v\n%s", err, diff)
+	}
+}
+
+func TestDeviceListLeavesOutWhatCannotBe(t *testing.T) {
+	e := mustParse(t, omemo("list", "<device id='3'/><device id='0'/><device id='x'/><device id='3'/><device/><other id='9'/><device id='4'/>"))
+	got, err := parseDevices(e)
+	if diff := cmp.Diff([]carrier.DeviceID{3, 4}, got); err != nil || diff != "" {
+		t.Errorf("error %v\n%s", err, diff)
+	}
+	if _, err := parseDevices(nil); err == nil {
+		t.Error("no list is read as one")
+	}
+}
+
+func TestBundlesThatBreakTheFormat(t *testing.T) {
+	good := bundle(published(3))
+	for i, c := range good.children[:3] {
+		without := *good
+		without.children = append(append([]*element{}, good.children[:i]...), good.children[i+1:]...)
+		if _, err := parseBundle(&without); err == nil {
+			t.Errorf("a bundle without %s is read", c.name.Local)
+		}
+	}
+	for name, spoil := range map[string]func(*carrier.Bundle){
+		"long identity":    func(b *carrier.Bundle) { b.IdentityKey = make([]byte, 65) },
+		"long signature":   func(b *carrier.Bundle) { b.Signature = make([]byte, 129) },
+		"long pre-key":     func(b *carrier.Bundle) { b.PreKeys[1].Public = make([]byte, 65) },
+		"too many of them": func(b *carrier.Bundle) { *b = published(maxPreKeys + 1) },
+	} {
+		b := published(3)
+		spoil(&b)
+		if _, err := parseBundle(bundle(b)); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+	if _, err := parseBundle(nil); err == nil {
+		t.Error("no bundle is read as one")
+	}
+}
+
+func FuzzBundle(f *testing.F) {
+	f.Add(string(bundle(published(2)).bytes()))
+	f.Add(stanzas[5])
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := parse(text)
+		if err != nil {
+			return
+		}
+		b, err := parseBundle(e)
+		if err != nil {
+			return
+		}
+		if len(b.PreKeys) > maxPreKeys || len(b.IdentityKey) > 64 || len(b.Signature) > 128 {
+			t.Errorf("out of bounds: %d pre-keys", len(b.PreKeys))
+		}
+		again, err := parseBundle(bundle(b))
+		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("error %v\n%s", err, diff)
+		}
+	})
+}
+
+func FuzzEnvelope(f *testing.F) {
+	f.Add(uint32(1), uint32(2), []byte("data"), bytes.Repeat([]byte{1}, 12), []byte("payload"), true)
+	f.Fuzz(func(t *testing.T, sender, device uint32, data, iv, payload []byte, prekey bool) {
+		env := carrier.Envelope{
+			Sender: carrier.DeviceID(sender), IV: iv, Payload: payload,
+			Keys: []carrier.Key{{Device: carrier.DeviceID(device), PreKey: prekey, Data: data}},
+		}
+		got, err := parseEncrypted(mustParse(t, string(encrypted(env).bytes())))
+		valid := sender > 0 && sender < 1<<31 && device > 0 && device < 1<<31 &&
+			len(data) > 0 && len(data) <= maxKeyBytes && (len(iv) == 12 || len(iv) == 16)
+		if valid != (err == nil) {
+			t.Fatalf("valid is %v, error %v", valid, err)
+		}
+		if diff := cmp.Diff(env, got, cmpopts.EquateEmpty()); valid && diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,195 @@
+package xmpp
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+const (
+	peerJID = customer + "@relay.test/phone"
+	enc     = `<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='9'><key rid='7' prekey='true'>AAEC</key><iv>AAECAwQFBgcICQoL</iv></header><payload>AAE=</payload></encrypted>`
+	list    = `<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='eu.siacs.conversations.axolotl.devicelist'><item id='current'><list xmlns='eu.siacs.conversations.axolotl'>%s</list></item></items></event>`
+)
+
+// stanzas are what parsers start from when they are fuzzed.
+var stanzas = []string{
+	`<message from='` + peerJID + `' id='1' type='chat'>` + enc + `<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/><store xmlns='urn:xmpp:hints'/></message>`,
+	`<message from='` + peerJID + `' type='error' id='1'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`,
+	`<message from='` + peerJID + `'><received xmlns='urn:xmpp:receipts' id='1'/><displayed xmlns='urn:xmpp:chat-markers:0' id='2'/></message>`,
+	`<message from='` + peerJID + `' id='2'><body>hi</body><delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05Z'/></message>`,
+	`<message from='` + customer + `@relay.test' type='headline'>` + fmt.Sprintf(list, `<device id='1'/><device id='2'/>`) + `</message>`,
+	`<bundle xmlns='eu.siacs.conversations.axolotl'><signedPreKeyPublic signedPreKeyId='1'>AAE=</signedPreKeyPublic><signedPreKeySignature>AAE=</signedPreKeySignature><identityKey>AAE=</identityKey><prekeys><preKeyPublic preKeyId='1'>AAE=</preKeyPublic></prekeys></bundle>`,
+}
+
+var arrival = time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
+
+func testReader(t testing.TB) reader {
+	return reader{addresses: addresses{own: number(t, business), domain: "relay.test"}}
+}
+
+// compareReadings compares all that a stanza came to.
+var compareReadings = cmp.Options{
+	cmp.AllowUnexported(reading{}, gotBounce{}, gotDevices{}, gotPlaintext{}),
+	cmp.Comparer(func(a, b phone.Number) bool { return a == b }),
+	cmpopts.EquateEmpty(),
+}
+
+func TestMessageStanzas(t *testing.T) {
+	peer := number(t, customer)
+	from := func(jid, attrs, content string) string {
+		return "<message from='" + jid + "' " + attrs + ">" + content + "</message>"
+	}
+	message := carrier.Message{
+		ID: "1", From: peer, Time: arrival,
+		Envelope: carrier.Envelope{
+			Sender:  9,
+			Keys:    []carrier.Key{{Device: 7, PreKey: true, Data: []byte{0, 1, 2}}},
+			IV:      []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+			Payload: []byte{0, 1},
+		},
+	}
+	changed := func(f func(*carrier.Message)) []event {
+		m := message
+		f(&m)
+		return []event{gotMessage{m}}
+	}
+	devices := func(ids ...carrier.DeviceID) string {
+		var b strings.Builder
+		for _, id := range ids {
+			fmt.Fprintf(&b, "<device id='%d'/>", id)
+		}
+		return fmt.Sprintf(list, b.String())
+	}
+	tests := map[string]struct {
+		text   string
+		events []event
+		drops  []Drop
+	}{
+		"encrypted":   {from(peerJID, "id='1' type='chat'", enc+"<body>fallback</body>"), changed(func(*carrier.Message) {}), nil},
+		"with wishes": {stanzas[0], changed(func(m *carrier.Message) { m.WantsReceipt, m.WantsRead = true, true }), nil},
+		"without id, wishes are void": {
+			from(peerJID, "", enc+"<request xmlns='urn:xmpp:receipts'/>"),
+			changed(func(m *carrier.Message) { m.ID = "" }), nil,
+		},
+		"long id": {
+			from(peerJID, "id='"+strings.Repeat("x", maxID+1)+"'", enc),
+			changed(func(m *carrier.Message) { m.ID = "" }), []Drop{DropLongID},
+		},
+		"delayed by our server": {
+			from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05.5Z'/>"),
+			changed(func(m *carrier.Message) { m.Time = time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC) }), nil,
+		},
+		"delayed by the peer's word":    {from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='"+peerJID+"' stamp='2026-01-02T03:04:05Z'/>"), changed(func(*carrier.Message) {}), nil},
+		"delayed into the future":       {from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2027-01-02T03:04:05Z'/>"), changed(func(*carrier.Message) {}), nil},
+		"malformed":                     {from(peerJID, "id='1'", "<encrypted xmlns='"+nsOMEMO+"'/>"), nil, []Drop{DropMalformed}},
+		"foreign domain":                {from(customer+"@evil.test/x", "id='1'", enc), nil, []Drop{DropForeignDomain}},
+		"longer domain":                 {from(customer+"@relay.test.evil.test", "id='1'", enc), nil, []Drop{DropForeignDomain}},
+		"domain in another case":        {from(customer+"@Relay.test", "id='1'", enc), nil, []Drop{DropForeignDomain}},
+		"no number":                     {from("alice@relay.test/x", "id='1'", enc), nil, []Drop{DropForeignAddress}},
+		"number without plus":           {from("15550100002@relay.test", "id='1'", enc), nil, []Drop{DropForeignAddress}},
+		"number with space":             {from("+1555 0100002@relay.test", "id='1'", enc), nil, []Drop{DropForeignAddress}},
+		"the domain in the resource":    {from("evil.test/"+customer+"@relay.test", "id='1'", enc), nil, []Drop{DropForeignDomain}},
+		"the server":                    {from("relay.test", "id='1'", "<body>maintenance</body>"), nil, []Drop{DropFromServer}},
+		"our other device":              {from(business+"@relay.test/other", "id='1'", enc), nil, []Drop{DropFromSelf}},
+		"carbon copy":                   {from(business+"@relay.test", "", "<received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='"+peerJID+"'>"+enc+"</message></forwarded></received>"), nil, []Drop{DropFromSelf}},
+		"carbon copy forged by a peer":  {from(peerJID, "", "<received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='"+third+"@relay.test'>"+enc+"</message></forwarded></received>"), nil, []Drop{DropEmpty}},
+		"group chat":                    {from(peerJID, "type='groupchat'", enc), nil, []Drop{DropForeignType}},
+		"other encryption":              {from(peerJID, "", "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:omemo:2'/><body>notice</body>"), nil, []Drop{DropForeignEncryption}},
+		"in clear":                      {from(peerJID, "id='2'", "<body>secret</body>"), []event{gotPlaintext{from: peer, id: "2"}}, []Drop{DropPlaintext}},
+		"typing":                        {from(peerJID, "", "<composing xmlns='http://jabber.org/protocol/chatstates'/>"), nil, []Drop{DropEmpty}},
+		"delivered":                     {from(peerJID, "", "<received xmlns='urn:xmpp:receipts' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Delivered}}}, nil},
+		"read":                          {from(peerJID, "", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Read}}}, nil},
+		"receipt for nothing":           {from(peerJID, "", "<received xmlns='urn:xmpp:receipts'/>"), nil, []Drop{DropEmpty}},
+		"bounce":                        {from(peerJID, "type='error' id='7'", enc), []event{gotBounce{to: peer, id: "7"}}, nil},
+		"bounce from a foreign domain":  {from("x@evil.test", "type='error' id='7'", ""), nil, []Drop{DropForeignDomain}},
+		"device list":                   {from(customer+"@relay.test", "type='headline'", devices(1, 2)), []event{gotDevices{peer, []carrier.DeviceID{1, 2}}}, nil},
+		"empty device list":             {from(customer+"@relay.test", "", devices()), []event{gotDevices{peer, nil}}, nil},
+		"our device list":               {from(business+"@relay.test", "type='headline'", devices(3)), []event{gotOwnDevices{3}}, nil},
+		"our device list, from nobody":  {"<message>" + devices(3) + "</message>", []event{gotOwnDevices{3}}, nil},
+		"too many devices":              {from(customer+"@relay.test", "", devices(sequence(maxDevices+1)...)), nil, []Drop{DropMalformed}},
+		"another node's event":          {from(customer+"@relay.test", "type='headline'", "<event xmlns='"+nsEvent+"'><items node='mood'/></event>"), nil, []Drop{DropForeignType}},
+		"stream error within a message": {from(peerJID, "", "<error xmlns='"+nsStream+"'><conflict/></error>"), nil, []Drop{DropEmpty}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := testReader(t).message(mustParse(t, tc.text), arrival)
+			if diff := cmp.Diff(reading{events: tc.events, drops: tc.drops}, got, compareReadings); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func sequence(n int) []carrier.DeviceID {
+	ids := make([]carrier.DeviceID, n)
+	for i := range ids {
+		ids[i] = carrier.DeviceID(i + 1)
+	}
+	return ids
+}
+
+func TestFloodOfReceiptsInOneStanzaIsCut(t *testing.T) {
+	text := "<message from='" + peerJID + "'>" + strings.Repeat("<received xmlns='urn:xmpp:receipts' id='7'/>", 1000) + "</message>"
+	if got := testReader(t).message(mustParse(t, text), arrival); len(got.events) != maxReceipts {
+		t.Errorf("%d receipts", len(got.events))
+	}
+}
+
+func TestOutgoingMessageIsReadAsItWasSent(t *testing.T) {
+	a := addresses{own: number(t, customer), domain: "relay.test"}
+	for name, env := range map[string]carrier.Envelope{
+		"message":       envelope(2),
+		"key transport": {Sender: 1, Keys: envelope(1).Keys, IV: make([]byte, 16)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := carrier.Outgoing{ID: "i", To: number(t, business), Envelope: env, Receipts: true}
+			e := outgoing(a, o)
+			if e.attr("to") != business+"@relay.test" || e.child(nsHints, "store") == nil || e.child(nsEME, "encryption") == nil {
+				t.Errorf("sent as %s", e.bytes())
+			}
+			if (e.child(nsClient, "body") != nil) != (env.Payload != nil) {
+				t.Error("the fallback body belongs to content alone")
+			}
+			e.attrs = append(e.attrs, elem("", "", "from", peerJID).attrs...)
+			got := testReader(t).message(mustParse(t, string(e.bytes())), arrival)
+			want := gotMessage{carrier.Message{ID: "i", From: number(t, customer), Envelope: env, Time: arrival, WantsReceipt: true, WantsRead: true}}
+			if diff := cmp.Diff(reading{events: []event{want}}, got, compareReadings); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func FuzzMessage(f *testing.F) {
+	for _, s := range stanzas {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := parse(text)
+		if err != nil {
+			return
+		}
+		p := testReader(t)
+		p.acceptUnencrypted = true
+		r := p.message(e, arrival)
+		if len(r.events) == 0 && len(r.drops) == 0 && e.child(nsEvent, "event") == nil {
+			t.Error("neither handed on nor counted")
+		}
+		if len(r.events) > maxReceipts+1 {
+			t.Errorf("%d events in one stanza", len(r.events))
+		}
+		for _, ev := range r.events {
+			if m, ok := ev.(gotMessage); ok && (m.From.IsZero() || m.From == p.own || m.Time.After(arrival)) {
+				t.Errorf("message %+v", m)
+			}
+		}
+	})
+}
