@@ -176,9 +176,7 @@ func (c *Carrier) connect(ctx context.Context, h carrier.Handler) error {
 	c.attach(l)
 	c.cfg.Metrics.Linked(resumed)
 	c.cfg.Log.InfoContext(ctx, "link to the carrier is up", "resumed", resumed)
-	err = c.serve(ctx, l, h, resumed)
-	c.detach()
-	return err
+	return c.serve(ctx, l, h)
 }
 
 // attach lets everybody use the link.
@@ -195,6 +193,7 @@ func (c *Carrier) detach() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.link = nil
+	c.session.dismiss()
 	if c.session.id == "" {
 		c.session.discard(errUnconfirmed)
 		return

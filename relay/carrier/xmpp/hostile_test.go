@@ -85,9 +85,7 @@ func script(t *testing.T, change func(*Config)) *scripted {
 	c.attach(l)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		err := c.serve(ctx, l, s.recorder, false)
-		c.detach()
-		s.ended <- err
+		s.ended <- c.serve(ctx, l, s.recorder)
 	}()
 	t.Cleanup(func() { cancel(); _ = theirs.Close() })
 	return s
@@ -237,4 +235,43 @@ func TestIdleLinkIsKept(t *testing.T) {
 	if st := n.Status(); st.State != carrier.Online || st.Since != since {
 		t.Errorf("an idle link became %+v", st)
 	}
+}
+
+// asker is a Handler that asks the carrier something when the link comes up.
+type asker struct {
+	*recorder
+	ask func(ctx context.Context) error
+}
+
+func (a *asker) Connected(ctx context.Context, resumed bool) error {
+	if err := a.ask(ctx); err != nil {
+		return err
+	}
+	return a.recorder.Connected(ctx, resumed)
+}
+
+func TestHandlerThatAsksDoesNotHoldUpTheNextLink(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true})
+	p := newProxy(t, s.Addr)
+	conf := through(config(t, s, business), p)
+	conf.IQTimeout = time.Hour
+	c, err := New(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	n := &node{Carrier: c, recorder: &recorder{}, number: conf.Account}
+	n.handler = &asker{n.recorder, func(ctx context.Context) error {
+		if asked++; asked == 1 {
+			s.Freeze() // there will be no answer on this link
+			time.AfterFunc(50*time.Millisecond, func() { p.cut(); s.Thaw() })
+		}
+		return n.PublishDevices(ctx, []carrier.DeviceID{1})
+	}}
+	n.start(t)
+	n.wait(t, "second link", func() bool { return len(n.connected) == 1 })
+	if asked != 2 || n.connected[0] {
+		t.Errorf("asked %d times; the link is a resumed one to the Handler: %v", asked, n.connected[0])
+	}
+	n.wait(t, "own devices", func() bool { return len(n.own) > 0 })
 }

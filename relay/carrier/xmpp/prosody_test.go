@@ -109,8 +109,9 @@ func (r *recorder) Connected(_ context.Context, resumed bool) error {
 type node struct {
 	*Carrier
 	*recorder
-	number phone.Number
-	stop   func()
+	number  phone.Number
+	handler carrier.Handler // nil: the recorder
+	stop    func()
 }
 
 // run runs a carrier until the test ends.
@@ -128,9 +129,13 @@ func run(t testing.TB, c Config) *node {
 func (n *node) start(t testing.TB) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
+	h := n.handler
+	if h == nil {
+		h = n.recorder
+	}
 	go func() {
 		defer close(done)
-		_ = n.Run(ctx, n.recorder)
+		_ = n.Run(ctx, h)
 	}()
 	n.stop = func() { cancel(); <-done }
 	t.Cleanup(n.stop)

@@ -8,7 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
-// question is an <iq/> that waits for its answer, across links if need be.
+// question is an <iq/> that waits for its answer. It ends with its link: a Handler
+// that asks must not hold up the next one.
 type question struct {
 	to     string        // whom it was asked; empty: the server about our account
 	answer chan *element // with room for one; closed when none will come

@@ -43,7 +43,7 @@ type service struct {
 
 // serve works until the link or ctx ends and returns why. When it returns, the
 // Handler is not called any more.
-func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler, resumed bool) error {
+func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	alive, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &service{
@@ -51,12 +51,15 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler, resumed
 		queue: make(chan item, maxQueued),
 		room:  semaphore.NewWeighted(maxQueuedBytes),
 	}
-	s.queue <- item{events: []event{gotLink{resumed}}}
+	c.mu.Lock()
+	announced, introduced := c.session.announced, c.session.introduced
+	c.mu.Unlock()
+	s.queue <- item{events: []event{gotLink{resumed: announced}}}
 	var wg sync.WaitGroup
 	wg.Go(l.writer)
 	wg.Go(s.read)
 	wg.Go(func() { s.deliver(ctx, h) })
-	if !resumed {
+	if !introduced {
 		wg.Go(s.introduce)
 	}
 	select {
@@ -65,6 +68,8 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler, resumed
 		s.ack()
 		l.closeStream()
 	}
+	// Before waiting for the Handler: it may itself be waiting for an answer.
+	c.detach()
 	cancel()
 	wg.Wait()
 	return l.err
@@ -78,8 +83,10 @@ func (s *service) introduce() {
 	if errors.Is(err, carrier.ErrNotFound) {
 		devices, err = []carrier.DeviceID{}, nil
 	}
-	if err == nil {
-		s.enqueue(item{events: []event{gotOwnDevices(devices)}})
+	if err == nil && s.enqueue(item{events: []event{gotOwnDevices(devices)}}) {
+		s.c.mu.Lock()
+		s.c.session.introduced = true
+		s.c.mu.Unlock()
 	}
 }
 
@@ -203,6 +210,7 @@ func (s *service) hand(ctx context.Context, h carrier.Handler, it item) error {
 		if err := ev.deliver(ctx, h); err != nil {
 			return err
 		}
+		s.c.delivered(ev)
 	}
 	if it.size > 0 {
 		s.room.Release(min(it.size, maxQueuedBytes))
@@ -225,6 +233,16 @@ func (s *service) count() {
 	s.c.mu.Unlock()
 	if tell {
 		s.ack()
+	}
+}
+
+// delivered notes that the Handler knows of a new session: until then no link is
+// a resumed one to it.
+func (c *Carrier) delivered(ev event) {
+	if _, is := ev.(gotLink); is {
+		c.mu.Lock()
+		c.session.announced = true
+		c.mu.Unlock()
 	}
 }
 

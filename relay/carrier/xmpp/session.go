@@ -26,12 +26,21 @@ type session struct {
 	id        string // for resumption; empty means that there is none
 	questions map[string]*question
 	timer     *time.Timer // for resumeWait, while there is no link
+
+	announced  bool // the Handler took Connected
+	introduced bool // our presence is sent and our device list was seen
 }
 
 // discard forgets the session: whoever waits is told.
 func (s *session) discard(err error) {
 	s.id = ""
+	s.announced, s.introduced = false, false
 	s.reset(err)
+	s.dismiss()
+}
+
+// dismiss tells those who asked something that no answer will come.
+func (s *session) dismiss() {
 	for id, q := range s.questions {
 		close(q.answer)
 		delete(s.questions, id)

@@ -81,7 +81,8 @@ func TestMessageStanzas(t *testing.T) {
 		},
 		"long id": {
 			from(peerJID, "id='"+strings.Repeat("x", maxID+1)+"'", enc),
-			changed(func(m *carrier.Message) { m.ID = "" }), []Drop{DropLongID},
+			changed(func(m *carrier.Message) { m.ID = "" }),
+			[]Drop{DropLongID},
 		},
 		"delayed by our server": {
 			from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05.5Z'/>"),
