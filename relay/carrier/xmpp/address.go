@@ -75,6 +75,7 @@ func (o origin) drop() Drop {
 		return DropFromServer
 	case fromForeign:
 		return DropForeignDomain
+	case fromPeer, fromNobody:
 	}
 	return DropForeignAddress
 }

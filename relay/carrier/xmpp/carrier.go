@@ -46,7 +46,7 @@ func New(c Config) (*Carrier, error) {
 		addr:    addr,
 		reader:  reader{addresses: addr, acceptUnencrypted: c.AcceptUnencrypted},
 		slots:   make(chan struct{}, maxUnacked),
-		status:  carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: details[ReasonNotStarted], Since: time.Now()},
+		status:  carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: detail(ReasonNotStarted), Since: time.Now()},
 		session: session{questions: map[string]*question{}},
 		friends: map[phone.Number]struct{}{},
 	}, nil
@@ -63,7 +63,7 @@ func (c *Carrier) setStatus(s carrier.State, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.status.State != s || c.status.Reason != reason {
-		c.status = carrier.Status{State: s, Reason: reason, Detail: details[reason], Since: time.Now()}
+		c.status = carrier.Status{State: s, Reason: reason, Detail: detail(reason), Since: time.Now()}
 	}
 }
 

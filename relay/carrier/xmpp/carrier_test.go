@@ -68,7 +68,7 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 	if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
 		t.Errorf("an unpublished list is %v", err)
 	}
-	if _, err := c.Carrier.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
+	if _, err := c.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
 		t.Errorf("an unpublished bundle is %v", err)
 	}
 	if _, err := c.Carrier.Devices(ctx, number(t, third)); !errors.Is(err, carrier.ErrNotFound) {
@@ -84,7 +84,7 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 	if err != nil || !slices.Equal(devices, []carrier.DeviceID{77}) {
 		t.Errorf("fetched devices %v, error %v", devices, err)
 	}
-	got, err := c.Carrier.Bundle(ctx, b.number, 77)
+	got, err := c.Bundle(ctx, b.number, 77)
 	if diff := cmp.Diff(published(100), got); err != nil || diff != "" {
 		t.Errorf("fetching a bundle: %v\n%s", err, diff)
 	}
@@ -97,7 +97,7 @@ func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 	ctx := t.Context()
 
 	// As some clients do: without options, so that only contacts may read it.
-	_, err := b.askServer(ctx, "set", elem(nsPubSub, "pubsub").with(
+	_, err := b.instruct(ctx, elem(nsPubSub, "pubsub").with(
 		elem(nsPubSub, "publish", "node", nodeDevices).with(
 			elem(nsPubSub, "item", "id", itemCurrent).with(deviceList([]carrier.DeviceID{5})))))
 	if err != nil {

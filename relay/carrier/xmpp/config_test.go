@@ -73,7 +73,7 @@ func TestEveryReasonSaysWhatToDo(t *testing.T) {
 		ReasonRegistration, ReasonNoStreamManagement, ReasonReplaced, ReasonProtocolError, ReasonServerClosed,
 		ReasonLinkLost, ReasonNotStored, ReasonStopped,
 	} {
-		if details[reason] == "" {
+		if detail(reason) == "" {
 			t.Errorf("%s has no detail", reason)
 		}
 	}

@@ -53,7 +53,7 @@ func TestWhatXMLCannotHoldIsReplaced(t *testing.T) {
 }
 
 func TestHostileXMLIsRefused(t *testing.T) {
-	many := func(s string, n int) string { return strings.Repeat(s, n) }
+	many := strings.Repeat
 	tests := map[string]struct {
 		text string
 		want error // nil: any

@@ -34,21 +34,37 @@ var (
 	ErrRegistrationClosed = fmt.Errorf("xmpp: server does not register accounts: %w", carrier.ErrRejected)
 )
 
-// details say for each reason what a reader of a condition can do.
-var details = map[string]string{
-	ReasonNotStarted:         "the link was not started yet",
-	ReasonConnecting:         "connecting for the first time",
-	ReasonUnreachable:        "the carrier does not answer; check its address, that it runs, and that the network lets the relay through",
-	ReasonTLSFailed:          "no trusted TLS with the carrier; its certificate must name the domain and be signed by the CA bundle",
-	ReasonCredentialsRefused: "the carrier refuses the account or its password; check the carrier account in Vault",
-	ReasonRegistration:       "the carrier does not let the relay register its account; open registration or put an account into Vault",
-	ReasonNoStreamManagement: "the carrier lacks stream management (XEP-0198); enable it (Prosody: mod_smacks)",
-	ReasonReplaced:           "something else connected as this account with the same resource",
-	ReasonProtocolError:      "the carrier broke the protocol",
-	ReasonServerClosed:       "the carrier closed the link",
-	ReasonLinkLost:           "the link broke",
-	ReasonNotStored:          "the relay could not store what arrived, so it gave the link up; it will come again",
-	ReasonStopped:            "the link was stopped",
+// detail says what a reader of a condition with that reason can do; Online has none.
+func detail(reason string) string {
+	switch reason {
+	case ReasonNotStarted:
+		return "the link was not started yet"
+	case ReasonConnecting:
+		return "connecting for the first time"
+	case ReasonUnreachable:
+		return "the carrier does not answer; check its address, that it runs, and that the network lets the relay through"
+	case ReasonTLSFailed:
+		return "no trusted TLS with the carrier; its certificate must name the domain and be signed by the CA bundle"
+	case ReasonCredentialsRefused:
+		return "the carrier refuses the account or its password; check the carrier account in Vault"
+	case ReasonRegistration:
+		return "the carrier does not let the relay register its account; open registration or put an account into Vault"
+	case ReasonNoStreamManagement:
+		return "the carrier lacks stream management (XEP-0198); enable it (Prosody: mod_smacks)"
+	case ReasonReplaced:
+		return "something else connected as this account with the same resource"
+	case ReasonProtocolError:
+		return "the carrier broke the protocol"
+	case ReasonServerClosed:
+		return "the carrier closed the link"
+	case ReasonLinkLost:
+		return "the link broke"
+	case ReasonNotStored:
+		return "the relay could not store what arrived, so it gave the link up; it will come again"
+	case ReasonStopped:
+		return "the link was stopped"
+	}
+	return ""
 }
 
 // failure is why there is no link.
@@ -95,14 +111,19 @@ type stanzaError struct {
 
 func (e *stanzaError) Error() string { return "xmpp: answer is the error " + e.condition }
 
-// conditions are those of RFC 6120, 8.3.3: only these reach an error's text.
-var conditions = map[string]bool{
-	"bad-request": true, "conflict": true, "feature-not-implemented": true, "forbidden": true, "gone": true,
-	"internal-server-error": true, "item-not-found": true, "jid-malformed": true, "not-acceptable": true,
-	"not-allowed": true, "not-authorized": true, "policy-violation": true, "recipient-unavailable": true,
-	"redirect": true, "registration-required": true, "remote-server-not-found": true,
-	"remote-server-timeout": true, "resource-constraint": true, "service-unavailable": true,
-	"subscription-required": true, "undefined-condition": true, "unexpected-request": true,
+// isDefined reports whether RFC 6120, 8.3.3 defines the condition: only these reach
+// an error's text.
+func isDefined(condition string) bool {
+	switch condition {
+	case "bad-request", "conflict", "feature-not-implemented", "forbidden",
+		"gone", "internal-server-error", "item-not-found", "jid-malformed",
+		"not-acceptable", "not-allowed", "not-authorized", "policy-violation",
+		"recipient-unavailable", "redirect", "registration-required", "remote-server-not-found",
+		"remote-server-timeout", "resource-constraint", "service-unavailable", "subscription-required",
+		"undefined-condition", "unexpected-request":
+		return true
+	}
+	return false
 }
 
 // parseStanzaError reads the error of a stanza of that type.
@@ -115,7 +136,7 @@ func parseStanzaError(stanza *element) *stanzaError {
 	out.kind = e.attr("type")
 	for _, c := range e.children {
 		switch {
-		case c.name.Space == nsStanzas && conditions[c.name.Local]:
+		case c.name.Space == nsStanzas && isDefined(c.name.Local):
 			out.condition = c.name.Local
 		case c.name.Space == nsPSErrors:
 			out.detail = c.name.Local

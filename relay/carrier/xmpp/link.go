@@ -144,7 +144,8 @@ func (l *link) answered(more bool) {
 	}
 }
 
-var ackRequest = elem(nsSM, "r").bytes()
+// ackRequest asks the server for its count (XEP-0198, 4).
+func ackRequest() []byte { return []byte("<r xmlns='" + nsSM + "'/>") }
 
 // take returns what is to be written now. However many stanzas there are, at most
 // one request for an acknowledgement is under way.
@@ -152,7 +153,7 @@ func (l *link) take() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ask && !l.asked {
-		l.out.Write(ackRequest)
+		l.out.Write(ackRequest())
 		l.ask, l.asked = false, true
 	}
 	b := bytes.Clone(l.out.Bytes())
@@ -170,7 +171,7 @@ func (l *link) writer() {
 		case <-l.ended:
 			return
 		case <-idle.C:
-			l.write(ackRequest, false)
+			l.write(ackRequest(), false)
 		case <-l.kick:
 		}
 		idle.Reset(l.idle)

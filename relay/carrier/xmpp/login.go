@@ -164,7 +164,9 @@ func exchange(s *mellium.Session, e *element) (*element, error) {
 }
 
 // mechanisms are those we use, the best first. Plain passwords are never sent.
-var mechanisms = []sasl.Mechanism{sasl.ScramSha256Plus, sasl.ScramSha1Plus, sasl.ScramSha256, sasl.ScramSha1}
+func mechanisms() []sasl.Mechanism {
+	return []sasl.Mechanism{sasl.ScramSha256Plus, sasl.ScramSha1Plus, sasl.ScramSha256, sasl.ScramSha1}
+}
 
 // maxIterations bounds the work that a server can ask for; servers ask for 4,096
 // to 10,000 in general, and a million takes about a second.
@@ -217,7 +219,7 @@ func (c Config) login(_ context.Context, s *mellium.Session, offered []string) e
 }
 
 func choose(offered []string) (sasl.Mechanism, error) {
-	for _, m := range mechanisms {
+	for _, m := range mechanisms() {
 		for _, name := range offered {
 			if name == m.Name {
 				return m, nil

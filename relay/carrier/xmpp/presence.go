@@ -17,8 +17,10 @@ const (
 
 // features are what others may send us. "+notify" asks servers for device lists of
 // whoever lets us see their presence (XEP-0163).
-var features = []string{
-	nsCaps, nsStates, nsDisco, nodeDevices + "+notify", nsEME, nsMarkers, nsPing, nsReceipts,
+func features() []string {
+	return []string{
+		nsCaps, nsStates, nsDisco, nodeDevices + "+notify", nsEME, nsMarkers, nsPing, nsReceipts,
+	}
 }
 
 // maxFriends bounds the numbers that we remember having asked for presence. When
@@ -27,7 +29,7 @@ const maxFriends = 10_000
 
 // capsVersion is the verification string of XEP-0115, 5.1.
 func capsVersion() string {
-	sorted := slices.Sorted(slices.Values(features))
+	sorted := slices.Sorted(slices.Values(features()))
 	s := "client/bot//" + clientName + "<" + strings.Join(sorted, "<") + "<"
 	sum := sha1.Sum([]byte(s)) //nolint:gosec // as above
 	return base64.StdEncoding.EncodeToString(sum[:])
@@ -100,7 +102,7 @@ func ourNode(node string) bool { return node == "" || node == clientNode+"#"+cap
 func disco(node string) *element {
 	q := elem(nsDisco, "query", "node", node).with(
 		elem(nsDisco, "identity", "category", "client", "type", "bot", "name", clientName))
-	for _, f := range features {
+	for _, f := range features() {
 		q.with(elem(nsDisco, "feature", "var", f))
 	}
 	return q

@@ -9,10 +9,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// nodeOptions make a node readable by strangers and lasting (XEP-0384 v0.3, 4.3).
-// They are pairs of a field and its value.
-var nodeOptions = []string{"pubsub#persist_items", "true", "pubsub#access_model", "open"}
-
 // PublishDevices implements carrier.Carrier.
 func (c *Carrier) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
 	if err := c.publish(ctx, nodeDevices, deviceList(devices)); err != nil {
@@ -114,18 +110,18 @@ func (c *Carrier) publish(ctx context.Context, node string, content *element) er
 			elem(nsPubSub, "item", "id", itemCurrent).with(content)),
 		elem(nsPubSub, "publish-options").with(form(nsPSOpts)),
 	)
-	_, err := c.askServer(ctx, "set", request)
+	_, err := c.instruct(ctx, request)
 	if e := (*stanzaError)(nil); errors.As(err, &e) && e.detail == "precondition-not-met" {
 		if err := c.configure(ctx, node); err != nil {
 			return err
 		}
-		_, err = c.askServer(ctx, "set", request)
+		_, err = c.instruct(ctx, request)
 	}
 	return publishError(err)
 }
 
 func (c *Carrier) configure(ctx context.Context, node string) error {
-	_, err := c.askServer(ctx, "set", elem(nsOwner, "pubsub").with(
+	_, err := c.instruct(ctx, elem(nsOwner, "pubsub").with(
 		elem(nsOwner, "configure", "node", node).with(form(nsPSConfig))))
 	return publishError(err)
 }
@@ -139,15 +135,15 @@ func publishError(err error) error {
 	return err
 }
 
-// form is a filled-in form (XEP-0004) with the nodes' options.
+// form is a filled-in form (XEP-0004) with the nodes' options: readable by strangers
+// and lasting (XEP-0384 v0.3, 4.3).
 func form(kind string) *element {
 	field := func(name, value string, attrs ...string) *element {
 		return elem(nsForm, "field", append([]string{"var", name}, attrs...)...).with(
 			elem(nsForm, "value").withText(value))
 	}
-	f := elem(nsForm, "x", "type", "submit").with(field("FORM_TYPE", kind, "type", "hidden"))
-	for i := 0; i+1 < len(nodeOptions); i += 2 {
-		f.with(field(nodeOptions[i], nodeOptions[i+1]))
-	}
-	return f
+	return elem(nsForm, "x", "type", "submit").with(
+		field("FORM_TYPE", kind, "type", "hidden"),
+		field("pubsub#persist_items", "true"),
+		field("pubsub#access_model", "open"))
 }

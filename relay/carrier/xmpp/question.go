@@ -15,9 +15,9 @@ type question struct {
 	answer chan *element // with room for one; closed when none will come
 }
 
-// askServer asks our server about our own account.
-func (c *Carrier) askServer(ctx context.Context, kind string, payload *element) (*element, error) {
-	return c.ask(ctx, "", kind, payload)
+// instruct has our server change something about our own account.
+func (c *Carrier) instruct(ctx context.Context, payload *element) (*element, error) {
+	return c.ask(ctx, "", "set", payload)
 }
 
 // ask sends a question and waits for the answer: its whole <iq/>, or a stanzaError.

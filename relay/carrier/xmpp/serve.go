@@ -34,7 +34,6 @@ type service struct {
 	l     *link
 	queue chan item
 	room  *semaphore.Weighted // bytes of the queue
-	ctx   context.Context     // ends with the link
 
 	// guarded by c.mu:
 	owed    bool   // the server asked for a count that was behind
@@ -47,7 +46,7 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	alive, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &service{
-		c: c, l: l, ctx: alive,
+		c: c, l: l,
 		queue: make(chan item, maxQueued),
 		room:  semaphore.NewWeighted(maxQueuedBytes),
 	}
@@ -57,10 +56,10 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	s.queue <- item{events: []event{gotLink{resumed: announced}}}
 	var wg sync.WaitGroup
 	wg.Go(l.writer)
-	wg.Go(s.read)
+	wg.Go(func() { s.read(alive) })
 	wg.Go(func() { s.deliver(ctx, h) })
 	if !introduced {
-		wg.Go(s.introduce)
+		wg.Go(func() { s.introduce(alive) })
 	}
 	select {
 	case <-l.ended:
@@ -77,41 +76,41 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 
 // introduce does what a new session begins with: be present, so that messages
 // come, and see which devices our account has.
-func (s *service) introduce() {
+func (s *service) introduce(ctx context.Context) {
 	_ = s.c.tell(s.c.presence()) // an error is the link's end
-	devices, err := s.c.fetchDevices(s.ctx, "")
+	devices, err := s.c.fetchDevices(ctx, "")
 	if errors.Is(err, carrier.ErrNotFound) {
 		devices, err = []carrier.DeviceID{}, nil
 	}
-	if err == nil && s.enqueue(item{events: []event{gotOwnDevices(devices)}}) {
+	if err == nil && s.enqueue(ctx, item{events: []event{gotOwnDevices(devices)}}) {
 		s.c.mu.Lock()
 		s.c.session.introduced = true
 		s.c.mu.Unlock()
 	}
 }
 
-// enqueue waits for room; false means that the link ended.
-func (s *service) enqueue(it item) bool {
-	if it.size > 0 && s.room.Acquire(s.ctx, min(it.size, maxQueuedBytes)) != nil {
+// enqueue waits for room; false means that the link, and with it ctx, ended.
+func (s *service) enqueue(ctx context.Context, it item) bool {
+	if it.size > 0 && s.room.Acquire(ctx, min(it.size, maxQueuedBytes)) != nil {
 		return false
 	}
 	select {
 	case s.queue <- it:
 		return true
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
 
 // read takes elements off the link until it ends.
-func (s *service) read() {
+func (s *service) read(ctx context.Context) {
 	for {
 		e, err := s.l.read()
 		if err != nil {
 			s.l.end(endReason(err))
 			return
 		}
-		if err := s.element(e); err != nil {
+		if err := s.element(ctx, e); err != nil {
 			s.l.end(err)
 			return
 		}
@@ -135,7 +134,7 @@ func endReason(err error) error {
 }
 
 // element acts on one element of the stream.
-func (s *service) element(e *element) error {
+func (s *service) element(ctx context.Context, e *element) error {
 	size := int64(s.c.cfg.MaxStanza - s.l.budget)
 	switch {
 	case e.is(nsSM, "r"):
@@ -148,16 +147,16 @@ func (s *service) element(e *element) error {
 		return s.acknowledged(e)
 	case e.is(nsClient, "iq"):
 		s.iq(e)
-		s.enqueue(item{counted: true})
+		s.enqueue(ctx, item{counted: true})
 	case e.is(nsClient, "presence"):
 		s.c.presenceFrom(e)
-		s.enqueue(item{counted: true})
+		s.enqueue(ctx, item{counted: true})
 	case e.is(nsClient, "message"):
 		r := s.c.reader.message(e, time.Now())
 		for _, d := range r.drops {
 			s.c.cfg.Metrics.Dropped(d)
 		}
-		s.enqueue(item{events: r.events, counted: true, size: size})
+		s.enqueue(ctx, item{events: r.events, counted: true, size: size})
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func freePort(address string) (string, error) {
 	if port != "0" {
 		return address, nil
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", fmt.Errorf("finding a free port: %w", err)
 	}
@@ -142,7 +142,8 @@ func Start(ctx context.Context, dir string, o Options) (*Server, error) {
 // Command returns the server's process, not started. It stays in the foreground
 // and ends on SIGTERM, having moved what it holds unacknowledged to offline storage.
 func (s *Server) Command() *exec.Cmd {
-	cmd := exec.Command("prosody", "--config", s.config, "-F")
+	// Not bound to a context: a demo leaves its server running, and Stop ends it orderly.
+	cmd := exec.Command("prosody", "--config", s.config, "-F") //nolint:noctx // as said
 	cmd.Dir = s.Dir
 	return cmd
 }
