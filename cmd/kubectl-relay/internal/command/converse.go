@@ -92,7 +92,9 @@ func openTerminal(streams genericiooptions.IOStreams) (<-chan string, *chatView,
 		io.Writer
 	}{in, out}, "> ")
 	restore := func() { _ = term.Restore(int(in.Fd()), before) }
-	return readLines(t.ReadLine), newChatView(t, t), restore, nil
+	view := newChatView(t, t)
+	view.interactive = true
+	return readLines(t.ReadLine), view, restore, nil
 }
 
 // readLines delivers lines until there are no more. The goroutine may outlive the
@@ -132,17 +134,23 @@ func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
 	}
 }
 
-// say sends one line. A business that cannot be written to yet is no reason to
-// end a chat in a terminal, but nothing would tell a filter's caller.
+// say sends one line. In a terminal, a business that cannot be written to yet is
+// no reason to end the chat; a filter's caller would learn of it by nothing else.
 func (c *conversation) say(ctx context.Context, line string) error {
 	id, err := c.customer.Send(ctx, c.to, line)
-	if errors.Is(err, customer.ErrNoDevice) {
-		err = fmt.Errorf("%w: is its relay ready? see kubectl get brelay -A", err)
+	switch {
+	case err == nil:
+		c.view.sent(id)
+		return nil
+	case errors.Is(err, customer.ErrNoDevice):
+		err = fmt.Errorf("sending your message: %w: is the business's relay ready? see kubectl get brelay -A", err)
+	default:
+		err = fmt.Errorf("sending your message: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("sending your message: %w", err)
+	if !c.view.interactive || ctx.Err() != nil {
+		return err
 	}
-	c.view.sent(id)
+	c.view.note("✗ %v", err)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 // Its methods are safe for concurrent use.
 type chatView struct {
 	messages, notes io.Writer
+	interactive     bool // somebody looks at a terminal
 
 	mu       sync.Mutex     // guards the following fields and keeps lines whole
 	numbers  map[string]int // ordinals of our messages by id

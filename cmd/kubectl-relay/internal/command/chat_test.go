@@ -1,0 +1,175 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+const (
+	shopNumber  = "+4930111111"
+	buyerNumber = "+491702222222"
+)
+
+// startServer runs a Prosody where anybody may register, and returns the flags
+// that lead there.
+func startServer(t *testing.T) (*prosody.Server, []string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a real server; run make test")
+	}
+	server := prosody.StartT(t, prosody.Options{Registration: true})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	check(t, os.WriteFile(ca, server.CAPEM, 0o600))
+	return server, []string{"--domain", server.Domain, "--server", server.Addr, "--ca", ca}
+}
+
+// startShop answers every message that it gets with the text that answer returns,
+// until the test ends.
+func startShop(t *testing.T, server *prosody.Server, answer func(string) string) {
+	t.Helper()
+	number, err := phone.Parse(shopNumber)
+	check(t, err)
+	state, err := customer.OpenState(t.TempDir(), number)
+	check(t, err)
+	_, password := state.Account()
+	link, err := xmpp.New(xmpp.Config{
+		Account: number, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: password, Registration: xmpp.Open,
+	})
+	check(t, err)
+	online, received := make(chan struct{}, 1), make(chan customer.Event, 10)
+	shop := customer.New(customer.Options{State: state, Carrier: link, OnEvent: func(e customer.Event) {
+		switch e.Kind {
+		case customer.Online:
+			online <- struct{}{}
+		case customer.Received:
+			received <- e
+		}
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- shop.Run(ctx) }()
+	go func() {
+		for {
+			select {
+			case e := <-received:
+				_, _ = shop.Send(ctx, e.Peer, answer(e.Text)) // a lost answer fails the test
+			case <-ctx.Done():
+				done <- nil
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Errorf("the shop: %v", err)
+			}
+		}
+		check(t, state.Close())
+	})
+	<-online
+}
+
+// chat runs the command as a filter.
+func chat(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var out, errOut bytes.Buffer
+	root := New(genericiooptions.IOStreams{In: io.Reader(strings.NewReader(input)), Out: &out, ErrOut: &errOut}, "dev")
+	root.SetArgs(append([]string{"chat", "--as", buyerNumber, "--to", shopNumber}, args...))
+	err = root.ExecuteContext(ctx)
+	return out.String(), errOut.String(), err
+}
+
+func TestChatIsAFilter(t *testing.T) {
+	server, where := startServer(t)
+	startShop(t, server, func(text string) string { return "you said: " + text + "\nanything else?\x1b[2J" })
+	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
+
+	out, notes, err := chat(t, "hello\n\nare you open?\n", append(where, "--register", "--expect", "2", "--wait", "1m")...)
+	check(t, err)
+	want := "<- you said: hello\n   anything else?\uFFFD[2J\n<- you said: are you open?\n   anything else?\uFFFD[2J\n"
+	if out != want {
+		t.Errorf("printed:\n%s\nwant:\n%s", out, want)
+	}
+	for _, note := range []string{"#1 ✓ sent", "#2 ✓ sent", "#1 ✓✓ delivered", "#1 ✓✓ read"} {
+		if !strings.Contains(notes, note+"\n") {
+			t.Errorf("no note %q in:\n%s", note, notes)
+		}
+	}
+	// The account, its device and the session are kept: no --register is needed.
+	out, _, err = chat(t, "me again\n", append(where, "--expect", "1", "--wait", "1m")...)
+	check(t, err)
+	if !strings.HasPrefix(out, "<- you said: me again\n") {
+		t.Errorf("the second time printed %q", out)
+	}
+}
+
+func TestChatWithoutTheExpectedAnswersExits3(t *testing.T) {
+	server, where := startServer(t)
+	startShop(t, server, func(text string) string { return text })
+	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
+	_, _, err := chat(t, "one\n", append(where, "--register", "--expect", "2", "--wait", "2s")...)
+	if ExitCode(err) != exitNotSeen || !strings.Contains(err.Error(), "1 of 2") {
+		t.Errorf("exit %d, error %v; want exit %d", ExitCode(err), err, exitNotSeen)
+	}
+}
+
+func TestChatSaysWhatToDo(t *testing.T) {
+	_, where := startServer(t)
+	for name, tt := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"when the account is unknown":      {nil, exitRefused, "add --register"},
+		"when nobody has that number":      {[]string{"--register"}, exitFailed, "is the business's relay ready?"},
+		"when the state is another's":      {[]string{"--as", shopNumber}, exitFailed, "belongs to another number"},
+		"when a file is not there":         {[]string{"--ca", "/nonexistent"}, exitFailed, "reading --ca"},
+		"when the password is not there":   {[]string{"--password-file", "/nonexistent"}, exitFailed, "--password-file"},
+		"when there is no cluster to read": {[]string{"--domain", "", "--kubeconfig", "/nonexistent"}, exitFailed, "say where the server is with --domain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			if name == "when the state is another's" {
+				number, err := phone.Parse(buyerNumber)
+				check(t, err)
+				state, err := customer.OpenState(dir, number)
+				check(t, err)
+				check(t, state.Close())
+			}
+			_, _, err := chat(t, "hello\n", append(append(where, "--state-dir", dir), tt.args...)...)
+			if ExitCode(err) != tt.code || err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("exit %d, error %v; want exit %d and %q", ExitCode(err), err, tt.code, tt.want)
+			}
+		})
+	}
+}
+
+func TestChatTakesOverAnExistingAccount(t *testing.T) {
+	server, where := startServer(t)
+	startShop(t, server, func(text string) string { return text })
+	check(t, server.AddAccount(t.Context(), buyerNumber, "the owner's password"))
+	file := filepath.Join(t.TempDir(), "password")
+	check(t, os.WriteFile(file, []byte("the owner's password\n"), 0o600))
+	out, _, err := chat(t, "hello\n", append(where, "--state-dir", filepath.Join(t.TempDir(), "state"), "--password-file", file, "--expect", "1")...)
+	check(t, err)
+	if out != "<- hello\n" {
+		t.Errorf("printed %q", out)
+	}
+}
