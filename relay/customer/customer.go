@@ -13,9 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"golang.org/x/sync/errgroup"
 )
 
 // ErrNoDevice means that the peer has no device that can be written to: its

@@ -137,7 +137,7 @@ func readFile(path string) ([]byte, error) {
 
 // replace writes data durably and, that done, makes it the state.
 func (s *State) replace(data stateJSON) error {
-	raw, err := json.MarshalIndent(data, "", " ")
+	raw, err := json.MarshalIndent(data, "", " ") //nolint:gosec // the file is its owner's only
 	if err != nil {
 		return fmt.Errorf("encoding the state: %w", err)
 	}

@@ -3,6 +3,7 @@ package omemo_test
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"slices"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -33,7 +34,7 @@ func oldEnvelope(t *testing.T, from, to *device, text string, tagInPayload bool,
 	payload := gcm.Seal(nil, iv, []byte(text), nil)
 	content := key
 	if !tagInPayload {
-		content = append(key, payload[len(text):]...)
+		content = slices.Concat(key, payload[len(text):])
 		payload = payload[:len(text)]
 	}
 	e := carrier.Envelope{Sender: from.account.Device, IV: iv, Payload: payload, Keys: []carrier.Key{signalKey(t, from, to, content)}}

@@ -56,6 +56,7 @@ func startShop(t *testing.T, server *prosody.Server, answer func(string) string)
 			online <- struct{}{}
 		case customer.Received:
 			received <- e
+		default:
 		}
 	}})
 	ctx, cancel := context.WithCancel(context.Background())

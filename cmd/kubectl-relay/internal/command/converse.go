@@ -150,7 +150,7 @@ func (c *conversation) say(ctx context.Context, line string) error {
 	if !c.view.interactive || ctx.Err() != nil {
 		return err
 	}
-	c.view.note("✗ %v", err)
+	c.view.notef("✗ %v", err)
 	return nil
 }
 
@@ -195,7 +195,7 @@ func (c *conversation) watch(ctx context.Context) error {
 			told = ""
 		case s.State == carrier.Disconnected && s.Reason != told:
 			told = s.Reason
-			c.view.note("not connected: %s %s", s.Reason, s.Detail)
+			c.view.notef("not connected: %s %s", s.Reason, s.Detail)
 		}
 	}
 }
@@ -207,6 +207,9 @@ func (c *conversation) event(e customer.Event) {
 		case <-c.online:
 		default:
 			close(c.online)
+			if c.view.interactive {
+				c.view.notef("Connected. Enter sends a line, Ctrl-D ends the chat.")
+			}
 		}
 		return
 	}

@@ -73,7 +73,7 @@ NAME-relay. That login can read the credentials and nothing else.`,
 	flags.StringVar(&caFile, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: the DataRegion's")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		print, ok := credentialPrinters()[output]
+		show, ok := credentialPrinters()[output]
 		if !ok {
 			return usage(cmd, "unknown output %q: write text, json, yaml, env or ca", output)
 		}
@@ -93,7 +93,7 @@ NAME-relay. That login can read the credentials and nothing else.`,
 		if err != nil {
 			return err
 		}
-		return print(streams.Out, c)
+		return show(streams.Out, c)
 	}
 	return cmd
 }
@@ -194,10 +194,10 @@ func credentialPrinters() map[string]func(io.Writer, *credentials) error {
 			e := json.NewEncoder(w)
 			e.SetIndent("", "  ")
 			e.SetEscapeHTML(false)
-			return e.Encode(c)
+			return e.Encode(c) //nolint:gosec // handing the credentials out is what this is for
 		},
 		"yaml": func(w io.Writer, c *credentials) error {
-			raw, err := yaml.Marshal(c)
+			raw, err := yaml.Marshal(c) //nolint:gosec // likewise
 			if err != nil {
 				return err
 			}

@@ -77,10 +77,10 @@ func sample() *credentials {
 }
 
 func TestCredentialsOutputs(t *testing.T) {
-	for name, print := range credentialPrinters() {
+	for name, show := range credentialPrinters() {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			check(t, print(&out, sample()))
+			check(t, show(&out, sample()))
 			golden(t, "credentials/"+name+".txt", out.String())
 		})
 	}

@@ -29,14 +29,14 @@ func newChatView(messages, notes io.Writer) *chatView {
 	}
 }
 
-// note tells something about the chat itself.
-func (v *chatView) note(format string, a ...any) {
+// notef tells something about the chat itself.
+func (v *chatView) notef(format string, a ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.noteLocked(format, a...)
+	v.noteLockedf(format, a...)
 }
 
-func (v *chatView) noteLocked(format string, a ...any) {
+func (v *chatView) noteLockedf(format string, a ...any) {
 	fmt.Fprintln(v.notes, printable(fmt.Sprintf(format, a...)))
 }
 
@@ -45,7 +45,7 @@ func (v *chatView) sent(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.numbers[id] = len(v.numbers) + 1
-	v.noteLocked("#%d ✓ sent", v.numbers[id])
+	v.noteLockedf("#%d ✓ sent", v.numbers[id])
 	for _, kind := range v.early[id] {
 		v.status(id, kind)
 	}
@@ -59,16 +59,16 @@ func (v *chatView) event(e customer.Event) {
 	switch e.Kind {
 	case customer.Received:
 		if e.IdentityChanged {
-			v.noteLocked("! the business has a new identity key: compare it with its invitation")
+			v.noteLockedf("! the business has a new identity key: compare it with its invitation")
 		}
 		fmt.Fprintln(v.messages, "<- "+indented(printable(e.Text), "   "))
 		v.received++
 		close(v.arrived)
 		v.arrived = make(chan struct{})
 	case customer.Unreadable:
-		v.noteLocked("! a message could not be decrypted; a new session was offered")
+		v.noteLockedf("! a message could not be decrypted; a new session was offered")
 	case customer.Plaintext:
-		v.noteLocked("! a message came unencrypted and is not shown")
+		v.noteLockedf("! a message came unencrypted and is not shown")
 	default:
 		v.status(e.ID, e.Kind)
 	}
@@ -84,11 +84,12 @@ func (v *chatView) status(id string, kind customer.EventKind) {
 	}
 	switch kind {
 	case customer.Delivered:
-		v.noteLocked("#%d ✓✓ delivered", n)
+		v.noteLockedf("#%d ✓✓ delivered", n)
 	case customer.Read:
-		v.noteLocked("#%d ✓✓ read", n)
+		v.noteLockedf("#%d ✓✓ read", n)
 	case customer.Bounced:
-		v.noteLocked("#%d ✗ came back undelivered", n)
+		v.noteLockedf("#%d ✗ came back undelivered", n)
+	default: // not about one of our messages
 	}
 }
 
