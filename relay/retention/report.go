@@ -22,7 +22,7 @@ func Report(path string, result contract.RetentionResult) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, text, 0o644); err != nil { //nolint:gosec // the kubelet reads it
+	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return fmt.Errorf("writing the termination message: %w", err)
 	}
 	return nil

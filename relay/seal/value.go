@@ -89,8 +89,8 @@ func (k *Keyring) subkey(epoch int64, purpose string) (*subkey, error) {
 // apart.
 func associated(purpose string, row []byte, epoch int64) []byte {
 	aad := make([]byte, 0, 2+len(purpose)+len(row)+8)
-	aad = binary.BigEndian.AppendUint16(aad, uint16(len(purpose))) //nolint:gosec // purposes are short constants
+	aad = binary.BigEndian.AppendUint16(aad, uint16(len(purpose)))
 	aad = append(aad, purpose...)
 	aad = append(aad, row...)
-	return binary.BigEndian.AppendUint64(aad, uint64(epoch)) //nolint:gosec // epochs count up from 1
+	return binary.BigEndian.AppendUint64(aad, uint64(epoch))
 }

@@ -30,20 +30,22 @@ type stmt struct {
 
 // pragmas of every connection. secure_delete overwrites what is deleted;
 // synchronous=FULL makes a commit in WAL mode survive a loss of power.
-var pragmas = []string{
-	"busy_timeout(10000)",
-	"foreign_keys(1)",
-	"secure_delete(1)",
-	"synchronous(FULL)",
-	"temp_store(MEMORY)",
-	"trusted_schema(0)",
-	"cell_size_check(1)",
+func pragmas() []string {
+	return []string{
+		"busy_timeout(10000)",
+		"foreign_keys(1)",
+		"secure_delete(1)",
+		"synchronous(FULL)",
+		"temp_store(MEMORY)",
+		"trusted_schema(0)",
+		"cell_size_check(1)",
+	}
 }
 
 // openConn opens a connection to the database at path.
 func openConn(path string, more ...string) (*conn, error) {
 	query := url.Values{}
-	for _, p := range append(more, pragmas...) {
+	for _, p := range append(more, pragmas()...) {
 		query.Add("_pragma", p)
 	}
 	name := (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
@@ -125,7 +127,7 @@ func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (er
 	}
 	defer clear(s.row)
 	for {
-		if err := rows.Next(s.row); err == io.EOF {
+		if err := rows.Next(s.row); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return typed(err)

@@ -74,7 +74,7 @@ func (t *Tx) openDevice(row *child) (Device, error) {
 		return Device{}, err
 	}
 	r := newReader(plain)
-	d := Device{ID: carrier.DeviceID(r.integer()), IdentityKey: r.bytes(), Active: r.flag(), Accepted: r.flag()} //nolint:gosec // written from one
+	d := Device{ID: carrier.DeviceID(r.integer()), IdentityKey: r.bytes(), Active: r.flag(), Accepted: r.flag()}
 	if err := r.done(); err != nil {
 		return Device{}, err
 	}

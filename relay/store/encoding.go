@@ -23,7 +23,7 @@ func newWriter(size int) *writer {
 }
 
 func (w *writer) integer(v int64) *writer {
-	w.b = binary.BigEndian.AppendUint64(w.b, uint64(v)) //nolint:gosec // two's complement both ways
+	w.b = binary.BigEndian.AppendUint64(w.b, uint64(v))
 	return w
 }
 
@@ -68,7 +68,7 @@ func (r *reader) integer() int64 {
 	}
 	v := binary.BigEndian.Uint64(r.b)
 	r.b = r.b[8:]
-	return int64(v) //nolint:gosec // two's complement both ways
+	return int64(v)
 }
 
 func (r *reader) bytes() []byte {
@@ -77,7 +77,7 @@ func (r *reader) bytes() []byte {
 		r.bad = true
 		return nil
 	}
-	end := used + int(n) //nolint:gosec // not above len(r.b)
+	end := used + int(n)
 	v := r.b[used:end:end]
 	r.b = r.b[end:]
 	return v

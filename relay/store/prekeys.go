@@ -74,7 +74,7 @@ func (t *Tx) openKey(s sealedKey) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	return Key{ID: uint32(s.id), Data: data, Created: fromMillis(s.created)}, nil //nolint:gosec // authenticated
+	return Key{ID: uint32(s.id), Data: data, Created: fromMillis(s.created)}, nil
 }
 
 func (t *Tx) allKeys(kind int64) ([]Key, error) {

@@ -30,7 +30,7 @@ func (t *Tx) outdated(epoch int64) bool {
 func rowOf(numbers ...int64) []byte {
 	b := make([]byte, 0, 8*len(numbers)+40)
 	for _, n := range numbers {
-		b = binary.BigEndian.AppendUint64(b, uint64(n)) //nolint:gosec // two's complement
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
 	return b
 }

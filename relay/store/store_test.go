@@ -113,7 +113,7 @@ func (w *world) reopen() {
 
 func (w *world) close() {
 	w.t.Helper()
-	if err := w.Store.Close(); err != nil {
+	if err := w.Close(); err != nil {
 		w.t.Fatalf("closing the store: %v", err)
 	}
 	w.keys.Close()

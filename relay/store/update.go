@@ -81,7 +81,7 @@ func (s *Store) commitGroup(r *request) {
 	group := make([]*request, 0, 8)
 	// A callback that ends its goroutine (runtime.Goexit) must not leave callers
 	// waiting; for all others outcome is set below.
-	outcome := error(ErrClosed)
+	outcome := ErrClosed
 	defer func() {
 		for _, r := range group {
 			if outcome != nil {

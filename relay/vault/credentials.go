@@ -63,7 +63,7 @@ func (c *Client) access(ctx context.Context, n int, fresh func() (map[string]any
 
 func randomSecret() string {
 	var b [32]byte
-	_, _ = rand.Read(b[:]) //nolint:errcheck // never fails (crypto/rand)
+	_, _ = rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 

@@ -52,7 +52,7 @@ func freshIdentity(key []byte, now time.Time) (map[string]any, error) {
 		return nil, fmt.Errorf("drawing a device ID: %w", err)
 	}
 	var store [16]byte
-	_, _ = rand.Read(store[:]) //nolint:errcheck // never fails (crypto/rand)
+	_, _ = rand.Read(store[:])
 	phoneNumberID, err := decimalID()
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func decimalID() (string, error) {
 func parseIdentity(f fields) (Identity, error) {
 	id := Identity{
 		PrivateKey:        f.base64("privateKey", 0),
-		DeviceID:          uint32(f.integer("deviceID", 1, maxDeviceID)), //nolint:gosec // within its range
+		DeviceID:          uint32(f.integer("deviceID", 1, maxDeviceID)),
 		PhoneNumberID:     f.digits("phoneNumberID"),
 		BusinessAccountID: f.digits("businessAccountID"),
 	}

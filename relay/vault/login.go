@@ -46,7 +46,7 @@ func (f failure) after(err error, now time.Time) failure {
 		limit = maxDelayRefused
 	}
 	delay := min(firstDelay<<min(f.count, 16), limit)
-	jittered := delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads load, guards nothing
+	jittered := delay/2 + rand.N(delay/2+1)
 	return failure{err: err, until: now.Add(jittered), count: f.count + 1}
 }
 

@@ -37,7 +37,10 @@ func (c *Client) probe(ctx context.Context) {
 	}
 	_, err := c.ensureLogin(ctx, nil)
 	if err == nil && errors.Is(c.Ready(), ErrDenied) {
-		return // only the refused call itself can say that it is no longer refused
+		// Only a call can say that calls are no longer refused. This one needs what a
+		// relay needs most, and its own refusals are slowed down like any other's.
+		_, _ = c.HasKeys(ctx)
+		return
 	}
 	_ = c.note(err)
 }

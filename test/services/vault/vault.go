@@ -142,7 +142,7 @@ func freePort(address string) (string, error) {
 	if port != "0" {
 		return address, nil
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", fmt.Errorf("finding a free port: %w", err)
 	}
@@ -167,7 +167,7 @@ func Start(ctx context.Context, dir string, o Options) (*Server, error) {
 // Command returns the server's process, not started. It stays in the foreground and
 // ends on SIGTERM. What it prints belongs into LogFile.
 func (s *Server) Command() *exec.Cmd {
-	cmd := exec.Command(s.binaries.Vault, "server", "-config", s.configFile())
+	cmd := exec.CommandContext(context.Background(), s.binaries.Vault, "server", "-config", s.configFile())
 	cmd.Dir = s.Dir
 	// Nothing of the caller's environment may configure it; plugins' sockets go
 	// where they are removed with the rest.
