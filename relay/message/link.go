@@ -34,12 +34,17 @@ func (l *link) now() int {
 	return l.ups
 }
 
-// failed notes that the link of that name was found to be down.
-func (l *link) failed(name int) {
+// failed notes that the link of that name was found to be down, and has it probed
+// later.
+func (l *link) failed(name int, probe func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if name == l.ups {
+	if name != l.ups {
+		return
+	}
+	if l.down.IsZero() || time.Since(l.down) >= linkProbe {
 		l.down = time.Now()
+		time.AfterFunc(linkProbe, probe)
 	}
 }
 

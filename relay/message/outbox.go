@@ -52,8 +52,8 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 	case errors.Is(err, carrier.ErrRejected):
 		return s.end(ctx, j, "The carrier refused the message.")
 	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
-		s.link.failed(link)
-		return queue.Later(firstRetry) // Connected makes it due
+		s.link.failed(link, s.outbox.Wake)
+		return queue.Later(linkProbe) // Connected makes it due sooner
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
 		log("a job of the outbox is given up")
 		return s.end(ctx, j, "The recipient's keys could not be had from the carrier.")

@@ -114,7 +114,7 @@ func New(o Options) *Service {
 	}
 	s.outbox = queue.New(queue.Options{
 		Name: QueueOutbox, Backend: Queue(o.Store, QueueOutbox), Worker: s.work, Workers: outboxWorkers,
-		HoldLane: true, Open: s.link.usable, Now: o.Now, Log: o.Log, Poll: linkProbe,
+		HoldLane: true, Open: s.link.usable, Now: o.Now, Log: o.Log,
 	})
 	return s
 }

@@ -71,7 +71,7 @@ type Options struct {
 	Open func() bool
 	Now  func() time.Time
 	Log  *slog.Logger
-	// Poll is how often the queue is looked at without being woken; 0 means 30 s.
+	// Poll is how often the queue is looked at without being woken; 0 means a minute.
 	Poll time.Duration
 	// Grace is how long jobs at hand may go on when the runner is stopped; 0 means
 	// 5 s.
@@ -97,7 +97,7 @@ func New(o Options) *Runner {
 		o.Open = func() bool { return true }
 	}
 	if o.Poll == 0 {
-		o.Poll = 30 * time.Second
+		o.Poll = time.Minute
 	}
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second

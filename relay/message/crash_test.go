@@ -1,0 +1,188 @@
+package message_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+var errCrashed = errors.New("the process is gone")
+
+// crash ends a relay's process, as it sees it, at its nth step that has an effect
+// outside of memory: just before that effect, or just after it.
+type crash struct {
+	mu    sync.Mutex // guards the following fields
+	left  int        // steps until the crash
+	after bool
+	gone  bool
+}
+
+// step runs one step with an effect.
+func (c *crash) step(effect func() error) error {
+	c.mu.Lock()
+	if c.gone {
+		c.mu.Unlock()
+		return errCrashed
+	}
+	c.left--
+	c.gone = c.left == 0
+	now, before := c.gone, c.gone && !c.after
+	c.mu.Unlock()
+	if before {
+		return errCrashed
+	}
+	err := effect()
+	if now {
+		return errCrashed
+	}
+	return err
+}
+
+func (c *crash) happened() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
+// crashingStore is a store within a process that crashes.
+type crashingStore struct {
+	message.Store
+	*crash
+}
+
+func (s crashingStore) Update(ctx context.Context, fn func(*store.Tx) error) error {
+	return s.step(func() error { return s.Store.Update(ctx, fn) })
+}
+
+func (s crashingStore) View(ctx context.Context, fn func(*store.Tx) error) error {
+	if s.happened() {
+		return errCrashed
+	}
+	return s.Store.View(ctx, fn)
+}
+
+// crashingLink is a link within a process that crashes.
+type crashingLink struct {
+	message.Link
+	*crash
+}
+
+func (l crashingLink) Send(ctx context.Context, o carrier.Outgoing) error {
+	return l.step(func() error { return l.Link.Send(ctx, o) })
+}
+
+// TestACrashAtAnyStepLosesAndDoublesNothing crashes the relay at each of its writes
+// and sends in turn, before and after it took effect, starts it again on what it
+// left, and looks that both sides have every message once.
+func TestACrashAtAnyStepLosesAndDoublesNothing(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		steps := 0
+		for n := 1; ; n++ {
+			crashed := false
+			t.Run(fmt.Sprintf("at step %d, after its effect: %v", n, after), func(t *testing.T) {
+				crashed = crashAt(t, n, after)
+			})
+			if !crashed || t.Failed() {
+				break
+			}
+			steps = n
+		}
+		if steps < 25 {
+			t.Errorf("only %d steps were crashed at", steps)
+		}
+	}
+}
+
+// crashAt runs a conversation with a crash at step n and says whether it came to it.
+func crashAt(t *testing.T, n int, after bool) (crashed bool) {
+	dir, relayDir := t.TempDir(), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		c := &crash{left: n, after: after}
+		w := newWorld(t, relayDir)
+		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
+		w.wire = func(l message.Link) message.Link { return crashingLink{l, c} }
+		w.start()
+		a := w.customer(dir, alice)
+		told := map[string]string{} // ids of accepted texts
+		refused := converse(t, w, a, told)
+		events := w.take()
+		crashed = c.happened()
+		w.stop()
+		w.wrap = func(s message.Store) message.Store { return s }
+		w.wire = func(l message.Link) message.Link { return l }
+		w.start()
+		for _, text := range refused { // the business tries again what was not accepted
+			told[text] = w.says(a.number, text)
+		}
+		events = append(events, w.take()...)
+		w.stop()
+		everythingOnce(t, a, events, told, refused)
+	})
+	return crashed
+}
+
+// converse has both sides write and returns what the relay did not accept.
+func converse(t *testing.T, w *world, a *person, told map[string]string) (refused []string) {
+	for _, text := range []string{"from customer, first", "from customer, second"} {
+		a.trySay(w.number, text)
+		w.settle()
+	}
+	for _, text := range []string{"from business, first", "from business, second"} {
+		id, err := w.AcceptText(t.Context(), message.Text{To: a.number, Body: text})
+		if err != nil {
+			refused = append(refused, text)
+			continue
+		}
+		told[text] = id
+	}
+	return refused
+}
+
+// everythingOnce looks at what both sides have in the end.
+func everythingOnce(t *testing.T, a *person, events []event, told map[string]string, refused []string) {
+	t.Helper()
+	ids := map[string]string{} // webhooks may come twice, with the same id
+	for _, e := range events {
+		if e.Type != "" {
+			ids[e.ID] = e.Text
+		}
+	}
+	var in []string
+	for _, text := range ids {
+		in = append(in, text)
+	}
+	slices.Sort(in)
+	if want := []string{"from customer, first", "from customer, second"}; !slices.Equal(in, want) {
+		t.Errorf("the business has %q", in)
+	}
+	count := map[string]int{}
+	for _, text := range a.got() {
+		count[text]++
+	}
+	for text, id := range told {
+		// What was written but not accepted in time may be there twice: only the
+		// business can tell.
+		if n := count[text]; n < 1 || n > 1 && !slices.Contains(refused, text) {
+			t.Errorf("the customer has %q %d times", text, n)
+		}
+		got := statuses(events, id) // a read marker may overtake the delivery receipt
+		if slices.Index(got, "sent") != 0 || !slices.Contains(got, "read") || slices.Contains(got, "failed") {
+			t.Errorf("statuses of %q are %q", text, got)
+		}
+	}
+	if n := len(a.all(customer.Unreadable)); n > 0 {
+		t.Errorf("%d messages were unreadable to the customer", n)
+	}
+	if got := len(a.all(customer.Delivered)); got < 2 {
+		t.Errorf("the customer got %d delivery receipts, want 2", got)
+	}
+}

@@ -1,0 +1,270 @@
+package message_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// hub is a carrier in memory. What is sent waits in the recipient's inbox until its
+// handler took it.
+type hub struct {
+	mu      sync.Mutex // guards the following fields
+	lists   map[phone.Number][]carrier.DeviceID
+	bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
+	inboxes map[phone.Number]*inbox
+	// tamper changes messages on their way.
+	tamper func(to phone.Number, m carrier.Message) carrier.Message
+	typing []bool // what was sent of "is typing", in order
+	muted  bool   // receipts get lost
+}
+
+type inbox struct {
+	calls []func(context.Context, carrier.Handler) error
+	wake  chan struct{}
+}
+
+func newHub() *hub {
+	return &hub{
+		lists:   map[phone.Number][]carrier.DeviceID{},
+		bundles: map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
+		inboxes: map[phone.Number]*inbox{},
+	}
+}
+
+// change changes how the hub behaves.
+func (h *hub) change(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+}
+
+// devices returns a number's published device list.
+func (h *hub) devices(n phone.Number) []carrier.DeviceID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.lists[n])
+}
+
+// bundle returns a published bundle.
+func (h *hub) bundle(n phone.Number, d carrier.DeviceID) carrier.Bundle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bundles[n][d]
+}
+
+// typed returns what was sent of "is typing".
+func (h *hub) typed() []bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.typing)
+}
+
+// inbox returns a number's inbox. The caller holds mu.
+func (h *hub) inbox(n phone.Number) *inbox {
+	if h.inboxes[n] == nil {
+		h.inboxes[n] = &inbox{wake: make(chan struct{}, 1)}
+	}
+	return h.inboxes[n]
+}
+
+func (h *hub) deliver(to phone.Number, call func(context.Context, carrier.Handler) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	in := h.inbox(to)
+	in.calls = append(in.calls, call)
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// link is one account's link to the hub (carrier.Carrier).
+type link struct {
+	hub *hub
+	own phone.Number
+
+	mu       sync.Mutex // guards the following fields
+	handler  carrier.Handler
+	sent     []carrier.Outgoing
+	fetched  int     // device lists and bundles
+	unknown  bool    // nobody has a device list or a bundle
+	fails    []error // answers of the next calls of Send, nil for none
+	silently bool    // what fails is delivered nevertheless
+}
+
+func (h *hub) link(n phone.Number) *link { return &link{hub: h, own: n} }
+
+// Run hands over what arrives; what the handler does not take ends the link and
+// comes again on the next one.
+func (l *link) Run(ctx context.Context, h carrier.Handler) error {
+	l.mu.Lock()
+	l.handler = h
+	l.mu.Unlock()
+	l.hub.mu.Lock()
+	in, own := l.hub.inbox(l.own), slices.Clone(l.hub.lists[l.own])
+	l.hub.mu.Unlock()
+	for ctx.Err() == nil {
+		if h.Connected(ctx, false) == nil && h.OwnDevices(ctx, own) == nil {
+			l.serve(ctx, h, in)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return ctx.Err()
+}
+
+func (l *link) serve(ctx context.Context, h carrier.Handler, in *inbox) {
+	for {
+		l.hub.mu.Lock()
+		var call func(context.Context, carrier.Handler) error
+		if len(in.calls) > 0 {
+			call = in.calls[0]
+		}
+		l.hub.mu.Unlock()
+		if call == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-in.wake:
+				continue
+			}
+		}
+		if call(ctx, h) != nil {
+			return
+		}
+		l.hub.mu.Lock()
+		in.calls = in.calls[1:]
+		l.hub.mu.Unlock()
+	}
+}
+
+func (l *link) Status() carrier.Status { return carrier.Status{State: carrier.Online} }
+
+func (l *link) PublishDevices(_ context.Context, devices []carrier.DeviceID) error {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.hub.lists[l.own] = slices.Clone(devices)
+	return nil
+}
+
+func (l *link) PublishBundle(_ context.Context, d carrier.DeviceID, b carrier.Bundle) error {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	if l.hub.bundles[l.own] == nil {
+		l.hub.bundles[l.own] = map[carrier.DeviceID]carrier.Bundle{}
+	}
+	l.hub.bundles[l.own][d] = b
+	return nil
+}
+
+// asked counts a fetch and says whether nobody is known.
+func (l *link) asked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fetched++
+	return l.unknown
+}
+
+func (l *link) Devices(_ context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
+	unknown := l.asked()
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	if list, ok := l.hub.lists[peer]; ok && !unknown {
+		return slices.Clone(list), nil
+	}
+	return nil, carrier.ErrNotFound
+}
+
+func (l *link) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
+	unknown := l.asked()
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	if b, ok := l.hub.bundles[peer][d]; ok && !unknown {
+		return b, nil
+	}
+	return carrier.Bundle{}, carrier.ErrNotFound
+}
+
+func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
+	l.mu.Lock()
+	var err error
+	if len(l.fails) > 0 {
+		err, l.fails = l.fails[0], l.fails[1:]
+	}
+	lost := err != nil && !l.silently
+	if !lost {
+		l.sent = append(l.sent, o)
+	}
+	l.mu.Unlock()
+	if errors.Is(err, carrier.ErrOffline) || errors.Is(err, carrier.ErrUnconfirmed) {
+		go l.reconnect()
+	}
+	if lost {
+		return err
+	}
+	m := carrier.Message{ID: o.ID, From: l.own, Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts}
+	l.hub.mu.Lock()
+	if l.hub.tamper != nil {
+		m = l.hub.tamper(o.To, m)
+	}
+	l.hub.mu.Unlock()
+	l.hub.deliver(o.To, func(ctx context.Context, h carrier.Handler) error { return h.Message(ctx, m) })
+	return err
+}
+
+// reconnect tells the handler that a link is up again.
+func (l *link) reconnect() {
+	time.Sleep(10 * time.Millisecond)
+	l.mu.Lock()
+	h := l.handler
+	l.mu.Unlock()
+	_ = h.Connected(context.Background(), false)
+}
+
+func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error {
+	l.hub.mu.Lock()
+	muted := l.hub.muted
+	l.hub.mu.Unlock()
+	if muted {
+		return nil
+	}
+	r := carrier.Receipt{From: l.own, ID: id, Kind: kind}
+	l.hub.deliver(to, func(ctx context.Context, h carrier.Handler) error { return h.Receipt(ctx, r) })
+	return nil
+}
+
+func (l *link) SendTyping(_ context.Context, _ phone.Number, composing bool) error {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.hub.typing = append(l.hub.typing, composing)
+	return nil
+}
+
+// last returns the last message that was sent to a number, as it arrived there.
+func (l *link) last() carrier.Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.sent[len(l.sent)-1]
+	return carrier.Message{ID: o.ID, From: l.own, Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts}
+}
+
+// texts returns what was sent with content.
+func (l *link) texts() []carrier.Outgoing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []carrier.Outgoing
+	for _, o := range l.sent {
+		if o.Envelope.Payload != nil {
+			out = append(out, o)
+		}
+	}
+	return out
+}

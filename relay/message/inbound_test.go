@@ -1,0 +1,263 @@
+package message_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+)
+
+func TestAReplayedCiphertextIsDropped(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "once")
+		again := a.link.last()
+		again.ID = "another stanza"
+		check(t, w.Message(t.Context(), again))
+		w.take()
+		check(t, w.Message(t.Context(), again))
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("a replay became %+v", got)
+		}
+		if w.Count(message.EventReceived) != 1 || w.Count(message.EventReplayed) != 2 {
+			t.Errorf("counted %d received, %d replayed", w.Count(message.EventReceived), w.Count(message.EventReplayed))
+		}
+	})
+}
+
+func TestWhatCannotBeDecryptedIsReportedAndTheSessionRepaired(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "fine")
+		w.take()
+		w.tamper(func(m carrier.Message) carrier.Message {
+			m.Envelope.Keys = slices.Clone(m.Envelope.Keys)
+			data := slices.Clone(m.Envelope.Keys[0].Data)
+			data[len(data)-1] ^= 1 // the MAC
+			m.Envelope.Keys[0].Data = data
+			return m
+		})
+		a.says(w.number, "damaged")
+		w.tamper(nil)
+		events := w.take()
+		if len(events) != 1 || events[0].Type != "unsupported" || events[0].Code != 131051 || events[0].Text != "" {
+			t.Fatalf("the business got %+v", events)
+		}
+		if w.Count(message.EventRepaired) != 1 {
+			t.Error("no new session was offered")
+		}
+		a.says(w.number, "fine again")
+		id := w.says(a.number, "good")
+		events = w.take()
+		if got := texts(events); !slices.Equal(got, []string{"fine again"}) {
+			t.Errorf("the business got %q", got)
+		}
+		if got := statuses(events, id); len(got) != 3 {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+func TestRepairsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		m := a.link.last()
+		w.take()
+		for i := range 20 {
+			m.Envelope.IV = append(slices.Clone(m.Envelope.IV[:11]), byte(i)) // another fingerprint
+			m.Envelope.Keys = []carrier.Key{{Device: 4711, Data: []byte{0x33, byte(i), 1, 2, 3, 4, 5, 6, 7, 8}}}
+			check(t, w.Message(t.Context(), m))
+		}
+		w.take()
+		if n := w.Count(message.EventRepaired); n > 1 {
+			t.Errorf("%d new sessions were offered at once", n)
+		}
+	})
+}
+
+func TestAMessageThatIsNotEncryptedForUsIsReportedAndOurKeysPublishedAgain(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		w.hub.change(func() { delete(w.hub.lists, w.number) })
+		m := a.link.last()
+		m.Envelope.Keys = []carrier.Key{{Device: 1, Data: []byte{1}}}
+		check(t, w.Message(t.Context(), m))
+		if got := w.take(); len(got) != 1 || got[0].Code != 131051 {
+			t.Errorf("the business got %+v", got)
+		}
+		if got := w.hub.devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
+			t.Errorf("our device list is %v", got)
+		}
+	})
+}
+
+func TestMessagesOlderThanTheRetentionAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		age := retention + time.Minute
+		w.tamper(func(m carrier.Message) carrier.Message {
+			m.Time = time.Now().Add(-age)
+			return m
+		})
+		a.says(w.number, "long ago")
+		if got := w.take(); len(got) != 0 || w.Count(message.EventTooOld) != 1 {
+			t.Errorf("the business got %+v", got)
+		}
+		w.hub.change(func() { age = retention - time.Minute })
+		a.says(w.number, "just in time")
+		if got := texts(w.take()); !slices.Equal(got, []string{"just in time"}) {
+			t.Errorf("the business got %q", got)
+		}
+	})
+}
+
+func TestTextInClearIsRefusedAndCounted(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		check(t, w.Plaintext(t.Context(), number(t, alice), "1", "in clear"))
+		if got := w.take(); len(got) != 0 || w.Count(message.EventPlaintext) != 1 {
+			t.Errorf("the business got %+v", got)
+		}
+	})
+}
+
+func TestTextInClearIsMarkedWhereItIsAccepted(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		w.accept = true
+		w.start()
+		check(t, w.Plaintext(t.Context(), number(t, alice), "1", "in clear"))
+		if got := w.take(); len(got) != 1 || got[0].Text != "in clear" || !got[0].Unencrypted {
+			t.Errorf("the business got %+v", got)
+		}
+	})
+}
+
+func TestAForeignDeviceOnOurAccountIsTakenOffAndCounted(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		foreign := []carrier.DeviceID{4711, 666}
+		w.hub.change(func() { w.hub.lists[w.number] = foreign })
+		check(t, w.OwnDevices(t.Context(), foreign))
+		w.take()
+		if got := w.hub.devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
+			t.Errorf("our device list is %v", got)
+		}
+		if w.Count(message.EventForeignDevice) != 1 {
+			t.Error("the foreign device was not counted")
+		}
+	})
+}
+
+func TestAUsedPreKeyIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		before := w.hub.bundle(w.number, 4711).PreKeys
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		after := w.hub.bundle(w.number, 4711).PreKeys
+		if len(before) != 100 || len(after) != 100 || before[99].ID == after[99].ID {
+			t.Errorf("%d keys before, the last %d; %d after, the last %d", len(before), before[99].ID, len(after), after[99].ID)
+		}
+	})
+}
+
+func TestTheSignedPreKeyChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		old := w.hub.bundle(w.number, 4711)
+		time.Sleep(8 * 24 * time.Hour)
+		fresh := w.hub.bundle(w.number, 4711)
+		if old.SignedPreKey.ID == fresh.SignedPreKey.ID {
+			t.Fatal("the signed pre-key is still the same")
+		}
+		w.hub.change(func() { w.hub.bundles[w.number][4711] = old })
+		a := w.customer(dir, alice)
+		a.says(w.number, "my client fetched your keys last week")
+		if got := texts(w.take()); len(got) != 1 {
+			t.Errorf("the business got %q", got)
+		}
+	})
+}
+
+func TestOurDeviceAndSessionsSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "before")
+		w.take()
+		w.stop()
+		a.says(w.number, "meanwhile")
+		w.start()
+		a.says(w.number, "after")
+		w.says(a.number, "here again")
+		if got := texts(w.take()); !slices.Equal(got, []string{"meanwhile", "after"}) {
+			t.Errorf("the business got %q", got)
+		}
+		if got := a.got(); !slices.Equal(got, []string{"here again"}) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
+func TestUnderFirstUseALaterDeviceIsRefused(t *testing.T) {
+	first, second := t.TempDir(), t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.account.Trust = omemo.FirstUse
+		a := w.customer(first, alice)
+		a.says(w.number, "my phone")
+		if got := texts(w.take()); len(got) != 1 {
+			t.Fatalf("the first device was refused: %q", got)
+		}
+		a.stop()
+		b := w.customer(second, alice)
+		b.says(w.number, "my second phone, or the carrier's")
+		events := w.take()
+		if len(events) != 1 || events[0].Type != "unsupported" || w.Count(message.EventUntrusted) == 0 {
+			t.Errorf("the business got %+v", events)
+		}
+		id := w.says(a.number, "for the first device only")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
+			t.Errorf("statuses are %q", got)
+		}
+		listed := w.hub.devices(a.number)
+		check(t, w.Devices(t.Context(), a.number, listed[len(listed)-1:])) // without the first
+		id = w.says(a.number, "for nobody")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"failed"}) {
+			t.Errorf("statuses are %q", got)
+		}
+		if got := b.got(); len(got) != 0 {
+			t.Errorf("the second device got %q", got)
+		}
+	})
+}
+
+func TestUnderBlindTrustALaterDeviceIsAcceptedAndCounted(t *testing.T) {
+	first, second := t.TempDir(), t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(first, alice)
+		a.says(w.number, "my phone")
+		w.take()
+		a.stop()
+		b := w.customer(second, alice)
+		b.says(w.number, "my new phone")
+		if got := texts(w.take()); !slices.Equal(got, []string{"my new phone"}) {
+			t.Errorf("the business got %q", got)
+		}
+		w.says(b.number, "congratulations")
+		w.take()
+		if got := b.got(); !slices.Equal(got, []string{"congratulations"}) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}

@@ -1,0 +1,222 @@
+package message_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+func TestTextsKeepTheirOrderBothWays(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		var want []string
+		for i := range 30 {
+			want = append(want, fmt.Sprintf("number %d of thirty", i))
+			w.says(a.number, want[i])
+			a.says(w.number, want[i])
+		}
+		if got := texts(w.take()); !slices.Equal(got, want) {
+			t.Errorf("the business got %q", got)
+		}
+		if got := a.got(); !slices.Equal(got, want) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
+func TestACustomerWithoutAccountOrDeviceIsUndeliverable(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		id := w.says(number(t, alice), "hello?")
+		events := w.take()
+		if len(events) != 1 || events[0].ID != id || events[0].Status != "failed" || events[0].Code != 131026 {
+			t.Errorf("the business got %+v, want failed with 131026", events)
+		}
+	})
+}
+
+func TestACustomerWithoutADeviceListIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.mu.Lock()
+		w.link.unknown = true
+		w.link.mu.Unlock()
+		a.says(w.number, "my client publishes nothing")
+		w.take()
+		id := w.says(a.number, "never mind")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+func TestWhatTheLinkLostIsSentAgainWithTheSameBytes(t *testing.T) {
+	for _, delivered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("delivered all the same: %v", delivered), func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				w.says(a.number, "first")
+				w.take()
+				w.link.mu.Lock()
+				w.link.fails, w.link.silently = []error{carrier.ErrUnconfirmed, carrier.ErrOffline}, delivered
+				w.link.mu.Unlock()
+				id := w.says(a.number, "second")
+				w.says(a.number, "third")
+				events := w.take()
+				if got := a.got(); !slices.Equal(got, []string{"first", "second", "third"}) {
+					t.Errorf("the customer got %q", got)
+				}
+				if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+					t.Errorf("statuses are %q", got)
+				}
+				sent := w.link.texts()
+				for _, o := range sent[1 : len(sent)-1] {
+					if o.ID != sent[1].ID || !slices.Equal(o.Envelope.Payload, sent[1].Envelope.Payload) || !slices.Equal(o.Envelope.Keys[0].Data, sent[1].Envelope.Keys[0].Data) {
+						t.Error("the second message went out in two versions")
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestABounceFailsTheMessageUnlessItArrived(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hub.change(func() { w.hub.muted = true })
+		a, ctx := w.customer(dir, alice), t.Context()
+		id := w.says(a.number, "comes back")
+		w.take()
+		stanza := w.link.texts()[0].ID
+		check(t, w.Bounced(ctx, number(t, "+491702222222"), stanza))
+		check(t, w.Bounced(ctx, a.number, "some other stanza"))
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("a stranger's bounce became %+v", got)
+		}
+		check(t, w.Bounced(ctx, a.number, stanza))
+		if got := w.take(); len(got) != 1 || got[0].ID != id || got[0].Status != "failed" || got[0].Code != 131026 {
+			t.Errorf("a bounce became %+v", got)
+		}
+		id = w.says(a.number, "arrives at one of two devices")
+		w.take()
+		stanza = w.link.texts()[1].ID
+		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
+		check(t, w.Bounced(ctx, a.number, stanza))
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+func TestAReadMarkerCoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hub.change(func() { w.hub.muted = true })
+		a, ctx := w.customer(dir, alice), t.Context()
+		var ids []string
+		for _, text := range []string{"one", "two", "three"} {
+			ids = append(ids, w.says(a.number, text))
+			w.take()
+		}
+		second := w.link.texts()[1].ID
+		check(t, w.Receipt(ctx, carrier.Receipt{From: number(t, "+491702222222"), ID: second, Kind: carrier.Read}))
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("a stranger's receipt became %+v", got)
+		}
+		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: second, Kind: carrier.Read}))
+		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: second, Kind: carrier.Delivered}))
+		events := w.take()
+		for i, want := range [][]string{{"read"}, {"read"}, nil} {
+			if got := statuses(events, ids[i]); !slices.Equal(got, want) {
+				t.Errorf("statuses of message %d are %q, want %q", i+1, got, want)
+			}
+		}
+	})
+}
+
+func TestAReceiptThatOvertakesTheCarrierStillTellsSentFirst(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.mu.Lock()
+		w.link.fails, w.link.silently = []error{carrier.ErrUnconfirmed}, true
+		w.link.mu.Unlock()
+		id := w.says(a.number, "fast")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+func TestMarkingAsReadTellsTheCustomerAndShowsTyping(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a, ctx := w.customer(dir, alice), t.Context()
+		a.says(w.number, "anybody there?")
+		in := w.take()[0]
+		check(t, w.MarkRead(ctx, in.ID, true))
+		w.take()
+		if len(a.all(customer.Read)) != 1 {
+			t.Error("the customer does not see that it was read")
+		}
+		if !slices.Equal(w.hub.typed(), []bool{true}) {
+			t.Errorf("typing is %v, want shown", w.hub.typed())
+		}
+		out := w.says(a.number, "yes")
+		w.take()
+		if !slices.Equal(w.hub.typed(), []bool{true, false}) {
+			t.Errorf("typing is %v, want ended by the answer", w.hub.typed())
+		}
+		check(t, w.MarkRead(ctx, in.ID, true))
+		time.Sleep(30 * time.Second)
+		if !slices.Equal(w.hub.typed(), []bool{true, false, true, false}) {
+			t.Errorf("typing is %v, want ended after a while", w.hub.typed())
+		}
+		for _, id := range []string{out, "wamid.unknown"} {
+			if err := w.MarkRead(ctx, id, false); !errors.Is(err, message.ErrUnknownMessage) {
+				t.Errorf("error %v, want ErrUnknownMessage", err)
+			}
+		}
+	})
+}
+
+func TestAMessageThatCouldNotBeSentWithinTheRetentionIsDropped(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.stop()
+		w.retention = 24 * time.Hour
+		w.wire = func(message.Link) message.Link { return away{} }
+		w.start()
+		w.says(a.number, "too late")
+		time.Sleep(w.retention + time.Hour)
+		w.stop()
+		w.wire = func(l message.Link) message.Link { return l }
+		w.start()
+		w.take()
+		if got := a.got(); len(got) != 0 {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
+// away is a link that is down.
+type away struct{ message.Link }
+
+func (away) PublishBundle(context.Context, carrier.DeviceID, carrier.Bundle) error {
+	return carrier.ErrOffline
+}
+
+func (away) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
+	return nil, carrier.ErrOffline
+}

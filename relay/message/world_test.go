@@ -1,0 +1,375 @@
+package message_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+const retention = 30 * 24 * time.Hour
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func number(t testing.TB, s string) phone.Number {
+	t.Helper()
+	n, err := phone.Parse(s)
+	check(t, err)
+	return n
+}
+
+// wrapper stands for Vault's transit.
+type wrapper struct{ keys sync.Map }
+
+func (w *wrapper) DataKey(context.Context) ([]byte, string, error) {
+	key, name := make([]byte, seal.KeySize), rand.Text()
+	_, _ = rand.Read(key)
+	w.keys.Store(name, append([]byte(nil), key...))
+	return key, name, nil
+}
+
+func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
+	key, ok := w.keys.Load(wrapped)
+	if !ok {
+		return nil, seal.ErrErased
+	}
+	return append([]byte(nil), key.([]byte)...), nil
+}
+
+// event is what the business got in one webhook.
+type event struct {
+	ID, From, Text, Type, Status, Recipient, Opaque string
+	Code                                            int
+	Unencrypted                                     bool
+}
+
+// world is a business's relay with its store, on a hub with its customers.
+type world struct {
+	t         *testing.T
+	hub       *hub
+	dir       string
+	wrapper   *wrapper
+	account   *omemo.Account
+	number    phone.Number
+	accept    bool // messages in clear
+	retention time.Duration
+	// wrap stands between the service and its store.
+	wrap func(message.Store) message.Store
+	wire func(message.Link) message.Link
+
+	store *store.Store
+	ring  *seal.Keyring
+	link  *link
+	*message.Service
+	stop func()
+
+	mu     sync.Mutex // guards the following fields
+	events []event
+	secret []string // what must not be logged
+	log    journal
+}
+
+// journal keeps what was logged.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+// quiet fails the test when the log holds a number or a text.
+func (w *world) quiet() {
+	w.t.Helper()
+	for _, s := range append(w.secret, w.number.Digits()) {
+		if strings.Contains(w.log.text.String(), s) {
+			w.t.Errorf("the log holds a number or a text:\n%s", w.log.text.String())
+		}
+	}
+}
+
+// keepSecret notes a text or a number that must not be logged.
+func (w *world) keepSecret(s string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.secret = append(w.secret, s)
+}
+
+// inBubble runs a test whose clock stands still while anything is under way.
+func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, dir)
+		w.start()
+		test(t, w)
+		w.stop()
+	})
+}
+
+func newWorld(t *testing.T, dir string) *world {
+	t.Helper()
+	pair, err := signal.GenerateIdentityKeyPair()
+	check(t, err)
+	return &world{
+		t: t, hub: newHub(), dir: dir, wrapper: &wrapper{}, number: number(t, "+4930222222"), retention: retention,
+		account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
+		wrap:    func(s message.Store) message.Store { return s },
+		wire:    func(l message.Link) message.Link { return l },
+	}
+}
+
+// start runs the relay as a process would, on what the one before left.
+func (w *world) start() {
+	w.t.Helper()
+	w.ring = seal.New(w.wrapper, seal.Period(retention), time.Now)
+	var err error
+	w.store, err = store.Open(context.Background(), w.dir, [16]byte{1}, w.ring)
+	check(w.t, err)
+	w.link = w.hub.link(w.number)
+	wrapped := w.wrap(w.store)
+	backend := message.Queue(wrapped, message.QueueWebhook)
+	var deliveries *queue.Runner
+	w.Service = message.New(message.Options{
+		Store: wrapped, Link: w.wire(w.link), Account: w.account, Retention: w.retention, AcceptUnencrypted: w.accept,
+		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
+		Deliveries: func() { deliveries.Wake() },
+		Log:        slog.New(slog.NewTextHandler(&w.log, nil)),
+	})
+	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, Worker: func(ctx context.Context, j queue.Job) queue.Result {
+		w.receive(j.Body)
+		if backend.Finish(ctx, j) != nil {
+			return queue.Later(time.Second)
+		}
+		return queue.Done()
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { _ = w.Run(ctx) })
+	group.Go(func() { _ = deliveries.Run(ctx) })
+	group.Go(func() { _ = w.link.Run(ctx, w.Service) })
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		group.Wait()
+		check(w.t, w.store.Close())
+		w.ring.Close()
+		w.quiet()
+	})
+	synctest.Wait()
+}
+
+// receive is the business's end of the webhooks.
+func (w *world) receive(body []byte) {
+	var p struct {
+		Entry []struct {
+			Changes []struct {
+				Value struct {
+					Messages []struct {
+						ID, From, Type string
+						Text           struct{ Body string }
+						Unencrypted    bool
+						Errors         []struct{ Code int }
+					}
+					Statuses []struct {
+						ID, Status string
+						Recipient  string `json:"recipient_id"`
+						Opaque     string `json:"biz_opaque_callback_data"`
+						Errors     []struct{ Code int }
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &p); err != nil {
+		w.t.Errorf("a webhook is no JSON: %v", err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := p.Entry[0].Changes[0].Value
+	for _, m := range v.Messages {
+		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted}
+		if len(m.Errors) > 0 {
+			e.Code = m.Errors[0].Code
+		}
+		w.events = append(w.events, e)
+	}
+	for _, s := range v.Statuses {
+		e := event{ID: s.ID, Status: s.Status, Recipient: s.Recipient, Opaque: s.Opaque}
+		if len(s.Errors) > 0 {
+			e.Code = s.Errors[0].Code
+		}
+		w.events = append(w.events, e)
+	}
+}
+
+// settle waits until nothing is under way.
+func (w *world) settle() {
+	time.Sleep(5 * time.Second) // of the bubble's clock: publications and retries
+	synctest.Wait()
+}
+
+// take waits until nothing is under way and returns what the business got since it
+// last asked.
+func (w *world) take() []event {
+	w.t.Helper()
+	w.settle()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events := w.events
+	w.events = nil
+	return events
+}
+
+// tamper changes messages on their way; nil ends it.
+func (w *world) tamper(f func(carrier.Message) carrier.Message) {
+	w.hub.change(func() {
+		w.hub.tamper = nil
+		if f != nil {
+			w.hub.tamper = func(_ phone.Number, m carrier.Message) carrier.Message { return f(m) }
+		}
+	})
+}
+
+// says has the business send a text.
+func (w *world) says(to phone.Number, text string) string {
+	w.t.Helper()
+	w.keepSecret(text)
+	id, err := w.AcceptText(context.Background(), message.Text{To: to, Body: text, Opaque: "opaque"})
+	check(w.t, err)
+	return id
+}
+
+// statuses returns the statuses of a message in the order in which they came.
+func statuses(events []event, id string) []string {
+	var out []string
+	for _, e := range events {
+		if e.ID == id && e.Status != "" {
+			out = append(out, e.Status)
+		}
+	}
+	return out
+}
+
+// texts returns the texts of the messages that came.
+func texts(events []event) []string {
+	var out []string
+	for _, e := range events {
+		if e.Type == "text" {
+			out = append(out, e.Text)
+		}
+	}
+	return out
+}
+
+// person is a customer on the hub.
+type person struct {
+	*customer.Customer
+	t      *testing.T
+	world  *world
+	number phone.Number
+	link   *link
+	stop   func()
+
+	mu     sync.Mutex // guards the following fields
+	events []customer.Event
+}
+
+// customer makes a customer that runs until the test's end.
+func (w *world) customer(dir, digits string) *person {
+	w.t.Helper()
+	p := &person{t: w.t, world: w, number: number(w.t, digits)}
+	w.keepSecret(p.number.Digits())
+	state, err := customer.OpenState(dir, p.number)
+	check(w.t, err)
+	p.link = w.hub.link(p.number)
+	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link, OnEvent: func(e customer.Event) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.events = append(p.events, e)
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	p.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			check(p.t, err)
+		}
+		check(p.t, state.Close())
+	})
+	w.t.Cleanup(p.stop)
+	synctest.Wait()
+	return p
+}
+
+func (p *person) says(to phone.Number, text string) string {
+	p.t.Helper()
+	p.world.keepSecret(text)
+	id, err := p.Send(context.Background(), to, text)
+	check(p.t, err)
+	return id
+}
+
+// trySay sends a text that the relay's crash may keep from being sent yet: then it is
+// tried again until it is.
+func (p *person) trySay(to phone.Number, text string) {
+	p.t.Helper()
+	p.world.keepSecret(text)
+	go func() {
+		for {
+			if _, err := p.Send(context.Background(), to, text); err == nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}()
+}
+
+// got returns the texts that arrived.
+func (p *person) got() []string {
+	var out []string
+	for _, e := range p.all(customer.Received) {
+		out = append(out, e.Text)
+	}
+	return out
+}
+
+// all returns all events of a kind.
+func (p *person) all(kind customer.EventKind) []customer.Event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []customer.Event
+	for _, e := range p.events {
+		if e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+var _ carrier.Carrier = (*link)(nil)
