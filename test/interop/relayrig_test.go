@@ -1,0 +1,362 @@
+package interop_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+	"github.com/relaykeep/relaykeep/test/services/vault"
+)
+
+// business is a real relay with everything that it stands on, and the business's
+// own programs: what it gets at its webhook, and its calls of the endpoint.
+type business struct {
+	jid      string
+	endpoint string
+	status   string // base URL of the status server
+	number   string // id of the phone number
+	token    string // the access token
+	client   *http.Client
+	inbox    chan webhookMessage
+	statuses chan webhookStatus
+}
+
+// webhookMessage and webhookStatus are what the tests need of a webhook's body.
+type webhookMessage struct {
+	From, ID, Type string
+	Text           struct{ Body string }
+}
+
+type webhookStatus struct{ ID, Status string }
+
+// startBusiness runs Vault, an API server that vouches for the relay's token, and
+// the relay itself, until the test ends.
+func startBusiness(t *testing.T, server *prosody.Server) *business {
+	t.Helper()
+	v := vault.StartT(t, vault.Options{})
+	token := relayToken(t, v)
+	b := &business{jid: goNumber + "@" + server.Domain, inbox: make(chan webhookMessage, 100), statuses: make(chan webhookStatus, 100)}
+	hook := httptest.NewTLSServer(http.HandlerFunc(b.webhook))
+	t.Cleanup(hook.Close)
+	config := contract.Config{
+		Version: contract.ConfigVersion, Namespace: "acme", Name: "acme-relay", Region: "eu", PhoneNumber: goNumber,
+		Profile: contract.Profile{DisplayName: "Acme"}, Vault: v.Contract(),
+		Carrier: contract.Carrier{XMPP: &contract.XMPP{
+			Domain: server.Domain, Address: server.Addr, CABundle: string(server.CAPEM), Registration: "Open",
+		}},
+		Endpoint: contract.Endpoint{URL: "https://acme-relay.acme.svc:8443", Host: "acme-relay.acme.svc", TLS: contract.TLSFromPKI},
+		Webhook: &contract.Webhook{URL: hook.URL, CABundle: string(pem.EncodeToMemory(&pem.Block{
+			Type: "CERTIFICATE", Bytes: hook.Certificate().Raw,
+		}))},
+		RetentionDays: 30, Trust: "blind", Throughput: 80, Rotation: contract.Rotation{Identity: 1, Access: 1},
+	}
+	b.run(t, config, token)
+	b.waitReady(t)
+	b.takeCredentials(t, v)
+	return b
+}
+
+// run runs the relay until the test ends.
+func (b *business) run(t *testing.T, config contract.Config, token func(context.Context) (string, error)) {
+	t.Helper()
+	raw, err := json.Marshal(config)
+	check(t, err)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "relay.json")
+	check(t, os.WriteFile(path, raw, 0o600))
+	check(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
+	addresses := make(chan [2]string, 4)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- serve.Run(ctx, serve.Options{
+			ConfigPath: path, Version: "dev", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), DataDir: filepath.Join(dir, "data"),
+			Token: token, EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
+			Listening: func(name string, a net.Addr) { addresses <- [2]string{name, a.String()} },
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the relay: %v", err)
+		}
+	})
+	for b.endpoint == "" || b.status == "" {
+		select {
+		case a := <-addresses:
+			if a[0] == "status" {
+				b.status = "http://" + a[1]
+			} else {
+				b.endpoint = a[1]
+			}
+		case err := <-done:
+			done <- nil
+			t.Fatalf("the relay ended: %v", err)
+		case <-time.After(patience):
+			t.Fatalf("the relay does not listen within %s", patience)
+		}
+	}
+}
+
+// webhook is the business's receiver. It answers the handshake and takes delivery.
+func (b *business) webhook(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		_, _ = io.WriteString(w, r.URL.Query().Get("hub.challenge"))
+		return
+	}
+	var body struct {
+		Entry []struct {
+			Changes []struct {
+				Value struct {
+					Messages []webhookMessage
+					Statuses []webhookStatus
+				}
+			}
+		}
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	for _, entry := range body.Entry {
+		for _, change := range entry.Changes {
+			for _, m := range change.Value.Messages {
+				b.inbox <- m
+			}
+			for _, s := range change.Value.Statuses {
+				b.statuses <- s
+			}
+		}
+	}
+}
+
+// waitReady waits until the relay says that it is ready and connected.
+func (b *business) waitReady(t *testing.T) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var s contract.Status
+		if raw, err := fetch(t.Context(), b.status+"/status"); err == nil {
+			check(t, json.Unmarshal(raw, &s))
+		}
+		ready := 0
+		for _, c := range s.Conditions {
+			if c.Status == contract.True {
+				ready++
+			}
+		}
+		if ready == 3 {
+			b.number = s.PhoneNumberID
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("the relay is not ready within %s: %+v", patience, s.Conditions)
+		}
+	}
+}
+
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return io.ReadAll(response.Body)
+}
+
+// takeCredentials reads what `kubectl relay credentials` hands out.
+func (b *business) takeCredentials(t *testing.T, v *vault.Server) {
+	t.Helper()
+	root, err := v.Root()
+	check(t, err)
+	access, err := root.KVv2("kv").Get(t.Context(), "acme/acme-relay/access/1")
+	check(t, err)
+	b.token, _ = access.Data["accessToken"].(string)
+	chain, err := fetchChain(t.Context(), root)
+	check(t, err)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(chain) {
+		t.Fatal("vault has no authority for endpoints")
+	}
+	b.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "acme-relay.acme.svc", MinVersion: tls.VersionTLS12},
+	}}
+	t.Cleanup(b.client.CloseIdleConnections)
+}
+
+func fetchChain(ctx context.Context, v *api.Client) ([]byte, error) {
+	response, err := v.Logical().ReadRawWithContext(ctx, "pki/ca_chain")
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return io.ReadAll(response.Body)
+}
+
+// say sends a text through the endpoint and returns the message's id.
+func (b *business) say(t *testing.T, to, text string) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"messaging_product": "whatsapp", "to": strings.TrimPrefix(to, "+"), "type": "text", "text": map[string]string{"body": text},
+	})
+	check(t, err)
+	url := fmt.Sprintf("https://%s/v23.0/%s/messages", b.endpoint, b.number)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+	check(t, err)
+	request.Header.Set("Authorization", "Bearer "+b.token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := b.client.Do(request)
+	check(t, err)
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	check(t, err)
+	var answer struct{ Messages []struct{ ID string } }
+	if json.Unmarshal(raw, &answer) != nil || response.StatusCode != http.StatusOK || len(answer.Messages) != 1 {
+		t.Fatalf("the endpoint answered %d: %s", response.StatusCode, raw)
+	}
+	return answer.Messages[0].ID
+}
+
+// waitText waits until a text of the customer's is delivered to the webhook.
+func (b *business) waitText(t *testing.T, from, text string) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case m := <-b.inbox:
+			if m.Type != "text" || m.From != strings.TrimPrefix(from, "+") {
+				t.Errorf("while waiting for a text, a message of type %s came", m.Type)
+			}
+			if m.Text.Body == text {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("no message %q at the webhook within %s", text, patience)
+		}
+	}
+}
+
+// waitStatus waits until the webhook has told a message's status.
+func (b *business) waitStatus(t *testing.T, id, status string) {
+	t.Helper()
+	b.anyStatus(t, id, status)
+}
+
+// outcome waits until the webhook has told whether a message was delivered or
+// failed.
+func (b *business) outcome(t *testing.T, id string) string {
+	t.Helper()
+	return b.anyStatus(t, id, "delivered", "failed")
+}
+
+// anyStatus waits until the webhook has told one of some statuses of a message.
+func (b *business) anyStatus(t *testing.T, id string, statuses ...string) string {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case s := <-b.statuses:
+			if s.ID == id && slices.Contains(statuses, s.Status) {
+				return s.Status
+			}
+		case <-deadline:
+			t.Fatalf("no status %v at the webhook within %s", statuses, patience)
+		}
+	}
+}
+
+// relayToken prepares a Vault for relays and returns a source of the relay's own
+// service account tokens, from a real API server.
+func relayToken(t *testing.T, v *vault.Server) func(context.Context) (string, error) {
+	t.Helper()
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		assets = envtestAssets(t)
+	}
+	env := &envtest.Environment{BinaryAssetsDirectory: assets}
+	config, err := env.Start()
+	check(t, err)
+	t.Cleanup(func() { check(t, env.Stop()) })
+	kube, err := kubernetes.NewForConfig(config)
+	check(t, err)
+	ctx := t.Context()
+	_, err = kube.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, metav1.CreateOptions{})
+	check(t, err)
+	for namespace, name := range map[string]string{"acme": "acme-relay", "default": "reviewer"} {
+		_, err := kube.CoreV1().ServiceAccounts(namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		check(t, err)
+	}
+	_, err = kube.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "reviewer"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:auth-delegator"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "reviewer"}},
+	}, metav1.CreateOptions{})
+	check(t, err)
+	request := func(ctx context.Context, namespace, name string, audiences ...string) (string, error) {
+		answer, err := kube.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
+			&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}, metav1.CreateOptions{})
+		if err != nil {
+			return "", err
+		}
+		return answer.Status.Token, nil
+	}
+	reviewer, err := request(ctx, "default", "reviewer")
+	check(t, err)
+	root, err := v.Root()
+	check(t, err)
+	check(t, setup.Apply(ctx, root, setup.Options{
+		KubernetesHost: config.Host, KubernetesCA: string(config.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
+	}, nil))
+	return func(ctx context.Context) (string, error) {
+		return request(ctx, "acme", "acme-relay", contract.AudienceRelay)
+	}
+}
+
+// envtestAssets has the test cluster build what an API server consists of.
+func envtestAssets(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "-C", "../cluster", "run", ".", "binary", "envtest")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("no API server: run `go -C test/cluster run . binary envtest` to see why: %v", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
