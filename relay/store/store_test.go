@@ -64,6 +64,13 @@ func (w *wrapper) erase(n int) {
 	}
 }
 
+// eraseOne makes one data key, counted from 0, unreadable for good.
+func (w *wrapper) eraseOne(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.erased[w.order[n]] = true
+}
+
 func (w *wrapper) setAway(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

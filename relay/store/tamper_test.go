@@ -1,0 +1,210 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+func runtimeGoexit() { runtime.Goexit() }
+
+// sql changes the database as whoever has the volume could.
+func (w *world) sql(statements ...string) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "relay.db"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.ExecContext(w.t.Context(), s); err != nil {
+			w.t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// query reads the database beside the store.
+func (w *world) query(each func(scan func(...any) error) error, query string, args ...any) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "relay.db"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(context.Background(), query, args...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// swap exchanges one column of the two rows of a table.
+func swap(table, key, column string) []string {
+	return []string{
+		`CREATE TEMP TABLE s AS SELECT ` + key + ` k, ` + column + ` v FROM ` + table,
+		`UPDATE ` + table + ` SET ` + column + ` = (SELECT randomblob(16) || k FROM s WHERE k = ` + key + `)`,
+		`UPDATE ` + table + ` SET ` + column + ` = (SELECT v FROM s WHERE k <> ` + key + `)`,
+	}
+}
+
+// two makes two of everything that can be exchanged.
+func two(w *world) (customers [2]store.CustomerID, messages [2]string) {
+	for i := range 2 {
+		c := w.customer([]string{"+15551234567", "+15551234568"}[i])
+		customers[i] = c
+		messages[i] = w.message(c, []string{"to the first", "to the second"}[i])
+		w.update(func(tx *store.Tx) error {
+			if err := tx.PutPreKey(store.Key{ID: uint32(i + 1), Data: []byte{byte(i + 1)}}); err != nil {
+				return err
+			}
+			_, err := tx.Enqueue(store.Job{Queue: "q", NotBefore: start, Body: []byte{byte(i)}})
+			return err
+		})
+	}
+	w.update(func(tx *store.Tx) error {
+		for d := range 2 {
+			if err := tx.PutDevice(customers[0], store.Device{ID: 5 + 1, Active: true}); err != nil {
+				return err
+			}
+			if err := tx.PutDevice(customers[0], store.Device{ID: 5 + 2}); err != nil {
+				return err
+			}
+			if err := tx.PutRecord(customers[0], 6, []byte{byte(d)}); err != nil {
+				return err
+			}
+			if err := tx.PutRecord(customers[0], 7, []byte{byte(d)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return customers, messages
+}
+
+func TestExchangedRowsAreSeen(t *testing.T) {
+	for _, c := range []struct{ table, key, column string }{
+		{"customers", "id", "sealed"},
+		{"customers", "id", "lookup"},
+		{"messages", "row", "sealed"},
+		{"messages", "row", "customer"},
+		{"messages", "row", "id"},
+		{"messages", "row", "carrier"},
+		{"devices", "id", "sealed"},
+		{"devices", "id", "lookup"},
+		{"sessions", "id", "sealed"},
+		{"sessions", "id", "lookup"},
+		{"prekeys", "id", "sealed"},
+		{"jobs", "id", "sealed"},
+	} {
+		t.Run(c.table+"."+c.column, func(t *testing.T) {
+			w := newWorld(t)
+			customers, messages := two(w)
+			w.close()
+			w.sql(swap(c.table, c.key, c.column)...)
+			w.open(store.MustExist())
+			seen := w.readEverything(customers, messages)
+			wantIs(t, seen[c.table], seal.ErrTampered)
+			for table, err := range seen {
+				if table != c.table && err != nil {
+					t.Errorf("%s: %v", table, err)
+				}
+			}
+		})
+	}
+}
+
+// readEverything reads what two wrote and returns the error of each table.
+func (w *world) readEverything(customers [2]store.CustomerID, messages [2]string) map[string]error {
+	w.t.Helper()
+	reads := map[string]func(*store.Tx) error{
+		"customers": func(tx *store.Tx) error {
+			if _, err := tx.CustomerByID(customers[0]); err != nil {
+				return err
+			}
+			_, err := tx.Customer(number(w.t, "+15551234567"))
+			return err
+		},
+		"messages": func(tx *store.Tx) error {
+			if _, err := tx.Message(messages[0]); err != nil {
+				return err
+			}
+			_, err := tx.MessageByCarrierID(store.Inbound, "dG8gdGhlIGZpcnN0") // as message writes it
+			return err
+		},
+		"devices": func(tx *store.Tx) error {
+			if _, err := tx.Devices(customers[0]); err != nil {
+				return err
+			}
+			_, err := tx.Device(customers[0], 6)
+			return err
+		},
+		"sessions": func(tx *store.Tx) error { _, err := tx.Record(customers[0], 6); return err },
+		"prekeys":  func(tx *store.Tx) error { _, err := tx.PreKey(1); return err },
+		"jobs":     func(tx *store.Tx) error { _, err := tx.Due("q", start, 10); return err },
+	}
+	seen := make(map[string]error)
+	for table, read := range reads {
+		seen[table] = w.View(w.t.Context(), read)
+	}
+	return seen
+}
+
+func TestChangedColumnsAreSeen(t *testing.T) {
+	for table, changes := range map[string][]string{
+		"customers": {"sealed = substr(sealed, 1, 10)", "sealed = zeroblob(100)", "sealed = 'text'", "sealed = 7"},
+		"messages": {
+			"state = 'read'", "created = created + 1", "updated = updated + 1", "direction = 2",
+			"sealed = substr(sealed, 1, length(sealed) - 1)", "sealed = x''", "state = 7",
+		},
+		"devices":  {"sealed = substr(sealed, 2)", "lookup = 5 WHERE id = 1"},
+		"sessions": {"sealed = substr(sealed, 1, 28)", "customer = (SELECT max(id) FROM customers WHERE id <> customer)"},
+		"prekeys":  {"created = created + 1", "sealed = zeroblob(40)"},
+		"jobs":     {"queue = 'q', message = 'wamid.other'", "created = created + 1", "sealed = x'01'"},
+	} {
+		for _, change := range changes {
+			t.Run(table+" "+change, func(t *testing.T) {
+				w := newWorld(t)
+				customers, messages := two(w)
+				w.close()
+				w.sql(`UPDATE ` + table + ` SET ` + change)
+				w.open(store.MustExist())
+				err := w.readEverything(customers, messages)[table]
+				if table == "sessions" && change[0] == 'c' {
+					if err != nil { // the row now belongs to another, who has no such lookup
+						t.Errorf("error is %v", err)
+					}
+					return
+				}
+				wantIs(t, err, seal.ErrTampered)
+			})
+		}
+	}
+}
+
+func TestRowOfAnotherEpochIsSeen(t *testing.T) {
+	w := newWorld(t)
+	_, messages := two(w)
+	w.pass(day)
+	w.message(w.customer("+15551234569"), "m")
+	w.close()
+	w.sql(`UPDATE messages SET epoch = 2`)
+	w.open(store.MustExist())
+	w.view(func(tx *store.Tx) error {
+		_, err := tx.Message(messages[0])
+		wantIs(t, err, seal.ErrTampered)
+		return nil
+	})
+}
