@@ -96,6 +96,9 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	if t.outdated(s.epoch) {
 		return c, t.writeCustomer(c)
 	}
+	if t.writes {
+		t.kept = c.ID
+	}
 	return c, nil
 }
 
@@ -139,6 +142,9 @@ func (t *Tx) writeCustomer(c Customer) error {
 // keepCustomer moves a customer into the current epoch, so that what is written
 // for them now does not outlive their number. ErrNotFound when there is none.
 func (t *Tx) keepCustomer(id CustomerID) error {
+	if id == t.kept {
+		return nil
+	}
 	epoch, err := t.integer(`SELECT epoch FROM customers WHERE id = ?`, int64(id))
 	if err != nil {
 		return err
@@ -146,11 +152,13 @@ func (t *Tx) keepCustomer(id CustomerID) error {
 	if epoch == 0 {
 		return ErrNotFound
 	}
-	if !t.outdated(epoch) {
-		return nil
+	if t.outdated(epoch) {
+		if _, err := t.CustomerByID(id); err != nil { // moves it
+			return err
+		}
 	}
-	_, err = t.CustomerByID(id) // moves it
-	return err
+	t.kept = id
+	return nil
 }
 
 // randomID draws a positive row identifier that means nothing. It is never 0: that

@@ -54,7 +54,9 @@ func (s *Store) openEpoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recording epoch %d: %w", e.ID, err)
 	}
-	return s.keys.Adopt(e.ID)
+	// Between two callbacks, so that none seals one row in the old epoch and another
+	// that belongs to it in the new.
+	return s.Update(ctx, func(*Tx) error { return s.keys.Adopt(e.ID) })
 }
 
 // renew moves what outlives its epoch. It looks before it asks the writer, for

@@ -60,14 +60,6 @@ func (t *Tx) PutMessage(m Message) error {
 	if err != nil {
 		return err
 	}
-	old, err := t.findMessage(`WHERE id = ?`, m.ID)
-	if err == nil {
-		m.Created = fromMillis(old.created)
-		return t.replaceMessage(old, m)
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return err
-	}
 	if err := t.keepCustomer(m.Customer); err != nil {
 		return err
 	}
@@ -79,12 +71,22 @@ func (t *Tx) PutMessage(m Message) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO messages (`+messageColumns+`, carrier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	n, err := t.run(`INSERT INTO messages (`+messageColumns+`, carrier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO NOTHING`,
 		s.row, s.epoch, s.customer, s.direction, s.created, s.updated, s.id, s.state, s.sealed, mac)
-	return err
+	if err != nil || n == 1 {
+		return err
+	}
+	return t.replaceMessage(m)
 }
 
-func (t *Tx) replaceMessage(old sealedMessage, m Message) error {
+// replaceMessage is PutMessage for an ID that is there.
+func (t *Tx) replaceMessage(m Message) error {
+	old, err := t.findMessage(`WHERE id = ?`, m.ID)
+	if err != nil {
+		return err
+	}
+	m.Created = fromMillis(old.created)
 	if int64(m.Customer) != old.customer || int64(m.Direction) != old.direction {
 		return fmt.Errorf("%w: a message cannot change its customer or direction", ErrInvalid)
 	}

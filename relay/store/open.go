@@ -31,7 +31,7 @@ func (s *Store) openFile(dir string, storeID [16]byte, mustExist bool) (err erro
 			err = errors.Join(err, s.lock.Close())
 		}
 	}()
-	s.writer, err = openConn(s.path, "journal_mode(WAL)", "journal_size_limit(16777216)")
+	s.writer, err = openConn(s.path, "journal_mode(WAL)", "journal_size_limit(16777216)", "wal_autocheckpoint(4000)")
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ func (t *Tx) Record(c CustomerID, d carrier.DeviceID) ([]byte, error) {
 }
 
 func (t *Tx) findSession(c CustomerID, d carrier.DeviceID) (*child, error) {
+	if t.session != nil && t.session.customer == c && t.device == d {
+		return t.session, nil
+	}
 	var children []child
 	err := t.rows(`SELECT id, customer, epoch, lookup, sealed FROM sessions WHERE customer = ?`,
 		func(r row) error {
@@ -45,7 +48,11 @@ func (t *Tx) findSession(c CustomerID, d carrier.DeviceID) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.pick(children, purposeSession, c, d)
+	row, err := t.pick(children, purposeSession, c, d)
+	if err == nil {
+		t.session, t.device = row, d
+	}
+	return row, err
 }
 
 // PutRecord writes the session record with a device of an existing customer, at
@@ -78,6 +85,7 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 	if err != nil {
 		return err
 	}
+	t.session, t.device = nil, 0
 	if row.epoch == epoch {
 		_, err = t.run(`UPDATE sessions SET sealed = ? WHERE id = ?`, sealed, row.id)
 		return err
@@ -104,6 +112,7 @@ func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
 	if err != nil {
 		return err
 	}
+	t.session, t.device = nil, 0
 	_, err = t.run(`DELETE FROM sessions WHERE id = ?`, row.id)
 	return err
 }

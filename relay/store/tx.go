@@ -3,6 +3,8 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
 // errEnded means that a transaction was used after its function returned.
@@ -14,6 +16,11 @@ type Tx struct {
 	conn   *conn // nil once ended
 	store  *Store
 	writes bool
+
+	// What one update asks for again and again; nothing else writes beside it.
+	kept    CustomerID // is in the current epoch
+	session *child     // was found or written last, for device
+	device  carrier.DeviceID
 }
 
 // nextIDs are the next row identifiers of the tables that count up. They are part
