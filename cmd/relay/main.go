@@ -40,7 +40,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
-	root.AddCommand(serveCommand(), versionCommand())
+	root.AddCommand(serveCommand(), newRetainCommand(), newEraseCommand(), versionCommand())
 	return root
 }
 
