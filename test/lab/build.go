@@ -43,14 +43,31 @@ func (l *Lab) buildCluster(ctx context.Context) (string, error) {
 	if l.kubectl, err = l.binary(ctx, "kubectl"); err != nil {
 		return "", err
 	}
-	l.helm, err = l.binary(ctx, "helm")
-	return "", err
+	if l.helm, err = l.binary(ctx, "helm"); err != nil {
+		return "", err
+	}
+	return "", l.link(l.kubectl, "kubectl")
 }
 
 // binary returns the path of a program of the cluster's catalogue, built if needed.
 func (l *Lab) binary(ctx context.Context, name string) (string, error) {
 	out, err := l.run(ctx, command{path: l.clusterProgram(), args: []string{"binary", name}})
 	return tail(out, 1), err
+}
+
+// link puts a program where the lab's other programs are, for those who go on by
+// hand afterwards.
+func (l *Lab) link(path, name string) error {
+	if there, err := os.Readlink(l.bin(name)); err == nil && there == path {
+		return nil
+	}
+	if err := os.Remove(l.bin(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("linking %s: %w", name, err)
+	}
+	if err := os.Symlink(path, l.bin(name)); err != nil {
+		return fmt.Errorf("linking %s: %w", name, err)
+	}
+	return nil
 }
 
 // build builds Relaykeep: what runs in the cluster, for this machine's

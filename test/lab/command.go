@@ -23,6 +23,7 @@ type command struct {
 	args  []string
 	dir   string // empty: the repository's root
 	stdin string
+	env   []string // besides the lab's own
 	// quiet keeps the program's lines out of the progress that is shown.
 	quiet bool
 }
@@ -40,7 +41,7 @@ func (l *Lab) run(ctx context.Context, c command) (string, error) {
 	if cmd.Dir == "" {
 		cmd.Dir = l.root
 	}
-	cmd.Env = l.Env()
+	cmd.Env = append(l.Env(), c.env...)
 	cmd.Stdin = strings.NewReader(c.stdin)
 	var out, all capture
 	var progress io.Writer = lineWriter(l.report.Detail)
@@ -61,7 +62,7 @@ func (l *Lab) run(ctx context.Context, c command) (string, error) {
 // Env is the environment in which the lab's programs run: kubectl finds the
 // cluster, and the plugin.
 func (l *Lab) Env() []string {
-	path := l.bin("") + ":" + filepath.Dir(l.kubectl) + ":" + os.Getenv("PATH")
+	path := l.bin("") + ":" + os.Getenv("PATH")
 	env := []string{"KUBECONFIG=" + l.kubeconfig, "PATH=" + path}
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "KUBECONFIG=") && !strings.HasPrefix(kv, "PATH=") {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -50,7 +51,10 @@ type Chat struct {
 func (c *Customer) Say(ctx context.Context, to *Business, text string, expect int) (*Chat, error) {
 	args := []string{
 		"relay", "chat", "--as", c.Number, "--to", to.Number, "--register",
-		"--state-dir", c.state, "--wait", chatPatience.String(), "--expect", fmt.Sprint(expect),
+		"--state-dir", c.state,
+	}
+	if expect > 0 {
+		args = append(args, "--wait", chatPatience.String(), "--expect", strconv.Itoa(expect))
 	}
 	cmd := exec.CommandContext(ctx, c.lab.kubectl, args...)
 	cmd.Dir, cmd.Env = c.lab.root, c.lab.Env()
@@ -119,15 +123,11 @@ func (l *Lab) ReplyScript(ctx context.Context, b *Business, to, text string) (st
 	if err != nil {
 		return "", err
 	}
-	ca, err := filepath.Rel(l.root, l.EndpointCA(b))
-	if err != nil {
-		return "", fmt.Errorf("naming the authority of %s: %w", b.Name, err)
-	}
 	return fmt.Sprintf(`eval "$(kubectl relay credentials %s -n %s -o env)"
 curl -sS --fail-with-body --max-time 20 --cacert %s %s \
   -H "Authorization: Bearer $RELAYKEEP_ACCESS_TOKEN" -H 'Content-Type: application/json' \
   -d '{"messaging_product":"whatsapp","to":"%s","type":"text","text":{"body":"%s"}}' \
-  "$RELAYKEEP_ENDPOINT/v23.0/$RELAYKEEP_PHONE_NUMBER_ID/messages"`, b.Name, b.Name, ca, resolve, to, text), nil
+  "$RELAYKEEP_ENDPOINT/v23.0/$RELAYKEEP_PHONE_NUMBER_ID/messages"`, b.Name, b.Name, l.Short(l.EndpointCA(b)), resolve, to, text), nil
 }
 
 // EndpointCA is the file with the authority that signed a business's endpoint's
@@ -147,4 +147,23 @@ func (l *Lab) Shell(ctx context.Context, script string) (string, error) {
 		return out.String(), fmt.Errorf("%w: %s%s", err, complaint.String(), out.String())
 	}
 	return out.String(), nil
+}
+
+// ChatScript is how to be the customer in a terminal, typed at the repository's
+// root.
+func (c *Customer) ChatScript(to *Business) string {
+	return fmt.Sprintf("kubectl relay chat --as %s --to %s --state-dir %s", c.Number, to.Number, c.lab.Short(c.state))
+}
+
+// ShellSetup is what a shell at the repository's root needs to reach the cluster.
+func (l *Lab) ShellSetup() string {
+	return fmt.Sprintf("export KUBECONFIG=%s PATH=%s:$PATH", l.kubeconfig, l.bin(""))
+}
+
+// Short is a path as one would type it at the repository's root.
+func (l *Lab) Short(path string) string {
+	if short, err := filepath.Rel(l.root, path); err == nil {
+		return short
+	}
+	return path
 }

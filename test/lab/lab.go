@@ -88,7 +88,7 @@ func (l *Lab) Up(ctx context.Context) error {
 		{"each business's webhook answers", l.startReceivers},
 		{"Relaykeep is installed with its chart", l.install},
 		{"the regions are Ready", l.applyRegions},
-		{"each region's Vault is set up by `kubectl relay setup vault`", l.setUpVaults},
+		{"each region's Vault is set up for relays, once", l.setUpVaults},
 		{"the businesses' relays are Ready", l.applyBusinesses},
 	} {
 		if err := l.report.Step(ctx, s.title, s.do); err != nil {

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/relaykeep/relaykeep/test/lab"
+)
+
+func (s *show) conversation() []step {
+	return []step{
+		{"a customer writes to acme, end-to-end encrypted", s.write},
+		{"acme's webhook gets the plaintext, signed", s.receive},
+		{"acme answers with one curl", s.answer},
+		{"the customer sees the answer", s.see},
+		{"the statuses follow: sent, delivered, read", s.statuses},
+	}
+}
+
+// question and reply are this run's texts.
+func (s *show) question() string { return "Good morning, is order " + s.mark + " on its way?" }
+func (s *show) reply() string    { return "It is: order " + s.mark + " arrives tomorrow." }
+
+func (s *show) write(ctx context.Context) (string, error) {
+	var err error
+	// The chat goes on in the next steps, so it must not end with this one.
+	if s.chat, err = s.customer.Say(context.WithoutCancel(ctx), lab.Acme, s.question(), 1); err != nil {
+		return "", err
+	}
+	err = lab.Poll(ctx, func(context.Context) error {
+		if !strings.Contains(s.chat.Notes(), "✓") {
+			return fmt.Errorf("the server has not taken the message; the chat says:\n%s", s.chat.Notes())
+		}
+		return nil
+	})
+	return fmt.Sprintf("$ echo %q | kubectl relay chat --as %s --to %s --expect 1\n%s",
+		s.question(), s.customer.Number, lab.Acme.Number, s.chat.Notes()), err
+}
+
+func (s *show) receive(ctx context.Context) (string, error) {
+	var err error
+	s.received, err = s.inbox.Wait(ctx, "the customer's message", func(m lab.Message) bool { return m.Text == s.question() })
+	if err == nil && s.received.From != s.customer.Digits() {
+		err = fmt.Errorf("the webhook names another sender than the customer")
+	}
+	return fmt.Sprintf("%s\n%s wrote %q", s.lab.WebhookURL(lab.Acme), s.received.From, s.received.Text), err
+}
+
+func (s *show) answer(ctx context.Context) (string, error) {
+	script, err := s.lab.ReplyScript(ctx, lab.Acme, s.customer.Digits(), s.reply())
+	if err != nil {
+		return "", err
+	}
+	out, err := s.lab.Shell(ctx, script)
+	if err != nil {
+		return "", err
+	}
+	var accepted struct{ Messages []struct{ ID string } }
+	if err := json.Unmarshal([]byte(out), &accepted); err != nil || len(accepted.Messages) != 1 {
+		return "", fmt.Errorf("the endpoint answered %s", out)
+	}
+	s.replyID = accepted.Messages[0].ID
+	return "$ " + strings.ReplaceAll(script, "\n", "\n  ") + "\n" + out, nil
+}
+
+func (s *show) see(ctx context.Context) (string, error) {
+	got, err := s.chat.Next(ctx)
+	if err != nil {
+		return "", err
+	}
+	if got != s.reply() {
+		return "", fmt.Errorf("the customer sees %q", got)
+	}
+	return "<- " + got, s.chat.Wait(ctx)
+}
+
+func (s *show) statuses(ctx context.Context) (string, error) {
+	var seen []string
+	for _, want := range []string{"sent", "delivered", "read"} {
+		_, err := s.inbox.Wait(ctx, "the status "+want, func(m lab.Message) bool { return m.ID == s.replyID && m.Status == want })
+		if err != nil {
+			return "", err
+		}
+		seen = append(seen, want)
+	}
+	return s.replyID + ": " + strings.Join(seen, ", "), nil
+}
