@@ -63,7 +63,7 @@ func TestMain(m *testing.M) {
 					os.Exit(1)
 				}
 				printing.Lock()
-				fmt.Println(n)
+				fmt.Fprintln(os.Stdout, n)
 				printing.Unlock()
 			}
 		})
