@@ -191,7 +191,7 @@ func TestOnlyTheRightTokenIsLetIn(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/v23.0/"+numberID+tc.query, nil)
+			r := httptest.NewRequest(http.MethodGet, "/v23.0/"+numberID+tc.query, nil)
 			r.Header.Set("Authorization", tc.header)
 			w := httptest.NewRecorder()
 			cloudapi.New(options(t, &service{})).ServeHTTP(w, r)
@@ -209,7 +209,7 @@ func TestWithoutTokenNoObjectExists(t *testing.T) {
 	api := cloudapi.New(options(t, &service{}))
 	for _, path := range []string{messages, "/v23.0/999/messages", "/"} {
 		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest("POST", path, nil))
+		api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
 		if w.Code != http.StatusUnauthorized {
 			t.Errorf("%s: status %d, want 401", path, w.Code)
 		}

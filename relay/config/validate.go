@@ -33,13 +33,13 @@ var mount = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 // problems collects what is wrong.
 type problems []string
 
-func (p *problems) add(field, format string, args ...any) {
+func (p *problems) addf(field, format string, args ...any) {
 	*p = append(*p, field+": "+fmt.Sprintf(format, args...))
 }
 
 func (p *problems) match(field, value string, re *regexp.Regexp, want string) {
 	if !re.MatchString(value) || len(value) > maxURL {
-		p.add(field, "must be %s", want)
+		p.addf(field, "must be %s", want)
 	}
 }
 
@@ -49,12 +49,12 @@ func (p *problems) oneOf(field, value string, allowed ...string) {
 			return
 		}
 	}
-	p.add(field, "must be one of %s", strings.Join(allowed, ", "))
+	p.addf(field, "must be one of %s", strings.Join(allowed, ", "))
 }
 
-func (p *problems) between(field string, value, least, most int) {
-	if value < least || value > most {
-		p.add(field, "must be from %d to %d", least, most)
+func (p *problems) upTo(field string, value, most int) {
+	if value < 1 || value > most {
+		p.addf(field, "must be from 1 to %d", most)
 	}
 }
 
@@ -63,17 +63,17 @@ func (p *problems) https(field, value string) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil || len(value) > maxURL || u.Host == "":
-		p.add(field, "must be an absolute URL of at most %d bytes", maxURL)
+		p.addf(field, "must be an absolute URL of at most %d bytes", maxURL)
 	case u.Scheme != "https":
-		p.add(field, "must start with https://, what it carries must not travel in clear")
+		p.addf(field, "must start with https://, what it carries must not travel in clear")
 	case u.User != nil || u.Fragment != "":
-		p.add(field, "must have neither user name, password nor fragment")
+		p.addf(field, "must have neither user name, password nor fragment")
 	}
 }
 
 func (p *problems) bundle(field, value string) {
 	if value != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(value)) {
-		p.add(field, "must hold at least one certificate in PEM")
+		p.addf(field, "must hold at least one certificate in PEM")
 	}
 }
 
@@ -81,19 +81,19 @@ func (p *problems) bundle(field, value string) {
 func validate(c *contract.Config) []string {
 	var p problems
 	if c.Version != contract.ConfigVersion {
-		p.add("version", "must be %d, this relay reads no other", contract.ConfigVersion)
+		p.addf("version", "must be %d, this relay reads no other", contract.ConfigVersion)
 	}
 	p.match("namespace", c.Namespace, label, "a DNS label")
 	p.match("name", c.Name, label, "a DNS label")
 	p.match("region", c.Region, label, "a DNS label")
 	if _, err := phone.Parse(c.PhoneNumber); err != nil {
-		p.add("phoneNumber", "%v", err)
+		p.addf("phoneNumber", "%v", err)
 	}
-	p.between("retentionDays", c.RetentionDays, 1, maxRetentionDays)
+	p.upTo("retentionDays", c.RetentionDays, maxRetentionDays)
 	p.oneOf("trust", c.Trust, "blind", "firstUse")
-	p.between("throughput", c.Throughput, 1, maxThroughput)
-	p.between("rotation.identity", c.Rotation.Identity, 1, 1<<20)
-	p.between("rotation.access", c.Rotation.Access, 1, 1<<20)
+	p.upTo("throughput", c.Throughput, maxThroughput)
+	p.upTo("rotation.identity", c.Rotation.Identity, 1<<20)
+	p.upTo("rotation.access", c.Rotation.Access, 1<<20)
 	p.profile(c.Profile)
 	p.vault(c.Vault)
 	p.carrier(c.Carrier)
@@ -107,20 +107,24 @@ func validate(c *contract.Config) []string {
 
 func (p *problems) profile(c contract.Profile) {
 	fields := []struct{ name, value string }{
-		{"displayName", c.DisplayName}, {"about", c.About}, {"address", c.Address},
-		{"description", c.Description}, {"email", c.Email}, {"vertical", c.Vertical},
+		{"displayName", c.DisplayName},
+		{"about", c.About},
+		{"address", c.Address},
+		{"description", c.Description},
+		{"email", c.Email},
+		{"vertical", c.Vertical},
 	}
 	for _, f := range fields {
 		if len([]rune(f.value)) > maxProfileField {
-			p.add("profile."+f.name, "must have at most %d characters", maxProfileField)
+			p.addf("profile."+f.name, "must have at most %d characters", maxProfileField)
 		}
 	}
 	if len(c.Websites) > maxWebsites {
-		p.add("profile.websites", "must be at most %d", maxWebsites)
+		p.addf("profile.websites", "must be at most %d", maxWebsites)
 	}
 	for i, w := range c.Websites {
 		if len(w) > maxURL {
-			p.add(fmt.Sprintf("profile.websites[%d]", i), "must have at most %d bytes", maxURL)
+			p.addf(fmt.Sprintf("profile.websites[%d]", i), "must have at most %d bytes", maxURL)
 		}
 	}
 }
@@ -137,14 +141,14 @@ func (p *problems) vault(c contract.Vault) {
 
 func (p *problems) carrier(c contract.Carrier) {
 	if c.XMPP == nil {
-		p.add("carrier.xmpp", "is required: no other carrier exists")
+		p.addf("carrier.xmpp", "is required: no other carrier exists")
 		return
 	}
 	if !hostname(c.XMPP.Domain) {
-		p.add("carrier.xmpp.domain", "must be a host name")
+		p.addf("carrier.xmpp.domain", "must be a host name")
 	}
 	if c.XMPP.Address != "" && !hostPort(c.XMPP.Address) {
-		p.add("carrier.xmpp.address", "must be host:port")
+		p.addf("carrier.xmpp.address", "must be host:port")
 	}
 	p.bundle("carrier.xmpp.caBundle", c.XMPP.CABundle)
 	p.oneOf("carrier.xmpp.registration", c.XMPP.Registration, "Closed", "Open", "Token")
@@ -153,7 +157,7 @@ func (p *problems) carrier(c contract.Carrier) {
 func (p *problems) endpoint(c contract.Endpoint) {
 	p.https("endpoint.url", c.URL)
 	if !hostname(c.Host) {
-		p.add("endpoint.host", "must be a host name")
+		p.addf("endpoint.host", "must be a host name")
 	}
 	p.oneOf("endpoint.tls", c.TLS, contract.TLSFromPKI, contract.TLSFromSecret, contract.TLSAtGateway)
 }

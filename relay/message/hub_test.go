@@ -222,7 +222,7 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 
 // reconnect tells the handler that a link is up again.
 func (l *link) reconnect() {
-	time.Sleep(10 * time.Millisecond)
+	elapse(10 * time.Millisecond)
 	l.mu.Lock()
 	h := l.handler
 	l.mu.Unlock()

@@ -279,6 +279,7 @@ func (f faults) details() string {
 		return "The message came from a device whose identity key is not accepted (trust: firstUse)."
 	case faultRepairable:
 		return "The message could not be decrypted. The relay offered the customer's device a new session: ask the customer to send it once more."
+	case faultNone, faultStorage, faultReplay, faultHopeless:
 	}
 	return "The message is damaged or of a kind that the relay does not read."
 }

@@ -176,7 +176,7 @@ func TestTheSignedPreKeyChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		old := w.hub.bundle(w.number, 4711)
-		time.Sleep(8 * 24 * time.Hour)
+		elapse(8 * 24 * time.Hour)
 		fresh := w.hub.bundle(w.number, 4711)
 		if old.SignedPreKey.ID == fresh.SignedPreKey.ID {
 			t.Fatal("the signed pre-key is still the same")

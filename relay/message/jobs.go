@@ -97,9 +97,17 @@ func order(state string) int {
 	return 0
 }
 
-// events of an outgoing message's states.
-var stateEvents = map[string]Event{
-	stateSent: EventSent, stateDelivered: EventDelivered, stateRead: EventRead, stateFailed: EventFailed,
+// eventOf is what to count when an outgoing message comes to a state.
+func eventOf(state string) Event {
+	switch state {
+	case stateSent:
+		return EventSent
+	case stateDelivered:
+		return EventDelivered
+	case stateRead:
+		return EventRead
+	}
+	return EventFailed
 }
 
 // advance moves an outgoing message on and tells the business, unless it is that
@@ -122,7 +130,7 @@ func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state
 }
 
 func (s *Service) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
-	s.counts.add(stateEvents[state])
+	s.counts.add(eventOf(state))
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
 		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, Opaque: m.Opaque, Errors: errs,
 	})

@@ -178,7 +178,7 @@ func TestMarkingAsReadTellsTheCustomerAndShowsTyping(t *testing.T) {
 			t.Errorf("typing is %v, want ended by the answer", w.hub.typed())
 		}
 		check(t, w.MarkRead(ctx, in.ID, true))
-		time.Sleep(30 * time.Second)
+		elapse(30 * time.Second)
 		if !slices.Equal(w.hub.typed(), []bool{true, false, true, false}) {
 			t.Errorf("typing is %v, want ended after a while", w.hub.typed())
 		}
@@ -199,7 +199,7 @@ func TestAMessageThatCouldNotBeSentWithinTheRetentionIsDropped(t *testing.T) {
 		w.wire = func(message.Link) message.Link { return away{} }
 		w.start()
 		w.says(a.number, "too late")
-		time.Sleep(w.retention + time.Hour)
+		elapse(w.retention + time.Hour)
 		w.stop()
 		w.wire = func(l message.Link) message.Link { return l }
 		w.start()

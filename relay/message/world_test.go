@@ -227,9 +227,12 @@ func (w *world) receive(body []byte) {
 	}
 }
 
+// elapse lets time pass on the clock of a synctest bubble.
+func elapse(d time.Duration) { <-time.After(d) }
+
 // settle waits until nothing is under way.
 func (w *world) settle() {
-	time.Sleep(5 * time.Second) // of the bubble's clock: publications and retries
+	elapse(5 * time.Second) // of the bubble's clock: publications and retries
 	synctest.Wait()
 }
 
@@ -345,7 +348,7 @@ func (p *person) trySay(to phone.Number, text string) {
 			if _, err := p.Send(context.Background(), to, text); err == nil {
 				return
 			}
-			time.Sleep(time.Second)
+			elapse(time.Second)
 		}
 	}()
 }

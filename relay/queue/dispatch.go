@@ -30,7 +30,7 @@ type lane struct {
 // dispatch is the state of one Run. Only its own goroutine touches it.
 type dispatch struct {
 	r     *Runner
-	work  context.Context // of the workers
+	run   func(Job) (Job, Result) // does a job and returns it as it is then
 	lanes map[int64]*lane
 	known map[int64]bool // ids of all jobs in lanes
 	ready []int64        // lanes that have work and are not running; may repeat
@@ -51,9 +51,9 @@ type ended struct {
 	result Result
 }
 
-func newDispatch(r *Runner, work context.Context) *dispatch {
+func newDispatch(r *Runner, run func(Job) (Job, Result)) *dispatch {
 	return &dispatch{
-		r: r, work: work, lanes: map[int64]*lane{}, known: map[int64]bool{},
+		r: r, run: run, lanes: map[int64]*lane{}, known: map[int64]bool{},
 		ended: make(chan ended, r.o.Workers), fetch: true,
 	}
 }
@@ -157,26 +157,9 @@ func (d *dispatch) start(id int64) {
 	d.busy++
 	job := l.jobs[0]
 	go func() {
-		res := d.r.o.Worker(d.work, job)
-		switch {
-		case res.Done || res.Uncounted && d.r.o.HoldLane: // it stays as it is
-		case res.Uncounted:
-			d.r.postpone(d.work, job, d.r.notBefore(job, res), job.Attempts)
-		default:
-			job.Attempts++
-			d.r.postpone(d.work, job, d.r.notBefore(job, res), job.Attempts)
-		}
+		job, res := d.run(job)
 		d.ended <- ended{id, job, res}
 	}()
-}
-
-// notBefore is when the queue's storage shows a failed job again. A held lane keeps
-// its jobs' times, and so their order; the waiting is done in memory.
-func (r *Runner) notBefore(j Job, res Result) time.Time {
-	if r.o.HoldLane {
-		return j.NotBefore
-	}
-	return r.o.Now().Add(res.RetryAfter)
 }
 
 // wait sleeps until there is something to do, and takes note of what ended.

@@ -128,7 +128,7 @@ func signal(c chan struct{}) {
 func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	d := newDispatch(r, work)
+	d := newDispatch(r, func(j Job) (Job, Result) { return r.attempt(work, j) })
 	d.all = true
 	for ctx.Err() == nil {
 		d.step(ctx)
@@ -138,6 +138,29 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer stop.Stop()
 	d.drain()
 	return ctx.Err()
+}
+
+// attempt does a job once and, when it is not done, writes when it is due again. It
+// returns the job as it is then.
+func (r *Runner) attempt(ctx context.Context, j Job) (Job, Result) {
+	res := r.o.Worker(ctx, j)
+	if res.Done || res.Uncounted && r.o.HoldLane {
+		return j, res // gone, or as it was
+	}
+	if !res.Uncounted {
+		j.Attempts++
+	}
+	r.postpone(ctx, j, r.notBefore(j, res), j.Attempts)
+	return j, res
+}
+
+// notBefore is when the queue's storage shows a failed job again. A held lane keeps
+// its jobs' times, and so their order; the waiting is done in memory.
+func (r *Runner) notBefore(j Job, res Result) time.Time {
+	if r.o.HoldLane {
+		return j.NotBefore
+	}
+	return r.o.Now().Add(res.RetryAfter)
 }
 
 // postpone writes that a job failed. When even that fails the job stays as it is in

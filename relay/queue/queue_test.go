@@ -92,6 +92,9 @@ func (d *diary) order(ids ...int64) []int64 {
 	return slices.DeleteFunc(slices.Clone(d.tried), func(id int64) bool { return !slices.Contains(ids, id) })
 }
 
+// elapse lets time pass on the clock of a synctest bubble.
+func elapse(d time.Duration) { <-time.After(d) }
+
 // run starts a runner within a synctest bubble and returns it; the test's end stops it.
 func run(t *testing.T, o queue.Options) *queue.Runner {
 	t.Helper()
@@ -115,11 +118,11 @@ func TestALanesJobsKeepTheirOrderAndLanesRunAtOnce(t *testing.T) {
 		run(t, queue.Options{Backend: m, Workers: 3, Worker: func(_ context.Context, j queue.Job) queue.Result {
 			d.begin(j.ID)
 			defer d.end()
-			time.Sleep(time.Second)
+			elapse(time.Second)
 			m.finish(j.ID)
 			return queue.Done()
 		}})
-		time.Sleep(10*time.Second + time.Millisecond)
+		elapse(10*time.Second + time.Millisecond)
 		synctest.Wait()
 		if len(m.jobs) != 0 {
 			t.Fatalf("%d jobs left after the time that three lanes at once need", len(m.jobs))
@@ -146,7 +149,7 @@ func TestARetryHoldsNobodyUp(t *testing.T) {
 			m.finish(j.ID)
 			return queue.Done()
 		}})
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		synctest.Wait()
 		if got := d.order(1, 2); !slices.Equal(got, []int64{1, 2, 1, 1}) {
 			t.Errorf("ran %v, want 1 2 1 1", got)
@@ -170,7 +173,7 @@ func TestAHeldLaneKeepsItsOrderAndOthersGoOn(t *testing.T) {
 			m.finish(j.ID)
 			return queue.Done()
 		}})
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		synctest.Wait()
 		if got := d.order(1, 2, 3); !slices.Equal(got, []int64{1, 3, 1, 1, 2}) {
 			t.Errorf("ran %v, want 1 3 1 1 2", got)
@@ -191,7 +194,7 @@ func TestAClosedQueueWaitsUntilItIsWoken(t *testing.T) {
 			m.finish(j.ID)
 			return queue.Done()
 		}})
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		synctest.Wait()
 		if len(d.tried) != 0 {
 			t.Fatal("a closed queue ran a job")
@@ -269,7 +272,7 @@ func TestAQueueThatCannotBeReadIsReadAgain(t *testing.T) {
 			m.finish(j.ID)
 			return queue.Done()
 		}})
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		synctest.Wait()
 		if len(d.tried) != 1 {
 			t.Error("the job was not run after the queue could be read again")
@@ -327,7 +330,7 @@ func TestWhatCouldNotBeTriedIsNoAttempt(t *testing.T) {
 				m.finish(j.ID)
 				return queue.Done()
 			}})
-			time.Sleep(time.Minute)
+			elapse(time.Minute)
 			synctest.Wait()
 			if attempts != 0 {
 				t.Errorf("hold %v: %d attempts counted, want none", hold, attempts)

@@ -81,39 +81,45 @@ func (m *metrics) Dropped(reason xmpp.Drop) { m.drops.WithLabelValues(string(rea
 func (m *metrics) Linked(resumed bool) { m.links.WithLabelValues(strconv.FormatBool(resumed)).Inc() }
 
 // attach adds what the parts know.
-func (m *metrics) attach(p *parts) { m.registry.MustRegister(&partsCollector{p}) }
+func (m *metrics) attach(p *parts) { m.registry.MustRegister(newPartsCollector(p)) }
 
 // partsCollector reads counts where they are kept when they are asked for.
-type partsCollector struct{ parts *parts }
+type partsCollector struct {
+	parts                            *parts
+	messages, queue, state, oldestAt *prometheus.Desc
+}
 
-var (
-	descMessages = prometheus.NewDesc("relaykeep_messages_total", "What happened to messages, since the process started.", []string{"event"}, nil)
-	descQueue    = prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil)
-	descState    = prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil)
-	descOldest   = prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil)
-)
+func newPartsCollector(p *parts) *partsCollector {
+	return &partsCollector{
+		parts:    p,
+		messages: prometheus.NewDesc("relaykeep_messages_total", "What happened to messages, since the process started.", []string{"event"}, nil),
+		queue:    prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil),
+		state:    prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil),
+		oldestAt: prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil),
+	}
+}
 
 // Describe implements prometheus.Collector.
 func (c *partsCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- descMessages
-	ch <- descQueue
-	ch <- descState
-	ch <- descOldest
+	ch <- c.messages
+	ch <- c.queue
+	ch <- c.state
+	ch <- c.oldestAt
 }
 
 // Collect implements prometheus.Collector.
 func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range message.Events() {
-		ch <- prometheus.MustNewConstMetric(descMessages, prometheus.CounterValue, float64(c.parts.messages.Count(e)), string(e))
+		ch <- prometheus.MustNewConstMetric(c.messages, prometheus.CounterValue, float64(c.parts.messages.Count(e)), string(e))
 	}
 	s := c.parts.status(context.Background())
-	ch <- prometheus.MustNewConstMetric(descQueue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
-	ch <- prometheus.MustNewConstMetric(descQueue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
+	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
+	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
 	for _, cond := range s.Conditions {
-		ch <- prometheus.MustNewConstMetric(descState, prometheus.GaugeValue, value(cond.Status), cond.Type)
+		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, value(cond.Status), cond.Type)
 	}
 	if s.OldestKeyTime != nil {
-		ch <- prometheus.MustNewConstMetric(descOldest, prometheus.GaugeValue, float64(s.OldestKeyTime.Unix()))
+		ch <- prometheus.MustNewConstMetric(c.oldestAt, prometheus.GaugeValue, float64(s.OldestKeyTime.Unix()))
 	}
 }
 
@@ -123,6 +129,7 @@ func value(s contract.ConditionStatus) float64 {
 		return 1
 	case contract.False:
 		return 0
+	case contract.Unknown:
 	}
 	return -1
 }

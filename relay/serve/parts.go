@@ -117,7 +117,17 @@ func (p *parts) run(ctx, base context.Context) error {
 	})
 	err := g.Wait()
 	unlink()
-	<-linked
+	if failed := stopped(<-linked); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// stopped drops the error of a part that was told to stop.
+func stopped(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
 	return err
 }
 

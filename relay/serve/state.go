@@ -147,23 +147,28 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 	return c
 }
 
-// explanations say for each error what to do. The first that matches counts.
-var explanations = []struct {
+// explanation says for an error what to do.
+type explanation struct {
 	err             error
 	reason, message string
-}{
-	{vault.ErrSealed, ReasonVaultSealed, "Vault is sealed: unseal it"},
-	{vault.ErrUnavailable, ReasonVaultUnavailable, "Vault does not answer: check its address and CA bundle in the DataRegion, and that the network lets the relay through"},
-	{vault.ErrDenied, ReasonVaultDenied, "Vault refuses the relay: run kubectl relay setup vault, and check that its Kubernetes auth can reach the API server"},
-	{vault.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
-	{vault.ErrForeignContent, ReasonVaultForeign, "Vault holds something under this relay's paths that the relay did not write: remove it, or restore what was there"},
-	{vault.ErrNotFound, ReasonVaultForeign, "Vault lacks something that was there: run kubectl relay setup vault"},
-	{errCertificate, "CertificateUnreadable", errCertificate.Error()},
-	{errOverdue, ReasonKeyOverdue, "the oldest key version is older than the retention allows: see why the CronJob for retention does not run"},
-	{store.ErrForeignStore, ReasonStoreForeign, "the volume holds another identity's store: give this relay its own volume back, or an empty one"},
-	{store.ErrStoreMissing, ReasonStoreMissing, "the volume is empty though this identity had a store: give the volume back, or erase the relay to begin anew"},
-	{store.ErrLocked, ReasonStoreLocked, "another process has the store open: it must stop first"},
-	{seal.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
+}
+
+// explanations are looked through in this order; the first that matches counts.
+func explanations() []explanation {
+	return []explanation{
+		{vault.ErrSealed, ReasonVaultSealed, "Vault is sealed: unseal it"},
+		{vault.ErrUnavailable, ReasonVaultUnavailable, "Vault does not answer: check its address and CA bundle in the DataRegion, and that the network lets the relay through"},
+		{vault.ErrDenied, ReasonVaultDenied, "Vault refuses the relay: run kubectl relay setup vault, and check that its Kubernetes auth can reach the API server"},
+		{vault.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
+		{vault.ErrForeignContent, ReasonVaultForeign, "Vault holds something under this relay's paths that the relay did not write: remove it, or restore what was there"},
+		{vault.ErrNotFound, ReasonVaultForeign, "Vault lacks something that was there: run kubectl relay setup vault"},
+		{errCertificate, "CertificateUnreadable", errCertificate.Error()},
+		{errOverdue, ReasonKeyOverdue, "the oldest key version is older than the retention allows: see why the CronJob for retention does not run"},
+		{store.ErrForeignStore, ReasonStoreForeign, "the volume holds another identity's store: give this relay its own volume back, or an empty one"},
+		{store.ErrStoreMissing, ReasonStoreMissing, "the volume is empty though this identity had a store: give the volume back, or erase the relay to begin anew"},
+		{store.ErrLocked, ReasonStoreLocked, "another process has the store open: it must stop first"},
+		{seal.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
+	}
 }
 
 // explain words an error for a condition.
@@ -171,7 +176,7 @@ func explain(err error) (reason, message string) {
 	if err == nil {
 		return ReasonKeysReady, ""
 	}
-	for _, e := range explanations {
+	for _, e := range explanations() {
 		if errors.Is(err, e.err) {
 			return e.reason, e.message
 		}

@@ -28,8 +28,10 @@ const (
 
 // backoff is how long to wait after each failed attempt: the first retry is made at
 // once. The last entry is repeated.
-var backoff = []time.Duration{
-	0, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+func backoff() [7]time.Duration {
+	return [...]time.Duration{
+		0, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+	}
 }
 
 // Concurrency is how many workers a queue of deliveries should have.
@@ -215,7 +217,8 @@ func (d *Deliverer) delivered(err error) {
 
 // retryAfter is the back-off after an attempt that followed so many failed ones.
 func retryAfter(attempts int) time.Duration {
-	return jitter(backoff[min(max(attempts, 0), len(backoff)-1)])
+	waits := backoff()
+	return jitter(waits[min(max(attempts, 0), len(waits)-1)])
 }
 
 // jitter spreads a wait by a fifth to both sides.

@@ -141,7 +141,7 @@ func (f *fixture) start(t *testing.T) *fixture {
 // reason waits until the condition has the reason.
 func (f *fixture) reason(t *testing.T, status contract.ConditionStatus, reason string) contract.Condition {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(15 * time.Second); ; <-time.After(5 * time.Millisecond) {
 		c := f.Condition()
 		if c.Status == status && c.Reason == reason {
 			return c
@@ -309,7 +309,7 @@ func TestAClientCertificateIsPresented(t *testing.T) {
 
 func TestTLSBelow12IsRefused(t *testing.T) {
 	r := httptest.NewUnstartedServer(http.HandlerFunc(echo))
-	r.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // this is the point of the test
+	r.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
 	r.StartTLS()
 	t.Cleanup(r.Close)
 	pool := x509.NewCertPool()
