@@ -172,23 +172,29 @@ func TestHostileAnswersAreTypedAndNeverRepeated(t *testing.T) {
 		answer func(http.ResponseWriter)
 		want   error
 	}{
-		"refused":           {func(w http.ResponseWriter) { refuse(w, 403) }, vault.ErrDenied},
-		"sealed":            {func(w http.ResponseWriter) { refuse(w, 503) }, vault.ErrSealed},
-		"failing":           {func(w http.ResponseWriter) { refuse(w, 500) }, vault.ErrUnavailable},
-		"limiting":          {func(w http.ResponseWriter) { refuse(w, 429) }, vault.ErrUnavailable},
-		"unknown status":    {func(w http.ResponseWriter) { refuse(w, 418) }, vault.ErrForeignContent},
-		"bad request":       {func(w http.ResponseWriter) { refuse(w, 400) }, vault.ErrForeignContent},
-		"no JSON":           {func(w http.ResponseWriter) { _, _ = io.WriteString(w, secret) }, vault.ErrForeignContent},
-		"half JSON":         {func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"data":{"plaintext":"`+secret) }, vault.ErrForeignContent},
-		"nothing":           {func(http.ResponseWriter) {}, vault.ErrForeignContent},
-		"no data":           {func(w http.ResponseWriter) { reply(w, 200, map[string]any{"x": secret}) }, vault.ErrForeignContent},
-		"error as HTML":     {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway); _, _ = io.WriteString(w, "<html>"+secret) }, vault.ErrUnavailable},
-		"half a key":        {withData("plaintext", "AAAA"), vault.ErrForeignContent},
-		"no base64":         {withData("plaintext", secret), vault.ErrForeignContent},
-		"a number as key":   {withData("plaintext", 7), vault.ErrForeignContent},
-		"no wrapping":       {withData("ciphertext", secret), vault.ErrForeignContent},
-		"huge":              {huge, vault.ErrForeignContent},
-		"elsewhere":         {func(w http.ResponseWriter) { w.Header().Set("Location", "https://evil.test/"); w.WriteHeader(http.StatusTemporaryRedirect) }, vault.ErrForeignContent},
+		"refused":        {func(w http.ResponseWriter) { refuse(w, 403) }, vault.ErrDenied},
+		"sealed":         {func(w http.ResponseWriter) { refuse(w, 503) }, vault.ErrSealed},
+		"failing":        {func(w http.ResponseWriter) { refuse(w, 500) }, vault.ErrUnavailable},
+		"limiting":       {func(w http.ResponseWriter) { refuse(w, 429) }, vault.ErrUnavailable},
+		"unknown status": {func(w http.ResponseWriter) { refuse(w, 418) }, vault.ErrForeignContent},
+		"bad request":    {func(w http.ResponseWriter) { refuse(w, 400) }, vault.ErrForeignContent},
+		"no JSON":        {func(w http.ResponseWriter) { _, _ = io.WriteString(w, secret) }, vault.ErrForeignContent},
+		"half JSON":      {func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"data":{"plaintext":"`+secret) }, vault.ErrForeignContent},
+		"nothing":        {func(http.ResponseWriter) {}, vault.ErrForeignContent},
+		"no data":        {func(w http.ResponseWriter) { reply(w, 200, map[string]any{"x": secret}) }, vault.ErrForeignContent},
+		"error as HTML": {func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "<html>"+secret)
+		}, vault.ErrUnavailable},
+		"half a key":      {withData("plaintext", "AAAA"), vault.ErrForeignContent},
+		"no base64":       {withData("plaintext", secret), vault.ErrForeignContent},
+		"a number as key": {withData("plaintext", 7), vault.ErrForeignContent},
+		"no wrapping":     {withData("ciphertext", secret), vault.ErrForeignContent},
+		"huge":            {huge, vault.ErrForeignContent},
+		"elsewhere": {func(w http.ResponseWriter) {
+			w.Header().Set("Location", "https://evil.test/")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}, vault.ErrForeignContent},
 		"too old a version": {says("ciphertext or signature version is disallowed by policy (too old)"), vault.ErrErased},
 		"too new a version": {says("invalid ciphertext: version is too new"), vault.ErrErased},
 		"another key":       {says("cipher: message authentication failed"), vault.ErrErased},

@@ -14,7 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func options() setup.Options {
 	return setup.Options{
