@@ -63,7 +63,7 @@ func (s *show) tryKey(ctx context.Context, want int) (string, error) {
 	}
 	got, err := lab.Unwrap(ctx, login, lab.Acme, s.sealed.Wrapped)
 	if err == nil && got != want {
-		err = fmt.Errorf("Vault answered %d, want %d", got, want)
+		err = fmt.Errorf("the answer of Vault is %d, want %d", got, want)
 	}
 	return fmt.Sprintf("write transit/decrypt/%s, version %s, as acme: %d %s", lab.Acme.WrappingKey(), s.sealed.Version(), got, http.StatusText(got)), err
 }

@@ -201,7 +201,8 @@ func launch(spec Spec) (pid int, err error) {
 		return 0, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(spec.Path, spec.Args...)
+	// No context may end it: it is to outlive whoever starts it.
+	cmd := exec.CommandContext(context.Background(), spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = spec.Env, spec.Dir, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if spec.User != 0 {

@@ -1,0 +1,147 @@
+// Package charts tests what the chart renders, with Helm itself.
+package charts
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// helm returns the path of Helm, built by test/cluster if it is not yet.
+var helm = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("RELAYKEEP_HELM"); path != "" {
+		return path, nil
+	}
+	out, err := exec.Command("go", "-C", filepath.Join("..", "test", "cluster"), "run", ".", "binary", "helm").Output() //nolint:noctx // one build for all tests
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1], err
+})
+
+// run runs Helm and returns what it printed to each stream.
+func run(t *testing.T, args ...string) (out, complaint string, err error) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Helm")
+	}
+	program, err := helm()
+	if err != nil {
+		t.Fatalf("Helm cannot be built: run `go -C test/cluster run . binary helm` to see why: %v", err)
+	}
+	var o, e bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err = cmd.Run()
+	return o.String(), e.String(), err
+}
+
+// written are the templates that are written by hand.
+var written = []string{"deployment", "leaderelection", "networkpolicy", "service", "serviceaccount"}
+
+func TestTemplatesRenderAsBefore(t *testing.T) {
+	for name, values := range map[string][]string{
+		"default": nil,
+		"full":    {"--values", filepath.Join("testdata", "full-values.yaml")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"template", "relaykeep", "relaykeep", "--namespace", "relaykeep-system"}, values...)
+			for _, template := range written {
+				args = append(args, "--show-only", "templates/"+template+".yaml")
+			}
+			got, complaint, err := run(t, args...)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, complaint)
+			}
+			golden := filepath.Join("testdata", name+".yaml")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-golden +got; rewrite with -update):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDefinitionsAndPoliciesCanBeLeftToOthers(t *testing.T) {
+	with, complaint, err := run(t, "template", "relaykeep", "relaykeep")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	without, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "crds.install=false", "--set", "admissionPolicies.install=false")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	for _, kind := range []string{"\nkind: CustomResourceDefinition\n", "\nkind: ValidatingAdmissionPolicy\n"} {
+		if !strings.Contains(with, kind) {
+			t.Errorf("the default lacks %q", kind)
+		}
+		if strings.Contains(without, kind) {
+			t.Errorf("%q is there though it was left out", kind)
+		}
+	}
+	definitions := strings.Count(with, "\nkind: CustomResourceDefinition\n")
+	if kept := strings.Count(with, "helm.sh/resource-policy: keep"); kept != definitions {
+		t.Errorf("%d of %d definitions are kept on uninstall", kept, definitions)
+	}
+}
+
+func TestOperatorHasNoVerbOnSecrets(t *testing.T) {
+	out, complaint, err := run(t, "template", "relaykeep", "relaykeep")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	for document := range strings.SplitSeq(out, "\n---\n") {
+		if strings.Contains(document, "kind: ClusterRole\n") || strings.Contains(document, "kind: Role\n") {
+			if strings.Contains(document, "secrets") || strings.Contains(document, `"*"`) || strings.Contains(document, "'*'") {
+				t.Errorf("a role covers secrets:\n%s", document)
+			}
+		}
+		if strings.Contains(document, "kind: Secret\n") {
+			t.Errorf("the chart makes a Secret:\n%s", document)
+		}
+	}
+}
+
+func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
+	for set, says := range map[string]string{
+		"imag.tag=x":                          "imag",
+		"replicas=-1":                         "replicas",
+		"replicas=many":                       "replicas",
+		"log.level=loud":                      "level",
+		"image.digest=sha256:abc":             "digest",
+		"leaderElection.leaseDuration=soon":   "leaseDuration",
+		"networkPolicy.apiServerPorts={0}":    "apiServerPorts",
+		"metrics.port=70000":                  "port",
+		"crds.keep=true":                      "keep",
+		"serviceAccount.annotations.a.b=nest": "annotations",
+	} {
+		_, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", set)
+		if err == nil || !strings.Contains(complaint, says) {
+			t.Errorf("%s: %v, %s", set, err, complaint)
+		}
+	}
+	if _, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "global.team=a"); err != nil {
+		t.Errorf("a parent chart's global values are refused: %s", complaint)
+	}
+}
+
+func TestChartPassesLint(t *testing.T) {
+	if out, complaint, err := run(t, "lint", "--strict", "relaykeep"); err != nil {
+		t.Errorf("%v\n%s%s", err, out, complaint)
+	}
+}
