@@ -24,28 +24,39 @@ func (c *Cluster) Down(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("taking the cluster down needs root")
 	}
-	if _, err := os.Stat(c.before()); err != nil {
-		fmt.Fprintln(c.out, "no cluster is there")
-		return nil
-	}
 	unlock, err := c.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	before, err := host.Remember(ctx, c.before())
+	lost, err := c.claim()
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, n := range c.all() {
-		names = append(names, n.Name)
+	for _, state := range lost {
+		if err := c.clear(ctx, state); err != nil {
+			return err
+		}
 	}
-	cgroups, err := host.FindCgroups(cgroupRoot, names)
-	if err != nil {
+	if !c.exists() {
+		fmt.Fprintln(c.out, "no cluster is there")
+		return c.release()
+	}
+	return c.takeDown(ctx)
+}
+
+// takeDown ends whatever there is of the cluster.
+func (c *Cluster) takeDown(ctx context.Context) error {
+	d := &down{Cluster: c}
+	var err error
+	if d.cgroups, err = c.groups(); err != nil {
 		return err
 	}
-	d := &down{Cluster: c, before: before, cgroups: cgroups}
+	if c.exists() {
+		if d.before, err = host.Remember(ctx, c.before()); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	for _, stage := range []struct {
 		name string
@@ -66,9 +77,10 @@ func (c *Cluster) Down(ctx context.Context) error {
 	return nil
 }
 
-// down is one run of Down.
+// down is one run of takeDown.
 type down struct {
 	*Cluster
+	// before is empty when what remembered it is lost: then nothing is put back, and only what is the cluster's alone is removed.
 	before  host.Before
 	cgroups host.Cgroups
 }
@@ -201,11 +213,9 @@ func removeShimSockets(run string) error {
 // removeState removes the cluster's own directories; what remembers the machine goes last, so that an interrupted Down is repeated
 // whole.
 func (d *down) removeState(context.Context) error {
-	failures := []error{d.before.RemoveDirectories(d.state, networkName), os.RemoveAll(d.run)}
+	failures := []error{d.before.RemoveDirectories(d.state, networkName), d.release()}
 	for _, path := range d.owned() {
 		failures = append(failures, os.RemoveAll(path))
 	}
-	// Another cluster's directory may be in it.
-	_ = os.Remove(runRoot)
 	return errors.Join(failures...)
 }

@@ -109,44 +109,54 @@ func healthy(url string) func(context.Context) error {
 }
 
 // pollEvery is how often a condition is looked at that is being waited for, restarts how often a component that ends by itself is
-// started again before that is an error.
+// started again before that is an error, patience how long one that ran already has to show that it is well.
 const (
 	pollEvery = 200 * time.Millisecond
 	restarts  = 3
+	patience  = 20 * time.Second
 )
 
-// running starts the component if needed and waits until it is ready.
+// running starts the component if needed and waits until it is ready. One that ran already and does not answer is started anew.
 func (u *up) running(ctx context.Context, c process.Command, ready func(context.Context) error) (string, error) {
 	started, err := u.table().Ensure(ctx, c)
 	if err != nil {
 		return "", err
 	}
+	if !started {
+		patient, cancel := context.WithTimeout(ctx, patience)
+		err := u.await(patient, c, ready)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return "runs already", err
+		}
+		if err := u.table().Stop(ctx, c.Name, grace(c.Name)); err != nil {
+			return "", err
+		}
+	}
+	return "started", u.await(ctx, c, ready)
+}
+
+// await waits until the component is ready, and starts it again a few times when it ends meanwhile.
+func (u *up) await(ctx context.Context, c process.Command, ready func(context.Context) error) error {
 	for attempts := 0; ; {
 		if _, alive := u.table().Alive(c.Name); !alive {
 			if attempts++; attempts > restarts {
-				return "", fmt.Errorf("it ends by itself; the last lines of %s:\n%s", c.Log, lastLines(c.Log))
+				return fmt.Errorf("it ends by itself; the last lines of %s:\n%s", c.Log, lastLines(c.Log))
 			}
 			if _, err := u.table().Ensure(ctx, c); err != nil {
-				return "", err
+				return err
 			}
 		}
 		failure := ready(ctx)
 		if failure == nil {
-			return running(started), nil
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w: %w; see %s", ctx.Err(), failure, c.Log)
+			return fmt.Errorf("%w: %w; see %s", ctx.Err(), failure, c.Log)
 		case <-time.After(pollEvery):
 		}
 	}
-}
-
-func running(started bool) string {
-	if started {
-		return "started"
-	}
-	return "runs already"
 }
 
 // lastLines are the end of a log, for the report of a failure.

@@ -14,10 +14,10 @@ import (
 // ensureKubelet starts a node's kubelet and waits until the node is ready by a report of that very kubelet.
 func (u *up) ensureKubelet(n config.Node) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		since := time.Now().Add(-leaseAge)
+		since := time.Now().Add(-reportAge)
 		if _, alive := u.table().Alive("kubelet-" + n.Name); !alive {
-			// What an earlier one reported does not count. The lease's clock has whole microseconds.
-			since = time.Now().Add(-time.Millisecond)
+			// What an earlier one reported does not count. Reports have whole seconds.
+			since = time.Now().Truncate(time.Second)
 		}
 		return u.running(ctx, u.kubelet(n), func(ctx context.Context) error { return nodeReady(ctx, u.api, n.Name, since) })
 	}
@@ -37,34 +37,31 @@ func (u *up) ensureRouter(n config.Node) func(context.Context) (string, error) {
 	}
 }
 
-// leaseAge is how old the last sign of life of a kubelet may be: it gives one every ten seconds.
-const leaseAge = 40 * time.Second
+// reportAge is how old a kubelet's last sign of life may be: it gives one every few seconds.
+const reportAge = 40 * time.Second
 
-// nodeReady fails unless the node is ready and its kubelet gave a sign of life since then.
+// nodeReady fails unless the node is ready by a report from since then or later.
 func nodeReady(ctx context.Context, client *api.Client, name string, since time.Time) error {
-	var lease struct {
-		Spec struct{ RenewTime time.Time }
-	}
-	if err := client.Get(ctx, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"+name, &lease); err != nil {
-		return err
-	}
-	if lease.Spec.RenewTime.Before(since) {
-		return errors.New("its kubelet gives no sign of life")
-	}
 	var node struct {
 		Status struct {
-			Conditions []struct{ Type, Status, Message string }
+			Conditions []struct {
+				Type, Status, Message string
+				LastHeartbeatTime     time.Time
+			}
 		}
 	}
 	if err := client.Get(ctx, "/api/v1/nodes/"+name, &node); err != nil {
 		return err
 	}
 	for _, c := range node.Status.Conditions {
-		if c.Type == "Ready" {
-			if c.Status == "True" {
-				return nil
-			}
+		switch {
+		case c.Type != "Ready":
+		case c.LastHeartbeatTime.Before(since):
+			return errors.New("its kubelet gives no sign of life")
+		case c.Status != "True":
 			return fmt.Errorf("the node is not ready: %s", c.Message)
+		default:
+			return nil
 		}
 	}
 	return errors.New("the node says nothing about itself yet")

@@ -38,7 +38,7 @@ func (c *Cluster) Status(ctx context.Context, out io.Writer) error {
 	client := api.New(localURL, tls)
 	for _, n := range c.all() {
 		state := "ready"
-		if err := nodeReady(ctx, client, n.Name, time.Now().Add(-leaseAge)); err != nil {
+		if err := nodeReady(ctx, client, n.Name, time.Now().Add(-reportAge)); err != nil {
 			state = err.Error()
 			down = append(down, "node "+n.Name)
 		}

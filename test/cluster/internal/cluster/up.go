@@ -58,14 +58,69 @@ func (c *Cluster) Up(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if _, err := host.Remember(ctx, c.before()); err != nil {
-		return fmt.Errorf("looking at the machine: %w", err)
+	if err := c.begin(ctx); err != nil {
+		return err
 	}
 	u, err := c.prepare(programs)
 	if err != nil {
 		return err
 	}
 	return step.Run(ctx, c.out, u.steps())
+}
+
+// begin makes the machine this cluster's and remembers how it was. What is left of clusters that lost their state, and with it the
+// records of their processes, is taken away first.
+func (c *Cluster) begin(ctx context.Context) error {
+	lost, err := c.claim()
+	if err != nil {
+		return err
+	}
+	for _, state := range lost {
+		if err := c.clear(ctx, state); err != nil {
+			return err
+		}
+	}
+	if c.exists() {
+		return nil
+	}
+	// Taking down may have taken the claim away, and the logs are those of the cluster before this one.
+	if _, err := c.claim(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(c.logs()); err != nil {
+		return err
+	}
+	if _, err := host.Remember(ctx, c.before()); err != nil {
+		return fmt.Errorf("looking at the machine: %w", err)
+	}
+	return nil
+}
+
+// clear takes away what is left of a cluster without state.
+func (c *Cluster) clear(ctx context.Context, state string) error {
+	l, err := newLayout(state)
+	if err != nil {
+		return err
+	}
+	left := &Cluster{layout: l, cache: c.cache, out: c.out}
+	groups, err := left.groups()
+	if err != nil {
+		return err
+	}
+	if busy, err := groups.Busy(); err != nil || !busy {
+		return err
+	}
+	fmt.Fprintln(c.out, "taking away what is left of a cluster whose state was in", state)
+	return left.takeDown(ctx)
+}
+
+// groups are the cluster's control groups.
+func (c *Cluster) groups() (host.Cgroups, error) {
+	var names []string
+	for _, n := range c.all() {
+		names = append(names, n.Name)
+	}
+	return host.FindCgroups(cgroupRoot, names)
 }
 
 func (c *Cluster) build(ctx context.Context) (programs, error) {
@@ -93,11 +148,7 @@ type up struct {
 
 // prepare works out everything that does not change the machine, and makes the certificates.
 func (c *Cluster) prepare(p programs) (*up, error) {
-	var names []string
-	for _, n := range c.all() {
-		names = append(names, n.Name)
-	}
-	cgroups, err := host.FindCgroups(cgroupRoot, names)
+	cgroups, err := c.groups()
 	if err != nil {
 		return nil, err
 	}

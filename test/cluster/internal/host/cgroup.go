@@ -212,6 +212,12 @@ func (c Cgroups) processes(name string) ([]int, error) {
 	return pids, nil
 }
 
+// Busy tells whether any process of a cluster runs.
+func (c Cgroups) Busy() (bool, error) {
+	pids, err := c.processes("")
+	return len(pids) > 0, err
+}
+
 // KillComponents ends what is left of the cluster's own processes.
 func (c Cgroups) KillComponents(ctx context.Context) error { return c.Kill(ctx, components) }
 

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -19,25 +20,30 @@ type Requirement struct {
 	Program string
 	// Package is the Debian package that has it.
 	Package string
+	// Static tells that it must need no shared libraries.
+	Static bool
 }
 
 // requirements are what the cluster runs, besides what it builds.
 var requirements = []Requirement{
-	{"containerd", "containerd"},
-	{"ctr", "containerd"},
-	{"containerd-shim-runc-v2", "containerd"},
-	{"runc", "runc"},
-	{"ip", "iproute2"},
-	{"iptables", "iptables"},
-	{"iptables-save", "iptables"},
-	{"ip6tables", "iptables"},
-	{"ipset", "ipset"},
-	{"nft", "nftables"},
-	{"conntrack", "conntrack"},
-	{"mount", "mount"},
-	{"/usr/lib/cni/ptp", "containernetworking-plugins"},
-	{"/bin/busybox", "busybox-static"},
+	{Program: "containerd", Package: "containerd"},
+	{Program: "ctr", Package: "containerd"},
+	{Program: "containerd-shim-runc-v2", Package: "containerd"},
+	{Program: "runc", Package: "runc"},
+	{Program: "ip", Package: "iproute2"},
+	{Program: "iptables", Package: "iptables"},
+	{Program: "iptables-save", Package: "iptables"},
+	{Program: "ip6tables", Package: "iptables"},
+	{Program: "ipset", Package: "ipset"},
+	{Program: "nft", Package: "nftables"},
+	{Program: "conntrack", Package: "conntrack"},
+	{Program: "mount", Package: "mount"},
+	{Program: "/usr/lib/cni/" + plugin, Package: "containernetworking-plugins"},
+	{Program: "/bin/busybox", Package: "busybox-static", Static: true},
 }
+
+// plugin is the network plugin that tells where all of them are.
+const plugin = "ptp"
 
 // systemPath is where administrators' programs are, which is not always in PATH.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -63,7 +69,7 @@ var pluginDirectories = []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/c
 // CNIPlugins returns the directory of the network plugins.
 func CNIPlugins() (string, error) {
 	for _, dir := range pluginDirectories {
-		if _, err := os.Stat(filepath.Join(dir, "ptp")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, plugin)); err == nil {
 			return dir, nil
 		}
 	}
@@ -102,12 +108,26 @@ func Missing(ctx context.Context, further []string) []string {
 }
 
 func (r Requirement) present() bool {
-	if filepath.Base(r.Program) == "ptp" {
+	if filepath.Base(r.Program) == plugin {
 		_, err := CNIPlugins()
 		return err == nil
 	}
-	_, err := exec.LookPath(r.Program)
-	return err == nil
+	path, err := exec.LookPath(r.Program)
+	if err != nil {
+		return false
+	}
+	// A package of the same program that needs shared libraries is of no use in an image of its own.
+	return !r.Static || static(path)
+}
+
+// static tells whether a program needs nothing but the kernel.
+func static(path string) bool {
+	f, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return !slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
 // Install installs what Missing returns when it can: as root on Debian or Ubuntu. Otherwise it fails with a *MissingError.
