@@ -59,6 +59,10 @@ type IdentityStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Fingerprint string `json:"fingerprint,omitempty"`
+	// deviceID is the relay's OMEMO device id: an invitation names it beside the
+	// fingerprint, so that a customer's client verifies the device by itself.
+	// +optional
+	DeviceID int64 `json:"deviceID,omitempty"`
 }
 
 // VolumeEvidence says how sure it is that a volume lies in its region.

@@ -36,8 +36,8 @@ const (
 	// configuration file, so that a change of it restarts the relay.
 	AnnotationConfigHash = "relaykeep.dev/config-hash"
 	// AnnotationErased, on a BusinessRelay that is being deleted with the policy
-	// Erase, says that an admin erased its keys by hand (kubectl relay erase); its
-	// value is AnnotationErasedYes. The operator then runs no erase Job.
+	// Erase, says that its keys are erased: by the operator's Job, or by an admin
+	// (kubectl relay erase) where no Job can run. Its value is AnnotationErasedYes.
 	AnnotationErased    = "relaykeep.dev/erased"
 	AnnotationErasedYes = "true"
 )

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -14,6 +15,11 @@ var server *testenv.Server
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("-short: the tests that need a real API server are left out")
+		return 0
+	}
 	s, err := testenv.Start()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

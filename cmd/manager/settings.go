@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/relaykeep/relaykeep/controllers"
+)
+
+// settings are what the flags say.
+type settings struct {
+	controllers controllers.Options
+
+	metricsAddress, healthAddress             string
+	leaderElect                               bool
+	leaseDuration, renewDeadline, retryPeriod time.Duration
+	logLevel                                  slog.Level
+	showVersion                               bool
+}
+
+const usage = `manager runs Relaykeep's operator. It finds the API server by its service account,
+or outside a cluster by --kubeconfig or KUBECONFIG.
+
+  manager --relay-image ghcr.io/relaykeep/relay:VERSION
+
+Flags:
+`
+
+// parse reads the flags. Help goes to out, and is reported as flag.ErrHelp.
+func parse(args []string, out io.Writer) (*settings, error) {
+	s := &settings{}
+	f := flag.NewFlagSet("manager", flag.ContinueOnError)
+	f.SetOutput(out)
+	f.Usage = func() {
+		_, _ = fmt.Fprint(out, usage) // nobody is left to tell
+		f.PrintDefaults()
+	}
+	// controller-runtime registers its own --kubeconfig with the process's flags.
+	if k := flag.Lookup("kubeconfig"); k != nil {
+		f.Var(k.Value, k.Name, "`file` that says how to reach the API server; only needed outside a cluster")
+	}
+	f.StringVar(&s.controllers.RelayImage, "relay-image", "", "`reference` of the image that relays run; required")
+	f.StringVar(&s.controllers.OperatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"),
+		"`namespace` that the operator runs in, whose manager pods the relays' policies let in; empty outside a cluster (default: POD_NAMESPACE)")
+	f.DurationVar(&s.controllers.PollInterval, "poll-interval", 30*time.Second, "about how often each relay is asked for its status")
+	f.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 4, "how many relays are worked on at a time")
+	f.StringVar(&s.metricsAddress, "metrics-bind-address", "0", "`address` of /metrics, for example :8080; 0 serves none")
+	f.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 serves none")
+	f.BoolVar(&s.leaderElect, "leader-elect", false, "let one of several managers work, chosen by a Lease in the operator's namespace")
+	f.DurationVar(&s.leaseDuration, "leader-election-lease-duration", 30*time.Second, "how long a leader that is gone holds the others up")
+	f.DurationVar(&s.renewDeadline, "leader-election-renew-deadline", 20*time.Second, "how long a leader tries to renew its lease before it ends itself")
+	f.DurationVar(&s.retryPeriod, "leader-election-retry-period", 4*time.Second, "how long to wait between tries")
+	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "`level` of what is logged: debug, info, warn or error")
+	f.BoolVar(&s.showVersion, "version", false, "print the version and end")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	return s, s.check(f.Args())
+}
+
+// check says what is wrong with the settings, all at once.
+func (s *settings) check(rest []string) error {
+	if s.showVersion {
+		return nil
+	}
+	var problems []error
+	problem := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	problem(len(rest) > 0, "takes flags only, not %q", rest)
+	problem(s.controllers.RelayImage == "", "--relay-image is required: which image shall relays run?")
+	problem(s.controllers.PollInterval < time.Second, "--poll-interval must be at least 1s")
+	problem(s.controllers.MaxConcurrentReconciles < 1, "--max-concurrent-reconciles must be at least 1")
+	problem(s.leaderElect && s.controllers.OperatorNamespace == "", "--leader-elect needs --operator-namespace: where shall the Lease be?")
+	problem(s.leaseDuration <= s.renewDeadline || s.renewDeadline <= s.retryPeriod,
+		"--leader-election-lease-duration must be longer than -renew-deadline, and that longer than -retry-period")
+	return errors.Join(problems...)
+}

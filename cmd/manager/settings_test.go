@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFlagsOfTheChartAreUnderstood(t *testing.T) {
+	s, err := parse([]string{
+		"--relay-image=ghcr.io/relaykeep/relay:dev", "--leader-elect=true", "--operator-namespace=relaykeep-system",
+		"--leader-election-lease-duration=60s", "--leader-election-renew-deadline=40s", "--leader-election-retry-period=10s",
+		"--health-probe-bind-address=:8081", "--metrics-bind-address=:8080", "--log-level=debug",
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.leaderElect || s.leaseDuration != time.Minute || s.logLevel != slog.LevelDebug || s.metricsAddress != ":8080" {
+		t.Errorf("settings are %+v", s)
+	}
+}
+
+func TestNamespaceComesFromThePodUnlessSaid(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "from-the-pod")
+	for args, want := range map[string]string{"": "from-the-pod", "--operator-namespace=said": "said"} {
+		s, err := parse(append(strings.Fields(args), "--relay-image=r"), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.controllers.OperatorNamespace; got != want {
+			t.Errorf("with %q the namespace is %q, want %q", args, got, want)
+		}
+	}
+}
+
+func TestWrongSettingsAreAllNamed(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	_, err := parse([]string{
+		"--poll-interval=1ms", "--max-concurrent-reconciles=0", "--leader-elect", "--leader-election-retry-period=1h", "what",
+	}, io.Discard)
+	if err == nil {
+		t.Fatal("nothing was said of wrong settings")
+	}
+	for _, want := range []string{"--relay-image", "--poll-interval", "--max-concurrent", "--operator-namespace", "-retry-period", "what"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not mention %s", err, want)
+		}
+	}
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	var out bytes.Buffer
+	if _, err := parse([]string{"--help"}, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("help ended with %v", err)
+	}
+	for _, want := range []string{"-relay-image", "-kubeconfig", "-leader-elect", "-poll-interval", "-version", "POD_NAMESPACE"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("help does not mention %s", want)
+		}
+	}
+}

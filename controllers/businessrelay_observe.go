@@ -1,0 +1,216 @@
+package controllers
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+	"github.com/relaykeep/relaykeep/controllers/internal/retention"
+)
+
+// reported are the conditions that a relay reports about itself. What it says of
+// others is ignored.
+var reported = []string{
+	v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
+}
+
+// Patterns of what a relay may put into the status: it is a tenant's pod, and
+// trusted no further.
+var (
+	reasonPattern      = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
+	numberIDPattern    = regexp.MustCompile(`^[0-9]{1,32}$`)
+	fingerprintPattern = regexp.MustCompile(`^[0-9a-f ]{1,128}$`)
+)
+
+// qualities are those of the Cloud API.
+var qualities = []string{"GREEN", "YELLOW", "RED", "UNKNOWN"}
+
+// split tells the relay's own pods from the janitor's.
+func split(pods []corev1.Pod) (relays, janitors []corev1.Pod) {
+	for _, pod := range pods {
+		switch pod.Labels[v1alpha1.LabelComponent] {
+		case v1alpha1.ComponentRelay:
+			relays = append(relays, pod)
+		case v1alpha1.ComponentJanitor:
+			janitors = append(janitors, pod)
+		}
+	}
+	slices.SortFunc(relays, func(a, b corev1.Pod) int {
+		return slices.Compare([]byte(a.Name), []byte(b.Name))
+	})
+	return relays, janitors
+}
+
+// rollout says whether all of a StatefulSet's pods are up and current: nil, or
+// what is awaited.
+func rollout(live client.Object, want int32) error {
+	set, ok := live.(*appsv1.StatefulSet)
+	waiting := func(format string, args ...any) error {
+		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonRelayStarting, format, args...)
+	}
+	switch {
+	case !ok || set == nil || set.Status.ObservedGeneration < set.Generation:
+		return waiting("the relay's pods are being made")
+	case set.Status.UpdatedReplicas < want || set.Status.Replicas > want:
+		return waiting("%d of %d pods run as wanted", set.Status.UpdatedReplicas, want)
+	case set.Status.ReadyReplicas < want:
+		return waiting("%d of %d pods are ready", set.Status.ReadyReplicas, want)
+	}
+	return nil
+}
+
+// observeRelay follows the relay's first pod and carries over what it last said.
+func (p *pass) observeRelay(pods []corev1.Pod) {
+	key := client.ObjectKeyFromObject(p.relay)
+	pod := first(pods)
+	p.status.Region.Node = ""
+	if pod == nil {
+		p.Poller.Forget(key)
+		p.unknown(v1alpha1.ReasonNotReported, "no pod of the relay is running")
+		return
+	}
+	p.status.Region.Node = pod.Spec.NodeName
+	if p.working != nil {
+		p.working = explain(p.working, pod)
+	}
+	if pod.Status.PodIP == "" {
+		p.unknown(v1alpha1.ReasonNotReported, "the relay is not running yet")
+		return
+	}
+	p.Poller.Follow(key, pod.Status.PodIP, stamp(pod))
+	seen := p.Poller.Latest(key)
+	switch {
+	case seen.Unreachable():
+		p.unknown(v1alpha1.ReasonRelayUnreachable, "the relay's status port did not answer three times: see the logs of pod "+pod.Name)
+	case seen.Status == nil:
+		p.pending()
+	default:
+		p.carryOver(seen.Status)
+	}
+}
+
+// first returns the first pod that is to stay, nil if there is none.
+func first(pods []corev1.Pod) *corev1.Pod {
+	for i := range pods {
+		if pods[i].DeletionTimestamp == nil {
+			return &pods[i]
+		}
+	}
+	return nil
+}
+
+// stamp changes whenever a pod may have something new to say.
+func stamp(pod *corev1.Pod) string {
+	ready, restarts := false, int32(0)
+	for _, s := range pod.Status.ContainerStatuses {
+		ready, restarts = s.Ready, s.RestartCount
+	}
+	return fmt.Sprintf("%s/%t/%d", pod.UID, ready, restarts)
+}
+
+// explain adds to why the relay is not up what its pod says.
+func explain(err error, pod *corev1.Pod) error {
+	v := outcome.Of(err)
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s finds no node: %s", v.Message, pod.Name, outcome.Clip(c.Message))
+		}
+	}
+	for _, s := range pod.Status.ContainerStatuses {
+		if w := s.State.Waiting; w != nil {
+			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s", v.Message, pod.Name, w.Reason)
+		}
+	}
+	return err
+}
+
+// unknown says of all that a relay reports that it is not known.
+func (p *pass) unknown(reason, message string) {
+	for _, kind := range reported {
+		if kind == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
+			p.noWebhook()
+			continue
+		}
+		p.marks.Mark(kind, metav1.ConditionUnknown, reason, message)
+	}
+}
+
+// pending keeps what was last said of a relay that has not been asked yet since the
+// operator started, so that a restart of the operator changes no condition.
+func (p *pass) pending() {
+	for _, kind := range reported {
+		if c := p.marks.Get(kind); c != nil {
+			p.marks.Mark(kind, c.Status, c.Reason, c.Message)
+			continue
+		}
+		p.marks.Mark(kind, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "the relay has not been asked yet")
+	}
+}
+
+func (p *pass) noWebhook() {
+	p.marks.Mark(v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured,
+		"there is no spec.webhook: the relay only sends")
+}
+
+// carryOver copies what the relay reports, as far as it has the expected form.
+func (p *pass) carryOver(s *contract.Status) {
+	p.unsaid(s)
+	for _, c := range s.Conditions {
+		if !slices.Contains(reported, c.Type) || !reasonPattern.MatchString(c.Reason) ||
+			!slices.Contains([]contract.ConditionStatus{contract.True, contract.False, contract.Unknown}, c.Status) {
+			continue
+		}
+		p.marks.Mark(c.Type, metav1.ConditionStatus(c.Status), c.Reason, c.Message)
+	}
+	p.status.Endpoint.PhoneNumberID = matching(numberIDPattern, s.PhoneNumberID, p.status.Endpoint.PhoneNumberID)
+	p.status.Endpoint.BusinessAccountID = matching(numberIDPattern, s.BusinessAccountID, p.status.Endpoint.BusinessAccountID)
+	p.status.Identity.Fingerprint = matching(fingerprintPattern, s.Fingerprint, p.status.Identity.Fingerprint)
+	if s.DeviceID != 0 {
+		p.status.Identity.DeviceID = int64(s.DeviceID)
+	}
+	if slices.Contains(qualities, s.Quality) {
+		p.status.Quality = s.Quality
+	}
+	if s.InitializedTime != nil && p.status.InitializedTime == nil {
+		p.status.InitializedTime = new(metav1.NewTime(s.InitializedTime.UTC()).Rfc3339Copy())
+	}
+}
+
+// unsaid marks what a relay's answer leaves out.
+func (p *pass) unsaid(s *contract.Status) {
+	for _, kind := range reported {
+		if slices.ContainsFunc(s.Conditions, func(c contract.Condition) bool { return c.Type == kind }) {
+			continue
+		}
+		if kind == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
+			p.noWebhook()
+			continue
+		}
+		p.marks.Mark(kind, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "the relay has not reported this yet")
+	}
+}
+
+// matching returns said if it has the expected form, and otherwise what was.
+func matching(form *regexp.Regexp, said, was string) string {
+	if form.MatchString(said) {
+		return said
+	}
+	return was
+}
+
+// observeRetention reads how the janitor's runs went.
+func (p *pass) observeRetention(pods []corev1.Pod) {
+	runs := retention.Runs(pods)
+	retention.Record(&p.status.Retention, runs)
+	h := retention.Judge(p.Now(), p.relay.CreationTimestamp.Time, p.status.Retention, retention.Last(runs))
+	p.marks.Mark(v1alpha1.ConditionRetentionHealthy, h.Status, h.Reason, h.Message)
+	p.lookAgain(h.Recheck)
+}

@@ -1,0 +1,247 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	batchv1ac "k8s.io/client-go/applyconfigurations/batch/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/apply"
+	"github.com/relaykeep/relaykeep/controllers/internal/desired"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+	"github.com/relaykeep/relaykeep/controllers/internal/placement"
+)
+
+// checkSupported refuses what the API has and this version's relay has not: its
+// messages would end up in a place that is lost with the pod.
+func (p *pass) checkSupported(context.Context) error {
+	if p.relay.Spec.Storage.Postgres != nil {
+		return outcome.Stalled(v1alpha1.ReasonNotSupported,
+			"this version keeps a relay's store on a volume only: create a BusinessRelay without storage.postgres")
+	}
+	return nil
+}
+
+// findRegion reads the region and what follows from it alone.
+func (p *pass) findRegion(ctx context.Context) error {
+	p.status.Region.Name = string(p.relay.Spec.DataRegion)
+	region := &v1alpha1.DataRegion{}
+	err := p.Client.Get(ctx, client.ObjectKey{Name: string(p.relay.Spec.DataRegion)}, region)
+	if apierrors.IsNotFound(err) {
+		return p.unplaced(outcome.Stalled(v1alpha1.ReasonRegionNotFound,
+			"there is no DataRegion %q: see kubectl get dataregions, and create this BusinessRelay anew in one of them, or ask a cluster admin for it", p.relay.Spec.DataRegion))
+	}
+	if err != nil {
+		return fmt.Errorf("reading the region: %w", err)
+	}
+	p.region = region
+	p.in = desired.Input{
+		Relay: p.relay, Region: region,
+		RelayImage: p.RelayImage, OperatorNamespace: p.OperatorNamespace,
+	}
+	p.status.Endpoint.URL = desired.URL(p.relay, region)
+	p.markEndToEnd()
+	return nil
+}
+
+func (p *pass) markEndToEnd() {
+	if p.relay.Spec.Endpoint.TerminateAtGateway {
+		p.marks.Mark(v1alpha1.ConditionEndToEndTLS, metav1.ConditionFalse, v1alpha1.ReasonEndsAtGateway,
+			"the region's gateway ends TLS and can read what the business and its relay exchange: set endpoint.terminateAtGateway to false to close it out")
+		return
+	}
+	p.marks.Mark(v1alpha1.ConditionEndToEndTLS, metav1.ConditionTrue, v1alpha1.ReasonEndsInRelay, "TLS ends in the relay")
+}
+
+// claimNumber gives a number to the oldest relay that names it. The others say
+// nothing of whose it is: it may be another tenant's.
+func (p *pass) claimNumber(ctx context.Context) error {
+	claims := &v1alpha1.BusinessRelayList{}
+	err := p.Client.List(ctx, claims, client.MatchingFields{v1alpha1.FieldPhoneNumber: p.relay.Spec.PhoneNumber})
+	if err != nil {
+		return fmt.Errorf("looking for other claims of the number: %w", err)
+	}
+	for i := range claims.Items {
+		if precedes(&claims.Items[i], p.relay) {
+			return outcome.Stalled(v1alpha1.ReasonNumberInUse,
+				"an older BusinessRelay of this cluster has this phoneNumber: set another, or have the older one deleted (a cluster admin finds it with kubectl get brelay -A)")
+		}
+	}
+	return nil
+}
+
+// precedes says whether a's claim of a number comes before b's.
+func precedes(a, b *v1alpha1.BusinessRelay) bool {
+	if a.UID == b.UID {
+		return false
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	if a.Namespace != b.Namespace {
+		return a.Namespace < b.Namespace
+	}
+	return a.Name < b.Name
+}
+
+// applyIdentity makes what a relay is before it runs. Its policies come first, so
+// that no pod is ever without one.
+func (p *pass) applyIdentity(ctx context.Context) error {
+	file, hash, err := desired.Config(p.in)
+	if err != nil {
+		return err
+	}
+	p.configHash = hash
+	return p.apply(ctx,
+		apply.Typed(desired.RelayPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(desired.JanitorPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(desired.ServiceAccount(p.in), corev1ac.ExtractServiceAccount),
+		apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap),
+		apply.Typed(desired.Service(p.in), corev1ac.ExtractService),
+	)
+}
+
+func (p *pass) applyJanitor(ctx context.Context) error {
+	return p.apply(ctx, apply.Typed(desired.CronJob(p.in), batchv1ac.ExtractCronJob))
+}
+
+// place decides whether the region can take the relay. When it cannot, nothing is
+// started anywhere.
+func (p *pass) place(ctx context.Context) error {
+	facts, err := gather(ctx, p.Client, p.region)
+	if err != nil {
+		return err
+	}
+	p.nodes = facts.Nodes
+	claim := &corev1.PersistentVolumeClaim{}
+	err = p.Client.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, claim)
+	switch {
+	case err == nil:
+		facts.Claim = claim
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("reading the relay's claim: %w", err)
+	}
+	if err := placement.Relay(facts); err != nil {
+		return p.unplaced(err)
+	}
+	p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionTrue, v1alpha1.ReasonPlaced,
+		fmt.Sprintf("%d nodes of the region can take the relay", placement.Matching(p.region, facts.Nodes)))
+	return nil
+}
+
+// unplaced marks Placed False with an outcome's words and hands the outcome on.
+func (p *pass) unplaced(err error) error {
+	v := outcome.Of(err)
+	p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionFalse, v.Reason, v.Message)
+	return err
+}
+
+// applyClaim makes the relay's volume, lets it grow, and says how sure it is where
+// it lies.
+func (p *pass) applyClaim(ctx context.Context) error {
+	current := &corev1.PersistentVolumeClaim{}
+	err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, current)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the relay's claim: %w", err)
+	}
+	var size resource.Quantity
+	if err == nil {
+		size = current.Spec.Resources.Requests[corev1.ResourceStorage]
+	}
+	want := desired.Claim(p.in, size)
+	_, applyErr := p.applier().Apply(ctx, p.relay, apply.Typed(want, corev1ac.ExtractPersistentVolumeClaim))
+	if err == nil && outcome.Of(applyErr).Reason == v1alpha1.ReasonRefused {
+		return outcome.Stalled(v1alpha1.ReasonVolumeNotExpandable,
+			"the volume cannot grow to storage.size: %s", outcome.Of(applyErr).Message)
+	}
+	if applyErr != nil {
+		return applyErr
+	}
+	return p.verifyVolume(ctx, current.Spec.VolumeName)
+}
+
+// verifyVolume looks whether the volume itself is bound to the region.
+func (p *pass) verifyVolume(ctx context.Context, name string) error {
+	if name == "" {
+		p.status.Region.Volume = ""
+		return nil
+	}
+	volume := &corev1.PersistentVolume{}
+	if err := p.Live.Get(ctx, client.ObjectKey{Name: name}, volume); err != nil {
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("reading the relay's volume: %w", err)
+		}
+		p.status.Region.Volume = v1alpha1.VolumeDeclared
+		return nil
+	}
+	p.status.Region.Volume = placement.Evidence(p.region.Name, p.nodes, volume)
+	return nil
+}
+
+// applyRelay runs the relay's pods, or, suspended, none.
+func (p *pass) applyRelay(ctx context.Context) error {
+	set := desired.StatefulSet(p.in, p.configHash)
+	live, err := p.applier().Apply(ctx, p.relay, apply.Typed(set, appsv1ac.ExtractStatefulSet))
+	if err != nil {
+		return err
+	}
+	p.working = rollout(live, *set.Spec.Replicas)
+	budget := apply.Typed(desired.DisruptionBudget(p.in), policyv1ac.ExtractPodDisruptionBudget)
+	if p.relay.Spec.Replicas > 1 {
+		return p.apply(ctx, budget)
+	}
+	return p.remove(ctx, budget)
+}
+
+// remove deletes a child that is not wanted any more. It asks the cache first, so
+// that a pass at rest costs the API server nothing.
+func (p *pass) remove(ctx context.Context, c apply.Child) error {
+	there, err := p.applier().Cached(ctx, c)
+	if err != nil || !there {
+		return err
+	}
+	_, err = p.applier().Delete(ctx, p.relay, c)
+	return err
+}
+
+// applyRoute leads the region's gateway to the relay, where it has one.
+func (p *pass) applyRoute(ctx context.Context) error {
+	if p.region.Spec.Endpoint.GatewayRef == nil {
+		return nil
+	}
+	kind := desired.RouteKind(p.in)
+	mapping, err := p.Mapper.RESTMapping(kind)
+	if meta.IsNoMatchError(err) {
+		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonGatewayAPIMissing,
+			"the DataRegion names a Gateway, but the cluster serves no %s: install the Gateway API, or remove endpoint.gatewayRef", kind.Kind)
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the Gateway API: %w", err)
+	}
+	// Routes are not in the cache: the kind may not exist when the operator starts.
+	live := apply.Applier{Client: liveReads{p.Client, p.Live}, Live: p.Live}
+	_, err = live.Apply(ctx, p.relay, apply.Untyped(desired.Route(p.in, mapping.GroupVersionKind.Version)))
+	return err
+}
+
+// liveReads is a client that reads from the API server.
+type liveReads struct {
+	client.Client
+	live client.Reader
+}
+
+// Get reads from the API server.
+func (l liveReads) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	return l.live.Get(ctx, key, o, opts...)
+}

@@ -1,0 +1,84 @@
+package controllers
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+)
+
+// required are the conditions that Ready needs, in the order in which the first
+// that fails is shown.
+var required = []string{
+	v1alpha1.ConditionPlaced, v1alpha1.ConditionKeysReady,
+	v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
+}
+
+// summarize computes Ready, Reconciling and Stalled and writes the status, once. It
+// tells of a change of Ready in an event.
+func (p *pass) summarize(ctx context.Context, stopped error) error {
+	p.status.ObservedGeneration = p.relay.Generation
+	v, status := p.verdict(stopped)
+	before := conditions.For(&p.relay.Status.Conditions, 0).Get(v1alpha1.ConditionReady).DeepCopy()
+	p.marks.Mark(v1alpha1.ConditionReady, status, v.Reason, v.Message)
+	p.marks.Progress(v)
+	err := conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
+		client.ObjectKeyFromObject(p.relay), &p.relay.Status, &p.status)
+	if err != nil {
+		return err
+	}
+	if before == nil || before.Status != status || before.Reason != v.Reason {
+		p.tell(status, v)
+	}
+	return nil
+}
+
+// verdict sums up: what stopped the pass comes first, then the condition that says
+// most about why the relay does not work, then that its pods are not up.
+func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) {
+	if stopped != nil {
+		return outcome.Of(stopped), metav1.ConditionFalse
+	}
+	if p.relay.Spec.Suspend {
+		return outcome.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "the relay is stopped by spec.suspend; the janitor goes on"}, metav1.ConditionFalse
+	}
+	if c := p.firstThatIs(metav1.ConditionFalse); c != nil {
+		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
+	}
+	if p.working != nil {
+		return outcome.Of(p.working), metav1.ConditionFalse
+	}
+	if c := p.firstThatIs(metav1.ConditionUnknown); c != nil {
+		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
+	}
+	// One failed run of the janitor is its condition's to tell; two in a row mean
+	// that the relay does not keep its promise.
+	if c := p.marks.Get(v1alpha1.ConditionRetentionHealthy); c != nil && c.Reason == v1alpha1.ReasonOverdue {
+		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
+	}
+	return outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the relay takes messages in, hands them over and sends"}, metav1.ConditionTrue
+}
+
+func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
+	for _, kind := range required {
+		if c := p.marks.Get(kind); c != nil && c.Status == status {
+			return c
+		}
+	}
+	return nil
+}
+
+// tell emits an event. Events reach whoever may read the namespace: reasons and
+// messages hold no number but the relay's own name.
+func (p *pass) tell(status metav1.ConditionStatus, v outcome.Verdict) {
+	kind := corev1.EventTypeNormal
+	if status != metav1.ConditionTrue && !v.Moving {
+		kind = corev1.EventTypeWarning
+	}
+	p.Events.Eventf(p.relay, nil, kind, v.Reason, "Reconcile", "%s", v.Message)
+}

@@ -1,0 +1,79 @@
+package controllers
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// CacheOptions bounds what the operator keeps in memory: without them it would hold
+// every pod and ConfigMap of the cluster.
+func CacheOptions() (cache.Options, error) {
+	ours := labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})
+	inARegion, err := labels.NewRequirement(v1alpha1.LabelNodeRegion, selection.Exists, nil)
+	if err != nil {
+		return cache.Options{}, fmt.Errorf("selecting the regions' nodes: %w", err)
+	}
+	// Children: only those we made. Their managed fields stay, because by them a
+	// pass sees whether anything that we set was changed.
+	children := cache.ByObject{Label: ours}
+	return cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&corev1.ServiceAccount{}:        children,
+		&corev1.ConfigMap{}:             children,
+		&corev1.Service{}:               children,
+		&corev1.PersistentVolumeClaim{}: children,
+		&appsv1.StatefulSet{}:           children,
+		&batchv1.CronJob{}:              children,
+		&networkingv1.NetworkPolicy{}:   children,
+		&policyv1.PodDisruptionBudget{}: children,
+		// Pods: of their spec, only the node is of interest.
+		&corev1.Pod{}: {Label: ours, Transform: slimPod},
+		// Nodes: only those of a region. Only the metadata is watched.
+		&corev1.Node{}: {
+			Label:     labels.NewSelector().Add(*inARegion),
+			Transform: stripManagedFields,
+		},
+		// Storage classes are few. Only the metadata is watched.
+		&storagev1.StorageClass{}: {Transform: stripManagedFields},
+		// Our own kinds: nobody's managed fields matter.
+		&v1alpha1.BusinessRelay{}: {Transform: stripManagedFields},
+		&v1alpha1.DataRegion{}:    {Transform: stripManagedFields},
+	}}, nil
+}
+
+func stripManagedFields(o any) (any, error) {
+	if m, err := meta.Accessor(o); err == nil {
+		m.SetManagedFields(nil)
+	}
+	return o, nil
+}
+
+// slimPod keeps of a pod what its relay's status is made from.
+func slimPod(o any) (any, error) {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return o, nil
+	}
+	pod.ManagedFields = nil
+	pod.Annotations = nil
+	pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
+	pod.Status = corev1.PodStatus{
+		Phase:             pod.Status.Phase,
+		PodIP:             pod.Status.PodIP,
+		Conditions:        pod.Status.Conditions,
+		ContainerStatuses: pod.Status.ContainerStatuses,
+	}
+	return pod, nil
+}

@@ -1,0 +1,98 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+	"github.com/relaykeep/relaykeep/controllers/internal/placement"
+)
+
+// DataRegionReconciler says of each DataRegion whether it can take relays, and keeps
+// it while any uses it.
+type DataRegionReconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	Events events.EventRecorder
+}
+
+// +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions/status,verbs=patch
+
+// Reconcile brings one DataRegion's status about.
+func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	region := &v1alpha1.DataRegion{}
+	if err := r.Client.Get(ctx, req.NamespacedName, region); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	status := region.Status.DeepCopy()
+	err := r.run(ctx, region, status)
+	if region.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(region, v1alpha1.Finalizer) {
+		return ctrl.Result{}, nil // let go: there is nothing left to write to
+	}
+	if writeErr := r.summarize(ctx, region, status, err); client.IgnoreNotFound(writeErr) != nil {
+		return outcome.Result(writeErr)
+	}
+	return outcome.Result(err)
+}
+
+// run counts, holds or lets go, and judges.
+func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+	facts, err := gather(ctx, r.Client, region)
+	if err != nil {
+		return err
+	}
+	relays := &v1alpha1.BusinessRelayList{}
+	if err := r.Client.List(ctx, relays, client.MatchingFields{v1alpha1.FieldDataRegion: region.Name}); err != nil {
+		return fmt.Errorf("listing the region's relays: %w", err)
+	}
+	status.Nodes = int32(placement.Matching(region, facts.Nodes))
+	status.Relays = int32(len(relays.Items))
+	if region.DeletionTimestamp == nil {
+		if err := holdFinalizer(ctx, r.Client, region, true); err != nil {
+			return err
+		}
+		return placement.Region(facts)
+	}
+	if status.Relays > 0 {
+		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
+			"the region goes once no BusinessRelay names it; %d do (kubectl get brelay -A --field-selector spec.dataRegion=%s)", status.Relays, region.Name)
+	}
+	return client.IgnoreNotFound(holdFinalizer(ctx, r.Client, region, false))
+}
+
+// summarize computes Ready, Reconciling and Stalled and writes the status, once.
+func (r *DataRegionReconciler) summarize(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus, stopped error) error {
+	status.ObservedGeneration = region.Generation
+	marks := conditions.For(&status.Conditions, region.Generation)
+	v, is := outcome.Of(stopped), metav1.ConditionFalse
+	if stopped == nil {
+		v = outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the region has nodes and its storage class"}
+		is = metav1.ConditionTrue
+	}
+	before := marks.Get(v1alpha1.ConditionReady).DeepCopy()
+	marks.Mark(v1alpha1.ConditionReady, is, v.Reason, v.Message)
+	marks.Progress(v)
+	err := conditions.WriteStatus(ctx, r.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindDataRegion),
+		client.ObjectKeyFromObject(region), &region.Status, status)
+	if err != nil {
+		return err
+	}
+	if before == nil || before.Status != is || before.Reason != v.Reason {
+		kind := corev1.EventTypeNormal
+		if v.Stalled {
+			kind = corev1.EventTypeWarning
+		}
+		r.Events.Eventf(region, nil, kind, v.Reason, "Reconcile", "%s", v.Message)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+)
+
+// goneSoon is when to look again for an object that is being deleted.
+const goneSoon = 5 * time.Second
+
+// Applier writes children.
+type Applier struct {
+	// Client reads from the cache, which holds only what has our labels.
+	Client client.Client
+	// Live reads from the API server: what the cache does not have may still exist,
+	// and be somebody else's.
+	Live client.Reader
+}
+
+// Apply brings a child of relay to what is wanted. It returns the object as it was
+// before, nil if it did not exist.
+func (a Applier) Apply(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (client.Object, error) {
+	live, err := a.get(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if live != nil {
+		if err := guard(relay, c, live); err != nil {
+			return nil, err
+		}
+		if differs, err := c.differs(live); err != nil || !differs {
+			return live, err
+		}
+	}
+	err = a.Client.Apply(ctx, c.config, client.FieldOwner(v1alpha1.FieldManager), client.ForceOwnership)
+	return live, outcome.FromAPI("applying "+c.Name(), err)
+}
+
+// Delete removes a child of relay and says whether it is gone. One that is not ours
+// counts as gone: it was never the relay's.
+func (a Applier) Delete(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (gone bool, err error) {
+	live := c.empty()
+	err = a.Live.Get(ctx, c.key, live)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s: %w", c.Name(), err)
+	case !ours(relay, live):
+		return true, nil
+	case live.GetDeletionTimestamp() != nil:
+		return false, nil
+	}
+	err = a.Client.Delete(ctx, live,
+		client.Preconditions{UID: new(live.GetUID())},
+		client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("deleting %s: %w", c.Name(), err)
+	}
+	return false, nil
+}
+
+// get reads a child from the cache and, before concluding that there is none, from
+// the API server.
+func (a Applier) get(ctx context.Context, c Child) (client.Object, error) {
+	for _, from := range []client.Reader{a.Client, a.Live} {
+		live := c.empty()
+		err := from.Get(ctx, c.key, live)
+		if err == nil {
+			return live, nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("reading %s: %w", c.Name(), err)
+		}
+	}
+	return nil, nil
+}
+
+// guard refuses to touch what is not ours, and waits for what is going.
+func guard(relay *v1alpha1.BusinessRelay, c Child, live client.Object) error {
+	if live.GetDeletionTimestamp() != nil {
+		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,
+			"%s is being deleted; it is made anew once it is gone", c.Name())
+	}
+	if ours(relay, live) {
+		return nil
+	}
+	if former(relay, live) {
+		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,
+			"%s belongs to a deleted BusinessRelay of the same name; it is made anew once it is gone", c.Name())
+	}
+	return outcome.Stalled(v1alpha1.ReasonNameTaken,
+		"%s exists and is not this relay's: delete it, or give the BusinessRelay another name", c.Name())
+}
+
+// ours says whether an object is the relay's: it is its controller, or there is
+// none and the labels say so, as on what outlives a relay.
+func ours(relay *v1alpha1.BusinessRelay, o client.Object) bool {
+	if owner := metav1.GetControllerOf(o); owner != nil {
+		return owner.UID == relay.UID
+	}
+	l := o.GetLabels()
+	return l[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && l[v1alpha1.LabelInstance] == relay.Name
+}
+
+// former says whether an object belongs to an earlier relay of the same name.
+func former(relay *v1alpha1.BusinessRelay, o client.Object) bool {
+	owner := metav1.GetControllerOf(o)
+	return owner != nil && owner.Kind == v1alpha1.KindBusinessRelay &&
+		owner.APIVersion == v1alpha1.GroupVersion.String() && owner.Name == relay.Name
+}
+
+// Cached says whether the cache has a child.
+func (a Applier) Cached(ctx context.Context, c Child) (bool, error) {
+	err := a.Client.Get(ctx, c.key, c.empty())
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading %s: %w", c.Name(), err)
+	}
+	return true, nil
+}

@@ -1,0 +1,117 @@
+// Package outcome turns what stopped a reconciliation into what happens next: a
+// person must act, something outside must change, or it is tried again with
+// back-off. It is the one place where that is decided; it must not know any kind.
+package outcome
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// Recheck is how long a stalled object is left alone when nothing that is watched
+// changes: what is not watched, a quota say, may have.
+const Recheck = 5 * time.Minute
+
+// maxMessage bounds what of an API server's answer reaches a condition, in bytes.
+const maxMessage = 512
+
+// Error is an outcome on its way up. Reason and message are fit for a condition:
+// they hold no telephone number and nothing of another tenant's.
+type Error struct {
+	// Reason is a CamelCase word, one of v1alpha1's.
+	Reason string
+	// Message says what to do.
+	Message string
+	// Stalled says that nothing moves until somebody changes something.
+	Stalled bool
+	// After is when to look again, though nothing that is watched has changed.
+	After time.Duration
+}
+
+// Error returns the reason and the message.
+func (e *Error) Error() string { return e.Reason + ": " + e.Message }
+
+// Stalled says that somebody must change something.
+func Stalled(reason, format string, args ...any) error {
+	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true, After: Recheck}
+}
+
+// Waiting says that something outside must change, and when to look again.
+func Waiting(after time.Duration, reason, format string, args ...any) error {
+	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), After: after}
+}
+
+// FromAPI translates the API server's refusal of a write into an outcome. What it
+// did not refuse for good comes back as it is, to be tried again.
+func FromAPI(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return Waiting(Recheck, v1alpha1.ReasonNamespaceTerminating,
+			"the namespace is being deleted and takes no new objects")
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		return Stalled(v1alpha1.ReasonRefused, "the API server refused %s: %s", doing, Clip(err.Error()))
+	default:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+}
+
+// Clip shortens a message for a condition and takes control characters out.
+func Clip(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	}
+	return s
+}
+
+// Verdict is what to tell about an error, in a condition.
+type Verdict struct {
+	Reason, Message string
+	// Stalled and Moving are never both true; both are false when err was nil.
+	Stalled, Moving bool
+}
+
+// Of words an error for a condition.
+func Of(err error) Verdict {
+	var o *Error
+	switch {
+	case err == nil:
+		return Verdict{}
+	case errors.As(err, &o):
+		return Verdict{Reason: o.Reason, Message: o.Message, Stalled: o.Stalled, Moving: !o.Stalled}
+	default:
+		return Verdict{Reason: v1alpha1.ReasonRetrying, Message: "tried again soon: " + Clip(err.Error()), Moving: true}
+	}
+}
+
+// Result is what a reconciler returns for an error: an outcome is no failure of the
+// reconciler's and only asks for another look; anything else backs off.
+func Result(err error) (ctrl.Result, error) {
+	var o *Error
+	switch {
+	case err == nil:
+		return ctrl.Result{}, nil
+	case errors.As(err, &o):
+		return ctrl.Result{RequeueAfter: o.After}, nil
+	case apierrors.IsConflict(err):
+		// Another writer was faster, which is no failure worth a log line.
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	default:
+		return ctrl.Result{}, err
+	}
+}

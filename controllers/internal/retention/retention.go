@@ -1,0 +1,137 @@
+// Package retention judges from the janitor's results whether a relay's old keys
+// are erased on time. It must not know a client: pods and times in, a verdict out.
+package retention
+
+import (
+	"encoding/json"
+	"regexp"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+const (
+	// Period is how often the janitor runs.
+	Period = time.Hour
+	// grace is what a run may take, and the scheduler before it.
+	grace = 15 * time.Minute
+	// overdue is when two runs in a row were missed.
+	overdue = 2*Period + grace
+	// maxMessage is what Kubernetes lets a termination message hold, in bytes.
+	maxMessage = 4096
+)
+
+// reasonPattern is what may stand as a condition's reason.
+var reasonPattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
+
+// Run is a janitor's run that ended.
+type Run struct {
+	// Finished is when its pod ended, by the cluster's clock.
+	Finished time.Time
+	// Result is what it reported, nil if it reported nothing that can be read.
+	Result *contract.RetentionResult
+}
+
+func (r Run) succeeded() bool { return r.Result != nil && r.Result.Succeeded }
+
+// Reason returns why the run failed, fit for a condition.
+func (r Run) Reason() (reason, message string) {
+	if r.Result == nil || !reasonPattern.MatchString(r.Result.Reason) {
+		return v1alpha1.ReasonRunFailed, "the janitor's last run failed without saying why: see the logs of its pod"
+	}
+	return r.Result.Reason, r.Result.Message
+}
+
+// Runs reads the ended runs from janitor pods.
+func Runs(pods []corev1.Pod) []Run {
+	var runs []Run
+	for i := range pods {
+		for _, s := range pods[i].Status.ContainerStatuses {
+			if t := s.State.Terminated; t != nil {
+				runs = append(runs, Run{Finished: t.FinishedAt.Time, Result: parse(t.Message)})
+			}
+		}
+	}
+	return runs
+}
+
+// parse reads a termination message; nil when it is not a result that this build
+// understands.
+func parse(message string) *contract.RetentionResult {
+	if len(message) > maxMessage {
+		return nil
+	}
+	var r contract.RetentionResult
+	if err := json.Unmarshal([]byte(message), &r); err != nil || r.Version != contract.RetentionResultVersion {
+		return nil
+	}
+	return &r
+}
+
+// Last returns the run that ended last, nil if none has.
+func Last(runs []Run) *Run {
+	var last *Run
+	for i := range runs {
+		if last == nil || runs[i].Finished.After(last.Finished) {
+			last = &runs[i]
+		}
+	}
+	return last
+}
+
+// Record carries the newest success among runs over into a relay's status.
+func Record(status *v1alpha1.RetentionStatus, runs []Run) {
+	for _, r := range runs {
+		if !r.succeeded() || r.Result.Time.IsZero() {
+			continue
+		}
+		at := metav1.NewTime(r.Result.Time.UTC().Truncate(time.Second))
+		if status.LastSuccessTime != nil && !status.LastSuccessTime.Before(&at) {
+			continue
+		}
+		status.LastSuccessTime = &at
+		status.OldestKeyTime = nil
+		if t := r.Result.OldestKeyTime; t != nil {
+			status.OldestKeyTime = new(metav1.NewTime(t.UTC().Truncate(time.Second)))
+		}
+	}
+}
+
+// Health is a verdict for the condition RetentionHealthy.
+type Health struct {
+	Status          metav1.ConditionStatus
+	Reason, Message string
+	// Recheck is when the verdict may change though nothing else does.
+	Recheck time.Duration
+}
+
+// Judge says how erasure goes. Created is when the relay's janitor was made, at the
+// earliest; it stands in for a success while there is none.
+func Judge(now, created time.Time, status v1alpha1.RetentionStatus, last *Run) Health {
+	since := created
+	if status.LastSuccessTime != nil && status.LastSuccessTime.After(since) {
+		since = status.LastSuccessTime.Time
+	}
+	left := since.Add(overdue).Sub(now)
+	failed := last != nil && !last.succeeded()
+	switch {
+	case left <= 0:
+		message := "two runs of the janitor in a row were missed: see the CronJob's events and pods"
+		if failed {
+			_, why := last.Reason()
+			message = "two runs of the janitor in a row failed or were missed: " + why
+		}
+		return Health{metav1.ConditionFalse, v1alpha1.ReasonOverdue, message, Period}
+	case failed:
+		reason, message := last.Reason()
+		return Health{metav1.ConditionFalse, reason, message, left}
+	case status.LastSuccessTime == nil:
+		return Health{metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstRun, "the janitor runs for the first time within the hour", left}
+	default:
+		return Health{metav1.ConditionTrue, v1alpha1.ReasonOnTime, "old keys are erased on time", left}
+	}
+}

@@ -1,0 +1,117 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+func request(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}
+
+// instance maps a child to its relay by its label: what outlives a relay has no
+// owner reference.
+func instance(_ context.Context, o client.Object) []reconcile.Request {
+	if name := o.GetLabels()[v1alpha1.LabelInstance]; name != "" {
+		return []reconcile.Request{request(o.GetNamespace(), name)}
+	}
+	return nil
+}
+
+// relays lists the relays with a field of the cache's index.
+func (r *BusinessRelayReconciler) relays(ctx context.Context, field, value string) []reconcile.Request {
+	list := &v1alpha1.BusinessRelayList{}
+	if err := r.Client.List(ctx, list, client.MatchingFields{field: value}); err != nil {
+		log.FromContext(ctx).Error(err, "listing relays that a change may concern", "field", field)
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, request(list.Items[i].Namespace, list.Items[i].Name))
+	}
+	return requests
+}
+
+func (r *BusinessRelayReconciler) inRegion(ctx context.Context, region client.Object) []reconcile.Request {
+	return r.relays(ctx, v1alpha1.FieldDataRegion, region.GetName())
+}
+
+// onNode maps a node to the relays of its region. A node that lost its label is
+// gone from the cache, and comes with the labels that it had.
+func (r *BusinessRelayReconciler) onNode(ctx context.Context, node client.Object) []reconcile.Request {
+	return r.relays(ctx, v1alpha1.FieldDataRegion, node.GetLabels()[v1alpha1.LabelNodeRegion])
+}
+
+// ofClass maps a storage class to the relays of the regions that name it.
+func (r *BusinessRelayReconciler) ofClass(ctx context.Context, class client.Object) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, region := range regionsWithClass(ctx, r.Client, class.GetName()) {
+		requests = append(requests, r.relays(ctx, v1alpha1.FieldDataRegion, region)...)
+	}
+	return requests
+}
+
+func (r *DataRegionReconciler) withClass(ctx context.Context, class client.Object) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, region := range regionsWithClass(ctx, r.Client, class.GetName()) {
+		requests = append(requests, request("", region))
+	}
+	return requests
+}
+
+func regionsWithClass(ctx context.Context, c client.Reader, class string) []string {
+	list := &v1alpha1.DataRegionList{}
+	if err := c.List(ctx, list); err != nil {
+		log.FromContext(ctx).Error(err, "listing regions that a storage class may concern")
+		return nil
+	}
+	var names []string
+	for i := range list.Items {
+		if string(list.Items[i].Spec.StorageClassName) == class {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	return names
+}
+
+func regionOf(_ context.Context, relay client.Object) []reconcile.Request {
+	return []reconcile.Request{request("", string(relay.(*v1alpha1.BusinessRelay).Spec.DataRegion))}
+}
+
+// byNode maps a node to its region; when its label changes, to both.
+func byNode() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, node client.Object) []reconcile.Request {
+		if region := node.GetLabels()[v1alpha1.LabelNodeRegion]; region != "" {
+			return []reconcile.Request{request("", region)}
+		}
+		return nil
+	})
+}
+
+// rivals looks again at the other claims of a number when a relay that had it goes
+// or takes another.
+func (r *BusinessRelayReconciler) rivals() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(ctx context.Context, o client.Object, q queue) {
+		for _, req := range r.relays(ctx, v1alpha1.FieldPhoneNumber, o.(*v1alpha1.BusinessRelay).Spec.PhoneNumber) {
+			q.Add(req)
+		}
+	}
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if e.ObjectOld.(*v1alpha1.BusinessRelay).Spec.PhoneNumber != e.ObjectNew.(*v1alpha1.BusinessRelay).Spec.PhoneNumber {
+				enqueue(ctx, e.ObjectOld, q)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
+	}
+}
