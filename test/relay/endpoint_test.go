@@ -1,0 +1,128 @@
+package relay_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/serve"
+)
+
+// served returns the certificate that the endpoint shows.
+func (b *business) served(pool *x509.CertPool) *x509.Certificate {
+	b.t.Helper()
+	d := tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: b.config.Endpoint.Host, MinVersion: tls.VersionTLS12}}
+	conn, err := d.DialContext(b.t.Context(), "tcp", b.endpoint)
+	check(b.t, err)
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
+}
+
+// put writes a tenant's own certificate as the kubelet mounts it, and returns it.
+func (b *business) put(serial int64) (*x509.Certificate, *x509.CertPool) {
+	b.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(b.t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "own"}, DNSNames: []string{b.config.Endpoint.Host},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	check(b.t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	check(b.t, err)
+	for name, block := range map[string]*pem.Block{
+		"tls.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.key": {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		check(b.t, os.WriteFile(filepath.Join(b.tlsDir, name), pem.EncodeToMemory(block), 0o600))
+	}
+	leaf, err := x509.ParseCertificate(der)
+	check(b.t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return leaf, pool
+}
+
+func TestATenantsOwnCertificateIsServedAndReplacedWhenItsFilesChange(t *testing.T) {
+	b := newBusiness(t)
+	b.config.Endpoint.TLS = contract.TLSFromSecret
+	var shift atomic.Int64 // of the relay's clock
+	b.start(func(o *serve.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }
+	})
+	c := b.wait(contract.ConditionKeysReady, contract.False, "CertificateUnreadable")
+	if c.Message == "" {
+		t.Error("the condition does not say what to do")
+	}
+	leaf, pool := b.put(1)
+	eventually(t, "the relay is ready", func() bool { code, _ := b.get("/readyz"); return code == http.StatusOK })
+	if got := b.served(pool); !got.Equal(leaf) {
+		t.Error("another certificate is served")
+	}
+	next, pool := b.put(2)
+	check(t, os.Chtimes(filepath.Join(b.tlsDir, "tls.crt"), time.Time{}, time.Now().Add(time.Minute)))
+	shift.Store(int64(time.Minute))
+	if got := b.served(pool); !got.Equal(next) {
+		t.Error("the old certificate is still served")
+	}
+}
+
+func TestVaultsCertificateIsForTheRelaysTwoNames(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	pool := b.client.Transport.(*http.Transport).TLSClientConfig.RootCAs
+	leaf := b.served(pool)
+	for _, name := range []string{b.config.Endpoint.Host, "acme-relay." + b.namespace + ".svc"} {
+		if err := leaf.VerifyHostname(name); err != nil {
+			t.Errorf("the certificate: %v", err)
+		}
+	}
+	if life := leaf.NotAfter.Sub(leaf.NotBefore); life > 73*time.Hour {
+		t.Errorf("the certificate is valid for %s", life)
+	}
+}
+
+func TestBehindAGatewayTheEndpointIsPlain(t *testing.T) {
+	b := newBusiness(t)
+	b.config.Endpoint.TLS = contract.TLSAtGateway
+	b.startReady()
+	status, _ := b.call(b.token, map[string]any{"messaging_product": "whatsapp", "to": shared.number(), "text": map[string]string{"body": "hello"}})
+	if status != http.StatusOK {
+		t.Errorf("the endpoint answered %d", status)
+	}
+}
+
+func TestARelayWithoutWebhookSaysSoAndKeepsMessages(t *testing.T) {
+	b := newBusiness(t)
+	b.config.Webhook = nil
+	b.start()
+	b.wait(contract.ConditionWebhookVerified, contract.False, "NotConfigured")
+	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+	newPerson(t).says(b, "kept")
+	eventually(t, "the webhook's job is queued", func() bool { return b.report().Counts.WebhookQueued == 1 })
+}
+
+func TestAClosedCarrierWithoutAccountSaysWhoMustAct(t *testing.T) {
+	b := newBusiness(t)
+	b.config.Carrier.XMPP.Registration = "Closed"
+	b.start()
+	b.wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
+	check(t, shared.prosody.AddAccount(t.Context(), b.number, "an admin's choice"))
+	_, err := shared.root.KVv2("kv").Put(t.Context(), b.namespace+"/acme-relay/carrier",
+		map[string]any{"username": b.number, "password": "an admin's choice"})
+	check(t, err)
+	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+}
