@@ -77,6 +77,9 @@ func TestWhatIsIdleDiesWithItsEpochAndWhatIsUsedLivesOn(t *testing.T) {
 		equal(t, "setting", string(setting), "yes")
 		return err
 	})
+	if _, err := w.Sweep(t.Context(), start); err != nil {
+		t.Fatal(err)
+	}
 	for table, want := range map[string]int{"customers": 1, "devices": 1, "sessions": 1, "messages": 0, "epochs": 1, "prekeys": 1} {
 		equal(t, table, w.count(table), want)
 	}
@@ -228,6 +231,46 @@ func TestSweepOfEverythingLeavesAStoreThatBeginsAnew(t *testing.T) {
 	if len(live) != 1 || live[0].ID != 2 {
 		t.Errorf("live epochs are %v: an ID may have been used twice", live)
 	}
+}
+
+func TestWhatWasErasedTooEarlyIsBackWhenVaultsKeyIs(t *testing.T) {
+	w := newWorld(t)
+	c := w.customer("+15551234567")
+	id := w.message(c, "m")
+	job := func(body string) {
+		w.update(func(tx *store.Tx) error {
+			if err := tx.PutPreKey(store.Key{ID: 1, Data: []byte(body)}); err != nil {
+				return err
+			}
+			_, err := tx.Enqueue(store.Job{Queue: "q", NotBefore: w.now, Body: []byte(body)})
+			return err
+		})
+	}
+	job("before")
+	w.vw.erase(1)
+	w.reopen() // with a key that Vault lost, or that is another's
+	w.view(func(tx *store.Tx) error {
+		n, err := tx.PreKeyCount()
+		equal(t, "pre-keys that can be used", n, 0)
+		return err
+	})
+	job("after")
+	if _, err := w.Sweep(t.Context(), w.now.Add(-30*day)); err != nil {
+		t.Fatal(err)
+	}
+	w.view(func(tx *store.Tx) error {
+		jobs, err := tx.Due("q", w.now, 1)
+		if err == nil {
+			equal(t, "the job behind the unreadable one", string(jobs[0].Body), "after")
+		}
+		return err
+	})
+	w.vw.restore()
+	w.reopen()
+	w.view(func(tx *store.Tx) error {
+		_, err := tx.Message(id)
+		return err
+	})
 }
 
 func TestErasedEpochBetweenLiveOnesLosesItsRowsOnly(t *testing.T) {

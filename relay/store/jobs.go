@@ -72,37 +72,40 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 
 // Due returns jobs of a queue whose time has come, in the order of NotBefore and
 // then ID, at most limit. They stay until Finish: a caller keeps track of those
-// that it works on.
+// that it works on. Jobs of erased epochs are passed over.
 func (t *Tx) Due(queue string, now time.Time, limit int) ([]Job, error) {
-	var due []sealedJob
-	err := t.rows(`SELECT `+jobColumns+` FROM jobs WHERE queue = ? AND not_before <= ?
-		ORDER BY not_before, id LIMIT ?`,
+	jobs := make([]Job, 0, min(limit, 64))
+	err := t.rows(`SELECT `+jobColumns+` FROM jobs WHERE queue = ? AND not_before <= ? ORDER BY not_before, id`,
 		func(r row) error {
-			var s sealedJob
-			if err := s.scan(r); err != nil {
-				return err
+			if len(jobs) >= limit {
+				return errEnough
 			}
-			due = append(due, s)
-			return nil
-		}, queue, toMillis(now), int64(limit))
-	if err != nil {
+			job, err := t.openJob(r)
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			jobs = append(jobs, job)
+			return err
+		}, queue, toMillis(now))
+	if err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}
-	jobs := make([]Job, 0, len(due))
-	for _, s := range due {
-		body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, Job{
-			ID: s.id, Queue: s.queue, Customer: CustomerID(s.customer), Message: s.message,
-			NotBefore: fromMillis(s.notBefore), Attempts: int(s.attempts), Created: fromMillis(s.created), Body: body,
-		})
-	}
 	return jobs, nil
+}
+
+// errEnough ends a query whose caller has enough rows.
+var errEnough = errors.New("enough")
+
+func (t *Tx) openJob(r row) (Job, error) {
+	var s sealedJob
+	if err := s.scan(r); err != nil {
+		return Job{}, err
+	}
+	body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+	return Job{
+		ID: s.id, Queue: s.queue, Customer: CustomerID(s.customer), Message: s.message, Body: body,
+		NotBefore: fromMillis(s.notBefore), Attempts: int(s.attempts), Created: fromMillis(s.created),
+	}, err
 }
 
 // NextDue returns when the first job of a queue is due; found is false for an

@@ -128,7 +128,8 @@ func (t *Tx) deleteKey(kind int64, id uint32) error {
 	return err
 }
 
-// renewKeys moves pre-keys of older epochs into the current one.
+// renewKeys moves pre-keys of older epochs into the current one, and drops those that
+// no key opens any more: they are to be made anew, and must not be counted.
 func (t *Tx) renewKeys(current int64) error {
 	rows, err := t.keyRows(`WHERE epoch < ?`, current)
 	if err != nil {
@@ -137,7 +138,10 @@ func (t *Tx) renewKeys(current int64) error {
 	for _, s := range rows {
 		k, err := t.openKey(s)
 		if errors.Is(err, ErrNotFound) {
-			continue
+			err = t.deleteKey(s.kind, uint32(s.id))
+			if err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return err

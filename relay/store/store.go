@@ -41,8 +41,7 @@ type Store struct {
 }
 
 // Open opens the store in dir, or makes it unless MustExist says that there must
-// be one, loads its epochs into k, drops what no key opens any more and opens a new
-// epoch when one is due. It holds dir's lock until Close. Errors are ErrForeignStore,
+// be one, loads its epochs into k and opens a new one when that is due. It holds dir's lock until Close. Errors are ErrForeignStore,
 // ErrStoreMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull, those of k's Wrapper,
 // or of the file system. When a new epoch is due and cannot be had, the present one
 // is used further; only without any does Open fail.
@@ -104,8 +103,9 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
-// loadEpochs unwraps the epochs' keys and removes the rows of those that are
-// erased.
+// loadEpochs unwraps the epochs' keys. Rows of those that are erased stay until they
+// are old enough to be swept: an epoch that is young and yet erased was not erased by
+// the janitor, and whoever restores Vault's key finds them again.
 func (s *Store) loadEpochs(ctx context.Context) error {
 	var epochs []seal.Epoch
 	err := s.View(ctx, func(t *Tx) (err error) {
@@ -115,10 +115,6 @@ func (s *Store) loadEpochs(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the epochs: %w", err)
 	}
-	erased, err := s.keys.Load(ctx, epochs)
-	if err != nil {
-		return err
-	}
-	_, err = s.sweepEpochs(ctx, erased)
+	_, err = s.keys.Load(ctx, epochs)
 	return err
 }

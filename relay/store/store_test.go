@@ -71,6 +71,13 @@ func (w *wrapper) eraseOne(n int) {
 	w.erased[w.order[n]] = true
 }
 
+// restore makes every data key readable again, as a restored vault does.
+func (w *wrapper) restore() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.erased)
+}
+
 func (w *wrapper) setAway(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql/driver"
-	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -14,8 +13,8 @@ import (
 const sweepBatch = 500
 
 // Sweep forgets the keys of epochs that were opened at or before the given time
-// (now less the retention), removes their rows, and removes messages, jobs and
-// hashes that were created before it. This is housekeeping: what makes old rows
+// (now less the retention) and removes their rows, and it removes messages and jobs
+// that were created before it. This is housekeeping: what makes old rows
 // unreadable is that the vault destroys their keys.
 func (s *Store) Sweep(ctx context.Context, before time.Time) (Swept, error) {
 	var old []int64
@@ -25,7 +24,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (Swept, error) {
 		}
 	}
 	s.keys.Forget(old...)
-	dead, err := s.deadEpochs(ctx)
+	dead, err := s.epochsUntil(ctx, before)
 	if err != nil {
 		return Swept{}, err
 	}
@@ -37,8 +36,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (Swept, error) {
 	return swept, err
 }
 
-// deadEpochs returns the recorded epochs that no key opens.
-func (s *Store) deadEpochs(ctx context.Context) ([]int64, error) {
+// epochsUntil returns the recorded epochs that were opened until the given time.
+func (s *Store) epochsUntil(ctx context.Context, before time.Time) ([]int64, error) {
 	var recorded []seal.Epoch
 	err := s.View(ctx, func(t *Tx) (err error) {
 		recorded, err = t.epochs()
@@ -47,14 +46,13 @@ func (s *Store) deadEpochs(ctx context.Context) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	live := s.keys.Live()
-	var dead []int64
+	var ids []int64
 	for _, e := range recorded {
-		if !slices.ContainsFunc(live, func(l seal.Epoch) bool { return l.ID == e.ID }) {
-			dead = append(dead, e.ID)
+		if !e.Created.After(before) {
+			ids = append(ids, e.ID)
 		}
 	}
-	return dead, nil
+	return ids, nil
 }
 
 // sweepEpochs removes all rows of the given epochs, then the epochs. The highest
