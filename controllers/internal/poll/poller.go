@@ -155,7 +155,13 @@ func (p *Poller) due(key types.NamespacedName) (host string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.targets[key]
-	if t == nil || time.Now().Before(t.next) {
+	if t == nil {
+		return "", false
+	}
+	// The queue keeps only the earliest of a key's times: after a stale one, the
+	// later one that it stood in for has to be set again.
+	if wait := time.Until(t.next); wait > 0 {
+		p.queue.AddAfter(key, wait)
 		return "", false
 	}
 	return t.host, true

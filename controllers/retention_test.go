@@ -1,0 +1,72 @@
+package controllers_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// janitorRan makes the pod that a run of the janitor leaves.
+func (w *world) janitorRan(name string, at time.Time, r contract.RetentionResult) {
+	w.t.Helper()
+	job := &batchv1.CronJob{}
+	if !w.get("acme-retention", job) {
+		w.t.Fatal("there is no CronJob")
+	}
+	template := job.Spec.JobTemplate.Spec.Template
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: name, Labels: template.Labels}, Spec: template.Spec}
+	w.create(pod)
+	message, err := json.Marshal(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pod.Status.Phase = corev1.PodSucceeded
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "janitor", State: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.NewTime(at), Message: string(message)},
+	}}}
+	if err := server.Client.Status().Update(w.t.Context(), pod); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestTheJanitorsResultsShowInTheStatusUntilRunsAreMissed(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstRun)
+
+	oldest := w.now.Add(-29 * 24 * time.Hour)
+	w.janitorRan("one", w.now, contract.RetentionResult{
+		Version: contract.RetentionResultVersion, Succeeded: true, Time: w.now, OldestKeyTime: &oldest,
+	})
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionTrue, v1alpha1.ReasonOnTime)
+	s := w.reread(relay).Status.Retention
+	if !s.LastSuccessTime.Equal(new(metav1.NewTime(w.now))) || !s.OldestKeyTime.Equal(new(metav1.NewTime(oldest))) {
+		t.Errorf("the status is %+v", s)
+	}
+	w.written()
+	w.pass(relay)
+	if writes := w.written(); len(writes) > 0 {
+		t.Errorf("a pass with nothing new wrote %v", writes)
+	}
+
+	w.janitorRan("two", w.now.Add(time.Hour), contract.RetentionResult{
+		Version: contract.RetentionResultVersion, Time: w.now, Reason: "VaultSealed", Message: "unseal Vault",
+	})
+	w.now = w.now.Add(time.Hour)
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionFalse, "VaultSealed")
+
+	w.now = w.now.Add(3 * time.Hour)
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionFalse, v1alpha1.ReasonOverdue)
+}
