@@ -195,7 +195,7 @@ func TestAMessageThatCouldNotBeSentWithinTheRetentionIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		w.stop()
-		w.retention = 24 * time.Hour
+		w.retention = 2 * time.Hour
 		w.wire = func(message.Link) message.Link { return away{} }
 		w.start()
 		w.says(a.number, "too late")

@@ -149,8 +149,13 @@ func (r *relay) checkKeys(ctx context.Context) error {
 	}
 	oldest := state.Oldest()
 	r.state.setOldestKey(oldest.Created)
-	if now.After(oldest.Created.Add(r.retention())) {
+	if overdue(oldest.Created, r.retention(), now) {
 		return errOverdue
 	}
 	return nil
+}
+
+// overdue says whether a key that was made then should be gone by now.
+func overdue(made time.Time, retention time.Duration, now time.Time) bool {
+	return now.After(made.Add(retention))
 }

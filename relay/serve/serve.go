@@ -8,7 +8,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
@@ -79,6 +78,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// leaveTime bounds how long giving the token back to Vault may hold up the end.
+const leaveTime = 2 * time.Second
+
 // relay is a process in all its parts.
 type relay struct {
 	Options
@@ -115,8 +117,13 @@ func Run(ctx context.Context, o Options) error {
 		defer stop()
 		return r.work(ctx, base)
 	})
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("relay: %w", err)
+	err = g.Wait()
+	// The token must not outlive the process for longer than it has to.
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	r.vault.Close(leave)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
 	}
 	r.Log.LogAttrs(ctx, slog.LevelInfo, "relay stopped")
 	return nil

@@ -1,4 +1,4 @@
-package relay_test
+package dataplane_test
 
 import (
 	"context"
@@ -78,7 +78,7 @@ func TestARelayWithoutCarrierKeepsWhatIsToBeSentAndGoesOn(t *testing.T) {
 	t.Cleanup(func() { _ = shared.prosody.Start(context.Background()) })
 	b.wait(contract.ConditionCarrierConnected, contract.False, "")
 	id := b.say(p.number.E164(), "written while the carrier was away")
-	eventually(t, "the message is queued", func() bool { return b.report().Counts.OutboxQueued == 1 })
+	eventually(t, "the message is queued", func() bool { return b.report().Counts.OutboxQueued >= 1 })
 	check(t, shared.prosody.Start(t.Context()))
 	b.wait(contract.ConditionCarrierConnected, contract.True, "")
 	b.waitStatus(id, "read")

@@ -1,8 +1,8 @@
-// Package relay_test proves the relay's process whole: a real Vault with logins that
+// Package dataplane_test proves the relay's process whole: a real Vault with logins that
 // a real Kubernetes API server vouches for, a real Prosody, real Signal sessions of
 // a real customer, and the business's own ends, its webhook and its HTTP calls, on
 // the outside.
-package relay_test
+package dataplane_test
 
 import (
 	"context"
@@ -42,9 +42,12 @@ type house struct {
 	numbers atomic.Int64 // handed out
 }
 
-var shared *house //nolint:gochecknoglobals // TestMain has no other way to hand it on
+var shared *house
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVariable); dir != "" {
+		child(dir)
+	}
 	flag.Parse()
 	if testing.Short() {
 		fmt.Println("skipped: these tests run servers, and -short asks for none")
@@ -62,7 +65,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // builds included
 	defer cancel()
-	dir, err := os.MkdirTemp("", "relay-")
+	dir, err := os.MkdirTemp("", "dataplane-")
 	if err != nil {
 		return 0, err
 	}
