@@ -80,8 +80,7 @@ func (c Command) exec() error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	env := append(os.Environ(), c.Env...)
-	if err := syscall.Exec(c.Path, append([]string{filepath.Base(c.Path)}, c.Args...), env); err != nil {
+	if err := syscall.Exec(c.Path, append([]string{filepath.Base(c.Path)}, c.Args...), c.Env); err != nil {
 		return fmt.Errorf("running %s: %w", c.Path, err)
 	}
 	return nil

@@ -33,7 +33,7 @@ type Command struct {
 	Path string `json:"path"`
 	// Args are the program's arguments without its name.
 	Args []string `json:"args"`
-	// Env are variables that are set besides those of the caller, as NAME=value.
+	// Env is the whole environment, as NAME=value: nothing of the caller's gets into it.
 	Env []string `json:"env,omitempty"`
 	// Log is the file that standard output and error are appended to.
 	Log string `json:"log"`
@@ -137,7 +137,7 @@ func (t Table) Names() ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if ok && !strings.HasSuffix(name, ".command") {
+		if ok && !strings.HasSuffix(name, ".command") && !strings.HasPrefix(name, ".") {
 			names = append(names, name)
 		}
 	}

@@ -116,7 +116,7 @@ func (r *run) one(ctx context.Context, s Step) error {
 	delete(r.running, s.Name)
 	if err != nil {
 		if cause := context.Cause(own); cause != nil && errors.Is(err, own.Err()) {
-			err = cause
+			err = fmt.Errorf("%w: %w", cause, err)
 		}
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
