@@ -149,8 +149,8 @@ func (p *Poller) one(ctx context.Context) bool {
 	return true
 }
 
-// due returns whom to ask for key, unless it is not followed any more or was asked
-// already.
+// due returns whom to ask for key, unless it is not followed any more or it is too
+// early.
 func (p *Poller) due(key types.NamespacedName) (host string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

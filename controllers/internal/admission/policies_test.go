@@ -1,0 +1,224 @@
+package admission
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
+)
+
+// documents reads every object of a folder of this repository.
+func documents(t *testing.T, elements ...string) []*unstructured.Unstructured {
+	t.Helper()
+	pattern, err := testenv.File(append(elements, "*.yaml")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no file matches %s: %v", pattern, err)
+	}
+	var all []*unstructured.Unstructured
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
+		for {
+			u := &unstructured.Unstructured{}
+			err := decoder.Decode(&u.Object)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if len(u.Object) > 0 {
+				all = append(all, u)
+			}
+		}
+	}
+	return all
+}
+
+// eu is a region with a placement, na one without.
+func makeRegions(t *testing.T) {
+	t.Helper()
+	for _, o := range []*unstructured.Unstructured{
+		object(t, regionYAML, set("spec/placement/nodeSelector", map[string]any{"disk": "encrypted"})),
+		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"))),
+	} {
+		if err := server.Client.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		deleteAtEnd(t, o)
+	}
+}
+
+// installPolicies installs config/admission and waits until it is enforced.
+func installPolicies(t *testing.T) {
+	t.Helper()
+	for _, o := range documents(t, "config", "admission") {
+		if err := server.Client.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		deleteAtEnd(t, o)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		bound := server.Client.Create(t.Context(), object(t, podYAML, set("spec/nodeSelector", nil)), client.DryRunAll)
+		placed := server.Client.Create(t.Context(), object(t, claimYAML, set("spec/storageClassName", "other")), client.DryRunAll)
+		token := requestToken(t, server.Config, "relaykeep.dev/relay")
+		if bound != nil && placed != nil && token != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the policies are not enforced after 20 s: %v, %v, %v", bound, placed, token)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+const podYAML = `
+apiVersion: v1
+kind: Pod
+metadata: {name: acme-relay-0, namespace: default, labels: {relaykeep.dev/region: eu}}
+spec:
+  nodeSelector: {node-restriction.kubernetes.io/relaykeep-region: eu, disk: encrypted}
+  containers: [{name: relay, image: relay}]
+`
+
+const claimYAML = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: acme-relay, namespace: default, labels: {relaykeep.dev/region: eu}}
+spec:
+  storageClassName: relaykeep-eu
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+`
+
+func selector(labels ...string) func(map[string]any) {
+	m := map[string]any{}
+	for i := 0; i < len(labels); i += 2 {
+		m[labels[i]] = labels[i+1]
+	}
+	return set("spec/nodeSelector", m)
+}
+
+const nodeRegion = "node-restriction.kubernetes.io/relaykeep-region"
+
+func labelled(region string) func(map[string]any) {
+	return set("metadata/labels", map[string]any{"relaykeep.dev/region": region})
+}
+
+func testPodPolicies(t *testing.T) {
+	unlabelled := all(set("metadata/labels", nil), set("spec/nodeSelector", nil))
+	rules := []rule{
+		{"no node selector", none, set("spec/nodeSelector", nil), "must select that region's nodes"},
+		{"another region's nodes", none, selector(nodeRegion, "na", "disk", "encrypted"), "must select that region's nodes"},
+		{"without the region's placement", none, selector(nodeRegion, "eu"), "placement.nodeSelector"},
+		{"with another placement", none, selector(nodeRegion, "eu", "disk", "plain"), "placement.nodeSelector"},
+		{"a region without placement", all(labelled("na"), selector(nodeRegion, "na")), all(labelled("na"), selector(nodeRegion, "eu", "disk", "encrypted")), "must select that region's nodes"},
+		{"past the scheduler", unlabelled, set("spec/nodeName", "na-1"), "placed by the scheduler"},
+	}
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) { r.testCreate(t, podYAML) })
+	}
+}
+
+func testClaimPolicies(t *testing.T) {
+	rules := []rule{
+		{"another class", none, set("spec/storageClassName", "relaykeep-na"), "must be of its StorageClass relaykeep-eu"},
+		{"no class", none, set("spec/storageClassName", nil), "must be of its StorageClass relaykeep-eu"},
+		{"of another region", all(labelled("na"), set("spec/storageClassName", "relaykeep-na")), labelled("na"), "must be of its StorageClass relaykeep-na"},
+	}
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) { r.testCreate(t, claimYAML) })
+	}
+	// Each claim has its own name: one that is deleted stays until its volume's
+	// protection, a controller that is not here, lets it go.
+	unlabelled := set("metadata/labels", nil)
+	changes := []struct {
+		before func(map[string]any)
+		rule
+	}{
+		{set("metadata/name", "a"), rule{"label changed", set("metadata/labels/team", "blue"), labelled("na"), "cannot be added, changed or removed"}},
+		{set("metadata/name", "b"), rule{"label removed", none, unlabelled, "cannot be added, changed or removed"}},
+		{all(unlabelled, set("metadata/name", "c")), rule{"label added", none, labelled("eu"), "cannot be added, changed or removed"}},
+	}
+	for _, c := range changes {
+		t.Run(c.name, func(t *testing.T) { c.testUpdate(t, claimYAML, c.before) })
+	}
+}
+
+// requestToken asks for a token as the user of cfg.
+func requestToken(t *testing.T, cfg *rest.Config, audience string) error {
+	t.Helper()
+	c, err := client.New(cfg, client.Options{Scheme: testenv.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "acme-relay"}}
+	return c.SubResource("token").Create(t.Context(), account,
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}, client.DryRunAll)
+}
+
+func testTokenPolicy(t *testing.T) {
+	node := rest.CopyConfig(server.Config)
+	node.Impersonate = rest.ImpersonationConfig{UserName: "somebody", Groups: []string{"system:nodes", "system:masters"}}
+	const says = "for pods only"
+	for _, audience := range []string{"relaykeep.dev/relay", "relaykeep.dev/janitor"} {
+		wantRefusal(t, requestToken(t, server.Config, audience), says)
+		if err := requestToken(t, node, audience); err != nil {
+			t.Errorf("a node is refused a token for %s: %v", audience, err)
+		}
+	}
+	for _, audience := range []string{"relaykeep.dev/credentials", "somebody"} {
+		if err := requestToken(t, server.Config, audience); err != nil {
+			t.Errorf("a token for %s is refused: %v", audience, err)
+		}
+	}
+}
+
+func TestPodsClaimsAndTokensAreHeldToTheirRegionWhoeverMakesThem(t *testing.T) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "acme-relay"}}
+	if err := server.Client.Create(t.Context(), account); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, account)
+	makeRegions(t)
+	installPolicies(t)
+	t.Run("pods", testPodPolicies)
+	t.Run("claims", testClaimPolicies)
+	t.Run("tokens", testTokenPolicy)
+}
+
+func TestSamplesApplyAsTheyAre(t *testing.T) {
+	for _, o := range documents(t, "config", "samples") {
+		if ns := o.GetNamespace(); ns != "" {
+			err := server.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := server.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(o), client.FieldOwner("admin"), client.DryRunAll)
+		if err != nil {
+			t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package controllers_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers"
+	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
+)
+
+// operator is the user as which the tests' manager runs.
+const operator = "the-operator"
+
+// permitted returns a configuration of a user who may do what config/rbac/role.yaml
+// says and nothing else.
+func permitted(t *testing.T) *rest.Config {
+	t.Helper()
+	path, err := testenv.File("config", "rbac", "role.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := &rbacv1.ClusterRole{}
+	if err := yaml.UnmarshalStrict(data, role); err != nil {
+		t.Fatal(err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: operator},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operator}},
+	}
+	for _, o := range []client.Object{role, binding} {
+		if err := server.Client.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Client.Delete(background(), o) })
+	}
+	cfg := rest.CopyConfig(server.Config)
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: operator, Groups: []string{"system:authenticated"}}
+	return cfg
+}
+
+// startManager runs the operator as it runs in a cluster: with its cache, its
+// watches and its role.
+func startManager(t *testing.T, answers *statuses) {
+	t.Helper()
+	options, err := controllers.CacheOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mgr, err := ctrl.NewManager(permitted(t), ctrl.Options{
+		Scheme: testenv.Scheme(), Cache: options, Metrics: metricsOff, Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(background())
+	err = controllers.Setup(ctx, mgr, controllers.Options{
+		RelayImage: "ghcr.io/relaykeep/relay:dev", PollInterval: 300 * time.Millisecond, MaxConcurrentReconciles: 2, Source: answers,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the manager ended with %v", err)
+		}
+	})
+}
+
+var metricsOff = metrics.Options{BindAddress: "0"}
+
+// await polls until a relay's Ready has a reason.
+func (w *world) await(relay *v1alpha1.BusinessRelay, reason string) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		if isReason(reason)(w.reread(relay)) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.t.Fatalf("Ready is not %s within 20 s: %+v", reason, meta.FindStatusCondition(w.reread(relay).Status.Conditions, v1alpha1.ConditionReady))
+}
+
+func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
+	answers := &statuses{}
+	startManager(t, answers)
+	w := bareWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.await(relay, v1alpha1.ReasonRegionNotFound)
+
+	w.create(w.region())
+	w.await(relay, v1alpha1.ReasonStorageClassMissing)
+	w.create(storageClass(w.name))
+	w.await(relay, v1alpha1.ReasonNoMatchingNode)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
+	w.create(node)
+	node.Labels = map[string]string{v1alpha1.LabelNodeRegion: w.name}
+	if err := server.Client.Update(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	w.await(relay, v1alpha1.ReasonRelayStarting)
+
+	w.startPod(relay)
+	answers.set(w.healthy())
+	w.await(relay, v1alpha1.ReasonReady)
+	answers.set(nil)
+	w.await(relay, v1alpha1.ReasonRelayUnreachable)
+	answers.set(w.healthy())
+	w.await(relay, v1alpha1.ReasonReady)
+
+	rival := w.relay("rival")
+	w.create(rival)
+	w.await(rival, v1alpha1.ReasonNumberInUse)
+	w.update(rival, func(r *v1alpha1.BusinessRelay) { r.Spec.PhoneNumber = r.Spec.PhoneNumber[:8] })
+	w.await(rival, v1alpha1.ReasonRelayStarting)
+
+	// What somebody deletes comes back.
+	if err := server.Client.Delete(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "acme-relay"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.returns("acme-relay", &corev1.Service{})
+	w.deleteAndAwait(relay)
+	w.deleteAndAwait(rival)
+	region := w.region()
+	if err := server.Client.Delete(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+	w.gone(client.ObjectKeyFromObject(region), region)
+}
+
+// returns waits until an object exists.
+func (w *world) returns(name string, o client.Object) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !w.get(name, o) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%T %s did not come back within 20 s", o, name)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (w *world) deleteAndAwait(relay *v1alpha1.BusinessRelay) {
+	w.t.Helper()
+	if err := server.Client.Delete(w.t.Context(), relay); err != nil {
+		w.t.Fatal(err)
+	}
+	w.gone(client.ObjectKeyFromObject(relay), &v1alpha1.BusinessRelay{})
+	if w.get(v1alpha1.TenantName(relay.Name), &appsv1.StatefulSet{}) {
+		w.collectOwned(relay)
+	}
+}
+
+// collectOwned does what the garbage collector would for a relay that is gone.
+func (w *world) collectOwned(relay *v1alpha1.BusinessRelay) {
+	w.t.Helper()
+	for _, o := range w.children(relay) {
+		if len(o.GetOwnerReferences()) > 0 {
+			if err := client.IgnoreNotFound(server.Client.Delete(w.t.Context(), o)); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// gone waits until an object does not exist.
+func (w *world) gone(key client.ObjectKey, o client.Object) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := server.Client.Get(w.t.Context(), key, o)
+		if client.IgnoreNotFound(err) != nil {
+			w.t.Fatal(err)
+		}
+		if err != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%T %s is still there after 20 s", o, key)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestTheRoleHoldsNothingThatReadsSecretsMakesTokensOrEntersPods(t *testing.T) {
+	cfg := permitted(t)
+	c, err := client.New(cfg, client.Options{Scheme: testenv.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bareWorld(t)
+	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "s"}})
+	w.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "a"}})
+	key := client.ObjectKey{Namespace: w.name, Name: "s"}
+	refused(t, "reading a Secret", c.Get(t.Context(), key, &corev1.Secret{}))
+	refused(t, "listing Secrets", c.List(t.Context(), &corev1.SecretList{}))
+	refused(t, "making a token", requestToken(t.Context(), c, w.name, "a", "relaykeep.dev/relay"))
+	refused(t, "making a pod", c.Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "p"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
+	}))
+	refused(t, "binding a role", c.Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "b"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+	}))
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: w.name, Name: "a"}, &corev1.ServiceAccount{}); err != nil {
+		t.Errorf("what the role does hold is refused as well: %v", err)
+	}
+	if err := requestToken(t.Context(), server.Client, w.name, "a", "somebody"); err != nil {
+		t.Errorf("an admin makes no token either: %v", err)
+	}
+}
