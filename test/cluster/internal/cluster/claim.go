@@ -23,7 +23,7 @@ func (e *OtherError) Error() string {
 // claim makes the machine this cluster's. It fails with an *OtherError when it is another's that still has its state, and returns the
 // state directories of those that lost it, whose processes may still be there.
 func (l layout) claim() (lost []string, err error) {
-	owners, err := filepath.Glob(filepath.Join(runRoot, "*", ownerFile))
+	owners, err := filepath.Glob(filepath.Join(filepath.Dir(l.run), "*", ownerFile))
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +58,6 @@ func (l layout) exists() bool {
 func (l layout) release() error {
 	err := os.RemoveAll(l.run)
 	// Another cluster's directory may be in it.
-	_ = os.Remove(runRoot)
+	_ = os.Remove(filepath.Dir(l.run))
 	return err
 }
