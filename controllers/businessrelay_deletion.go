@@ -118,10 +118,10 @@ func (p *pass) runErase(ctx context.Context) error {
 		if c.Status != corev1.ConditionTrue {
 			continue
 		}
-		switch c.Type {
-		case batchv1.JobComplete:
+		if c.Type == batchv1.JobComplete {
 			return p.rememberErased(ctx)
-		case batchv1.JobFailed:
+		}
+		if c.Type == batchv1.JobFailed {
 			return p.retryErase(ctx, c.LastTransitionTime.Time)
 		}
 	}

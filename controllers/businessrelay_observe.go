@@ -18,8 +18,8 @@ import (
 
 // reported are the conditions that a relay reports about itself. What it says of
 // others is ignored.
-var reported = []string{
-	v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
+func reported() []string {
+	return []string{v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified}
 }
 
 // Patterns of what a relay may put into the status: it is a tenant's pod, and
@@ -31,7 +31,7 @@ var (
 )
 
 // qualities are those of the Cloud API.
-var qualities = []string{"GREEN", "YELLOW", "RED", "UNKNOWN"}
+func qualities() []string { return []string{"GREEN", "YELLOW", "RED", "UNKNOWN"} }
 
 // split tells the relay's own pods from the janitor's.
 func split(pods []corev1.Pod) (relays, janitors []corev1.Pod) {
@@ -134,7 +134,7 @@ func explain(err error, pod *corev1.Pod) error {
 
 // unknown says of all that a relay reports that it is not known.
 func (p *pass) unknown(reason, message string) {
-	for _, kind := range reported {
+	for _, kind := range reported() {
 		if kind == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
 			p.noWebhook()
 			continue
@@ -146,7 +146,7 @@ func (p *pass) unknown(reason, message string) {
 // pending keeps what was last said of a relay that has not been asked yet since the
 // operator started, so that a restart of the operator changes no condition.
 func (p *pass) pending() {
-	for _, kind := range reported {
+	for _, kind := range reported() {
 		if c := p.marks.Get(kind); c != nil {
 			p.marks.Mark(kind, c.Status, c.Reason, c.Message)
 			continue
@@ -164,7 +164,7 @@ func (p *pass) noWebhook() {
 func (p *pass) carryOver(s *contract.Status) {
 	p.unsaid(s)
 	for _, c := range s.Conditions {
-		if !slices.Contains(reported, c.Type) || !reasonPattern.MatchString(c.Reason) ||
+		if !slices.Contains(reported(), c.Type) || !reasonPattern.MatchString(c.Reason) ||
 			!slices.Contains([]contract.ConditionStatus{contract.True, contract.False, contract.Unknown}, c.Status) {
 			continue
 		}
@@ -176,7 +176,7 @@ func (p *pass) carryOver(s *contract.Status) {
 	if s.DeviceID != 0 {
 		p.status.Identity.DeviceID = int64(s.DeviceID)
 	}
-	if slices.Contains(qualities, s.Quality) {
+	if slices.Contains(qualities(), s.Quality) {
 		p.status.Quality = s.Quality
 	}
 	if s.InitializedTime != nil && p.status.InitializedTime == nil {
@@ -186,7 +186,7 @@ func (p *pass) carryOver(s *contract.Status) {
 
 // unsaid marks what a relay's answer leaves out.
 func (p *pass) unsaid(s *contract.Status) {
-	for _, kind := range reported {
+	for _, kind := range reported() {
 		if slices.ContainsFunc(s.Conditions, func(c contract.Condition) bool { return c.Type == kind }) {
 			continue
 		}

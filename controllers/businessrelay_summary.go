@@ -14,9 +14,8 @@ import (
 
 // required are the conditions that Ready needs, in the order in which the first
 // that fails is shown.
-var required = []string{
-	v1alpha1.ConditionPlaced, v1alpha1.ConditionKeysReady,
-	v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
+func required() []string {
+	return append([]string{v1alpha1.ConditionPlaced}, reported()...)
 }
 
 // summarize computes Ready, Reconciling and Stalled and writes the status, once. It
@@ -65,7 +64,7 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 }
 
 func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
-	for _, kind := range required {
+	for _, kind := range required() {
 		if c := p.marks.Get(kind); c != nil && c.Status == status {
 			return c
 		}

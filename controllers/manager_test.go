@@ -94,14 +94,10 @@ var metricsOff = metrics.Options{BindAddress: "0"}
 // await polls until a relay's Ready has a reason.
 func (w *world) await(relay *v1alpha1.BusinessRelay, reason string) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
-		if isReason(reason)(w.reread(relay)) {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
+	if w.within(func() bool { return isReason(reason)(w.reread(relay)) }) {
+		return
 	}
-	w.t.Fatalf("Ready is not %s within 20 s: %+v", reason, meta.FindStatusCondition(w.reread(relay).Status.Conditions, v1alpha1.ConditionReady))
+	w.t.Fatalf("Ready is not %s in time: %+v", reason, meta.FindStatusCondition(w.reread(relay).Status.Conditions, v1alpha1.ConditionReady))
 }
 
 func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
@@ -155,12 +151,8 @@ func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
 // returns waits until an object exists.
 func (w *world) returns(name string, o client.Object) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !w.get(name, o) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%T %s did not come back within 20 s", o, name)
-		}
-		time.Sleep(20 * time.Millisecond)
+	if !w.within(func() bool { return w.get(name, o) }) {
+		w.t.Fatalf("%T %s did not come back in time", o, name)
 	}
 }
 
@@ -190,19 +182,13 @@ func (w *world) collectOwned(relay *v1alpha1.BusinessRelay) {
 // gone waits until an object does not exist.
 func (w *world) gone(key client.ObjectKey, o client.Object) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		err := server.Client.Get(w.t.Context(), key, o)
-		if client.IgnoreNotFound(err) != nil {
-			w.t.Fatal(err)
-		}
-		if err != nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%T %s is still there after 20 s", o, key)
-		}
-		time.Sleep(20 * time.Millisecond)
+	var err error
+	left := w.within(func() bool {
+		err = server.Client.Get(w.t.Context(), key, o)
+		return err != nil
+	})
+	if !left || client.IgnoreNotFound(err) != nil {
+		w.t.Fatalf("%T %s is still there: %v", o, key, err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -303,15 +304,17 @@ func (w *world) healthy() *contract.Status {
 // takes a moment.
 func (w *world) eventually(relay *v1alpha1.BusinessRelay, what string, met func(*v1alpha1.BusinessRelay) bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
-		w.pass(relay)
-		if met(w.reread(relay)) {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
+	if !w.within(func() bool { w.pass(relay); return met(w.reread(relay)) }) {
+		w.t.Fatalf("%s: not in time: %+v", what, w.reread(relay).Status)
 	}
-	w.t.Fatalf("%s: not within 10 s: %+v", what, w.reread(relay).Status)
+}
+
+// within asks again and again whether something is so; false when it never was.
+func (w *world) within(so func() bool) bool {
+	w.t.Helper()
+	err := wait.PollUntilContextTimeout(w.t.Context(), 20*time.Millisecond, 20*time.Second, true,
+		func(context.Context) (bool, error) { return so(), nil })
+	return err == nil
 }
 
 // isReason says whether a relay's Ready has a reason.

@@ -5,6 +5,13 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // BusinessRelayStatus is what the operator and the relay report. There is nothing
 // in it about any customer.
 type BusinessRelayStatus struct {
+	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
+	// CarrierConnected, WebhookVerified, RetentionHealthy and EndToEndTLS.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
@@ -28,13 +35,6 @@ type BusinessRelayStatus struct {
 	// initializedTime is when the relay got its first identity.
 	// +optional
 	InitializedTime *metav1.Time `json:"initializedTime,omitempty"`
-	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
-	// CarrierConnected, WebhookVerified, RetentionHealthy and EndToEndTLS.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // EndpointStatus is what a business's client needs to know, besides its token.

@@ -26,6 +26,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.initializedTime) || self.spec.phoneNumber == oldSelf.spec.phoneNumber",message="phoneNumber cannot be changed once the relay has its identity: create another BusinessRelay for the other number"
 type BusinessRelay struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the object's name and what Kubernetes keeps about it.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 

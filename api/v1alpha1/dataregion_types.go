@@ -24,6 +24,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="a DataRegion's name must be usable as a label: at most 63 lower-case letters, digits and hyphens"
 type DataRegion struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the object's name and what Kubernetes keeps about it.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
@@ -335,6 +336,12 @@ type RelayReference struct {
 
 // DataRegionStatus is what the operator sees of a region.
 type DataRegionStatus struct {
+	// conditions are Ready, Reconciling and Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
@@ -344,10 +351,4 @@ type DataRegionStatus struct {
 	// relays is how many BusinessRelays name the region.
 	// +optional
 	Relays int32 `json:"relays"`
-	// conditions are Ready, Reconciling and Stalled.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

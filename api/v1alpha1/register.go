@@ -16,6 +16,8 @@ const (
 )
 
 // GroupVersion is the group and version of every kind in this package.
+//
+//nolint:gochecknoglobals // as every API package has it; a value that nobody changes
 var GroupVersion = schema.GroupVersion{Group: Group, Version: "v1alpha1"}
 
 // AddToScheme registers the kinds of this package with a scheme.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -29,7 +30,7 @@ var version = "dev"
 const leaseName = "relaykeep-manager"
 
 func main() {
-	err := run(ctrl.SetupSignalHandler(), os.Args[1:])
+	err := run(ctrl.SetupSignalHandler(), os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -38,15 +39,16 @@ func main() {
 	}
 }
 
-// run parses the arguments and runs the manager until ctx ends.
-func run(ctx context.Context, args []string) error {
+// run parses the arguments and runs the manager until ctx ends. What was asked for,
+// the version, goes to out.
+func run(ctx context.Context, args []string, out io.Writer) error {
 	s, err := parse(args, os.Stderr)
 	if err != nil {
 		return err
 	}
 	if s.showVersion {
-		fmt.Println(version)
-		return nil
+		_, err := fmt.Fprintln(out, version)
+		return err
 	}
 	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel}))
 	ctrl.SetLogger(log)

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -78,18 +80,15 @@ func installPolicies(t *testing.T) {
 		}
 		deleteAtEnd(t, o)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		bound := server.Client.Create(t.Context(), object(t, podYAML, set("spec/nodeSelector", nil)), client.DryRunAll)
-		placed := server.Client.Create(t.Context(), object(t, claimYAML, set("spec/storageClassName", "other")), client.DryRunAll)
-		token := requestToken(t, server.Config, "relaykeep.dev/relay")
-		if bound != nil && placed != nil && token != nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the policies are not enforced after 20 s: %v, %v, %v", bound, placed, token)
-		}
-		time.Sleep(100 * time.Millisecond)
+	var bound, placed, token error
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+		bound = server.Client.Create(t.Context(), object(t, podYAML, set("spec/nodeSelector", nil)), client.DryRunAll)
+		placed = server.Client.Create(t.Context(), object(t, claimYAML, set("spec/storageClassName", "other")), client.DryRunAll)
+		token = requestToken(t, server.Config, "relaykeep.dev/relay")
+		return bound != nil && placed != nil && token != nil, nil
+	})
+	if err != nil {
+		t.Fatalf("the policies are not enforced in time: %v, %v, %v", bound, placed, token)
 	}
 }
 

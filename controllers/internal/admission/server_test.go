@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -17,10 +18,10 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	flag.Parse()
 	if testing.Short() {
-		fmt.Println("-short: the tests that need a real API server are left out")
+		fmt.Fprintln(os.Stderr, "-short: the tests that need a real API server are left out")
 		return 0
 	}
-	s, err := testenv.Start()
+	s, err := testenv.Start(context.Background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"path"
 	"strings"
 	"testing"
 
@@ -272,6 +273,12 @@ func TestRegionWithoutIngressPeersLetsNobodyIn(t *testing.T) {
 	in.OperatorNamespace = ""
 	if got := len(desired.RelayPolicy(in).Spec.Ingress); got != 0 {
 		t.Errorf("%d rules let somebody in, want none", got)
+	}
+}
+
+func TestTheConfigMapsKeyIsTheFilesName(t *testing.T) {
+	if got := path.Base(contract.ConfigPath); got != desired.ConfigKey {
+		t.Errorf("the relay reads %s, the ConfigMap has %s", got, desired.ConfigKey)
 	}
 }
 

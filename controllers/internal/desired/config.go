@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"path"
+	"net"
+	"strconv"
 	"strings"
 
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -15,7 +16,7 @@ import (
 )
 
 // ConfigKey is the key of the relay's configuration file in its ConfigMap.
-var ConfigKey = path.Base(contract.ConfigPath)
+const ConfigKey = "relay.json"
 
 // Host is the DNS name of the relay's endpoint.
 func Host(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) string {
@@ -29,7 +30,7 @@ func Host(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) string {
 // URL is the base URL of the relay's endpoint.
 func URL(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) string {
 	if region.Spec.Endpoint.Domain == "" {
-		return fmt.Sprintf("https://%s:%d", Host(relay, region), contract.EndpointPort)
+		return "https://" + net.JoinHostPort(Host(relay, region), strconv.Itoa(int(contract.EndpointPort)))
 	}
 	return "https://" + Host(relay, region)
 }

@@ -55,6 +55,11 @@ func answer(status contract.ConditionStatus, in int64) *contract.Status {
 	}
 }
 
+// elapse lets time go by on the bubble's clock, which takes none.
+func elapse(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the clock is the bubble's
+}
+
 // polling runs a test with a poller, in a bubble with a clock of its own.
 func polling(t *testing.T, f *fake, test func(p *Poller, changes func() int)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -98,7 +103,7 @@ func TestARelayIsAskedAtOnceAndThenAboutOnceAnInterval(t *testing.T) {
 		}
 		for range 10 {
 			p.Follow(acme, "192.0.2.1", "a")
-			time.Sleep(interval)
+			elapse(interval)
 		}
 		if n := f.asked(); n < 8 || n > 14 {
 			t.Errorf("it was asked %d times in ten intervals", n)
@@ -112,7 +117,7 @@ func TestCountersThatMoveAreNoChange(t *testing.T) {
 		p.Follow(acme, "192.0.2.1", "a")
 		changes()
 		f.set(answer(contract.True, 2))
-		time.Sleep(2 * interval)
+		elapse(2 * interval)
 		if n := changes(); n != 0 {
 			t.Errorf("%d changes were told", n)
 		}
@@ -129,19 +134,19 @@ func TestThreeMissesMakeARelayUnreachableAndOneAnswerReachable(t *testing.T) {
 		changes()
 		f.set(nil)
 		for before := f.asked(); f.asked() < before+2; {
-			time.Sleep(time.Second)
+			elapse(time.Second)
 		}
 		if changes() != 0 || p.Latest(acme).Unreachable() {
 			t.Error("two misses were told")
 		}
 		for !p.Latest(acme).Unreachable() {
-			time.Sleep(time.Second)
+			elapse(time.Second)
 		}
 		if changes() != 1 || p.Latest(acme).Status == nil {
 			t.Error("the third miss was not told once, or the last answer was forgotten")
 		}
 		f.set(answer(contract.True, 1))
-		time.Sleep(interval)
+		elapse(interval)
 		if changes() != 1 || p.Latest(acme).Unreachable() {
 			t.Error("the return was not told once")
 		}
@@ -152,7 +157,7 @@ func TestARelayThatIsNotWellIsAskedMoreOften(t *testing.T) {
 	f := &fake{status: answer(contract.False, 1)}
 	polling(t, f, func(p *Poller, _ func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
-		time.Sleep(2 * interval)
+		elapse(2 * interval)
 		if n := f.asked(); n < 2*hurry-3 {
 			t.Errorf("it was asked %d times in two intervals", n)
 		}
@@ -178,9 +183,9 @@ func TestARelayAskedOutOfTurnStaysInTurn(t *testing.T) {
 	f := &fake{status: answer(contract.True, 1)}
 	polling(t, f, func(p *Poller, _ func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
-		time.Sleep(interval / 3)
+		elapse(interval / 3)
 		p.Follow(acme, "192.0.2.1", "b")
-		time.Sleep(10 * interval)
+		elapse(10 * interval)
 		if n := f.asked(); n < 9 || n > 15 {
 			t.Errorf("it was asked %d times in ten intervals", n)
 		}
@@ -193,7 +198,7 @@ func TestAForgottenRelayIsNotAsked(t *testing.T) {
 		p.Follow(acme, "192.0.2.1", "a")
 		changes()
 		p.Forget(acme)
-		time.Sleep(3 * interval)
+		elapse(3 * interval)
 		if f.asked() != 1 || p.Latest(acme).Status != nil {
 			t.Error("a forgotten relay was asked or remembered")
 		}

@@ -5,6 +5,7 @@
 package testenv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ type Server struct {
 }
 
 // Start starts an API server and installs the kinds of config/crd/bases.
-func Start() (*Server, error) {
+func Start(ctx context.Context) (*Server, error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func Start() (*Server, error) {
 		ErrorIfCRDPathMissing: true,
 	}
 	if os.Getenv(AssetsVariable) == "" {
-		if err := useCache(env, root); err != nil {
+		if err := useCache(ctx, env, root); err != nil {
 			return nil, err
 		}
 	}
@@ -89,12 +90,12 @@ func File(elements ...string) (string, error) {
 }
 
 // useCache points env at the binaries of the test cluster.
-func useCache(env *envtest.Environment, root string) error {
-	kubernetes, err := binary(root, "kubernetes")
+func useCache(ctx context.Context, env *envtest.Environment, root string) error {
+	kubernetes, err := binary(ctx, root, "kubernetes")
 	if err != nil {
 		return err
 	}
-	etcd, err := binary(root, "etcd")
+	etcd, err := binary(ctx, root, "etcd")
 	if err != nil {
 		return err
 	}
@@ -106,8 +107,9 @@ func useCache(env *envtest.Environment, root string) error {
 }
 
 // binary asks the test cluster's cache for a program.
-func binary(root, name string) (string, error) {
-	cmd := exec.Command("go", "-C", filepath.Join(root, "test", "cluster"), "run", ".", "binary", name)
+func binary(ctx context.Context, root, name string) (string, error) {
+	//nolint:gosec // the folder is this repository's, the name a constant of this file
+	cmd := exec.CommandContext(ctx, "go", "-C", filepath.Join(root, "test", "cluster"), "run", ".", "binary", name)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
