@@ -200,7 +200,7 @@ func (s smoke) forward(t *testing.T, name string) {
 	defer func() { cancel(); _ = cmd.Wait() }()
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	eventually(t, "a forwarded port answers for "+name, func() bool {
-		response, err := http.Get(url) //nolint:noctx // bounded by the test
+		response, err := http.Get(url)
 		if err != nil {
 			return false
 		}

@@ -85,7 +85,7 @@ func (t Table) Ensure(ctx context.Context, c Command) (started bool, err error) 
 	if err := writeJSON(t.command(c.Name), c); err != nil {
 		return false, fmt.Errorf("writing the command of %s: %w", c.Name, err)
 	}
-	if err := t.start(c.Name, fingerprint); err != nil {
+	if err := t.start(ctx, c.Name, fingerprint); err != nil {
 		return false, fmt.Errorf("starting %s: %w", c.Name, err)
 	}
 	return true, nil
@@ -93,13 +93,14 @@ func (t Table) Ensure(ctx context.Context, c Command) (started bool, err error) 
 
 // start runs this program as the component's first stage, in a session of its own so that the terminal's signals do not reach it,
 // and returns when the stage has become the component.
-func (t Table) start(name, fingerprint string) error {
+func (t Table) start(ctx context.Context, name, fingerprint string) error {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer read.Close()
-	cmd := exec.Command("/proc/self/exe", Stage, t.Dir, name, fingerprint)
+	// The component outlives its starter, however that ends.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/proc/self/exe", Stage, t.Dir, name, fingerprint)
 	cmd.ExtraFiles = []*os.File{write}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
@@ -174,7 +175,7 @@ func end(ctx context.Context, r Record, grace time.Duration) error {
 	if err != nil {
 		return nil
 	}
-	defer p.Release()
+	defer func() { _ = p.Release() }()
 	if !r.Alive() {
 		return nil
 	}
