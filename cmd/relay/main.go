@@ -36,7 +36,6 @@ func rootCommand() *cobra.Command {
 		Short:         "A business's own messaging relay",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")

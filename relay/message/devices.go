@@ -22,6 +22,9 @@ const repairEvery = time.Minute
 // Changes arrive by themselves where the carrier lets us see them.
 const listAge = time.Hour
 
+// maxDeviceID is the highest that XEP-0384 v0.3 allows.
+const maxDeviceID carrier.DeviceID = 1<<31 - 1
+
 // maxRemembered bounds the maps that only save work.
 const maxRemembered = 10_000
 
@@ -59,7 +62,10 @@ func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
 		}
 	}
 	for _, id := range devices {
-		if !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id }) && id != 0 {
+		if id < 1 || id > maxDeviceID {
+			continue
+		}
+		if !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id }) {
 			if err := tx.PutDevice(c, store.Device{ID: id, Active: true}); err != nil {
 				return err
 			}
