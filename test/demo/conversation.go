@@ -26,15 +26,10 @@ func (s *show) reply() string    { return "It is: order " + s.mark + " arrives t
 func (s *show) write(ctx context.Context) (string, error) {
 	var err error
 	// The chat goes on in the next steps, so it must not end with this one.
-	if s.chat, err = s.customer.Say(context.WithoutCancel(ctx), lab.Acme, s.question(), 1); err != nil {
+	if s.chat, err = s.customer.Say(s.whole, lab.Acme, s.question(), 1); err != nil {
 		return "", err
 	}
-	err = lab.Poll(ctx, func(context.Context) error {
-		if !strings.Contains(s.chat.Notes(), "✓") {
-			return fmt.Errorf("the server has not taken the message; the chat says:\n%s", s.chat.Notes())
-		}
-		return nil
-	})
+	err = s.chat.Sent(ctx)
 	return fmt.Sprintf("$ echo %q | kubectl relay chat --as %s --to %s --expect 1\n%s",
 		s.question(), s.customer.Number, lab.Acme.Number, s.chat.Notes()), err
 }

@@ -68,14 +68,35 @@ func (s *show) tryKey(ctx context.Context, want int) (string, error) {
 	return fmt.Sprintf("write transit/decrypt/%s, version %s, as acme: %d %s", lab.Acme.WrappingKey(), s.sealed.Version(), got, http.StatusText(got)), err
 }
 
+// goesOn shows that only the past is lost. The sessions have died with the key, as
+// they should, so acme's next message begins a new one.
 func (s *show) goesOn(ctx context.Context) (string, error) {
 	if err := s.lab.RestartRelay(ctx, lab.Acme); err != nil {
 		return "", err
 	}
-	text := "And order " + s.mark + " again: thank you!"
-	if _, err := s.customer.Say(ctx, lab.Acme, text, 0); err != nil {
+	script, err := s.lab.ReplyScript(ctx, lab.Acme, s.customer.Digits(), s.farewellText())
+	if err != nil {
 		return "", err
 	}
-	m, err := s.inbox.Wait(ctx, "the customer's next message", func(m lab.Message) bool { return m.Text == text })
-	return fmt.Sprintf("acme's relay is started anew; %s wrote %q", m.From, m.Text), err
+	if _, err := s.lab.Shell(ctx, script); err != nil {
+		return "", err
+	}
+	if s.chat, err = s.customer.Say(s.whole, lab.Acme, "", 1); err != nil {
+		return "", err
+	}
+	seen, err := s.chat.Next(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := s.chat.Wait(ctx); err != nil {
+		return "", err
+	}
+	if s.chat, err = s.customer.Say(s.whole, lab.Acme, s.thanks(), 0); err != nil {
+		return "", err
+	}
+	m, err := s.inbox.Wait(ctx, "the customer's thanks", func(m lab.Message) bool { return m.Text == s.thanks() })
+	return fmt.Sprintf("acme's relay is started anew\n<- %s\n%s wrote %q", seen, m.From, m.Text), err
 }
+
+func (s *show) farewellText() string { return "Thank you for order " + s.mark + "." }
+func (s *show) thanks() string       { return "You are welcome, and so is order " + s.mark + "." }

@@ -21,6 +21,8 @@ type show struct {
 	inbox    *lab.Inbox
 	mark     string // tells this run's messages from those of others
 
+	whole context.Context // of the whole run: what outlasts a step runs under it
+
 	// What one step leaves to the next.
 	chat     *lab.Chat
 	received lab.Message // the customer's message as the business got it
@@ -35,6 +37,14 @@ type step struct {
 }
 
 func (s *show) run(ctx context.Context) error {
+	whole, hangUp := context.WithCancel(ctx)
+	defer func() {
+		hangUp()
+		if s.chat != nil {
+			_ = s.chat.Wait(context.WithoutCancel(ctx)) // it was told to end, however it takes that
+		}
+	}()
+	s.whole = whole
 	s.report.Section("The environment")
 	if err := s.lab.Up(ctx); err != nil {
 		return err

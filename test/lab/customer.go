@@ -41,8 +41,9 @@ const chatPatience = 90 * time.Second
 type Chat struct {
 	cmd   *exec.Cmd
 	lines chan string
-	ended chan error
 	notes *capture
+	ended chan struct{} // closed when the process has ended
+	err   error         // how it ended, once it has
 }
 
 // Say starts a chat that sends a text, or nothing when it is empty, and ends when
@@ -63,7 +64,7 @@ func (c *Customer) Say(ctx context.Context, to *Business, text string, expect in
 	if text != "" {
 		cmd.Stdin = strings.NewReader(text + "\n")
 	}
-	chat := &Chat{cmd: cmd, lines: make(chan string, 64), ended: make(chan error, 1), notes: &capture{}}
+	chat := &Chat{cmd: cmd, lines: make(chan string, 64), ended: make(chan struct{}), notes: &capture{}}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting a chat: %w", err)
@@ -84,7 +85,8 @@ func (c *Chat) read(out io.Reader) {
 		}
 	}
 	close(c.lines)
-	c.ended <- c.cmd.Wait()
+	c.err = c.cmd.Wait()
+	close(c.ended)
 }
 
 // Next returns the next message that the customer sees.
@@ -103,14 +105,29 @@ func (c *Chat) Next(ctx context.Context) (string, error) {
 // Wait waits for the end of the chat.
 func (c *Chat) Wait(ctx context.Context) error {
 	select {
-	case err := <-c.ended:
-		if err != nil {
-			return fmt.Errorf("the chat failed: %w\n%s", err, c.Notes())
+	case <-c.ended:
+		if c.err != nil {
+			return fmt.Errorf("the chat failed: %w\n%s", c.err, c.Notes())
 		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Sent waits until the carrier has taken what the customer said.
+func (c *Chat) Sent(ctx context.Context) error {
+	return Poll(ctx, func(ctx context.Context) error {
+		if strings.Contains(c.Notes(), "✓") {
+			return nil
+		}
+		select {
+		case <-c.ended:
+			return Final(c.Wait(ctx))
+		default:
+			return fmt.Errorf("the server has not taken the message; the chat says:\n%s", c.Notes())
+		}
+	})
 }
 
 // Notes is what the chat has said of itself: the statuses of what was sent.
@@ -124,7 +141,7 @@ func (l *Lab) ReplyScript(ctx context.Context, b *Business, to, text string) (st
 		return "", err
 	}
 	return fmt.Sprintf(`eval "$(kubectl relay credentials %s -n %s -o env)"
-curl -sS --fail-with-body --max-time 20 --cacert %s %s \
+curl -sS --fail-with-body --max-time 20 --cacert %s --resolve %s \
   -H "Authorization: Bearer $RELAYKEEP_ACCESS_TOKEN" -H 'Content-Type: application/json' \
   -d '{"messaging_product":"whatsapp","to":"%s","type":"text","text":{"body":"%s"}}' \
   "$RELAYKEEP_ENDPOINT/v23.0/$RELAYKEEP_PHONE_NUMBER_ID/messages"`, b.Name, b.Name, l.Short(l.EndpointCA(b)), resolve, to, text), nil

@@ -80,36 +80,3 @@ func (l *Lab) janitorResult(ctx context.Context, job *batchv1.Job) (contract.Ret
 	}
 	return contract.RetentionResult{}, fmt.Errorf("the janitor's pod has not ended: %d pods", len(pods.Items))
 }
-
-// RestartRelay replaces a business's relay and waits until it is Ready again.
-func (l *Lab) RestartRelay(ctx context.Context, b *Business) error {
-	pod, err := l.RelayPod(ctx, b)
-	if err != nil {
-		return err
-	}
-	if err := l.kube.Delete(ctx, pod); err != nil {
-		return fmt.Errorf("ending the relay of %s: %w", b.Name, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, relayPatience)
-	defer cancel()
-	err = Poll(ctx, func(ctx context.Context) error {
-		next, err := l.RelayPod(ctx, b)
-		if err != nil {
-			return err
-		}
-		if next.UID == pod.UID {
-			return fmt.Errorf("the relay of %s has not been replaced", b.Name)
-		}
-		return nil
-	})
-	if err == nil {
-		err = l.WaitRolledOut(ctx, b)
-	}
-	if err == nil {
-		_, err = l.WaitCondition(ctx, b.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)
-	}
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, l.trouble(context.WithoutCancel(ctx), b))
-	}
-	return nil
-}

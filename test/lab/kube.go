@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -150,20 +149,6 @@ func conditionsOf(o client.Object) []metav1.Condition {
 // Relay returns a business's BusinessRelay, not read yet.
 func (b *Business) Relay() *v1alpha1.BusinessRelay {
 	return &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: b.Name, Name: b.Name}}
-}
-
-// WaitRolledOut waits until a relay's StatefulSet has its pods ready.
-func (l *Lab) WaitRolledOut(ctx context.Context, b *Business) error {
-	return Poll(ctx, func(ctx context.Context) error {
-		var set appsv1.StatefulSet
-		if err := l.kube.Get(ctx, client.ObjectKey{Namespace: b.Name, Name: b.Tenant()}, &set); err != nil {
-			return fmt.Errorf("reading the relay of %s: %w", b.Name, err)
-		}
-		if set.Status.ObservedGeneration < set.Generation || set.Status.ReadyReplicas < 1 || set.Status.UpdateRevision != set.Status.CurrentRevision {
-			return fmt.Errorf("the relay of %s has %d pods ready", b.Name, set.Status.ReadyReplicas)
-		}
-		return nil
-	})
 }
 
 // trouble returns what the cluster says of a business's pods, for an error.

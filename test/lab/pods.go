@@ -122,14 +122,14 @@ func (l *Lab) From(ctx context.Context, pod *corev1.Pod, args ...string) (string
 	return l.run(ctx, command{path: "nsenter", args: append([]string{"--net=" + network}, args...), quiet: true})
 }
 
-// Resolve is curl's argument that makes it find a business's endpoint, whose name
+// Resolve is the argument of curl's --resolve that makes it find a business's endpoint, whose name
 // only the cluster's own resolver knows.
 func (l *Lab) Resolve(ctx context.Context, b *Business) (string, error) {
-	var service corev1.Service
-	if err := l.kube.Get(ctx, types.NamespacedName{Namespace: b.Name, Name: b.Tenant()}, &service); err != nil {
-		return "", fmt.Errorf("reading the Service of %s: %w", b.Name, err)
+	address, err := l.serviceAddress(ctx, b)
+	if err != nil {
+		return "", err
 	}
-	return fmt.Sprintf("--resolve=%s.%s.svc:%d:%s", b.Tenant(), b.Name, contract.EndpointPort, service.Spec.ClusterIP), nil
+	return fmt.Sprintf("%s.%s.svc:%d:%s", b.Tenant(), b.Name, contract.EndpointPort, address), nil
 }
 
 // kubeletDir is where the kubelet of a node of the lab's own cluster keeps pods'

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -166,7 +167,16 @@ func waitWith(ctx context.Context, wait func(context.Context) error) error {
 	return wait(ctx)
 }
 
-// Poll tries until try succeeds, and returns its last error when ctx ends first.
+// finalError ends a Poll.
+type finalError struct{ error }
+
+func (f finalError) Unwrap() error { return f.error }
+
+// Final marks an error that no further try mends: Poll returns it at once.
+func Final(err error) error { return finalError{err} }
+
+// Poll tries until try succeeds or fails for good, and returns its last error when
+// ctx ends first.
 func Poll(ctx context.Context, try func(context.Context) error) error {
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
@@ -174,6 +184,9 @@ func Poll(ctx context.Context, try func(context.Context) error) error {
 		err := try(ctx)
 		if err == nil {
 			return nil
+		}
+		if final, ok := errors.AsType[finalError](err); ok {
+			return final.error
 		}
 		select {
 		case <-tick.C:
