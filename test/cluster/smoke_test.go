@@ -18,7 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/test/cluster/internal/build"
 )
 
-// smokeSwitch is the variable that lets the test use the running cluster.
+// smokeSwitch is the variable that lets the test use a running cluster: 1 for the repository's, or the directory of its state.
 const smokeSwitch = "RELAYKEEP_CLUSTER_SMOKE"
 
 // smokeImage is the cluster's own image with a shell.
@@ -72,7 +72,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 
 func newSmoke(t *testing.T) smoke {
 	t.Helper()
-	if os.Getenv(smokeSwitch) == "" {
+	state := os.Getenv(smokeSwitch)
+	if state == "" {
 		t.Skipf("needs the running cluster (cluster up): set %s=1", smokeSwitch)
 	}
 	root, err := repository()
@@ -88,7 +89,9 @@ func newSmoke(t *testing.T) smoke {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := filepath.Join(root, ".cluster")
+	if state == "1" {
+		state = filepath.Join(root, ".cluster")
+	}
 	return smoke{kubectlPath: path, kubeconfig: filepath.Join(state, "kubeconfig"), state: state}
 }
 

@@ -151,18 +151,23 @@ func (b Before) RemoveDirectories(state, network string) error {
 	return errors.Join(failures...)
 }
 
-// unmountNames undoes the mount that the first named network namespace made, unless there are others by now.
+// unmountNames undoes the mounts that the first named network namespaces made, unless there are others by now. Two that are made at
+// once may each mount.
 func (b Before) unmountNames() error {
-	if still, err := mounted(names); err != nil || !still || b.NamesMounted {
-		return err
+	if b.NamesMounted {
+		return nil
 	}
 	if entries, err := os.ReadDir(names); err != nil || len(entries) > 0 {
-		return err
+		return gone(err)
 	}
-	if err := unix.Unmount(names, unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("unmounting %s: %w", names, err)
+	for {
+		if still, err := mounted(names); err != nil || !still {
+			return err
+		}
+		if err := unix.Unmount(names, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmounting %s: %w", names, err)
+		}
 	}
-	return nil
 }
 
 // removeLinks removes the symbolic links in dir that point below target.
