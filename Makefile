@@ -14,6 +14,9 @@ TOOL := $(GO) tool -modfile=test/tools/go.mod
 CLUSTER := bin/cluster
 LINT := bin/golangci-lint
 
+# Debian packages of the servers, clients and libraries that tests run against.
+TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody tmux
+
 # The packages whose tests need nothing but Go, and those that need real servers.
 PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 
@@ -113,7 +116,7 @@ bench: ## The budgets, each as a ratio against a floor or a peer in the same run
 
 .PHONY: test-env
 test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin/test.env
-	$(CLUSTER) packages
+	$(CLUSTER) packages $(TEST_PACKAGES)
 	@mkdir -p bin; { \
 	echo "export RELAYKEEP_VAULT=$$($(CLUSTER) binary vault | tail -n 1)"; \
 	echo "export RELAYKEEP_VAULT_PLUGINS=$$(dirname "$$($(CLUSTER) binary vault-plugin-auth-kubernetes | tail -n 1)")"; \

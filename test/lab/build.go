@@ -35,6 +35,10 @@ func (l *Lab) buildCluster(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var err error
+	// What runs beside the cluster, and what the story calls endpoints with.
+	if _, err = l.run(ctx, command{path: l.clusterProgram(), args: []string{"packages", "curl", "prosody"}}); err != nil {
+		return "", err
+	}
 	if l.own {
 		if _, err = l.run(ctx, command{path: l.clusterProgram(), args: []string{"binaries"}}); err != nil {
 			return "", err
