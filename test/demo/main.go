@@ -1,7 +1,8 @@
 // Command demo shows Relaykeep at work, from nothing to a customer's message and
-// back, on the lab's environment: `demo up` brings it up, proves each claim in turn
-// and leaves everything running; `demo down` ends it. It exits non-zero at the first
-// claim that does not hold. It must not know how the environment is made.
+// back, on the lab's environment: `demo up` brings it up, proves each claim of the
+// story in turn and leaves everything running; `demo down` ends it. It exits
+// non-zero at the first claim that does not hold. It must not know how the
+// environment is made, nor what is claimed.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/test/lab"
 	"github.com/relaykeep/relaykeep/test/lab/report"
+	"github.com/relaykeep/relaykeep/test/story"
 )
 
 func main() {
@@ -36,10 +38,62 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case "up":
-		return (&show{lab: l, report: r}).run(ctx)
+		return show(ctx, l, r)
 	case "down":
 		return l.Down(ctx)
 	default:
 		return fmt.Errorf("%q: write `demo up` or `demo down`", args[0])
 	}
+}
+
+func show(ctx context.Context, l *lab.Lab, r *report.Reporter) error {
+	r.Section("The environment")
+	if err := l.Up(ctx); err != nil {
+		return err
+	}
+	s, err := story.Open(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, chapter := range s.Chapters() {
+		r.Section(chapter.Title)
+		for _, claim := range chapter.Claims {
+			if err := r.Step(ctx, claim.Title, claim.Prove); err != nil {
+				return err
+			}
+		}
+	}
+	return sayWhatToTry(ctx, l, r)
+}
+
+func sayWhatToTry(ctx context.Context, l *lab.Lab, r *report.Reporter) error {
+	customer := l.Customer()
+	reply, err := l.ReplyScript(ctx, lab.Acme, customer.Digits(), "Anything else?")
+	if err != nil {
+		return err
+	}
+	r.Section("All of it holds, and everything is left running. What to try next, from this folder:")
+	r.Print(fmt.Sprintf(`
+%s
+
+# The businesses, their regions and how they are
+kubectl get brelay -A -o wide
+
+# See what acme's webhook gets, in another terminal
+tail -f %s
+
+# Be the customer, in this terminal
+%s
+
+# Answer as acme
+%s
+
+# The address by which other customers reach acme
+kubectl relay invite acme -n acme
+
+# End it all
+make demo-down
+`, l.ShellSetup(), l.Short(l.WebhookLog(lab.Acme)), customer.ChatScript(lab.Acme), reply))
+	return nil
 }

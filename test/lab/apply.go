@@ -81,7 +81,7 @@ func (l *Lab) applyRegions(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if _, err := l.apply(ctx, text); err != nil {
+		if _, err := l.Apply(ctx, text); err != nil {
 			return "", err
 		}
 	}
@@ -123,7 +123,7 @@ func (l *Lab) applyBusinesses(ctx context.Context) (string, error) {
 		if err := l.makeNamespace(ctx, b.Name); err != nil {
 			return "", err
 		}
-		if _, err := l.apply(ctx, text); err != nil {
+		if _, err := l.Apply(ctx, text); err != nil {
 			return "", err
 		}
 	}

@@ -77,8 +77,8 @@ func (l *Lab) Kubectl(ctx context.Context, args ...string) (string, error) {
 	return l.run(ctx, command{path: l.kubectl, args: args, quiet: true})
 }
 
-// apply applies a manifest as a user would.
-func (l *Lab) apply(ctx context.Context, manifest string) (string, error) {
+// Apply applies a manifest as a user would.
+func (l *Lab) Apply(ctx context.Context, manifest string) (string, error) {
 	return l.run(ctx, command{
 		path: l.kubectl, args: []string{"apply", "--server-side", "--force-conflicts", "-f", "-"}, stdin: manifest, quiet: true,
 	})

@@ -4,14 +4,20 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
 )
 
 // Customer is someone who writes to a business, with `kubectl relay chat`.
@@ -151,6 +157,34 @@ curl -sS --fail-with-body --max-time 20 --cacert %s --resolve %s \
 // certificate.
 func (l *Lab) EndpointCA(b *Business) string {
 	return filepath.Join(l.dir, "business", b.Name+"-ca.pem")
+}
+
+// EndpointClient is a client of a business's endpoint, as a program of the business's
+// would be: it trusts the authority that the business was given, and finds the
+// endpoint by its address within the cluster.
+func (l *Lab) EndpointClient(ctx context.Context, b *Business) (*http.Client, error) {
+	known, err := l.Credentials(b)
+	if err != nil {
+		return nil, err
+	}
+	address, err := l.serviceAddress(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(known.CACertificate)) {
+		return nil, fmt.Errorf("the credentials of %s hold no authority", b.Name)
+	}
+	target := net.JoinHostPort(address, strconv.Itoa(int(contract.EndpointPort)))
+	return &http.Client{
+		Timeout: 20 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, target)
+			},
+		},
+	}, nil
 }
 
 // Shell runs a script in a shell, at the repository's root, and returns what it

@@ -108,7 +108,7 @@ func (l *Lab) replaceOlderRelays(ctx context.Context, build string) error {
 
 // makeNamespace makes a namespace whose pods are held to the restricted profile.
 func (l *Lab) makeNamespace(ctx context.Context, name string) error {
-	_, err := l.apply(ctx, fmt.Sprintf(`{apiVersion: v1, kind: Namespace, metadata: {name: %q, labels: {pod-security.kubernetes.io/enforce: restricted}}}`, name))
+	_, err := l.Apply(ctx, fmt.Sprintf(`{apiVersion: v1, kind: Namespace, metadata: {name: %q, labels: {pod-security.kubernetes.io/enforce: restricted}}}`, name))
 	return err
 }
 

@@ -48,7 +48,7 @@ func (l *Lab) EdgePod(ctx context.Context) (*corev1.Pod, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = l.apply(ctx, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: %s}, spec: {
+	_, err = l.Apply(ctx, fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: %s}, spec: {
 		nodeSelector: {kubernetes.io/hostname: na-1}, automountServiceAccountToken: false, terminationGracePeriodSeconds: 1,
 		securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}},
 		containers: [{name: pause, image: %q, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}`,

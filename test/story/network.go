@@ -1,4 +1,4 @@
-package main
+package story
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 // the gateway shows that it is not the endpoint that is missing.
 var cutOff = []int{7, 28}
 
-func (s *show) network() []step {
-	return []step{
+func (s *Story) network() []Claim {
+	return []Claim{
 		{"acme's pod answers the gateway's pod", s.gatewayCalls},
 		{"globex's pod is cut off from acme's by NetworkPolicy", s.globexCalls},
 		{"though globex's pod does reach what it may", s.globexReachesVault},
@@ -28,7 +28,7 @@ func (s *show) network() []step {
 }
 
 // call asks a business's endpoint for its number, without a token, as a pod.
-func (s *show) call(ctx context.Context, from *corev1.Pod) (command, answer string, err error) {
+func (s *Story) call(ctx context.Context, from *corev1.Pod) (command, answer string, err error) {
 	resolve, err := s.lab.Resolve(ctx, lab.Acme)
 	if err != nil {
 		return "", "", err
@@ -39,7 +39,7 @@ func (s *show) call(ctx context.Context, from *corev1.Pod) (command, answer stri
 	return fmt.Sprintf("$ curl %s   # as pod %s/%s", url, from.Namespace, from.Name), answer, err
 }
 
-func (s *show) gatewayCalls(ctx context.Context) (string, error) {
+func (s *Story) gatewayCalls(ctx context.Context) (string, error) {
 	gateway, err := s.lab.EdgePod(ctx)
 	if err != nil {
 		return "", err
@@ -56,7 +56,7 @@ func (s *show) gatewayCalls(ctx context.Context) (string, error) {
 	return command + "\n" + answer, err
 }
 
-func (s *show) globexCalls(ctx context.Context) (string, error) {
+func (s *Story) globexCalls(ctx context.Context) (string, error) {
 	globex, err := s.lab.RelayPod(ctx, lab.Globex)
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ func (s *show) globexCalls(ctx context.Context) (string, error) {
 	return command + "\n" + fmt.Sprintf("curl ends with code %d: no connection", exit.ExitCode()), nil
 }
 
-func (s *show) globexReachesVault(ctx context.Context) (string, error) {
+func (s *Story) globexReachesVault(ctx context.Context) (string, error) {
 	globex, err := s.lab.RelayPod(ctx, lab.Globex)
 	if err != nil {
 		return "", err

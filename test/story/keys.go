@@ -1,4 +1,4 @@
-package main
+package story
 
 import (
 	"context"
@@ -11,15 +11,15 @@ import (
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
-func (s *show) keys() []step {
-	return []step{
+func (s *Story) keys() []Claim {
+	return []Claim{
 		{"the customer's message lies sealed on acme's volume", s.find},
 		{"acme's own login opens acme's keys", s.opens(lab.Acme, http.StatusOK)},
 		{"globex's login, at the same Vault, is refused them", s.opens(lab.Globex, http.StatusForbidden)},
 	}
 }
 
-func (s *show) find(ctx context.Context) (string, error) {
+func (s *Story) find(ctx context.Context) (string, error) {
 	var err error
 	s.sealed, err = s.lab.SealedMessage(ctx, lab.Acme, s.received.ID)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *show) find(ctx context.Context) (string, error) {
 
 // opens tries to open acme's keys with the login of a business, and wants Vault to
 // answer with the status each time.
-func (s *show) opens(who *lab.Business, want int) func(context.Context) (string, error) {
+func (s *Story) opens(who *lab.Business, want int) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		login, err := s.login(ctx, who)
 		if err != nil {
@@ -59,7 +59,7 @@ func (s *show) opens(who *lab.Business, want int) func(context.Context) (string,
 }
 
 // login logs a business's relay in at the Vault of acme's region.
-func (s *show) login(ctx context.Context, who *lab.Business) (*api.Client, error) {
+func (s *Story) login(ctx context.Context, who *lab.Business) (*api.Client, error) {
 	token, err := s.lab.RelayToken(ctx, who)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package story
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
-func (s *show) conversation() []step {
-	return []step{
+func (s *Story) conversation() []Claim {
+	return []Claim{
 		{"a customer writes to acme, end-to-end encrypted", s.write},
 		{"acme's webhook gets the plaintext, signed", s.receive},
 		{"acme answers with one curl", s.answer},
@@ -20,10 +20,10 @@ func (s *show) conversation() []step {
 }
 
 // question and reply are this run's texts.
-func (s *show) question() string { return "Good morning, is order " + s.mark + " on its way?" }
-func (s *show) reply() string    { return "It is: order " + s.mark + " arrives tomorrow." }
+func (s *Story) question() string { return "Good morning, is order " + s.mark + " on its way?" }
+func (s *Story) reply() string    { return "It is: order " + s.mark + " arrives tomorrow." }
 
-func (s *show) write(ctx context.Context) (string, error) {
+func (s *Story) write(ctx context.Context) (string, error) {
 	var err error
 	// The chat goes on in the next steps, so it must not end with this one.
 	if s.chat, err = s.customer.Say(s.whole, lab.Acme, s.question(), 1); err != nil {
@@ -34,7 +34,7 @@ func (s *show) write(ctx context.Context) (string, error) {
 		s.question(), s.customer.Number, lab.Acme.Number, s.chat.Notes()), err
 }
 
-func (s *show) receive(ctx context.Context) (string, error) {
+func (s *Story) receive(ctx context.Context) (string, error) {
 	var err error
 	s.received, err = s.inbox.Wait(ctx, "the customer's message", func(m lab.Message) bool { return m.Text == s.question() })
 	if err == nil && s.received.From != s.customer.Digits() {
@@ -43,7 +43,7 @@ func (s *show) receive(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s\n%s wrote %q", s.lab.WebhookURL(lab.Acme), s.received.From, s.received.Text), err
 }
 
-func (s *show) answer(ctx context.Context) (string, error) {
+func (s *Story) answer(ctx context.Context) (string, error) {
 	script, err := s.lab.ReplyScript(ctx, lab.Acme, s.customer.Digits(), s.reply())
 	if err != nil {
 		return "", err
@@ -60,7 +60,7 @@ func (s *show) answer(ctx context.Context) (string, error) {
 	return "$ " + strings.ReplaceAll(script, "\n", "\n  ") + "\n" + out, nil
 }
 
-func (s *show) see(ctx context.Context) (string, error) {
+func (s *Story) see(ctx context.Context) (string, error) {
 	got, err := s.chat.Next(ctx)
 	if err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func (s *show) see(ctx context.Context) (string, error) {
 	return "<- " + got, s.chat.Wait(ctx)
 }
 
-func (s *show) statuses(ctx context.Context) (string, error) {
+func (s *Story) statuses(ctx context.Context) (string, error) {
 	var seen []string
 	for _, want := range []string{"sent", "delivered", "read"} {
 		_, err := s.inbox.Wait(ctx, "the status "+want, func(m lab.Message) bool { return m.ID == s.replyID && m.Status == want })

@@ -1,4 +1,4 @@
-package main
+package story
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 // later is beyond any message's life: the retention of 30 days, and a day.
 const later = 31 * 24 * time.Hour
 
-func (s *show) erasure() []step {
-	return []step{
+func (s *Story) erasure() []Claim {
+	return []Claim{
 		{"the janitor runs, and has nothing to erase yet", s.janitorToday},
 		{"the message's data key still opens", s.keyOpens},
 		{"31 days later, the janitor erases the key version in Vault", s.janitorLater},
@@ -23,7 +23,7 @@ func (s *show) erasure() []step {
 	}
 }
 
-func (s *show) janitorToday(ctx context.Context) (string, error) {
+func (s *Story) janitorToday(ctx context.Context) (string, error) {
 	result, err := s.lab.RunJanitor(ctx, lab.Acme, 0)
 	if err == nil && result.Erased != 0 {
 		err = fmt.Errorf("it erased %d versions", result.Erased)
@@ -31,7 +31,7 @@ func (s *show) janitorToday(ctx context.Context) (string, error) {
 	return "$ kubectl create job -n acme --from=cronjob/acme-retention …\n" + describe(result), err
 }
 
-func (s *show) janitorLater(ctx context.Context) (string, error) {
+func (s *Story) janitorLater(ctx context.Context) (string, error) {
 	result, err := s.lab.RunJanitor(ctx, lab.Acme, later)
 	if err == nil && result.Erased == 0 {
 		err = fmt.Errorf("it erased nothing")
@@ -44,10 +44,10 @@ func describe(r contract.RetentionResult) string {
 		r.Time.Format(time.DateTime), r.Erased, r.OldestVersion, r.LatestVersion)
 }
 
-func (s *show) keyOpens(ctx context.Context) (string, error) { return s.tryKey(ctx, http.StatusOK) }
+func (s *Story) keyOpens(ctx context.Context) (string, error) { return s.tryKey(ctx, http.StatusOK) }
 
 // keyIsGone wants the answer that Vault gives for a version that is no more.
-func (s *show) keyIsGone(ctx context.Context) (string, error) {
+func (s *Story) keyIsGone(ctx context.Context) (string, error) {
 	still, err := s.lab.SealedMessage(ctx, lab.Acme, s.received.ID)
 	if err != nil {
 		return "", err
@@ -56,7 +56,7 @@ func (s *show) keyIsGone(ctx context.Context) (string, error) {
 	return fmt.Sprintf("its %d sealed bytes are still on the volume, and nobody can open them\n%s", still.Bytes, evidence), err
 }
 
-func (s *show) tryKey(ctx context.Context, want int) (string, error) {
+func (s *Story) tryKey(ctx context.Context, want int) (string, error) {
 	login, err := s.login(ctx, lab.Acme)
 	if err != nil {
 		return "", err
@@ -70,11 +70,11 @@ func (s *show) tryKey(ctx context.Context, want int) (string, error) {
 
 // goesOn shows that only the past is lost. The sessions have died with the key, as
 // they should, so acme's next message begins a new one.
-func (s *show) goesOn(ctx context.Context) (string, error) {
+func (s *Story) goesOn(ctx context.Context) (string, error) {
 	if err := s.lab.RestartRelay(ctx, lab.Acme); err != nil {
 		return "", err
 	}
-	script, err := s.lab.ReplyScript(ctx, lab.Acme, s.customer.Digits(), s.farewellText())
+	script, err := s.lab.ReplyScript(ctx, lab.Acme, s.customer.Digits(), s.farewell())
 	if err != nil {
 		return "", err
 	}
@@ -98,5 +98,5 @@ func (s *show) goesOn(ctx context.Context) (string, error) {
 	return fmt.Sprintf("acme's relay is started anew\n<- %s\n%s wrote %q", seen, m.From, m.Text), err
 }
 
-func (s *show) farewellText() string { return "Thank you for order " + s.mark + "." }
-func (s *show) thanks() string       { return "You are welcome, and so is order " + s.mark + "." }
+func (s *Story) farewell() string { return "Thank you for order " + s.mark + "." }
+func (s *Story) thanks() string   { return "You are welcome, and so is order " + s.mark + "." }

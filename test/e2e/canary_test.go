@@ -1,0 +1,81 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/test/lab"
+	"github.com/relaykeep/relaykeep/test/lab/scan"
+)
+
+// plantings are the encodings in which the scanner has to see a secret.
+func plantings(secret string) map[string]string {
+	return map[string]string{
+		"raw":    secret,
+		"base64": base64.StdEncoding.EncodeToString([]byte("a" + secret + "z")),
+		"hex":    hex.EncodeToString([]byte(secret)),
+	}
+}
+
+// TestAPlantedCanaryIsFoundInEveryPlace proves the scanner where it is used: what
+// the places hold is neither compressed nor encrypted on its way to the disk.
+func TestAPlantedCanaryIsFoundInEveryPlace(t *testing.T) {
+	places, err := environment.Places(within(t), lab.Acme)
+	check(t, err)
+	for _, root := range append(places.Blind, places.Carrier...) {
+		for encoding := range plantings("") {
+			t.Run(fmt.Sprintf("%s/%s", filepath.Base(root), encoding), func(t *testing.T) {
+				canary := "canary " + rand.Text()
+				scanner, err := scan.New(scan.Secret{Name: "canary", Bytes: canary})
+				check(t, err)
+				before, err := scanner.Tree(root)
+				check(t, err)
+				if len(before.Findings) != 0 {
+					t.Fatalf("a canary that was never planted is found: %v", before.Findings)
+				}
+				plant(t, root, plantings(canary)[encoding])
+				after, err := scanner.Tree(root)
+				check(t, err)
+				if len(after.Findings) == 0 {
+					t.Errorf("the canary in %s is not found among %d files", root, after.Files)
+				}
+			})
+		}
+	}
+}
+
+// plant puts text into a place by the way that leads there: into etcd through the API server, into files by writing.
+func plant(t *testing.T, root, text string) {
+	t.Helper()
+	if filepath.Base(root) == "etcd" {
+		kubectl(t, "create", "configmap", "canary", "-n", lab.EdgeNamespace, "--from-literal=text="+text)
+		t.Cleanup(func() { kubectl(t, "delete", "configmap", "canary", "-n", lab.EdgeNamespace) })
+		return
+	}
+	info, err := os.Stat(root)
+	check(t, err)
+	if !info.IsDir() {
+		appendLine(t, root, text)
+		return
+	}
+	file := filepath.Join(root, "canary")
+	check(t, os.WriteFile(file, []byte("before "+text+" after"), 0o600))
+	t.Cleanup(func() { check(t, os.Remove(file)) })
+}
+
+// appendLine appends to a log, where a line more does no harm.
+func appendLine(t *testing.T, file, text string) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	check(t, err)
+	_, err = fmt.Fprintln(f, text)
+	check(t, err)
+	check(t, f.Close())
+}

@@ -1,0 +1,82 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/test/lab"
+)
+
+// asked is what a program of acme's asks of the endpoint.
+type asked struct{ numberID, token, body string }
+
+// answered is as much of the answer as clients of the Cloud API look at.
+type answered struct {
+	Messages []struct{ ID string }
+	Error    *struct {
+		Message, Type string
+		Code          int
+		Trace         string `json:"fbtrace_id"`
+	}
+}
+
+func (a asked) post(t *testing.T, endpoint string, client *http.Client) (int, answered) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(within(t), http.MethodPost, endpoint+"/v23.0/"+a.numberID+"/messages", bytes.NewReader([]byte(a.body)))
+	check(t, err)
+	req.Header.Set("Authorization", "Bearer "+a.token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	check(t, err)
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	check(t, err)
+	var out answered
+	if err := json.Unmarshal(data, &out); err != nil {
+		t.Fatalf("the answer is no JSON: %v", err)
+	}
+	return res.StatusCode, out
+}
+
+func TestTheEndpointRefusesWithTheCloudAPIsErrorObject(t *testing.T) {
+	known, err := environment.Credentials(lab.Acme)
+	check(t, err)
+	other, err := environment.Credentials(lab.Globex)
+	check(t, err)
+	client, err := environment.EndpointClient(within(t), lab.Acme)
+	check(t, err)
+	body := `{"messaging_product":"whatsapp","to":"` + environment.Customer().Digits() + `","type":"text","text":{"body":"Your order is on its way"}}`
+	rightful := asked{known.PhoneNumberID, known.AccessToken, body}
+	for _, refused := range []struct {
+		what string
+		asked
+		status, code int
+	}{
+		{"a token that nobody has", asked{known.PhoneNumberID, "EAAunknown", body}, http.StatusUnauthorized, 190},
+		{"another business's token", asked{known.PhoneNumberID, other.AccessToken, body}, http.StatusUnauthorized, 190},
+		{"a body that is no JSON", asked{known.PhoneNumberID, known.AccessToken, "to=491713920042"}, http.StatusBadRequest, 100},
+		{"another business's number", asked{other.PhoneNumberID, known.AccessToken, body}, http.StatusBadRequest, 100},
+		{"a number that is nobody's", asked{"999999999999999", known.AccessToken, body}, http.StatusBadRequest, 100},
+	} {
+		t.Run(refused.what, func(t *testing.T) {
+			status, got := refused.post(t, known.Endpoint, client)
+			if status != refused.status || got.Error == nil || got.Error.Code != refused.code {
+				t.Fatalf("the answer is %d %+v, want %d with code %d", status, got, refused.status, refused.code)
+			}
+			if got.Error.Message == "" || got.Error.Type == "" || got.Error.Trace == "" {
+				t.Errorf("the error object lacks a field: %+v", got.Error)
+			}
+		})
+	}
+	t.Run("the rightful owner's same request succeeds", func(t *testing.T) {
+		status, got := rightful.post(t, known.Endpoint, client)
+		if status != http.StatusOK || len(got.Messages) != 1 || got.Messages[0].ID == "" {
+			t.Errorf("the answer is %d %+v", status, got)
+		}
+	})
+}
