@@ -21,7 +21,7 @@ var helm = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("RELAYKEEP_HELM"); path != "" {
 		return path, nil
 	}
-	out, err := exec.Command("go", "-C", filepath.Join("..", "test", "cluster"), "run", ".", "binary", "helm").Output() //nolint:noctx // one build for all tests
+	out, err := exec.Command("go", "-C", filepath.Join("..", "test", "cluster"), "run", ".", "binary", "helm").Output()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1], err
 })

@@ -25,8 +25,7 @@ func (s *Story) reply() string    { return "It is: order " + s.mark + " arrives 
 
 func (s *Story) write(ctx context.Context) (string, error) {
 	var err error
-	// The chat goes on in the next steps, so it must not end with this one.
-	if s.chat, err = s.customer.Say(s.whole, lab.Acme, s.question(), 1); err != nil {
+	if s.chat, err = s.begin(s.question(), 1); err != nil {
 		return "", err
 	}
 	err = s.chat.Sent(ctx)

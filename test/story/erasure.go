@@ -81,7 +81,7 @@ func (s *Story) goesOn(ctx context.Context) (string, error) {
 	if _, err := s.lab.Shell(ctx, script); err != nil {
 		return "", err
 	}
-	if s.chat, err = s.customer.Say(s.whole, lab.Acme, "", 1); err != nil {
+	if s.chat, err = s.begin("", 1); err != nil {
 		return "", err
 	}
 	seen, err := s.chat.Next(ctx)
@@ -91,7 +91,7 @@ func (s *Story) goesOn(ctx context.Context) (string, error) {
 	if err := s.chat.Wait(ctx); err != nil {
 		return "", err
 	}
-	if s.chat, err = s.customer.Say(s.whole, lab.Acme, s.thanks(), 0); err != nil {
+	if s.chat, err = s.begin(s.thanks(), 0); err != nil {
 		return "", err
 	}
 	m, err := s.inbox.Wait(ctx, "the customer's thanks", func(m lab.Message) bool { return m.Text == s.thanks() })

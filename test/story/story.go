@@ -22,8 +22,10 @@ type Story struct {
 	inbox    *lab.Inbox
 	mark     string // tells this telling's messages from those of others
 
-	whole  context.Context // of the whole telling: what outlasts a claim runs under it
-	hangUp context.CancelFunc
+	// begin begins a chat of the customer's with acme, which outlasts the claim that
+	// it begins in; it expects so many messages.
+	begin func(text string, expect int) (*lab.Chat, error)
+	close func()
 
 	// What the proof of one claim leaves to the next.
 	chat     *lab.Chat
@@ -53,17 +55,19 @@ func Open(ctx context.Context, l *lab.Lab) (*Story, error) {
 		return nil, err
 	}
 	s := &Story{lab: l, customer: l.Customer(), inbox: inbox, mark: rand.Text()[:6]}
-	s.whole, s.hangUp = context.WithCancel(ctx)
+	whole, hangUp := context.WithCancel(ctx)
+	s.begin = func(text string, expect int) (*lab.Chat, error) { return s.customer.Say(whole, lab.Acme, text, expect) }
+	s.close = func() {
+		hangUp()
+		if s.chat != nil {
+			_ = s.chat.Wait(context.WithoutCancel(whole)) // it was told to end, however it takes that
+		}
+	}
 	return s, nil
 }
 
 // Close ends the customer's chat, if there still is one.
-func (s *Story) Close() {
-	s.hangUp()
-	if s.chat != nil {
-		_ = s.chat.Wait(context.WithoutCancel(s.whole)) // it was told to end, however it takes that
-	}
-}
+func (s *Story) Close() { s.close() }
 
 // Chapters returns the whole story, in order.
 func (s *Story) Chapters() []Chapter {
