@@ -50,18 +50,14 @@ func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) erro
 // Message opens a message, keeps the session's step and only then shows it.
 func (h *handler) Message(_ context.Context, m carrier.Message) error {
 	var opened omemo.Opened
-	var content error
 	err := h.c.State.update(func(t *tx) (err error) {
 		opened, err = h.c.State.account.Open(t, m, h.c.Now())
-		if errors.Is(err, omemo.ErrContent) {
-			content, err = err, nil // the session has moved on all the same
-		}
 		return err
 	})
 	if errors.Is(err, errStorage) {
 		return err
 	}
-	if err = errors.Join(err, content); err != nil {
+	if err != nil {
 		h.unreadable(m, err)
 		return nil
 	}

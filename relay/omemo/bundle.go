@@ -15,14 +15,18 @@ type Started struct {
 	// IdentityChanged says that the device's bundle names another identity key than
 	// before, and that the new one is on record now.
 	IdentityChanged bool
+	// NewDevice says that the device had no identity key on record before.
+	NewDevice bool
+	// Identity is the key that the bundle names and is signed by.
+	Identity signal.IdentityKey
 }
 
 // Start makes a session with a peer's device from a bundle that was fetched
 // (X3DH) and writes it to s; an older session with the device stays for its late
 // messages. The next Seal sends a pre-key message.
 //
-// ErrBundle means that the bundle cannot be used, signal.ErrUntrustedIdentity that
-// the account does not take the device's new identity key; nothing was written then.
+// ErrBundle means that the bundle cannot be used, an *UntrustedError that the
+// account does not take the device's identity key; nothing was written then.
 func (a *Account) Start(s Sessions, peer phone.Number, d carrier.DeviceID, b carrier.Bundle, now time.Time) (Started, error) {
 	if d < 1 || d > maxDeviceID {
 		return Started{}, fmt.Errorf("%w: device id is out of range", ErrBundle)
@@ -39,14 +43,20 @@ func (a *Account) Start(s Sessions, peer phone.Number, d carrier.DeviceID, b car
 	if err != nil {
 		return Started{}, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
-	changed, err := a.admit(s, peer, d, bundle.Identity)
+	changed, first, err := a.admit(s, peer, d, bundle.Identity)
 	if err != nil {
 		return Started{}, err
 	}
 	if err := s.PutRecord(peer, d, record); err != nil {
 		return Started{}, fmt.Errorf("keeping a session: %w", err)
 	}
-	return Started{IdentityChanged: changed}, nil
+	return Started{IdentityChanged: changed, NewDevice: first, Identity: bundle.Identity}, nil
+}
+
+// Inspect checks a bundle and returns the identity key that signed it (ErrBundle).
+func Inspect(b carrier.Bundle) (signal.IdentityKey, error) {
+	bundle, err := parseBundle(b)
+	return bundle.Identity, err
 }
 
 // parseBundle checks a published bundle and picks one of its one-time pre-keys at

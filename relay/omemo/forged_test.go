@@ -65,7 +65,7 @@ func TestOpenRefusesDamageAndThenOpensTheOriginal(t *testing.T) {
 	}
 }
 
-func TestDamagedContentMovesTheSessionOn(t *testing.T) {
+func TestDamagedContentChangesNothing(t *testing.T) {
 	for name, damage := range map[string]func(*carrier.Envelope){
 		"flipped bit":   func(e *carrier.Envelope) { e.Payload[0] ^= 1 },
 		"cut short":     func(e *carrier.Envelope) { e.Payload = e.Payload[:1] },
@@ -78,11 +78,16 @@ func TestDamagedContentMovesTheSessionOn(t *testing.T) {
 			m := customer.seal("intact", business)
 			forged := copyMessage(m)
 			damage(&forged.Envelope)
+			business.mem.writes = 0
 			if _, err := business.open(forged); !errors.Is(err, omemo.ErrContent) {
 				t.Fatalf("error %v, want ErrContent", err)
 			}
+			if business.mem.writes != 0 {
+				t.Error("a carrier's damage changed the sessions")
+			}
+			business.mustOpen(m, "intact")
 			if _, err := business.open(m); !errors.Is(err, signal.ErrReplay) {
-				t.Errorf("the original after it: %v, want ErrReplay", err)
+				t.Errorf("the original again: %v, want ErrReplay", err)
 			}
 			business.mustOpen(customer.seal("next", business), "next")
 		})

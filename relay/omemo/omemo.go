@@ -46,8 +46,10 @@ var (
 	// ErrMalformed means that an envelope breaks the format: no retry and no new
 	// session mends it.
 	ErrMalformed = errors.New("omemo: malformed envelope")
-	// ErrContent means that the session opened and what it carried did not: the
-	// ratchet has moved on, so keep what Sessions was told, and drop the message.
+	// ErrContent means that the session opened and that what it carried did not.
+	// The carrier can make such a message of a genuine one, whose payload the
+	// session does not authenticate: so the session stays as it was, and the
+	// genuine message can still be read.
 	ErrContent = errors.New("omemo: content is not authentic")
 	// ErrBundle means that a peer's bundle is malformed or not signed by the
 	// identity key that it names.
@@ -61,6 +63,34 @@ var (
 	// MaxDevices, or one whose id is out of range.
 	ErrRecipients = fmt.Errorf("omemo: an envelope addresses 1 to %d devices with ids of 1 to 2^31-1", MaxDevices)
 )
+
+// Class names the class of err in a word that is fit for a metric's label: those of
+// signal.Class, and "not_for_us" and "bundle".
+func Class(err error) string {
+	switch {
+	case errors.Is(err, ErrNotForUs):
+		return "not_for_us"
+	case errors.Is(err, ErrMalformed):
+		return "malformed"
+	case errors.Is(err, ErrContent):
+		return "unauthenticated"
+	case errors.Is(err, ErrBundle):
+		return "bundle"
+	case errors.Is(err, ErrNoSession):
+		return "no_session"
+	}
+	return signal.Class(err)
+}
+
+// UntrustedError says which identity key was refused: one that was authenticated,
+// by a message or by a bundle's signature, and that the account does not take.
+type UntrustedError struct{ Identity signal.IdentityKey }
+
+// Error does not tell the key.
+func (e *UntrustedError) Error() string { return signal.ErrUntrustedIdentity.Error() }
+
+// Unwrap makes errors.Is(err, signal.ErrUntrustedIdentity) true.
+func (e *UntrustedError) Unwrap() error { return signal.ErrUntrustedIdentity }
 
 // NoSessionError names the devices that lack a session. Fetch the bundle of each,
 // [Account.Start] a session with it, and seal again; leave out those whose bundle
@@ -85,6 +115,8 @@ type Sessions interface {
 	// Identity returns the identity key on record for a device; ok is false when
 	// there is none.
 	Identity(peer phone.Number, d carrier.DeviceID) (key signal.IdentityKey, ok bool, err error)
+	// PutIdentity keeps a device's identity key. It may refuse one, with an error that
+	// wraps signal.ErrUntrustedIdentity, and then writes nothing.
 	PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error
 	// PreKeySource finds the private halves of our own pre-keys.
 	signal.PreKeySource
@@ -129,21 +161,25 @@ func (a *Account) Bundle(signed *signal.SignedPreKey, pre []*signal.PreKey) carr
 }
 
 // admit compares a device's authenticated identity key with the one on record and
-// keeps it where trust allows. It reports whether the key replaced another.
-func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) (changed bool, err error) {
+// keeps it where trust allows. It reports whether the key replaced another, and
+// whether the device had none before. A refused key is an *UntrustedError.
+func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) (changed, first bool, err error) {
 	known, ok, err := s.Identity(peer, d)
 	switch {
 	case err != nil:
-		return false, fmt.Errorf("reading a device's identity key: %w", err)
+		return false, false, fmt.Errorf("reading a device's identity key: %w", err)
 	case ok && known.Equal(key):
-		return false, nil
+		return false, false, nil
 	case ok && a.Trust == FirstUse:
-		return true, signal.ErrUntrustedIdentity
+		return false, false, &UntrustedError{Identity: key}
 	}
-	if err := s.PutIdentity(peer, d, key); err != nil {
-		return false, fmt.Errorf("keeping a device's identity key: %w", err)
+	switch err := s.PutIdentity(peer, d, key); {
+	case errors.Is(err, signal.ErrUntrustedIdentity):
+		return false, false, &UntrustedError{Identity: key}
+	case err != nil:
+		return false, false, fmt.Errorf("keeping a device's identity key: %w", err)
 	}
-	return ok, nil
+	return ok, !ok, nil
 }
 
 // validDevices reports whether ids may be addressed, and returns them without

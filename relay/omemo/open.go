@@ -24,16 +24,20 @@ type Opened struct {
 	// IdentityChanged says that the device came with another identity key than
 	// before, and that the new one is on record now.
 	IdentityChanged bool
+	// NewDevice says that the device had no identity key on record before.
+	NewDevice bool
+	// Identity is the key that the message was authenticated with.
+	Identity signal.IdentityKey
 }
 
 // Open opens the envelope of a message that arrived. Everything in m but the
 // session itself is taken for forged until the Signal message authenticates it.
 //
-// An error that wraps ErrNotForUs, ErrMalformed or one of the Signal layer means that nothing was written to s. After signal.ErrNoSession,
+// An error that wraps ErrNotForUs, ErrMalformed, ErrContent or one of the Signal
+// layer means that nothing was written to s. After signal.ErrNoSession,
 // signal.ErrUnknownPreKey and signal.ErrUnauthenticated a new session (Start)
 // and a key transport message let the peer recover; signal.ErrReplay means that
-// the very message was opened before. After ErrContent the session has moved on:
-// commit s.
+// the very message was opened before. A refused identity is an *UntrustedError.
 func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, error) {
 	key, err := a.keyFor(m.Envelope)
 	if err != nil {
@@ -48,11 +52,16 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	if err != nil {
 		return Opened{}, fmt.Errorf("omemo: opening the content key: %w", err)
 	}
-	opened := Opened{NewSession: d.NewSession, PreKeyUsed: d.UsedPreKey != 0}
+	text, err := openPayload(d.Plaintext, m.Envelope)
+	clear(d.Plaintext)
+	if err != nil {
+		return Opened{}, err
+	}
+	opened := Opened{Text: text, NewSession: d.NewSession, PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity}
 	// A late message of an archived session carries the identity key of its time:
 	// only a new session may change the one on record.
 	if d.NewSession {
-		if opened.IdentityChanged, err = a.admit(s, peer, device, d.Identity); err != nil {
+		if opened.IdentityChanged, opened.NewDevice, err = a.admit(s, peer, device, d.Identity); err != nil {
 			return Opened{}, err
 		}
 	}
@@ -64,9 +73,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	if err := s.PutRecord(peer, device, d.Record); err != nil {
 		return Opened{}, fmt.Errorf("keeping a session: %w", err)
 	}
-	opened.Text, err = openPayload(d.Plaintext, m.Envelope)
-	clear(d.Plaintext)
-	return opened, err
+	return opened, nil
 }
 
 // keyFor checks the envelope's form and returns the key for our device.

@@ -76,6 +76,7 @@ func (s *session) seal(l Local, plaintext []byte) (Ciphertext, error) {
 	}
 	seed := messageSeed(&s.send.key)
 	keys := deriveMessageKeys(&seed)
+	clear(seed[:])
 	defer keys.destroy()
 	data, err := sealMessage(&keys, &s.send, &s.local, &s.remote, plaintext)
 	if err != nil {
@@ -105,9 +106,15 @@ func (s *session) chain(m *message) int {
 // in answer to a ratchet key that we sent.
 func (s *session) mayTurn() bool { return !s.send.due }
 
-// open decrypts a message and returns the session's successor.
-func (s *session) open(m *message, now time.Time) (*session, []byte, error) {
+// open decrypts a message and returns the session's successor. A successor that the
+// message does not earn is zeroed.
+func (s *session) open(m *message, now time.Time) (_ *session, plaintext []byte, err error) {
 	next := *s
+	defer func() {
+		if err != nil {
+			next.destroy(s)
+		}
+	}()
 	at := s.chain(m)
 	if at < 0 {
 		if err := next.turn(m); err != nil {
@@ -120,16 +127,37 @@ func (s *session) open(m *message, now time.Time) (*session, []byte, error) {
 		return nil, nil, err
 	}
 	keys := deriveMessageKeys(&seed)
+	clear(seed[:])
 	defer keys.destroy()
 	if !keys.verify(&s.remote, &s.local, m.raw) {
 		return nil, nil, fmt.Errorf("verifying message: %w", ErrUnauthenticated)
 	}
-	plaintext, err := keys.unseal(m.body)
-	if err != nil {
+	if plaintext, err = keys.unseal(m.body); err != nil {
 		return nil, nil, err
 	}
 	next.initiated, next.pending = false, pendingPreKey{}
 	return &next, plaintext, nil
+}
+
+// destroy zeroes s and the skipped keys that it does not share with kept.
+func (s *session) destroy(kept *session) {
+	for i := range s.receive {
+		skipped := s.receive[i].skipped
+		if len(skipped) > 0 && !kept.shares(&skipped[0]) {
+			clear(skipped)
+		}
+	}
+	*s = session{send: sendChain{due: true}}
+}
+
+// shares reports whether one of the lists of skipped keys begins at first.
+func (s *session) shares(first *skippedKey) bool {
+	for i := range s.receive {
+		if skipped := s.receive[i].skipped; len(skipped) > 0 && &skipped[0] == first {
+			return true
+		}
+	}
+	return false
 }
 
 // turn begins the receiving chain of the message's ratchet key; our next message

@@ -74,17 +74,25 @@ func (t *Tx) openDevice(row *child) (Device, error) {
 		return Device{}, err
 	}
 	r := newReader(plain)
-	d := Device{ID: carrier.DeviceID(r.integer()), IdentityKey: r.bytes(), Active: r.flag(), Accepted: r.flag()}
+	d := Device{ID: carrier.DeviceID(r.integer()), IdentityKey: keyOrNil(r), Active: r.flag(), Accepted: r.flag()}
+	if len(r.b) > 0 { // rows of the first version end here
+		d.Offered = keyOrNil(r)
+	}
 	if err := r.done(); err != nil {
 		return Device{}, err
-	}
-	if len(d.IdentityKey) == 0 {
-		d.IdentityKey = nil
 	}
 	if t.outdated(row.epoch) {
 		return d, t.writeDevice(row, d)
 	}
 	return d, nil
+}
+
+// keyOrNil reads a key, nil when there is none.
+func keyOrNil(r *reader) []byte {
+	if k := r.bytes(); len(k) > 0 {
+		return k
+	}
+	return nil
 }
 
 // Device returns one device, or ErrNotFound.
@@ -136,7 +144,7 @@ func (t *Tx) deviceLookup(epoch int64, purpose string, c CustomerID, d carrier.D
 // PutDevice writes a device of an existing customer and moves the customer into
 // the current epoch.
 func (t *Tx) PutDevice(c CustomerID, d Device) error {
-	if err := t.allow(d.ID != 0, len(d.IdentityKey) <= MaxIdentifier); err != nil {
+	if err := t.allow(d.ID != 0, len(d.IdentityKey) <= MaxIdentifier, len(d.Offered) <= MaxIdentifier); err != nil {
 		return err
 	}
 	if err := t.keepCustomer(c); err != nil {
@@ -154,7 +162,7 @@ func (t *Tx) PutDevice(c CustomerID, d Device) error {
 
 // writeDevice writes the row in the current epoch.
 func (t *Tx) writeDevice(row *child, d Device) error {
-	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted)
+	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted).bytes(d.Offered)
 	epoch, sealed, err := t.store.keys.Seal(purposeDevice, row.row(), plain.b)
 	if err != nil {
 		return err

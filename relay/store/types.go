@@ -57,6 +57,9 @@ type Device struct {
 	IdentityKey []byte // public; nil while unknown
 	Active      bool   // on the customer's device list now
 	Accepted    bool   // the business accepted this identity key
+	// Offered is an identity key that the device came with and that was refused: it
+	// is not used for anything until the business accepts it. Nil when there is none.
+	Offered []byte
 }
 
 // Direction tells what came in from what goes out.
