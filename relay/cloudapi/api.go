@@ -33,6 +33,9 @@ type Text struct {
 	ReplyTo string
 	// Opaque comes back in the message's statuses; at most MaxOpaque bytes.
 	Opaque string
+	// IdentityHash names the identity key of the recipient's device that the message
+	// is for, at most MaxIdentityHash bytes; empty for all devices.
+	IdentityHash string
 }
 
 // Read marks a customer's message, and all before it, as read.

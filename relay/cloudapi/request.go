@@ -20,6 +20,8 @@ const (
 	MaxOpaque = 512
 	// MaxMessageID is the longest message id, in bytes.
 	MaxMessageID = 128
+	// MaxIdentityHash is the longest recipient_identity_key_hash, in bytes.
+	MaxIdentityHash = 128
 )
 
 const product = "whatsapp"
@@ -116,7 +118,7 @@ func (q *request) text(self phone.Number) (*Text, error) {
 	case utf8.RuneCountInString(q.Text.Body) > MaxTextLength:
 		return nil, errInvalidParameter(fmt.Sprintf("Param text.body must be at most %d characters long.", MaxTextLength))
 	}
-	t := &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque}
+	t := &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque, IdentityHash: q.IdentityKeyHash}
 	if q.Context != nil {
 		t.ReplyTo = q.Context.MessageID
 	}
@@ -134,9 +136,8 @@ func (q *request) envelope() error {
 		return errMissing("to")
 	case len(q.Opaque) > MaxOpaque:
 		return errInvalidValue(fmt.Sprintf("biz_opaque_callback_data must have at most %d bytes.", MaxOpaque))
-	case q.IdentityKeyHash != "":
-		// Ignoring it would send to an identity that the business did not mean.
-		return errInvalidValue("recipient_identity_key_hash is not supported by this relay: send without it.")
+	case len(q.IdentityKeyHash) > MaxIdentityHash:
+		return errInvalidValue(fmt.Sprintf("recipient_identity_key_hash must have at most %d bytes.", MaxIdentityHash))
 	case q.Context != nil && len(q.Context.MessageID) > MaxMessageID:
 		return errInvalidValue(fmt.Sprintf("context.message_id must have at most %d bytes.", MaxMessageID))
 	}

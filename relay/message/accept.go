@@ -21,12 +21,15 @@ type Text struct {
 	Body    string
 	ReplyTo string // id of the message that it answers; empty for none
 	Opaque  string // comes back in its statuses
+	// IdentityHash names the identity key of the recipient's device that the message
+	// is for, as webhooks told it, and accepts that key; empty for all devices.
+	IdentityHash string
 }
 
 // AcceptText stores a message and returns its id. When it returns nil the message
 // is durable and will be sent.
 func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
-	body, err := json.Marshal(content{Text: t.Body, ReplyTo: t.ReplyTo})
+	body, err := json.Marshal(content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash})
 	if err != nil {
 		return "", fmt.Errorf("encoding a message: %w", err)
 	}

@@ -35,29 +35,30 @@ func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carr
 		if c, err = tx.Customer(peer); err != nil {
 			return err
 		}
-		return list(tx, c.ID, devices)
+		return s.listed(tx, c.ID, devices)
 	})
 	switch {
 	case isNotFound(err):
 		return nil // nobody whom we know
 	case err == nil:
 		s.learned(c.ID)
+		s.outbox.Wake()
 	}
 	return err
 }
 
-// list writes which devices a customer has now.
-func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
+// list writes which devices a customer has now, and returns those that are new.
+func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added []carrier.DeviceID, err error) {
 	known, err := tx.Devices(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	devices = devices[:min(len(devices), omemo.MaxDevices)]
 	for _, d := range known {
 		if active := slices.Contains(devices, d.ID); d.Active != active {
 			d.Active = active
 			if err := tx.PutDevice(c, d); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -67,12 +68,13 @@ func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
 		}
 		if !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id }) {
 			if err := tx.PutDevice(c, store.Device{ID: id, Active: true}); err != nil {
-				return err
+				return nil, err
 			}
 			known = append(known, store.Device{ID: id})
+			added = append(added, id)
 		}
 	}
-	return nil
+	return added, nil
 }
 
 // learned notes that a customer's devices are up to date.
@@ -114,7 +116,7 @@ func (s *Service) devicesOf(ctx context.Context, c store.Customer) ([]carrier.De
 		case err != nil:
 			return nil, fmt.Errorf("fetching a device list: %w", err)
 		default:
-			if err := s.Store.Update(ctx, func(tx *store.Tx) error { return list(tx, c.ID, listed) }); err != nil {
+			if err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, listed) }); err != nil {
 				return nil, err
 			}
 			s.learned(c.ID)
@@ -139,7 +141,7 @@ func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.Dev
 		if err != nil {
 			return err
 		}
-		strict := s.Account.Trust == omemo.FirstUse && slices.ContainsFunc(known, func(d store.Device) bool { return d.Accepted })
+		strict := s.strict(known)
 		for _, d := range known {
 			if d.Active && (d.Accepted || !strict) {
 				devices = append(devices, d.ID)

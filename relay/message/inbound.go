@@ -27,6 +27,8 @@ type arrival struct {
 	opened  omemo.Opened
 	publish bool
 	repair  *device // which is offered a new session
+	lost    bool    // messages may have to be sent again
+	news    Event   // of the device's identity; empty for none
 }
 
 // Message implements carrier.Handler. It returns nil when the message is stored, or
@@ -50,7 +52,7 @@ func (s *Service) Message(ctx context.Context, m carrier.Message) error {
 			return err
 		}
 		if !first {
-			a.event = EventReplayed
+			a.event, a.cause = EventReplayed, signal.ErrReplay
 			return nil
 		}
 		a, err = s.take(tx, m, now)
@@ -69,11 +71,17 @@ func (s *Service) arrived(a arrival) {
 		s.counts.add(a.event)
 	}
 	if a.cause != nil {
+		s.classes.add(omemo.Class(a.cause))
+	}
+	if a.cause != nil && a.event != EventReplayed {
 		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a message could not be opened", slog.Any("error", a.cause))
 	}
-	if a.opened.IdentityChanged {
-		s.counts.add(EventIdentity)
-		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer's device came with a new identity key")
+	if a.news != "" {
+		s.counts.add(a.news)
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer came with an identity key that was not known", slog.String("event", string(a.news)))
+	}
+	if a.lost {
+		time.AfterFunc(resendGrace, s.outbox.Wake)
 	}
 	if a.repair != nil {
 		s.repairing(*a.repair)
@@ -91,27 +99,44 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 	if err != nil {
 		return arrival{}, err
 	}
-	opened, err := s.Account.Open(s.view(tx, c.ID), m, now)
+	view := s.view(tx, c.ID)
+	defer view.forget()
+	opened, err := s.Account.Open(view, m, now)
 	a := arrival{opened: opened}
 	switch fault(err) {
 	case faultNone:
 		if opened.Text != nil {
 			a.event = EventReceived
 		}
+		if opened.Replaced && !opened.IdentityChanged {
+			a.lost = true
+			if err := s.lost(tx, c, m.Envelope.Sender); err != nil {
+				return a, err
+			}
+		}
+		if a.news, err = s.news(tx, c, view, opened.IdentityChanged, opened.NewDevice, opened.Identity); err != nil {
+			return a, err
+		}
 		return a, s.keep(tx, c, m, opened, now)
 	case faultStorage:
 		return a, err
 	case faultReplay:
-		a.event = EventReplayed
+		a.event, a.cause = EventReplayed, err
 		return a, nil
 	case faultNotForUs:
 		a.event, a.publish = EventNotForUs, true
 	case faultUntrusted:
 		a.event = EventUntrusted
+		var untrusted *omemo.UntrustedError
+		if errors.As(err, &untrusted) {
+			if err := s.refused(tx, c, m.Envelope.Sender, untrusted.Identity); err != nil {
+				return a, err
+			}
+		}
 	case faultRepairable:
 		a.event = EventUndecryptable
 		if d := (device{c.ID, m.Envelope.Sender}); s.mayRepair(d, now) {
-			a.repair = &d
+			a.repair, a.lost = &d, true
 		}
 	default:
 		a.event = EventUndecryptable
@@ -134,7 +159,7 @@ func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 		return nil
 	}
 	text := strings.ToValidUTF8(string(opened.Text), "\ufffd")
-	w := webhook.Message{Time: m.Time, Text: text}
+	w := webhook.Message{Time: m.Time, Text: text, IdentityHash: identityHash(opened.Identity.Bytes())}
 	if err := s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now); err != nil {
 		return err
 	}
@@ -157,7 +182,7 @@ func (s *Service) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	w.ID, w.From, w.Name = store.NewMessageID(), c.Number, c.Name
 	kind := "text"
 	if len(w.Errors) > 0 {
-		kind = "unsupported"
+		kind = typeUnsupported
 	}
 	err = tx.PutMessage(store.Message{
 		ID: w.ID, Direction: store.Inbound, Customer: c.ID, Type: kind, Body: data,
@@ -184,6 +209,9 @@ func limited(id string) string {
 func (s *Service) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, a arrival, now time.Time) error {
 	if a.repair != nil {
 		if err := s.enqueue(tx, c.ID, "", task{Kind: kindRepair, Device: a.repair.id}); err != nil {
+			return err
+		}
+		if err := s.lost(tx, c, a.repair.id); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,9 @@ const (
 	kindReceipt kind = "receipt" // tell the customer's client
 	kindAnswer  kind = "answer"  // complete a session that a device began
 	kindRepair  kind = "repair"  // begin a new session with a device
+	kindInspect kind = "inspect" // look at the identity key of a device that is new
+	kindLost    kind = "lost"    // find what a device could not read
+	kindAgain   kind = "again"   // send a message again
 )
 
 // task is a job's body.
@@ -28,6 +31,8 @@ type task struct {
 	Receipt carrier.ReceiptKind `json:"receipt,omitempty"`
 	Typing  bool                `json:"typing,omitempty"`
 	Device  carrier.DeviceID    `json:"device,omitempty"`
+	Message string              `json:"message,omitempty"` // to be sent again
+	Since   time.Time           `json:"since,omitzero"`    // when the device could read last
 }
 
 // content is a message's body as it is stored.
@@ -39,7 +44,17 @@ type content struct {
 	// Envelope is the message's ciphertext, from its encryption until the carrier
 	// has it: it is never encrypted twice.
 	Envelope *carrier.Envelope `json:"envelope,omitempty"`
+	// IdentityHash names the identity key that the message is for; empty for all.
+	IdentityHash string `json:"identity,omitempty"`
+	// For holds the devices that the message was encrypted for, with the names of
+	// their identity keys: it is sent again to no other.
+	For map[carrier.DeviceID]string `json:"for,omitempty"`
+	// Resent is how often it was sent again.
+	Resent int `json:"resent,omitempty"`
 }
+
+// typeUnsupported is the type of a customer's message that could not be read.
+const typeUnsupported = "unsupported"
 
 // States of a message, in the store. Those of outgoing ones grow.
 const (
@@ -53,11 +68,15 @@ const (
 
 // enqueue adds a task to the outbox.
 func (s *Service) enqueue(tx *store.Tx, c store.CustomerID, message string, t task) error {
+	return s.enqueueAt(tx, c, message, t, s.Now())
+}
+
+func (s *Service) enqueueAt(tx *store.Tx, c store.CustomerID, message string, t task, at time.Time) error {
 	body, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encoding a job: %w", err)
 	}
-	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: s.Now(), Body: body})
+	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: at, Body: body})
 	return err
 }
 

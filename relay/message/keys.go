@@ -100,11 +100,14 @@ func (s *Service) bundle(ctx context.Context) (b carrier.Bundle, err error) {
 		pre := make([]*signal.PreKey, 0, len(rows))
 		for _, row := range rows {
 			k, err := signal.ParsePreKey(row.Data)
+			clear(row.Data)
 			if err != nil {
 				return fmt.Errorf("reading a pre-key: %w", err)
 			}
+			defer k.Destroy()
 			pre = append(pre, k)
 		}
+		defer signed.Destroy()
 		b = s.Account.Bundle(signed, pre)
 		return nil
 	})
@@ -143,6 +146,7 @@ func (s *Service) signedPreKey(tx *store.Tx) (*signal.SignedPreKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(data)
 	return k, tx.PutSignedPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
 }
 
@@ -169,7 +173,10 @@ func (s *Service) fillPreKeys(tx *store.Tx) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.PutPreKey(store.Key{ID: k.ID(), Data: data, Created: now}); err != nil {
+		err = tx.PutPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
+		clear(data)
+		k.Destroy()
+		if err != nil {
 			return err
 		}
 		next = k.ID()%signal.MaxPreKeyID + 1

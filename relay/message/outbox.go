@@ -47,6 +47,8 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Done()
 	case errors.Is(err, errFinished):
 		return s.end(ctx, j, "")
+	case errors.Is(err, errIdentity):
+		return s.fail(ctx, j, webhook.IdentityMismatch())
 	case errors.Is(err, errUnreachable):
 		return s.end(ctx, j, "The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages.")
 	case errors.Is(err, carrier.ErrRejected):
@@ -64,10 +66,17 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 
 // end removes a job. Details, when not empty, say why its message failed.
 func (s *Service) end(ctx context.Context, j queue.Job, details string) queue.Result {
+	if details == "" {
+		return s.fail(ctx, j)
+	}
+	return s.fail(ctx, j, webhook.Undeliverable(details))
+}
+
+// fail removes a job, and its message has failed when there are errors.
+func (s *Service) fail(ctx context.Context, j queue.Job, errs ...webhook.Error) queue.Result {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
-		if details != "" && j.Message != "" {
-			err := s.advanceMessage(tx, j.Message, stateFailed, webhook.Undeliverable(details))
-			if err != nil {
+		if len(errs) > 0 && j.Message != "" {
+			if err := s.advanceMessage(tx, j.Message, stateFailed, errs...); err != nil {
 				return err
 			}
 		}
@@ -140,6 +149,12 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 		return s.sendReceipt(ctx, j, c, t)
 	case kindAnswer, kindRepair:
 		return s.sendTransport(ctx, c, t)
+	case kindInspect:
+		return s.inspect(ctx, c, t.Device)
+	case kindLost:
+		return s.findLost(ctx, j, c, t)
+	case kindAgain:
+		return s.sendAgain(ctx, c, t)
 	}
 	return errFinished // written by a newer relay
 }
@@ -159,7 +174,7 @@ func (s *Service) recipient(ctx context.Context, j queue.Job) (c store.Customer,
 // sendText sends a message: the ciphertext that an earlier attempt left, or else a
 // new one, which is durable before it is sent.
 func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) error {
-	m, body, err := s.pending(ctx, j.Message)
+	m, body, err := s.pending(ctx, j.Message, stateAccepted)
 	if err != nil {
 		return err
 	}
@@ -183,9 +198,9 @@ func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) e
 	return err
 }
 
-// pending reads a message that is to be sent. A receipt says that the customer has
+// pending reads a message that is to be sent, from the state that it is in. A receipt says that the customer has
 // it, even when the carrier never said that it took it.
-func (s *Service) pending(ctx context.Context, id string) (m store.Message, body content, err error) {
+func (s *Service) pending(ctx context.Context, id, state string) (m store.Message, body content, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		if m, err = tx.Message(id); err != nil {
 			return err
@@ -193,7 +208,7 @@ func (s *Service) pending(ctx context.Context, id string) (m store.Message, body
 		body, err = contentOf(m)
 		return err
 	})
-	if isNotFound(err) || err == nil && m.State != stateAccepted {
+	if isNotFound(err) || err == nil && m.State != state {
 		err = errFinished
 	}
 	return m, body, err

@@ -1,14 +1,13 @@
 package message
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/omemo"
-	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -20,6 +19,8 @@ var errUnreachable = errors.New("the customer has no device that reads encrypted
 type plan struct {
 	devices []carrier.DeviceID
 	bundles map[carrier.DeviceID]carrier.Bundle
+	// identity names the key that the one device must have; empty for any.
+	identity string
 }
 
 // without leaves a device out.
@@ -31,7 +32,7 @@ func (p plan) without(d carrier.DeviceID) plan {
 // sealText encrypts a message for all of a customer's devices. The ratchets' steps
 // and the ciphertext are durable, in one transaction, when it returns.
 func (s *Service) sealText(ctx context.Context, c store.Customer, m store.Message, body content) (*carrier.Envelope, error) {
-	devices, err := s.devicesOf(ctx, c)
+	devices, err := s.recipients(ctx, c, body)
 	if err != nil {
 		return nil, err
 	}
@@ -43,15 +44,12 @@ func (s *Service) sealText(ctx context.Context, c store.Customer, m store.Messag
 	if err != nil {
 		return nil, err
 	}
-	var envelope carrier.Envelope
-	err = s.Store.Update(ctx, func(tx *store.Tx) (err error) {
-		if envelope, err = s.encrypt(tx, c, p, []byte(body.Text)); err != nil {
-			return err
-		}
+	p.identity = body.IdentityHash
+	envelope, err := s.encrypt(ctx, c, p, []byte(body.Text), func(tx *store.Tx, e *carrier.Envelope, sealed map[carrier.DeviceID]string) (err error) {
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
-		return putBody(tx, m, func(b *content) { b.Envelope = &envelope })
+		return putBody(tx, m, func(b *content) { b.Envelope, b.For = e, sealed })
 	})
 	if isNotFound(err) {
 		err = errFinished
@@ -59,7 +57,20 @@ func (s *Service) sealText(ctx context.Context, c store.Customer, m store.Messag
 	if err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}
-	return &envelope, nil
+	return envelope, nil
+}
+
+// recipients returns the devices that a message goes to.
+func (s *Service) recipients(ctx context.Context, c store.Customer, body content) ([]carrier.DeviceID, error) {
+	if body.IdentityHash != "" {
+		d, err := s.named(ctx, c, body.IdentityHash)
+		return []carrier.DeviceID{d}, err
+	}
+	devices, err := s.devicesOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.stillFor(ctx, c, body, devices)
 }
 
 // sealTransport makes a message without content for one device, in a new session
@@ -77,37 +88,45 @@ func (s *Service) sealTransport(ctx context.Context, c store.Customer, t task) (
 	if err != nil {
 		return nil, err
 	}
-	var envelope carrier.Envelope
-	err = s.Store.Update(ctx, func(tx *store.Tx) (err error) {
-		envelope, err = s.encrypt(tx, c, p, nil)
-		return err
-	})
+	envelope, err := s.encrypt(ctx, c, p, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}
-	return &envelope, nil
+	return envelope, nil
 }
 
-// encrypt begins the sessions that lack and seals the text, or nil for none. A
-// device whose bundle is no good is left out.
-func (s *Service) encrypt(tx *store.Tx, c store.Customer, p plan, text []byte) (carrier.Envelope, error) {
-	view := s.view(tx, c.ID)
-	for d, b := range p.bundles {
-		started, err := s.Account.Start(view, c.Number, d, b, s.Now())
+// encrypt begins the sessions that lack and seals the text, or nil for none, in one
+// transaction with what keep writes. A device whose bundle is no good, or whose key
+// is refused, is left out; that it was refused is written even when no other is left.
+func (s *Service) encrypt(
+	ctx context.Context, c store.Customer, p plan, text []byte,
+	keep func(*store.Tx, *carrier.Envelope, map[carrier.DeviceID]string) error,
+) (*carrier.Envelope, error) {
+	var envelope carrier.Envelope
+	var unreachable error
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		unreachable = nil
+		view := s.view(tx, c.ID)
+		defer view.forget()
+		p, err := s.begin(tx, c, p, view)
 		switch {
-		case errors.Is(err, omemo.ErrBundle), errors.Is(err, signal.ErrUntrustedIdentity):
-			s.counts.add(EventUntrusted)
-			p = p.without(d)
 		case err != nil:
-			return carrier.Envelope{}, err
-		case started.IdentityChanged:
-			s.counts.add(EventIdentity)
+			return err
+		case len(p.devices) == 0:
+			unreachable = errUnreachable
+			return nil
+		case p.identity != "":
+			if ok, err := view.holds(c.Number, p.devices[0], p.identity); err != nil || !ok {
+				return cmp.Or(err, errIdentity)
+			}
 		}
-	}
-	if len(p.devices) == 0 {
-		return carrier.Envelope{}, errUnreachable
-	}
-	return s.Account.Seal(view, c.Number, p.devices, text)
+		if envelope, err = s.Account.Seal(view, c.Number, p.devices, text); err != nil || keep == nil {
+			return err
+		}
+		return keep(tx, &envelope, view.sealed)
+	})
+	s.Deliveries()
+	return &envelope, cmp.Or(err, unreachable)
 }
 
 // withoutSession returns which devices have no session with us.
@@ -115,6 +134,7 @@ func (s *Service) withoutSession(ctx context.Context, c store.Customer, devices 
 	var lacking []carrier.DeviceID
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		view := s.view(tx, c.ID)
+		defer view.forget()
 		for _, d := range devices {
 			r, err := view.Record(c.Number, d)
 			if err != nil {

@@ -81,8 +81,10 @@ type Service struct {
 	outbox *queue.Runner
 	link   link
 	dirty  chan struct{}
-	counts counters
-	typing typing
+	counts counters[Event]
+	// classes counts what the session layer refused, by omemo.Class.
+	classes counters[string]
+	typing  typing
 
 	mu sync.Mutex // guards the following fields
 	// fetched holds when the devices of customers were last learned from the
@@ -165,6 +167,8 @@ const (
 	EventIdentity      Event = "identity"       // a customer's device came with a new identity key
 	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
 	EventRepaired      Event = "repaired"       // a new session was offered
+	EventNewDevice     Event = "new_device"     // a known customer came with a new device, which is accepted
+	EventResent        Event = "resent"         // a message was sent again, into a new session
 )
 
 // Events lists all events.
@@ -172,28 +176,34 @@ func Events() []Event {
 	return []Event{
 		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted,
 		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventIdentity,
-		EventForeignDevice, EventRepaired,
+		EventForeignDevice, EventRepaired, EventNewDevice, EventResent,
 	}
 }
 
-// counters counts events since the process started.
-type counters struct {
+// counters counts by word since the process started.
+type counters[W ~string] struct {
 	mu sync.Mutex
-	n  map[Event]int64
+	n  map[W]int64
 }
 
-func (c *counters) add(e Event) {
+func (c *counters[W]) add(word W) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.n == nil {
-		c.n = map[Event]int64{}
+		c.n = map[W]int64{}
 	}
-	c.n[e]++
+	c.n[word]++
+}
+
+func (c *counters[W]) get(word W) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[word]
 }
 
 // Count returns how often an event happened since the process started.
-func (s *Service) Count(e Event) int64 {
-	s.counts.mu.Lock()
-	defer s.counts.mu.Unlock()
-	return s.counts.n[e]
-}
+func (s *Service) Count(e Event) int64 { return s.counts.get(e) }
+
+// Refused returns how often something was refused for a reason, one of
+// omemo.Classes, since the process started.
+func (s *Service) Refused(class string) int64 { return s.classes.get(class) }

@@ -20,6 +20,28 @@ type sessions struct {
 	// closed says that the customer had accepted devices before this transaction:
 	// under firstUse no other is accepted. Nil until it is needed.
 	closed *bool
+	// sealed holds whom the records that were written encrypt for.
+	sealed map[carrier.DeviceID]string
+	// dropped is what is zeroed when the view is of no use any more.
+	dropped []interface{ Destroy() }
+}
+
+// known says whether the customer had accepted devices before this transaction, once
+// an identity key was put.
+func (s *sessions) known() bool { return s.closed != nil && *s.closed }
+
+// record is a session record that is zeroed whole.
+type record struct{ *signal.Record }
+
+func (r record) Destroy() { r.Record.Destroy(nil) }
+
+// forget zeroes the keys that the view handed out and was handed. Nothing of them
+// may be used afterwards.
+func (s *sessions) forget() {
+	for _, d := range s.dropped {
+		d.Destroy()
+	}
+	s.dropped = nil
 }
 
 func (s *Service) view(tx *store.Tx, c store.CustomerID) *sessions {
@@ -35,9 +57,11 @@ func (s *sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, e
 		return nil, err
 	}
 	r, err := signal.ParseRecord(data)
+	clear(data)
 	if err != nil {
 		return nil, fmt.Errorf("reading a session record: %w", err)
 	}
+	s.dropped = append(s.dropped, record{r})
 	return r, nil
 }
 
@@ -47,7 +71,16 @@ func (s *sessions) PutRecord(_ phone.Number, d carrier.DeviceID, r *signal.Recor
 	if err != nil {
 		return fmt.Errorf("encoding a session record: %w", err)
 	}
-	return s.tx.PutRecord(s.customer, d, data)
+	s.dropped = append(s.dropped, record{r})
+	if key, ok := r.Identity(); ok {
+		if s.sealed == nil {
+			s.sealed = map[carrier.DeviceID]string{}
+		}
+		s.sealed[d] = identityHash(key.Bytes())
+	}
+	err = s.tx.PutRecord(s.customer, d, data)
+	clear(data)
+	return err
 }
 
 // Identity implements omemo.Sessions.
@@ -71,7 +104,7 @@ func (s *sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, key signal.Id
 		return err
 	}
 	if s.closed == nil {
-		s.closed = new(slices.ContainsFunc(devices, func(d store.Device) bool { return d.Accepted }))
+		s.closed = new(hasAccepted(devices))
 	}
 	put := store.Device{ID: d, Active: true}
 	if i := slices.IndexFunc(devices, func(known store.Device) bool { return known.ID == d }); i >= 0 {
@@ -80,7 +113,7 @@ func (s *sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, key signal.Id
 	if s.trust == omemo.FirstUse && *s.closed && !put.Accepted {
 		return signal.ErrUntrustedIdentity
 	}
-	put.IdentityKey, put.Accepted = key.Bytes(), true
+	put.IdentityKey, put.Accepted, put.Offered = key.Bytes(), true, nil
 	return s.tx.PutDevice(s.customer, put)
 }
 
@@ -90,7 +123,12 @@ func (s *sessions) SignedPreKey(id uint32) (*signal.SignedPreKey, error) {
 	if err != nil {
 		return nil, unknownPreKey(err)
 	}
-	return signal.ParseSignedPreKey(k.Data)
+	defer clear(k.Data)
+	key, err := signal.ParseSignedPreKey(k.Data)
+	if err == nil {
+		s.dropped = append(s.dropped, key)
+	}
+	return key, err
 }
 
 // PreKey implements signal.PreKeySource.
@@ -99,7 +137,12 @@ func (s *sessions) PreKey(id uint32) (*signal.PreKey, error) {
 	if err != nil {
 		return nil, unknownPreKey(err)
 	}
-	return signal.ParsePreKey(k.Data)
+	defer clear(k.Data)
+	key, err := signal.ParsePreKey(k.Data)
+	if err == nil {
+		s.dropped = append(s.dropped, key)
+	}
+	return key, err
 }
 
 func unknownPreKey(err error) error {

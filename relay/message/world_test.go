@@ -63,6 +63,9 @@ type event struct {
 	ID, From, Text, Type, Status, Recipient, Opaque string
 	Code                                            int
 	Unencrypted                                     bool
+	// Identity names an identity key: the sender's, or that of a system message.
+	Identity string
+	Accepted bool
 }
 
 // world is a business's relay with its store, on a hub with its customers.
@@ -188,11 +191,18 @@ func (w *world) receive(body []byte) {
 		Entry []struct {
 			Changes []struct {
 				Value struct {
+					Contacts []struct {
+						Identity string `json:"identity_key_hash"`
+					}
 					Messages []struct {
 						ID, From, Type string
 						Text           struct{ Body string }
 						Unencrypted    bool
 						Errors         []struct{ Code int }
+						System         struct {
+							Identity string
+							Accepted bool
+						}
 					}
 					Statuses []struct {
 						ID, Status string
@@ -212,7 +222,10 @@ func (w *world) receive(body []byte) {
 	defer w.mu.Unlock()
 	v := p.Entry[0].Changes[0].Value
 	for _, m := range v.Messages {
-		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted}
+		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted, Identity: m.System.Identity, Accepted: m.System.Accepted}
+		if len(v.Contacts) > 0 {
+			e.Identity = v.Contacts[0].Identity
+		}
 		if len(m.Errors) > 0 {
 			e.Code = m.Errors[0].Code
 		}

@@ -82,6 +82,14 @@ func Class(err error) string {
 	return signal.Class(err)
 }
 
+// Classes are the words that Class answers with for what was refused.
+func Classes() []string {
+	return []string{
+		"malformed", "unknown_prekey", "unauthenticated", "replay", "too_far_ahead", "untrusted_identity", "no_session",
+		"not_for_us", "bundle",
+	}
+}
+
 // UntrustedError says which identity key was refused: one that was authenticated,
 // by a message or by a bundle's signature, and that the account does not take.
 type UntrustedError struct{ Identity signal.IdentityKey }

@@ -18,6 +18,9 @@ type Opened struct {
 	// transport message (Seal with nil) unless a text goes out at once: only an
 	// answer lets the peer stop sending pre-key messages.
 	NewSession bool
+	// Replaced says that the new session took the place of another, which the device
+	// may have lost with what was sent in it; or both ends began at once.
+	Replaced bool
 	// PreKeyUsed says that one of our one-time pre-keys is gone: publish the
 	// bundle again, filled up.
 	PreKeyUsed bool
@@ -57,7 +60,10 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	if err != nil {
 		return Opened{}, err
 	}
-	opened := Opened{Text: text, NewSession: d.NewSession, PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity}
+	opened := Opened{
+		Text: text, NewSession: d.NewSession, Replaced: d.NewSession && record.HasSession(),
+		PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity,
+	}
 	// A late message of an archived session carries the identity key of its time:
 	// only a new session may change the one on record.
 	if d.NewSession {

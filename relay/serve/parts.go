@@ -237,7 +237,9 @@ type service struct{ *message.Service }
 
 // AcceptText implements cloudapi.Service.
 func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
-	id, err := s.Service.AcceptText(ctx, message.Text{To: t.To, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque})
+	id, err := s.Service.AcceptText(ctx, message.Text{
+		To: t.To, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
+	})
 	return id, translate(err)
 }
 

@@ -71,7 +71,7 @@ func TestDevicesAndRecordsBelongToOneCustomer(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.customer("+15551234567"), w.customer("+15551234568")
 	device := store.Device{ID: 77, IdentityKey: []byte("key"), Active: true}
-	second := store.Device{ID: 1<<31 - 1, Accepted: true}
+	second := store.Device{ID: 1<<31 - 1, Accepted: true, Offered: []byte("another")}
 	w.update(func(tx *store.Tx) error {
 		for _, d := range []store.Device{device, second} {
 			if err := tx.PutDevice(a, d); err != nil {

@@ -32,6 +32,8 @@ type Message struct {
 	Unencrypted bool
 	// Errors make it a message of type "unsupported".
 	Errors []Error
+	// IdentityHash names the identity key that authenticated it; empty when none did.
+	IdentityHash string
 }
 
 // State is what became of an outgoing message.
@@ -104,8 +106,9 @@ type (
 		PhoneNumberID      string `json:"phone_number_id"`
 	}
 	contact struct {
-		Profile profile `json:"profile"`
-		WaID    string  `json:"wa_id"`
+		Profile      profile `json:"profile"`
+		WaID         string  `json:"wa_id"`
+		IdentityHash string  `json:"identity_key_hash,omitempty"`
 	}
 	profile struct {
 		Name string `json:"name"`
@@ -119,6 +122,7 @@ type (
 		Unencrypted bool         `json:"unencrypted,omitempty"`
 		Errors      []wireError  `json:"errors,omitempty"`
 		Unsupported *unsupported `json:"unsupported,omitempty"`
+		System      *system      `json:"system,omitempty"`
 	}
 	text struct {
 		Body string `json:"body"`
@@ -155,7 +159,7 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
 	}
 	return a.payload(value{
-		Contacts: []contact{{Profile: profile{m.Name}, WaID: m.From.Digits()}},
+		Contacts: []contact{{Profile: profile{m.Name}, WaID: m.From.Digits(), IdentityHash: m.IdentityHash}},
 		Messages: []message{w},
 	})
 }
