@@ -31,6 +31,11 @@ func FuzzOpen(f *testing.F) {
 		if d.mem.writes != 0 {
 			t.Error("an envelope from nobody changed the sessions")
 		}
+		damaged := genuine // the carrier's work: all but the Signal message is arbitrary
+		damaged.Envelope.IV, damaged.Envelope.Payload = iv, append([]byte{}, payload...)
+		if _, err := d.open(damaged); err == nil || d.mem.writes != 0 {
+			t.Errorf("damaged content: %v, %d writes", err, d.mem.writes)
+		}
 		d.mustOpen(genuine, "genuine")
 	})
 }

@@ -2,7 +2,9 @@ package signal
 
 import (
 	"bytes"
+	"crypto/aes"
 	"errors"
+	"slices"
 	"testing"
 
 	"go.mau.fi/libsignal/serialize"
@@ -89,6 +91,44 @@ func FuzzDecrypt(f *testing.F) {
 		}
 		after, err := record.MarshalBinary()
 		if err != nil || !bytes.Equal(after, g.Record) {
+			t.Fatalf("the record changed: %v", err)
+		}
+	})
+}
+
+// FuzzDecryptAuthentic hands over what only the peer can make: messages whose code
+// verifies, with any body, any padding, any fields beside the known ones, or anything
+// at all inside.
+func FuzzDecryptAuthentic(f *testing.F) {
+	alice, bob := pair(f)
+	record := bob.record()
+	forger := alice.forger()
+	genuine := forger.fields(forger.encrypted(padded("genuine")))
+	f.Add([]byte{}, []byte{})
+	f.Add(appendNumber(nil, 9, 1), padded("text"))
+	f.Add(make([]byte, 17), bytes.Repeat([]byte{17}, 32))
+	f.Add([]byte{wireVersion}, append(make([]byte, 13), 2, 3, 3))
+	f.Fuzz(func(t *testing.T, b, plaintext []byte) {
+		forger.t = t
+		open := func(serialised []byte) ([]byte, bool) {
+			got, err := Decrypt(bob.local, record, bob, forger.authentic(serialised), start)
+			if err != nil && Class(err) == "other" {
+				t.Fatalf("%v has no class", err)
+			}
+			return got.Plaintext, err == nil
+		}
+		open(bytes.Clone(b))
+		open(forger.fields(b))
+		if text, ok := open(slices.Concat(genuine, b)); ok && string(text) != "genuine" {
+			t.Fatalf("with more fields it reads %q", text)
+		}
+		if len(plaintext) == 0 || len(plaintext)%aes.BlockSize != 0 {
+			return
+		}
+		if text, ok := open(forger.fields(forger.encrypted(plaintext))); ok && !bytes.Equal(padded(string(text)), plaintext) {
+			t.Fatal("padding is read that is not written")
+		}
+		if after, err := record.MarshalBinary(); err != nil || !bytes.Equal(after, bob.stored) {
 			t.Fatalf("the record changed: %v", err)
 		}
 	})

@@ -66,6 +66,7 @@ type libDevice struct {
 	session *record.Session
 	stored  []byte
 	saved   *identity.Key // the peer's identity as SaveIdentity last had it
+	loading func()        // what happens while a session is loaded; nil for nothing
 }
 
 var peerAddress = protocol.NewSignalAddress("peer", 1)
@@ -182,6 +183,10 @@ func wants(t testing.TB, e end, c Ciphertext, text string) {
 // The library's session store.
 
 func (d *libDevice) LoadSession(context.Context, *protocol.SignalAddress) (*record.Session, error) {
+	if meanwhile := d.loading; meanwhile != nil {
+		d.loading = nil
+		defer meanwhile()
+	}
 	switch {
 	case d.live && d.session != nil:
 		return d.session, nil
