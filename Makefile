@@ -106,6 +106,15 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 	. bin/test.env && $(GO) test -race -timeout 30m $(PACKAGES)
 	$(GO) -C test/cluster test ./...
 
+# What reads from a network that is not trusted, before anything is authenticated.
+FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo
+FUZZTIME ?= 60s
+FUZZLIMIT ?= 10m
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target of the Signal layer: FUZZTIME each (60s), two at once; FUZZ_PACKAGES names others
+	$(GO) run ./test/fuzz -time $(FUZZTIME) -limit $(FUZZLIMIT) $(FUZZ_PACKAGES)
+
 .PHONY: e2e
 e2e: ## The tests on the real two-node cluster
 	$(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...

@@ -45,6 +45,10 @@ func budgets() []budget {
 		within("X3DH, initiator", "Initiate", 1.4),
 		within("X3DH, responder", "Respond", 1.4),
 		{what: "1,000-message jump", of: ours("Jump"), most: 3e6, atMost: "3 ms"},
+		{
+			what: "memory of a session with 1,000 skipped keys",
+			of:   key{"Memory/skipped=1000/impl=relaykeep", "B/session"}, most: 80_000, atMost: "80 kB",
+		},
 	}
 }
 
