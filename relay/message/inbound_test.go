@@ -8,6 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 func TestAReplayedCiphertextIsDropped(t *testing.T) {
@@ -184,6 +185,28 @@ func TestTheSignedPreKeyChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
 		if got := texts(w.take()); len(got) != 1 {
 			t.Errorf("the business got %q", got)
 		}
+	})
+}
+
+func TestOldSignedPreKeysAreKeptForTheRetentionAndNoLonger(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		const week = 7 * 24 * time.Hour
+		elapse(8 * week)
+		check(t, w.store.View(t.Context(), func(tx *store.Tx) error {
+			keys, err := tx.SignedPreKeys()
+			check(t, err)
+			oldest := time.Now()
+			for _, k := range keys {
+				if k.Created.Before(oldest) {
+					oldest = k.Created
+				}
+			}
+			age := time.Since(oldest)
+			if age < retention || age > retention+week+2*time.Hour || len(keys) > 7 {
+				t.Errorf("%d keys, the oldest of %v", len(keys), age)
+			}
+			return nil
+		}))
 	})
 }
 
