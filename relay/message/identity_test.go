@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // system returns the events of identity keys among events.
@@ -134,6 +136,33 @@ func TestAMessageToAnIdentityKeyThatNobodyHasFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAMessageToAnIdentityKeyIsNotSentUnderTheKeyOfAnotherBundle(t *testing.T) {
+	other := t.TempDir()
+	under(t, omemo.Blind, func(t *testing.T, w *world, a *person, _ string) {
+		a.says(w.number, "my key is in this webhook")
+		hash := w.take()[0].Identity
+		b := w.customer(other, "+491702222222")
+		device := w.hub.devices(a.number)[0]
+		w.hub.change(func() { // the carrier hands out another's bundle, for a device without session
+			w.hub.bundles[a.number][device] = w.hub.bundles[b.number][w.hub.lists[b.number][0]]
+		})
+		check(t, w.store.Update(t.Context(), func(tx *store.Tx) error {
+			c, err := tx.Customer(a.number)
+			check(t, err)
+			return tx.DeleteRecord(c.ID, device)
+		}))
+		before, sent := w.trusted(a.number, device), len(w.link.texts())
+		id := w.saysTo(a, hash, "for the key that I know")
+		events := w.take()
+		if len(events) != 1 || events[0].ID != id || events[0].Code != 137000 || len(w.link.texts()) != sent {
+			t.Errorf("the business got %+v", events)
+		}
+		if !bytes.Equal(before, w.trusted(a.number, device)) {
+			t.Error("the other key is on record")
+		}
+	})
 }
 
 // impersonate has what b sends arrive as from a's device.

@@ -162,6 +162,27 @@ func TestDestroyedKeysAreZeroAndRefuse(t *testing.T) {
 	}
 }
 
+func TestASuccessorThatIsNotEarnedIsZeroedButForWhatItShares(t *testing.T) {
+	alice, bob := pair(t)
+	early := bob.seal("early")
+	alice.wants(bob.seal("ahead"), "ahead")
+	before := alice.record().current
+	after := *before
+	after.receive[1].skipped = []skippedKey{{seed: secret{1}}}
+	shared, own := after.receive[0].skipped, after.receive[1].skipped
+	after.destroy(before)
+	if own[0].seed != (secret{}) || after.root != (secret{}) || after.send.ratchet.scalar != [privateKeySize]byte{} {
+		t.Error("something of the successor's own is left")
+	}
+	if len(shared) != 1 || shared[0].seed == (secret{}) {
+		t.Error("a key that the session still has is zero")
+	}
+	if _, err := alice.open(flipped(early, -1)); err == nil {
+		t.Error("a forged message is read")
+	}
+	alice.wants(early, "early")
+}
+
 func TestDestroyedRecordIsZeroAndItsSuccessorWorks(t *testing.T) {
 	alice, bob := pair(t)
 	late := bob.seal("late")
