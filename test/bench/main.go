@@ -16,8 +16,8 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	count := flag.Int("count", 5, "how often each benchmark runs; the median counts")
-	benchtime := flag.String("benchtime", "300ms", "how long each run lasts")
+	count := flag.Int("count", 7, "how often all benchmarks run; the medians count")
+	benchtime := flag.String("benchtime", "100ms", "how long each run lasts")
 	raw := flag.String("raw", "", "also write what the benchmarks printed to this file, for benchstat")
 	flag.Parse()
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os/exec"
 	"slices"
-	"strconv"
 
 	"golang.org/x/perf/benchfmt"
 )
@@ -15,16 +14,23 @@ import (
 // maxOutput bounds what the benchmarks may print, in bytes.
 const maxOutput = 16 << 20
 
-// measure runs the benchmarks of packages and returns what they printed in Go's
-// benchmark format. Progress goes to progress.
-func measure(ctx context.Context, packages []string, count int, benchtime string, progress io.Writer) ([]byte, error) {
-	args := []string{"test", "-run", "^$", "-bench", ".", "-count", strconv.Itoa(count), "-benchtime", benchtime, "-timeout", "60m"}
-	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
+// measure runs the benchmarks of packages rounds times and returns what they printed
+// in Go's benchmark format. Progress goes to progress.
+//
+// It repeats all of them, and not each by itself as go test's -count does: what else
+// the machine is doing changes in seconds, and peers that are measured a minute apart
+// would be compared across such a change.
+func measure(ctx context.Context, packages []string, rounds int, benchtime string, progress io.Writer) ([]byte, error) {
+	args := []string{"test", "-run", "^$", "-bench", ".", "-count", "1", "-benchtime", benchtime, "-timeout", "60m"}
 	var out bytes.Buffer
-	cmd.Stdout = io.MultiWriter(&limited{w: &out, left: maxOutput}, progress)
-	cmd.Stderr = progress
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("running the benchmarks: %w", err)
+	kept := &limited{w: &out, left: maxOutput}
+	for range rounds {
+		cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
+		cmd.Stdout = io.MultiWriter(kept, progress)
+		cmd.Stderr = progress
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("running the benchmarks: %w", err)
+		}
 	}
 	return out.Bytes(), nil
 }

@@ -68,6 +68,10 @@ type update struct {
 	ID, From, Type, Status string
 	Text                   struct{ Body string }
 	Errors                 []struct{ Code int }
+	System                 struct {
+		Type, Identity string
+		Accepted       bool
+	}
 }
 
 // journal keeps what a relay logs.
@@ -276,8 +280,18 @@ func (b *business) call(token string, body any) (int, string) {
 // say sends a text and returns the message's id.
 func (b *business) say(to, text string) string {
 	b.t.Helper()
+	return b.sayWith(to, text, nil)
+}
+
+// sayWith is say with more fields.
+func (b *business) sayWith(to, text string, fields map[string]string) string {
+	b.t.Helper()
 	b.hidden = append(b.hidden, text)
-	status, answer := b.call(b.token, map[string]any{"messaging_product": "whatsapp", "to": to, "text": map[string]string{"body": text}})
+	body := map[string]any{"messaging_product": "whatsapp", "to": to, "text": map[string]string{"body": text}}
+	for name, value := range fields {
+		body[name] = value
+	}
+	status, answer := b.call(b.token, body)
 	var accepted struct{ Messages []struct{ ID string } }
 	if status != http.StatusOK || json.Unmarshal([]byte(answer), &accepted) != nil || len(accepted.Messages) != 1 {
 		b.t.Fatalf("the endpoint answered %d: %s", status, answer)

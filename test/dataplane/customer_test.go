@@ -14,8 +14,11 @@ import (
 // person is a customer with an account at the carrier.
 type person struct {
 	*customer.Customer
-	t      *testing.T
-	number phone.Number
+	t        *testing.T
+	number   phone.Number
+	dir      string // of its state
+	password string // of its account
+	stop     func()
 
 	mu     sync.Mutex // guards the following fields
 	events []customer.Event
@@ -26,15 +29,34 @@ func newPerson(t *testing.T) *person {
 	t.Helper()
 	n, err := phone.Parse(shared.number())
 	check(t, err)
-	state, err := customer.OpenState(t.TempDir(), n)
+	p := &person{t: t, number: n, dir: t.TempDir()}
+	p.start("phone")
+	return p
+}
+
+// another returns a second device of the same account, online until the test's end.
+func (p *person) another(resource string) *person {
+	p.t.Helper()
+	d := &person{t: p.t, number: p.number, dir: p.t.TempDir(), password: p.password}
+	d.start(resource)
+	return d
+}
+
+// start brings the device online, until stop or the test's end.
+func (p *person) start(resource string) {
+	p.t.Helper()
+	t := p.t
+	state, err := customer.OpenState(p.dir, p.number)
 	check(t, err)
-	_, password := state.Account()
+	if p.password == "" {
+		_, p.password = state.Account()
+	}
 	link, err := xmpp.New(xmpp.Config{
-		Account: n, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM,
-		Password: password, Resource: "phone", Registration: xmpp.Open,
+		Account: p.number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM,
+		Password: p.password, Resource: resource, Registration: xmpp.Open,
 	})
 	check(t, err)
-	p := &person{t: t, number: n}
+	p.events = nil
 	p.Customer = customer.New(customer.Options{State: state, Carrier: link, OnEvent: func(e customer.Event) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -43,13 +65,13 @@ func newPerson(t *testing.T) *person {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		check(t, <-done)
 		check(t, state.Close())
 	})
+	t.Cleanup(p.stop)
 	eventually(t, "the customer is online", func() bool { return p.has(func(e customer.Event) bool { return e.Kind == customer.Online }) })
-	return p
 }
 
 func (p *person) has(f func(customer.Event) bool) bool {
