@@ -38,6 +38,7 @@ func BenchmarkEncrypt(b *testing.B) {
 			alice, _ := pair(b)
 			alice.seal("begin the chain")
 			b.ReportAllocs()
+			defer (&cpuClock{b: b}).start()()
 			for b.Loop() {
 				_, r, err := Encrypt(alice.record(), alice.local, text)
 				must(b, err)
@@ -49,6 +50,7 @@ func BenchmarkEncrypt(b *testing.B) {
 			_, r, err := Encrypt(alice.record(), alice.local, text)
 			must(b, err)
 			b.ReportAllocs()
+			defer (&cpuClock{b: b}).start()()
 			for b.Loop() {
 				_, r, err = Encrypt(r, alice.local, text)
 				must(b, err)
@@ -58,6 +60,7 @@ func BenchmarkEncrypt(b *testing.B) {
 			b.Run(fmt.Sprintf("size=%d/impl=%s", size, libraryName(live)), func(b *testing.B) {
 				alice, _ := libPair(b, live)
 				b.ReportAllocs()
+				defer (&cpuClock{b: b}).start()()
 				for b.Loop() {
 					_, err := alice.cipher().Encrypt(context.Background(), text)
 					must(b, err)
@@ -66,6 +69,7 @@ func BenchmarkEncrypt(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("size=%d/impl=primitives", size), func(b *testing.B) {
 			p := newPrimitives(size)
+			defer (&cpuClock{b: b}).start()()
 			for b.Loop() {
 				p.message(true)
 			}
@@ -86,8 +90,10 @@ func BenchmarkDecrypt(b *testing.B) {
 		b.Run(fmt.Sprintf("size=%d/impl=relaykeep", size), func(b *testing.B) {
 			alice, bob := pair(b)
 			bob.wants(alice.seal("begin the chain"), "begin the chain")
-			next := sealer(b, alice, text)
+			clock := &cpuClock{b: b}
+			next := sealer(clock, alice, text)
 			b.ReportAllocs()
+			defer clock.start()()
 			for b.Loop() {
 				_, err := bob.open(next())
 				must(b, err)
@@ -97,8 +103,10 @@ func BenchmarkDecrypt(b *testing.B) {
 			alice, bob := pair(b)
 			bob.wants(alice.seal("begin the chain"), "begin the chain")
 			r := bob.record()
-			next := sealer(b, alice, text)
+			clock := &cpuClock{b: b}
+			next := sealer(clock, alice, text)
 			b.ReportAllocs()
+			defer clock.start()()
 			for b.Loop() {
 				got, err := Decrypt(bob.local, r, bob, next(), bob.now)
 				must(b, err)
@@ -108,8 +116,10 @@ func BenchmarkDecrypt(b *testing.B) {
 		for _, live := range []bool{false, true} {
 			b.Run(fmt.Sprintf("size=%d/impl=%s", size, libraryName(live)), func(b *testing.B) {
 				alice, bob := libPair(b, live)
-				next := sealer(b, alice, text)
+				clock := &cpuClock{b: b}
+				next := sealer(clock, alice, text)
 				b.ReportAllocs()
+				defer clock.start()()
 				for b.Loop() {
 					m, err := protocol.NewSignalMessageFromBytes(next().Data, bob.serializer.SignalMessage)
 					must(b, err)
@@ -120,6 +130,7 @@ func BenchmarkDecrypt(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("size=%d/impl=primitives", size), func(b *testing.B) {
 			p := newPrimitives(size)
+			defer (&cpuClock{b: b}).start()()
 			for b.Loop() {
 				p.message(false)
 			}
@@ -127,16 +138,17 @@ func BenchmarkDecrypt(b *testing.B) {
 	}
 }
 
-// sealer returns messages of one chain, made in batches while the clock stands.
-func sealer(b *testing.B, from end, text string) func() Ciphertext {
+// sealer returns messages of one chain, made in batches while the clocks stand.
+func sealer(clock *cpuClock, from end, text string) func() Ciphertext {
 	var ready []Ciphertext
 	return func() Ciphertext {
 		if len(ready) == 0 {
-			b.StopTimer()
-			for range 200 {
-				ready = append(ready, from.seal(text))
-			}
-			b.StartTimer()
+			clock.pause(func() {
+				for range max(64, 2000-len(text)) {
+					ready = append(ready, from.seal(text))
+				}
+				runtime.GC() // of what sealing left behind
+			})
 		}
 		c := ready[0]
 		ready = ready[1:]
@@ -148,6 +160,7 @@ func sealer(b *testing.B, from end, text string) func() Ciphertext {
 func BenchmarkRoundTrip(b *testing.B) {
 	trip := func(b *testing.B, alice, bob end) {
 		b.ReportAllocs()
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			_, err := bob.open(alice.seal("a question of usual length, more or less"))
 			must(b, err)
@@ -167,6 +180,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 	b.Run("impl=primitives", func(b *testing.B) {
 		p := newPrimitives(48)
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			for range 2 {
 				p.ratchetStep()
@@ -184,6 +198,7 @@ func BenchmarkInitiate(b *testing.B) {
 		alice, bob := newDevice(b), newDevice(b)
 		bundle := bob.bundle()
 		b.ReportAllocs()
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			alice.stored = nil
 			alice.initiate(bundle)
@@ -194,6 +209,7 @@ func BenchmarkInitiate(b *testing.B) {
 		alice, bob := newLibDevice(b), newDevice(b)
 		bundle := bob.bundle()
 		b.ReportAllocs()
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			alice.session, alice.stored = nil, nil
 			alice.initiate(bundle)
@@ -203,6 +219,7 @@ func BenchmarkInitiate(b *testing.B) {
 	b.Run("impl=primitives", func(b *testing.B) {
 		p := newPrimitives(16)
 		bundle := newDevice(b).bundle()
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			must(b, bundle.Verify())
 			p.keyPair()
@@ -221,6 +238,7 @@ func BenchmarkRespond(b *testing.B) {
 		alice.initiate(bob.bundle())
 		c := alice.seal("first")
 		b.ReportAllocs()
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			got, err := Decrypt(bob.local, nil, bob, c, bob.now)
 			must(b, err)
@@ -235,6 +253,7 @@ func BenchmarkRespond(b *testing.B) {
 		c := alice.seal("first")
 		oneTime := bob.pre[1]
 		b.ReportAllocs()
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			bob.session, bob.stored, bob.pre[1] = nil, nil, oneTime
 			_, err := bob.open(c)
@@ -244,6 +263,7 @@ func BenchmarkRespond(b *testing.B) {
 	})
 	b.Run("impl=primitives", func(b *testing.B) {
 		p := newPrimitives(16)
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			p.agreements(4)
 			p.derive(infoSession)
@@ -287,6 +307,7 @@ func BenchmarkRecord(b *testing.B) {
 			what, impl, _ := strings.Cut(name, "/")
 			b.Run(fmt.Sprintf("%s/skipped=%d/impl=%s", what, skipped, impl), func(b *testing.B) {
 				b.ReportAllocs()
+				defer (&cpuClock{b: b}).start()()
 				for b.Loop() {
 					impls[name]()
 				}
@@ -366,6 +387,7 @@ func BenchmarkJump(b *testing.B) {
 		alice, bob := pair(b)
 		c := steps(alice, bob)
 		before := bob.stored
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			bob.stored = before
 			_, err := bob.open(c)
@@ -376,6 +398,7 @@ func BenchmarkJump(b *testing.B) {
 		alice, bob := libPair(b, false)
 		c := steps(alice, bob)
 		before := bob.stored
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			bob.stored = before
 			_, err := bob.open(c)
@@ -384,6 +407,7 @@ func BenchmarkJump(b *testing.B) {
 	})
 	b.Run("impl=primitives", func(b *testing.B) {
 		p := newPrimitives(16)
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			p.hmacs(2*MaxSkip, 1)
 			p.receivedStep()
@@ -404,6 +428,7 @@ func BenchmarkForged(b *testing.B) {
 	c := flipped(alice.seal("x"), 10)
 	r := bob.record()
 	b.Run("impl=memory", func(b *testing.B) {
+		defer (&cpuClock{b: b}).start()()
 		for b.Loop() {
 			if _, err := Decrypt(bob.local, r, bob, c, bob.now); err == nil {
 				b.Fatal("decrypts")

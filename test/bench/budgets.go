@@ -16,7 +16,10 @@ type budget struct {
 	atMost string // the promise in words
 }
 
-func nsPerOp(name string) key { return key{name, "ns/op"} }
+// nsPerOp is a benchmark's time on the wall, cpuPerOp its processor time, which says
+// the same on a machine that others work on meanwhile.
+func nsPerOp(name string) key  { return key{name, "ns/op"} }
+func cpuPerOp(name string) key { return key{name, "cpu-ns/op"} }
 
 // budgetPackages are the packages whose benchmarks the budgets name.
 func budgetPackages() []string {
@@ -25,9 +28,9 @@ func budgetPackages() []string {
 
 // budgets returns every promise, in the order of the table.
 func budgets() []budget {
-	ours := func(name string) key { return nsPerOp(name + "/impl=relaykeep") }
-	floor := func(name string) key { return nsPerOp(name + "/impl=primitives") }
-	library := func(name string) key { return nsPerOp(name + "/impl=library") }
+	ours := func(name string) key { return cpuPerOp(name + "/impl=relaykeep") }
+	floor := func(name string) key { return cpuPerOp(name + "/impl=primitives") }
+	library := func(name string) key { return cpuPerOp(name + "/impl=library") }
 	within := func(what, name string, factor float64) budget {
 		return budget{what: what, of: ours(name), by: floor(name), most: factor, atMost: fmt.Sprintf("%.1f x the sum of its primitives", factor)}
 	}
@@ -44,7 +47,7 @@ func budgets() []budget {
 		within("round trip with two ratchet steps", "RoundTrip", 1.4),
 		within("X3DH, initiator", "Initiate", 1.4),
 		within("X3DH, responder", "Respond", 1.4),
-		{what: "1,000-message jump", of: ours("Jump"), most: 3e6, atMost: "3 ms"},
+		{what: "1,000-message jump", of: nsPerOp("Jump/impl=relaykeep"), most: 3e6, atMost: "3 ms"},
 		{
 			what: "memory of a session with 1,000 skipped keys",
 			of:   key{"Memory/skipped=1000/impl=relaykeep", "B/session"}, most: 80_000, atMost: "80 kB",
@@ -87,7 +90,7 @@ func printTable(w io.Writer, all []budget, medians map[key]float64) (missed int)
 
 // quantity writes a value with a unit that suits its size.
 func quantity(v float64, unit string) string {
-	if unit != "ns/op" {
+	if unit != "ns/op" && unit != "cpu-ns/op" {
 		return fmt.Sprintf("%.0f %s", v, unit)
 	}
 	switch {
