@@ -124,6 +124,8 @@ func TestAnswersAreTheAPIsToTheByte(t *testing.T) {
 		{"unsupported-type", "POST", messages, text(`,"type":"image","image":{"id":"1"}`)},
 		{"to-self", "POST", messages, `{"messaging_product":"whatsapp","to":"15550783881","text":{"body":"x"}}`},
 		{"opaque-too-long", "POST", messages, text(`,"text":{"body":"x"},"biz_opaque_callback_data":"` + strings.Repeat("x", 513) + `"`)},
+		{"identity-hash-too-long", "POST", messages, text(`,"text":{"body":"x"},"recipient_identity_key_hash":"` + strings.Repeat("x", 129) + `"`)},
+		{"identity-hash-of-image", "POST", messages, text(`,"type":"image","image":{"id":"1"},"recipient_identity_key_hash":"DF2lS5v2W6x="`)},
 		{"identity-hash", "POST", messages, text(`,"text":{"body":"x"},"recipient_identity_key_hash":"DF2lS5v2W6x="`)},
 		{"read-without-message", "POST", messages, `{"messaging_product":"whatsapp","status":"read"}`},
 		{"other-status", "POST", messages, `{"messaging_product":"whatsapp","status":"deleted","message_id":"wamid.x"}`},
@@ -157,8 +159,8 @@ func TestServiceErrorsBecomeTheAPIs(t *testing.T) {
 func TestTextReachesTheServiceWhole(t *testing.T) {
 	s := &service{}
 	call(cloudapi.New(options(t, s)), "POST", messages, `{"messaging_product":"whatsapp","recipient_type":"individual",
-		"to":"16505551234","type":"text","text":{"body":"Grüße \u2764"},"context":{"message_id":"wamid.q"},"biz_opaque_callback_data":"order 7"}`)
-	want := []cloudapi.Text{{To: mustNumber(t, "+16505551234"), Body: "Grüße ❤", ReplyTo: "wamid.q", Opaque: "order 7"}}
+		"to":"16505551234","type":"text","text":{"body":"Grüße \u2764"},"context":{"message_id":"wamid.q"},"biz_opaque_callback_data":"order 7","recipient_identity_key_hash":"DF2lS5v2W6x="}`)
+	want := []cloudapi.Text{{To: mustNumber(t, "+16505551234"), Body: "Grüße ❤", ReplyTo: "wamid.q", Opaque: "order 7", IdentityHash: "DF2lS5v2W6x="}}
 	if diff := cmp.Diff(want, s.texts, cmp.Comparer(func(a, b phone.Number) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}

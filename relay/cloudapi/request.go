@@ -136,6 +136,9 @@ func (q *request) envelope() error {
 		return errMissing("to")
 	case len(q.Opaque) > MaxOpaque:
 		return errInvalidValue(fmt.Sprintf("biz_opaque_callback_data must have at most %d bytes.", MaxOpaque))
+	case q.IdentityKeyHash != "" && q.Type != "" && q.Type != "text":
+		// Ignoring it would send to an identity that the business did not mean.
+		return errInvalidValue("recipient_identity_key_hash is supported in text messages only: send others without it.")
 	case len(q.IdentityKeyHash) > MaxIdentityHash:
 		return errInvalidValue(fmt.Sprintf("recipient_identity_key_hash must have at most %d bytes.", MaxIdentityHash))
 	case q.Context != nil && len(q.Context.MessageID) > MaxMessageID:

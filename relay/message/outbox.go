@@ -48,7 +48,7 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 	case errors.Is(err, errFinished):
 		return s.end(ctx, j, "")
 	case errors.Is(err, errIdentity):
-		return s.fail(ctx, j, webhook.IdentityMismatch())
+		return s.endWith(ctx, j, webhook.IdentityMismatch())
 	case errors.Is(err, errUnreachable):
 		return s.end(ctx, j, "The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages.")
 	case errors.Is(err, carrier.ErrRejected):
@@ -67,16 +67,17 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 // end removes a job. Details, when not empty, say why its message failed.
 func (s *Service) end(ctx context.Context, j queue.Job, details string) queue.Result {
 	if details == "" {
-		return s.fail(ctx, j)
+		return s.endWith(ctx, j)
 	}
-	return s.fail(ctx, j, webhook.Undeliverable(details))
+	return s.endWith(ctx, j, webhook.Undeliverable(details))
 }
 
-// fail removes a job, and its message has failed when there are errors.
-func (s *Service) fail(ctx context.Context, j queue.Job, errs ...webhook.Error) queue.Result {
+// endWith removes a job; its message fails for the given reasons, if there are any.
+func (s *Service) endWith(ctx context.Context, j queue.Job, why ...webhook.Error) queue.Result {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
-		if len(errs) > 0 && j.Message != "" {
-			if err := s.advanceMessage(tx, j.Message, stateFailed, errs...); err != nil {
+		if len(why) > 0 && j.Message != "" {
+			err := s.advanceMessage(tx, j.Message, stateFailed, why...)
+			if err != nil {
 				return err
 			}
 		}
