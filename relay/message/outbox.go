@@ -47,12 +47,12 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Done()
 	case errors.Is(err, errFinished):
 		return s.end(ctx, j, "")
-	case errors.Is(err, errIdentity):
-		return s.endWith(ctx, j, webhook.IdentityMismatch())
 	case errors.Is(err, errUnreachable):
 		return s.end(ctx, j, "The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages.")
 	case errors.Is(err, carrier.ErrRejected):
 		return s.end(ctx, j, "The carrier refused the message.")
+	case errors.Is(err, errIdentity):
+		return s.endWith(ctx, j, webhook.IdentityMismatch())
 	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
 		s.link.failed(link, s.outbox.Wake)
 		return queue.Later(linkProbe) // Connected makes it due sooner

@@ -32,9 +32,9 @@ const (
 	maxInbound = 64
 )
 
-// lost has the messages sent again that a device may not have been able to read:
+// resendLater has the messages sent again that a device may not have been able to read:
 // those since it last wrote something that could be read.
-func (s *Service) lost(tx *store.Tx, c store.Customer, d carrier.DeviceID) error {
+func (s *Service) resendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID) error {
 	inbound, err := tx.MessagesOf(c.ID, store.Inbound, s.Now(), maxInbound)
 	if err != nil {
 		return err

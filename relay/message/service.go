@@ -81,10 +81,8 @@ type Service struct {
 	outbox *queue.Runner
 	link   link
 	dirty  chan struct{}
-	counts counters[Event]
-	// classes counts what the session layer refused, by omemo.Class.
-	classes counters[string]
-	typing  typing
+	counts counters
+	typing typing
 
 	mu sync.Mutex // guards the following fields
 	// fetched holds when the devices of customers were last learned from the
@@ -92,6 +90,9 @@ type Service struct {
 	fetched map[store.CustomerID]time.Time
 	// repaired holds when a new session was last offered to a device.
 	repaired map[device]time.Time
+
+	// classes counts what the session layer refused, by omemo.Class.
+	classes tally[string]
 }
 
 // device names one device of a customer.
@@ -158,6 +159,8 @@ const (
 	EventUndecryptable Event = "undecryptable"  // it could not be opened
 	EventNotForUs      Event = "not_for_us"     // it was not encrypted to us
 	EventUntrusted     Event = "untrusted"      // from an identity that is not accepted
+	EventNewDevice     Event = "new_device"     // a known customer came with a new device, which is accepted
+	EventResent        Event = "resent"         // a message was sent again, into a new session
 	EventPlaintext     Event = "plaintext"      // refused: it came in clear
 	EventAccepted      Event = "accepted"       // the business's message was stored
 	EventSent          Event = "sent"           // the carrier took it
@@ -167,26 +170,27 @@ const (
 	EventIdentity      Event = "identity"       // a customer's device came with a new identity key
 	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
 	EventRepaired      Event = "repaired"       // a new session was offered
-	EventNewDevice     Event = "new_device"     // a known customer came with a new device, which is accepted
-	EventResent        Event = "resent"         // a message was sent again, into a new session
 )
 
 // Events lists all events.
 func Events() []Event {
 	return []Event{
-		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted,
+		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted, EventNewDevice, EventResent,
 		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventIdentity,
-		EventForeignDevice, EventRepaired, EventNewDevice, EventResent,
+		EventForeignDevice, EventRepaired,
 	}
 }
 
-// counters counts by word since the process started.
-type counters[W ~string] struct {
+// counters counts events since the process started.
+type counters = tally[Event]
+
+// tally counts by word.
+type tally[W ~string] struct {
 	mu sync.Mutex
 	n  map[W]int64
 }
 
-func (c *counters[W]) add(word W) {
+func (c *tally[W]) add(word W) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.n == nil {
@@ -195,7 +199,7 @@ func (c *counters[W]) add(word W) {
 	c.n[word]++
 }
 
-func (c *counters[W]) get(word W) int64 {
+func (c *tally[W]) get(word W) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.n[word]

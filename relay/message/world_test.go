@@ -63,7 +63,12 @@ type event struct {
 	ID, From, Text, Type, Status, Recipient, Opaque string
 	Code                                            int
 	Unencrypted                                     bool
-	// Identity names an identity key: the sender's, or that of a system message.
+	identified
+}
+
+// identified is what a webhook says of an identity key: the sender's, or that of a
+// system message.
+type identified struct {
 	Identity string
 	Accepted bool
 }
@@ -199,10 +204,7 @@ func (w *world) receive(body []byte) {
 						Text           struct{ Body string }
 						Unencrypted    bool
 						Errors         []struct{ Code int }
-						System         struct {
-							Identity string
-							Accepted bool
-						}
+						System         identified
 					}
 					Statuses []struct {
 						ID, Status string
@@ -222,12 +224,12 @@ func (w *world) receive(body []byte) {
 	defer w.mu.Unlock()
 	v := p.Entry[0].Changes[0].Value
 	for _, m := range v.Messages {
-		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted, Identity: m.System.Identity, Accepted: m.System.Accepted}
-		if len(v.Contacts) > 0 {
-			e.Identity = v.Contacts[0].Identity
-		}
+		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted}
 		if len(m.Errors) > 0 {
 			e.Code = m.Errors[0].Code
+		}
+		if e.identified = m.System; len(v.Contacts) > 0 {
+			e.Identity = v.Contacts[0].Identity
 		}
 		w.events = append(w.events, e)
 	}

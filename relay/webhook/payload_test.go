@@ -52,11 +52,10 @@ func golden(t *testing.T, name string, got []byte) {
 func TestMessagePayloads(t *testing.T) {
 	from, at := mustNumber(t, "+16505551234"), time.Unix(1749416383, 5e8)
 	cases := map[string]webhook.Message{
-		"text":          {ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, Text: "Does it come in another color?"},
-		"text-unicode":  {ID: "wamid.x", From: from, Time: at, Text: "Grüße \u2028 ❤ \U0001f600 <b>&\"\n\x00"},
-		"text-identity": {ID: "wamid.x", From: from, Time: at, Text: "hi", IdentityHash: "DF2lS5v2W6xDF2lS5v2W6w=="},
-		"text-clear":    {ID: "wamid.x", From: from, Time: at, Text: "hi", Unencrypted: true},
-		"unsupported":   {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
+		"text":         {ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, Text: "Does it come in another color?"},
+		"text-unicode": {ID: "wamid.x", From: from, Time: at, Text: "Grüße \u2028 ❤ \U0001f600 <b>&\"\n\x00"},
+		"text-clear":   {ID: "wamid.x", From: from, Time: at, Text: "hi", Unencrypted: true},
+		"unsupported":  {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
 	}
 	for name, m := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -84,26 +83,6 @@ func TestStatusPayloads(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, "status-"+string(s), got)
-		})
-	}
-}
-
-func TestIdentityPayloads(t *testing.T) {
-	cases := map[string]webhook.Identity{
-		"new-device":  {NewDevice: true, Accepted: true},
-		"new-key":     {Accepted: true},
-		"refused":     {NewDevice: true},
-		"refused-key": {},
-	}
-	for name, i := range cases {
-		t.Run(name, func(t *testing.T) {
-			i.ID, i.Customer, i.Time = "wamid.x", mustNumber(t, "+16505551234"), time.Unix(1749416383, 0)
-			i.Hash, i.Fingerprint = "DF2lS5v2W6xDF2lS5v2W6w==", "aabbccdd 00112233"
-			got, err := account(t).IdentityPayload(i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden(t, "identity-"+name, got)
 		})
 	}
 }
