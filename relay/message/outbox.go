@@ -175,7 +175,7 @@ func (s *Service) recipient(ctx context.Context, j queue.Job) (c store.Customer,
 // sendText sends a message: the ciphertext that an earlier attempt left, or else a
 // new one, which is durable before it is sent.
 func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) error {
-	m, body, err := s.pending(ctx, j.Message, stateAccepted)
+	m, body, err := s.pending(ctx, j.Message)
 	if err != nil {
 		return err
 	}
@@ -199,9 +199,9 @@ func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) e
 	return err
 }
 
-// pending reads a message that is to be sent, from the state that it is in. A receipt says that the customer has
+// pending reads a message that is to be sent. A receipt says that the customer has
 // it, even when the carrier never said that it took it.
-func (s *Service) pending(ctx context.Context, id, state string) (m store.Message, body content, err error) {
+func (s *Service) pending(ctx context.Context, id string) (m store.Message, body content, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		if m, err = tx.Message(id); err != nil {
 			return err
@@ -209,7 +209,7 @@ func (s *Service) pending(ctx context.Context, id, state string) (m store.Messag
 		body, err = contentOf(m)
 		return err
 	})
-	if isNotFound(err) || err == nil && m.State != state {
+	if isNotFound(err) || err == nil && m.State != stateAccepted {
 		err = errFinished
 	}
 	return m, body, err
