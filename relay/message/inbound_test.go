@@ -190,8 +190,11 @@ func TestTheSignedPreKeyChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
 
 func TestOldSignedPreKeysAreKeptForTheRetentionAndNoLonger(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		const week = 7 * 24 * time.Hour
-		elapse(8 * week)
+		const week, retention = 7 * 24 * time.Hour, 2 * 24 * time.Hour
+		w.stop()
+		w.retention = retention
+		w.start()
+		elapse(3*week + 12*time.Hour)
 		check(t, w.store.View(t.Context(), func(tx *store.Tx) error {
 			keys, err := tx.SignedPreKeys()
 			check(t, err)
@@ -202,7 +205,7 @@ func TestOldSignedPreKeysAreKeptForTheRetentionAndNoLonger(t *testing.T) {
 				}
 			}
 			age := time.Since(oldest)
-			if age < retention || age > retention+week+2*time.Hour || len(keys) > 7 {
+			if age < retention || age > retention+week+2*time.Hour || len(keys) != 2 {
 				t.Errorf("%d keys, the oldest of %v", len(keys), age)
 			}
 			return nil

@@ -42,6 +42,9 @@ func FuzzBreaks(f *testing.F) {
 }
 
 func TestEveryTargetRunsAndAFailureIsTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and fuzzes a module")
+	}
 	module(t)
 	targets, err := build(t.Context(), t.TempDir(), []string{"."})
 	if err != nil {
