@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/test/lab"
@@ -31,7 +32,7 @@ func TestAPlantedCanaryIsFoundInEveryPlace(t *testing.T) {
 	check(t, err)
 	for _, root := range append(places.Blind, places.Carrier...) {
 		for encoding := range plantings("") {
-			t.Run(fmt.Sprintf("%s/%s", filepath.Base(root), encoding), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%s/%s", filepath.Base(filepath.Dir(root)), filepath.Base(root), encoding), func(t *testing.T) {
 				canary := "canary " + rand.Text()
 				scanner, err := scan.New(scan.Secret{Name: "canary", Bytes: canary})
 				check(t, err)
@@ -55,8 +56,12 @@ func TestAPlantedCanaryIsFoundInEveryPlace(t *testing.T) {
 func plant(t *testing.T, root, text string) {
 	t.Helper()
 	if filepath.Base(root) == "etcd" {
-		kubectl(t, "create", "configmap", "canary", "-n", lab.EdgeNamespace, "--from-literal=text="+text)
-		t.Cleanup(func() { kubectl(t, "delete", "configmap", "canary", "-n", lab.EdgeNamespace) })
+		name := "canary-" + strings.ToLower(rand.Text())
+		kubectl(t, "create", "configmap", name, "-n", lab.EdgeNamespace, "--from-literal=text="+text)
+		t.Cleanup(func() {
+			_, err := environment.Kubectl(withoutTest(), "delete", "configmap", name, "-n", lab.EdgeNamespace)
+			check(t, err)
+		})
 		return
 	}
 	info, err := os.Stat(root)

@@ -41,21 +41,17 @@ func trial(t *testing.T) {
 	t.Helper()
 	_, err := environment.Apply(within(t), fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", trialNamespace))
 	check(t, err)
-	t.Cleanup(func() { remove(t) })
+	t.Cleanup(func() { endTrial(t) })
 }
 
-// remove removes what the candidates left. Each is deleted before its namespace, as
-// its finalizer asks for objects in it.
-func remove(t *testing.T) {
-	ctx := t.Context()
-	if ctx.Err() != nil { // in a clean-up
-		ctx = withoutTest()
-	}
+// endTrial removes what the candidates left. Each is deleted before its namespace,
+// as its finalizer asks for objects in it.
+func endTrial(t *testing.T) {
 	for _, args := range [][]string{
 		{"delete", "brelay", "--all", "-n", trialNamespace, "--timeout=90s"},
 		{"delete", "namespace", trialNamespace, "--timeout=90s"},
 	} {
-		if _, err := environment.Kubectl(ctx, args...); err != nil {
+		if _, err := environment.Kubectl(withoutTest(), args...); err != nil {
 			t.Error(err)
 		}
 	}
