@@ -1,20 +1,11 @@
 package signal
 
 import (
-	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/cloudflare/circl/dh/x25519"
 	"go.mau.fi/libsignal/protocol"
 )
 
@@ -275,106 +266,6 @@ func BenchmarkRespond(b *testing.B) {
 	})
 }
 
-// BenchmarkRecord reads and writes a stored record. No cryptography is in it: the
-// least that it takes is to copy its bytes.
-func BenchmarkRecord(b *testing.B) {
-	for _, skipped := range []int{0, MaxSkipped} {
-		alice, bob := newDevice(b), newDevice(b)
-		skipping(b, alice, bob, skipped)
-		record := bob.record()
-		library, from := newLibDevice(b), newLibDevice(b)
-		skipping(b, from, library, skipped)
-		theirs, err := library.LoadSession(context.Background(), peerAddress)
-		must(b, err)
-		impls := map[string]func(){
-			"read/relaykeep": func() {
-				_, err := ParseRecord(bob.stored)
-				must(b, err)
-			},
-			"read/library": func() {
-				_, err := library.LoadSession(context.Background(), peerAddress)
-				must(b, err)
-			},
-			"read/primitives": func() { bytes.Clone(bob.stored) },
-			"write/relaykeep": func() {
-				_, err := record.MarshalBinary()
-				must(b, err)
-			},
-			"write/library":    func() { theirs.Serialize() },
-			"write/primitives": func() { bytes.Clone(bob.stored) },
-		}
-		for _, name := range slices.Sorted(maps.Keys(impls)) {
-			what, impl, _ := strings.Cut(name, "/")
-			b.Run(fmt.Sprintf("%s/skipped=%d/impl=%s", what, skipped, impl), func(b *testing.B) {
-				b.ReportAllocs()
-				defer (&cpuClock{b: b}).start()()
-				for b.Loop() {
-					impls[name]()
-				}
-			})
-		}
-	}
-}
-
-// BenchmarkMemory is what one session takes that waits for a thousand messages:
-// on the heap (B/session), and stored (B/record).
-func BenchmarkMemory(b *testing.B) {
-	alice, bob := newDevice(b), newDevice(b)
-	skipping(b, alice, bob, MaxSkipped)
-	library, from := newLibDevice(b), newLibDevice(b)
-	skipping(b, from, library, MaxSkipped)
-	report := func(b *testing.B, stored []byte, read func() any) {
-		var held [64]any
-		for b.Loop() {
-			held = [len(held)]any{}
-			before := heap()
-			for i := range held {
-				held[i] = read()
-			}
-			b.ReportMetric(float64(heap()-before)/float64(len(held)), "B/session")
-		}
-		runtime.KeepAlive(&held)
-		b.ReportMetric(float64(len(stored)), "B/record")
-	}
-	b.Run("skipped=1000/impl=relaykeep", func(b *testing.B) {
-		report(b, bob.stored, func() any { return bob.record() })
-	})
-	b.Run("skipped=1000/impl=library", func(b *testing.B) {
-		report(b, library.stored, func() any {
-			r, err := library.LoadSession(context.Background(), peerAddress)
-			must(b, err)
-			return r
-		})
-	})
-}
-
-// heap is how many bytes are in use on the heap.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
-// skipping begins a session in which bob waits for n messages of one chain.
-func skipping(t testing.TB, alice, bob end, n int) {
-	alice.initiate(bob.bundle())
-	wants(t, bob, alice.seal("hello"), "hello")
-	wants(t, alice, bob.seal("hello yourself"), "hello yourself")
-	for range n {
-		alice.seal("held back")
-	}
-	wants(t, bob, alice.seal("ahead"), "ahead")
-}
-
-// withSkipped returns a device that waits for n messages of one chain.
-func withSkipped(t testing.TB, n int) *device {
-	t.Helper()
-	alice, bob := newDevice(t), newDevice(t)
-	skipping(t, alice, bob, n)
-	return bob
-}
-
 // BenchmarkJump is one message that skips the thousand before it.
 func BenchmarkJump(b *testing.B) {
 	steps := func(alice, bob end) Ciphertext {
@@ -435,73 +326,4 @@ func BenchmarkForged(b *testing.B) {
 			}
 		}
 	})
-}
-
-// primitives runs the protocol's cryptography alone.
-type primitives struct {
-	scalar, point, shared x25519.Key
-	key                   [32]byte
-	iv                    [16]byte
-	body                  []byte
-	hashed                []byte // a pad block and up to a whole message
-}
-
-func newPrimitives(size int) *primitives {
-	p := &primitives{scalar: x25519.Key{1, 2, 3}, point: x25519.Key{9}}
-	p.body = make([]byte, sealedSize(size))
-	p.hashed = make([]byte, sha256.BlockSize+2*PublicKeySize+50+len(p.body))
-	return p
-}
-
-// hmacs computes n HMACs of size bytes: a pad block and the message, a pad block
-// and a digest.
-func (p *primitives) hmacs(n, size int) {
-	for range n {
-		sha256.Sum256(p.hashed[:sha256.BlockSize+size])
-		sha256.Sum256(p.hashed[:sha256.BlockSize+sha256.Size])
-	}
-}
-
-// message is what one message of a chain takes: the chain's two HMACs, the key
-// derivation's four, the code, and the cipher.
-func (p *primitives) message(encrypt bool) {
-	p.hmacs(2, 1)
-	p.hmacs(1, 32)
-	p.hmacs(1, len(infoMessage)+1)
-	p.hmacs(2, 32+len(infoMessage)+1)
-	p.hmacs(1, len(p.hashed)-sha256.BlockSize)
-	block, err := aes.NewCipher(p.key[:])
-	if err != nil {
-		panic(err)
-	}
-	mode := cipher.NewCBCDecrypter(block, p.iv[:])
-	if encrypt {
-		mode = cipher.NewCBCEncrypter(block, p.iv[:])
-	}
-	mode.CryptBlocks(p.body, p.body)
-}
-
-func (p *primitives) keyPair() { x25519.KeyGen(&p.shared, &p.scalar) }
-
-func (p *primitives) agreements(n int) {
-	for range n {
-		x25519.Shared(&p.shared, &p.scalar, &p.shared)
-	}
-}
-
-func (p *primitives) derive(info string) {
-	if _, err := hkdf.Key(sha256.New, p.shared[:], p.key[:], info, 64); err != nil {
-		panic(err)
-	}
-}
-
-// ratchetStep begins a sending chain, receivedStep a receiving one.
-func (p *primitives) ratchetStep() {
-	p.keyPair()
-	p.receivedStep()
-}
-
-func (p *primitives) receivedStep() {
-	p.agreements(1)
-	p.derive(infoRatchet)
 }
