@@ -18,7 +18,7 @@ func StartT(t testing.TB, o Options) *Server {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("prosody's last words:\n%s", s.lastWords())
+			t.Logf("prosody's last words:\n%s", s.LastWords())
 		}
 		s.Stop()
 	})

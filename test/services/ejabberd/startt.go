@@ -1,0 +1,26 @@
+package ejabberd
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// StartT runs a server in a temporary directory until the test ends. When the test
+// failed, the end of the server's log is shown.
+func StartT(t testing.TB, o Options) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // an installation included
+	defer cancel()
+	s, err := Start(ctx, t.TempDir(), o)
+	if err != nil {
+		t.Fatalf("starting ejabberd: %v", err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("ejabberd's last words:\n%s", s.LastWords())
+		}
+		s.Stop()
+	})
+	return s
+}
