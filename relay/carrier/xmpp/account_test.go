@@ -19,62 +19,65 @@ func (n *node) becomes(t *testing.T, state carrier.State, reason string) {
 }
 
 func TestAccountIsRegisteredAndRemoved(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	c := config(t, s, business)
-	if err := Register(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	if err := Register(t.Context(), c); !errors.Is(err, ErrAccountExists) {
-		t.Errorf("registering again: %v", err)
-	}
-	wrong := c
-	wrong.Password = "wrong"
-	if err := Unregister(t.Context(), wrong); !errors.Is(err, ErrCredentials) {
-		t.Errorf("removing with a wrong password: %v", err)
-	}
-	if err := Unregister(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	if err := Unregister(t.Context(), c); !errors.Is(err, ErrCredentials) {
-		t.Errorf("removing what is gone: %v", err)
-	}
+	onServers(t, func(t *testing.T, s server) {
+		c := config(t, s, business)
+		if err := Register(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if err := Register(t.Context(), c); !errors.Is(err, ErrAccountExists) {
+			t.Errorf("registering again: %v", err)
+		}
+		wrong := c
+		wrong.Password = "wrong"
+		if err := Unregister(t.Context(), wrong); !errors.Is(err, ErrCredentials) {
+			t.Errorf("removing with a wrong password: %v", err)
+		}
+		if err := Unregister(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if err := Unregister(t.Context(), c); !errors.Is(err, ErrCredentials) {
+			t.Errorf("removing what is gone: %v", err)
+		}
+	})
 }
 
 func TestRefusalsAreTold(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{})
-	if err := s.AddAccount(t.Context(), business, password); err != nil {
-		t.Fatal(err)
-	}
-	if err := Register(t.Context(), config(t, s, customer)); !errors.Is(err, ErrRegistrationClosed) {
-		t.Errorf("registering where it is closed: %v", err)
-	}
-	tests := map[string]struct {
-		account, password string
-		registration      Registration
-		state             carrier.State
-		reason            string
-	}{
-		"rightful owner":              {business, password, Closed, carrier.Online, ""},
-		"wrong password":              {business, "wrong", Closed, carrier.Refused, ReasonCredentialsRefused},
-		"no account":                  {customer, password, Closed, carrier.Refused, ReasonCredentialsRefused},
-		"no account, may register":    {customer, password, Open, carrier.Refused, ReasonRegistration},
-		"wrong password may register": {business, "wrong", Open, carrier.Refused, ReasonRegistration},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			c := config(t, s, tc.account)
-			c.Password, c.Registration = tc.password, tc.registration
-			run(t, c).becomes(t, tc.state, tc.reason)
-		})
-	}
+	onOwnServers(t, false, func(t *testing.T, s server) {
+		if err := s.AddAccount(t.Context(), business, password); err != nil {
+			t.Fatal(err)
+		}
+		if err := Register(t.Context(), config(t, s, customer)); !errors.Is(err, ErrRegistrationClosed) {
+			t.Errorf("registering where it is closed: %v", err)
+		}
+		tests := map[string]struct {
+			account, password string
+			registration      Registration
+			state             carrier.State
+			reason            string
+		}{
+			"rightful owner":              {business, password, Closed, carrier.Online, ""},
+			"wrong password":              {business, "wrong", Closed, carrier.Refused, ReasonCredentialsRefused},
+			"no account":                  {customer, password, Closed, carrier.Refused, ReasonCredentialsRefused},
+			"no account, may register":    {customer, password, Open, carrier.Refused, ReasonRegistration},
+			"wrong password may register": {business, "wrong", Open, carrier.Refused, ReasonRegistration},
+		}
+		for name, tc := range tests {
+			t.Run(name, func(t *testing.T) {
+				c := config(t, s, tc.account)
+				c.Password, c.Registration = tc.password, tc.registration
+				run(t, c).becomes(t, tc.state, tc.reason)
+			})
+		}
+	})
 }
 
 func TestWrongPasswordOfAnExistingAccountIsRefusedDespiteOpenRegistration(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	online(t, config(t, s, business)).stop()
-	c := config(t, s, business)
-	c.Password = "wrong"
-	run(t, c).becomes(t, carrier.Refused, ReasonCredentialsRefused)
+	onServers(t, func(t *testing.T, s server) {
+		online(t, config(t, s, business)).stop()
+		c := config(t, s, business)
+		c.Password = "wrong"
+		run(t, c).becomes(t, carrier.Refused, ReasonCredentialsRefused)
+	})
 }
 
 func TestUntrustedServerGetsNoCredentials(t *testing.T) {

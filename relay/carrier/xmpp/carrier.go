@@ -85,7 +85,10 @@ func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 	mayRegister := c.cfg.Registration != Closed
 	for {
 		begun := time.Now()
-		err := c.connect(ctx, h)
+		up, err := c.connect(ctx, h)
+		if up { // should the server lose the account later, it is made again
+			mayRegister = c.cfg.Registration != Closed
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -160,23 +163,24 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// connect makes one link and serves it until it ends. It returns why it ended.
-func (c *Carrier) connect(ctx context.Context, h carrier.Handler) error {
+// connect makes one link and serves it until it ends. It returns why it ended, and
+// whether it was up.
+func (c *Carrier) connect(ctx context.Context, h carrier.Handler) (up bool, err error) {
 	s, err := c.cfg.open(ctx, c.cfg.login)
 	if err != nil {
-		return err
+		return false, err
 	}
 	l := newLink(s, c.cfg.MaxStanza, c.cfg.Idle)
 	stop := context.AfterFunc(ctx, func() { l.end(errStopped) })
 	resumed, err := c.establish(l)
 	if !stop() || err != nil {
 		l.end(errStopped)
-		return failed(networkReason(err), err)
+		return false, failed(networkReason(err), err)
 	}
 	c.attach(l)
 	c.cfg.Metrics.Linked(resumed)
 	c.cfg.Log.InfoContext(ctx, "link to the carrier is up", "resumed", resumed)
-	return c.serve(ctx, l, h)
+	return true, c.serve(ctx, l, h)
 }
 
 // attach lets everybody use the link.

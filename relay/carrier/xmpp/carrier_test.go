@@ -15,34 +15,35 @@ import (
 )
 
 func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
 
-	c.send(t, b, 1)
-	b.wait(t, "message", func() bool { return len(b.messages) == 1 })
-	m := b.messages[0]
-	if m.ID != "m1" || m.From != c.number || !m.WantsReceipt || !m.WantsRead || m.Time.IsZero() {
-		t.Errorf("message arrived as %+v", m)
-	}
-	if diff := cmp.Diff(envelope(1), m.Envelope); diff != "" {
-		t.Errorf("envelope changed on its way:\n%s", diff)
-	}
-	b.send(t, c, 2)
-	c.wait(t, "answer", func() bool { return len(c.messages) == 1 })
+		c.send(t, b, 1)
+		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
+		m := b.messages[0]
+		if m.ID != "m1" || m.From != c.number || !m.WantsReceipt || !m.WantsRead || m.Time.IsZero() {
+			t.Errorf("message arrived as %+v", m)
+		}
+		if diff := cmp.Diff(envelope(1), m.Envelope); diff != "" {
+			t.Errorf("envelope changed on its way:\n%s", diff)
+		}
+		b.send(t, c, 2)
+		c.wait(t, "answer", func() bool { return len(c.messages) == 1 })
 
-	for _, kind := range []carrier.ReceiptKind{carrier.Delivered, carrier.Read} {
-		if err := b.SendReceipt(t.Context(), c.number, "m1", kind); err != nil {
+		for _, kind := range []carrier.ReceiptKind{carrier.Delivered, carrier.Read} {
+			if err := b.SendReceipt(t.Context(), c.number, "m1", kind); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.SendTyping(t.Context(), c.number, true); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := b.SendTyping(t.Context(), c.number, true); err != nil {
-		t.Fatal(err)
-	}
-	c.wait(t, "receipts", func() bool { return len(c.receipts) == 2 })
-	want := []carrier.Receipt{{From: b.number, ID: "m1", Kind: carrier.Delivered}, {From: b.number, ID: "m1", Kind: carrier.Read}}
-	if diff := cmp.Diff(want, c.receipts, cmp.AllowUnexported(want[0].From)); diff != "" {
-		t.Error(diff)
-	}
+		c.wait(t, "receipts", func() bool { return len(c.receipts) == 2 })
+		want := []carrier.Receipt{{From: b.number, ID: "m1", Kind: carrier.Delivered}, {From: b.number, ID: "m1", Kind: carrier.Read}}
+		if diff := cmp.Diff(want, c.receipts, cmp.AllowUnexported(want[0].From)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // published is a bundle with n one-time pre-keys.
@@ -60,37 +61,39 @@ func published(n int) carrier.Bundle {
 }
 
 func TestStrangersFetchWhatIsPublished(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-	ctx := t.Context()
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		ctx := t.Context()
 
-	b.wait(t, "own empty list", func() bool { return len(b.own) > 0 && len(b.own[0]) == 0 })
-	if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
-		t.Errorf("an unpublished list is %v", err)
-	}
-	if _, err := c.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
-		t.Errorf("an unpublished bundle is %v", err)
-	}
-	if _, err := c.Carrier.Devices(ctx, number(t, third)); !errors.Is(err, carrier.ErrNotFound) {
-		t.Errorf("the list of nobody is %v", err)
-	}
-	if err := b.PublishDevices(ctx, []carrier.DeviceID{77}); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.PublishBundle(ctx, 77, published(100)); err != nil {
-		t.Fatal(err)
-	}
-	devices, err := c.Carrier.Devices(ctx, b.number)
-	if err != nil || !slices.Equal(devices, []carrier.DeviceID{77}) {
-		t.Errorf("fetched devices %v, error %v", devices, err)
-	}
-	got, err := c.Bundle(ctx, b.number, 77)
-	if diff := cmp.Diff(published(100), got); err != nil || diff != "" {
-		t.Errorf("fetching a bundle: %v\n%s", err, diff)
-	}
-	b.wait(t, "own list", func() bool { return slices.Equal(b.own[len(b.own)-1], []carrier.DeviceID{77}) })
+		b.wait(t, "own empty list", func() bool { return len(b.own) > 0 && len(b.own[0]) == 0 })
+		if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
+			t.Errorf("an unpublished list is %v", err)
+		}
+		if _, err := c.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
+			t.Errorf("an unpublished bundle is %v", err)
+		}
+		if _, err := c.Carrier.Devices(ctx, number(t, third)); !errors.Is(err, carrier.ErrNotFound) {
+			t.Errorf("the list of nobody is %v", err)
+		}
+		if err := b.PublishDevices(ctx, []carrier.DeviceID{77}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.PublishBundle(ctx, 77, published(100)); err != nil {
+			t.Fatal(err)
+		}
+		devices, err := c.Carrier.Devices(ctx, b.number)
+		if err != nil || !slices.Equal(devices, []carrier.DeviceID{77}) {
+			t.Errorf("fetched devices %v, error %v", devices, err)
+		}
+		got, err := c.Bundle(ctx, b.number, 77)
+		if diff := cmp.Diff(published(100), got); err != nil || diff != "" {
+			t.Errorf("fetching a bundle: %v\n%s", err, diff)
+		}
+		b.wait(t, "own list", func() bool { return slices.Equal(b.own[len(b.own)-1], []carrier.DeviceID{77}) })
+	})
 }
 
+// ejabberd is told to make these nodes open whatever a client says.
 func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true})
 	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
@@ -115,62 +118,71 @@ func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 }
 
 func TestChangedDeviceListArrives(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-	c.send(t, b, 1) // makes both ask for and allow presence
-	b.wait(t, "message", func() bool { return len(b.messages) == 1 })
-	b.send(t, c, 2)
-	for _, list := range [][]carrier.DeviceID{{11}, {11, 12}, {}} {
-		if err := c.PublishDevices(t.Context(), list); err != nil {
-			t.Fatal(err)
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		c.send(t, b, 1) // makes both ask for and allow presence
+		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
+		b.send(t, c, 2)
+		for _, list := range [][]carrier.DeviceID{{11}, {11, 12}, {}} {
+			// What is published before the subscriptions are settled may not arrive.
+			eventually(t, "change", func() bool {
+				if err := c.PublishDevices(t.Context(), list); err != nil {
+					t.Fatal(err)
+				}
+				defer b.lock()()
+				d, ok := b.devices[c.number]
+				return ok && slices.Equal(d, list)
+			})
 		}
-		b.wait(t, "change", func() bool { d, ok := b.devices[c.number]; return ok && slices.Equal(d, list) })
-	}
+	})
 }
 
 func TestMessageToNobodyBounces(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b := online(t, config(t, s, business))
-	err := b.Send(t.Context(), carrier.Outgoing{ID: "lost", To: number(t, third), Envelope: envelope(1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, []string{third + " lost"}) })
-}
-
-func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	strict, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-	accepting := config(t, s, third)
-	accepting.AcceptUnencrypted = true
-	lax := online(t, accepting)
-	for _, to := range []*node{strict, lax} {
-		err := c.tell(elem(nsClient, "message", "to", c.addr.of(to.number), "type", "chat", "id", "p1").with(
-			elem(nsClient, "body").withText("in clear")))
+	onServers(t, func(t *testing.T, s server) {
+		b := online(t, config(t, s, business))
+		err := b.Send(t.Context(), carrier.Outgoing{ID: "lost", To: number(t, third), Envelope: envelope(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	strict.wait(t, "note", func() bool { return slices.Equal(strict.plaintexts, []string{customer + " p1 "}) })
-	lax.wait(t, "text", func() bool { return slices.Equal(lax.plaintexts, []string{customer + " p1 in clear"}) })
+		b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, []string{third + " lost"}) })
+	})
+}
+
+func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		strict, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		accepting := config(t, s, third)
+		accepting.AcceptUnencrypted = true
+		lax := online(t, accepting)
+		for _, to := range []*node{strict, lax} {
+			err := c.tell(elem(nsClient, "message", "to", c.addr.of(to.number), "type", "chat", "id", "p1").with(
+				elem(nsClient, "body").withText("in clear")))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		strict.wait(t, "note", func() bool { return slices.Equal(strict.plaintexts, []string{customer + " p1 "}) })
+		lax.wait(t, "text", func() bool { return slices.Equal(lax.plaintexts, []string{customer + " p1 in clear"}) })
+	})
 }
 
 func TestMessagesWaitForAnAbsentAccount(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-	b.stop()
-	begun := time.Now()
-	for i := range 5 {
-		c.send(t, b, i)
-	}
-	b.start(t)
-	b.wait(t, "messages", func() bool { return len(b.messages) == 5 })
-	for i, m := range b.messages {
-		if m.ID != fmt.Sprint("m", i) || m.Time.After(time.Now()) || m.Time.Before(begun.Add(-2*time.Second)) {
-			t.Errorf("message %d is %s of %v", i, m.ID, m.Time)
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b.stop()
+		begun := time.Now()
+		for i := range 5 {
+			c.send(t, b, i)
 		}
-	}
-	if !slices.Equal(b.connected, []bool{false, false}) {
-		t.Errorf("links were resumed: %v", b.connected)
-	}
+		b.start(t)
+		b.wait(t, "messages", func() bool { return len(b.messages) == 5 })
+		for i, m := range b.messages {
+			if m.ID != fmt.Sprint("m", i) || m.Time.After(time.Now()) || m.Time.Before(begun.Add(-2*time.Second)) {
+				t.Errorf("message %d is %s of %v", i, m.ID, m.Time)
+			}
+		}
+		if !slices.Equal(b.connected, []bool{false, false}) {
+			t.Errorf("links were resumed: %v", b.connected)
+		}
+	})
 }

@@ -47,154 +47,161 @@ func through(c Config, p *proxy) Config {
 }
 
 func TestLinkThatBreaksIsResumed(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	p := newProxy(t, s.Addr)
-	b, c := online(t, through(config(t, s, business), p)), online(t, config(t, s, customer))
-	b.send(t, c, 1)
-	p.refuse(true)
-	b.becomes(t, carrier.Disconnected, ReasonUnreachable)
-	if err := b.Send(t.Context(), carrier.Outgoing{ID: "x", To: c.number, Envelope: envelope(9)}); !errors.Is(err, carrier.ErrOffline) {
-		t.Errorf("sending without a link: %v", err)
-	}
-	for i := range 10 { // the server takes them for the broken session
-		c.send(t, b, i)
-	}
-	p.refuse(false)
-	b.wait(t, "messages of the meantime", func() bool { return len(b.messages) == 10 })
-	b.send(t, c, 2)
-	defer b.lock()()
-	if len(b.connected) != 2 || b.connected[0] || !b.connected[1] {
-		t.Errorf("links, true for resumed: %v", b.connected)
-	}
+	onServers(t, func(t *testing.T, s server) {
+		p := newProxy(t, s)
+		b, c := online(t, through(config(t, s, business), p)), online(t, config(t, s, customer))
+		b.send(t, c, 1)
+		p.refuse(true)
+		b.becomes(t, carrier.Disconnected, ReasonUnreachable)
+		if err := b.Send(t.Context(), carrier.Outgoing{ID: "x", To: c.number, Envelope: envelope(9)}); !errors.Is(err, carrier.ErrOffline) {
+			t.Errorf("sending without a link: %v", err)
+		}
+		for i := range 10 { // the server takes them for the broken session
+			c.send(t, b, i)
+		}
+		p.refuse(false)
+		b.wait(t, "messages of the meantime", func() bool { return len(b.messages) == 10 })
+		b.send(t, c, 2)
+		defer b.lock()()
+		if len(b.connected) != 2 || b.connected[0] || !b.connected[1] {
+			t.Errorf("links, true for resumed: %v", b.connected)
+		}
+	})
 }
 
 func TestMessageThatIsNotStoredComesAgain(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-	failures := map[string]int{}
-	unlock := b.lock()
-	b.fail = func(m carrier.Message) error {
-		if failures[m.ID]++; failures[m.ID] <= 2 && m.ID == "m3" {
-			return errors.New("disk full")
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		failures := map[string]int{}
+		unlock := b.lock()
+		b.fail = func(m carrier.Message) error {
+			if failures[m.ID]++; failures[m.ID] <= 2 && m.ID == "m3" {
+				return errors.New("disk full")
+			}
+			return nil
 		}
-		return nil
-	}
-	unlock()
-	for i := range 6 {
-		c.send(t, b, i)
-	}
-	b.wait(t, "all messages", func() bool { return len(b.messages) == 6 })
-	for i, m := range b.messages {
-		if m.ID != fmt.Sprint("m", i) {
-			t.Errorf("message %d is %s: out of order or doubled", i, m.ID)
+		unlock()
+		for i := range 6 {
+			c.send(t, b, i)
 		}
-	}
-	if failures["m3"] != 3 {
-		t.Errorf("the refused message came %d times, want 3", failures["m3"])
-	}
+		b.wait(t, "all messages", func() bool { return len(b.messages) == 6 })
+		for i, m := range b.messages {
+			if m.ID != fmt.Sprint("m", i) {
+				t.Errorf("message %d is %s: out of order or doubled", i, m.ID)
+			}
+		}
+		if failures["m3"] != 3 {
+			t.Errorf("the refused message came %d times, want 3", failures["m3"])
+		}
+	})
 }
 
 func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b := online(t, config(t, s, business))
-	s.Freeze()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	o := carrier.Outgoing{ID: "frozen", To: number(t, third), Envelope: envelope(1)}
-	err := b.Send(ctx, o)
-	s.Thaw()
-	if !errors.Is(err, carrier.ErrUnconfirmed) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("sending to a frozen server: %v", err)
-	}
-	// Sent again, it is not doubled: it bounces once, being for nobody.
-	if err := b.Send(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Send(t.Context(), carrier.Outgoing{ID: "last", To: number(t, third), Envelope: envelope(2)}); err != nil {
-		t.Fatal(err)
-	}
-	b.wait(t, "bounces", func() bool { return len(b.bounced) == 2 })
+	onOwnServers(t, true, func(t *testing.T, s server) {
+		b := online(t, config(t, s, business))
+		s.Freeze()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		o := carrier.Outgoing{ID: "frozen", To: number(t, third), Envelope: envelope(1)}
+		err := b.Send(ctx, o)
+		s.Thaw()
+		if !errors.Is(err, carrier.ErrUnconfirmed) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("sending to a frozen server: %v", err)
+		}
+		// Sent again, it is not doubled: it bounces once, being for nobody.
+		if err := b.Send(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Send(t.Context(), carrier.Outgoing{ID: "last", To: number(t, third), Envelope: envelope(2)}); err != nil {
+			t.Fatal(err)
+		}
+		b.wait(t, "bounces", func() bool { return len(b.bounced) == 2 })
+	})
 }
 
 func TestServerRestartLosesNothing(t *testing.T) {
-	for name, restart := range map[string]func(*prosody.Server, context.Context) error{
-		"orderly": func(s *prosody.Server, ctx context.Context) error { return s.Restart(ctx) },
-		"crash":   func(s *prosody.Server, ctx context.Context) error { s.Kill(); return s.Start(ctx) },
+	for name, restart := range map[string]func(server, context.Context) error{
+		"orderly": func(s server, ctx context.Context) error { return s.Restart(ctx) },
+		"crash":   func(s server, ctx context.Context) error { s.Kill(); return s.Start(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := prosody.StartT(t, prosody.Options{Registration: true})
-			b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-			c.send(t, b, 1)
-			b.wait(t, "message", func() bool { return len(b.messages) == 1 })
-			if err := restart(s, t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.persist(t.Context(), b, "m2", 2); err != nil {
-				t.Fatal(err)
-			}
-			b.wait(t, "new session", func() bool { return len(b.connected) > 1 })
-			if err := b.persist(t.Context(), c, "m3", 3); err != nil {
-				t.Fatal(err)
-			}
-			b.wait(t, "message after", func() bool { return len(b.messages) >= 2 })
-			c.wait(t, "answer after", func() bool { return len(c.messages) >= 1 })
+			onOwnServers(t, true, func(t *testing.T, s server) {
+				b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+				c.send(t, b, 1)
+				b.wait(t, "message", func() bool { return len(b.messages) == 1 })
+				if err := restart(s, t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.persist(t.Context(), b, "m2", 2); err != nil {
+					t.Fatal(err)
+				}
+				b.wait(t, "new session", func() bool { return len(b.connected) > 1 })
+				if err := b.persist(t.Context(), c, "m3", 3); err != nil {
+					t.Fatal(err)
+				}
+				b.wait(t, "message after", func() bool { return len(b.messages) >= 2 })
+				c.wait(t, "answer after", func() bool { return len(c.messages) >= 1 })
+			})
 		})
 	}
 }
 
 func TestRandomCutsNeitherLoseNorDouble(t *testing.T) {
-	count := 1000
-	if testing.Short() {
-		count = 200
-	}
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	p := newProxy(t, s.Addr)
-	b, c := online(t, through(config(t, s, business), p)), online(t, through(config(t, s, customer), p))
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	p.mu.Lock()
-	p.limit = func() (int64, int64) { return 6000 + random.Int64N(40_000), 6000 + random.Int64N(40_000) }
-	p.mu.Unlock()
-	p.cut()
+	onServers(t, func(t *testing.T, s server) {
+		count := 300
+		if testing.Short() {
+			count = 100
+		}
+		p := newProxy(t, s)
+		b, c := online(t, through(config(t, s, business), p)), online(t, through(config(t, s, customer), p))
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		p.mu.Lock()
+		p.limit = func() (int64, int64) { return 6000 + random.Int64N(40_000), 6000 + random.Int64N(40_000) }
+		p.mu.Unlock()
+		p.cut()
 
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	var wg sync.WaitGroup
-	for _, way := range [][2]*node{{b, c}, {c, b}} {
-		next := make(chan int)
-		for range 8 {
-			wg.Go(func() {
-				for i := range next {
-					if err := way[0].persist(ctx, way[1], fmt.Sprint("m", i), i); err != nil {
-						t.Errorf("sending: %v", err)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		for _, way := range [][2]*node{{b, c}, {c, b}} {
+			next := make(chan int)
+			for range 8 {
+				wg.Go(func() {
+					for i := range next {
+						if err := way[0].persist(ctx, way[1], fmt.Sprint("m", i), i); err != nil {
+							t.Errorf("sending: %v", err)
+						}
 					}
+				})
+			}
+			wg.Go(func() {
+				defer close(next)
+				for i := range count {
+					next <- i
 				}
 			})
 		}
-		wg.Go(func() {
-			defer close(next)
-			for i := range count {
-				next <- i
+		wg.Wait()
+		for _, n := range []*node{b, c} {
+			eventually(t, "all messages", func() bool { return len(n.counts()) == count })
+		}
+		for _, n := range []*node{b, c} {
+			fresh := 0
+			for _, resumed := range n.connected {
+				if !resumed {
+					fresh++
+				}
 			}
-		})
-	}
-	wg.Wait()
-	for _, n := range []*node{b, c} {
-		eventually(t, "all messages", func() bool { return len(n.counts()) == count })
-	}
-	for _, n := range []*node{b, c} {
-		fresh := 0
-		for _, resumed := range n.connected {
-			if !resumed {
-				fresh++
+			t.Logf("%d links, %d of them new sessions", len(n.connected), fresh)
+			for id, times := range n.counts() {
+				// ejabberd may send again, after a resumption, what it knows we have. The
+				// relay drops doubles by their ciphertext.
+				if _, exact := s.(*prosody.Server); exact && times != 1 && fresh == 1 {
+					t.Errorf("message %s arrived %d times in one session", id, times)
+				}
 			}
 		}
-		t.Logf("%d links, %d of them new sessions", len(n.connected), fresh)
-		for id, times := range n.counts() {
-			if times != 1 && fresh == 1 {
-				t.Errorf("message %s arrived %d times in one session", id, times)
-			}
-		}
-	}
+	})
 }

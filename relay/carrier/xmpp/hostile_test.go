@@ -252,7 +252,7 @@ func (a *asker) Connected(ctx context.Context, resumed bool) error {
 
 func TestHandlerThatAsksDoesNotHoldUpTheNextLink(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true})
-	p := newProxy(t, s.Addr)
+	p := newProxy(t, s)
 	conf := through(config(t, s, business), p)
 	conf.IQTimeout = time.Hour
 	c, err := New(conf)

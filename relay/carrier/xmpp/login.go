@@ -2,12 +2,14 @@ package xmpp
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,10 +21,18 @@ import (
 type stream struct {
 	*wire
 	management bool // the server offers stream management
+	offer      offer
+}
+
+// offer is how a server lets clients authenticate.
+type offer struct {
+	mechanisms []string
+	// bindings are the types of channel binding that it says it knows (XEP-0440).
+	bindings []string
 }
 
 // step is what follows TLS while the stream is negotiated: login or registration.
-type step func(ctx context.Context, s *mellium.Session, mechanisms []string) error
+type step func(ctx context.Context, s *mellium.Session, o offer) error
 
 // open connects, starts TLS and takes the step. When it fails there is no
 // connection left; when ctx ends, it fails.
@@ -43,7 +53,7 @@ func (c Config) open(ctx context.Context, do step) (*stream, error) {
 	session, err := mellium.NewSession(ctx, account.Domain(), account.Bare(), newWire(conn, 2*c.Idle), 0,
 		mellium.NewNegotiator(func(*mellium.Session, *mellium.StreamConfig) mellium.StreamConfig {
 			return mellium.StreamConfig{Features: []mellium.StreamFeature{
-				c.tlsFeature(), authFeature(do), s.managementFeature(), bindFeature(),
+				c.tlsFeature(), s.bindingsFeature(), s.authFeature(do), s.managementFeature(), bindFeature(),
 			}}
 		}))
 	if !stop() && err == nil {
@@ -92,7 +102,7 @@ func (c Config) tlsFeature() mellium.StreamFeature {
 }
 
 // authFeature takes the step when the server offers to authenticate.
-func authFeature(do step) mellium.StreamFeature {
+func (st *stream) authFeature(do step) mellium.StreamFeature {
 	return mellium.StreamFeature{
 		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
 		Necessary:  mellium.Secure,
@@ -105,11 +115,32 @@ func authFeature(do step) mellium.StreamFeature {
 			return true, list.Names, err
 		},
 		Negotiate: func(ctx context.Context, s *mellium.Session, data any) (mellium.SessionState, io.ReadWriter, error) {
-			names, _ := data.([]string)
-			if err := do(ctx, s, names); err != nil {
+			st.offer.mechanisms, _ = data.([]string)
+			if err := do(ctx, s, st.offer); err != nil {
 				return 0, nil, err
 			}
 			return mellium.Authn, s.Conn(), nil
+		},
+	}
+}
+
+// bindingsFeature notes which types of channel binding the server knows.
+func (st *stream) bindingsFeature() mellium.StreamFeature {
+	return mellium.StreamFeature{
+		Name:       xml.Name{Space: nsBindings, Local: "sasl-channel-binding"},
+		Necessary:  mellium.Secure,
+		Prohibited: mellium.Authn,
+		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
+			var list struct {
+				Types []struct {
+					Type string `xml:"type,attr"`
+				} `xml:"urn:xmpp:sasl-cb:0 channel-binding"`
+			}
+			err := d.DecodeElement(&list, start)
+			for _, t := range list.Types {
+				st.offer.bindings = append(st.offer.bindings, t.Type)
+			}
+			return false, nil, err
 		},
 	}
 }
@@ -163,9 +194,18 @@ func exchange(s *mellium.Session, e *element) (*element, error) {
 	}
 }
 
-// mechanisms are those we use, the best first. Plain passwords are never sent.
-func mechanisms() []sasl.Mechanism {
-	return []sasl.Mechanism{sasl.ScramSha256Plus, sasl.ScramSha1Plus, sasl.ScramSha256, sasl.ScramSha1}
+// mechanisms are those we use over such a connection, the best first. Plain
+// passwords are never sent. Binding the login to the connection (-PLUS) needs a type
+// of binding that both know: with TLS 1.3 that is tls-exporter, if the server says
+// that it knows it, since some offer -PLUS and mean tls-unique, which TLS 1.3 lacks;
+// before, it is tls-unique.
+func mechanisms(state tls.ConnectionState, bindings []string) []sasl.Mechanism {
+	all := []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1}
+	if state.Version >= tls.VersionTLS13 && slices.Contains(bindings, "tls-exporter") ||
+		state.Version < tls.VersionTLS13 && len(state.TLSUnique) > 0 {
+		return append([]sasl.Mechanism{sasl.ScramSha256Plus, sasl.ScramSha1Plus}, all...)
+	}
+	return all
 }
 
 // maxIterations bounds the work that a server can ask for; servers ask for 4,096
@@ -174,16 +214,17 @@ const maxIterations = 1_000_000
 
 // login authenticates with SCRAM (RFC 5802, RFC 7677), which also proves that the
 // server knows the account.
-func (c Config) login(_ context.Context, s *mellium.Session, offered []string) error {
-	mechanism, err := choose(offered)
+func (c Config) login(_ context.Context, s *mellium.Session, o offer) error {
+	state := s.ConnectionState()
+	mechanism, err := choose(mechanisms(state, o.bindings), o.mechanisms)
 	if err != nil {
 		return err
 	}
 	opts := []sasl.Option{
 		sasl.Credentials(func() ([]byte, []byte, []byte) { return []byte(c.Account.E164()), []byte(c.Password), nil }),
-		sasl.RemoteMechanisms(offered...),
+		sasl.RemoteMechanisms(o.mechanisms...),
 	}
-	if state := s.ConnectionState(); strings.HasSuffix(mechanism.Name, "-PLUS") {
+	if strings.HasSuffix(mechanism.Name, "-PLUS") {
 		opts = append(opts, sasl.TLSState(state))
 	}
 	client := sasl.NewClient(mechanism, opts...)
@@ -218,12 +259,10 @@ func (c Config) login(_ context.Context, s *mellium.Session, offered []string) e
 	}
 }
 
-func choose(offered []string) (sasl.Mechanism, error) {
-	for _, m := range mechanisms() {
-		for _, name := range offered {
-			if name == m.Name {
-				return m, nil
-			}
+func choose(usable []sasl.Mechanism, offered []string) (sasl.Mechanism, error) {
+	for _, m := range usable {
+		if slices.Contains(offered, m.Name) {
+			return m, nil
 		}
 	}
 	return sasl.Mechanism{}, errors.New("server offers no SCRAM mechanism")

@@ -8,6 +8,7 @@ const (
 	nsStreams  = "urn:ietf:params:xml:ns:xmpp-streams"
 	nsTLS      = "urn:ietf:params:xml:ns:xmpp-tls"
 	nsSASL     = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsBindings = "urn:xmpp:sasl-cb:0" // XEP-0440
 	nsBind     = "urn:ietf:params:xml:ns:xmpp-bind"
 	nsSM       = "urn:xmpp:sm:3"                            // XEP-0198
 	nsRegister = "jabber:iq:register"                       // XEP-0077

@@ -9,7 +9,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 // Numbers of tests; the range is reserved for fiction.
@@ -31,10 +30,11 @@ func number(t testing.TB, s string) phone.Number {
 }
 
 // config is an account's at a server, registered.
-func config(t testing.TB, s *prosody.Server, account string) Config {
+func config(t testing.TB, s server, account string) Config {
 	t.Helper()
+	domain, addr, ca := s.Where()
 	return Config{
-		Account: number(t, account), Domain: s.Domain, Address: s.Addr, CABundle: s.CAPEM,
+		Account: number(t, account), Domain: domain, Address: addr, CABundle: ca,
 		Password: password, Registration: Open,
 		IQTimeout: 10 * time.Second, MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
 	}

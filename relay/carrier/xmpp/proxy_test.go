@@ -17,8 +17,9 @@ type proxy struct {
 	limit func() (toServer, toClient int64) // bytes of the next connection, 0: no limit
 }
 
-func newProxy(t testing.TB, server string) *proxy {
+func newProxy(t testing.TB, s server) *proxy {
 	t.Helper()
+	_, server, _ := s.Where()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func Register(ctx context.Context, c Config) error {
 }
 
 // register is the step that registers instead of logging in.
-func (c Config) register(_ context.Context, s *mellium.Session, _ []string) error {
+func (c Config) register(_ context.Context, s *mellium.Session, _ offer) error {
 	if c.Registration == Token {
 		if err := c.registerStep(s, "preauth", elem(nsPreauth, "preauth", "token", c.RegistrationToken)); err != nil {
 			return err

@@ -39,11 +39,10 @@ type Options struct {
 
 // Server is an ejabberd's directory and, once started, its process: Domain is the
 // first of Options.Domains, the port of Addr is never 0, and everything that the
-// server writes is below Dir.
+// server writes is below Dir. The certificate names 127.0.0.1 too.
 type Server struct {
 	xmppd.Process
 
-	CAPEM  []byte // of the authority that signed the certificate; it names 127.0.0.1 too
 	Data   string // Mnesia's tables: accounts, rosters, offline messages, archive, PEP
 	Upload string // what HTTP Upload keeps
 	// HTTPAddr is host:port of HTTP Upload and of the administration, both by HTTPS;

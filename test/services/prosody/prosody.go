@@ -48,8 +48,7 @@ type Options struct {
 type Server struct {
 	xmppd.Process
 
-	CAPEM []byte // of the authority that signed the certificate
-	Data  string // accounts, rosters, offline messages, archive, PEP
+	Data string // accounts, rosters, offline messages, archive, PEP
 
 	config string
 }

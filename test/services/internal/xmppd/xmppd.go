@@ -21,6 +21,7 @@ type Process struct {
 	Name    string // of the program, for errors
 	Domain  string // one that the server answers for
 	Addr    string // host:port, where clients connect
+	CAPEM   []byte // of the authority that signed the server's certificate
 	Dir     string // the console's output goes to console.log in it
 	LogFile string
 	// Make returns the command to run, which stays in the foreground and ends on
@@ -30,6 +31,9 @@ type Process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process was reaped
 }
+
+// Where says what a client of the server needs to know.
+func (p *Process) Where() (domain, addr string, ca []byte) { return p.Domain, p.Addr, p.CAPEM }
 
 // Start runs a server that does not run and waits until it answers.
 func (p *Process) Start(ctx context.Context) error {

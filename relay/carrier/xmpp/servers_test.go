@@ -1,0 +1,94 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/test/services/ejabberd"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+// server is a real XMPP server: Prosody or ejabberd.
+type server interface {
+	Where() (domain, addr string, ca []byte)
+	AddAccount(ctx context.Context, user, password string) error
+	Start(ctx context.Context) error
+	Restart(ctx context.Context) error
+	Stop()
+	Kill()
+	Freeze()
+	Thaw()
+}
+
+// sharedDomains is how many tests may have a domain of their own at the ejabberd
+// that they share: it takes seconds to start.
+const sharedDomains = 24
+
+// shared is the ejabberd of the tests that leave it running.
+type shared struct {
+	once sync.Once
+	*ejabberd.Server
+	err  error
+	next int
+}
+
+var common shared
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if common.Server != nil {
+		common.Stop()
+		_ = os.RemoveAll(common.Dir)
+	}
+	os.Exit(code)
+}
+
+// domain is the shared server with a domain that nobody else uses.
+type domain struct {
+	*ejabberd.Server
+	name string
+}
+
+func (d domain) Where() (string, string, []byte) { return d.name, d.Addr, d.CAPEM }
+
+// share returns the shared ejabberd as a server of a domain of one's own.
+func share(t testing.TB) server {
+	t.Helper()
+	common.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		var dir string
+		if dir, common.err = os.MkdirTemp("", "ejabberd-"); common.err != nil {
+			return
+		}
+		var domains []string
+		for i := range sharedDomains {
+			domains = append(domains, fmt.Sprintf("d%d.test", i))
+		}
+		common.Server, common.err = ejabberd.Start(ctx, dir, ejabberd.Options{Domains: domains, Registration: true})
+	})
+	if common.err != nil {
+		t.Fatal(common.err)
+	}
+	common.next++
+	return domain{common.Server, fmt.Sprintf("d%d.test", common.next-1)}
+}
+
+// onServers runs a test on both servers, where anybody may register. It must leave
+// the server running.
+func onServers(t *testing.T, test func(t *testing.T, s server)) {
+	t.Helper()
+	t.Run("prosody", func(t *testing.T) { test(t, prosody.StartT(t, prosody.Options{Registration: true})) })
+	t.Run("ejabberd", func(t *testing.T) { test(t, share(t)) })
+}
+
+// onOwnServers runs a test on servers of its own, which it may stop and freeze.
+func onOwnServers(t *testing.T, registration bool, test func(t *testing.T, s server)) {
+	t.Helper()
+	t.Run("prosody", func(t *testing.T) { test(t, prosody.StartT(t, prosody.Options{Registration: registration})) })
+	t.Run("ejabberd", func(t *testing.T) { test(t, ejabberd.StartT(t, ejabberd.Options{Registration: registration})) })
+}
