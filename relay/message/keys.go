@@ -49,9 +49,12 @@ func (s *Service) keepPublished(ctx context.Context) error {
 		case <-s.dirty:
 		case <-timer.C:
 		}
+		// Noted before looking, so that Connected asks again whichever comes first.
+		s.owed.Store(true)
 		if !s.link.usable() {
-			continue // Connected asks again
+			continue
 		}
+		s.owed.Store(false)
 		pause := publishPause
 		if err := s.publish(ctx); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, carrier.ErrOffline) {

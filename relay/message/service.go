@@ -20,6 +20,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,6 +82,7 @@ type Service struct {
 	outbox *queue.Runner
 	link   link
 	dirty  chan struct{}
+	owed   atomic.Bool // keys changed while there was no link to publish them on
 	counts counters
 	typing typing
 
@@ -137,13 +139,15 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Connected implements carrier.Handler.
 func (s *Service) Connected(_ context.Context, resumed bool) error {
+	s.link.connected()
 	if !resumed {
 		s.mu.Lock()
 		clear(s.fetched)
 		s.mu.Unlock()
+	}
+	if s.owed.Swap(false) || !resumed {
 		s.publishSoon()
 	}
-	s.link.connected()
 	s.outbox.Hurry()
 	return nil
 }
