@@ -230,7 +230,19 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 	}
 	now := s.Now()
 	text = strings.ToValidUTF8(text, "\ufffd")
+	event := EventReceived
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		event = EventReceived
+		if id != "" { // the archive may bring it again
+			first, err := tx.SeenCiphertext(digest([]byte("in clear"), []byte(from.Digits()), []byte(id), []byte(text)))
+			if err != nil {
+				return err
+			}
+			if !first {
+				event = EventReplayed
+				return nil
+			}
+		}
 		c, err := s.customer(tx, from)
 		if err != nil {
 			return err
@@ -238,7 +250,7 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 		return s.receive(tx, c, webhook.Message{Time: now, Text: text, Unencrypted: true}, content{Text: text}, id, now)
 	})
 	if err == nil {
-		s.arrived(arrival{event: EventReceived})
+		s.arrived(arrival{event: event})
 	}
 	return err
 }
@@ -246,22 +258,24 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 // fingerprint identifies a ciphertext: the same bytes from the same device are the
 // same message, whatever stanza they come in.
 func (s *Service) fingerprint(m carrier.Message) [sha256.Size]byte {
-	h := sha256.New()
-	part := func(b []byte) {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-		h.Write(n[:])
-		h.Write(b)
-	}
-	part([]byte(m.From.Digits()))
-	part(binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender)))
+	parts := [][]byte{[]byte(m.From.Digits()), binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender))}
 	for _, k := range m.Envelope.Keys {
 		if k.Device == s.Account.Device {
-			part(k.Data)
+			parts = append(parts, k.Data)
 		}
 	}
-	part(m.Envelope.IV)
-	part(m.Envelope.Payload)
+	return digest(append(parts, m.Envelope.IV, m.Envelope.Payload)...)
+}
+
+// digest hashes parts so that no two lists of them are one.
+func digest(parts ...[]byte) [sha256.Size]byte {
+	h := sha256.New()
+	for _, p := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write(p)
+	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
 

@@ -167,7 +167,7 @@ func (p *parts) runLink(ctx context.Context, password string) error {
 	c, err := xmpp.New(xmpp.Config{
 		Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: password,
 		Registration: xmpp.Registration(x.Registration), AcceptUnencrypted: p.cfg.AcceptUnencrypted,
-		Log: p.Log, Metrics: p.metrics,
+		Archive: p.messages, Log: p.Log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("configuring the carrier: %w", err)

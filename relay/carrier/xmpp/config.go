@@ -62,6 +62,9 @@ type Config struct {
 	// Otherwise it only learns that there was one.
 	AcceptUnencrypted bool
 
+	// Archive keeps how far the account's archive was read; nil has it not be read.
+	Archive Archive
+
 	// Log takes notes that hold neither numbers nor content; nil discards them.
 	Log *slog.Logger
 	// Metrics counts; nil counts nothing.

@@ -24,6 +24,7 @@ const (
 	DropPlaintext         Drop = "plaintext"          // text in clear while only encrypted text is accepted
 	DropEmpty             Drop = "empty"              // neither content nor receipt: typing notices and unknown extensions
 	DropLongID            Drop = "long_id"            // identifiers longer than anyone needs
+	DropArchive           Drop = "archive"            // what an archive holds beyond all that is read of it
 	DropUnasked           Drop = "unasked"            // answers to questions that were not asked, or by another than the one asked
 )
 

@@ -29,6 +29,10 @@ const (
 	nsForm     = "jabber:x:data"                         // XEP-0004
 	nsDisco    = "http://jabber.org/protocol/disco#info" // XEP-0030
 	nsCaps     = "http://jabber.org/protocol/caps"       // XEP-0115
+	nsArchive  = "urn:xmpp:mam:2"                        // XEP-0313
+	nsForward  = "urn:xmpp:forward:0"                    // XEP-0297
+	nsStanzaID = "urn:xmpp:sid:0"                        // XEP-0359
+	nsSet      = "http://jabber.org/protocol/rsm"        // XEP-0059
 	nsPing     = "urn:xmpp:ping"                         // XEP-0199
 )
 

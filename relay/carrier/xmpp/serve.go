@@ -24,7 +24,9 @@ const (
 // item is what one stanza, or we ourselves, have for the Handler.
 type item struct {
 	events  []event
-	counted bool // a stanza in the sense of XEP-0198
+	counted bool   // a stanza in the sense of XEP-0198
+	archive string // its id in our archive; empty for none
+	live    bool   // it did not come out of the archive
 	size    int64
 }
 
@@ -34,6 +36,7 @@ type service struct {
 	l     *link
 	queue chan item
 	room  *semaphore.Weighted // bytes of the queue
+	kept  time.Time           // when a position in the archive was kept last; of the Handler's goroutine
 
 	// guarded by c.mu:
 	owed    bool   // the server asked for a count that was behind
@@ -51,16 +54,23 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 		room:  semaphore.NewWeighted(maxQueuedBytes),
 	}
 	c.mu.Lock()
-	announced, introduced := c.session.announced, c.session.introduced
+	announced, introduced, caughtUp := c.session.announced, c.session.introduced, c.session.caughtUp || c.cfg.Archive == nil
 	c.mu.Unlock()
 	s.queue <- item{events: []event{gotLink{resumed: announced}}}
 	var wg sync.WaitGroup
 	wg.Go(l.writer)
 	wg.Go(func() { s.read(alive) })
 	wg.Go(func() { s.deliver(ctx, h) })
-	if !introduced {
-		wg.Go(func() { s.introduce(alive) })
-	}
+	wg.Go(func() {
+		// First what waits longest. Only presence makes the server send the rest.
+		done := caughtUp || s.catchUp(alive)
+		if !introduced {
+			s.introduce(alive)
+		}
+		for !done && sleep(alive, jitter(archiveRetry)) {
+			done = s.catchUp(alive)
+		}
+	})
 	select {
 	case <-l.ended:
 	case <-ctx.Done():
@@ -152,13 +162,23 @@ func (s *service) element(ctx context.Context, e *element) error {
 		s.c.presenceFrom(e)
 		s.enqueue(ctx, item{counted: true})
 	case e.is(nsClient, "message"):
-		r := s.c.reader.message(e, time.Now())
+		r, position, live := s.message(e, time.Now())
 		for _, d := range r.drops {
 			s.c.cfg.Metrics.Dropped(d)
 		}
-		s.enqueue(ctx, item{events: r.events, counted: true, size: size})
+		s.enqueue(ctx, item{events: r.events, counted: true, size: size, archive: position, live: live})
 	}
 	return nil
+}
+
+// message reads a message that arrived, or that the archive brings, and returns its
+// id in our archive.
+func (s *service) message(e *element, now time.Time) (r reading, position string, live bool) {
+	if e.child(nsArchive, "result") != nil {
+		r, position = s.archived(e, now)
+		return r, position, false
+	}
+	return s.c.reader.message(e, now), s.positionOf(e), true
 }
 
 // acknowledged takes the server's count.
@@ -210,6 +230,9 @@ func (s *service) hand(ctx context.Context, h carrier.Handler, it item) error {
 			return err
 		}
 		s.c.delivered(ev)
+	}
+	if err := s.reached(ctx, it); err != nil {
+		return err
 	}
 	if it.size > 0 {
 		s.room.Release(min(it.size, maxQueuedBytes))

@@ -38,6 +38,21 @@ type shared struct {
 
 var common shared
 
+func (s *shared) start() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "ejabberd-")
+	if err != nil {
+		s.err = err
+		return
+	}
+	var domains []string
+	for i := range sharedDomains {
+		domains = append(domains, fmt.Sprintf("d%d.test", i))
+	}
+	s.Server, s.err = ejabberd.Start(ctx, dir, ejabberd.Options{Domains: domains, Registration: true})
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if common.Server != nil {
@@ -58,19 +73,7 @@ func (d domain) Where() (string, string, []byte) { return d.name, d.Addr, d.CAPE
 // share returns the shared ejabberd as a server of a domain of one's own.
 func share(t testing.TB) server {
 	t.Helper()
-	common.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-		defer cancel()
-		var dir string
-		if dir, common.err = os.MkdirTemp("", "ejabberd-"); common.err != nil {
-			return
-		}
-		var domains []string
-		for i := range sharedDomains {
-			domains = append(domains, fmt.Sprintf("d%d.test", i))
-		}
-		common.Server, common.err = ejabberd.Start(ctx, dir, ejabberd.Options{Domains: domains, Registration: true})
-	})
+	common.once.Do(common.start)
 	if common.err != nil {
 		t.Fatal(common.err)
 	}

@@ -29,12 +29,16 @@ type session struct {
 
 	announced  bool // the Handler took Connected
 	introduced bool // our presence is sent and our device list was seen
+	caughtUp   bool // the archive was read up to this session
+
+	query  string // of the page of the archive that was asked for; empty for none
+	wanted bool   // its messages go to the Handler
 }
 
 // discard forgets the session: whoever waits is told.
 func (s *session) discard(err error) {
 	s.id = ""
-	s.announced, s.introduced = false, false
+	s.announced, s.introduced, s.caughtUp = false, false, false
 	s.reset(err)
 	s.dismiss()
 }

@@ -1,0 +1,196 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Archive keeps how far the account's archive at the server (XEP-0313) was read, so
+// that what arrived meanwhile is read from there when a session cannot be resumed.
+// Positions are the server's and mean nothing to others.
+type Archive interface {
+	// Position returns the last one that was set, or "" when there is none.
+	Position(ctx context.Context) (string, error)
+	SetPosition(ctx context.Context, id string) error
+}
+
+// Bounds on reading the archive.
+const (
+	archivePage = 100
+	// maxArchived is how many messages are read in one go: a server that invents
+	// more is not believed, and what waits for longer came by other ways.
+	maxArchived = 100_000
+	// archiveRetry is how long after a failure the archive is read again.
+	archiveRetry = 30 * time.Second
+	// positionEvery is how often a position is kept at most.
+	positionEvery = time.Second
+)
+
+// catchUp reads what the archive holds past our position and says whether that is
+// done. Until it is, the position stays where it is. A server without an archive has
+// other ways to keep what waits.
+func (s *service) catchUp(ctx context.Context) bool {
+	err := s.readArchive(ctx)
+	if err != nil && !isCondition(err, "service-unavailable", "feature-not-implemented") {
+		if ctx.Err() == nil {
+			s.c.cfg.Log.WarnContext(ctx, "the archive could not be read; it is tried again", "error", err)
+		}
+		return false
+	}
+	s.c.mu.Lock()
+	s.c.session.caughtUp = true
+	s.c.mu.Unlock()
+	return true
+}
+
+func (s *service) readArchive(ctx context.Context) error {
+	after, err := s.c.cfg.Archive.Position(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the position in the archive: %w", err)
+	}
+	if after == "" {
+		return s.begin(ctx)
+	}
+	for read := 0; read < maxArchived; read += archivePage {
+		p, err := s.page(ctx, set("after", after, archivePage), true)
+		if isCondition(err, "item-not-found") && read == 0 {
+			// The server forgot our position: what it still has is all that there is.
+			p, err = s.page(ctx, set("", "", archivePage), true)
+		}
+		if err != nil {
+			return err
+		}
+		if p.complete || p.last == "" || p.last == after {
+			return nil
+		}
+		after = p.last
+	}
+	s.c.cfg.Metrics.Dropped(DropArchive)
+	return nil
+}
+
+// begin takes the archive's end as our position: what is older came, or waits, by
+// other ways.
+func (s *service) begin(ctx context.Context) error {
+	p, err := s.page(ctx, set("before", "", 1), false)
+	if err != nil || p.last == "" {
+		return err
+	}
+	return s.c.cfg.Archive.SetPosition(ctx, p.last)
+}
+
+// page is what a server says of one page of the archive.
+type page struct {
+	last     string
+	complete bool
+}
+
+// page asks for a page. Its messages go to the Handler, if they are wanted, in the
+// order of what else arrives.
+func (s *service) page(ctx context.Context, set *element, wanted bool) (page, error) {
+	query := rand.Text()
+	s.c.mu.Lock()
+	s.c.session.query, s.c.session.wanted = query, wanted
+	s.c.mu.Unlock()
+	defer func() {
+		s.c.mu.Lock()
+		s.c.session.query = ""
+		s.c.mu.Unlock()
+	}()
+	answer, err := s.c.instruct(ctx, elem(nsArchive, "query", "queryid", query).with(set))
+	if err != nil {
+		return page{}, err
+	}
+	fin := answer.child(nsArchive, "fin")
+	p := page{complete: fin != nil && parseBool(fin.attr("complete"))}
+	if last := fin.child(nsSet, "set").child(nsSet, "last"); last != nil && len(last.text) <= maxID {
+		p.last = last.text
+	}
+	return p, nil
+}
+
+// set limits a page (XEP-0059).
+func set(where, id string, size int) *element {
+	e := elem(nsSet, "set").with(elem(nsSet, "max").withText(strconv.Itoa(size)))
+	if where != "" {
+		e.with(elem(nsSet, where).withText(id))
+	}
+	return e
+}
+
+// archived reads a message that the archive brings, and returns its id there. Only
+// our own account may bring one, and only when it was asked.
+func (s *service) archived(e *element, now time.Time) (r reading, id string) {
+	result := e.child(nsArchive, "result")
+	from, _ := s.c.addr.origin(e.attr("from"))
+	s.c.mu.Lock()
+	asked := s.c.session.query != "" && result.attr("queryid") == s.c.session.query
+	wanted := s.c.session.wanted
+	s.c.mu.Unlock()
+	if from != fromOwn || !asked || len(result.attr("id")) > maxID {
+		r.drop(DropUnasked)
+		return r, ""
+	}
+	if !wanted {
+		return r, ""
+	}
+	forwarded := result.child(nsForward, "forwarded")
+	inner := forwarded.child(nsClient, "message")
+	if inner == nil {
+		r.drop(DropMalformed)
+		return r, result.attr("id")
+	}
+	if origin, _ := s.c.addr.origin(inner.attr("from")); origin == fromOwn || origin == fromSelf {
+		return r, result.attr("id") // what we sent ourselves
+	}
+	if delay := forwarded.child(nsDelay, "delay"); delay != nil {
+		inner.with(elem(nsDelay, "delay", "from", s.c.addr.domain, "stamp", delay.attr("stamp")))
+	}
+	all := s.c.reader.message(inner, now)
+	r.drops = all.drops
+	for _, ev := range all.events {
+		switch ev := ev.(type) {
+		case gotMessage, gotReceipt:
+			r.event(ev)
+		case gotPlaintext:
+			if ev.id != "" { // without one, nobody could tell that it came before
+				r.event(ev)
+			}
+		default: // device lists and bounces of the past are no news
+		}
+	}
+	return r, result.attr("id")
+}
+
+// positionOf returns the id under which our archive has a message that arrived just
+// now (XEP-0359), or "".
+func (s *service) positionOf(e *element) string {
+	for _, c := range e.children {
+		if c.is(nsStanzaID, "stanza-id") && c.attr("by") == s.c.cfg.bare() && len(c.attr("id")) <= maxID {
+			return c.attr("id")
+		}
+	}
+	return ""
+}
+
+// reached notes that everything up to a position was taken. Positions are kept now
+// and then: what is read twice is dropped by its ciphertext.
+func (s *service) reached(ctx context.Context, it item) error {
+	if it.archive == "" || s.c.cfg.Archive == nil {
+		return nil
+	}
+	s.c.mu.Lock()
+	gap := it.live && !s.c.session.caughtUp
+	s.c.mu.Unlock()
+	if gap || len(s.queue) > 0 && time.Since(s.kept) < positionEvery {
+		return nil
+	}
+	s.kept = time.Now()
+	if err := s.c.cfg.Archive.SetPosition(ctx, it.archive); err != nil {
+		return fmt.Errorf("keeping the position in the archive: %w", err)
+	}
+	return nil
+}

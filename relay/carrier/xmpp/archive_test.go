@@ -1,0 +1,174 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// shelf is an Archive in memory.
+type shelf struct {
+	mu sync.Mutex
+	id string
+}
+
+func (s *shelf) Position(context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id, nil
+}
+
+func (s *shelf) SetPosition(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id = id
+	return nil
+}
+
+func (s *shelf) position() string { id, _ := s.Position(context.Background()); return id }
+
+func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		place := &shelf{}
+		conf := config(t, s, business)
+		conf.Archive = place
+		b, c := online(t, conf), online(t, config(t, s, customer))
+		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
+		c.send(t, b, 1)
+		b.wait(t, "first message", func() bool { return len(b.messages) == 1 })
+		eventually(t, "position", func() bool { return place.position() != "" })
+		before := place.position()
+		const count = 3*archivePage/2 + 1
+		for i := range count {
+			c.send(t, b, i+2)
+			b.send(t, c, i) // our own are there, too
+		}
+		b.wait(t, "messages", func() bool { return len(b.messages) == count+1 })
+		b.stop()
+		// As if the server had handed them to a process that died before it stored them.
+		unlock := b.lock()
+		b.messages = nil
+		unlock()
+		check(t, place.SetPosition(t.Context(), before))
+		b.start(t)
+		b.wait(t, "messages out of the archive", func() bool { return len(b.messages) >= count })
+		defer b.lock()()
+		for i, m := range b.messages[:count] {
+			if m.ID != fmt.Sprint("m", i+2) || m.From != c.number {
+				t.Fatalf("message %d out of the archive is %s", i, m.ID)
+			}
+		}
+		if place.position() == before {
+			t.Error("the position stayed")
+		}
+	})
+}
+
+func TestFirstSessionTakesNothingOutOfTheArchive(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		conf := config(t, s, business)
+		b, c := online(t, conf), online(t, config(t, s, customer))
+		c.send(t, b, 1)
+		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
+		b.stop()
+		place := &shelf{}
+		conf.Archive = place
+		again := online(t, conf)
+		again.wait(t, "own devices", func() bool { return len(again.own) > 0 })
+		eventually(t, "position", func() bool { return place.position() != "" })
+		if n := len(again.messages); n != 0 {
+			t.Errorf("%d messages were read", n)
+		}
+	})
+}
+
+// result is a message that an archive brings.
+func result(from, query, id, inner string) string {
+	return "<message from='" + from + "'><result xmlns='" + nsArchive + "' queryid='" + query + "' id='" + id +
+		"'><forwarded xmlns='" + nsForward + "'><delay xmlns='" + nsDelay + "' stamp='2026-01-02T03:04:05Z'/>" + inner + "</forwarded></result></message>"
+}
+
+func TestForgedArchivesAreRefused(t *testing.T) {
+	place := &shelf{id: "7"}
+	s := script(t, func(c *Config) { c.Archive = place })
+	query := s.after(t, "queryid='")
+	id := s.after(t, "<iq type='set' id='")
+	own := business + "@relay.test"
+	inner := strings.Replace(stanzas[0], "<message", "<message xmlns='jabber:client'", 1)
+	for _, text := range []string{
+		result(peerJID, query, "8", inner),                      // a peer
+		result(own, "another", "8", inner),                      // not what was asked
+		result("relay.test", query, "8", inner),                 // the server, for nobody
+		result(own, query, strings.Repeat("x", maxID+1), inner), // an id too long
+	} {
+		s.says(t, text)
+	}
+	s.says(t, result(own, query, "9", ""))                                            // nothing in it
+	s.says(t, result(own, query, "10", strings.Replace(inner, peerJID, own+"/x", 1))) // our own
+	s.says(t, result(own, query, "11", strings.Replace(inner, "@relay.test", "@evil.test", 1)))
+	s.says(t, result(own, query, "12", "<message xmlns='jabber:client' from='"+customer+"@relay.test' type='headline'>"+fmt.Sprintf(list, "<device id='666'/>")+"</message>"))
+	s.says(t, result(own, query, "13", "<message xmlns='jabber:client' from='"+peerJID+"' type='error' id='1'/>"))
+	s.says(t, result(own, query, "14", inner))
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
+	s.wait(t, "the one message", func() bool { return len(s.messages) == 1 })
+	eventually(t, "position", func() bool { return place.position() == "14" })
+	s.wrote(t, "<presence>")
+	s.says(t, result(own, query, "15", inner)) // after the end
+	eventually(t, "refusal", func() bool { return s.counts.counts()[DropUnasked] == 5 })
+	want := map[Drop]int{DropUnasked: 5, DropMalformed: 1, DropForeignDomain: 1}
+	if got := s.counts.counts(); !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+	defer s.lock()()
+	if m := s.messages[0]; m.From != number(t, customer) || m.Time.Year() != 2026 || len(s.devices) != 0 || len(s.bounced) != 0 {
+		t.Errorf("the archive brought %+v, devices %v, bounces %v", m, s.devices, s.bounced)
+	}
+}
+
+func TestPositionThatTheServerForgotBeginsAtItsOldest(t *testing.T) {
+	s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
+	id := s.after(t, "<iq type='set' id='")
+	s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='"+nsStanzas+"'/></error></iq>")
+	s.wrote(t, "<max>100</max></set></query>")
+}
+
+func TestNoMessageMovesThePositionBeforeTheArchiveWasRead(t *testing.T) {
+	place := &shelf{id: "7"}
+	s := script(t, func(c *Config) { c.Archive = place })
+	id := s.after(t, "<iq type='set' id='")
+	s.says(t, "<iq type='error' id='"+id+"'><error type='wait'><internal-server-error xmlns='"+nsStanzas+"'/></error></iq>")
+	s.wrote(t, "<presence>")
+	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+business+"@relay.test' id='99'/><store", 1))
+	s.wait(t, "message", func() bool { return len(s.messages) == 1 })
+	if got := place.position(); got != "7" {
+		t.Errorf("the position is %q", got)
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A position that cannot be kept must not be passed over.
+func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
+	s := script(t, func(c *Config) { c.Archive = broken{} })
+	id := s.after(t, "<iq type='set' id='")
+	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
+	s.wrote(t, "<presence>")
+	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+business+"@relay.test' id='99'/><store", 1))
+	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
+		t.Errorf("the link ended with %v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Position(context.Context) (string, error)  { return "7", nil }
+func (broken) SetPosition(context.Context, string) error { return errors.New("disk full") }

@@ -1,0 +1,34 @@
+package message
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// settingArchive is how far the carrier's archive was read.
+const settingArchive = "archive-position"
+
+// Position returns how far the carrier's archive of our account was read, as
+// SetPosition was told; empty when it never was.
+func (s *Service) Position(ctx context.Context) (id string, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		saved, err := tx.Setting(settingArchive)
+		id = string(saved)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("reading the position in the archive: %w", err)
+	}
+	return id, nil
+}
+
+// SetPosition keeps how far the archive was read: everything up to there is stored.
+func (s *Service) SetPosition(ctx context.Context, id string) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(settingArchive, []byte(id)) })
+	if err != nil {
+		return fmt.Errorf("keeping the position in the archive: %w", err)
+	}
+	return nil
+}
