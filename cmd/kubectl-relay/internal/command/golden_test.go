@@ -69,17 +69,19 @@ func TestVersionIsTheBuilds(t *testing.T) {
 
 func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 	for line, want := range map[string]string{
-		"invite":                          "give one BusinessRelay, not 0 arguments",
-		"invite acme globex":              "give one BusinessRelay, not 2 arguments",
-		"invite acme -o png":              `unknown output "png": write text or uri`,
-		"credentials acme -o png":         `unknown output "png"`,
-		"credentials":                     "give one BusinessRelay",
-		"version now":                     `unexpected argument "now"`,
-		"chat --to +4930111111":           "--as: not an E.164 number",
-		"chat --as +4930111111 --to 0123": "--to: not an E.164 number",
+		"invite":                     "give one BusinessRelay, not 0 arguments",
+		"invite acme globex":         "give one BusinessRelay, not 2 arguments",
+		"invite acme -o png":         `unknown output "png": write text or uri`,
+		"credentials acme -o png":    `unknown output "png"`,
+		"credentials":                "give one BusinessRelay",
+		"setup carrier-account acme": "give the password with --password-file",
+		"setup carrier-account acme --generate --password-file x": "give the password with --password-file",
+		"version now":                                        `unexpected argument "now"`,
+		"chat --to +4930111111":                              "--as: not an E.164 number",
+		"chat --as +4930111111 --to 0123":                    "--to: not an E.164 number",
 		"chat --as +4930111111 --to +4930111112 --expect -1": "cannot be negative",
-		"chat --colour":    "unknown flag: --colour",
-		"chat --wait soon": "invalid argument",
+		"chat --colour":                                      "unknown flag: --colour",
+		"chat --wait soon":                                   "invalid argument",
 	} {
 		t.Run(line, func(t *testing.T) {
 			_, _, err := run(t, strings.Fields(line)...)

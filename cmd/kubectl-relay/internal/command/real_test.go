@@ -72,6 +72,7 @@ func TestSetupAndCredentialsAgainstRealVault(t *testing.T) {
 		}
 	})
 	t.Run("credentials", func(t *testing.T) { testCredentials(t, k, server) })
+	t.Run("carrier account", func(t *testing.T) { testCarrierAccount(t, k, server) })
 }
 
 func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {

@@ -51,12 +51,13 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		Long: `Work with Relaykeep's business relays.
 
 For those who run the cluster:
-  setup vault   prepare a region's Vault: mounts, policies, roles
+  setup vault             prepare a region's Vault: mounts, policies, roles
+  setup carrier-account   put a relay's account at the carrier into Vault
 For a business:
-  credentials   what the business's own programs need to call its relay
-  invite        the address and QR code by which customers write to it
+  credentials             what the business's own programs need to call its relay
+  invite                  the address and QR code by which customers write to it
 For everyone:
-  chat          be a customer in this terminal
+  chat                    be a customer in this terminal
 
 Those that read the cluster take kubectl's own flags too, such as --user, --cluster,
 --token and --request-timeout.

@@ -36,7 +36,7 @@ func newSetup(streams genericiooptions.IOStreams) *cobra.Command {
 		Long:  "Prepare what relays rely on and what the operator must not be able to do itself.",
 		Args:  none,
 	}
-	cmd.AddCommand(newSetupVault(streams))
+	cmd.AddCommand(newSetupVault(streams), newSetupCarrierAccount(streams))
 	return cmd
 }
 
