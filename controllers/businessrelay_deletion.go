@@ -146,6 +146,7 @@ func (p *pass) startErase(ctx context.Context) error {
 	}
 	err = p.apply(ctx,
 		apply.Typed(desired.JanitorPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(desired.ErasePolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
 		apply.Typed(desired.ServiceAccount(p.in), corev1ac.ExtractServiceAccount),
 		apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap),
 		apply.Typed(desired.EraseJob(p.in), batchv1ac.ExtractJob),
@@ -209,6 +210,7 @@ func remainders(r *v1alpha1.BusinessRelay) []apply.Child {
 	return []apply.Child{
 		apply.Typed(corev1ac.PersistentVolumeClaim(tenant, r.Namespace), corev1ac.ExtractPersistentVolumeClaim),
 		apply.Typed(networkingv1ac.NetworkPolicy(r.Name+v1alpha1.SuffixJanitorPolicy, r.Namespace), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(networkingv1ac.NetworkPolicy(eraseName(r), r.Namespace), networkingv1ac.ExtractNetworkPolicy),
 		apply.Typed(corev1ac.ServiceAccount(tenant, r.Namespace), corev1ac.ExtractServiceAccount),
 		apply.Typed(corev1ac.ConfigMap(tenant, r.Namespace), corev1ac.ExtractConfigMap),
 		eraseChild(r),

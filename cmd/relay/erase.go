@@ -2,11 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/config"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/retention"
+	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
 // erasePatience is for how long erase waits for Vault. The Job that runs it tries
@@ -15,21 +23,24 @@ const erasePatience = 3 * time.Minute
 
 // newEraseCommand destroys all that Vault holds of the tenant.
 func newEraseCommand() *cobra.Command {
-	var token string
+	var token, relayToken string
 	cmd := &cobra.Command{
 		Use:   "erase",
 		Short: "Destroy the tenant's keys, identities and credentials for good",
 		Long: "Erase has Vault delete the tenant's wrapping and settings keys, which makes everything that the relay\n" +
-			"ever stored unreadable, and then its identities, credentials and carrier account. It cannot be undone.\n" +
-			"Run again after a failure, it finishes.",
+			"ever stored unreadable, and then its identities and credentials. It removes the tenant's account from the\n" +
+			"carrier, with what waits there, and its password from Vault. It cannot be undone. Run again after a\n" +
+			"failure, it finishes.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return erase(cmd, token) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return erase(cmd, token, relayToken) },
 	}
 	tokenFlag(cmd, &token)
+	cmd.Flags().StringVar(&relayToken, "relay-token", contract.RelayTokenPath,
+		"the file of the service account token with the audience "+contract.AudienceRelay+", for the carrier account; without it, that account stays")
 	return cmd
 }
 
-func erase(cmd *cobra.Command, token string) error {
+func erase(cmd *cobra.Command, token, relayToken string) error {
 	file, client, err := janitorClient(cmd, token)
 	if err != nil {
 		return err
@@ -38,11 +49,53 @@ func erase(cmd *cobra.Command, token string) error {
 	defer cancel()
 	defer client.Close(context.WithoutCancel(ctx))
 	err = client.Retry(ctx, func(ctx context.Context) error {
-		return retention.Erase(ctx, client, file.Rotation, nil)
+		return retention.Erase(ctx, client, file.Rotation, func(ctx context.Context) error {
+			return endAccount(ctx, cmd, file, relayToken)
+		})
 	})
 	if err != nil {
 		return unwrapped(err)
 	}
 	cmd.Println("erased: nothing that the relay stored can be read any more")
 	return nil
+}
+
+// endAccount removes the tenant's account from the carrier. One that is gone, or that
+// only the carrier's admin may remove, is no failure.
+func endAccount(ctx context.Context, cmd *cobra.Command, file *config.File, relayToken string) error {
+	if _, err := os.Stat(relayToken); err != nil {
+		cmd.Println("no token of the relay: the carrier account stays, have the carrier's admin remove it")
+		return nil
+	}
+	client, err := vault.New(vault.ForTenant(file.Config, contract.RoleRelay, relayToken))
+	if err != nil {
+		return err
+	}
+	defer client.Close(context.WithoutCancel(ctx))
+	account, err := client.CarrierAccount(ctx, phone.Number{})
+	if errors.Is(err, vault.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	number, err := phone.Parse(account.Username)
+	if err != nil {
+		return err
+	}
+	x := file.Carrier.XMPP
+	login := xmpp.Config{
+		Account: number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password,
+	}
+	if err = xmpp.Unregister(ctx, login); err != nil && !errors.Is(err, carrier.ErrRejected) {
+		err = xmpp.Unregister(ctx, login) // some servers close the link instead of answering
+	}
+	switch {
+	case errors.Is(err, xmpp.ErrCredentials):
+		return nil // it is gone
+	case errors.Is(err, xmpp.ErrRegistrationClosed):
+		cmd.Println("the carrier lets nobody remove an account: have its admin do it")
+		return nil
+	}
+	return err
 }

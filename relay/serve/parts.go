@@ -143,7 +143,11 @@ func (p *parts) runCarrier(ctx context.Context) error {
 			err = errOtherAccount
 		}
 		if err == nil {
-			return p.runLink(ctx, account.Password)
+			if err = p.runLink(ctx, account.Password); !errors.Is(err, errNewPassword) {
+				return err
+			}
+			pause = firstPause / 2
+			continue
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -173,7 +177,13 @@ func (p *parts) runLink(ctx context.Context, password string) error {
 		return fmt.Errorf("configuring the carrier: %w", err)
 	}
 	p.link.set(c)
-	return c.Run(ctx, p.messages)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(p.newPassword(ctx, c, password)) }()
+	if err := c.Run(ctx, p.messages); !errors.Is(context.Cause(ctx), errNewPassword) {
+		return err
+	}
+	return errNewPassword
 }
 
 // How often the store is looked after.

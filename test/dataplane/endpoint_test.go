@@ -8,15 +8,20 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
 )
 
@@ -121,8 +126,51 @@ func TestAClosedCarrierWithoutAccountSaysWhoMustAct(t *testing.T) {
 	b.start()
 	b.wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
 	check(t, shared.prosody.AddAccount(t.Context(), b.number, "an admin's choice"))
-	_, err := shared.root.KVv2("kv").Put(t.Context(), b.namespace+"/acme-relay/carrier",
-		map[string]any{"username": b.number, "password": "an admin's choice"})
-	check(t, err)
+	put := func(password string) {
+		_, err := shared.root.KVv2("kv").Put(t.Context(), b.namespace+"/acme-relay/carrier",
+			map[string]any{"username": b.number, "password": password})
+		check(t, err)
+	}
+	put("a slip of the pen")
+	b.wait(contract.ConditionCarrierConnected, contract.False, "CredentialsRefused")
+	put("an admin's choice")
 	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+}
+
+func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	b.stop()
+	secret, err := shared.root.KVv2("kv").Get(t.Context(), b.namespace+"/acme-relay/carrier")
+	check(t, err)
+	password, _ := secret.Data["password"].(string)
+
+	dir := t.TempDir()
+	token := func(audience string) string {
+		text, err := shared.token(t.Context(), b.namespace, "acme-relay", audience)
+		check(t, err)
+		path := filepath.Join(dir, strings.ReplaceAll(audience, "/", "-"))
+		check(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	program := filepath.Join(dir, "relay")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/relay").CombinedOutput()
+	if err != nil {
+		t.Fatalf("building the relay: %v\n%s", err, out)
+	}
+	for range 2 { // once more finds nothing and is no failure
+		out, err = exec.CommandContext(t.Context(), program, "erase", "--config", filepath.Join(b.dir, "relay.json"), //nolint:gosec // our own program
+			"--token", token(contract.AudienceJanitor), "--relay-token", token(contract.AudienceRelay)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("erasing: %v\n%s", err, out)
+		}
+	}
+	number, err := phone.Parse(b.number)
+	check(t, err)
+	err = xmpp.Unregister(t.Context(), xmpp.Config{
+		Account: number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, Password: password,
+	})
+	if password == "" || !errors.Is(err, xmpp.ErrCredentials) {
+		t.Errorf("the account is there still: %v", err)
+	}
 }

@@ -141,7 +141,7 @@ func children(t *testing.T, in desired.Input) []byte {
 		desired.ServiceAccount(in), desired.ConfigMap(in, file),
 		desired.RelayPolicy(in), desired.JanitorPolicy(in), desired.Service(in),
 		desired.Claim(in, resource.Quantity{}), desired.StatefulSet(in, hash),
-		desired.DisruptionBudget(in), desired.CronJob(in), desired.EraseJob(in),
+		desired.DisruptionBudget(in), desired.CronJob(in), desired.ErasePolicy(in), desired.EraseJob(in),
 	}
 	if in.Region.Spec.Endpoint.GatewayRef != nil {
 		objects = append(objects, desired.Route(in, "v1alpha2").Object)

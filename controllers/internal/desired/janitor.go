@@ -3,6 +3,7 @@ package desired
 import (
 	"fmt"
 	"hash/fnv"
+	"path"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,11 +52,17 @@ func CronJob(in Input) *batchv1ac.CronJobApplyConfiguration {
 				WithSpec(in.janitorJob("retain"))))
 }
 
-// EraseJob destroys the keys of a relay that is being deleted.
+// EraseJob destroys the keys of a relay that is being deleted, and removes its account
+// from the carrier: that takes the account's password, which only a relay may read,
+// so that it holds the relay's token besides the janitor's.
 func EraseJob(in Input) *batchv1ac.JobApplyConfiguration {
+	spec := in.janitorJob("erase")
+	pod := spec.Template.Spec
+	pod.WithVolumes(tokenVolume(contract.AudienceRelay).WithName(volumeRelayToken))
+	pod.Containers[0].WithVolumeMounts(mount(volumeRelayToken, path.Dir(contract.RelayTokenPath), true))
 	return batchv1ac.Job(in.Relay.Name+v1alpha1.SuffixErase, in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentJanitor)).
-		WithSpec(in.janitorJob("erase"))
+		WithSpec(spec)
 }
 
 // janitorJob runs one command of the janitor. It mounts no volume of the relay:

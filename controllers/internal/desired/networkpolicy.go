@@ -1,6 +1,7 @@
 package desired
 
 import (
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -49,6 +50,17 @@ func JanitorPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 			WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(in.selector(v1alpha1.ComponentJanitor))).
 			WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress).
 			WithEgress(in.dnsEgress(), in.vaultEgress()))
+}
+
+// ErasePolicy lets the erase Job, besides what a janitor may, reach the carrier.
+func ErasePolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
+	name := in.Relay.Name + v1alpha1.SuffixErase
+	return networkingv1ac.NetworkPolicy(name, in.Relay.Namespace).
+		WithLabels(in.labels(v1alpha1.ComponentJanitor)).
+		WithSpec(networkingv1ac.NetworkPolicySpec().
+			WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(map[string]string{batchv1.JobNameLabel: name})).
+			WithPolicyTypes(networkingv1.PolicyTypeEgress).
+			WithEgress(in.carrierEgress()...))
 }
 
 // operator is the peer that polls the relay's status.

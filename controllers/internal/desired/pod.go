@@ -16,12 +16,13 @@ const (
 	portHTTPS  = "https"
 	portStatus = "status"
 
-	volumeConfig  = "config"
-	volumeToken   = "token"
-	volumeData    = "data"
-	volumeTLS     = "tls"
-	volumeWebhook = "webhook-client"
-	volumeTmp     = "tmp"
+	volumeConfig     = "config"
+	volumeToken      = "token"
+	volumeRelayToken = "relay-token"
+	volumeData       = "data"
+	volumeTLS        = "tls"
+	volumeWebhook    = "webhook-client"
+	volumeTmp        = "tmp"
 
 	// ContainerRelay and ContainerJanitor name the only container of each pod.
 	ContainerRelay   = "relay"
