@@ -1,0 +1,97 @@
+package link_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/test/services/ejabberd"
+	"github.com/relaykeep/relaykeep/test/services/faultproxy"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+// TestTwoThousandMessagesUnderRandomCutsArriveOnce has two relays write to each other
+// while the proxy breaks the links of both at random elements in every way it knows.
+func TestTwoThousandMessagesUnderRandomCutsArriveOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes with real servers")
+	}
+	t.Run("prosody", func(t *testing.T) { underCuts(t, prosody.StartT(t, prosody.Options{Registration: true}), 1000) })
+	t.Run("ejabberd", func(t *testing.T) { underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), 200) })
+}
+
+// server is a real XMPP server.
+type server interface {
+	Where() (domain, addr string, ca []byte)
+}
+
+// underCuts has both sides write each messages.
+func underCuts(t *testing.T, s server, each int) {
+	p := faultproxy.StartT(t, s)
+	domain, _, _ := s.Where()
+	at := place{domain, p.Addr, p.CAPEM}
+	a, b := startRelay(t, at, "+15550100001", 1001), startRelay(t, at, "+15550100002", 1002)
+	a.knows(b, 1002)
+	b.knows(a, 1001)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	faults, broke := faultproxy.Faults(), 0
+	p.Follow(func(faultproxy.Way, []byte) faultproxy.Fault {
+		if random.IntN(250) > 0 {
+			return faultproxy.Pass
+		}
+		broke++
+		return faults[random.IntN(len(faults))]
+	})
+	var group sync.WaitGroup
+	group.Go(func() { a.writes(b, each) })
+	group.Go(func() { b.writes(a, each) })
+	group.Wait()
+	for _, r := range []*relay{a, b} {
+		eventually(t, "everything arrived and was receipted", func() bool {
+			texts, delivered := r.count("delivered")
+			return texts == each && delivered == each
+		})
+	}
+	p.Follow(func(faultproxy.Way, []byte) faultproxy.Fault { return faultproxy.Pass })
+	t.Logf("%d faults; %d and %d doubles were dropped", broke, a.Count(message.EventReplayed), b.Count(message.EventReplayed))
+	if broke < each/50 {
+		t.Errorf("only %d faults: the links were hardly tried", broke)
+	}
+	a.onceEach()
+	b.onceEach()
+}
+
+// writes has the business send n texts.
+func (r *relay) writes(to *relay, n int) {
+	for i := range n {
+		if _, err := r.AcceptText(r.t.Context(), message.Text{To: to.number, Body: fmt.Sprintf("text %d", i)}); err != nil {
+			r.t.Errorf("sending: %v", err)
+		}
+	}
+}
+
+// onceEach wants every text as one message, every message in every state once, and
+// nothing else.
+func (r *relay) onceEach() {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for text, ids := range r.texts {
+		if len(ids) != 1 {
+			r.t.Errorf("%q came as %d messages", text, len(ids))
+		}
+	}
+	for _, states := range r.statuses {
+		if states["sent"] != 1 || states["delivered"] != 1 || len(states) != 2 {
+			r.t.Errorf("a message came to the states %v", states)
+		}
+	}
+	if r.strange > 0 {
+		r.t.Errorf("%d messages could not be read", r.strange)
+	}
+}

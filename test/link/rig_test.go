@@ -1,0 +1,203 @@
+// Package link_test proves how relays and customers hold out on a bad link to a real
+// carrier: everything but Vault is real, from the store to the server's disk.
+package link_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+const retention = 30 * 24 * time.Hour
+
+// patience is how long anything may take that the tests wait for.
+const patience = 90 * time.Second
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !is() {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting for: %s", what)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("test ended")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// place is where a relay finds its carrier.
+type place struct {
+	domain, addr string
+	ca           []byte
+}
+
+// transit stands for Vault's.
+type transit struct{ keys sync.Map }
+
+func (w *transit) DataKey(context.Context) ([]byte, string, error) {
+	key, name := make([]byte, seal.KeySize), rand.Text()
+	_, _ = rand.Read(key)
+	w.keys.Store(name, append([]byte(nil), key...))
+	return key, name, nil
+}
+
+func (w *transit) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
+	key, ok := w.keys.Load(wrapped)
+	if !ok {
+		return nil, seal.ErrErased
+	}
+	return append([]byte(nil), key.([]byte)...), nil
+}
+
+// relay is a relay from its store to its carrier, and what its business was told.
+type relay struct {
+	*message.Service
+	t       testing.TB
+	number  phone.Number
+	carrier *xmpp.Carrier
+
+	mu       sync.Mutex                 // guards the following fields
+	texts    map[string]map[string]bool // ids of the messages with that text
+	statuses map[string]map[string]int  // by message and state
+	strange  int                        // what could not be read
+}
+
+// startRelay runs a relay until the test ends.
+func startRelay(t testing.TB, at place, number string, device carrier.DeviceID) *relay {
+	t.Helper()
+	n, err := phone.Parse(number)
+	check(t, err)
+	identity, err := signal.GenerateIdentityKeyPair()
+	check(t, err)
+	r := &relay{t: t, number: n, texts: map[string]map[string]bool{}, statuses: map[string]map[string]int{}}
+	ring := seal.New(&transit{}, seal.Period(retention), time.Now)
+	kept, err := store.Open(t.Context(), t.TempDir(), [16]byte{1}, ring)
+	check(t, err)
+	var deliveries *queue.Runner
+	link := &later{}
+	r.Service = message.New(message.Options{
+		Store: kept, Link: link, Retention: retention,
+		Account:    &omemo.Account{Local: signal.Local{Identity: identity, RegistrationID: 7}, Device: device},
+		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: n},
+		Deliveries: func() { deliveries.Wake() },
+	})
+	backend := message.Queue(kept, message.QueueWebhook)
+	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Worker: func(ctx context.Context, j queue.Job) queue.Result {
+		r.receive(j.Body)
+		if backend.Finish(ctx, j) != nil {
+			return queue.Later(time.Second)
+		}
+		return queue.Done()
+	}})
+	r.carrier, err = xmpp.New(xmpp.Config{
+		Account: n, Domain: at.domain, Address: at.addr, CABundle: at.ca, Password: "a good password", Registration: xmpp.Open,
+		Archive: r.Service, MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
+	})
+	check(t, err)
+	link.Link = r.carrier
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { _ = r.Run(ctx) })
+	group.Go(func() { _ = deliveries.Run(ctx) })
+	group.Go(func() { _ = r.carrier.Run(ctx, r.Service) })
+	t.Cleanup(func() {
+		cancel()
+		group.Wait()
+		check(t, kept.Close())
+		ring.Close()
+	})
+	return r
+}
+
+// knows waits until a relay finds the keys that another has published.
+func (r *relay) knows(other *relay, device carrier.DeviceID) {
+	r.t.Helper()
+	eventually(r.t, "published keys", func() bool {
+		_, err := r.carrier.Bundle(r.t.Context(), other.number, device)
+		return err == nil
+	})
+	eventually(r.t, "published device list", func() bool {
+		_, err := r.carrier.Devices(r.t.Context(), other.number)
+		return err == nil
+	})
+}
+
+// later is a link that is set once there is one.
+type later struct{ message.Link }
+
+// receive is the business's end of the webhooks.
+func (r *relay) receive(body []byte) {
+	var p struct {
+		Entry []struct {
+			Changes []struct {
+				Value struct {
+					Messages []struct {
+						ID, Type string
+						Text     struct{ Body string }
+					}
+					Statuses []struct{ ID, Status string }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &p); err != nil {
+		r.t.Errorf("a webhook is no JSON: %v", err)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v := p.Entry[0].Changes[0].Value
+	for _, m := range v.Messages {
+		if m.Type != "text" {
+			r.strange++
+			continue
+		}
+		if r.texts[m.Text.Body] == nil {
+			r.texts[m.Text.Body] = map[string]bool{}
+		}
+		r.texts[m.Text.Body][m.ID] = true
+	}
+	for _, s := range v.Statuses {
+		if r.statuses[s.ID] == nil {
+			r.statuses[s.ID] = map[string]int{}
+		}
+		r.statuses[s.ID][s.Status]++
+	}
+}
+
+// count returns how many texts arrived, and how many of the relay's own messages came
+// to a state.
+func (r *relay) count(state string) (texts, inState int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.statuses {
+		if s[state] > 0 {
+			inState++
+		}
+	}
+	return len(r.texts), inState
+}
