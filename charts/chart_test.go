@@ -119,16 +119,18 @@ func TestOperatorHasNoVerbOnSecrets(t *testing.T) {
 
 func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	for set, says := range map[string]string{
-		"imag.tag=x":                          "imag",
-		"replicas=-1":                         "replicas",
-		"replicas=many":                       "replicas",
-		"log.level=loud":                      "level",
-		"image.digest=sha256:abc":             "digest",
-		"leaderElection.leaseDuration=soon":   "leaseDuration",
-		"networkPolicy.apiServerPorts={0}":    "apiServerPorts",
-		"metrics.port=70000":                  "port",
-		"crds.keep=true":                      "keep",
-		"serviceAccount.annotations.a.b=nest": "annotations",
+		"imag.tag=x":                               "imag",
+		"replicas=-1":                              "replicas",
+		"replicas=many":                            "replicas",
+		"log.level=loud":                           "level",
+		"image.digest=sha256:abc":                  "digest",
+		"leaderElection.leaseDuration=soon":        "leaseDuration",
+		"networkPolicy.apiServerPorts={0}":         "apiServerPorts",
+		"metrics.port=70000":                       "port",
+		"crds.keep=true":                           "keep",
+		"admissionPolicies.relayImages={a'b:c}":    "relayImages",
+		"admissionPolicies.relayEnvironment={A B}": "relayEnvironment",
+		"serviceAccount.annotations.a.b=nest":      "annotations",
 	} {
 		_, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", set)
 		if err == nil || !strings.Contains(complaint, says) {
@@ -137,6 +139,31 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	if _, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "global.team=a"); err != nil {
 		t.Errorf("a parent chart's global values are refused: %s", complaint)
+	}
+}
+
+func TestPoliciesNameTheInstalledAccountAndImages(t *testing.T) {
+	out, complaint, err := run(t, "template", "keeper", "relaykeep", "--namespace", "keepers", "--set", "relayImage.tag=v2",
+		"--set", "admissionPolicies.relayImages={registry.example.org:5000/relay:v1}", "--set", "admissionPolicies.relayEnvironment={CLOCK}")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	for _, want := range []string{
+		`system:serviceaccount:keepers:keeper-relaykeep-manager`,
+		`"['ghcr.io/relaykeep/relay:v2', 'registry.example.org:5000/relay:v1']"`, `"['CLOCK']"`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+	for _, left := range []string{"relaykeep-system", "relay:dev", "dyn([])"} {
+		if strings.Contains(out, left) {
+			t.Errorf("%s was not filled in", left)
+		}
+	}
+	plain, complaint, err := run(t, "template", "relaykeep", "relaykeep")
+	if err != nil || !strings.Contains(plain, `"dyn([])"`) {
+		t.Errorf("by default relays may have an environment: %v, %s", err, complaint)
 	}
 }
 

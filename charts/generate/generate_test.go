@@ -36,6 +36,13 @@ const policy = `apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
   name: relaykeep-region
+spec:
+  matchConditions:
+    - {name: by-the-operator, expression: "request.userInfo.username == 'system:serviceaccount:relaykeep-system:relaykeep-manager'"}
+  variables:
+    - {name: images, expression: "['ghcr.io/relaykeep/relay:dev']"}
+    - {name: environment, expression: "dyn([])"}
+    - {name: braces, expression: "'{{ .Values.image }}'"}
 `
 
 // source lays out a config folder; a change replaces a file's content.
@@ -100,6 +107,24 @@ func TestRoleHasTheChartsNamesAndTheSourcesRules(t *testing.T) {
 	got := read(t, chart, "templates", "generated-rbac-role.yaml")
 	if strings.Contains(got, "manager-role") || !strings.Contains(got, "- nodes") || !strings.Contains(got, "kind: ClusterRoleBinding") {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestPolicyHasTheChartsAccountAndLists(t *testing.T) {
+	config, chart := source(t, nil)
+	if err := run([]string{"-config", config, "-chart", chart}); err != nil {
+		t.Fatal(err)
+	}
+	got := read(t, chart, "templates", "generated-admission-region.yaml")
+	for _, want := range []string{
+		`== 'system:serviceaccount:{{ .Release.Namespace }}:{{ include "relaykeep.serviceAccountName" . }}'"`,
+		`images, expression: {{ include "relaykeep.relayImages" . | quote }}}`,
+		`environment, expression: {{ include "relaykeep.relayEnvironment" . | quote }}}`,
+		`'{{ "{{" }} .Values.image }}'`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q:\n%s", want, got)
+		}
 	}
 }
 

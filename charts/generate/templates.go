@@ -74,8 +74,19 @@ func renderCRD(source string, document []byte) ([]byte, error) {
 	return wrap(source, ".Values.crds.install", body), nil
 }
 
+// fill fills in what the policies leave to the cluster: the sources name the account
+// and the lists that the chart has by default.
+func fill(policy []byte) []byte {
+	return []byte(strings.NewReplacer(
+		"system:serviceaccount:relaykeep-system:relaykeep-manager",
+		`system:serviceaccount:{{ .Release.Namespace }}:{{ include "relaykeep.serviceAccountName" . }}`,
+		`"['ghcr.io/relaykeep/relay:dev']"`, `{{ include "relaykeep.relayImages" . | quote }}`,
+		`"dyn([])"`, `{{ include "relaykeep.relayEnvironment" . | quote }}`,
+	).Replace(string(policy)))
+}
+
 func renderAdmission(source string, document []byte) ([]byte, error) {
-	return wrap(source, ".Values.admissionPolicies.install", escape(document)), nil
+	return wrap(source, ".Values.admissionPolicies.install", fill(escape(document))), nil
 }
 
 // wrap makes the document depend on a value.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
 )
 
 // version is set by the linker.
@@ -38,6 +39,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
+	root.PersistentFlags().String("region", "", "refuse a configuration of another region; empty takes any")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
 	root.AddCommand(serveCommand(), newRetainCommand(), newEraseCommand(), versionCommand())
 	return root
@@ -50,6 +52,19 @@ func versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		Run:   func(cmd *cobra.Command, _ []string) { cmd.Println(version) },
 	}
+}
+
+// loadConfig reads the configuration that the flags name.
+func loadConfig(cmd *cobra.Command) (*config.File, error) {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	region, err := cmd.Flags().GetString("region")
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadFor(path, region)
 }
 
 // newLogger returns the process's logger: JSON lines on standard error, which hold

@@ -89,11 +89,7 @@ func report(cmd *cobra.Command, path string, result contract.RetentionResult) er
 
 // janitorClient reads the configuration and makes a client in the janitor's role.
 func janitorClient(cmd *cobra.Command, token string) (*config.File, *vault.Client, error) {
-	path, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return nil, nil, err
-	}
-	file, err := config.Load(path)
+	file, err := loadConfig(cmd)
 	if err != nil {
 		return nil, nil, err
 	}

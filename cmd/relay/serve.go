@@ -21,7 +21,11 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve.Run(cmd.Context(), serve.Options{ConfigPath: path, Version: version, Log: log})
+			region, err := cmd.Flags().GetString("region")
+			if err != nil {
+				return err
+			}
+			return serve.Run(cmd.Context(), serve.Options{ConfigPath: path, Region: region, Version: version, Log: log})
 		},
 	}
 }

@@ -55,8 +55,21 @@ func Load(path string) (*File, error) {
 	return Parse(data)
 }
 
+// LoadFor reads the file at path like Load, and returns *Invalid when it is another
+// region's. An empty region is any. What holds a pod to its region cannot see the
+// file, and what holds the file to its region's Vault cannot see the pod.
+func LoadFor(path, region string) (*File, error) {
+	f, err := Load(path)
+	if err == nil && region != "" && f.Region != region {
+		return nil, &Invalid{Problems: []string{"region: is not the one that this pod is bound to"}}
+	}
+	return f, err
+}
+
 // Parse reads a configuration from JSON. Fields that this build does not know are
 // refused: an older relay must not silently ignore what a newer operator asks for.
+// So are names that stand twice in an object or are spelt otherwise than here: who
+// looks at the text must see what the relay will read.
 func Parse(data []byte) (*File, error) {
 	if len(data) > contract.MaxConfigBytes {
 		return nil, ErrTooLarge
@@ -70,6 +83,9 @@ func Parse(data []byte) (*File, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, &Invalid{Problems: []string{"there is something after the JSON object"}}
+	}
+	if p := misspelt(data); len(p) > 0 {
+		return nil, &Invalid{Problems: p}
 	}
 	if p := validate(&f.Config); len(p) > 0 {
 		return nil, &Invalid{Problems: p}

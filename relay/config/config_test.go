@@ -62,6 +62,20 @@ func TestLoadReadsWhatTheOperatorRenders(t *testing.T) {
 	}
 }
 
+func TestLoadForRefusesTheConfigurationOfAnotherRegion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.json")
+	if err := os.WriteFile(path, encode(t, valid()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for region, refused := range map[string]bool{"": false, "eu": false, "na": true, "e": true} {
+		_, err := config.LoadFor(path, region)
+		var invalid *config.Invalid
+		if errors.As(err, &invalid) != refused {
+			t.Errorf("for %q: %v", region, err)
+		}
+	}
+}
+
 func TestLoadSaysThatTheFileIsMissing(t *testing.T) {
 	if _, err := config.Load(filepath.Join(t.TempDir(), "none.json")); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("got %v, want a missing file", err)
@@ -133,6 +147,10 @@ func TestParseRefusesWhatIsNoConfiguration(t *testing.T) {
 		"wrong kind":    {`{"version":"1"}`, "version: must be a int, is a string"},
 		"unknown field": {strings.Replace(good, `"region"`, `"regoin"`, 1), "regoin: unknown field"},
 		"two objects":   {good + good, "something after"},
+		"twice":         {strings.Replace(good, `{`, `{"region":"us",`, 1), "region: stands twice"},
+		"twice, nested": {strings.Replace(good, `"kvMount"`, `"address":"https://evil.test","kvMount"`, 1), "address: stands twice"},
+		"capitals":      {strings.Replace(good, `"vault"`, `"Vault"`, 1), "Vault: must be spelt"},
+		"escaped":       {strings.Replace(good, `{`, `{"\u0072egion":"us",`, 1), "region: stands twice"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

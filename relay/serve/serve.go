@@ -26,6 +26,7 @@ import (
 // the values that a pod needs when they are empty.
 type Options struct {
 	ConfigPath string
+	Region     string // the only one whose configuration is taken; empty takes any
 	Version    string
 	Log        *slog.Logger
 	DataDir    string
@@ -95,7 +96,7 @@ type relay struct {
 // for what no waiting mends, such as an invalid configuration.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
-	cfg, err := config.Load(o.ConfigPath)
+	cfg, err := config.LoadFor(o.ConfigPath, o.Region)
 	if err != nil {
 		return err
 	}

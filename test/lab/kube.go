@@ -74,7 +74,10 @@ func (l *Lab) install(ctx context.Context) (string, error) {
 	}
 	_, err = l.run(ctx, command{path: l.helm, args: []string{
 		"upgrade", "--install", release, "charts/relaykeep", "--namespace", Namespace, "--wait", "--timeout", "3m",
-		"--set", "image.tag=" + version, "--set", "relayImage.tag=" + version, "--set-string", `podAnnotations.relaykeep\.dev/build=` + build,
+		"--set", "image.tag=" + version, "--set", "relayImage.tag=" + version,
+		// For the janitor that is to see the future; see TestClockRelay.
+		"--set", "admissionPolicies.relayImages={" + TestClockRelay + "},admissionPolicies.relayEnvironment={" + clockVariable + "}",
+		"--set-string", `podAnnotations.relaykeep\.dev/build=` + build,
 	}})
 	if err != nil {
 		logs, _ := l.Kubectl(ctx, "logs", "-n", Namespace, "-l", "app.kubernetes.io/component=manager", "--tail", "20")

@@ -37,6 +37,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The images that may hold a token for Vault, a list in CEL. */}}
+{{- define "relaykeep.relayImages" -}}
+{{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
+['{{ join "', '" (prepend .Values.admissionPolicies.relayImages $own) }}']
+{{- end -}}
+
+{{/* The environment variables that their pods may have, a list in CEL. */}}
+{{- define "relaykeep.relayEnvironment" -}}
+{{- with .Values.admissionPolicies.relayEnvironment -}}
+['{{ join "', '" . }}']
+{{- else -}}
+dyn([])
+{{- end -}}
+{{- end -}}
+
 {{/* A reference to an image: the digest, else the tag, else the chart's version. */}}
 {{- define "relaykeep.image" -}}
 {{- if .image.digest -}}

@@ -76,12 +76,15 @@ type rule struct {
 	says     string // part of the refusal
 }
 
-func (r rule) testCreate(t *testing.T, manifest string) {
+func (r rule) testCreate(t *testing.T, manifest string) { r.testCreateAs(t, server.Client, manifest) }
+
+// testCreateAs is testCreate by the user of a client.
+func (r rule) testCreateAs(t *testing.T, c client.Client, manifest string) {
 	dry := client.DryRunAll
-	if err := server.Client.Create(t.Context(), object(t, manifest, r.accepted), dry); err != nil {
+	if err := c.Create(t.Context(), object(t, manifest, r.accepted), dry); err != nil {
 		t.Errorf("the accepted twin is refused: %v", err)
 	}
-	wantRefusal(t, server.Client.Create(t.Context(), object(t, manifest, r.refused), dry), r.says)
+	wantRefusal(t, c.Create(t.Context(), object(t, manifest, r.refused), dry), r.says)
 }
 
 // testUpdate creates the manifest with the edit before, then tries both updates.

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
 )
 
@@ -194,8 +195,26 @@ func testTokenPolicy(t *testing.T) {
 	}
 }
 
+// testWorkloadPolicies tests what holds tokens for Vault, and the operator.
+func testWorkloadPolicies(t *testing.T) {
+	h := newHouse(t)
+	t.Run("what the operator makes", h.testOperatorsOwn)
+	t.Run("pods of relays", func(t *testing.T) { testRules(t, server.Client, h.relayPod, relayPodRules()) })
+	t.Run("pods of janitors", func(t *testing.T) { testRules(t, server.Client, h.janitorPod, janitorPodRules()) })
+	t.Run("pods that run", h.testRunningPod)
+	t.Run("StatefulSets of the operator", func(t *testing.T) { testRules(t, h.operator, h.statefulSet, statefulSetRules()) })
+	t.Run("Jobs of the operator", func(t *testing.T) { testRules(t, h.operator, h.job, jobRules()) })
+	t.Run("CronJobs of the operator", func(t *testing.T) { testRules(t, h.operator, h.cronJob, cronJobRules()) })
+	t.Run("the operator elsewhere", h.testElsewhere)
+	t.Run("the operator's own kinds", h.testOwnKinds)
+	t.Run("configurations", func(t *testing.T) { testRules(t, server.Client, h.configuration, configurationRules()) })
+	t.Run("configurations that exist", h.testConfigurationUpdate)
+}
+
 func TestPodsClaimsAndTokensAreHeldToTheirRegionWhoeverMakesThem(t *testing.T) {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "acme-relay"}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "default", Name: "acme-relay", Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+	}}
 	if err := server.Client.Create(t.Context(), account); err != nil {
 		t.Fatal(err)
 	}
@@ -205,6 +224,7 @@ func TestPodsClaimsAndTokensAreHeldToTheirRegionWhoeverMakesThem(t *testing.T) {
 	t.Run("pods", testPodPolicies)
 	t.Run("claims", testClaimPolicies)
 	t.Run("tokens", testTokenPolicy)
+	t.Run("workloads", testWorkloadPolicies)
 }
 
 func TestSamplesApplyAsTheyAre(t *testing.T) {

@@ -72,7 +72,9 @@ func (in Input) container(name, command, tokenPath string) *corev1ac.ContainerAp
 		WithName(name).
 		WithImage(in.RelayImage).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
-		WithArgs(command, "--config", contract.ConfigPath).
+		// The admission policies hold the configuration to its region's Vault and
+		// carrier, and the pod to its region: the relay holds them to each other.
+		WithArgs(command, "--config", contract.ConfigPath, "--region", in.Region.Name).
 		WithTerminationMessagePath(contract.TerminationPath).
 		// Never from the logs: what is in the message ends up in the status.
 		WithTerminationMessagePolicy(corev1.TerminationMessageReadFile).

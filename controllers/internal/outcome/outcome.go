@@ -20,6 +20,14 @@ import (
 // changes: what is not watched, a quota say, may have.
 const Recheck = 5 * time.Minute
 
+// ownPolicy is how the API server names one of our own admission policies. They
+// compare with other objects, of which the API server may not yet have seen what the
+// operator has, so their refusal is tried again after policyRecheck.
+const (
+	ownPolicy     = "ValidatingAdmissionPolicy 'relaykeep-"
+	policyRecheck = 5 * time.Second
+)
+
 // maxMessage bounds what of an API server's answer reaches a condition, in bytes.
 const maxMessage = 512
 
@@ -58,6 +66,8 @@ func FromAPI(doing string, err error) error {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return Waiting(Recheck, v1alpha1.ReasonNamespaceTerminating,
 			"the namespace is being deleted and takes no new objects")
+	case (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), ownPolicy):
+		return Waiting(policyRecheck, v1alpha1.ReasonRefused, "the API server refused %s: %s", doing, Clip(err.Error()))
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		return Stalled(v1alpha1.ReasonRefused, "the API server refused %s: %s", doing, Clip(err.Error()))
 	default:

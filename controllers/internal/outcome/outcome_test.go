@@ -74,6 +74,21 @@ func TestRefusalsOfTheAPIServerAreOutcomesAndFailuresAreNot(t *testing.T) {
 	}
 }
 
+func TestRefusalByOneOfOurOwnPoliciesIsTriedAgainSoon(t *testing.T) {
+	others := apierrors.NewForbidden(pods, "a", errors.New("ValidatingAdmissionPolicy 'company-images' denied the request"))
+	own := apierrors.NewForbidden(pods, "a", errors.New("ValidatingAdmissionPolicy 'relaykeep-workloads' denied the request"))
+	if v := outcome.Of(outcome.FromAPI("applying Pod a", others)); !v.Stalled {
+		t.Errorf("another's refusal is %+v", v)
+	}
+	err := outcome.FromAPI("applying Pod a", own)
+	if v := outcome.Of(err); !v.Moving || v.Reason != v1alpha1.ReasonRefused {
+		t.Errorf("our own refusal is %+v", v)
+	}
+	if result, err := outcome.Result(err); err != nil || result.RequeueAfter == 0 || result.RequeueAfter >= outcome.Recheck {
+		t.Errorf("it is tried again after %v, %v", result.RequeueAfter, err)
+	}
+}
+
 func TestMessagesAreShortAndOfOneLine(t *testing.T) {
 	got := outcome.Clip("a\nb\x00c" + strings.Repeat("é", 1000))
 	if !strings.HasPrefix(got, "a b c") || len(got) > 600 || !strings.HasSuffix(got, "…") {

@@ -1,0 +1,104 @@
+package admission
+
+import (
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// rewrite replaces text of the configuration, which must be there.
+func rewrite(old, replacement string) func(fields) {
+	return at("data", func(data fields) {
+		text, _ := data["relay.json"].(string)
+		if !strings.Contains(text, old) {
+			panic("the configuration has no " + old) // a mistake in the test's table
+		}
+		data["relay.json"] = strings.ReplaceAll(text, old, replacement)
+	})
+}
+
+// insert puts text behind the configuration's first brace.
+func insert(text string) func(fields) { return rewrite("{\n  \"version\"", "{"+text+"\n  \"version\"") }
+
+const vaultAddress = `"address": "https://vault.eu.example.org:8200"`
+
+// configurationRules are of what a relay's configuration may not say, whoever writes it.
+func configurationRules() []rule {
+	const (
+		vault    = "logs in at the Vault of its DataRegion"
+		carrier  = "speaks to the carrier of its DataRegion"
+		webhook  = "delivers to the webhook of its BusinessRelay"
+		settings = "must be those of its BusinessRelay"
+	)
+	unrelated := func(o fields) { o["metadata"].(fields)["name"] = "acme-other" }
+	return []rule{
+		{"another Vault", none, rewrite(vaultAddress, `"address": "https://evil.example:8200"`), vault},
+		{"another authority for Vault", none, rewrite(vaultAddress, vaultAddress+",\n    \"caBundle\": \"-----BEGIN CERTIFICATE-----\""), vault},
+		{"another mount of Vault", none, rewrite(`"kvMount": "kv"`, `"kvMount": "evil"`), vault},
+		{"a name in other letters", none, rewrite(`"vault"`, `"Vault"`), vault},
+		{"a name in escapes", none, insert(`"\u0076ault": {"address": "https://evil.example"},`), "not as escapes"},
+		{"no region", none, rewrite(`"region": "eu"`, `"regional": "eu"`), "names its DataRegion"},
+		{"a region in other spacing", none, rewrite(`"region": "eu"`, `"region":"eu"`), "names its DataRegion"},
+		{"another carrier", none, rewrite(`"domain": "eu.example.org"`, `"domain": "evil.example"`), carrier},
+		{"another address of the carrier", none, rewrite(`"domain": "eu.example.org"`, "\"domain\": \"eu.example.org\",\n      \"address\": \"192.0.2.1:5222\""), carrier},
+		{"another webhook", none, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"), webhook},
+		{"another authority for the webhook", none, rewrite("AA==", "AB=="), webhook},
+		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
+		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
+		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
+		{"TLS that ends elsewhere", none, rewrite(`"tls": "Secret"`, `"tls": "None"`), settings},
+		{"another number", none, rewrite(`"phoneNumber": "+41441234567"`, `"phoneNumber": "+41441234568"`), settings},
+		{"binary", all(unrelated, at("metadata", none), toBinary), toBinary, "put relay.json into data"},
+		{"nothing of a relay's", all(unrelated, rewrite(vaultAddress, `"address": "https://evil.example"`)), rewrite(vaultAddress, `"address": "https://evil.example"`), vault},
+	}
+}
+
+// toBinary hides a configuration where policies do not look.
+func toBinary(o fields) {
+	delete(o, "data")
+	o["binaryData"] = fields{"relay.json": "e30="}
+}
+
+// testConfigurationUpdate holds that a configuration cannot be changed into what it
+// could not have been made as, and that a business which takes nothing in clear, or
+// has no webhook, is not given either.
+func (h *house) testConfigurationUpdate(t *testing.T) {
+	live := object(t, h.configuration, nil)
+	if err := server.Client.Create(t.Context(), live); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, live)
+	update := func(c client.Client, edit func(fields)) error {
+		return c.Update(t.Context(), object(t, manifest(t, live.Object), edit), client.DryRunAll)
+	}
+	for _, c := range []client.Client{server.Client, h.operator} {
+		wantRefusal(t, update(c, rewrite(vaultAddress, `"address": "https://evil.example"`)), "logs in at the Vault of its DataRegion")
+		wantRefusal(t, update(c, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in")), "delivers to the webhook")
+		if err := update(c, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {
+			t.Errorf("the accepted twin is refused: %v", err)
+		}
+	}
+	h.testBareConfiguration(t)
+}
+
+func (h *house) testBareConfiguration(t *testing.T) {
+	bare := object(t, relayYAML, set("metadata/name", "bare"))
+	if err := server.Client.Create(t.Context(), bare); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, bare)
+	in := h.in
+	in.Relay = &v1alpha1.BusinessRelay{}
+	if err := server.Client.Get(t.Context(), client.ObjectKeyFromObject(bare), in.Relay); err != nil {
+		t.Fatal(err)
+	}
+	one := &house{in: in}
+	one.render(t)
+	testRules(t, server.Client, one.configuration, []rule{
+		{"a webhook", none, insert(`"webhook" : {"url": "https://evil.example"},`), "delivers to the webhook"},
+		{"messages in clear", none, insert(`"acceptUnencrypted": true,`), "must be those of its BusinessRelay"},
+	})
+}

@@ -1,0 +1,162 @@
+package admission
+
+import (
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+type fields = map[string]any
+
+// mounted adds a volume and mounts it.
+func mounted(spec string, volume fields) func(fields) {
+	volume["name"] = "extra"
+	return all(add(spec+"/volumes", volume), add(spec+"/containers/0/volumeMounts", fields{"name": "extra", "mountPath": "/extra"}))
+}
+
+// image is a rule's edit of the image.
+func image(spec, reference string) func(fields) {
+	return put(spec+"/containers/0/image", reference)
+}
+
+// Edits of arguments by command and region.
+func arguments(command, region string) []any {
+	return []any{command, "--config", "/etc/relaykeep/relay.json", "--region", region}
+}
+
+// podRules are what neither a relay nor a janitor may be, with the path of its pod's
+// spec in the manifest.
+func podRules(spec string) []rule {
+	c := spec + "/containers/0"
+	const (
+		alone     = "is alone in its pod"
+		variables = "no environment variables"
+		beside    = "nothing is run beside"
+		node      = "shares nothing with its node"
+		places    = "mounts each volume where the operator would"
+		volumes   = "mounts its own configuration"
+		account   = "runs as a service account named"
+		powers    = "read-only root"
+	)
+	other := fields{"name": "other", "image": relayImage}
+	probe := fields{"exec": fields{"command": []any{"/relay", "erase"}}}
+	return []rule{
+		{"another image", none, image(spec, "evil.example/relay:dev"), "this image may not hold a token for Vault"},
+		{"an image whose name begins alike", none, image(spec, "ghcr.io/relaykeep/relay-evil:dev"), "this image may not hold a token for Vault"},
+		{"another command", none, put(c+"/command", []any{"/bin/sh"}), "remove command"},
+		{"no arguments", none, put(c+"/args", nil), "a relay runs serve"},
+		{"another configuration", none, put(c+"/args", []any{"serve", "--config", "/tmp/relay.json", "--region", "eu"}), "a relay runs serve"},
+		{"another region", none, put(c+"/args", arguments("serve", "na")), "a relay runs serve"},
+		{"another command of the relay", none, put(c+"/args", arguments("export", "eu")), "a relay runs serve"},
+		{"an environment variable", none, put(c+"/env", []any{fields{"name": "SSL_CERT_FILE", "value": "/tmp/ca.pem"}}), variables},
+		{"the test build's clock", none, put(c+"/env", []any{fields{"name": "RELAYKEEP_CLOCK_OFFSET", "value": "1h"}}), variables},
+		{"a Secret as environment", none, put(c+"/envFrom", []any{fields{"secretRef": fields{"name": "s"}}}), variables},
+		{"a second container", none, add(spec+"/containers", other), alone},
+		{"an init container", none, put(spec+"/initContainers", []any{other}), alone},
+		{"a lifecycle hook", none, put(c+"/lifecycle", fields{"postStart": probe}), beside},
+		{"a probe that runs a program", none, put(c+"/livenessProbe", probe), beside},
+		{"a probe of another host", none, put(c+"/readinessProbe", fields{"httpGet": fields{"host": "169.254.169.254", "port": int64(80)}}), beside},
+		{"a privileged container", none, put(c+"/securityContext", fields{"privileged": true}), powers},
+		{"a capability", none, put(c+"/securityContext/capabilities", fields{"add": []any{"SYS_PTRACE"}}), powers},
+		{"a writable root", none, put(c+"/securityContext/readOnlyRootFilesystem", false), powers},
+		{"the node's network", none, put(spec+"/hostNetwork", true), node},
+		{"the node's processes", none, put(spec+"/hostPID", true), node},
+		{"a port of the node", none, add(c+"/ports", fields{"containerPort": int64(8081), "hostPort": int64(8081)}), node},
+		{"another name for Vault", none, put(spec+"/hostAliases", []any{fields{"ip": "192.0.2.1", "hostnames": []any{"vault.eu.example.org"}}}), "asks the cluster where Vault is"},
+		{"another resolver", none, put(spec+"/dnsConfig", fields{"nameservers": []any{"192.0.2.1"}}), "asks the cluster where Vault is"},
+		{"the node's resolver", none, put(spec+"/dnsPolicy", "Default"), "asks the cluster where Vault is"},
+		{"an account that is no relay's", none, put(spec+"/serviceAccountName", "default"), account},
+		{"a token for the API server", none, put(spec+"/automountServiceAccountToken", true), account},
+		{"the node's files", none, mounted(spec, fields{"hostPath": fields{"path": "/"}}), volumes},
+		{"another tenant's configuration", none, put(spec+"/volumes/0/configMap/name", "globex-relay"), volumes},
+		{"another key of the configuration", none, put(spec+"/volumes/0/configMap/items", []any{fields{"key": "other", "path": "relay.json"}}), volumes},
+		{"a Secret", none, mounted(spec, fields{"secret": fields{"secretName": "s"}}), volumes},
+		{"a Secret's other keys", none, mounted(spec, fields{"secret": fields{"secretName": "s", "items": []any{fields{"key": "password", "path": "tls.key"}}}}), volumes},
+		{"another tenant's claim", none, mounted(spec, fields{"persistentVolumeClaim": fields{"claimName": "globex-relay"}}), volumes},
+		{"a mount over the program", none, add(c+"/volumeMounts", fields{"name": "tmp", "mountPath": "/relay"}), places},
+		{"a mount over the token", none, put(c+"/volumeMounts/1/name", "tmp"), places},
+		{"a writable configuration", none, all(put(c+"/volumeMounts/0/name", "tmp")), places},
+		{"two tokens", none, mounted(spec, fields{"projected": fields{"sources": []any{fields{"serviceAccountToken": fields{"audience": "relaykeep.dev/janitor", "path": "token"}}}}}), "exactly one token for Vault"},
+		{"a token beside other things", none, add(spec+"/volumes/1/projected/sources", fields{"configMap": fields{"name": "x"}}), "exactly one token for Vault"},
+		{"the audience of credentials", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/credentials")), "exactly one token for Vault"},
+		{"last words from elsewhere", none, put(c+"/terminationMessagePath", "/tmp/log"), "last words"},
+		{"last words from the log", none, put(c+"/terminationMessagePolicy", "FallbackToLogsOnError"), "last words"},
+	}
+}
+
+func relayPodRules() []rule {
+	return append(podRules("spec"),
+		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
+		rule{"a janitor's command", none, put("spec/containers/0/args", arguments("retain", "eu")), "a relay runs serve"},
+		rule{"no region", none, all(put("metadata/labels", fields{}), put("spec/containers/0/args", arguments("serve", ""))), "a relay runs serve"},
+		rule{"an audience of its own making", put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "vault"), put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/root"), "exactly one token for Vault"},
+	)
+}
+
+func janitorPodRules() []rule {
+	elsewhere := "ghcr.io/relaykeep/relay:5000/evil/relay"
+	return append(podRules("spec"),
+		rule{"another release of another repository", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", "ghcr.io/evil/relay:v0"), "may not hold a token"},
+		rule{"a repository that hides behind the name", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", elsewhere), "may not hold a token"},
+		rule{"a relay's command", put("spec/containers/0/args", arguments("erase", "eu")), put("spec/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
+		rule{"the relay's volume", none, mounted("spec", fields{"persistentVolumeClaim": fields{"claimName": "acme-relay"}}), "a janitor its configuration"},
+	)
+}
+
+// withoutTokens makes a workload that would not log in at Vault at all.
+func withoutTokens(spec string) func(fields) {
+	return all(
+		put(spec+"/volumes", []any{fields{"name": "tmp", "emptyDir": fields{}}}),
+		put(spec+"/containers/0/volumeMounts", []any{fields{"name": "tmp", "mountPath": "/tmp"}}),
+	)
+}
+
+func statefulSetRules() []rule {
+	const spec = "spec/template/spec"
+	return append(podRules(spec),
+		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
+		rule{"a claim of its own", none, put("spec/volumeClaimTemplates", []any{fields{"metadata": fields{"name": "x"}, "spec": fields{
+			"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}},
+		}}}), "remove volumeClaimTemplates"},
+	)
+}
+
+func jobRules() []rule {
+	return append(podRules("spec/template/spec"), rule{"no token for Vault", none, withoutTokens("spec/template/spec"), "exactly one token for Vault"})
+}
+
+func cronJobRules() []rule {
+	const spec = "spec/jobTemplate/spec/template/spec"
+	return append(podRules(spec), rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"})
+}
+
+// testRunningPod holds that a pod cannot be changed into what it could not have been
+// made as, and that everything else about it still can be.
+func (h *house) testRunningPod(t *testing.T) {
+	pod := object(t, h.relayPod, put("metadata/name", "acme-relay-7"))
+	if err := server.Client.Create(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, pod)
+	patch := func(sub, text string) error {
+		o, p := object(t, manifest(t, pod.Object), nil), client.RawPatch("application/strategic-merge-patch+json", []byte(text))
+		if sub != "" {
+			return server.Client.SubResource(sub).Patch(t.Context(), o, p)
+		}
+		return server.Client.Patch(t.Context(), o, p, client.DryRunAll)
+	}
+	wantRefusal(t, patch("", `{"spec":{"containers":[{"name":"relay","image":"evil.example/relay:dev"}]}}`), "this image may not hold a token")
+	wantRefusal(t, patch("ephemeralcontainers", `{"spec":{"ephemeralContainers":[{"name":"debugger","image":"busybox"}]}}`), "is alone in its pod")
+	if err := patch("", `{"metadata":{"annotations":{"a":"b"}}}`); err != nil {
+		t.Errorf("an annotation is refused: %v", err)
+	}
+	plain := object(t, podYAML, put("metadata/name", "plain"))
+	if err := server.Client.Create(t.Context(), plain); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, plain)
+	debug := client.RawPatch("application/strategic-merge-patch+json", []byte(`{"spec":{"ephemeralContainers":[{"name":"debugger","image":"busybox"}]}}`))
+	if err := server.Client.SubResource("ephemeralcontainers").Patch(t.Context(), plain, debug); err != nil {
+		t.Errorf("the accepted twin, debugging a pod without a token for Vault, is refused: %v", err)
+	}
+}
