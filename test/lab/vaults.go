@@ -58,20 +58,7 @@ func (l *Lab) startVaults(ctx context.Context) (string, error) {
 // VaultLogin logs in at a region's Vault with a service account's token, in the
 // relays' role.
 func (l *Lab) VaultLogin(ctx context.Context, r *Region, token string) (*api.Client, error) {
-	s, err := l.Vault(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.Client("")
-	if err != nil {
-		return nil, err
-	}
-	secret, err := c.Logical().WriteWithContext(ctx, "auth/kubernetes/login", map[string]any{"role": contract.RoleRelay, "jwt": token})
-	if err != nil {
-		return nil, fmt.Errorf("logging in at Vault: %w", err)
-	}
-	c.SetToken(secret.Auth.ClientToken)
-	return c, nil
+	return l.VaultLoginAs(ctx, r, contract.RoleRelay, token)
 }
 
 // WrappingKey is the name of a business's key in transit.

@@ -1,0 +1,61 @@
+package attack
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the table in docs/threat-model.md")
+
+// Marks around the table in the document.
+const (
+	begin = "<!-- attempts: written by `go test ./test/attack -update` -->\n"
+	end   = "<!-- end of the attempts -->\n"
+)
+
+func TestTheThreatModelListsEveryAttempt(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "threat-model.md")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(data), begin)
+	table, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s lacks the marks around the table", path)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+Table()+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(table, Table()); diff != "" {
+		t.Errorf("(-document +attempts; rewrite with -update):\n%s", diff)
+	}
+}
+
+func TestEveryAttemptIsWholeAndNamedOnce(t *testing.T) {
+	all := All()
+	if len(all) < 40 {
+		t.Errorf("there are %d attempts", len(all))
+	}
+	seen := map[string]bool{}
+	for _, a := range all {
+		if a.Who == "" || a.Tries == "" || a.Stopped == "" || a.Owner == "" || a.attack == nil || a.twin == nil || a.refused == nil {
+			t.Errorf("%q lacks something: %+v", a.Name(), a)
+		}
+		if seen[a.Name()] {
+			t.Errorf("%q is there twice", a.Name())
+		}
+		seen[a.Name()] = true
+		if strings.Contains(a.Name()+a.Stopped+a.Owner, "|") {
+			t.Errorf("%q breaks the table", a.Name())
+		}
+	}
+}
