@@ -5,12 +5,14 @@ package e2e
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/relaykeep/relaykeep/test/lab"
 	"github.com/relaykeep/relaykeep/test/lab/scan"
@@ -22,7 +24,17 @@ func plantings(secret string) map[string]string {
 		"raw":    secret,
 		"base64": base64.StdEncoding.EncodeToString([]byte("a" + secret + "z")),
 		"hex":    hex.EncodeToString([]byte(secret)),
+		"UTF-16": wide(secret),
 	}
+}
+
+// wide is text in UTF-16, as some databases and most of Windows keep it.
+func wide(text string) string {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = binary.LittleEndian.AppendUint16(out, unit)
+	}
+	return string(out)
 }
 
 // TestAPlantedCanaryIsFoundInEveryPlace proves the scanner where it is used: what
@@ -57,7 +69,9 @@ func plant(t *testing.T, root, text string) {
 	t.Helper()
 	if filepath.Base(root) == "etcd" {
 		name := "canary-" + strings.ToLower(rand.Text())
-		kubectl(t, "create", "configmap", name, "-n", lab.EdgeNamespace, "--from-literal=text="+text)
+		_, err := environment.Apply(within(t), fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: %s}, binaryData: {text: %s}}",
+			name, lab.EdgeNamespace, base64.StdEncoding.EncodeToString([]byte(text))))
+		check(t, err)
 		t.Cleanup(func() {
 			_, err := environment.Kubectl(withoutTest(), "delete", "configmap", name, "-n", lab.EdgeNamespace)
 			check(t, err)

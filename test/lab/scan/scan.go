@@ -1,6 +1,7 @@
 // Package scan looks for secrets in raw bytes: as they are, in base64 at each of
-// the three alignments and in either alphabet, and in hex. It must not know what
-// the bytes are; it never puts a secret into what it returns.
+// the three alignments and in either alphabet, in hex, and text in UTF-16 of either
+// byte order. It must not know what the bytes are; it never puts a secret into what
+// it returns.
 //
 // It cannot see through compression or encryption: whoever uses it says with a
 // planted canary that the places looked at hold neither.
@@ -9,6 +10,7 @@ package scan
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,6 +20,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // minSecret is the shortest secret, in bytes, that is looked for: what base64
@@ -93,6 +97,12 @@ func encodings(s Secret) []pattern {
 	if upper := strings.ToUpper(lower); upper != lower {
 		patterns = append(patterns, pattern{s.Name, "upper-case hex", []byte(upper)})
 	}
+	if utf8.Valid(plain) {
+		units := utf16.Encode([]rune(s.Bytes))
+		patterns = append(patterns,
+			pattern{s.Name, "UTF-16, little end first", wide(binary.LittleEndian, units)},
+			pattern{s.Name, "UTF-16, big end first", wide(binary.BigEndian, units)})
+	}
 	for before := range 3 {
 		standard := core(base64.RawStdEncoding, plain, before)
 		patterns = append(patterns, pattern{s.Name, fmt.Sprintf("base64 after %d bytes", before), standard})
@@ -101,6 +111,14 @@ func encodings(s Secret) []pattern {
 		}
 	}
 	return patterns
+}
+
+func wide(order binary.AppendByteOrder, units []uint16) []byte {
+	out := make([]byte, 0, 2*len(units))
+	for _, u := range units {
+		out = order.AppendUint16(out, u)
+	}
+	return out
 }
 
 // core returns the characters of the encoding that depend on the secret alone when

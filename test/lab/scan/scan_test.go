@@ -3,15 +3,17 @@ package scan
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
-const canary = "a canary sings: ÿ~?> 4915550123"
+const canary = "a canary sings: ÿ~?> 🐦 4915550123"
 
 func scanner(t *testing.T, secrets ...Secret) *Scanner {
 	t.Helper()
@@ -28,6 +30,13 @@ func plantings(secret string) map[string][]byte {
 		"raw":            []byte(secret),
 		"hex":            []byte(hex.EncodeToString([]byte(secret))),
 		"upper-case hex": []byte(strings.ToUpper(hex.EncodeToString([]byte(secret)))),
+	}
+	for i, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		var wide []byte
+		for _, unit := range utf16.Encode([]rune(secret)) {
+			wide = order.AppendUint16(wide, unit)
+		}
+		all[fmt.Sprintf("UTF-16 %d", i)] = wide
 	}
 	for before := range 3 {
 		for after := range 3 {
