@@ -1,0 +1,121 @@
+package keys_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/vault"
+	"github.com/relaykeep/relaykeep/test/forensic"
+	"github.com/relaykeep/relaykeep/test/lab/scan"
+	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
+)
+
+// volume is a relay's volume, in the hands of a test.
+type volume struct {
+	t     *testing.T
+	dir   string
+	relay *vault.Client
+	id    [16]byte
+}
+
+// receive opens the store for a moment and puts a customer's message into it.
+func (v *volume) receive(from phone.Number, text string) {
+	v.t.Helper()
+	ring := seal.New(v.relay, seal.Period(month), time.Now)
+	defer ring.Close()
+	s, err := store.Open(v.t.Context(), v.dir, v.id, ring, store.MustExist())
+	must(v.t, "opening the store", err)
+	body, err := json.Marshal(map[string]string{"body": text})
+	must(v.t, "rendering a message", err)
+	must(v.t, "storing a message", s.Update(v.t.Context(), func(tx *store.Tx) error {
+		c := store.Customer{Number: from, Name: "Ada of the forensic test"}
+		if err := tx.PutCustomer(&c); err != nil {
+			return err
+		}
+		return tx.PutMessage(store.Message{
+			ID: store.NewMessageID(), Direction: store.Inbound, Customer: c.ID, Type: "text", Body: body, State: "received", Created: time.Now(), Updated: time.Now(),
+		})
+	}))
+	must(v.t, "closing the store", s.Close())
+}
+
+func number(t *testing.T, text string) phone.Number {
+	t.Helper()
+	n, err := phone.Parse(text)
+	must(t, "parsing a number", err)
+	return n
+}
+
+// TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheRelay
+// lets 30 days and an hour pass for a volume and its key, of which a thief has a
+// copy from the second day.
+func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheRelay(t *testing.T) {
+	acme, relay := established(t, "acme")
+	identity, err := relay.Identity(t.Context(), 1, someKey)
+	must(t, "reading the identity", err)
+	v := &volume{t, t.TempDir(), relay, identity.StoreID}
+	must(t, "making the store", store.Create(t.Context(), v.dir, v.id))
+	key := acme.namespace + "." + acme.name
+	age := func(by time.Duration) []byte {
+		t.Helper()
+		backup, err := vaulttest.AgeKey(t.Context(), shared.root, key, by)
+		must(t, "making the key older", err)
+		must(t, "making the volume older", forensic.Age(t.Context(), v.dir, by))
+		return backup
+	}
+	const oldText, youngText = "An old secret of acme's customers", "A young secret of acme's customers"
+	old, current := number(t, "+15550002222"), number(t, "+15550003333")
+	v.receive(old, oldText)
+	age(25 * time.Hour)
+	must(t, "rotating, as Vault does each day", acme.client(contract.RoleJanitor).Rotate(t.Context()))
+	v.receive(current, youngText)
+	stolen, err := forensic.Take(v.dir, filepath.Join(t.TempDir(), "stolen"))
+	must(t, "stealing the volume", err)
+
+	former, err := vaulttest.KeyMaterial(age(29 * 24 * time.Hour))
+	must(t, "reading what the key was", err)
+	result := janitorRun(t, acme.client(contract.RoleJanitor), 30, 0)
+	if result.Erased != 1 {
+		t.Fatalf("the janitor's result is %+v", result)
+	}
+	c := forensic.Case{
+		Copy:    stolen,
+		Witness: forensic.Witness{Root: shared.root, Key: key, Identity: "kv/data/" + acme.namespace + "/" + acme.name + "/identity/1"},
+		Expired: []int64{1}, Young: youngText, Old: old, Current: current, Former: former,
+		Never: []scan.Secret{
+			{Name: "an old text", Bytes: oldText},
+			{Name: "a young text", Bytes: youngText},
+			{Name: "the old customer's number", Bytes: old.Digits()},
+			{Name: "the current customer's number", Bytes: current.Digits()},
+			{Name: "a name", Bytes: "Ada of the forensic test"},
+		},
+	}
+	must(t, "examining the stolen volume", forensic.Examine(t.Context(), c, t.TempDir()))
+
+	// The examination sees what is wrong where something is.
+	for what, change := range map[string]struct {
+		change func(*forensic.Case)
+		says   string
+	}{
+		"an epoch that lives, though it should not": {func(c *forensic.Case) { c.Expired = []int64{1, 2} }, "epoch 2: root unwraps"},
+		"an epoch that died, though it should not":  {func(c *forensic.Case) { c.Expired = nil }, "epoch 1: root unwraps"},
+		"a number that a living key finds again":    {func(c *forensic.Case) { c.Old = current }, "number under epoch 2"},
+		"a text that nobody wrote":                  {func(c *forensic.Case) { c.Young = "nobody wrote this" }, "nothing is proven"},
+		"bytes that are there": {func(c *forensic.Case) {
+			c.Never = append(c.Never, scan.Secret{Name: "the table", Bytes: "CREATE TABLE customers"})
+		}, "the table, raw"},
+	} {
+		broken := c
+		change.change(&broken)
+		if err := forensic.Examine(t.Context(), broken, t.TempDir()); err == nil || !strings.Contains(err.Error(), change.says) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
