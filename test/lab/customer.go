@@ -34,6 +34,11 @@ func (l *Lab) Customer() *Customer {
 	return &Customer{Number: number, lab: l, state: l.CustomerState()}
 }
 
+// CustomerAs returns another customer, of a number, with keys and sessions of its own.
+func (l *Lab) CustomerAs(number string) *Customer {
+	return &Customer{Number: number, lab: l, state: filepath.Join(l.dir, "customer"+number)}
+}
+
 // CustomerState is where the customer's keys and sessions are kept.
 func (l *Lab) CustomerState() string { return filepath.Join(l.dir, "customer") }
 

@@ -145,9 +145,12 @@ func moved(name string, value any, by time.Duration) (any, error) {
 		}
 		return at.Add(-by).Format(time.RFC3339Nano), nil
 	case json.Number:
-		at, err := v.Int64()
-		if name != versionSeconds || err != nil || at == 0 {
+		if name != versionSeconds || v == "0" {
 			return nil, nil
+		}
+		at, err := v.Int64()
+		if err != nil {
+			return nil, fmt.Errorf("reading a version's time: %w", err)
 		}
 		return at - int64(by/time.Second), nil
 	default:
