@@ -32,8 +32,9 @@ const relayImage = "ghcr.io/relaykeep/relay:dev"
 // house holds the children of a BusinessRelay that asks for everything there is, as
 // manifests, and the operator.
 type house struct {
-	operator client.Client
-	in       desired.Input
+	operator       client.Client
+	operatorConfig *rest.Config
+	in             desired.Input
 
 	relayPod, janitorPod, statefulSet, job, cronJob, configuration string
 }
@@ -74,7 +75,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	deleteAtEnd(t, relay)
-	h := &house{operator: operator, in: desired.Input{
+	h := &house{operator: operator, operatorConfig: cfg, in: desired.Input{
 		Relay: &v1alpha1.BusinessRelay{}, Region: &v1alpha1.DataRegion{}, RelayImage: relayImage, OperatorNamespace: "relaykeep-system",
 	}}
 	for o, key := range map[client.Object]client.ObjectKey{

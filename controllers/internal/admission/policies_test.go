@@ -199,6 +199,7 @@ func testTokenPolicy(t *testing.T) {
 func testWorkloadPolicies(t *testing.T) {
 	h := newHouse(t)
 	t.Run("what the operator makes", h.testOperatorsOwn)
+	t.Run("the operator at work", h.testOperatorAtWork)
 	t.Run("pods of relays", func(t *testing.T) { testRules(t, server.Client, h.relayPod, relayPodRules()) })
 	t.Run("pods of janitors", func(t *testing.T) { testRules(t, server.Client, h.janitorPod, janitorPodRules()) })
 	t.Run("pods that run", h.testRunningPod)
