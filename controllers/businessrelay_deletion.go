@@ -149,8 +149,12 @@ func (p *pass) startErase(ctx context.Context) error {
 		apply.Typed(desired.ErasePolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
 		apply.Typed(desired.ServiceAccount(p.in), corev1ac.ExtractServiceAccount),
 		apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap),
-		apply.Typed(desired.EraseJob(p.in), batchv1ac.ExtractJob),
 	)
+	if err == nil {
+		// Jobs are not in the cache: the operator may not list them.
+		live := apply.Applier{Client: liveReads{p.Client, p.Live}, Live: p.Live}
+		_, err = live.Apply(ctx, p.relay, apply.Typed(desired.EraseJob(p.in), batchv1ac.ExtractJob))
+	}
 	if outcome.Of(err).Reason == v1alpha1.ReasonNamespaceTerminating {
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonNamespaceTerminating,
 			"the namespace is being deleted and takes no Job that could erase the relay's keys: run kubectl relay erase with an admin's Vault login, then annotate this object %s=%s", v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)

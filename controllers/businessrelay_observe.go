@@ -168,6 +168,10 @@ func (p *pass) carryOver(s *contract.Status) {
 			!slices.Contains([]contract.ConditionStatus{contract.True, contract.False, contract.Unknown}, c.Status) {
 			continue
 		}
+		if c.Type == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
+			p.noWebhook() // which the relay cannot know to be as asked for
+			continue
+		}
 		p.marks.Mark(c.Type, metav1.ConditionStatus(c.Status), c.Reason, c.Message)
 	}
 	p.status.Endpoint.PhoneNumberID = matching(numberIDPattern, s.PhoneNumberID, p.status.Endpoint.PhoneNumberID)

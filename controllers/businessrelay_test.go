@@ -133,8 +133,14 @@ func TestWhatARelayReportsIsShownAndRecovers(t *testing.T) {
 	w.want(relay, v1alpha1.ConditionKeysReady, metav1.ConditionUnknown, v1alpha1.ReasonRelayUnreachable)
 	w.want(relay, v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured)
 
-	w.status.set(w.healthy())
+	// A relay without a webhook says that it has none, which is as asked for.
+	without := w.healthy()
+	without.Conditions[2] = contract.Condition{
+		Type: contract.ConditionWebhookVerified, Status: contract.False, Reason: "NotConfigured", Message: "no webhook",
+	}
+	w.status.set(without)
 	w.eventually(relay, "ready again", isReason(v1alpha1.ReasonReady))
+	w.want(relay, v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured)
 }
 
 func TestARelayCannotWriteWhatItLikesIntoTheStatus(t *testing.T) {

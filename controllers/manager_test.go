@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -146,6 +147,30 @@ func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.gone(client.ObjectKeyFromObject(region), region)
+}
+
+// TestErasureNeedsNoMoreThanTheRole holds that the operator gets as far as its Job,
+// of which it may read only those that it knows.
+func TestErasureNeedsNoMoreThanTheRole(t *testing.T) {
+	startManager(t, &statuses{})
+	w := newWorld(t)
+	relay := w.relay("acme")
+	relay.Spec.DeletionPolicy = v1alpha1.DeletionErase
+	w.create(relay)
+	w.await(relay, v1alpha1.ReasonRelayStarting)
+	if err := server.Client.Delete(t.Context(), relay); err != nil {
+		t.Fatal(err)
+	}
+	job := &batchv1.Job{}
+	w.returns("acme-erase", job)
+	w.end(job, batchv1.JobComplete, w.now)
+	ended := w.within(func() bool {
+		w.releaseClaim()
+		return !w.get(relay.Name, &v1alpha1.BusinessRelay{})
+	})
+	if !ended {
+		t.Fatalf("the relay is not gone in time: %+v", w.reread(relay).Status.Conditions)
+	}
 }
 
 // returns waits until an object exists.

@@ -165,7 +165,7 @@ func (s *Scene) vault(ctx context.Context, l login) (*api.Client, error) {
 	return c, err
 }
 
-// audiences are those of the roles' tokens.
+// audienceOf returns that of a role's tokens.
 func audienceOf(role string) string {
 	switch role {
 	case contract.RoleJanitor:
@@ -203,7 +203,7 @@ func (s *Scene) as(user string) (client.Client, error) {
 // byVault is Vault's 403.
 func byVault(err error) bool { return vaultStatus(err) == 403 }
 
-// asErased is Vault's answer for what its keys do not open, or its policies forbid.
+// byVaultsRules is Vault's answer for what its policies or its roles forbid.
 func byVaultsRules(err error) bool { return vaultStatus(err) == 400 || vaultStatus(err) == 403 }
 
 func vaultStatus(err error) int {
@@ -215,7 +215,8 @@ func vaultStatus(err error) int {
 
 // byRBAC is the API server's refusal for want of rights.
 func byRBAC(err error) bool {
-	return (apierrors.IsForbidden(err) || strings.Contains(err.Error(), "(Forbidden)")) &&
+	said := strings.Contains(err.Error(), "(Forbidden)") || strings.Contains(err.Error(), " is forbidden: User ") // by kubectl
+	return (apierrors.IsForbidden(err) || said) &&
 		!strings.Contains(err.Error(), "ValidatingAdmissionPolicy")
 }
 
@@ -246,7 +247,7 @@ func byCondition(reason string) refusal {
 // pollFor is the patience with what has to come about on the cluster.
 const pollFor = 60 * time.Second
 
-// podOf finds the operator's pod.
+// operatorPod finds the operator's pod.
 func (s *Scene) operatorPod(ctx context.Context) (*corev1.Pod, error) {
 	var pods corev1.PodList
 	if err := s.lab.Client().List(ctx, &pods, client.InNamespace(lab.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"}); err != nil {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -77,11 +79,29 @@ func (h *house) testConfigurationUpdate(t *testing.T) {
 	for _, c := range []client.Client{server.Client, h.operator} {
 		wantRefusal(t, update(c, rewrite(vaultAddress, `"address": "https://evil.example"`)), "logs in at the Vault of its DataRegion")
 		wantRefusal(t, update(c, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in")), "delivers to the webhook")
+		wantRefusal(t, update(c, all(put("metadata/labels", nil), rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"))), "")
 		if err := update(c, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {
 			t.Errorf("the accepted twin is refused: %v", err)
 		}
 	}
 	h.testBareConfiguration(t)
+}
+
+// testForeignMaps holds that ConfigMaps that are no relay's are nobody's concern, also
+// where there is no BusinessRelay, and that the operator writes no configuration there.
+func (h *house) testForeignMaps(t *testing.T) {
+	empty := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "without-relays"}}
+	if err := server.Client.Create(t.Context(), empty); err != nil {
+		t.Fatal(err)
+	}
+	there := set("metadata/namespace", empty.Name)
+	plain := all(there, put("metadata/labels", nil), put("data", fields{"a": "b"}))
+	for _, name := range []string{"plain", "plain-relay"} {
+		if err := server.Client.Create(t.Context(), object(t, h.configuration, all(plain, set("metadata/name", name))), client.DryRunAll); err != nil {
+			t.Errorf("the ConfigMap %s: %v", name, err)
+		}
+	}
+	wantRefusal(t, h.operator.Create(t.Context(), object(t, h.configuration, there), client.DryRunAll), "no params found")
 }
 
 func (h *house) testBareConfiguration(t *testing.T) {

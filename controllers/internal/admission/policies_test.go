@@ -209,6 +209,7 @@ func testWorkloadPolicies(t *testing.T) {
 	t.Run("the operator elsewhere", h.testElsewhere)
 	t.Run("the operator's own kinds", h.testOwnKinds)
 	t.Run("configurations", func(t *testing.T) { testRules(t, server.Client, h.configuration, configurationRules()) })
+	t.Run("ConfigMaps of others", h.testForeignMaps)
 	t.Run("configurations that exist", h.testConfigurationUpdate)
 }
 
