@@ -129,7 +129,7 @@ func labelled(region string) func(map[string]any) {
 func testPodPolicies(t *testing.T) {
 	unlabelled := all(set("metadata/labels", nil), set("spec/nodeSelector", nil))
 	rules := []rule{
-		{"no node selector", none, set("spec/nodeSelector", nil), "must select that region's nodes"},
+		{"no region's nodes", none, selector("disk", "encrypted"), "must select that region's nodes"}, // one policy alone refuses it: of two, either answers
 		{"another region's nodes", none, selector(nodeRegion, "na", "disk", "encrypted"), "must select that region's nodes"},
 		{"without the region's placement", none, selector(nodeRegion, "eu"), "placement.nodeSelector"},
 		{"with another placement", none, selector(nodeRegion, "eu", "disk", "plain"), "placement.nodeSelector"},

@@ -98,7 +98,8 @@ func janitorPodRules() []rule {
 	return append(podRules("spec"),
 		rule{"another release of another repository", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", "ghcr.io/evil/relay:v0"), "may not hold a token"},
 		rule{"a repository that hides behind the name", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", elsewhere), "may not hold a token"},
-		rule{"a relay's command", put("spec/containers/0/args", arguments("erase", "eu")), put("spec/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
+		rule{"a relay's command", none, put("spec/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
+		rule{"the command that takes both tokens", none, put("spec/containers/0/args", arguments("erase", "eu")), "a relay runs serve"},
 		rule{"the relay's volume", none, mounted("spec", fields{"persistentVolumeClaim": fields{"claimName": "acme-relay"}}), "a janitor its configuration"},
 	)
 }
@@ -122,7 +123,12 @@ func statefulSetRules() []rule {
 }
 
 func jobRules() []rule {
-	return append(podRules("spec/template/spec"), rule{"no token for Vault", none, withoutTokens("spec/template/spec"), "exactly one token for Vault"})
+	const spec = "spec/template/spec"
+	return append(podRules(spec),
+		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
+		rule{"a relay's command with both tokens", none, put(spec+"/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
+		rule{"a janitor's command with both tokens", none, put(spec+"/containers/0/args", arguments("retain", "eu")), "a relay runs serve"},
+	)
 }
 
 func cronJobRules() []rule {
