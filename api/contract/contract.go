@@ -60,6 +60,9 @@ type Config struct {
 	AcceptUnencrypted bool     `json:"acceptUnencrypted,omitempty"`
 	Throughput        int      `json:"throughput"` // messages a second, both directions
 	Rotation          Rotation `json:"rotation"`
+	// Volume names the volume that DataDir lies on, so that a store which was restored
+	// onto another one is told from one that only restarted; empty when not known.
+	Volume string `json:"volume,omitempty"`
 }
 
 // Profile is what customers see of the business.

@@ -62,12 +62,22 @@ type Number struct {
 	Name  string // verified_name
 }
 
+// Former is an access token that was rotated away.
+type Former struct {
+	Token string
+	Until time.Time
+}
+
 // Options say what an API serves. All but Now, Log, Quality and Observe are
 // required.
 type Options struct {
-	Service Service
-	Number  Number
-	Token   string // the access token that requests must bear
+	Service   Service
+	Customers Customers // nil: nothing is asked about single persons
+	Number    Number
+	Token     string // the access token that requests must bear
+	// Former is the token before it, which is accepted for a while; the zero Former
+	// accepts none.
+	Former Former
 	// Throughput is the most messages a second that are accepted.
 	Throughput int
 	Log        *slog.Logger
@@ -82,8 +92,9 @@ type Options struct {
 // API is the HTTP handler of one number. It is safe for concurrent use.
 type API struct {
 	Options
-	tokenHash [sha256.Size]byte
-	limits    *limits
+	tokenHash  [sha256.Size]byte
+	formerHash [sha256.Size]byte
+	limits     *limits
 }
 
 // New returns the handler for o.
@@ -100,7 +111,10 @@ func New(o Options) *API {
 	if o.Observe == nil {
 		o.Observe = func(string, int, int, time.Duration) {}
 	}
-	return &API{Options: o, tokenHash: sha256.Sum256([]byte(o.Token)), limits: newLimits(o.Throughput)}
+	return &API{
+		Options: o, limits: newLimits(o.Throughput),
+		tokenHash: sha256.Sum256([]byte(o.Token)), formerHash: sha256.Sum256([]byte(o.Former.Token)),
+	}
 }
 
 // version is the first segment of most paths; any is accepted and ignored.
@@ -108,9 +122,10 @@ var version = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,3}$`)
 
 // Names of the routes, as Observe is told them.
 const (
-	routeMessages = "messages"
-	routeNumber   = "number"
-	routeNone     = "none"
+	routeMessages  = "messages"
+	routeNumber    = "number"
+	routeCustomers = "customers"
+	routeNone      = "none"
 )
 
 // ServeHTTP implements http.Handler.
@@ -147,6 +162,9 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 	case edge == "messages" && r.Method == http.MethodPost:
 		body, err := a.messages(w, r)
 		return routeMessages, body, err
+	case strings.HasPrefix(edge, customersEdge) && a.Customers != nil:
+		body, err := a.customers(r, strings.TrimPrefix(edge, customersEdge))
+		return routeCustomers, body, err
 	case edge == "" && r.Method == http.MethodGet:
 		body, err := a.number(r)
 		return routeNumber, body, err
@@ -154,9 +172,13 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 	return routeNone, nil, errNoObject(r.Method, object)
 }
 
-// split takes a path apart: an optional version, the object's id, and the edge.
+// customersEdge is followed by a customer's number.
+const customersEdge = "customers/"
+
+// split takes a path apart: an optional version, the object's id, and the edge, which
+// may have two parts.
 func split(path string) (ver, object, edge string) {
-	parts := strings.SplitN(strings.Trim(path, "/"), "/", 4)
+	parts := strings.SplitN(strings.Trim(path, "/"), "/", 5)
 	if version.MatchString(parts[0]) {
 		ver, parts = parts[0], parts[1:]
 	}
@@ -165,6 +187,8 @@ func split(path string) (ver, object, edge string) {
 		object = parts[0]
 	case 2:
 		object, edge = parts[0], parts[1]
+	case 3:
+		object, edge = parts[0], parts[1]+"/"+parts[2]
 	}
 	return ver, object, edge
 }

@@ -19,7 +19,9 @@ func (a *API) authenticate(r *http.Request) error {
 		return errToken("An access token is required to request this resource.")
 	}
 	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], a.tokenHash[:]) != 1 {
+	former := a.Former.Token != "" && a.Now().Before(a.Former.Until)
+	if subtle.ConstantTimeCompare(sum[:], a.tokenHash[:]) != 1 &&
+		(subtle.ConstantTimeCompare(sum[:], a.formerHash[:]) != 1 || !former) {
 		return errToken("Invalid OAuth access token.")
 	}
 	return nil

@@ -98,7 +98,7 @@ func New(o Options) *Customer {
 // error that no retry mends, such as a refused password.
 func (c *Customer) Run(ctx context.Context) error {
 	g, runCtx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.Carrier.Run(runCtx, &handler{c: c}) })
+	g.Go(func() error { return c.Carrier.Run(runCtx, &handler{c: c, changed: map[phone.Number]bool{}}) })
 	g.Go(func() error { return c.work(runCtx) })
 	if err := g.Wait(); ctx.Err() == nil {
 		return err

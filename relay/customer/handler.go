@@ -16,6 +16,9 @@ type handler struct {
 	c *Customer
 	// announced says that Online was told since the link was made anew.
 	announced bool
+	// changed holds peers whose identity changed in a message without content: it is
+	// told with the next one that has some.
+	changed map[phone.Number]bool
 }
 
 // Connected publishes our bundle. The device list follows once the carrier has
@@ -51,7 +54,9 @@ func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) erro
 func (h *handler) Message(_ context.Context, m carrier.Message) error {
 	var opened omemo.Opened
 	err := h.c.State.update(func(t *tx) (err error) {
+		stranger := t.stranger(m.From, m.Envelope.Sender)
 		opened, err = h.c.State.account.Open(t, m, h.c.Now())
+		opened.IdentityChanged = opened.IdentityChanged || opened.NewSession && stranger
 		return err
 	})
 	if errors.Is(err, errStorage) {
@@ -71,8 +76,13 @@ func (h *handler) Message(_ context.Context, m carrier.Message) error {
 		})
 	}
 	if opened.Text == nil {
+		if opened.IdentityChanged {
+			h.changed[m.From] = true
+		}
 		return nil
 	}
+	opened.IdentityChanged = opened.IdentityChanged || h.changed[m.From]
+	delete(h.changed, m.From)
 	h.acknowledge(m)
 	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, IdentityChanged: opened.IdentityChanged})
 	return nil

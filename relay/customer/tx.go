@@ -53,6 +53,20 @@ func (s *State) learned(peer phone.Number) []carrier.DeviceID {
 	return ids
 }
 
+// stranger says whether a device is new though others of that peer are known. A
+// business has one: another one means that its identity was replaced.
+func (t *tx) stranger(peer phone.Number, d carrier.DeviceID) bool {
+	if _, known := t.data.Identities[address(peer, d)]; known {
+		return false
+	}
+	for a := range t.data.Identities {
+		if digits, _, _ := strings.Cut(a, "/"); digits == peer.Digits() {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *tx) Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error) {
 	raw, ok := t.data.Records[address(peer, d)]
 	if !ok {

@@ -156,15 +156,22 @@ func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.Dev
 // its account would be sent what customers write. It is taken off the list again,
 // and reported.
 func (s *Service) OwnDevices(ctx context.Context, devices []carrier.DeviceID) error {
-	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
+	other := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
+	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device && !s.wasOurs(d) })
 	if foreign {
 		s.counts.add(EventForeignDevice)
 		s.Log.LogAttrs(ctx, slog.LevelError, "our account lists a device that is not ours; someone else has its password, or the carrier adds devices")
 	}
-	if foreign || !slices.Contains(devices, s.Account.Device) {
+	if other || !slices.Contains(devices, s.Account.Device) {
 		s.publishSoon()
 	}
 	return nil
+}
+
+// wasOurs says whether a device is the one of our former identity: the list that names
+// it was ours, before the identity was rotated.
+func (s *Service) wasOurs(d carrier.DeviceID) bool {
+	return s.Former != nil && s.Former.Account.Device == d
 }
 
 // mayRepair says whether a device may be offered a new session now.

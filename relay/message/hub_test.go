@@ -22,6 +22,7 @@ type hub struct {
 	tamper func(to phone.Number, m carrier.Message) carrier.Message
 	typing []bool // what was sent of "is typing", in order
 	muted  bool   // receipts get lost
+	pushes bool   // device lists go to everybody when they change, as PEP does for friends
 }
 
 type inbox struct {
@@ -151,7 +152,19 @@ func (l *link) Status() carrier.Status { return carrier.Status{State: carrier.On
 func (l *link) PublishDevices(_ context.Context, devices []carrier.DeviceID) error {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
+	changed := !slices.Equal(l.hub.lists[l.own], devices)
 	l.hub.lists[l.own] = slices.Clone(devices)
+	var others []phone.Number
+	for n := range l.hub.inboxes {
+		if n != l.own && changed && l.hub.pushes {
+			others = append(others, n)
+		}
+	}
+	l.hub.mu.Unlock()
+	defer l.hub.mu.Lock() // for the deferred Unlock
+	for _, n := range others {
+		l.hub.deliver(n, func(ctx context.Context, h carrier.Handler) error { return h.Devices(ctx, l.own, devices) })
+	}
 	return nil
 }
 

@@ -101,7 +101,8 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 	}
 	view := s.view(tx, c.ID)
 	defer view.forget()
-	opened, err := s.Account.Open(view, m, now)
+	account := s.recipientOf(m, now)
+	opened, err := account.Open(view, m, now)
 	a := arrival{opened: opened}
 	switch fault(err) {
 	case faultNone:
@@ -116,6 +117,14 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 		}
 		if a.news, err = s.news(tx, c, view, opened.IdentityChanged, opened.NewDevice, opened.Identity); err != nil {
 			return a, err
+		}
+		// Whoever writes to the former identity is shown the present one, but not again
+		// and again: a client that holds on to an old device list answers to that.
+		if d := (device{c.ID, m.Envelope.Sender}); account != s.Account {
+			opened.NewSession = opened.Text != nil && s.mayRepair(d, now)
+			if opened.NewSession {
+				a.repair = &d
+			}
 		}
 		return a, s.keep(tx, c, m, opened, now)
 	case faultStorage:
@@ -255,12 +264,32 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 	return err
 }
 
+// recipientOf returns which of our identities a message was encrypted to: the present
+// one, unless it can only be the former.
+func (s *Service) recipientOf(m carrier.Message, now time.Time) *omemo.Account {
+	f := s.Former
+	if f == nil || !now.Before(f.Until) || keyFor(m, s.Account.Device) != nil || keyFor(m, f.Account.Device) == nil {
+		return s.Account
+	}
+	return f.Account
+}
+
+// keyFor returns the key of a message for one of our devices, nil when it has none.
+func keyFor(m carrier.Message, d carrier.DeviceID) []byte {
+	for _, k := range m.Envelope.Keys {
+		if k.Device == d {
+			return k.Data
+		}
+	}
+	return nil
+}
+
 // fingerprint identifies a ciphertext: the same bytes from the same device are the
 // same message, whatever stanza they come in.
 func (s *Service) fingerprint(m carrier.Message) [sha256.Size]byte {
 	parts := [][]byte{[]byte(m.From.Digits()), binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender))}
 	for _, k := range m.Envelope.Keys {
-		if k.Device == s.Account.Device {
+		if k.Device == s.Account.Device || s.wasOurs(k.Device) {
 			parts = append(parts, k.Data)
 		}
 	}

@@ -141,7 +141,11 @@ func (s *Service) signedPreKey(tx *store.Tx) (*signal.SignedPreKey, error) {
 	if newest.ID != 0 && now.Sub(newest.Created) < signedAge {
 		return signal.ParseSignedPreKey(newest.Data)
 	}
-	k, err := signal.GenerateSignedPreKey(newest.ID%signal.MaxPreKeyID+1, s.Account.Local.Identity, now)
+	return newSignedPreKey(tx, newest.ID%signal.MaxPreKeyID+1, s.Account.Local, now)
+}
+
+func newSignedPreKey(tx *store.Tx, id uint32, l signal.Local, now time.Time) (*signal.SignedPreKey, error) {
+	k, err := signal.GenerateSignedPreKey(id, l.Identity, now)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +155,24 @@ func (s *Service) signedPreKey(tx *store.Tx) (*signal.SignedPreKey, error) {
 	}
 	defer clear(data)
 	return k, tx.PutSignedPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
+}
+
+// SignAnew makes the signed pre-key that a new identity publishes: the last one is
+// signed by the identity before, and stays for what is late.
+func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
+	rows, err := tx.SignedPreKeys()
+	if err != nil {
+		return err
+	}
+	id := uint32(0)
+	for _, row := range rows {
+		id = max(id, row.ID)
+		if row.Created.After(now) { // the newest is published: this one must be it
+			now = row.Created.Add(time.Millisecond)
+		}
+	}
+	_, err = newSignedPreKey(tx, id%signal.MaxPreKeyID+1, l, now)
+	return err
 }
 
 // fillPreKeys makes the one-time pre-keys that lack. Ids are never used again

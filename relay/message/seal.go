@@ -140,7 +140,7 @@ func (s *Service) withoutSession(ctx context.Context, c store.Customer, devices 
 			if err != nil {
 				return err
 			}
-			if !r.HasSession() {
+			if !r.HasSessionAs(s.Account.Local) {
 				lacking = append(lacking, d)
 			}
 		}

@@ -61,12 +61,27 @@ type Options struct {
 	Webhook webhook.Account
 	// Deliveries is called when a webhook was queued.
 	Deliveries func()
+	// Former is the identity before Account's, while messages to it may still be
+	// under way; nil for none.
+	Former *Former
+	// Forget takes a person off the carrier's contact list; nil where there is none.
+	Forget func(ctx context.Context, peer phone.Number) error
+	// Scrub leaves nothing of what was deleted in the store's files; nil for a store
+	// that needs no asking.
+	Scrub func(ctx context.Context) error
 	// Retention is how old a message may be.
 	Retention time.Duration
 	// AcceptUnencrypted passes on what arrives in clear, marked.
 	AcceptUnencrypted bool
 	Now               func() time.Time
 	Log               *slog.Logger
+}
+
+// Former is an identity that was rotated away. What customers encrypted to it before
+// they learned of the next one is read until then; nothing is encrypted with it.
+type Former struct {
+	Account *omemo.Account
+	Until   time.Time
 }
 
 // Names of the queues in the store.

@@ -50,6 +50,16 @@ func (s *Service) endTyping(ctx context.Context, c store.Customer) {
 	}
 }
 
+// forget ends the timer of a customer who is no more.
+func (t *typing) forget(id store.CustomerID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if timer := t.timers[id]; timer != nil {
+		timer.Stop()
+		delete(t.timers, id)
+	}
+}
+
 // stop ends all timers.
 func (t *typing) stop() {
 	t.mu.Lock()

@@ -80,6 +80,8 @@ type world struct {
 	dir       string
 	wrapper   *wrapper
 	account   *omemo.Account
+	former    *message.Former
+	turned    bool // the account is another since the last start
 	number    phone.Number
 	accept    bool // messages in clear
 	retention time.Duration
@@ -158,12 +160,18 @@ func (w *world) start() {
 	var err error
 	w.store, err = store.Open(context.Background(), w.dir, [16]byte{1}, w.ring)
 	check(w.t, err)
+	if w.turned {
+		check(w.t, w.store.Update(context.Background(), func(tx *store.Tx) error {
+			return message.SignAnew(tx, w.account.Local, time.Now())
+		}))
+		w.turned = false
+	}
 	w.link = w.hub.link(w.number)
 	wrapped := w.wrap(w.store)
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
-		Store: wrapped, Link: w.wire(w.link), Account: w.account, Retention: w.retention, AcceptUnencrypted: w.accept,
+		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
 		Deliveries: func() { deliveries.Wake() },
 		Log:        slog.New(slog.NewTextHandler(&w.log, nil)),
@@ -175,6 +183,9 @@ func (w *world) start() {
 		}
 		return queue.Done()
 	}})
+	if w.store.Restored() {
+		check(w.t, w.Restored(context.Background(), w.store.DropRatchets))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { _ = w.Run(ctx) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,15 @@ func New(w Wrapper, period time.Duration, now func() time.Time) *Keyring {
 		now:     now,
 		entries: make(map[int64]*entry),
 	}
+}
+
+// Lasting returns an empty keyring with k's clock whose data key is used until it has
+// sealed half of what it may. A nil wrapper means k's.
+func (k *Keyring) Lasting(w Wrapper) *Keyring {
+	if w == nil {
+		w = k.wrapper
+	}
+	return New(w, math.MaxInt64, k.now)
 }
 
 // Load unwraps the given epochs and makes the youngest that is readable the
@@ -177,6 +187,26 @@ func (k *Keyring) Forget(ids ...int64) {
 		}
 		e.destroy()
 	}
+}
+
+// Recheck asks the wrapper about every live epoch and forgets those whose keys it says
+// are erased: a key that was destroyed in the vault does not live on in memory. It
+// returns their IDs. After any other failure it stops; what it found until then is
+// forgotten.
+func (k *Keyring) Recheck(ctx context.Context) (erased []int64, err error) {
+	for _, e := range k.Live() {
+		plain, err := k.wrapper.Unwrap(ctx, e.Wrapped)
+		clear(plain)
+		if errors.Is(err, ErrErased) {
+			k.Forget(e.ID)
+			erased = append(erased, e.ID)
+			continue
+		}
+		if err != nil {
+			return erased, fmt.Errorf("asking about the data key of epoch %d: %w", e.ID, err)
+		}
+	}
+	return erased, nil
 }
 
 // Close overwrites and drops every key.

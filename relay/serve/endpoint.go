@@ -39,8 +39,10 @@ func newServer(h http.Handler) *http.Server {
 func (p *parts) serveEndpoint(ctx context.Context) error {
 	server := newServer(cloudapi.New(cloudapi.Options{
 		Service:    service{p.messages},
+		Customers:  persons{p.messages},
 		Number:     cloudapi.Number{ID: p.keys.identity.PhoneNumberID, Phone: p.number, Name: p.cfg.Profile.DisplayName},
 		Token:      p.keys.access.AccessToken,
+		Former:     p.keys.former.token(),
 		Throughput: p.cfg.Throughput,
 		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))

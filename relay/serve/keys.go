@@ -24,22 +24,42 @@ const (
 // errOverdue means that the oldest key should have been destroyed by now.
 var errOverdue = errors.New("the wrapping key has a version older than the retention")
 
+// errErased means that the tenant's wrapping key is gone while the relay runs.
+var errErased = fmt.Errorf("the tenant was erased: %w", seal.ErrErased)
+
+// errClock means that this node's clock and Vault's are far apart.
+var errClock = errors.New("this node's clock and Vault's are more than five minutes apart")
+
+// maxSkew is how far apart the two clocks may be. Vault's decides when keys die, so
+// that nothing outlives its time; a wrong one of ours only falsifies the times that
+// messages are given and lets them die early.
+const maxSkew = 5 * time.Minute
+
 // keys are what the relay holds from Vault and the store that they open.
 type keys struct {
 	identity vault.Identity
 	access   vault.Access
 	account  *omemo.Account
+	former   former
 	ring     *seal.Keyring
 	store    *store.Store
 }
 
 // close closes the store, then forgets the keys.
 func (k *keys) close(log *slog.Logger) {
-	if err := k.store.Close(); err != nil {
-		log.Error("closing the store failed", "error", err)
+	if k.store != nil {
+		if err := k.store.Close(); err != nil {
+			log.Error("closing the store failed", "error", err)
+		}
 	}
-	k.ring.Close()
-	k.account.Local.Identity.Destroy()
+	if k.ring != nil {
+		k.ring.Close()
+	}
+	for _, a := range []*omemo.Account{k.account, k.former.account} {
+		if a != nil {
+			a.Local.Identity.Destroy()
+		}
+	}
 }
 
 // retention is how long anything is kept.
@@ -75,33 +95,45 @@ func (r *relay) open(ctx context.Context) (*keys, error) {
 // tryOpen gets the keys and opens the store once.
 func (r *relay) tryOpen(ctx context.Context) (*keys, error) {
 	k := &keys{}
-	var err error
-	if k.identity, err = r.vault.Identity(ctx, r.cfg.Rotation.Identity, newIdentity); err != nil {
+	if err := r.fill(ctx, k); err != nil {
+		k.close(r.Log)
 		return nil, err
 	}
-	if k.access, err = r.vault.Access(ctx, r.cfg.Rotation.Access); err != nil {
-		return nil, err
+	r.state.setIdentity(k.identity, k.account.Local.Identity.Public().Fingerprint())
+	return k, nil
+}
+
+func (r *relay) fill(ctx context.Context, k *keys) error {
+	found, err := r.findIdentity(ctx)
+	if err != nil {
+		return err
 	}
-	pair, err := signal.ParseIdentityKeyPair(k.identity.PrivateKey)
-	clear(k.identity.PrivateKey)
+	k.identity = found.Identity
+	if k.account, err = r.accountOf(k.identity); err != nil {
+		return err
+	}
+	if err := r.openStore(ctx, k, found.begin); err != nil {
+		return err
+	}
+	return r.rotate(ctx, k)
+}
+
+// accountOf makes an identity's end of sessions, and overwrites the identity's key.
+func (r *relay) accountOf(id vault.Identity) (*omemo.Account, error) {
+	pair, err := signal.ParseIdentityKeyPair(id.PrivateKey)
+	clear(id.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("reading the identity: %w", vault.ErrForeignContent)
 	}
-	k.account = &omemo.Account{
+	return &omemo.Account{
 		Local: signal.Local{
 			Identity: pair,
 			// Nothing hangs on it in OMEMO, but it must not change.
-			RegistrationID: k.identity.DeviceID%signal.MaxRegistrationID + 1,
+			RegistrationID: id.DeviceID%signal.MaxRegistrationID + 1,
 		},
-		Device: carrier.DeviceID(k.identity.DeviceID),
+		Device: carrier.DeviceID(id.DeviceID),
 		Trust:  omemo.Trust(r.cfg.Trust),
-	}
-	if err := r.openStore(ctx, k); err != nil {
-		pair.Destroy()
-		return nil, err
-	}
-	r.state.setIdentity(k.identity, pair.Public().Fingerprint())
-	return k, nil
+	}, nil
 }
 
 func newIdentity() ([]byte, error) {
@@ -113,14 +145,11 @@ func newIdentity() ([]byte, error) {
 	return pair.MarshalBinary()
 }
 
-// openStore opens the store. It is made before the wrapping key: where there is a
-// key, a store that is missing was lost, and is not silently begun anew.
-func (r *relay) openStore(ctx context.Context, k *keys) error {
-	had, err := r.vault.HasKeys(ctx)
-	if err != nil {
-		return err
-	}
-	if !had {
+// openStore opens the store, and makes it first where it is to begin. It is made
+// before the wrapping key: where there is a key, a store that is missing was lost, and
+// is not silently begun anew.
+func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
+	if begin {
 		if err := store.Create(ctx, r.DataDir, k.identity.StoreID); err != nil {
 			return err
 		}
@@ -129,9 +158,10 @@ func (r *relay) openStore(ctx context.Context, k *keys) error {
 		return err
 	}
 	k.ring = seal.New(r.vault, seal.Period(r.retention()), r.Now)
-	k.store, err = store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, store.MustExist())
-	if err != nil {
-		k.ring.Close()
+	opened, err := store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, store.MustExist(),
+		store.SettingsKey(r.vault.Settings()), store.OnVolume(r.cfg.Volume))
+	if err == nil {
+		k.store = opened
 	}
 	return err
 }
@@ -147,12 +177,40 @@ func (r *relay) checkKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.state.setSkew(skewed(r.Now(), now))
 	oldest := state.Oldest()
 	r.state.setOldestKey(oldest.Created)
 	if overdue(oldest.Created, r.retention(), now) {
 		return errOverdue
 	}
 	return nil
+}
+
+// skewed returns errClock when the two clocks are too far apart.
+func skewed(ours, vaults time.Time) error {
+	if ours.Sub(vaults).Abs() > maxSkew {
+		return errClock
+	}
+	return nil
+}
+
+// recheck asks Vault whether the keys in memory are still to be had, and overwrites
+// those that are not: a key that the janitor destroyed, or the tenant's erasure, does
+// not live on in this process. Nothing is made anew.
+func (r *relay) recheck(ctx context.Context, k *keys) error {
+	erased, err := k.ring.Recheck(ctx)
+	if len(erased) > 0 {
+		r.Log.LogAttrs(ctx, slog.LevelInfo, "forgot data keys that Vault has erased", slog.Int("epochs", len(erased)))
+	}
+	if errors.Is(err, vault.ErrNotFound) {
+		for _, e := range k.ring.Live() {
+			k.ring.Forget(e.ID)
+		}
+		r.state.setErased()
+		r.Log.LogAttrs(ctx, slog.LevelError, "the tenant's keys were erased in Vault: nothing is readable any more")
+		return errErased
+	}
+	return err
 }
 
 // overdue says whether a key that was made then should be gone by now.

@@ -41,7 +41,8 @@ func (r *relay) parts(k *keys) (*parts, error) {
 	}
 	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &link{}, drained: make(chan struct{})}
 	p.messages = message.New(message.Options{
-		Store: p.store, Link: r.WrapLink(p.link), Account: k.account,
+		Store: p.store, Link: r.WrapLink(p.link), Account: k.account, Former: k.former.messages(),
+		Forget: p.link.Forget, Scrub: k.store.Scrub,
 		Webhook: webhook.Account{
 			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
 		},
@@ -66,7 +67,8 @@ func (p *parts) addWebhook() (err error) {
 	backend := message.Queue(p.store, message.QueueWebhook)
 	receiver := webhook.Receiver{
 		URL: p.cfg.Webhook.URL, CABundle: p.cfg.Webhook.CABundle,
-		Secret: p.keys.access.WebhookSecret, VerifyToken: p.keys.access.VerifyToken,
+		Credentials: webhook.Credentials{Secret: p.keys.access.WebhookSecret, VerifyToken: p.keys.access.VerifyToken},
+		Former:      p.keys.former.webhook(),
 	}
 	if p.cfg.Webhook.ClientCertificate {
 		receiver.Certificate = func() (*tls.Certificate, error) {
@@ -91,6 +93,11 @@ func (p *parts) addWebhook() (err error) {
 // run runs the parts until ctx ends: first the endpoint stops, then what is at hand
 // in the queues, and last the carrier, which ends with base.
 func (p *parts) run(ctx, base context.Context) error {
+	if p.keys.store.Restored() {
+		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
+			return err
+		}
+	}
 	p.state.setParts(p)
 	defer p.state.setParts(nil)
 	links, unlink := context.WithCancel(base)
@@ -195,7 +202,7 @@ const (
 // maintain opens new epochs in time and removes what is past the retention. That is
 // housekeeping: what makes it unreadable is that its keys are destroyed.
 func (p *parts) maintain(ctx context.Context) error {
-	advance, sweep := time.NewTicker(advanceEvery), time.NewTicker(sweepEvery)
+	advance, sweep := time.NewTicker(advanceEvery), time.NewTicker(p.SweepEvery)
 	defer advance.Stop()
 	defer sweep.Stop()
 	p.sweep(ctx)
@@ -226,6 +233,12 @@ func (p *parts) sweep(ctx context.Context) {
 	} else {
 		p.Log.LogAttrs(ctx, slog.LevelInfo, "swept the store", slog.Int("epochs", swept.Epochs),
 			slog.Int("messages", swept.Messages), slog.Int("jobs", swept.Jobs), slog.Int("others", swept.Others))
+	}
+	if err := p.recheck(ctx, p.keys); err != nil {
+		if ctx.Err() == nil && !errors.Is(err, errErased) {
+			p.Log.LogAttrs(ctx, slog.LevelWarn, "asking Vault about the data keys failed", slog.Any("error", err))
+		}
+		return
 	}
 	if err := p.checkKeys(ctx); err == nil || errors.Is(err, errOverdue) {
 		p.state.setOverdue(err)

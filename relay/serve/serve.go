@@ -39,6 +39,8 @@ type Options struct {
 	WebhookCertDir string
 	// Now is the relay's clock.
 	Now func() time.Time
+	// SweepEvery is how often the store is swept and its keys are looked at.
+	SweepEvery time.Duration
 	// Listening is called with the addresses once they are listened on: first the
 	// status server's, then the endpoint's.
 	Listening func(name string, addr net.Addr)
@@ -63,6 +65,9 @@ func (o Options) withDefaults() Options {
 	set(&o.WebhookCertDir, contract.WebhookClientDir)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.SweepEvery == 0 {
+		o.SweepEvery = sweepEvery
 	}
 	if o.Now == nil {
 		o.Now = clock.Now

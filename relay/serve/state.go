@@ -21,6 +21,10 @@ const (
 	ReasonVaultForeign     = "VaultContentUnexpected"
 	ReasonKeysErased       = "KeysErased"
 	ReasonKeyOverdue       = "KeyOverdue"
+	ReasonIdentityMissing  = "IdentityMissing"
+	ReasonCounterBack      = "RotationCounterBack"
+	ReasonAccessMissing    = "CredentialsMissing"
+	ReasonClockSkewed      = "ClockSkewed"
 	ReasonStoreForeign     = "StoreForeign"
 	ReasonStoreMissing     = "StoreMissing"
 	ReasonStoreLocked      = "StoreLocked"
@@ -36,6 +40,7 @@ type state struct {
 	opened      bool // the keys and the store are open
 	serving     bool // the endpoint listens
 	certificate error
+	skew        error
 	running     *parts // nil before the keys are there
 
 	identity    vault.Identity // without its key
@@ -73,6 +78,21 @@ func (s *state) setOverdue(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failure = err
+}
+
+// setErased notes that the keys are gone for good while the relay runs: it takes
+// nothing any more.
+func (s *state) setErased() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened, s.failure = false, errErased
+}
+
+// setSkew notes whether this node's clock and Vault's are too far apart.
+func (s *state) setSkew(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.skew = err
 }
 
 func (s *state) setServing(on bool) {
@@ -138,6 +158,8 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 		c.Message += "; the relay goes on with the keys that it has in memory"
 	case s.failure != nil:
 		c.Reason, c.Message = explain(s.failure)
+	case s.skew != nil:
+		c.Reason, c.Message = explain(s.skew)
 	case s.certificate != nil:
 		c.Reason, c.Message = explain(s.certificate)
 		c.Message = "the endpoint's certificate: " + c.Message
@@ -156,6 +178,12 @@ type explanation struct {
 // explanations are looked through in this order; the first that matches counts.
 func explanations() []explanation {
 	return []explanation{
+		{errErased, ReasonKeysErased, "the relay's keys were erased in Vault: nothing that it stored is readable; delete this relay, or give it an empty volume and restart it to begin anew"},
+		{errKeyMissing, ReasonKeysErased, "the wrapping key of what is stored is gone from Vault: restore Vault from its backup, or erase the relay (kubectl relay erase) and give it an empty volume to begin anew"},
+		{errIdentityMissing, ReasonIdentityMissing, "the identity that this relay had is gone from Vault, and none is made in its place: restore Vault from its backup, or erase the relay (kubectl relay erase) and give it an empty volume to begin anew"},
+		{errCounterBack, ReasonCounterBack, "spec.rotation is lower than what was in force already, and what was rotated away does not come back: raise the counters again (the relay's log says to what)"},
+		{errAccessMissing, ReasonAccessMissing, "the credentials that were in force are gone from Vault: restore Vault from its backup, or raise spec.rotation.access to have new ones made"},
+		{errClock, ReasonClockSkewed, "this node's clock and Vault's are more than five minutes apart: set the clock of the one that is wrong"},
 		{vault.ErrSealed, ReasonVaultSealed, "Vault is sealed: unseal it"},
 		{vault.ErrUnavailable, ReasonVaultUnavailable, "Vault does not answer: check its address and CA bundle in the DataRegion, and that the network lets the relay through"},
 		{vault.ErrDenied, ReasonVaultDenied, "Vault refuses the relay: run kubectl relay setup vault, and check that its Kubernetes auth can reach the API server"},
@@ -165,7 +193,7 @@ func explanations() []explanation {
 		{errCertificate, "CertificateUnreadable", errCertificate.Error()},
 		{errOverdue, ReasonKeyOverdue, "the oldest key version is older than the retention allows: see why the CronJob for retention does not run"},
 		{store.ErrForeignStore, ReasonStoreForeign, "the volume holds another identity's store: give this relay its own volume back, or an empty one"},
-		{store.ErrStoreMissing, ReasonStoreMissing, "the volume is empty though this identity had a store: give the volume back, or erase the relay to begin anew"},
+		{store.ErrStoreMissing, ReasonStoreMissing, "the volume is empty though this identity had a store: give the volume back, or raise spec.rotation.identity to begin anew"},
 		{store.ErrLocked, ReasonStoreLocked, "another process has the store open: it must stop first"},
 		{seal.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
 	}

@@ -28,6 +28,12 @@ type Record struct {
 // HasSession reports whether there is a current session to encrypt in.
 func (r *Record) HasSession() bool { return r != nil && r.current != nil }
 
+// HasSessionAs reports whether there is a current session to encrypt in as the given
+// identity: after our own changed, the sessions of the one before do not count.
+func (r *Record) HasSessionAs(l Local) bool {
+	return r.HasSession() && r.current.local.Equal(l.Identity.key.public)
+}
+
 // Identity returns the peer's identity key in the current session, and whether
 // there is one.
 func (r *Record) Identity() (IdentityKey, bool) {

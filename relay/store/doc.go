@@ -14,6 +14,14 @@
 //
 // A message and what is queued stay in the epoch in which they were first written.
 // Customers, devices and sessions move into the current epoch whenever they are
-// written or used in an Update; pre-keys and settings at every new epoch. So what
-// lay idle for longer than the retention dies with its key.
+// written or used in an Update; pre-keys at every new epoch. So what lay idle for
+// longer than the retention dies with its key. Settings, which the business itself
+// wants kept, have a data key of their own.
+//
+// # What was restored
+//
+// A database that was copied since it was last open may be older than what carrier
+// and customers saw of this relay. Open notices (Restored): by the birth time of the
+// file, by the volume's name, and by a file named RestoredMarker beside it. The
+// ratchets in it must then not be used again (DropRatchets).
 package store

@@ -9,8 +9,12 @@ import (
 
 // epochs returns all epochs, oldest first.
 func (t *Tx) epochs() ([]seal.Epoch, error) {
+	return t.epochsIn(`SELECT id, created, wrapped FROM epochs ORDER BY id`)
+}
+
+func (t *Tx) epochsIn(query string) ([]seal.Epoch, error) {
 	var epochs []seal.Epoch
-	err := t.rows(`SELECT id, created, wrapped FROM epochs ORDER BY id`, func(r row) error {
+	err := t.rows(query, func(r row) error {
 		var id, created int64
 		if err := r.integers(&id, &created); err != nil {
 			return err
@@ -23,7 +27,7 @@ func (t *Tx) epochs() ([]seal.Epoch, error) {
 }
 
 // Advance opens a new epoch when one is due, and moves into the current one what
-// is to outlive its epoch: pre-keys and settings. Call it every minute or so. An
+// is to outlive its epoch: pre-keys. Call it every minute or so. An
 // error means that the present epoch is used further: what is written meanwhile
 // only dies earlier.
 func (s *Store) Advance(ctx context.Context) error {
@@ -64,17 +68,11 @@ func (s *Store) openEpoch(ctx context.Context) error {
 func (s *Store) renew(ctx context.Context, current int64) error {
 	var old int64
 	err := s.View(ctx, func(t *Tx) (err error) {
-		old, err = t.integer(`SELECT (SELECT count(*) FROM prekeys WHERE epoch < ?) + (SELECT count(*) FROM settings WHERE epoch < ?)`,
-			current, current)
+		old, err = t.integer(`SELECT count(*) FROM prekeys WHERE epoch < ?`, current)
 		return err
 	})
 	if err != nil || old == 0 {
 		return err
 	}
-	return s.Update(ctx, func(t *Tx) error {
-		if err := t.renewKeys(current); err != nil {
-			return err
-		}
-		return t.renewSettings(current)
-	})
+	return s.Update(ctx, func(t *Tx) error { return t.renewKeys(current) })
 }

@@ -87,21 +87,7 @@ func (s *Store) prepareSchema(storeID [16]byte, mustExist bool) error {
 }
 
 func (s *Store) checkOwner(storeID [16]byte) error {
-	application, err := s.writer.integer("PRAGMA application_id")
-	if err != nil {
-		return err
-	}
-	if application != applicationID {
-		return ErrForeignStore
-	}
-	var bound []byte
-	_, err = s.writer.first(`SELECT value FROM meta WHERE key = 'store'`, func(r row) error {
-		bound, err = r.bytes(0)
-		return err
-	})
-	if errors.Is(err, seal.ErrTampered) {
-		return ErrForeignStore
-	}
+	bound, err := ownerIn(s.writer)
 	if err != nil {
 		return err
 	}
@@ -111,6 +97,27 @@ func (s *Store) checkOwner(storeID [16]byte) error {
 	return nil
 }
 
+// ownerIn reads the 16 bytes of the store's id, or returns ErrForeignStore where the
+// database is none of ours.
+func ownerIn(c *conn) ([]byte, error) {
+	application, err := c.integer("PRAGMA application_id")
+	if err != nil {
+		return nil, err
+	}
+	if application != applicationID {
+		return nil, ErrForeignStore
+	}
+	var bound []byte
+	_, err = c.first(`SELECT value FROM meta WHERE key = 'store'`, func(r row) error {
+		bound, err = r.bytes(0)
+		return err
+	})
+	if errors.Is(err, seal.ErrTampered) || err == nil && len(bound) != 16 {
+		return nil, ErrForeignStore
+	}
+	return bound, err
+}
+
 // syncDir makes new files' names durable: SQLite syncs what is in them.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -118,4 +125,37 @@ func syncDir(dir string) error {
 		return fmt.Errorf("opening the store's directory: %w", err)
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Owner says what is known of a store without any key.
+type Owner struct {
+	StoreID [16]byte
+	// Used says that something may have been sealed in it.
+	Used bool
+}
+
+// OwnerOf reads whose store lies in dir; nil without error when there is none. It
+// changes nothing and needs no lock. Errors are ErrForeignStore, ErrDamaged, or those
+// of the file system.
+func OwnerOf(dir string) (owner *Owner, err error) {
+	path := filepath.Join(dir, databaseName)
+	if err := refuseMissing(path, true); errors.Is(err, ErrStoreMissing) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	c, err := openConn(path, "query_only(1)")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	if version, err := schemaVersion(c); err != nil || version == 0 {
+		return nil, err
+	}
+	bound, err := ownerIn(c)
+	if err != nil {
+		return nil, err
+	}
+	epochs, err := c.integer(`SELECT count(*) FROM epochs`)
+	return &Owner{StoreID: [16]byte(bound), Used: epochs > 0}, err
 }

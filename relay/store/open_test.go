@@ -32,7 +32,7 @@ func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
 }
 
 func TestMissingStoreIsRefusedWhereThereWasOne(t *testing.T) {
-	w := &world{t: t, dir: filepath.Join(t.TempDir(), "data"), id: [16]byte{9}, vw: newWrapper(), now: start}
+	w := &world{t: t, dir: filepath.Join(t.TempDir(), "data"), id: [16]byte{9}, vw: newWrapper(), own: newWrapper(), now: start}
 	_, err := w.tryOpen(store.MustExist())
 	wantIs(t, err, store.ErrStoreMissing)
 	if _, err := os.Stat(w.dir); !errors.Is(err, os.ErrNotExist) {
@@ -50,7 +50,7 @@ func TestMissingStoreIsRefusedWhereThereWasOne(t *testing.T) {
 }
 
 func TestCreatedStoreIsThereAndEmpty(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir(), id: [16]byte{9}, vw: newWrapper(), now: start}
+	w := &world{t: t, dir: t.TempDir(), id: [16]byte{9}, vw: newWrapper(), own: newWrapper(), now: start}
 	for range 2 { // the second time it is there already
 		if err := store.Create(t.Context(), w.dir, w.id); err != nil {
 			t.Fatal(err)
@@ -62,7 +62,7 @@ func TestCreatedStoreIsThereAndEmpty(t *testing.T) {
 
 func TestOpenStoreIsLocked(t *testing.T) {
 	w := newWorld(t)
-	second := &world{t: t, dir: w.dir, id: w.id, vw: w.vw, now: start}
+	second := &world{t: t, dir: w.dir, id: w.id, vw: w.vw, own: w.own, now: start}
 	_, err := second.tryOpen()
 	wantIs(t, err, store.ErrLocked)
 	w.close()
@@ -193,6 +193,6 @@ func TestTransactionEndsWithItsFunction(t *testing.T) {
 func TestErrorsOfTheKeyringAreThoseOfSeal(t *testing.T) {
 	w := newWorld(t)
 	w.keys.Close()
-	err := w.Update(t.Context(), func(tx *store.Tx) error { return tx.PutSetting("a", []byte{1}) })
+	err := w.Update(t.Context(), func(tx *store.Tx) error { return tx.PutCustomer(&store.Customer{Number: number(t, "+15551234567")}) })
 	wantIs(t, err, seal.ErrNoEpoch)
 }

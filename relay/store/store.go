@@ -7,6 +7,7 @@ import (
 	"hash"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
@@ -14,7 +15,11 @@ import (
 // Option changes how Open behaves.
 type Option func(*options)
 
-type options struct{ mustExist bool }
+type options struct {
+	mustExist bool
+	settings  seal.Wrapper // nil: the epochs'
+	volume    string
+}
 
 // MustExist makes Open fail with ErrStoreMissing where there is no store: for an
 // identity that had one.
@@ -25,6 +30,10 @@ type Store struct {
 	path string
 	keys *seal.Keyring
 	lock *os.File
+
+	settings *seal.Keyring // of the settings, the store's own
+	origin   origin        // where the database lies now
+	restored atomic.Bool
 
 	requests chan *request // to the writer
 	closing  chan struct{} // closed by Close
@@ -52,12 +61,17 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 	}
 	s := &Store{
 		keys:     k,
+		settings: k.Lasting(o.settings),
+		origin:   origin{volume: o.volume},
 		requests: make(chan *request, queueLength),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
 	if err := s.openFile(dir, storeID, o.mustExist); err != nil {
 		return nil, err
+	}
+	if err := s.checkOrigin(); err != nil {
+		return nil, errors.Join(err, s.writer.close(), s.lock.Close())
 	}
 	s.readers = newReaderPool(s.path)
 	go s.write()
@@ -67,8 +81,8 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 	return s, nil
 }
 
-// begin makes an opened store ready: epochs, leftovers, a current epoch, the key
-// of the ciphertexts' hashes.
+// begin makes an opened store ready: epochs, leftovers, a current epoch, the settings,
+// the key of the ciphertexts' hashes.
 func (s *Store) begin(ctx context.Context) error {
 	if err := s.loadEpochs(ctx); err != nil {
 		return err
@@ -77,6 +91,9 @@ func (s *Store) begin(ctx context.Context) error {
 		if _, none := s.keys.Current(); none != nil {
 			return err
 		}
+	}
+	if err := s.openSettings(ctx); err != nil {
+		return err
 	}
 	return s.Update(ctx, (*Tx).loadSeenKey)
 }
@@ -93,12 +110,14 @@ func Create(_ context.Context, dir string, storeID [16]byte) error {
 }
 
 // Close lets the running transactions end, fails those that wait with ErrClosed,
-// and gives the directory free. The keyring keeps its keys.
+// and gives the directory free. The keyring keeps its keys; those of the settings
+// are overwritten.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		<-s.stopped
 		s.closeErr = errors.Join(s.readers.close(), s.writer.close(), s.lock.Close())
+		s.settings.Close()
 	})
 	return s.closeErr
 }

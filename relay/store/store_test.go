@@ -90,6 +90,7 @@ type world struct {
 	dir  string
 	id   [16]byte
 	vw   *wrapper
+	own  *wrapper // of the settings
 	now  time.Time
 	keys *seal.Keyring
 	*store.Store
@@ -99,7 +100,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: newWrapper(), now: start}
+	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: newWrapper(), own: newWrapper(), now: start}
 	w.open()
 	return w
 }
@@ -116,7 +117,7 @@ func (w *world) open(opts ...store.Option) {
 
 func (w *world) tryOpen(opts ...store.Option) (*store.Store, error) {
 	w.keys = seal.New(w.vw, seal.Period(30*24*time.Hour), func() time.Time { return w.now })
-	return store.Open(w.t.Context(), w.dir, w.id, w.keys, opts...)
+	return store.Open(w.t.Context(), w.dir, w.id, w.keys, append(opts, store.SettingsKey(w.own))...)
 }
 
 func (w *world) reopen() {

@@ -108,7 +108,6 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`},
 		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`},
 		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`},
-		{&swept.Others, `DELETE FROM settings WHERE epoch = ?1 AND ?2 > 0`},
 	}
 	for _, step := range steps {
 		if err := s.deleteAll(ctx, step.count, step.text, epoch, int64(sweepBatch)); err != nil {

@@ -20,6 +20,7 @@ type request struct {
 	err   error       // of fn
 	panic any         // of fn
 	done  chan error  // the outcome, once
+	scrub bool        // instead of fn: see Scrub
 }
 
 // Update runs fn in a write transaction and returns when its writes are durable.
@@ -69,6 +70,10 @@ func (s *Store) write() {
 		case <-s.closing:
 			return
 		case r := <-s.requests:
+			if r.scrub {
+				s.scrub(r)
+				continue
+			}
 			s.commitGroup(r)
 		}
 	}
@@ -91,8 +96,13 @@ func (s *Store) commitGroup(r *request) {
 			}
 		}
 	}()
+	var scrub *request
 	outcome = s.writer.transact(func() error {
 		for ; r != nil; r = s.waiting(len(group)) {
+			if r.scrub {
+				scrub = r
+				return nil
+			}
 			if !r.taken.CompareAndSwap(false, true) {
 				continue
 			}
@@ -103,6 +113,16 @@ func (s *Store) commitGroup(r *request) {
 		}
 		return nil
 	})
+	if scrub != nil {
+		s.scrub(scrub)
+	}
+}
+
+// scrub runs a request of Scrub, outside of any transaction.
+func (s *Store) scrub(r *request) {
+	if r.taken.CompareAndSwap(false, true) {
+		r.done <- s.checkpoint()
+	}
 }
 
 // waiting returns the next request that waits, or nil.

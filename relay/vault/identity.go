@@ -28,14 +28,31 @@ const maxDeviceID = 1<<31 - 1
 // What is there but is no identity, or was deleted, is ErrForeignContent: no new
 // identity is made over an old one.
 func (c *Client) Identity(ctx context.Context, n int, generate func() ([]byte, error)) (Identity, error) {
-	f, err := c.loadOrCreate(ctx, "identity/"+strconv.Itoa(n), func() (map[string]any, error) {
-		key, err := generate()
+	return c.identity(ctx, n, func() (map[string]any, error) { return c.freshIdentity(generate) })
+}
+
+// IdentityAfter is Identity for a tenant that had another one before. A new one takes
+// over by what others know the business: its phone number ID, its business account
+// ID, and the store that goes with it. Key and device ID are new.
+func (c *Client) IdentityAfter(ctx context.Context, n int, before Identity, generate func() ([]byte, error)) (Identity, error) {
+	return c.identity(ctx, n, func() (map[string]any, error) {
+		fresh, err := c.freshIdentity(generate)
 		if err != nil {
-			return nil, fmt.Errorf("generating an identity key: %w", err)
+			return nil, err
 		}
-		defer clear(key)
-		return freshIdentity(key, c.now())
+		fresh["storeID"] = base64.StdEncoding.EncodeToString(before.StoreID[:])
+		fresh["phoneNumberID"], fresh["businessAccountID"] = before.PhoneNumberID, before.BusinessAccountID
+		return fresh, nil
 	})
+}
+
+// ReadIdentity reads the tenant's identity n, or returns ErrNotFound.
+func (c *Client) ReadIdentity(ctx context.Context, n int) (Identity, error) {
+	return c.identity(ctx, n, nil)
+}
+
+func (c *Client) identity(ctx context.Context, n int, fresh func() (map[string]any, error)) (Identity, error) {
+	f, err := c.loadOrCreate(ctx, "identity/"+strconv.Itoa(n), fresh)
 	if err != nil {
 		return Identity{}, fmt.Errorf("identity %d: %w", n, err)
 	}
@@ -46,7 +63,12 @@ func (c *Client) Identity(ctx context.Context, n int, generate func() ([]byte, e
 	return id, nil
 }
 
-func freshIdentity(key []byte, now time.Time) (map[string]any, error) {
+func (c *Client) freshIdentity(generate func() ([]byte, error)) (map[string]any, error) {
+	key, err := generate()
+	if err != nil {
+		return nil, fmt.Errorf("generating an identity key: %w", err)
+	}
+	defer clear(key)
 	device, err := rand.Int(rand.Reader, big.NewInt(maxDeviceID))
 	if err != nil {
 		return nil, fmt.Errorf("drawing a device ID: %w", err)
@@ -67,7 +89,7 @@ func freshIdentity(key []byte, now time.Time) (map[string]any, error) {
 		"storeID":           base64.StdEncoding.EncodeToString(store[:]),
 		"phoneNumberID":     phoneNumberID,
 		"businessAccountID": businessAccountID,
-		"created":           now.UTC().Format(time.RFC3339),
+		"created":           c.now().UTC().Format(time.RFC3339),
 	}, nil
 }
 

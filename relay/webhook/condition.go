@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 )
@@ -17,6 +18,7 @@ const (
 	ReasonUntrusted       = "CertificateUntrusted"
 	ReasonChallengeFailed = "ChallengeFailed"
 	ReasonDeliveryFailing = "DeliveryFailing"
+	ReasonFormer          = "FormerCredentials"
 )
 
 // NotConfigured is the condition of a relay without a webhook.
@@ -41,6 +43,10 @@ func (d *Deliverer) Condition() contract.Condition {
 	case d.failures >= failing:
 		c.Reason = ReasonDeliveryFailing
 		c.Message = fmt.Sprintf("the receiver passed the handshake but takes no deliveries (%v): make it answer 200; what waits is tried again for up to 7 days", d.last)
+	case d.former:
+		c.Status, c.Reason = contract.True, ReasonFormer
+		c.Message = fmt.Sprintf("the receiver takes deliveries by the credentials before the last rotation: give it those of kubectl relay credentials before %s",
+			d.o.Receiver.Former.Until.UTC().Format(time.RFC3339))
 	default:
 		c.Status, c.Reason, c.Message = contract.True, ReasonVerified, "the receiver passed the handshake and takes deliveries"
 	}

@@ -75,6 +75,7 @@ type Deliverer struct {
 	last     error // why the last handshake or delivery failed
 	once     bool  // a handshake was made at all
 	probed   time.Time
+	former   bool // the receiver has the former credentials
 }
 
 // New returns a Deliverer. Nothing is sent before Run has verified the receiver.
@@ -121,7 +122,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 func (d *Deliverer) untilVerified(ctx context.Context) {
 	wait := firstProbe
 	for {
-		err := d.client.verify(ctx)
+		err := d.verify(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -172,7 +173,7 @@ func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 		d.o.Observe(Deferred, 0)
 		return queue.Later(firstProbe) // Recovered makes it due
 	}
-	err := d.client.post(ctx, job.Body)
+	err := d.post(ctx, job.Body)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return queue.Later(0) // we are stopping; the receiver did nothing wrong
 	}

@@ -153,7 +153,7 @@ func (f *fixture) reason(t *testing.T, status contract.ConditionStatus, reason s
 }
 
 func (r *receiver) as() webhook.Receiver {
-	return webhook.Receiver{URL: r.URL + "/in?tenant=1", CABundle: r.bundle(), Secret: secret, VerifyToken: verifyToken}
+	return webhook.Receiver{URL: r.URL + "/in?tenant=1", CABundle: r.bundle(), Credentials: webhook.Credentials{Secret: secret, VerifyToken: verifyToken}}
 }
 
 func job(id int64) queue.Job {
@@ -301,7 +301,7 @@ func TestAClientCertificateIsPresented(t *testing.T) {
 	r.StartTLS()
 	t.Cleanup(r.Close)
 	pool := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw}))
-	to := webhook.Receiver{URL: r.URL, CABundle: pool, VerifyToken: verifyToken}
+	to := webhook.Receiver{URL: r.URL, CABundle: pool, Credentials: webhook.Credentials{VerifyToken: verifyToken}}
 	deliver(t, to).start(t).reason(t, contract.False, webhook.ReasonUnreachable)
 	to.Certificate = func() (*tls.Certificate, error) { return &r.TLS.Certificates[0], nil }
 	deliver(t, to).start(t).reason(t, contract.True, webhook.ReasonVerified)
@@ -315,7 +315,7 @@ func TestTLSBelow12IsRefused(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(r.Certificate())
 	to := webhook.Receiver{
-		URL: r.URL, VerifyToken: verifyToken,
+		URL: r.URL, Credentials: webhook.Credentials{VerifyToken: verifyToken},
 		CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw})),
 	}
 	deliver(t, to).start(t).reason(t, contract.False, webhook.ReasonUnreachable)

@@ -46,13 +46,28 @@ func (e StatusError) Error() string { return fmt.Sprintf("the webhook's receiver
 
 // Receiver is the business's end, as the relay reaches it.
 type Receiver struct {
-	URL         string
-	CABundle    string // PEM; empty means the system's
-	Secret      string // signs deliveries
-	VerifyToken string // proves in the handshake that it is us
+	URL      string
+	CABundle string // PEM; empty means the system's
+	Credentials
+	// Former are those before, for a receiver that has not got the present ones yet;
+	// nil for none.
+	Former *Former
 	// Certificate presents a client certificate for mutual TLS; nil for none. It is
 	// called for each connection, so a renewed one is picked up.
 	Certificate func() (*tls.Certificate, error)
+}
+
+// Credentials are what a receiver knows the relay by.
+type Credentials struct {
+	Secret      string // signs deliveries
+	VerifyToken string // proves in the handshake that it is us
+}
+
+// Former are credentials that were rotated away and are used until then with a
+// receiver that refuses the present ones.
+type Former struct {
+	Credentials
+	Until time.Time
 }
 
 // client talks to one receiver.
@@ -98,13 +113,13 @@ func newClient(r Receiver) (*client, error) {
 }
 
 // verify runs the handshake once: the receiver must return a random challenge.
-func (c *client) verify(ctx context.Context) error {
+func (c *client) verify(ctx context.Context, as Credentials) error {
 	challenge := rand.Text()
 	u := *c.url
 	q := u.Query()
 	q.Set("hub.mode", "subscribe")
 	q.Set("hub.challenge", challenge)
-	q.Set("hub.verify_token", c.VerifyToken)
+	q.Set("hub.verify_token", as.VerifyToken)
 	u.RawQuery = q.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -121,14 +136,14 @@ func (c *client) verify(ctx context.Context) error {
 }
 
 // post delivers one payload. Only the status 200 means that it was taken.
-func (c *client) post(ctx context.Context, body []byte) error {
+func (c *client) post(ctx context.Context, body []byte, as Credentials) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
 	if err != nil {
 		return ErrUnreachable
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "relaykeep")
-	req.Header.Set(SignatureHeader, Sign(c.Secret, body))
+	req.Header.Set(SignatureHeader, Sign(as.Secret, body))
 	_, err = c.do(req)
 	return err
 }

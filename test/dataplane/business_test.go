@@ -228,7 +228,7 @@ func (b *business) wait(kind string, status contract.ConditionStatus, reason str
 // takeCredentials reads what `kubectl relay credentials` hands out.
 func (b *business) takeCredentials() {
 	b.t.Helper()
-	access, err := shared.root.KVv2("kv").Get(b.t.Context(), b.namespace+"/acme-relay/access/1")
+	access, err := shared.root.KVv2("kv").Get(b.t.Context(), fmt.Sprintf("%s/acme-relay/access/%d", b.namespace, b.config.Rotation.Access))
 	check(b.t, err)
 	b.mu.Lock()
 	b.token, _ = access.Data["accessToken"].(string)
@@ -260,13 +260,19 @@ func (b *business) call(token string, body any) (int, string) {
 	b.t.Helper()
 	raw, err := json.Marshal(body)
 	check(b.t, err)
+	return b.request(http.MethodPost, "/messages", token, raw)
+}
+
+// request asks the endpoint about something below the number.
+func (b *business) request(method, path, token string, raw []byte) (int, string) {
+	b.t.Helper()
 	b.mu.Lock()
-	url := fmt.Sprintf("https://%s/v23.0/%s/messages", b.endpoint, b.numberID)
+	url := fmt.Sprintf("https://%s/v23.0/%s%s", b.endpoint, b.numberID, path)
 	b.mu.Unlock()
 	if b.config.Endpoint.TLS == contract.TLSAtGateway {
 		url = strings.Replace(url, "https:", "http:", 1)
 	}
-	request, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, url, bytes.NewReader(raw))
+	request, err := http.NewRequestWithContext(b.t.Context(), method, url, bytes.NewReader(raw))
 	check(b.t, err)
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := b.client.Do(request)
@@ -322,6 +328,8 @@ func (b *business) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Header.Get(webhook.SignatureHeader) != webhook.Sign(b.secret, body) {
 		b.unsigned++
+		w.WriteHeader(http.StatusUnauthorized)
+		return
 	}
 	var p struct {
 		Entry []struct {

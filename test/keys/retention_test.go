@@ -3,6 +3,7 @@ package keys_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/retention"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -194,15 +196,23 @@ func TestStoredMessageDiesWithItsKeyVersion(t *testing.T) {
 	open := func(dir string) (*store.Store, *seal.Keyring) {
 		t.Helper()
 		keys := seal.New(relay, seal.Period(month), time.Now)
-		s, err := store.Open(t.Context(), dir, identity.StoreID, keys)
+		s, err := store.Open(t.Context(), dir, identity.StoreID, keys, store.SettingsKey(relay.Settings()))
 		must(t, "opening the store", err)
 		t.Cleanup(func() { _ = s.Close() })
 		return s, keys
 	}
 	s, _ := open(dir)
 	id := store.NewMessageID()
+	number, err := phone.Parse("+15550001112")
+	must(t, "parsing", err)
 	must(t, "storing", s.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.PutSetting("note", []byte(id))
+		c := store.Customer{Number: number}
+		if err := tx.PutCustomer(&c); err != nil {
+			return err
+		}
+		return errors.Join(tx.PutSetting("kept", []byte("by the business")), tx.PutMessage(store.Message{
+			ID: id, Direction: store.Inbound, Customer: c.ID, Type: "text", Body: []byte(id), State: "received", Created: time.Now(),
+		}))
 	}))
 	must(t, "closing", s.Close())
 	must(t, "stealing the volume", os.CopyFS(stolen, os.DirFS(dir)))
@@ -210,12 +220,18 @@ func TestStoredMessageDiesWithItsKeyVersion(t *testing.T) {
 	read := func(dir string) string {
 		s, _ := open(dir)
 		defer s.Close()
-		var note []byte
+		var m store.Message
 		must(t, "reading", s.View(t.Context(), func(tx *store.Tx) (err error) {
-			note, err = tx.Setting("note")
+			if kept, err := tx.Setting("kept"); err != nil || string(kept) != "by the business" {
+				t.Errorf("what the business wants kept is %q, %v", kept, err)
+			}
+			m, err = tx.Message(id)
+			if errors.Is(err, store.ErrNotFound) {
+				err = nil
+			}
 			return err
 		}))
-		return string(note)
+		return string(m.Body)
 	}
 	again := t.TempDir()
 	must(t, "copying", os.CopyFS(again, os.DirFS(stolen)))

@@ -1,0 +1,28 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+const nsRoster = "jabber:iq:roster" // RFC 6121, section 2
+
+// Forget has the server take a peer off the account's contact list, which ends both
+// subscriptions to presence (RFC 6121, section 2.5). One that is not on it is no
+// error. ErrOffline when there is no link.
+func (c *Carrier) Forget(ctx context.Context, peer phone.Number) error {
+	c.mu.Lock()
+	delete(c.friends, peer)
+	c.mu.Unlock()
+	_, err := c.instruct(ctx, elem(nsRoster, "query").with(
+		elem(nsRoster, "item", "jid", c.addr.of(peer), "subscription", "remove")))
+	if isCondition(err, "item-not-found") {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("taking a contact off the list: %w", err)
+	}
+	return nil
+}

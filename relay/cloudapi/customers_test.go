@@ -1,0 +1,99 @@
+package cloudapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// registry keeps one person.
+type registry struct {
+	erased []phone.Number
+	asked  []string // cursors
+	err    error
+}
+
+func (r *registry) Erase(_ context.Context, n phone.Number) error {
+	r.erased = append(r.erased, n)
+	return r.err
+}
+
+func (r *registry) Export(_ context.Context, _ phone.Number, after string, limit int) (*cloudapi.Export, error) {
+	r.asked = append(r.asked, after)
+	return &cloudapi.Export{
+		Name: "Ada", LastInbound: time.Unix(1749416383, 0), More: after == "",
+		Devices: []cloudapi.ExportedDevice{{ID: 7, IdentityKey: []byte{5, 1}, Active: true}},
+		Messages: []cloudapi.ExportedMessage{{
+			ID: wamid, Direction: "inbound", Type: "text", Status: "received", Timestamp: "1749416383",
+			Content: json.RawMessage(`{"text":"hello"}`),
+		}},
+	}, r.err
+}
+
+const person = "/v23.0/" + numberID + "/customers/16505551234"
+
+func withRegistry(t *testing.T, r *registry) http.Handler {
+	o := options(t, &service{})
+	o.Customers = r
+	return cloudapi.New(o)
+}
+
+func TestPersonIsExportedInPages(t *testing.T) {
+	r := &registry{}
+	h := withRegistry(t, r)
+	golden(t, "person", call(h, http.MethodGet, person, ""))
+	golden(t, "person-last-page", call(h, http.MethodGet, person+"?after="+wamid+"&limit=500", ""))
+	if len(r.asked) != 2 || r.asked[1] != wamid {
+		t.Errorf("asked for %q", r.asked)
+	}
+}
+
+func TestPersonIsErasedWhateverFormTheNumberHas(t *testing.T) {
+	r := &registry{}
+	h := withRegistry(t, r)
+	for _, path := range []string{person, strings.Replace(person, "16505", "+16505", 1)} {
+		if w := call(h, http.MethodDelete, path, ""); w.Code != http.StatusOK || w.Body.String() != `{"success":true}` {
+			t.Errorf("answered %d %s", w.Code, w.Body)
+		}
+	}
+	if want := mustNumber(t, "+16505551234"); len(r.erased) != 2 || r.erased[0] != want || r.erased[1] != want {
+		t.Errorf("%d were erased", len(r.erased))
+	}
+}
+
+func TestFailuresAboutAPersonAreTypedAndNameNobody(t *testing.T) {
+	cases := map[string]struct {
+		method, path string
+		err          error
+		status, code int
+	}{
+		"no number":          {http.MethodDelete, strings.Replace(person, "16505551234", "nobody", 1), nil, 400, 131009},
+		"unknown":            {http.MethodGet, person, cloudapi.ErrUnknownCustomer, 400, 100},
+		"carrier away":       {http.MethodDelete, person, cloudapi.ErrUnavailable, 500, 131016},
+		"store broken":       {http.MethodGet, person, errors.New("16505551234 is broken"), 500, 131000},
+		"other method":       {http.MethodPost, person, nil, 400, 100},
+		"limit":              {http.MethodGet, person + "?limit=501", nil, 400, 100},
+		"limit is no number": {http.MethodGet, person + "?limit=all", nil, 400, 100},
+		"cursor":             {http.MethodGet, person + "?after=" + strings.Repeat("x", 200), nil, 400, 100},
+		"deeper":             {http.MethodGet, person + "/messages", nil, 400, 100},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := call(withRegistry(t, &registry{err: tc.err}), tc.method, tc.path, "")
+			var body struct{ Error struct{ Code int } }
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != tc.status || body.Error.Code != tc.code {
+				t.Errorf("answered %d %s, want %d and code %d", w.Code, w.Body, tc.status, tc.code)
+			}
+			if strings.Contains(w.Body.String(), "16505551234") {
+				t.Errorf("the answer names the person: %s", w.Body)
+			}
+		})
+	}
+}

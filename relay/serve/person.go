@@ -1,0 +1,64 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// persons shows what the messages keep of single persons to the HTTP interface.
+type persons struct{ *message.Service }
+
+var _ cloudapi.Customers = persons{}
+
+// Erase implements cloudapi.Customers. What the relay keeps is gone even when the
+// carrier cannot be told: then the business asks again.
+func (p persons) Erase(ctx context.Context, n phone.Number) error {
+	err := p.Service.Erase(ctx, n)
+	if errors.Is(err, carrier.ErrOffline) || errors.Is(err, context.DeadlineExceeded) {
+		return cloudapi.ErrUnavailable
+	}
+	return translate(err)
+}
+
+// Export implements cloudapi.Customers.
+func (p persons) Export(ctx context.Context, n phone.Number, after string, limit int) (*cloudapi.Export, error) {
+	kept, err := p.Person(ctx, n, after, limit)
+	if errors.Is(err, message.ErrUnknownCustomer) {
+		return nil, cloudapi.ErrUnknownCustomer
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	e := &cloudapi.Export{Name: kept.Name, LastInbound: kept.LastInbound, More: kept.More}
+	for _, d := range kept.Devices {
+		e.Devices = append(e.Devices, cloudapi.ExportedDevice(d))
+	}
+	for _, m := range kept.Messages {
+		direction := "outbound"
+		if m.Inbound {
+			direction = "inbound"
+		}
+		e.Messages = append(e.Messages, cloudapi.ExportedMessage{
+			ID: m.ID, Direction: direction, Type: m.Type, Status: m.State,
+			Timestamp: strconv.FormatInt(m.Time.Unix(), 10), Opaque: m.Opaque, Content: m.Content,
+		})
+	}
+	return e, nil
+}
+
+// Forget takes a peer off the carrier's contact list. An account that is not at hand
+// yet has none.
+func (l *link) Forget(ctx context.Context, peer phone.Number) error {
+	if c, ok := l.get().(interface {
+		Forget(context.Context, phone.Number) error
+	}); ok {
+		return c.Forget(ctx, peer)
+	}
+	return carrier.ErrOffline
+}

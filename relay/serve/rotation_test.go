@@ -1,0 +1,56 @@
+package serve
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestCounterTurnsForwardsOnly(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	before := now.Add(-time.Hour)
+	cases := map[string]struct {
+		was  turn
+		n    int
+		want turn
+		err  error
+	}{
+		"the first":         {turn{}, 1, turn{Number: 1}, nil},
+		"the first is high": {turn{}, 7, turn{Number: 7}, nil},
+		"the same":          {turn{Number: 2, Before: 1, Since: before}, 2, turn{Number: 2, Before: 1, Since: before}, nil},
+		"the next":          {turn{Number: 1}, 2, turn{Number: 2, Before: 1, Since: now}, nil},
+		"some on":           {turn{Number: 2, Before: 1, Since: before}, 5, turn{Number: 5, Before: 2, Since: now}, nil},
+		"back":              {turn{Number: 3}, 2, turn{Number: 3}, errCounterBack},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := tc.was.to(tc.n, now)
+			if got != tc.want || !errors.Is(err, tc.err) {
+				t.Errorf("got %+v, %v; want %+v, %v", got, err, tc.want, tc.err)
+			}
+		})
+	}
+}
+
+func TestFormerIsHonouredUntilTheOverlapEnds(t *testing.T) {
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	rotated := turn{Number: 2, Before: 1, Since: since}
+	if n, until, ok := rotated.former(time.Hour, since); n != 1 || !ok || !until.Equal(since.Add(time.Hour)) {
+		t.Errorf("at once: %d, %s, %v", n, until, ok)
+	}
+	if _, _, ok := rotated.former(time.Hour, since.Add(time.Hour)); ok {
+		t.Error("honoured at the overlap's end")
+	}
+	if _, _, ok := (turn{Number: 2}).former(time.Hour, since); ok {
+		t.Error("honoured though there was none")
+	}
+}
+
+func TestClocksMayDifferByMinutesOnly(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for off, wrong := range map[time.Duration]bool{0: false, maxSkew: false, -maxSkew: false, maxSkew + time.Second: true, -time.Hour: true} {
+		if err := skewed(now.Add(off), now); errors.Is(err, errClock) != wrong {
+			t.Errorf("%s off: %v", off, err)
+		}
+	}
+}

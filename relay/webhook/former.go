@@ -1,0 +1,66 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+// A receiver is given new credentials by people, at a time of their own. Until the
+// overlap ends, the relay uses those that the receiver shows to have: it passes the
+// handshake with one of the two, and refuses what is signed with the other.
+
+// verify makes one handshake, with the present credentials first.
+func (d *Deliverer) verify(ctx context.Context) error {
+	err := d.client.verify(ctx, d.o.Receiver.Credentials)
+	former := false
+	if d.honoured() && (refused(err) || errors.Is(err, ErrChallenge)) && d.client.verify(ctx, d.o.Receiver.Former.Credentials) == nil {
+		err, former = nil, true
+	}
+	d.setFormer(former)
+	return err
+}
+
+// post delivers a payload, and once more with the other credentials where the receiver
+// refuses these.
+func (d *Deliverer) post(ctx context.Context, body []byte) error {
+	if !d.honoured() {
+		d.setFormer(false)
+		return d.client.post(ctx, body, d.o.Receiver.Credentials)
+	}
+	d.mu.Lock()
+	former := d.former
+	d.mu.Unlock()
+	use := map[bool]Credentials{false: d.o.Receiver.Credentials, true: d.o.Receiver.Former.Credentials}
+	err := d.client.post(ctx, body, use[former])
+	if !refused(err) {
+		return err
+	}
+	if d.client.post(ctx, body, use[!former]) != nil {
+		return err
+	}
+	d.setFormer(!former)
+	return nil
+}
+
+// honoured says whether the former credentials may be used still.
+func (d *Deliverer) honoured() bool {
+	f := d.o.Receiver.Former
+	return f != nil && d.o.Now().Before(f.Until)
+}
+
+func (d *Deliverer) setFormer(former bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.former = former
+}
+
+// refused says whether a receiver's answer may mean that it does not know the
+// credentials.
+func refused(err error) bool {
+	var status StatusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	return status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden
+}

@@ -1,0 +1,257 @@
+package dataplane_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/serve"
+)
+
+// later runs a relay whose clock is ahead.
+func later(d time.Duration) func(*serve.Options) {
+	return func(o *serve.Options) { o.Now = func() time.Time { return time.Now().Add(d) } }
+}
+
+// secretAt is one of the tenant's paths in Vault's KV.
+func (b *business) secretAt(name string) string { return b.namespace + "/acme-relay/" + name }
+
+func TestRotatedCredentialsAreValidBesideTheFormerForADay(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	p := newPerson(t)
+	former := b.token
+	b.stop()
+	b.config.Rotation.Access = 2
+	b.start()
+	b.wait(contract.ConditionWebhookVerified, contract.True, "FormerCredentials")
+	b.waitStatus(b.say(p.number.E164(), "by the former token"), "read") // signed by the former secret
+
+	b.takeCredentials()
+	if b.token == former {
+		t.Fatal("the credentials are those before")
+	}
+	b.waitStatus(b.say(p.number.E164(), "by the new token"), "read")
+	b.wait(contract.ConditionWebhookVerified, contract.True, "Verified")
+	number := map[string]string{"messaging_product": "whatsapp", "to": p.number.Digits(), "type": "unheard-of"}
+	if status, _ := b.call(former, number); status == http.StatusUnauthorized {
+		t.Error("the former token is refused within its overlap")
+	}
+	b.stop()
+	b.start(later(25 * time.Hour))
+	eventually(t, "the relay is ready", func() bool { code, _ := b.get("/readyz"); return code == http.StatusOK })
+	if status, _ := b.call(former, number); status != http.StatusUnauthorized {
+		t.Errorf("a day later the former token gets %d", status)
+	}
+	if status, answer := b.call(b.token, number); status != http.StatusBadRequest {
+		t.Errorf("a day later the new token gets %d %s", status, answer)
+	}
+}
+
+func TestRotatedIdentityIsSeenByCustomersAndLosesNothing(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	p := newPerson(t)
+	p.says(b, "hello to the first identity")
+	b.waitText("hello to the first identity")
+	before := b.report()
+	b.stop()
+	p.says(b, "written while the identity is rotated")
+	b.config.Rotation.Identity = 2
+	b.startReady()
+	b.waitText("written while the identity is rotated")
+	after := b.report()
+	if after.Fingerprint == before.Fingerprint {
+		t.Error("the fingerprint is the one before")
+	}
+	if after.PhoneNumberID != before.PhoneNumberID || after.BusinessAccountID != before.BusinessAccountID {
+		t.Error("the business's programs know it by other ids than before")
+	}
+	b.waitStatus(b.say(p.number.E164(), "hello from the second identity"), "read")
+	p.sees("hello from the second identity")
+	if !p.has(func(e customer.Event) bool { return e.Kind == customer.Received && e.IdentityChanged }) {
+		t.Error("the customer does not see that the identity changed")
+	}
+	p.says(b, "hello to the second identity")
+	b.waitText("hello to the second identity")
+	if n := b.report().Counts.ForeignDevices; n != 0 {
+		t.Errorf("%d foreign devices: our own former one counts", n)
+	}
+	b.nothingLeaked()
+}
+
+func TestACounterThatWentBackIsRefused(t *testing.T) {
+	b := newBusiness(t)
+	b.config.Rotation.Access = 3 // a counter may begin anywhere
+	b.startReady()
+	b.stop()
+	b.config.Rotation.Access = 2
+	b.start()
+	c := b.wait(contract.ConditionKeysReady, contract.False, "RotationCounterBack")
+	if !strings.Contains(c.Message, "raise") {
+		t.Errorf("the condition does not say what to do: %s", c.Message)
+	}
+	if _, err := shared.root.KVv2("kv").Get(t.Context(), b.secretAt("access/2")); err == nil {
+		t.Error("credentials were made for a counter that went back")
+	}
+	b.stop()
+	b.config.Rotation.Access = 3
+	b.startReady()
+}
+
+func TestWhatVanishedFromVaultIsNotMadeAnew(t *testing.T) {
+	for name, reason := range map[string]string{"identity/1": "IdentityMissing", "access/1": "CredentialsMissing"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBusiness(t)
+			b.startReady()
+			b.stop()
+			kv := shared.root.KVv2("kv")
+			kept, err := kv.Get(t.Context(), b.secretAt(name))
+			check(t, err)
+			check(t, kv.DeleteMetadata(t.Context(), b.secretAt(name)))
+			b.start()
+			c := b.wait(contract.ConditionKeysReady, contract.False, reason)
+			if !strings.Contains(c.Message, "backup") {
+				t.Errorf("the condition does not say what to do: %s", c.Message)
+			}
+			if _, err := kv.Get(t.Context(), b.secretAt(name)); err == nil {
+				t.Error("it was made anew")
+			}
+			_, err = kv.Put(t.Context(), b.secretAt(name), kept.Data)
+			check(t, err)
+			b.wait(contract.ConditionKeysReady, contract.True, "")
+		})
+	}
+}
+
+func TestAVanishedWrappingKeyIsNotMadeAnew(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	b.stop()
+	b.eraseKeys()
+	b.start()
+	b.wait(contract.ConditionKeysReady, contract.False, "KeysErased")
+	if secret, err := shared.root.Logical().ReadWithContext(t.Context(), "transit/keys/"+b.namespace+".acme-relay"); err != nil || secret != nil {
+		t.Errorf("there is a key: %v, %v", secret, err)
+	}
+}
+
+// eraseKeys deletes the tenant's wrapping key, as an admin may.
+func (b *business) eraseKeys() {
+	b.t.Helper()
+	path := "transit/keys/" + b.namespace + ".acme-relay"
+	_, err := shared.root.Logical().WriteWithContext(b.t.Context(), path+"/config", map[string]any{"deletion_allowed": true})
+	check(b.t, err)
+	_, err = shared.root.Logical().DeleteWithContext(b.t.Context(), path)
+	check(b.t, err)
+}
+
+func TestARunningRelayWhoseKeysAreErasedForgetsThemAndMakesNone(t *testing.T) {
+	b := newBusiness(t)
+	b.start(func(o *serve.Options) { o.SweepEvery = 100 * time.Millisecond })
+	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+	b.takeCredentials()
+	p := newPerson(t)
+	p.says(b, "before the erasure")
+	b.waitText("before the erasure")
+	b.eraseKeys()
+	b.wait(contract.ConditionKeysReady, contract.False, "KeysErased")
+	if code, _ := b.get("/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", code)
+	}
+	if status, _ := b.request(http.MethodGet, "/customers/"+p.number.Digits(), b.token, nil); status == http.StatusOK {
+		t.Error("what was stored is read still, with a key in memory")
+	}
+	if secret, err := shared.root.Logical().ReadWithContext(t.Context(), "transit/keys/"+b.namespace+".acme-relay"); err != nil || secret != nil {
+		t.Errorf("there is a key again: %v, %v", secret, err)
+	}
+}
+
+func TestALostVolumeIsBegunAnewByRaisingTheIdentity(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	id := b.numberID
+	b.stop()
+	check(t, os.RemoveAll(filepath.Join(b.dir, "data")))
+	check(t, os.Mkdir(filepath.Join(b.dir, "data"), 0o700))
+	b.config.Rotation.Identity = 2
+	b.startReady()
+	if b.numberID != id {
+		t.Error("the business's programs know it by another id than before")
+	}
+	p := newPerson(t)
+	p.says(b, "to a relay that began anew")
+	b.waitText("to a relay that began anew")
+	b.stop()
+	b.startReady() // and goes on
+}
+
+func TestAClockThatIsAnHourOffIsSaidAndLosesNothing(t *testing.T) {
+	for _, off := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(fmt.Sprint(off), func(t *testing.T) {
+			b := newBusiness(t)
+			b.start(later(off))
+			c := b.wait(contract.ConditionKeysReady, contract.False, "ClockSkewed")
+			if !strings.Contains(c.Message, "clock") {
+				t.Errorf("the condition does not name the cause: %s", c.Message)
+			}
+			b.wait(contract.ConditionCarrierConnected, contract.True, "")
+			b.takeCredentials()
+			p := newPerson(t)
+			p.says(b, "is it late already?")
+			b.waitText("is it late already?")
+			b.waitStatus(b.say(p.number.E164(), "only by our clock"), "read")
+			b.stop()
+			b.startReady() // the clock is right again
+			p.says(b, "and now?")
+			b.waitText("and now?")
+		})
+	}
+}
+
+func TestARestoredVolumeBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	p := newPerson(t)
+	p.says(b, "before the backup")
+	b.waitText("before the backup")
+	b.waitStatus(b.say(p.number.E164(), "answer before the backup"), "read")
+	shared.prosody.Stop()
+	t.Cleanup(func() { _ = shared.prosody.Start(context.Background()) })
+	b.wait(contract.ConditionCarrierConnected, contract.False, "")
+	waiting := b.say(p.number.E164(), "waits when the backup is made")
+	b.stop()
+	data, backup := filepath.Join(b.dir, "data"), filepath.Join(b.dir, "backup")
+	check(t, os.CopyFS(backup, os.DirFS(data)))
+	check(t, shared.prosody.Start(t.Context()))
+	b.startReady()
+	b.waitStatus(waiting, "read")
+	p.says(b, "after the backup")
+	b.waitText("after the backup")
+	b.waitStatus(b.say(p.number.E164(), "answer after the backup"), "read")
+	b.stop()
+
+	check(t, os.RemoveAll(data))
+	check(t, os.Rename(backup, data))
+	check(t, os.WriteFile(filepath.Join(data, "restored"), nil, 0o600)) // as the operations page says
+	b.startReady()
+	b.waitStatus(waiting, "failed")
+	b.waitStatus(b.say(p.number.E164(), "after the restore"), "read")
+	p.says(b, "welcome back")
+	b.waitText("welcome back")
+	for _, text := range []string{"answer before the backup", "waits when the backup is made", "answer after the backup", "after the restore"} {
+		if n := p.sees(text); n != 1 {
+			t.Errorf("the customer saw %q %d times", text, n)
+		}
+	}
+	b.stop()
+	b.startReady() // it is not restored for ever
+	b.waitStatus(b.say(p.number.E164(), "in the same session"), "read")
+}
