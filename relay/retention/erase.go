@@ -48,3 +48,28 @@ func Erase(ctx context.Context, v Eraser, counters contract.Rotation, account fu
 	}
 	return errors.Join(errs...)
 }
+
+// Lister is an Eraser that may also list what there is: an admin's login.
+type Lister interface {
+	Eraser
+	// Secrets lists the names of the tenant's secrets.
+	Secrets(ctx context.Context) ([]string, error)
+}
+
+// EraseAll is Erase for who needs no counters to know what there is. It returns how
+// many secrets went beside the keys.
+func EraseAll(ctx context.Context, v Lister) (int, error) {
+	if err := v.DeleteKeys(ctx); err != nil {
+		return 0, fmt.Errorf("erasing the keys: %w", err)
+	}
+	names, err := v.Secrets(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("listing what is left: %w", err)
+	}
+	for i, name := range names {
+		if err := v.DeleteSecret(ctx, name); err != nil {
+			return i, fmt.Errorf("erasing %s: %w", name, err)
+		}
+	}
+	return len(names), nil
+}

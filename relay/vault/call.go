@@ -16,6 +16,7 @@ const (
 	opReadKV      = "kv-read"
 	opCreateKV    = "kv-create"
 	opDeleteKV    = "kv-delete"
+	opListKV      = "kv-list"
 	opCreateKey   = "key-create"
 	opReadKey     = "key-read"
 	opConfigKey   = "key-config"
@@ -35,6 +36,7 @@ var operations = map[string]string{ //nolint:gochecknoglobals // a constant in a
 	opReadKV:      "reading from Vault",
 	opCreateKV:    "writing to Vault",
 	opDeleteKV:    "deleting from Vault",
+	opListKV:      "listing what Vault keeps",
 	opCreateKey:   "making a key in Vault",
 	opReadKey:     "reading a key's versions in Vault",
 	opConfigKey:   "setting a key's versions in Vault",

@@ -71,6 +71,10 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 	for line, want := range map[string]string{
 		"invite":                     "give one BusinessRelay, not 0 arguments",
 		"invite acme globex":         "give one BusinessRelay, not 2 arguments",
+		"erase-customer acme":        "give one BusinessRelay and one telephone number",
+		"export-customer acme 0123":  "the number: not an E.164 number",
+		"rotate acme":                "identity or access",
+		"erase":                      "give one BusinessRelay",
 		"invite acme -o png":         `unknown output "png": write text or uri`,
 		"credentials acme -o png":    `unknown output "png"`,
 		"credentials":                "give one BusinessRelay",

@@ -53,9 +53,13 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 For those who run the cluster:
   setup vault             prepare a region's Vault: mounts, policies, roles
   setup carrier-account   put a relay's account at the carrier into Vault
+  erase                   destroy a relay's keys by your own Vault login
 For a business:
   credentials             what the business's own programs need to call its relay
   invite                  the address and QR code by which customers write to it
+  rotate                  make a new identity, or new credentials
+  erase-customer          erase everything that is kept of one person
+  export-customer         show everything that is kept of one person
 For everyone:
   chat                    be a customer in this terminal
 
@@ -74,7 +78,8 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newChat(streams), newCredentials(streams), newInvite(streams), newSetup(streams), newVersion(streams, version))
+	root.AddCommand(newChat(streams), newCredentials(streams), newErase(streams), newEraseCustomer(streams),
+		newExportCustomer(streams), newInvite(streams), newRotate(streams), newSetup(streams), newVersion(streams, version))
 	return root
 }
 

@@ -1,0 +1,108 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// people is what a relay keeps of one person: three messages, in pages of two.
+type people struct {
+	cloudapi.Service
+	number phone.Number
+	erased bool
+	err    error
+}
+
+func (p *people) Erase(_ context.Context, n phone.Number) error {
+	p.erased = p.erased || n == p.number
+	return p.err
+}
+
+func (p *people) Export(_ context.Context, n phone.Number, after string, _ int) (*cloudapi.Export, error) {
+	message := func(id string) cloudapi.ExportedMessage {
+		return cloudapi.ExportedMessage{ID: id, Direction: "inbound", Content: json.RawMessage(`{"text":"hello"}`)}
+	}
+	switch {
+	case n != p.number || p.erased:
+		return nil, cloudapi.ErrUnknownCustomer
+	case after == "":
+		return &cloudapi.Export{Name: "Ada", More: true, Messages: []cloudapi.ExportedMessage{message("1"), message("2")}}, nil
+	}
+	return &cloudapi.Export{Name: "Ada", Messages: []cloudapi.ExportedMessage{message("3")}}, nil
+}
+
+// serveEndpoint serves a relay's endpoint of which only the people are not real, and
+// returns flags that lead to it.
+func serveEndpoint(t *testing.T, p *people) *endpointFlags {
+	t.Helper()
+	own, err := phone.Parse("+4930111111")
+	check(t, err)
+	server := httptest.NewTLSServer(cloudapi.New(cloudapi.Options{
+		Service: p, Customers: p, Token: "the token", Throughput: 80,
+		Number: cloudapi.Number{ID: "123456789012345", Phone: own},
+	}))
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	check(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	u, err := url.Parse(server.URL)
+	check(t, err)
+	return &endpointFlags{endpointAddress: u.Host, endpointCA: ca}
+}
+
+func TestPersonIsExportedWholeAndErased(t *testing.T) {
+	n, err := phone.Parse("+491701234567")
+	check(t, err)
+	p := &people{number: n}
+	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	check(t, err)
+	person, err := e.export(t.Context(), n)
+	check(t, err)
+	if messages, _ := person["messages"].([]any); len(messages) != 3 || person["wa_id"] != "491701234567" || person["name"] != "Ada" {
+		t.Errorf("exported %v", person)
+	}
+	_, err = e.call(t.Context(), "DELETE", n, nil)
+	check(t, err)
+	if !p.erased {
+		t.Error("the person is not erased")
+	}
+	if _, err := e.export(t.Context(), n); err == nil || !strings.Contains(err.Error(), "keeps nothing of this person") {
+		t.Errorf("after the erasure: %v", err)
+	}
+	p.err = cloudapi.ErrUnavailable
+	if _, err := e.call(t.Context(), "DELETE", n, nil); err == nil || !strings.Contains(err.Error(), "run this again") {
+		t.Errorf("while the carrier is away: %v", err)
+	}
+	e.token = "rotated away"
+	_, err = e.call(t.Context(), "DELETE", n, nil)
+	if ExitCode(err) != exitRefused {
+		t.Errorf("with another token: exit %d, %v", ExitCode(err), err)
+	}
+	if strings.Contains(err.Error(), n.Digits()) {
+		t.Errorf("the error names the person: %v", err)
+	}
+}
+
+func TestEndpointThatCannotBeReachedIsSaidWithoutTheNumber(t *testing.T) {
+	n, err := phone.Parse("+491701234567")
+	check(t, err)
+	f := &endpointFlags{endpointAddress: "127.0.0.1:1"}
+	e, err := f.endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "1", AccessToken: "t"})
+	check(t, err)
+	_, err = e.call(t.Context(), "GET", n, nil)
+	if err == nil || !strings.Contains(err.Error(), "--endpoint-address") || strings.Contains(err.Error(), n.Digits()) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := f.endpoint(&credentials{}); err == nil || !strings.Contains(err.Error(), "not reported its endpoint yet") {
+		t.Errorf("before the relay reports: %v", err)
+	}
+}

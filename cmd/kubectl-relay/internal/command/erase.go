@@ -1,0 +1,155 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/retention"
+	"github.com/relaykeep/relaykeep/relay/vault"
+)
+
+// eraseFlags are the own flags of erase.
+type eraseFlags struct {
+	vault      setupFlags // those that say which Vault
+	yes, force bool
+}
+
+func newErase(streams genericiooptions.IOStreams) *cobra.Command {
+	var f eraseFlags
+	cmd := &cobra.Command{
+		Use:   "erase NAME",
+		Short: "Destroy a relay's keys by your own Vault login",
+		Long: `Destroy everything that a region's Vault holds of a relay: first the keys, with which
+everything that the relay ever stored becomes unreadable, wherever copies of it lie; then
+its identities, its credentials and its carrier account. It cannot be undone.
+
+This is the way out when the operator cannot do it: spec.deletionPolicy Erase runs the
+same as a Job, but a namespace that is being deleted takes no Job, and a cluster that is
+gone runs none. It uses your own login to Vault, as the vault command does: VAULT_ADDR and
+VAULT_TOKEN (or the file ~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without
+VAULT_ADDR, address and authority are the DataRegion's.
+
+A relay that runs holds keys in memory for up to an hour more: it must be suspended or be
+being deleted, unless --force is given. Of an object that is being deleted it notes that
+the keys are gone (annotation ` + v1alpha1.AnnotationErased + `), so that the operator lets it go.
+Where the object is gone already, --region says whose Vault it was.`,
+		Example: `  # An object that waits in a namespace that is being deleted
+  export VAULT_TOKEN=...
+  kubectl relay erase acme -n acme
+
+  # A relay whose object is gone, without being asked
+  kubectl relay erase acme -n acme --region eu --yes`,
+		Args: exactlyOne("BusinessRelay"),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.vault.region, "region", "", "the DataRegion whose Vault holds the keys; default: the BusinessRelay's")
+	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.BoolVar(&f.yes, "yes", false, "do not ask")
+	flags.BoolVar(&f.force, "force", false, "erase though the relay may be running")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return runErase(cmd, streams, &f, cluster, args[0]) }
+	return cmd
+}
+
+func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFlags, cluster *cluster, name string) error {
+	ctx := cmd.Context()
+	k, namespace, err := cluster.connect()
+	if err != nil {
+		return err
+	}
+	relay, region, err := f.find(ctx, k, namespace, name)
+	if err != nil {
+		return err
+	}
+	if relay != nil && relay.DeletionTimestamp == nil && !relay.Spec.Suspend && !f.force {
+		return errors.New("the relay is not stopped: set spec.suspend or delete the object first, or say --force")
+	}
+	login, err := f.vault.vault(region)
+	if err != nil {
+		return err
+	}
+	if login.Token() == "" {
+		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+	}
+	settings := region.Spec.Vault
+	v, err := vault.ForAdmin(login, contract.Vault{
+		Address: login.Address(), AuthPath: string(settings.AuthPath), KVMount: string(settings.KVMount),
+		TransitMount: string(settings.TransitMount), PKIMount: string(settings.PKIMount),
+	}, namespace, v1alpha1.TenantName(name))
+	if err != nil {
+		return err
+	}
+	if !f.yes && !confirmed(streams, name, "Everything that relay "+name+" of namespace "+namespace+" ever stored becomes unreadable.") {
+		return errors.New("nothing was erased: the name was not repeated")
+	}
+	return f.erase(ctx, streams, k, relay, v)
+}
+
+// find returns the relay, nil when its object is gone, and the region.
+func (f *eraseFlags) find(ctx context.Context, k client.Client, namespace, name string) (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion, error) {
+	var relay v1alpha1.BusinessRelay
+	err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay)
+	switch {
+	case apierrors.IsNotFound(err) && f.vault.region != "":
+		region, err := readRegion(ctx, k, f.vault.region)
+		return nil, region, err
+	case err != nil:
+		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
+			"if its object is gone already, say whose Vault it was with --region")
+	}
+	if f.vault.region == "" {
+		f.vault.region = string(relay.Spec.DataRegion)
+	}
+	region, err := readRegion(ctx, k, f.vault.region)
+	return &relay, region, err
+}
+
+func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStreams, k client.Client, relay *v1alpha1.BusinessRelay, v *vault.Client) error {
+	secrets, err := retention.EraseAll(ctx, v)
+	if err != nil {
+		return explainErase(err)
+	}
+	fmt.Fprintf(streams.Out, "Erased: the keys and %d secrets. Nothing that the relay stored can be read any more.\n", secrets)
+	fmt.Fprintln(streams.Out, "Its account at the carrier may still exist: an admin of the carrier removes it there.")
+	if relay == nil || relay.DeletionTimestamp == nil {
+		return nil
+	}
+	before := relay.DeepCopy()
+	metav1.SetMetaDataAnnotation(&relay.ObjectMeta, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
+	if err := k.Patch(ctx, relay, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("the keys are erased, but the object could not be told; run `kubectl annotate brelay %s -n %s %s=%s`: %w",
+			relay.Name, relay.Namespace, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes, err)
+	}
+	fmt.Fprintln(streams.Out, "The object knows: the operator lets it go.")
+	return nil
+}
+
+// explainErase says what to do about a failure; what is erased so far stays erased.
+func explainErase(err error) error {
+	switch {
+	case errors.Is(err, vault.ErrDenied):
+		return fmt.Errorf("%w by vault; use a token that may delete keys and secrets and list them, such as an admin's: %w", errRefused, err)
+	case errors.Is(err, vault.ErrSealed):
+		return fmt.Errorf("%w; unseal it and run this again", err)
+	}
+	return fmt.Errorf("%w; run this again, it finishes", err)
+}
+
+// confirmed asks for a name to be typed.
+func confirmed(streams genericiooptions.IOStreams, name, consequence string) bool {
+	fmt.Fprintf(streams.ErrOut, "%s It cannot be undone.\nType %s to go on: ", consequence, name)
+	line, err := bufio.NewReader(streams.In).ReadString('\n')
+	return (err == nil || line != "") && strings.TrimSpace(line) == name
+}

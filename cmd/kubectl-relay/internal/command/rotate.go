@@ -1,0 +1,67 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+func newRotate(streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate NAME identity|access",
+		Short: "Make a new identity, or new credentials",
+		Long: `Raise one of the counters in a BusinessRelay's spec.rotation by one, upon which its relay
+makes what they count anew. Nothing is lost by it, and what was rotated away does not come
+back.
+
+access: new access token, webhook secret and verify token. The former token is accepted for
+a day beside the new one, and the webhook is signed with the former secret for as long of
+that day as its receiver does not know the new one.
+
+identity: a new Signal identity, under a new fingerprint. Customers' programs show that the
+business's device changed, and begin new sessions. What they wrote to the former identity
+is read for a week more. The phone number id and all else stay as they are.
+
+Where a tool such as Argo CD or Flux applies the object, raise the counter at its source
+instead, or the tool will set it back, which is refused.`,
+		Example: `  # The access token got into the wrong hands
+  kubectl relay rotate acme access -n acme
+  kubectl relay credentials acme -n acme`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 || args[1] != "identity" && args[1] != "access" {
+				return usage(cmd, "give one BusinessRelay, and identity or access")
+			}
+			return nil
+		},
+	}
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		k, namespace, err := cluster.connect()
+		if err != nil {
+			return err
+		}
+		var relay v1alpha1.BusinessRelay
+		if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: args[0]}, &relay); err != nil {
+			return explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", args[0], namespace), "name another namespace with -n")
+		}
+		before := relay.DeepCopy()
+		counter := &relay.Spec.Rotation.Identity
+		if args[1] == "access" {
+			counter = &relay.Spec.Rotation.Access
+		}
+		*counter++
+		// Two who rotate at once rotate once: the second is told of the conflict.
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		if err := k.Patch(ctx, &relay, patch); err != nil {
+			return explain(err, "BusinessRelay "+args[0], "try again")
+		}
+		fmt.Fprintf(streams.Out, "spec.rotation.%s is %d: the relay restarts with it.\n", args[1], *counter)
+		return nil
+	}
+	return cmd
+}
