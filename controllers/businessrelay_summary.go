@@ -19,11 +19,12 @@ func required() []string {
 }
 
 // summarize computes Ready, Reconciling and Stalled and writes the status, once. It
-// tells of a change of Ready in an event.
+// tells of a change of Ready, and of RetentionHealthy, in events.
 func (p *pass) summarize(ctx context.Context, stopped error) error {
 	p.status.ObservedGeneration = p.relay.Generation
 	v, status := p.verdict(stopped)
-	before := conditions.For(&p.relay.Status.Conditions, 0).Get(v1alpha1.ConditionReady).DeepCopy()
+	was := conditions.For(&p.relay.Status.Conditions, 0)
+	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
 	p.marks.Mark(v1alpha1.ConditionReady, status, v.Reason, v.Message)
 	p.marks.Progress(v)
 	err := conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
@@ -34,7 +35,23 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	if before == nil || before.Status != status || before.Reason != v.Reason {
 		p.tell(status, v)
 	}
+	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
 	return nil
+}
+
+// tellRetention emits an event when old keys are no longer erased on time, whatever
+// else is wrong with the relay, and when they are again.
+func (p *pass) tellRetention(was, is *metav1.Condition) {
+	if is == nil {
+		return
+	}
+	failing := was != nil && was.Status == metav1.ConditionFalse
+	switch {
+	case is.Status == metav1.ConditionFalse && (!failing || was.Reason != is.Reason):
+		p.Events.Eventf(p.relay, nil, corev1.EventTypeWarning, is.Reason, "Retain", "%s", is.Message)
+	case is.Status == metav1.ConditionTrue && failing:
+		p.Events.Eventf(p.relay, nil, corev1.EventTypeNormal, is.Reason, "Retain", "%s", is.Message)
+	}
 }
 
 // verdict sums up: what stopped the pass comes first, then the condition that says

@@ -2,15 +2,18 @@ package controllers_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers"
 )
 
 // janitorRan makes the pod that a run of the janitor leaves.
@@ -65,8 +68,75 @@ func TestTheJanitorsResultsShowInTheStatusUntilRunsAreMissed(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionFalse, "VaultSealed")
+	w.tells("Warning VaultSealed unseal Vault")
 
 	w.now = w.now.Add(3 * time.Hour)
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionFalse, v1alpha1.ReasonOverdue)
+	w.tells("Warning Overdue two runs")
+	if got := w.metric("relaykeep_retention_healthy"); got != 0 {
+		t.Errorf("the metric says %v, want 0", got)
+	}
+	w.janitorRan("three", w.now, contract.RetentionResult{
+		Version: contract.RetentionResultVersion, Succeeded: true, Time: w.now, OldestKeyTime: &oldest,
+	})
+	w.pass(relay)
+	w.tells("Normal OnTime")
+	if got := w.metric("relaykeep_retention_healthy"); got != 1 {
+		t.Errorf("the metric says %v, want 1", got)
+	}
+	if got := w.metric("relaykeep_retention_last_success_timestamp_seconds"); got != float64(w.now.Unix()) {
+		t.Errorf("the metric says %v, want %v", got, w.now.Unix())
+	}
+}
+
+func TestMissedRunsOfASuspendedRelaysJanitorAreTold(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	relay.Spec.Suspend = true
+	w.create(relay)
+	w.pass(relay)
+	w.now = w.now.Add(3 * time.Hour)
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionRetentionHealthy, metav1.ConditionFalse, v1alpha1.ReasonOverdue)
+	w.tells("Warning Overdue")
+}
+
+// tells looks for an event among those of the passes until now.
+func (w *world) tells(want string) {
+	w.t.Helper()
+	var seen []string
+	for {
+		select {
+		case e := <-w.events.Events:
+			seen = append(seen, e)
+			if strings.Contains(e, want) {
+				return
+			}
+			continue
+		default:
+		}
+		w.t.Errorf("no event has %q among %q", want, seen)
+		return
+	}
+}
+
+// metric returns a gauge of the relay acme.
+func (w *world) metric(name string) float64 {
+	w.t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(controllers.NewRetentionMetrics(server.Client))
+	families, err := registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == name && m.Label[1].GetValue() == w.name && m.Label[0].GetValue() == "acme" {
+				return m.GetGauge().GetValue()
+			}
+		}
+	}
+	w.t.Fatalf("there is no %s of the relay", name)
+	return 0
 }

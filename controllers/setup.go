@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -60,6 +61,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := mgr.Add(leaderOnly{poller}); err != nil {
 		return fmt.Errorf("adding the poller: %w", err)
 	}
+	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewRetentionMetrics(mgr.GetClient())}}); err != nil {
+		return fmt.Errorf("adding the metrics: %w", err)
+	}
 	relays := &BusinessRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(),
 		Events: mgr.GetEventRecorder(eventSource), Poller: poller,
@@ -75,7 +79,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	return nil
 }
 
-// leaderOnly runs the poller in the one operator that reconciles.
+// leaderOnly runs what is to run in the one operator that reconciles.
 type leaderOnly struct{ manager.Runnable }
 
 // NeedLeaderElection says so.

@@ -1,0 +1,87 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// scrapeTime bounds one look at the cache for the metrics.
+const scrapeTime = 5 * time.Second
+
+// RetentionMetrics shows, of each relay, whether its old keys are erased on time. It
+// reads the cache when it is asked, so that a relay that is gone leaves no series.
+type RetentionMetrics struct {
+	relays               client.Reader
+	healthy, lastSuccess *prometheus.Desc
+}
+
+// NewRetentionMetrics returns the collector over what relays reads.
+func NewRetentionMetrics(relays client.Reader) *RetentionMetrics {
+	labels := []string{"namespace", "name"}
+	return &RetentionMetrics{
+		relays: relays,
+		healthy: prometheus.NewDesc("relaykeep_retention_healthy",
+			"1 when the janitor erases a relay's old keys on time, 0 when it failed or two runs were missed, -1 before it ran.", labels, nil),
+		lastSuccess: prometheus.NewDesc("relaykeep_retention_last_success_timestamp_seconds",
+			"When a relay's janitor last succeeded, by Vault's clock.", labels, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *RetentionMetrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.healthy
+	ch <- m.lastSuccess
+}
+
+// Collect implements prometheus.Collector.
+func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	list := &v1alpha1.BusinessRelayList{}
+	if err := m.relays.List(ctx, list); err != nil {
+		ch <- prometheus.NewInvalidMetric(m.healthy, fmt.Errorf("listing relays: %w", err))
+		return
+	}
+	for i := range list.Items {
+		r := &list.Items[i]
+		c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionRetentionHealthy)
+		ch <- prometheus.MustNewConstMetric(m.healthy, prometheus.GaugeValue, gauge(c), r.Namespace, r.Name)
+		if at := r.Status.Retention.LastSuccessTime; at != nil {
+			ch <- prometheus.MustNewConstMetric(m.lastSuccess, prometheus.GaugeValue, float64(at.Unix()), r.Namespace, r.Name)
+		}
+	}
+}
+
+func gauge(c *metav1.Condition) float64 {
+	switch {
+	case c == nil || c.Status == metav1.ConditionUnknown:
+		return -1
+	case c.Status == metav1.ConditionTrue:
+		return 1
+	}
+	return 0
+}
+
+// served shows a collector for as long as this operator is the one that reconciles.
+type served struct {
+	registry  prometheus.Registerer
+	collector prometheus.Collector
+}
+
+// Start implements manager.Runnable.
+func (s served) Start(ctx context.Context) error {
+	if err := s.registry.Register(s.collector); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	<-ctx.Done()
+	s.registry.Unregister(s.collector)
+	return nil
+}
