@@ -98,6 +98,10 @@ func precedes(a, b *v1alpha1.BusinessRelay) bool {
 // applyIdentity makes what a relay is before it runs. Its policies come first, so
 // that no pod is ever without one.
 func (p *pass) applyIdentity(ctx context.Context) error {
+	var err error
+	if p.in.Volume, err = p.volume(ctx, p.Client); err != nil {
+		return err
+	}
 	file, hash, err := desired.Config(p.in)
 	if err != nil {
 		return err
@@ -110,6 +114,16 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 		apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap),
 		apply.Typed(desired.Service(p.in), corev1ac.ExtractService),
 	)
+}
+
+// volume returns the UID of the relay's claim, empty when there is none.
+func (p *pass) volume(ctx context.Context, from client.Reader) (string, error) {
+	claim := &corev1.PersistentVolumeClaim{}
+	err := from.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, claim)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading the relay's claim: %w", err)
+	}
+	return string(claim.UID), nil
 }
 
 func (p *pass) applyJanitor(ctx context.Context) error {
@@ -168,7 +182,27 @@ func (p *pass) applyClaim(ctx context.Context) error {
 	if applyErr != nil {
 		return applyErr
 	}
+	if err := p.nameVolume(ctx); err != nil {
+		return err
+	}
 	return p.verifyVolume(ctx, current.Spec.VolumeName)
+}
+
+// nameVolume tells the relay which volume it has, once the claim that was just made is
+// known: the configuration was written before it.
+func (p *pass) nameVolume(ctx context.Context) (err error) {
+	if p.in.Volume != "" {
+		return nil
+	}
+	if p.in.Volume, err = p.volume(ctx, p.Live); err != nil {
+		return err
+	}
+	file, hash, err := desired.Config(p.in)
+	if err != nil {
+		return err
+	}
+	p.configHash = hash
+	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
 }
 
 // verifyVolume looks whether the volume itself is bound to the region.

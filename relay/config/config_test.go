@@ -109,6 +109,7 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"webhook clear":   {func(c *contract.Config) { c.Webhook.URL = "http://hook" }, "webhook.url: must start with https"},
 		"webhook login":   {func(c *contract.Config) { c.Webhook.URL = "https://u:p@hook" }, "webhook.url: must have neither"},
 		"profile":         {func(c *contract.Config) { c.Profile.About = strings.Repeat("ä", 513) }, "profile.about:"},
+		"volume":          {func(c *contract.Config) { c.Volume = "a b" }, "volume:"},
 		"websites":        {func(c *contract.Config) { c.Profile.Websites = []string{"a", "b", "c"} }, "profile.websites:"},
 	}
 	for name, tc := range cases {

@@ -22,6 +22,7 @@ const (
 	maxURL           = 2048 // bytes
 	maxProfileField  = 512  // characters
 	maxWebsites      = 2
+	maxVolume        = 253
 )
 
 // label is a DNS label (RFC 1123).
@@ -94,6 +95,9 @@ func validate(c *contract.Config) []string {
 	p.upTo("throughput", c.Throughput, maxThroughput)
 	p.upTo("rotation.identity", c.Rotation.Identity, 1<<20)
 	p.upTo("rotation.access", c.Rotation.Access, 1<<20)
+	if len(c.Volume) > maxVolume || strings.ContainsFunc(c.Volume, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		p.addf("volume", "must be a name of at most %d printable characters", maxVolume)
+	}
 	p.profile(c.Profile)
 	p.vault(c.Vault)
 	p.carrier(c.Carrier)

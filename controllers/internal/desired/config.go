@@ -77,6 +77,7 @@ func config(in Input) contract.Config {
 		Trust:             string(relay.Trust),
 		AcceptUnencrypted: relay.AcceptUnencrypted,
 		Throughput:        int(relay.Throughput),
+		Volume:            in.Volume,
 		Rotation: contract.Rotation{
 			Identity: int(relay.Rotation.Identity),
 			Access:   int(relay.Rotation.Access),

@@ -14,6 +14,9 @@ type Input struct {
 	Relay *v1alpha1.BusinessRelay
 	// Region is the one that the relay names.
 	Region *v1alpha1.DataRegion
+	// Volume is the UID of the relay's claim, by which the relay tells a store that was
+	// restored onto another volume; empty while there is none.
+	Volume string
 	// RelayImage is the reference of the relay's image.
 	RelayImage string
 	// OperatorNamespace is where the operator runs. Empty means outside the
