@@ -194,7 +194,7 @@ func TestHostileAnswersAreTypedAndNeverRepeated(t *testing.T) {
 		"elsewhere": {func(w http.ResponseWriter) {
 			w.Header().Set("Location", "https://evil.test/")
 			w.WriteHeader(http.StatusTemporaryRedirect)
-		}, vault.ErrForeignContent},
+		}, vault.ErrUnavailable},
 		"too old a version": {says("ciphertext or signature version is disallowed by policy (too old)"), vault.ErrErased},
 		"too new a version": {says("invalid ciphertext: version is too new"), vault.ErrErased},
 		"another key":       {says("cipher: message authentication failed"), vault.ErrErased},

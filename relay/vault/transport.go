@@ -67,13 +67,20 @@ func newTransport(tlsConfig *tls.Config) *http.Transport {
 // errTooLarge means that an answer exceeds maxResponseBytes.
 var errTooLarge = errors.New("the answer is too large")
 
-// limited bounds what is read of an answer.
+// errElsewhere means that a standby, or something between, pointed to another address.
+// A standby without its leader does that for a while; nothing follows it.
+var errElsewhere = errors.New("a standby answered and did not forward the request")
+
+// limited bounds what is read of an answer, and takes a redirection for none.
 type limited struct{ next http.RoundTripper }
 
 func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices && resp.StatusCode < http.StatusBadRequest {
+		return nil, errors.Join(errElsewhere, resp.Body.Close())
 	}
 	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxResponseBytes}
 	return resp, nil

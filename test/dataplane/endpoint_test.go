@@ -77,11 +77,21 @@ func TestATenantsOwnCertificateIsServedAndReplacedWhenItsFilesChange(t *testing.
 	if got := b.served(pool); !got.Equal(leaf) {
 		t.Error("another certificate is served")
 	}
+	b.takeCredentials()
+	b.trust(pool)
+	open := func() int { status, _ := b.request(http.MethodGet, "", b.token, nil); return status }
+	if status := open(); status != http.StatusOK {
+		t.Fatalf("the endpoint answers %d", status)
+	}
 	next, pool := b.put(2)
 	check(t, os.Chtimes(filepath.Join(b.tlsDir, "tls.crt"), time.Time{}, time.Now().Add(time.Minute)))
 	shift.Store(int64(time.Minute))
 	if got := b.served(pool); !got.Equal(next) {
 		t.Error("the old certificate is still served")
+	}
+	// The client trusts the former certificate only, so a new connection would fail.
+	if status := open(); status != http.StatusOK {
+		t.Errorf("on the connection that was open before the endpoint answers %d", status)
 	}
 }
 
