@@ -93,6 +93,10 @@ func (p *parts) addWebhook() (err error) {
 // run runs the parts until ctx ends: first the endpoint stops, then what is at hand
 // in the queues, and last the carrier, which ends with base.
 func (p *parts) run(ctx, base context.Context) error {
+	if p.keys.store.Tampered() {
+		p.state.setTampered()
+		p.Log.LogAttrs(ctx, slog.LevelError, "sessions or pre-keys on the volume were put back or taken away while the relay was stopped")
+	}
 	if p.keys.store.Restored() {
 		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
 			return err

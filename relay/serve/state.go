@@ -25,6 +25,7 @@ const (
 	ReasonCounterBack      = "RotationCounterBack"
 	ReasonAccessMissing    = "CredentialsMissing"
 	ReasonClockSkewed      = "ClockSkewed"
+	ReasonStoreTampered    = "StoreTampered"
 	ReasonStoreForeign     = "StoreForeign"
 	ReasonStoreMissing     = "StoreMissing"
 	ReasonStoreLocked      = "StoreLocked"
@@ -41,6 +42,7 @@ type state struct {
 	serving     bool // the endpoint listens
 	certificate error
 	skew        error
+	tampered    bool
 	running     *parts // nil before the keys are there
 
 	identity    vault.Identity // without its key
@@ -93,6 +95,13 @@ func (s *state) setSkew(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.skew = err
+}
+
+// setTampered notes that somebody changed the store while the relay was stopped.
+func (s *state) setTampered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tampered = true
 }
 
 func (s *state) setServing(on bool) {
@@ -163,6 +172,9 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 	case s.certificate != nil:
 		c.Reason, c.Message = explain(s.certificate)
 		c.Message = "the endpoint's certificate: " + c.Message
+	case s.tampered:
+		c.Status, c.Reason = contract.True, ReasonStoreTampered
+		c.Message = "sessions or pre-keys on the volume were put back or taken away while the relay was stopped: it began all sessions anew; find out who may write to the volume"
 	default:
 		c.Status, c.Reason, c.Message = contract.True, ReasonKeysReady, "identity, credentials and data keys are at hand"
 	}

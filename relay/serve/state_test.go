@@ -54,6 +54,9 @@ func TestKeysConditionInTheCourseOfARelaysLife(t *testing.T) {
 	s.setOverdue(errOverdue)
 	want("overdue while it runs", nil, contract.False, ReasonKeyOverdue)
 	s.setOverdue(nil)
+	s.setSkew(errClock)
+	want("with a wrong clock", nil, contract.False, ReasonClockSkewed)
+	s.setSkew(nil)
 	s.setCertificate(vault.ErrDenied)
 	want("certificate refused", nil, contract.False, ReasonVaultDenied)
 	if ready, _ := s.ready(); ready {

@@ -23,5 +23,6 @@
 // A database that was copied since it was last open may be older than what carrier
 // and customers saw of this relay. Open notices (Restored): by the birth time of the
 // file, by the volume's name, and by a file named RestoredMarker beside it. The
-// ratchets in it must then not be used again (DropRatchets).
+// ratchets in it must then not be used again (DropRatchets). The same holds for one in
+// which single sessions or pre-keys were put back or taken away (Tampered).
 package store

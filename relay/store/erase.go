@@ -15,6 +15,9 @@ func (t *Tx) EraseCustomer(id CustomerID) error {
 	if err := t.allow(id != 0); err != nil {
 		return err
 	}
+	if err := t.eachSession(`WHERE customer = ?`, t.change.subtract, int64(id)); err != nil {
+		return err
+	}
 	n, err := t.run(`DELETE FROM customers WHERE id = ?`, int64(id))
 	if err == nil && n == 0 {
 		err = ErrNotFound

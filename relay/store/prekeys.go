@@ -117,6 +117,12 @@ func (t *Tx) putKey(kind int64, k Key) error {
 	if s.epoch, s.sealed, err = t.store.keys.Seal(purposePreKey, s.identity(), k.Data); err != nil {
 		return err
 	}
+	if err := t.eachPreKey(`WHERE kind = ? AND id = ?`, t.change.subtract, kind, int64(k.ID)); err != nil {
+		return err
+	}
+	if err := t.enters(tablePreKeys, s.kept(), s.sealed); err != nil {
+		return err
+	}
 	_, err = t.run(`INSERT INTO prekeys (kind, id, epoch, created, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (kind, id) DO UPDATE SET epoch = excluded.epoch, created = excluded.created, sealed = excluded.sealed`,
 		s.kind, s.id, s.epoch, s.created, s.sealed)
@@ -124,6 +130,12 @@ func (t *Tx) putKey(kind int64, k Key) error {
 }
 
 func (t *Tx) deleteKey(kind int64, id uint32) error {
+	if err := t.allow(); err != nil {
+		return err
+	}
+	if err := t.eachPreKey(`WHERE kind = ? AND id = ?`, t.change.subtract, kind, int64(id)); err != nil {
+		return err
+	}
 	_, err := t.run(`DELETE FROM prekeys WHERE kind = ? AND id = ?`, kind, int64(id))
 	return err
 }

@@ -87,11 +87,13 @@ func (s *Store) Restored() bool { return s.restored.Load() }
 // Restored any more. Interrupted at any point, it is to be called again.
 func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 	err := s.Update(ctx, func(t *Tx) error {
-		for _, table := range []string{"sessions", "prekeys"} {
+		for _, table := range []string{tableSessions, tablePreKeys} {
 			if _, err := t.run(`DELETE FROM ` + table); err != nil {
 				return err
 			}
 		}
+		t.change = sum{}
+		t.change.subtract(s.total) // nothing is left that counts
 		if err := fn(t); err != nil {
 			return err
 		}
@@ -104,6 +106,7 @@ func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 		return fmt.Errorf("removing the mark of a restored database: %w", err)
 	}
 	s.restored.Store(false)
+	s.tampered.Store(false)
 	return nil
 }
 

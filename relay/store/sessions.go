@@ -86,12 +86,24 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 		return err
 	}
 	t.session, t.device = nil, 0
+	if row.epoch >= 0 {
+		if err := t.leaves(tableSessions, row.identity(), row.sealed); err != nil {
+			return err
+		}
+	}
 	if row.epoch == epoch {
+		if err := t.enters(tableSessions, row.identity(), sealed); err != nil {
+			return err
+		}
 		_, err = t.run(`UPDATE sessions SET sealed = ? WHERE id = ?`, sealed, row.id)
 		return err
 	}
 	mac, err := t.deviceLookup(epoch, purposeSession, row.customer, d)
 	if err != nil {
+		return err
+	}
+	moved := child{id: row.id, customer: row.customer, epoch: epoch, lookup: mac}
+	if err := t.enters(tableSessions, moved.identity(), sealed); err != nil {
 		return err
 	}
 	_, err = t.run(`INSERT INTO sessions (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
@@ -113,6 +125,9 @@ func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
 		return err
 	}
 	t.session, t.device = nil, 0
+	if err := t.leaves(tableSessions, row.identity(), row.sealed); err != nil {
+		return err
+	}
 	_, err = t.run(`DELETE FROM sessions WHERE id = ?`, row.id)
 	return err
 }

@@ -34,6 +34,8 @@ type Store struct {
 	settings *seal.Keyring // of the settings, the store's own
 	origin   origin        // where the database lies now
 	restored atomic.Bool
+	tampered atomic.Bool
+	sumKey   int64 // of the settings' keys, the one for the sum
 
 	requests chan *request // to the writer
 	closing  chan struct{} // closed by Close
@@ -44,6 +46,7 @@ type Store struct {
 	writer  *conn       // the writer's alone once it runs
 	next    nextIDs     // likewise
 	seenMAC hash.Hash   // likewise
+	total   sum         // likewise: of sessions and pre-keys
 	readers *readerPool // for views
 
 	advance sync.Mutex // held by the one Advance that runs
@@ -87,13 +90,16 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.loadEpochs(ctx); err != nil {
 		return err
 	}
+	if err := s.openSettings(ctx); err != nil {
+		return err
+	}
+	if err := s.checkSum(ctx); err != nil {
+		return err
+	}
 	if err := s.Advance(ctx); err != nil {
 		if _, none := s.keys.Current(); none != nil {
 			return err
 		}
-	}
-	if err := s.openSettings(ctx); err != nil {
-		return err
 	}
 	return s.Update(ctx, (*Tx).loadSeenKey)
 }

@@ -100,17 +100,22 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 	steps := []struct {
 		count *int
 		text  string
+		sums  func(*Tx) error // what the statement takes from the sum; nil for nothing
 	}{
-		{&swept.Messages, `DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND epoch = ?1`},
-		{&swept.Others, `DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?2) AND epoch = ?1`},
-		{&swept.Jobs, `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE epoch = ?1 LIMIT ?2)`},
-		{&swept.Others, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE epoch = ?1 LIMIT ?2)`},
-		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`},
-		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`},
-		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`},
+		{&swept.Messages, `DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
+		{&swept.Others, `DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
+		{&swept.Jobs, `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE epoch = ?1 LIMIT ?2)`, nil},
+		{&swept.Others, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE epoch = ?1 ORDER BY id LIMIT ?2)`, func(t *Tx) error {
+			return t.eachSession(`WHERE epoch = ? ORDER BY id LIMIT ?`, t.change.subtract, epoch, int64(sweepBatch))
+		}},
+		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`, nil},
+		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, nil},
+		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`, func(t *Tx) error {
+			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
+		}},
 	}
 	for _, step := range steps {
-		if err := s.deleteAll(ctx, step.count, step.text, epoch, int64(sweepBatch)); err != nil {
+		if err := s.deleteCounted(ctx, step.count, step.sums, step.text, epoch, int64(sweepBatch)); err != nil {
 			return err
 		}
 	}
@@ -132,9 +137,20 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 
 // deleteAll runs a statement that deletes a batch until it deletes nothing.
 func (s *Store) deleteAll(ctx context.Context, count *int, text string, args ...driver.Value) error {
+	return s.deleteCounted(ctx, count, nil, text, args...)
+}
+
+// deleteCounted is deleteAll for rows that are part of the sum: sums takes a batch out
+// of it before the batch is deleted.
+func (s *Store) deleteCounted(ctx context.Context, count *int, sums func(*Tx) error, text string, args ...driver.Value) error {
 	for {
 		var n int64
 		err := s.Update(ctx, func(t *Tx) (err error) {
+			if sums != nil {
+				if err := sums(t); err != nil {
+					return err
+				}
+			}
 			n, err = t.run(text, args...)
 			return err
 		})

@@ -19,6 +19,7 @@ type Tx struct {
 
 	// What one update asks for again and again; nothing else writes beside it.
 	kept    CustomerID // is in the current epoch
+	change  sum        // of the sum of sessions and pre-keys
 	session *child     // was found or written last, for device
 	device  carrier.DeviceID
 }

@@ -97,11 +97,12 @@ func (s *Store) commitGroup(r *request) {
 		}
 	}()
 	var scrub *request
+	before := s.total
 	outcome = s.writer.transact(func() error {
 		for ; r != nil; r = s.waiting(len(group)) {
 			if r.scrub {
 				scrub = r
-				return nil
+				break
 			}
 			if !r.taken.CompareAndSwap(false, true) {
 				continue
@@ -111,8 +112,14 @@ func (s *Store) commitGroup(r *request) {
 				return err
 			}
 		}
-		return nil
+		if s.total == before {
+			return nil
+		}
+		return s.recordSum()
 	})
+	if outcome != nil {
+		s.total = before
+	}
 	if scrub != nil {
 		s.scrub(scrub)
 	}
@@ -144,8 +151,11 @@ func (s *Store) apply(r *request) error {
 	if _, err := s.writer.run("SAVEPOINT caller"); err != nil {
 		return err
 	}
-	call(r, &Tx{conn: s.writer, store: s, writes: true})
-	if r.err != nil || r.panic != nil {
+	t := &Tx{conn: s.writer, store: s, writes: true}
+	call(r, t)
+	if r.err == nil && r.panic == nil {
+		s.total.add(t.change)
+	} else {
 		if _, err := s.writer.run("ROLLBACK TO caller"); err != nil {
 			return fmt.Errorf("undoing a refused write: %w", err)
 		}

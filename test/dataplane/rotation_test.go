@@ -2,6 +2,7 @@ package dataplane_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
 // later runs a relay whose clock is ahead.
@@ -254,4 +256,47 @@ func TestARestoredVolumeBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
 	b.stop()
 	b.startReady() // it is not restored for ever
 	b.waitStatus(b.say(p.number.E164(), "in the same session"), "read")
+}
+
+// Each step may be the last before a crash: here Vault holds what is new and the store
+// does not know, and then the store knows and the carrier does not.
+func TestAnInterruptedRotationIsFinishedByTheNextStart(t *testing.T) {
+	b := newBusiness(t)
+	b.startReady()
+	p := newPerson(t)
+	p.says(b, "before")
+	b.waitText("before")
+	b.stop()
+	kv := shared.root.KVv2("kv")
+	first, err := kv.Get(t.Context(), b.secretAt("identity/1"))
+	check(t, err)
+	pair, err := signal.GenerateIdentityKeyPair()
+	check(t, err)
+	key, err := pair.MarshalBinary()
+	check(t, err)
+	first.Data["privateKey"], first.Data["deviceID"] = base64.StdEncoding.EncodeToString(key), 4711
+	_, err = kv.Put(t.Context(), b.secretAt("identity/2"), first.Data)
+	check(t, err)
+	_, err = kv.Put(t.Context(), b.secretAt("access/2"), map[string]any{"accessToken": "t", "webhookSecret": "s", "verifyToken": "v"})
+	check(t, err)
+
+	b.config.Rotation = contract.Rotation{Identity: 2, Access: 2}
+	shared.prosody.Stop()
+	t.Cleanup(func() { _ = shared.prosody.Start(context.Background()) })
+	b.start()
+	b.wait(contract.ConditionKeysReady, contract.True, "")
+	b.stop() // the carrier never learned
+	check(t, shared.prosody.Start(t.Context()))
+	p.says(b, "to the former identity, which is all that the carrier knows")
+	b.startReady()
+	b.waitText("to the former identity, which is all that the carrier knows")
+	if got := b.report().Fingerprint; got != pair.Public().Fingerprint() {
+		t.Errorf("the fingerprint is %s, not that of the identity that Vault held", got)
+	}
+	if b.token != "t" {
+		t.Error("the credentials are not those that Vault held")
+	}
+	b.waitStatus(b.say(p.number.E164(), "from the new identity"), "read")
+	p.says(b, "to the new identity")
+	b.waitText("to the new identity")
 }
