@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -96,4 +97,31 @@ func TestFailuresAboutAPersonAreTypedAndNameNobody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzPersonPath holds that whatever path and query arrive, the answer is one of the
+// API's, and that nobody is erased but whose number the path names.
+func FuzzPersonPath(f *testing.F) {
+	f.Add("DELETE", "16505551234", "")
+	f.Add("GET", "+1 (650) 555-1234", "limit=1&after=wamid.x")
+	f.Add("DELETE", "16505551234/../491701234567", "")
+	f.Add("GET", "%2b16505551234", "limit=-1")
+	f.Fuzz(func(t *testing.T, method, number, query string) {
+		r := &registry{}
+		o := options(t, &service{})
+		o.Customers = r
+		request := httptest.NewRequest(http.MethodGet, "/", nil)
+		request.Method, request.URL.Path, request.URL.RawQuery = method, "/v23.0/"+numberID+"/customers/"+number, query
+		request.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		cloudapi.New(o).ServeHTTP(w, request)
+		if !json.Valid(w.Body.Bytes()) || w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+			t.Errorf("answered %d %s", w.Code, w.Body)
+		}
+		for _, n := range r.erased {
+			if want, err := phone.ParseLoose(strings.Trim(number, "/")); err != nil || n != want || method != http.MethodDelete {
+				t.Errorf("somebody else was erased")
+			}
+		}
+	})
 }

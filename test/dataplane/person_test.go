@@ -2,7 +2,10 @@ package dataplane_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -45,10 +48,17 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 		t.Errorf("the last page is %s", answer)
 	}
 
+	eventually(t, "both are on the contact list", func() bool {
+		return b.contacts(gone.number.Digits()) && b.contacts(stays.number.Digits())
+	})
 	for range 2 { // the second time nothing is left
 		if status, answer := b.request(http.MethodDelete, path(gone), b.token, nil); status != http.StatusOK || answer != `{"success":true}` {
 			t.Fatalf("the erasure answers %d %s", status, answer)
 		}
+	}
+	eventually(t, "who was erased is off the contact list", func() bool { return !b.contacts(gone.number.Digits()) })
+	if !b.contacts(stays.number.Digits()) {
+		t.Error("the other person is off the contact list, too")
 	}
 	if status, answer := b.request(http.MethodGet, path(gone), b.token, nil); status != http.StatusBadRequest {
 		t.Errorf("the export of who was erased answers %d %s", status, answer)
@@ -70,6 +80,28 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 	b.waitText("it is me again, once more")
 	b.waitStatus(b.say(gone.number.E164(), "welcome"), "read")
 	b.nothingLeaked()
+}
+
+// contacts says whether a number is on the contact list that the carrier keeps for the
+// business.
+func (b *business) contacts(digits string) bool {
+	b.t.Helper()
+	found := false
+	check(b.t, filepath.WalkDir(shared.prosody.Dir, func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) != "roster" || !strings.Contains(path, b.number[1:]) {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		found = found || strings.Contains(string(content), digits)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}))
+	return found
 }
 
 func TestAPersonIsErasedWithWhatIsQueued(t *testing.T) {

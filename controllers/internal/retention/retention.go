@@ -116,6 +116,11 @@ func Judge(now, created time.Time, status v1alpha1.RetentionStatus, last *Run) H
 	if status.LastSuccessTime != nil && status.LastSuccessTime.After(since) {
 		since = status.LastSuccessTime.Time
 	}
+	// The cluster's clock says when a run was, as long as its pod is there: Vault's may
+	// be another, and would hide missed runs or see some that were not missed.
+	if last != nil && last.succeeded() && last.Finished.After(created) {
+		since = last.Finished
+	}
 	left := since.Add(overdue).Sub(now)
 	failed := last != nil && !last.succeeded()
 	switch {

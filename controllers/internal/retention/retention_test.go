@@ -57,6 +57,20 @@ func TestErasureIsHealthyUntilTwoRunsAreMissed(t *testing.T) {
 	}
 }
 
+func TestAnotherClockOfVaultsNeitherHidesMissedRunsNorSeesSome(t *testing.T) {
+	for _, off := range []time.Duration{-3 * time.Hour, 3 * time.Hour} {
+		run := success(noon)
+		run.Result.Time = noon.Add(off)
+		var status v1alpha1.RetentionStatus
+		Record(&status, []Run{run})
+		for later, want := range map[time.Duration]metav1.ConditionStatus{time.Hour: metav1.ConditionTrue, 3 * time.Hour: metav1.ConditionFalse} {
+			if h := Judge(noon.Add(later), noon.Add(-24*time.Hour), status, Last([]Run{run})); h.Status != want {
+				t.Errorf("Vault's clock %s off, %s after the run: %s %s, want %s", off, later, h.Status, h.Reason, want)
+			}
+		}
+	}
+}
+
 func TestTheStatusOnlyGoesForward(t *testing.T) {
 	var status v1alpha1.RetentionStatus
 	oldest := noon.Add(-24 * time.Hour)
