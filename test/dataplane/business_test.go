@@ -174,7 +174,14 @@ func (b *business) startReady() {
 	for _, kind := range []string{contract.ConditionKeysReady, contract.ConditionCarrierConnected, contract.ConditionWebhookVerified} {
 		b.wait(kind, contract.True, "")
 	}
+	b.ready()
 	b.takeCredentials()
+}
+
+// ready waits until the endpoint takes calls.
+func (b *business) ready() {
+	b.t.Helper()
+	eventually(b.t, "the relay is ready", func() bool { code, _ := b.get("/readyz"); return code == http.StatusOK })
 }
 
 // get asks the status server.

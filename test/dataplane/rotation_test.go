@@ -34,6 +34,7 @@ func TestRotatedCredentialsAreValidBesideTheFormerForADay(t *testing.T) {
 	b.config.Rotation.Access = 2
 	b.start()
 	b.wait(contract.ConditionWebhookVerified, contract.True, "FormerCredentials")
+	b.ready()
 	b.waitStatus(b.say(p.number.E164(), "by the former token"), "read") // signed by the former secret
 
 	b.takeCredentials()
@@ -48,7 +49,7 @@ func TestRotatedCredentialsAreValidBesideTheFormerForADay(t *testing.T) {
 	}
 	b.stop()
 	b.start(later(25 * time.Hour))
-	eventually(t, "the relay is ready", func() bool { code, _ := b.get("/readyz"); return code == http.StatusOK })
+	b.ready()
 	if status, _ := b.call(former, number); status != http.StatusUnauthorized {
 		t.Errorf("a day later the former token gets %d", status)
 	}
@@ -159,6 +160,7 @@ func TestARunningRelayWhoseKeysAreErasedForgetsThemAndMakesNone(t *testing.T) {
 	b := newBusiness(t)
 	b.start(func(o *serve.Options) { o.SweepEvery = 100 * time.Millisecond })
 	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+	b.ready()
 	b.takeCredentials()
 	p := newPerson(t)
 	p.says(b, "before the erasure")
@@ -205,6 +207,7 @@ func TestAClockThatIsAnHourOffIsSaidAndLosesNothing(t *testing.T) {
 				t.Errorf("the condition does not name the cause: %s", c.Message)
 			}
 			b.wait(contract.ConditionCarrierConnected, contract.True, "")
+			b.ready()
 			b.takeCredentials()
 			p := newPerson(t)
 			p.says(b, "is it late already?")
