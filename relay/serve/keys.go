@@ -196,7 +196,7 @@ func skewed(ours, vaults time.Time) error {
 
 // recheck asks Vault whether the keys in memory are still to be had, and overwrites
 // those that are not: a key that the janitor destroyed, or the tenant's erasure, does
-// not live on in this process. Nothing is made anew.
+// not live on in this process. Nothing is made anew. It looks at the clocks, too.
 func (r *relay) recheck(ctx context.Context, k *keys) error {
 	erased, err := k.ring.Recheck(ctx)
 	if len(erased) > 0 {
@@ -210,7 +210,26 @@ func (r *relay) recheck(ctx context.Context, k *keys) error {
 		r.Log.LogAttrs(ctx, slog.LevelError, "the tenant's keys were erased in Vault: nothing is readable any more")
 		return errErased
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	now, err := r.vault.Now(ctx)
+	if err != nil {
+		return err
+	}
+	r.state.setSkew(skewed(r.Now(), now))
+	r.state.setOverdue(r.outlived(k.ring.Live()))
+	return nil
+}
+
+// outlived returns errOverdue when a data key that should be gone can still be had.
+// The wrapping key's own versions are not asked for: the call that lists them to a
+// relay makes a key where there is none, which may just have been erased.
+func (r *relay) outlived(live []seal.Epoch) error {
+	if len(live) > 0 && overdue(live[len(live)-1].Created, r.retention(), r.Now()) {
+		return errOverdue
+	}
+	return nil
 }
 
 // overdue says whether a key that was made then should be gone by now.

@@ -228,6 +228,10 @@ func (p *parts) maintain(ctx context.Context) error {
 
 // sweep removes what is past the retention and looks whether the keys are.
 func (p *parts) sweep(ctx context.Context) {
+	p.endFormer(ctx)
+	if err := p.recheck(ctx, p.keys); err != nil && ctx.Err() == nil && !errors.Is(err, errErased) {
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "asking Vault about the data keys failed", slog.Any("error", err))
+	}
 	swept, err := p.keys.store.Sweep(ctx, p.Now().Add(-p.retention()))
 	if ctx.Err() != nil {
 		return
@@ -237,15 +241,6 @@ func (p *parts) sweep(ctx context.Context) {
 	} else {
 		p.Log.LogAttrs(ctx, slog.LevelInfo, "swept the store", slog.Int("epochs", swept.Epochs),
 			slog.Int("messages", swept.Messages), slog.Int("jobs", swept.Jobs), slog.Int("others", swept.Others))
-	}
-	if err := p.recheck(ctx, p.keys); err != nil {
-		if ctx.Err() == nil && !errors.Is(err, errErased) {
-			p.Log.LogAttrs(ctx, slog.LevelWarn, "asking Vault about the data keys failed", slog.Any("error", err))
-		}
-		return
-	}
-	if err := p.checkKeys(ctx); err == nil || errors.Is(err, errOverdue) {
-		p.state.setOverdue(err)
 	}
 }
 

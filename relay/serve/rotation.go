@@ -106,6 +106,23 @@ func (f *former) webhook() *webhook.Former {
 	}
 }
 
+// endFormer overwrites the former identity's key once it is not honoured any more.
+func (p *parts) endFormer(ctx context.Context) {
+	f := &p.keys.former
+	if f.account == nil || p.Now().Before(f.accountUntil.Add(time.Minute)) { // nothing is under way any more
+		return
+	}
+	// Where it is used, so that it is not overwritten in the midst of that.
+	err := p.keys.store.Update(ctx, func(*store.Tx) error {
+		f.account.Local.Identity.Destroy()
+		return nil
+	})
+	if err == nil {
+		p.Log.LogAttrs(ctx, slog.LevelInfo, "the former identity has ended")
+		f.account = nil
+	}
+}
+
 // rotate brings what is in force to what the counters say. The store is open and the
 // identity is at hand.
 func (r *relay) rotate(ctx context.Context, k *keys) error {

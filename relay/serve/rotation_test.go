@@ -4,6 +4,10 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
+	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
 func TestCounterTurnsForwardsOnly(t *testing.T) {
@@ -51,6 +55,26 @@ func TestClocksMayDifferByMinutesOnly(t *testing.T) {
 	for off, wrong := range map[time.Duration]bool{0: false, maxSkew: false, -maxSkew: false, maxSkew + time.Second: true, -time.Hour: true} {
 		if err := skewed(now.Add(off), now); errors.Is(err, errClock) != wrong {
 			t.Errorf("%s off: %v", off, err)
+		}
+	}
+}
+
+func TestDataKeyThatOutlivedTheRetentionIsSaid(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	r := &relay{cfg: &config.File{Config: contract.Config{RetentionDays: 30}}}
+	r.Now = func() time.Time { return now }
+	epoch := func(age time.Duration) seal.Epoch { return seal.Epoch{ID: 1, Created: now.Add(-age)} }
+	const day = 24 * time.Hour
+	for name, tc := range map[string]struct {
+		live []seal.Epoch // youngest first
+		want error
+	}{
+		"none":    {nil, nil},
+		"young":   {[]seal.Epoch{epoch(0), epoch(30 * day)}, nil},
+		"too old": {[]seal.Epoch{epoch(0), epoch(30*day + time.Second)}, errOverdue},
+	} {
+		if err := r.outlived(tc.live); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
 }

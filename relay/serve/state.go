@@ -79,6 +79,9 @@ func (s *state) setOldestKey(t time.Time) {
 func (s *state) setOverdue(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if errors.Is(s.failure, errErased) {
+		return // for good
+	}
 	s.failure = err
 }
 

@@ -84,7 +84,7 @@ func (s *state) fill(out *contract.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.PhoneNumberID, out.BusinessAccountID = s.identity.PhoneNumberID, s.identity.BusinessAccountID
-	out.Fingerprint = s.fingerprint
+	out.Fingerprint, out.DeviceID = s.fingerprint, s.identity.DeviceID
 	if !s.identity.Created.IsZero() {
 		out.InitializedTime = new(s.identity.Created)
 	}

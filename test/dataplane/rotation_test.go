@@ -1,6 +1,7 @@
 package dataplane_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -73,6 +74,9 @@ func TestRotatedIdentityIsSeenByCustomersAndLosesNothing(t *testing.T) {
 	after := b.report()
 	if after.Fingerprint == before.Fingerprint {
 		t.Error("the fingerprint is the one before")
+	}
+	if after.DeviceID == 0 || after.DeviceID == before.DeviceID {
+		t.Errorf("the device id is %d after %d", after.DeviceID, before.DeviceID)
 	}
 	if after.PhoneNumberID != before.PhoneNumberID || after.BusinessAccountID != before.BusinessAccountID {
 		t.Error("the business's programs know it by other ids than before")
@@ -170,6 +174,9 @@ func TestARunningRelayWhoseKeysAreErasedForgetsThemAndMakesNone(t *testing.T) {
 	if code, _ := b.get("/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d", code)
 	}
+	sweeps := bytes.Count(b.log.bytes(), []byte("swept the store"))
+	eventually(t, "it is swept twice more", func() bool { return bytes.Count(b.log.bytes(), []byte("swept the store")) > sweeps+1 })
+	b.wait(contract.ConditionKeysReady, contract.False, "KeysErased")
 	if status, _ := b.request(http.MethodGet, "/customers/"+p.number.Digits(), b.token, nil); status == http.StatusOK {
 		t.Error("what was stored is read still, with a key in memory")
 	}
