@@ -140,8 +140,9 @@ func exportOf(m store.Message) (PersonsMessage, error) {
 	if err := json.Unmarshal(m.Body, &content); err != nil {
 		return PersonsMessage{}, errors.New("decoding a message: it is not what this relay writes")
 	}
-	delete(content, "envelope")
-	delete(content, "markable")
+	for _, own := range []string{"envelope", "for", "markable"} {
+		delete(content, own)
+	}
 	raw, err := json.Marshal(content)
 	return PersonsMessage{
 		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,

@@ -66,7 +66,7 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 	if status, _ := b.request(http.MethodDelete, path(gone), "someone-else's", nil); status != http.StatusUnauthorized {
 		t.Errorf("a foreign token got %d", status)
 	}
-	if _, answer := b.request(http.MethodGet, path(stays), b.token, nil); !strings.Contains(answer, "hello from one of two") {
+	if _, answer := b.request(http.MethodGet, path(stays), b.token, nil); !strings.Contains(answer, "hello to one of two") {
 		t.Errorf("the other person's export is %s", answer)
 	}
 	// Whoever was erased may write again, as somebody new.
