@@ -35,6 +35,7 @@ const (
 	Bounced    EventKind = "bounced"    // our message ID came back undelivered
 	Unreadable EventKind = "unreadable" // Peer sent what could not be opened; a new session was offered
 	Plaintext  EventKind = "plaintext"  // Peer sent something unencrypted, which is not shown
+	Typing     EventKind = "typing"     // Peer began to write
 )
 
 // Event is one thing that happened.

@@ -145,3 +145,11 @@ func (h *handler) Plaintext(_ context.Context, from phone.Number, id, _ string) 
 	h.c.emit(Event{Kind: Plaintext, Peer: from, ID: id})
 	return nil
 }
+
+// Typing implements carrier.TypingHandler.
+func (h *handler) Typing(_ context.Context, from phone.Number, composing bool) error {
+	if composing {
+		h.c.emit(Event{Kind: Typing, Peer: from})
+	}
+	return nil
+}

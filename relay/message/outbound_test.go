@@ -220,3 +220,16 @@ func (away) PublishBundle(context.Context, carrier.DeviceID, carrier.Bundle) err
 func (away) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
 	return nil, carrier.ErrOffline
 }
+
+func TestACustomersTypingIsCountedAndTellsTheBusinessNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		check(t, w.Typing(t.Context(), number(t, alice), true))
+		check(t, w.Typing(t.Context(), number(t, alice), false))
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("the business got %+v", got)
+		}
+		if n := w.Count(message.EventTyping); n != 1 {
+			t.Errorf("counted %d", n)
+		}
+	})
+}

@@ -189,6 +189,7 @@ const (
 	EventIdentity      Event = "identity"       // a customer's device came with a new identity key
 	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
 	EventRepaired      Event = "repaired"       // a new session was offered
+	EventTyping        Event = "typing"         // a customer began to write
 )
 
 // Events lists all events.
@@ -196,7 +197,7 @@ func Events() []Event {
 	return []Event{
 		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted, EventNewDevice, EventResent,
 		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventIdentity,
-		EventForeignDevice, EventRepaired,
+		EventForeignDevice, EventRepaired, EventTyping,
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 	DropForeignType       Drop = "foreign_type"       // group chats, headlines: kinds that no customer sends
 	DropForeignEncryption Drop = "foreign_encryption" // encrypted, but not as we read it
 	DropPlaintext         Drop = "plaintext"          // text in clear while only encrypted text is accepted
-	DropEmpty             Drop = "empty"              // neither content nor receipt: typing notices and unknown extensions
+	DropEmpty             Drop = "empty"              // neither content nor receipt: unknown extensions
 	DropLongID            Drop = "long_id"            // identifiers longer than anyone needs
 	DropArchive           Drop = "archive"            // what an archive holds beyond all that is read of it
 	DropUnasked           Drop = "unasked"            // answers to questions that were not asked, or by another than the one asked

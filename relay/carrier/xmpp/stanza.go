@@ -165,6 +165,7 @@ func (p reader) chat(r *reading, e *element, peer phone.Number, now time.Time) {
 	}
 	body := e.child(nsClient, "body")
 	if body == nil {
+		chatState(r, e, peer)
 		return
 	}
 	plain := gotPlaintext{from: peer, id: r.idOf(e)}

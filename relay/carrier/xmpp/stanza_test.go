@@ -37,7 +37,7 @@ func testReader(t testing.TB) reader {
 
 // compareReadings compares all that a stanza came to.
 var compareReadings = cmp.Options{
-	cmp.AllowUnexported(reading{}, gotBounce{}, gotDevices{}, gotPlaintext{}),
+	cmp.AllowUnexported(reading{}, gotBounce{}, gotDevices{}, gotPlaintext{}, gotTyping{}),
 	cmp.Comparer(func(a, b phone.Number) bool { return a == b }),
 	cmpopts.EquateEmpty(),
 }
@@ -105,7 +105,11 @@ func TestMessageStanzas(t *testing.T) {
 		"group chat":                    {from(peerJID, "type='groupchat'", enc), nil, []Drop{DropForeignType}},
 		"other encryption":              {from(peerJID, "", "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:omemo:2'/><body>notice</body>"), nil, []Drop{DropForeignEncryption}},
 		"in clear":                      {from(peerJID, "id='2'", "<body>secret</body>"), []event{gotPlaintext{from: peer, id: "2"}}, []Drop{DropPlaintext}},
-		"typing":                        {from(peerJID, "", "<composing xmlns='http://jabber.org/protocol/chatstates'/>"), nil, []Drop{DropEmpty}},
+		"typing":                        {from(peerJID, "", "<composing xmlns='"+nsStates+"'/>"), []event{gotTyping{peer, true}}, nil},
+		"no longer typing":              {from(peerJID, "", "<paused xmlns='"+nsStates+"'/>"), []event{gotTyping{peer, false}}, nil},
+		"typing in a foreign domain":    {from("x@evil.test", "", "<composing xmlns='"+nsStates+"'/>"), nil, []Drop{DropForeignDomain}},
+		"unknown chat state":            {from(peerJID, "", "<dreaming xmlns='"+nsStates+"'/>"), nil, []Drop{DropEmpty}},
+		"chat state beside a message":   {from(peerJID, "id='1' type='chat'", enc+"<active xmlns='"+nsStates+"'/>"), changed(func(*carrier.Message) {}), nil},
 		"delivered":                     {from(peerJID, "", "<received xmlns='urn:xmpp:receipts' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Delivered}}}, nil},
 		"read":                          {from(peerJID, "", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Read}}}, nil},
 		"receipt for nothing":           {from(peerJID, "", "<received xmlns='urn:xmpp:receipts'/>"), nil, []Drop{DropEmpty}},

@@ -69,6 +69,10 @@ func (v *chatView) event(e customer.Event) {
 		v.noteLockedf("! a message could not be decrypted; a new session was offered")
 	case customer.Plaintext:
 		v.noteLockedf("! a message came unencrypted and is not shown")
+	case customer.Typing:
+		if v.interactive {
+			v.noteLockedf("… the business is typing")
+		}
 	default:
 		v.status(e.ID, e.Kind)
 	}
