@@ -1,0 +1,167 @@
+package media
+
+import (
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// Kind is what a file is in a conversation. The values are the Cloud API's types of
+// messages.
+type Kind string
+
+// The kinds.
+const (
+	Image    Kind = "image"
+	Video    Kind = "video"
+	Audio    Kind = "audio"
+	Document Kind = "document"
+	Sticker  Kind = "sticker"
+)
+
+// Sizes that the Cloud API allows, in bytes ("Supported media types"). A sticker
+// that does not move may have 100 KB there; the larger limit serves both.
+const (
+	maxImage    = 5 << 20
+	maxVideo    = 16 << 20
+	maxAudio    = 16 << 20
+	maxDocument = 100 << 20
+	maxSticker  = 500 << 10
+	// MaxSize is the largest file of all.
+	MaxSize = maxDocument
+)
+
+// Valid says whether there is such a kind.
+func (k Kind) Valid() bool { return k.MaxSize() > 0 }
+
+// MaxSize is the largest file of a kind, 0 for one that there is not.
+func (k Kind) MaxSize() int64 {
+	switch k {
+	case Image:
+		return maxImage
+	case Video:
+		return maxVideo
+	case Audio:
+		return maxAudio
+	case Document:
+		return maxDocument
+	case Sticker:
+		return maxSticker
+	}
+	return 0
+}
+
+// format is one kind of file that a business may send.
+type format struct {
+	mime, extension string
+	kind            Kind
+}
+
+// formats are those that the Cloud API allows.
+func formats() []format {
+	return []format{
+		{"audio/aac", "aac", Audio},
+		{"audio/amr", "amr", Audio},
+		{"audio/mpeg", "mp3", Audio},
+		{"audio/mp4", "m4a", Audio},
+		{"audio/ogg", "ogg", Audio},
+		{"image/jpeg", "jpg", Image},
+		{"image/png", "png", Image},
+		{"image/webp", "webp", Sticker},
+		{"video/mp4", "mp4", Video},
+		{"video/3gpp", "3gp", Video},
+		{"text/plain", "txt", Document},
+		{"application/pdf", "pdf", Document},
+		{"application/msword", "doc", Document},
+		{"application/vnd.ms-excel", "xls", Document},
+		{"application/vnd.ms-powerpoint", "ppt", Document},
+		{"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx", Document},
+		{"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx", Document},
+		{"application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx", Document},
+	}
+}
+
+// furtherTypes are what customers' clients send besides, by extension.
+func furtherType(extension string) string {
+	switch extension {
+	case "jpeg":
+		return "image/jpeg"
+	case "gif":
+		return "image/gif"
+	case "heic":
+		return "image/heic"
+	case "avif":
+		return "image/avif"
+	case "opus", "oga":
+		return "audio/ogg"
+	case "webm":
+		return "video/webm"
+	case "mov":
+		return "video/quicktime"
+	case "wav":
+		return "audio/wav"
+	}
+	return ""
+}
+
+// Type reads a media type as a client or a server wrote it: without parameters, in
+// lower case; empty when it is none.
+func Type(header string) string {
+	t, _, err := mime.ParseMediaType(header)
+	if err != nil || !strings.Contains(t, "/") {
+		return ""
+	}
+	return t
+}
+
+// KindOf is the kind of file that a business may send with that media type, or "".
+func KindOf(mimeType string) Kind {
+	for _, f := range formats() {
+		if f.mime == mimeType {
+			return f.kind
+		}
+	}
+	return ""
+}
+
+// Extension is the file extension, without dot, of a media type that a business may
+// send, or "".
+func Extension(mimeType string) string {
+	for _, f := range formats() {
+		if f.mime == mimeType {
+			return f.extension
+		}
+	}
+	return ""
+}
+
+// Guess returns the media type of a file from a customer, of whom nothing but its
+// name and its beginning is known.
+func Guess(name string, beginning []byte) string {
+	extension := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
+	for _, f := range formats() {
+		if f.extension == extension {
+			return f.mime
+		}
+	}
+	if t := furtherType(extension); t != "" {
+		return t
+	}
+	return Type(http.DetectContentType(beginning))
+}
+
+// Received is the kind under which a customer's file of that media type is told to
+// the business.
+func Received(mimeType string) Kind {
+	major, _, _ := strings.Cut(mimeType, "/")
+	switch major {
+	case "image":
+		return Image
+	case "audio":
+		return Audio
+	case "video":
+		return Video
+	}
+	return Document
+}

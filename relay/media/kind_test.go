@@ -1,0 +1,59 @@
+package media_test
+
+import (
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+)
+
+func TestKindsOfTypes(t *testing.T) {
+	for mime, want := range map[string]media.Kind{
+		"image/jpeg": media.Image, "image/webp": media.Sticker, "audio/ogg": media.Audio, "video/mp4": media.Video,
+		"application/pdf": media.Document, "text/html": "", "image/svg+xml": "", "": "",
+	} {
+		if got := media.KindOf(mime); got != want {
+			t.Errorf("%s is %q, want %q", mime, got, want)
+		}
+	}
+	for _, k := range []media.Kind{media.Image, media.Video, media.Audio, media.Document, media.Sticker} {
+		if !k.Valid() || k.MaxSize() > media.MaxSize {
+			t.Errorf("%s may have %d bytes", k, k.MaxSize())
+		}
+	}
+	if media.Kind("poem").Valid() {
+		t.Error("a poem is a kind")
+	}
+}
+
+func TestTypesAreReadWithoutParameters(t *testing.T) {
+	for in, want := range map[string]string{
+		"Audio/OGG; codecs=opus": "audio/ogg", "image/png": "image/png", "image": "", "": "", "a/b/c;": "",
+	} {
+		if got := media.Type(in); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestACustomersFileIsGuessed(t *testing.T) {
+	png := []byte("\x89PNG\r\n\x1a\n")
+	for _, tt := range []struct {
+		name      string
+		beginning []byte
+		want      string
+		kind      media.Kind
+	}{
+		{"photo.JPG", nil, "image/jpeg", media.Image},
+		{"voice.opus", nil, "audio/ogg", media.Audio},
+		{"clip.webm", nil, "video/webm", media.Video},
+		{"plan.docx", nil, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", media.Document},
+		{"unnamed", png, "image/png", media.Image},
+		{"", []byte{0, 1, 2}, "application/octet-stream", media.Document},
+		{"page.html", []byte("<html>"), "text/html", media.Document},
+	} {
+		got := media.Guess(tt.name, tt.beginning)
+		if got != tt.want || media.Received(got) != tt.kind {
+			t.Errorf("%s is %s, a %s", tt.name, got, media.Received(got))
+		}
+	}
+}

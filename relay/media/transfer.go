@@ -1,0 +1,296 @@
+package media
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Errors of transfers that a caller decides on; anything else may work later.
+var (
+	// ErrGone means that the web server has no such file, or not for us.
+	ErrGone = errors.New("media: the web server does not hand the file out")
+	// ErrTooLarge means that a file is larger than is taken.
+	ErrTooLarge = errors.New("media: the file is too large")
+	// ErrURL means that a link is none that is followed.
+	ErrURL = errors.New("media: the link is not one that is followed")
+)
+
+// Limits of a transfer.
+const (
+	// TransferTime is how long one transfer may take.
+	TransferTime = 10 * time.Minute
+	// stall is how long a transfer may stand still.
+	stall        = 30 * time.Second
+	dialTime     = 10 * time.Second
+	maxRedirects = 5
+	maxHeader    = 64 << 10
+)
+
+// Client moves files over HTTP. Make one with NewPublic or NewCarrier. It is safe
+// for concurrent use.
+type Client struct {
+	http  *http.Client
+	plain bool // http is followed besides https
+}
+
+// NewPublic returns a client for links that a business gives: it talks to public
+// addresses alone, whatever names resolve to and wherever redirects lead. Allow,
+// when not nil, permits further addresses; it is for tests.
+func NewPublic(allow func(netip.Addr) bool) *Client {
+	dialer := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool {
+		return public(a) || allow != nil && allow(a)
+	})
+	return newClient(dialer.DialContext, nil, true)
+}
+
+// Carrier says where a carrier's web server is.
+type Carrier struct {
+	Domain string
+	// Address is the host:port of the carrier itself, when it is not what the domain
+	// resolves to; its web server is then taken to be on the same host.
+	Address string
+	// CABundle is PEM; empty means the system's authorities.
+	CABundle []byte
+}
+
+// NewCarrier returns a client for the carrier's upload service: https only, with
+// certificates of the carrier's authority.
+func NewCarrier(c Carrier) (*Client, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(c.CABundle) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(c.CABundle) {
+			return nil, errors.New("media: CA bundle holds no certificate in PEM")
+		}
+	}
+	dialer := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool { return !local(a) })
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, c.route(address))
+	}
+	return newClient(dial, config, false), nil
+}
+
+// route leads what is within the carrier's domain to the carrier's address.
+func (c Carrier) route(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || c.Address == "" || !c.Owns(host) {
+		return address
+	}
+	to, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return address
+	}
+	return net.JoinHostPort(to, port)
+}
+
+// Owns says whether a host is the carrier's domain or below it.
+func (c Carrier) Owns(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == c.Domain || strings.HasSuffix(host, "."+c.Domain)
+}
+
+func newClient(dial func(context.Context, string, string) (net.Conn, error), config *tls.Config, plain bool) *Client {
+	c := &Client{plain: plain}
+	c.http = &http.Client{
+		Transport: &http.Transport{
+			DialContext: dial, TLSClientConfig: config, TLSHandshakeTimeout: dialTime, ForceAttemptHTTP2: true,
+			ResponseHeaderTimeout: stall, ExpectContinueTimeout: time.Second, IdleConnTimeout: time.Minute,
+			MaxIdleConns: 8, MaxResponseHeaderBytes: maxHeader, DisableCompression: true,
+		},
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirects {
+				return fmt.Errorf("%w: too many redirects", ErrURL)
+			}
+			return c.follows(r.URL)
+		},
+	}
+	return c
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// follows says whether a link is one that is followed.
+func (c *Client) follows(u *url.URL) error {
+	switch {
+	case u.Scheme != "https" && (u.Scheme != "http" || !c.plain):
+		return fmt.Errorf("%w: its scheme is not followed", ErrURL)
+	case u.Hostname() == "" || u.User != nil || u.Opaque != "":
+		return fmt.Errorf("%w: it has no host, or a password", ErrURL)
+	}
+	return nil
+}
+
+// File is one that is being downloaded.
+type File struct {
+	Type string // media type as the web server said it, or ""
+	Name string // from the link; may be empty
+	Size int64  // -1 when the web server does not say it
+	body io.Reader
+	end  func()
+}
+
+// Read implements io.Reader; it is ErrTooLarge past the limit.
+func (f *File) Read(p []byte) (int, error) {
+	n, err := f.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = hidden(err)
+	}
+	return n, err
+}
+
+// Close ends the download.
+func (f *File) Close() error { f.end(); return nil }
+
+// Get begins to download a file of at most limit bytes. Errors do not hold the link.
+func (c *Client) Get(ctx context.Context, link string, limit int64) (*File, error) {
+	r, err := c.request(ctx, http.MethodGet, link, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	ctx, watch := watched(ctx)
+	response, err := c.http.Do(r.WithContext(ctx)) //nolint:bodyclose // File.Close does
+	if err != nil {
+		watch.end()
+		return nil, hidden(err)
+	}
+	end := func() { watch.end(); _ = response.Body.Close() }
+	if err := taken(response.StatusCode); err != nil {
+		end()
+		return nil, err
+	}
+	if response.ContentLength > limit {
+		end()
+		return nil, ErrTooLarge
+	}
+	return &File{
+		Type: Type(response.Header.Get("Content-Type")), Name: CleanName(r.URL.Path), Size: response.ContentLength,
+		body: &bounded{r: watch.reader(response.Body), left: limit}, end: end,
+	}, nil
+}
+
+// Put uploads a file of exactly size bytes, with headers that the carrier asked for.
+func (c *Client) Put(ctx context.Context, link string, header http.Header, body io.Reader, size int64) error {
+	ctx, watch := watched(ctx)
+	defer watch.end()
+	r, err := c.request(ctx, http.MethodPut, link, watch.reader(body))
+	if err != nil {
+		return err
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	r.ContentLength = size
+	r.Header.Set("Content-Type", "application/octet-stream")
+	response, err := c.http.Do(r)
+	if err != nil {
+		return hidden(err)
+	}
+	defer response.Body.Close()
+	return taken(response.StatusCode)
+}
+
+func (c *Client) request(ctx context.Context, method, link string, body io.Reader) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, link, body)
+	if err != nil {
+		return nil, ErrURL // the error would hold the link
+	}
+	if err := c.follows(r.URL); err != nil {
+		return nil, err
+	}
+	r.Header.Set("User-Agent", "relaykeep")
+	return r, nil
+}
+
+// taken sorts a web server's answers.
+func taken(status int) error {
+	switch {
+	case status >= 200 && status < 300:
+		return nil
+	case status == http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:
+		return fmt.Errorf("%w: it answers %s", ErrGone, strconv.Itoa(status))
+	}
+	return fmt.Errorf("media: the web server answers %d", status)
+}
+
+// hidden takes the link out of an error of net/http, and addresses and names out of
+// the dialer's.
+func hidden(err error) error {
+	for _, known := range []error{ErrAddress, ErrURL, ErrTooLarge, context.DeadlineExceeded, context.Canceled, errStalled} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("media: transfer: %w", known)
+		}
+	}
+	unknown := (*net.DNSError)(nil)
+	if errors.As(err, &unknown) && unknown.IsNotFound {
+		return fmt.Errorf("%w: its host is unknown", ErrGone)
+	}
+	certificate := (*tls.CertificateVerificationError)(nil)
+	if errors.As(err, &certificate) {
+		return errors.New("media: transfer: the web server's certificate is not trusted")
+	}
+	return errors.New("media: transfer: the web server cannot be reached, or the connection broke")
+}
+
+// errStalled means that a transfer stood still.
+var errStalled = errors.New("media: the transfer stands still")
+
+// watcher ends a transfer that stands still or takes too long.
+type watcher struct {
+	timer *time.Timer
+	end   func()
+}
+
+func watched(ctx context.Context) (context.Context, *watcher) {
+	ctx, stop := context.WithTimeout(ctx, TransferTime)
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watcher{timer: time.AfterFunc(stall, func() { cancel(errStalled) })}
+	w.end = func() {
+		w.timer.Stop()
+		cancel(nil)
+		stop()
+	}
+	return ctx, w
+}
+
+// reader notes that the transfer goes on each time something is read.
+func (w *watcher) reader(r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		w.timer.Reset(stall)
+		return r.Read(p)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// bounded is ErrTooLarge once more than left bytes were read.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, ErrTooLarge
+	}
+	return n, err
+}
+
+// Bounded reads at most limit bytes of r; more are ErrTooLarge.
+func Bounded(r io.Reader, limit int64) io.Reader { return &bounded{r: r, left: limit} }
