@@ -160,7 +160,7 @@ func (c *Client) Get(ctx context.Context, link string, limit int64) (*File, erro
 		return nil, err
 	}
 	ctx, watch := watched(ctx)
-	response, err := c.http.Do(r.WithContext(ctx)) //nolint:bodyclose // File.Close does
+	response, err := c.http.Do(r.WithContext(ctx))
 	if err != nil {
 		watch.end()
 		return nil, hidden(err)

@@ -4,15 +4,15 @@
 //
 // # What is readable without a key
 //
-// Content, numbers, names, session records, pre-keys, job bodies and names of
+// Content, files, numbers, names, session records, pre-keys, job bodies and names of
 // settings are sealed with their row's identity as associated data. Left in clear
 // are: random row and message identifiers, which rows belong to one (nameless)
 // customer, times, the direction and state of a message, queue names, counts and
-// sizes. Numbers and carrier IDs are found by an HMAC whose key dies with the epoch.
+// sizes, those of files too. Numbers and carrier IDs are found by an HMAC whose key dies with the epoch.
 //
 // # What lives how long
 //
-// A message and what is queued stay in the epoch in which they were first written.
+// A message, a file and what is queued stay in the epoch in which they were first written.
 // Customers, devices and sessions move into the current epoch whenever they are
 // written or used in an Update; pre-keys at every new epoch. So what lay idle for
 // longer than the retention dies with its key. Settings, which the business itself

@@ -101,7 +101,7 @@ func (s *Store) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.Update(ctx, (*Tx).loadSeenKey)
+	return s.Update(ctx, func(t *Tx) error { return errors.Join(t.loadSeenKey(), t.dropUnfinishedMedia()) })
 }
 
 // Create makes an empty store bound to storeID in dir, unless that very store is

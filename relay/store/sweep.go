@@ -12,6 +12,9 @@ import (
 // not wait for long.
 const sweepBatch = 500
 
+// mediaBatch is the same for files, whose removal overwrites all that they held.
+const mediaBatch = sweepBatch / 100
+
 // Sweep forgets the keys of epochs that were opened at or before the given time
 // (now less the retention) and removes their rows, and it removes messages and jobs
 // that were created before it. This is housekeeping: what makes old rows
@@ -110,6 +113,7 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		}},
 		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`, nil},
 		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, nil},
+		{&swept.Others, `DELETE FROM media WHERE id IN (SELECT id FROM media WHERE epoch = ?1 LIMIT ?2 / 100)`, nil},
 		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`, func(t *Tx) error {
 			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
 		}},
@@ -127,6 +131,12 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 	err := s.deleteAll(ctx, &swept.Messages,
 		`DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND created < ?1`,
 		toMillis(before), int64(sweepBatch))
+	if err != nil {
+		return err
+	}
+	err = s.deleteAll(ctx, &swept.Others,
+		`DELETE FROM media WHERE id IN (SELECT id FROM media WHERE created < ?1 LIMIT ?2)`,
+		toMillis(before), int64(mediaBatch))
 	if err != nil {
 		return err
 	}

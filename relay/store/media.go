@@ -1,0 +1,207 @@
+package store
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"time"
+)
+
+const (
+	purposeMedia = "media"
+	purposeChunk = "media-chunk"
+)
+
+// MediaChunk is how many bytes of a file are sealed at once: all of its chunks but
+// the last have that many.
+const MediaChunk = 128 << 10
+
+// maxMediaText bounds a file's media type and its name, in bytes.
+const maxMediaText = 1024
+
+// Media is a file. Its content is in its chunks.
+type Media struct {
+	ID      string // see NewMediaID
+	MIME    string
+	Name    string // may be empty
+	SHA256  [sha256.Size]byte
+	Size    int64 // bytes
+	Created time.Time
+}
+
+// Chunks is how many chunks a file has.
+func (m Media) Chunks() int64 { return (m.Size + MediaChunk - 1) / MediaChunk }
+
+// mediaDigits is the length of an ID.
+const mediaDigits = 16
+
+// NewMediaID returns a fresh ID: 16 random digits, of which the first is not 0, as
+// those of the hosted API.
+func NewMediaID() string {
+	const least = 1_000_000_000_000_000
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return strconv.FormatInt(least+int64(binary.BigEndian.Uint64(b[:])%(9*least)), 10)
+}
+
+// mediaRow reads an ID. Anything else that looks like a number is none.
+func mediaRow(id string) (int64, error) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || len(id) != mediaDigits || id[0] < '1' {
+		return 0, ErrNotFound
+	}
+	return n, nil
+}
+
+// sealedMedia is a file's row as it is stored.
+type sealedMedia struct {
+	id, epoch, complete, created int64
+	sealed                       []byte
+}
+
+func (s *sealedMedia) scan(r row) (err error) {
+	if err = r.integers(&s.id, &s.epoch, &s.complete, &s.created); err != nil {
+		return err
+	}
+	s.sealed, err = r.bytes(4)
+	return err
+}
+
+func (s *sealedMedia) identity() []byte { return rowOf(s.id, s.complete, s.created) }
+
+func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
+	n, err := mediaRow(id)
+	if err != nil {
+		return s, err
+	}
+	found, err := t.first(`SELECT id, epoch, complete, created, sealed FROM media WHERE id = ?`, s.scan, n)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return s, err
+}
+
+// BeginMedia makes a file of the current epoch, in which all of it stays. Until
+// FinishMedia it has no content, and opening the store removes it.
+func (t *Tx) BeginMedia(id string, created time.Time) error {
+	n, err := mediaRow(id)
+	if err != nil {
+		return ErrInvalid
+	}
+	if err := t.allow(!created.IsZero()); err != nil {
+		return err
+	}
+	s := sealedMedia{id: n, created: toMillis(created)}
+	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeMedia, s.identity(), nil); err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO media (id, epoch, complete, created, sealed) VALUES (?, ?, ?, ?, ?)`,
+		s.id, s.epoch, s.complete, s.created, s.sealed)
+	return err
+}
+
+// PutMediaChunk writes one chunk of a file that is not finished, counted from 0. A
+// chunk is written once.
+func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
+	if err := t.allow(place >= 0, len(data) > 0, len(data) <= MediaChunk); err != nil {
+		return err
+	}
+	s, err := t.findMedia(id)
+	if err != nil {
+		return err
+	}
+	if s.complete != 0 {
+		return ErrInvalid
+	}
+	sealed, err := t.store.keys.SealIn(s.epoch, purposeChunk, rowOf(s.id, place), data)
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO media_chunks (media, place, sealed) VALUES (?, ?, ?)`, s.id, place, sealed)
+	return err
+}
+
+// FinishMedia makes a file readable whose chunks are all there. m.Created is not
+// looked at.
+func (t *Tx) FinishMedia(m Media) error {
+	if err := t.allow(m.Size >= 0, len(m.MIME) <= maxMediaText, len(m.Name) <= maxMediaText); err != nil {
+		return err
+	}
+	s, err := t.findMedia(m.ID)
+	if err != nil {
+		return err
+	}
+	n, err := t.integer(`SELECT count(*) FROM media_chunks WHERE media = ?`, s.id)
+	if err != nil {
+		return err
+	}
+	if s.complete != 0 || n != m.Chunks() {
+		return ErrInvalid
+	}
+	s.complete = 1
+	plain := newWriter(len(m.MIME) + len(m.Name) + len(m.SHA256)).integer(m.Size).text(m.MIME).text(m.Name).bytes(m.SHA256[:])
+	if s.sealed, err = t.store.keys.SealIn(s.epoch, purposeMedia, s.identity(), plain.b); err != nil {
+		return err
+	}
+	_, err = t.run(`UPDATE media SET complete = 1, sealed = ? WHERE id = ?`, s.sealed, s.id)
+	return err
+}
+
+// Media returns a finished file, or ErrNotFound.
+func (t *Tx) Media(id string) (Media, error) {
+	s, err := t.findMedia(id)
+	if err != nil {
+		return Media{}, err
+	}
+	if s.complete == 0 {
+		return Media{}, ErrNotFound
+	}
+	plain, err := t.open(s.epoch, purposeMedia, s.identity(), s.sealed)
+	if err != nil {
+		return Media{}, err
+	}
+	r := newReader(plain)
+	m := Media{ID: id, Size: r.integer(), MIME: r.text(), Name: r.text(), Created: fromMillis(s.created)}
+	if copy(m.SHA256[:], r.bytes()) != sha256.Size {
+		r.bad = true
+	}
+	return m, r.done()
+}
+
+// ReadMedia returns one chunk of a file, or ErrNotFound.
+func (t *Tx) ReadMedia(id string, place int64) ([]byte, error) {
+	s, err := t.findMedia(id)
+	if err != nil {
+		return nil, err
+	}
+	var sealed []byte
+	found, err := t.first(`SELECT sealed FROM media_chunks WHERE media = ? AND place = ?`, func(r row) (err error) {
+		sealed, err = r.bytes(0)
+		return err
+	}, s.id, place)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.open(s.epoch, purposeChunk, rowOf(s.id, place), sealed)
+}
+
+// DeleteMedia removes a file, finished or not; found says that there was one.
+func (t *Tx) DeleteMedia(id string) (found bool, err error) {
+	n, err := mediaRow(id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	rows, err := t.run(`DELETE FROM media WHERE id = ?`, n)
+	return rows > 0, err
+}
+
+// dropUnfinishedMedia removes files that a process left unfinished when it ended.
+func (t *Tx) dropUnfinishedMedia() error {
+	_, err := t.run(`DELETE FROM media WHERE complete = 0`)
+	return err
+}
