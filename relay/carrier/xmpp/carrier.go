@@ -31,6 +31,7 @@ type Carrier struct {
 	link    *link                     // nil while there is none
 	session session                   // outlives links
 	friends map[phone.Number]struct{} // whom we asked for presence
+	upload  string                    // address of the upload service, "" while unknown
 }
 
 // New makes a Carrier, which does nothing before Run. The error is about the

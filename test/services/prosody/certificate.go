@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,7 +55,7 @@ func writeCertificate(dir string, o Options) ([]byte, error) {
 }
 
 // NewCertificate makes an authority, valid for a day, that signs one certificate
-// for all of the domains and is then forgotten.
+// for all of the domains and the loopback address, and is then forgotten.
 func NewCertificate(domains []string) (*Certificate, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -72,6 +73,7 @@ func NewCertificate(domains []string) (*Certificate, error) {
 	}
 	leaf := unsigned(domains[0])
 	leaf.DNSNames = domains
+	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} // of the web server for files
 	leaf.KeyUsage = x509.KeyUsageDigitalSignature
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)

@@ -47,14 +47,33 @@ smacks_max_queue_size = 5000
 
 -- No longer than the relays' retention: archives hold ciphertext and addresses.
 archive_expires_after = {{quote .ArchiveExpiry}}
-{{range .Domains}}
+{{if .Uploads}}
+-- Encrypted files (XEP-0363). They need last no longer than the archive.
+http_ports = { }
+https_ports = { {{.UploadPort}} }
+https_interfaces = { {{quote .Host}} }
+http_default_host = {{quote .UploadDomain}}
+https_ssl = { certificate = {{quote .Certificate}}; key = {{quote .Key}} }
+{{end}}{{range .Domains}}
 VirtualHost {{quote .}}
+{{end}}{{if .Uploads}}
+Component {{quote .UploadDomain}} "http_file_share"
+http_external_url = {{quote .Uploads}}
+-- Room for the largest document of the Cloud API, 100 MB, encrypted.
+http_file_share_size_limit = 101 * 1024 * 1024
+http_file_share_daily_quota = 1024 * 1024 * 1024
+http_file_share_expires_after = 24 * 60 * 60
+http_file_share_access = { {{range .Domains}}{{quote .}}; {{end}}}
 {{end}}`))
 
 func renderConfig(s *Server, o Options) ([]byte, error) {
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("reading the listen address: %w", err)
+	}
+	_, uploadPort, err := net.SplitHostPort(s.UploadAddr)
+	if err != nil && !o.NoUploads {
+		return nil, fmt.Errorf("reading the address for uploads: %w", err)
 	}
 	// At info, it logs who logs in: customers' numbers.
 	level := "warn"
@@ -73,9 +92,26 @@ func renderConfig(s *Server, o Options) ([]byte, error) {
 		"Registration": o.Registration, "ArchiveExpiry": o.ArchiveExpiry,
 		"Hibernation": int(o.Hibernation.Seconds()),
 		"Domains":     o.Domains,
+		"Uploads":     s.uploads(o), "UploadPort": uploadPort, "UploadDomain": "upload." + s.Domain,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the configuration: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// uploads is the address under which clients reach the files, "" for none. Clients on
+// this machine need no name for it; others find the domain.
+func (s *Server) uploads(o Options) string {
+	if o.NoUploads {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(s.UploadAddr)
+	if err != nil {
+		return ""
+	}
+	if !net.ParseIP(host).IsLoopback() {
+		host = s.Domain
+	}
+	return "https://" + net.JoinHostPort(host, port) + "/"
 }

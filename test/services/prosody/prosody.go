@@ -10,6 +10,7 @@ package prosody
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,11 @@ type Options struct {
 	// Hibernation is how long the server remembers a link that broke; 0 means 10
 	// minutes. It is rounded to seconds.
 	Hibernation time.Duration
+	// UploadAddress is where the web server for encrypted files (XEP-0363) listens,
+	// host:port; empty takes a free port on the host of Address.
+	UploadAddress string
+	// NoUploads leaves the web server out.
+	NoUploads bool
 	// Debug logs everything, content included. Never set it where logs are scanned.
 	Debug bool
 }
@@ -48,7 +54,8 @@ type Options struct {
 type Server struct {
 	xmppd.Process
 
-	Data string // accounts, rosters, offline messages, archive, PEP
+	UploadAddr string // host:port of the web server for files; empty without one
+	Data       string // accounts, rosters, offline messages, archive, PEP, files
 
 	config string
 }
@@ -72,6 +79,11 @@ func Prepare(dir string, o Options) (*Server, error) {
 	if s.Addr, err = xmppd.FreePort(context.Background(), o.Address); err != nil {
 		return nil, err
 	}
+	if !o.NoUploads {
+		if s.UploadAddr, err = xmppd.FreePort(context.Background(), o.UploadAddress); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(s.Data, 0o750); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
@@ -94,6 +106,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
+	}
+	if host, _, err := net.SplitHostPort(o.Address); err == nil && o.UploadAddress == "" {
+		o.UploadAddress = net.JoinHostPort(host, "0")
 	}
 	if o.ArchiveExpiry == "" {
 		o.ArchiveExpiry = "1d"

@@ -1,0 +1,171 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"mellium.im/xmpp/jid"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+const (
+	nsUpload = "urn:xmpp:http:upload:0"                 // XEP-0363
+	nsItems  = "http://jabber.org/protocol/disco#items" // XEP-0030
+)
+
+// Bounds on what a server says about its upload service.
+const (
+	maxServices    = 32   // components of a server that are asked what they are
+	maxSlotURL     = 4096 // bytes
+	maxSlotHeaders = 8
+	maxSlotHeader  = 4096 // bytes of a header's value
+)
+
+var _ carrier.Uploads = (*Carrier)(nil)
+
+// UploadSlot implements carrier.Uploads.
+func (c *Carrier) UploadSlot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
+	service, err := c.uploadService(ctx)
+	if err != nil {
+		return carrier.Slot{}, fmt.Errorf("looking for the upload service: %w", err)
+	}
+	answer, err := c.ask(ctx, service, "get", elem(nsUpload, "request",
+		"filename", name, "size", strconv.FormatInt(size, 10), "content-type", "application/octet-stream"))
+	if err != nil {
+		c.forgetUploadService(err)
+		return carrier.Slot{}, fmt.Errorf("asking for an upload slot: %w", slotError(err))
+	}
+	slot, err := parseSlot(answer.child(nsUpload, "slot"))
+	if err != nil {
+		c.cfg.Metrics.Dropped(DropMalformed)
+		return carrier.Slot{}, fmt.Errorf("asking for an upload slot: %w", err)
+	}
+	return slot, nil
+}
+
+// slotError makes refusals for good ErrRejected: the file is too large, or of a kind
+// that is not taken. A quota that is used up is none: it fills again.
+func slotError(err error) error {
+	e := (*stanzaError)(nil)
+	if errors.As(err, &e) && e.kind != "wait" && e.condition != "resource-constraint" {
+		return errors.Join(carrier.ErrRejected, err)
+	}
+	return err
+}
+
+// uploadService returns the address of the server's upload service, which is looked
+// for once.
+func (c *Carrier) uploadService(ctx context.Context) (string, error) {
+	c.mu.Lock()
+	known := c.upload
+	c.mu.Unlock()
+	if known != "" {
+		return known, nil
+	}
+	answer, err := c.ask(ctx, c.addr.domain, "get", elem(nsItems, "query"))
+	if err != nil {
+		return "", fetchError(err)
+	}
+	candidates := []string{c.addr.domain}
+	if q := answer.child(nsItems, "query"); q != nil {
+		for _, item := range q.children {
+			if address := item.attr("jid"); item.is(nsItems, "item") && c.component(address) && len(candidates) <= maxServices {
+				candidates = append(candidates, address)
+			}
+		}
+	}
+	for _, address := range candidates {
+		is, err := c.uploads(ctx, address)
+		if err != nil {
+			return "", err
+		}
+		if is {
+			c.mu.Lock()
+			c.upload = address
+			c.mu.Unlock()
+			return address, nil
+		}
+	}
+	return "", carrier.ErrNotFound
+}
+
+// component says whether an address is a server's, and not a person's.
+func (c *Carrier) component(address string) bool {
+	j, err := jid.Parse(address)
+	return err == nil && len(address) <= maxAddress && j.Localpart() == "" && j.Resourcepart() == "" && j.String() == address
+}
+
+// uploads asks an address whether it is an upload service. One that does not answer
+// is none.
+func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
+	answer, err := c.ask(ctx, address, "get", elem(nsDisco, "query"))
+	if e := (*stanzaError)(nil); errors.As(err, &e) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	q := answer.child(nsDisco, "query")
+	if q == nil {
+		return false, nil
+	}
+	for _, f := range q.children {
+		if f.is(nsDisco, "feature") && f.attr("var") == nsUpload {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// forgetUploadService has the service looked for again when it is not there.
+func (c *Carrier) forgetUploadService(err error) {
+	if isCondition(err, "item-not-found", "service-unavailable", "remote-server-not-found") {
+		c.mu.Lock()
+		c.upload = ""
+		c.mu.Unlock()
+	}
+}
+
+// parseSlot reads a slot (XEP-0363, 5).
+func parseSlot(e *element) (s carrier.Slot, err error) {
+	put, get := e.child(nsUpload, "put"), e.child(nsUpload, "get")
+	if put == nil || get == nil {
+		return s, errMalformed
+	}
+	s.Put, s.Get = put.attr("url"), get.attr("url")
+	if !secure(s.Put) || !secure(s.Get) {
+		return s, errMalformed
+	}
+	for _, h := range put.children {
+		if !h.is(nsUpload, "header") {
+			continue
+		}
+		name, value := textproto.CanonicalMIMEHeaderKey(h.attr("name")), h.text
+		switch name {
+		case "Authorization", "Cookie", "Expires": // no other may be asked for
+		default:
+			continue
+		}
+		if len(s.Header) >= maxSlotHeaders || len(value) > maxSlotHeader || strings.ContainsAny(value, "\r\n\x00") {
+			return s, errMalformed
+		}
+		if s.Header == nil {
+			s.Header = http.Header{}
+		}
+		s.Header.Add(name, value)
+	}
+	return s, nil
+}
+
+// secure says whether an address is an absolute one over TLS.
+func secure(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && len(address) <= maxSlotURL && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == ""
+}
