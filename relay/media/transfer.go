@@ -132,26 +132,21 @@ func (c *Client) follows(u *url.URL) error {
 	return nil
 }
 
-// File is one that is being downloaded.
+// File is one that is being downloaded. Reading it is ErrTooLarge past the limit;
+// closing it ends the download.
 type File struct {
 	Type string // media type as the web server said it, or ""
 	Name string // from the link; may be empty
-	Size int64  // -1 when the web server does not say it
-	body io.Reader
-	end  func()
+	io.ReadCloser
 }
 
-// Read implements io.Reader; it is ErrTooLarge past the limit.
-func (f *File) Read(p []byte) (int, error) {
-	n, err := f.body.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = hidden(err)
-	}
-	return n, err
+// download is a File's body.
+type download struct {
+	io.Reader
+	end func()
 }
 
-// Close ends the download.
-func (f *File) Close() error { f.end(); return nil }
+func (d download) Close() error { d.end(); return nil }
 
 // Get begins to download a file of at most limit bytes. Errors do not hold the link.
 func (c *Client) Get(ctx context.Context, link string, limit int64) (*File, error) {
@@ -174,9 +169,13 @@ func (c *Client) Get(ctx context.Context, link string, limit int64) (*File, erro
 		end()
 		return nil, ErrTooLarge
 	}
+	body := readerFunc(func(p []byte) (int, error) {
+		n, err := response.Body.Read(p)
+		return n, hidden(err)
+	})
 	return &File{
-		Type: Type(response.Header.Get("Content-Type")), Name: CleanName(r.URL.Path), Size: response.ContentLength,
-		body: &bounded{r: watch.reader(response.Body), left: limit}, end: end,
+		Type: Type(response.Header.Get("Content-Type")), Name: CleanName(r.URL.Path),
+		ReadCloser: download{Bounded(watch.reader(body), limit), end},
 	}, nil
 }
 
@@ -229,6 +228,9 @@ func taken(status int) error {
 // hidden takes the link out of an error of net/http, and addresses and names out of
 // the dialer's.
 func hidden(err error) error {
+	if err == nil || err == io.EOF { //nolint:errorlint // readers return it as it is
+		return err
+	}
 	for _, known := range []error{ErrAddress, ErrURL, ErrTooLarge, context.DeadlineExceeded, context.Canceled, errStalled} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("media: transfer: %w", known)

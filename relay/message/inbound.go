@@ -90,6 +90,7 @@ func (s *Service) arrived(a arrival) {
 		s.publishSoon()
 	}
 	s.outbox.Wake()
+	s.downloads.Wake()
 	s.Deliveries()
 }
 
@@ -169,7 +170,11 @@ func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	}
 	text := strings.ToValidUTF8(string(opened.Text), "\ufffd")
 	w := webhook.Message{Time: m.Time, Text: text, IdentityHash: identityHash(opened.Identity.Bytes())}
-	if err := s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now); err != nil {
+	if s.isFile(text) {
+		if err := s.arriving(tx, c, m, text, w.IdentityHash, now); err != nil {
+			return err
+		}
+	} else if err := s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now); err != nil {
 		return err
 	}
 	if !m.WantsReceipt || m.ID == "" {

@@ -41,6 +41,10 @@ type content struct {
 	// Markable says that the customer's client handles read markers.
 	Markable bool   `json:"markable,omitempty"`
 	ReplyTo  string `json:"replyTo,omitempty"`
+	// Media is the message's file.
+	Media *attached `json:"media,omitempty"`
+	// With is the id of the message that this one goes with.
+	With string `json:"with,omitempty"`
 	// Envelope is the message's ciphertext, from its encryption until the carrier
 	// has it: it is never encrypted twice.
 	Envelope *carrier.Envelope `json:"envelope,omitempty"`
@@ -149,6 +153,9 @@ func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state
 }
 
 func (s *Service) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
+	if m.Type == typeCaption {
+		return nil // the business knows of the message that it goes with
+	}
 	s.counts.add(eventOf(state))
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
 		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, Opaque: m.Opaque, Errors: errs,

@@ -30,14 +30,15 @@ var errFinished = errors.New("nothing is left to do")
 
 // work does one job of the outbox; it is its queue's Worker.
 func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	link := s.link.now()
 	var t task
 	err := json.Unmarshal(j.Body, &t)
+	ctx, cancel := context.WithTimeout(ctx, timeFor(t.Kind))
+	defer cancel()
+	link := s.link.now()
 	if err == nil {
 		err = s.do(ctx, j, t)
 	}
+	var final *failure
 	log := func(what string) {
 		s.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("kind", string(t.Kind)),
 			slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
@@ -47,6 +48,8 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Done()
 	case errors.Is(err, errFinished):
 		return s.end(ctx, j, "")
+	case errors.As(err, &final):
+		return s.endWith(ctx, j, final.reason)
 	case errors.Is(err, errUnreachable):
 		return s.end(ctx, j, "The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages.")
 	case errors.Is(err, carrier.ErrRejected):
@@ -58,7 +61,7 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Later(linkProbe) // Connected makes it due sooner
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
 		log("a job of the outbox is given up")
-		return s.end(ctx, j, "The recipient's keys could not be had from the carrier.")
+		return s.endWith(ctx, j, givenUp(t.Kind))
 	}
 	log("a job of the outbox failed")
 	return queue.Retry(min(firstRetry<<min(j.Attempts, 10), lastRetry))
@@ -146,6 +149,8 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 	switch t.Kind {
 	case kindText:
 		return s.sendText(ctx, j, c)
+	case kindMedia:
+		return s.sendMedia(ctx, j, c)
 	case kindReceipt:
 		return s.sendReceipt(ctx, j, c, t)
 	case kindAnswer, kindRepair:
@@ -206,8 +211,13 @@ func (s *Service) pending(ctx context.Context, id string) (m store.Message, body
 		if m, err = tx.Message(id); err != nil {
 			return err
 		}
-		body, err = contentOf(m)
-		return err
+		if body, err = contentOf(m); err != nil {
+			return err
+		}
+		if goes, err := goesWith(tx, body.With); err != nil || !goes {
+			return errors.Join(store.ErrNotFound, err)
+		}
+		return nil
 	})
 	if isNotFound(err) || err == nil && m.State != stateAccepted {
 		err = errFinished

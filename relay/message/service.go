@@ -53,12 +53,14 @@ type Link interface {
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 }
 
-// Options say whose messages they are. All but Now and Log are required.
+// Options say whose messages they are. All but Files, Now and Log are required.
 type Options struct {
 	Store   Store
 	Link    Link
 	Account *omemo.Account
 	Webhook webhook.Account
+	// Files are the ways that files take; nil when there are none.
+	Files *Files
 	// Deliveries is called when a webhook was queued.
 	Deliveries func()
 	// Former is the identity before Account's, while messages to it may still be
@@ -94,12 +96,13 @@ const (
 // concurrent use.
 type Service struct {
 	Options
-	outbox *queue.Runner
-	link   link
-	dirty  chan struct{}
-	owed   atomic.Bool // keys changed while there was no link to publish them on
-	counts counters
-	typing typing
+	outbox    *queue.Runner
+	downloads *queue.Runner
+	link      link
+	dirty     chan struct{}
+	owed      atomic.Bool // keys changed while there was no link to publish them on
+	counts    counters
+	typing    typing
 
 	mu sync.Mutex // guards the following fields
 	// fetched holds when the devices of customers were last learned from the
@@ -136,6 +139,12 @@ func New(o Options) *Service {
 		Name: QueueOutbox, Backend: Queue(o.Store, QueueOutbox), Worker: s.work, Workers: outboxWorkers,
 		HoldLane: true, Open: s.link.usable, Now: o.Now, Log: o.Log,
 	})
+	if o.Files != nil {
+		o.Files.known = &origin{}
+	}
+	s.downloads = queue.New(queue.Options{
+		Name: QueueMedia, Backend: Queue(o.Store, QueueMedia), Worker: s.download, Workers: downloadWorkers, Now: o.Now, Log: o.Log,
+	})
 	return s
 }
 
@@ -148,6 +157,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.typing.stop()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.outbox.Run(ctx) })
+	g.Go(func() error { return s.downloads.Run(ctx) })
 	g.Go(func() error { return s.keepPublished(ctx) })
 	return g.Wait()
 }
@@ -164,6 +174,7 @@ func (s *Service) Connected(_ context.Context, resumed bool) error {
 		s.publishSoon()
 	}
 	s.outbox.Hurry()
+	s.downloads.Hurry()
 	return nil
 }
 

@@ -64,6 +64,7 @@ type event struct {
 	Code                                            int
 	Unencrypted                                     bool
 	identified
+	File file
 }
 
 // identified is what a webhook says of an identity key: the sender's, or that of a
@@ -71,6 +72,14 @@ type event struct {
 type identified struct {
 	Identity string
 	Accepted bool
+}
+
+// file is what a webhook says of a file.
+type file struct {
+	ID       string
+	MIME     string `json:"mime_type"`
+	SHA256   string
+	Filename string
 }
 
 // world is a business's relay with its store, on a hub with its customers.
@@ -84,10 +93,12 @@ type world struct {
 	turned    bool // the account is another since the last start
 	number    phone.Number
 	accept    bool // messages in clear
+	web       *web // where files are; nil for none
 	retention time.Duration
 	// wrap stands between the service and its store.
 	wrap func(message.Store) message.Store
 	wire func(message.Link) message.Link
+	ways func(*message.Files) *message.Files
 
 	store *store.Store
 	ring  *seal.Keyring
@@ -132,9 +143,15 @@ func (w *world) keepSecret(s string) {
 
 // inBubble runs a test whose clock stands still while anything is under way.
 func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
+	inBubbleWith(t, func(*world) {}, test)
+}
+
+// inBubbleWith prepares the relay before it starts.
+func inBubbleWith(t *testing.T, prepare func(*world), test func(t *testing.T, w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)
+		prepare(w)
 		w.start()
 		test(t, w)
 		w.stop()
@@ -173,8 +190,8 @@ func (w *world) start() {
 	w.Service = message.New(message.Options{
 		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
-		Deliveries: func() { deliveries.Wake() },
-		Log:        slog.New(slog.NewTextHandler(&w.log, nil)),
+		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
+		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, Worker: func(ctx context.Context, j queue.Job) queue.Result {
 		w.receive(j.Body)
@@ -214,6 +231,9 @@ func (w *world) receive(body []byte) {
 						ID, From, Type string
 						Text           struct{ Body string }
 						Unencrypted    bool
+						Image, Video   *file
+						Audio          *file
+						Document       *file
 						Errors         []struct{ Code int }
 						System         identified
 					}
@@ -236,6 +256,11 @@ func (w *world) receive(body []byte) {
 	v := p.Entry[0].Changes[0].Value
 	for _, m := range v.Messages {
 		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted}
+		for _, f := range []*file{m.Image, m.Video, m.Audio, m.Document} {
+			if f != nil {
+				e.File = *f
+			}
+		}
 		if len(m.Errors) > 0 {
 			e.Code = m.Errors[0].Code
 		}

@@ -27,6 +27,8 @@ type Message struct {
 	Time time.Time
 	// Text is the content of a text message. It is not used when Errors is not empty.
 	Text string
+	// Media makes it a message of the file's kind, without Text.
+	Media *Media
 	// Unencrypted marks a text that came in clear. The Cloud API has no such field;
 	// its clients ignore unknown fields in webhooks.
 	Unencrypted bool
@@ -119,6 +121,11 @@ type (
 		Timestamp   string       `json:"timestamp"`
 		Type        string       `json:"type"`
 		Text        *text        `json:"text,omitempty"`
+		Image       *file        `json:"image,omitempty"`
+		Video       *file        `json:"video,omitempty"`
+		Audio       *file        `json:"audio,omitempty"`
+		Document    *file        `json:"document,omitempty"`
+		Sticker     *file        `json:"sticker,omitempty"`
 		Unencrypted bool         `json:"unencrypted,omitempty"`
 		Errors      []wireError  `json:"errors,omitempty"`
 		Unsupported *unsupported `json:"unsupported,omitempty"`
@@ -154,6 +161,9 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	w := message{
 		From: m.From.Digits(), ID: m.ID, Timestamp: unix(m.Time),
 		Type: "text", Text: &text{m.Text}, Unencrypted: m.Unencrypted,
+	}
+	if m.Media != nil {
+		w.file(*m.Media)
 	}
 	if len(m.Errors) > 0 {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}

@@ -1,0 +1,284 @@
+package message
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// kindMedia asks for a file to be sent: fetched, where the business gave a link,
+// uploaded encrypted, and its link sent as a text.
+const kindMedia kind = "media"
+
+// typeCaption is the type of a message that goes with a file: OMEMO clients show a
+// file only when the message holds nothing but its link. The business knows of the
+// file's message alone.
+const typeCaption = "caption"
+
+// Attachment is a file that the business asks to send. Exactly one of ID and Link is
+// set.
+type Attachment struct {
+	To       phone.Number
+	Kind     media.Kind
+	ID       string // of StoreMedia
+	Link     string // http or https
+	Caption  string
+	Filename string // of a document
+	ReplyTo  string
+	Opaque   string
+}
+
+// attached is the part of a stored message that is about its file.
+type attached struct {
+	Kind media.Kind `json:"kind,omitempty"`
+	ID   string     `json:"id,omitempty"`   // in the store, once it is there
+	From string     `json:"from,omitempty"` // the business's or the customer's link
+	// Uploaded says that the message's text is the link under which the carrier has
+	// the file.
+	Uploaded bool `json:"uploaded,omitempty"`
+}
+
+// failure ends a message for good, and says why to the business.
+type failure struct{ reason webhook.Error }
+
+// Error implements error.
+func (f *failure) Error() string { return "the message fails: " + f.reason.Title }
+
+func fails(e webhook.Error) error { return &failure{e} }
+
+// AcceptAttachment stores a message with a file and returns its id, as AcceptText
+// does. It returns ErrUnknownMedia and ErrMediaKind for a file that cannot be sent;
+// what is wrong with a link only shows when it is fetched.
+func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
+	main := content{ReplyTo: a.ReplyTo, Media: &attached{Kind: a.Kind, ID: a.ID, From: a.Link}}
+	id, now := store.NewMessageID(), s.Now()
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := sendable(tx, a); err != nil {
+			return err
+		}
+		c, err := s.customer(tx, a.To)
+		if err != nil {
+			return err
+		}
+		m := store.Message{
+			ID: id, Direction: store.Outbound, Customer: c.ID, Type: string(a.Kind), CarrierID: rand.Text(),
+			State: stateAccepted, Opaque: a.Opaque, Created: now, Updated: now,
+		}
+		if err := s.putTask(tx, m, main, kindMedia); err != nil {
+			return err
+		}
+		caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
+		if caption == "" {
+			return nil
+		}
+		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), typeCaption, rand.Text(), ""
+		return s.putTask(tx, m, content{Text: caption, With: id}, kindText)
+	})
+	if err != nil {
+		return "", fmt.Errorf("accepting a message: %w", err)
+	}
+	s.counts.add(EventAccepted)
+	s.outbox.Wake()
+	return id, nil
+}
+
+// putTask writes an outgoing message and what is to be done with it.
+func (s *Service) putTask(tx *store.Tx, m store.Message, body content, k kind) (err error) {
+	if m.Body, err = json.Marshal(body); err != nil {
+		return fmt.Errorf("encoding a message: %w", err)
+	}
+	if err := tx.PutMessage(m); err != nil {
+		return err
+	}
+	return s.enqueue(tx, m.Customer, m.ID, task{Kind: k})
+}
+
+// sendable checks a file that the business named by its id. A document may be
+// anything; the other kinds are what they are.
+func sendable(tx *store.Tx, a Attachment) error {
+	if a.ID == "" {
+		return nil
+	}
+	m, err := tx.Media(a.ID)
+	switch {
+	case isNotFound(err):
+		return ErrUnknownMedia
+	case err != nil:
+		return err
+	case a.Kind != media.Document && media.KindOf(m.MIME) != a.Kind:
+		return ErrMediaKind
+	case m.Size > a.Kind.MaxSize():
+		return ErrMediaTooLarge
+	}
+	return nil
+}
+
+// goesWith says whether a message that belongs to another is still to be sent.
+func goesWith(tx *store.Tx, id string) (bool, error) {
+	if id == "" {
+		return true, nil
+	}
+	m, err := tx.Message(id)
+	if isNotFound(err) {
+		return false, nil
+	}
+	return err == nil && m.State != stateFailed, err
+}
+
+// sendMedia brings a message's file to the carrier and sends the message. What was
+// reached is durable: a later attempt goes on from there.
+func (s *Service) sendMedia(ctx context.Context, j queue.Job, c store.Customer) error {
+	m, body, err := s.pending(ctx, j.Message)
+	if err != nil {
+		return err
+	}
+	if s.Files == nil || body.Media == nil {
+		return fails(webhook.MediaUpload("This relay sends no files."))
+	}
+	if body.Media.ID == "" {
+		if err := s.fetchLink(ctx, m.ID, body.Media); err != nil {
+			return err
+		}
+	}
+	if !body.Media.Uploaded {
+		if err := s.upload(ctx, m.ID, body.Media.ID); err != nil {
+			return err
+		}
+	}
+	return s.sendText(ctx, j, c)
+}
+
+// fetchLink brings a file from where the business said that it is.
+func (s *Service) fetchLink(ctx context.Context, message string, a *attached) error {
+	f, err := s.Files.Public.Get(ctx, a.From, a.Kind.MaxSize())
+	if err != nil {
+		return linkError(err)
+	}
+	defer f.Close()
+	if f.Type == "" || a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
+		return fails(webhook.MediaDownload("The link's web server says that the file is of another type than the message, or does not say it."))
+	}
+	m, err := s.save(ctx, f)
+	if err != nil {
+		return linkError(err)
+	}
+	m.MIME, m.Name = f.Type, f.Name
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.FinishMedia(m); err != nil {
+			return err
+		}
+		return changeBody(tx, message, func(b *content) { b.Media.ID, b.Media.From = m.ID, "" })
+	})
+	if err != nil {
+		s.discard(ctx, m.ID)
+		return gone(err)
+	}
+	a.ID = m.ID
+	return nil
+}
+
+// linkError sorts what went wrong with a business's link.
+func linkError(err error) error {
+	switch {
+	case errors.Is(err, media.ErrTooLarge):
+		return fails(webhook.MediaDownload("The file at the link is larger than messages of this type may have."))
+	case errors.Is(err, media.ErrAddress):
+		return fails(webhook.MediaDownload("The link leads to an address that is not public. Upload the file instead."))
+	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrGone):
+		return fails(webhook.MediaDownload("The link cannot be followed, or its web server does not hand the file out."))
+	}
+	return fmt.Errorf("fetching a link: %w", err)
+}
+
+// upload hands an encrypted copy of a file to the carrier, under a fresh key, and
+// notes the link to it as the message's text. The carrier learns the copy's size and
+// kind of file, but no name that anybody gave it.
+func (s *Service) upload(ctx context.Context, message, id string) error {
+	m, r, err := s.OpenMedia(ctx, id)
+	if errors.Is(err, ErrUnknownMedia) {
+		return fails(webhook.MediaUpload("The file was deleted, or its retention ended, before it was sent."))
+	}
+	if err != nil {
+		return err
+	}
+	name := strings.ToLower(rand.Text())
+	if extension := media.Extension(m.MIME); extension != "" {
+		name += "." + extension
+	}
+	slot, err := s.Files.slot(ctx, name, m.Size+media.TagSize)
+	if err != nil {
+		return slotError(err)
+	}
+	link := media.NewLink()
+	link.URL = slot.Get
+	encrypted, err := link.Encrypt(r)
+	if err != nil {
+		return err
+	}
+	err = s.Files.Carrier.Put(ctx, slot.Put, slot.Header, io.NopCloser(encrypted), m.Size+media.TagSize)
+	if errors.Is(err, media.ErrTooLarge) {
+		return slotError(carrier.ErrRejected)
+	}
+	if err != nil {
+		return fmt.Errorf("uploading a file: %w", err)
+	}
+	return gone(s.Store.Update(ctx, func(tx *store.Tx) error {
+		return changeBody(tx, message, func(b *content) { b.Text, b.Media.Uploaded = link.Text(), true })
+	}))
+}
+
+// slotError sorts a carrier's refusals.
+func slotError(err error) error {
+	switch {
+	case errors.Is(err, carrier.ErrNotFound):
+		return fails(webhook.MediaUpload("The carrier has no upload service (XEP-0363)."))
+	case errors.Is(err, carrier.ErrRejected):
+		return fails(webhook.MediaUpload("The carrier does not take the file: it may be larger than the carrier allows."))
+	}
+	return err
+}
+
+// changeBody changes what a message holds that may be gone by now.
+func changeBody(tx *store.Tx, id string, change func(*content)) error {
+	m, err := tx.Message(id)
+	if err != nil {
+		return err
+	}
+	return putBody(tx, m, change)
+}
+
+// gone makes a message whose row is gone one with nothing left to do.
+func gone(err error) error {
+	if isNotFound(err) {
+		return errFinished
+	}
+	return err
+}
+
+// timeFor bounds one attempt at a job.
+func timeFor(k kind) time.Duration {
+	if k == kindMedia {
+		return 2 * media.TransferTime // from the link, and to the carrier
+	}
+	return attemptTime
+}
+
+// givenUp says why a job failed that was tried as often as it may be.
+func givenUp(k kind) webhook.Error {
+	if k == kindMedia {
+		return webhook.MediaUpload("The file could not be fetched from its link or handed to the carrier, though it was tried for a quarter of an hour.")
+	}
+	return webhook.Undeliverable("The recipient's keys could not be had from the carrier.")
+}

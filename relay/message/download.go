@@ -1,0 +1,247 @@
+package message
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// QueueMedia is the queue of customers' files that are still at the carrier.
+const QueueMedia = "media"
+
+// How customers' files are fetched.
+const (
+	downloadWorkers   = 4
+	lastDownloadRetry = 30 * time.Minute
+	// maxDownloads is after how many failures a file is given up: after about a day.
+	maxDownloads = 56
+	// maxMissing is how often a web server may say that it does not have a file.
+	maxMissing = 4
+)
+
+// arrivedFile is a download's body: what the webhook will say of the message besides.
+type arrivedFile struct {
+	Time     time.Time `json:"time"`
+	Identity string    `json:"identity,omitempty"` // hash of the sender's identity key
+}
+
+// arriving writes a message that is a link to a file, and that it is to be fetched.
+// The business learns of it when the file is there.
+func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
+	c.LastInbound = now
+	if err := tx.PutCustomer(&c); err != nil {
+		return err
+	}
+	body, err := json.Marshal(content{Media: &attached{From: text}, Markable: m.WantsRead})
+	if err != nil {
+		return err
+	}
+	id := store.NewMessageID()
+	err = tx.PutMessage(store.Message{
+		ID: id, Direction: store.Inbound, Customer: c.ID, Type: string(media.Document), Body: body,
+		CarrierID: limited(m.ID), State: stateReceived, Created: now, Updated: now,
+	})
+	if err != nil {
+		return err
+	}
+	sent, err := json.Marshal(arrivedFile{m.Time, identity})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Enqueue(store.Job{Queue: QueueMedia, Customer: c.ID, Message: id, NotBefore: now, Body: sent})
+	return err
+}
+
+// isFile says whether a customer's text is a link to a file, and reads it.
+func (s *Service) isFile(text string) bool {
+	_, err := media.ParseLink(text)
+	return s.Files != nil && err == nil
+}
+
+// download fetches one file; it is its queue's Worker.
+func (s *Service) download(ctx context.Context, j queue.Job) queue.Result {
+	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
+	defer cancel()
+	err := s.fetchFile(ctx, j)
+	switch {
+	case err == nil:
+		s.Deliveries()
+		return queue.Done()
+	case errors.Is(err, carrier.ErrOffline):
+		return queue.Later(linkProbe)
+	case errors.Is(err, errFinished):
+		return s.end(ctx, j, "")
+	}
+	reason, final := downloadError(err)
+	if final || j.Attempts+1 >= maxDownloads || errors.Is(err, media.ErrGone) && j.Attempts+1 >= maxMissing {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "a customer's file is given up", slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
+		if err := s.lost(ctx, j, reason); err != nil {
+			return queue.Retry(firstRetry)
+		}
+		s.Deliveries()
+		return queue.Done()
+	}
+	return queue.Retry(min(firstRetry<<min(j.Attempts, 12), lastDownloadRetry))
+}
+
+// errElsewhere means that a link does not lead to the carrier's web server.
+var errElsewhere = errors.New("the link leads elsewhere than to the carrier's web server")
+
+// downloadError words why a file cannot be had, and says whether trying again is of
+// no use.
+func downloadError(err error) (details string, final bool) {
+	switch {
+	case errors.Is(err, errElsewhere):
+		return "The customer's file is not at the carrier's own web server; the relay fetches from nowhere else.", true
+	case errors.Is(err, media.ErrTooLarge):
+		return "The customer's file is larger than 100 MB.", true
+	case errors.Is(err, media.ErrNotAuthentic):
+		return "The customer's file is damaged, or not the one that was sent.", true
+	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrAddress):
+		return "The link to the customer's file is not one that the relay follows.", true
+	}
+	return "The customer's file could not be had from the carrier: ask the customer to send it once more.", false
+}
+
+// fetchFile fetches a job's file and tells the business of it. When it returns nil the
+// job is gone.
+func (s *Service) fetchFile(ctx context.Context, j queue.Job) error {
+	if s.Now().Sub(j.Created) > s.Retention {
+		return errFinished
+	}
+	var body content
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		m, err := tx.Message(j.Message)
+		if err != nil {
+			return err
+		}
+		body, err = contentOf(m)
+		return err
+	})
+	if err != nil {
+		return gone(err)
+	}
+	if body.Media == nil || s.Files == nil {
+		return errFinished
+	}
+	link, err := media.ParseLink(body.Media.From)
+	if err != nil {
+		return errFinished // it was one when it was written
+	}
+	m, err := s.get(ctx, link)
+	if err != nil {
+		return err
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.haveFile(tx, j, m) })
+	if err != nil {
+		s.discard(ctx, m.ID)
+	}
+	return gone(err)
+}
+
+// get downloads and opens a file into the store. It is not finished there: whether
+// it is authentic shows at its end.
+func (s *Service) get(ctx context.Context, link media.Link) (store.Media, error) {
+	ours, err := s.Files.carries(ctx, link.URL)
+	if err != nil {
+		return store.Media{}, err
+	}
+	if !ours {
+		return store.Media{}, errElsewhere
+	}
+	f, err := s.Files.Carrier.Get(ctx, link.URL, media.MaxSize+media.TagSize)
+	if err != nil {
+		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
+	}
+	defer f.Close()
+	plain, err := link.Decrypt(f)
+	if err != nil {
+		return store.Media{}, err
+	}
+	var beginning bytes.Buffer
+	m, err := s.save(ctx, io.TeeReader(plain, &prefix{&beginning}))
+	if err != nil {
+		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
+	}
+	m.Name = link.Name()
+	m.MIME = media.Guess(m.Name, beginning.Bytes())
+	return m, nil
+}
+
+// prefix keeps as much of what is written as tells the kind of a file.
+type prefix struct{ b *bytes.Buffer }
+
+func (p *prefix) Write(data []byte) (int, error) {
+	const sniffed = 512
+	p.b.Write(data[:min(len(data), sniffed-min(sniffed, p.b.Len()))])
+	return len(data), nil
+}
+
+// haveFile writes that a file is there and the webhook that tells of it.
+func (s *Service) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
+	if err := tx.FinishMedia(f); err != nil {
+		return err
+	}
+	kind := media.Received(f.MIME)
+	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
+	return s.tellFile(tx, j, w, func(m *store.Message, b *content) {
+		m.Type = string(kind)
+		b.Media = &attached{Kind: kind, ID: f.ID}
+	})
+}
+
+// lost tells the business that a file cannot be had.
+func (s *Service) lost(ctx context.Context, j queue.Job, details string) error {
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		w := webhook.Message{Errors: []webhook.Error{webhook.MediaDownload(details)}}
+		return s.tellFile(tx, j, w, func(m *store.Message, b *content) { m.Type, b.Media = "unsupported", nil })
+	})
+}
+
+// tellFile changes a file's message, queues its webhook and ends its job.
+func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change func(*store.Message, *content)) error {
+	m, err := tx.Message(j.Message)
+	if isNotFound(err) {
+		return tx.Finish(j.ID)
+	}
+	if err != nil {
+		return err
+	}
+	c, err := tx.CustomerByID(m.Customer)
+	if err != nil {
+		return err
+	}
+	body, err := contentOf(m)
+	if err != nil {
+		return err
+	}
+	change(&m, &body)
+	if m.Body, err = json.Marshal(body); err != nil {
+		return fmt.Errorf("encoding a message: %w", err)
+	}
+	if err := tx.PutMessage(m); err != nil {
+		return err
+	}
+	sent := arrivedFile{Time: m.Created}
+	if err := json.Unmarshal(j.Body, &sent); err != nil {
+		return fmt.Errorf("decoding a job: %w", err)
+	}
+	w.Time, w.IdentityHash = sent.Time, sent.Identity
+	w.ID, w.From, w.Name = m.ID, c.Number, c.Name
+	payload, err := s.Webhook.MessagePayload(w)
+	if err := s.notify(tx, c.ID, m.ID, payload, err); err != nil {
+		return err
+	}
+	return tx.Finish(j.ID)
+}

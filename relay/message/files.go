@@ -1,0 +1,252 @@
+package message
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// Errors about files that a caller decides on.
+var (
+	// ErrUnknownMedia means that there is no such file, or not any more.
+	ErrUnknownMedia = errors.New("no file has this id")
+	// ErrMediaKind means that a file cannot be sent as what it is to be sent as.
+	ErrMediaKind = errors.New("the file is of another kind")
+	// ErrMediaTooLarge means that a file is larger than its kind may be.
+	ErrMediaTooLarge = media.ErrTooLarge
+)
+
+// Web moves encrypted or public files; media.Client has it.
+type Web interface {
+	Get(ctx context.Context, link string, limit int64) (*media.File, error)
+	Put(ctx context.Context, link string, header http.Header, body io.Reader, size int64) error
+}
+
+// Files are the ways that files take. All are required where Files is given; without
+// it no file is sent, and a link to one is a text.
+type Files struct {
+	// Uploads hands out places at the carrier's web server, Carrier talks to it.
+	Uploads carrier.Uploads
+	Carrier Web
+	// Public follows links that the business gave.
+	Public Web
+	// Owns says whether a host name is the carrier's.
+	Owns func(host string) bool
+
+	known *origin
+}
+
+// origin is the host and port of the carrier's web server, once it is known.
+type origin struct {
+	mu   sync.Mutex
+	host string
+}
+
+func (o *origin) get() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.host
+}
+
+// learn notes where the carrier hands its files out.
+func (o *origin) learn(link string) {
+	if u, err := url.Parse(link); err == nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.host = u.Host
+	}
+}
+
+// slot asks the carrier for a place.
+func (f *Files) slot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
+	slot, err := f.Uploads.UploadSlot(ctx, name, size)
+	if err == nil {
+		f.known.learn(slot.Get)
+	}
+	return slot, err
+}
+
+// carries says whether a link leads to the carrier's web server: a relay fetches
+// what its customers send from nowhere else, or they could make it call anybody.
+func (f *Files) carries(ctx context.Context, link string) (bool, error) {
+	u, err := url.Parse(link)
+	switch {
+	case err != nil:
+		return false, errElsewhere
+	case f.Owns(u.Hostname()), u.Host == f.known.get():
+		return true, nil
+	}
+	_, err = f.slot(ctx, "x", 1) // tells where files are; the place stays empty
+	if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
+		err = errElsewhere
+	}
+	return err == nil && u.Host == f.known.get(), err
+}
+
+// Upload is a file that the business hands over.
+type Upload struct {
+	MIME string
+	Name string
+	// Body is read to its end; more than Limit bytes are ErrMediaTooLarge.
+	Body  io.Reader
+	Limit int64
+}
+
+// StoreMedia keeps a file and returns its id.
+func (s *Service) StoreMedia(ctx context.Context, u Upload) (string, error) {
+	m, err := s.save(ctx, media.Bounded(u.Body, u.Limit))
+	if err != nil {
+		return "", fmt.Errorf("storing a file: %w", err)
+	}
+	m.MIME, m.Name = u.MIME, media.CleanName(u.Name)
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.FinishMedia(m) })
+	if err != nil {
+		s.discard(ctx, m.ID)
+		return "", fmt.Errorf("storing a file: %w", err)
+	}
+	return m.ID, nil
+}
+
+// Media says what is known of a file, or returns ErrUnknownMedia.
+func (s *Service) Media(ctx context.Context, id string) (m store.Media, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		m, err = tx.Media(id)
+		return err
+	})
+	if isNotFound(err) {
+		err = ErrUnknownMedia
+	}
+	return m, err
+}
+
+// OpenMedia returns a file and its content, which is read from the store as it goes.
+// Ctx bounds the reading.
+func (s *Service) OpenMedia(ctx context.Context, id string) (store.Media, io.ReadSeeker, error) {
+	m, err := s.Media(ctx, id)
+	if err != nil {
+		return m, nil, err
+	}
+	return m, s.content(ctx, m), nil
+}
+
+// DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with it that wait
+// to be sent fail.
+func (s *Service) DeleteMedia(ctx context.Context, id string) error {
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Media(id); isNotFound(err) {
+			return ErrUnknownMedia
+		} else if err != nil {
+			return err
+		}
+		_, err := tx.DeleteMedia(id)
+		return err
+	})
+}
+
+// save writes what r reads into a new file, piece by piece. The file is there once
+// FinishMedia was called for it, with the rest that is known about it.
+func (s *Service) save(ctx context.Context, r io.Reader) (m store.Media, err error) {
+	m = store.Media{ID: store.NewMediaID(), Created: s.Now()}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.BeginMedia(m.ID, m.Created) })
+	if err != nil {
+		return m, err
+	}
+	hash, buf := sha256.New(), make([]byte, store.MediaChunk)
+	for place := int64(0); ; place++ {
+		n, readErr := io.ReadFull(r, buf)
+		hash.Write(buf[:n])
+		m.Size += int64(n)
+		if n > 0 {
+			err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutMediaChunk(m.ID, place, buf[:n]) })
+		}
+		ended := errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF)
+		if err == nil && readErr != nil && !ended {
+			err = readErr
+		}
+		if err != nil {
+			s.discard(ctx, m.ID)
+			return m, err
+		}
+		if ended {
+			hash.Sum(m.SHA256[:0])
+			return m, nil
+		}
+	}
+}
+
+// discard removes what was written of a file. When that fails, opening the store
+// does it.
+func (s *Service) discard(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
+	defer cancel()
+	_ = s.Store.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.DeleteMedia(id)
+		return err
+	})
+}
+
+// content reads a file.
+func (s *Service) content(ctx context.Context, m store.Media) io.ReadSeeker {
+	return &fileReader{size: m.Size, have: -1, fetch: func(place int64) (piece []byte, err error) {
+		err = s.Store.View(ctx, func(tx *store.Tx) error {
+			piece, err = tx.ReadMedia(m.ID, place)
+			return err
+		})
+		if isNotFound(err) {
+			err = ErrUnknownMedia // it was deleted meanwhile, or its key died
+		}
+		return piece, err
+	}}
+}
+
+// fileReader reads and seeks in a file, of which it holds one piece.
+type fileReader struct {
+	size, at int64
+	piece    []byte
+	have     int64 // the piece's place; -1 for none
+	fetch    func(place int64) ([]byte, error)
+}
+
+// Read implements io.Reader.
+func (f *fileReader) Read(p []byte) (int, error) {
+	if f.at >= f.size {
+		return 0, io.EOF
+	}
+	if place := f.at / store.MediaChunk; place != f.have {
+		piece, err := f.fetch(place)
+		if err != nil {
+			return 0, err
+		}
+		if int64(len(piece)) != min(store.MediaChunk, f.size-place*store.MediaChunk) {
+			return 0, ErrUnknownMedia
+		}
+		f.piece, f.have = piece, place
+	}
+	n := copy(p, f.piece[f.at%store.MediaChunk:])
+	f.at += int64(n)
+	return n, nil
+}
+
+// Seek implements io.Seeker.
+func (f *fileReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.at
+	case io.SeekEnd:
+		offset += f.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seeking before the beginning of a file")
+	}
+	f.at = offset
+	return offset, nil
+}

@@ -1,0 +1,371 @@
+package message_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// withFiles runs a test of a relay whose carrier has a place for files.
+func withFiles(t *testing.T, test func(t *testing.T, w *world, a *person)) {
+	dir := t.TempDir()
+	inBubbleWith(t, func(w *world) { w.web = newWeb() }, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello") // the two know each other
+		w.take()
+		test(t, w, a)
+	})
+}
+
+// picture is a file of several pieces.
+func picture() []byte {
+	return append([]byte("\x89PNG\r\n\x1a\n"), bytes.Repeat([]byte("pixels"), store.MediaChunk/4)...)
+}
+
+// hands puts a file on the web as a client does and returns the link.
+func (p *person) hands(at string, content []byte) media.Link {
+	p.t.Helper()
+	l := media.NewLink()
+	l.URL = at
+	r, err := l.Encrypt(bytes.NewReader(content))
+	check(p.t, err)
+	sealed, err := io.ReadAll(r)
+	check(p.t, err)
+	p.world.web.change(func() { p.world.web.files[at] = sealed })
+	return l
+}
+
+// stored reads a file back from the relay.
+func (w *world) stored(id string) []byte {
+	w.t.Helper()
+	_, r, err := w.OpenMedia(context.Background(), id)
+	check(w.t, err)
+	b, err := io.ReadAll(r)
+	check(w.t, err)
+	return b
+}
+
+// keeps has the relay store a file of the business's.
+func (w *world) keeps(mime string, content []byte) string {
+	w.t.Helper()
+	id, err := w.StoreMedia(context.Background(), message.Upload{MIME: mime, Name: "x", Body: bytes.NewReader(content), Limit: media.MaxSize})
+	check(w.t, err)
+	return id
+}
+
+// sends has the business send a file.
+func (w *world) sends(a message.Attachment) string {
+	w.t.Helper()
+	id, err := w.AcceptAttachment(context.Background(), a)
+	check(w.t, err)
+	return id
+}
+
+// opens downloads what a link that arrived names.
+func (p *person) opens(text string) []byte {
+	p.t.Helper()
+	l, err := media.ParseLink(text)
+	check(p.t, err)
+	f, err := p.world.web.Get(context.Background(), l.URL, media.MaxSize)
+	check(p.t, err)
+	r, err := l.Decrypt(f)
+	check(p.t, err)
+	b, err := io.ReadAll(r)
+	check(p.t, err)
+	return b
+}
+
+const upload = "https://relay.test/upload/1/photo.png"
+
+func TestACustomersFileReachesTheBusiness(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		content := picture()
+		link := a.hands(upload, content)
+		a.says(w.number, link.Text()+"\ndata:image/png,AAAA")
+		events := w.take()
+		sum := sha256.Sum256(content)
+		if len(events) != 1 || events[0].Type != "image" || events[0].From != a.number.Digits() || events[0].Text != "" ||
+			events[0].File.MIME != "image/png" || events[0].File.SHA256 != base64.StdEncoding.EncodeToString(sum[:]) {
+			t.Fatalf("the business got %+v", events)
+		}
+		if !bytes.Equal(w.stored(events[0].File.ID), content) {
+			t.Error("the file is another one")
+		}
+		if got := a.all(customer.Delivered); len(got) != 2 {
+			t.Errorf("the customer got %d receipts", len(got))
+		}
+		check(t, w.MarkRead(t.Context(), events[0].ID, false))
+		w.settle()
+		if got := a.all(customer.Read); len(got) == 0 || got[len(got)-1].ID != a.link.last().ID {
+			t.Error("the customer was not told that it was read")
+		}
+	})
+}
+
+func TestACustomersFileIsFetchedFromWhereTheCarrierHandsOutFiles(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		a.says(w.number, a.hands("https://up.test:5281/9/plan.pdf", []byte("%PDF")).Text())
+		events := w.take()
+		if len(events) != 1 || events[0].Type != "document" || events[0].File.Filename != "plan.pdf" || events[0].File.MIME != "application/pdf" {
+			t.Fatalf("the business got %+v", events)
+		}
+	})
+}
+
+func TestACustomersFileThatCannotBeHadIsReported(t *testing.T) {
+	for name, say := range map[string]func(w *world, a *person) string{
+		"elsewhere": func(_ *world, a *person) string { return a.hands("https://evil.test/x.png", picture()).Text() },
+		"other port": func(_ *world, a *person) string {
+			return a.hands("https://up.test/x.png", picture()).Text()
+		},
+		"gone": func(*world, *person) string { l := media.NewLink(); l.URL = upload; return l.Text() },
+		"damaged": func(w *world, a *person) string {
+			l := a.hands(upload, picture())
+			w.web.change(func() { w.web.files[upload][5] ^= 1 })
+			return l.Text()
+		},
+		"cut": func(w *world, a *person) string {
+			l := a.hands(upload, picture())
+			w.web.change(func() { w.web.files[upload] = w.web.files[upload][:1000] })
+			return l.Text()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFiles(t, func(t *testing.T, w *world, a *person) {
+				a.says(w.number, say(w, a))
+				elapse(time.Minute)
+				events := w.take()
+				if len(events) != 1 || events[0].Type != "unsupported" || events[0].Code != 131052 {
+					t.Fatalf("the business got %+v", events)
+				}
+				w.noFiles()
+			})
+		})
+	}
+}
+
+// noFiles fails the test when the store holds a file, finished or not.
+func (w *world) noFiles() {
+	w.t.Helper()
+	w.stop()
+	if n := w.pieces(); n != 0 {
+		w.t.Errorf("%d pieces of files are left", n)
+	}
+}
+
+func TestAFileIsFetchedOnceTheCarrierHasItAgain(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		w.web.change(func() {
+			w.web.fails = []error{errors.New("busy"), carrier.ErrOffline, errors.New("busy"), media.ErrGone}
+		})
+		a.says(w.number, a.hands(upload, picture()).Text())
+		a.says(w.number, "did you get it?")
+		if got := texts(w.take()); !slices.Equal(got, []string{"did you get it?"}) {
+			t.Errorf("meanwhile the business got %q", got)
+		}
+		elapse(time.Minute)
+		if events := w.take(); len(events) != 1 || events[0].Type != "image" {
+			t.Fatalf("the business got %+v", events)
+		}
+	})
+}
+
+func TestABusinesssFileReachesTheCustomer(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		content := picture()
+		file := w.keeps("image/png", content)
+		id := w.sends(message.Attachment{To: a.number, Kind: media.Image, ID: file, Caption: "your parcel", Opaque: "order 7"})
+		after := w.says(a.number, "it is at the door")
+		events := w.take()
+		got := a.got()
+		if len(got) != 3 || got[1] != "your parcel" || got[2] != "it is at the door" {
+			t.Fatalf("the customer got %q", got)
+		}
+		if !bytes.Equal(a.opens(got[0]), content) {
+			t.Error("the file is another one")
+		}
+		if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses %v", got)
+		}
+		for _, e := range events {
+			if e.ID != id && e.ID != after || e.ID == id && e.Opaque != "order 7" {
+				t.Errorf("the business got %+v", e)
+			}
+		}
+		for _, name := range w.web.names {
+			if strings.Contains(name, "parcel") || !strings.HasSuffix(name, ".png") {
+				t.Errorf("the carrier learned the name %q", name)
+			}
+		}
+	})
+}
+
+func TestADocumentsNameGoesWithIt(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		w.sends(message.Attachment{To: a.number, Kind: media.Document, ID: w.keeps("application/pdf", []byte("%PDF")), Filename: "Plan.pdf", Caption: "see"})
+		w.take()
+		if got := a.got(); len(got) != 2 || got[1] != "Plan.pdf\nsee" {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
+func TestEveryCustomerGetsACopyUnderItsOwnKey(t *testing.T) {
+	other := t.TempDir()
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		b := w.customer(other, "+491703333333")
+		file := w.keeps("image/png", picture())
+		for _, p := range []*person{a, b} {
+			w.sends(message.Attachment{To: p.number, Kind: media.Image, ID: file})
+		}
+		w.take()
+		one, err := media.ParseLink(a.got()[0])
+		check(t, err)
+		two, err := media.ParseLink(b.got()[0])
+		check(t, err)
+		if one.Key == two.Key || one.URL == two.URL {
+			t.Error("two customers share a link")
+		}
+	})
+}
+
+func TestAFileIsFetchedFromABusinesssLink(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		const link = "https://shop.test/a.png"
+		w.web.change(func() {
+			w.web.files[link], w.web.types[link] = picture(), "image/png"
+			w.web.fails = []error{errors.New("busy"), nil, errors.New("busy")} // fetching, then uploading
+		})
+		id := w.sends(message.Attachment{To: a.number, Kind: media.Image, Link: link})
+		elapse(10 * time.Second)
+		events := w.take()
+		if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses %v", got)
+		}
+		if got := a.got(); len(got) != 1 || !bytes.Equal(a.opens(got[0]), picture()) {
+			t.Errorf("the customer got %d messages", len(got))
+		}
+	})
+}
+
+func TestAFileThatCannotBeSentFailsTheMessageAndItsCaption(t *testing.T) {
+	const link = "https://shop.test/a.png"
+	for name, tt := range map[string]struct {
+		prepare func(w *world) message.Attachment
+		code    int
+	}{
+		"link is gone": {func(*world) message.Attachment { return message.Attachment{Kind: media.Image, Link: link} }, 131052},
+		"link leads inside": {func(w *world) message.Attachment {
+			w.web.fails = []error{media.ErrAddress}
+			return message.Attachment{Kind: media.Image, Link: link}
+		}, 131052},
+		"link is too large": {func(w *world) message.Attachment {
+			w.web.files[link], w.web.types[link] = make([]byte, media.Sticker.MaxSize()+1), "image/webp"
+			return message.Attachment{Kind: media.Sticker, Link: link}
+		}, 131052},
+		"link is of another type": {func(w *world) message.Attachment {
+			w.web.files[link], w.web.types[link] = picture(), "text/html"
+			return message.Attachment{Kind: media.Image, Link: link}
+		}, 131052},
+		"no upload service": {func(w *world) message.Attachment {
+			w.web.none = carrier.ErrNotFound
+			return message.Attachment{Kind: media.Image, ID: w.keeps("image/png", picture())}
+		}, 131053},
+		"carrier refuses": {func(w *world) message.Attachment {
+			w.web.none = carrier.ErrRejected
+			return message.Attachment{Kind: media.Image, ID: w.keeps("image/png", picture())}
+		}, 131053},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFiles(t, func(t *testing.T, w *world, a *person) {
+				m := tt.prepare(w)
+				m.To, m.Caption = a.number, "see"
+				id := w.sends(m)
+				events := w.take()
+				if len(events) != 1 || events[0].ID != id || events[0].Status != "failed" || events[0].Code != tt.code {
+					t.Errorf("the business got %+v", events)
+				}
+				if got := a.got(); len(got) != 0 {
+					t.Errorf("the customer got %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestADeletedFileIsNotSent(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		file := w.keeps("image/png", picture())
+		w.web.change(func() { w.web.fails = []error{errors.New("busy")} })
+		id := w.sends(message.Attachment{To: a.number, Kind: media.Image, ID: file})
+		elapse(time.Millisecond)
+		check(t, w.DeleteMedia(t.Context(), file))
+		if err := w.DeleteMedia(t.Context(), file); !errors.Is(err, message.ErrUnknownMedia) {
+			t.Errorf("deleting it again is %v", err)
+		}
+		if events := w.take(); len(events) != 1 || events[0].ID != id || events[0].Code != 131053 {
+			t.Errorf("the business got %+v", events)
+		}
+	})
+}
+
+func TestFilesThatAreNotFitAreRefusedAtOnce(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		png := w.keeps("image/png", picture())
+		big := w.keeps("image/webp", make([]byte, media.Sticker.MaxSize()+1))
+		for name, tt := range map[string]struct {
+			a    message.Attachment
+			want error
+		}{
+			"unknown":    {message.Attachment{Kind: media.Image, ID: "1234567890123456"}, message.ErrUnknownMedia},
+			"no id":      {message.Attachment{Kind: media.Image, ID: "photo"}, message.ErrUnknownMedia},
+			"other kind": {message.Attachment{Kind: media.Video, ID: png}, message.ErrMediaKind},
+			"too large":  {message.Attachment{Kind: media.Sticker, ID: big}, message.ErrMediaTooLarge},
+		} {
+			tt.a.To = a.number
+			if _, err := w.AcceptAttachment(t.Context(), tt.a); !errors.Is(err, tt.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		_, err := w.StoreMedia(t.Context(), message.Upload{Body: bytes.NewReader(picture()), Limit: 10})
+		if !errors.Is(err, message.ErrMediaTooLarge) {
+			t.Errorf("a file above its limit is %v", err)
+		}
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("the business got %+v", got)
+		}
+	})
+}
+
+func TestAStoredFileCanBeReadFromAnywhere(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, _ *person) {
+		content := picture()
+		_, r, err := w.OpenMedia(t.Context(), w.keeps("image/png", content))
+		check(t, err)
+		for _, at := range []int64{store.MediaChunk - 1, 0, int64(len(content)) - 3, store.MediaChunk} {
+			_, err := r.Seek(at, io.SeekStart)
+			check(t, err)
+			got := make([]byte, 3)
+			_, err = io.ReadFull(r, got)
+			if err != nil || !bytes.Equal(got, content[at:at+3]) {
+				t.Errorf("at %d it reads %q: %v", at, got, err)
+			}
+		}
+		if _, err := r.Seek(-1, io.SeekStart); err == nil {
+			t.Error("before the beginning there is something")
+		}
+	})
+}

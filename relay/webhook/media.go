@@ -1,0 +1,59 @@
+package webhook
+
+import "encoding/base64"
+
+// Codes of errors about files.
+const (
+	CodeMediaDownload = 131052
+	CodeMediaUpload   = 131053
+)
+
+// Media is a customer's file, which the business downloads under its ID.
+type Media struct {
+	Kind   string // image, video, audio, document or sticker
+	ID     string
+	MIME   string
+	SHA256 [32]byte
+	Name   string // told of documents
+}
+
+// MediaDownload is the error of a file that could not be had from where it is.
+func MediaDownload(details string) Error {
+	return Error{Code: CodeMediaDownload, Title: "Media download error", Details: details}
+}
+
+// MediaUpload is the error of a file that could not be handed to the carrier.
+func MediaUpload(details string) Error {
+	return Error{Code: CodeMediaUpload, Title: "Media upload error", Details: details}
+}
+
+// file is the wire form of a file, of which a message has one under its kind.
+type file struct {
+	Filename string `json:"filename,omitempty"`
+	MIME     string `json:"mime_type"`
+	SHA256   string `json:"sha256"` // base64
+	ID       string `json:"id"`
+	Voice    *bool  `json:"voice,omitempty"`
+	Animated *bool  `json:"animated,omitempty"`
+}
+
+// file puts a file in its place.
+func (w *message) file(m Media) {
+	f := &file{MIME: m.MIME, SHA256: base64.StdEncoding.EncodeToString(m.SHA256[:]), ID: m.ID}
+	w.Type, w.Text = m.Kind, nil
+	switch m.Kind {
+	case "image":
+		w.Image = f
+	case "video":
+		w.Video = f
+	case "audio":
+		f.Voice = new(bool)
+		w.Audio = f
+	case "sticker":
+		f.Animated = new(bool)
+		w.Sticker = f
+	default:
+		w.Type, f.Filename = "document", m.Name
+		w.Document = f
+	}
+}
