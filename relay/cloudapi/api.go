@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -23,6 +24,10 @@ var (
 	ErrUnknownMessage = errors.New("no such message")
 	// ErrUnavailable means that the request may succeed later.
 	ErrUnavailable = errors.New("service unavailable")
+	// ErrUnknownFile means that no file has this id.
+	ErrUnknownFile = errors.New("no such file")
+	// ErrFileKind means that a file cannot be sent as a message of that kind.
+	ErrFileKind = errors.New("the file is of another kind")
 )
 
 // Text is a text message that a business asks to send. It was validated.
@@ -51,8 +56,18 @@ type Service interface {
 	// AcceptText stores the message durably and returns its id. When it returns nil
 	// the message will be sent, whatever happens to this process.
 	AcceptText(ctx context.Context, t Text) (id string, err error)
+	// AcceptAttachment is the same for a message with a file: besides, it returns
+	// ErrUnknownFile, ErrFileKind and media.ErrTooLarge.
+	AcceptAttachment(ctx context.Context, a Attachment) (id string, err error)
 	// MarkRead stores durably that the customer is to be told.
 	MarkRead(ctx context.Context, r Read) error
+	// StoreFile stores a file durably. Errors of its Body are returned wrapped.
+	StoreFile(ctx context.Context, f NewFile) (id string, err error)
+	// File describes a file, OpenFile reads it as it goes, DeleteFile removes it: all
+	// of them, or ErrUnknownFile.
+	File(ctx context.Context, id string) (File, error)
+	OpenFile(ctx context.Context, id string) (File, io.ReadSeeker, error)
+	DeleteFile(ctx context.Context, id string) error
 }
 
 // Number is the business's number as the API shows it.
@@ -68,8 +83,8 @@ type Former struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but Now, Log, Quality and Observe are
-// required.
+// Options say what an API serves. All but BaseURL, Now, Log, Quality and
+// Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: nothing is asked about single persons
@@ -78,6 +93,9 @@ type Options struct {
 	// Former is the token before it, which is accepted for a while; the zero Former
 	// accepts none.
 	Former Former
+	// BaseURL is where clients find the API, for addresses of files; empty means the
+	// host that a request names.
+	BaseURL string
 	// Throughput is the most messages a second that are accepted.
 	Throughput int
 	Log        *slog.Logger
@@ -94,7 +112,9 @@ type API struct {
 	Options
 	tokenHash  [sha256.Size]byte
 	formerHash [sha256.Size]byte
+	fileKey    [sha256.Size]byte // signs addresses of files
 	limits     *limits
+	uploads    chan struct{} // room for files that are under way
 }
 
 // New returns the handler for o.
@@ -114,6 +134,7 @@ func New(o Options) *API {
 	return &API{
 		Options: o, limits: newLimits(o.Throughput),
 		tokenHash: sha256.Sum256([]byte(o.Token)), formerHash: sha256.Sum256([]byte(o.Former.Token)),
+		fileKey: sha256.Sum256([]byte("relaykeep media address v1\x00" + o.Token)), uploads: make(chan struct{}, maxUploads),
 	}
 }
 
@@ -125,6 +146,9 @@ const (
 	routeMessages  = "messages"
 	routeNumber    = "number"
 	routeCustomers = "customers"
+	routeUpload    = "upload"
+	routeMedia     = "media"
+	routeDownload  = "download"
 	routeNone      = "none"
 )
 
@@ -134,6 +158,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ver, object, edge := split(r.URL.Path)
 	answer := newAnswer(w, ver)
 	route, body, err := a.route(w, r, object, edge)
+	if body == (served{}) && err == nil {
+		a.Observe(route, http.StatusOK, 0, a.Now().Sub(start))
+		return
+	}
 	status, code := http.StatusOK, 0
 	if err != nil {
 		var e *Error
@@ -150,13 +178,29 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Observe(route, status, code, a.Now().Sub(start))
 }
 
+// served stands for an answer that was written already.
+type served struct{}
+
 // route finds and runs what a request asks for. The token is checked before
 // anything else, so that nobody without it learns which objects exist.
 func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string) (string, any, error) {
+	if object == "media" && edge != "" {
+		answered, err := a.download(w, r, edge)
+		if answered {
+			return routeDownload, served{}, nil
+		}
+		return routeDownload, nil, err
+	}
 	if err := a.authenticate(r); err != nil {
 		return routeNone, nil, err
 	}
 	switch {
+	case object != a.Number.ID && edge == "" && digits(object) && r.Method == http.MethodGet:
+		body, err := a.describe(r, object)
+		return routeMedia, body, err
+	case object != a.Number.ID && edge == "" && digits(object) && r.Method == http.MethodDelete:
+		body, err := a.remove(r, object)
+		return routeMedia, body, err
 	case object != a.Number.ID:
 		return routeNone, nil, errNoObject(r.Method, object)
 	case edge == "messages" && r.Method == http.MethodPost:
@@ -165,6 +209,9 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 	case strings.HasPrefix(edge, customersEdge) && a.Customers != nil:
 		body, err := a.customers(r, strings.TrimPrefix(edge, customersEdge))
 		return routeCustomers, body, err
+	case edge == "media" && r.Method == http.MethodPost:
+		body, err := a.upload(w, r)
+		return routeUpload, body, err
 	case edge == "" && r.Method == http.MethodGet:
 		body, err := a.number(r)
 		return routeNumber, body, err

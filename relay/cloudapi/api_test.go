@@ -31,9 +31,11 @@ const (
 
 // service records what it was asked and answers as told.
 type service struct {
-	texts []cloudapi.Text
-	reads []cloudapi.Read
-	err   error
+	texts       []cloudapi.Text
+	attachments []cloudapi.Attachment
+	reads       []cloudapi.Read
+	files       map[string]storedFile
+	err         error
 }
 
 func (s *service) AcceptText(_ context.Context, t cloudapi.Text) (string, error) {
@@ -121,7 +123,16 @@ func TestAnswersAreTheAPIsToTheByte(t *testing.T) {
 		{"no-text", "POST", messages, text(`,"type":"text"`)},
 		{"empty-text", "POST", messages, text(`,"text":{"body":""}`)},
 		{"text-too-long", "POST", messages, text(`,"text":{"body":"` + long + `ä"}`)},
-		{"unsupported-type", "POST", messages, text(`,"type":"image","image":{"id":"1"}`)},
+		{"unsupported-type", "POST", messages, text(`,"type":"template","template":{"name":"hello"}`)},
+		{"image", "POST", messages, text(`,"type":"image","image":{"id":"1037543291543636","caption":"Hello"}`)},
+		{"document-by-link", "POST", messages, text(`,"type":"document","document":{"link":"https://shop.test/a.pdf","filename":"a.pdf"}`)},
+		{"no-image", "POST", messages, text(`,"type":"image"`)},
+		{"image-without-file", "POST", messages, text(`,"type":"image","image":{}`)},
+		{"image-twice", "POST", messages, text(`,"type":"image","image":{"id":"1","link":"https://shop.test/a.jpg"}`)},
+		{"image-of-no-id", "POST", messages, text(`,"type":"image","image":{"id":"../1"}`)},
+		{"image-link-of-a-file", "POST", messages, text(`,"type":"image","image":{"link":"file:///etc/passwd"}`)},
+		{"image-caption-too-long", "POST", messages, text(`,"type":"image","image":{"id":"1","caption":"` + strings.Repeat("ä", 1025) + `"}`)},
+		{"sticker-with-caption", "POST", messages, text(`,"type":"sticker","sticker":{"id":"1","caption":"x"}`)},
 		{"to-self", "POST", messages, `{"messaging_product":"whatsapp","to":"15550783881","text":{"body":"x"}}`},
 		{"opaque-too-long", "POST", messages, text(`,"text":{"body":"x"},"biz_opaque_callback_data":"` + strings.Repeat("x", 513) + `"`)},
 		{"identity-hash-too-long", "POST", messages, text(`,"text":{"body":"x"},"recipient_identity_key_hash":"` + strings.Repeat("x", 129) + `"`)},
@@ -301,6 +312,7 @@ func TestObserveLearnsRouteStatusAndCode(t *testing.T) {
 func FuzzMessages(f *testing.F) {
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","text":{"body":"Hello"}}`)
 	f.Add(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.x","typing_indicator":{"type":"text"}}`)
+	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","type":"document","document":{"link":"https://a.test/b","filename":"../c"}}`)
 	f.Add(`[null,{"to":[]}]`)
 	f.Fuzz(func(t *testing.T, body string) {
 		s := &service{}
@@ -309,8 +321,13 @@ func FuzzMessages(f *testing.F) {
 		if !json.Valid(raw) {
 			t.Fatalf("answer is no JSON: %q", raw)
 		}
-		if w.Code == 200 && len(s.texts)+len(s.reads) != 1 {
-			t.Fatalf("accepted, but the service was called %d times", len(s.texts)+len(s.reads))
+		if w.Code == 200 && len(s.texts)+len(s.reads)+len(s.attachments) != 1 {
+			t.Fatalf("accepted, but the service was called %d times", len(s.texts)+len(s.reads)+len(s.attachments))
+		}
+		for _, m := range s.attachments {
+			if m.To.IsZero() || (m.ID == "") == (m.Link == "") || !m.Kind.Valid() || len([]rune(m.Caption)) > cloudapi.MaxCaption {
+				t.Fatal("an invalid file reached the service")
+			}
 		}
 		for _, m := range s.texts {
 			if m.To.IsZero() || m.Body == "" || len([]rune(m.Body)) > cloudapi.MaxTextLength || len(m.Opaque) > cloudapi.MaxOpaque {

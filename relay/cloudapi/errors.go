@@ -24,6 +24,7 @@ const (
 	CodeToSelf           = 131021
 	CodeUndeliverable    = 131026
 	CodeUnsupportedType  = 131051
+	CodeMediaUpload      = 131053
 	CodePairRate         = 131056
 )
 
@@ -114,7 +115,7 @@ func errInvalidValue(details string) *Error {
 
 func errUnsupportedType() *Error {
 	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
-		"This relay sends messages of type text.")
+		"This relay sends messages of the types text, image, video, audio, document and sticker.")
 }
 
 func errToSelf() *Error {
@@ -143,4 +144,18 @@ func errUnavailable() *Error {
 func errInternal() *Error {
 	return coded(http.StatusInternalServerError, CodeInternal, "Something went wrong",
 		"The relay failed to process the request: its log has the reason under this fbtrace_id.")
+}
+
+func errUnknownFile(field string) *Error {
+	return errInvalidParameter(fmt.Sprintf("Param %s.id names no file: it was never uploaded, was deleted, or its retention has ended.", field))
+}
+
+func errMediaType() *Error {
+	return coded(http.StatusBadRequest, CodeMediaUpload, "Media upload error",
+		"Param file must be a file of one of the types that the Cloud API supports; say which in the part's Content-Type or in type.")
+}
+
+func errFileTooLarge() *Error {
+	return coded(http.StatusBadRequest, CodeMediaUpload, "Media upload error",
+		"The file is larger than files of its type may be.")
 }

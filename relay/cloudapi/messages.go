@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // accepted is the answer to a message: exactly these fields, as some clients
@@ -39,14 +41,16 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request) (any, error) {
 	case err != nil:
 		return nil, errInvalidParameter("The request body did not arrive whole.")
 	}
-	text, read, input, err := parse(body, a.Number.Phone)
+	o, err := parse(body, a.Number.Phone)
 	switch {
 	case err != nil:
 		return nil, err
-	case read != nil:
-		return success{true}, fromService(a.Service.MarkRead(r.Context(), *read))
+	case o.read != nil:
+		return success{true}, fromService(a.Service.MarkRead(r.Context(), *o.read))
+	case o.attachment != nil:
+		return a.sendAttachment(r.Context(), *o.attachment, o.input)
 	}
-	return a.send(r.Context(), *text, input)
+	return a.send(r.Context(), *o.text, o.input)
 }
 
 func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
@@ -57,11 +61,16 @@ func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
 	if err != nil {
 		return nil, fromService(err)
 	}
+	return acceptance(t.To, input, id), nil
+}
+
+// acceptance is the answer to a message that was accepted.
+func acceptance(to phone.Number, input, id string) accepted {
 	return accepted{
 		MessagingProduct: product,
-		Contacts:         []acceptedContact{{Input: input, WaID: t.To.Digits()}},
+		Contacts:         []acceptedContact{{Input: input, WaID: to.Digits()}},
 		Messages:         []acceptedMessage{{ID: id}},
-	}, nil
+	}
 }
 
 // fromService translates what a Service answers with.

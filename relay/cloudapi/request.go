@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -41,6 +42,11 @@ type request struct {
 	Status           string           `json:"status"`
 	MessageID        string           `json:"message_id"`
 	TypingIndicator  *typingIndicator `json:"typing_indicator"`
+	Image            *fileObject      `json:"image"`
+	Video            *fileObject      `json:"video"`
+	Audio            *fileObject      `json:"audio"`
+	Document         *fileObject      `json:"document"`
+	Sticker          *fileObject      `json:"sticker"`
 }
 
 type textObject struct {
@@ -55,25 +61,44 @@ type typingIndicator struct {
 	Type string `json:"type"`
 }
 
-// parse reads and validates a body. Exactly one of text and read is not nil when
-// err is nil; input is the recipient as the client wrote it. Errors are *Error.
-func parse(body []byte, self phone.Number) (text *Text, read *Read, input string, err error) {
+// order is what a body asks for: exactly one of its pointers is not nil.
+type order struct {
+	text       *Text
+	attachment *Attachment
+	read       *Read
+	input      string // the recipient as the client wrote it
+}
+
+// parse reads and validates a body. Errors are *Error.
+func parse(body []byte, self phone.Number) (o order, err error) {
 	var q request
 	if err := json.Unmarshal(body, &q); err != nil {
-		return nil, nil, "", errBody(err)
+		return o, errBody(err)
 	}
 	if q.MessagingProduct == "" {
-		return nil, nil, "", errMissing("messaging_product")
+		return o, errMissing("messaging_product")
 	}
 	if q.MessagingProduct != product {
-		return nil, nil, "", errInvalidValue(`messaging_product must be "whatsapp".`)
+		return o, errInvalidValue(`messaging_product must be "whatsapp".`)
 	}
 	if q.Status != "" {
-		read, err = q.read()
-		return nil, read, "", err
+		o.read, err = q.read()
+		return o, err
 	}
-	text, err = q.text(self)
-	return text, nil, q.To, err
+	to, err := q.recipient(self)
+	if err != nil {
+		return o, err
+	}
+	o.input = q.To
+	switch {
+	case q.Type == "" || q.Type == "text":
+		o.text, err = q.text(to)
+	case media.Kind(q.Type).Valid():
+		o.attachment, err = q.attachment(to)
+	default:
+		err = errUnsupportedType()
+	}
+	return o, err
 }
 
 // errBody words why a body could not be decoded, without repeating any of it.
@@ -99,18 +124,23 @@ func (q *request) read() (*Read, error) {
 	return &Read{MessageID: q.MessageID, Typing: q.TypingIndicator != nil}, nil
 }
 
-func (q *request) text(self phone.Number) (*Text, error) {
+// recipient checks what all types of message have in common.
+func (q *request) recipient(self phone.Number) (phone.Number, error) {
 	if err := q.envelope(); err != nil {
-		return nil, err
+		return phone.Number{}, err
 	}
 	to, err := phone.ParseLoose(q.To)
 	switch {
 	case err != nil:
-		return nil, errInvalidValue("to must be a phone number with its country code.")
+		return phone.Number{}, errInvalidValue("to must be a phone number with its country code.")
 	case to == self:
-		return nil, errToSelf()
-	case q.Type != "" && q.Type != "text":
-		return nil, errUnsupportedType()
+		return phone.Number{}, errToSelf()
+	}
+	return to, nil
+}
+
+func (q *request) text(to phone.Number) (*Text, error) {
+	switch {
 	case q.Text == nil:
 		return nil, errMissing("text")
 	case q.Text.Body == "":
@@ -118,14 +148,18 @@ func (q *request) text(self phone.Number) (*Text, error) {
 	case utf8.RuneCountInString(q.Text.Body) > MaxTextLength:
 		return nil, errInvalidParameter(fmt.Sprintf("Param text.body must be at most %d characters long.", MaxTextLength))
 	}
-	t := &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque, IdentityHash: q.IdentityKeyHash}
-	if q.Context != nil {
-		t.ReplyTo = q.Context.MessageID
-	}
-	return t, nil
+	return &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque, ReplyTo: q.replyTo(), IdentityHash: q.IdentityKeyHash}, nil
 }
 
-// envelope checks what all types of message have in common.
+func (q *request) replyTo() string {
+	if q.Context == nil {
+		return ""
+	}
+	return q.Context.MessageID
+}
+
+// envelope checks everything about a message but its recipient's number and its
+// content.
 func (q *request) envelope() error {
 	switch {
 	case q.RecipientType != "" && q.RecipientType != "individual":

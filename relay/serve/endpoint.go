@@ -43,6 +43,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Number:     cloudapi.Number{ID: p.keys.identity.PhoneNumberID, Phone: p.number, Name: p.cfg.Profile.DisplayName},
 		Token:      p.keys.access.AccessToken,
 		Former:     p.keys.former.token(),
+		BaseURL:    p.cfg.Endpoint.URL,
 		Throughput: p.cfg.Throughput,
 		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))

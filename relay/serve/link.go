@@ -147,6 +147,10 @@ func translate(err error) error {
 	switch {
 	case errors.Is(err, message.ErrUnknownMessage):
 		return cloudapi.ErrUnknownMessage
+	case errors.Is(err, message.ErrUnknownMedia):
+		return cloudapi.ErrUnknownFile
+	case errors.Is(err, message.ErrMediaKind):
+		return cloudapi.ErrFileKind
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, context.Canceled):
 		return cloudapi.ErrUnavailable
 	}

@@ -40,12 +40,17 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &link{}, drained: make(chan struct{})}
+	files, err := p.files()
+	if err != nil {
+		return nil, err
+	}
 	p.messages = message.New(message.Options{
 		Store: p.store, Link: r.WrapLink(p.link), Account: k.account, Former: k.former.messages(),
 		Forget: p.link.Forget, Scrub: k.store.Scrub,
 		Webhook: webhook.Account{
 			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
 		},
+		Files: files,
 		Deliveries: func() {
 			if p.webhooks != nil {
 				p.webhooks.Wake()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -44,6 +45,9 @@ type Options struct {
 	// Listening is called with the addresses once they are listened on: first the
 	// status server's, then the endpoint's.
 	Listening func(name string, addr net.Addr)
+	// AllowLinks permits a business's links to lead to further addresses than public
+	// ones, for tests whose servers are on this machine.
+	AllowLinks func(netip.Addr) bool
 	// WrapStore stands between the messages and their store, for tests that make it
 	// fail.
 	WrapStore func(message.Store) message.Store

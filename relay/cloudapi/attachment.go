@@ -1,0 +1,108 @@
+package cloudapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"unicode/utf8"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Limits of messages with files.
+const (
+	// MaxCaption is the longest caption, in characters.
+	MaxCaption = 1024
+	// maxFileLink is the longest link, in bytes.
+	maxFileLink = 2048
+)
+
+// Attachment is a message with a file that a business asks to send. It was
+// validated: exactly one of ID and Link is set.
+type Attachment struct {
+	To       phone.Number
+	Kind     media.Kind
+	ID       string
+	Link     string // http or https
+	Caption  string // at most MaxCaption characters; never of a sticker or audio
+	Filename string // of a document; may be empty
+	ReplyTo  string
+	Opaque   string
+}
+
+// fileObject is a message's file.
+type fileObject struct {
+	ID       string `json:"id"`
+	Link     string `json:"link"`
+	Caption  string `json:"caption"`
+	Filename string `json:"filename"`
+}
+
+// fileOf returns the object of a message's type.
+func (q *request) fileOf(k media.Kind) *fileObject {
+	switch k {
+	case media.Image:
+		return q.Image
+	case media.Video:
+		return q.Video
+	case media.Audio:
+		return q.Audio
+	case media.Document:
+		return q.Document
+	case media.Sticker:
+		return q.Sticker
+	}
+	return nil
+}
+
+// attachment reads a message with a file, whose envelope was checked.
+func (q *request) attachment(to phone.Number) (*Attachment, error) {
+	kind := media.Kind(q.Type)
+	f := q.fileOf(kind)
+	if f == nil {
+		return nil, errMissing(q.Type)
+	}
+	switch {
+	case f.ID == "" && f.Link == "":
+		return nil, errMissing(q.Type + ".id")
+	case f.ID != "" && f.Link != "":
+		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", q.Type, q.Type))
+	case f.Link != "" && !followable(f.Link):
+		return nil, errInvalidValue(q.Type + ".link must be an http or https address of at most 2048 bytes.")
+	case f.ID != "" && (!digits(f.ID) || len(f.ID) > maxShownID):
+		return nil, errUnknownFile(q.Type)
+	case utf8.RuneCountInString(f.Caption) > MaxCaption:
+		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption must be at most %d characters long.", q.Type, MaxCaption))
+	case f.Caption != "" && (kind == media.Audio || kind == media.Sticker):
+		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption does not exist.", q.Type))
+	}
+	a := &Attachment{To: to, Kind: kind, ID: f.ID, Link: f.Link, Caption: f.Caption, Opaque: q.Opaque, ReplyTo: q.replyTo()}
+	if kind == media.Document {
+		a.Filename = media.CleanName(f.Filename)
+	}
+	return a, nil
+}
+
+func followable(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && len(link) <= maxFileLink && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
+}
+
+// sendAttachment passes one on.
+func (a *API) sendAttachment(ctx context.Context, m Attachment, input string) (any, error) {
+	if err := a.limits.take(m.To, a.Now()); err != nil {
+		return nil, err
+	}
+	id, err := a.Service.AcceptAttachment(ctx, m)
+	switch {
+	case errors.Is(err, ErrUnknownFile):
+		return nil, errUnknownFile(string(m.Kind))
+	case errors.Is(err, ErrFileKind), errors.Is(err, media.ErrTooLarge):
+		return nil, errInvalidParameter(fmt.Sprintf("The file of %s.id cannot be sent as this type: its type or size is another's.", m.Kind))
+	case err != nil:
+		return nil, fromService(err)
+	}
+	return acceptance(m.To, input, id), nil
+}

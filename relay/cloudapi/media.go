@@ -1,0 +1,330 @@
+package cloudapi
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+)
+
+// Limits of the calls about files.
+const (
+	// MediaURLTime is how long the address of a file serves whoever has it.
+	MediaURLTime = 5 * time.Minute
+	// maxUploads is how many files are taken at once.
+	maxUploads = 16
+	// uploadSlack is what an upload may have besides its file, in bytes.
+	uploadSlack = 64 << 10
+	maxParts    = 16
+	maxField    = 1024 // bytes of a form's field
+	// transferStall is how long a transfer may stand still.
+	transferStall = 30 * time.Second
+)
+
+// NewFile is a file that a business uploads. Body must be read to its end, and is
+// media.ErrTooLarge past Limit.
+type NewFile struct {
+	MIME  string
+	Name  string // may be empty
+	Body  io.Reader
+	Limit int64
+}
+
+// File is a stored file.
+type File struct {
+	ID     string
+	MIME   string
+	Name   string
+	SHA256 [sha256.Size]byte
+	Size   int64
+}
+
+// fileInfo is the answer that describes a file.
+type fileInfo struct {
+	MessagingProduct string `json:"messaging_product"`
+	URL              string `json:"url"`
+	MIME             string `json:"mime_type"`
+	SHA256           string `json:"sha256"` // hexadecimal here, base64 in webhooks
+	Size             int64  `json:"file_size"`
+	ID               string `json:"id"`
+}
+
+// uploaded is the answer to an upload.
+type uploaded struct {
+	ID string `json:"id"`
+}
+
+// upload serves POST /{phone-number-id}/media. The file streams into the store, so
+// fields that follow it are checked after.
+func (a *API) upload(w http.ResponseWriter, r *http.Request) (any, error) {
+	select {
+	case a.uploads <- struct{}{}:
+		defer func() { <-a.uploads }()
+	default:
+		return nil, errThroughput(time.Second)
+	}
+	r.Body = http.MaxBytesReader(w, &pacedReader{r.Body, http.NewResponseController(w)}, media.MaxSize+uploadSlack)
+	f, err := a.readForm(r)
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil && f.id != "" {
+		if err := a.Service.DeleteFile(r.Context(), f.id); err != nil && !errors.Is(err, ErrUnknownFile) {
+			return nil, fromService(err)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return uploaded{f.id}, nil
+}
+
+// form is what an upload said.
+type form struct {
+	product string
+	kind    string // media type, or a category such as "image", or nothing
+	id      string // of the file once it is stored
+}
+
+func (f *form) check() error {
+	switch {
+	case f.id == "":
+		return errMissing("file")
+	case f.product == "":
+		return errMissing("messaging_product")
+	case f.product != product:
+		return errInvalidValue(`messaging_product must be "whatsapp".`)
+	}
+	return nil
+}
+
+// readForm reads an upload's parts in the order in which they come. When it returns
+// an error, f.id may name a file that was stored.
+func (a *API) readForm(r *http.Request) (f form, err error) {
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return f, errInvalidParameter("The request body is no multipart/form-data.")
+	}
+	for range maxParts {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return f, nil
+		}
+		if err != nil {
+			return f, brokenBody(err)
+		}
+		name, value := part.FormName(), ""
+		if name != "file" {
+			if value, err = field(part); err != nil {
+				return f, err
+			}
+		}
+		switch name {
+		case "messaging_product":
+			f.product = value
+		case "type":
+			f.kind = value
+		case "file":
+			if f.id != "" {
+				return f, errInvalidParameter("Upload one file at a time.")
+			}
+			if f.id, err = a.storeFile(r, f.kind, part.Header.Get("Content-Type"), part.FileName(), part); err != nil {
+				return f, err
+			}
+		}
+	}
+	return f, errInvalidParameter("The form has too many fields.")
+}
+
+func field(part io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(part, maxField+1))
+	switch {
+	case err != nil:
+		return "", brokenBody(err)
+	case len(b) > maxField:
+		return "", errInvalidParameter("A field of the form is too long.")
+	}
+	return string(b), nil
+}
+
+// brokenBody words why a body could not be read.
+func brokenBody(err error) error {
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return errFileTooLarge()
+	}
+	return errInvalidParameter("The request body did not arrive whole.")
+}
+
+// sniffed is how much of a file tells what it is.
+const sniffed = 512
+
+// storeFile stores an upload's file. The part's own type counts before the form's,
+// which some clients fill with a category, and that before what the file looks like.
+func (a *API) storeFile(r *http.Request, kind, own, name string, body io.Reader) (string, error) {
+	beginning := make([]byte, sniffed)
+	n, err := io.ReadFull(body, beginning)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", brokenBody(err)
+	}
+	if n == 0 {
+		return "", errInvalidParameter("The file is empty.")
+	}
+	beginning = beginning[:n]
+	mime := ""
+	for _, candidate := range []string{media.Type(own), media.Type(kind), media.Guess(name, beginning)} {
+		if media.KindOf(candidate) != "" {
+			mime = candidate
+			break
+		}
+	}
+	if mime == "" {
+		return "", errMediaType()
+	}
+	id, err := a.Service.StoreFile(r.Context(), NewFile{
+		MIME: mime, Name: name, Limit: media.KindOf(mime).MaxSize(),
+		Body: io.MultiReader(strings.NewReader(string(beginning)), body),
+	})
+	switch tooLarge := (*http.MaxBytesError)(nil); {
+	case errors.Is(err, media.ErrTooLarge), errors.As(err, &tooLarge):
+		return "", errFileTooLarge()
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "", brokenBody(err)
+	}
+	return id, fromService(err)
+}
+
+// describe serves GET /{media-id}.
+func (a *API) describe(r *http.Request, id string) (any, error) {
+	if err := a.ofNumber(r); err != nil {
+		return nil, err
+	}
+	f, err := a.Service.File(r.Context(), id)
+	if err != nil {
+		return nil, noFile(r.Method, id, err)
+	}
+	return fileInfo{
+		MessagingProduct: product, URL: a.fileURL(r, f.ID), MIME: f.MIME,
+		SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Size, ID: f.ID,
+	}, nil
+}
+
+// remove serves DELETE /{media-id}.
+func (a *API) remove(r *http.Request, id string) (any, error) {
+	if err := a.ofNumber(r); err != nil {
+		return nil, err
+	}
+	if err := a.Service.DeleteFile(r.Context(), id); err != nil {
+		return nil, noFile(r.Method, id, err)
+	}
+	return success{true}, nil
+}
+
+// ofNumber checks the parameter by which a client says whose file it means.
+func (a *API) ofNumber(r *http.Request) error {
+	if id := r.URL.Query().Get("phone_number_id"); id != "" && id != a.Number.ID {
+		return errInvalidParameter("The file does not belong to the number of phone_number_id.")
+	}
+	return nil
+}
+
+func noFile(method, id string, err error) error {
+	if errors.Is(err, ErrUnknownFile) {
+		return errNoObject(method, id)
+	}
+	return fromService(err)
+}
+
+// Files are served below this path; what follows it is the file's id.
+const filePath = "/media/"
+
+// fileURL is an address of a file that works for MediaURLTime without a token: some
+// clients send none there.
+func (a *API) fileURL(r *http.Request, id string) string {
+	base := strings.TrimSuffix(a.BaseURL, "/")
+	if base == "" {
+		base = "https://" + r.Host
+	}
+	expires := strconv.FormatInt(a.Now().Add(MediaURLTime).Unix(), 10)
+	q := url.Values{"expires": {expires}, "signature": {a.signature(id, expires)}}
+	return base + filePath + id + "?" + q.Encode()
+}
+
+// signature lets whoever has it download one file until then. Its key is made from
+// the access token, so it ends with it, and every replica knows it.
+func (a *API) signature(id, expires string) string {
+	m := hmac.New(sha256.New, a.fileKey[:])
+	m.Write([]byte(id + "\x00" + expires))
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// signed says whether a request bears a signature that is valid now.
+func (a *API) signed(r *http.Request, id string) bool {
+	q := r.URL.Query()
+	expires := q.Get("expires")
+	if !hmac.Equal([]byte(q.Get("signature")), []byte(a.signature(id, expires))) {
+		return false
+	}
+	at, err := strconv.ParseInt(expires, 10, 64)
+	return err == nil && a.Now().Unix() < at
+}
+
+// download serves a file itself, by signature or token, in ranges where the client
+// asks for them. It says whether it has answered.
+func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (answered bool, err error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false, errNoObject(r.Method, id)
+	}
+	if !a.signed(r, id) {
+		if err := a.authenticate(r); err != nil {
+			return false, err
+		}
+	}
+	f, content, err := a.Service.OpenFile(r.Context(), id)
+	if errors.Is(err, ErrUnknownFile) {
+		e := errNoObject(r.Method, id)
+		e.Status = http.StatusNotFound
+		return false, e
+	}
+	if err != nil {
+		return false, fromService(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", f.MIME)
+	// A customer chose the content: no browser is to show it as a page of ours.
+	h.Set("Content-Disposition", "attachment")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	http.ServeContent(pacedWriter{w, http.NewResponseController(w)}, r, "", time.Time{}, content)
+	return true, nil
+}
+
+// pacedReader and pacedWriter let a transfer take its time as long as it goes on.
+// The server's own limits are made for small requests.
+type pacedReader struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (p *pacedReader) Read(b []byte) (int, error) {
+	// Not every server has deadlines; then the server's own limits hold.
+	_ = p.control.SetReadDeadline(time.Now().Add(transferStall))
+	_ = p.control.SetWriteDeadline(time.Now().Add(2 * transferStall))
+	return p.ReadCloser.Read(b)
+}
+
+type pacedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p pacedWriter) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(transferStall))
+	return p.ResponseWriter.Write(b)
+}

@@ -1,0 +1,69 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// files are the ways that files take: the carrier's web server, which is where the
+// carrier is, and the Internet for a business's own links.
+func (p *parts) files() (*message.Files, error) {
+	x := p.cfg.Carrier.XMPP
+	where := media.Carrier{Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle)}
+	web, err := media.NewCarrier(where)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the carrier's web server: %w", err)
+	}
+	return &message.Files{Uploads: p.link, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns}, nil
+}
+
+// UploadSlot implements carrier.Uploads.
+func (l *link) UploadSlot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
+	u, ok := l.get().(carrier.Uploads)
+	if !ok {
+		return carrier.Slot{}, carrier.ErrOffline
+	}
+	return u.UploadSlot(ctx, name, size)
+}
+
+// AcceptAttachment implements cloudapi.Service, as the following methods do.
+func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
+	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
+		To: a.To, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
+	})
+	return id, translate(err)
+}
+
+// StoreFile implements cloudapi.Service.
+func (s service) StoreFile(ctx context.Context, f cloudapi.NewFile) (string, error) {
+	id, err := s.StoreMedia(ctx, message.Upload{MIME: f.MIME, Name: f.Name, Body: f.Body, Limit: f.Limit})
+	return id, translate(err)
+}
+
+// File implements cloudapi.Service.
+func (s service) File(ctx context.Context, id string) (cloudapi.File, error) {
+	m, err := s.Media(ctx, id)
+	return shown(m), translate(err)
+}
+
+// OpenFile implements cloudapi.Service.
+func (s service) OpenFile(ctx context.Context, id string) (cloudapi.File, io.ReadSeeker, error) {
+	m, r, err := s.OpenMedia(ctx, id)
+	return shown(m), r, translate(err)
+}
+
+// DeleteFile implements cloudapi.Service.
+func (s service) DeleteFile(ctx context.Context, id string) error {
+	return translate(s.DeleteMedia(ctx, id))
+}
+
+func shown(m store.Media) cloudapi.File {
+	return cloudapi.File{ID: m.ID, MIME: m.MIME, Name: m.Name, SHA256: m.SHA256, Size: m.Size}
+}
