@@ -332,7 +332,7 @@ func TestAPublishedClientMovesFiles(t *testing.T) {
 	if err != nil || info.FileSize != int64(len(png)) || info.MimeType != "image/png" {
 		t.Fatalf("info: %+v, %v", info, err)
 	}
-	response, err := http.Get(info.URL) //nolint:noctx // as some clients do: without a token
+	response, err := http.Get(info.URL) // as some clients do: without a token
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,4 +395,3 @@ func FuzzUpload(f *testing.F) {
 		}
 	})
 }
-
