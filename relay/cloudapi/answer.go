@@ -37,6 +37,7 @@ func (a answer) succeed(body any) { a.write(http.StatusOK, body) }
 
 // errorBody is the Graph API's error object.
 type errorBody struct {
+	*blockAnswer
 	Error errorObject `json:"error"`
 }
 
@@ -46,7 +47,7 @@ type errorObject struct {
 	Code    int        `json:"code"`
 	Data    *errorData `json:"error_data,omitempty"`
 	Subcode int        `json:"error_subcode,omitempty"`
-	TraceID string     `json:"fbtrace_id"`
+	TraceID string     `json:"fbtrace_id,omitempty"`
 }
 
 type errorData struct {
@@ -63,11 +64,16 @@ func (a answer) fail(e *Error) {
 	if e.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `OAuth "Facebook Platform" "invalid_token" "`+e.Message+`"`)
 	}
-	o := errorObject{Message: e.Message, Type: e.Type, Code: e.Code, Subcode: e.Subcode, TraceID: a.trace}
+	a.write(e.Status, errorBody{e.blocks, e.object(a.trace)})
+}
+
+// object is the error as it is written; trace may be empty.
+func (e *Error) object(trace string) errorObject {
+	o := errorObject{Message: e.Message, Type: e.Type, Code: e.Code, Subcode: e.Subcode, TraceID: trace}
 	if e.Details != "" {
 		o.Data = &errorData{MessagingProduct: product, Details: e.Details}
 	}
-	a.write(e.Status, errorBody{o})
+	return o
 }
 
 // write cannot tell anybody when it fails: the client is gone.

@@ -68,6 +68,11 @@ type Service interface {
 	File(ctx context.Context, id string) (File, error)
 	OpenFile(ctx context.Context, id string) (File, io.ReadSeeker, error)
 	DeleteFile(ctx context.Context, id string) error
+	// Block drops what these customers send from now on, or returns ErrBlockListFull
+	// and blocks nobody. Unblock ends that. Blocked lists them in a steady order.
+	Block(ctx context.Context, numbers []phone.Number) error
+	Unblock(ctx context.Context, numbers []phone.Number) error
+	Blocked(ctx context.Context) ([]phone.Number, error)
 }
 
 // Number is the business's number as the API shows it.
@@ -149,6 +154,7 @@ const (
 	routeUpload    = "upload"
 	routeMedia     = "media"
 	routeDownload  = "download"
+	routeBlock     = "block_users"
 	routeNone      = "none"
 )
 
@@ -212,6 +218,12 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 	case edge == "media" && r.Method == http.MethodPost:
 		body, err := a.upload(w, r)
 		return routeUpload, body, err
+	case edge == "block_users" && (r.Method == http.MethodPost || r.Method == http.MethodDelete):
+		body, err := a.block(w, r)
+		return routeBlock, body, err
+	case edge == "block_users" && r.Method == http.MethodGet:
+		body, err := a.blocked(r)
+		return routeBlock, body, err
 	case edge == "" && r.Method == http.MethodGet:
 		body, err := a.number(r)
 		return routeNumber, body, err

@@ -35,6 +35,7 @@ type service struct {
 	attachments []cloudapi.Attachment
 	reads       []cloudapi.Read
 	files       map[string]storedFile
+	blocked     []phone.Number
 	err         error
 }
 

@@ -26,6 +26,8 @@ const (
 	CodeUnsupportedType  = 131051
 	CodeMediaUpload      = 131053
 	CodePairRate         = 131056
+	CodeBlock            = 139100
+	CodeBlockListFull    = 139101
 )
 
 const (
@@ -44,6 +46,8 @@ type Error struct {
 	Message    string
 	Details    string        // empty for none
 	RetryAfter time.Duration // 0 for none
+
+	blocks *blockAnswer // what was done nevertheless
 }
 
 // Error implements error.
@@ -158,4 +162,12 @@ func errMediaType() *Error {
 func errFileTooLarge() *Error {
 	return coded(http.StatusBadRequest, CodeMediaUpload, "Media upload error",
 		"The file is larger than files of its type may be.")
+}
+
+// errBlock is the answer to a change of the block list that did not do all.
+func errBlock(done *blockAnswer) *Error {
+	e := coded(http.StatusBadRequest, CodeBlock, "Failed to block/unblock users",
+		"Some users could not be blocked or unblocked: see failed_users.")
+	e.blocks = done
+	return e
 }

@@ -33,13 +33,9 @@ type success struct {
 
 // messages serves POST /{phone-number-id}/messages.
 func (a *API) messages(w http.ResponseWriter, r *http.Request) (any, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge()
-	case err != nil:
-		return nil, errInvalidParameter("The request body did not arrive whole.")
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
 	}
 	o, err := parse(body, a.Number.Phone)
 	switch {
@@ -51,6 +47,19 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request) (any, error) {
 		return a.sendAttachment(r.Context(), *o.attachment, o.input)
 	}
 	return a.send(r.Context(), *o.text, o.input)
+}
+
+// readBody reads a request that is JSON.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge()
+	case err != nil:
+		return nil, errInvalidParameter("The request body did not arrive whole.")
+	}
+	return body, nil
 }
 
 func (a *API) send(ctx context.Context, t Text, input string) (any, error) {

@@ -43,6 +43,10 @@ func (s *Service) Message(ctx context.Context, m carrier.Message) error {
 	if m.Time.IsZero() || m.Time.After(now) {
 		m.Time = now // the carrier's word, and it is wrong
 	}
+	if blocked, err := s.isBlocked(ctx, m.From); err != nil || blocked {
+		s.counts.add(EventBlocked)
+		return err
+	}
 	hash := s.fingerprint(m)
 	var a arrival
 	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
@@ -241,6 +245,10 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 	if !s.AcceptUnencrypted || text == "" {
 		s.counts.add(EventPlaintext)
 		return nil
+	}
+	if blocked, err := s.isBlocked(ctx, from); err != nil || blocked {
+		s.counts.add(EventBlocked)
+		return err
 	}
 	now := s.Now()
 	text = strings.ToValidUTF8(text, "\ufffd")

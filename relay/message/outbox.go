@@ -146,6 +146,11 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 	if err != nil {
 		return err
 	}
+	if blocked, err := s.isBlocked(ctx, c.Number); err != nil {
+		return err
+	} else if blocked {
+		return refused(t.Kind)
+	}
 	switch t.Kind {
 	case kindText:
 		return s.sendText(ctx, j, c)

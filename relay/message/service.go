@@ -103,6 +103,7 @@ type Service struct {
 	owed      atomic.Bool // keys changed while there was no link to publish them on
 	counts    counters
 	typing    typing
+	blocks    blocks
 
 	mu sync.Mutex // guards the following fields
 	// fetched holds when the devices of customers were last learned from the
@@ -134,6 +135,7 @@ func New(o Options) *Service {
 		dirty:    make(chan struct{}, 1),
 		fetched:  map[store.CustomerID]time.Time{},
 		repaired: map[device]time.Time{},
+		blocks:   blocks{changed: make(chan struct{}, 1)},
 	}
 	s.outbox = queue.New(queue.Options{
 		Name: QueueOutbox, Backend: Queue(o.Store, QueueOutbox), Worker: s.work, Workers: outboxWorkers,
@@ -158,6 +160,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.outbox.Run(ctx) })
 	g.Go(func() error { return s.downloads.Run(ctx) })
+	g.Go(func() error { return s.mirrorBlocked(ctx) })
 	g.Go(func() error { return s.keepPublished(ctx) })
 	return g.Wait()
 }
@@ -172,6 +175,7 @@ func (s *Service) Connected(_ context.Context, resumed bool) error {
 	}
 	if s.owed.Swap(false) || !resumed {
 		s.publishSoon()
+		s.mirrorSoon()
 	}
 	s.outbox.Hurry()
 	s.downloads.Hurry()
@@ -201,6 +205,7 @@ const (
 	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
 	EventRepaired      Event = "repaired"       // a new session was offered
 	EventTyping        Event = "typing"         // a customer began to write
+	EventBlocked       Event = "blocked"        // dropped: it came from a customer whom the business blocked
 )
 
 // Events lists all events.
@@ -208,7 +213,7 @@ func Events() []Event {
 	return []Event{
 		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted, EventNewDevice, EventResent,
 		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventIdentity,
-		EventForeignDevice, EventRepaired, EventTyping,
+		EventForeignDevice, EventRepaired, EventTyping, EventBlocked,
 	}
 }
 

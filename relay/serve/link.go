@@ -151,6 +151,8 @@ func translate(err error) error {
 		return cloudapi.ErrUnknownFile
 	case errors.Is(err, message.ErrMediaKind):
 		return cloudapi.ErrFileKind
+	case errors.Is(err, message.ErrBlockListFull):
+		return cloudapi.ErrBlockListFull
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, context.Canceled):
 		return cloudapi.ErrUnavailable
 	}

@@ -1,0 +1,67 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+const nsBlocking = "urn:xmpp:blocking" // XEP-0191
+
+// blockBatch is how many addresses one request names.
+const blockBatch = 200
+
+var _ carrier.Blocker = (*Carrier)(nil)
+
+// Blocked implements carrier.Blocker. Addresses on the list that are no numbers of
+// our domain are left out.
+func (c *Carrier) Blocked(ctx context.Context) ([]phone.Number, error) {
+	answer, err := c.ask(ctx, "", "get", elem(nsBlocking, "blocklist"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the block list: %w", blockError(err))
+	}
+	var numbers []phone.Number
+	if list := answer.child(nsBlocking, "blocklist"); list != nil {
+		for _, item := range list.children {
+			if o, n := c.addr.origin(item.attr("jid")); item.is(nsBlocking, "item") && o == fromPeer {
+				numbers = append(numbers, n)
+			}
+		}
+	}
+	return numbers, nil
+}
+
+// Block implements carrier.Blocker.
+func (c *Carrier) Block(ctx context.Context, numbers []phone.Number) error {
+	return c.changeBlocked(ctx, "block", numbers)
+}
+
+// Unblock implements carrier.Blocker.
+func (c *Carrier) Unblock(ctx context.Context, numbers []phone.Number) error {
+	return c.changeBlocked(ctx, "unblock", numbers)
+}
+
+// changeBlocked never sends an empty request, which would unblock everybody.
+func (c *Carrier) changeBlocked(ctx context.Context, what string, numbers []phone.Number) error {
+	for batch := range slices.Chunk(numbers, blockBatch) {
+		request := elem(nsBlocking, what)
+		for _, n := range batch {
+			request.with(elem(nsBlocking, "item", "jid", c.addr.of(n)))
+		}
+		if _, err := c.instruct(ctx, request); err != nil {
+			return fmt.Errorf("changing the block list: %w", blockError(err))
+		}
+	}
+	return nil
+}
+
+func blockError(err error) error {
+	if isCondition(err, "service-unavailable", "feature-not-implemented") {
+		return errors.Join(carrier.ErrNotFound, err)
+	}
+	return publishError(err)
+}

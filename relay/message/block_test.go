@@ -1,0 +1,119 @@
+package message_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// blockList is a carrier's, in memory.
+type blockList struct {
+	*link
+	away bool
+	list []phone.Number
+}
+
+func (b *blockList) Blocked(context.Context) ([]phone.Number, error) {
+	if b.away {
+		return nil, carrier.ErrOffline
+	}
+	return slices.Clone(b.list), nil
+}
+
+func (b *blockList) Block(_ context.Context, n []phone.Number) error {
+	b.list = append(b.list, n...)
+	return nil
+}
+
+func (b *blockList) Unblock(_ context.Context, n []phone.Number) error {
+	b.list = slices.DeleteFunc(b.list, func(o phone.Number) bool { return slices.Contains(n, o) })
+	return nil
+}
+
+func TestABlockedCustomerIsNeitherHeardNorWrittenTo(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "before")
+		w.take()
+		check(t, w.Block(t.Context(), []phone.Number{a.number}))
+		check(t, w.Block(t.Context(), []phone.Number{a.number}))
+		a.says(w.number, "meanwhile")
+		id := w.says(a.number, "to nobody")
+		events := w.take()
+		if len(events) != 1 || events[0].ID != id || events[0].Status != "failed" || events[0].Code != 131026 {
+			t.Errorf("the business got %+v", events)
+		}
+		if len(a.got()) != 0 || w.Count(message.EventBlocked) != 1 {
+			t.Errorf("the customer got %q, counted %d", a.got(), w.Count(message.EventBlocked))
+		}
+		w.stop()
+		w.start() // the list is the store's
+		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, []phone.Number{a.number}) {
+			t.Errorf("%d are blocked: %v", len(got), err)
+		}
+		check(t, w.Unblock(t.Context(), []phone.Number{a.number}))
+		a.says(w.number, "after")
+		if got := texts(w.take()); !slices.Equal(got, []string{"after"}) {
+			t.Errorf("the business got %q", got)
+		}
+	})
+}
+
+func TestTheCarriersBlockListIsMadeAsOursIs(t *testing.T) {
+	one, two, three := number(t, "+491701111111"), number(t, "+491702222222"), number(t, "+491703333333")
+	var theirs *blockList
+	inBubbleWith(t, func(w *world) {
+		w.wire = func(l message.Link) message.Link {
+			theirs = &blockList{link: w.link, list: []phone.Number{three}}
+			return theirs
+		}
+	}, func(t *testing.T, w *world) {
+		check(t, w.Block(t.Context(), []phone.Number{one, two}))
+		w.settle()
+		if !slices.Equal(theirs.list, []phone.Number{one, two}) {
+			t.Errorf("the carrier blocks %d", len(theirs.list))
+		}
+		theirs.away = true
+		check(t, w.Unblock(t.Context(), []phone.Number{one}))
+		w.settle()
+		theirs.away = false
+		check(t, w.Connected(t.Context(), false))
+		w.settle()
+		if !slices.Equal(theirs.list, []phone.Number{two}) {
+			t.Errorf("after it was away, the carrier blocks %d", len(theirs.list))
+		}
+	})
+}
+
+func TestTheBlockListIsBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		many := make([]phone.Number, 0, message.MaxBlocked)
+		for i := range message.MaxBlocked {
+			many = append(many, number(t, "+1555"+pad(i)))
+		}
+		check(t, w.Block(t.Context(), many))
+		err := w.Block(t.Context(), []phone.Number{number(t, alice)})
+		if !errors.Is(err, message.ErrBlockListFull) {
+			t.Errorf("one more is %v", err)
+		}
+		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, many) {
+			t.Errorf("%d are blocked: %v", len(got), err)
+		}
+	})
+}
+
+// pad writes a number with seven digits.
+func pad(n int) string {
+	b := []byte("0000000")
+	for i := len(b) - 1; n > 0; i-- {
+		b[i] += byte(n % 10)
+		n /= 10
+	}
+	return string(b)
+}
