@@ -7,48 +7,33 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/test/services/ejabberd"
-	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 func TestABlockedNumbersMessagesAreHeldBack(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) *prosody.Server{
-		"prosody": func(t *testing.T) *prosody.Server {
-			return prosody.StartT(t, prosody.Options{Registration: true})
-		},
-		"ejabberd": func(t *testing.T) *prosody.Server {
-			s := ejabberd.StartT(t, ejabberd.Options{Registration: true})
-			out := &prosody.Server{CAPEM: s.CAPEM} // what config needs of a server
-			out.Domain, out.Addr = s.Domain, s.Addr
-			return out
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t)
-			b, c, other := online(t, config(t, s, business)), online(t, config(t, s, customer)), online(t, config(t, s, third))
-			ctx := t.Context()
-			blocked(t, b)
-			check := func(err error) {
-				t.Helper()
-				if err != nil {
-					t.Fatal(err)
-				}
+	onServers(t, func(t *testing.T, s server) {
+		b, c, other := online(t, config(t, s, business)), online(t, config(t, s, customer)), online(t, config(t, s, third))
+		ctx := t.Context()
+		check := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
 			}
-			check(b.Block(ctx, []phone.Number{c.number}))
-			blocked(t, b, c.number)
-			_ = c.Send(ctx, carrier.Outgoing{ID: "held", To: b.number, Envelope: envelope(1)})
-			other.send(t, b, 2)
-			b.wait(t, "the other's message", func() bool { return len(b.messages) > 0 })
-			check(b.Unblock(ctx, []phone.Number{c.number}))
-			check(b.Unblock(ctx, nil)) // nobody, and not everybody
-			blocked(t, b)
-			c.send(t, b, 3)
-			b.wait(t, "the message after", func() bool { return len(b.messages) == 2 })
-			if ids := []string{b.messages[0].ID, b.messages[1].ID}; !slices.Equal(ids, []string{"m2", "m3"}) {
-				t.Errorf("arrived: %v", ids)
-			}
-		})
-	}
+		}
+		blocked(t, b)
+		check(b.Block(ctx, []phone.Number{c.number}))
+		blocked(t, b, c.number)
+		_ = c.Send(ctx, carrier.Outgoing{ID: "held", To: b.number, Envelope: envelope(1)})
+		other.send(t, b, 2)
+		b.wait(t, "the other's message", func() bool { return len(b.messages) > 0 })
+		check(b.Unblock(ctx, []phone.Number{c.number}))
+		check(b.Unblock(ctx, nil)) // nobody, and not everybody
+		blocked(t, b)
+		c.send(t, b, 3)
+		b.wait(t, "the message after", func() bool { return len(b.messages) == 2 })
+		if ids := []string{b.messages[0].ID, b.messages[1].ID}; !slices.Equal(ids, []string{"m2", "m3"}) {
+			t.Errorf("arrived: %v", ids)
+		}
+	})
 }
 
 // blocked looks who is on the server's list.

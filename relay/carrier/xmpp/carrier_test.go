@@ -38,6 +38,14 @@ func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 		if err := b.SendTyping(t.Context(), c.number, true); err != nil {
 			t.Fatal(err)
 		}
+		if err := b.SendTyping(t.Context(), c.number, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SendTyping(t.Context(), b.number, true); err != nil {
+			t.Fatal(err)
+		}
+		c.wait(t, "typing", func() bool { return slices.Equal(c.typing, []bool{true, false}) })
+		b.wait(t, "typing of the customer", func() bool { return slices.Equal(b.typing, []bool{true}) })
 		c.wait(t, "receipts", func() bool { return len(c.receipts) == 2 })
 		want := []carrier.Receipt{{From: b.number, ID: "m1", Kind: carrier.Delivered}, {From: b.number, ID: "m1", Kind: carrier.Read}}
 		if diff := cmp.Diff(want, c.receipts, cmp.AllowUnexported(want[0].From)); diff != "" {

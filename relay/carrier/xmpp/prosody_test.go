@@ -50,6 +50,7 @@ type recorder struct {
 	own        [][]carrier.DeviceID
 	plaintexts []string
 	connected  []bool
+	typing     []bool
 	fail       func(carrier.Message) error // nil: take everything
 }
 
@@ -102,6 +103,12 @@ func (r *recorder) Plaintext(_ context.Context, from phone.Number, id, text stri
 func (r *recorder) Connected(_ context.Context, resumed bool) error {
 	defer r.lock()()
 	r.connected = append(r.connected, resumed)
+	return nil
+}
+
+func (r *recorder) Typing(_ context.Context, _ phone.Number, composing bool) error {
+	defer r.lock()()
+	r.typing = append(r.typing, composing)
 	return nil
 }
 

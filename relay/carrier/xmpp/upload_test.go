@@ -17,27 +17,28 @@ import (
 )
 
 func TestAFileTravelsThroughTheUploadService(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b := online(t, config(t, s, business))
-	web, err := media.NewCarrier(media.Carrier{Domain: s.Domain, Address: s.Addr, CABundle: s.CAPEM})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer web.Close()
-	body := bytes.Repeat([]byte("ciphertext"), 10_000)
-	for range 2 { // the second asks the service that the first found
-		slot, err := b.UploadSlot(t.Context(), "x.jpg", int64(len(body)))
+	onServers(t, func(t *testing.T, s server) {
+		b := online(t, config(t, s, business))
+		domain, addr, ca := s.Where()
+		web, err := media.NewCarrier(media.Carrier{Domain: domain, Address: addr, CABundle: ca})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := web.Put(t.Context(), slot.Put, slot.Header, bytes.NewReader(body), int64(len(body))); err != nil {
-			t.Fatal(err)
+		defer web.Close()
+		body := bytes.Repeat([]byte("ciphertext"), 10_000)
+		for range 2 { // the second asks the service that the first found
+			slot, err := b.UploadSlot(t.Context(), "x.jpg", int64(len(body)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := web.Put(t.Context(), slot.Put, slot.Header, bytes.NewReader(body), int64(len(body))); err != nil {
+				t.Fatal(err)
+			}
+			if got := download(t, web, slot.Get); !bytes.Equal(got, body) {
+				t.Errorf("%d bytes came back", len(got))
+			}
 		}
-		got := download(t, web, slot.Get)
-		if !bytes.Equal(got, body) {
-			t.Errorf("%d bytes came back", len(got))
-		}
-	}
+	})
 }
 
 func download(t *testing.T, web *media.Client, link string) []byte {
@@ -55,11 +56,12 @@ func download(t *testing.T, web *media.Client, link string) []byte {
 }
 
 func TestAFileThatTheServerDoesNotTakeIsRejected(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b := online(t, config(t, s, business))
-	if _, err := b.UploadSlot(t.Context(), "x.jpg", 1<<40); !errors.Is(err, carrier.ErrRejected) {
-		t.Errorf("a terabyte is %v", err)
-	}
+	onServers(t, func(t *testing.T, s server) {
+		b := online(t, config(t, s, business))
+		if _, err := b.UploadSlot(t.Context(), "x.jpg", 1<<40); !errors.Is(err, carrier.ErrRejected) {
+			t.Errorf("a terabyte is %v", err)
+		}
+	})
 }
 
 func TestAServerWithoutUploadServiceHasNone(t *testing.T) {

@@ -73,6 +73,7 @@ modules:
   mod_disco: {}
   mod_http_api: {}
   mod_http_upload:
+    access: all
     docroot: {{quote .Upload}}
     put_url: {{quote .UploadURL}}
     max_size: {{.UploadLimit}}
