@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,6 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
-	"github.com/relaykeep/relaykeep/test/services/prosody"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -47,30 +47,47 @@ type business struct {
 	client   *http.Client
 	inbox    chan webhookMessage
 	statuses chan webhookStatus
+	start    func(t *testing.T) // starts the relay on what it left
+	stop     func(t *testing.T) // ends it
+}
+
+// server is what the tests need of an XMPP server.
+type server interface {
+	Where() (domain, addr string, ca []byte)
+	AddAccount(ctx context.Context, user, password string) error
+	Restart(ctx context.Context) error
 }
 
 // webhookMessage and webhookStatus are what the tests need of a webhook's body.
 type webhookMessage struct {
 	From, ID, Type string
 	Text           struct{ Body string }
+	Image          webhookFile
+	Document       webhookFile
+}
+
+type webhookFile struct {
+	ID, SHA256, Filename string
+	MIME                 string `json:"mime_type"`
 }
 
 type webhookStatus struct{ ID, Status string }
 
 // startBusiness runs Vault, an API server that vouches for the relay's token, and
 // the relay itself, until the test ends.
-func startBusiness(t *testing.T, server *prosody.Server) *business {
+func startBusiness(t *testing.T, server server) *business {
 	t.Helper()
+	domain, addr, ca := server.Where()
 	v := vault.StartT(t, vault.Options{})
 	token := relayToken(t, v)
-	b := &business{jid: goNumber + "@" + server.Domain, inbox: make(chan webhookMessage, 100), statuses: make(chan webhookStatus, 100)}
+	b := &business{jid: goNumber + "@" + domain, inbox: make(chan webhookMessage, 1000), statuses: make(chan webhookStatus, 1000)}
 	hook := httptest.NewTLSServer(http.HandlerFunc(b.webhook))
 	t.Cleanup(hook.Close)
 	config := contract.Config{
 		Version: contract.ConfigVersion, Namespace: "acme", Name: "acme-relay", Region: "eu", PhoneNumber: goNumber,
 		Profile: contract.Profile{DisplayName: "Acme"}, Vault: v.Contract(),
 		Carrier: contract.Carrier{XMPP: &contract.XMPP{
-			Domain: server.Domain, Address: server.Addr, CABundle: string(server.CAPEM), Registration: "Open",
+			Domain: domain, Address: addr, CABundle: string(ca), Registration: "Open",
 		}},
 		Endpoint: contract.Endpoint{URL: "https://acme-relay.acme.svc:8443", Host: "acme-relay.acme.svc", TLS: contract.TLSFromPKI},
 		Webhook: &contract.Webhook{URL: hook.URL, CABundle: string(pem.EncodeToMemory(&pem.Block{
@@ -78,14 +95,15 @@ func startBusiness(t *testing.T, server *prosody.Server) *business {
 		}))},
 		RetentionDays: 30, Trust: "blind", Throughput: 80, Rotation: contract.Rotation{Identity: 1, Access: 1},
 	}
-	b.run(t, config, token)
+	b.prepare(t, config, token)
+	b.start(t)
 	b.waitReady(t)
 	b.takeCredentials(t, v)
 	return b
 }
 
-// run runs the relay until the test ends.
-func (b *business) run(t *testing.T, config contract.Config, token func(context.Context) (string, error)) {
+// prepare makes the relay ready to be started and stopped.
+func (b *business) prepare(t *testing.T, config contract.Config, token func(context.Context) (string, error)) {
 	t.Helper()
 	raw, err := json.Marshal(config)
 	check(t, err)
@@ -93,22 +111,37 @@ func (b *business) run(t *testing.T, config contract.Config, token func(context.
 	path := filepath.Join(dir, "relay.json")
 	check(t, os.WriteFile(path, raw, 0o600))
 	check(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
-	addresses := make(chan [2]string, 4)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- serve.Run(ctx, serve.Options{
-			ConfigPath: path, Version: "dev", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), DataDir: filepath.Join(dir, "data"),
-			Token: token, EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
-			Listening: func(name string, a net.Addr) { addresses <- [2]string{name, a.String()} },
-		})
-	}()
-	t.Cleanup(func() {
+	options := serve.Options{
+		ConfigPath: path, Version: "dev", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), DataDir: filepath.Join(dir, "data"),
+		Token: token, EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0", AllowLinks: netip.Addr.IsLoopback,
+	}
+	var cancel context.CancelFunc
+	var done chan error
+	b.start = func(t *testing.T) {
+		t.Helper()
+		var ctx context.Context
+		ctx, cancel = context.WithCancel(context.Background())
+		done = make(chan error, 1)
+		b.run(ctx, t, options, done)
+	}
+	b.stop = func(t *testing.T) {
+		t.Helper()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the relay: %v", err)
 		}
-	})
+		done <- nil // stopping it again does nothing
+	}
+	t.Cleanup(func() { b.stop(t) })
+}
+
+// run runs the relay until ctx ends, and returns when it listens.
+func (b *business) run(ctx context.Context, t *testing.T, options serve.Options, done chan error) {
+	t.Helper()
+	addresses := make(chan [2]string, 4)
+	options.Listening = func(name string, a net.Addr) { addresses <- [2]string{name, a.String()} }
+	go func() { done <- serve.Run(ctx, options) }()
+	b.endpoint, b.status = "", ""
 	for b.endpoint == "" || b.status == "" {
 		select {
 		case a := <-addresses:

@@ -197,7 +197,10 @@ class Client(slixmpp.ClientXMPP):
         return stanza["id"]
 
     async def say(self, to, text):
-        await self.manager.refresh_device_list(NS, to)  # a stranger's changes are not notified
+        try:
+            await self.manager.refresh_device_list(NS, to)  # a stranger's changes are not notified
+        except omemo.DeviceListDownloadFailed as e:
+            logging.warning("using the devices known before: %r", e)
         messages, errors = await self.manager.encrypt(frozenset([to]), {NS: text.encode()})
         for e in errors:
             logging.warning("a device was left out: %r", e)

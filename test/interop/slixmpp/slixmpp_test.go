@@ -41,7 +41,9 @@ func TestTwoOfThemTalk(t *testing.T) {
 	check(t, os.WriteFile(path, content, 0o600))
 	id, err := a.Send(ctx, "b@"+server.Domain, "hello")
 	check(t, err)
-	_, err = b.Wait(ctx, func(e slixmpp.Event) bool { return e.Event == "text" && e.Text == "hello" && e.From == "a@"+server.Domain })
+	_, err = b.Wait(ctx, func(e slixmpp.Event) bool {
+		return e.Event == "text" && e.Text == "hello" && e.From == "a@"+server.Domain
+	})
 	check(t, err)
 	for _, kind := range []string{"delivered", "read"} {
 		_, err = a.Wait(ctx, func(e slixmpp.Event) bool { return e.Event == kind && e.ID == id })
