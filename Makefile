@@ -15,7 +15,8 @@ CLUSTER := bin/cluster
 LINT := bin/golangci-lint
 
 # Debian packages of the servers, clients and libraries that tests run against.
-TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody tmux
+TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-oldmemo \
+	python3-slixmpp python3-xmlschema tmux
 
 # The packages whose tests need nothing but Go, and those that need real servers.
 PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)

@@ -112,27 +112,48 @@ func (p *peer) say(t *testing.T, to phone.Number, text string) string {
 // startProfanity runs Profanity as a number until the test ends. Listed says that
 // the account has a device list, to which Profanity adds its device; without one,
 // nobody learns of the device before it writes.
-func startProfanity(t *testing.T, server *prosody.Server, number string, listed bool) *human {
+func startProfanity(t *testing.T, server server, number string, listed bool) *human {
 	t.Helper()
+	domain, addr, _ := server.Where()
 	n, err := phone.Parse(number)
 	check(t, err)
 	check(t, server.AddAccount(t.Context(), number, password))
 	if listed {
 		makeDeviceList(t, server, n)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	c, err := profanity.Start(ctx, profanity.Config{JID: number + "@" + server.Domain, Password: password, Address: server.Addr})
-	check(t, err)
-	t.Cleanup(func() { check(t, c.Stop()) })
-	return &human{c, n, number + "@" + server.Domain}
+	h := &human{number: n, jid: number + "@" + domain, config: profanity.Config{
+		JID: number + "@" + domain, Password: password, Address: addr, Dir: t.TempDir(),
+	}}
+	h.start(t)
+	t.Cleanup(func() { h.stop(t) })
+	return h
 }
 
 // human is the customer at Profanity.
 type human struct {
-	client *profanity.Client
+	client *profanity.Client // nil while it is away
+	config profanity.Config
 	number phone.Number
 	jid    string
+}
+
+// start opens the client, with the keys and sessions that it had.
+func (h *human) start(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var err error
+	h.client, err = profanity.Start(ctx, h.config)
+	check(t, err)
+}
+
+// stop closes it.
+func (h *human) stop(t *testing.T) {
+	t.Helper()
+	if h.client != nil {
+		check(t, h.client.Stop())
+		h.client = nil
+	}
 }
 
 func (h *human) say(t *testing.T, to *peer, text string) {
@@ -152,10 +173,11 @@ func (h *human) waitText(t *testing.T, from *peer, text string) {
 // makeDeviceList publishes an empty device list for an account, as any other
 // client of its owner would have. Profanity 0.13.1 adds its device to a list but
 // never makes one.
-func makeDeviceList(t *testing.T, server *prosody.Server, n phone.Number) {
+func makeDeviceList(t *testing.T, server server, n phone.Number) {
 	t.Helper()
+	domain, addr, ca := server.Where()
 	link, err := xmpp.New(xmpp.Config{
-		Account: n, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: password, Resource: "other-client",
+		Account: n, Domain: domain, Address: addr, CABundle: ca, Password: password, Resource: "other-client",
 	})
 	check(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

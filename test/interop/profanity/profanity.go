@@ -206,9 +206,13 @@ func (c *Client) WaitText(ctx context.Context, jid, text string) error {
 	if err := c.Command(ctx, "/msg "+jid); err != nil {
 		return err
 	}
+	return c.until(ctx, text, receivedLine(jid, text).MatchString)
+}
+
+// receivedLine matches the line of a message that a peer sent under OMEMO.
+func receivedLine(jid, text string) *regexp.Regexp {
 	local, _, _ := strings.Cut(jid, "@")
-	line := regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d ~ ` + regexp.QuoteMeta(local) + `\S*: ` + regexp.QuoteMeta(text) + `\s*$`)
-	return c.until(ctx, text, line.MatchString)
+	return regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d ~ ` + regexp.QuoteMeta(local) + `\S*: ` + regexp.QuoteMeta(text) + `\s*$`)
 }
 
 // Command types one of Profanity's own commands.

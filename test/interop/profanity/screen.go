@@ -14,7 +14,7 @@ import (
 // The terminal's size: wide enough that no message wraps, high enough that a
 // test's conversation stays in view.
 const (
-	columns = "220"
+	columns = "400"
 	rows    = "180"
 )
 
