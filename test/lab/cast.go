@@ -16,6 +16,7 @@ type Region struct {
 	StorageClass string
 	vaultPort    int
 	prosodyPort  int
+	uploadPort   int // of its Prosody's web server for files
 }
 
 // Business is one of the lab's two businesses. It has a namespace of its own name.
@@ -33,8 +34,8 @@ func (b *Business) Tenant() string { return v1alpha1.TenantName(b.Name) }
 // The lab's cast. The numbers are set aside for fiction: by the Bundesnetzagentur
 // ("drama numbers") and by the North American Numbering Plan (555-01XX).
 var (
-	EU = &Region{Name: "eu", Type: v1alpha1.RegionEU, Domain: "eu.relay.test", StorageClass: "relaykeep-eu", vaultPort: 18200, prosodyPort: 15222}
-	NA = &Region{Name: "na", Type: v1alpha1.RegionNA, Domain: "na.relay.test", StorageClass: "relaykeep-na", vaultPort: 18201, prosodyPort: 15223}
+	EU = &Region{Name: "eu", Type: v1alpha1.RegionEU, Domain: "eu.relay.test", StorageClass: "relaykeep-eu", vaultPort: 18200, prosodyPort: 15222, uploadPort: 5281}
+	NA = &Region{Name: "na", Type: v1alpha1.RegionNA, Domain: "na.relay.test", StorageClass: "relaykeep-na", vaultPort: 18201, prosodyPort: 15223, uploadPort: 5443}
 
 	Acme   = &Business{Name: "acme", DisplayName: "Acme GmbH", Region: EU, Number: "+493023125100", webhookPort: 18443}
 	Globex = &Business{Name: "globex", DisplayName: "Globex Inc.", Region: NA, Number: "+12025550142", webhookPort: 18444}

@@ -60,7 +60,8 @@ func (l *Lab) prosody(r *Region) (*prosody.Server, error) {
 	}
 	return prosody.Prepare(l.ProsodyData(r), prosody.Options{
 		Domains: []string{r.Domain}, Address: l.ProsodyAddress(r), Registration: true,
-		TLS: &prosody.Certificate{Chain: chain, Key: key, CA: ca},
+		UploadAddress: l.at(r.uploadPort),
+		TLS:           &prosody.Certificate{Chain: chain, Key: key, CA: ca},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -66,16 +67,20 @@ func rule(to []*policyPeer, ports ...*policyPort) *egressRule {
 
 func explicit(e *v1alpha1.Egress) *egressRule { return rule(peers(e.To), ports(e.Ports)...) }
 
-// towards opens one port of a host: of exactly that address when it is one, else,
-// as a policy knows no names, of all public addresses.
-func towards(host string, port int32) *egressRule {
+// towards opens ports of a host: of exactly that address when it is one, else, as a
+// policy knows no names, of all public addresses.
+func towards(host string, open ...int32) *egressRule {
+	ports := make([]*policyPort, 0, len(open))
+	for _, port := range open {
+		ports = append(ports, tcp(port))
+	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return rule(public(), tcp(port))
+		return rule(public(), ports...)
 	}
 	addr = addr.Unmap()
 	only := netip.PrefixFrom(addr, addr.BitLen()).String()
-	return rule([]*policyPeer{networkingv1ac.NetworkPolicyPeer().WithIPBlock(block(only))}, tcp(port))
+	return rule([]*policyPeer{networkingv1ac.NetworkPolicyPeer().WithIPBlock(block(only))}, ports...)
 }
 
 func (in Input) dnsEgress() *egressRule {
@@ -108,8 +113,14 @@ func (in Input) carrierEgress() []*egressRule {
 	if h, p, err := net.SplitHostPort(string(x.Address)); err == nil {
 		host, port = h, parsePort(p, portXMPP)
 	}
-	return []*egressRule{towards(host, port)}
+	open := slices.DeleteFunc(uploadPorts(), func(p int32) bool { return p == port })
+	return []*egressRule{towards(host, append([]int32{port}, open...)...)}
 }
+
+// uploadPorts are where carriers' web servers for files (XEP-0363) usually listen:
+// behind a proxy, Prosody's own, and ejabberd's own. A region whose carrier has
+// another says so in network.carrier.
+func uploadPorts() []int32 { return []int32{HTTPSPort, 5281, 5443} }
 
 // webhookEgress opens the webhook's port at public addresses and what the region
 // says of private ones. Without a webhook both stay closed.
