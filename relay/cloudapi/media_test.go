@@ -395,3 +395,42 @@ func FuzzUpload(f *testing.F) {
 		}
 	})
 }
+
+// A server's own time limits are made for small requests: files take longer.
+func TestFilesMayTakeTheirTime(t *testing.T) {
+	for name, two := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			s := &service{}
+			server := httptest.NewUnstartedServer(cloudapi.New(options(t, s)))
+			server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+			server.EnableHTTP2 = two
+			server.StartTLS()
+			defer server.Close()
+			reader, writer := io.Pipe()
+			form := multipart.NewWriter(writer)
+			go func() {
+				_ = form.WriteField("messaging_product", "whatsapp")
+				file, _ := form.CreateFormFile("file", "a.png")
+				for range 5 {
+					_, _ = io.WriteString(file, png)
+					<-time.After(150 * time.Millisecond)
+				}
+				_ = writer.CloseWithError(form.Close())
+			}()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v23.0/"+numberID+"/media", reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", form.FormDataContentType())
+			r.Header.Set("Authorization", "Bearer "+token)
+			response, err := server.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != 200 || string(s.files[fileID].content) != strings.Repeat(png, 5) {
+				t.Errorf("answered %s, stored %d bytes", response.Status, len(s.files[fileID].content))
+			}
+		})
+	}
+}

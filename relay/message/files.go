@@ -21,6 +21,8 @@ var (
 	ErrUnknownMedia = errors.New("no file has this id")
 	// ErrMediaKind means that a file cannot be sent as what it is to be sent as.
 	ErrMediaKind = errors.New("the file is of another kind")
+	// ErrNoRoom means that the volume has no room for files now.
+	ErrNoRoom = errors.New("there is no room for files")
 	// ErrMediaTooLarge means that a file is larger than its kind may be.
 	ErrMediaTooLarge = media.ErrTooLarge
 )
@@ -41,6 +43,9 @@ type Files struct {
 	Public Web
 	// Owns says whether a host name is the carrier's.
 	Owns func(host string) bool
+	// Room says whether there is room for files: some is kept for messages, which
+	// nobody must be able to crowd out. Nil: always.
+	Room func() bool
 
 	known *origin
 }
@@ -163,9 +168,12 @@ func (s *Service) save(ctx context.Context, r io.Reader) (m store.Media, err err
 	hash, buf := sha256.New(), make([]byte, store.MediaChunk)
 	for place := int64(0); ; place++ {
 		n, readErr := io.ReadFull(r, buf)
+		if place%roomEvery == 0 && !s.room() {
+			readErr = ErrNoRoom
+		}
 		hash.Write(buf[:n])
 		m.Size += int64(n)
-		if n > 0 {
+		if n > 0 && !errors.Is(readErr, ErrNoRoom) {
 			err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutMediaChunk(m.ID, place, buf[:n]) })
 		}
 		ended := errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF)
@@ -182,6 +190,11 @@ func (s *Service) save(ctx context.Context, r io.Reader) (m store.Media, err err
 		}
 	}
 }
+
+// roomEvery is after how many pieces the room is looked at again.
+const roomEvery = 32
+
+func (s *Service) room() bool { return s.Files == nil || s.Files.Room == nil || s.Files.Room() }
 
 // discard removes what was written of a file. When that fails, opening the store
 // does it.

@@ -7,9 +7,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -369,3 +371,67 @@ func TestAStoredFileCanBeReadFromAnywhere(t *testing.T) {
 		}
 	})
 }
+
+func TestFilesLeaveRoomForMessages(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		w.web.change(func() { w.web.full = true })
+		_, err := w.StoreMedia(t.Context(), message.Upload{MIME: "image/png", Body: bytes.NewReader(picture()), Limit: media.MaxSize})
+		if !errors.Is(err, message.ErrNoRoom) {
+			t.Errorf("a file on a full volume is %v", err)
+		}
+		a.says(w.number, a.hands(upload, picture()).Text())
+		a.says(w.number, "a text")
+		if got := texts(w.take()); !slices.Equal(got, []string{"a text"}) {
+			t.Errorf("meanwhile the business got %q", got)
+		}
+		w.web.change(func() { w.web.full = false })
+		elapse(time.Minute)
+		if events := w.take(); len(events) != 1 || events[0].Type != "image" {
+			t.Errorf("the business got %+v", events)
+		}
+	})
+}
+
+// zeros is an endless file that notes how much memory was in use while it was read.
+type zeros struct{ peak uint64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	clear(p)
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	z.peak = max(z.peak, m.HeapAlloc)
+	return len(p), nil
+}
+
+func TestALargeFilePassesInLittleMemory(t *testing.T) {
+	const size, room = 40 << 20, 16 << 20
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, dir)
+		w.web = newWeb()
+		w.start()
+		defer w.stop()
+		runtime.GC()
+		var before runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var z zeros
+		id, err := w.StoreMedia(t.Context(), message.Upload{MIME: "application/pdf", Body: io.LimitReader(&z, size), Limit: media.MaxSize})
+		check(t, err)
+		_, r, err := w.OpenMedia(t.Context(), id)
+		check(t, err)
+		l := media.NewLink()
+		sealed, err := l.Encrypt(r)
+		check(t, err)
+		n, err := io.Copy(io.Discard, io.TeeReader(sealed, writerFunc(func([]byte) { _, _ = z.Read(nil) })))
+		if err != nil || n != size+media.TagSize {
+			t.Errorf("%d bytes came back: %v", n, err)
+		}
+		if z.peak > before.HeapAlloc+room {
+			t.Errorf("a file of %d MiB took %d MiB of memory", size>>20, (z.peak-before.HeapAlloc)>>20)
+		}
+	})
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }

@@ -24,6 +24,7 @@ type web struct {
 	none  error   // answers every request for a slot
 	fails []error // answers of the next transfers
 	names []string
+	full  bool // the relay's volume
 }
 
 func newWeb() *web { return &web{files: map[string][]byte{}, types: map[string]string{}} }
@@ -32,6 +33,12 @@ func (w *web) change(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f()
+}
+
+func (w *web) room() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.full
 }
 
 func (w *web) fail() error {
@@ -93,7 +100,7 @@ func (w *world) files() *message.Files {
 	if w.web == nil {
 		return nil
 	}
-	f := &message.Files{Uploads: w.web, Carrier: w.web, Public: w.web, Owns: func(host string) bool { return host == "relay.test" }}
+	f := &message.Files{Uploads: w.web, Carrier: w.web, Public: w.web, Owns: func(host string) bool { return host == "relay.test" }, Room: w.web.room}
 	if w.ways != nil {
 		f = w.ways(f)
 	}

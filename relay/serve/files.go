@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
@@ -21,7 +22,23 @@ func (p *parts) files() (*message.Files, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the carrier's web server: %w", err)
 	}
-	return &message.Files{Uploads: p.link, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns}, nil
+	return &message.Files{
+		Uploads: p.link, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns,
+		Room: func() bool { return hasRoom(p.DataDir) },
+	}, nil
+}
+
+// keptFree is the part of the volume that files leave to messages.
+const keptFree = 1.0 / 8
+
+// hasRoom says whether the volume has room for files. One that cannot be asked has:
+// what does not fit is refused when it is written.
+func hasRoom(dir string) bool {
+	var s syscall.Statfs_t
+	if syscall.Statfs(dir, &s) != nil {
+		return true
+	}
+	return float64(s.Bavail) > keptFree*float64(s.Blocks)
 }
 
 // UploadSlot implements carrier.Uploads.

@@ -153,7 +153,7 @@ func translate(err error) error {
 		return cloudapi.ErrFileKind
 	case errors.Is(err, message.ErrBlockListFull):
 		return cloudapi.ErrBlockListFull
-	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, context.Canceled):
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
 		return cloudapi.ErrUnavailable
 	}
 	return err
