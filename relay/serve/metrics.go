@@ -122,6 +122,9 @@ func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.parts.status(context.Background())
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
+	if n, err := message.Queue(c.parts.store, message.QueueMedia).Length(context.Background()); err == nil {
+		ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(n), message.QueueMedia)
+	}
 	for _, cond := range s.Conditions {
 		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, value(cond.Status), cond.Type)
 	}

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,12 +215,29 @@ func TestSlixmppTalksToARelay(t *testing.T) {
 			s.p.wait(t, func(o slixmpp.Event) bool { return o.Event == "delivered" && o.ID == e.ID })
 		}
 		s.phoneReads(s.businessWrites()...)
+		s.businessSendsALink()
 		s.typing()
 		s.phoneIsAway()
 		s.relayIsAway()
 		s.serverRestarts(server)
 		s.everythingOnce()
 	})
+}
+
+// businessSendsALink has the business send a file by a link of its own.
+func (s *story) businessSendsALink() {
+	s.t.Helper()
+	content := fresh(100_000)
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/jpeg")
+		_, _ = w.Write(content)
+	}))
+	defer shop.Close()
+	id := s.b.post(s.t, map[string]any{
+		"to": slixmppNumber[1:], "type": "image", "image": map[string]string{"link": shop.URL + "/photo.jpg"},
+	})
+	s.toPhone = append(s.toPhone, sum(content))
+	s.phoneReads(id)
 }
 
 // typing looks at receipts and typing both ways.
