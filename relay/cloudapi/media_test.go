@@ -428,7 +428,7 @@ func TestFilesMayTakeTheirTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer response.Body.Close()
-			if response.StatusCode != 200 || string(s.files[fileID].content) != strings.Repeat(png, 5) {
+			if response.StatusCode != http.StatusOK || string(s.files[fileID].content) != strings.Repeat(png, 5) {
 				t.Errorf("answered %s, stored %d bytes", response.Status, len(s.files[fileID].content))
 			}
 		})
