@@ -101,7 +101,7 @@ func (in Input) vaultEgress() *egressRule {
 	return towardsURL(in.Region.Spec.Vault.Address)
 }
 
-func (in Input) carrierEgress() []*egressRule {
+func (in Input) carrierEgress(further ...int32) []*egressRule {
 	if e := in.Region.Spec.Network.Carrier; e != nil {
 		return []*egressRule{explicit(e)}
 	}
@@ -113,8 +113,8 @@ func (in Input) carrierEgress() []*egressRule {
 	if h, p, err := net.SplitHostPort(string(x.Address)); err == nil {
 		host, port = h, parsePort(p, portXMPP)
 	}
-	open := slices.DeleteFunc(uploadPorts(), func(p int32) bool { return p == port })
-	return []*egressRule{towards(host, append([]int32{port}, open...)...)}
+	further = slices.DeleteFunc(further, func(p int32) bool { return p == port })
+	return []*egressRule{towards(host, append([]int32{port}, further...)...)}
 }
 
 // uploadPorts are where carriers' web servers for files (XEP-0363) usually listen:

@@ -33,7 +33,7 @@ func RelayPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 			WithFrom(p...).WithPorts(tcp(contract.StatusPort)))
 	}
 	spec.WithEgress(in.dnsEgress(), in.vaultEgress())
-	spec.WithEgress(in.carrierEgress()...)
+	spec.WithEgress(in.carrierEgress(uploadPorts()...)...)
 	spec.WithEgress(in.webhookEgress()...)
 	return networkingv1ac.NetworkPolicy(in.tenant(), in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentRelay)).
