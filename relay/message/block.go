@@ -163,6 +163,15 @@ func (s *Service) isBlocked(ctx context.Context, n phone.Number) (bool, error) {
 	return is, err
 }
 
+// drops says whether what a number sends is dropped, and counts it.
+func (s *Service) drops(ctx context.Context, n phone.Number) (bool, error) {
+	blocked, err := s.isBlocked(ctx, n)
+	if blocked {
+		s.counts.add(EventBlocked)
+	}
+	return blocked, err
+}
+
 // refused ends a job for a customer who is blocked: a message fails, receipts and
 // the like just are not sent.
 func refused(k kind) error {

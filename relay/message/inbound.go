@@ -43,8 +43,7 @@ func (s *Service) Message(ctx context.Context, m carrier.Message) error {
 	if m.Time.IsZero() || m.Time.After(now) {
 		m.Time = now // the carrier's word, and it is wrong
 	}
-	if blocked, err := s.isBlocked(ctx, m.From); err != nil || blocked {
-		s.counts.add(EventBlocked)
+	if blocked, err := s.drops(ctx, m.From); err != nil || blocked {
 		return err
 	}
 	hash := s.fingerprint(m)
@@ -246,8 +245,7 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 		s.counts.add(EventPlaintext)
 		return nil
 	}
-	if blocked, err := s.isBlocked(ctx, from); err != nil || blocked {
-		s.counts.add(EventBlocked)
+	if blocked, err := s.drops(ctx, from); err != nil || blocked {
 		return err
 	}
 	now := s.Now()
