@@ -128,24 +128,11 @@ type blockedPage struct {
 	Paging paging        `json:"paging"`
 }
 
-type paging struct {
-	Cursors cursors `json:"cursors"`
-}
-
-type cursors struct {
-	After  string `json:"after,omitempty"`
-	Before string `json:"before,omitempty"`
-}
-
 // blocked serves GET /{phone-number-id}/block_users, in pages.
 func (a *API) blocked(r *http.Request) (any, error) {
-	limit := maxBlockUsers
-	if l := r.URL.Query().Get("limit"); l != "" {
-		n, err := strconv.Atoi(l)
-		if err != nil || n < 1 || n > maxBlockUsers {
-			return nil, errInvalidParameter(fmt.Sprintf("Param limit must be a number from 1 to %d.", maxBlockUsers))
-		}
-		limit = n
+	limit, err := pageLimit(r, maxBlockUsers, maxBlockUsers)
+	if err != nil {
+		return nil, err
 	}
 	list, err := a.Service.Blocked(r.Context())
 	if err != nil {

@@ -75,14 +75,6 @@ type messagePage struct {
 	Paging *paging           `json:"paging,omitempty"` // nil at the end
 }
 
-type paging struct {
-	Cursors cursors `json:"cursors"`
-}
-
-type cursors struct {
-	After string `json:"after"`
-}
-
 // customers serves DELETE and GET of /{phone-number-id}/customers/{number}.
 func (a *API) customers(r *http.Request, number string) (any, error) {
 	n, err := phone.ParseLoose(number)
@@ -102,14 +94,11 @@ func (a *API) customers(r *http.Request, number string) (any, error) {
 }
 
 func (a *API) export(r *http.Request, n phone.Number) (any, error) {
-	query, limit := r.URL.Query(), defaultPage
-	if text := query.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
-			return nil, errInvalidParameter("Param limit must be a number from 1 to " + strconv.Itoa(maxPage) + ".")
-		}
+	limit, err := pageLimit(r, defaultPage, maxPage)
+	if err != nil {
+		return nil, err
 	}
-	after := query.Get("after")
+	after := r.URL.Query().Get("after")
 	if len(after) > MaxMessageID {
 		return nil, errInvalidParameter("Param after must be a cursor of the page before.")
 	}
@@ -131,7 +120,7 @@ func (a *API) export(r *http.Request, n phone.Number) (any, error) {
 		body.Messages.Data = []ExportedMessage{}
 	}
 	if e.More && len(e.Messages) > 0 {
-		body.Messages.Paging = &paging{cursors{e.Messages[len(e.Messages)-1].ID}}
+		body.Messages.Paging = &paging{cursors{After: e.Messages[len(e.Messages)-1].ID}}
 	}
 	return body, nil
 }
