@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -23,7 +24,7 @@ func cpuPerOp(name string) key { return key{name, "cpu-ns/op"} }
 
 // budgetPackages are the packages whose benchmarks the budgets name.
 func budgetPackages() []string {
-	return []string{"./relay/signal"}
+	return append([]string{"./relay/signal"}, carrierPackages()...)
 }
 
 // budgets returns every promise, in the order of the table.
@@ -37,7 +38,7 @@ func budgets() []budget {
 	faster := func(what, name string, factor float64) budget {
 		return budget{what: what, of: ours(name), by: library(name), most: 1 / factor, atMost: fmt.Sprintf("1/%.0f of the library as shipped", factor)}
 	}
-	return []budget{
+	return append([]budget{
 		within("encrypt 100 B, record included", "Encrypt/size=100", 2.5),
 		within("decrypt 100 B, record included", "Decrypt/size=100", 2.5),
 		faster("encrypt 100 B", "Encrypt/size=100", 3),
@@ -52,7 +53,7 @@ func budgets() []budget {
 			what: "memory of a session with 1,000 skipped keys",
 			of:   key{"Memory/skipped=1000/impl=relaykeep", "B/session"}, most: 80_000, atMost: "80 kB",
 		},
-	}
+	}, carrierBudgets()...)
 }
 
 // printTable writes a row for each budget and returns how many were missed. A budget
@@ -90,7 +91,7 @@ func printTable(w io.Writer, all []budget, medians map[key]float64) (missed int)
 
 // quantity writes a value with a unit that suits its size.
 func quantity(v float64, unit string) string {
-	if unit != "ns/op" && unit != "cpu-ns/op" {
+	if !strings.HasSuffix(unit, "ns/op") {
 		return fmt.Sprintf("%.0f %s", v, unit)
 	}
 	switch {

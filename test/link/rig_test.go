@@ -84,6 +84,23 @@ type relay struct {
 	texts    map[string]map[string]bool // ids of the messages with that text
 	statuses map[string]map[string]int  // by message and state
 	strange  int                        // what could not be read
+
+	onStatus func(state, id string) // called for each status; nil for none
+	onText   func(text string)      // called for each text; nil for none
+}
+
+// listen has a function be called for each status of a message.
+func (r *relay) listen(on func(state, id string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onStatus = on
+}
+
+// listenTexts has a function be called for each text that arrives.
+func (r *relay) listenTexts(on func(text string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onText = on
 }
 
 // startRelay runs a relay until the test ends.
@@ -180,12 +197,18 @@ func (r *relay) receive(body []byte) {
 			r.texts[m.Text.Body] = map[string]bool{}
 		}
 		r.texts[m.Text.Body][m.ID] = true
+		if r.onText != nil {
+			r.onText(m.Text.Body)
+		}
 	}
 	for _, s := range v.Statuses {
 		if r.statuses[s.ID] == nil {
 			r.statuses[s.ID] = map[string]int{}
 		}
 		r.statuses[s.ID][s.Status]++
+		if r.onStatus != nil {
+			r.onStatus(s.Status, s.ID)
+		}
 	}
 }
 

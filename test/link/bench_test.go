@@ -1,0 +1,209 @@
+package link_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+// customers is how many write at once: a relay sends to each one after the other.
+const customers = 64
+
+// bench is what the benchmarks of this package share, since it takes long to start:
+// a Prosody without rate limits, a relay in this process, and customers in another.
+type bench struct {
+	once   sync.Once
+	server *prosody.Server
+	relay  *relay
+	crowd  *crowd
+	ends   []func() // what is done when the process ends, the last first
+}
+
+var shared bench
+
+func TestMain(m *testing.M) {
+	if os.Getenv(crowdVariable) != "" {
+		os.Exit(beCrowd())
+	}
+	code := m.Run()
+	for _, end := range slices.Backward(shared.ends) {
+		end()
+	}
+	os.Exit(code)
+}
+
+// benchNumber is the relay's number, which the customers know.
+const benchNumber = "+15550190000"
+
+// start starts everything, until the last benchmark ends.
+func (r *bench) start(b *testing.B) {
+	r.once.Do(func() {
+		t := &process{TB: b, bench: r}
+		r.server = prosody.StartT(t, prosody.Options{Registration: true})
+		at := place{r.server.Domain, r.server.Addr, r.server.CAPEM}
+		r.relay = startRelay(t, at, benchNumber, 1001)
+		r.crowd = startCrowd(t, at)
+		l := &latencies{} // sessions begin before anything is measured
+		outward(b, l, customers)
+		inward(b, l, customers)
+	})
+}
+
+// process is a testing.TB whose end is that of the process: the first benchmark's end
+// is not that of what the others use after it.
+type process struct {
+	testing.TB
+	bench *bench
+}
+
+func (p *process) Cleanup(f func()) { p.bench.ends = append(p.bench.ends, f) }
+
+func (p *process) Context() context.Context { return context.Background() }
+
+func (p *process) TempDir() string {
+	dir, err := os.MkdirTemp("", "bench-") //nolint:usetesting // it is to outlive the benchmark
+	check(p.TB, err)
+	p.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// usage is what relay and server used of the processors.
+type usage struct{ relay, server time.Duration }
+
+func (r *bench) usage(b *testing.B) usage {
+	b.Helper()
+	var self syscall.Rusage
+	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &self))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.server.PID()))
+	check(b, err)
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	var ticks int64
+	for _, f := range fields[11:13] { // utime, stime (proc(5)), in hundredths of a second
+		n, err := strconv.ParseInt(f, 10, 64)
+		check(b, err)
+		ticks += n
+	}
+	return usage{
+		relay:  time.Duration(self.Utime.Nano() + self.Stime.Nano()),
+		server: time.Duration(ticks) * 10 * time.Millisecond,
+	}
+}
+
+// BenchmarkThroughProsody is messages of a relay to its customers and back, half of
+// them each way, each receipted: from the business's request to the customer's receipt
+// for it, and from the customer's client to the business's webhook. Beside it, a bare
+// client writes ready-made stanzas of the same size, answered in the same way: what
+// the server can do.
+func BenchmarkThroughProsody(b *testing.B) {
+	b.Run("impl=relay", func(b *testing.B) {
+		shared.start(b)
+		l := &latencies{}
+		runtime.GC()
+		before := shared.usage(b)
+		b.ResetTimer()
+		var group sync.WaitGroup
+		group.Go(func() { outward(b, l, (b.N+1)/2) })
+		group.Go(func() { inward(b, l, b.N/2) })
+		group.Wait()
+		b.StopTimer()
+		after := shared.usage(b)
+		n := float64(b.N)
+		b.ReportMetric(n/b.Elapsed().Seconds(), "messages/s")
+		b.ReportMetric(float64(l.p99().Microseconds())/1000, "p99-ms")
+		b.ReportMetric(float64((after.relay-before.relay).Nanoseconds())/n, "relay-cpu-ns/op")
+		b.ReportMetric(float64((after.server-before.server).Nanoseconds())/n, "server-cpu-ns/op")
+	})
+	b.Run("impl=blaster", func(b *testing.B) {
+		shared.start(b)
+		blast(b)
+	})
+}
+
+// latencies gathers how long messages took.
+type latencies struct {
+	mu sync.Mutex
+	of []time.Duration
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of = append(l.of, d)
+}
+
+func (l *latencies) p99() time.Duration {
+	if len(l.of) == 0 {
+		return 0
+	}
+	slices.Sort(l.of)
+	return l.of[len(l.of)*99/100]
+}
+
+// outward has the business write n texts, about one at once to each customer.
+func outward(b *testing.B, l *latencies, n int) {
+	slots := make(chan struct{}, customers)
+	var begun sync.Map
+	var group sync.WaitGroup
+	group.Add(n)
+	shared.relay.listen(func(kind, id string) {
+		if kind != "delivered" {
+			return
+		}
+		for { // the receipt may overtake the answer to the request
+			if at, ok := begun.Load(id); ok {
+				l.add(time.Since(at.(time.Time)))
+				break
+			}
+			runtime.Gosched()
+		}
+		<-slots
+		group.Done()
+	})
+	for i := range n {
+		slots <- struct{}{}
+		to, err := phone.Parse(crowdNumber(i % customers))
+		check(b, err)
+		at := time.Now()
+		id, err := shared.relay.AcceptText(b.Context(), message.Text{To: to, Body: "a text of about the length that people write, or somewhat more"})
+		check(b, err)
+		begun.Store(id, at)
+	}
+	group.Wait()
+}
+
+// inward has the customers write n texts, and waits until the business has them.
+func inward(b *testing.B, l *latencies, n int) {
+	if n == 0 {
+		return
+	}
+	var got atomic.Int64
+	done := make(chan struct{})
+	shared.relay.listenTexts(func(text string) {
+		if at, err := strconv.ParseInt(strings.Fields(text)[0], 10, 64); err == nil {
+			l.add(time.Since(time.Unix(0, at)))
+		}
+		if got.Add(1) == int64(n) {
+			close(done)
+		}
+	})
+	shared.crowd.write(b, n)
+	select {
+	case <-done:
+	case <-time.After(patience):
+		b.Errorf("%d of the customers' %d messages arrived", got.Load(), n)
+	}
+}

@@ -1,0 +1,159 @@
+package link_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// crowdVariable makes the test binary a crowd of customers: its value says where.
+const crowdVariable = "RELAYKEEP_TEST_CROWD"
+
+// crowdNumber is a customer's number.
+func crowdNumber(i int) string { return fmt.Sprintf("+1555018%04d", i) }
+
+// wherever is a place, as the crowd's process is told it.
+type wherever struct {
+	Domain, Addr string
+	CA           []byte
+}
+
+// crowd is customers in a process of their own, so that what they use of the
+// processors is not the relay's.
+type crowd struct {
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+func startCrowd(t testing.TB, at place) *crowd {
+	t.Helper()
+	where, err := json.Marshal(wherever{at.domain, at.addr, at.ca})
+	check(t, err)
+	cmd := exec.Command(os.Args[0]) //nolint:noctx // it ends with our standard output
+	cmd.Env = append(os.Environ(), crowdVariable+"="+string(where))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	check(t, err)
+	out, err := cmd.StdoutPipe()
+	check(t, err)
+	check(t, cmd.Start())
+	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
+	c := &crowd{in: in, out: bufio.NewScanner(out)}
+	c.await(t) // all are online
+	return c
+}
+
+// write has the customers write n texts and returns when the server has them.
+func (c *crowd) write(t testing.TB, n int) {
+	_, err := fmt.Fprintln(c.in, n)
+	if err != nil {
+		t.Error(err)
+	}
+	c.await(t)
+}
+
+func (c *crowd) await(t testing.TB) {
+	if !c.out.Scan() || c.out.Text() != "done" {
+		t.Errorf("the customers' process ended, or said %q", c.out.Text())
+	}
+}
+
+// beCrowd is the customers' process, until its standard input ends.
+func beCrowd() int {
+	var at wherever
+	if err := json.Unmarshal([]byte(os.Getenv(crowdVariable)), &at); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "crowd-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	all := make([]*customer.Customer, customers)
+	for i := range all {
+		if all[i], err = join(ctx, at, fmt.Sprintf("%s/%d", dir, i), crowdNumber(i)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	fmt.Fprintln(os.Stdout, "done")
+	to, _ := phone.Parse(benchNumber)
+	orders := bufio.NewScanner(os.Stdin)
+	for orders.Scan() {
+		var n int
+		if _, err := fmt.Sscan(orders.Text(), &n); err != nil {
+			return 1
+		}
+		everybody(ctx, all, to, n)
+		fmt.Fprintln(os.Stdout, "done")
+	}
+	return 0
+}
+
+// everybody has each customer write its share of n texts, one after the other.
+func everybody(ctx context.Context, all []*customer.Customer, to phone.Number, n int) {
+	var group sync.WaitGroup
+	for i, c := range all {
+		share := n / len(all)
+		if i < n%len(all) {
+			share++
+		}
+		group.Go(func() {
+			for range share {
+				text := fmt.Sprintf("%d and what else people write, which is of about this length", time.Now().UnixNano())
+				if _, err := c.Send(ctx, to, text); err != nil {
+					fmt.Fprintln(os.Stderr, "sending:", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// join makes a customer and waits until it is online.
+func join(ctx context.Context, at wherever, dir, number string) (*customer.Customer, error) {
+	n, err := phone.Parse(number)
+	if err != nil {
+		return nil, err
+	}
+	state, err := customer.OpenState(dir, n)
+	if err != nil {
+		return nil, err
+	}
+	_, password := state.Account()
+	link, err := xmpp.New(xmpp.Config{
+		Account: n, Domain: at.Domain, Address: at.Addr, CABundle: at.CA, Password: password, Registration: xmpp.Open,
+	})
+	if err != nil {
+		return nil, err
+	}
+	online := make(chan struct{})
+	var once sync.Once
+	c := customer.New(customer.Options{State: state, Carrier: link, OnEvent: func(e customer.Event) {
+		if e.Kind == customer.Online {
+			once.Do(func() { close(online) })
+		}
+	}})
+	go func() { _ = c.Run(ctx) }()
+	select {
+	case <-online:
+		return c, nil
+	case <-time.After(time.Minute):
+		return nil, fmt.Errorf("a customer does not come online")
+	}
+}
