@@ -169,7 +169,7 @@ func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 		t.Fatalf("building the relay: %v\n%s", err, out)
 	}
 	for range 2 { // once more finds nothing and is no failure
-		out, err = exec.CommandContext(t.Context(), program, "erase", "--config", filepath.Join(b.dir, "relay.json"), //nolint:gosec // our own program
+		out, err = exec.CommandContext(t.Context(), program, "erase", "--config", filepath.Join(b.dir, "relay.json"),
 			"--token", token(contract.AudienceJanitor), "--relay-token", token(contract.AudienceRelay)).CombinedOutput()
 		if err != nil {
 			t.Fatalf("erasing: %v\n%s", err, out)

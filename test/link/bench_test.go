@@ -74,7 +74,7 @@ func (p *process) Cleanup(f func()) { p.bench.ends = append(p.bench.ends, f) }
 func (p *process) Context() context.Context { return context.Background() }
 
 func (p *process) TempDir() string {
-	dir, err := os.MkdirTemp("", "bench-") //nolint:usetesting // it is to outlive the benchmark
+	dir, err := os.MkdirTemp("", "bench-")
 	check(p.TB, err)
 	p.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

@@ -40,7 +40,7 @@ func startCrowd(t testing.TB, at place) *crowd {
 	t.Helper()
 	where, err := json.Marshal(wherever{at.domain, at.addr, at.ca})
 	check(t, err)
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // it ends with our standard output
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crowdVariable+"="+string(where))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

@@ -15,11 +15,11 @@ const (
 
 // acceptTLS is the server's part of STARTTLS (RFC 6120, 5), towards the client.
 func (p *Proxy) acceptTLS(ctx context.Context, client net.Conn) (net.Conn, error) {
-	if err := await(client, "<stream:stream", ">"); err != nil {
+	if err := await(client, "<stream:stream"); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(client, "%sid='proxy' from='%s'><stream:features><starttls xmlns='%s'><required/></starttls></stream:features>", header, p.domain, nsTLS)
-	if err := await(client, "<starttls", ">"); err != nil {
+	if err := await(client, "<starttls"); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(client, "<proceed xmlns='%s'/>", nsTLS)
@@ -30,19 +30,19 @@ func (p *Proxy) acceptTLS(ctx context.Context, client net.Conn) (net.Conn, error
 // startTLS is the client's part, towards the server.
 func (p *Proxy) startTLS(ctx context.Context, server net.Conn) (net.Conn, error) {
 	fmt.Fprintf(server, "%sto='%s'>", header, p.domain)
-	if err := await(server, "</stream:features", ">"); err != nil {
+	if err := await(server, "</stream:features"); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(server, "<starttls xmlns='%s'/>", nsTLS)
-	if err := await(server, "<proceed", ">"); err != nil {
+	if err := await(server, "<proceed"); err != nil {
 		return nil, err
 	}
 	conn := tls.Client(server, p.back)
 	return conn, conn.HandshakeContext(ctx)
 }
 
-// await reads, and no further than, the end that follows a beginning.
-func await(conn net.Conn, beginning, end string) error {
+// await reads up to the end of the first tag that begins so, and no further.
+func await(conn net.Conn, beginning string) error {
 	var seen []byte
 	one := make([]byte, 1)
 	for len(seen) < 16<<10 {
@@ -50,7 +50,7 @@ func await(conn net.Conn, beginning, end string) error {
 			return err
 		}
 		seen = append(seen, one[0])
-		if i := bytes.Index(seen, []byte(beginning)); i >= 0 && bytes.Contains(seen[i:], []byte(end)) {
+		if i := bytes.Index(seen, []byte(beginning)); i >= 0 && bytes.ContainsRune(seen[i:], '>') {
 			return nil
 		}
 	}

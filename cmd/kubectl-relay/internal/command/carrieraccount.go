@@ -132,7 +132,7 @@ func (f *accountFlags) password(in io.Reader) (string, error) {
 // writeCarrierAccount writes the account to where the relay reads it.
 func writeCarrierAccount(ctx context.Context, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, password string, replace bool) error {
 	path := fmt.Sprintf("%s/data/%s/%s/carrier", region.Spec.Vault.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name))
-	request := map[string]any{"data": map[string]any{"username": string(relay.Spec.PhoneNumber), "password": password}}
+	request := map[string]any{"data": map[string]any{"username": relay.Spec.PhoneNumber, "password": password}}
 	if !replace {
 		request["options"] = map[string]any{"cas": 0}
 	}
