@@ -74,7 +74,37 @@ func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added [
 			added = append(added, id)
 		}
 	}
-	return added, nil
+	return added, bound(tx, c, 0)
+}
+
+// maxKnown is how many devices of a customer are remembered, those included that are
+// no longer on its list and may write again.
+const maxKnown = 2 * omemo.MaxDevices
+
+// bound forgets devices beyond maxKnown, with their sessions: first those that are not
+// on the list. Whoever invents devices, a customer or a carrier, must not fill the
+// store. The one to keep stays.
+func bound(tx *store.Tx, c store.CustomerID, keep carrier.DeviceID) error {
+	known, err := tx.Devices(c)
+	if err != nil {
+		return err
+	}
+	excess := len(known) - maxKnown
+	for _, active := range []bool{false, true} {
+		for _, d := range known {
+			if excess <= 0 {
+				return nil
+			}
+			if d.Active != active || d.ID == keep {
+				continue
+			}
+			if err := tx.DeleteDevice(c, d.ID); err != nil {
+				return err
+			}
+			excess--
+		}
+	}
+	return nil
 }
 
 // learned notes that a customer's devices are up to date.
@@ -147,6 +177,7 @@ func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.Dev
 				devices = append(devices, d.ID)
 			}
 		}
+		devices = devices[:min(len(devices), omemo.MaxDevices)]
 		return nil
 	})
 	return devices, err

@@ -164,6 +164,9 @@ func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 		return err
 	}
 	if opened.NewSession {
+		if err := bound(tx, c.ID, m.Envelope.Sender); err != nil {
+			return err
+		}
 		if err := s.enqueue(tx, c.ID, "", task{Kind: kindAnswer, Device: m.Envelope.Sender}); err != nil {
 			return err
 		}

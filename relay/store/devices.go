@@ -160,6 +160,22 @@ func (t *Tx) PutDevice(c CustomerID, d Device) error {
 	return t.writeDevice(row, d)
 }
 
+// DeleteDevice drops a device and the session with it; dropping none is no error.
+func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
+	if err := t.DeleteRecord(c, d); err != nil {
+		return err
+	}
+	row, _, err := t.findDevice(c, d)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`DELETE FROM devices WHERE id = ?`, row.id)
+	return err
+}
+
 // writeDevice writes the row in the current epoch.
 func (t *Tx) writeDevice(row *child, d Device) error {
 	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted).bytes(d.Offered)

@@ -275,3 +275,68 @@ func TestHandlerThatAsksDoesNotHoldUpTheNextLink(t *testing.T) {
 	}
 	n.wait(t, "own devices", func() bool { return len(n.own) > 0 })
 }
+
+// stuck is a Handler that takes no message until it is let.
+type stuck struct {
+	*recorder
+	let chan struct{}
+}
+
+func (s *stuck) Message(ctx context.Context, m carrier.Message) error {
+	select {
+	case <-s.let:
+		return s.recorder.Message(ctx, m)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestFloodIsHeldBackAtTheServer(t *testing.T) {
+	s := script(t, nil)
+	// The link is served anew, with a Handler that does not keep up.
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, s.cfg.MaxStanza, s.cfg.Idle)
+	h := &stuck{&recorder{}, make(chan struct{})}
+	s.attach(l)
+	done := make(chan error, 1)
+	go func() { done <- s.serve(t.Context(), l, h) }()
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+
+	const size = 100 << 10
+	large := strings.Replace(stanzas[0], "<store", "<x>"+strings.Repeat("x", size)+"</x><store", 1)
+	taken, wrote := 0, make(chan struct{}, 1)
+	go func() {
+		for {
+			if _, err := io.WriteString(theirs, large); err != nil {
+				return
+			}
+			wrote <- struct{}{}
+		}
+	}()
+	for flowing := true; flowing; {
+		select {
+		case <-wrote:
+			if taken++; taken*size > 4*maxQueuedBytes {
+				t.Fatal("a flood is taken without end")
+			}
+		case <-time.After(500 * time.Millisecond):
+			flowing = false
+		}
+	}
+	if taken*size < maxQueuedBytes/2 {
+		t.Errorf("only %d stanzas were taken", taken)
+	}
+	close(h.let) // and goes on
+	eventually(t, "more", func() bool {
+		select {
+		case <-wrote:
+			taken++
+		default:
+		}
+		defer h.lock()()
+		return len(h.messages) > maxQueuedBytes/size
+	})
+	l.end(errStopped)
+	<-done
+}

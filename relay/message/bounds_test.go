@@ -1,0 +1,58 @@
+package message_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// devices returns what the store knows of a customer's devices.
+func (w *world) devices(p *person) (known []store.Device) {
+	w.t.Helper()
+	check(w.t, w.store.View(context.Background(), func(tx *store.Tx) error {
+		c, err := tx.Customer(p.number)
+		if err != nil {
+			return err
+		}
+		known, err = tx.Devices(c.ID)
+		return err
+	}))
+	return known
+}
+
+func TestInventedDevicesFillNothingAndHoldNobodyUp(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
+		a.says(w.number, "hello")
+		w.take()
+		next := carrier.DeviceID(1_000_000)
+		for range 50 { // thousands of devices, in lists that are as long as lists may be
+			var list []carrier.DeviceID
+			for range 100 {
+				list = append(list, next)
+				next++
+			}
+			check(t, w.Devices(t.Context(), a.number, list))
+		}
+		if n := len(w.devices(a)); n > 2*omemo.MaxDevices {
+			t.Errorf("%d devices are known", n)
+		}
+		b.says(w.number, "unmoved")
+		id := w.says(b.number, "likewise")
+		events := w.take()
+		if !slices.Contains(texts(events), "unmoved") || len(statuses(events, id)) != 3 {
+			t.Errorf("another customer's conversation is %+v", events)
+		}
+		// The true list mends it.
+		check(t, w.Devices(t.Context(), a.number, w.hub.devices(a.number)))
+		id = w.says(a.number, "again")
+		if got := statuses(w.take(), id); len(got) != 3 {
+			t.Errorf("statuses after the true list are %q", got)
+		}
+	})
+}
