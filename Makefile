@@ -108,12 +108,12 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 	$(GO) -C test/cluster test ./...
 
 # What reads from a network that is not trusted, before anything is authenticated.
-FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo
+FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp
 FUZZTIME ?= 60s
 FUZZLIMIT ?= 10m
 
 .PHONY: fuzz
-fuzz: ## Fuzz every target of the Signal layer: FUZZTIME each (60s), two at once; FUZZ_PACKAGES names others
+fuzz: ## Fuzz every target of the Signal layer and the carrier link: FUZZTIME each (60s), two at once; FUZZ_PACKAGES names others
 	$(GO) run ./test/fuzz -time $(FUZZTIME) -limit $(FUZZLIMIT) $(FUZZ_PACKAGES)
 
 .PHONY: e2e

@@ -333,3 +333,39 @@ func TestSettingsAreWrittenReplacedAndRemoved(t *testing.T) {
 		})
 	}
 }
+
+func TestDeletedDeviceIsGoneWithItsSession(t *testing.T) {
+	w := newWorld(t)
+	c := store.Customer{Number: number(t, "+4915200000001")}
+	w.update(func(tx *store.Tx) error {
+		if err := tx.PutCustomer(&c); err != nil {
+			return err
+		}
+		for _, id := range []carrier.DeviceID{1, 2} {
+			if err := tx.PutDevice(c.ID, store.Device{ID: id, Active: true}); err != nil {
+				return err
+			}
+			if err := tx.PutRecord(c.ID, id, []byte("session")); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteDevice(c.ID, 1)
+	})
+	w.update(func(tx *store.Tx) error { return tx.DeleteDevice(c.ID, 1) }) // dropping none is no error
+	w.reopen()
+	w.update(func(tx *store.Tx) error {
+		devices, err := tx.Devices(c.ID)
+		if err != nil || len(devices) != 1 || devices[0].ID != 2 {
+			t.Errorf("%d devices are left, error %v", len(devices), err)
+		}
+		gone, err := tx.Record(c.ID, 1)
+		if err != nil || gone != nil {
+			t.Errorf("its session is %d bytes, error %v", len(gone), err)
+		}
+		kept, err := tx.Record(c.ID, 2)
+		if err != nil || string(kept) != "session" {
+			t.Errorf("the other's session is %d bytes, error %v", len(kept), err)
+		}
+		return nil
+	})
+}

@@ -172,3 +172,36 @@ type broken struct{}
 
 func (broken) Position(context.Context) (string, error)  { return "7", nil }
 func (broken) SetPosition(context.Context, string) error { return errors.New("disk full") }
+
+func FuzzArchive(f *testing.F) {
+	own := business + "@relay.test"
+	for _, inner := range stanzas[:5] {
+		f.Add(result(own, "q", "8", strings.Replace(inner, "<message", "<message xmlns='jabber:client'", 1)))
+	}
+	f.Add(result(own, "other", "8", ""))
+	f.Add(result(own, "q", "9", result(own, "q", "10", stanzas[0])))
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := parse(text)
+		if err != nil || e.child(nsArchive, "result") == nil {
+			return
+		}
+		c, err := New(Config{Account: number(t, business), Domain: "relay.test", Password: password})
+		check(t, err)
+		c.session.query, c.session.wanted = "q", true
+		r, id := (&service{c: c}).archived(e, arrival)
+		if len(id) > maxID || len(r.events)+len(r.drops) > 2*maxReceipts {
+			t.Errorf("id of %d bytes, %d events, %d drops", len(id), len(r.events), len(r.drops))
+		}
+		from, _ := c.addr.origin(e.attr("from"))
+		if (from != fromOwn || e.child(nsArchive, "result").attr("queryid") != "q") && (id != "" || len(r.events) > 0) {
+			t.Errorf("what nobody asked for is taken: id %q, %d events", id, len(r.events))
+		}
+		for _, ev := range r.events {
+			switch ev := ev.(type) {
+			case gotMessage, gotReceipt, gotPlaintext:
+			default:
+				t.Errorf("the archive brings a %T", ev)
+			}
+		}
+	})
+}
