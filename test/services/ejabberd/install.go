@@ -38,7 +38,8 @@ func Install(ctx context.Context) error {
 			return err
 		}
 	}
-	err = run(ctx, "apt-get", "install", "-y", "--no-install-recommends", "ejabberd")
+	// Several packages' tests may want it at once: one installs, the others wait.
+	err = run(ctx, "apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", "ejabberd")
 	if services {
 		err = errors.Join(err, run(ctx, "systemctl", "unmask", "--runtime", unit), run(ctx, "systemctl", "disable", unit))
 	}
