@@ -103,7 +103,7 @@ test-fast: ## Unit tests: under two minutes, no servers
 	$(GO) test -short $(PACKAGES)
 
 .PHONY: test
-test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody; interop
+test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
 	. bin/test.env && $(GO) test -race -timeout 30m $(PACKAGES)
 	$(GO) -C test/cluster test ./...
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -53,6 +54,41 @@ func TestInventedDevicesFillNothingAndHoldNobodyUp(t *testing.T) {
 		id = w.says(a.number, "again")
 		if got := statuses(w.take(), id); len(got) != 3 {
 			t.Errorf("statuses after the true list are %q", got)
+		}
+	})
+}
+
+func TestDeviceThatIsLongGoneIsNotAskedForWithEveryMessage(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		gone := carrier.DeviceID(99)
+		w.settle()
+		check(t, a.link.PublishDevices(t.Context(), append(w.hub.devices(a.number), gone)))
+		asked := func() int {
+			w.link.mu.Lock()
+			defer w.link.mu.Unlock()
+			return w.link.fetched
+		}
+		send := func() {
+			t.Helper()
+			id := w.says(a.number, "hello")
+			if got := statuses(w.take(), id); len(got) != 3 {
+				t.Errorf("statuses are %q", got)
+			}
+		}
+		send()
+		before := asked()
+		for range 5 {
+			send() // 5 seconds each
+		}
+		if n := asked() - before; n != 0 {
+			t.Errorf("asked %d times within a minute", n)
+		}
+		elapse(time.Minute)
+		send()
+		if n := asked() - before; n != 1 {
+			t.Errorf("asked %d times after a minute", n)
 		}
 	})
 }

@@ -205,6 +205,28 @@ func (s *Service) wasOurs(d carrier.DeviceID) bool {
 	return s.Former != nil && s.Former.Account.Device == d
 }
 
+// staleTime is for how long a device without a bundle is left out unasked. Some clients
+// show theirs once we may see their presence, which takes a moment.
+const staleTime = time.Minute
+
+// stale says whether a device had no bundle a moment ago.
+func (s *Service) stale(d device) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, missing := s.missing[d]
+	return missing && s.Now().Sub(at) < staleTime
+}
+
+// missed notes that a device has no bundle.
+func (s *Service) missed(d device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.missing) >= maxRemembered {
+		clear(s.missing)
+	}
+	s.missing[d] = s.Now()
+}
+
 // mayRepair says whether a device may be offered a new session now.
 func (s *Service) mayRepair(d device, now time.Time) bool {
 	s.mu.Lock()

@@ -150,13 +150,19 @@ func (s *Service) withoutSession(ctx context.Context, c store.Customer, devices 
 }
 
 // fetch gets the bundles of the devices that lack a session. One that publishes
-// none is left out.
+// none is left out, and not asked for with every message: lists name devices that are
+// long gone.
 func (s *Service) fetch(ctx context.Context, c store.Customer, p plan, lacking []carrier.DeviceID) (plan, error) {
 	p.bundles = map[carrier.DeviceID]carrier.Bundle{}
 	for _, d := range lacking {
+		if len(p.devices) > 1 && s.stale(device{c.ID, d}) {
+			p = p.without(d)
+			continue
+		}
 		b, err := s.Link.Bundle(ctx, c.Number, d)
 		switch {
 		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrRejected):
+			s.missed(device{c.ID, d})
 			p = p.without(d)
 		case err != nil:
 			return p, fmt.Errorf("fetching a bundle: %w", err)

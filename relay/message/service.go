@@ -109,6 +109,8 @@ type Service struct {
 	// fetched holds when the devices of customers were last learned from the
 	// carrier, since the link is up.
 	fetched map[store.CustomerID]time.Time
+	// missing holds when a device was last found to publish no bundle.
+	missing map[device]time.Time
 	// repaired holds when a new session was last offered to a device.
 	repaired map[device]time.Time
 
@@ -134,6 +136,7 @@ func New(o Options) *Service {
 		Options:  o,
 		dirty:    make(chan struct{}, 1),
 		fetched:  map[store.CustomerID]time.Time{},
+		missing:  map[device]time.Time{},
 		repaired: map[device]time.Time{},
 		blocks:   blocks{changed: make(chan struct{}, 1)},
 	}
