@@ -54,11 +54,14 @@ func (s *service) readArchive(ctx context.Context) error {
 	if after == "" {
 		return s.begin(ctx)
 	}
+	if after == archiveStart {
+		after = ""
+	}
 	for read := 0; read < maxArchived; read += archivePage {
-		p, err := s.page(ctx, set("after", after, archivePage), true)
+		p, err := s.page(ctx, following(after), true)
 		if isCondition(err, "item-not-found") && read == 0 {
 			// The server forgot our position: what it still has is all that there is.
-			p, err = s.page(ctx, set("", "", archivePage), true)
+			p, err = s.page(ctx, following(""), true)
 		}
 		if err != nil {
 			return err
@@ -76,8 +79,11 @@ func (s *service) readArchive(ctx context.Context) error {
 // other ways.
 func (s *service) begin(ctx context.Context) error {
 	p, err := s.page(ctx, set("before", "", 1), false)
-	if err != nil || p.last == "" {
+	if err != nil {
 		return err
+	}
+	if p.last == "" {
+		p.last = archiveStart
 	}
 	return s.c.cfg.Archive.SetPosition(ctx, p.last)
 }
@@ -110,6 +116,17 @@ func (s *service) page(ctx context.Context, set *element, wanted bool) (page, er
 		p.last = last.text
 	}
 	return p, nil
+}
+
+// archiveStart is our position in an archive that was empty.
+const archiveStart = "-"
+
+// following is the page after a position; the empty one is before the oldest message.
+func following(position string) *element {
+	if position == "" {
+		return set("", "", archivePage)
+	}
+	return set("after", position, archivePage)
 }
 
 // set limits a page (XEP-0059).
@@ -179,18 +196,21 @@ func (s *service) positionOf(e *element) string {
 // reached notes that everything up to a position was taken. Positions are kept now
 // and then: what is read twice is dropped by its ciphertext.
 func (s *service) reached(ctx context.Context, it item) error {
-	if it.archive == "" || s.c.cfg.Archive == nil {
+	if s.c.cfg.Archive == nil {
 		return nil
 	}
 	s.c.mu.Lock()
 	gap := it.live && !s.c.session.caughtUp
 	s.c.mu.Unlock()
-	if gap || len(s.queue) > 0 && time.Since(s.kept) < positionEvery {
+	if it.archive != "" && !gap {
+		s.position = it.archive
+	}
+	if s.position == "" || len(s.queue) > 0 && time.Since(s.kept) < positionEvery {
 		return nil
 	}
-	s.kept = time.Now()
-	if err := s.c.cfg.Archive.SetPosition(ctx, it.archive); err != nil {
+	if err := s.c.cfg.Archive.SetPosition(ctx, s.position); err != nil {
 		return fmt.Errorf("keeping the position in the archive: %w", err)
 	}
+	s.position, s.kept = "", time.Now()
 	return nil
 }

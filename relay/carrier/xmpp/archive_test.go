@@ -92,6 +92,16 @@ func result(from, query, id, inner string) string {
 		"'><forwarded xmlns='" + nsForward + "'><delay xmlns='" + nsDelay + "' stamp='2026-01-02T03:04:05Z'/>" + inner + "</forwarded></result></message>"
 }
 
+// catchesUp waits until the archive was read.
+func (s *scripted) catchesUp(t *testing.T) {
+	t.Helper()
+	eventually(t, "end of the archive", func() bool {
+		s.Carrier.mu.Lock()
+		defer s.Carrier.mu.Unlock()
+		return s.session.caughtUp
+	})
+}
+
 func TestForgedArchivesAreRefused(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
@@ -116,7 +126,7 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
 	s.wait(t, "the one message", func() bool { return len(s.messages) == 1 })
 	eventually(t, "position", func() bool { return place.position() == "14" })
-	s.wrote(t, "<presence>")
+	s.catchesUp(t)
 	s.says(t, result(own, query, "15", inner)) // after the end
 	eventually(t, "refusal", func() bool { return s.counts.counts()[DropUnasked] == 5 })
 	want := map[Drop]int{DropUnasked: 5, DropMalformed: 1, DropForeignDomain: 1}
@@ -161,7 +171,7 @@ func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = broken{} })
 	id := s.after(t, "<iq type='set' id='")
 	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
-	s.wrote(t, "<presence>")
+	s.catchesUp(t)
 	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+business+"@relay.test' id='99'/><store", 1))
 	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)

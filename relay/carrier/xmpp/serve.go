@@ -36,7 +36,11 @@ type service struct {
 	l     *link
 	queue chan item
 	room  *semaphore.Weighted // bytes of the queue
-	kept  time.Time           // when a position in the archive was kept last; of the Handler's goroutine
+
+	// Of the Handler's goroutine: the position in the archive that is to be kept, and
+	// when one was kept last.
+	position string
+	kept     time.Time
 
 	// guarded by c.mu:
 	owed    bool   // the server asked for a count that was behind
@@ -61,13 +65,14 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	wg.Go(l.writer)
 	wg.Go(func() { s.read(alive) })
 	wg.Go(func() { s.deliver(ctx, h) })
+	// Presence before the archive: a server sends no offline messages to who asked for
+	// the archive first (Prosody), and what came in between would be in neither.
+	if !introduced {
+		_ = c.tell(c.presence()) // an error is the link's end
+		wg.Go(func() { s.introduce(alive) })
+	}
 	wg.Go(func() {
-		// First what waits longest. Only presence makes the server send the rest.
-		done := caughtUp || s.catchUp(alive)
-		if !introduced {
-			s.introduce(alive)
-		}
-		for !done && sleep(alive, jitter(archiveRetry)) {
+		for done := caughtUp || s.catchUp(alive); !done && sleep(alive, jitter(archiveRetry)); {
 			done = s.catchUp(alive)
 		}
 	})
@@ -84,10 +89,9 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	return l.err
 }
 
-// introduce does what a new session begins with: be present, so that messages
-// come, and see which devices our account has.
+// introduce ends what a new session begins with, after presence: to see which devices
+// our account has.
 func (s *service) introduce(ctx context.Context) {
-	_ = s.c.tell(s.c.presence()) // an error is the link's end
 	devices, err := s.c.fetchDevices(ctx, "")
 	if errors.Is(err, carrier.ErrNotFound) {
 		devices, err = []carrier.DeviceID{}, nil
