@@ -28,15 +28,23 @@ const maxDeviceID carrier.DeviceID = 1<<31 - 1
 // maxRemembered bounds the maps that only save work.
 const maxRemembered = 10_000
 
-// Devices implements carrier.Handler: a customer's device list changed.
+// Devices implements carrier.Handler: a customer's device list changed. Carriers say
+// so of every list whenever a link comes up; one that says nothing new must not keep
+// a customer who is idle, so it is only looked at.
 func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carrier.DeviceID) error {
 	var c store.Customer
-	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+	var news bool
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if c, err = tx.Customer(peer); err != nil {
 			return err
 		}
-		return s.listed(tx, c.ID, devices)
+		known, err := tx.Devices(c.ID)
+		news = differs(known, devices)
+		return err
 	})
+	if err == nil && news {
+		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, devices) })
+	}
 	switch {
 	case isNotFound(err):
 		return nil // nobody whom we know
@@ -45,6 +53,19 @@ func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carr
 		s.outbox.Wake()
 	}
 	return err
+}
+
+// differs says whether list would change anything.
+func differs(known []store.Device, devices []carrier.DeviceID) bool {
+	devices = devices[:min(len(devices), omemo.MaxDevices)]
+	for _, d := range known {
+		if d.Active != slices.Contains(devices, d.ID) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(devices, func(id carrier.DeviceID) bool {
+		return id >= 1 && id <= maxDeviceID && !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id })
+	})
 }
 
 // list writes which devices a customer has now, and returns those that are new.

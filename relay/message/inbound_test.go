@@ -284,3 +284,41 @@ func TestUnderBlindTrustALaterDeviceIsAcceptedAndCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestADeviceListThatSaysNothingNewKeepsNobody: carriers send every list again
+// whenever a link comes up, which is no sign of life of the customers.
+func TestADeviceListThatSaysNothingNewKeepsNobody(t *testing.T) {
+	for what, want := range map[string]struct {
+		more []carrier.DeviceID
+		kept bool
+	}{
+		"the same list":     {nil, false},
+		"a list with a new": {[]carrier.DeviceID{31337}, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				a.says(w.number, "good-bye")
+				w.take()
+				a.stop()
+				w.stop()
+				elapse(25 * time.Hour)
+				w.start()
+				check(t, w.Devices(t.Context(), a.number, append(w.hub.devices(a.number), want.more...)))
+				live := w.ring.Live()
+				if len(live) != 2 {
+					t.Fatalf("%d epochs live, want 2", len(live))
+				}
+				w.ring.Forget(live[1].ID) // the older, as the janitor would have it
+				err := w.store.View(t.Context(), func(tx *store.Tx) error {
+					_, err := tx.Customer(a.number)
+					return err
+				})
+				if kept := err == nil; kept != want.kept {
+					t.Errorf("the customer outlives the older epoch: %v, want %v (%v)", kept, want.kept, err)
+				}
+			})
+		})
+	}
+}
