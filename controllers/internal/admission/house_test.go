@@ -186,7 +186,7 @@ func (h *house) tryAll(t *testing.T, in desired.Input) {
 		t.Fatal(err)
 	}
 	for _, child := range []runtime.ApplyConfiguration{
-		desired.RelayPolicy(in), desired.JanitorPolicy(in), desired.ServiceAccount(in), desired.ConfigMap(in, file), desired.Service(in),
+		desired.RelayPolicy(in), desired.JanitorPolicy(in), desired.ErasePolicy(in), desired.ServiceAccount(in), desired.ConfigMap(in, file), desired.Service(in),
 		desired.Claim(in, in.Relay.Spec.Storage.Size), desired.StatefulSet(in, hash), desired.CronJob(in), desired.EraseJob(in), desired.DisruptionBudget(in),
 	} {
 		if err := h.operator.Apply(t.Context(), child, client.FieldOwner(v1alpha1.FieldManager), client.DryRunAll); err != nil {
