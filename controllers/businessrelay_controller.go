@@ -69,6 +69,7 @@ type pass struct {
 	in         desired.Input        // once the region is found
 	configHash string               // once the configuration is rendered
 	nodes      []map[string]string  // once placed
+	numbered   bool                 // whether the number is this relay's
 
 	// working is why the workload is not up though nothing is wrong; nil when it is.
 	working error
@@ -84,11 +85,13 @@ type step struct {
 
 // steps are in the order in which they must happen: nothing is made before it is
 // known whose number it is and where it may be; policies and identity before pods;
-// the janitor before anything that it would have to erase.
+// the janitor before anything that it would have to erase. Stopping comes before all
+// that may be in the way of starting.
 func (p *pass) steps() []step {
 	return []step{
 		{"checking the spec", p.checkSupported},
 		{"finding the region", p.findRegion},
+		{"stopping the relay", p.stopSuspended},
 		{"claiming the number", p.claimNumber},
 		{"holding the object", p.ensureFinalizer},
 		{"making the identity", p.applyIdentity},

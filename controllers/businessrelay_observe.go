@@ -183,7 +183,8 @@ func (p *pass) carryOver(s *contract.Status) {
 	if slices.Contains(qualities(), s.Quality) {
 		p.status.Quality = s.Quality
 	}
-	if s.InitializedTime != nil && p.status.InitializedTime == nil {
+	// Only of a relay that has its number: being initialized is what holds it.
+	if s.InitializedTime != nil && p.status.InitializedTime == nil && p.numbered {
 		p.status.InitializedTime = new(metav1.NewTime(s.InitializedTime.UTC()).Rfc3339Copy())
 	}
 }

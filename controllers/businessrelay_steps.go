@@ -64,8 +64,31 @@ func (p *pass) markEndToEnd() {
 	p.marks.Mark(v1alpha1.ConditionEndToEndTLS, metav1.ConditionTrue, v1alpha1.ReasonEndsInRelay, "TLS ends in the relay")
 }
 
-// claimNumber gives a number to the oldest relay that names it. The others say
-// nothing of whose it is: it may be another tenant's.
+// stopSuspended stops a suspended relay, whatever else is wrong with it.
+func (p *pass) stopSuspended(ctx context.Context) error {
+	if !p.relay.Spec.Suspend {
+		return nil
+	}
+	return p.stop(ctx)
+}
+
+// stop leaves the relay without pods, where it has had any.
+func (p *pass) stop(ctx context.Context) error {
+	_, hash, err := desired.Config(p.in)
+	if err != nil {
+		return err
+	}
+	in := p.in
+	in.Stopped = true
+	set := apply.Typed(desired.StatefulSet(in, hash), appsv1ac.ExtractStatefulSet)
+	if there, err := p.applier().Cached(ctx, set); err != nil || !there {
+		return err
+	}
+	return p.apply(ctx, set)
+}
+
+// claimNumber gives a number to one of the relays that name it. The others stop,
+// and say nothing of whose it is: it may be another tenant's.
 func (p *pass) claimNumber(ctx context.Context) error {
 	claims := &v1alpha1.BusinessRelayList{}
 	err := p.Client.List(ctx, claims, client.MatchingFields{v1alpha1.FieldPhoneNumber: p.relay.Spec.PhoneNumber})
@@ -74,17 +97,27 @@ func (p *pass) claimNumber(ctx context.Context) error {
 	}
 	for i := range claims.Items {
 		if precedes(&claims.Items[i], p.relay) {
+			if err := p.stop(ctx); err != nil {
+				return err
+			}
 			return outcome.Stalled(v1alpha1.ReasonNumberInUse,
-				"an older BusinessRelay of this cluster has this phoneNumber: set another, or have the older one deleted (a cluster admin finds it with kubectl get brelay -A)")
+				"another BusinessRelay of this cluster has this phoneNumber: set another, or have that one deleted (a cluster admin finds it with kubectl get brelay -A)")
 		}
 	}
+	p.numbered = true
 	return nil
 }
 
-// precedes says whether a's claim of a number comes before b's.
+// precedes says whether a's claim of a number comes before b's: that of a relay
+// which has its identity first, as its number cannot change any more, then the older
+// object's. Age alone would let an old object take over a number that is in use by
+// changing to it.
 func precedes(a, b *v1alpha1.BusinessRelay) bool {
 	if a.UID == b.UID {
 		return false
+	}
+	if has := a.Status.InitializedTime != nil; has != (b.Status.InitializedTime != nil) {
+		return has
 	}
 	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)

@@ -98,7 +98,7 @@ func byNode() handler.EventHandler {
 }
 
 // rivals looks again at the other claims of a number when a relay that had it goes
-// or takes another.
+// or takes another, and at those of the number that it takes.
 func (r *BusinessRelayReconciler) rivals() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(ctx context.Context, o client.Object, q queue) {
@@ -110,6 +110,7 @@ func (r *BusinessRelayReconciler) rivals() handler.EventHandler {
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
 			if e.ObjectOld.(*v1alpha1.BusinessRelay).Spec.PhoneNumber != e.ObjectNew.(*v1alpha1.BusinessRelay).Spec.PhoneNumber {
 				enqueue(ctx, e.ObjectOld, q)
+				enqueue(ctx, e.ObjectNew, q)
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },

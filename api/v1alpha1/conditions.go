@@ -44,7 +44,7 @@ const (
 	ReasonRetrying = "Retrying"
 	// ReasonSuspended: spec.suspend stopped the relay. The janitor keeps running.
 	ReasonSuspended = "Suspended"
-	// ReasonNumberInUse: an older BusinessRelay has this telephone number.
+	// ReasonNumberInUse: another BusinessRelay has this telephone number.
 	ReasonNumberInUse = "NumberInUse"
 	// ReasonNameTaken: an object of a child's name exists and is not ours.
 	ReasonNameTaken = "NameTaken"

@@ -22,6 +22,8 @@ type Input struct {
 	// OperatorNamespace is where the operator runs. Empty means outside the
 	// cluster: relays then let no pod of the operator in.
 	OperatorNamespace string
+	// Stopped leaves the relay without pods though its spec does not suspend it.
+	Stopped bool
 }
 
 func (in Input) tenant() string { return v1alpha1.TenantName(in.Relay.Name) }

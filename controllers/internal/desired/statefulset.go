@@ -19,7 +19,7 @@ import (
 // restart it.
 func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfiguration {
 	replicas := in.Relay.Spec.Replicas
-	if in.Relay.Spec.Suspend {
+	if in.Relay.Spec.Suspend || in.Stopped {
 		replicas = 0
 	}
 	return appsv1ac.StatefulSet(in.tenant(), in.Relay.Namespace).
