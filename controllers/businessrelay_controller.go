@@ -37,6 +37,8 @@ type BusinessRelayReconciler struct {
 	OperatorNamespace string
 	// Now is the clock.
 	Now func() time.Time
+
+	routes routes
 }
 
 // The operator reads and writes what a relay consists of. It may not read Secrets,
@@ -108,6 +110,7 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	relay := &v1alpha1.BusinessRelay{}
 	if err := r.Client.Get(ctx, req.NamespacedName, relay); err != nil {
 		r.Poller.Forget(req.NamespacedName)
+		r.routes.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	p := r.begin(relay)

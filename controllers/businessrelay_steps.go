@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -280,35 +279,4 @@ func (p *pass) remove(ctx context.Context, c apply.Child) error {
 	}
 	_, err = p.applier().Delete(ctx, p.relay, c)
 	return err
-}
-
-// applyRoute leads the region's gateway to the relay, where it has one.
-func (p *pass) applyRoute(ctx context.Context) error {
-	if p.region.Spec.Endpoint.GatewayRef == nil {
-		return nil
-	}
-	kind := desired.RouteKind(p.in)
-	mapping, err := p.Mapper.RESTMapping(kind)
-	if meta.IsNoMatchError(err) {
-		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonGatewayAPIMissing,
-			"the DataRegion names a Gateway, but the cluster serves no %s: install the Gateway API, or remove endpoint.gatewayRef", kind.Kind)
-	}
-	if err != nil {
-		return fmt.Errorf("looking for the Gateway API: %w", err)
-	}
-	// Routes are not in the cache: the kind may not exist when the operator starts.
-	live := apply.Applier{Client: liveReads{p.Client, p.Live}, Live: p.Live}
-	_, err = live.Apply(ctx, p.relay, apply.Untyped(desired.Route(p.in, mapping.GroupVersionKind.Version)))
-	return err
-}
-
-// liveReads is a client that reads from the API server.
-type liveReads struct {
-	client.Client
-	live client.Reader
-}
-
-// Get reads from the API server.
-func (l liveReads) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-	return l.live.Get(ctx, key, o, opts...)
 }

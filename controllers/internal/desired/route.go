@@ -10,14 +10,25 @@ import (
 // GatewayGroup is the API group of the Gateway API.
 const GatewayGroup = "gateway.networking.k8s.io"
 
+// Kinds of routes.
+const (
+	routeTLS  = "TLSRoute"
+	routeHTTP = "HTTPRoute"
+)
+
+// RouteKinds are all kinds of routes that a relay may have; it has one at a time.
+func RouteKinds() []schema.GroupKind {
+	return []schema.GroupKind{{Group: GatewayGroup, Kind: routeTLS}, {Group: GatewayGroup, Kind: routeHTTP}}
+}
+
 // RouteKind is the kind of route that leads the region's gateway to the relay: one
 // that passes TLS through unread, or, where the business let the gateway end it,
 // one for HTTP.
 func RouteKind(in Input) schema.GroupKind {
 	if in.Relay.Spec.Endpoint.TerminateAtGateway {
-		return schema.GroupKind{Group: GatewayGroup, Kind: "HTTPRoute"}
+		return schema.GroupKind{Group: GatewayGroup, Kind: routeHTTP}
 	}
-	return schema.GroupKind{Group: GatewayGroup, Kind: "TLSRoute"}
+	return schema.GroupKind{Group: GatewayGroup, Kind: routeTLS}
 }
 
 // Route leads the region's gateway to the relay, by the relay's host name. It is
@@ -56,12 +67,22 @@ func Route(in Input, version string) *unstructured.Unstructured {
 		"spec": map[string]any{
 			"parentRefs": []any{parent},
 			"hostnames":  []any{Host(in.Relay, in.Region)},
-			"rules": []any{map[string]any{
-				"backendRefs": []any{map[string]any{
-					"group": "", "kind": "Service", "name": in.tenant(),
-					"port": int64(HTTPSPort), "weight": int64(1),
-				}},
-			}},
+			"rules":      []any{in.routeRule()},
 		},
 	}}
+}
+
+// routeRule leads all that comes to the relay. The Gateway API's defaults are
+// written out: what the API server adds would count as a difference.
+func (in Input) routeRule() map[string]any {
+	rule := map[string]any{
+		"backendRefs": []any{map[string]any{
+			"group": "", "kind": "Service", "name": in.tenant(),
+			"port": int64(HTTPSPort), "weight": int64(1),
+		}},
+	}
+	if RouteKind(in).Kind == routeHTTP {
+		rule["matches"] = []any{map[string]any{"path": map[string]any{"type": "PathPrefix", "value": "/"}}}
+	}
+	return rule
 }

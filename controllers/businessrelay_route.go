@@ -1,0 +1,122 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/apply"
+	"github.com/relaykeep/relaykeep/controllers/internal/desired"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+)
+
+// applyRoute leads the region's gateway to the relay, where it has one, and takes
+// away the route that it had before: one that ends TLS at the gateway must not
+// outlast the wish for it.
+func (p *pass) applyRoute(ctx context.Context) error {
+	if p.region.Spec.Endpoint.GatewayRef == nil {
+		return p.clearRoutes(ctx, "")
+	}
+	kind := desired.RouteKind(p.in)
+	if err := p.clearRoutes(ctx, kind.Kind); err != nil {
+		return err
+	}
+	mapping, err := p.Mapper.RESTMapping(kind)
+	if meta.IsNoMatchError(err) {
+		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonGatewayAPIMissing,
+			"the DataRegion names a Gateway, but the cluster serves no %s: install the Gateway API, or remove endpoint.gatewayRef", kind.Kind)
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the Gateway API: %w", err)
+	}
+	// Routes are not in the cache: the kind may not exist when the operator starts.
+	live := apply.Applier{Client: liveReads{p.Client, p.Live}, Live: p.Live}
+	_, err = live.Apply(ctx, p.relay, apply.Untyped(desired.Route(p.in, mapping.GroupVersionKind.Version)))
+	return err
+}
+
+// clearRoutes removes the relay's routes of all kinds but one. It asks the API
+// server only when that may have changed: when the operator started, or the wish did.
+func (p *pass) clearRoutes(ctx context.Context, keep string) error {
+	key := client.ObjectKeyFromObject(p.relay)
+	if p.routes.settled(key, keep) {
+		return nil
+	}
+	// The first pass over a relay finds none of its routes.
+	if p.relay.Status.ObservedGeneration > 0 {
+		for _, kind := range desired.RouteKinds() {
+			if kind.Kind == keep {
+				continue
+			}
+			if err := p.removeRoute(ctx, kind); err != nil {
+				return err
+			}
+		}
+	}
+	p.routes.settle(key, keep)
+	return nil
+}
+
+func (p *pass) removeRoute(ctx context.Context, kind schema.GroupKind) error {
+	mapping, err := p.Mapper.RESTMapping(kind)
+	if meta.IsNoMatchError(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the Gateway API: %w", err)
+	}
+	route := &unstructured.Unstructured{}
+	route.SetGroupVersionKind(mapping.GroupVersionKind)
+	route.SetNamespace(p.relay.Namespace)
+	route.SetName(v1alpha1.TenantName(p.relay.Name))
+	_, err = p.applier().Delete(ctx, p.relay, apply.Untyped(route))
+	return err
+}
+
+// routes remembers which kind of route each relay was left with, since this
+// operator started. The zero value remembers nothing. Its methods are safe for
+// concurrent use.
+type routes struct {
+	mu   sync.Mutex // guards the following field
+	left map[types.NamespacedName]string
+}
+
+func (r *routes) settled(key types.NamespacedName, kind string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left, ok := r.left[key]
+	return ok && left == kind
+}
+
+func (r *routes) settle(key types.NamespacedName, kind string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left == nil {
+		r.left = map[types.NamespacedName]string{}
+	}
+	r.left[key] = kind
+}
+
+func (r *routes) forget(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.left, key)
+}
+
+// liveReads is a client that reads from the API server.
+type liveReads struct {
+	client.Client
+	live client.Reader
+}
+
+// Get reads from the API server.
+func (l liveReads) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	return l.live.Get(ctx, key, o, opts...)
+}
