@@ -141,6 +141,7 @@ type BusinessRelaySpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 	// resources are the relay container's; what is left out is set by the operator.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.claims) || self.claims.size() == 0",message="remove resources.claims: a relay's pod has no resource claims that they could name"
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 	// runtimeClassName is the relay pod's runtime class.
 	// +optional
@@ -151,8 +152,10 @@ type BusinessRelaySpec struct {
 	// imagePullSecrets are Secrets of this namespace with which the kubelet pulls
 	// the relay's image.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.name != '')",message="give each of imagePullSecrets the name of a Secret"
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 }
 
@@ -197,6 +200,7 @@ type Webhook struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?][^#]*)?$') && isURL(self)",message="webhook.url must be an https:// URL without user name, password or fragment, for example https://example.org/webhook"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="webhook.url must name a port from 1 to 65535, or none for 443"
 	URL string `json:"url"`
 	// caBundle is what the webhook's certificate must chain to; without it, the
 	// relay image's public authorities.

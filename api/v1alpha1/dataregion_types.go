@@ -133,6 +133,7 @@ type Vault struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+/?$')",message="vault.address must be an https:// URL of host and port only, for example https://vault.eu.example.org:8200"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="vault.address must name a port from 1 to 65535, or none for 443"
 	Address string `json:"address"`
 	// caBundle is what Vault's certificate must chain to; without it, the relay
 	// image's public authorities.
@@ -247,11 +248,13 @@ type Network struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.ipBlock) != (has(p.podSelector) || has(p.namespaceSelector)))",message="each peer is either an ipBlock, or a podSelector, a namespaceSelector or both"
 	Ingress []networkingv1.NetworkPolicyPeer `json:"ingress,omitempty"`
 	// monitoring is who may reach the relays' status port, besides the operator.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.ipBlock) != (has(p.podSelector) || has(p.namespaceSelector)))",message="each peer is either an ipBlock, or a podSelector, a namespaceSelector or both"
 	Monitoring []networkingv1.NetworkPolicyPeer `json:"monitoring,omitempty"`
 	// dns is where relays resolve names; without it, the pods labelled
 	// k8s-app=kube-dns in the namespace kube-system, port 53.
@@ -281,6 +284,7 @@ type Egress struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.ipBlock) != (has(p.podSelector) || has(p.namespaceSelector)))",message="each peer is either an ipBlock, or a podSelector, a namespaceSelector or both"
 	To []networkingv1.NetworkPolicyPeer `json:"to"`
 	// ports are the ports that are open there: the pods' own, not a Service's.
 	// +required

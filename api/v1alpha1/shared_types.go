@@ -22,6 +22,7 @@ type Hostname string
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=262
 // +kubebuilder:validation:XValidation:rule="self.matches('^([a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?|[[][0-9a-fA-F:.]+[]]):[1-9][0-9]{0,4}$')",message="write host:port, for example xmpp.example.org:5222, or [2001:db8::1]:5222 for an IPv6 address"
+// +kubebuilder:validation:XValidation:rule="!self.matches(':[1-9][0-9]{0,4}$') || int(self.split(':')[self.split(':').size() - 1]) <= 65535",message="write a port from 1 to 65535, for example xmpp.example.org:5222"
 type HostPort string
 
 // ObjectName is the name of another Kubernetes object.

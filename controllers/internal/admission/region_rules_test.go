@@ -7,6 +7,7 @@ import (
 
 func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T) {
 	peer := map[string]any{"ipBlock": map[string]any{"cidr": "192.0.2.1/32"}}
+	pods := map[string]any{"podSelector": map[string]any{}, "namespaceSelector": map[string]any{}}
 	port := map[string]any{"port": int64(8200), "protocol": "TCP"}
 	local := all(set("spec/type", "Local"), set("spec/country", "CH"))
 	rules := []rule{
@@ -28,6 +29,11 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 		{"placement with a value that is no label's", none, set("spec/placement/nodeSelector", map[string]any{"disk": strings.Repeat("a", 64)}), "at most 63 characters"},
 		{"egress without ports", set("spec/network/vault", map[string]any{"to": []any{peer}, "ports": []any{port}}), set("spec/network/vault", map[string]any{"to": []any{peer}, "ports": []any{}}), "at least 1 items"},
 		{"egress without peers", none, set("spec/network/vault", map[string]any{"to": []any{}, "ports": []any{port}}), "at least 1 items"},
+		{"a peer that is nobody", set("spec/network/ingress", []any{pods}), set("spec/network/ingress", []any{map[string]any{}}), "either an ipBlock"},
+		{"a peer that is two things", set("spec/network/monitoring", []any{peer, pods}), set("spec/network/monitoring", []any{map[string]any{"ipBlock": peer["ipBlock"], "podSelector": map[string]any{}}}), "either an ipBlock"},
+		{"private webhook that is nobody's", set("spec/network/privateWebhooks", []any{map[string]any{"to": []any{pods}, "ports": []any{port}}}), set("spec/network/privateWebhooks", []any{map[string]any{"to": []any{map[string]any{}}, "ports": []any{port}}}), "either an ipBlock"},
+		{"Vault at no port", set("spec/vault/address", "https://a.example"), set("spec/vault/address", "https://a.example:70000"), "from 1 to 65535"},
+		{"carrier at no port", set("spec/carrier/xmpp/address", "a.example:65535"), set("spec/carrier/xmpp/address", "a.example:65536"), "from 1 to 65535"},
 		{"thresholds in the wrong order", set("spec/integrity/thresholds/yellowPercent", int64(14)), set("spec/integrity/thresholds/yellowPercent", int64(15)), "must be below redPercent"},
 		{"PostgreSQL without port", set("spec/postgres/address", "db.example:5432"), set("spec/postgres/address", "db.example"), "write host:port"},
 	}

@@ -26,6 +26,10 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"webhook with a password", set("spec/webhook/url", "https://example.org/@me"), set("spec/webhook/url", "https://me:secret@example.org/"), "without user name, password"},
 		{"webhook with a fragment", none, set("spec/webhook/url", "https://example.org/#a"), "or fragment"},
 		{"webhook that is no URL", none, set("spec/webhook/url", "https://exa mple.org/"), "must be an https:// URL"},
+		{"webhook at no port", set("spec/webhook/url", "https://example.org:65535/"), set("spec/webhook/url", "https://example.org:65536/"), "from 1 to 65535"},
+		{"pull secret without a name", set("spec/imagePullSecrets", secrets("a", "b")), set("spec/imagePullSecrets", secrets("")), "the name of a Secret"},
+		{"pull secret named twice", none, set("spec/imagePullSecrets", secrets("a", "a")), "Duplicate value"},
+		{"claims without resource claims", set("spec/resources/limits/cpu", "1"), set("spec/resources/claims", secrets("gpu")), "remove resources.claims"},
 		{"authority that is no PEM", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", "AA==")), "PEM text"},
 		{"authority with a private key", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem+"-----BEGIN PRIVATE KEY-----\n")), "remove the private key"},
 		{"volume too small", set("spec/storage/size", "64Mi"), set("spec/storage/size", "1Mi"), "between 64Mi and 16Ti"},
@@ -43,6 +47,15 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) { r.testCreate(t, relayYAML) })
 	}
+}
+
+// secrets is a list of references to objects of those names.
+func secrets(names ...string) []any {
+	var list []any
+	for _, name := range names {
+		list = append(list, map[string]any{"name": name})
+	}
+	return list
 }
 
 func TestBusinessRelayIsRefusedAtUpdateWithASentenceThatSaysWhatToDo(t *testing.T) {
