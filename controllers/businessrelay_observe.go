@@ -126,7 +126,10 @@ func explain(err error, pod *corev1.Pod) error {
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		if w := s.State.Waiting; w != nil {
-			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s", v.Message, pod.Name, w.Reason)
+			// The kubelet's own words may hold what a Secret or an image is called, and
+			// change with each try: whoever may see the pod finds them there.
+			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s: if that stays so, kubectl describe pod %s -n %s says why",
+				v.Message, pod.Name, w.Reason, pod.Name, pod.Namespace)
 		}
 	}
 	return err

@@ -33,7 +33,7 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 		return err
 	}
 	if before == nil || before.Status != status || before.Reason != v.Reason {
-		p.tell(status, v)
+		p.tell(v, p.troubled(before, status, v))
 	}
 	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
 	return nil
@@ -89,11 +89,26 @@ func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
 	return nil
 }
 
+// troubled says whether a verdict deserves a warning: somebody must act, something
+// that the relay needs is missing, or the relay worked before. One that is still
+// starting, was suspended or is being deleted does as it was told.
+func (p *pass) troubled(before *metav1.Condition, status metav1.ConditionStatus, v outcome.Verdict) bool {
+	switch {
+	case status == metav1.ConditionTrue || v.Reason == v1alpha1.ReasonSuspended:
+		return false
+	case v.Stalled || p.relay.DeletionTimestamp != nil:
+		return v.Stalled
+	default:
+		lost := before != nil && before.Status == metav1.ConditionTrue && p.status.ObservedGeneration == before.ObservedGeneration
+		return lost || p.firstThatIs(metav1.ConditionFalse) != nil
+	}
+}
+
 // tell emits an event. Events reach whoever may read the namespace: reasons and
 // messages hold no number but the relay's own name.
-func (p *pass) tell(status metav1.ConditionStatus, v outcome.Verdict) {
+func (p *pass) tell(v outcome.Verdict, warn bool) {
 	kind := corev1.EventTypeNormal
-	if status != metav1.ConditionTrue && !v.Moving {
+	if warn {
 		kind = corev1.EventTypeWarning
 	}
 	p.Events.Eventf(p.relay, nil, kind, v.Reason, "Reconcile", "%s", v.Message)

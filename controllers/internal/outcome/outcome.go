@@ -96,14 +96,14 @@ type Verdict struct {
 	Stalled, Moving bool
 }
 
-// Of words an error for a condition.
+// Of words an error for a condition or an event, whose length the API server bounds.
 func Of(err error) Verdict {
 	var o *Error
 	switch {
 	case err == nil:
 		return Verdict{}
 	case errors.As(err, &o):
-		return Verdict{Reason: o.Reason, Message: o.Message, Stalled: o.Stalled, Moving: !o.Stalled}
+		return Verdict{Reason: o.Reason, Message: Clip(o.Message), Stalled: o.Stalled, Moving: !o.Stalled}
 	default:
 		return Verdict{Reason: v1alpha1.ReasonRetrying, Message: "tried again soon: " + Clip(err.Error()), Moving: true}
 	}

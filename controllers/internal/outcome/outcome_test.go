@@ -98,3 +98,10 @@ func TestMessagesAreShortAndOfOneLine(t *testing.T) {
 		t.Error("a character was cut in half")
 	}
 }
+
+func TestAVerdictFitsIntoAnEvent(t *testing.T) {
+	v := outcome.Of(outcome.Stalled("NoMatchingNode", "label one %s", strings.Repeat("a=b,", 1000)))
+	if len(v.Message) > 1024 { // what events.k8s.io takes
+		t.Errorf("the message has %d bytes", len(v.Message))
+	}
+}

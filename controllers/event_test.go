@@ -1,0 +1,95 @@
+package controllers_test
+
+import (
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+)
+
+// told returns the events since it was last called: type and reason.
+func (w *world) told() string {
+	var all []string
+	for {
+		select {
+		case e := <-w.events.Events:
+			all = append(all, strings.Join(strings.Fields(e)[:2], " "))
+		default:
+			return strings.Join(all, ", ")
+		}
+	}
+}
+
+func (w *world) wantTold(want string) {
+	w.t.Helper()
+	if got := w.told(); got != want {
+		w.t.Errorf("the events are %q, want %q", got, want)
+	}
+}
+
+func TestEventsWarnOfTroubleAndOfNothingElse(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	w.wantTold("Normal RelayStarting")
+
+	w.startPod(relay)
+	w.status.set(w.healthy())
+	w.eventually(relay, "ready", isReason(v1alpha1.ReasonReady))
+	if got := w.told(); !strings.HasSuffix(got, "Normal Ready") || strings.Contains(got, "Warning") {
+		t.Errorf("the events of a relay that starts are %q", got)
+	}
+
+	sealed := w.healthy()
+	sealed.Conditions[0] = contract.Condition{
+		Type: contract.ConditionKeysReady, Status: contract.False, Reason: "VaultSealed", Message: "unseal Vault",
+	}
+	w.status.set(sealed)
+	w.eventually(relay, "sealed", isReason("VaultSealed"))
+	w.wantTold("Warning VaultSealed")
+	w.status.set(nil)
+	w.eventually(relay, "unreachable", isReason(v1alpha1.ReasonRelayUnreachable))
+	w.status.set(w.healthy())
+	w.eventually(relay, "ready again", isReason(v1alpha1.ReasonReady))
+	w.told()
+	w.status.set(nil)
+	w.eventually(relay, "unreachable", isReason(v1alpha1.ReasonRelayUnreachable))
+	w.wantTold("Warning RelayUnreachable")
+
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
+	w.pass(relay)
+	w.wantTold("Normal Suspended")
+}
+
+func TestAPodThatWaitsIsShownWithWhereToLook(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	pod := w.startPod(relay)
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "relay", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"},
+	}}}
+	if err := server.Client.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	set := &appsv1.StatefulSet{}
+	w.get(v1alpha1.TenantName(relay.Name), set)
+	set.Status.ReadyReplicas = 0
+	if err := server.Client.Status().Update(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(relay)
+	c := w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRelayStarting)
+	for _, want := range []string{"0 of 1 pods are ready", "ImagePullBackOff", "kubectl describe pod acme-relay-0 -n " + w.name} {
+		if !strings.Contains(c.Message, want) {
+			t.Errorf("%q does not say %q", c.Message, want)
+		}
+	}
+}
