@@ -19,9 +19,13 @@ func newInvite(streams genericiooptions.IOStreams) *cobra.Command {
 		Long: `Show the address and the QR code by which customers write to a business.
 
 The code is an xmpp: link that opens a chat with the business in any client that
-speaks OMEMO, such as Conversations, Dino, Gajim, Monal or Profanity. The identity
-key is shown beside it: what the customer's client shows for the business must be
-the same.`,
+speaks OMEMO, such as Conversations, Dino, Gajim, Monal or Profanity. It names the
+relay's identity key, so that a client that reads such links (Conversations and its
+kin) trusts that key and no other from the first message on. For all others the key is
+shown beside it: what the customer's client shows for the business must be the same.
+
+The link holds nothing secret, but it is only as genuine as where it is published. A
+new identity (spec.rotation.identity) needs a new invitation.`,
 		Example: `  # Show the code that customers of acme scan
   kubectl relay invite acme -n acme
 
@@ -54,7 +58,7 @@ func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.Busines
 		return fmt.Errorf("DataRegion %s names no carrier: set spec.carrier.xmpp", region.Name)
 	}
 	address := relay.Spec.PhoneNumber + "@" + string(region.Spec.Carrier.XMPP.Domain)
-	link := "xmpp:" + address + "?message"
+	link := "xmpp:" + address + "?message" + trusted(relay.Status.Identity)
 	if linkOnly {
 		fmt.Fprintln(streams.Out, link)
 		return nil
@@ -72,4 +76,14 @@ func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.Busines
 		fmt.Fprintln(streams.ErrOut, "The relay has not reported its identity key yet: see kubectl get brelay "+relay.Name)
 	}
 	return nil
+}
+
+// trusted is the part of a link that names an identity key, as Conversations writes
+// and reads it; empty while there is none.
+func trusted(identity v1alpha1.IdentityStatus) string {
+	key := strings.ReplaceAll(identity.Fingerprint, " ", "")
+	if key == "" || identity.DeviceID == 0 {
+		return ""
+	}
+	return fmt.Sprintf(";omemo-sid-%d=%s", identity.DeviceID, key)
 }

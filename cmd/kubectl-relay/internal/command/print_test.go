@@ -23,7 +23,7 @@ func acme() (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion) {
 		},
 		Status: v1alpha1.BusinessRelayStatus{
 			Endpoint: v1alpha1.EndpointStatus{URL: "https://acme-relay.acme.svc:8443", PhoneNumberID: "123456789012345", BusinessAccountID: "543210987654321"},
-			Identity: v1alpha1.IdentityStatus{Fingerprint: "00112233 44556677 8899aabb ccddeeff 00112233 44556677 8899aabb ccddeeff"},
+			Identity: v1alpha1.IdentityStatus{Fingerprint: "00112233 44556677 8899aabb ccddeeff 00112233 44556677 8899aabb ccddeeff", DeviceID: 1234567},
 		},
 	}
 	region := &v1alpha1.DataRegion{
@@ -47,6 +47,7 @@ func TestInvitation(t *testing.T) {
 		"ready":            {false, func(*v1alpha1.BusinessRelay) {}},
 		"link":             {true, func(*v1alpha1.BusinessRelay) {}},
 		"without-identity": {false, func(r *v1alpha1.BusinessRelay) { r.Status = v1alpha1.BusinessRelayStatus{} }},
+		"without-device":   {true, func(r *v1alpha1.BusinessRelay) { r.Status.Identity.DeviceID = 0 }},
 		"without-a-name":   {false, func(r *v1alpha1.BusinessRelay) { r.Spec.Profile.DisplayName = "" }},
 	} {
 		t.Run(name, func(t *testing.T) {
