@@ -35,9 +35,11 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "relay",
 		Short:         "A business's own messaging relay",
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
 	root.PersistentFlags().String("region", "", "refuse a configuration of another region; empty takes any")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
@@ -50,7 +52,7 @@ func versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		Run:   func(cmd *cobra.Command, _ []string) { cmd.Println(version) },
+		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version) },
 	}
 }
 

@@ -43,3 +43,16 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestVersionGoesToStandardOutput(t *testing.T) {
+	for _, ask := range []string{"version", "--version"} {
+		var out, complaint bytes.Buffer
+		root := rootCommand()
+		root.SetOut(&out)
+		root.SetErr(&complaint)
+		root.SetArgs([]string{ask})
+		if err := root.Execute(); err != nil || out.String() != version+"\n" || complaint.Len() > 0 {
+			t.Errorf("%s: %v, %q, %q", ask, err, out.String(), complaint.String())
+		}
+	}
+}

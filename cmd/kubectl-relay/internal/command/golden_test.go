@@ -60,10 +60,12 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersionIsTheBuilds(t *testing.T) {
-	out, _, err := run(t, "version")
-	check(t, err)
-	if out != "v1.2.3\n" {
-		t.Errorf("printed %q", out)
+	for _, ask := range []string{"version", "--version"} {
+		out, _, err := run(t, ask)
+		check(t, err)
+		if out != "v1.2.3\n" {
+			t.Errorf("%s printed %q", ask, out)
+		}
 	}
 }
 

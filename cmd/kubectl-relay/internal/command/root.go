@@ -68,12 +68,14 @@ Those that read the cluster take kubectl's own flags too, such as --user, --clus
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
 --expect; 4 Kubernetes or Vault refuses it to you.`,
+		Version:           version,
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl relay"},
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
