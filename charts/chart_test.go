@@ -137,8 +137,33 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, %s", set, err, complaint)
 		}
 	}
-	if _, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "global.team=a"); err != nil {
-		t.Errorf("a parent chart's global values are refused: %s", complaint)
+	if _, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "global.team=a", "--set", "enabled=true"); err != nil {
+		t.Errorf("a parent chart's values are refused: %s", complaint)
+	}
+}
+
+func TestAnAccountOfOnesOwnIsUsedAndMustBeNamed(t *testing.T) {
+	own := []string{"template", "relaykeep", "relaykeep", "--set", "serviceAccount.create=false"}
+	if _, complaint, err := run(t, own...); err == nil || !strings.Contains(complaint, "serviceAccount.name must say") {
+		t.Errorf("without a name: %v, %s", err, complaint)
+	}
+	out, complaint, err := run(t, append(own, "--set", "serviceAccount.name=mine")...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	if strings.Contains(out, "\nkind: ServiceAccount\n") || !strings.Contains(out, "serviceAccountName: mine") {
+		t.Error("the account is made, or another one is used")
+	}
+}
+
+func TestAClusterThatAssignsUsersGetsNone(t *testing.T) {
+	out, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--show-only", "templates/deployment.yaml",
+		"--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null,podSecurityContext.fsGroup=null")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	if strings.Contains(out, "65532") || !strings.Contains(out, "runAsNonRoot: true") {
+		t.Errorf("rendered:\n%s", out)
 	}
 }
 

@@ -16,6 +16,7 @@ func TestFlagsOfTheChartAreUnderstood(t *testing.T) {
 		"--relay-image=ghcr.io/relaykeep/relay:dev", "--leader-elect=true", "--operator-namespace=relaykeep-system",
 		"--leader-election-lease-duration=60s", "--leader-election-renew-deadline=40s", "--leader-election-retry-period=10s",
 		"--health-probe-bind-address=:8081", "--metrics-bind-address=:8080", "--log-level=debug",
+		"--poll-interval=30s", "--max-concurrent-reconciles=4",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,9 @@
 {{- end -}}
 
 {{- define "relaykeep.serviceAccountName" -}}
+{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.name must say which account the operator runs as, because serviceAccount.create is false" -}}
+{{- end -}}
 {{- default (include "relaykeep.manager" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
