@@ -82,12 +82,13 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 		"credentials":                "give one BusinessRelay",
 		"setup carrier-account acme": "give the password with --password-file",
 		"setup carrier-account acme --generate --password-file x": "give the password with --password-file",
-		"version now":                                        `unexpected argument "now"`,
-		"chat --to +4930111111":                              "--as: not an E.164 number",
-		"chat --as +4930111111 --to 0123":                    "--to: not an E.164 number",
+		"bogus":                           `unknown command "bogus"`,
+		"version now":                     `unexpected argument "now"`,
+		"chat --to +4930111111":           "--as: not an E.164 number",
+		"chat --as +4930111111 --to 0123": "--to: not an E.164 number",
 		"chat --as +4930111111 --to +4930111112 --expect -1": "cannot be negative",
-		"chat --colour":                                      "unknown flag: --colour",
-		"chat --wait soon":                                   "invalid argument",
+		"chat --colour":    "unknown flag: --colour",
+		"chat --wait soon": "invalid argument",
 	} {
 		t.Run(line, func(t *testing.T) {
 			_, _, err := run(t, strings.Fields(line)...)

@@ -68,7 +68,14 @@ Those that read the cluster take kubectl's own flags too, such as --user, --clus
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
 --expect; 4 Kubernetes or Vault refuses it to you.`,
-		Version:           version,
+		Version: version,
+		Args:    cobra.ArbitraryArgs, // unknown commands are wrong usage, with its exit code
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(cmd, "unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl relay"},
 		SilenceUsage:      true,
 		SilenceErrors:     true,
