@@ -338,5 +338,5 @@ func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 		return len(h.messages) > maxQueuedBytes/size
 	})
 	l.end(errStopped)
-	_ = <-done
+	<-done
 }

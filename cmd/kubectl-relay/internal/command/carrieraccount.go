@@ -52,7 +52,7 @@ carrier refuses the old one.`,
   # Have a password made, and give it to the carrier (here ejabberd) at once
   kubectl relay setup carrier-account acme -n acme --generate |
     xargs -I PASSWORD ejabberdctl register +4930111111 eu.example.org PASSWORD`,
-		Args: exactlyOne("BusinessRelay"),
+		Args: oneRelay,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password, without the newline at its end; - is the standard input")

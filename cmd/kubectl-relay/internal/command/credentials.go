@@ -65,7 +65,7 @@ NAME-relay. That login can read the credentials and nothing else.`,
 
   # The authority that signed the endpoint's certificate, for curl --cacert
   kubectl relay credentials acme -n acme -o ca > acme-ca.pem`,
-		Args: exactlyOne("BusinessRelay"),
+		Args: oneRelay,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&output, "output", "o", "text", "how to print: text, json, yaml, env or ca")

@@ -50,7 +50,7 @@ Where the object is gone already, --region says whose Vault it was.`,
 
   # A relay whose object is gone, without being asked
   kubectl relay erase acme -n acme --region eu --yes`,
-		Args: exactlyOne("BusinessRelay"),
+		Args: oneRelay,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.vault.region, "region", "", "the DataRegion whose Vault holds the keys; default: the BusinessRelay's")

@@ -31,7 +31,7 @@ new identity (spec.rotation.identity) needs a new invitation.`,
 
   # Only the link, for a web page
   kubectl relay invite acme -n acme -o uri`,
-		Args: exactlyOne("BusinessRelay"),
+		Args: oneRelay,
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "what to print: text or uri")
 	cluster := newCluster(cmd)

@@ -97,14 +97,12 @@ func usage(cmd *cobra.Command, format string, a ...any) error {
 	return fmt.Errorf("%s (%w: %s --help)", fmt.Sprintf(format, a...), errUsage, cmd.CommandPath())
 }
 
-// exactlyOne wants one argument, named what.
-func exactlyOne(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return usage(cmd, "give one %s, not %d arguments", what, len(args))
-		}
-		return nil
+// oneRelay wants one argument, the name of a BusinessRelay.
+func oneRelay(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(cmd, "give one BusinessRelay, not %d arguments", len(args))
 	}
+	return nil
 }
 
 // none wants no argument.
