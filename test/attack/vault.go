@@ -72,7 +72,7 @@ func decrypt(l login, of *lab.Business) act {
 
 func decryptSettings(l login, of *lab.Business) act {
 	return func(ctx context.Context, s *Scene) error {
-		return write(l, "transit/decrypt/"+of.WrappingKey()+"-settings", map[string]any{"ciphertext": s.settings[of]})(ctx, s)
+		return write(l, "transit/decrypt/"+of.SettingsKey(), map[string]any{"ciphertext": s.settings[of]})(ctx, s)
 	}
 }
 

@@ -60,7 +60,9 @@ func newWard(t *testing.T, name string) *ward {
 	})
 	_, err = environment.WaitCondition(within(t), b.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)
 	check(t, err)
-	return &ward{b, t, forensic.Witness{Root: root, Key: b.WrappingKey(), Identity: fmt.Sprintf("kv/data/%s/%s/identity/1", name, b.Tenant())}}
+	return &ward{b, t, forensic.Witness{
+		Root: root, Wrapping: b.WrappingKey(), Settings: b.SettingsKey(), Identity: fmt.Sprintf("kv/data/%s/%s/identity/1", name, b.Tenant()),
+	}}
 }
 
 func (w *ward) volume() string {
@@ -98,10 +100,13 @@ func awaitRows(w *ward, messages int) error {
 	})
 }
 
-// ageKey lets time pass for the wrapping key, and returns what it was before.
-func (w *ward) ageKey(by time.Duration) map[int]string {
+// ageKeys lets time pass for the relay's keys, and returns what the wrapping key was
+// before.
+func (w *ward) ageKeys(by time.Duration) map[int]string {
 	w.t.Helper()
-	backup, err := vault.AgeKey(within(w.t), w.witness.Root, w.witness.Key, by)
+	_, err := vault.AgeKey(within(w.t), w.witness.Root, w.witness.Settings, by)
+	check(w.t, err)
+	backup, err := vault.AgeKey(within(w.t), w.witness.Root, w.witness.Wrapping, by)
 	check(w.t, err)
 	material, err := vault.KeyMaterial(backup)
 	check(w.t, err)
@@ -114,9 +119,9 @@ func (w *ward) nextDay() {
 	w.t.Helper()
 	const day = 25 * time.Hour
 	check(w.t, environment.Suspend(within(w.t), w.Business))
-	w.ageKey(day)
+	w.ageKeys(day)
 	check(w.t, forensic.Age(within(w.t), w.volume(), day))
-	_, err := w.witness.Root.Logical().WriteWithContext(within(w.t), "transit/keys/"+w.witness.Key+"/rotate", nil)
+	_, err := w.witness.Root.Logical().WriteWithContext(within(w.t), "transit/keys/"+w.witness.Wrapping+"/rotate", nil)
 	check(w.t, err)
 	check(w.t, environment.Resume(within(w.t), w.Business))
 }
@@ -144,7 +149,7 @@ func TestWhatTheRetentionEndedIsGoneFromEveryCopy(t *testing.T) {
 				check(t, environment.Suspend(within(t), w.Business))
 			}
 			stolen := w.steal()
-			former := w.ageKey(29 * 24 * time.Hour)
+			former := w.ageKeys(29 * 24 * time.Hour)
 			result, err := environment.RunJanitor(within(t), w.Business, 0)
 			check(t, err)
 			if result.Erased != 1 {

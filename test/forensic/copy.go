@@ -46,7 +46,7 @@ func Take(volume, to string) (Copy, error) {
 	return Copy{Dir: to}, nil
 }
 
-// Epoch is a data key as it lies on a volume: wrapped.
+// Epoch is a data key as it lies on a volume, an epoch's or the settings': wrapped.
 type Epoch struct {
 	ID      int64
 	Wrapped string // "vault:v<version>:…"
@@ -67,11 +67,32 @@ type Row struct {
 }
 
 // Epochs returns the epochs of a volume or of a copy, oldest first.
-func Epochs(ctx context.Context, dir string) (all []Epoch, err error) {
-	err = query(ctx, dir, `SELECT id, wrapped FROM epochs ORDER BY id`, func(r *sql.Rows) error {
+func Epochs(ctx context.Context, dir string) ([]Epoch, error) {
+	return epochsIn(ctx, dir, `SELECT id, wrapped FROM epochs ORDER BY id`)
+}
+
+// SettingsKeys returns the data keys of the settings of a volume or of a copy, oldest
+// first.
+func SettingsKeys(ctx context.Context, dir string) ([]Epoch, error) {
+	return epochsIn(ctx, dir, `SELECT id, wrapped FROM settings_keys ORDER BY id`)
+}
+
+func epochsIn(ctx context.Context, dir, text string) (all []Epoch, err error) {
+	err = query(ctx, dir, text, func(r *sql.Rows) error {
 		var e Epoch
 		err := r.Scan(&e.ID, &e.Wrapped)
 		all = append(all, e)
+		return err
+	})
+	return all, err
+}
+
+// settings returns the names of the settings, which are readable without any key.
+func settings(ctx context.Context, dir string) (all []string, err error) {
+	err = query(ctx, dir, `SELECT name FROM settings ORDER BY name`, func(r *sql.Rows) error {
+		var name string
+		err := r.Scan(&name)
+		all = append(all, name)
 		return err
 	})
 	return all, err
@@ -116,16 +137,18 @@ func open(dir string) (*sql.DB, error) {
 	return db, nil
 }
 
-// Age makes the epochs of a volume older, as if so much time had passed since they
-// were opened. Its relay must not run.
+// Age makes the epochs and the settings' keys of a volume older, as if so much time
+// had passed since they were opened. Its relay must not run.
 func Age(ctx context.Context, volume string, by time.Duration) (err error) {
 	db, err := open(volume)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, `UPDATE epochs SET created = created - ?`, by.Milliseconds()); err != nil {
-		return fmt.Errorf("making the epochs older: %w", err)
+	for _, table := range []string{"epochs", "settings_keys"} {
+		if _, err := db.ExecContext(ctx, `UPDATE `+table+` SET created = created - ?`, by.Milliseconds()); err != nil {
+			return fmt.Errorf("making the %s older: %w", table, err)
+		}
 	}
 	return nil
 }

@@ -29,7 +29,9 @@ type Case struct {
 
 // Examine returns everything that is not as it should be. Dir is for its own files.
 func Examine(ctx context.Context, c Case, dir string) error {
-	for _, look := range []func(context.Context, Case, string) error{keysAreGone, rowsAreGone, bytesAreBlind} {
+	for _, look := range []func(context.Context, Case, string) error{
+		keysAreGone, settingsKeysAreApart, rowsAreGone, settingsAreReadable, standInsShowNothing, bytesAreBlind,
+	} {
 		if err := look(ctx, c, dir); err != nil {
 			return err
 		}
@@ -44,14 +46,15 @@ func keysAreGone(ctx context.Context, c Case, _ string) error {
 	if err != nil {
 		return err
 	}
-	left, err := c.Witness.Material(ctx)
+	wrapping := c.Witness.wrapping()
+	left, err := wrapping.Material(ctx)
 	if err != nil {
 		return err
 	}
 	var wrong []error
 	for _, e := range epochs {
 		lives := !slices.Contains(c.Expired, e.ID)
-		byVault, err := c.Witness.Opens(ctx, e)
+		byVault, err := wrapping.Opens(ctx, e)
 		if err != nil {
 			return err
 		}
@@ -120,6 +123,13 @@ func bytesAreBlind(ctx context.Context, c Case, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	never := slices.Clone(c.Never)
+	old, err := r.settingsMACs(c.Old)
+	if err != nil {
+		return err
+	}
+	for _, mac := range old {
+		never = append(never, scan.Secret{Name: "the old customer's number under a key of the settings", Bytes: string(mac)})
+	}
 	var known []scan.Secret
 	for _, epoch := range r.Live() {
 		old, err := r.NumberMAC(epoch, c.Old)

@@ -3,14 +3,10 @@ package forensic
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -18,106 +14,37 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
-	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
-// Witness is Vault's root, who looks at one relay's wrapping key.
+// Witness is Vault's root, who looks at one relay's keys.
 type Witness struct {
 	Root *api.Client
-	Key  string // the wrapping key's name in transit
+	// Wrapping and Settings name the wrapping key and the settings' key in transit.
+	Wrapping, Settings string
 	// Identity is the path of the relay's first identity, which names its store.
 	Identity string
 }
 
-// Unwrap implements seal.Wrapper with root's rights.
-func (w Witness) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
-	answer, err := w.Root.Logical().WriteWithContext(ctx, "transit/decrypt/"+w.Key, map[string]any{"ciphertext": wrapped})
-	if refusal, ok := errors.AsType[*api.ResponseError](err); ok && refusal.StatusCode == http.StatusBadRequest {
-		return nil, seal.ErrErased
-	}
-	if err != nil {
-		return nil, fmt.Errorf("unwrapping as root: %w", err)
-	}
-	text, _ := answer.Data["plaintext"].(string)
-	return base64.StdEncoding.DecodeString(text)
-}
-
-// errNoNewKey is the answer to a copy that would begin a new epoch.
-var errNoNewKey = errors.New("a witness makes no keys")
-
-// DataKey implements seal.Wrapper: a copy is looked at, not gone on with.
-func (w Witness) DataKey(context.Context) ([]byte, string, error) { return nil, "", errNoNewKey }
-
-// Opens says whether root can unwrap an epoch's data key.
-func (w Witness) Opens(ctx context.Context, e Epoch) (bool, error) {
-	key, err := w.Unwrap(ctx, e.Wrapped)
-	clear(key)
-	if errors.Is(err, seal.ErrErased) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// Material returns all that Vault still holds of the wrapping key, by version: what
-// root gets by a backup in plaintext and by exporting.
-func (w Witness) Material(ctx context.Context) (map[int]string, error) {
-	backup, err := vault.BackUpKey(ctx, w.Root, w.Key)
-	if err != nil {
-		return nil, err
-	}
-	all, err := vault.KeyMaterial(backup)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := w.Root.Logical().ReadWithContext(ctx, "transit/export/encryption-key/"+w.Key)
-	if err != nil {
-		return nil, fmt.Errorf("exporting key %s: %w", w.Key, err)
-	}
-	exported, _ := answer.Data["keys"].(map[string]any)
-	for version, key := range exported {
-		n := Epoch{Wrapped: "vault:v" + version + ":"}.Version()
-		all[n], _ = key.(string)
-	}
-	return all, nil
-}
-
-// OpensWith says whether any of the keys opens an epoch's data key, by hand and past
-// Vault: AES-256-GCM with the nonce in front, as transit has it.
-func OpensWith(material map[int]string, e Epoch) (bool, error) {
-	sealed, err := base64.StdEncoding.DecodeString(e.Wrapped[strings.LastIndexByte(e.Wrapped, ':')+1:])
-	if err != nil {
-		return false, fmt.Errorf("reading a wrapped key: %w", err)
-	}
-	for _, text := range material {
-		key, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return false, fmt.Errorf("reading a key: %w", err)
-		}
-		block, err := aes.NewCipher(key)
-		if err != nil {
-			return false, fmt.Errorf("reading a key: %w", err)
-		}
-		aead, err := cipher.NewGCM(block)
-		if err != nil {
-			return false, fmt.Errorf("reading a key: %w", err)
-		}
-		if _, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil); err == nil {
-			return true, nil
-		}
-	}
-	return false, nil
-}
+func (w Witness) wrapping() Key { return Key{w.Root, w.Wrapping} }
+func (w Witness) settings() Key { return Key{w.Root, w.Settings} }
 
 // Restored is a copy that was restored beside the relay, and opened as far as root's
 // rights go.
 type Restored struct {
-	store *store.Store
-	ring  *seal.Keyring
+	store    *store.Store
+	ring     *seal.Keyring
+	settings *seal.Keyring
+	names    []string // of the settings
 }
 
 // Restore opens a copy of a copy with the relay's own code. The data keys of a period
 // that has passed are not followed by new ones.
 func (w Witness) Restore(ctx context.Context, c Copy, to string) (*Restored, error) {
+	return w.restoreWith(ctx, c, to, w.wrapping())
+}
+
+// restoreWith is Restore with another wrapper of the epochs' data keys.
+func (w Witness) restoreWith(ctx context.Context, c Copy, to string, epochs seal.Wrapper) (*Restored, error) {
 	beside, err := Take(c.Dir, to)
 	if err != nil {
 		return nil, err
@@ -126,12 +53,35 @@ func (w Witness) Restore(ctx context.Context, c Copy, to string) (*Restored, err
 	if err != nil {
 		return nil, err
 	}
-	r := &Restored{ring: seal.New(w, 365*24*time.Hour, time.Now)}
-	if r.store, err = store.Open(ctx, beside.Dir, id, r.ring, store.MustExist()); err != nil {
-		r.ring.Close()
+	r := &Restored{ring: seal.New(epochs, 365*24*time.Hour, time.Now)}
+	r.settings = r.ring.Lasting(w.settings())
+	if err := r.loadSettings(ctx, beside); err != nil {
+		r.closeRings()
+		return nil, err
+	}
+	if r.store, err = store.Open(ctx, beside.Dir, id, r.ring, store.MustExist(), store.SettingsKey(w.settings())); err != nil {
+		r.closeRings()
 		return nil, fmt.Errorf("opening the restored copy: %w", err)
 	}
 	return r, nil
+}
+
+// loadSettings reads what is readable of the settings without the store: their names
+// and data keys.
+func (r *Restored) loadSettings(ctx context.Context, c Copy) (err error) {
+	if r.names, err = settings(ctx, c.Dir); err != nil {
+		return err
+	}
+	wrapped, err := SettingsKeys(ctx, c.Dir)
+	if err != nil {
+		return err
+	}
+	var keys []seal.Epoch
+	for _, e := range wrapped {
+		keys = append(keys, seal.Epoch{ID: e.ID, Wrapped: e.Wrapped})
+	}
+	_, err = r.settings.Load(ctx, keys)
+	return err
 }
 
 func (w Witness) storeID(ctx context.Context) (id [16]byte, err error) {
@@ -150,8 +100,13 @@ func (w Witness) storeID(ctx context.Context) (id [16]byte, err error) {
 
 // Close closes the restored copy.
 func (r *Restored) Close() error {
-	defer r.ring.Close()
+	defer r.closeRings()
 	return r.store.Close()
+}
+
+func (r *Restored) closeRings() {
+	r.ring.Close()
+	r.settings.Close()
 }
 
 // Live are the epochs that can be read.
@@ -170,14 +125,44 @@ func (r *Restored) Reads(ctx context.Context, id, text string) (readable, says b
 		readable, says = err == nil, bytes.Contains(m.Body, []byte(text))
 		return err
 	})
-	if errors.Is(err, seal.ErrErased) || errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, seal.ErrErased) || errors.Is(err, store.ErrNotFound) || errors.Is(err, seal.ErrTampered) {
 		err = nil
 	}
 	return readable, says, err
 }
 
+// Settings returns what the settings say, by their names; an error where one cannot be
+// read.
+func (r *Restored) Settings(ctx context.Context) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	err := r.store.View(ctx, func(t *store.Tx) (err error) {
+		for _, name := range r.names {
+			if all[name], err = t.Setting(name); err != nil {
+				return fmt.Errorf("reading the setting %s: %w", name, err)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
 // NumberMAC is by what a customer's number is found again in an epoch that lives.
 func (r *Restored) NumberMAC(epoch int64, n phone.Number) ([]byte, error) {
-	mac, err := r.ring.Lookup(epoch, "customer", []byte(n.Digits()))
+	mac, err := r.ring.Lookup(epoch, purposeCustomer, []byte(n.Digits()))
 	return mac[:], err
 }
+
+// settingsMACs are by what a number would be found again under the settings' data keys.
+func (r *Restored) settingsMACs(n phone.Number) (all [][]byte, err error) {
+	for _, e := range r.settings.Live() {
+		mac, err := r.settings.Lookup(e.ID, purposeCustomer, []byte(n.Digits()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, mac[:])
+	}
+	return all, nil
+}
+
+// purposeCustomer is the store's word for what customers' numbers are found by.
+const purposeCustomer = "customer"

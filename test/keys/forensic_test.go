@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,12 +26,15 @@ type volume struct {
 	id    [16]byte
 }
 
+// keptText is what acme itself wants kept.
+const keptText = "What acme itself wants kept"
+
 // receive opens the store for a moment and puts a customer's message into it.
 func (v *volume) receive(from phone.Number, text string) {
 	v.t.Helper()
 	ring := seal.New(v.relay, seal.Period(month), time.Now)
 	defer ring.Close()
-	s, err := store.Open(v.t.Context(), v.dir, v.id, ring, store.MustExist())
+	s, err := store.Open(v.t.Context(), v.dir, v.id, ring, store.MustExist(), store.SettingsKey(v.relay.Settings()))
 	must(v.t, "opening the store", err)
 	body, err := json.Marshal(map[string]string{"body": text})
 	must(v.t, "rendering a message", err)
@@ -39,9 +43,9 @@ func (v *volume) receive(from phone.Number, text string) {
 		if err := tx.PutCustomer(&c); err != nil {
 			return err
 		}
-		return tx.PutMessage(store.Message{
+		return errors.Join(tx.PutSetting("kept", []byte(keptText)), tx.PutMessage(store.Message{
 			ID: store.NewMessageID(), Direction: store.Inbound, Customer: c.ID, Type: "text", Body: body, State: "received", Created: time.Now(), Updated: time.Now(),
-		})
+		}))
 	}))
 	must(v.t, "closing the store", s.Close())
 }
@@ -63,10 +67,13 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 	v := &volume{t, t.TempDir(), relay, identity.StoreID}
 	must(t, "making the store", store.Create(t.Context(), v.dir, v.id))
 	key := acme.namespace + "." + acme.name
+	settings := key + "-settings"
 	age := func(by time.Duration) []byte {
 		t.Helper()
 		backup, err := vaulttest.AgeKey(t.Context(), shared.root, key, by)
 		must(t, "making the key older", err)
+		_, err = vaulttest.AgeKey(t.Context(), shared.root, settings, by)
+		must(t, "making the settings' key older", err)
 		must(t, "making the volume older", forensic.Age(t.Context(), v.dir, by))
 		return backup
 	}
@@ -87,7 +94,7 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 	}
 	c := forensic.Case{
 		Copy:    stolen,
-		Witness: forensic.Witness{Root: shared.root, Key: key, Identity: "kv/data/" + acme.namespace + "/" + acme.name + "/identity/1"},
+		Witness: forensic.Witness{Root: shared.root, Wrapping: key, Settings: settings, Identity: "kv/data/" + acme.namespace + "/" + acme.name + "/identity/1"},
 		Expired: []int64{1}, Young: youngText, Old: old, Current: current, Former: former,
 		Never: []scan.Secret{
 			{Name: "an old text", Bytes: oldText},
@@ -108,6 +115,11 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 		"an epoch that died, though it should not":  {func(c *forensic.Case) { c.Expired = nil }, "epoch 1: root unwraps"},
 		"a number that a living key finds again":    {func(c *forensic.Case) { c.Old = current }, "number under epoch 2"},
 		"a text that nobody wrote":                  {func(c *forensic.Case) { c.Young = "nobody wrote this" }, "nothing is proven"},
+		"settings that nothing unwraps":             {func(c *forensic.Case) { c.Witness.Settings = key }, "data key 1 of the settings"},
+		"a settings' key that opens an epoch":       {func(c *forensic.Case) { c.Witness.Settings = key }, "epoch 2: the settings' key unwraps"},
+		"a setting that says what must not be said": {func(c *forensic.Case) {
+			c.Never = append(c.Never, scan.Secret{Name: "the kept text", Bytes: keptText})
+		}, "the setting kept"},
 		"bytes that are there": {func(c *forensic.Case) {
 			c.Never = append(c.Never, scan.Secret{Name: "the table", Bytes: "CREATE TABLE customers"})
 		}, "the table, raw"},
