@@ -19,6 +19,7 @@ type handler struct {
 	// changed holds peers whose identity changed in a message without content: it is
 	// told with the next one that has some.
 	changed map[phone.Number]bool
+	shown   shown
 }
 
 // Connected publishes our bundle. The device list follows once the carrier has
@@ -75,7 +76,10 @@ func (h *handler) Message(_ context.Context, m carrier.Message) error {
 			return err
 		})
 	}
-	if opened.Text == nil {
+	if opened.Text != nil {
+		h.acknowledge(m)
+	}
+	if opened.Text == nil || h.shown.again(m, opened.Text) {
 		if opened.IdentityChanged {
 			h.changed[m.From] = true
 		}
@@ -83,7 +87,6 @@ func (h *handler) Message(_ context.Context, m carrier.Message) error {
 	}
 	opened.IdentityChanged = opened.IdentityChanged || h.changed[m.From]
 	delete(h.changed, m.From)
-	h.acknowledge(m)
 	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, IdentityChanged: opened.IdentityChanged})
 	return nil
 }

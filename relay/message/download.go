@@ -43,7 +43,7 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, te
 	if err := tx.PutCustomer(&c); err != nil {
 		return err
 	}
-	body, err := json.Marshal(content{Media: &attached{From: text}, Markable: m.WantsRead})
+	body, err := json.Marshal(content{Media: &attached{From: text, Link: linkHash(text)}, Markable: m.WantsRead})
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (s *Service) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *content) {
 		m.Type = string(kind)
-		b.Media = &attached{Kind: kind, ID: f.ID}
+		b.Media = &attached{Kind: kind, ID: f.ID, Link: b.Media.Link}
 	})
 }
 

@@ -130,7 +130,11 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 				a.repair = &d
 			}
 		}
-		return a, s.keep(tx, c, m, opened, now)
+		again, err := s.keep(tx, c, m, opened, now)
+		if again {
+			a.event = EventReplayed
+		}
+		return a, err
 	case faultStorage:
 		return a, err
 	case faultReplay:
@@ -158,35 +162,45 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 	return a, s.unreadable(tx, c, m, a, now)
 }
 
-// keep writes a message that was opened.
-func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) error {
+// keep writes a message that was opened, unless it is a second copy of one that is
+// there.
+func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) (again bool, err error) {
 	if err := s.activate(tx, c.ID, m.Envelope.Sender); err != nil {
-		return err
+		return false, err
 	}
 	if opened.NewSession {
 		if err := bound(tx, c.ID, m.Envelope.Sender); err != nil {
-			return err
+			return false, err
 		}
 		if err := s.enqueue(tx, c.ID, "", task{Kind: kindAnswer, Device: m.Envelope.Sender}); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if opened.Text == nil {
-		return nil
+		return false, nil
 	}
 	text := strings.ToValidUTF8(string(opened.Text), "\ufffd")
-	w := webhook.Message{Time: m.Time, Text: text, IdentityHash: identityHash(opened.Identity.Bytes())}
-	if s.isFile(text) {
-		if err := s.arriving(tx, c, m, text, w.IdentityHash, now); err != nil {
-			return err
+	if again, err = repeated(tx, c, m.ID, text); err != nil {
+		return false, err
+	}
+	if !again {
+		if err := s.write(tx, c, m, text, identityHash(opened.Identity.Bytes()), now); err != nil {
+			return false, err
 		}
-	} else if err := s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now); err != nil {
-		return err
 	}
 	if !m.WantsReceipt || m.ID == "" {
-		return nil
+		return again, nil
 	}
-	return s.enqueue(tx, c.ID, "", task{Kind: kindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+	return again, s.enqueue(tx, c.ID, "", task{Kind: kindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+}
+
+// write writes what a customer says, or that it is a file.
+func (s *Service) write(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
+	if s.isFile(text) {
+		return s.arriving(tx, c, m, text, identity, now)
+	}
+	w := webhook.Message{Time: m.Time, Text: text, IdentityHash: identity}
+	return s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now)
 }
 
 // receive writes a customer's message and the webhook that tells of it.

@@ -80,6 +80,9 @@ func TestWhatIsSentAgainHasItsOldStanzaID(t *testing.T) {
 		if len(sent) != 3 || sent[0].ID != sent[1].ID || sent[1].ID != sent[2].ID {
 			t.Errorf("it was sent %d times, want 3 with one id", len(sent))
 		}
+		if got := a.got(); !slices.Equal(got, []string{"once"}) {
+			t.Errorf("the customer was shown %q", got)
+		}
 	})
 }
 

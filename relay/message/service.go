@@ -191,7 +191,7 @@ type Event string
 // The events.
 const (
 	EventReceived      Event = "received"       // a customer's message was stored
-	EventReplayed      Event = "replayed"       // it was stored before
+	EventReplayed      Event = "replayed"       // it was stored before, as the same ciphertext or another
 	EventTooOld        Event = "too_old"        // refused: older than the retention
 	EventUndecryptable Event = "undecryptable"  // it could not be opened
 	EventNotForUs      Event = "not_for_us"     // it was not encrypted to us

@@ -58,7 +58,10 @@ func underCuts(t *testing.T, s server, each int) {
 		})
 	}
 	p.Follow(func(faultproxy.Way, []byte) faultproxy.Fault { return faultproxy.Pass })
-	t.Logf("%d faults; %d and %d doubles were dropped", broke, a.Count(message.EventReplayed), b.Count(message.EventReplayed))
+	for _, r := range []*relay{a, b} {
+		t.Logf("%d were sent again, %d doubles were dropped", r.Count(message.EventResent), r.Count(message.EventReplayed))
+	}
+	t.Logf("%d faults", broke)
 	if broke < each/50 {
 		t.Errorf("only %d faults: the links were hardly tried", broke)
 	}

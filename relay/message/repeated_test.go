@@ -1,0 +1,95 @@
+package message_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/message"
+)
+
+// underOneID has every customer's message come under one stanza id.
+func underOneID(w *world) {
+	w.tamper(func(m carrier.Message) carrier.Message {
+		if m.From != w.number && m.ID != "" {
+			m.ID = "a stanza's id"
+		}
+		return m
+	})
+}
+
+func TestWhatACustomersClientSendsAgainReachesTheBusinessOnceAndIsConfirmedAgain(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		underOneID(w)
+		for range 3 {
+			a.says(w.number, "once")
+		}
+		if got := texts(w.take()); !slices.Equal(got, []string{"once"}) {
+			t.Errorf("the business got %q", got)
+		}
+		if got := len(a.all(customer.Delivered)); got != 3 {
+			t.Errorf("the customer got %d receipts, want 3", got)
+		}
+		if w.Count(message.EventReceived) != 1 || w.Count(message.EventReplayed) != 2 {
+			t.Errorf("counted %d received, %d replayed", w.Count(message.EventReceived), w.Count(message.EventReplayed))
+		}
+	})
+}
+
+func TestAClientThatUsesAStanzaIDAgainIsStillHeard(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a, b := w.customer(dir, alice), w.customer(other, "+15550104444")
+		underOneID(w)
+		for _, text := range []string{"yes", "no", "yes"} {
+			a.says(w.number, text)
+			w.settle()
+		}
+		b.says(w.number, "yes")
+		if got := texts(w.take()); !slices.Equal(got, []string{"yes", "no", "yes", "yes"}) {
+			t.Errorf("the business got %q", got)
+		}
+	})
+}
+
+func TestWhatCouldNotBeReadIsTakenWhenItIsSentAgain(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		w.tamper(func(m carrier.Message) carrier.Message {
+			m.ID = "a stanza's id"
+			return spoilt(m)
+		})
+		a.says(w.number, "at last")
+		w.settle()
+		underOneID(w)
+		a.says(w.number, "at last")
+		if got := texts(w.take()); !slices.Equal(got, []string{"at last"}) {
+			t.Errorf("the business got %q", got)
+		}
+	})
+}
+
+func TestAFileThatAClientSendsAgainReachesTheBusinessOnceThoughItsLinkIsNotKept(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		text := a.hands(upload, picture()).Text()
+		underOneID(w)
+		a.says(w.number, text)
+		if got := w.take(); len(got) != 1 || got[0].Type != "image" {
+			t.Fatalf("the business got %+v", got)
+		}
+		a.says(w.number, text)
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("the business got %+v as well", got)
+		}
+		a.says(w.number, a.hands(upload+"2", picture()).Text())
+		if got := w.take(); len(got) != 1 {
+			t.Errorf("of another file the business got %+v", got)
+		}
+	})
+}
