@@ -115,7 +115,7 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 		}
 		if opened.Replaced && !opened.IdentityChanged {
 			a.lost = true
-			if err := s.resendLater(tx, c, m.Envelope.Sender); err != nil {
+			if err := s.resendLater(tx, c, m.Envelope.Sender, now); err != nil {
 				return a, err
 			}
 		}
@@ -245,7 +245,7 @@ func (s *Service) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, 
 		if err := s.enqueue(tx, c.ID, "", task{Kind: kindRepair, Device: a.repair.id}); err != nil {
 			return err
 		}
-		if err := s.resendLater(tx, c, a.repair.id); err != nil {
+		if err := s.resendLater(tx, c, a.repair.id, time.Time{}); err != nil {
 			return err
 		}
 	}

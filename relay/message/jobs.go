@@ -33,6 +33,7 @@ type task struct {
 	Device  carrier.DeviceID    `json:"device,omitempty"`
 	Message string              `json:"message,omitempty"` // to be sent again
 	Since   time.Time           `json:"since,omitzero"`    // when the device could read last
+	Until   time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
 }
 
 // content is a message's body as it is stored.
@@ -48,6 +49,8 @@ type content struct {
 	// Envelope is the message's ciphertext, from its encryption until the carrier
 	// has it: it is never encrypted twice.
 	Envelope *carrier.Envelope `json:"envelope,omitempty"`
+	// Sealed is when the message was last encrypted.
+	Sealed time.Time `json:"sealed,omitzero"`
 	// IdentityHash names the identity key that the message is for; empty for all.
 	IdentityHash string `json:"identity,omitempty"`
 	// For holds the devices that the message was encrypted for, with the names of

@@ -33,13 +33,14 @@ const (
 )
 
 // resendLater has the messages sent again that a device may not have been able to read:
-// those since it last wrote something that could be read.
-func (s *Service) resendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID) error {
+// those since it last wrote something that could be read. What is encrypted after until
+// is in the new session and not lost with the old; zero means that there is none yet.
+func (s *Service) resendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID, until time.Time) error {
 	inbound, err := tx.MessagesOf(c.ID, store.Inbound, s.Now(), maxInbound)
 	if err != nil {
 		return err
 	}
-	t := task{Kind: kindLost, Device: d}
+	t := task{Kind: kindLost, Device: d, Until: until}
 	if i := slices.IndexFunc(inbound, func(m store.Message) bool { return m.Type != typeUnsupported }); i >= 0 {
 		t.Since = inbound[i].Created
 	}
@@ -64,6 +65,9 @@ func (s *Service) findLost(ctx context.Context, j queue.Job, c store.Customer, t
 			body, err := contentOf(m)
 			if err != nil {
 				return err
+			}
+			if !t.Until.IsZero() && body.Sealed.After(t.Until) {
+				continue
 			}
 			if body.Resent >= maxResends || body.For[t.Device] != identityHash(d.IdentityKey) {
 				continue

@@ -62,6 +62,35 @@ func TestWhatACustomerCouldNotReadIsSentAgainInTheNewSession(t *testing.T) {
 	})
 }
 
+func TestWhatWasSentInTheNewSessionIsNotSentAgain(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		w.hub.change(func() { w.hub.muted = true })
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == w.number {
+				return spoilt(m)
+			}
+			return m
+		})
+		w.says(a.number, "lost")
+		w.settle() // the customer begins a session anew
+		w.tamper(nil)
+		w.says(a.number, "in the new session")
+		elapse(resendTime)
+		w.take()
+		times := map[string]int{}
+		for _, o := range w.link.texts() {
+			times[o.ID]++
+		}
+		if got := a.got(); !slices.Equal(got, []string{"in the new session", "lost"}) || len(times) != 2 || w.Count(message.EventResent) != 1 {
+			t.Errorf("the customer got %q of %v; %d were sent again", got, times, w.Count(message.EventResent))
+		}
+	})
+}
+
 func TestWhatIsSentAgainHasItsOldStanzaID(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {

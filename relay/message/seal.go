@@ -49,7 +49,7 @@ func (s *Service) sealText(ctx context.Context, c store.Customer, m store.Messag
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
-		return putBody(tx, m, func(b *content) { b.Envelope, b.For = e, sealed })
+		return putBody(tx, m, func(b *content) { b.Envelope, b.For, b.Sealed = e, sealed, s.Now() })
 	})
 	if isNotFound(err) {
 		err = errFinished
