@@ -20,6 +20,10 @@ import (
 
 func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
+// errNoNews undoes an update that learned nothing: its look at the customer, which
+// would have moved them into the current epoch, must not keep who is idle.
+var errNoNews = errors.New("nothing that is new")
+
 // arrival is what became of a message within its transaction.
 type arrival struct {
 	event   Event
@@ -58,10 +62,12 @@ func (s *Service) Message(ctx context.Context, m carrier.Message) error {
 			a.event, a.cause = EventReplayed, signal.ErrReplay
 			return nil
 		}
-		a, err = s.take(tx, m, now)
+		if a, err = s.take(tx, m, now); err == nil && a.event == EventReplayed {
+			err = errNoNews
+		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoNews) {
 		return err
 	}
 	s.arrived(a)

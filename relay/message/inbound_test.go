@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -306,17 +308,78 @@ func TestADeviceListThatSaysNothingNewKeepsNobody(t *testing.T) {
 				elapse(25 * time.Hour)
 				w.start()
 				check(t, w.Devices(t.Context(), a.number, append(w.hub.devices(a.number), want.more...)))
-				live := w.ring.Live()
-				if len(live) != 2 {
-					t.Fatalf("%d epochs live, want 2", len(live))
+				kept := w.outlives(a.number)
+				if kept != want.kept {
+					t.Errorf("the customer outlives the older epoch: %v, want %v", kept, want.kept)
 				}
-				w.ring.Forget(live[1].ID) // the older, as the janitor would have it
-				err := w.store.View(t.Context(), func(tx *store.Tx) error {
-					_, err := tx.Customer(a.number)
-					return err
-				})
-				if kept := err == nil; kept != want.kept {
-					t.Errorf("the customer outlives the older epoch: %v, want %v (%v)", kept, want.kept, err)
+			})
+		})
+	}
+}
+
+// outlives lets the older of two epochs die, as the janitor would have it, and says
+// whether a customer is known after that.
+func (w *world) outlives(n phone.Number) bool {
+	w.t.Helper()
+	live := w.ring.Live()
+	if len(live) != 2 {
+		w.t.Fatalf("%d epochs live, want 2", len(live))
+	}
+	w.ring.Forget(live[1].ID)
+	err := w.store.View(w.t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Customer(n)
+		return err
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		w.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// TestWhatComesAgainKeepsNobody: whoever reads the carrier's archive once more gets
+// what was read before, which is no sign of life of the customers.
+func TestWhatComesAgainKeepsNobody(t *testing.T) {
+	for what, again := range map[string]func(t *testing.T, w *world, m carrier.Message, r carrier.Receipt) error{
+		"a message": func(t *testing.T, w *world, m carrier.Message, _ carrier.Receipt) error {
+			return w.Message(t.Context(), m)
+		},
+		"its key in another message": func(t *testing.T, w *world, m carrier.Message, _ carrier.Receipt) error {
+			m.Envelope.Payload = append([]byte{1}, m.Envelope.Payload...)
+			return w.Message(t.Context(), m)
+		},
+		"a read marker": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
+			return w.Receipt(t.Context(), r)
+		},
+		"a receipt": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
+			r.Kind = carrier.Delivered
+			return w.Receipt(t.Context(), r)
+		},
+		"an error": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
+			return w.Bounced(t.Context(), r.From, r.ID)
+		},
+		"somebody else's marker": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
+			r.From = number(t, "+491703333333")
+			return w.Receipt(t.Context(), r)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				a.says(w.number, "hello")
+				w.take()
+				w.says(a.number, "good-bye")
+				a.says(w.number, "good-bye")
+				w.take()
+				sent := w.link.texts()
+				m, r := a.link.last(), carrier.Receipt{From: a.number, ID: sent[len(sent)-1].ID, Kind: carrier.Read}
+				a.stop()
+				w.stop()
+				elapse(25 * time.Hour)
+				w.start()
+				check(t, again(t, w, m, r))
+				if w.outlives(a.number) {
+					t.Error("the customer outlives the older epoch")
 				}
 			})
 		})

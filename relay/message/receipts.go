@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -15,7 +16,11 @@ const maxRead = 256
 // Receipt implements carrier.Handler. A receipt counts only from the customer whom
 // the message was sent to.
 func (s *Service) Receipt(ctx context.Context, r carrier.Receipt) error {
-	err := s.about(ctx, r.From, r.ID, func(tx *store.Tx, c store.Customer, m store.Message) error {
+	state := stateDelivered
+	if r.Kind == carrier.Read {
+		state = stateRead
+	}
+	err := s.about(ctx, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
 		if r.Kind != carrier.Read {
 			return s.advance(tx, c, m, stateDelivered, s.Now())
 		}
@@ -47,10 +52,8 @@ func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
 
 // Bounced implements carrier.Handler.
 func (s *Service) Bounced(ctx context.Context, to phone.Number, id string) error {
-	err := s.about(ctx, to, id, func(tx *store.Tx, c store.Customer, m store.Message) error {
-		if order(m.State) >= order(stateDelivered) {
-			return nil // one of several devices has it
-		}
+	// Of what was delivered, one of several devices has it.
+	err := s.about(ctx, to, id, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) error {
 		return s.advance(tx, c, m, stateFailed, s.Now(), webhook.Undeliverable("The carrier returned the message: the recipient has no account there or does not take messages."))
 	})
 	s.Deliveries()
@@ -58,14 +61,16 @@ func (s *Service) Bounced(ctx context.Context, to phone.Number, id string) error
 }
 
 // about runs fn on the message that was sent to a customer under a stanza's id, if
-// there is one. Key transport messages have stanzas and no message.
-func (s *Service) about(ctx context.Context, peer phone.Number, stanza string, fn func(*store.Tx, store.Customer, store.Message) error) error {
+// there is one that has not come to a state yet. Key transport messages have stanzas
+// and no message. What says nothing new, as when the archive brings it again, keeps
+// nobody who is idle.
+func (s *Service) about(ctx context.Context, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error) error {
 	if stanza == "" || len(stanza) > store.MaxIdentifier {
 		return nil
 	}
-	return s.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		m, err := tx.MessageByCarrierID(store.Outbound, stanza)
-		if isNotFound(err) {
+		if isNotFound(err) || err == nil && order(m.State) >= order(state) {
 			return nil
 		}
 		if err != nil {
@@ -73,11 +78,15 @@ func (s *Service) about(ctx context.Context, peer phone.Number, stanza string, f
 		}
 		c, err := tx.CustomerByID(m.Customer)
 		if isNotFound(err) || err == nil && c.Number != peer {
-			return nil
+			return errNoNews
 		}
 		if err != nil {
 			return err
 		}
 		return fn(tx, c, m)
 	})
+	if errors.Is(err, errNoNews) {
+		return nil
+	}
+	return err
 }
