@@ -37,6 +37,7 @@ type Customers interface {
 type Export struct {
 	Name        string
 	LastInbound time.Time // zero when nothing came
+	Blocked     bool      // by the business
 	Devices     []ExportedDevice
 	Messages    []ExportedMessage // oldest first
 	More        bool              // there are further messages
@@ -58,6 +59,18 @@ type ExportedMessage struct {
 	Timestamp string          `json:"timestamp"` // Unix seconds, as everywhere in the API
 	Opaque    string          `json:"biz_opaque_callback_data,omitempty"`
 	Content   json.RawMessage `json:"content"`
+	File      *ExportedFile   `json:"file,omitempty"`
+}
+
+// ExportedFile describes a file of a message; its content is had by its id, as any
+// file's. One that is not kept any more has none.
+type ExportedFile struct {
+	ID       string `json:"id"`
+	Kind     string `json:"kind"` // "image" and so on
+	MIME     string `json:"mime_type"`
+	SHA256   string `json:"sha256"`    // hexadecimal
+	Size     int64  `json:"file_size"` // bytes
+	Filename string `json:"filename,omitempty"`
 }
 
 // exported is the body of an export.
@@ -66,6 +79,7 @@ type exported struct {
 	WaID             string           `json:"wa_id"`
 	Name             string           `json:"name,omitempty"`
 	LastInbound      string           `json:"last_inbound,omitempty"`
+	Blocked          bool             `json:"blocked"`
 	Devices          []ExportedDevice `json:"devices"`
 	Messages         messagePage      `json:"messages"`
 }
@@ -109,7 +123,7 @@ func (a *API) export(r *http.Request, n phone.Number) (any, error) {
 	if err != nil {
 		return nil, fromService(err)
 	}
-	body := exported{MessagingProduct: product, WaID: n.Digits(), Name: e.Name, Devices: e.Devices, Messages: messagePage{Data: e.Messages}}
+	body := exported{MessagingProduct: product, WaID: n.Digits(), Name: e.Name, Blocked: e.Blocked, Devices: e.Devices, Messages: messagePage{Data: e.Messages}}
 	if !e.LastInbound.IsZero() {
 		body.LastInbound = strconv.FormatInt(e.LastInbound.Unix(), 10)
 	}

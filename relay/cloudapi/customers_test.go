@@ -29,11 +29,14 @@ func (r *registry) Erase(_ context.Context, n phone.Number) error {
 func (r *registry) Export(_ context.Context, _ phone.Number, after string, limit int) (*cloudapi.Export, error) {
 	r.asked = append(r.asked, after)
 	return &cloudapi.Export{
-		Name: "Ada", LastInbound: time.Unix(1749416383, 0), More: after == "",
+		Name: "Ada", LastInbound: time.Unix(1749416383, 0), Blocked: true, More: after == "",
 		Devices: []cloudapi.ExportedDevice{{ID: 7, IdentityKey: []byte{5, 1}, Active: true}},
 		Messages: []cloudapi.ExportedMessage{{
 			ID: wamid, Direction: "inbound", Type: "text", Status: "received", Timestamp: "1749416383",
 			Content: json.RawMessage(`{"text":"hello"}`),
+		}, {
+			ID: wamid, Direction: "inbound", Type: "image", Status: "received", Timestamp: "1749416384", Content: json.RawMessage(`{}`),
+			File: &cloudapi.ExportedFile{ID: fileID, Kind: "image", MIME: "image/png", SHA256: strings.Repeat("0f", 32), Size: 7, Filename: "a.png"},
 		}},
 	}, r.err
 }

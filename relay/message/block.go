@@ -93,11 +93,29 @@ func (s *Service) changeBlocked(ctx context.Context, change func(map[phone.Numbe
 	if err != nil {
 		return err
 	}
-	s.blocks.mu.Lock()
-	s.blocks.list = nil // read again: others may have changed it meanwhile
-	s.blocks.mu.Unlock()
+	s.blocks.changedInStore()
 	s.mirrorSoon()
 	return nil
+}
+
+// changedInStore has the list read again: others may have changed it meanwhile.
+func (b *blocks) changedInStore() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.list = nil
+}
+
+// unlist takes a number off the list in the store; was says that it was there.
+func unlist(tx *store.Tx, n phone.Number) (was bool, err error) {
+	list, err := readBlocked(tx)
+	if err != nil {
+		return false, err
+	}
+	if _, was = list[n]; !was {
+		return false, nil
+	}
+	delete(list, n)
+	return true, writeBlocked(tx, list)
 }
 
 // Block has the relay drop what customers send from now on, and refuse to write to

@@ -188,8 +188,12 @@ func (p *prefix) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// haveFile writes that a file is there and the webhook that tells of it.
+// haveFile writes that a file is there and the webhook that tells of it. Without its
+// message, which was erased meanwhile, the file must not stay: store.ErrNotFound.
 func (s *Service) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
+	if _, err := tx.Message(j.Message); err != nil {
+		return err
+	}
 	if err := tx.FinishMedia(f); err != nil {
 		return err
 	}

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
@@ -15,59 +15,11 @@ import (
 // ErrUnknownCustomer means that nothing is kept of that person, or not from there on.
 var ErrUnknownCustomer = errors.New("nothing is kept of this person")
 
-// Erase removes everything that is kept of one person: messages in both directions
-// with what hangs on them, sessions and devices, what is queued, and the entry on the
-// carrier's contact list. It may be called again, and then does what was left; a
-// person of whom nothing is kept is no error. When the carrier is away the error is
-// its own: the relay's part is done then, and the contact list's is not.
-func (s *Service) Erase(ctx context.Context, n phone.Number) error {
-	var id store.CustomerID
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
-		c, err := tx.Customer(n)
-		if isNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		id = c.ID
-		return tx.EraseCustomer(c.ID)
-	})
-	if err != nil {
-		return fmt.Errorf("erasing a person: %w", err)
-	}
-	if id != 0 {
-		s.forget(id)
-		s.Log.LogAttrs(ctx, slog.LevelInfo, "erased what was kept of a person")
-	}
-	if s.Scrub != nil {
-		if err := s.Scrub(ctx); err != nil {
-			return fmt.Errorf("erasing a person: %w", err)
-		}
-	}
-	if s.Forget == nil {
-		return nil
-	}
-	return s.Forget(ctx, n)
-}
-
-// forget drops what is remembered of a customer to save work.
-func (s *Service) forget(id store.CustomerID) {
-	s.typing.forget(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.fetched, id)
-	for d := range s.repaired {
-		if d.customer == id {
-			delete(s.repaired, d)
-		}
-	}
-}
-
 // Person is what is kept of one person, for an answer to a request for access.
 type Person struct {
 	Name        string
 	LastInbound time.Time // zero when nothing came
+	Blocked     bool      // by the business
 	Devices     []PersonsDevice
 	Messages    []PersonsMessage // oldest first
 	More        bool             // there are further messages
@@ -90,18 +42,36 @@ type PersonsMessage struct {
 	Opaque  string
 	// Content is what was written, as JSON.
 	Content json.RawMessage
+	// File is the message's file, as far as it is kept; nil for none.
+	File *PersonsFile
+}
+
+// PersonsFile is a file that came from the person or went to them. Its content is had
+// by its id.
+type PersonsFile struct {
+	Kind media.Kind
+	store.Media
 }
 
 // Person returns what is kept of one person: at most limit messages, those after the
-// one with the given id, or from the first when it is empty. ErrUnknownCustomer.
+// one with the given id, or from the first when it is empty. ErrUnknownCustomer. Of
+// somebody who is blocked that alone may be kept.
 func (s *Service) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
 	var p Person
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
-		c, err := tx.Customer(n)
+		blocked, err := readBlocked(tx)
 		if err != nil {
 			return err
 		}
-		p = Person{Name: c.Name, LastInbound: c.LastInbound}
+		_, p.Blocked = blocked[n]
+		c, err := tx.Customer(n)
+		if isNotFound(err) && p.Blocked && after == "" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.Name, p.LastInbound = c.Name, c.LastInbound
 		devices, err := tx.Devices(c.ID)
 		if err != nil {
 			return err
@@ -117,7 +87,7 @@ func (s *Service) Person(ctx context.Context, n phone.Number, after string, limi
 			messages = messages[:limit]
 		}
 		for _, m := range messages {
-			exported, err := exportOf(m)
+			exported, err := exportOf(tx, m)
 			if err != nil {
 				return err
 			}
@@ -134,18 +104,40 @@ func (s *Service) Person(ctx context.Context, n phone.Number, after string, limi
 	return p, nil
 }
 
-// exportOf leaves out of a message what is the relay's own business.
-func exportOf(m store.Message) (PersonsMessage, error) {
+// exportOf leaves out of a message what is the relay's own business: that includes the
+// link under which the carrier has its file, which holds the key.
+func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
+	body, err := contentOf(m)
+	if err != nil {
+		return PersonsMessage{}, err
+	}
+	e := PersonsMessage{
+		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,
+		Time: m.Created, Opaque: m.Opaque,
+	}
+	own := []string{"envelope", "for", "markable"}
+	if body.Media != nil {
+		own = append(own, "media", "text")
+		if e.File, err = exportedFile(tx, *body.Media); err != nil {
+			return e, err
+		}
+	}
 	var content map[string]json.RawMessage
 	if err := json.Unmarshal(m.Body, &content); err != nil {
-		return PersonsMessage{}, errors.New("decoding a message: it is not what this relay writes")
+		return e, errors.New("decoding a message: it is not what this relay writes")
 	}
-	for _, own := range []string{"envelope", "for", "markable"} {
-		delete(content, own)
+	for _, name := range own {
+		delete(content, name)
 	}
-	raw, err := json.Marshal(content)
-	return PersonsMessage{
-		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,
-		Time: m.Created, Opaque: m.Opaque, Content: raw,
-	}, err
+	e.Content, err = json.Marshal(content)
+	return e, err
+}
+
+// exportedFile describes a message's file; nil when it is not there, yet or any more.
+func exportedFile(tx *store.Tx, a attached) (*PersonsFile, error) {
+	f, err := tx.Media(a.ID)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	return &PersonsFile{a.Kind, f}, err
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"strconv"
 
@@ -35,7 +36,7 @@ func (p persons) Export(ctx context.Context, n phone.Number, after string, limit
 	if err != nil {
 		return nil, translate(err)
 	}
-	e := &cloudapi.Export{Name: kept.Name, LastInbound: kept.LastInbound, More: kept.More}
+	e := &cloudapi.Export{Name: kept.Name, LastInbound: kept.LastInbound, Blocked: kept.Blocked, More: kept.More}
 	for _, d := range kept.Devices {
 		e.Devices = append(e.Devices, cloudapi.ExportedDevice(d))
 	}
@@ -46,10 +47,19 @@ func (p persons) Export(ctx context.Context, n phone.Number, after string, limit
 		}
 		e.Messages = append(e.Messages, cloudapi.ExportedMessage{
 			ID: m.ID, Direction: direction, Type: m.Type, Status: m.State,
-			Timestamp: strconv.FormatInt(m.Time.Unix(), 10), Opaque: m.Opaque, Content: m.Content,
+			Timestamp: strconv.FormatInt(m.Time.Unix(), 10), Opaque: m.Opaque, Content: m.Content, File: exportedFile(m.File),
 		})
 	}
 	return e, nil
+}
+
+func exportedFile(f *message.PersonsFile) *cloudapi.ExportedFile {
+	if f == nil {
+		return nil
+	}
+	return &cloudapi.ExportedFile{
+		ID: f.ID, Kind: string(f.Kind), MIME: f.MIME, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Size, Filename: f.Name,
+	}
 }
 
 // Forget takes a peer off the carrier's contact list. An account that is not at hand

@@ -104,3 +104,44 @@ func TestHistoryIsAllOfOneCustomerInPages(t *testing.T) {
 		return nil
 	})
 }
+
+func TestEachMessageIsReadOnceFromAnyPlaceOn(t *testing.T) {
+	w := newWorld(t)
+	one := w.conversationWith("+4930111111")
+	w.conversationWith("+4930222222")
+	count := func(c store.CustomerID, after int64) (ids []string, last int64) {
+		w.view(func(tx *store.Tx) (err error) {
+			last, err = tx.EachMessage(c, after, func(m store.Message) error {
+				if c != 0 && m.Customer != c || string(m.Body) != "hello" {
+					t.Errorf("%s is another's", m.ID)
+				}
+				ids = append(ids, m.ID)
+				return nil
+			})
+			return err
+		})
+		return ids, last
+	}
+	all, last := count(0, 0)
+	if of, _ := count(one, 0); len(all) != 10 || len(of) != 5 || of[0] != "wamid.+4930111111.0" {
+		t.Errorf("there are %q, of one %q", all, of)
+	}
+	w.conversationWith("+4930333333")
+	if more, _ := count(0, last); len(more) != 5 || more[4] != "wamid.+4930333333.4" {
+		t.Errorf("then there are %q", more)
+	}
+	if none, _ := count(one, last); len(none) != 0 {
+		t.Errorf("of who wrote nothing there are %q", none)
+	}
+	w.sql(`UPDATE messages SET state = 'other' WHERE id = 'wamid.+4930111111.0'`)
+	if of, _ := count(one, 0); len(of) != 4 {
+		t.Errorf("with one damaged there are %q", of)
+	}
+	enough := errors.New("enough")
+	w.view(func(tx *store.Tx) error {
+		if _, err := tx.EachMessage(0, 0, func(store.Message) error { return enough }); !errors.Is(err, enough) {
+			t.Errorf("stopped by %v", err)
+		}
+		return nil
+	})
+}

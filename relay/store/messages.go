@@ -238,3 +238,32 @@ func (t *Tx) MessagesOf(c CustomerID, d Direction, upTo time.Time, limit int) ([
 	}
 	return messages, nil
 }
+
+// EachMessage calls fn for the messages of a customer, or of everybody when it is zero,
+// in the order in which they were written, from the place after the given one on: zero
+// is before the first. It returns the place of the last. What cannot be opened, since
+// its key died or it is damaged, is passed over. fn must not call EachMessage.
+func (t *Tx) EachMessage(c CustomerID, after int64, fn func(Message) error) (last int64, err error) {
+	last = after
+	each := func(r row) error {
+		var s sealedMessage
+		if err := s.scan(r); err != nil {
+			return err
+		}
+		last = s.row
+		m, err := t.openMessage(s)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, seal.ErrTampered) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return fn(m)
+	}
+	if c == 0 {
+		err = t.rows(`SELECT `+messageColumns+` FROM messages WHERE row > ? ORDER BY row`, each, after)
+	} else {
+		err = t.rows(`SELECT `+messageColumns+` FROM messages WHERE customer = ? AND row > ? ORDER BY row`, each, int64(c), after)
+	}
+	return last, err
+}

@@ -22,8 +22,19 @@ func (b *business) call(token string, body any) (int, string) {
 // request asks the endpoint about something below the number.
 func (b *business) request(method, path, token string, raw []byte) (int, string) {
 	b.t.Helper()
+	return b.askAs(token, method, "/"+b.numberID+path, "", raw)
+}
+
+// ask asks the endpoint about anything; contentType may be empty.
+func (b *business) ask(method, path, contentType string, raw []byte) (int, string) {
+	b.t.Helper()
+	return b.askAs(b.token, method, path, contentType, raw)
+}
+
+func (b *business) askAs(token, method, path, contentType string, raw []byte) (int, string) {
+	b.t.Helper()
 	b.mu.Lock()
-	url := fmt.Sprintf("https://%s/v23.0/%s%s", b.endpoint, b.numberID, path)
+	url := fmt.Sprintf("https://%s/v23.0%s", b.endpoint, path)
 	b.mu.Unlock()
 	if b.config.Endpoint.TLS == contract.TLSAtGateway {
 		url = strings.Replace(url, "https:", "http:", 1)
@@ -31,6 +42,9 @@ func (b *business) request(method, path, token string, raw []byte) (int, string)
 	request, err := http.NewRequestWithContext(b.t.Context(), method, url, bytes.NewReader(raw))
 	check(b.t, err)
 	request.Header.Set("Authorization", "Bearer "+token)
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
 	response, err := b.client.Do(request)
 	check(b.t, err)
 	defer response.Body.Close()

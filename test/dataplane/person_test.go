@@ -1,9 +1,12 @@
 package dataplane_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,10 +25,22 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 		b.waitText("hello from one of two")
 		b.waitStatus(b.say(p.number.E164(), "hello to one of two"), "read")
 	}
+	toOne, toBoth := b.keeps("a picture for one"), b.keeps("a picture for two")
+	for _, file := range []string{toOne, toBoth} {
+		b.waitStatus(b.sends(gone, file), "read")
+	}
+	b.waitStatus(b.sends(stays, toBoth), "read")
+	blocked, err := json.Marshal(map[string]any{"messaging_product": "whatsapp", "block_users": []any{map[string]string{"user": gone.number.E164()}}})
+	check(t, err)
+	if status, answer := b.request(http.MethodPost, "/block_users", b.token, blocked); status != http.StatusOK {
+		t.Fatalf("blocking answers %d %s", status, answer)
+	}
+	eventually(t, "the carrier blocks, too", func() bool { return b.listed("blocklist", gone.number.Digits()) })
 	path := func(p *person) string { return "/customers/" + p.number.Digits() }
 	status, answer := b.request(http.MethodGet, path(gone)+"?limit=1", b.token, nil)
 	var export struct {
 		WaID     string `json:"wa_id"`
+		Blocked  bool
 		Devices  []struct{ Active bool }
 		Messages struct {
 			Data []struct {
@@ -39,7 +54,7 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 		t.Fatalf("the export answers %d %s", status, answer)
 	}
 	first := export.Messages.Data
-	if export.WaID != gone.number.Digits() || len(export.Devices) != 1 || len(first) != 1 || export.Messages.Paging == nil ||
+	if export.WaID != gone.number.Digits() || !export.Blocked || len(export.Devices) != 1 || len(first) != 1 || export.Messages.Paging == nil ||
 		first[0].Direction != "inbound" || first[0].Content.Text != "hello from one of two" {
 		t.Fatalf("the first page is %s", answer)
 	}
@@ -48,17 +63,27 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 		t.Errorf("the last page is %s", answer)
 	}
 
+	if !strings.Contains(answer, `"file":{"id":"`+toOne+`","kind":"image","mime_type":"image/png"`) || !strings.Contains(answer, toBoth) || strings.Contains(answer, "aesgcm") {
+		t.Errorf("the files' page is %s", answer)
+	}
+
 	eventually(t, "both are on the contact list", func() bool {
-		return b.contacts(gone.number.Digits()) && b.contacts(stays.number.Digits())
+		return b.listed("roster", gone.number.Digits()) && b.listed("roster", stays.number.Digits())
 	})
 	for range 2 { // the second time nothing is left
 		if status, answer := b.request(http.MethodDelete, path(gone), b.token, nil); status != http.StatusOK || answer != `{"success":true}` {
 			t.Fatalf("the erasure answers %d %s", status, answer)
 		}
 	}
-	eventually(t, "who was erased is off the contact list", func() bool { return !b.contacts(gone.number.Digits()) })
-	if !b.contacts(stays.number.Digits()) {
+	eventually(t, "who was erased is off the contact list", func() bool { return !b.listed("roster", gone.number.Digits()) })
+	if !b.listed("roster", stays.number.Digits()) {
 		t.Error("the other person is off the contact list, too")
+	}
+	eventually(t, "who was erased is off the block list", func() bool { return !b.listed("blocklist", gone.number.Digits()) })
+	for file, want := range map[string]int{toOne: http.StatusBadRequest, toBoth: http.StatusOK} {
+		if status, answer := b.ask(http.MethodGet, "/"+file, "", nil); status != want {
+			t.Errorf("a file answers %d %s, want %d", status, answer, want)
+		}
 	}
 	if status, answer := b.request(http.MethodGet, path(gone), b.token, nil); status != http.StatusBadRequest {
 		t.Errorf("the export of who was erased answers %d %s", status, answer)
@@ -82,16 +107,50 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 	b.nothingLeaked()
 }
 
-// contacts says whether a number is on the contact list that the carrier keeps for the
-// business.
-func (b *business) contacts(digits string) bool {
+// keeps hands a picture to the relay and returns its id.
+func (b *business) keeps(content string) string {
+	b.t.Helper()
+	b.hidden = append(b.hidden, content)
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	check(b.t, form.WriteField("messaging_product", "whatsapp"))
+	part, err := form.CreatePart(textproto.MIMEHeader{
+		"Content-Disposition": {`form-data; name="file"; filename="a.png"`}, "Content-Type": {"image/png"},
+	})
+	check(b.t, err)
+	_, err = part.Write([]byte(content))
+	check(b.t, errors.Join(err, form.Close()))
+	status, answer := b.ask(http.MethodPost, "/"+b.numberID+"/media", form.FormDataContentType(), body.Bytes())
+	var kept struct{ ID string }
+	if status != http.StatusOK || json.Unmarshal([]byte(answer), &kept) != nil {
+		b.t.Fatalf("handing over a file answers %d %s", status, answer)
+	}
+	return kept.ID
+}
+
+// sends sends a picture and returns the message's id.
+func (b *business) sends(p *person, file string) string {
+	b.t.Helper()
+	status, answer := b.call(b.token, map[string]any{
+		"messaging_product": "whatsapp", "to": p.number.E164(), "type": "image", "image": map[string]string{"id": file},
+	})
+	var accepted struct{ Messages []struct{ ID string } }
+	if status != http.StatusOK || json.Unmarshal([]byte(answer), &accepted) != nil || len(accepted.Messages) != 1 {
+		b.t.Fatalf("sending a picture answers %d %s", status, answer)
+	}
+	return accepted.Messages[0].ID
+}
+
+// listed says whether a number is on a list that the carrier keeps for the business:
+// "roster" or "blocklist".
+func (b *business) listed(kind, digits string) bool {
 	b.t.Helper()
 	found := false
 	check(b.t, filepath.WalkDir(shared.prosody.Dir, func(path string, d os.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) != "roster" || !strings.Contains(path, b.number[1:]) {
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) != kind || !strings.Contains(path, b.number[1:]) {
 			return err
 		}
 		content, err := os.ReadFile(path)

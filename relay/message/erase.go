@@ -1,0 +1,163 @@
+package message
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// Erase removes everything that is kept of one person: messages in both directions
+// with their files and what else hangs on them, sessions and devices, what is queued,
+// and the entries on the block list and on the carrier's contact list. A file of the
+// business's that another customer's message names stays with that one. It may be
+// called again, and then does what was left; a person of whom nothing is kept is no
+// error. When the carrier is away the error is its own: the relay's part is done then,
+// and that of the carrier's lists is not.
+func (s *Service) Erase(ctx context.Context, n phone.Number) error {
+	used, err := s.filesOfOthers(ctx, n)
+	if err != nil {
+		return fmt.Errorf("erasing a person: %w", err)
+	}
+	var id store.CustomerID
+	var blocked bool
+	err = s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if blocked, err = unlist(tx, n); err != nil {
+			return err
+		}
+		id, err = erase(tx, n, used)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("erasing a person: %w", err)
+	}
+	if blocked {
+		s.blocks.changedInStore()
+	}
+	if id != 0 {
+		s.forget(id)
+	}
+	if blocked || id != 0 {
+		s.Log.LogAttrs(ctx, slog.LevelInfo, "erased what was kept of a person")
+	}
+	if s.Scrub != nil {
+		if err := s.Scrub(ctx); err != nil {
+			return fmt.Errorf("erasing a person: %w", err)
+		}
+	}
+	return s.eraseThere(ctx, n)
+}
+
+// eraseThere takes a person off the carrier's lists.
+func (s *Service) eraseThere(ctx context.Context, n phone.Number) error {
+	err := s.mirror(ctx)
+	s.mirrorSoon() // once more: one that was under way may have told the former list
+	if errors.Is(err, carrier.ErrNotFound) {
+		err = nil // it keeps no block list
+	}
+	if s.Forget == nil {
+		return err
+	}
+	return errors.Join(err, s.Forget(ctx, n))
+}
+
+// erase removes a customer with their files and returns who it was; zero when there
+// is no such customer.
+func erase(tx *store.Tx, n phone.Number, used filesInUse) (store.CustomerID, error) {
+	c, err := tx.Customer(n)
+	if isNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	theirs := map[string]bool{} // whether they came from the customer
+	_, err = eachFile(tx, c.ID, 0, func(m store.Message, id string) {
+		theirs[id] = theirs[id] || m.Direction == store.Inbound
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := used.look(tx, c.ID); err != nil {
+		return 0, err
+	}
+	for id, came := range theirs {
+		if _, needed := used.files[id]; needed && !came {
+			continue
+		}
+		if _, err := tx.DeleteMedia(id); err != nil {
+			return 0, err
+		}
+	}
+	return c.ID, tx.EraseCustomer(c.ID)
+}
+
+// filesInUse are the files that messages name which were written up to a place.
+type filesInUse struct {
+	files map[string]struct{}
+	place int64
+}
+
+// look adds what messages of others than one customer name that were written since.
+// A message that names a file which is there already is a new one.
+func (f *filesInUse) look(tx *store.Tx, not store.CustomerID) (err error) {
+	f.place, err = eachFile(tx, 0, f.place, func(m store.Message, id string) {
+		if m.Customer != not {
+			f.files[id] = struct{}{}
+		}
+	})
+	return err
+}
+
+// filesOfOthers reads which files the messages of others than one person name. It
+// takes its time beside the updates: what is written meanwhile is for the caller's.
+func (s *Service) filesOfOthers(ctx context.Context, n phone.Number) (filesInUse, error) {
+	used := filesInUse{files: map[string]struct{}{}}
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		c, err := tx.Customer(n)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return used.look(tx, c.ID)
+	})
+	return used, err
+}
+
+// eachFile calls fn for the files that a customer's messages name, or everybody's when
+// it is zero, from the place after the given one on, and returns the last place.
+func eachFile(tx *store.Tx, c store.CustomerID, after int64, fn func(store.Message, string)) (int64, error) {
+	return tx.EachMessage(c, after, func(m store.Message) error {
+		if !bytes.Contains(m.Body, []byte(`"media":`)) {
+			return nil // as most do
+		}
+		body, err := contentOf(m)
+		if err == nil && body.Media != nil && body.Media.ID != "" {
+			fn(m, body.Media.ID)
+		}
+		return nil
+	})
+}
+
+// forget drops what is remembered of a customer to save work.
+func (s *Service) forget(id store.CustomerID) {
+	s.typing.forget(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fetched, id)
+	for _, devices := range []map[device]time.Time{s.missing, s.repaired} {
+		for d := range devices {
+			if d.customer == id {
+				delete(devices, d)
+			}
+		}
+	}
+}
