@@ -97,6 +97,7 @@ func TestProfanityAndARelaySendFiles(t *testing.T) {
 		for _, id := range ids {
 			c.business.waitStatus(t, id, "sent")
 		}
+		c.business.waitIdle(t) // the caption has no status
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		check(t, server.Restart(ctx))

@@ -194,28 +194,43 @@ func (b *business) webhook(w http.ResponseWriter, r *http.Request) {
 // waitReady waits until the relay says that it is ready and connected.
 func (b *business) waitReady(t *testing.T) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var s contract.Status
-		if raw, err := fetch(t.Context(), b.status+"/status"); err == nil {
-			check(t, json.Unmarshal(raw, &s))
-		}
+	b.number = b.waitReport(t, "ready", func(s contract.Status) bool {
 		ready := 0
 		for _, c := range s.Conditions {
 			if c.Status == contract.True {
 				ready++
 			}
 		}
-		if ready == 3 {
-			b.number = s.PhoneNumberID
-			return
+		return ready == 3
+	}).PhoneNumberID
+}
+
+// waitIdle waits until the carrier has taken all that was to be sent: what has no
+// status of its own, too.
+func (b *business) waitIdle(t *testing.T) {
+	t.Helper()
+	b.waitReport(t, "idle", func(s contract.Status) bool { return s.Counts.OutboxQueued == 0 })
+}
+
+// waitReport waits until what the relay says of itself fits, and returns it.
+func (b *business) waitReport(t *testing.T, what string, fits func(contract.Status) bool) contract.Status {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var s contract.Status
+		raw, err := fetch(t.Context(), b.status+"/status")
+		if err == nil {
+			check(t, json.Unmarshal(raw, &s))
+		}
+		if err == nil && fits(s) {
+			return s
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("the relay is not ready within %s: %+v", patience, s.Conditions)
+			t.Fatalf("the relay is not %s within %s: %+v", what, patience, s)
 		}
 	}
 }
