@@ -338,5 +338,7 @@ func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 		return len(h.messages) > maxQueuedBytes/size
 	})
 	l.end(errStopped)
-	<-done
+	if err := <-done; err == nil {
+		t.Error("the link that was ended names no reason")
+	}
 }
