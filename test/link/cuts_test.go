@@ -19,8 +19,8 @@ func TestTwoThousandMessagesUnderRandomCutsArriveOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("minutes with real servers")
 	}
-	t.Run("prosody", func(t *testing.T) { underCuts(t, prosody.StartT(t, prosody.Options{Registration: true}), 1000) })
-	t.Run("ejabberd", func(t *testing.T) { underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), 200) })
+	t.Run("prosody", func(t *testing.T) { underCuts(t, prosody.StartT(t, prosody.Options{Registration: true}), 1000, 250) })
+	t.Run("ejabberd", func(t *testing.T) { underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), 100, 125) })
 }
 
 // server is a real XMPP server.
@@ -28,8 +28,9 @@ type server interface {
 	Where() (domain, addr string, ca []byte)
 }
 
-// underCuts has both sides write each messages.
-func underCuts(t *testing.T, s server, each int) {
+// underCuts has both sides write each messages, while about one element of oneIn meets
+// a fault.
+func underCuts(t *testing.T, s server, each, oneIn int) {
 	p := faultproxy.StartT(t, s)
 	domain, _, _ := s.Where()
 	at := place{domain, p.Addr, p.CAPEM}
@@ -41,7 +42,7 @@ func underCuts(t *testing.T, s server, each int) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	faults, broke := faultproxy.Faults(), 0
 	p.Follow(func(faultproxy.Way, []byte) faultproxy.Fault {
-		if random.IntN(250) > 0 {
+		if random.IntN(oneIn) > 0 {
 			return faultproxy.Pass
 		}
 		broke++
@@ -62,7 +63,7 @@ func underCuts(t *testing.T, s server, each int) {
 		t.Logf("%d were sent again, %d doubles were dropped", r.Count(message.EventResent), r.Count(message.EventReplayed))
 	}
 	t.Logf("%d faults", broke)
-	if broke < each/50 {
+	if broke < 5*each/oneIn {
 		t.Errorf("only %d faults: the links were hardly tried", broke)
 	}
 	a.onceEach()

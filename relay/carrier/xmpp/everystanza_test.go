@@ -13,9 +13,11 @@ import (
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
-// behind is a configuration that goes through a proxy that sees stanzas.
+// behind is a configuration that goes through a proxy that sees stanzas, and hardly
+// waits when its link was cut.
 func behind(c Config, p *faultproxy.Proxy) Config {
 	c.Address, c.CABundle = p.Addr, p.CAPEM
+	c.MinBackoff, c.MaxBackoff = 5*time.Millisecond, 20*time.Millisecond
 	return c
 }
 
@@ -84,11 +86,11 @@ func converse(t *testing.T, b, c *node, n int) {
 	})
 }
 
-// faultsFor are the faults that are tried with a server; the second one needs no more
+// faultsFor are the cuts that are tried with a server; the second one needs no more
 // than those that tell it from the first.
 func faultsFor(s server) []faultproxy.Fault {
 	if _, first := s.(*prosody.Server); first {
-		return faultproxy.Faults()
+		return []faultproxy.Fault{faultproxy.Drop, faultproxy.Reset, faultproxy.Swallow}
 	}
 	return []faultproxy.Fault{faultproxy.Swallow}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -120,45 +121,52 @@ func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 }
 
 func TestServerRestartLosesNothing(t *testing.T) {
-	for name, restart := range map[string]func(server, context.Context) error{
-		"orderly": func(s server, ctx context.Context) error { return s.Restart(ctx) },
-		"crash":   func(s server, ctx context.Context) error { s.Kill(); return s.Start(ctx) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			onOwnServers(t, true, func(t *testing.T, s server) {
-				b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-				c.send(t, b, 1)
-				b.wait(t, "message", func() bool { return len(b.messages) == 1 })
-				if err := restart(s, t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if err := c.persist(t.Context(), b, "m2", 2); err != nil {
-					t.Fatal(err)
-				}
-				b.wait(t, "new session", func() bool { return len(b.connected) > 1 })
-				if err := b.persist(t.Context(), c, "m3", 3); err != nil {
-					t.Fatal(err)
-				}
-				b.wait(t, "message after", func() bool { return len(b.messages) >= 2 })
-				c.wait(t, "answer after", func() bool { return len(c.messages) >= 1 })
-			})
+	onOwnServers(t, true, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		for i, restart := range []struct {
+			name string
+			now  func() error
+		}{
+			{"orderly", func() error { return s.Restart(t.Context()) }},
+			{"crash", func() error { s.Kill(); return s.Start(t.Context()) }},
+		} {
+			t.Run(restart.name, func(t *testing.T) { acrossRestart(t, b, c, 10*i, restart.now) })
+		}
+	})
+}
+
+// acrossRestart has two sides write to each other before and after a restart of their
+// server; n is more than that of any message before.
+func acrossRestart(t *testing.T, b, c *node, n int, restart func() error) {
+	t.Helper()
+	got := func(of *node, n int) {
+		of.wait(t, "message", func() bool {
+			return slices.ContainsFunc(of.messages, func(m carrier.Message) bool { return m.ID == fmt.Sprint("m", n) })
 		})
 	}
+	c.send(t, b, n+1)
+	got(b, n+1)
+	unlock := b.lock()
+	links := len(b.connected)
+	unlock()
+	check(t, restart())
+	check(t, c.persist(t.Context(), b, fmt.Sprint("m", n+2), n+2))
+	b.wait(t, "new session", func() bool { return len(b.connected) > links })
+	check(t, b.persist(t.Context(), c, fmt.Sprint("m", n+3), n+3))
+	got(b, n+2)
+	got(c, n+3)
 }
 
 func TestRandomCutsNeitherLoseNorDouble(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		count := 300
-		if testing.Short() {
-			count = 100
-		}
+		const count = 150
 		p := newProxy(t, s)
 		b, c := online(t, through(config(t, s, business), p)), online(t, through(config(t, s, customer), p))
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
 		p.mu.Lock()
-		p.limit = func() (int64, int64) { return 6000 + random.Int64N(40_000), 6000 + random.Int64N(40_000) }
+		p.limit = func() (int64, int64) { return 6000 + random.Int64N(20_000), 6000 + random.Int64N(20_000) }
 		p.mu.Unlock()
 		p.cut()
 

@@ -338,7 +338,7 @@ func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 		return len(h.messages) > maxQueuedBytes/size
 	})
 	l.end(errStopped)
-	if err := <-done; err == nil {
-		t.Error("the link that was ended names no reason")
+	if err := <-done; !errors.Is(err, errStopped) {
+		t.Errorf("the link ended with %v", err)
 	}
 }

@@ -54,8 +54,8 @@ func (f Fault) String() string {
 
 // How long a delayed element waits, and a swallowed answer is waited for.
 const (
-	delay   = 150 * time.Millisecond
-	swallow = 300 * time.Millisecond
+	delay   = 50 * time.Millisecond
+	swallow = 150 * time.Millisecond
 )
 
 // Plan says what becomes of the link at an element. It is called once for each, from

@@ -20,7 +20,7 @@ func StartT(t testing.TB, o Options) *Server {
 		if t.Failed() {
 			t.Logf("prosody's last words:\n%s", s.LastWords())
 		}
-		s.Stop()
+		s.Kill() // its directory goes, too; an orderly end takes a second
 	})
 	return s
 }
