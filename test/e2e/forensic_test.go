@@ -3,11 +3,16 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math/big"
+	"mime/multipart"
+	"net/http"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +30,7 @@ import (
 type ward struct {
 	*lab.Business
 	t       *testing.T
+	known   lab.Credentials
 	witness forensic.Witness
 }
 
@@ -60,7 +66,9 @@ func newWard(t *testing.T, name string) *ward {
 	})
 	_, err = environment.WaitCondition(within(t), b.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)
 	check(t, err)
-	return &ward{b, t, forensic.Witness{
+	known, err := environment.TakeCredentials(within(t), b)
+	check(t, err)
+	return &ward{b, t, known, forensic.Witness{
 		Root: root, Wrapping: b.WrappingKey(), Settings: b.SettingsKey(), Identity: fmt.Sprintf("kv/data/%s/%s/identity/1", name, b.Tenant()),
 	}}
 }
@@ -87,6 +95,50 @@ func (w *ward) receive(from *lab.Customer, text string, messages int) {
 	check(w.t, err)
 	check(w.t, chat.Wait(within(w.t)))
 	check(w.t, awaitRows(w, messages))
+}
+
+// upload has the business give its relay a file, which lies on the volume when it is
+// answered. The file's name and lines say a text.
+func (w *ward) upload(text string) {
+	w.t.Helper()
+	client, err := environment.EndpointClient(within(w.t), w.Business)
+	check(w.t, err)
+	check(w.t, lab.Poll(within(w.t), func(ctx context.Context) error { return w.tryUpload(ctx, client, text) }))
+}
+
+func (w *ward) tryUpload(ctx context.Context, client *http.Client, text string) error {
+	body, kind, err := uploadForm(text)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.known.Endpoint+"/v23.0/"+w.known.PhoneNumberID+"/media", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+w.known.AccessToken)
+	req.Header.Set("Content-Type", kind)
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("the answer to an upload is %s", res.Status), err)
+	}
+	return nil
+}
+
+// uploadForm is an upload's body and its content type.
+func uploadForm(text string) ([]byte, string, error) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	failed := errors.Join(form.WriteField("messaging_product", "whatsapp"), form.WriteField("type", "text/plain"))
+	part, err := form.CreateFormFile("file", text+".txt")
+	if err = errors.Join(failed, err); err != nil {
+		return nil, "", err
+	}
+	_, err = part.Write(forensic.TextFile(text))
+	err = errors.Join(err, form.Close())
+	return body.Bytes(), form.FormDataContentType(), err
 }
 
 func awaitRows(w *ward, messages int) error {
@@ -127,8 +179,8 @@ func (w *ward) nextDay() {
 }
 
 // TestWhatTheRetentionEndedIsGoneFromEveryCopy lets 30 days and an hour pass over two
-// messages, of which the second is a day younger, and restores a copy of the volume
-// beside the relay, whether that ran meanwhile or was stopped.
+// messages and two files, of which the second ones are a day younger, and restores a
+// copy of the volume beside the relay, whether that ran meanwhile or was stopped.
 func TestWhatTheRetentionEndedIsGoneFromEveryCopy(t *testing.T) {
 	for _, c := range []struct {
 		what, name string
@@ -142,9 +194,12 @@ func TestWhatTheRetentionEndedIsGoneFromEveryCopy(t *testing.T) {
 			old, current := environment.CustomerAs("+491713920043"), environment.CustomerAs("+491713920044")
 			mark := rand.Text()[:6]
 			oldText, youngText := "Said thirty days ago, "+mark, "Said twenty-nine days ago, "+mark
+			oldFile, youngFile := "Sent thirty days ago, "+mark, "Sent twenty-nine days ago, "+mark
 			w.receive(old, oldText, 1)
+			w.upload(oldFile)
 			w.nextDay()
 			w.receive(current, youngText, 2)
+			w.upload(youngFile)
 			if c.stopped {
 				check(t, environment.Suspend(within(t), w.Business))
 			}
@@ -161,16 +216,16 @@ func TestWhatTheRetentionEndedIsGoneFromEveryCopy(t *testing.T) {
 				t.Fatalf("the copy has %d messages, want 2 of different periods", len(rows))
 			}
 			check(t, forensic.Examine(within(t), forensic.Case{
-				Copy: stolen, Witness: w.witness, Expired: []int64{rows[0].Epoch}, Young: youngText,
+				Copy: stolen, Witness: w.witness, Expired: []int64{rows[0].Epoch}, Young: youngText, YoungFile: youngFile,
 				Old: numberOf(t, old), Current: numberOf(t, current), Former: former,
-				Never: []scan.Secret{
+				Never: slices.Concat(forensic.FileSecrets(oldFile), forensic.FileSecrets(youngFile), []scan.Secret{
 					{Name: "the older text", Bytes: oldText},
 					{Name: "the younger text", Bytes: youngText},
 					{Name: "the old customer's number", Bytes: old.Digits()},
 					{Name: "the current customer's number", Bytes: current.Digits()},
 					{Name: "the business's number", Bytes: w.Number[1:]},
 					{Name: "the business's name", Bytes: w.DisplayName},
-				},
+				}),
 			}, t.TempDir()))
 			if c.stopped {
 				check(t, environment.Resume(within(t), w.Business))

@@ -60,12 +60,6 @@ func (e Epoch) Version() int {
 	return version
 }
 
-// Row is a message as it lies on a volume: sealed.
-type Row struct {
-	ID    string
-	Epoch int64
-}
-
 // Epochs returns the epochs of a volume or of a copy, oldest first.
 func Epochs(ctx context.Context, dir string) ([]Epoch, error) {
 	return epochsIn(ctx, dir, `SELECT id, wrapped FROM epochs ORDER BY id`)
@@ -93,17 +87,6 @@ func settings(ctx context.Context, dir string) (all []string, err error) {
 		var name string
 		err := r.Scan(&name)
 		all = append(all, name)
-		return err
-	})
-	return all, err
-}
-
-// Messages returns the messages of a volume or of a copy, oldest first.
-func Messages(ctx context.Context, dir string) (all []Row, err error) {
-	err = query(ctx, dir, `SELECT id, epoch FROM messages ORDER BY row`, func(r *sql.Rows) error {
-		var m Row
-		err := r.Scan(&m.ID, &m.Epoch)
-		all = append(all, m)
 		return err
 	})
 	return all, err

@@ -17,8 +17,9 @@ type Case struct {
 	Witness Witness
 	// Expired are the epochs that must have died; all others live.
 	Expired []int64
-	// Young is a text of a living epoch, which must be readable.
-	Young string
+	// Young is a text of a living epoch, YoungFile one in a file of such an epoch and
+	// in the file's name: both must be readable.
+	Young, YoungFile string
 	// Old wrote in expired epochs only, Current in a living one.
 	Old, Current phone.Number
 	// Never may stand nowhere on the volume, in any encoding.
@@ -80,7 +81,7 @@ func keysAreGone(ctx context.Context, c Case, _ string) error {
 
 // rowsAreGone holds that the restored copy shows what is young and nothing else.
 func rowsAreGone(ctx context.Context, c Case, dir string) (err error) {
-	rows, err := Messages(ctx, c.Copy.Dir)
+	all, err := rows(ctx, c.Copy.Dir)
 	if err != nil {
 		return err
 	}
@@ -90,28 +91,38 @@ func rowsAreGone(ctx context.Context, c Case, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	var wrong []error
-	old, young := 0, 0
-	for _, m := range rows {
-		readable, says, err := r.Reads(ctx, m.ID, c.Young)
+	old, young := map[kind]int{}, map[kind]int{}
+	for _, row := range all {
+		readable, says, err := r.Reads(ctx, row, c.young(row.kind))
 		if err != nil {
 			return err
 		}
-		switch expired := slices.Contains(c.Expired, m.Epoch); {
+		switch expired := slices.Contains(c.Expired, row.Epoch); {
 		case expired:
-			old++
+			old[row.kind]++
 			if readable {
-				wrong = append(wrong, fmt.Errorf("a message of expired epoch %d can be read", m.Epoch))
+				wrong = append(wrong, fmt.Errorf("a %s of expired epoch %d can be read", row.kind, row.Epoch))
 			}
 		case !readable:
-			wrong = append(wrong, fmt.Errorf("a message of living epoch %d cannot be read", m.Epoch))
+			wrong = append(wrong, fmt.Errorf("a %s of living epoch %d cannot be read", row.kind, row.Epoch))
 		case says:
-			young++
+			young[row.kind]++
 		}
 	}
-	if old == 0 || young == 0 {
-		wrong = append(wrong, fmt.Errorf("the copy has %d messages of expired epochs and %d that say what is young: nothing is proven", old, young))
+	for _, k := range kinds() {
+		if old[k] == 0 || young[k] == 0 {
+			wrong = append(wrong, fmt.Errorf("%s: the copy has %d of expired epochs and %d that say what is young: nothing is proven", k, old[k], young[k]))
+		}
 	}
 	return errors.Join(wrong...)
+}
+
+// young is what a row of a living epoch says.
+func (c Case) young(k kind) string {
+	if k == message {
+		return c.Young
+	}
+	return c.YoungFile
 }
 
 // bytesAreBlind holds that the bytes hold nothing that must never be there, and that

@@ -112,7 +112,7 @@ func settingsAreReadable(ctx context.Context, c Case, dir string) (err error) {
 }
 
 // standInsShowNothing puts the settings' data keys in the place of those of the expired
-// epochs, and holds that no message of theirs is read by that. The very keys that the
+// epochs, and holds that no row of theirs is read by that. The very keys that the
 // former wrapping key opens show every one: it is the key alone that is missing.
 func standInsShowNothing(ctx context.Context, c Case, dir string) error {
 	epochs, err := Epochs(ctx, c.Copy.Dir)
@@ -150,10 +150,10 @@ func standInsShowNothing(ctx context.Context, c Case, dir string) error {
 	return nil
 }
 
-// showsExpired holds that all messages of expired epochs can be read with data keys in
-// the place of theirs, or none.
+// showsExpired holds that all messages and files of expired epochs can be read with data
+// keys in the place of theirs, or none.
 func (c Case) showsExpired(ctx context.Context, dir string, instead map[string][]byte, want bool) (err error) {
-	rows, err := Messages(ctx, c.Copy.Dir)
+	all, err := rows(ctx, c.Copy.Dir)
 	if err != nil {
 		return err
 	}
@@ -163,16 +163,16 @@ func (c Case) showsExpired(ctx context.Context, dir string, instead map[string][
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	var wrong []error
-	for _, m := range rows {
-		if !slices.Contains(c.Expired, m.Epoch) {
+	for _, row := range all {
+		if !slices.Contains(c.Expired, row.Epoch) {
 			continue
 		}
-		readable, _, err := r.Reads(ctx, m.ID, "")
+		readable, _, err := r.Reads(ctx, row, "")
 		if err != nil {
 			return err
 		}
 		if readable != want {
-			wrong = append(wrong, fmt.Errorf("a message of expired epoch %d can be read: %v, want %v", m.Epoch, readable, want))
+			wrong = append(wrong, fmt.Errorf("a %s of expired epoch %d can be read: %v, want %v", row.kind, row.Epoch, readable, want))
 		}
 	}
 	return errors.Join(wrong...)

@@ -1,7 +1,6 @@
 package forensic
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -116,19 +115,6 @@ func (r *Restored) Live() []int64 {
 		ids = append(ids, e.ID)
 	}
 	return ids
-}
-
-// Reads says whether a message can be read, and whether it then says a text.
-func (r *Restored) Reads(ctx context.Context, id, text string) (readable, says bool, err error) {
-	err = r.store.View(ctx, func(t *store.Tx) error {
-		m, err := t.Message(id)
-		readable, says = err == nil, bytes.Contains(m.Body, []byte(text))
-		return err
-	})
-	if errors.Is(err, seal.ErrErased) || errors.Is(err, store.ErrNotFound) || errors.Is(err, seal.ErrTampered) {
-		err = nil
-	}
-	return readable, says, err
 }
 
 // Settings returns what the settings say, by their names; an error where one cannot be

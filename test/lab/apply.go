@@ -141,14 +141,7 @@ func (l *Lab) bringToReady(ctx context.Context, b *Business) error {
 	if _, err := l.WaitCondition(ctx, b.Relay(), v1alpha1.ConditionKeysReady, metav1.ConditionTrue); err != nil {
 		return err
 	}
-	text, err := l.Kubectl(ctx, "relay", "credentials", b.Name, "-n", b.Name, "-o", "json")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(l.credentialsFile(b), []byte(text), 0o600); err != nil {
-		return fmt.Errorf("keeping the credentials of %s: %w", b.Name, err)
-	}
-	known, err := l.Credentials(b)
+	known, err := l.TakeCredentials(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -169,6 +162,18 @@ type Credentials struct {
 	WebhookSecret     string `json:"webhookSecret"`
 	VerifyToken       string `json:"verifyToken"`
 	CACertificate     string `json:"caCertificate"`
+}
+
+// TakeCredentials has a business keep what it is given once its relay has keys.
+func (l *Lab) TakeCredentials(ctx context.Context, b *Business) (Credentials, error) {
+	text, err := l.Kubectl(ctx, "relay", "credentials", b.Name, "-n", b.Name, "-o", "json")
+	if err != nil {
+		return Credentials{}, err
+	}
+	if err := os.WriteFile(l.credentialsFile(b), []byte(text), 0o600); err != nil {
+		return Credentials{}, fmt.Errorf("keeping the credentials of %s: %w", b.Name, err)
+	}
+	return l.Credentials(b)
 }
 
 // Credentials returns what a business was given when its relay became ready.
