@@ -23,7 +23,7 @@ const MaxBlocked = 64_000
 var ErrBlockListFull = errors.New("the block list is full")
 
 // settingBlocked names the block list: eight bytes a number, sorted. It is the
-// business's own and is carried from epoch to epoch.
+// business's own and, like all settings, outlives every epoch.
 const settingBlocked = "blocked"
 
 // mirrorRetry is how soon the carrier is told again after it could not be.
