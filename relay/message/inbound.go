@@ -62,9 +62,7 @@ func (s *Service) Message(ctx context.Context, m carrier.Message) error {
 			a.event, a.cause = EventReplayed, signal.ErrReplay
 			return nil
 		}
-		if a, err = s.take(tx, m, now); err == nil && a.event == EventReplayed {
-			err = errNoNews
-		}
+		a, err = s.take(tx, m, now)
 		return err
 	})
 	if err != nil && !errors.Is(err, errNoNews) {
@@ -103,7 +101,8 @@ func (s *Service) arrived(a arrival) {
 	s.Deliveries()
 }
 
-// take opens a message and writes everything that follows from it.
+// take opens a message and writes everything that follows from it. It returns
+// errNoNews when nothing does.
 func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
 	c, err := s.customer(tx, m.From)
 	if err != nil {
@@ -145,7 +144,7 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 		return a, err
 	case faultReplay:
 		a.event, a.cause = EventReplayed, err
-		return a, nil
+		return a, errNoNews
 	case faultNotForUs:
 		a.event, a.publish = EventNotForUs, true
 	case faultUntrusted:
