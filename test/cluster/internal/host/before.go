@@ -186,9 +186,10 @@ func removeLinks(dir, target string) error {
 	return errors.Join(failures...)
 }
 
-// gone takes away the error of something not being there.
+// gone takes away the error of something not being there. A control group that is
+// removed while one of its files is read answers ENODEV.
 func gone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
 		return nil
 	}
 	return err

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseMountsFindsHierarchiesOfBothVersions(t *testing.T) {
@@ -162,5 +165,16 @@ func TestTheTreeIsMadeAndRemovedAnyNumberOfTimes(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(m.path, c.Root)); err == nil {
 			t.Errorf("%s is left in %s", c.Root, m.path)
 		}
+	}
+}
+
+func TestAGroupThatVanishesWhileItIsReadIsGone(t *testing.T) {
+	for _, err := range []error{unix.ENODEV, unix.ENOENT} {
+		if got := gone(&fs.PathError{Op: "read", Path: "cgroup.procs", Err: err}); got != nil {
+			t.Errorf("%v is taken for %v", err, got)
+		}
+	}
+	if gone(unix.EACCES) == nil {
+		t.Error("what may not be read is taken for gone")
 	}
 }
