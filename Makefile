@@ -127,6 +127,7 @@ bench: ## The budgets, each as a ratio against a floor or a peer in the same run
 .PHONY: test-env
 test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin/test.env
 	$(CLUSTER) packages $(TEST_PACKAGES)
+	$(GO) run ./test/services/install
 	@mkdir -p bin; { \
 	echo "export RELAYKEEP_VAULT=$$($(CLUSTER) binary vault | tail -n 1)"; \
 	echo "export RELAYKEEP_VAULT_PLUGINS=$$(dirname "$$($(CLUSTER) binary vault-plugin-auth-kubernetes | tail -n 1)")"; \

@@ -39,11 +39,23 @@ func Install(ctx context.Context) error {
 		}
 	}
 	// Several packages' tests may want it at once: one installs, the others wait.
-	err = run(ctx, "apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", "ejabberd")
+	err = fetch(ctx)
 	if services {
 		err = errors.Join(err, run(ctx, "systemctl", "unmask", "--runtime", unit), run(ctx, "systemctl", "disable", unit))
 	}
 	return errors.Join(err, missing())
+}
+
+// fetch installs the package, by new lists of packages when those at hand do not lead to it.
+func fetch(ctx context.Context) error {
+	install := []string{"install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", "ejabberd"}
+	if run(ctx, "apt-get", install...) == nil {
+		return nil
+	}
+	if err := run(ctx, "apt-get", "update"); err != nil {
+		return err
+	}
+	return run(ctx, "apt-get", install...)
 }
 
 func run(ctx context.Context, name string, args ...string) error {
