@@ -114,7 +114,7 @@ func (f *fields) isNumber(n protowire.Number) bool {
 func scanFields(b []byte) (f fields, err error) {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
+		if n < 0 || number > protowire.MaxValidNumber {
 			return f, ErrMalformed
 		}
 		b = b[n:]
