@@ -85,7 +85,11 @@ func (s *service) begin(ctx context.Context) error {
 	if p.last == "" {
 		p.last = archiveStart
 	}
-	return s.c.cfg.Archive.SetPosition(ctx, p.last)
+	// Behind what arrived meanwhile: that is in the archive, too, and not stored yet.
+	if !s.enqueue(ctx, item{archive: p.last}) {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // page is what a server says of one page of the archive.
@@ -199,10 +203,7 @@ func (s *service) reached(ctx context.Context, it item) error {
 	if s.c.cfg.Archive == nil {
 		return nil
 	}
-	s.c.mu.Lock()
-	gap := it.live && !s.c.session.caughtUp
-	s.c.mu.Unlock()
-	if it.archive != "" && !gap {
+	if it.archive != "" && !it.gap {
 		s.position = it.archive
 	}
 	if s.position == "" || len(s.queue) > 0 && time.Since(s.kept) < positionEvery {

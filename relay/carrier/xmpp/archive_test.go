@@ -159,6 +159,24 @@ func TestNoMessageMovesThePositionBeforeTheArchiveWasRead(t *testing.T) {
 	}
 }
 
+// A message that arrived before the archive was read may be stored after: what the
+// archive brought in between is not stored yet, and must be read again after a crash.
+func TestAMessageFromBeforeTheArchiveWasReadDoesNotMoveThePosition(t *testing.T) {
+	place := &shelf{id: "7"}
+	s := script(t, func(c *Config) { c.Archive = place })
+	id := s.after(t, "<iq type='set' id='")
+	own := business + "@relay.test"
+	held := s.lock() // the Handler's
+	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+own+"' id='99'/><store", 1))
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
+	s.catchesUp(t)
+	held()
+	s.wait(t, "message", func() bool { return len(s.messages) == 1 })
+	if got := place.position(); got != "7" {
+		t.Errorf("the position is %q", got)
+	}
+}
+
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

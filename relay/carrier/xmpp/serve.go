@@ -26,7 +26,7 @@ type item struct {
 	events  []event
 	counted bool   // a stanza in the sense of XEP-0198
 	archive string // its id in our archive; empty for none
-	live    bool   // it did not come out of the archive
+	gap     bool   // when it arrived, what the archive has before it was not all read
 	size    int64
 }
 
@@ -166,23 +166,26 @@ func (s *service) element(ctx context.Context, e *element) error {
 		s.c.presenceFrom(e)
 		s.enqueue(ctx, item{counted: true})
 	case e.is(nsClient, "message"):
-		r, position, live := s.message(e, time.Now())
+		r, position, gap := s.message(e, time.Now())
 		for _, d := range r.drops {
 			s.c.cfg.Metrics.Dropped(d)
 		}
-		s.enqueue(ctx, item{events: r.events, counted: true, size: size, archive: position, live: live})
+		s.enqueue(ctx, item{events: r.events, counted: true, size: size, archive: position, gap: gap})
 	}
 	return nil
 }
 
 // message reads a message that arrived, or that the archive brings, and returns its
-// id in our archive.
-func (s *service) message(e *element, now time.Time) (r reading, position string, live bool) {
+// id in our archive and whether there is a gap before it.
+func (s *service) message(e *element, now time.Time) (r reading, position string, gap bool) {
 	if e.child(nsArchive, "result") != nil {
 		r, position = s.archived(e, now)
 		return r, position, false
 	}
-	return s.c.reader.message(e, now), s.positionOf(e), true
+	s.c.mu.Lock()
+	gap = !s.c.session.caughtUp
+	s.c.mu.Unlock()
+	return s.c.reader.message(e, now), s.positionOf(e), gap
 }
 
 // acknowledged takes the server's count.
