@@ -166,3 +166,23 @@ func TestTheExportNamesFilesAndNoKeys(t *testing.T) {
 		}
 	})
 }
+
+func TestAnExportHoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "a question")
+		w.take()
+		w.says(a.number, "an answer")
+		w.settle()
+		p, err := w.Person(t.Context(), a.number, "", 10)
+		check(t, err)
+		var got []string
+		for _, m := range p.Messages {
+			got = append(got, string(m.Content))
+		}
+		if want := []string{`{"text":"a question"}`, `{"text":"an answer"}`}; !slices.Equal(got, want) {
+			t.Errorf("the export has %s, want %s", got, want)
+		}
+	})
+}
