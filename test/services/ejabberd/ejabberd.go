@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/test/lab/authority"
+	"github.com/relaykeep/relaykeep/test/services/internal/freeport"
 	"github.com/relaykeep/relaykeep/test/services/internal/xmppd"
 )
 
@@ -79,10 +80,10 @@ func Prepare(ctx context.Context, dir string, o Options) (*Server, error) {
 			return nil, fmt.Errorf("making a directory: %w", err)
 		}
 	}
-	if s.Addr, err = xmppd.FreePort(ctx, o.Address); err != nil {
+	if s.Addr, err = freeport.Resolve(ctx, o.Address); err != nil {
 		return nil, err
 	}
-	if s.HTTPAddr, err = xmppd.FreePort(ctx, "127.0.0.1:0"); err != nil {
+	if s.HTTPAddr, err = freeport.Resolve(ctx, "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
 	return s, s.write(o)

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/relaykeep/relaykeep/test/services/internal/freeport"
 	"github.com/relaykeep/relaykeep/test/services/internal/xmppd"
 )
 
@@ -76,11 +77,11 @@ func Prepare(dir string, o Options) (*Server, error) {
 		config: filepath.Join(dir, "prosody.cfg.lua"),
 	}
 	s.Make = s.Command
-	if s.Addr, err = xmppd.FreePort(context.Background(), o.Address); err != nil {
+	if s.Addr, err = freeport.Resolve(context.Background(), o.Address); err != nil {
 		return nil, err
 	}
 	if !o.NoUploads {
-		if s.UploadAddr, err = xmppd.FreePort(context.Background(), o.UploadAddress); err != nil {
+		if s.UploadAddr, err = freeport.Resolve(context.Background(), o.UploadAddress); err != nil {
 			return nil, err
 		}
 	}

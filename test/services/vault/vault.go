@@ -18,12 +18,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/test/services/internal/freeport"
 )
 
 // Options say what a server is like. The zero value listens on a free port of
@@ -65,7 +65,7 @@ func Prepare(ctx context.Context, dir string, o Options) (*Server, error) {
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
 	}
-	if s.Addr, err = freePort(o.Address); err != nil {
+	if s.Addr, err = freeport.Resolve(ctx, o.Address); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(s.storage(), 0o700); err != nil {
@@ -74,7 +74,7 @@ func Prepare(ctx context.Context, dir string, o Options) (*Server, error) {
 	if s.CAPEM, err = writeCertificate(dir, s.Addr, o.TLS); err != nil {
 		return nil, err
 	}
-	return s, s.writeConfig()
+	return s, s.writeConfig(ctx)
 }
 
 // Files in the server's directory.
@@ -84,12 +84,12 @@ func (s *Server) keysFile() string   { return filepath.Join(s.Dir, "keys.json") 
 
 // writeConfig writes the server's configuration. Its storage is raft, of one node,
 // for which a port is needed that nobody else ever uses.
-func (s *Server) writeConfig() error {
+func (s *Server) writeConfig(ctx context.Context) error {
 	host, _, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		return fmt.Errorf("reading the listen address: %w", err)
 	}
-	cluster, err := freePort(net.JoinHostPort(host, "0"))
+	cluster, err := freeport.Resolve(ctx, net.JoinHostPort(host, "0"))
 	if err != nil {
 		return err
 	}
@@ -131,27 +131,6 @@ func (s *Server) Contract() contract.Vault {
 		AuthPath: setup.DefaultAuthPath, KVMount: setup.DefaultKVMount,
 		TransitMount: setup.DefaultTransitMount, PKIMount: setup.DefaultPKIMount,
 	}
-}
-
-// freePort replaces port 0 by one that was free a moment ago.
-func freePort(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("reading the listen address: %w", err)
-	}
-	if port != "0" {
-		return address, nil
-	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
-	}
-	defer l.Close()
-	tcp, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return "", errors.New("finding a free port: no TCP address")
-	}
-	return net.JoinHostPort(host, strconv.Itoa(tcp.Port)), nil
 }
 
 // Start prepares dir and runs the server until Stop. It returns when the server is

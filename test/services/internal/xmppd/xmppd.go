@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -169,21 +168,4 @@ func (p *Process) Thaw() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 func (p *Process) Restart(ctx context.Context) error {
 	p.Stop()
 	return p.Start(ctx)
-}
-
-// FreePort replaces port 0 of host:port by one that was free a moment ago.
-func FreePort(ctx context.Context, address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("reading the listen address: %w", err)
-	}
-	if port != "0" {
-		return address, nil
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
-	}
-	defer l.Close()
-	return net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port)), nil
 }
