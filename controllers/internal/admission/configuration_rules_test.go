@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -90,11 +88,7 @@ func (h *house) testConfigurationUpdate(t *testing.T) {
 // testForeignMaps holds that ConfigMaps that are no relay's are nobody's concern, also
 // where there is no BusinessRelay, and that the operator writes no configuration there.
 func (h *house) testForeignMaps(t *testing.T) {
-	empty := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "without-relays"}}
-	if err := server.Client.Create(t.Context(), empty); err != nil {
-		t.Fatal(err)
-	}
-	there := set("metadata/namespace", empty.Name)
+	there := set("metadata/namespace", newNamespace(t))
 	plain := all(there, put("metadata/labels", nil), put("data", fields{"a": "b"}))
 	for _, name := range []string{"plain", "plain-relay"} {
 		if err := server.Client.Create(t.Context(), object(t, h.configuration, all(plain, set("metadata/name", name))), client.DryRunAll); err != nil {

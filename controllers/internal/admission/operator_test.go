@@ -67,34 +67,35 @@ func (h *house) testOperatorAtWork(t *testing.T) {
 	place := []client.Object{
 		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "eu-1", Labels: map[string]string{v1alpha1.LabelNodeRegion: "eu", "disk": "encrypted"}}},
 		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "relaykeep-eu"}, Provisioner: "example.org/none"},
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "at-work"}},
 	}
 	for _, o := range place {
 		if err := server.Client.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
+		deleteAtEnd(t, o)
 	}
+	ns := newNamespace(t)
 	t.Cleanup(func() { release(t) }) // once the operator has ended
 	h.startOperator(t)
 	relay := &v1alpha1.BusinessRelay{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "at-work", Name: "worker"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "worker"},
 		Spec:       v1alpha1.BusinessRelaySpec{PhoneNumber: "+41441234599", DataRegion: "eu", Webhook: &v1alpha1.Webhook{URL: "https://one.example/"}},
 	}
 	if err := server.Client.Create(t.Context(), relay); err != nil {
 		t.Fatal(err)
 	}
-	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "at-work", Name: "worker-relay"}}
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "worker-relay"}}
 	within(t, "the relay is not made", func() bool { return exists(t, set) })
 	for _, child := range []client.Object{
 		&corev1.ConfigMap{}, &corev1.ServiceAccount{}, &corev1.Service{}, &corev1.PersistentVolumeClaim{}, &networkingv1.NetworkPolicy{},
 	} {
-		child.SetNamespace("at-work")
+		child.SetNamespace(ns)
 		child.SetName("worker-relay")
 		if !exists(t, child) {
 			t.Errorf("%T is not made", child)
 		}
 	}
-	if !exists(t, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: "at-work", Name: "worker-retention"}}) {
+	if !exists(t, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "worker-retention"}}) {
 		t.Error("the janitor is not made")
 	}
 
@@ -110,6 +111,18 @@ func (h *house) testOperatorAtWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, "the relay does not go", func() bool { return !exists(t, relay) })
+}
+
+// newNamespace makes a namespace and returns its name, which no test had before: the
+// controller that lets a deleted namespace go is not here, and neither is the one that
+// would delete what is in it.
+func newNamespace(t *testing.T) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	if err := server.Client.Create(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	return ns.Name
 }
 
 // release takes off what the operator put on objects that it will not let go any more.
