@@ -37,7 +37,8 @@ func startServer(t *testing.T) (*prosody.Server, []string) {
 }
 
 // startShop answers every message that it gets with the text that answer returns,
-// until the test ends.
+// until the test ends. Its receipts leave before its answer: a chat that ends with the
+// answer has seen them.
 func startShop(t *testing.T, server *prosody.Server, answer func(string) string) {
 	t.Helper()
 	number, err := phone.Parse(shopNumber)
@@ -66,6 +67,7 @@ func startShop(t *testing.T, server *prosody.Server, answer func(string) string)
 		for {
 			select {
 			case e := <-received:
+				_ = shop.Flush(ctx)
 				_, _ = shop.Send(ctx, e.Peer, answer(e.Text)) // a lost answer fails the test
 			case <-ctx.Done():
 				done <- nil
