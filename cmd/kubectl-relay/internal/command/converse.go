@@ -188,6 +188,9 @@ func (c *conversation) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 		s := c.link.Status()
+		if ctx.Err() != nil {
+			return nil // the link ends with the chat, which is nothing to tell
+		}
 		switch {
 		case s.State == carrier.Refused:
 			return fmt.Errorf("%w by the server: %s; add --register if the number has no account yet, or --password-file if it has", errRefused, s.Detail)
