@@ -174,14 +174,14 @@ func (c *conversation) watch(ctx context.Context) error {
 	defer tick.Stop()
 	deadline := time.NewTimer(connectWithin)
 	defer deadline.Stop()
-	expired := deadline.C
+	online, expired := c.online, deadline.C
 	var told string
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-c.online:
-			expired = nil
+		case <-online:
+			online, expired = nil, nil
 		case <-expired:
 			s := c.link.Status()
 			return fmt.Errorf("no link to the server within %s: %s %s", connectWithin, s.Reason, s.Detail)

@@ -3,33 +3,56 @@ package command
 import (
 	"bytes"
 	"context"
+	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
-// ending is a link that has ended because its chat does: it is stopped by the time
-// that it is asked.
-type ending struct {
+// asked is a link in a state that a function says.
+type asked struct {
 	carrier.Carrier
-	end func()
+	state func() carrier.Status
 }
 
 // Status implements carrier.Carrier.
-func (e ending) Status() carrier.Status {
-	e.end()
-	return carrier.Status{State: carrier.Disconnected, Reason: "Stopped"}
-}
+func (a asked) Status() carrier.Status { return a.state() }
 
 func TestTheEndOfAChatIsNotToldAsALostLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var notes bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
-		c := &conversation{link: ending{end: cancel}, view: newChatView(&notes, &notes), online: make(chan struct{})}
+		link := asked{state: func() carrier.Status {
+			cancel() // it is stopped by the time that it is asked
+			return carrier.Status{State: carrier.Disconnected, Reason: "Stopped"}
+		}}
+		c := &conversation{link: link, view: newChatView(&notes, &notes), online: make(chan struct{})}
 		check(t, c.watch(ctx))
 		if notes.Len() > 0 {
 			t.Errorf("told %q", &notes)
+		}
+	})
+}
+
+func TestAnOnlineChatLooksAtItsLinkNowAndThenOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const looks = 100
+		ctx, cancel := context.WithCancel(t.Context())
+		looked := 0
+		link := asked{state: func() carrier.Status {
+			if looked++; looked == looks {
+				cancel()
+			}
+			return carrier.Status{State: carrier.Online}
+		}}
+		c := &conversation{link: link, view: newChatView(io.Discard, io.Discard), online: make(chan struct{})}
+		close(c.online)
+		began := time.Now()
+		check(t, c.watch(ctx))
+		if took := time.Since(began); took < (looks-2)*statusEvery {
+			t.Errorf("looked %d times within %s", looked, took)
 		}
 	})
 }
