@@ -86,6 +86,16 @@ func (l Link) Name() string {
 	return CleanName(path.Base(u.Path))
 }
 
+// UploadName is a fresh name for a file at a carrier: it says no more than what kind
+// of file it is. The extension is one without dot, or empty.
+func UploadName(extension string) string {
+	name := strings.ToLower(rand.Text())
+	if extension != "" {
+		name += "." + extension
+	}
+	return name
+}
+
 // CleanName makes a name that somebody chose fit for a file: no path, nothing that
 // does not show, at most MaxName bytes. The result may be empty.
 func CleanName(name string) string {

@@ -40,8 +40,9 @@ const (
 // Client moves files over HTTP. Make one with NewPublic or NewCarrier. It is safe
 // for concurrent use.
 type Client struct {
-	http  *http.Client
-	plain bool // http is followed besides https
+	http    *http.Client
+	plain   bool // http is followed besides https
+	oneHost bool // redirects to another host are not followed
 }
 
 // NewPublic returns a client for links that a business gives: it talks to public
@@ -62,6 +63,8 @@ type Carrier struct {
 	Address string
 	// CABundle is PEM; empty means the system's authorities.
 	CABundle []byte
+	// OneHost has redirects from one host and port to another not followed.
+	OneHost bool
 }
 
 // NewCarrier returns a client for the carrier's upload service: https only, with
@@ -78,7 +81,9 @@ func NewCarrier(c Carrier) (*Client, error) {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, c.route(address))
 	}
-	return newClient(dial, config, false), nil
+	client := newClient(dial, config, false)
+	client.oneHost = c.OneHost
+	return client, nil
 }
 
 // route leads what is within the carrier's domain to the carrier's address.
@@ -111,6 +116,9 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), con
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return fmt.Errorf("%w: too many redirects", ErrURL)
+			}
+			if c.oneHost && r.URL.Host != via[0].URL.Host {
+				return fmt.Errorf("%w: it leads on to another host", ErrURL)
 			}
 			return c.follows(r.URL)
 		},

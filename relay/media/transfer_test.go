@@ -192,6 +192,33 @@ func TestAnUntrustedCarrierGetsNothing(t *testing.T) {
 	}
 }
 
+func TestARedirectLeavesTheHostOnlyWhereItMay(t *testing.T) {
+	where, port := carrierServer(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/here":
+			http.Redirect(w, r, "/file", http.StatusFound)
+		case "/elsewhere": // the same server under another name
+			_, port, _ := net.SplitHostPort(r.Host)
+			http.Redirect(w, r, "https://127.0.0.1:"+port+"/file", http.StatusFound)
+		}
+	})
+	for _, oneHost := range []bool{false, true} {
+		where.OneHost = oneHost
+		c, err := media.NewCarrier(where)
+		check(t, err)
+		defer c.Close()
+		for path, refused := range map[string]bool{"/here": false, "/elsewhere": oneHost} {
+			f, err := c.Get(t.Context(), "https://example.com:"+port+path, 1)
+			if errors.Is(err, media.ErrURL) != refused || err != nil && !refused {
+				t.Errorf("one host %v, %s: %v", oneHost, path, err)
+			}
+			if err == nil {
+				check(t, f.Close())
+			}
+		}
+	}
+}
+
 func TestWhoOwnsAHost(t *testing.T) {
 	c := media.Carrier{Domain: "eu.relay.test"}
 	for host, want := range map[string]bool{

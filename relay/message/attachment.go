@@ -215,11 +215,7 @@ func (s *Service) upload(ctx context.Context, message, id string) error {
 	if err != nil {
 		return err
 	}
-	name := strings.ToLower(rand.Text())
-	if extension := media.Extension(m.MIME); extension != "" {
-		name += "." + extension
-	}
-	slot, err := s.Files.slot(ctx, name, m.Size+media.TagSize)
+	slot, err := s.Files.slot(ctx, media.UploadName(media.Extension(m.MIME)), m.Size+media.TagSize)
 	if err != nil {
 		return slotError(err)
 	}
