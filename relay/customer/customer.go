@@ -43,7 +43,9 @@ type Event struct {
 	Kind EventKind
 	Peer phone.Number
 	ID   string // the message's id at the carrier
-	Text string // of Received; comes from a peer: strip control characters before showing it
+	// Text is that of Received. It comes from a peer: strip control characters before
+	// showing it. Where media.ParseLink reads it, it is a file, and as secret as that.
+	Text string
 	Time time.Time
 	// IdentityChanged says that the peer's device has another identity key than
 	// before.
@@ -54,6 +56,8 @@ type Event struct {
 type Options struct {
 	State   *State
 	Carrier carrier.Carrier
+	// Web moves files; nil means that none are sent or fetched.
+	Web Web
 	// OnEvent is called for each event, one at a time; it must not block for long.
 	// Nil means that nobody looks.
 	OnEvent func(Event)

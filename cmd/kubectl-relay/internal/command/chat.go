@@ -32,6 +32,8 @@ type chatFlags struct {
 	stateDir           string
 	passwordFile       string
 	register, verbose  bool
+	filesDir           string
+	attach             []string
 	wait               time.Duration
 	expect             int
 }
@@ -52,12 +54,22 @@ Each line that you type is sent; ✓ means that the server has it, ✓✓ that t
 has received or read it. When input is no terminal, chat is a filter: it sends each
 line of input, prints what arrives as "<- text" on standard output and statuses on
 standard error, and ends when all is sent or, with --wait and --expect, when the
-answers are there.`,
+answers are there.
+
+A file that the business sends is shown as "<+ name". With --files it is fetched,
+decrypted and put into a directory, under the name that it came with or, where there
+is such a file, one with a number; what is larger than 100 MB, takes more than ten
+minutes or is not authentic is not kept. It is fetched over https, from the host that
+its link names and no other. In a terminal, /save fetches a file on demand, /file
+sends one, and /help lists these commands; a filter's lines are all text.`,
 		Example: `  # Chat with a business as a new customer, on a server where anyone may register
   kubectl relay chat --register --as +491701234567 --to +4930111111
 
   # Send one message and wait up to a minute for one answer
   echo "When do you open?" | kubectl relay chat --as +491701234567 --to +4930111111 --expect 1 --wait 1m
+
+  # Send a photo, and keep the files that come in answer
+  echo "Do you have this one?" | kubectl relay chat --as +491701234567 --to +4930111111 --attach photo.jpg --files . --wait 1m
 
   # Without a cluster
   kubectl relay chat --as +491701234567 --to +4930111111 --domain eu.example.org --ca ca.pem`,
@@ -74,6 +86,8 @@ answers are there.`,
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the account's password, for an account that exists already")
 	flags.DurationVar(&f.wait, "wait", 0, "as a filter: how long to wait for answers after the last line was sent")
 	flags.IntVar(&f.expect, "expect", 0, "as a filter: end when this many messages came; fewer within --wait (30s by default) exit with code 3")
+	flags.StringVar(&f.filesDir, "files", "", "directory into which files that the business sends are fetched and decrypted; made if need be")
+	flags.StringArrayVar(&f.attach, "attach", nil, "file to send before the first line; may be given several times")
 	flags.BoolVar(&f.verbose, "verbose", false, "log what the link does to standard error")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runChat(cmd, streams, &f, cluster) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -41,6 +42,14 @@ func startServer(t *testing.T) (*prosody.Server, []string) {
 // answer has seen them.
 func startShop(t *testing.T, server *prosody.Server, answer func(string) string) {
 	t.Helper()
+	startShopThat(t, server, func(ctx context.Context, shop *customer.Customer, e customer.Event) {
+		_, _ = shop.Send(ctx, e.Peer, answer(e.Text)) // a lost answer fails the test
+	})
+}
+
+// startShopThat is startShop with anything for an answer.
+func startShopThat(t *testing.T, server *prosody.Server, answer func(context.Context, *customer.Customer, customer.Event)) {
+	t.Helper()
 	number, err := phone.Parse(shopNumber)
 	check(t, err)
 	state, err := customer.OpenState(t.TempDir(), number)
@@ -51,7 +60,10 @@ func startShop(t *testing.T, server *prosody.Server, answer func(string) string)
 	})
 	check(t, err)
 	online, received := make(chan struct{}, 1), make(chan customer.Event, 10)
-	shop := customer.New(customer.Options{State: state, Carrier: link, OnEvent: func(e customer.Event) {
+	web, err := media.NewCarrier(media.Carrier{Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM})
+	check(t, err)
+	t.Cleanup(web.Close)
+	shop := customer.New(customer.Options{State: state, Carrier: link, Web: web, OnEvent: func(e customer.Event) {
 		switch e.Kind {
 		case customer.Online:
 			online <- struct{}{}
@@ -68,7 +80,7 @@ func startShop(t *testing.T, server *prosody.Server, answer func(string) string)
 			select {
 			case e := <-received:
 				_ = shop.Flush(ctx)
-				_, _ = shop.Send(ctx, e.Peer, answer(e.Text)) // a lost answer fails the test
+				answer(ctx, shop, e)
 			case <-ctx.Done():
 				done <- nil
 				return
@@ -84,7 +96,11 @@ func startShop(t *testing.T, server *prosody.Server, answer func(string) string)
 		}
 		check(t, state.Close())
 	})
-	<-online
+	select {
+	case <-online:
+	case <-time.After(time.Minute):
+		t.Fatalf("the shop is not online: %+v", link.Status())
+	}
 }
 
 // chat runs the command as a filter.

@@ -16,6 +16,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -37,6 +38,7 @@ type conversation struct {
 	to       phone.Number
 	flags    *chatFlags
 	online   chan struct{} // closed once, when first online
+	files    *transfers
 }
 
 // converse runs a chat until its input, its waiting or ctx ends.
@@ -45,18 +47,25 @@ func converse(ctx context.Context, streams genericiooptions.IOStreams, state *cu
 	if err != nil {
 		return fmt.Errorf("setting up the link: %w", err)
 	}
+	web, err := media.NewCarrier(media.Carrier{Domain: config.Domain, Address: config.Address, CABundle: config.CABundle, OneHost: true})
+	if err != nil {
+		return fmt.Errorf("setting up transfers: %w", err)
+	}
+	defer web.Close()
 	lines, view, restore, err := openTerminal(streams)
 	if err != nil {
 		return err
 	}
 	defer restore()
-	c := &conversation{link: link, view: view, to: to, flags: f, online: make(chan struct{})}
-	c.customer = customer.New(customer.Options{State: state, Carrier: link, OnEvent: c.event, Log: config.Log})
+	c := &conversation{link: link, view: view, to: to, flags: f, online: make(chan struct{}), files: newTransfers()}
+	c.customer = customer.New(customer.Options{State: state, Carrier: link, Web: web, OnEvent: c.event, Log: config.Log})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.customer.Run(gctx) })
 	g.Go(func() error { return c.watch(gctx) })
+	g.Go(func() error { return c.files.sending.run(gctx) })
+	g.Go(func() error { return c.files.fetching.run(gctx) })
 	g.Go(func() error {
 		defer cancel() // a finished conversation ends the rest
 		return c.talk(gctx, lines)
@@ -114,8 +123,11 @@ func readLines(next func() (string, error)) <-chan string {
 	return lines
 }
 
-// talk sends the input's lines and then waits for what is expected.
+// talk sends files and the input's lines, and then waits for what is expected.
 func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
+	if err := c.attach(ctx); err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,7 +139,7 @@ func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
 			if line == "" {
 				continue
 			}
-			if err := c.say(ctx, line); err != nil {
+			if err := c.typed(ctx, line); err != nil {
 				return err
 			}
 		}
@@ -154,11 +166,15 @@ func (c *conversation) say(ctx context.Context, line string) error {
 	return nil
 }
 
-// finish waits for the messages that are expected, and for our last receipts.
+// finish waits for the messages that are expected, for the files that came, and for
+// our last receipts.
 func (c *conversation) finish(ctx context.Context) error {
 	waited, cancel := context.WithTimeout(ctx, c.flags.wait)
 	defer cancel()
 	err := c.view.await(waited, c.flags.expect)
+	if filesErr := c.awaitFiles(ctx); err == nil {
+		err = filesErr
+	}
 	flush, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
 	if flushErr := c.customer.Flush(flush); flushErr != nil && err == nil {
@@ -211,13 +227,16 @@ func (c *conversation) event(e customer.Event) {
 		default:
 			close(c.online)
 			if c.view.interactive {
-				c.view.notef("Connected. Enter sends a line, Ctrl-D ends the chat.")
+				c.view.notef("Connected. Enter sends a line, /help lists commands, Ctrl-D ends the chat.")
 			}
 		}
 		return
 	}
 	if e.Peer != c.to {
 		return // another business wrote: this terminal shows one conversation
+	}
+	if e.Kind == customer.Received {
+		c.fetch(e.Text) // before it is shown: the chat may end with what is shown
 	}
 	c.view.event(e)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
 )
 
 // chatView shows a chat: messages on one writer, everything else on another.
@@ -61,7 +62,7 @@ func (v *chatView) event(e customer.Event) {
 		if e.IdentityChanged {
 			v.noteLockedf("! the business has a new identity key: compare it with its invitation")
 		}
-		fmt.Fprintln(v.messages, "<- "+indented(printable(e.Text), "   "))
+		fmt.Fprintln(v.messages, received(e.Text))
 		v.received++
 		close(v.arrived)
 		v.arrived = make(chan struct{})
@@ -76,6 +77,15 @@ func (v *chatView) event(e customer.Event) {
 	default:
 		v.status(e.ID, e.Kind)
 	}
+}
+
+// received is how a message is shown. A file has a mark of its own, so that no text
+// looks like one; its link holds its key and is not shown.
+func received(text string) string {
+	if link, err := media.ParseLink(text); err == nil {
+		return "<+ " + printable(customer.FileName(link))
+	}
+	return "<- " + indented(printable(text), "   ")
 }
 
 // status shows what became of one of our messages. The word of one that is not

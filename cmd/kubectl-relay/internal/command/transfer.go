@@ -1,0 +1,209 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
+)
+
+// maxFiles bounds how many files wait to be moved, and how many that came are
+// remembered for /save.
+const maxFiles = 100
+
+// transfers are the files of one chat that are on their way.
+type transfers struct {
+	sending, fetching line
+
+	mu     sync.Mutex   // guards the following fields
+	came   []media.Link // and were not fetched; the latest
+	failed error        // of the first file that could not be fetched
+}
+
+func newTransfers() *transfers {
+	return &transfers{sending: make(line, maxFiles), fetching: make(line, maxFiles)}
+}
+
+// keep remembers a file that came.
+func (t *transfers) keep(l media.Link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.came = append(t.came, l)
+	t.came = t.came[max(0, len(t.came)-maxFiles):]
+}
+
+// take returns the files that were kept, and forgets them.
+func (t *transfers) take() []media.Link {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	came := t.came
+	t.came = nil
+	return came
+}
+
+func (t *transfers) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failed == nil {
+		t.failed = err
+	}
+}
+
+func (t *transfers) failure() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
+}
+
+// line does one thing after another, beside the chat.
+type line chan func(context.Context)
+
+func (l line) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case do := <-l:
+			do(ctx)
+		}
+	}
+}
+
+// add puts something to do at the line's end; false means that the line is full.
+func (l line) add(do func(context.Context)) bool {
+	select {
+	case l <- do:
+		return true
+	default:
+		return false
+	}
+}
+
+// flush waits until everything is done that was added before.
+func (l line) flush(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case l <- func(context.Context) { close(done) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fetch has the file fetched that a received text is, if it is one.
+func (c *conversation) fetch(text string) {
+	link, err := media.ParseLink(text)
+	if err != nil {
+		return
+	}
+	if c.flags.filesDir != "" {
+		c.save(link, c.flags.filesDir)
+		return
+	}
+	c.files.keep(link)
+	if c.view.interactive {
+		c.view.notef("a file came: /save fetches it")
+	} else {
+		c.view.notef("a file came: name a directory with --files to have it fetched")
+	}
+}
+
+// save fetches a file into a directory, when its turn comes. One that fails may be
+// tried again with /save.
+func (c *conversation) save(link media.Link, dir string) {
+	name := customer.FileName(link)
+	trouble := func(err error) {
+		c.files.keep(link)
+		c.files.fail(fmt.Errorf("fetching %s: %w", name, err))
+		c.view.notef("✗ %s is not fetched: %v", name, err)
+	}
+	added := c.files.fetching.add(func(ctx context.Context) {
+		path, err := c.customer.SaveFile(ctx, link, dir)
+		if err != nil {
+			trouble(worded(err))
+			return
+		}
+		c.view.notef("%s is saved as %s", name, path)
+	})
+	if !added {
+		trouble(errBusy)
+	}
+}
+
+// awaitFiles waits for the files that a filter has begun to fetch. Who sits at a
+// terminal and ends the chat does not wait.
+func (c *conversation) awaitFiles(ctx context.Context) error {
+	if c.view.interactive {
+		return nil
+	}
+	if err := c.files.fetching.flush(ctx); err != nil {
+		return err
+	}
+	return c.files.failure()
+}
+
+// sendFile sends a file. As with a line, only a filter ends when that fails.
+func (c *conversation) sendFile(ctx context.Context, path string) error {
+	id, err := c.upload(ctx, path)
+	if err == nil {
+		c.view.sent(id)
+		return nil
+	}
+	err = fmt.Errorf("sending %s: %w", path, worded(err))
+	if !c.view.interactive || ctx.Err() != nil {
+		return err
+	}
+	c.view.notef("✗ %v", err)
+	return nil
+}
+
+func (c *conversation) upload(ctx context.Context, path string) (string, error) {
+	// Before it is opened: opening a pipe waits for who writes to it.
+	if info, err := os.Stat(path); err != nil {
+		return "", err
+	} else if !info.Mode().IsRegular() {
+		return "", errors.New("it is no file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	return c.customer.SendFile(ctx, c.to, filepath.Base(path), f, info.Size())
+}
+
+// errBusy means that too many files wait already.
+var errBusy = errors.New("too many files wait already")
+
+// worded puts what is known of a transfer's failure into a user's words.
+func worded(err error) error {
+	switch {
+	case errors.Is(err, media.ErrTooLarge):
+		return fmt.Errorf("it is larger than %d MB", media.MaxSize>>20)
+	case errors.Is(err, media.ErrNotAuthentic):
+		return errors.New("it is damaged, or not the one that was sent")
+	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrAddress):
+		return errors.New("its link leads where it is not followed")
+	case errors.Is(err, media.ErrGone):
+		return errors.New("the server does not have it, or not any more")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("it took longer than %.0f minutes", media.TransferTime.Minutes())
+	case errors.Is(err, context.Canceled):
+		return errors.New("the chat ended")
+	}
+	return err
+}

@@ -1,0 +1,95 @@
+package command
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// commands is what /help shows.
+const commands = `/file PATH   send a file
+/save [DIR]  fetch the files that came, into DIR, that of --files, or this one
+/help        list these commands
+//...        send a text that begins with /`
+
+// typed acts on one line of the input. A filter's lines are all text: what is piped
+// into a chat may come from anybody, and must not send files.
+func (c *conversation) typed(ctx context.Context, text string) error {
+	if !c.view.interactive || !strings.HasPrefix(text, "/") {
+		return c.say(ctx, text)
+	}
+	command, rest, _ := strings.Cut(text, " ")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case strings.HasPrefix(text, "//"):
+		return c.say(ctx, text[1:])
+	case command == "/me": // XEP-0245: the receiver's client shows it
+		return c.say(ctx, text)
+	case command == "/file" && rest != "":
+		c.send(asPath(rest))
+	case command == "/save":
+		c.saveAll(rest)
+	case command == "/help":
+		c.view.notef("%s", commands)
+	default:
+		c.view.notef("✗ not sent, as it is no command:\n%s", commands)
+	}
+	return nil
+}
+
+// attach sends the files of --attach: in a terminal beside the chat, which Ctrl-D must
+// be able to end.
+func (c *conversation) attach(ctx context.Context) error {
+	for _, path := range c.flags.attach {
+		if c.view.interactive {
+			c.send(path)
+		} else if err := c.sendFile(ctx, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send sends a file beside the chat, which goes on meanwhile.
+func (c *conversation) send(path string) {
+	added := c.files.sending.add(func(ctx context.Context) {
+		_ = c.sendFile(ctx, path) // which has told what failed; at the chat's end nobody listens
+	})
+	if !added {
+		c.view.notef("✗ sending %s: %v", path, errBusy)
+	}
+}
+
+// saveAll fetches the files that came and were not fetched yet.
+func (c *conversation) saveAll(dir string) {
+	came := c.files.take()
+	if len(came) == 0 {
+		c.view.notef("no file waits to be fetched")
+	}
+	switch {
+	case dir != "":
+		dir = asPath(dir)
+	case c.flags.filesDir != "":
+		dir = c.flags.filesDir
+	default:
+		dir = "."
+	}
+	for _, link := range came {
+		c.save(link, dir)
+	}
+}
+
+// asPath reads a path as a shell would, as far as people type, and terminals drop,
+// paths that way: quoted as a whole, or beginning with the home directory.
+func asPath(text string) string {
+	if last := len(text) - 1; last > 0 && (text[0] == '\'' || text[0] == '"') && text[last] == text[0] {
+		return text[1:last]
+	}
+	rest, is := strings.CutPrefix(text, "~/")
+	home, err := os.UserHomeDir()
+	if !is || err != nil {
+		return text
+	}
+	return filepath.Join(home, rest)
+}

@@ -1,0 +1,236 @@
+package customer
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Errors about files that a caller decides on. Those of media come as they are.
+var (
+	// ErrNoUploads means that the carrier has no place for files.
+	ErrNoUploads = errors.New("the carrier has no upload service")
+	// ErrNotTaken means that the carrier refused the file for good.
+	ErrNotTaken = errors.New("the carrier does not take the file")
+	// errNoWeb means that the customer has no Web.
+	errNoWeb = errors.New("this client moves no files")
+	// ErrNames means that a directory has too many files of one name already.
+	ErrNames = errors.New("the directory has too many files of that name")
+)
+
+const (
+	// unnamed is what a file is called whose link has no name that may be used.
+	unnamed = "file"
+	// maxSameName is how many files of one name are kept beside each other.
+	maxSameName = 1000
+	// maxFetches is how often a file is asked for whose transfer breaks.
+	maxFetches = 3
+	// firstFetchWait is how long it is waited before it is asked for again, and twice
+	// as long each time after.
+	firstFetchWait = time.Second
+)
+
+// Web moves encrypted files; media.Client has it.
+type Web interface {
+	Get(ctx context.Context, link string, limit int64) (*media.File, error)
+	Put(ctx context.Context, link string, header http.Header, body io.Reader, size int64) error
+}
+
+// FileName is what the file behind a link is called in a directory, made of what the
+// peer calls it: no path, nothing that does not show, and nothing that a shell or a
+// directory's listing takes for something else.
+func FileName(l media.Link) string {
+	name := strings.TrimLeft(l.Name(), ".-~ ")
+	if name == "" {
+		return unnamed
+	}
+	return name
+}
+
+// SendFile sends a file of exactly size bytes to a peer's devices, encrypted under a
+// key of its own, and returns the message's id as Send does. The carrier learns its
+// size and, from the name, its extension.
+func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r io.Reader, size int64) (string, error) {
+	if c.Web == nil {
+		return "", errNoWeb
+	}
+	places, ok := c.Carrier.(carrier.Uploads)
+	if !ok {
+		return "", ErrNoUploads
+	}
+	if size > media.MaxSize {
+		return "", media.ErrTooLarge
+	}
+	var slot carrier.Slot
+	err := retry(ctx, func() (err error) {
+		slot, err = places.UploadSlot(ctx, media.UploadName(extension(name)), size+media.TagSize)
+		return err
+	})
+	if err != nil {
+		return "", slotError(err)
+	}
+	link := media.NewLink()
+	link.URL = slot.Get
+	encrypted, err := link.Encrypt(r)
+	if err != nil {
+		return "", err
+	}
+	if err := c.Web.Put(ctx, slot.Put, slot.Header, io.NopCloser(encrypted), size+media.TagSize); err != nil {
+		return "", fmt.Errorf("uploading: %w", err)
+	}
+	return c.Send(ctx, to, link.Text())
+}
+
+// slotError sorts a carrier's refusals.
+func slotError(err error) error {
+	switch {
+	case errors.Is(err, carrier.ErrNotFound):
+		return ErrNoUploads
+	case errors.Is(err, carrier.ErrRejected):
+		return ErrNotTaken
+	}
+	return fmt.Errorf("asking for a place at the carrier: %w", err)
+}
+
+// extension is a file name's extension without dot, when it is one that says no more
+// than what kind of file it is.
+func extension(name string) string {
+	const longest = 5
+	e := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if len(e) > longest || strings.ContainsFunc(e, other) {
+		return ""
+	}
+	return e
+}
+
+// SaveFile fetches and decrypts the file behind a link into a directory, which it
+// makes, and returns the file's path there. It has FileName, with a number where
+// there is such a file: nothing is overwritten. What is not authentic, too large
+// (media.MaxSize) or too slow leaves nothing behind.
+func (c *Customer) SaveFile(ctx context.Context, l media.Link, dir string) (string, error) {
+	if c.Web == nil {
+		return "", errNoWeb
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the directory: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", fmt.Errorf("opening the directory: %w", err)
+	}
+	defer root.Close()
+	part := "." + rand.Text() + ".part"
+	err = c.fetch(ctx, l, root, part)
+	if err == nil {
+		var name string
+		if name, err = place(root, part, FileName(l)); err == nil {
+			return filepath.Join(dir, name), nil
+		}
+	}
+	return "", errors.Join(err, discard(root, part))
+}
+
+// fetch writes the decrypted file to name, whatever that takes of maxFetches and
+// media.TransferTime.
+func (c *Customer) fetch(ctx context.Context, l media.Link, root *os.Root, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
+	defer cancel()
+	for n, wait := 1, firstFetchWait; ; n, wait = n+1, 2*wait {
+		err := c.fetchOnce(ctx, l, root, name)
+		if err == nil || n == maxFetches || final(err) {
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return errors.Join(err, ctx.Err())
+		case <-t.C:
+		}
+	}
+}
+
+// final says whether asking for a file once more would be of no use.
+func final(err error) bool {
+	known := []error{
+		media.ErrGone, media.ErrTooLarge, media.ErrURL, media.ErrAddress, media.ErrNotAuthentic, context.Canceled, context.DeadlineExceeded,
+	}
+	for _, e := range known {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return errors.As(err, new(*os.PathError)) // our disk's, not the web's
+}
+
+// fetchOnce writes the decrypted file to name, anew. Only once it returned nil is the
+// file authentic.
+func (c *Customer) fetchOnce(ctx context.Context, l media.Link, root *os.Root, name string) error {
+	f, err := c.Web.Get(ctx, l.URL, media.MaxSize+media.TagSize)
+	if err != nil {
+		return fmt.Errorf("fetching: %w", err)
+	}
+	defer f.Close()
+	plain, err := l.Decrypt(f)
+	if err != nil {
+		return err
+	}
+	out, err := root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	w := bufio.NewWriterSize(out, 1<<16)
+	_, err = io.Copy(w, plain)
+	err = errors.Join(err, w.Flush(), out.Sync(), out.Close())
+	if err != nil {
+		return fmt.Errorf("fetching: %w", err)
+	}
+	return nil
+}
+
+// place gives part the name, or the first numbered one that is free: "a-2.jpg" after
+// "a.jpg". An empty file of ours takes the name first, so that what another puts
+// there at the same time stays.
+func place(root *os.Root, part, name string) (string, error) {
+	extension := filepath.Ext(name)
+	stem := strings.TrimSuffix(name, extension)
+	for n := 1; n <= maxSameName; n++ {
+		if n > 1 {
+			name = stem + "-" + strconv.Itoa(n) + extension
+		}
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(f.Close(), root.Rename(part, name))
+		}
+		if err != nil {
+			return "", fmt.Errorf("naming the file: %w", err)
+		}
+		return name, nil
+	}
+	return "", ErrNames
+}
+
+// discard removes what was written of a file, if anything was.
+func discard(root *os.Root, name string) error {
+	if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing what was fetched: %w", err)
+	}
+	return nil
+}
