@@ -67,6 +67,7 @@ type business struct {
 type update struct {
 	ID, From, Type, Status string
 	Text                   struct{ Body string }
+	Image                  struct{ ID string }
 	Errors                 []struct{ Code int }
 	System                 struct {
 		Type, Identity string

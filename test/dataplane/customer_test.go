@@ -8,6 +8,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -56,8 +57,10 @@ func (p *person) start(resource string) {
 		Password: p.password, Resource: resource, Registration: xmpp.Open,
 	})
 	check(t, err)
+	web, err := media.NewCarrier(media.Carrier{Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, OneHost: true})
+	check(t, err)
 	p.events = nil
-	p.Customer = customer.New(customer.Options{State: state, Carrier: link, OnEvent: func(e customer.Event) {
+	p.Customer = customer.New(customer.Options{State: state, Carrier: link, Web: web, OnEvent: func(e customer.Event) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.events = append(p.events, e)
@@ -68,6 +71,7 @@ func (p *person) start(resource string) {
 	p.stop = sync.OnceFunc(func() {
 		cancel()
 		check(t, <-done)
+		web.Close()
 		check(t, state.Close())
 	})
 	t.Cleanup(p.stop)
