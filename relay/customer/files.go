@@ -88,7 +88,11 @@ func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r
 	if err != nil {
 		return "", err
 	}
-	if err := c.Web.Put(ctx, slot.Put, slot.Header, io.NopCloser(encrypted), size+media.TagSize); err != nil {
+	err = c.Web.Put(ctx, slot.Put, slot.Header, io.NopCloser(encrypted), size+media.TagSize)
+	if errors.Is(err, media.ErrGone) || errors.Is(err, media.ErrTooLarge) {
+		return "", ErrNotTaken
+	}
+	if err != nil {
 		return "", fmt.Errorf("uploading: %w", err)
 	}
 	return c.Send(ctx, to, link.Text())

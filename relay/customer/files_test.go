@@ -14,8 +14,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // onWeb returns a customer who fetches files from a web server.
@@ -172,6 +174,26 @@ func (c *cut) Write(p []byte) (int, error) {
 	c.left -= n
 	_, err := c.ResponseWriter.Write(p[:n])
 	return len(p), err
+}
+
+// place is a carrier that has one place for files, and is asked for nothing else.
+type place struct {
+	carrier.Carrier
+	at string
+}
+
+func (p place) UploadSlot(context.Context, string, int64) (carrier.Slot, error) {
+	return carrier.Slot{Put: p.at, Get: p.at}, nil
+}
+
+func TestAnUploadThatTheWebServerRefusesIsNotTaken(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusRequestEntityTooLarge} {
+		c, base := onWeb(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		c.Carrier = place{at: base + "/slot"}
+		if _, err := c.SendFile(t.Context(), phone.Number{}, "a.jpg", strings.NewReader("x"), 1); !errors.Is(err, customer.ErrNotTaken) {
+			t.Errorf("%d is %v", status, err)
+		}
+	}
 }
 
 func TestACustomerWithoutAWebMovesNoFiles(t *testing.T) {
