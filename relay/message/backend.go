@@ -18,10 +18,10 @@ type Backend struct {
 func Queue(s Store, name string) *Backend { return &Backend{s, name} }
 
 // Due implements queue.Backend.
-func (b *Backend) Due(ctx context.Context, now time.Time, limit int) ([]queue.Job, error) {
+func (b *Backend) Due(ctx context.Context, now time.Time, after queue.Place, limit int) ([]queue.Job, error) {
 	var jobs []queue.Job
 	err := b.store.View(ctx, func(tx *store.Tx) error {
-		due, err := tx.Due(b.name, now, limit)
+		due, err := tx.Due(b.name, now, store.Place(after), limit)
 		for _, j := range due {
 			jobs = append(jobs, queue.Job{
 				ID: j.ID, Lane: int64(j.Customer), Message: j.Message, NotBefore: j.NotBefore,

@@ -49,7 +49,7 @@ func startPreKeys(tx *store.Tx) error {
 
 // failQueued ends everything in the outbox and returns how many messages failed.
 func (s *Service) failQueued(tx *store.Tx) (failed int, err error) {
-	jobs, err := tx.Due(QueueOutbox, s.Now().Add(100*365*24*time.Hour), everything)
+	jobs, err := tx.Due(QueueOutbox, s.Now().Add(100*365*24*time.Hour), store.Place{}, everything)
 	if err != nil {
 		return 0, err
 	}

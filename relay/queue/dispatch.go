@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// How many jobs are asked for at once beyond those in memory, and how many are in
-// memory at most.
+// How many jobs are asked for at once, and from how many in memory on no more are.
 const (
 	batch  = 128
 	window = 1024
@@ -36,9 +35,11 @@ type dispatch struct {
 	ready []int64        // lanes that have work and are not running; may repeat
 	busy  int
 	ended chan ended
-	all   bool      // the next fetch takes jobs whatever their time
 	fetch bool      // there may be jobs that are not in memory
-	next  time.Time // when to look again by itself
+	after Place     // which stand after this
+	all   bool      // they are read whatever their time, until there are no more
+	poll  time.Time // when to read from the start by itself
+	next  time.Time // when to look again
 	// retries are the next times at which postponed jobs are due, earliest first,
 	// at most window of them: polling finds the others.
 	retries []time.Time
@@ -65,12 +66,7 @@ func (d *dispatch) step(ctx context.Context) {
 	if !d.r.o.Open() {
 		return
 	}
-	for len(d.retries) > 0 && !d.retries[0].After(now) {
-		d.retries, d.fetch = d.retries[1:], true
-	}
-	if len(d.retries) > 0 {
-		d.wakeAt(d.retries[0])
-	}
+	d.rewindWhenDue(now)
 	for d.fetch && len(d.known) < window && d.load(ctx, now) {
 	}
 	d.release(now)
@@ -81,15 +77,34 @@ func (d *dispatch) step(ctx context.Context) {
 	}
 }
 
-// load reads jobs that are not in memory yet and reports whether it could. Those in
-// memory come again in the answer, hence the limit; each full answer brings new ones.
+// rewindWhenDue reads the queue from its start when something may stand before the
+// place that was come to: what was postponed until now, or all that was added since
+// the clock was set back.
+func (d *dispatch) rewindWhenDue(now time.Time) {
+	back := !d.all && d.after.NotBefore.After(now)
+	for len(d.retries) > 0 && !d.retries[0].After(now) {
+		d.retries, back = d.retries[1:], true
+	}
+	if back || !d.poll.After(now) {
+		d.rewind()
+		d.poll = now.Add(d.r.o.Poll)
+	}
+	if len(d.retries) > 0 {
+		d.wakeAt(d.retries[0])
+	}
+	d.wakeAt(d.poll)
+}
+
+// rewind has the queue be read from its start. Jobs that are in memory come again.
+func (d *dispatch) rewind() { d.after, d.fetch = Place{}, true }
+
+// load reads jobs that are not in memory yet and reports whether it could.
 func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 	due := now
 	if d.all {
 		due = now.Add(forever)
 	}
-	limit := len(d.known) + batch
-	jobs, err := d.r.o.Backend.Due(ctx, due, limit)
+	jobs, err := d.r.o.Backend.Due(ctx, due, d.after, batch)
 	if err != nil {
 		if ctx.Err() == nil {
 			d.r.o.Log.LogAttrs(ctx, slog.LevelWarn, "reading a queue failed",
@@ -98,13 +113,15 @@ func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 		d.wakeAt(now.Add(failedFetch))
 		return false
 	}
-	if d.fetch = len(jobs) == limit; !d.fetch {
-		d.all = false
-	}
 	for _, j := range jobs {
+		d.after = Place{j.NotBefore, j.ID}
 		if !d.known[j.ID] {
 			d.add(j)
 		}
+	}
+	if d.fetch = len(jobs) == batch; !d.fetch && d.all {
+		d.all = false
+		d.rewind() // what was added meanwhile stands before those that are not due
 	}
 	return true
 }
@@ -184,7 +201,8 @@ func (d *dispatch) wait(ctx context.Context) {
 
 // rush makes every waiting job due.
 func (d *dispatch) rush() {
-	d.all, d.fetch = true, true
+	d.rewind()
+	d.all = true
 	for id, l := range d.lanes {
 		if !l.until.IsZero() {
 			l.until = time.Time{}

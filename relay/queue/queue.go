@@ -24,11 +24,19 @@ type Job struct {
 	Body      []byte
 }
 
+// Place is where a job stands in its queue. The zero Place is before all jobs, and
+// one without an ID before all jobs of its time.
+type Place struct {
+	NotBefore time.Time
+	ID        int64
+}
+
 // Backend keeps jobs durably. Its methods are safe for concurrent use.
 type Backend interface {
-	// Due returns at most limit jobs that are due at now, in the order in which
-	// they are to be done.
-	Due(ctx context.Context, now time.Time, limit int) ([]Job, error)
+	// Due returns at most limit jobs that are due at now and stand after a place, in
+	// the order of NotBefore and then ID, in which they are to be done. A job that is
+	// added is due from then on, or later: it never stands before one that is due.
+	Due(ctx context.Context, now time.Time, after Place, limit int) ([]Job, error)
 	// Postpone sets when a job is due again and how often it was tried.
 	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
 }
@@ -71,7 +79,8 @@ type Options struct {
 	Open func() bool
 	Now  func() time.Time
 	Log  *slog.Logger
-	// Poll is how often the queue is looked at without being woken; 0 means a minute.
+	// Poll is how often the queue is read from its start without being asked to; 0
+	// means a minute.
 	Poll time.Duration
 	// Grace is how long jobs at hand may go on when the runner is stopped; 0 means
 	// 5 s.
@@ -129,7 +138,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	d := newDispatch(r, func(j Job) (Job, Result) { return r.attempt(work, j) })
-	d.all = true
+	d.rush()
 	for ctx.Err() == nil {
 		d.step(ctx)
 		d.wait(ctx)

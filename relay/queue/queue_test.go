@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,7 +20,7 @@ type memory struct {
 	fail error // of the next Due
 }
 
-func (m *memory) Due(_ context.Context, now time.Time, limit int) ([]queue.Job, error) {
+func (m *memory) Due(_ context.Context, now time.Time, after queue.Place, limit int) ([]queue.Job, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.fail; err != nil {
@@ -28,11 +29,14 @@ func (m *memory) Due(_ context.Context, now time.Time, limit int) ([]queue.Job, 
 	}
 	var due []queue.Job
 	for _, j := range m.jobs {
-		if !j.NotBefore.After(now) {
+		stands := cmp.Or(j.NotBefore.Compare(after.NotBefore), cmp.Compare(j.ID, after.ID))
+		if !j.NotBefore.After(now) && stands > 0 {
 			due = append(due, j)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b queue.Job) int { return a.NotBefore.Compare(b.NotBefore) })
+	slices.SortFunc(due, func(a, b queue.Job) int {
+		return cmp.Or(a.NotBefore.Compare(b.NotBefore), cmp.Compare(a.ID, b.ID))
+	})
 	return due[:min(limit, len(due))], nil
 }
 
@@ -337,4 +341,37 @@ func TestWhatCouldNotBeTriedIsNoAttempt(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestANewJobRunsThoughTheQueueWasReadFurther(t *testing.T) {
+	for name, c := range map[string]struct {
+		waits time.Duration // of a job that was read before
+		back  time.Duration // by which the clock is set back then
+	}{
+		"past jobs of later times":         {waits: 24 * time.Hour},
+		"before the clock was set back":    {back: time.Hour},
+		"to the present, as is the custom": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, d := &memory{}, newDiary()
+				var back time.Duration
+				now := func() time.Time { return time.Now().Add(-back) }
+				m.add(queue.Job{ID: 1, NotBefore: now().Add(c.waits)})
+				r := run(t, queue.Options{Backend: m, Now: now, Worker: func(_ context.Context, j queue.Job) queue.Result {
+					d.begin(j.ID)
+					m.finish(j.ID)
+					return queue.Done()
+				}})
+				synctest.Wait()
+				back = c.back
+				m.add(queue.Job{ID: 2, NotBefore: now()})
+				r.Wake()
+				synctest.Wait()
+				if got := d.order(1, 2); !slices.Equal(got, []int64{1, 2}) {
+					t.Errorf("ran %v, want 1 2", got)
+				}
+			})
+		})
+	}
 }

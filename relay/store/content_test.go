@@ -267,7 +267,7 @@ func TestJobsAreDueInOrderUntilFinished(t *testing.T) {
 	w.reopen()
 	due := func(at time.Time) (got []int64) {
 		w.view(func(tx *store.Tx) error {
-			jobs, err := tx.Due("webhook", at, 10)
+			jobs, err := tx.Due("webhook", at, store.Place{}, 10)
 			for _, j := range jobs {
 				got = append(got, j.ID)
 			}
@@ -277,6 +277,27 @@ func TestJobsAreDueInOrderUntilFinished(t *testing.T) {
 	}
 	equal(t, "now", due(start), []int64{ids[1]})
 	equal(t, "in an hour", due(start.Add(time.Hour)), []int64{ids[1], ids[2], ids[0]})
+	for name, c := range map[string]struct {
+		after store.Place
+		want  []int64
+	}{
+		"after a job":                  {store.Place{NotBefore: start.Add(time.Minute), ID: ids[2]}, []int64{ids[0]}},
+		"after another job of a time":  {store.Place{NotBefore: start.Add(time.Minute), ID: ids[2] - 1}, []int64{ids[2], ids[0]}},
+		"from a time on":               {store.Place{NotBefore: start.Add(time.Minute)}, []int64{ids[2], ids[0]}},
+		"after the last":               {store.Place{NotBefore: start.Add(time.Hour), ID: ids[0]}, nil},
+		"after a time between theirs":  {store.Place{NotBefore: start.Add(time.Second), ID: ids[2]}, []int64{ids[2], ids[0]}},
+		"after an id that is no job's": {store.Place{NotBefore: start, ID: 1 << 40}, []int64{ids[2], ids[0]}},
+	} {
+		w.view(func(tx *store.Tx) error {
+			jobs, err := tx.Due("webhook", start.Add(time.Hour), c.after, 10)
+			var got []int64
+			for _, j := range jobs {
+				got = append(got, j.ID)
+			}
+			equal(t, name, got, c.want)
+			return err
+		})
+	}
 	w.update(func(tx *store.Tx) error {
 		if err := tx.Finish(ids[2]); err != nil {
 			return err
@@ -285,7 +306,7 @@ func TestJobsAreDueInOrderUntilFinished(t *testing.T) {
 	})
 	equal(t, "after finishing one and postponing one", due(start.Add(3*time.Hour)), []int64{ids[0], ids[1]})
 	w.view(func(tx *store.Tx) error {
-		jobs, err := tx.Due("webhook", start.Add(3*time.Hour), 10)
+		jobs, err := tx.Due("webhook", start.Add(3*time.Hour), store.Place{}, 10)
 		if err != nil {
 			return err
 		}

@@ -259,7 +259,7 @@ func TestWhatWasErasedTooEarlyIsBackWhenVaultsKeyIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.view(func(tx *store.Tx) error {
-		jobs, err := tx.Due("q", w.now, 1)
+		jobs, err := tx.Due("q", w.now, store.Place{}, 1)
 		if err == nil {
 			equal(t, "the job behind the unreadable one", string(jobs[0].Body), "after")
 		}

@@ -70,12 +70,24 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 	return s.id, err
 }
 
+// Place is where a job stands in its queue. The zero Place is before all jobs, and
+// one without an ID before all jobs of its time.
+type Place struct {
+	NotBefore time.Time
+	ID        int64
+}
+
 // Due returns jobs of a queue whose time has come, in the order of NotBefore and
-// then ID, at most limit. They stay until Finish: a caller keeps track of those
-// that it works on. Jobs of erased epochs are passed over.
-func (t *Tx) Due(queue string, now time.Time, limit int) ([]Job, error) {
-	jobs := make([]Job, 0, min(limit, 64))
-	err := t.rows(`SELECT `+jobColumns+` FROM jobs WHERE queue = ? AND not_before <= ? ORDER BY not_before, id`,
+// then ID, from after a place on, at most limit. They stay until Finish: a caller
+// keeps track of those that it works on. Jobs of erased epochs are passed over.
+func (t *Tx) Due(queue string, now time.Time, after Place, limit int) ([]Job, error) {
+	jobs := make([]Job, 0, min(limit, 8))
+	var since int64
+	if !after.NotBefore.IsZero() {
+		since = toMillis(after.NotBefore)
+	}
+	err := t.rows(`SELECT `+jobColumns+` FROM jobs
+		WHERE queue = ? AND not_before <= ? AND (not_before, id) > (?, ?) ORDER BY not_before, id`,
 		func(r row) error {
 			if len(jobs) >= limit {
 				return errEnough
@@ -86,7 +98,7 @@ func (t *Tx) Due(queue string, now time.Time, limit int) ([]Job, error) {
 			}
 			jobs = append(jobs, job)
 			return err
-		}, queue, toMillis(now))
+		}, queue, toMillis(now), since, after.ID)
 	if err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}

@@ -153,7 +153,7 @@ func (w *world) readEverything(customers [2]store.CustomerID, messages [2]string
 		},
 		"sessions": func(tx *store.Tx) error { _, err := tx.Record(customers[0], 6); return err },
 		"prekeys":  func(tx *store.Tx) error { _, err := tx.PreKey(1); return err },
-		"jobs":     func(tx *store.Tx) error { _, err := tx.Due("q", start, 10); return err },
+		"jobs":     func(tx *store.Tx) error { _, err := tx.Due("q", start, store.Place{}, 10); return err },
 	}
 	seen := make(map[string]error)
 	for table, read := range reads {
