@@ -125,6 +125,15 @@ type Handler interface {
 	Connected(ctx context.Context, resumed bool) error
 }
 
+// Grouper is a Handler that can take several things in one go.
+type Grouper interface {
+	Handler
+	// Group calls fn with a Handler whose methods may return before what they were
+	// given is stored. It returns nil when all of it is; an error means that some of
+	// it is not.
+	Group(ctx context.Context, fn func(Handler) error) error
+}
+
 // State is the link's state.
 type State string
 

@@ -63,6 +63,20 @@ func (s crashingStore) Update(ctx context.Context, fn func(*store.Tx) error) err
 	return s.step(func() error { return s.Store.Update(ctx, fn) })
 }
 
+func (s crashingStore) Begin(ctx context.Context, fn func(*store.Tx) error) func() error {
+	var outcome func() error
+	before := s.step(func() error {
+		outcome = s.Store.Begin(ctx, fn)
+		return nil
+	})
+	return func() error {
+		if outcome == nil {
+			return before
+		}
+		return errors.Join(outcome(), before)
+	}
+}
+
 func (s crashingStore) View(ctx context.Context, fn func(*store.Tx) error) error {
 	if s.happened() {
 		return errCrashed

@@ -35,24 +35,22 @@ type arrival struct {
 	news    Event   // of the device's identity; empty for none
 }
 
-// Message implements carrier.Handler. It returns nil when the message is stored, or
-// will never be worth storing; an error means that the store failed and that the
-// carrier must bring it again.
-func (s *Service) Message(ctx context.Context, m carrier.Message) error {
-	now := s.Now()
-	if m.Time.Before(now.Add(-s.Retention)) {
-		s.counts.add(EventTooOld)
+// Message is Service.Message for one of a group.
+func (g *group) Message(ctx context.Context, m carrier.Message) error {
+	now := g.Now()
+	if m.Time.Before(now.Add(-g.Retention)) {
+		g.counts.add(EventTooOld)
 		return nil
 	}
 	if m.Time.IsZero() || m.Time.After(now) {
 		m.Time = now // the carrier's word, and it is wrong
 	}
-	if blocked, err := s.drops(ctx, m.From); err != nil || blocked {
+	if blocked, err := g.drops(ctx, m.From); err != nil || blocked {
 		return err
 	}
-	hash := s.fingerprint(m)
+	hash := g.fingerprint(m)
 	var a arrival
-	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+	g.update(ctx, func(tx *store.Tx) (err error) {
 		a = arrival{}
 		first, err := tx.SeenCiphertext(hash)
 		if err != nil {
@@ -62,13 +60,15 @@ func (s *Service) Message(ctx context.Context, m carrier.Message) error {
 			a.event, a.cause = EventReplayed, signal.ErrReplay
 			return nil
 		}
-		a, err = s.take(tx, m, now)
+		a, err = g.take(tx, m, now)
+		return err
+	}, func(err error) error {
+		if err == nil || errors.Is(err, errNoNews) {
+			g.arrived(a)
+			return nil
+		}
 		return err
 	})
-	if err != nil && !errors.Is(err, errNoNews) {
-		return err
-	}
-	s.arrived(a)
 	return nil
 }
 

@@ -13,21 +13,19 @@ import (
 // maxRead bounds how many earlier messages one read marker covers.
 const maxRead = 256
 
-// Receipt implements carrier.Handler. A receipt counts only from the customer whom
-// the message was sent to.
-func (s *Service) Receipt(ctx context.Context, r carrier.Receipt) error {
+// Receipt is Service.Receipt for one of a group.
+func (g *group) Receipt(ctx context.Context, r carrier.Receipt) error {
 	state := stateDelivered
 	if r.Kind == carrier.Read {
 		state = stateRead
 	}
-	err := s.about(ctx, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
+	g.about(ctx, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
 		if r.Kind != carrier.Read {
-			return s.advance(tx, c, m, stateDelivered, s.Now())
+			return g.advance(tx, c, m, stateDelivered, g.Now())
 		}
-		return s.read(tx, c, m)
+		return g.read(tx, c, m)
 	})
-	s.Deliveries()
-	return err
+	return nil
 }
 
 // read marks a message and those before it, as XEP-0333 says: oldest first, so that
@@ -50,25 +48,24 @@ func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
 	return s.advance(tx, c, m, stateRead, now)
 }
 
-// Bounced implements carrier.Handler.
-func (s *Service) Bounced(ctx context.Context, to phone.Number, id string) error {
+// Bounced is Service.Bounced for one of a group.
+func (g *group) Bounced(ctx context.Context, to phone.Number, id string) error {
 	// Of what was delivered, one of several devices has it.
-	err := s.about(ctx, to, id, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) error {
-		return s.advance(tx, c, m, stateFailed, s.Now(), webhook.Undeliverable("The carrier returned the message: the recipient has no account there or does not take messages."))
+	g.about(ctx, to, id, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) error {
+		return g.advance(tx, c, m, stateFailed, g.Now(), webhook.Undeliverable("The carrier returned the message: the recipient has no account there or does not take messages."))
 	})
-	s.Deliveries()
-	return err
+	return nil
 }
 
 // about runs fn on the message that was sent to a customer under a stanza's id, if
 // there is one that has not come to a state yet. Key transport messages have stanzas
 // and no message. What says nothing new, as when the archive brings it again, keeps
 // nobody who is idle.
-func (s *Service) about(ctx context.Context, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error) error {
+func (g *group) about(ctx context.Context, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error) {
 	if stanza == "" || len(stanza) > store.MaxIdentifier {
-		return nil
+		return
 	}
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+	g.update(ctx, func(tx *store.Tx) error {
 		m, err := tx.MessageByCarrierID(store.Outbound, stanza)
 		if isNotFound(err) || err == nil && order(m.State) >= order(state) {
 			return nil
@@ -84,9 +81,11 @@ func (s *Service) about(ctx context.Context, peer phone.Number, stanza, state st
 			return err
 		}
 		return fn(tx, c, m)
+	}, func(err error) error {
+		if errors.Is(err, errNoNews) {
+			return nil
+		}
+		g.Deliveries()
+		return err
 	})
-	if errors.Is(err, errNoNews) {
-		return nil
-	}
-	return err
 }

@@ -38,6 +38,8 @@ type Store interface {
 	// Update runs fn, never two at once, and returns when what it wrote is durable.
 	// When it returns an error nothing of fn may be relied on to be written.
 	Update(ctx context.Context, fn func(*store.Tx) error) error
+	// Begin is Update in two steps, the second of which waits.
+	Begin(ctx context.Context, fn func(*store.Tx) error) (wait func() error)
 	// View runs fn on a consistent snapshot.
 	View(ctx context.Context, fn func(*store.Tx) error) error
 }

@@ -30,15 +30,22 @@ type request struct {
 // not call Update, and must not keep t. When ctx ends before fn has begun, fn is
 // not run; afterwards Update waits for the outcome.
 func (s *Store) Update(ctx context.Context, fn func(t *Tx) error) error {
+	return s.Begin(ctx, fn)()
+}
+
+// Begin is Update in two steps: it returns when fn has its place among the callbacks
+// of all callers, and wait returns what Update would. A caller that begins several
+// before it waits for them has them share a commit. Each must be waited for, once.
+func (s *Store) Begin(ctx context.Context, fn func(t *Tx) error) (wait func() error) {
 	r := &request{fn: fn, done: make(chan error, 1)}
 	select {
 	case s.requests <- r:
+		return func() error { return s.await(ctx, r) }
 	case <-ctx.Done():
-		return ctx.Err()
+		return ctx.Err
 	case <-s.stopped:
-		return ErrClosed
+		return func() error { return ErrClosed }
 	}
-	return s.await(ctx, r)
 }
 
 func (s *Store) await(ctx context.Context, r *request) error {

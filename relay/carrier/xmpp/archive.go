@@ -197,21 +197,31 @@ func (s *service) positionOf(e *element) string {
 	return ""
 }
 
-// reached notes that everything up to a position was taken. Positions are kept now
-// and then: what is read twice is dropped by its ciphertext.
-func (s *service) reached(ctx context.Context, it item) error {
-	if s.c.cfg.Archive == nil {
-		return nil
-	}
-	if it.archive != "" && !it.gap {
+// reached notes that everything up to an item was taken.
+func (s *service) reached(it item) {
+	if s.c.cfg.Archive != nil && it.archive != "" && !it.gap {
 		s.position = it.archive
 	}
-	if s.position == "" || len(s.queue) > 0 && time.Since(s.kept) < positionEvery {
+}
+
+// whenToKeep returns what tells that there is a position to be kept; nil while there
+// is none.
+func (s *service) whenToKeep() <-chan time.Time {
+	if s.position == "" {
+		return nil
+	}
+	return time.After(time.Until(s.keepAt))
+}
+
+// keepPosition keeps the position that was reached, but only now and then: what is
+// read twice is dropped by its ciphertext.
+func (s *service) keepPosition(ctx context.Context) error {
+	if s.position == "" || time.Now().Before(s.keepAt) {
 		return nil
 	}
 	if err := s.c.cfg.Archive.SetPosition(ctx, s.position); err != nil {
 		return fmt.Errorf("keeping the position in the archive: %w", err)
 	}
-	s.position, s.kept = "", time.Now()
+	s.position, s.keepAt = "", time.Now().Add(positionEvery)
 	return nil
 }

@@ -19,6 +19,8 @@ const (
 	maxQueuedBytes = 8 << 20
 	// ackEvery is after how many stanzas we acknowledge unasked.
 	ackEvery = 64
+	// maxGroup is how much of what waits is given to the Handler in one go.
+	maxGroup = 64
 )
 
 // item is what one stanza, or we ourselves, have for the Handler.
@@ -38,9 +40,9 @@ type service struct {
 	room  *semaphore.Weighted // bytes of the queue
 
 	// Of the Handler's goroutine: the position in the archive that is to be kept, and
-	// when one was kept last.
+	// when one may be.
 	position string
-	kept     time.Time
+	keepAt   time.Time
 
 	// guarded by c.mu:
 	owed    bool   // the server asked for a count that was behind
@@ -217,43 +219,86 @@ func (s *service) ack() {
 // Handler does not take ends the link: the server will send it again.
 func (s *service) deliver(ctx context.Context, h carrier.Handler) {
 	for {
+		var err error
 		select {
 		case <-s.l.ended:
 			return
 		case it := <-s.queue:
-			if err := s.hand(ctx, h, it); err != nil {
-				s.c.cfg.Log.ErrorContext(ctx, "giving the link up: what arrived was not taken", "error", err)
-				s.l.end(failed(ReasonNotStored, err))
-				return
-			}
+			err = s.hand(ctx, h, s.group(it))
+		case <-s.whenToKeep():
+			err = s.keepPosition(ctx)
+		}
+		if err != nil {
+			s.c.cfg.Log.ErrorContext(ctx, "giving the link up: what arrived was not taken", "error", err)
+			s.l.end(failed(ReasonNotStored, err))
+			return
 		}
 	}
 }
 
-func (s *service) hand(ctx context.Context, h carrier.Handler, it item) error {
-	for _, ev := range it.events {
-		s.c.noteEvent(ev)
-		if err := ev.deliver(ctx, h); err != nil {
-			return err
+// group returns an item and those that wait behind it, as many as go together.
+func (s *service) group(it item) []item {
+	items := []item{it}
+	for len(items) < maxGroup {
+		select {
+		case it := <-s.queue:
+			items = append(items, it)
+		default:
+			return items
 		}
-		s.c.delivered(ev)
 	}
-	if err := s.reached(ctx, it); err != nil {
+	return items
+}
+
+// hand gives items to the Handler and, when it has taken all of them, notes them as
+// handled.
+func (s *service) hand(ctx context.Context, h carrier.Handler, items []item) error {
+	err := inOneGo(ctx, h, func(h carrier.Handler) error {
+		for _, it := range items {
+			for _, ev := range it.events {
+				s.c.noteEvent(ev)
+				if err := ev.deliver(ctx, h); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	if it.size > 0 {
-		s.room.Release(min(it.size, maxQueuedBytes))
+	var counted uint32
+	for _, it := range items {
+		for _, ev := range it.events {
+			s.c.delivered(ev)
+		}
+		s.reached(it)
+		if it.size > 0 {
+			s.room.Release(min(it.size, maxQueuedBytes))
+		}
+		if it.counted {
+			counted++
+		}
 	}
-	if it.counted {
-		s.count()
+	if err := s.keepPosition(ctx); err != nil {
+		return err
 	}
+	s.count(counted)
 	return nil
 }
 
-// count notes a stanza as handled and tells the server when it is waiting for it.
-func (s *service) count() {
+// inOneGo calls fn with a Handler, and returns when what it was given is stored.
+func inOneGo(ctx context.Context, h carrier.Handler, fn func(carrier.Handler) error) error {
+	if g, ok := h.(carrier.Grouper); ok {
+		return g.Group(ctx, fn)
+	}
+	return fn(h)
+}
+
+// count notes stanzas as handled and tells the server when it is waiting for it.
+func (s *service) count(stanzas uint32) {
 	s.c.mu.Lock()
-	s.c.session.handled++
+	s.c.session.handled += stanzas
 	behind := s.c.session.handled - s.lastAck
 	tell := behind >= ackEvery || s.owed && len(s.queue) == 0
 	if tell {
