@@ -102,6 +102,14 @@ type Receipt struct {
 	Kind ReceiptKind
 }
 
+// Bounce is the carrier's word that an outgoing message came back undelivered.
+type Bounce struct {
+	To phone.Number
+	ID string // of the Outgoing
+	// Temporary says that the same message may be taken later.
+	Temporary bool
+}
+
 // Handler takes what a carrier receives. Its methods are called one after
 // another in the order of arrival. Returning nil from Message means that the
 // message is stored durably: only then is it acknowledged to the carrier. An
@@ -109,8 +117,9 @@ type Receipt struct {
 type Handler interface {
 	Message(ctx context.Context, m Message) error
 	Receipt(ctx context.Context, r Receipt) error
-	// Bounced says that the carrier returned an outgoing message undelivered.
-	Bounced(ctx context.Context, to phone.Number, id string) error
+	// Bounced says that the carrier returned an outgoing message undelivered. It may
+	// come before the carrier acknowledged the message, and more than once.
+	Bounced(ctx context.Context, b Bounce) error
 	// Devices says that a peer's device list changed, or arrived.
 	Devices(ctx context.Context, peer phone.Number, devices []DeviceID) error
 	// OwnDevices says which devices our own account lists now: any but our own is

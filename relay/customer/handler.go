@@ -134,8 +134,8 @@ func (h *handler) Receipt(_ context.Context, r carrier.Receipt) error {
 	return nil
 }
 
-func (h *handler) Bounced(_ context.Context, to phone.Number, id string) error {
-	h.c.emit(Event{Kind: Bounced, Peer: to, ID: id})
+func (h *handler) Bounced(_ context.Context, b carrier.Bounce) error {
+	h.c.emit(Event{Kind: Bounced, Peer: b.To, ID: b.ID})
 	return nil
 }
 

@@ -142,7 +142,7 @@ func goesWith(tx *store.Tx, id string) (bool, error) {
 // sendMedia brings a message's file to the carrier and sends the message. What was
 // reached is durable: a later attempt goes on from there.
 func (s *Service) sendMedia(ctx context.Context, j queue.Job, c store.Customer) error {
-	m, body, err := s.pending(ctx, j.Message)
+	m, body, err := s.pending(ctx, j.Message, stateAccepted)
 	if err != nil {
 		return err
 	}
@@ -277,6 +277,9 @@ func timeFor(k kind) time.Duration {
 func givenUp(k kind) webhook.Error {
 	if k == kindMedia {
 		return webhook.MediaUpload("The file could not be fetched from its link or handed to the carrier, though it was tried for a quarter of an hour.")
+	}
+	if k == kindBounced {
+		return webhook.Unavailable("The carrier returned the message, and the relay could not send it again.")
 	}
 	return webhook.Undeliverable("The recipient's keys could not be had from the carrier.")
 }

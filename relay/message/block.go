@@ -193,7 +193,7 @@ func (s *Service) drops(ctx context.Context, n phone.Number) (bool, error) {
 // refused ends a job for a customer who is blocked: a message fails, receipts and
 // the like just are not sent.
 func refused(k kind) error {
-	if k == kindText || k == kindMedia {
+	if k == kindText || k == kindMedia || k == kindBounced {
 		return fails(webhook.Undeliverable("The business has blocked the recipient: unblock them to write to them."))
 	}
 	return errFinished

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -49,7 +48,9 @@ func (s *Service) Receipt(ctx context.Context, r carrier.Receipt) error {
 	return s.Group(ctx, func(h carrier.Handler) error { return h.Receipt(ctx, r) })
 }
 
-// Bounced implements carrier.Handler.
-func (s *Service) Bounced(ctx context.Context, to phone.Number, id string) error {
-	return s.Group(ctx, func(h carrier.Handler) error { return h.Bounced(ctx, to, id) })
+// Bounced implements carrier.Handler. Of what was delivered one of several devices has
+// it. Receipts and messages without content are not kept and not sent again: those that
+// follow do what they were for.
+func (s *Service) Bounced(ctx context.Context, b carrier.Bounce) error {
+	return s.Group(ctx, func(h carrier.Handler) error { return h.Bounced(ctx, b) })
 }

@@ -97,6 +97,9 @@ type link struct {
 	unknown  bool    // nobody has a device list or a bundle
 	fails    []error // answers of the next calls of Send, nil for none
 	silently bool    // what fails is delivered nevertheless
+	// bounces says what comes back, before the carrier acknowledged it and instead of
+	// being delivered; nil for nothing.
+	bounces func(o carrier.Outgoing) (back, temporary bool)
 }
 
 func (h *hub) link(n phone.Number) *link { return &link{hub: h, own: n} }
@@ -216,7 +219,13 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 	if !lost {
 		l.sent = append(l.sent, o)
 	}
+	bounces, handler := l.bounces, l.handler
 	l.mu.Unlock()
+	if bounces != nil && !lost {
+		if back, temporary := bounces(o); back {
+			return handler.Bounced(context.Background(), carrier.Bounce{To: o.To, ID: o.ID, Temporary: temporary})
+		}
+	}
 	if errors.Is(err, carrier.ErrOffline) || errors.Is(err, carrier.ErrUnconfirmed) {
 		go l.reconnect()
 	}
@@ -259,6 +268,13 @@ func (l *link) SendTyping(_ context.Context, _ phone.Number, composing bool) err
 	defer l.hub.mu.Unlock()
 	l.hub.typing = append(l.hub.typing, composing)
 	return nil
+}
+
+// bounce has messages come back.
+func (l *link) bounce(f func(o carrier.Outgoing) (back, temporary bool)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bounces = f
 }
 
 // last returns the last message that was sent to a number, as it arrived there.

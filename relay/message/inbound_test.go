@@ -355,7 +355,7 @@ func TestWhatComesAgainKeepsNobody(t *testing.T) {
 			return w.Receipt(t.Context(), r)
 		},
 		"an error": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
-			return w.Bounced(t.Context(), r.From, r.ID)
+			return w.Bounced(t.Context(), carrier.Bounce{To: r.From, ID: r.ID, Temporary: true})
 		},
 		"somebody else's marker": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
 			r.From = number(t, "+491703333333")

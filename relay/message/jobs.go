@@ -21,7 +21,8 @@ const (
 	kindRepair  kind = "repair"  // begin a new session with a device
 	kindInspect kind = "inspect" // look at the identity key of a device that is new
 	kindLost    kind = "lost"    // find what a device could not read
-	kindAgain   kind = "again"   // send a message again
+	kindAgain   kind = "again"   // send a message again, encrypted anew
+	kindBounced kind = "bounced" // send a message again as it was, after it came back
 )
 
 // task is a job's body.
@@ -46,8 +47,8 @@ type content struct {
 	Media *attached `json:"media,omitempty"`
 	// With is the id of the message that this one goes with.
 	With string `json:"with,omitempty"`
-	// Envelope is the message's ciphertext, from its encryption until the carrier
-	// has it: it is never encrypted twice.
+	// Envelope is the message's ciphertext, from its encryption until the customer has
+	// it or it failed: what is sent again because it came back is not encrypted twice.
 	Envelope *carrier.Envelope `json:"envelope,omitempty"`
 	// Sealed is when the message was last encrypted.
 	Sealed time.Time `json:"sealed,omitzero"`
@@ -58,6 +59,10 @@ type content struct {
 	For map[carrier.DeviceID]string `json:"for,omitempty"`
 	// Resent is how often it was sent again.
 	Resent int `json:"resent,omitempty"`
+	// Bounces is how often it came back for the time being.
+	Bounces int `json:"bounces,omitempty"`
+	// Waits says that it came back and was not sent again yet.
+	Waits bool `json:"waits,omitempty"`
 }
 
 // typeUnsupported is the type of a customer's message that could not be read.
@@ -149,10 +154,27 @@ func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state
 			return err
 		}
 	}
-	if err := tx.SetMessageState(m.ID, state, at); err != nil {
+	if err := putState(tx, m, state, at); err != nil {
 		return err
 	}
 	return s.tell(tx, c, m, state, at, errs)
+}
+
+// putState writes a message's state, and drops its ciphertext when nobody needs it any
+// more.
+func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
+	if state == stateSent {
+		return tx.SetMessageState(m.ID, state, at)
+	}
+	body, err := contentOf(m)
+	if err != nil {
+		return err
+	}
+	if body.Envelope == nil {
+		return tx.SetMessageState(m.ID, state, at)
+	}
+	m.State, m.Updated = state, at
+	return putBody(tx, m, func(b *content) { b.Envelope = nil })
 }
 
 func (s *Service) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {

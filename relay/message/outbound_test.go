@@ -98,12 +98,12 @@ func TestABounceFailsTheMessageUnlessItArrived(t *testing.T) {
 		id := w.says(a.number, "comes back")
 		w.take()
 		stanza := w.link.texts()[0].ID
-		check(t, w.Bounced(ctx, number(t, "+491702222222"), stanza))
-		check(t, w.Bounced(ctx, a.number, "some other stanza"))
+		check(t, w.Bounced(ctx, carrier.Bounce{To: number(t, "+491702222222"), ID: stanza}))
+		check(t, w.Bounced(ctx, carrier.Bounce{To: a.number, ID: "some other stanza"}))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("a stranger's bounce became %+v", got)
 		}
-		check(t, w.Bounced(ctx, a.number, stanza))
+		check(t, w.Bounced(ctx, carrier.Bounce{To: a.number, ID: stanza}))
 		if got := w.take(); len(got) != 1 || got[0].ID != id || got[0].Status != "failed" || got[0].Code != 131026 {
 			t.Errorf("a bounce became %+v", got)
 		}
@@ -111,7 +111,7 @@ func TestABounceFailsTheMessageUnlessItArrived(t *testing.T) {
 		w.take()
 		stanza = w.link.texts()[1].ID
 		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
-		check(t, w.Bounced(ctx, a.number, stanza))
+		check(t, w.Bounced(ctx, carrier.Bounce{To: a.number, ID: stanza}))
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
 			t.Errorf("statuses are %q", got)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -64,7 +65,12 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 		return s.endWith(ctx, j, givenUp(t.Kind))
 	}
 	log("a job of the outbox failed")
-	return queue.Retry(min(firstRetry<<min(j.Attempts, 10), lastRetry))
+	return queue.Retry(retryAfter(j.Attempts))
+}
+
+// retryAfter is how long to wait after a number of failures before the last.
+func retryAfter(failures int) time.Duration {
+	return min(firstRetry<<min(failures, 10), lastRetry)
 }
 
 // end removes a job. Details, when not empty, say why its message failed.
@@ -93,17 +99,13 @@ func (s *Service) endWith(ctx context.Context, j queue.Job, why ...webhook.Error
 	return queue.Done()
 }
 
-// advanceMessage moves a message on, if it is still there, and drops its
-// ciphertext, which nobody needs any more.
+// advanceMessage moves a message on, if it is still there.
 func (s *Service) advanceMessage(tx *store.Tx, id, state string, errs ...webhook.Error) error {
 	m, err := tx.Message(id)
 	if isNotFound(err) {
 		return nil
 	}
 	if err != nil {
-		return err
-	}
-	if err := putBody(tx, m, func(b *content) { b.Envelope = nil }); err != nil {
 		return err
 	}
 	c, err := tx.CustomerByID(m.Customer)
@@ -166,6 +168,8 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 		return s.findLost(ctx, j, c, t)
 	case kindAgain:
 		return s.sendAgain(ctx, c, t)
+	case kindBounced:
+		return s.sendBounced(ctx, j, c)
 	}
 	return errFinished // written by a newer relay
 }
@@ -185,7 +189,7 @@ func (s *Service) recipient(ctx context.Context, j queue.Job) (c store.Customer,
 // sendText sends a message: the ciphertext that an earlier attempt left, or else a
 // new one, which is durable before it is sent.
 func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) error {
-	m, body, err := s.pending(ctx, j.Message)
+	m, body, err := s.pending(ctx, j.Message, stateAccepted)
 	if err != nil {
 		return err
 	}
@@ -209,23 +213,29 @@ func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) e
 	return err
 }
 
-// pending reads a message that is to be sent. A receipt says that the customer has
-// it, even when the carrier never said that it took it.
-func (s *Service) pending(ctx context.Context, id string) (m store.Message, body content, err error) {
+// pending reads a message that is to be sent and has come to no other state than the
+// given one. A receipt says that the customer has it, even when the carrier never said
+// that it took it.
+func (s *Service) pending(ctx context.Context, id, state string) (m store.Message, body content, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
-		if m, err = tx.Message(id); err != nil {
-			return err
-		}
-		if body, err = contentOf(m); err != nil {
-			return err
-		}
-		if goes, err := goesWith(tx, body.With); err != nil || !goes {
-			return errors.Join(store.ErrNotFound, err)
-		}
-		return nil
+		m, body, err = pendingIn(tx, id, state)
+		return err
 	})
-	if isNotFound(err) || err == nil && m.State != stateAccepted {
-		err = errFinished
+	return m, body, gone(err)
+}
+
+// pendingIn is pending within a transaction, for any of some states. It returns
+// store.ErrNotFound when there is nothing to send.
+func pendingIn(tx *store.Tx, id string, states ...string) (m store.Message, body content, err error) {
+	if m, err = tx.Message(id); err != nil {
+		return m, body, err
+	}
+	if body, err = contentOf(m); err != nil {
+		return m, body, err
+	}
+	goes, err := goesWith(tx, body.With)
+	if err == nil && (!goes || !slices.Contains(states, m.State)) {
+		err = store.ErrNotFound
 	}
 	return m, body, err
 }

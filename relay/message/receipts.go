@@ -7,7 +7,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
-	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // maxRead bounds how many earlier messages one read marker covers.
@@ -24,7 +23,7 @@ func (g *group) Receipt(ctx context.Context, r carrier.Receipt) error {
 			return g.advance(tx, c, m, stateDelivered, g.Now())
 		}
 		return g.read(tx, c, m)
-	})
+	}, func() {})
 	return nil
 }
 
@@ -41,6 +40,11 @@ func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
 		if e.ID == m.ID || (e.State != stateSent && e.State != stateDelivered) {
 			continue
 		}
+		if waits, err := cameBack(e); err != nil {
+			return err
+		} else if waits {
+			continue // it was not read, whatever was read after it
+		}
 		if err := s.advance(tx, c, e, stateRead, now); err != nil {
 			return err
 		}
@@ -48,20 +52,11 @@ func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
 	return s.advance(tx, c, m, stateRead, now)
 }
 
-// Bounced is Service.Bounced for one of a group.
-func (g *group) Bounced(ctx context.Context, to phone.Number, id string) error {
-	// Of what was delivered, one of several devices has it.
-	g.about(ctx, to, id, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) error {
-		return g.advance(tx, c, m, stateFailed, g.Now(), webhook.Undeliverable("The carrier returned the message: the recipient has no account there or does not take messages."))
-	})
-	return nil
-}
-
 // about runs fn on the message that was sent to a customer under a stanza's id, if
 // there is one that has not come to a state yet. Key transport messages have stanzas
 // and no message. What says nothing new, as when the archive brings it again, keeps
-// nobody who is idle.
-func (g *group) about(ctx context.Context, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error) {
+// nobody who is idle. Done is called when what fn wrote is stored.
+func (g *group) about(ctx context.Context, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error, done func()) {
 	if stanza == "" || len(stanza) > store.MaxIdentifier {
 		return
 	}
@@ -84,6 +79,9 @@ func (g *group) about(ctx context.Context, peer phone.Number, stanza, state stri
 	}, func(err error) error {
 		if errors.Is(err, errNoNews) {
 			return nil
+		}
+		if err == nil {
+			done()
 		}
 		g.Deliveries()
 		return err

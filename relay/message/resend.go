@@ -72,7 +72,8 @@ func (s *Service) findLost(ctx context.Context, j queue.Job, c store.Customer, t
 			if body.Resent >= maxResends || body.For[t.Device] != identityHash(d.IdentityKey) {
 				continue
 			}
-			if err := putBody(tx, m, func(b *content) { b.Resent++ }); err != nil {
+			// The ciphertext of the old session is of no use to the device.
+			if err := putBody(tx, m, func(b *content) { b.Resent++; b.Envelope = nil }); err != nil {
 				return err
 			}
 			if err := s.enqueue(tx, c.ID, "", task{Kind: kindAgain, Device: t.Device, Message: m.ID}); err != nil {
@@ -91,7 +92,7 @@ func (s *Service) findLost(ctx context.Context, j queue.Job, c store.Customer, t
 // sendAgain sends a message again to the devices that it was for, if no receipt came
 // meanwhile.
 func (s *Service) sendAgain(ctx context.Context, c store.Customer, t task) error {
-	m, body, err := s.unconfirmed(ctx, t.Message)
+	m, body, err := s.pending(ctx, t.Message, stateSent)
 	if err != nil {
 		return err
 	}
@@ -110,21 +111,6 @@ func (s *Service) sendAgain(ctx context.Context, c store.Customer, t task) error
 		return err
 	}
 	return errFinished
-}
-
-// unconfirmed reads a message that was sent, unless a receipt for it came.
-func (s *Service) unconfirmed(ctx context.Context, id string) (m store.Message, body content, err error) {
-	err = s.Store.View(ctx, func(tx *store.Tx) error {
-		if m, err = tx.Message(id); err != nil {
-			return err
-		}
-		body, err = contentOf(m)
-		return err
-	})
-	if isNotFound(err) || err == nil && m.State != stateSent {
-		err = errFinished
-	}
-	return m, body, err
 }
 
 // stillFor returns those of a message's devices that have the identity keys yet that

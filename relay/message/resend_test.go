@@ -91,7 +91,7 @@ func TestWhatWasSentInTheNewSessionIsNotSentAgain(t *testing.T) {
 	})
 }
 
-func TestWhatIsSentAgainHasItsOldStanzaID(t *testing.T) {
+func TestWhatIsSentAgainInANewSessionHasItsOldStanzaIDAndANewCiphertext(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -108,6 +108,9 @@ func TestWhatIsSentAgainHasItsOldStanzaID(t *testing.T) {
 		sent := w.link.texts()
 		if len(sent) != 3 || sent[0].ID != sent[1].ID || sent[1].ID != sent[2].ID {
 			t.Errorf("it was sent %d times, want 3 with one id", len(sent))
+		}
+		if same(sent[0], sent[1]) || same(sent[1], sent[2]) {
+			t.Error("what was lost with a session was sent again in that session")
 		}
 		if got := a.got(); !slices.Equal(got, []string{"once"}) {
 			t.Errorf("the customer was shown %q", got)

@@ -206,6 +206,7 @@ const (
 	EventDelivered     Event = "delivered"      // the customer's device has it
 	EventRead          Event = "read"           // the customer read it
 	EventFailed        Event = "failed"         // it will not arrive
+	EventBounced       Event = "bounced"        // it came back for the time being, and will be sent again
 	EventIdentity      Event = "identity"       // a customer's device came with a new identity key
 	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
 	EventRepaired      Event = "repaired"       // a new session was offered
@@ -217,7 +218,7 @@ const (
 func Events() []Event {
 	return []Event{
 		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted, EventNewDevice, EventResent,
-		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventIdentity,
+		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventBounced, EventIdentity,
 		EventForeignDevice, EventRepaired, EventTyping, EventBlocked,
 	}
 }

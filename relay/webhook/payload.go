@@ -68,6 +68,7 @@ type Error struct {
 
 // Codes of errors that webhooks carry.
 const (
+	CodeUnavailable   = 131016
 	CodeUndeliverable = 131026
 	CodeUnsupported   = 131051
 )
@@ -75,6 +76,12 @@ const (
 // Undeliverable is the error of a message that cannot reach its recipient.
 func Undeliverable(details string) Error {
 	return Error{Code: CodeUndeliverable, Title: "Message undeliverable", Details: details}
+}
+
+// Unavailable is the error of a message that might have reached its recipient, had what
+// is in between not been unable to take it for so long.
+func Unavailable(details string) Error {
+	return Error{Code: CodeUnavailable, Title: "Service unavailable", Details: details}
 }
 
 // Unsupported is the error of a message that the relay could not read.

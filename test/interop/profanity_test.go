@@ -210,7 +210,7 @@ func (up upHandler) Connected(context.Context, bool) error {
 
 func (upHandler) Message(context.Context, carrier.Message) error                  { return nil }
 func (upHandler) Receipt(context.Context, carrier.Receipt) error                  { return nil }
-func (upHandler) Bounced(context.Context, phone.Number, string) error             { return nil }
+func (upHandler) Bounced(context.Context, carrier.Bounce) error                   { return nil }
 func (upHandler) Devices(context.Context, phone.Number, []carrier.DeviceID) error { return nil }
 func (upHandler) OwnDevices(context.Context, []carrier.DeviceID) error            { return nil }
 func (upHandler) Plaintext(context.Context, phone.Number, string, string) error   { return nil }

@@ -145,14 +145,15 @@ func TestChangedDeviceListArrives(t *testing.T) {
 	})
 }
 
-func TestMessageToNobodyBounces(t *testing.T) {
+func TestMessageToNobodyBouncesForGood(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b := online(t, config(t, s, business))
 		err := b.Send(t.Context(), carrier.Outgoing{ID: "lost", To: number(t, third), Envelope: envelope(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, []string{third + " lost"}) })
+		want := []carrier.Bounce{{To: number(t, third), ID: "lost"}}
+		b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, want) })
 	})
 }
 

@@ -45,7 +45,7 @@ type recorder struct {
 	mu         sync.Mutex
 	messages   []carrier.Message
 	receipts   []carrier.Receipt
-	bounced    []string
+	bounced    []carrier.Bounce
 	devices    map[phone.Number][]carrier.DeviceID
 	own        [][]carrier.DeviceID
 	plaintexts []string
@@ -73,9 +73,9 @@ func (r *recorder) Receipt(_ context.Context, x carrier.Receipt) error {
 	return nil
 }
 
-func (r *recorder) Bounced(_ context.Context, to phone.Number, id string) error {
+func (r *recorder) Bounced(_ context.Context, b carrier.Bounce) error {
 	defer r.lock()()
-	r.bounced = append(r.bounced, to.E164()+" "+id)
+	r.bounced = append(r.bounced, b)
 	return nil
 }
 

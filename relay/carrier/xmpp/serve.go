@@ -328,7 +328,7 @@ func (c *Carrier) noteEvent(ev event) {
 	case gotBounce:
 		// It may be sent again under its id.
 		c.mu.Lock()
-		c.session.take(messageKey(ev.to, ev.id))
+		c.session.take(messageKey(ev.To, ev.ID))
 		c.mu.Unlock()
 	}
 }

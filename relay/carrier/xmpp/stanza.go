@@ -19,10 +19,7 @@ type event interface {
 type (
 	gotMessage struct{ carrier.Message }
 	gotReceipt struct{ carrier.Receipt }
-	gotBounce  struct {
-		to phone.Number
-		id string
-	}
+	gotBounce  struct{ carrier.Bounce }
 	gotDevices struct {
 		peer    phone.Number
 		devices []carrier.DeviceID
@@ -44,7 +41,7 @@ func (e gotReceipt) deliver(ctx context.Context, h carrier.Handler) error {
 }
 
 func (e gotBounce) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Bounced(ctx, e.to, e.id)
+	return h.Bounced(ctx, e.Bounce)
 }
 
 func (e gotDevices) deliver(ctx context.Context, h carrier.Handler) error {
@@ -95,9 +92,7 @@ func (p reader) message(e *element, now time.Time) reading {
 	case from != fromPeer:
 		r.drop(from.drop())
 	case e.attr("type") == "error":
-		if id := r.idOf(e); id != "" {
-			r.event(gotBounce{to: peer, id: id})
-		}
+		p.bounce(&r, e, peer)
 	case e.attr("type") == "headline" || e.child(nsEvent, "event") != nil:
 		p.notification(&r, e, peer, false)
 	case e.attr("type") == "groupchat":
@@ -109,6 +104,16 @@ func (p reader) message(e *element, now time.Time) reading {
 		r.drop(DropEmpty)
 	}
 	return r
+}
+
+// bounce reads a message that came back (RFC 6120, 8.3). Of the types of errors "wait"
+// alone says that the same message may be taken later; "continue" says that nothing is
+// wrong with it.
+func (p reader) bounce(r *reading, e *element, peer phone.Number) {
+	kind := parseStanzaError(e).kind
+	if id := r.idOf(e); id != "" && kind != "continue" {
+		r.event(gotBounce{carrier.Bounce{To: peer, ID: id, Temporary: kind == "wait"}})
+	}
 }
 
 // notification reads a PEP event (XEP-0163); only device lists are of interest.

@@ -68,6 +68,9 @@ func TestMessageStanzas(t *testing.T) {
 		}
 		return fmt.Sprintf(list, b.String())
 	}
+	bounced := func(temporary bool) []event {
+		return []event{gotBounce{carrier.Bounce{To: peer, ID: "7", Temporary: temporary}}}
+	}
 	tests := map[string]struct {
 		text   string
 		events []event
@@ -113,7 +116,15 @@ func TestMessageStanzas(t *testing.T) {
 		"delivered":                     {from(peerJID, "", "<received xmlns='urn:xmpp:receipts' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Delivered}}}, nil},
 		"read":                          {from(peerJID, "", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Read}}}, nil},
 		"receipt for nothing":           {from(peerJID, "", "<received xmlns='urn:xmpp:receipts'/>"), nil, []Drop{DropEmpty}},
-		"bounce":                        {from(peerJID, "type='error' id='7'", enc), []event{gotBounce{to: peer, id: "7"}}, nil},
+		"bounce without a reason":       {from(peerJID, "type='error' id='7'", enc), bounced(false), nil},
+		"bounce for good":               {from(peerJID, "type='error' id='7'", enc+stanzaErrorOf("cancel", "service-unavailable")), bounced(false), nil},
+		"bounce that a change mends":    {from(peerJID, "type='error' id='7'", stanzaErrorOf("modify", "policy-violation")), bounced(false), nil},
+		"bounce that wants a login":     {from(peerJID, "type='error' id='7'", stanzaErrorOf("auth", "forbidden")), bounced(false), nil},
+		"bounce of an unknown type":     {from(peerJID, "type='error' id='7'", stanzaErrorOf("later", "policy-violation")), bounced(false), nil},
+		"bounce for now":                {from(peerJID, "type='error' id='7'", enc+stanzaErrorOf("wait", "resource-constraint")), bounced(true), nil},
+		"bounce for now by policy":      {from(peerJID, "type='error' id='7'", stanzaErrorOf("wait", "policy-violation")), bounced(true), nil},
+		"bounce that is a warning":      {from(peerJID, "type='error' id='7'", stanzaErrorOf("continue", "undefined-condition")), nil, []Drop{DropEmpty}},
+		"bounce for now, by a stranger": {from("x@evil.test", "type='error' id='7'", stanzaErrorOf("wait", "resource-constraint")), nil, []Drop{DropForeignDomain}},
 		"bounce from a foreign domain":  {from("x@evil.test", "type='error' id='7'", ""), nil, []Drop{DropForeignDomain}},
 		"device list":                   {from(customer+"@relay.test", "type='headline'", devices(1, 2)), []event{gotDevices{peer, []carrier.DeviceID{1, 2}}}, nil},
 		"empty device list":             {from(customer+"@relay.test", "", devices()), []event{gotDevices{peer, nil}}, nil},
@@ -131,6 +142,11 @@ func TestMessageStanzas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stanzaErrorOf is the part of a stanza that says what was wrong with it.
+func stanzaErrorOf(kind, condition string) string {
+	return "<error type='" + kind + "'><" + condition + " xmlns='" + nsStanzas + "'/></error>"
 }
 
 func sequence(n int) []carrier.DeviceID {

@@ -59,7 +59,7 @@ access_rules:
 shaper_rules:
   max_user_sessions: 10
   # What waits for a relay or a phone that is away. The default of 100 loses the rest.
-  max_user_offline_messages: 5000
+  max_user_offline_messages: {{.OfflineMessages}}
 
 # Otherwise one address may register once in ten minutes.
 registration_timeout: infinity
@@ -129,7 +129,8 @@ func renderConfig(s *Server, o Options, pair authority.Pair) ([]byte, error) {
 		"LogLevel": level, "Domains": o.Domains, "Certificate": pair.Cert, "Key": pair.Key,
 		"Host": host, "Port": port, "HTTPHost": httpHost, "HTTPPort": httpPort,
 		"Registration": o.Registration, "Hibernation": int(o.Hibernation.Seconds()),
-		"Upload": s.Upload, "UploadURL": "https://" + s.HTTPAddr + "/upload/@HOST@", "UploadLimit": o.UploadLimit,
+		"OfflineMessages": o.OfflineMessages,
+		"Upload":          s.Upload, "UploadURL": "https://" + s.HTTPAddr + "/upload/@HOST@", "UploadLimit": o.UploadLimit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the configuration: %w", err)

@@ -31,6 +31,9 @@ type Options struct {
 	// Hibernation is how long the server remembers a link that broke; 0 means 10
 	// minutes. It is rounded to seconds.
 	Hibernation time.Duration
+	// OfflineMessages is how many messages wait for an account that is away; 0 means
+	// 5,000.
+	OfflineMessages int
 	// UploadLimit is the largest file that HTTP Upload (XEP-0363) takes, in bytes;
 	// 0 means 128 MiB.
 	UploadLimit int64
@@ -121,6 +124,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Hibernation == 0 {
 		o.Hibernation = 10 * time.Minute
+	}
+	if o.OfflineMessages == 0 {
+		o.OfflineMessages = 5000
 	}
 	if o.UploadLimit == 0 {
 		o.UploadLimit = 128 << 20

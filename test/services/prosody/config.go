@@ -3,9 +3,11 @@ package prosody
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"text/template"
 )
@@ -20,9 +22,13 @@ daemonize = false
 run_as_root = {{.Root}}
 log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quote .LogFile}} } }
 
-modules_enabled = {
+{{if .Modules}}plugin_paths = { {{quote .ModulesDir}} }
+{{end}}modules_enabled = {
 	"posix"; "roster"; "saslauth"; "tls"; "disco"; "pep"; "register"; "smacks";
 	"mam"; "ping"; "blocklist"; "carbons";
+{{- range .Modules}}
+	{{quote .}};
+{{- end}}
 }
 -- Clients only: a number at a foreign domain is nobody's.
 modules_disabled = { "s2s" }
@@ -92,7 +98,8 @@ func renderConfig(s *Server, o Options) ([]byte, error) {
 		"Registration": o.Registration, "ArchiveExpiry": o.ArchiveExpiry,
 		"Hibernation": int(o.Hibernation.Seconds()),
 		"Domains":     o.Domains,
-		"Uploads":     s.uploads(o), "UploadPort": uploadPort, "UploadDomain": "upload." + s.Domain,
+		"Modules":     slices.Sorted(maps.Keys(o.Modules)), "ModulesDir": s.modules(),
+		"Uploads": s.uploads(o), "UploadPort": uploadPort, "UploadDomain": "upload." + s.Domain,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the configuration: %w", err)

@@ -45,6 +45,9 @@ type Options struct {
 	UploadAddress string
 	// NoUploads leaves the web server out.
 	NoUploads bool
+	// Modules are modules of the test's own, in Lua by their names, that the server
+	// loads beside Prosody's.
+	Modules map[string]string
 	// Debug logs everything, content included. Never set it where logs are scanned.
 	Debug bool
 }
@@ -91,6 +94,9 @@ func Prepare(dir string, o Options) (*Server, error) {
 	if s.CAPEM, err = writeCertificate(dir, o); err != nil {
 		return nil, err
 	}
+	if err := s.writeModules(o); err != nil {
+		return nil, err
+	}
 	text, err := renderConfig(s, o)
 	if err != nil {
 		return nil, err
@@ -99,6 +105,21 @@ func Prepare(dir string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
 	return s, nil
+}
+
+// modules is where the test's own modules are.
+func (s *Server) modules() string { return filepath.Join(s.Dir, "modules") }
+
+func (s *Server) writeModules(o Options) error {
+	if err := os.MkdirAll(s.modules(), 0o750); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	for name, code := range o.Modules {
+		if err := os.WriteFile(filepath.Join(s.modules(), "mod_"+name+".lua"), []byte(code), 0o600); err != nil {
+			return fmt.Errorf("writing a module: %w", err)
+		}
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {

@@ -1,0 +1,94 @@
+package message
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// A message comes back, in general, before the carrier acknowledged it or soon after:
+// the job that sent it is done, or about to be. So one that comes back for the time
+// being gets a job of its own, and the message keeps count: each time that it is sent it
+// may come back once, and when it did so as often as a job may fail, it failed. Whoever
+// returns everything for ever has it sent so often and no more. Later messages to the
+// customer do not wait for it.
+
+// Bounced is Service.Bounced for one of a group.
+func (g *group) Bounced(ctx context.Context, b carrier.Bounce) error {
+	var wait time.Duration
+	g.about(ctx, b.To, b.ID, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
+		wait = 0
+		if b.Temporary {
+			wait, err = g.postpone(tx, c, m)
+			return err
+		}
+		return g.advance(tx, c, m, stateFailed, g.Now(), webhook.Undeliverable(
+			"The carrier returned the message: the recipient has no account there or does not take messages."))
+	}, func() {
+		if wait > 0 {
+			g.counts.add(EventBounced)
+			time.AfterFunc(wait, g.outbox.Wake)
+		}
+	})
+	return nil
+}
+
+// postpone has a message sent again that came back, after a wait which it returns, or
+// ends it when that was done as often as may be. What waits already says nothing new.
+func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wait time.Duration, err error) {
+	body, err := contentOf(m)
+	if err != nil {
+		return 0, err
+	}
+	if body.Waits {
+		return 0, errNoNews
+	}
+	if body.Envelope == nil || body.Bounces+1 >= maxAttempts {
+		return 0, s.advance(tx, c, m, stateFailed, s.Now(), webhook.Unavailable(
+			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."))
+	}
+	err = putBody(tx, m, func(b *content) { b.Bounces++; b.Waits = true })
+	if err != nil {
+		return 0, err
+	}
+	wait = retryAfter(body.Bounces)
+	return wait, s.enqueueAt(tx, c.ID, m.ID, task{Kind: kindBounced}, s.Now().Add(wait))
+}
+
+// cameBack says whether a message came back and was not sent again yet.
+func cameBack(m store.Message) (bool, error) {
+	if m.State != stateSent {
+		return false, nil
+	}
+	body, err := contentOf(m)
+	return body.Waits, err
+}
+
+// sendBounced sends a message again that came back: the same ciphertext under the same
+// id. From before it is on its way the message may come back again.
+func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer) error {
+	var m store.Message
+	var body content
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if m, body, err = pendingIn(tx, j.Message, stateAccepted, stateSent); err != nil {
+			return err
+		}
+		return putBody(tx, m, func(b *content) { b.Waits = false })
+	})
+	if err != nil {
+		return gone(err)
+	}
+	if body.Envelope == nil {
+		return errFinished // it is about to be sent in a new session
+	}
+	err = s.Link.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
+	if err != nil {
+		return fmt.Errorf("sending what came back: %w", err)
+	}
+	return errFinished
+}

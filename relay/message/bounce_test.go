@@ -1,0 +1,284 @@
+package message_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// quarter is about as long as the outbox tries.
+const quarter = 15 * time.Minute
+
+// times has what holds content come back that often, for the time being.
+func times(n int) func(carrier.Outgoing) (back, temporary bool) {
+	return func(o carrier.Outgoing) (bool, bool) {
+		if o.Envelope.Payload == nil || n == 0 {
+			return false, false
+		}
+		n--
+		return true, true
+	}
+}
+
+// same says whether two messages are the same bytes under the same id.
+func same(a, b carrier.Outgoing) bool {
+	return a.ID == b.ID && slices.Equal(a.Envelope.IV, b.Envelope.IV) && slices.Equal(a.Envelope.Payload, b.Envelope.Payload) &&
+		slices.EqualFunc(a.Envelope.Keys, b.Envelope.Keys, func(a, b carrier.Key) bool {
+			return a.Device == b.Device && a.PreKey == b.PreKey && slices.Equal(a.Data, b.Data)
+		})
+}
+
+// allSame fails the test when the texts that were sent are not n times the same bytes.
+func (w *world) allSame(n int) {
+	w.t.Helper()
+	sent := w.link.texts()
+	if len(sent) != n {
+		w.t.Errorf("the message was sent %d times, want %d", len(sent), n)
+	}
+	for _, o := range sent {
+		if !same(o, sent[0]) {
+			w.t.Error("the message went out in two versions")
+		}
+	}
+}
+
+func TestWhatComesBackForTheTimeBeingIsSentAgainAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.bounce(times(3))
+		id := w.says(a.number, "the queue is full")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) || len(a.got()) != 0 {
+			t.Errorf("while it comes back statuses are %q", got)
+		}
+		elapse(quarter)
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered", "read"}) {
+			t.Errorf("afterwards statuses are %q", got)
+		}
+		if got := a.got(); !slices.Equal(got, []string{"the queue is full"}) || w.Count(message.EventBounced) != 3 || w.Count(message.EventSent) != 1 {
+			t.Errorf("the customer got %q; %d came back, %d were sent", got, w.Count(message.EventBounced), w.Count(message.EventSent))
+		}
+		w.allSame(4)
+	})
+}
+
+func TestLaterMessagesDoNotWaitForOneThatCameBack(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.bounce(times(-1))
+		w.says(a.number, "first")
+		w.settle() // it is sent for the fourth time after seven seconds
+		w.link.bounce(nil)
+		w.says(a.number, "second")
+		elapse(time.Second)
+		if got := a.got(); !slices.Equal(got, []string{"second"}) {
+			t.Errorf("meanwhile the customer got %q", got)
+		}
+		elapse(quarter)
+		if got := a.got(); !slices.Equal(got, []string{"second", "first"}) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
+func TestWhatComesBackForTooLongFailsAsUnavailable(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.bounce(times(-1)) // for ever
+		id := w.says(a.number, "never")
+		elapse(quarter - 5*time.Minute)
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
+			t.Errorf("after ten minutes statuses are %q", got)
+		}
+		elapse(5 * time.Minute)
+		events := w.take()
+		if len(events) != 1 || events[0].ID != id || events[0].Status != "failed" || events[0].Code != 131016 {
+			t.Errorf("after a quarter of an hour the business got %+v, want failed with 131016", events)
+		}
+		w.allSame(20)
+		for range 100 { // and nothing more comes of it
+			check(t, w.Bounced(t.Context(), carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Temporary: true}))
+		}
+		elapse(quarter)
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("later the business got %+v", got)
+		}
+		w.allSame(20)
+	})
+}
+
+func TestAMessageComesBackOnceForEachTimeThatItWasSent(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hub.change(func() { w.hub.muted = true }) // receipts would end it
+		a := w.customer(dir, alice)
+		id := w.says(a.number, "many devices, many errors")
+		w.take()
+		stanza := w.link.texts()[0].ID
+		for range 100 {
+			check(t, w.Bounced(t.Context(), carrier.Bounce{To: a.number, ID: stanza, Temporary: true}))
+			check(t, w.Bounced(t.Context(), carrier.Bounce{To: number(t, "+491702222222"), ID: stanza, Temporary: true}))
+		}
+		elapse(quarter)
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("the business got %+v, want nothing beyond sent of %s", got, id)
+		}
+		if n := w.Count(message.EventBounced); n != 1 {
+			t.Errorf("%d bounces counted", n)
+		}
+		w.allSame(2)
+	})
+}
+
+func TestWhatComesBackForGoodAfterwardsFails(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a, n := w.customer(dir, alice), 0
+		w.link.bounce(func(o carrier.Outgoing) (back, temporary bool) {
+			n++
+			return o.Envelope.Payload != nil, n < 3
+		})
+		id := w.says(a.number, "the account is removed meanwhile")
+		elapse(quarter)
+		events := w.take()
+		if got := statuses(events, id); !slices.Equal(got, []string{"sent", "failed"}) || events[1].Code != 131026 {
+			t.Errorf("the business got %+v", events)
+		}
+		w.allSame(3)
+	})
+}
+
+func TestWhatWasDeliveredMeanwhileIsNotSentAgain(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a, ctx := w.customer(dir, alice), t.Context()
+		w.hub.change(func() { w.hub.muted = true })
+		id := w.says(a.number, "one of two devices has it")
+		w.take()
+		stanza := w.link.texts()[0].ID
+		back := carrier.Bounce{To: a.number, ID: stanza, Temporary: true}
+		check(t, w.Bounced(ctx, back))
+		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
+		check(t, w.Bounced(ctx, back))
+		elapse(quarter)
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
+			t.Errorf("statuses are %q", got)
+		}
+		w.allSame(1)
+	})
+}
+
+func TestWhatComesBackWhileTheBusinessBlocksTheCustomerFails(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.bounce(times(-1))
+		id := w.says(a.number, "too late")
+		w.settle()
+		check(t, w.Block(t.Context(), []phone.Number{a.number}))
+		elapse(quarter)
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "failed"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+// TestNothingComesOfABounceOfWhatIsNotKept: messages without content and receipts.
+func TestNothingComesOfABounceOfWhatIsNotKept(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		var back []carrier.Bounce
+		w.link.bounce(func(o carrier.Outgoing) (bool, bool) {
+			back = append(back, carrier.Bounce{To: o.To, ID: o.ID, Temporary: true})
+			return o.Envelope.Payload == nil, true
+		})
+		a.says(w.number, "begins a session, which is answered")
+		elapse(quarter)
+		w.take()
+		if len(back) != 1 || w.Count(message.EventBounced) != 0 || w.Count(message.EventFailed) != 0 {
+			t.Errorf("%d messages without content were sent; %d counted as returned", len(back), w.Count(message.EventBounced))
+		}
+		id := w.says(a.number, "and the session works")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+// TestWhatCameBackOutlivesACrash crashes the relay at each step of sending a message
+// that comes back twice.
+func TestWhatCameBackOutlivesACrash(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		crashed, steps := true, 0
+		for n := 1; crashed && !t.Failed(); n++ {
+			t.Run(fmt.Sprintf("at step %d, after its effect: %v", n, after), func(t *testing.T) {
+				crashed = crashBetweenBounces(t, n, after)
+			})
+			steps = n - 1
+		}
+		if steps < 8 {
+			t.Errorf("only %d steps were crashed at", steps)
+		}
+	}
+}
+
+func crashBetweenBounces(t *testing.T, n int, after bool) (crashed bool) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		w.stop()
+		c := &crash{}
+		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
+		w.wire = func(l message.Link) message.Link { return crashingLink{l, c} }
+		w.start()
+		w.settle()
+		bounces := times(2)
+		w.link.bounce(bounces)
+		w.keepSecret("comes back twice")
+		id, err := w.AcceptText(context.Background(), message.Text{To: a.number, Body: "comes back twice"})
+		check(t, err)
+		c.mu.Lock()
+		c.left, c.after = n, after
+		c.mu.Unlock()
+		elapse(quarter)
+		before, events := w.link.texts(), w.take()
+		crashed = c.happened()
+		w.stop()
+		w.wrap = func(s message.Store) message.Store { return s }
+		w.wire = func(l message.Link) message.Link { return l }
+		w.start()
+		w.link.bounce(bounces)
+		elapse(quarter)
+		events = append(events, w.take()...)
+		if got := a.got(); !slices.Equal(got, []string{"comes back twice"}) {
+			t.Errorf("the customer got %q", got)
+		}
+		sent := slices.Concat(before, w.link.texts())
+		for _, o := range sent {
+			if !same(o, sent[0]) {
+				t.Error("the message went out in two versions")
+			}
+		}
+		var got []string
+		for _, s := range statuses(events, id) { // webhooks come at least once
+			if !slices.Contains(got, s) {
+				got = append(got, s)
+			}
+		}
+		if !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+	return crashed
+}
