@@ -71,6 +71,54 @@ func TestRefusalsAreTold(t *testing.T) {
 	})
 }
 
+// TestOnlyTheInvitedRegisterWhereATokenIsWanted: Prosody's own invitations (XEP-0445).
+func TestOnlyTheInvitedRegisterWhereATokenIsWanted(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Invitations: true})
+	token, err := s.Invite(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	invited := config(t, s, business)
+	invited.Registration, invited.RegistrationToken = Token, token
+	strangers := map[string]func(*Config){
+		"no token":      func(c *Config) { c.Registration, c.RegistrationToken = Open, "" },
+		"empty token":   func(c *Config) { c.RegistrationToken = "" },
+		"wrong token":   func(c *Config) { c.RegistrationToken = "wrong" },
+		"similar token": func(c *Config) { c.RegistrationToken = token[:len(token)-1] },
+	}
+	refused := func(c Config, what string) {
+		t.Helper()
+		if err := Register(t.Context(), c); !errors.Is(err, ErrRegistrationClosed) {
+			t.Errorf("registering with %s: %v", what, err)
+		}
+	}
+	for what, change := range strangers {
+		c := invited
+		change(&c)
+		refused(c, what)
+		n := run(t, c)
+		n.becomes(t, carrier.Refused, ReasonRegistration)
+		n.stop()
+	}
+	online(t, invited).becomes(t, carrier.Online, "") // it registers by itself
+	next := invited
+	next.Account = number(t, customer)
+	refused(next, "a used token")
+	if next.RegistrationToken, err = s.Invite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Register(t.Context(), next); err != nil {
+		t.Errorf("registering with the next token: %v", err)
+	}
+	taken := invited
+	if taken.RegistrationToken, err = s.Invite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Register(t.Context(), taken); !errors.Is(err, ErrAccountExists) {
+		t.Errorf("registering what is there: %v", err)
+	}
+}
+
 func TestWrongPasswordOfAnExistingAccountIsRefusedDespiteOpenRegistration(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		online(t, config(t, s, business)).stop()

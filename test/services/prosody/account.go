@@ -1,10 +1,13 @@
 package prosody
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -19,15 +22,38 @@ func (s *Server) RemoveAccount(ctx context.Context, user string) error {
 	return s.ctl(ctx, "unregister", user, s.Domain)
 }
 
+// Invite makes an invitation to register at s.Domain, good for one account, and returns
+// its token. The server needs Options.Invitations.
+func (s *Server) Invite(ctx context.Context) (token string, err error) {
+	out, err := s.ask(ctx, "mod_invites", "generate", s.Domain)
+	if err != nil {
+		return "", err
+	}
+	// xmpp:<domain>?register;preauth=<token> (XEP-0401)
+	_, token, found := strings.Cut(strings.TrimSpace(string(out)), ";preauth=")
+	if !found {
+		return "", errors.New("prosodyctl mod_invites prints no token")
+	}
+	return token, nil
+}
+
 func (s *Server) ctl(ctx context.Context, args ...string) error {
+	_, err := s.ask(ctx, args...)
+	return err
+}
+
+// ask runs prosodyctl and returns what it prints.
+func (s *Server) ask(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "prosodyctl", append([]string{"--config", s.config}, args...)...)
 	cmd.Dir = s.Dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("prosodyctl %s: %w: %s", args[0], err, out)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("prosodyctl %s: %w: %s%s", args[0], err, &out, &complaints)
 	}
-	return nil
+	return out.Bytes(), nil
 }
 
 // Install installs Debian's prosody when it is missing and we are root; otherwise

@@ -26,6 +26,9 @@ log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quot
 {{end}}modules_enabled = {
 	"posix"; "roster"; "saslauth"; "tls"; "disco"; "pep"; "register"; "smacks";
 	"mam"; "ping"; "blocklist"; "carbons";
+{{- if .Invitations}}
+	"invites"; "invites_register";
+{{- end}}
 {{- range .Modules}}
 	{{quote .}};
 {{- end}}
@@ -95,7 +98,7 @@ func renderConfig(s *Server, o Options) ([]byte, error) {
 		"Root": os.Geteuid() == 0,
 		"Host": host, "Port": port,
 		"Certificate": filepath.Join(s.Dir, certFile), "Key": filepath.Join(s.Dir, keyFile),
-		"Registration": o.Registration, "ArchiveExpiry": o.ArchiveExpiry,
+		"Registration": o.Registration || o.Invitations, "Invitations": o.Invitations, "ArchiveExpiry": o.ArchiveExpiry,
 		"Hibernation": int(o.Hibernation.Seconds()),
 		"Domains":     o.Domains,
 		"Modules":     slices.Sorted(maps.Keys(o.Modules)), "ModulesDir": s.modules(),

@@ -33,6 +33,9 @@ type Options struct {
 	TLS *Certificate
 	// Registration lets anybody make an account (XEP-0077).
 	Registration bool
+	// Invitations lets those make an account who have an invitation's token (XEP-0445),
+	// once for each: see Server.Invite. Registration is not looked at then.
+	Invitations bool
 	// ArchiveExpiry is how long the message archive keeps messages, as Prosody
 	// writes it ("1d", "1w"). It should not exceed the relays' retention. Empty
 	// means one day.
