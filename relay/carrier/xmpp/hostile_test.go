@@ -204,6 +204,49 @@ func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
 	}
 }
 
+func TestOnlyOurOwnAccountTellsChangesOfItsContactList(t *testing.T) {
+	s := script(t, nil)
+	push := func(id, from string) string {
+		return "<iq type='set' id='" + id + "'" + from + "><query xmlns='jabber:iq:roster' ver='7'><item jid='" +
+			customer + "@relay.test' subscription='both'/></query></iq>"
+	}
+	for id, from := range map[string]string{"nobody": "", "account": " from='" + business + "@relay.test'"} {
+		s.says(t, push(id, from))
+		eventually(t, "a result for "+id, func() bool { return s.answer(t, id) == "result" })
+	}
+	forgers := map[string]string{
+		"peer": customer + "@relay.test", "client": peerJID, "server": "relay.test", "device": business + "@relay.test/other",
+		"resource": business + "@relay.test/" + DefaultResource, "domain": business + "@evil.test", "similar": business + "1@relay.test",
+	}
+	for id, from := range forgers {
+		s.says(t, push(id, " from='"+from+"'"))
+		eventually(t, "an error for "+id, func() bool { return s.answer(t, id) == "error" })
+	}
+	if got := s.counts.counts(); !maps.Equal(got, map[Drop]int{DropRoster: len(forgers)}) {
+		t.Errorf("counted %v", got)
+	}
+	// Asking for the list is no push.
+	s.says(t, "<iq type='get' id='asks'><query xmlns='jabber:iq:roster'/></iq>")
+	eventually(t, "an error", func() bool { return s.answer(t, "asks") == "error" })
+}
+
+// answer returns the type of the carrier's answer to an <iq/>, or "" while there is
+// none.
+func (s *scripted) answer(t *testing.T, id string) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, start := range strings.Split(s.seen.String(), "<iq ")[1:] {
+		tag, _, ended := strings.Cut(start, ">")
+		if ended && strings.Contains(tag, " id='"+id+"'") {
+			_, kind, _ := strings.Cut(" "+tag, " type='")
+			kind, _, _ = strings.Cut(kind, "'")
+			return kind
+		}
+	}
+	return ""
+}
+
 // tags are n device elements.
 func tags(n int) string {
 	var b bytes.Buffer

@@ -26,6 +26,7 @@ const (
 	DropLongID            Drop = "long_id"            // identifiers longer than anyone needs
 	DropArchive           Drop = "archive"            // what an archive holds beyond all that is read of it
 	DropUnasked           Drop = "unasked"            // answers to questions that were not asked, or by another than the one asked
+	DropRoster            Drop = "roster"             // changes of our contact list that another than our account tells
 )
 
 type noMetrics struct{}

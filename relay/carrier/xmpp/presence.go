@@ -77,7 +77,8 @@ func (c *Carrier) befriend(peer phone.Number) {
 	}
 }
 
-// iq acts on an <iq/>: an answer goes to who asked; of questions we know two.
+// iq acts on an <iq/>: an answer goes to who asked; of questions we know two, and of
+// commands one.
 func (s *service) iq(e *element) {
 	kind := e.attr("type")
 	if kind == "result" || kind == "error" {
@@ -90,6 +91,7 @@ func (s *service) iq(e *element) {
 	case kind == "get" && query != nil && ourNode(query.attr("node")):
 		reply.with(disco(query.attr("node")))
 	case kind == "get" && e.child(nsPing, "ping") != nil:
+	case kind == "set" && e.child(nsRoster, "query") != nil && s.c.rosterPush(e):
 	default:
 		reply = elem(nsClient, "iq", "type", "error", "to", e.attr("from"), "id", e.attr("id")).with(
 			elem(nsClient, "error", "type", "cancel").with(elem(nsStanzas, "service-unavailable")))

@@ -9,6 +9,17 @@ import (
 
 const nsRoster = "jabber:iq:roster" // RFC 6121, section 2
 
+// rosterPush takes the server's word that our contact list changed (RFC 6121, section
+// 2.1.6), of which we keep no copy. Only our own account has it, in the short form of
+// its address or none: another's is counted and not believed.
+func (c *Carrier) rosterPush(e *element) bool {
+	from, _ := c.addr.origin(e.attr("from"))
+	if from != fromOwn {
+		c.cfg.Metrics.Dropped(DropRoster)
+	}
+	return from == fromOwn
+}
+
 // Forget has the server take a peer off the account's contact list, which ends both
 // subscriptions to presence (RFC 6121, section 2.5). One that is not on it is no
 // error. ErrOffline when there is no link.
