@@ -49,6 +49,24 @@ func (c *chat) businessReads(text string, file []byte) {
 	}
 }
 
+// humanWaits looks that Profanity shows the last text and file, and nothing else, as
+// not received.
+func (c *chat) humanWaits() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	sent, lacking, err := c.human.client.Unreceived(ctx, c.business.jid)
+	if err != nil || sent < 2 || lacking != 2 {
+		c.t.Errorf("of %d messages %d are shown as not received, want 2: %v", sent, lacking, err)
+	}
+}
+
+// humanSeesReceipts waits until Profanity shows all of its texts and files as received.
+func (c *chat) humanSeesReceipts() {
+	c.t.Helper()
+	c.human.waitReceived(c.t, c.business.jid)
+}
+
 // businessWrites has the business send a text and a file with a caption.
 func (c *chat) businessWrites() (ids []string, text, caption string, file []byte) {
 	c.t.Helper()
@@ -90,6 +108,7 @@ func TestProfanityAndARelaySendFiles(t *testing.T) {
 	onServers(t, func(t *testing.T, server server) {
 		c := &chat{t: t, business: startBusiness(t, server), human: startProfanity(t, server, profanityNumber, false), seen: map[string]int{}}
 		c.businessReads(c.humanWrites())
+		c.humanSeesReceipts()
 		c.humanReads(c.businessWrites())
 
 		c.human.stop(t)
@@ -106,9 +125,11 @@ func TestProfanityAndARelaySendFiles(t *testing.T) {
 
 		c.business.stop(t)
 		said, sent := c.humanWrites()
+		c.humanWaits()
 		c.business.start(t)
 		c.business.waitReady(t)
 		c.businessReads(said, sent)
+		c.humanSeesReceipts()
 		c.humanReads(c.businessWrites())
 		for what, n := range c.seen {
 			if n != 1 {

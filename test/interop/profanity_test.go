@@ -170,6 +170,14 @@ func (h *human) waitText(t *testing.T, from *peer, text string) {
 	check(t, h.client.WaitText(ctx, from.jid, text))
 }
 
+// waitReceived waits until Profanity shows all that it sent to a peer as received.
+func (h *human) waitReceived(t *testing.T, jid string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	check(t, h.client.WaitReceived(ctx, jid))
+}
+
 // makeDeviceList publishes an empty device list for an account, as any other
 // client of its owner would have. Profanity 0.13.1 adds its device to a list but
 // never makes one.
@@ -222,6 +230,7 @@ func TestProfanityWritesFirst(t *testing.T) {
 	human := startProfanity(t, server, profanityNumber, false)
 	human.say(t, ours, "Guten Tag, haben Sie heute offen?")
 	ours.waitText(t, "Guten Tag, haben Sie heute offen?")
+	human.waitReceived(t, ours.jid)
 	id := ours.say(t, human.number, "Ja, bis 18 Uhr. äöü €")
 	human.waitText(t, ours, "Ja, bis 18 Uhr. äöü €")
 	ours.wait(t, "the delivery receipt", func(e customer.Event) bool { return e.Kind == customer.Delivered && e.ID == id })
@@ -262,6 +271,7 @@ func converse(t *testing.T, human *human, ours *peer) {
 		human.waitText(t, ours, "answer "+text)
 		human.waitText(t, ours, "and more to "+text)
 	}
+	human.waitReceived(t, ours.jid)
 }
 
 func needServers(t *testing.T) {

@@ -18,6 +18,7 @@ func TestProfanityWritesToARelay(t *testing.T) {
 	defer cancel()
 	check(t, human.client.Send(ctx, business.jid, "Guten Tag, haben Sie offen?"))
 	business.waitText(t, profanityNumber, "Guten Tag, haben Sie offen?")
+	human.waitReceived(t, business.jid)
 	id := business.say(t, profanityNumber, "Ja, bis 18 Uhr. äöü €")
 	check(t, human.client.WaitText(ctx, business.jid, "Ja, bis 18 Uhr. äöü €"))
 	business.waitStatus(t, id, "sent")
@@ -30,6 +31,7 @@ func TestProfanityWritesToARelay(t *testing.T) {
 		check(t, human.client.WaitText(ctx, business.jid, "answer "+text))
 		check(t, human.client.WaitText(ctx, business.jid, "and more to "+text))
 	}
+	human.waitReceived(t, business.jid)
 }
 
 func TestRelayWritesToProfanityFirst(t *testing.T) {

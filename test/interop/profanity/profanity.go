@@ -96,7 +96,7 @@ func (c *Client) writeSettings() (fresh bool, err error) {
 	}
 	files := map[string]string{
 		"config/profanity/profrc": "[omemo]\npolicy=always\ntrustmode=blind\n" +
-			"[receipts]\nsend=true\nrequest=true\n[notifications]\nmessage=off\n",
+			"[connection]\nreceipts.send=true\nreceipts.request=true\n[notifications]\nmessage=off\n",
 		"data/profanity/accounts": fmt.Sprintf("[%s]\nenabled=true\njid=%s\nserver=%s\nport=%s\nresource=phone\npassword=%s\ntls.policy=trust\n",
 			account, c.cfg.JID, host, port, c.cfg.Password),
 	}
@@ -226,10 +226,15 @@ func (c *Client) waitScreen(ctx context.Context, text string) error {
 // until polls the screen until done says so. When ctx ends first the error wraps
 // ErrNotShown and shows the screen.
 func (c *Client) until(ctx context.Context, what string, done func(screen string) bool) error {
+	return c.watch(ctx, what, c.screen.text, done)
+}
+
+// watch is until for a way to read the screen.
+func (c *Client) watch(ctx context.Context, what string, read func(context.Context) (string, error), done func(screen string) bool) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		lines, err := c.screen.text(ctx)
+		lines, err := read(ctx)
 		if err == nil && done(lines) {
 			return nil
 		}

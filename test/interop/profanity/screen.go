@@ -75,6 +75,11 @@ func (s *screen) text(ctx context.Context) (string, error) {
 	return s.tmux(ctx, "capture-pane", "-p", "-J")
 }
 
+// styled is text with what sets its colours.
+func (s *screen) styled(ctx context.Context) (string, error) {
+	return s.tmux(ctx, "capture-pane", "-p", "-J", "-e")
+}
+
 // alive reports whether the program still runs: tmux ends with it.
 func (s *screen) alive(ctx context.Context) bool {
 	_, err := s.tmux(ctx, "has-session")
