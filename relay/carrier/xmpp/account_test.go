@@ -3,6 +3,9 @@ package xmpp
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -117,6 +120,58 @@ func TestOnlyTheInvitedRegisterWhereATokenIsWanted(t *testing.T) {
 	if err := Register(t.Context(), taken); !errors.Is(err, ErrAccountExists) {
 		t.Errorf("registering what is there: %v", err)
 	}
+}
+
+// hesitant is a module of Prosody's that has the first registration wait.
+const hesitant = `
+local asked = false
+module:hook("user-registering", function (event)
+	if asked then return end
+	asked = true
+	event.allowed, event.error_type, event.error_condition = false, "wait", "resource-constraint"
+end)
+`
+
+func TestARegistrationThatHasToWaitIsTriedAgain(t *testing.T) {
+	s := prosody.StartT(t, prosody.Options{Registration: true, Modules: map[string]string{"hesitant": hesitant}})
+	log := &journal{}
+	conf := config(t, s, business)
+	conf.Log = slog.New(slog.NewTextHandler(log, nil))
+	online(t, conf)
+	if log.count("reason=RegistrationRefused") != 1 {
+		t.Error("the server did not have it wait")
+	}
+}
+
+func TestWhyTheAccountCouldNotBeRegisteredIsToldAsLongAsThereIsNone(t *testing.T) {
+	onOwnServers(t, false, func(t *testing.T, s server) {
+		log := &journal{}
+		conf := config(t, s, business)
+		conf.Log = slog.New(slog.NewTextHandler(log, nil))
+		run(t, conf)
+		eventually(t, "three attempts", func() bool { return log.count("no link to the carrier") >= 3 })
+		if n := log.count("reason=CredentialsRefused"); n > 0 {
+			t.Errorf("%d times it told of the password alone", n)
+		}
+	})
+}
+
+// journal keeps what is logged.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) count(text string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Count(j.text.String(), text)
 }
 
 func TestWrongPasswordOfAnExistingAccountIsRefusedDespiteOpenRegistration(t *testing.T) {

@@ -84,21 +84,27 @@ func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = c.cfg.MinBackoff, c.cfg.MaxBackoff
 	mayRegister := c.cfg.Registration != Closed
+	var unregistered *failure // why the account could not be registered
 	for {
 		begun := time.Now()
 		up, err := c.connect(ctx, h)
 		if up { // should the server lose the account later, it is made again
-			mayRegister = c.cfg.Registration != Closed
+			mayRegister, unregistered = c.cfg.Registration != Closed, nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		f := reasonOf(err)
-		if f.reason == ReasonCredentialsRefused && mayRegister {
-			mayRegister = false
+		switch {
+		case f.reason != ReasonCredentialsRefused:
+		case mayRegister:
 			if f = c.registerInstead(ctx, f); f == nil {
+				mayRegister = false
 				continue
 			}
+			mayRegister, unregistered = !errors.Is(f, carrier.ErrRejected), f
+		case unregistered != nil:
+			f = unregistered
 		}
 		c.lost(f)
 		if time.Since(begun) > steady {
