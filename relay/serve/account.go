@@ -9,18 +9,29 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// accountCheck is how often Vault is asked for another password while the carrier
-// refuses the one at hand.
+// accountCheck is how often Vault is asked for another password or token while the
+// carrier refuses those at hand.
 const accountCheck = 15 * time.Second
 
-// errNewPassword means that an admin changed the carrier account's password in Vault.
-var errNewPassword = errors.New("the carrier account has a new password")
+// errNewAccount means that an admin changed the carrier account in Vault: its password,
+// or the token to register it with.
+var errNewAccount = errors.New("the carrier account in Vault is another")
 
-// newPassword waits until the carrier refuses the password and Vault has another, and
-// returns errNewPassword, or ctx's error.
-func (p *parts) newPassword(ctx context.Context, c carrier.Carrier, password string) error {
+// registration says whether the relay registers the account if the carrier does not
+// know it. Where that takes a token, one that comes without is an admin's to make.
+func registration(region string, account vault.CarrierAccount) xmpp.Registration {
+	if region == string(xmpp.Token) && account.RegistrationToken == "" {
+		return xmpp.Closed
+	}
+	return xmpp.Registration(region)
+}
+
+// newAccount waits until the carrier refuses the account and Vault has another, and
+// returns errNewAccount, or ctx's error.
+func (p *parts) newAccount(ctx context.Context, c carrier.Carrier, refused vault.CarrierAccount) error {
 	tick := time.NewTicker(accountCheck)
 	defer tick.Stop()
 	for {
@@ -29,13 +40,13 @@ func (p *parts) newPassword(ctx context.Context, c carrier.Carrier, password str
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if c.Status().Reason != xmpp.ReasonCredentialsRefused {
+		if r := c.Status().Reason; r != xmpp.ReasonCredentialsRefused && r != xmpp.ReasonRegistration {
 			continue
 		}
 		account, err := p.vault.CarrierAccount(ctx, phone.Number{})
-		if err == nil && account.Password != password {
-			p.Log.LogAttrs(ctx, slog.LevelInfo, "Vault has a new password for the carrier account")
-			return errNewPassword
+		if err == nil && account != refused {
+			p.Log.LogAttrs(ctx, slog.LevelInfo, "Vault has another carrier account")
+			return errNewAccount
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (l *link) condition() contract.Condition {
 	c := contract.Condition{Type: contract.ConditionCarrierConnected, Status: contract.False}
 	switch {
 	case errors.Is(l.failure, vault.ErrNotFound):
-		c.Reason, c.Message = ReasonAccountMissing, "there is no carrier account in Vault: an admin must put username and password at the relay's path carrier, or the DataRegion must let relays register"
+		c.Reason, c.Message = ReasonAccountMissing, "there is no carrier account in Vault: an admin must put username and password, with registration Token a token to register with, too, at the relay's path carrier, or the DataRegion must let relays register"
 	case errors.Is(l.failure, errOtherAccount):
 		c.Reason, c.Message = ReasonAccountOther, "the carrier account in Vault is another number's: its username must be the relay's phone number, with the plus sign"
 	case l.failure != nil:

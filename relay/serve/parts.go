@@ -17,6 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
@@ -149,9 +150,9 @@ func stopped(err error) error {
 
 // runCarrier keeps the link to the carrier. An account that lacks is waited for.
 func (p *parts) runCarrier(ctx context.Context) error {
-	create := p.number
-	if p.cfg.Carrier.XMPP.Registration == string(xmpp.Closed) {
-		create = phone.Number{} // an admin's to make
+	create := phone.Number{} // an admin puts it into Vault
+	if p.cfg.Carrier.XMPP.Registration == string(xmpp.Open) {
+		create = p.number
 	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		account, err := p.vault.CarrierAccount(ctx, create)
@@ -159,7 +160,7 @@ func (p *parts) runCarrier(ctx context.Context) error {
 			err = errOtherAccount
 		}
 		if err == nil {
-			if err = p.runLink(ctx, account.Password); !errors.Is(err, errNewPassword) {
+			if err = p.runLink(ctx, account); !errors.Is(err, errNewAccount) {
 				return err
 			}
 			pause = firstPause / 2
@@ -182,12 +183,13 @@ func (p *parts) runCarrier(ctx context.Context) error {
 // errOtherAccount means that the account in Vault is another number's.
 var errOtherAccount = errors.New("the carrier account in Vault is not this relay's number")
 
-func (p *parts) runLink(ctx context.Context, password string) error {
+func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error {
 	x := p.cfg.Carrier.XMPP
 	c, err := xmpp.New(xmpp.Config{
-		Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: password,
-		Registration: xmpp.Registration(x.Registration), AcceptUnencrypted: p.cfg.AcceptUnencrypted,
-		Archive: p.messages, Log: p.Log, Metrics: p.metrics,
+		Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password,
+		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
+		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
+		Archive:           p.messages, Log: p.Log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("configuring the carrier: %w", err)
@@ -195,11 +197,11 @@ func (p *parts) runLink(ctx context.Context, password string) error {
 	p.link.set(c)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() { cancel(p.newPassword(ctx, c, password)) }()
-	if err := c.Run(ctx, p.messages); !errors.Is(context.Cause(ctx), errNewPassword) {
+	go func() { cancel(p.newAccount(ctx, c, account)) }()
+	if err := c.Run(ctx, p.messages); !errors.Is(context.Cause(ctx), errNewAccount) {
 		return err
 	}
-	return errNewPassword
+	return errNewAccount
 }
 
 // How often the store is looked after.

@@ -71,6 +71,8 @@ func randomSecret() string {
 type CarrierAccount struct {
 	Username string // the localpart, "+<digits>"
 	Password string
+	// RegistrationToken lets the relay register the account; empty when it is there.
+	RegistrationToken string
 }
 
 // Format keeps the password and the number out of anything printed.
@@ -93,7 +95,10 @@ func (c *Client) CarrierAccount(ctx context.Context, create phone.Number) (Carri
 	if err != nil {
 		return CarrierAccount{}, fmt.Errorf("carrier account: %w", err)
 	}
-	a := CarrierAccount{Username: f.text("username", 1023), Password: f.text("password", maxSecret)}
+	a := CarrierAccount{
+		Username: f.text("username", 1023), Password: f.text("password", maxSecret),
+		RegistrationToken: f.optional("registrationToken", maxSecret),
+	}
 	if err := f.err(); err != nil {
 		return CarrierAccount{}, fmt.Errorf("carrier account: %w", err)
 	}

@@ -107,6 +107,14 @@ func (f *fields) text(name string, limit int) string {
 	return s
 }
 
+// optional is text for a field that may be left out; then it is empty.
+func (f *fields) optional(name string, limit int) string {
+	if _, there := f.data[name]; !there {
+		return ""
+	}
+	return f.text(name, limit)
+}
+
 // base64 returns what a standard base64 text stands for: exactly size bytes, or, with
 // size 0, 1 to 1024 bytes.
 func (f *fields) base64(name string, size int) []byte {

@@ -23,6 +23,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 // served returns the certificate that the endpoint shows.
@@ -145,6 +146,33 @@ func TestAClosedCarrierWithoutAccountSaysWhoMustAct(t *testing.T) {
 	b.wait(contract.ConditionCarrierConnected, contract.False, "CredentialsRefused")
 	put("an admin's choice")
 	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+}
+
+// TestARelayRegistersWithTheTokenThatAnAdminPutsIntoVault: at a carrier that admits the
+// invited only.
+func TestARelayRegistersWithTheTokenThatAnAdminPutsIntoVault(t *testing.T) {
+	carrier := prosody.StartT(t, prosody.Options{Invitations: true})
+	invitation := func() string {
+		token, err := carrier.Invite(t.Context())
+		check(t, err)
+		return token
+	}
+	b := newBusiness(t)
+	x := b.config.Carrier.XMPP
+	x.Domain, x.Address, x.CABundle, x.Registration = carrier.Domain, carrier.Addr, string(carrier.CAPEM), "Token"
+	b.start()
+	b.wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
+	put := func(token string) {
+		b.hidden = append(b.hidden, token)
+		_, err := shared.root.KVv2("kv").Put(t.Context(), b.namespace+"/acme-relay/carrier",
+			map[string]any{"username": b.number, "password": "made with the token", "registrationToken": token})
+		check(t, err)
+	}
+	put("a slip of the pen")
+	b.wait(contract.ConditionCarrierConnected, contract.False, "RegistrationRefused")
+	put(invitation())
+	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+	b.nothingLeaked()
 }
 
 func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {

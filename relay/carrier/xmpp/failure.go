@@ -48,7 +48,7 @@ func detail(reason string) string {
 	case ReasonCredentialsRefused:
 		return "the carrier refuses the account or its password; check the carrier account in Vault"
 	case ReasonRegistration:
-		return "the carrier does not let the relay register its account; open registration or put an account into Vault"
+		return "the carrier does not let the relay register its account; open registration, or put an account, or a token that was not used yet, into Vault"
 	case ReasonNoStreamManagement:
 		return "the carrier lacks stream management (XEP-0198); enable it (Prosody: mod_smacks)"
 	case ReasonReplaced:

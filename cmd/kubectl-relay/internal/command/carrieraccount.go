@@ -17,13 +17,15 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// maxPassword is the longest password in bytes that is taken; relays read no longer.
+// maxPassword is the longest password or token in bytes that is taken; relays read no
+// longer.
 const maxPassword = 512
 
 // accountFlags are the own flags of setup carrier-account.
 type accountFlags struct {
 	vault        setupFlags // its --vault-address and --vault-ca
 	passwordFile string
+	tokenFile    string
 	generate     bool
 	replace      bool
 }
@@ -31,47 +33,64 @@ type accountFlags struct {
 func newSetupCarrierAccount(streams genericiooptions.IOStreams) *cobra.Command {
 	var f accountFlags
 	cmd := &cobra.Command{
-		Use:   "carrier-account NAME {--password-file FILE | --generate}",
+		Use:   "carrier-account NAME {--password-file FILE | --generate | --registration-token-file FILE}",
 		Short: "Put a relay's account at the carrier into Vault",
 		Long: `Put a relay's account at the carrier into Vault, where the DataRegion does not let relays
 register (registration: Closed). Its name is the relay's phone number with the plus
 sign, its password the one that the carrier's admin gave the account: that account
-must be made at the carrier, too, before or after.
+must be made at the carrier, too, before or after. Where relays register with a token
+(registration: Token), give the token of an invitation instead: a password is made, and
+the relay registers the account itself.
 
 Vault is reached as the vault command does: VAULT_ADDR and VAULT_TOKEN (or the file
 ~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and
-authority are the DataRegion's. The token must be one that may write the relay's path
+authority are the DataRegion's. Its token must be one that may write the relay's path
 in the KV engine; it is not kept.
 
 The relay takes the account as soon as it is there. An account that is there already
-is not replaced unless --replace says so; the relay takes the new password when the
-carrier refuses the old one.`,
+is not replaced unless --replace says so; the relay takes the new password or token
+when the carrier refuses the old one.`,
 		Example: `  # The carrier's admin made the account; its password is in a file
   kubectl relay setup carrier-account acme -n acme --password-file ./password
 
   # Have a password made, and give it to the carrier (here ejabberd) at once
   kubectl relay setup carrier-account acme -n acme --generate |
-    xargs -I PASSWORD ejabberdctl register +4930111111 eu.example.org PASSWORD`,
+    xargs -I PASSWORD ejabberdctl register +4930111111 eu.example.org PASSWORD
+
+  # Have the relay register with an invitation of the carrier's (here Prosody)
+  prosodyctl mod_invites generate eu.example.org | sed 's/.*preauth=//' |
+    kubectl relay setup carrier-account acme -n acme --registration-token-file -`,
 		Args: oneRelay,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password, without the newline at its end; - is the standard input")
+	flags.StringVar(&f.tokenFile, "registration-token-file", "", "file with the token of an invitation, with which the relay registers the account; - is the standard input")
 	flags.BoolVar(&f.generate, "generate", false, "make a password and print it, and nothing else, on the standard output")
 	flags.BoolVar(&f.replace, "replace", false, "replace an account that is in Vault already")
 	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
 	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if (f.passwordFile == "") == !f.generate {
-			return usage(cmd, "give the password with --password-file, or have one made with --generate")
+		if given(f.passwordFile != "", f.generate, f.tokenFile != "") != 1 {
+			return usage(cmd, "give the password with --password-file, have one made with --generate, or give a token with --registration-token-file")
 		}
 		return runSetupCarrierAccount(cmd, streams, &f, cluster, args[0])
 	}
 	return cmd
 }
 
+// given counts what was given.
+func given(flags ...bool) (n int) {
+	for _, f := range flags {
+		if f {
+			n++
+		}
+	}
+	return n
+}
+
 func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStreams, f *accountFlags, cluster *cluster, name string) error {
-	password, err := f.password(streams.In)
+	secrets, err := f.secrets(streams.In)
 	if err != nil {
 		return err
 	}
@@ -83,6 +102,9 @@ func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStrea
 	if err != nil {
 		return err
 	}
+	if secrets.token != "" && region.Spec.Carrier.XMPP.Registration != v1alpha1.RegistrationToken {
+		return errors.New("the DataRegion does not have relays register with a token (registration: Token)")
+	}
 	v, err := f.vault.vault(region)
 	if err != nil {
 		return err
@@ -90,49 +112,72 @@ func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStrea
 	if v.Token() == "" {
 		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
 	}
-	if err := writeCarrierAccount(cmd.Context(), v, relay, region, password, f.replace); err != nil {
+	if err := writeCarrierAccount(cmd.Context(), v, relay, region, secrets, f.replace); err != nil {
 		return err
 	}
 	if f.generate {
-		fmt.Fprintln(streams.Out, password)
+		fmt.Fprintln(streams.Out, secrets.password)
 	}
-	fmt.Fprintf(streams.ErrOut, "The carrier account of %s is in Vault. It must be an account of %s, too.\n", relay.Name, region.Spec.Carrier.XMPP.Domain)
+	follows := "It must be an account of %s, too."
+	if secrets.token != "" {
+		follows = "The relay registers it at %s."
+	}
+	fmt.Fprintf(streams.ErrOut, "The carrier account of %s is in Vault. "+follows+"\n", relay.Name, region.Spec.Carrier.XMPP.Domain)
 	return nil
 }
 
-// password returns the password that the flags say.
-func (f *accountFlags) password(in io.Reader) (string, error) {
-	if f.generate {
-		return rand.Text(), nil
+// accountSecrets are what an account needs; token is empty for one that is there.
+type accountSecrets struct{ password, token string }
+
+// secrets returns what the flags say.
+func (f *accountFlags) secrets(in io.Reader) (s accountSecrets, err error) {
+	switch {
+	case f.passwordFile != "":
+		s.password, err = oneLine("--password-file", f.passwordFile, in)
+		return s, err
+	case f.tokenFile != "":
+		if s.token, err = oneLine("--registration-token-file", f.tokenFile, in); err != nil {
+			return s, err
+		}
 	}
-	if f.passwordFile != "-" {
-		file, err := os.Open(f.passwordFile)
+	s.password = rand.Text()
+	return s, nil
+}
+
+// oneLine reads a file of one line that a flag names.
+func oneLine(flag, path string, in io.Reader) (string, error) {
+	if path != "-" {
+		file, err := os.Open(path)
 		if err != nil {
-			return "", fmt.Errorf("reading --password-file: %w", err)
+			return "", fmt.Errorf("reading %s: %w", flag, err)
 		}
 		defer file.Close()
 		in = file
 	}
 	raw, err := io.ReadAll(io.LimitReader(in, maxPassword+3))
 	if err != nil {
-		return "", fmt.Errorf("reading --password-file: %w", err)
+		return "", fmt.Errorf("reading %s: %w", flag, err)
 	}
-	password := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	line := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
 	switch {
-	case password == "":
-		return "", errors.New("--password-file is empty")
-	case len(password) > maxPassword:
-		return "", fmt.Errorf("the password is longer than %d bytes", maxPassword)
-	case strings.ContainsAny(password, "\r\n\x00"):
-		return "", errors.New("the password must be one line")
+	case line == "":
+		return "", fmt.Errorf("%s is empty", flag)
+	case len(line) > maxPassword:
+		return "", fmt.Errorf("%s is longer than %d bytes", flag, maxPassword)
+	case strings.ContainsAny(line, "\r\n\x00"):
+		return "", fmt.Errorf("%s must be one line", flag)
 	}
-	return password, nil
+	return line, nil
 }
 
 // writeCarrierAccount writes the account to where the relay reads it.
-func writeCarrierAccount(ctx context.Context, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, password string, replace bool) error {
+func writeCarrierAccount(ctx context.Context, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, secrets accountSecrets, replace bool) error {
 	path := fmt.Sprintf("%s/data/%s/%s/carrier", region.Spec.Vault.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name))
-	request := map[string]any{"data": map[string]any{"username": relay.Spec.PhoneNumber, "password": password}}
+	account := map[string]any{"username": relay.Spec.PhoneNumber, "password": secrets.password}
+	if secrets.token != "" {
+		account["registrationToken"] = secrets.token
+	}
+	request := map[string]any{"data": account}
 	if !replace {
 		request["options"] = map[string]any{"cas": 0}
 	}
