@@ -175,13 +175,16 @@ func TestAnExportHoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
 		w.take()
 		w.says(a.number, "an answer")
 		w.settle()
+		w.link.bounce(times(-1))
+		w.says(a.number, "comes back")
+		w.settle()
 		p, err := w.Person(t.Context(), a.number, "", 10)
 		check(t, err)
 		var got []string
 		for _, m := range p.Messages {
 			got = append(got, string(m.Content))
 		}
-		if want := []string{`{"text":"a question"}`, `{"text":"an answer"}`}; !slices.Equal(got, want) {
+		if want := []string{`{"text":"a question"}`, `{"text":"an answer"}`, `{"text":"comes back"}`}; !slices.Equal(got, want) {
 			t.Errorf("the export has %s, want %s", got, want)
 		}
 	})

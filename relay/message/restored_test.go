@@ -56,3 +56,23 @@ func TestRestoredStoreBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatCameBackBeforeABackupFailsWhenTheStoreIsRestored(t *testing.T) {
+	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.bounce(times(-1))
+		id := w.says(a.number, "came back when the backup was made")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
+			t.Fatalf("statuses are %q", got)
+		}
+		w.stop()
+		check(t, os.CopyFS(backup, os.DirFS(w.dir)))
+		w.dir = backup
+		w.start()
+		elapse(quarter)
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"failed"}) || len(w.link.texts()) != 0 {
+			t.Errorf("statuses are %q; it was sent %d times", got, len(w.link.texts()))
+		}
+	})
+}
