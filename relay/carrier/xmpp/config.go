@@ -72,6 +72,9 @@ type Config struct {
 
 	// MaxStanza is the largest stanza that is read, in bytes.
 	MaxStanza int
+	// ackWithin is for how long the server's request for our count may wait for the
+	// Handler: servers take silence for a broken link. 0 means 5 seconds.
+	ackWithin time.Duration
 	// IQTimeout bounds each question to the server or a peer.
 	IQTimeout time.Duration
 	// Idle is how long the link may be silent before the server is asked for a
@@ -121,6 +124,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxStanza, DefaultMaxStanza)
 	setDefault(&c.IQTimeout, DefaultIQTimeout)
 	setDefault(&c.Idle, DefaultIdle)
+	setDefault(&c.ackWithin, 5*time.Second)
 	setDefault(&c.MinBackoff, DefaultMinBackoff)
 	setDefault(&c.MaxBackoff, DefaultMaxBackoff)
 	return c, nil

@@ -52,6 +52,12 @@ type scripted struct {
 
 func script(t *testing.T, change func(*Config)) *scripted {
 	t.Helper()
+	return scriptFor(t, change, func(r *recorder) carrier.Handler { return r })
+}
+
+// scriptFor is script with another Handler, made from its recorder.
+func scriptFor(t *testing.T, change func(*Config), handler func(*recorder) carrier.Handler) *scripted {
+	t.Helper()
 	counts := &counter{}
 	conf := Config{
 		Account: number(t, business), Domain: "relay.test", Password: password,
@@ -85,7 +91,7 @@ func script(t *testing.T, change func(*Config)) *scripted {
 	c.attach(l)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		s.ended <- c.serve(ctx, l, s.recorder)
+		s.ended <- c.serve(ctx, l, handler(s.recorder))
 	}()
 	t.Cleanup(func() { cancel(); _ = theirs.Close() })
 	return s

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -173,6 +174,7 @@ func (l *link) writer() {
 		case <-idle.C:
 			l.write(ackRequest(), false)
 		case <-l.kick:
+			runtime.Gosched() // what is about to be written goes along, in one packet
 		}
 		idle.Reset(l.idle)
 		if err := l.flush(); err != nil {

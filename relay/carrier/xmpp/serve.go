@@ -45,8 +45,9 @@ type service struct {
 	keepAt   time.Time
 
 	// guarded by c.mu:
-	owed    bool   // the server asked for a count that was behind
-	lastAck uint32 // the count that we told it last
+	given   uint32      // stanzas that the Handler has, or that wait for it
+	owed    *time.Timer // the server asked for a count that was behind: when it is told that
+	lastAck uint32      // the count that we told it last
 }
 
 // serve works until the link or ctx ends and returns why. When it returns, the
@@ -107,6 +108,11 @@ func (s *service) introduce(ctx context.Context) {
 
 // enqueue waits for room; false means that the link, and with it ctx, ended.
 func (s *service) enqueue(ctx context.Context, it item) bool {
+	if it.counted {
+		s.c.mu.Lock()
+		s.given++
+		s.c.mu.Unlock()
+	}
 	if it.size > 0 && s.room.Acquire(ctx, min(it.size, maxQueuedBytes)) != nil {
 		return false
 	}
@@ -154,10 +160,7 @@ func (s *service) element(ctx context.Context, e *element) error {
 	size := int64(s.c.cfg.MaxStanza - s.l.budget)
 	switch {
 	case e.is(nsSM, "r"):
-		s.c.mu.Lock()
-		s.owed = true
-		s.c.mu.Unlock()
-		s.ack()
+		s.asked()
 		return nil
 	case e.is(nsSM, "a"):
 		return s.acknowledged(e)
@@ -207,10 +210,32 @@ func (s *service) acknowledged(e *element) error {
 	return nil
 }
 
-// ack tells the server our count of what is stored. Counts reach the link in order.
+// asked answers the server's request for our count: when what it sent is stored, which
+// takes a moment, but at once when there is nothing to wait for.
+func (s *service) asked() {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	switch {
+	case s.given == 0:
+		s.tellCount()
+	case s.owed == nil:
+		s.owed = time.AfterFunc(s.c.cfg.ackWithin, s.ack)
+	}
+}
+
+// ack tells the server our count of what is stored.
 func (s *service) ack() {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
+	s.tellCount()
+}
+
+// tellCount is ack where c.mu is held, so that counts reach the link in order.
+func (s *service) tellCount() {
+	if s.owed != nil {
+		s.owed.Stop()
+		s.owed = nil
+	}
 	s.lastAck = s.c.session.handled
 	s.l.write(elem(nsSM, "a", "h", formatCount(s.lastAck)).bytes(), false)
 }
@@ -298,15 +323,11 @@ func inOneGo(ctx context.Context, h carrier.Handler, fn func(carrier.Handler) er
 // count notes stanzas as handled and tells the server when it is waiting for it.
 func (s *service) count(stanzas uint32) {
 	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
 	s.c.session.handled += stanzas
-	behind := s.c.session.handled - s.lastAck
-	tell := behind >= ackEvery || s.owed && len(s.queue) == 0
-	if tell {
-		s.owed = false
-	}
-	s.c.mu.Unlock()
-	if tell {
-		s.ack()
+	s.given -= stanzas
+	if s.c.session.handled-s.lastAck >= ackEvery || s.owed != nil && s.given == 0 {
+		s.tellCount()
 	}
 }
 

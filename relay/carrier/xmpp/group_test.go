@@ -1,0 +1,112 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// grouping is a Handler that stores what it was given when a group ends, and not before
+// it is let.
+type grouping struct {
+	*recorder
+	let    chan error
+	begun  chan struct{} // room for one
+	groups [][]string    // ids of the messages; guarded by the recorder's lock
+}
+
+func (g *grouping) Group(ctx context.Context, fn func(carrier.Handler) error) error {
+	member := &member{recorder: g.recorder}
+	if err := fn(member); err != nil || member.ids == nil {
+		return err
+	}
+	select {
+	case g.begun <- struct{}{}:
+	default:
+	}
+	select {
+	case err := <-g.let:
+		if err == nil {
+			defer g.lock()()
+			g.groups = append(g.groups, member.ids)
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// member is the Handler of one group.
+type member struct {
+	*recorder
+	ids []string
+}
+
+func (m *member) Message(_ context.Context, msg carrier.Message) error {
+	m.ids = append(m.ids, msg.ID)
+	return nil
+}
+
+// numbered is a message with an id of its own.
+func numbered(id string) string {
+	head, tail, _ := strings.Cut(stanzas[0], "id='")
+	_, tail, _ = strings.Cut(tail, "'")
+	return head + "id='" + id + "'" + tail
+}
+
+func group(t *testing.T, change func(*Config)) (*scripted, *grouping) {
+	t.Helper()
+	g := &grouping{let: make(chan error), begun: make(chan struct{}, 1)}
+	s := scriptFor(t, change, func(r *recorder) carrier.Handler { g.recorder = r; return g })
+	return s, g
+}
+
+func TestWhatWaitsIsStoredInOneGoAndAcknowledgedOnce(t *testing.T) {
+	s, g := group(t, func(c *Config) { c.ackWithin = time.Hour })
+	s.says(t, numbered("first"))
+	<-g.begun
+	for i := range 10 {
+		s.says(t, numbered(fmt.Sprint("m", i)))
+	}
+	s.says(t, "<r xmlns='"+nsSM+"'/><iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+nsPing+"'/></iq>")
+	s.wrote(t, "read-up-to-here")
+	g.let <- nil
+	g.let <- nil
+	s.wrote(t, "<a xmlns='"+nsSM+"' h='12'/>")
+	s.mu.Lock()
+	if n := strings.Count(s.seen.String(), "<a "); n != 1 {
+		t.Errorf("%d acknowledgements, want one", n)
+	}
+	s.mu.Unlock()
+	defer g.lock()()
+	if len(g.groups) != 2 || !slices.Equal(g.groups[1], []string{"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"}) {
+		t.Errorf("stored as %v, want the first by itself and the others together", g.groups)
+	}
+}
+
+func TestOfAGroupThatIsNotStoredNothingIsAcknowledged(t *testing.T) {
+	s, g := group(t, nil)
+	s.says(t, numbered("first"))
+	g.let <- errors.New("disk full")
+	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
+		t.Errorf("the link ended with %v", err)
+	}
+	if s.session.handled != 0 {
+		t.Errorf("%d stanzas count as handled", s.session.handled)
+	}
+}
+
+func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
+	s, g := group(t, func(c *Config) { c.ackWithin = 10 * time.Millisecond })
+	s.says(t, numbered("first")+"<r xmlns='"+nsSM+"'/>")
+	s.wrote(t, "<a xmlns='"+nsSM+"' h='0'/>")
+	g.let <- nil
+	s.says(t, "<r xmlns='"+nsSM+"'/>")
+	s.wrote(t, "<a xmlns='"+nsSM+"' h='1'/>")
+}
