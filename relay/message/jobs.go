@@ -141,8 +141,8 @@ func eventOf(state string) Event {
 	return EventFailed
 }
 
-// advance moves an outgoing message on and tells the business, unless it is that
-// far already. The business always learns that it was sent before it learns that it
+// advance moves an outgoing message on, which is written as it is given, and tells the
+// business, unless it is that far already. The business always learns that it was sent before it learns that it
 // was delivered or read, though the customer's receipt may overtake the carrier's
 // acknowledgement.
 func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs ...webhook.Error) error {
@@ -163,17 +163,10 @@ func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state
 // putState writes a message's state, and drops its ciphertext when nobody needs it any
 // more.
 func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
-	if state == stateSent {
-		return tx.SetMessageState(m.ID, state, at)
-	}
-	body, err := contentOf(m)
-	if err != nil {
-		return err
-	}
-	if body.Envelope == nil {
-		return tx.SetMessageState(m.ID, state, at)
-	}
 	m.State, m.Updated = state, at
+	if state == stateSent {
+		return tx.ReplaceMessage(m)
+	}
 	return putBody(tx, m, func(b *content) { b.Envelope = nil })
 }
 

@@ -128,7 +128,7 @@ func putBody(tx *store.Tx, m store.Message, change func(*content)) error {
 	if m.Body, err = json.Marshal(body); err != nil {
 		return fmt.Errorf("encoding a message: %w", err)
 	}
-	return tx.PutMessage(m)
+	return tx.ReplaceMessage(m)
 }
 
 func contentOf(m store.Message) (content, error) {

@@ -30,14 +30,14 @@ func (g *group) Receipt(ctx context.Context, r carrier.Receipt) error {
 // read marks a message and those before it, as XEP-0333 says: oldest first, so that
 // the business learns of them in order.
 func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
-	earlier, err := tx.MessagesOf(c.ID, store.Outbound, m.Created, maxRead)
+	earlier, err := tx.MessagesUnderWay(c.ID, store.Outbound, m.Created, maxRead)
 	if err != nil {
 		return err
 	}
 	now := s.Now()
 	for i := len(earlier) - 1; i >= 0; i-- {
 		e := earlier[i]
-		if e.ID == m.ID || (e.State != stateSent && e.State != stateDelivered) {
+		if e.ID == m.ID {
 			continue
 		}
 		if waits, err := cameBack(e); err != nil {

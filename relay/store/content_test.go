@@ -227,6 +227,40 @@ func TestMessagesOfACustomerComeYoungestFirstUpToATime(t *testing.T) {
 	})
 }
 
+func TestMessagesUnderWayAreThoseThatReceiptsMayMoveOn(t *testing.T) {
+	w := newWorld(t)
+	c := w.customer("+15551234567")
+	var ids []string
+	for i, state := range []string{"accepted", "sent", "read", "delivered", "failed"} {
+		w.now = start.Add(time.Duration(i) * time.Second)
+		id := w.message(c, "m")
+		w.update(func(tx *store.Tx) error { return tx.SetMessageState(id, state, w.now) })
+		ids = append(ids, id)
+	}
+	w.view(func(tx *store.Tx) error {
+		got, err := tx.MessagesUnderWay(c, store.Inbound, w.now, 10)
+		if err != nil {
+			return err
+		}
+		equal(t, "how many", len(got), 2)
+		equal(t, "IDs", []string{got[0].ID, got[1].ID}, []string{ids[3], ids[1]})
+		early, err := tx.MessagesUnderWay(c, store.Inbound, start.Add(2*time.Second), 10)
+		equal(t, "how many up to an earlier time", len(early), 1)
+		return err
+	})
+}
+
+func TestAMessageThatIsNotThereIsNotReplaced(t *testing.T) {
+	w := newWorld(t)
+	c := w.customer("+15551234567")
+	m := store.Message{ID: "wamid.none", Direction: store.Inbound, Customer: c, Type: "text", State: "read", Created: start}
+	wantIs(t, w.Update(t.Context(), func(tx *store.Tx) error { return tx.ReplaceMessage(m) }), store.ErrNotFound)
+	m.ID = w.message(c, "m")
+	w.update(func(tx *store.Tx) error { return tx.ReplaceMessage(m) })
+	m.Direction = store.Outbound
+	wantIs(t, w.Update(t.Context(), func(tx *store.Tx) error { return tx.ReplaceMessage(m) }), store.ErrInvalid)
+}
+
 func TestCiphertextIsSeenOnce(t *testing.T) {
 	w := newWorld(t)
 	seen := func(hash byte) (first bool) {

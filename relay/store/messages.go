@@ -77,11 +77,16 @@ func (t *Tx) PutMessage(m Message) error {
 	if err != nil || n == 1 {
 		return err
 	}
-	return t.replaceMessage(m)
+	return t.ReplaceMessage(m)
 }
 
-// replaceMessage is PutMessage for an ID that is there.
-func (t *Tx) replaceMessage(m Message) error {
+// ReplaceMessage is PutMessage for an ID that is there, else it returns ErrNotFound.
+func (t *Tx) ReplaceMessage(m Message) error {
+	err := t.allow(identifier(m.State), len(m.CarrierID) <= MaxIdentifier,
+		len(m.Body) <= MaxBody, len(m.Type)+len(m.Opaque) <= MaxBody)
+	if err != nil {
+		return err
+	}
 	old, err := t.findMessage(`WHERE id = ?`, m.ID)
 	if err != nil {
 		return err
@@ -211,9 +216,20 @@ func (t *Tx) openMessage(s sealedMessage) (Message, error) {
 // MessagesOf returns a customer's messages of one direction that were created up
 // to a time, youngest first, at most limit.
 func (t *Tx) MessagesOf(c CustomerID, d Direction, upTo time.Time, limit int) ([]Message, error) {
+	return t.messagesOf(`SELECT `+messageColumns+` FROM messages
+		WHERE customer = ? AND direction = ? AND created <= ? ORDER BY created DESC, row DESC LIMIT ?`, c, d, upTo, limit)
+}
+
+// MessagesUnderWay is MessagesOf for those in the states "sent" and "delivered".
+func (t *Tx) MessagesUnderWay(c CustomerID, d Direction, upTo time.Time, limit int) ([]Message, error) {
+	return t.messagesOf(`SELECT `+messageColumns+` FROM messages
+		WHERE customer = ? AND direction = ? AND created <= ? AND state IN ('sent', 'delivered')
+		ORDER BY created DESC, row DESC LIMIT ?`, c, d, upTo, limit)
+}
+
+func (t *Tx) messagesOf(query string, c CustomerID, d Direction, upTo time.Time, limit int) ([]Message, error) {
 	var found []sealedMessage
-	err := t.rows(`SELECT `+messageColumns+` FROM messages
-		WHERE customer = ? AND direction = ? AND created <= ? ORDER BY created DESC, row DESC LIMIT ?`,
+	err := t.rows(query,
 		func(r row) error {
 			var s sealedMessage
 			if err := s.scan(r); err != nil {

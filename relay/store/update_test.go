@@ -178,3 +178,44 @@ func TestViewSeesOneMomentOnly(t *testing.T) {
 		return err
 	})
 }
+
+func TestUpdatesThatWereBegunTogetherAreSeenTogether(t *testing.T) {
+	w := newWorld(t)
+	const begun = 10
+	own := errors.New("own")
+	all := make(chan struct{})
+	var waits []func() error
+	for i := range begun {
+		waits = append(waits, w.Begin(t.Context(), func(tx *store.Tx) error {
+			if i == 0 {
+				<-all
+			}
+			if n, err := tx.Setting("n"); err != nil || len(n) != min(i, 5)+max(0, i-6) {
+				t.Errorf("update %d sees %d before it: %v", i, len(n), err)
+			}
+			if i == 5 {
+				return own
+			}
+			n, _ := tx.Setting("n")
+			// Nothing of the group is committed before all of it is.
+			err := w.View(t.Context(), func(tx *store.Tx) error {
+				if n, err := tx.Setting("n"); err != nil || n != nil {
+					t.Errorf("a view sees %d of a group that is not whole: %v", len(n), err)
+				}
+				return nil
+			})
+			return errors.Join(err, tx.PutSetting("n", append(n, 1)))
+		}))
+	}
+	close(all)
+	for i, wait := range waits {
+		if err := wait(); errors.Is(err, own) != (i == 5) || (err != nil) != (i == 5) {
+			t.Errorf("update %d: %v", i, err)
+		}
+	}
+	w.view(func(tx *store.Tx) error {
+		n, err := tx.Setting("n")
+		equal(t, "how many are stored", len(n), begun-1)
+		return err
+	})
+}
