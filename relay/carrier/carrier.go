@@ -181,8 +181,9 @@ type Carrier interface {
 	// Send returns nil once the carrier acknowledged the message (status "sent"),
 	// ErrUnconfirmed when the link broke before, ErrOffline when there was none.
 	Send(ctx context.Context, o Outgoing) error
-	// SendReceipt tells a peer that its message was delivered or read.
-	SendReceipt(ctx context.Context, to phone.Number, id string, kind ReceiptKind) error
+	// SendReceipt tells a peer that its message was delivered or read, or one after the
+	// other.
+	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...ReceiptKind) error
 	// SendTyping shows or ends "is typing" at the peer (XEP-0085).
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 }

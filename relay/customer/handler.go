@@ -97,17 +97,19 @@ func (h *handler) acknowledge(m carrier.Message) {
 	if m.ID == "" {
 		return
 	}
-	send := func(kind carrier.ReceiptKind) {
-		h.c.later("send a receipt", func(ctx context.Context) error {
-			return retry(ctx, func() error { return h.c.Carrier.SendReceipt(ctx, m.From, m.ID, kind) })
-		})
-	}
+	var kinds []carrier.ReceiptKind
 	if m.WantsReceipt {
-		send(carrier.Delivered)
+		kinds = append(kinds, carrier.Delivered)
 	}
 	if m.WantsRead {
-		send(carrier.Read)
+		kinds = append(kinds, carrier.Read)
 	}
+	if kinds == nil {
+		return
+	}
+	h.c.later("send receipts", func(ctx context.Context) error {
+		return retry(ctx, func() error { return h.c.Carrier.SendReceipt(ctx, m.From, m.ID, kinds...) })
+	})
 }
 
 // unreadable decides what becomes of a message that did not open.

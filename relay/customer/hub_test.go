@@ -133,9 +133,11 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 	return nil
 }
 
-func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error {
+func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
 	l.hub.deliver(to, func(h carrier.Handler) {
-		_ = h.Receipt(context.Background(), carrier.Receipt{From: l.own, ID: id, Kind: kind})
+		for _, kind := range kinds {
+			_ = h.Receipt(context.Background(), carrier.Receipt{From: l.own, ID: id, Kind: kind})
+		}
 	})
 	return nil
 }

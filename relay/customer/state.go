@@ -54,8 +54,8 @@ type stateJSON struct {
 // readable by its owner only, replaced as a whole with every change. The lock on
 // the directory lasts until Close.
 type State struct {
-	dir  string
-	lock *os.File
+	dir  string   // empty: in memory
+	lock *os.File // nil: likewise
 
 	mu   sync.Mutex // guards data
 	data stateJSON
@@ -85,6 +85,23 @@ func OpenState(dir string, number phone.Number) (*State, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// NewState begins a customer whose keys and sessions are kept in memory, and gone with
+// the process: for many at once, whose disk is not what matters.
+func NewState(number phone.Number) (*State, error) {
+	if number.IsZero() {
+		return nil, phone.ErrInvalid
+	}
+	s := new(State)
+	data, err := newState(number, time.Now())
+	if err == nil {
+		err = s.replace(data)
+	}
+	if err == nil {
+		s.account, err = s.data.account()
+	}
+	return s, err
 }
 
 // lockDir takes the directory's lock: two processes on one state would use a
@@ -137,6 +154,10 @@ func readFile(path string) ([]byte, error) {
 
 // replace writes data durably and, that done, makes it the state.
 func (s *State) replace(data stateJSON) error {
+	if s.dir == "" {
+		s.data = data
+		return nil
+	}
 	raw, err := json.MarshalIndent(data, "", " ") //nolint:gosec // the file is its owner's only
 	if err != nil {
 		return fmt.Errorf("encoding the state: %w", err)
@@ -170,7 +191,12 @@ func writeFile(path string, raw []byte) error {
 }
 
 // Close gives up the lock.
-func (s *State) Close() error { return s.lock.Close() }
+func (s *State) Close() error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.lock.Close()
+}
 
 // Account returns what the customer logs in to the carrier with.
 func (s *State) Account() (number phone.Number, password string) {

@@ -251,15 +251,17 @@ func (l *link) reconnect() {
 	_ = h.Connected(context.Background(), false)
 }
 
-func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error {
+func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
 	l.hub.mu.Lock()
 	muted := l.hub.muted
 	l.hub.mu.Unlock()
 	if muted {
 		return nil
 	}
-	r := carrier.Receipt{From: l.own, ID: id, Kind: kind}
-	l.hub.deliver(to, func(ctx context.Context, h carrier.Handler) error { return h.Receipt(ctx, r) })
+	for _, kind := range kinds {
+		r := carrier.Receipt{From: l.own, ID: id, Kind: kind}
+		l.hub.deliver(to, func(ctx context.Context, h carrier.Handler) error { return h.Receipt(ctx, r) })
+	}
 	return nil
 }
 

@@ -51,7 +51,7 @@ type Link interface {
 	Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error)
 	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error)
 	Send(ctx context.Context, o carrier.Outgoing) error
-	SendReceipt(ctx context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error
+	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 }
 

@@ -108,8 +108,8 @@ func (l *link) Bundle(ctx context.Context, peer phone.Number, d carrier.DeviceID
 func (l *link) Send(ctx context.Context, o carrier.Outgoing) error { return l.get().Send(ctx, o) }
 
 // SendReceipt implements message.Link.
-func (l *link) SendReceipt(ctx context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error {
-	return l.get().SendReceipt(ctx, to, id, kind)
+func (l *link) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
+	return l.get().SendReceipt(ctx, to, id, kinds...)
 }
 
 // SendTyping implements message.Link.
@@ -136,7 +136,7 @@ func (offline) Bundle(context.Context, phone.Number, carrier.DeviceID) (carrier.
 
 func (offline) Send(context.Context, carrier.Outgoing) error { return carrier.ErrOffline }
 
-func (offline) SendReceipt(context.Context, phone.Number, string, carrier.ReceiptKind) error {
+func (offline) SendReceipt(context.Context, phone.Number, string, ...carrier.ReceiptKind) error {
 	return carrier.ErrOffline
 }
 

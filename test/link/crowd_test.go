@@ -76,17 +76,12 @@ func beCrowd() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	dir, err := os.MkdirTemp("", "crowd-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	all := make([]*customer.Customer, customers)
 	for i := range all {
-		if all[i], err = join(ctx, at, fmt.Sprintf("%s/%d", dir, i), crowdNumber(i)); err != nil {
+		var err error
+		if all[i], err = join(ctx, at, crowdNumber(i)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -126,12 +121,12 @@ func everybody(ctx context.Context, all []*customer.Customer, to phone.Number, n
 }
 
 // join makes a customer and waits until it is online.
-func join(ctx context.Context, at wherever, dir, number string) (*customer.Customer, error) {
+func join(ctx context.Context, at wherever, number string) (*customer.Customer, error) {
 	n, err := phone.Parse(number)
 	if err != nil {
 		return nil, err
 	}
-	state, err := customer.OpenState(dir, n)
+	state, err := customer.NewState(n)
 	if err != nil {
 		return nil, err
 	}

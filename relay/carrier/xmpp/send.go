@@ -31,12 +31,16 @@ func (c *Carrier) Send(ctx context.Context, o carrier.Outgoing) error {
 	return c.deliver(ctx, key, outgoing(c.addr, o))
 }
 
-// SendReceipt implements carrier.Carrier. It returns once the server has it.
-func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, kind carrier.ReceiptKind) error {
+// SendReceipt implements carrier.Carrier. It returns once the server has them.
+func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
 	if id == "" {
 		return fmt.Errorf("xmpp: receipt for a message without id: %w", carrier.ErrRejected)
 	}
-	return c.deliver(ctx, "", receipt(c.addr, rand.Text(), to, id, kind))
+	stanzas := make([]*element, len(kinds))
+	for i, kind := range kinds {
+		stanzas[i] = receipt(c.addr, rand.Text(), to, id, kind)
+	}
+	return c.deliver(ctx, "", stanzas...)
 }
 
 // SendTyping implements carrier.Carrier. It does not wait.
@@ -47,18 +51,21 @@ func (c *Carrier) SendTyping(_ context.Context, to phone.Number, composing bool)
 // messageKey names a message on its way. It stays in memory.
 func messageKey(to phone.Number, id string) string { return to.E164() + " " + id }
 
-// deliver sends a stanza and waits until the server acknowledged it.
-func (c *Carrier) deliver(ctx context.Context, key string, e *element) error {
-	b := e.bytes()
-	if len(b) > maxOutgoing {
-		return errTooLong
+// deliver sends stanzas, if there are any, and waits until the server acknowledged
+// the last.
+func (c *Carrier) deliver(ctx context.Context, key string, stanzas ...*element) error {
+	rendered := make([][]byte, len(stanzas))
+	for i, e := range stanzas {
+		if rendered[i] = e.bytes(); len(rendered[i]) > maxOutgoing {
+			return errTooLong
+		}
 	}
 	if err := c.acquire(ctx); err != nil {
 		return err
 	}
 	defer c.release()
 	wait := make(chan error, 1)
-	s, err := c.hand(key, b, wait)
+	s, err := c.hand(key, rendered, wait)
 	if s == nil {
 		return err
 	}
@@ -73,9 +80,9 @@ func (c *Carrier) deliver(ctx context.Context, key string, e *element) error {
 	}
 }
 
-// hand gives a stanza to the link, or waits along when it is under way already.
-// It returns nil when there is nothing to wait for.
-func (c *Carrier) hand(key string, b []byte, wait chan error) (*sent, error) {
+// hand gives stanzas to the link, or waits along when the one with that key is under
+// way already. It returns nil when there is nothing to wait for.
+func (c *Carrier) hand(key string, stanzas [][]byte, wait chan error) (*sent, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if key != "" && c.session.take(key) {
@@ -90,9 +97,15 @@ func (c *Carrier) hand(key string, b []byte, wait chan error) (*sent, error) {
 			return s, nil
 		}
 	}
-	s := &sent{bytes: b, key: key, waiters: []chan error{wait}}
-	if err := c.push(s); err != nil {
-		return nil, err
+	var last *sent
+	for _, b := range stanzas {
+		last = &sent{bytes: b, key: key}
+		if err := c.push(last); err != nil {
+			return nil, err
+		}
 	}
-	return s, nil
+	if last != nil {
+		last.waiters = []chan error{wait}
+	}
+	return last, nil
 }
