@@ -18,12 +18,15 @@ func main() { os.Exit(run()) }
 func run() int {
 	count := flag.Int("count", 7, "how often all benchmarks run; the medians count")
 	benchtime := flag.String("benchtime", "100ms", "how long each run lasts")
+	messages := flag.Int("messages", 6000, "how many messages each run through a carrier's server sends; there are three")
 	raw := flag.String("raw", "", "also write what the benchmarks printed to this file, for benchstat")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	output, err := measure(ctx, budgetPackages(), *count, *benchtime, os.Stderr)
+	output, err := measure(ctx, os.Stderr,
+		suite{packages: signalPackages(), rounds: *count, benchtime: *benchtime},
+		suite{packages: carrierPackages(), rounds: 3, benchtime: fmt.Sprint(*messages, "x")})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1

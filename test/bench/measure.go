@@ -15,29 +15,46 @@ import (
 // maxOutput bounds what the benchmarks may print, in bytes.
 const maxOutput = 16 << 20
 
-// measure runs the benchmarks of packages rounds times and returns what they printed
-// in Go's benchmark format. Progress goes to progress.
+// suite is benchmarks that run alike: rounds times, each for benchtime, which is as
+// go test's flag has it.
+type suite struct {
+	packages  []string
+	rounds    int
+	benchtime string
+}
+
+// measure runs the benchmarks of suites and returns what they printed in Go's benchmark
+// format. Progress goes to progress.
 //
 // It repeats all of them, and not each by itself as go test's -count does: what else
 // the machine is doing changes in seconds, and peers that are measured a minute apart
 // would be compared across such a change.
-func measure(ctx context.Context, packages []string, rounds int, benchtime string, progress io.Writer) ([]byte, error) {
-	args := []string{"test", "-run", "^$", "-bench", ".", "-count", "1", "-benchtime", benchtime, "-timeout", "60m"}
+func measure(ctx context.Context, progress io.Writer, suites ...suite) ([]byte, error) {
 	var out bytes.Buffer
 	kept := &limited{w: &out, left: maxOutput}
-	for range rounds {
-		cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
-		// A benchmark holds next to nothing, and Go collects garbage at every 4 MB of
-		// such a heap: here at every 16 MB, nearer to what a process at work has. It is
-		// the same for every peer, and favours those that leave most behind.
-		cmd.Env = append(os.Environ(), "GOGC=400")
-		cmd.Stdout = io.MultiWriter(kept, progress)
-		cmd.Stderr = progress
-		if err := cmd.Run(); err != nil {
+	for _, s := range suites {
+		if err := s.run(ctx, io.MultiWriter(kept, progress), progress); err != nil {
 			return nil, fmt.Errorf("running the benchmarks: %w", err)
 		}
 	}
 	return out.Bytes(), nil
+}
+
+func (s suite) run(ctx context.Context, results, progress io.Writer) error {
+	args := []string{"test", "-run", "^$", "-bench", ".", "-count", "1", "-benchtime", s.benchtime, "-timeout", "60m"}
+	for range s.rounds {
+		cmd := exec.CommandContext(ctx, "go", append(args, s.packages...)...)
+		// A benchmark holds next to nothing, and Go collects garbage at every 4 MB of
+		// such a heap: here at every 16 MB, nearer to what a process at work has. It is
+		// the same for every peer, and favours those that leave most behind.
+		cmd.Env = append(os.Environ(), "GOGC=400")
+		cmd.Stdout = results
+		cmd.Stderr = progress
+		if err := cmd.Run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // limited writes to w until left bytes are used up, then fails.

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,14 +24,21 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// bare is a logged-in stream and nothing more.
+// bare is a logged-in stream and hardly more.
 type bare struct {
 	address string
 	conn    io.ReadWriter
+	managed bool // it counts stanzas (XEP-0198), as whoever wants to lose none must
+
+	mu    sync.Mutex // guards the following field, and writing
+	asked bool       // the server owes a count
+	taken int        // stanzas that arrived; of hear alone
 }
 
+const management = "urn:xmpp:sm:3"
+
 // logIn makes an account, logs in, and says that it is present.
-func logIn(b *testing.B, number string) *bare {
+func logIn(b *testing.B, number string, managed bool) *bare {
 	b.Helper()
 	s := shared.server
 	n, err := phone.Parse(number)
@@ -50,32 +59,60 @@ func logIn(b *testing.B, number string) *bare {
 		mellium.StartTLS(&tls.Config{ServerName: s.Domain, RootCAs: roots, MinVersion: tls.VersionTLS12}),
 		mellium.SASL("", password, sasl.ScramSha1), mellium.BindResource())
 	check(b, err)
-	l := &bare{address: account.String(), conn: session.Conn()}
+	l := &bare{address: account.String(), conn: session.Conn(), managed: managed}
+	if managed {
+		_, err := io.WriteString(l.conn, "<enable xmlns='"+management+"'/>")
+		check(b, err)
+	}
 	l.say(b, "<presence/>")
 	return l
 }
 
 func (l *bare) say(b *testing.B, stanzas string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.managed && !l.asked {
+		l.asked = true
+		stanzas += "<r xmlns='" + management + "'/>"
+	}
 	if _, err := io.WriteString(l.conn, stanzas); err != nil {
 		b.Errorf("writing: %v", err)
 	}
 }
 
-// each calls on for every message stanza that arrives, until the stream ends.
-func (l *bare) each(on func()) {
-	const tag = "<message"
+// hear calls on with what arrived, by kind, until the stream ends.
+func (l *bare) hear(on func(map[string]int)) {
+	tags := []string{"<encrypted", "<received", "<displayed", "<message", "<presence", "<iq", "<r ", "<a "}
+	const longest = len("<displayed")
 	buf := make([]byte, 64<<10)
 	kept := 0
+	seen := map[string]int{}
 	for {
 		n, err := l.conn.Read(buf[kept:])
 		if err != nil {
 			return
 		}
 		data := buf[:kept+n]
-		for range bytes.Count(data, []byte(tag)) {
-			on()
+		clear(seen)
+		for _, tag := range tags { // one that was whole before is not whole again
+			seen[tag[1:]] = bytes.Count(data, []byte(tag)) - bytes.Count(data[:min(kept, len(data))], []byte(tag))
 		}
-		kept = copy(buf, data[max(0, len(data)-len(tag)+1):]) // a tag may be cut in two
+		l.manage(seen)
+		on(seen)
+		kept = copy(buf, data[max(0, len(data)-longest+1):])
+	}
+}
+
+// manage takes note of what arrived, and answers the server's requests for a count.
+func (l *bare) manage(seen map[string]int) {
+	l.taken += seen["message"] + seen["presence"] + seen["iq"]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seen["a "] > 0 {
+		l.asked = false
+	}
+	if seen["r "] > 0 {
+		_, _ = fmt.Fprintf(l.conn, "<a xmlns='%s' h='%d'/>", management, l.taken) // an error is the stream's end
 	}
 }
 
@@ -93,39 +130,61 @@ func readyMade(to string, key int) string {
 		"<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/></message>"
 }
 
-// receipts are what a client answers a message with.
-func receipts(to string) string {
-	one := func(kind, space string) string {
-		return "<message to='" + to + "' type='chat' id='" + rand.Text() + "'><" + kind + " xmlns='" + space + "' id='" + rand.Text() + "'/><store xmlns='urn:xmpp:hints'/></message>"
-	}
-	return one("received", "urn:xmpp:receipts") + one("displayed", "urn:xmpp:chat-markers:0")
+// receipt is what a client answers a message with.
+func receipt(to, kind, space string) string {
+	return "<message to='" + to + "' type='chat' id='" + rand.Text() + "'><" + kind + " xmlns='" + space + "' id='" + rand.Text() + "'/><store xmlns='urn:xmpp:hints'/></message>"
 }
 
-// blast has one client write b.N messages to another, which answers each as clients
-// do. At most window of them are unanswered.
-func blast(b *testing.B) {
-	const window = 2 * customers
-	from, to := logIn(b, "+1555017"+digits()), logIn(b, "+1555016"+digits())
-	stanza, answer := readyMade(to.address, 80), receipts(from.address)
-	go to.each(func() { to.say(b, answer) })
-	slots, done := make(chan struct{}, window), make(chan struct{})
-	answers := 0
-	go from.each(func() {
-		answers++
-		if answers%2 == 0 {
-			<-slots
+// blast has a business write half of b.N messages to its customers and they the other
+// half, all bare clients, which answer as the real ones do.
+func blast(b *testing.B, managed bool) {
+	business := logIn(b, "+1555017"+digits(), managed)
+	of := "+1555016" + digits()
+	var answered, arrived atomic.Int64
+	outbound, inbound := make(chan struct{}, underWay*customers), make(chan struct{}, underWay*customers)
+	var group sync.WaitGroup
+	group.Add(b.N)
+	all := make([]*bare, customers)
+	for i := range all {
+		c := logIn(b, fmt.Sprintf("%s%02d", of, i), managed)
+		all[i] = c
+		answer := receipt(business.address, "received", "urn:xmpp:receipts") + receipt(business.address, "displayed", "urn:xmpp:chat-markers:0")
+		go c.hear(func(n map[string]int) {
+			for range n["encrypted"] {
+				c.say(b, answer)
+			}
+			for range n["received"] {
+				<-inbound
+				group.Done()
+			}
+		})
+	}
+	go business.hear(func(n map[string]int) {
+		for range n["encrypted"] {
+			to := all[int(arrived.Add(1))%customers].address
+			business.say(b, receipt(to, "received", "urn:xmpp:receipts"))
 		}
-		if answers == 2*b.N {
-			close(done)
+		for range n["displayed"] {
+			answered.Add(1)
+			<-outbound
+			group.Done()
 		}
 	})
 	before := shared.usage(b)
 	b.ResetTimer()
-	for range b.N {
-		slots <- struct{}{}
-		from.say(b, stanza)
-	}
-	<-done
+	group.Go(func() {
+		for i := range (b.N + 1) / 2 {
+			outbound <- struct{}{}
+			business.say(b, readyMade(all[i%customers].address, 80))
+		}
+	})
+	group.Go(func() {
+		for i := range b.N / 2 {
+			inbound <- struct{}{}
+			all[i%customers].say(b, readyMade(business.address, 80))
+		}
+	})
+	group.Wait()
 	b.StopTimer()
 	after := shared.usage(b)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")

@@ -54,7 +54,7 @@ func startCrowd(t testing.TB, at place) *crowd {
 	return c
 }
 
-// write has the customers write n texts and returns when the server has them.
+// write has the customers write n texts and returns when they are delivered.
 func (c *crowd) write(t testing.TB, n int) {
 	_, err := fmt.Fprintln(c.in, n)
 	if err != nil {
@@ -78,7 +78,7 @@ func beCrowd() int {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	all := make([]*customer.Customer, customers)
+	all := make([]*writer, customers)
 	for i := range all {
 		var err error
 		if all[i], err = join(ctx, at, crowdNumber(i)); err != nil {
@@ -100,8 +100,14 @@ func beCrowd() int {
 	return 0
 }
 
-// everybody has each customer write its share of n texts, one after the other.
-func everybody(ctx context.Context, all []*customer.Customer, to phone.Number, n int) {
+// writer is a customer that waits for the receipts of what it wrote.
+type writer struct {
+	*customer.Customer
+	undelivered chan struct{} // has room for as many as may be under way
+}
+
+// everybody has each customer write its share of n texts, and waits for the receipts.
+func everybody(ctx context.Context, all []*writer, to phone.Number, n int) {
 	var group sync.WaitGroup
 	for i, c := range all {
 		share := n / len(all)
@@ -110,10 +116,17 @@ func everybody(ctx context.Context, all []*customer.Customer, to phone.Number, n
 		}
 		group.Go(func() {
 			for range share {
+				c.undelivered <- struct{}{}
 				text := fmt.Sprintf("%d and what else people write, which is of about this length", time.Now().UnixNano())
 				if _, err := c.Send(ctx, to, text); err != nil {
 					fmt.Fprintln(os.Stderr, "sending:", err)
 				}
+			}
+			for range cap(c.undelivered) {
+				c.undelivered <- struct{}{}
+			}
+			for range cap(c.undelivered) {
+				<-c.undelivered
 			}
 		})
 	}
@@ -121,7 +134,7 @@ func everybody(ctx context.Context, all []*customer.Customer, to phone.Number, n
 }
 
 // join makes a customer and waits until it is online.
-func join(ctx context.Context, at wherever, number string) (*customer.Customer, error) {
+func join(ctx context.Context, at wherever, number string) (*writer, error) {
 	n, err := phone.Parse(number)
 	if err != nil {
 		return nil, err
@@ -139,15 +152,20 @@ func join(ctx context.Context, at wherever, number string) (*customer.Customer, 
 	}
 	online := make(chan struct{})
 	var once sync.Once
+	undelivered := make(chan struct{}, underWay)
 	c := customer.New(customer.Options{State: state, Carrier: link, OnEvent: func(e customer.Event) {
-		if e.Kind == customer.Online {
+		switch e.Kind {
+		case customer.Online:
 			once.Do(func() { close(online) })
+		case customer.Delivered:
+			<-undelivered
+		default:
 		}
 	}})
 	go func() { _ = c.Run(ctx) }()
 	select {
 	case <-online:
-		return c, nil
+		return &writer{c, undelivered}, nil
 	case <-time.After(time.Minute):
 		return nil, fmt.Errorf("a customer does not come online")
 	}

@@ -40,6 +40,10 @@ type Options struct {
 	// writes it ("1d", "1w"). It should not exceed the relays' retention. Empty
 	// means one day.
 	ArchiveExpiry string
+	// ArchiveLimit is how many stanzas the archive of an account holds; 0 means
+	// Prosody's default of 10,000. An archive that is full is rewritten with each
+	// hundredth stanza, which takes a second or more.
+	ArchiveLimit int
 	// Hibernation is how long the server remembers a link that broke; 0 means 10
 	// minutes. It is rounded to seconds.
 	Hibernation time.Duration
