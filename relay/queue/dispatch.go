@@ -35,9 +35,12 @@ type dispatch struct {
 	ready []int64        // lanes that have work and are not running; may repeat
 	busy  int
 	ended chan ended
-	fetch bool      // there may be jobs that are not in memory
-	after Place     // which stand after this
-	all   bool      // they are read whatever their time, until there are no more
+	fetch bool  // there may be jobs that are not in memory
+	after Place // which stand after this
+	all   bool  // they are read whatever their time, until there are no more
+	// tried are the jobs that were tried and postponed since all was set: they have
+	// had their turn, and come again at their time.
+	tried map[int64]bool
 	poll  time.Time // when to read from the start by itself
 	next  time.Time // when to look again
 	// retries are the next times at which postponed jobs are due, earliest first,
@@ -79,11 +82,11 @@ func (d *dispatch) step(ctx context.Context) {
 
 // rewindWhenDue reads the queue from its start when something may stand before the
 // place that was come to: what was postponed until now, or all that was added since
-// the clock was set back.
+// the clock was set back. Where everything is read, that comes to its end first.
 func (d *dispatch) rewindWhenDue(now time.Time) {
 	back := !d.all && d.after.NotBefore.After(now)
 	for len(d.retries) > 0 && !d.retries[0].After(now) {
-		d.retries, back = d.retries[1:], true
+		d.retries, back = d.retries[1:], !d.all
 	}
 	if back || !d.poll.After(now) {
 		d.rewind()
@@ -115,12 +118,12 @@ func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 	}
 	for _, j := range jobs {
 		d.after = Place{j.NotBefore, j.ID}
-		if !d.known[j.ID] {
+		if hadTurn := d.tried[j.ID] && j.NotBefore.After(now); !hadTurn && !d.known[j.ID] {
 			d.add(j)
 		}
 	}
 	if d.fetch = len(jobs) == batch; !d.fetch && d.all {
-		d.all = false
+		d.all, d.tried = false, nil
 		d.rewind() // what was added meanwhile stands before those that are not due
 	}
 	return true
@@ -202,7 +205,7 @@ func (d *dispatch) wait(ctx context.Context) {
 // rush makes every waiting job due.
 func (d *dispatch) rush() {
 	d.rewind()
-	d.all = true
+	d.all, d.tried = true, map[int64]bool{}
 	for id, l := range d.lanes {
 		if !l.until.IsZero() {
 			l.until = time.Time{}
@@ -226,6 +229,9 @@ func (d *dispatch) end(e ended) {
 	default:
 		d.drop(l, e.job)
 		d.remember(at)
+		if d.all {
+			d.tried[e.job.ID] = true
+		}
 	}
 	switch {
 	case len(l.jobs) == 0:

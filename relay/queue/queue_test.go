@@ -90,6 +90,12 @@ func (d *diary) end() {
 	d.running--
 }
 
+func (d *diary) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.tried)
+}
+
 func (d *diary) order(ids ...int64) []int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -226,6 +232,38 @@ func TestHurryTriesWhatWaits(t *testing.T) {
 			synctest.Wait()
 			if got := len(d.order(1)); got != 2 {
 				t.Errorf("hold %v: tried %d times, want 2", hold, got)
+			}
+		}
+	})
+}
+
+func TestHurryTriesOnceWhatFailsAgainHoweverMuchThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		const n = 3000
+		for id := range int64(n) {
+			m.add(queue.Job{ID: id + 1, Lane: id%50 + 1, NotBefore: time.Now().Add(time.Minute)})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := queue.New(queue.Options{Backend: m, Workers: 8, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			defer d.end()
+			if d.count() > 4*n {
+				cancel() // it would go on for ever
+			}
+			elapse(time.Millisecond)
+			return queue.Retry(time.Hour)
+		}})
+		done := make(chan struct{})
+		go func() { defer close(done); _ = r.Run(ctx) }()
+		elapse(30 * time.Minute)
+		synctest.Wait()
+		cancel()
+		<-done
+		for id := range int64(n) {
+			if got := len(d.at[id+1]); got != 1 {
+				t.Fatalf("job %d was tried %d times within the half hour, want once (%d attempts in all)", id+1, got, len(d.tried))
 			}
 		}
 	})
