@@ -59,7 +59,7 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, te
 	if err != nil {
 		return err
 	}
-	_, err = tx.Enqueue(store.Job{Queue: QueueMedia, Customer: c.ID, Message: id, NotBefore: now, Body: sent})
+	_, err = tx.Enqueue(store.Job{Queue: QueueMedia, Customer: c.ID, Message: id, NotBefore: s.Now(), Body: sent})
 	return err
 }
 

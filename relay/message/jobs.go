@@ -88,7 +88,7 @@ func (s *Service) enqueueAt(tx *store.Tx, c store.CustomerID, message string, t 
 	if err != nil {
 		return fmt.Errorf("encoding a job: %w", err)
 	}
-	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: at, Body: body})
+	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: at, Created: s.Now(), Body: body})
 	return err
 }
 

@@ -35,7 +35,7 @@ type Place struct {
 type Backend interface {
 	// Due returns at most limit jobs that are due at now and stand after a place, in
 	// the order of NotBefore and then ID, in which they are to be done. A job that is
-	// added is due from then on, or later: it never stands before one that is due.
+	// added is due from then on, or later: it never stands before one that Due returned.
 	Due(ctx context.Context, now time.Time, after Place, limit int) ([]Job, error)
 	// Postpone sets when a job is due again and how often it was tried.
 	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
