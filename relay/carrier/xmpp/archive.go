@@ -30,8 +30,8 @@ const (
 )
 
 // catchUp reads what the archive holds past our position and says whether that is
-// done. Until it is, the position stays where it is. A server without an archive has
-// other ways to keep what waits.
+// done. Until the Handler has taken it, the position stays where it is. A server
+// without an archive has other ways to keep what waits.
 func (s *service) catchUp(ctx context.Context) bool {
 	err := s.readArchive(ctx)
 	if err != nil && !isCondition(err, "service-unavailable", "feature-not-implemented") {
@@ -40,10 +40,7 @@ func (s *service) catchUp(ctx context.Context) bool {
 		}
 		return false
 	}
-	s.c.mu.Lock()
-	s.c.session.caughtUp = true
-	s.c.mu.Unlock()
-	return true
+	return s.enqueue(ctx, item{events: []event{gotArchive{}}})
 }
 
 func (s *service) readArchive(ctx context.Context) error {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
 // shelf is an Archive in memory.
@@ -68,6 +70,52 @@ func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
 	})
 }
 
+// What the archive brought and was not stored when the link broke is not sent again as
+// what was asked for: it has to be asked for once more, though the session goes on.
+func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		place := &shelf{}
+		conf := config(t, s, business)
+		conf.Archive = place
+		b, c := online(t, conf), online(t, config(t, s, customer))
+		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
+		eventually(t, "position", func() bool { return place.position() != "" })
+		before := place.position()
+		const count = archivePage / 2
+		for i := range count {
+			c.send(t, b, i)
+		}
+		b.wait(t, "messages", func() bool { return len(b.messages) == count })
+		b.stop()
+		// As if the server had handed them to a process that died before it stored them.
+		unlock := b.lock()
+		b.messages, b.connected = nil, nil
+		b.fail = func(carrier.Message) error {
+			b.fail = nil
+			eventually(t, "end of the archive's page", func() bool {
+				b.Carrier.mu.Lock()
+				defer b.Carrier.mu.Unlock()
+				return b.session.query == ""
+			})
+			_, _ = b.Carrier.Devices(t.Context(), c.number) // what follows from the page's end is done
+			return errors.New("disk full")
+		}
+		unlock()
+		check(t, place.SetPosition(t.Context(), before))
+		b.start(t)
+		b.wait(t, "a resumed link", func() bool { return len(b.connected) == 2 && b.connected[1] })
+		b.wait(t, "messages out of the archive", func() bool { return len(b.messages) >= count })
+		c.send(t, b, count)
+		b.wait(t, "a message that comes by itself", func() bool { return len(b.messages) == count+1 })
+		defer b.lock()()
+		for i, m := range b.messages {
+			if m.ID != fmt.Sprint("m", i) {
+				t.Fatalf("message %d is %s", i, m.ID)
+			}
+		}
+	})
+}
+
 func TestFirstSessionTakesNothingOutOfTheArchive(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		conf := config(t, s, business)
@@ -92,7 +140,7 @@ func result(from, query, id, inner string) string {
 		"'><forwarded xmlns='" + nsForward + "'><delay xmlns='" + nsDelay + "' stamp='2026-01-02T03:04:05Z'/>" + inner + "</forwarded></result></message>"
 }
 
-// catchesUp waits until the archive was read.
+// catchesUp waits until what the archive brought was taken.
 func (s *scripted) catchesUp(t *testing.T) {
 	t.Helper()
 	eventually(t, "end of the archive", func() bool {
@@ -168,9 +216,11 @@ func TestAMessageFromBeforeTheArchiveWasReadDoesNotMoveThePosition(t *testing.T)
 	own := business + "@relay.test"
 	held := s.lock() // the Handler's
 	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+own+"' id='99'/><store", 1))
-	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
-	s.catchesUp(t)
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>"+
+		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+nsPing+"'/></iq>")
+	s.wrote(t, "read-up-to-here")
 	held()
+	s.catchesUp(t)
 	s.wait(t, "message", func() bool { return len(s.messages) == 1 })
 	if got := place.position(); got != "7" {
 		t.Errorf("the position is %q", got)

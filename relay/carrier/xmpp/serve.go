@@ -28,7 +28,7 @@ type item struct {
 	events  []event
 	counted bool   // a stanza in the sense of XEP-0198
 	archive string // its id in our archive; empty for none
-	gap     bool   // when it arrived, what the archive has before it was not all read
+	gap     bool   // when it arrived, what the archive has before it was not all taken
 	size    int64
 }
 
@@ -99,10 +99,8 @@ func (s *service) introduce(ctx context.Context) {
 	if errors.Is(err, carrier.ErrNotFound) {
 		devices, err = []carrier.DeviceID{}, nil
 	}
-	if err == nil && s.enqueue(ctx, item{events: []event{gotOwnDevices(devices)}}) {
-		s.c.mu.Lock()
-		s.c.session.introduced = true
-		s.c.mu.Unlock()
+	if err == nil {
+		s.enqueue(ctx, item{events: []event{gotOwnDevices(devices)}})
 	}
 }
 
@@ -331,13 +329,19 @@ func (s *service) count(stanzas uint32) {
 	}
 }
 
-// delivered notes that the Handler knows of a new session: until then no link is
-// a resumed one to it.
+// delivered notes how far the Handler came with a new session. What it has not taken
+// when the link breaks is gone, as we asked for it ourselves: a link that goes on with
+// the session has to do it again.
 func (c *Carrier) delivered(ev event) {
-	if _, is := ev.(gotLink); is {
-		c.mu.Lock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch ev.(type) {
+	case gotLink:
 		c.session.announced = true
-		c.mu.Unlock()
+	case gotOwnDevices:
+		c.session.introduced = true
+	case gotArchive:
+		c.session.caughtUp = true
 	}
 }
 

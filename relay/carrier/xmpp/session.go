@@ -28,8 +28,8 @@ type session struct {
 	timer     *time.Timer // for resumeWait, while there is no link
 
 	announced  bool // the Handler took Connected
-	introduced bool // our presence is sent and our device list was seen
-	caughtUp   bool // the archive was read up to this session
+	introduced bool // our presence is sent and the Handler saw our device list
+	caughtUp   bool // the Handler took the archive up to this session
 
 	query  string // of the page of the archive that was asked for; empty for none
 	wanted bool   // its messages go to the Handler

@@ -30,6 +30,8 @@ type (
 		id, text string
 	}
 	gotLink struct{ resumed bool }
+	// gotArchive stands behind all that the archive brought.
+	gotArchive struct{}
 )
 
 func (e gotMessage) deliver(ctx context.Context, h carrier.Handler) error {
@@ -59,6 +61,8 @@ func (e gotPlaintext) deliver(ctx context.Context, h carrier.Handler) error {
 func (e gotLink) deliver(ctx context.Context, h carrier.Handler) error {
 	return h.Connected(ctx, e.resumed)
 }
+
+func (gotArchive) deliver(context.Context, carrier.Handler) error { return nil }
 
 // reading is what one <message/> came to.
 type reading struct {
