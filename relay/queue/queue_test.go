@@ -51,6 +51,13 @@ func (m *memory) Postpone(_ context.Context, j queue.Job, at time.Time, attempts
 	return nil
 }
 
+// failOnce has the queue not be read the next time.
+func (m *memory) failOnce() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = errors.New("disk")
+}
+
 func (m *memory) finish(id int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
