@@ -248,21 +248,24 @@ func (s *Service) missed(d device) {
 	s.missing[d] = s.Now()
 }
 
-// mayRepair says whether a device may be offered a new session now.
+// mayRepair says whether a device may be offered a new session now, and notes that it
+// is: of the messages that share a commit each must know of those before it.
 func (s *Service) mayRepair(d device, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, ok := s.repaired[d]
-	return !ok || now.Sub(at) >= repairEvery
-}
-
-// repairing notes that a device is offered a new session.
-func (s *Service) repairing(d device) {
-	s.counts.add(EventRepaired)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if at, ok := s.repaired[d]; ok && now.Sub(at) < repairEvery {
+		return false
+	}
 	if len(s.repaired) >= maxRemembered {
 		clear(s.repaired)
 	}
 	s.repaired[d] = s.Now()
+	return true
+}
+
+// unrepaired takes back that a device is offered a new session, which was not stored.
+func (s *Service) unrepaired(d device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.repaired, d)
 }

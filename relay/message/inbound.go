@@ -67,6 +67,9 @@ func (g *group) Message(ctx context.Context, m carrier.Message) error {
 			g.arrived(a)
 			return nil
 		}
+		if a.repair != nil {
+			g.unrepaired(*a.repair)
+		}
 		return err
 	})
 	return nil
@@ -91,7 +94,7 @@ func (s *Service) arrived(a arrival) {
 		time.AfterFunc(resendGrace, s.outbox.Wake)
 	}
 	if a.repair != nil {
-		s.repairing(*a.repair)
+		s.counts.add(EventRepaired)
 	}
 	if a.publish || a.opened.PreKeyUsed {
 		s.publishSoon()
@@ -130,8 +133,7 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 		// Whoever writes to the former identity is shown the present one, but not again
 		// and again: a client that holds on to an old device list answers to that.
 		if d := (device{c.ID, m.Envelope.Sender}); account != s.Account {
-			opened.NewSession = opened.Text != nil && s.mayRepair(d, now)
-			if opened.NewSession {
+			if opened.NewSession = opened.Text != nil && s.mayRepair(d, now); opened.NewSession {
 				a.repair = &d
 			}
 		}

@@ -66,22 +66,6 @@ func TestWhatCannotBeDecryptedIsReportedAndTheSessionRepaired(t *testing.T) {
 	})
 }
 
-func TestRepairsAreBounded(t *testing.T) {
-	dir := t.TempDir()
-	inBubble(t, func(t *testing.T, w *world) {
-		a := w.customer(dir, alice)
-		a.says(w.number, "hello")
-		w.take()
-		for range 20 {
-			check(t, w.Message(t.Context(), unreadableFrom(a)))
-		}
-		w.take()
-		if n := w.Count(message.EventRepaired); n != 1 || w.Refused("unauthenticated") != 20 {
-			t.Errorf("%d new sessions were offered at once, for %d messages", n, w.Refused("unauthenticated"))
-		}
-	})
-}
-
 func TestAMessageThatIsNotEncryptedForUsIsReportedAndOurKeysPublishedAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
