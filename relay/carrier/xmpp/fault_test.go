@@ -197,12 +197,14 @@ func TestRandomCutsNeitherLoseNorDouble(t *testing.T) {
 		}
 		for _, n := range []*node{b, c} {
 			fresh := 0
+			unlock := n.lock()
 			for _, resumed := range n.connected {
 				if !resumed {
 					fresh++
 				}
 			}
 			t.Logf("%d links, %d of them new sessions", len(n.connected), fresh)
+			unlock()
 			for id, times := range n.counts() {
 				// ejabberd may send again, after a resumption, what it knows we have. The
 				// relay drops doubles by their ciphertext.
