@@ -10,6 +10,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
+// maxEarly bounds what is kept about messages that are not ours, or not yet: a peer may
+// invent any number.
+const maxEarly = 256
+
 // chatView shows a chat: messages on one writer, everything else on another.
 // Its methods are safe for concurrent use.
 type chatView struct {
@@ -93,6 +97,9 @@ func received(text string) string {
 func (v *chatView) status(id string, kind customer.EventKind) {
 	n, ok := v.numbers[id]
 	if !ok {
+		if len(v.early) >= maxEarly || len(v.early[id]) >= maxEarly {
+			clear(v.early)
+		}
 		v.early[id] = append(v.early[id], kind)
 		return
 	}

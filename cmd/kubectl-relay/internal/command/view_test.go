@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +39,21 @@ func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 `
 	if got := notes.String(); got != want {
 		t.Errorf("notes:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestWhatAPeerSaysOfMessagesThatAreNotOursDoesNotPileUp(t *testing.T) {
+	v := newChatView(io.Discard, io.Discard)
+	for i := range 100 * maxEarly {
+		v.event(customer.Event{Kind: customer.Read, ID: strconv.Itoa(i)})
+		v.event(customer.Event{Kind: customer.Read, ID: "one"})
+	}
+	kept := 0
+	for _, kinds := range v.early {
+		kept += len(kinds)
+	}
+	if kept > 2*maxEarly {
+		t.Errorf("%d are kept", kept)
 	}
 }
 
