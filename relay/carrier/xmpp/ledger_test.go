@@ -1,0 +1,200 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// ledger is a Handler that stores groups as chance has it: whole, in part, or not.
+type ledger struct {
+	recorder
+
+	mu     sync.Mutex // guards the following fields
+	random *rand.Rand
+	calm   bool // everything is stored
+	stored map[string]bool
+}
+
+var errChance = errors.New("as chance has it")
+
+func (l *ledger) chance(oneIn int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.calm && l.random.IntN(oneIn) == 0
+}
+
+func (l *ledger) Group(_ context.Context, fn func(carrier.Handler) error) error {
+	e := &entry{ledger: l}
+	err := fn(e)
+	l.mu.Lock()
+	pause := time.Duration(l.random.IntN(30)) * time.Millisecond
+	l.mu.Unlock()
+	<-time.After(pause)
+	for _, id := range e.ids {
+		if l.chance(60) {
+			return errChance // those behind are not stored
+		}
+		l.mu.Lock()
+		l.stored[id] = true
+		l.mu.Unlock()
+	}
+	if l.chance(30) {
+		return errChance // though all are stored
+	}
+	return err
+}
+
+// entry is the Handler of one group.
+type entry struct {
+	*ledger
+	ids []string
+}
+
+func (e *entry) Message(_ context.Context, m carrier.Message) error {
+	if e.chance(100) {
+		return errChance
+	}
+	e.ids = append(e.ids, m.ID)
+	return nil
+}
+
+// counting is a server that counts as XEP-0198 does, and sends again from where the
+// session goes on.
+type counting struct {
+	t       *testing.T
+	l       *ledger
+	random  *rand.Rand
+	stanzas []string // ids of messages; empty for what nobody stores
+	acked   int      // guarded by l.mu
+}
+
+var acks = regexp.MustCompile(`<a xmlns='urn:xmpp:sm:3' h='(\d+)'/>`)
+
+// counted checks a count: all before it is stored.
+func (s *counting) counted(h int) {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	if h < s.acked || h > len(s.stanzas) {
+		s.t.Errorf("counted %d after %d, of %d", h, s.acked, len(s.stanzas))
+		return
+	}
+	for _, id := range s.stanzas[:h] {
+		if id != "" && !s.l.stored[id] {
+			s.t.Errorf("message %s counts, and is not stored", id)
+		}
+	}
+	s.acked = h
+}
+
+// listen reads what the carrier writes.
+func (s *counting) listen(c net.Conn) {
+	var seen []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		seen = append(seen, buf[:n]...)
+		for at := acks.FindSubmatchIndex(seen); at != nil; at = acks.FindSubmatchIndex(seen) {
+			h, _ := strconv.Atoi(string(seen[at[2]:at[3]]))
+			s.counted(h)
+			seen = seen[at[1]:]
+		}
+	}
+}
+
+func (s *counting) stanza(i int) string {
+	if s.stanzas[i] == "" {
+		return fmt.Sprintf("<iq type='get' id='i%d' from='relay.test'><ping xmlns='%s'/></iq>", i, nsPing)
+	}
+	return numbered(s.stanzas[i])
+}
+
+// talk sends everything from a count on, with requests in between, and may break the
+// link.
+func (s *counting) talk(c net.Conn, from int) {
+	for i := from; i < len(s.stanzas); i++ {
+		text := s.stanza(i)
+		if s.random.IntN(5) == 0 {
+			text += "<r xmlns='" + nsSM + "'/>"
+		}
+		if s.random.IntN(150) == 0 {
+			_ = c.Close()
+		}
+		if _, err := io.WriteString(c, text); err != nil {
+			return
+		}
+		if s.random.IntN(20) == 0 {
+			<-time.After(time.Duration(s.random.IntN(100)) * time.Millisecond)
+		}
+	}
+	_, _ = io.WriteString(c, "<r xmlns='"+nsSM+"'/>")
+}
+
+func TestNothingCountsThatIsNotStoredHoweverLinksAndGroupsEnd(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) { keepCount(t, seed) })
+	}
+}
+
+func keepCount(t *testing.T, seed uint64) {
+	l := &ledger{random: rand.New(rand.NewPCG(seed, 0)), stored: map[string]bool{}}
+	s := &counting{t: t, l: l, random: rand.New(rand.NewPCG(seed, 1)), stanzas: make([]string, 600)}
+	for i := range s.stanzas {
+		if s.random.IntN(4) > 0 {
+			s.stanzas[i] = fmt.Sprint("m", i)
+		}
+	}
+	c, err := New(Config{Account: number(t, business), Domain: "relay.test", Password: password, ackWithin: 20 * time.Millisecond})
+	check(t, err)
+	c.session.id = "of this test"
+	links := 0
+	for s.last() < len(s.stanzas) && !t.Failed() {
+		if links++; links == 60 {
+			l.mu.Lock()
+			l.calm = true
+			l.mu.Unlock()
+		}
+		if links > 200 {
+			t.Fatalf("seed %d: no end, at %d", seed, s.last())
+		}
+		s.counted(int(c.session.handled)) // as it is told when the session is resumed
+		s.link(c)
+	}
+	t.Logf("seed %d: %d links", seed, links)
+}
+
+func (s *counting) last() int {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	return s.acked
+}
+
+// link serves one link until it ends, or all is counted.
+func (s *counting) link(c *Carrier) {
+	ours, theirs := net.Pipe()
+	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, c.cfg.MaxStanza, c.cfg.Idle)
+	c.attach(l)
+	var group sync.WaitGroup
+	group.Go(func() { s.listen(theirs) })
+	from := int(c.session.handled)
+	group.Go(func() { s.talk(theirs, from) })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_ = c.serve(ctx, l, s.l)
+	_ = theirs.Close()
+	group.Wait()
+}
