@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -22,9 +23,15 @@ type group struct {
 func (s *Service) Group(ctx context.Context, fn func(carrier.Handler) error) error {
 	g := &group{Service: s}
 	err := fn(g)
+	return errors.Join(err, g.settle())
+}
+
+// settle waits until what the group was given is stored.
+func (g *group) settle() (err error) {
 	for _, wait := range g.waits {
 		err = errors.Join(err, wait())
 	}
+	g.waits = nil
 	return err
 }
 
@@ -33,6 +40,15 @@ func (s *Service) Group(ctx context.Context, fn func(carrier.Handler) error) err
 func (g *group) update(ctx context.Context, change func(*store.Tx) error, done func(error) error) {
 	wait := g.Store.Begin(ctx, change)
 	g.waits = append(g.waits, func() error { return done(wait()) })
+}
+
+// Devices is Service.Devices for one of a group: it looks at what is stored, and a
+// message before it may be the customer's first.
+func (g *group) Devices(ctx context.Context, peer phone.Number, devices []carrier.DeviceID) error {
+	if err := g.settle(); err != nil {
+		return err
+	}
+	return g.Service.Devices(ctx, peer, devices)
 }
 
 // Message implements carrier.Handler. It returns nil when the message is stored, or
