@@ -45,14 +45,14 @@ func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wai
 	if err != nil {
 		return 0, err
 	}
-	if body.Waits {
+	if body.Waits && !body.Going {
 		return 0, errNoNews
 	}
 	if body.Envelope == nil || body.Bounces+1 >= maxAttempts {
 		return 0, s.advance(tx, c, m, stateFailed, s.Now(), webhook.Unavailable(
 			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."))
 	}
-	err = putBody(tx, m, func(b *content) { b.Bounces++; b.Waits = true })
+	err = putBody(tx, m, func(b *content) { b.Bounces++; b.Waits, b.Going = true, false })
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +60,7 @@ func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wai
 	return wait, s.enqueueAt(tx, c.ID, m.ID, task{Kind: kindBounced}, s.Now().Add(wait))
 }
 
-// cameBack says whether a message came back and was not sent again yet.
+// cameBack says whether a message came back and the carrier does not have it again yet.
 func cameBack(m store.Message) (bool, error) {
 	if m.State != stateSent {
 		return false, nil
@@ -70,7 +70,8 @@ func cameBack(m store.Message) (bool, error) {
 }
 
 // sendBounced sends a message again that came back: the same ciphertext under the same
-// id. From before it is on its way the message may come back again.
+// id. From before it is on its way the message may come back again; until the carrier has
+// it no marker for a later message says that it was read.
 func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer) error {
 	var m store.Message
 	var body content
@@ -78,17 +79,36 @@ func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer
 		if m, body, err = pendingIn(tx, j.Message, stateAccepted, stateSent); err != nil {
 			return err
 		}
-		return putBody(tx, m, func(b *content) { b.Waits = false })
+		sends := body.Envelope != nil // else it is about to be sent in a new session
+		return putBody(tx, m, func(b *content) { b.Waits, b.Going = sends, sends })
 	})
 	if err != nil {
 		return gone(err)
 	}
 	if body.Envelope == nil {
-		return errFinished // it is about to be sent in a new session
+		return errFinished
 	}
 	err = s.Link.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
 	if err != nil {
 		return fmt.Errorf("sending what came back: %w", err)
 	}
-	return errFinished
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := wentAgain(tx, m.ID); err != nil {
+			return err
+		}
+		return tx.Finish(j.ID)
+	})
+}
+
+// wentAgain notes that the carrier has a message again, unless it came back meanwhile or
+// nobody asks any more.
+func wentAgain(tx *store.Tx, id string) error {
+	m, body, err := pendingIn(tx, id, stateAccepted, stateSent)
+	if isNotFound(err) || err == nil && !body.Going {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return putBody(tx, m, func(b *content) { b.Waits, b.Going = false, false })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // quarter is about as long as the outbox tries.
@@ -188,6 +189,59 @@ func TestWhatComesBackWhileTheBusinessBlocksTheCustomerFails(t *testing.T) {
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "failed"}) {
 			t.Errorf("statuses are %q", got)
 		}
+	})
+}
+
+// TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain: else a link that is lost just when
+// it is to be sent again would let a marker for a later message end it.
+func TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.hub.change(func() { w.hub.muted = true })
+		w.link.bounce(times(-1))
+		first := w.says(a.number, "first")
+		w.settle()
+		w.link.bounce(nil)
+		second := w.says(a.number, "second")
+		elapse(time.Millisecond)
+		later := w.link.texts()[len(w.link.texts())-1].ID
+		w.link.lose(100)
+		for w.link.losing() == 100 {
+			elapse(100 * time.Millisecond)
+		}
+		check(t, w.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: later, Kind: carrier.Read}))
+		w.link.lose(0)
+		elapse(quarter)
+		if got := a.got(); !slices.Equal(got, []string{"second", "first"}) {
+			t.Errorf("the customer got %q", got)
+		}
+		events := w.take()
+		if got := statuses(events, first); !slices.Equal(got, []string{"sent"}) {
+			t.Errorf("statuses of the first are %q, which nobody read", got)
+		}
+		if got := statuses(events, second); !slices.Equal(got, []string{"sent", "read"}) {
+			t.Errorf("statuses of the second are %q", got)
+		}
+	})
+}
+
+// TestAJobThatIsPutOffIsNotTakenForANewOne: else the queue would not look for those that
+// are stored just when it comes due.
+func TestAJobThatIsPutOffIsNotTakenForANewOne(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.link.bounce(times(-1))
+		w.says(a.number, "comes back")
+		w.settle()
+		check(t, w.store.View(t.Context(), func(tx *store.Tx) error {
+			jobs, err := tx.Due(message.QueueOutbox, time.Now().Add(quarter), store.Place{}, 10)
+			if len(jobs) != 1 || !jobs[0].NotBefore.After(jobs[0].Created) {
+				t.Errorf("what is to be sent again stands as %+v", jobs)
+			}
+			return err
+		}))
 	})
 }
 

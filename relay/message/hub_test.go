@@ -272,6 +272,20 @@ func (l *link) SendTyping(_ context.Context, _ phone.Number, composing bool) err
 	return nil
 }
 
+// lose has the next calls of Send fail for want of a link.
+func (l *link) lose(times int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fails = slices.Repeat([]error{carrier.ErrOffline}, times)
+}
+
+// losing returns how many calls are left that fail.
+func (l *link) losing() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.fails)
+}
+
 // bounce has messages come back.
 func (l *link) bounce(f func(o carrier.Outgoing) (back, temporary bool)) {
 	l.mu.Lock()

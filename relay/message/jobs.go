@@ -61,8 +61,10 @@ type content struct {
 	Resent int `json:"resent,omitempty"`
 	// Bounces is how often it came back for the time being.
 	Bounces int `json:"bounces,omitempty"`
-	// Waits says that it came back and was not sent again yet.
+	// Waits says that it came back and that the carrier does not have it again yet.
 	Waits bool `json:"waits,omitempty"`
+	// Going says that it is on its way again, and may come back once more.
+	Going bool `json:"going,omitempty"`
 }
 
 // typeUnsupported is the type of a customer's message that could not be read.
@@ -142,9 +144,9 @@ func eventOf(state string) Event {
 }
 
 // advance moves an outgoing message on, which is written as it is given, and tells the
-// business, unless it is that far already. The business always learns that it was sent before it learns that it
-// was delivered or read, though the customer's receipt may overtake the carrier's
-// acknowledgement.
+// business, unless it is that far already. The business always learns that it was sent
+// before it learns that it was delivered or read, though the customer's receipt may
+// overtake the carrier's acknowledgement.
 func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs ...webhook.Error) error {
 	if order(state) <= order(m.State) {
 		return nil
