@@ -106,10 +106,6 @@ func (s *Service) sendAgain(ctx context.Context, c store.Customer, t task) error
 		return fmt.Errorf("sending again: %w", err)
 	}
 	s.counts.add(EventResent)
-	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.advanceMessage(tx, m.ID, stateSent) })
-	if err != nil {
-		return err
-	}
 	return errFinished
 }
 
