@@ -2,7 +2,6 @@ package message
 
 import (
 	"context"
-	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -23,13 +22,18 @@ type group struct {
 func (s *Service) Group(ctx context.Context, fn func(carrier.Handler) error) error {
 	g := &group{Service: s}
 	err := fn(g)
-	return errors.Join(err, g.settle())
+	if failed := g.settle(); err == nil {
+		err = failed
+	}
+	return err
 }
 
 // settle waits until what the group was given is stored.
 func (g *group) settle() (err error) {
 	for _, wait := range g.waits {
-		err = errors.Join(err, wait())
+		if failed := wait(); err == nil {
+			err = failed // of the others most fail for the same reason
+		}
 	}
 	g.waits = nil
 	return err

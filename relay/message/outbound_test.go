@@ -233,3 +233,27 @@ func TestACustomersTypingIsCountedAndTellsTheBusinessNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestAGroupThatCannotBeStoredSaysWhyOnce(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.stop()
+		c := &crash{}
+		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
+		w.start()
+		w.settle()
+		c.mu.Lock()
+		c.gone = true
+		c.mu.Unlock()
+		err := w.Group(t.Context(), func(h carrier.Handler) error {
+			for range 3 {
+				check(t, h.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: "id", Kind: carrier.Delivered}))
+			}
+			return nil
+		})
+		if !errors.Is(err, errCrashed) || err.Error() != errCrashed.Error() {
+			t.Errorf("error %v, want %v", err, errCrashed)
+		}
+	})
+}
