@@ -54,7 +54,8 @@ type Config struct {
 	// one link: a second one ends the first.
 	Resource string
 	// Registration says what to do when the server refuses the credentials: with
-	// Open or Token, Run registers the account once and tries again.
+	// Open or Token, Run registers the account and tries again, until the server
+	// refuses that for good.
 	Registration Registration
 	// RegistrationToken is for Registration Token.
 	RegistrationToken string
