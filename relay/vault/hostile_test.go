@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -285,5 +286,38 @@ func TestServerWithAnotherAuthorityIsNotTalkedTo(t *testing.T) {
 	wantIs(t, "data key", err, vault.ErrUnavailable)
 	if other.loginCount() != 0 {
 		t.Error("the service account token was sent to a server that is not trusted")
+	}
+}
+
+func TestARegistrationTokenMayBeLeftOutOrEmptied(t *testing.T) {
+	for name, c := range map[string]struct {
+		token any // nil: it is left out
+		want  string
+		err   error
+	}{
+		"left out":  {nil, "", nil},
+		"emptied":   {"", "", nil},
+		"there":     {"invitation", "invitation", nil},
+		"no text":   {7, "", vault.ErrForeignContent},
+		"very long": {strings.Repeat(secret, 1000), "", vault.ErrForeignContent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			account := map[string]any{"username": "+15550001111", "password": "password"}
+			if c.token != nil {
+				account["registrationToken"] = c.token
+			}
+			f.answer = func(w http.ResponseWriter, _ *http.Request, _ int) {
+				reply(w, http.StatusOK, map[string]any{"data": map[string]any{"data": account}})
+			}
+			got, err := f.client.CarrierAccount(t.Context(), phone.Number{})
+			wantIs(t, "reading the account", err, c.err)
+			if got.RegistrationToken != c.want {
+				t.Errorf("the token has %d bytes, want %d", len(got.RegistrationToken), len(c.want))
+			}
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("the error repeats the token: %v", err)
+			}
+		})
 	}
 }

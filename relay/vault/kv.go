@@ -107,9 +107,10 @@ func (f *fields) text(name string, limit int) string {
 	return s
 }
 
-// optional is text for a field that may be left out; then it is empty.
+// optional is text for a field that may be left out, or be empty: as an admin leaves one
+// that has served.
 func (f *fields) optional(name string, limit int) string {
-	if _, there := f.data[name]; !there {
+	if v, there := f.data[name]; !there || v == "" {
 		return ""
 	}
 	return f.text(name, limit)
