@@ -8,7 +8,8 @@
 // # Order of writes
 //
 // In: one transaction holds the ratchet step, the sealed message, the ciphertext's
-// hash and the webhook's job; then the carrier is told that it was taken. Out: one
+// hash and the webhook's job; then the carrier is told that it was taken. What
+// arrives together shares a commit and is told together (see group.go). Out: one
 // transaction holds the sealed message and its job, then the business is told that
 // it was accepted; later one transaction holds the ratchet step and the ciphertext,
 // then the ciphertext is sent; after a crash the same ciphertext is sent again.
