@@ -88,6 +88,15 @@ func (m *management) take(key string) bool {
 	return false
 }
 
+// cameBack forgets that a message was sent, so that sending it again does so, whether
+// it was acknowledged or is yet to be.
+func (m *management) cameBack(key string) {
+	m.take(key)
+	if s := m.find(key); s != nil {
+		s.key = ""
+	}
+}
+
 // giveUp tells all who wait, but keeps the stanzas for a resumption.
 func (m *management) giveUp(err error) {
 	for _, s := range m.unacked {

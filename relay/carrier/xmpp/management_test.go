@@ -3,7 +3,10 @@ package xmpp
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
 func TestAcknowledgementsSettleInOrderAcrossTheWrap(t *testing.T) {
@@ -72,5 +75,33 @@ func TestResetTellsAllWhoWait(t *testing.T) {
 	m.reset(errUnconfirmed)
 	if !errors.Is(<-a, errUnconfirmed) || !errors.Is(<-b, errUnconfirmed) || m.handled != 0 || len(m.unacked) != 0 {
 		t.Error("a reset left something behind")
+	}
+}
+
+func TestWhatComesBackBeforeItIsAcknowledgedMayBeSentAgain(t *testing.T) {
+	s := script(t, nil)
+	s.wrote(t, "<presence>")
+	o := carrier.Outgoing{ID: "returned", To: number(t, customer), Envelope: envelope(1)}
+	sent := make(chan error, 2)
+	send := func() { sent <- s.Send(t.Context(), o) }
+	times := func(n int) {
+		eventually(t, "the message on its way", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return strings.Count(s.seen.String(), "id='returned'") == n
+		})
+	}
+	go send()
+	times(1)
+	s.says(t, "<message type='error' id='returned' from='"+peerJID+"'><error type='wait'><resource-constraint xmlns='"+nsStanzas+"'/></error></message>")
+	s.wait(t, "the bounce", func() bool { return len(s.bounced) == 1 })
+	go send()
+	times(2)
+	s.Carrier.mu.Lock()
+	count := s.session.acked + uint32(len(s.session.unacked))
+	s.Carrier.mu.Unlock()
+	s.says(t, "<a xmlns='"+nsSM+"' h='"+formatCount(count)+"'/>")
+	for range 2 {
+		check(t, <-sent)
 	}
 }

@@ -351,9 +351,8 @@ func (c *Carrier) noteEvent(ev event) {
 	case gotMessage:
 		c.befriend(ev.From)
 	case gotBounce:
-		// It may be sent again under its id.
 		c.mu.Lock()
-		c.session.take(messageKey(ev.To, ev.ID))
+		c.session.cameBack(messageKey(ev.To, ev.ID))
 		c.mu.Unlock()
 	}
 }
