@@ -164,7 +164,7 @@ func (n *node) wait(t testing.TB, what string, is func() bool) {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !is() {
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out waiting for: %s", what)
