@@ -3,6 +3,7 @@ package xmpp
 import (
 	"encoding/xml"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,12 @@ func attributes(n int) string {
 	return b.String()
 }
 
+// named says whether all names within an element are names without a prefix.
+func named(e *element) bool {
+	_, err := parse("<" + e.name.Local + "/>")
+	return err == nil && !slices.ContainsFunc(e.children, func(c *element) bool { return !named(c) })
+}
+
 func FuzzElement(f *testing.F) {
 	for _, s := range stanzas {
 		f.Add(s)
@@ -102,7 +109,11 @@ func FuzzElement(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Prefixed attributes are not written; nothing of ours has them.
+		// Prefixes are not written: prefixed attributes are left out, and what is a name
+		// behind a prefix alone is none without. Nothing of ours has either.
+		if !named(e) {
+			return
+		}
 		again, err := parse(string(e.bytes()))
 		if err != nil {
 			t.Fatalf("what was read cannot be read again: %v\n%s", err, e.bytes())
