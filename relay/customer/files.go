@@ -158,12 +158,8 @@ func (c *Customer) fetch(ctx context.Context, l media.Link, root *os.Root, name 
 		if err == nil || n == maxFetches || final(err) {
 			return err
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return errors.Join(err, ctx.Err())
-		case <-t.C:
+		if ended := pause(ctx, wait); ended != nil {
+			return errors.Join(err, ended)
 		}
 	}
 }

@@ -70,13 +70,21 @@ func retry(ctx context.Context, do func() error) error {
 		if !errors.Is(err, carrier.ErrOffline) && !errors.Is(err, carrier.ErrUnconfirmed) {
 			return err
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return errors.Join(err, ctx.Err())
-		case <-t.C:
+		if ended := pause(ctx, wait); ended != nil {
+			return errors.Join(err, ended)
 		}
+	}
+}
+
+// pause waits, or returns ctx's error when that ends first.
+func pause(ctx context.Context, wait time.Duration) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
 }
 
