@@ -33,14 +33,22 @@ func (s *shelf) SetPosition(_ context.Context, id string) error {
 
 func (s *shelf) position() string { id, _ := s.Position(context.Background()); return id }
 
+// startReading brings a business that reads its archive online, and a customer, and waits
+// until the business has its place in the archive.
+func startReading(t *testing.T, s server) (b, c *node, place *shelf) {
+	t.Helper()
+	place = &shelf{}
+	conf := config(t, s, business)
+	conf.Archive = place
+	b, c = online(t, conf), online(t, config(t, s, customer))
+	b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
+	eventually(t, "position", func() bool { return place.position() != "" })
+	return b, c, place
+}
+
 func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		place := &shelf{}
-		conf := config(t, s, business)
-		conf.Archive = place
-		b, c := online(t, conf), online(t, config(t, s, customer))
-		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
-		eventually(t, "position", func() bool { return place.position() != "" })
+		b, c, place := startReading(t, s)
 		begin := place.position()
 		c.send(t, b, 1)
 		b.wait(t, "first message", func() bool { return len(b.messages) == 1 })
@@ -74,12 +82,7 @@ func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
 // what was asked for: it has to be asked for once more, though the session goes on.
 func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		place := &shelf{}
-		conf := config(t, s, business)
-		conf.Archive = place
-		b, c := online(t, conf), online(t, config(t, s, customer))
-		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
-		eventually(t, "position", func() bool { return place.position() != "" })
+		b, c, place := startReading(t, s)
 		before := place.position()
 		const count = archivePage / 2
 		for i := range count {
