@@ -102,6 +102,37 @@ func TestOfAGroupThatIsNotStoredNothingIsAcknowledged(t *testing.T) {
 	}
 }
 
+// picky is a Handler that takes each message by itself, and one of them not. It waits
+// with the first until it is let.
+type picky struct {
+	*recorder
+	let    chan struct{}
+	refuse string
+}
+
+func (p *picky) Message(ctx context.Context, m carrier.Message) error {
+	<-p.let
+	if m.ID == p.refuse {
+		return errors.New("disk full")
+	}
+	return p.recorder.Message(ctx, m)
+}
+
+func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {
+	p := &picky{let: make(chan struct{}), refuse: "third"}
+	s := scriptFor(t, nil, func(r *recorder) carrier.Handler { p.recorder = r; return p })
+	s.says(t, numbered("first")+numbered("second")+numbered("third")+
+		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+nsPing+"'/></iq>")
+	s.wrote(t, "read-up-to-here")
+	close(p.let)
+	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
+		t.Errorf("the link ended with %v", err)
+	}
+	if s.session.handled != 2 {
+		t.Errorf("%d stanzas count as handled, want the 2 before the one that was not taken", s.session.handled)
+	}
+}
+
 func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
 	s, g := group(t, func(c *Config) { c.ackWithin = 10 * time.Millisecond })
 	s.says(t, numbered("first")+"<r xmlns='"+nsSM+"'/>")

@@ -89,6 +89,7 @@ func scriptFor(t *testing.T, change func(*Config), handler func(*recorder) carri
 	}()
 	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, c.cfg.MaxStanza, c.cfg.Idle)
 	c.attach(l)
+	c.session.id = "resumable"
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		s.ended <- c.serve(ctx, l, handler(s.recorder))

@@ -241,13 +241,17 @@ func (s *service) tellCount() {
 // deliver calls the Handler, in order, until the link ends. An item that the
 // Handler does not take ends the link: the server will send it again.
 func (s *service) deliver(ctx context.Context, h carrier.Handler) {
+	most := 1 // for a Handler that takes each thing by itself, so that each counts
+	if _, ok := h.(carrier.Grouper); ok {
+		most = maxGroup
+	}
 	for {
 		var err error
 		select {
 		case <-s.l.ended:
 			return
 		case it := <-s.queue:
-			err = s.hand(ctx, h, s.group(it))
+			err = s.hand(ctx, h, s.group(it, most))
 		case <-s.whenToKeep():
 			err = s.keepPosition(ctx)
 		}
@@ -259,10 +263,10 @@ func (s *service) deliver(ctx context.Context, h carrier.Handler) {
 	}
 }
 
-// group returns an item and those that wait behind it, as many as go together.
-func (s *service) group(it item) []item {
+// group returns an item and those that wait behind it, at most so many together.
+func (s *service) group(it item, most int) []item {
 	items := []item{it}
-	for len(items) < maxGroup {
+	for len(items) < most {
 		select {
 		case it := <-s.queue:
 			items = append(items, it)
