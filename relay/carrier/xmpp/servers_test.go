@@ -77,6 +77,9 @@ func share(t testing.TB) server {
 	if common.err != nil {
 		t.Fatal(common.err)
 	}
+	if common.next == sharedDomains {
+		t.Fatal("too many tests share a server: raise sharedDomains, or lower -count")
+	}
 	common.next++
 	return domain{common.Server, fmt.Sprintf("d%d.test", common.next-1)}
 }
