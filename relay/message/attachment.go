@@ -149,17 +149,26 @@ func (s *Service) sendMedia(ctx context.Context, j queue.Job, c store.Customer) 
 	if s.Files == nil || body.Media == nil {
 		return fails(webhook.MediaUpload("This relay sends no files."))
 	}
-	if body.Media.ID == "" {
-		if err := s.fetchLink(ctx, m.ID, body.Media); err != nil {
-			return err
-		}
-	}
 	if !body.Media.Uploaded {
-		if err := s.upload(ctx, m.ID, body.Media.ID); err != nil {
+		if err := s.bring(ctx, m.ID, body.Media); err != nil {
 			return err
 		}
 	}
 	return s.sendText(ctx, j, c)
+}
+
+// bring has the carrier get a message's file, in its turn.
+func (s *Service) bring(ctx context.Context, message string, a *attached) error {
+	if err := s.transfers.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.transfers.Release(1)
+	if a.ID == "" {
+		if err := s.fetchLink(ctx, message, a); err != nil {
+			return err
+		}
+	}
+	return s.upload(ctx, message, a.ID)
 }
 
 // fetchLink brings a file from where the business said that it is.

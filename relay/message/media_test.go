@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,6 +309,53 @@ func TestAFileThatCannotBeSentFailsTheMessageAndItsCaption(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowWeb is a Web that takes no file until it is let.
+type slowWeb struct {
+	message.Web
+	let   chan struct{}
+	begun *atomic.Int64
+}
+
+func (w slowWeb) Put(ctx context.Context, link string, h http.Header, body io.Reader, size int64) error {
+	w.begun.Add(1)
+	<-w.let
+	return w.Web.Put(ctx, link, h, body, size)
+}
+
+func TestASlowUploadServiceGetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
+	var let chan struct{}
+	begun := &atomic.Int64{}
+	dir := t.TempDir()
+	inBubbleWith(t, func(w *world) {
+		let = make(chan struct{}) // of the bubble
+		w.web = newWeb()
+		w.ways = func(f *message.Files) *message.Files {
+			f.Carrier = slowWeb{f.Carrier, let, begun}
+			return f
+		}
+	}, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		file := w.keeps("image/png", picture())
+		const files = 100
+		for i := range files {
+			w.sends(message.Attachment{To: number(t, fmt.Sprintf("+49151%07d", i)), Kind: media.Image, ID: file})
+		}
+		w.says(a.number, "a text")
+		elapse(time.Second)
+		if got := a.got(); !slices.Equal(got, []string{"a text"}) {
+			t.Errorf("while files wait the customer got %q", got)
+		}
+		if n := begun.Load(); n < 8 || n > 32 {
+			t.Errorf("%d files are under way at once", n)
+		}
+		close(let)
+		elapse(time.Second)
+		if n := begun.Load(); n != files {
+			t.Errorf("%d of %d files reached the carrier", n, files)
+		}
+	})
 }
 
 func TestADeletedFileIsNotSent(t *testing.T) {

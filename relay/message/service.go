@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -107,6 +108,7 @@ type Service struct {
 	counts    counters
 	typing    typing
 	blocks    blocks
+	transfers *semaphore.Weighted // of maxTransfers: files on their way to the carrier
 
 	mu sync.Mutex // guards the following fields
 	// fetched holds when the devices of customers were last learned from the
@@ -136,12 +138,13 @@ func New(o Options) *Service {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		Options:  o,
-		dirty:    make(chan struct{}, 1),
-		fetched:  map[store.CustomerID]time.Time{},
-		missing:  map[device]time.Time{},
-		repaired: map[device]time.Time{},
-		blocks:   blocks{changed: make(chan struct{}, 1)},
+		Options:   o,
+		dirty:     make(chan struct{}, 1),
+		fetched:   map[store.CustomerID]time.Time{},
+		missing:   map[device]time.Time{},
+		repaired:  map[device]time.Time{},
+		blocks:    blocks{changed: make(chan struct{}, 1)},
+		transfers: semaphore.NewWeighted(maxTransfers),
 	}
 	s.outbox = queue.New(queue.Options{
 		Name: QueueOutbox, Backend: Queue(o.Store, QueueOutbox), Worker: s.work, Workers: outboxWorkers,
@@ -157,8 +160,12 @@ func New(o Options) *Service {
 }
 
 // outboxWorkers is how many customers are served at once: a worker waits for the
-// carrier's acknowledgement.
-const outboxWorkers = 64
+// carrier's acknowledgement, which takes a busy server a while. maxTransfers of them
+// may be at a file, which takes half a megabyte of memory.
+const (
+	outboxWorkers = 256
+	maxTransfers  = 32
+)
 
 // Run sends what is queued and keeps our keys published, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
