@@ -11,12 +11,12 @@ func carrierBudgets() []budget {
 	const relay, counting, bare = "ThroughProsody/impl=relay", "ThroughProsody/impl=counting", "ThroughProsody/impl=bare"
 	return []budget{
 		{
-			what: "message through Prosody, receipted", of: nsPerOp(relay), by: nsPerOp(counting), most: 1.3,
-			atMost: "1.3 x bare clients that count stanzas: the server's limit",
+			what: "message through Prosody, receipted", of: nsPerOp(relay), by: nsPerOp(counting), most: 1.15,
+			atMost: "1.15 x bare clients that count stanzas: the server's limit",
 		},
 		{
-			what: "message through Prosody, receipted", of: nsPerOp(relay), by: nsPerOp(bare), most: 1.5,
-			atMost: "1.5 x bare clients that may lose some",
+			what: "message through Prosody, receipted", of: nsPerOp(relay), by: nsPerOp(bare), most: 1.3,
+			atMost: "1.3 x bare clients that may lose some",
 		},
 		{
 			what: "CPU of a relay for a message", of: key{relay, "relay-cpu-ns/op"}, by: key{relay, "server-cpu-ns/op"}, most: 1,

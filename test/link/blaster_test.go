@@ -146,7 +146,7 @@ func blast(b *testing.B, managed bool) {
 	group.Add(b.N)
 	all := make([]*bare, customers)
 	for i := range all {
-		c := logIn(b, fmt.Sprintf("%s%02d", of, i), managed)
+		c := logIn(b, fmt.Sprintf("%s%03d", of, i), managed)
 		all[i] = c
 		answer := receipt(business.address, "received", "urn:xmpp:receipts") + receipt(business.address, "displayed", "urn:xmpp:chat-markers:0")
 		go c.hear(func(n map[string]int) {

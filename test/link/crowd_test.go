@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -79,12 +81,17 @@ func beCrowd() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	all := make([]*writer, customers)
+	var joining errgroup.Group
+	joining.SetLimit(8)
 	for i := range all {
-		var err error
-		if all[i], err = join(ctx, at, crowdNumber(i)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+		joining.Go(func() (err error) {
+			all[i], err = join(ctx, at, crowdNumber(i))
+			return err
+		})
+	}
+	if err := joining.Wait(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	fmt.Fprintln(os.Stdout, "done")
 	to, _ := phone.Parse(benchNumber)
@@ -110,12 +117,8 @@ type writer struct {
 func everybody(ctx context.Context, all []*writer, to phone.Number, n int) {
 	var group sync.WaitGroup
 	for i, c := range all {
-		share := n / len(all)
-		if i < n%len(all) {
-			share++
-		}
 		group.Go(func() {
-			for range share {
+			for range share(n, i) {
 				c.undelivered <- struct{}{}
 				text := fmt.Sprintf("%d and what else people write, which is of about this length", time.Now().UnixNano())
 				if _, err := c.Send(ctx, to, text); err != nil {
