@@ -38,10 +38,8 @@ func (n Network) Ensure(ctx context.Context) (made bool, err error) {
 	}
 	if !n.wired(ctx) {
 		// One end without the other is what an interruption left.
-		if _, err := command(ctx, "", "ip", "link", "show", n.HostLink); err == nil {
-			if _, err := command(ctx, "", "ip", "link", "delete", n.HostLink); err != nil {
-				return false, err
-			}
+		if err := n.cut(ctx); err != nil {
+			return false, err
 		}
 		_, err := command(ctx, "", "ip", "link", "add", n.HostLink, "type", "veth", "peer", "name", n.NodeLink, "netns", n.Namespace)
 		if err != nil {
@@ -98,18 +96,22 @@ func (n Network) configure(ctx context.Context) error {
 
 // Remove takes the wire and the namespace away, with everything that is in the namespace.
 func (n Network) Remove(ctx context.Context) error {
-	var failures []error
-	if _, err := command(ctx, "", "ip", "link", "show", n.HostLink); err == nil {
-		if _, err := command(ctx, "", "ip", "link", "delete", n.HostLink); err != nil {
-			failures = append(failures, err)
-		}
-	}
+	failures := []error{n.cut(ctx)}
 	if _, err := os.Stat(n.NamespaceFile()); err == nil {
 		if _, err := command(ctx, "", "ip", "netns", "delete", n.Namespace); err != nil {
 			failures = append(failures, err)
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// cut deletes the wire, if there is one. The kernel may do so too, at any moment after the namespace of the other end was deleted.
+func (n Network) cut(ctx context.Context) error {
+	_, err := command(ctx, "", "ip", "link", "delete", n.HostLink)
+	if _, none := command(ctx, "", "ip", "link", "show", n.HostLink); none == nil {
+		return err
+	}
+	return nil
 }
 
 // isNamespace tells whether the file stands for a namespace rather than for one that was.
