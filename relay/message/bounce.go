@@ -48,7 +48,7 @@ func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wai
 	if body.Waits && !body.Going {
 		return 0, errNoNews
 	}
-	if body.Envelope == nil || body.Bounces+1 >= maxAttempts {
+	if body.Bounces+1 >= maxAttempts {
 		return 0, s.advance(tx, c, m, stateFailed, s.Now(), webhook.Unavailable(
 			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."))
 	}
@@ -70,8 +70,9 @@ func cameBack(m store.Message) (bool, error) {
 }
 
 // sendBounced sends a message again that came back: the same ciphertext under the same
-// id. From before it is on its way the message may come back again; until the carrier has
-// it no marker for a later message says that it was read.
+// id, or a new one when that was lost with its session and nobody has sent it in the next
+// one yet. From before it is on its way the message may come back again; until the carrier
+// has it no marker for a later message says that it was read.
 func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer) error {
 	var m store.Message
 	var body content
@@ -79,14 +80,15 @@ func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer
 		if m, body, err = pendingIn(tx, j.Message, stateAccepted, stateSent); err != nil {
 			return err
 		}
-		sends := body.Envelope != nil // else it is about to be sent in a new session
-		return putBody(tx, m, func(b *content) { b.Waits, b.Going = sends, sends })
+		return putBody(tx, m, func(b *content) { b.Waits, b.Going = true, true })
 	})
 	if err != nil {
 		return gone(err)
 	}
 	if body.Envelope == nil {
-		return errFinished
+		if body.Envelope, err = s.sealText(ctx, c, m, body); err != nil {
+			return err
+		}
 	}
 	err = s.Link.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
 	if err != nil {

@@ -2,8 +2,11 @@ package message_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +192,97 @@ func TestWhatComesBackWhileTheBusinessBlocksTheCustomerFails(t *testing.T) {
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "failed"}) {
 			t.Errorf("statuses are %q", got)
 		}
+	})
+}
+
+// betweenSessions is a store that runs happens, once, when alice's last message was lost
+// with its session and is about to be sent in the next: it has no ciphertext then.
+type betweenSessions struct {
+	message.Store
+	once    *sync.Once
+	happens func(m store.Message) error
+	t       *testing.T
+}
+
+func (s betweenSessions) Update(ctx context.Context, fn func(*store.Tx) error) error {
+	err := s.Store.Update(ctx, fn)
+	if m, ok := s.lost(ctx); ok {
+		s.once.Do(func() {
+			if err := s.happens(m); err != nil {
+				s.t.Error(err)
+			}
+		})
+	}
+	return err
+}
+
+// lost returns alice's last message if it was sent and has no ciphertext.
+func (s betweenSessions) lost(ctx context.Context) (m store.Message, ok bool) {
+	_ = s.View(ctx, func(tx *store.Tx) error {
+		c, err := tx.Customer(number(s.t, alice))
+		if err != nil {
+			return err
+		}
+		sent, err := tx.MessagesOf(c.ID, store.Outbound, time.Now(), 1)
+		if len(sent) > 0 {
+			m, ok = sent[0], sent[0].State == "sent" && !strings.Contains(string(sent[0].Body), `"envelope"`)
+		}
+		return err
+	})
+	return m, ok
+}
+
+// loseSession sends alice a message that she cannot read, and looks what becomes of it
+// when she begins a new session and something happens before it is sent there.
+func loseSession(t *testing.T, happens func(w *world, m store.Message) error) {
+	dir := t.TempDir()
+	var once sync.Once
+	inBubbleWith(t, func(w *world) {
+		w.wrap = func(s message.Store) message.Store {
+			return betweenSessions{s, &once, func(m store.Message) error { return happens(w, m) }, w.t}
+		}
+	}, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == w.number {
+				return spoilt(m)
+			}
+			return m
+		})
+		id := w.says(a.number, "unread")
+		elapse(time.Second)
+		w.tamper(nil)
+		elapse(quarter)
+		once.Do(func() { t.Error("the message never was without ciphertext") })
+		if got := statuses(w.take(), id); !slices.Contains(got, "read") || slices.Contains(got, "failed") {
+			t.Errorf("statuses are %q", got)
+		}
+		if got := a.got(); !slices.Equal(got, []string{"unread"}) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
+func TestWhatComesBackWhileItIsToBeSentInANewSessionIsSentThere(t *testing.T) {
+	loseSession(t, func(w *world, m store.Message) error {
+		return w.Bounced(context.Background(), carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true})
+	})
+}
+
+// TestWhatComesBackIsSentThoughItWasGivenUpInTheNewSession: it does not stay "sent" while
+// nobody sends it any more.
+func TestWhatComesBackIsSentThoughItWasGivenUpInTheNewSession(t *testing.T) {
+	loseSession(t, func(w *world, m store.Message) error {
+		err := w.store.Update(context.Background(), func(tx *store.Tx) error {
+			jobs, err := tx.Due(message.QueueOutbox, time.Now(), store.Place{}, 10)
+			if err != nil || len(jobs) != 1 {
+				return fmt.Errorf("%d jobs wait, want the one that sends the message again: %w", len(jobs), err)
+			}
+			return tx.Finish(jobs[0].ID)
+		})
+		return errors.Join(err, w.Bounced(context.Background(), carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true}))
 	})
 }
 
