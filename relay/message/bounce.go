@@ -15,8 +15,10 @@ import (
 // the job that sent it is done, or about to be. So one that comes back for the time
 // being gets a job of its own, and the message keeps count: each time that it is sent it
 // may come back once, and when it did so as often as a job may fail, it failed. Whoever
-// returns everything for ever has it sent so often and no more. Later messages to the
-// customer do not wait for it.
+// returns everything for ever has it sent so often and no more. It is sent again at its
+// time and not when the link comes up, which says nothing of why it came back: else a
+// link that comes and goes would have it fail early. Later messages to the customer do
+// not wait for it.
 
 // Bounced is Service.Bounced for one of a group.
 func (g *group) Bounced(ctx context.Context, b carrier.Bounce) error {
@@ -57,7 +59,7 @@ func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wai
 		return 0, err
 	}
 	wait = retryAfter(body.Bounces)
-	return wait, s.enqueueAt(tx, c.ID, m.ID, task{Kind: kindBounced}, s.Now().Add(wait))
+	return wait, s.enqueueAt(tx, c.ID, m.ID, task{Kind: kindBounced, Bounce: body.Bounces + 1}, s.Now().Add(wait))
 }
 
 // cameBack says whether a message came back and the carrier does not have it again yet.
@@ -72,13 +74,18 @@ func cameBack(m store.Message) (bool, error) {
 // sendBounced sends a message again that came back: the same ciphertext under the same
 // id, or a new one when that was lost with its session and nobody has sent it in the next
 // one yet. From before it is on its way the message may come back again; until the carrier
-// has it no marker for a later message says that it was read.
-func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer) error {
+// has it no marker for a later message says that it was read. Where the link is lost before
+// the carrier acknowledged it, it may have come back when the job is tried again: then
+// that has a job with a time of its own.
+func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer, t task) error {
 	var m store.Message
 	var body content
 	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		if m, body, err = pendingIn(tx, j.Message, stateAccepted, stateSent); err != nil {
 			return err
+		}
+		if t.Bounce < body.Bounces {
+			return errFinished
 		}
 		return putBody(tx, m, func(b *content) { b.Waits, b.Going = true, true })
 	})

@@ -119,6 +119,43 @@ func TestWhatComesBackForTooLongFailsAsUnavailable(t *testing.T) {
 	})
 }
 
+// TestALinkThatComesAndGoesFailsNothingEarly: a server that cannot take a message yet
+// takes it no sooner because the link to it broke.
+func TestALinkThatComesAndGoesFailsNothingEarly(t *testing.T) {
+	for what, flap := range map[string]func(w *world){
+		"while it waits": func(w *world) {
+			for range 600 {
+				elapse(time.Second)
+				check(w.t, w.Connected(w.t.Context(), false))
+			}
+		},
+		"whenever it is sent again": func(w *world) {
+			w.link.loseUnconfirmed(100)
+			elapse(10 * time.Minute)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				w.link.bounce(times(-1))
+				id := w.says(a.number, "the queue is full")
+				elapse(time.Millisecond)
+				flap(w)
+				if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
+					t.Errorf("after ten minutes statuses are %q", got)
+				}
+				w.link.lose(0)
+				elapse(5 * time.Minute)
+				if events := w.take(); len(events) != 1 || events[0].Status != "failed" || events[0].Code != 131016 {
+					t.Errorf("after a quarter of an hour the business got %+v, want failed with 131016", events)
+				}
+				w.allSame(20)
+			})
+		})
+	}
+}
+
 func TestAMessageComesBackOnceForEachTimeThatItWasSent(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {

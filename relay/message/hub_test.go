@@ -97,8 +97,8 @@ type link struct {
 	unknown  bool    // nobody has a device list or a bundle
 	fails    []error // answers of the next calls of Send, nil for none
 	silently bool    // what fails is delivered nevertheless
-	// bounces says what comes back, before the carrier acknowledged it and instead of
-	// being delivered; nil for nothing.
+	// bounces says what comes back, before the carrier acknowledged it, or the call
+	// failed silently, and instead of being delivered; nil for nothing.
 	bounces func(o carrier.Outgoing) (back, temporary bool)
 }
 
@@ -221,15 +221,19 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 	}
 	bounces, handler := l.bounces, l.handler
 	l.mu.Unlock()
+	var back, temporary bool
 	if bounces != nil && !lost {
-		if back, temporary := bounces(o); back {
-			return handler.Bounced(context.Background(), carrier.Bounce{To: o.To, ID: o.ID, Temporary: temporary})
+		back, temporary = bounces(o)
+	}
+	if back {
+		if err := handler.Bounced(context.Background(), carrier.Bounce{To: o.To, ID: o.ID, Temporary: temporary}); err != nil {
+			return err
 		}
 	}
 	if errors.Is(err, carrier.ErrOffline) || errors.Is(err, carrier.ErrUnconfirmed) {
 		go l.reconnect()
 	}
-	if lost {
+	if lost || back {
 		return err
 	}
 	m := carrier.Message{ID: o.ID, From: l.own, Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts}
@@ -277,6 +281,14 @@ func (l *link) lose(times int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fails = slices.Repeat([]error{carrier.ErrOffline}, times)
+}
+
+// loseUnconfirmed has the link break in the next calls of Send, after the carrier took
+// what they send.
+func (l *link) loseUnconfirmed(times int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fails, l.silently = slices.Repeat([]error{carrier.ErrUnconfirmed}, times), true
 }
 
 // losing returns how many calls are left that fail.

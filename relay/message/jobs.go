@@ -33,6 +33,7 @@ type task struct {
 	Typing  bool                `json:"typing,omitempty"`
 	Device  carrier.DeviceID    `json:"device,omitempty"`
 	Message string              `json:"message,omitempty"` // to be sent again
+	Bounce  int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
 	Since   time.Time           `json:"since,omitzero"`    // when the device could read last
 	Until   time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
 }

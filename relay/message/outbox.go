@@ -169,7 +169,7 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 	case kindAgain:
 		return s.sendAgain(ctx, c, t)
 	case kindBounced:
-		return s.sendBounced(ctx, j, c)
+		return s.sendBounced(ctx, j, c, t)
 	}
 	return errFinished // written by a newer relay
 }

@@ -24,6 +24,7 @@ type lane struct {
 	jobs    []Job
 	running bool
 	until   time.Time // held until then
+	away    bool      // because what its first job needs was away
 }
 
 // dispatch is the state of one Run. Only its own goroutine touches it.
@@ -118,7 +119,11 @@ func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 	}
 	for _, j := range jobs {
 		d.after = Place{j.NotBefore, j.ID}
-		if hadTurn := d.tried[j.ID] && j.NotBefore.After(now); !hadTurn && !d.known[j.ID] {
+		switch waits := j.NotBefore.After(now); {
+		case d.known[j.ID], waits && d.tried[j.ID]:
+		case waits && d.putOff(j):
+			d.remember(j.NotBefore)
+		default:
 			d.add(j)
 		}
 	}
@@ -128,6 +133,11 @@ func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 	}
 	return true
 }
+
+// putOff says whether a job was added for a later time. In held lanes others have the time
+// at which they were added, even when they failed, and are not due only where the clock
+// was set back.
+func (d *dispatch) putOff(j Job) bool { return d.r.o.HoldLane && j.NotBefore.After(j.Created) }
 
 // add puts a job at its lane's end.
 func (d *dispatch) add(j Job) {
@@ -202,12 +212,12 @@ func (d *dispatch) wait(ctx context.Context) {
 	}
 }
 
-// rush makes every waiting job due.
+// rush makes due what Hurry says.
 func (d *dispatch) rush() {
 	d.rewind()
 	d.all, d.tried = true, map[int64]bool{}
 	for id, l := range d.lanes {
-		if !l.until.IsZero() {
+		if !l.until.IsZero() && l.away {
 			l.until = time.Time{}
 			d.ready = append(d.ready, id)
 		}
@@ -225,7 +235,7 @@ func (d *dispatch) end(e ended) {
 		d.drop(l, e.job)
 	case d.r.o.HoldLane:
 		l.jobs[0] = e.job
-		l.until = at
+		l.until, l.away = at, e.result.Uncounted
 	default:
 		d.drop(l, e.job)
 		d.remember(at)
@@ -248,7 +258,11 @@ func (d *dispatch) drop(l *lane, j Job) {
 
 // remember notes when a postponed job is due.
 func (d *dispatch) remember(at time.Time) {
-	i, _ := slices.BinarySearchFunc(d.retries, at, time.Time.Compare)
+	d.wakeAt(at)
+	i, noted := slices.BinarySearchFunc(d.retries, at, time.Time.Compare)
+	if noted {
+		return
+	}
 	d.retries = slices.Insert(d.retries, i, at)
 	d.retries = d.retries[:min(len(d.retries), window)]
 }

@@ -119,7 +119,10 @@ func New(o Options) *Runner {
 func (r *Runner) Wake() { signal(r.wake) }
 
 // Hurry makes everything due that waits for its next attempt, once: for when the
-// reason why attempts failed is known to be gone. It never blocks.
+// reason why attempts failed is known to be gone. With HoldLane that is what could not
+// be tried; what failed keeps its time, and so does what was added for a later one.
+// Tries are counted where they are meant to last for a time: if each Hurry were one,
+// a link that comes and goes would use them up in no time. It never blocks.
 func (r *Runner) Hurry() {
 	signal(r.hurry)
 	signal(r.wake)

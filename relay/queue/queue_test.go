@@ -227,18 +227,78 @@ func TestAClosedQueueWaitsUntilItIsWoken(t *testing.T) {
 
 func TestHurryTriesWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, hold := range []bool{false, true} {
+		for name, c := range map[string]struct {
+			hold  bool
+			waits queue.Result
+		}{
+			"what failed":                         {false, queue.Retry(24 * time.Hour)},
+			"what could not be tried":             {false, queue.Later(24 * time.Hour)},
+			"what holds a lane and was not tried": {true, queue.Later(24 * time.Hour)},
+		} {
 			m, d := &memory{}, newDiary()
 			m.add(queue.Job{ID: 1, Lane: 1})
-			r := run(t, queue.Options{Backend: m, HoldLane: hold, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			r := run(t, queue.Options{Backend: m, HoldLane: c.hold, Worker: func(_ context.Context, j queue.Job) queue.Result {
 				d.begin(j.ID)
-				return queue.Retry(24 * time.Hour)
+				return c.waits
 			}})
 			synctest.Wait()
 			r.Hurry()
 			synctest.Wait()
 			if got := len(d.order(1)); got != 2 {
-				t.Errorf("hold %v: tried %d times, want 2", hold, got)
+				t.Errorf("%s was tried %d times, want 2", name, got)
+			}
+		}
+	})
+}
+
+// TestHurryUsesUpNoTriesOfHeldLanes: whoever hurries each time that a link comes up does
+// so as often as the link breaks.
+func TestHurryUsesUpNoTriesOfHeldLanes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		now := time.Now()
+		m.add(queue.Job{ID: 1, Lane: 1, Created: now, NotBefore: now})                               // fails
+		m.add(queue.Job{ID: 2, Lane: 2, Created: now, NotBefore: now.Add(10 * time.Second)})         // was put off
+		m.add(queue.Job{ID: 3, Lane: 3, Created: now.Add(time.Hour), NotBefore: now.Add(time.Hour)}) // the clock was set back
+		r := run(t, queue.Options{Backend: m, HoldLane: true, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			if j.ID == 1 && j.Attempts == 0 {
+				return queue.Retry(10 * time.Second)
+			}
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		for range 20 {
+			elapse(time.Second)
+			r.Hurry()
+		}
+		synctest.Wait()
+		for id, want := range map[int64][]time.Duration{1: {0, 10 * time.Second}, 2: {10 * time.Second}, 3: {0}} {
+			if !slices.Equal(d.at[id], want) {
+				t.Errorf("job %d was tried at %v, want %v", id, d.at[id], want)
+			}
+		}
+	})
+}
+
+// TestWhatWasPutOffRunsAtItsTimeAfterARestart: nobody wakes the queue for it then.
+func TestWhatWasPutOffRunsAtItsTimeAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		now := time.Now()
+		for id := range int64(3) {
+			m.add(queue.Job{ID: id + 1, Lane: 7, Created: now, NotBefore: now.Add(time.Duration(id+1) * 5 * time.Second)})
+		}
+		run(t, queue.Options{Backend: m, HoldLane: true, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		elapse(time.Minute)
+		synctest.Wait()
+		for id := range int64(3) {
+			if want := []time.Duration{time.Duration(id+1) * 5 * time.Second}; !slices.Equal(d.at[id+1], want) {
+				t.Errorf("job %d was tried at %v, want %v", id+1, d.at[id+1], want)
 			}
 		}
 	})
