@@ -70,7 +70,9 @@ func (s *Service) Receipt(ctx context.Context, r carrier.Receipt) error {
 
 // Bounced implements carrier.Handler. Of what was delivered one of several devices has
 // it. Receipts and messages without content are not kept and not sent again: those that
-// follow do what they were for.
+// follow do what they were for. Until the next read marker, which covers those before it,
+// a customer's client may lack a tick; each receipt that is sent again would take the place
+// of a message where the queue is full.
 func (s *Service) Bounced(ctx context.Context, b carrier.Bounce) error {
 	return s.Group(ctx, func(h carrier.Handler) error { return h.Bounced(ctx, b) })
 }
