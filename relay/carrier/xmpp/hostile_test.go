@@ -110,10 +110,36 @@ func (s *scripted) says(t *testing.T, text string) {
 // wrote waits until the carrier wrote that.
 func (s *scripted) wrote(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, text, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return strings.Contains(s.seen.String(), text)
+	eventually(t, text, func() bool { return s.hasWritten(text) })
+}
+
+func (s *scripted) hasWritten(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.seen.String(), text)
+}
+
+// acknowledges has the server acknowledge all that the carrier sent, and returns how
+// much that is.
+func (s *scripted) acknowledges(t *testing.T) (count uint32) {
+	t.Helper()
+	s.Carrier.mu.Lock()
+	count = s.session.acked + uint32(len(s.session.unacked))
+	s.Carrier.mu.Unlock()
+	s.says(t, "<a xmlns='"+nsSM+"' h='"+formatCount(count)+"'/>")
+	return count
+}
+
+// hasRead waits, once, until the carrier has taken in what the server said so far: up to
+// the first acknowledgement, which is no stanza and counts as none.
+func (s *scripted) hasRead(t *testing.T) {
+	t.Helper()
+	s.wrote(t, "<presence>")
+	count := s.acknowledges(t)
+	eventually(t, "the acknowledgement to be read", func() bool {
+		s.Carrier.mu.Lock()
+		defer s.Carrier.mu.Unlock()
+		return s.session.acked == count
 	})
 }
 

@@ -97,10 +97,7 @@ func TestWhatComesBackBeforeItIsAcknowledgedMayBeSentAgain(t *testing.T) {
 	s.wait(t, "the bounce", func() bool { return len(s.bounced) == 1 })
 	go send()
 	times(2)
-	s.Carrier.mu.Lock()
-	count := s.session.acked + uint32(len(s.session.unacked))
-	s.Carrier.mu.Unlock()
-	s.says(t, "<a xmlns='"+nsSM+"' h='"+formatCount(count)+"'/>")
+	s.acknowledges(t)
 	for range 2 {
 		check(t, <-sent)
 	}
