@@ -208,7 +208,7 @@ func TestHostileStanzasDoNotEndTheLink(t *testing.T) {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 	s.wrote(t, "service-unavailable")
-	// Twelve stanzas were handled; the element that is none does not count.
+	// Eleven stanzas were handled; the element that is none does not count.
 	s.says(t, "<r xmlns='urn:xmpp:sm:3'/>")
 	s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='11'/>")
 }
