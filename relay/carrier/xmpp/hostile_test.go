@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -302,15 +303,28 @@ func TestSilentServerIsAskedThenLeft(t *testing.T) {
 }
 
 func TestIdleLinkIsKept(t *testing.T) {
-	s := prosody.StartT(t, prosody.Options{Registration: true})
-	conf := config(t, s, business)
-	conf.Idle = 50 * time.Millisecond
-	n := online(t, conf)
-	since := n.Status().Since
-	eventually(t, "ten idle periods", func() bool { return time.Since(since) > 10*conf.Idle })
-	if st := n.Status(); st.State != carrier.Online || st.Since != since {
-		t.Errorf("an idle link became %+v", st)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const idle = 30 * time.Second // half as long as the wire lets the other side be silent
+		s := script(t, func(c *Config) { c.Idle = idle })
+		s.wrote(t, "<presence>")
+		asked := 0
+		for period := range 20 {
+			<-time.After(idle + time.Second)
+			s.mu.Lock()
+			before := asked
+			asked = bytes.Count(s.seen.Bytes(), ackRequest())
+			s.mu.Unlock()
+			if asked == before {
+				t.Errorf("the server was not asked for a sign of life in period %d", period)
+			}
+			s.acknowledges(t)
+		}
+		select {
+		case err := <-s.ended:
+			t.Errorf("an idle link ended: %v", err)
+		default:
+		}
+	})
 }
 
 // asker is a Handler that asks the carrier something when the link comes up.
