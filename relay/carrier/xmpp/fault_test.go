@@ -86,6 +86,7 @@ func TestMessageThatIsNotStoredComesAgain(t *testing.T) {
 			c.send(t, b, i)
 		}
 		b.wait(t, "all messages", func() bool { return len(b.messages) == 6 })
+		defer b.lock()()
 		for i, m := range b.messages {
 			if m.ID != fmt.Sprint("m", i) {
 				t.Errorf("message %d is %s: out of order or doubled", i, m.ID)
@@ -105,18 +106,27 @@ func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 		defer cancel()
 		o := carrier.Outgoing{ID: "frozen", To: number(t, third), Envelope: envelope(1)}
 		err := b.Send(ctx, o)
-		s.Thaw()
 		if !errors.Is(err, carrier.ErrUnconfirmed) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("sending to a frozen server: %v", err)
 		}
 		// Sent again, it is not doubled: it bounces once, being for nobody.
-		if err := b.Send(t.Context(), o); err != nil {
-			t.Fatal(err)
+		again := make(chan error, 1)
+		go func() { again <- b.Send(t.Context(), o) }()
+		eventually(t, "the second attempt", func() bool {
+			b.Carrier.mu.Lock()
+			defer b.Carrier.mu.Unlock()
+			waiting := b.session.find(messageKey(o.To, o.ID))
+			return waiting != nil && len(waiting.waiters) == 1
+		})
+		s.Thaw()
+		check(t, <-again)
+		check(t, b.Send(t.Context(), carrier.Outgoing{ID: "last", To: number(t, third), Envelope: envelope(2)}))
+		last := carrier.Bounce{To: number(t, third), ID: "last"}
+		b.wait(t, "last bounce", func() bool { return slices.Contains(b.bounced, last) })
+		defer b.lock()()
+		if len(b.bounced) != 2 {
+			t.Errorf("%d messages bounced, want each once", len(b.bounced))
 		}
-		if err := b.Send(t.Context(), carrier.Outgoing{ID: "last", To: number(t, third), Envelope: envelope(2)}); err != nil {
-			t.Fatal(err)
-		}
-		b.wait(t, "bounces", func() bool { return len(b.bounced) == 2 })
 	})
 }
 
