@@ -43,7 +43,27 @@ func startReading(t *testing.T, s server) (b, c *node, place *shelf) {
 	b, c = online(t, conf), online(t, config(t, s, customer))
 	b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
 	eventually(t, "position", func() bool { return place.position() != "" })
+	b.catchesUp(t) // from here on a message moves the position
 	return b, c, place
+}
+
+// catchesUp waits until what the archive brought was taken.
+func (n *node) catchesUp(t *testing.T) {
+	t.Helper()
+	eventually(t, "end of the archive", func() bool {
+		n.Carrier.mu.Lock()
+		defer n.Carrier.mu.Unlock()
+		return n.session.caughtUp
+	})
+}
+
+// leave stops when all that c sent counts as handled, so that the server keeps none of
+// it: what was stored just now may not count yet, but does when what came behind it is.
+func (n *node) leave(t *testing.T, c *node) {
+	t.Helper()
+	check(t, c.SendTyping(t.Context(), n.number, true))
+	n.wait(t, "what nobody keeps", func() bool { return len(n.typing) == 1 })
+	n.stop()
 }
 
 func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
@@ -60,7 +80,7 @@ func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
 			b.send(t, c, i) // our own are there, too
 		}
 		b.wait(t, "messages", func() bool { return len(b.messages) == count+1 })
-		b.stop()
+		b.leave(t, c)
 		// As if the server had handed them to a process that died before it stored them.
 		unlock := b.lock()
 		b.messages = nil
@@ -89,7 +109,7 @@ func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *
 			c.send(t, b, i)
 		}
 		b.wait(t, "messages", func() bool { return len(b.messages) == count })
-		b.stop()
+		b.leave(t, c)
 		// As if the server had handed them to a process that died before it stored them.
 		unlock := b.lock()
 		b.messages, b.connected = nil, nil
@@ -125,7 +145,7 @@ func TestFirstSessionTakesNothingOutOfTheArchive(t *testing.T) {
 		b, c := online(t, conf), online(t, config(t, s, customer))
 		c.send(t, b, 1)
 		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
-		b.stop()
+		b.leave(t, c)
 		place := &shelf{}
 		conf.Archive = place
 		again := online(t, conf)
@@ -141,16 +161,6 @@ func TestFirstSessionTakesNothingOutOfTheArchive(t *testing.T) {
 func result(from, query, id, inner string) string {
 	return "<message from='" + from + "'><result xmlns='" + nsArchive + "' queryid='" + query + "' id='" + id +
 		"'><forwarded xmlns='" + nsForward + "'><delay xmlns='" + nsDelay + "' stamp='2026-01-02T03:04:05Z'/>" + inner + "</forwarded></result></message>"
-}
-
-// catchesUp waits until what the archive brought was taken.
-func (s *scripted) catchesUp(t *testing.T) {
-	t.Helper()
-	eventually(t, "end of the archive", func() bool {
-		s.Carrier.mu.Lock()
-		defer s.Carrier.mu.Unlock()
-		return s.session.caughtUp
-	})
 }
 
 func TestForgedArchivesAreRefused(t *testing.T) {
