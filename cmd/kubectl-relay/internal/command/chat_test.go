@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -143,7 +144,19 @@ func TestChatWithoutTheExpectedAnswersExits3(t *testing.T) {
 	server, where := startServer(t)
 	startShop(t, server, func(text string) string { return text })
 	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
-	_, _, err := chat(t, "one\n", append(where, "--register", "--expect", "2", "--wait", "2s")...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	input, typed := io.Pipe()
+	shown, out := io.Pipe()
+	defer shown.Close()
+	go func() {
+		_, _ = io.WriteString(typed, "one\n")
+		_, _ = bufio.NewReader(shown).ReadString('\n') // the waiting begins when the one answer is there
+		_ = typed.Close()
+	}()
+	root := New(genericiooptions.IOStreams{In: input, Out: out, ErrOut: io.Discard}, "dev")
+	root.SetArgs(append([]string{"chat", "--as", buyerNumber, "--to", shopNumber}, append(where, "--register", "--expect", "2", "--wait", "10ms")...))
+	err := root.ExecuteContext(ctx)
 	if ExitCode(err) != exitNotSeen || !strings.Contains(err.Error(), "1 of 2") {
 		t.Errorf("exit %d, error %v; want exit %d", ExitCode(err), err, exitNotSeen)
 	}
