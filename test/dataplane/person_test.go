@@ -169,6 +169,7 @@ func TestAPersonIsErasedWithWhatIsQueued(t *testing.T) {
 	p := newPerson(t)
 	p.says(b, "hello")
 	b.waitText("hello")
+	eventually(t, "the first webhook is done", func() bool { return b.report().Counts.WebhookQueued == 0 })
 	b.setDown(true)
 	p.says(b, "queued for the webhook")
 	eventually(t, "a webhook is queued", func() bool { return b.report().Counts.WebhookQueued >= 1 })
