@@ -279,6 +279,7 @@ func (s *story) serverRestarts(server server) {
 	for _, id := range ids {
 		s.b.waitStatus(s.t, id, "sent")
 	}
+	s.b.waitIdle(s.t) // the caption has no status
 	ctx, cancel := context.WithTimeout(s.ctx(), time.Minute)
 	defer cancel()
 	check(s.t, server.Restart(ctx))
