@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -16,7 +17,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -396,41 +399,86 @@ func FuzzUpload(f *testing.F) {
 	})
 }
 
+// pipes is a listener in memory, on which a synctest bubble's clock runs.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (*pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours, nil
+}
+
 // A server's own time limits are made for small requests: files take longer.
 func TestFilesMayTakeTheirTime(t *testing.T) {
 	for name, two := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
-			s := &service{}
-			server := httptest.NewUnstartedServer(cloudapi.New(options(t, s)))
-			server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
-			server.EnableHTTP2 = two
-			server.StartTLS()
-			defer server.Close()
-			reader, writer := io.Pipe()
-			form := multipart.NewWriter(writer)
-			go func() {
-				_ = form.WriteField("messaging_product", "whatsapp")
-				file, _ := form.CreateFormFile("file", "a.png")
-				for range 5 {
-					_, _ = io.WriteString(file, png)
-					<-time.After(150 * time.Millisecond)
-				}
-				_ = writer.CloseWithError(form.Close())
-			}()
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v23.0/"+numberID+"/media", reader)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Content-Type", form.FormDataContentType())
-			r.Header.Set("Authorization", "Bearer "+token)
-			response, err := server.Client().Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer response.Body.Close()
-			if response.StatusCode != http.StatusOK || string(s.files[fileID].content) != strings.Repeat(png, 5) {
-				t.Errorf("answered %s, stored %d bytes", response.Status, len(s.files[fileID].content))
-			}
+			synctest.Test(t, func(t *testing.T) { sendSlowly(t, two) })
 		})
+	}
+}
+
+func sendSlowly(t *testing.T, two bool) {
+	s, listener := &service{}, &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: cloudapi.New(options(t, s))}}
+	const limit = 10 * time.Second
+	server.Config.ReadTimeout, server.Config.WriteTimeout = limit, limit
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!two)
+	protocols.SetUnencryptedHTTP2(two)
+	server.Config.Protocols = protocols
+	server.Start()
+	defer server.Close()
+	transport := server.Client().Transport.(*http.Transport)
+	transport.DialContext, transport.Protocols = listener.dial, protocols
+	reader, writer := io.Pipe()
+	form := multipart.NewWriter(writer)
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer reader.Close()
+	sending.Go(func() {
+		_ = form.WriteField("messaging_product", "whatsapp")
+		file, _ := form.CreateFormFile("file", "a.png")
+		for range 5 {
+			_, _ = io.WriteString(file, png)
+			<-time.After(limit / 2)
+		}
+		_ = writer.CloseWithError(form.Close())
+	})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v23.0/"+numberID+"/media", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", form.FormDataContentType())
+	r.Header.Set("Authorization", "Bearer "+token)
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK || string(s.files[fileID].content) != strings.Repeat(png, 5) {
+		t.Errorf("answered %s, stored %d bytes", response.Status, len(s.files[fileID].content))
+	}
+	if response.ProtoMajor == 2 != two {
+		t.Errorf("spoke %s", response.Proto)
 	}
 }
