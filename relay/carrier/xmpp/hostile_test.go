@@ -238,6 +238,23 @@ func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
 	}
 }
 
+// ejabberd fails to make a node, and says that there is none, when other accounts make
+// theirs at the same moment.
+func TestANodeThatTheServerDidNotMakeIsNoRefusalForGood(t *testing.T) {
+	for condition, forGood := range map[string]bool{"item-not-found": false, "forbidden": true} {
+		t.Run(condition, func(t *testing.T) {
+			s := script(t, nil)
+			got := make(chan error, 1)
+			go func() { got <- s.PublishDevices(t.Context(), []carrier.DeviceID{1}) }()
+			id := s.after(t, "<iq type='set' id='")
+			s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><"+condition+" xmlns='"+nsStanzas+"'/></error></iq>")
+			if err := <-got; err == nil || errors.Is(err, carrier.ErrRejected) != forGood {
+				t.Errorf("it is refused for good: %v, want %v", err, forGood)
+			}
+		})
+	}
+}
+
 func TestOnlyOurOwnAccountTellsChangesOfItsContactList(t *testing.T) {
 	s := script(t, nil)
 	push := func(id, from string) string {

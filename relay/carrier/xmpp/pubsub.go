@@ -117,6 +117,9 @@ func (c *Carrier) publish(ctx context.Context, node string, content *element) er
 		}
 		_, err = c.instruct(ctx, request)
 	}
+	if isCondition(err, "item-not-found") {
+		return err // for the time being: ejabberd says so of a node that it is to make while others make theirs
+	}
 	return publishError(err)
 }
 
