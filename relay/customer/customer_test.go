@@ -73,6 +73,15 @@ func TestUnconfirmedMessageIsSentAgainUnderItsID(t *testing.T) {
 	})
 }
 
+func TestKeysThatABusyServerDoesNotTakeArePublishedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *hub, alice, _ *person) {
+		h.busy = 3
+		carol := h.start(t, t.TempDir(), number(t, "+491703333333"))
+		defer carol.stop()
+		alice.says(carol, "to who is online, and so has published its keys")
+	})
+}
+
 func TestRefusedMessageIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
 		alice.link.mu.Lock()

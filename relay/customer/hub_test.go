@@ -22,6 +22,7 @@ type hub struct {
 	bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
 	inboxes map[phone.Number]chan func(carrier.Handler)
 	hidden  bool // lists are not readable, as Profanity's
+	busy    int  // how many publications of each new link fail
 }
 
 func newHub() *hub {
@@ -56,6 +57,7 @@ type link struct {
 
 	mu   sync.Mutex      // guards the following fields
 	fail []error         // answers of the next calls of Send
+	busy int             // how many publications fail for the time being
 	last carrier.Message // the last text that was sent, for a replay
 }
 
@@ -78,7 +80,23 @@ func (l *link) Run(ctx context.Context, h carrier.Handler) error {
 
 func (l *link) Status() carrier.Status { return carrier.Status{State: carrier.Online} }
 
+var errBusy = errors.New("internal server error, for the time being")
+
+// isBusy counts a publication and says whether it fails.
+func (l *link) isBusy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy > 0 {
+		l.busy--
+		return errBusy
+	}
+	return nil
+}
+
 func (l *link) PublishDevices(_ context.Context, devices []carrier.DeviceID) error {
+	if err := l.isBusy(); err != nil {
+		return err
+	}
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
 	l.hub.lists[l.own] = slices.Clone(devices)
@@ -86,6 +104,9 @@ func (l *link) PublishDevices(_ context.Context, devices []carrier.DeviceID) err
 }
 
 func (l *link) PublishBundle(_ context.Context, d carrier.DeviceID, b carrier.Bundle) error {
+	if err := l.isBusy(); err != nil {
+		return err
+	}
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
 	if l.hub.bundles[l.own] == nil {
@@ -169,6 +190,7 @@ func (h *hub) start(t *testing.T, dir string, n phone.Number) *person {
 	state, err := customer.OpenState(dir, n)
 	check(t, err)
 	p := &person{t: t, number: n, dir: dir, state: state, link: h.link(n), events: make(chan customer.Event, 1000)}
+	p.link.busy = h.busy
 	online := make(chan struct{})
 	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link, OnEvent: func(e customer.Event) {
 		if e.Kind == customer.Online { // what waited at the hub may arrive before it

@@ -50,7 +50,7 @@ func (c *Customer) publishBundle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return retry(ctx, func() error { return c.Carrier.PublishBundle(ctx, c.State.account.Device, bundle) })
+	return insist(ctx, func() error { return c.Carrier.PublishBundle(ctx, c.State.account.Device, bundle) })
 }
 
 // publishDevice adds our device to those that the account lists.
@@ -59,7 +59,7 @@ func (c *Customer) publishDevice(ctx context.Context, listed []carrier.DeviceID)
 		return nil
 	}
 	list := append(slices.Clone(listed), c.State.account.Device)
-	return retry(ctx, func() error { return c.Carrier.PublishDevices(ctx, list) })
+	return insist(ctx, func() error { return c.Carrier.PublishDevices(ctx, list) })
 }
 
 // retry repeats what fails for want of a link until ctx ends.
@@ -68,6 +68,22 @@ func retry(ctx context.Context, do func() error) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longest) {
 		err := do()
 		if !errors.Is(err, carrier.ErrOffline) && !errors.Is(err, carrier.ErrUnconfirmed) {
+			return err
+		}
+		if ended := pause(ctx, wait); ended != nil {
+			return errors.Join(err, ended)
+		}
+	}
+}
+
+// insist is retry for a publication, which nobody asks for again. It repeats for a few
+// seconds what the server refuses for the time being, too: ejabberd has trouble with
+// accounts that publish at the same moment. What has no answer took long enough.
+func insist(ctx context.Context, do func() error) error {
+	const longest = 2 * time.Second
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		err := retry(ctx, do)
+		if err == nil || errors.Is(err, carrier.ErrRejected) || errors.Is(err, context.DeadlineExceeded) || wait > longest {
 			return err
 		}
 		if ended := pause(ctx, wait); ended != nil {
