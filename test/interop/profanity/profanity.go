@@ -134,16 +134,25 @@ func (c *Client) Send(ctx context.Context, jid, text string) error {
 		return err
 	}
 	for {
+		lines, err := c.screen.text(ctx)
+		if err != nil {
+			return err
+		}
 		if err := c.screen.typeLine(ctx, text); err != nil {
 			return err
 		}
-		switch err := c.waitOutcome(ctx, text); {
+		switch err := c.waitOutcome(ctx, text, refusals(lines)); {
 		case err == nil:
 			return nil
 		case !errors.Is(err, errNoKeys):
 			return err
 		}
-		// The peer's bundle is still on its way: typing again is what a user does.
+		// The peer's bundle is still on its way: typing again is what a user does, and
+		// not so often that the screen has no room for one more refusal.
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -173,20 +182,18 @@ func (c *Client) open(ctx context.Context, jid string) error {
 // errNoKeys says that Profanity had no session with the peer yet.
 var errNoKeys = errors.New("profanity has no session with the peer yet")
 
+// refusals counts the messages on the screen that were not sent for want of keys.
+func refusals(lines string) int { return strings.Count(lines, "cannot be decrypted for any recipient") }
+
 // waitOutcome waits until the text that was typed last is shown as sent or as
-// refused.
-func (c *Client) waitOutcome(ctx context.Context, text string) error {
-	before := -1
+// refused, which was shown a number of times before it was typed.
+func (c *Client) waitOutcome(ctx context.Context, text string, before int) error {
 	var out error
 	err := c.until(ctx, text, func(lines string) bool {
-		refusals := strings.Count(lines, "cannot be decrypted for any recipient")
-		if before < 0 {
-			before = refusals
-		}
 		switch {
 		case sentLine(text).MatchString(lines):
 			return true
-		case refusals > before:
+		case refusals(lines) > before:
 			out = errNoKeys
 			return true
 		}
