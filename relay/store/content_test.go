@@ -8,6 +8,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -356,6 +357,77 @@ func TestJobsAreDueInOrderUntilFinished(t *testing.T) {
 		at, found, err := tx.NextDue("webhook")
 		equal(t, "next due", at, start.Add(time.Hour))
 		equal(t, "found", found, true)
+		return err
+	})
+}
+
+func TestJobsOfOneCustomerAreReadFromAPlaceOnWithoutThoseThatAreSkipped(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.customer("+15551234567"), w.customer("+15551234568")
+	var ids []int64
+	w.update(func(tx *store.Tx) error {
+		for i, j := range []store.Job{
+			{Queue: "out", Customer: a, NotBefore: start.Add(time.Minute)},
+			{Queue: "out", Customer: a, NotBefore: start},
+			{Queue: "out", Customer: b, NotBefore: start},
+			{Queue: "webhook", Customer: a, NotBefore: start},
+			{Queue: "out", NotBefore: start},
+			{Queue: "out", Customer: a, NotBefore: start},
+			{Queue: "out", Customer: a, NotBefore: start.Add(time.Hour)},
+		} {
+			j.Body = []byte{byte(i)}
+			id, err := tx.Enqueue(j)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	skip := func(id int64) func(store.Job) bool {
+		return func(j store.Job) bool { return j.ID == id && j.Body == nil }
+	}
+	place := func(i int, after time.Duration) store.Place {
+		return store.Place{NotBefore: start.Add(after), ID: ids[i]}
+	}
+	for name, c := range map[string]struct {
+		wanted store.Wanted
+		want   []int
+		to     store.Place
+	}{
+		"all of one":                {store.Wanted{Customer: a, Limit: 10}, []int{1, 5, 0}, place(0, time.Minute)},
+		"some":                      {store.Wanted{Customer: a, Limit: 2}, []int{1, 5}, place(5, 0)},
+		"after a place":             {store.Wanted{Customer: a, Limit: 10, After: place(1, 0)}, []int{5, 0}, place(0, time.Minute)},
+		"after another's":           {store.Wanted{Customer: a, Limit: 1, After: place(4, 0)}, []int{5}, place(5, 0)},
+		"after the last":            {store.Wanted{Customer: a, Limit: 1, After: place(0, time.Minute)}, nil, place(0, time.Minute)},
+		"the limit after a skipped": {store.Wanted{Customer: a, Limit: 2, Skip: skip(ids[1])}, []int{5, 0}, place(0, time.Minute)},
+		"the last one skipped":      {store.Wanted{Limit: 9, Skip: skip(ids[0])}, []int{1, 2, 4, 5}, place(0, time.Minute)},
+		"no further than the limit": {store.Wanted{Limit: 3, Skip: skip(ids[5])}, []int{1, 2, 4}, place(4, 0)},
+	} {
+		w.view(func(tx *store.Tx) error {
+			c.wanted.Queue, c.wanted.Now = "out", start.Add(time.Minute)
+			jobs, to, err := tx.DueOf(c.wanted)
+			var got []int
+			for _, j := range jobs {
+				got = append(got, int(j.Body[0]))
+			}
+			equal(t, name, got, c.want)
+			equal(t, name+": the place", to, c.to)
+			return err
+		})
+	}
+}
+
+func TestAJobThatIsSkippedIsNotOpened(t *testing.T) {
+	w := newWorld(t)
+	w.update(func(tx *store.Tx) error { _, err := tx.Enqueue(store.Job{Queue: "q", NotBefore: start}); return err })
+	w.close()
+	w.sql(`UPDATE jobs SET sealed = zeroblob(40)`)
+	w.open(store.MustExist())
+	w.view(func(tx *store.Tx) error {
+		_, _, err := tx.DueOf(store.Wanted{Queue: "q", Now: start, Limit: 1})
+		wantIs(t, err, seal.ErrTampered)
+		_, _, err = tx.DueOf(store.Wanted{Queue: "q", Now: start, Limit: 1, Skip: func(store.Job) bool { return true }})
 		return err
 	})
 }

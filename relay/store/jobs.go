@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql/driver"
 	"errors"
 	"time"
 )
@@ -81,43 +82,73 @@ type Place struct {
 // then ID, from after a place on, at most limit. They stay until Finish: a caller
 // keeps track of those that it works on. Jobs of erased epochs are passed over.
 func (t *Tx) Due(queue string, now time.Time, after Place, limit int) ([]Job, error) {
-	jobs := make([]Job, 0, min(limit, 8))
-	var since int64
-	if !after.NotBefore.IsZero() {
-		since = toMillis(after.NotBefore)
+	jobs, _, err := t.DueOf(Wanted{Queue: queue, Now: now, After: after, Limit: limit})
+	return jobs, err
+}
+
+// Wanted says which jobs of a queue are to be read.
+type Wanted struct {
+	Queue    string
+	Customer CustomerID // of this customer; zero means of all
+	Now      time.Time
+	After    Place
+	Limit    int
+	// Skip says of a job, whose Body is not opened yet, whether to pass it over; nil
+	// means not to.
+	Skip func(Job) bool
+}
+
+// Texts of DueOf, for all customers and for one. Each has an index in its order.
+const (
+	textDue   = `SELECT ` + jobColumns + ` FROM jobs WHERE queue = ?` + dueInOrder
+	textDueOf = `SELECT ` + jobColumns + ` FROM jobs WHERE customer = ? AND queue = ?` + dueInOrder
+
+	dueInOrder = ` AND not_before <= ? AND (not_before, id) > (?, ?) ORDER BY not_before, id`
+)
+
+// DueOf is Due for some jobs only. It says besides to which place it read.
+func (t *Tx) DueOf(w Wanted) (jobs []Job, to Place, err error) {
+	text, args := textDue, []driver.Value{w.Queue, toMillis(w.Now), toMillis(w.After.NotBefore), w.After.ID}
+	if w.Customer != 0 {
+		text, args = textDueOf, append([]driver.Value{int64(w.Customer)}, args...)
 	}
-	err := t.rows(`SELECT `+jobColumns+` FROM jobs
-		WHERE queue = ? AND not_before <= ? AND (not_before, id) > (?, ?) ORDER BY not_before, id`,
-		func(r row) error {
-			if len(jobs) >= limit {
-				return errEnough
-			}
-			job, err := t.openJob(r)
-			if errors.Is(err, ErrNotFound) {
-				return nil
-			}
-			jobs = append(jobs, job)
+	jobs, to = make([]Job, 0, min(w.Limit, 8)), w.After
+	err = t.rows(text, func(r row) error {
+		if len(jobs) >= w.Limit {
+			return errEnough
+		}
+		var s sealedJob
+		if err := s.scan(r); err != nil {
 			return err
-		}, queue, toMillis(now), since, after.ID)
+		}
+		job := s.closed()
+		to = Place{job.NotBefore, job.ID}
+		if w.Skip != nil && w.Skip(job) {
+			return nil
+		}
+		body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		job.Body = body
+		jobs = append(jobs, job)
+		return err
+	}, args...)
 	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
+		return nil, w.After, err
 	}
-	return jobs, nil
+	return jobs, to, nil
 }
 
 // errEnough ends a query whose caller has enough rows.
 var errEnough = errors.New("enough")
 
-func (t *Tx) openJob(r row) (Job, error) {
-	var s sealedJob
-	if err := s.scan(r); err != nil {
-		return Job{}, err
-	}
-	body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+// closed is the job without its body.
+func (s *sealedJob) closed() Job {
 	return Job{
-		ID: s.id, Queue: s.queue, Customer: CustomerID(s.customer), Message: s.message, Body: body,
+		ID: s.id, Queue: s.queue, Customer: CustomerID(s.customer), Message: s.message,
 		NotBefore: fromMillis(s.notBefore), Attempts: int(s.attempts), Created: fromMillis(s.created),
-	}, err
+	}
 }
 
 // NextDue returns when the first job of a queue is due; found is false for an
