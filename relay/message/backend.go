@@ -2,7 +2,6 @@ package message
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/queue"
@@ -21,33 +20,43 @@ func Queue(s Store, name string) *Backend { return &Backend{s, name} }
 // Due implements queue.Backend. Jobs come into the store in the order of their times
 // but for those that were put off: a job that is still being written may stand before
 // one of these. It is waited for, as whoever goes on behind the other would miss it.
-func (b *Backend) Due(ctx context.Context, now time.Time, after queue.Place, limit int) ([]queue.Job, error) {
-	jobs, err := b.due(ctx, now, after, limit)
-	if err != nil || !slices.ContainsFunc(jobs, wasPutOff) {
-		return jobs, err
+func (b *Backend) Due(ctx context.Context, q queue.Query) ([]queue.Job, queue.Place, error) {
+	jobs, to, putOff, err := b.due(ctx, q)
+	if err != nil || !putOff || q.Lane != 0 {
+		return jobs, to, err
 	}
 	if err := b.store.Update(ctx, func(*store.Tx) error { return nil }); err != nil {
-		return nil, err
+		return nil, q.After, err
 	}
-	return b.due(ctx, now, after, limit)
+	jobs, to, _, err = b.due(ctx, q)
+	return jobs, to, err
 }
 
-func wasPutOff(j queue.Job) bool { return j.NotBefore.After(j.Created) }
-
-// due reads what is due of what is in the store.
-func (b *Backend) due(ctx context.Context, now time.Time, after queue.Place, limit int) ([]queue.Job, error) {
-	var jobs []queue.Job
-	err := b.store.View(ctx, func(tx *store.Tx) error {
-		due, err := tx.Due(b.name, now, store.Place(after), limit)
+// due reads what is wanted of what is in the store, and says whether it came past a job
+// that was put off.
+func (b *Backend) due(ctx context.Context, q queue.Query) (jobs []queue.Job, to queue.Place, putOff bool, err error) {
+	err = b.store.View(ctx, func(tx *store.Tx) error {
+		due, place, err := tx.DueOf(store.Wanted{
+			Queue: b.name, Customer: store.CustomerID(q.Lane), Now: q.Now, After: store.Place(q.After), Limit: q.Limit,
+			Skip: func(j store.Job) bool {
+				putOff = putOff || j.NotBefore.After(j.Created)
+				return q.Skip != nil && q.Skip(jobOf(j))
+			},
+		})
 		for _, j := range due {
-			jobs = append(jobs, queue.Job{
-				ID: j.ID, Lane: int64(j.Customer), Message: j.Message, NotBefore: j.NotBefore,
-				Attempts: j.Attempts, Created: j.Created, Body: j.Body,
-			})
+			jobs = append(jobs, jobOf(j))
 		}
+		to = queue.Place(place)
 		return err
 	})
-	return jobs, err
+	return jobs, to, putOff, err
+}
+
+func jobOf(j store.Job) queue.Job {
+	return queue.Job{
+		ID: j.ID, Lane: int64(j.Customer), Message: j.Message, NotBefore: j.NotBefore,
+		Attempts: j.Attempts, Created: j.Created, Body: j.Body,
+	}
 }
 
 // Postpone implements queue.Backend.

@@ -2,6 +2,18 @@
 // lanes at once, with back-off for what fails. It must not know what a job does;
 // whatever is worth keeping is in the queue's storage, so that a crash loses
 // nothing and repeats only the job at hand.
+//
+// # What is in memory
+//
+// The queue is read in its order until about a thousand jobs are in memory. Of one lane
+// there are at most so many of them that as many lanes find room as jobs run at once.
+// What a lane has besides is passed over, which does not open it, and read for that lane
+// alone, from its start, when those in memory are done and its turn has come: then at
+// least the one job that runs next, however full memory is. A lane that is held has no
+// job in memory, only the time until when, and is read in the same way after it. So
+// memory is full only while every worker has work, and it is workers alone that lanes
+// wait for: neither one with ever so many jobs nor ever so many that are held keep those
+// of another from being read.
 package queue
 
 import (
@@ -31,12 +43,24 @@ type Place struct {
 	ID        int64
 }
 
+// Query says which jobs are wanted.
+type Query struct {
+	Now   time.Time // at which they are due
+	After Place     // which they stand after
+	Limit int       // at most so many
+	Lane  int64     // of this lane; 0 means of all
+	// Skip says of a job, whose Body is not read yet, whether it is passed over: opening
+	// it costs more than finding it. It is asked of one after the other, maybe twice.
+	Skip func(Job) bool
+}
+
 // Backend keeps jobs durably. Its methods are safe for concurrent use.
 type Backend interface {
-	// Due returns at most limit jobs that are due at now and stand after a place, in
-	// the order of NotBefore and then ID, in which they are to be done. A job that is
-	// added is due from then on, or later: it never stands before one that Due returned.
-	Due(ctx context.Context, now time.Time, after Place, limit int) ([]Job, error)
+	// Due returns the jobs that are wanted, in the order of NotBefore and then ID, in
+	// which they are to be done, and the place that it read to: fewer than the limit are
+	// all there are. A job that is added is due from then on, or later: it never stands
+	// before a place that jobs of all lanes were read to.
+	Due(ctx context.Context, q Query) (jobs []Job, to Place, err error)
 	// Postpone sets when a job is due again and how often it was tried.
 	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
 }
@@ -73,7 +97,7 @@ type Options struct {
 	// Workers is how many jobs run at once, at least 1.
 	Workers int
 	// HoldLane keeps a lane's later jobs waiting while an earlier one waits for its
-	// next attempt. Without it the later ones go on.
+	// next attempt. Without it the later ones go on, as jobs without a lane always do.
 	HoldLane bool
 	// Open says whether jobs may run now. Whoever opens it calls Wake. Nil: always.
 	Open func() bool
@@ -136,7 +160,8 @@ func signal(c chan struct{}) {
 }
 
 // Run works until ctx ends, then lets the jobs at hand end within Grace. What
-// waited for its next attempt when the process last stopped is tried at once.
+// waited for its next attempt when the process last stopped is tried at once, as by
+// Hurry, and so is what waits when the clock is set back.
 func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -156,7 +181,7 @@ func (r *Runner) Run(ctx context.Context) error {
 // returns the job as it is then.
 func (r *Runner) attempt(ctx context.Context, j Job) (Job, Result) {
 	res := r.o.Worker(ctx, j)
-	if res.Done || res.Uncounted && r.o.HoldLane {
+	if res.Done || res.Uncounted && r.holds(j) {
 		return j, res // gone, or as it was
 	}
 	if !res.Uncounted {
@@ -169,11 +194,14 @@ func (r *Runner) attempt(ctx context.Context, j Job) (Job, Result) {
 // notBefore is when the queue's storage shows a failed job again. A held lane keeps
 // its jobs' times, and so their order; the waiting is done in memory.
 func (r *Runner) notBefore(j Job, res Result) time.Time {
-	if r.o.HoldLane {
+	if r.holds(j) {
 		return j.NotBefore
 	}
 	return r.o.Now().Add(res.RetryAfter)
 }
+
+// holds says whether others wait while a job waits for its next attempt.
+func (r *Runner) holds(j Job) bool { return r.o.HoldLane && j.Lane != 0 }
 
 // postpone writes that a job failed. When even that fails the job stays as it is in
 // the queue and is found again.

@@ -15,40 +15,109 @@ import (
 
 // memory is a Backend that forgets at the process's end.
 type memory struct {
-	mu   sync.Mutex
-	jobs []queue.Job
-	fail error // of the next Due
+	mu     sync.Mutex
+	jobs   []*queue.Job           // in their order
+	lanes  map[int64][]*queue.Job // the same by lane
+	ids    map[int64]*queue.Job   // and by id
+	fail   error                  // of the next Due
+	broken int                    // how often Due failed since it always does; 0 when it does not
+	opened int                    // jobs that were read
+	passed int                    // jobs that were passed over
 }
 
-func (m *memory) Due(_ context.Context, now time.Time, after queue.Place, limit int) ([]queue.Job, error) {
+func inOrder(a, b *queue.Job) int {
+	return cmp.Or(a.NotBefore.Compare(b.NotBefore), cmp.Compare(a.ID, b.ID))
+}
+
+func (m *memory) Due(_ context.Context, q queue.Query) (due []queue.Job, to queue.Place, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.fail; err != nil {
 		m.fail = nil
-		return nil, err
+		return nil, q.After, err
 	}
-	var due []queue.Job
-	for _, j := range m.jobs {
-		stands := cmp.Or(j.NotBefore.Compare(after.NotBefore), cmp.Compare(j.ID, after.ID))
-		if !j.NotBefore.After(now) && stands > 0 {
-			due = append(due, j)
+	if m.broken > 0 {
+		m.broken++
+		return nil, q.After, errors.New("disk")
+	}
+	jobs := m.jobs
+	if to = q.After; q.Lane != 0 {
+		jobs = m.lanes[q.Lane]
+	}
+	i, _ := slices.BinarySearchFunc(jobs, &queue.Job{NotBefore: q.After.NotBefore, ID: q.After.ID + 1}, inOrder)
+	for _, j := range jobs[i:] {
+		if j.NotBefore.After(q.Now) || len(due) >= q.Limit {
+			break
 		}
+		to = queue.Place{NotBefore: j.NotBefore, ID: j.ID}
+		head := *j
+		head.Body = nil
+		if q.Skip != nil && q.Skip(head) {
+			m.passed++
+			continue
+		}
+		m.opened++
+		due = append(due, *j)
 	}
-	slices.SortFunc(due, func(a, b queue.Job) int {
-		return cmp.Or(a.NotBefore.Compare(b.NotBefore), cmp.Compare(a.ID, b.ID))
-	})
-	return due[:min(limit, len(due))], nil
+	return due, to, nil
 }
 
 func (m *memory) Postpone(_ context.Context, j queue.Job, at time.Time, attempts int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range m.jobs {
-		if m.jobs[i].ID == j.ID {
-			m.jobs[i].NotBefore, m.jobs[i].Attempts = at, attempts
-		}
+	if j := m.remove(j.ID); j != nil {
+		j.NotBefore, j.Attempts = at, attempts
+		m.put(j)
 	}
 	return nil
+}
+
+// put adds a job. The caller holds mu.
+func (m *memory) put(j *queue.Job) {
+	insert := func(jobs []*queue.Job) []*queue.Job {
+		i, _ := slices.BinarySearchFunc(jobs, j, inOrder)
+		return slices.Insert(jobs, i, j)
+	}
+	if m.ids == nil {
+		m.ids, m.lanes = map[int64]*queue.Job{}, map[int64][]*queue.Job{}
+	}
+	m.jobs, m.lanes[j.Lane], m.ids[j.ID] = insert(m.jobs), insert(m.lanes[j.Lane]), j
+}
+
+// remove takes a job out and returns it, or nil when it is not there. The caller holds mu.
+func (m *memory) remove(id int64) *queue.Job {
+	j := m.ids[id]
+	if j == nil {
+		return nil
+	}
+	without := func(jobs []*queue.Job) []*queue.Job {
+		i, _ := slices.BinarySearchFunc(jobs, j, inOrder)
+		return slices.Delete(jobs, i, i+1)
+	}
+	m.jobs, m.lanes[j.Lane] = without(m.jobs), without(m.lanes[j.Lane])
+	delete(m.ids, id)
+	return j
+}
+
+// count returns how many jobs there are, and how many were opened and passed over.
+func (m *memory) count() (jobs, opened, passed int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.jobs), m.opened, m.passed
+}
+
+// breakDown has the queue not be read until mend, which returns how often it was tried.
+func (m *memory) breakDown() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = 1
+}
+
+func (m *memory) mend() (tried int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tried, m.broken = m.broken-1, 0
+	return tried
 }
 
 // failOnce has the queue not be read the next time.
@@ -61,13 +130,24 @@ func (m *memory) failOnce() {
 func (m *memory) finish(id int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.jobs = slices.DeleteFunc(m.jobs, func(j queue.Job) bool { return j.ID == id })
+	m.remove(id)
 }
 
 func (m *memory) add(jobs ...queue.Job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.jobs = append(m.jobs, jobs...)
+	for _, j := range jobs {
+		m.put(&j)
+	}
+}
+
+// fill adds jobs of one lane whose ids count on from a first.
+func (m *memory) fill(lane, first int64, n int) {
+	jobs := make([]queue.Job, n)
+	for i := range jobs {
+		jobs[i] = queue.Job{ID: first + int64(i), Lane: lane}
+	}
+	m.add(jobs...)
 }
 
 // diary notes which jobs were tried, in order and when.
@@ -418,8 +498,8 @@ func TestStoppingLetsTheJobAtHandEndWithinTheGrace(t *testing.T) {
 		if !whole || !cut || time.Since(start) > 2*time.Second {
 			t.Errorf("whole %v, cut %v, took %v", whole, cut, time.Since(start))
 		}
-		if len(m.jobs) != 2 || m.jobs[0].ID != 2 || m.jobs[0].Attempts != 1 || m.jobs[1].Attempts != 0 {
-			t.Errorf("left %+v, want job 2 with one attempt and job 3 untried", m.jobs)
+		if len(m.jobs) != 2 || m.jobs[1].ID != 2 || m.jobs[1].Attempts != 1 || m.jobs[0].Attempts != 0 {
+			t.Errorf("%d are left, want job 2 with one attempt and job 3 untried", len(m.jobs))
 		}
 	})
 }

@@ -17,10 +17,12 @@ import (
 type storm struct {
 	backend *memory
 	hold    bool
+	early   func(time.Time) bool // says that a time has not come
 
 	mu      sync.Mutex // guards the following fields
 	random  *rand.Rand
-	calm    bool // nothing fails any more
+	calm    bool  // nothing fails any more but in dead lanes
+	dead    int64 // lanes up to this number, in which everything fails
 	running map[int64]bool
 	lanes   map[int64]int     // jobs that run
 	done    map[int64]bool    // jobs that are gone
@@ -36,18 +38,28 @@ func (s *storm) work(_ context.Context, j queue.Job) queue.Result {
 	if j.Lane != 0 && s.lanes[j.Lane] > 0 {
 		s.wrong = append(s.wrong, fmt.Sprintf("two jobs of lane %d at once", j.Lane))
 	}
+	if s.early != nil && s.early(j.NotBefore) {
+		s.wrong = append(s.wrong, fmt.Sprintf("job %d before its time", j.ID))
+	}
 	s.running[j.ID] = true
 	s.lanes[j.Lane]++
-	length, result := time.Duration(s.random.IntN(40))*time.Millisecond, s.result()
+	length, result := time.Duration(1+s.random.IntN(40))*time.Millisecond, s.result()
+	if 0 < j.Lane && j.Lane <= s.dead {
+		length, result = 0, queue.Retry([]time.Duration{time.Second, 5 * time.Minute}[s.random.IntN(2)])
+	}
 	s.mu.Unlock()
-	elapse(length)
+	if length > 0 {
+		elapse(length)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.running, j.ID)
 	s.lanes[j.Lane]--
 	if result.Done {
 		s.done[j.ID] = true
-		s.order[j.Lane] = append(s.order[j.Lane], j.ID)
+		if j.NotBefore.Equal(j.Created) {
+			s.order[j.Lane] = append(s.order[j.Lane], j.ID)
+		}
 		s.backend.finish(j.ID)
 	}
 	return result
@@ -84,27 +96,47 @@ func (c *clock) set(by time.Duration) {
 	c.off += by
 }
 
+// backlog is what some lanes have at the beginning. Where lanes are held everything
+// fails in these.
+type backlog struct{ lanes, jobs int64 }
+
 func TestUnderRandomSchedulesEachJobIsDoneOnceAndInItsTurn(t *testing.T) {
-	for seed := range uint64(8) {
+	for i, b := range []backlog{{0, 0}, {1, 2000}, {1200, 1}, {40, 40}, {0, 0}, {3, 500}, {0, 0}, {100, 5}} {
+		seed := uint64(i)
 		for _, hold := range []bool{false, true} {
 			for _, steps := range []bool{false, true} {
-				synctest.Test(t, func(t *testing.T) { weather(t, seed, hold, steps) })
+				synctest.Test(t, func(t *testing.T) { weather(t, seed, b, hold, steps) })
 			}
 		}
 	}
 }
 
-// weather has jobs come, fail and be hurried, the queue fail and, with steps, the clock
-// be set, until it gets calm.
-func weather(t *testing.T, seed uint64, hold, steps bool) {
+// weather has jobs come, some for later, fail and be hurried, the runner stop, the queue
+// fail and, with steps, the clock be set, until it gets calm. Lanes in which everything
+// fails have no part in the calm until the others are through.
+func weather(t *testing.T, seed uint64, first backlog, hold, steps bool) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	m, c := &memory{}, &clock{}
 	s := &storm{
-		backend: m, hold: hold, random: rand.New(rand.NewPCG(seed, 1)), running: map[int64]bool{},
+		backend: m, hold: hold, random: rand.New(rand.NewPCG(seed, 1)), dead: first.lanes, running: map[int64]bool{},
 		lanes: map[int64]int{}, done: map[int64]bool{}, order: map[int64][]int64{},
 	}
-	r := run(t, queue.Options{Backend: m, Worker: s.work, Workers: 1 + random.IntN(20), HoldLane: hold, Now: c.now})
-	added, lanes := int64(0), int64(1+random.IntN(30))
+	if !hold {
+		s.dead = 0
+	} else if !steps {
+		s.early = func(at time.Time) bool { return at.After(c.now()) }
+	}
+	o := queue.Options{Backend: m, Worker: s.work, Workers: 1 + random.IntN(20), HoldLane: hold, Now: c.now}
+	r, stop := s.watch(o)
+	defer func() { stop() }()
+	added, lanes := int64(0), 1+random.Int64N(30)
+	add := func(lane int64, later time.Duration) {
+		added++
+		m.add(queue.Job{ID: added, Lane: lane, NotBefore: c.now().Add(later), Created: c.now()})
+	}
+	for i := range first.lanes * first.jobs {
+		add(i%first.lanes+1, 0)
+	}
 	for range 400 {
 		switch n := random.IntN(48); {
 		case n < 4:
@@ -113,31 +145,91 @@ func weather(t *testing.T, seed uint64, hold, steps bool) {
 			m.failOnce()
 		case n == 8 && steps:
 			c.set(time.Duration(random.IntN(20)-10) * time.Second)
-		case n < 16:
-			elapse(time.Duration(random.IntN(500)) * time.Millisecond)
-		default:
-			for range 1 + random.IntN(20) {
-				added++
-				m.add(queue.Job{ID: added, Lane: random.Int64N(lanes + 1), NotBefore: c.now()})
+		case n == 9:
+			stop()
+			r, stop = s.watch(o)
+		case n == 10:
+			lane := random.Int64N(lanes + 1)
+			for range 300 {
+				add(first.lanes+lane, 0)
 			}
 			r.Wake()
-			elapse(time.Duration(random.IntN(20)) * time.Millisecond)
+		case n < 18:
+			elapse(time.Duration(1+random.IntN(500)) * time.Millisecond)
+		default:
+			for range 1 + random.IntN(20) {
+				lane := random.Int64N(lanes + 1)
+				if lane > 0 && random.IntN(8) > 0 {
+					lane += first.lanes
+				}
+				later := time.Duration(0)
+				if random.IntN(20) == 0 {
+					later = time.Duration(1+random.IntN(60)) * time.Second
+				}
+				add(lane, later)
+			}
+			r.Wake()
+			elapse(time.Duration(1+random.IntN(20)) * time.Millisecond)
 		}
 	}
-	s.mu.Lock()
-	s.calm = true
-	s.mu.Unlock()
+	s.set(func() { s.calm = true })
 	elapse(10 * time.Minute)
-	synctest.Wait()
 	s.judge(t, steps)
-	if t.Failed() || len(m.jobs) > 0 {
-		t.Fatalf("seed %d, held lanes %v, a clock that is set %v: %d of %d jobs are left after ten quiet minutes", seed, hold, steps, len(m.jobs), added)
+	if n := m.countAfter(first.lanes); n > 0 {
+		t.Errorf("%d jobs are left after ten quiet minutes", n)
 	}
+	add(first.lanes+lanes+1, 0)
+	r.Wake()
+	elapse(time.Second)
+	if n := m.countAfter(first.lanes); n > 0 {
+		t.Error("a new job of a new lane waits")
+	}
+	s.set(func() { s.dead = 0 })
+	elapse(10 * time.Minute)
+	s.judge(t, steps)
+	if n := m.countAfter(-1); n > 0 {
+		t.Errorf("%d jobs are left after ten quiet minutes in which nothing failed", n)
+	}
+	if t.Failed() {
+		t.Fatalf("seed %d, held lanes %v, a clock that is set %v, %d workers, %d jobs", seed, hold, steps, o.Workers, added)
+	}
+}
+
+// watch starts a runner and returns it and what stops it.
+func (s *storm) watch(o queue.Options) (r *queue.Runner, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r, done := queue.New(o), make(chan struct{})
+	go func() {
+		defer close(done)
+		r.RunWatched(ctx, func(wrong string) { s.set(func() { s.wrong = append(s.wrong, wrong) }) })
+	}()
+	return r, func() { cancel(); <-done }
+}
+
+// set changes a storm.
+func (s *storm) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// countAfter counts jobs of lanes after a given one, and of none.
+func (m *memory) countAfter(lane int64) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, j := range m.jobs {
+		if j.Lane == 0 || j.Lane > lane {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *storm) judge(t *testing.T, steps bool) {
 	t.Helper()
-	for _, wrong := range s.wrong {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, wrong := range s.wrong[:min(20, len(s.wrong))] {
 		t.Error(wrong)
 	}
 	if !s.hold || steps {
