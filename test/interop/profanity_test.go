@@ -18,6 +18,7 @@ import (
 const (
 	goNumber        = "+4930111111"
 	profanityNumber = "+491702222222"
+	strangerNumber  = "+491704444444"
 	password        = "correct horse battery staple"
 	// patience bounds each step of a test.
 	patience = 40 * time.Second
@@ -183,25 +184,38 @@ func (h *human) waitReceived(t *testing.T, jid string) {
 // never makes one.
 func makeDeviceList(t *testing.T, server server, n phone.Number) {
 	t.Helper()
+	link, end := logIn(t, server, n.E164(), xmpp.Closed)
+	defer end()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	check(t, link.PublishDevices(ctx, nil))
+}
+
+// logIn logs another client of an account in, until end is called.
+func logIn(t *testing.T, server server, account string, registration xmpp.Registration) (link *xmpp.Carrier, end func()) {
+	t.Helper()
+	n, err := phone.Parse(account)
+	check(t, err)
 	domain, addr, ca := server.Where()
-	link, err := xmpp.New(xmpp.Config{
-		Account: n, Domain: domain, Address: addr, CABundle: ca, Password: password, Resource: "other-client",
+	link, err = xmpp.New(xmpp.Config{
+		Account: n, Domain: domain, Address: addr, CABundle: ca, Password: password, Resource: "other-client", Registration: registration,
 	})
 	check(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	up := make(upHandler, 1)
 	done := make(chan error, 1)
 	go func() { done <- link.Run(ctx, up) }()
 	select {
 	case <-up:
-		check(t, link.PublishDevices(ctx, nil))
 	case err := <-done:
+		cancel()
 		t.Fatalf("logging in: %v", err)
 	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("the other client: %v", err)
+	return link, func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("the other client: %v", err)
+		}
 	}
 }
 

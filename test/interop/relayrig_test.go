@@ -31,6 +31,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
 	"github.com/relaykeep/relaykeep/test/services/vault"
@@ -98,8 +100,33 @@ func startBusiness(t *testing.T, server server) *business {
 	b.prepare(t, config, token)
 	b.start(t)
 	b.waitReady(t)
+	waitPublished(t, server)
 	b.takeCredentials(t, v)
 	return b
+}
+
+// waitPublished waits until a stranger finds the relay's keys: Profanity looks for them
+// once. The list of devices is the last that a relay publishes.
+func waitPublished(t *testing.T, server server) {
+	t.Helper()
+	number, err := phone.Parse(goNumber)
+	check(t, err)
+	link, end := logIn(t, server, strangerNumber, xmpp.Open)
+	defer end()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err = link.Devices(ctx, number); err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("the relay's keys are not published within %s: %v", patience, err)
+		}
+	}
 }
 
 // prepare makes the relay ready to be started and stopped.
