@@ -384,7 +384,7 @@ func relayToken(t *testing.T, v *vault.Server) func(context.Context) (string, er
 	if assets == "" {
 		assets = envtestAssets(t)
 	}
-	env := &envtest.Environment{BinaryAssetsDirectory: assets}
+	env := &envtest.Environment{BinaryAssetsDirectory: assets, ControlPlaneStartTimeout: 2 * time.Minute}
 	config, err := env.Start()
 	check(t, err)
 	t.Cleanup(func() { check(t, env.Stop()) })

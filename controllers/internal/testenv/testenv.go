@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -46,6 +47,8 @@ func Start(ctx context.Context) (*Server, error) {
 	env := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
+
+		ControlPlaneStartTimeout: 2 * time.Minute,
 	}
 	if os.Getenv(AssetsVariable) == "" {
 		if err := useCache(ctx, env, root); err != nil {
