@@ -8,7 +8,10 @@ func carrierPackages() []string { return []string{"./test/link"} }
 // clients get out of it that count stanzas (XEP-0198), as whoever wants to lose none
 // must; what those get that do not is for comparison.
 func carrierBudgets() []budget {
-	const relay, counting, bare = "ThroughProsody/impl=relay", "ThroughProsody/impl=counting", "ThroughProsody/impl=bare"
+	const (
+		relay, limited = "ThroughProsody/impl=relay", "ThroughProsody/impl=limited"
+		counting, bare = "ThroughProsody/impl=counting", "ThroughProsody/impl=bare"
+	)
 	return []budget{
 		{
 			what: "message through Prosody, receipted", of: nsPerOp(relay), by: nsPerOp(counting), most: 1.15,
@@ -17,6 +20,10 @@ func carrierBudgets() []budget {
 		{
 			what: "message through Prosody, receipted", of: nsPerOp(relay), by: nsPerOp(bare), most: 1.3,
 			atMost: "1.3 x bare clients that may lose some",
+		},
+		{
+			what: "one of a hundred messages takes longer", of: key{limited, "p99-ns/op"}, most: 100e6,
+			atMost: "100 ms, at 80 messages/s each way",
 		},
 		{
 			what: "CPU of a relay for a message", of: key{relay, "relay-cpu-ns/op"}, by: key{relay, "server-cpu-ns/op"}, most: 1,

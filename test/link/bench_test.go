@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
@@ -26,6 +28,10 @@ const (
 	customers = 128
 	underWay  = 2
 )
+
+// defaultRate is how many messages a relay takes from its business in a second, unless
+// it is told otherwise (spec.throughput).
+const defaultRate = 80
 
 // bench is what the benchmarks of this package share, since it takes long to start:
 // a Prosody without rate limits, a relay in this process, and customers in another.
@@ -62,8 +68,8 @@ func (r *bench) start(b *testing.B) {
 		r.relay = startRelay(t, at, benchNumber, 1001)
 		r.crowd = startCrowd(t, at)
 		l := &latencies{} // sessions begin before anything is measured
-		outward(b, l, customers)
-		inward(b, l, customers)
+		outward(b, l, customers, rate.Inf)
+		inward(b, l, customers, rate.Inf)
 	})
 }
 
@@ -112,25 +118,30 @@ func (r *bench) usage(b *testing.B) usage {
 // them each way, each receipted: from the business's request to the customer's receipt
 // for it, and from the customer's client to the business's webhook. Beside it, bare
 // clients write ready-made stanzas of the same size, answered in the same way, without
-// and with stream management: what the server can do.
+// and with stream management: what the server can do. How long a message takes says
+// something where nobody waits in line: at the rate that relays are limited to.
 func BenchmarkThroughProsody(b *testing.B) {
 	b.Run("impl=relay", func(b *testing.B) {
 		shared.start(b)
-		l := &latencies{}
 		runtime.GC()
 		before := shared.usage(b)
 		b.ResetTimer()
-		var group sync.WaitGroup
-		group.Go(func() { outward(b, l, (b.N+1)/2) })
-		group.Go(func() { inward(b, l, b.N/2) })
-		group.Wait()
+		l := bothWays(b, b.N, rate.Inf)
 		b.StopTimer()
 		after := shared.usage(b)
 		n := float64(b.N)
 		b.ReportMetric(n/b.Elapsed().Seconds(), "messages/s")
-		b.ReportMetric(float64(l.p99().Microseconds())/1000, "p99-ms")
+		b.ReportMetric(float64(l.p99()), "p99-ns/op")
 		b.ReportMetric(float64((after.relay-before.relay).Nanoseconds())/n, "relay-cpu-ns/op")
 		b.ReportMetric(float64((after.server-before.server).Nanoseconds())/n, "server-cpu-ns/op")
+	})
+	b.Run("impl=limited", func(b *testing.B) {
+		shared.start(b)
+		n := min(b.N, 20*defaultRate) // ten seconds
+		l := bothWays(b, n, defaultRate)
+		b.StopTimer()
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "messages/s")
+		b.ReportMetric(float64(l.p99()), "p99-ns/op")
 	})
 	b.Run("impl=bare", func(b *testing.B) {
 		shared.start(b)
@@ -140,6 +151,17 @@ func BenchmarkThroughProsody(b *testing.B) {
 		shared.start(b)
 		blast(b, true)
 	})
+}
+
+// bothWays has business and customers write n texts together, each side at most limit
+// a second, and returns how long they took.
+func bothWays(b *testing.B, n int, limit rate.Limit) *latencies {
+	l := &latencies{}
+	var group sync.WaitGroup
+	group.Go(func() { outward(b, l, (n+1)/2, limit) })
+	group.Go(func() { inward(b, l, n/2, limit) })
+	group.Wait()
+	return l
 }
 
 // latencies gathers how long messages took.
@@ -187,7 +209,8 @@ func (s *stopwatch) note(l *latencies, id string, at time.Duration) {
 
 // outward has the business write n texts, to all customers at once and to each one
 // after the other, underWay of them for each customer.
-func outward(b *testing.B, l *latencies, n int) {
+func outward(b *testing.B, l *latencies, n int, limit rate.Limit) {
+	pace := rate.NewLimiter(limit, 1)
 	slots := make(chan struct{}, underWay*customers)
 	var clocks stopwatch
 	started := time.Now()
@@ -201,19 +224,27 @@ func outward(b *testing.B, l *latencies, n int) {
 		<-slots
 		delivered.Done()
 	})
+	write := func(to phone.Number) error {
+		if err := pace.Wait(b.Context()); err != nil {
+			return err
+		}
+		slots <- struct{}{}
+		at := time.Since(started)
+		id, err := shared.relay.AcceptText(b.Context(), message.Text{To: to, Body: "a text of about the length that people write, or somewhat more"})
+		if err == nil {
+			clocks.note(l, id, -at)
+		}
+		return err
+	}
 	for c := range customers {
 		to, err := phone.Parse(crowdNumber(c))
 		check(b, err)
 		written.Go(func() {
 			for range share(n, c) {
-				slots <- struct{}{}
-				at := time.Since(started)
-				id, err := shared.relay.AcceptText(b.Context(), message.Text{To: to, Body: "a text of about the length that people write, or somewhat more"})
-				if err != nil {
+				if err := write(to); err != nil {
 					b.Errorf("writing to customer %d: %v", c, err)
 					return
 				}
-				clocks.note(l, id, -at)
 			}
 		})
 	}
@@ -229,7 +260,7 @@ func share(n, customer int) int {
 }
 
 // inward has the customers write n texts, and waits until the business has them.
-func inward(b *testing.B, l *latencies, n int) {
+func inward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 	if n == 0 {
 		return
 	}
@@ -243,7 +274,7 @@ func inward(b *testing.B, l *latencies, n int) {
 			close(done)
 		}
 	})
-	shared.crowd.write(b, n)
+	shared.crowd.write(b, n, limit)
 	select {
 	case <-done:
 	case <-time.After(patience):

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -56,9 +57,10 @@ func startCrowd(t testing.TB, at place) *crowd {
 	return c
 }
 
-// write has the customers write n texts and returns when they are delivered.
-func (c *crowd) write(t testing.TB, n int) {
-	_, err := fmt.Fprintln(c.in, n)
+// write has the customers write n texts, at most limit a second, and returns when they
+// are delivered.
+func (c *crowd) write(t testing.TB, n int, limit rate.Limit) {
+	_, err := fmt.Fprintln(c.in, n, float64(limit))
 	if err != nil {
 		t.Error(err)
 	}
@@ -98,10 +100,11 @@ func beCrowd() int {
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
 		var n int
-		if _, err := fmt.Sscan(orders.Text(), &n); err != nil {
+		var limit float64
+		if _, err := fmt.Sscan(orders.Text(), &n, &limit); err != nil {
 			return 1
 		}
-		everybody(ctx, all, to, n)
+		everybody(ctx, all, to, n, rate.NewLimiter(rate.Limit(limit), 1))
 		fmt.Fprintln(os.Stdout, "done")
 	}
 	return 0
@@ -113,12 +116,16 @@ type writer struct {
 	undelivered chan struct{} // has room for as many as may be under way
 }
 
-// everybody has each customer write its share of n texts, and waits for the receipts.
-func everybody(ctx context.Context, all []*writer, to phone.Number, n int) {
+// everybody has each customer write its share of n texts, at the pace of all, and waits
+// for the receipts.
+func everybody(ctx context.Context, all []*writer, to phone.Number, n int, pace *rate.Limiter) {
 	var group sync.WaitGroup
 	for i, c := range all {
 		group.Go(func() {
 			for range share(n, i) {
+				if err := pace.Wait(ctx); err != nil {
+					fmt.Fprintln(os.Stderr, "sending:", err)
+				}
 				c.undelivered <- struct{}{}
 				text := fmt.Sprintf("%d and what else people write, which is of about this length", time.Now().UnixNano())
 				if _, err := c.Send(ctx, to, text); err != nil {
