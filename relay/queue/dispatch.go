@@ -40,7 +40,7 @@ type hold struct {
 // dispatch is the state of one Run. Only its own goroutine touches it.
 type dispatch struct {
 	r     *Runner
-	run   func(Job) (Job, Result) // does a job and returns it as it is then
+	run   func(Job) (Result, bool) // does a job, and reports whether what became of it is written
 	lanes map[int64]*lane
 	share int            // how many jobs of a lane may be in memory
 	known map[int64]bool // ids of all jobs in lanes
@@ -64,12 +64,13 @@ type dispatch struct {
 
 // ended is what became of a lane's first job.
 type ended struct {
-	lane   int64
-	job    Job
-	result Result
+	lane    int64
+	job     Job
+	result  Result
+	written bool
 }
 
-func newDispatch(r *Runner, run func(Job) (Job, Result)) *dispatch {
+func newDispatch(r *Runner, run func(Job) (Result, bool)) *dispatch {
 	return &dispatch{
 		r: r, run: run, lanes: map[int64]*lane{}, known: map[int64]bool{},
 		share: min(perLane, max(1, window/r.o.Workers)),
@@ -81,10 +82,7 @@ func newDispatch(r *Runner, run func(Job) (Job, Result)) *dispatch {
 func (d *dispatch) step(ctx context.Context) {
 	now := d.r.o.Now()
 	d.next = now.Add(d.r.o.Poll)
-	if d.last.After(now) {
-		d.rush() // the clock was set back: jobs' times say no more when they are due
-	}
-	d.last = now.Round(0)
+	d.noteTime(now)
 	if !d.r.o.Open() {
 		return
 	}
@@ -97,6 +95,20 @@ func (d *dispatch) step(ctx context.Context) {
 		d.ready = d.ready[1:]
 		d.start(ctx, now, id)
 	}
+}
+
+// noteTime sees to it that jobs run though the clock was set back. By little, and what was
+// added in that time is found when it is over; by more, and jobs' times say no more when
+// they are due.
+func (d *dispatch) noteTime(now time.Time) {
+	switch back := d.last.Sub(now); {
+	case back > time.Second:
+		d.rush()
+	case back > 0:
+		d.rewind()
+		d.remember(d.last)
+	}
+	d.last = now.Round(0)
 }
 
 // rewindWhenDue reads the queue from its start when something may stand before the
@@ -186,7 +198,7 @@ func (d *dispatch) passed(j Job, now time.Time) bool {
 	switch {
 	case d.known[j.ID], waits && d.tried[j.ID]:
 		return true
-	case waits && d.putOff(j):
+	case waits && d.putOff(j, now):
 		d.remember(j.NotBefore)
 		return true
 	}
@@ -195,8 +207,10 @@ func (d *dispatch) passed(j Job, now time.Time) bool {
 
 // putOff says whether a job was added for a later time. In held lanes others have the time
 // at which they were added, even when they failed, and are not due only where the clock
-// was set back.
-func (d *dispatch) putOff(j Job) bool { return d.r.o.HoldLane && j.NotBefore.After(j.Created) }
+// was set back; where that was since the job was added, it is not known for when it was.
+func (d *dispatch) putOff(j Job, now time.Time) bool {
+	return d.r.holds(j) && j.NotBefore.After(j.Created) && !j.Created.After(now)
+}
 
 // calm forgets what was tried in a rush when nothing is read any more whatever its time.
 func (d *dispatch) calm() {
@@ -291,8 +305,8 @@ func (d *dispatch) start(ctx context.Context, now time.Time, id int64) {
 	d.busy++
 	job := l.jobs[0]
 	go func() {
-		job, res := d.run(job)
-		d.ended <- ended{id, job, res}
+		result, written := d.run(job)
+		d.ended <- ended{id, job, result, written}
 	}()
 }
 
@@ -354,6 +368,8 @@ func (d *dispatch) end(e ended) {
 		d.drop(l, e.job)
 	case d.r.holds(e.job):
 		d.hold(now, e.lane, l, at, e.result.Uncounted)
+	case !e.written && e.job.Lane != 0:
+		d.hold(now, e.lane, l, at, true)
 	default:
 		d.drop(l, e.job)
 		d.remember(at)
@@ -371,6 +387,7 @@ func (d *dispatch) drop(l *lane, j Job) {
 
 // remember notes when a postponed job is due.
 func (d *dispatch) remember(at time.Time) {
+	at = at.Round(0) // by the clock on the wall, as all others
 	d.wakeAt(at)
 	i, noted := slices.BinarySearchFunc(d.retries, at, time.Time.Compare)
 	if noted {

@@ -9,7 +9,7 @@ import (
 func (r *Runner) RunWatched(ctx context.Context, wrong func(string)) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	d := newDispatch(r, func(j Job) (Job, Result) { return r.attempt(work, j) })
+	d := newDispatch(r, func(j Job) (Result, bool) { return r.attempt(work, j) })
 	d.rush()
 	for steps := 0; ctx.Err() == nil; steps++ {
 		d.step(ctx)

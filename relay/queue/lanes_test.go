@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -426,4 +427,80 @@ func TestALaneThatCannotBeReadIsReadAgain(t *testing.T) {
 			}
 		}
 	})
+}
+
+// full is a Backend on a disk that takes no more.
+type full struct{ *memory }
+
+func (full) Postpone(context.Context, queue.Job, time.Time, int) error {
+	return errors.New("disk is full")
+}
+
+func TestAFullDiskMakesNoLaneSpin(t *testing.T) {
+	for _, n := range []int{64, 65, 200} {
+		synctest.Test(t, func(t *testing.T) {
+			m, d := &memory{}, newDiary()
+			m.fill(1, 1, n)
+			run(t, queue.Options{Backend: full{m}, Worker: func(_ context.Context, j queue.Job) queue.Result {
+				d.begin(j.ID)
+				elapse(time.Millisecond)
+				return queue.Retry(time.Minute)
+			}})
+			elapse(90 * time.Second)
+			synctest.Wait()
+			if got := d.order(1); len(got) != 2 {
+				t.Errorf("of %d jobs the first was tried %d times in a minute and a half, want 2", n, len(got))
+			}
+		})
+	}
+}
+
+func TestWhatWasPutOffWaitsNoLongerWhenTheClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, c, d := &memory{}, &clock{}, newDiary()
+		now := c.now()
+		m.add(queue.Job{ID: 1, Lane: 1, Created: now, NotBefore: now.Add(10 * time.Second)})
+		run(t, queue.Options{Backend: m, HoldLane: true, Now: c.now, Worker: func(_ context.Context, j queue.Job) queue.Result {
+			d.begin(j.ID)
+			m.finish(j.ID)
+			return queue.Done()
+		}})
+		synctest.Wait()
+		c.set(-24 * time.Hour)
+		elapse(time.Minute)
+		synctest.Wait()
+		if len(d.tried) != 1 {
+			t.Error("a job that was put off for ten seconds has not run within a minute")
+		}
+	})
+}
+
+func TestASmallStepOfTheClockHurriesNothingAndLosesNoTime(t *testing.T) {
+	for _, hold := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m, c, d := &memory{}, &clock{}, newDiary()
+			m.add(queue.Job{ID: 1, Lane: 1, Created: c.now(), NotBefore: c.now()})
+			r := run(t, queue.Options{Backend: m, HoldLane: hold, Now: c.now, Worker: func(_ context.Context, j queue.Job) queue.Result {
+				d.begin(j.ID)
+				if j.ID == 1 {
+					return queue.Retry(24 * time.Hour)
+				}
+				m.finish(j.ID)
+				return queue.Done()
+			}})
+			synctest.Wait()
+			for id := range int64(10) {
+				c.set(-5 * time.Millisecond)
+				m.add(queue.Job{ID: id + 2, Lane: 2, Created: c.now(), NotBefore: c.now()})
+				r.Wake()
+				synctest.Wait()
+				if len(d.order(id+2)) != 1 {
+					t.Errorf("hold %v: a job that was added after the step has not run at once", hold)
+				}
+			}
+			if len(d.order(1)) != 1 {
+				t.Errorf("hold %v: a job in back-off was tried %d times", hold, len(d.order(1)))
+			}
+		})
+	}
 }

@@ -50,7 +50,8 @@ type Query struct {
 	Limit int       // at most so many
 	Lane  int64     // of this lane; 0 means of all
 	// Skip says of a job, whose Body is not read yet, whether it is passed over: opening
-	// it costs more than finding it. It is asked of one after the other, maybe twice.
+	// it costs more than finding it. It is asked of one after the other, maybe twice, and
+	// must not use the Backend.
 	Skip func(Job) bool
 }
 
@@ -143,7 +144,7 @@ func New(o Options) *Runner {
 func (r *Runner) Wake() { signal(r.wake) }
 
 // Hurry makes everything due that waits for its next attempt, once: for when the
-// reason why attempts failed is known to be gone. With HoldLane that is what could not
+// reason why attempts failed is known to be gone. Of held lanes that is what could not
 // be tried; what failed keeps its time, and so does what was added for a later one.
 // Tries are counted where they are meant to last for a time: if each Hurry were one,
 // a link that comes and goes would use them up in no time. It never blocks.
@@ -161,11 +162,11 @@ func signal(c chan struct{}) {
 
 // Run works until ctx ends, then lets the jobs at hand end within Grace. What
 // waited for its next attempt when the process last stopped is tried at once, as by
-// Hurry, and so is what waits when the clock is set back.
+// Hurry, and so is what waits when the clock is set back by more than a second.
 func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	d := newDispatch(r, func(j Job) (Job, Result) { return r.attempt(work, j) })
+	d := newDispatch(r, func(j Job) (Result, bool) { return r.attempt(work, j) })
 	d.rush()
 	for ctx.Err() == nil {
 		d.step(ctx)
@@ -178,17 +179,16 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // attempt does a job once and, when it is not done, writes when it is due again. It
-// returns the job as it is then.
-func (r *Runner) attempt(ctx context.Context, j Job) (Job, Result) {
-	res := r.o.Worker(ctx, j)
+// reports whether the storage shows what became of it.
+func (r *Runner) attempt(ctx context.Context, j Job) (res Result, written bool) {
+	res = r.o.Worker(ctx, j)
 	if res.Done || res.Uncounted && r.holds(j) {
-		return j, res // gone, or as it was
+		return res, true // gone, or as it was
 	}
 	if !res.Uncounted {
 		j.Attempts++
 	}
-	r.postpone(ctx, j, r.notBefore(j, res), j.Attempts)
-	return j, res
+	return res, r.postpone(ctx, j, r.notBefore(j, res), j.Attempts)
 }
 
 // notBefore is when the queue's storage shows a failed job again. A held lane keeps
@@ -203,15 +203,18 @@ func (r *Runner) notBefore(j Job, res Result) time.Time {
 // holds says whether others wait while a job waits for its next attempt.
 func (r *Runner) holds(j Job) bool { return r.o.HoldLane && j.Lane != 0 }
 
-// postpone writes that a job failed. When even that fails the job stays as it is in
-// the queue and is found again.
-func (r *Runner) postpone(ctx context.Context, j Job, at time.Time, attempts int) {
+// postpone writes that a job failed and reports whether it could. When even that fails
+// the job stays as it is in the queue: its lane is held, so that it is not found again at
+// once.
+func (r *Runner) postpone(ctx context.Context, j Job, at time.Time, attempts int) bool {
 	// An attempt that was cut short by our own stopping counts too, else a job that
 	// always outlasts the grace would be tried for ever.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Grace)
 	defer cancel()
-	if err := r.o.Backend.Postpone(ctx, j, at, attempts); err != nil && !errors.Is(err, context.Canceled) {
+	err := r.o.Backend.Postpone(ctx, j, at, attempts)
+	if err != nil && !errors.Is(err, context.Canceled) {
 		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "postponing a job failed",
 			slog.String("queue", r.o.Name), slog.Any("error", err))
 	}
+	return err == nil
 }
