@@ -157,10 +157,22 @@ func (s *Service) sendMedia(ctx context.Context, j queue.Job, c store.Customer) 
 	return s.sendText(ctx, j, c)
 }
 
-// bring has the carrier get a message's file, in its turn.
+// How long a message waits for its file's turn before it lets another customer's job run,
+// and how soon it comes back.
+const (
+	turnWait  = 2 * time.Second
+	turnPause = 5 * time.Second
+)
+
+// errBusy means that as many files are on their way as may be.
+var errBusy = errors.New("other files are on their way")
+
+// bring has the carrier get a message's file, or returns errBusy.
 func (s *Service) bring(ctx context.Context, message string, a *attached) error {
-	if err := s.transfers.Acquire(ctx, 1); err != nil {
-		return err
+	turn, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	if s.transfers.Acquire(turn, 1) != nil {
+		return errBusy
 	}
 	defer s.transfers.Release(1)
 	if a.ID == "" {

@@ -311,49 +311,73 @@ func TestAFileThatCannotBeSentFailsTheMessageAndItsCaption(t *testing.T) {
 	}
 }
 
-// slowWeb is a Web that takes no file until it is let.
+// slowWeb is a Web whose Put takes its time.
 type slowWeb struct {
 	message.Web
-	let   chan struct{}
-	begun *atomic.Int64
+	takes              time.Duration
+	begun, cut, atOnce atomic.Int64
+	most               atomic.Int64 // at once
 }
 
-func (w slowWeb) Put(ctx context.Context, link string, h http.Header, body io.Reader, size int64) error {
+func (w *slowWeb) Put(ctx context.Context, link string, h http.Header, body io.Reader, size int64) error {
 	w.begun.Add(1)
-	<-w.let
+	if n := w.atOnce.Add(1); n > w.most.Load() {
+		w.most.Store(n)
+	}
+	defer w.atOnce.Add(-1)
+	select {
+	case <-time.After(w.takes):
+	case <-ctx.Done():
+		w.cut.Add(1)
+		return ctx.Err()
+	}
 	return w.Web.Put(ctx, link, h, body, size)
 }
 
-func TestASlowUploadServiceGetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
-	var let chan struct{}
-	begun := &atomic.Int64{}
+// withSlowUploads runs a test of a business that sends a file to each of many at once.
+func withSlowUploads(t *testing.T, files int, takes time.Duration, test func(t *testing.T, w *world, slow *slowWeb, a *person)) {
 	dir := t.TempDir()
+	slow := &slowWeb{takes: takes}
 	inBubbleWith(t, func(w *world) {
-		let = make(chan struct{}) // of the bubble
 		w.web = newWeb()
 		w.ways = func(f *message.Files) *message.Files {
-			f.Carrier = slowWeb{f.Carrier, let, begun}
+			slow.Web, f.Carrier = f.Carrier, slow
 			return f
 		}
 	}, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		file := w.keeps("image/png", picture())
-		const files = 100
 		for i := range files {
 			w.sends(message.Attachment{To: number(t, fmt.Sprintf("+49151%07d", i)), Kind: media.Image, ID: file})
 		}
+		test(t, w, slow, a)
+	})
+}
+
+func TestASlowUploadServiceGetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
+	const files = 400
+	withSlowUploads(t, files, time.Minute, func(t *testing.T, w *world, slow *slowWeb, a *person) {
 		w.says(a.number, "a text")
-		elapse(time.Second)
+		elapse(10 * time.Second)
 		if got := a.got(); !slices.Equal(got, []string{"a text"}) {
 			t.Errorf("while files wait the customer got %q", got)
 		}
-		if n := begun.Load(); n < 8 || n > 32 {
-			t.Errorf("%d files are under way at once", n)
-		}
-		close(let)
-		elapse(time.Second)
-		if n := begun.Load(); n != files {
+		elapse(20 * time.Minute)
+		if n := slow.begun.Load(); n != files {
 			t.Errorf("%d of %d files reached the carrier", n, files)
+		}
+		if n := slow.most.Load(); n < 8 || n > 32 {
+			t.Errorf("%d files were under way at once", n)
+		}
+	})
+}
+
+func TestWaitingForATurnTakesNothingOfATransfersTime(t *testing.T) {
+	const files = 96
+	withSlowUploads(t, files, media.TransferTime-time.Minute, func(t *testing.T, _ *world, slow *slowWeb, _ *person) {
+		elapse(4 * media.TransferTime)
+		if begun, cut := slow.begun.Load(), slow.cut.Load(); begun != files || cut != 0 {
+			t.Errorf("%d transfers of %d files began, and %d were cut short", begun, files, cut)
 		}
 	})
 }

@@ -60,6 +60,8 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
 		s.link.failed(link, s.outbox.Wake)
 		return queue.Later(linkProbe) // Connected makes it due sooner
+	case errors.Is(err, errBusy):
+		return queue.Later(turnPause)
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
 		log("a job of the outbox is given up")
 		return s.endWith(ctx, j, givenUp(t.Kind))
