@@ -38,9 +38,10 @@ func (b *Backend) due(ctx context.Context, q queue.Query) (jobs []queue.Job, to 
 	err = b.store.View(ctx, func(tx *store.Tx) error {
 		due, place, err := tx.DueOf(store.Wanted{
 			Queue: b.name, Customer: store.CustomerID(q.Lane), Now: q.Now, After: store.Place(q.After), Limit: q.Limit,
-			Skip: func(j store.Job) bool {
-				putOff = putOff || j.NotBefore.After(j.Created)
-				return q.Skip != nil && q.Skip(jobOf(j))
+			Skip: func(found store.Job) bool {
+				j := jobOf(found)
+				putOff = putOff || j.PutOff()
+				return q.Skip != nil && q.Skip(j)
 			},
 		})
 		for _, j := range due {

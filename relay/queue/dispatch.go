@@ -209,7 +209,7 @@ func (d *dispatch) passed(j Job, now time.Time) bool {
 // at which they were added, even when they failed, and are not due only where the clock
 // was set back; where that was since the job was added, it is not known for when it was.
 func (d *dispatch) putOff(j Job, now time.Time) bool {
-	return d.r.holds(j) && j.NotBefore.After(j.Created) && !j.Created.After(now)
+	return d.r.holds(j) && j.PutOff() && !j.Created.After(now)
 }
 
 // calm forgets what was tried in a rush when nothing is read any more whatever its time.

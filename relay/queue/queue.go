@@ -36,6 +36,10 @@ type Job struct {
 	Body      []byte
 }
 
+// PutOff says whether the storage has a job for a later time than that at which it was
+// added: it was added for then, or failed.
+func (j Job) PutOff() bool { return j.NotBefore.After(j.Created) }
+
 // Place is where a job stands in its queue. The zero Place is before all jobs, and
 // one without an ID before all jobs of its time.
 type Place struct {
