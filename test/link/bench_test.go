@@ -207,8 +207,8 @@ func (s *stopwatch) note(l *latencies, id string, at time.Duration) {
 	l.add(at + other)
 }
 
-// outward has the business write n texts, to all customers at once and to each one
-// after the other, underWay of them for each customer.
+// outward has the business write n texts, at most limit a second, to all customers at
+// once and to each one after the other, underWay of them for each customer.
 func outward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 	pace := rate.NewLimiter(limit, 1)
 	slots := make(chan struct{}, underWay*customers)
@@ -259,7 +259,7 @@ func share(n, customer int) int {
 	return (n + customers - 1 - customer) / customers
 }
 
-// inward has the customers write n texts, and waits until the business has them.
+// inward has the customers write n texts, at most limit a second, and waits until the business has them.
 func inward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 	if n == 0 {
 		return
