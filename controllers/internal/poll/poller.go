@@ -17,11 +17,14 @@ const (
 	// MissLimit is how many polls in a row may fail before a relay counts as
 	// unreachable.
 	MissLimit = 3
-	// workers is how many relays are asked at a time: with fetchTimeout it bounds
-	// how long unreachable relays hold the others up.
-	workers = 8
+	// requests is how many relays are asked at a time, which bounds sockets and memory.
+	requests = 256
+	// grace is how long a request may take while others wait for its slot. With
+	// requests it bounds how long relays that hang hold the others up: a thousand of
+	// them for two seconds. A relay that is well answers within milliseconds.
+	grace = 500 * time.Millisecond
 	// hurry divides the interval for a relay that is not well, whose recovery is
-	// waited for.
+	// waited for. One that stays unreachable is asked ever less often, up to the interval.
 	hurry = 6
 	// jitter is the share of an interval by which polls are spread, either way.
 	jitter = 0.2
@@ -42,6 +45,7 @@ func (o Observation) Unreachable() bool { return o.Misses >= MissLimit }
 type Poller struct {
 	source   Source
 	interval time.Duration
+	slots    *slots
 	queue    workqueue.TypedDelayingInterface[types.NamespacedName]
 	changes  chan types.NamespacedName
 
@@ -63,6 +67,7 @@ func New(source Source, interval time.Duration) *Poller {
 	return &Poller{
 		source:   source,
 		interval: interval,
+		slots:    newSlots(requests, grace),
 		queue:    workqueue.NewTypedDelayingQueue[types.NamespacedName](),
 		changes:  make(chan types.NamespacedName),
 		targets:  map[types.NamespacedName]*target{},
@@ -115,37 +120,43 @@ func (p *Poller) Latest(key types.NamespacedName) Observation {
 // Start polls until ctx ends. It implements manager.Runnable and returns nil.
 func (p *Poller) Start(ctx context.Context) error {
 	var running sync.WaitGroup
-	for range workers {
-		running.Go(func() {
-			for p.one(ctx) {
-			}
-		})
-	}
+	running.Go(func() {
+		for p.next(ctx, &running) {
+		}
+	})
 	<-ctx.Done()
 	p.queue.ShutDown()
 	running.Wait()
 	return nil
 }
 
-// one polls the next relay that is due; false when there will be no more.
-func (p *Poller) one(ctx context.Context) bool {
+// next begins to ask the next relay that is due; false when there will be no more.
+func (p *Poller) next(ctx context.Context, running *sync.WaitGroup) bool {
 	key, shutdown := p.queue.Get()
 	if shutdown {
 		return false
 	}
-	defer p.queue.Done(key)
 	host, ok := p.due(key)
 	if !ok {
+		p.queue.Done(key)
 		return true
 	}
-	status, err := p.source.Fetch(ctx, host)
-	if p.record(key, host, status, err) {
-		select {
-		case p.changes <- key:
-		case <-ctx.Done():
-			return false
-		}
+	request, release, ok := p.slots.take(ctx)
+	if !ok {
+		p.queue.Done(key)
+		return false
 	}
+	running.Go(func() {
+		defer p.queue.Done(key)
+		status, err := p.source.Fetch(request, host)
+		release()
+		if p.record(key, host, status, err) {
+			select {
+			case p.changes <- key:
+			case <-ctx.Done():
+			}
+		}
+	})
 	return true
 }
 
@@ -192,7 +203,7 @@ func (p *Poller) record(key types.NamespacedName, host string, status *contract.
 func (p *Poller) pause(o Observation) time.Duration {
 	wait := p.interval
 	if !well(o) {
-		wait /= hurry
+		wait = min(wait, wait/hurry<<min(max(0, o.Misses-MissLimit), hurry))
 	}
 	spread := 1 + jitter*(2*rand.Float64()-1)
 	return time.Duration(float64(wait) * spread)

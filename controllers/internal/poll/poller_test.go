@@ -146,7 +146,7 @@ func TestThreeMissesMakeARelayUnreachableAndOneAnswerReachable(t *testing.T) {
 			t.Error("the third miss was not told once, or the last answer was forgotten")
 		}
 		f.set(answer(contract.True, 1))
-		elapse(interval)
+		elapse(2 * interval)
 		if changes() != 1 || p.Latest(acme).Unreachable() {
 			t.Error("the return was not told once")
 		}
@@ -201,6 +201,19 @@ func TestAForgottenRelayIsNotAsked(t *testing.T) {
 		elapse(3 * interval)
 		if f.asked() != 1 || p.Latest(acme).Status != nil {
 			t.Error("a forgotten relay was asked or remembered")
+		}
+	})
+}
+
+func TestARelayThatStaysUnreachableIsAskedLessOften(t *testing.T) {
+	f := &fake{}
+	polling(t, f, func(p *Poller, _ func() int) {
+		p.Follow(acme, "192.0.2.1", "a")
+		elapse(2 * interval)
+		before := f.asked()
+		elapse(10 * interval)
+		if n := f.asked() - before; n < 8 || n > 14 {
+			t.Errorf("it was asked %d times in ten intervals", n)
 		}
 	})
 }
