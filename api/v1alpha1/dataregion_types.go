@@ -147,9 +147,12 @@ type Vault struct {
 	// +optional
 	// +kubebuilder:default=kv
 	KVMount MountPath `json:"kvMount,omitempty"`
-	// transitMount is the mount of the transit engine.
+	// transitMount is the mount of the transit engine. It must hold nothing but the
+	// region's wrapping keys; settings keys lie in another beside it, whose name is
+	// this one with -settings at its end.
 	// +optional
 	// +kubebuilder:default=transit
+	// +kubebuilder:validation:XValidation:rule="!self.endsWith('-settings')",message="choose a mount whose name does not end in -settings: those hold another mount's settings keys"
 	TransitMount MountPath `json:"transitMount,omitempty"`
 	// pkiMount is the mount of the PKI engine that signs endpoint certificates.
 	// +optional

@@ -170,8 +170,10 @@ func (t *Tx) recordedSum() (recorded sum, whole bool, err error) {
 }
 
 // recordSum writes the sum as it will be once the running transaction commits.
-func (s *Store) recordSum() error {
-	value, err := s.settings.SealIn(s.sumKey, purposeIntegrity, nil, s.total.bytes())
+func (s *Store) recordSum() error { return s.writeSum(s.total) }
+
+func (s *Store) writeSum(total sum) error {
+	value, err := s.settings.SealIn(s.sumKey, purposeIntegrity, nil, total.bytes())
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,9 @@ type Store struct {
 	keys *seal.Keyring
 	lock *os.File
 
-	settings *seal.Keyring // of the settings, the store's own
-	origin   origin        // where the database lies now
+	settings *seal.Keyring             // of the settings, the store's own
+	outdated func(wrapped string) bool // nil: no key of the settings ever is
+	origin   origin                    // where the database lies now
 	restored atomic.Bool
 	tampered atomic.Bool
 	sumKey   int64 // of the settings' keys, the one for the sum
@@ -70,6 +71,9 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
+	if w, ok := o.settings.(mover); ok {
+		s.outdated = w.Outdated
+	}
 	if err := s.openFile(dir, storeID, o.mustExist); err != nil {
 		return nil, err
 	}
@@ -94,6 +98,9 @@ func (s *Store) begin(ctx context.Context) error {
 		return err
 	}
 	if err := s.checkSum(ctx); err != nil {
+		return err
+	}
+	if err := s.moveSettings(ctx); err != nil {
 		return err
 	}
 	if err := s.Advance(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 const (
 	callTimeout      = 10 * time.Second
 	maxResponseBytes = 1 << 20
+	maxListBytes     = 8 << 20 // of a list: some 100,000 names
 )
 
 // Config says which Vault, as whom, and for which tenant.
@@ -126,8 +127,6 @@ func (c *Client) kvMetadataPath(name string) string {
 }
 
 func (c *Client) wrappingKey() string { return c.cfg.Namespace + "." + c.cfg.Tenant }
-
-func (c *Client) settingsKey() string { return c.wrappingKey() + "-settings" }
 
 func (c *Client) transitPath(parts ...string) string {
 	return c.cfg.Vault.TransitMount + "/" + strings.Join(parts, "/")

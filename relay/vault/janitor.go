@@ -27,13 +27,13 @@ func (c *Client) Rotate(ctx context.Context) error {
 
 // SetRotation makes the wrapping key rotate by itself as the retention wants.
 func (c *Client) SetRotation(ctx context.Context, retention time.Duration) error {
-	return c.configure(ctx, c.wrappingKey(), map[string]any{"auto_rotate_period": RotationPeriod(retention)})
+	return c.configure(ctx, c.wrapping(), map[string]any{"auto_rotate_period": RotationPeriod(retention)})
 }
 
 // SetMinimum makes the wrapping key refuse to decrypt below one version and to
 // wrap below another. That can be taken back.
 func (c *Client) SetMinimum(ctx context.Context, decryption, encryption int) error {
-	return c.configure(ctx, c.wrappingKey(), map[string]any{
+	return c.configure(ctx, c.wrapping(), map[string]any{
 		"min_decryption_version": decryption,
 		"min_encryption_version": encryption,
 	})
@@ -46,15 +46,15 @@ func (c *Client) Trim(ctx context.Context, below int) error {
 	return err
 }
 
-func (c *Client) configure(ctx context.Context, key string, data map[string]any) error {
-	_, err := c.write(ctx, opConfigKey, c.transitPath("keys", key, "config"), data)
+func (c *Client) configure(ctx context.Context, key place, data map[string]any) error {
+	_, err := c.write(ctx, opConfigKey, key.path("keys")+"/config", data)
 	return err
 }
 
-// DeleteKeys destroys the wrapping key and the settings key with all versions.
-// Keys that are gone are no error.
+// DeleteKeys destroys the wrapping key and the settings key, in its present and its
+// former place, with all versions. Keys that are gone are no error.
 func (c *Client) DeleteKeys(ctx context.Context) error {
-	for _, key := range []string{c.wrappingKey(), c.settingsKey()} {
+	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings()} {
 		if err := c.deleteKey(ctx, key); err != nil {
 			return err
 		}
@@ -62,15 +62,15 @@ func (c *Client) DeleteKeys(ctx context.Context) error {
 	return nil
 }
 
-func (c *Client) deleteKey(ctx context.Context, key string) error {
-	if _, err := c.read(ctx, opReadKey, c.transitPath("keys", key)); errors.Is(err, ErrNotFound) {
+func (c *Client) deleteKey(ctx context.Context, key place) error {
+	if _, err := c.read(ctx, opReadKey, key.path("keys")); errors.Is(err, ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	err := c.configure(ctx, key, map[string]any{"deletion_allowed": true})
 	if err == nil {
-		err = c.remove(ctx, opDeleteKey, c.transitPath("keys", key))
+		err = c.remove(ctx, opDeleteKey, key.path("keys"))
 	}
 	if gone(err) {
 		return nil // another was quicker

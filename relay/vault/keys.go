@@ -43,7 +43,7 @@ func (s KeyState) Oldest() KeyVersion { return s.Versions[0] }
 // before EnsureKeys: a key without a store means that a store was lost
 // (store.MustExist), a store without a key that its content was erased.
 func (c *Client) HasKeys(ctx context.Context) (bool, error) {
-	key, _, err := c.dataKey(ctx, c.wrappingKey())
+	key, _, err := c.dataKey(ctx, c.wrapping())
 	clear(key)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
@@ -55,10 +55,10 @@ func (c *Client) HasKeys(ctx context.Context) (bool, error) {
 // retention, and the settings key, where they are missing. It returns the wrapping
 // key's state; that of a key which was there is not changed.
 func (c *Client) EnsureKeys(ctx context.Context, retention time.Duration) (KeyState, error) {
-	if _, err := c.write(ctx, opCreateKey, c.transitPath("keys", c.settingsKey()), map[string]any{"type": keyType}); err != nil {
+	if _, err := c.write(ctx, opCreateKey, c.settings().path("keys"), map[string]any{"type": keyType}); err != nil {
 		return KeyState{}, err
 	}
-	answer, err := c.write(ctx, opCreateKey, c.transitPath("keys", c.wrappingKey()), map[string]any{
+	answer, err := c.write(ctx, opCreateKey, c.wrapping().path("keys"), map[string]any{
 		"type":               keyType,
 		"auto_rotate_period": RotationPeriod(retention),
 	})
@@ -121,39 +121,19 @@ func (f *fields) versions(name string) []KeyVersion {
 // DataKey returns a fresh data key, in clear and wrapped by the latest version of
 // the wrapping key. ErrNotFound when the tenant has no wrapping key.
 func (c *Client) DataKey(ctx context.Context) (plain []byte, wrapped string, err error) {
-	return c.dataKey(ctx, c.wrappingKey())
+	return c.dataKey(ctx, c.wrapping())
 }
 
 // Unwrap returns a data key that DataKey wrapped. ErrErased when the version that
 // wrapped it was destroyed; ErrNotFound when the tenant has no wrapping key at all.
 func (c *Client) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
-	return c.unwrap(ctx, c.wrappingKey(), wrapped)
+	return c.unwrap(ctx, c.wrapping(), wrapped)
 }
 
-// Settings wraps data keys for what the business itself wants kept: its key is not
-// rotated or trimmed, and dies only with the tenant.
-type Settings struct{ client *Client }
+var _ seal.Wrapper = (*Client)(nil)
 
-// Settings returns the wrapper by the tenant's settings key.
-func (c *Client) Settings() Settings { return Settings{c} }
-
-// DataKey implements seal.Wrapper.
-func (s Settings) DataKey(ctx context.Context) (plain []byte, wrapped string, err error) {
-	return s.client.dataKey(ctx, s.client.settingsKey())
-}
-
-// Unwrap implements seal.Wrapper.
-func (s Settings) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
-	return s.client.unwrap(ctx, s.client.settingsKey(), wrapped)
-}
-
-var (
-	_ seal.Wrapper = (*Client)(nil)
-	_ seal.Wrapper = Settings{}
-)
-
-func (c *Client) dataKey(ctx context.Context, name string) ([]byte, string, error) {
-	answer, err := c.write(ctx, opDataKey, c.transitPath("datakey", "plaintext", name), map[string]any{"bits": 8 * seal.KeySize})
+func (c *Client) dataKey(ctx context.Context, key place) ([]byte, string, error) {
+	answer, err := c.write(ctx, opDataKey, key.path("datakey/plaintext"), map[string]any{"bits": 8 * seal.KeySize})
 	if err != nil {
 		return nil, "", lostKey(err)
 	}
@@ -165,8 +145,8 @@ func (c *Client) dataKey(ctx context.Context, name string) ([]byte, string, erro
 	return plain, wrapped, f.err()
 }
 
-func (c *Client) unwrap(ctx context.Context, name, wrapped string) ([]byte, error) {
-	answer, err := c.write(ctx, opUnwrap, c.transitPath("decrypt", name), map[string]any{"ciphertext": wrapped})
+func (c *Client) unwrap(ctx context.Context, key place, wrapped string) ([]byte, error) {
+	answer, err := c.write(ctx, opUnwrap, key.path("decrypt"), map[string]any{"ciphertext": wrapped})
 	if err != nil {
 		return nil, lostKey(err)
 	}

@@ -124,8 +124,8 @@ func (s *Scene) apply(ctx context.Context, manifest string) error {
 
 func (s *Scene) makeDataKeys(ctx context.Context) error {
 	for _, b := range []*lab.Business{lab.Acme, lab.Globex} {
-		for suffix, keep := range map[string]map[*lab.Business]string{"": s.wrapped, "-settings": s.settings} {
-			answer, err := s.root[b.Region].Logical().WriteWithContext(ctx, "transit/datakey/wrapped/"+b.WrappingKey()+suffix, nil)
+		for mount, keep := range map[string]map[*lab.Business]string{"transit": s.wrapped, "transit-settings": s.settings} {
+			answer, err := s.root[b.Region].Logical().WriteWithContext(ctx, mount+"/datakey/wrapped/"+b.WrappingKey(), nil)
 			if err != nil {
 				return fmt.Errorf("making a data key of %s: %w", b.Name, err)
 			}

@@ -72,7 +72,7 @@ func decrypt(l login, of *lab.Business) act {
 
 func decryptSettings(l login, of *lab.Business) act {
 	return func(ctx context.Context, s *Scene) error {
-		return write(l, "transit/decrypt/"+of.SettingsKey(), map[string]any{"ciphertext": s.settings[of]})(ctx, s)
+		return write(l, "transit-settings/decrypt/"+of.WrappingKey(), map[string]any{"ciphertext": s.settings[of]})(ctx, s)
 	}
 }
 
@@ -127,7 +127,7 @@ func atVault() []Attempt {
 		steal("opens a data key with globex's wrapping key", func(l login) act { return decrypt(l, lab.Globex) }),
 		steal("opens a data key with globex's settings key", func(l login) act { return decryptSettings(l, lab.Globex) }),
 		steal("gets a data key of globex's wrapping key", func(l login) act { return write(l, "transit/datakey/plaintext/"+key, nil) }),
-		steal("gets a data key of globex's settings key", func(l login) act { return write(l, "transit/datakey/plaintext/"+key+"-settings", nil) }),
+		steal("gets a data key of globex's settings key", func(l login) act { return write(l, "transit-settings/datakey/plaintext/"+key, nil) }),
 		steal("makes globex's wrapping key, to learn of its versions", func(l login) act {
 			return write(l, transit(lab.Globex), map[string]any{"type": "aes256-gcm96", "auto_rotate_period": "86400s"})
 		}),
@@ -196,12 +196,8 @@ func acrossRoles() []Attempt {
 		across("acme's admin, who may read credentials,", "reads acme's identity", credentials, relay, "its relay", func(l login) act { return read(l, data(lab.Acme, "identity/1")) }),
 		across(acmesJanitor, "rotates globex's key", janitor.at(lab.NA), janitorOf(lab.Globex), "globex's janitor", func(l login) act { return write(l, transit(lab.Globex)+"/rotate", nil) }),
 		across(acmesJanitor, "deletes an entry of globex's", janitor.at(lab.NA), janitorOf(lab.Globex), "globex's janitor", func(l login) act { return remove(l, "kv/metadata/globex/globex-relay/attack/none") }),
-		across(acmesJanitor, "lists acme's entries", janitor, relay, "its relay, which reads them by name", func(l login) act {
-			if l.role == contract.RoleRelay {
-				return read(l, data(lab.Acme, "identity/1"))
-			}
-			return list(l, "kv/metadata/acme/acme-relay")
-		}),
+		across(acmesJanitor, "lists globex's entries", janitor.at(lab.NA), janitorOf(lab.Globex), "globex's janitor", func(l login) act { return list(l, "kv/metadata/globex/globex-relay") }),
+		across(acmesRelay, "lists acme's entries", relay, janitor, "its janitor", func(l login) act { return list(l, "kv/metadata/acme/acme-relay") }),
 		{
 			"an account of acme's that is no relay's", "logs in as a relay", "the names that the Vault role is bound to", "acme's relay",
 			enterAs("acme", "attack", contract.AudienceRelay), enterAs("acme", "acme-relay", contract.AudienceRelay), byVaultsRules,

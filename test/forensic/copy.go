@@ -49,7 +49,7 @@ func Take(volume, to string) (Copy, error) {
 // Epoch is a data key as it lies on a volume, an epoch's or the settings': wrapped.
 type Epoch struct {
 	ID      int64
-	Wrapped string // "vault:v<version>:…"
+	Wrapped string // "vault:v<version>:…", after "settings:" by a settings' key
 }
 
 // Version is the version of the wrapping key that wrapped the data key.

@@ -20,12 +20,12 @@ import (
 // Key is one key in transit, in the hands of Vault's root.
 type Key struct {
 	Root *api.Client
-	Name string
+	Name string // with its mount before it, or without in "transit"
 }
 
 // Unwrap implements seal.Wrapper with root's rights.
 func (k Key) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
-	answer, err := k.Root.Logical().WriteWithContext(ctx, "transit/decrypt/"+k.Name, map[string]any{"ciphertext": wrapped})
+	answer, err := k.Root.Logical().WriteWithContext(ctx, vault.KeyPath("decrypt", k.Name), map[string]any{"ciphertext": strings.TrimPrefix(wrapped, "settings:")})
 	if refusal, ok := errors.AsType[*api.ResponseError](err); ok && refusal.StatusCode == http.StatusBadRequest {
 		return nil, seal.ErrErased
 	}
@@ -63,7 +63,7 @@ func (k Key) Material(ctx context.Context) (map[int]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := k.Root.Logical().ReadWithContext(ctx, "transit/export/encryption-key/"+k.Name)
+	answer, err := k.Root.Logical().ReadWithContext(ctx, vault.KeyPath("export/encryption-key", k.Name))
 	if err != nil {
 		return nil, fmt.Errorf("exporting key %s: %w", k.Name, err)
 	}

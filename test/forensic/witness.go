@@ -18,7 +18,7 @@ import (
 // Witness is Vault's root, who looks at one relay's keys.
 type Witness struct {
 	Root *api.Client
-	// Wrapping and Settings name the wrapping key and the settings' key in transit.
+	// Wrapping and Settings name the wrapping key and the settings' key, as Key does.
 	Wrapping, Settings string
 	// Identity is the path of the relay's first identity, which names its store.
 	Identity string

@@ -97,7 +97,7 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 	v := &volume{t, t.TempDir(), relay, identity.StoreID}
 	must(t, "making the store", store.Create(t.Context(), v.dir, v.id))
 	key := acme.namespace + "." + acme.name
-	settings := key + "-settings"
+	settings := "transit-settings/" + key
 	age := func(by time.Duration) []byte {
 		t.Helper()
 		backup, err := vaulttest.AgeKey(t.Context(), shared.root, key, by)

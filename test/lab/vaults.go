@@ -64,8 +64,8 @@ func (l *Lab) VaultLogin(ctx context.Context, r *Region, token string) (*api.Cli
 // WrappingKey is the name of a business's key in transit.
 func (b *Business) WrappingKey() string { return b.Name + "." + b.Tenant() }
 
-// SettingsKey is the name of the key in transit of what a business itself wants kept.
-func (b *Business) SettingsKey() string { return b.WrappingKey() + "-settings" }
+// SettingsKey is the mount and the name of the key of what a business itself wants kept.
+func (b *Business) SettingsKey() string { return "transit-settings/" + b.WrappingKey() }
 
 // Unwrap asks Vault to open a wrapped data key with a business's wrapping key, and
 // returns the status of Vault's answer, 200 when it did. The data key is dropped.

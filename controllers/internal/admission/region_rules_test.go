@@ -20,6 +20,7 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 		{"Vault without TLS", set("spec/vault/address", "https://10.0.0.1:8200/"), set("spec/vault/address", "http://10.0.0.1:8200"), "must be an https:// URL"},
 		{"Vault with a path", none, set("spec/vault/address", "https://10.0.0.1:8200/v1"), "host and port only"},
 		{"mount with a slash at its end", set("spec/vault/kvMount", "teams/kv"), set("spec/vault/kvMount", "kv/"), "without slashes at its ends"},
+		{"mount of settings keys", set("spec/vault/transitMount", "settings-transit"), set("spec/vault/transitMount", "transit-settings"), "does not end in -settings"},
 		{"no carrier", none, set("spec/carrier", map[string]any{}), "set carrier.xmpp"},
 		{"carrier's domain with a scheme", set("spec/carrier/xmpp/domain", "a.example"), set("spec/carrier/xmpp/domain", "https://a.example"), "write a DNS name"},
 		{"carrier's address without port", set("spec/carrier/xmpp/address", "[2001:db8::1]:5222"), set("spec/carrier/xmpp/address", "a.example"), "write host:port"},

@@ -83,6 +83,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("setting up Vault: the Kubernetes API server's CA certificate is missing")
 	case o.ReviewerToken == "":
 		return o, errors.New("setting up Vault: the token of a service account bound to system:auth-delegator is missing")
+	case strings.HasSuffix(o.TransitMount, vault.SettingsMount("")):
+		return o, errors.New("setting up Vault: choose a transit mount that does not end in -settings: those hold another's settings keys")
 	case o.EndpointDomain == "" || strings.ContainsAny(o.EndpointDomain, ",*{} /"):
 		return o, errors.New("setting up Vault: the endpoint domain must be one DNS name")
 	}
@@ -135,6 +137,10 @@ func mounts(o Options) []Step {
 		},
 		{
 			Title: "wrapping keys", Path: "sys/mounts/" + o.TransitMount, Once: true,
+			Data: map[string]any{"type": "transit"},
+		},
+		{
+			Title: "settings keys", Path: "sys/mounts/" + vault.SettingsMount(o.TransitMount), Once: true,
 			Data: map[string]any{"type": "transit"},
 		},
 		{
@@ -210,9 +216,9 @@ var policyFiles embed.FS
 // templateData is what the policies are rendered from. N and S are Vault's own
 // templates for the namespace and the name of the service account that logged in.
 type templateData struct {
-	N, S, KV, Transit, PKI string
-	Periods                []string
-	Roles                  struct{ Relay, Janitor, Credentials string }
+	N, S, KV, Transit, Settings, PKI string
+	Periods                          []string
+	Roles                            struct{ Relay, Janitor, Credentials string }
 }
 
 func newTemplateData(o Options, accessor string) templateData {
@@ -222,7 +228,7 @@ func newTemplateData(o Options, accessor string) templateData {
 	alias := "{{identity.entity.aliases." + accessor + ".metadata."
 	d := templateData{
 		N: alias + "service_account_namespace}}", S: alias + "service_account_name}}",
-		KV: o.KVMount, Transit: o.TransitMount, PKI: o.PKIMount, Periods: periods(),
+		KV: o.KVMount, Transit: o.TransitMount, Settings: vault.SettingsMount(o.TransitMount), PKI: o.PKIMount, Periods: periods(),
 	}
 	d.Roles.Relay, d.Roles.Janitor, d.Roles.Credentials = contract.RoleRelay, contract.RoleJanitor, contract.RoleCredentials
 	return d

@@ -13,15 +13,22 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// transit is the mount of the keys.
-const transit = "transit/"
+// KeyPath returns the path of an operation, such as "keys" or "decrypt", on a transit
+// key, which is named with its mount before it, or without where that is "transit".
+func KeyPath(operation, name string) string {
+	mount, key, other := strings.Cut(name, "/")
+	if !other {
+		mount, key = "transit", name
+	}
+	return mount + "/" + operation + "/" + key
+}
 
 // AgeKey makes every version of a transit key older, as if so much time had passed
 // since it was made: by a backup in plaintext, whose times are changed, and its
 // restoration. The client must be root's. The key can be exported ever after, so it
 // must guard nothing. The backup is returned, for a test to hold what the key was.
 func AgeKey(ctx context.Context, root *api.Client, name string, by time.Duration) (backup []byte, err error) {
-	_, err = root.Logical().WriteWithContext(ctx, transit+"keys/"+name+"/config", map[string]any{"exportable": true, "allow_plaintext_backup": true})
+	_, err = root.Logical().WriteWithContext(ctx, KeyPath("keys", name)+"/config", map[string]any{"exportable": true, "allow_plaintext_backup": true})
 	if err != nil {
 		return nil, fmt.Errorf("making key %s fit for a backup: %w", name, err)
 	}
@@ -32,7 +39,7 @@ func AgeKey(ctx context.Context, root *api.Client, name string, by time.Duration
 	if err != nil {
 		return nil, fmt.Errorf("making key %s older: %w", name, err)
 	}
-	_, err = root.Logical().WriteWithContext(ctx, transit+"restore/"+name, map[string]any{"backup": base64.StdEncoding.EncodeToString(older), "force": true})
+	_, err = root.Logical().WriteWithContext(ctx, KeyPath("restore", name), map[string]any{"backup": base64.StdEncoding.EncodeToString(older), "force": true})
 	if err != nil {
 		return nil, fmt.Errorf("restoring key %s: %w", name, err)
 	}
@@ -42,7 +49,7 @@ func AgeKey(ctx context.Context, root *api.Client, name string, by time.Duration
 // BackUpKey returns the plaintext backup of a key that AgeKey has made fit for it:
 // JSON with all that there is of it.
 func BackUpKey(ctx context.Context, root *api.Client, name string) ([]byte, error) {
-	answer, err := root.Logical().ReadWithContext(ctx, transit+"backup/"+name)
+	answer, err := root.Logical().ReadWithContext(ctx, KeyPath("backup", name))
 	if err != nil {
 		return nil, fmt.Errorf("backing up key %s: %w", name, err)
 	}

@@ -34,11 +34,18 @@ func holdings(t *testing.T, server *vault.Server) {
 			_, err := root.KVv2("kv").Put(t.Context(), tenant+"/"+tenant+"-relay/"+name, map[string]any{"some": "thing"})
 			check(t, err)
 		}
-		for _, key := range []string{"", "-settings"} {
-			_, err := root.Logical().WriteWithContext(t.Context(), "transit/keys/"+tenant+"."+tenant+"-relay"+key, nil)
+		for _, key := range keysOf(tenant) {
+			_, err := root.Logical().WriteWithContext(t.Context(), key, nil)
 			check(t, err)
 		}
 	}
+}
+
+// keysOf are the paths of a tenant's wrapping key and of its settings key, in its place
+// and in the one that it had.
+func keysOf(tenant string) []string {
+	name := tenant + "." + tenant + "-relay"
+	return []string{"transit/keys/" + name, "transit-settings/keys/" + name, "transit/keys/" + name + "-settings"}
 }
 
 // held counts what Vault keeps of a tenant.
@@ -54,8 +61,8 @@ func held(t *testing.T, server *vault.Server, tenant string) (n int) {
 			n += len(keys)
 		}
 	}
-	for _, key := range []string{"", "-settings"} {
-		key, err := root.Logical().ReadWithContext(t.Context(), "transit/keys/"+tenant+"."+tenant+"-relay"+key)
+	for _, key := range keysOf(tenant) {
+		key, err := root.Logical().ReadWithContext(t.Context(), key)
 		check(t, err)
 		if key != nil {
 			n++

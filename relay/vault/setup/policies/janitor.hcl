@@ -1,6 +1,6 @@
 # {{.Roles.Janitor}}: the retention job of a relay. It can destroy, and can decrypt nothing.
 path "{{.KV}}/metadata/{{.N}}/{{.S}}/*" {
-  capabilities = ["delete"]
+  capabilities = ["delete", "list"]
 }
 path "{{.Transit}}/keys/{{.N}}.{{.S}}" {
   capabilities = ["read", "delete"]
@@ -20,6 +20,16 @@ path "{{.Transit}}/keys/{{.N}}.{{.S}}/config" {
     "deletion_allowed"       = []
   }
 }
+path "{{.Settings}}/keys/{{.N}}.{{.S}}" {
+  capabilities = ["read", "delete"]
+}
+path "{{.Settings}}/keys/{{.N}}.{{.S}}/config" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "deletion_allowed" = []
+  }
+}
+# Where settings keys were at first.
 path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings" {
   capabilities = ["read", "delete"]
 }

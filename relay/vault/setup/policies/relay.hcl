@@ -15,15 +15,19 @@ path "{{.Transit}}/datakey/plaintext/{{.N}}.{{.S}}" {
 path "{{.Transit}}/decrypt/{{.N}}.{{.S}}" {
   capabilities = ["update"]
 }
-path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings" {
+path "{{.Settings}}/keys/{{.N}}.{{.S}}" {
   capabilities       = ["update"]
   allowed_parameters = {
     "type" = ["aes256-gcm96"]
   }
 }
-path "{{.Transit}}/datakey/plaintext/{{.N}}.{{.S}}-settings" {
+path "{{.Settings}}/datakey/plaintext/{{.N}}.{{.S}}" {
   capabilities = ["update"]
 }
+path "{{.Settings}}/decrypt/{{.N}}.{{.S}}" {
+  capabilities = ["update"]
+}
+# Where settings keys were at first: what they wrapped is opened once more, to be moved.
 path "{{.Transit}}/decrypt/{{.N}}.{{.S}}-settings" {
   capabilities = ["update"]
 }
