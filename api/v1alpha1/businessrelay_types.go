@@ -266,6 +266,7 @@ type RelayEndpoint struct {
 // ones; it cannot go back.
 //
 // +kubebuilder:validation:XValidation:rule="self.identity >= oldSelf.identity && self.access >= oldSelf.access",message="rotation counters only count up: what was rotated away does not come back"
+// +kubebuilder:validation:XValidation:optionalOldSelf=true,rule="oldSelf.hasValue() ? self.identity - oldSelf.value().identity <= 64 && self.access - oldSelf.value().access <= 64 : self.identity <= 10000 && self.access <= 10000",message="raise a rotation counter by one to make something new: a change may raise it by 64 at most, and a new relay may begin with 10000 at most"
 type Rotation struct {
 	// identity counts the relay's Signal identities.
 	// +optional

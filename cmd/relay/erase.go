@@ -49,9 +49,10 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	defer cancel()
 	defer client.Close(context.WithoutCancel(ctx))
 	err = client.Retry(ctx, func(ctx context.Context) error {
-		return retention.Erase(ctx, client, file.Rotation, func(ctx context.Context) error {
+		_, err := retention.Erase(ctx, client, func(ctx context.Context) error {
 			return endAccount(ctx, cmd, file, relayToken)
 		})
+		return err
 	})
 	if err != nil {
 		return unwrapped(err)

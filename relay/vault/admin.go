@@ -11,8 +11,13 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// maxSecrets bounds how many secrets of a tenant are listed; a rotated one has a few.
-const maxSecrets = 10_000
+// Bounds of one listing of a tenant's secrets. A tenant has a few; a captured relay may
+// write more below its path.
+const (
+	maxSecrets = 10_000
+	maxFolders = 1_000
+	maxDepth   = 64
+)
 
 // ForAdmin makes a client that works on a tenant with an admin's own login, which is
 // used as it is and neither renewed nor given back: for what the tenant's own accounts
@@ -27,37 +32,63 @@ func ForAdmin(login *api.Client, v contract.Vault, namespace, tenant string) (*C
 	return c, nil
 }
 
-// Secrets lists the names of everything that is kept for the tenant in KV, such as
-// "identity/1": an admin's right, neither the relay's nor the janitor's.
-func (c *Client) Secrets(ctx context.Context) ([]string, error) { return c.listSecrets(ctx, "", nil) }
+// Secrets lists the names of what is kept for the tenant in KV, such as "identity/1":
+// the janitor's and an admin's right, not the relay's. It lists 10,000 at most: after
+// these are gone, list again. With an error it still returns what it found: nothing
+// that somebody put there hides the rest.
+func (c *Client) Secrets(ctx context.Context) ([]string, error) {
+	var found []string
+	var failed error
+	folders := []string{""}
+	for looked := 0; len(folders) > 0 && len(found) < maxSecrets && looked < maxFolders; looked++ {
+		below := folders[0]
+		folders = folders[1:]
+		names, err := c.list(ctx, opListKV, strings.TrimSuffix(c.kvMetadataPath(below), "/"))
+		if err != nil {
+			failed = errors.Join(failed, err)
+			if Temporary(err) {
+				break
+			}
+		}
+		for _, name := range names {
+			switch {
+			case !strings.HasSuffix(name, "/"):
+				found = append(found, below+name)
+			case strings.Count(below, "/") < maxDepth:
+				folders = append(folders, below+name)
+			default:
+				failed = errors.Join(failed, foreign(opListKV, "the tenant's secrets are nested too deeply"))
+			}
+		}
+	}
+	return found[:min(len(found), maxSecrets)], failed
+}
 
-func (c *Client) listSecrets(ctx context.Context, below string, found []string) ([]string, error) {
+// list returns the names below a path, none where there is nothing; folders end in a
+// slash. Names that could not stand in a path are left out and make an error.
+func (c *Client) list(ctx context.Context, op, path string) ([]string, error) {
 	var keys []any
-	err := c.call(ctx, opListKV, func(ctx context.Context, client *api.Client) error {
-		secret, err := client.Logical().ListWithContext(ctx, strings.TrimSuffix(c.kvMetadataPath(below), "/"))
+	err := c.call(ctx, op, func(ctx context.Context, client *api.Client) error {
+		secret, err := client.Logical().ListWithContext(ctx, path)
 		if err == nil && secret != nil {
 			keys, _ = secret.Data["keys"].([]any)
 		}
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return found, err
+		return nil, err
 	}
+	names, odd := make([]string, 0, len(keys)), false
 	for _, key := range keys {
-		name, ok := key.(string)
-		if !ok || !pathPart(strings.TrimSuffix(name, "/")) || len(found) >= maxSecrets {
-			return found, foreign(opListKV, "the list holds what is no name, or is too long")
-		}
-		if !strings.HasSuffix(name, "/") {
-			found = append(found, below+name)
+		name, _ := key.(string)
+		if !pathPart(strings.TrimSuffix(name, "/")) {
+			odd = true
 			continue
 		}
-		if strings.Count(below, "/") > 2 {
-			return found, foreign(opListKV, "the tenant's secrets are nested deeper than this relay writes")
-		}
-		if found, err = c.listSecrets(ctx, below+name, found); err != nil {
-			return found, err
-		}
+		names = append(names, name)
 	}
-	return found, nil
+	if odd {
+		return names, foreign(op, "the list holds what is no name")
+	}
+	return names, nil
 }

@@ -64,7 +64,7 @@ func newTransport(tlsConfig *tls.Config) *http.Transport {
 	}
 }
 
-// errTooLarge means that an answer exceeds maxResponseBytes.
+// errTooLarge means that an answer exceeds maxResponseBytes, or a list maxListBytes.
 var errTooLarge = errors.New("the answer is too large")
 
 // errElsewhere means that a standby, or something between, pointed to another address.
@@ -82,7 +82,11 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if resp.StatusCode >= http.StatusMultipleChoices && resp.StatusCode < http.StatusBadRequest {
 		return nil, errors.Join(errElsewhere, resp.Body.Close())
 	}
-	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxResponseBytes}
+	limit := int64(maxResponseBytes)
+	if r.URL.Query().Get("list") == "true" {
+		limit = maxListBytes
+	}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, left: limit}
 	return resp, nil
 }
 

@@ -108,7 +108,7 @@ func TestAdminErasesATenantWhosePathsNoCounterNames(t *testing.T) {
 	admin, err := vault.ForAdmin(shared.root, shared.server.Contract(), acme.namespace, acme.name)
 	must(t, "making the admin's client", err)
 	for _, want := range []int{4, 0} { // two identities, access, carrier; then nothing
-		n, err := retention.EraseAll(t.Context(), admin)
+		n, err := retention.Erase(t.Context(), admin, nil)
 		must(t, "erasing", err)
 		if n != want {
 			t.Errorf("%d secrets went, want %d", n, want)

@@ -42,6 +42,7 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"region that is no name", set("spec/dataRegion", "na"), set("spec/dataRegion", "EU West"), "write the object's name"},
 		{"unknown line of business", set("spec/profile/vertical", "RETAIL"), set("spec/profile/vertical", "SHOES"), "supported values"},
 		{"about too long", set("spec/profile/about", strings.Repeat("a", 139)), set("spec/profile/about", strings.Repeat("a", 140)), "may not be more than 139"},
+		{"counter that begins far up", set("spec/rotation/access", int64(10_000)), set("spec/rotation/access", int64(10_001)), "may begin with 10000 at most"},
 		{"three websites", set("spec/profile/websites", []any{"https://a.example"}), set("spec/profile/websites", []any{"a", "b", "c"}), "at most 2 items"},
 	}
 	for _, r := range rules {
@@ -72,6 +73,8 @@ func TestBusinessRelayIsRefusedAtUpdateWithASentenceThatSaysWhatToDo(t *testing.
 		{postgres, rule{"database changed", none, set("spec/storage/postgres/database", "other"), "cannot be changed"}},
 		{set("spec/rotation/access", int64(2)), rule{"counter counted down", set("spec/rotation/access", int64(3)), set("spec/rotation/access", int64(1)), "only count up"}},
 		{set("spec/rotation/identity", int64(2)), rule{"counter left out again", set("spec/rotation/identity", int64(2)), set("spec/rotation", nil), "only count up"}},
+		{none, rule{"counter raised far", set("spec/rotation/identity", int64(65)), set("spec/rotation/identity", int64(66)), "may raise it by 64 at most"}},
+		{none, rule{"other counter raised far", set("spec/rotation/access", int64(65)), set("spec/rotation/access", int64(1_000_000)), "may raise it by 64 at most"}},
 		{none, rule{"replicas raised without PostgreSQL", set("spec/throughput", int64(10)), set("spec/replicas", int64(3)), "set storage.postgres"}},
 	}
 	for _, c := range cases {

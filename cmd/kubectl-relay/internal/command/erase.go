@@ -117,7 +117,7 @@ func (f *eraseFlags) find(ctx context.Context, k client.Client, namespace, name 
 }
 
 func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStreams, k client.Client, relay *v1alpha1.BusinessRelay, v *vault.Client) error {
-	secrets, err := retention.EraseAll(ctx, v)
+	secrets, err := retention.Erase(ctx, v, nil)
 	if err != nil {
 		return explainErase(err)
 	}
