@@ -211,6 +211,7 @@ func testWorkloadPolicies(t *testing.T) {
 	t.Run("CronJobs of the operator", func(t *testing.T) { testRules(t, h.operator, h.cronJob, cronJobRules()) })
 	t.Run("the operator elsewhere", h.testElsewhere)
 	t.Run("the operator's own kinds", h.testOwnKinds)
+	t.Run("that keys are erased", h.testErased)
 	t.Run("configurations", func(t *testing.T) { testRules(t, server.Client, h.configuration, configurationRules()) })
 	t.Run("ConfigMaps of others", h.testForeignMaps)
 	t.Run("configurations that exist", h.testConfigurationUpdate)

@@ -1,0 +1,90 @@
+package admission
+
+import (
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
+)
+
+// userWho is a client of a user who may do what the verbs say to kinds of our own.
+func userWho(t *testing.T, name string, rules ...rbacv1.PolicyRule) client.Client {
+	t.Helper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+	}
+	for _, o := range []client.Object{role, binding} {
+		if err := server.Client.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		deleteAtEnd(t, o)
+	}
+	cfg := rest.CopyConfig(server.Config)
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
+	c, err := client.New(cfg, client.Options{Scheme: testenv.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// testErased holds that whoever may write a BusinessRelay cannot skip its erasure.
+func (h *house) testErased(t *testing.T) {
+	everything := []string{"get", "create", "update", "patch", "delete"}
+	relays := rbacv1.PolicyRule{APIGroups: []string{"relaykeep.dev"}, Resources: []string{"businessrelays"}, Verbs: everything}
+	regions := rbacv1.PolicyRule{APIGroups: []string{"relaykeep.dev"}, Resources: []string{"dataregions"}, Verbs: []string{"get", "update"}}
+	clerk, admin := userWho(t, "clerk-of-relays", relays), userWho(t, "admin-of-regions", relays, regions)
+	patch := func(c client.Client, o client.Object, text string) error {
+		copied, _ := o.DeepCopyObject().(client.Object)
+		return c.Patch(t.Context(), copied, client.RawPatch("application/merge-patch+json", []byte(text)), client.DryRunAll)
+	}
+	const says, erased = "is for the operator to note", `{"metadata":{"annotations":{"relaykeep.dev/erased":"true"}}}`
+	wantRefusal(t, patch(clerk, h.in.Relay, erased), says)
+	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": admin} {
+		if err := patch(c, h.in.Relay, erased); err != nil {
+			t.Errorf("%s is refused it as well: %v", name, err)
+		}
+	}
+	noted := set("metadata/annotations", fields{v1alpha1.AnnotationErased: "yes"})
+	named := all(set("metadata/name", "noted"), set("spec/deletionPolicy", "Erase"), set("metadata/finalizers", []any{v1alpha1.Finalizer}))
+	wantRefusal(t, clerk.Create(t.Context(), object(t, relayYAML, all(named, noted)), client.DryRunAll), says)
+
+	// What an admin has noted stays, and stays changeable in all else.
+	o := object(t, relayYAML, all(named, noted))
+	if err := admin.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Client.Patch(t.Context(), o, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
+	})
+	if err := patch(clerk, o, `{"spec":{"suspend":true}}`); err != nil {
+		t.Errorf("changing something else: %v", err)
+	}
+	wantRefusal(t, patch(clerk, o, erased), says)
+	if err := patch(clerk, o, `{"metadata":{"annotations":null}}`); err != nil {
+		t.Errorf("taking the note back: %v", err)
+	}
+
+	// Without its finalizer the object would be gone before the erasure.
+	const letGo = `{"metadata":{"finalizers":null}}`
+	if err := patch(clerk, o, letGo); err != nil {
+		t.Errorf("before it is deleted: %v", err)
+	}
+	if err := clerk.Delete(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, patch(clerk, o, letGo), "leave the finalizer")
+	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": admin} {
+		if err := patch(c, o, letGo); err != nil {
+			t.Errorf("%s is refused it as well: %v", name, err)
+		}
+	}
+}
