@@ -209,3 +209,23 @@ type RetentionResult struct {
 
 // RetentionResultVersion is the version of RetentionResult that this build writes.
 const RetentionResultVersion = 1
+
+// KeeperResult is the result of the keeper of last resort of a region, written as JSON
+// to its termination message (at most 4096 bytes). It names no tenant.
+type KeeperResult struct {
+	Version       int        `json:"version"`
+	Succeeded     bool       `json:"succeeded"` // every wrapping key was looked at, and none failed
+	Time          time.Time  `json:"time"`      // Vault's clock
+	Keys          int        `json:"keys"`      // wrapping keys in the region's transit mount
+	Others        int        `json:"others,omitempty"`
+	Looked        int        `json:"looked"`
+	Left          int        `json:"left,omitempty"`   // not looked at
+	Failed        int        `json:"failed,omitempty"` // of those looked at
+	Erased        int        `json:"erased"`           // key versions that this run destroyed
+	OldestKeyTime *time.Time `json:"oldestKeyTime,omitempty"`
+	Reason        string     `json:"reason,omitempty"`
+	Message       string     `json:"message,omitempty"`
+}
+
+// KeeperResultVersion is the version of KeeperResult that this build writes.
+const KeeperResultVersion = 1

@@ -18,6 +18,19 @@ const maxMessage = 512
 
 // Report writes the result as the container's termination message.
 func Report(path string, result contract.RetentionResult) error {
+	result.Reason, result.Message = clip(result.Reason, 64), clip(result.Message, maxMessage)
+	return report(path, result)
+}
+
+// ReportKeeper is Report for the keeper.
+func ReportKeeper(path string, result contract.KeeperResult) error {
+	result.Reason, result.Message = clip(result.Reason, 64), clip(result.Message, maxMessage)
+	return report(path, result)
+}
+
+func clip(s string, limit int) string { return strings.ToValidUTF8(s[:min(len(s), limit)], "") }
+
+func report(path string, result any) error {
 	text, err := encode(result)
 	if err != nil {
 		return err
@@ -28,9 +41,7 @@ func Report(path string, result contract.RetentionResult) error {
 	return nil
 }
 
-func encode(result contract.RetentionResult) ([]byte, error) {
-	result.Reason = strings.ToValidUTF8(result.Reason[:min(len(result.Reason), 64)], "")
-	result.Message = strings.ToValidUTF8(result.Message[:min(len(result.Message), maxMessage)], "")
+func encode(result any) ([]byte, error) {
 	text, err := json.Marshal(result)
 	if err != nil {
 		return nil, fmt.Errorf("rendering the result: %w", err)

@@ -11,18 +11,23 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// Vault is what the janitor may do with its tenant's wrapping key; *vault.Client
-// does it.
-type Vault interface {
-	// Now returns Vault's clock.
-	Now(ctx context.Context) (time.Time, error)
+// Key is what janitor and keeper may do with a wrapping key.
+type Key interface {
 	// Key returns the key's state, or vault.ErrNotFound when there is no key.
 	Key(ctx context.Context) (vault.KeyState, error)
 	Rotate(ctx context.Context) error
-	SetRotation(ctx context.Context, retention time.Duration) error
 	SetMinimum(ctx context.Context, decryption, encryption int) error
 	// Trim destroys, for good, the versions below the given one.
 	Trim(ctx context.Context, below int) error
+}
+
+// Vault is what the janitor may do with its tenant's wrapping key; *vault.Client
+// does it.
+type Vault interface {
+	Key
+	// Now returns Vault's clock.
+	Now(ctx context.Context) (time.Time, error)
+	SetRotation(ctx context.Context, retention time.Duration) error
 }
 
 // attempts is how often a run starts over when another changed the key beneath it.
@@ -37,13 +42,19 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 	if err != nil {
 		return failed(result, err)
 	}
-	j := janitor{vault: v, retention: time.Duration(days) * 24 * time.Hour, next: now.Add(offset).Add(Interval)}
-	result.Time = now.Add(offset)
-	for range attempts {
-		if err = j.pass(ctx); err == nil || !interrupted(err) {
-			break
+	retention := time.Duration(days) * 24 * time.Hour
+	j := pass{key: v, retention: retention, next: now.Add(offset).Add(Interval)}
+	j.assert = func(ctx context.Context) error {
+		if j.state.AutoRotate == seal.Period(retention) {
+			return nil
 		}
+		if err := v.SetRotation(ctx, retention); err != nil {
+			return fmt.Errorf("asserting the key's rotation: %w", err)
+		}
+		return nil
 	}
+	result.Time = now.Add(offset)
+	err = j.run(ctx)
 	result.Erased = j.erased
 	if errors.Is(err, vault.ErrNotFound) {
 		// The relay never started, or was erased: there is nothing to keep or destroy.
@@ -60,35 +71,49 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 	return result, nil
 }
 
-// janitor is one run's work.
-type janitor struct {
-	vault     Vault
+// pass is one run's work on one key.
+type pass struct {
+	key       Key
 	retention time.Duration
-	next      time.Time // when the next run will be
+	next      time.Time                   // when the next run will be
+	assert    func(context.Context) error // what else is made sure of, nil: nothing
 
 	state  vault.KeyState // as read last
 	erased int
 }
 
-// pass goes through the steps once. Each leaves a state from which any later pass
+// run goes through the steps, and starts over when another changed the key meanwhile.
+func (j *pass) run(ctx context.Context) (err error) {
+	for range attempts {
+		if err = j.once(ctx); err == nil || !interrupted(err) {
+			break
+		}
+	}
+	return err
+}
+
+// once goes through the steps once. Each leaves a state from which any later pass
 // goes on.
-func (j *janitor) pass(ctx context.Context) error {
+func (j *pass) once(ctx context.Context) error {
 	if err := j.read(ctx); err != nil {
 		return err
 	}
-	if j.state.AutoRotate != seal.Period(j.retention) {
-		if err := j.vault.SetRotation(ctx, j.retention); err != nil {
-			return fmt.Errorf("asserting the key's rotation: %w", err)
+	if j.assert != nil {
+		if err := j.assert(ctx); err != nil {
+			return err
 		}
 	}
 	p := decide(j.state, j.retention, j.next)
+	if p == (plan{keep: j.state.Oldest().Version}) {
+		return nil // nothing is due
+	}
 	if p.finishTrim != 0 {
 		if err := j.trim(ctx, p.finishTrim); err != nil {
 			return err
 		}
 	}
 	if p.rotate {
-		if err := j.vault.Rotate(ctx); err != nil {
+		if err := j.key.Rotate(ctx); err != nil {
 			return fmt.Errorf("rotating a key that is due itself: %w", err)
 		}
 		if err := j.read(ctx); err != nil {
@@ -107,9 +132,9 @@ func (j *janitor) pass(ctx context.Context) error {
 
 // retire destroys the versions below keep: first they are refused, which could be
 // taken back, then destroyed, which could not.
-func (j *janitor) retire(ctx context.Context, keep int) error {
+func (j *pass) retire(ctx context.Context, keep int) error {
 	if keep > j.state.MinDecryption {
-		if err := j.vault.SetMinimum(ctx, keep, j.state.Latest().Version); err != nil {
+		if err := j.key.SetMinimum(ctx, keep, j.state.Latest().Version); err != nil {
 			return fmt.Errorf("refusing versions that are due: %w", err)
 		}
 	}
@@ -119,8 +144,8 @@ func (j *janitor) retire(ctx context.Context, keep int) error {
 	return nil
 }
 
-func (j *janitor) trim(ctx context.Context, below int) error {
-	if err := j.vault.Trim(ctx, below); err != nil {
+func (j *pass) trim(ctx context.Context, below int) error {
+	if err := j.key.Trim(ctx, below); err != nil {
 		return fmt.Errorf("destroying versions that are due: %w", err)
 	}
 	j.erased += below - max(j.state.MinAvailable, 1)
@@ -128,8 +153,8 @@ func (j *janitor) trim(ctx context.Context, below int) error {
 	return nil
 }
 
-func (j *janitor) read(ctx context.Context) error {
-	state, err := j.vault.Key(ctx)
+func (j *pass) read(ctx context.Context) error {
+	state, err := j.key.Key(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the key's versions: %w", err)
 	}
@@ -141,7 +166,7 @@ func (j *janitor) read(ctx context.Context) error {
 // beside it, can have left.
 var errChanged = errors.New("the key's versions are not what this run left")
 
-func (j *janitor) verify(keep int) error {
+func (j *pass) verify(keep int) error {
 	if j.state.MinAvailable < keep && keep > 1 || j.state.Oldest().Version < keep {
 		return errChanged
 	}
@@ -171,6 +196,7 @@ func reason(err error) string {
 		{vault.ErrDenied, "VaultDenied"},
 		{vault.ErrUnavailable, "VaultUnavailable"},
 		{vault.ErrForeignContent, "VaultUnexpected"},
+		{errIncomplete, "Incomplete"},
 		{context.DeadlineExceeded, "TimedOut"},
 		{context.Canceled, "Interrupted"},
 	} {

@@ -19,6 +19,7 @@ const (
 	opListKV      = "kv-list"
 	opCreateKey   = "key-create"
 	opReadKey     = "key-read"
+	opListKeys    = "key-list"
 	opConfigKey   = "key-config"
 	opTrimKey     = "key-trim"
 	opRotateKey   = "key-rotate"
@@ -39,6 +40,7 @@ var operations = map[string]string{ //nolint:gochecknoglobals // a constant in a
 	opListKV:      "listing what Vault keeps",
 	opCreateKey:   "making a key in Vault",
 	opReadKey:     "reading a key's versions in Vault",
+	opListKeys:    "listing the keys in Vault",
 	opConfigKey:   "setting a key's versions in Vault",
 	opTrimKey:     "destroying key versions in Vault",
 	opRotateKey:   "rotating a key in Vault",

@@ -76,16 +76,24 @@ type Client struct {
 // New makes a client. It does not connect, and it reads nothing from the
 // environment.
 func New(cfg Config) (*Client, error) {
+	if !pathPart(cfg.Namespace) || !pathPart(cfg.Tenant) {
+		return nil, errors.New("configuring the Vault client: namespace or tenant is no path")
+	}
+	if strings.ContainsAny(cfg.Namespace+cfg.Tenant, "/") || strings.Contains(cfg.Namespace, ".") {
+		return nil, errors.New("configuring the Vault client: namespace and tenant must be names")
+	}
+	return newClient(cfg)
+}
+
+// newClient makes a client of no tenant's or of the one that cfg names.
+func newClient(cfg Config) (*Client, error) {
 	for what, s := range map[string]string{
-		"namespace": cfg.Namespace, "tenant": cfg.Tenant, "role": cfg.Role, "auth path": cfg.Vault.AuthPath,
+		"role": cfg.Role, "auth path": cfg.Vault.AuthPath,
 		"KV mount": cfg.Vault.KVMount, "transit mount": cfg.Vault.TransitMount, "PKI mount": cfg.Vault.PKIMount,
 	} {
 		if !pathPart(s) {
 			return nil, fmt.Errorf("configuring the Vault client: the %s is no path", what)
 		}
-	}
-	if strings.ContainsAny(cfg.Namespace+cfg.Tenant, "/") || strings.Contains(cfg.Namespace, ".") {
-		return nil, errors.New("configuring the Vault client: namespace and tenant must be names")
 	}
 	transport, err := newHTTP(cfg.Vault.CABundle)
 	if err != nil {

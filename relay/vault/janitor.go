@@ -12,17 +12,12 @@ import (
 
 // Key returns the state of the tenant's wrapping key, or ErrNotFound.
 func (c *Client) Key(ctx context.Context) (KeyState, error) {
-	data, err := c.read(ctx, opReadKey, c.transitPath("keys", c.wrappingKey()))
-	if err != nil {
-		return KeyState{}, err
-	}
-	return parseKey(opReadKey, data)
+	return c.wrappingAt().Key(ctx)
 }
 
 // Rotate makes a new latest version of the wrapping key.
 func (c *Client) Rotate(ctx context.Context) error {
-	_, err := c.write(ctx, opRotateKey, c.transitPath("keys", c.wrappingKey(), "rotate"), nil)
-	return err
+	return c.wrappingAt().Rotate(ctx)
 }
 
 // SetRotation makes the wrapping key rotate by itself as the retention wants.
@@ -33,18 +28,15 @@ func (c *Client) SetRotation(ctx context.Context, retention time.Duration) error
 // SetMinimum makes the wrapping key refuse to decrypt below one version and to
 // wrap below another. That can be taken back.
 func (c *Client) SetMinimum(ctx context.Context, decryption, encryption int) error {
-	return c.configure(ctx, c.wrapping(), map[string]any{
-		"min_decryption_version": decryption,
-		"min_encryption_version": encryption,
-	})
+	return c.wrappingAt().SetMinimum(ctx, decryption, encryption)
 }
 
 // Trim destroys the versions below the given one. That cannot be taken back.
 func (c *Client) Trim(ctx context.Context, below int) error {
-	_, err := c.write(ctx, opTrimKey, c.transitPath("keys", c.wrappingKey(), "trim"),
-		map[string]any{"min_available_version": below})
-	return err
+	return c.wrappingAt().Trim(ctx, below)
 }
+
+func (c *Client) wrappingAt() WrappingKey { return WrappingKey{c, c.wrapping()} }
 
 func (c *Client) configure(ctx context.Context, key place, data map[string]any) error {
 	_, err := c.write(ctx, opConfigKey, key.path("keys")+"/config", data)

@@ -1,0 +1,163 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/vault"
+)
+
+// MaxRetention is the longest that any relay may keep anything. No version of a
+// wrapping key that is older is right for any relay.
+const MaxRetention = 30 * 24 * time.Hour
+
+// Region is what the keeper may do in a region's transit mount. RegionAt makes one.
+type Region interface {
+	// Now returns Vault's clock.
+	Now(ctx context.Context) (time.Time, error)
+	// WrappingKeys lists wrapping keys by name, and counts the mount's other keys.
+	WrappingKeys(ctx context.Context) (names []string, others int, err error)
+	// Key returns one of those keys.
+	Key(name string) Key
+}
+
+// RegionAt is the region that a keeper's client reaches.
+func RegionAt(k *vault.Keeper) Region { return region{k} }
+
+type region struct{ *vault.Keeper }
+
+func (r region) Key(name string) Key { return r.Keeper.Key(name) }
+
+// Limits bound one run of the keeper. What a run leaves, later ones find: each begins
+// with another key.
+type Limits struct {
+	Keys       int           // that are looked at
+	KeyTime    time.Duration // for one key
+	Unanswered int           // keys in a row for which Vault is away before a run gives up
+}
+
+// DefaultLimits are far above what a region has, and end a run whose Vault is away.
+func DefaultLimits() Limits {
+	return Limits{Keys: 50_000, KeyTime: 30 * time.Second, Unanswered: 5}
+}
+
+// Keep does one run of the keeper of last resort: whatever became of a relay, its
+// namespace or its janitor, no version of its wrapping key stays that would be older
+// than MaxRetention by the next run. A key that fails stops none of the others. The
+// result is fit to be shown, it names no tenant; log, which may be nil, gets the names
+// of the keys that failed. Offset shifts Vault's clock, in tests; it is 0 in releases.
+func Keep(ctx context.Context, r Region, limits Limits, offset time.Duration, log *slog.Logger) (contract.KeeperResult, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	k := keeper{region: r, limits: limits, log: log}
+	k.result.Version = contract.KeeperResultVersion
+	err := k.run(ctx, offset)
+	k.result.Succeeded = err == nil
+	if err != nil {
+		k.result.Reason, k.result.Message = reason(err), err.Error()
+	}
+	return k.result, err
+}
+
+// keeper is one run's work.
+type keeper struct {
+	region Region
+	limits Limits
+	log    *slog.Logger
+	next   time.Time // when the next run will be
+	result contract.KeeperResult
+	first  error // of a key
+}
+
+// Errors of a run that did not do all that it should have.
+var (
+	errIncomplete = errors.New("not every wrapping key was looked at in this run")
+	errKeys       = errors.New("some wrapping keys could not be worked on: the run's log names them")
+)
+
+func (k *keeper) run(ctx context.Context, offset time.Duration) error {
+	now, err := k.region.Now(ctx)
+	if err != nil {
+		return err
+	}
+	k.result.Time = now.Add(offset)
+	k.next = k.result.Time.Add(Interval)
+	names, others, err := k.region.WrappingKeys(ctx)
+	if err != nil && len(names) == 0 {
+		return fmt.Errorf("listing the wrapping keys: %w", err)
+	}
+	k.first = err // an odd name among them hides none of the others
+	k.result.Keys, k.result.Others = len(names), others
+	k.each(ctx, names)
+	k.result.Left = k.result.Keys - k.result.Looked
+	cause := k.first
+	if ctx.Err() != nil {
+		cause = ctx.Err()
+	}
+	switch {
+	case k.result.Left > 0 && cause == nil:
+		return errIncomplete
+	case k.result.Left > 0:
+		return fmt.Errorf("%w: %w", errIncomplete, cause)
+	case cause != nil:
+		return fmt.Errorf("%w: %w", errKeys, cause)
+	}
+	return nil
+}
+
+// each works on the keys, beginning anywhere, so that what ends a run early leaves
+// other keys each time.
+func (k *keeper) each(ctx context.Context, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	begin, unanswered := rand.IntN(len(names)), 0
+	for i := range min(len(names), k.limits.Keys) {
+		if ctx.Err() != nil || unanswered >= k.limits.Unanswered {
+			return
+		}
+		name := names[(begin+i)%len(names)]
+		err := k.one(ctx, name)
+		if ctx.Err() != nil {
+			return
+		}
+		k.result.Looked++
+		if err == nil {
+			unanswered = 0
+			continue
+		}
+		k.result.Failed++
+		if k.first == nil {
+			k.first = err
+		}
+		k.log.LogAttrs(ctx, slog.LevelError, "a wrapping key could not be worked on", slog.String("key", name), slog.Any("error", err))
+		if errors.Is(err, vault.ErrUnavailable) || errors.Is(err, vault.ErrSealed) {
+			unanswered++
+		}
+	}
+}
+
+// one lets a key's old versions die.
+func (k *keeper) one(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, k.limits.KeyTime)
+	defer cancel()
+	p := pass{key: k.region.Key(name), retention: MaxRetention, next: k.next}
+	err := p.run(ctx)
+	k.result.Erased += p.erased
+	if errors.Is(err, vault.ErrNotFound) {
+		return nil // it was erased since it was listed
+	}
+	if err != nil {
+		return err
+	}
+	if oldest := p.state.Oldest().Created; k.result.OldestKeyTime == nil || oldest.Before(*k.result.OldestKeyTime) {
+		k.result.OldestKeyTime = &oldest
+	}
+	return nil
+}
