@@ -23,13 +23,20 @@ const (
 // used as it is and neither renewed nor given back: for what the tenant's own accounts
 // cannot do any more, because their namespace or their cluster is gone.
 func ForAdmin(login *api.Client, v contract.Vault, namespace, tenant string) (*Client, error) {
-	c, err := New(Config{Vault: v, Namespace: namespace, Tenant: tenant, Role: contract.RoleJanitor})
+	c, err := New(Config{Vault: v, Namespace: namespace, Tenant: tenant, Role: adminRole})
 	if err != nil {
 		return nil, err
 	}
+	c.useAdmin(login)
+	return c, nil
+}
+
+// adminRole stands where a role has to; an admin's client logs in to none.
+const adminRole = "admin"
+
+func (c *Client) useAdmin(login *api.Client) {
 	never := time.Now().Add(100 * 365 * 24 * time.Hour)
 	c.token = token{client: login, renewAt: never, endsAt: never}
-	return c, nil
 }
 
 // Secrets lists the names of what is kept for the tenant in KV, such as "identity/1":
