@@ -189,3 +189,21 @@ func TestAnExportHoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
 		}
 	})
 }
+
+func TestErase_NothingTellsThatATextInClearCameBefore(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		w.accept = true
+		w.start()
+		a := w.customer(dir, alice)
+		for range 2 {
+			check(t, w.Plaintext(t.Context(), a.number, "1", "guess me"))
+			check(t, w.Plaintext(t.Context(), a.number, "1", "guess me"))
+			if got := texts(w.take()); !slices.Equal(got, []string{"guess me"}) {
+				t.Errorf("the business got %q", got)
+			}
+			check(t, w.Erase(t.Context(), a.number))
+		}
+	})
+}

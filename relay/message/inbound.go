@@ -277,26 +277,25 @@ func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text str
 	event := EventReceived
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		event = EventReceived
-		if id != "" { // the archive may bring it again
-			first, err := tx.SeenCiphertext(digest([]byte("in clear"), []byte(from.Digits()), []byte(id), []byte(text)))
-			if err != nil {
-				return err
-			}
-			if !first {
-				event = EventReplayed
-				return nil
-			}
-		}
 		c, err := s.customer(tx, from)
 		if err != nil {
 			return err
 		}
+		again, err := repeated(tx, c, id, text) // the archive may bring it again
+		if err != nil {
+			return err
+		}
+		if again {
+			event = EventReplayed
+			return errNoNews
+		}
 		return s.receive(tx, c, webhook.Message{Time: now, Text: text, Unencrypted: true}, content{Text: text}, id, now)
 	})
-	if err == nil {
-		s.arrived(arrival{event: event})
+	if err != nil && !errors.Is(err, errNoNews) {
+		return err
 	}
-	return err
+	s.arrived(arrival{event: event})
+	return nil
 }
 
 // recipientOf returns which of our identities a message was encrypted to: the present

@@ -2,9 +2,11 @@ package store
 
 import (
 	"crypto/rand"
+	"database/sql/driver"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -163,8 +165,8 @@ func (t *Tx) Message(id string) (Message, error) {
 	return t.openMessage(s)
 }
 
-func (t *Tx) findMessage(where string, arg any) (s sealedMessage, err error) {
-	found, err := t.first(`SELECT `+messageColumns+` FROM messages `+where, s.scan, arg)
+func (t *Tx) findMessage(where string, args ...driver.Value) (s sealedMessage, err error) {
+	found, err := t.first(`SELECT `+messageColumns+` FROM messages `+where, s.scan, args...)
 	if err == nil && !found {
 		err = ErrNotFound
 	}
@@ -175,6 +177,7 @@ func (t *Tx) findMessage(where string, arg any) (s sealedMessage, err error) {
 // CarrierID, or ErrNotFound. Peers choose the ID of what comes in: check that the
 // message's customer is the one it should be.
 func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
+	var macs []driver.Value // in one statement: there is an epoch a day
 	for _, epoch := range t.store.keys.Live() {
 		mac, err := t.carrierLookup(epoch.ID, d, id)
 		if errors.Is(err, seal.ErrErased) {
@@ -183,20 +186,20 @@ func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
 		if err != nil {
 			return Message{}, err
 		}
-		s, err := t.findMessage(`WHERE carrier = ? ORDER BY row DESC LIMIT 1`, mac)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return Message{}, err
-		}
-		m, err := t.openMessage(s)
-		if err == nil && (m.CarrierID != id || m.Direction != d) { // the row's HMAC was exchanged
-			err = seal.ErrTampered
-		}
-		return m, err
+		macs = append(macs, mac)
 	}
-	return Message{}, ErrNotFound
+	if len(macs) == 0 {
+		return Message{}, ErrNotFound
+	}
+	s, err := t.findMessage(`WHERE carrier IN (?`+strings.Repeat(`, ?`, len(macs)-1)+`) ORDER BY row DESC LIMIT 1`, macs...)
+	if err != nil {
+		return Message{}, err
+	}
+	m, err := t.openMessage(s)
+	if err == nil && (m.CarrierID != id || m.Direction != d) { // the row's HMAC was exchanged
+		err = seal.ErrTampered
+	}
+	return m, err
 }
 
 func (t *Tx) openMessage(s sealedMessage) (Message, error) {
