@@ -106,11 +106,15 @@ func (k *Keyring) install(e *entry) {
 }
 
 // Due reports whether a new epoch should be opened: there is none, its period has
-// passed, or its key has sealed half of what it may.
+// passed, it was opened by a clock that was ahead by more than a period, or its key has
+// sealed half of what it may.
 func (k *Keyring) Due() bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.current == nil || !k.now().Before(k.current.Created.Add(k.period)) || k.current.worn()
+	if k.current == nil || k.current.worn() {
+		return true
+	}
+	return k.now().Sub(k.current.Created).Abs() >= k.period
 }
 
 // Next gets a data key for a new epoch. Nothing is sealed in it until it is

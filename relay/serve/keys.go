@@ -30,11 +30,6 @@ var errErased = fmt.Errorf("the tenant was erased: %w", seal.ErrErased)
 // errClock means that this node's clock and Vault's are far apart.
 var errClock = errors.New("this node's clock and Vault's are more than five minutes apart")
 
-// maxSkew is how far apart the two clocks may be. Vault's decides when keys die, so
-// that nothing outlives its time; a wrong one of ours only falsifies the times that
-// messages are given and lets them die early.
-const maxSkew = 5 * time.Minute
-
 // keys are what the relay holds from Vault and the store that they open.
 type keys struct {
 	identity vault.Identity
@@ -173,11 +168,10 @@ func (r *relay) checkKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, err := r.vault.Now(ctx)
+	now, err := r.askTime(ctx)
 	if err != nil {
 		return err
 	}
-	r.state.setSkew(skewed(r.Now(), now))
 	oldest := state.Oldest()
 	r.state.setOldestKey(oldest.Created)
 	if overdue(oldest.Created, r.retention(), now) {
@@ -186,12 +180,26 @@ func (r *relay) checkKeys(ctx context.Context) error {
 	return nil
 }
 
-// skewed returns errClock when the two clocks are too far apart.
-func skewed(ours, vaults time.Time) error {
-	if ours.Sub(vaults).Abs() > maxSkew {
-		return errClock
+// askTime asks Vault what time it is. From then on everything is stamped and expires by
+// the node's clock only while that agrees.
+func (r *relay) askTime(ctx context.Context) (time.Time, error) {
+	now, err := r.vault.Now(ctx)
+	if err != nil {
+		return now, err
 	}
-	return nil
+	now = now.Add(r.VaultOffset())
+	r.clock.Set(now)
+	r.noteSkew()
+	return now, nil
+}
+
+// noteSkew tells whether the node's clock and Vault's are too far apart.
+func (r *relay) noteSkew() {
+	var skew error
+	if r.clock.Skewed() {
+		skew = errClock
+	}
+	r.state.setSkew(skew)
 }
 
 // recheck asks Vault whether the keys in memory are still to be had, and overwrites
@@ -213,11 +221,9 @@ func (r *relay) recheck(ctx context.Context, k *keys) error {
 	if err != nil {
 		return err
 	}
-	now, err := r.vault.Now(ctx)
-	if err != nil {
+	if _, err := r.askTime(ctx); err != nil {
 		return err
 	}
-	r.state.setSkew(skewed(r.Now(), now))
 	r.state.setOverdue(r.outlived(k.ring.Live()))
 	return nil
 }

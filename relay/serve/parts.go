@@ -189,7 +189,7 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 		Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password,
 		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
 		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
-		Archive:           p.messages, Log: p.Log, Metrics: p.metrics,
+		Archive:           p.messages, Now: p.Now, Log: p.Log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("configuring the carrier: %w", err)
@@ -222,6 +222,10 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-advance.C:
+			if p.clock.Skewed() {
+				_, _ = p.askTime(ctx) // which of the two jumped; KeysReady tells
+			}
+			p.noteSkew()
 			// It only means that what is written meanwhile dies earlier; KeysReady
 			// says what is wrong with Vault.
 			if err := p.keys.store.Advance(ctx); err != nil && ctx.Err() == nil {
@@ -239,7 +243,12 @@ func (p *parts) sweep(ctx context.Context) {
 	if err := p.recheck(ctx, p.keys); err != nil && ctx.Err() == nil && !errors.Is(err, errErased) {
 		p.Log.LogAttrs(ctx, slog.LevelWarn, "asking Vault about the data keys failed", slog.Any("error", err))
 	}
-	swept, err := p.keys.store.Sweep(ctx, p.Now().Add(-p.retention()))
+	// By Vault's clock, which decides when the keys die: the node's may have jumped.
+	now, known := p.clock.Vault()
+	if !known {
+		return
+	}
+	swept, err := p.keys.store.Sweep(ctx, now.Add(-p.retention()))
 	if ctx.Err() != nil {
 		return
 	}

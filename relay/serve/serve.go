@@ -38,8 +38,11 @@ type Options struct {
 	StatusAddr     string
 	TLSDir         string
 	WebhookCertDir string
-	// Now is the relay's clock.
+	// Now is the node's clock. Once Vault's is known it counts only while it agrees
+	// with that: see clock.Trusted.
 	Now func() time.Time
+	// VaultOffset shifts what Vault says the time is, in tests.
+	VaultOffset func() time.Duration
 	// SweepEvery is how often the store is swept and its keys are looked at.
 	SweepEvery time.Duration
 	// Listening is called with the addresses once they are listened on: first the
@@ -76,6 +79,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = clock.Now
 	}
+	if o.VaultOffset == nil {
+		o.VaultOffset = clock.Offset
+	}
 	if o.Listening == nil {
 		o.Listening = func(string, net.Addr) {}
 	}
@@ -98,6 +104,7 @@ type relay struct {
 	vault   *vault.Client
 	metrics *metrics
 	state   state
+	clock   *clock.Trusted // Now reads it
 }
 
 // Run runs a relay until ctx ends, and then stops it in order: no new requests, what
@@ -109,7 +116,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	r := &relay{Options: o, cfg: cfg}
+	r := &relay{Options: o, cfg: cfg, clock: clock.NewTrusted(o.Now)}
+	r.Now = r.clock.Now
 	r.metrics = newMetrics(o.Version)
 	vc := vault.ForTenant(cfg.Config, contract.RoleRelay, o.TokenPath)
 	vc.Token, vc.Log, vc.Observer = o.Token, o.Log, r.metrics

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,9 +19,17 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// later runs a relay whose clock is ahead.
+// later runs a relay for which it is later, by its node's clock and by Vault's.
 func later(d time.Duration) func(*serve.Options) {
-	return func(o *serve.Options) { o.Now = func() time.Time { return time.Now().Add(d) } }
+	return func(o *serve.Options) {
+		off(func() time.Duration { return d })(o)
+		o.VaultOffset = func() time.Duration { return d }
+	}
+}
+
+// off runs a relay whose node's clock is wrong.
+func off(by func() time.Duration) func(*serve.Options) {
+	return func(o *serve.Options) { o.Now = func() time.Time { return time.Now().Add(by()) } }
 }
 
 // secretAt is one of the tenant's paths in Vault's KV.
@@ -205,10 +214,10 @@ func TestALostVolumeIsBegunAnewByRaisingTheIdentity(t *testing.T) {
 }
 
 func TestAClockThatIsAnHourOffIsSaidAndLosesNothing(t *testing.T) {
-	for _, off := range []time.Duration{time.Hour, -time.Hour} {
-		t.Run(fmt.Sprint(off), func(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(fmt.Sprint(by), func(t *testing.T) {
 			b := newBusiness(t)
-			b.start(later(off))
+			b.start(off(func() time.Duration { return by }))
 			c := b.wait(contract.ConditionKeysReady, contract.False, "ClockSkewed")
 			if !strings.Contains(c.Message, "clock") {
 				t.Errorf("the condition does not name the cause: %s", c.Message)
@@ -224,6 +233,37 @@ func TestAClockThatIsAnHourOffIsSaidAndLosesNothing(t *testing.T) {
 			b.startReady() // the clock is right again
 			p.says(b, "and now?")
 			b.waitText("and now?")
+		})
+	}
+}
+
+func TestClock_AJumpByAMonthLosesNothingThatIsUndelivered(t *testing.T) {
+	for _, by := range []time.Duration{31 * 24 * time.Hour, -31 * 24 * time.Hour} {
+		t.Run(fmt.Sprint(by), func(t *testing.T) {
+			b := newBusiness(t)
+			var jump atomic.Int64
+			b.start(off(func() time.Duration { return time.Duration(jump.Load()) }), func(o *serve.Options) { o.SweepEvery = 100 * time.Millisecond })
+			b.wait(contract.ConditionCarrierConnected, contract.True, "")
+			b.ready()
+			b.takeCredentials()
+			p := newPerson(t)
+			b.waitStatus(b.say(p.number.E164(), "before the jump"), "read")
+			b.setDown(true)
+			p.says(b, "not delivered yet")
+			eventually(t, "it is stored", func() bool { return b.report().Counts.MessagesIn == 1 })
+
+			jump.Store(int64(by))
+			sweeps := func() int { return bytes.Count(b.log.bytes(), []byte("swept the store")) }
+			swept := sweeps()
+			p.says(b, "said meanwhile")
+			eventually(t, "it is stored, too", func() bool { return b.report().Counts.MessagesIn == 2 })
+			eventually(t, "it is swept twice more", func() bool { return sweeps() > swept+1 })
+			b.wait(contract.ConditionKeysReady, contract.False, "ClockSkewed")
+			id := b.say(p.number.E164(), "sent meanwhile")
+			b.setDown(false)
+			b.waitText("not delivered yet")
+			b.waitText("said meanwhile")
+			b.waitStatus(id, "read")
 		})
 	}
 }

@@ -66,6 +66,8 @@ type Config struct {
 	// Archive keeps how far the account's archive was read; nil has it not be read.
 	Archive Archive
 
+	// Now dates what arrives; nil means the machine's clock.
+	Now func() time.Time
 	// Log takes notes that hold neither numbers nor content; nil discards them.
 	Log *slog.Logger
 	// Metrics counts; nil counts nothing.
@@ -115,6 +117,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if _, err := c.jid(); err != nil {
 		return c, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -169,7 +169,7 @@ func (s *service) element(ctx context.Context, e *element) error {
 		s.c.presenceFrom(e)
 		s.enqueue(ctx, item{counted: true})
 	case e.is(nsClient, "message"):
-		r, position, gap := s.message(e, time.Now())
+		r, position, gap := s.message(e, s.c.cfg.Now())
 		for _, d := range r.drops {
 			s.c.cfg.Metrics.Dropped(d)
 		}
