@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	batchv1ac "k8s.io/client-go/applyconfigurations/batch/v1"
@@ -130,10 +129,11 @@ func precedes(a, b *v1alpha1.BusinessRelay) bool {
 // applyIdentity makes what a relay is before it runs. Its policies come first, so
 // that no pod is ever without one.
 func (p *pass) applyIdentity(ctx context.Context) error {
-	var err error
-	if p.in.Volume, err = p.volume(ctx, p.Client); err != nil {
+	claim, err := p.claim(ctx)
+	if err != nil {
 		return err
 	}
+	p.in.Volume = string(claim.UID)
 	file, hash, err := desired.Config(p.in)
 	if err != nil {
 		return err
@@ -148,14 +148,22 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 	)
 }
 
-// volume returns the UID of the relay's claim, empty when there is none.
-func (p *pass) volume(ctx context.Context, from client.Reader) (string, error) {
-	claim := &corev1.PersistentVolumeClaim{}
-	err := from.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, claim)
-	if client.IgnoreNotFound(err) != nil {
-		return "", fmt.Errorf("reading the relay's claim: %w", err)
+// claim returns the relay's claim, an empty one when there is none. One that lost our
+// label is not in the cache: it is read from the API server, as it is the relay's all
+// the same.
+func (p *pass) claim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
+	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}
+	for _, from := range []client.Reader{p.Client, p.Live} {
+		claim := &corev1.PersistentVolumeClaim{}
+		err := from.Get(ctx, key, claim)
+		if err == nil {
+			return claim, nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("reading the relay's claim: %w", err)
+		}
 	}
-	return string(claim.UID), nil
+	return &corev1.PersistentVolumeClaim{}, nil
 }
 
 func (p *pass) applyJanitor(ctx context.Context) error {
@@ -170,13 +178,12 @@ func (p *pass) place(ctx context.Context) error {
 		return err
 	}
 	p.nodes = facts.Nodes
-	claim := &corev1.PersistentVolumeClaim{}
-	err = p.Client.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, claim)
-	switch {
-	case err == nil:
+	claim, err := p.claim(ctx)
+	if err != nil {
+		return err
+	}
+	if claim.UID != "" {
 		facts.Claim = claim
-	case !apierrors.IsNotFound(err):
-		return fmt.Errorf("reading the relay's claim: %w", err)
 	}
 	if err := placement.Relay(facts); err != nil {
 		return p.unplaced(err)
@@ -196,18 +203,13 @@ func (p *pass) unplaced(err error) error {
 // applyClaim makes the relay's volume, lets it grow, and says how sure it is where
 // it lies.
 func (p *pass) applyClaim(ctx context.Context) error {
-	current := &corev1.PersistentVolumeClaim{}
-	err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, current)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading the relay's claim: %w", err)
+	current, err := p.claim(ctx)
+	if err != nil {
+		return err
 	}
-	var size resource.Quantity
-	if err == nil {
-		size = current.Spec.Resources.Requests[corev1.ResourceStorage]
-	}
-	want := desired.Claim(p.in, size)
+	want := desired.Claim(p.in, current.Spec.Resources.Requests[corev1.ResourceStorage])
 	_, applyErr := p.applier().Apply(ctx, p.relay, apply.Typed(want, corev1ac.ExtractPersistentVolumeClaim))
-	if err == nil && outcome.Of(applyErr).Reason == v1alpha1.ReasonRefused {
+	if current.UID != "" && outcome.Of(applyErr).Reason == v1alpha1.ReasonRefused {
 		return outcome.Stalled(v1alpha1.ReasonVolumeNotExpandable,
 			"the volume cannot grow to storage.size: %s", outcome.Of(applyErr).Message)
 	}
@@ -222,13 +224,15 @@ func (p *pass) applyClaim(ctx context.Context) error {
 
 // nameVolume tells the relay which volume it has, once the claim that was just made is
 // known: the configuration was written before it.
-func (p *pass) nameVolume(ctx context.Context) (err error) {
+func (p *pass) nameVolume(ctx context.Context) error {
 	if p.in.Volume != "" {
 		return nil
 	}
-	if p.in.Volume, err = p.volume(ctx, p.Live); err != nil {
+	claim, err := p.claim(ctx)
+	if err != nil {
 		return err
 	}
+	p.in.Volume = string(claim.UID)
 	file, hash, err := desired.Config(p.in)
 	if err != nil {
 		return err

@@ -263,6 +263,9 @@ func TestAnObjectOfAnotherOwnerIsNeverAdopted(t *testing.T) {
 	if !strings.Contains(c.Message, "ConfigMap acme-relay") {
 		t.Errorf("the message does not name the object: %q", c.Message)
 	}
+	if strings.Contains(c.Message, "delete") {
+		t.Errorf("the message advises to delete what may not be made again: %q", c.Message)
+	}
 	after := &corev1.ConfigMap{}
 	if !w.get("acme-relay", after) || after.ResourceVersion != foreign.ResourceVersion {
 		t.Error("an object that is not ours was changed")
@@ -397,4 +400,43 @@ func TestWhatThisVersionCannotDoStalls(t *testing.T) {
 	w.create(relay)
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNotSupported)
+}
+
+// What the operator made is its relay's, whichever of its labels somebody takes away,
+// and gets them back: nobody is told that it is somebody else's.
+func TestAChildThatLostALabelStaysTheRelays(t *testing.T) {
+	for _, lost := range [][]string{
+		{v1alpha1.LabelInstance}, {v1alpha1.LabelManagedBy},
+		{v1alpha1.LabelInstance, v1alpha1.LabelManagedBy, v1alpha1.LabelName, v1alpha1.LabelComponent},
+	} {
+		t.Run(strings.Join(lost, " "), func(t *testing.T) {
+			w := newWorld(t)
+			relay := w.relay("acme")
+			w.create(relay)
+			w.pass(relay)
+			uid := w.children(relay)["PersistentVolumeClaim"].GetUID()
+			for _, kind := range kept {
+				child := w.children(relay)[kind]
+				for _, label := range lost {
+					delete(child.GetLabels(), label)
+				}
+				if err := server.Client.Update(t.Context(), child); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.pass(relay)
+			w.absent(relay, v1alpha1.ConditionStalled)
+			for _, kind := range kept {
+				child := w.children(relay)[kind]
+				for _, label := range lost {
+					if child.GetLabels()[label] == "" {
+						t.Errorf("%s does not get its label %s back", kind, label)
+					}
+				}
+			}
+			if got := w.children(relay)["PersistentVolumeClaim"].GetUID(); got != uid {
+				t.Error("the relay has another claim than before")
+			}
+		})
+	}
 }

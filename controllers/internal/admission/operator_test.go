@@ -107,10 +107,24 @@ func (h *house) testOperatorAtWork(t *testing.T) {
 	within(t, "the changed webhook does not reach the relay", func() bool {
 		return exists(t, set) && set.Spec.Template.Annotations[v1alpha1.AnnotationConfigHash] != before
 	})
+	h.testLostLabels(t, ns)
 	if err := server.Client.Delete(t.Context(), relay); err != nil {
 		t.Fatal(err)
 	}
 	within(t, "the relay does not go", func() bool { return !exists(t, relay) })
+}
+
+// testLostLabels holds that the operator may bring back labels which somebody took from
+// what it made.
+func (h *house) testLostLabels(t *testing.T, ns string) {
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "worker-relay"}}
+	lose := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`))
+	if err := server.Client.Patch(t.Context(), claim, lose); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the claim does not get its label back", func() bool {
+		return exists(t, claim) && claim.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy
+	})
 }
 
 // newNamespace makes a namespace and returns its name, which no test had before: the

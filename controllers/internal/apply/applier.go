@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -97,18 +98,39 @@ func guard(relay *v1alpha1.BusinessRelay, c Child, live client.Object) error {
 		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,
 			"%s belongs to a deleted BusinessRelay of the same name; it is made anew once it is gone", c.Name())
 	}
-	return outcome.Stalled(v1alpha1.ReasonNameTaken,
-		"%s exists and is not this relay's: delete it, or give the BusinessRelay another name", c.Name())
+	return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s", taken(relay, c, live))
 }
 
-// ours says whether an object is the relay's: it is its controller, or there is
-// none and the labels say so, as on what outlives a relay.
+// taken says whose an object is and what to do. It never advises to delete it: it may
+// hold what cannot be made again, also what was this relay's own before a restore.
+func taken(relay *v1alpha1.BusinessRelay, c Child, live client.Object) string {
+	if owner := metav1.GetControllerOf(live); owner != nil {
+		return fmt.Sprintf("%s belongs to %s %s: give the BusinessRelay another name", c.Name(), owner.Kind, owner.Name)
+	}
+	return fmt.Sprintf("%s exists and the operator did not make it: give the BusinessRelay another name; if it is this relay's own, "+
+		"as after a restore, label it %s=%s and %s=%s", c.Name(),
+		v1alpha1.LabelManagedBy, v1alpha1.ManagedBy, v1alpha1.LabelInstance, relay.Name)
+}
+
+// ours says whether an object is the relay's: it is its controller, or there is none
+// and the operator made it, as what outlives a relay. Labels say so, and so does our
+// field manager where somebody took a label away.
 func ours(relay *v1alpha1.BusinessRelay, o client.Object) bool {
 	if owner := metav1.GetControllerOf(o); owner != nil {
 		return owner.UID == relay.UID
 	}
 	l := o.GetLabels()
-	return l[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && l[v1alpha1.LabelInstance] == relay.Name
+	if of, labelled := l[v1alpha1.LabelInstance]; labelled && of != relay.Name {
+		return false
+	}
+	return l[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && l[v1alpha1.LabelInstance] == relay.Name || applied(o)
+}
+
+// applied says whether this operator has applied an object.
+func applied(o client.Object) bool {
+	return slices.ContainsFunc(o.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
+		return f.Manager == v1alpha1.FieldManager && f.Operation == metav1.ManagedFieldsOperationApply
+	})
 }
 
 // former says whether an object belongs to an earlier relay of the same name.
