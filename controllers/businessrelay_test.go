@@ -406,7 +406,8 @@ func TestWhatThisVersionCannotDoStalls(t *testing.T) {
 // and gets them back: nobody is told that it is somebody else's.
 func TestAChildThatLostALabelStaysTheRelays(t *testing.T) {
 	for _, lost := range [][]string{
-		{v1alpha1.LabelInstance}, {v1alpha1.LabelManagedBy},
+		{v1alpha1.LabelInstance},
+		{v1alpha1.LabelManagedBy},
 		{v1alpha1.LabelInstance, v1alpha1.LabelManagedBy, v1alpha1.LabelName, v1alpha1.LabelComponent},
 	} {
 		t.Run(strings.Join(lost, " "), func(t *testing.T) {

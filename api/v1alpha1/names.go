@@ -40,6 +40,9 @@ const (
 	// (kubectl relay erase) where no Job can run. Its value is AnnotationErasedYes.
 	AnnotationErased    = "relaykeep.dev/erased"
 	AnnotationErasedYes = "true"
+	// AnnotationAllowDeletion, on a relay's claim or service account, lets it be
+	// deleted though the relay uses it. Its value is "true".
+	AnnotationAllowDeletion = "relaykeep.dev/allow-deletion"
 )
 
 // Finalizer keeps a DataRegion while relays use it, and a BusinessRelay until its

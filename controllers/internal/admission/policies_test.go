@@ -230,6 +230,7 @@ func TestPodsClaimsAndTokensAreHeldToTheirRegionWhoeverMakesThem(t *testing.T) {
 	t.Run("pods", testPodPolicies)
 	t.Run("claims", testClaimPolicies)
 	t.Run("tokens", testTokenPolicy)
+	t.Run("protection", testProtection)
 	t.Run("workloads", testWorkloadPolicies)
 }
 
