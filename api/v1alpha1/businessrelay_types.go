@@ -146,8 +146,11 @@ type BusinessRelaySpec struct {
 	// runtimeClassName is the relay pod's runtime class.
 	// +optional
 	RuntimeClassName ObjectName `json:"runtimeClassName,omitempty"`
-	// priorityClassName is the relay pod's priority class.
+	// priorityClassName is the relay pod's priority class: one of the cluster's own,
+	// not one that Kubernetes keeps for itself (system-…), with which a relay could
+	// drive what runs the cluster off its nodes.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system-')",message="priorityClassName must be one of the cluster's own: those that begin with system- are for what runs the cluster"
 	PriorityClassName ObjectName `json:"priorityClassName,omitempty"`
 	// imagePullSecrets are Secrets of this namespace with which the kubelet pulls
 	// the relay's image.

@@ -19,6 +19,7 @@ import (
 const (
 	acmesPod = "acme's pod, with its account's rights,"
 	rights   = "Kubernetes RBAC: the account has no rights"
+	entering = "the admission policy relaykeep-enter"
 )
 
 // by does something at the API server as a user.
@@ -56,8 +57,12 @@ func token(namespace, account, audience string) func(context.Context, client.Cli
 
 // run runs the relay's own program in a business's pod: its image has no other.
 func run(user string, b *lab.Business) act {
+	return kubectl(user, "exec", "-n", b.Name, b.Tenant()+"-0", "--", "/relay", "version")
+}
+
+// kubectl runs kubectl as a user.
+func kubectl(user string, args ...string) act {
 	return func(ctx context.Context, s *Scene) error {
-		args := []string{"exec", "-n", b.Name, b.Tenant() + "-0", "--", "/relay", "version"}
 		if user != admin {
 			args = append([]string{"--as", user, "--as-group", "system:authenticated"}, args...)
 		}
@@ -110,7 +115,7 @@ func atTheAPI() []Attempt {
 		steal("reads a Secret of globex's", get("globex", "attack", aSecret)),
 		{acmesPod, "reads a Secret of acme's", rights, "acme's admin", by(acmeAccount, get("acme", "attack", aSecret)), by(acmeAdmin, get("acme", "attack", aSecret)), byRBAC},
 		steal("asks for a token of globex's account", token("globex", "globex-relay", contract.AudienceCredentials)),
-		{acmesPod, "runs a program in globex's pod", rights, "globex's admin", run(acmeAccount, lab.Globex), run(globexAdmin, lab.Globex), byRBAC},
+		{acmesPod, "runs a program in globex's pod", rights, "the cluster's admin", run(acmeAccount, lab.Globex), run(admin, lab.Globex), byRBAC},
 		cross("reads a Secret of globex's", get("globex", "attack", aSecret)),
 		cross("asks for a token of globex's account", token("globex", "globex-relay", contract.AudienceCredentials)),
 		cross("makes a pod in globex's namespace", plainPod("globex")),
@@ -118,10 +123,37 @@ func atTheAPI() []Attempt {
 			"acme's admin", "asks for a token with which acme's relay logs in at Vault", "the admission policy relaykeep-tokens", "the pod's node",
 			by(acmeAdmin, token("acme", "acme-relay", contract.AudienceRelay)), enterAs("acme", "acme-relay", contract.AudienceRelay), byPolicy,
 		},
+		{"acme's admin", "runs a program in acme's relay", entering, "the cluster's admin", run(acmeAdmin, lab.Acme), run(admin, lab.Acme), byPolicy},
+		{
+			"acme's admin", "attaches to acme's relay", entering, "acme's admin, who reads its log",
+			kubectl(acmeAdmin, "attach", "-n", "acme", "acme-relay-0", "--pod-running-timeout=5s"),
+			kubectl(acmeAdmin, "logs", "-n", "acme", "acme-relay-0", "--tail=1"), byPolicy,
+		},
+		{
+			"acme's admin", "makes a pod that he could enter, with the relay's token", workloadsPolicy, "acme's admin, of a name that nobody may enter",
+			podOfRelay("attack"), podOfRelay("acme-relay-1"), byPolicy,
+		},
 		{
 			"whoever may debug any pod", "debugs acme's with a container of his own", "the admission policy relaykeep-workloads", "the same, for a pod without a token for Vault",
 			debug(relayPod(lab.Acme)), debug(edgePod), byPolicy,
 		},
+	}
+}
+
+// podOfRelay has acme's admin make a pod like that of acme's relay, not really.
+func podOfRelay(name string) act {
+	return func(ctx context.Context, s *Scene) error {
+		running, err := s.lab.RelayPod(ctx, lab.Acme)
+		if err != nil {
+			return fmt.Errorf("preparing: %w", err)
+		}
+		spec := running.Spec.DeepCopy()
+		spec.NodeName = "" // the scheduler's to say
+		return by(acmeAdmin, func(ctx context.Context, c client.Client) error {
+			return c.Create(ctx, &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: name, Labels: running.Labels}, Spec: *spec,
+			}, client.DryRunAll)
+		})(ctx, s)
 	}
 }
 
@@ -155,7 +187,7 @@ func byTheOperator() []Attempt {
 	return []Attempt{
 		beyond("reads a Secret of acme's", get("acme", "attack", aSecret), "acme's admin", acmeAdmin),
 		beyond("lists all Secrets", secrets, "the cluster's admin", admin),
-		{"the operator", "runs a program in acme's pod", role, "acme's admin", run(operator, lab.Acme), run(acmeAdmin, lab.Acme), byRBAC},
+		{"the operator", "runs a program in acme's pod", role, "the cluster's admin", run(operator, lab.Acme), run(admin, lab.Acme), byRBAC},
 		beyond("asks for a token of acme's account, for its credentials", token("acme", "acme-relay", contract.AudienceCredentials), "acme's admin", acmeAdmin),
 		{
 			"the operator", "asks for a token with which acme's relay logs in at Vault", role, "the pod's node",

@@ -124,8 +124,8 @@ func (h *house) render(t *testing.T) {
 	set, cron := &appsv1.StatefulSet{}, &batchv1.CronJob{}
 	parse(t, h.statefulSet, set)
 	parse(t, h.cronJob, cron)
-	h.relayPod = podOf(t, "acme-relay-0", set.Spec.Template)
-	h.janitorPod = podOf(t, "acme-retention-1", cron.Spec.JobTemplate.Spec.Template)
+	h.relayPod = podOf(t, h.in.Relay.Name+"-relay-0", set.Spec.Template)
+	h.janitorPod = podOf(t, h.in.Relay.Name+"-retention-1", cron.Spec.JobTemplate.Spec.Template)
 }
 
 // podOf is the pod that a controller makes from a template.

@@ -231,6 +231,7 @@ func TestPodsClaimsAndTokensAreHeldToTheirRegionWhoeverMakesThem(t *testing.T) {
 	t.Run("claims", testClaimPolicies)
 	t.Run("tokens", testTokenPolicy)
 	t.Run("protection", testProtection)
+	t.Run("entering", testEntering)
 	t.Run("workloads", testWorkloadPolicies)
 }
 

@@ -41,6 +41,7 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"unknown deletion policy", set("spec/deletionPolicy", "Erase"), set("spec/deletionPolicy", "Keep"), "supported values"},
 		{"region that is no name", set("spec/dataRegion", "na"), set("spec/dataRegion", "EU West"), "write the object's name"},
 		{"unknown line of business", set("spec/profile/vertical", "RETAIL"), set("spec/profile/vertical", "SHOES"), "supported values"},
+		{"Kubernetes' own priority", set("spec/priorityClassName", "relays"), set("spec/priorityClassName", "system-cluster-critical"), "one of the cluster's own"},
 		{"about too long", set("spec/profile/about", strings.Repeat("a", 139)), set("spec/profile/about", strings.Repeat("a", 140)), "may not be more than 139"},
 		{"counter that begins far up", set("spec/rotation/access", int64(10_000)), set("spec/rotation/access", int64(10_001)), "may begin with 10000 at most"},
 		{"three websites", set("spec/profile/websites", []any{"https://a.example"}), set("spec/profile/websites", []any{"a", "b", "c"}), "at most 2 items"},

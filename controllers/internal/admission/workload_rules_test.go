@@ -37,6 +37,9 @@ func podRules(spec string) []rule {
 		volumes   = "mounts its own configuration"
 		account   = "runs as a service account named"
 		powers    = "read-only root"
+		root      = "is not root"
+		confined  = "is confined as its node confines"
+		priority  = "takes nobody's place"
 	)
 	other := fields{"name": "other", "image": relayImage}
 	probe := fields{"exec": fields{"command": []any{"/relay", "erase"}}}
@@ -59,6 +62,29 @@ func podRules(spec string) []rule {
 		{"a privileged container", none, put(c+"/securityContext", fields{"privileged": true}), powers},
 		{"a capability", none, put(c+"/securityContext/capabilities", fields{"add": []any{"SYS_PTRACE"}}), powers},
 		{"a writable root", none, put(c+"/securityContext/readOnlyRootFilesystem", false), powers},
+		{"a capability that is kept", none, put(c+"/securityContext/capabilities/drop", []any{"NET_RAW"}), powers},
+		{"no word on capabilities", none, put(c+"/securityContext/capabilities", nil), powers},
+		{"root", put(spec+"/securityContext/runAsUser", int64(1000)), put(spec+"/securityContext/runAsUser", int64(0)), root},
+		{"root in the container", put(c+"/securityContext/runAsUser", int64(1000)), put(c+"/securityContext/runAsUser", int64(0)), root},
+		{"root as far as the container says", none, put(c+"/securityContext/runAsNonRoot", false), root},
+		{"no word on root", put(spec+"/securityContext/runAsNonRoot", nil), all(put(spec+"/securityContext/runAsNonRoot", nil), put(c+"/securityContext/runAsNonRoot", nil)), root},
+		{"root's group", none, put(spec+"/securityContext/runAsGroup", int64(0)), root},
+		{"root's group in the container", none, put(c+"/securityContext/runAsGroup", int64(0)), root},
+		{"root's group for its files", none, put(spec+"/securityContext/fsGroup", int64(0)), root},
+		{"further groups", none, put(spec+"/securityContext/supplementalGroups", []any{int64(0)}), root},
+		{"no seccomp profile", none, put(spec+"/securityContext/seccompProfile", nil), confined},
+		{"every system call", none, put(spec+"/securityContext/seccompProfile", fields{"type": "Unconfined"}), confined},
+		{"every system call in the container", put(c+"/securityContext/seccompProfile", fields{"type": "RuntimeDefault"}), put(c+"/securityContext/seccompProfile", fields{"type": "Unconfined"}), confined},
+		{"a seccomp profile of its own", none, put(spec+"/securityContext/seccompProfile", fields{"type": "Localhost", "localhostProfile": "x.json"}), confined},
+		{"no AppArmor", put(spec+"/securityContext/appArmorProfile", fields{"type": "RuntimeDefault"}), put(spec+"/securityContext/appArmorProfile", fields{"type": "Unconfined"}), confined},
+		{"no AppArmor in the container", none, put(c+"/securityContext/appArmorProfile", fields{"type": "Unconfined"}), confined},
+		{"another SELinux label", none, put(spec+"/securityContext/seLinuxOptions", fields{"type": "spc_t"}), confined},
+		{"another SELinux label in the container", none, put(c+"/securityContext/seLinuxOptions", fields{"level": "s0"}), confined},
+		{"all of /proc", put(c+"/securityContext/procMount", "Default"), all(put(spec+"/hostUsers", false), put(c+"/securityContext/procMount", "Unmasked")), confined},
+		{"a kernel setting", none, put(spec+"/securityContext/sysctls", []any{fields{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}}), confined},
+		{"Kubernetes' own priority", none, put(spec+"/priorityClassName", "system-node-critical"), priority},
+		{"Services as environment", none, put(spec+"/enableServiceLinks", true), variables},
+		{"a device", none, put(spec+"/resourceClaims", []any{fields{"name": "gpu", "resourceClaimName": "gpu"}}), node},
 		{"the node's network", none, put(spec+"/hostNetwork", true), node},
 		{"the node's processes", none, put(spec+"/hostPID", true), node},
 		{"a port of the node", none, add(c+"/ports", fields{"containerPort": int64(8081), "hostPort": int64(8081)}), node},
@@ -84,9 +110,20 @@ func podRules(spec string) []rule {
 	}
 }
 
+// named is said of a pod that has a token for Vault and no name of a relay's.
+const named = "is named after its relay"
+
+// generated has the API server choose the end of the name, as for a Job's pods.
+func generated(prefix string) func(fields) {
+	return all(put("metadata/name", nil), put("metadata/generateName", prefix))
+}
+
 func relayPodRules() []rule {
 	return append(podRules("spec"),
 		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
+		rule{"a name by which it could be entered", put("metadata/name", "acme-relay-12"), put("metadata/name", "acme-relay-x0"), named},
+		rule{"a janitor's name", none, put("metadata/name", "acme-retention-1"), named},
+		rule{"another relay's name", none, put("metadata/name", "globex-relay-0"), named},
 		rule{"a janitor's command", none, put("spec/containers/0/args", arguments("retain", "eu")), "a relay runs serve"},
 		rule{"no region", none, all(put("metadata/labels", fields{}), put("spec/containers/0/args", arguments("serve", ""))), "a relay runs serve"},
 		rule{"an audience of its own making", put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "vault"), put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/root"), "exactly one token for Vault"},
@@ -96,6 +133,8 @@ func relayPodRules() []rule {
 func janitorPodRules() []rule {
 	elsewhere := "ghcr.io/relaykeep/relay:5000/evil/relay"
 	return append(podRules("spec"),
+		rule{"a name by which it could be entered", generated("acme-retention-now-"), generated("now-"), named},
+		rule{"a relay's name", none, put("metadata/name", "acme-relay-0"), named},
 		rule{"another release of another repository", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", "ghcr.io/evil/relay:v0"), "may not hold a token"},
 		rule{"a repository that hides behind the name", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", elsewhere), "may not hold a token"},
 		rule{"a relay's command", none, put("spec/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
