@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // run runs the command line and returns what it printed.
@@ -31,7 +33,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		want string
 	}{
 		"log level":     {[]string{"serve", "--log-level", "loud"}, `"loud" is none of debug`},
-		"configuration": {[]string{"serve", "--config", "/nonexistent/relay.json"}, "opening the configuration"},
+		"configuration": {[]string{"serve"}, "opening the configuration"},
 		"command":       {[]string{"sing"}, `unknown command "sing"`},
 		"argument":      {[]string{"serve", "fast"}, `unknown command "fast"`},
 	}
@@ -53,6 +55,37 @@ func TestVersionGoesToStandardOutput(t *testing.T) {
 		root.SetArgs([]string{ask})
 		if err := root.Execute(); err != nil || out.String() != version+"\n" || complaint.Len() > 0 {
 			t.Errorf("%s: %v, %q, %q", ask, err, out.String(), complaint.String())
+		}
+	}
+}
+
+func TestAReleasedRelayTakesNoOtherPath(t *testing.T) {
+	for _, command := range []string{"serve", "retain", "erase"} {
+		leaf, _, err := rootCommand().Find([]string{command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths := 0
+		try := func(f *pflag.Flag) {
+			if !strings.HasPrefix(f.DefValue, "/") {
+				return
+			}
+			paths++
+			for _, other := range []string{"/dev/stdin", "/proc/self/fd/0", "relay.json", f.DefValue + "/", ""} {
+				if _, err := run(t, command, "--"+f.Name, other); err == nil || !strings.Contains(err.Error(), "a released relay uses "+f.DefValue) {
+					t.Errorf("%s --%s %q: error is %v", command, f.Name, other, err)
+				}
+			}
+			// Not run: it would write into this machine's own /dev.
+			own, _, _ := rootCommand().Find([]string{command})
+			if err := own.ParseFlags([]string{"--" + f.Name, f.DefValue}); err != nil || ownPathsOnly(own, nil) != nil {
+				t.Errorf("%s --%s refuses its own path: %v, %v", command, f.Name, err, ownPathsOnly(own, nil))
+			}
+		}
+		leaf.LocalFlags().VisitAll(try)
+		leaf.InheritedFlags().VisitAll(try)
+		if want := map[string]int{"serve": 1, "retain": 3, "erase": 3}[command]; paths < want {
+			t.Errorf("%s has %d flags for paths, want %d at least", command, paths, want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -89,6 +90,9 @@ func TestOnlyTheTestImageHasAClockToSet(t *testing.T) {
 	for _, i := range images {
 		if (i.buildTags == "testclock") != (i.tag("v1.0.0") == "v1.0.0-testclock") {
 			t.Errorf("%s has build tags %q under tag %s", i.name, i.buildTags, i.tag("v1.0.0"))
+		}
+		if strings.Contains(i.buildTags, "testpaths") {
+			t.Errorf("%s takes other paths than the operator's", i.name)
 		}
 	}
 	o, err := parse(nil)

@@ -288,7 +288,7 @@ func TestClientRecoversFromASealAndARestartByItself(t *testing.T) {
 
 func TestRetainAndEraseCommands(t *testing.T) {
 	acme, relay := established(t, "acme")
-	binary := buildRelay(t)
+	binary := buildRelay(t, "testpaths")
 	dir := t.TempDir()
 	config, token, message := filepath.Join(dir, "relay.json"), acme.config(contract.RoleJanitor).TokenPath, filepath.Join(dir, "message")
 	text, err := json.Marshal(contract.Config{
