@@ -108,6 +108,9 @@ type Bounce struct {
 	ID string // of the Outgoing
 	// Temporary says that the same message may be taken later.
 	Temporary bool
+	// Doubtful says that the peer may have the message nevertheless: servers return
+	// what a session that ended had not acknowledged, received or not.
+	Doubtful bool
 }
 
 // Handler takes what a carrier receives. Its methods are called one after
@@ -125,9 +128,9 @@ type Handler interface {
 	// OwnDevices says which devices our own account lists now: any but our own is
 	// an alarm.
 	OwnDevices(ctx context.Context, devices []DeviceID) error
-	// Plaintext says that a peer wrote something unencrypted. Text is empty unless
-	// the carrier was told to accept such messages.
-	Plaintext(ctx context.Context, from phone.Number, id, text string) error
+	// Unread says that a peer wrote something that is no envelope which can be opened.
+	// Returning nil means what it means for Message.
+	Unread(ctx context.Context, u Unread) error
 	// Connected is called each time that the link is up and before anything else
 	// arrives on it; resumed says that the carrier remembers the previous one, so
 	// that nothing needs to be published again.
@@ -184,6 +187,9 @@ type Carrier interface {
 	// SendReceipt tells a peer that its message was delivered or read, or one after the
 	// other.
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...ReceiptKind) error
+	// Refuse tells a peer's client, at the resource that an Unread came from, that its
+	// message was not accepted.
+	Refuse(ctx context.Context, to phone.Number, resource, id string) error
 	// SendTyping shows or ends "is typing" at the peer (XEP-0085).
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 }

@@ -146,8 +146,12 @@ func (h *handler) Devices(_ context.Context, peer phone.Number, devices []carrie
 	return nil
 }
 
-func (h *handler) Plaintext(_ context.Context, from phone.Number, id, _ string) error {
-	h.c.emit(Event{Kind: Plaintext, Peer: from, ID: id})
+func (h *handler) Unread(_ context.Context, u carrier.Unread) error {
+	kind := Unreadable
+	if u.Kind == carrier.InClear {
+		kind = Plaintext
+	}
+	h.c.emit(Event{Kind: kind, Peer: u.From, ID: u.ID, Time: u.Time})
 	return nil
 }
 

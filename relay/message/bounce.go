@@ -25,8 +25,8 @@ func (g *group) Bounced(ctx context.Context, b carrier.Bounce) error {
 	var wait time.Duration
 	g.about(ctx, b.To, b.ID, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
 		wait = 0
-		if b.Temporary {
-			wait, err = g.postpone(tx, c, m)
+		if b.Temporary || b.Doubtful {
+			wait, err = g.postpone(tx, c, m, b)
 			return err
 		}
 		return g.advance(tx, c, m, stateFailed, g.Now(), webhook.Undeliverable(
@@ -40,9 +40,24 @@ func (g *group) Bounced(ctx context.Context, b carrier.Bounce) error {
 	return nil
 }
 
+// maxDoubtful is how often a message may come back that the customer may have: within two
+// minutes a client that was cut off is back, or a receipt has come.
+const maxDoubtful = 8
+
+// gaveUp says whether a message that came back once more has come back often enough, and
+// why it fails then.
+func gaveUp(b carrier.Bounce, bounces int) (webhook.Error, bool) {
+	if b.Temporary {
+		return webhook.Unavailable(
+			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."), bounces >= maxAttempts
+	}
+	return webhook.Undeliverable(
+		"The carrier returned the message each time that it was sent: the recipient has no account there or does not take messages."), bounces >= maxDoubtful
+}
+
 // postpone has a message sent again that came back, after a wait which it returns, or
 // ends it when that was done as often as may be. What waits already says nothing new.
-func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wait time.Duration, err error) {
+func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message, b carrier.Bounce) (wait time.Duration, err error) {
 	body, err := contentOf(m)
 	if err != nil {
 		return 0, err
@@ -50,9 +65,8 @@ func (s *Service) postpone(tx *store.Tx, c store.Customer, m store.Message) (wai
 	if body.Waits && !body.Going {
 		return 0, errNoNews
 	}
-	if body.Bounces+1 >= maxAttempts {
-		return 0, s.advance(tx, c, m, stateFailed, s.Now(), webhook.Unavailable(
-			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."))
+	if reason, enough := gaveUp(b, body.Bounces+1); enough {
+		return 0, s.advance(tx, c, m, stateFailed, s.Now(), reason)
 	}
 	err = putBody(tx, m, func(b *content) { b.Bounces++; b.Waits, b.Going = true, false })
 	if err != nil {

@@ -351,7 +351,7 @@ func TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain(t *testing.T) {
 		if got := statuses(events, first); !slices.Equal(got, []string{"sent"}) {
 			t.Errorf("statuses of the first are %q, which nobody read", got)
 		}
-		if got := statuses(events, second); !slices.Equal(got, []string{"sent", "read"}) {
+		if got := statuses(events, second); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses of the second are %q", got)
 		}
 	})
@@ -466,4 +466,75 @@ func crashBetweenBounces(t *testing.T, n int, after bool) (crashed bool) {
 		}
 	})
 	return crashed
+}
+
+func TestAReadMarkerImpliesThatTheMessageWasDelivered(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hub.change(func() { w.hub.muted = true })
+		a := w.customer(dir, alice)
+		id := w.says(a.number, "Gajim sends strangers no receipts")
+		w.settle()
+		check(t, w.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: w.link.texts()[0].ID, Kind: carrier.Read}))
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}
+
+// TestWhatASessionLeftThatEndedIsSentAgain: ejabberd returns all that a client has not
+// acknowledged when its queue is full, also what the client showed.
+func TestWhatASessionLeftThatEndedIsSentAgain(t *testing.T) {
+	for name, arrives := range map[string]bool{"it had arrived": true, "it had not": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				w.hub.change(func() { w.hub.muted = true })
+				a := w.customer(dir, alice)
+				if !arrives {
+					w.link.bounce(times(1))
+				}
+				id := w.says(a.number, "shown and returned")
+				elapse(time.Millisecond)
+				back := carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Doubtful: true}
+				check(t, w.Bounced(t.Context(), back))
+				w.hub.change(func() { w.hub.muted = false })
+				elapse(time.Minute)
+				if !arrives {
+					if got := a.got(); len(got) != 1 {
+						t.Errorf("the customer got %q", got)
+					}
+				} else {
+					check(t, w.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: back.ID, Kind: carrier.Read}))
+				}
+				check(t, w.Bounced(t.Context(), back)) // of the second copy
+				elapse(quarter)
+				if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+					t.Errorf("statuses are %q", got)
+				}
+				w.allSame(2)
+			})
+		})
+	}
+}
+
+func TestWhatIsReturnedEachTimeWithinTwoMinutesIsUndeliverable(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hub.change(func() { w.hub.muted = true })
+		a := w.customer(dir, alice)
+		id := w.says(a.number, "nobody is there any more")
+		for i := range 8 {
+			w.settle()
+			if got := statuses(w.take(), id); i > 0 && len(got) != 0 {
+				t.Errorf("after %d returns statuses are %q", i, got)
+			}
+			check(t, w.Bounced(t.Context(), carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Doubtful: true}))
+			elapse(time.Minute)
+		}
+		if got := w.take(); len(got) != 1 || got[0].Status != "failed" || got[0].Code != 131026 {
+			t.Errorf("the business got %+v", got)
+		}
+		w.allSame(8)
+	})
 }

@@ -92,3 +92,72 @@ func TestDeviceThatIsLongGoneIsNotAskedForWithEveryMessage(t *testing.T) {
 		}
 	})
 }
+
+// lists publishes a list of dead devices with the customer's own at its end.
+func (p *person) lists(dead int) []carrier.DeviceID {
+	p.t.Helper()
+	p.world.settle()
+	own := p.world.hub.devices(p.number)
+	devices := make([]carrier.DeviceID, 0, dead+len(own))
+	for i := range dead {
+		devices = append(devices, carrier.DeviceID(9_000_000+i))
+	}
+	devices = append(devices, own...)
+	check(p.t, p.link.PublishDevices(p.t.Context(), devices))
+	return devices
+}
+
+func TestTheDeviceThatLivesIsWrittenToWhereverItStandsInAList(t *testing.T) {
+	for name, test := range map[string]struct {
+		dead   int
+		writes bool // the customer wrote first
+	}{
+		"73 before it, and it wrote":     {73, true},
+		"999 before it, and it wrote":    {999, true},
+		"73 before it, and it is silent": {73, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				devices := a.lists(test.dead)
+				if test.writes {
+					a.says(w.number, "here I am")
+					w.take()
+				}
+				check(t, w.Devices(t.Context(), a.number, devices))
+				for range 2 {
+					id := w.says(a.number, "found you")
+					if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+						t.Errorf("statuses are %q", got)
+					}
+				}
+				if n := len(w.devices(a)); n > 2*omemo.MaxDevices {
+					t.Errorf("%d devices are known", n)
+				}
+			})
+		})
+	}
+}
+
+// TestALiveDeviceIsPreferredToManyThatOnlyHaveSessions: each of the others publishes a
+// bundle, so that a session with it begins.
+func TestALiveDeviceIsPreferredToManyThatOnlyHaveSessions(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		devices := a.lists(100)
+		own := devices[len(devices)-1]
+		for _, d := range devices {
+			check(t, a.link.PublishBundle(t.Context(), d, w.hub.bundle(a.number, own)))
+		}
+		w.says(a.number, "to the first that there are")
+		w.take()
+		a.says(w.number, "here I am")
+		w.take()
+		id := w.says(a.number, "found you")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses are %q", got)
+		}
+	})
+}

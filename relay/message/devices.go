@@ -55,17 +55,57 @@ func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carr
 	return err
 }
 
-// differs says whether list would change anything.
-func differs(known []store.Device, devices []carrier.DeviceID) bool {
-	devices = devices[:min(len(devices), omemo.MaxDevices)]
+// A list may be longer than what is written to, or remembered: clients leave behind the
+// devices of each installation, and anybody can invent some. Which of them are cut off
+// must not follow from where they stand. Those that wrote come first, the latest first,
+// then those that have an identity key on record, which they got with a session, and then
+// the others in the list's order.
+
+// livelier orders devices so that those come first which are known to live.
+func livelier(a, b store.Device) int {
+	if c := b.Wrote.Compare(a.Wrote); c != 0 {
+		return c
+	}
+	return len(b.IdentityKey) - len(a.IdentityKey) // none, or all of one length
+}
+
+// listing is what a device list changes.
+type listing struct {
+	changed []store.Device     // known ones, as they are now
+	added   []carrier.DeviceID // new ones, as many as are remembered
+}
+
+// compare says what a list changes about the devices that are known.
+func compare(known []store.Device, devices []carrier.DeviceID) (l listing) {
+	listed := make(map[carrier.DeviceID]bool, len(devices))
+	for _, id := range devices {
+		listed[id] = id >= 1 && id <= maxDeviceID
+	}
+	room := maxKnown
 	for _, d := range known {
-		if d.Active != slices.Contains(devices, d.ID) {
-			return true
+		if d.Active != listed[d.ID] {
+			d.Active = listed[d.ID]
+			l.changed = append(l.changed, d)
+		}
+		if d.Active {
+			room--
+		}
+		delete(listed, d.ID)
+	}
+	for _, id := range devices {
+		if listed[id] && room > 0 {
+			l.added = append(l.added, id)
+			delete(listed, id)
+			room--
 		}
 	}
-	return slices.ContainsFunc(devices, func(id carrier.DeviceID) bool {
-		return id >= 1 && id <= maxDeviceID && !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id })
-	})
+	return l
+}
+
+// differs says whether list would change anything.
+func differs(known []store.Device, devices []carrier.DeviceID) bool {
+	l := compare(known, devices)
+	return len(l.changed)+len(l.added) > 0
 }
 
 // list writes which devices a customer has now, and returns those that are new.
@@ -74,28 +114,16 @@ func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added [
 	if err != nil {
 		return nil, err
 	}
-	devices = devices[:min(len(devices), omemo.MaxDevices)]
-	for _, d := range known {
-		if active := slices.Contains(devices, d.ID); d.Active != active {
-			d.Active = active
-			if err := tx.PutDevice(c, d); err != nil {
-				return nil, err
-			}
+	l := compare(known, devices)
+	for _, id := range l.added {
+		l.changed = append(l.changed, store.Device{ID: id, Active: true})
+	}
+	for _, d := range l.changed {
+		if err := tx.PutDevice(c, d); err != nil {
+			return nil, err
 		}
 	}
-	for _, id := range devices {
-		if id < 1 || id > maxDeviceID {
-			continue
-		}
-		if !slices.ContainsFunc(known, func(d store.Device) bool { return d.ID == id }) {
-			if err := tx.PutDevice(c, store.Device{ID: id, Active: true}); err != nil {
-				return nil, err
-			}
-			known = append(known, store.Device{ID: id})
-			added = append(added, id)
-		}
-	}
-	return added, bound(tx, c, 0)
+	return l.added, bound(tx, c, 0)
 }
 
 // maxKnown is how many devices of a customer are remembered, those included that are
@@ -103,29 +131,36 @@ func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added [
 const maxKnown = 2 * omemo.MaxDevices
 
 // bound forgets devices beyond maxKnown, with their sessions: first those that are not
-// on the list. Whoever invents devices, a customer or a carrier, must not fill the
-// store. The one to keep stays.
+// on the list, and of these the ones that are not known to live. Whoever invents
+// devices, a customer or a carrier, must not fill the store. The one to keep stays.
 func bound(tx *store.Tx, c store.CustomerID, keep carrier.DeviceID) error {
 	known, err := tx.Devices(c)
-	if err != nil {
+	if err != nil || len(known) <= maxKnown {
 		return err
 	}
-	excess := len(known) - maxKnown
-	for _, active := range []bool{false, true} {
-		for _, d := range known {
-			if excess <= 0 {
-				return nil
-			}
-			if d.Active != active || d.ID == keep {
-				continue
-			}
-			if err := tx.DeleteDevice(c, d.ID); err != nil {
-				return err
-			}
-			excess--
+	slices.SortStableFunc(known, func(a, b store.Device) int {
+		if (a.ID == keep) != (b.ID == keep) {
+			return first(a.ID == keep)
+		}
+		if a.Active != b.Active {
+			return first(a.Active)
+		}
+		return livelier(a, b)
+	})
+	for _, d := range known[maxKnown:] {
+		if err := tx.DeleteDevice(c, d.ID); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// first orders what is so before what is not.
+func first(so bool) int {
+	if so {
+		return -1
+	}
+	return 1
 }
 
 // learned notes that a customer's devices are up to date.
@@ -138,18 +173,29 @@ func (s *Service) learned(c store.CustomerID) {
 	s.fetched[c] = s.Now()
 }
 
+// wroteEvery is how old the time may be at which a device is known to have written.
+const wroteEvery = 24 * time.Hour
+
 // activate makes a device one to be written to, since it wrote: some clients never
-// publish a device list.
-func (s *Service) activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID) error {
+// publish a device list. It says whether the session with the device has just begun.
+func (s *Service) activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, opened omemo.Opened, now time.Time) (renewed bool, err error) {
 	d, err := tx.Device(c, id)
 	if isNotFound(err) {
 		d, err = store.Device{ID: id}, nil
 	}
-	if err != nil || d.Active {
-		return err
+	if err != nil {
+		return false, err
 	}
-	d.Active = true
-	return tx.PutDevice(c, d)
+	begins := opened.NewSession || opened.Answers
+	if begins {
+		d.Renewed = now
+	}
+	renewed = !d.Renewed.IsZero() && now.Sub(d.Renewed) < renewedTime
+	if d.Active && !begins && now.Sub(d.Wrote) < wroteEvery {
+		return renewed, nil
+	}
+	d.Active, d.Wrote = true, now
+	return renewed, tx.PutDevice(c, d)
 }
 
 // devicesOf returns the devices that a customer's message goes to. The list is
@@ -184,7 +230,7 @@ func (s *Service) devicesOf(ctx context.Context, c store.Customer) ([]carrier.De
 }
 
 // active reads the devices that a customer has now and, under firstUse, that are
-// not refused.
+// not refused: those that live first. There may be more than an envelope addresses.
 func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.DeviceID, error) {
 	var devices []carrier.DeviceID
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
@@ -193,12 +239,13 @@ func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.Dev
 			return err
 		}
 		strict := s.strict(known)
+		slices.SortStableFunc(known, livelier)
+		devices = nil
 		for _, d := range known {
 			if d.Active && (d.Accepted || !strict) {
 				devices = append(devices, d.ID)
 			}
 		}
-		devices = devices[:min(len(devices), omemo.MaxDevices)]
 		return nil
 	})
 	return devices, err

@@ -43,7 +43,7 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, te
 	if err := tx.PutCustomer(&c); err != nil {
 		return err
 	}
-	body, err := json.Marshal(content{Media: &attached{From: text, Link: linkHash(text)}, Markable: m.WantsRead})
+	body, err := json.Marshal(content{Media: &attached{From: text, Link: textHash(text)}, Markable: m.WantsRead})
 	if err != nil {
 		return err
 	}

@@ -97,9 +97,16 @@ type link struct {
 	unknown  bool    // nobody has a device list or a bundle
 	fails    []error // answers of the next calls of Send, nil for none
 	silently bool    // what fails is delivered nevertheless
+	refusals []refusal
 	// bounces says what comes back, before the carrier acknowledged it, or the call
 	// failed silently, and instead of being delivered; nil for nothing.
 	bounces func(o carrier.Outgoing) (back, temporary bool)
+}
+
+// refusal is what a client was told that was refused.
+type refusal struct {
+	to           phone.Number
+	resource, id string
 }
 
 func (h *hub) link(n phone.Number) *link { return &link{hub: h, own: n} }
@@ -253,6 +260,13 @@ func (l *link) reconnect() {
 	h := l.handler
 	l.mu.Unlock()
 	_ = h.Connected(context.Background(), false)
+}
+
+func (l *link) Refuse(_ context.Context, to phone.Number, resource, id string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refusals = append(l.refusals, refusal{to, resource, id})
+	return nil
 }
 
 func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {

@@ -59,17 +59,17 @@ func (s *Service) refused(tx *store.Tx, c store.Customer, id carrier.DeviceID, k
 	}
 	d := store.Device{ID: id, Active: true}
 	i := slices.IndexFunc(devices, func(d store.Device) bool { return d.ID == id })
-	switch {
-	case i >= 0:
+	if i >= 0 {
 		d = devices[i]
-	case len(devices) >= omemo.MaxDevices:
-		return nil // a carrier that invents devices must not fill the store
 	}
 	if string(d.Offered) == string(key.Bytes()) {
 		return nil
 	}
 	d.Offered = key.Bytes()
 	if err := tx.PutDevice(c.ID, d); err != nil {
+		return err
+	}
+	if err := bound(tx, c.ID, id); err != nil { // a carrier that invents devices must not fill the store
 		return err
 	}
 	return s.tellIdentity(tx, c, key, d.IdentityKey == nil, false)

@@ -7,12 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -172,7 +170,8 @@ func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 // keep writes a message that was opened, unless it is a second copy of one that is
 // there.
 func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) (again bool, err error) {
-	if err := s.activate(tx, c.ID, m.Envelope.Sender); err != nil {
+	renewed, err := s.activate(tx, c.ID, m.Envelope.Sender, opened, now)
+	if err != nil {
 		return false, err
 	}
 	if opened.NewSession {
@@ -186,8 +185,9 @@ func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	if opened.Text == nil {
 		return false, nil
 	}
-	text := strings.ToValidUTF8(string(opened.Text), "\ufffd")
-	if again, err = repeated(tx, c, m.ID, text); err != nil {
+	text := valid(string(opened.Text))
+	said := saying{stanza: m.ID, text: text, time: m.Time, renewed: renewed}
+	if again, err = said.repeated(tx, c); err != nil {
 		return false, err
 	}
 	if !again {
@@ -207,7 +207,7 @@ func (s *Service) write(tx *store.Tx, c store.Customer, m carrier.Message, text,
 		return s.arriving(tx, c, m, text, identity, now)
 	}
 	w := webhook.Message{Time: m.Time, Text: text, IdentityHash: identity}
-	return s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead}, m.ID, now)
+	return s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead, At: m.Time}, m.ID, now)
 }
 
 // receive writes a customer's message and the webhook that tells of it.
@@ -261,41 +261,6 @@ func (s *Service) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, 
 	}
 	w := webhook.Message{Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(fault(a.cause).details())}}
 	return s.receive(tx, c, w, content{Markable: m.WantsRead}, m.ID, now)
-}
-
-// Plaintext implements carrier.Handler.
-func (s *Service) Plaintext(ctx context.Context, from phone.Number, id, text string) error {
-	if !s.AcceptUnencrypted || text == "" {
-		s.counts.add(EventPlaintext)
-		return nil
-	}
-	if blocked, err := s.drops(ctx, from); err != nil || blocked {
-		return err
-	}
-	now := s.Now()
-	text = strings.ToValidUTF8(text, "\ufffd")
-	event := EventReceived
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
-		event = EventReceived
-		c, err := s.customer(tx, from)
-		if err != nil {
-			return err
-		}
-		again, err := repeated(tx, c, id, text) // the archive may bring it again
-		if err != nil {
-			return err
-		}
-		if again {
-			event = EventReplayed
-			return errNoNews
-		}
-		return s.receive(tx, c, webhook.Message{Time: now, Text: text, Unencrypted: true}, content{Text: text}, id, now)
-	})
-	if err != nil && !errors.Is(err, errNoNews) {
-		return err
-	}
-	s.arrived(arrival{event: event})
-	return nil
 }
 
 // recipientOf returns which of our identities a message was encrypted to: the present

@@ -106,27 +106,6 @@ func TestMessagesOlderThanTheRetentionAreRefused(t *testing.T) {
 	})
 }
 
-func TestTextInClearIsRefusedAndCounted(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		check(t, w.Plaintext(t.Context(), number(t, alice), "1", "in clear"))
-		if got := w.take(); len(got) != 0 || w.Count(message.EventPlaintext) != 1 {
-			t.Errorf("the business got %+v", got)
-		}
-	})
-}
-
-func TestTextInClearIsMarkedWhereItIsAccepted(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		w.stop()
-		w.accept = true
-		w.start()
-		check(t, w.Plaintext(t.Context(), number(t, alice), "1", "in clear"))
-		if got := w.take(); len(got) != 1 || got[0].Text != "in clear" || !got[0].Unencrypted {
-			t.Errorf("the business got %+v", got)
-		}
-	})
-}
-
 func TestAForeignDeviceOnOurAccountIsTakenOffAndCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		foreign := []carrier.DeviceID{4711, 666}

@@ -23,19 +23,22 @@ const (
 	kindLost    kind = "lost"    // find what a device could not read
 	kindAgain   kind = "again"   // send a message again, encrypted anew
 	kindBounced kind = "bounced" // send a message again as it was, after it came back
+	kindRefuse  kind = "refuse"  // tell the customer's client that its message was not accepted
 )
 
 // task is a job's body.
 type task struct {
-	Kind    kind                `json:"kind"`
-	Stanza  string              `json:"stanza,omitempty"` // what a receipt is about
-	Receipt carrier.ReceiptKind `json:"receipt,omitempty"`
-	Typing  bool                `json:"typing,omitempty"`
-	Device  carrier.DeviceID    `json:"device,omitempty"`
-	Message string              `json:"message,omitempty"` // to be sent again
-	Bounce  int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
-	Since   time.Time           `json:"since,omitzero"`    // when the device could read last
-	Until   time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
+	Kind   kind   `json:"kind"`
+	Stanza string `json:"stanza,omitempty"` // what a receipt or a refusal is about
+	// Resource is that of the client which is told of a refusal.
+	Resource string              `json:"resource,omitempty"`
+	Receipt  carrier.ReceiptKind `json:"receipt,omitempty"`
+	Typing   bool                `json:"typing,omitempty"`
+	Device   carrier.DeviceID    `json:"device,omitempty"`
+	Message  string              `json:"message,omitempty"` // to be sent again
+	Bounce   int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
+	Since    time.Time           `json:"since,omitzero"`    // when the device could read last
+	Until    time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
 }
 
 // content is a message's body as it is stored.
@@ -44,6 +47,14 @@ type content struct {
 	// Markable says that the customer's client handles read markers.
 	Markable bool   `json:"markable,omitempty"`
 	ReplyTo  string `json:"replyTo,omitempty"`
+	// At is when a customer's message was sent.
+	At time.Time `json:"at,omitzero"`
+	// Whole is the hash of the customer's text of which this message is a part.
+	Whole string `json:"whole,omitempty"`
+	// Refused says why a customer's message was not read.
+	Refused carrier.UnreadKind `json:"refused,omitempty"`
+	// Caption is what a customer wrote below a file.
+	Caption string `json:"caption,omitempty"`
 	// Media is the message's file.
 	Media *attached `json:"media,omitempty"`
 	// With is the id of the message that this one goes with.
@@ -146,14 +157,19 @@ func eventOf(state string) Event {
 
 // advance moves an outgoing message on, which is written as it is given, and tells the
 // business, unless it is that far already. The business always learns that it was sent
-// before it learns that it was delivered or read, though the customer's receipt may
-// overtake the carrier's acknowledgement.
+// before it learns that it was delivered, and that before it learns that it was read: the
+// customer's receipt may overtake the carrier's acknowledgement, and some clients (Gajim,
+// to those who are not on its contact list) send read markers and no receipts. What was
+// delivered does not fail afterwards.
 func (s *Service) advance(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs ...webhook.Error) error {
-	if order(state) <= order(m.State) {
+	if order(state) <= order(m.State) || state == stateFailed && order(m.State) >= order(stateDelivered) {
 		return nil
 	}
-	if order(m.State) < order(stateSent) && state != stateSent && state != stateFailed {
-		if err := s.tell(tx, c, m, stateSent, at, nil); err != nil {
+	for _, implied := range []string{stateSent, stateDelivered} {
+		if state == stateFailed || order(implied) <= order(m.State) || order(implied) >= order(state) {
+			continue
+		}
+		if err := s.tell(tx, c, m, implied, at, nil); err != nil {
 			return err
 		}
 	}
@@ -174,8 +190,8 @@ func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
 }
 
 func (s *Service) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
-	if m.Type == typeCaption {
-		return nil // the business knows of the message that it goes with
+	if m.Type == typeCaption || m.Type == typeNotice {
+		return nil // the business knows of the message that it goes with, or did not send it
 	}
 	s.counts.add(eventOf(state))
 	payload, err := s.Webhook.StatusPayload(webhook.Status{

@@ -136,7 +136,7 @@ func TestAReadMarkerCoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing
 		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: second, Kind: carrier.Read}))
 		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: second, Kind: carrier.Delivered}))
 		events := w.take()
-		for i, want := range [][]string{{"read"}, {"read"}, nil} {
+		for i, want := range [][]string{{"delivered", "read"}, {"delivered", "read"}, nil} {
 			if got := statuses(events, ids[i]); !slices.Equal(got, want) {
 				t.Errorf("statuses of message %d are %q, want %q", i+1, got, want)
 			}

@@ -164,6 +164,8 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 		return s.sendReceipt(ctx, j, c, t)
 	case kindAnswer, kindRepair:
 		return s.sendTransport(ctx, c, t)
+	case kindRefuse:
+		return s.sendRefusal(ctx, c, t)
 	case kindInspect:
 		return s.inspect(ctx, c, t.Device)
 	case kindLost:
@@ -252,6 +254,14 @@ func (s *Service) sendTransport(ctx context.Context, c store.Customer, t task) e
 	err = s.Link.Send(ctx, carrier.Outgoing{ID: store.NewMessageID(), To: c.Number, Envelope: *envelope})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
+	}
+	return errFinished
+}
+
+// sendRefusal tells a customer's client that its message was not accepted.
+func (s *Service) sendRefusal(ctx context.Context, c store.Customer, t task) error {
+	if err := s.Link.Refuse(ctx, c.Number, t.Resource, t.Stanza); err != nil {
+		return fmt.Errorf("refusing a message: %w", err)
 	}
 	return errFinished
 }

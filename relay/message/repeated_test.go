@@ -3,6 +3,7 @@ package message_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -90,6 +91,75 @@ func TestAFileThatAClientSendsAgainReachesTheBusinessOnceThoughItsLinkIsNotKept(
 		a.says(w.number, a.hands(upload+"2", picture()).Text())
 		if got := w.take(); len(got) != 1 {
 			t.Errorf("of another file the business got %+v", got)
+		}
+	})
+}
+
+// TestWhatIsSaidAgainOnAnotherDayIsNoCopy: Psi+ counts its stanza ids from the same
+// beginning after each start.
+func TestWhatIsSaidAgainOnAnotherDayIsNoCopy(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		underOneID(w)
+		link := a.hands(upload, picture()).Text()
+		for range 3 {
+			a.says(w.number, "ok")
+			a.says(w.number, link)
+			if got := w.take(); len(got) != 2 {
+				t.Errorf("the business got %+v", got)
+			}
+			elapse(24 * time.Hour)
+		}
+	})
+}
+
+func TestWhatIsSaidAgainInASessionThatHasJustBegunIsACopyHoweverLate(t *testing.T) {
+	for name, renew := range map[string]func(*testing.T, *world, *person){
+		"which the client began": func(t *testing.T, w *world, a *person) {
+			w.tamper(spoilt)
+			w.says(a.number, "what the client cannot read")
+			elapse(time.Millisecond)
+			w.tamper(nil)
+			w.settle()
+		},
+		"which our repair offered": func(t *testing.T, w *world, a *person) {
+			w.tamper(spoilt)
+			a.says(w.number, "spoilt")
+			w.tamper(nil)
+			w.settle()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				underOneID(w)
+				a.says(w.number, "once")
+				elapse(24 * time.Hour)
+				renew(t, w, a)
+				underOneID(w)
+				a.says(w.number, "once")
+				a.says(w.number, "and more")
+				if got := texts(w.take()); !slices.Equal(got, []string{"once", "and more"}) {
+					t.Errorf("the business got %q", got)
+				}
+			})
+		})
+	}
+}
+
+// TestTwoCustomersWhoseClientsUseOneIDAreTwo: what one sends again is known though
+// another customer used the id since.
+func TestTwoCustomersWhoseClientsUseOneIDAreTwo(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a, b := w.customer(dir, alice), w.customer(other, "+15550104444")
+		underOneID(w)
+		a.says(w.number, "from a")
+		b.says(w.number, "from b")
+		w.settle()
+		a.says(w.number, "from a")
+		if got := texts(w.take()); !slices.Equal(got, []string{"from a", "from b"}) {
+			t.Errorf("the business got %q", got)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -149,26 +150,34 @@ func (s *Service) withoutSession(ctx context.Context, c store.Customer, devices 
 	return lacking, err
 }
 
-// fetch gets the bundles of the devices that lack a session. One that publishes
-// none is left out, and not asked for with every message: lists name devices that are
-// long gone.
+// fetch gets the bundles of the devices that lack a session, until the plan holds as many
+// devices as an envelope addresses. One that publishes none is left out, so that it takes
+// nobody's place, and not asked for with every message: lists name devices that are long
+// gone.
 func (s *Service) fetch(ctx context.Context, c store.Customer, p plan, lacking []carrier.DeviceID) (plan, error) {
 	p.bundles = map[carrier.DeviceID]carrier.Bundle{}
-	for _, d := range lacking {
-		if len(p.devices) > 1 && s.stale(device{c.ID, d}) {
-			p = p.without(d)
-			continue
+	wanted := p.devices
+	p.devices = nil
+	for i, d := range wanted {
+		if len(p.devices) == omemo.MaxDevices {
+			break
 		}
-		b, err := s.Link.Bundle(ctx, c.Number, d)
-		switch {
-		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrRejected):
-			s.missed(device{c.ID, d})
-			p = p.without(d)
-		case err != nil:
-			return p, fmt.Errorf("fetching a bundle: %w", err)
-		default:
+		if slices.Contains(lacking, d) {
+			alone := len(p.devices) == 0 && i == len(wanted)-1
+			if !alone && s.stale(device{c.ID, d}) {
+				continue
+			}
+			b, err := s.Link.Bundle(ctx, c.Number, d)
+			if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
+				s.missed(device{c.ID, d})
+				continue
+			}
+			if err != nil {
+				return p, fmt.Errorf("fetching a bundle: %w", err)
+			}
 			p.bundles[d] = b
 		}
+		p.devices = append(p.devices, d)
 	}
 	if len(p.devices) == 0 {
 		return p, errUnreachable

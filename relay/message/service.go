@@ -55,6 +55,7 @@ type Link interface {
 	Send(ctx context.Context, o carrier.Outgoing) error
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
+	Refuse(ctx context.Context, to phone.Number, resource, id string) error
 }
 
 // Options say whose messages they are. All but Files, Now and Log are required.
@@ -79,8 +80,10 @@ type Options struct {
 	Retention time.Duration
 	// AcceptUnencrypted passes on what arrives in clear, marked.
 	AcceptUnencrypted bool
-	Now               func() time.Time
-	Log               *slog.Logger
+	// NoNotices keeps from writing to customers how to switch encryption on.
+	NoNotices bool
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Former is an identity that was rotated away. What customers encrypted to it before

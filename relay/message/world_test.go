@@ -62,6 +62,7 @@ func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
 type event struct {
 	ID, From, Text, Type, Status, Recipient, Opaque string
 	Code                                            int
+	Details                                         string
 	Unencrypted                                     bool
 	identified
 	File file
@@ -80,6 +81,7 @@ type file struct {
 	MIME     string `json:"mime_type"`
 	SHA256   string
 	Filename string
+	Caption  string
 }
 
 // world is a business's relay with its store, on a hub with its customers.
@@ -93,6 +95,7 @@ type world struct {
 	turned    bool // the account is another since the last start
 	number    phone.Number
 	accept    bool // messages in clear
+	mute      bool // no notices how to switch encryption on
 	web       *web // where files are; nil for none
 	retention time.Duration
 	// wrap stands between the service and its store.
@@ -188,7 +191,7 @@ func (w *world) start() {
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
-		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept,
+		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, NoNotices: w.mute,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
@@ -234,8 +237,11 @@ func (w *world) receive(body []byte) {
 						Image, Video   *file
 						Audio          *file
 						Document       *file
-						Errors         []struct{ Code int }
-						System         identified
+						Errors         []struct {
+							Code int
+							Data struct{ Details string } `json:"error_data"`
+						}
+						System identified
 					}
 					Statuses []struct {
 						ID, Status string
@@ -262,7 +268,7 @@ func (w *world) receive(body []byte) {
 			}
 		}
 		if len(m.Errors) > 0 {
-			e.Code = m.Errors[0].Code
+			e.Code, e.Details = m.Errors[0].Code, m.Errors[0].Data.Details
 		}
 		if e.identified = m.System; len(v.Contacts) > 0 {
 			e.Identity = v.Contacts[0].Identity

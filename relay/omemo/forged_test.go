@@ -34,10 +34,11 @@ func TestOpenRefusesDamageAndThenOpensTheOriginal(t *testing.T) {
 		{"sender above 2^31-1", func(m *carrier.Message) { m.Envelope.Sender = 1 << 31 }, omemo.ErrMalformed},
 		{"another sender", func(m *carrier.Message) { m.Envelope.Sender = 77 }, signal.ErrNoSession},
 		{"empty key", func(m *carrier.Message) { m.Envelope.Keys[0].Data = nil }, omemo.ErrMalformed},
-		{"huge key", func(m *carrier.Message) { m.Envelope.Keys[0].Data = make([]byte, 1<<20) }, omemo.ErrMalformed},
-		{"too many keys", func(m *carrier.Message) {
-			m.Envelope.Keys = append(m.Envelope.Keys, make([]carrier.Key, omemo.MaxKeys)...)
+		{"our key twice, both bad", func(m *carrier.Message) {
+			m.Envelope.Keys[0].Data = nil
+			m.Envelope.Keys = append(m.Envelope.Keys, m.Envelope.Keys[0])
 		}, omemo.ErrMalformed},
+		{"huge key", func(m *carrier.Message) { m.Envelope.Keys[0].Data = make([]byte, 1<<20) }, omemo.ErrMalformed},
 		{"no iv", func(m *carrier.Message) { m.Envelope.IV = nil }, omemo.ErrMalformed},
 		{"iv of 13 bytes", func(m *carrier.Message) { m.Envelope.IV = make([]byte, 13) }, omemo.ErrMalformed},
 		{"huge payload", func(m *carrier.Message) { m.Envelope.Payload = make([]byte, omemo.MaxText+17) }, omemo.ErrMalformed},
@@ -63,6 +64,16 @@ func TestOpenRefusesDamageAndThenOpensTheOriginal(t *testing.T) {
 			business.mustOpen(m, "intact")
 		})
 	}
+}
+
+func TestKeysOfOtherDevicesDoNotMatter(t *testing.T) {
+	business, customer := conversation(t)
+	m := copyMessage(customer.seal("for you", business))
+	for i := range carrier.DeviceID(1000) {
+		m.Envelope.Keys = append([]carrier.Key{{Device: 5000 + i, Data: make([]byte, i*10)}}, m.Envelope.Keys...)
+	}
+	m.Envelope.Keys = append([]carrier.Key{{Device: business.account.Device}}, m.Envelope.Keys...)
+	business.mustOpen(m, "for you")
 }
 
 func TestDamagedContentChangesNothing(t *testing.T) {

@@ -26,9 +26,6 @@ const (
 	MaxText = 64 << 10
 	// MaxDevices is how many devices of a peer one envelope may address.
 	MaxDevices = 64
-	// MaxKeys is how many keys an envelope that is opened may hold: the sender's
-	// client also encrypts to its owner's other devices.
-	MaxKeys = 2 * MaxDevices
 	// MaxPreKeys is how many one-time pre-keys of a fetched bundle are looked at.
 	MaxPreKeys = 512
 	// maxKeyData bounds the Signal message that holds a content key. A pre-key

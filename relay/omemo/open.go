@@ -2,7 +2,6 @@ package omemo
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -18,6 +17,8 @@ type Opened struct {
 	// transport message (Seal with nil) unless a text goes out at once: only an
 	// answer lets the peer stop sending pre-key messages.
 	NewSession bool
+	// Answers says that the message is the peer's first in the session that we began.
+	Answers bool
 	// Replaced says that the new session took the place of another, which the device
 	// may have lost with what was sent in it; or both ends began at once.
 	Replaced bool
@@ -63,6 +64,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	opened := Opened{
 		Text: text, NewSession: d.NewSession, Replaced: d.NewSession && record.HasSession(),
 		PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity,
+		Answers: !d.NewSession && record.HasSession() && !record.Answered() && d.Record.Answered(),
 	}
 	// A late message of an archived session carries the identity key of its time:
 	// only a new session may change the one on record.
@@ -82,24 +84,26 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	return opened, nil
 }
 
-// keyFor checks the envelope's form and returns the key for our device.
+// keyFor checks the envelope's form and returns the key for our device. What is wrong
+// with other devices' keys does not matter.
 func (a *Account) keyFor(e carrier.Envelope) (carrier.Key, error) {
 	switch {
 	case e.Sender < 1 || e.Sender > maxDeviceID:
 		return carrier.Key{}, fmt.Errorf("%w: sender's device id is out of range", ErrMalformed)
-	case len(e.Keys) > MaxKeys:
-		return carrier.Key{}, fmt.Errorf("%w: more than %d keys", ErrMalformed, MaxKeys)
 	case len(e.Payload) > MaxText+tagSize:
 		return carrier.Key{}, fmt.Errorf("%w: payload is longer than %d bytes", ErrMalformed, MaxText+tagSize)
 	case e.Payload != nil && len(e.IV) != ivSize && len(e.IV) != oldIVSize:
 		return carrier.Key{}, fmt.Errorf("%w: iv is not %d or %d bytes", ErrMalformed, ivSize, oldIVSize)
 	}
-	i := slices.IndexFunc(e.Keys, func(k carrier.Key) bool { return k.Device == a.Device })
-	if i < 0 {
-		return carrier.Key{}, ErrNotForUs
+	err := error(ErrNotForUs)
+	for _, k := range e.Keys {
+		switch {
+		case k.Device != a.Device:
+		case len(k.Data) == 0 || len(k.Data) > maxKeyData:
+			err = fmt.Errorf("%w: key is empty or longer than %d bytes", ErrMalformed, maxKeyData)
+		default:
+			return k, nil
+		}
 	}
-	if n := len(e.Keys[i].Data); n == 0 || n > maxKeyData {
-		return carrier.Key{}, fmt.Errorf("%w: key is empty or longer than %d bytes", ErrMalformed, maxKeyData)
-	}
-	return e.Keys[i], nil
+	return carrier.Key{}, err
 }

@@ -117,6 +117,11 @@ func (l *link) SendTyping(ctx context.Context, to phone.Number, composing bool) 
 	return l.get().SendTyping(ctx, to, composing)
 }
 
+// Refuse implements message.Link.
+func (l *link) Refuse(ctx context.Context, to phone.Number, resource, id string) error {
+	return l.get().Refuse(ctx, to, resource, id)
+}
+
 // offline is a carrier that is not there yet.
 type offline struct{ carrier.Carrier }
 
@@ -137,6 +142,10 @@ func (offline) Bundle(context.Context, phone.Number, carrier.DeviceID) (carrier.
 func (offline) Send(context.Context, carrier.Outgoing) error { return carrier.ErrOffline }
 
 func (offline) SendReceipt(context.Context, phone.Number, string, ...carrier.ReceiptKind) error {
+	return carrier.ErrOffline
+}
+
+func (offline) Refuse(context.Context, phone.Number, string, string) error {
 	return carrier.ErrOffline
 }
 

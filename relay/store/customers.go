@@ -85,6 +85,10 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	}
 	r := newReader(plain)
 	digits, name, last := r.text(), r.text(), r.integer()
+	var noticed int64
+	if len(r.b) > 0 { // rows of the first version end here
+		noticed = r.integer()
+	}
 	if err := r.done(); err != nil {
 		return Customer{}, err
 	}
@@ -92,7 +96,7 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	if err != nil {
 		return Customer{}, seal.ErrTampered
 	}
-	c := Customer{ID: s.id, Number: number, Name: name, LastInbound: fromMillis(last)}
+	c := Customer{ID: s.id, Number: number, Name: name, LastInbound: fromMillis(last), Noticed: fromMillis(noticed)}
 	if t.outdated(s.epoch) {
 		return c, t.writeCustomer(c)
 	}
@@ -124,7 +128,7 @@ func (t *Tx) PutCustomer(c *Customer) error {
 
 // writeCustomer writes the row in the current epoch.
 func (t *Tx) writeCustomer(c Customer) error {
-	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).integer(toMillis(c.LastInbound))
+	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed))
 	epoch, sealed, err := t.store.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
 	if err != nil {
 		return err

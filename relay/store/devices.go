@@ -78,6 +78,9 @@ func (t *Tx) openDevice(row *child) (Device, error) {
 	if len(r.b) > 0 { // rows of the first version end here
 		d.Offered = keyOrNil(r)
 	}
+	if len(r.b) > 0 { // those of the second here
+		d.Wrote, d.Renewed = fromMillis(r.integer()), fromMillis(r.integer())
+	}
 	if err := r.done(); err != nil {
 		return Device{}, err
 	}
@@ -178,7 +181,8 @@ func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
 
 // writeDevice writes the row in the current epoch.
 func (t *Tx) writeDevice(row *child, d Device) error {
-	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted).bytes(d.Offered)
+	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted).bytes(d.Offered).
+		integer(toMillis(d.Wrote)).integer(toMillis(d.Renewed))
 	epoch, sealed, err := t.store.keys.Seal(purposeDevice, row.row(), plain.b)
 	if err != nil {
 		return err

@@ -177,6 +177,16 @@ func (t *Tx) findMessage(where string, args ...driver.Value) (s sealedMessage, e
 // CarrierID, or ErrNotFound. Peers choose the ID of what comes in: check that the
 // message's customer is the one it should be.
 func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
+	return t.byCarrierID(d, id, "")
+}
+
+// ReceivedByCarrierID returns the youngest message from a customer with that CarrierID,
+// or ErrNotFound.
+func (t *Tx) ReceivedByCarrierID(c CustomerID, id string) (Message, error) {
+	return t.byCarrierID(Inbound, id, `AND customer = ?`, int64(c))
+}
+
+func (t *Tx) byCarrierID(d Direction, id, where string, args ...driver.Value) (Message, error) {
 	var macs []driver.Value // in one statement: there is an epoch a day
 	for _, epoch := range t.store.keys.Live() {
 		mac, err := t.carrierLookup(epoch.ID, d, id)
@@ -191,7 +201,8 @@ func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
 	if len(macs) == 0 {
 		return Message{}, ErrNotFound
 	}
-	s, err := t.findMessage(`WHERE carrier IN (?`+strings.Repeat(`, ?`, len(macs)-1)+`) ORDER BY row DESC LIMIT 1`, macs...)
+	s, err := t.findMessage(`WHERE carrier IN (?`+strings.Repeat(`, ?`, len(macs)-1)+`) `+where+` ORDER BY row DESC LIMIT 1`,
+		append(macs, args...)...)
 	if err != nil {
 		return Message{}, err
 	}

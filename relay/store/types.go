@@ -49,6 +49,8 @@ type Customer struct {
 	Number      phone.Number
 	Name        string    // as the customer's client told it; may be empty
 	LastInbound time.Time // millisecond precision; zero when nothing came yet
+	// Noticed is when the relay itself wrote to them last; zero when it never did.
+	Noticed time.Time
 }
 
 // Device is one device of a customer.
@@ -60,6 +62,10 @@ type Device struct {
 	// Offered is an identity key that the device came with and that was refused: it
 	// is not used for anything until the business accepts it. Nil when there is none.
 	Offered []byte
+	// Wrote is about when the device wrote last, as far as its messages could be read;
+	// zero when it never did. Renewed is when the present session with it was first used
+	// by both; zero when that is not known.
+	Wrote, Renewed time.Time
 }
 
 // Direction tells what came in from what goes out.

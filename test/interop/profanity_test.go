@@ -235,7 +235,7 @@ func (upHandler) Receipt(context.Context, carrier.Receipt) error                
 func (upHandler) Bounced(context.Context, carrier.Bounce) error                   { return nil }
 func (upHandler) Devices(context.Context, phone.Number, []carrier.DeviceID) error { return nil }
 func (upHandler) OwnDevices(context.Context, []carrier.DeviceID) error            { return nil }
-func (upHandler) Plaintext(context.Context, phone.Number, string, string) error   { return nil }
+func (upHandler) Unread(context.Context, carrier.Unread) error                    { return nil }
 
 func TestProfanityWritesFirst(t *testing.T) {
 	needServers(t)

@@ -171,15 +171,12 @@ func (s *service) archived(e *element, now time.Time) (r reading, id string) {
 	r.drops = all.drops
 	for _, ev := range all.events {
 		switch ev := ev.(type) {
-		case gotMessage, gotReceipt:
+		case gotMessage, gotReceipt, gotUnread:
 			r.event(ev)
-		case gotPlaintext:
-			if ev.id != "" { // without one, nobody could tell that it came before
-				r.event(ev)
-			}
 		default: // device lists and bounces of the past are no news
 		}
 	}
+	r.mark(result.attr("id"))
 	return r, result.attr("id")
 }
 

@@ -289,7 +289,7 @@ func FuzzArchive(f *testing.F) {
 		}
 		for _, ev := range r.events {
 			switch ev := ev.(type) {
-			case gotMessage, gotReceipt, gotPlaintext:
+			case gotMessage, gotReceipt, gotUnread:
 			default:
 				t.Errorf("the archive brings a %T", ev)
 			}

@@ -152,7 +152,7 @@ func TestMessageToNobodyBouncesForGood(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []carrier.Bounce{{To: number(t, third), ID: "lost"}}
+		want := []carrier.Bounce{{To: number(t, third), ID: "lost", Doubtful: true}}
 		b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, want) })
 	})
 }
@@ -170,8 +170,14 @@ func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		strict.wait(t, "note", func() bool { return slices.Equal(strict.plaintexts, []string{customer + " p1 "}) })
-		lax.wait(t, "text", func() bool { return slices.Equal(lax.plaintexts, []string{customer + " p1 in clear"}) })
+		said := func(n *node, text string) func() bool {
+			return func() bool {
+				return len(n.unread) == 1 && n.unread[0].From == c.number && n.unread[0].ID == "p1" &&
+					n.unread[0].Kind == carrier.InClear && n.unread[0].Text == text && n.unread[0].Resource != ""
+			}
+		}
+		strict.wait(t, "note", said(strict, ""))
+		lax.wait(t, "text", said(lax, "in clear"))
 	})
 }
 

@@ -59,7 +59,7 @@ type Config struct {
 	Registration Registration
 	// RegistrationToken is for Registration Token.
 	RegistrationToken string
-	// AcceptUnencrypted hands the text of messages in clear to Handler.Plaintext.
+	// AcceptUnencrypted hands the text of messages in clear to Handler.Unread.
 	// Otherwise it only learns that there was one.
 	AcceptUnencrypted bool
 

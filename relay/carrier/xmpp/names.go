@@ -3,6 +3,7 @@ package xmpp
 // Namespaces.
 const (
 	nsClient   = "jabber:client"
+	nsXML      = "http://www.w3.org/XML/1998/namespace"
 	nsStream   = "http://etherx.jabber.org/streams"
 	nsStanzas  = "urn:ietf:params:xml:ns:xmpp-stanzas"
 	nsStreams  = "urn:ietf:params:xml:ns:xmpp-streams"

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +12,6 @@ import (
 
 // Bounds on what peers publish and send.
 const (
-	maxDevices  = 100
-	maxKeys     = 256 // of one envelope: the peer's own devices and ours
 	maxPreKeys  = 400
 	maxKeyBytes = 16 << 10 // of one key in an envelope; a pre-key message has under 300
 )
@@ -22,7 +19,9 @@ const (
 // errMalformed says that an OMEMO element breaks its format or a bound.
 var errMalformed = errors.New("xmpp: malformed OMEMO element")
 
-// parseEncrypted reads <encrypted/>. Keys for impossible devices are left out.
+// parseEncrypted reads <encrypted/>. Keys for impossible devices are left out; those that
+// cannot be decoded have no data, as they may be another device's. How many there are is
+// bounded by the stanza.
 func parseEncrypted(e *element) (carrier.Envelope, error) {
 	header := e.child(nsOMEMO, "header")
 	if header == nil {
@@ -36,30 +35,27 @@ func parseEncrypted(e *element) (carrier.Envelope, error) {
 	for _, c := range header.children {
 		switch {
 		case c.is(nsOMEMO, "key"):
-			if len(env.Keys) >= maxKeys {
-				return carrier.Envelope{}, errMalformed
-			}
 			device, ok := parseDevice(c.attr("rid"))
 			if !ok {
 				continue
 			}
-			data, err := decode(c.text, maxKeyBytes)
-			if err != nil || len(data) == 0 {
-				return carrier.Envelope{}, errMalformed
-			}
+			data, _ := decode(c.text, maxKeyBytes)
 			env.Keys = append(env.Keys, carrier.Key{Device: device, PreKey: parseBool(c.attr("prekey")), Data: data})
 		case c.is(nsOMEMO, "iv"):
 			iv, err := decode(c.text, 16)
-			if err != nil || env.IV != nil || len(iv) != 12 && len(iv) != 16 {
-				return carrier.Envelope{}, errMalformed
+			if err == nil && env.IV == nil && (len(iv) == 12 || len(iv) == 16) {
+				env.IV = iv
 			}
-			env.IV = iv
 		}
 	}
-	if env.IV == nil || len(env.Keys) == 0 {
-		return carrier.Envelope{}, errMalformed
+	err := parsePayload(e, &env)
+	if err == nil && env.IV == nil && env.Payload != nil {
+		err = errMalformed
 	}
-	return env, parsePayload(e, &env)
+	if err != nil {
+		return carrier.Envelope{}, err
+	}
+	return env, nil
 }
 
 func parsePayload(e *element, env *carrier.Envelope) error {
@@ -93,21 +89,18 @@ func encrypted(env carrier.Envelope) *element {
 	return e
 }
 
-// parseDevices reads <list/>, without repetitions and impossible ids.
+// parseDevices reads <list/>, without repetitions and impossible ids. How many there are
+// is bounded by the stanza: which of them to keep, a caller knows who has sessions.
 func parseDevices(list *element) ([]carrier.DeviceID, error) {
 	if list == nil || !list.is(nsOMEMO, "list") {
 		return nil, errMalformed
 	}
-	devices := []carrier.DeviceID{}
+	devices, found := []carrier.DeviceID{}, map[carrier.DeviceID]bool{}
 	for _, c := range list.children {
 		id, ok := parseDevice(c.attr("id"))
-		if !ok || !c.is(nsOMEMO, "device") || slices.Contains(devices, id) {
-			continue
+		if ok && c.is(nsOMEMO, "device") && !found[id] {
+			devices, found[id] = append(devices, id), true
 		}
-		if len(devices) >= maxDevices {
-			return nil, errMalformed
-		}
-		devices = append(devices, id)
 	}
 	return devices, nil
 }
@@ -120,7 +113,8 @@ func deviceList(devices []carrier.DeviceID) *element {
 	return list
 }
 
-// parseBundle reads <bundle/>. Pre-keys with an impossible id are left out.
+// parseBundle reads <bundle/>. Pre-keys that cannot be read, and those beyond the bound,
+// are left out: no signature names them, and one of the others does as well.
 func parseBundle(e *element) (carrier.Bundle, error) {
 	var b carrier.Bundle
 	if e == nil || !e.is(nsOMEMO, "bundle") {
@@ -147,14 +141,12 @@ func parseBundle(e *element) (carrier.Bundle, error) {
 	}
 	for _, c := range prekeys.children {
 		id, ok := parseKeyID(c.attr("preKeyId"))
-		if !ok || !c.is(nsOMEMO, "preKeyPublic") {
+		if !ok || !c.is(nsOMEMO, "preKeyPublic") || len(b.PreKeys) >= maxPreKeys {
 			continue
 		}
-		public, err := decode(c.text, 64)
-		if err != nil || len(b.PreKeys) >= maxPreKeys {
-			return carrier.Bundle{}, errMalformed
+		if public, err := decode(c.text, 64); err == nil {
+			b.PreKeys = append(b.PreKeys, carrier.PreKey{ID: id, Public: public})
 		}
-		b.PreKeys = append(b.PreKeys, carrier.PreKey{ID: id, Public: public})
 	}
 	return b, nil
 }

@@ -29,15 +29,8 @@ func TestEnvelopesThatBreakTheFormat(t *testing.T) {
 		"sender 0":         header("sid='0'", key+iv),
 		"sender too large": header("sid='2147483648'", key+iv),
 		"negative sender":  header("sid='-1'", key+iv),
-		"no keys":          header("sid='1'", iv),
-		"only bad keys":    header("sid='1'", "<key rid='x'>AAE=</key>"+iv),
-		"empty key":        header("sid='1'", "<key rid='1'/>"+iv),
-		"key no base64":    header("sid='1'", "<key rid='1'>%</key>"+iv),
-		"long key":         header("sid='1'", "<key rid='1'>"+encode(make([]byte, maxKeyBytes+1))+"</key>"+iv),
-		"no iv":            header("sid='1'", key),
-		"short iv":         header("sid='1'", key+"<iv>AAE=</iv>"),
-		"two ivs":          header("sid='1'", key+iv+iv),
-		"too many keys":    header("sid='1'", strings.Repeat(key, maxKeys+1)+iv),
+		"no iv":            omemo("encrypted", "<header sid='1'>"+key+"</header><payload>AAE=</payload>"),
+		"short iv":         omemo("encrypted", "<header sid='1'>"+key+"<iv>AAE=</iv></header><payload>AAE=</payload>"),
 		"payload garbled":  omemo("encrypted", "<header sid='1'>"+key+iv+"</header><payload>?</payload>"),
 	}
 	for name, text := range tests {
@@ -46,6 +39,16 @@ func TestEnvelopesThatBreakTheFormat(t *testing.T) {
 				t.Errorf("read as %+v", env)
 			}
 		})
+	}
+	for name, spoilt := range map[string]string{
+		"empty key":     "<key rid='1'/>",
+		"key no base64": "<key rid='1'>%</key>",
+		"long key":      "<key rid='1'>" + encode(make([]byte, maxKeyBytes+1)) + "</key>",
+	} {
+		env, err := parseEncrypted(mustParse(t, header("sid='1'", spoilt+strings.Repeat("<key rid='2'>AAE=</key>", 999)+iv)))
+		if err != nil || len(env.Keys) != 1000 || len(env.Keys[0].Data) > 0 || len(env.Keys[999].Data) != 2 {
+			t.Errorf("%s: error %v, %d keys", name, err, len(env.Keys))
+		}
 	}
 	// Their twin: the same, well-formed, with a line break as some clients send.
 	good := mustParse(t, header("sid='2147483647'", "<key rid='1'>AA\n E=</key><key rid='0'>AAE=</key>"+iv))
@@ -80,15 +83,23 @@ func TestBundlesThatBreakTheFormat(t *testing.T) {
 		}
 	}
 	for name, spoil := range map[string]func(*carrier.Bundle){
-		"long identity":    func(b *carrier.Bundle) { b.IdentityKey = make([]byte, 65) },
-		"long signature":   func(b *carrier.Bundle) { b.Signature = make([]byte, 129) },
-		"long pre-key":     func(b *carrier.Bundle) { b.PreKeys[1].Public = make([]byte, 65) },
-		"too many of them": func(b *carrier.Bundle) { *b = published(maxPreKeys + 1) },
+		"long identity":  func(b *carrier.Bundle) { b.IdentityKey = make([]byte, 65) },
+		"long signature": func(b *carrier.Bundle) { b.Signature = make([]byte, 129) },
 	} {
 		b := published(3)
 		spoil(&b)
 		if _, err := parseBundle(bundle(b)); err == nil {
 			t.Errorf("%s: read", name)
+		}
+	}
+	for name, spoil := range map[string]func(*carrier.Bundle) int{
+		"long pre-key":     func(b *carrier.Bundle) int { b.PreKeys[1].Public = make([]byte, 65); return 2 },
+		"too many of them": func(b *carrier.Bundle) int { *b = published(maxPreKeys + 1); return maxPreKeys },
+	} {
+		b := published(3)
+		want := spoil(&b)
+		if got, err := parseBundle(bundle(b)); err != nil || len(got.PreKeys) != want {
+			t.Errorf("%s: error %v, %d pre-keys, want %d", name, err, len(got.PreKeys), want)
 		}
 	}
 	if _, err := parseBundle(nil); err == nil {

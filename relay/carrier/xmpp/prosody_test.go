@@ -42,16 +42,16 @@ func config(t testing.TB, s server, account string) Config {
 
 // recorder is a Handler that keeps what it was told. It can be told to fail.
 type recorder struct {
-	mu         sync.Mutex
-	messages   []carrier.Message
-	receipts   []carrier.Receipt
-	bounced    []carrier.Bounce
-	devices    map[phone.Number][]carrier.DeviceID
-	own        [][]carrier.DeviceID
-	plaintexts []string
-	connected  []bool
-	typing     []bool
-	fail       func(carrier.Message) error // nil: take everything
+	mu        sync.Mutex
+	messages  []carrier.Message
+	receipts  []carrier.Receipt
+	bounced   []carrier.Bounce
+	devices   map[phone.Number][]carrier.DeviceID
+	own       [][]carrier.DeviceID
+	unread    []carrier.Unread
+	connected []bool
+	typing    []bool
+	fail      func(carrier.Message) error // nil: take everything
 }
 
 func (r *recorder) lock() func() { r.mu.Lock(); return r.mu.Unlock }
@@ -94,9 +94,9 @@ func (r *recorder) OwnDevices(_ context.Context, d []carrier.DeviceID) error {
 	return nil
 }
 
-func (r *recorder) Plaintext(_ context.Context, from phone.Number, id, text string) error {
+func (r *recorder) Unread(_ context.Context, u carrier.Unread) error {
 	defer r.lock()()
-	r.plaintexts = append(r.plaintexts, from.E164()+" "+id+" "+text)
+	r.unread = append(r.unread, u)
 	return nil
 }
 

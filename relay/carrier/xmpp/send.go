@@ -43,6 +43,15 @@ func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, k
 	return c.deliver(ctx, "", stanzas...)
 }
 
+// Refuse implements carrier.Carrier. It returns once the server has the answer. Without
+// a resource or an id there is nobody who could be told: that is no error.
+func (c *Carrier) Refuse(ctx context.Context, to phone.Number, resource, id string) error {
+	if resource == "" || id == "" {
+		return nil
+	}
+	return c.deliver(ctx, "", refusal(c.addr, to, resource, id))
+}
+
 // SendTyping implements carrier.Carrier. It does not wait.
 func (c *Carrier) SendTyping(_ context.Context, to phone.Number, composing bool) error {
 	return c.tell(typing(c.addr, to, composing))

@@ -188,7 +188,9 @@ func (s *service) message(e *element, now time.Time) (r reading, position string
 	s.c.mu.Lock()
 	gap = !s.c.session.caughtUp
 	s.c.mu.Unlock()
-	return s.c.reader.message(e, now), s.positionOf(e), gap
+	r, position = s.c.reader.message(e, now), s.positionOf(e)
+	r.mark(position)
+	return r, position, gap
 }
 
 // acknowledged takes the server's count.

@@ -25,11 +25,8 @@ type (
 		devices []carrier.DeviceID
 	}
 	gotOwnDevices []carrier.DeviceID
-	gotPlaintext  struct {
-		from     phone.Number
-		id, text string
-	}
-	gotLink struct{ resumed bool }
+	gotUnread     struct{ carrier.Unread }
+	gotLink       struct{ resumed bool }
 	// gotArchive stands behind all that the archive brought.
 	gotArchive struct{}
 )
@@ -54,8 +51,8 @@ func (e gotOwnDevices) deliver(ctx context.Context, h carrier.Handler) error {
 	return h.OwnDevices(ctx, e)
 }
 
-func (e gotPlaintext) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Plaintext(ctx, e.from, e.id, e.text)
+func (e gotUnread) deliver(ctx context.Context, h carrier.Handler) error {
+	return h.Unread(ctx, e.Unread)
 }
 
 func (e gotLink) deliver(ctx context.Context, h carrier.Handler) error {
@@ -112,11 +109,16 @@ func (p reader) message(e *element, now time.Time) reading {
 
 // bounce reads a message that came back (RFC 6120, 8.3). Of the types of errors "wait"
 // alone says that the same message may be taken later; "continue" says that nothing is
-// wrong with it.
+// wrong with it. When a session ends whose client has not acknowledged everything,
+// servers return what is left, which the client may have shown: ejabberd as
+// service-unavailable, Prosody as recipient-unavailable.
 func (p reader) bounce(r *reading, e *element, peer phone.Number) {
-	kind := parseStanzaError(e).kind
-	if id := r.idOf(e); id != "" && kind != "continue" {
-		r.event(gotBounce{carrier.Bounce{To: peer, ID: id, Temporary: kind == "wait"}})
+	said := parseStanzaError(e)
+	if id := r.idOf(e); id != "" && said.kind != "continue" {
+		r.event(gotBounce{carrier.Bounce{
+			To: peer, ID: id, Temporary: said.kind == "wait",
+			Doubtful: said.kind != "wait" && isCondition(said, "service-unavailable", "recipient-unavailable"),
+		}})
 	}
 }
 
@@ -154,6 +156,9 @@ func (p reader) chat(r *reading, e *element, peer phone.Number, now time.Time) {
 		env, err := parseEncrypted(enc)
 		if err != nil {
 			r.drop(DropMalformed)
+			if hasPayload(enc) {
+				p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.Malformed}, now)
+			}
 			return
 		}
 		id := r.idOf(e)
@@ -167,23 +172,7 @@ func (p reader) chat(r *reading, e *element, peer phone.Number, now time.Time) {
 		}})
 		return
 	}
-	// Some other encryption: its body is a notice for clients that lack it.
-	if e.child(nsEME, "encryption") != nil {
-		r.drop(DropForeignEncryption)
-		return
-	}
-	body := e.child(nsClient, "body")
-	if body == nil {
-		chatState(r, e, peer)
-		return
-	}
-	plain := gotPlaintext{from: peer, id: r.idOf(e)}
-	if p.acceptUnencrypted {
-		plain.text = body.text
-	} else {
-		r.drop(DropPlaintext)
-	}
-	r.event(plain)
+	p.unencrypted(r, e, peer, now)
 }
 
 func (p reader) receipts(r *reading, e *element, peer phone.Number) {

@@ -1,0 +1,113 @@
+package message
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Unread implements carrier.Handler. Text in clear is passed on where the business
+// accepts that. Everything else is refused: the business is told that there was a
+// message and why it was not read, and the customer's client that it was not accepted.
+func (s *Service) Unread(ctx context.Context, u carrier.Unread) error {
+	now := s.Now()
+	if u.Time.Before(now.Add(-s.Retention)) {
+		s.counts.add(EventTooOld)
+		return nil
+	}
+	if u.Time.IsZero() || u.Time.After(now) {
+		u.Time = now
+	}
+	if blocked, err := s.drops(ctx, u.From); err != nil || blocked {
+		return err
+	}
+	var a arrival
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		a, err = s.takeUnread(tx, u, now)
+		return err
+	})
+	if err == nil || errors.Is(err, errNoNews) {
+		s.arrived(a)
+		return nil
+	}
+	return err
+}
+
+// takeUnread writes everything that follows from a message that was not encrypted for
+// us.
+func (s *Service) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arrival, error) {
+	c, err := s.customer(tx, u.From)
+	if err != nil {
+		return arrival{}, err
+	}
+	if u.Kind == carrier.InClear && s.AcceptUnencrypted && u.Text != "" {
+		return s.takeClear(tx, c, u, now)
+	}
+	a := arrival{event: EventUndecryptable}
+	if u.Kind == carrier.InClear {
+		a.event = EventPlaintext
+	}
+	said := saying{stanza: cmp.Or(u.ID, u.Mark), refused: u.Kind, time: u.Time}
+	if again, err := said.repeated(tx, c); err != nil {
+		return a, err
+	} else if again {
+		return arrival{event: EventReplayed}, errNoNews
+	}
+	return a, s.refuse(tx, c, u, said, now)
+}
+
+// takeClear writes a text that came in clear, and that it is confirmed if its sender
+// asked for that.
+func (s *Service) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, now time.Time) (arrival, error) {
+	a := arrival{event: EventReceived}
+	said := saying{stanza: cmp.Or(u.ID, u.Mark), text: valid(u.Text), time: u.Time}
+	again, err := said.repeated(tx, c)
+	if err != nil {
+		return a, err
+	}
+	if again {
+		a.event = EventReplayed
+	} else {
+		w := webhook.Message{Time: u.Time, Text: said.text, Unencrypted: true}
+		if err := s.receive(tx, c, w, content{Text: said.text, Markable: u.WantsRead, At: u.Time}, said.stanza, now); err != nil {
+			return a, err
+		}
+	}
+	if !u.WantsReceipt || u.ID == "" {
+		return a, nil
+	}
+	return a, s.enqueue(tx, c.ID, "", task{Kind: kindReceipt, Stanza: u.ID, Receipt: carrier.Delivered})
+}
+
+// refuse tells the business that there was a message, and queues the answers to the
+// customer.
+func (s *Service) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) error {
+	if u.Kind != carrier.Malformed {
+		if err := s.explain(tx, &c, u.Language, now); err != nil {
+			return err
+		}
+	}
+	w := webhook.Message{Time: u.Time, Errors: []webhook.Error{webhook.Unsupported(unreadDetails(u.Kind))}}
+	err := s.receive(tx, c, w, content{Markable: u.WantsRead, At: u.Time, Refused: u.Kind}, said.stanza, now)
+	if err != nil || u.ID == "" || u.Resource == "" {
+		return err
+	}
+	return s.enqueue(tx, c.ID, "", task{Kind: kindRefuse, Stanza: u.ID, Resource: u.Resource})
+}
+
+// unreadDetails words for the business why a message was refused.
+func unreadDetails(k carrier.UnreadKind) string {
+	switch k {
+	case carrier.InClear:
+		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
+	case carrier.ForeignEncryption:
+		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
+	case carrier.Malformed:
+	}
+	return faultHopeless.details()
+}

@@ -1,0 +1,170 @@
+package message_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// inClear is a message without encryption.
+func inClear(from phone.Number, id, text string) carrier.Unread {
+	return carrier.Unread{ID: id, From: from, Resource: "phone", Kind: carrier.InClear, Text: text, Time: time.Now(), WantsReceipt: true}
+}
+
+// refused returns what clients were told that was refused.
+func (l *link) refused() []refusal {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.refusals)
+}
+
+// accepting has the relay take messages in clear.
+func accepting(w *world) { w.accept = true }
+
+func TestWhatIsRefusedIsAnsweredAndToldOnceWithItsReason(t *testing.T) {
+	for kind, want := range map[carrier.UnreadKind]struct {
+		event  message.Event
+		reason string
+		notice bool
+	}{
+		carrier.InClear:           {message.EventPlaintext, "without encryption", true},
+		carrier.ForeignEncryption: {message.EventUndecryptable, "in a way that this relay does not read", true},
+		carrier.Malformed:         {message.EventUndecryptable, "damaged", false},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			dir := t.TempDir()
+			inBubble(t, func(t *testing.T, w *world) {
+				a := w.customer(dir, alice)
+				w.keepSecret("a secret")
+				u := inClear(a.number, "1", "a secret")
+				u.Kind = kind
+				check(t, w.Unread(t.Context(), u))
+				check(t, w.Unread(t.Context(), u)) // the archive brings it again
+				events := w.take()
+				if len(events) != 1 || events[0].Type != "unsupported" || events[0].Code != 131051 || events[0].Text != "" ||
+					!strings.Contains(events[0].Details, want.reason) || w.Count(want.event) != 1 {
+					t.Errorf("the business got %+v", events)
+				}
+				if got := w.link.refused(); !slices.Equal(got, []refusal{{a.number, "phone", "1"}}) {
+					t.Errorf("the client was told %v", got)
+				}
+				if got := a.got(); (len(got) == 1) != want.notice {
+					t.Errorf("the customer got %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatHasNoIDIsKnownByItsPlaceInTheArchive(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		u := inClear(number(t, alice), "", "")
+		for _, mark := range []string{"a", "a", "b"} {
+			u.Mark = mark
+			check(t, w.Unread(t.Context(), u))
+		}
+		if got := w.take(); len(got) != 2 || len(w.link.refused()) != 0 {
+			t.Errorf("the business got %+v, the client was told %v", got, w.link.refused())
+		}
+	})
+}
+
+func TestANoticeComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		writes := func(language string) {
+			u := inClear(a.number, "", "")
+			u.Mark, u.Language = time.Now().String(), language
+			check(t, w.Unread(t.Context(), u))
+			w.settle()
+		}
+		for _, language := range []string{"de-CH", "de", "fr"} {
+			writes(language)
+		}
+		if got := a.got(); len(got) != 1 || !strings.Contains(got[0], "OMEMO-Verschlüsselung ein") {
+			t.Errorf("on the first day the customer got %q", got)
+		}
+		elapse(24 * time.Hour)
+		writes("tlh")
+		if got := a.got(); len(got) != 2 || !strings.Contains(got[1], "switch on OMEMO encryption") {
+			t.Errorf("on the second day the customer got %q", got)
+		}
+		for _, e := range w.take() {
+			if e.Status != "" {
+				t.Errorf("the business got a status of what it did not send: %+v", e)
+			}
+		}
+		// A customer without a device that reads it gets none, and the business no failure.
+		check(t, w.Unread(t.Context(), inClear(number(t, "+491709999999"), "9", "")))
+		if got := w.take(); len(got) != 1 || got[0].Type != "unsupported" {
+			t.Errorf("the business got %+v", got)
+		}
+	})
+}
+
+func TestNoticesCanBeSwitchedOff(t *testing.T) {
+	dir := t.TempDir()
+	inBubbleWith(t, func(w *world) { w.mute = true }, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		check(t, w.Unread(t.Context(), inClear(a.number, "1", "")))
+		if got := w.take(); len(got) != 1 || len(a.got()) != 0 || len(w.link.refused()) != 1 {
+			t.Errorf("the business got %+v, the customer %q", got, a.got())
+		}
+	})
+}
+
+func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
+	dir := t.TempDir()
+	inBubbleWith(t, accepting, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		check(t, w.Unread(t.Context(), inClear(a.number, "1", "in clear")))
+		if got := w.take(); len(got) != 1 || got[0].Text != "in clear" || !got[0].Unencrypted {
+			t.Errorf("the business got %+v", got)
+		}
+		if got := a.all(customer.Delivered); len(got) != 1 || got[0].ID != "1" || len(w.link.refused()) != 0 {
+			t.Errorf("the customer was told %v", got)
+		}
+		// Its copy is confirmed again; the same text on another day is another message.
+		check(t, w.Unread(t.Context(), inClear(a.number, "1", "in clear")))
+		if got := w.take(); len(got) != 0 || len(a.all(customer.Delivered)) != 2 {
+			t.Errorf("of a copy the business got %+v", got)
+		}
+		elapse(24 * time.Hour)
+		check(t, w.Unread(t.Context(), inClear(a.number, "1", "in clear")))
+		if got := w.take(); len(got) != 1 {
+			t.Errorf("on the next day the business got %+v", got)
+		}
+	})
+}
+
+func TestACopyFromTheArchiveIsKnownHoweverLateItComes(t *testing.T) {
+	inBubbleWith(t, accepting, func(t *testing.T, w *world) {
+		u := inClear(number(t, alice), "1", "in clear")
+		check(t, w.Unread(t.Context(), u))
+		elapse(7 * 24 * time.Hour)
+		u.Time = u.Time.Add(-time.Second) // the server's clock
+		check(t, w.Unread(t.Context(), u))
+		if got := w.take(); len(got) != 1 {
+			t.Errorf("the business got %+v", got)
+		}
+	})
+}
+
+func TestABlockedCustomersMessageInClearIsDropped(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		n := number(t, alice)
+		err := w.Block(t.Context(), []phone.Number{n})
+		check(t, err)
+		check(t, w.Unread(t.Context(), inClear(n, "1", "")))
+		if got := w.take(); len(got) != 0 || len(w.link.refused()) != 0 {
+			t.Errorf("the business got %+v", got)
+		}
+	})
+}
