@@ -44,10 +44,53 @@ func NewLink() Link {
 	return l
 }
 
-// ParseLink reads the text of a message that is nothing but an aesgcm link; a second
-// line may follow, a thumbnail, which is not looked at. Any other text is ErrNoLink.
+// Part is a part of a message: a file, what was written below one, or both.
+type Part struct {
+	Link string // that ParseLink reads; empty for none
+	Text string
+}
+
+// maxParts is how many files of one message are told apart. Further links are text.
+const maxParts = 32
+
+// thumbnail begins a line below a link that is a small picture of the file (XEP-0454).
+const thumbnail = "data:"
+
+// Split takes a text apart into the files that its lines name and the texts around them,
+// in their order: a text below a link goes with it. A thumbnail is left out. A text
+// without a link is one part.
+func Split(text string) []Part {
+	var parts []Part
+	var current Part
+	var lines []string
+	end := func() {
+		current.Text = strings.TrimSpace(strings.Join(lines, "\n"))
+		if current != (Part{}) {
+			parts = append(parts, current)
+		}
+	}
+	files, below := 0, false // below: the line before is a link
+	for line := range strings.SplitSeq(text, "\n") {
+		if _, err := ParseLink(line); err == nil && files < maxParts {
+			end()
+			current, lines, below = Part{Link: strings.TrimSpace(line)}, nil, true
+			files++
+			continue
+		}
+		if !below || !strings.HasPrefix(strings.TrimSpace(line), thumbnail) {
+			lines = append(lines, line)
+		}
+		below = false
+	}
+	if files == 0 {
+		return []Part{{Text: text}}
+	}
+	end()
+	return parts
+}
+
+// ParseLink reads a text that is nothing but an aesgcm link. Any other text is ErrNoLink.
 func ParseLink(text string) (Link, error) {
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	text = strings.TrimSpace(text)
 	if len(text) > maxLink || len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
 		return Link{}, ErrNoLink

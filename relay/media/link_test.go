@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,6 @@ func TestLinksOfOtherClients(t *testing.T) {
 	for name, text := range map[string]string{
 		"plain":          "aesgcm://h.test/a.jpg#" + iv12 + key,
 		"old iv":         "aesgcm://h.test/a.jpg#" + iv12 + "00000000" + key,
-		"thumbnail":      "aesgcm://h.test/a.jpg#" + iv12 + key + "\ndata:image/jpeg,AAAA",
 		"capitals":       "AESGCM://h.test/a.jpg#" + strings.ToUpper(iv12+key),
 		"spaces outside": "  aesgcm://h.test/a.jpg#" + iv12 + key + "\n",
 		"with a port":    "aesgcm://h.test:443/a.jpg#" + iv12 + key,
@@ -45,6 +45,7 @@ func TestOtherTextsAreNoLinks(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":          "",
 		"talk about one": "look: aesgcm://h.test/a.jpg#" + iv12 + key,
+		"words below":    "aesgcm://h.test/a.jpg#" + iv12 + key + "\nnice",
 		"words behind":   "aesgcm://h.test/a.jpg#" + iv12 + key + " nice",
 		"other scheme":   "https://h.test/a.jpg#" + iv12 + key,
 		"no key":         "aesgcm://h.test/a.jpg",
@@ -90,6 +91,47 @@ func FuzzParseLink(f *testing.F) {
 		again, err := media.ParseLink(l.Text())
 		if err != nil || again.URL != l.URL || again.Key != l.Key {
 			t.Errorf("%q became %q: %v", text, l.Text(), err)
+		}
+	})
+}
+
+func TestATextIsTakenApartIntoFilesAndWhatStandsBelowThem(t *testing.T) {
+	a, b := "aesgcm://h.test/a.jpg#"+iv12+key, "aesgcm://h.test/b.jpg#"+iv12+key
+	for text, want := range map[string][]media.Part{
+		"hello\nthere ":              {{Text: "hello\nthere "}},
+		a:                            {{Link: a}},
+		" " + a + "\r\n":             {{Link: a}},
+		a + "\ndata:image/jpeg,AAAA": {{Link: a}},
+		a + "\ndata:image/jpeg,AAAA\nthe\n\ninvoice": {{Link: a, Text: "the\n\ninvoice"}},
+		a + "\nthe invoice\ndata: see page 3":        {{Link: a, Text: "the invoice\ndata: see page 3"}},
+		a + "\n" + b:                                 {{Link: a}, {Link: b}},
+		a + "\none\n" + b + "\ntwo":                  {{Link: a, Text: "one"}, {Link: b, Text: "two"}},
+		"look:\n" + a:                                {{Text: "look:"}, {Link: a}},
+		"look: " + a:                                 {{Text: "look: " + a}},
+		"":                                           {{}},
+	} {
+		if got := media.Split(text); !slices.Equal(got, want) {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+	many := media.Split(strings.Repeat(a+"\n", 1000))
+	if len(many) != 32 || strings.Count(many[31].Text, a) != 968 {
+		t.Errorf("1,000 links became %d parts", len(many))
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add("x\naesgcm://h.test/a.jpg#" + iv12 + key + "\ndata:\ny")
+	f.Fuzz(func(t *testing.T, text string) {
+		size := 0
+		for _, p := range media.Split(text) {
+			size += len(p.Link) + len(p.Text)
+			if _, err := media.ParseLink(p.Link); p.Link != "" && err != nil {
+				t.Errorf("%q is no link", p.Link)
+			}
+		}
+		if size > len(text) {
+			t.Errorf("%d bytes became %d", len(text), size)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -38,12 +39,13 @@ type arrivedFile struct {
 
 // arriving writes a message that is a link to a file, and that it is to be fetched.
 // The business learns of it when the file is there.
-func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
+func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, part content, link, identity string, now time.Time) error {
 	c.LastInbound = now
 	if err := tx.PutCustomer(&c); err != nil {
 		return err
 	}
-	body, err := json.Marshal(content{Media: &attached{From: text, Link: textHash(text)}, Markable: m.WantsRead})
+	part.Media = &attached{From: link}
+	body, err := json.Marshal(part)
 	if err != nil {
 		return err
 	}
@@ -61,12 +63,6 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, te
 	}
 	_, err = tx.Enqueue(store.Job{Queue: QueueMedia, Customer: c.ID, Message: id, NotBefore: s.Now(), Body: sent})
 	return err
-}
-
-// isFile says whether a customer's text is a link to a file, and reads it.
-func (s *Service) isFile(text string) bool {
-	_, err := media.ParseLink(text)
-	return s.Files != nil && err == nil
 }
 
 // download fetches one file; it is its queue's Worker.
@@ -135,7 +131,8 @@ func (s *Service) fetchFile(ctx context.Context, j queue.Job) error {
 	if body.Media == nil || s.Files == nil {
 		return errFinished
 	}
-	link, err := media.ParseLink(body.Media.From)
+	first, _, _ := strings.Cut(strings.TrimSpace(body.Media.From), "\n") // earlier versions kept the whole text
+	link, err := media.ParseLink(first)
 	if err != nil {
 		return errFinished // it was one when it was written
 	}
@@ -201,7 +198,11 @@ func (s *Service) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *content) {
 		m.Type = string(kind)
-		b.Media = &attached{Kind: kind, ID: f.ID, Link: b.Media.Link}
+		old := attached{}
+		if b.Media != nil {
+			old = *b.Media
+		}
+		b.Media = &attached{Kind: kind, ID: f.ID, Link: old.Link}
 	})
 }
 
@@ -231,6 +232,12 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 		return err
 	}
 	change(&m, &body)
+	below := body.Caption
+	if w.Media != nil && captioned(media.Kind(w.Media.Kind)) {
+		w.Media.Caption, below = body.Caption, ""
+	} else {
+		body.Caption = ""
+	}
 	if m.Body, err = json.Marshal(body); err != nil {
 		return fmt.Errorf("encoding a message: %w", err)
 	}
@@ -247,5 +254,20 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	if err := s.notify(tx, c.ID, m.ID, payload, err); err != nil {
 		return err
 	}
+	if below != "" {
+		if err := s.tellBelow(tx, c, m, body, w, below); err != nil {
+			return err
+		}
+	}
 	return tx.Finish(j.ID)
+}
+
+// captioned says whether the Cloud API has captions of a kind of file.
+func captioned(k media.Kind) bool { return k == media.Image || k == media.Video || k == media.Document }
+
+// tellBelow tells the business, as a message of its own, what stood below a file that
+// cannot be had or whose kind has no caption.
+func (s *Service) tellBelow(tx *store.Tx, c store.Customer, file store.Message, body content, w webhook.Message, text string) error {
+	below := webhook.Message{Time: w.Time, Text: text, IdentityHash: w.IdentityHash}
+	return s.receive(tx, c, below, content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole}, file.CarrierID, file.Created)
 }

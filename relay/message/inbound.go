@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -201,18 +202,39 @@ func (s *Service) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	return again, s.enqueue(tx, c.ID, "", task{Kind: kindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
 }
 
-// write writes what a customer says, or that it is a file.
+// write writes what a customer says: a text, files, or both. A file's text goes with it.
 func (s *Service) write(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
-	if s.isFile(text) {
-		return s.arriving(tx, c, m, text, identity, now)
+	parts := []media.Part{{Text: text}}
+	if s.Files != nil {
+		parts = media.Split(text)
 	}
-	w := webhook.Message{Time: m.Time, Text: text, IdentityHash: identity}
-	return s.receive(tx, c, w, content{Text: text, Markable: m.WantsRead, At: m.Time}, m.ID, now)
+	body := content{Markable: m.WantsRead, At: m.Time}
+	if len(parts) > 1 || parts[0].Link != "" {
+		body.Whole = textHash(text)
+	}
+	for _, p := range parts {
+		part := body
+		if p.Link != "" {
+			part.Caption = p.Text
+			if err := s.arriving(tx, c, m, part, p.Link, identity, now); err != nil {
+				return err
+			}
+			continue
+		}
+		part.Text = p.Text
+		w := webhook.Message{Time: m.Time, Text: p.Text, IdentityHash: identity}
+		if err := s.receive(tx, c, w, part, m.ID, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // receive writes a customer's message and the webhook that tells of it.
 func (s *Service) receive(tx *store.Tx, c store.Customer, w webhook.Message, body content, stanza string, now time.Time) error {
-	c.LastInbound = now
+	if now.After(c.LastInbound) { // it may be a part that waited for its file
+		c.LastInbound = now
+	}
 	if err := tx.PutCustomer(&c); err != nil {
 		return err
 	}

@@ -509,3 +509,65 @@ func TestALargeFilePassesInLittleMemory(t *testing.T) {
 type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+func TestWhatStandsBelowAFileReachesTheBusiness(t *testing.T) {
+	const sound = "https://relay.test/upload/1/note.ogg"
+	for name, test := range map[string]struct {
+		text func(a *person) string
+		want []event // without ids and files
+	}{
+		"a picture's caption": {
+			func(a *person) string {
+				return a.hands(upload, picture()).Text() + "\ndata:image/jpeg,AAAA\nmy\nreceipt"
+			},
+			[]event{{Type: "image", File: file{Caption: "my\nreceipt"}}},
+		},
+		"the text below what has no captions": {
+			func(a *person) string { return a.hands(sound, []byte("OggS\x00")).Text() + "\nlisten" },
+			[]event{{Type: "audio"}, {Type: "text", Text: "listen"}},
+		},
+		"the text below what cannot be had": {
+			func(a *person) string {
+				l := media.NewLink()
+				l.URL = "https://elsewhere.test/x.png"
+				return l.Text() + "\nmy receipt"
+			},
+			[]event{{Type: "unsupported", Code: 131052}, {Type: "text", Text: "my receipt"}},
+		},
+		"two files with texts": {
+			func(a *person) string {
+				return "look:\n" + a.hands(upload, picture()).Text() + "\none\n" + a.hands(upload+".png", picture()).Text() + "\ntwo"
+			},
+			[]event{{Type: "text", Text: "look:"}, {Type: "image", File: file{Caption: "one"}}, {Type: "image", File: file{Caption: "two"}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFiles(t, func(t *testing.T, w *world, a *person) {
+				text := test.text(a)
+				w.keepSecret("my receipt")
+				underOneID(w)
+				a.says(w.number, text)
+				a.says(w.number, text) // its copy
+				elapse(time.Minute)
+				got := w.take()
+				for i, e := range got {
+					got[i] = event{Type: e.Type, Text: e.Text, Code: e.Code, File: file{Caption: e.File.Caption}}
+				}
+				slices.SortFunc(got, func(a, b event) int { return strings.Compare(a.File.Caption, b.File.Caption) })
+				slices.SortStableFunc(got, func(a, b event) int { return strings.Compare(kindFirst(a), kindFirst(b)) })
+				if !slices.Equal(got, test.want) {
+					t.Errorf("the business got %+v, want %+v", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// kindFirst orders files, which are told when they are there, behind the text above them
+// and before the text below.
+func kindFirst(e event) string {
+	if e.Text == "look:" {
+		return ""
+	}
+	return map[bool]string{true: "b", false: "a"}[e.Type == "text"]
+}

@@ -15,6 +15,8 @@ type Media struct {
 	MIME   string
 	SHA256 [32]byte
 	Name   string // told of documents
+	// Caption is what was written with an image, a video or a document; may be empty.
+	Caption string
 }
 
 // MediaDownload is the error of a file that could not be had from where it is.
@@ -29,6 +31,7 @@ func MediaUpload(details string) Error {
 
 // file is the wire form of a file, of which a message has one under its kind.
 type file struct {
+	Caption  string `json:"caption,omitempty"`
 	Filename string `json:"filename,omitempty"`
 	MIME     string `json:"mime_type"`
 	SHA256   string `json:"sha256"` // base64
@@ -41,6 +44,9 @@ type file struct {
 func (w *message) file(m Media) {
 	f := &file{MIME: m.MIME, SHA256: base64.StdEncoding.EncodeToString(m.SHA256[:]), ID: m.ID}
 	w.Type, w.Text = m.Kind, nil
+	if m.Kind != "audio" && m.Kind != "sticker" {
+		f.Caption = m.Caption
+	}
 	switch m.Kind {
 	case "image":
 		w.Image = f

@@ -100,12 +100,16 @@ func (l line) flush(ctx context.Context) error {
 	}
 }
 
-// fetch has the file fetched that a received text is, if it is one.
+// fetch has the files fetched that a received text names.
 func (c *conversation) fetch(text string) {
-	link, err := media.ParseLink(text)
-	if err != nil {
-		return
+	for _, p := range media.Split(text) {
+		if link, err := media.ParseLink(p.Link); err == nil {
+			c.fetchOne(link)
+		}
 	}
+}
+
+func (c *conversation) fetchOne(link media.Link) {
 	if c.flags.filesDir != "" {
 		c.save(link, c.flags.filesDir)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -86,10 +87,16 @@ func (v *chatView) event(e customer.Event) {
 // received is how a message is shown. A file has a mark of its own, so that no text
 // looks like one; its link holds its key and is not shown.
 func received(text string) string {
-	if link, err := media.ParseLink(text); err == nil {
-		return "<+ " + printable(customer.FileName(link))
+	var lines []string
+	for _, p := range media.Split(text) {
+		if link, err := media.ParseLink(p.Link); err == nil {
+			lines = append(lines, "<+ "+printable(customer.FileName(link)))
+		}
+		if p.Text != "" || p.Link == "" {
+			lines = append(lines, "<- "+indented(printable(p.Text), "   "))
+		}
 	}
-	return "<- " + indented(printable(text), "   ")
+	return strings.Join(lines, "\n")
 }
 
 // status shows what became of one of our messages. The word of one that is not
