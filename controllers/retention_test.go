@@ -140,3 +140,21 @@ func (w *world) metric(name string) float64 {
 	w.t.Fatalf("there is no %s of the relay", name)
 	return 0
 }
+
+func TestAJanitorThatSomebodyDeletedIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	janitor := &batchv1.CronJob{}
+	w.get("acme-retention", janitor)
+	if err := server.Client.Delete(t.Context(), janitor); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(relay)
+	again := &batchv1.CronJob{}
+	w.get("acme-retention", again)
+	if again.UID == janitor.UID || again.DeletionTimestamp != nil {
+		t.Error("the janitor is still the deleted one")
+	}
+}

@@ -2,8 +2,10 @@ package attack
 
 import (
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,6 +58,43 @@ func TestEveryAttemptIsWholeAndNamedOnce(t *testing.T) {
 		seen[a.Name()] = true
 		if strings.Contains(a.Name()+a.Stopped+a.Owner, "|") {
 			t.Errorf("%q breaks the table", a.Name())
+		}
+	}
+}
+
+// TestTheDocumentsNameTestsThatExist reads the tests that the threat model and the
+// manual rest on: a name that ends in … stands for all that begin so.
+func TestTheDocumentsNameTestsThatExist(t *testing.T) {
+	var source strings.Builder
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		source.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)(…?)`")
+	for _, document := range []string{"threat-model.md", "operations.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := named.FindAllStringSubmatch(string(text), -1)
+		if len(found) < 4 {
+			t.Errorf("%s names %d tests", document, len(found))
+		}
+		for _, m := range found {
+			declared := "\nfunc " + m[1]
+			if m[2] == "" {
+				declared += "("
+			}
+			if !strings.Contains(source.String(), declared) {
+				t.Errorf("%s names %s%s, which is no test", document, m[1], m[2])
+			}
 		}
 	}
 }
