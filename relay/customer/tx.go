@@ -117,6 +117,10 @@ func (t *tx) PreKey(id uint32) (*signal.PreKey, error) {
 	return signal.ParsePreKey(raw)
 }
 
+// Begin remembers nothing: a one-time pre-key of this customer is gone with its use, and
+// who begins with none is answered at once.
+func (t *tx) Begin(signal.Begun) error { return nil }
+
 func (t *tx) UsePreKey(id uint32) error {
 	delete(t.data.PreKeys, id)
 	return nil

@@ -55,6 +55,14 @@ func (g *group) Devices(ctx context.Context, peer phone.Number, devices []carrie
 	return g.Service.Devices(ctx, peer, devices)
 }
 
+// CaughtUp is Service.CaughtUp for one of a group: what came before must be stored.
+func (g *group) CaughtUp(ctx context.Context) error {
+	if err := g.settle(); err != nil {
+		return err
+	}
+	return g.Service.CaughtUp(ctx)
+}
+
 // Message implements carrier.Handler. It returns nil when the message is stored, or
 // will never be worth storing; an error means that the store failed and that the
 // carrier must bring it again.

@@ -23,6 +23,9 @@ type hub struct {
 	typing []bool // what was sent of "is typing", in order
 	muted  bool   // receipts get lost
 	pushes bool   // device lists go to everybody when they change, as PEP does for friends
+	// cuts says that a link breaks before what its handler took is acknowledged; nil for
+	// never.
+	cuts func(to phone.Number) bool
 }
 
 type inbox struct {
@@ -141,6 +144,9 @@ func (l *link) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 		}
 		l.hub.mu.Unlock()
 		if call == nil {
+			if c, ok := h.(carrier.CatchUpHandler); ok && c.CaughtUp(ctx) != nil {
+				return
+			}
 			select {
 			case <-ctx.Done():
 				return
@@ -152,8 +158,14 @@ func (l *link) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 			return
 		}
 		l.hub.mu.Lock()
-		in.calls = in.calls[1:]
+		cut := l.hub.cuts != nil && l.hub.cuts(l.own)
+		if !cut {
+			in.calls = in.calls[1:]
+		}
 		l.hub.mu.Unlock()
+		if cut {
+			return
+		}
 	}
 }
 

@@ -26,6 +26,12 @@ const (
 	// rotationCheck is how often the signed pre-key's age is looked at.
 	rotationCheck = time.Hour
 
+	// keepUsed is for how long a one-time pre-key that was used is kept after it was last
+	// published: clients fetch keys when a chat is opened and may write much later.
+	keepUsed = 7 * 24 * time.Hour
+	// maxUsed is how many of them are kept at most.
+	maxUsed = 10_000
+
 	settingNextPreKey = "next-prekey"
 )
 
@@ -80,10 +86,31 @@ func (s *Service) publish(ctx context.Context) error {
 	if err := s.Link.PublishBundle(ctx, s.Account.Device, b); err != nil {
 		return fmt.Errorf("publishing our bundle: %w", err)
 	}
+	if err := s.published(ctx, b); err != nil {
+		return fmt.Errorf("noting what is published: %w", err)
+	}
 	if err := s.Link.PublishDevices(ctx, []carrier.DeviceID{s.Account.Device}); err != nil {
 		return fmt.Errorf("publishing our device list: %w", err)
 	}
 	return nil
+}
+
+// published notes that the carrier publishes a bundle now. A used key that is not in it
+// goes once keepUsed has passed and everything that waited for us until then has been
+// read; the carrier's answer shows that the link is up. What an attempt without an answer
+// published is no matter: its keys are in the next bundle, too, or were used since.
+func (s *Service) published(ctx context.Context, b carrier.Bundle) error {
+	ids := make([]uint32, 0, len(b.PreKeys))
+	for _, k := range b.PreKeys {
+		ids = append(ids, k.ID)
+	}
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		now := s.Now()
+		if err := tx.WithdrawPreKeys(ids, now); err != nil || !s.link.current() {
+			return err
+		}
+		return tx.DropWithdrawn(now.Add(-keepUsed))
+	})
 }
 
 // bundle fills our pre-keys up and returns what is to be published.
@@ -93,7 +120,7 @@ func (s *Service) bundle(ctx context.Context) (b carrier.Bundle, err error) {
 		if err != nil {
 			return err
 		}
-		if err := s.fillPreKeys(tx); err != nil {
+		if err := errors.Join(tx.BoundUsed(maxUsed), s.fillPreKeys(tx)); err != nil {
 			return err
 		}
 		rows, err := tx.PreKeys()
@@ -175,8 +202,8 @@ func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
 	return err
 }
 
-// fillPreKeys makes the one-time pre-keys that lack. Ids are never used again
-// before all have been.
+// fillPreKeys makes the one-time pre-keys that lack. Ids are never used again before all
+// have been, and then not those of keys that are kept.
 func (s *Service) fillPreKeys(tx *store.Tx) error {
 	n, err := tx.PreKeyCount()
 	if err != nil || n >= preKeys {
@@ -188,23 +215,31 @@ func (s *Service) fillPreKeys(tx *store.Tx) error {
 	} else if len(saved) == 4 {
 		next = binary.BigEndian.Uint32(saved)
 	}
-	fresh, err := signal.GeneratePreKeys(next, preKeys-n)
+	for now := s.Now(); n < preKeys; next = next%signal.MaxPreKeyID + 1 {
+		if kept, err := tx.HasPreKey(next); err != nil {
+			return err
+		} else if kept {
+			continue
+		}
+		if err := newPreKey(tx, next, now); err != nil {
+			return err
+		}
+		n++
+	}
+	return tx.PutSetting(settingNextPreKey, binary.BigEndian.AppendUint32(nil, next))
+}
+
+func newPreKey(tx *store.Tx, id uint32, now time.Time) error {
+	fresh, err := signal.GeneratePreKeys(id, 1)
 	if err != nil {
 		return err
 	}
-	now := s.Now()
-	for _, k := range fresh {
-		data, err := k.MarshalBinary()
-		if err != nil {
-			return err
-		}
-		err = tx.PutPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
-		clear(data)
-		k.Destroy()
-		if err != nil {
-			return err
-		}
-		next = k.ID()%signal.MaxPreKeyID + 1
+	k := fresh[0]
+	defer k.Destroy()
+	data, err := k.MarshalBinary()
+	if err != nil {
+		return err
 	}
-	return tx.PutSetting(settingNextPreKey, binary.BigEndian.AppendUint32(nil, next))
+	defer clear(data)
+	return tx.PutPreKey(store.Key{ID: id, Data: data, Created: now})
 }

@@ -17,14 +17,39 @@ type link struct {
 	// link before says nothing about this one.
 	ups  int
 	down time.Time // when it was found to be down; zero while it is up
+	up   time.Time // when the present one came up
+	// caughtUp says that what the carrier had kept was read, on this link or on one
+	// whose session it goes on with.
+	caughtUp bool
 }
 
-// connected notes that the link is up.
-func (l *link) connected() {
+// settleTime is how long a link has been up that has surely brought what the carrier
+// held back while there was none.
+const settleTime = 10 * time.Minute
+
+// connected notes that the link is up; resumed says that it goes on with the session of
+// the one before.
+func (l *link) connected(resumed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ups++
-	l.down = time.Time{}
+	l.down, l.up = time.Time{}, time.Now()
+	l.caughtUp = l.caughtUp && resumed
+}
+
+// caught notes that everything was read that the carrier had kept.
+func (l *link) caught() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.caughtUp = true
+}
+
+// current says whether everything has been read that was sent to us until a moment ago,
+// for a caller that just had an answer on the link.
+func (l *link) current() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.caughtUp && time.Since(l.up) >= settleTime
 }
 
 // now names the present link, for failed.

@@ -183,7 +183,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Connected implements carrier.Handler.
 func (s *Service) Connected(_ context.Context, resumed bool) error {
-	s.link.connected()
+	s.link.connected(resumed)
 	if !resumed {
 		s.mu.Lock()
 		clear(s.fetched)
@@ -195,6 +195,14 @@ func (s *Service) Connected(_ context.Context, resumed bool) error {
 	}
 	s.outbox.Hurry()
 	s.downloads.Hurry()
+	return nil
+}
+
+var _ carrier.CatchUpHandler = (*Service)(nil)
+
+// CaughtUp implements carrier.CatchUpHandler.
+func (s *Service) CaughtUp(context.Context) error {
+	s.link.caught()
 	return nil
 }
 

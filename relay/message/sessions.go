@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -17,6 +18,7 @@ type sessions struct {
 	tx       *store.Tx
 	customer store.CustomerID
 	trust    omemo.Trust
+	now      time.Time
 	// closed says that the customer had accepted devices before this transaction:
 	// under firstUse no other is accepted. Nil until it is needed.
 	closed *bool
@@ -45,7 +47,7 @@ func (s *sessions) forget() {
 }
 
 func (s *Service) view(tx *store.Tx, c store.CustomerID) *sessions {
-	return &sessions{tx: tx, customer: c, trust: s.Account.Trust}
+	return &sessions{tx: tx, customer: c, trust: s.Account.Trust, now: s.Now()}
 }
 
 var _ omemo.Sessions = (*sessions)(nil)
@@ -152,5 +154,14 @@ func unknownPreKey(err error) error {
 	return err
 }
 
-// UsePreKey implements omemo.Sessions.
-func (s *sessions) UsePreKey(id uint32) error { return s.tx.DeletePreKey(id) }
+// UsePreKey implements omemo.Sessions. The key stays for others who chose it.
+func (s *sessions) UsePreKey(id uint32) error { return s.tx.UsePreKey(id, s.now) }
+
+// Begin implements omemo.Sessions.
+func (s *sessions) Begin(b signal.Begun) error {
+	first, err := s.tx.SeenBase(b.Base, b.SignedPreKey)
+	if err == nil && !first {
+		err = fmt.Errorf("the session was begun before, and is lost: %w", signal.ErrUnknownPreKey)
+	}
+	return err
+}

@@ -27,6 +27,7 @@ type memory struct {
 	signed     *signal.SignedPreKey
 	pre        map[uint32]*signal.PreKey
 	writes     int
+	begun      map[signal.Begun]bool
 	fail       error // what every write answers when it is not nil
 }
 
@@ -71,6 +72,20 @@ func (m *memory) PreKey(id uint32) (*signal.PreKey, error) {
 	return nil, signal.ErrUnknownPreKey
 }
 
+func (m *memory) Begin(b signal.Begun) error {
+	if m.fail != nil {
+		return m.fail
+	}
+	if m.begun[b] {
+		return signal.ErrUnknownPreKey
+	}
+	if m.begun == nil {
+		m.begun = map[signal.Begun]bool{}
+	}
+	m.begun[b] = true
+	return nil
+}
+
 func (m *memory) UsePreKey(id uint32) error {
 	if m.fail != nil {
 		return m.fail
@@ -84,6 +99,7 @@ func (m *memory) UsePreKey(id uint32) error {
 func (m *memory) clone() *memory {
 	c := *m
 	c.records, c.identities, c.pre = maps.Clone(m.records), maps.Clone(m.identities), maps.Clone(m.pre)
+	c.begun = maps.Clone(m.begun)
 	c.writes = 0
 	return &c
 }

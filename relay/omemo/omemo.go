@@ -125,8 +125,12 @@ type Sessions interface {
 	PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error
 	// PreKeySource finds the private halves of our own pre-keys.
 	signal.PreKeySource
-	// UsePreKey says that a one-time pre-key was used: it must never be again.
+	// UsePreKey says that a one-time pre-key was used: it must not be published again.
 	UsePreKey(id uint32) error
+	// Begin says that a peer began a session. It returns an error that wraps
+	// signal.ErrUnknownPreKey when the same was begun before, and the session was lost
+	// since: nothing of it may be read a second time.
+	Begin(b signal.Begun) error
 }
 
 // Trust says what becomes of a device whose identity key changed. The values are

@@ -22,7 +22,7 @@ type Opened struct {
 	// Replaced says that the new session took the place of another, which the device
 	// may have lost with what was sent in it; or both ends began at once.
 	Replaced bool
-	// PreKeyUsed says that one of our one-time pre-keys is gone: publish the
+	// PreKeyUsed says that one of our one-time pre-keys was used: publish the
 	// bundle again, filled up.
 	PreKeyUsed bool
 	// IdentityChanged says that the device came with another identity key than
@@ -66,6 +66,11 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 		PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity,
 		Answers: !d.NewSession && record.HasSession() && !record.Answered() && d.Record.Answered(),
 	}
+	if d.NewSession {
+		if err := s.Begin(d.Begun); err != nil {
+			return Opened{}, fmt.Errorf("omemo: beginning a session: %w", err)
+		}
+	}
 	// A late message of an archived session carries the identity key of its time:
 	// only a new session may change the one on record.
 	if d.NewSession {
@@ -75,7 +80,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	}
 	if d.UsedPreKey != 0 {
 		if err := s.UsePreKey(d.UsedPreKey); err != nil {
-			return Opened{}, fmt.Errorf("removing a used pre-key: %w", err)
+			return Opened{}, fmt.Errorf("noting that a pre-key was used: %w", err)
 		}
 	}
 	if err := s.PutRecord(peer, device, d.Record); err != nil {

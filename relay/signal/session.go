@@ -22,9 +22,12 @@ type Decrypted struct {
 	Plaintext []byte
 	// Record is the successor of the record that the message was decrypted with.
 	Record *Record
-	// UsedPreKey is the id of the one-time pre-key that the message used up, or 0.
-	// It has to be gone for good when Record is stored.
+	// UsedPreKey is the id of the one-time pre-key that the message used, or 0. It must
+	// not be published any more when Record is stored.
 	UsedPreKey uint32
+	// Begun says how the message began a session: zero when it began none. A caller that
+	// keeps pre-keys after their use must refuse one that it saw before.
+	Begun Begun
 	// Identity is the key that the message was authenticated with.
 	Identity IdentityKey
 	// IdentityChanged says that Identity is not that of the session which was the
@@ -33,6 +36,12 @@ type Decrypted struct {
 	// NewSession says that the message began a session. The peer repeats its
 	// pre-key with every message until it gets one back.
 	NewSession bool
+}
+
+// Begun identifies a session that a peer began. All of it was in clear on its way.
+type Begun struct {
+	Base         [32]byte // the peer's base key, which is random
+	SignedPreKey uint32   // the id of our signed pre-key
 }
 
 // Format implements fmt.Formatter for every verb: content is never printed.
@@ -174,6 +183,7 @@ func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.
 		return Decrypted{}, err
 	}
 	d := Decrypted{Plaintext: plaintext, Record: r.successor(next, nil, now), NewSession: true}
+	d.Begun = Begun{Base: base.u, SignedPreKey: own.signed.id}
 	if own.oneTime != nil {
 		d.UsedPreKey = own.oneTime.id
 	}

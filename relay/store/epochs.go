@@ -27,7 +27,7 @@ func (t *Tx) epochsIn(query string) ([]seal.Epoch, error) {
 }
 
 // Advance opens a new epoch when one is due, and moves into the current one what
-// is to outlive its epoch: pre-keys. Call it every minute or so. An
+// is to outlive its epoch: pre-keys that were not used. Call it every minute or so. An
 // error means that the present epoch is used further: what is written meanwhile
 // only dies earlier.
 func (s *Store) Advance(ctx context.Context) error {
@@ -68,7 +68,7 @@ func (s *Store) openEpoch(ctx context.Context) error {
 func (s *Store) renew(ctx context.Context, current int64) error {
 	var old int64
 	err := s.View(ctx, func(t *Tx) (err error) {
-		old, err = t.integer(`SELECT count(*) FROM prekeys WHERE epoch < ?`, current)
+		old, err = t.integer(`SELECT count(*) FROM prekeys WHERE epoch < ? AND kind < ?`, current, kindUsed)
 		return err
 	})
 	if err != nil || old == 0 {

@@ -132,7 +132,7 @@ func (s *Store) checkSum(ctx context.Context) error {
 	var found, recorded sum
 	whole := false
 	err := s.View(ctx, func(t *Tx) (err error) {
-		if err := errors.Join(t.eachSession("", found.add), t.eachPreKey("", found.add)); err != nil {
+		if err := errors.Join(t.eachSession("", found.add), t.eachPreKey("", found.add), t.eachBase("", found.add)); err != nil {
 			return err
 		}
 		recorded, whole, err = t.recordedSum()

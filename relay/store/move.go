@@ -93,7 +93,7 @@ func (t *Tx) settingNames() (names []string, err error) {
 func (t *Tx) moveSum(key int64) error {
 	t.store.sumKey = key
 	var total sum
-	if err := errors.Join(t.eachSession("", total.add), t.eachPreKey("", total.add)); err != nil {
+	if err := errors.Join(t.eachSession("", total.add), t.eachPreKey("", total.add), t.eachBase("", total.add)); err != nil {
 		return err
 	}
 	t.change = total

@@ -1,13 +1,18 @@
 package store
 
-import "errors"
+import (
+	"database/sql/driver"
+	"errors"
+)
 
 const purposePreKey = "prekey"
 
 // The kinds of pre-keys, as stored.
 const (
-	kindSigned  = 1
-	kindOneTime = 2
+	kindSigned    int64 = 1
+	kindOneTime   int64 = 2
+	kindUsed      int64 = 3 // a one-time pre-key since its first use, which is when it was created
+	kindWithdrawn int64 = 4 // one that is not published any more, since it was created
 )
 
 // SignedPreKey returns a signed pre-key, or ErrNotFound.
@@ -22,21 +27,28 @@ func (t *Tx) PutSignedPreKey(k Key) error { return t.putKey(kindSigned, k) }
 // DeleteSignedPreKey drops a signed pre-key; dropping none is no error.
 func (t *Tx) DeleteSignedPreKey(id uint32) error { return t.deleteKey(kindSigned, id) }
 
-// PreKey returns a one-time pre-key, or ErrNotFound.
-func (t *Tx) PreKey(id uint32) (Key, error) { return t.key(kindOneTime, id) }
+// PreKey returns a one-time pre-key, also one that was used and is kept, or ErrNotFound.
+func (t *Tx) PreKey(id uint32) (k Key, err error) {
+	for _, kind := range []int64{kindOneTime, kindUsed, kindWithdrawn} {
+		if k, err = t.key(kind, id); !errors.Is(err, ErrNotFound) {
+			break
+		}
+	}
+	return k, err
+}
 
-// PreKeys returns all one-time pre-keys in the order of their IDs.
+// PreKeys returns all one-time pre-keys that were not used, in the order of their IDs.
 func (t *Tx) PreKeys() ([]Key, error) { return t.allKeys(kindOneTime) }
 
 // PutPreKey writes a one-time pre-key.
 func (t *Tx) PutPreKey(k Key) error { return t.putKey(kindOneTime, k) }
 
-// DeletePreKey drops a one-time pre-key; dropping none is no error.
+// DeletePreKey drops a one-time pre-key that was not used; dropping none is no error.
 func (t *Tx) DeletePreKey(id uint32) error { return t.deleteKey(kindOneTime, id) }
 
-// PreKeyCount counts the one-time pre-keys.
+// PreKeyCount counts the one-time pre-keys that were not used.
 func (t *Tx) PreKeyCount() (int, error) {
-	n, err := t.integer(`SELECT count(*) FROM prekeys WHERE kind = ?`, int64(kindOneTime))
+	n, err := t.integer(`SELECT count(*) FROM prekeys WHERE kind = ?`, kindOneTime)
 	return int(n), err
 }
 
@@ -96,7 +108,7 @@ func (t *Tx) allKeys(kind int64) ([]Key, error) {
 	return keys, nil
 }
 
-func (t *Tx) keyRows(where string, arg int64) (rows []sealedKey, err error) {
+func (t *Tx) keyRows(where string, args ...driver.Value) (rows []sealedKey, err error) {
 	err = t.rows(`SELECT kind, id, epoch, created, sealed FROM prekeys `+where, func(r row) error {
 		var s sealedKey
 		if err := s.scan(r); err != nil {
@@ -104,7 +116,7 @@ func (t *Tx) keyRows(where string, arg int64) (rows []sealedKey, err error) {
 		}
 		rows = append(rows, s)
 		return nil
-	}, arg)
+	}, args...)
 	return rows, err
 }
 
@@ -117,13 +129,18 @@ func (t *Tx) putKey(kind int64, k Key) error {
 	if s.epoch, s.sealed, err = t.store.keys.Seal(purposePreKey, s.identity(), k.Data); err != nil {
 		return err
 	}
-	if err := t.eachPreKey(`WHERE kind = ? AND id = ?`, t.change.subtract, kind, int64(k.ID)); err != nil {
+	return t.insertKey(s)
+}
+
+// insertKey writes a row in the place of one of its kind and ID, if there is one.
+func (t *Tx) insertKey(s sealedKey) error {
+	if err := t.eachPreKey(`WHERE kind = ? AND id = ?`, t.change.subtract, s.kind, s.id); err != nil {
 		return err
 	}
 	if err := t.enters(tablePreKeys, s.kept(), s.sealed); err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO prekeys (kind, id, epoch, created, sealed) VALUES (?, ?, ?, ?, ?)
+	_, err := t.run(`INSERT INTO prekeys (kind, id, epoch, created, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (kind, id) DO UPDATE SET epoch = excluded.epoch, created = excluded.created, sealed = excluded.sealed`,
 		s.kind, s.id, s.epoch, s.created, s.sealed)
 	return err
@@ -133,17 +150,30 @@ func (t *Tx) deleteKey(kind int64, id uint32) error {
 	if err := t.allow(); err != nil {
 		return err
 	}
-	if err := t.eachPreKey(`WHERE kind = ? AND id = ?`, t.change.subtract, kind, int64(id)); err != nil {
+	if kind == kindSigned {
+		if err := t.dropBases(`WHERE signed = ?`, int64(id)); err != nil {
+			return err
+		}
+	}
+	return t.dropKeys(`WHERE kind = ? AND id = ?`, kind, int64(id))
+}
+
+func (t *Tx) dropKeys(where string, args ...driver.Value) error {
+	if err := t.allow(); err != nil {
 		return err
 	}
-	_, err := t.run(`DELETE FROM prekeys WHERE kind = ? AND id = ?`, kind, int64(id))
+	if err := t.eachPreKey(where, t.change.subtract, args...); err != nil {
+		return err
+	}
+	_, err := t.run(`DELETE FROM prekeys `+where, args...)
 	return err
 }
 
-// renewKeys moves pre-keys of older epochs into the current one, and drops those that
-// no key opens any more: they are to be made anew, and must not be counted.
+// renewKeys moves pre-keys of older epochs into the current one, but for those that were
+// used, and drops those that no key opens any more: they are to be made anew, and must
+// not be counted.
 func (t *Tx) renewKeys(current int64) error {
-	rows, err := t.keyRows(`WHERE epoch < ?`, current)
+	rows, err := t.keyRows(`WHERE epoch < ? AND kind < ?`, current, kindUsed)
 	if err != nil {
 		return err
 	}

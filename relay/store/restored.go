@@ -82,12 +82,12 @@ func recordOrigin(c *conn, o origin) error {
 // DropRatchets has not been called since.
 func (s *Store) Restored() bool { return s.restored.Load() }
 
-// DropRatchets removes every session and every pre-key, so that no key of theirs is
+// DropRatchets removes every session, every pre-key and what was begun with them, so that no key of theirs is
 // used a second time, and runs fn, all in one transaction. After it the store is not
 // Restored any more. Interrupted at any point, it is to be called again.
 func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 	err := s.Update(ctx, func(t *Tx) error {
-		for _, table := range []string{tableSessions, tablePreKeys} {
+		for _, table := range []string{tableSessions, tablePreKeys, tableBases} {
 			if _, err := t.run(`DELETE FROM ` + table); err != nil {
 				return err
 			}

@@ -96,15 +96,25 @@ func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 		int64(sweepBatch))
 }
 
-// sweepRows removes the rows of one epoch from every table: first what belongs to
+// sweepRows removes the rows of one epoch from every table: first pre-keys, as none may
+// be there when the hashes of the messages that used it are not; then what belongs to
 // customers, then the customers, so that nothing is removed by cascade unnoticed.
 // Of messages and hashes it removes the oldest, as long as they are of this epoch.
 func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error {
+	err := s.Update(ctx, func(t *Tx) error {
+		return t.dropBases(`WHERE signed IN (SELECT id FROM prekeys WHERE kind = ? AND epoch = ?)`, kindSigned, epoch)
+	})
+	if err != nil {
+		return err
+	}
 	steps := []struct {
 		count *int
 		text  string
 		sums  func(*Tx) error // what the statement takes from the sum; nil for nothing
 	}{
+		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`, func(t *Tx) error {
+			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
+		}},
 		{&swept.Messages, `DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
 		{&swept.Others, `DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
 		{&swept.Jobs, `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE epoch = ?1 LIMIT ?2)`, nil},
@@ -114,9 +124,6 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`, nil},
 		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, nil},
 		{&swept.Others, `DELETE FROM media WHERE id IN (SELECT id FROM media WHERE epoch = ?1 LIMIT ?2 / 100)`, nil},
-		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`, func(t *Tx) error {
-			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
-		}},
 	}
 	for _, step := range steps {
 		if err := s.deleteCounted(ctx, step.count, step.sums, step.text, epoch, int64(sweepBatch)); err != nil {

@@ -59,7 +59,12 @@ func (e gotLink) deliver(ctx context.Context, h carrier.Handler) error {
 	return h.Connected(ctx, e.resumed)
 }
 
-func (gotArchive) deliver(context.Context, carrier.Handler) error { return nil }
+func (gotArchive) deliver(ctx context.Context, h carrier.Handler) error {
+	if c, ok := h.(carrier.CatchUpHandler); ok {
+		return c.CaughtUp(ctx)
+	}
+	return nil
+}
 
 // reading is what one <message/> came to.
 type reading struct {

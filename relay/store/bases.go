@@ -1,0 +1,63 @@
+package store
+
+import (
+	"crypto/sha256"
+	"database/sql/driver"
+)
+
+// A message that begins a session is a random public key of the sender's, the base key,
+// beside our signed pre-key. Who has both halves of our keys still, and has no record of
+// the session any more, would begin it a second time when the message is played again.
+// So base keys are remembered, as HMACs under the key of the ciphertexts' hashes, until
+// the signed pre-key is gone and nothing opens such a message any more. They are part of
+// the sum of sessions and pre-keys: whoever takes one away is noticed.
+
+const tableBases = "bases"
+
+// labelBase tells what is hashed from a ciphertext's hash.
+const labelBase = "base key"
+
+// SeenBase remembers the base key of a session that a peer began with the signed
+// pre-key of that ID. First says that it was not known. It is forgotten with that
+// pre-key.
+func (t *Tx) SeenBase(base [32]byte, signed uint32) (first bool, err error) {
+	if err := t.allow(signed != 0); err != nil {
+		return false, err
+	}
+	mac := t.store.seenMAC
+	mac.Reset()
+	mac.Write([]byte(labelBase))
+	mac.Write(base[:])
+	var sum [sha256.Size]byte
+	hash := mac.Sum(sum[:0])[:16]
+	n, err := t.run(`INSERT INTO bases (hash, signed) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, int64(signed))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, t.enters(tableBases, rowOf(int64(signed)), hash)
+}
+
+// dropBases forgets what was begun with the signed pre-keys that a WHERE clause names.
+func (t *Tx) dropBases(where string, args ...driver.Value) error {
+	if err := t.eachBase(where, t.change.subtract, args...); err != nil {
+		return err
+	}
+	_, err := t.run(`DELETE FROM bases `+where, args...)
+	return err
+}
+
+// eachBase calls fn for the base keys that a WHERE clause names with what they add to
+// the sum.
+func (t *Tx) eachBase(where string, fn func(sum), args ...driver.Value) error {
+	return t.eachRow(`SELECT signed, hash FROM bases `+where, func(r row) (sum, error) {
+		var signed int64
+		if err := r.integers(&signed); err != nil {
+			return sum{}, err
+		}
+		hash, err := r.bytes(1)
+		if err != nil {
+			return sum{}, err
+		}
+		return t.rowSum(tableBases, rowOf(signed), hash)
+	}, fn, args)
+}
