@@ -1,0 +1,191 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/retention"
+	"github.com/relaykeep/relaykeep/relay/vault"
+)
+
+// orphansFlags are the own flags of orphans.
+type orphansFlags struct {
+	vault  setupFlags // those that say which Vault
+	remove []string
+}
+
+func newOrphans(streams genericiooptions.IOStreams) *cobra.Command {
+	var f orphansFlags
+	cmd := &cobra.Command{
+		Use:   "orphans --region NAME",
+		Short: "List what relays that are gone left behind, and delete it",
+		Long: `List what relays that are gone left behind in a region: in the cluster claims,
+service accounts, janitors and configurations; in the region's Vault keys and secrets.
+Gone is a relay whose BusinessRelay does not exist.
+
+Nothing of this is an error: a deleted relay leaves volume and janitor behind unless its
+spec.deletionPolicy is Erase, and the keys die with their time, by the janitor or, where
+a namespace was deleted with it, by the region's keeper. What does not die by itself are
+identities, credentials and settings keys.
+
+With --delete, what one relay left is destroyed by your own logins, in Vault as erase
+does, then in the cluster, with its volume. Each is asked for: its name must be typed. It is
+refused while the cluster shows no BusinessRelay at all, because an empty list may be a
+wrong one; kubectl relay erase does not ask the list.
+
+Vault is reached as by kubectl relay erase. Where several clusters share mounts of one
+Vault, which they must not, the others' relays are listed as gone.`,
+		Example: `  kubectl relay orphans --region eu
+
+  # Destroy what one of them left; its name is asked for
+  kubectl relay orphans --region eu --delete shops/acme`,
+		Args: none,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.vault.region, "region", "", "the DataRegion to look into")
+	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringArrayVar(&f.remove, "delete", nil, "NAMESPACE/NAME of a relay that is gone: destroy what it left behind; may be repeated")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runOrphans(cmd, streams, &f, cluster) }
+	return cmd
+}
+
+func runOrphans(cmd *cobra.Command, streams genericiooptions.IOStreams, f *orphansFlags, cluster *cluster) error {
+	if f.vault.region == "" {
+		return usage(cmd, "say which region with --region")
+	}
+	ctx := cmd.Context()
+	k, _, err := cluster.connect()
+	if err != nil {
+		return err
+	}
+	region, err := readRegion(ctx, k, f.vault.region)
+	if err != nil {
+		return err
+	}
+	login, err := f.vault.vault(region)
+	if err != nil {
+		return err
+	}
+	if login.Token() == "" {
+		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+	}
+	o := orphans{k: k, region: region, login: login}
+	left, err := o.find(ctx)
+	if err != nil {
+		return err
+	}
+	if len(f.remove) == 0 {
+		return printRemnants(streams, region.Name, left)
+	}
+	if o.relays == 0 {
+		return fmt.Errorf("the cluster shows no BusinessRelay at all, which may be a wrong list: nothing was deleted; use `kubectl relay erase NAME -n NAMESPACE --region %s` for each", region.Name)
+	}
+	in := bufio.NewReader(streams.In)
+	for _, name := range f.remove {
+		if err := o.remove(ctx, streams, in, left, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphans looks for what gone relays left behind in one region.
+type orphans struct {
+	k      client.Client
+	region *v1alpha1.DataRegion
+	login  *api.Client
+	relays int // how many BusinessRelays the cluster shows
+}
+
+// remnant is what one gone relay left behind.
+type remnant struct {
+	namespace, relay string
+	objects          []client.Object
+	vault            vault.Holding
+}
+
+func (r *remnant) name() string { return r.namespace + "/" + r.relay }
+
+// holds says what of a remnant lies in Vault.
+func (r *remnant) holds() []string {
+	var held []string
+	for what, is := range map[string]bool{"wrapping key": r.vault.WrappingKey, "settings key": r.vault.SettingsKey, "secrets": r.vault.Secrets} {
+		if is {
+			held = append(held, what)
+		}
+	}
+	return held
+}
+
+func (o *orphans) contract() contract.Vault {
+	s := o.region.Spec.Vault
+	return contract.Vault{
+		Address: o.login.Address(), AuthPath: string(s.AuthPath), KVMount: string(s.KVMount),
+		TransitMount: string(s.TransitMount), PKIMount: string(s.PKIMount),
+	}
+}
+
+// printRemnants lists remnants, one a line.
+func printRemnants(streams genericiooptions.IOStreams, region string, left []*remnant) error {
+	if len(left) == 0 {
+		fmt.Fprintf(streams.Out, "Relays that are gone have left nothing behind in region %s.\n", region)
+		return nil
+	}
+	w := tabwriter.NewWriter(streams.Out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "RELAY\tIN THE CLUSTER\tIN VAULT")
+	for _, r := range left {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.name(), orNone(kindsOf(r.objects)), orNone(r.holds()))
+	}
+	return w.Flush()
+}
+
+// remove destroys what one gone relay left behind, once its name was typed.
+func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams, in *bufio.Reader, left []*remnant, name string) error {
+	r := find(left, name)
+	if r == nil {
+		return fmt.Errorf("no relay that is gone has left anything named %s in region %s: list what there is without --delete; nothing was deleted of it", name, o.region.Name)
+	}
+	fmt.Fprintf(streams.ErrOut, "Everything that relay %s ever stored becomes unreadable. It leaves in the cluster: %s; in Vault: %s.\nIt cannot be undone. Type %s to go on: ",
+		name, orNone(kindsOf(r.objects)), orNone(r.holds()), name)
+	line, err := in.ReadString('\n')
+	if strings.TrimSpace(line) != name {
+		return errors.Join(fmt.Errorf("nothing was deleted of %s: the name was not repeated", name), ignoreEnd(err))
+	}
+	// Once more, and live: a list may be as old as the typing took.
+	err = o.k.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: r.relay}, &v1alpha1.BusinessRelay{})
+	if err == nil {
+		return fmt.Errorf("the relay %s exists: nothing was deleted of it", name)
+	}
+	if !apierrors.IsNotFound(err) {
+		return explain(err, "BusinessRelay "+name, "nothing was deleted of it")
+	}
+	v, err := vault.ForAdmin(o.login, o.contract(), r.namespace, v1alpha1.TenantName(r.relay))
+	if err != nil {
+		return err
+	}
+	secrets, err := retention.Erase(ctx, v, nil)
+	if err != nil {
+		return explainErase(err)
+	}
+	for _, object := range r.objects {
+		if err := o.k.Delete(ctx, object, client.Preconditions{UID: new(object.GetUID())}, client.PropagationPolicy("Background")); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("the keys of %s are erased; deleting %s %s: %w; run this again, it finishes", name, kindOf(object), object.GetName(), err)
+		}
+	}
+	fmt.Fprintf(streams.Out, "Erased what %s left behind: its keys, %d secrets, and %d objects of the cluster.\n", name, secrets, len(r.objects))
+	return nil
+}
