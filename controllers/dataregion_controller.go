@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,10 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 
 // run counts, holds or lets go, and judges.
 func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+	var err error
+	if status.Regions, err = r.names(ctx); err != nil {
+		return err
+	}
 	facts, err := gather(ctx, r.Client, region)
 	if err != nil {
 		return err
@@ -68,6 +73,20 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 			"the region goes once no BusinessRelay names it; %d do (kubectl get brelay -A --field-selector spec.dataRegion=%s)", status.Relays, region.Name)
 	}
 	return client.IgnoreNotFound(holdFinalizer(ctx, r.Client, region, false))
+}
+
+// names lists all DataRegions, in order.
+func (r *DataRegionReconciler) names(ctx context.Context) ([]string, error) {
+	list := &v1alpha1.DataRegionList{}
+	if err := r.Client.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("listing the regions: %w", err)
+	}
+	names := make([]string, 0, len(list.Items))
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // summarize computes Ready, Reconciling and Stalled and writes the status, once.

@@ -60,6 +60,25 @@ func (r *BusinessRelayReconciler) ofClass(ctx context.Context, class client.Obje
 	return requests
 }
 
+// neighbours looks again at every region when one is made or goes: each notes the names
+// of all.
+func (r *DataRegionReconciler) neighbours() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	all := func(ctx context.Context, q queue) {
+		names, err := r.names(ctx)
+		if err != nil {
+			log.FromContext(ctx).Error(err, "looking for the regions that a change concerns")
+		}
+		for _, name := range names {
+			q.Add(request("", name))
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, _ event.CreateEvent, q queue) { all(ctx, q) },
+		DeleteFunc: func(ctx context.Context, _ event.DeleteEvent, q queue) { all(ctx, q) },
+	}
+}
+
 func (r *DataRegionReconciler) withClass(ctx context.Context, class client.Object) []reconcile.Request {
 	var requests []reconcile.Request
 	for _, region := range regionsWithClass(ctx, r.Client, class.GetName()) {

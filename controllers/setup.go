@@ -139,6 +139,7 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("dataregion").
 		For(&v1alpha1.DataRegion{}, builder.WithPredicates(intent())).
+		Watches(&v1alpha1.DataRegion{}, r.neighbours()).
 		// Of a relay only its coming and going matters: its region is immutable.
 		Watches(&v1alpha1.BusinessRelay{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(event.UpdateEvent) bool { return false },

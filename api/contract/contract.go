@@ -6,20 +6,6 @@ package contract
 
 import "time"
 
-// Audiences of the projected tokens by which Vault tells a relay's roles apart.
-const (
-	AudienceRelay       = "relaykeep.dev/relay"
-	AudienceJanitor     = "relaykeep.dev/janitor"
-	AudienceCredentials = "relaykeep.dev/credentials"
-)
-
-// Vault roles, one for each audience.
-const (
-	RoleRelay       = "relaykeep-relay"
-	RoleJanitor     = "relaykeep-janitor"
-	RoleCredentials = "relaykeep-credentials"
-)
-
 // Where a pod finds what the operator mounts, and the ports that it serves.
 const (
 	ConfigPath             = "/etc/relaykeep/relay.json"
@@ -46,12 +32,14 @@ type Config struct {
 	Namespace string `json:"namespace"`
 	// Name is the tenant's name in Vault and on the network: the service
 	// account's, "<BusinessRelay>-relay".
-	Name          string   `json:"name"`
-	Region        string   `json:"region"`
-	PhoneNumber   string   `json:"phoneNumber"` // the business's own, E.164
-	Profile       Profile  `json:"profile"`
-	Vault         Vault    `json:"vault"`
-	Carrier       Carrier  `json:"carrier"`
+	Name        string  `json:"name"`
+	Region      string  `json:"region"`
+	PhoneNumber string  `json:"phoneNumber"` // the business's own, E.164
+	Profile     Profile `json:"profile"`
+	// Vault and Carrier stand in the pod's arguments, where admission compares them
+	// with the DataRegion whenever a pod is made. Files of former releases have them.
+	Vault         Vault    `json:"vault,omitzero"`
+	Carrier       Carrier  `json:"carrier,omitzero"`
 	Endpoint      Endpoint `json:"endpoint"`
 	Webhook       *Webhook `json:"webhook,omitempty"`
 	RetentionDays int      `json:"retentionDays"` // 1 to 30

@@ -352,6 +352,14 @@ type DataRegionStatus struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// regions are the names of all DataRegions that the operator sees, this one's among
+	// them. By it an admission policy, which looks at one DataRegion at a time, refuses
+	// pods and volumes of a region that nobody made.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MaxLength=63
+	Regions []string `json:"regions,omitempty"`
 	// nodes is how many nodes have the region's label and match its placement.
 	// +optional
 	Nodes int32 `json:"nodes"`

@@ -35,13 +35,23 @@ func newEraseCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return erase(cmd, token, relayToken) },
 	}
 	tokenFlag(cmd, &token)
+	vaultFlags(cmd)
+	carrierFlags(cmd)
 	cmd.Flags().StringVar(&relayToken, "relay-token", contract.RelayTokenPath,
-		"the file of the service account token with the audience "+contract.AudienceRelay+", for the carrier account; without it, that account stays")
+		"the file of the service account token with the audience "+contract.AudienceRelay("REGION")+", for the carrier account; without it, that account stays")
 	return cmd
 }
 
 func erase(cmd *cobra.Command, token, relayToken string) error {
-	file, client, err := janitorClient(cmd, token)
+	path, args, err := arguments(cmd)
+	if err != nil {
+		return err
+	}
+	file, err := config.LoadRelay(path, args)
+	if err != nil {
+		return err
+	}
+	client, err := tenantClient(cmd, file, contract.RoleJanitor(file.Region), token)
 	if err != nil {
 		return err
 	}
@@ -68,7 +78,7 @@ func endAccount(ctx context.Context, cmd *cobra.Command, file *config.File, rela
 		cmd.Println("no token of the relay: the carrier account stays, have the carrier's admin remove it")
 		return nil
 	}
-	client, err := vault.New(vault.ForTenant(file.Config, contract.RoleRelay, relayToken))
+	client, err := tenantClient(cmd, file, contract.RoleRelay(file.Region), relayToken)
 	if err != nil {
 		return err
 	}

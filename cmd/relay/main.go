@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/relaykeep/relaykeep/api/contract"
-	"github.com/relaykeep/relaykeep/relay/config"
 )
 
 // version is set by the linker.
@@ -56,19 +55,6 @@ func versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version) },
 	}
-}
-
-// loadConfig reads the configuration that the flags name.
-func loadConfig(cmd *cobra.Command) (*config.File, error) {
-	path, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	region, err := cmd.Flags().GetString("region")
-	if err != nil {
-		return nil, err
-	}
-	return config.LoadFor(path, region)
 }
 
 // newLogger returns the process's logger: JSON lines on standard error, which hold

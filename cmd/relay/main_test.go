@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/relaykeep/relaykeep/api/contract"
 )
 
 // run runs the command line and returns what it printed.
@@ -32,10 +34,11 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		args []string
 		want string
 	}{
-		"log level":     {[]string{"serve", "--log-level", "loud"}, `"loud" is none of debug`},
-		"configuration": {[]string{"serve"}, "opening the configuration"},
-		"command":       {[]string{"sing"}, `unknown command "sing"`},
-		"argument":      {[]string{"serve", "fast"}, `unknown command "fast"`},
+		"log level":  {[]string{"serve", "--log-level", "loud"}, `"loud" is none of debug`},
+		"no Vault":   {[]string{"serve"}, "--vault-address: is missing"},
+		"no carrier": {[]string{"erase"}, "--xmpp-domain: is missing"},
+		"command":    {[]string{"sing"}, `unknown command "sing"`},
+		"argument":   {[]string{"serve", "fast"}, `unknown command "fast"`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -86,6 +89,22 @@ func TestAReleasedRelayTakesNoOtherPath(t *testing.T) {
 		leaf.InheritedFlags().VisitAll(try)
 		if want := map[string]int{"serve": 1, "retain": 3, "erase": 3}[command]; paths < want {
 			t.Errorf("%s has %d flags for paths, want %d at least", command, paths, want)
+		}
+	}
+}
+
+// Whoever may run a program in a relay's pod is not that pod's own process: he must not
+// have the relay's token sent to a Vault of his own.
+func TestAReleasedRelayTakesItsPlacesAsItsPodsOwnProcessOnly(t *testing.T) {
+	places := append(contract.Vault{}.Arguments(), contract.XMPP{}.Arguments()...)
+	for _, command := range []string{"serve", "retain", "erase"} {
+		for _, place := range places {
+			if command == "retain" && strings.HasPrefix(place, "--xmpp-") {
+				continue
+			}
+			if _, err := run(t, command, place+"https://evil.test"); err == nil || !strings.Contains(err.Error(), "as its pod's own process only") {
+				t.Errorf("%s %s: error is %v", command, place, err)
+			}
 		}
 	}
 }

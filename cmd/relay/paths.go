@@ -2,21 +2,36 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// ownPathsOnly refuses flags that name another path than the operator's, in a release.
-// Whoever gets to run the program in a relay's pod could otherwise hand it a
-// configuration of his own, and with it the relay's token to a Vault of his own.
+// podsOwnProcess is the id of the process that a container was started as: no pod of a
+// relay shares its processes with another container or with its node.
+const podsOwnProcess = 1
+
+// placeFlag says whether a flag says where Vault or the carrier is.
+func placeFlag(name string) bool {
+	return strings.HasPrefix(name, "vault-") || strings.HasPrefix(name, "xmpp-")
+}
+
+// ownPathsOnly refuses flags that name another path than the operator's, in a release,
+// and those that say where Vault and the carrier are to any process but the pod's own,
+// whose arguments admission compared. Whoever gets to run the program in a relay's pod
+// could otherwise hand it a configuration of his own, and with it the relay's token to a
+// Vault of his own.
 func ownPathsOnly(cmd *cobra.Command, _ []string) error {
 	if otherPaths {
 		return nil
 	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && placeFlag(f.Name) && os.Getpid() != podsOwnProcess {
+			err = fmt.Errorf("--%s: a released relay takes it as its pod's own process only", f.Name)
+		}
 		if err == nil && strings.HasPrefix(f.DefValue, "/") && f.Value.String() != f.DefValue {
 			err = fmt.Errorf("--%s: a released relay uses %s and nothing else: leave the flag out", f.Name, f.DefValue)
 		}

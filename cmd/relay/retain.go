@@ -23,7 +23,7 @@ const retainPatience = 90 * time.Second
 // tokenFlag adds the flag that retain and erase share.
 func tokenFlag(cmd *cobra.Command, token *string) {
 	cmd.Flags().StringVar(token, "token", contract.JanitorTokenPath,
-		"the file of the service account token with the audience "+contract.AudienceJanitor)
+		"the file of the service account token with the audience "+contract.AudienceJanitor("REGION"))
 }
 
 // newRetainCommand is the janitor: one pass over the tenant's key versions.
@@ -40,6 +40,7 @@ func newRetainCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return retain(cmd, token, message) },
 	}
 	tokenFlag(cmd, &token)
+	vaultFlags(cmd)
 	cmd.Flags().StringVar(&message, "termination-log", contract.TerminationPath, "where to write the result; empty writes it nowhere")
 	return cmd
 }
@@ -87,20 +88,34 @@ func report(cmd *cobra.Command, path string, result contract.RetentionResult) er
 	return retention.Report(path, result)
 }
 
-// janitorClient reads the configuration and makes a client in the janitor's role.
+// janitorClient reads the configuration and makes a client in the janitor's role. One
+// with a former release's arguments has a token for the former role.
 func janitorClient(cmd *cobra.Command, token string) (*config.File, *vault.Client, error) {
-	file, err := loadConfig(cmd)
+	path, args, err := arguments(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
+	file, err := config.LoadJanitor(path, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	role := contract.RoleJanitor(file.Region)
+	if file.Former {
+		role = contract.FormerRoleJanitor
+	}
+	client, err := tenantClient(cmd, file, role, token)
+	return file, client, err
+}
+
+// tenantClient makes a client of the tenant's Vault.
+func tenantClient(cmd *cobra.Command, file *config.File, role, token string) (*vault.Client, error) {
 	log, err := newLogger(cmd)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cfg := vault.ForTenant(file.Config, contract.RoleJanitor, token)
+	cfg := vault.ForTenant(file.Config, role, token)
 	cfg.Log = log
-	client, err := vault.New(cfg)
-	return file, client, err
+	return vault.New(cfg)
 }
 
 // unwrapped keeps an error's words only. A run that was interrupted has failed,

@@ -8,7 +8,7 @@ import (
 
 // serveCommand runs the relay until it is told to stop.
 func serveCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the relay",
 		Args:  cobra.NoArgs,
@@ -17,15 +17,14 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			path, err := cmd.Flags().GetString("config")
+			path, args, err := arguments(cmd)
 			if err != nil {
 				return err
 			}
-			region, err := cmd.Flags().GetString("region")
-			if err != nil {
-				return err
-			}
-			return serve.Run(cmd.Context(), serve.Options{ConfigPath: path, Region: region, Version: version, Log: log})
+			return serve.Run(cmd.Context(), serve.Options{ConfigPath: path, Arguments: args, Version: version, Log: log})
 		},
 	}
+	vaultFlags(cmd)
+	carrierFlags(cmd)
+	return cmd
 }

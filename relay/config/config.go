@@ -38,10 +38,68 @@ type File struct {
 	// Hash is the lower-case hex SHA-256 of the file's bytes: by it the operator
 	// sees whether a relay runs with what was last rendered.
 	Hash string
+	// Former says that Vault and carrier are the file's own, as former releases had
+	// them: then so are the token's audience and the role in Vault.
+	Former bool
 }
 
-// Load reads the file at path. It returns ErrTooLarge or *Invalid when the content
-// is at fault.
+// Arguments are what the pod's arguments say. Admission holds them to the pod's
+// region, as it cannot hold the file: that may have been there before.
+type Arguments struct {
+	Region  string         // whose configuration alone is taken; empty takes any
+	Vault   contract.Vault // empty: the file's
+	Carrier contract.Carrier
+}
+
+// LoadRelay reads a relay's file at path. Vault and carrier are those of the arguments,
+// whatever the file says of them. It returns ErrTooLarge or *Invalid when the content is
+// at fault.
+func LoadRelay(path string, a Arguments) (*File, error) {
+	var p problems
+	if a.Vault == (contract.Vault{}) {
+		p.addf("--"+contract.FlagVaultAddress, "is missing: the operator says in the pod's arguments where Vault is")
+	}
+	if a.Carrier.XMPP == nil {
+		p.addf("--"+contract.FlagXMPPDomain, "is missing: the operator says in the pod's arguments where the carrier is")
+	}
+	if len(p) > 0 {
+		return nil, &Invalid{Problems: p}
+	}
+	return load(path, a)
+}
+
+// LoadJanitor reads a janitor's file at path. Vault is that of the arguments or, where
+// they do not say, the file's: a janitor that was left behind by a former release has
+// the arguments of then. It returns ErrTooLarge or *Invalid when the content is at fault.
+func LoadJanitor(path string, a Arguments) (*File, error) {
+	f, err := load(path, a)
+	if err == nil && f.Vault == (contract.Vault{}) {
+		return nil, &Invalid{Problems: []string{"--" + contract.FlagVaultAddress + ": is missing, and the file does not say where Vault is either"}}
+	}
+	return f, err
+}
+
+func load(path string, a Arguments) (*File, error) {
+	f, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	if a.Region != "" && f.Region != a.Region {
+		return nil, &Invalid{Problems: []string{"region: is not the one that this pod is bound to"}}
+	}
+	if a.Vault == (contract.Vault{}) {
+		return f, nil
+	}
+	f.Vault, f.Carrier, f.Former = a.Vault, a.Carrier, false
+	var p problems
+	p.services(&f.Config)
+	if len(p) > 0 {
+		return nil, &Invalid{Problems: p}
+	}
+	return f, nil
+}
+
+// Load reads the file at path by itself.
 func Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -53,17 +111,6 @@ func Load(path string) (*File, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	return Parse(data)
-}
-
-// LoadFor reads the file at path like Load, and returns *Invalid when it is another
-// region's. An empty region is any. What holds a pod to its region cannot see the
-// file, and what holds the file to its region's Vault cannot see the pod.
-func LoadFor(path, region string) (*File, error) {
-	f, err := Load(path)
-	if err == nil && region != "" && f.Region != region {
-		return nil, &Invalid{Problems: []string{"region: is not the one that this pod is bound to"}}
-	}
-	return f, err
 }
 
 // Parse reads a configuration from JSON. Fields that this build does not know are
@@ -90,6 +137,7 @@ func Parse(data []byte) (*File, error) {
 	if p := validate(&f.Config); len(p) > 0 {
 		return nil, &Invalid{Problems: p}
 	}
+	f.Former = f.Vault != (contract.Vault{})
 	return f, nil
 }
 

@@ -62,16 +62,96 @@ func TestLoadReadsWhatTheOperatorRenders(t *testing.T) {
 	}
 }
 
-func TestLoadForRefusesTheConfigurationOfAnotherRegion(t *testing.T) {
+// given returns the arguments that the operator writes for a valid configuration.
+func given() config.Arguments {
+	c := valid()
+	return config.Arguments{Region: c.Region, Vault: c.Vault, Carrier: c.Carrier}
+}
+
+// write writes a configuration as the operator renders it, without Vault and carrier,
+// or as a former release's did.
+func write(t *testing.T, former bool) string {
+	t.Helper()
+	c := valid()
+	if former {
+		c.Vault.Address, c.Carrier.XMPP.Domain = "https://vault.former.test", "former.test"
+	} else {
+		c.Vault, c.Carrier = contract.Vault{}, contract.Carrier{}
+	}
 	path := filepath.Join(t.TempDir(), "relay.json")
-	if err := os.WriteFile(path, encode(t, valid()), 0o600); err != nil {
+	if err := os.WriteFile(path, encode(t, c), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func TestConfigurationOfAnotherRegionIsRefused(t *testing.T) {
+	path := write(t, false)
 	for region, refused := range map[string]bool{"": false, "eu": false, "na": true, "e": true} {
-		_, err := config.LoadFor(path, region)
-		var invalid *config.Invalid
-		if errors.As(err, &invalid) != refused {
-			t.Errorf("for %q: %v", region, err)
+		args := given()
+		args.Region = region
+		for name, load := range map[string]func(string, config.Arguments) (*config.File, error){"relay": config.LoadRelay, "janitor": config.LoadJanitor} {
+			_, err := load(path, args)
+			if _, invalid := errors.AsType[*config.Invalid](err); invalid != refused {
+				t.Errorf("%s for %q: %v", name, region, err)
+			}
+		}
+	}
+}
+
+// A configuration may have been there before its region was: what it says of Vault and
+// carrier counts for nothing beside the arguments, which admission has compared.
+func TestArgumentsSayWhereVaultAndCarrierAreWhateverTheFileSays(t *testing.T) {
+	for _, former := range []bool{false, true} {
+		f, err := config.LoadRelay(write(t, former), given())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Vault != valid().Vault || *f.Carrier.XMPP != *valid().Carrier.XMPP || f.Former {
+			t.Errorf("former %v: %+v, %+v, %v", former, f.Vault, f.Carrier.XMPP, f.Former)
+		}
+		args := given()
+		args.Carrier = contract.Carrier{} // a janitor's have none
+		if f, err = config.LoadJanitor(write(t, former), args); err != nil {
+			t.Fatal(err)
+		}
+		if f.Vault != valid().Vault || f.Carrier.XMPP != nil || f.Former {
+			t.Errorf("a janitor, former %v: %+v, %+v, %v", former, f.Vault, f.Carrier.XMPP, f.Former)
+		}
+	}
+}
+
+func TestArgumentsAreCheckedAsTheFileIs(t *testing.T) {
+	args := given()
+	args.Vault.Address, args.Carrier.XMPP = "http://vault.test", &contract.XMPP{Domain: "eu.relay.test", Address: "nowhere", Registration: "Open"}
+	_, err := config.LoadRelay(write(t, false), args)
+	if err == nil || !strings.Contains(err.Error(), "vault.address: must start with https") || !strings.Contains(err.Error(), "carrier.xmpp.address: must be host:port") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// Only a janitor may take the file's word: one that was left behind by a former release
+// has the arguments of then, and can read nothing.
+func TestOnlyAJanitorOfAFormerReleaseTakesVaultFromTheFile(t *testing.T) {
+	bare := config.Arguments{Region: "eu"}
+	f, err := config.LoadJanitor(write(t, true), bare)
+	if err != nil || !f.Former || f.Vault.Address != "https://vault.former.test" {
+		t.Errorf("a former janitor: %+v, %v", f, err)
+	}
+	for name, try := range map[string]func() error{
+		"a relay without arguments": func() error { _, err := config.LoadRelay(write(t, true), bare); return err },
+		"a relay without a carrier": func() error {
+			_, err := config.LoadRelay(write(t, true), config.Arguments{Vault: valid().Vault})
+			return err
+		},
+		"a janitor that is told nowhere": func() error { _, err := config.LoadJanitor(write(t, false), bare); return err },
+		"a janitor with a part of the places": func() error {
+			_, err := config.LoadJanitor(write(t, true), config.Arguments{Vault: contract.Vault{KVMount: "kv"}})
+			return err
+		},
+	} {
+		if _, invalid := errors.AsType[*config.Invalid](try()); !invalid {
+			t.Errorf("%s is accepted", name)
 		}
 	}
 }
@@ -100,7 +180,6 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"vault in clear":  {func(c *contract.Config) { c.Vault.Address = "http://vault" }, "vault.address: must start with https"},
 		"vault mount":     {func(c *contract.Config) { c.Vault.KVMount = "/kv" }, "vault.kvMount:"},
 		"vault bundle":    {func(c *contract.Config) { c.Vault.CABundle = "no PEM" }, "vault.caBundle:"},
-		"no carrier":      {func(c *contract.Config) { c.Carrier.XMPP = nil }, "carrier.xmpp:"},
 		"carrier domain":  {func(c *contract.Config) { c.Carrier.XMPP.Domain = "a b" }, "carrier.xmpp.domain:"},
 		"carrier address": {func(c *contract.Config) { c.Carrier.XMPP.Address = "host" }, "carrier.xmpp.address:"},
 		"registration":    {func(c *contract.Config) { c.Carrier.XMPP.Registration = "" }, "carrier.xmpp.registration:"},

@@ -99,8 +99,7 @@ func validate(c *contract.Config) []string {
 		p.addf("volume", "must be a name of at most %d printable characters", maxVolume)
 	}
 	p.profile(c.Profile)
-	p.vault(c.Vault)
-	p.carrier(c.Carrier)
+	p.services(c)
 	p.endpoint(c.Endpoint)
 	if c.Webhook != nil {
 		p.https("webhook.url", c.Webhook.URL)
@@ -133,6 +132,16 @@ func (p *problems) profile(c contract.Profile) {
 	}
 }
 
+// services are Vault and carrier, which a file need not name.
+func (p *problems) services(c *contract.Config) {
+	if c.Vault != (contract.Vault{}) {
+		p.vault(c.Vault)
+	}
+	if c.Carrier.XMPP != nil {
+		p.carrier(c.Carrier)
+	}
+}
+
 func (p *problems) vault(c contract.Vault) {
 	p.https("vault.address", c.Address)
 	p.bundle("vault.caBundle", c.CABundle)
@@ -144,10 +153,6 @@ func (p *problems) vault(c contract.Vault) {
 }
 
 func (p *problems) carrier(c contract.Carrier) {
-	if c.XMPP == nil {
-		p.addf("carrier.xmpp", "is required: no other carrier exists")
-		return
-	}
 	if !hostname(c.XMPP.Domain) {
 		p.addf("carrier.xmpp.domain", "must be a host name")
 	}

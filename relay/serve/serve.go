@@ -23,15 +23,16 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// Options say how to run. ConfigPath is required; the others are for tests and have
-// the values that a pod needs when they are empty.
+// Options say how to run. ConfigPath and Arguments are required; the others are for
+// tests and have the values that a pod needs when they are empty.
 type Options struct {
 	ConfigPath string
-	Region     string // the only one whose configuration is taken; empty takes any
-	Version    string
-	Log        *slog.Logger
-	DataDir    string
-	TokenPath  string
+	// Arguments say where Vault and the carrier are.
+	Arguments config.Arguments
+	Version   string
+	Log       *slog.Logger
+	DataDir   string
+	TokenPath string
 	// Token, when not nil, is asked for the service account token instead.
 	Token          func(context.Context) (string, error)
 	EndpointAddr   string // host:port to listen on
@@ -112,14 +113,14 @@ type relay struct {
 // for what no waiting mends, such as an invalid configuration.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
-	cfg, err := config.LoadFor(o.ConfigPath, o.Region)
+	cfg, err := config.LoadRelay(o.ConfigPath, o.Arguments)
 	if err != nil {
 		return err
 	}
 	r := &relay{Options: o, cfg: cfg, clock: clock.NewTrusted(o.Now)}
 	r.Now = r.clock.Now
 	r.metrics = newMetrics(o.Version)
-	vc := vault.ForTenant(cfg.Config, contract.RoleRelay, o.TokenPath)
+	vc := vault.ForTenant(cfg.Config, contract.RoleRelay(cfg.Region), o.TokenPath)
 	vc.Token, vc.Log, vc.Observer = o.Token, o.Log, r.metrics
 	if r.vault, err = vault.New(vc); err != nil {
 		return err

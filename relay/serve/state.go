@@ -201,7 +201,7 @@ func explanations() []explanation {
 		{errClock, ReasonClockSkewed, "this node's clock and Vault's are more than five minutes apart: set the clock of the one that is wrong"},
 		{vault.ErrSealed, ReasonVaultSealed, "Vault is sealed: unseal it"},
 		{vault.ErrUnavailable, ReasonVaultUnavailable, "Vault does not answer: check its address and CA bundle in the DataRegion, and that the network lets the relay through"},
-		{vault.ErrDenied, ReasonVaultDenied, "Vault refuses the relay: run kubectl relay setup vault, and check that its Kubernetes auth can reach the API server"},
+		{vault.ErrDenied, ReasonVaultDenied, "Vault refuses the relay: run kubectl relay setup vault --region with the DataRegion's name, as after each upgrade, and check that its Kubernetes auth can reach the API server"},
 		{vault.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
 		{vault.ErrForeignContent, ReasonVaultForeign, "Vault holds something under this relay's paths that the relay did not write: remove it, or restore what was there"},
 		{vault.ErrNotFound, ReasonVaultForeign, "Vault lacks something that was there: run kubectl relay setup vault"},

@@ -11,11 +11,12 @@ import (
 
 // Certificate has Vault's PKI sign a certificate request (whose private key stays
 // with the caller) and returns the chain as PEM, leaf first, and the leaf. The leaf
-// is checked to be for the request's key and names. Vault signs the tenant's own two
+// is checked to be for the request's key and names. The role in PKI has the name of the
+// relay's own. Vault signs the tenant's own two
 // names only; more is ErrForeignContent.
 func (c *Client) Certificate(ctx context.Context, csr *x509.CertificateRequest) (chain []byte, leaf *x509.Certificate, err error) {
 	request := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr.Raw})
-	answer, err := c.write(ctx, opCertificate, c.cfg.Vault.PKIMount+"/sign/"+PKIRole, map[string]any{
+	answer, err := c.write(ctx, opCertificate, c.cfg.Vault.PKIMount+"/sign/"+c.cfg.Role, map[string]any{
 		"csr":    string(request),
 		"format": "pem",
 	})
@@ -45,9 +46,6 @@ func (c *Client) Certificate(ctx context.Context, csr *x509.CertificateRequest) 
 	}
 	return chain, leaf, nil
 }
-
-// PKIRole is the role in Vault's PKI by which relays' certificates are signed.
-const PKIRole = "relaykeep-relay"
 
 const maxCertificate = 64 << 10
 

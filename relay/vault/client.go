@@ -27,7 +27,7 @@ type Config struct {
 	Vault     contract.Vault
 	Namespace string // of the tenant
 	Tenant    string // the service account's name, "<BusinessRelay>-relay"
-	Role      string // contract.RoleRelay, RoleJanitor or RoleCredentials
+	Role      string // the region's, such as contract.RoleRelay gives it
 	// TokenPath is the file of the projected service account token; it is read
 	// afresh for each login.
 	TokenPath string

@@ -82,7 +82,11 @@ func classify(ctx context.Context, op string, err error) error {
 		return e
 	}
 	if response, ok := errors.AsType[*api.ResponseError](err); ok {
-		return &callError{op: op, kind: kindOf(response.StatusCode), status: response.StatusCode, answer: response.Errors}
+		kind := kindOf(response.StatusCode)
+		if op == opLogin && response.StatusCode == http.StatusBadRequest {
+			kind = ErrDenied // there is no such role: the region's Vault was not set up for it
+		}
+		return &callError{op: op, kind: kind, status: response.StatusCode, answer: response.Errors}
 	}
 	if errors.Is(err, errTooLarge) {
 		return &callError{op: op, kind: ErrForeignContent, cause: errTooLarge}

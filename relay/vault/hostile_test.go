@@ -139,7 +139,7 @@ func newFixture(t *testing.T) *fixture {
 	f.writeToken(t, "jwt-1")
 	var err error
 	f.client, err = vault.New(vault.Config{
-		Vault: f.contract(), Namespace: "acme", Tenant: "acme-relay", Role: contract.RoleRelay,
+		Vault: f.contract(), Namespace: "acme", Tenant: "acme-relay", Role: contract.RoleRelay("eu"),
 		TokenPath: f.token, Now: f.clock.now, Observer: f.seen,
 	})
 	if err != nil {

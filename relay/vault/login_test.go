@@ -246,7 +246,7 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 		Vault: contract.Vault{
 			Address: "https://vault.test:8200", AuthPath: "kubernetes", KVMount: "kv", TransitMount: "transit", PKIMount: "pki",
 		},
-		Namespace: "acme", Tenant: "acme-relay", Role: contract.RoleRelay, TokenPath: "token",
+		Namespace: "acme", Tenant: "acme-relay", Role: contract.RoleRelay("eu"), TokenPath: "token",
 	}
 	if _, err := vault.New(good); err != nil {
 		t.Fatalf("a good configuration: %v", err)

@@ -135,18 +135,26 @@ func (s *Scene) makeDataKeys(ctx context.Context) error {
 	return nil
 }
 
+// What one may log in as at a Vault.
+const (
+	asRelay       = "relay"
+	asJanitor     = "janitor"
+	asCredentials = "credentials"
+)
+
 // login is somebody's login at the Vault of a region.
 type login struct {
 	business *lab.Business
-	role     string
+	as       string
 	region   *lab.Region
 }
 
-func relayOf(b *lab.Business) login       { return login{b, contract.RoleRelay, b.Region} }
-func janitorOf(b *lab.Business) login     { return login{b, contract.RoleJanitor, b.Region} }
-func credentialsOf(b *lab.Business) login { return login{b, contract.RoleCredentials, b.Region} }
+func relayOf(b *lab.Business) login       { return login{b, asRelay, b.Region} }
+func janitorOf(b *lab.Business) login     { return login{b, asJanitor, b.Region} }
+func credentialsOf(b *lab.Business) login { return login{b, asCredentials, b.Region} }
 
-// at is the same login at another region's Vault.
+// at is the same login at another region's Vault, by a token as that region's nodes get
+// it for their own pods: a tenant among others there.
 func (l login) at(r *lab.Region) login { l.region = r; return l }
 
 // vault logs in at a region's Vault, or takes an earlier login.
@@ -154,36 +162,48 @@ func (s *Scene) vault(ctx context.Context, l login) (*api.Client, error) {
 	if c := s.logins[l]; c != nil {
 		return c, nil
 	}
-	token, err := s.token(ctx, l.business, l.role)
+	token, err := s.token(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.lab.VaultLoginAs(ctx, l.region, l.role, token)
+	c, err := s.lab.VaultLoginAs(ctx, l.region, roleOf(l.as, l.region), token)
 	if err == nil {
 		s.logins[l] = c
 	}
 	return c, err
 }
 
-// audienceOf returns that of a role's tokens.
-func audienceOf(role string) string {
-	switch role {
-	case contract.RoleJanitor:
-		return contract.AudienceJanitor
-	case contract.RoleCredentials:
-		return contract.AudienceCredentials
+// roleOf returns the role in a region's Vault.
+func roleOf(as string, r *lab.Region) string {
+	switch as {
+	case asJanitor:
+		return contract.RoleJanitor(r.Name)
+	case asCredentials:
+		return contract.RoleCredentials(r.Name)
 	default:
-		return contract.AudienceRelay
+		return contract.RoleRelay(r.Name)
+	}
+}
+
+// audienceOf returns that of a role's tokens.
+func audienceOf(as string, r *lab.Region) string {
+	switch as {
+	case asJanitor:
+		return contract.AudienceJanitor(r.Name)
+	case asCredentials:
+		return contract.AudienceCredentials(r.Name)
+	default:
+		return contract.AudienceRelay(r.Name)
 	}
 }
 
 // token returns the token with which a business's relay, janitor or admin logs in.
 // The relay's is the one that its node projected; nodes alone may ask for another.
-func (s *Scene) token(ctx context.Context, b *lab.Business, role string) (string, error) {
-	if role == contract.RoleRelay {
-		return s.lab.RelayToken(ctx, b)
+func (s *Scene) token(ctx context.Context, l login) (string, error) {
+	if l.as == asRelay && l.region == l.business.Region {
+		return s.lab.RelayToken(ctx, l.business)
 	}
-	return s.lab.NodeToken(ctx, b.Name, b.Tenant(), audienceOf(role))
+	return s.lab.NodeToken(ctx, l.business.Name, l.business.Tenant(), audienceOf(l.as, l.region))
 }
 
 // as is a client of a user's; admin is the cluster's.

@@ -102,7 +102,7 @@ func sign(l login, of *lab.Business) act {
 			return err
 		}
 		text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
-		return write(l, "pki/sign/relaykeep-relay", map[string]any{"csr": text})(ctx, s)
+		return write(l, "pki/sign/"+roleOf(asRelay, l.region), map[string]any{"csr": text})(ctx, s)
 	}
 }
 
@@ -142,18 +142,18 @@ func atVault() []Attempt {
 		forAdmins("lists the tenants", "LIST", "kv/metadata", "kv/metadata"),
 		forAdmins("lists the wrapping keys", "LIST", "transit/keys", "transit/keys"),
 		forAdmins("looks at globex's wrapping key", http.MethodGet, transit(lab.Globex), transit(lab.Globex)),
-		forAdmins("reads the policy of relays", http.MethodGet, "sys/policies/acl/relaykeep-relay", "sys/policies/acl/relaykeep-relay"),
+		forAdmins("reads the policy of relays", http.MethodGet, "sys/policies/acl/relaykeep-relay-na", "sys/policies/acl/relaykeep-relay-na"),
 	}
 }
 
-// enter logs in at a region's Vault in a role with another role's token.
-func enter(b *lab.Business, role, tokenOf string) act {
+// enter logs in at the Vault of one login's region and role with the token of another.
+func enter(to, with login) act {
 	return func(ctx context.Context, s *Scene) error {
-		token, err := s.token(ctx, b, tokenOf)
+		token, err := s.token(ctx, with)
 		if err != nil {
 			return err
 		}
-		_, err = s.lab.VaultLoginAs(ctx, b.Region, role, token)
+		_, err = s.lab.VaultLoginAs(ctx, to.region, roleOf(to.as, to.region), token)
 		return err
 	}
 }
@@ -165,7 +165,7 @@ func enterAs(namespace, account, audience string) act {
 		if err != nil {
 			return err
 		}
-		_, err = s.lab.VaultLoginAs(ctx, lab.EU, contract.RoleRelay, token)
+		_, err = s.lab.VaultLoginAs(ctx, lab.EU, contract.RoleRelay(lab.EU.Name), token)
 		return err
 	}
 }
@@ -175,17 +175,21 @@ func acrossRoles() []Attempt {
 	relay, janitor, credentials := relayOf(lab.Acme), janitorOf(lab.Acme), credentialsOf(lab.Acme)
 	rotation := map[string]any{"auto_rotate_period": "24h"}
 	const audience = "the audience that its Vault role demands"
+	relayAudience := contract.AudienceRelay(lab.EU.Name)
 	across := func(who, tries string, thief, owner login, owners string, try func(login) act) Attempt {
 		return Attempt{who, tries, vaultsPolicy, owners, try(thief), try(owner), byVault}
 	}
-	in := func(who, tries, role, tokenOf, owners string) Attempt {
-		return Attempt{who, tries, audience, owners, enter(lab.Acme, role, tokenOf), enter(lab.Acme, role, role), byVaultsRules}
+	in := func(who, tries string, to, with login, owners string) Attempt {
+		return Attempt{who, tries, audience, owners, enter(to, with), enter(to, to), byVaultsRules}
 	}
 	return []Attempt{
-		in(acmesRelay, "logs in as its janitor", contract.RoleJanitor, contract.RoleRelay, "its janitor"),
-		in(acmesJanitor, "logs in as its relay", contract.RoleRelay, contract.RoleJanitor, "its relay"),
-		in(acmesRelay, "logs in to read credentials", contract.RoleCredentials, contract.RoleRelay, "acme's admin"),
-		in("acme's admin, who may read credentials,", "logs in as acme's relay", contract.RoleRelay, contract.RoleCredentials, "its relay"),
+		in(acmesRelay, "logs in as its janitor", janitor, relay, "its janitor"),
+		in(acmesJanitor, "logs in as its relay", relay, janitor, "its relay"),
+		in(acmesRelay, "logs in to read credentials", credentials, relay, "acme's admin"),
+		in(acmesRelay, "logs in at the Vault of another region", relay.at(lab.NA), relay, "a relay of that region"),
+		in(acmesJanitor, "logs in at the Vault of another region", janitor.at(lab.NA), janitor, "a janitor of that region"),
+		in("acme's admin, who may read credentials,", "logs in at the Vault of another region", credentials.at(lab.NA), credentials, "an admin of that region's business"),
+		in("acme's admin, who may read credentials,", "logs in as acme's relay", relay, credentials, "its relay"),
 		across(acmesRelay, "changes its key's rotation", relay, janitor, "its janitor", func(l login) act { return write(l, transit(lab.Acme)+"/config", rotation) }),
 		across(acmesRelay, "rotates its key", relay, janitor, "its janitor", func(l login) act { return write(l, transit(lab.Acme)+"/rotate", nil) }),
 		across(acmesRelay, "looks at its key's versions", relay, janitor, "its janitor", func(l login) act { return read(l, transit(lab.Acme)) }),
@@ -200,15 +204,15 @@ func acrossRoles() []Attempt {
 		across(acmesRelay, "lists acme's entries", relay, janitor, "its janitor", func(l login) act { return list(l, "kv/metadata/acme/acme-relay") }),
 		{
 			"an account of acme's that is no relay's", "logs in as a relay", "the names that the Vault role is bound to", "acme's relay",
-			enterAs("acme", "attack", contract.AudienceRelay), enterAs("acme", "acme-relay", contract.AudienceRelay), byVaultsRules,
+			enterAs("acme", "attack", relayAudience), enterAs("acme", "acme-relay", relayAudience), byVaultsRules,
 		},
 		{
 			"a token of acme's relay for the API server", "logs in as a relay", audience, "its token for Vault",
-			enterAs("acme", "acme-relay", ""), enterAs("acme", "acme-relay", contract.AudienceRelay), byVaultsRules,
+			enterAs("acme", "acme-relay", ""), enterAs("acme", "acme-relay", relayAudience), byVaultsRules,
 		},
 		{
 			"the operator", "logs in at Vault with its own token", "the names that the Vault role is bound to", "acme's relay",
-			enterAs(lab.Namespace, "relaykeep-manager", contract.AudienceRelay), enterAs("acme", "acme-relay", contract.AudienceRelay), byVaultsRules,
+			enterAs(lab.Namespace, "relaykeep-manager", relayAudience), enterAs("acme", "acme-relay", relayAudience), byVaultsRules,
 		},
 	}
 }

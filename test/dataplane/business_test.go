@@ -28,6 +28,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -131,10 +132,10 @@ func (b *business) start(change ...func(*serve.Options)) {
 	check(b.t, os.WriteFile(path, raw, 0o600))
 	begun, up := time.Now(), make(chan struct{})
 	o := serve.Options{
-		ConfigPath: path, Version: "test", Log: slog.New(slog.NewJSONHandler(&b.log, nil)),
+		ConfigPath: path, Arguments: config.Arguments{Vault: b.config.Vault, Carrier: b.config.Carrier}, Version: "test", Log: slog.New(slog.NewJSONHandler(&b.log, nil)),
 		DataDir: filepath.Join(b.dir, "data"), TLSDir: b.tlsDir, EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
 		Token: func(ctx context.Context) (string, error) {
-			return shared.token(ctx, b.namespace, "acme-relay", contract.AudienceRelay)
+			return shared.token(ctx, b.namespace, "acme-relay", contract.AudienceRelay("eu"))
 		},
 		Listening: func(name string, a net.Addr) {
 			b.mu.Lock()

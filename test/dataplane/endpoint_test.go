@@ -197,8 +197,9 @@ func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 		t.Fatalf("building the relay: %v\n%s", err, out)
 	}
 	for range 2 { // once more finds nothing and is no failure
-		out, err = exec.CommandContext(t.Context(), program, "erase", "--config", filepath.Join(b.dir, "relay.json"),
-			"--token", token(contract.AudienceJanitor), "--relay-token", token(contract.AudienceRelay)).CombinedOutput()
+		args := []string{"erase", "--config", filepath.Join(b.dir, "relay.json"), "--token", token(contract.AudienceJanitor("eu")), "--relay-token", token(contract.AudienceRelay("eu"))}
+		args = append(append(args, b.config.Vault.Arguments()...), b.config.Carrier.XMPP.Arguments()...)
+		out, err = exec.CommandContext(t.Context(), program, args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("erasing: %v\n%s", err, out)
 		}

@@ -131,7 +131,7 @@ func (h *house) setUpVault(ctx context.Context, kube *rest.Config) error {
 		return err
 	}
 	return setup.Apply(ctx, h.root, setup.Options{
-		KubernetesHost: kube.Host, KubernetesCA: string(kube.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
+		Region: "eu", KubernetesHost: kube.Host, KubernetesCA: string(kube.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
 	}, nil)
 }
 

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
@@ -32,15 +33,23 @@ const childVariable = "RELAYKEEP_TEST_RELAY"
 
 // child is the relay's process. It says where it listens on standard output.
 func child(dir string) {
-	err := serve.Run(context.Background(), serve.Options{
-		ConfigPath: filepath.Join(dir, "relay.json"), Version: "test",
+	path := filepath.Join(dir, "relay.json")
+	file, err := config.Load(path)
+	if err == nil {
+		err = runChild(dir, path, config.Arguments{Vault: file.Vault, Carrier: file.Carrier})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func runChild(dir, path string, args config.Arguments) error {
+	return serve.Run(context.Background(), serve.Options{
+		ConfigPath: path, Arguments: args, Version: "test",
 		Log:     slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 		DataDir: filepath.Join(dir, "data"), TokenPath: filepath.Join(dir, "token"),
 		EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
 		Listening: func(name string, a net.Addr) { fmt.Println(name, a) },
 	})
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
 }
 
 // startProcess runs the relay as a process of its own until kill.
@@ -49,7 +58,7 @@ func (b *business) startProcess() (kill func()) {
 	raw, err := json.Marshal(b.config)
 	check(b.t, err)
 	check(b.t, os.WriteFile(filepath.Join(b.dir, "relay.json"), raw, 0o600))
-	token, err := shared.token(b.t.Context(), b.namespace, "acme-relay", contract.AudienceRelay)
+	token, err := shared.token(b.t.Context(), b.namespace, "acme-relay", contract.AudienceRelay("eu"))
 	check(b.t, err)
 	check(b.t, os.WriteFile(filepath.Join(b.dir, "token"), []byte(token), 0o600))
 	cmd := exec.Command(os.Args[0])

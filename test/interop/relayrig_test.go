@@ -32,6 +32,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
@@ -130,16 +131,16 @@ func waitPublished(t *testing.T, server server) {
 }
 
 // prepare makes the relay ready to be started and stopped.
-func (b *business) prepare(t *testing.T, config contract.Config, token func(context.Context) (string, error)) {
+func (b *business) prepare(t *testing.T, c contract.Config, token func(context.Context) (string, error)) {
 	t.Helper()
-	raw, err := json.Marshal(config)
+	raw, err := json.Marshal(c)
 	check(t, err)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "relay.json")
 	check(t, os.WriteFile(path, raw, 0o600))
 	check(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
 	options := serve.Options{
-		ConfigPath: path, Version: "dev", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), DataDir: filepath.Join(dir, "data"),
+		ConfigPath: path, Arguments: config.Arguments{Vault: c.Vault, Carrier: c.Carrier}, Version: "dev", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), DataDir: filepath.Join(dir, "data"),
 		Token: token, EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0", AllowLinks: netip.Addr.IsLoopback,
 	}
 	var cancel context.CancelFunc
@@ -416,10 +417,10 @@ func relayToken(t *testing.T, v *vault.Server) func(context.Context) (string, er
 	root, err := v.Root()
 	check(t, err)
 	check(t, setup.Apply(ctx, root, setup.Options{
-		KubernetesHost: config.Host, KubernetesCA: string(config.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
+		Region: "eu", KubernetesHost: config.Host, KubernetesCA: string(config.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
 	}, nil))
 	return func(ctx context.Context) (string, error) {
-		return request(ctx, "acme", "acme-relay", contract.AudienceRelay)
+		return request(ctx, "acme", "acme-relay", contract.AudienceRelay("eu"))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/retention"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
@@ -27,7 +26,7 @@ func TestJanitorAfterARestoreOfVaultDestroysWhatCameBack(t *testing.T) {
 		cfg.Vault = server.Contract()
 		return newClient(t, cfg)
 	}
-	relay, janitor := client(contract.RoleRelay), client(contract.RoleJanitor)
+	relay, janitor := client(roleRelay), client(roleJanitor)
 	identity, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "making an identity", err)
 	_, err = relay.EnsureKeys(t.Context(), month)
@@ -70,7 +69,7 @@ func TestJanitorAfterARestoreOfVaultDestroysWhatCameBack(t *testing.T) {
 
 func TestShorterRetentionTakesEffectAtTheNextRunAndALongerOneToo(t *testing.T) {
 	acme, relay := established(t, "acme")
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	_, wrapped, err := relay.DataKey(t.Context())
 	must(t, "getting a data key", err)
 	const threeDays = 72 * time.Hour
@@ -124,7 +123,7 @@ func TestAdminErasesATenantWhosePathsNoCounterNames(t *testing.T) {
 	}
 	_, err = other.ReadIdentity(t.Context(), 1)
 	must(t, "the other tenant's identity of "+globex.name, err)
-	_, err = acme.client(contract.RoleJanitor).Secrets(t.Context())
+	_, err = acme.client(roleJanitor).Secrets(t.Context())
 	wantIs(t, "listing, by the janitor", err, vault.ErrDenied)
 	_, err = relay.Secrets(t.Context())
 	wantIs(t, "listing, by the relay", err, vault.ErrDenied)

@@ -68,7 +68,7 @@ func TestSetupAppliedAgainChangesNothing(t *testing.T) {
 }
 
 func TestSetupWithoutTheRightsSaysWhatIsMissing(t *testing.T) {
-	c := login(t, newTenant(t, "acme"), "relaykeep-relay")
+	c := login(t, newTenant(t, "acme"), "relaykeep-relay-eu")
 	err := setup.Apply(t.Context(), c, shared.setup, nil)
 	if err == nil || !strings.Contains(err.Error(), "may manage mounts") {
 		t.Errorf("error is %v", err)

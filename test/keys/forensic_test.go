@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -113,7 +112,7 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 	v.receive(old, oldText)
 	v.keep(oldFile)
 	age(25 * time.Hour)
-	must(t, "rotating, as Vault does each day", acme.client(contract.RoleJanitor).Rotate(t.Context()))
+	must(t, "rotating, as Vault does each day", acme.client(roleJanitor).Rotate(t.Context()))
 	v.receive(current, youngText)
 	v.keep(youngFile)
 	stolen, err := forensic.Take(v.dir, filepath.Join(t.TempDir(), "stolen"))
@@ -121,7 +120,7 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 
 	former, err := vaulttest.KeyMaterial(age(29 * 24 * time.Hour))
 	must(t, "reading what the key was", err)
-	result := janitorRun(t, acme.client(contract.RoleJanitor), 30, 0)
+	result := janitorRun(t, acme.client(roleJanitor), 30, 0)
 	if result.Erased != 1 {
 		t.Fatalf("the janitor's result is %+v", result)
 	}

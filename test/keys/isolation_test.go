@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
@@ -18,7 +17,7 @@ import (
 func established(t *testing.T, word string) (*tenant, *vault.Client) {
 	t.Helper()
 	tn := newTenant(t, word)
-	relay := tn.client(contract.RoleRelay)
+	relay := tn.client(roleRelay)
 	_, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "making an identity", err)
 	_, err = relay.Access(t.Context(), 1)
@@ -47,7 +46,7 @@ func use(c *vault.Client) map[string]func(context.Context) error {
 func TestAnotherTenantsRelayIsRefusedWhatTheOwnersRelayMayDo(t *testing.T) {
 	globex, owner := established(t, "globex")
 	acme := newTenant(t, "acme")
-	attacker := acme.as(globex, contract.RoleRelay)
+	attacker := acme.as(globex, roleRelay)
 	_, wrapped, err := owner.DataKey(t.Context())
 	must(t, "the owner's data key", err)
 	_, settings, err := owner.Settings().DataKey(t.Context())
@@ -69,8 +68,8 @@ func TestAnotherTenantsRelayIsRefusedWhatTheOwnersRelayMayDo(t *testing.T) {
 
 func TestAnotherTenantsJanitorIsRefusedWhatTheOwnersJanitorMayDo(t *testing.T) {
 	globex, _ := established(t, "globex")
-	attacker := newTenant(t, "acme").as(globex, contract.RoleJanitor)
-	owner := globex.client(contract.RoleJanitor)
+	attacker := newTenant(t, "acme").as(globex, roleJanitor)
+	owner := globex.client(roleJanitor)
 	steps := []struct {
 		name string
 		do   func(*vault.Client) error
@@ -93,7 +92,7 @@ func TestAnotherTenantsJanitorIsRefusedWhatTheOwnersJanitorMayDo(t *testing.T) {
 
 func TestRelayCanDestroyNothingAndJanitorCanReadNothing(t *testing.T) {
 	acme, relay := established(t, "acme")
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	_, wrapped, err := relay.DataKey(t.Context())
 	must(t, "the relay's data key", err)
 
@@ -124,7 +123,7 @@ func TestRelayCanDestroyNothingAndJanitorCanReadNothing(t *testing.T) {
 
 func TestTokenOfOneAudienceOpensNoOtherRole(t *testing.T) {
 	acme, _ := established(t, "acme")
-	roles := []string{contract.RoleRelay, contract.RoleJanitor, contract.RoleCredentials}
+	roles := []string{roleRelay, roleJanitor, roleCredentials}
 	for _, audience := range roles {
 		for _, role := range roles {
 			cfg := acme.config(audience)
@@ -134,7 +133,7 @@ func TestTokenOfOneAudienceOpensNoOtherRole(t *testing.T) {
 			switch {
 			case audience != role:
 				wantIs(t, "role "+role+" with the token for "+audience, err, vault.ErrDenied)
-			case role == contract.RoleJanitor: // its twin is to read the key
+			case role == roleJanitor: // its twin is to read the key
 				_, err := c.Key(t.Context())
 				must(t, "the janitor with its own token", err)
 			default:
@@ -152,17 +151,17 @@ func TestOnlyAccountsOfRelaysMayLogIn(t *testing.T) {
 		if name == "default" {
 			must(t, "making an account", ignoreExists(shared.account(t.Context(), acme.namespace, name)))
 		}
-		_, err := intruder.as(acme, contract.RoleRelay).Access(t.Context(), 1)
+		_, err := intruder.as(acme, roleRelay).Access(t.Context(), 1)
 		wantIs(t, "the account "+name, err, vault.ErrDenied)
 	}
-	_, err := acme.client(contract.RoleRelay).Access(t.Context(), 1)
+	_, err := acme.client(roleRelay).Access(t.Context(), 1)
 	must(t, "the relay's account", err)
 }
 
 // A relay's own token, used by hand, opens none of Vault's other doors.
 func TestRelaysTokenOpensNoOtherPath(t *testing.T) {
 	acme, _ := established(t, "acme")
-	c := login(t, acme, contract.RoleRelay)
+	c := login(t, acme, roleRelay)
 	own := acme.namespace + "/" + acme.name
 	key := acme.namespace + "." + acme.name
 	for _, attack := range []struct{ method, path string }{
@@ -188,14 +187,14 @@ func TestRelaysTokenOpensNoOtherPath(t *testing.T) {
 		{"PUT", "transit/keys/" + key + "/trim"},
 		{"PUT", "transit/keys/another"},
 		{"GET", "sys/mounts"},
-		{"GET", "sys/policies/acl/relaykeep-relay"},
-		{"PUT", "sys/policies/acl/relaykeep-relay"},
+		{"GET", "sys/policies/acl/relaykeep-relay-eu"},
+		{"PUT", "sys/policies/acl/relaykeep-relay-eu"},
 		{"PUT", "sys/seal"},
 		{"GET", "sys/storage/raft/snapshot"},
 		{"PUT", "auth/token/create"},
-		{"PUT", "auth/kubernetes/role/relaykeep-relay"},
+		{"PUT", "auth/kubernetes/role/relaykeep-relay-eu"},
 		{"PUT", "identity/entity"},
-		{"PUT", "pki/issue/relaykeep-relay"},
+		{"PUT", "pki/issue/relaykeep-relay-eu"},
 		{"PUT", "pki/sign-verbatim"},
 		{"PUT", "pki/root/sign-intermediate"},
 	} {

@@ -88,7 +88,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	h.setup = setup.Options{
-		KubernetesHost: cfg.Host, KubernetesCA: string(cfg.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
+		Region: region, KubernetesHost: cfg.Host, KubernetesCA: string(cfg.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
 	}
 	if err := setup.Apply(ctx, h.root, h.setup, nil); err != nil {
 		return 0, err
@@ -185,10 +185,24 @@ func newTenant(t *testing.T, word string) *tenant {
 	return tn
 }
 
+// region is the DataRegion whose Vault the house has.
+const region = "eu"
+
+// The roles of that region's Vault.
+var (
+	roleRelay       = contract.RoleRelay(region)
+	roleJanitor     = contract.RoleJanitor(region)
+	roleCredentials = contract.RoleCredentials(region)
+)
+
 var audiences = map[string]string{
-	contract.RoleRelay:       contract.AudienceRelay,
-	contract.RoleJanitor:     contract.AudienceJanitor,
-	contract.RoleCredentials: contract.AudienceCredentials,
+	roleRelay:       contract.AudienceRelay(region),
+	roleJanitor:     contract.AudienceJanitor(region),
+	roleCredentials: contract.AudienceCredentials(region),
+
+	contract.FormerRoleRelay:       contract.FormerAudienceRelay,
+	contract.FormerRoleJanitor:     contract.FormerAudienceJanitor,
+	contract.FormerRoleCredentials: contract.FormerAudienceCredentials,
 }
 
 // config is how a pod of the tenant is configured in a role, with its token in a

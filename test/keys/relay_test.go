@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
@@ -28,9 +27,9 @@ func someKey() ([]byte, error) {
 
 func TestIdentityIsMadeOnceAndReadEverAfter(t *testing.T) {
 	acme := newTenant(t, "acme")
-	first, err := acme.client(contract.RoleRelay).Identity(t.Context(), 1, someKey)
+	first, err := acme.client(roleRelay).Identity(t.Context(), 1, someKey)
 	must(t, "making the identity", err)
-	again, err := acme.client(contract.RoleRelay).Identity(t.Context(), 1, func() ([]byte, error) {
+	again, err := acme.client(roleRelay).Identity(t.Context(), 1, func() ([]byte, error) {
 		t.Error("a key was generated although there is an identity")
 		return someKey()
 	})
@@ -51,7 +50,7 @@ func TestRacingRelaysEndUpWithOneIdentity(t *testing.T) {
 	got := make([]vault.Identity, racers)
 	errs := make([]error, racers)
 	for i := range racers {
-		c := acme.client(contract.RoleRelay)
+		c := acme.client(roleRelay)
 		group.Go(func() { got[i], errs[i] = c.Identity(t.Context(), 1, someKey) })
 	}
 	group.Wait()
@@ -65,7 +64,7 @@ func TestRacingRelaysEndUpWithOneIdentity(t *testing.T) {
 
 func TestDeletedOrForeignIdentityIsNotReplaced(t *testing.T) {
 	acme := newTenant(t, "acme")
-	relay := acme.client(contract.RoleRelay)
+	relay := acme.client(roleRelay)
 	_, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "making the identity", err)
 	path := acme.namespace + "/" + acme.name + "/identity/"
@@ -81,10 +80,10 @@ func TestDeletedOrForeignIdentityIsNotReplaced(t *testing.T) {
 
 func TestCredentialsAreMadeOnceAndTheirOwnRoleMayReadThem(t *testing.T) {
 	acme := newTenant(t, "acme")
-	credentials := acme.client(contract.RoleCredentials)
+	credentials := acme.client(roleCredentials)
 	_, err := credentials.ReadAccess(t.Context(), 1)
 	wantIs(t, "before there are any", err, vault.ErrNotFound)
-	made, err := acme.client(contract.RoleRelay).Access(t.Context(), 1)
+	made, err := acme.client(roleRelay).Access(t.Context(), 1)
 	must(t, "making credentials", err)
 	read, err := credentials.ReadAccess(t.Context(), 1)
 	must(t, "reading credentials", err)
@@ -97,7 +96,7 @@ func TestCredentialsAreMadeOnceAndTheirOwnRoleMayReadThem(t *testing.T) {
 
 func TestCarrierAccountIsMadeOnlyForANumber(t *testing.T) {
 	acme := newTenant(t, "acme")
-	relay := acme.client(contract.RoleRelay)
+	relay := acme.client(roleRelay)
 	_, err := relay.CarrierAccount(t.Context(), phone.Number{})
 	wantIs(t, "an account that an admin should have made", err, vault.ErrNotFound)
 	number, err := phone.Parse("+15550001111")
@@ -113,7 +112,7 @@ func TestCarrierAccountIsMadeOnlyForANumber(t *testing.T) {
 
 func TestDataKeysUnwrapToWhatTheyWere(t *testing.T) {
 	acme := newTenant(t, "acme")
-	relay := acme.client(contract.RoleRelay)
+	relay := acme.client(roleRelay)
 	has, err := relay.HasKeys(t.Context())
 	if err != nil || has {
 		t.Fatalf("before there is a key HasKeys says %v, %v", has, err)
@@ -147,18 +146,18 @@ func TestDataKeysUnwrapToWhatTheyWere(t *testing.T) {
 
 func TestEveryRetentionMayHaveItsKey(t *testing.T) {
 	for _, days := range []int{1, 2, 7, 29, 30} {
-		relay := newTenant(t, "acme").client(contract.RoleRelay)
+		relay := newTenant(t, "acme").client(roleRelay)
 		_, err := relay.EnsureKeys(t.Context(), time.Duration(days)*24*time.Hour)
 		must(t, "making keys", err)
 	}
-	relay := newTenant(t, "acme").client(contract.RoleRelay)
+	relay := newTenant(t, "acme").client(roleRelay)
 	_, err := relay.EnsureKeys(t.Context(), 400*24*time.Hour)
 	wantIs(t, "a rotation for more than 30 days", err, vault.ErrDenied)
 }
 
 func TestCertificateIsForOwnNamesOnly(t *testing.T) {
 	acme, globex := newTenant(t, "acme"), newTenant(t, "globex")
-	relay := acme.client(contract.RoleRelay)
+	relay := acme.client(roleRelay)
 	own := []string{acme.name + "." + acme.namespace + ".relay.test", acme.name + "." + acme.namespace + ".svc"}
 	chain, leaf, err := relay.Certificate(t.Context(), request(t, own...))
 	must(t, "having own names signed", err)
@@ -189,7 +188,7 @@ func request(t *testing.T, names ...string) *x509.CertificateRequest {
 }
 
 func TestClockIsVaults(t *testing.T) {
-	now, err := newTenant(t, "acme").client(contract.RoleRelay).Now(t.Context())
+	now, err := newTenant(t, "acme").client(roleRelay).Now(t.Context())
 	must(t, "asking for the time", err)
 	if d := time.Since(now); d < -2*time.Second || d > time.Minute {
 		t.Errorf("Vault's clock is %s away from that of the same machine", d)

@@ -37,7 +37,7 @@ func janitorRun(t *testing.T, c *vault.Client, days int, later time.Duration) co
 }
 
 func TestJanitorOfARelayThatNeverStartedHasNothingToDo(t *testing.T) {
-	result := janitorRun(t, newTenant(t, "acme").client(contract.RoleJanitor), 30, 0)
+	result := janitorRun(t, newTenant(t, "acme").client(roleJanitor), 30, 0)
 	if !result.Succeeded || result.Reason != "NoKey" {
 		t.Errorf("result is %+v", result)
 	}
@@ -45,7 +45,7 @@ func TestJanitorOfARelayThatNeverStartedHasNothingToDo(t *testing.T) {
 
 func TestAfterTheJanitorNobodyUnwrapsWhatIsTooOldAndAllThatIsYounger(t *testing.T) {
 	acme, relay := established(t, "acme")
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	_, old, err := relay.DataKey(t.Context())
 	must(t, "getting an old data key", err)
 
@@ -98,7 +98,7 @@ func waitUntil(t *testing.T, at time.Time) {
 
 func TestInterruptedJanitorIsFinishedByTheNext(t *testing.T) {
 	acme, relay := established(t, "acme")
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	_, wrapped, err := relay.DataKey(t.Context())
 	must(t, "getting a data key", err)
 	for range 3 {
@@ -121,11 +121,11 @@ func TestInterruptedJanitorIsFinishedByTheNext(t *testing.T) {
 func TestJanitorsAtOnceAreHarmless(t *testing.T) {
 	acme, relay := established(t, "acme")
 	for range 4 {
-		must(t, "rotating", acme.client(contract.RoleJanitor).Rotate(t.Context()))
+		must(t, "rotating", acme.client(roleJanitor).Rotate(t.Context()))
 	}
 	var group sync.WaitGroup
 	for range 4 {
-		c := acme.client(contract.RoleJanitor)
+		c := acme.client(roleJanitor)
 		group.Go(func() {
 			if result, err := retention.Run(t.Context(), c, 30, 31*24*time.Hour); err != nil {
 				t.Errorf("one of several: %v, %+v", err, result)
@@ -133,7 +133,7 @@ func TestJanitorsAtOnceAreHarmless(t *testing.T) {
 		})
 	}
 	group.Wait()
-	state, err := acme.client(contract.RoleJanitor).Key(t.Context())
+	state, err := acme.client(roleJanitor).Key(t.Context())
 	must(t, "reading the key", err)
 	if state.MinAvailable != state.MinDecryption || state.Oldest().Version < 6 {
 		t.Errorf("the key ends as %+v", state)
@@ -144,7 +144,7 @@ func TestJanitorsAtOnceAreHarmless(t *testing.T) {
 
 func TestJanitorReassertsTheRotation(t *testing.T) {
 	acme, relay := established(t, "acme")
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	_, err := shared.root.Logical().WriteWithContext(t.Context(),
 		"transit/keys/"+acme.namespace+"."+acme.name+"/config", map[string]any{"auto_rotate_period": "0"})
 	must(t, "stopping the rotation", err)
@@ -162,7 +162,7 @@ func TestErasureLeavesNothingAndTheTenantBeginsAnew(t *testing.T) {
 	must(t, "reading the identity", err)
 	_, wrapped, err := relay.DataKey(t.Context())
 	must(t, "getting a data key", err)
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	for range 2 { // the second time there is nothing
 		_, err := retention.Erase(t.Context(), janitor, nil)
 		must(t, "erasing", err)
@@ -173,7 +173,7 @@ func TestErasureLeavesNothingAndTheTenantBeginsAnew(t *testing.T) {
 	}
 	_, err = relay.Unwrap(t.Context(), wrapped)
 	wantIs(t, "unwrapping without the key", err, vault.ErrNotFound)
-	_, err = acme.client(contract.RoleCredentials).ReadAccess(t.Context(), 1)
+	_, err = acme.client(roleCredentials).ReadAccess(t.Context(), 1)
 	wantIs(t, "the credentials", err, vault.ErrNotFound)
 	after, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "beginning anew", err)
@@ -190,7 +190,7 @@ func TestErasureLeavesNothingAndTheTenantBeginsAnew(t *testing.T) {
 // to the relay itself with its own login, in a copy of its volume.
 func TestStoredMessageDiesWithItsKeyVersion(t *testing.T) {
 	acme, relay := established(t, "acme")
-	janitor := acme.client(contract.RoleJanitor)
+	janitor := acme.client(roleJanitor)
 	identity, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "reading the identity", err)
 	dir, stolen := t.TempDir(), t.TempDir()
@@ -253,7 +253,7 @@ func TestClientRecoversFromASealAndARestartByItself(t *testing.T) {
 	must(t, "logging in as root", err)
 	must(t, "setting up", setUp(t.Context(), h))
 	acme := newTenant(t, "acme")
-	cfg := acme.config(contract.RoleRelay)
+	cfg := acme.config(roleRelay)
 	cfg.Vault = server.Contract()
 	c := newClient(t, cfg)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -286,21 +286,30 @@ func TestClientRecoversFromASealAndARestartByItself(t *testing.T) {
 	}
 }
 
+func carrier() contract.Carrier {
+	return contract.Carrier{XMPP: &contract.XMPP{Domain: "relay.test", Registration: "Open"}}
+}
+
+// writeConfig writes a tenant's configuration with what every tenant has.
+func writeConfig(t *testing.T, path string, c contract.Config) {
+	t.Helper()
+	c.Version, c.Region, c.PhoneNumber = contract.ConfigVersion, region, "+15550001111"
+	c.Endpoint = contract.Endpoint{URL: "https://acme.relay.test", Host: "acme.relay.test", TLS: contract.TLSFromPKI}
+	c.RetentionDays, c.Trust, c.Throughput, c.Rotation = 30, "blind", 80, contract.Rotation{Identity: 1, Access: 1}
+	text, err := json.Marshal(c)
+	must(t, "rendering the configuration", err)
+	must(t, "writing the configuration", os.WriteFile(path, text, 0o600))
+}
+
 func TestRetainAndEraseCommands(t *testing.T) {
 	acme, relay := established(t, "acme")
 	binary := buildRelay(t, "testpaths")
 	dir := t.TempDir()
-	config, token, message := filepath.Join(dir, "relay.json"), acme.config(contract.RoleJanitor).TokenPath, filepath.Join(dir, "message")
-	text, err := json.Marshal(contract.Config{
-		Version: contract.ConfigVersion, Namespace: acme.namespace, Name: acme.name, Region: "eu", PhoneNumber: "+15550001111",
-		Vault: shared.server.Contract(), Carrier: contract.Carrier{XMPP: &contract.XMPP{Domain: "relay.test", Registration: "Open"}},
-		Endpoint:      contract.Endpoint{URL: "https://acme.relay.test", Host: "acme.relay.test", TLS: contract.TLSFromPKI},
-		RetentionDays: 30, Trust: "blind", Throughput: 80, Rotation: contract.Rotation{Identity: 1, Access: 1},
-	})
-	must(t, "rendering the configuration", err)
-	must(t, "writing the configuration", os.WriteFile(config, text, 0o600))
+	config, token, message := filepath.Join(dir, "relay.json"), acme.config(roleJanitor).TokenPath, filepath.Join(dir, "message")
+	writeConfig(t, config, contract.Config{Namespace: acme.namespace, Name: acme.name})
+	vaultArgs, carrierArgs := shared.server.Contract().Arguments(), carrier().XMPP.Arguments()
 
-	out, err := runRelay(t, binary, "retain", "--config", config, "--token", token, "--termination-log", message)
+	out, err := runRelay(t, binary, append([]string{"retain", "--config", config, "--region", region, "--token", token, "--termination-log", message}, vaultArgs...)...)
 	must(t, "retain: "+out, err)
 	var result contract.RetentionResult
 	report, err := os.ReadFile(message)
@@ -317,7 +326,7 @@ func TestRetainAndEraseCommands(t *testing.T) {
 		t.Errorf("without a configuration: %v, %+v, %s", err, result, out)
 	}
 
-	out, err = runRelay(t, binary, "erase", "--config", config, "--token", token)
+	out, err = runRelay(t, binary, append(append([]string{"erase", "--config", config, "--region", region, "--token", token}, vaultArgs...), carrierArgs...)...)
 	must(t, "erase: "+out, err)
 	if has, err := relay.HasKeys(t.Context()); err != nil || has {
 		t.Errorf("after erase HasKeys says %v, %v", has, err)

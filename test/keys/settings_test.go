@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/retention"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -70,7 +69,7 @@ func TestSettingsOfAFormerReleaseMoveToTheirOwnMount(t *testing.T) {
 // The former place can be read once more, and nothing new is made there.
 func TestRelayMakesNoSettingsKeyAmongWrappingKeys(t *testing.T) {
 	acme, _ := established(t, "acme")
-	relay := login(t, acme, contract.RoleRelay)
+	relay := login(t, acme, roleRelay)
 	for _, path := range []string{"transit/keys/", "transit/datakey/plaintext/", "transit/encrypt/"} {
 		if status := try(t, relay, "PUT", path+atFirst{acme}.key()); status != 403 {
 			t.Errorf("%s answers %d", path, status)
@@ -86,7 +85,7 @@ func TestErasureTakesASettingsKeyInEitherPlace(t *testing.T) {
 	acme, relay := established(t, "acme")
 	_, err := shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key(), nil)
 	must(t, "making the former settings key", err)
-	_, err = retention.Erase(t.Context(), acme.client(contract.RoleJanitor), nil)
+	_, err = retention.Erase(t.Context(), acme.client(roleJanitor), nil)
 	must(t, "erasing", err)
 	key, err := shared.root.Logical().ReadWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key())
 	if must(t, "looking", err); key != nil {
@@ -104,7 +103,7 @@ func TestErasureListsWhatThereIsInsteadOfCounting(t *testing.T) {
 		must(t, "planting", err)
 	}
 	calls := &counted{}
-	cfg := acme.config(contract.RoleJanitor)
+	cfg := acme.config(roleJanitor)
 	cfg.Observer = calls
 	count, err := retention.Erase(t.Context(), newClient(t, cfg), nil)
 	must(t, "erasing", err)

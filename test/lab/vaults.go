@@ -58,7 +58,7 @@ func (l *Lab) startVaults(ctx context.Context) (string, error) {
 // VaultLogin logs in at a region's Vault with a service account's token, in the
 // relays' role.
 func (l *Lab) VaultLogin(ctx context.Context, r *Region, token string) (*api.Client, error) {
-	return l.VaultLoginAs(ctx, r, contract.RoleRelay, token)
+	return l.VaultLoginAs(ctx, r, contract.RoleRelay(r.Name), token)
 }
 
 // WrappingKey is the name of a business's key in transit.

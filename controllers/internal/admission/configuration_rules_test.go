@@ -23,27 +23,25 @@ func rewrite(old, replacement string) func(fields) {
 // insert puts text behind the configuration's first brace.
 func insert(text string) func(fields) { return rewrite("{\n  \"version\"", "{"+text+"\n  \"version\"") }
 
-const vaultAddress = `"address": "https://vault.eu.example.org:8200"`
+// evilVault is what a configuration does not say: where Vault is.
+const evilVault = `"vault": {"address": "https://evil.example:8200"},`
 
 // configurationRules are of what a relay's configuration may not say, whoever writes it.
 func configurationRules() []rule {
 	const (
-		vault    = "logs in at the Vault of its DataRegion"
-		carrier  = "speaks to the carrier of its DataRegion"
+		places   = "does not say where Vault and the carrier are"
 		webhook  = "delivers to the webhook of its BusinessRelay"
 		settings = "must be those of its BusinessRelay"
 	)
 	unrelated := func(o fields) { o["metadata"].(fields)["name"] = "acme-other" }
 	return []rule{
-		{"another Vault", none, rewrite(vaultAddress, `"address": "https://evil.example:8200"`), vault},
-		{"another authority for Vault", none, rewrite(vaultAddress, vaultAddress+",\n    \"caBundle\": \"-----BEGIN CERTIFICATE-----\""), vault},
-		{"another mount of Vault", none, rewrite(`"kvMount": "kv"`, `"kvMount": "evil"`), vault},
-		{"a name in other letters", none, rewrite(`"vault"`, `"Vault"`), vault},
+		{"a Vault", none, insert(evilVault), places},
+		{"a carrier", none, insert(`"carrier": {"xmpp": {"domain": "evil.example"}},`), places},
+		{"a Vault in other spacing", none, insert("\"vault\"\t:\n{},"), places},
+		{"a Vault in other letters", none, insert(`"Vault": {},`), places},
 		{"a name in escapes", none, insert(`"\u0076ault": {"address": "https://evil.example"},`), "not as escapes"},
 		{"no region", none, rewrite(`"region": "eu"`, `"regional": "eu"`), "names its DataRegion"},
 		{"a region in other spacing", none, rewrite(`"region": "eu"`, `"region":"eu"`), "names its DataRegion"},
-		{"another carrier", none, rewrite(`"domain": "eu.example.org"`, `"domain": "evil.example"`), carrier},
-		{"another address of the carrier", none, rewrite(`"domain": "eu.example.org"`, "\"domain\": \"eu.example.org\",\n      \"address\": \"192.0.2.1:5222\""), carrier},
 		{"another webhook", none, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"), webhook},
 		{"another authority for the webhook", none, rewrite("AA==", "AB=="), webhook},
 		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
@@ -52,7 +50,7 @@ func configurationRules() []rule {
 		{"TLS that ends elsewhere", none, rewrite(`"tls": "Secret"`, `"tls": "None"`), settings},
 		{"another number", none, rewrite(`"phoneNumber": "+41441234567"`, `"phoneNumber": "+41441234568"`), settings},
 		{"binary", all(unrelated, at("metadata", none), toBinary), toBinary, "put relay.json into data"},
-		{"nothing of a relay's", all(unrelated, rewrite(vaultAddress, `"address": "https://evil.example"`)), rewrite(vaultAddress, `"address": "https://evil.example"`), vault},
+		{"nothing of a relay's", all(unrelated, insert(evilVault)), insert(evilVault), places},
 	}
 }
 
@@ -75,7 +73,7 @@ func (h *house) testConfigurationUpdate(t *testing.T) {
 		return c.Update(t.Context(), object(t, manifest(t, live.Object), edit), client.DryRunAll)
 	}
 	for _, c := range []client.Client{server.Client, h.operator} {
-		wantRefusal(t, update(c, rewrite(vaultAddress, `"address": "https://evil.example"`)), "logs in at the Vault of its DataRegion")
+		wantRefusal(t, update(c, insert(evilVault)), "does not say where Vault and the carrier are")
 		wantRefusal(t, update(c, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in")), "delivers to the webhook")
 		wantRefusal(t, update(c, all(put("metadata/labels", nil), rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"))), "")
 		if err := update(c, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {

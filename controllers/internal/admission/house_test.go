@@ -100,7 +100,9 @@ func (h *house) awaitPolicies(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), policy)
 	}
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
-		return refused(server.Client, h.configuration, rewrite(vaultAddress, `"address": "https://evil.example"`), "relaykeep-configuration-region") &&
+		return refused(server.Client, h.configuration, insert(evilVault), "relaykeep-configuration-region") &&
+			refused(server.Client, h.relayPod, argument("spec", 5, "--vault-address=https://evil.example"), "relaykeep-region-services") &&
+			refused(h.operator, h.statefulSet, argument("spec/template/spec", 5, "--vault-address=https://evil.example"), "relaykeep-region-services") &&
 			refused(server.Client, h.configuration, rewrite("hooks.acme.example", "evil.example"), "relaykeep-configuration-business") &&
 			refused(server.Client, h.relayPod, image("spec", "evil"), "relaykeep-workloads") &&
 			refused(h.operator, operatorsMap, set("metadata/labels", nil), "relaykeep-operator"), nil

@@ -65,12 +65,17 @@ func makeRegions(t *testing.T) {
 	t.Helper()
 	for _, o := range []*unstructured.Unstructured{
 		object(t, regionYAML, set("spec/placement/nodeSelector", map[string]any{"disk": "encrypted"})),
-		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"))),
+		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/vault/address", "https://vault.na.example.org:8200"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"))),
 	} {
 		if err := server.Client.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 		deleteAtEnd(t, o)
+		// As the operator notes it.
+		o.Object["status"] = map[string]any{"observedGeneration": int64(1), "regions": []any{"eu", "na"}}
+		if err := server.Client.Status().Update(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -87,7 +92,7 @@ func installPolicies(t *testing.T) {
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
 		bound = server.Client.Create(t.Context(), object(t, podYAML, set("spec/nodeSelector", nil)), client.DryRunAll)
 		placed = server.Client.Create(t.Context(), object(t, claimYAML, set("spec/storageClassName", "other")), client.DryRunAll)
-		token = requestToken(t, server.Config, "relaykeep.dev/relay")
+		token = requestToken(t, server.Config, "relaykeep.dev/relay/eu")
 		return bound != nil && placed != nil && token != nil, nil
 	})
 	if err != nil {
@@ -136,6 +141,7 @@ func testPodPolicies(t *testing.T) {
 		{"without the region's placement", none, selector(nodeRegion, "eu"), "placement.nodeSelector"},
 		{"with another placement", none, selector(nodeRegion, "eu", "disk", "plain"), "placement.nodeSelector"},
 		{"a region without placement", all(labelled("na"), selector(nodeRegion, "na")), all(labelled("na"), selector(nodeRegion, "eu", "disk", "encrypted")), "must select that region's nodes"},
+		{"a region that nobody made", none, all(labelled("zz"), selector(nodeRegion, "zz")), "there is no DataRegion zz"},
 		{"past the scheduler", unlabelled, set("spec/nodeName", "na-1"), "placed by the scheduler"},
 	}
 	for _, r := range rules {
@@ -147,6 +153,7 @@ func testClaimPolicies(t *testing.T) {
 	rules := []rule{
 		{"another class", none, set("spec/storageClassName", "relaykeep-na"), "must be of its StorageClass relaykeep-eu"},
 		{"no class", none, set("spec/storageClassName", nil), "must be of its StorageClass relaykeep-eu"},
+		{"of a region that nobody made", none, labelled("zz"), "there is no DataRegion zz"},
 		{"of another region", all(labelled("na"), set("spec/storageClassName", "relaykeep-na")), labelled("na"), "must be of its StorageClass relaykeep-na"},
 	}
 	for _, r := range rules {
@@ -170,7 +177,7 @@ func testClaimPolicies(t *testing.T) {
 }
 
 // requestToken asks for a token as the user of cfg.
-func requestToken(t *testing.T, cfg *rest.Config, audience string) error {
+func requestToken(t *testing.T, cfg *rest.Config, audiences ...string) error {
 	t.Helper()
 	c, err := client.New(cfg, client.Options{Scheme: testenv.Scheme()})
 	if err != nil {
@@ -178,24 +185,31 @@ func requestToken(t *testing.T, cfg *rest.Config, audience string) error {
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "acme-relay"}}
 	return c.SubResource("token").Create(t.Context(), account,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}, client.DryRunAll)
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}, client.DryRunAll)
 }
 
 func testTokenPolicy(t *testing.T) {
 	node := rest.CopyConfig(server.Config)
 	node.Impersonate = rest.ImpersonationConfig{UserName: "somebody", Groups: []string{"system:nodes", "system:masters"}}
 	const says = "for pods only"
-	for _, audience := range []string{"relaykeep.dev/relay", "relaykeep.dev/janitor"} {
+	for _, audience := range []string{
+		"relaykeep.dev/relay/eu", "relaykeep.dev/janitor/eu", "relaykeep.dev/keeper/eu", // a region's
+		"relaykeep.dev/relay", "relaykeep.dev/janitor", "relaykeep.dev/credentials", // a former release's
+		"relaykeep.dev/", "relaykeep.dev/x", "relaykeep.dev/x/eu", "relaykeep.dev/credentials/", "relaykeep.dev/credentials/eu/x", // nobody's
+	} {
 		wantRefusal(t, requestToken(t, server.Config, audience), says)
+		wantRefusal(t, requestToken(t, server.Config, "relaykeep.dev/credentials/eu", audience), says)
+		wantRefusal(t, requestToken(t, server.Config, "somebody", audience), says)
 		if err := requestToken(t, node, audience); err != nil {
 			t.Errorf("a node is refused a token for %s: %v", audience, err)
 		}
 	}
-	for _, audience := range []string{"relaykeep.dev/credentials", "somebody"} {
+	for _, audience := range []string{"relaykeep.dev/credentials/eu", "relaykeep.dev/credentials/na", "somebody"} {
 		if err := requestToken(t, server.Config, audience); err != nil {
 			t.Errorf("a token for %s is refused: %v", audience, err)
 		}
 	}
+	wantRefusal(t, requestToken(t, server.Config, "relaykeep.dev/credentials/eu", "somebody"), says)
 }
 
 // testWorkloadPolicies tests what holds tokens for Vault, and the operator.
@@ -205,6 +219,7 @@ func testWorkloadPolicies(t *testing.T) {
 	t.Run("the operator at work", h.testOperatorAtWork)
 	t.Run("pods of relays", func(t *testing.T) { testRules(t, server.Client, h.relayPod, relayPodRules()) })
 	t.Run("pods of janitors", func(t *testing.T) { testRules(t, server.Client, h.janitorPod, janitorPodRules()) })
+	t.Run("pods of janitors that former releases left behind", func(t *testing.T) { testRules(t, server.Client, h.formerPod(t), formerPodRules()) })
 	t.Run("pods that run", h.testRunningPod)
 	t.Run("StatefulSets of the operator", func(t *testing.T) { testRules(t, h.operator, h.statefulSet, statefulSetRules()) })
 	t.Run("Jobs of the operator", func(t *testing.T) { testRules(t, h.operator, h.job, jobRules()) })

@@ -19,9 +19,18 @@ func image(spec, reference string) func(fields) {
 	return put(spec+"/containers/0/image", reference)
 }
 
-// Edits of arguments by command and region.
-func arguments(command, region string) []any {
-	return []any{command, "--config", "/etc/relaykeep/relay.json", "--region", region}
+// argument replaces one argument: 0 is the command, 4 the region, 5 to 10 say where Vault
+// is, 11 to 14 where the carrier is.
+func argument(spec string, i int, value string) func(fields) {
+	return at(spec+"/containers/0", func(c fields) { c["args"].([]any)[i] = value })
+}
+
+// inRegion makes a pod, in all it says, one of another region.
+func inRegion(region, audience string) func(fields) {
+	return all(
+		labelled(region), selector(nodeRegion, region), argument("spec", 4, region),
+		put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", audience),
+	)
 }
 
 // podRules are what neither a relay nor a janitor may be, with the path of its pod's
@@ -41,16 +50,26 @@ func podRules(spec string) []rule {
 		confined  = "is confined as its node confines"
 		priority  = "takes nobody's place"
 	)
+	const vault = "logs in at the Vault of its DataRegion"
 	other := fields{"name": "other", "image": relayImage}
 	probe := fields{"exec": fields{"command": []any{"/relay", "erase"}}}
 	return []rule{
 		{"another image", none, image(spec, "evil.example/relay:dev"), "this image may not hold a token for Vault"},
 		{"an image whose name begins alike", none, image(spec, "ghcr.io/relaykeep/relay-evil:dev"), "this image may not hold a token for Vault"},
 		{"another command", none, put(c+"/command", []any{"/bin/sh"}), "remove command"},
-		{"no arguments", none, put(c+"/args", nil), "a relay runs serve"},
-		{"another configuration", none, put(c+"/args", []any{"serve", "--config", "/tmp/relay.json", "--region", "eu"}), "a relay runs serve"},
-		{"another region", none, put(c+"/args", arguments("serve", "na")), "a relay runs serve"},
-		{"another command of the relay", none, put(c+"/args", arguments("export", "eu")), "a relay runs serve"},
+		{"no arguments", none, put(c+"/args", nil), "ValidatingAdmissionPolicy"}, // of two, either answers
+		{"a former release's arguments", none, at(c, func(c fields) { c["args"] = c["args"].([]any)[:5] }), "ValidatingAdmissionPolicy"},
+		{"another configuration", none, argument(spec, 2, "/tmp/relay.json"), "a relay runs serve"},
+		{"another region", none, argument(spec, 4, "na"), "a relay runs serve"},
+		{"another command of the relay", none, argument(spec, 0, "export"), "a relay runs serve"},
+		{"another argument", none, add(c+"/args", "--log-level=debug"), "a relay runs serve"},
+		{"another Vault", none, argument(spec, 5, "--vault-address=https://evil.example:8200"), vault},
+		{"another Vault besides", none, add(c+"/args", "--vault-address=https://evil.example:8200"), "ValidatingAdmissionPolicy"},
+		{"another authority for Vault", none, argument(spec, 6, "--vault-ca=-----BEGIN CERTIFICATE-----"), vault},
+		{"another auth mount", none, argument(spec, 7, "--vault-auth-path=evil"), vault},
+		{"another KV mount", none, argument(spec, 8, "--vault-kv-mount=evil"), vault},
+		{"another transit mount", none, argument(spec, 9, "--vault-transit-mount=evil"), vault},
+		{"another PKI mount", none, argument(spec, 10, "--vault-pki-mount=evil"), vault},
 		{"an environment variable", none, put(c+"/env", []any{fields{"name": "SSL_CERT_FILE", "value": "/tmp/ca.pem"}}), variables},
 		{"the test build's clock", none, put(c+"/env", []any{fields{"name": "RELAYKEEP_CLOCK_OFFSET", "value": "1h"}}), variables},
 		{"a Secret as environment", none, put(c+"/envFrom", []any{fields{"secretRef": fields{"name": "s"}}}), variables},
@@ -102,9 +121,13 @@ func podRules(spec string) []rule {
 		{"a mount over the program", none, add(c+"/volumeMounts", fields{"name": "tmp", "mountPath": "/relay"}), places},
 		{"a mount over the token", none, put(c+"/volumeMounts/1/name", "tmp"), places},
 		{"a writable configuration", none, all(put(c+"/volumeMounts/0/name", "tmp")), places},
-		{"two tokens", none, mounted(spec, fields{"projected": fields{"sources": []any{fields{"serviceAccountToken": fields{"audience": "relaykeep.dev/janitor", "path": "token"}}}}}), "exactly one token for Vault"},
+		{"two tokens", none, mounted(spec, fields{"projected": fields{"sources": []any{fields{"serviceAccountToken": fields{"audience": "relaykeep.dev/janitor/eu", "path": "token"}}}}}), "exactly one token for Vault"},
 		{"a token beside other things", none, add(spec+"/volumes/1/projected/sources", fields{"configMap": fields{"name": "x"}}), "exactly one token for Vault"},
-		{"the audience of credentials", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/credentials")), "exactly one token for Vault"},
+		{"the audience of credentials", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/credentials/eu")), "exactly one token for Vault"},
+		{"the audience of a keeper", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/keeper/eu")), "exactly one token for Vault"},
+		{"a relay's audience of another region", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/relay/na")), "exactly one token for Vault"},
+		{"a janitor's audience of another region", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/janitor/na")), "exactly one token for Vault"},
+		{"a former release's audience", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/relay")), "exactly one token for Vault"},
 		{"last words from elsewhere", none, put(c+"/terminationMessagePath", "/tmp/log"), "last words"},
 		{"last words from the log", none, put(c+"/terminationMessagePolicy", "FallbackToLogsOnError"), "last words"},
 	}
@@ -118,14 +141,53 @@ func generated(prefix string) func(fields) {
 	return all(put("metadata/name", nil), put("metadata/generateName", prefix))
 }
 
+// carrierRules are for those who speak to the carrier.
+func carrierRules(spec string) []rule {
+	const carrier = "speaks to the carrier of its DataRegion"
+	return []rule{
+		{"another carrier", none, argument(spec, 11, "--xmpp-domain=evil.example"), carrier},
+		{"another address of the carrier", none, argument(spec, 12, "--xmpp-address=192.0.2.1:5222"), carrier},
+		{"another authority for the carrier", none, argument(spec, 13, "--xmpp-ca=-----BEGIN CERTIFICATE-----"), carrier},
+		{"another way to an account", none, argument(spec, 14, "--xmpp-registration=Open"), carrier},
+		{"no carrier", none, at(spec+"/containers/0", func(c fields) { c["args"] = c["args"].([]any)[:11] }), "a relay runs serve"},
+	}
+}
+
+// formerPod is the pod of a janitor as a former release made it: its audience and its
+// arguments name no Vault, its configuration does.
+func (h *house) formerPod(t *testing.T) string {
+	t.Helper()
+	return manifest(t, object(t, h.janitorPod, all(
+		put("metadata/name", "acme-retention-2"),
+		put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/janitor"),
+		at("spec/containers/0", func(c fields) { c["args"] = c["args"].([]any)[:5] }),
+	)).Object)
+}
+
+// formerPodRules hold what was left behind to what can destroy and read nothing.
+func formerPodRules() []rule {
+	anyRelease := image("spec", "ghcr.io/relaykeep/relay:v0")
+	return []rule{
+		{"a relay's audience", anyRelease, put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/relay"), "ValidatingAdmissionPolicy"},
+		{"a region's audience", anyRelease, put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/janitor/eu"), "ValidatingAdmissionPolicy"},
+		{"a relay's command", anyRelease, argument("spec", 0, "serve"), "a relay runs serve"},
+		{"erasure", anyRelease, argument("spec", 0, "erase"), "a relay runs serve"},
+		{"another region", anyRelease, argument("spec", 4, "na"), "a relay runs serve"},
+		{"a Vault", anyRelease, add("spec/containers/0/args", "--vault-address=https://evil.example"), "a relay runs serve"},
+		{"a region that nobody made", anyRelease, inRegion("zz", "relaykeep.dev/janitor"), "there is no DataRegion zz"},
+	}
+}
+
 func relayPodRules() []rule {
-	return append(podRules("spec"),
+	return append(append(podRules("spec"), carrierRules("spec")...),
 		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
 		rule{"a name by which it could be entered", put("metadata/name", "acme-relay-12"), put("metadata/name", "acme-relay-x0"), named},
 		rule{"a janitor's name", none, put("metadata/name", "acme-retention-1"), named},
 		rule{"another relay's name", none, put("metadata/name", "globex-relay-0"), named},
-		rule{"a janitor's command", none, put("spec/containers/0/args", arguments("retain", "eu")), "a relay runs serve"},
-		rule{"no region", none, all(put("metadata/labels", fields{}), put("spec/containers/0/args", arguments("serve", ""))), "a relay runs serve"},
+		rule{"a janitor's command", none, argument("spec", 0, "retain"), "a relay runs serve"},
+		rule{"no region", none, all(put("metadata/labels", fields{}), argument("spec", 4, "")), "exactly one token for Vault"},
+		rule{"a region that nobody made", none, inRegion("zz", "relaykeep.dev/relay/zz"), "there is no DataRegion zz"},
+		rule{"the Vault of another region", none, inRegion("na", "relaykeep.dev/relay/na"), "logs in at the Vault of its DataRegion"},
 		rule{"an audience of its own making", put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "vault"), put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/root"), "exactly one token for Vault"},
 	)
 }
@@ -137,8 +199,9 @@ func janitorPodRules() []rule {
 		rule{"a relay's name", none, put("metadata/name", "acme-relay-0"), named},
 		rule{"another release of another repository", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", "ghcr.io/evil/relay:v0"), "may not hold a token"},
 		rule{"a repository that hides behind the name", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", elsewhere), "may not hold a token"},
-		rule{"a relay's command", none, put("spec/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
-		rule{"the command that takes both tokens", none, put("spec/containers/0/args", arguments("erase", "eu")), "a relay runs serve"},
+		rule{"a relay's command", none, argument("spec", 0, "serve"), "a relay runs serve"},
+		rule{"the command that takes both tokens", none, argument("spec", 0, "erase"), "a relay runs serve"},
+		rule{"a carrier", none, add("spec/containers/0/args", "--xmpp-domain=eu.example.org"), "ValidatingAdmissionPolicy"},
 		rule{"the relay's volume", none, mounted("spec", fields{"persistentVolumeClaim": fields{"claimName": "acme-relay"}}), "a janitor its configuration"},
 	)
 }
@@ -153,7 +216,7 @@ func withoutTokens(spec string) func(fields) {
 
 func statefulSetRules() []rule {
 	const spec = "spec/template/spec"
-	return append(podRules(spec),
+	return append(append(podRules(spec), carrierRules(spec)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
 		rule{"a claim of its own", none, put("spec/volumeClaimTemplates", []any{fields{"metadata": fields{"name": "x"}, "spec": fields{
 			"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}},
@@ -163,16 +226,17 @@ func statefulSetRules() []rule {
 
 func jobRules() []rule {
 	const spec = "spec/template/spec"
-	return append(podRules(spec),
+	return append(append(podRules(spec), carrierRules(spec)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
-		rule{"a relay's command with both tokens", none, put(spec+"/containers/0/args", arguments("serve", "eu")), "a relay runs serve"},
-		rule{"a janitor's command with both tokens", none, put(spec+"/containers/0/args", arguments("retain", "eu")), "a relay runs serve"},
+		rule{"a relay's command with both tokens", none, argument(spec, 0, "serve"), "a relay runs serve"},
+		rule{"a janitor's command with both tokens", none, argument(spec, 0, "retain"), "a relay runs serve"},
 	)
 }
 
 func cronJobRules() []rule {
 	const spec = "spec/jobTemplate/spec/template/spec"
-	return append(podRules(spec), rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"})
+	former := put(spec+"/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/janitor")
+	return append(podRules(spec), rule{"a former release's", none, all(former, at(spec+"/containers/0", func(c fields) { c["args"] = c["args"].([]any)[:5] })), "ValidatingAdmissionPolicy"}, rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"})
 }
 
 // testRunningPod holds that a pod cannot be changed into what it could not have been

@@ -78,8 +78,8 @@ func TestEveryPodIsBoundToItsRegion(t *testing.T) {
 // The erase Job removes the carrier account, whose password only a relay may read.
 func TestEveryPodHoldsTheTokensOfItsOwnAudiencesOnly(t *testing.T) {
 	want := map[string][]string{
-		"relay": {contract.AudienceRelay}, "janitor": {contract.AudienceJanitor},
-		"erase": {contract.AudienceJanitor, contract.AudienceRelay},
+		"relay": {"relaykeep.dev/relay/eu"}, "janitor": {"relaykeep.dev/janitor/eu"},
+		"erase": {"relaykeep.dev/janitor/eu", "relaykeep.dev/relay/eu"},
 	}
 	for name, pod := range pods(full()) {
 		if *pod.Spec.AutomountServiceAccountToken {
@@ -96,6 +96,33 @@ func TestEveryPodHoldsTheTokensOfItsOwnAudiencesOnly(t *testing.T) {
 		}
 		if !slices.Equal(audiences, want[name]) {
 			t.Errorf("%s: tokens are for %v, want %q only", name, audiences, want[name])
+		}
+	}
+}
+
+// The admission policies compare arguments whenever a pod is made, and a ConfigMap only
+// when it is written.
+func TestWhereVaultAndCarrierAreStandsInThePodsArgumentsAlone(t *testing.T) {
+	in := full()
+	carrier := map[string]int{"relay": 4, "erase": 4, "janitor": 0} // how many arguments
+	for name, pod := range pods(in) {
+		args := pod.Spec.Containers[0].Args
+		want := []string{
+			"--vault-address=https://vault.eu.example.org", "--vault-ca=" + caBundle, "--vault-auth-path=k8s/one",
+			"--vault-kv-mount=one/kv", "--vault-transit-mount=one/transit", "--vault-pki-mount=one/pki",
+			"--xmpp-domain=eu.example.org", "--xmpp-address=xmpp.eu.example.org:5223", "--xmpp-ca=" + caBundle, "--xmpp-registration=Closed",
+		}[:6+carrier[name]]
+		if len(args) < 5 || !slices.Equal(args[5:], want) {
+			t.Errorf("%s: arguments are %q", name, args)
+		}
+	}
+	file, _, err := desired.Config(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{`"vault"`, `"carrier"`, "vault.eu.example.org", "xmpp.eu.example.org", "one/kv"} {
+		if strings.Contains(string(file), word) {
+			t.Errorf("the configuration has %s", word)
 		}
 	}
 }
@@ -138,9 +165,14 @@ func TestConfigHashChangesWithTheConfigurationOnly(t *testing.T) {
 
 func TestConfigLargerThanARelayReadsIsRefused(t *testing.T) {
 	in := full()
-	in.Region.Spec.Vault.CABundle = v1alpha1.CABundle(strings.Repeat("a", contract.MaxConfigBytes))
+	in.Relay.Spec.Webhook.CABundle = v1alpha1.CABundle(strings.Repeat("a", contract.MaxConfigBytes))
 	if _, _, err := desired.Config(in); err == nil {
 		t.Error("a configuration that no relay reads was rendered")
+	}
+	in = full()
+	in.Region.Spec.Vault.CABundle = v1alpha1.CABundle(strings.Repeat("a", contract.MaxArgumentBytes))
+	if _, _, err := desired.Config(in); err == nil || !strings.Contains(err.Error(), "--vault-ca has") {
+		t.Errorf("arguments that no program can be given: %v", err)
 	}
 }
 

@@ -47,12 +47,19 @@ func Config(in Input) (file []byte, hash string, err error) {
 		return nil, "", fmt.Errorf("rendering the relay's configuration: %d bytes are more than the %d that a relay reads",
 			len(file), contract.MaxConfigBytes)
 	}
+	for _, arg := range in.relayArgs("") {
+		if len(arg) > contract.MaxArgumentBytes {
+			name, _, _ := strings.Cut(arg, "=")
+			return nil, "", fmt.Errorf("rendering the relay's arguments: %s has %d bytes, more than the %d that a program can be given: shorten it in the DataRegion",
+				name, len(arg), contract.MaxArgumentBytes)
+		}
+	}
 	sum := sha256.Sum256(file)
 	return file, hex.EncodeToString(sum[:]), nil
 }
 
 func config(in Input) contract.Config {
-	relay, region := in.Relay.Spec, in.Region.Spec
+	relay := in.Relay.Spec
 	c := contract.Config{
 		Version:     contract.ConfigVersion,
 		Namespace:   in.Relay.Namespace,
@@ -60,14 +67,6 @@ func config(in Input) contract.Config {
 		Region:      in.Region.Name,
 		PhoneNumber: relay.PhoneNumber,
 		Profile:     contract.Profile(relay.Profile),
-		Vault: contract.Vault{
-			Address:      strings.TrimSuffix(region.Vault.Address, "/"),
-			CABundle:     string(region.Vault.CABundle),
-			AuthPath:     string(region.Vault.AuthPath),
-			KVMount:      string(region.Vault.KVMount),
-			TransitMount: string(region.Vault.TransitMount),
-			PKIMount:     string(region.Vault.PKIMount),
-		},
 		Endpoint: contract.Endpoint{
 			URL:  URL(in.Relay, in.Region),
 			Host: Host(in.Relay, in.Region),
@@ -82,14 +81,6 @@ func config(in Input) contract.Config {
 			Identity: int(relay.Rotation.Identity),
 			Access:   int(relay.Rotation.Access),
 		},
-	}
-	if x := region.Carrier.XMPP; x != nil {
-		c.Carrier.XMPP = &contract.XMPP{
-			Domain:       string(x.Domain),
-			Address:      string(x.Address),
-			CABundle:     string(x.CABundle),
-			Registration: string(x.Registration),
-		}
 	}
 	if w := relay.Webhook; w != nil {
 		c.Webhook = &contract.Webhook{

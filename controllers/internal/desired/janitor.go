@@ -49,26 +49,26 @@ func CronJob(in Input) *batchv1ac.CronJobApplyConfiguration {
 			WithFailedJobsHistoryLimit(1).
 			WithJobTemplate(batchv1ac.JobTemplateSpec().
 				WithLabels(in.labels(v1alpha1.ComponentJanitor)).
-				WithSpec(in.janitorJob("retain"))))
+				WithSpec(in.janitorJob(in.janitorArgs("retain")))))
 }
 
 // EraseJob destroys the keys of a relay that is being deleted, and removes its account
 // from the carrier: that takes the account's password, which only a relay may read,
 // so that it holds the relay's token besides the janitor's.
 func EraseJob(in Input) *batchv1ac.JobApplyConfiguration {
-	spec := in.janitorJob("erase")
+	spec := in.janitorJob(in.relayArgs("erase"))
 	pod := spec.Template.Spec
-	pod.WithVolumes(tokenVolume(contract.AudienceRelay).WithName(volumeRelayToken))
+	pod.WithVolumes(tokenVolume(contract.AudienceRelay(in.Region.Name)).WithName(volumeRelayToken))
 	pod.Containers[0].WithVolumeMounts(mount(volumeRelayToken, path.Dir(contract.RelayTokenPath), true))
 	return batchv1ac.Job(in.Relay.Name+v1alpha1.SuffixErase, in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentJanitor)).
 		WithSpec(spec)
 }
 
-// janitorJob runs one command of the janitor. It mounts no volume of the relay:
+// janitorJob runs the janitor with arguments. It mounts no volume of the relay:
 // erasing needs the keys only, and must work when the volume does not.
-func (in Input) janitorJob(command string) *batchv1ac.JobSpecApplyConfiguration {
-	container := in.container(ContainerJanitor, command, contract.JanitorTokenPath).
+func (in Input) janitorJob(args []string) *batchv1ac.JobSpecApplyConfiguration {
+	container := in.container(ContainerJanitor, contract.JanitorTokenPath, args).
 		WithResources(corev1ac.ResourceRequirements().
 			WithRequests(corev1.ResourceList{
 				corev1.ResourceCPU:    resource.MustParse("10m"),
@@ -80,7 +80,7 @@ func (in Input) janitorJob(command string) *batchv1ac.JobSpecApplyConfiguration 
 		WithActiveDeadlineSeconds(janitorDeadlineSeconds).
 		WithTemplate(corev1ac.PodTemplateSpec().
 			WithLabels(in.regional(v1alpha1.ComponentJanitor)).
-			WithSpec(in.podSpec(contract.AudienceJanitor).
+			WithSpec(in.podSpec(contract.AudienceJanitor(in.Region.Name)).
 				WithRestartPolicy(corev1.RestartPolicyNever).
 				WithContainers(container)))
 }

@@ -67,14 +67,12 @@ func (in Input) podSpec(audience string) *corev1ac.PodSpecApplyConfiguration {
 }
 
 // container is what every container has in common.
-func (in Input) container(name, command, tokenPath string) *corev1ac.ContainerApplyConfiguration {
+func (in Input) container(name, tokenPath string, args []string) *corev1ac.ContainerApplyConfiguration {
 	return corev1ac.Container().
 		WithName(name).
 		WithImage(in.RelayImage).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
-		// The admission policies hold the configuration to its region's Vault and
-		// carrier, and the pod to its region: the relay holds them to each other.
-		WithArgs(command, "--config", contract.ConfigPath, "--region", in.Region.Name).
+		WithArgs(args...).
 		WithTerminationMessagePath(contract.TerminationPath).
 		// Never from the logs: what is in the message ends up in the status.
 		WithTerminationMessagePolicy(corev1.TerminationMessageReadFile).

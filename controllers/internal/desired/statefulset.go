@@ -45,7 +45,7 @@ func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfigur
 func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 	relay := in.Relay.Spec
 	container := in.relayContainer()
-	spec := in.podSpec(contract.AudienceRelay).
+	spec := in.podSpec(contract.AudienceRelay(in.Region.Name)).
 		WithTerminationGracePeriodSeconds(graceSeconds).
 		WithVolumes(corev1ac.Volume().WithName(volumeData).WithPersistentVolumeClaim(
 			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(in.tenant())))
@@ -67,7 +67,7 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 }
 
 func (in Input) relayContainer() *corev1ac.ContainerApplyConfiguration {
-	return in.container(ContainerRelay, "serve", contract.RelayTokenPath).
+	return in.container(ContainerRelay, contract.RelayTokenPath, in.relayArgs("serve")).
 		WithPorts(containerPort(portHTTPS, contract.EndpointPort), containerPort(portStatus, contract.StatusPort)).
 		WithVolumeMounts(mount(volumeData, contract.DataDir, false)).
 		WithResources(resources(in.Relay.Spec.Resources)).

@@ -47,6 +47,15 @@ func Apply(ctx context.Context, client *api.Client, o Options, report func(title
 }
 
 func applyStep(ctx context.Context, client *api.Client, step Step, report func(string, bool)) error {
+	if step.Former != "" {
+		policy, err := client.Logical().ReadWithContext(ctx, "sys/policies/acl/"+step.Former)
+		if err != nil {
+			return fmt.Errorf("looking for policy %s of a former release: %w", step.Former, explain(err))
+		}
+		if policy == nil {
+			return nil
+		}
+	}
 	changed := true
 	if step.Once {
 		exists, err := present(ctx, client, step)
@@ -154,6 +163,9 @@ func printStep(w io.Writer, step Step) error {
 	note := ""
 	if step.Once {
 		note = " (only where it is missing)"
+	}
+	if step.Former != "" {
+		note = " (only while policy " + step.Former + " of a former release is there)"
 	}
 	if policy, ok := step.Data["policy"].(string); ok {
 		name := strings.TrimPrefix(step.Path, "sys/policies/acl/")

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -29,6 +30,9 @@ const (
 
 // Options says what to set up. Empty mounts are the default ones.
 type Options struct {
+	// Region is the DataRegion whose relays, janitors and businesses log in: a DNS label.
+	Region string
+
 	AuthPath, KVMount, TransitMount, PKIMount string
 
 	// KubernetesHost is the API server's address as Vault reaches it, an https URL.
@@ -54,6 +58,9 @@ type Step struct {
 	// Once says that the step makes something which must not be made again: it is
 	// skipped where that exists.
 	Once bool
+	// Former, when not empty, is a policy of a former release: the step keeps alive
+	// what goes on with that, and is skipped where the policy is not there.
+	Former string
 }
 
 // accessorPlaceholder stands for the auth mount's accessor, which Vault chooses when
@@ -66,7 +73,11 @@ const (
 	maxRetentionDays = 30
 )
 
-func (o Options) withDefaults() (Options, error) {
+// label is a DNS label (RFC 1123), as a DataRegion's name is.
+var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// withMounts fills in the default mounts.
+func (o Options) withMounts() (Options, error) {
 	for field, fallback := range map[*string]string{
 		&o.AuthPath: DefaultAuthPath, &o.KVMount: DefaultKVMount, &o.TransitMount: DefaultTransitMount,
 		&o.PKIMount: DefaultPKIMount, &o.AuthorityName: "Relaykeep endpoints",
@@ -75,6 +86,17 @@ func (o Options) withDefaults() (Options, error) {
 			*field = fallback
 		}
 		*field = strings.Trim(*field, "/")
+	}
+	if !label.MatchString(o.Region) {
+		return o, errors.New("setting up Vault: the region's name is missing or is no DataRegion's")
+	}
+	return o, nil
+}
+
+func (o Options) withDefaults() (Options, error) {
+	o, err := o.withMounts()
+	if err != nil {
+		return o, err
 	}
 	switch {
 	case !strings.HasPrefix(o.KubernetesHost, "https://"):
@@ -104,14 +126,16 @@ func Plan(o Options, accessor string) ([]Step, error) {
 	}
 	steps := mounts(o)
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
-		steps = append(steps, Step{
-			Title: "policy " + name,
-			Path:  "sys/policies/acl/" + name,
-			Data:  map[string]any{"policy": policies[name]},
-		})
+		steps = append(steps, policyStep(name, policies[name]))
 	}
 	steps = append(steps, roles(o)...)
-	return append(steps, authority(o, accessor)...), nil
+	steps = append(steps, authority(o, accessor)...)
+	formers, err := formerSteps(o, accessor)
+	return append(steps, formers...), err
+}
+
+func policyStep(name, text string) Step {
+	return Step{Title: "policy " + name, Path: "sys/policies/acl/" + name, Data: map[string]any{"policy": text}}
 }
 
 func mounts(o Options) []Step {
@@ -152,27 +176,28 @@ func mounts(o Options) []Step {
 
 // roles binds each role to the audience that only its pods' tokens have.
 func roles(o Options) []Step {
-	audiences := map[string]string{
-		contract.RoleRelay:       contract.AudienceRelay,
-		contract.RoleJanitor:     contract.AudienceJanitor,
-		contract.RoleCredentials: contract.AudienceCredentials,
+	return []Step{
+		role(o, contract.RoleCredentials(o.Region), contract.AudienceCredentials(o.Region)),
+		role(o, contract.RoleJanitor(o.Region), contract.AudienceJanitor(o.Region)),
+		role(o, contract.RoleRelay(o.Region), contract.AudienceRelay(o.Region)),
 	}
-	steps := make([]Step, 0, len(audiences))
-	for _, role := range slices.Sorted(maps.Keys(audiences)) {
-		steps = append(steps, Step{
-			Title: "role " + role, Path: "auth/" + o.AuthPath + "/role/" + role,
-			Data: map[string]any{
-				"bound_service_account_names":      []string{"*-relay"},
-				"bound_service_account_namespaces": []string{"*"},
-				"audience":                         audiences[role],
-				"token_policies":                   []string{role},
-				"token_no_default_policy":          true,
-				"token_ttl":                        "15m",
-				"token_max_ttl":                    "1h",
-			},
-		})
+}
+
+// role lets service accounts of relays log in with tokens of an audience. The policy
+// has the role's name.
+func role(o Options, name, audience string) Step {
+	return Step{
+		Title: "role " + name, Path: "auth/" + o.AuthPath + "/role/" + name,
+		Data: map[string]any{
+			"bound_service_account_names":      []string{"*-relay"},
+			"bound_service_account_namespaces": []string{"*"},
+			"audience":                         audience,
+			"token_policies":                   []string{name},
+			"token_no_default_policy":          true,
+			"token_ttl":                        "15m",
+			"token_max_ttl":                    "1h",
+		},
 	}
-	return steps
 }
 
 // authority makes an authority where there is none and the role by which a relay
@@ -184,28 +209,32 @@ func authority(o Options, accessor string) []Step {
 			Title: "an authority of its own, unless the mount has one", Path: o.PKIMount + "/root/generate/internal", Once: true,
 			Data: map[string]any{"common_name": o.AuthorityName, "key_type": "ec", "key_bits": 256, "ttl": "87600h"},
 		},
-		{
-			Title: "role " + vault.PKIRole + " for certificates", Path: o.PKIMount + "/roles/" + vault.PKIRole,
-			Data: map[string]any{
-				"allowed_domains":             []string{t.S + "." + t.N + "." + o.EndpointDomain, t.S + "." + t.N + ".svc"},
-				"allowed_domains_template":    true,
-				"allow_bare_domains":          true,
-				"allow_subdomains":            false,
-				"allow_glob_domains":          false,
-				"allow_wildcard_certificates": false,
-				"allow_any_name":              false,
-				"allow_localhost":             false,
-				"allow_ip_sans":               false,
-				"enforce_hostnames":           true,
-				"require_cn":                  false,
-				"use_csr_common_name":         false,
-				"key_type":                    "ec",
-				"key_bits":                    256,
-				"server_flag":                 true,
-				"client_flag":                 false,
-				"ttl":                         "72h",
-				"max_ttl":                     "72h",
-			},
+		certificateRole(o, t, t.Roles.Relay),
+	}
+}
+
+func certificateRole(o Options, t templateData, name string) Step {
+	return Step{
+		Title: "role " + name + " for certificates", Path: o.PKIMount + "/roles/" + name,
+		Data: map[string]any{
+			"allowed_domains":             []string{t.S + "." + t.N + "." + o.EndpointDomain, t.S + "." + t.N + ".svc"},
+			"allowed_domains_template":    true,
+			"allow_bare_domains":          true,
+			"allow_subdomains":            false,
+			"allow_glob_domains":          false,
+			"allow_wildcard_certificates": false,
+			"allow_any_name":              false,
+			"allow_localhost":             false,
+			"allow_ip_sans":               false,
+			"enforce_hostnames":           true,
+			"require_cn":                  false,
+			"use_csr_common_name":         false,
+			"key_type":                    "ec",
+			"key_bits":                    256,
+			"server_flag":                 true,
+			"client_flag":                 false,
+			"ttl":                         "72h",
+			"max_ttl":                     "72h",
 		},
 	}
 }
@@ -230,7 +259,7 @@ func newTemplateData(o Options, accessor string) templateData {
 		N: alias + "service_account_namespace}}", S: alias + "service_account_name}}",
 		KV: o.KVMount, Transit: o.TransitMount, Settings: vault.SettingsMount(o.TransitMount), PKI: o.PKIMount, Periods: periods(),
 	}
-	d.Roles.Relay, d.Roles.Janitor, d.Roles.Credentials = contract.RoleRelay, contract.RoleJanitor, contract.RoleCredentials
+	d.Roles.Relay, d.Roles.Janitor, d.Roles.Credentials = contract.RoleRelay(o.Region), contract.RoleJanitor(o.Region), contract.RoleCredentials(o.Region)
 	return d
 }
 
@@ -252,16 +281,22 @@ func Policies(o Options, accessor string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	t := newTemplateData(o, accessor)
+	return render(map[string]string{
+		t.Roles.Relay: "relay.hcl", t.Roles.Janitor: "janitor.hcl", t.Roles.Credentials: "credentials.hcl",
+	}, t)
+}
+
+// render renders policies, whose files are given by the policies' names.
+func render(files map[string]string, t templateData) (map[string]string, error) {
 	texts, err := template.ParseFS(policyFiles, "policies/*.hcl")
 	if err != nil {
 		return nil, fmt.Errorf("reading the policies: %w", err)
 	}
 	policies := make(map[string]string)
-	for name, file := range map[string]string{
-		contract.RoleRelay: "relay.hcl", contract.RoleJanitor: "janitor.hcl", contract.RoleCredentials: "credentials.hcl",
-	} {
+	for name, file := range files {
 		var text strings.Builder
-		if err := texts.ExecuteTemplate(&text, file, newTemplateData(o, accessor)); err != nil {
+		if err := texts.ExecuteTemplate(&text, file, t); err != nil {
 			return nil, fmt.Errorf("rendering the policy %s: %w", name, err)
 		}
 		policies[name] = text.String()

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func options() setup.Options {
 	return setup.Options{
-		KubernetesHost: "https://10.96.0.1:443", KubernetesCA: "-----BEGIN CERTIFICATE-----\n(its authority)\n-----END CERTIFICATE-----\n",
+		Region: "eu", KubernetesHost: "https://10.96.0.1:443", KubernetesCA: "-----BEGIN CERTIFICATE-----\n(its authority)\n-----END CERTIFICATE-----\n",
 		ReviewerToken: "a token not to be shown", EndpointDomain: "relay.example",
 	}
 }
@@ -76,7 +76,7 @@ func TestNoPolicyGrantsAPathThatIsNotTheTenantsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	const namespace, account = "aliases.ACC.metadata.service_account_namespace}}", "aliases.ACC.metadata.service_account_name}}"
-	shared := []string{`path "auth/token/renew-self" {`, `path "auth/token/revoke-self" {`, `path "pki/sign/relaykeep-relay" {`}
+	shared := []string{`path "auth/token/renew-self" {`, `path "auth/token/revoke-self" {`, `path "pki/sign/relaykeep-relay-eu" {`}
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		for line := range strings.Lines(policies[name]) {
 			line = strings.TrimSpace(line)
@@ -100,6 +100,8 @@ func TestOptionsThatLackSomethingAreRefusedWithWhatToDo(t *testing.T) {
 		spoil func(*setup.Options)
 		says  string
 	}{
+		"no region":         {func(o *setup.Options) { o.Region = "" }, "region"},
+		"no region's name":  {func(o *setup.Options) { o.Region = "eu/../x" }, "region"},
 		"plain http":        {func(o *setup.Options) { o.KubernetesHost = "http://10.0.0.1" }, "https://"},
 		"no host":           {func(o *setup.Options) { o.KubernetesHost = "" }, "https://"},
 		"no authority":      {func(o *setup.Options) { o.KubernetesCA = "" }, "CA certificate"},

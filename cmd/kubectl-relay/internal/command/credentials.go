@@ -54,8 +54,8 @@ phone number id for the requests' paths, the access token for their Authorizatio
 header, and the secret and the verify token with which its webhook knows the relay.
 
 They come from the region's Vault, where the relay made them. Vault trusts a token of
-the relay's service account with the audience ` + contract.AudienceCredentials + `, which
-you get if Kubernetes lets you "create" the resource "serviceaccounts/token" named
+the relay's service account with the audience ` + contract.AudienceCredentials("REGION") + `,
+which you get if Kubernetes lets you "create" the resource "serviceaccounts/token" named
 NAME-relay. That login can read the credentials and nothing else.`,
 		Example: `  # Show them
   kubectl relay credentials acme -n acme
@@ -116,12 +116,12 @@ func regionVault(region *v1alpha1.DataRegion, address, caFile string) (*api.Clie
 
 // readCredentials reads the credentials in force as the relay's service account.
 func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (*credentials, error) {
-	token, err := requestToken(ctx, k, relay)
+	token, err := requestToken(ctx, k, relay, region.Name)
 	if err != nil {
 		return nil, err
 	}
 	settings := region.Spec.Vault
-	logout, err := loginVault(ctx, v, string(settings.AuthPath), contract.RoleCredentials, token)
+	logout, err := loginVault(ctx, v, string(settings.AuthPath), contract.RoleCredentials(region.Name), token)
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +154,12 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 	return c, nil
 }
 
-// requestToken asks Kubernetes for a token of the relay's service account that
-// Vault takes for reading the credentials and for nothing else.
-func requestToken(ctx context.Context, k client.Client, relay *v1alpha1.BusinessRelay) (string, error) {
+// requestToken asks Kubernetes for a token of the relay's service account that the
+// region's Vault takes for reading the credentials and for nothing else.
+func requestToken(ctx context.Context, k client.Client, relay *v1alpha1.BusinessRelay, region string) (string, error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: relay.Namespace, Name: v1alpha1.TenantName(relay.Name)}}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
-		Audiences: []string{contract.AudienceCredentials}, ExpirationSeconds: new(int64(tokenSeconds)),
+		Audiences: []string{contract.AudienceCredentials(region)}, ExpirationSeconds: new(int64(tokenSeconds)),
 	}}
 	if err := k.SubResource("token").Create(ctx, account, request); err != nil {
 		return "", explain(err, "token of service account "+account.Name,

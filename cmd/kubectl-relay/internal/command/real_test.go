@@ -141,11 +141,11 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 func asRelay(t *testing.T, k *kubernetes, server *vault.Server, path string, fields map[string]any) {
 	t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "acme-relay"}}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{contract.AudienceRelay}}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{contract.AudienceRelay("eu")}}}
 	check(t, k.client.SubResource("token").Create(t.Context(), account, request))
 	v, err := server.Client("")
 	check(t, err)
-	logout, err := loginVault(t.Context(), v, "kubernetes", contract.RoleRelay, request.Status.Token)
+	logout, err := loginVault(t.Context(), v, "kubernetes", contract.RoleRelay("eu"), request.Status.Token)
 	check(t, err)
 	defer logout()
 	_, err = v.Logical().WriteWithContext(t.Context(), path, map[string]any{"data": fields, "options": map[string]any{"cas": 0}})

@@ -9,7 +9,11 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
@@ -26,7 +30,7 @@ type setupFlags struct {
 	options                       setup.Options
 	kubernetesCAFile              string
 	reviewerAccount, reviewerFile string
-	printOnly                     bool
+	printOnly, removeFormer       bool
 }
 
 func newSetup(streams genericiooptions.IOStreams) *cobra.Command {
@@ -46,9 +50,10 @@ func newSetupVault(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "vault --region NAME",
 		Short: "Prepare a region's Vault: mounts, policies, roles",
 		Long: `Prepare a region's Vault (or OpenBao) for relays: the mounts, the policies, which are
-templated on the service account that logs in, and the roles. It is done once for
-each region: a new business needs no change in Vault. Running it again changes only
-what is not as it should be; after the auth mount was made anew it must be run again.
+templated on the service account that logs in, and the roles, which are the region's
+own. It is done once for each region: a new business needs no change in Vault. Running
+it again changes only what is not as it should be. It must be run again before the
+operator is upgraded, and after the auth mount was made anew.
 
 Vault is reached as the vault command does: VAULT_ADDR and VAULT_TOKEN (or the file
 ~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and
@@ -59,7 +64,11 @@ In Kubernetes, it makes a service account that may do nothing but have tokens
 reviewed (` + reviewerRole + `), as which Vault asks whether a relay's token is genuine. Its
 token is long-lived, since Vault would not renew it: it is in the Secret of the
 account's name, and deleting that Secret revokes it. With --reviewer-token-file
-nothing is made in Kubernetes.`,
+nothing is made in Kubernetes.
+
+Roles of former releases, which name no region, stay as they are: relays use them until
+the operator is upgraded, and janitors that deleted relays left behind for as long as
+they run. --remove-former removes them, once nothing in the cluster uses them.`,
 		Example: `  # Show every write, in order, for review; nothing is changed
   kubectl relay setup vault --region eu --print
 
@@ -70,12 +79,15 @@ nothing is made in Kubernetes.`,
   # Vault reaches the API server by another name than this kubeconfig does
   kubectl relay setup vault --region eu --kubernetes-host https://10.99.0.1:6443
 
-  # Without a DataRegion in the cluster yet
-  kubectl relay setup vault --vault-address https://vault.eu.example.org:8200 --endpoint-domain relays.eu.example.org`,
+  # Before there is the DataRegion
+  kubectl relay setup vault --region eu --vault-address https://vault.eu.example.org:8200 --endpoint-domain relays.eu.example.org
+
+  # What a former release set up, when nothing uses it any more
+  kubectl relay setup vault --region eu --remove-former`,
 		Args: none,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.region, "region", "", "the DataRegion whose Vault is prepared; its spec says where, and which mounts")
+	flags.StringVar(&f.region, "region", "", "the DataRegion whose Vault is prepared, after which its roles are named; its spec says where, and which mounts")
 	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
 	flags.StringVar(&f.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
 	flags.StringVar(&f.options.AuthPath, "auth-path", "", "mount of the Kubernetes auth method; default: the DataRegion's, else "+setup.DefaultAuthPath)
@@ -88,6 +100,7 @@ nothing is made in Kubernetes.`,
 	flags.StringVar(&f.kubernetesCAFile, "kubernetes-ca", "", "file with the API server's authority (PEM); default: the kubeconfig's")
 	flags.StringVar(&f.reviewerAccount, "reviewer-service-account", "", "namespace/name of the service account as which Vault reviews tokens; default: relaykeep-system/vault-reviewer-REGION")
 	flags.StringVar(&f.reviewerFile, "reviewer-token-file", "", "file with a token that may review tokens; nothing is made in Kubernetes then")
+	flags.BoolVar(&f.removeFormer, "remove-former", false, "remove the roles and policies of former releases instead, unless something in the cluster uses them")
 	flags.BoolVar(&f.printOnly, "print", false, "print the writes instead of doing them; secrets are left out")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runSetupVault(cmd, streams, &f, cluster) }
@@ -99,6 +112,9 @@ func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *se
 	account, err := f.reviewer()
 	if err != nil {
 		return usage(cmd, "%v", err)
+	}
+	if f.region == "" {
+		return usage(cmd, "which region? name its DataRegion with --region: its roles in Vault have its name")
 	}
 	region, err := f.readRegion(ctx, cluster)
 	if err != nil {
@@ -117,6 +133,9 @@ func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *se
 	}
 	if v.Token() == "" {
 		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+	}
+	if f.removeFormer {
+		return removeFormer(ctx, streams, cluster, v, options, region)
 	}
 	if options.ReviewerToken, err = f.reviewerToken(ctx, cluster, account); err != nil {
 		return err
@@ -139,11 +158,7 @@ func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *se
 // region's own.
 func (f *setupFlags) reviewer() (reviewer, error) {
 	if f.reviewerAccount == "" {
-		name := "vault-reviewer"
-		if f.region != "" {
-			name += "-" + f.region
-		}
-		return reviewer{namespace: "relaykeep-system", name: name}, nil
+		return reviewer{namespace: "relaykeep-system", name: "vault-reviewer-" + f.region}, nil
 	}
 	namespace, name, ok := strings.Cut(f.reviewerAccount, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
@@ -152,15 +167,26 @@ func (f *setupFlags) reviewer() (reviewer, error) {
 	return reviewer{namespace, name}, nil
 }
 
+// readRegion returns the DataRegion. There need not be one yet where a flag says which
+// Vault it is, nor a cluster where a file has the reviewer's token.
 func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha1.DataRegion, error) {
-	if f.region == "" {
-		return &v1alpha1.DataRegion{}, nil
-	}
+	none := &v1alpha1.DataRegion{ObjectMeta: metav1.ObjectMeta{Name: f.region}}
 	k, _, err := cluster.connect()
+	if err != nil && f.vaultAddress != "" && f.reviewerFile != "" {
+		return none, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return readRegion(ctx, k, f.region)
+	var region v1alpha1.DataRegion
+	err = k.Get(ctx, client.ObjectKey{Name: f.region}, &region)
+	if f.vaultAddress != "" && (apierrors.IsNotFound(err) || meta.IsNoMatchError(err)) {
+		return none, nil
+	}
+	if err != nil {
+		return nil, explain(err, "DataRegion "+f.region, "make it first, or say where its Vault is with --vault-address")
+	}
+	return &region, nil
 }
 
 // resolve fills what no flag says from the region and the kubeconfig. The
@@ -168,10 +194,7 @@ func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha
 func (f *setupFlags) resolve(cluster *cluster, region *v1alpha1.DataRegion) (setup.Options, error) {
 	o := f.options
 	spec := region.Spec.Vault
-	name := "Relaykeep endpoints"
-	if f.region != "" {
-		name += " of " + f.region
-	}
+	o.Region = f.region
 	config, err := cluster.flags.ToRESTConfig()
 	if err != nil && (o.KubernetesHost == "" || f.kubernetesCAFile == "") {
 		return o, fmt.Errorf("reading the kubeconfig: %w; or say --kubernetes-host and --kubernetes-ca", err)
@@ -192,7 +215,7 @@ func (f *setupFlags) resolve(cluster *cluster, region *v1alpha1.DataRegion) (set
 	for field, fallback := range map[*string]string{
 		&o.AuthPath: string(spec.AuthPath), &o.KVMount: string(spec.KVMount),
 		&o.TransitMount: string(spec.TransitMount), &o.PKIMount: string(spec.PKIMount),
-		&o.EndpointDomain: string(region.Spec.Endpoint.Domain), &o.AuthorityName: name, &o.KubernetesHost: host,
+		&o.EndpointDomain: string(region.Spec.Endpoint.Domain), &o.AuthorityName: "Relaykeep endpoints of " + f.region, &o.KubernetesHost: host,
 	} {
 		if *field == "" {
 			*field = fallback

@@ -1,0 +1,40 @@
+package contract
+
+// Names of the flags by which a pod's arguments say where its region's Vault and
+// carrier are.
+const (
+	FlagVaultAddress      = "vault-address"
+	FlagVaultCA           = "vault-ca"
+	FlagVaultAuthPath     = "vault-auth-path"
+	FlagVaultKVMount      = "vault-kv-mount"
+	FlagVaultTransitMount = "vault-transit-mount"
+	FlagVaultPKIMount     = "vault-pki-mount"
+	FlagXMPPDomain        = "xmpp-domain"
+	FlagXMPPAddress       = "xmpp-address"
+	FlagXMPPCA            = "xmpp-ca"
+	FlagXMPPRegistration  = "xmpp-registration"
+)
+
+// MaxArgumentBytes is the longest argument that Linux starts a program with
+// (MAX_ARG_STRLEN of execve(2), without the final zero).
+const MaxArgumentBytes = 128<<10 - 1
+
+// Arguments are the flags that say where the Vault is. Each is there, also an empty
+// one: the admission policy relaykeep-region-services compares the whole list.
+func (v Vault) Arguments() []string {
+	return []string{
+		flag(FlagVaultAddress, v.Address), flag(FlagVaultCA, v.CABundle), flag(FlagVaultAuthPath, v.AuthPath),
+		flag(FlagVaultKVMount, v.KVMount), flag(FlagVaultTransitMount, v.TransitMount), flag(FlagVaultPKIMount, v.PKIMount),
+	}
+}
+
+// Arguments are the flags that say where the XMPP server is, each of them, as for
+// Vault.
+func (x XMPP) Arguments() []string {
+	return []string{
+		flag(FlagXMPPDomain, x.Domain), flag(FlagXMPPAddress, x.Address), flag(FlagXMPPCA, x.CABundle),
+		flag(FlagXMPPRegistration, x.Registration),
+	}
+}
+
+func flag(name, value string) string { return "--" + name + "=" + value }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
+)
+
+// vaultFlags adds the flags that say where the region's Vault is. The operator writes
+// all of them into the pod's arguments, from the DataRegion.
+func vaultFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.String(contract.FlagVaultAddress, "", "https URL of the region's Vault")
+	flags.String(contract.FlagVaultCA, "", "certificates, PEM, that Vault's must chain to; empty means public authorities")
+	flags.String(contract.FlagVaultAuthPath, "", "mount of the Kubernetes auth method")
+	flags.String(contract.FlagVaultKVMount, "", "mount of the KV version 2 engine")
+	flags.String(contract.FlagVaultTransitMount, "", "mount of the transit engine")
+	flags.String(contract.FlagVaultPKIMount, "", "mount of the PKI engine")
+}
+
+// carrierFlags adds the flags that say where the region's carrier is.
+func carrierFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.String(contract.FlagXMPPDomain, "", "domain of the region's XMPP server")
+	flags.String(contract.FlagXMPPAddress, "", "host:port of the XMPP server; empty means what DNS says of the domain")
+	flags.String(contract.FlagXMPPCA, "", "certificates, PEM, that the XMPP server's must chain to; empty means public authorities")
+	flags.String(contract.FlagXMPPRegistration, "", "how the relay comes by its account: Closed, Open or Token")
+}
+
+// arguments reads the flags that say what configuration is read, and what it does not
+// decide. A command without carrier flags has no carrier.
+func arguments(cmd *cobra.Command) (path string, a config.Arguments, err error) {
+	var x contract.XMPP
+	carrier := cmd.Flags().Lookup(contract.FlagXMPPDomain) != nil
+	values := map[string]*string{
+		"config": &path, "region": &a.Region,
+		contract.FlagVaultAddress: &a.Vault.Address, contract.FlagVaultCA: &a.Vault.CABundle,
+		contract.FlagVaultAuthPath: &a.Vault.AuthPath, contract.FlagVaultKVMount: &a.Vault.KVMount,
+		contract.FlagVaultTransitMount: &a.Vault.TransitMount, contract.FlagVaultPKIMount: &a.Vault.PKIMount,
+	}
+	if carrier {
+		values[contract.FlagXMPPDomain], values[contract.FlagXMPPAddress] = &x.Domain, &x.Address
+		values[contract.FlagXMPPCA], values[contract.FlagXMPPRegistration] = &x.CABundle, &x.Registration
+	}
+	for name, to := range values {
+		value, flagErr := cmd.Flags().GetString(name)
+		*to, err = value, errors.Join(err, flagErr)
+	}
+	if x != (contract.XMPP{}) {
+		a.Carrier.XMPP = &x
+	}
+	return path, a, err
+}

@@ -1,0 +1,39 @@
+package desired
+
+import (
+	"strings"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+)
+
+// janitorArgs are the arguments of a pod that speaks to Vault alone. Where that is
+// stands here and not in the configuration: the admission policies compare arguments
+// with the DataRegion whenever a pod is made, and a ConfigMap only when it is written.
+func (in Input) janitorArgs(command string) []string {
+	args := []string{command, "--config", contract.ConfigPath, "--region", in.Region.Name}
+	return append(args, in.vault().Arguments()...)
+}
+
+// relayArgs are those of a pod that speaks to the carrier as well.
+func (in Input) relayArgs(command string) []string {
+	args := in.janitorArgs(command)
+	x := in.Region.Spec.Carrier.XMPP
+	if x == nil {
+		return args
+	}
+	return append(args, contract.XMPP{
+		Domain: string(x.Domain), Address: string(x.Address), CABundle: string(x.CABundle), Registration: string(x.Registration),
+	}.Arguments()...)
+}
+
+func (in Input) vault() contract.Vault {
+	v := in.Region.Spec.Vault
+	return contract.Vault{
+		Address:      strings.TrimSuffix(v.Address, "/"),
+		CABundle:     string(v.CABundle),
+		AuthPath:     string(v.AuthPath),
+		KVMount:      string(v.KVMount),
+		TransitMount: string(v.TransitMount),
+		PKIMount:     string(v.PKIMount),
+	}
+}

@@ -1,0 +1,8 @@
+# relaykeep-credentials: whoever may ask for a token of the relay's service account
+# reads the business's credentials, and nothing else.
+path "{{.KV}}/data/{{.N}}/{{.S}}/access/*" {
+  capabilities = ["read"]
+}
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}

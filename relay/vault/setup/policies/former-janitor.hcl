@@ -1,0 +1,34 @@
+# relaykeep-janitor: the retention job of a relay. It can destroy, and can decrypt nothing.
+path "{{.KV}}/metadata/{{.N}}/{{.S}}/*" {
+  capabilities = ["delete"]
+}
+path "{{.Transit}}/keys/{{.N}}.{{.S}}" {
+  capabilities = ["read", "delete"]
+}
+path "{{.Transit}}/keys/{{.N}}.{{.S}}/rotate" {
+  capabilities = ["update"]
+}
+path "{{.Transit}}/keys/{{.N}}.{{.S}}/trim" {
+  capabilities = ["update"]
+}
+path "{{.Transit}}/keys/{{.N}}.{{.S}}/config" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "min_decryption_version" = []
+    "min_encryption_version" = []
+    "auto_rotate_period"     = []
+    "deletion_allowed"       = []
+  }
+}
+path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings" {
+  capabilities = ["read", "delete"]
+}
+path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings/config" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "deletion_allowed" = []
+  }
+}
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}
