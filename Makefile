@@ -117,8 +117,8 @@ fuzz: ## Fuzz every target of the Signal layer and the carrier link: FUZZTIME ea
 	$(GO) run ./test/fuzz -time $(FUZZTIME) -limit $(FUZZLIMIT) $(FUZZ_PACKAGES)
 
 .PHONY: e2e
-e2e: ## The tests on the real two-node cluster
-	$(GO) test -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
+e2e: ## The tests on the real two-node cluster, and then an upgrade of the last release on another one
+	$(GO) test -p 1 -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
 
 .PHONY: bench
 bench: ## The budgets, each as a ratio against a floor or a peer in the same run

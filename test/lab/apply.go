@@ -109,8 +109,8 @@ func (l *Lab) businessRelay(b *Business) *v1alpha1.BusinessRelay {
 	return relay
 }
 
-// applyBusinesses makes the businesses' namespaces and relays, gives each webhook
-// its relay's credentials as soon as they exist, and waits until all is Ready.
+// applyBusinesses makes the businesses' namespaces and relays, and waits until all is
+// Ready.
 func (l *Lab) applyBusinesses(ctx context.Context) (string, error) {
 	if err := l.makeNamespace(ctx, EdgeNamespace); err != nil {
 		return "", err
@@ -127,6 +127,12 @@ func (l *Lab) applyBusinesses(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	return l.awaitBusinesses(ctx)
+}
+
+// awaitBusinesses gives each webhook its relay's credentials as soon as they exist,
+// and waits until all is Ready.
+func (l *Lab) awaitBusinesses(ctx context.Context) (string, error) {
 	wait, cancel := context.WithTimeout(ctx, relayPatience)
 	defer cancel()
 	for _, b := range businesses() {

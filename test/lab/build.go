@@ -15,13 +15,19 @@ import (
 // Images of the lab, as the chart and the operator name them.
 const (
 	registry = "ghcr.io/relaykeep"
-	version  = "dev"
+	// current is the tag of what is built from this repository as it is.
+	current = "dev"
 	// TestClockRelay is the build of the relay whose clock can be set. It is not
 	// what relays run: only a janitor that is to see the future does.
-	TestClockRelay = registry + "/relay:" + version + "-testclock"
+	TestClockRelay = registry + "/relay:" + current + "-testclock"
 )
 
-func (l *Lab) clusterProgram() string { return l.bin("cluster") }
+func (l *Lab) clusterProgram() string {
+	if l.program != "" {
+		return l.program
+	}
+	return l.bin("cluster")
+}
 
 // compileCluster builds the program that builds, starts and stops the cluster.
 func (l *Lab) compileCluster(ctx context.Context) error {
@@ -80,7 +86,7 @@ func (l *Lab) build(ctx context.Context) (string, error) {
 	for _, args := range [][]string{
 		{"build", "-o", l.bin("kubectl-relay"), "./cmd/kubectl-relay"},
 		{"build", "-o", l.bin("lab-receiver"), "./test/lab/receiver"},
-		{"run", "./test/images", "-version", version, "-platforms", "host", "-image", "manager,relay,relay-testclock"},
+		{"run", "./test/images", "-version", l.version, "-platforms", "host", "-image", strings.Join(l.images, ",")},
 		{"run", "./charts/generate", "-check"},
 	} {
 		if _, err := l.run(ctx, command{path: "go", args: args}); err != nil {
@@ -100,8 +106,12 @@ func (l *Lab) build(ctx context.Context) (string, error) {
 
 func (l *Lab) archives() []string {
 	var paths []string
-	for _, name := range []string{"manager-dev.tar", "relay-dev.tar", "relay-dev-testclock.tar"} {
-		paths = append(paths, filepath.Join(l.root, "dist", "images", name))
+	for _, name := range l.images {
+		repository, suffix, _ := strings.Cut(name, "-") // as test/images names its archives
+		if suffix != "" {
+			suffix = "-" + suffix
+		}
+		paths = append(paths, filepath.Join(l.root, "dist", "images", repository+"-"+l.version+suffix+".tar"))
 	}
 	return paths
 }
@@ -111,9 +121,9 @@ func (l *Lab) archives() []string {
 // restartRelays for the relays'.
 func (l *Lab) load(ctx context.Context) (string, error) {
 	if !l.own {
-		return fmt.Sprintf("they must be there already, for example:\nskopeo copy oci-archive:dist/images/relay-dev.tar docker://%s/relay:%s", registry, version), nil
+		return fmt.Sprintf("they must be there already, for example:\nskopeo copy oci-archive:dist/images/relay-dev.tar docker://%s/relay:%s", registry, l.version), nil
 	}
-	_, err := l.run(ctx, command{path: l.clusterProgram(), args: append([]string{"load"}, l.archives()...)})
+	_, err := l.run(ctx, command{path: l.clusterProgram(), args: append([]string{"load", "--state", filepath.Dir(l.dir)}, l.archives()...)})
 	return "", err
 }
 

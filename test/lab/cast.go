@@ -65,5 +65,11 @@ func (l *Lab) WebhookLog(b *Business) string {
 // Dir is where the lab keeps everything of its own.
 func (l *Lab) Dir() string { return l.dir }
 
+// Authority is the certificate of the lab's authority, PEM.
+func (l *Lab) Authority() string { return l.authority.PEM() }
+
+// Address is where the cluster's pods reach this machine.
+func (l *Lab) Address() string { return l.address }
+
 // CAFile is the certificate of the lab's authority, PEM.
 func (l *Lab) CAFile() string { return l.authority.File() }

@@ -37,7 +37,11 @@ type Lab struct {
 	dir        string // everything that the lab keeps
 	address    string // where pods reach this machine
 	kubeconfig string
-	own        bool // the cluster is the lab's own
+	own        bool     // the cluster is the lab's own
+	version    string   // the images' tag
+	images     []string // as test/images names them
+	keep       []string // further images that relays may run
+	program    string   // the cluster's; empty: that of root
 	report     *report.Reporter
 	keeper     *process.Keeper
 
@@ -56,6 +60,7 @@ func New(r *report.Reporter) (*Lab, error) {
 		return nil, err
 	}
 	l := &Lab{
+		version: current, images: []string{"manager", "relay", "relay-testclock"}, keep: []string{TestClockRelay},
 		root: root, dir: filepath.Join(root, ".cluster", "lab"), own: true, report: r,
 		address: "10.99.0.1", kubeconfig: filepath.Join(root, ".cluster", "kubeconfig"),
 	}

@@ -39,6 +39,24 @@ func (l *Lab) SealedMessage(ctx context.Context, b *Business, id string) (Sealed
 	return s, nil
 }
 
+// StoredMessages counts the messages on a business's volume.
+func (l *Lab) StoredMessages(ctx context.Context, b *Business) (count int, err error) {
+	copied, err := l.copyStore(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(copied) }()
+	db, err := sql.Open("sqlite", filepath.Join(copied, storeFile))
+	if err != nil {
+		return 0, fmt.Errorf("opening the stolen store: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM messages`).Scan(&count); err != nil {
+		return 0, fmt.Errorf("reading the stolen store: %w", err)
+	}
+	return count, nil
+}
+
 // Version is the version of the wrapping key that wrapped the data key.
 func (s Sealed) Version() string {
 	_, rest, _ := strings.Cut(s.Wrapped, ":v")
