@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +24,15 @@ import (
 type DataRegionReconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
+	// Live reads from the API server.
+	Live   client.Reader
 	Events events.EventRecorder
+	// RelayImage is what keepers run.
+	RelayImage string
+	// OperatorNamespace is where keepers run; empty outside the cluster.
+	OperatorNamespace string
+	// Now is the clock.
+	Now func() time.Time
 }
 
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions,verbs=get;list;watch;patch
@@ -36,41 +45,65 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	status := region.Status.DeepCopy()
-	err := r.run(ctx, region, status)
+	recheck, err := r.run(ctx, region, status)
 	if region.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(region, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil // let go: there is nothing left to write to
 	}
 	if writeErr := r.summarize(ctx, region, status, err); client.IgnoreNotFound(writeErr) != nil {
 		return outcome.Result(writeErr)
 	}
-	return outcome.Result(err)
+	result, err := outcome.Result(err)
+	if err == nil && recheck > 0 && (result.RequeueAfter == 0 || recheck < result.RequeueAfter) {
+		result.RequeueAfter = recheck
+	}
+	return result, err
 }
 
-// run counts, holds or lets go, and judges.
-func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+// run counts, holds or lets go, and judges. It returns when the keeper's verdict may
+// change by itself.
+func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) (time.Duration, error) {
 	var err error
 	if status.Regions, err = r.names(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	facts, err := gather(ctx, r.Client, region)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	relays := &v1alpha1.BusinessRelayList{}
 	if err := r.Client.List(ctx, relays, client.MatchingFields{v1alpha1.FieldDataRegion: region.Name}); err != nil {
-		return fmt.Errorf("listing the region's relays: %w", err)
+		return 0, fmt.Errorf("listing the region's relays: %w", err)
 	}
 	status.Nodes = int32(placement.Matching(region, facts.Nodes))
 	status.Relays = int32(len(relays.Items))
+	recheck, err := r.observeKeeper(ctx, region, status)
+	if err != nil {
+		return 0, err
+	}
 	if region.DeletionTimestamp == nil {
 		if err := holdFinalizer(ctx, r.Client, region, true); err != nil {
+			return 0, err
+		}
+		keeperErr := r.applyKeeper(ctx, region, status)
+		if err := placement.Region(facts); err != nil {
+			return recheck, err
+		}
+		return recheck, keeperErr
+	}
+	return recheck, r.letGo(ctx, region, status)
+}
+
+// letGo lets a region that is being deleted go once nothing needs it.
+func (r *DataRegionReconciler) letGo(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+	if status.Relays > 0 {
+		if err := r.applyKeeper(ctx, region, status); err != nil {
 			return err
 		}
-		return placement.Region(facts)
-	}
-	if status.Relays > 0 {
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
 			"the region goes once no BusinessRelay names it; %d do (kubectl get brelay -A --field-selector spec.dataRegion=%s)", status.Relays, region.Name)
+	}
+	if err := r.dismissKeeper(ctx, region, status); err != nil {
+		return err
 	}
 	return client.IgnoreNotFound(holdFinalizer(ctx, r.Client, region, false))
 }

@@ -307,6 +307,7 @@ func TestARegionIsHeldWhileRelaysNameIt(t *testing.T) {
 	w.delete(relay)
 	w.pass(relay)
 	w.collect(relay)
+	w.regionPass() // the keeper goes first
 	w.regionPass()
 	if err := server.Client.Get(t.Context(), client.ObjectKeyFromObject(region), region); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("the region is still there though no relay names it: %v", err)

@@ -60,6 +60,54 @@ func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// KeeperMetrics shows, of each DataRegion, whether its keeper of last resort looks at
+// every wrapping key on time. It reads the cache when it is asked.
+type KeeperMetrics struct {
+	regions                    client.Reader
+	healthy, lastSuccess, keys *prometheus.Desc
+}
+
+// NewKeeperMetrics returns the collector over what regions reads.
+func NewKeeperMetrics(regions client.Reader) *KeeperMetrics {
+	labels := []string{"region"}
+	return &KeeperMetrics{
+		regions: regions,
+		healthy: prometheus.NewDesc("relaykeep_keeper_healthy",
+			"1 when a region's keeper looks at every wrapping key on time, 0 when it failed or two runs were missed, -1 before it ran.", labels, nil),
+		lastSuccess: prometheus.NewDesc("relaykeep_keeper_last_success_timestamp_seconds",
+			"When a region's keeper last looked at every wrapping key, by Vault's clock.", labels, nil),
+		keys: prometheus.NewDesc("relaykeep_keeper_wrapping_keys",
+			"How many wrapping keys a region's keeper last found in Vault.", labels, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *KeeperMetrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.healthy
+	ch <- m.lastSuccess
+	ch <- m.keys
+}
+
+// Collect implements prometheus.Collector.
+func (m *KeeperMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	list := &v1alpha1.DataRegionList{}
+	if err := m.regions.List(ctx, list); err != nil {
+		ch <- prometheus.NewInvalidMetric(m.healthy, fmt.Errorf("listing regions: %w", err))
+		return
+	}
+	for i := range list.Items {
+		r := &list.Items[i]
+		c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionKeeperHealthy)
+		ch <- prometheus.MustNewConstMetric(m.healthy, prometheus.GaugeValue, gauge(c), r.Name)
+		if at := r.Status.Keeper.LastSuccessTime; at != nil {
+			ch <- prometheus.MustNewConstMetric(m.lastSuccess, prometheus.GaugeValue, float64(at.Unix()), r.Name)
+			ch <- prometheus.MustNewConstMetric(m.keys, prometheus.GaugeValue, float64(r.Status.Keeper.WrappingKeys), r.Name)
+		}
+	}
+}
+
 func gauge(c *metav1.Condition) float64 {
 	switch {
 	case c == nil || c.Status == metav1.ConditionUnknown:

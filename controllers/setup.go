@@ -64,6 +64,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewRetentionMetrics(mgr.GetClient())}}); err != nil {
 		return fmt.Errorf("adding the metrics: %w", err)
 	}
+	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewKeeperMetrics(mgr.GetClient())}}); err != nil {
+		return fmt.Errorf("adding the keepers' metrics: %w", err)
+	}
 	relays := &BusinessRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(),
 		Events: mgr.GetEventRecorder(eventSource), Poller: poller,
@@ -72,7 +75,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := relays.setup(mgr, o.MaxConcurrentReconciles); err != nil {
 		return fmt.Errorf("setting up the BusinessRelay controller: %w", err)
 	}
-	regions := &DataRegionReconciler{Client: mgr.GetClient(), Events: mgr.GetEventRecorder(eventSource)}
+	regions := &DataRegionReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder(eventSource),
+		RelayImage: o.RelayImage, OperatorNamespace: o.OperatorNamespace, Now: o.Now,
+	}
 	if err := regions.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the DataRegion controller: %w", err)
 	}
@@ -136,7 +142,7 @@ func (r *BusinessRelayReconciler) setup(mgr ctrl.Manager, concurrent int) error 
 }
 
 func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("dataregion").
 		For(&v1alpha1.DataRegion{}, builder.WithPredicates(intent())).
 		Watches(&v1alpha1.DataRegion{}, r.neighbours()).
@@ -145,8 +151,11 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 		})).
 		WatchesMetadata(&corev1.Node{}, byNode(), builder.WithPredicates(labelled())).
-		WatchesMetadata(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.withClass), builder.WithPredicates(labelled())).
-		Complete(r)
+		WatchesMetadata(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.withClass), builder.WithPredicates(labelled()))
+	for _, kind := range keeperKinds() {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(keeperOf))
+	}
+	return b.Complete(r)
 }
 
 // polled turns what the poller found into events for the controller.

@@ -104,7 +104,10 @@ func bareWorld(t *testing.T) *world {
 		RelayImage: "ghcr.io/relaykeep/relay:dev", OperatorNamespace: "relaykeep-system",
 		Now: func() time.Time { return w.now },
 	}
-	w.regions = &controllers.DataRegionReconciler{Client: c, Events: w.events}
+	w.regions = &controllers.DataRegionReconciler{
+		Client: c, Live: server.Client, Events: w.events, Now: func() time.Time { return w.now },
+		RelayImage: "ghcr.io/relaykeep/relay:dev", OperatorNamespace: w.name, // each world's keeper is its own
+	}
 	return w
 }
 

@@ -29,6 +29,10 @@ const (
 	// ConditionRetentionHealthy says whether the janitor erases old keys on time:
 	// False after two missed runs or a failed one. True is good.
 	ConditionRetentionHealthy = "RetentionHealthy"
+	// ConditionKeeperHealthy, of a DataRegion, says whether its keeper of last resort
+	// looks at every wrapping key on time: False after two missed runs or a failed one,
+	// Unknown before the first. True is good.
+	ConditionKeeperHealthy = "KeeperHealthy"
 	// ConditionEndToEndTLS says whether TLS ends in the relay and nowhere before.
 	// True is good.
 	ConditionEndToEndTLS = "EndToEndTLS"

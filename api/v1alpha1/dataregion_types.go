@@ -343,7 +343,7 @@ type RelayReference struct {
 
 // DataRegionStatus is what the operator sees of a region.
 type DataRegionStatus struct {
-	// conditions are Ready, Reconciling and Stalled.
+	// conditions are Ready, Reconciling, Stalled and KeeperHealthy.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -366,4 +366,21 @@ type DataRegionStatus struct {
 	// relays is how many BusinessRelays name the region.
 	// +optional
 	Relays int32 `json:"relays"`
+	// keeper is what the region's keeper of last resort did and found.
+	// +optional
+	Keeper KeeperStatus `json:"keeper,omitzero"`
+}
+
+// KeeperStatus is what a region's keeper of last resort last reported.
+type KeeperStatus struct {
+	// lastSuccessTime is when the keeper last looked at every wrapping key, by Vault's
+	// clock.
+	// +optional
+	LastSuccessTime *metav1.Time `json:"lastSuccessTime,omitempty"`
+	// oldestKeyTime is when the oldest key version that it found was made.
+	// +optional
+	OldestKeyTime *metav1.Time `json:"oldestKeyTime,omitempty"`
+	// wrappingKeys is how many wrapping keys the region's Vault holds.
+	// +optional
+	WrappingKeys int32 `json:"wrappingKeys,omitempty"`
 }

@@ -24,9 +24,11 @@ const (
 // Values of the labels above.
 const (
 	NameRelay        = "relaykeep-relay"
+	NameKeeper       = "relaykeep-keeper" // on all that a region's keeper needs
 	ComponentRelay   = "relay"
 	ComponentJanitor = "janitor"
 	ComponentManager = "manager" // on the operator's own pods
+	ComponentKeeper  = "keeper"
 	ManagedBy        = "relaykeep"
 )
 
@@ -43,6 +45,11 @@ const (
 	// AnnotationAllowDeletion, on a relay's claim or service account, lets it be
 	// deleted though the relay uses it. Its value is "true".
 	AnnotationAllowDeletion = "relaykeep.dev/allow-deletion"
+	// AnnotationAbandonKeys, on a DataRegion that is being deleted, lets it go though its
+	// Vault holds wrapping keys, which nothing lets die then: for a Vault that is gone.
+	// Its value is AnnotationAbandonKeysYes.
+	AnnotationAbandonKeys    = "relaykeep.dev/abandon-keys"
+	AnnotationAbandonKeysYes = "true"
 )
 
 // Finalizer keeps a DataRegion while relays use it, and a BusinessRelay until its

@@ -1,5 +1,6 @@
 // Command relay is a business's relay: serve is the relay itself, retain the
-// janitor that lets its keys die in time, erase the end of everything it kept.
+// janitor that lets its keys die in time, keep the region's keeper of last resort, erase
+// the end of everything it kept.
 package main
 
 import (
@@ -44,7 +45,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
 	root.PersistentFlags().String("region", "", "refuse a configuration of another region; empty takes any")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
-	root.AddCommand(serveCommand(), newRetainCommand(), newEraseCommand(), versionCommand())
+	root.AddCommand(serveCommand(), newRetainCommand(), newKeepCommand(), newEraseCommand(), versionCommand())
 	return root
 }
 

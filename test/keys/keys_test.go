@@ -193,12 +193,14 @@ var (
 	roleRelay       = contract.RoleRelay(region)
 	roleJanitor     = contract.RoleJanitor(region)
 	roleCredentials = contract.RoleCredentials(region)
+	roleKeeper      = contract.RoleKeeper(region)
 )
 
 var audiences = map[string]string{
 	roleRelay:       contract.AudienceRelay(region),
 	roleJanitor:     contract.AudienceJanitor(region),
 	roleCredentials: contract.AudienceCredentials(region),
+	roleKeeper:      contract.AudienceKeeper(region),
 
 	contract.FormerRoleRelay:       contract.FormerAudienceRelay,
 	contract.FormerRoleJanitor:     contract.FormerAudienceJanitor,

@@ -36,7 +36,7 @@ type house struct {
 	operatorConfig *rest.Config
 	in             desired.Input
 
-	relayPod, janitorPod, statefulSet, job, cronJob, configuration string
+	relayPod, janitorPod, keeperPod, keeperCron, statefulSet, job, cronJob, configuration string
 }
 
 const fullRelayYAML = `
@@ -126,6 +126,12 @@ func (h *house) render(t *testing.T) {
 	set, cron := &appsv1.StatefulSet{}, &batchv1.CronJob{}
 	parse(t, h.statefulSet, set)
 	parse(t, h.cronJob, cron)
+	keeper := desired.KeeperInput{Region: h.in.Region, RelayImage: relayImage, Namespace: h.in.OperatorNamespace}
+	h.keeperCron = manifest(t, desired.KeeperCronJob(keeper))
+	keeps := &batchv1.CronJob{}
+	parse(t, h.keeperCron, keeps)
+	pod := podOf(t, "relaykeep-keeper-eu-1", keeps.Spec.JobTemplate.Spec.Template)
+	h.keeperPod = manifest(t, object(t, pod, put("metadata/namespace", h.in.OperatorNamespace)).Object)
 	h.relayPod = podOf(t, h.in.Relay.Name+"-relay-0", set.Spec.Template)
 	h.janitorPod = podOf(t, h.in.Relay.Name+"-retention-1", cron.Spec.JobTemplate.Spec.Template)
 }

@@ -220,6 +220,7 @@ func testWorkloadPolicies(t *testing.T) {
 	t.Run("pods of relays", func(t *testing.T) { testRules(t, server.Client, h.relayPod, relayPodRules()) })
 	t.Run("pods of janitors", func(t *testing.T) { testRules(t, server.Client, h.janitorPod, janitorPodRules()) })
 	t.Run("pods of janitors that former releases left behind", func(t *testing.T) { testRules(t, server.Client, h.formerPod(t), formerPodRules()) })
+	t.Run("keepers", h.testKeepers)
 	t.Run("pods that run", h.testRunningPod)
 	t.Run("StatefulSets of the operator", func(t *testing.T) { testRules(t, h.operator, h.statefulSet, statefulSetRules()) })
 	t.Run("Jobs of the operator", func(t *testing.T) { testRules(t, h.operator, h.job, jobRules()) })

@@ -158,6 +158,41 @@ func children(t *testing.T, in desired.Input) []byte {
 	return out.Bytes()
 }
 
+// keeper renders all that a region's keeper needs.
+func keeper(t *testing.T, in desired.Input) []byte {
+	t.Helper()
+	k := desired.KeeperInput{Region: in.Region, RelayImage: in.RelayImage, Namespace: in.OperatorNamespace}
+	var out bytes.Buffer
+	for _, o := range []any{desired.KeeperAccount(k), desired.KeeperPolicy(k), desired.KeeperCronJob(k)} {
+		data, err := yaml.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString("---\n")
+		out.Write(data)
+	}
+	return out.Bytes()
+}
+
+func TestKeepersAreRenderedAsTheGoldenFilesSay(t *testing.T) {
+	for name, in := range map[string]desired.Input{"keeper-minimal": minimal(), "keeper-full": full()} {
+		path := filepath.Join("testdata", name+".yaml")
+		got := keeper(t, in)
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%v (run 'go test ./controllers/internal/desired -update')", err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("the keeper differs from %s (-want +got); after an intended change run 'go test ./controllers/internal/desired -update':\n%s", path, diff)
+		}
+	}
+}
+
 func TestChildrenAreRenderedAsTheGoldenFilesSay(t *testing.T) {
 	gateway := full()
 	gateway.Relay.Spec.Endpoint = v1alpha1.RelayEndpoint{TerminateAtGateway: true}

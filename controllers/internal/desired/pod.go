@@ -27,6 +27,8 @@ const (
 	// ContainerRelay and ContainerJanitor name the only container of each pod.
 	ContainerRelay   = "relay"
 	ContainerJanitor = "janitor"
+	// ContainerKeeper names that of a region's keeper.
+	ContainerKeeper = "keeper"
 )
 
 const (
@@ -44,8 +46,17 @@ const (
 // podSpec is what relay, janitor and erase Job have in common: the restricted
 // profile, no token but one for the given audience, the region's nodes.
 func (in Input) podSpec(audience string) *corev1ac.PodSpecApplyConfiguration {
+	spec := in.barePod(in.tenant()).WithVolumes(in.configVolume(), tokenVolume(audience), tmpVolume())
+	for _, s := range in.Relay.Spec.ImagePullSecrets {
+		spec.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(s.Name))
+	}
+	return spec
+}
+
+// barePod is a pod of the region, without volumes, as a service account.
+func (in Input) barePod(account string) *corev1ac.PodSpecApplyConfiguration {
 	spec := corev1ac.PodSpec().
-		WithServiceAccountName(in.tenant()).
+		WithServiceAccountName(account).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
 		WithNodeSelector(in.nodeSelector()).
@@ -55,13 +66,9 @@ func (in Input) podSpec(audience string) *corev1ac.PodSpecApplyConfiguration {
 			WithRunAsGroup(userID).
 			WithFSGroup(userID).
 			WithFSGroupChangePolicy(corev1.FSGroupChangeOnRootMismatch).
-			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
-		WithVolumes(in.configVolume(), tokenVolume(audience), tmpVolume())
+			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault)))
 	for _, t := range in.Region.Spec.Placement.Tolerations {
 		spec.WithTolerations(toleration(t))
-	}
-	for _, s := range in.Relay.Spec.ImagePullSecrets {
-		spec.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(s.Name))
 	}
 	return spec
 }

@@ -109,9 +109,13 @@ type Health struct {
 	Recheck time.Duration
 }
 
-// Judge says how erasure goes. Created is when the relay's janitor was made, at the
+// Judge says how erasure by a janitor goes. Created is when the relay's janitor was made, at the
 // earliest; it stands in for a success while there is none.
 func Judge(now, created time.Time, status v1alpha1.RetentionStatus, last *Run) Health {
+	return judge("janitor", now, created, status, last)
+}
+
+func judge(who string, now, created time.Time, status v1alpha1.RetentionStatus, last *Run) Health {
 	since := created
 	if status.LastSuccessTime != nil && status.LastSuccessTime.After(since) {
 		since = status.LastSuccessTime.Time
@@ -125,17 +129,17 @@ func Judge(now, created time.Time, status v1alpha1.RetentionStatus, last *Run) H
 	failed := last != nil && !last.succeeded()
 	switch {
 	case left <= 0:
-		message := "two runs of the janitor in a row were missed: see the CronJob's events and pods"
+		message := "two runs of the " + who + " in a row were missed: see the CronJob's events and pods"
 		if failed {
 			_, why := last.Reason()
-			message = "two runs of the janitor in a row failed or were missed: " + why
+			message = "two runs of the " + who + " in a row failed or were missed: " + why
 		}
 		return Health{metav1.ConditionFalse, v1alpha1.ReasonOverdue, message, Period}
 	case failed:
 		reason, message := last.Reason()
 		return Health{metav1.ConditionFalse, reason, message, left}
 	case status.LastSuccessTime == nil:
-		return Health{metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstRun, "the janitor runs for the first time within the hour", left}
+		return Health{metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstRun, "the " + who + " runs for the first time within the hour", left}
 	default:
 		return Health{metav1.ConditionTrue, v1alpha1.ReasonOnTime, "old keys are erased on time", left}
 	}

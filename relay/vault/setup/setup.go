@@ -26,12 +26,18 @@ const (
 	DefaultKVMount      = "kv"
 	DefaultTransitMount = "transit"
 	DefaultPKIMount     = "pki"
+
+	DefaultOperatorNamespace = "relaykeep-system"
 )
 
 // Options says what to set up. Empty mounts are the default ones.
 type Options struct {
 	// Region is the DataRegion whose relays, janitors and businesses log in: a DNS label.
 	Region string
+
+	// OperatorNamespace is the operator's, where the region's keeper runs; empty means
+	// DefaultOperatorNamespace.
+	OperatorNamespace string
 
 	AuthPath, KVMount, TransitMount, PKIMount string
 
@@ -80,7 +86,7 @@ var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 func (o Options) withMounts() (Options, error) {
 	for field, fallback := range map[*string]string{
 		&o.AuthPath: DefaultAuthPath, &o.KVMount: DefaultKVMount, &o.TransitMount: DefaultTransitMount,
-		&o.PKIMount: DefaultPKIMount, &o.AuthorityName: "Relaykeep endpoints",
+		&o.PKIMount: DefaultPKIMount, &o.AuthorityName: "Relaykeep endpoints", &o.OperatorNamespace: DefaultOperatorNamespace,
 	} {
 		if *field == "" {
 			*field = fallback
@@ -180,17 +186,21 @@ func roles(o Options) []Step {
 		role(o, contract.RoleCredentials(o.Region), contract.AudienceCredentials(o.Region)),
 		role(o, contract.RoleJanitor(o.Region), contract.AudienceJanitor(o.Region)),
 		role(o, contract.RoleRelay(o.Region), contract.AudienceRelay(o.Region)),
+		roleOf(o, contract.RoleKeeper(o.Region), contract.AudienceKeeper(o.Region), contract.KeeperName(o.Region), o.OperatorNamespace),
 	}
 }
 
 // role lets service accounts of relays log in with tokens of an audience. The policy
 // has the role's name.
-func role(o Options, name, audience string) Step {
+func role(o Options, name, audience string) Step { return roleOf(o, name, audience, "*-relay", "*") }
+
+// roleOf lets the accounts of those names and namespaces log in.
+func roleOf(o Options, name, audience, accounts, namespaces string) Step {
 	return Step{
 		Title: "role " + name, Path: "auth/" + o.AuthPath + "/role/" + name,
 		Data: map[string]any{
-			"bound_service_account_names":      []string{"*-relay"},
-			"bound_service_account_namespaces": []string{"*"},
+			"bound_service_account_names":      []string{accounts},
+			"bound_service_account_namespaces": []string{namespaces},
 			"audience":                         audience,
 			"token_policies":                   []string{name},
 			"token_no_default_policy":          true,
@@ -247,7 +257,7 @@ var policyFiles embed.FS
 type templateData struct {
 	N, S, KV, Transit, Settings, PKI string
 	Periods                          []string
-	Roles                            struct{ Relay, Janitor, Credentials string }
+	Roles                            struct{ Relay, Janitor, Credentials, Keeper string }
 }
 
 func newTemplateData(o Options, accessor string) templateData {
@@ -260,6 +270,7 @@ func newTemplateData(o Options, accessor string) templateData {
 		KV: o.KVMount, Transit: o.TransitMount, Settings: vault.SettingsMount(o.TransitMount), PKI: o.PKIMount, Periods: periods(),
 	}
 	d.Roles.Relay, d.Roles.Janitor, d.Roles.Credentials = contract.RoleRelay(o.Region), contract.RoleJanitor(o.Region), contract.RoleCredentials(o.Region)
+	d.Roles.Keeper = contract.RoleKeeper(o.Region)
 	return d
 }
 
@@ -284,6 +295,7 @@ func Policies(o Options, accessor string) (map[string]string, error) {
 	t := newTemplateData(o, accessor)
 	return render(map[string]string{
 		t.Roles.Relay: "relay.hcl", t.Roles.Janitor: "janitor.hcl", t.Roles.Credentials: "credentials.hcl",
+		t.Roles.Keeper: "keeper.hcl",
 	}, t)
 }
 

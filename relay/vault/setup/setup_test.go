@@ -77,6 +77,7 @@ func TestNoPolicyGrantsAPathThatIsNotTheTenantsOwn(t *testing.T) {
 	}
 	const namespace, account = "aliases.ACC.metadata.service_account_namespace}}", "aliases.ACC.metadata.service_account_name}}"
 	shared := []string{`path "auth/token/renew-self" {`, `path "auth/token/revoke-self" {`, `path "pki/sign/relaykeep-relay-eu" {`}
+	delete(policies, "relaykeep-keeper-eu") // no tenant's
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		for line := range strings.Lines(policies[name]) {
 			line = strings.TrimSpace(line)
@@ -90,6 +91,25 @@ func TestNoPolicyGrantsAPathThatIsNotTheTenantsOwn(t *testing.T) {
 		for _, word := range []string{"sudo", "patch", "sys/", "export", "backup"} {
 			if strings.Contains(policies[name], `"`+word) {
 				t.Errorf("%s grants %s", name, word)
+			}
+		}
+	}
+}
+
+// The keeper reaches every wrapping key of its mount, and no more than it has to.
+func TestKeepersPolicyNamesNothingButWrappingKeys(t *testing.T) {
+	policies, err := setup.Policies(options(), "ACC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(policies["relaykeep-keeper-eu"]) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "path ") && !strings.HasPrefix(line, `path "transit/keys`) && line != `path "auth/token/revoke-self" {` {
+			t.Error(line)
+		}
+		for _, word := range []string{`"create"`, `"delete"`, `"sudo"`, `"patch"`, "decrypt/", "datakey", "kv/", "deletion_allowed", "auto_rotate"} {
+			if strings.Contains(line, word) && !strings.HasPrefix(line, "#") {
+				t.Error(line)
 			}
 		}
 	}

@@ -1,0 +1,119 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	batchv1ac "k8s.io/client-go/applyconfigurations/batch/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/apply"
+	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
+	"github.com/relaykeep/relaykeep/controllers/internal/desired"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+	"github.com/relaykeep/relaykeep/controllers/internal/retention"
+)
+
+// keeperGone is when to look again for a keeper that is being removed.
+const keeperGone = 3 * time.Second
+
+// keeperKinds are the kinds of what a region's keeper consists of.
+func keeperKinds() []client.Object {
+	return []client.Object{&corev1.ServiceAccount{}, &networkingv1.NetworkPolicy{}, &batchv1.CronJob{}, &corev1.Pod{}}
+}
+
+// keeperOf maps an object of a keeper's to its region.
+func keeperOf(_ context.Context, o client.Object) []reconcile.Request {
+	l := o.GetLabels()
+	if region := l[v1alpha1.LabelRegion]; region != "" && l[v1alpha1.LabelComponent] == v1alpha1.ComponentKeeper {
+		return []reconcile.Request{request("", region)}
+	}
+	return nil
+}
+
+// keeper is what a region's keeper consists of. Its policy comes first, so that its pod is
+// never without one.
+func (r *DataRegionReconciler) keeper(region *v1alpha1.DataRegion) []apply.Child {
+	in := desired.KeeperInput{Region: region, RelayImage: r.RelayImage, Namespace: r.OperatorNamespace}
+	return []apply.Child{
+		apply.Typed(desired.KeeperPolicy(in), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(desired.KeeperAccount(in), corev1ac.ExtractServiceAccount),
+		apply.Typed(desired.KeeperCronJob(in), batchv1ac.ExtractCronJob),
+	}
+}
+
+// observeKeeper says how the region's keeper does. It returns when that may change though
+// nothing else does.
+func (r *DataRegionReconciler) observeKeeper(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) (time.Duration, error) {
+	marks := conditions.For(&status.Conditions, region.Generation)
+	if r.OperatorNamespace == "" {
+		marks.Mark(v1alpha1.ConditionKeeperHealthy, metav1.ConditionUnknown, v1alpha1.ReasonNotConfigured,
+			"the operator runs outside the cluster, and no keeper inside: have relay keep run elsewhere, every hour")
+		return 0, nil
+	}
+	pods := &corev1.PodList{}
+	if err := r.Client.List(ctx, pods, client.InNamespace(r.OperatorNamespace), client.MatchingLabels(desired.KeeperLabels(region.Name))); err != nil {
+		return 0, fmt.Errorf("listing the keeper's pods: %w", err)
+	}
+	last := retention.LastKeeperRun(pods.Items)
+	retention.RecordKeeper(&status.Keeper, last)
+	h := retention.JudgeKeeper(r.Now(), region.CreationTimestamp.Time, status.Keeper, last)
+	marks.Mark(v1alpha1.ConditionKeeperHealthy, h.Status, h.Reason, h.Message)
+	return h.Recheck, nil
+}
+
+// applyKeeper makes the region's keeper.
+func (r *DataRegionReconciler) applyKeeper(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+	if r.OperatorNamespace == "" {
+		return nil
+	}
+	a := apply.Applier{Client: r.Client, Live: r.Live}
+	for _, child := range r.keeper(region) {
+		if err := a.ApplyKeepers(ctx, region.Name, child); err != nil {
+			v := outcome.Of(err)
+			conditions.For(&status.Conditions, region.Generation).Mark(v1alpha1.ConditionKeeperHealthy, metav1.ConditionFalse, v.Reason, v.Message)
+			return err
+		}
+	}
+	return nil
+}
+
+// dismissKeeper removes the keeper of a region that is being deleted. While the region's Vault
+// holds wrapping keys the keeper goes on, and the region waits: nothing else would let
+// them die.
+func (r *DataRegionReconciler) dismissKeeper(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+	if r.OperatorNamespace == "" {
+		return nil
+	}
+	abandoned := region.Annotations[v1alpha1.AnnotationAbandonKeys] == v1alpha1.AnnotationAbandonKeysYes
+	if left := status.Keeper.WrappingKeys; left > 0 && !abandoned {
+		if err := r.applyKeeper(ctx, region, status); err != nil {
+			return err
+		}
+		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
+			"the region's Vault holds %d wrapping keys, which its keeper lets die: see kubectl relay orphans --region %s. Where that Vault is gone, annotate this object %s=%s",
+			left, region.Name, v1alpha1.AnnotationAbandonKeys, v1alpha1.AnnotationAbandonKeysYes)
+	}
+	a := apply.Applier{Client: r.Client, Live: r.Live}
+	all := true
+	for _, child := range r.keeper(region) {
+		gone, err := a.DeleteKeepers(ctx, region.Name, child)
+		if err != nil {
+			return err
+		}
+		all = all && gone
+	}
+	if !all {
+		return outcome.Waiting(keeperGone, v1alpha1.ReasonProgressing, "the region's keeper is being removed")
+	}
+	return nil
+}
