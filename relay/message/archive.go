@@ -2,8 +2,10 @@ package message
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -15,6 +17,9 @@ const settingArchive = "archive-position"
 func (s *Service) Position(ctx context.Context) (id string, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		saved, err := tx.Setting(settingArchive)
+		if errors.Is(err, seal.ErrTampered) { // a position that no archive has: it is read from its oldest
+			saved, err = []byte("damaged"), nil
+		}
 		id = string(saved)
 		return err
 	})

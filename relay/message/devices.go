@@ -32,24 +32,24 @@ const maxRemembered = 10_000
 // so of every list whenever a link comes up; one that says nothing new must not keep
 // a customer who is idle, so it is only looked at.
 func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carrier.DeviceID) error {
-	var c store.Customer
+	var c store.CustomerID
 	var news bool
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if c, err = tx.Customer(peer); err != nil {
+		if c, err = tx.CustomerID(peer); err != nil {
 			return err
 		}
-		known, err := tx.Devices(c.ID)
+		known, err := tx.Devices(c)
 		news = differs(known, devices)
 		return err
 	})
 	if err == nil && news {
-		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, devices) })
+		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, devices) })
 	}
 	switch {
 	case isNotFound(err):
 		return nil // nobody whom we know
 	case err == nil:
-		s.learned(c.ID)
+		s.learned(c)
 		s.outbox.Wake()
 	}
 	return err

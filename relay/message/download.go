@@ -69,6 +69,13 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, pa
 func (s *Service) download(ctx context.Context, j queue.Job) queue.Result {
 	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
 	defer cancel()
+	if len(j.Body) == 0 {
+		if err := s.lost(ctx, j, damagedDetails); err != nil {
+			return queue.Retry(firstRetry)
+		}
+		s.Deliveries()
+		return queue.Done()
+	}
 	err := s.fetchFile(ctx, j)
 	switch {
 	case err == nil:
@@ -245,7 +252,7 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 		return err
 	}
 	sent := arrivedFile{Time: m.Created}
-	if err := json.Unmarshal(j.Body, &sent); err != nil {
+	if err := json.Unmarshal(j.Body, &sent); err != nil && len(j.Body) > 0 {
 		return fmt.Errorf("decoding a job: %w", err)
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity

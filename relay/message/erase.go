@@ -70,7 +70,7 @@ func (s *Service) eraseThere(ctx context.Context, n phone.Number) error {
 // erase removes a customer with their files and returns who it was; zero when there
 // is no such customer.
 func erase(tx *store.Tx, n phone.Number, used filesInUse) (store.CustomerID, error) {
-	c, err := tx.Customer(n)
+	id, err := tx.CustomerID(n) // unopened: it goes, damaged or not
 	if isNotFound(err) {
 		return 0, nil
 	}
@@ -78,24 +78,24 @@ func erase(tx *store.Tx, n phone.Number, used filesInUse) (store.CustomerID, err
 		return 0, err
 	}
 	theirs := map[string]bool{} // whether they came from the customer
-	_, err = eachFile(tx, c.ID, 0, func(m store.Message, id string) {
+	_, err = eachFile(tx, id, 0, func(m store.Message, id string) {
 		theirs[id] = theirs[id] || m.Direction == store.Inbound
 	})
 	if err != nil {
 		return 0, err
 	}
-	if err := used.look(tx, c.ID); err != nil {
+	if err := used.look(tx, id); err != nil {
 		return 0, err
 	}
-	for id, came := range theirs {
-		if _, needed := used.files[id]; needed && !came {
+	for file, came := range theirs {
+		if _, needed := used.files[file]; needed && !came {
 			continue
 		}
-		if _, err := tx.DeleteMedia(id); err != nil {
+		if _, err := tx.DeleteMedia(file); err != nil {
 			return 0, err
 		}
 	}
-	return c.ID, tx.EraseCustomer(c.ID)
+	return id, tx.EraseCustomer(id)
 }
 
 // filesInUse are the files that messages name which were written up to a place.
@@ -120,14 +120,14 @@ func (f *filesInUse) look(tx *store.Tx, not store.CustomerID) (err error) {
 func (s *Service) filesOfOthers(ctx context.Context, n phone.Number) (filesInUse, error) {
 	used := filesInUse{files: map[string]struct{}{}}
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
-		c, err := tx.Customer(n)
+		id, err := tx.CustomerID(n)
 		if isNotFound(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return used.look(tx, c.ID)
+		return used.look(tx, id)
 	})
 	return used, err
 }

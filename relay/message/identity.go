@@ -34,7 +34,8 @@ func (s *Service) strict(devices []store.Device) bool {
 }
 
 func hasAccepted(devices []store.Device) bool {
-	return slices.ContainsFunc(devices, func(d store.Device) bool { return d.Accepted })
+	// Of a damaged one it is not known: it must not open what was closed.
+	return slices.ContainsFunc(devices, func(d store.Device) bool { return d.Accepted || d.Damaged })
 }
 
 // news returns what to count when a device was admitted, and tells the business: a

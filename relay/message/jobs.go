@@ -1,12 +1,16 @@
 package message
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -117,9 +121,13 @@ func (s *Service) notify(tx *store.Tx, c store.CustomerID, message string, paylo
 	return err
 }
 
-// customer finds a customer or makes one.
+// customer finds a customer or makes one. One whose row is damaged is known by the number.
 func (s *Service) customer(tx *store.Tx, n phone.Number) (store.Customer, error) {
 	c, err := tx.Customer(n)
+	if errors.Is(err, seal.ErrTampered) {
+		s.Log.LogAttrs(context.Background(), slog.LevelError, "a customer's row in the store was damaged and is written afresh")
+		return tx.MendCustomer(n)
+	}
 	if isNotFound(err) {
 		c = store.Customer{Number: n}
 		err = tx.PutCustomer(&c)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -31,6 +32,10 @@ var errFinished = errors.New("nothing is left to do")
 
 // work does one job of the outbox; it is its queue's Worker.
 func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
+	if len(j.Body) == 0 {
+		s.Log.LogAttrs(ctx, slog.LevelError, "a job's row in the store is damaged: it is given up")
+		return s.endWith(ctx, j, webhook.Unavailable("What the relay kept of the message was damaged before it was sent. Send it again."))
+	}
 	var t task
 	err := json.Unmarshal(j.Body, &t)
 	ctx, cancel := context.WithTimeout(ctx, timeFor(t.Kind))
@@ -111,6 +116,9 @@ func (s *Service) advanceMessage(tx *store.Tx, id, state string, errs ...webhook
 		return err
 	}
 	c, err := tx.CustomerByID(m.Customer)
+	if errors.Is(err, seal.ErrTampered) {
+		c, err = store.Customer{ID: m.Customer}, nil // the business knows the message by its id
+	}
 	if isNotFound(err) {
 		return nil
 	}
@@ -184,6 +192,9 @@ func (s *Service) recipient(ctx context.Context, j queue.Job) (c store.Customer,
 		c, err = tx.CustomerByID(store.CustomerID(j.Lane))
 		return err
 	})
+	if errors.Is(err, seal.ErrTampered) {
+		return c, fails(webhook.Unavailable("What the relay kept of the recipient is damaged. Send the message again."))
+	}
 	if isNotFound(err) {
 		return c, errFinished // their key died
 	}

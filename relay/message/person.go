@@ -9,6 +9,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -65,6 +66,9 @@ func (s *Service) Person(ctx context.Context, n phone.Number, after string, limi
 		}
 		_, p.Blocked = blocked[n]
 		c, err := tx.Customer(n)
+		if errors.Is(err, seal.ErrTampered) { // what else there is can be read
+			c.ID, err = tx.CustomerID(n)
+		}
 		if isNotFound(err) && p.Blocked && after == "" {
 			return nil
 		}
@@ -77,6 +81,9 @@ func (s *Service) Person(ctx context.Context, n phone.Number, after string, limi
 			return err
 		}
 		for _, d := range devices {
+			if d.Damaged {
+				continue
+			}
 			p.Devices = append(p.Devices, PersonsDevice{ID: uint32(d.ID), IdentityKey: d.IdentityKey, Active: d.Active})
 		}
 		messages, err := tx.History(c.ID, after, limit+1)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -69,7 +70,7 @@ func (g *group) about(ctx context.Context, peer phone.Number, stanza, state stri
 			return err
 		}
 		c, err := tx.CustomerByID(m.Customer)
-		if isNotFound(err) || err == nil && c.Number != peer {
+		if isNotFound(err) || errors.Is(err, seal.ErrTampered) || err == nil && c.Number != peer {
 			return errNoNews
 		}
 		if err != nil {

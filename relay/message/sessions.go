@@ -9,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
@@ -55,13 +56,16 @@ var _ omemo.Sessions = (*sessions)(nil)
 // Record implements omemo.Sessions.
 func (s *sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, error) {
 	data, err := s.tx.Record(s.customer, d)
+	if errors.Is(err, seal.ErrTampered) {
+		return nil, nil // a session whose row is damaged is lost: another takes its place
+	}
 	if err != nil || data == nil {
 		return nil, err
 	}
 	r, err := signal.ParseRecord(data)
 	clear(data)
 	if err != nil {
-		return nil, fmt.Errorf("reading a session record: %w", err)
+		return nil, nil // as above
 	}
 	s.dropped = append(s.dropped, record{r})
 	return r, nil
@@ -148,7 +152,7 @@ func (s *sessions) PreKey(id uint32) (*signal.PreKey, error) {
 }
 
 func unknownPreKey(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, seal.ErrTampered) {
 		return signal.ErrUnknownPreKey
 	}
 	return err

@@ -90,7 +90,7 @@ func (p *parts) addWebhook() (err error) {
 		return err
 	}
 	p.webhooks = queue.New(queue.Options{
-		Name: message.QueueWebhook, Backend: backend, Worker: p.delivery.Work, Workers: webhook.Concurrency,
+		Name: message.QueueWebhook, Backend: backend, Worker: p.messages.Deliver(p.delivery.Work), Workers: webhook.Concurrency,
 		Open: p.delivery.Verified, Now: p.Now, Log: p.Log,
 	})
 	return nil

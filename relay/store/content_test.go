@@ -8,7 +8,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -425,8 +424,10 @@ func TestAJobThatIsSkippedIsNotOpened(t *testing.T) {
 	w.sql(`UPDATE jobs SET sealed = zeroblob(40)`)
 	w.open(store.MustExist())
 	w.view(func(tx *store.Tx) error {
-		_, _, err := tx.DueOf(store.Wanted{Queue: "q", Now: start, Limit: 1})
-		wantIs(t, err, seal.ErrTampered)
+		jobs, _, err := tx.DueOf(store.Wanted{Queue: "q", Now: start, Limit: 1})
+		if err != nil || len(jobs) != 1 || !jobs[0].Damaged {
+			t.Errorf("read %+v: %v", jobs, err)
+		}
 		_, _, err = tx.DueOf(store.Wanted{Queue: "q", Now: start, Limit: 1, Skip: func(store.Job) bool { return true }})
 		return err
 	})

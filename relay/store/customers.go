@@ -44,6 +44,26 @@ func (t *Tx) Customer(n phone.Number) (Customer, error) {
 	return c, nil
 }
 
+// CustomerID is Customer for a row that need not be readable: it is not opened.
+func (t *Tx) CustomerID(n phone.Number) (CustomerID, error) {
+	row, err := t.findCustomer(n)
+	return row.id, err
+}
+
+// MendCustomer writes a customer's row afresh whose content is damaged: the number, by
+// which it was found, is all that is left.
+func (t *Tx) MendCustomer(n phone.Number) (Customer, error) {
+	if err := t.allow(); err != nil {
+		return Customer{}, err
+	}
+	id, err := t.CustomerID(n)
+	if err != nil {
+		return Customer{}, err
+	}
+	c := Customer{ID: id, Number: n}
+	return c, t.writeCustomer(c)
+}
+
 // findCustomer looks the number up in each live epoch, the youngest first: whoever
 // is active is there.
 func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
@@ -157,7 +177,8 @@ func (t *Tx) keepCustomer(id CustomerID) error {
 		return ErrNotFound
 	}
 	if t.outdated(epoch) {
-		if _, err := t.CustomerByID(id); err != nil { // moves it
+		// This moves it. A damaged one stays where it is until its customer writes.
+		if _, err := t.CustomerByID(id); err != nil && !errors.Is(err, seal.ErrTampered) {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func (c *child) scan(r row) (err error) {
 func (c *child) row() []byte { return rowOf(c.id, int64(c.customer)) }
 
 // Devices returns all known devices of a customer, in the order in which they
-// became known. In an Update it moves them into the current epoch.
+// became known. Of one whose row is damaged nothing is known but that there is one. In an Update it moves them into the current epoch.
 func (t *Tx) Devices(c CustomerID) ([]Device, error) {
 	children, err := t.deviceRows(c)
 	if err != nil {
@@ -45,6 +45,9 @@ func (t *Tx) Devices(c CustomerID) ([]Device, error) {
 		d, err := t.openDevice(&children[i])
 		if errors.Is(err, ErrNotFound) {
 			continue
+		}
+		if errors.Is(err, seal.ErrTampered) {
+			d, err = Device{Damaged: true}, nil
 		}
 		if err != nil {
 			return nil, err
@@ -98,10 +101,10 @@ func keyOrNil(r *reader) []byte {
 	return nil
 }
 
-// Device returns one device, or ErrNotFound.
+// Device returns one device, or ErrNotFound, also when its row is damaged.
 func (t *Tx) Device(c CustomerID, d carrier.DeviceID) (Device, error) {
 	_, device, err := t.findDevice(c, d)
-	return device, err
+	return device, gone(err)
 }
 
 func (t *Tx) findDevice(c CustomerID, id carrier.DeviceID) (*child, Device, error) {
@@ -157,7 +160,7 @@ func (t *Tx) PutDevice(c CustomerID, d Device) error {
 	if errors.Is(err, ErrNotFound) {
 		row, err = &child{id: take(&t.store.next.device), customer: c}, nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, seal.ErrTampered) { // a damaged one is replaced
 		return err
 	}
 	return t.writeDevice(row, d)
@@ -172,7 +175,7 @@ func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, seal.ErrTampered) {
 		return err
 	}
 	_, err = t.run(`DELETE FROM devices WHERE id = ?`, row.id)

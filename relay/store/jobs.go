@@ -4,6 +4,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
 const purposeJob = "job"
@@ -80,7 +82,8 @@ type Place struct {
 
 // Due returns jobs of a queue whose time has come, in the order of NotBefore and
 // then ID, from after a place on, at most limit. They stay until Finish: a caller
-// keeps track of those that it works on. Jobs of erased epochs are passed over.
+// keeps track of those that it works on. Jobs of erased epochs are passed over. A job
+// whose row is damaged has no Body: it must not keep those behind it from being done.
 func (t *Tx) Due(queue string, now time.Time, after Place, limit int) ([]Job, error) {
 	jobs, _, err := t.DueOf(Wanted{Queue: queue, Now: now, After: after, Limit: limit})
 	return jobs, err
@@ -129,6 +132,9 @@ func (t *Tx) DueOf(w Wanted) (jobs []Job, to Place, err error) {
 		body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
 		if errors.Is(err, ErrNotFound) {
 			return nil
+		}
+		if errors.Is(err, seal.ErrTampered) {
+			body, err, job.Damaged = nil, nil, true
 		}
 		job.Body = body
 		jobs = append(jobs, job)

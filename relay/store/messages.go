@@ -208,15 +208,16 @@ func (t *Tx) byCarrierID(d Direction, id, where string, args ...driver.Value) (M
 	}
 	m, err := t.openMessage(s)
 	if err == nil && (m.CarrierID != id || m.Direction != d) { // the row's HMAC was exchanged
-		err = seal.ErrTampered
+		err = gone(seal.ErrTampered)
 	}
 	return m, err
 }
 
+// openMessage opens a row. One that is damaged is as good as gone: ErrNotFound.
 func (t *Tx) openMessage(s sealedMessage) (Message, error) {
 	plain, err := t.open(s.epoch, purposeMessage, s.identity(), s.sealed)
 	if err != nil {
-		return Message{}, err
+		return Message{}, gone(err)
 	}
 	r := newReader(plain)
 	m := Message{

@@ -97,7 +97,7 @@ func (t *Tx) allKeys(kind int64) ([]Key, error) {
 	keys := make([]Key, 0, len(rows))
 	for _, s := range rows {
 		k, err := t.openKey(s)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(gone(err), ErrNotFound) { // its key died, or it is damaged
 			continue
 		}
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -153,7 +154,13 @@ func (w *world) readEverything(customers [2]store.CustomerID, messages [2]string
 		},
 		"sessions": func(tx *store.Tx) error { _, err := tx.Record(customers[0], 6); return err },
 		"prekeys":  func(tx *store.Tx) error { _, err := tx.PreKey(1); return err },
-		"jobs":     func(tx *store.Tx) error { _, err := tx.Due("q", start, store.Place{}, 10); return err },
+		"jobs": func(tx *store.Tx) error {
+			jobs, err := tx.Due("q", start, store.Place{}, 10)
+			if slices.ContainsFunc(jobs, func(j store.Job) bool { return j.Damaged && j.Body == nil }) {
+				return seal.ErrTampered // those behind it are read nevertheless
+			}
+			return err
+		},
 	}
 	seen := make(map[string]error)
 	for table, read := range reads {

@@ -66,6 +66,8 @@ type Device struct {
 	// zero when it never did. Renewed is when the present session with it was first used
 	// by both; zero when that is not known.
 	Wrote, Renewed time.Time
+	// Damaged says that the row cannot be read; nothing else is set then.
+	Damaged bool
 }
 
 // Direction tells what came in from what goes out.
@@ -108,6 +110,7 @@ type Job struct {
 	Attempts  int
 	Created   time.Time
 	Body      []byte
+	Damaged   bool // its row does not open: there is no Body
 }
 
 // Swept says what Sweep removed.
