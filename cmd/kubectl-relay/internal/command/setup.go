@@ -94,6 +94,7 @@ they run. --remove-former removes them, once nothing in the cluster uses them.`,
 	flags.StringVar(&f.options.KVMount, "kv-mount", "", "mount of the KV version 2 engine; default: the DataRegion's, else "+setup.DefaultKVMount)
 	flags.StringVar(&f.options.TransitMount, "transit-mount", "", "mount of the transit engine; default: the DataRegion's, else "+setup.DefaultTransitMount)
 	flags.StringVar(&f.options.PKIMount, "pki-mount", "", "mount of the PKI engine, where an authority is made when it has none; default: the DataRegion's, else "+setup.DefaultPKIMount)
+	flags.StringVar(&f.options.OperatorNamespace, "operator-namespace", "", "namespace of the operator, where the region's keeper runs; default: "+setup.DefaultOperatorNamespace)
 	flags.StringVar(&f.options.EndpointDomain, "endpoint-domain", "", "parent of the relays' host names, for their certificates; default: the DataRegion's, else "+clusterDomain)
 	flags.StringVar(&f.options.AuthorityName, "authority-name", "", "common name of an authority that is made; default: after the region")
 	flags.StringVar(&f.options.KubernetesHost, "kubernetes-host", "", "https URL of the Kubernetes API server as Vault reaches it; default: the kubeconfig's")
