@@ -50,6 +50,12 @@ func grant(t *testing.T, namespace, user string, rules ...rbacv1.PolicyRule) *re
 	}
 	cfg := rest.CopyConfig(server.Config)
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+		return letThrough(connect(t, cfg, namespace, "anybody", "exec")), nil // the authorizer learns of roles a moment later
+	})
+	if err != nil {
+		t.Fatalf("the role of %s is not in force in time: %v", user, err)
+	}
 	return cfg
 }
 
