@@ -140,6 +140,7 @@ const (
 	asRelay       = "relay"
 	asJanitor     = "janitor"
 	asCredentials = "credentials"
+	asKeeper      = "keeper" // the region's, whichever business is named
 )
 
 // login is somebody's login at the Vault of a region.
@@ -150,6 +151,7 @@ type login struct {
 }
 
 func relayOf(b *lab.Business) login       { return login{b, asRelay, b.Region} }
+func keeperOf(b *lab.Business) login      { return login{b, asKeeper, b.Region} }
 func janitorOf(b *lab.Business) login     { return login{b, asJanitor, b.Region} }
 func credentialsOf(b *lab.Business) login { return login{b, asCredentials, b.Region} }
 
@@ -178,6 +180,8 @@ func roleOf(as string, r *lab.Region) string {
 	switch as {
 	case asJanitor:
 		return contract.RoleJanitor(r.Name)
+	case asKeeper:
+		return contract.RoleKeeper(r.Name)
 	case asCredentials:
 		return contract.RoleCredentials(r.Name)
 	default:
@@ -190,6 +194,8 @@ func audienceOf(as string, r *lab.Region) string {
 	switch as {
 	case asJanitor:
 		return contract.AudienceJanitor(r.Name)
+	case asKeeper:
+		return contract.AudienceKeeper(r.Name)
 	case asCredentials:
 		return contract.AudienceCredentials(r.Name)
 	default:
@@ -202,6 +208,9 @@ func audienceOf(as string, r *lab.Region) string {
 func (s *Scene) token(ctx context.Context, l login) (string, error) {
 	if l.as == asRelay && l.region == l.business.Region {
 		return s.lab.RelayToken(ctx, l.business)
+	}
+	if l.as == asKeeper {
+		return s.lab.NodeToken(ctx, lab.Namespace, contract.KeeperName(l.region.Name), audienceOf(l.as, l.region))
 	}
 	return s.lab.NodeToken(ctx, l.business.Name, l.business.Tenant(), audienceOf(l.as, l.region))
 }
