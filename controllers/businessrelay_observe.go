@@ -19,7 +19,9 @@ import (
 // reported are the conditions that a relay reports about itself. What it says of
 // others is ignored.
 func reported() []string {
-	return []string{v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified}
+	return []string{
+		v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified, v1alpha1.ConditionVolumeHasRoom,
+	}
 }
 
 // Patterns of what a relay may put into the status: it is a tenant's pod, and

@@ -13,9 +13,12 @@ import (
 )
 
 // required are the conditions that Ready needs, in the order in which the first
-// that fails is shown.
+// that fails is shown. VolumeHasRoom is none of them: a relay of a version that does not
+// report it is ready, and one whose volume is full still sends and delivers.
 func required() []string {
-	return append([]string{v1alpha1.ConditionPlaced}, reported()...)
+	return []string{
+		v1alpha1.ConditionPlaced, v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
+	}
 }
 
 // summarize computes Ready, Reconciling and Stalled and writes the status, once. It

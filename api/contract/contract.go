@@ -135,6 +135,7 @@ const (
 	ConditionKeysReady        = "KeysReady"
 	ConditionCarrierConnected = "CarrierConnected"
 	ConditionWebhookVerified  = "WebhookVerified"
+	ConditionVolumeHasRoom    = "VolumeHasRoom"
 )
 
 // Condition is one aspect of a relay's state, fit to be shown: nothing personal.

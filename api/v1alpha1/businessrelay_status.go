@@ -6,7 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // in it about any customer.
 type BusinessRelayStatus struct {
 	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
-	// CarrierConnected, WebhookVerified, RetentionHealthy and EndToEndTLS.
+	// CarrierConnected, WebhookVerified, VolumeHasRoom, RetentionHealthy and EndToEndTLS.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -26,6 +26,9 @@ const (
 	// ConditionWebhookVerified says whether the business's webhook answered the
 	// handshake and takes deliveries. Reported by the relay. True is good.
 	ConditionWebhookVerified = "WebhookVerified"
+	// ConditionVolumeHasRoom says whether the relay's volume has room for new messages.
+	// Reported by the relay. True is good.
+	ConditionVolumeHasRoom = "VolumeHasRoom"
 	// ConditionRetentionHealthy says whether the janitor erases old keys on time:
 	// False after two missed runs or a failed one. True is good.
 	ConditionRetentionHealthy = "RetentionHealthy"
@@ -84,7 +87,7 @@ const (
 	ReasonVolumeElsewhere = "VolumeElsewhere"
 )
 
-// Reasons of KeysReady, CarrierConnected and WebhookVerified that the operator
+// Reasons of KeysReady, CarrierConnected, WebhookVerified and VolumeHasRoom that the operator
 // itself gives. All others are the relay's own.
 const (
 	// ReasonRelayUnreachable: the relay's /status did not answer three times.

@@ -25,9 +25,12 @@ func (s *Service) Erase(ctx context.Context, n phone.Number) error {
 	if err != nil {
 		return fmt.Errorf("erasing a person: %w", err)
 	}
+	if err := s.eraseMost(ctx, n, used); err != nil {
+		return fmt.Errorf("erasing a person: %w", err)
+	}
 	var id store.CustomerID
 	var blocked bool
-	err = s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+	err = s.Store.Shrink(ctx, func(tx *store.Tx) (err error) {
 		if blocked, err = unlist(tx, n); err != nil {
 			return err
 		}
@@ -54,6 +57,50 @@ func (s *Service) Erase(ctx context.Context, n phone.Number) error {
 	return s.eraseThere(ctx, n)
 }
 
+// eraseMost removes a person's files and messages step by step, however many there are:
+// what is deleted needs room itself until it is done. The files go before the messages
+// that name them, so that an erasure that was interrupted finds the rest again.
+func (s *Service) eraseMost(ctx context.Context, n phone.Number, used *filesInUse) error {
+	var id store.CustomerID
+	theirs := map[string]bool{} // whether they came from the customer
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if id, err = tx.CustomerID(n); err != nil { // unopened, as it may be damaged
+			return err
+		}
+		return filesOf(tx, id, theirs)
+	})
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for file, came := range theirs {
+		err := s.removeFile(ctx, file, func(tx *store.Tx) (bool, error) { return used.mayGo(tx, id, file, came) })
+		if err != nil {
+			return err
+		}
+	}
+	for more := true; more; {
+		err := s.Store.Shrink(ctx, func(tx *store.Tx) (err error) {
+			more, err = tx.EraseSome(id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filesOf notes which files a customer's messages name, and whether they came from them.
+func filesOf(tx *store.Tx, id store.CustomerID, theirs map[string]bool) error {
+	_, err := eachFile(tx, id, 0, func(m store.Message, file string) {
+		theirs[file] = theirs[file] || m.Direction == store.Inbound
+	})
+	return err
+}
+
 // eraseThere takes a person off the carrier's lists.
 func (s *Service) eraseThere(ctx context.Context, n phone.Number) error {
 	err := s.mirror(ctx)
@@ -69,7 +116,7 @@ func (s *Service) eraseThere(ctx context.Context, n phone.Number) error {
 
 // erase removes a customer with their files and returns who it was; zero when there
 // is no such customer.
-func erase(tx *store.Tx, n phone.Number, used filesInUse) (store.CustomerID, error) {
+func erase(tx *store.Tx, n phone.Number, used *filesInUse) (store.CustomerID, error) {
 	id, err := tx.CustomerID(n) // unopened: it goes, damaged or not
 	if isNotFound(err) {
 		return 0, nil
@@ -78,17 +125,13 @@ func erase(tx *store.Tx, n phone.Number, used filesInUse) (store.CustomerID, err
 		return 0, err
 	}
 	theirs := map[string]bool{} // whether they came from the customer
-	_, err = eachFile(tx, id, 0, func(m store.Message, id string) {
-		theirs[id] = theirs[id] || m.Direction == store.Inbound
-	})
-	if err != nil {
-		return 0, err
-	}
-	if err := used.look(tx, id); err != nil {
+	if err := filesOf(tx, id, theirs); err != nil {
 		return 0, err
 	}
 	for file, came := range theirs {
-		if _, needed := used.files[file]; needed && !came {
+		if ok, err := used.mayGo(tx, id, file, came); err != nil {
+			return 0, err
+		} else if !ok {
 			continue
 		}
 		if _, err := tx.DeleteMedia(file); err != nil {
@@ -115,10 +158,19 @@ func (f *filesInUse) look(tx *store.Tx, not store.CustomerID) (err error) {
 	return err
 }
 
+// mayGo says whether a file that a customer's messages name goes with them.
+func (f *filesInUse) mayGo(tx *store.Tx, c store.CustomerID, file string, came bool) (bool, error) {
+	if err := f.look(tx, c); err != nil {
+		return false, err
+	}
+	_, needed := f.files[file]
+	return came || !needed, nil
+}
+
 // filesOfOthers reads which files the messages of others than one person name. It
 // takes its time beside the updates: what is written meanwhile is for the caller's.
-func (s *Service) filesOfOthers(ctx context.Context, n phone.Number) (filesInUse, error) {
-	used := filesInUse{files: map[string]struct{}{}}
+func (s *Service) filesOfOthers(ctx context.Context, n phone.Number) (*filesInUse, error) {
+	used := &filesInUse{files: map[string]struct{}{}}
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		id, err := tx.CustomerID(n)
 		if isNotFound(err) {

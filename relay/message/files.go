@@ -146,15 +146,29 @@ func (s *Service) OpenMedia(ctx context.Context, id string) (store.Media, io.Rea
 // DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with it that wait
 // to be sent fail.
 func (s *Service) DeleteMedia(ctx context.Context, id string) error {
-	return s.Store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Media(id); isNotFound(err) {
-			return ErrUnknownMedia
-		} else if err != nil {
+	if _, err := s.Media(ctx, id); err != nil {
+		return err
+	}
+	return s.removeFile(ctx, id, func(*store.Tx) (bool, error) { return true, nil })
+}
+
+// removeFile removes a file in as many steps as its size needs, unless may says that it
+// stays.
+func (s *Service) removeFile(ctx context.Context, id string, may func(*store.Tx) (bool, error)) error {
+	for more := true; more; {
+		err := s.Store.Shrink(ctx, func(tx *store.Tx) error {
+			ok, err := may(tx)
+			if more = false; err != nil || !ok {
+				return err
+			}
+			more, err = tx.DeleteMediaPart(id)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		_, err := tx.DeleteMedia(id)
-		return err
-	})
+	}
+	return nil
 }
 
 // save writes what r reads into a new file, piece by piece. The file is there once
@@ -201,10 +215,7 @@ func (s *Service) room() bool { return s.Files == nil || s.Files.Room == nil || 
 func (s *Service) discard(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
 	defer cancel()
-	_ = s.Store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.DeleteMedia(id)
-		return err
-	})
+	_ = s.removeFile(ctx, id, func(*store.Tx) (bool, error) { return true, nil })
 }
 
 // content reads a file.

@@ -25,6 +25,8 @@ const (
 	maxAttempts = 20
 	// attemptTime bounds one attempt.
 	attemptTime = time.Minute
+	// fullPause is how long a job waits for room on the volume.
+	fullPause = 30 * time.Second
 )
 
 // errFinished means that a job has nothing left to do; it is then removed.
@@ -67,6 +69,8 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Later(linkProbe) // Connected makes it due sooner
 	case errors.Is(err, errBusy):
 		return queue.Later(turnPause)
+	case errors.Is(err, store.ErrFull):
+		return queue.Later(fullPause) // what was accepted is not given up for that
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
 		log("a job of the outbox is given up")
 		return s.endWith(ctx, j, givenUp(t.Kind))

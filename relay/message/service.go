@@ -42,6 +42,9 @@ type Store interface {
 	Update(ctx context.Context, fn func(*store.Tx) error) error
 	// Begin is Update in two steps, the second of which waits.
 	Begin(ctx context.Context, fn func(*store.Tx) error) (wait func() error)
+	// Shrink is Update for what makes room: it has room on a full volume, too. It may run
+	// fn twice.
+	Shrink(ctx context.Context, fn func(*store.Tx) error) error
 	// View runs fn on a consistent snapshot.
 	View(ctx context.Context, fn func(*store.Tx) error) error
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -228,6 +229,9 @@ func (p *parts) maintain(ctx context.Context) error {
 			p.noteSkew()
 			// It only means that what is written meanwhile dies earlier; KeysReady
 			// says what is wrong with Vault.
+			if p.keys.store.Full() { // look again: a quiet relay would not notice that there is room
+				_ = p.keys.store.Update(ctx, func(*store.Tx) error { return nil })
+			}
 			if err := p.keys.store.Advance(ctx); err != nil && ctx.Err() == nil {
 				p.Log.LogAttrs(ctx, slog.LevelWarn, "no new data key; the present one is used further", slog.Any("error", err))
 			}

@@ -66,10 +66,11 @@ func (r *relay) status(ctx context.Context) contract.Status {
 	r.state.fill(&s)
 	p := r.state.parts()
 	if p == nil {
-		s.Conditions = append(s.Conditions, waiting(contract.ConditionCarrierConnected), waiting(contract.ConditionWebhookVerified))
+		s.Conditions = append(s.Conditions, waiting(contract.ConditionCarrierConnected), waiting(contract.ConditionWebhookVerified),
+			waiting(contract.ConditionVolumeHasRoom))
 		return s
 	}
-	s.Conditions = append(s.Conditions, p.carrierCondition(), p.webhookCondition())
+	s.Conditions = append(s.Conditions, p.carrierCondition(), p.webhookCondition(), volumeCondition(p.keys.store.Full()))
 	s.Counts = p.counts(ctx)
 	return s
 }

@@ -17,6 +17,9 @@ import (
 type conn struct {
 	raw   driver.Conn
 	stmts map[string]*stmt
+	// ended is the error that ended the running transaction, until its owner rolls back:
+	// see note.
+	ended error
 }
 
 // stmt is a prepared statement with what its rows are read into.
@@ -97,6 +100,9 @@ func (s *stmt) bind(args []driver.Value) []driver.NamedValue {
 // context with a goroutine for each statement, so it gets none: statements are
 // short, and callers' contexts are heeded before and after.
 func (c *conn) run(text string, args ...driver.Value) (int64, error) {
+	if c.ended != nil {
+		return 0, c.ended
+	}
 	s, err := c.prepare(text)
 	if err != nil {
 		return 0, err
@@ -104,7 +110,7 @@ func (c *conn) run(text string, args ...driver.Value) (int64, error) {
 	result, err := s.exec.ExecContext(context.Background(), s.bind(args))
 	clear(s.args)
 	if err != nil {
-		return 0, typed(err)
+		return 0, c.note(err)
 	}
 	return result.RowsAffected()
 }
@@ -112,6 +118,9 @@ func (c *conn) run(text string, args ...driver.Value) (int64, error) {
 // rows calls each for every row of a query. The row is valid until each returns;
 // byte slices in it may be kept. Statements must not be nested with the same text.
 func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (err error) {
+	if c.ended != nil {
+		return c.ended
+	}
 	s, err := c.prepare(text)
 	if err != nil {
 		return err
@@ -119,7 +128,7 @@ func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (er
 	rows, err := s.query.QueryContext(context.Background(), s.bind(args))
 	clear(s.args)
 	if err != nil {
-		return typed(err)
+		return c.note(err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	if s.row == nil {
@@ -130,7 +139,7 @@ func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (er
 		if err := rows.Next(s.row); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return typed(err)
+			return c.note(err)
 		}
 		if err := each(s.row); err != nil {
 			return err
@@ -161,18 +170,21 @@ func (c *conn) integer(text string, args ...driver.Value) (n int64, err error) {
 
 // script runs statements without parameters, once.
 func (c *conn) script(text string) error {
+	if c.ended != nil {
+		return c.ended
+	}
 	s, err := c.raw.Prepare(text)
 	if err != nil {
 		return typed(err)
 	}
 	exec, _ := s.(driver.StmtExecContext)
 	_, err = exec.ExecContext(context.Background(), nil)
-	return typed(errors.Join(err, s.Close()))
+	return c.note(errors.Join(err, s.Close()))
 }
 
 // transact runs fn in a write transaction.
 func (c *conn) transact(fn func() error) error {
-	if _, err := c.run("BEGIN IMMEDIATE"); err != nil {
+	if err := c.begin(); err != nil {
 		return err
 	}
 	err := fn()
@@ -180,17 +192,67 @@ func (c *conn) transact(fn func() error) error {
 		_, err = c.run("COMMIT")
 	}
 	if err != nil {
-		_, undo := c.run("ROLLBACK")
-		return errors.Join(err, undo)
+		return errors.Join(err, c.rollback())
 	}
 	return nil
 }
 
+// begin begins a write transaction. Outside of one no error stays.
+func (c *conn) begin() error {
+	c.ended = nil
+	_, err := c.run("BEGIN IMMEDIATE")
+	if err != nil && c.ended == nil { // the one before may not have been rolled back
+		_, _ = c.run("ROLLBACK")
+		c.ended = nil
+		_, err = c.run("BEGIN IMMEDIATE")
+	}
+	if err != nil {
+		c.ended = nil
+	}
+	return err
+}
+
+// rollback ends a transaction. SQLite may have done it already, which is no error when
+// it said why.
+func (c *conn) rollback() error {
+	ended := c.ended
+	c.ended = nil
+	_, err := c.run("ROLLBACK")
+	c.ended = nil
+	if ended != nil {
+		return nil
+	}
+	return err
+}
+
+// note types an error and remembers one after which SQLite may have rolled the whole
+// transaction back (sqlite.org/lang_transaction.html, 3.1). Its connection would then
+// commit each further statement by itself, so they are refused until the transaction's
+// owner has ended it.
+func (c *conn) note(err error) error {
+	err = typed(err)
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case codeNoMemory, codeInterrupt, codeIO, codeFull:
+		c.ended = err
+	}
+	return err
+}
+
 // SQLite's primary result codes (sqlite.org/rescode.html) that a caller decides on.
 const (
-	codeCorrupt = 11
-	codeFull    = 13
-	codeNotADB  = 26
+	codeNoMemory  = 7
+	codeInterrupt = 9
+	codeIO        = 10
+	codeCorrupt   = 11
+	codeFull      = 13
+	codeNotADB    = 26
+	// codeNoIndex (SQLITE_IOERR_SHMSIZE) is how SQLite says that the log's index, which
+	// lies in a file of its own, had no room to grow.
+	codeNoIndex = codeIO | 19<<8
 )
 
 // typed gives SQLite's errors their meaning. Their texts name tables and columns,
@@ -199,6 +261,9 @@ func typed(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return err
+	}
+	if e.Code() == codeNoIndex {
+		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	switch e.Code() & 0xff {
 	case codeCorrupt, codeNotADB:

@@ -26,11 +26,33 @@ func (t *Tx) EraseCustomer(id CustomerID) error {
 	return err
 }
 
+// EraseSome removes messages and jobs of a customer, as many as one transaction should;
+// more says that there are others. With EraseCustomer after it, no transaction is larger
+// than the volume's reserve, however much is kept of them.
+func (t *Tx) EraseSome(id CustomerID) (more bool, err error) {
+	if err := t.allow(id != 0); err != nil {
+		return false, err
+	}
+	n, err := t.deleteSome(`DELETE FROM messages WHERE row = ?`,
+		`SELECT row, length(sealed) FROM messages WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
+	if err != nil || n > 0 {
+		return err == nil, err
+	}
+	n, err = t.deleteSome(`DELETE FROM jobs WHERE id = ?`,
+		`SELECT id, length(sealed) FROM jobs WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
+	return err == nil && n > 0, err
+}
+
 // Scrub moves what is committed into the database and cuts the log in which earlier
 // states of its pages lie. While a view is open it leaves that to a later one.
 func (s *Store) Scrub(ctx context.Context) error {
 	// Between two groups of updates: a checkpoint cannot run within a transaction.
-	r := &request{scrub: true, done: make(chan error, 1)}
+	return s.alone(ctx, s.checkpoint)
+}
+
+// alone runs fn in the writer, outside of any transaction.
+func (s *Store) alone(ctx context.Context, fn func() error) error {
+	r := &request{alone: fn, done: make(chan error, 1)}
 	select {
 	case s.requests <- r:
 	case <-ctx.Done():
@@ -42,7 +64,9 @@ func (s *Store) Scrub(ctx context.Context) error {
 }
 
 func (s *Store) checkpoint() error {
-	if err := s.writer.script("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+	err := s.writer.script("PRAGMA wal_checkpoint(TRUNCATE)")
+	s.writer.ended = nil // there was no transaction
+	if err != nil {
 		return fmt.Errorf("cutting the database's log: %w", err)
 	}
 	return nil

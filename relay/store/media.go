@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -93,6 +95,7 @@ func (t *Tx) BeginMedia(id string, created time.Time) error {
 	if err := t.allow(!created.IsZero()); err != nil {
 		return err
 	}
+	t.fresh = true
 	s := sealedMedia{id: n, created: toMillis(created)}
 	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeMedia, s.identity(), nil); err != nil {
 		return err
@@ -108,6 +111,7 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	if err := t.allow(place >= 0, len(data) > 0, len(data) <= MediaChunk); err != nil {
 		return err
 	}
+	t.fresh = true
 	s, err := t.findMedia(id)
 	if err != nil {
 		return err
@@ -190,7 +194,29 @@ func (t *Tx) ReadMedia(id string, place int64) ([]byte, error) {
 	return t.open(s.epoch, purposeChunk, rowOf(s.id, place), sealed)
 }
 
-// DeleteMedia removes a file, finished or not; found says that there was one.
+// DeleteMediaPart removes a file piece by piece, from its end, as far as one transaction
+// should; more says that it must be called again. The file is gone with the first call.
+// After a crash in between, opening the store removes the rest.
+func (t *Tx) DeleteMediaPart(id string) (more bool, err error) {
+	n, err := mediaRow(id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if _, err := t.run(`UPDATE media SET complete = 0 WHERE id = ?`, n); err != nil {
+		return false, err
+	}
+	limit := max(1, t.store.room.log/MediaChunk/2)
+	deleted, err := t.run(`DELETE FROM media_chunks WHERE id IN
+		(SELECT id FROM media_chunks WHERE media = ? ORDER BY place DESC LIMIT ?)`, n, limit)
+	if err != nil || deleted == limit {
+		return err == nil, err
+	}
+	_, err = t.run(`DELETE FROM media WHERE id = ?`, n)
+	return false, err
+}
+
+// DeleteMedia removes a file, finished or not; found says that there was one. A large
+// one needs as much room: the Store's DeleteMedia does not.
 func (t *Tx) DeleteMedia(id string) (found bool, err error) {
 	n, err := mediaRow(id)
 	if errors.Is(err, ErrNotFound) {
@@ -200,8 +226,40 @@ func (t *Tx) DeleteMedia(id string) (found bool, err error) {
 	return rows > 0, err
 }
 
+// DeleteMedia removes a file, finished or not, in as many steps as its size needs.
+func (s *Store) DeleteMedia(ctx context.Context, id string) error {
+	for more := true; more; {
+		err := s.Shrink(ctx, func(t *Tx) (err error) {
+			more, err = t.DeleteMediaPart(id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteMediaWhere removes the files that a query names by one column, one after another.
+func (s *Store) deleteMediaWhere(ctx context.Context, count *int, query string, args ...driver.Value) error {
+	for {
+		var id int64
+		err := s.View(ctx, func(t *Tx) (err error) {
+			id, err = t.integer(query, args...)
+			return err
+		})
+		if err != nil || id == 0 {
+			return err
+		}
+		if err := s.DeleteMedia(ctx, strconv.FormatInt(id, 10)); err != nil {
+			return err
+		}
+		*count++
+	}
+}
+
 // dropUnfinishedMedia removes files that a process left unfinished when it ended.
-func (t *Tx) dropUnfinishedMedia() error {
-	_, err := t.run(`DELETE FROM media WHERE complete = 0`)
-	return err
+func (s *Store) dropUnfinishedMedia(ctx context.Context) error {
+	var n int
+	return s.deleteMediaWhere(ctx, &n, `SELECT id FROM media WHERE complete = 0 LIMIT 1`)
 }

@@ -77,6 +77,7 @@ func (t *Tx) PutMessage(m Message) error {
 		ON CONFLICT (id) DO NOTHING`,
 		s.row, s.epoch, s.customer, s.direction, s.created, s.updated, s.id, s.state, s.sealed, mac)
 	if err != nil || n == 1 {
+		t.fresh = true
 		return err
 	}
 	return t.ReplaceMessage(m)

@@ -31,7 +31,9 @@ func (s *Store) openFile(dir string, storeID [16]byte, mustExist bool) (err erro
 			err = errors.Join(err, s.lock.Close())
 		}
 	}()
-	s.writer, err = openConn(s.path, "journal_mode(WAL)", "journal_size_limit(16777216)", "wal_autocheckpoint(4000)")
+	s.room = newRoom(dir)
+	s.writer, err = openConn(s.path, "journal_mode(WAL)", fmt.Sprintf("journal_size_limit(%d)", s.room.log),
+		fmt.Sprintf("wal_autocheckpoint(%d)", s.room.log/pageSize))
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type Store struct {
 	once     sync.Once     // guards closing
 	closeErr error
 
+	room    *room       // of the volume
 	writer  *conn       // the writer's alone once it runs
 	next    nextIDs     // likewise
 	seenMAC hash.Hash   // likewise
@@ -108,7 +109,10 @@ func (s *Store) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.Update(ctx, func(t *Tx) error { return errors.Join(t.loadSeenKey(), t.dropUnfinishedMedia()) })
+	if err := s.Update(ctx, func(t *Tx) error { return t.loadSeenKey() }); err != nil {
+		return err
+	}
+	return s.dropUnfinishedMedia(ctx)
 }
 
 // Create makes an empty store bound to storeID in dir, unless that very store is

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -11,9 +12,6 @@ import (
 // sweepBatch is how many rows one Update of a sweep removes, so that others need
 // not wait for long.
 const sweepBatch = 500
-
-// mediaBatch is the same for files, whose removal overwrites all that they held.
-const mediaBatch = sweepBatch / 100
 
 // Sweep forgets the keys of epochs that were opened at or before the given time
 // (now less the retention) and removes their rows, and it removes messages and jobs
@@ -66,7 +64,7 @@ func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
 		if err := s.sweepRows(ctx, epoch, &swept); err != nil {
 			return swept, err
 		}
-		err := s.Update(ctx, func(t *Tx) error {
+		err := s.Shrink(ctx, func(t *Tx) error {
 			n, err := t.run(`DELETE FROM epochs WHERE id = ? AND id < (SELECT max(id) FROM epochs)`, epoch)
 			swept.Epochs += int(n)
 			return err
@@ -85,8 +83,8 @@ func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
 // sweepOrphans removes messages and hashes of epochs that are no longer recorded:
 // those of an epoch that died before an older one are reached only now.
 func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
-	err := s.deleteAll(ctx, &swept.Messages,
-		`DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?) AND epoch < (SELECT min(id) FROM epochs)`,
+	err := s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
+		`SELECT row, length(sealed) FROM (SELECT row, sealed, epoch FROM messages ORDER BY row LIMIT ?) WHERE epoch < (SELECT min(id) FROM epochs)`,
 		int64(sweepBatch))
 	if err != nil {
 		return err
@@ -101,10 +99,24 @@ func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 // customers, then the customers, so that nothing is removed by cascade unnoticed.
 // Of messages and hashes it removes the oldest, as long as they are of this epoch.
 func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error {
-	err := s.Update(ctx, func(t *Tx) error {
+	err := s.Shrink(ctx, func(t *Tx) error {
 		return t.dropBases(`WHERE signed IN (SELECT id FROM prekeys WHERE kind = ? AND epoch = ?)`, kindSigned, epoch)
 	})
 	if err != nil {
+		return err
+	}
+	err = s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
+		`SELECT row, length(sealed) FROM (SELECT row, sealed, epoch FROM messages ORDER BY row LIMIT ?2) WHERE epoch = ?1`,
+		epoch, int64(sweepBatch))
+	if err != nil {
+		return err
+	}
+	err = s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
+		`SELECT id, length(sealed) FROM jobs WHERE epoch = ?1 LIMIT ?2`, epoch, int64(sweepBatch))
+	if err != nil {
+		return err
+	}
+	if err := s.deleteMediaWhere(ctx, &swept.Others, `SELECT id FROM media WHERE epoch = ? LIMIT 1`, epoch); err != nil {
 		return err
 	}
 	steps := []struct {
@@ -115,15 +127,12 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`, func(t *Tx) error {
 			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
 		}},
-		{&swept.Messages, `DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
 		{&swept.Others, `DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
-		{&swept.Jobs, `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE epoch = ?1 LIMIT ?2)`, nil},
 		{&swept.Others, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE epoch = ?1 ORDER BY id LIMIT ?2)`, func(t *Tx) error {
 			return t.eachSession(`WHERE epoch = ? ORDER BY id LIMIT ?`, t.change.subtract, epoch, int64(sweepBatch))
 		}},
 		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`, nil},
 		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, nil},
-		{&swept.Others, `DELETE FROM media WHERE id IN (SELECT id FROM media WHERE epoch = ?1 LIMIT ?2 / 100)`, nil},
 	}
 	for _, step := range steps {
 		if err := s.deleteCounted(ctx, step.count, step.sums, step.text, epoch, int64(sweepBatch)); err != nil {
@@ -135,21 +144,61 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 
 // sweepOld removes what is older than before in epochs that are still readable.
 func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) error {
-	err := s.deleteAll(ctx, &swept.Messages,
-		`DELETE FROM messages WHERE row IN (SELECT row FROM messages ORDER BY row LIMIT ?2) AND created < ?1`,
+	err := s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
+		`SELECT row, length(sealed) FROM (SELECT row, sealed, created FROM messages ORDER BY row LIMIT ?2) WHERE created < ?1`,
 		toMillis(before), int64(sweepBatch))
 	if err != nil {
 		return err
 	}
-	err = s.deleteAll(ctx, &swept.Others,
-		`DELETE FROM media WHERE id IN (SELECT id FROM media WHERE created < ?1 LIMIT ?2)`,
-		toMillis(before), int64(mediaBatch))
+	err = s.deleteMediaWhere(ctx, &swept.Others, `SELECT id FROM media WHERE created < ? LIMIT 1`, toMillis(before))
 	if err != nil {
 		return err
 	}
-	return s.deleteAll(ctx, &swept.Jobs,
-		`DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE created < ?1 LIMIT ?2)`,
-		toMillis(before), int64(sweepBatch))
+	return s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
+		`SELECT id, length(sealed) FROM jobs WHERE created < ?1 LIMIT ?2`, toMillis(before), int64(sweepBatch))
+}
+
+// deleteRows deletes the rows that a query names, by their key and how long they are,
+// until it names none. One transaction deletes as much as MayShrink says.
+func (s *Store) deleteRows(ctx context.Context, count *int, text, query string, args ...driver.Value) error {
+	for n := 1; n > 0; {
+		err := s.Shrink(ctx, func(t *Tx) (err error) {
+			n, err = t.deleteSome(text, query, args...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		*count += n
+	}
+	return nil
+}
+
+// deleteSome deletes rows that a query names, as many as one transaction should, and
+// says how many.
+func (t *Tx) deleteSome(text, query string, args ...driver.Value) (int, error) {
+	var keys []int64
+	left := t.store.room.log
+	err := t.rows(query, func(r row) error {
+		var key, length int64
+		if err := r.integers(&key, &length); err != nil {
+			return err
+		}
+		if left -= length; left < 0 && len(keys) > 0 {
+			return errEnough
+		}
+		keys = append(keys, key)
+		return nil
+	}, args...)
+	if err != nil && !errors.Is(err, errEnough) {
+		return 0, err
+	}
+	for _, key := range keys {
+		if _, err := t.run(text, key); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), nil
 }
 
 // deleteAll runs a statement that deletes a batch until it deletes nothing.
@@ -162,7 +211,7 @@ func (s *Store) deleteAll(ctx context.Context, count *int, text string, args ...
 func (s *Store) deleteCounted(ctx context.Context, count *int, sums func(*Tx) error, text string, args ...driver.Value) error {
 	for {
 		var n int64
-		err := s.Update(ctx, func(t *Tx) (err error) {
+		err := s.Shrink(ctx, func(t *Tx) (err error) {
 			if sums != nil {
 				if err := sums(t); err != nil {
 					return err

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
@@ -22,6 +23,9 @@ type Tx struct {
 	change  sum        // of the sum of sessions and pre-keys
 	session *child     // was found or written last, for device
 	device  carrier.DeviceID
+
+	wrote int64 // bytes of what was written, roughly
+	fresh bool  // something new was taken on: a message, a file
 }
 
 // nextIDs are the next row identifiers of the tables that count up. They are part
@@ -54,7 +58,23 @@ func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
 	if !t.writes {
 		return 0, ErrReadOnly
 	}
+	if !strings.HasPrefix(text, "DELETE") {
+		t.wrote += weight(args)
+	}
 	return t.conn.run(text, args...)
+}
+
+// weight is how many bytes of room values take.
+func weight(args []driver.Value) (n int64) {
+	for _, a := range args {
+		switch v := a.(type) {
+		case []byte:
+			n += int64(len(v))
+		case string:
+			n += int64(len(v))
+		}
+	}
+	return n
 }
 
 func (t *Tx) rows(text string, each func(row) error, args ...driver.Value) error {

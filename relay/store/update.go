@@ -16,11 +16,12 @@ const (
 // request is one caller's Update on its way through the writer.
 type request struct {
 	fn    func(*Tx) error
-	taken atomic.Bool // by the writer, or by the caller who gave up
-	err   error       // of fn
-	panic any         // of fn
-	done  chan error  // the outcome, once
-	scrub bool        // instead of fn: see Scrub
+	frees bool         // room: fn is not refused any
+	taken atomic.Bool  // by the writer, or by the caller who gave up
+	err   error        // of fn
+	panic any          // of fn
+	done  chan error   // the outcome, once
+	alone func() error // instead of fn: outside of any transaction
 }
 
 // Update runs fn in a write transaction and returns when its writes are durable.
@@ -37,7 +38,10 @@ func (s *Store) Update(ctx context.Context, fn func(t *Tx) error) error {
 // of all callers, and wait returns what Update would. A caller that begins several
 // before it waits for them has them share a commit. Each must be waited for, once.
 func (s *Store) Begin(ctx context.Context, fn func(t *Tx) error) (wait func() error) {
-	r := &request{fn: fn, done: make(chan error, 1)}
+	return s.queue(ctx, &request{fn: fn, done: make(chan error, 1)})
+}
+
+func (s *Store) queue(ctx context.Context, r *request) (wait func() error) {
 	select {
 	case s.requests <- r:
 		return func() error { return s.await(ctx, r) }
@@ -77,8 +81,8 @@ func (s *Store) write() {
 		case <-s.closing:
 			return
 		case r := <-s.requests:
-			if r.scrub {
-				s.scrub(r)
+			if r.alone != nil {
+				s.runAlone(r)
 				continue
 			}
 			s.commitGroup(r)
@@ -103,12 +107,13 @@ func (s *Store) commitGroup(r *request) {
 			}
 		}
 	}()
-	var scrub *request
+	var alone *request
 	before := s.total
+	s.room.measure(s.writer)
 	outcome = s.writer.transact(func() error {
 		for ; r != nil; r = s.waiting(len(group)) {
-			if r.scrub {
-				scrub = r
+			if r.alone != nil {
+				alone = r
 				break
 			}
 			if !r.taken.CompareAndSwap(false, true) {
@@ -126,22 +131,23 @@ func (s *Store) commitGroup(r *request) {
 	})
 	if outcome != nil {
 		s.total = before
+		s.room.failed(outcome)
 	}
-	if scrub != nil {
-		s.scrub(scrub)
+	if alone != nil {
+		s.runAlone(alone)
 	}
 }
 
-// scrub runs a request of Scrub, outside of any transaction.
-func (s *Store) scrub(r *request) {
+// runAlone runs a request that is no transaction.
+func (s *Store) runAlone(r *request) {
 	if r.taken.CompareAndSwap(false, true) {
-		r.done <- s.checkpoint()
+		r.done <- r.alone()
 	}
 }
 
-// waiting returns the next request that waits, or nil.
+// waiting returns the next request that waits, or nil when the group has enough.
 func (s *Store) waiting(taken int) *request {
-	if taken >= maxGroup {
+	if taken >= maxGroup || s.room.enough() {
 		return nil
 	}
 	select {
@@ -160,6 +166,9 @@ func (s *Store) apply(r *request) error {
 	}
 	t := &Tx{conn: s.writer, store: s, writes: true}
 	call(r, t)
+	if r.err == nil && r.panic == nil && !r.frees {
+		r.err = s.room.take(t.wrote, t.fresh)
+	}
 	if r.err == nil && r.panic == nil {
 		s.total.add(t.change)
 	} else {

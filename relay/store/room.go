@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+)
+
+// reserveName is the file that keeps room on the volume for what makes room: sweeping
+// and erasing. A deletion needs room itself, as what it overwrites goes through the
+// database's log first. The room must be there before the volume is full, and nobody
+// else who writes to the same file system can take it: so it is a file of real blocks,
+// which is given up when a deletion finds the volume full, and made again before
+// anything new is taken. A look at what is free (statfs) alone would leave the room to
+// whoever writes next.
+const reserveName = "reserve"
+
+// pageSize is SQLite's, which no build of ours changed.
+const pageSize = 4096
+
+// Bounds of the database's log, in bytes: it is copied into the database when it has
+// grown to a 32nd of the volume.
+const (
+	minLog = 256 << 10
+	maxLog = 16 << 20
+)
+
+// room says whether there is room for a transaction. But for full and free it is the
+// writer's alone.
+type room struct {
+	dir     string
+	log     int64 // to which size the database's log grows before it is copied
+	reserve int64 // size of the reserve's file, when it is whole
+	known   bool  // the volume can be measured
+
+	left    int64 // for what is new and what goes on, as measured before this group
+	spent   int64 // by this group
+	refused bool  // something was, since the measuring
+	given   bool  // the reserve was, for the next group
+
+	full atomic.Bool  // what is new may find no room
+	free atomic.Int64 // bytes in the database that were freed
+}
+
+// newRoom looks at the volume and makes its reserve, if there is room for it.
+func newRoom(dir string) *room {
+	r := &room{dir: dir, log: maxLog}
+	var s syscall.Statfs_t
+	if syscall.Statfs(dir, &s) == nil {
+		r.known = true
+		r.log = min(max(int64(s.Blocks)*s.Bsize/32, minLog), maxLog)
+	}
+	r.reserve = 2 * r.log
+	return r
+}
+
+// measure works out how much room there is before a group of updates. The database may
+// still have to take in its log, the log may grow to its bound and by one group, and
+// the reserve comes first where it is missing.
+func (r *room) measure(c *conn) {
+	r.spent = 0
+	var s syscall.Statfs_t
+	if !r.known || syscall.Statfs(r.dir, &s) != nil {
+		return
+	}
+	pages, err1 := c.integer("PRAGMA page_count")
+	unused, err2 := c.integer("PRAGMA freelist_count")
+	if err1 != nil || err2 != nil {
+		c.ended = nil
+		return
+	}
+	database, log, kept := size(r.path(databaseName)), size(r.path(databaseName+"-wal")), size(r.path(reserveName))
+	available := int64(s.Bavail) * s.Bsize
+	growth := max(0, pages*pageSize-database) + max(0, 2*r.log-log)
+	if want := min(r.reserve, kept+available-growth); want > kept && !r.given && r.keep(want) {
+		kept, available = want, available-want+kept
+	}
+	r.given = false
+	r.left = available + unused*pageSize - growth - max(0, r.reserve-kept)
+	r.free.Store(unused * pageSize)
+	r.full.Store(r.refused && r.left < 4*r.log || r.left < r.log+r.log/4)
+	r.refused = false
+}
+
+// take takes the room for what an update wrote, or returns ErrFull. What is new leaves
+// some to what goes on with what was taken before; a deletion is never refused.
+func (r *room) take(wrote int64, fresh bool) error {
+	if wrote == 0 || !r.known {
+		return nil
+	}
+	needs := wrote + wrote/16 + pageSize/2
+	limit := r.left
+	if fresh {
+		limit -= r.log
+	}
+	if r.spent+needs > limit {
+		r.refuse()
+		return ErrFull
+	}
+	r.spent += needs
+	return nil
+}
+
+// enough says whether a group has written as much as one may.
+func (r *room) enough() bool { return r.spent >= r.log }
+
+// failed notes how a group failed.
+func (r *room) failed(err error) {
+	if errors.Is(err, ErrFull) {
+		r.refuse()
+	}
+}
+
+func (r *room) refuse() {
+	r.refused = true
+	r.full.Store(true)
+}
+
+// keep makes the reserve as large as there is room for, and says whether it could.
+func (r *room) keep(bytes int64) bool {
+	f, err := os.OpenFile(r.path(reserveName), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return false
+	}
+	err = syscall.Fallocate(int(f.Fd()), 0, 0, bytes)
+	if err != nil { // no room, or a file system that cannot
+		_ = f.Truncate(0)
+	}
+	return errors.Join(err, f.Close()) == nil
+}
+
+// give gives the reserve up and says whether there was one.
+func (r *room) give() bool {
+	r.given = true
+	had := size(r.path(reserveName)) > 0
+	err := os.Remove(r.path(reserveName))
+	return had && (err == nil || errors.Is(err, fs.ErrNotExist))
+}
+
+func (r *room) path(name string) string { return filepath.Join(r.dir, name) }
+
+// size is a file's, 0 when there is none.
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Shrink is Update for what makes room: it takes the volume's reserve where there is no
+// other room left. Fn then runs a second time. It must delete no more at once than about
+// MayShrink says.
+func (s *Store) Shrink(ctx context.Context, fn func(*Tx) error) error {
+	update := func() error { return s.queue(ctx, &request{fn: fn, frees: true, done: make(chan error, 1)})() }
+	err := update()
+	if !errors.Is(err, ErrFull) {
+		return err
+	}
+	given := false
+	if failed := s.alone(ctx, func() error {
+		given = s.room.give()
+		_ = s.checkpoint() // what it frees is welcome
+		return nil
+	}); failed != nil || !given {
+		return errors.Join(err, failed)
+	}
+	return update()
+}
+
+// MayShrink is how many bytes one Shrink may delete: they go through the log.
+func (s *Store) MayShrink() int64 { return s.room.log }
+
+// Full says whether what is new may find no room on the volume. It is looked at with
+// each update.
+func (s *Store) Full() bool { return s.room.full.Load() }
+
+// Freed is how many bytes within the database are free for new rows: its file does not
+// shrink.
+func (s *Store) Freed() int64 { return s.room.free.Load() }
