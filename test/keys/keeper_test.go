@@ -170,7 +170,7 @@ func TestOnlyTheOperatorsKeeperLogsInAsKeeper(t *testing.T) {
 
 func TestKeepCommand(t *testing.T) {
 	_, _ = established(t, "acme")
-	binary := buildRelay(t)
+	binary := buildRelay(t, "testpaths")
 	message := filepath.Join(t.TempDir(), "message")
 	keeper := theKeeper(t)
 	args := append([]string{"keep", "--region", region, "--token", keeper.config(roleKeeper).TokenPath, "--termination-log", message},
