@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,6 +148,35 @@ func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.gone(client.ObjectKeyFromObject(region), region)
+}
+
+// By these names an admission policy, which sees one DataRegion at a time, refuses pods of
+// a region that nobody made.
+func TestEveryDataRegionNotesTheNamesOfAll(t *testing.T) {
+	startManager(t, &statuses{})
+	w := newWorld(t)
+	noted := func(of string) func(want bool, name string) {
+		return func(want bool, name string) {
+			t.Helper()
+			region := &v1alpha1.DataRegion{}
+			if !w.within(func() bool {
+				err := server.Client.Get(t.Context(), client.ObjectKey{Name: of}, region)
+				return err == nil && slices.Contains(region.Status.Regions, name) == want
+			}) {
+				t.Errorf("%s notes %q, which has %s: want %v", of, region.Status.Regions, name, want)
+			}
+		}
+	}
+	noted(w.name)(true, w.name)
+	other := w.region()
+	other.Name += "-other"
+	w.create(other)
+	noted(w.name)(true, other.Name)
+	noted(other.Name)(true, w.name)
+	if err := server.Client.Delete(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	noted(w.name)(false, other.Name)
 }
 
 // TestErasureNeedsNoMoreThanTheRole holds that the operator gets as far as its Job,

@@ -3,6 +3,7 @@ package attack
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -134,6 +136,18 @@ func atTheAPI() []Attempt {
 			podOfRelay("attack"), podOfRelay("acme-relay-1"), byPolicy,
 		},
 		{
+			"acme's admin", "makes a pod of acme's relay that logs in at a Vault of his own", servicesPolicy, "acme's admin, at the region's",
+			changedPodOfRelay("acme-relay-1", container(place("--vault-address=", "https://192.0.2.1:8200")), nil), podOfRelay("acme-relay-1"), byPolicy,
+		},
+		{
+			"acme's admin", "makes a pod of acme's relay that speaks to a carrier of his own", servicesPolicy, "acme's admin, to the region's",
+			changedPodOfRelay("acme-relay-1", container(place("--xmpp-address=", "192.0.2.1:5222")), nil), podOfRelay("acme-relay-1"), byPolicy,
+		},
+		{
+			"acme's admin", "makes a pod of acme's relay in a region that nobody made", "the admission policy relaykeep-region-placement", "acme's admin, in its region",
+			changedPodOfRelay("acme-relay-1", inNobodysRegion, map[string]string{v1alpha1.LabelRegion: "zz"}), podOfRelay("acme-relay-1"), byPolicy,
+		},
+		{
 			"whoever may debug any pod", "debugs acme's with a container of his own", "the admission policy relaykeep-workloads", "the same, for a pod without a token for Vault",
 			debug(relayPod(lab.Acme)), debug(edgePod), byPolicy,
 		},
@@ -141,7 +155,10 @@ func atTheAPI() []Attempt {
 }
 
 // podOfRelay has acme's admin make a pod like that of acme's relay, not really.
-func podOfRelay(name string) act {
+func podOfRelay(name string) act { return changedPodOfRelay(name, asItMakesIt, nil) }
+
+// changedPodOfRelay has acme's admin make such a pod with other contents and labels.
+func changedPodOfRelay(name string, edit podEdit, labels map[string]string) act {
 	return func(ctx context.Context, s *Scene) error {
 		running, err := s.lab.RelayPod(ctx, lab.Acme)
 		if err != nil {
@@ -149,9 +166,12 @@ func podOfRelay(name string) act {
 		}
 		spec := running.Spec.DeepCopy()
 		spec.NodeName = "" // the scheduler's to say
+		edit(spec)
+		all := maps.Clone(running.Labels)
+		maps.Copy(all, labels)
 		return by(acmeAdmin, func(ctx context.Context, c client.Client) error {
 			return c.Create(ctx, &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: name, Labels: running.Labels}, Spec: *spec,
+				ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: name, Labels: all}, Spec: *spec,
 			}, client.DryRunAll)
 		})(ctx, s)
 	}

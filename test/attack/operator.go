@@ -3,6 +3,8 @@ package attack
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
@@ -19,6 +22,7 @@ import (
 const (
 	theOperator     = "the operator"
 	workloadsPolicy = "the admission policy relaykeep-workloads"
+	servicesPolicy  = "the admission policy relaykeep-region-services"
 	operatorPolicy  = "the admission policy relaykeep-operator"
 	itsOwn          = "the operator, as it makes it"
 )
@@ -70,6 +74,31 @@ func container(edit func(*corev1.Container)) podEdit {
 	return func(p *corev1.PodSpec) { edit(&p.Containers[0]) }
 }
 
+// place has an argument say that Vault or the carrier is elsewhere.
+func place(flag, where string) func(*corev1.Container) {
+	return func(c *corev1.Container) {
+		c.Args = slices.Clone(c.Args)
+		for i := range c.Args {
+			if strings.HasPrefix(c.Args[i], flag) {
+				c.Args[i] = flag + where
+			}
+		}
+	}
+}
+
+// inNobodysRegion makes all that a pod says of its region say another, for which there is
+// no DataRegion.
+func inNobodysRegion(p *corev1.PodSpec) {
+	p.NodeSelector = map[string]string{v1alpha1.LabelNodeRegion: "zz"}
+	p.Containers[0].Args = slices.Clone(p.Containers[0].Args)
+	p.Containers[0].Args[4] = "zz"
+	for _, v := range p.Volumes {
+		if v.Projected != nil {
+			v.Projected.Sources[0].ServiceAccountToken.Audience = contract.AudienceRelay("zz")
+		}
+	}
+}
+
 func evilImage(c *corev1.Container) { c.Image = "example.org/evil:1" }
 
 func extraVolume(source corev1.VolumeSource, at string) podEdit {
@@ -108,6 +137,9 @@ func byTheOperatorsPods() []Attempt {
 	set := func(tries string, edit podEdit) Attempt {
 		return Attempt{theOperator, "changes acme's StatefulSet to have " + tries, workloadsPolicy, itsOwn, statefulSet(edit), statefulSet(asItMakesIt), byPolicy}
 	}
+	point := func(tries string, edit podEdit) Attempt {
+		return Attempt{theOperator, "has acme's relay " + tries, servicesPolicy, itsOwn, statefulSet(edit), statefulSet(asItMakesIt), byPolicy}
+	}
 	secret := corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "attack"}}
 	host := corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}
 	configMap := corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "attack"}}}
@@ -123,6 +155,9 @@ func byTheOperatorsPods() []Attempt {
 		job("no token for Vault, and an image of its own", func(p *corev1.PodSpec) {
 			p.Volumes, p.Containers[0].VolumeMounts, p.Containers[0].Image = nil, nil, "example.org/evil:1"
 		}),
+		point("log in at a Vault of its own", container(place("--vault-address=", "https://192.0.2.1:8200"))),
+		point("trust another authority at Vault", container(place("--vault-ca=", "x"))),
+		point("speak to a carrier of its own", container(place("--xmpp-address=", "192.0.2.1:5222"))),
 		set("an image of its own", container(evilImage)),
 		set("other arguments", container(func(c *corev1.Container) { c.Args = []string{"serve", "--config", "/tmp/relay.json", "--region", "eu"} })),
 		set("a second container, which sees the token", extraContainer),
@@ -204,10 +239,8 @@ func byTheOperatorsObjects() []Attempt {
 	own := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "acme-relay"}}
 	const note = `{"metadata":{"annotations":{"attack":"yes"}}}`
 	return []Attempt{
-		point("has acme's relay log in at a Vault of its own", regions, func(l *lab.Lab) string { return l.VaultAddress(lab.EU) }, "https://192.0.2.1:8200"),
-		point("has acme's relay trust another authority at Vault", regions, literally(`"caBundle": "`), `"caBundle": "x`),
-		point("has acme's relay speak to a carrier of its own", regions, func(l *lab.Lab) string { return l.ProsodyAddress(lab.EU) }, "192.0.2.1:5222"),
-		point("has acme's relay take another region's settings", regions, literally(`"region": "eu"`), `"region": "na"`),
+		point("has acme's configuration name a Vault of its own", regions, literally(`"region": "eu",`), "\"region\": \"eu\",\n  \"vault\": {\"address\": \"https://192.0.2.1:8200\"},"),
+		point("has acme's configuration name a carrier of its own", regions, literally(`"region": "eu",`), "\"region\": \"eu\",\n  \"carrier\": {\"xmpp\": {\"domain\": \"192.0.2.1\"}},"),
 		point("has acme's messages delivered to itself", businesses, func(l *lab.Lab) string { return l.WebhookURL(lab.Acme) }, "https://192.0.2.1/"),
 		point("has acme's messages kept for longer", businesses, literally(`"retentionDays": 30`), `"retentionDays": 300`),
 		{theOperator, "changes the webhook in acme's BusinessRelay", operatorPolicy, "whoever may change it", patched(operator, relay, webhook), patched(admin, relay, webhook), byPolicy},
