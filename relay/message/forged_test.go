@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -106,7 +107,7 @@ func unauthenticated(data []byte, i int) bool {
 	return i >= at && i < len(data)-2
 }
 
-func TestAOneTimePreKeyIsGoneOnceItWasUsed(t *testing.T) {
+func TestAOneTimePreKeyIsGoneOnceItsTimeAfterItsUseIsOver(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		bundle := w.hub.bundle(w.number, 4711)
@@ -118,6 +119,7 @@ func TestAOneTimePreKeyIsGoneOnceItWasUsed(t *testing.T) {
 		if got := texts(w.take()); len(got) != 1 {
 			t.Fatalf("the business got %q", got)
 		}
+		elapse(8 * 24 * time.Hour)
 		check(t, w.store.View(t.Context(), func(tx *store.Tx) error {
 			if _, err := tx.PreKey(bundle.PreKeys[0].ID); err == nil {
 				t.Error("the key is still there")
