@@ -99,3 +99,19 @@ func (c *Client) list(ctx context.Context, op, path string) ([]string, error) {
 	}
 	return names, nil
 }
+
+// Holds says whether Vault holds anything of the tenant, a key or a secret: an admin's
+// right. A namespace or a name with a typing error in it holds nothing.
+func (c *Client) Holds(ctx context.Context) (bool, error) {
+	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings()} {
+		_, err := c.read(ctx, opReadKey, key.path("keys"))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return false, err
+		}
+	}
+	names, err := c.Secrets(ctx)
+	return len(names) > 0, err
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/relay/retention"
 	"github.com/relaykeep/relaykeep/relay/vault"
+	"github.com/relaykeep/relaykeep/relay/vault/setup"
 )
 
 // eraseFlags are the own flags of erase.
@@ -43,7 +45,10 @@ VAULT_ADDR, address and authority are the DataRegion's.
 A relay that runs holds keys in memory for up to an hour more: it must be suspended or be
 being deleted, unless --force is given. Of an object that is being deleted it notes that
 the keys are gone (annotation ` + v1alpha1.AnnotationErased + `), so that the operator lets it go.
-Where the object is gone already, --region says whose Vault it was.`,
+Where the object is gone already, --region says whose Vault it was; where the DataRegion is
+gone too, VAULT_ADDR or --vault-address says where that Vault is, and --kv-mount and
+--transit-mount name its mounts where they are not the default ones. What Vault holds
+nothing of was mistyped: then it fails.`,
 		Example: `  # An object that waits in a namespace that is being deleted
   export VAULT_TOKEN=...
   kubectl relay erase acme -n acme
@@ -56,6 +61,8 @@ Where the object is gone already, --region says whose Vault it was.`,
 	flags.StringVar(&f.vault.region, "region", "", "the DataRegion whose Vault holds the keys; default: the BusinessRelay's")
 	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
 	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringVar(&f.vault.options.KVMount, "kv-mount", "", "mount of the KV engine; default: the DataRegion's")
+	flags.StringVar(&f.vault.options.TransitMount, "transit-mount", "", "mount of the transit engine; default: the DataRegion's")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.BoolVar(&f.force, "force", false, "erase though the relay may be running")
 	cluster := newCluster(cmd)
@@ -69,27 +76,22 @@ func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFl
 	if err != nil {
 		return err
 	}
-	relay, region, err := f.find(ctx, k, namespace, name)
+	relay, region, err := f.find(ctx, streams, k, namespace, name)
 	if err != nil {
 		return err
 	}
 	if relay != nil && relay.DeletionTimestamp == nil && !relay.Spec.Suspend && !f.force {
 		return errors.New("the relay is not stopped: set spec.suspend or delete the object first, or say --force")
 	}
-	login, err := f.vault.vault(region)
+	v, err := f.client(region, namespace, name)
 	if err != nil {
 		return err
 	}
-	if login.Token() == "" {
-		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
-	}
-	settings := region.Spec.Vault
-	v, err := vault.ForAdmin(login, contract.Vault{
-		Address: login.Address(), AuthPath: string(settings.AuthPath), KVMount: string(settings.KVMount),
-		TransitMount: string(settings.TransitMount), PKIMount: string(settings.PKIMount),
-	}, namespace, v1alpha1.TenantName(name))
-	if err != nil {
-		return err
+	switch holds, err := v.Holds(ctx); {
+	case err != nil:
+		return explainErase(err)
+	case !holds:
+		return f.nothing(relay, region, namespace, name)
 	}
 	if !f.yes && !confirmed(streams, name, "Everything that relay "+name+" of namespace "+namespace+" ever stored becomes unreadable.") {
 		return errors.New("nothing was erased: the name was not repeated")
@@ -97,13 +99,47 @@ func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFl
 	return f.erase(ctx, streams, k, relay, v)
 }
 
+// client returns a client of the region's Vault by the admin's own login.
+func (f *eraseFlags) client(region *v1alpha1.DataRegion, namespace, name string) (*vault.Client, error) {
+	login, err := f.vault.vault(region)
+	if err != nil {
+		return nil, err
+	}
+	if login.Token() == "" {
+		return nil, errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+	}
+	return vault.ForAdmin(login, regionMounts(login, region), namespace, v1alpha1.TenantName(name))
+}
+
+// regionMounts is the region's Vault as an admin's login reaches it.
+func regionMounts(login *api.Client, region *v1alpha1.DataRegion) contract.Vault {
+	settings := region.Spec.Vault
+	return contract.Vault{
+		Address: login.Address(), AuthPath: string(settings.AuthPath), KVMount: string(settings.KVMount),
+		TransitMount: string(settings.TransitMount), PKIMount: string(settings.PKIMount),
+	}
+}
+
+// nothing is the error of an erasure that found nothing: most likely something was
+// mistyped, and what was meant lives on.
+func (f *eraseFlags) nothing(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, namespace, name string) error {
+	text := fmt.Sprintf("nothing was erased: this vault holds neither keys nor secrets of relay %s in namespace %s (mounts %s and %s): "+
+		"check the name, the namespace (-n) and the region (--region), and list what there is with kubectl relay orphans",
+		name, namespace, region.Spec.Vault.TransitMount, region.Spec.Vault.KVMount)
+	if relay != nil && relay.DeletionTimestamp != nil {
+		text += fmt.Sprintf("; if all of it was erased before, tell the object: kubectl annotate brelay %s -n %s %s=%s",
+			name, namespace, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
+	}
+	return errors.New(text)
+}
+
 // find returns the relay, nil when its object is gone, and the region.
-func (f *eraseFlags) find(ctx context.Context, k client.Client, namespace, name string) (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion, error) {
+func (f *eraseFlags) find(ctx context.Context, streams genericiooptions.IOStreams, k client.Client, namespace, name string) (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion, error) {
 	var relay v1alpha1.BusinessRelay
 	err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay)
 	switch {
 	case apierrors.IsNotFound(err) && f.vault.region != "":
-		region, err := readRegion(ctx, k, f.vault.region)
+		region, err := f.regionOrMounts(ctx, streams, k)
 		return nil, region, err
 	case err != nil:
 		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
@@ -112,8 +148,34 @@ func (f *eraseFlags) find(ctx context.Context, k client.Client, namespace, name 
 	if f.vault.region == "" {
 		f.vault.region = string(relay.Spec.DataRegion)
 	}
-	region, err := readRegion(ctx, k, f.vault.region)
+	region, err := f.regionOrMounts(ctx, streams, k)
 	return &relay, region, err
+}
+
+// regionOrMounts reads the region. One that is gone does not keep its Vault's content
+// from being erased: then flags and environment say where that is.
+func (f *eraseFlags) regionOrMounts(ctx context.Context, streams genericiooptions.IOStreams, k client.Client) (*v1alpha1.DataRegion, error) {
+	region := &v1alpha1.DataRegion{}
+	err := k.Get(ctx, client.ObjectKey{Name: f.vault.region}, region)
+	switch {
+	case apierrors.IsNotFound(err):
+		region.Name = f.vault.region
+		region.Spec.Vault = v1alpha1.Vault{
+			AuthPath: setup.DefaultAuthPath, KVMount: setup.DefaultKVMount, TransitMount: setup.DefaultTransitMount, PKIMount: setup.DefaultPKIMount,
+		}
+		fmt.Fprintf(streams.ErrOut, "note: there is no DataRegion %s any more: its Vault is taken from --vault-address or $%s, its mounts from --kv-mount and --transit-mount\n",
+			f.vault.region, api.EnvVaultAddress)
+	case err != nil:
+		return nil, explain(err, "DataRegion "+f.vault.region, "list what there is with: kubectl get dataregions")
+	}
+	for to, flag := range map[*v1alpha1.MountPath]string{
+		&region.Spec.Vault.KVMount: f.vault.options.KVMount, &region.Spec.Vault.TransitMount: f.vault.options.TransitMount,
+	} {
+		if flag != "" {
+			*to = v1alpha1.MountPath(flag)
+		}
+	}
+	return region, nil
 }
 
 func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStreams, k client.Client, relay *v1alpha1.BusinessRelay, v *vault.Client) error {

@@ -2,6 +2,8 @@ package command
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -130,14 +132,36 @@ func TestEraseByAnAdminIsTheWayOut(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "--region") {
 			t.Errorf("error %v", err)
 		}
-		for range 2 { // the second time there is nothing
-			_, err = answering(t, "", "erase", "globex", "-n", "globex", kubeconfig, "--yes", "--region", "eu")
-			check(t, err)
+		_, err = answering(t, "", "erase", "globex", "-n", "globexe", kubeconfig, "--yes", "--region", "eu")
+		if err == nil || !strings.Contains(err.Error(), "nothing was erased: this vault holds neither keys nor secrets of relay globex in namespace globexe") {
+			t.Errorf("a mistyped namespace: error %v", err)
+		}
+		if held(t, server, "globex") != whole {
+			t.Error("a mistyped namespace erased something")
+		}
+		_, err = answering(t, "", "erase", "globex", "-n", "globex", kubeconfig, "--yes", "--region", "gone")
+		if err == nil || !strings.Contains(err.Error(), "--vault-address") {
+			t.Errorf("a region that is gone, without Vault's address: error %v", err)
+		}
+		_, err = answering(t, "", "erase", "globex", "-n", "globex", kubeconfig, "--yes", "--region", "gone",
+			"--vault-address", server.Address(), "--vault-ca", authorityFile(t, server))
+		check(t, err)
+		_, err = answering(t, "", "erase", "globex", "-n", "globex", kubeconfig, "--yes", "--region", "eu")
+		if ExitCode(err) != exitFailed || !strings.Contains(err.Error(), "nothing was erased") {
+			t.Errorf("the second time: error %v", err)
 		}
 		if n := held(t, server, "globex"); n != 0 {
 			t.Errorf("%d things are left", n)
 		}
 	})
+}
+
+// authorityFile writes a Vault's authority to a file.
+func authorityFile(t *testing.T, server *vault.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	check(t, os.WriteFile(path, server.CAPEM, 0o600))
+	return path
 }
 
 func TestRotateRaisesOneCounterByOne(t *testing.T) {
