@@ -99,6 +99,9 @@ func (r *relay) tryOpen(ctx context.Context) (*keys, error) {
 }
 
 func (r *relay) fill(ctx context.Context, k *keys) error {
+	if err := r.checkOwner(ctx); err != nil {
+		return err
+	}
 	found, err := r.findIdentity(ctx)
 	if err != nil {
 		return err

@@ -223,6 +223,7 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-advance.C:
+			p.recheckOwner(ctx)
 			if p.clock.Skewed() {
 				_, _ = p.askTime(ctx) // which of the two jumped; KeysReady tells
 			}

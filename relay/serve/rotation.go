@@ -153,7 +153,7 @@ func (r *relay) accessInForce(ctx context.Context, had bool) (vault.Access, erro
 	if !had {
 		return r.vault.Access(ctx, r.cfg.Rotation.Access)
 	}
-	access, err := r.vault.ReadAccess(ctx, r.cfg.Rotation.Access)
+	access, err := r.vault.KeptAccess(ctx, r.cfg.Rotation.Access)
 	if errors.Is(err, vault.ErrNotFound) {
 		return access, errAccessMissing
 	}
@@ -198,7 +198,7 @@ func (r *relay) honour(ctx context.Context, k *keys, t rotations) error {
 		}
 	}
 	if n, until, ok := t.Access.former(accessOverlap, r.Now()); ok {
-		access, err := r.vault.ReadAccess(ctx, n)
+		access, err := r.vault.KeptAccess(ctx, n)
 		if err == nil {
 			k.former.access, k.former.accessUntil = &access, until
 		}

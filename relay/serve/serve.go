@@ -105,6 +105,7 @@ type relay struct {
 	vault   *vault.Client
 	metrics *metrics
 	state   state
+	account string         // the UID of the service account as which the keys were opened
 	clock   *clock.Trusted // Now reads it
 }
 

@@ -42,6 +42,7 @@ type state struct {
 	serving     bool // the endpoint listens
 	certificate error
 	skew        error
+	owner       error // that the names are another's now, while the relay runs
 	tampered    bool
 	running     *parts // nil before the keys are there
 
@@ -91,6 +92,16 @@ func (s *state) setErased() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened, s.failure = false, errErased
+}
+
+// setOwner notes whether the relay's names are another's, while it runs, and says
+// whether that is new.
+func (s *state) setOwner(err error) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = (s.owner == nil) != (err == nil)
+	s.owner = err
+	return changed
 }
 
 // setSkew notes whether this node's clock and Vault's are too far apart.
@@ -170,6 +181,9 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 		c.Message += "; the relay goes on with the keys that it has in memory"
 	case s.failure != nil:
 		c.Reason, c.Message = explain(s.failure)
+	case s.owner != nil:
+		c.Reason, c.Message = explain(s.owner)
+		c.Message += "; the relay goes on with the keys that it has in memory until it restarts"
 	case s.skew != nil:
 		c.Reason, c.Message = explain(s.skew)
 	case s.certificate != nil:
@@ -195,6 +209,7 @@ func explanations() []explanation {
 	return []explanation{
 		{errErased, ReasonKeysErased, "the relay's keys were erased in Vault: nothing that it stored is readable; delete this relay, or give it an empty volume and restart it to begin anew"},
 		{errKeyMissing, ReasonKeysErased, "the wrapping key of what is stored is gone from Vault: restore Vault from its backup, or erase the relay (kubectl relay erase) and give it an empty volume to begin anew"},
+		{errOwnerChanged, ReasonOwnerChanged, "what Vault keeps under this relay's names was first used by another service account or number, and is not opened: if it is the same business, whose account was made again or whose number changed, a Vault admin runs kubectl relay adopt NAME; if it was another business, erase what that left (kubectl relay erase NAME)"},
 		{errIdentityMissing, ReasonIdentityMissing, "the identity that this relay had is gone from Vault, and none is made in its place: restore Vault from its backup, or erase the relay (kubectl relay erase) and give it an empty volume to begin anew"},
 		{errCounterBack, ReasonCounterBack, "spec.rotation is lower than what was in force already, and what was rotated away does not come back: raise the counters again (the relay's log says to what)"},
 		{errAccessMissing, ReasonAccessMissing, "the credentials that were in force are gone from Vault: restore Vault from its backup, or raise spec.rotation.access to have new ones made"},

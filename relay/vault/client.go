@@ -124,6 +124,9 @@ func pathPart(s string) bool {
 	return true
 }
 
+// pathDepth returns how many folders deep a name lies.
+func pathDepth(name string) int { return strings.Count(name, "/") }
+
 // Paths of the tenant.
 
 func (c *Client) kvPath(name string) string {

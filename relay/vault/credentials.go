@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -28,9 +29,24 @@ func (Access) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[access]")) }
 // LogValue keeps the secrets out of logs.
 func (Access) LogValue() slog.Value { return slog.StringValue("[access]") }
 
+// secretAccess is the folder of the business's credentials.
+const secretAccess = "access"
+
+// accessName is where credentials lie: below the UID of the account that reads them,
+// which Vault's policies put there, so that whoever gets the account's name later does
+// not get them.
+func accessName(account, n string) string { return secretAccess + "/" + account + "/" + n }
+
+// AccessName is accessName of the credentials n, for who reads them without a Client.
+func AccessName(account string, n int) string { return accessName(account, strconv.Itoa(n)) }
+
 // Access reads the tenant's access n, or makes it.
 func (c *Client) Access(ctx context.Context, n int) (Access, error) {
 	return c.access(ctx, n, func() (map[string]any, error) {
+		kept, err := c.formerAccess(ctx, n)
+		if !errors.Is(err, ErrNotFound) {
+			return kept, err
+		}
 		return map[string]any{
 			"accessToken":   randomSecret(),
 			"webhookSecret": randomSecret(),
@@ -39,14 +55,31 @@ func (c *Client) Access(ctx context.Context, n int) (Access, error) {
 	})
 }
 
+// KeptAccess reads the tenant's access n, or returns ErrNotFound. Credentials that lie
+// where they did at first are copied to their place.
+func (c *Client) KeptAccess(ctx context.Context, n int) (Access, error) {
+	return c.access(ctx, n, func() (map[string]any, error) { return c.formerAccess(ctx, n) })
+}
+
 // ReadAccess reads the tenant's access n, or returns ErrNotFound: all that the
 // credentials role may do.
 func (c *Client) ReadAccess(ctx context.Context, n int) (Access, error) {
 	return c.access(ctx, n, nil)
 }
 
+// formerAccess reads credentials where they lay before their account's UID was in
+// their path.
+func (c *Client) formerAccess(ctx context.Context, n int) (map[string]any, error) {
+	f, err := c.readKV(ctx, secretAccess+"/"+strconv.Itoa(n))
+	return f.data, err
+}
+
 func (c *Client) access(ctx context.Context, n int, fresh func() (map[string]any, error)) (Access, error) {
-	f, err := c.loadOrCreate(ctx, "access/"+strconv.Itoa(n), fresh)
+	account, err := c.Account(ctx)
+	if err != nil {
+		return Access{}, fmt.Errorf("access %d: %w", n, err)
+	}
+	f, err := c.loadOrCreate(ctx, AccessName(account, n), fresh)
 	if err != nil {
 		return Access{}, fmt.Errorf("access %d: %w", n, err)
 	}

@@ -25,9 +25,13 @@ const (
 	maxDelayRefused = time.Minute
 )
 
+// MetadataAccount is where Vault's answer to a login names the service account's UID.
+const MetadataAccount = "service_account_uid"
+
 // token is what a login gave. It is kept in memory only.
 type token struct {
 	client  *api.Client // that sends it; nil while there is none
+	account string      // the UID of the service account that it is for
 	renewAt time.Time   // when two thirds of its time have passed
 	endsAt  time.Time
 }
@@ -141,7 +145,10 @@ func (c *Client) logIn(ctx context.Context) (token, error) {
 	}
 	client.SetToken(secret.Auth.ClientToken)
 	now, ttl := c.now(), time.Duration(secret.Auth.LeaseDuration)*time.Second
-	return token{client: client, renewAt: now.Add(ttl * 2 / 3), endsAt: now.Add(ttl)}, nil
+	return token{
+		client: client, account: secret.Auth.Metadata[MetadataAccount],
+		renewAt: now.Add(ttl * 2 / 3), endsAt: now.Add(ttl),
+	}, nil
 }
 
 func (c *Client) serviceAccountToken(ctx context.Context) (string, error) {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -237,7 +236,7 @@ func (b *business) wait(kind string, status contract.ConditionStatus, reason str
 // takeCredentials reads what `kubectl relay credentials` hands out.
 func (b *business) takeCredentials() {
 	b.t.Helper()
-	access, err := shared.root.KVv2("kv").Get(b.t.Context(), fmt.Sprintf("%s/acme-relay/access/%d", b.namespace, b.config.Rotation.Access))
+	access, err := shared.root.KVv2("kv").Get(b.t.Context(), b.accessAt(b.config.Rotation.Access))
 	check(b.t, err)
 	b.mu.Lock()
 	b.token, _ = access.Data["accessToken"].(string)

@@ -39,7 +39,8 @@ type house struct {
 	root    *api.Client
 	prosody *prosody.Server
 	kube    kubernetes.Interface
-	numbers atomic.Int64 // handed out
+	setup   setup.Options // of Vault
+	numbers atomic.Int64  // handed out
 }
 
 var shared *house
@@ -130,9 +131,10 @@ func (h *house) setUpVault(ctx context.Context, kube *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	return setup.Apply(ctx, h.root, setup.Options{
+	h.setup = setup.Options{
 		Region: "eu", KubernetesHost: kube.Host, KubernetesCA: string(kube.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
-	}, nil)
+	}
+	return setup.Apply(ctx, h.root, h.setup, nil)
 }
 
 func (h *house) account(ctx context.Context, namespace, name string) error {

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -34,6 +37,14 @@ func off(by func() time.Duration) func(*serve.Options) {
 
 // secretAt is one of the tenant's paths in Vault's KV.
 func (b *business) secretAt(name string) string { return b.namespace + "/acme-relay/" + name }
+
+// accessAt is where the credentials n lie: below the account's UID.
+func (b *business) accessAt(n int) string {
+	b.t.Helper()
+	account, err := shared.kube.CoreV1().ServiceAccounts(b.namespace).Get(b.t.Context(), "acme-relay", metav1.GetOptions{})
+	check(b.t, err)
+	return b.secretAt("access/" + string(account.UID) + "/" + strconv.Itoa(n))
+}
 
 func TestRotatedCredentialsAreValidBesideTheFormerForADay(t *testing.T) {
 	b := newBusiness(t)
@@ -114,7 +125,7 @@ func TestACounterThatWentBackIsRefused(t *testing.T) {
 	if !strings.Contains(c.Message, "raise") {
 		t.Errorf("the condition does not say what to do: %s", c.Message)
 	}
-	if _, err := shared.root.KVv2("kv").Get(t.Context(), b.secretAt("access/2")); err == nil {
+	if _, err := shared.root.KVv2("kv").Get(t.Context(), b.accessAt(2)); err == nil {
 		t.Error("credentials were made for a counter that went back")
 	}
 	b.stop()
@@ -123,24 +134,28 @@ func TestACounterThatWentBackIsRefused(t *testing.T) {
 }
 
 func TestWhatVanishedFromVaultIsNotMadeAnew(t *testing.T) {
-	for name, reason := range map[string]string{"identity/1": "IdentityMissing", "access/1": "CredentialsMissing"} {
+	for name, reason := range map[string]string{"identity/1": "IdentityMissing", "access": "CredentialsMissing"} {
 		t.Run(name, func(t *testing.T) {
 			b := newBusiness(t)
+			path := b.secretAt(name)
+			if name == "access" {
+				path = b.accessAt(1)
+			}
 			b.startReady()
 			b.stop()
 			kv := shared.root.KVv2("kv")
-			kept, err := kv.Get(t.Context(), b.secretAt(name))
+			kept, err := kv.Get(t.Context(), path)
 			check(t, err)
-			check(t, kv.DeleteMetadata(t.Context(), b.secretAt(name)))
+			check(t, kv.DeleteMetadata(t.Context(), path))
 			b.start()
 			c := b.wait(contract.ConditionKeysReady, contract.False, reason)
 			if !strings.Contains(c.Message, "backup") {
 				t.Errorf("the condition does not say what to do: %s", c.Message)
 			}
-			if _, err := kv.Get(t.Context(), b.secretAt(name)); err == nil {
+			if _, err := kv.Get(t.Context(), path); err == nil {
 				t.Error("it was made anew")
 			}
-			_, err = kv.Put(t.Context(), b.secretAt(name), kept.Data)
+			_, err = kv.Put(t.Context(), path, kept.Data)
 			check(t, err)
 			b.wait(contract.ConditionKeysReady, contract.True, "")
 		})

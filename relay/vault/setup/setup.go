@@ -252,12 +252,12 @@ func certificateRole(o Options, t templateData, name string) Step {
 //go:embed policies/*.hcl
 var policyFiles embed.FS
 
-// templateData is what the policies are rendered from. N and S are Vault's own
-// templates for the namespace and the name of the service account that logged in.
+// templateData is what the policies are rendered from. N, S and U are Vault's own
+// templates for namespace, name and UID of the service account that logged in.
 type templateData struct {
-	N, S, KV, Transit, Settings, PKI string
-	Periods                          []string
-	Roles                            struct{ Relay, Janitor, Credentials, Keeper string }
+	N, S, U, KV, Transit, Settings, PKI string
+	Periods                             []string
+	Roles                               struct{ Relay, Janitor, Credentials, Keeper string }
 }
 
 func newTemplateData(o Options, accessor string) templateData {
@@ -266,7 +266,7 @@ func newTemplateData(o Options, accessor string) templateData {
 	}
 	alias := "{{identity.entity.aliases." + accessor + ".metadata."
 	d := templateData{
-		N: alias + "service_account_namespace}}", S: alias + "service_account_name}}",
+		N: alias + "service_account_namespace}}", S: alias + "service_account_name}}", U: alias + vault.MetadataAccount + "}}",
 		KV: o.KVMount, Transit: o.TransitMount, Settings: vault.SettingsMount(o.TransitMount), PKI: o.PKIMount, Periods: periods(),
 	}
 	d.Roles.Relay, d.Roles.Janitor, d.Roles.Credentials = contract.RoleRelay(o.Region), contract.RoleJanitor(o.Region), contract.RoleCredentials(o.Region)

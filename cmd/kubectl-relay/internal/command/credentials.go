@@ -21,6 +21,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
 // tokenSeconds is how long the service account's token is valid: the least that
@@ -121,12 +122,12 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 		return nil, err
 	}
 	settings := region.Spec.Vault
-	logout, err := loginVault(ctx, v, string(settings.AuthPath), contract.RoleCredentials(region.Name), token)
+	account, logout, err := loginVault(ctx, v, string(settings.AuthPath), contract.RoleCredentials(region.Name), token)
 	if err != nil {
 		return nil, err
 	}
 	defer logout()
-	path := fmt.Sprintf("%s/data/%s/%s/access/%d", settings.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name), relay.Spec.Rotation.Access)
+	path := fmt.Sprintf("%s/data/%s/%s/%s", settings.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name), vault.AccessName(account, int(relay.Spec.Rotation.Access)))
 	secret, err := v.Logical().ReadWithContext(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the credentials: %w", explainVault(err))
@@ -137,7 +138,7 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 		BusinessAccountID: relay.Status.Endpoint.BusinessAccountID,
 	}
 	if secret == nil {
-		return nil, fmt.Errorf("the relay has not made its credentials yet: see kubectl get brelay %s -n %s", relay.Name, relay.Namespace)
+		return nil, fmt.Errorf("the relay has not made its credentials yet: see kubectl get brelay %s -n %s; with the reason OwnerChanged a Vault admin runs kubectl relay adopt first", relay.Name, relay.Namespace)
 	}
 	fields, _ := secret.Data["data"].(map[string]any)
 	for name, to := range map[string]*string{"accessToken": &c.AccessToken, "webhookSecret": &c.WebhookSecret, "verifyToken": &c.VerifyToken} {

@@ -83,7 +83,7 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 			t.Errorf("error %v", err)
 		}
 	})
-	asRelay(t, k, server, "kv/data/acme/acme-relay/access/1", map[string]any{
+	asRelay(t, k, server, "kv/data/acme/acme-relay/access/"+k.accountUID(t)+"/1", map[string]any{
 		"accessToken": "the access token", "webhookSecret": "the secret", "verifyToken": "the verify token",
 	})
 	t.Run("are the relay's", func(t *testing.T) {
@@ -137,6 +137,14 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 	})
 }
 
+// accountUID returns the UID of acme's service account.
+func (k *kubernetes) accountUID(t *testing.T) string {
+	t.Helper()
+	var account corev1.ServiceAccount
+	check(t, k.client.Get(t.Context(), client.ObjectKey{Namespace: "acme", Name: "acme-relay"}, &account))
+	return string(account.UID)
+}
+
 // asRelay writes to Vault as acme's relay would, by a token with its audience.
 func asRelay(t *testing.T, k *kubernetes, server *vault.Server, path string, fields map[string]any) {
 	t.Helper()
@@ -145,7 +153,7 @@ func asRelay(t *testing.T, k *kubernetes, server *vault.Server, path string, fie
 	check(t, k.client.SubResource("token").Create(t.Context(), account, request))
 	v, err := server.Client("")
 	check(t, err)
-	logout, err := loginVault(t.Context(), v, "kubernetes", contract.RoleRelay("eu"), request.Status.Token)
+	_, logout, err := loginVault(t.Context(), v, "kubernetes", contract.RoleRelay("eu"), request.Status.Token)
 	check(t, err)
 	defer logout()
 	_, err = v.Logical().WriteWithContext(t.Context(), path, map[string]any{"data": fields, "options": map[string]any{"cas": 0}})

@@ -53,6 +53,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 For those who run the cluster:
   setup vault             prepare a region's Vault: mounts, policies, roles
   setup carrier-account   put a relay's account at the carrier into Vault
+  adopt                   give a relay what Vault keeps under its names
   erase                   destroy a relay's keys by your own Vault login
   orphans                 list what relays that are gone left behind
 For a business:
@@ -88,7 +89,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newChat(streams), newCredentials(streams), newErase(streams), newEraseCustomer(streams),
+	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newErase(streams), newEraseCustomer(streams),
 		newExportCustomer(streams), newInvite(streams), newOrphans(streams), newRotate(streams), newSetup(streams), newVersion(streams, version))
 	return root
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
 // vaultTimeout bounds one request to Vault.
@@ -50,18 +51,18 @@ func vaultAt(address, ca string) (*api.Client, error) {
 	return client, nil
 }
 
-// loginVault logs in with a service account's token and returns a function that
-// gives the login back.
-func loginVault(ctx context.Context, v *api.Client, authPath, role, jwt string) (logout func(), err error) {
+// loginVault logs in with a service account's token and returns the account's UID and
+// a function that gives the login back.
+func loginVault(ctx context.Context, v *api.Client, authPath, role, jwt string) (account string, logout func(), err error) {
 	secret, err := v.Logical().WriteWithContext(ctx, "auth/"+authPath+"/login", map[string]any{"role": role, "jwt": jwt})
 	if err != nil {
-		return nil, fmt.Errorf("logging in to vault as role %s: %w", role, explainVault(err))
+		return "", nil, fmt.Errorf("logging in to vault as role %s: %w", role, explainVault(err))
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
-		return nil, fmt.Errorf("logging in to vault as role %s: the answer holds no token", role)
+		return "", nil, fmt.Errorf("logging in to vault as role %s: the answer holds no token", role)
 	}
 	v.SetToken(secret.Auth.ClientToken)
-	return func() {
+	return secret.Auth.Metadata[vault.MetadataAccount], func() {
 		// Best effort: the login ends by itself soon.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vaultTimeout)
 		defer cancel()

@@ -1,6 +1,22 @@
 # {{.Roles.Relay}}: a relay at its own paths. It can neither change nor destroy what it made.
-path "{{.KV}}/data/{{.N}}/{{.S}}/*" {
+path "{{.KV}}/data/{{.N}}/{{.S}}/identity/*" {
   capabilities = ["create", "read"]
+}
+path "{{.KV}}/data/{{.N}}/{{.S}}/carrier" {
+  capabilities = ["create", "read"]
+}
+# Who used these names first: recorded once, changed by an admin only.
+path "{{.KV}}/data/{{.N}}/{{.S}}/owner" {
+  capabilities = ["create", "read"]
+}
+# Credentials are read without the relay, which would tell its account from a former
+# one of the same name: so the account's UID is in their path.
+path "{{.KV}}/data/{{.N}}/{{.S}}/access/{{.U}}/*" {
+  capabilities = ["create", "read"]
+}
+# Where credentials were at first: they are copied from there.
+path "{{.KV}}/data/{{.N}}/{{.S}}/access/+" {
+  capabilities = ["read"]
 }
 path "{{.Transit}}/keys/{{.N}}.{{.S}}" {
   capabilities       = ["update"]

@@ -1,0 +1,82 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// Adopt gives the tenant's names to another owner, with an admin's own login. What
+// lies under the names stays as it is: identity, wrapping key, carrier account. The
+// credentials, which lie below their account's UID, are copied below the new one's, so
+// that the business's programs go on with the tokens that they have; then the owner is
+// recorded, and what lies below former accounts' UIDs is removed. Run again it finishes
+// what was interrupted.
+func (c *Client) Adopt(ctx context.Context, to Owner) error {
+	if _, err := checkUID(to.Account); err != nil {
+		return err
+	}
+	names, err := c.Secrets(ctx)
+	if err != nil {
+		return err
+	}
+	former := ""
+	if o, err := c.ReadOwner(ctx); err == nil {
+		former = o.Account
+	} else if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	for _, name := range names {
+		if n, is := accessOf(name, former); is {
+			if err := c.copySecret(ctx, name, accessName(to.Account, n)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.writeOwner(ctx, to); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, secretAccess+"/") && pathDepth(name) == 2 && !strings.HasPrefix(name, accessName(to.Account, "")) {
+			if err := c.DeleteSecret(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// accessOf returns the number of credentials that a secret holds which are to be
+// copied: those below an account's UID, or where they were at first.
+func accessOf(name, account string) (n string, is bool) {
+	if account != "" {
+		if n, is = strings.CutPrefix(name, accessName(account, "")); is {
+			return n, true
+		}
+	}
+	n, is = strings.CutPrefix(name, secretAccess+"/")
+	return n, is && pathDepth(n) == 0
+}
+
+// copySecret copies a secret to a place where there is none.
+func (c *Client) copySecret(ctx context.Context, from, to string) error {
+	f, err := c.readKV(ctx, from)
+	if err != nil {
+		return err
+	}
+	if _, err := c.loadOrCreate(ctx, to, func() (map[string]any, error) { return f.data, nil }); err != nil {
+		return fmt.Errorf("copying credentials: %w", err)
+	}
+	return nil
+}
+
+// writeOwner records an owner after whoever is recorded.
+func (c *Client) writeOwner(ctx context.Context, o Owner) error {
+	return c.call(ctx, opCreateKV, func(ctx context.Context, client *api.Client) error {
+		_, err := client.Logical().WriteWithContext(ctx, c.kvPath(secretOwner), map[string]any{"data": o.fields()})
+		return err
+	})
+}
