@@ -22,6 +22,7 @@ const (
 	acmesPod = "acme's pod, with its account's rights,"
 	rights   = "Kubernetes RBAC: the account has no rights"
 	entering = "the admission policy relaykeep-enter"
+	held     = "the admission policy relaykeep-protection"
 )
 
 // by does something at the API server as a user.
@@ -42,12 +43,23 @@ func get(namespace, name string, into func() client.Object) func(context.Context
 	}
 }
 
-func aPod() client.Object     { return &corev1.Pod{} }
-func aService() client.Object { return &corev1.Service{} }
-func aClaim() client.Object   { return &corev1.PersistentVolumeClaim{} }
-func aVolume() client.Object  { return &corev1.PersistentVolume{} }
-func aMap() client.Object     { return &corev1.ConfigMap{} }
-func aSecret() client.Object  { return &corev1.Secret{} }
+func aPod() client.Object      { return &corev1.Pod{} }
+func aService() client.Object  { return &corev1.Service{} }
+func aClaim() client.Object    { return &corev1.PersistentVolumeClaim{} }
+func aVolume() client.Object   { return &corev1.PersistentVolume{} }
+func aMap() client.Object      { return &corev1.ConfigMap{} }
+func aSecret() client.Object   { return &corev1.Secret{} }
+func anAccount() client.Object { return &corev1.ServiceAccount{} }
+
+// dryDelete tries to delete an object of acme's, which stays.
+func dryDelete(kind func() client.Object, name string) func(context.Context, client.Client) error {
+	return func(ctx context.Context, c client.Client) error {
+		o := kind()
+		o.SetNamespace("acme")
+		o.SetName(name)
+		return c.Delete(ctx, o, client.DryRunAll)
+	}
+}
 
 // token asks for a token.
 func token(namespace, account, audience string) func(context.Context, client.Client) error {
@@ -124,6 +136,14 @@ func atTheAPI() []Attempt {
 		{
 			"acme's admin", "asks for a token with which acme's relay logs in at Vault", "the admission policy relaykeep-tokens", "the pod's node",
 			by(acmeAdmin, token("acme", "acme-relay", contract.AudienceRelay(lab.EU.Name))), enterAs("acme", "acme-relay", contract.AudienceRelay(lab.EU.Name)), byPolicy,
+		},
+		{
+			"acme's admin", "deletes the claim that acme's relay uses", held, "acme's admin, what no relay uses",
+			by(acmeAdmin, dryDelete(aClaim, "acme-relay")), by(acmeAdmin, dryDelete(aMap, "kube-root-ca.crt")), byPolicy,
+		},
+		{
+			"acme's admin", "deletes the service account of acme's relay", held, "acme's admin, one that no relay uses",
+			by(acmeAdmin, dryDelete(anAccount, "acme-relay")), by(acmeAdmin, dryDelete(anAccount, "attack")), byPolicy,
 		},
 		{"acme's admin", "runs a program in acme's relay", entering, "the cluster's admin", run(acmeAdmin, lab.Acme), run(admin, lab.Acme), byPolicy},
 		{

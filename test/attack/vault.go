@@ -10,7 +10,11 @@ import (
 	"fmt"
 	"net/http"
 
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -79,7 +83,7 @@ func decryptSettings(l login, of *lab.Business) act {
 // create writes a new entry below a business's path, which Close removes.
 func create(l login, of *lab.Business) act {
 	return func(ctx context.Context, s *Scene) error {
-		entry := fmt.Sprintf("%s/%s/attack/%s", of.Name, of.Tenant(), s.mark)
+		entry := fmt.Sprintf("%s/%s/identity/attack-%s", of.Name, of.Tenant(), s.mark)
 		if err := write(l, "kv/data/"+entry, map[string]any{"data": map[string]any{"a": "b"}})(ctx, s); err != nil {
 			return err
 		}
@@ -103,6 +107,21 @@ func sign(l login, of *lab.Business) act {
 		}
 		text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
 		return write(l, "pki/sign/"+roleOf(asRelay, l.region), map[string]any{"csr": text})(ctx, s)
+	}
+}
+
+// readCredentials reads a business's credentials, which lie below the UID of its account.
+func readCredentials(l login, of *lab.Business) act {
+	return func(ctx context.Context, s *Scene) error {
+		c, err := s.as(admin)
+		if err != nil {
+			return err
+		}
+		account := &corev1.ServiceAccount{}
+		if err := c.Get(ctx, client.ObjectKey{Namespace: of.Name, Name: of.Tenant()}, account); err != nil {
+			return err
+		}
+		return read(l, data(of, vault.AccessName(string(account.UID), 1)))(ctx, s)
 	}
 }
 
@@ -132,7 +151,7 @@ func atVault() []Attempt {
 			return write(l, transit(lab.Globex), map[string]any{"type": "aes256-gcm96", "auto_rotate_period": "86400s"})
 		}),
 		steal("reads globex's identity", func(l login) act { return read(l, data(lab.Globex, "identity/1")) }),
-		steal("reads globex's credentials", func(l login) act { return read(l, data(lab.Globex, "access/1")) }),
+		steal("reads globex's credentials", func(l login) act { return readCredentials(l, lab.Globex) }),
 		steal("reads globex's carrier account", func(l login) act { return read(l, data(lab.Globex, "carrier")) }),
 		steal("plants an entry below globex's path", func(l login) act { return create(l, lab.Globex) }),
 		{
@@ -196,7 +215,16 @@ func acrossRoles() []Attempt {
 		across(acmesJanitor, "opens acme's data key", janitor, relay, "its relay", func(l login) act { return decrypt(l, lab.Acme) }),
 		across(acmesJanitor, "opens acme's settings", janitor, relay, "its relay", func(l login) act { return decryptSettings(l, lab.Acme) }),
 		across(acmesJanitor, "reads acme's identity", janitor, relay, "its relay", func(l login) act { return read(l, data(lab.Acme, "identity/1")) }),
-		across(acmesJanitor, "reads acme's credentials", janitor, credentials, "acme's admin", func(l login) act { return read(l, data(lab.Acme, "access/1")) }),
+		across(acmesJanitor, "reads acme's credentials", janitor, credentials, "acme's admin", func(l login) act { return readCredentials(l, lab.Acme) }),
+		{
+			"acme's admin, who may read credentials,", "reads those that a former account of the same name left",
+			"Vault's policies, templated on the account's UID", "acme's admin, those of the account that is there",
+			read(credentials, data(lab.Acme, vault.AccessName("00000000-0000-4000-8000-000000000000", 1))), readCredentials(credentials, lab.Acme), byVault,
+		},
+		{
+			acmesRelay, "writes over the record of who used its names first", vaultsPolicy, "its relay, which reads it",
+			write(relay, data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), read(relay, data(lab.Acme, "owner")), byVault,
+		},
 		across("acme's admin, who may read credentials,", "reads acme's identity", credentials, relay, "its relay", func(l login) act { return read(l, data(lab.Acme, "identity/1")) }),
 		across("the region's keeper", "opens acme's data key", keeperOf(lab.Acme), relay, "its relay", func(l login) act { return decrypt(l, lab.Acme) }),
 		across("the region's keeper", "opens acme's settings", keeperOf(lab.Acme), relay, "its relay", func(l login) act { return decryptSettings(l, lab.Acme) }),
