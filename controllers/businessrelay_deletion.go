@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,8 +32,8 @@ const (
 )
 
 // finish carries out the deletion policy and lets the object go; done says that it
-// is gone. With Retain there is nothing to do: what must outlive the relay has no
-// owner reference, and all else goes with the object.
+// is gone. With Retain there is nothing to do for a relay that has run: what must
+// outlive it has no owner reference, and all else goes with the object.
 func (p *pass) finish(ctx context.Context) (done bool, err error) {
 	p.Poller.Forget(client.ObjectKeyFromObject(p.relay))
 	if !controllerutil.ContainsFinalizer(p.relay, v1alpha1.Finalizer) {
@@ -42,9 +43,47 @@ func (p *pass) finish(ctx context.Context) (done bool, err error) {
 		if err := p.erase(ctx); err != nil {
 			return false, err
 		}
+	} else if err := p.removeUnstarted(ctx); err != nil {
+		return false, err
 	}
 	err = holdFinalizer(ctx, p.Client, p.relay, false)
 	return err == nil || apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+}
+
+// removeUnstarted removes what was made for a relay that never ran: there is no key
+// that its janitor would have to erase.
+func (p *pass) removeUnstarted(ctx context.Context) error {
+	never, err := p.neverStarted(ctx)
+	if err != nil || !never {
+		return err
+	}
+	return p.deleteAll(ctx, "the relay never ran: what was made for it is being removed",
+		append(remainders(p.relay), cronJobChild(p.relay))...)
+}
+
+// neverStarted says whether nothing can have made keys under the relay's names: no
+// workload was made for it, it reported nothing, and nothing is older than its object,
+// as what a former relay of the same name left would be.
+func (p *pass) neverStarted(ctx context.Context) (bool, error) {
+	if p.status.InitializedTime != nil || p.status.Retention.OldestKeyTime != nil {
+		return false, nil
+	}
+	tenant := v1alpha1.TenantName(p.relay.Name)
+	for _, o := range []client.Object{&appsv1.StatefulSet{}, &corev1.ServiceAccount{}, &corev1.PersistentVolumeClaim{}} {
+		err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: tenant}, o)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("looking whether the relay ever ran: %w", err)
+		}
+		_, workload := o.(*appsv1.StatefulSet)
+		created := o.GetCreationTimestamp()
+		if workload || created.Before(&p.relay.CreationTimestamp) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // erase stops the relay, destroys its keys, and then removes what outlives a relay

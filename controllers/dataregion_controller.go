@@ -59,8 +59,8 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	return result, err
 }
 
-// run counts, holds or lets go, and judges. It returns when the keeper's verdict may
-// change by itself.
+// run counts, holds or lets go, and judges. It returns when a verdict on the keeper or
+// on what is left of deleted relays may change by itself.
 func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) (time.Duration, error) {
 	var err error
 	if status.Regions, err = r.names(ctx); err != nil {
@@ -80,6 +80,13 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 	if err != nil {
 		return 0, err
 	}
+	left, soon, err := r.observeLeftovers(ctx, region, status)
+	if err != nil {
+		return 0, err
+	}
+	if recheck == 0 || soon > 0 && soon < recheck {
+		recheck = soon
+	}
 	if region.DeletionTimestamp == nil {
 		if err := holdFinalizer(ctx, r.Client, region, true); err != nil {
 			return 0, err
@@ -90,17 +97,23 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 		}
 		return recheck, keeperErr
 	}
-	return recheck, r.letGo(ctx, region, status)
+	return recheck, r.letGo(ctx, region, status, left)
 }
 
 // letGo lets a region that is being deleted go once nothing needs it.
-func (r *DataRegionReconciler) letGo(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
+func (r *DataRegionReconciler) letGo(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus, left []leftover) error {
 	if status.Relays > 0 {
 		if err := r.applyKeeper(ctx, region, status); err != nil {
 			return err
 		}
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
 			"the region goes once no BusinessRelay names it; %d do (kubectl get brelay -A --field-selector spec.dataRegion=%s)", status.Relays, region.Name)
+	}
+	if len(left) > 0 {
+		if err := r.applyKeeper(ctx, region, status); err != nil {
+			return err
+		}
+		return heldBy(left, region)
 	}
 	if err := r.dismissKeeper(ctx, region, status); err != nil {
 		return err

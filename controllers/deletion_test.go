@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -341,5 +342,102 @@ func TestARegionIsReadyWithNodeAndClass(t *testing.T) {
 	c := read()
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoMatchingNode || !strings.Contains(c.Message, "disk=encrypted") || region.Status.Nodes != 0 {
 		t.Errorf("the status is %+v", region.Status)
+	}
+}
+
+func TestARelayThatNeverRanLeavesNothingBehind(t *testing.T) {
+	w := bareWorld(t)
+	w.create(w.region()) // which has no node: nothing is started
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	if w.children(relay)["CronJob"] == nil {
+		t.Fatal("nothing was made that could be left behind")
+	}
+	w.delete(relay)
+	for range 3 {
+		w.pass(relay)
+	}
+	w.collect(relay)
+	if left := w.children(relay); len(left) > 0 || w.held(relay) {
+		t.Errorf("left are %v", names(left))
+	}
+}
+
+func TestWhatAFormerRelayLeftOutlivesASuccessorThatNeverRan(t *testing.T) {
+	w := newWorld(t)
+	former := w.relay("acme")
+	w.create(former)
+	w.pass(former)
+	w.delete(former)
+	w.pass(former)
+	w.collect(former)
+	// Times of objects are whole seconds.
+	w.within(func() bool {
+		return time.Now().Unix() > w.children(former)["ServiceAccount"].GetCreationTimestamp().Unix()
+	})
+	relay := w.relay("acme")
+	relay.Spec.DataRegion = "nowhere"
+	relay.Finalizers = []string{v1alpha1.Finalizer}
+	w.create(relay)
+	w.delete(relay)
+	w.pass(relay)
+	w.collect(relay)
+	for _, kind := range kept {
+		if w.children(relay)[kind] == nil {
+			t.Errorf("%s of the former relay is gone", kind)
+		}
+	}
+}
+
+func TestARegionWatchesAndIsHeldByWhatDeletedRelaysLeft(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	w.regionPass()
+	region := w.region()
+	condition := func() *metav1.Condition {
+		t.Helper()
+		if err := server.Client.Get(t.Context(), client.ObjectKeyFromObject(region), region); err != nil {
+			t.Fatal(err)
+		}
+		return meta.FindStatusCondition(region.Status.Conditions, v1alpha1.ConditionLeftoversHealthy)
+	}
+	if c := condition(); c == nil || c.Reason != v1alpha1.ReasonNoLeftovers {
+		t.Errorf("with a relay that is there: %+v", c)
+	}
+	w.delete(relay)
+	w.pass(relay)
+	w.collect(relay)
+	w.regionPass()
+	if c := condition(); c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonOnTime || region.Status.Leftovers != 1 {
+		t.Errorf("with a janitor that outlived its relay: %+v, %d leftovers", c, region.Status.Leftovers)
+	}
+	w.now = w.now.Add(3 * time.Hour)
+	w.regionPass()
+	if c := condition(); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonOverdue || !strings.Contains(c.Message, w.name+"/acme") {
+		t.Errorf("with a janitor that does not run: %+v", c)
+	}
+	if err := server.Client.Delete(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+	w.regionPass()
+	condition()
+	if c := meta.FindStatusCondition(region.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonInUse || !strings.Contains(c.Message, "kubectl relay erase acme -n "+w.name+" --region "+w.name) {
+		t.Errorf("a region with leftovers that is deleted: %+v", c)
+	}
+	for _, kind := range []string{"CronJob", "PersistentVolumeClaim"} {
+		if err := server.Client.Delete(t.Context(), w.children(relay)[kind]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.releaseClaim()
+	gone := w.within(func() bool {
+		w.regionPass() // the keeper goes before the region
+		return apierrors.IsNotFound(server.Client.Get(t.Context(), client.ObjectKeyFromObject(region), region))
+	})
+	if !gone {
+		t.Errorf("the region is held though nothing is left: %+v", region.Status.Conditions)
 	}
 }

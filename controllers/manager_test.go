@@ -143,6 +143,7 @@ func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
 	w.returns("acme-relay", &corev1.Service{})
 	w.deleteAndAwait(relay)
 	w.deleteAndAwait(rival)
+	w.removeLeftovers()
 	region := w.region()
 	if err := server.Client.Delete(t.Context(), region); err != nil {
 		t.Fatal(err)
@@ -203,6 +204,25 @@ func TestErasureNeedsNoMoreThanTheRole(t *testing.T) {
 	}
 }
 
+// removeLeftovers removes what holds a region when its relays are gone.
+func (w *world) removeLeftovers() {
+	w.t.Helper()
+	for _, kind := range []client.Object{&batchv1.CronJob{}, &corev1.PersistentVolumeClaim{}} {
+		if err := server.Client.DeleteAllOf(w.t.Context(), kind, client.InNamespace(w.name)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"acme-relay", "rival-relay"} {
+		claim := &corev1.PersistentVolumeClaim{}
+		if w.get(name, claim) {
+			claim.Finalizers = nil
+			if err := server.Client.Update(w.t.Context(), claim); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // returns waits until an object exists.
 func (w *world) returns(name string, o client.Object) {
 	w.t.Helper()
@@ -243,7 +263,7 @@ func (w *world) gone(key client.ObjectKey, o client.Object) {
 		return err != nil
 	})
 	if !left || client.IgnoreNotFound(err) != nil {
-		w.t.Fatalf("%T %s is still there: %v", o, key, err)
+		w.t.Fatalf("%T %s is still there: %v: %+v", o, key, err, o)
 	}
 }
 

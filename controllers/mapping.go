@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,6 +105,21 @@ func regionsWithClass(ctx context.Context, c client.Reader, class string) []stri
 
 func regionOf(_ context.Context, relay client.Object) []reconcile.Request {
 	return []reconcile.Request{request("", string(relay.(*v1alpha1.BusinessRelay).Spec.DataRegion))}
+}
+
+func regionOfJanitor(_ context.Context, job client.Object) []reconcile.Request {
+	return regionNamed(janitorRegion(job.(*batchv1.CronJob)))
+}
+
+func regionOfClaim(_ context.Context, claim client.Object) []reconcile.Request {
+	return regionNamed(claim.GetLabels()[v1alpha1.LabelRegion])
+}
+
+func regionNamed(name string) []reconcile.Request {
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{request("", name)}
 }
 
 // byNode maps a node to its region; when its label changes, to both.

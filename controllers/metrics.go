@@ -16,7 +16,8 @@ import (
 // scrapeTime bounds one look at the cache for the metrics.
 const scrapeTime = 5 * time.Second
 
-// RetentionMetrics shows, of each relay, whether its old keys are erased on time. It
+// RetentionMetrics shows, of each relay and of each janitor that outlived its relay,
+// whether old keys are erased on time. It
 // reads the cache when it is asked, so that a relay that is gone leaves no series.
 type RetentionMetrics struct {
 	relays               client.Reader
@@ -49,6 +50,17 @@ func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
 	if err := m.relays.List(ctx, list); err != nil {
 		ch <- prometheus.NewInvalidMetric(m.healthy, fmt.Errorf("listing relays: %w", err))
 		return
+	}
+	left, err := leftovers(ctx, m.relays, "", time.Now())
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(m.healthy, err)
+		return
+	}
+	for _, l := range left {
+		if l.health != nil {
+			is := &metav1.Condition{Status: l.health.Status}
+			ch <- prometheus.MustNewConstMetric(m.healthy, prometheus.GaugeValue, gauge(is), l.relay.Namespace, l.relay.Name)
+		}
 	}
 	for i := range list.Items {
 		r := &list.Items[i]

@@ -150,6 +150,8 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.BusinessRelay{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 		})).
+		Watches(&batchv1.CronJob{}, handler.EnqueueRequestsFromMapFunc(regionOfJanitor)).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(regionOfClaim)).
 		WatchesMetadata(&corev1.Node{}, byNode(), builder.WithPredicates(labelled())).
 		WatchesMetadata(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.withClass), builder.WithPredicates(labelled()))
 	for _, kind := range keeperKinds() {

@@ -36,6 +36,9 @@ const (
 	// looks at every wrapping key on time: False after two missed runs or a failed one,
 	// Unknown before the first. True is good.
 	ConditionKeeperHealthy = "KeeperHealthy"
+	// ConditionLeftoversHealthy, of a DataRegion, says whether the janitors that
+	// outlived their relays erase old keys on time. True is good.
+	ConditionLeftoversHealthy = "LeftoversHealthy"
 	// ConditionEndToEndTLS says whether TLS ends in the relay and nowhere before.
 	// True is good.
 	ConditionEndToEndTLS = "EndToEndTLS"
@@ -102,6 +105,8 @@ const (
 const (
 	// ReasonOnTime: the janitor's last run succeeded and is recent.
 	ReasonOnTime = "OnTime"
+	// ReasonNoLeftovers: no deleted relay left anything behind.
+	ReasonNoLeftovers = "NoLeftovers"
 	// ReasonAwaitingFirstRun: the janitor has not run yet; it does within the hour.
 	ReasonAwaitingFirstRun = "AwaitingFirstRun"
 	// ReasonOverdue: two runs in a row were missed.

@@ -343,7 +343,7 @@ type RelayReference struct {
 
 // DataRegionStatus is what the operator sees of a region.
 type DataRegionStatus struct {
-	// conditions are Ready, Reconciling, Stalled and KeeperHealthy.
+	// conditions are Ready, Reconciling, Stalled, KeeperHealthy and LeftoversHealthy.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -366,6 +366,9 @@ type DataRegionStatus struct {
 	// relays is how many BusinessRelays name the region.
 	// +optional
 	Relays int32 `json:"relays"`
+	// leftovers is how many deleted BusinessRelays left a janitor or a claim behind.
+	// +optional
+	Leftovers int32 `json:"leftovers"`
 	// keeper is what the region's keeper of last resort did and found.
 	// +optional
 	Keeper KeeperStatus `json:"keeper,omitzero"`

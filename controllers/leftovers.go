@@ -1,0 +1,134 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
+	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
+	"github.com/relaykeep/relaykeep/controllers/internal/retention"
+)
+
+// leftover is what a relay left behind whose BusinessRelay is gone.
+type leftover struct {
+	relay  client.ObjectKey
+	region string
+	// health says how its janitor does; nil when only its claim is left.
+	health *retention.Health
+}
+
+// leftovers finds what relays left behind, in one region or, when that is empty, in all.
+func leftovers(ctx context.Context, c client.Reader, region string, now time.Time) ([]leftover, error) {
+	ours := client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelName: v1alpha1.NameRelay}
+	jobs, claims := &batchv1.CronJobList{}, &corev1.PersistentVolumeClaimList{}
+	if err := c.List(ctx, jobs, ours); err != nil {
+		return nil, fmt.Errorf("listing janitors: %w", err)
+	}
+	if err := c.List(ctx, claims, ours); err != nil {
+		return nil, fmt.Errorf("listing claims: %w", err)
+	}
+	found := map[client.ObjectKey]leftover{}
+	for i := range claims.Items {
+		o := &claims.Items[i]
+		found[relayOf(o)] = leftover{relay: relayOf(o), region: o.Labels[v1alpha1.LabelRegion]}
+	}
+	for i := range jobs.Items {
+		health, err := janitorHealth(ctx, c, &jobs.Items[i], now)
+		if err != nil {
+			return nil, err
+		}
+		key := relayOf(&jobs.Items[i])
+		found[key] = leftover{relay: key, region: janitorRegion(&jobs.Items[i]), health: &health}
+	}
+	var left []leftover
+	for key, l := range found {
+		if key.Name == "" || region != "" && l.region != region {
+			continue
+		}
+		err := c.Get(ctx, key, &v1alpha1.BusinessRelay{})
+		if apierrors.IsNotFound(err) {
+			left = append(left, l)
+		} else if err != nil {
+			return nil, fmt.Errorf("reading a relay: %w", err)
+		}
+	}
+	slices.SortFunc(left, func(a, b leftover) int { return cmp.Compare(a.relay.String(), b.relay.String()) })
+	return left, nil
+}
+
+// relayOf names the BusinessRelay that an object was made for.
+func relayOf(o client.Object) client.ObjectKey {
+	return client.ObjectKey{Namespace: o.GetNamespace(), Name: o.GetLabels()[v1alpha1.LabelInstance]}
+}
+
+func janitorRegion(job *batchv1.CronJob) string {
+	return job.Spec.JobTemplate.Spec.Template.Labels[v1alpha1.LabelRegion]
+}
+
+// janitorHealth judges a janitor by its own CronJob and pods.
+func janitorHealth(ctx context.Context, c client.Reader, job *batchv1.CronJob, now time.Time) (retention.Health, error) {
+	pods := &corev1.PodList{}
+	err := c.List(ctx, pods, client.InNamespace(job.Namespace), client.MatchingLabels{
+		v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelInstance: job.Labels[v1alpha1.LabelInstance],
+		v1alpha1.LabelComponent: v1alpha1.ComponentJanitor,
+	})
+	if err != nil {
+		return retention.Health{}, fmt.Errorf("listing a janitor's pods: %w", err)
+	}
+	status := v1alpha1.RetentionStatus{LastSuccessTime: job.Status.LastSuccessfulTime}
+	return retention.Judge(now, job.CreationTimestamp.Time, status, retention.Last(retention.Runs(pods.Items))), nil
+}
+
+// observeLeftovers counts and judges what deleted relays left in a region. It returns
+// them, and when the verdict may change by time alone; 0 for never.
+func (r *DataRegionReconciler) observeLeftovers(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) ([]leftover, time.Duration, error) {
+	left, err := leftovers(ctx, r.Client, region.Name, r.Now())
+	if err != nil {
+		return nil, 0, err
+	}
+	status.Leftovers = int32(len(left))
+	health := judgeLeftovers(left)
+	marks := conditions.For(&status.Conditions, region.Generation)
+	marks.Mark(v1alpha1.ConditionLeftoversHealthy, health.Status, health.Reason, health.Message)
+	return left, health.Recheck, nil
+}
+
+// heldBy says what keeps a region that is being deleted, and how it is removed.
+func heldBy(left []leftover, region *v1alpha1.DataRegion) error {
+	first := left[0].relay
+	return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
+		"the region goes once nothing is left of deleted relays; of %d there is, the first is %s: a Vault admin destroys its keys with "+
+			"kubectl relay erase %s -n %s --region %s, then remove its CronJob %s%s and its claim %s",
+		len(left), first, first.Name, first.Namespace, region.Name, first.Name, v1alpha1.SuffixRetention, v1alpha1.TenantName(first.Name))
+}
+
+// judgeLeftovers sums up how the janitors do that outlived their relays, and says when
+// that may change by time alone.
+func judgeLeftovers(left []leftover) retention.Health {
+	sum := retention.Health{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNoLeftovers, Message: "no deleted relay left anything behind"}
+	for _, l := range left {
+		if sum.Reason == v1alpha1.ReasonNoLeftovers {
+			sum.Reason, sum.Message = v1alpha1.ReasonOnTime, "the janitors that outlived their relays erase old keys on time"
+		}
+		switch {
+		case l.health == nil:
+		case l.health.Status == metav1.ConditionFalse && sum.Status == metav1.ConditionTrue:
+			sum.Status, sum.Reason = l.health.Status, l.health.Reason
+			sum.Message = fmt.Sprintf("the janitor that relay %s left behind: %s", l.relay, l.health.Message)
+		}
+		if l.health != nil && (sum.Recheck == 0 || l.health.Recheck < sum.Recheck) {
+			sum.Recheck = l.health.Recheck
+		}
+	}
+	return sum
+}
