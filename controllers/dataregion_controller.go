@@ -46,7 +46,7 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	}
 	status := region.Status.DeepCopy()
 	recheck, err := r.run(ctx, region, status)
-	if region.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(region, v1alpha1.Finalizer) {
+	if err == nil && region.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(region, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil // let go: there is nothing left to write to
 	}
 	if writeErr := r.summarize(ctx, region, status, err); client.IgnoreNotFound(writeErr) != nil {

@@ -263,7 +263,7 @@ func (w *world) gone(key client.ObjectKey, o client.Object) {
 		return err != nil
 	})
 	if !left || client.IgnoreNotFound(err) != nil {
-		w.t.Fatalf("%T %s is still there: %v: %+v", o, key, err, o)
+		w.t.Fatalf("%T %s is still there: %v", o, key, err)
 	}
 }
 
