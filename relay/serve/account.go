@@ -40,7 +40,9 @@ func (p *parts) newAccount(ctx context.Context, c carrier.Carrier, refused vault
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if r := c.Status().Reason; r != xmpp.ReasonCredentialsRefused && r != xmpp.ReasonRegistration {
+		switch c.Status().Reason {
+		case xmpp.ReasonCredentialsRefused, xmpp.ReasonRegistration, xmpp.ReasonAccountTaken:
+		default:
 			continue
 		}
 		account, err := p.vault.CarrierAccount(ctx, phone.Number{})

@@ -174,12 +174,21 @@ func (j *journal) count(text string) int {
 	return strings.Count(j.text.String(), text)
 }
 
-func TestWrongPasswordOfAnExistingAccountIsRefusedDespiteOpenRegistration(t *testing.T) {
+// A number that passes on has an account already, under the password of its former
+// owner's relay: that is told, and the relay goes on once the carrier's admin removed it.
+func TestAccountOfAFormerOwnerIsToldAndTakenOverOnceItIsRemoved(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		online(t, config(t, s, business)).stop()
+		former := config(t, s, business)
+		online(t, former).stop()
 		c := config(t, s, business)
-		c.Password = "wrong"
-		run(t, c).becomes(t, carrier.Refused, ReasonCredentialsRefused)
+		c.Password = "another"
+		n := run(t, c)
+		n.becomes(t, carrier.Refused, ReasonAccountTaken)
+		if err := Unregister(t.Context(), former); err != nil {
+			t.Fatal(err)
+		}
+		n.becomes(t, carrier.Online, "")
+		n.stop()
 	})
 }
 

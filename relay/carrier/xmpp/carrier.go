@@ -98,11 +98,12 @@ func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 		switch {
 		case f.reason != ReasonCredentialsRefused:
 		case mayRegister:
-			if f = c.registerInstead(ctx, f); f == nil {
+			if f = c.registerInstead(ctx); f == nil {
 				mayRegister = false
 				continue
 			}
-			mayRegister, unregistered = !errors.Is(f, carrier.ErrRejected), f
+			// An account that is taken may be removed by the carrier's admin.
+			mayRegister, unregistered = !errors.Is(f, carrier.ErrRejected) || f.reason == ReasonAccountTaken, f
 		case unregistered != nil:
 			f = unregistered
 		}
@@ -122,16 +123,12 @@ func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 
 // registerInstead makes the account that the server says it does not know. It
 // returns nil when it did, else why there is no link.
-func (c *Carrier) registerInstead(ctx context.Context, refused *failure) *failure {
-	err := Register(ctx, c.cfg)
-	switch {
-	case err == nil:
-		c.cfg.Log.InfoContext(ctx, "registered the carrier account")
-		return nil
-	case errors.Is(err, ErrAccountExists):
-		return refused
+func (c *Carrier) registerInstead(ctx context.Context) *failure {
+	if err := Register(ctx, c.cfg); err != nil {
+		return reasonOf(err)
 	}
-	return reasonOf(err)
+	c.cfg.Log.InfoContext(ctx, "registered the carrier account")
+	return nil
 }
 
 // lost notes why there is no link.

@@ -70,7 +70,7 @@ func TestEndedContextEndsRun(t *testing.T) {
 func TestEveryReasonSaysWhatToDo(t *testing.T) {
 	for _, reason := range []string{
 		ReasonNotStarted, ReasonConnecting, ReasonUnreachable, ReasonTLSFailed, ReasonCredentialsRefused,
-		ReasonRegistration, ReasonNoStreamManagement, ReasonReplaced, ReasonProtocolError, ReasonServerClosed,
+		ReasonRegistration, ReasonAccountTaken, ReasonNoStreamManagement, ReasonReplaced, ReasonProtocolError, ReasonServerClosed,
 		ReasonLinkLost, ReasonNotStored, ReasonStopped,
 	} {
 		if detail(reason) == "" {

@@ -15,6 +15,7 @@ const (
 	ReasonTLSFailed          = "TLSFailed"
 	ReasonCredentialsRefused = "CredentialsRefused"
 	ReasonRegistration       = "RegistrationRefused"
+	ReasonAccountTaken       = "AccountTaken"
 	ReasonNoStreamManagement = "NoStreamManagement"
 	ReasonReplaced           = "Replaced"
 	ReasonProtocolError      = "ProtocolError"
@@ -49,6 +50,8 @@ func detail(reason string) string {
 		return "the carrier refuses the account or its password; check the carrier account in Vault"
 	case ReasonRegistration:
 		return "the carrier does not let the relay register its account; open registration, or put an account, or a token that was not used yet, into Vault"
+	case ReasonAccountTaken:
+		return "the carrier has an account of this number already, under another password than the relay's, as when the number was another relay's before; have the carrier's admin remove that account, or set its password and put that into Vault (kubectl relay setup carrier-account NAME --replace)"
 	case ReasonNoStreamManagement:
 		return "the carrier lacks stream management (XEP-0198); enable it (Prosody: mod_smacks)"
 	case ReasonReplaced:
@@ -80,7 +83,7 @@ func (f *failure) Unwrap() error { return f.err }
 // refused says that trying again soon is of no use.
 func (f *failure) refused() bool {
 	switch f.reason {
-	case ReasonCredentialsRefused, ReasonRegistration, ReasonNoStreamManagement, ReasonReplaced:
+	case ReasonCredentialsRefused, ReasonRegistration, ReasonAccountTaken, ReasonNoStreamManagement, ReasonReplaced:
 		return true
 	}
 	return false

@@ -56,7 +56,7 @@ func (c Config) registerStep(s *mellium.Session, id string, payload *element) er
 	refusal := parseStanzaError(answer)
 	switch {
 	case refusal.condition == "conflict":
-		return failed(ReasonRegistration, ErrAccountExists)
+		return failed(ReasonAccountTaken, ErrAccountExists)
 	case refusal.kind == "wait":
 		return failed(ReasonRegistration, refusal)
 	}
