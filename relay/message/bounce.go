@@ -119,6 +119,9 @@ func (s *Service) sendBounced(ctx context.Context, j queue.Job, c store.Customer
 		if err := wentAgain(tx, m.ID); err != nil {
 			return err
 		}
+		if err := s.awaitAnswer(tx, c.ID, m.ID); err != nil {
+			return err
+		}
 		return tx.Finish(j.ID)
 	})
 }

@@ -97,6 +97,7 @@ type link struct {
 	handler  carrier.Handler
 	sent     []carrier.Outgoing
 	fetched  int     // device lists and bundles
+	started  int     // bundles
 	unknown  bool    // nobody has a device list or a bundle
 	fails    []error // answers of the next calls of Send, nil for none
 	silently bool    // what fails is delivered nevertheless
@@ -208,6 +209,13 @@ func (l *link) asked() bool {
 	return l.unknown
 }
 
+// bundles counts the bundles that were asked for.
+func (l *link) bundles() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started
+}
+
 func (l *link) Devices(_ context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
 	unknown := l.asked()
 	l.hub.mu.Lock()
@@ -220,6 +228,9 @@ func (l *link) Devices(_ context.Context, peer phone.Number) ([]carrier.DeviceID
 
 func (l *link) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
 	unknown := l.asked()
+	l.mu.Lock()
+	l.started++
+	l.mu.Unlock()
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
 	if b, ok := l.hub.bundles[peer][d]; ok && !unknown {

@@ -26,6 +26,7 @@ const (
 	kindInspect kind = "inspect" // look at the identity key of a device that is new
 	kindLost    kind = "lost"    // find what a device could not read
 	kindAgain   kind = "again"   // send a message again, encrypted anew
+	kindFirst   kind = "first"   // see whether a message that began a session was answered
 	kindBounced kind = "bounced" // send a message again as it was, after it came back
 	kindRefuse  kind = "refuse"  // tell the customer's client that its message was not accepted
 )

@@ -182,6 +182,8 @@ func (s *Service) do(ctx context.Context, j queue.Job, t task) error {
 		return s.inspect(ctx, c, t.Device)
 	case kindLost:
 		return s.findLost(ctx, j, c, t)
+	case kindFirst:
+		return s.beginAgain(ctx, j, c, t)
 	case kindAgain:
 		return s.sendAgain(ctx, c, t)
 	case kindBounced:
@@ -224,6 +226,9 @@ func (s *Service) sendText(ctx context.Context, j queue.Job, c store.Customer) e
 	}
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := s.advanceMessage(tx, m.ID, stateSent); err != nil {
+			return err
+		}
+		if err := s.awaitAnswer(tx, c.ID, m.ID); err != nil {
 			return err
 		}
 		return tx.Finish(j.ID)

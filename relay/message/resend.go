@@ -105,6 +105,9 @@ func (s *Service) sendAgain(ctx context.Context, c store.Customer, t task) error
 	if err != nil {
 		return fmt.Errorf("sending again: %w", err)
 	}
+	if err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.awaitAnswer(tx, c.ID, m.ID) }); err != nil {
+		return err
+	}
 	s.counts.add(EventResent)
 	return errFinished
 }

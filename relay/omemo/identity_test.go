@@ -97,6 +97,21 @@ func TestStartRefusesBadBundles(t *testing.T) {
 	}
 }
 
+// TestStartNeverTakesAPreKeyOfID0: on the wire it cannot be told from none, and clients
+// whose ids begin there (Converse) do not read who takes it.
+func TestStartNeverTakesAPreKeyOfID0(t *testing.T) {
+	for range 100 {
+		business, customer := newDevice(t, "+4930111111", 1001), newDevice(t, "+4917022222", 2002)
+		zero := customer.bundle.PreKeys[0]
+		zero.ID = 0
+		customer.bundle.PreKeys = []carrier.PreKey{zero, customer.bundle.PreKeys[1]}
+		business.start(customer)
+		if o := customer.mustOpen(business.seal("hello", customer), "hello"); !o.PreKeyUsed {
+			t.Fatal("a pre-key other than the one with id 0 was not taken")
+		}
+	}
+}
+
 func TestStartPassesOverBadOneTimeKeys(t *testing.T) {
 	for name, pre := range map[string][]carrier.PreKey{
 		"none":      nil,

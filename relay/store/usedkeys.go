@@ -64,12 +64,12 @@ func (t *Tx) WithdrawPreKeys(published []uint32, now time.Time) error {
 // withdraw makes a used pre-key one that is not published any more, in its own epoch.
 func (t *Tx) withdraw(s sealedKey, now time.Time) error {
 	k, err := t.openKey(s)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err = gone(err); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	defer clear(k.Data)
 	if err := t.deleteKey(s.kind, uint32(s.id)); err != nil || k.Data == nil {
-		return err // its epoch is erased
+		return err // its epoch is erased, or it is damaged
 	}
 	moved := sealedKey{kind: kindWithdrawn, id: s.id, epoch: s.epoch, created: toMillis(now)}
 	moved.sealed, err = t.store.keys.SealIn(s.epoch, purposePreKey, moved.identity(), k.Data)

@@ -103,22 +103,45 @@ func (r *relay) listenTexts(on func(text string)) {
 	r.onText = on
 }
 
-// startRelay runs a relay until the test ends.
-func startRelay(t testing.TB, at place, number string, device carrier.DeviceID) *relay {
+// house is what a relay leaves behind when it stops.
+type house struct {
+	number  phone.Number
+	account *omemo.Account
+	dir     string
+	transit *transit
+}
+
+func newHouse(t testing.TB, number string, device carrier.DeviceID) *house {
 	t.Helper()
 	n, err := phone.Parse(number)
 	check(t, err)
 	identity, err := signal.GenerateIdentityKeyPair()
 	check(t, err)
-	r := &relay{t: t, number: n, texts: map[string]map[string]bool{}, statuses: map[string]map[string]int{}}
-	ring := seal.New(&transit{}, seal.Period(retention), time.Now)
-	kept, err := store.Open(t.Context(), t.TempDir(), [16]byte{1}, ring)
+	account := &omemo.Account{Local: signal.Local{Identity: identity, RegistrationID: 7}, Device: device}
+	return &house{number: n, account: account, dir: t.TempDir(), transit: &transit{}}
+}
+
+// startRelay runs a relay until the test ends.
+func startRelay(t testing.TB, at place, number string, device carrier.DeviceID) *relay {
+	t.Helper()
+	r, stop := newHouse(t, number, device).run(t, at)
+	t.Cleanup(stop)
+	return r
+}
+
+// run runs the house's relay until it is stopped.
+func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
+	t.Helper()
+	n := h.number
+	r = &relay{t: t, number: n, texts: map[string]map[string]bool{}, statuses: map[string]map[string]int{}}
+	ring := seal.New(h.transit, seal.Period(retention), time.Now)
+	kept, err := store.Open(t.Context(), h.dir, [16]byte{1}, ring)
 	check(t, err)
 	var deliveries *queue.Runner
 	link := &later{}
 	r.Service = message.New(message.Options{
 		Store: kept, Link: link, Retention: retention,
-		Account:    &omemo.Account{Local: signal.Local{Identity: identity, RegistrationID: 7}, Device: device},
+		Account:    h.account,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: n},
 		Deliveries: func() { deliveries.Wake() },
 	})
@@ -141,13 +164,12 @@ func startRelay(t testing.TB, at place, number string, device carrier.DeviceID) 
 	group.Go(func() { _ = r.Run(ctx) })
 	group.Go(func() { _ = deliveries.Run(ctx) })
 	group.Go(func() { _ = r.carrier.Run(ctx, r.Service) })
-	t.Cleanup(func() {
+	return r, func() {
 		cancel()
 		group.Wait()
 		check(t, kept.Close())
 		ring.Close()
-	})
-	return r
+	}
 }
 
 // knows waits until a relay finds the keys that another has published.
