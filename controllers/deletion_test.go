@@ -414,6 +414,9 @@ func TestARegionWatchesAndIsHeldByWhatDeletedRelaysLeft(t *testing.T) {
 	if c := condition(); c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonOnTime || region.Status.Leftovers != 1 {
 		t.Errorf("with a janitor that outlived its relay: %+v, %d leftovers", c, region.Status.Leftovers)
 	}
+	if healthy := w.metric("relaykeep_retention_healthy"); healthy != -1 {
+		t.Errorf("the metric of a janitor that has not run yet is %v", healthy)
+	}
 	w.now = w.now.Add(3 * time.Hour)
 	w.regionPass()
 	if c := condition(); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonOverdue || !strings.Contains(c.Message, w.name+"/acme") {
@@ -424,7 +427,7 @@ func TestARegionWatchesAndIsHeldByWhatDeletedRelaysLeft(t *testing.T) {
 	}
 	w.regionPass()
 	condition()
-	if c := meta.FindStatusCondition(region.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonInUse || !strings.Contains(c.Message, "kubectl relay erase acme -n "+w.name+" --region "+w.name) {
+	if c := meta.FindStatusCondition(region.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonInUse || !strings.Contains(c.Message, "kubectl relay orphans --region "+w.name+" --delete "+w.name+"/acme") {
 		t.Errorf("a region with leftovers that is deleted: %+v", c)
 	}
 	for _, kind := range []string{"CronJob", "PersistentVolumeClaim"} {

@@ -107,9 +107,9 @@ func (r *DataRegionReconciler) observeLeftovers(ctx context.Context, region *v1a
 func heldBy(left []leftover, region *v1alpha1.DataRegion) error {
 	first := left[0].relay
 	return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
-		"the region goes once nothing is left of deleted relays; of %d there is, the first is %s: a Vault admin destroys its keys with "+
-			"kubectl relay erase %s -n %s --region %s, then remove its CronJob %s%s and its claim %s",
-		len(left), first, first.Name, first.Namespace, region.Name, first.Name, v1alpha1.SuffixRetention, v1alpha1.TenantName(first.Name))
+		"the region goes once nothing is left of deleted relays; of %d there is, the first is %s: a Vault admin destroys it with "+
+			"kubectl relay orphans --region %s --delete %s; where the cluster has no BusinessRelay any more, with kubectl relay erase, then remove CronJob and claim",
+		len(left), first, region.Name, first)
 }
 
 // judgeLeftovers sums up how the janitors do that outlived their relays, and says when

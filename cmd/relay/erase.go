@@ -58,8 +58,9 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), erasePatience)
 	defer cancel()
 	defer client.Close(context.WithoutCancel(ctx))
-	err = client.Retry(ctx, func(ctx context.Context) error {
-		_, err := retention.Erase(ctx, client, func(ctx context.Context) error {
+	var secrets int
+	err = client.Retry(ctx, func(ctx context.Context) (err error) {
+		secrets, err = retention.Erase(ctx, client, func(ctx context.Context) error {
 			return endAccount(ctx, cmd, file, relayToken)
 		})
 		return err
@@ -67,7 +68,7 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	if err != nil {
 		return unwrapped(err)
 	}
-	cmd.Println("erased: nothing that the relay stored can be read any more")
+	cmd.Printf("erased: Vault holds no keys of the relay any more, and %d secrets fewer\n", secrets)
 	return nil
 }
 
