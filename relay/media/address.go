@@ -5,46 +5,58 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
+
+	"github.com/relaykeep/relaykeep/api/contract"
 )
 
 // ErrAddress means that a link leads to an address that a relay must not talk to.
 var ErrAddress = errors.New("media: the link leads to an address that is not allowed")
 
-// forbidden are ranges that are not public and that netip has no name for
-// (RFC 6890 and its registries).
-func forbidden() [20]string {
-	return [...]string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
-		"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "168.63.129.16/32", // the last: Azure's host
-		"64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10",
-		"3fff::/20", "5f00::/16", "::/96",
-	}
-}
-
 // public says whether an address is anybody's on the Internet: neither private, nor
 // the machine's own, nor where clouds serve their metadata. What embeds an IPv4
-// address in an IPv6 one (6to4, NAT64) is refused, whatever it embeds.
+// address in an IPv6 one (6to4, NAT64, SIIT) is refused, whatever it embeds. A relay's
+// NetworkPolicy closes the same ranges.
 func public(a netip.Addr) bool {
 	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.Zone() != "" {
-		return false
-	}
-	for _, r := range forbidden() {
-		if netip.MustParsePrefix(r).Contains(a) {
+	special := contract.SpecialIPv4()
+	if a.Is6() {
+		if special = contract.SpecialIPv6(); !within(a, contract.PublicIPv6) {
 			return false
 		}
 	}
-	return true
+	return a.Zone() == "" && !within(a, special...)
 }
 
-// local says whether an address belongs to the machine or its link alone, where
-// clouds serve their metadata: not even a region's own servers are there, but for
-// the loopback of tests.
-func local(a netip.Addr) bool {
+func within(a netip.Addr, ranges ...string) bool {
+	return slices.ContainsFunc(ranges, func(r string) bool { return netip.MustParsePrefix(r).Contains(a) })
+}
+
+// reachable says whether a carrier's web server may be at an address: a public one, or
+// in a private network, yet neither the machine's own nor where clouds serve their
+// metadata.
+func reachable(a netip.Addr) bool {
 	a = a.Unmap()
-	return a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
-		a == netip.MustParseAddr("fd00:ec2::254") || a == netip.MustParseAddr("168.63.129.16")
+	if embedded, ok := translated(a); ok {
+		a = embedded
+	}
+	private := a.IsPrivate() || within(a, "100.64.0.0/10") // RFC 1918, 4193, 6598
+	return public(a) || private && a.Zone() == "" && !within(a, metadata()...)
+}
+
+// metadata are addresses in private networks at which clouds serve their metadata.
+func metadata() []string {
+	return []string{"100.100.100.200/32", "fd00:ec2::254/128", "fd20:ce::254/128"}
+}
+
+// translated returns the IPv4 address that an IPv6 network reaches by NAT64 (RFC 6052).
+func translated(a netip.Addr) (netip.Addr, bool) {
+	if !within(a, "64:ff9b::/96") {
+		return a, false
+	}
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:])), true
 }
 
 // guard makes a dialer refuse addresses, after names were resolved and before

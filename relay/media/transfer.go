@@ -59,7 +59,8 @@ func NewPublic(allow func(netip.Addr) bool) *Client {
 type Carrier struct {
 	Domain string
 	// Address is the host:port of the carrier itself, when it is not what the domain
-	// resolves to; its web server is then taken to be on the same host.
+	// resolves to; its web server is then taken to be on the same host. An IP address
+	// here may be any, also one of loopback, which is refused otherwise.
 	Address string
 	// CABundle is PEM; empty means the system's authorities.
 	CABundle []byte
@@ -77,7 +78,7 @@ func NewCarrier(c Carrier) (*Client, error) {
 			return nil, errors.New("media: CA bundle holds no certificate in PEM")
 		}
 	}
-	dialer := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool { return !local(a) })
+	dialer := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool { return reachable(a) || c.at(a) })
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, c.route(address))
 	}
@@ -97,6 +98,13 @@ func (c Carrier) route(address string) string {
 		return address
 	}
 	return net.JoinHostPort(to, port)
+}
+
+// at says whether an address is the carrier's configured one: with that, a carrier on
+// the machine itself is reached, and nothing else there is for any other carrier.
+func (c Carrier) at(a netip.Addr) bool {
+	configured, err := netip.ParseAddrPort(c.Address)
+	return err == nil && configured.Addr().Unmap() == a.Unmap()
 }
 
 // Owns says whether a host is the carrier's domain or below it.

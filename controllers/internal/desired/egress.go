@@ -12,6 +12,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
@@ -20,44 +21,11 @@ const (
 	portXMPP int32 = 5222
 )
 
-// closedIPv4 are the IPv4 ranges that a webhook must not reach: private and shared
-// networks, this host, link-local and metadata addresses, and what is no host.
-func closedIPv4() []string {
-	return []string{
-		"0.0.0.0/8",        // this network (RFC 1122)
-		"10.0.0.0/8",       // private (RFC 1918)
-		"100.64.0.0/10",    // shared (RFC 6598); 100.100.100.200 is a cloud's metadata
-		"127.0.0.0/8",      // this host
-		"168.63.129.16/32", // a cloud's wire server, though the address is public
-		"169.254.0.0/16",   // link-local (RFC 3927); 169.254.169.254 is metadata
-		"172.16.0.0/12",    // private (RFC 1918)
-		"192.0.0.0/24",     // protocol assignments (RFC 6890); 192.0.0.192 is metadata
-		"192.168.0.0/16",   // private (RFC 1918)
-		"198.18.0.0/15",    // benchmarks (RFC 2544)
-		"224.0.0.0/4",      // multicast
-		"240.0.0.0/4",      // reserved, broadcast
-	}
-}
-
-// openIPv6 is the range of global unicast addresses (RFC 4291): loopback,
-// link-local, unique local, multicast and IPv4-mapped addresses, and the
-// translation prefix 64:ff9b::/96, all lie outside it.
-const openIPv6 = "2000::/3"
-
-// closedIPv6 are the ranges within it that carry an IPv4 address, which might be a
-// private one.
-func closedIPv6() []string {
-	return []string{
-		"2001::/32", // Teredo (RFC 4380)
-		"2002::/16", // 6to4 (RFC 3056)
-	}
-}
-
 // public are the peers that are neither private nor a metadata service.
 func public() []*policyPeer {
 	return []*policyPeer{
-		networkingv1ac.NetworkPolicyPeer().WithIPBlock(block("0.0.0.0/0", closedIPv4()...)),
-		networkingv1ac.NetworkPolicyPeer().WithIPBlock(block(openIPv6, closedIPv6()...)),
+		networkingv1ac.NetworkPolicyPeer().WithIPBlock(block("0.0.0.0/0", contract.SpecialIPv4()...)),
+		networkingv1ac.NetworkPolicyPeer().WithIPBlock(block(contract.PublicIPv6, contract.SpecialIPv6()...)),
 	}
 }
 
