@@ -143,15 +143,13 @@ func set(where, id string, size int) *element {
 // our own account may bring one, and only when it was asked.
 func (s *service) archived(e *element, now time.Time) (r reading, id string) {
 	result := e.child(nsArchive, "result")
-	from, _ := s.c.addr.origin(e.attr("from"))
-	s.c.mu.Lock()
-	asked := s.c.session.query != "" && result.attr("queryid") == s.c.session.query
-	wanted := s.c.session.wanted
-	s.c.mu.Unlock()
-	if from != fromOwn || !asked || len(result.attr("id")) > maxID {
+	if !s.brought(e, result) {
 		r.drop(DropUnasked)
 		return r, ""
 	}
+	s.c.mu.Lock()
+	wanted := s.c.session.wanted
+	s.c.mu.Unlock()
 	if !wanted {
 		return r, ""
 	}

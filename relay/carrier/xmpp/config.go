@@ -29,7 +29,7 @@ const DefaultResource = "relaykeep"
 
 // Defaults and bounds of a Config's limits.
 const (
-	DefaultMaxStanza  = 512 << 10 // bytes
+	DefaultMaxStanza  = 2 << 20 // bytes
 	DefaultIQTimeout  = 30 * time.Second
 	DefaultIdle       = 60 * time.Second
 	DefaultMinBackoff = 500 * time.Millisecond
@@ -73,8 +73,11 @@ type Config struct {
 	// Metrics counts; nil counts nothing.
 	Metrics Metrics
 
-	// MaxStanza is the largest stanza that is read, in bytes.
+	// MaxStanza is the largest stanza that is kept, in bytes on the wire: what servers
+	// write for ' has six. A larger one is read to its end, counted and forgotten.
 	MaxStanza int
+	// maxWire is the most that is read of one stanza, in bytes; 0 means 64 MiB.
+	maxWire int
 	// ackWithin is for how long the server's request for our count may wait for the
 	// Handler: servers take silence for a broken link. 0 means 5 seconds.
 	ackWithin time.Duration
@@ -128,6 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Metrics = noMetrics{}
 	}
 	setDefault(&c.MaxStanza, DefaultMaxStanza)
+	setDefault(&c.maxWire, maxWire)
 	setDefault(&c.IQTimeout, DefaultIQTimeout)
 	setDefault(&c.Idle, DefaultIdle)
 	setDefault(&c.ackWithin, 5*time.Second)

@@ -7,20 +7,18 @@ import (
 	"io"
 )
 
-// Bounds on one element off the wire. The deepest that we understand has 8 levels,
-// the widest, a bundle with its pre-keys, some hundred elements.
+// Bounds on one element that is kept. The deepest that we understand has 8 levels,
+// the widest, a bundle with its pre-keys, some hundred elements. Servers relay more.
 const (
 	maxDepth    = 32
 	maxElements = 4096
 	maxAttrs    = 64
 )
 
-// Errors of readElement. All of them mean that the stream is of no further use.
+// Errors that mean that the stream is of no further use.
 var (
 	errForbiddenXML = errors.New("xmpp: comment, processing instruction or document type in stream (RFC 6120, 11.1)")
-	errTooDeep      = errors.New("xmpp: stanza is nested too deeply")
-	errTooWide      = errors.New("xmpp: stanza has too many elements or attributes")
-	errTooLarge     = errors.New("xmpp: stanza is too large")
+	errTooLarge     = errors.New("xmpp: server sends too much at once")
 )
 
 // element is one XML element, read whole or about to be written.
@@ -29,6 +27,9 @@ type element struct {
 	attrs    []xml.Attr // without namespace declarations
 	children []*element
 	text     string // its own character data, without that of its children
+	// over is the bound that the element breaks, of which there is the head alone then;
+	// empty for a whole one.
+	over Drop
 }
 
 // elem makes an element. Attributes are pairs of name and value; pairs with an
@@ -90,48 +91,83 @@ type opened struct {
 	text []byte
 }
 
-// readElement reads the rest of the element that start began, which may hold
-// maxText bytes of text in all.
-func readElement(r xml.TokenReader, start xml.StartElement, maxText int) (*element, error) {
+// taker takes the grandchildren of one answer, so that a long list is never in memory
+// whole.
+type taker struct {
+	elements, bytes int // bounds on the answer
+	take            func(*element)
+}
+
+// readElement reads the rest of the element that start began.
+func readElement(r xml.TokenReader, start xml.StartElement) (*element, error) {
 	root, err := fromStart(start)
 	if err != nil {
 		return nil, err
+	}
+	return root, readInto(r, root, nil)
+}
+
+// head is what is kept of an element that breaks a bound: whom it is from, and what it
+// is about. The archive's messages say that in their first child.
+func head(e *element) *element {
+	h := &element{name: e.name}
+	for _, name := range []string{"from", "id", "type"} {
+		h.attrs = append(h.attrs, elem("", "", name, e.attr(name)).attrs...)
+	}
+	if len(e.children) > 0 {
+		first := e.children[0]
+		h.with(&element{name: first.name, attrs: first.attrs})
+	}
+	return h
+}
+
+// readInto reads the rest of an element whose beginning was read. Given a taker, it
+// leaves the grandchildren to it. The error is an *oversize past a bound.
+func readInto(r xml.TokenReader, root *element, list *taker) error {
+	limit := maxElements
+	if list != nil {
+		limit = list.elements
 	}
 	open := []opened{{element: root}}
 	for count := 1; len(open) > 0; {
 		tok, err := r.Token()
 		if err != nil {
-			return nil, notEOF(err)
+			return notEOF(err)
 		}
 		top := &open[len(open)-1]
 		switch t := tok.(type) {
 		case xml.StartElement:
-			if count++; count > maxElements {
-				return nil, errTooWide
+			if count++; count > limit {
+				return &oversize{DropManyElements}
 			}
 			if len(open) >= maxDepth {
-				return nil, errTooDeep
+				return &oversize{DropTooDeep}
 			}
 			e, err := fromStart(t)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			top.with(e)
+			if list == nil || len(open) != grandchildren {
+				top.with(e)
+			}
 			open = append(open, opened{element: e})
 		case xml.EndElement:
 			top.withText(string(top.text))
 			open = open[:len(open)-1]
-		case xml.CharData:
-			if maxText -= len(t); maxText < 0 {
-				return nil, errTooLarge
+			if list != nil && len(open) == grandchildren {
+				list.take(top.element)
 			}
+		case xml.CharData:
 			top.text = append(top.text, t...)
 		default:
-			return nil, errForbiddenXML
+			return errForbiddenXML
 		}
 	}
-	return root, nil
+	return nil
 }
+
+// grandchildren is how many elements are open around a grandchild.
+const grandchildren = 2
 
 // notEOF makes an end within an element the error that it is.
 func notEOF(err error) error {
@@ -150,15 +186,15 @@ func cutOff(err error) bool {
 }
 
 func fromStart(start xml.StartElement) (*element, error) {
-	if len(start.Attr) > maxAttrs {
-		return nil, errTooWide
-	}
 	e := &element{name: start.Name}
 	for _, a := range start.Attr {
 		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
 			continue
 		}
 		e.attrs = append(e.attrs, a)
+	}
+	if len(start.Attr) > maxAttrs {
+		return e, &oversize{DropManyAttributes}
 	}
 	return e, nil
 }

@@ -19,7 +19,7 @@ func parse(text string) (*element, error) {
 			return nil, err
 		}
 		if start, ok := tok.(xml.StartElement); ok && start.Name.Space != nsStream {
-			return readElement(d, start, DefaultMaxStanza)
+			return readElement(d, start)
 		}
 	}
 }
@@ -54,24 +54,18 @@ func TestWhatXMLCannotHoldIsReplaced(t *testing.T) {
 }
 
 func TestHostileXMLIsRefused(t *testing.T) {
-	many := strings.Repeat
 	tests := map[string]struct {
 		text string
 		want error // nil: any
 	}{
-		"comment":               {"<a><!-- hi --></a>", errForbiddenXML},
-		"processing":            {"<a><?php x ?></a>", errForbiddenXML},
-		"document type":         {"<a><!DOCTYPE a [<!ENTITY b 'c'>]></a>", errForbiddenXML},
-		"entity":                {"<a>&b;</a>", nil},
-		"entity of attribute":   {"<a b='&c;'/>", nil},
-		"crossed tags":          {"<a><b></a></b>", nil},
-		"not UTF-8":             {"<a>\xff\xfe</a>", nil},
-		"deep":                  {many("<a>", maxDepth+1) + many("</a>", maxDepth+1), errTooDeep},
-		"wide":                  {"<a>" + many("<b/>", maxElements) + "</a>", errTooWide},
-		"many attributes":       {"<a><b" + attributes(maxAttrs+1) + "/></a>", errTooWide},
-		"much text":             {"<a>" + many("x", DefaultMaxStanza+1) + "</a>", errTooLarge},
-		"much text in sections": {"<a>" + many("<![CDATA["+many("x", 1000)+"]]>", 600) + "</a>", errTooLarge},
-		"cut off":               {"<a><b>", nil},
+		"comment":             {"<a><!-- hi --></a>", errForbiddenXML},
+		"processing":          {"<a><?php x ?></a>", errForbiddenXML},
+		"document type":       {"<a><!DOCTYPE a [<!ENTITY b 'c'>]></a>", errForbiddenXML},
+		"entity":              {"<a>&b;</a>", nil},
+		"entity of attribute": {"<a b='&c;'/>", nil},
+		"crossed tags":        {"<a><b></a></b>", nil},
+		"not UTF-8":           {"<a>\xff\xfe</a>", nil},
+		"cut off":             {"<a><b>", nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -80,6 +74,20 @@ func TestHostileXMLIsRefused(t *testing.T) {
 				t.Errorf("error is %v, want %v", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestAnElementPastABoundIsToldFromABrokenOne(t *testing.T) {
+	many := strings.Repeat
+	for text, want := range map[string]Drop{
+		many("<a>", maxDepth+1) + many("</a>", maxDepth+1): DropTooDeep,
+		"<a>" + many("<b/>", maxElements) + "</a>":         DropManyElements,
+		"<a><b" + attributes(maxAttrs+1) + "/></a>":        DropManyAttributes,
+	} {
+		_, err := parse(text)
+		if over := (*oversize)(nil); !errors.As(err, &over) || over.reason != want {
+			t.Errorf("error is %v, want %s", err, want)
+		}
 	}
 	if _, err := parse(many("<a>", maxDepth) + many("</a>", maxDepth)); err != nil {
 		t.Errorf("the deepest element allowed: %v", err)

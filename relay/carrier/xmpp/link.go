@@ -29,9 +29,11 @@ func (e *streamError) Error() string { return "xmpp: server ended the stream: " 
 // writer another; anyone may append what is to be written.
 type link struct {
 	*stream
-	dec       *xml.Decoder
-	maxStanza int
-	idle      time.Duration
+	dec    *xml.Decoder
+	frames *framer
+	// wanted says whether somebody waits for a long answer, and how it is read.
+	wanted func(answer *element) *taker
+	idle   time.Duration
 
 	writing sync.Mutex // held while bytes are taken and written, so that they keep their order
 
@@ -48,15 +50,20 @@ type link struct {
 }
 
 func newLink(s *stream, maxStanza int, idle time.Duration) *link {
-	return &link{
-		stream:    s,
-		dec:       xml.NewDecoder(&primed{header: streamHeader, w: s.wire}),
-		maxStanza: maxStanza,
-		idle:      idle,
-		kick:      make(chan struct{}, 1),
-		ended:     make(chan struct{}),
+	l := &link{
+		stream: s,
+		frames: newFramer(s.wire, maxStanza),
+		wanted: func(*element) *taker { return nil },
+		idle:   idle,
+		kick:   make(chan struct{}, 1),
+		ended:  make(chan struct{}),
 	}
+	l.decode()
+	return l
 }
+
+// decode begins to decode where the wire stands: before the next stanza.
+func (l *link) decode() { l.dec = xml.NewDecoder(&primed{header: streamHeader, r: l.frames}) }
 
 // end gives the link up, for the first reason given.
 func (l *link) end(err error) {
@@ -67,11 +74,14 @@ func (l *link) end(err error) {
 	})
 }
 
-// read returns the next element of the stream. Any error means the link's end.
+// read returns the next element of the stream: of one that breaks a bound the head, and
+// with it errEndless when there is no reaching its end. Any error means the link's end.
 func (l *link) read() (*element, error) {
 	for {
-		l.budget = l.maxStanza
 		tok, err := l.dec.Token()
+		if over := (*oversize)(nil); errors.As(err, &over) {
+			return l.pass(l.frames.name(), over)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +90,10 @@ func (l *link) read() (*element, error) {
 			if t.Name.Space == nsStream && t.Name.Local == "stream" {
 				continue // our own header, with which the decoder begins
 			}
-			e, err := readElement(l.dec, t, l.maxStanza)
+			e, err := l.element(t)
+			if over := (*oversize)(nil); errors.As(err, &over) {
+				return l.pass(e, over)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -98,6 +111,29 @@ func (l *link) read() (*element, error) {
 			return nil, errForbiddenXML
 		}
 	}
+}
+
+// element reads the element that start began.
+func (l *link) element(start xml.StartElement) (*element, error) {
+	answer, err := fromStart(start)
+	if err != nil {
+		return head(answer), err
+	}
+	list := l.wanted(answer)
+	if list != nil {
+		l.frames.limit = list.bytes
+	}
+	if err := readInto(l.dec, answer, list); err != nil {
+		return head(answer), err
+	}
+	return answer, nil
+}
+
+// pass reads to the end of an element that breaks a bound, of which it returns the head.
+func (l *link) pass(e *element, over *oversize) (*element, error) {
+	e.over = over.reason
+	l.decode()
+	return e, l.frames.pass()
 }
 
 // parseStreamError keeps the condition when it is one that we act on.

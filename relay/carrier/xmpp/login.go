@@ -186,7 +186,7 @@ func exchange(s *mellium.Session, e *element) (*element, error) {
 		}
 		switch t := tok.(type) {
 		case xml.StartElement:
-			return readElement(r, t, headerBudget)
+			return readElement(r, t)
 		case xml.CharData:
 		default:
 			return nil, errForbiddenXML

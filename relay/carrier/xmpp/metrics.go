@@ -27,6 +27,13 @@ const (
 	DropArchive           Drop = "archive"            // what an archive holds beyond all that is read of it
 	DropUnasked           Drop = "unasked"            // answers to questions that were not asked, or by another than the one asked
 	DropRoster            Drop = "roster"             // changes of our contact list that another than our account tells
+
+	// Stanzas that servers relay and that are larger than anything that clients need:
+	// the link goes on behind them.
+	DropTooLarge       Drop = "too_large"           // bytes
+	DropTooDeep        Drop = "too_deep"            // levels of elements
+	DropManyElements   Drop = "too_many_elements"   // in one stanza
+	DropManyAttributes Drop = "too_many_attributes" // of one element
 )
 
 type noMetrics struct{}

@@ -88,6 +88,8 @@ func (s *service) iq(e *element) {
 	reply := elem(nsClient, "iq", "type", "result", "to", e.attr("from"), "id", e.attr("id"))
 	query := e.child(nsDisco, "query")
 	switch {
+	case e.over != "":
+		reply = elem(nsClient, "iq", "type", "error", "to", e.attr("from"), "id", e.attr("id")).with(tooLarge())
 	case kind == "get" && query != nil && ourNode(query.attr("node")):
 		reply.with(disco(query.attr("node")))
 	case kind == "get" && e.child(nsPing, "ping") != nil:

@@ -94,6 +94,8 @@ func (c *Carrier) item(ctx context.Context, address, node string) (*element, err
 // that we may not see.
 func fetchError(err error) error {
 	switch {
+	case errors.Is(err, errLongAnswer):
+		return malformed(err)
 	case isCondition(err, "item-not-found", "service-unavailable", "not-authorized", "forbidden", "subscription-required", "not-allowed"):
 		return errors.Join(carrier.ErrNotFound, err)
 	case isCondition(err, "bad-request", "jid-malformed", "feature-not-implemented"):

@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -13,7 +14,11 @@ import (
 type question struct {
 	to     string        // whom it was asked; empty: the server about our account
 	answer chan *element // with room for one; closed when none will come
+	list   *taker        // of an answer that may be long; nil for none
 }
+
+// errLongAnswer means that there was an answer, of which too much was sent.
+var errLongAnswer = errors.New("xmpp: answer is larger than is read")
 
 // instruct has our server change something about our own account.
 func (c *Carrier) instruct(ctx context.Context, payload *element) (*element, error) {
@@ -22,6 +27,11 @@ func (c *Carrier) instruct(ctx context.Context, payload *element) (*element, err
 
 // ask sends a question and waits for the answer: its whole <iq/>, or a stanzaError.
 func (c *Carrier) ask(ctx context.Context, to, kind string, payload *element) (*element, error) {
+	return c.askFor(ctx, to, kind, payload, nil)
+}
+
+// askFor is ask for an answer that may be long: list takes its grandchildren.
+func (c *Carrier) askFor(ctx context.Context, to, kind string, payload *element, list *taker) (*element, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.IQTimeout)
 	defer cancel()
 	if err := c.acquire(ctx); err != nil {
@@ -29,7 +39,7 @@ func (c *Carrier) ask(ctx context.Context, to, kind string, payload *element) (*
 	}
 	defer c.release()
 	id := rand.Text()
-	q := &question{to: to, answer: make(chan *element, 1)}
+	q := &question{to: to, answer: make(chan *element, 1), list: list}
 	iq := elem(nsClient, "iq", "type", kind, "to", to, "id", id).with(payload)
 
 	c.mu.Lock()
@@ -51,6 +61,8 @@ func (c *Carrier) ask(ctx context.Context, to, kind string, payload *element) (*
 		switch {
 		case !ok:
 			return nil, carrier.ErrOffline
+		case answer.over != "":
+			return nil, errLongAnswer
 		case answer.attr("type") == "error":
 			return nil, parseStanzaError(answer)
 		}
@@ -75,6 +87,20 @@ func (c *Carrier) answered(iq *element) {
 		return
 	}
 	q.answer <- iq
+}
+
+// wanted returns how the answer to a question is read that may be long; nil for any
+// other.
+func (c *Carrier) wanted(answer *element) *taker {
+	if !answer.is(nsClient, "iq") || answer.attr("type") != "result" {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q := c.session.questions[answer.attr("id")]; q != nil && c.asked(q.to, answer.attr("from")) {
+		return q.list
+	}
+	return nil
 }
 
 // asked reports whether an answer from that address answers a question to that

@@ -30,6 +30,7 @@ type item struct {
 	archive string // its id in our archive; empty for none
 	gap     bool   // when it arrived, what the archive has before it was not all taken
 	size    int64
+	end     error // the link's, once the item is handled
 }
 
 // service is the work on one link.
@@ -63,6 +64,7 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	c.mu.Lock()
 	announced, introduced, caughtUp := c.session.announced, c.session.introduced, c.session.caughtUp || c.cfg.Archive == nil
 	c.mu.Unlock()
+	l.wanted, l.frames.ceiling = c.wanted, c.cfg.maxWire
 	s.queue <- item{events: []event{gotLink{resumed: announced}}}
 	var wg sync.WaitGroup
 	wg.Go(l.writer)
@@ -126,9 +128,18 @@ func (s *service) enqueue(ctx context.Context, it item) bool {
 func (s *service) read(ctx context.Context) {
 	for {
 		e, err := s.l.read()
+		if errors.Is(err, errEndless) {
+			// Counted first, so that no server sends it again on the next link.
+			s.oversized(ctx, e, failed(ReasonProtocolError, err))
+			return
+		}
 		if err != nil {
 			s.l.end(endReason(err))
 			return
+		}
+		if e.over != "" {
+			s.oversized(ctx, e, nil)
+			continue
 		}
 		if err := s.element(ctx, e); err != nil {
 			s.l.end(err)
@@ -155,7 +166,7 @@ func endReason(err error) error {
 
 // element acts on one element of the stream.
 func (s *service) element(ctx context.Context, e *element) error {
-	size := int64(s.c.cfg.MaxStanza - s.l.budget)
+	size := int64(s.l.frames.read)
 	switch {
 	case e.is(nsSM, "r"):
 		s.asked()
@@ -253,7 +264,12 @@ func (s *service) deliver(ctx context.Context, h carrier.Handler) {
 		case <-s.l.ended:
 			return
 		case it := <-s.queue:
-			err = s.hand(ctx, h, s.group(it, most))
+			items := s.group(it, most)
+			err = s.hand(ctx, h, items)
+			if end := items[len(items)-1].end; err == nil && end != nil {
+				s.endAfter(ctx, end)
+				return
+			}
 		case <-s.whenToKeep():
 			err = s.keepPosition(ctx)
 		}

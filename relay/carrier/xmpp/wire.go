@@ -126,10 +126,10 @@ func (c Config) startTLS(ctx context.Context, plain *wire) (*wire, error) {
 }
 
 // primed lets a fresh decoder begin in mid-stream: it reads the stream's header,
-// as every client's stream has it, and goes on with the wire.
+// as every client's stream has it, and goes on with the stanzas.
 type primed struct {
 	header string
-	w      *wire
+	r      io.ByteReader
 }
 
 const streamHeader = "<stream:stream xmlns='" + nsClient + "' xmlns:stream='" + nsStream + "'>"
@@ -140,7 +140,7 @@ func (p *primed) ReadByte() (byte, error) {
 		p.header = p.header[1:]
 		return b, nil
 	}
-	return p.w.ReadByte()
+	return p.r.ReadByte()
 }
 
 // Read is never called: an xml.Decoder prefers ReadByte. It is here to make

@@ -1,0 +1,212 @@
+package xmpp
+
+import (
+	"bytes"
+	"errors"
+)
+
+// maxWire is the most that is read of one stanza, in bytes. A server that sends more does not
+// end it: servers limit what their clients send to between 256 KiB and 10 MiB, and
+// escaping makes that six times longer at most.
+const maxWire = 64 << 20
+
+// errEndless says that a stanza does not end within maxWire.
+var errEndless = errors.New("xmpp: a stanza does not end")
+
+// oversize says that an element breaks a bound. The stream itself is in order: what is
+// left of the element can be read and forgotten.
+type oversize struct{ reason Drop }
+
+func (e *oversize) Error() string { return "xmpp: element is larger than is read: " + string(e.reason) }
+
+// framer finds where stanzas begin and end in what a decoder reads. It lets a decoder
+// have a bounded number of bytes of each, and passes over the rest without keeping it,
+// which a decoder cannot do: that one holds every tag and every text whole. It relies
+// on the server to send well-formed XML, and on nothing else. It is an io.ByteReader.
+type framer struct {
+	w       *wire
+	ceiling int // bytes of one stanza that are read at most
+	usual   int // bytes of one stanza that the decoder gets, unless somebody asked for more
+
+	limit  int // the same of the present one
+	read   int // bytes of the present stanza
+	inside bool
+	depth  int // elements that are open
+	at     place
+	quote  byte // that ends an attribute's value
+	last   byte // the byte before, in a tag
+	marked int  // bytes of a section's beginning or end that were seen
+	begun  []byte // the first bytes, with the name
+}
+
+// place is where in the text of XML the next byte stands.
+type place int
+
+const (
+	inText  place = iota
+	inMark        // after <
+	inTag         // of a beginning
+	inValue       // of an attribute
+	inEnd         // in a tag of an end
+	inSectionMark
+	inSection // CDATA
+)
+
+const sectionMark = "[CDATA["
+
+func newFramer(w *wire, usual int) *framer {
+	return &framer{w: w, ceiling: maxWire, usual: usual, limit: usual, begun: make([]byte, 0, 16)}
+}
+
+// ReadByte implements io.ByteReader. Its error is an *oversize past the stanza's limit:
+// then the decoder is of no further use, and pass leads behind the stanza.
+func (f *framer) ReadByte() (byte, error) {
+	for {
+		b, err := f.step()
+		if err != nil {
+			return 0, err
+		}
+		if !f.inside && f.read == 0 {
+			continue // white space between stanzas, which keeps the connection open
+		}
+		if f.inside && f.read > f.limit {
+			return 0, &oversize{DropTooLarge}
+		}
+		return b, nil
+	}
+}
+
+// pass reads the present stanza to its end.
+func (f *framer) pass() error {
+	for f.inside {
+		if _, err := f.step(); err != nil {
+			return notEOF(err)
+		}
+		if f.inside && f.read >= f.ceiling {
+			return errEndless
+		}
+	}
+	return nil
+}
+
+// step reads a byte and notes where the next one stands.
+func (f *framer) step() (byte, error) {
+	b, err := f.w.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	if !f.inside {
+		if err := f.between(b); err != nil || !f.inside {
+			return b, err
+		}
+	}
+	f.read++
+	if len(f.begun) < cap(f.begun) {
+		f.begun = append(f.begun, b)
+	}
+	return b, f.advance(b)
+}
+
+// name returns the present stanza's name alone, when its first tag is too large. Servers
+// give stanzas no prefix.
+func (f *framer) name() *element {
+	for _, name := range []string{"iq", "message", "presence"} {
+		if rest, ok := bytes.CutPrefix(f.begun, []byte("<"+name)); ok && len(rest) > 0 && bytes.ContainsRune([]byte(" \t\r\n/>"), rune(rest[0])) {
+			return elem(nsClient, name)
+		}
+	}
+	return elem("", "unknown")
+}
+
+// between takes a byte that stands between two stanzas.
+func (f *framer) between(b byte) error {
+	f.w.budget, f.read, f.depth, f.limit = f.ceiling, 0, 0, f.usual
+	switch {
+	case b == '<':
+		f.inside, f.at, f.begun = true, inText, f.begun[:0]
+	case !bytes.ContainsRune([]byte(" \t\r\n"), rune(b)):
+		return errForbiddenXML
+	}
+	return nil
+}
+
+func (f *framer) advance(b byte) error {
+	switch f.at {
+	case inText:
+		if b == '<' {
+			f.at = inMark
+		}
+	case inMark:
+		return f.mark(b)
+	case inTag:
+		f.tag(b)
+	case inValue:
+		if b == f.quote {
+			f.at = inTag
+		}
+	case inEnd:
+		if b == '>' {
+			f.depth--
+			f.closed()
+		}
+	case inSectionMark:
+		if b != sectionMark[f.marked] {
+			return errForbiddenXML
+		}
+		if f.marked++; f.marked == len(sectionMark) {
+			f.at, f.marked = inSection, 0
+		}
+	case inSection:
+		f.section(b)
+	}
+	return nil
+}
+
+// mark takes the byte after <, which says what it begins.
+func (f *framer) mark(b byte) error {
+	switch b {
+	case '?':
+		return errForbiddenXML
+	case '!':
+		f.at, f.marked = inSectionMark, 0
+		if f.depth == 0 {
+			return errForbiddenXML
+		}
+	case '/':
+		f.at = inEnd
+	default:
+		f.at, f.last = inTag, b
+	}
+	return nil
+}
+
+func (f *framer) tag(b byte) {
+	switch {
+	case b == '"' || b == '\'':
+		f.at, f.quote = inValue, b
+	case b == '>' && f.last == '/':
+		f.closed()
+	case b == '>':
+		f.depth++
+		f.at = inText
+	}
+	f.last = b
+}
+
+func (f *framer) section(b byte) {
+	switch {
+	case b == ']':
+		f.marked = min(f.marked+1, 2)
+	case b == '>' && f.marked == 2:
+		f.at = inText
+	default:
+		f.marked = 0
+	}
+}
+
+// closed notes that an element ended; without an open one, so did the stanza. The tag
+// that ends the stream itself ends what is read, too.
+func (f *framer) closed() {
+	f.at = inText
+	f.inside = f.depth > 0
+}
