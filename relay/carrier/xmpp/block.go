@@ -12,25 +12,34 @@ import (
 
 const nsBlocking = "urn:xmpp:blocking" // XEP-0191
 
-// blockBatch is how many addresses one request names.
-const blockBatch = 200
+// Bounds on the block list.
+const (
+	// blockBatch is how many addresses one request names: servers store the whole list
+	// with each, and answer with what they were sent.
+	blockBatch = 500
+	// maxBlocklist is how many addresses the server's list may have. We put 64,000 on it.
+	maxBlocklist = 100_000
+	// blockEntry is the most that an entry takes, without its domain, in bytes.
+	blockEntry = 64
+)
 
 var _ carrier.Blocker = (*Carrier)(nil)
 
 // Blocked implements carrier.Blocker. Addresses on the list that are no numbers of
-// our domain are left out.
+// our domain are left out. The server answers in one stanza, however long the list is
+// (XEP-0191, 3.3): it is read entry by entry.
 func (c *Carrier) Blocked(ctx context.Context) ([]phone.Number, error) {
-	answer, err := c.ask(ctx, "", "get", elem(nsBlocking, "blocklist"))
-	if err != nil {
-		return nil, fmt.Errorf("reading the block list: %w", blockError(err))
-	}
 	var numbers []phone.Number
-	if list := answer.child(nsBlocking, "blocklist"); list != nil {
-		for _, item := range list.children {
+	list := &taker{
+		elements: maxBlocklist, bytes: maxBlocklist * (blockEntry + len(c.addr.domain)),
+		take: func(item *element) {
 			if o, n := c.addr.origin(item.attr("jid")); item.is(nsBlocking, "item") && o == fromPeer {
 				numbers = append(numbers, n)
 			}
-		}
+		},
+	}
+	if _, err := c.askFor(ctx, "", "get", elem(nsBlocking, "blocklist"), list); err != nil {
+		return nil, fmt.Errorf("reading the block list: %w", blockError(err))
 	}
 	return numbers, nil
 }

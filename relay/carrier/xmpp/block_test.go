@@ -2,8 +2,12 @@ package xmpp
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -43,4 +47,77 @@ func blocked(t *testing.T, b *node, want ...phone.Number) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%d are blocked, want %d: %v", len(got), len(want), err)
 	}
+}
+
+// manyNumbers are n numbers of nobody.
+func manyNumbers(t *testing.T, n int) []phone.Number {
+	t.Helper()
+	all := make([]phone.Number, n)
+	for i := range all {
+		all[i] = number(t, fmt.Sprintf("+4915550%06d", i))
+	}
+	return all
+}
+
+func TestTheLongestBlockListIsReadAndChanged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a list of 64,000")
+	}
+	onServers(t, func(t *testing.T, s server) {
+		const most = 64_000
+		conf := config(t, s, business)
+		conf.IQTimeout = time.Minute
+		b, c := online(t, conf), online(t, config(t, s, customer))
+		all, begun := manyNumbers(t, most), time.Now()
+		check(t, b.Block(t.Context(), all[:most-2]))
+		t.Logf("blocked after %v", time.Since(begun))
+		check(t, b.Block(t.Context(), all[most-2:]))
+		blockedMany(t, b, all)
+		check(t, b.Unblock(t.Context(), all[:3]))
+		blockedMany(t, b, all[3:])
+		check(t, b.Block(t.Context(), all[:3]))
+		b.stop()
+		b.start(t)
+		b.wait(t, "the next session", func() bool { return len(b.connected) == 2 })
+		blockedMany(t, b, all)
+		c.send(t, b, 1)
+		b.wait(t, "a message", func() bool { return len(b.messages) == 1 })
+		defer b.lock()()
+		if len(b.connected) != 2 {
+			t.Errorf("%d links, want 2", len(b.connected))
+		}
+	})
+}
+
+func blockedMany(t *testing.T, b *node, want []phone.Number) {
+	t.Helper()
+	begun := time.Now()
+	got, err := b.Blocked(t.Context())
+	check(t, err)
+	t.Logf("%d were listed within %v", len(got), time.Since(begun))
+	in := map[phone.Number]bool{}
+	for _, n := range got {
+		in[n] = true
+	}
+	for _, n := range want {
+		if !in[n] {
+			t.Fatalf("%d of %d are listed", len(got), len(want))
+		}
+	}
+	if len(in) != len(want) {
+		t.Errorf("%d are listed, want %d", len(in), len(want))
+	}
+}
+
+func TestABlockListWithoutEndIsAnError(t *testing.T) {
+	s := script(t, nil)
+	got := make(chan error, 1)
+	go func() { _, err := s.Blocked(t.Context()); got <- err }()
+	id := s.after(t, "<iq type='get' id='")
+	s.says(t, "<iq type='result' id='"+id+"'><blocklist xmlns='"+nsBlocking+"'>"+strings.Repeat("<item jid='+15550100009@relay.test'/>", maxBlocklist+1)+"</blocklist></iq>")
+	if err := <-got; !errors.Is(err, errLongAnswer) {
+		t.Errorf("asking: %v", err)
+	}
+	s.says(t, stanzas[0])
+	s.wait(t, "the next message", func() bool { return len(s.messages) == 1 })
 }
