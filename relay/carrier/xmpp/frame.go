@@ -33,9 +33,9 @@ type framer struct {
 	inside bool
 	depth  int // elements that are open
 	at     place
-	quote  byte // that ends an attribute's value
-	last   byte // the byte before, in a tag
-	marked int  // bytes of a section's beginning or end that were seen
+	quote  byte   // that ends an attribute's value
+	last   byte   // the byte before, in a tag
+	marked int    // bytes of a section's beginning or end that were seen
 	begun  []byte // the first bytes, with the name
 }
 
