@@ -113,7 +113,11 @@ func TestABlockListWithoutEndIsAnError(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() { _, err := s.Blocked(t.Context()); got <- err }()
-	id := s.after(t, "<iq type='get' id='")
+	s.wrote(t, "<blocklist")
+	s.mu.Lock()
+	before, _, _ := strings.Cut(s.seen.String(), "'><blocklist")
+	s.mu.Unlock()
+	id := before[strings.LastIndex(before, "'")+1:]
 	s.says(t, "<iq type='result' id='"+id+"'><blocklist xmlns='"+nsBlocking+"'>"+strings.Repeat("<item jid='+15550100009@relay.test'/>", maxBlocklist+1)+"</blocklist></iq>")
 	if err := <-got; !errors.Is(err, errLongAnswer) {
 		t.Errorf("asking: %v", err)

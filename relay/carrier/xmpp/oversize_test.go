@@ -68,6 +68,7 @@ func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
 		}
 		b.stop()
 		b.start(t)
+		b.wait(t, "the next session", func() bool { return len(b.connected) == 2 })
 		other.send(t, b, 99)
 		b.wait(t, "another's message in the next session", func() bool {
 			return slices.ContainsFunc(b.messages, func(m carrier.Message) bool { return m.ID == "m99" })
