@@ -98,7 +98,7 @@ func FuzzParseLink(f *testing.F) {
 func TestATextIsTakenApartIntoFilesAndWhatStandsBelowThem(t *testing.T) {
 	a, b := "aesgcm://h.test/a.jpg#"+iv12+key, "aesgcm://h.test/b.jpg#"+iv12+key
 	for text, want := range map[string][]media.Part{
-		"hello\nthere ":              {{Text: "hello\nthere "}},
+		"hello\n there":              {{Text: "hello\n there"}},
 		a:                            {{Link: a}},
 		" " + a + "\r\n":             {{Link: a}},
 		a + "\ndata:image/jpeg,AAAA": {{Link: a}},

@@ -65,7 +65,7 @@ func (s *sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, e
 	r, err := signal.ParseRecord(data)
 	clear(data)
 	if err != nil {
-		return nil, nil // as above
+		return nil, nil //nolint:nilerr // as above
 	}
 	s.dropped = append(s.dropped, record{r})
 	return r, nil

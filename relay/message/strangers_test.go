@@ -163,18 +163,16 @@ type broken struct {
 }
 
 func (b *broken) broke(do func() error) error {
-	switch {
-	case b.faults.hit(3):
+	if b.faults.hit(3) {
 		go b.world.link.reconnect()
 		return carrier.ErrOffline
-	case b.faults.hit(3):
-		if err := do(); err != nil {
-			return err
-		}
-		go b.world.link.reconnect()
-		return carrier.ErrUnconfirmed
 	}
-	return do()
+	after := b.faults.hit(3)
+	if err := do(); err != nil || !after {
+		return err
+	}
+	go b.world.link.reconnect()
+	return carrier.ErrUnconfirmed
 }
 
 func (b *broken) PublishBundle(ctx context.Context, d carrier.DeviceID, bundle carrier.Bundle) error {

@@ -100,7 +100,7 @@ func (a *Account) keyFor(e carrier.Envelope) (carrier.Key, error) {
 	case e.Payload != nil && len(e.IV) != ivSize && len(e.IV) != oldIVSize:
 		return carrier.Key{}, fmt.Errorf("%w: iv is not %d or %d bytes", ErrMalformed, ivSize, oldIVSize)
 	}
-	err := error(ErrNotForUs)
+	err := ErrNotForUs
 	for _, k := range e.Keys {
 		switch {
 		case k.Device != a.Device:

@@ -219,10 +219,10 @@ func (c *conn) rollback() error {
 	c.ended = nil
 	_, err := c.run("ROLLBACK")
 	c.ended = nil
-	if ended != nil {
-		return nil
+	if ended == nil {
+		return err
 	}
-	return err
+	return nil //nolint:nilerr // the transaction is gone, and why was said
 }
 
 // note types an error and remembers one after which SQLite may have rolled the whole

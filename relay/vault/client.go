@@ -138,7 +138,3 @@ func (c *Client) kvMetadataPath(name string) string {
 }
 
 func (c *Client) wrappingKey() string { return c.cfg.Namespace + "." + c.cfg.Tenant }
-
-func (c *Client) transitPath(parts ...string) string {
-	return c.cfg.Vault.TransitMount + "/" + strings.Join(parts, "/")
-}

@@ -26,7 +26,7 @@ func LastKeeperRun(pods []corev1.Pod) *KeeperRun {
 	for i := range pods {
 		for _, s := range pods[i].Status.ContainerStatuses {
 			t := s.State.Terminated
-			if t != nil && (last == nil || t.FinishedAt.Time.After(last.Finished)) {
+			if t != nil && (last == nil || t.FinishedAt.After(last.Finished)) {
 				last = &KeeperRun{Finished: t.FinishedAt.Time, Result: parseKeeper(t.Message)}
 			}
 		}

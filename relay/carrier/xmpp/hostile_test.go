@@ -295,15 +295,6 @@ func (s *scripted) answer(t *testing.T, id string) string {
 	return ""
 }
 
-// tags are n device elements.
-func tags(n int) string {
-	var b bytes.Buffer
-	for _, c := range deviceList(sequence(n)).children {
-		c.appendTo(&b, nsOMEMO)
-	}
-	return b.String()
-}
-
 func TestSilentServerIsAskedThenLeft(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true})
 	conf := config(t, s, business)

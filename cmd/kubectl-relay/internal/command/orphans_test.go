@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
 	k.leftBehind(t, "hooli", "na")
 	whole := held(t, server, "globex")
 	list := []string{"orphans", "--region", "eu", kubeconfig}
-	remove := append(list[:len(list):len(list)], "--delete", "globex/globex")
+	remove := slices.Concat(list, []string{"--delete", "globex/globex"})
 
 	out, err := answering(t, "", list...)
 	check(t, err)
