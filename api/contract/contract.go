@@ -45,9 +45,12 @@ type Config struct {
 	RetentionDays int      `json:"retentionDays"` // 1 to 30
 	Trust         string   `json:"trust"`         // "blind" or "firstUse"
 	// AcceptUnencrypted passes messages on that arrive in clear, marked as such.
-	AcceptUnencrypted bool     `json:"acceptUnencrypted,omitempty"`
-	Throughput        int      `json:"throughput"` // messages a second, both directions
-	Rotation          Rotation `json:"rotation"`
+	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
+	// NoEncryptionNotice keeps the relay from telling customers whose messages it refuses
+	// how to switch encryption on.
+	NoEncryptionNotice bool     `json:"noEncryptionNotice,omitempty"`
+	Throughput         int      `json:"throughput"` // messages a second, both directions
+	Rotation           Rotation `json:"rotation"`
 	// Volume names the volume that DataDir lies on, so that a store which was restored
 	// onto another one is told from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`

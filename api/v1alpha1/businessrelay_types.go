@@ -58,6 +58,17 @@ const (
 	TrustFirstUse Trust = "firstUse" // refuse it until the business accepts it
 )
 
+// EncryptionNotice says how often a customer is told how to switch encryption on.
+//
+// +kubebuilder:validation:Enum=Daily;Never
+type EncryptionNotice string
+
+// The values of EncryptionNotice.
+const (
+	EncryptionNoticeDaily EncryptionNotice = "Daily"
+	EncryptionNoticeNever EncryptionNotice = "Never"
+)
+
 // DeletionPolicy says what becomes of the data when a BusinessRelay is deleted.
 //
 // +kubebuilder:validation:Enum=Retain;Erase
@@ -120,6 +131,12 @@ type BusinessRelaySpec struct {
 	// acceptUnencrypted passes messages on that arrive in clear, marked as such.
 	// +optional
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
+	// encryptionNotice says whether a customer whose message is refused, because it was not
+	// encrypted as the relay reads it, is told by an encrypted message how to switch
+	// encryption on: Daily, which is at most once in 24 hours, or Never.
+	// +optional
+	// +kubebuilder:default=Daily
+	EncryptionNotice EncryptionNotice `json:"encryptionNotice,omitempty"`
 	// throughput is how many messages a second the relay handles, both directions
 	// together.
 	// +optional
