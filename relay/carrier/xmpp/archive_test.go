@@ -88,7 +88,12 @@ func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
 		check(t, place.SetPosition(t.Context(), before))
 		b.start(t)
 		b.wait(t, "messages out of the archive", func() bool { return len(b.messages) >= count })
+		// Not before all of them are taken is it told that nothing waits any more.
+		b.wait(t, "that it has caught up", func() bool { return len(b.caughtUp) == 2 })
 		defer b.lock()()
+		if b.caughtUp[1] < count {
+			t.Errorf("it has caught up with %d of %d messages", b.caughtUp[1], count)
+		}
 		for i, m := range b.messages[:count] {
 			if m.ID != fmt.Sprint("m", i+2) || m.From != c.number {
 				t.Fatalf("message %d out of the archive is %s", i, m.ID)

@@ -51,6 +51,7 @@ type recorder struct {
 	unread    []carrier.Unread
 	connected []bool
 	typing    []bool
+	caughtUp  []int                       // how many messages had come whenever it had caught up
 	fail      func(carrier.Message) error // nil: take everything
 }
 
@@ -103,6 +104,12 @@ func (r *recorder) Unread(_ context.Context, u carrier.Unread) error {
 func (r *recorder) Connected(_ context.Context, resumed bool) error {
 	defer r.lock()()
 	r.connected = append(r.connected, resumed)
+	return nil
+}
+
+func (r *recorder) CaughtUp(context.Context) error {
+	defer r.lock()()
+	r.caughtUp = append(r.caughtUp, len(r.messages))
 	return nil
 }
 
