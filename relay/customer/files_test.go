@@ -26,7 +26,7 @@ func onWeb(t *testing.T, h http.HandlerFunc) (c *customer.Customer, base string)
 	s := httptest.NewTLSServer(h)
 	t.Cleanup(s.Close)
 	web, err := media.NewCarrier(media.Carrier{
-		Domain: "relay.test", CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), OneHost: true,
+		Domain: "relay.test", Address: s.Listener.Addr().String(), CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), OneHost: true,
 	})
 	check(t, err)
 	t.Cleanup(web.Close)

@@ -222,7 +222,7 @@ func (c *conn) rollback() error {
 	if ended == nil {
 		return err
 	}
-	return nil //nolint:nilerr // the transaction is gone, and why was said
+	return nil // the transaction is gone, and why was said
 }
 
 // note types an error and remembers one after which SQLite may have rolled the whole

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
@@ -154,7 +155,7 @@ func byTheClerk() []Attempt {
 	return []Attempt{
 		{who, "writes a BusinessRelay in globex's namespace", limits, "globex's clerk", written(clerk, "globex", nil), written(globexClerk, "globex", nil), byRBAC},
 		{who, "reads the pod that the operator made for it", limits, "acme's admin", by(clerk, get("acme", "acme-relay-0", aPod)), by(acmeAdmin, get("acme", "acme-relay-0", aPod)), byRBAC},
-		{who, "asks for a token of the relay's account", limits, "acme's admin", by(clerk, token("acme", "acme-relay", "relaykeep.dev/credentials")), by(acmeAdmin, token("acme", "acme-relay", "relaykeep.dev/credentials")), byRBAC},
+		{who, "asks for a token of the relay's account", limits, "acme's admin", by(clerk, token("acme", "acme-relay", contract.AudienceCredentials(lab.EU.Name))), by(acmeAdmin, token("acme", "acme-relay", contract.AudienceCredentials(lab.EU.Name))), byRBAC},
 		{who, "writes into its status what is not so", limits, "the operator", ready(clerk, status), ready(operator, status), byRBAC},
 		refused("has a Secret of globex's mounted as certificate", tls("globex/attack"), tls("endpoint"), likewise),
 		refused("has a Secret of globex's mounted for the webhook", certificate("../globex/attack"), certificate("client"), likewise),

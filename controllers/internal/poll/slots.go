@@ -53,7 +53,7 @@ func (s *slots) take(ctx context.Context) (_ context.Context, release func(), ok
 // held is a request's context and its place among the slots.
 type held struct {
 	context.Context //nolint:containedctx // it is the request's own context, handed to the request alone
-	place *list.Element
+	place           *list.Element
 }
 
 // tryTake takes a slot, or says after which time the oldest request has to give way.
