@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -58,11 +59,17 @@ func (s *Story) opens(who *lab.Business, want int) func(context.Context) (string
 	}
 }
 
-// login logs a business's relay in at the Vault of acme's region.
+// login logs a business's relay in at the Vault of acme's region. Another region's relay
+// gets no login there by its own token: this one has it as that region's nodes would ask
+// for it, so that Vault's policies alone stand between it and acme's keys.
 func (s *Story) login(ctx context.Context, who *lab.Business) (*api.Client, error) {
+	region := lab.Acme.Region
 	token, err := s.lab.RelayToken(ctx, who)
+	if err == nil && who.Region != region {
+		token, err = s.lab.NodeToken(ctx, who.Name, who.Tenant(), contract.AudienceRelay(region.Name))
+	}
 	if err != nil {
 		return nil, err
 	}
-	return s.lab.VaultLogin(ctx, lab.Acme.Region, token)
+	return s.lab.VaultLogin(ctx, region, token)
 }
