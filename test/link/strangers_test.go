@@ -56,7 +56,8 @@ func TestOfTwoHundredStrangersEverybodyIsRead(t *testing.T) {
 		t.Logf("seed %d", seed)
 		random, faults, broke := rand.New(rand.NewPCG(seed, 0)), faultproxy.Faults(), 0
 		p.Follow(func(faultproxy.Way, []byte) faultproxy.Fault {
-			if random.IntN(40) > 0 {
+			// No more than these: on a busy machine a link that never lasts reads nobody.
+			if broke == 40 || random.IntN(40) > 0 {
 				return faultproxy.Pass
 			}
 			broke++

@@ -83,12 +83,11 @@ func Prepare(ctx context.Context, dir string, o Options) (*Server, error) {
 			return nil, fmt.Errorf("making a directory: %w", err)
 		}
 	}
-	if s.Addr, err = freeport.Resolve(ctx, o.Address); err != nil {
+	listen, err := freeport.Resolve(ctx, o.Address, "127.0.0.1:0")
+	if err != nil {
 		return nil, err
 	}
-	if s.HTTPAddr, err = freeport.Resolve(ctx, "127.0.0.1:0"); err != nil {
-		return nil, err
-	}
+	s.Addr, s.HTTPAddr = listen[0], listen[1]
 	return s, s.write(o)
 }
 

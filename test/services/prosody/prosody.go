@@ -87,13 +87,15 @@ func Prepare(dir string, o Options) (*Server, error) {
 		config: filepath.Join(dir, "prosody.cfg.lua"),
 	}
 	s.Make = s.Command
-	if s.Addr, err = freeport.Resolve(context.Background(), o.Address); err != nil {
+	listen := []string{o.Address}
+	if !o.NoUploads {
+		listen = append(listen, o.UploadAddress)
+	}
+	if listen, err = freeport.Resolve(context.Background(), listen...); err != nil {
 		return nil, err
 	}
-	if !o.NoUploads {
-		if s.UploadAddr, err = freeport.Resolve(context.Background(), o.UploadAddress); err != nil {
-			return nil, err
-		}
+	if s.Addr = listen[0]; !o.NoUploads {
+		s.UploadAddr = listen[1]
 	}
 	if err := os.MkdirAll(s.Data, 0o750); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)

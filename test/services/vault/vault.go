@@ -65,9 +65,11 @@ func Prepare(ctx context.Context, dir string, o Options) (*Server, error) {
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
 	}
-	if s.Addr, err = freeport.Resolve(ctx, o.Address); err != nil {
+	listen, err := freeport.Resolve(ctx, o.Address)
+	if err != nil {
 		return nil, err
 	}
+	s.Addr = listen[0]
 	if err := os.MkdirAll(s.storage(), 0o700); err != nil {
 		return nil, fmt.Errorf("making the storage directory: %w", err)
 	}
@@ -89,7 +91,7 @@ func (s *Server) writeConfig(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the listen address: %w", err)
 	}
-	cluster, err := freeport.Resolve(ctx, net.JoinHostPort(host, "0"))
+	listen, err := freeport.Resolve(ctx, s.Addr, net.JoinHostPort(host, "0"))
 	if err != nil {
 		return err
 	}
@@ -97,10 +99,10 @@ func (s *Server) writeConfig(ctx context.Context) error {
 		"storage": map[string]any{"raft": map[string]any{
 			"path": s.storage(), "node_id": "one", "performance_multiplier": "1",
 		}},
-		"cluster_addr": "https://" + cluster,
+		"cluster_addr": "https://" + listen[1],
 		"listener": map[string]any{"tcp": map[string]any{
 			"address":         s.Addr,
-			"cluster_address": cluster,
+			"cluster_address": listen[1],
 			"tls_cert_file":   filepath.Join(s.Dir, certFile),
 			"tls_key_file":    filepath.Join(s.Dir, keyFile),
 		}},
