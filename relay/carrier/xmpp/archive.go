@@ -162,10 +162,12 @@ func (s *service) archived(e *element, now time.Time) (r reading, id string) {
 	if origin, _ := s.c.addr.origin(inner.attr("from")); origin == fromOwn || origin == fromSelf {
 		return r, result.attr("id") // what we sent ourselves
 	}
+	when := span{since: now, now: now}
 	if delay := forwarded.child(nsDelay, "delay"); delay != nil {
+		when.since = time.Time{}
 		inner.with(elem(nsDelay, "delay", "from", s.c.addr.domain, "stamp", delay.attr("stamp")))
 	}
-	all := s.c.reader.message(inner, now)
+	all := s.c.reader.message(inner, when)
 	r.drops = all.drops
 	for _, ev := range all.events {
 		switch ev := ev.(type) {

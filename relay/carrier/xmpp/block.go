@@ -38,7 +38,7 @@ func (c *Carrier) Blocked(ctx context.Context) ([]phone.Number, error) {
 			}
 		},
 	}
-	if _, err := c.askFor(ctx, "", "get", elem(nsBlocking, "blocklist"), list); err != nil {
+	if _, err := c.put(ctx, &question{list: list}, "get", elem(nsBlocking, "blocklist")); err != nil {
 		return nil, fmt.Errorf("reading the block list: %w", blockError(err))
 	}
 	return numbers, nil

@@ -200,7 +200,7 @@ func (c *Carrier) attach(l *link) {
 func (c *Carrier) detach() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.link = nil
+	c.link, c.session.left = nil, c.cfg.Now()
 	c.session.dismiss()
 	if c.session.id == "" {
 		c.session.discard(errUnconfirmed)

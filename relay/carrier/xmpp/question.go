@@ -15,6 +15,7 @@ type question struct {
 	to     string        // whom it was asked; empty: the server about our account
 	answer chan *element // with room for one; closed when none will come
 	list   *taker        // of an answer that may be long; nil for none
+	then   func()        // called with Carrier.mu held, before anything behind the answer is read; may be nil
 }
 
 // errLongAnswer means that there was an answer, of which too much was sent.
@@ -27,11 +28,11 @@ func (c *Carrier) instruct(ctx context.Context, payload *element) (*element, err
 
 // ask sends a question and waits for the answer: its whole <iq/>, or a stanzaError.
 func (c *Carrier) ask(ctx context.Context, to, kind string, payload *element) (*element, error) {
-	return c.askFor(ctx, to, kind, payload, nil)
+	return c.put(ctx, &question{to: to}, kind, payload)
 }
 
-// askFor is ask for an answer that may be long: list takes its grandchildren.
-func (c *Carrier) askFor(ctx context.Context, to, kind string, payload *element, list *taker) (*element, error) {
+// put is ask for a question that was made for it.
+func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *element) (*element, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.IQTimeout)
 	defer cancel()
 	if err := c.acquire(ctx); err != nil {
@@ -39,8 +40,8 @@ func (c *Carrier) askFor(ctx context.Context, to, kind string, payload *element,
 	}
 	defer c.release()
 	id := rand.Text()
-	q := &question{to: to, answer: make(chan *element, 1), list: list}
-	iq := elem(nsClient, "iq", "type", kind, "to", to, "id", id).with(payload)
+	q.answer = make(chan *element, 1)
+	iq := elem(nsClient, "iq", "type", kind, "to", q.to, "id", id).with(payload)
 
 	c.mu.Lock()
 	err := c.push(&sent{bytes: iq.bytes()})
@@ -78,6 +79,9 @@ func (c *Carrier) answered(iq *element) {
 	q := c.session.questions[iq.attr("id")]
 	if q != nil && c.asked(q.to, iq.attr("from")) {
 		delete(c.session.questions, iq.attr("id"))
+		if q.then != nil {
+			q.then()
+		}
 	} else {
 		q = nil
 	}

@@ -38,7 +38,10 @@ type service struct {
 	c     *Carrier
 	l     *link
 	queue chan item
-	room  *semaphore.Weighted // bytes of the queue
+	// settled says that what the server sent again for a resumed session is here. It is
+	// the reader's.
+	settled bool
+	room    *semaphore.Weighted // bytes of the queue
 
 	// Of the Handler's goroutine: the position in the archive that is to be kept, and
 	// when one may be.
@@ -64,6 +67,8 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	c.mu.Lock()
 	announced, introduced, caughtUp := c.session.announced, c.session.introduced, c.session.caughtUp || c.cfg.Archive == nil
 	c.mu.Unlock()
+	// Its answer stands behind what the server sends again for a resumed session.
+	l.write(ackRequest(), false)
 	l.wanted, l.frames.ceiling = c.wanted, c.cfg.maxWire
 	s.queue <- item{events: []event{gotLink{resumed: announced}}}
 	var wg sync.WaitGroup
@@ -104,6 +109,10 @@ func (s *service) introduce(ctx context.Context) {
 	if err == nil {
 		s.enqueue(ctx, item{events: []event{gotOwnDevices(devices)}})
 	}
+	// The server has seen our presence by now: behind the answer to a second question
+	// there is nothing that had waited for it.
+	ping := &question{to: s.c.addr.domain, then: func() { s.c.session.live = true }}
+	_, _ = s.c.put(ctx, ping, "get", elem(nsPing, "ping")) // an error answers it, too
 }
 
 // enqueue waits for room; false means that the link, and with it ctx, ended.
@@ -199,9 +208,23 @@ func (s *service) message(e *element, now time.Time) (r reading, position string
 	s.c.mu.Lock()
 	gap = !s.c.session.caughtUp
 	s.c.mu.Unlock()
-	r, position = s.c.reader.message(e, now), s.positionOf(e)
+	r, position = s.c.reader.message(e, s.span(now)), s.positionOf(e)
 	r.mark(position)
 	return r, position, gap
+}
+
+// span is when a message that arrives now may have been taken by the server. In a
+// session that is up none waited, but while its link was broken.
+func (s *service) span(now time.Time) span {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	switch {
+	case !s.c.session.live:
+		return span{now: now}
+	case s.settled || s.c.session.left.IsZero():
+		return span{since: now, now: now}
+	}
+	return span{since: s.c.session.left.Add(-2 * s.c.cfg.Idle), now: now} // silence may go unnoticed for as long
 }
 
 // acknowledged takes the server's count.
@@ -218,6 +241,7 @@ func (s *service) acknowledged(e *element) error {
 		return failed(ReasonProtocolError, err)
 	}
 	s.l.answered(more)
+	s.settled = true
 	return nil
 }
 

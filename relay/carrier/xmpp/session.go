@@ -27,9 +27,11 @@ type session struct {
 	questions map[string]*question
 	timer     *time.Timer // for resumeWait, while there is no link
 
-	announced  bool // the Handler took Connected
-	introduced bool // our presence is sent and the Handler saw our device list
-	caughtUp   bool // the Handler took the archive up to this session
+	announced  bool      // the Handler took Connected
+	introduced bool      // our presence is sent and the Handler saw our device list
+	caughtUp   bool      // the Handler took the archive up to this session
+	live       bool      // all that waited for the session arrived
+	left       time.Time // when its last link ended; zero before
 
 	query  string // of the page of the archive that was asked for; empty for none
 	wanted bool   // its messages go to the Handler
@@ -38,7 +40,7 @@ type session struct {
 // discard forgets the session: whoever waits is told.
 func (s *session) discard(err error) {
 	s.id = ""
-	s.announced, s.introduced, s.caughtUp = false, false, false
+	s.announced, s.introduced, s.caughtUp, s.live, s.left = false, false, false, false, time.Time{}
 	s.reset(err)
 	s.dismiss()
 }

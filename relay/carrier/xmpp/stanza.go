@@ -88,8 +88,12 @@ type reader struct {
 	acceptUnencrypted bool
 }
 
-// message reads one <message/> that arrived at now.
-func (p reader) message(e *element, now time.Time) reading {
+// span is when a message that is read now may have been taken by the server: since then.
+// The zero time is any time ago.
+type span struct{ since, now time.Time }
+
+// message reads one <message/>.
+func (p reader) message(e *element, when span) reading {
 	var r reading
 	from, peer := p.origin(e.attr("from"))
 	switch {
@@ -104,7 +108,7 @@ func (p reader) message(e *element, now time.Time) reading {
 	case e.attr("type") == "groupchat":
 		r.drop(DropForeignType)
 	default:
-		p.chat(&r, e, peer, now)
+		p.chat(&r, e, peer, when)
 	}
 	if len(r.events) == 0 && len(r.drops) == 0 {
 		r.drop(DropEmpty)
@@ -155,14 +159,14 @@ func (p reader) notification(r *reading, e *element, peer phone.Number, own bool
 }
 
 // chat reads what a person's client sends: an envelope, receipts, or text in clear.
-func (p reader) chat(r *reading, e *element, peer phone.Number, now time.Time) {
+func (p reader) chat(r *reading, e *element, peer phone.Number, when span) {
 	p.receipts(r, e, peer)
 	if enc := e.child(nsOMEMO, "encrypted"); enc != nil {
 		env, err := parseEncrypted(enc)
 		if err != nil {
 			r.drop(DropMalformed)
 			if hasPayload(enc) {
-				p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.Malformed}, now)
+				p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.Malformed}, when)
 			}
 			return
 		}
@@ -171,13 +175,13 @@ func (p reader) chat(r *reading, e *element, peer phone.Number, now time.Time) {
 			ID:           id,
 			From:         peer,
 			Envelope:     env,
-			Time:         p.sentAt(e, now),
+			Time:         p.sentAt(e, when),
 			WantsReceipt: id != "" && e.child(nsReceipts, "request") != nil,
 			WantsRead:    id != "" && e.child(nsMarkers, "markable") != nil,
 		}})
 		return
 	}
-	p.unencrypted(r, e, peer, now)
+	p.unencrypted(r, e, peer, when)
 }
 
 func (p reader) receipts(r *reading, e *element, peer phone.Number) {
@@ -202,22 +206,20 @@ func (p reader) receipts(r *reading, e *element, peer phone.Number) {
 // maxReceipts is how many receipts one stanza may hold; clients send one.
 const maxReceipts = 8
 
-// sentAt is when our server took a message that waited for us. What a peer's
-// client writes there about itself is not believed, nor is the future.
-func (p reader) sentAt(e *element, now time.Time) time.Time {
-	for _, c := range e.children {
-		if !c.is(nsDelay, "delay") {
-			continue
-		}
-		if by := c.attr("from"); by != p.domain && by != p.of(p.own) {
-			continue
-		}
-		t, err := time.Parse(time.RFC3339, c.attr("stamp"))
-		if err == nil && t.Before(now) {
-			return t.UTC()
-		}
+// sentAt is when our server took a message that waited for us. It adds that as the last
+// element: what stands before is the sender's, who may write our server's name there as
+// well. Prosody names our own account after a resumption.
+func (p reader) sentAt(e *element, when span) time.Time {
+	if len(e.children) == 0 {
+		return when.now.UTC()
 	}
-	return now.UTC()
+	last := e.children[len(e.children)-1]
+	by := last.attr("from")
+	t, err := time.Parse(time.RFC3339, last.attr("stamp"))
+	if !last.is(nsDelay, "delay") || by != p.domain && by != p.of(p.own) || err != nil || t.Before(when.since) || !t.Before(when.now) {
+		return when.now.UTC()
+	}
+	return t.UTC()
 }
 
 // outgoing renders an envelope's stanza.

@@ -98,6 +98,14 @@ func TestMessageStanzas(t *testing.T) {
 			from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05.5Z'/>"),
 			changed(func(m *carrier.Message) { m.Time = time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC) }), nil,
 		},
+		"delayed by the peer in our server's name": {
+			from(peerJID, "id='1'", "<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05Z'/>"+enc),
+			changed(func(*carrier.Message) {}), nil,
+		},
+		"delayed by both": {
+			from(peerJID, "id='1'", "<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05Z'/>"+enc+"<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-05-06T07:00:00Z'/>"),
+			changed(func(m *carrier.Message) { m.Time = time.Date(2026, 5, 6, 7, 0, 0, 0, time.UTC) }), nil,
+		},
 		"delayed by the peer's word":     {from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='"+peerJID+"' stamp='2026-01-02T03:04:05Z'/>"), changed(func(*carrier.Message) {}), nil},
 		"delayed into the future":        {from(peerJID, "id='1'", enc+"<delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2027-01-02T03:04:05Z'/>"), changed(func(*carrier.Message) {}), nil},
 		"malformed, without content":     {from(peerJID, "id='2'", "<encrypted xmlns='"+nsOMEMO+"'/>"), nil, []Drop{DropMalformed}},
@@ -156,7 +164,7 @@ func TestMessageStanzas(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := testReader(t).message(mustParse(t, tc.text), arrival)
+			got := testReader(t).message(mustParse(t, tc.text), span{now: arrival})
 			if diff := cmp.Diff(reading{events: tc.events, drops: tc.drops}, got, compareReadings); diff != "" {
 				t.Error(diff)
 			}
@@ -179,7 +187,7 @@ func sequence(n int) []carrier.DeviceID {
 
 func TestFloodOfReceiptsInOneStanzaIsCut(t *testing.T) {
 	text := "<message from='" + peerJID + "'>" + strings.Repeat("<received xmlns='urn:xmpp:receipts' id='7'/>", 1000) + "</message>"
-	if got := testReader(t).message(mustParse(t, text), arrival); len(got.events) != maxReceipts {
+	if got := testReader(t).message(mustParse(t, text), span{now: arrival}); len(got.events) != maxReceipts {
 		t.Errorf("%d receipts", len(got.events))
 	}
 }
@@ -200,7 +208,7 @@ func TestOutgoingMessageIsReadAsItWasSent(t *testing.T) {
 				t.Error("the fallback body belongs to content alone")
 			}
 			e.attrs = append(e.attrs, elem("", "", "from", peerJID).attrs...)
-			got := testReader(t).message(mustParse(t, string(e.bytes())), arrival)
+			got := testReader(t).message(mustParse(t, string(e.bytes())), span{now: arrival})
 			want := gotMessage{carrier.Message{ID: "i", From: number(t, customer), Envelope: env, Time: arrival, WantsReceipt: true, WantsRead: true}}
 			if diff := cmp.Diff(reading{events: []event{want}}, got, compareReadings); diff != "" {
 				t.Error(diff)
@@ -220,7 +228,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		p := testReader(t)
 		p.acceptUnencrypted = true
-		r := p.message(e, arrival)
+		r := p.message(e, span{now: arrival})
 		if len(r.events) == 0 && len(r.drops) == 0 && e.child(nsEvent, "event") == nil {
 			t.Error("neither handed on nor counted")
 		}

@@ -2,7 +2,6 @@ package xmpp
 
 import (
 	"strings"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -23,7 +22,7 @@ const maxLanguage = 35
 
 // unencrypted reads a message without an envelope: another encryption, whose body is a
 // notice for clients that lack it, text in clear, or nothing that a person wrote.
-func (p reader) unencrypted(r *reading, e *element, peer phone.Number, now time.Time) {
+func (p reader) unencrypted(r *reading, e *element, peer phone.Number, when span) {
 	var text string
 	body := e.child(nsClient, "body")
 	if body != nil {
@@ -35,19 +34,19 @@ func (p reader) unencrypted(r *reading, e *element, peer phone.Number, now time.
 	case foreign:
 		r.drop(DropForeignEncryption)
 		if content || written {
-			p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, now)
+			p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, when)
 		}
 	case !written:
 		chatState(r, e, peer)
 	case strings.HasPrefix(text, otr):
 		r.drop(DropForeignEncryption)
-		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, now)
+		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, when)
 	default:
 		if !p.acceptUnencrypted {
 			r.drop(DropPlaintext)
 			text = ""
 		}
-		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.InClear, Text: text}, now)
+		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.InClear, Text: text}, when)
 	}
 }
 
@@ -79,8 +78,8 @@ func hasPayload(encrypted *element) bool {
 }
 
 // unread completes what is known of a message that could not be read.
-func (p reader) unread(r *reading, e *element, u carrier.Unread, now time.Time) {
-	u.ID, u.Time, u.Language = r.idOf(e), p.sentAt(e, now), language(e)
+func (p reader) unread(r *reading, e *element, u carrier.Unread, when span) {
+	u.ID, u.Time, u.Language = r.idOf(e), p.sentAt(e, when), language(e)
 	_, u.Resource, _ = strings.Cut(e.attr("from"), "/")
 	u.WantsReceipt = u.ID != "" && e.child(nsReceipts, "request") != nil
 	u.WantsRead = u.ID != "" && e.child(nsMarkers, "markable") != nil
