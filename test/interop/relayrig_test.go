@@ -219,17 +219,11 @@ func (b *business) webhook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// waitReady waits until the relay says that it is ready and connected.
+// waitReady waits until every condition of the relay is true.
 func (b *business) waitReady(t *testing.T) {
 	t.Helper()
 	b.number = b.waitReport(t, "ready", func(s contract.Status) bool {
-		ready := 0
-		for _, c := range s.Conditions {
-			if c.Status == contract.True {
-				ready++
-			}
-		}
-		return ready == 3
+		return !slices.ContainsFunc(s.Conditions, func(c contract.Condition) bool { return c.Status != contract.True })
 	}).PhoneNumberID
 }
 
