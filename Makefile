@@ -81,6 +81,15 @@ lint: $(LINT) ## Lint every module
 	$(LINT) run --allow-parallel-runners ./...
 	cd test/cluster && ../../$(LINT) run --allow-parallel-runners --config ../../.golangci.yml ./...
 
+# The most files of one package that may need each other.
+CIRCLE ?= 23
+
+.PHONY: circles
+circles: ## Fail where too many files of a package need each other; CIRCLE says how many may
+	$(GO) build -o bin/circles ./test/circles
+	bin/circles -max $(CIRCLE) ./...
+	cd test/cluster && ../../bin/circles -max $(CIRCLE) ./...
+
 .PHONY: verify
 verify: $(LINT) ## Generated files current, formatting, lint, vulnerabilities
 	$(GO) mod verify >/dev/null
@@ -92,7 +101,7 @@ verify: $(LINT) ## Generated files current, formatting, lint, vulnerabilities
 	@unformatted=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); \
 	[ -z "$$unformatted" ] || { echo "not formatted (run 'make fmt'):" $$unformatted >&2; exit 1; }
 	$(GO) mod tidy -diff
-	$(MAKE) lint
+	$(MAKE) lint circles
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then $(TOOL) govulncheck ./...; \
 	else echo "########## SKIPPED: govulncheck, because https://vuln.go.dev cannot be reached from here ##########"; fi
 
