@@ -72,80 +72,6 @@ type Outgoing struct {
 	Receipts bool
 }
 
-// Message is an envelope that arrived.
-type Message struct {
-	ID       string // chosen by the peer; may be empty, is never unique across peers
-	From     phone.Number
-	Envelope Envelope
-	// Time is when the carrier says that it took the message (XEP-0203), or when
-	// it arrived. It is the carrier's word.
-	Time time.Time
-	// WantsReceipt says that the peer asked for a delivery receipt (XEP-0184).
-	WantsReceipt bool
-	// WantsRead says that the peer's client handles read markers (XEP-0333).
-	WantsRead bool
-}
-
-// ReceiptKind is what became of an outgoing message.
-type ReceiptKind string
-
-// The kinds of receipt.
-const (
-	Delivered ReceiptKind = "delivered" // XEP-0184
-	Read      ReceiptKind = "read"      // XEP-0333 displayed; covers all earlier ones
-)
-
-// Receipt is a peer's word on a message that it was sent.
-type Receipt struct {
-	From phone.Number
-	ID   string // of the Outgoing
-	Kind ReceiptKind
-}
-
-// Bounce is the carrier's word that an outgoing message came back undelivered.
-type Bounce struct {
-	To phone.Number
-	ID string // of the Outgoing
-	// Temporary says that the same message may be taken later.
-	Temporary bool
-	// Doubtful says that the peer may have the message nevertheless: servers return
-	// what a session that ended had not acknowledged, received or not.
-	Doubtful bool
-}
-
-// Handler takes what a carrier receives. Its methods are called one after
-// another in the order of arrival. Returning nil from Message means that the
-// message is stored durably: only then is it acknowledged to the carrier. An
-// error means it is not; the link is given up and the message will come again.
-type Handler interface {
-	Message(ctx context.Context, m Message) error
-	Receipt(ctx context.Context, r Receipt) error
-	// Bounced says that the carrier returned an outgoing message undelivered. It may
-	// come before the carrier acknowledged the message, and more than once.
-	Bounced(ctx context.Context, b Bounce) error
-	// Devices says that a peer's device list changed, or arrived.
-	Devices(ctx context.Context, peer phone.Number, devices []DeviceID) error
-	// OwnDevices says which devices our own account lists now: any but our own is
-	// an alarm.
-	OwnDevices(ctx context.Context, devices []DeviceID) error
-	// Unread says that a peer wrote something that is no envelope which can be opened.
-	// Returning nil means what it means for Message.
-	Unread(ctx context.Context, u Unread) error
-	// Connected is called each time that the link is up and before anything else
-	// arrives on it; resumed says that the carrier remembers the previous one, so
-	// that nothing needs to be published again.
-	Connected(ctx context.Context, resumed bool) error
-}
-
-// Grouper is a Handler that can take several things in one go.
-type Grouper interface {
-	Handler
-	// Group calls fn with a Handler whose methods may return before what they were
-	// given is stored. It returns nil when all of it is; an error means that some of
-	// it is not.
-	Group(ctx context.Context, fn func(Handler) error) error
-}
-
 // State is the link's state.
 type State string
 
@@ -170,8 +96,8 @@ type Status struct {
 // concurrent use; those that talk to the carrier return ErrOffline when there is
 // no link.
 type Carrier interface {
-	// Run connects and keeps reconnecting until ctx ends, and hands what arrives
-	// to h. It returns ctx's error, or an error that no retry mends.
+	// Run connects and keeps reconnecting until ctx ends, and hands the events to h.
+	// It returns ctx's error, or an error that no retry mends.
 	Run(ctx context.Context, h Handler) error
 	Status() Status
 

@@ -103,7 +103,8 @@ func New(o Options) *Customer {
 // error that no retry mends, such as a refused password.
 func (c *Customer) Run(ctx context.Context) error {
 	g, runCtx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.Carrier.Run(runCtx, &handler{c: c, changed: map[phone.Number]bool{}}) })
+	h := &handler{c: c, changed: map[phone.Number]bool{}}
+	g.Go(func() error { return c.Carrier.Run(runCtx, carrier.OneByOne(h.take)) })
 	g.Go(func() error { return c.work(runCtx) })
 	if err := g.Wait(); ctx.Err() == nil {
 		return err

@@ -99,7 +99,7 @@ func TestRepeatedMessageIsShownOnce(t *testing.T) {
 		alice.link.mu.Lock()
 		last := alice.link.last
 		alice.link.mu.Unlock()
-		h.deliver(bob.number, func(handler carrier.Handler) { check(t, handler.Message(t.Context(), last)) })
+		h.deliver(bob.number, last)
 		alice.says(bob, "next")
 	})
 }

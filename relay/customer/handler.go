@@ -10,8 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// handler takes what the carrier receives (carrier.Handler), one call after
-// another.
+// handler takes what the carrier receives, one event after another.
 type handler struct {
 	c *Customer
 	// announced says that Online was told since the link was made anew.
@@ -22,21 +21,46 @@ type handler struct {
 	shown   shown
 }
 
-// Connected publishes our bundle. The device list follows once the carrier has
-// said which devices the account lists already: who reads the list looks for the
-// bundle at once.
-func (h *handler) Connected(_ context.Context, resumed bool) error {
-	if resumed {
-		h.c.emit(Event{Kind: Online})
-		return nil
+// take takes one event (carrier.OneByOne).
+func (h *handler) take(_ context.Context, ev carrier.Event) error {
+	switch ev := ev.(type) {
+	case carrier.Connected:
+		h.connected(ev.Resumed)
+	case carrier.OwnDeviceList:
+		h.ownDevices(ev.Devices)
+	case carrier.Message:
+		return h.message(ev)
+	case carrier.Receipt:
+		h.receipt(ev)
+	case carrier.Bounce:
+		h.c.emit(Event{Kind: Bounced, Peer: ev.To, ID: ev.ID})
+	case carrier.DeviceList:
+		h.c.setDevices(ev.Peer, ev.Devices)
+	case carrier.Unread:
+		h.unread(ev)
+	case carrier.Typing:
+		if ev.Composing {
+			h.c.emit(Event{Kind: Typing, Peer: ev.From})
+		}
+	case carrier.CaughtUp: // a customer keeps no position
 	}
-	h.announced = false
-	h.c.later("publish the bundle", h.c.publishBundle)
 	return nil
 }
 
-// OwnDevices puts our device on the list, also when another client took it off.
-func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) error {
+// connected publishes our bundle. The device list follows once the carrier has
+// said which devices the account lists already: who reads the list looks for the
+// bundle at once.
+func (h *handler) connected(resumed bool) {
+	if resumed {
+		h.c.emit(Event{Kind: Online})
+		return
+	}
+	h.announced = false
+	h.c.later("publish the bundle", h.c.publishBundle)
+}
+
+// ownDevices puts our device on the list, also when another client took it off.
+func (h *handler) ownDevices(devices []carrier.DeviceID) {
 	first := !h.announced
 	h.announced = true
 	h.c.later("publish the device list", func(ctx context.Context) error {
@@ -48,11 +72,10 @@ func (h *handler) OwnDevices(_ context.Context, devices []carrier.DeviceID) erro
 		}
 		return nil
 	})
-	return nil
 }
 
-// Message opens a message, keeps the session's step and only then shows it.
-func (h *handler) Message(_ context.Context, m carrier.Message) error {
+// message opens a message, keeps the session's step and only then shows it.
+func (h *handler) message(m carrier.Message) error {
 	var opened omemo.Opened
 	err := h.c.State.update(func(t *tx) (err error) {
 		stranger := t.stranger(m.From, m.Envelope.Sender)
@@ -127,38 +150,18 @@ func (h *handler) unreadable(m carrier.Message, err error) {
 	}
 }
 
-func (h *handler) Receipt(_ context.Context, r carrier.Receipt) error {
+func (h *handler) receipt(r carrier.Receipt) {
 	kind := Delivered
 	if r.Kind == carrier.Read {
 		kind = Read
 	}
 	h.c.emit(Event{Kind: kind, Peer: r.From, ID: r.ID})
-	return nil
 }
 
-func (h *handler) Bounced(_ context.Context, b carrier.Bounce) error {
-	h.c.emit(Event{Kind: Bounced, Peer: b.To, ID: b.ID})
-	return nil
-}
-
-func (h *handler) Devices(_ context.Context, peer phone.Number, devices []carrier.DeviceID) error {
-	h.c.setDevices(peer, devices)
-	return nil
-}
-
-func (h *handler) Unread(_ context.Context, u carrier.Unread) error {
+func (h *handler) unread(u carrier.Unread) {
 	kind := Unreadable
 	if u.Kind == carrier.InClear {
 		kind = Plaintext
 	}
 	h.c.emit(Event{Kind: kind, Peer: u.From, ID: u.ID, Time: u.Time})
-	return nil
-}
-
-// Typing implements carrier.TypingHandler.
-func (h *handler) Typing(_ context.Context, from phone.Number, composing bool) error {
-	if composing {
-		h.c.emit(Event{Kind: Typing, Peer: from})
-	}
-	return nil
 }

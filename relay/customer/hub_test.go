@@ -20,7 +20,7 @@ type hub struct {
 	mu      sync.Mutex // guards the following fields
 	lists   map[phone.Number][]carrier.DeviceID
 	bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
-	inboxes map[phone.Number]chan func(carrier.Handler)
+	inboxes map[phone.Number]chan carrier.Event
 	hidden  bool // lists are not readable, as Profanity's
 	busy    int  // how many publications of each new link fail
 }
@@ -29,7 +29,7 @@ func newHub() *hub {
 	return &hub{
 		lists:   map[phone.Number][]carrier.DeviceID{},
 		bundles: map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
-		inboxes: map[phone.Number]chan func(carrier.Handler){},
+		inboxes: map[phone.Number]chan carrier.Event{},
 	}
 }
 
@@ -37,23 +37,23 @@ func (h *hub) link(n phone.Number) *link {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.inboxes[n] == nil {
-		h.inboxes[n] = make(chan func(carrier.Handler), 1000)
+		h.inboxes[n] = make(chan carrier.Event, 1000)
 	}
 	return &link{hub: h, own: n, inbox: h.inboxes[n]}
 }
 
-func (h *hub) deliver(to phone.Number, call func(carrier.Handler)) {
+func (h *hub) deliver(to phone.Number, ev carrier.Event) {
 	h.mu.Lock()
 	inbox := h.inboxes[to]
 	h.mu.Unlock()
-	inbox <- call
+	inbox <- ev
 }
 
 // link is one account's link to the hub (carrier.Carrier).
 type link struct {
 	hub   *hub
 	own   phone.Number
-	inbox chan func(carrier.Handler)
+	inbox chan carrier.Event
 
 	mu   sync.Mutex      // guards the following fields
 	fail []error         // answers of the next calls of Send
@@ -65,15 +65,15 @@ func (l *link) Run(ctx context.Context, h carrier.Handler) error {
 	l.hub.mu.Lock()
 	own := slices.Clone(l.hub.lists[l.own])
 	l.hub.mu.Unlock()
-	if err := errors.Join(h.Connected(ctx, false), h.OwnDevices(ctx, own)); err != nil {
+	if err := h.Receive(ctx, []carrier.Event{carrier.Connected{}, carrier.OwnDeviceList{Devices: own}}); err != nil {
 		return err
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case call := <-l.inbox:
-			call(h)
+		case ev := <-l.inbox:
+			_ = h.Receive(ctx, []carrier.Event{ev})
 		}
 	}
 }
@@ -150,16 +150,14 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 		l.last = m
 		l.mu.Unlock()
 	}
-	l.hub.deliver(o.To, func(h carrier.Handler) { _ = h.Message(context.Background(), m) })
+	l.hub.deliver(o.To, m)
 	return nil
 }
 
 func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
-	l.hub.deliver(to, func(h carrier.Handler) {
-		for _, kind := range kinds {
-			_ = h.Receipt(context.Background(), carrier.Receipt{From: l.own, ID: id, Kind: kind})
-		}
-	})
+	for _, kind := range kinds {
+		l.hub.deliver(to, carrier.Receipt{From: l.own, ID: id, Kind: kind})
+	}
 	return nil
 }
 

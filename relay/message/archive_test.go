@@ -29,7 +29,7 @@ func TestTextInClearThatComesAgainIsDropped(t *testing.T) {
 		w.start()
 		a := w.customer(dir, alice)
 		for _, id := range []string{"1", "1", "2", "", ""} {
-			check(t, w.Unread(t.Context(), inClear(a.number, id, "hello")))
+			check(t, w.brings(inClear(a.number, id, "hello")))
 		}
 		if got := texts(w.take()); len(got) != 4 {
 			t.Errorf("the business got %q", got)

@@ -83,7 +83,7 @@ func TestTheCarriersBlockListIsMadeAsOursIs(t *testing.T) {
 		check(t, w.Unblock(t.Context(), []phone.Number{one}))
 		w.settle()
 		theirs.away = false
-		check(t, w.Connected(t.Context(), false))
+		check(t, w.brings(carrier.Connected{Resumed: false}))
 		w.settle()
 		if !slices.Equal(theirs.list, []phone.Number{two}) {
 			t.Errorf("after it was away, the carrier blocks %d", len(theirs.list))

@@ -20,8 +20,12 @@ import (
 // link that comes and goes would have it fail early. Later messages to the customer do
 // not wait for it.
 
-// Bounced is Service.Bounced for one of a group.
-func (g *group) Bounced(ctx context.Context, b carrier.Bounce) error {
+// bounced takes a message that came back. Of what was delivered one of several devices
+// has it. Receipts and messages without content are not kept and not sent again: those
+// that follow do what they were for. Until the next read marker, which covers those
+// before it, a customer's client may lack a tick; each receipt that is sent again would
+// take the place of a message where the queue is full.
+func (g *group) bounced(ctx context.Context, b carrier.Bounce) {
 	var wait time.Duration
 	g.about(ctx, b.To, b.ID, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
 		wait = 0
@@ -37,7 +41,6 @@ func (g *group) Bounced(ctx context.Context, b carrier.Bounce) error {
 			time.AfterFunc(wait, g.outbox.Wake)
 		}
 	})
-	return nil
 }
 
 // maxDoubtful is how often a message may come back that the customer may have: within two

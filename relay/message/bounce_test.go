@@ -109,7 +109,7 @@ func TestWhatComesBackForTooLongFailsAsUnavailable(t *testing.T) {
 		}
 		w.allSame(20)
 		for range 100 { // and nothing more comes of it
-			check(t, w.Bounced(t.Context(), carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Temporary: true}))
+			check(t, w.brings(carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Temporary: true}))
 		}
 		elapse(quarter)
 		if got := w.take(); len(got) != 0 {
@@ -126,7 +126,7 @@ func TestALinkThatComesAndGoesFailsNothingEarly(t *testing.T) {
 		"while it waits": func(w *world) {
 			for range 600 {
 				elapse(time.Second)
-				check(w.t, w.Connected(w.t.Context(), false))
+				check(w.t, w.brings(carrier.Connected{}))
 			}
 		},
 		"whenever it is sent again": func(w *world) {
@@ -165,8 +165,8 @@ func TestAMessageComesBackOnceForEachTimeThatItWasSent(t *testing.T) {
 		w.take()
 		stanza := w.link.texts()[0].ID
 		for range 100 {
-			check(t, w.Bounced(t.Context(), carrier.Bounce{To: a.number, ID: stanza, Temporary: true}))
-			check(t, w.Bounced(t.Context(), carrier.Bounce{To: number(t, "+491702222222"), ID: stanza, Temporary: true}))
+			check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza, Temporary: true}))
+			check(t, w.brings(carrier.Bounce{To: number(t, "+491702222222"), ID: stanza, Temporary: true}))
 		}
 		elapse(quarter)
 		if got := w.take(); len(got) != 0 {
@@ -200,15 +200,15 @@ func TestWhatComesBackForGoodAfterwardsFails(t *testing.T) {
 func TestWhatWasDeliveredMeanwhileIsNotSentAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		a, ctx := w.customer(dir, alice), t.Context()
+		a := w.customer(dir, alice)
 		w.hub.change(func() { w.hub.muted = true })
 		id := w.says(a.number, "one of two devices has it")
 		w.take()
 		stanza := w.link.texts()[0].ID
 		back := carrier.Bounce{To: a.number, ID: stanza, Temporary: true}
-		check(t, w.Bounced(ctx, back))
-		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
-		check(t, w.Bounced(ctx, back))
+		check(t, w.brings(back))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
+		check(t, w.brings(back))
 		elapse(quarter)
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
 			t.Errorf("statuses are %q", got)
@@ -304,7 +304,7 @@ func loseSession(t *testing.T, happens func(w *world, m store.Message) error) {
 
 func TestWhatComesBackWhileItIsToBeSentInANewSessionIsSentThere(t *testing.T) {
 	loseSession(t, func(w *world, m store.Message) error {
-		return w.Bounced(context.Background(), carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true})
+		return w.brings(carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true})
 	})
 }
 
@@ -319,7 +319,7 @@ func TestWhatComesBackIsSentThoughItWasGivenUpInTheNewSession(t *testing.T) {
 			}
 			return tx.Finish(jobs[0].ID)
 		})
-		return errors.Join(err, w.Bounced(context.Background(), carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true}))
+		return errors.Join(err, w.brings(carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true}))
 	})
 }
 
@@ -341,7 +341,7 @@ func TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain(t *testing.T) {
 		for w.link.losing() == 100 {
 			elapse(100 * time.Millisecond)
 		}
-		check(t, w.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: later, Kind: carrier.Read}))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: later, Kind: carrier.Read}))
 		w.link.lose(0)
 		elapse(quarter)
 		if got := a.got(); !slices.Equal(got, []string{"second", "first"}) {
@@ -475,7 +475,7 @@ func TestAReadMarkerImpliesThatTheMessageWasDelivered(t *testing.T) {
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "Gajim sends strangers no receipts")
 		w.settle()
-		check(t, w.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: w.link.texts()[0].ID, Kind: carrier.Read}))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: w.link.texts()[0].ID, Kind: carrier.Read}))
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses are %q", got)
 		}
@@ -497,7 +497,7 @@ func TestWhatASessionLeftThatEndedIsSentAgain(t *testing.T) {
 				id := w.says(a.number, "shown and returned")
 				elapse(time.Millisecond)
 				back := carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Doubtful: true}
-				check(t, w.Bounced(t.Context(), back))
+				check(t, w.brings(back))
 				w.hub.change(func() { w.hub.muted = false })
 				elapse(time.Minute)
 				if !arrives {
@@ -505,9 +505,9 @@ func TestWhatASessionLeftThatEndedIsSentAgain(t *testing.T) {
 						t.Errorf("the customer got %q", got)
 					}
 				} else {
-					check(t, w.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: back.ID, Kind: carrier.Read}))
+					check(t, w.brings(carrier.Receipt{From: a.number, ID: back.ID, Kind: carrier.Read}))
 				}
-				check(t, w.Bounced(t.Context(), back)) // of the second copy
+				check(t, w.brings(back)) // of the second copy
 				elapse(quarter)
 				if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 					t.Errorf("statuses are %q", got)
@@ -529,7 +529,7 @@ func TestWhatIsReturnedEachTimeWithinTwoMinutesIsUndeliverable(t *testing.T) {
 			if got := statuses(w.take(), id); i > 0 && len(got) != 0 {
 				t.Errorf("after %d returns statuses are %q", i, got)
 			}
-			check(t, w.Bounced(t.Context(), carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Doubtful: true}))
+			check(t, w.brings(carrier.Bounce{To: a.number, ID: w.link.texts()[0].ID, Doubtful: true}))
 			elapse(time.Minute)
 		}
 		if got := w.take(); len(got) != 1 || got[0].Status != "failed" || got[0].Code != 131026 {

@@ -38,7 +38,7 @@ func TestInventedDevicesFillNothingAndHoldNobodyUp(t *testing.T) {
 				list = append(list, next)
 				next++
 			}
-			check(t, w.Devices(t.Context(), a.number, list))
+			check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: list}))
 		}
 		if n := len(w.devices(a)); n > 2*omemo.MaxDevices {
 			t.Errorf("%d devices are known", n)
@@ -50,7 +50,7 @@ func TestInventedDevicesFillNothingAndHoldNobodyUp(t *testing.T) {
 			t.Errorf("another customer's conversation is %+v", events)
 		}
 		// The true list mends it.
-		check(t, w.Devices(t.Context(), a.number, w.hub.devices(a.number)))
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
 		id = w.says(a.number, "again")
 		if got := statuses(w.take(), id); len(got) != 3 {
 			t.Errorf("statuses after the true list are %q", got)
@@ -125,7 +125,7 @@ func TestTheDeviceThatLivesIsWrittenToWhereverItStandsInAList(t *testing.T) {
 					a.says(w.number, "here I am")
 					w.take()
 				}
-				check(t, w.Devices(t.Context(), a.number, devices))
+				check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: devices}))
 				for range 2 {
 					id := w.says(a.number, "found you")
 					if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {

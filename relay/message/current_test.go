@@ -48,7 +48,7 @@ func TestKeysUsedWithoutALinkAreReplacedOnceItIsResumed(t *testing.T) {
 		a.says(w.number, "takes a key")
 		w.settle()
 		down.Store(false)
-		check(t, w.Connected(t.Context(), true))
+		check(t, w.brings(carrier.Connected{Resumed: true}))
 		w.settle()
 		after := w.hub.bundle(w.number, w.account.Device)
 		gone := 0

@@ -10,7 +10,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -28,22 +27,22 @@ const maxDeviceID carrier.DeviceID = 1<<31 - 1
 // maxRemembered bounds the maps that only save work.
 const maxRemembered = 10_000
 
-// Devices implements carrier.Handler: a customer's device list changed. Carriers say
-// so of every list whenever a link comes up; one that says nothing new must not keep
-// a customer who is idle, so it is only looked at.
-func (s *Service) Devices(ctx context.Context, peer phone.Number, devices []carrier.DeviceID) error {
+// deviceList takes a customer's device list. Carriers bring every list whenever a link
+// comes up; one that says nothing new must not keep a customer who is idle, so it is only
+// looked at.
+func (s *Service) deviceList(ctx context.Context, l carrier.DeviceList) error {
 	var c store.CustomerID
 	var news bool
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if c, err = tx.CustomerID(peer); err != nil {
+		if c, err = tx.CustomerID(l.Peer); err != nil {
 			return err
 		}
 		known, err := tx.Devices(c)
-		news = differs(known, devices)
+		news = differs(known, l.Devices)
 		return err
 	})
 	if err == nil && news {
-		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, devices) })
+		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, l.Devices) })
 	}
 	switch {
 	case isNotFound(err):
@@ -251,10 +250,10 @@ func (s *Service) active(ctx context.Context, c store.CustomerID) ([]carrier.Dev
 	return devices, err
 }
 
-// OwnDevices implements carrier.Handler. The relay has one device: another one on
-// its account would be sent what customers write. It is taken off the list again,
-// and reported.
-func (s *Service) OwnDevices(ctx context.Context, devices []carrier.DeviceID) error {
+// ownDevices takes our account's device list. The relay has one device: another one on
+// its account would be sent what customers write. It is taken off the list again, and
+// reported.
+func (s *Service) ownDevices(ctx context.Context, devices []carrier.DeviceID) {
 	other := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
 	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device && !s.wasOurs(d) })
 	if foreign {
@@ -264,7 +263,6 @@ func (s *Service) OwnDevices(ctx context.Context, devices []carrier.DeviceID) er
 	if other || !slices.Contains(devices, s.Account.Device) {
 		s.publishSoon()
 	}
-	return nil
 }
 
 // wasOurs says whether a device is the one of our former identity: the list that names

@@ -198,8 +198,8 @@ func TestErase_NothingTellsThatATextInClearCameBefore(t *testing.T) {
 		w.start()
 		a := w.customer(dir, alice)
 		for range 2 {
-			check(t, w.Unread(t.Context(), inClear(a.number, "1", "guess me")))
-			check(t, w.Unread(t.Context(), inClear(a.number, "1", "guess me")))
+			check(t, w.brings(inClear(a.number, "1", "guess me")))
+			check(t, w.brings(inClear(a.number, "1", "guess me")))
 			if got := texts(w.take()); !slices.Equal(got, []string{"guess me"}) {
 				t.Errorf("the business got %q", got)
 			}

@@ -84,13 +84,13 @@ func TestForgedPreKeyMessagesChangeNothingThatIsStored(t *testing.T) {
 			if i == 0 || unauthenticated(data, i) {
 				continue
 			}
-			check(t, w.Message(t.Context(), forged))
+			check(t, w.brings(forged))
 			refused++
 			if !bytes.Equal(before, w.trusted(a.number, device)) {
 				t.Fatalf("a change of byte %d changed what is stored", i)
 			}
 		}
-		check(t, w.Message(t.Context(), genuine))
+		check(t, w.brings(genuine))
 		if got := texts(w.take()); !slices.Equal(got, []string{"genuine"}) || refused < 100 {
 			t.Errorf("of the genuine message after %d forged ones the business got %q", refused, got)
 		}

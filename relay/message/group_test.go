@@ -15,10 +15,7 @@ func TestADeviceListThatArrivesWithACustomersFirstMessageIsNotMissed(t *testing.
 		m := unreadableFrom(a)
 		m.From = number(t, bob)
 		w.keepSecret(m.From.Digits())
-		check(t, w.Group(t.Context(), func(h carrier.Handler) error {
-			check(t, h.Message(t.Context(), m))
-			return h.Devices(t.Context(), m.From, []carrier.DeviceID{5})
-		}))
+		check(t, w.brings(m, carrier.DeviceList{Peer: m.From, Devices: []carrier.DeviceID{5}}))
 		check(t, w.store.View(t.Context(), func(tx *store.Tx) error {
 			c, err := tx.Customer(m.From)
 			check(t, err)

@@ -29,8 +29,8 @@ type hub struct {
 }
 
 type inbox struct {
-	calls []func(context.Context, carrier.Handler) error
-	wake  chan struct{}
+	events []carrier.Event
+	wake   chan struct{}
 }
 
 func newHub() *hub {
@@ -77,11 +77,11 @@ func (h *hub) inbox(n phone.Number) *inbox {
 	return h.inboxes[n]
 }
 
-func (h *hub) deliver(to phone.Number, call func(context.Context, carrier.Handler) error) {
+func (h *hub) deliver(to phone.Number, ev carrier.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	in := h.inbox(to)
-	in.calls = append(in.calls, call)
+	in.events = append(in.events, ev)
 	select {
 	case in.wake <- struct{}{}:
 	default:
@@ -125,7 +125,7 @@ func (l *link) Run(ctx context.Context, h carrier.Handler) error {
 	in, own := l.hub.inbox(l.own), slices.Clone(l.hub.lists[l.own])
 	l.hub.mu.Unlock()
 	for ctx.Err() == nil {
-		if h.Connected(ctx, false) == nil && h.OwnDevices(ctx, own) == nil {
+		if h.Receive(ctx, []carrier.Event{carrier.Connected{}, carrier.OwnDeviceList{Devices: own}}) == nil {
 			l.serve(ctx, h, in)
 		}
 		select {
@@ -139,13 +139,13 @@ func (l *link) Run(ctx context.Context, h carrier.Handler) error {
 func (l *link) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 	for {
 		l.hub.mu.Lock()
-		var call func(context.Context, carrier.Handler) error
-		if len(in.calls) > 0 {
-			call = in.calls[0]
+		var next []carrier.Event
+		if len(in.events) > 0 {
+			next = in.events[:1]
 		}
 		l.hub.mu.Unlock()
-		if call == nil {
-			if c, ok := h.(carrier.CatchUpHandler); ok && c.CaughtUp(ctx) != nil {
+		if next == nil {
+			if h.Receive(ctx, []carrier.Event{carrier.CaughtUp{}}) != nil {
 				return
 			}
 			select {
@@ -155,13 +155,13 @@ func (l *link) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 				continue
 			}
 		}
-		if call(ctx, h) != nil {
+		if h.Receive(ctx, next) != nil {
 			return
 		}
 		l.hub.mu.Lock()
 		cut := l.hub.cuts != nil && l.hub.cuts(l.own)
 		if !cut {
-			in.calls = in.calls[1:]
+			in.events = in.events[1:]
 		}
 		l.hub.mu.Unlock()
 		if cut {
@@ -186,7 +186,7 @@ func (l *link) PublishDevices(_ context.Context, devices []carrier.DeviceID) err
 	l.hub.mu.Unlock()
 	defer l.hub.mu.Lock() // for the deferred Unlock
 	for _, n := range others {
-		l.hub.deliver(n, func(ctx context.Context, h carrier.Handler) error { return h.Devices(ctx, l.own, devices) })
+		l.hub.deliver(n, carrier.DeviceList{Peer: l.own, Devices: devices})
 	}
 	return nil
 }
@@ -256,7 +256,7 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 		back, temporary = bounces(o)
 	}
 	if back {
-		if err := handler.Bounced(context.Background(), carrier.Bounce{To: o.To, ID: o.ID, Temporary: temporary}); err != nil {
+		if err := handler.Receive(context.Background(), []carrier.Event{carrier.Bounce{To: o.To, ID: o.ID, Temporary: temporary}}); err != nil {
 			return err
 		}
 	}
@@ -272,7 +272,7 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 		m = l.hub.tamper(o.To, m)
 	}
 	l.hub.mu.Unlock()
-	l.hub.deliver(o.To, func(ctx context.Context, h carrier.Handler) error { return h.Message(ctx, m) })
+	l.hub.deliver(o.To, m)
 	return err
 }
 
@@ -282,7 +282,7 @@ func (l *link) reconnect() {
 	l.mu.Lock()
 	h := l.handler
 	l.mu.Unlock()
-	_ = h.Connected(context.Background(), false)
+	_ = h.Receive(context.Background(), []carrier.Event{carrier.Connected{}})
 }
 
 func (l *link) Refuse(_ context.Context, to phone.Number, resource, id string) error {
@@ -300,8 +300,7 @@ func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kinds 
 		return nil
 	}
 	for _, kind := range kinds {
-		r := carrier.Receipt{From: l.own, ID: id, Kind: kind}
-		l.hub.deliver(to, func(ctx context.Context, h carrier.Handler) error { return h.Receipt(ctx, r) })
+		l.hub.deliver(to, carrier.Receipt{From: l.own, ID: id, Kind: kind})
 	}
 	return nil
 }

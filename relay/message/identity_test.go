@@ -64,7 +64,7 @@ func TestUnderBlindTrustTheBusinessLearnsOfANewDevice(t *testing.T) {
 func TestUnderBlindTrustTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 	under(t, omemo.Blind, func(t *testing.T, w *world, a *person, dir string) {
 		w.customer(dir, alice) // publishes itself and never writes
-		check(t, w.Devices(t.Context(), a.number, w.hub.devices(a.number)))
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
 		w.says(a.number, "to both")
 		if got := system(w.take()); len(got) != 1 || !got[0].Accepted {
 			t.Errorf("the business got %+v", got)
@@ -75,7 +75,7 @@ func TestUnderBlindTrustTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing
 func TestUnderFirstUseTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
 		b := w.customer(dir, alice)
-		check(t, w.Devices(t.Context(), a.number, w.hub.devices(a.number)))
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
 		if got := system(w.take()); len(got) != 1 || got[0].Accepted {
 			t.Errorf("the business got %+v", got)
 		}
@@ -211,13 +211,13 @@ func TestADeviceThatComesWithAnotherKeyIsReported(t *testing.T) {
 func TestRefusalsAreCountedByClass(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
 		genuine := a.link.last()
-		check(t, w.Message(t.Context(), genuine))
+		check(t, w.brings(genuine))
 		spoil := func(change func(*carrier.Message)) {
 			m := genuine
 			m.Envelope.Keys = slices.Clone(m.Envelope.Keys)
 			m.Envelope.Keys[0].Data = slices.Clone(m.Envelope.Keys[0].Data)
 			change(&m)
-			check(t, w.Message(t.Context(), m))
+			check(t, w.brings(m))
 		}
 		spoil(func(m *carrier.Message) { m.Envelope.Keys[0].Data = []byte{0x33} })
 		spoil(func(m *carrier.Message) { m.Envelope.Keys[0].Device = 1 })

@@ -34,8 +34,8 @@ type arrival struct {
 	news    Event   // of the device's identity; empty for none
 }
 
-// Message is Service.Message for one of a group.
-func (g *group) Message(ctx context.Context, m carrier.Message) error {
+// message takes an envelope that arrived.
+func (g *group) message(ctx context.Context, m carrier.Message) error {
 	now := g.Now()
 	if m.Time.Before(now.Add(-g.Retention)) {
 		g.counts.add(EventTooOld)
@@ -59,7 +59,7 @@ func (g *group) Message(ctx context.Context, m carrier.Message) error {
 			a.event, a.cause = EventReplayed, signal.ErrReplay
 			return nil
 		}
-		a, err = g.take(tx, m, now)
+		a, err = g.open(tx, m, now)
 		return err
 	}, func(err error) error {
 		if err == nil || errors.Is(err, errNoNews) {
@@ -103,9 +103,9 @@ func (s *Service) arrived(a arrival) {
 	s.Deliveries()
 }
 
-// take opens a message and writes everything that follows from it. It returns
+// open opens a message and writes everything that follows from it. It returns
 // errNoNews when nothing does.
-func (s *Service) take(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
+func (s *Service) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
 	c, err := s.customer(tx, m.From)
 	if err != nil {
 		return arrival{}, err

@@ -20,9 +20,9 @@ func TestAReplayedCiphertextIsDropped(t *testing.T) {
 		a.says(w.number, "once")
 		again := a.link.last()
 		again.ID = "another stanza"
-		check(t, w.Message(t.Context(), again))
+		check(t, w.brings(again))
 		w.take()
-		check(t, w.Message(t.Context(), again))
+		check(t, w.brings(again))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("a replay became %+v", got)
 		}
@@ -75,7 +75,7 @@ func TestAMessageThatIsNotEncryptedForUsIsReportedAndOurKeysPublishedAgain(t *te
 		w.hub.change(func() { delete(w.hub.lists, w.number) })
 		m := a.link.last()
 		m.Envelope.Keys = []carrier.Key{{Device: 1, Data: []byte{1}}}
-		check(t, w.Message(t.Context(), m))
+		check(t, w.brings(m))
 		if got := w.take(); len(got) != 1 || got[0].Code != 131051 {
 			t.Errorf("the business got %+v", got)
 		}
@@ -110,7 +110,7 @@ func TestAForeignDeviceOnOurAccountIsTakenOffAndCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		foreign := []carrier.DeviceID{4711, 666}
 		w.hub.change(func() { w.hub.lists[w.number] = foreign })
-		check(t, w.OwnDevices(t.Context(), foreign))
+		check(t, w.brings(carrier.OwnDeviceList{Devices: foreign}))
 		w.take()
 		if got := w.hub.devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
 			t.Errorf("our device list is %v", got)
@@ -219,7 +219,7 @@ func TestUnderFirstUseALaterDeviceIsRefused(t *testing.T) {
 			t.Errorf("statuses are %q", got)
 		}
 		listed := w.hub.devices(a.number)
-		check(t, w.Devices(t.Context(), a.number, listed[len(listed)-1:])) // without the first
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: listed[len(listed)-1:]})) // without the first
 		id = w.says(a.number, "for nobody")
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"failed"}) {
 			t.Errorf("statuses are %q", got)
@@ -270,7 +270,7 @@ func TestADeviceListThatSaysNothingNewKeepsNobody(t *testing.T) {
 				w.stop()
 				elapse(25 * time.Hour)
 				w.start()
-				check(t, w.Devices(t.Context(), a.number, append(w.hub.devices(a.number), want.more...)))
+				check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: append(w.hub.devices(a.number), want.more...)}))
 				kept := w.outlives(a.number)
 				if kept != want.kept {
 					t.Errorf("the customer outlives the older epoch: %v, want %v", kept, want.kept)
@@ -304,25 +304,25 @@ func (w *world) outlives(n phone.Number) bool {
 func TestWhatComesAgainKeepsNobody(t *testing.T) {
 	for what, again := range map[string]func(t *testing.T, w *world, m carrier.Message, r carrier.Receipt) error{
 		"a message": func(t *testing.T, w *world, m carrier.Message, _ carrier.Receipt) error {
-			return w.Message(t.Context(), m)
+			return w.brings(m)
 		},
 		"its key in another message": func(t *testing.T, w *world, m carrier.Message, _ carrier.Receipt) error {
 			m.Envelope.Payload = append([]byte{1}, m.Envelope.Payload...)
-			return w.Message(t.Context(), m)
+			return w.brings(m)
 		},
 		"a read marker": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
-			return w.Receipt(t.Context(), r)
+			return w.brings(r)
 		},
 		"a receipt": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
 			r.Kind = carrier.Delivered
-			return w.Receipt(t.Context(), r)
+			return w.brings(r)
 		},
 		"an error": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
-			return w.Bounced(t.Context(), carrier.Bounce{To: r.From, ID: r.ID, Temporary: true})
+			return w.brings(carrier.Bounce{To: r.From, ID: r.ID, Temporary: true})
 		},
 		"somebody else's marker": func(t *testing.T, w *world, _ carrier.Message, r carrier.Receipt) error {
 			r.From = number(t, "+491703333333")
-			return w.Receipt(t.Context(), r)
+			return w.brings(r)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -94,24 +94,24 @@ func TestABounceFailsTheMessageUnlessItArrived(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true })
-		a, ctx := w.customer(dir, alice), t.Context()
+		a := w.customer(dir, alice)
 		id := w.says(a.number, "comes back")
 		w.take()
 		stanza := w.link.texts()[0].ID
-		check(t, w.Bounced(ctx, carrier.Bounce{To: number(t, "+491702222222"), ID: stanza}))
-		check(t, w.Bounced(ctx, carrier.Bounce{To: a.number, ID: "some other stanza"}))
+		check(t, w.brings(carrier.Bounce{To: number(t, "+491702222222"), ID: stanza}))
+		check(t, w.brings(carrier.Bounce{To: a.number, ID: "some other stanza"}))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("a stranger's bounce became %+v", got)
 		}
-		check(t, w.Bounced(ctx, carrier.Bounce{To: a.number, ID: stanza}))
+		check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza}))
 		if got := w.take(); len(got) != 1 || got[0].ID != id || got[0].Status != "failed" || got[0].Code != 131026 {
 			t.Errorf("a bounce became %+v", got)
 		}
 		id = w.says(a.number, "arrives at one of two devices")
 		w.take()
 		stanza = w.link.texts()[1].ID
-		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
-		check(t, w.Bounced(ctx, carrier.Bounce{To: a.number, ID: stanza}))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
+		check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza}))
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
 			t.Errorf("statuses are %q", got)
 		}
@@ -122,19 +122,19 @@ func TestAReadMarkerCoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true })
-		a, ctx := w.customer(dir, alice), t.Context()
+		a := w.customer(dir, alice)
 		var ids []string
 		for _, text := range []string{"one", "two", "three"} {
 			ids = append(ids, w.says(a.number, text))
 			w.take()
 		}
 		second := w.link.texts()[1].ID
-		check(t, w.Receipt(ctx, carrier.Receipt{From: number(t, "+491702222222"), ID: second, Kind: carrier.Read}))
+		check(t, w.brings(carrier.Receipt{From: number(t, "+491702222222"), ID: second, Kind: carrier.Read}))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("a stranger's receipt became %+v", got)
 		}
-		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: second, Kind: carrier.Read}))
-		check(t, w.Receipt(ctx, carrier.Receipt{From: a.number, ID: second, Kind: carrier.Delivered}))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: second, Kind: carrier.Read}))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: second, Kind: carrier.Delivered}))
 		events := w.take()
 		for i, want := range [][]string{{"delivered", "read"}, {"delivered", "read"}, nil} {
 			if got := statuses(events, ids[i]); !slices.Equal(got, want) {
@@ -223,8 +223,8 @@ func (away) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
 
 func TestACustomersTypingIsCountedAndTellsTheBusinessNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		check(t, w.Typing(t.Context(), number(t, alice), true))
-		check(t, w.Typing(t.Context(), number(t, alice), false))
+		check(t, w.brings(carrier.Typing{From: number(t, alice), Composing: true}))
+		check(t, w.brings(carrier.Typing{From: number(t, alice), Composing: false}))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("the business got %+v", got)
 		}
@@ -246,12 +246,7 @@ func TestAGroupThatCannotBeStoredSaysWhyOnce(t *testing.T) {
 		c.mu.Lock()
 		c.gone = true
 		c.mu.Unlock()
-		err := w.Group(t.Context(), func(h carrier.Handler) error {
-			for range 3 {
-				check(t, h.Receipt(t.Context(), carrier.Receipt{From: a.number, ID: "id", Kind: carrier.Delivered}))
-			}
-			return nil
-		})
+		err := w.brings(slices.Repeat([]carrier.Event{carrier.Receipt{From: a.number, ID: "id", Kind: carrier.Delivered}}, 3)...)
 		if !errors.Is(err, errCrashed) || err.Error() != errCrashed.Error() {
 			t.Errorf("error %v, want %v", err, errCrashed)
 		}

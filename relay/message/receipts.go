@@ -13,8 +13,9 @@ import (
 // maxRead bounds how many earlier messages one read marker covers.
 const maxRead = 256
 
-// Receipt is Service.Receipt for one of a group.
-func (g *group) Receipt(ctx context.Context, r carrier.Receipt) error {
+// receipt takes a customer's receipt. It counts only from the customer whom the message
+// was sent to.
+func (g *group) receipt(ctx context.Context, r carrier.Receipt) {
 	state := stateDelivered
 	if r.Kind == carrier.Read {
 		state = stateRead
@@ -25,7 +26,6 @@ func (g *group) Receipt(ctx context.Context, r carrier.Receipt) error {
 		}
 		return g.read(tx, c, m)
 	}, func() {})
-	return nil
 }
 
 // read marks a message and those before it, as XEP-0333 says: oldest first, so that

@@ -17,7 +17,7 @@ func TestRepairsAreBounded(t *testing.T) {
 		a.says(w.number, "hello")
 		w.take()
 		for range 20 {
-			check(t, w.Message(t.Context(), unreadableFrom(a)))
+			check(t, w.brings(unreadableFrom(a)))
 		}
 		w.take()
 		if n := w.Count(message.EventRepaired); n != 1 || w.Refused("unauthenticated") != 20 {
@@ -32,12 +32,11 @@ func TestRepairsAreBoundedAmongMessagesThatShareACommit(t *testing.T) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "hello")
 		w.take()
-		check(t, w.Group(t.Context(), func(h carrier.Handler) error {
-			for range 20 {
-				check(t, h.Message(t.Context(), unreadableFrom(a)))
-			}
-			return nil
-		}))
+		var all []carrier.Event
+		for range 20 {
+			all = append(all, unreadableFrom(a))
+		}
+		check(t, w.brings(all...))
 		w.take()
 		if n := w.Count(message.EventRepaired); n != 1 || w.Refused("unauthenticated") != 20 {
 			t.Errorf("%d new sessions were offered at once, for %d messages", n, w.Refused("unauthenticated"))
@@ -71,11 +70,11 @@ func TestARepairThatCouldNotBeStoredIsOfferedWhenTheMessageComesAgain(t *testing
 		w.take()
 		m := unreadableFrom(a)
 		now = true
-		if w.Message(t.Context(), m) == nil {
+		if w.brings(m) == nil {
 			t.Error("what is not stored counts as taken")
 		}
 		now = false
-		check(t, w.Message(t.Context(), m))
+		check(t, w.brings(m))
 		w.take()
 		if n := w.Count(message.EventRepaired); n != 1 {
 			t.Errorf("%d new sessions were offered, want one", n)

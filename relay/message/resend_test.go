@@ -101,7 +101,7 @@ func TestWhatIsSentAgainInANewSessionHasItsOldStanzaIDAndANewCiphertext(t *testi
 		w.says(a.number, "once")
 		w.take()
 		for range 5 {
-			check(t, w.Message(t.Context(), unreadableFrom(a)))
+			check(t, w.brings(unreadableFrom(a)))
 			elapse(resendTime)
 		}
 		w.take()
@@ -141,7 +141,7 @@ func TestWhatACustomerAnsweredIsNotSentAgain(t *testing.T) {
 		w.take()
 		a.says(w.number, "an answer")
 		w.take()
-		check(t, w.Message(t.Context(), unreadableFrom(a)))
+		check(t, w.brings(unreadableFrom(a)))
 		elapse(resendTime)
 		w.take()
 		if got := w.link.texts(); len(got) != 1 || w.Count(message.EventResent) != 0 {

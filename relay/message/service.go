@@ -184,8 +184,8 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Connected implements carrier.Handler.
-func (s *Service) Connected(_ context.Context, resumed bool) error {
+// connected notes that the link is up.
+func (s *Service) connected(resumed bool) {
 	s.link.connected(resumed)
 	if !resumed {
 		s.mu.Lock()
@@ -198,15 +198,6 @@ func (s *Service) Connected(_ context.Context, resumed bool) error {
 	}
 	s.outbox.Hurry()
 	s.downloads.Hurry()
-	return nil
-}
-
-var _ carrier.CatchUpHandler = (*Service)(nil)
-
-// CaughtUp implements carrier.CatchUpHandler.
-func (s *Service) CaughtUp(context.Context) error {
-	s.link.caught()
-	return nil
 }
 
 // Event is something worth counting. Its values are fit for a metric's label.

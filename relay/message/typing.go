@@ -6,20 +6,15 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-var _ carrier.TypingHandler = (*Service)(nil)
-
-// Typing implements carrier.TypingHandler. The Cloud API has no webhook that says
-// that a customer is typing, so the business is not told; it is counted, and
-// nothing of it is kept.
-func (s *Service) Typing(_ context.Context, _ phone.Number, composing bool) error {
-	if composing {
+// customerTypes counts that a customer began to write. The Cloud API has no webhook that
+// says so, so the business is not told, and nothing of it is kept.
+func (s *Service) customerTypes(t carrier.Typing) {
+	if t.Composing {
 		s.counts.add(EventTyping)
 	}
-	return nil
 }
 
 // typingTime is how long "is typing" is shown without an answer (typing

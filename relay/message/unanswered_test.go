@@ -97,7 +97,7 @@ func TestWhoeverBeginsASessionFetchesTheBundleForIt(t *testing.T) {
 		for range 3 {
 			before := w.link.bundles()
 			lostFirst(w)
-			check(t, w.Message(t.Context(), unknown(a)))
+			check(t, w.brings(unknown(a)))
 			w.settle()
 			if got := w.link.bundles() - before; got != 1 {
 				t.Errorf("%d bundles were fetched for one session", got)

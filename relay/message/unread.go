@@ -11,10 +11,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Unread implements carrier.Handler. Text in clear is passed on where the business
+// unread takes what is no envelope that can be opened. Text in clear is passed on where the business
 // accepts that. Everything else is refused: the business is told that there was a
 // message and why it was not read, and the customer's client that it was not accepted.
-func (s *Service) Unread(ctx context.Context, u carrier.Unread) error {
+func (s *Service) unread(ctx context.Context, u carrier.Unread) error {
 	now := s.Now()
 	if u.Time.Before(now.Add(-s.Retention)) {
 		s.counts.add(EventTooOld)

@@ -44,8 +44,8 @@ func TestWhatIsRefusedIsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 				w.keepSecret("a secret")
 				u := inClear(a.number, "1", "a secret")
 				u.Kind = kind
-				check(t, w.Unread(t.Context(), u))
-				check(t, w.Unread(t.Context(), u)) // the archive brings it again
+				check(t, w.brings(u))
+				check(t, w.brings(u)) // the archive brings it again
 				events := w.take()
 				if len(events) != 1 || events[0].Type != "unsupported" || events[0].Code != 131051 || events[0].Text != "" ||
 					!strings.Contains(events[0].Details, want.reason) || w.Count(want.event) != 1 {
@@ -67,7 +67,7 @@ func TestWhatHasNoIDIsKnownByItsPlaceInTheArchive(t *testing.T) {
 		u := inClear(number(t, alice), "", "")
 		for _, mark := range []string{"a", "a", "b"} {
 			u.Mark = mark
-			check(t, w.Unread(t.Context(), u))
+			check(t, w.brings(u))
 		}
 		if got := w.take(); len(got) != 2 || len(w.link.refused()) != 0 {
 			t.Errorf("the business got %+v, the client was told %v", got, w.link.refused())
@@ -82,7 +82,7 @@ func TestANoticeComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
 		writes := func(language string) {
 			u := inClear(a.number, "", "")
 			u.Mark, u.Language = time.Now().String(), language
-			check(t, w.Unread(t.Context(), u))
+			check(t, w.brings(u))
 			w.settle()
 		}
 		for _, language := range []string{"de-CH", "de", "fr"} {
@@ -102,7 +102,7 @@ func TestANoticeComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
 			}
 		}
 		// A customer without a device that reads it gets none, and the business no failure.
-		check(t, w.Unread(t.Context(), inClear(number(t, "+491709999999"), "9", "")))
+		check(t, w.brings(inClear(number(t, "+491709999999"), "9", "")))
 		if got := w.take(); len(got) != 1 || got[0].Type != "unsupported" {
 			t.Errorf("the business got %+v", got)
 		}
@@ -113,7 +113,7 @@ func TestNoticesCanBeSwitchedOff(t *testing.T) {
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.mute = true }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		check(t, w.Unread(t.Context(), inClear(a.number, "1", "")))
+		check(t, w.brings(inClear(a.number, "1", "")))
 		if got := w.take(); len(got) != 1 || len(a.got()) != 0 || len(w.link.refused()) != 1 {
 			t.Errorf("the business got %+v, the customer %q", got, a.got())
 		}
@@ -124,7 +124,7 @@ func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
 	dir := t.TempDir()
 	inBubbleWith(t, accepting, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		check(t, w.Unread(t.Context(), inClear(a.number, "1", "in clear")))
+		check(t, w.brings(inClear(a.number, "1", "in clear")))
 		if got := w.take(); len(got) != 1 || got[0].Text != "in clear" || !got[0].Unencrypted {
 			t.Errorf("the business got %+v", got)
 		}
@@ -132,12 +132,12 @@ func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
 			t.Errorf("the customer was told %v", got)
 		}
 		// Its copy is confirmed again; the same text on another day is another message.
-		check(t, w.Unread(t.Context(), inClear(a.number, "1", "in clear")))
+		check(t, w.brings(inClear(a.number, "1", "in clear")))
 		if got := w.take(); len(got) != 0 || len(a.all(customer.Delivered)) != 2 {
 			t.Errorf("of a copy the business got %+v", got)
 		}
 		elapse(24 * time.Hour)
-		check(t, w.Unread(t.Context(), inClear(a.number, "1", "in clear")))
+		check(t, w.brings(inClear(a.number, "1", "in clear")))
 		if got := w.take(); len(got) != 1 {
 			t.Errorf("on the next day the business got %+v", got)
 		}
@@ -147,10 +147,10 @@ func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
 func TestACopyFromTheArchiveIsKnownHoweverLateItComes(t *testing.T) {
 	inBubbleWith(t, accepting, func(t *testing.T, w *world) {
 		u := inClear(number(t, alice), "1", "in clear")
-		check(t, w.Unread(t.Context(), u))
+		check(t, w.brings(u))
 		elapse(7 * 24 * time.Hour)
 		u.Time = u.Time.Add(-time.Second) // the server's clock
-		check(t, w.Unread(t.Context(), u))
+		check(t, w.brings(u))
 		if got := w.take(); len(got) != 1 {
 			t.Errorf("the business got %+v", got)
 		}
@@ -162,7 +162,7 @@ func TestABlockedCustomersMessageInClearIsDropped(t *testing.T) {
 		n := number(t, alice)
 		err := w.Block(t.Context(), []phone.Number{n})
 		check(t, err)
-		check(t, w.Unread(t.Context(), inClear(n, "1", "")))
+		check(t, w.brings(inClear(n, "1", "")))
 		if got := w.take(); len(got) != 0 || len(w.link.refused()) != 0 {
 			t.Errorf("the business got %+v", got)
 		}

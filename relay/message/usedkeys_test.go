@@ -1,7 +1,6 @@
 package message_test
 
 import (
-	"context"
 	"encoding/binary"
 	"slices"
 	"testing"
@@ -60,7 +59,7 @@ func TestAUsedPreKeyIsKeptWhileWhatWaitsIsNotRead(t *testing.T) {
 		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
 		a.says(w.number, "first")
 		w.take()
-		check(t, w.Connected(t.Context(), false)) // and nothing says that it has caught up
+		check(t, w.brings(carrier.Connected{Resumed: false})) // and nothing says that it has caught up
 		elapse(8 * 24 * time.Hour)
 		w.choose(old, 1)
 		b.says(w.number, "sent last week")
@@ -113,7 +112,7 @@ func (w *world) replay(m carrier.Message, want message.Event) {
 	w.t.Helper()
 	before := w.Count(want)
 	m.Time = time.Now()
-	check(w.t, w.Message(context.Background(), m))
+	check(w.t, w.brings(m))
 	if got := texts(w.take()); len(got) != 0 || w.Count(want) != before+1 {
 		w.t.Errorf("the business got %q; %d came to %s", got, w.Count(want)-before, want)
 	}

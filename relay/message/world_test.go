@@ -433,3 +433,6 @@ func (p *person) all(kind customer.EventKind) []customer.Event {
 }
 
 var _ carrier.Carrier = (*link)(nil)
+
+// brings has the carrier hand over events, all at once.
+func (w *world) brings(events ...carrier.Event) error { return w.Receive(w.t.Context(), events) }

@@ -222,20 +222,17 @@ func logIn(t *testing.T, server server, account string, registration xmpp.Regist
 // upHandler tells when a link is up, and drops everything that arrives.
 type upHandler chan struct{}
 
-func (up upHandler) Connected(context.Context, bool) error {
-	select {
-	case up <- struct{}{}:
-	default:
+func (up upHandler) Receive(_ context.Context, events []carrier.Event) error {
+	for _, ev := range events {
+		if _, ok := ev.(carrier.Connected); ok {
+			select {
+			case up <- struct{}{}:
+			default:
+			}
+		}
 	}
 	return nil
 }
-
-func (upHandler) Message(context.Context, carrier.Message) error                  { return nil }
-func (upHandler) Receipt(context.Context, carrier.Receipt) error                  { return nil }
-func (upHandler) Bounced(context.Context, carrier.Bounce) error                   { return nil }
-func (upHandler) Devices(context.Context, phone.Number, []carrier.DeviceID) error { return nil }
-func (upHandler) OwnDevices(context.Context, []carrier.DeviceID) error            { return nil }
-func (upHandler) Unread(context.Context, carrier.Unread) error                    { return nil }
 
 func TestProfanityWritesFirst(t *testing.T) {
 	needServers(t)

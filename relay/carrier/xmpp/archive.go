@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
 // Archive keeps how far the account's archive at the server (XEP-0313) was read, so
@@ -40,7 +42,7 @@ func (s *service) catchUp(ctx context.Context) bool {
 		}
 		return false
 	}
-	return s.enqueue(ctx, item{events: []event{gotArchive{}}})
+	return s.enqueue(ctx, item{events: []carrier.Event{carrier.CaughtUp{}}})
 }
 
 func (s *service) readArchive(ctx context.Context) error {
@@ -170,8 +172,8 @@ func (s *service) archived(e *element, now time.Time) (r reading, id string) {
 	all := s.c.reader.message(inner, when)
 	r.drops = all.drops
 	for _, ev := range all.events {
-		switch ev := ev.(type) {
-		case gotMessage, gotReceipt, gotUnread:
+		switch ev.(type) {
+		case carrier.Message, carrier.Receipt, carrier.Unread:
 			r.event(ev)
 		default: // device lists and bounces of the past are no news
 		}

@@ -294,7 +294,7 @@ func FuzzArchive(f *testing.F) {
 		}
 		for _, ev := range r.events {
 			switch ev := ev.(type) {
-			case gotMessage, gotReceipt, gotUnread:
+			case carrier.Message, carrier.Receipt, carrier.Unread:
 			default:
 				t.Errorf("the archive brings a %T", ev)
 			}

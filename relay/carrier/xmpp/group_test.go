@@ -21,10 +21,17 @@ type grouping struct {
 	groups [][]string    // ids of the messages; guarded by the recorder's lock
 }
 
-func (g *grouping) Group(ctx context.Context, fn func(carrier.Handler) error) error {
-	member := &member{recorder: g.recorder}
-	if err := fn(member); err != nil || member.ids == nil {
-		return err
+func (g *grouping) Receive(ctx context.Context, events []carrier.Event) error {
+	var ids []string
+	for _, ev := range events {
+		if m, ok := ev.(carrier.Message); ok {
+			ids = append(ids, m.ID)
+		} else if err := g.take(ctx, ev); err != nil {
+			return err
+		}
+	}
+	if ids == nil {
+		return nil
 	}
 	select {
 	case g.begun <- struct{}{}:
@@ -34,23 +41,12 @@ func (g *grouping) Group(ctx context.Context, fn func(carrier.Handler) error) er
 	case err := <-g.let:
 		if err == nil {
 			defer g.lock()()
-			g.groups = append(g.groups, member.ids)
+			g.groups = append(g.groups, ids)
 		}
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// member is the Handler of one group.
-type member struct {
-	*recorder
-	ids []string
-}
-
-func (m *member) Message(_ context.Context, msg carrier.Message) error {
-	m.ids = append(m.ids, msg.ID)
-	return nil
 }
 
 // numbered is a message with an id of its own.
@@ -110,12 +106,16 @@ type picky struct {
 	refuse string
 }
 
-func (p *picky) Message(ctx context.Context, m carrier.Message) error {
-	<-p.let
-	if m.ID == p.refuse {
-		return errors.New("disk full")
-	}
-	return p.recorder.Message(ctx, m)
+func (p *picky) Receive(ctx context.Context, events []carrier.Event) error {
+	return carrier.OneByOne(func(ctx context.Context, ev carrier.Event) error {
+		if m, ok := ev.(carrier.Message); ok {
+			<-p.let
+			if m.ID == p.refuse {
+				return errors.New("disk full")
+			}
+		}
+		return p.take(ctx, ev)
+	}).Receive(ctx, events)
 }
 
 func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {

@@ -35,14 +35,13 @@ func (l *ledger) chance(oneIn int) bool {
 	return !l.calm && l.random.IntN(oneIn) == 0
 }
 
-func (l *ledger) Group(_ context.Context, fn func(carrier.Handler) error) error {
-	e := &entry{ledger: l}
-	err := fn(e)
+func (l *ledger) Receive(ctx context.Context, events []carrier.Event) error {
+	ids, err := l.accept(ctx, events)
 	l.mu.Lock()
 	pause := time.Duration(l.random.IntN(30)) * time.Millisecond
 	l.mu.Unlock()
 	<-time.After(pause)
-	for _, id := range e.ids {
+	for _, id := range ids {
 		if l.chance(60) {
 			return errChance // those behind are not stored
 		}
@@ -56,18 +55,22 @@ func (l *ledger) Group(_ context.Context, fn func(carrier.Handler) error) error 
 	return err
 }
 
-// entry is the Handler of one group.
-type entry struct {
-	*ledger
-	ids []string
-}
-
-func (e *entry) Message(_ context.Context, m carrier.Message) error {
-	if e.chance(100) {
-		return errChance
+// accept returns the ids of the messages that will be stored.
+func (l *ledger) accept(ctx context.Context, events []carrier.Event) (ids []string, err error) {
+	for _, ev := range events {
+		m, ok := ev.(carrier.Message)
+		if !ok {
+			if err := l.take(ctx, ev); err != nil {
+				return ids, err
+			}
+			continue
+		}
+		if l.chance(100) {
+			return ids, errChance
+		}
+		ids = append(ids, m.ID)
 	}
-	e.ids = append(e.ids, m.ID)
-	return nil
+	return ids, nil
 }
 
 // counting is a server that counts as XEP-0198 does, and sends again from where the

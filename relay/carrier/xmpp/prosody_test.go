@@ -57,65 +57,42 @@ type recorder struct {
 
 func (r *recorder) lock() func() { r.mu.Lock(); return r.mu.Unlock }
 
-func (r *recorder) Message(_ context.Context, m carrier.Message) error {
+// Receive implements carrier.Handler.
+func (r *recorder) Receive(ctx context.Context, events []carrier.Event) error {
+	return carrier.OneByOne(r.take).Receive(ctx, events)
+}
+
+// take keeps one event.
+func (r *recorder) take(_ context.Context, ev carrier.Event) error {
 	defer r.lock()()
-	if r.fail != nil {
-		if err := r.fail(m); err != nil {
-			return err
+	switch ev := ev.(type) {
+	case carrier.Message:
+		if r.fail != nil {
+			if err := r.fail(ev); err != nil {
+				return err
+			}
 		}
+		r.messages = append(r.messages, ev)
+	case carrier.Receipt:
+		r.receipts = append(r.receipts, ev)
+	case carrier.Bounce:
+		r.bounced = append(r.bounced, ev)
+	case carrier.DeviceList:
+		if r.devices == nil {
+			r.devices = map[phone.Number][]carrier.DeviceID{}
+		}
+		r.devices[ev.Peer] = ev.Devices
+	case carrier.OwnDeviceList:
+		r.own = append(r.own, ev.Devices)
+	case carrier.Unread:
+		r.unread = append(r.unread, ev)
+	case carrier.Connected:
+		r.connected = append(r.connected, ev.Resumed)
+	case carrier.CaughtUp:
+		r.caughtUp = append(r.caughtUp, len(r.messages))
+	case carrier.Typing:
+		r.typing = append(r.typing, ev.Composing)
 	}
-	r.messages = append(r.messages, m)
-	return nil
-}
-
-func (r *recorder) Receipt(_ context.Context, x carrier.Receipt) error {
-	defer r.lock()()
-	r.receipts = append(r.receipts, x)
-	return nil
-}
-
-func (r *recorder) Bounced(_ context.Context, b carrier.Bounce) error {
-	defer r.lock()()
-	r.bounced = append(r.bounced, b)
-	return nil
-}
-
-func (r *recorder) Devices(_ context.Context, peer phone.Number, d []carrier.DeviceID) error {
-	defer r.lock()()
-	if r.devices == nil {
-		r.devices = map[phone.Number][]carrier.DeviceID{}
-	}
-	r.devices[peer] = d
-	return nil
-}
-
-func (r *recorder) OwnDevices(_ context.Context, d []carrier.DeviceID) error {
-	defer r.lock()()
-	r.own = append(r.own, d)
-	return nil
-}
-
-func (r *recorder) Unread(_ context.Context, u carrier.Unread) error {
-	defer r.lock()()
-	r.unread = append(r.unread, u)
-	return nil
-}
-
-func (r *recorder) Connected(_ context.Context, resumed bool) error {
-	defer r.lock()()
-	r.connected = append(r.connected, resumed)
-	return nil
-}
-
-func (r *recorder) CaughtUp(context.Context) error {
-	defer r.lock()()
-	r.caughtUp = append(r.caughtUp, len(r.messages))
-	return nil
-}
-
-func (r *recorder) Typing(_ context.Context, _ phone.Number, composing bool) error {
-	defer r.lock()()
-	r.typing = append(r.typing, composing)
 	return nil
 }
 

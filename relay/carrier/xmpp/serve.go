@@ -25,7 +25,7 @@ const (
 
 // item is what one stanza, or we ourselves, have for the Handler.
 type item struct {
-	events  []event
+	events  []carrier.Event
 	counted bool   // a stanza in the sense of XEP-0198
 	archive string // its id in our archive; empty for none
 	gap     bool   // when it arrived, what the archive has before it was not all taken
@@ -70,7 +70,7 @@ func (c *Carrier) serve(ctx context.Context, l *link, h carrier.Handler) error {
 	// Its answer stands behind what the server sends again for a resumed session.
 	l.write(ackRequest(), false)
 	l.wanted, l.frames.ceiling = c.wanted, c.cfg.maxWire
-	s.queue <- item{events: []event{gotLink{resumed: announced}}}
+	s.queue <- item{events: []carrier.Event{carrier.Connected{Resumed: announced}}}
 	var wg sync.WaitGroup
 	wg.Go(l.writer)
 	wg.Go(func() { s.read(alive) })
@@ -107,7 +107,7 @@ func (s *service) introduce(ctx context.Context) {
 		devices, err = []carrier.DeviceID{}, nil
 	}
 	if err == nil {
-		s.enqueue(ctx, item{events: []event{gotOwnDevices(devices)}})
+		s.enqueue(ctx, item{events: []carrier.Event{carrier.OwnDeviceList{Devices: devices}}})
 	}
 	// The server has seen our presence by now: behind the answer to a second question
 	// there is nothing that had waited for it.
@@ -278,17 +278,13 @@ func (s *service) tellCount() {
 // deliver calls the Handler, in order, until the link ends. An item that the
 // Handler does not take ends the link: the server will send it again.
 func (s *service) deliver(ctx context.Context, h carrier.Handler) {
-	most := 1 // for a Handler that takes each thing by itself, so that each counts
-	if _, ok := h.(carrier.Grouper); ok {
-		most = maxGroup
-	}
 	for {
 		var err error
 		select {
 		case <-s.l.ended:
 			return
 		case it := <-s.queue:
-			items := s.group(it, most)
+			items := s.waiting(it)
 			err = s.hand(ctx, h, items)
 			if end := items[len(items)-1].end; err == nil && end != nil {
 				s.endAfter(ctx, end)
@@ -305,10 +301,10 @@ func (s *service) deliver(ctx context.Context, h carrier.Handler) {
 	}
 }
 
-// group returns an item and those that wait behind it, at most so many together.
-func (s *service) group(it item, most int) []item {
+// waiting returns an item and those that wait behind it, at most maxGroup together.
+func (s *service) waiting(it item) []item {
 	items := []item{it}
-	for len(items) < most {
+	for len(items) < maxGroup {
 		select {
 		case it := <-s.queue:
 			items = append(items, it)
@@ -319,23 +315,34 @@ func (s *service) group(it item, most int) []item {
 	return items
 }
 
-// hand gives items to the Handler and, when it has taken all of them, notes them as
-// handled.
+// hand gives items to the Handler and notes those that it took as handled.
 func (s *service) hand(ctx context.Context, h carrier.Handler, items []item) error {
-	err := inOneGo(ctx, h, func(h carrier.Handler) error {
-		for _, it := range items {
-			for _, ev := range it.events {
-				s.c.noteEvent(ev)
-				if err := ev.deliver(ctx, h); err != nil {
-					return err
-				}
-			}
+	var events []carrier.Event
+	for _, it := range items {
+		for _, ev := range it.events {
+			s.c.noteEvent(ev)
+			events = append(events, ev)
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
+	var err error
+	if len(events) > 0 {
+		err = h.Receive(ctx, events)
+	}
+	return errors.Join(err, s.handled(ctx, covered(items, carrier.Taken(len(events), err))))
+}
+
+// covered returns the items whose events are all among the first of so many.
+func covered(items []item, events int) []item {
+	for i, it := range items {
+		if events -= len(it.events); events < 0 {
+			return items[:i]
+		}
+	}
+	return items
+}
+
+// handled notes that the Handler took items.
+func (s *service) handled(ctx context.Context, items []item) error {
 	var counted uint32
 	for _, it := range items {
 		for _, ev := range it.events {
@@ -356,14 +363,6 @@ func (s *service) hand(ctx context.Context, h carrier.Handler, items []item) err
 	return nil
 }
 
-// inOneGo calls fn with a Handler, and returns when what it was given is stored.
-func inOneGo(ctx context.Context, h carrier.Handler, fn func(carrier.Handler) error) error {
-	if g, ok := h.(carrier.Grouper); ok {
-		return g.Group(ctx, fn)
-	}
-	return fn(h)
-}
-
 // count notes stanzas as handled and tells the server when it is waiting for it.
 func (s *service) count(stanzas uint32) {
 	s.c.mu.Lock()
@@ -378,25 +377,25 @@ func (s *service) count(stanzas uint32) {
 // delivered notes how far the Handler came with a new session. What it has not taken
 // when the link breaks is gone, as we asked for it ourselves: a link that goes on with
 // the session has to do it again.
-func (c *Carrier) delivered(ev event) {
+func (c *Carrier) delivered(ev carrier.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch ev.(type) {
-	case gotLink:
+	case carrier.Connected:
 		c.session.announced = true
-	case gotOwnDevices:
+	case carrier.OwnDeviceList:
 		c.session.introduced = true
-	case gotArchive:
+	case carrier.CaughtUp:
 		c.session.caughtUp = true
 	}
 }
 
 // noteEvent does what the carrier itself has to do about an event.
-func (c *Carrier) noteEvent(ev event) {
+func (c *Carrier) noteEvent(ev carrier.Event) {
 	switch ev := ev.(type) {
-	case gotMessage:
+	case carrier.Message:
 		c.befriend(ev.From)
-	case gotBounce:
+	case carrier.Bounce:
 		c.mu.Lock()
 		c.session.cameBack(messageKey(ev.To, ev.ID))
 		c.mu.Unlock()

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"context"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -11,69 +10,14 @@ import (
 // fallbackBody is what clients without OMEMO show.
 const fallbackBody = "This message is encrypted with OMEMO, which your client does not seem to support."
 
-// event is something that a stanza says to the Handler.
-type event interface {
-	deliver(ctx context.Context, h carrier.Handler) error
-}
-
-type (
-	gotMessage struct{ carrier.Message }
-	gotReceipt struct{ carrier.Receipt }
-	gotBounce  struct{ carrier.Bounce }
-	gotDevices struct {
-		peer    phone.Number
-		devices []carrier.DeviceID
-	}
-	gotOwnDevices []carrier.DeviceID
-	gotUnread     struct{ carrier.Unread }
-	gotLink       struct{ resumed bool }
-	// gotArchive stands behind all that the archive brought.
-	gotArchive struct{}
-)
-
-func (e gotMessage) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Message(ctx, e.Message)
-}
-
-func (e gotReceipt) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Receipt(ctx, e.Receipt)
-}
-
-func (e gotBounce) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Bounced(ctx, e.Bounce)
-}
-
-func (e gotDevices) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Devices(ctx, e.peer, e.devices)
-}
-
-func (e gotOwnDevices) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.OwnDevices(ctx, e)
-}
-
-func (e gotUnread) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Unread(ctx, e.Unread)
-}
-
-func (e gotLink) deliver(ctx context.Context, h carrier.Handler) error {
-	return h.Connected(ctx, e.resumed)
-}
-
-func (gotArchive) deliver(ctx context.Context, h carrier.Handler) error {
-	if c, ok := h.(carrier.CatchUpHandler); ok {
-		return c.CaughtUp(ctx)
-	}
-	return nil
-}
-
 // reading is what one <message/> came to.
 type reading struct {
-	events []event
+	events []carrier.Event
 	drops  []Drop
 }
 
-func (r *reading) drop(d Drop)    { r.drops = append(r.drops, d) }
-func (r *reading) event(ev event) { r.events = append(r.events, ev) }
+func (r *reading) drop(d Drop)            { r.drops = append(r.drops, d) }
+func (r *reading) event(ev carrier.Event) { r.events = append(r.events, ev) }
 func (r *reading) idOf(e *element) (id string) {
 	if id = e.attr("id"); len(id) > maxID {
 		r.drop(DropLongID)
@@ -124,10 +68,10 @@ func (p reader) message(e *element, when span) reading {
 func (p reader) bounce(r *reading, e *element, peer phone.Number) {
 	said := parseStanzaError(e)
 	if id := r.idOf(e); id != "" && said.kind != "continue" {
-		r.event(gotBounce{carrier.Bounce{
+		r.event(carrier.Bounce{
 			To: peer, ID: id, Temporary: said.kind == "wait",
 			Doubtful: said.kind != "wait" && isCondition(said, "service-unavailable", "recipient-unavailable"),
-		}})
+		})
 	}
 }
 
@@ -152,9 +96,9 @@ func (p reader) notification(r *reading, e *element, peer phone.Number, own bool
 	case err != nil:
 		r.drop(DropMalformed)
 	case own:
-		r.event(gotOwnDevices(devices))
+		r.event(carrier.OwnDeviceList{Devices: devices})
 	default:
-		r.event(gotDevices{peer: peer, devices: devices})
+		r.event(carrier.DeviceList{Peer: peer, Devices: devices})
 	}
 }
 
@@ -171,14 +115,14 @@ func (p reader) chat(r *reading, e *element, peer phone.Number, when span) {
 			return
 		}
 		id := r.idOf(e)
-		r.event(gotMessage{carrier.Message{
+		r.event(carrier.Message{
 			ID:           id,
 			From:         peer,
 			Envelope:     env,
 			Time:         p.sentAt(e, when),
 			WantsReceipt: id != "" && e.child(nsReceipts, "request") != nil,
 			WantsRead:    id != "" && e.child(nsMarkers, "markable") != nil,
-		}})
+		})
 		return
 	}
 	p.unencrypted(r, e, peer, when)
@@ -195,7 +139,7 @@ func (p reader) receipts(r *reading, e *element, peer phone.Number) {
 			continue
 		}
 		if id := r.idOf(c); id != "" {
-			r.event(gotReceipt{carrier.Receipt{From: peer, ID: id, Kind: kind}})
+			r.event(carrier.Receipt{From: peer, ID: id, Kind: kind})
 		}
 		if len(r.events) >= maxReceipts {
 			return

@@ -37,7 +37,7 @@ func testReader(t testing.TB) reader {
 
 // compareReadings compares all that a stanza came to.
 var compareReadings = cmp.Options{
-	cmp.AllowUnexported(reading{}, gotBounce{}, gotDevices{}, gotTyping{}),
+	cmp.AllowUnexported(reading{}),
 	cmp.Comparer(func(a, b phone.Number) bool { return a == b }),
 	cmpopts.EquateEmpty(),
 }
@@ -56,10 +56,10 @@ func TestMessageStanzas(t *testing.T) {
 			Payload: []byte{0, 1},
 		},
 	}
-	changed := func(f func(*carrier.Message)) []event {
+	changed := func(f func(*carrier.Message)) []carrier.Event {
 		m := message
 		f(&m)
-		return []event{gotMessage{m}}
+		return []carrier.Event{m}
 	}
 	devices := func(ids ...carrier.DeviceID) string {
 		var b strings.Builder
@@ -68,19 +68,19 @@ func TestMessageStanzas(t *testing.T) {
 		}
 		return fmt.Sprintf(list, b.String())
 	}
-	bounced := func(temporary bool) []event {
-		return []event{gotBounce{carrier.Bounce{To: peer, ID: "7", Temporary: temporary}}}
+	bounced := func(temporary bool) []carrier.Event {
+		return []carrier.Event{carrier.Bounce{To: peer, ID: "7", Temporary: temporary}}
 	}
-	doubtful := []event{gotBounce{carrier.Bounce{To: peer, ID: "7", Doubtful: true}}}
-	unread := func(kind carrier.UnreadKind, f func(*carrier.Unread)) []event {
+	doubtful := []carrier.Event{carrier.Bounce{To: peer, ID: "7", Doubtful: true}}
+	unread := func(kind carrier.UnreadKind, f func(*carrier.Unread)) []carrier.Event {
 		u := carrier.Unread{ID: "2", From: peer, Resource: "phone", Time: arrival, Kind: kind}
 		f(&u)
-		return []event{gotUnread{u}}
+		return []carrier.Event{u}
 	}
 	foreign := unread(carrier.ForeignEncryption, func(*carrier.Unread) {})
 	tests := map[string]struct {
 		text   string
-		events []event
+		events []carrier.Event
 		drops  []Drop
 	}{
 		"encrypted":   {from(peerJID, "id='1' type='chat'", enc+"<body>fallback</body>"), changed(func(*carrier.Message) {}), nil},
@@ -132,15 +132,15 @@ func TestMessageStanzas(t *testing.T) {
 		"OTR":                            {from(peerJID, "id='2'", "<body>?OTR:AAMC.</body>"), foreign, []Drop{DropForeignEncryption}},
 		"OMEMO beside its next version":  {from(peerJID, "id='1'", "<encrypted xmlns='urn:xmpp:omemo:2'><payload/></encrypted>"+enc), changed(func(*carrier.Message) {}), nil},
 		"in clear, with wishes":          {from(peerJID, "id='2' xml:lang='de'", "<body>secret</body><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>"), unread(carrier.InClear, func(u *carrier.Unread) { u.WantsReceipt, u.WantsRead, u.Language = true, true, "de" }), []Drop{DropPlaintext}},
-		"an empty body":                  {from(peerJID, "id='2'", "<body> </body><active xmlns='"+nsStates+"'/>"), []event{gotTyping{peer, false}}, nil},
+		"an empty body":                  {from(peerJID, "id='2'", "<body> </body><active xmlns='"+nsStates+"'/>"), []carrier.Event{carrier.Typing{From: peer}}, nil},
 		"in clear":                       {from(peerJID, "id='2'", "<body>secret</body>"), unread(carrier.InClear, func(*carrier.Unread) {}), []Drop{DropPlaintext}},
-		"typing":                         {from(peerJID, "", "<composing xmlns='"+nsStates+"'/>"), []event{gotTyping{peer, true}}, nil},
-		"no longer typing":               {from(peerJID, "", "<paused xmlns='"+nsStates+"'/>"), []event{gotTyping{peer, false}}, nil},
+		"typing":                         {from(peerJID, "", "<composing xmlns='"+nsStates+"'/>"), []carrier.Event{carrier.Typing{From: peer, Composing: true}}, nil},
+		"no longer typing":               {from(peerJID, "", "<paused xmlns='"+nsStates+"'/>"), []carrier.Event{carrier.Typing{From: peer}}, nil},
 		"typing in a foreign domain":     {from("x@evil.test", "", "<composing xmlns='"+nsStates+"'/>"), nil, []Drop{DropForeignDomain}},
 		"unknown chat state":             {from(peerJID, "", "<dreaming xmlns='"+nsStates+"'/>"), nil, []Drop{DropEmpty}},
 		"chat state beside a message":    {from(peerJID, "id='1' type='chat'", enc+"<active xmlns='"+nsStates+"'/>"), changed(func(*carrier.Message) {}), nil},
-		"delivered":                      {from(peerJID, "", "<received xmlns='urn:xmpp:receipts' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Delivered}}}, nil},
-		"read":                           {from(peerJID, "", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []event{gotReceipt{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Read}}}, nil},
+		"delivered":                      {from(peerJID, "", "<received xmlns='urn:xmpp:receipts' id='7'/>"), []carrier.Event{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Delivered}}, nil},
+		"read":                           {from(peerJID, "", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []carrier.Event{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Read}}, nil},
 		"receipt for nothing":            {from(peerJID, "", "<received xmlns='urn:xmpp:receipts'/>"), nil, []Drop{DropEmpty}},
 		"bounce without a reason":        {from(peerJID, "type='error' id='7'", enc), bounced(false), nil},
 		"bounce for good":                {from(peerJID, "type='error' id='7'", enc+stanzaErrorOf("cancel", "item-not-found")), bounced(false), nil},
@@ -154,11 +154,11 @@ func TestMessageStanzas(t *testing.T) {
 		"bounce that is a warning":       {from(peerJID, "type='error' id='7'", stanzaErrorOf("continue", "undefined-condition")), nil, []Drop{DropEmpty}},
 		"bounce for now, by a stranger":  {from("x@evil.test", "type='error' id='7'", stanzaErrorOf("wait", "resource-constraint")), nil, []Drop{DropForeignDomain}},
 		"bounce from a foreign domain":   {from("x@evil.test", "type='error' id='7'", ""), nil, []Drop{DropForeignDomain}},
-		"device list":                    {from(customer+"@relay.test", "type='headline'", devices(1, 2)), []event{gotDevices{peer, []carrier.DeviceID{1, 2}}}, nil},
-		"empty device list":              {from(customer+"@relay.test", "", devices()), []event{gotDevices{peer, nil}}, nil},
-		"our device list":                {from(business+"@relay.test", "type='headline'", devices(3)), []event{gotOwnDevices{3}}, nil},
-		"our device list, from nobody":   {"<message>" + devices(3) + "</message>", []event{gotOwnDevices{3}}, nil},
-		"very many devices":              {from(customer+"@relay.test", "", devices(sequence(1000)...)), []event{gotDevices{peer, sequence(1000)}}, nil},
+		"device list":                    {from(customer+"@relay.test", "type='headline'", devices(1, 2)), []carrier.Event{carrier.DeviceList{Peer: peer, Devices: []carrier.DeviceID{1, 2}}}, nil},
+		"empty device list":              {from(customer+"@relay.test", "", devices()), []carrier.Event{carrier.DeviceList{Peer: peer}}, nil},
+		"our device list":                {from(business+"@relay.test", "type='headline'", devices(3)), []carrier.Event{carrier.OwnDeviceList{Devices: []carrier.DeviceID{3}}}, nil},
+		"our device list, from nobody":   {"<message>" + devices(3) + "</message>", []carrier.Event{carrier.OwnDeviceList{Devices: []carrier.DeviceID{3}}}, nil},
+		"very many devices":              {from(customer+"@relay.test", "", devices(sequence(1000)...)), []carrier.Event{carrier.DeviceList{Peer: peer, Devices: sequence(1000)}}, nil},
 		"another node's event":           {from(customer+"@relay.test", "type='headline'", "<event xmlns='"+nsEvent+"'><items node='mood'/></event>"), nil, []Drop{DropForeignType}},
 		"stream error within a message":  {from(peerJID, "", "<error xmlns='"+nsStream+"'><conflict/></error>"), nil, []Drop{DropEmpty}},
 	}
@@ -209,8 +209,8 @@ func TestOutgoingMessageIsReadAsItWasSent(t *testing.T) {
 			}
 			e.attrs = append(e.attrs, elem("", "", "from", peerJID).attrs...)
 			got := testReader(t).message(mustParse(t, string(e.bytes())), span{now: arrival})
-			want := gotMessage{carrier.Message{ID: "i", From: number(t, customer), Envelope: env, Time: arrival, WantsReceipt: true, WantsRead: true}}
-			if diff := cmp.Diff(reading{events: []event{want}}, got, compareReadings); diff != "" {
+			want := carrier.Message{ID: "i", From: number(t, customer), Envelope: env, Time: arrival, WantsReceipt: true, WantsRead: true}
+			if diff := cmp.Diff(reading{events: []carrier.Event{want}}, got, compareReadings); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -236,7 +236,7 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("%d events in one stanza", len(r.events))
 		}
 		for _, ev := range r.events {
-			if m, ok := ev.(gotMessage); ok && (m.From.IsZero() || m.From == p.own || m.Time.After(arrival)) {
+			if m, ok := ev.(carrier.Message); ok && (m.From.IsZero() || m.From == p.own || m.Time.After(arrival)) {
 				t.Errorf("message %+v", m)
 			}
 		}

@@ -83,7 +83,7 @@ func (p reader) unread(r *reading, e *element, u carrier.Unread, when span) {
 	_, u.Resource, _ = strings.Cut(e.attr("from"), "/")
 	u.WantsReceipt = u.ID != "" && e.child(nsReceipts, "request") != nil
 	u.WantsRead = u.ID != "" && e.child(nsMarkers, "markable") != nil
-	r.event(gotUnread{u})
+	r.event(u)
 }
 
 // language returns the language that a message says it is in (RFC 6120, 8.1.5): its
@@ -106,7 +106,7 @@ func language(e *element) string {
 // again is known.
 func (r *reading) mark(position string) {
 	for i, ev := range r.events {
-		if u, ok := ev.(gotUnread); ok && u.ID == "" {
+		if u, ok := ev.(carrier.Unread); ok && u.ID == "" {
 			u.Mark = position
 			r.events[i] = u
 		}
