@@ -100,6 +100,7 @@ func (p *pass) steps() []step {
 		{"scheduling the janitor", p.applyJanitor},
 		{"placing the relay", p.place},
 		{"claiming the volume", p.applyClaim},
+		{"noting that the relay runs", p.noteStart},
 		{"running the relay", p.applyRelay},
 		{"routing to the relay", p.applyRoute},
 	}

@@ -61,11 +61,17 @@ func (p *pass) removeUnstarted(ctx context.Context) error {
 		append(remainders(p.relay), cronJobChild(p.relay))...)
 }
 
-// neverStarted says whether nothing can have made keys under the relay's names: no
-// workload was made for it, it reported nothing, and nothing is older than its object,
-// as what a former relay of the same name left would be.
+// started says whether the status knows that the relay ran. It cannot be made to forget:
+// nobody but the operator may write it. Former releases noted no start.
+func (p *pass) started() bool {
+	return p.status.StartedTime != nil || p.status.InitializedTime != nil || p.status.Retention.OldestKeyTime != nil
+}
+
+// neverStarted says whether nothing can have made keys under the relay's names: it was
+// never let run, and nothing is older than its object, as what a former relay of the same
+// name left would be.
 func (p *pass) neverStarted(ctx context.Context) (bool, error) {
-	if p.status.InitializedTime != nil || p.status.Retention.OldestKeyTime != nil {
+	if p.started() {
 		return false, nil
 	}
 	tenant := v1alpha1.TenantName(p.relay.Name)
@@ -127,8 +133,10 @@ func (p *pass) awaitNoPods(ctx context.Context) error {
 	return nil
 }
 
-// hasKeys says whether there may be something to erase in Vault: the configuration
-// is made before anything that could log in there.
+// hasKeys says whether there may be something to erase in Vault: unless it was erased, of
+// every relay that was ever let run; and where the configuration is there, which comes
+// before anything that could log in. That it is missing says nothing by itself: whoever
+// rules the namespace may have deleted it.
 func (p *pass) hasKeys(ctx context.Context) (bool, error) {
 	if p.relay.Annotations[v1alpha1.AnnotationErased] == v1alpha1.AnnotationErasedYes {
 		return false, nil
@@ -137,7 +145,7 @@ func (p *pass) hasKeys(ctx context.Context) (bool, error) {
 	if err != nil && !apierrors.IsNotFound(err) {
 		return false, fmt.Errorf("reading the relay's configuration: %w", err)
 	}
-	return err == nil || p.status.InitializedTime != nil, nil
+	return err == nil || p.started(), nil
 }
 
 // runErase runs the erase Job to its end, again and again.

@@ -259,6 +259,17 @@ func (p *pass) verifyVolume(ctx context.Context, name string) error {
 	return nil
 }
 
+// noteStart notes that the relay runs, before its first pod can make a key: a deletion
+// knows by the status, which nobody but the operator may write, that there is something
+// to erase. Whoever rules the namespace can delete all that the pass makes.
+func (p *pass) noteStart(ctx context.Context) error {
+	if p.status.StartedTime != nil {
+		return nil
+	}
+	p.status.StartedTime = new(metav1.NewTime(p.Now()).Rfc3339Copy())
+	return p.writeStatus(ctx)
+}
+
 // applyRelay runs the relay's pods, or, suspended, none.
 func (p *pass) applyRelay(ctx context.Context) error {
 	set := desired.StatefulSet(p.in, p.configHash)

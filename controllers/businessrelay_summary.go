@@ -21,8 +21,7 @@ func required() []string {
 	}
 }
 
-// summarize computes Ready, Reconciling and Stalled and writes the status, once. It
-// tells of a change of Ready, and of RetentionHealthy, in events.
+// summarize computes Ready, Reconciling and Stalled and writes the status. It tells of a change of Ready, and of RetentionHealthy, in events.
 func (p *pass) summarize(ctx context.Context, stopped error) error {
 	p.status.ObservedGeneration = p.relay.Generation
 	v, status := p.verdict(stopped)
@@ -30,9 +29,7 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
 	p.marks.Mark(v1alpha1.ConditionReady, status, v.Reason, v.Message)
 	p.marks.Progress(v)
-	err := conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
-		client.ObjectKeyFromObject(p.relay), &p.relay.Status, &p.status)
-	if err != nil {
+	if err := p.writeStatus(ctx); err != nil {
 		return err
 	}
 	if before == nil || before.Status != status || before.Reason != v.Reason {
@@ -40,6 +37,12 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	}
 	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
 	return nil
+}
+
+// writeStatus writes the status if it is not what it was.
+func (p *pass) writeStatus(ctx context.Context) error {
+	return conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
+		client.ObjectKeyFromObject(p.relay), &p.relay.Status, &p.status)
 }
 
 // tellRetention emits an event when old keys are no longer erased on time, whatever

@@ -35,6 +35,10 @@ type BusinessRelayStatus struct {
 	// initializedTime is when the relay got its first identity.
 	// +optional
 	InitializedTime *metav1.Time `json:"initializedTime,omitempty"`
+	// startedTime is when the operator first let the relay run. From then on Vault may hold
+	// keys of it, whatever became of the objects in its namespace.
+	// +optional
+	StartedTime *metav1.Time `json:"startedTime,omitempty"`
 }
 
 // EndpointStatus is what a business's client needs to know, besides its token.
