@@ -24,21 +24,21 @@ func (r *Runner) RunWatched(ctx context.Context, wrong func(string)) {
 // look holds what is in memory after a step against what the package promises.
 func (d *dispatch) look(wrong func(string)) {
 	n := 0
-	for id, l := range d.lanes {
+	for id, l := range d.lanes.byID {
 		n += len(l.jobs)
 		switch held := !l.until.IsZero(); {
 		case held && len(l.jobs) > 0:
 			wrong(fmt.Sprintf("lane %d is held and has %d jobs in memory", id, len(l.jobs)))
-		case len(l.jobs) > d.share:
+		case len(l.jobs) > d.lanes.share:
 			wrong(fmt.Sprintf("lane %d has %d jobs in memory", id, len(l.jobs)))
 		case len(l.jobs) == 0 && !l.more:
 			wrong(fmt.Sprintf("lane %d is empty", id))
-		case d.all && l.more && !l.all:
+		case d.cursor.all && l.more && !l.all:
 			wrong(fmt.Sprintf("lane %d has no part in a rush", id))
 		}
 	}
-	if most := window + batch + d.share + d.r.o.Workers; n > most || n != len(d.known) {
-		wrong(fmt.Sprintf("%d jobs are in memory and %d are known there, at most %d may be", n, len(d.known), most))
+	if most := window + batch + d.lanes.share + d.r.o.Workers; n > most || n != len(d.lanes.known) {
+		wrong(fmt.Sprintf("%d jobs are in memory and %d are known there, at most %d may be", n, len(d.lanes.known), most))
 	}
 	if n >= window && d.busy < d.r.o.Workers && d.r.o.Open() {
 		wrong(fmt.Sprintf("memory is full and %d workers have nothing to do", d.r.o.Workers-d.busy))

@@ -1,0 +1,20 @@
+package queue
+
+// cursor is how far the queue was read.
+type cursor struct {
+	more  bool  // there may be jobs behind it that are not in memory
+	after Place // the place that was read to
+	all   bool  // jobs are read whatever their time, until there are no more
+}
+
+// rewind has the queue be read from its start. Jobs that are in memory come again.
+func (c *cursor) rewind() { c.after, c.more = Place{}, true }
+
+// read notes that the queue was read up to a place. When that was the end it says so,
+// and whether the end of what is read whatever its time was reached with it.
+func (c *cursor) read(to Place, full bool) (allRead bool) {
+	c.after, c.more = to, full
+	allRead = !full && c.all
+	c.all = c.all && full
+	return allRead
+}

@@ -1,0 +1,77 @@
+package queue
+
+import (
+	"context"
+	"time"
+)
+
+// Job is one piece of work.
+type Job struct {
+	ID int64
+	// Lane names whose jobs must keep their order; 0 means that this job has a lane
+	// of its own.
+	Lane      int64
+	Message   string // id of the message that it is about; may be empty
+	NotBefore time.Time
+	Attempts  int // how often it was tried and failed
+	Created   time.Time
+	Body      []byte
+}
+
+// PutOff says whether the storage has a job for a later time than that at which it was
+// added: it was added for then, or failed.
+func (j Job) PutOff() bool { return j.NotBefore.After(j.Created) }
+
+// Place is where a job stands in its queue. The zero Place is before all jobs, and
+// one without an ID before all jobs of its time.
+type Place struct {
+	NotBefore time.Time
+	ID        int64
+}
+
+// Query says which jobs are wanted.
+type Query struct {
+	Now   time.Time // at which they are due
+	After Place     // which they stand after
+	Limit int       // at most so many
+	Lane  int64     // of this lane; 0 means of all
+	// Skip says of a job, whose Body is not read yet, whether it is passed over: opening
+	// it costs more than finding it. It is asked of one after the other, maybe twice, and
+	// must not use the Backend.
+	Skip func(Job) bool
+}
+
+// Backend keeps jobs durably. Its methods are safe for concurrent use.
+type Backend interface {
+	// Due returns the jobs that are wanted, in the order of NotBefore and then ID, in
+	// which they are to be done, and the place that it read to: fewer than the limit are
+	// all there are. A job that is added is due from then on, or later: it never stands
+	// before a place that jobs of all lanes were read to.
+	Due(ctx context.Context, q Query) (jobs []Job, to Place, err error)
+	// Postpone sets when a job is due again and how often it was tried.
+	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
+}
+
+// Result is what became of one attempt.
+type Result struct {
+	// Done means that the job is gone from the queue: the worker removed it, in the
+	// same transaction as what it wrote.
+	Done bool
+	// RetryAfter is how long to wait before the next attempt of a job not Done.
+	RetryAfter time.Duration
+	// Uncounted means that it was no attempt: what it needed was away.
+	Uncounted bool
+}
+
+// Done is the Result of a job that the worker removed.
+func Done() Result { return Result{Done: true} }
+
+// Retry is the Result of an attempt that failed.
+func Retry(after time.Duration) Result { return Result{RetryAfter: after} }
+
+// Later is the Result of a job that could not be tried at all.
+func Later(after time.Duration) Result { return Result{RetryAfter: after, Uncounted: true} }
+
+// Worker does one job. It must tolerate doing a job that it did before: a crash
+// between an effect and its removal repeats it.
+type Worker func(ctx context.Context, j Job) Result
