@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -29,9 +28,9 @@ type Text struct {
 // AcceptText stores a message and returns its id. When it returns nil the message
 // is durable and will be sent.
 func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
-	body, err := json.Marshal(content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash})
+	body, err := content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash}.encode()
 	if err != nil {
-		return "", fmt.Errorf("encoding a message: %w", err)
+		return "", err
 	}
 	now := s.Now()
 	m := store.Message{

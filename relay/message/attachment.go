@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -98,8 +97,8 @@ func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, e
 
 // putTask writes an outgoing message and what is to be done with it.
 func (s *Service) putTask(tx *store.Tx, m store.Message, body content, k kind) (err error) {
-	if m.Body, err = json.Marshal(body); err != nil {
-		return fmt.Errorf("encoding a message: %w", err)
+	if m.Body, err = body.encode(); err != nil {
+		return err
 	}
 	if err := tx.PutMessage(m); err != nil {
 		return err

@@ -45,7 +45,7 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, pa
 		return err
 	}
 	part.Media = &attached{From: link}
-	body, err := json.Marshal(part)
+	body, err := part.encode()
 	if err != nil {
 		return err
 	}
@@ -245,8 +245,8 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	} else {
 		body.Caption = ""
 	}
-	if m.Body, err = json.Marshal(body); err != nil {
-		return fmt.Errorf("encoding a message: %w", err)
+	if m.Body, err = body.encode(); err != nil {
+		return err
 	}
 	if err := tx.PutMessage(m); err != nil {
 		return err
@@ -257,8 +257,7 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity
 	w.ID, w.From, w.Name = m.ID, c.Number, c.Name
-	payload, err := s.Webhook.MessagePayload(w)
-	if err := s.notify(tx, c.ID, m.ID, payload, err); err != nil {
+	if err := s.notifyOf(tx, c.ID, w); err != nil {
 		return err
 	}
 	if below != "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -238,7 +237,7 @@ func (s *Service) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	if err := tx.PutCustomer(&c); err != nil {
 		return err
 	}
-	data, err := json.Marshal(body)
+	data, err := body.encode()
 	if err != nil {
 		return err
 	}
@@ -254,8 +253,7 @@ func (s *Service) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	if err != nil {
 		return err
 	}
-	payload, err := s.Webhook.MessagePayload(w)
-	return s.notify(tx, c.ID, w.ID, payload, err)
+	return s.notifyOf(tx, c.ID, w)
 }
 
 // limited drops an id that is too long to be stored: the peer chose it, and only

@@ -139,18 +139,10 @@ func putBody(tx *store.Tx, m store.Message, change func(*content)) error {
 		return err
 	}
 	change(&body)
-	if m.Body, err = json.Marshal(body); err != nil {
-		return fmt.Errorf("encoding a message: %w", err)
+	if m.Body, err = body.encode(); err != nil {
+		return err
 	}
 	return tx.ReplaceMessage(m)
-}
-
-func contentOf(m store.Message) (content, error) {
-	var body content
-	if err := json.Unmarshal(m.Body, &body); err != nil {
-		return body, errors.New("decoding a message: it is not what this relay writes")
-	}
-	return body, nil
 }
 
 // do does a job. When it returns nil the job is gone.

@@ -129,15 +129,24 @@ func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
 			return e, err
 		}
 	}
-	var content map[string]json.RawMessage
-	if err := json.Unmarshal(m.Body, &content); err != nil {
-		return e, errors.New("decoding a message: it is not what this relay writes")
-	}
-	for _, name := range own {
-		delete(content, name)
-	}
-	e.Content, err = json.Marshal(content)
+	e.Content, err = leaveOut(body, own)
 	return e, err
+}
+
+// leaveOut returns what a message holds, without some of it, as JSON.
+func leaveOut(body content, names []string) (json.RawMessage, error) {
+	all, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a message: %w", err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(all, &fields); err != nil {
+		return nil, errBody
+	}
+	for _, name := range names {
+		delete(fields, name)
+	}
+	return json.Marshal(fields)
 }
 
 // exportedFile describes a message's file; nil when it is not there, yet or any more.

@@ -95,6 +95,7 @@ type world struct {
 	turned    bool // the account is another since the last start
 	number    phone.Number
 	accept    bool // messages in clear
+	away      bool // the receiver of webhooks; guarded by mu
 	mute      bool // no notices how to switch encryption on
 	web       *web // where files are; nil for none
 	retention time.Duration
@@ -196,13 +197,16 @@ func (w *world) start() {
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
-	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, Worker: func(ctx context.Context, j queue.Job) queue.Result {
+	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, Worker: w.Deliver(func(ctx context.Context, j queue.Job) queue.Result {
+		if later, away := w.later(); away {
+			return later
+		}
 		w.receive(j.Body)
 		if backend.Finish(ctx, j) != nil {
 			return queue.Later(time.Second)
 		}
 		return queue.Done()
-	}})
+	})})
 	if w.store.Restored() {
 		check(w.t, w.Restored(context.Background(), w.store.DropRatchets))
 	}

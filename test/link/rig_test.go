@@ -146,13 +146,13 @@ func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
 		Deliveries: func() { deliveries.Wake() },
 	})
 	backend := message.Queue(kept, message.QueueWebhook)
-	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Worker: func(ctx context.Context, j queue.Job) queue.Result {
+	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Worker: r.Deliver(func(ctx context.Context, j queue.Job) queue.Result {
 		r.receive(j.Body)
 		if backend.Finish(ctx, j) != nil {
 			return queue.Later(time.Second)
 		}
 		return queue.Done()
-	}})
+	})})
 	r.carrier, err = xmpp.New(xmpp.Config{
 		Account: n, Domain: at.domain, Address: at.addr, CABundle: at.ca, Password: "a good password", Registration: xmpp.Open,
 		Archive: r.Service, MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
