@@ -113,9 +113,8 @@ type Carrier interface {
 	// SendReceipt tells a peer that its message was delivered or read, or one after the
 	// other.
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...ReceiptKind) error
-	// Refuse tells a peer's client, at the resource that an Unread came from, that its
-	// message was not accepted.
-	Refuse(ctx context.Context, to phone.Number, resource, id string) error
+	// Refuse tells a peer's client that a message of its was not accepted, and why.
+	Refuse(ctx context.Context, to phone.Number, r Refusal) error
 	// SendTyping shows or ends "is typing" at the peer (XEP-0085).
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 }

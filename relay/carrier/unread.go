@@ -14,14 +14,15 @@ const (
 	InClear           UnreadKind = "in_clear"           // it is not encrypted
 	ForeignEncryption UnreadKind = "foreign_encryption" // it is encrypted, but not as we read it
 	Malformed         UnreadKind = "malformed"          // it breaks the format of an Envelope
+	TooLarge          UnreadKind = "too_large"          // it is larger than what is kept to be read
 )
 
 // Unread is a message with content that arrived and holds no Envelope. Everything in it
 // is the peer's word.
 type Unread struct {
 	ID string // chosen by the peer; may be empty
-	// Mark identifies the message where ID is empty: its id in the carrier's archive. It
-	// may be empty, too.
+	// Mark is the message's id in the carrier's archive. The same message has the same one
+	// whenever it comes. It may be empty, too.
 	Mark     string
 	From     phone.Number
 	Resource string // of the peer's client, for Refuse; may be empty
@@ -34,4 +35,10 @@ type Unread struct {
 	Language string
 	// WantsReceipt and WantsRead are those of a Message.
 	WantsReceipt, WantsRead bool
+}
+
+// Refusal is what a peer's client is told of an Unread that was not accepted.
+type Refusal struct {
+	Resource, ID string     // of the Unread
+	Kind         UnreadKind // empty when it is not known any more
 }

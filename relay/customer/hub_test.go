@@ -163,7 +163,7 @@ func (l *link) SendReceipt(_ context.Context, to phone.Number, id string, kinds 
 
 func (l *link) SendTyping(context.Context, phone.Number, bool) error { return nil }
 
-func (l *link) Refuse(context.Context, phone.Number, string, string) error { return nil }
+func (l *link) Refuse(context.Context, phone.Number, carrier.Refusal) error { return nil }
 
 // person is a customer that runs on the hub.
 type person struct {

@@ -109,8 +109,8 @@ type link struct {
 
 // refusal is what a client was told that was refused.
 type refusal struct {
-	to           phone.Number
-	resource, id string
+	to phone.Number
+	carrier.Refusal
 }
 
 func (h *hub) link(n phone.Number) *link { return &link{hub: h, own: n} }
@@ -285,10 +285,10 @@ func (l *link) reconnect() {
 	_ = h.Receive(context.Background(), []carrier.Event{carrier.Connected{}})
 }
 
-func (l *link) Refuse(_ context.Context, to phone.Number, resource, id string) error {
+func (l *link) Refuse(_ context.Context, to phone.Number, r carrier.Refusal) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refusals = append(l.refusals, refusal{to, resource, id})
+	l.refusals = append(l.refusals, refusal{to, r})
 	return nil
 }
 

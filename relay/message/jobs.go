@@ -37,6 +37,7 @@ type task struct {
 	Stanza string `json:"stanza,omitempty"` // what a receipt or a refusal is about
 	// Resource is that of the client which is told of a refusal.
 	Resource string              `json:"resource,omitempty"`
+	Refused  carrier.UnreadKind  `json:"refused,omitempty"` // why
 	Receipt  carrier.ReceiptKind `json:"receipt,omitempty"`
 	Typing   bool                `json:"typing,omitempty"`
 	Device   carrier.DeviceID    `json:"device,omitempty"`
@@ -58,6 +59,8 @@ type content struct {
 	Whole string `json:"whole,omitempty"`
 	// Refused says why a customer's message was not read.
 	Refused carrier.UnreadKind `json:"refused,omitempty"`
+	// Mark is the id in the carrier's archive of what was not encrypted for us.
+	Mark string `json:"mark,omitempty"`
 	// Caption is what a customer wrote below a file.
 	Caption string `json:"caption,omitempty"`
 	// Media is the message's file.

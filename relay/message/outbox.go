@@ -272,7 +272,7 @@ func (s *Service) sendTransport(ctx context.Context, c store.Customer, t task) e
 
 // sendRefusal tells a customer's client that its message was not accepted.
 func (s *Service) sendRefusal(ctx context.Context, c store.Customer, t task) error {
-	if err := s.Link.Refuse(ctx, c.Number, t.Resource, t.Stanza); err != nil {
+	if err := s.Link.Refuse(ctx, c.Number, carrier.Refusal{Resource: t.Resource, ID: t.Stanza, Kind: t.Refused}); err != nil {
 		return fmt.Errorf("refusing a message: %w", err)
 	}
 	return errFinished

@@ -30,6 +30,7 @@ const (
 // saying is what a customer says, as far as it tells a copy.
 type saying struct {
 	stanza  string             // id; empty for none
+	mark    string             // id in the carrier's archive; empty when it is not known
 	text    string             // empty for what was refused
 	refused carrier.UnreadKind // empty for what was read
 	time    time.Time          // when it was sent
@@ -55,7 +56,8 @@ func (v saying) repeated(tx *store.Tx, c store.Customer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return v.sameAs(body) && (v.renewed || v.near(body, m)), nil
+	same := v.mark != "" && v.mark == body.Mark // it was brought twice
+	return v.sameAs(body) && (same || v.renewed || v.near(body, m)), nil
 }
 
 // sameAs says whether a stored message, or what it is a part of, says the same.

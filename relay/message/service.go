@@ -58,7 +58,7 @@ type Link interface {
 	Send(ctx context.Context, o carrier.Outgoing) error
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
-	Refuse(ctx context.Context, to phone.Number, resource, id string) error
+	Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error
 }
 
 // Options say whose messages they are. All but Files, Now and Log are required.

@@ -52,7 +52,7 @@ func (s *Service) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arr
 	if u.Kind == carrier.InClear {
 		a.event = EventPlaintext
 	}
-	said := saying{stanza: cmp.Or(u.ID, u.Mark), refused: u.Kind, time: u.Time}
+	said := saying{stanza: cmp.Or(u.ID, u.Mark), mark: u.Mark, refused: u.Kind, time: u.Time}
 	if again, err := said.repeated(tx, c); err != nil {
 		return a, err
 	} else if again {
@@ -65,7 +65,7 @@ func (s *Service) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arr
 // asked for that.
 func (s *Service) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, now time.Time) (arrival, error) {
 	a := arrival{event: EventReceived}
-	said := saying{stanza: cmp.Or(u.ID, u.Mark), text: valid(u.Text), time: u.Time}
+	said := saying{stanza: cmp.Or(u.ID, u.Mark), mark: u.Mark, text: valid(u.Text), time: u.Time}
 	again, err := said.repeated(tx, c)
 	if err != nil {
 		return a, err
@@ -74,7 +74,7 @@ func (s *Service) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 		a.event = EventReplayed
 	} else {
 		w := webhook.Message{Time: u.Time, Text: said.text, Unencrypted: true}
-		if err := s.receive(tx, c, w, content{Text: said.text, Markable: u.WantsRead, At: u.Time}, said.stanza, now); err != nil {
+		if err := s.receive(tx, c, w, content{Text: said.text, Markable: u.WantsRead, At: u.Time, Mark: limited(u.Mark)}, said.stanza, now); err != nil {
 			return a, err
 		}
 	}
@@ -87,17 +87,17 @@ func (s *Service) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 // refuse tells the business that there was a message, and queues the answers to the
 // customer.
 func (s *Service) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) error {
-	if u.Kind != carrier.Malformed {
+	if u.Kind == carrier.InClear || u.Kind == carrier.ForeignEncryption {
 		if err := s.explain(tx, &c, u.Language, now); err != nil {
 			return err
 		}
 	}
 	w := webhook.Message{Time: u.Time, Errors: []webhook.Error{webhook.Unsupported(unreadDetails(u.Kind))}}
-	err := s.receive(tx, c, w, content{Markable: u.WantsRead, At: u.Time, Refused: u.Kind}, said.stanza, now)
+	err := s.receive(tx, c, w, content{Markable: u.WantsRead, At: u.Time, Mark: limited(u.Mark), Refused: u.Kind}, said.stanza, now)
 	if err != nil || u.ID == "" || u.Resource == "" {
 		return err
 	}
-	return s.enqueue(tx, c.ID, "", task{Kind: kindRefuse, Stanza: u.ID, Resource: u.Resource})
+	return s.enqueue(tx, c.ID, "", task{Kind: kindRefuse, Stanza: u.ID, Resource: u.Resource, Refused: u.Kind})
 }
 
 // unreadDetails words for the business why a message was refused.
@@ -107,6 +107,8 @@ func unreadDetails(k carrier.UnreadKind) string {
 		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
 	case carrier.ForeignEncryption:
 		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
+	case carrier.TooLarge:
+		return "The message is larger than this relay reads. The customer's client was told so."
 	case carrier.Malformed:
 	}
 	return faultHopeless.details()

@@ -36,6 +36,7 @@ func TestWhatIsRefusedIsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 		carrier.InClear:           {message.EventPlaintext, "without encryption", true},
 		carrier.ForeignEncryption: {message.EventUndecryptable, "in a way that this relay does not read", true},
 		carrier.Malformed:         {message.EventUndecryptable, "damaged", false},
+		carrier.TooLarge:          {message.EventUndecryptable, "larger", false},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			dir := t.TempDir()
@@ -51,7 +52,7 @@ func TestWhatIsRefusedIsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 					!strings.Contains(events[0].Details, want.reason) || w.Count(want.event) != 1 {
 					t.Errorf("the business got %+v", events)
 				}
-				if got := w.link.refused(); !slices.Equal(got, []refusal{{a.number, "phone", "1"}}) {
+				if got := w.link.refused(); !slices.Equal(got, []refusal{{a.number, carrier.Refusal{Resource: "phone", ID: "1", Kind: kind}}}) {
 					t.Errorf("the client was told %v", got)
 				}
 				if got := a.got(); (len(got) == 1) != want.notice {
@@ -157,12 +158,39 @@ func TestACopyFromTheArchiveIsKnownHoweverLateItComes(t *testing.T) {
 	})
 }
 
-func TestABlockedCustomersMessageInClearIsDropped(t *testing.T) {
+// A server may not say, or not so that it can be believed, when it took what waited.
+func TestWhatComesTwiceFromTheArchiveIsToldOnceWhateverItsTimes(t *testing.T) {
+	for kind, accept := range map[carrier.UnreadKind]bool{carrier.TooLarge: false, carrier.InClear: true} {
+		t.Run(string(kind), func(t *testing.T) {
+			inBubbleWith(t, func(w *world) { w.accept = accept }, func(t *testing.T, w *world) {
+				u := inClear(number(t, alice), "1", "in clear")
+				u.Kind, u.Mark = kind, "7"
+				check(t, w.brings(u))
+				u.Time = u.Time.Add(-3 * time.Hour)
+				check(t, w.brings(u))
+				if got := w.take(); len(got) != 1 {
+					t.Errorf("the business got %+v", got)
+				}
+				u.Mark = "8" // a client that gives each message the same id
+				check(t, w.brings(u))
+				if got := w.take(); len(got) != 1 {
+					t.Errorf("of another message with its id the business got %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestABlockedCustomersMessageThatIsNotReadIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		n := number(t, alice)
 		err := w.Block(t.Context(), []phone.Number{n})
 		check(t, err)
-		check(t, w.brings(inClear(n, "1", "")))
+		for _, kind := range []carrier.UnreadKind{carrier.InClear, carrier.TooLarge} {
+			u := inClear(n, string(kind), "")
+			u.Kind = kind
+			check(t, w.brings(u))
+		}
 		if got := w.take(); len(got) != 0 || len(w.link.refused()) != 0 {
 			t.Errorf("the business got %+v", got)
 		}

@@ -118,8 +118,8 @@ func (l *link) SendTyping(ctx context.Context, to phone.Number, composing bool) 
 }
 
 // Refuse implements message.Link.
-func (l *link) Refuse(ctx context.Context, to phone.Number, resource, id string) error {
-	return l.get().Refuse(ctx, to, resource, id)
+func (l *link) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error {
+	return l.get().Refuse(ctx, to, r)
 }
 
 // offline is a carrier that is not there yet.
@@ -145,7 +145,7 @@ func (offline) SendReceipt(context.Context, phone.Number, string, ...carrier.Rec
 	return carrier.ErrOffline
 }
 
-func (offline) Refuse(context.Context, phone.Number, string, string) error {
+func (offline) Refuse(context.Context, phone.Number, carrier.Refusal) error {
 	return carrier.ErrOffline
 }
 

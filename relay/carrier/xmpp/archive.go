@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -152,15 +153,20 @@ func (s *service) archived(e *element, now time.Time) (r reading, id string) {
 	s.c.mu.Lock()
 	wanted := s.c.session.wanted
 	s.c.mu.Unlock()
-	if !wanted {
+	switch {
+	case !wanted && e.over == "":
 		return r, ""
+	case !wanted: // it must not end the next link as well
+		r.drop(e.over)
+		return r, result.attr("id")
 	}
 	forwarded := result.child(nsForward, "forwarded")
 	inner := forwarded.child(nsClient, "message")
 	if inner == nil {
-		r.drop(DropMalformed)
+		r.drop(cmp.Or(e.over, DropMalformed))
 		return r, result.attr("id")
 	}
+	inner.over = e.over
 	if origin, _ := s.c.addr.origin(inner.attr("from")); origin == fromOwn || origin == fromSelf {
 		return r, result.attr("id") // what we sent ourselves
 	}
@@ -220,4 +226,13 @@ func (s *service) keepPosition(ctx context.Context) error {
 	}
 	s.position, s.keepAt = "", time.Now().Add(positionEvery)
 	return nil
+}
+
+// brought reports whether a message is one that our own archive was asked for.
+func (s *service) brought(e, result *element) bool {
+	from, _ := s.c.addr.origin(e.attr("from"))
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	asked := s.c.session.query != "" && result.attr("queryid") == s.c.session.query
+	return from == fromOwn && asked && len(result.attr("id")) <= maxID
 }

@@ -27,8 +27,8 @@ type element struct {
 	attrs    []xml.Attr // without namespace declarations
 	children []*element
 	text     string // its own character data, without that of its children
-	// over is the bound that the element breaks, of which there is the head alone then;
-	// empty for a whole one.
+	// over is the bound that the element breaks, of which there is the beginning alone
+	// then, and what stands at its end if that is small; empty for a whole one.
 	over Drop
 }
 
@@ -105,20 +105,6 @@ func readElement(r xml.TokenReader, start xml.StartElement) (*element, error) {
 		return nil, err
 	}
 	return root, readInto(r, root, nil)
-}
-
-// head is what is kept of an element that breaks a bound: whom it is from, and what it
-// is about. The archive's messages say that in their first child.
-func head(e *element) *element {
-	h := &element{name: e.name}
-	for _, name := range []string{"from", "id", "type"} {
-		h.attrs = append(h.attrs, elem("", "", name, e.attr(name)).attrs...)
-	}
-	if len(e.children) > 0 {
-		first := e.children[0]
-		h.with(&element{name: first.name, attrs: first.attrs})
-	}
-	return h
 }
 
 // readInto reads the rest of an element whose beginning was read. Given a taker, it

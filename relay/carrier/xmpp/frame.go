@@ -76,17 +76,21 @@ func (f *framer) ReadByte() (byte, error) {
 	}
 }
 
-// pass reads the present stanza to its end.
-func (f *framer) pass() error {
+// pass reads the present stanza to its end, and returns what stands there.
+func (f *framer) pass() (*ending, error) {
+	end := &ending{}
 	for f.inside {
-		if _, err := f.step(); err != nil {
-			return notEOF(err)
+		between := f.depth == 1 && f.at == inText
+		b, err := f.step()
+		if err != nil {
+			return end, notEOF(err)
 		}
 		if f.inside && f.read >= f.ceiling {
-			return errEndless
+			return end, errEndless
 		}
+		end.add(b, between, f.depth == 1 && f.at == inText)
 	}
-	return nil
+	return end, nil
 }
 
 // step reads a byte and notes where the next one stands.

@@ -74,8 +74,8 @@ func (l *link) end(err error) {
 	})
 }
 
-// read returns the next element of the stream: of one that breaks a bound the head, and
-// with it errEndless when there is no reaching its end. Any error means the link's end.
+// read returns the next element of the stream: of one that breaks a bound what
+// is known of it, and with that errEndless when there is no reaching its end. Any error means the link's end.
 func (l *link) read() (*element, error) {
 	for {
 		tok, err := l.dec.Token()
@@ -117,23 +117,25 @@ func (l *link) read() (*element, error) {
 func (l *link) element(start xml.StartElement) (*element, error) {
 	answer, err := fromStart(start)
 	if err != nil {
-		return head(answer), err
+		return answer, err
 	}
 	list := l.wanted(answer)
 	if list != nil {
 		l.frames.limit = list.bytes
 	}
 	if err := readInto(l.dec, answer, list); err != nil {
-		return head(answer), err
+		return answer, err
 	}
 	return answer, nil
 }
 
-// pass reads to the end of an element that breaks a bound, of which it returns the head.
+// pass reads to the end of an element that breaks a bound, and returns what is known of
+// it.
 func (l *link) pass(e *element, over *oversize) (*element, error) {
 	e.over = over.reason
 	l.decode()
-	return e, l.frames.pass()
+	end, err := l.frames.pass()
+	return e.with(parseEnd(end)...), err
 }
 
 // parseStreamError keeps the condition when it is one that we act on.

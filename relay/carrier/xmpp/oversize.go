@@ -2,50 +2,44 @@ package xmpp
 
 import (
 	"context"
+	"encoding/xml"
+	"strings"
 	"time"
 )
 
-// oversized acts on a stanza of which there is the head alone, as it breaks a bound: it
-// is counted and acknowledged like any other, or the server would send it again with
-// each resumption. Given an end, the link ends when it and all before it are handled.
+// oversized acts on a stanza that breaks a bound: it is counted and acknowledged like any
+// other, or the server would send it again with each resumption. Given an end, the link
+// ends when it and all before it are handled.
 func (s *service) oversized(ctx context.Context, e *element, end error) {
-	s.c.cfg.Metrics.Dropped(e.over)
 	it := item{counted: true, end: end}
 	switch {
+	case e.is(nsClient, "message"):
+		r, position, gap := s.message(e, s.c.cfg.Now())
+		for _, d := range r.drops {
+			s.c.cfg.Metrics.Dropped(d)
+		}
+		it.events, it.archive, it.gap = r.events, position, gap
+		s.enqueue(ctx, it)
+		return
 	case e.is(nsClient, "iq"):
 		s.iq(e)
 	case e.is(nsClient, "presence"):
 		s.c.presenceFrom(e)
-	case e.is(nsClient, "message"):
-		it.archive = s.passedOver(e)
 	default:
 		it.counted = false // no stanza
 	}
+	s.c.cfg.Metrics.Dropped(e.over)
 	s.enqueue(ctx, it)
 }
 
-// passedOver answers a message that is not read, and returns its id when it is the
-// archive that brings it: what stands behind it there must not wait for it.
-func (s *service) passedOver(e *element) (position string) {
-	if result := e.child(nsArchive, "result"); result != nil && s.brought(e, result) {
-		return result.attr("id")
+// mayBeWritten says whether a message that was not read to its end may be what a person
+// wrote. Errors and what is told to many are not, and are not answered.
+func mayBeWritten(e *element) bool {
+	switch e.attr("type") {
+	case "error", "headline", "groupchat":
+		return false
 	}
-	from, _ := s.c.addr.origin(e.attr("from"))
-	id, kind := e.attr("id"), e.attr("type")
-	if from != fromPeer || id == "" || len(id) > maxID || kind != "" && kind != "chat" && kind != "normal" {
-		return ""
-	}
-	_ = s.c.tell(elem(nsClient, "message", "type", "error", "to", e.attr("from"), "id", id).with(tooLarge())) // an error is the link's end
-	return ""
-}
-
-// brought reports whether a message is one that our own archive was asked for.
-func (s *service) brought(e, result *element) bool {
-	from, _ := s.c.addr.origin(e.attr("from"))
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	asked := s.c.session.query != "" && result.attr("queryid") == s.c.session.query
-	return from == fromOwn && asked && len(result.attr("id")) <= maxID
+	return e.child(nsEvent, "event") == nil
 }
 
 // tooLarge tells a sender to send less (RFC 6120, 8.3.3.12).
@@ -63,4 +57,59 @@ func (s *service) endAfter(ctx context.Context, end error) {
 	s.ack()
 	_ = s.l.flush() // when it fails, the next link says so
 	s.l.end(end)
+}
+
+// Bounds on what is kept of a stanza's end.
+const (
+	maxEnding = 4    // children
+	maxEnd    = 1024 // bytes of each
+)
+
+// ending is the last children of a stanza that is too large: servers add there when they
+// took it, and its id in the archive.
+type ending struct {
+	last [][]byte
+	open []byte // the child that is being read; nil for none
+	long bool   // and that is not kept
+}
+
+// add takes a byte of a stanza. Between says that it stands between two children, and
+// closed that the next one does.
+func (e *ending) add(b byte, between, closed bool) {
+	if between && b == '<' {
+		e.open, e.long = make([]byte, 0, 128), false
+	}
+	switch {
+	case e.open == nil:
+		return
+	case len(e.open) == maxEnd:
+		e.long = true
+	default:
+		e.open = append(e.open, b)
+	}
+	switch {
+	case closed && e.long:
+		e.last, e.open = nil, nil // what stands before it is not the end
+	case closed:
+		e.last = append(e.last[max(0, len(e.last)+1-maxEnding):], e.open)
+		e.open = nil
+	}
+}
+
+// parseEnd reads a stanza's last children. It returns something at any rate: what was
+// read of a stanza before is not its end.
+func parseEnd(e *ending) []*element {
+	var text strings.Builder
+	for _, child := range e.last {
+		text.Write(child)
+	}
+	dec := xml.NewDecoder(strings.NewReader("<end xmlns='" + nsClient + "'>" + text.String() + "</end>"))
+	if tok, err := dec.Token(); err == nil {
+		if start, ok := tok.(xml.StartElement); ok {
+			if end, err := readElement(dec, start); err == nil && len(end.children) > 0 {
+				return end.children
+			}
+		}
+	}
+	return []*element{elem("", "end")}
 }

@@ -45,11 +45,11 @@ func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, k
 
 // Refuse implements carrier.Carrier. It returns once the server has the answer. Without
 // a resource or an id there is nobody who could be told: that is no error.
-func (c *Carrier) Refuse(ctx context.Context, to phone.Number, resource, id string) error {
-	if resource == "" || id == "" {
+func (c *Carrier) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error {
+	if r.Resource == "" || r.ID == "" {
 		return nil
 	}
-	return c.deliver(ctx, "", refusal(c.addr, to, resource, id))
+	return c.deliver(ctx, "", refusal(c.addr, to, r))
 }
 
 // SendTyping implements carrier.Carrier. It does not wait.

@@ -41,6 +41,11 @@ func (p reader) message(e *element, when span) reading {
 	var r reading
 	from, peer := p.origin(e.attr("from"))
 	switch {
+	case e.over != "":
+		r.drop(e.over)
+		if from == fromPeer && mayBeWritten(e) {
+			p.unread(&r, e, carrier.Unread{From: peer, Kind: carrier.TooLarge}, when)
+		}
 	case from == fromOwn:
 		p.notification(&r, e, peer, true)
 	case from != fromPeer:

@@ -102,11 +102,11 @@ func language(e *element) string {
 	return ""
 }
 
-// mark gives what has no stanza id its id in our archive, by which a message that comes
-// again is known.
+// mark gives what could not be read its id in our archive, by which it is known when it
+// comes again.
 func (r *reading) mark(position string) {
 	for i, ev := range r.events {
-		if u, ok := ev.(carrier.Unread); ok && u.ID == "" {
+		if u, ok := ev.(carrier.Unread); ok {
 			u.Mark = position
 			r.events[i] = u
 		}
@@ -115,9 +115,13 @@ func (r *reading) mark(position string) {
 
 // refusal renders the error that answers a message which was not accepted (RFC 6120,
 // 8.3). It goes to the client that sent it: servers drop errors to a bare address.
-func refusal(a addresses, to phone.Number, resource, id string) *element {
-	return elem(nsClient, "message", "to", a.of(to)+"/"+resource, "type", "error", "id", id).with(
+func refusal(a addresses, to phone.Number, r carrier.Refusal) *element {
+	why := "The message was not encrypted with OMEMO as this recipient reads it, and was not accepted."
+	if r.Kind == carrier.TooLarge {
+		why = "The message is larger than this recipient reads, and was not accepted."
+	}
+	return elem(nsClient, "message", "to", a.of(to)+"/"+r.Resource, "type", "error", "id", r.ID).with(
 		elem(nsClient, "error", "type", "modify").with(
 			elem(nsStanzas, "not-acceptable"),
-			elem(nsStanzas, "text").withText("The message was not encrypted with OMEMO as this recipient reads it, and was not accepted.")))
+			elem(nsStanzas, "text").withText(why)))
 }
