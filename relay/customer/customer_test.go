@@ -64,6 +64,39 @@ func TestPeerWithoutListIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	})
 }
 
+func TestTheDeviceThatLivesIsWrittenToWhereverItStandsInAList(t *testing.T) {
+	for name, test := range map[string]struct {
+		bundles bool // the others publish one, so that sessions with them begin
+		writes  bool // the peer wrote first
+	}{
+		"it is silent, and the others have no keys": {false, false},
+		"it wrote, and the others have no keys":     {false, true},
+		"it wrote, and the others have keys":        {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *hub, alice, bob *person) {
+				own, _ := bob.state.Device()
+				var list []carrier.DeviceID
+				h.mu.Lock()
+				for i := range 99 {
+					d := carrier.DeviceID(9_000_000 + i)
+					list = append(list, d)
+					if test.bundles {
+						h.bundles[bob.number][d] = h.bundles[bob.number][own]
+					}
+				}
+				h.lists[bob.number] = append(list, own)
+				h.mu.Unlock()
+				h.deliver(alice.number, carrier.DeviceList{Peer: bob.number, Devices: append(list, own)})
+				if test.writes {
+					bob.says(alice, "here I am")
+				}
+				alice.says(bob, "found you")
+			})
+		})
+	}
+}
+
 func TestUnconfirmedMessageIsSentAgainUnderItsID(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
 		alice.link.mu.Lock()

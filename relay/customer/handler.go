@@ -81,6 +81,7 @@ func (h *handler) message(m carrier.Message) error {
 		stranger := t.stranger(m.From, m.Envelope.Sender)
 		opened, err = h.c.State.account.Open(t, m, h.c.Now())
 		opened.IdentityChanged = opened.IdentityChanged || opened.NewSession && stranger
+		t.wrote(m.From, m.Envelope.Sender, h.c.Now()) // undone by an error
 		return err
 	})
 	if errors.Is(err, errStorage) {

@@ -16,30 +16,35 @@ import (
 // not open: the peer's own repair may cross ours.
 const repairEvery = time.Minute
 
-// seal encrypts for the peer's devices and starts the sessions that lack.
+// seal encrypts for the peer's devices, as many as an envelope addresses, and starts the
+// sessions that lack. A device without a usable bundle cannot read, and takes no other's
+// place.
 func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carrier.Envelope, error) {
-	devices, err := c.devices(ctx, to)
+	waiting, err := c.devices(ctx, to)
 	if err != nil {
 		return carrier.Envelope{}, err
 	}
-	e, err := c.sealFor(to, devices, text)
-	var lacking *omemo.NoSessionError
-	if !errors.As(err, &lacking) {
-		return e, err
-	}
-	for _, d := range lacking.Devices {
-		switch err := c.startSession(ctx, to, d); {
-		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
-			// A device without a usable bundle cannot read; the others can.
-			devices = slices.DeleteFunc(devices, func(x carrier.DeviceID) bool { return x == d })
-		case err != nil:
-			return carrier.Envelope{}, err
+	var chosen []carrier.DeviceID
+	for {
+		n := min(len(waiting), omemo.MaxDevices-len(chosen))
+		chosen, waiting = append(chosen, waiting[:n]...), waiting[n:]
+		if len(chosen) == 0 {
+			return carrier.Envelope{}, ErrNoDevice
+		}
+		e, err := c.sealFor(to, chosen, text)
+		var lacking *omemo.NoSessionError
+		if !errors.As(err, &lacking) {
+			return e, err
+		}
+		for _, d := range lacking.Devices {
+			switch err := c.startSession(ctx, to, d); {
+			case errors.Is(err, carrier.ErrNotFound), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
+				chosen = slices.DeleteFunc(chosen, func(x carrier.DeviceID) bool { return x == d })
+			case err != nil:
+				return carrier.Envelope{}, err
+			}
 		}
 	}
-	if len(devices) == 0 {
-		return carrier.Envelope{}, ErrNoDevice
-	}
-	return c.sealFor(to, devices, text)
 }
 
 func (c *Customer) sealFor(to phone.Number, devices []carrier.DeviceID, text []byte) (e carrier.Envelope, err error) {
@@ -66,8 +71,9 @@ func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrie
 	})
 }
 
-// devices returns the devices to encrypt to: those that the peer publishes or, of
-// a client that publishes no list, those that wrote to us.
+// devices returns the devices to encrypt to, those first that are known to live: those
+// that the peer publishes or, of a client that publishes no list, those that wrote to us.
+// There may be more than an envelope addresses.
 func (c *Customer) devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
 	c.mu.Lock()
 	list, known := c.lists[peer]
@@ -83,13 +89,13 @@ func (c *Customer) devices(ctx context.Context, peer phone.Number) ([]carrier.De
 	}
 	if len(list) > 0 {
 		c.setDevices(peer, list)
-		return slices.Clone(list[:min(len(list), omemo.MaxDevices)]), nil
+		return c.State.byLife(peer, list), nil
 	}
 	learned := c.State.learned(peer)
 	if len(learned) == 0 {
 		return nil, ErrNoDevice
 	}
-	return learned, nil
+	return c.State.byLife(peer, learned), nil
 }
 
 func (c *Customer) setDevices(peer phone.Number, list []carrier.DeviceID) {

@@ -48,6 +48,8 @@ type stateJSON struct {
 	NextPreKey     uint32            `json:"nextPreKey"`
 	Records        map[string][]byte `json:"records"`
 	Identities     map[string][]byte `json:"identities"`
+	// Wrote is when a device last sent a message that could be opened.
+	Wrote map[string]time.Time `json:"wrote,omitempty"`
 }
 
 // State is a customer's account, keys and sessions in a directory: one JSON file,

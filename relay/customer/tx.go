@@ -3,8 +3,10 @@ package customer
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -24,6 +26,7 @@ func (s *State) update(fn func(*tx) error) error {
 	t.data.PreKeys = maps.Clone(s.data.PreKeys)
 	t.data.Records = maps.Clone(s.data.Records)
 	t.data.Identities = maps.Clone(s.data.Identities)
+	t.data.Wrote = maps.Clone(s.data.Wrote)
 	if err := fn(t); err != nil {
 		return err
 	}
@@ -51,6 +54,37 @@ func (s *State) learned(peer phone.Number) []carrier.DeviceID {
 		}
 	}
 	return ids
+}
+
+// byLife orders a peer's devices so that those come first which are known to live: those
+// that wrote, the last one first, then those with which there is a session.
+func (s *State) byLife(peer phone.Number, devices []carrier.DeviceID) []carrier.DeviceID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ordered := slices.Clone(devices)
+	slices.SortStableFunc(ordered, func(a, b carrier.DeviceID) int {
+		if c := s.data.Wrote[address(peer, b)].Compare(s.data.Wrote[address(peer, a)]); c != 0 {
+			return c
+		}
+		_, with := s.data.Records[address(peer, a)]
+		_, other := s.data.Records[address(peer, b)]
+		switch {
+		case with == other:
+			return 0
+		case with:
+			return -1
+		}
+		return 1
+	})
+	return ordered
+}
+
+// wrote notes that a device sent a message that could be opened.
+func (t *tx) wrote(peer phone.Number, d carrier.DeviceID, at time.Time) {
+	if t.data.Wrote == nil {
+		t.data.Wrote = map[string]time.Time{}
+	}
+	t.data.Wrote[address(peer, d)] = at
 }
 
 // stranger says whether a device is new though others of that peer are known. A
