@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
@@ -23,8 +25,9 @@ import (
 
 // eraseFlags are the own flags of erase.
 type eraseFlags struct {
-	vault      setupFlags // those that say which Vault
-	yes, force bool
+	vault          setupFlags // those that say which Vault
+	yes, force     bool
+	withoutCluster bool
 }
 
 func newErase(streams genericiooptions.IOStreams) *cobra.Command {
@@ -47,14 +50,19 @@ being deleted, unless --force is given. Of an object that is being deleted it no
 the keys are gone (annotation ` + v1alpha1.AnnotationErased + `), so that the operator lets it go.
 Where the object is gone already, --region says whose Vault it was; where the DataRegion is
 gone too, VAULT_ADDR or --vault-address says where that Vault is, and --kv-mount and
---transit-mount name its mounts where they are not the default ones. What Vault holds
-nothing of was mistyped: then it fails.`,
+--transit-mount name its mounts where they are not the default ones. Where the cluster is
+gone, --without-cluster asks no API server and reads no kubeconfig: the same flags, and the
+namespace, say all. What Vault holds nothing of was mistyped: then it fails.`,
 		Example: `  # An object that waits in a namespace that is being deleted
   export VAULT_TOKEN=...
   kubectl relay erase acme -n acme
 
   # A relay whose object is gone, without being asked
-  kubectl relay erase acme -n acme --region eu --yes`,
+  kubectl relay erase acme -n acme --region eu --yes
+
+  # A relay whose cluster is gone
+  kubectl relay erase acme -n acme --without-cluster \
+    --vault-address https://vault.eu.example.org:8200 --vault-ca vault-eu.pem`,
 		Args: oneRelay,
 	}
 	flags := cmd.Flags()
@@ -65,6 +73,7 @@ nothing of was mistyped: then it fails.`,
 	flags.StringVar(&f.vault.options.TransitMount, "transit-mount", "", "mount of the transit engine; default: the DataRegion's")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.BoolVar(&f.force, "force", false, "erase though the relay may be running")
+	flags.BoolVar(&f.withoutCluster, "without-cluster", false, "ask no cluster, as it is gone; nobody knows then whether the relay still runs")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return runErase(cmd, streams, &f, cluster, args[0]) }
 	return cmd
@@ -72,18 +81,15 @@ nothing of was mistyped: then it fails.`,
 
 func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFlags, cluster *cluster, name string) error {
 	ctx := cmd.Context()
-	k, namespace, err := cluster.connect()
+	target, err := f.target(cmd, streams, cluster, name)
 	if err != nil {
 		return err
 	}
-	relay, region, err := f.find(ctx, streams, k, namespace, name)
-	if err != nil {
-		return err
-	}
+	relay := target.relay
 	if relay != nil && relay.DeletionTimestamp == nil && !relay.Spec.Suspend && !f.force {
 		return errors.New("the relay is not stopped: set spec.suspend or delete the object first, or say --force")
 	}
-	v, err := f.client(region, namespace, name)
+	v, err := f.client(target.region, target.namespace, name)
 	if err != nil {
 		return err
 	}
@@ -91,12 +97,58 @@ func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFl
 	case err != nil:
 		return explainErase(err)
 	case !holds:
-		return f.nothing(relay, region, namespace, name)
+		return f.nothing(target, name)
 	}
-	if !f.yes && !confirmed(streams, name, "Everything that relay "+name+" of namespace "+namespace+" ever stored becomes unreadable.") {
+	if !f.yes && !confirmed(streams, name, "Everything that relay "+name+" of namespace "+target.namespace+" ever stored becomes unreadable.") {
 		return errors.New("nothing was erased: the name was not repeated")
 	}
-	return f.erase(ctx, streams, k, relay, v)
+	return f.erase(ctx, streams, target, v)
+}
+
+// eraseTarget is what an erasure is about.
+type eraseTarget struct {
+	k         client.Client           // nil without a cluster
+	namespace string                  // the relay's
+	relay     *v1alpha1.BusinessRelay // nil when its object is gone
+	region    *v1alpha1.DataRegion    // as the cluster has it, or as flags describe it
+}
+
+// target finds what is to be erased.
+func (f *eraseFlags) target(cmd *cobra.Command, streams genericiooptions.IOStreams, cluster *cluster, name string) (eraseTarget, error) {
+	if f.withoutCluster {
+		return f.fromFlags(cmd, streams, *cluster.flags.Namespace)
+	}
+	k, namespace, err := cluster.connect()
+	if err != nil {
+		return eraseTarget{}, fmt.Errorf("%w; if the cluster is gone, say --without-cluster", err)
+	}
+	relay, region, err := f.find(cmd.Context(), streams, k, namespace, name)
+	if unreachable(err) {
+		err = fmt.Errorf("%w; if the cluster is gone, say --without-cluster", err)
+	}
+	return eraseTarget{k, namespace, relay, region}, err
+}
+
+// fromFlags takes all from flags and environment. No kubeconfig has a say, not even its
+// default namespace: it may be another cluster's.
+func (f *eraseFlags) fromFlags(cmd *cobra.Command, streams genericiooptions.IOStreams, namespace string) (eraseTarget, error) {
+	if namespace == "" {
+		return eraseTarget{}, usage(cmd, "without a cluster, name the relay's namespace with -n")
+	}
+	if f.vault.vaultAddress == "" && os.Getenv(api.EnvVaultAddress) == "" {
+		return eraseTarget{}, usage(cmd, "without a cluster, say which Vault with --vault-address or $%s", api.EnvVaultAddress)
+	}
+	fmt.Fprintln(streams.ErrOut, "note: no cluster is asked: a relay that still runs holds keys in memory for up to an hour more")
+	region := f.goneRegion()
+	f.overrideMounts(region)
+	return eraseTarget{namespace: namespace, region: region}, nil
+}
+
+// unreachable says whether an error is that of an API server that does not answer, rather
+// than its answer.
+func unreachable(err error) bool {
+	var failed net.Error
+	return errors.As(err, &failed)
 }
 
 // client returns a client of the region's Vault by the admin's own login.
@@ -122,10 +174,15 @@ func regionMounts(login *api.Client, region *v1alpha1.DataRegion) contract.Vault
 
 // nothing is the error of an erasure that found nothing: most likely something was
 // mistyped, and what was meant lives on.
-func (f *eraseFlags) nothing(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, namespace, name string) error {
-	text := fmt.Sprintf("nothing was erased: this vault holds neither keys nor secrets of relay %s in namespace %s (mounts %s and %s): "+
-		"check the name, the namespace (-n) and the region (--region), and list what there is with kubectl relay orphans",
-		name, namespace, region.Spec.Vault.TransitMount, region.Spec.Vault.KVMount)
+func (f *eraseFlags) nothing(target eraseTarget, name string) error {
+	relay, namespace, mounts := target.relay, target.namespace, target.region.Spec.Vault
+	check := "the name, the namespace (-n) and the region (--region), and list what there is with kubectl relay orphans"
+	if target.k == nil {
+		check = "the name, the namespace (-n), the Vault (--vault-address) and its mounts (--kv-mount, --transit-mount), and list what there is with vault list " +
+			string(mounts.TransitMount) + "/keys"
+	}
+	text := fmt.Sprintf("nothing was erased: this vault holds neither keys nor secrets of relay %s in namespace %s (mounts %s and %s): check %s",
+		name, namespace, mounts.TransitMount, mounts.KVMount, check)
 	if relay != nil && relay.DeletionTimestamp != nil {
 		text += fmt.Sprintf("; if all of it was erased before, tell the object: kubectl annotate brelay %s -n %s %s=%s",
 			name, namespace, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
@@ -159,15 +216,27 @@ func (f *eraseFlags) regionOrMounts(ctx context.Context, streams genericiooption
 	err := k.Get(ctx, client.ObjectKey{Name: f.vault.region}, region)
 	switch {
 	case apierrors.IsNotFound(err):
-		region.Name = f.vault.region
-		region.Spec.Vault = v1alpha1.Vault{
-			AuthPath: setup.DefaultAuthPath, KVMount: setup.DefaultKVMount, TransitMount: setup.DefaultTransitMount, PKIMount: setup.DefaultPKIMount,
-		}
+		region = f.goneRegion()
 		fmt.Fprintf(streams.ErrOut, "note: there is no DataRegion %s any more: its Vault is taken from --vault-address or $%s, its mounts from --kv-mount and --transit-mount\n",
 			f.vault.region, api.EnvVaultAddress)
 	case err != nil:
 		return nil, explain(err, "DataRegion "+f.vault.region, "list what there is with: kubectl get dataregions")
 	}
+	f.overrideMounts(region)
+	return region, nil
+}
+
+// goneRegion is a region of which nobody knows more than the usual mounts.
+func (f *eraseFlags) goneRegion() *v1alpha1.DataRegion {
+	region := &v1alpha1.DataRegion{ObjectMeta: metav1.ObjectMeta{Name: f.vault.region}}
+	region.Spec.Vault = v1alpha1.Vault{
+		AuthPath: setup.DefaultAuthPath, KVMount: setup.DefaultKVMount, TransitMount: setup.DefaultTransitMount, PKIMount: setup.DefaultPKIMount,
+	}
+	return region
+}
+
+// overrideMounts has the flags' mounts win.
+func (f *eraseFlags) overrideMounts(region *v1alpha1.DataRegion) {
 	for to, flag := range map[*v1alpha1.MountPath]string{
 		&region.Spec.Vault.KVMount: f.vault.options.KVMount, &region.Spec.Vault.TransitMount: f.vault.options.TransitMount,
 	} {
@@ -175,22 +244,25 @@ func (f *eraseFlags) regionOrMounts(ctx context.Context, streams genericiooption
 			*to = v1alpha1.MountPath(flag)
 		}
 	}
-	return region, nil
 }
 
-func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStreams, k client.Client, relay *v1alpha1.BusinessRelay, v *vault.Client) error {
+func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStreams, target eraseTarget, v *vault.Client) error {
 	secrets, err := retention.Erase(ctx, v, nil)
 	if err != nil {
 		return explainErase(err)
 	}
 	fmt.Fprintf(streams.Out, "Erased: the keys and %d secrets. Nothing that the relay stored can be read any more.\n", secrets)
+	if secrets == 0 {
+		fmt.Fprintf(streams.ErrOut, "note: mount %s held no secrets of the relay: if it had an identity, that lives in another mount: run this again with --kv-mount\n", target.region.Spec.Vault.KVMount)
+	}
 	fmt.Fprintln(streams.Out, "Its account at the carrier may still exist: an admin of the carrier removes it there.")
+	relay := target.relay
 	if relay == nil || relay.DeletionTimestamp == nil {
 		return nil
 	}
 	before := relay.DeepCopy()
 	metav1.SetMetaDataAnnotation(&relay.ObjectMeta, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
-	if err := k.Patch(ctx, relay, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := target.k.Patch(ctx, relay, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("the keys are erased, but the object could not be told; run `kubectl annotate brelay %s -n %s %s=%s`: %w",
 			relay.Name, relay.Namespace, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes, err)
 	}
