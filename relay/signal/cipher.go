@@ -16,21 +16,19 @@ const macSize = 8
 // there is always some.
 func sealedSize(n int) int { return n + aes.BlockSize - n%aes.BlockSize }
 
-// appendSealed appends plaintext, padded and encrypted, to dst, which has to have
-// room for it: the caller's plaintext is only read.
-func (k *messageKeys) appendSealed(dst, plaintext []byte) ([]byte, error) {
+// seal returns plaintext padded and encrypted. The caller's plaintext is only read.
+func (k *messageKeys) seal(plaintext []byte) ([]byte, error) {
 	block, err := aes.NewCipher(k.cipher[:])
 	if err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}
-	start := len(dst)
-	dst = append(dst, plaintext...)
+	body := append(make([]byte, 0, sealedSize(len(plaintext))), plaintext...)
 	padding := sealedSize(len(plaintext)) - len(plaintext)
 	for range padding {
-		dst = append(dst, byte(padding))
+		body = append(body, byte(padding))
 	}
-	cipher.NewCBCEncrypter(block, k.iv[:]).CryptBlocks(dst[start:], dst[start:])
-	return dst, nil
+	cipher.NewCBCEncrypter(block, k.iv[:]).CryptBlocks(body, body)
+	return body, nil
 }
 
 // unseal decrypts a body that was authenticated. A length or padding that does not

@@ -1,9 +1,10 @@
 package signal
 
 import (
-	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
+
+	"go.mau.fi/libsignal/kdf"
 )
 
 // The protocol's labels. None is written to.
@@ -102,7 +103,7 @@ func (k *messageKeys) destroy() { *k = messageKeys{} }
 
 // derivePair is HKDF-SHA256 to 64 bytes: a root key and a chain key.
 func derivePair(input, salt []byte, info string) (root, chain secret, err error) {
-	out, err := hkdf.Key(sha256.New, input, salt, info, len(root)+len(chain))
+	out, err := kdf.DeriveSecrets(input, salt, []byte(info), len(root)+len(chain))
 	if err != nil {
 		return root, chain, fmt.Errorf("deriving keys: %w", err)
 	}

@@ -87,8 +87,8 @@ func (s *session) seal(l Local, plaintext []byte) (Ciphertext, error) {
 	if !s.initiated {
 		return Ciphertext{Data: data}, nil
 	}
-	data = wrapMessage(&s.pending, &s.base, &s.local, l.RegistrationID, data)
-	return Ciphertext{Data: data, PreKey: true}, nil
+	data, err = wrapMessage(&s.pending, &s.base, &s.local, l.RegistrationID, data)
+	return Ciphertext{Data: data, PreKey: true}, err
 }
 
 // chain returns the index in receive of the chain that the message belongs to, or -1.
