@@ -29,6 +29,9 @@ type DataRegionReconciler struct {
 	Events events.EventRecorder
 	// RelayImage is what keepers run.
 	RelayImage string
+	// PullSecrets name the Secrets of OperatorNamespace with which keepers' image is
+	// pulled.
+	PullSecrets []string
 	// OperatorNamespace is where keepers run; empty outside the cluster.
 	OperatorNamespace string
 	// Now is the clock.

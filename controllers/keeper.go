@@ -43,7 +43,7 @@ func keeperOf(_ context.Context, o client.Object) []reconcile.Request {
 // keeper is what a region's keeper consists of. Its policy comes first, so that its pod is
 // never without one.
 func (r *DataRegionReconciler) keeper(region *v1alpha1.DataRegion) []apply.Child {
-	in := desired.KeeperInput{Region: region, RelayImage: r.RelayImage, Namespace: r.OperatorNamespace}
+	in := desired.KeeperInput{Region: region, RelayImage: r.RelayImage, PullSecrets: r.PullSecrets, Namespace: r.OperatorNamespace}
 	return []apply.Child{
 		apply.Typed(desired.KeeperPolicy(in), networkingv1ac.ExtractNetworkPolicy),
 		apply.Typed(desired.KeeperAccount(in), corev1ac.ExtractServiceAccount),

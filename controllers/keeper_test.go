@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,4 +188,21 @@ func (w *world) keeperMetric(name string) float64 {
 	}
 	w.t.Fatalf("there is no %s of the region", name)
 	return 0
+}
+
+func TestAKeepersImageIsPulledWithTheOperatorsSecrets(t *testing.T) {
+	w := newWorld(t)
+	for _, secrets := range [][]string{{"registry", "mirror"}, {"mirror"}, nil} {
+		w.regions.PullSecrets = secrets
+		w.regionPass()
+		var got []string
+		for _, s := range w.keeperCron().Spec.JobTemplate.Spec.Template.Spec.ImagePullSecrets {
+			got = append(got, s.Name)
+		}
+		slices.Sort(got)
+		slices.Sort(secrets)
+		if !slices.Equal(got, secrets) {
+			t.Errorf("the pull secrets are %q, want %q", got, secrets)
+		}
+	}
 }

@@ -34,6 +34,9 @@ const eventSource = "relaykeep"
 type Options struct {
 	// RelayImage is the reference of the relay's image.
 	RelayImage string
+	// PullSecrets name the Secrets of OperatorNamespace with which the image is pulled
+	// there, for keepers. A relay's are its BusinessRelay's to name.
+	PullSecrets []string
 	// OperatorNamespace is where the operator runs; empty outside the cluster.
 	OperatorNamespace string
 	// PollInterval is about how often each relay is asked for its status.
@@ -77,7 +80,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	regions := &DataRegionReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder(eventSource),
-		RelayImage: o.RelayImage, OperatorNamespace: o.OperatorNamespace, Now: o.Now,
+		RelayImage: o.RelayImage, PullSecrets: o.PullSecrets, OperatorNamespace: o.OperatorNamespace, Now: o.Now,
 	}
 	if err := regions.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the DataRegion controller: %w", err)

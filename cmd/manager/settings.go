@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/relaykeep/relaykeep/controllers"
 )
@@ -47,6 +50,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	f.StringVar(&s.controllers.RelayImage, "relay-image", "", "`reference` of the image that relays run; required")
 	f.StringVar(&s.controllers.OperatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"),
 		"`namespace` that the operator runs in, whose manager pods the relays' policies let in; empty outside a cluster (default: POD_NAMESPACE)")
+	f.Func("keeper-image-pull-secrets", "`names` of Secrets of the operator's namespace with which the keepers' image is pulled, separated by commas; empty for none", s.pullSecrets)
 	f.DurationVar(&s.controllers.PollInterval, "poll-interval", 30*time.Second, "about how often each relay is asked for its status")
 	f.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 4, "how many relays are worked on at a time")
 	f.StringVar(&s.metricsAddress, "metrics-bind-address", "0", "`address` of /metrics, for example :8080; 0 serves none")
@@ -61,6 +65,21 @@ func parse(args []string, out io.Writer) (*settings, error) {
 		return nil, err
 	}
 	return s, s.check(f.Args())
+}
+
+// pullSecrets reads a list of names.
+func (s *settings) pullSecrets(list string) error {
+	s.controllers.PullSecrets = nil
+	if list == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+			return fmt.Errorf("%q is no Secret's name: %s", name, problems[0])
+		}
+		s.controllers.PullSecrets = append(s.controllers.PullSecrets, name)
+	}
+	return nil
 }
 
 // check says what is wrong with the settings, all at once.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,13 +17,28 @@ func TestFlagsOfTheChartAreUnderstood(t *testing.T) {
 		"--relay-image=ghcr.io/relaykeep/relay:dev", "--leader-elect=true", "--operator-namespace=relaykeep-system",
 		"--leader-election-lease-duration=60s", "--leader-election-renew-deadline=40s", "--leader-election-retry-period=10s",
 		"--health-probe-bind-address=:8081", "--metrics-bind-address=:8080", "--log-level=debug",
-		"--poll-interval=30s", "--max-concurrent-reconciles=4",
+		"--poll-interval=30s", "--max-concurrent-reconciles=4", "--keeper-image-pull-secrets=registry,mirror.example.org",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !s.leaderElect || s.leaseDuration != time.Minute || s.logLevel != slog.LevelDebug || s.metricsAddress != ":8080" {
 		t.Errorf("settings are %+v", s)
+	}
+	if got := s.controllers.PullSecrets; !slices.Equal(got, []string{"registry", "mirror.example.org"}) {
+		t.Errorf("the pull secrets are %q", got)
+	}
+}
+
+func TestPullSecretsAreNames(t *testing.T) {
+	for _, list := range []string{"a,,b", "a b", "A", ",", "../a"} {
+		if _, err := parse([]string{"--relay-image=r", "--keeper-image-pull-secrets=" + list}, io.Discard); err == nil {
+			t.Errorf("%q is taken", list)
+		}
+	}
+	s, err := parse([]string{"--relay-image=r", "--keeper-image-pull-secrets="}, io.Discard)
+	if err != nil || len(s.controllers.PullSecrets) != 0 {
+		t.Errorf("an empty list is %+v, %v", s, err)
 	}
 }
 

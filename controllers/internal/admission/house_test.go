@@ -126,7 +126,7 @@ func (h *house) render(t *testing.T) {
 	set, cron := &appsv1.StatefulSet{}, &batchv1.CronJob{}
 	parse(t, h.statefulSet, set)
 	parse(t, h.cronJob, cron)
-	keeper := desired.KeeperInput{Region: h.in.Region, RelayImage: relayImage, Namespace: h.in.OperatorNamespace}
+	keeper := desired.KeeperInput{Region: h.in.Region, RelayImage: relayImage, PullSecrets: []string{"registry"}, Namespace: h.in.OperatorNamespace}
 	h.keeperCron = manifest(t, desired.KeeperCronJob(keeper))
 	keeps := &batchv1.CronJob{}
 	parse(t, h.keeperCron, keeps)

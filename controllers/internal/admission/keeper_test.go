@@ -18,7 +18,7 @@ func (h *house) testKeepers(t *testing.T) {
 	if err := client.IgnoreAlreadyExists(server.Client.Create(t.Context(), namespace)); err != nil {
 		t.Fatal(err)
 	}
-	in := desired.KeeperInput{Region: h.in.Region, RelayImage: relayImage, Namespace: h.in.OperatorNamespace}
+	in := desired.KeeperInput{Region: h.in.Region, RelayImage: relayImage, PullSecrets: []string{"registry"}, Namespace: h.in.OperatorNamespace}
 	account := desired.KeeperAccount(in)
 	for name, err := range map[string]error{
 		"account": h.operator.Apply(t.Context(), account, client.FieldOwner(v1alpha1.FieldManager)),

@@ -162,6 +162,9 @@ func children(t *testing.T, in desired.Input) []byte {
 func keeper(t *testing.T, in desired.Input) []byte {
 	t.Helper()
 	k := desired.KeeperInput{Region: in.Region, RelayImage: in.RelayImage, Namespace: in.OperatorNamespace}
+	for _, s := range in.Relay.Spec.ImagePullSecrets {
+		k.PullSecrets = append(k.PullSecrets, s.Name)
+	}
 	var out bytes.Buffer
 	for _, o := range []any{desired.KeeperAccount(k), desired.KeeperPolicy(k), desired.KeeperCronJob(k)} {
 		data, err := yaml.Marshal(o)

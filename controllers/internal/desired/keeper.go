@@ -30,6 +30,8 @@ type KeeperInput struct {
 	Region *v1alpha1.DataRegion
 	// RelayImage is the reference of the relay's image.
 	RelayImage string
+	// PullSecrets name the Secrets of Namespace with which the image is pulled.
+	PullSecrets []string
 	// Namespace is the operator's.
 	Namespace string
 }
@@ -112,7 +114,11 @@ func (in KeeperInput) pod() *corev1ac.PodSpecApplyConfiguration {
 		mount(volumeToken, path.Dir(contract.KeeperTokenPath), true),
 		mount(volumeTmp, "/tmp", false),
 	)
-	return common.barePod(in.name()).
+	spec := common.barePod(in.name())
+	for _, name := range in.PullSecrets {
+		spec.WithImagePullSecrets(corev1ac.LocalObjectReference().WithName(name))
+	}
+	return spec.
 		WithVolumes(tokenVolume(contract.AudienceKeeper(in.Region.Name)), tmpVolume()).
 		WithRestartPolicy(corev1.RestartPolicyNever).
 		WithContainers(container)
