@@ -25,6 +25,9 @@ const ConfigVersion = 1
 // MaxConfigBytes is the largest configuration file that a relay reads.
 const MaxConfigBytes = 512 << 10
 
+// MaxNotice is how many characters a notice about encryption has at most.
+const MaxNotice = 1000
+
 // Config is the relay's configuration file, JSON, rendered by the operator from a
 // BusinessRelay and its DataRegion. It holds no secret.
 type Config struct {
@@ -48,9 +51,12 @@ type Config struct {
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
 	// NoEncryptionNotice keeps the relay from telling customers whose messages it refuses
 	// how to switch encryption on.
-	NoEncryptionNotice bool     `json:"noEncryptionNotice,omitempty"`
-	Throughput         int      `json:"throughput"` // messages a second, both directions
-	Rotation           Rotation `json:"rotation"`
+	NoEncryptionNotice bool `json:"noEncryptionNotice,omitempty"`
+	// EncryptionNoticeText is what they are told, at most MaxNotice characters; empty means
+	// the relay's own words.
+	EncryptionNoticeText string   `json:"encryptionNoticeText,omitempty"`
+	Throughput           int      `json:"throughput"` // messages a second, both directions
+	Rotation             Rotation `json:"rotation"`
 	// Volume names the volume that DataDir lies on, so that a store which was restored
 	// onto another one is told from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`

@@ -137,6 +137,14 @@ type BusinessRelaySpec struct {
 	// +optional
 	// +kubebuilder:default=Daily
 	EncryptionNotice EncryptionNotice `json:"encryptionNotice,omitempty"`
+	// encryptionNoticeText is what customers are told instead of the relay's own words,
+	// which are in the customer's language where the relay knows it: at most 1,000
+	// characters, to all customers alike.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1000
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'\S') && !self.matches(r'[\x00-\x09\x0b-\x1f\x7f\x{2028}\x{2029}]')`,message="encryptionNoticeText must hold some text, and of control characters none but the line feed"
+	EncryptionNoticeText string `json:"encryptionNoticeText,omitempty"`
 	// throughput is how many messages a second the relay handles, both directions
 	// together.
 	// +optional

@@ -174,6 +174,7 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"number":          {func(c *contract.Config) { c.PhoneNumber = "030123456" }, "phoneNumber:"},
 		"31 days":         {func(c *contract.Config) { c.RetentionDays = 31 }, "retentionDays: must be from 1 to 30"},
 		"trust":           {func(c *contract.Config) { c.Trust = "all" }, "trust: must be one of blind, firstUse"},
+		"notice":          {func(c *contract.Config) { c.EncryptionNoticeText = strings.Repeat("ä", 1001) }, "encryptionNoticeText: must have at most 1000"},
 		"throughput":      {func(c *contract.Config) { c.Throughput = 0 }, "throughput:"},
 		"identity count":  {func(c *contract.Config) { c.Rotation.Identity = 0 }, "rotation.identity:"},
 		"access count":    {func(c *contract.Config) { c.Rotation.Access = 0 }, "rotation.access:"},

@@ -92,6 +92,9 @@ func validate(c *contract.Config) []string {
 	}
 	p.upTo("retentionDays", c.RetentionDays, maxRetentionDays)
 	p.oneOf("trust", c.Trust, "blind", "firstUse")
+	if len([]rune(c.EncryptionNoticeText)) > contract.MaxNotice {
+		p.addf("encryptionNoticeText", "must have at most %d characters", contract.MaxNotice)
+	}
 	p.upTo("throughput", c.Throughput, maxThroughput)
 	p.upTo("rotation.identity", c.Rotation.Identity, 1<<20)
 	p.upTo("rotation.access", c.Rotation.Access, 1<<20)

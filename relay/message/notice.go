@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"crypto/rand"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (s *Service) explain(tx *store.Tx, c *store.Customer, language string, now 
 	return s.putTask(tx, store.Message{
 		ID: store.NewMessageID(), Direction: store.Outbound, Customer: c.ID, Type: typeNotice, CarrierID: rand.Text(),
 		State: stateAccepted, Created: now, Updated: now,
-	}, content{Text: notice(language)}, kindText)
+	}, content{Text: cmp.Or(s.Notice, notice(language))}, kindText)
 }
 
 // notice returns the notice in a language, named by its tag (BCP 47), or in English.

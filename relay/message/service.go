@@ -85,8 +85,10 @@ type Options struct {
 	AcceptUnencrypted bool
 	// NoNotices keeps from writing to customers how to switch encryption on.
 	NoNotices bool
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Notice is what they are told; empty means this package's own words.
+	Notice string
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Former is an identity that was rotated away. What customers encrypted to it before

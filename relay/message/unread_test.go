@@ -110,6 +110,20 @@ func TestANoticeComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
 	})
 }
 
+func TestANoticeHasTheBusinesssOwnWords(t *testing.T) {
+	dir := t.TempDir()
+	inBubbleWith(t, func(w *world) { w.notice = "Tap the lock." }, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		u := inClear(a.number, "1", "")
+		u.Language = "de"
+		check(t, w.brings(u))
+		w.settle()
+		if got := a.got(); !slices.Equal(got, []string{"Tap the lock."}) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
 func TestNoticesCanBeSwitchedOff(t *testing.T) {
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.mute = true }, func(t *testing.T, w *world) {

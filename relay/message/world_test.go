@@ -94,10 +94,11 @@ type world struct {
 	former    *message.Former
 	turned    bool // the account is another since the last start
 	number    phone.Number
-	accept    bool // messages in clear
-	away      bool // the receiver of webhooks; guarded by mu
-	mute      bool // no notices how to switch encryption on
-	web       *web // where files are; nil for none
+	accept    bool   // messages in clear
+	away      bool   // the receiver of webhooks; guarded by mu
+	mute      bool   // no notices how to switch encryption on
+	notice    string // what they say; empty for the relay's own words
+	web       *web   // where files are; nil for none
 	retention time.Duration
 	// wrap stands between the service and its store.
 	wrap func(message.Store) message.Store
@@ -192,7 +193,7 @@ func (w *world) start() {
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
-		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, NoNotices: w.mute,
+		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, NoNotices: w.mute, Notice: w.notice,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),

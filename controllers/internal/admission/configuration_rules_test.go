@@ -47,6 +47,9 @@ func configurationRules() []rule {
 		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
 		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
 		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
+		{"notices to customers", none, rewrite(`"noEncryptionNotice": true,`, ""), settings},
+		{"another notice", none, rewrite("Tap the lock.", "Call +1 900."), settings},
+		{"no notice of the business's own", none, rewrite(`"encryptionNoticeText"`, `"text"`), settings},
 		{"TLS that ends elsewhere", none, rewrite(`"tls": "Secret"`, `"tls": "None"`), settings},
 		{"another number", none, rewrite(`"phoneNumber": "+41441234567"`, `"phoneNumber": "+41441234568"`), settings},
 		{"binary", all(unrelated, at("metadata", none), toBinary), toBinary, "put relay.json into data"},
@@ -112,5 +115,7 @@ func (h *house) testBareConfiguration(t *testing.T) {
 	testRules(t, server.Client, one.configuration, []rule{
 		{"a webhook", none, insert(`"webhook" : {"url": "https://evil.example"},`), "delivers to the webhook"},
 		{"messages in clear", none, insert(`"acceptUnencrypted": true,`), "must be those of its BusinessRelay"},
+		{"no notices", none, insert(`"noEncryptionNotice": true,`), "must be those of its BusinessRelay"},
+		{"a notice", none, insert(`"encryptionNoticeText": "Call +1 900.",`), "must be those of its BusinessRelay"},
 	})
 }

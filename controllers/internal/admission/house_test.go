@@ -58,6 +58,8 @@ spec:
   endpoint: {tlsSecretName: endpoint-tls}
   trust: firstUse
   acceptUnencrypted: true
+  encryptionNotice: Never
+  encryptionNoticeText: "Tap the lock.\n\"Acme\" \\ <reads> & writes: \U0001F512"
   imagePullSecrets: [{name: registry}]
 `
 
