@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/command"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 )
 
 // version is set by the build.
@@ -27,5 +28,5 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 	}
-	os.Exit(command.ExitCode(err))
+	os.Exit(exit.Code(err))
 }

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -64,8 +65,8 @@ func testCarrierAccount(t *testing.T, k *kubernetes, server *vault.Server) {
 		t.Error("a password came out of no file")
 	}
 	t.Setenv("VAULT_TOKEN", "nobody's")
-	if _, _, err := put(t, "--generate"); ExitCode(err) != exitRefused {
-		t.Errorf("exit %d, error %v", ExitCode(err), err)
+	if _, _, err := put(t, "--generate"); exit.Code(err) != exit.Refused {
+		t.Errorf("exit %d, error %v", exit.Code(err), err)
 	}
 }
 
@@ -87,8 +88,8 @@ func testRegistrationToken(t *testing.T, k *kubernetes, put func(*testing.T, ...
 	region.Spec.Carrier.XMPP.Registration = v1alpha1.RegistrationToken
 	check(t, k.client.Update(t.Context(), region))
 	for _, both := range []string{"--generate", "--password-file=" + file} {
-		if _, _, err := put(t, "--registration-token-file", file, "--replace", both); ExitCode(err) != exitUsage {
-			t.Errorf("with %s: exit %d, error %v", both, ExitCode(err), err)
+		if _, _, err := put(t, "--registration-token-file", file, "--replace", both); exit.Code(err) != exit.Usage {
+			t.Errorf("with %s: exit %d, error %v", both, exit.Code(err), err)
 		}
 	}
 	out, errOut, err := put(t, "--registration-token-file", file, "--replace")

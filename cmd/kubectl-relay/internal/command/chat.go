@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/chat"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -123,7 +124,9 @@ func runChat(cmd *cobra.Command, streams genericiooptions.IOStreams, f *chatFlag
 	}
 	defer state.Close()
 	_, config.Password = state.Account()
-	return converse(cmd.Context(), streams, state, config, to, f)
+	return chat.Run(cmd.Context(), streams, state, config, chat.Options{
+		To: to, FilesDir: f.filesDir, Attach: f.attach, Expect: f.expect, Wait: f.wait,
+	})
 }
 
 // config returns where the server is: as the flags say, or as the region of the

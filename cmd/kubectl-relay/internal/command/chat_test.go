@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
@@ -104,8 +105,8 @@ func startShopThat(t *testing.T, server *prosody.Server, answer func(context.Con
 	}
 }
 
-// chat runs the command as a filter.
-func chat(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
+// runChatOnce runs the command as a filter.
+func runChatOnce(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -121,7 +122,7 @@ func TestChatIsAFilter(t *testing.T) {
 	startShop(t, server, func(text string) string { return "you said: " + text + "\nanything else?\x1b[2J" })
 	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
 
-	out, notes, err := chat(t, "hello\n\nare you open?\n", append(where, "--register", "--expect", "2", "--wait", "1m")...)
+	out, notes, err := runChatOnce(t, "hello\n\nare you open?\n", append(where, "--register", "--expect", "2", "--wait", "1m")...)
 	check(t, err)
 	want := "<- you said: hello\n   anything else?\uFFFD[2J\n<- you said: are you open?\n   anything else?\uFFFD[2J\n"
 	if out != want {
@@ -133,7 +134,7 @@ func TestChatIsAFilter(t *testing.T) {
 		}
 	}
 	// The account, its device and the session are kept: no --register is needed.
-	out, _, err = chat(t, "me again\n", append(where, "--expect", "1", "--wait", "1m")...)
+	out, _, err = runChatOnce(t, "me again\n", append(where, "--expect", "1", "--wait", "1m")...)
 	check(t, err)
 	if !strings.HasPrefix(out, "<- you said: me again\n") {
 		t.Errorf("the second time printed %q", out)
@@ -157,8 +158,8 @@ func TestChatWithoutTheExpectedAnswersExits3(t *testing.T) {
 	root := New(genericiooptions.IOStreams{In: input, Out: out, ErrOut: io.Discard}, "dev")
 	root.SetArgs(append([]string{"chat", "--as", buyerNumber, "--to", shopNumber}, append(where, "--register", "--expect", "2", "--wait", "10ms")...))
 	err := root.ExecuteContext(ctx)
-	if ExitCode(err) != exitNotSeen || !strings.Contains(err.Error(), "1 of 2") {
-		t.Errorf("exit %d, error %v; want exit %d", ExitCode(err), err, exitNotSeen)
+	if exit.Code(err) != exit.NotSeen || !strings.Contains(err.Error(), "1 of 2") {
+		t.Errorf("exit %d, error %v; want exit %d", exit.Code(err), err, exit.NotSeen)
 	}
 }
 
@@ -169,12 +170,12 @@ func TestChatSaysWhatToDo(t *testing.T) {
 		code int
 		want string
 	}{
-		"when the account is unknown":      {nil, exitRefused, "add --register"},
-		"when nobody has that number":      {[]string{"--register"}, exitFailed, "is the business's relay ready?"},
-		"when the state is another's":      {[]string{"--as", shopNumber}, exitFailed, "belongs to another number"},
-		"when a file is not there":         {[]string{"--ca", "/nonexistent"}, exitFailed, "reading --ca"},
-		"when the password is not there":   {[]string{"--password-file", "/nonexistent"}, exitFailed, "--password-file"},
-		"when there is no cluster to read": {[]string{"--domain", "", "--kubeconfig", "/nonexistent"}, exitFailed, "say where the server is with --domain"},
+		"when the account is unknown":      {nil, exit.Refused, "add --register"},
+		"when nobody has that number":      {[]string{"--register"}, exit.Failed, "is the business's relay ready?"},
+		"when the state is another's":      {[]string{"--as", shopNumber}, exit.Failed, "belongs to another number"},
+		"when a file is not there":         {[]string{"--ca", "/nonexistent"}, exit.Failed, "reading --ca"},
+		"when the password is not there":   {[]string{"--password-file", "/nonexistent"}, exit.Failed, "--password-file"},
+		"when there is no cluster to read": {[]string{"--domain", "", "--kubeconfig", "/nonexistent"}, exit.Failed, "say where the server is with --domain"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "state")
@@ -185,9 +186,9 @@ func TestChatSaysWhatToDo(t *testing.T) {
 				check(t, err)
 				check(t, state.Close())
 			}
-			_, _, err := chat(t, "hello\n", append(append(where, "--state-dir", dir), tt.args...)...)
-			if ExitCode(err) != tt.code || err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("exit %d, error %v; want exit %d and %q", ExitCode(err), err, tt.code, tt.want)
+			_, _, err := runChatOnce(t, "hello\n", append(append(where, "--state-dir", dir), tt.args...)...)
+			if exit.Code(err) != tt.code || err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("exit %d, error %v; want exit %d and %q", exit.Code(err), err, tt.code, tt.want)
 			}
 		})
 	}
@@ -199,7 +200,7 @@ func TestChatTakesOverAnExistingAccount(t *testing.T) {
 	check(t, server.AddAccount(t.Context(), buyerNumber, "the owner's password"))
 	file := filepath.Join(t.TempDir(), "password")
 	check(t, os.WriteFile(file, []byte("the owner's password\n"), 0o600))
-	out, _, err := chat(t, "hello\n", append(where, "--state-dir", filepath.Join(t.TempDir(), "state"), "--password-file", file, "--expect", "1")...)
+	out, _, err := runChatOnce(t, "hello\n", append(where, "--state-dir", filepath.Join(t.TempDir(), "state"), "--password-file", file, "--expect", "1")...)
 	check(t, err)
 	if out != "<- hello\n" {
 		t.Errorf("printed %q", out)

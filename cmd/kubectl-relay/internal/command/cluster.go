@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -120,7 +121,7 @@ func explain(err error, what, hint string) error {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("there is no %s; %s", what, hint)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return fmt.Errorf("reading %s: %w by Kubernetes: %w", what, errRefused, err)
+		return fmt.Errorf("reading %s: %w by Kubernetes: %w", what, exit.ErrRefused, err)
 	case meta.IsNoMatchError(err):
 		return fmt.Errorf("this cluster does not know Relaykeep's API: install its chart, or choose another cluster with --context")
 	default:

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -222,7 +223,7 @@ func refusedByRelay(status int, body []byte) error {
 	_ = json.Unmarshal(body, &answer) // what is no error of the API has no code
 	switch {
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("%w by the relay (401): its credentials were rotated a moment ago, try again", errRefused)
+		return fmt.Errorf("%w by the relay (401): its credentials were rotated a moment ago, try again", exit.ErrRefused)
 	case answer.Error.Code == 100 && answer.Error.Subcode == 33:
 		return errors.New("the relay keeps nothing of this person")
 	case answer.Error.Code == 131016:

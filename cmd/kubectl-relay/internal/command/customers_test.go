@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -84,8 +85,8 @@ func TestPersonIsExportedWholeAndErased(t *testing.T) {
 	}
 	e.token = "rotated away"
 	_, err = e.call(t.Context(), "DELETE", n, nil)
-	if ExitCode(err) != exitRefused {
-		t.Errorf("with another token: exit %d, %v", ExitCode(err), err)
+	if exit.Code(err) != exit.Refused {
+		t.Errorf("with another token: exit %d, %v", exit.Code(err), err)
 	}
 	if strings.Contains(err.Error(), n.Digits()) {
 		t.Errorf("the error names the person: %v", err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/retention"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
@@ -274,7 +275,7 @@ func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStrea
 func explainErase(err error) error {
 	switch {
 	case errors.Is(err, vault.ErrDenied):
-		return fmt.Errorf("%w by vault; use a token that may delete keys and secrets and list them, such as an admin's: %w", errRefused, err)
+		return fmt.Errorf("%w by vault; use a token that may delete keys and secrets and list them, such as an admin's: %w", exit.ErrRefused, err)
 	case errors.Is(err, vault.ErrSealed):
 		return fmt.Errorf("%w; unseal it and run this again", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -52,20 +53,20 @@ func TestEraseByAnAdminNeedsNoClusterThatIsGone(t *testing.T) {
 		exit        int
 		args        []string
 	}{
-		"an API server that does not answer":  {"acme\n", "say --without-cluster", exitFailed, slices.Concat([]string{"-n", "acme", "--region", "eu"}, there)},
-		"a kubeconfig that is gone":           {"acme\n", "say --without-cluster", exitFailed, slices.Concat([]string{"-n", "acme", "--region", "eu", "--kubeconfig", "/nowhere"}, there)},
-		"without a namespace":                 {"acme\n", "namespace with -n", exitUsage, append(there[:4:4], "--without-cluster")},
-		"without Vault's address":             {"acme\n", "--vault-address", exitUsage, []string{"-n", "acme", "--without-cluster"}},
-		"without its authority":               {"acme\n", "certificate", exitFailed, []string{"-n", "acme", "--without-cluster", "--vault-address", server.Address()}},
-		"without the name typed":              {"globex\n", "nothing was erased", exitFailed, append(there[:4:4], "-n", "acme", "--without-cluster")},
-		"a mistyped namespace":                {"acme\n", "neither keys nor secrets of relay acme in namespace acmee", exitFailed, append(there[:4:4], "-n", "acmee", "--without-cluster")},
-		"mounts that hold nothing":            {"acme\n", "mounts nowhere and pki", exitFailed, append(there[:4:4], "-n", "acme", "--without-cluster", "--kv-mount", "pki", "--transit-mount", "nowhere")},
-		"the namespace of the former context": {"acme\n", "namespace with -n", exitUsage, append(there[:4:4], "--without-cluster", "--region", "eu")},
+		"an API server that does not answer":  {"acme\n", "say --without-cluster", exit.Failed, slices.Concat([]string{"-n", "acme", "--region", "eu"}, there)},
+		"a kubeconfig that is gone":           {"acme\n", "say --without-cluster", exit.Failed, slices.Concat([]string{"-n", "acme", "--region", "eu", "--kubeconfig", "/nowhere"}, there)},
+		"without a namespace":                 {"acme\n", "namespace with -n", exit.Usage, append(there[:4:4], "--without-cluster")},
+		"without Vault's address":             {"acme\n", "--vault-address", exit.Usage, []string{"-n", "acme", "--without-cluster"}},
+		"without its authority":               {"acme\n", "certificate", exit.Failed, []string{"-n", "acme", "--without-cluster", "--vault-address", server.Address()}},
+		"without the name typed":              {"globex\n", "nothing was erased", exit.Failed, append(there[:4:4], "-n", "acme", "--without-cluster")},
+		"a mistyped namespace":                {"acme\n", "neither keys nor secrets of relay acme in namespace acmee", exit.Failed, append(there[:4:4], "-n", "acmee", "--without-cluster")},
+		"mounts that hold nothing":            {"acme\n", "mounts nowhere and pki", exit.Failed, append(there[:4:4], "-n", "acme", "--without-cluster", "--kv-mount", "pki", "--transit-mount", "nowhere")},
+		"the namespace of the former context": {"acme\n", "namespace with -n", exit.Usage, append(there[:4:4], "--without-cluster", "--region", "eu")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := erase(c.typed, c.args...)
-			if err == nil || !strings.Contains(err.Error(), c.want) || ExitCode(err) != c.exit {
-				t.Errorf("exit %d, error %v; want %d and %q", ExitCode(err), err, c.exit, c.want)
+			if err == nil || !strings.Contains(err.Error(), c.want) || exit.Code(err) != c.exit {
+				t.Errorf("exit %d, error %v; want %d and %q", exit.Code(err), err, c.exit, c.want)
 			}
 			if held(t, server, "acme") != whole {
 				t.Error("something was erased")

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -147,7 +148,7 @@ func TestEraseByAnAdminIsTheWayOut(t *testing.T) {
 			"--vault-address", server.Address(), "--vault-ca", authorityFile(t, server))
 		check(t, err)
 		_, err = answering(t, "", "erase", "globex", "-n", "globex", kubeconfig, "--yes", "--region", "eu")
-		if ExitCode(err) != exitFailed || !strings.Contains(err.Error(), "nothing was erased") {
+		if exit.Code(err) != exit.Failed || !strings.Contains(err.Error(), "nothing was erased") {
 			t.Errorf("the second time: error %v", err)
 		}
 		if n := held(t, server, "globex"); n != 0 {
@@ -180,10 +181,10 @@ func TestRotateRaisesOneCounterByOne(t *testing.T) {
 	if relay.Spec.Rotation != (v1alpha1.Rotation{Identity: 2, Access: 2}) {
 		t.Errorf("the counters are %+v", relay.Spec.Rotation)
 	}
-	if _, _, err := run(t, "rotate", "acme", "everything", "-n", "acme", kubeconfig); ExitCode(err) != exitUsage {
-		t.Errorf("exit %d, error %v", ExitCode(err), err)
+	if _, _, err := run(t, "rotate", "acme", "everything", "-n", "acme", kubeconfig); exit.Code(err) != exit.Usage {
+		t.Errorf("exit %d, error %v", exit.Code(err), err)
 	}
-	if _, _, err := run(t, "rotate", "acme", "access", "-n", "acme", "--kubeconfig="+k.user(t, "stranger")); ExitCode(err) != exitRefused {
-		t.Errorf("exit %d, error %v", ExitCode(err), err)
+	if _, _, err := run(t, "rotate", "acme", "access", "-n", "acme", "--kubeconfig="+k.user(t, "stranger")); exit.Code(err) != exit.Refused {
+		t.Errorf("exit %d, error %v", exit.Code(err), err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 )
 
 var update = flag.Bool("update", false, "write what is rendered to the golden files")
@@ -92,8 +94,8 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			_, _, err := run(t, strings.Fields(line)...)
-			if ExitCode(err) != exitUsage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--help") {
-				t.Errorf("exit %d, error %v; want exit 2 and %q", ExitCode(err), err, want)
+			if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--help") {
+				t.Errorf("exit %d, error %v; want exit 2 and %q", exit.Code(err), err, want)
 			}
 		})
 	}

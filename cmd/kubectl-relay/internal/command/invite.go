@@ -9,6 +9,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
 )
 
 func newInvite(streams genericiooptions.IOStreams) *cobra.Command {
@@ -67,7 +68,7 @@ func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.Busines
 	if name == "" {
 		name = relay.Name
 	}
-	fmt.Fprintf(streams.Out, "%s takes messages at %s\n\n", printable(name), address)
+	fmt.Fprintf(streams.Out, "%s takes messages at %s\n\n", printable.Text(name), address)
 	qrterminal.GenerateHalfBlock(link, qrterminal.M, streams.Out)
 	fmt.Fprintf(streams.Out, "\n%s\n", link)
 	if f := relay.Status.Identity.Fingerprint; f != "" {

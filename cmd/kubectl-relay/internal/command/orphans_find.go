@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -36,7 +37,7 @@ func (o *orphans) find(ctx context.Context) ([]*remnant, error) {
 	}
 	held, err := vault.Holdings(ctx, o.login, o.contract())
 	if errors.Is(err, vault.ErrDenied) {
-		return nil, fmt.Errorf("%w by vault; use a token that may list keys and secrets, such as an admin's: %w", errRefused, err)
+		return nil, fmt.Errorf("%w by vault; use a token that may list keys and secrets, such as an admin's: %w", exit.ErrRefused, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; nothing is listed, because what is missing would look as if it were gone", err)

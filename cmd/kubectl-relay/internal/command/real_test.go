@@ -16,6 +16,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -109,14 +110,14 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 		_, _, err := run(t, append(args, "--vault-address", server.Address(), "--vault-ca", ca)...)
 		check(t, err)
 		_, _, err = run(t, append(args, "--vault-address", "https://127.0.0.1:1")...)
-		if ExitCode(err) != exitFailed || !strings.Contains(err.Error(), "cannot be reached") {
-			t.Errorf("exit %d, error %v", ExitCode(err), err)
+		if exit.Code(err) != exit.Failed || !strings.Contains(err.Error(), "cannot be reached") {
+			t.Errorf("exit %d, error %v", exit.Code(err), err)
 		}
 	})
 	t.Run("are refused to who may not create tokens", func(t *testing.T) {
 		_, _, err := run(t, "credentials", "acme", "-n", "acme", "--kubeconfig="+k.user(t, "stranger"))
-		if ExitCode(err) != exitRefused {
-			t.Errorf("exit %d, error %v; want exit %d", ExitCode(err), err, exitRefused)
+		if exit.Code(err) != exit.Refused {
+			t.Errorf("exit %d, error %v; want exit %d", exit.Code(err), err, exit.Refused)
 		}
 	})
 	t.Run("of nobody", func(t *testing.T) {

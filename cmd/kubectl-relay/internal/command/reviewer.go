@@ -14,6 +14,8 @@ import (
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	applyrbacv1 "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 )
 
 const (
@@ -91,7 +93,7 @@ func (r reviewer) apply(ctx context.Context, k client.Client) error {
 func (r reviewer) refused(doing string, err error) error {
 	err = fmt.Errorf("preparing service account %s/%s, as which vault reviews tokens: %s: %w", r.namespace, r.name, doing, err)
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
-		err = errors.Join(errRefused, fmt.Errorf("%w; run this as a cluster admin, or give a token with --reviewer-token-file", err))
+		err = errors.Join(exit.ErrRefused, fmt.Errorf("%w; run this as a cluster admin, or give a token with --reviewer-token-file", err))
 	}
 	return err
 }

@@ -4,44 +4,11 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
-
-// Exit codes.
-const (
-	exitOK      = 0
-	exitFailed  = 1
-	exitUsage   = 2 // unknown command, flag or value
-	exitNotSeen = 3 // chat: fewer messages came than --expect says
-	exitRefused = 4 // Kubernetes or Vault refuses this to you
-)
-
-// Errors that have an exit code of their own.
-var (
-	errUsage   = errors.New("see --help")
-	errNotSeen = errors.New("fewer messages came than expected")
-	errRefused = errors.New("refused")
-)
-
-// ExitCode returns the process's exit code for what a command returned.
-func ExitCode(err error) int {
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errUsage):
-		return exitUsage
-	case errors.Is(err, errNotSeen):
-		return exitNotSeen
-	case errors.Is(err, errRefused):
-		return exitRefused
-	default:
-		return exitFailed
-	}
-}
 
 // New returns the root command. Version is what `version` prints.
 func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
@@ -92,27 +59,6 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
 	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newErase(streams), newEraseCustomer(streams),
 		newExportCustomer(streams), newInvite(streams), newOrphans(streams), newRotate(streams), newSetup(streams), newVersion(streams, version))
 	return root
-}
-
-// usage is an error about how a command was called.
-func usage(cmd *cobra.Command, format string, a ...any) error {
-	return fmt.Errorf("%s (%w: %s --help)", fmt.Sprintf(format, a...), errUsage, cmd.CommandPath())
-}
-
-// oneRelay wants one argument, the name of a BusinessRelay.
-func oneRelay(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usage(cmd, "give one BusinessRelay, not %d arguments", len(args))
-	}
-	return nil
-}
-
-// none wants no argument.
-func none(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage(cmd, "unexpected argument %q", args[0])
-	}
-	return nil
 }
 
 func newVersion(streams genericiooptions.IOStreams, version string) *cobra.Command {

@@ -13,10 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
@@ -63,7 +63,7 @@ func TestChatFetchesTheFilesThatTheBusinessSends(t *testing.T) {
 	startPhotographer(t, server)
 	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
 	dir := filepath.Join(t.TempDir(), "made", "here")
-	out, notes, err := chat(t, "a photo, please\n", append(where, "--register", "--expect", "1", "--wait", "1m", "--files", dir, "--verbose")...)
+	out, notes, err := runChatOnce(t, "a photo, please\n", append(where, "--register", "--expect", "1", "--wait", "1m", "--files", dir, "--verbose")...)
 	check(t, err)
 	name, content := onlyFile(t, dir)
 	if !bytes.Equal(content, photo()) || !strings.HasSuffix(name, ".png") {
@@ -87,7 +87,7 @@ func TestChatSaysThatAFileCameAndKeepsItsKeyToItself(t *testing.T) {
 	server, where := startServer(t)
 	startPhotographer(t, server)
 	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
-	out, notes, err := chat(t, "a photo, please\n", append(where, "--register", "--expect", "1", "--wait", "1m", "--verbose")...)
+	out, notes, err := runChatOnce(t, "a photo, please\n", append(where, "--register", "--expect", "1", "--wait", "1m", "--verbose")...)
 	check(t, err)
 	if !strings.HasPrefix(out, "<+ ") || !strings.HasSuffix(out, ".png\n") {
 		t.Errorf("printed %q", out)
@@ -115,9 +115,9 @@ func TestAFilterThatCannotFetchAFileFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			out, notes, err := chat(t, tt.url+"\n", append(where, "--expect", "1", "--wait", "1m", "--files", dir)...)
-			if ExitCode(err) != exitFailed || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("exit %d, error %v", ExitCode(err), err)
+			out, notes, err := runChatOnce(t, tt.url+"\n", append(where, "--expect", "1", "--wait", "1m", "--files", dir)...)
+			if exit.Code(err) != exit.Failed || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("exit %d, error %v", exit.Code(err), err)
 			}
 			if out != "<+ [2Jphoto.png\n" || !strings.Contains(notes, "✗ [2Jphoto.png is not fetched") {
 				t.Errorf("printed %q and:\n%s", out, notes)
@@ -187,7 +187,7 @@ func TestChatSendsFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "Aunt Emma's garden.PNG")
 	check(t, os.WriteFile(path, photo(), 0o600))
 	where = append(where, "--state-dir", filepath.Join(t.TempDir(), "state"))
-	out, notes, err := chat(t, "/file "+path+"\n", append(where, "--register", "--expect", "2", "--wait", "1m", "--attach", path)...)
+	out, notes, err := runChatOnce(t, "/file "+path+"\n", append(where, "--register", "--expect", "2", "--wait", "1m", "--attach", path)...)
 	check(t, err)
 	name, content := onlyFile(t, dir)
 	if !bytes.Equal(content, photo()) || !strings.HasSuffix(name, ".png") || strings.Contains(name, "Emma") {
@@ -210,9 +210,9 @@ func TestChatSendsNothingButFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		huge: "larger than 100 MB", "/dev/zero": "no file", t.TempDir(): "no file", "/nonexistent": "no such file",
 	} {
-		_, _, err := chat(t, "", append(where, "--register", "--state-dir", filepath.Join(t.TempDir(), "state"), "--attach", path)...)
-		if ExitCode(err) != exitFailed || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: exit %d, error %v", path, ExitCode(err), err)
+		_, _, err := runChatOnce(t, "", append(where, "--register", "--state-dir", filepath.Join(t.TempDir(), "state"), "--attach", path)...)
+		if exit.Code(err) != exit.Failed || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: exit %d, error %v", path, exit.Code(err), err)
 		}
 	}
 }
@@ -225,27 +225,8 @@ func TestChatWithoutAnUploadServiceSaysSo(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ca.pem")
 	check(t, os.WriteFile(path, server.CAPEM, 0o600))
-	_, _, err := chat(t, "", "--domain", server.Domain, "--server", server.Addr, "--ca", path, "--register", "--state-dir", filepath.Join(dir, "state"), "--attach", path)
+	_, _, err := runChatOnce(t, "", "--domain", server.Domain, "--server", server.Addr, "--ca", path, "--register", "--state-dir", filepath.Join(dir, "state"), "--attach", path)
 	if !errors.Is(err, customer.ErrNoUploads) {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestTransfersRememberTheLatestFiles(t *testing.T) {
-	transfers := newTransfers()
-	var want []string
-	for n := range maxFiles + 10 {
-		l := media.NewLink()
-		transfers.keep(l)
-		if n >= 10 {
-			want = append(want, l.Text())
-		}
-	}
-	var got []string
-	for _, l := range transfers.take() {
-		got = append(got, l.Text())
-	}
-	if !slices.Equal(got, want) || len(transfers.take()) != 0 {
-		t.Errorf("%d files are remembered, want the latest %d, once", len(got), maxFiles)
 	}
 }

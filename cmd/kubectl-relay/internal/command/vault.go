@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -79,7 +80,7 @@ func explainVault(err error) error {
 	}
 	switch response.StatusCode {
 	case http.StatusForbidden:
-		return fmt.Errorf("%w by vault (403): was `kubectl relay setup vault` run for this region, and is its cluster reachable from vault?", errRefused)
+		return fmt.Errorf("%w by vault (403): was `kubectl relay setup vault` run for this region, and is its cluster reachable from vault?", exit.ErrRefused)
 	case http.StatusServiceUnavailable:
 		return errors.New("vault is sealed or has no leader (503): unseal it and try again")
 	case http.StatusBadRequest, http.StatusNotFound:

@@ -1,4 +1,4 @@
-package command
+package chat
 
 import (
 	"context"
@@ -110,8 +110,8 @@ func (c *conversation) fetch(text string) {
 }
 
 func (c *conversation) fetchOne(link media.Link) {
-	if c.flags.filesDir != "" {
-		c.save(link, c.flags.filesDir)
+	if c.FilesDir != "" {
+		c.save(link, c.FilesDir)
 		return
 	}
 	c.files.keep(link)
@@ -187,7 +187,7 @@ func (c *conversation) upload(ctx context.Context, path string) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	return c.customer.SendFile(ctx, c.to, filepath.Base(path), f, info.Size())
+	return c.customer.SendFile(ctx, c.To, filepath.Base(path), f, info.Size())
 }
 
 // errBusy means that too many files wait already.

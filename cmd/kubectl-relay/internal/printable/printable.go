@@ -1,4 +1,6 @@
-package command
+// Package printable makes text from elsewhere safe to show in a terminal. It must not
+// know where the text comes from.
+package printable
 
 import (
 	"strings"
@@ -9,10 +11,10 @@ import (
 // maxShown is how many bytes of a text from elsewhere are shown.
 const maxShown = 16 << 10
 
-// printable makes a text that came from elsewhere safe to show in a terminal:
+// Text makes a text that came from elsewhere safe to show in a terminal:
 // control and format characters, which could move the cursor, fake a line of ours
 // or turn the writing around, become U+FFFD; line breaks and tabs stay.
-func printable(s string) string {
+func Text(s string) string {
 	if len(s) > maxShown {
 		cut := maxShown
 		for cut > 0 && !utf8.RuneStart(s[cut]) {
@@ -36,5 +38,5 @@ func printable(s string) string {
 
 const zeroWidthJoiner = '\u200D'
 
-// indented puts every line of s but the first below its first column.
-func indented(s, indent string) string { return strings.ReplaceAll(s, "\n", "\n"+indent) }
+// Indented puts every line of s but the first below its first column.
+func Indented(s, indent string) string { return strings.ReplaceAll(s, "\n", "\n"+indent) }

@@ -1,4 +1,4 @@
-package command
+package chat
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
 )
@@ -15,9 +17,9 @@ import (
 // invent any number.
 const maxEarly = 256
 
-// chatView shows a chat: messages on one writer, everything else on another.
+// view shows a chat: messages on one writer, everything else on another.
 // Its methods are safe for concurrent use.
-type chatView struct {
+type view struct {
 	messages, notes io.Writer
 	interactive     bool // somebody looks at a terminal
 
@@ -28,26 +30,26 @@ type chatView struct {
 	arrived  chan struct{} // closed and replaced with each message
 }
 
-func newChatView(messages, notes io.Writer) *chatView {
-	return &chatView{
+func newView(messages, notes io.Writer) *view {
+	return &view{
 		messages: messages, notes: notes,
 		numbers: map[string]int{}, early: map[string][]customer.EventKind{}, arrived: make(chan struct{}),
 	}
 }
 
 // notef tells something about the chat itself.
-func (v *chatView) notef(format string, a ...any) {
+func (v *view) notef(format string, a ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.noteLockedf(format, a...)
 }
 
-func (v *chatView) noteLockedf(format string, a ...any) {
-	fmt.Fprintln(v.notes, printable(fmt.Sprintf(format, a...)))
+func (v *view) noteLockedf(format string, a ...any) {
+	fmt.Fprintln(v.notes, printable.Text(fmt.Sprintf(format, a...)))
 }
 
 // sent shows that the server took our message, and what was heard of it meanwhile.
-func (v *chatView) sent(id string) {
+func (v *view) sent(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.numbers[id] = len(v.numbers) + 1
@@ -59,7 +61,7 @@ func (v *chatView) sent(id string) {
 }
 
 // event shows an event of the conversation.
-func (v *chatView) event(e customer.Event) {
+func (v *view) event(e customer.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch e.Kind {
@@ -90,10 +92,10 @@ func received(text string) string {
 	var lines []string
 	for _, p := range media.Split(text) {
 		if link, err := media.ParseLink(p.Link); err == nil {
-			lines = append(lines, "<+ "+printable(customer.FileName(link)))
+			lines = append(lines, "<+ "+printable.Text(customer.FileName(link)))
 		}
 		if p.Text != "" || p.Link == "" {
-			lines = append(lines, "<- "+indented(printable(p.Text), "   "))
+			lines = append(lines, "<- "+printable.Indented(printable.Text(p.Text), "   "))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -101,7 +103,7 @@ func received(text string) string {
 
 // status shows what became of one of our messages. The word of one that is not
 // numbered yet waits: it was faster than the server's own acknowledgement.
-func (v *chatView) status(id string, kind customer.EventKind) {
+func (v *view) status(id string, kind customer.EventKind) {
 	n, ok := v.numbers[id]
 	if !ok {
 		if len(v.early) >= maxEarly || len(v.early[id]) >= maxEarly {
@@ -122,7 +124,7 @@ func (v *chatView) status(id string, kind customer.EventKind) {
 }
 
 // await waits until n messages have arrived, or with n = 0 until ctx ends.
-func (v *chatView) await(ctx context.Context, n int) error {
+func (v *view) await(ctx context.Context, n int) error {
 	for {
 		v.mu.Lock()
 		received, arrived := v.received, v.arrived
@@ -136,7 +138,7 @@ func (v *chatView) await(ctx context.Context, n int) error {
 			if n == 0 {
 				return nil
 			}
-			return fmt.Errorf("%w: %d of %d", errNotSeen, received, n)
+			return fmt.Errorf("%w: %d of %d", exit.ErrNotSeen, received, n)
 		}
 	}
 }

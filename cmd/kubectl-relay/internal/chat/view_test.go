@@ -1,4 +1,4 @@
-package command
+package chat
 
 import (
 	"bytes"
@@ -10,12 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/customer"
 )
 
 func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 	var messages, notes bytes.Buffer
-	v := newChatView(&messages, &notes)
+	v := newView(&messages, &notes)
 	v.sent("a")
 	v.event(customer.Event{Kind: customer.Delivered, ID: "a"})
 	v.event(customer.Event{Kind: customer.Read, ID: "b"}) // faster than the server's acknowledgement
@@ -43,7 +44,7 @@ func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 }
 
 func TestWhatAPeerSaysOfMessagesThatAreNotOursDoesNotPileUp(t *testing.T) {
-	v := newChatView(io.Discard, io.Discard)
+	v := newView(io.Discard, io.Discard)
 	for i := range 100 * maxEarly {
 		v.event(customer.Event{Kind: customer.Read, ID: strconv.Itoa(i)})
 		v.event(customer.Event{Kind: customer.Read, ID: "one"})
@@ -64,12 +65,12 @@ func TestAwait(t *testing.T) {
 		took           time.Duration
 	}{
 		"all came":                {2, 2, nil, 2 * time.Second},
-		"too few":                 {3, 2, errNotSeen, time.Minute},
+		"too few":                 {3, 2, exit.ErrNotSeen, time.Minute},
 		"nothing expected, waits": {0, 5, nil, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				v := newChatView(&bytes.Buffer{}, &bytes.Buffer{})
+				v := newView(&bytes.Buffer{}, &bytes.Buffer{})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				for i := range tt.arrive {

@@ -1,4 +1,4 @@
-package command
+package printable
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestPrintableStripsWhatCouldFoolATerminal(t *testing.T) {
+func TestText_StripsWhatCouldFoolATerminal(t *testing.T) {
 	for name, tt := range map[string]struct{ in, want string }{
 		"plain":                  {"Grüezi, 你好", "Grüezi, 你好"},
 		"lines and tabs":         {"a\nb\tc", "a\nb\tc"},
@@ -23,15 +23,15 @@ func TestPrintableStripsWhatCouldFoolATerminal(t *testing.T) {
 		"nothing":                {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := printable(tt.in); got != tt.want {
+			if got := Text(tt.in); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestPrintableCutsLongTextBetweenCharacters(t *testing.T) {
-	got := printable(strings.Repeat("ü", maxShown))
+func TestText_CutsLongTextBetweenCharacters(t *testing.T) {
+	got := Text(strings.Repeat("ü", maxShown))
 	if !strings.HasSuffix(got, "ü […]") || len(got) > maxShown+10 {
 		t.Errorf("%d bytes, ending in %q", len(got), got[len(got)-10:])
 	}
@@ -42,7 +42,7 @@ func FuzzPrintable(f *testing.F) {
 	f.Add("\x1b]0;title\x07")
 	f.Add("\xed\xa0\x80\u200f")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := printable(s)
+		got := Text(s)
 		if !utf8.ValidString(got) {
 			t.Errorf("%q is no UTF-8", got)
 		}

@@ -1,4 +1,4 @@
-package command
+package chat
 
 import (
 	"bytes"
@@ -28,8 +28,10 @@ func TestTheEndOfAChatIsNotToldAsALostLink(t *testing.T) {
 			cancel() // it is stopped by the time that it is asked
 			return carrier.Status{State: carrier.Disconnected, Reason: "Stopped"}
 		}}
-		c := &conversation{link: link, view: newChatView(&notes, &notes), online: make(chan struct{})}
-		check(t, c.watch(ctx))
+		c := &conversation{link: link, view: newView(&notes, &notes), online: make(chan struct{})}
+		if err := c.watch(ctx); err != nil {
+			t.Fatal(err)
+		}
 		if notes.Len() > 0 {
 			t.Errorf("told %q", &notes)
 		}
@@ -47,10 +49,12 @@ func TestAnOnlineChatLooksAtItsLinkNowAndThenOnly(t *testing.T) {
 			}
 			return carrier.Status{State: carrier.Online}
 		}}
-		c := &conversation{link: link, view: newChatView(io.Discard, io.Discard), online: make(chan struct{})}
+		c := &conversation{link: link, view: newView(io.Discard, io.Discard), online: make(chan struct{})}
 		close(c.online)
 		began := time.Now()
-		check(t, c.watch(ctx))
+		if err := c.watch(ctx); err != nil {
+			t.Fatal(err)
+		}
 		if took := time.Since(began); took < (looks-2)*statusEvery {
 			t.Errorf("looked %d times within %s", looked, took)
 		}

@@ -1,4 +1,4 @@
-package command
+package chat
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func (c *conversation) typed(ctx context.Context, text string) error {
 // attach sends the files of --attach: in a terminal beside the chat, which Ctrl-D must
 // be able to end.
 func (c *conversation) attach(ctx context.Context) error {
-	for _, path := range c.flags.attach {
+	for _, path := range c.Attach {
 		if c.view.interactive {
 			c.send(path)
 		} else if err := c.sendFile(ctx, path); err != nil {
@@ -70,8 +70,8 @@ func (c *conversation) saveAll(dir string) {
 	switch {
 	case dir != "":
 		dir = asPath(dir)
-	case c.flags.filesDir != "":
-		dir = c.flags.filesDir
+	case c.FilesDir != "":
+		dir = c.FilesDir
 	default:
 		dir = "."
 	}

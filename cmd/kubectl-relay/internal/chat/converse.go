@@ -1,4 +1,6 @@
-package command
+// Package chat is a customer in a terminal, or a filter: it shows one conversation with
+// a business, and sends what is typed. It must not know the cluster.
+package chat
 
 import (
 	"bufio"
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -30,19 +33,33 @@ const (
 	statusEvery = 250 * time.Millisecond
 )
 
+// Options say how a chat goes.
+type Options struct {
+	To phone.Number // the business
+	// FilesDir is the directory into which files that the business sends are fetched;
+	// empty: they are not.
+	FilesDir string
+	Attach   []string // paths of files to send before the first line
+	// Expect is how many messages a filter waits for after the last line, for at most
+	// Wait.
+	Expect int
+	Wait   time.Duration
+}
+
 // conversation is one run of chat.
 type conversation struct {
+	Options
 	customer *customer.Customer
 	link     carrier.Carrier
-	view     *chatView
-	to       phone.Number
-	flags    *chatFlags
+	view     *view
 	online   chan struct{} // closed once, when first online
 	files    *transfers
 }
 
-// converse runs a chat until its input, its waiting or ctx ends.
-func converse(ctx context.Context, streams genericiooptions.IOStreams, state *customer.State, config xmpp.Config, to phone.Number, f *chatFlags) error {
+// Run runs a chat until its input, its waiting or ctx ends. It returns exit.ErrNotSeen
+// when fewer messages came than expected and exit.ErrRefused when the server refuses the
+// account.
+func Run(ctx context.Context, streams genericiooptions.IOStreams, state *customer.State, config xmpp.Config, o Options) error {
 	link, err := xmpp.New(config)
 	if err != nil {
 		return fmt.Errorf("setting up the link: %w", err)
@@ -57,7 +74,7 @@ func converse(ctx context.Context, streams genericiooptions.IOStreams, state *cu
 		return err
 	}
 	defer restore()
-	c := &conversation{link: link, view: view, to: to, flags: f, online: make(chan struct{}), files: newTransfers()}
+	c := &conversation{Options: o, link: link, view: view, online: make(chan struct{}), files: newTransfers()}
 	c.customer = customer.New(customer.Options{State: state, Carrier: link, Web: web, OnEvent: c.event, Log: config.Log})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -78,7 +95,7 @@ func converse(ctx context.Context, streams genericiooptions.IOStreams, state *cu
 
 // openTerminal returns the lines of the input and where to show things. A terminal
 // gets a prompt that incoming lines do not disturb; anything else is a filter.
-func openTerminal(streams genericiooptions.IOStreams) (<-chan string, *chatView, func(), error) {
+func openTerminal(streams genericiooptions.IOStreams) (<-chan string, *view, func(), error) {
 	in, isFile := streams.In.(*os.File)
 	out, outIsFile := streams.Out.(*os.File)
 	if !isFile || !outIsFile || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
@@ -90,7 +107,7 @@ func openTerminal(streams genericiooptions.IOStreams) (<-chan string, *chatView,
 			}
 			return "", errors.Join(io.EOF, scanner.Err())
 		})
-		return lines, newChatView(streams.Out, streams.ErrOut), func() {}, nil
+		return lines, newView(streams.Out, streams.ErrOut), func() {}, nil
 	}
 	before, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
@@ -101,7 +118,7 @@ func openTerminal(streams genericiooptions.IOStreams) (<-chan string, *chatView,
 		io.Writer
 	}{in, out}, "> ")
 	restore := func() { _ = term.Restore(int(in.Fd()), before) }
-	view := newChatView(t, t)
+	view := newView(t, t)
 	view.interactive = true
 	return readLines(t.ReadLine), view, restore, nil
 }
@@ -149,7 +166,7 @@ func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
 // say sends one line. In a terminal, a business that cannot be written to yet is
 // no reason to end the chat; a filter's caller would learn of it by nothing else.
 func (c *conversation) say(ctx context.Context, line string) error {
-	id, err := c.customer.Send(ctx, c.to, line)
+	id, err := c.customer.Send(ctx, c.To, line)
 	switch {
 	case err == nil:
 		c.view.sent(id)
@@ -169,9 +186,9 @@ func (c *conversation) say(ctx context.Context, line string) error {
 // finish waits for the messages that are expected, for the files that came, and for
 // our last receipts.
 func (c *conversation) finish(ctx context.Context) error {
-	waited, cancel := context.WithTimeout(ctx, c.flags.wait)
+	waited, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
-	err := c.view.await(waited, c.flags.expect)
+	err := c.view.await(waited, c.Expect)
 	if filesErr := c.awaitFiles(ctx); err == nil {
 		err = filesErr
 	}
@@ -209,7 +226,7 @@ func (c *conversation) watch(ctx context.Context) error {
 		}
 		switch {
 		case s.State == carrier.Refused:
-			return fmt.Errorf("%w by the server: %s; add --register if the number has no account yet, or --password-file if it has", errRefused, s.Detail)
+			return fmt.Errorf("%w by the server: %s; add --register if the number has no account yet, or --password-file if it has", exit.ErrRefused, s.Detail)
 		case s.State == carrier.Online:
 			told = ""
 		case s.State == carrier.Disconnected && s.Reason != told:
@@ -232,7 +249,7 @@ func (c *conversation) event(e customer.Event) {
 		}
 		return
 	}
-	if e.Peer != c.to {
+	if e.Peer != c.To {
 		return // another business wrote: this terminal shows one conversation
 	}
 	if e.Kind == customer.Received {
