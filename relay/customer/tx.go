@@ -56,6 +56,29 @@ func (s *State) learned(peer phone.Number) []carrier.DeviceID {
 	return ids
 }
 
+// PeerKey is the identity key of one device of a peer.
+type PeerKey struct {
+	Device      carrier.DeviceID
+	Fingerprint string // as OMEMO clients show it
+}
+
+// PeerKeys returns the identity keys that are known of a peer's devices, by device.
+func (s *State) PeerKeys(peer phone.Number) []PeerKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var keys []PeerKey
+	for a, raw := range s.data.Identities {
+		digits, device, _ := strings.Cut(a, "/")
+		id, err := strconv.ParseUint(device, 10, 31)
+		key, keyErr := signal.ParseIdentityKey(raw)
+		if digits == peer.Digits() && err == nil && keyErr == nil {
+			keys = append(keys, PeerKey{carrier.DeviceID(id), key.Fingerprint()})
+		}
+	}
+	slices.SortFunc(keys, func(a, b PeerKey) int { return int(a.Device) - int(b.Device) })
+	return keys
+}
+
 // byLife orders a peer's devices so that those come first which are known to live: those
 // that wrote, the last one first, then those with which there is a session.
 func (s *State) byLife(peer phone.Number, devices []carrier.DeviceID) []carrier.DeviceID {

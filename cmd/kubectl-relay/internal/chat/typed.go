@@ -10,6 +10,7 @@ import (
 // commands is what /help shows.
 const commands = `/file PATH   send a file
 /save [DIR]  fetch the files that came, into DIR, that of --files, or this one
+/keys        show your identity key and the business's, to compare
 /help        list these commands
 //...        send a text that begins with /`
 
@@ -30,12 +31,29 @@ func (c *conversation) typed(ctx context.Context, text string) error {
 		c.send(asPath(rest))
 	case command == "/save":
 		c.saveAll(rest)
+	case command == "/keys":
+		c.view.notef("%s", c.keys())
 	case command == "/help":
 		c.view.notef("%s", commands)
 	default:
 		c.view.notef("✗ not sent, as it is no command:\n%s", commands)
 	}
 	return nil
+}
+
+// keys returns the identity keys of both sides, as their clients show them.
+func (c *conversation) keys() string {
+	_, own := c.customer.State.Device()
+	lines := []string{"Your key, as kubectl relay fingerprints shows it to the business:", "  " + own}
+	theirs := c.customer.State.PeerKeys(c.To)
+	if len(theirs) == 0 {
+		return strings.Join(append(lines, "The business's key is not known yet: write to it first."), "\n")
+	}
+	lines = append(lines, "The business's key, which its invitation must show, too:")
+	for _, k := range theirs {
+		lines = append(lines, "  "+k.Fingerprint)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // attach sends the files of --attach: in a terminal beside the chat, which Ctrl-D must

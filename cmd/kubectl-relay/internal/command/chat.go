@@ -62,7 +62,8 @@ decrypted and put into a directory, under the name that it came with or, where t
 is such a file, one with a number; what is larger than 100 MB, takes more than ten
 minutes or is not authentic is not kept. It is fetched over https, from the host that
 its link names and no other. In a terminal, /save fetches a file on demand, /file
-sends one, and /help lists these commands; a filter's lines are all text.`,
+sends one, /keys shows both sides' identity keys, to compare, and /help lists these
+commands; a filter's lines are all text.`,
 		Example: `  # Chat with a business as a new customer, on a server where anyone may register
   kubectl relay chat --register --as +491701234567 --to +4930111111
 

@@ -19,9 +19,10 @@ import (
 // people is what a relay keeps of one person: three messages, in pages of two.
 type people struct {
 	cloudapi.Service
-	number phone.Number
-	erased bool
-	err    error
+	number  phone.Number
+	erased  bool
+	err     error
+	devices []cloudapi.ExportedDevice
 }
 
 func (p *people) Erase(_ context.Context, n phone.Number) error {
@@ -37,7 +38,7 @@ func (p *people) Export(_ context.Context, n phone.Number, after string, _ int) 
 	case n != p.number || p.erased:
 		return nil, cloudapi.ErrUnknownCustomer
 	case after == "":
-		return &cloudapi.Export{Name: "Ada", More: true, Messages: []cloudapi.ExportedMessage{message("1"), message("2")}}, nil
+		return &cloudapi.Export{Name: "Ada", More: true, Devices: p.devices, Messages: []cloudapi.ExportedMessage{message("1"), message("2")}}, nil
 	}
 	return &cloudapi.Export{Name: "Ada", Messages: []cloudapi.ExportedMessage{message("3")}}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,6 +127,12 @@ func TestFilesGoBothWaysInATerminal(t *testing.T) {
 	term.sees("<- you said: /etc is a directory")
 	term.types("/save\r")
 	term.sees("no file waits")
+	term.types("/keys\r")
+	term.types("//keys were shown\r") // behind them
+	shown := term.sees("<- you said: /keys were shown")
+	if keys := regexp.MustCompile(`(?:[0-9a-f]{8} ){7}[0-9a-f]{8}`).FindAllString(shown, -1); len(keys) != 2 || keys[0] == keys[1] {
+		t.Errorf("the keys that are shown are %q", keys)
+	}
 	term.types("\x04")
 	check(t, <-ended)
 }

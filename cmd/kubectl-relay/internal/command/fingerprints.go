@@ -1,0 +1,108 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/signal"
+)
+
+// customerDevice is one device of a customer, as the relay knows it.
+type customerDevice struct {
+	ID uint32 `json:"id"`
+	// Fingerprint is the identity key's, eight groups of eight hexadecimal digits; empty
+	// while the key is not known.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Active      bool   `json:"active"` // it is on the customer's device list
+}
+
+func newFingerprints(streams genericiooptions.IOStreams) *cobra.Command {
+	var f endpointFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "fingerprints NAME NUMBER",
+		Short: "Show the identity keys of one customer's devices",
+		Long: `Show the fingerprints of the identity keys with which one customer's devices encrypt, in the
+form in which OMEMO clients show a device's own key: eight groups of eight hexadecimal
+digits. Read them to the customer, or have them read to you: when all are the same,
+nobody sits between. What the customer compares in turn is the business's own
+fingerprint: kubectl relay invite shows it.
+` + howCalled,
+		Example: `  kubectl relay fingerprints acme +491701234567 -n acme`,
+		Args:    relayAndNumber,
+	}
+	f.add(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "what to print: text or json")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if output != "text" && output != "json" {
+			return usage(cmd, "unknown output %q: write text or json", output)
+		}
+		e, number, err := f.open(cmd.Context(), cluster, args)
+		if err != nil {
+			return err
+		}
+		devices, err := e.devices(cmd.Context(), number)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			out := json.NewEncoder(streams.Out)
+			out.SetIndent("", "  ")
+			return out.Encode(map[string]any{"devices": devices})
+		}
+		printFingerprints(streams.Out, devices)
+		return nil
+	}
+	return cmd
+}
+
+// devices asks the endpoint which devices a person writes with.
+func (e *endpoint) devices(ctx context.Context, number phone.Number) ([]customerDevice, error) {
+	body, err := e.call(ctx, http.MethodGet, number, url.Values{"limit": {"1"}})
+	if err != nil {
+		return nil, err
+	}
+	var person struct {
+		Devices []struct {
+			customerDevice
+			IdentityKey []byte `json:"identity_key"`
+		} `json:"devices"`
+	}
+	if json.Unmarshal(body, &person) != nil {
+		return nil, errors.New("the relay's answer is no export")
+	}
+	devices := make([]customerDevice, 0, len(person.Devices))
+	for _, d := range person.Devices {
+		if key, err := signal.ParseIdentityKey(d.IdentityKey); err == nil {
+			d.Fingerprint = key.Fingerprint()
+		}
+		devices = append(devices, d.customerDevice)
+	}
+	return devices, nil
+}
+
+func printFingerprints(w io.Writer, devices []customerDevice) {
+	if len(devices) == 0 {
+		fmt.Fprintln(w, "The relay knows no device of this person.")
+	}
+	for _, d := range devices {
+		fingerprint, note := d.Fingerprint, ""
+		if fingerprint == "" {
+			fingerprint = "(its key is not known yet)"
+		}
+		if !d.Active {
+			note = ", no longer on the device list"
+		}
+		fmt.Fprintf(w, "device %d%s:\n  %s\n", d.ID, note, fingerprint)
+	}
+}
