@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -15,10 +14,6 @@ import (
 // accountCheck is how often Vault is asked for another password or token while the
 // carrier refuses those at hand.
 const accountCheck = 15 * time.Second
-
-// errNewAccount means that an admin changed the carrier account in Vault: its password,
-// or the token to register it with.
-var errNewAccount = errors.New("the carrier account in Vault is another")
 
 // registration says whether the relay registers the account if the carrier does not
 // know it. Where that takes a token, one that comes without is an admin's to make.

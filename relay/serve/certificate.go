@@ -17,10 +17,6 @@ import (
 	"time"
 )
 
-// errCertificate means that the files of a tenant's own certificate are not there
-// or are none.
-var errCertificate = errors.New("the endpoint's certificate files cannot be read: the Secret named in spec.endpoint.tlsSecretName must have tls.crt and tls.key that belong together")
-
 // renewRetry is how soon after a failed renewal the next is tried.
 const renewRetry = time.Minute
 

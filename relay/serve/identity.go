@@ -10,13 +10,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// Errors of a tenant whose parts do not go together. No identity or key is made over
-// what was there.
-var (
-	errIdentityMissing = errors.New("the identity that this relay had is gone from Vault")
-	errKeyMissing      = errors.New("the wrapping key of what is stored is gone from Vault")
-)
-
 // lookBack is how many identities before the one in force are looked for: counters
 // are raised one by one, but may have been raised again before a relay saw it.
 const lookBack = 64

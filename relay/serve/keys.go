@@ -15,53 +15,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// Pauses between attempts to open the keys.
-const (
-	firstPause = 200 * time.Millisecond
-	lastPause  = 10 * time.Second
-)
-
-// errOverdue means that the oldest key should have been destroyed by now.
-var errOverdue = errors.New("the wrapping key has a version older than the retention")
-
-// errErased means that the tenant's wrapping key is gone while the relay runs.
-var errErased = fmt.Errorf("the tenant was erased: %w", seal.ErrErased)
-
-// errClock means that this node's clock and Vault's are far apart.
-var errClock = errors.New("this node's clock and Vault's are more than five minutes apart")
-
-// keys are what the relay holds from Vault and the store that they open.
-type keys struct {
-	identity vault.Identity
-	access   vault.Access
-	account  *omemo.Account
-	former   former
-	ring     *seal.Keyring
-	store    *store.Store
-}
-
-// close closes the store, then forgets the keys.
-func (k *keys) close(log *slog.Logger) {
-	if k.store != nil {
-		if err := k.store.Close(); err != nil {
-			log.Error("closing the store failed", "error", err)
-		}
-	}
-	if k.ring != nil {
-		k.ring.Close()
-	}
-	for _, a := range []*omemo.Account{k.account, k.former.account} {
-		if a != nil {
-			a.Local.Identity.Destroy()
-		}
-	}
-}
-
-// retention is how long anything is kept.
-func (r *relay) retention() time.Duration {
-	return time.Duration(r.cfg.RetentionDays) * 24 * time.Hour
-}
-
 // open gets the keys and opens the store, and goes on trying until it has them or
 // ctx ends: whoever seals Vault or forgets a policy need not restart relays.
 func (r *relay) open(ctx context.Context) (*keys, error) {

@@ -7,10 +7,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/cloudapi"
-	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -24,6 +21,8 @@ const (
 
 // link is the carrier's place: messages are accepted and kept while the account is
 // not at hand yet.
+var _ carrier.Blocker = (*link)(nil)
+
 type link struct {
 	mu      sync.Mutex // guards the following fields
 	carrier carrier.Carrier
@@ -151,19 +150,47 @@ func (offline) Refuse(context.Context, phone.Number, carrier.Refusal) error {
 
 func (offline) SendTyping(context.Context, phone.Number, bool) error { return carrier.ErrOffline }
 
-// translate turns the messages' errors into those that the HTTP interface knows.
-func translate(err error) error {
-	switch {
-	case errors.Is(err, message.ErrUnknownMessage):
-		return cloudapi.ErrUnknownMessage
-	case errors.Is(err, message.ErrUnknownMedia):
-		return cloudapi.ErrUnknownFile
-	case errors.Is(err, message.ErrMediaKind):
-		return cloudapi.ErrFileKind
-	case errors.Is(err, message.ErrBlockListFull):
-		return cloudapi.ErrBlockListFull
-	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
-		return cloudapi.ErrUnavailable
+// UploadSlot implements carrier.Uploads.
+func (l *link) UploadSlot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
+	u, ok := l.get().(carrier.Uploads)
+	if !ok {
+		return carrier.Slot{}, carrier.ErrOffline
 	}
-	return err
+	return u.UploadSlot(ctx, name, size)
 }
+
+// Forget takes a peer off the carrier's contact list. An account that is not at hand
+// yet has none.
+func (l *link) Forget(ctx context.Context, peer phone.Number) error {
+	if c, ok := l.get().(interface {
+		Forget(context.Context, phone.Number) error
+	}); ok {
+		return c.Forget(ctx, peer)
+	}
+	return carrier.ErrOffline
+}
+
+// blocker returns the carrier's block list, or one that is offline.
+func (l *link) blocker() carrier.Blocker {
+	if b, ok := l.get().(carrier.Blocker); ok {
+		return b
+	}
+	return offline{}
+}
+
+// Blocked implements carrier.Blocker.
+func (l *link) Blocked(ctx context.Context) ([]phone.Number, error) { return l.blocker().Blocked(ctx) }
+
+// Block implements carrier.Blocker.
+func (l *link) Block(ctx context.Context, n []phone.Number) error { return l.blocker().Block(ctx, n) }
+
+// Unblock implements carrier.Blocker.
+func (l *link) Unblock(ctx context.Context, n []phone.Number) error {
+	return l.blocker().Unblock(ctx, n)
+}
+
+func (offline) Blocked(context.Context) ([]phone.Number, error) { return nil, carrier.ErrOffline }
+
+func (offline) Block(context.Context, []phone.Number) error { return carrier.ErrOffline }
+
+func (offline) Unblock(context.Context, []phone.Number) error { return carrier.ErrOffline }

@@ -1,17 +1,13 @@
 package serve
 
 import (
-	"context"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
-	"github.com/relaykeep/relaykeep/relay/message"
-	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
@@ -80,66 +76,3 @@ func (m *metrics) Dropped(reason xmpp.Drop) { m.drops.WithLabelValues(string(rea
 
 // Linked implements xmpp.Metrics.
 func (m *metrics) Linked(resumed bool) { m.links.WithLabelValues(strconv.FormatBool(resumed)).Inc() }
-
-// attach adds what the parts know.
-func (m *metrics) attach(p *parts) { m.registry.MustRegister(newPartsCollector(p)) }
-
-// partsCollector reads counts where they are kept when they are asked for.
-type partsCollector struct {
-	parts                            *parts
-	messages, queue, state, oldestAt *prometheus.Desc
-	refused                          *prometheus.Desc
-}
-
-func newPartsCollector(p *parts) *partsCollector {
-	return &partsCollector{
-		parts:    p,
-		messages: prometheus.NewDesc("relaykeep_messages_total", "What happened to messages, since the process started.", []string{"event"}, nil),
-		refused:  prometheus.NewDesc("relaykeep_signal_errors_total", "Messages and bundles that the Signal layer refused, by class, since the process started.", []string{"class"}, nil),
-		queue:    prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil),
-		state:    prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil),
-		oldestAt: prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (c *partsCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.messages
-	ch <- c.refused
-	ch <- c.queue
-	ch <- c.state
-	ch <- c.oldestAt
-}
-
-// Collect implements prometheus.Collector.
-func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, e := range message.Events() {
-		ch <- prometheus.MustNewConstMetric(c.messages, prometheus.CounterValue, float64(c.parts.messages.Count(e)), string(e))
-	}
-	for _, class := range omemo.Classes() {
-		ch <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(c.parts.messages.Refused(class)), class)
-	}
-	s := c.parts.status(context.Background())
-	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
-	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
-	if n, err := message.Queue(c.parts.store, message.QueueMedia).Length(context.Background()); err == nil {
-		ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(n), message.QueueMedia)
-	}
-	for _, cond := range s.Conditions {
-		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, value(cond.Status), cond.Type)
-	}
-	if s.OldestKeyTime != nil {
-		ch <- prometheus.MustNewConstMetric(c.oldestAt, prometheus.GaugeValue, float64(s.OldestKeyTime.Unix()))
-	}
-}
-
-func value(s contract.ConditionStatus) float64 {
-	switch s {
-	case contract.True:
-		return 1
-	case contract.False:
-		return 0
-	case contract.Unknown:
-	}
-	return -1
-}

@@ -9,14 +9,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// ReasonOwnerChanged is the reason of KeysReady while what lies in Vault under the
-// relay's names is another's.
-const ReasonOwnerChanged = "OwnerChanged"
-
-// errOwnerChanged means that another service account, or another number, used the
-// relay's names first.
-var errOwnerChanged = errors.New("the names of this relay belong to another service account or number")
-
 // checkOwner refuses to work with what somebody else's relay left under the same names.
 // The first relay is recorded, once; also the one of an installation from before there
 // was a record.

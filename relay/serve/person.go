@@ -61,14 +61,3 @@ func exportedFile(f *message.PersonsFile) *cloudapi.ExportedFile {
 		ID: f.ID, Kind: string(f.Kind), MIME: f.MIME, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Size, Filename: f.Name,
 	}
 }
-
-// Forget takes a peer off the carrier's contact list. An account that is not at hand
-// yet has none.
-func (l *link) Forget(ctx context.Context, peer phone.Number) error {
-	if c, ok := l.get().(interface {
-		Forget(context.Context, phone.Number) error
-	}); ok {
-		return c.Forget(ctx, peer)
-	}
-	return carrier.ErrOffline
-}

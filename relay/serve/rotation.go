@@ -8,12 +8,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/message"
-	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
-	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // How long what was rotated away stays valid: messages that customers encrypted to an
@@ -22,12 +19,6 @@ import (
 const (
 	identityOverlap = 7 * 24 * time.Hour
 	accessOverlap   = 24 * time.Hour
-)
-
-// Errors of counters and what they name.
-var (
-	errCounterBack   = errors.New("the rotation counter is lower than what was in force")
-	errAccessMissing = errors.New("the credentials in force are gone from Vault")
 )
 
 // settingRotation is the store's record of what is in force.
@@ -73,37 +64,6 @@ func (t turn) to(n int, now time.Time) (turn, error) {
 func (t turn) former(overlap time.Duration, now time.Time) (n int, until time.Time, ok bool) {
 	until = t.Since.Add(overlap)
 	return t.Before, until, t.Before > 0 && now.Before(until)
-}
-
-// former is what was rotated away and is honoured still.
-type former struct {
-	account      *omemo.Account // nil for none
-	accountUntil time.Time
-	access       *vault.Access // nil for none
-	accessUntil  time.Time
-}
-
-func (f *former) messages() *message.Former {
-	if f.account == nil {
-		return nil
-	}
-	return &message.Former{Account: f.account, Until: f.accountUntil}
-}
-
-func (f *former) token() cloudapi.Former {
-	if f.access == nil {
-		return cloudapi.Former{}
-	}
-	return cloudapi.Former{Token: f.access.AccessToken, Until: f.accessUntil}
-}
-
-func (f *former) webhook() *webhook.Former {
-	if f.access == nil {
-		return nil
-	}
-	return &webhook.Former{
-		Credentials: webhook.Credentials{Secret: f.access.WebhookSecret, VerifyToken: f.access.VerifyToken}, Until: f.accessUntil,
-	}
 }
 
 // endFormer overwrites the former identity's key once it is not honoured any more.

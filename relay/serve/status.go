@@ -64,7 +64,7 @@ func (r *relay) status(ctx context.Context) contract.Status {
 		Conditions: []contract.Condition{r.state.keysCondition(r.vault.Ready())},
 	}
 	r.state.fill(&s)
-	p := r.state.parts()
+	p := r.running.Load()
 	if p == nil {
 		s.Conditions = append(s.Conditions, waiting(contract.ConditionCarrierConnected), waiting(contract.ConditionWebhookVerified),
 			waiting(contract.ConditionVolumeHasRoom))

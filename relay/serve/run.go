@@ -2,100 +2,20 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
-	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
-	"github.com/relaykeep/relaykeep/relay/webhook"
 )
-
-// parts are everything that needs the keys.
-type parts struct {
-	*relay
-	keys     *keys
-	number   phone.Number
-	store    message.Store
-	link     *link
-	messages *message.Service
-	webhooks *queue.Runner      // nil without a webhook
-	delivery *webhook.Deliverer // nil without a webhook
-	drained  chan struct{}      // closed when the endpoint has no requests left
-}
-
-// parts wires what needs the keys.
-func (r *relay) parts(k *keys) (*parts, error) {
-	number, err := phone.Parse(r.cfg.PhoneNumber)
-	if err != nil {
-		return nil, err
-	}
-	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &link{}, drained: make(chan struct{})}
-	files, err := p.files()
-	if err != nil {
-		return nil, err
-	}
-	p.messages = message.New(message.Options{
-		Store: p.store, Link: r.WrapLink(p.link), Account: k.account, Former: k.former.messages(),
-		Forget: p.link.Forget, Scrub: k.store.Scrub,
-		Webhook: webhook.Account{
-			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
-		},
-		Files: files,
-		Deliveries: func() {
-			if p.webhooks != nil {
-				p.webhooks.Wake()
-			}
-		},
-		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
-	})
-	if r.cfg.Webhook != nil {
-		if err := p.addWebhook(); err != nil {
-			return nil, err
-		}
-	}
-	r.metrics.attach(p)
-	return p, nil
-}
-
-// addWebhook wires the deliveries to the business.
-func (p *parts) addWebhook() (err error) {
-	backend := message.Queue(p.store, message.QueueWebhook)
-	receiver := webhook.Receiver{
-		URL: p.cfg.Webhook.URL, CABundle: p.cfg.Webhook.CABundle,
-		Credentials: webhook.Credentials{Secret: p.keys.access.WebhookSecret, VerifyToken: p.keys.access.VerifyToken},
-		Former:      p.keys.former.webhook(),
-	}
-	if p.cfg.Webhook.ClientCertificate {
-		receiver.Certificate = func() (*tls.Certificate, error) {
-			c, err := tls.LoadX509KeyPair(filepath.Join(p.WebhookCertDir, "tls.crt"), filepath.Join(p.WebhookCertDir, "tls.key"))
-			return &c, err
-		}
-	}
-	p.delivery, err = webhook.New(webhook.Options{
-		Receiver: receiver, Finish: backend.Finish, Recovered: func() { p.webhooks.Hurry() },
-		Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
-	})
-	if err != nil {
-		return err
-	}
-	p.webhooks = queue.New(queue.Options{
-		Name: message.QueueWebhook, Backend: backend, Worker: p.messages.Deliver(p.delivery.Work), Workers: webhook.Concurrency,
-		Open: p.delivery.Verified, Now: p.Now, Log: p.Log,
-	})
-	return nil
-}
 
 // run runs the parts until ctx ends: first the endpoint stops, then what is at hand
 // in the queues, and last the carrier, which ends with base.
@@ -109,8 +29,8 @@ func (p *parts) run(ctx, base context.Context) error {
 			return err
 		}
 	}
-	p.state.setParts(p)
-	defer p.state.setParts(nil)
+	p.running.Store(p)
+	defer p.running.Store(nil)
 	links, unlink := context.WithCancel(base)
 	defer unlink()
 	linked := make(chan error, 1)
@@ -181,9 +101,6 @@ func (p *parts) runCarrier(ctx context.Context) error {
 	}
 }
 
-// errOtherAccount means that the account in Vault is another number's.
-var errOtherAccount = errors.New("the carrier account in Vault is not this relay's number")
-
 func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error {
 	x := p.cfg.Carrier.XMPP
 	c, err := xmpp.New(xmpp.Config{
@@ -204,12 +121,6 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 	}
 	return errNewAccount
 }
-
-// How often the store is looked after.
-const (
-	advanceEvery = time.Minute
-	sweepEvery   = time.Hour
-)
 
 // maintain opens new epochs in time and removes what is past the retention. That is
 // housekeeping: what makes it unreadable is that its keys are destroyed.
@@ -273,20 +184,4 @@ func (p *parts) carrierCondition() contract.Condition {
 		c.Message = "the business's account listed a device that is not the relay's: change the account's password, and ask the carrier who added it; the relay took it off the list"
 	}
 	return c
-}
-
-// service shows the messages to the HTTP interface.
-type service struct{ *message.Service }
-
-// AcceptText implements cloudapi.Service.
-func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
-	id, err := s.Service.AcceptText(ctx, message.Text{
-		To: t.To, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
-	})
-	return id, translate(err)
-}
-
-// MarkRead implements cloudapi.Service.
-func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
-	return translate(s.Service.MarkRead(ctx, r.MessageID, r.Typing))
 }

@@ -1,0 +1,113 @@
+package serve
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/clock"
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/config"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/vault"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// relay is a process in all its parts.
+type relay struct {
+	Options
+	cfg     *config.File
+	vault   *vault.Client
+	metrics *metrics
+	state   state
+	account string                // the UID of the service account as which the keys were opened
+	clock   *clock.Trusted        // Now reads it
+	running atomic.Pointer[parts] // nil before the keys are there
+}
+
+// retention is how long anything is kept.
+func (r *relay) retention() time.Duration {
+	return time.Duration(r.cfg.RetentionDays) * 24 * time.Hour
+}
+
+// keys are what the relay holds from Vault and the store that they open.
+type keys struct {
+	identity vault.Identity
+	access   vault.Access
+	account  *omemo.Account
+	former   former
+	ring     *seal.Keyring
+	store    *store.Store
+}
+
+// close closes the store, then forgets the keys.
+func (k *keys) close(log *slog.Logger) {
+	if k.store != nil {
+		if err := k.store.Close(); err != nil {
+			log.Error("closing the store failed", "error", err)
+		}
+	}
+	if k.ring != nil {
+		k.ring.Close()
+	}
+	for _, a := range []*omemo.Account{k.account, k.former.account} {
+		if a != nil {
+			a.Local.Identity.Destroy()
+		}
+	}
+}
+
+// former is what was rotated away and is honoured still.
+type former struct {
+	account      *omemo.Account // nil for none
+	accountUntil time.Time
+	access       *vault.Access // nil for none
+	accessUntil  time.Time
+}
+
+func (f *former) messages() *message.Former {
+	if f.account == nil {
+		return nil
+	}
+	return &message.Former{Account: f.account, Until: f.accountUntil}
+}
+
+func (f *former) token() cloudapi.Former {
+	if f.access == nil {
+		return cloudapi.Former{}
+	}
+	return cloudapi.Former{Token: f.access.AccessToken, Until: f.accessUntil}
+}
+
+func (f *former) webhook() *webhook.Former {
+	if f.access == nil {
+		return nil
+	}
+	return &webhook.Former{
+		Credentials: webhook.Credentials{Secret: f.access.WebhookSecret, VerifyToken: f.access.VerifyToken}, Until: f.accessUntil,
+	}
+}
+
+// parts are everything that needs the keys.
+type parts struct {
+	*relay
+	keys     *keys
+	number   phone.Number
+	store    message.Store
+	link     *link
+	messages *message.Service
+	webhooks *queue.Runner      // nil without a webhook
+	delivery *webhook.Deliverer // nil without a webhook
+	drained  chan struct{}      // closed when the endpoint has no requests left
+}
+
+// Pauses between attempts to open the keys.
+const (
+	firstPause = 200 * time.Millisecond
+	lastPause  = 10 * time.Second
+)

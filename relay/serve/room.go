@@ -1,0 +1,40 @@
+package serve
+
+import (
+	"syscall"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+)
+
+// keptFree is the part of the volume that files leave to messages.
+const keptFree = 1.0 / 8
+
+// Reasons of the condition VolumeHasRoom.
+const (
+	ReasonHasRoom    = "HasRoom"
+	ReasonVolumeFull = "VolumeFull"
+)
+
+// volumeCondition is VolumeHasRoom.
+func volumeCondition(full bool) contract.Condition {
+	if full {
+		return contract.Condition{
+			Type: contract.ConditionVolumeHasRoom, Status: contract.False, Reason: ReasonVolumeFull,
+			Message: "the volume is full but for what sweeping and erasing need: new messages are refused, or wait at the carrier; enlarge the claim, or erase customers or files",
+		}
+	}
+	return contract.Condition{
+		Type: contract.ConditionVolumeHasRoom, Status: contract.True, Reason: ReasonHasRoom, Message: "the volume has room for new messages",
+	}
+}
+
+// hasRoom says whether the volume has room for files, beside what was freed within the
+// database. One that cannot be asked has: what does not fit is refused when it is
+// written.
+func hasRoom(dir string, freed int64) bool {
+	var s syscall.Statfs_t
+	if syscall.Statfs(dir, &s) != nil {
+		return true
+	}
+	return float64(int64(s.Bavail)*s.Bsize+freed) > keptFree*float64(int64(s.Blocks)*s.Bsize)
+}

@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// service shows the messages to the HTTP interface.
+type service struct{ *message.Service }
+
+// AcceptText implements cloudapi.Service.
+func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
+	id, err := s.Service.AcceptText(ctx, message.Text{
+		To: t.To, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
+	})
+	return id, translate(err)
+}
+
+// MarkRead implements cloudapi.Service.
+func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
+	return translate(s.Service.MarkRead(ctx, r.MessageID, r.Typing))
+}
+
+// AcceptAttachment implements cloudapi.Service, as the following methods do.
+func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
+	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
+		To: a.To, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
+	})
+	return id, translate(err)
+}
+
+// StoreFile implements cloudapi.Service.
+func (s service) StoreFile(ctx context.Context, f cloudapi.NewFile) (string, error) {
+	id, err := s.StoreMedia(ctx, message.Upload{MIME: f.MIME, Name: f.Name, Body: f.Body, Limit: f.Limit})
+	return id, translate(err)
+}
+
+// File implements cloudapi.Service.
+func (s service) File(ctx context.Context, id string) (cloudapi.File, error) {
+	m, err := s.Media(ctx, id)
+	return shown(m), translate(err)
+}
+
+// OpenFile implements cloudapi.Service.
+func (s service) OpenFile(ctx context.Context, id string) (cloudapi.File, io.ReadSeeker, error) {
+	m, r, err := s.OpenMedia(ctx, id)
+	return shown(m), r, translate(err)
+}
+
+// DeleteFile implements cloudapi.Service.
+func (s service) DeleteFile(ctx context.Context, id string) error {
+	return translate(s.DeleteMedia(ctx, id))
+}
+
+// Block implements cloudapi.Service.
+func (s service) Block(ctx context.Context, n []phone.Number) error {
+	return translate(s.Service.Block(ctx, n))
+}
+
+// Unblock implements cloudapi.Service.
+func (s service) Unblock(ctx context.Context, n []phone.Number) error {
+	return translate(s.Service.Unblock(ctx, n))
+}
+
+// Blocked implements cloudapi.Service.
+func (s service) Blocked(ctx context.Context) ([]phone.Number, error) {
+	n, err := s.Service.Blocked(ctx)
+	return n, translate(err)
+}
+
+func shown(m store.Media) cloudapi.File {
+	return cloudapi.File{ID: m.ID, MIME: m.MIME, Name: m.Name, SHA256: m.SHA256, Size: m.Size}
+}
+
+// translate turns the messages' errors into those that the HTTP interface knows.
+func translate(err error) error {
+	switch {
+	case errors.Is(err, message.ErrUnknownMessage):
+		return cloudapi.ErrUnknownMessage
+	case errors.Is(err, message.ErrUnknownMedia):
+		return cloudapi.ErrUnknownFile
+	case errors.Is(err, message.ErrMediaKind):
+		return cloudapi.ErrFileKind
+	case errors.Is(err, message.ErrBlockListFull):
+		return cloudapi.ErrBlockListFull
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
+		return cloudapi.ErrUnavailable
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package serve
+
+import (
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// parts wires what needs the keys.
+func (r *relay) parts(k *keys) (*parts, error) {
+	number, err := phone.Parse(r.cfg.PhoneNumber)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &link{}, drained: make(chan struct{})}
+	files, err := p.files()
+	if err != nil {
+		return nil, err
+	}
+	p.messages = message.New(message.Options{
+		Store: p.store, Link: r.WrapLink(p.link), Account: k.account, Former: k.former.messages(),
+		Forget: p.link.Forget, Scrub: k.store.Scrub,
+		Webhook: webhook.Account{
+			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
+		},
+		Files: files,
+		Deliveries: func() {
+			if p.webhooks != nil {
+				p.webhooks.Wake()
+			}
+		},
+		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
+	})
+	if r.cfg.Webhook != nil {
+		if err := p.addWebhook(); err != nil {
+			return nil, err
+		}
+	}
+	r.metrics.attach(p)
+	return p, nil
+}
+
+// addWebhook wires the deliveries to the business.
+func (p *parts) addWebhook() (err error) {
+	backend := message.Queue(p.store, message.QueueWebhook)
+	receiver := webhook.Receiver{
+		URL: p.cfg.Webhook.URL, CABundle: p.cfg.Webhook.CABundle,
+		Credentials: webhook.Credentials{Secret: p.keys.access.WebhookSecret, VerifyToken: p.keys.access.VerifyToken},
+		Former:      p.keys.former.webhook(),
+	}
+	if p.cfg.Webhook.ClientCertificate {
+		receiver.Certificate = func() (*tls.Certificate, error) {
+			c, err := tls.LoadX509KeyPair(filepath.Join(p.WebhookCertDir, "tls.crt"), filepath.Join(p.WebhookCertDir, "tls.key"))
+			return &c, err
+		}
+	}
+	p.delivery, err = webhook.New(webhook.Options{
+		Receiver: receiver, Finish: backend.Finish, Recovered: func() { p.webhooks.Hurry() },
+		Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
+	})
+	if err != nil {
+		return err
+	}
+	p.webhooks = queue.New(queue.Options{
+		Name: message.QueueWebhook, Backend: backend, Worker: p.messages.Deliver(p.delivery.Work), Workers: webhook.Concurrency,
+		Open: p.delivery.Verified, Now: p.Now, Log: p.Log,
+	})
+	return nil
+}
+
+// files are the ways that files take: the carrier's web server, which is where the
+// carrier is, and the Internet for a business's own links.
+func (p *parts) files() (*message.Files, error) {
+	x := p.cfg.Carrier.XMPP
+	where := media.Carrier{Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle)}
+	web, err := media.NewCarrier(where)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the carrier's web server: %w", err)
+	}
+	return &message.Files{
+		Uploads: p.link, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns,
+		Room: func() bool { return hasRoom(p.DataDir, p.keys.store.Freed()) },
+	}, nil
+}
