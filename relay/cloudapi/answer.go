@@ -41,20 +41,6 @@ type errorBody struct {
 	Error errorObject `json:"error"`
 }
 
-type errorObject struct {
-	Message string     `json:"message"`
-	Type    string     `json:"type"`
-	Code    int        `json:"code"`
-	Data    *errorData `json:"error_data,omitempty"`
-	Subcode int        `json:"error_subcode,omitempty"`
-	TraceID string     `json:"fbtrace_id,omitempty"`
-}
-
-type errorData struct {
-	MessagingProduct string `json:"messaging_product"`
-	Details          string `json:"details"`
-}
-
 // fail writes e.
 func (a answer) fail(e *Error) {
 	h := a.w.Header()
@@ -86,3 +72,5 @@ func (a answer) write(status int, body any) {
 	a.w.WriteHeader(status)
 	_, _ = a.w.Write(data)
 }
+
+const product = "whatsapp"

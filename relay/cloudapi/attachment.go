@@ -11,52 +11,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Limits of messages with files.
-const (
-	// MaxCaption is the longest caption, in characters.
-	MaxCaption = 1024
-	// maxFileLink is the longest link, in bytes.
-	maxFileLink = 2048
-)
-
-// Attachment is a message with a file that a business asks to send. It was
-// validated: exactly one of ID and Link is set.
-type Attachment struct {
-	To       phone.Number
-	Kind     media.Kind
-	ID       string
-	Link     string // http or https
-	Caption  string // at most MaxCaption characters; never of a sticker or audio
-	Filename string // of a document; may be empty
-	ReplyTo  string
-	Opaque   string
-}
-
-// fileObject is a message's file.
-type fileObject struct {
-	ID       string `json:"id"`
-	Link     string `json:"link"`
-	Caption  string `json:"caption"`
-	Filename string `json:"filename"`
-}
-
-// fileOf returns the object of a message's type.
-func (q *request) fileOf(k media.Kind) *fileObject {
-	switch k {
-	case media.Image:
-		return q.Image
-	case media.Video:
-		return q.Video
-	case media.Audio:
-		return q.Audio
-	case media.Document:
-		return q.Document
-	case media.Sticker:
-		return q.Sticker
-	}
-	return nil
-}
-
 // attachment reads a message with a file, whose envelope was checked.
 func (q *request) attachment(to phone.Number) (*Attachment, error) {
 	kind := media.Kind(q.Type)

@@ -20,9 +20,6 @@ const (
 	MaxBlockUsers = 64_000
 )
 
-// ErrBlockListFull means that no more users can be blocked.
-var ErrBlockListFull = errors.New("the block list is full")
-
 // blockRequest is the body of a change of the block list.
 type blockRequest struct {
 	MessagingProduct string `json:"messaging_product"`
@@ -31,26 +28,9 @@ type blockRequest struct {
 	} `json:"block_users"`
 }
 
-// blockAnswer is the answer to one.
-type blockAnswer struct {
-	MessagingProduct string      `json:"messaging_product"`
-	Users            blockResult `json:"block_users"`
-}
-
-type blockResult struct {
-	Added   []acceptedContact `json:"added_users,omitempty"`
-	Removed []acceptedContact `json:"removed_users,omitempty"`
-	Failed  []failedUser      `json:"failed_users,omitempty"`
-}
-
-type failedUser struct {
-	Input  string        `json:"input"`
-	Errors []errorObject `json:"errors"`
-}
-
 // block serves POST and DELETE of /{phone-number-id}/block_users. Anybody may be
 // blocked, whether they wrote or not.
-func (a *API) block(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) block(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -129,7 +109,7 @@ type blockedPage struct {
 }
 
 // blocked serves GET /{phone-number-id}/block_users, in pages.
-func (a *API) blocked(r *http.Request) (any, error) {
+func (a *API) blocked(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	limit, err := pageLimit(r, maxBlockUsers, maxBlockUsers)
 	if err != nil {
 		return nil, err

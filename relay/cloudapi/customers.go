@@ -1,12 +1,9 @@
 package cloudapi
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -14,64 +11,11 @@ import (
 // This edge is the relay's own: the hosted API has nothing like it. It serves the
 // rights of a person, to erasure and to access.
 
-// ErrUnknownCustomer means that nothing is kept of a person.
-var ErrUnknownCustomer = errors.New("no such customer")
-
 // Bounds of one page of an export, in messages.
 const (
 	defaultPage = 100
 	maxPage     = 500
 )
-
-// Customers is what is kept of single persons.
-type Customers interface {
-	// Erase removes everything that is kept of a person; nothing is no error. It may be
-	// called again after a failure.
-	Erase(ctx context.Context, n phone.Number) error
-	// Export returns what is kept of a person, with at most limit messages: those after
-	// the one with the given id. ErrUnknownCustomer.
-	Export(ctx context.Context, n phone.Number, after string, limit int) (*Export, error)
-}
-
-// Export is what is kept of one person.
-type Export struct {
-	Name        string
-	LastInbound time.Time // zero when nothing came
-	Blocked     bool      // by the business
-	Devices     []ExportedDevice
-	Messages    []ExportedMessage // oldest first
-	More        bool              // there are further messages
-}
-
-// ExportedDevice is one device that the person writes with.
-type ExportedDevice struct {
-	ID          uint32 `json:"id"`
-	IdentityKey []byte `json:"identity_key,omitempty"`
-	Active      bool   `json:"active"`
-}
-
-// ExportedMessage is one message to or from the person.
-type ExportedMessage struct {
-	ID        string          `json:"id"`
-	Direction string          `json:"direction"` // "inbound" or "outbound"
-	Type      string          `json:"type"`
-	Status    string          `json:"status"`
-	Timestamp string          `json:"timestamp"` // Unix seconds, as everywhere in the API
-	Opaque    string          `json:"biz_opaque_callback_data,omitempty"`
-	Content   json.RawMessage `json:"content"`
-	File      *ExportedFile   `json:"file,omitempty"`
-}
-
-// ExportedFile describes a file of a message; its content is had by its id, as any
-// file's. One that is not kept any more has none.
-type ExportedFile struct {
-	ID       string `json:"id"`
-	Kind     string `json:"kind"` // "image" and so on
-	MIME     string `json:"mime_type"`
-	SHA256   string `json:"sha256"`    // hexadecimal
-	Size     int64  `json:"file_size"` // bytes
-	Filename string `json:"filename,omitempty"`
-}
 
 // exported is the body of an export.
 type exported struct {
@@ -90,7 +34,10 @@ type messagePage struct {
 }
 
 // customers serves DELETE and GET of /{phone-number-id}/customers/{number}.
-func (a *API) customers(r *http.Request, number string) (any, error) {
+func (a *API) customers(_ http.ResponseWriter, r *http.Request, number string) (any, error) {
+	if a.Customers == nil {
+		return nil, errNoObject(r.Method, a.Number.ID)
+	}
 	n, err := phone.ParseLoose(number)
 	if err != nil {
 		return nil, errInvalidValue("The path must end in a phone number with its country code.")

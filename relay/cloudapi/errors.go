@@ -171,3 +171,39 @@ func errBlock(done *blockAnswer) *Error {
 	e.blocks = done
 	return e
 }
+
+// blockAnswer is the answer to one.
+type blockAnswer struct {
+	MessagingProduct string      `json:"messaging_product"`
+	Users            blockResult `json:"block_users"`
+}
+
+type blockResult struct {
+	Added   []acceptedContact `json:"added_users,omitempty"`
+	Removed []acceptedContact `json:"removed_users,omitempty"`
+	Failed  []failedUser      `json:"failed_users,omitempty"`
+}
+
+type failedUser struct {
+	Input  string        `json:"input"`
+	Errors []errorObject `json:"errors"`
+}
+
+type errorObject struct {
+	Message string     `json:"message"`
+	Type    string     `json:"type"`
+	Code    int        `json:"code"`
+	Data    *errorData `json:"error_data,omitempty"`
+	Subcode int        `json:"error_subcode,omitempty"`
+	TraceID string     `json:"fbtrace_id,omitempty"`
+}
+
+type errorData struct {
+	MessagingProduct string `json:"messaging_product"`
+	Details          string `json:"details"`
+}
+
+type acceptedContact struct {
+	Input string `json:"input"`
+	WaID  string `json:"wa_id"`
+}

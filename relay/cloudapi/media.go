@@ -29,24 +29,6 @@ const (
 	transferStall = 30 * time.Second
 )
 
-// NewFile is a file that a business uploads. Body must be read to its end, and is
-// media.ErrTooLarge past Limit.
-type NewFile struct {
-	MIME  string
-	Name  string // may be empty
-	Body  io.Reader
-	Limit int64
-}
-
-// File is a stored file.
-type File struct {
-	ID     string
-	MIME   string
-	Name   string
-	SHA256 [sha256.Size]byte
-	Size   int64
-}
-
 // fileInfo is the answer that describes a file.
 type fileInfo struct {
 	MessagingProduct string `json:"messaging_product"`
@@ -64,7 +46,7 @@ type uploaded struct {
 
 // upload serves POST /{phone-number-id}/media. The file streams into the store, so
 // fields that follow it are checked after.
-func (a *API) upload(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) upload(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	select {
 	case a.uploads <- struct{}{}:
 		defer func() { <-a.uploads }()
@@ -202,7 +184,7 @@ func (a *API) storeFile(r *http.Request, kind, own, name string, body io.Reader)
 }
 
 // describe serves GET /{media-id}.
-func (a *API) describe(r *http.Request, id string) (any, error) {
+func (a *API) describe(_ http.ResponseWriter, r *http.Request, id string) (any, error) {
 	if err := a.ofNumber(r); err != nil {
 		return nil, err
 	}
@@ -217,7 +199,7 @@ func (a *API) describe(r *http.Request, id string) (any, error) {
 }
 
 // remove serves DELETE /{media-id}.
-func (a *API) remove(r *http.Request, id string) (any, error) {
+func (a *API) remove(_ http.ResponseWriter, r *http.Request, id string) (any, error) {
 	if err := a.ofNumber(r); err != nil {
 		return nil, err
 	}
@@ -277,24 +259,24 @@ func (a *API) signed(r *http.Request, id string) bool {
 }
 
 // download serves a file itself, by signature or token, in ranges where the client
-// asks for them. It says whether it has answered.
-func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (answered bool, err error) {
+// asks for them.
+func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (any, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false, errNoObject(r.Method, id)
+		return nil, errNoObject(r.Method, id)
 	}
 	if !a.signed(r, id) {
 		if err := a.authenticate(r); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	f, content, err := a.Service.OpenFile(r.Context(), id)
 	if errors.Is(err, ErrUnknownFile) {
 		e := errNoObject(r.Method, id)
 		e.Status = http.StatusNotFound
-		return false, e
+		return nil, e
 	}
 	if err != nil {
-		return false, fromService(err)
+		return nil, fromService(err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.MIME)
@@ -302,7 +284,7 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (answe
 	h.Set("Content-Disposition", "attachment")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	http.ServeContent(pacedWriter{w, http.NewResponseController(w)}, r, "", time.Time{}, content)
-	return true, nil
+	return served{}, nil
 }
 
 // pacedReader and pacedWriter let a transfer take its time as long as it goes on.

@@ -2,37 +2,11 @@ package cloudapi
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
-
-	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// accepted is the answer to a message: exactly these fields, as some clients
-// refuse any other.
-type accepted struct {
-	MessagingProduct string            `json:"messaging_product"`
-	Contacts         []acceptedContact `json:"contacts"`
-	Messages         []acceptedMessage `json:"messages"`
-}
-
-type acceptedContact struct {
-	Input string `json:"input"`
-	WaID  string `json:"wa_id"`
-}
-
-type acceptedMessage struct {
-	ID string `json:"id"`
-}
-
-// success is the answer to everything that returns no object.
-type success struct {
-	Success bool `json:"success"`
-}
-
 // messages serves POST /{phone-number-id}/messages.
-func (a *API) messages(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) messages(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -49,19 +23,6 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request) (any, error) {
 	return a.send(r.Context(), *o.text, o.input)
 }
 
-// readBody reads a request that is JSON.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge()
-	case err != nil:
-		return nil, errInvalidParameter("The request body did not arrive whole.")
-	}
-	return body, nil
-}
-
 func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
 	if err := a.limits.take(t.To, a.Now()); err != nil {
 		return nil, err
@@ -71,24 +32,4 @@ func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
 		return nil, fromService(err)
 	}
 	return acceptance(t.To, input, id), nil
-}
-
-// acceptance is the answer to a message that was accepted.
-func acceptance(to phone.Number, input, id string) accepted {
-	return accepted{
-		MessagingProduct: product,
-		Contacts:         []acceptedContact{{Input: input, WaID: to.Digits()}},
-		Messages:         []acceptedMessage{{ID: id}},
-	}
-}
-
-// fromService translates what a Service answers with.
-func fromService(err error) error {
-	switch {
-	case errors.Is(err, ErrUnknownMessage):
-		return errInvalidValue("message_id names no message that was received within the retention.")
-	case errors.Is(err, ErrUnavailable):
-		return errUnavailable()
-	}
-	return err
 }

@@ -13,7 +13,7 @@ const maxFields = 32
 
 // number serves GET /{phone-number-id}?fields=…, which clients call to see that
 // their token works.
-func (a *API) number(r *http.Request) (any, error) {
+func (a *API) number(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	fields := r.URL.Query().Get("fields")
 	if fields == "" {
 		fields = defaultFields

@@ -1,31 +1,12 @@
 package cloudapi
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
-
-// Limits of a request.
-const (
-	// MaxBody is the largest request body, in bytes: a text of MaxTextLength
-	// characters with each of them escaped, twice over.
-	MaxBody = 128 << 10
-	// MaxTextLength is the longest text, in characters.
-	MaxTextLength = 4096
-	// MaxOpaque is the longest biz_opaque_callback_data, in bytes.
-	MaxOpaque = 512
-	// MaxMessageID is the longest message id, in bytes.
-	MaxMessageID = 128
-	// MaxIdentityHash is the longest recipient_identity_key_hash, in bytes.
-	MaxIdentityHash = 128
-)
-
-const product = "whatsapp"
 
 // request is the body of a POST to messages. Fields of message types that are not
 // supported are not read, and unknown fields are ignored, as the API does.
@@ -59,55 +40,6 @@ type contextObject struct {
 
 type typingIndicator struct {
 	Type string `json:"type"`
-}
-
-// order is what a body asks for: exactly one of its pointers is not nil.
-type order struct {
-	text       *Text
-	attachment *Attachment
-	read       *Read
-	input      string // the recipient as the client wrote it
-}
-
-// parse reads and validates a body. Errors are *Error.
-func parse(body []byte, self phone.Number) (o order, err error) {
-	var q request
-	if err := json.Unmarshal(body, &q); err != nil {
-		return o, errBody(err)
-	}
-	if q.MessagingProduct == "" {
-		return o, errMissing("messaging_product")
-	}
-	if q.MessagingProduct != product {
-		return o, errInvalidValue(`messaging_product must be "whatsapp".`)
-	}
-	if q.Status != "" {
-		o.read, err = q.read()
-		return o, err
-	}
-	to, err := q.recipient(self)
-	if err != nil {
-		return o, err
-	}
-	o.input = q.To
-	switch {
-	case q.Type == "" || q.Type == "text":
-		o.text, err = q.text(to)
-	case media.Kind(q.Type).Valid():
-		o.attachment, err = q.attachment(to)
-	default:
-		err = errUnsupportedType()
-	}
-	return o, err
-}
-
-// errBody words why a body could not be decoded, without repeating any of it.
-func errBody(err error) *Error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) && kind.Field != "" {
-		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, kind.Value))
-	}
-	return errInvalidParameter("The request body is not a JSON object.")
 }
 
 func (q *request) read() (*Read, error) {
@@ -177,6 +109,31 @@ func (q *request) envelope() error {
 		return errInvalidValue(fmt.Sprintf("recipient_identity_key_hash must have at most %d bytes.", MaxIdentityHash))
 	case q.Context != nil && len(q.Context.MessageID) > MaxMessageID:
 		return errInvalidValue(fmt.Sprintf("context.message_id must have at most %d bytes.", MaxMessageID))
+	}
+	return nil
+}
+
+// fileObject is a message's file.
+type fileObject struct {
+	ID       string `json:"id"`
+	Link     string `json:"link"`
+	Caption  string `json:"caption"`
+	Filename string `json:"filename"`
+}
+
+// fileOf returns the object of a message's type.
+func (q *request) fileOf(k media.Kind) *fileObject {
+	switch k {
+	case media.Image:
+		return q.Image
+	case media.Video:
+		return q.Video
+	case media.Audio:
+		return q.Audio
+	case media.Document:
+		return q.Document
+	case media.Sticker:
+		return q.Sticker
 	}
 	return nil
 }

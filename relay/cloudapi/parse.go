@@ -1,0 +1,59 @@
+package cloudapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// order is what a body asks for: exactly one of its pointers is not nil.
+type order struct {
+	text       *Text
+	attachment *Attachment
+	read       *Read
+	input      string // the recipient as the client wrote it
+}
+
+// parse reads and validates a body. Errors are *Error.
+func parse(body []byte, self phone.Number) (o order, err error) {
+	var q request
+	if err := json.Unmarshal(body, &q); err != nil {
+		return o, errBody(err)
+	}
+	if q.MessagingProduct == "" {
+		return o, errMissing("messaging_product")
+	}
+	if q.MessagingProduct != product {
+		return o, errInvalidValue(`messaging_product must be "whatsapp".`)
+	}
+	if q.Status != "" {
+		o.read, err = q.read()
+		return o, err
+	}
+	to, err := q.recipient(self)
+	if err != nil {
+		return o, err
+	}
+	o.input = q.To
+	switch {
+	case q.Type == "" || q.Type == "text":
+		o.text, err = q.text(to)
+	case media.Kind(q.Type).Valid():
+		o.attachment, err = q.attachment(to)
+	default:
+		err = errUnsupportedType()
+	}
+	return o, err
+}
+
+// errBody words why a body could not be decoded, without repeating any of it.
+func errBody(err error) *Error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, kind.Value))
+	}
+	return errInvalidParameter("The request body is not a JSON object.")
+}

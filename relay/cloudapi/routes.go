@@ -1,0 +1,144 @@
+package cloudapi
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// version is the first segment of most paths; any is accepted and ignored.
+var version = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,3}$`)
+
+// Names of the routes, as Observe is told them.
+const (
+	routeMessages  = "messages"
+	routeNumber    = "number"
+	routeCustomers = "customers"
+	routeUpload    = "upload"
+	routeMedia     = "media"
+	routeDownload  = "download"
+	routeBlock     = "block_users"
+	routeNone      = "none"
+)
+
+// route is one thing that the API serves.
+type route struct {
+	name   string
+	method string // empty for any
+	// object is what the first segment behind the version names, edge the rest of the
+	// path. An edge that ends in a slash has one more segment, which serve is given.
+	object objectKind
+	edge   string
+	serve  func(a *API, w http.ResponseWriter, r *http.Request, id string) (any, error)
+}
+
+// objectKind is a kind of object in a path.
+type objectKind int
+
+const (
+	theNumber objectKind = iota // the business's phone-number-id
+	aFile                       // any other id in digits, which serve is given
+	anAddress                   // "media": what follows is a file's id, and the address is signed
+)
+
+// routes is everything that the API serves.
+func routes() []route {
+	return []route{
+		{routeMessages, http.MethodPost, theNumber, "messages", (*API).messages},
+		{routeUpload, http.MethodPost, theNumber, "media", (*API).upload},
+		{routeMedia, http.MethodGet, aFile, "", (*API).describe},
+		{routeMedia, http.MethodDelete, aFile, "", (*API).remove},
+		{routeDownload, "", anAddress, "", (*API).download},
+		{routeBlock, http.MethodGet, theNumber, "block_users", (*API).blocked},
+		{routeBlock, http.MethodPost, theNumber, "block_users", (*API).block},
+		{routeBlock, http.MethodDelete, theNumber, "block_users", (*API).block},
+		{routeCustomers, "", theNumber, "customers/", (*API).customers},
+		{routeNumber, http.MethodGet, theNumber, "", (*API).number},
+	}
+}
+
+// matches says whether a request is the route's, and returns what serve is given. In a
+// path, own is the business's phone-number-id.
+func (t route) matches(own, method, object, edge string) (id string, ok bool) {
+	if t.method != "" && t.method != method {
+		return "", false
+	}
+	switch t.object {
+	case anAddress:
+		return edge, object == "media" && edge != ""
+	case aFile:
+		return object, object != own && edge == "" && digits(object)
+	case theNumber:
+		if strings.HasSuffix(t.edge, "/") {
+			id, ok = strings.CutPrefix(edge, t.edge)
+			return id, ok && object == own
+		}
+		return "", object == own && edge == t.edge
+	}
+	return "", false
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := a.Now()
+	ver, object, edge := split(r.URL.Path)
+	answer := newAnswer(w, ver)
+	route, body, err := a.route(w, r, object, edge)
+	if body == (served{}) && err == nil {
+		a.Observe(route, http.StatusOK, 0, a.Now().Sub(start))
+		return
+	}
+	status, code := http.StatusOK, 0
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			e = errInternal()
+			a.Log.LogAttrs(r.Context(), slog.LevelError, "request failed",
+				slog.String("route", route), slog.String("trace", answer.trace), slog.Any("error", err))
+		}
+		status, code = e.Status, e.Code
+		answer.fail(e)
+	} else {
+		answer.succeed(body)
+	}
+	a.Observe(route, status, code, a.Now().Sub(start))
+}
+
+// route finds and runs what a request asks for. The token is checked before anything
+// else, so that nobody without it learns which objects exist; only a file's address may
+// bear a signature instead, which its own route checks.
+func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string) (string, any, error) {
+	signed := object == "media" && edge != ""
+	if !signed {
+		if err := a.authenticate(r); err != nil {
+			return routeNone, nil, err
+		}
+	}
+	for _, t := range routes() {
+		if id, ok := t.matches(a.Number.ID, r.Method, object, edge); ok {
+			body, err := t.serve(a, w, r, id)
+			return t.name, body, err
+		}
+	}
+	return routeNone, nil, errNoObject(r.Method, object)
+}
+
+// split takes a path apart: an optional version, the object's id, and the edge, which
+// may have two parts.
+func split(path string) (ver, object, edge string) {
+	parts := strings.SplitN(strings.Trim(path, "/"), "/", 5)
+	if version.MatchString(parts[0]) {
+		ver, parts = parts[0], parts[1:]
+	}
+	switch len(parts) {
+	case 1:
+		object = parts[0]
+	case 2:
+		object, edge = parts[0], parts[1]
+	case 3:
+		object, edge = parts[0], parts[1]+"/"+parts[2]
+	}
+	return ver, object, edge
+}

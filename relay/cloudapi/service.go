@@ -1,0 +1,175 @@
+package cloudapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Text is a text message that a business asks to send. It was validated.
+type Text struct {
+	To   phone.Number
+	Body string // 1 to MaxTextLength characters
+	// ReplyTo is the id of the message that this one answers; empty for none.
+	ReplyTo string
+	// Opaque comes back in the message's statuses; at most MaxOpaque bytes.
+	Opaque string
+	// IdentityHash names the identity key of the recipient's device that the message
+	// is for, at most MaxIdentityHash bytes; empty for all devices.
+	IdentityHash string
+}
+
+// Read marks a customer's message, and all before it, as read.
+type Read struct {
+	MessageID string
+	// Typing shows the customer that an answer is being written; it ends with the
+	// answer or after 25 seconds.
+	Typing bool
+}
+
+// Service does what the API is asked.
+type Service interface {
+	// AcceptText stores the message durably and returns its id. When it returns nil
+	// the message will be sent, whatever happens to this process.
+	AcceptText(ctx context.Context, t Text) (id string, err error)
+	// AcceptAttachment is the same for a message with a file: besides, it returns
+	// ErrUnknownFile, ErrFileKind and media.ErrTooLarge.
+	AcceptAttachment(ctx context.Context, a Attachment) (id string, err error)
+	// MarkRead stores durably that the customer is to be told.
+	MarkRead(ctx context.Context, r Read) error
+	// StoreFile stores a file durably. Errors of its Body are returned wrapped.
+	StoreFile(ctx context.Context, f NewFile) (id string, err error)
+	// File describes a file, OpenFile reads it as it goes, DeleteFile removes it: all
+	// of them, or ErrUnknownFile.
+	File(ctx context.Context, id string) (File, error)
+	OpenFile(ctx context.Context, id string) (File, io.ReadSeeker, error)
+	DeleteFile(ctx context.Context, id string) error
+	// Block drops what these customers send from now on, or returns ErrBlockListFull
+	// and blocks nobody. Unblock ends that. Blocked lists them in a steady order.
+	Block(ctx context.Context, numbers []phone.Number) error
+	Unblock(ctx context.Context, numbers []phone.Number) error
+	Blocked(ctx context.Context) ([]phone.Number, error)
+}
+
+// Number is the business's number as the API shows it.
+type Number struct {
+	ID    string // phone-number-id, decimal
+	Phone phone.Number
+	Name  string // verified_name
+}
+
+// Attachment is a message with a file that a business asks to send. It was
+// validated: exactly one of ID and Link is set.
+type Attachment struct {
+	To       phone.Number
+	Kind     media.Kind
+	ID       string
+	Link     string // http or https
+	Caption  string // at most MaxCaption characters; never of a sticker or audio
+	Filename string // of a document; may be empty
+	ReplyTo  string
+	Opaque   string
+}
+
+// NewFile is a file that a business uploads. Body must be read to its end, and is
+// media.ErrTooLarge past Limit.
+type NewFile struct {
+	MIME  string
+	Name  string // may be empty
+	Body  io.Reader
+	Limit int64
+}
+
+// File is a stored file.
+type File struct {
+	ID     string
+	MIME   string
+	Name   string
+	SHA256 [sha256.Size]byte
+	Size   int64
+}
+
+// Customers is what is kept of single persons.
+type Customers interface {
+	// Erase removes everything that is kept of a person; nothing is no error. It may be
+	// called again after a failure.
+	Erase(ctx context.Context, n phone.Number) error
+	// Export returns what is kept of a person, with at most limit messages: those after
+	// the one with the given id. ErrUnknownCustomer.
+	Export(ctx context.Context, n phone.Number, after string, limit int) (*Export, error)
+}
+
+// Export is what is kept of one person.
+type Export struct {
+	Name        string
+	LastInbound time.Time // zero when nothing came
+	Blocked     bool      // by the business
+	Devices     []ExportedDevice
+	Messages    []ExportedMessage // oldest first
+	More        bool              // there are further messages
+}
+
+// ExportedDevice is one device that the person writes with.
+type ExportedDevice struct {
+	ID          uint32 `json:"id"`
+	IdentityKey []byte `json:"identity_key,omitempty"`
+	Active      bool   `json:"active"`
+}
+
+// ExportedMessage is one message to or from the person.
+type ExportedMessage struct {
+	ID        string          `json:"id"`
+	Direction string          `json:"direction"` // "inbound" or "outbound"
+	Type      string          `json:"type"`
+	Status    string          `json:"status"`
+	Timestamp string          `json:"timestamp"` // Unix seconds, as everywhere in the API
+	Opaque    string          `json:"biz_opaque_callback_data,omitempty"`
+	Content   json.RawMessage `json:"content"`
+	File      *ExportedFile   `json:"file,omitempty"`
+}
+
+// ExportedFile describes a file of a message; its content is had by its id, as any
+// file's. One that is not kept any more has none.
+type ExportedFile struct {
+	ID       string `json:"id"`
+	Kind     string `json:"kind"` // "image" and so on
+	MIME     string `json:"mime_type"`
+	SHA256   string `json:"sha256"`    // hexadecimal
+	Size     int64  `json:"file_size"` // bytes
+	Filename string `json:"filename,omitempty"`
+}
+
+// Limits of a request.
+const (
+	// MaxBody is the largest request body, in bytes: a text of MaxTextLength
+	// characters with each of them escaped, twice over.
+	MaxBody = 128 << 10
+	// MaxTextLength is the longest text, in characters.
+	MaxTextLength = 4096
+	// MaxOpaque is the longest biz_opaque_callback_data, in bytes.
+	MaxOpaque = 512
+	// MaxMessageID is the longest message id, in bytes.
+	MaxMessageID = 128
+	// MaxIdentityHash is the longest recipient_identity_key_hash, in bytes.
+	MaxIdentityHash = 128
+)
+
+// Limits of messages with files.
+const (
+	// MaxCaption is the longest caption, in characters.
+	MaxCaption = 1024
+	// maxFileLink is the longest link, in bytes.
+	maxFileLink = 2048
+)
+
+// ErrBlockListFull means that no more users can be blocked.
+var ErrBlockListFull = errors.New("the block list is full")
+
+// ErrUnknownCustomer means that nothing is kept of a person.
+var ErrUnknownCustomer = errors.New("no such customer")
