@@ -1,9 +1,11 @@
 package message
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -34,15 +37,20 @@ const mirrorRetry = time.Minute
 type blocks struct {
 	changed chan struct{}
 
-	mu   sync.Mutex                // guards the following field
+	mu   sync.Mutex                // guards the following fields
 	list map[phone.Number]struct{} // nil before it was read
+	lost bool                      // it was found damaged, and is to be read from the carrier
 }
+
+// errListLost means that the block list in the store is damaged and was not read from
+// the carrier yet.
+var errListLost = errors.New("the block list is damaged, and the carrier, which has a copy, is away: try again later")
 
 func numberOf(n uint64) (phone.Number, error) {
 	return phone.Parse("+" + strconv.FormatUint(n, 10))
 }
 
-// readBlocked reads the list in the store.
+// readBlocked reads the list in the store. One that is damaged is seal.ErrTampered.
 func readBlocked(tx *store.Tx) (map[phone.Number]struct{}, error) {
 	saved, err := tx.Setting(settingBlocked)
 	if err != nil {
@@ -79,8 +87,14 @@ func writeBlocked(tx *store.Tx, list map[phone.Number]struct{}) error {
 
 // changeBlocked changes the list, durably, and has the carrier told.
 func (s *Service) changeBlocked(ctx context.Context, change func(map[phone.Number]struct{})) error {
+	if err := s.findBlocked(ctx); err != nil {
+		return err
+	}
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		list, err := readBlocked(tx)
+		if errors.Is(err, seal.ErrTampered) {
+			return errListLost
+		}
 		if err != nil {
 			return err
 		}
@@ -105,9 +119,13 @@ func (b *blocks) changedInStore() {
 	b.list = nil
 }
 
-// unlist takes a number off the list in the store; was says that it was there.
+// unlist takes a number off the list in the store; was says that it was there. In one that
+// is damaged it is not: what the carrier has is read instead.
 func unlist(tx *store.Tx, n phone.Number) (was bool, err error) {
 	list, err := readBlocked(tx)
+	if errors.Is(err, seal.ErrTampered) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -169,10 +187,68 @@ func (s *Service) blocked(ctx context.Context) (map[phone.Number]struct{}, error
 		list, err = readBlocked(tx)
 		return err
 	})
+	if errors.Is(err, seal.ErrTampered) {
+		s.loseBlocked(ctx)
+		return nil, nil
+	}
 	if err == nil {
 		s.blocks.list = list
 	}
 	return list, err
+}
+
+// loseBlocked notes that the list in the store is damaged. That stops nobody's messages:
+// the carrier holds back those of whom is blocked by its own list, from which ours is read
+// again. The caller holds blocks.mu.
+func (s *Service) loseBlocked(ctx context.Context) {
+	if s.blocks.lost {
+		return
+	}
+	s.blocks.lost = true
+	s.Log.LogAttrs(ctx, slog.LevelError, "the block list in the store is damaged; it is read again from the carrier")
+	s.mirrorSoon()
+}
+
+// findBlocked reads the list again from the carrier if the one in the store is damaged.
+// It returns errListLost when that is not possible now.
+func (s *Service) findBlocked(ctx context.Context) error {
+	if _, err := s.blocked(ctx); err != nil {
+		return err
+	}
+	if !s.blocks.isLost() {
+		return nil
+	}
+	err := s.mirror(ctx)
+	if errors.Is(err, carrier.ErrNotFound) {
+		return nil // it has none: ours is empty now
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errListLost, err)
+	}
+	return nil
+}
+
+// restoreBlocked puts the carrier's list in the place of ours if that is damaged.
+func (s *Service) restoreBlocked(ctx context.Context, theirs []phone.Number) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		_, err := readBlocked(tx)
+		if !errors.Is(err, seal.ErrTampered) {
+			return err
+		}
+		list := make(map[phone.Number]struct{}, len(theirs))
+		for _, n := range theirs[:min(len(theirs), MaxBlocked)] {
+			list[n] = struct{}{}
+		}
+		return writeBlocked(tx, list)
+	})
+	if err != nil {
+		return err
+	}
+	s.blocks.mu.Lock()
+	s.blocks.list, s.blocks.lost = nil, false
+	s.blocks.mu.Unlock()
+	s.Log.LogAttrs(ctx, slog.LevelWarn, "the block list was read from the carrier", slog.Int("entries", len(theirs)))
+	return nil
 }
 
 func (s *Service) isBlocked(ctx context.Context, n phone.Number) (bool, error) {
@@ -228,23 +304,43 @@ func (s *Service) mirrorBlocked(ctx context.Context) error {
 	}
 }
 
-// mirror makes the carrier's list as ours is, once.
+// mirror makes the carrier's list as ours is, once. Ours is made as the carrier's if it is
+// damaged, or empty where the carrier has none.
 func (s *Service) mirror(ctx context.Context) error {
 	b, ok := s.Link.(carrier.Blocker)
 	if !ok {
-		return nil
+		_, err := s.mended(ctx, nil)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	theirs, err := b.Blocked(ctx)
-	if err != nil {
-		return err
+	theirs, there := b.Blocked(ctx)
+	if there != nil && !errors.Is(there, carrier.ErrNotFound) {
+		return there
 	}
-	ours, err := s.Blocked(ctx)
-	if err != nil {
-		return err
+	ours, err := s.mended(ctx, theirs)
+	if err != nil || there != nil {
+		return cmp.Or(err, there)
 	}
 	return errors.Join(b.Unblock(ctx, without(theirs, ours)), b.Block(ctx, without(ours, theirs)))
+}
+
+// mended returns our list, which is made as the carrier's if it is damaged.
+func (s *Service) mended(ctx context.Context, theirs []phone.Number) ([]phone.Number, error) {
+	ours, err := s.Blocked(ctx)
+	if err != nil || !s.blocks.isLost() {
+		return ours, err
+	}
+	if err := s.restoreBlocked(ctx, theirs); err != nil {
+		return nil, err
+	}
+	return s.Blocked(ctx)
+}
+
+func (b *blocks) isLost() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost
 }
 
 // without returns those of a that are not in b.

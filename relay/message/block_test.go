@@ -15,12 +15,16 @@ import (
 type blockList struct {
 	*link
 	away bool
+	none bool // the carrier keeps no such list
 	list []phone.Number
 }
 
 func (b *blockList) Blocked(context.Context) ([]phone.Number, error) {
 	if b.away {
 		return nil, carrier.ErrOffline
+	}
+	if b.none {
+		return nil, carrier.ErrNotFound
 	}
 	return slices.Clone(b.list), nil
 }

@@ -21,6 +21,8 @@ import (
 // error. When the carrier is away the error is its own: the relay's part is done then,
 // and that of the carrier's lists is not.
 func (s *Service) Erase(ctx context.Context, n phone.Number) error {
+	// With a block list that is damaged and not to be had now, eraseThere fails as well.
+	_ = s.findBlocked(ctx)
 	used, err := s.filesOfOthers(ctx, n)
 	if err != nil {
 		return fmt.Errorf("erasing a person: %w", err)

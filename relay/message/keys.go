@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
@@ -210,9 +212,13 @@ func (s *Service) fillPreKeys(tx *store.Tx) error {
 		return err
 	}
 	next := uint32(1)
-	if saved, err := tx.Setting(settingNextPreKey); err != nil {
+	saved, err := tx.Setting(settingNextPreKey)
+	switch {
+	case errors.Is(err, seal.ErrTampered): // one that was hardly used, as nobody knows which were
+		next = rand.Uint32N(signal.MaxPreKeyID) + 1
+	case err != nil:
 		return err
-	} else if len(saved) == 4 {
+	case len(saved) == 4:
 		next = binary.BigEndian.Uint32(saved)
 	}
 	for now := s.Now(); n < preKeys; next = next%signal.MaxPreKeyID + 1 {

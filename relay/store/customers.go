@@ -17,14 +17,14 @@ type sealedCustomer struct {
 	id     CustomerID
 	epoch  int64
 	sealed []byte
+	// moved says that the row names another epoch than the one by whose key it is found.
+	moved bool
 }
 
-func (s *sealedCustomer) scan(r row) (err error) {
-	if err = r.integers((*int64)(&s.id), &s.epoch); err != nil {
-		return err
-	}
-	s.sealed, err = r.bytes(2)
-	return err
+func (s *sealedCustomer) scan(r row) error {
+	r.numbers((*int64)(&s.id), &s.epoch)
+	s.sealed = r.octets(2)
+	return nil
 }
 
 // Customer finds a customer by number, or returns ErrNotFound. In an Update it
@@ -77,6 +77,7 @@ func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
 		}
 		var s sealedCustomer
 		found, err := t.first(`SELECT id, epoch, sealed FROM customers WHERE lookup = ?`, s.scan, mac[:])
+		s.moved, s.epoch = found && s.epoch != epoch.ID, epoch.ID
 		if found || err != nil {
 			return s, err
 		}
@@ -95,7 +96,17 @@ func (t *Tx) CustomerByID(id CustomerID) (Customer, error) {
 	if !found {
 		return Customer{}, ErrNotFound
 	}
-	return t.openCustomer(s)
+	c, err := t.openCustomer(s)
+	if !errors.Is(err, seal.ErrErased) {
+		return c, err
+	}
+	for _, epoch := range t.store.keys.Live() { // the epoch that it names may be damaged
+		s.moved, s.epoch = true, epoch.ID
+		if c, err := t.openCustomer(s); err == nil {
+			return c, nil
+		}
+	}
+	return Customer{}, err
 }
 
 func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
@@ -117,7 +128,7 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 		return Customer{}, seal.ErrTampered
 	}
 	c := Customer{ID: s.id, Number: number, Name: name, LastInbound: fromMillis(last), Noticed: fromMillis(noticed)}
-	if t.outdated(s.epoch) {
+	if t.outdated(s.epoch) || s.moved && t.writes {
 		return c, t.writeCustomer(c)
 	}
 	if t.writes {
@@ -169,11 +180,15 @@ func (t *Tx) keepCustomer(id CustomerID) error {
 	if id == t.kept {
 		return nil
 	}
-	epoch, err := t.integer(`SELECT epoch FROM customers WHERE id = ?`, int64(id))
+	var epoch int64
+	found, err := t.first(`SELECT epoch FROM customers WHERE id = ?`, func(r row) error {
+		r.numbers(&epoch)
+		return nil
+	}, int64(id))
 	if err != nil {
 		return err
 	}
-	if epoch == 0 {
+	if !found {
 		return ErrNotFound
 	}
 	if t.outdated(epoch) {

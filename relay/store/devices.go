@@ -19,15 +19,10 @@ type child struct {
 	sealed   []byte
 }
 
-func (c *child) scan(r row) (err error) {
-	if err = r.integers(&c.id, (*int64)(&c.customer), &c.epoch); err != nil {
-		return err
-	}
-	if c.lookup, err = r.bytes(3); err != nil {
-		return err
-	}
-	c.sealed, err = r.bytes(4)
-	return err
+func (c *child) scan(r row) error {
+	r.numbers(&c.id, (*int64)(&c.customer), &c.epoch)
+	c.lookup, c.sealed = r.octets(3), r.octets(4)
+	return nil
 }
 
 // row is what the child's value is bound to.
@@ -130,6 +125,9 @@ func (t *Tx) pick(children []child, purpose string, c CustomerID, d carrier.Devi
 	for i := range children {
 		mac, err := t.deviceLookup(children[i].epoch, purpose, c, d)
 		if errors.Is(err, seal.ErrErased) {
+			if t.pickDamaged(&children[i], purpose, d) {
+				return &children[i], nil
+			}
 			continue
 		}
 		if err != nil {
@@ -140,6 +138,19 @@ func (t *Tx) pick(children []child, purpose string, c CustomerID, d carrier.Devi
 		}
 	}
 	return nil, ErrNotFound
+}
+
+// pickDamaged says whether a row whose epoch has no key is that device's nevertheless: the
+// epoch that it names is damaged then, and it gets the one by whose key it was found.
+func (t *Tx) pickDamaged(row *child, purpose string, d carrier.DeviceID) bool {
+	for _, epoch := range t.store.keys.Live() {
+		mac, err := t.deviceLookup(epoch.ID, purpose, row.customer, d)
+		if err == nil && string(mac) == string(row.lookup) {
+			row.epoch = epoch.ID
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Tx) deviceLookup(epoch int64, purpose string, c CustomerID, d carrier.DeviceID) ([]byte, error) {

@@ -19,18 +19,10 @@ type sealedJob struct {
 
 const jobColumns = `id, epoch, not_before, attempts, created, coalesce(customer, 0), queue, message, sealed`
 
-func (s *sealedJob) scan(r row) (err error) {
-	if err = r.integers(&s.id, &s.epoch, &s.notBefore, &s.attempts, &s.created, &s.customer); err != nil {
-		return err
-	}
-	if s.queue, err = r.text(6); err != nil {
-		return err
-	}
-	if s.message, err = r.text(7); err != nil {
-		return err
-	}
-	s.sealed, err = r.bytes(8)
-	return err
+func (s *sealedJob) scan(r row) error {
+	r.numbers(&s.id, &s.epoch, &s.notBefore, &s.attempts, &s.created, &s.customer)
+	s.queue, s.message, s.sealed = r.words(6), r.words(7), r.octets(8)
+	return nil
 }
 
 // identity is what the body is bound to. When a job is due and how often it was
@@ -187,6 +179,11 @@ func (t *Tx) Postpone(job int64, notBefore time.Time, attempts int) error {
 	}
 	return err
 }
+
+// textMendJobs makes jobs due whose time is no number: they would stand behind all others
+// for good. When a job is due is the one column of it that is not authenticated and that
+// SQLite itself compares.
+const textMendJobs = `UPDATE jobs SET not_before = 1 WHERE typeof(not_before) <> 'integer'`
 
 // QueueLength counts the jobs of a queue, those not yet due included.
 func (t *Tx) QueueLength(queue string) (int64, error) {

@@ -63,12 +63,10 @@ type sealedMedia struct {
 	sealed                       []byte
 }
 
-func (s *sealedMedia) scan(r row) (err error) {
-	if err = r.integers(&s.id, &s.epoch, &s.complete, &s.created); err != nil {
-		return err
-	}
-	s.sealed, err = r.bytes(4)
-	return err
+func (s *sealedMedia) scan(r row) error {
+	r.numbers(&s.id, &s.epoch, &s.complete, &s.created)
+	s.sealed = r.octets(4)
+	return nil
 }
 
 func (s *sealedMedia) identity() []byte { return rowOf(s.id, s.complete, s.created) }
@@ -153,7 +151,7 @@ func (t *Tx) FinishMedia(m Media) error {
 	return err
 }
 
-// Media returns a finished file, or ErrNotFound.
+// Media returns a finished file, or ErrNotFound, also when its row is damaged.
 func (t *Tx) Media(id string) (Media, error) {
 	s, err := t.findMedia(id)
 	if err != nil {
@@ -164,7 +162,7 @@ func (t *Tx) Media(id string) (Media, error) {
 	}
 	plain, err := t.open(s.epoch, purposeMedia, s.identity(), s.sealed)
 	if err != nil {
-		return Media{}, err
+		return Media{}, gone(err)
 	}
 	r := newReader(plain)
 	m := Media{ID: id, Size: r.integer(), MIME: r.text(), Name: r.text(), Created: fromMillis(s.created)}
@@ -174,16 +172,16 @@ func (t *Tx) Media(id string) (Media, error) {
 	return m, r.done()
 }
 
-// ReadMedia returns one chunk of a file, or ErrNotFound.
+// ReadMedia returns one chunk of a file, or ErrNotFound, also when it is damaged.
 func (t *Tx) ReadMedia(id string, place int64) ([]byte, error) {
 	s, err := t.findMedia(id)
 	if err != nil {
 		return nil, err
 	}
 	var sealed []byte
-	found, err := t.first(`SELECT sealed FROM media_chunks WHERE media = ? AND place = ?`, func(r row) (err error) {
-		sealed, err = r.bytes(0)
-		return err
+	found, err := t.first(`SELECT sealed FROM media_chunks WHERE media = ? AND place = ?`, func(r row) error {
+		sealed = r.octets(0)
+		return nil
 	}, s.id, place)
 	if err == nil && !found {
 		err = ErrNotFound
@@ -191,7 +189,8 @@ func (t *Tx) ReadMedia(id string, place int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.open(s.epoch, purposeChunk, rowOf(s.id, place), sealed)
+	piece, err := t.open(s.epoch, purposeChunk, rowOf(s.id, place), sealed)
+	return piece, gone(err)
 }
 
 // DeleteMediaPart removes a file piece by piece, from its end, as far as one transaction

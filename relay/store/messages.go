@@ -31,18 +31,10 @@ type sealedMessage struct {
 
 const messageColumns = `row, epoch, customer, direction, created, updated, id, state, sealed`
 
-func (s *sealedMessage) scan(r row) (err error) {
-	if err = r.integers(&s.row, &s.epoch, &s.customer, &s.direction, &s.created, &s.updated); err != nil {
-		return err
-	}
-	if s.id, err = r.text(6); err != nil {
-		return err
-	}
-	if s.state, err = r.text(7); err != nil {
-		return err
-	}
-	s.sealed, err = r.bytes(8)
-	return err
+func (s *sealedMessage) scan(r row) error {
+	r.numbers(&s.row, &s.epoch, &s.customer, &s.direction, &s.created, &s.updated)
+	s.id, s.state, s.sealed = r.words(6), r.words(7), r.octets(8)
+	return nil
 }
 
 // identity is what the message's value is bound to: every column in clear.
@@ -226,7 +218,7 @@ func (t *Tx) openMessage(s sealedMessage) (Message, error) {
 		Created: fromMillis(s.created), Updated: fromMillis(s.updated),
 		Type: r.text(), CarrierID: r.text(), Opaque: r.text(), Body: r.bytes(),
 	}
-	return m, r.done()
+	return m, gone(r.done())
 }
 
 // MessagesOf returns a customer's messages of one direction that were created up

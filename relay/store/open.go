@@ -48,6 +48,9 @@ func (s *Store) openFile(dir string, storeID [16]byte, mustExist bool) (err erro
 	if err := s.next.load(s.writer); err != nil {
 		return err
 	}
+	if _, err := s.writer.run(textMendJobs); err != nil && !errors.Is(err, ErrFull) {
+		return err
+	}
 	return syncDir(dir)
 }
 

@@ -58,12 +58,10 @@ type sealedKey struct {
 	sealed                   []byte
 }
 
-func (s *sealedKey) scan(r row) (err error) {
-	if err = r.integers(&s.kind, &s.id, &s.epoch, &s.created); err != nil {
-		return err
-	}
-	s.sealed, err = r.bytes(4)
-	return err
+func (s *sealedKey) scan(r row) error {
+	r.numbers(&s.kind, &s.id, &s.epoch, &s.created)
+	s.sealed = r.octets(4)
+	return nil
 }
 
 func (s *sealedKey) identity() []byte { return rowOf(s.kind, s.id, s.created) }
@@ -170,8 +168,8 @@ func (t *Tx) dropKeys(where string, args ...driver.Value) error {
 }
 
 // renewKeys moves pre-keys of older epochs into the current one, but for those that were
-// used, and drops those that no key opens any more: they are to be made anew, and must
-// not be counted.
+// used, and drops those that no key opens any more, or that are damaged: they are to be made anew,
+// and must not be counted.
 func (t *Tx) renewKeys(current int64) error {
 	rows, err := t.keyRows(`WHERE epoch < ? AND kind < ?`, current, kindUsed)
 	if err != nil {
@@ -179,7 +177,7 @@ func (t *Tx) renewKeys(current int64) error {
 	}
 	for _, s := range rows {
 		k, err := t.openKey(s)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(gone(err), ErrNotFound) {
 			err = t.deleteKey(s.kind, uint32(s.id))
 			if err == nil {
 				continue

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql/driver"
+	"math"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -33,6 +34,48 @@ func (r row) text(i int) (string, error) {
 		return "", seal.ErrTampered
 	}
 	return v, nil
+}
+
+// What a sealed row says of itself in clear is authenticated with what is sealed, and
+// SQLite takes a value of any type in any column. So a column of another type needs no
+// error of its own: it is read as what it can be, and the row cannot be opened, which is
+// that one row's trouble.
+
+// numbers reads columns from the first on into the given places, those that hold no
+// number as 0.
+func (r row) numbers(places ...*int64) {
+	for i, p := range places {
+		switch v := r[i].(type) {
+		case int64:
+			*p = v
+		case float64:
+			*p = int64(math.Ceil(v)) // a place in a queue is then behind it, and not before it
+		default:
+			*p = 0
+		}
+	}
+}
+
+// octets reads a column as bytes; nil when it holds none.
+func (r row) octets(i int) []byte {
+	switch v := r[i].(type) {
+	case []byte:
+		return v
+	case string:
+		return []byte(v)
+	}
+	return nil
+}
+
+// words reads a column as text; empty when it holds none.
+func (r row) words(i int) string {
+	switch v := r[i].(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
 }
 
 // integers reads columns from the first on into the given places.

@@ -144,7 +144,14 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 
 // sweepOld removes what is older than before in epochs that are still readable.
 func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) error {
-	err := s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
+	err := s.Shrink(ctx, func(t *Tx) error {
+		_, err := t.run(textMendJobs)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
 		`SELECT row, length(sealed) FROM (SELECT row, sealed, created FROM messages ORDER BY row LIMIT ?2) WHERE created < ?1`,
 		toMillis(before), int64(sweepBatch))
 	if err != nil {

@@ -176,7 +176,7 @@ func TestChangedColumnsAreSeen(t *testing.T) {
 			"state = 'read'", "created = created + 1", "updated = updated + 1", "direction = 2",
 			"sealed = substr(sealed, 1, length(sealed) - 1)", "sealed = x''", "state = 7",
 		},
-		"devices":  {"sealed = substr(sealed, 2)", "lookup = 5 WHERE id = 1"},
+		"devices":  {"sealed = substr(sealed, 2)"},
 		"sessions": {"sealed = substr(sealed, 1, 28)", "customer = (SELECT max(id) FROM customers WHERE id <> customer)"},
 		"prekeys":  {"created = created + 1", "sealed = zeroblob(40)"},
 		"jobs":     {"queue = 'q', message = 'wamid.other'", "created = created + 1", "sealed = x'01'"},
@@ -199,6 +199,89 @@ func TestChangedColumnsAreSeen(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A damaged epoch is not believed where the row's HMAC says which one it is; of a damaged
+// HMAC there is no such row.
+func TestADamagedRowIsItsOwnTroubleAlone(t *testing.T) {
+	for change, want := range map[string]error{
+		"epoch = 'text' WHERE id = 1":  nil,
+		"epoch = 99 WHERE id = 1":      nil,
+		"lookup = 5 WHERE id = 1":      store.ErrNotFound,
+		"sealed = 'text' WHERE id = 1": store.ErrNotFound,
+	} {
+		t.Run(change, func(t *testing.T) {
+			w := newWorld(t)
+			customers, _ := two(w)
+			w.close()
+			w.sql(`UPDATE devices SET `+change, `UPDATE customers SET epoch = 'text'`)
+			w.open(store.MustExist())
+			w.update(func(tx *store.Tx) error {
+				_, err := tx.Device(customers[0], 6)
+				wantIs(t, err, want)
+				if _, err := tx.Device(customers[0], 7); err != nil {
+					t.Errorf("the other device: %v", err)
+				}
+				if err := tx.PutDevice(customers[0], store.Device{ID: 6, Active: true}); err != nil {
+					t.Errorf("writing it: %v", err)
+				}
+				_, err = tx.Customer(number(t, "+15551234567"))
+				return err
+			})
+		})
+	}
+}
+
+func TestADamagedPreKeyDoesNotKeepTheOthersFromTheNextEpoch(t *testing.T) {
+	w := newWorld(t)
+	two(w)
+	w.sql(`UPDATE prekeys SET sealed = zeroblob(60) WHERE id = 1`)
+	w.pass(day)
+	w.view(func(tx *store.Tx) error {
+		keys, err := tx.PreKeys()
+		if len(keys) != 1 || keys[0].ID != 2 {
+			t.Errorf("%d keys are left", len(keys))
+		}
+		return err
+	})
+}
+
+func TestAJobWhoseTimeIsNoNumberIsDue(t *testing.T) {
+	for _, mend := range []string{"opening", "sweeping"} {
+		for _, value := range []string{"'x'", "zeroblob(8)", "1.5"} {
+			t.Run(mend+" "+value, func(t *testing.T) {
+				w := newWorld(t)
+				two(w)
+				w.sql(`UPDATE jobs SET not_before = ` + value + ` WHERE id = 1`)
+				if mend == "opening" {
+					w.reopen()
+				} else if _, err := w.Sweep(t.Context(), start.Add(-day)); err != nil {
+					t.Fatal(err)
+				}
+				w.view(func(tx *store.Tx) error {
+					jobs, err := tx.Due("q", start, store.Place{}, 10)
+					if len(jobs) != 2 || jobs[0].ID != 1 || jobs[0].Damaged {
+						t.Errorf("due are %+v", jobs)
+					}
+					return err
+				})
+			})
+		}
+	}
+}
+
+func TestADamagedFileIsGone(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.file(10)
+	w.sql(`UPDATE media_chunks SET sealed = 'text'`)
+	_, err := w.read(m)
+	wantIs(t, err, store.ErrNotFound)
+	w.sql(`UPDATE media SET sealed = 7`)
+	w.view(func(tx *store.Tx) error {
+		_, err := tx.Media(m.ID)
+		wantIs(t, err, store.ErrNotFound)
+		return nil
+	})
 }
 
 func TestRowOfAnotherEpochIsSeen(t *testing.T) {
