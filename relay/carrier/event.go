@@ -15,6 +15,7 @@ type Event interface{ isEvent() }
 type Message struct {
 	ID       string // chosen by the peer; may be empty, is never unique across peers
 	From     phone.Number
+	Resource string // of the peer's client, for Refuse; may be empty
 	Envelope Envelope
 	// Time is when the carrier says that it took the message (XEP-0203), or when
 	// it arrived. It is the carrier's word.

@@ -15,6 +15,7 @@ const (
 	ForeignEncryption UnreadKind = "foreign_encryption" // it is encrypted, but not as we read it
 	Malformed         UnreadKind = "malformed"          // it breaks the format of an Envelope
 	TooLarge          UnreadKind = "too_large"          // it is larger than what is kept to be read
+	OverQuota         UnreadKind = "over_quota"         // too much is kept of its sender already
 )
 
 // Unread is a message with content that arrived and holds no Envelope. Everything in it
@@ -37,8 +38,8 @@ type Unread struct {
 	WantsReceipt, WantsRead bool
 }
 
-// Refusal is what a peer's client is told of an Unread that was not accepted.
+// Refusal is what a peer's client is told of an Unread or a Message that was not accepted.
 type Refusal struct {
-	Resource, ID string     // of the Unread
+	Resource, ID string     // of the Unread or the Message
 	Kind         UnreadKind // empty when it is not known any more
 }

@@ -158,6 +158,7 @@ func TestServiceErrorsBecomeTheAPIs(t *testing.T) {
 	cases := map[string]error{
 		"unknown-message": cloudapi.ErrUnknownMessage,
 		"unavailable":     cloudapi.ErrUnavailable,
+		"recipient-full":  cloudapi.ErrRecipientFull,
 		"internal":        errors.New("a reason that is for the log only"),
 	}
 	for name, err := range cases {

@@ -140,6 +140,13 @@ func errPairRate(wait time.Duration) *Error {
 	return e
 }
 
+// errRecipientFull has the pair limit's code: of those that clients know it alone says that
+// one recipient has had too much while others may be written to.
+func errRecipientFull() *Error {
+	return coded(ThrottledStatus, CodePairRate, "(Business Account, Consumer Account) pair rate limit hit",
+		"What the relay keeps of this phone number fills its share of the volume, an eighth: erase the customer, or wait until the retention frees room. Other numbers are not affected.")
+}
+
 func errUnavailable() *Error {
 	return coded(http.StatusInternalServerError, CodeUnavailable, "Service unavailable",
 		"The relay cannot take this request now: send it again later.")

@@ -54,6 +54,8 @@ func fromService(err error) error {
 		return errInvalidValue("message_id names no message that was received within the retention.")
 	case errors.Is(err, ErrUnavailable):
 		return errUnavailable()
+	case errors.Is(err, ErrRecipientFull):
+		return errRecipientFull()
 	}
 	return err
 }

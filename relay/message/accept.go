@@ -26,7 +26,7 @@ type Text struct {
 }
 
 // AcceptText stores a message and returns its id. When it returns nil the message
-// is durable and will be sent.
+// is durable and will be sent. Store.ErrQuota means that too much is kept of the recipient.
 func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
 	body, err := content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash}.encode()
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
 		return s.enqueue(tx, c.ID, m.ID, task{Kind: kindText})
 	})
 	if err != nil {
-		return "", fmt.Errorf("accepting a message: %w", err)
+		return "", fmt.Errorf("accepting a message: %w", s.outQuota(err))
 	}
 	s.counts.add(EventAccepted)
 	s.outbox.Wake()

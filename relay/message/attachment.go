@@ -88,7 +88,7 @@ func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, e
 		return s.putTask(tx, m, content{Text: caption, With: id}, kindText)
 	})
 	if err != nil {
-		return "", fmt.Errorf("accepting a message: %w", err)
+		return "", fmt.Errorf("accepting a message: %w", s.outQuota(err))
 	}
 	s.counts.add(EventAccepted)
 	s.outbox.Wake()
@@ -149,7 +149,7 @@ func (s *Service) sendMedia(ctx context.Context, j queue.Job, c store.Customer) 
 		return fails(webhook.MediaUpload("This relay sends no files."))
 	}
 	if !body.Media.Uploaded {
-		if err := s.bring(ctx, m.ID, body.Media); err != nil {
+		if err := s.bring(ctx, c.ID, m.ID, body.Media); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ const (
 var errBusy = errors.New("other files are on their way")
 
 // bring has the carrier get a message's file, or returns errBusy.
-func (s *Service) bring(ctx context.Context, message string, a *attached) error {
+func (s *Service) bring(ctx context.Context, c store.CustomerID, message string, a *attached) error {
 	turn, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	if s.transfers.Acquire(turn, 1) != nil {
@@ -175,7 +175,7 @@ func (s *Service) bring(ctx context.Context, message string, a *attached) error 
 	}
 	defer s.transfers.Release(1)
 	if a.ID == "" {
-		if err := s.fetchLink(ctx, message, a); err != nil {
+		if err := s.fetchLink(ctx, c, message, a); err != nil {
 			return err
 		}
 	}
@@ -183,7 +183,7 @@ func (s *Service) bring(ctx context.Context, message string, a *attached) error 
 }
 
 // fetchLink brings a file from where the business said that it is.
-func (s *Service) fetchLink(ctx context.Context, message string, a *attached) error {
+func (s *Service) fetchLink(ctx context.Context, c store.CustomerID, message string, a *attached) error {
 	f, err := s.Files.Public.Get(ctx, a.From, a.Kind.MaxSize())
 	if err != nil {
 		return linkError(err)
@@ -192,9 +192,9 @@ func (s *Service) fetchLink(ctx context.Context, message string, a *attached) er
 	if f.Type == "" || a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
 		return fails(webhook.MediaDownload("The link's web server says that the file is of another type than the message, or does not say it."))
 	}
-	m, err := s.save(ctx, f)
+	m, err := s.save(ctx, c, f)
 	if err != nil {
-		return linkError(err)
+		return linkError(s.outQuota(err))
 	}
 	m.MIME, m.Name = f.Type, f.Name
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
@@ -214,6 +214,8 @@ func (s *Service) fetchLink(ctx context.Context, message string, a *attached) er
 // linkError sorts what went wrong with a business's link.
 func linkError(err error) error {
 	switch {
+	case errors.Is(err, store.ErrQuota):
+		return fails(webhook.MediaDownload(quotaFileDetails))
 	case errors.Is(err, media.ErrTooLarge):
 		return fails(webhook.MediaDownload("The file at the link is larger than messages of this type may have."))
 	case errors.Is(err, media.ErrAddress):

@@ -35,6 +35,7 @@ const (
 type arrivedFile struct {
 	Time     time.Time `json:"time"`
 	Identity string    `json:"identity,omitempty"` // hash of the sender's identity key
+	Resource string    `json:"resource,omitempty"` // of the sender's client
 }
 
 // arriving writes a message that is a link to a file, and that it is to be fetched.
@@ -57,7 +58,7 @@ func (s *Service) arriving(tx *store.Tx, c store.Customer, m carrier.Message, pa
 	if err != nil {
 		return err
 	}
-	sent, err := json.Marshal(arrivedFile{m.Time, identity})
+	sent, err := json.Marshal(arrivedFile{m.Time, identity, m.Resource})
 	if err != nil {
 		return err
 	}
@@ -85,6 +86,17 @@ func (s *Service) download(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Later(linkProbe)
 	case errors.Is(err, errFinished):
 		return s.end(ctx, j, "")
+	case errors.Is(err, store.ErrQuota):
+		sent, err := arrivedOf(j, j.Created)
+		if err == nil {
+			err = s.fileOverQuota(ctx, j, sent)
+		}
+		if err != nil {
+			return queue.Retry(firstRetry)
+		}
+		s.outbox.Wake()
+		s.Deliveries()
+		return queue.Done()
 	}
 	reason, final := downloadError(err)
 	if final || j.Attempts+1 >= maxDownloads || errors.Is(err, media.ErrGone) && j.Attempts+1 >= maxMissing {
@@ -143,7 +155,7 @@ func (s *Service) fetchFile(ctx context.Context, j queue.Job) error {
 	if err != nil {
 		return errFinished // it was one when it was written
 	}
-	m, err := s.get(ctx, link)
+	m, err := s.get(ctx, store.CustomerID(j.Lane), link)
 	if err != nil {
 		return err
 	}
@@ -156,7 +168,7 @@ func (s *Service) fetchFile(ctx context.Context, j queue.Job) error {
 
 // get downloads and opens a file into the store. It is not finished there: whether
 // it is authentic shows at its end.
-func (s *Service) get(ctx context.Context, link media.Link) (store.Media, error) {
+func (s *Service) get(ctx context.Context, c store.CustomerID, link media.Link) (store.Media, error) {
 	ours, err := s.Files.carries(ctx, link.URL)
 	if err != nil {
 		return store.Media{}, err
@@ -174,7 +186,7 @@ func (s *Service) get(ctx context.Context, link media.Link) (store.Media, error)
 		return store.Media{}, err
 	}
 	var beginning bytes.Buffer
-	m, err := s.save(ctx, io.TeeReader(plain, &prefix{&beginning}))
+	m, err := s.save(ctx, c, io.TeeReader(plain, &prefix{&beginning}))
 	if err != nil {
 		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
 	}
@@ -201,6 +213,7 @@ func (s *Service) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 	if err := tx.FinishMedia(f); err != nil {
 		return err
 	}
+	tx.Owed() // the file was taken
 	kind := media.Received(f.MIME)
 	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *content) {
@@ -215,10 +228,13 @@ func (s *Service) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 
 // lost tells the business that a file cannot be had.
 func (s *Service) lost(ctx context.Context, j queue.Job, details string) error {
-	return s.Store.Update(ctx, func(tx *store.Tx) error {
-		w := webhook.Message{Errors: []webhook.Error{webhook.MediaDownload(details)}}
-		return s.tellFile(tx, j, w, func(m *store.Message, b *content) { m.Type, b.Media = "unsupported", nil })
-	})
+	return s.Store.Update(ctx, func(tx *store.Tx) error { return s.lostFile(tx, j, details) })
+}
+
+func (s *Service) lostFile(tx *store.Tx, j queue.Job, details string) error {
+	tx.Owed() // the message was taken
+	w := webhook.Message{Errors: []webhook.Error{webhook.MediaDownload(details)}}
+	return s.tellFile(tx, j, w, func(m *store.Message, b *content) { m.Type, b.Media = typeUnsupported, nil })
 }
 
 // tellFile changes a file's message, queues its webhook and ends its job.
@@ -251,9 +267,9 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	if err := tx.PutMessage(m); err != nil {
 		return err
 	}
-	sent := arrivedFile{Time: m.Created}
-	if err := json.Unmarshal(j.Body, &sent); err != nil && len(j.Body) > 0 {
-		return fmt.Errorf("decoding a job: %w", err)
+	sent, err := arrivedOf(j, m.Created)
+	if err != nil {
+		return err
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity
 	w.ID, w.From, w.Name = m.ID, c.Number, c.Name
@@ -266,6 +282,16 @@ func (s *Service) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 		}
 	}
 	return tx.Finish(j.ID)
+}
+
+// arrivedOf reads a download's body. One that is damaged says nothing but what is known
+// of the message.
+func arrivedOf(j queue.Job, created time.Time) (arrivedFile, error) {
+	sent := arrivedFile{Time: created}
+	if err := json.Unmarshal(j.Body, &sent); err != nil && len(j.Body) > 0 {
+		return sent, fmt.Errorf("decoding a job: %w", err)
+	}
+	return sent, nil
 }
 
 // captioned says whether the Cloud API has captions of a kind of file.

@@ -108,7 +108,7 @@ type Upload struct {
 
 // StoreMedia keeps a file and returns its id.
 func (s *Service) StoreMedia(ctx context.Context, u Upload) (string, error) {
-	m, err := s.save(ctx, media.Bounded(u.Body, u.Limit))
+	m, err := s.save(ctx, 0, media.Bounded(u.Body, u.Limit))
 	if err != nil {
 		return "", fmt.Errorf("storing a file: %w", err)
 	}
@@ -172,10 +172,11 @@ func (s *Service) removeFile(ctx context.Context, id string, may func(*store.Tx)
 }
 
 // save writes what r reads into a new file, piece by piece. The file is there once
-// FinishMedia was called for it, with the rest that is known about it.
-func (s *Service) save(ctx context.Context, r io.Reader) (m store.Media, err error) {
+// FinishMedia was called for it, with the rest that is known about it. It counts towards
+// what the customer may use, unless that is zero.
+func (s *Service) save(ctx context.Context, c store.CustomerID, r io.Reader) (m store.Media, err error) {
 	m = store.Media{ID: store.NewMediaID(), Created: s.Now()}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.BeginMedia(m.ID, m.Created) })
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.BeginMedia(m.ID, c, m.Created) })
 	if err != nil {
 		return m, err
 	}

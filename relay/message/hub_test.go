@@ -266,7 +266,7 @@ func (l *link) Send(_ context.Context, o carrier.Outgoing) error {
 	if lost || back {
 		return err
 	}
-	m := carrier.Message{ID: o.ID, From: l.own, Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts}
+	m := carrier.Message{ID: o.ID, From: l.own, Resource: "phone", Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts}
 	l.hub.mu.Lock()
 	if l.hub.tamper != nil {
 		m = l.hub.tamper(o.To, m)

@@ -68,6 +68,10 @@ func (g *group) message(ctx context.Context, m carrier.Message) error {
 		if a.repair != nil {
 			g.unrepaired(*a.repair)
 		}
+		if errors.Is(err, store.ErrQuota) {
+			r := refusedMessage{m.From, m.Resource, m.ID, m.Time, m.Envelope.Payload == nil}
+			return g.overQuota(ctx, r, now)
+		}
 		return err
 	})
 	return nil
@@ -107,6 +111,9 @@ func (s *Service) arrived(a arrival) {
 func (s *Service) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
 	c, err := s.customer(tx, m.From)
 	if err != nil {
+		return arrival{}, err
+	}
+	if err := tx.Quota(c.ID); err != nil {
 		return arrival{}, err
 	}
 	view := s.view(tx, c.ID)

@@ -129,6 +129,8 @@ type Service struct {
 
 	// classes counts what the session layer refused, by omemo.Class.
 	classes tally[string]
+	// quotas counts what was refused because of the quota.
+	quotas tally[OverQuota]
 }
 
 // device names one device of a customer.

@@ -35,6 +35,9 @@ func (s *Service) unread(ctx context.Context, u carrier.Unread) error {
 		s.arrived(a)
 		return nil
 	}
+	if errors.Is(err, store.ErrQuota) {
+		return s.overQuota(ctx, refusedMessage{from: u.From, resource: u.Resource, id: u.ID, time: u.Time}, now)
+	}
 	return err
 }
 
@@ -43,6 +46,9 @@ func (s *Service) unread(ctx context.Context, u carrier.Unread) error {
 func (s *Service) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arrival, error) {
 	c, err := s.customer(tx, u.From)
 	if err != nil {
+		return arrival{}, err
+	}
+	if err := tx.Quota(c.ID); err != nil {
 		return arrival{}, err
 	}
 	if u.Kind == carrier.InClear && s.AcceptUnencrypted && u.Text != "" {
@@ -109,7 +115,7 @@ func unreadDetails(k carrier.UnreadKind) string {
 		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
 	case carrier.TooLarge:
 		return "The message is larger than this relay reads. The customer's client was told so."
-	case carrier.Malformed:
+	case carrier.Malformed, carrier.OverQuota:
 	}
 	return faultHopeless.details()
 }

@@ -17,7 +17,7 @@ func (m *metrics) attach(p *parts) { m.registry.MustRegister(newPartsCollector(p
 type partsCollector struct {
 	parts                            *parts
 	messages, queue, state, oldestAt *prometheus.Desc
-	refused                          *prometheus.Desc
+	refused, overQuota               *prometheus.Desc
 }
 
 func newPartsCollector(p *parts) *partsCollector {
@@ -25,6 +25,8 @@ func newPartsCollector(p *parts) *partsCollector {
 		parts:    p,
 		messages: prometheus.NewDesc("relaykeep_messages_total", "What happened to messages, since the process started.", []string{"event"}, nil),
 		refused:  prometheus.NewDesc("relaykeep_signal_errors_total", "Messages and bundles that the Signal layer refused, by class, since the process started.", []string{"class"}, nil),
+		overQuota: prometheus.NewDesc("relaykeep_quota_refusals_total",
+			"Messages and files that were refused because their customer's share of the volume is used up, by direction, since the process started.", []string{"direction"}, nil),
 		queue:    prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil),
 		state:    prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil),
 		oldestAt: prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil),
@@ -35,6 +37,7 @@ func newPartsCollector(p *parts) *partsCollector {
 func (c *partsCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.messages
 	ch <- c.refused
+	ch <- c.overQuota
 	ch <- c.queue
 	ch <- c.state
 	ch <- c.oldestAt
@@ -47,6 +50,9 @@ func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, class := range omemo.Classes() {
 		ch <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(c.parts.messages.Refused(class)), class)
+	}
+	for _, what := range message.OverQuotas() {
+		ch <- prometheus.MustNewConstMetric(c.overQuota, prometheus.CounterValue, float64(c.parts.messages.OverQuota(what)), string(what))
 	}
 	s := c.parts.status(context.Background())
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)

@@ -89,6 +89,8 @@ func translate(err error) error {
 		return cloudapi.ErrFileKind
 	case errors.Is(err, message.ErrBlockListFull):
 		return cloudapi.ErrBlockListFull
+	case errors.Is(err, store.ErrQuota):
+		return cloudapi.ErrRecipientFull
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
 		return cloudapi.ErrUnavailable
 	}

@@ -118,6 +118,7 @@ func TestErrorsOfMessagesBecomeThoseOfTheAPI(t *testing.T) {
 		message.ErrUnknownMessage: cloudapi.ErrUnknownMessage,
 		store.ErrClosed:           cloudapi.ErrUnavailable,
 		store.ErrFull:             cloudapi.ErrUnavailable,
+		store.ErrQuota:            cloudapi.ErrRecipientFull,
 		store.ErrDamaged:          store.ErrDamaged,
 		nil:                       nil,
 	}

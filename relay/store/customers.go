@@ -116,9 +116,12 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	}
 	r := newReader(plain)
 	digits, name, last := r.text(), r.text(), r.integer()
-	var noticed int64
+	var noticed, refused int64
 	if len(r.b) > 0 { // rows of the first version end here
 		noticed = r.integer()
+	}
+	if len(r.b) > 0 { // and those of the second here
+		refused = r.integer()
 	}
 	if err := r.done(); err != nil {
 		return Customer{}, err
@@ -127,7 +130,10 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	if err != nil {
 		return Customer{}, seal.ErrTampered
 	}
-	c := Customer{ID: s.id, Number: number, Name: name, LastInbound: fromMillis(last), Noticed: fromMillis(noticed)}
+	c := Customer{
+		ID: s.id, Number: number, Name: name,
+		LastInbound: fromMillis(last), Noticed: fromMillis(noticed), Refused: fromMillis(refused),
+	}
 	if t.outdated(s.epoch) || s.moved && t.writes {
 		return c, t.writeCustomer(c)
 	}
@@ -159,7 +165,8 @@ func (t *Tx) PutCustomer(c *Customer) error {
 
 // writeCustomer writes the row in the current epoch.
 func (t *Tx) writeCustomer(c Customer) error {
-	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed))
+	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).
+		integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed)).integer(toMillis(c.Refused))
 	epoch, sealed, err := t.store.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
 	if err != nil {
 		return err

@@ -59,6 +59,7 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeJob, s.identity(), j.Body); err != nil {
 		return 0, err
 	}
+	t.use(j.Customer, int64(len(s.sealed))+rowCost)
 	_, err = t.run(`INSERT INTO jobs (id, epoch, queue, customer, message, not_before, attempts, created, sealed)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.id, s.epoch, s.queue, customer, s.message, toMillis(j.NotBefore), int64(j.Attempts), s.created, s.sealed)
@@ -163,6 +164,9 @@ func (t *Tx) NextDue(queue string) (at time.Time, found bool, err error) {
 
 // Finish removes a job; a job that is gone is no error.
 func (t *Tx) Finish(job int64) error {
+	if err := t.finishes(job); err != nil {
+		return err
+	}
 	_, err := t.run(`DELETE FROM jobs WHERE id = ?`, job)
 	return err
 }

@@ -59,16 +59,18 @@ func mediaRow(id string) (int64, error) {
 
 // sealedMedia is a file's row as it is stored.
 type sealedMedia struct {
-	id, epoch, complete, created int64
-	sealed                       []byte
+	id, epoch, complete, created, customer int64
+	sealed                                 []byte
 }
 
 func (s *sealedMedia) scan(r row) error {
-	r.numbers(&s.id, &s.epoch, &s.complete, &s.created)
-	s.sealed = r.octets(4)
+	r.numbers(&s.id, &s.epoch, &s.complete, &s.created, &s.customer)
+	s.sealed = r.octets(5)
 	return nil
 }
 
+// identity is what the file's value is bound to. Whose it is, is not part of it: it is
+// counted by alone.
 func (s *sealedMedia) identity() []byte { return rowOf(s.id, s.complete, s.created) }
 
 func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
@@ -76,7 +78,7 @@ func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
 	if err != nil {
 		return s, err
 	}
-	found, err := t.first(`SELECT id, epoch, complete, created, sealed FROM media WHERE id = ?`, s.scan, n)
+	found, err := t.first(`SELECT id, epoch, complete, created, coalesce(customer, 0), sealed FROM media WHERE id = ?`, s.scan, n)
 	if err == nil && !found {
 		err = ErrNotFound
 	}
@@ -84,8 +86,9 @@ func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
 }
 
 // BeginMedia makes a file of the current epoch, in which all of it stays. Until
-// FinishMedia it has no content, and opening the store removes it.
-func (t *Tx) BeginMedia(id string, created time.Time) error {
+// FinishMedia it has no content, and opening the store removes it. It counts towards what
+// a customer may use, unless that is zero.
+func (t *Tx) BeginMedia(id string, of CustomerID, created time.Time) error {
 	n, err := mediaRow(id)
 	if err != nil {
 		return ErrInvalid
@@ -94,17 +97,24 @@ func (t *Tx) BeginMedia(id string, created time.Time) error {
 		return err
 	}
 	t.fresh = true
+	if err := t.Quota(of); err != nil {
+		return err
+	}
 	s := sealedMedia{id: n, created: toMillis(created)}
 	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeMedia, s.identity(), nil); err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO media (id, epoch, complete, created, sealed) VALUES (?, ?, ?, ?, ?)`,
-		s.id, s.epoch, s.complete, s.created, s.sealed)
+	var customer any // NULL for none
+	if of != 0 {
+		customer = int64(of)
+	}
+	_, err = t.run(`INSERT INTO media (id, epoch, complete, created, customer, sealed) VALUES (?, ?, ?, ?, ?, ?)`,
+		s.id, s.epoch, s.complete, s.created, customer, s.sealed)
 	return err
 }
 
 // PutMediaChunk writes one chunk of a file that is not finished, counted from 0. A
-// chunk is written once.
+// chunk is written once. It returns ErrQuota when the file's customer has too much.
 func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	if err := t.allow(place >= 0, len(data) > 0, len(data) <= MediaChunk); err != nil {
 		return err
@@ -122,7 +132,10 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 		return err
 	}
 	_, err = t.run(`INSERT INTO media_chunks (media, place, sealed) VALUES (?, ?, ?)`, s.id, place, sealed)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.adds(CustomerID(s.customer), sealed)
 }
 
 // FinishMedia makes a file readable whose chunks are all there. m.Created is not

@@ -46,7 +46,8 @@ func (s *sealedMessage) identity() []byte {
 
 // PutMessage writes a message of an existing customer, who moves into the current
 // epoch. Writing an ID again replaces the message but leaves it in its first
-// epoch and at its first Created: it does not live longer for being changed.
+// epoch and at its first Created: it does not live longer for being changed. A new one
+// may be ErrQuota: the update must then fail.
 func (t *Tx) PutMessage(m Message) error {
 	err := t.allow(identifier(m.ID), identifier(m.State), len(m.CarrierID) <= MaxIdentifier,
 		len(m.Body) <= MaxBody, len(m.Type)+len(m.Opaque) <= MaxBody,
@@ -68,9 +69,12 @@ func (t *Tx) PutMessage(m Message) error {
 	n, err := t.run(`INSERT INTO messages (`+messageColumns+`, carrier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`,
 		s.row, s.epoch, s.customer, s.direction, s.created, s.updated, s.id, s.state, s.sealed, mac)
-	if err != nil || n == 1 {
-		t.fresh = true
+	if err != nil {
 		return err
+	}
+	if n == 1 {
+		t.fresh = true
+		return t.adds(m.Customer, s.sealed)
 	}
 	return t.ReplaceMessage(m)
 }
@@ -94,6 +98,7 @@ func (t *Tx) ReplaceMessage(m Message) error {
 	if err != nil {
 		return err
 	}
+	t.use(m.Customer, int64(len(s.sealed)-len(old.sealed)))
 	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, carrier = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, mac, s.sealed, s.row)
 	return err
@@ -144,6 +149,7 @@ func (t *Tx) SetMessageState(id, state string, at time.Time) error {
 	if s.sealed, err = t.store.keys.SealIn(s.epoch, purposeMessage, s.identity(), plain); err != nil {
 		return err
 	}
+	t.use(CustomerID(s.customer), int64(len(s.sealed)-len(old.sealed)))
 	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, s.sealed, s.row)
 	return err

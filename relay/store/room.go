@@ -37,6 +37,9 @@ type room struct {
 	reserve int64 // size of the reserve's file, when it is whole
 	known   bool  // the volume can be measured
 
+	quota int64 // what one customer may use, in bytes; 0: it is not known
+	held  int64 // what the database holds, as measured before this group
+
 	left    int64 // for what is new and what goes on, as measured before this group
 	spent   int64 // by this group
 	refused bool  // something was, since the measuring
@@ -73,6 +76,7 @@ func (r *room) measure(c *conn) {
 		c.ended = nil
 		return
 	}
+	r.quota, r.held = int64(s.Blocks)*s.Bsize/quotaShare, (pages-unused)*pageSize
 	database, log, kept := size(r.path(databaseName)), size(r.path(databaseName+"-wal")), size(r.path(reserveName))
 	available := int64(s.Bavail) * s.Bsize
 	growth := max(0, pages*pageSize-database) + max(0, 2*r.log-log)

@@ -44,12 +44,13 @@ type Store struct {
 	once     sync.Once     // guards closing
 	closeErr error
 
-	room    *room       // of the volume
-	writer  *conn       // the writer's alone once it runs
-	next    nextIDs     // likewise
-	seenMAC hash.Hash   // likewise
-	total   sum         // likewise: of sessions and pre-keys
-	readers *readerPool // for views
+	room    *room                // of the volume
+	writer  *conn                // the writer's alone once it runs
+	next    nextIDs              // likewise
+	seenMAC hash.Hash            // likewise
+	usage   map[CustomerID]int64 // likewise: what customers use, as far as it was counted
+	total   sum                  // likewise: of sessions and pre-keys
+	readers *readerPool          // for views
 
 	advance sync.Mutex // held by the one Advance that runs
 }
@@ -66,6 +67,7 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 	}
 	s := &Store{
 		keys:     k,
+		usage:    make(map[CustomerID]int64),
 		settings: k.Lasting(o.settings),
 		origin:   origin{volume: o.volume},
 		requests: make(chan *request, queueLength),

@@ -26,6 +26,9 @@ type Tx struct {
 
 	wrote int64 // bytes of what was written, roughly
 	fresh bool  // something new was taken on: a message, a file
+
+	uses []use // what customers came to use
+	owed bool  // the quota does not count
 }
 
 // nextIDs are the next row identifiers of the tables that count up. They are part

@@ -29,6 +29,8 @@ var (
 	ErrDamaged = errors.New("store: the database is damaged")
 	// ErrFull means that there is no room left on the volume.
 	ErrFull = errors.New("store: the volume is full")
+	// ErrQuota means that too much is kept of one customer.
+	ErrQuota = errors.New("store: the customer's share of the volume is used up")
 	// ErrInvalid means that what was to be written lacks something or is too large.
 	ErrInvalid = errors.New("store: invalid value")
 )
@@ -51,6 +53,9 @@ type Customer struct {
 	LastInbound time.Time // millisecond precision; zero when nothing came yet
 	// Noticed is when the relay itself wrote to them last; zero when it never did.
 	Noticed time.Time
+	// Refused is when the business was last told that a message of theirs was refused
+	// because of ErrQuota; zero when it never was.
+	Refused time.Time
 }
 
 // Device is one device of a customer.

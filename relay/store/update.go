@@ -131,6 +131,7 @@ func (s *Store) commitGroup(r *request) {
 	})
 	if outcome != nil {
 		s.total = before
+		clear(s.usage)
 		s.room.failed(outcome)
 	}
 	if alone != nil {
@@ -171,6 +172,7 @@ func (s *Store) apply(r *request) error {
 	}
 	if r.err == nil && r.panic == nil {
 		s.total.add(t.change)
+		s.used(t, r.frees)
 	} else {
 		if _, err := s.writer.run("ROLLBACK TO caller"); err != nil {
 			return fmt.Errorf("undoing a refused write: %w", err)

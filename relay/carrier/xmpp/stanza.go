@@ -123,6 +123,7 @@ func (p reader) chat(r *reading, e *element, peer phone.Number, when span) {
 		r.event(carrier.Message{
 			ID:           id,
 			From:         peer,
+			Resource:     resource(e),
 			Envelope:     env,
 			Time:         p.sentAt(e, when),
 			WantsReceipt: id != "" && e.child(nsReceipts, "request") != nil,

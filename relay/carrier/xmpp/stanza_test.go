@@ -48,7 +48,7 @@ func TestMessageStanzas(t *testing.T) {
 		return "<message from='" + jid + "' " + attrs + ">" + content + "</message>"
 	}
 	message := carrier.Message{
-		ID: "1", From: peer, Time: arrival,
+		ID: "1", From: peer, Resource: "phone", Time: arrival,
 		Envelope: carrier.Envelope{
 			Sender:  9,
 			Keys:    []carrier.Key{{Device: 7, PreKey: true, Data: []byte{0, 1, 2}}},
@@ -209,7 +209,7 @@ func TestOutgoingMessageIsReadAsItWasSent(t *testing.T) {
 			}
 			e.attrs = append(e.attrs, elem("", "", "from", peerJID).attrs...)
 			got := testReader(t).message(mustParse(t, string(e.bytes())), span{now: arrival})
-			want := carrier.Message{ID: "i", From: number(t, customer), Envelope: env, Time: arrival, WantsReceipt: true, WantsRead: true}
+			want := carrier.Message{ID: "i", From: number(t, customer), Resource: "phone", Envelope: env, Time: arrival, WantsReceipt: true, WantsRead: true}
 			if diff := cmp.Diff(reading{events: []carrier.Event{want}}, got, compareReadings); diff != "" {
 				t.Error(diff)
 			}

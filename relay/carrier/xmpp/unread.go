@@ -80,10 +80,16 @@ func hasPayload(encrypted *element) bool {
 // unread completes what is known of a message that could not be read.
 func (p reader) unread(r *reading, e *element, u carrier.Unread, when span) {
 	u.ID, u.Time, u.Language = r.idOf(e), p.sentAt(e, when), language(e)
-	_, u.Resource, _ = strings.Cut(e.attr("from"), "/")
+	u.Resource = resource(e)
 	u.WantsReceipt = u.ID != "" && e.child(nsReceipts, "request") != nil
 	u.WantsRead = u.ID != "" && e.child(nsMarkers, "markable") != nil
 	r.event(u)
+}
+
+// resource returns that of the client which sent a stanza.
+func resource(e *element) string {
+	_, r, _ := strings.Cut(e.attr("from"), "/")
+	return r
 }
 
 // language returns the language that a message says it is in (RFC 6120, 8.1.5): its
@@ -116,12 +122,18 @@ func (r *reading) mark(position string) {
 // refusal renders the error that answers a message which was not accepted (RFC 6120,
 // 8.3). It goes to the client that sent it: servers drop errors to a bare address.
 func refusal(a addresses, to phone.Number, r carrier.Refusal) *element {
+	kind, condition := "modify", "not-acceptable"
 	why := "The message was not encrypted with OMEMO as this recipient reads it, and was not accepted."
-	if r.Kind == carrier.TooLarge {
+	switch r.Kind {
+	case carrier.TooLarge:
 		why = "The message is larger than this recipient reads, and was not accepted."
+	case carrier.OverQuota:
+		kind, condition = "wait", "resource-constraint"
+		why = "The recipient keeps too much of this conversation to take more now, and did not accept the message."
+	case carrier.InClear, carrier.ForeignEncryption, carrier.Malformed:
 	}
 	return elem(nsClient, "message", "to", a.of(to)+"/"+r.Resource, "type", "error", "id", r.ID).with(
-		elem(nsClient, "error", "type", "modify").with(
-			elem(nsStanzas, "not-acceptable"),
+		elem(nsClient, "error", "type", kind).with(
+			elem(nsStanzas, condition),
 			elem(nsStanzas, "text").withText(why)))
 }

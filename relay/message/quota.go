@@ -1,0 +1,132 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// OverQuota is something that was refused because too much is kept of its customer. Its
+// values are fit for a metric's label.
+type OverQuota string
+
+// What is refused.
+const (
+	OverQuotaInbound  OverQuota = "inbound"  // a customer's message or file
+	OverQuotaOutbound OverQuota = "outbound" // the business's, to the customer
+)
+
+// OverQuotas lists all.
+func OverQuotas() []OverQuota { return []OverQuota{OverQuotaInbound, OverQuotaOutbound} }
+
+// OverQuota returns how often something was refused because of the quota, since the
+// process started.
+func (s *Service) OverQuota(what OverQuota) int64 { return s.quotas.get(what) }
+
+const (
+	// quotaNoticeEvery is how long after the business was told that a customer's message
+	// was refused it is not told of another.
+	quotaNoticeEvery = 24 * time.Hour
+	// maxRefusals is how many jobs may wait for a customer beside whom another refusal is
+	// queued: these have no quota.
+	maxRefusals = 64
+
+	quotaDetails = "The customer's message was refused: what the relay keeps of this customer fills their share of its volume, an eighth. " +
+		"It is told once a day, however many are refused. Erase the customer, or wait until the retention frees room; the customer's client was told so."
+	quotaFileDetails = "The file does not fit: what the relay keeps of this customer fills their share of its volume, an eighth. " +
+		"Erase the customer, or wait until the retention frees room."
+)
+
+// refusedMessage is a customer's message that is not kept.
+type refusedMessage struct {
+	from         phone.Number
+	resource, id string
+	time         time.Time
+	silent       bool // it holds no content: nobody misses it
+}
+
+// overQuota counts that a customer's message was refused, tells their client so and, once
+// a day, the business. What the message's own update wrote is undone: the session goes on
+// as if the message were under way still.
+func (s *Service) overQuota(ctx context.Context, m refusedMessage, now time.Time) error {
+	s.quotas.add(OverQuotaInbound)
+	if m.silent {
+		return nil
+	}
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Owed()
+		c, err := s.customer(tx, m.from)
+		if err != nil {
+			return err
+		}
+		told, err := s.tellQuota(tx, &c, m, now)
+		if err != nil {
+			return err
+		}
+		queued, err := s.refuseQuota(tx, c.ID, m)
+		if err == nil && !told && !queued {
+			return errNoNews
+		}
+		return err
+	})
+	if errors.Is(err, errNoNews) {
+		return nil
+	}
+	s.outbox.Wake()
+	s.Deliveries()
+	return err
+}
+
+// tellQuota tells the business once a day that a customer's messages are refused.
+func (s *Service) tellQuota(tx *store.Tx, c *store.Customer, m refusedMessage, now time.Time) (told bool, err error) {
+	if !c.Refused.IsZero() && now.Sub(c.Refused) < quotaNoticeEvery {
+		return false, nil
+	}
+	c.Refused = now
+	w := webhook.Message{Time: m.time, Errors: []webhook.Error{webhook.Unsupported(quotaDetails)}}
+	return true, s.receive(tx, *c, w, content{At: m.time}, "", now)
+}
+
+// refuseQuota queues the answer to the customer's client, unless many wait.
+func (s *Service) refuseQuota(tx *store.Tx, c store.CustomerID, m refusedMessage) (queued bool, err error) {
+	if m.id == "" || m.resource == "" {
+		return false, nil
+	}
+	n, err := tx.Waiting(c, QueueOutbox, maxRefusals)
+	if err != nil || n >= maxRefusals {
+		return false, err
+	}
+	return true, s.enqueue(tx, c, "", task{Kind: kindRefuse, Stanza: m.id, Resource: m.resource, Refused: carrier.OverQuota})
+}
+
+// outQuota counts what the business cannot send because of the quota, and passes the
+// error on.
+func (s *Service) outQuota(err error) error {
+	if errors.Is(err, store.ErrQuota) {
+		s.quotas.add(OverQuotaOutbound)
+	}
+	return err
+}
+
+// fileOverQuota ends the download of a customer's file for which there is no room of
+// theirs.
+func (s *Service) fileOverQuota(ctx context.Context, j queue.Job, sent arrivedFile) error {
+	s.quotas.add(OverQuotaInbound)
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Owed()
+		m, err := tx.Message(j.Message)
+		if err == nil {
+			_, err = s.refuseQuota(tx, m.Customer, refusedMessage{resource: sent.Resource, id: m.CarrierID})
+		}
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		return s.lostFile(tx, j, quotaFileDetails)
+	})
+}

@@ -1,0 +1,124 @@
+package store
+
+// One customer may take this part of the volume: an eighth. It has no floor and no
+// ceiling, as it stands for what the others lose at most.
+const quotaShare = 8
+
+// rowCost is about how much a row takes besides its sealed value, in bytes: columns and
+// indexes.
+const rowCost = 256
+
+// maxUsages is how many customers' use is remembered.
+const maxUsages = 1 << 14
+
+// use is what a customer came to use, or less than nothing.
+type use struct {
+	customer CustomerID
+	bytes    int64
+}
+
+// textUse sums up what a customer uses. SQLite reads how long a value is without reading
+// the value.
+const textUse = `SELECT
+	(SELECT coalesce(sum(length(sealed) + 256), 0) FROM messages WHERE customer = ?1) +
+	(SELECT coalesce(sum(length(sealed) + 256), 0) FROM jobs WHERE customer = ?1) +
+	(SELECT coalesce(sum(length(c.sealed) + 256), 0) FROM media m JOIN media_chunks c ON c.media = m.id WHERE m.customer = ?1)`
+
+// Quota returns ErrQuota when a customer has used up their share of the volume: their
+// messages in both directions, their jobs, and the files that BeginMedia gave to them.
+func (t *Tx) Quota(c CustomerID) error {
+	if !t.writes {
+		return ErrReadOnly
+	}
+	r := t.store.room
+	if t.owed || c == 0 || r.quota == 0 || r.held+r.spent+t.wrote <= r.quota {
+		return nil // all customers together use less
+	}
+	used, err := t.usedBy(c)
+	if err == nil && used > r.quota {
+		err = ErrQuota
+	}
+	return err
+}
+
+// Owed lifts the quota for the rest of the update: for what follows from something that
+// was taken before, and for telling that something was refused.
+func (t *Tx) Owed() { t.owed = true }
+
+// usedBy counts what a customer uses the first time, and goes on from there.
+func (t *Tx) usedBy(c CustomerID) (int64, error) {
+	if t.conn == nil {
+		return 0, errEnded
+	}
+	var pending int64
+	for _, u := range t.uses {
+		if u.customer == c {
+			pending = u.bytes
+		}
+	}
+	if base, ok := t.store.usage[c]; ok {
+		return base + pending, nil
+	}
+	used, err := t.integer(textUse, int64(c))
+	if err != nil {
+		return 0, err
+	}
+	if len(t.store.usage) >= maxUsages {
+		clear(t.store.usage)
+	}
+	t.store.usage[c] = used - pending
+	return used, nil
+}
+
+// use notes that a customer uses more, or less.
+func (t *Tx) use(c CustomerID, bytes int64) {
+	if c == 0 {
+		return
+	}
+	for i := range t.uses {
+		if t.uses[i].customer == c {
+			t.uses[i].bytes += bytes
+			return
+		}
+	}
+	t.uses = append(t.uses, use{c, bytes})
+}
+
+// adds notes a new row of a customer's and returns ErrQuota when it is too much.
+func (t *Tx) adds(c CustomerID, sealed []byte) error {
+	t.use(c, int64(len(sealed))+rowCost)
+	return t.Quota(c)
+}
+
+// used takes over what an update came to use. What was deleted otherwise than by Finish
+// has everybody counted again.
+func (s *Store) used(t *Tx, deleted bool) {
+	if deleted {
+		clear(s.usage)
+		return
+	}
+	for _, u := range t.uses {
+		if base, ok := s.usage[u.customer]; ok {
+			s.usage[u.customer] = base + u.bytes
+		}
+	}
+}
+
+// finishes notes that a job goes.
+func (t *Tx) finishes(job int64) error {
+	if len(t.store.usage) == 0 {
+		return nil
+	}
+	_, err := t.first(`SELECT coalesce(customer, 0), length(sealed) FROM jobs WHERE id = ?`, func(r row) error {
+		var c, length int64
+		r.numbers(&c, &length)
+		t.use(CustomerID(c), -length-rowCost)
+		return nil
+	}, job)
+	return err
+}
+
+// Waiting counts a customer's jobs in a queue, up to a limit.
+func (t *Tx) Waiting(c CustomerID, queue string, limit int) (int64, error) {
+	return t.integer(`SELECT count(*) FROM (SELECT 1 FROM jobs WHERE customer = ? AND queue = ? LIMIT ?)`, int64(c), queue, int64(limit))
+}
