@@ -61,7 +61,7 @@ func (a Attempt) Twin(ctx context.Context, s *Scene) error {
 
 // All returns all attempts, in the order of the threat model.
 func All() []Attempt {
-	return slices.Concat(atVault(), acrossRoles(), onTheNetwork(), atTheAPI(), byTheOperator(), byTheOperatorsPods(), byTheOperatorsObjects(), byTheClerk())
+	return slices.Concat(atVault(), acrossRoles(), onTheNetwork(), atTheAPI(), byTheOperator(), byTheOperatorsPods(), byTheOperatorsObjects(), byTheClerk(), atThePromise())
 }
 
 // Table returns the attempts as a table in Markdown.

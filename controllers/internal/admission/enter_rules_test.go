@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/contract"
 )
 
 // connect asks for a subresource of a pod that is connected to, as a user. No kubelet is
@@ -100,6 +103,7 @@ func testEntering(t *testing.T) {
 			t.Errorf("it is refused: %v", err)
 		}
 	})
+	t.Run("keepers", testEnteringKeepers)
 	t.Run("exec with the verb", func(t *testing.T) {
 		enter := rbacv1.PolicyRule{APIGroups: []string{"relaykeep.dev"}, Resources: []string{"businessrelays"}, Verbs: []string{"enter"}}
 		named := enter
@@ -109,4 +113,41 @@ func testEntering(t *testing.T) {
 			t.Errorf("it is refused: %v", err)
 		}
 	})
+}
+
+// testEnteringKeepers holds who enters the keepers, in the operator's namespace.
+func testEnteringKeepers(t *testing.T) {
+	const ns, says = "relaykeep-system", "nobody enters a region's keeper"
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}
+	if err := client.IgnoreAlreadyExists(server.Client.Create(t.Context(), namespace)); err != nil {
+		t.Fatal(err)
+	}
+	long := contract.KeeperName(strings.Repeat("region-", 9))
+	for _, name := range []string{contract.KeeperName("eu"), long} {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
+		if err := server.Client.Create(t.Context(), account); err != nil {
+			t.Fatal(err)
+		}
+		deleteAtEnd(t, account)
+	}
+	edit := grant(t, ns, "editor-of-keepers", editor)
+	within(t, "a keeper may be entered", func() bool {
+		return !letThrough(connect(t, edit, ns, long+"-29384756-abcde", "exec"))
+	})
+	keepers := []string{"relaykeep-keeper-eu-29384756-abcde", "relaykeep-keeper-eu-now-abcde", long + "-29384-abcde"}
+	for _, pod := range keepers {
+		for _, how := range []string{"exec", "attach"} {
+			t.Run(how+" into "+pod, func(t *testing.T) { wantRefusal(t, connect(t, edit, ns, pod, how), says) })
+		}
+	}
+	for _, pod := range []string{"relaykeep-manager-abcde", "relaykeep-keeper", "relaykeep-keeper-eu", "relaykeep-keeper-na-1-abcde"} {
+		if err := connect(t, edit, ns, pod, "exec"); !letThrough(err) {
+			t.Errorf("exec into %s, which is no keeper's, is refused: %v", pod, err)
+		}
+	}
+	enter := rbacv1.PolicyRule{APIGroups: []string{"relaykeep.dev"}, Resources: []string{"businessrelays"}, Verbs: []string{"enter"}}
+	wantRefusal(t, connect(t, grant(t, ns, "of-relays", editor, enter), ns, keepers[0], "exec"), says)
+	if err := connect(t, server.Config, ns, keepers[0], "exec"); !letThrough(err) {
+		t.Errorf("a cluster admin is refused: %v", err)
+	}
 }

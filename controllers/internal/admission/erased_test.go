@@ -69,8 +69,15 @@ func (h *house) testErased(t *testing.T) {
 		t.Errorf("changing something else: %v", err)
 	}
 	wantRefusal(t, patch(clerk, o, erased), says)
-	if err := patch(clerk, o, `{"metadata":{"annotations":null}}`); err != nil {
-		t.Errorf("taking the note back: %v", err)
+	const takeBack = `{"metadata":{"annotations":null}}`
+	wantRefusal(t, patch(clerk, o, takeBack), says)
+	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": admin} {
+		if err := patch(c, o, takeBack); err != nil {
+			t.Errorf("%s is refused to take the note back: %v", name, err)
+		}
+	}
+	if err := patch(clerk, h.in.Relay, `{"metadata":{"annotations":{"relaykeep.dev/erased":"","example.org/a":"b"}}}`); err != nil {
+		t.Errorf("an annotation that says nothing: %v", err)
 	}
 
 	// Without its finalizer the object would be gone before the erasure.
