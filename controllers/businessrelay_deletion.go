@@ -166,13 +166,26 @@ func (p *pass) runErase(ctx context.Context) error {
 			continue
 		}
 		if c.Type == batchv1.JobComplete {
-			return p.rememberErased(ctx)
+			return p.believe(ctx, job)
 		}
 		if c.Type == batchv1.JobFailed {
 			return p.retryErase(ctx, c.LastTransitionTime.Time)
 		}
 	}
 	return outcome.Waiting(eraseCheck, v1alpha1.ReasonErasing, "the relay's keys are being erased by Job %s", job.Name)
+}
+
+// believe notes that a Job has erased the keys once one of its pods proves it; otherwise
+// the Job is made again, which harms nothing.
+func (p *pass) believe(ctx context.Context, job *batchv1.Job) error {
+	proven, err := p.proven(ctx, job)
+	if err != nil {
+		return err
+	}
+	if !proven {
+		return p.deleteAll(ctx, "Job "+job.Name+" ended and none of its pods is left that erased the relay's keys: it is run again", eraseChild(p.relay))
+	}
+	return p.rememberErased(ctx)
 }
 
 // rememberErased notes on the object that its keys are gone: what follows removes

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -83,4 +85,82 @@ func TestStartIsNotedBeforeAnythingRunsAndOnce(t *testing.T) {
 	if bare.get("acme-relay", &appsv1.StatefulSet{}) || bare.reread(relay).Status.StartedTime != nil {
 		t.Error("a relay without a node has started")
 	}
+}
+
+// forged is a Job as whoever rules the namespace might make it in the place of the one
+// that erases, with labels and all.
+func (w *world) forged() *batchv1.Job {
+	labels := map[string]string{
+		v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelName: v1alpha1.NameRelay, v1alpha1.LabelInstance: "acme",
+	}
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "acme-erase", Labels: labels},
+		Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: labels},
+			Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever, ServiceAccountName: "acme-relay",
+				Containers: []corev1.Container{{Name: "janitor", Image: "ghcr.io/relaykeep/relay:dev", Args: []string{"erase"}}},
+			},
+		}},
+	}
+}
+
+func TestAJobThatErasedNothingIsNotBelieved(t *testing.T) {
+	projected := func(audiences ...string) func(*corev1.Pod) {
+		return func(pod *corev1.Pod) {
+			pod.Spec.Volumes = nil
+			for i, a := range audiences {
+				pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: string(rune('a' + i)), VolumeSource: corev1.VolumeSource{
+					Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: a, Path: "token"}}}},
+				}})
+			}
+			pod.Spec.Containers[0].VolumeMounts = nil
+		}
+	}
+	for name, pretend := range map[string]func(*world, *batchv1.Job){
+		"without a pod":            func(*world, *batchv1.Job) {},
+		"with a pod without token": func(w *world, job *batchv1.Job) { w.succeed(job, projected()) },
+		"with a janitor":           func(w *world, job *batchv1.Job) { w.succeed(job, projected("relaykeep.dev/janitor/"+w.name)) },
+		"with another region's": func(w *world, job *batchv1.Job) {
+			w.succeed(job, projected("relaykeep.dev/janitor/na", "relaykeep.dev/relay/na"))
+		},
+		"with another account": func(w *world, job *batchv1.Job) {
+			w.succeed(job, func(pod *corev1.Pod) { pod.Spec.ServiceAccountName = "default" })
+		},
+		"with another Job's": func(w *world, job *batchv1.Job) {
+			w.succeed(job, func(pod *corev1.Pod) { pod.OwnerReferences[0].UID = "another" })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			relay := w.erasing()
+			job := w.untilJob(relay)
+			pretend(w, job)
+			w.conclude(job, batchv1.JobComplete, w.now)
+			w.disbelieves(relay, job)
+		})
+	}
+	t.Run("of somebody else's making", func(t *testing.T) {
+		w := newWorld(t)
+		job := w.forged()
+		w.create(job)
+		w.end(job, batchv1.JobComplete, w.now)
+		w.disbelieves(w.erasing(), job)
+	})
+}
+
+// disbelieves wants another Job in the place of one that pretends to have erased.
+func (w *world) disbelieves(relay *v1alpha1.BusinessRelay, pretender *batchv1.Job) {
+	w.t.Helper()
+	for range 6 {
+		w.pass(relay)
+		if fresh := w.reread(relay); fresh.Annotations[v1alpha1.AnnotationErased] != "" {
+			w.t.Fatal("the keys are noted as erased")
+		}
+		job := &batchv1.Job{}
+		if w.get("acme-erase", job) && job.UID != pretender.UID {
+			return
+		}
+	}
+	w.t.Errorf("the Job is not made again: %+v", w.reread(relay).Status.Conditions)
 }
