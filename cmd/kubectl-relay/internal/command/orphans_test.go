@@ -1,13 +1,24 @@
 package command
 
 import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
@@ -20,8 +31,51 @@ func (k *kubernetes) leftBehind(t *testing.T, name, region string) {
 	}
 	check(t, k.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	meta := metav1.ObjectMeta{Namespace: name, Name: v1alpha1.TenantName(name), Labels: labels}
-	check(t, k.client.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}))
-	check(t, k.client.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"relay.json": `{"region": "` + region + `"}`}}))
+	claim := meta
+	claim.Labels = maps.Clone(labels)
+	claim.Labels[v1alpha1.LabelRegion] = region
+	pod := corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: claim.Labels},
+		Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "janitor", Image: "relay"}}},
+	}
+	janitor := meta
+	janitor.Name = name + v1alpha1.SuffixRetention
+	for _, o := range []client.Object{
+		&corev1.ServiceAccount{ObjectMeta: meta},
+		&corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"relay.json": "{\n  \"region\": \"" + region + "\",\n  \"a\": 1\n}"}},
+		&corev1.PersistentVolumeClaim{ObjectMeta: claim, Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: new("standard"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		}},
+		&batchv1.CronJob{ObjectMeta: janitor, Spec: batchv1.CronJobSpec{
+			Schedule: "0 * * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: pod}},
+		}},
+		&networkingv1.NetworkPolicy{ObjectMeta: janitor},
+	} {
+		check(t, k.client.Create(t.Context(), o))
+	}
+}
+
+// installPolicies installs config/admission and waits until what a relay uses is
+// protected by it.
+func (k *kubernetes) installPolicies(t *testing.T, used client.Object) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, "config", "admission", "*.yaml"))
+	check(t, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		check(t, err)
+		for document := range strings.SplitSeq(string(data), "\n---\n") {
+			o := &unstructured.Unstructured{}
+			check(t, yaml.Unmarshal([]byte(document), &o.Object))
+			check(t, k.client.Create(t.Context(), o))
+		}
+	}
+	var last error
+	check(t, wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		last = k.client.Delete(ctx, used, client.DryRunAll)
+		return last != nil && strings.Contains(last.Error(), "relaykeep-protection"), nil
+	}))
 }
 
 func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
@@ -35,8 +89,12 @@ func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
 	_, _, err := run(t, "setup", "vault", "--region", "eu", kubeconfig)
 	check(t, err)
 	holdings(t, server)
+	inUse := metav1.ObjectMeta{Namespace: "acme", Name: "acme-relay"}
+	label := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+v1alpha1.LabelName+`":"`+v1alpha1.NameRelay+`"}}}`))
+	check(t, k.client.Patch(t.Context(), &corev1.ServiceAccount{ObjectMeta: inUse}, label))
 	k.leftBehind(t, "globex", "eu")
 	k.leftBehind(t, "hooli", "na")
+	k.installPolicies(t, &corev1.ServiceAccount{ObjectMeta: inUse}) // after what was made while the relays were there
 	whole := held(t, server, "globex")
 	list := []string{"orphans", "--region", "eu", kubeconfig}
 	remove := slices.Concat(list, []string{"--delete", "globex/globex"})
@@ -44,7 +102,7 @@ func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
 	out, err := answering(t, "", list...)
 	check(t, err)
 	for want, is := range map[string]bool{
-		"globex/globex": true, "ConfigMap, ServiceAccount": true, "secrets, settings key, wrapping key": true,
+		"globex/globex": true, "ConfigMap, CronJob, NetworkPolicy, PersistentVolumeClaim, ServiceAccount": true, "secrets, settings key, wrapping key": true,
 		"acme": false, "hooli": false,
 	} {
 		if strings.Contains(out, want) != is {
@@ -73,12 +131,18 @@ func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
 
 	out, err = answering(t, "globex/globex\n", remove...)
 	check(t, err)
-	if held(t, server, "globex") != 0 || !strings.Contains(out, "2 objects") {
+	if held(t, server, "globex") != 0 || !strings.Contains(out, "5 objects") {
 		t.Errorf("%d things are left; printed:\n%s", held(t, server, "globex"), out)
 	}
 	err = k.client.Get(t.Context(), client.ObjectKey{Namespace: "globex", Name: "globex-relay"}, &corev1.ServiceAccount{})
 	if client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("the account is left: %v", err)
+	}
+	// The API server keeps a claim until a controller, which is not here, sees it unused.
+	claim := &corev1.PersistentVolumeClaim{}
+	err = k.client.Get(t.Context(), client.ObjectKey{Namespace: "globex", Name: "globex-relay"}, claim)
+	if client.IgnoreNotFound(err) != nil || err == nil && claim.DeletionTimestamp == nil {
+		t.Errorf("the claim is left: %v", err)
 	}
 	if held(t, server, "acme") != whole {
 		t.Error("another tenant lost something")
