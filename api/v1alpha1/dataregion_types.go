@@ -356,7 +356,7 @@ type DataRegionStatus struct {
 	// them. By it an admission policy, which looks at one DataRegion at a time, refuses
 	// pods and volumes of a region that nobody made.
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1024
 	// +kubebuilder:validation:items:MaxLength=63
 	Regions []string `json:"regions,omitempty"`
