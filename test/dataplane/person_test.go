@@ -111,6 +111,17 @@ func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
 func (b *business) keeps(content string) string {
 	b.t.Helper()
 	b.hidden = append(b.hidden, content)
+	status, answer := b.upload(content)
+	var kept struct{ ID string }
+	if status != http.StatusOK || json.Unmarshal([]byte(answer), &kept) != nil {
+		b.t.Fatalf("handing over a file answers %d %s", status, answer)
+	}
+	return kept.ID
+}
+
+// upload hands a picture to the relay.
+func (b *business) upload(content string) (status int, answer string) {
+	b.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	check(b.t, form.WriteField("messaging_product", "whatsapp"))
@@ -120,12 +131,7 @@ func (b *business) keeps(content string) string {
 	check(b.t, err)
 	_, err = part.Write([]byte(content))
 	check(b.t, errors.Join(err, form.Close()))
-	status, answer := b.ask(http.MethodPost, "/"+b.numberID+"/media", form.FormDataContentType(), body.Bytes())
-	var kept struct{ ID string }
-	if status != http.StatusOK || json.Unmarshal([]byte(answer), &kept) != nil {
-		b.t.Fatalf("handing over a file answers %d %s", status, answer)
-	}
-	return kept.ID
+	return b.ask(http.MethodPost, "/"+b.numberID+"/media", form.FormDataContentType(), body.Bytes())
 }
 
 // sends sends a picture and returns the message's id.
