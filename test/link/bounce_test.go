@@ -1,10 +1,13 @@
 package link_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
+	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
@@ -198,4 +202,52 @@ func TestWhatFindsAFullOfflineQueueArrivesWhenThereIsRoom(t *testing.T) {
 	r.arrived(kept)
 	r.arrived(back)
 	p.shows("here", "kept", "comes back")
+}
+
+// TestWhatAFullAcknowledgementQueueReturnsIsNotUndeliverable: a client acknowledges nothing
+// (and sends no receipts, as some do to strangers), until ejabberd ends its session and
+// returns all that it had, shown or not.
+func TestWhatAFullAcknowledgementQueueReturnsIsNotUndeliverable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a real server")
+	}
+	const queued = 10
+	s := ejabberd.StartT(t, ejabberd.Options{Registration: true, AckQueue: queued, Returns: true})
+	at := place{s.Domain, s.Addr, s.CAPEM}
+	p := faultproxy.StartT(t, s)
+	var silent atomic.Bool
+	p.Follow(func(way faultproxy.Way, element []byte) faultproxy.Fault {
+		ack := bytes.HasPrefix(element, []byte("<a "))
+		receipt := bytes.Contains(element, []byte("urn:xmpp:receipts")) || bytes.Contains(element, []byte("urn:xmpp:chat-markers"))
+		if way == faultproxy.ToServer && silent.Load() && (ack || receipt) {
+			return faultproxy.Omit
+		}
+		return faultproxy.Pass
+	})
+	r := startRelay(t, at, "+15550100001", 1001)
+	c := newPerson(t, place{s.Domain, p.Addr, p.CAPEM}, "+15550100002")
+	r.arrived(r.says(c.number, "here"))
+	c.shows("here")
+	silent.Store(true)
+	var ids []string
+	for i := range 3 * queued {
+		ids = append(ids, r.says(c.number, fmt.Sprint("text ", i)))
+	}
+	eventually(t, "what comes back", func() bool { return r.Count(message.EventBounced) > 0 })
+	silent.Store(false)
+	r.arrived(r.says(c.number, "at last"))
+	// What ejabberd was about to give to the session that it ended is in its archive alone,
+	// which this client does not read: it is neither shown nor returned, and stays sent.
+	for i, id := range ids {
+		eventually(t, "that it was sent", func() bool { return r.told(id, "sent") > 0 })
+		if r.told(id, "sent") != 1 || r.told(id, "failed") != 0 {
+			t.Errorf("text %d was told %d times as sent and %d times as failed", i, r.told(id, "sent"), r.told(id, "failed"))
+		}
+	}
+	shown := c.texts()
+	slices.Sort(shown)
+	if len(slices.Compact(slices.Clone(shown))) != len(shown) || len(shown) < queued {
+		t.Errorf("the client showed %q", shown)
+	}
+	t.Logf("of %d texts %d came back, and %d were shown", len(ids), r.Count(message.EventBounced), len(shown)-2)
 }

@@ -2,6 +2,7 @@ package ejabberd
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -107,8 +108,8 @@ modules:
   mod_stream_mgmt:
     resume_timeout: {{.Hibernation}}
     max_resume_timeout: {{.Hibernation}}
-    max_ack_queue: 5000
-    resend_on_timeout: true
+    max_ack_queue: {{.AckQueue}}
+    resend_on_timeout: {{not .Returns}}
 `))
 
 func renderConfig(s *Server, o Options, pair authority.Pair) ([]byte, error) {
@@ -129,8 +130,8 @@ func renderConfig(s *Server, o Options, pair authority.Pair) ([]byte, error) {
 		"LogLevel": level, "Domains": o.Domains, "Certificate": pair.Cert, "Key": pair.Key,
 		"Host": host, "Port": port, "HTTPHost": httpHost, "HTTPPort": httpPort,
 		"Registration": o.Registration, "Hibernation": int(o.Hibernation.Seconds()),
-		"OfflineMessages": o.OfflineMessages,
-		"Upload":          s.Upload, "UploadURL": "https://" + s.HTTPAddr + "/upload/@HOST@", "UploadLimit": o.UploadLimit,
+		"OfflineMessages": o.OfflineMessages, "AckQueue": cmp.Or(o.AckQueue, 5000), "Returns": o.Returns,
+		"Upload": s.Upload, "UploadURL": "https://" + s.HTTPAddr + "/upload/@HOST@", "UploadLimit": o.UploadLimit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the configuration: %w", err)

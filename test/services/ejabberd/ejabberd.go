@@ -34,6 +34,12 @@ type Options struct {
 	// OfflineMessages is how many messages wait for an account that is away; 0 means
 	// 5,000.
 	OfflineMessages int
+	// AckQueue is how many stanzas a session may leave unacknowledged before it is ended;
+	// 0 means 5,000.
+	AckQueue int
+	// Returns has the server return what a session that ended had not acknowledged, which
+	// is ejabberd's default, instead of keeping it for the next session.
+	Returns bool
 	// UploadLimit is the largest file that HTTP Upload (XEP-0363) takes, in bytes;
 	// 0 means 128 MiB.
 	UploadLimit int64

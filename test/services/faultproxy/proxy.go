@@ -43,13 +43,15 @@ const (
 	Swallow
 	// Delay holds the element up for a moment, and all that follows.
 	Delay
+	// Omit forwards all but the element.
+	Omit
 )
 
 // Faults are those that break the link, and Delay.
 func Faults() []Fault { return []Fault{Drop, Reset, Swallow, Delay} }
 
 func (f Fault) String() string {
-	return [...]string{"pass", "drop", "reset", "swallow", "delay"}[f]
+	return [...]string{"pass", "drop", "reset", "swallow", "delay", "omit"}[f]
 }
 
 // How long a delayed element waits, and a swallowed answer is waited for.
@@ -213,6 +215,8 @@ func (p *Proxy) forward(l *pair, way Way) {
 		switch fault {
 		case Drop:
 			return
+		case Omit:
+			continue
 		case Delay:
 			<-time.After(delay)
 		case Swallow:
