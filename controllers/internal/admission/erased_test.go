@@ -82,13 +82,21 @@ func (h *house) testErased(t *testing.T) {
 
 	// Without its finalizer the object would be gone before the erasure.
 	const letGo = `{"metadata":{"finalizers":null}}`
-	if err := patch(clerk, o, letGo); err != nil {
-		t.Errorf("before it is deleted: %v", err)
+	const retain = `{"spec":{"deletionPolicy":"Retain"}}`
+	for _, change := range []string{letGo, retain} {
+		if err := patch(clerk, o, change); err != nil {
+			t.Errorf("before it is deleted, %s: %v", change, err)
+		}
 	}
 	if err := clerk.Delete(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	wantRefusal(t, patch(clerk, o, letGo), "leave the finalizer")
+	wantRefusal(t, patch(clerk, o, retain), "an erasure that has begun")
+	wantRefusal(t, patch(clerk, o, `{"spec":{"deletionPolicy":"Retain"},"metadata":{"finalizers":null}}`), "deletionPolicy at Erase")
+	if err := patch(admin, o, retain); err != nil {
+		t.Errorf("a cluster admin may not change the policy: %v", err)
+	}
 	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": admin} {
 		if err := patch(c, o, letGo); err != nil {
 			t.Errorf("%s is refused it as well: %v", name, err)
