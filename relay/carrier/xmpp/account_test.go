@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
@@ -23,7 +24,7 @@ func (n *node) becomes(t *testing.T, state carrier.State, reason string) {
 
 func TestAccountIsRegisteredAndRemoved(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		c := config(t, s, business)
+		c := config(t, s, xmpptest.Business)
 		if err := Register(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -46,10 +47,10 @@ func TestAccountIsRegisteredAndRemoved(t *testing.T) {
 
 func TestRefusalsAreTold(t *testing.T) {
 	onOwnServers(t, false, func(t *testing.T, s server) {
-		if err := s.AddAccount(t.Context(), business, password); err != nil {
+		if err := s.AddAccount(t.Context(), xmpptest.Business, password); err != nil {
 			t.Fatal(err)
 		}
-		if err := Register(t.Context(), config(t, s, customer)); !errors.Is(err, ErrRegistrationClosed) {
+		if err := Register(t.Context(), config(t, s, xmpptest.Customer)); !errors.Is(err, ErrRegistrationClosed) {
 			t.Errorf("registering where it is closed: %v", err)
 		}
 		tests := map[string]struct {
@@ -58,11 +59,11 @@ func TestRefusalsAreTold(t *testing.T) {
 			state             carrier.State
 			reason            string
 		}{
-			"rightful owner":              {business, password, Closed, carrier.Online, ""},
-			"wrong password":              {business, "wrong", Closed, carrier.Refused, ReasonCredentialsRefused},
-			"no account":                  {customer, password, Closed, carrier.Refused, ReasonCredentialsRefused},
-			"no account, may register":    {customer, password, Open, carrier.Refused, ReasonRegistration},
-			"wrong password may register": {business, "wrong", Open, carrier.Refused, ReasonRegistration},
+			"rightful owner":              {xmpptest.Business, password, Closed, carrier.Online, ""},
+			"wrong password":              {xmpptest.Business, "wrong", Closed, carrier.Refused, ReasonCredentialsRefused},
+			"no account":                  {xmpptest.Customer, password, Closed, carrier.Refused, ReasonCredentialsRefused},
+			"no account, may register":    {xmpptest.Customer, password, Open, carrier.Refused, ReasonRegistration},
+			"wrong password may register": {xmpptest.Business, "wrong", Open, carrier.Refused, ReasonRegistration},
 		}
 		for name, tc := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -81,7 +82,7 @@ func TestOnlyTheInvitedRegisterWhereATokenIsWanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	invited := config(t, s, business)
+	invited := config(t, s, xmpptest.Business)
 	invited.Registration, invited.RegistrationToken = Token, token
 	strangers := map[string]func(*Config){
 		"no token":      func(c *Config) { c.Registration, c.RegistrationToken = Open, "" },
@@ -105,7 +106,7 @@ func TestOnlyTheInvitedRegisterWhereATokenIsWanted(t *testing.T) {
 	}
 	online(t, invited).becomes(t, carrier.Online, "") // it registers by itself
 	next := invited
-	next.Account = number(t, customer)
+	next.Account = xmpptest.Number(t, xmpptest.Customer)
 	refused(next, "a used token")
 	if next.RegistrationToken, err = s.Invite(t.Context()); err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ end)
 func TestARegistrationThatHasToWaitIsTriedAgain(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true, Modules: map[string]string{"hesitant": hesitant}})
 	log := &journal{}
-	conf := config(t, s, business)
+	conf := config(t, s, xmpptest.Business)
 	conf.Log = slog.New(slog.NewTextHandler(log, nil))
 	online(t, conf)
 	if log.count("reason=RegistrationRefused") != 1 {
@@ -146,7 +147,7 @@ func TestARegistrationThatHasToWaitIsTriedAgain(t *testing.T) {
 func TestWhyTheAccountCouldNotBeRegisteredIsToldAsLongAsThereIsNone(t *testing.T) {
 	onOwnServers(t, false, func(t *testing.T, s server) {
 		log := &journal{}
-		conf := config(t, s, business)
+		conf := config(t, s, xmpptest.Business)
 		conf.Log = slog.New(slog.NewTextHandler(log, nil))
 		run(t, conf)
 		eventually(t, "three attempts", func() bool { return log.count("no link to the carrier") >= 3 })
@@ -178,9 +179,9 @@ func (j *journal) count(text string) int {
 // owner's relay: that is told, and the relay goes on once the carrier's admin removed it.
 func TestAccountOfAFormerOwnerIsToldAndTakenOverOnceItIsRemoved(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		former := config(t, s, business)
+		former := config(t, s, xmpptest.Business)
 		online(t, former).stop()
-		c := config(t, s, business)
+		c := config(t, s, xmpptest.Business)
 		c.Password = "another"
 		n := run(t, c)
 		n.becomes(t, carrier.Refused, ReasonAccountTaken)
@@ -198,11 +199,11 @@ func TestUntrustedServerGetsNoCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrongCA := config(t, s, business)
+	wrongCA := config(t, s, xmpptest.Business)
 	wrongCA.CABundle = other.CA
-	systemCA := config(t, s, business)
+	systemCA := config(t, s, xmpptest.Business)
 	systemCA.CABundle = nil
-	wrongName := config(t, s, business)
+	wrongName := config(t, s, xmpptest.Business)
 	wrongName.Domain = "other.test"
 	for name, c := range map[string]Config{"another authority": wrongCA, "the system's": systemCA} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // Archive keeps how far the account's archive at the server (XEP-0313) was read, so
@@ -37,7 +39,7 @@ const (
 // without an archive has other ways to keep what waits.
 func (s *service) catchUp(ctx context.Context) bool {
 	err := s.readArchive(ctx)
-	if err != nil && !isCondition(err, "service-unavailable", "feature-not-implemented") {
+	if err != nil && !stanza.IsCondition(err, "service-unavailable", "feature-not-implemented") {
 		if ctx.Err() == nil {
 			s.c.cfg.Log.WarnContext(ctx, "the archive could not be read; it is tried again", "error", err)
 		}
@@ -59,7 +61,7 @@ func (s *service) readArchive(ctx context.Context) error {
 	}
 	for read := 0; read < maxArchived; read += archivePage {
 		p, err := s.page(ctx, following(after), true)
-		if isCondition(err, "item-not-found") && read == 0 {
+		if stanza.IsCondition(err, "item-not-found") && read == 0 {
 			// The server forgot our position: what it still has is all that there is.
 			p, err = s.page(ctx, following(""), true)
 		}
@@ -71,7 +73,7 @@ func (s *service) readArchive(ctx context.Context) error {
 		}
 		after = p.last
 	}
-	s.c.cfg.Metrics.Dropped(DropArchive)
+	s.c.cfg.Metrics.Dropped(stanza.DropArchive)
 	return nil
 }
 
@@ -100,7 +102,7 @@ type page struct {
 
 // page asks for a page. Its messages go to the Handler, if they are wanted, in the
 // order of what else arrives.
-func (s *service) page(ctx context.Context, set *element, wanted bool) (page, error) {
+func (s *service) page(ctx context.Context, set *stanza.Element, wanted bool) (page, error) {
 	query := rand.Text()
 	s.c.mu.Lock()
 	s.c.session.query, s.c.session.wanted = query, wanted
@@ -110,14 +112,14 @@ func (s *service) page(ctx context.Context, set *element, wanted bool) (page, er
 		s.c.session.query = ""
 		s.c.mu.Unlock()
 	}()
-	answer, err := s.c.instruct(ctx, elem(nsArchive, "query", "queryid", query).with(set))
+	answer, err := s.c.instruct(ctx, stanza.New(stanza.NSArchive, "query", "queryid", query).With(set))
 	if err != nil {
 		return page{}, err
 	}
-	fin := answer.child(nsArchive, "fin")
-	p := page{complete: fin != nil && parseBool(fin.attr("complete"))}
-	if last := fin.child(nsSet, "set").child(nsSet, "last"); last != nil && len(last.text) <= maxID {
-		p.last = last.text
+	fin := answer.Child(stanza.NSArchive, "fin")
+	p := page{complete: fin != nil && stanza.ParseBool(fin.Attr("complete"))}
+	if last := fin.Child(stanza.NSSet, "set").Child(stanza.NSSet, "last"); last != nil && len(last.Text) <= stanza.MaxID {
+		p.last = last.Text
 	}
 	return p, nil
 }
@@ -126,7 +128,7 @@ func (s *service) page(ctx context.Context, set *element, wanted bool) (page, er
 const archiveStart = "-"
 
 // following is the page after a position; the empty one is before the oldest message.
-func following(position string) *element {
+func following(position string) *stanza.Element {
 	if position == "" {
 		return set("", "", archivePage)
 	}
@@ -134,66 +136,66 @@ func following(position string) *element {
 }
 
 // set limits a page (XEP-0059).
-func set(where, id string, size int) *element {
-	e := elem(nsSet, "set").with(elem(nsSet, "max").withText(strconv.Itoa(size)))
+func set(where, id string, size int) *stanza.Element {
+	e := stanza.New(stanza.NSSet, "set").With(stanza.New(stanza.NSSet, "max").WithText(strconv.Itoa(size)))
 	if where != "" {
-		e.with(elem(nsSet, where).withText(id))
+		e.With(stanza.New(stanza.NSSet, where).WithText(id))
 	}
 	return e
 }
 
 // archived reads a message that the archive brings, and returns its id there. Only
 // our own account may bring one, and only when it was asked.
-func (s *service) archived(e *element, now time.Time) (r reading, id string) {
-	result := e.child(nsArchive, "result")
+func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, id string) {
+	result := e.Child(stanza.NSArchive, "result")
 	if !s.brought(e, result) {
-		r.drop(DropUnasked)
+		r.Drop(stanza.DropUnasked)
 		return r, ""
 	}
 	s.c.mu.Lock()
 	wanted := s.c.session.wanted
 	s.c.mu.Unlock()
 	switch {
-	case !wanted && e.over == "":
+	case !wanted && e.Over == "":
 		return r, ""
 	case !wanted: // it must not end the next link as well
-		r.drop(e.over)
-		return r, result.attr("id")
+		r.Drop(e.Over)
+		return r, result.Attr("id")
 	}
-	forwarded := result.child(nsForward, "forwarded")
-	inner := forwarded.child(nsClient, "message")
+	forwarded := result.Child(stanza.NSForward, "forwarded")
+	inner := forwarded.Child(stanza.NSClient, "message")
 	if inner == nil {
-		r.drop(cmp.Or(e.over, DropMalformed))
-		return r, result.attr("id")
+		r.Drop(cmp.Or(e.Over, stanza.DropMalformed))
+		return r, result.Attr("id")
 	}
-	inner.over = e.over
-	if origin, _ := s.c.addr.origin(inner.attr("from")); origin == fromOwn || origin == fromSelf {
-		return r, result.attr("id") // what we sent ourselves
+	inner.Over = e.Over
+	if origin, _ := s.c.addr.Origin(inner.Attr("from")); origin == stanza.FromOwn || origin == stanza.FromSelf {
+		return r, result.Attr("id") // what we sent ourselves
 	}
-	when := span{since: now, now: now}
-	if delay := forwarded.child(nsDelay, "delay"); delay != nil {
-		when.since = time.Time{}
-		inner.with(elem(nsDelay, "delay", "from", s.c.addr.domain, "stamp", delay.attr("stamp")))
+	when := stanza.Span{Since: now, Now: now}
+	if delay := forwarded.Child(stanza.NSDelay, "delay"); delay != nil {
+		when.Since = time.Time{}
+		inner.With(stanza.New(stanza.NSDelay, "delay", "from", s.c.addr.Domain, "stamp", delay.Attr("stamp")))
 	}
-	all := s.c.reader.message(inner, when)
-	r.drops = all.drops
-	for _, ev := range all.events {
+	all := s.c.reader.Message(inner, when)
+	r.Drops = all.Drops
+	for _, ev := range all.Events {
 		switch ev.(type) {
 		case carrier.Message, carrier.Receipt, carrier.Unread:
-			r.event(ev)
+			r.Event(ev)
 		default: // device lists and bounces of the past are no news
 		}
 	}
-	r.mark(result.attr("id"))
-	return r, result.attr("id")
+	r.Mark(result.Attr("id"))
+	return r, result.Attr("id")
 }
 
 // positionOf returns the id under which our archive has a message that arrived just
 // now (XEP-0359), or "".
-func (s *service) positionOf(e *element) string {
-	for _, c := range e.children {
-		if c.is(nsStanzaID, "stanza-id") && c.attr("by") == s.c.cfg.bare() && len(c.attr("id")) <= maxID {
-			return c.attr("id")
+func (s *service) positionOf(e *stanza.Element) string {
+	for _, c := range e.Children {
+		if c.Is(stanza.NSStanzaID, "stanza-id") && c.Attr("by") == s.c.cfg.bare() && len(c.Attr("id")) <= stanza.MaxID {
+			return c.Attr("id")
 		}
 	}
 	return ""
@@ -229,10 +231,10 @@ func (s *service) keepPosition(ctx context.Context) error {
 }
 
 // brought reports whether a message is one that our own archive was asked for.
-func (s *service) brought(e, result *element) bool {
-	from, _ := s.c.addr.origin(e.attr("from"))
+func (s *service) brought(e, result *stanza.Element) bool {
+	from, _ := s.c.addr.Origin(e.Attr("from"))
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	asked := s.c.session.query != "" && result.attr("queryid") == s.c.session.query
-	return from == fromOwn && asked && len(result.attr("id")) <= maxID
+	asked := s.c.session.query != "" && result.Attr("queryid") == s.c.session.query
+	return from == stanza.FromOwn && asked && len(result.Attr("id")) <= stanza.MaxID
 }

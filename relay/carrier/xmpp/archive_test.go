@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // shelf is an Archive in memory.
@@ -38,9 +41,9 @@ func (s *shelf) position() string { id, _ := s.Position(context.Background()); r
 func startReading(t *testing.T, s server) (b, c *node, place *shelf) {
 	t.Helper()
 	place = &shelf{}
-	conf := config(t, s, business)
+	conf := config(t, s, xmpptest.Business)
 	conf.Archive = place
-	b, c = online(t, conf), online(t, config(t, s, customer))
+	b, c = online(t, conf), online(t, config(t, s, xmpptest.Customer))
 	b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
 	eventually(t, "position", func() bool { return place.position() != "" })
 	b.catchesUp(t) // from here on a message moves the position
@@ -146,8 +149,8 @@ func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *
 
 func TestFirstSessionTakesNothingOutOfTheArchive(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		conf := config(t, s, business)
-		b, c := online(t, conf), online(t, config(t, s, customer))
+		conf := config(t, s, xmpptest.Business)
+		b, c := online(t, conf), online(t, config(t, s, xmpptest.Customer))
 		c.send(t, b, 1)
 		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
 		b.leave(t, c)
@@ -164,8 +167,8 @@ func TestFirstSessionTakesNothingOutOfTheArchive(t *testing.T) {
 
 // result is a message that an archive brings.
 func result(from, query, id, inner string) string {
-	return "<message from='" + from + "'><result xmlns='" + nsArchive + "' queryid='" + query + "' id='" + id +
-		"'><forwarded xmlns='" + nsForward + "'><delay xmlns='" + nsDelay + "' stamp='2026-01-02T03:04:05Z'/>" + inner + "</forwarded></result></message>"
+	return "<message from='" + from + "'><result xmlns='" + stanza.NSArchive + "' queryid='" + query + "' id='" + id +
+		"'><forwarded xmlns='" + stanza.NSForward + "'><delay xmlns='" + stanza.NSDelay + "' stamp='2026-01-02T03:04:05Z'/>" + inner + "</forwarded></result></message>"
 }
 
 func TestForgedArchivesAreRefused(t *testing.T) {
@@ -173,34 +176,34 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = place })
 	query := s.after(t, "queryid='")
 	id := s.after(t, "<iq type='set' id='")
-	own := business + "@relay.test"
-	inner := strings.Replace(stanzas[0], "<message", "<message xmlns='jabber:client'", 1)
+	own := xmpptest.Business + "@relay.test"
+	inner := strings.Replace(xmpptest.Stanzas()[0], "<message", "<message xmlns='jabber:client'", 1)
 	for _, text := range []string{
-		result(peerJID, query, "8", inner),                      // a peer
-		result(own, "another", "8", inner),                      // not what was asked
-		result("relay.test", query, "8", inner),                 // the server, for nobody
-		result(own, query, strings.Repeat("x", maxID+1), inner), // an id too long
+		result(xmpptest.PeerJID, query, "8", inner),                    // a peer
+		result(own, "another", "8", inner),                             // not what was asked
+		result("relay.test", query, "8", inner),                        // the server, for nobody
+		result(own, query, strings.Repeat("x", stanza.MaxID+1), inner), // an id too long
 	} {
 		s.says(t, text)
 	}
-	s.says(t, result(own, query, "9", ""))                                            // nothing in it
-	s.says(t, result(own, query, "10", strings.Replace(inner, peerJID, own+"/x", 1))) // our own
+	s.says(t, result(own, query, "9", ""))                                                     // nothing in it
+	s.says(t, result(own, query, "10", strings.Replace(inner, xmpptest.PeerJID, own+"/x", 1))) // our own
 	s.says(t, result(own, query, "11", strings.Replace(inner, "@relay.test", "@evil.test", 1)))
-	s.says(t, result(own, query, "12", "<message xmlns='jabber:client' from='"+customer+"@relay.test' type='headline'>"+fmt.Sprintf(list, "<device id='666'/>")+"</message>"))
-	s.says(t, result(own, query, "13", "<message xmlns='jabber:client' from='"+peerJID+"' type='error' id='1'/>"))
+	s.says(t, result(own, query, "12", "<message xmlns='jabber:client' from='"+xmpptest.Customer+"@relay.test' type='headline'>"+fmt.Sprintf(xmpptest.List, "<device id='666'/>")+"</message>"))
+	s.says(t, result(own, query, "13", "<message xmlns='jabber:client' from='"+xmpptest.PeerJID+"' type='error' id='1'/>"))
 	s.says(t, result(own, query, "14", inner))
-	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>")
 	s.wait(t, "the one message", func() bool { return len(s.messages) == 1 })
 	eventually(t, "position", func() bool { return place.position() == "14" })
 	s.catchesUp(t)
 	s.says(t, result(own, query, "15", inner)) // after the end
-	eventually(t, "refusal", func() bool { return s.counts.counts()[DropUnasked] == 5 })
-	want := map[Drop]int{DropUnasked: 5, DropMalformed: 1, DropForeignDomain: 1}
+	eventually(t, "refusal", func() bool { return s.counts.counts()[stanza.DropUnasked] == 5 })
+	want := map[stanza.Drop]int{stanza.DropUnasked: 5, stanza.DropMalformed: 1, stanza.DropForeignDomain: 1}
 	if got := s.counts.counts(); !maps.Equal(got, want) {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 	defer s.lock()()
-	if m := s.messages[0]; m.From != number(t, customer) || m.Time.Year() != 2026 || len(s.devices) != 0 || len(s.bounced) != 0 {
+	if m := s.messages[0]; m.From != xmpptest.Number(t, xmpptest.Customer) || m.Time.Year() != 2026 || len(s.devices) != 0 || len(s.bounced) != 0 {
 		t.Errorf("the archive brought %+v, devices %v, bounces %v", m, s.devices, s.bounced)
 	}
 }
@@ -208,7 +211,7 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 func TestPositionThatTheServerForgotBeginsAtItsOldest(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
 	id := s.after(t, "<iq type='set' id='")
-	s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='"+nsStanzas+"'/></error></iq>")
+	s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 	s.wrote(t, "<max>100</max></set></query>")
 }
 
@@ -216,9 +219,9 @@ func TestNoMessageMovesThePositionBeforeTheArchiveWasRead(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
 	id := s.after(t, "<iq type='set' id='")
-	s.says(t, "<iq type='error' id='"+id+"'><error type='wait'><internal-server-error xmlns='"+nsStanzas+"'/></error></iq>")
+	s.says(t, "<iq type='error' id='"+id+"'><error type='wait'><internal-server-error xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 	s.wrote(t, "<presence>")
-	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+business+"@relay.test' id='99'/><store", 1))
+	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+xmpptest.Business+"@relay.test' id='99'/><store", 1))
 	s.wait(t, "message", func() bool { return len(s.messages) == 1 })
 	if got := place.position(); got != "7" {
 		t.Errorf("the position is %q", got)
@@ -231,11 +234,11 @@ func TestAMessageFromBeforeTheArchiveWasReadDoesNotMoveThePosition(t *testing.T)
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
 	id := s.after(t, "<iq type='set' id='")
-	own := business + "@relay.test"
+	own := xmpptest.Business + "@relay.test"
 	held := s.lock() // the Handler's
-	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+own+"' id='99'/><store", 1))
-	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>"+
-		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+nsPing+"'/></iq>")
+	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+own+"' id='99'/><store", 1))
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>"+
+		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+stanza.NSPing+"'/></iq>")
 	s.wrote(t, "read-up-to-here")
 	held()
 	s.catchesUp(t)
@@ -256,9 +259,9 @@ func check(t testing.TB, err error) {
 func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = broken{} })
 	id := s.after(t, "<iq type='set' id='")
-	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+nsArchive+"' complete='true'/></iq>")
+	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>")
 	s.catchesUp(t)
-	s.says(t, strings.Replace(stanzas[0], "<store", "<stanza-id xmlns='"+nsStanzaID+"' by='"+business+"@relay.test' id='99'/><store", 1))
+	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+xmpptest.Business+"@relay.test' id='99'/><store", 1))
 	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)
 	}
@@ -266,33 +269,34 @@ func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
 
 type broken struct{}
 
-func (broken) Position(context.Context) (string, error)  { return "7", nil }
+func (broken) Position(context.Context) (string, error) { return "7", nil }
+
 func (broken) SetPosition(context.Context, string) error { return errors.New("disk full") }
 
 func FuzzArchive(f *testing.F) {
-	own := business + "@relay.test"
-	for _, inner := range stanzas[:5] {
+	own := xmpptest.Business + "@relay.test"
+	for _, inner := range xmpptest.Stanzas()[:5] {
 		f.Add(result(own, "q", "8", strings.Replace(inner, "<message", "<message xmlns='jabber:client'", 1)))
 	}
 	f.Add(result(own, "other", "8", ""))
-	f.Add(result(own, "q", "9", result(own, "q", "10", stanzas[0])))
+	f.Add(result(own, "q", "9", result(own, "q", "10", xmpptest.Stanzas()[0])))
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := parse(text)
-		if err != nil || e.child(nsArchive, "result") == nil {
+		if err != nil || e.Child(stanza.NSArchive, "result") == nil {
 			return
 		}
-		c, err := New(Config{Account: number(t, business), Domain: "relay.test", Password: password})
+		c, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password})
 		check(t, err)
 		c.session.query, c.session.wanted = "q", true
-		r, id := (&service{c: c}).archived(e, arrival)
-		if len(id) > maxID || len(r.events)+len(r.drops) > 2*maxReceipts {
-			t.Errorf("id of %d bytes, %d events, %d drops", len(id), len(r.events), len(r.drops))
+		r, id := (&service{c: c}).archived(e, xmpptest.Arrival())
+		if len(id) > stanza.MaxID || len(r.Events)+len(r.Drops) > 2*stanza.MaxReceipts {
+			t.Errorf("id of %d bytes, %d events, %d drops", len(id), len(r.Events), len(r.Drops))
 		}
-		from, _ := c.addr.origin(e.attr("from"))
-		if (from != fromOwn || e.child(nsArchive, "result").attr("queryid") != "q") && (id != "" || len(r.events) > 0) {
-			t.Errorf("what nobody asked for is taken: id %q, %d events", id, len(r.events))
+		from, _ := c.addr.Origin(e.Attr("from"))
+		if (from != stanza.FromOwn || e.Child(stanza.NSArchive, "result").Attr("queryid") != "q") && (id != "" || len(r.Events) > 0) {
+			t.Errorf("what nobody asked for is taken: id %q, %d events", id, len(r.Events))
 		}
-		for _, ev := range r.events {
+		for _, ev := range r.Events {
 			switch ev := ev.(type) {
 			case carrier.Message, carrier.Receipt, carrier.Unread:
 			default:

@@ -8,6 +8,8 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 const nsBlocking = "urn:xmpp:blocking" // XEP-0191
@@ -30,15 +32,15 @@ var _ carrier.Blocker = (*Carrier)(nil)
 // (XEP-0191, 3.3): it is read entry by entry.
 func (c *Carrier) Blocked(ctx context.Context) ([]phone.Number, error) {
 	var numbers []phone.Number
-	list := &taker{
-		elements: maxBlocklist, bytes: maxBlocklist * (blockEntry + len(c.addr.domain)),
-		take: func(item *element) {
-			if o, n := c.addr.origin(item.attr("jid")); item.is(nsBlocking, "item") && o == fromPeer {
+	list := &stanza.Taker{
+		Elements: maxBlocklist, Bytes: maxBlocklist * (blockEntry + len(c.addr.Domain)),
+		Take: func(item *stanza.Element) {
+			if o, n := c.addr.Origin(item.Attr("jid")); item.Is(nsBlocking, "item") && o == stanza.FromPeer {
 				numbers = append(numbers, n)
 			}
 		},
 	}
-	if _, err := c.put(ctx, &question{list: list}, "get", elem(nsBlocking, "blocklist")); err != nil {
+	if _, err := c.put(ctx, &question{list: list}, "get", stanza.New(nsBlocking, "blocklist")); err != nil {
 		return nil, fmt.Errorf("reading the block list: %w", blockError(err))
 	}
 	return numbers, nil
@@ -57,9 +59,9 @@ func (c *Carrier) Unblock(ctx context.Context, numbers []phone.Number) error {
 // changeBlocked never sends an empty request, which would unblock everybody.
 func (c *Carrier) changeBlocked(ctx context.Context, what string, numbers []phone.Number) error {
 	for batch := range slices.Chunk(numbers, blockBatch) {
-		request := elem(nsBlocking, what)
+		request := stanza.New(nsBlocking, what)
 		for _, n := range batch {
-			request.with(elem(nsBlocking, "item", "jid", c.addr.of(n)))
+			request.With(stanza.New(nsBlocking, "item", "jid", c.addr.Of(n)))
 		}
 		if _, err := c.instruct(ctx, request); err != nil {
 			return fmt.Errorf("changing the block list: %w", blockError(err))
@@ -69,7 +71,7 @@ func (c *Carrier) changeBlocked(ctx context.Context, what string, numbers []phon
 }
 
 func blockError(err error) error {
-	if isCondition(err, "service-unavailable", "feature-not-implemented") {
+	if stanza.IsCondition(err, "service-unavailable", "feature-not-implemented") {
 		return errors.Join(carrier.ErrNotFound, err)
 	}
 	return publishError(err)

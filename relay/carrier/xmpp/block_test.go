@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 func TestABlockedNumbersMessagesAreHeldBack(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c, other := online(t, config(t, s, business)), online(t, config(t, s, customer)), online(t, config(t, s, third))
+		b, c, other := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer)), online(t, config(t, s, xmpptest.Third))
 		ctx := t.Context()
 		check := func(err error) {
 			t.Helper()
@@ -26,7 +27,7 @@ func TestABlockedNumbersMessagesAreHeldBack(t *testing.T) {
 		blocked(t, b)
 		check(b.Block(ctx, []phone.Number{c.number}))
 		blocked(t, b, c.number)
-		_ = c.Send(ctx, carrier.Outgoing{ID: "held", To: b.number, Envelope: envelope(1)})
+		_ = c.Send(ctx, carrier.Outgoing{ID: "held", To: b.number, Envelope: xmpptest.Envelope(1)})
 		other.send(t, b, 2)
 		b.wait(t, "the other's message", func() bool { return len(b.messages) > 0 })
 		check(b.Unblock(ctx, []phone.Number{c.number}))
@@ -54,7 +55,7 @@ func manyNumbers(t *testing.T, n int) []phone.Number {
 	t.Helper()
 	all := make([]phone.Number, n)
 	for i := range all {
-		all[i] = number(t, fmt.Sprintf("+4915550%06d", i))
+		all[i] = xmpptest.Number(t, fmt.Sprintf("+4915550%06d", i))
 	}
 	return all
 }
@@ -65,9 +66,9 @@ func TestTheLongestBlockListIsReadAndChanged(t *testing.T) {
 	}
 	onServers(t, func(t *testing.T, s server) {
 		const most = 64_000
-		conf := config(t, s, business)
+		conf := config(t, s, xmpptest.Business)
 		conf.IQTimeout = time.Minute
-		b, c := online(t, conf), online(t, config(t, s, customer))
+		b, c := online(t, conf), online(t, config(t, s, xmpptest.Customer))
 		all, begun := manyNumbers(t, most), time.Now()
 		check(t, b.Block(t.Context(), all[:most-2]))
 		t.Logf("blocked after %v", time.Since(begun))
@@ -122,6 +123,6 @@ func TestABlockListWithoutEndIsAnError(t *testing.T) {
 	if err := <-got; !errors.Is(err, errLongAnswer) {
 		t.Errorf("asking: %v", err)
 	}
-	s.says(t, stanzas[0])
+	s.says(t, xmpptest.Stanzas()[0])
 	s.wait(t, "the next message", func() bool { return len(s.messages) == 1 })
 }

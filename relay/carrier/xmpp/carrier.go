@@ -11,6 +11,8 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // steady is how long a link must have lasted for the next attempt to be prompt.
@@ -21,8 +23,8 @@ var _ carrier.Carrier = (*Carrier)(nil)
 // Carrier is a link for one account. Make one with New.
 type Carrier struct {
 	cfg    Config
-	addr   addresses
-	reader reader
+	addr   stanza.Addresses
+	reader stanza.Reader
 	slots  chan struct{} // room for what waits for an acknowledgement or an answer
 
 	mu      sync.Mutex
@@ -41,11 +43,11 @@ func New(c Config) (*Carrier, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr := addresses{own: c.Account, domain: c.Domain}
+	addr := stanza.Addresses{Own: c.Account, Domain: c.Domain}
 	return &Carrier{
 		cfg:     c,
 		addr:    addr,
-		reader:  reader{addresses: addr, acceptUnencrypted: c.AcceptUnencrypted},
+		reader:  stanza.Reader{Addresses: addr, AcceptUnencrypted: c.AcceptUnencrypted},
 		slots:   make(chan struct{}, maxUnacked),
 		status:  carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: detail(ReasonNotStarted), Since: time.Now()},
 		session: session{questions: map[string]*question{}},

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,11 +11,14 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 
 		c.send(t, b, 1)
 		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
@@ -24,7 +26,7 @@ func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 		if m.ID != "m1" || m.From != c.number || !m.WantsReceipt || !m.WantsRead || m.Time.IsZero() {
 			t.Errorf("message arrived as %+v", m)
 		}
-		if diff := cmp.Diff(envelope(1), m.Envelope); diff != "" {
+		if diff := cmp.Diff(xmpptest.Envelope(1), m.Envelope); diff != "" {
 			t.Errorf("envelope changed on its way:\n%s", diff)
 		}
 		b.send(t, c, 2)
@@ -54,23 +56,9 @@ func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 	})
 }
 
-// published is a bundle with n one-time pre-keys.
-func published(n int) carrier.Bundle {
-	key := func(i int) []byte { return append([]byte{5}, bytes.Repeat([]byte{byte(i)}, 32)...) }
-	b := carrier.Bundle{
-		IdentityKey:  key(1),
-		SignedPreKey: carrier.PreKey{ID: 7, Public: key(2)},
-		Signature:    bytes.Repeat([]byte{9}, 64),
-	}
-	for i := range n {
-		b.PreKeys = append(b.PreKeys, carrier.PreKey{ID: uint32(i + 1), Public: key(i)})
-	}
-	return b
-}
-
 func TestStrangersFetchWhatIsPublished(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		ctx := t.Context()
 
 		b.wait(t, "own empty list", func() bool { return len(b.own) > 0 && len(b.own[0]) == 0 })
@@ -80,13 +68,13 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 		if _, err := c.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("an unpublished bundle is %v", err)
 		}
-		if _, err := c.Carrier.Devices(ctx, number(t, third)); !errors.Is(err, carrier.ErrNotFound) {
+		if _, err := c.Carrier.Devices(ctx, xmpptest.Number(t, xmpptest.Third)); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("the list of nobody is %v", err)
 		}
 		if err := b.PublishDevices(ctx, []carrier.DeviceID{77}); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.PublishBundle(ctx, 77, published(100)); err != nil {
+		if err := b.PublishBundle(ctx, 77, xmpptest.Published(100)); err != nil {
 			t.Fatal(err)
 		}
 		devices, err := c.Carrier.Devices(ctx, b.number)
@@ -94,7 +82,7 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 			t.Errorf("fetched devices %v, error %v", devices, err)
 		}
 		got, err := c.Bundle(ctx, b.number, 77)
-		if diff := cmp.Diff(published(100), got); err != nil || diff != "" {
+		if diff := cmp.Diff(xmpptest.Published(100), got); err != nil || diff != "" {
 			t.Errorf("fetching a bundle: %v\n%s", err, diff)
 		}
 		b.wait(t, "own list", func() bool { return slices.Equal(b.own[len(b.own)-1], []carrier.DeviceID{77}) })
@@ -104,13 +92,13 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 // ejabberd is told to make these nodes open whatever a client says.
 func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true})
-	b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+	b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 	ctx := t.Context()
 
 	// As some clients do: without options, so that only contacts may read it.
-	_, err := b.instruct(ctx, elem(nsPubSub, "pubsub").with(
-		elem(nsPubSub, "publish", "node", nodeDevices).with(
-			elem(nsPubSub, "item", "id", itemCurrent).with(deviceList([]carrier.DeviceID{5})))))
+	_, err := b.instruct(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
+		stanza.New(stanza.NSPubSub, "publish", "node", stanza.NodeDevices).With(
+			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(stanza.DeviceList([]carrier.DeviceID{5})))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +115,7 @@ func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 
 func TestChangedDeviceListArrives(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		c.send(t, b, 1) // makes both ask for and allow presence
 		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
 		b.send(t, c, 2)
@@ -147,25 +135,25 @@ func TestChangedDeviceListArrives(t *testing.T) {
 
 func TestMessageToNobodyBouncesForGood(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b := online(t, config(t, s, business))
-		err := b.Send(t.Context(), carrier.Outgoing{ID: "lost", To: number(t, third), Envelope: envelope(1)})
+		b := online(t, config(t, s, xmpptest.Business))
+		err := b.Send(t.Context(), carrier.Outgoing{ID: "lost", To: xmpptest.Number(t, xmpptest.Third), Envelope: xmpptest.Envelope(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []carrier.Bounce{{To: number(t, third), ID: "lost", Doubtful: true}}
+		want := []carrier.Bounce{{To: xmpptest.Number(t, xmpptest.Third), ID: "lost", Doubtful: true}}
 		b.wait(t, "bounce", func() bool { return slices.Equal(b.bounced, want) })
 	})
 }
 
 func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		strict, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
-		accepting := config(t, s, third)
+		strict, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
+		accepting := config(t, s, xmpptest.Third)
 		accepting.AcceptUnencrypted = true
 		lax := online(t, accepting)
 		for _, to := range []*node{strict, lax} {
-			err := c.tell(elem(nsClient, "message", "to", c.addr.of(to.number), "type", "chat", "id", "p1").with(
-				elem(nsClient, "body").withText("in clear")))
+			err := c.tell(stanza.New(stanza.NSClient, "message", "to", c.addr.Of(to.number), "type", "chat", "id", "p1").With(
+				stanza.New(stanza.NSClient, "body").WithText("in clear")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,7 +171,7 @@ func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
 
 func TestMessagesWaitForAnAbsentAccount(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		b.stop()
 		begun := time.Now()
 		for i := range 5 {

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 func TestConfigurationIsChecked(t *testing.T) {
-	good := Config{Account: number(t, business), Domain: "relay.test", Password: password}
+	good := Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password}
 	tests := map[string]func(*Config){
 		"no account":           func(c *Config) { c.Account = phone.Number{} },
 		"no domain":            func(c *Config) { c.Domain = "" },
@@ -40,20 +41,20 @@ func TestConfigurationIsChecked(t *testing.T) {
 	if st := k.Status(); st.State != carrier.Disconnected || st.Reason != ReasonNotStarted || st.Detail == "" {
 		t.Errorf("before Run: %+v", st)
 	}
-	if err := k.Send(t.Context(), carrier.Outgoing{ID: "1", To: number(t, customer)}); !errors.Is(err, carrier.ErrOffline) {
+	if err := k.Send(t.Context(), carrier.Outgoing{ID: "1", To: xmpptest.Number(t, xmpptest.Customer)}); !errors.Is(err, carrier.ErrOffline) {
 		t.Errorf("sending before Run: %v", err)
 	}
-	if err := k.Send(t.Context(), carrier.Outgoing{To: number(t, customer)}); !errors.Is(err, carrier.ErrRejected) {
+	if err := k.Send(t.Context(), carrier.Outgoing{To: xmpptest.Number(t, xmpptest.Customer)}); !errors.Is(err, carrier.ErrRejected) {
 		t.Errorf("sending without id: %v", err)
 	}
-	huge := carrier.Outgoing{ID: "1", To: number(t, customer), Envelope: carrier.Envelope{Payload: make([]byte, maxOutgoing)}}
+	huge := carrier.Outgoing{ID: "1", To: xmpptest.Number(t, xmpptest.Customer), Envelope: carrier.Envelope{Payload: make([]byte, maxOutgoing)}}
 	if err := k.Send(t.Context(), huge); !errors.Is(err, carrier.ErrRejected) {
 		t.Errorf("sending what no server takes: %v", err)
 	}
 }
 
 func TestEndedContextEndsRun(t *testing.T) {
-	k, err := New(Config{Account: number(t, business), Domain: "relay.test", Address: "127.0.0.1:1"})
+	k, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Address: "127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}

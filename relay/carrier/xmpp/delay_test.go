@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // dated is a message whose sender says that the server has had it for ten days.
-func dated(c, b *node, id, by string) *element {
-	m := outgoing(c.addr, carrier.Outgoing{ID: id, To: b.number, Envelope: envelope(1)})
-	return m.with(elem(nsDelay, "delay", "from", by, "stamp", time.Now().Add(-240*time.Hour).UTC().Format(time.RFC3339)))
+func dated(c, b *node, id, by string) *stanza.Element {
+	m := stanza.Outgoing(c.addr, carrier.Outgoing{ID: id, To: b.number, Envelope: xmpptest.Envelope(1)})
+	return m.With(stanza.New(stanza.NSDelay, "delay", "from", by, "stamp", time.Now().Add(-240*time.Hour).UTC().Format(time.RFC3339)))
 }
 
 func TestNobodyDatesTheirOwnMessages(t *testing.T) {
@@ -33,13 +36,13 @@ func TestNobodyDatesTheirOwnMessages(t *testing.T) {
 			return b.session.live
 		})
 		begun := time.Now()
-		for _, by := range []string{host, business + "@" + host} {
+		for _, by := range []string{host, xmpptest.Business + "@" + host} {
 			check(t, c.tell(dated(c, b, "live "+by, by)))
 		}
 		isNow(2, begun)
 		before := place.position()
 		b.leave(t, c)
-		for _, by := range []string{host, business + "@" + host} {
+		for _, by := range []string{host, xmpptest.Business + "@" + host} {
 			check(t, c.tell(dated(c, b, "waits "+by, by)))
 		}
 		c.send(t, b, 3)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -64,7 +65,7 @@ func converse(t *testing.T, b, c *node, n int) {
 	id := fmt.Sprint("m", n)
 	for _, step := range []func() error{
 		func() error {
-			return b.Send(ctx, carrier.Outgoing{ID: id, To: c.number, Envelope: envelope(n), Receipts: true})
+			return b.Send(ctx, carrier.Outgoing{ID: id, To: c.number, Envelope: xmpptest.Envelope(n), Receipts: true})
 		},
 		func() error { return b.PublishDevices(ctx, []carrier.DeviceID{77}) },
 		func() error { return b.SendReceipt(ctx, c.number, id, carrier.Read) },
@@ -98,7 +99,7 @@ func faultsFor(s server) []faultproxy.Fault {
 func TestLinkCutAtEveryStanzaLosesAndDoublesNothing(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		p := faultproxy.StartT(t, s)
-		b, c := online(t, behind(config(t, s, business), p)), online(t, config(t, s, customer))
+		b, c := online(t, behind(config(t, s, xmpptest.Business), p)), online(t, config(t, s, xmpptest.Customer))
 		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
 		n := 0
 		converse(t, b, c, n) // they make friends
@@ -123,7 +124,7 @@ func TestLinkCutAtEveryStanzaLosesAndDoublesNothing(t *testing.T) {
 func TestLinkCutAtEveryStepOfAResumptionLosesAndDoublesNothing(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		p := faultproxy.StartT(t, s)
-		b, c := online(t, behind(config(t, s, business), p)), online(t, config(t, s, customer))
+		b, c := online(t, behind(config(t, s, xmpptest.Business), p)), online(t, config(t, s, xmpptest.Customer))
 		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
 		n := 0
 		converse(t, b, c, n)

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 // persist sends a message until the carrier has it, as a relay does.
 func (n *node) persist(ctx context.Context, to *node, id string, i int) error {
 	for {
-		err := n.Send(ctx, carrier.Outgoing{ID: id, To: to.number, Envelope: envelope(i)})
+		err := n.Send(ctx, carrier.Outgoing{ID: id, To: to.number, Envelope: xmpptest.Envelope(i)})
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -50,11 +51,11 @@ func through(c Config, p *proxy) Config {
 func TestLinkThatBreaksIsResumed(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		p := newProxy(t, s)
-		b, c := online(t, through(config(t, s, business), p)), online(t, config(t, s, customer))
+		b, c := online(t, through(config(t, s, xmpptest.Business), p)), online(t, config(t, s, xmpptest.Customer))
 		b.send(t, c, 1)
 		p.refuse(true)
 		b.becomes(t, carrier.Disconnected, ReasonUnreachable)
-		if err := b.Send(t.Context(), carrier.Outgoing{ID: "x", To: c.number, Envelope: envelope(9)}); !errors.Is(err, carrier.ErrOffline) {
+		if err := b.Send(t.Context(), carrier.Outgoing{ID: "x", To: c.number, Envelope: xmpptest.Envelope(9)}); !errors.Is(err, carrier.ErrOffline) {
 			t.Errorf("sending without a link: %v", err)
 		}
 		for i := range 10 { // the server takes them for the broken session
@@ -72,7 +73,7 @@ func TestLinkThatBreaksIsResumed(t *testing.T) {
 
 func TestMessageThatIsNotStoredComesAgain(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		failures := map[string]int{}
 		unlock := b.lock()
 		b.fail = func(m carrier.Message) error {
@@ -100,11 +101,11 @@ func TestMessageThatIsNotStoredComesAgain(t *testing.T) {
 
 func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 	onOwnServers(t, true, func(t *testing.T, s server) {
-		b := online(t, config(t, s, business))
+		b := online(t, config(t, s, xmpptest.Business))
 		s.Freeze()
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		o := carrier.Outgoing{ID: "frozen", To: number(t, third), Envelope: envelope(1)}
+		o := carrier.Outgoing{ID: "frozen", To: xmpptest.Number(t, xmpptest.Third), Envelope: xmpptest.Envelope(1)}
 		err := b.Send(ctx, o)
 		if !errors.Is(err, carrier.ErrUnconfirmed) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("sending to a frozen server: %v", err)
@@ -120,7 +121,7 @@ func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 		})
 		s.Thaw()
 		check(t, <-again)
-		check(t, b.Send(t.Context(), carrier.Outgoing{ID: "last", To: number(t, third), Envelope: envelope(2)}))
+		check(t, b.Send(t.Context(), carrier.Outgoing{ID: "last", To: xmpptest.Number(t, xmpptest.Third), Envelope: xmpptest.Envelope(2)}))
 		b.wait(t, "last bounce", func() bool {
 			return slices.ContainsFunc(b.bounced, func(x carrier.Bounce) bool { return x.ID == "last" })
 		})
@@ -133,7 +134,7 @@ func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 
 func TestServerRestartLosesNothing(t *testing.T) {
 	onOwnServers(t, true, func(t *testing.T, s server) {
-		b, c := online(t, config(t, s, business)), online(t, config(t, s, customer))
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		for i, restart := range []struct {
 			name string
 			now  func() error
@@ -172,7 +173,7 @@ func TestRandomCutsNeitherLoseNorDouble(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		const count = 150
 		p := newProxy(t, s)
-		b, c := online(t, through(config(t, s, business), p)), online(t, through(config(t, s, customer), p))
+		b, c := online(t, through(config(t, s, xmpptest.Business), p)), online(t, through(config(t, s, xmpptest.Customer), p))
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))

@@ -3,6 +3,8 @@ package xmpp
 import (
 	"bytes"
 	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // maxWire is the most that is read of one stanza, in bytes. A server that sends more does not
@@ -12,12 +14,6 @@ const maxWire = 64 << 20
 
 // errEndless says that a stanza does not end within maxWire.
 var errEndless = errors.New("xmpp: a stanza does not end")
-
-// oversize says that an element breaks a bound. The stream itself is in order: what is
-// left of the element can be read and forgotten.
-type oversize struct{ reason Drop }
-
-func (e *oversize) Error() string { return "xmpp: element is larger than is read: " + string(e.reason) }
 
 // framer finds where stanzas begin and end in what a decoder reads. It lets a decoder
 // have a bounded number of bytes of each, and passes over the rest without keeping it,
@@ -70,7 +66,7 @@ func (f *framer) ReadByte() (byte, error) {
 			continue // white space between stanzas, which keeps the connection open
 		}
 		if f.inside && f.read > f.limit {
-			return 0, &oversize{DropTooLarge}
+			return 0, &stanza.Oversize{Reason: stanza.DropTooLarge}
 		}
 		return b, nil
 	}
@@ -83,7 +79,7 @@ func (f *framer) pass() (*ending, error) {
 		between := f.depth == 1 && f.at == inText
 		b, err := f.step()
 		if err != nil {
-			return end, notEOF(err)
+			return end, stanza.NotEOF(err)
 		}
 		if f.inside && f.read >= f.ceiling {
 			return end, errEndless
@@ -113,13 +109,13 @@ func (f *framer) step() (byte, error) {
 
 // name returns the present stanza's name alone, when its first tag is too large. Servers
 // give stanzas no prefix.
-func (f *framer) name() *element {
+func (f *framer) name() *stanza.Element {
 	for _, name := range []string{"iq", "message", "presence"} {
 		if rest, ok := bytes.CutPrefix(f.begun, []byte("<"+name)); ok && len(rest) > 0 && bytes.ContainsRune([]byte(" \t\r\n/>"), rune(rest[0])) {
-			return elem(nsClient, name)
+			return stanza.New(stanza.NSClient, name)
 		}
 	}
-	return elem("", "unknown")
+	return stanza.New("", "unknown")
 }
 
 // between takes a byte that stands between two stanzas.
@@ -129,7 +125,7 @@ func (f *framer) between(b byte) error {
 	case b == '<':
 		f.inside, f.at, f.begun = true, inText, f.begun[:0]
 	case !bytes.ContainsRune([]byte(" \t\r\n"), rune(b)):
-		return errForbiddenXML
+		return stanza.ErrForbiddenXML
 	}
 	return nil
 }
@@ -155,7 +151,7 @@ func (f *framer) advance(b byte) error {
 		}
 	case inSectionMark:
 		if b != sectionMark[f.marked] {
-			return errForbiddenXML
+			return stanza.ErrForbiddenXML
 		}
 		if f.marked++; f.marked == len(sectionMark) {
 			f.at, f.marked = inSection, 0
@@ -170,11 +166,11 @@ func (f *framer) advance(b byte) error {
 func (f *framer) mark(b byte) error {
 	switch b {
 	case '?':
-		return errForbiddenXML
+		return stanza.ErrForbiddenXML
 	case '!':
 		f.at, f.marked = inSectionMark, 0
 		if f.depth == 0 {
-			return errForbiddenXML
+			return stanza.ErrForbiddenXML
 		}
 	case '/':
 		f.at = inEnd

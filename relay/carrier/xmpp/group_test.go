@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // grouping is a Handler that stores what it was given when a group ends, and not before
@@ -51,7 +54,7 @@ func (g *grouping) Receive(ctx context.Context, events []carrier.Event) error {
 
 // numbered is a message with an id of its own.
 func numbered(id string) string {
-	head, tail, _ := strings.Cut(stanzas[0], "id='")
+	head, tail, _ := strings.Cut(xmpptest.Stanzas()[0], "id='")
 	_, tail, _ = strings.Cut(tail, "'")
 	return head + "id='" + id + "'" + tail
 }
@@ -70,11 +73,11 @@ func TestWhatWaitsIsStoredInOneGoAndAcknowledgedOnce(t *testing.T) {
 	for i := range 10 {
 		s.says(t, numbered(fmt.Sprint("m", i)))
 	}
-	s.says(t, "<r xmlns='"+nsSM+"'/>")
+	s.says(t, "<r xmlns='"+stanza.NSSM+"'/>")
 	s.hasRead(t)
 	g.let <- nil
 	g.let <- nil
-	s.wrote(t, "<a xmlns='"+nsSM+"' h='11'/>")
+	s.wrote(t, "<a xmlns='"+stanza.NSSM+"' h='11'/>")
 	s.mu.Lock()
 	if n := strings.Count(s.seen.String(), "<a "); n != 1 {
 		t.Errorf("%d acknowledgements, want one", n)
@@ -122,7 +125,7 @@ func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {
 	p := &picky{let: make(chan struct{}), refuse: "third"}
 	s := scriptFor(t, nil, func(r *recorder) carrier.Handler { p.recorder = r; return p })
 	s.says(t, numbered("first")+numbered("second")+numbered("third")+
-		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+nsPing+"'/></iq>")
+		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+stanza.NSPing+"'/></iq>")
 	s.wrote(t, "read-up-to-here")
 	close(p.let)
 	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
@@ -135,11 +138,11 @@ func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {
 
 func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
 	s, g := group(t, func(c *Config) { c.ackWithin = 10 * time.Millisecond })
-	s.says(t, numbered("first")+"<r xmlns='"+nsSM+"'/>")
-	s.wrote(t, "<a xmlns='"+nsSM+"' h='0'/>")
+	s.says(t, numbered("first")+"<r xmlns='"+stanza.NSSM+"'/>")
+	s.wrote(t, "<a xmlns='"+stanza.NSSM+"' h='0'/>")
 	g.let <- nil
 	eventually(t, "the count of what is stored, which the server asks for again", func() bool {
-		s.says(t, "<r xmlns='"+nsSM+"'/>")
-		return s.hasWritten("<a xmlns='" + nsSM + "' h='1'/>")
+		s.says(t, "<r xmlns='"+stanza.NSSM+"'/>")
+		return s.hasWritten("<a xmlns='" + stanza.NSSM + "' h='1'/>")
 	})
 }

@@ -16,26 +16,29 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // counter is Metrics that a test can read.
 type counter struct {
 	mu    sync.Mutex
-	drops map[Drop]int
+	drops map[stanza.Drop]int
 }
 
-func (c *counter) Dropped(d Drop) {
+func (c *counter) Dropped(d stanza.Drop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.drops == nil {
-		c.drops = map[Drop]int{}
+		c.drops = map[stanza.Drop]int{}
 	}
 	c.drops[d]++
 }
 
 func (*counter) Linked(bool) {}
 
-func (c *counter) counts() map[Drop]int {
+func (c *counter) counts() map[stanza.Drop]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.drops)
@@ -62,7 +65,7 @@ func scriptFor(t *testing.T, change func(*Config), handler func(*recorder) carri
 	t.Helper()
 	counts := &counter{}
 	conf := Config{
-		Account: number(t, business), Domain: "relay.test", Password: password,
+		Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password,
 		IQTimeout: time.Minute, Metrics: counts,
 	}
 	if change != nil {
@@ -128,7 +131,7 @@ func (s *scripted) acknowledges(t *testing.T) (count uint32) {
 	s.Carrier.mu.Lock()
 	count = s.session.acked + uint32(len(s.session.unacked))
 	s.Carrier.mu.Unlock()
-	s.says(t, "<a xmlns='"+nsSM+"' h='"+formatCount(count)+"'/>")
+	s.says(t, "<a xmlns='"+stanza.NSSM+"' h='"+formatCount(count)+"'/>")
 	return count
 }
 
@@ -190,19 +193,19 @@ func TestHostileServerEndsItsOwnLinkOnly(t *testing.T) {
 func TestHostileStanzasDoNotEndTheLink(t *testing.T) {
 	s := script(t, nil)
 	for _, text := range []string{
-		"<message from='" + peerJID + "'><error xmlns='" + nsStream + "'><conflict/></error></message>",
-		"<message from='" + peerJID + "'><stream xmlns='" + nsStream + "'/></message>",
-		"<message from='" + peerJID + "'><encrypted xmlns='" + nsOMEMO + "'><header/></encrypted></message>",
+		"<message from='" + xmpptest.PeerJID + "'><error xmlns='" + stanza.NSStream + "'><conflict/></error></message>",
+		"<message from='" + xmpptest.PeerJID + "'><stream xmlns='" + stanza.NSStream + "'/></message>",
+		"<message from='" + xmpptest.PeerJID + "'><encrypted xmlns='" + stanza.NSOMEMO + "'><header/></encrypted></message>",
 		"<message from='@/'/><message from='" + strings.Repeat("x", 4000) + "'/>",
 		"<iq type='result' id='nothing' from='relay.test'/><iq/><iq type='get' id='1' from='relay.test'><query xmlns='evil'/></iq>",
 		"<presence type='subscribe' from='a@evil.test'/><presence type='subscribe' from='alice@relay.test'/>",
 		"<unknown xmlns='urn:x'/> \n ",
-		strings.Replace(stanzas[0], "<message", "<message xmlns:y='z' y:id='2'", 1),
+		strings.Replace(xmpptest.Stanzas()[0], "<message", "<message xmlns:y='z' y:id='2'", 1),
 	} {
 		s.says(t, text)
 	}
 	s.wait(t, "the message after all that", func() bool { return len(s.messages) == 1 })
-	want := map[Drop]int{DropEmpty: 2, DropMalformed: 1, DropForeignDomain: 3, DropUnasked: 1, DropForeignAddress: 1}
+	want := map[stanza.Drop]int{stanza.DropEmpty: 2, stanza.DropMalformed: 1, stanza.DropForeignDomain: 3, stanza.DropUnasked: 1, stanza.DropForeignAddress: 1}
 	if got := s.counts.counts(); !maps.Equal(got, want) {
 		t.Errorf("counted %v, want %v", got, want)
 	}
@@ -216,22 +219,22 @@ func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
-		_, err := s.Carrier.Devices(t.Context(), number(t, customer))
+		_, err := s.Carrier.Devices(t.Context(), xmpptest.Number(t, xmpptest.Customer))
 		got <- err
 	}()
-	id := s.after(t, "to='"+customer+"@relay.test' id='")
+	id := s.after(t, "to='"+xmpptest.Customer+"@relay.test' id='")
 	answer := func(from, devices string) string {
-		return "<iq type='result' id='" + id + "' from='" + from + "'><pubsub xmlns='" + nsPubSub + "'><items node='" + nodeDevices +
-			"'><item id='current'><list xmlns='" + nsOMEMO + "'>" + devices + "</list></item></items></pubsub></iq>"
+		return "<iq type='result' id='" + id + "' from='" + from + "'><pubsub xmlns='" + stanza.NSPubSub + "'><items node='" + stanza.NodeDevices +
+			"'><item id='current'><list xmlns='" + stanza.NSOMEMO + "'>" + devices + "</list></item></items></pubsub></iq>"
 	}
-	for _, forger := range []string{third + "@relay.test", peerJID, "relay.test", business + "@relay.test", customer + "@evil.test"} {
+	for _, forger := range []string{xmpptest.Third + "@relay.test", xmpptest.PeerJID, "relay.test", xmpptest.Business + "@relay.test", xmpptest.Customer + "@evil.test"} {
 		s.says(t, answer(forger, "<device id='666'/>"))
 	}
-	s.says(t, strings.NewReplacer("<list", "<other", "</list", "</other").Replace(answer(customer+"@relay.test", "")))
-	if err := <-got; !errors.Is(err, carrier.ErrNotFound) || !errors.Is(err, errMalformed) {
+	s.says(t, strings.NewReplacer("<list", "<other", "</list", "</other").Replace(answer(xmpptest.Customer+"@relay.test", "")))
+	if err := <-got; !errors.Is(err, carrier.ErrNotFound) || !errors.Is(err, stanza.ErrMalformed) {
 		t.Errorf("fetching what is no list: %v", err)
 	}
-	if n := s.counts.counts()[DropUnasked]; n != 5 {
+	if n := s.counts.counts()[stanza.DropUnasked]; n != 5 {
 		t.Errorf("%d forged answers were counted", n)
 	}
 }
@@ -245,7 +248,7 @@ func TestANodeThatTheServerDidNotMakeIsNoRefusalForGood(t *testing.T) {
 			got := make(chan error, 1)
 			go func() { got <- s.PublishDevices(t.Context(), []carrier.DeviceID{1}) }()
 			id := s.after(t, "<iq type='set' id='")
-			s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><"+condition+" xmlns='"+nsStanzas+"'/></error></iq>")
+			s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><"+condition+" xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 			if err := <-got; err == nil || errors.Is(err, carrier.ErrRejected) != forGood {
 				t.Errorf("it is refused for good: %v, want %v", err, forGood)
 			}
@@ -257,21 +260,21 @@ func TestOnlyOurOwnAccountTellsChangesOfItsContactList(t *testing.T) {
 	s := script(t, nil)
 	push := func(id, from string) string {
 		return "<iq type='set' id='" + id + "'" + from + "><query xmlns='jabber:iq:roster' ver='7'><item jid='" +
-			customer + "@relay.test' subscription='both'/></query></iq>"
+			xmpptest.Customer + "@relay.test' subscription='both'/></query></iq>"
 	}
-	for id, from := range map[string]string{"nobody": "", "account": " from='" + business + "@relay.test'"} {
+	for id, from := range map[string]string{"nobody": "", "account": " from='" + xmpptest.Business + "@relay.test'"} {
 		s.says(t, push(id, from))
 		eventually(t, "a result for "+id, func() bool { return s.answer(t, id) == "result" })
 	}
 	forgers := map[string]string{
-		"peer": customer + "@relay.test", "client": peerJID, "server": "relay.test", "device": business + "@relay.test/other",
-		"resource": business + "@relay.test/" + DefaultResource, "domain": business + "@evil.test", "similar": business + "1@relay.test",
+		"peer": xmpptest.Customer + "@relay.test", "client": xmpptest.PeerJID, "server": "relay.test", "device": xmpptest.Business + "@relay.test/other",
+		"resource": xmpptest.Business + "@relay.test/" + DefaultResource, "domain": xmpptest.Business + "@evil.test", "similar": xmpptest.Business + "1@relay.test",
 	}
 	for id, from := range forgers {
 		s.says(t, push(id, " from='"+from+"'"))
 		eventually(t, "an error for "+id, func() bool { return s.answer(t, id) == "error" })
 	}
-	if got := s.counts.counts(); !maps.Equal(got, map[Drop]int{DropRoster: len(forgers)}) {
+	if got := s.counts.counts(); !maps.Equal(got, map[stanza.Drop]int{stanza.DropRoster: len(forgers)}) {
 		t.Errorf("counted %v", got)
 	}
 	// Asking for the list is no push.
@@ -298,7 +301,7 @@ func (s *scripted) answer(t *testing.T, id string) string {
 
 func TestSilentServerIsAskedThenLeft(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true})
-	conf := config(t, s, business)
+	conf := config(t, s, xmpptest.Business)
 	conf.Idle = 200 * time.Millisecond
 	n := online(t, conf)
 	s.Freeze()
@@ -353,7 +356,7 @@ func (a *asker) Receive(ctx context.Context, events []carrier.Event) error {
 func TestHandlerThatAsksDoesNotHoldUpTheNextLink(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true})
 	p := newProxy(t, s)
-	conf := through(config(t, s, business), p)
+	conf := through(config(t, s, xmpptest.Business), p)
 	conf.IQTimeout = time.Hour
 	c, err := New(conf)
 	if err != nil {
@@ -407,7 +410,7 @@ func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
 
 	const size = 100 << 10
-	large := strings.Replace(stanzas[0], "<store", "<x>"+strings.Repeat("x", size)+"</x><store", 1)
+	large := strings.Replace(xmpptest.Stanzas()[0], "<store", "<x>"+strings.Repeat("x", size)+"</x><store", 1)
 	taken, wrote := 0, make(chan struct{}, 1)
 	go func() {
 		for {

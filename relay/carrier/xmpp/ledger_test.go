@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // ledger is a Handler that stores groups as chance has it: whole, in part, or not.
@@ -121,7 +124,7 @@ func (s *counting) listen(c net.Conn) {
 
 func (s *counting) stanza(i int) string {
 	if s.stanzas[i] == "" {
-		return fmt.Sprintf("<iq type='get' id='i%d' from='relay.test'><ping xmlns='%s'/></iq>", i, nsPing)
+		return fmt.Sprintf("<iq type='get' id='i%d' from='relay.test'><ping xmlns='%s'/></iq>", i, stanza.NSPing)
 	}
 	return numbered(s.stanzas[i])
 }
@@ -132,7 +135,7 @@ func (s *counting) talk(c net.Conn, from int) {
 	for i := from; i < len(s.stanzas); i++ {
 		text := s.stanza(i)
 		if s.random.IntN(5) == 0 {
-			text += "<r xmlns='" + nsSM + "'/>"
+			text += "<r xmlns='" + stanza.NSSM + "'/>"
 		}
 		if s.random.IntN(150) == 0 {
 			_ = c.Close()
@@ -144,7 +147,7 @@ func (s *counting) talk(c net.Conn, from int) {
 			<-time.After(time.Duration(s.random.IntN(100)) * time.Millisecond)
 		}
 	}
-	_, _ = io.WriteString(c, "<r xmlns='"+nsSM+"'/>")
+	_, _ = io.WriteString(c, "<r xmlns='"+stanza.NSSM+"'/>")
 }
 
 func TestNothingCountsThatIsNotStoredHoweverLinksAndGroupsEnd(t *testing.T) {
@@ -161,7 +164,7 @@ func keepCount(t *testing.T, seed uint64) {
 			s.stanzas[i] = fmt.Sprint("m", i)
 		}
 	}
-	c, err := New(Config{Account: number(t, business), Domain: "relay.test", Password: password, ackWithin: 20 * time.Millisecond})
+	c, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password, ackWithin: 20 * time.Millisecond})
 	check(t, err)
 	c.session.id = "of this test"
 	links := 0

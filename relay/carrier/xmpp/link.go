@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // maxBuffered is how much may wait to be written to one link. More than that is a
@@ -32,7 +34,7 @@ type link struct {
 	dec    *xml.Decoder
 	frames *framer
 	// wanted says whether somebody waits for a long answer, and how it is read.
-	wanted func(answer *element) *taker
+	wanted func(answer *stanza.Element) *stanza.Taker
 	idle   time.Duration
 
 	writing sync.Mutex // held while bytes are taken and written, so that they keep their order
@@ -53,7 +55,7 @@ func newLink(s *stream, maxStanza int, idle time.Duration) *link {
 	l := &link{
 		stream: s,
 		frames: newFramer(s.wire, maxStanza),
-		wanted: func(*element) *taker { return nil },
+		wanted: func(*stanza.Element) *stanza.Taker { return nil },
 		idle:   idle,
 		kick:   make(chan struct{}, 1),
 		ended:  make(chan struct{}),
@@ -76,10 +78,10 @@ func (l *link) end(err error) {
 
 // read returns the next element of the stream: of one that breaks a bound what
 // is known of it, and with that errEndless when there is no reaching its end. Any error means the link's end.
-func (l *link) read() (*element, error) {
+func (l *link) read() (*stanza.Element, error) {
 	for {
 		tok, err := l.dec.Token()
-		if over := (*oversize)(nil); errors.As(err, &over) {
+		if over := (*stanza.Oversize)(nil); errors.As(err, &over) {
 			return l.pass(l.frames.name(), over)
 		}
 		if err != nil {
@@ -87,17 +89,17 @@ func (l *link) read() (*element, error) {
 		}
 		switch t := tok.(type) {
 		case xml.StartElement:
-			if t.Name.Space == nsStream && t.Name.Local == "stream" {
+			if t.Name.Space == stanza.NSStream && t.Name.Local == "stream" {
 				continue // our own header, with which the decoder begins
 			}
 			e, err := l.element(t)
-			if over := (*oversize)(nil); errors.As(err, &over) {
+			if over := (*stanza.Oversize)(nil); errors.As(err, &over) {
 				return l.pass(e, over)
 			}
 			if err != nil {
 				return nil, err
 			}
-			if e.is(nsStream, "error") {
+			if e.Is(stanza.NSStream, "error") {
 				return nil, parseStreamError(e)
 			}
 			return e, nil
@@ -105,25 +107,25 @@ func (l *link) read() (*element, error) {
 			return nil, errStreamClosed
 		case xml.CharData:
 			if len(bytes.TrimSpace(t)) > 0 {
-				return nil, errForbiddenXML
+				return nil, stanza.ErrForbiddenXML
 			}
 		default:
-			return nil, errForbiddenXML
+			return nil, stanza.ErrForbiddenXML
 		}
 	}
 }
 
 // element reads the element that start began.
-func (l *link) element(start xml.StartElement) (*element, error) {
-	answer, err := fromStart(start)
+func (l *link) element(start xml.StartElement) (*stanza.Element, error) {
+	answer, err := stanza.FromStart(start)
 	if err != nil {
 		return answer, err
 	}
 	list := l.wanted(answer)
 	if list != nil {
-		l.frames.limit = list.bytes
+		l.frames.limit = list.Bytes
 	}
-	if err := readInto(l.dec, answer, list); err != nil {
+	if err := stanza.ReadInto(l.dec, answer, list); err != nil {
 		return answer, err
 	}
 	return answer, nil
@@ -131,17 +133,17 @@ func (l *link) element(start xml.StartElement) (*element, error) {
 
 // pass reads to the end of an element that breaks a bound, and returns what is known of
 // it.
-func (l *link) pass(e *element, over *oversize) (*element, error) {
-	e.over = over.reason
+func (l *link) pass(e *stanza.Element, over *stanza.Oversize) (*stanza.Element, error) {
+	e.Over = over.Reason
 	l.decode()
 	end, err := l.frames.pass()
-	return e.with(parseEnd(end)...), err
+	return e.With(parseEnd(end)...), err
 }
 
 // parseStreamError keeps the condition when it is one that we act on.
-func parseStreamError(e *element) error {
+func parseStreamError(e *stanza.Element) error {
 	for _, known := range []string{"conflict", "not-authorized", "policy-violation", "reset", "system-shutdown"} {
-		if e.child(nsStreams, known) != nil {
+		if e.Child(stanza.NSStreams, known) != nil {
 			return &streamError{known}
 		}
 	}
@@ -184,7 +186,7 @@ func (l *link) answered(more bool) {
 }
 
 // ackRequest asks the server for its count (XEP-0198, 4).
-func ackRequest() []byte { return []byte("<r xmlns='" + nsSM + "'/>") }
+func ackRequest() []byte { return []byte("<r xmlns='" + stanza.NSSM + "'/>") }
 
 // take returns what is to be written now. However many stanzas there are, at most
 // one request for an acknowledgement is under way.

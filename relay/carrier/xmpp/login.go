@@ -15,6 +15,8 @@ import (
 
 	"mellium.im/sasl"
 	mellium "mellium.im/xmpp"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // stream is a negotiated stream: TLS, and with login authenticated.
@@ -69,7 +71,7 @@ func (c Config) open(ctx context.Context, do step) (*stream, error) {
 
 // networkReason tells a silent or broken server from one that breaks the protocol.
 func networkReason(err error) string {
-	if e := net.Error(nil); errors.As(err, &e) || cutOff(err) {
+	if e := net.Error(nil); errors.As(err, &e) || stanza.CutOff(err) {
 		return ReasonUnreachable
 	}
 	return ReasonProtocolError
@@ -79,17 +81,17 @@ func networkReason(err error) string {
 // server does not offer it, so that nobody in between can talk us out of it.
 func (c Config) tlsFeature() mellium.StreamFeature {
 	return mellium.StreamFeature{
-		Name:       xml.Name{Space: nsTLS, Local: "starttls"},
+		Name:       xml.Name{Space: stanza.NSTLS, Local: "starttls"},
 		Prohibited: mellium.Secure,
 		Parse: func(_ context.Context, d *xml.Decoder, _ *xml.StartElement) (bool, any, error) {
 			return true, nil, d.Skip()
 		},
 		Negotiate: func(ctx context.Context, s *mellium.Session, _ any) (mellium.SessionState, io.ReadWriter, error) {
-			answer, err := exchange(s, elem(nsTLS, "starttls"))
+			answer, err := exchange(s, stanza.New(stanza.NSTLS, "starttls"))
 			if err != nil {
 				return 0, nil, err
 			}
-			if !answer.is(nsTLS, "proceed") {
+			if !answer.Is(stanza.NSTLS, "proceed") {
 				return 0, nil, failed(ReasonTLSFailed, errors.New("server refuses TLS"))
 			}
 			w, err := c.startTLS(ctx, s.Conn().(*wire))
@@ -104,7 +106,7 @@ func (c Config) tlsFeature() mellium.StreamFeature {
 // authFeature takes the step when the server offers to authenticate.
 func (st *stream) authFeature(do step) mellium.StreamFeature {
 	return mellium.StreamFeature{
-		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
+		Name:       xml.Name{Space: stanza.NSSASL, Local: "mechanisms"},
 		Necessary:  mellium.Secure,
 		Prohibited: mellium.Authn,
 		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
@@ -127,7 +129,7 @@ func (st *stream) authFeature(do step) mellium.StreamFeature {
 // bindingsFeature notes which types of channel binding the server knows.
 func (st *stream) bindingsFeature() mellium.StreamFeature {
 	return mellium.StreamFeature{
-		Name:       xml.Name{Space: nsBindings, Local: "sasl-channel-binding"},
+		Name:       xml.Name{Space: stanza.NSBindings, Local: "sasl-channel-binding"},
 		Necessary:  mellium.Secure,
 		Prohibited: mellium.Authn,
 		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
@@ -148,7 +150,7 @@ func (st *stream) bindingsFeature() mellium.StreamFeature {
 // managementFeature notes that the server offers stream management.
 func (st *stream) managementFeature() mellium.StreamFeature {
 	return mellium.StreamFeature{
-		Name:      xml.Name{Space: nsSM, Local: "sm"},
+		Name:      xml.Name{Space: stanza.NSSM, Local: "sm"},
 		Necessary: mellium.Authn,
 		Parse: func(_ context.Context, d *xml.Decoder, _ *xml.StartElement) (bool, any, error) {
 			st.management = true
@@ -161,7 +163,7 @@ func (st *stream) managementFeature() mellium.StreamFeature {
 // for the link to say.
 func bindFeature() mellium.StreamFeature {
 	return mellium.StreamFeature{
-		Name:      xml.Name{Space: nsBind, Local: "bind"},
+		Name:      xml.Name{Space: stanza.NSBind, Local: "bind"},
 		Necessary: mellium.Authn,
 		Parse: func(_ context.Context, d *xml.Decoder, _ *xml.StartElement) (bool, any, error) {
 			return true, nil, d.Skip()
@@ -173,8 +175,8 @@ func bindFeature() mellium.StreamFeature {
 }
 
 // exchange sends an element and reads the next one, during negotiation.
-func exchange(s *mellium.Session, e *element) (*element, error) {
-	if _, err := s.Conn().Write(e.bytes()); err != nil {
+func exchange(s *mellium.Session, e *stanza.Element) (*stanza.Element, error) {
+	if _, err := s.Conn().Write(e.Bytes()); err != nil {
 		return nil, err
 	}
 	r := s.TokenReader()
@@ -182,14 +184,14 @@ func exchange(s *mellium.Session, e *element) (*element, error) {
 	for {
 		tok, err := r.Token()
 		if err != nil {
-			return nil, notEOF(err)
+			return nil, stanza.NotEOF(err)
 		}
 		switch t := tok.(type) {
 		case xml.StartElement:
-			return readElement(r, t)
+			return stanza.ReadElement(r, t)
 		case xml.CharData:
 		default:
-			return nil, errForbiddenXML
+			return nil, stanza.ErrForbiddenXML
 		}
 	}
 }
@@ -232,20 +234,20 @@ func (c Config) login(_ context.Context, s *mellium.Session, o offer) error {
 	if err != nil {
 		return fmt.Errorf("starting authentication: %w", err)
 	}
-	out := elem(nsSASL, "auth", "mechanism", mechanism.Name).withText(encode(first))
+	out := stanza.New(stanza.NSSASL, "auth", "mechanism", mechanism.Name).WithText(stanza.Encode(first))
 	for {
 		in, err := exchange(s, out)
 		if err != nil {
 			return err
 		}
-		if in.is(nsSASL, "failure") {
+		if in.Is(stanza.NSSASL, "failure") {
 			return refusedLogin(in)
 		}
-		done := in.is(nsSASL, "success")
-		if !done && !in.is(nsSASL, "challenge") {
+		done := in.Is(stanza.NSSASL, "success")
+		if !done && !in.Is(stanza.NSSASL, "challenge") {
 			return errors.New("unexpected element during authentication")
 		}
-		more, response, err := answer(client, in.text)
+		more, response, err := answer(client, in.Text)
 		if err != nil {
 			return err
 		}
@@ -255,7 +257,7 @@ func (c Config) login(_ context.Context, s *mellium.Session, o offer) error {
 			}
 			return nil
 		}
-		out = elem(nsSASL, "response").withText(encode(response))
+		out = stanza.New(stanza.NSSASL, "response").WithText(stanza.Encode(response))
 	}
 }
 
@@ -287,9 +289,9 @@ func answer(client *sasl.Negotiator, text string) (bool, []byte, error) {
 }
 
 // refusedLogin tells a wrong account or password from trouble that passes.
-func refusedLogin(in *element) error {
-	for _, c := range in.children {
-		switch c.name.Local {
+func refusedLogin(in *stanza.Element) error {
+	for _, c := range in.Children {
+		switch c.Name.Local {
 		case "not-authorized", "account-disabled", "credentials-expired", "invalid-authzid":
 			return failed(ReasonCredentialsRefused, ErrCredentials)
 		case "temporary-auth-failure":

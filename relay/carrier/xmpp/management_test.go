@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 func TestAcknowledgementsSettleInOrderAcrossTheWrap(t *testing.T) {
@@ -81,7 +84,7 @@ func TestResetTellsAllWhoWait(t *testing.T) {
 func TestWhatComesBackBeforeItIsAcknowledgedMayBeSentAgain(t *testing.T) {
 	s := script(t, nil)
 	s.wrote(t, "<presence>")
-	o := carrier.Outgoing{ID: "returned", To: number(t, customer), Envelope: envelope(1)}
+	o := carrier.Outgoing{ID: "returned", To: xmpptest.Number(t, xmpptest.Customer), Envelope: xmpptest.Envelope(1)}
 	sent := make(chan error, 2)
 	send := func() { sent <- s.Send(t.Context(), o) }
 	times := func(n int) {
@@ -93,7 +96,7 @@ func TestWhatComesBackBeforeItIsAcknowledgedMayBeSentAgain(t *testing.T) {
 	}
 	go send()
 	times(1)
-	s.says(t, "<message type='error' id='returned' from='"+peerJID+"'><error type='wait'><resource-constraint xmlns='"+nsStanzas+"'/></error></message>")
+	s.says(t, "<message type='error' id='returned' from='"+xmpptest.PeerJID+"'><error type='wait'><resource-constraint xmlns='"+stanza.NSStanzas+"'/></error></message>")
 	s.wait(t, "the bounce", func() bool { return len(s.bounced) == 1 })
 	go send()
 	times(2)

@@ -5,46 +5,38 @@ import (
 	"encoding/xml"
 	"strings"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // oversized acts on a stanza that breaks a bound: it is counted and acknowledged like any
 // other, or the server would send it again with each resumption. Given an end, the link
 // ends when it and all before it are handled.
-func (s *service) oversized(ctx context.Context, e *element, end error) {
+func (s *service) oversized(ctx context.Context, e *stanza.Element, end error) {
 	it := item{counted: true, end: end}
 	switch {
-	case e.is(nsClient, "message"):
+	case e.Is(stanza.NSClient, "message"):
 		r, position, gap := s.message(e, s.c.cfg.Now())
-		for _, d := range r.drops {
+		for _, d := range r.Drops {
 			s.c.cfg.Metrics.Dropped(d)
 		}
-		it.events, it.archive, it.gap = r.events, position, gap
+		it.events, it.archive, it.gap = r.Events, position, gap
 		s.enqueue(ctx, it)
 		return
-	case e.is(nsClient, "iq"):
+	case e.Is(stanza.NSClient, "iq"):
 		s.iq(e)
-	case e.is(nsClient, "presence"):
+	case e.Is(stanza.NSClient, "presence"):
 		s.c.presenceFrom(e)
 	default:
 		it.counted = false // no stanza
 	}
-	s.c.cfg.Metrics.Dropped(e.over)
+	s.c.cfg.Metrics.Dropped(e.Over)
 	s.enqueue(ctx, it)
 }
 
-// mayBeWritten says whether a message that was not read to its end may be what a person
-// wrote. Errors and what is told to many are not, and are not answered.
-func mayBeWritten(e *element) bool {
-	switch e.attr("type") {
-	case "error", "headline", "groupchat":
-		return false
-	}
-	return e.child(nsEvent, "event") == nil
-}
-
 // tooLarge tells a sender to send less (RFC 6120, 8.3.3.12).
-func tooLarge() *element {
-	return elem(nsClient, "error", "type", "modify").with(elem(nsStanzas, "policy-violation"))
+func tooLarge() *stanza.Element {
+	return stanza.New(stanza.NSClient, "error", "type", "modify").With(stanza.New(stanza.NSStanzas, "policy-violation"))
 }
 
 // endAfter ends the link, once the server was told that it need not send again what
@@ -98,18 +90,18 @@ func (e *ending) add(b byte, between, closed bool) {
 
 // parseEnd reads a stanza's last children. It returns something at any rate: what was
 // read of a stanza before is not its end.
-func parseEnd(e *ending) []*element {
+func parseEnd(e *ending) []*stanza.Element {
 	var text strings.Builder
 	for _, child := range e.last {
 		text.Write(child)
 	}
-	dec := xml.NewDecoder(strings.NewReader("<end xmlns='" + nsClient + "'>" + text.String() + "</end>"))
+	dec := xml.NewDecoder(strings.NewReader("<end xmlns='" + stanza.NSClient + "'>" + text.String() + "</end>"))
 	if tok, err := dec.Token(); err == nil {
 		if start, ok := tok.(xml.StartElement); ok {
-			if end, err := readElement(dec, start); err == nil && len(end.children) > 0 {
-				return end.children
+			if end, err := stanza.ReadElement(dec, start); err == nil && len(end.Children) > 0 {
+				return end.Children
 			}
 		}
 	}
-	return []*element{elem("", "end")}
+	return []*stanza.Element{stanza.New("", "end")}
 }

@@ -12,44 +12,47 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // monsters are contents of stanzas that servers relay and that no client needs.
-func monsters() map[string]*element {
-	wide, deep, text := elem("urn:x", "wide"), elem("urn:x", "deep"), elem(nsClient, "body")
+func monsters() map[string]*stanza.Element {
+	wide, deep, text := stanza.New("urn:x", "wide"), stanza.New("urn:x", "deep"), stanza.New(stanza.NSClient, "body")
 	for range 4106 {
-		wide.with(elem("urn:x", "y"))
+		wide.With(stanza.New("urn:x", "y"))
 	}
 	for inner, i := deep, 0; i < 40; i++ {
-		next := elem("urn:x", "deeper")
-		inner.with(next)
+		next := stanza.New("urn:x", "deeper")
+		inner.With(next)
 		inner = next
 	}
-	attrs := elem("urn:x", "x")
+	attrs := stanza.New("urn:x", "x")
 	for i := range 70 {
-		attrs.attrs = append(attrs.attrs, elem("", "", fmt.Sprint("a", i), "1").attrs...)
+		attrs.Attrs = append(attrs.Attrs, stanza.New("", "", fmt.Sprint("a", i), "1").Attrs...)
 	}
-	text.withText(strings.Repeat("'", 200<<10))
-	return map[string]*element{"4,106 children": wide, "40 levels": deep, "70 attributes": attrs, "200 KiB of '": text}
+	text.WithText(strings.Repeat("'", 200<<10))
+	return map[string]*stanza.Element{"4,106 children": wide, "40 levels": deep, "70 attributes": attrs, "200 KiB of '": text}
 }
 
 // tells sends a stanza as short as it can be: with no apostrophe escaped in its text.
-func (n *node) tells(t *testing.T, e *element) {
+func (n *node) tells(t *testing.T, e *stanza.Element) {
 	t.Helper()
 	n.Carrier.mu.Lock()
 	defer n.Carrier.mu.Unlock()
-	check(t, n.push(&sent{bytes: bytes.ReplaceAll(e.bytes(), []byte("&#39;"), []byte("'"))}))
+	check(t, n.push(&sent{bytes: bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("'"))}))
 }
 
 func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		counts := &counter{}
-		conf := config(t, s, business)
+		conf := config(t, s, xmpptest.Business)
 		conf.Metrics = counts
-		b, c, other := online(t, conf), online(t, config(t, s, customer)), online(t, config(t, s, third))
+		b, c, other := online(t, conf), online(t, config(t, s, xmpptest.Customer)), online(t, config(t, s, xmpptest.Third))
 		sent := 0
 		for name, content := range monsters() {
-			c.tells(t, elem(nsClient, "message", "to", c.addr.of(b.number), "type", "chat", "id", "monster").with(content))
+			c.tells(t, stanza.New(stanza.NSClient, "message", "to", c.addr.Of(b.number), "type", "chat", "id", "monster").With(content))
 			check(t, c.SendReceipt(t.Context(), b.number, "behind", carrier.Read)) // the server has both
 			sent++
 			other.send(t, b, sent)
@@ -57,21 +60,21 @@ func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
 				return slices.ContainsFunc(b.messages, func(m carrier.Message) bool { return m.ID == fmt.Sprint("m", sent) })
 			})
 			kind := carrier.TooLarge
-			if content.is(nsClient, "body") {
+			if content.Is(stanza.NSClient, "body") {
 				kind = carrier.InClear // servers write it six times as long, which is still read
 			}
 			b.wait(t, "that it was not read", func() bool {
 				return len(b.unread) == sent && b.unread[sent-1].Kind == kind && b.unread[sent-1].ID == "monster" && b.unread[sent-1].Resource != ""
 			})
-			c.tells(t, elem(nsClient, "iq", "to", c.addr.of(b.number)+"/"+DefaultResource, "type", "get", "id", "i"+fmt.Sprint(sent)).with(content))
-			c.tells(t, elem(nsClient, "presence", "to", c.addr.of(b.number)).with(content))
+			c.tells(t, stanza.New(stanza.NSClient, "iq", "to", c.addr.Of(b.number)+"/"+DefaultResource, "type", "get", "id", "i"+fmt.Sprint(sent)).With(content))
+			c.tells(t, stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(b.number)).With(content))
 		}
 		// A list of devices stays published, and comes with each new session.
-		list := deviceList([]carrier.DeviceID{5})
+		list := stanza.DeviceList([]carrier.DeviceID{5})
 		for range 4096 {
-			list.with(elem("urn:x", "x"))
+			list.With(stanza.New("urn:x", "x"))
 		}
-		check(t, c.publish(t.Context(), nodeDevices, list))
+		check(t, c.publish(t.Context(), stanza.NodeDevices, list))
 		if _, err := b.Carrier.Devices(t.Context(), c.number); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("asking for such a list: %v", err)
 		}
@@ -87,7 +90,7 @@ func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
 			t.Errorf("%d links, want those of two sessions", len(b.connected))
 		}
 		drops := counts.counts()
-		for _, reason := range []Drop{DropTooDeep, DropManyElements, DropManyAttributes} {
+		for _, reason := range []stanza.Drop{stanza.DropTooDeep, stanza.DropManyElements, stanza.DropManyAttributes} {
 			if drops[reason] == 0 {
 				t.Errorf("nothing was counted as %s", reason)
 			}
@@ -99,31 +102,31 @@ func TestWhatIsTooLargeIsCountedToldAndAcknowledged(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place; c.MaxStanza = 64 << 10 })
 	query, id := s.after(t, "queryid='"), s.after(t, "<iq type='set' id='")
-	own, junk := business+"@relay.test", strings.Repeat("<x><![CDATA[</message>]>]]></x>", maxElements)
-	inner := strings.Replace(stanzas[0], "<message", "<message xmlns='jabber:client'", 1)
+	own, junk := xmpptest.Business+"@relay.test", strings.Repeat("<x><![CDATA[</message>]>]]></x>", stanza.MaxElements)
+	inner := strings.Replace(xmpptest.Stanzas()[0], "<message", "<message xmlns='jabber:client'", 1)
 	for _, text := range []string{
-		"<message from='" + peerJID + "' id='big' type='chat'>" + junk + "<stanza-id xmlns='" + nsStanzaID + "' by='" + own + "' id='m'/></message>",
-		"<message from='" + peerJID + "' id='bounce' type='error'>" + junk + "</message>",
-		"<message from='" + peerJID + "' id='room' type='groupchat'>" + junk + "</message>",
-		"<message from='" + peerJID + "' id='event' type='headline'>" + junk + "</message>",
-		"<message from='" + peerJID + "' id='tag' x='" + strings.Repeat("y>", 50_000) + "'/>",
-		"<presence from='" + peerJID + "'>" + strings.Repeat("<a>", 50_000) + strings.Repeat("</a>", 50_000) + "</presence>",
-		"<iq type='get' id='ask' from='" + peerJID + "'>" + junk + "</iq>",
+		"<message from='" + xmpptest.PeerJID + "' id='big' type='chat'>" + junk + "<stanza-id xmlns='" + stanza.NSStanzaID + "' by='" + own + "' id='m'/></message>",
+		"<message from='" + xmpptest.PeerJID + "' id='bounce' type='error'>" + junk + "</message>",
+		"<message from='" + xmpptest.PeerJID + "' id='room' type='groupchat'>" + junk + "</message>",
+		"<message from='" + xmpptest.PeerJID + "' id='event' type='headline'>" + junk + "</message>",
+		"<message from='" + xmpptest.PeerJID + "' id='tag' x='" + strings.Repeat("y>", 50_000) + "'/>",
+		"<presence from='" + xmpptest.PeerJID + "'>" + strings.Repeat("<a>", 50_000) + strings.Repeat("</a>", 50_000) + "</presence>",
+		"<iq type='get' id='ask' from='" + xmpptest.PeerJID + "'>" + junk + "</iq>",
 		result(own, query, "8", inner),
 		result(own, query, "9", strings.Replace(inner, "<store", junk+"<store", 1)),
 		result(own, query, "10", inner),
-		"<iq type='result' id='" + id + "' from='" + own + "'><fin xmlns='" + nsArchive + "' complete='true'/></iq>",
+		"<iq type='result' id='" + id + "' from='" + own + "'><fin xmlns='" + stanza.NSArchive + "' complete='true'/></iq>",
 		"<unknown xmlns='urn:x'>" + strings.Repeat("z", 100_000) + "</unknown>",
-		stanzas[0],
+		xmpptest.Stanzas()[0],
 		"<r xmlns='urn:xmpp:sm:3'/>",
 	} {
 		s.says(t, text)
 	}
 	s.wait(t, "the messages that are not", func() bool { return len(s.messages) == 3 })
 	s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='12'/>")
-	s.wrote(t, "<iq type='error' to='"+peerJID+"' id='ask'><error type='modify'><policy-violation")
+	s.wrote(t, "<iq type='error' to='"+xmpptest.PeerJID+"' id='ask'><error type='modify'><policy-violation")
 	eventually(t, "the position", func() bool { return place.position() == "10" })
-	if got := s.counts.counts(); got[DropTooLarge] < 8 {
+	if got := s.counts.counts(); got[stanza.DropTooLarge] < 8 {
 		t.Errorf("counted %v", got)
 	}
 	defer s.lock()()
@@ -138,15 +141,15 @@ func TestALongAnswerIsAnErrorToTheAskerAlone(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
-		_, err := s.Bundle(t.Context(), number(t, customer), 5)
+		_, err := s.Bundle(t.Context(), xmpptest.Number(t, xmpptest.Customer), 5)
 		got <- err
 	}()
-	id := s.after(t, "to='"+customer+"@relay.test' id='")
-	s.says(t, "<iq type='result' id='"+id+"' from='"+customer+"@relay.test'><pubsub xmlns='"+nsPubSub+"'>"+strings.Repeat("<x/>", maxElements)+"</pubsub></iq>")
+	id := s.after(t, "to='"+xmpptest.Customer+"@relay.test' id='")
+	s.says(t, "<iq type='result' id='"+id+"' from='"+xmpptest.Customer+"@relay.test'><pubsub xmlns='"+stanza.NSPubSub+"'>"+strings.Repeat("<x/>", stanza.MaxElements)+"</pubsub></iq>")
 	if err := <-got; !errors.Is(err, errLongAnswer) || !errors.Is(err, carrier.ErrNotFound) {
 		t.Errorf("asking: %v", err)
 	}
-	s.says(t, stanzas[0])
+	s.says(t, xmpptest.Stanzas()[0])
 	s.wait(t, "the next message", func() bool { return len(s.messages) == 1 })
 }
 
@@ -156,8 +159,8 @@ func TestAStanzaWithoutEndEndsOneLinkOnly(t *testing.T) {
 		place := &shelf{id: "7"}
 		s := script(t, func(c *Config) { c.Archive = place; c.MaxStanza = 4 << 10; c.maxWire = 64 << 10 })
 		query := s.after(t, "queryid='")
-		s.says(t, stanzas[0])
-		endless := result(business+"@relay.test", query, "8", strings.Repeat("x", 100<<10))
+		s.says(t, xmpptest.Stanzas()[0])
+		endless := result(xmpptest.Business+"@relay.test", query, "8", strings.Repeat("x", 100<<10))
 		s.says(t, endless)
 		if err := <-s.ended; !errors.Is(err, errEndless) || reasonOf(err).reason != ReasonProtocolError {
 			t.Errorf("the link ended with %v", err)
@@ -173,8 +176,8 @@ func TestAStanzaWithoutEndEndsOneLinkOnly(t *testing.T) {
 func unreadOf(t *testing.T, text string) (carrier.Unread, bool) {
 	t.Helper()
 	s := script(t, func(c *Config) { c.MaxStanza = 4 << 10 })
-	s.says(t, text+"<r xmlns='"+nsSM+"'/>")
-	s.wrote(t, "<a xmlns='"+nsSM+"' h='1'/>")
+	s.says(t, text+"<r xmlns='"+stanza.NSSM+"'/>")
+	s.wrote(t, "<a xmlns='"+stanza.NSSM+"' h='1'/>")
 	defer s.lock()()
 	if len(s.unread) == 0 {
 		return carrier.Unread{}, false
@@ -183,8 +186,8 @@ func unreadOf(t *testing.T, text string) (carrier.Unread, bool) {
 }
 
 func TestTheEndOfWhatIsTooLargeIsTheServersWord(t *testing.T) {
-	id := "<stanza-id xmlns='" + nsStanzaID + "' by='" + business + "@relay.test' id='7'/>"
-	delay := "<delay xmlns='" + nsDelay + "' from='relay.test' stamp='2026-01-02T03:04:05Z'/>"
+	id := "<stanza-id xmlns='" + stanza.NSStanzaID + "' by='" + xmpptest.Business + "@relay.test' id='7'/>"
+	delay := "<delay xmlns='" + stanza.NSDelay + "' from='relay.test' stamp='2026-01-02T03:04:05Z'/>"
 	large := "<body>" + strings.Repeat("x", 8<<10) + "</body>"
 	for name, test := range map[string]struct {
 		content string
@@ -202,7 +205,7 @@ func TestTheEndOfWhatIsTooLargeIsTheServersWord(t *testing.T) {
 		"text between":                {large + "text" + id + " " + delay + "text", "7", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u, told := unreadOf(t, "<message from='"+peerJID+"' id='1' type='chat'>"+test.content+"</message>")
+			u, told := unreadOf(t, "<message from='"+xmpptest.PeerJID+"' id='1' type='chat'>"+test.content+"</message>")
 			dated := u.Time.Year() == 2026 && u.Time.Month() == time.January
 			if !told || u.Kind != carrier.TooLarge || u.Mark != test.mark || dated != test.dated {
 				t.Errorf("told %v: %+v", told, u)
@@ -217,9 +220,9 @@ func TestWhatIsNotReadHasOneMarkHoweverItComes(t *testing.T) {
 		b, c, place := startReading(t, s)
 		before := place.position()
 		b.leave(t, c)
-		wide, body := monsters()["4,106 children"], elem(nsClient, "body").withText("in clear")
-		for id, content := range map[string]*element{"large": wide, "clear": body} {
-			c.tells(t, elem(nsClient, "message", "to", c.addr.of(b.number), "type", "chat", "id", id).with(content, elem(nsHints, "store")))
+		wide, body := monsters()["4,106 children"], stanza.New(stanza.NSClient, "body").WithText("in clear")
+		for id, content := range map[string]*stanza.Element{"large": wide, "clear": body} {
+			c.tells(t, stanza.New(stanza.NSClient, "message", "to", c.addr.Of(b.number), "type", "chat", "id", id).With(content, stanza.New(stanza.NSHints, "store")))
 		}
 		check(t, c.SendReceipt(t.Context(), b.number, "behind", carrier.Read)) // the server has both
 		check(t, place.SetPosition(t.Context(), before))
@@ -243,7 +246,7 @@ func TestWhatIsNotReadHasOneMarkHoweverItComes(t *testing.T) {
 
 func FuzzEnding(f *testing.F) {
 	f.Add("<a/>text<b x='>'>" + strings.Repeat("y", maxEnd) + "</b><c><d/><![CDATA[</c>]]></c>")
-	for _, text := range stanzas {
+	for _, text := range xmpptest.Stanzas() {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, content string) {

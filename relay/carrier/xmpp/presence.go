@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // What we are, to those who ask (XEP-0030). The node names the software alone.
@@ -19,7 +21,7 @@ const (
 // whoever lets us see their presence (XEP-0163).
 func features() []string {
 	return []string{
-		nsCaps, nsStates, nsDisco, nodeDevices + "+notify", nsEME, nsMarkers, nsPing, nsReceipts,
+		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
 	}
 }
 
@@ -36,23 +38,23 @@ func capsVersion() string {
 }
 
 // presence says that we are here and what we understand.
-func (c *Carrier) presence() *element {
-	return elem(nsClient, "presence").with(
-		elem(nsCaps, "c", "hash", "sha-1", "node", clientNode, "ver", capsVersion()))
+func (c *Carrier) presence() *stanza.Element {
+	return stanza.New(stanza.NSClient, "presence").With(
+		stanza.New(stanza.NSCaps, "c", "hash", "sha-1", "node", clientNode, "ver", capsVersion()))
 }
 
 // presenceFrom acts on a <presence/>: whoever wants to see ours may, and we ask
 // for theirs, because some clients show their keys only to those.
-func (c *Carrier) presenceFrom(e *element) {
-	if e.attr("type") != "subscribe" {
+func (c *Carrier) presenceFrom(e *stanza.Element) {
+	if e.Attr("type") != "subscribe" {
 		return
 	}
-	from, peer := c.addr.origin(e.attr("from"))
-	if from != fromPeer {
-		c.cfg.Metrics.Dropped(from.drop())
+	from, peer := c.addr.Origin(e.Attr("from"))
+	if from != stanza.FromPeer {
+		c.cfg.Metrics.Dropped(from.Drop())
 		return
 	}
-	_ = c.tell(elem(nsClient, "presence", "to", c.addr.of(peer), "type", "subscribed"))
+	_ = c.tell(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribed"))
 	c.befriend(peer)
 }
 
@@ -70,7 +72,7 @@ func (c *Carrier) befriend(peer phone.Number) {
 	if known {
 		return
 	}
-	if c.tell(elem(nsClient, "presence", "to", c.addr.of(peer), "type", "subscribe")) != nil {
+	if c.tell(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe")) != nil {
 		c.mu.Lock()
 		delete(c.friends, peer)
 		c.mu.Unlock()
@@ -79,35 +81,35 @@ func (c *Carrier) befriend(peer phone.Number) {
 
 // iq acts on an <iq/>: an answer goes to who asked; of questions we know two, and of
 // commands one.
-func (s *service) iq(e *element) {
-	kind := e.attr("type")
+func (s *service) iq(e *stanza.Element) {
+	kind := e.Attr("type")
 	if kind == "result" || kind == "error" {
 		s.c.answered(e)
 		return
 	}
-	reply := elem(nsClient, "iq", "type", "result", "to", e.attr("from"), "id", e.attr("id"))
-	query := e.child(nsDisco, "query")
+	reply := stanza.New(stanza.NSClient, "iq", "type", "result", "to", e.Attr("from"), "id", e.Attr("id"))
+	query := e.Child(stanza.NSDisco, "query")
 	switch {
-	case e.over != "":
-		reply = elem(nsClient, "iq", "type", "error", "to", e.attr("from"), "id", e.attr("id")).with(tooLarge())
-	case kind == "get" && query != nil && ourNode(query.attr("node")):
-		reply.with(disco(query.attr("node")))
-	case kind == "get" && e.child(nsPing, "ping") != nil:
-	case kind == "set" && e.child(nsRoster, "query") != nil && s.c.rosterPush(e):
+	case e.Over != "":
+		reply = stanza.New(stanza.NSClient, "iq", "type", "error", "to", e.Attr("from"), "id", e.Attr("id")).With(tooLarge())
+	case kind == "get" && query != nil && ourNode(query.Attr("node")):
+		reply.With(disco(query.Attr("node")))
+	case kind == "get" && e.Child(stanza.NSPing, "ping") != nil:
+	case kind == "set" && e.Child(nsRoster, "query") != nil && s.c.rosterPush(e):
 	default:
-		reply = elem(nsClient, "iq", "type", "error", "to", e.attr("from"), "id", e.attr("id")).with(
-			elem(nsClient, "error", "type", "cancel").with(elem(nsStanzas, "service-unavailable")))
+		reply = stanza.New(stanza.NSClient, "iq", "type", "error", "to", e.Attr("from"), "id", e.Attr("id")).With(
+			stanza.New(stanza.NSClient, "error", "type", "cancel").With(stanza.New(stanza.NSStanzas, "service-unavailable")))
 	}
 	_ = s.c.tell(reply) // an error is the link's end
 }
 
 func ourNode(node string) bool { return node == "" || node == clientNode+"#"+capsVersion() }
 
-func disco(node string) *element {
-	q := elem(nsDisco, "query", "node", node).with(
-		elem(nsDisco, "identity", "category", "client", "type", "bot", "name", clientName))
+func disco(node string) *stanza.Element {
+	q := stanza.New(stanza.NSDisco, "query", "node", node).With(
+		stanza.New(stanza.NSDisco, "identity", "category", "client", "type", "bot", "name", clientName))
 	for _, f := range features() {
-		q.with(elem(nsDisco, "feature", "var", f))
+		q.With(stanza.New(stanza.NSDisco, "feature", "var", f))
 	}
 	return q
 }

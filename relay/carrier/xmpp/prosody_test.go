@@ -8,33 +8,18 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Numbers of tests; the range is reserved for fiction.
-const (
-	business = "+15550100001"
-	customer = "+15550100002"
-	third    = "+15550100003"
-)
-
 const password = "correct horse"
-
-func number(t testing.TB, s string) phone.Number {
-	t.Helper()
-	n, err := phone.Parse(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
 
 // config is an account's at a server, registered.
 func config(t testing.TB, s server, account string) Config {
 	t.Helper()
 	domain, addr, ca := s.Where()
 	return Config{
-		Account: number(t, account), Domain: domain, Address: addr, CABundle: ca,
+		Account: xmpptest.Number(t, account), Domain: domain, Address: addr, CABundle: ca,
 		Password: password, Registration: Open,
 		IQTimeout: 10 * time.Second, MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
 	}
@@ -161,21 +146,11 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// envelope is one that can be told from others. To the carrier it is opaque.
-func envelope(n int) carrier.Envelope {
-	return carrier.Envelope{
-		Sender:  1234,
-		Keys:    []carrier.Key{{Device: 77, PreKey: n%2 == 0, Data: fmt.Appendf(nil, "key %d", n)}},
-		IV:      []byte("twelve bytes"),
-		Payload: fmt.Appendf(nil, "payload %d", n),
-	}
-}
-
 // send sends and wants it acknowledged.
 func (n *node) send(t testing.TB, to *node, i int) {
 	t.Helper()
 	err := n.Send(t.Context(), carrier.Outgoing{
-		ID: fmt.Sprint("m", i), To: to.number, Envelope: envelope(i), Receipts: true,
+		ID: fmt.Sprint("m", i), To: to.number, Envelope: xmpptest.Envelope(i), Receipts: true,
 	})
 	if err != nil {
 		t.Fatalf("sending message %d: %v", i, err)

@@ -7,11 +7,13 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // PublishDevices implements carrier.Carrier.
 func (c *Carrier) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
-	if err := c.publish(ctx, nodeDevices, deviceList(devices)); err != nil {
+	if err := c.publish(ctx, stanza.NodeDevices, stanza.DeviceList(devices)); err != nil {
 		return fmt.Errorf("publishing the device list: %w", err)
 	}
 	return nil
@@ -19,7 +21,7 @@ func (c *Carrier) PublishDevices(ctx context.Context, devices []carrier.DeviceID
 
 // PublishBundle implements carrier.Carrier.
 func (c *Carrier) PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error {
-	if err := c.publish(ctx, nodeBundles+formatDevice(device), bundle(b)); err != nil {
+	if err := c.publish(ctx, stanza.NodeBundles+stanza.FormatDevice(device), stanza.Bundle(b)); err != nil {
 		return fmt.Errorf("publishing the bundle: %w", err)
 	}
 	return nil
@@ -29,7 +31,7 @@ func (c *Carrier) PublishBundle(ctx context.Context, device carrier.DeviceID, b 
 // that changes of the list arrive.
 func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
 	c.befriend(peer)
-	devices, err := c.fetchDevices(ctx, c.addr.of(peer))
+	devices, err := c.fetchDevices(ctx, c.addr.Of(peer))
 	if err != nil {
 		return nil, fmt.Errorf("fetching a device list: %w", err)
 	}
@@ -40,13 +42,13 @@ func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.Dev
 // who see their presence: then it is ErrNotFound until the peer allows that.
 func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error) {
 	c.befriend(peer)
-	item, err := c.item(ctx, c.addr.of(peer), nodeBundles+formatDevice(device))
+	item, err := c.item(ctx, c.addr.Of(peer), stanza.NodeBundles+stanza.FormatDevice(device))
 	if err != nil {
 		return carrier.Bundle{}, fmt.Errorf("fetching a bundle: %w", err)
 	}
-	b, err := parseBundle(item.child(nsOMEMO, "bundle"))
+	b, err := stanza.ParseBundle(item.Child(stanza.NSOMEMO, "bundle"))
 	if err != nil {
-		c.cfg.Metrics.Dropped(DropMalformed)
+		c.cfg.Metrics.Dropped(stanza.DropMalformed)
 		return carrier.Bundle{}, fmt.Errorf("fetching a bundle: %w", malformed(err))
 	}
 	return b, nil
@@ -54,13 +56,13 @@ func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.
 
 // fetchDevices reads the device list at an address; the empty one is our own.
 func (c *Carrier) fetchDevices(ctx context.Context, address string) ([]carrier.DeviceID, error) {
-	item, err := c.item(ctx, address, nodeDevices)
+	item, err := c.item(ctx, address, stanza.NodeDevices)
 	if err != nil {
 		return nil, err
 	}
-	devices, err := parseDevices(item.child(nsOMEMO, "list"))
+	devices, err := stanza.ParseDevices(item.Child(stanza.NSOMEMO, "list"))
 	if err != nil {
-		c.cfg.Metrics.Dropped(DropMalformed)
+		c.cfg.Metrics.Dropped(stanza.DropMalformed)
 		return nil, malformed(err)
 	}
 	return devices, nil
@@ -70,19 +72,19 @@ func (c *Carrier) fetchDevices(ctx context.Context, address string) ([]carrier.D
 func malformed(err error) error { return errors.Join(carrier.ErrNotFound, err) }
 
 // item fetches the newest item of a node.
-func (c *Carrier) item(ctx context.Context, address, node string) (*element, error) {
-	answer, err := c.ask(ctx, address, "get", elem(nsPubSub, "pubsub").with(
-		elem(nsPubSub, "items", "node", node, "max_items", "1")))
+func (c *Carrier) item(ctx context.Context, address, node string) (*stanza.Element, error) {
+	answer, err := c.ask(ctx, address, "get", stanza.New(stanza.NSPubSub, "pubsub").With(
+		stanza.New(stanza.NSPubSub, "items", "node", node, "max_items", "1")))
 	if err != nil {
 		return nil, fetchError(err)
 	}
-	items := answer.child(nsPubSub, "pubsub").child(nsPubSub, "items")
-	if items == nil || items.attr("node") != node {
-		return nil, malformed(errMalformed)
+	items := answer.Child(stanza.NSPubSub, "pubsub").Child(stanza.NSPubSub, "items")
+	if items == nil || items.Attr("node") != node {
+		return nil, malformed(stanza.ErrMalformed)
 	}
 	// A server that ignores max_items sends the newest last.
-	for i := len(items.children) - 1; i >= 0; i-- {
-		if it := items.children[i]; it.is(nsPubSub, "item") {
+	for i := len(items.Children) - 1; i >= 0; i-- {
+		if it := items.Children[i]; it.Is(stanza.NSPubSub, "item") {
 			return it, nil
 		}
 	}
@@ -96,9 +98,9 @@ func fetchError(err error) error {
 	switch {
 	case errors.Is(err, errLongAnswer):
 		return malformed(err)
-	case isCondition(err, "item-not-found", "service-unavailable", "not-authorized", "forbidden", "subscription-required", "not-allowed"):
+	case stanza.IsCondition(err, "item-not-found", "service-unavailable", "not-authorized", "forbidden", "subscription-required", "not-allowed"):
 		return errors.Join(carrier.ErrNotFound, err)
-	case isCondition(err, "bad-request", "jid-malformed", "feature-not-implemented"):
+	case stanza.IsCondition(err, "bad-request", "jid-malformed", "feature-not-implemented"):
 		return errors.Join(carrier.ErrRejected, err)
 	}
 	return err
@@ -106,35 +108,35 @@ func fetchError(err error) error {
 
 // publish puts an item into one of our nodes and makes the node be as it should:
 // when it exists with other settings, the server refuses, and we change them.
-func (c *Carrier) publish(ctx context.Context, node string, content *element) error {
-	request := elem(nsPubSub, "pubsub").with(
-		elem(nsPubSub, "publish", "node", node).with(
-			elem(nsPubSub, "item", "id", itemCurrent).with(content)),
-		elem(nsPubSub, "publish-options").with(form(nsPSOpts)),
+func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Element) error {
+	request := stanza.New(stanza.NSPubSub, "pubsub").With(
+		stanza.New(stanza.NSPubSub, "publish", "node", node).With(
+			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(content)),
+		stanza.New(stanza.NSPubSub, "publish-options").With(form(stanza.NSPSOpts)),
 	)
 	_, err := c.instruct(ctx, request)
-	if e := (*stanzaError)(nil); errors.As(err, &e) && e.detail == "precondition-not-met" {
+	if e := (*stanza.StanzaError)(nil); errors.As(err, &e) && e.Detail == "precondition-not-met" {
 		if err := c.configure(ctx, node); err != nil {
 			return err
 		}
 		_, err = c.instruct(ctx, request)
 	}
-	if isCondition(err, "item-not-found") {
+	if stanza.IsCondition(err, "item-not-found") {
 		return err // for the time being: ejabberd says so of a node that it is to make while others make theirs
 	}
 	return publishError(err)
 }
 
 func (c *Carrier) configure(ctx context.Context, node string) error {
-	_, err := c.instruct(ctx, elem(nsOwner, "pubsub").with(
-		elem(nsOwner, "configure", "node", node).with(form(nsPSConfig))))
+	_, err := c.instruct(ctx, stanza.New(stanza.NSOwner, "pubsub").With(
+		stanza.New(stanza.NSOwner, "configure", "node", node).With(form(stanza.NSPSConfig))))
 	return publishError(err)
 }
 
 // publishError makes refusals for good ErrRejected.
 func publishError(err error) error {
-	e := (*stanzaError)(nil)
-	if errors.As(err, &e) && e.kind != "wait" {
+	e := (*stanza.StanzaError)(nil)
+	if errors.As(err, &e) && e.Kind != "wait" {
 		return errors.Join(carrier.ErrRejected, err)
 	}
 	return err
@@ -142,12 +144,12 @@ func publishError(err error) error {
 
 // form is a filled-in form (XEP-0004) with the nodes' options: readable by strangers
 // and lasting (XEP-0384 v0.3, 4.3).
-func form(kind string) *element {
-	field := func(name, value string, attrs ...string) *element {
-		return elem(nsForm, "field", append([]string{"var", name}, attrs...)...).with(
-			elem(nsForm, "value").withText(value))
+func form(kind string) *stanza.Element {
+	field := func(name, value string, attrs ...string) *stanza.Element {
+		return stanza.New(stanza.NSForm, "field", append([]string{"var", name}, attrs...)...).With(
+			stanza.New(stanza.NSForm, "value").WithText(value))
 	}
-	return elem(nsForm, "x", "type", "submit").with(
+	return stanza.New(stanza.NSForm, "x", "type", "submit").With(
 		field("FORM_TYPE", kind, "type", "hidden"),
 		field("pubsub#persist_items", "true"),
 		field("pubsub#access_model", "open"))

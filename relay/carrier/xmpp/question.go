@@ -7,32 +7,34 @@ import (
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // question is an <iq/> that waits for its answer. It ends with its link: a Handler
 // that asks must not hold up the next one.
 type question struct {
-	to     string        // whom it was asked; empty: the server about our account
-	answer chan *element // with room for one; closed when none will come
-	list   *taker        // of an answer that may be long; nil for none
-	then   func()        // called with Carrier.mu held, before anything behind the answer is read; may be nil
+	to     string               // whom it was asked; empty: the server about our account
+	answer chan *stanza.Element // with room for one; closed when none will come
+	list   *stanza.Taker        // of an answer that may be long; nil for none
+	then   func()               // called with Carrier.mu held, before anything behind the answer is read; may be nil
 }
 
 // errLongAnswer means that there was an answer, of which too much was sent.
 var errLongAnswer = errors.New("xmpp: answer is larger than is read")
 
 // instruct has our server change something about our own account.
-func (c *Carrier) instruct(ctx context.Context, payload *element) (*element, error) {
+func (c *Carrier) instruct(ctx context.Context, payload *stanza.Element) (*stanza.Element, error) {
 	return c.ask(ctx, "", "set", payload)
 }
 
 // ask sends a question and waits for the answer: its whole <iq/>, or a stanzaError.
-func (c *Carrier) ask(ctx context.Context, to, kind string, payload *element) (*element, error) {
+func (c *Carrier) ask(ctx context.Context, to, kind string, payload *stanza.Element) (*stanza.Element, error) {
 	return c.put(ctx, &question{to: to}, kind, payload)
 }
 
 // put is ask for a question that was made for it.
-func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *element) (*element, error) {
+func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *stanza.Element) (*stanza.Element, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.IQTimeout)
 	defer cancel()
 	if err := c.acquire(ctx); err != nil {
@@ -40,11 +42,11 @@ func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *el
 	}
 	defer c.release()
 	id := rand.Text()
-	q.answer = make(chan *element, 1)
-	iq := elem(nsClient, "iq", "type", kind, "to", q.to, "id", id).with(payload)
+	q.answer = make(chan *stanza.Element, 1)
+	iq := stanza.New(stanza.NSClient, "iq", "type", kind, "to", q.to, "id", id).With(payload)
 
 	c.mu.Lock()
-	err := c.push(&sent{bytes: iq.bytes()})
+	err := c.push(&sent{bytes: iq.Bytes()})
 	if err == nil {
 		c.session.questions[id] = q
 	}
@@ -62,10 +64,10 @@ func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *el
 		switch {
 		case !ok:
 			return nil, carrier.ErrOffline
-		case answer.over != "":
+		case answer.Over != "":
 			return nil, errLongAnswer
-		case answer.attr("type") == "error":
-			return nil, parseStanzaError(answer)
+		case answer.Attr("type") == "error":
+			return nil, stanza.ParseStanzaError(answer)
 		}
 		return answer, nil
 	case <-ctx.Done():
@@ -74,11 +76,11 @@ func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *el
 }
 
 // answered hands an answer to who asked. Only the one who was asked may answer.
-func (c *Carrier) answered(iq *element) {
+func (c *Carrier) answered(iq *stanza.Element) {
 	c.mu.Lock()
-	q := c.session.questions[iq.attr("id")]
-	if q != nil && c.asked(q.to, iq.attr("from")) {
-		delete(c.session.questions, iq.attr("id"))
+	q := c.session.questions[iq.Attr("id")]
+	if q != nil && c.asked(q.to, iq.Attr("from")) {
+		delete(c.session.questions, iq.Attr("id"))
 		if q.then != nil {
 			q.then()
 		}
@@ -87,7 +89,7 @@ func (c *Carrier) answered(iq *element) {
 	}
 	c.mu.Unlock()
 	if q == nil {
-		c.cfg.Metrics.Dropped(DropUnasked)
+		c.cfg.Metrics.Dropped(stanza.DropUnasked)
 		return
 	}
 	q.answer <- iq
@@ -95,13 +97,13 @@ func (c *Carrier) answered(iq *element) {
 
 // wanted returns how the answer to a question is read that may be long; nil for any
 // other.
-func (c *Carrier) wanted(answer *element) *taker {
-	if !answer.is(nsClient, "iq") || answer.attr("type") != "result" {
+func (c *Carrier) wanted(answer *stanza.Element) *stanza.Taker {
+	if !answer.Is(stanza.NSClient, "iq") || answer.Attr("type") != "result" {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if q := c.session.questions[answer.attr("id")]; q != nil && c.asked(q.to, answer.attr("from")) {
+	if q := c.session.questions[answer.Attr("id")]; q != nil && c.asked(q.to, answer.Attr("from")) {
 		return q.list
 	}
 	return nil
@@ -113,8 +115,8 @@ func (c *Carrier) asked(to, from string) bool {
 	if to != "" {
 		return from == to
 	}
-	origin, _ := c.addr.origin(from)
-	return origin == fromOwn || origin == fromServer || from == c.cfg.bare()+"/"+c.cfg.Resource
+	origin, _ := c.addr.Origin(from)
+	return origin == stanza.FromOwn || origin == stanza.FromServer || from == c.cfg.bare()+"/"+c.cfg.Resource
 }
 
 // acquire waits until another stanza may be under way.
@@ -141,8 +143,8 @@ func (c *Carrier) push(s *sent) error {
 }
 
 // tell sends a stanza that nobody waits for, if there is a link.
-func (c *Carrier) tell(e *element) error {
+func (c *Carrier) tell(e *stanza.Element) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.push(&sent{bytes: e.bytes()})
+	return c.push(&sent{bytes: e.Bytes()})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	mellium "mellium.im/xmpp"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // errStepDone ends the library's negotiation where we are done early.
@@ -29,35 +31,35 @@ func Register(ctx context.Context, c Config) error {
 // register is the step that registers instead of logging in.
 func (c Config) register(_ context.Context, s *mellium.Session, _ offer) error {
 	if c.Registration == Token {
-		if err := c.registerStep(s, "preauth", elem(nsPreauth, "preauth", "token", c.RegistrationToken)); err != nil {
+		if err := c.registerStep(s, "preauth", stanza.New(stanza.NSPreauth, "preauth", "token", c.RegistrationToken)); err != nil {
 			return err
 		}
 	}
-	query := elem(nsRegister, "query").with(
-		elem(nsRegister, "username").withText(c.Account.E164()),
-		elem(nsRegister, "password").withText(c.Password))
+	query := stanza.New(stanza.NSRegister, "query").With(
+		stanza.New(stanza.NSRegister, "username").WithText(c.Account.E164()),
+		stanza.New(stanza.NSRegister, "password").WithText(c.Password))
 	if err := c.registerStep(s, "register", query); err != nil {
 		return err
 	}
 	return errStepDone
 }
 
-func (c Config) registerStep(s *mellium.Session, id string, payload *element) error {
-	answer, err := exchange(s, elem(nsClient, "iq", "type", "set", "to", c.Domain, "id", id).with(payload))
+func (c Config) registerStep(s *mellium.Session, id string, payload *stanza.Element) error {
+	answer, err := exchange(s, stanza.New(stanza.NSClient, "iq", "type", "set", "to", c.Domain, "id", id).With(payload))
 	if err != nil {
 		return err
 	}
-	if !answer.is(nsClient, "iq") || answer.attr("id") != id {
+	if !answer.Is(stanza.NSClient, "iq") || answer.Attr("id") != id {
 		return failed(ReasonProtocolError, errors.New("unexpected answer to registration"))
 	}
-	if answer.attr("type") == "result" {
+	if answer.Attr("type") == "result" {
 		return nil
 	}
-	refusal := parseStanzaError(answer)
+	refusal := stanza.ParseStanzaError(answer)
 	switch {
-	case refusal.condition == "conflict":
+	case refusal.Condition == "conflict":
 		return failed(ReasonAccountTaken, ErrAccountExists)
-	case refusal.kind == "wait":
+	case refusal.Kind == "wait":
 		return failed(ReasonRegistration, refusal)
 	}
 	return failed(ReasonRegistration, ErrRegistrationClosed)
@@ -96,9 +98,9 @@ func (c *Carrier) unregister(ctx context.Context) error {
 	if err := c.bind(l); err != nil {
 		return err
 	}
-	request := elem(nsClient, "iq", "type", "set", "id", "erase").with(
-		elem(nsRegister, "query").with(elem(nsRegister, "remove")))
-	if _, err := l.Write(request.bytes()); err != nil {
+	request := stanza.New(stanza.NSClient, "iq", "type", "set", "id", "erase").With(
+		stanza.New(stanza.NSRegister, "query").With(stanza.New(stanza.NSRegister, "remove")))
+	if _, err := l.Write(request.Bytes()); err != nil {
 		return err
 	}
 	return removed(l)
@@ -112,14 +114,14 @@ func removed(l *link) error {
 		if err != nil {
 			return err
 		}
-		if !answer.is(nsClient, "iq") || answer.attr("id") != "erase" {
+		if !answer.Is(stanza.NSClient, "iq") || answer.Attr("id") != "erase" {
 			continue
 		}
-		if answer.attr("type") == "result" {
+		if answer.Attr("type") == "result" {
 			return nil
 		}
-		refusal := parseStanzaError(answer)
-		if refusal.kind == "wait" {
+		refusal := stanza.ParseStanzaError(answer)
+		if refusal.Kind == "wait" {
 			return refusal
 		}
 		return errors.Join(ErrRegistrationClosed, refusal)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 const nsRoster = "jabber:iq:roster" // RFC 6121, section 2
@@ -12,12 +14,12 @@ const nsRoster = "jabber:iq:roster" // RFC 6121, section 2
 // rosterPush takes the server's word that our contact list changed (RFC 6121, section
 // 2.1.6), of which we keep no copy. Only our own account has it, in the short form of
 // its address or none: another's is counted and not believed.
-func (c *Carrier) rosterPush(e *element) bool {
-	from, _ := c.addr.origin(e.attr("from"))
-	if from != fromOwn {
-		c.cfg.Metrics.Dropped(DropRoster)
+func (c *Carrier) rosterPush(e *stanza.Element) bool {
+	from, _ := c.addr.Origin(e.Attr("from"))
+	if from != stanza.FromOwn {
+		c.cfg.Metrics.Dropped(stanza.DropRoster)
 	}
-	return from == fromOwn
+	return from == stanza.FromOwn
 }
 
 // Forget has the server take a peer off the account's contact list, which ends both
@@ -27,9 +29,9 @@ func (c *Carrier) Forget(ctx context.Context, peer phone.Number) error {
 	c.mu.Lock()
 	delete(c.friends, peer)
 	c.mu.Unlock()
-	_, err := c.instruct(ctx, elem(nsRoster, "query").with(
-		elem(nsRoster, "item", "jid", c.addr.of(peer), "subscription", "remove")))
-	if isCondition(err, "item-not-found") {
+	_, err := c.instruct(ctx, stanza.New(nsRoster, "query").With(
+		stanza.New(nsRoster, "item", "jid", c.addr.Of(peer), "subscription", "remove")))
+	if stanza.IsCondition(err, "item-not-found") {
 		return nil
 	}
 	if err != nil {

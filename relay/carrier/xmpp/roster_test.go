@@ -2,33 +2,36 @@ package xmpp
 
 import (
 	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 func TestServersTellChangesOfTheContactListAsOurOwnAccount(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		counts := &counter{}
-		conf := config(t, s, business)
+		conf := config(t, s, xmpptest.Business)
 		conf.Metrics = counts
 		b := online(t, conf)
 		b.wait(t, "what a session begins with", func() bool { return len(b.own) > 0 })
 		// Servers tell those who asked for the list once.
-		if _, err := b.ask(t.Context(), "", "get", elem(nsRoster, "query")); err != nil {
+		if _, err := b.ask(t.Context(), "", "get", stanza.New(nsRoster, "query")); err != nil {
 			t.Fatal(err)
 		}
 		before := b.stanzas()
-		_, err := b.instruct(t.Context(), elem(nsRoster, "query").with(elem(nsRoster, "item", "jid", b.addr.of(number(t, third)))))
+		_, err := b.instruct(t.Context(), stanza.New(nsRoster, "query").With(stanza.New(nsRoster, "item", "jid", b.addr.Of(xmpptest.Number(t, xmpptest.Third)))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the answer and the push", func() bool { return b.stanzas() >= before+2 })
-		if n := counts.counts()[DropRoster]; n != 0 {
+		if n := counts.counts()[stanza.DropRoster]; n != 0 {
 			t.Errorf("%d were not believed", n)
 		}
-		if err := b.Forget(t.Context(), number(t, third)); err != nil {
+		if err := b.Forget(t.Context(), xmpptest.Number(t, xmpptest.Third)); err != nil {
 			t.Error(err)
 		}
 		eventually(t, "the answer and the push", func() bool { return b.stanzas() >= before+4 })
-		if n := counts.counts()[DropRoster]; n != 0 {
+		if n := counts.counts()[stanza.DropRoster]; n != 0 {
 			t.Errorf("%d were not believed", n)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 var errUnconfirmed = carrier.ErrUnconfirmed
@@ -24,11 +26,11 @@ const maxOutgoing = 256 << 10
 // message that the server acknowledged later is not sent again when Send is
 // called again for it.
 func (c *Carrier) Send(ctx context.Context, o carrier.Outgoing) error {
-	if o.ID == "" || len(o.ID) > maxID {
-		return fmt.Errorf("xmpp: message needs an id of 1 to %d bytes: %w", maxID, carrier.ErrRejected)
+	if o.ID == "" || len(o.ID) > stanza.MaxID {
+		return fmt.Errorf("xmpp: message needs an id of 1 to %d bytes: %w", stanza.MaxID, carrier.ErrRejected)
 	}
 	key := messageKey(o.To, o.ID)
-	return c.deliver(ctx, key, outgoing(c.addr, o))
+	return c.deliver(ctx, key, stanza.Outgoing(c.addr, o))
 }
 
 // SendReceipt implements carrier.Carrier. It returns once the server has them.
@@ -36,9 +38,9 @@ func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, k
 	if id == "" {
 		return fmt.Errorf("xmpp: receipt for a message without id: %w", carrier.ErrRejected)
 	}
-	stanzas := make([]*element, len(kinds))
+	stanzas := make([]*stanza.Element, len(kinds))
 	for i, kind := range kinds {
-		stanzas[i] = receipt(c.addr, rand.Text(), to, id, kind)
+		stanzas[i] = stanza.Receipt(c.addr, rand.Text(), to, id, kind)
 	}
 	return c.deliver(ctx, "", stanzas...)
 }
@@ -49,12 +51,12 @@ func (c *Carrier) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal
 	if r.Resource == "" || r.ID == "" {
 		return nil
 	}
-	return c.deliver(ctx, "", refusal(c.addr, to, r))
+	return c.deliver(ctx, "", stanza.Refusal(c.addr, to, r))
 }
 
 // SendTyping implements carrier.Carrier. It does not wait.
 func (c *Carrier) SendTyping(_ context.Context, to phone.Number, composing bool) error {
-	return c.tell(typing(c.addr, to, composing))
+	return c.tell(stanza.Typing(c.addr, to, composing))
 }
 
 // messageKey names a message on its way. It stays in memory.
@@ -62,10 +64,10 @@ func messageKey(to phone.Number, id string) string { return to.E164() + " " + id
 
 // deliver sends stanzas, if there are any, and waits until the server acknowledged
 // the last.
-func (c *Carrier) deliver(ctx context.Context, key string, stanzas ...*element) error {
+func (c *Carrier) deliver(ctx context.Context, key string, stanzas ...*stanza.Element) error {
 	rendered := make([][]byte, len(stanzas))
 	for i, e := range stanzas {
-		if rendered[i] = e.bytes(); len(rendered[i]) > maxOutgoing {
+		if rendered[i] = e.Bytes(); len(rendered[i]) > maxOutgoing {
 			return errTooLong
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // Bounds on what was read and waits for the Handler.
@@ -111,8 +113,8 @@ func (s *service) introduce(ctx context.Context) {
 	}
 	// The server has seen our presence by now: behind the answer to a second question
 	// there is nothing that had waited for it.
-	ping := &question{to: s.c.addr.domain, then: func() { s.c.session.live = true }}
-	_, _ = s.c.put(ctx, ping, "get", elem(nsPing, "ping")) // an error answers it, too
+	ping := &question{to: s.c.addr.Domain, then: func() { s.c.session.live = true }}
+	_, _ = s.c.put(ctx, ping, "get", stanza.New(stanza.NSPing, "ping")) // an error answers it, too
 }
 
 // enqueue waits for room; false means that the link, and with it ctx, ended.
@@ -146,7 +148,7 @@ func (s *service) read(ctx context.Context) {
 			s.l.end(endReason(err))
 			return
 		}
-		if e.over != "" {
+		if e.Over != "" {
 			s.oversized(ctx, e, nil)
 			continue
 		}
@@ -164,7 +166,7 @@ func endReason(err error) error {
 		}
 		return failed(ReasonServerClosed, err)
 	}
-	if errors.Is(err, errStreamClosed) || cutOff(err) {
+	if errors.Is(err, errStreamClosed) || stanza.CutOff(err) {
 		return failed(ReasonServerClosed, err)
 	}
 	if e := net.Error(nil); errors.As(err, &e) || errors.Is(err, net.ErrClosed) {
@@ -174,62 +176,62 @@ func endReason(err error) error {
 }
 
 // element acts on one element of the stream.
-func (s *service) element(ctx context.Context, e *element) error {
+func (s *service) element(ctx context.Context, e *stanza.Element) error {
 	size := int64(s.l.frames.read)
 	switch {
-	case e.is(nsSM, "r"):
+	case e.Is(stanza.NSSM, "r"):
 		s.asked()
 		return nil
-	case e.is(nsSM, "a"):
+	case e.Is(stanza.NSSM, "a"):
 		return s.acknowledged(e)
-	case e.is(nsClient, "iq"):
+	case e.Is(stanza.NSClient, "iq"):
 		s.iq(e)
 		s.enqueue(ctx, item{counted: true})
-	case e.is(nsClient, "presence"):
+	case e.Is(stanza.NSClient, "presence"):
 		s.c.presenceFrom(e)
 		s.enqueue(ctx, item{counted: true})
-	case e.is(nsClient, "message"):
+	case e.Is(stanza.NSClient, "message"):
 		r, position, gap := s.message(e, s.c.cfg.Now())
-		for _, d := range r.drops {
+		for _, d := range r.Drops {
 			s.c.cfg.Metrics.Dropped(d)
 		}
-		s.enqueue(ctx, item{events: r.events, counted: true, size: size, archive: position, gap: gap})
+		s.enqueue(ctx, item{events: r.Events, counted: true, size: size, archive: position, gap: gap})
 	}
 	return nil
 }
 
 // message reads a message that arrived, or that the archive brings, and returns its
 // id in our archive and whether there is a gap before it.
-func (s *service) message(e *element, now time.Time) (r reading, position string, gap bool) {
-	if e.child(nsArchive, "result") != nil {
+func (s *service) message(e *stanza.Element, now time.Time) (r stanza.Reading, position string, gap bool) {
+	if e.Child(stanza.NSArchive, "result") != nil {
 		r, position = s.archived(e, now)
 		return r, position, false
 	}
 	s.c.mu.Lock()
 	gap = !s.c.session.caughtUp
 	s.c.mu.Unlock()
-	r, position = s.c.reader.message(e, s.span(now)), s.positionOf(e)
-	r.mark(position)
+	r, position = s.c.reader.Message(e, s.span(now)), s.positionOf(e)
+	r.Mark(position)
 	return r, position, gap
 }
 
 // span is when a message that arrives now may have been taken by the server. In a
 // session that is up none waited, but while its link was broken.
-func (s *service) span(now time.Time) span {
+func (s *service) span(now time.Time) stanza.Span {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	switch {
 	case !s.c.session.live:
-		return span{now: now}
+		return stanza.Span{Now: now}
 	case s.settled || s.c.session.left.IsZero():
-		return span{since: now, now: now}
+		return stanza.Span{Since: now, Now: now}
 	}
-	return span{since: s.c.session.left.Add(-2 * s.c.cfg.Idle), now: now} // silence may go unnoticed for as long
+	return stanza.Span{Since: s.c.session.left.Add(-2 * s.c.cfg.Idle), Now: now} // silence may go unnoticed for as long
 }
 
 // acknowledged takes the server's count.
-func (s *service) acknowledged(e *element) error {
-	h, ok := parseCount(e.attr("h"))
+func (s *service) acknowledged(e *stanza.Element) error {
+	h, ok := parseCount(e.Attr("h"))
 	if !ok {
 		return failed(ReasonProtocolError, errBadAck)
 	}
@@ -272,7 +274,7 @@ func (s *service) tellCount() {
 		s.owed = nil
 	}
 	s.lastAck = s.c.session.handled
-	s.l.write(elem(nsSM, "a", "h", formatCount(s.lastAck)).bytes(), false)
+	s.l.write(stanza.New(stanza.NSSM, "a", "h", formatCount(s.lastAck)).Bytes(), false)
 }
 
 // deliver calls the Handler, in order, until the link ends. An item that the

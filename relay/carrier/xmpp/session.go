@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"mellium.im/xmpp/jid"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // Bounds on how long the server is asked, and allowed, to remember a broken link.
@@ -76,8 +78,8 @@ func (c *Carrier) resume(l *link) (bool, error) {
 	if id == "" {
 		return false, nil
 	}
-	request := elem(nsSM, "resume", "h", formatCount(h), "previd", id)
-	if _, err := l.Write(request.bytes()); err != nil {
+	request := stanza.New(stanza.NSSM, "resume", "h", formatCount(h), "previd", id)
+	if _, err := l.Write(request.Bytes()); err != nil {
 		return false, err
 	}
 	answer, err := l.read()
@@ -87,7 +89,7 @@ func (c *Carrier) resume(l *link) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// A server that restarted may still know how much it had taken.
-	count, counted := parseCount(answer.attr("h"))
+	count, counted := parseCount(answer.Attr("h"))
 	if counted {
 		if _, err := c.session.ack(count); err != nil {
 			c.session.discard(errUnconfirmed)
@@ -95,12 +97,12 @@ func (c *Carrier) resume(l *link) (bool, error) {
 		}
 	}
 	switch {
-	case answer.is(nsSM, "resumed") && counted && answer.attr("previd") == id:
+	case answer.Is(stanza.NSSM, "resumed") && counted && answer.Attr("previd") == id:
 		for _, s := range c.session.unacked {
 			l.write(s.bytes, true)
 		}
 		return true, nil
-	case answer.is(nsSM, "failed"):
+	case answer.Is(stanza.NSSM, "failed"):
 		c.session.discard(errUnconfirmed)
 		return false, nil
 	}
@@ -110,9 +112,9 @@ func (c *Carrier) resume(l *link) (bool, error) {
 
 // bind binds our resource (RFC 6120, 7).
 func (c *Carrier) bind(l *link) error {
-	request := elem(nsClient, "iq", "type", "set", "id", "bind").with(
-		elem(nsBind, "bind").with(elem(nsBind, "resource").withText(c.cfg.Resource)))
-	if _, err := l.Write(request.bytes()); err != nil {
+	request := stanza.New(stanza.NSClient, "iq", "type", "set", "id", "bind").With(
+		stanza.New(stanza.NSBind, "bind").With(stanza.New(stanza.NSBind, "resource").WithText(c.cfg.Resource)))
+	if _, err := l.Write(request.Bytes()); err != nil {
 		return err
 	}
 	for range 64 { // the server may say other things before it answers
@@ -120,17 +122,17 @@ func (c *Carrier) bind(l *link) error {
 		if err != nil {
 			return err
 		}
-		if !answer.is(nsClient, "iq") || answer.attr("id") != "bind" {
+		if !answer.Is(stanza.NSClient, "iq") || answer.Attr("id") != "bind" {
 			continue
 		}
-		if answer.attr("type") != "result" {
-			return fmt.Errorf("binding a resource: %w", parseStanzaError(answer))
+		if answer.Attr("type") != "result" {
+			return fmt.Errorf("binding a resource: %w", stanza.ParseStanzaError(answer))
 		}
-		bound := answer.child(nsBind, "bind").child(nsBind, "jid")
+		bound := answer.Child(stanza.NSBind, "bind").Child(stanza.NSBind, "jid")
 		if bound == nil {
 			return failed(ReasonProtocolError, errors.New("bound to no address"))
 		}
-		j, err := jid.Parse(bound.text)
+		j, err := jid.Parse(bound.Text)
 		if err != nil || j.Bare().String() != c.cfg.bare() {
 			return failed(ReasonProtocolError, errors.New("bound to another's address"))
 		}
@@ -141,8 +143,8 @@ func (c *Carrier) bind(l *link) error {
 
 // enable starts stream management (XEP-0198, 3) and with it a new session.
 func (c *Carrier) enable(l *link) error {
-	request := elem(nsSM, "enable", "resume", "true", "max", strconv.Itoa(int(resumeAsked.Seconds())))
-	if _, err := l.Write(request.bytes()); err != nil {
+	request := stanza.New(stanza.NSSM, "enable", "resume", "true", "max", strconv.Itoa(int(resumeAsked.Seconds())))
+	if _, err := l.Write(request.Bytes()); err != nil {
 		return err
 	}
 	for range 64 { // stanzas before the answer are not counted, and none is for us yet
@@ -151,15 +153,15 @@ func (c *Carrier) enable(l *link) error {
 			return err
 		}
 		switch {
-		case answer.is(nsSM, "enabled"):
+		case answer.Is(stanza.NSSM, "enabled"):
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.session.discard(errUnconfirmed)
-			if id := answer.attr("id"); parseBool(answer.attr("resume")) && len(id) <= maxSessionID {
+			if id := answer.Attr("id"); stanza.ParseBool(answer.Attr("resume")) && len(id) <= maxSessionID {
 				c.session.id = id
 			}
 			return nil
-		case answer.is(nsSM, "failed"):
+		case answer.Is(stanza.NSSM, "failed"):
 			return errNoManagement
 		}
 	}

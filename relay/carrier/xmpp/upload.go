@@ -13,6 +13,8 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 const (
@@ -36,15 +38,15 @@ func (c *Carrier) UploadSlot(ctx context.Context, name string, size int64) (carr
 	if err != nil {
 		return carrier.Slot{}, fmt.Errorf("looking for the upload service: %w", err)
 	}
-	answer, err := c.ask(ctx, service, "get", elem(nsUpload, "request",
+	answer, err := c.ask(ctx, service, "get", stanza.New(nsUpload, "request",
 		"filename", name, "size", strconv.FormatInt(size, 10), "content-type", "application/octet-stream"))
 	if err != nil {
 		c.forgetUploadService(err)
 		return carrier.Slot{}, fmt.Errorf("asking for an upload slot: %w", slotError(err))
 	}
-	slot, err := parseSlot(answer.child(nsUpload, "slot"))
+	slot, err := parseSlot(answer.Child(nsUpload, "slot"))
 	if err != nil {
-		c.cfg.Metrics.Dropped(DropMalformed)
+		c.cfg.Metrics.Dropped(stanza.DropMalformed)
 		return carrier.Slot{}, fmt.Errorf("asking for an upload slot: %w", err)
 	}
 	return slot, nil
@@ -53,8 +55,8 @@ func (c *Carrier) UploadSlot(ctx context.Context, name string, size int64) (carr
 // slotError makes refusals for good ErrRejected: the file is too large, or of a kind
 // that is not taken. A quota that is used up is none: it fills again.
 func slotError(err error) error {
-	e := (*stanzaError)(nil)
-	if errors.As(err, &e) && e.kind != "wait" && e.condition != "resource-constraint" {
+	e := (*stanza.StanzaError)(nil)
+	if errors.As(err, &e) && e.Kind != "wait" && e.Condition != "resource-constraint" {
 		return errors.Join(carrier.ErrRejected, err)
 	}
 	return err
@@ -69,14 +71,14 @@ func (c *Carrier) uploadService(ctx context.Context) (string, error) {
 	if known != "" {
 		return known, nil
 	}
-	answer, err := c.ask(ctx, c.addr.domain, "get", elem(nsItems, "query"))
+	answer, err := c.ask(ctx, c.addr.Domain, "get", stanza.New(nsItems, "query"))
 	if err != nil {
 		return "", fetchError(err)
 	}
-	candidates := []string{c.addr.domain}
-	if q := answer.child(nsItems, "query"); q != nil {
-		for _, item := range q.children {
-			if address := item.attr("jid"); item.is(nsItems, "item") && c.component(address) && len(candidates) <= maxServices {
+	candidates := []string{c.addr.Domain}
+	if q := answer.Child(nsItems, "query"); q != nil {
+		for _, item := range q.Children {
+			if address := item.Attr("jid"); item.Is(nsItems, "item") && c.component(address) && len(candidates) <= maxServices {
 				candidates = append(candidates, address)
 			}
 		}
@@ -99,25 +101,25 @@ func (c *Carrier) uploadService(ctx context.Context) (string, error) {
 // component says whether an address is a server's, and not a person's.
 func (c *Carrier) component(address string) bool {
 	j, err := jid.Parse(address)
-	return err == nil && len(address) <= maxAddress && j.Localpart() == "" && j.Resourcepart() == "" && j.String() == address
+	return err == nil && len(address) <= stanza.MaxAddress && j.Localpart() == "" && j.Resourcepart() == "" && j.String() == address
 }
 
 // uploads asks an address whether it is an upload service. One that does not answer
 // is none.
 func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
-	answer, err := c.ask(ctx, address, "get", elem(nsDisco, "query"))
-	if e := (*stanzaError)(nil); errors.As(err, &e) {
+	answer, err := c.ask(ctx, address, "get", stanza.New(stanza.NSDisco, "query"))
+	if e := (*stanza.StanzaError)(nil); errors.As(err, &e) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	q := answer.child(nsDisco, "query")
+	q := answer.Child(stanza.NSDisco, "query")
 	if q == nil {
 		return false, nil
 	}
-	for _, f := range q.children {
-		if f.is(nsDisco, "feature") && f.attr("var") == nsUpload {
+	for _, f := range q.Children {
+		if f.Is(stanza.NSDisco, "feature") && f.Attr("var") == nsUpload {
 			return true, nil
 		}
 	}
@@ -126,7 +128,7 @@ func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
 
 // forgetUploadService has the service looked for again when it is not there.
 func (c *Carrier) forgetUploadService(err error) {
-	if isCondition(err, "item-not-found", "service-unavailable", "remote-server-not-found") {
+	if stanza.IsCondition(err, "item-not-found", "service-unavailable", "remote-server-not-found") {
 		c.mu.Lock()
 		c.upload = ""
 		c.mu.Unlock()
@@ -134,27 +136,27 @@ func (c *Carrier) forgetUploadService(err error) {
 }
 
 // parseSlot reads a slot (XEP-0363, 5).
-func parseSlot(e *element) (s carrier.Slot, err error) {
-	put, get := e.child(nsUpload, "put"), e.child(nsUpload, "get")
+func parseSlot(e *stanza.Element) (s carrier.Slot, err error) {
+	put, get := e.Child(nsUpload, "put"), e.Child(nsUpload, "get")
 	if put == nil || get == nil {
-		return s, errMalformed
+		return s, stanza.ErrMalformed
 	}
-	s.Put, s.Get = put.attr("url"), get.attr("url")
+	s.Put, s.Get = put.Attr("url"), get.Attr("url")
 	if !secure(s.Put) || !secure(s.Get) {
-		return s, errMalformed
+		return s, stanza.ErrMalformed
 	}
-	for _, h := range put.children {
-		if !h.is(nsUpload, "header") {
+	for _, h := range put.Children {
+		if !h.Is(nsUpload, "header") {
 			continue
 		}
-		name, value := textproto.CanonicalMIMEHeaderKey(h.attr("name")), h.text
+		name, value := textproto.CanonicalMIMEHeaderKey(h.Attr("name")), h.Text
 		switch name {
 		case "Authorization", "Cookie", "Expires": // no other may be asked for
 		default:
 			continue
 		}
 		if len(s.Header) >= maxSlotHeaders || len(value) > maxSlotHeader || strings.ContainsAny(value, "\r\n\x00") {
-			return s, errMalformed
+			return s, stanza.ErrMalformed
 		}
 		if s.Header == nil {
 			s.Header = http.Header{}

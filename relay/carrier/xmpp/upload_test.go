@@ -14,11 +14,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 func TestAFileTravelsThroughTheUploadService(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b := online(t, config(t, s, business))
+		b := online(t, config(t, s, xmpptest.Business))
 		domain, addr, ca := s.Where()
 		web, err := media.NewCarrier(media.Carrier{Domain: domain, Address: addr, CABundle: ca})
 		if err != nil {
@@ -57,7 +59,7 @@ func download(t *testing.T, web *media.Client, link string) []byte {
 
 func TestAFileThatTheServerDoesNotTakeIsRejected(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b := online(t, config(t, s, business))
+		b := online(t, config(t, s, xmpptest.Business))
 		if _, err := b.UploadSlot(t.Context(), "x.jpg", 1<<40); !errors.Is(err, carrier.ErrRejected) {
 			t.Errorf("a terabyte is %v", err)
 		}
@@ -66,7 +68,7 @@ func TestAFileThatTheServerDoesNotTakeIsRejected(t *testing.T) {
 
 func TestAServerWithoutUploadServiceHasNone(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true, NoUploads: true})
-	b := online(t, config(t, s, business))
+	b := online(t, config(t, s, xmpptest.Business))
 	if _, err := b.UploadSlot(t.Context(), "x.jpg", 1); !errors.Is(err, carrier.ErrNotFound) {
 		t.Errorf("error %v", err)
 	}

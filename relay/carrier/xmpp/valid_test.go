@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // maxRelayed is the largest stanza that the servers take from a client, in bytes.
@@ -33,25 +36,25 @@ func (g *gene) pick(of ...int) int { return of[g.next(len(of))] }
 func (g *gene) name() (space, local string) {
 	names := [][2]string{
 		{"urn:x", "x"},
-		{nsOMEMO, "encrypted"},
-		{nsOMEMO, "header"},
-		{nsOMEMO, "key"},
-		{nsOMEMO, "list"},
-		{nsOMEMO, "device"},
-		{nsEvent, "event"},
-		{nsEvent, "items"},
-		{nsEvent, "item"},
-		{nsDelay, "delay"},
-		{nsArchive, "result"},
-		{nsForward, "forwarded"},
-		{nsClient, "message"},
-		{nsClient, "body"},
-		{nsReceipts, "received"},
-		{nsMarkers, "displayed"},
-		{nsStates, "composing"},
-		{nsEME, "encryption"},
-		{nsStanzaID, "stanza-id"},
-		{nsDisco, "query"},
+		{stanza.NSOMEMO, "encrypted"},
+		{stanza.NSOMEMO, "header"},
+		{stanza.NSOMEMO, "key"},
+		{stanza.NSOMEMO, "list"},
+		{stanza.NSOMEMO, "device"},
+		{stanza.NSEvent, "event"},
+		{stanza.NSEvent, "items"},
+		{stanza.NSEvent, "item"},
+		{stanza.NSDelay, "delay"},
+		{stanza.NSArchive, "result"},
+		{stanza.NSForward, "forwarded"},
+		{stanza.NSClient, "message"},
+		{stanza.NSClient, "body"},
+		{stanza.NSReceipts, "received"},
+		{stanza.NSMarkers, "displayed"},
+		{stanza.NSStates, "composing"},
+		{stanza.NSEME, "encryption"},
+		{stanza.NSStanzaID, "stanza-id"},
+		{stanza.NSDisco, "query"},
 		{nsRoster, "query"},
 		{nsBlocking, "block"},
 	}
@@ -60,51 +63,51 @@ func (g *gene) name() (space, local string) {
 }
 
 // element makes one with what it holds, at most so many levels deep.
-func (g *gene) element(levels int) *element {
-	e := elem(g.name())
+func (g *gene) element(levels int) *stanza.Element {
+	e := stanza.New(g.name())
 	for i := range g.pick(0, 1, 2, 8, 70, 300) {
-		e.attrs = append(e.attrs, elem("", "", fmt.Sprint("a", i), strings.Repeat("'", 1+g.next(4))).attrs...)
+		e.Attrs = append(e.Attrs, stanza.New("", "", fmt.Sprint("a", i), strings.Repeat("'", 1+g.next(4))).Attrs...)
 	}
 	for _, known := range []string{"id", "node", "sid", "rid", "stamp", "from"} {
-		e.attrs = append(e.attrs, elem("", "", known, []string{"", "7", nodeDevices, "2026-01-02T03:04:05Z", "relay.test"}[g.next(5)]).attrs...)
+		e.Attrs = append(e.Attrs, stanza.New("", "", known, []string{"", "7", stanza.NodeDevices, "2026-01-02T03:04:05Z", "relay.test"}[g.next(5)]).Attrs...)
 	}
 	text := []string{"x", "'", "<", "&", "AAEC", "\u00e9", "\U0001F600", "]]>"}
-	e.withText(strings.Repeat(text[g.next(len(text))], g.pick(0, 1, 20, 5000, 40_000, 200_000)))
+	e.WithText(strings.Repeat(text[g.next(len(text))], g.pick(0, 1, 20, 5000, 40_000, 200_000)))
 	if levels == 0 {
 		return e
 	}
 	if many := g.pick(0, 1, 1, 2, 3, 4090, 5000); many > 3 {
-		small := elem(g.name())
+		small := stanza.New(g.name())
 		for range many {
-			e.with(small)
+			e.With(small)
 		}
 	} else {
 		for range many {
-			e.with(g.element(levels - 1))
+			e.With(g.element(levels - 1))
 		}
 	}
 	return e
 }
 
 // stanza makes a stanza that a customer may send to another's address, or nil.
-func (g *gene) stanza(to string) *element {
-	e := elem(nsClient, []string{"message", "message", "iq", "presence"}[g.next(4)], "to", to, "id", fmt.Sprint("g", g.next(200)))
+func (g *gene) stanza(to string) *stanza.Element {
+	e := stanza.New(stanza.NSClient, []string{"message", "message", "iq", "presence"}[g.next(4)], "to", to, "id", fmt.Sprint("g", g.next(200)))
 	kind := []string{"chat", "", "error", "headline", "normal", "groupchat"}[g.next(6)]
-	switch e.name.Local {
+	switch e.Name.Local {
 	case "iq":
 		kind = []string{"get", "set", "result", "error"}[g.next(4)]
 	case "presence":
 		kind = []string{"", "subscribe", "subscribed", "unsubscribed"}[g.next(4)]
 	}
-	e.attrs = append(e.attrs, elem("", "", "type", kind).attrs...)
+	e.Attrs = append(e.Attrs, stanza.New("", "", "type", kind).Attrs...)
 	at := e
 	for range g.pick(0, 0, 0, 5, 29, 40, 400) {
-		inner := elem(g.name())
-		at.with(inner)
+		inner := stanza.New(g.name())
+		at.With(inner)
 		at = inner
 	}
 	for range 1 + g.next(3) {
-		at.with(g.element(4))
+		at.With(g.element(4))
 	}
 	if len(sparing(e)) > maxRelayed {
 		return nil
@@ -113,8 +116,8 @@ func (g *gene) stanza(to string) *element {
 }
 
 // sparing writes an element as a client does that escapes no more than it has to.
-func sparing(e *element) []byte {
-	return bytes.ReplaceAll(bytes.ReplaceAll(e.bytes(), []byte("&#39;"), []byte("&apos;")), []byte("&#34;"), []byte("&quot;"))
+func sparing(e *stanza.Element) []byte {
+	return bytes.ReplaceAll(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("&apos;")), []byte("&#34;"), []byte("&quot;"))
 }
 
 func FuzzNoStanzaHoldsUpAnotherCustomer(f *testing.F) {
@@ -126,21 +129,21 @@ func FuzzNoStanzaHoldsUpAnotherCustomer(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	next := strings.Replace(stanzas[0], customer, third, 1)
+	next := strings.Replace(xmpptest.Stanzas()[0], xmpptest.Customer, xmpptest.Third, 1)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g := gene(data)
-		e := g.stanza(business + "@relay.test/" + DefaultResource)
+		e := g.stanza(xmpptest.Business + "@relay.test/" + DefaultResource)
 		if e == nil {
 			return
 		}
-		e.attrs = append(e.attrs, elem("", "", "from", peerJID).attrs...)
+		e.Attrs = append(e.Attrs, stanza.New("", "", "from", xmpptest.PeerJID).Attrs...)
 		s := script(t, nil)
 		s.says(t, string(sparing(e)))
-		s.says(t, next+"<r xmlns='"+nsSM+"'/>")
+		s.says(t, next+"<r xmlns='"+stanza.NSSM+"'/>")
 		s.wait(t, "another customer's message", func() bool {
-			return slices.ContainsFunc(s.messages, func(m carrier.Message) bool { return m.From.E164() == third })
+			return slices.ContainsFunc(s.messages, func(m carrier.Message) bool { return m.From.E164() == xmpptest.Third })
 		})
-		s.wrote(t, "<a xmlns='"+nsSM+"' h='2'/>")
+		s.wrote(t, "<a xmlns='"+stanza.NSSM+"' h='2'/>")
 		select {
 		case err := <-s.ended:
 			t.Errorf("the link ended: %v", err)
@@ -151,7 +154,7 @@ func FuzzNoStanzaHoldsUpAnotherCustomer(f *testing.F) {
 
 func TestNoRandomStanzaHoldsUpAnotherCustomer(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
-		b, c, other := online(t, config(t, s, business)), online(t, config(t, s, customer)), online(t, config(t, s, third))
+		b, c, other := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer)), online(t, config(t, s, xmpptest.Third))
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		random, sent := rand.New(rand.NewPCG(seed, 1)), 0
@@ -160,7 +163,7 @@ func TestNoRandomStanzaHoldsUpAnotherCustomer(t *testing.T) {
 			for i := range g {
 				g[i] = byte(random.Uint32())
 			}
-			e := g.stanza(c.addr.of(b.number) + "/" + DefaultResource)
+			e := g.stanza(c.addr.Of(b.number) + "/" + DefaultResource)
 			if e == nil || len(sparing(e)) > maxRelayed/2 {
 				continue
 			}

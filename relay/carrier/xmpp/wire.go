@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"mellium.im/xmpp/dial"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
 // How long things may take that are not questions to a peer.
@@ -59,7 +61,7 @@ func (r timedReader) Read(p []byte) (int, error) {
 // ReadByte implements io.ByteReader.
 func (w *wire) ReadByte() (byte, error) {
 	if w.budget <= 0 {
-		return 0, errTooLarge
+		return 0, stanza.ErrTooLarge
 	}
 	w.budget--
 	return w.in.ReadByte()
@@ -68,7 +70,7 @@ func (w *wire) ReadByte() (byte, error) {
 // Read implements io.Reader.
 func (w *wire) Read(p []byte) (int, error) {
 	if w.budget <= 0 {
-		return 0, errTooLarge
+		return 0, stanza.ErrTooLarge
 	}
 	n, err := w.in.Read(p[:min(len(p), w.budget)])
 	w.budget -= n
@@ -132,7 +134,7 @@ type primed struct {
 	r      io.ByteReader
 }
 
-const streamHeader = "<stream:stream xmlns='" + nsClient + "' xmlns:stream='" + nsStream + "'>"
+const streamHeader = "<stream:stream xmlns='" + stanza.NSClient + "' xmlns:stream='" + stanza.NSStream + "'>"
 
 func (p *primed) ReadByte() (byte, error) {
 	if p.header != "" {

@@ -1,4 +1,4 @@
-package xmpp
+package stanza
 
 import (
 	"bytes"
@@ -9,10 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 func omemo(local, content string) string {
-	return "<" + local + " xmlns='" + nsOMEMO + "'>" + content + "</" + local + ">"
+	return "<" + local + " xmlns='" + NSOMEMO + "'>" + content + "</" + local + ">"
 }
 
 func TestEnvelopesThatBreakTheFormat(t *testing.T) {
@@ -43,7 +44,7 @@ func TestEnvelopesThatBreakTheFormat(t *testing.T) {
 	for name, spoilt := range map[string]string{
 		"empty key":     "<key rid='1'/>",
 		"key no base64": "<key rid='1'>%</key>",
-		"long key":      "<key rid='1'>" + encode(make([]byte, maxKeyBytes+1)) + "</key>",
+		"long key":      "<key rid='1'>" + Encode(make([]byte, maxKeyBytes+1)) + "</key>",
 	} {
 		env, err := parseEncrypted(mustParse(t, header("sid='1'", spoilt+strings.Repeat("<key rid='2'>AAE=</key>", 999)+iv)))
 		if err != nil || len(env.Keys) != 1000 || len(env.Keys[0].Data) > 0 || len(env.Keys[999].Data) != 2 {
@@ -64,65 +65,65 @@ func TestEnvelopesThatBreakTheFormat(t *testing.T) {
 
 func TestDeviceListLeavesOutWhatCannotBe(t *testing.T) {
 	e := mustParse(t, omemo("list", "<device id='3'/><device id='0'/><device id='x'/><device id='3'/><device/><other id='9'/><device id='4'/>"))
-	got, err := parseDevices(e)
+	got, err := ParseDevices(e)
 	if diff := cmp.Diff([]carrier.DeviceID{3, 4}, got); err != nil || diff != "" {
 		t.Errorf("error %v\n%s", err, diff)
 	}
-	if _, err := parseDevices(nil); err == nil {
+	if _, err := ParseDevices(nil); err == nil {
 		t.Error("no list is read as one")
 	}
 }
 
 func TestBundlesThatBreakTheFormat(t *testing.T) {
-	good := bundle(published(3))
-	for i, c := range good.children[:3] {
+	good := Bundle(xmpptest.Published(3))
+	for i, c := range good.Children[:3] {
 		without := *good
-		without.children = append(append([]*element{}, good.children[:i]...), good.children[i+1:]...)
-		if _, err := parseBundle(&without); err == nil {
-			t.Errorf("a bundle without %s is read", c.name.Local)
+		without.Children = append(append([]*Element{}, good.Children[:i]...), good.Children[i+1:]...)
+		if _, err := ParseBundle(&without); err == nil {
+			t.Errorf("a bundle without %s is read", c.Name.Local)
 		}
 	}
 	for name, spoil := range map[string]func(*carrier.Bundle){
 		"long identity":  func(b *carrier.Bundle) { b.IdentityKey = make([]byte, 65) },
 		"long signature": func(b *carrier.Bundle) { b.Signature = make([]byte, 129) },
 	} {
-		b := published(3)
+		b := xmpptest.Published(3)
 		spoil(&b)
-		if _, err := parseBundle(bundle(b)); err == nil {
+		if _, err := ParseBundle(Bundle(b)); err == nil {
 			t.Errorf("%s: read", name)
 		}
 	}
 	for name, spoil := range map[string]func(*carrier.Bundle) int{
 		"long pre-key":     func(b *carrier.Bundle) int { b.PreKeys[1].Public = make([]byte, 65); return 2 },
-		"too many of them": func(b *carrier.Bundle) int { *b = published(maxPreKeys + 1); return maxPreKeys },
+		"too many of them": func(b *carrier.Bundle) int { *b = xmpptest.Published(maxPreKeys + 1); return maxPreKeys },
 	} {
-		b := published(3)
+		b := xmpptest.Published(3)
 		want := spoil(&b)
-		if got, err := parseBundle(bundle(b)); err != nil || len(got.PreKeys) != want {
+		if got, err := ParseBundle(Bundle(b)); err != nil || len(got.PreKeys) != want {
 			t.Errorf("%s: error %v, %d pre-keys, want %d", name, err, len(got.PreKeys), want)
 		}
 	}
-	if _, err := parseBundle(nil); err == nil {
+	if _, err := ParseBundle(nil); err == nil {
 		t.Error("no bundle is read as one")
 	}
 }
 
 func FuzzBundle(f *testing.F) {
-	f.Add(string(bundle(published(2)).bytes()))
-	f.Add(stanzas[5])
+	f.Add(string(Bundle(xmpptest.Published(2)).Bytes()))
+	f.Add(xmpptest.Stanzas()[5])
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := parse(text)
 		if err != nil {
 			return
 		}
-		b, err := parseBundle(e)
+		b, err := ParseBundle(e)
 		if err != nil {
 			return
 		}
 		if len(b.PreKeys) > maxPreKeys || len(b.IdentityKey) > 64 || len(b.Signature) > 128 {
 			t.Errorf("out of bounds: %d pre-keys", len(b.PreKeys))
 		}
-		again, err := parseBundle(bundle(b))
+		again, err := ParseBundle(Bundle(b))
 		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Errorf("error %v\n%s", err, diff)
 		}
@@ -136,7 +137,7 @@ func FuzzEnvelope(f *testing.F) {
 			Sender: carrier.DeviceID(sender), IV: iv, Payload: payload,
 			Keys: []carrier.Key{{Device: carrier.DeviceID(device), PreKey: prekey, Data: data}},
 		}
-		got, err := parseEncrypted(mustParse(t, string(encrypted(env).bytes())))
+		got, err := parseEncrypted(mustParse(t, string(encrypted(env).Bytes())))
 		// A key that is not one does not spoil the rest: it may be another device's.
 		hasIV := len(iv) == 12 || len(iv) == 16
 		readable := sender > 0 && sender < 1<<31 && (payload == nil || hasIV)

@@ -1,4 +1,4 @@
-package xmpp
+package stanza
 
 import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -7,16 +7,16 @@ import (
 
 // chatState reads a chat state. All but composing mean that nothing is being
 // written.
-func chatState(r *reading, e *element, peer phone.Number) {
-	for _, c := range e.children {
-		if c.name.Space != nsStates {
+func chatState(r *Reading, e *Element, peer phone.Number) {
+	for _, c := range e.Children {
+		if c.Name.Space != NSStates {
 			continue
 		}
-		switch c.name.Local {
+		switch c.Name.Local {
 		case "composing":
-			r.event(carrier.Typing{From: peer, Composing: true})
+			r.Event(carrier.Typing{From: peer, Composing: true})
 		case "active", "paused", "inactive", "gone":
-			r.event(carrier.Typing{From: peer})
+			r.Event(carrier.Typing{From: peer})
 		default:
 			continue
 		}

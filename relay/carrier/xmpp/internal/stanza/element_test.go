@@ -1,4 +1,4 @@
-package xmpp
+package stanza
 
 import (
 	"encoding/xml"
@@ -8,23 +8,25 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
 // parse reads the first element of text as a client's stream would have it.
-func parse(text string) (*element, error) {
-	d := xml.NewDecoder(strings.NewReader(streamHeader + text))
+func parse(text string) (*Element, error) {
+	d := xml.NewDecoder(strings.NewReader("<stream:stream xmlns='" + NSClient + "' xmlns:stream='" + NSStream + "'>" + text))
 	for {
 		tok, err := d.Token()
 		if err != nil {
 			return nil, err
 		}
-		if start, ok := tok.(xml.StartElement); ok && start.Name.Space != nsStream {
-			return readElement(d, start)
+		if start, ok := tok.(xml.StartElement); ok && start.Name.Space != NSStream {
+			return ReadElement(d, start)
 		}
 	}
 }
 
-func mustParse(t testing.TB, text string) *element {
+func mustParse(t testing.TB, text string) *Element {
 	t.Helper()
 	e, err := parse(text)
 	if err != nil {
@@ -33,23 +35,23 @@ func mustParse(t testing.TB, text string) *element {
 	return e
 }
 
-var compareElements = cmp.Options{cmp.AllowUnexported(element{})}
+var compareElements = cmp.Options{cmp.AllowUnexported(Element{})}
 
 func TestElementIsReadAsItWasWritten(t *testing.T) {
-	want := elem(nsClient, "message", "to", "<&'\">\n\t", "type", "").with(
-		elem(nsClient, "body").withText("a < b & c > \"d\" 'e'\u2028\U0001F600\r\n"),
-		elem("urn:x", "x").with(elem("urn:x", "same"), elem(nsClient, "back")),
+	want := New(NSClient, "message", "to", "<&'\">\n\t", "type", "").With(
+		New(NSClient, "body").WithText("a < b & c > \"d\" 'e'\u2028\U0001F600\r\n"),
+		New("urn:x", "x").With(New("urn:x", "same"), New(NSClient, "back")),
 	)
-	got := mustParse(t, string(want.bytes()))
+	got := mustParse(t, string(want.Bytes()))
 	if diff := cmp.Diff(want, got, compareElements); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestWhatXMLCannotHoldIsReplaced(t *testing.T) {
-	e := mustParse(t, string(elem(nsClient, "body").withText("a\x00b\xffc\x1b").bytes()))
-	if e.text != "a\uFFFDb\uFFFDc\uFFFD" {
-		t.Errorf("read %q", e.text)
+	e := mustParse(t, string(New(NSClient, "body").WithText("a\x00b\xffc\x1b").Bytes()))
+	if e.Text != "a\uFFFDb\uFFFDc\uFFFD" {
+		t.Errorf("read %q", e.Text)
 	}
 }
 
@@ -58,9 +60,9 @@ func TestHostileXMLIsRefused(t *testing.T) {
 		text string
 		want error // nil: any
 	}{
-		"comment":             {"<a><!-- hi --></a>", errForbiddenXML},
-		"processing":          {"<a><?php x ?></a>", errForbiddenXML},
-		"document type":       {"<a><!DOCTYPE a [<!ENTITY b 'c'>]></a>", errForbiddenXML},
+		"comment":             {"<a><!-- hi --></a>", ErrForbiddenXML},
+		"processing":          {"<a><?php x ?></a>", ErrForbiddenXML},
+		"document type":       {"<a><!DOCTYPE a [<!ENTITY b 'c'>]></a>", ErrForbiddenXML},
 		"entity":              {"<a>&b;</a>", nil},
 		"entity of attribute": {"<a b='&c;'/>", nil},
 		"crossed tags":        {"<a><b></a></b>", nil},
@@ -81,11 +83,11 @@ func TestAnElementPastABoundIsToldFromABrokenOne(t *testing.T) {
 	many := strings.Repeat
 	for text, want := range map[string]Drop{
 		many("<a>", maxDepth+1) + many("</a>", maxDepth+1): DropTooDeep,
-		"<a>" + many("<b/>", maxElements) + "</a>":         DropManyElements,
+		"<a>" + many("<b/>", MaxElements) + "</a>":         DropManyElements,
 		"<a><b" + attributes(maxAttrs+1) + "/></a>":        DropManyAttributes,
 	} {
 		_, err := parse(text)
-		if over := (*oversize)(nil); !errors.As(err, &over) || over.reason != want {
+		if over := (*Oversize)(nil); !errors.As(err, &over) || over.Reason != want {
 			t.Errorf("error is %v, want %s", err, want)
 		}
 	}
@@ -103,13 +105,13 @@ func attributes(n int) string {
 }
 
 // named says whether all names within an element are names without a prefix.
-func named(e *element) bool {
-	_, err := parse("<" + e.name.Local + "/>")
-	return err == nil && !slices.ContainsFunc(e.children, func(c *element) bool { return !named(c) })
+func named(e *Element) bool {
+	_, err := parse("<" + e.Name.Local + "/>")
+	return err == nil && !slices.ContainsFunc(e.Children, func(c *Element) bool { return !named(c) })
 }
 
 func FuzzElement(f *testing.F) {
-	for _, s := range stanzas {
+	for _, s := range xmpptest.Stanzas() {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -122,12 +124,12 @@ func FuzzElement(f *testing.F) {
 		if !named(e) {
 			return
 		}
-		again, err := parse(string(e.bytes()))
+		again, err := parse(string(e.Bytes()))
 		if err != nil {
-			t.Fatalf("what was read cannot be read again: %v\n%s", err, e.bytes())
+			t.Fatalf("what was read cannot be read again: %v\n%s", err, e.Bytes())
 		}
-		if string(again.bytes()) != string(e.bytes()) {
-			t.Fatalf("written differently:\n%s\n%s", e.bytes(), again.bytes())
+		if string(again.Bytes()) != string(e.Bytes()) {
+			t.Fatalf("written differently:\n%s\n%s", e.Bytes(), again.Bytes())
 		}
 	})
 }

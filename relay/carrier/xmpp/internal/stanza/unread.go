@@ -1,4 +1,4 @@
-package xmpp
+package stanza
 
 import (
 	"strings"
@@ -22,28 +22,28 @@ const maxLanguage = 35
 
 // unencrypted reads a message without an envelope: another encryption, whose body is a
 // notice for clients that lack it, text in clear, or nothing that a person wrote.
-func (p reader) unencrypted(r *reading, e *element, peer phone.Number, when span) {
+func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span) {
 	var text string
-	body := e.child(nsClient, "body")
+	body := e.Child(NSClient, "body")
 	if body != nil {
-		text = body.text
+		text = body.Text
 	}
 	foreign, content := foreignEncryption(e)
 	written := strings.TrimSpace(text) != ""
 	switch {
 	case foreign:
-		r.drop(DropForeignEncryption)
+		r.Drop(DropForeignEncryption)
 		if content || written {
 			p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, when)
 		}
 	case !written:
 		chatState(r, e, peer)
 	case strings.HasPrefix(text, otr):
-		r.drop(DropForeignEncryption)
+		r.Drop(DropForeignEncryption)
 		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, when)
 	default:
-		if !p.acceptUnencrypted {
-			r.drop(DropPlaintext)
+		if !p.AcceptUnencrypted {
+			r.Drop(DropPlaintext)
 			text = ""
 		}
 		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.InClear, Text: text}, when)
@@ -53,14 +53,14 @@ func (p reader) unencrypted(r *reading, e *element, peer phone.Number, when span
 // foreignEncryption says whether a message holds something encrypted, or says so
 // (XEP-0380), and whether that is content: every version of OMEMO also has messages
 // that only move a session on.
-func foreignEncryption(e *element) (found, content bool) {
-	for _, c := range e.children {
+func foreignEncryption(e *Element) (found, content bool) {
+	for _, c := range e.Children {
 		switch {
-		case c.is(nsEME, "encryption"):
+		case c.Is(NSEME, "encryption"):
 			found = true
-		case c.is(nsOpenPGP, "openpgp"), c.is(nsPGP, "x"):
+		case c.Is(nsOpenPGP, "openpgp"), c.Is(nsPGP, "x"):
 			found, content = true, true
-		case c.name.Local == "encrypted":
+		case c.Name.Local == "encrypted":
 			found, content = true, content || hasPayload(c)
 		}
 	}
@@ -68,9 +68,9 @@ func foreignEncryption(e *element) (found, content bool) {
 }
 
 // hasPayload says whether an encrypted element holds content.
-func hasPayload(encrypted *element) bool {
-	for _, c := range encrypted.children {
-		if c.name.Local == "payload" {
+func hasPayload(encrypted *Element) bool {
+	for _, c := range encrypted.Children {
+		if c.Name.Local == "payload" {
 			return true
 		}
 	}
@@ -78,28 +78,28 @@ func hasPayload(encrypted *element) bool {
 }
 
 // unread completes what is known of a message that could not be read.
-func (p reader) unread(r *reading, e *element, u carrier.Unread, when span) {
+func (p Reader) unread(r *Reading, e *Element, u carrier.Unread, when Span) {
 	u.ID, u.Time, u.Language = r.idOf(e), p.sentAt(e, when), language(e)
 	u.Resource = resource(e)
-	u.WantsReceipt = u.ID != "" && e.child(nsReceipts, "request") != nil
-	u.WantsRead = u.ID != "" && e.child(nsMarkers, "markable") != nil
-	r.event(u)
+	u.WantsReceipt = u.ID != "" && e.Child(NSReceipts, "request") != nil
+	u.WantsRead = u.ID != "" && e.Child(NSMarkers, "markable") != nil
+	r.Event(u)
 }
 
 // resource returns that of the client which sent a stanza.
-func resource(e *element) string {
-	_, r, _ := strings.Cut(e.attr("from"), "/")
+func resource(e *Element) string {
+	_, r, _ := strings.Cut(e.Attr("from"), "/")
 	return r
 }
 
 // language returns the language that a message says it is in (RFC 6120, 8.1.5): its
 // body's own, or the stanza's, which servers add from the client's stream.
-func language(e *element) string {
-	for _, in := range []*element{e.child(nsClient, "body"), e} {
+func language(e *Element) string {
+	for _, in := range []*Element{e.Child(NSClient, "body"), e} {
 		if in == nil {
 			continue
 		}
-		for _, a := range in.attrs {
+		for _, a := range in.Attrs {
 			if a.Name.Local == "lang" && (a.Name.Space == nsXML || a.Name.Space == "xml") && len(a.Value) <= maxLanguage {
 				return a.Value
 			}
@@ -108,20 +108,20 @@ func language(e *element) string {
 	return ""
 }
 
-// mark gives what could not be read its id in our archive, by which it is known when it
+// Mark gives what could not be read its id in our archive, by which it is known when it
 // comes again.
-func (r *reading) mark(position string) {
-	for i, ev := range r.events {
+func (r *Reading) Mark(position string) {
+	for i, ev := range r.Events {
 		if u, ok := ev.(carrier.Unread); ok {
 			u.Mark = position
-			r.events[i] = u
+			r.Events[i] = u
 		}
 	}
 }
 
-// refusal renders the error that answers a message which was not accepted (RFC 6120,
+// Refusal renders the error that answers a message which was not accepted (RFC 6120,
 // 8.3). It goes to the client that sent it: servers drop errors to a bare address.
-func refusal(a addresses, to phone.Number, r carrier.Refusal) *element {
+func Refusal(a Addresses, to phone.Number, r carrier.Refusal) *Element {
 	kind, condition := "modify", "not-acceptable"
 	why := "The message was not encrypted with OMEMO as this recipient reads it, and was not accepted."
 	switch r.Kind {
@@ -132,8 +132,18 @@ func refusal(a addresses, to phone.Number, r carrier.Refusal) *element {
 		why = "The recipient keeps too much of this conversation to take more now, and did not accept the message."
 	case carrier.InClear, carrier.ForeignEncryption, carrier.Malformed:
 	}
-	return elem(nsClient, "message", "to", a.of(to)+"/"+r.Resource, "type", "error", "id", r.ID).with(
-		elem(nsClient, "error", "type", kind).with(
-			elem(nsStanzas, condition),
-			elem(nsStanzas, "text").withText(why)))
+	return New(NSClient, "message", "to", a.Of(to)+"/"+r.Resource, "type", "error", "id", r.ID).With(
+		New(NSClient, "error", "type", kind).With(
+			New(NSStanzas, condition),
+			New(NSStanzas, "text").WithText(why)))
+}
+
+// mayBeWritten says whether a message that was not read to its end may be what a person
+// wrote. Errors and what is told to many are not, and are not answered.
+func mayBeWritten(e *Element) bool {
+	switch e.Attr("type") {
+	case "error", "headline", "groupchat":
+		return false
+	}
+	return e.Child(NSEvent, "event") == nil
 }

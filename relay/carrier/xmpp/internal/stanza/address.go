@@ -1,0 +1,81 @@
+package stanza
+
+import (
+	"strings"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Bounds on what peers choose.
+const (
+	MaxAddress = 3071 // bytes (RFC 7622, 3.1)
+	MaxID      = 256  // bytes of a stanza's id; UUIDs have 36
+)
+
+// origin says whom a stanza comes from.
+type origin int
+
+const (
+	FromPeer    origin = iota // a number at our domain
+	FromOwn                   // our own account, as such
+	FromSelf                  // one of our own account's devices
+	FromServer                // the server
+	fromForeign               // another domain
+	fromNobody                // our domain, but no number
+)
+
+// Addresses maps addresses to numbers, exactly: +<digits>@<domain>.
+type Addresses struct {
+	Own    phone.Number
+	Domain string
+}
+
+// Of returns the number's address.
+func (a Addresses) Of(n phone.Number) string { return n.E164() + "@" + a.Domain }
+
+// Origin reads the address that a stanza comes from; the number is a peer's. The
+// server stamps that address (RFC 6120, 8.1.2.1); none means our own account. The
+// server hands out domains in canonical form, so any other form is foreign.
+func (a Addresses) Origin(from string) (origin, phone.Number) {
+	if from == "" {
+		return FromOwn, phone.Number{}
+	}
+	if len(from) > MaxAddress {
+		return fromForeign, phone.Number{}
+	}
+	bare, _, full := strings.Cut(from, "/")
+	local, domain, account := strings.Cut(bare, "@")
+	if !account {
+		domain, local = bare, ""
+	}
+	if domain != a.Domain {
+		return fromForeign, phone.Number{}
+	}
+	if !account {
+		return FromServer, phone.Number{}
+	}
+	n, err := phone.Parse(local)
+	switch {
+	case err != nil:
+		return fromNobody, phone.Number{}
+	case n != a.Own:
+		return FromPeer, n
+	case full:
+		return FromSelf, phone.Number{}
+	}
+	return FromOwn, phone.Number{}
+}
+
+// Drop is why a message of that origin is not handed on.
+func (o origin) Drop() Drop {
+	switch o {
+	case FromOwn, FromSelf:
+		return DropFromSelf
+	case FromServer:
+		return DropFromServer
+	case fromForeign:
+		return DropForeignDomain
+	case FromPeer, fromNobody:
+	}
+	return DropForeignAddress
+}

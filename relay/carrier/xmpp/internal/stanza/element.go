@@ -1,0 +1,233 @@
+package stanza
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+)
+
+// Bounds on one element that is kept. The deepest that we understand has 8 levels,
+// the widest, a bundle with its pre-keys, some hundred elements. Servers relay more.
+const (
+	maxDepth    = 32
+	MaxElements = 4096
+	maxAttrs    = 64
+)
+
+// Errors that mean that the stream is of no further use.
+var (
+	ErrForbiddenXML = errors.New("xmpp: comment, processing instruction or document type in stream (RFC 6120, 11.1)")
+	ErrTooLarge     = errors.New("xmpp: server sends too much at once")
+)
+
+// Element is one XML element, read whole or about to be written.
+type Element struct {
+	Name     xml.Name
+	Attrs    []xml.Attr // without namespace declarations
+	Children []*Element
+	Text     string // its own character data, without that of its children
+	// Over is the bound that the element breaks, of which there is the beginning alone
+	// then, and what stands at its end if that is small; empty for a whole one.
+	Over Drop
+}
+
+// New makes an element. Attributes are pairs of name and value; pairs with an
+// empty value are left out.
+func New(space, local string, attrs ...string) *Element {
+	e := &Element{Name: xml.Name{Space: space, Local: local}}
+	for i := 0; i+1 < len(attrs); i += 2 {
+		if attrs[i+1] != "" {
+			e.Attrs = append(e.Attrs, xml.Attr{Name: xml.Name{Local: attrs[i]}, Value: attrs[i+1]})
+		}
+	}
+	return e
+}
+
+// With appends children and returns e.
+func (e *Element) With(children ...*Element) *Element {
+	e.Children = append(e.Children, children...)
+	return e
+}
+
+// WithText sets the text and returns e.
+func (e *Element) WithText(s string) *Element {
+	e.Text = s
+	return e
+}
+
+func (e *Element) Is(space, local string) bool {
+	return e.Name.Space == space && e.Name.Local == local
+}
+
+// Attr returns the value of an attribute without namespace, or "".
+func (e *Element) Attr(local string) string {
+	for _, a := range e.Attrs {
+		if a.Name.Space == "" && a.Name.Local == local {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// Child returns the first child of that name, or nil. A nil element has none, so
+// that paths into an element can be written without checks.
+func (e *Element) Child(space, local string) *Element {
+	if e == nil {
+		return nil
+	}
+	for _, c := range e.Children {
+		if c.Is(space, local) {
+			return c
+		}
+	}
+	return nil
+}
+
+// opened is an element whose end was not read yet. Its text is gathered in bytes:
+// a hostile stanza could make adding strings quadratic.
+type opened struct {
+	*Element
+	text []byte
+}
+
+// Taker takes the grandchildren of one answer, so that a long list is never in memory
+// whole.
+type Taker struct {
+	Elements, Bytes int // bounds on the answer
+	Take            func(*Element)
+}
+
+// ReadElement reads the rest of the element that start began.
+func ReadElement(r xml.TokenReader, start xml.StartElement) (*Element, error) {
+	root, err := FromStart(start)
+	if err != nil {
+		return nil, err
+	}
+	return root, ReadInto(r, root, nil)
+}
+
+// ReadInto reads the rest of an element whose beginning was read. Given a taker, it
+// leaves the grandchildren to it. The error is an *oversize past a bound.
+func ReadInto(r xml.TokenReader, root *Element, list *Taker) error {
+	limit := MaxElements
+	if list != nil {
+		limit = list.Elements
+	}
+	open := []opened{{Element: root}}
+	for count := 1; len(open) > 0; {
+		tok, err := r.Token()
+		if err != nil {
+			return NotEOF(err)
+		}
+		top := &open[len(open)-1]
+		switch t := tok.(type) {
+		case xml.StartElement:
+			if count++; count > limit {
+				return &Oversize{DropManyElements}
+			}
+			if len(open) >= maxDepth {
+				return &Oversize{DropTooDeep}
+			}
+			e, err := FromStart(t)
+			if err != nil {
+				return err
+			}
+			if list == nil || len(open) != grandchildren {
+				top.With(e)
+			}
+			open = append(open, opened{Element: e})
+		case xml.EndElement:
+			top.WithText(string(top.text))
+			open = open[:len(open)-1]
+			if list != nil && len(open) == grandchildren {
+				list.Take(top.Element)
+			}
+		case xml.CharData:
+			top.text = append(top.text, t...)
+		default:
+			return ErrForbiddenXML
+		}
+	}
+	return nil
+}
+
+// grandchildren is how many elements are open around a grandchild.
+const grandchildren = 2
+
+// NotEOF makes an end within an element the error that it is.
+func NotEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// CutOff reports whether err says that the other side ended the connection. To a
+// decoder that is a syntax error, since the stream's own element is open.
+func CutOff(err error) bool {
+	syntax := (*xml.SyntaxError)(nil)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &syntax) && syntax.Msg == "unexpected EOF"
+}
+
+func FromStart(start xml.StartElement) (*Element, error) {
+	e := &Element{Name: start.Name}
+	for _, a := range start.Attr {
+		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+			continue
+		}
+		e.Attrs = append(e.Attrs, a)
+	}
+	if len(start.Attr) > maxAttrs {
+		return e, &Oversize{DropManyAttributes}
+	}
+	return e, nil
+}
+
+// appendTo writes e where the default namespace is parent.
+func (e *Element) appendTo(b *bytes.Buffer, parent string) {
+	b.WriteByte('<')
+	b.WriteString(e.Name.Local)
+	if e.Name.Space != parent {
+		writeAttr(b, "xmlns", e.Name.Space)
+	}
+	for _, a := range e.Attrs {
+		if a.Name.Space == "" {
+			writeAttr(b, a.Name.Local, a.Value)
+		}
+	}
+	if e.Text == "" && len(e.Children) == 0 {
+		b.WriteString("/>")
+		return
+	}
+	b.WriteByte('>')
+	escape(b, e.Text)
+	for _, c := range e.Children {
+		c.appendTo(b, e.Name.Space)
+	}
+	b.WriteString("</")
+	b.WriteString(e.Name.Local)
+	b.WriteByte('>')
+}
+
+// Bytes renders a top-level element of a client's stream.
+func (e *Element) Bytes() []byte {
+	var b bytes.Buffer
+	e.appendTo(&b, NSClient)
+	return b.Bytes()
+}
+
+func writeAttr(b *bytes.Buffer, name, value string) {
+	b.WriteByte(' ')
+	b.WriteString(name)
+	b.WriteString("='")
+	escape(b, value)
+	b.WriteByte('\'')
+}
+
+// escape writes text so that it is safe in content and attributes; characters that
+// XML cannot hold become U+FFFD.
+func escape(b *bytes.Buffer, s string) {
+	_ = xml.EscapeText(b, []byte(s)) // a bytes.Buffer does not fail
+}

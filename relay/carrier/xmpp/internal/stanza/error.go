@@ -1,0 +1,63 @@
+package stanza
+
+import (
+	"errors"
+)
+
+// StanzaError is an answer of type error (RFC 6120, 8.3). Its text is the other
+// side's and not kept.
+type StanzaError struct {
+	Condition string // "item-not-found" and so on, or "" when it is none we know
+	Kind      string // "auth", "cancel", "continue", "modify", "wait"
+	Detail    string // the application's condition: pub-sub's
+}
+
+func (e *StanzaError) Error() string { return "xmpp: answer is the error " + e.Condition }
+
+// isDefined reports whether RFC 6120, 8.3.3 defines the condition: only these reach
+// an error's text.
+func isDefined(condition string) bool {
+	switch condition {
+	case "bad-request", "conflict", "feature-not-implemented", "forbidden",
+		"gone", "internal-server-error", "item-not-found", "jid-malformed",
+		"not-acceptable", "not-allowed", "not-authorized", "policy-violation",
+		"recipient-unavailable", "redirect", "registration-required", "remote-server-not-found",
+		"remote-server-timeout", "resource-constraint", "service-unavailable", "subscription-required",
+		"undefined-condition", "unexpected-request":
+		return true
+	}
+	return false
+}
+
+// ParseStanzaError reads the error of a stanza of that type.
+func ParseStanzaError(stanza *Element) *StanzaError {
+	out := &StanzaError{Condition: "undefined-condition"}
+	e := stanza.Child(NSClient, "error")
+	if e == nil {
+		return out
+	}
+	out.Kind = e.Attr("type")
+	for _, c := range e.Children {
+		switch {
+		case c.Name.Space == NSStanzas && isDefined(c.Name.Local):
+			out.Condition = c.Name.Local
+		case c.Name.Space == nsPSErrors:
+			out.Detail = c.Name.Local
+		}
+	}
+	return out
+}
+
+// IsCondition reports whether err is an answer with one of these conditions.
+func IsCondition(err error, names ...string) bool {
+	e := (*StanzaError)(nil)
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, n := range names {
+		if e.Condition == n {
+			return true
+		}
+	}
+	return false
+}

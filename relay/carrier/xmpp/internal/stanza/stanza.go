@@ -1,0 +1,210 @@
+package stanza
+
+import (
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// fallbackBody is what clients without OMEMO show.
+const fallbackBody = "This message is encrypted with OMEMO, which your client does not seem to support."
+
+// Reading is what one <message/> came to.
+type Reading struct {
+	Events []carrier.Event
+	Drops  []Drop
+}
+
+func (r *Reading) Drop(d Drop) { r.Drops = append(r.Drops, d) }
+
+func (r *Reading) Event(ev carrier.Event) { r.Events = append(r.Events, ev) }
+
+func (r *Reading) idOf(e *Element) (id string) {
+	if id = e.Attr("id"); len(id) > MaxID {
+		r.Drop(DropLongID)
+		return ""
+	}
+	return id
+}
+
+// Reader turns <message/> stanzas into events. It is pure.
+type Reader struct {
+	Addresses
+	AcceptUnencrypted bool
+}
+
+// Span is when a message that is read now may have been taken by the server: since then.
+// The zero time is any time ago.
+type Span struct{ Since, Now time.Time }
+
+// Message reads one <message/>.
+func (p Reader) Message(e *Element, when Span) Reading {
+	var r Reading
+	from, peer := p.Origin(e.Attr("from"))
+	switch {
+	case e.Over != "":
+		r.Drop(e.Over)
+		if from == FromPeer && mayBeWritten(e) {
+			p.unread(&r, e, carrier.Unread{From: peer, Kind: carrier.TooLarge}, when)
+		}
+	case from == FromOwn:
+		p.notification(&r, e, peer, true)
+	case from != FromPeer:
+		r.Drop(from.Drop())
+	case e.Attr("type") == "error":
+		p.bounce(&r, e, peer)
+	case e.Attr("type") == "headline" || e.Child(NSEvent, "event") != nil:
+		p.notification(&r, e, peer, false)
+	case e.Attr("type") == "groupchat":
+		r.Drop(DropForeignType)
+	default:
+		p.chat(&r, e, peer, when)
+	}
+	if len(r.Events) == 0 && len(r.Drops) == 0 {
+		r.Drop(DropEmpty)
+	}
+	return r
+}
+
+// bounce reads a message that came back (RFC 6120, 8.3). Of the types of errors "wait"
+// alone says that the same message may be taken later; "continue" says that nothing is
+// wrong with it. When a session ends whose client has not acknowledged everything,
+// servers return what is left, which the client may have shown: ejabberd as
+// service-unavailable, Prosody as recipient-unavailable.
+func (p Reader) bounce(r *Reading, e *Element, peer phone.Number) {
+	said := ParseStanzaError(e)
+	if id := r.idOf(e); id != "" && said.Kind != "continue" {
+		r.Event(carrier.Bounce{
+			To: peer, ID: id, Temporary: said.Kind == "wait",
+			Doubtful: said.Kind != "wait" && IsCondition(said, "service-unavailable", "recipient-unavailable"),
+		})
+	}
+}
+
+// notification reads a PEP event (XEP-0163); only device lists are of interest.
+func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool) {
+	items := e.Child(NSEvent, "event").Child(NSEvent, "items")
+	if items == nil || items.Attr("node") != NodeDevices {
+		if own {
+			r.Drop(DropFromSelf)
+		} else {
+			r.Drop(DropForeignType)
+		}
+		return
+	}
+	// A retracted list is no news about devices: the owner publishes a new one.
+	item := items.Child(NSEvent, "item")
+	if item == nil {
+		return
+	}
+	devices, err := ParseDevices(item.Child(NSOMEMO, "list"))
+	switch {
+	case err != nil:
+		r.Drop(DropMalformed)
+	case own:
+		r.Event(carrier.OwnDeviceList{Devices: devices})
+	default:
+		r.Event(carrier.DeviceList{Peer: peer, Devices: devices})
+	}
+}
+
+// chat reads what a person's client sends: an envelope, receipts, or text in clear.
+func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
+	p.receipts(r, e, peer)
+	if enc := e.Child(NSOMEMO, "encrypted"); enc != nil {
+		env, err := parseEncrypted(enc)
+		if err != nil {
+			r.Drop(DropMalformed)
+			if hasPayload(enc) {
+				p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.Malformed}, when)
+			}
+			return
+		}
+		id := r.idOf(e)
+		r.Event(carrier.Message{
+			ID:           id,
+			From:         peer,
+			Resource:     resource(e),
+			Envelope:     env,
+			Time:         p.sentAt(e, when),
+			WantsReceipt: id != "" && e.Child(NSReceipts, "request") != nil,
+			WantsRead:    id != "" && e.Child(NSMarkers, "markable") != nil,
+		})
+		return
+	}
+	p.unencrypted(r, e, peer, when)
+}
+
+func (p Reader) receipts(r *Reading, e *Element, peer phone.Number) {
+	for _, c := range e.Children {
+		kind := carrier.Delivered
+		switch {
+		case c.Is(NSReceipts, "received"), c.Is(NSMarkers, "received"):
+		case c.Is(NSMarkers, "displayed"), c.Is(NSMarkers, "acknowledged"):
+			kind = carrier.Read
+		default:
+			continue
+		}
+		if id := r.idOf(c); id != "" {
+			r.Event(carrier.Receipt{From: peer, ID: id, Kind: kind})
+		}
+		if len(r.Events) >= MaxReceipts {
+			return
+		}
+	}
+}
+
+// MaxReceipts is how many receipts one stanza may hold; clients send one.
+const MaxReceipts = 8
+
+// sentAt is when our server took a message that waited for us. It adds that as the last
+// element: what stands before is the sender's, who may write our server's name there as
+// well. Prosody names our own account after a resumption.
+func (p Reader) sentAt(e *Element, when Span) time.Time {
+	if len(e.Children) == 0 {
+		return when.Now.UTC()
+	}
+	last := e.Children[len(e.Children)-1]
+	by := last.Attr("from")
+	t, err := time.Parse(time.RFC3339, last.Attr("stamp"))
+	if !last.Is(NSDelay, "delay") || by != p.Domain && by != p.Of(p.Own) || err != nil || t.Before(when.Since) || !t.Before(when.Now) {
+		return when.Now.UTC()
+	}
+	return t.UTC()
+}
+
+// Outgoing renders an envelope's stanza.
+func Outgoing(a Addresses, o carrier.Outgoing) *Element {
+	m := New(NSClient, "message", "to", a.Of(o.To), "type", "chat", "id", o.ID).With(
+		encrypted(o.Envelope),
+		New(NSEME, "encryption", "namespace", NSOMEMO, "name", "OMEMO"),
+		New(NSHints, "store"),
+	)
+	if o.Envelope.Payload != nil {
+		m.With(New(NSClient, "body").WithText(fallbackBody))
+	}
+	if o.Receipts {
+		m.With(New(NSReceipts, "request"), New(NSMarkers, "markable"))
+	}
+	return m
+}
+
+// Receipt renders a receipt's stanza. It is kept for a peer that is away.
+func Receipt(a Addresses, id string, to phone.Number, about string, kind carrier.ReceiptKind) *Element {
+	said := New(NSReceipts, "received", "id", about)
+	if kind == carrier.Read {
+		said = New(NSMarkers, "displayed", "id", about)
+	}
+	return New(NSClient, "message", "to", a.Of(to), "type", "chat", "id", id).With(said, New(NSHints, "store"))
+}
+
+// Typing renders a chat state, which nobody keeps.
+func Typing(a Addresses, to phone.Number, composing bool) *Element {
+	state := "active"
+	if composing {
+		state = "composing"
+	}
+	return New(NSClient, "message", "to", a.Of(to), "type", "chat").With(
+		New(NSStates, state), New(NSHints, "no-store"))
+}
