@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -14,12 +15,23 @@ import (
 // blockList is a carrier's, in memory.
 type blockList struct {
 	*link
+
+	mu   sync.Mutex // guards the following fields
 	away bool
 	none bool // the carrier keeps no such list
 	list []phone.Number
 }
 
+// lock guards the list until what it returns is called.
+func (b *blockList) lock() func() { b.mu.Lock(); return b.mu.Unlock }
+
+func (b *blockList) goes(away bool) {
+	defer b.lock()()
+	b.away = away
+}
+
 func (b *blockList) Blocked(context.Context) ([]phone.Number, error) {
+	defer b.lock()()
 	if b.away {
 		return nil, carrier.ErrOffline
 	}
@@ -30,11 +42,13 @@ func (b *blockList) Blocked(context.Context) ([]phone.Number, error) {
 }
 
 func (b *blockList) Block(_ context.Context, n []phone.Number) error {
+	defer b.lock()()
 	b.list = append(b.list, n...)
 	return nil
 }
 
 func (b *blockList) Unblock(_ context.Context, n []phone.Number) error {
+	defer b.lock()()
 	b.list = slices.DeleteFunc(b.list, func(o phone.Number) bool { return slices.Contains(n, o) })
 	return nil
 }
@@ -83,10 +97,10 @@ func TestTheCarriersBlockListIsMadeAsOursIs(t *testing.T) {
 		if !slices.Equal(theirs.list, []phone.Number{one, two}) {
 			t.Errorf("the carrier blocks %d", len(theirs.list))
 		}
-		theirs.away = true
+		theirs.goes(true)
 		check(t, w.Unblock(t.Context(), []phone.Number{one}))
 		w.settle()
-		theirs.away = false
+		theirs.goes(false)
 		check(t, w.brings(carrier.Connected{Resumed: false}))
 		w.settle()
 		if !slices.Equal(theirs.list, []phone.Number{two}) {

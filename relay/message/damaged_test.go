@@ -133,7 +133,7 @@ func TestADamagedBlockListIsReadAgainFromTheCarrier(t *testing.T) {
 				check(t, w.Block(t.Context(), []phone.Number{blocked}))
 				w.settle()
 				w.puts("settings", "sealed", "zeroblob(60) WHERE name = 'blocked'")
-				theirs.away = true
+				theirs.goes(true)
 				w.stop()
 				w.start()
 				a := w.customer(dir, alice)
@@ -147,7 +147,7 @@ func TestADamagedBlockListIsReadAgainFromTheCarrier(t *testing.T) {
 				if err := w.Erase(t.Context(), blocked); !errors.Is(err, carrier.ErrOffline) {
 					t.Errorf("erasing while the carrier is away: %v", err)
 				}
-				theirs.away = false
+				theirs.goes(false)
 				check(t, w.Block(t.Context(), []phone.Number{other}))
 				want := []phone.Number{blocked, other}
 				if !there {
