@@ -128,7 +128,7 @@ func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *
 				defer b.Carrier.mu.Unlock()
 				return b.session.query == ""
 			})
-			_, _ = b.Carrier.Devices(t.Context(), c.number) // what follows from the page's end is done
+			_, _ = b.Devices(t.Context(), c.number) // what follows from the page's end is done
 			return errors.New("disk full")
 		}
 		unlock()

@@ -62,13 +62,13 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 		ctx := t.Context()
 
 		b.wait(t, "own empty list", func() bool { return len(b.own) > 0 && len(b.own[0]) == 0 })
-		if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
+		if _, err := c.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("an unpublished list is %v", err)
 		}
 		if _, err := c.Bundle(ctx, b.number, 77); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("an unpublished bundle is %v", err)
 		}
-		if _, err := c.Carrier.Devices(ctx, xmpptest.Number(t, xmpptest.Third)); !errors.Is(err, carrier.ErrNotFound) {
+		if _, err := c.Devices(ctx, xmpptest.Number(t, xmpptest.Third)); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("the list of nobody is %v", err)
 		}
 		if err := b.PublishDevices(ctx, []carrier.DeviceID{77}); err != nil {
@@ -77,7 +77,7 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 		if err := b.PublishBundle(ctx, 77, xmpptest.Published(100)); err != nil {
 			t.Fatal(err)
 		}
-		devices, err := c.Carrier.Devices(ctx, b.number)
+		devices, err := c.Devices(ctx, b.number)
 		if err != nil || !slices.Equal(devices, []carrier.DeviceID{77}) {
 			t.Errorf("fetched devices %v, error %v", devices, err)
 		}
@@ -102,13 +102,13 @@ func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Carrier.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
+	if _, err := c.Devices(ctx, b.number); !errors.Is(err, carrier.ErrNotFound) {
 		t.Fatalf("a list for contacts only is %v to a stranger", err)
 	}
 	if err := b.PublishDevices(ctx, []carrier.DeviceID{6}); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := c.Carrier.Devices(ctx, b.number); err != nil || !slices.Equal(d, []carrier.DeviceID{6}) {
+	if d, err := c.Devices(ctx, b.number); err != nil || !slices.Equal(d, []carrier.DeviceID{6}) {
 		t.Errorf("after publishing, a stranger reads %v, error %v", d, err)
 	}
 }

@@ -219,7 +219,7 @@ func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
-		_, err := s.Carrier.Devices(t.Context(), xmpptest.Number(t, xmpptest.Customer))
+		_, err := s.Devices(t.Context(), xmpptest.Number(t, xmpptest.Customer))
 		got <- err
 	}()
 	id := s.after(t, "to='"+xmpptest.Customer+"@relay.test' id='")

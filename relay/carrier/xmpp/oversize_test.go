@@ -75,7 +75,7 @@ func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
 			list.With(stanza.New("urn:x", "x"))
 		}
 		check(t, c.publish(t.Context(), stanza.NodeDevices, list))
-		if _, err := b.Carrier.Devices(t.Context(), c.number); !errors.Is(err, carrier.ErrNotFound) {
+		if _, err := b.Devices(t.Context(), c.number); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("asking for such a list: %v", err)
 		}
 		b.stop()

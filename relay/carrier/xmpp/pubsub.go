@@ -115,7 +115,7 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 		stanza.New(stanza.NSPubSub, "publish-options").With(form(stanza.NSPSOpts)),
 	)
 	_, err := c.instruct(ctx, request)
-	if e := (*stanza.StanzaError)(nil); errors.As(err, &e) && e.Detail == "precondition-not-met" {
+	if e := (*stanza.Error)(nil); errors.As(err, &e) && e.Detail == "precondition-not-met" {
 		if err := c.configure(ctx, node); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (c *Carrier) configure(ctx context.Context, node string) error {
 
 // publishError makes refusals for good ErrRejected.
 func publishError(err error) error {
-	e := (*stanza.StanzaError)(nil)
+	e := (*stanza.Error)(nil)
 	if errors.As(err, &e) && e.Kind != "wait" {
 		return errors.Join(carrier.ErrRejected, err)
 	}

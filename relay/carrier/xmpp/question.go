@@ -67,7 +67,7 @@ func (c *Carrier) put(ctx context.Context, q *question, kind string, payload *st
 		case answer.Over != "":
 			return nil, errLongAnswer
 		case answer.Attr("type") == "error":
-			return nil, stanza.ParseStanzaError(answer)
+			return nil, stanza.ParseError(answer)
 		}
 		return answer, nil
 	case <-ctx.Done():

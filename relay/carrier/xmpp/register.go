@@ -55,7 +55,7 @@ func (c Config) registerStep(s *mellium.Session, id string, payload *stanza.Elem
 	if answer.Attr("type") == "result" {
 		return nil
 	}
-	refusal := stanza.ParseStanzaError(answer)
+	refusal := stanza.ParseError(answer)
 	switch {
 	case refusal.Condition == "conflict":
 		return failed(ReasonAccountTaken, ErrAccountExists)
@@ -120,7 +120,7 @@ func removed(l *link) error {
 		if answer.Attr("type") == "result" {
 			return nil
 		}
-		refusal := stanza.ParseStanzaError(answer)
+		refusal := stanza.ParseError(answer)
 		if refusal.Kind == "wait" {
 			return refusal
 		}

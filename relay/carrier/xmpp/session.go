@@ -126,7 +126,7 @@ func (c *Carrier) bind(l *link) error {
 			continue
 		}
 		if answer.Attr("type") != "result" {
-			return fmt.Errorf("binding a resource: %w", stanza.ParseStanzaError(answer))
+			return fmt.Errorf("binding a resource: %w", stanza.ParseError(answer))
 		}
 		bound := answer.Child(stanza.NSBind, "bind").Child(stanza.NSBind, "jid")
 		if bound == nil {

@@ -55,7 +55,7 @@ func (c *Carrier) UploadSlot(ctx context.Context, name string, size int64) (carr
 // slotError makes refusals for good ErrRejected: the file is too large, or of a kind
 // that is not taken. A quota that is used up is none: it fills again.
 func slotError(err error) error {
-	e := (*stanza.StanzaError)(nil)
+	e := (*stanza.Error)(nil)
 	if errors.As(err, &e) && e.Kind != "wait" && e.Condition != "resource-constraint" {
 		return errors.Join(carrier.ErrRejected, err)
 	}
@@ -108,7 +108,7 @@ func (c *Carrier) component(address string) bool {
 // is none.
 func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
 	answer, err := c.ask(ctx, address, "get", stanza.New(stanza.NSDisco, "query"))
-	if e := (*stanza.StanzaError)(nil); errors.As(err, &e) {
+	if e := (*stanza.Error)(nil); errors.As(err, &e) {
 		return false, nil
 	}
 	if err != nil {

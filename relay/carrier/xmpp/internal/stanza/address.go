@@ -15,6 +15,7 @@ const (
 // origin says whom a stanza comes from.
 type origin int
 
+// Whom stanzas come from.
 const (
 	FromPeer    origin = iota // a number at our domain
 	FromOwn                   // our own account, as such

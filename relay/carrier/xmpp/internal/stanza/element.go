@@ -56,6 +56,7 @@ func (e *Element) WithText(s string) *Element {
 	return e
 }
 
+// Is says whether e has that name in that namespace.
 func (e *Element) Is(space, local string) bool {
 	return e.Name.Space == space && e.Name.Local == local
 }
@@ -171,6 +172,7 @@ func CutOff(err error) bool {
 		errors.As(err, &syntax) && syntax.Msg == "unexpected EOF"
 }
 
+// FromStart returns the element that a start tag begins, or an *Oversize with its head.
 func FromStart(start xml.StartElement) (*Element, error) {
 	e := &Element{Name: start.Name}
 	for _, a := range start.Attr {

@@ -4,15 +4,15 @@ import (
 	"errors"
 )
 
-// StanzaError is an answer of type error (RFC 6120, 8.3). Its text is the other
+// Error is an answer of type error (RFC 6120, 8.3). Its text is the other
 // side's and not kept.
-type StanzaError struct {
+type Error struct {
 	Condition string // "item-not-found" and so on, or "" when it is none we know
 	Kind      string // "auth", "cancel", "continue", "modify", "wait"
 	Detail    string // the application's condition: pub-sub's
 }
 
-func (e *StanzaError) Error() string { return "xmpp: answer is the error " + e.Condition }
+func (e *Error) Error() string { return "xmpp: answer is the error " + e.Condition }
 
 // isDefined reports whether RFC 6120, 8.3.3 defines the condition: only these reach
 // an error's text.
@@ -29,9 +29,9 @@ func isDefined(condition string) bool {
 	return false
 }
 
-// ParseStanzaError reads the error of a stanza of that type.
-func ParseStanzaError(stanza *Element) *StanzaError {
-	out := &StanzaError{Condition: "undefined-condition"}
+// ParseError reads the error of a stanza of that type.
+func ParseError(stanza *Element) *Error {
+	out := &Error{Condition: "undefined-condition"}
 	e := stanza.Child(NSClient, "error")
 	if e == nil {
 		return out
@@ -50,7 +50,7 @@ func ParseStanzaError(stanza *Element) *StanzaError {
 
 // IsCondition reports whether err is an answer with one of these conditions.
 func IsCondition(err error, names ...string) bool {
-	e := (*StanzaError)(nil)
+	e := (*Error)(nil)
 	if !errors.As(err, &e) {
 		return false
 	}

@@ -105,6 +105,7 @@ func ParseDevices(list *Element) ([]carrier.DeviceID, error) {
 	return devices, nil
 }
 
+// DeviceList renders a device list (XEP-0384 v0.3).
 func DeviceList(devices []carrier.DeviceID) *Element {
 	list := New(NSOMEMO, "list")
 	for _, d := range devices {
@@ -151,6 +152,7 @@ func ParseBundle(e *Element) (carrier.Bundle, error) {
 	return b, nil
 }
 
+// Bundle renders a bundle (XEP-0384 v0.3).
 func Bundle(b carrier.Bundle) *Element {
 	id := func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 	prekeys := New(NSOMEMO, "prekeys")
@@ -170,6 +172,7 @@ func parseDevice(s string) (carrier.DeviceID, bool) {
 	return carrier.DeviceID(n), err == nil && n > 0
 }
 
+// FormatDevice returns a device id as it is written.
 func FormatDevice(d carrier.DeviceID) string { return strconv.FormatUint(uint64(d), 10) }
 
 // parseKeyID reads a pre-key's id: 0 to 2^32-1, since others count from 0. Ours
@@ -179,6 +182,7 @@ func parseKeyID(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
+// ParseBool reads a boolean of XML Schema; anything else is false.
 func ParseBool(s string) bool { return s == "true" || s == "1" }
 
 // decode reads base64, which some clients break into lines, of at most limit bytes.
@@ -196,4 +200,5 @@ func decode(s string, limit int) ([]byte, error) {
 	return b, nil
 }
 
+// Encode returns base64, as all binary values are written.
 func Encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

@@ -16,8 +16,10 @@ type Reading struct {
 	Drops  []Drop
 }
 
+// Drop notes that something was not handed on.
 func (r *Reading) Drop(d Drop) { r.Drops = append(r.Drops, d) }
 
+// Event adds an event.
 func (r *Reading) Event(ev carrier.Event) { r.Events = append(r.Events, ev) }
 
 func (r *Reading) idOf(e *Element) (id string) {
@@ -73,7 +75,7 @@ func (p Reader) Message(e *Element, when Span) Reading {
 // servers return what is left, which the client may have shown: ejabberd as
 // service-unavailable, Prosody as recipient-unavailable.
 func (p Reader) bounce(r *Reading, e *Element, peer phone.Number) {
-	said := ParseStanzaError(e)
+	said := ParseError(e)
 	if id := r.idOf(e); id != "" && said.Kind != "continue" {
 		r.Event(carrier.Bounce{
 			To: peer, ID: id, Temporary: said.Kind == "wait",

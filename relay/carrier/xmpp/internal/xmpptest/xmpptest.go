@@ -54,9 +54,11 @@ func Published(n int) carrier.Bundle {
 }
 
 const (
+	// PeerJID is the address of a client of Customer's.
 	PeerJID = Customer + "@relay.test/phone"
-	Enc     = `<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='9'><key rid='7' prekey='true'>AAEC</key><iv>AAECAwQFBgcICQoL</iv></header><payload>AAE=</payload></encrypted>`
-	List    = `<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='eu.siacs.conversations.axolotl.devicelist'><item id='current'><list xmlns='eu.siacs.conversations.axolotl'>%s</list></item></items></event>`
+	// Enc is an envelope, List an event with a device list.
+	Enc  = `<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='9'><key rid='7' prekey='true'>AAEC</key><iv>AAECAwQFBgcICQoL</iv></header><payload>AAE=</payload></encrypted>`
+	List = `<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='eu.siacs.conversations.axolotl.devicelist'><item id='current'><list xmlns='eu.siacs.conversations.axolotl'>%s</list></item></items></event>`
 )
 
 // Stanzas are what parsers start from when they are fuzzed.
