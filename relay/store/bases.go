@@ -51,13 +51,7 @@ func (t *Tx) dropBases(where string, args ...driver.Value) error {
 func (t *Tx) eachBase(where string, fn func(sum), args ...driver.Value) error {
 	return t.eachRow(`SELECT signed, hash FROM bases `+where, func(r row) (sum, error) {
 		var signed int64
-		if err := r.integers(&signed); err != nil {
-			return sum{}, err
-		}
-		hash, err := r.bytes(1)
-		if err != nil {
-			return sum{}, err
-		}
-		return t.rowSum(tableBases, rowOf(signed), hash)
+		r.numbers(&signed) // a damaged row must not keep its signed pre-key from going
+		return t.rowSum(tableBases, rowOf(signed), r.octets(1))
 	}, fn, args)
 }

@@ -34,12 +34,12 @@ func (t *Tx) EraseSome(id CustomerID) (more bool, err error) {
 		return false, err
 	}
 	n, err := t.deleteSome(`DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed) FROM messages WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
+		`SELECT row, length(sealed), customer FROM messages WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
 	if err != nil || n > 0 {
 		return err == nil, err
 	}
 	n, err = t.deleteSome(`DELETE FROM jobs WHERE id = ?`,
-		`SELECT id, length(sealed) FROM jobs WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
+		`SELECT id, length(sealed), customer FROM jobs WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
 	return err == nil && n > 0, err
 }
 

@@ -214,10 +214,17 @@ func (t *Tx) DeleteMediaPart(id string) (more bool, err error) {
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
+	return t.deleteMediaPart(n)
+}
+
+func (t *Tx) deleteMediaPart(n int64) (more bool, err error) {
 	if _, err := t.run(`UPDATE media SET complete = 0 WHERE id = ?`, n); err != nil {
 		return false, err
 	}
 	limit := max(1, t.store.room.log/MediaChunk/2)
+	if err := t.frees(n, limit); err != nil {
+		return false, err
+	}
 	deleted, err := t.run(`DELETE FROM media_chunks WHERE id IN
 		(SELECT id FROM media_chunks WHERE media = ? ORDER BY place DESC LIMIT ?)`, n, limit)
 	if err != nil || deleted == limit {
@@ -234,15 +241,26 @@ func (t *Tx) DeleteMedia(id string) (found bool, err error) {
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
+	if err := t.frees(n, -1); err != nil {
+		return false, err
+	}
 	rows, err := t.run(`DELETE FROM media WHERE id = ?`, n)
 	return rows > 0, err
 }
 
 // DeleteMedia removes a file, finished or not, in as many steps as its size needs.
 func (s *Store) DeleteMedia(ctx context.Context, id string) error {
+	n, err := mediaRow(id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return s.deleteMedia(ctx, n)
+}
+
+func (s *Store) deleteMedia(ctx context.Context, n int64) error {
 	for more := true; more; {
 		err := s.Shrink(ctx, func(t *Tx) (err error) {
-			more, err = t.DeleteMediaPart(id)
+			more, err = t.deleteMediaPart(n)
 			return err
 		})
 		if err != nil {
@@ -252,7 +270,8 @@ func (s *Store) DeleteMedia(ctx context.Context, id string) error {
 	return nil
 }
 
-// deleteMediaWhere removes the files that a query names by one column, one after another.
+// deleteMediaWhere removes the files that a query names by one column, one after another:
+// by the row, as a damaged one need not be the number of an ID.
 func (s *Store) deleteMediaWhere(ctx context.Context, count *int, query string, args ...driver.Value) error {
 	for {
 		var id int64
@@ -263,7 +282,7 @@ func (s *Store) deleteMediaWhere(ctx context.Context, count *int, query string, 
 		if err != nil || id == 0 {
 			return err
 		}
-		if err := s.DeleteMedia(ctx, strconv.FormatInt(id, 10)); err != nil {
+		if err := s.deleteMedia(ctx, id); err != nil {
 			return err
 		}
 		*count++

@@ -90,10 +90,11 @@ func (t *Tx) adds(c CustomerID, sealed []byte) error {
 	return t.Quota(c)
 }
 
-// used takes over what an update came to use. What was deleted otherwise than by Finish
-// has everybody counted again.
-func (s *Store) used(t *Tx, deleted bool) {
-	if deleted {
+// used takes over what an update came to use. Everybody is counted again only where rows
+// went that nobody looked at: counting takes as long as there are rows of a customer's, and
+// others wait for it.
+func (s *Store) used(t *Tx) {
+	if t.recount {
 		clear(s.usage)
 		return
 	}
@@ -115,6 +116,26 @@ func (t *Tx) finishes(job int64) error {
 		t.use(CustomerID(c), -length-rowCost)
 		return nil
 	}, job)
+	return err
+}
+
+// textFrees sums up what the last chunks of a file take.
+const textFrees = `SELECT coalesce(m.customer, 0),
+	(SELECT coalesce(sum(length(sealed) + 256), 0) FROM
+		(SELECT sealed FROM media_chunks WHERE media = m.id ORDER BY place DESC LIMIT ?2))
+	FROM media m WHERE m.id = ?1`
+
+// frees notes that the last chunks of a file go, so many, or all with a negative limit.
+func (t *Tx) frees(media, limit int64) error {
+	if len(t.store.usage) == 0 {
+		return nil
+	}
+	_, err := t.first(textFrees, func(r row) error {
+		var c, bytes int64
+		r.numbers(&c, &bytes)
+		t.use(CustomerID(c), -bytes)
+		return nil
+	}, media, limit)
 	return err
 }
 

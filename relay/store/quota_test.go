@@ -76,9 +76,7 @@ func TestQuota_JobsAndFilesCountUntilTheyGo(t *testing.T) {
 			c, err = tx.Customer(one)
 			return err
 		})
-		if err := w.DeleteMedia(t.Context(), store.NewMediaID()); err != nil { // has all be counted again
-			t.Fatal(err)
-		}
+		w.reopen() // has all be counted again
 		put := func(fn func(tx *store.Tx) error) error { return w.Update(t.Context(), fn) }
 		file := store.NewMediaID()
 		if err := put(func(tx *store.Tx) error { return tx.BeginMedia(file, c.ID, start) }); err != nil {
@@ -145,4 +143,123 @@ func TestQuota_WhatIsOwedIsWritten(t *testing.T) {
 			t.Errorf("the next: %v, want ErrQuota", err)
 		}
 	})
+}
+
+// wantSameCount looks whether what a customer uses, as it was counted as it came and went,
+// is what a count from the start finds.
+func (w *world) wantSameCount(c store.CustomerID) {
+	w.t.Helper()
+	room := func() (n int) { // for how many jobs until the quota is reached
+		_ = w.Update(w.t.Context(), func(tx *store.Tx) error {
+			for ; tx.Quota(c) == nil && n < 1<<14; n++ {
+				if _, err := tx.Enqueue(store.Job{Queue: "q", Customer: c, NotBefore: start}); err != nil {
+					w.t.Error(err)
+				}
+			}
+			return errors.New("undone")
+		})
+		return n
+	}
+	before := room()
+	w.reopen()
+	if after := room(); before != after || after == 0 || after == 1<<14 {
+		w.t.Errorf("there is room for %d jobs more, and counted from the start for %d", before, after)
+	}
+}
+
+// beside puts a file into the volume that is nobody's and makes its customers' shares count.
+func (w *world) beside() {
+	w.t.Helper()
+	id := store.NewMediaID()
+	w.update(func(tx *store.Tx) error { return tx.BeginMedia(id, 0, start.Add(time.Hour)) })
+	for place := range int64(32) {
+		w.update(func(tx *store.Tx) error { return tx.PutMediaChunk(id, place, make([]byte, store.MediaChunk)) })
+	}
+	w.update(func(tx *store.Tx) error { return tx.FinishMedia(store.Media{ID: id, Size: 32 * store.MediaChunk}) })
+}
+
+// greedy fills a customer's share with texts, files and a job.
+func (w *world) greedy(n phone.Number, files ...string) (id store.CustomerID) {
+	w.t.Helper()
+	if _, err := w.one(0, n); !errors.Is(err, store.ErrQuota) {
+		w.t.Fatal(err)
+	}
+	w.update(func(tx *store.Tx) error {
+		tx.Owed()
+		c, err := tx.Customer(n)
+		if err != nil {
+			return err
+		}
+		id = c.ID
+		for _, file := range files {
+			err = errors.Join(err, tx.BeginMedia(file, id, start), tx.PutMediaChunk(file, 0, make([]byte, store.MediaChunk)),
+				tx.FinishMedia(store.Media{ID: file, Size: store.MediaChunk}))
+		}
+		_, failed := tx.Enqueue(store.Job{Queue: "q", Customer: id, NotBefore: start, Body: make([]byte, textSize)})
+		return errors.Join(err, failed)
+	})
+	return id
+}
+
+// Counting takes as long as a customer has rows, and everybody waits for it: so a deletion
+// must not have it begun again, as a customer's bad files are deleted.
+func TestQuota_ADeletionHasNobodyCountedAgain(t *testing.T) {
+	onVolume(t, func(t *testing.T, w *world) {
+		w.beside()
+		one, file := fullNumber(1), store.NewMediaID()
+		w.greedy(one, file)
+		w.sql(`UPDATE messages SET sealed = zeroblob(10)`) // a count would find that
+		if err := w.DeleteMedia(t.Context(), file); err != nil {
+			t.Fatal(err)
+		}
+		err := w.Update(t.Context(), func(tx *store.Tx) error { return putText(tx, "wamid.more", one) })
+		if !errors.Is(err, store.ErrQuota) {
+			t.Errorf("after a file was deleted the customer was counted again: %v", err)
+		}
+	})
+}
+
+func TestQuota_WhatIsDeletedIsCountedAsItGoes(t *testing.T) {
+	for name, remove := range map[string]func(*world, store.CustomerID, [2]string) error{
+		"files": func(w *world, _ store.CustomerID, files [2]string) error {
+			if err := w.DeleteMedia(w.t.Context(), files[0]); err != nil {
+				return err
+			}
+			return w.Update(w.t.Context(), func(tx *store.Tx) error {
+				_, err := tx.DeleteMedia(files[1])
+				return err
+			})
+		},
+		"an erasure's step": func(w *world, c store.CustomerID, _ [2]string) error {
+			return w.Shrink(w.t.Context(), func(tx *store.Tx) error {
+				_, err := tx.EraseSome(c)
+				return err
+			})
+		},
+		"a sweep": func(w *world, _ store.CustomerID, _ [2]string) error {
+			for _, table := range []string{"messages", "jobs", "media"} { // older than their epoch
+				w.sql(`UPDATE ` + table + ` SET created = created - 3600000 WHERE rowid % 2 = 0`)
+			}
+			_, err := w.Sweep(w.t.Context(), start.Add(-time.Minute))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onVolume(t, func(t *testing.T, w *world) {
+				w.beside()
+				files := [2]string{store.NewMediaID(), store.NewMediaID()}
+				c := w.greedy(fullNumber(1), files[:]...)
+				if err := remove(w, c, files); err != nil {
+					t.Fatal(err)
+				}
+				if name == "files" { // what was owed is more than they took
+					w.update(func(tx *store.Tx) error {
+						_, err := tx.EraseSome(c)
+						return err
+					})
+				}
+				w.wantSameCount(c)
+			})
+		})
+	}
 }

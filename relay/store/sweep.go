@@ -64,14 +64,15 @@ func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
 		if err := s.sweepRows(ctx, epoch, &swept); err != nil {
 			return swept, err
 		}
-		err := s.Shrink(ctx, func(t *Tx) error {
-			n, err := t.run(`DELETE FROM epochs WHERE id = ? AND id < (SELECT max(id) FROM epochs)`, epoch)
-			swept.Epochs += int(n)
+		var n int64
+		err := s.Shrink(ctx, func(t *Tx) (err error) {
+			n, err = t.run(`DELETE FROM epochs WHERE id = ? AND id < (SELECT max(id) FROM epochs)`, epoch)
 			return err
 		})
 		if err != nil {
 			return swept, err
 		}
+		swept.Epochs += int(n)
 	}
 	if len(dead) == 0 {
 		return swept, nil
@@ -84,7 +85,7 @@ func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
 // those of an epoch that died before an older one are reached only now.
 func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 	err := s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed) FROM (SELECT row, sealed, epoch FROM messages ORDER BY row LIMIT ?) WHERE epoch < (SELECT min(id) FROM epochs)`,
+		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?) WHERE epoch < (SELECT min(id) FROM epochs)`,
 		int64(sweepBatch))
 	if err != nil {
 		return err
@@ -106,13 +107,13 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		return err
 	}
 	err = s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed) FROM (SELECT row, sealed, epoch FROM messages ORDER BY row LIMIT ?2) WHERE epoch = ?1`,
+		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?2) WHERE epoch = ?1`,
 		epoch, int64(sweepBatch))
 	if err != nil {
 		return err
 	}
 	err = s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
-		`SELECT id, length(sealed) FROM jobs WHERE epoch = ?1 LIMIT ?2`, epoch, int64(sweepBatch))
+		`SELECT id, length(sealed), coalesce(customer, 0) FROM jobs WHERE epoch = ?1 LIMIT ?2`, epoch, int64(sweepBatch))
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,10 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 			return t.eachSession(`WHERE epoch = ? ORDER BY id LIMIT ?`, t.change.subtract, epoch, int64(sweepBatch))
 		}},
 		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`, nil},
-		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, nil},
+		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, func(t *Tx) error {
+			t.recount = true // with a customer goes what was still theirs
+			return nil
+		}},
 	}
 	for _, step := range steps {
 		if err := s.deleteCounted(ctx, step.count, step.sums, step.text, epoch, int64(sweepBatch)); err != nil {
@@ -152,7 +156,7 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 		return err
 	}
 	err = s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed) FROM (SELECT row, sealed, created FROM messages ORDER BY row LIMIT ?2) WHERE created < ?1`,
+		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, created FROM messages ORDER BY row LIMIT ?2) WHERE created < ?1`,
 		toMillis(before), int64(sweepBatch))
 	if err != nil {
 		return err
@@ -162,10 +166,10 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 		return err
 	}
 	return s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
-		`SELECT id, length(sealed) FROM jobs WHERE created < ?1 LIMIT ?2`, toMillis(before), int64(sweepBatch))
+		`SELECT id, length(sealed), coalesce(customer, 0) FROM jobs WHERE created < ?1 LIMIT ?2`, toMillis(before), int64(sweepBatch))
 }
 
-// deleteRows deletes the rows that a query names, by their key and how long they are,
+// deleteRows deletes the rows that a query names, by their key, how long they are and whose,
 // until it names none. One transaction deletes as much as MayShrink says.
 func (s *Store) deleteRows(ctx context.Context, count *int, text, query string, args ...driver.Value) error {
 	for n := 1; n > 0; {
@@ -187,14 +191,13 @@ func (t *Tx) deleteSome(text, query string, args ...driver.Value) (int, error) {
 	var keys []int64
 	left := t.store.room.log
 	err := t.rows(query, func(r row) error {
-		var key, length int64
-		if err := r.integers(&key, &length); err != nil {
-			return err
-		}
+		var key, length, customer int64
+		r.numbers(&key, &length, &customer)
 		if left -= length; left < 0 && len(keys) > 0 {
 			return errEnough
 		}
 		keys = append(keys, key)
+		t.use(CustomerID(customer), -length-rowCost)
 		return nil
 	}, args...)
 	if err != nil && !errors.Is(err, errEnough) {

@@ -3,10 +3,12 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -282,6 +284,50 @@ func TestADamagedFileIsGone(t *testing.T) {
 		wantIs(t, err, store.ErrNotFound)
 		return nil
 	})
+}
+
+// A file whose row has a number that is none of an ID's goes like any other: opening the
+// store, or a sweep, would look for it without end.
+func TestAFileOfADamagedNumberGoes(t *testing.T) {
+	for _, number := range []string{"5", "-7000000000000000", "9000000000000000000"} {
+		t.Run(number, func(t *testing.T) {
+			w := newWorld(t)
+			w.file(10)
+			w.file(store.MediaChunk + 1)
+			w.close()
+			w.sql(`UPDATE media SET id = ` + number + ` WHERE id = (SELECT max(id) FROM media)`)
+			w.open(store.MustExist())
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if _, err := w.Sweep(ctx, start.Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if n := w.count("media"); n > 0 {
+				t.Errorf("%d files are left", n)
+			}
+		})
+	}
+}
+
+func TestADamagedBaseKeyDoesNotHoldItsSignedPreKey(t *testing.T) {
+	for _, change := range []string{"hash = 'text'", "hash = 1.5", "hash = x'00'"} {
+		t.Run(change, func(t *testing.T) {
+			w := newWorld(t)
+			w.update(func(tx *store.Tx) error {
+				_, err := tx.SeenBase([32]byte{1}, 1)
+				return errors.Join(err, tx.PutSignedPreKey(store.Key{ID: 1, Data: []byte("key"), Created: start}))
+			})
+			w.sql(`UPDATE bases SET ` + change)
+			w.update(func(tx *store.Tx) error { return tx.DeleteSignedPreKey(1) })
+			if n := w.count("bases"); n > 0 {
+				t.Errorf("%d base keys are left", n)
+			}
+			w.reopen()
+			if !w.Tampered() {
+				t.Error("what was changed is not noticed")
+			}
+		})
+	}
 }
 
 func TestRowOfAnotherEpochIsSeen(t *testing.T) {

@@ -29,6 +29,8 @@ type Tx struct {
 
 	uses []use // what customers came to use
 	owed bool  // the quota does not count
+
+	recount bool // what was deleted is not among uses
 }
 
 // nextIDs are the next row identifiers of the tables that count up. They are part

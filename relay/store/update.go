@@ -172,7 +172,7 @@ func (s *Store) apply(r *request) error {
 	}
 	if r.err == nil && r.panic == nil {
 		s.total.add(t.change)
-		s.used(t, r.frees)
+		s.used(t)
 	} else {
 		if _, err := s.writer.run("ROLLBACK TO caller"); err != nil {
 			return fmt.Errorf("undoing a refused write: %w", err)
