@@ -146,3 +146,15 @@ func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
 		return s.hasWritten("<a xmlns='" + stanza.NSSM + "' h='1'/>")
 	})
 }
+
+// What we ourselves have for the Handler, as that the archive was read, may come behind a
+// stanza that ends the link.
+func TestWhatEndsTheLinkIsTheLastOfItsGroup(t *testing.T) {
+	s := &service{queue: make(chan item, 3)}
+	s.queue <- item{counted: true, end: errEndless}
+	s.queue <- item{events: []carrier.Event{carrier.CaughtUp{}}}
+	items := s.waiting(item{counted: true})
+	if len(items) != 2 || items[1].end == nil {
+		t.Errorf("a group of %d items, want it to end with the second", len(items))
+	}
+}

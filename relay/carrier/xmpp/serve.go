@@ -303,10 +303,11 @@ func (s *service) deliver(ctx context.Context, h carrier.Handler) {
 	}
 }
 
-// waiting returns an item and those that wait behind it, at most maxGroup together.
+// waiting returns an item and those that wait behind it, at most maxGroup together, and
+// none behind one that ends the link: nobody reads any more then, so it must be seen.
 func (s *service) waiting(it item) []item {
 	items := []item{it}
-	for len(items) < maxGroup {
+	for len(items) < maxGroup && items[len(items)-1].end == nil {
 		select {
 		case it := <-s.queue:
 			items = append(items, it)
