@@ -52,7 +52,7 @@ func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
 		return "", fmt.Errorf("accepting a message: %w", s.outQuota(err))
 	}
 	s.counts.add(EventAccepted)
-	s.outbox.Wake()
+	s.wakeOutbox()
 	return m.ID, nil
 }
 
@@ -83,6 +83,6 @@ func (s *Service) MarkRead(ctx context.Context, id string, typing bool) error {
 	if err != nil {
 		return fmt.Errorf("marking a message as read: %w", err)
 	}
-	s.outbox.Wake()
+	s.wakeOutbox()
 	return nil
 }

@@ -17,15 +17,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// kindMedia asks for a file to be sent: fetched, where the business gave a link,
-// uploaded encrypted, and its link sent as a text.
-const kindMedia kind = "media"
-
-// typeCaption is the type of a message that goes with a file: OMEMO clients show a
-// file only when the message holds nothing but its link. The business knows of the
-// file's message alone.
-const typeCaption = "caption"
-
 // Attachment is a file that the business asks to send. Exactly one of ID and Link is
 // set.
 type Attachment struct {
@@ -37,18 +28,6 @@ type Attachment struct {
 	Filename string // of a document
 	ReplyTo  string
 	Opaque   string
-}
-
-// attached is the part of a stored message that is about its file.
-type attached struct {
-	Kind media.Kind `json:"kind,omitempty"`
-	ID   string     `json:"id,omitempty"`   // in the store, once it is there
-	From string     `json:"from,omitempty"` // the business's or the customer's link
-	// Link is the hash of the customer's link.
-	Link string `json:"link,omitempty"`
-	// Uploaded says that the message's text is the link under which the carrier has
-	// the file.
-	Uploaded bool `json:"uploaded,omitempty"`
 }
 
 // failure ends a message for good, and says why to the business.
@@ -91,19 +70,8 @@ func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, e
 		return "", fmt.Errorf("accepting a message: %w", s.outQuota(err))
 	}
 	s.counts.add(EventAccepted)
-	s.outbox.Wake()
+	s.wakeOutbox()
 	return id, nil
-}
-
-// putTask writes an outgoing message and what is to be done with it.
-func (s *Service) putTask(tx *store.Tx, m store.Message, body content, k kind) (err error) {
-	if m.Body, err = body.encode(); err != nil {
-		return err
-	}
-	if err := tx.PutMessage(m); err != nil {
-		return err
-	}
-	return s.enqueue(tx, m.Customer, m.ID, task{Kind: k})
 }
 
 // sendable checks a file that the business named by its id. A document may be
@@ -277,14 +245,6 @@ func changeBody(tx *store.Tx, id string, change func(*content)) error {
 		return err
 	}
 	return putBody(tx, m, change)
-}
-
-// gone makes a message whose row is gone one with nothing left to do.
-func gone(err error) error {
-	if isNotFound(err) {
-		return errFinished
-	}
-	return err
 }
 
 // timeFor bounds one attempt at a job.

@@ -16,7 +16,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
-	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // MaxBlocked is how many customers a business may block ("Block users").
@@ -107,7 +106,7 @@ func (s *Service) changeBlocked(ctx context.Context, change func(map[phone.Numbe
 	if err != nil {
 		return err
 	}
-	s.blocks.changedInStore()
+	s.blocklistChanged()
 	s.mirrorSoon()
 	return nil
 }
@@ -266,15 +265,6 @@ func (s *Service) drops(ctx context.Context, n phone.Number) (bool, error) {
 	return blocked, err
 }
 
-// refused ends a job for a customer who is blocked: a message fails, receipts and
-// the like just are not sent.
-func refused(k kind) error {
-	if k == kindText || k == kindMedia || k == kindBounced {
-		return fails(webhook.Undeliverable("The business has blocked the recipient: unblock them to write to them."))
-	}
-	return errFinished
-}
-
 func (s *Service) mirrorSoon() {
 	select {
 	case s.blocks.changed <- struct{}{}:
@@ -354,3 +344,6 @@ func without(a, b []phone.Number) []phone.Number {
 		return is
 	})
 }
+
+// blocklistChanged has the list read again: a transaction of another's changed it.
+func (s *Service) blocklistChanged() { s.blocks.changedInStore() }

@@ -25,20 +25,20 @@ import (
 // that follow do what they were for. Until the next read marker, which covers those
 // before it, a customer's client may lack a tick; each receipt that is sent again would
 // take the place of a message where the queue is full.
-func (g *group) bounced(ctx context.Context, b carrier.Bounce) {
+func (s *Service) bounced(ctx context.Context, in *batch, b carrier.Bounce) {
 	var wait time.Duration
-	g.about(ctx, b.To, b.ID, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
+	s.about(ctx, in, b.To, b.ID, stateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
 		wait = 0
 		if b.Temporary || b.Doubtful {
-			wait, err = g.postpone(tx, c, m, b)
+			wait, err = s.postpone(tx, c, m, b)
 			return err
 		}
-		return g.advance(tx, c, m, stateFailed, g.Now(), webhook.Undeliverable(
+		return s.advance(tx, c, m, stateFailed, s.Now(), webhook.Undeliverable(
 			"The carrier returned the message: the recipient has no account there or does not take messages."))
 	}, func() {
 		if wait > 0 {
-			g.counts.add(EventBounced)
-			time.AfterFunc(wait, g.outbox.Wake)
+			s.counts.add(EventBounced)
+			time.AfterFunc(wait, s.wakeOutbox)
 		}
 	})
 }
@@ -140,4 +140,13 @@ func wentAgain(tx *store.Tx, id string) error {
 		return err
 	}
 	return putBody(tx, m, func(b *content) { b.Waits, b.Going = false, false })
+}
+
+// refused ends a job for a customer who is blocked: a message fails, receipts and
+// the like just are not sent.
+func refused(k kind) error {
+	if k == kindText || k == kindMedia || k == kindBounced {
+		return fails(webhook.Undeliverable("The business has blocked the recipient: unblock them to write to them."))
+	}
+	return errFinished
 }

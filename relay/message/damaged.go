@@ -9,10 +9,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// damagedDetails says to the business that a message was received and cannot be read any
-// more.
-const damagedDetails = "What the relay kept of the message was damaged: ask the customer to send it once more."
-
 // replaceWebhook puts a webhook that says "unsupported" in the place of one about a
 // customer's message that is damaged. Of statuses a later one tells.
 func (s *Service) replaceWebhook(tx *store.Tx, j queue.Job) error {

@@ -49,7 +49,7 @@ func (s *Service) deviceList(ctx context.Context, l carrier.DeviceList) error {
 		return nil // nobody whom we know
 	case err == nil:
 		s.learned(c)
-		s.outbox.Wake()
+		s.wakeOutbox()
 	}
 	return err
 }
@@ -313,4 +313,28 @@ func (s *Service) unrepaired(d device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.repaired, d)
+}
+
+// forgetDevices forgets what is in memory of a customer's devices.
+func (s *Service) forgetDevices(id store.CustomerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fetched, id)
+	for _, devices := range []map[device]time.Time{s.missing, s.repaired} {
+		for d := range devices {
+			if d.customer == id {
+				delete(devices, d)
+			}
+		}
+	}
+}
+
+// renewedTime is for how long after a session began a client may send again what was
+// lost with the one before.
+const renewedTime = 5 * time.Minute
+
+// device names one device of a customer.
+type device struct {
+	customer store.CustomerID
+	id       carrier.DeviceID
 }

@@ -18,9 +18,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// QueueMedia is the queue of customers' files that are still at the carrier.
-const QueueMedia = "media"
-
 // How customers' files are fetched.
 const (
 	downloadWorkers   = 4
@@ -85,7 +82,7 @@ func (s *Service) download(ctx context.Context, j queue.Job) queue.Result {
 	case errors.Is(err, carrier.ErrOffline):
 		return queue.Later(linkProbe)
 	case errors.Is(err, errFinished):
-		return s.end(ctx, j, "")
+		return s.finish(ctx, j)
 	case errors.Is(err, store.ErrQuota):
 		sent, err := arrivedOf(j, j.Created)
 		if err == nil {
@@ -94,7 +91,7 @@ func (s *Service) download(ctx context.Context, j queue.Job) queue.Result {
 		if err != nil {
 			return queue.Retry(firstRetry)
 		}
-		s.outbox.Wake()
+		s.wakeOutbox()
 		s.Deliveries()
 		return queue.Done()
 	}
@@ -109,9 +106,6 @@ func (s *Service) download(ctx context.Context, j queue.Job) queue.Result {
 	}
 	return queue.Retry(min(firstRetry<<min(j.Attempts, 12), lastDownloadRetry))
 }
-
-// errElsewhere means that a link does not lead to the carrier's web server.
-var errElsewhere = errors.New("the link leads elsewhere than to the carrier's web server")
 
 // downloadError words why a file cannot be had, and says whether trying again is of
 // no use.

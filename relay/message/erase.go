@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -43,7 +42,7 @@ func (s *Service) Erase(ctx context.Context, n phone.Number) error {
 		return fmt.Errorf("erasing a person: %w", err)
 	}
 	if blocked {
-		s.blocks.changedInStore()
+		s.blocklistChanged()
 	}
 	if id != 0 {
 		s.forget(id)
@@ -203,15 +202,6 @@ func eachFile(tx *store.Tx, c store.CustomerID, after int64, fn func(store.Messa
 
 // forget drops what is remembered of a customer to save work.
 func (s *Service) forget(id store.CustomerID) {
-	s.typing.forget(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.fetched, id)
-	for _, devices := range []map[device]time.Time{s.missing, s.repaired} {
-		for d := range devices {
-			if d.customer == id {
-				delete(devices, d)
-			}
-		}
-	}
+	s.forgetTyping(id)
+	s.forgetDevices(id)
 }

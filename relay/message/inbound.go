@@ -16,12 +16,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
-
-// errNoNews undoes an update that learned nothing: its look at the customer, which
-// would have moved them into the current epoch, must not keep who is idle.
-var errNoNews = errors.New("nothing that is new")
-
 // arrival is what became of a message within its transaction.
 type arrival struct {
 	event   Event
@@ -34,21 +28,21 @@ type arrival struct {
 }
 
 // message takes an envelope that arrived.
-func (g *group) message(ctx context.Context, m carrier.Message) error {
-	now := g.Now()
-	if m.Time.Before(now.Add(-g.Retention)) {
-		g.counts.add(EventTooOld)
+func (s *Service) message(ctx context.Context, b *batch, m carrier.Message) error {
+	now := s.Now()
+	if m.Time.Before(now.Add(-s.Retention)) {
+		s.counts.add(EventTooOld)
 		return nil
 	}
 	if m.Time.IsZero() || m.Time.After(now) {
 		m.Time = now // the carrier's word, and it is wrong
 	}
-	if blocked, err := g.drops(ctx, m.From); err != nil || blocked {
+	if blocked, err := s.drops(ctx, m.From); err != nil || blocked {
 		return err
 	}
-	hash := g.fingerprint(m)
+	hash := s.fingerprint(m)
 	var a arrival
-	g.update(ctx, func(tx *store.Tx) (err error) {
+	b.update(ctx, func(tx *store.Tx) (err error) {
 		a = arrival{}
 		first, err := tx.SeenCiphertext(hash)
 		if err != nil {
@@ -58,19 +52,19 @@ func (g *group) message(ctx context.Context, m carrier.Message) error {
 			a.event, a.cause = EventReplayed, signal.ErrReplay
 			return nil
 		}
-		a, err = g.open(tx, m, now)
+		a, err = s.open(tx, m, now)
 		return err
 	}, func(err error) error {
 		if err == nil || errors.Is(err, errNoNews) {
-			g.arrived(a)
+			s.arrived(a)
 			return nil
 		}
 		if a.repair != nil {
-			g.unrepaired(*a.repair)
+			s.unrepaired(*a.repair)
 		}
 		if errors.Is(err, store.ErrQuota) {
 			r := refusedMessage{m.From, m.Resource, m.ID, m.Time, m.Envelope.Payload == nil}
-			return g.overQuota(ctx, r, now)
+			return s.overQuota(ctx, r, now)
 		}
 		return err
 	})
@@ -93,7 +87,7 @@ func (s *Service) arrived(a arrival) {
 		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer came with an identity key that was not known", slog.String("event", string(a.news)))
 	}
 	if a.lost {
-		time.AfterFunc(resendGrace, s.outbox.Wake)
+		time.AfterFunc(resendGrace, s.wakeOutbox)
 	}
 	if a.repair != nil {
 		s.counts.add(EventRepaired)
@@ -101,7 +95,7 @@ func (s *Service) arrived(a arrival) {
 	if a.publish || a.opened.PreKeyUsed {
 		s.publishSoon()
 	}
-	s.outbox.Wake()
+	s.wakeOutbox()
 	s.downloads.Wake()
 	s.Deliveries()
 }
@@ -261,15 +255,6 @@ func (s *Service) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 		return err
 	}
 	return s.notifyOf(tx, c.ID, w)
-}
-
-// limited drops an id that is too long to be stored: the peer chose it, and only
-// its own receipts suffer.
-func limited(id string) string {
-	if len(id) > store.MaxIdentifier {
-		return ""
-	}
-	return id
 }
 
 // unreadable writes that a message could not be opened: the business learns that

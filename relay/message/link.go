@@ -79,3 +79,21 @@ func (l *link) usable() bool {
 	defer l.mu.Unlock()
 	return l.ups > 0 && (l.down.IsZero() || time.Since(l.down) >= linkProbe)
 }
+
+// linkUp notes that the link is up, and says whether what the carrier has of ours may be
+// out of date. Our keys are published then.
+func (s *Service) linkUp(resumed bool) (outdated bool) {
+	s.link.connected(resumed)
+	if !resumed {
+		s.mu.Lock()
+		clear(s.fetched)
+		s.mu.Unlock()
+	}
+	if outdated = s.owed.Swap(false) || !resumed; outdated {
+		s.publishSoon()
+	}
+	return outdated
+}
+
+// caughtUp notes that everything was read that the carrier had kept.
+func (s *Service) caughtUp() { s.link.caught() }

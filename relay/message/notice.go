@@ -9,10 +9,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// typeNotice is the type of a message that the relay itself writes to a customer. The
-// business gets no statuses for it.
-const typeNotice = "notice"
-
 // noticeEvery is how long after a notice a customer gets no other.
 const noticeEvery = 24 * time.Hour
 

@@ -18,19 +18,13 @@ import (
 
 // How the outbox tries.
 const (
-	firstRetry = time.Second
-	lastRetry  = time.Minute
+	lastRetry = time.Minute
 	// maxAttempts is after how many failures, those of the link not counted, a job
 	// is given up: with the back-off above, after about a quarter of an hour.
 	maxAttempts = 20
-	// attemptTime bounds one attempt.
-	attemptTime = time.Minute
 	// fullPause is how long a job waits for room on the volume.
 	fullPause = 30 * time.Second
 )
-
-// errFinished means that a job has nothing left to do; it is then removed.
-var errFinished = errors.New("nothing is left to do")
 
 // work does one job of the outbox; it is its queue's Worker.
 func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
@@ -55,17 +49,17 @@ func (s *Service) work(ctx context.Context, j queue.Job) queue.Result {
 	case err == nil:
 		return queue.Done()
 	case errors.Is(err, errFinished):
-		return s.end(ctx, j, "")
+		return s.endWith(ctx, j)
 	case errors.As(err, &final):
 		return s.endWith(ctx, j, final.reason)
 	case errors.Is(err, errUnreachable):
-		return s.end(ctx, j, "The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages.")
+		return s.endWith(ctx, j, webhook.Undeliverable("The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages."))
 	case errors.Is(err, carrier.ErrRejected):
-		return s.end(ctx, j, "The carrier refused the message.")
+		return s.endWith(ctx, j, webhook.Undeliverable("The carrier refused the message."))
 	case errors.Is(err, errIdentity):
 		return s.endWith(ctx, j, webhook.IdentityMismatch())
 	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
-		s.link.failed(link, s.outbox.Wake)
+		s.link.failed(link, s.wakeOutbox)
 		return queue.Later(linkProbe) // Connected makes it due sooner
 	case errors.Is(err, errBusy):
 		return queue.Later(turnPause)
@@ -84,14 +78,6 @@ func retryAfter(failures int) time.Duration {
 	return min(firstRetry<<min(failures, 10), lastRetry)
 }
 
-// end removes a job. Details, when not empty, say why its message failed.
-func (s *Service) end(ctx context.Context, j queue.Job, details string) queue.Result {
-	if details == "" {
-		return s.endWith(ctx, j)
-	}
-	return s.endWith(ctx, j, webhook.Undeliverable(details))
-}
-
 // endWith removes a job; its message fails for the given reasons, if there are any.
 func (s *Service) endWith(ctx context.Context, j queue.Job, why ...webhook.Error) queue.Result {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
@@ -108,41 +94,6 @@ func (s *Service) endWith(ctx context.Context, j queue.Job, why ...webhook.Error
 	}
 	s.Deliveries()
 	return queue.Done()
-}
-
-// advanceMessage moves a message on, if it is still there.
-func (s *Service) advanceMessage(tx *store.Tx, id, state string, errs ...webhook.Error) error {
-	m, err := tx.Message(id)
-	if isNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	c, err := tx.CustomerByID(m.Customer)
-	if errors.Is(err, seal.ErrTampered) {
-		c, err = store.Customer{ID: m.Customer}, nil // the business knows the message by its id
-	}
-	if isNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.advance(tx, c, m, state, s.Now(), errs...)
-}
-
-// putBody changes what a message holds.
-func putBody(tx *store.Tx, m store.Message, change func(*content)) error {
-	body, err := contentOf(m)
-	if err != nil {
-		return err
-	}
-	change(&body)
-	if m.Body, err = body.encode(); err != nil {
-		return err
-	}
-	return tx.ReplaceMessage(m)
 }
 
 // do does a job. When it returns nil the job is gone.

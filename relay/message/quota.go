@@ -12,19 +12,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// OverQuota is something that was refused because too much is kept of its customer. Its
-// values are fit for a metric's label.
-type OverQuota string
-
-// What is refused.
-const (
-	OverQuotaInbound  OverQuota = "inbound"  // a customer's message or file
-	OverQuotaOutbound OverQuota = "outbound" // the business's, to the customer
-)
-
-// OverQuotas lists all.
-func OverQuotas() []OverQuota { return []OverQuota{OverQuotaInbound, OverQuotaOutbound} }
-
 // OverQuota returns how often something was refused because of the quota, since the
 // process started.
 func (s *Service) OverQuota(what OverQuota) int64 { return s.quotas.get(what) }
@@ -39,8 +26,6 @@ const (
 
 	quotaDetails = "The customer's message was refused: what the relay keeps of this customer fills their share of its volume, an eighth. " +
 		"It is told once a day, however many are refused. Erase the customer, or wait until the retention frees room; the customer's client was told so."
-	quotaFileDetails = "The file does not fit: what the relay keeps of this customer fills their share of its volume, an eighth. " +
-		"Erase the customer, or wait until the retention frees room."
 )
 
 // refusedMessage is a customer's message that is not kept.
@@ -78,7 +63,7 @@ func (s *Service) overQuota(ctx context.Context, m refusedMessage, now time.Time
 	if errors.Is(err, errNoNews) {
 		return nil
 	}
-	s.outbox.Wake()
+	s.wakeOutbox()
 	s.Deliveries()
 	return err
 }
@@ -103,15 +88,6 @@ func (s *Service) refuseQuota(tx *store.Tx, c store.CustomerID, m refusedMessage
 		return false, err
 	}
 	return true, s.enqueue(tx, c, "", task{Kind: kindRefuse, Stanza: m.id, Resource: m.resource, Refused: carrier.OverQuota})
-}
-
-// outQuota counts what the business cannot send because of the quota, and passes the
-// error on.
-func (s *Service) outQuota(err error) error {
-	if errors.Is(err, store.ErrQuota) {
-		s.quotas.add(OverQuotaOutbound)
-	}
-	return err
 }
 
 // fileOverQuota ends the download of a customer's file for which there is no room of

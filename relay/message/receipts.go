@@ -15,16 +15,16 @@ const maxRead = 256
 
 // receipt takes a customer's receipt. It counts only from the customer whom the message
 // was sent to.
-func (g *group) receipt(ctx context.Context, r carrier.Receipt) {
+func (s *Service) receipt(ctx context.Context, b *batch, r carrier.Receipt) {
 	state := stateDelivered
 	if r.Kind == carrier.Read {
 		state = stateRead
 	}
-	g.about(ctx, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
+	s.about(ctx, b, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
 		if r.Kind != carrier.Read {
-			return g.advance(tx, c, m, stateDelivered, g.Now())
+			return s.advance(tx, c, m, stateDelivered, s.Now())
 		}
-		return g.read(tx, c, m)
+		return s.read(tx, c, m)
 	}, func() {})
 }
 
@@ -57,11 +57,11 @@ func (s *Service) read(tx *store.Tx, c store.Customer, m store.Message) error {
 // there is one that has not come to a state yet. Key transport messages have stanzas
 // and no message. What says nothing new, as when the archive brings it again, keeps
 // nobody who is idle. Done is called when what fn wrote is stored.
-func (g *group) about(ctx context.Context, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error, done func()) {
+func (s *Service) about(ctx context.Context, b *batch, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error, done func()) {
 	if stanza == "" || len(stanza) > store.MaxIdentifier {
 		return
 	}
-	g.update(ctx, func(tx *store.Tx) error {
+	b.update(ctx, func(tx *store.Tx) error {
 		m, err := tx.MessageByCarrierID(store.Outbound, stanza)
 		if isNotFound(err) || err == nil && order(m.State) >= order(state) {
 			return nil
@@ -84,7 +84,7 @@ func (g *group) about(ctx context.Context, peer phone.Number, stanza, state stri
 		if err == nil {
 			done()
 		}
-		g.Deliveries()
+		s.Deliveries()
 		return err
 	})
 }

@@ -18,14 +18,9 @@ import (
 // messages. So a copy is a copy only shortly after the first, or when the session with
 // the device has just begun.
 
-const (
-	// copyTime is how far apart two copies may have been sent. The archive's times are
-	// the server's, those of what arrived live are ours.
-	copyTime = 5 * time.Minute
-	// renewedTime is for how long after a session began a client may send again what was
-	// lost with the one before.
-	renewedTime = 5 * time.Minute
-)
+// copyTime is how far apart two copies may have been sent. The archive's times are the
+// server's, those of what arrived live are ours.
+const copyTime = 5 * time.Minute
 
 // saying is what a customer says, as far as it tells a copy.
 type saying struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/queue"
@@ -19,33 +18,12 @@ import (
 // another because the carrier says so.
 
 const (
-	// resendGrace is how long receipts may take, after a session began anew, before
-	// messages without one are sent again: two peers may have begun at once.
-	resendGrace = 10 * time.Second
 	// maxResend is how many of the latest messages are looked at.
 	maxResend = 64
-	// maxResends is how often one message is sent again: whoever can make sessions
-	// begin anew must not have the relay repeat itself for ever.
+	// maxResends is how often one message is sent again: a peer that makes sessions begin
+	// again and again must not have the relay repeat itself without end.
 	maxResends = 2
-	// maxInbound is how many of a customer's messages are looked at for one that
-	// could be read.
-	maxInbound = 64
 )
-
-// resendLater has the messages sent again that a device may not have been able to read:
-// those since it last wrote something that could be read. What is encrypted after until
-// is in the new session and not lost with the old; zero means that there is none yet.
-func (s *Service) resendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID, until time.Time) error {
-	inbound, err := tx.MessagesOf(c.ID, store.Inbound, s.Now(), maxInbound)
-	if err != nil {
-		return err
-	}
-	t := task{Kind: kindLost, Device: d, Until: until}
-	if i := slices.IndexFunc(inbound, func(m store.Message) bool { return m.Type != typeUnsupported }); i >= 0 {
-		t.Since = inbound[i].Created
-	}
-	return s.enqueueAt(tx, c.ID, "", t, s.Now().Add(resendGrace))
-}
 
 // findLost queues the messages that a device is to be sent again, oldest first.
 func (s *Service) findLost(ctx context.Context, j queue.Job, c store.Customer, t task) error {
@@ -85,7 +63,7 @@ func (s *Service) findLost(ctx context.Context, j queue.Job, c store.Customer, t
 	if isNotFound(err) {
 		err = errFinished
 	}
-	s.outbox.Wake()
+	s.wakeOutbox()
 	return err
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
@@ -14,45 +12,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
-
-// toldVersion begins the job of a webhook that tells of a customer's message. JSON comes
-// after it: a told. A job of any other webhook is its payload, which begins with a brace,
-// and so are jobs of earlier relays.
-const toldVersion = 1
-
-// errTold means that a webhook's job is not what this relay writes.
-var errTold = errors.New("decoding a webhook: it is not what this relay writes")
-
-// told is what a webhook says of a customer's message and the message itself does not
-// hold. What the customer wrote is kept once, in the message, and the payload is worded
-// when it is delivered.
-type told struct {
-	From        string          `json:"from"` // digits
-	Name        string          `json:"name,omitempty"`
-	Time        time.Time       `json:"time,omitzero"`
-	Identity    string          `json:"identity,omitempty"` // hash of the sender's identity key
-	Unencrypted bool            `json:"unencrypted,omitempty"`
-	Media       *webhook.Media  `json:"media,omitempty"`
-	Errors      []webhook.Error `json:"errors,omitempty"`
-}
-
-// notifyOf queues a webhook that tells of a customer's message. The message must hold
-// w's text and caption.
-func (s *Service) notifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) error {
-	t := told{
-		From: w.From.Digits(), Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
-	}
-	if w.Media != nil {
-		m := *w.Media
-		m.Caption = ""
-		t.Media = &m
-	}
-	body, err := json.Marshal(t)
-	if err != nil {
-		return fmt.Errorf("encoding a webhook: %w", err)
-	}
-	return s.notify(tx, c, w.ID, append([]byte{toldVersion}, body...), nil)
-}
 
 // Deliver returns a worker for the queue of webhooks that gives deliver what can be
 // delivered, as its payload. Of a webhook whose row is damaged it tells the business what
@@ -72,7 +31,7 @@ func (s *Service) Deliver(deliver queue.Worker) queue.Worker {
 			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
 			return s.settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j) })
 		case errors.Is(err, errFinished):
-			return s.settle(ctx, func(tx *store.Tx) error { return tx.Finish(j.ID) })
+			return s.finish(ctx, j)
 		case err != nil:
 			s.Log.LogAttrs(ctx, slog.LevelWarn, "wording a webhook failed", slog.Any("error", err))
 			return queue.Retry(firstRetry)
@@ -80,15 +39,6 @@ func (s *Service) Deliver(deliver queue.Worker) queue.Worker {
 		j.Body = payload
 		return deliver(ctx, j)
 	}
-}
-
-// settle ends a webhook's job otherwise than by delivering it.
-func (s *Service) settle(ctx context.Context, change func(*store.Tx) error) queue.Result {
-	if err := s.Store.Update(ctx, change); err != nil {
-		return queue.Retry(firstRetry)
-	}
-	s.Deliveries()
-	return queue.Done()
 }
 
 // wordMessage returns the payload of a webhook that tells of a customer's message, or

@@ -78,3 +78,6 @@ func (t *typing) stop() {
 	}
 	t.timers = nil
 }
+
+// forgetTyping ends the timer of a customer who is no more.
+func (s *Service) forgetTyping(id store.CustomerID) { s.typing.forget(id) }

@@ -89,7 +89,7 @@ func (s *Service) beginAgain(ctx context.Context, j queue.Job, c store.Customer,
 		}
 		return tx.Finish(j.ID)
 	})
-	s.outbox.Wake()
+	s.wakeOutbox()
 	s.Deliveries()
 	return err
 }
