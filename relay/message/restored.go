@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -16,14 +17,14 @@ import (
 func (s *Service) Restored(ctx context.Context, drop func(context.Context, func(*store.Tx) error) error) error {
 	var failed int
 	err := drop(ctx, func(tx *store.Tx) (err error) {
-		if err := startPreKeys(tx); err != nil {
+		if err := peers.StartPreKeys(tx); err != nil {
 			return err
 		}
-		failed, err = s.failQueued(tx)
+		failed, err = s.outbound.FailQueued(tx)
 		return err
 	})
 	if err == nil {
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "the store was restored from a copy: sessions begin anew", slog.Int("messages failed", failed))
+		s.base.Log.LogAttrs(ctx, slog.LevelWarn, "the store was restored from a copy: sessions begin anew", slog.Int("messages failed", failed))
 	}
 	return err
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 

@@ -7,9 +7,8 @@ import (
 	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/phone"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 const nsBlocking = "urn:xmpp:blocking" // XEP-0191

@@ -10,9 +10,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/phone"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // steady is how long a link must have lasted for the next attempt to be prompt.

@@ -10,10 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/test/services/prosody"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )

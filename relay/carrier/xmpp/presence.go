@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/relaykeep/relaykeep/relay/phone"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // What we are, to those who ask (XEP-0030). The node names the software alone.

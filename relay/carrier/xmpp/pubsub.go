@@ -6,9 +6,8 @@ import (
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/phone"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // PublishDevices implements carrier.Carrier.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/relaykeep/relaykeep/relay/phone"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 const nsRoster = "jabber:iq:roster" // RFC 6121, section 2

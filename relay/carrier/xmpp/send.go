@@ -8,9 +8,8 @@ import (
 	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/phone"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 var errUnconfirmed = carrier.ErrUnconfirmed

@@ -13,7 +13,6 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )

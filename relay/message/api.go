@@ -1,0 +1,205 @@
+package message
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
+	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/outbound"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/person"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// What a Service is made of.
+type (
+	// Options say whose messages they are. All but Files, Now and Log are required.
+	Options = base.Options
+	// Store is what the life of a message needs of the store.
+	Store = base.Store
+	// Link is what it needs of the carrier; carrier.Carrier has it.
+	Link = base.Link
+	// Former is an identity that was rotated away.
+	Former = base.Former
+	// Files are the ways that files travel.
+	Files = base.Files
+	// Web is a web server that files are fetched from or brought to.
+	Web = base.Web
+)
+
+// What is counted, in words that are fit for a metric's label.
+type (
+	// Event is something that happened to a message.
+	Event = base.Event
+	// OverQuota is something that was refused because too much is kept of its customer.
+	OverQuota = base.OverQuota
+)
+
+// The events; package base says what each means.
+const (
+	EventReceived      = base.EventReceived
+	EventReplayed      = base.EventReplayed
+	EventTooOld        = base.EventTooOld
+	EventUndecryptable = base.EventUndecryptable
+	EventNotForUs      = base.EventNotForUs
+	EventUntrusted     = base.EventUntrusted
+	EventNewDevice     = base.EventNewDevice
+	EventResent        = base.EventResent
+	EventPlaintext     = base.EventPlaintext
+	EventAccepted      = base.EventAccepted
+	EventSent          = base.EventSent
+	EventDelivered     = base.EventDelivered
+	EventRead          = base.EventRead
+	EventFailed        = base.EventFailed
+	EventBounced       = base.EventBounced
+	EventIdentity      = base.EventIdentity
+	EventForeignDevice = base.EventForeignDevice
+	EventRepaired      = base.EventRepaired
+	EventTyping        = base.EventTyping
+	EventBlocked       = base.EventBlocked
+
+	OverQuotaInbound  = base.OverQuotaInbound
+	OverQuotaOutbound = base.OverQuotaOutbound
+)
+
+// Events lists all events.
+func Events() []Event { return base.Events() }
+
+// OverQuotas lists all that is refused because of the quota.
+func OverQuotas() []OverQuota { return base.OverQuotas() }
+
+// Names of the queues in the store.
+const (
+	QueueOutbox  = base.QueueOutbox
+	QueueWebhook = base.QueueWebhook
+	QueueMedia   = base.QueueMedia // customers' files that are still at the carrier
+)
+
+// Backend is one of the store's queues.
+type Backend = base.Backend
+
+// Queue returns the store's queue of that name.
+func Queue(s Store, name string) *Backend { return base.Queue(s, name) }
+
+// What the business sends.
+type (
+	// Text is a text message that the business asks to send.
+	Text = outbound.Text
+	// Attachment is a file that the business asks to send.
+	Attachment = outbound.Attachment
+	// Upload is a file that the business hands over.
+	Upload = files.Upload
+)
+
+// What is kept of a person.
+type (
+	// Person is what is kept of one person, for an answer to a request for access.
+	Person = person.Person
+	// PersonsDevice is one device that the person writes with.
+	PersonsDevice = person.PersonsDevice
+	// PersonsMessage is one message to or from the person.
+	PersonsMessage = person.PersonsMessage
+	// PersonsFile is a file that came from the person or went to them.
+	PersonsFile = person.PersonsFile
+)
+
+// MaxBlocked is how many customers a business may block ("Block users").
+const MaxBlocked = blocklist.MaxBlocked
+
+// Errors that a caller decides on.
+var (
+	// ErrUnknownMessage means that no message of a customer has that id.
+	ErrUnknownMessage = outbound.ErrUnknownMessage
+	// ErrUnknownMedia means that there is no such file, or not any more.
+	ErrUnknownMedia = files.ErrUnknownMedia
+	// ErrMediaKind means that a file cannot be sent as a message of that kind.
+	ErrMediaKind = files.ErrMediaKind
+	// ErrMediaTooLarge means that a file is larger than its kind may be.
+	ErrMediaTooLarge = files.ErrMediaTooLarge
+	// ErrNoRoom means that the volume has no room for files.
+	ErrNoRoom = files.ErrNoRoom
+	// ErrBlockListFull means that the business has blocked as many as it may.
+	ErrBlockListFull = blocklist.ErrBlockListFull
+	// ErrUnknownCustomer means that nothing is kept of that person, or not from there on.
+	ErrUnknownCustomer = person.ErrUnknownCustomer
+)
+
+// AcceptText stores a message and returns its id. When it returns nil the message
+// is durable and will be sent. Store.ErrQuota means that too much is kept of the recipient.
+func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
+	return s.outbound.AcceptText(ctx, t)
+}
+
+// AcceptAttachment stores a message with a file and returns its id, as AcceptText
+// does. It returns ErrUnknownMedia and ErrMediaKind for a file that cannot be sent;
+// what is wrong with a link only shows when it is fetched.
+func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
+	return s.outbound.AcceptAttachment(ctx, a)
+}
+
+// MarkRead stores that a customer is to be told that a message, and all before it, was
+// read; with typing also that an answer is being written. ErrUnknownMessage.
+func (s *Service) MarkRead(ctx context.Context, id string, typing bool) error {
+	return s.outbound.MarkRead(ctx, id, typing)
+}
+
+// StoreMedia keeps a file and returns its id. ErrMediaTooLarge, ErrNoRoom.
+func (s *Service) StoreMedia(ctx context.Context, u Upload) (string, error) {
+	return s.files.StoreMedia(ctx, u)
+}
+
+// Media says what is known of a file, or returns ErrUnknownMedia.
+func (s *Service) Media(ctx context.Context, id string) (store.Media, error) {
+	return s.files.Media(ctx, id)
+}
+
+// OpenMedia is Media with the file's content, which is decrypted as it is read. Ctx bounds
+// the reading.
+func (s *Service) OpenMedia(ctx context.Context, id string) (store.Media, io.ReadSeeker, error) {
+	return s.files.OpenMedia(ctx, id)
+}
+
+// DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with it that wait fail.
+func (s *Service) DeleteMedia(ctx context.Context, id string) error {
+	return s.files.DeleteMedia(ctx, id)
+}
+
+// Block has the relay drop what customers send from now on, and refuse to write to
+// them. Blocking somebody twice is harmless. Or it returns ErrBlockListFull, and
+// nobody is blocked.
+func (s *Service) Block(ctx context.Context, numbers []phone.Number) error {
+	return s.blocklist.Block(ctx, numbers)
+}
+
+// Unblock ends Block. Who is not blocked stays so.
+func (s *Service) Unblock(ctx context.Context, numbers []phone.Number) error {
+	return s.blocklist.Unblock(ctx, numbers)
+}
+
+// Blocked returns who is blocked, sorted.
+func (s *Service) Blocked(ctx context.Context) ([]phone.Number, error) {
+	return s.blocklist.Blocked(ctx)
+}
+
+// Person returns what is kept of one person: at most limit messages, those after the
+// one with the given id, or from the first when it is empty. ErrUnknownCustomer.
+func (s *Service) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
+	return s.people.Person(ctx, n, after, limit)
+}
+
+// Erase removes everything that is kept of one person. It may be called again, and then
+// does what was left; a person of whom nothing is kept is no error.
+func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.people.Erase(ctx, n) }
+
+// Deliver returns a worker for the queue of webhooks that gives deliver what can be
+// delivered, as its payload.
+func (s *Service) Deliver(deliver queue.Worker) queue.Worker { return s.delivery.Deliver(deliver) }
+
+// SignAnew makes the signed pre-key that a new identity publishes.
+func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error { return peers.SignAnew(tx, l, now) }

@@ -1,0 +1,80 @@
+package base
+
+import (
+	"context"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// Backend is one of the store's queues.
+type Backend struct {
+	store Store
+	name  string
+}
+
+// Queue returns the store's queue of that name.
+func Queue(s Store, name string) *Backend { return &Backend{s, name} }
+
+// Due implements queue.Backend. Jobs come into the store in the order of their times
+// but for those that were put off: a job that is still being written may stand before
+// one of these. It is waited for, as whoever goes on behind the other would miss it.
+func (b *Backend) Due(ctx context.Context, q queue.Query) ([]queue.Job, queue.Place, error) {
+	jobs, to, putOff, err := b.due(ctx, q)
+	if err != nil || !putOff || q.Lane != 0 {
+		return jobs, to, err
+	}
+	if err := b.store.Update(ctx, func(*store.Tx) error { return nil }); err != nil {
+		return nil, q.After, err
+	}
+	jobs, to, _, err = b.due(ctx, q)
+	return jobs, to, err
+}
+
+// due reads what is wanted of what is in the store, and says whether it came past a job
+// that was put off.
+func (b *Backend) due(ctx context.Context, q queue.Query) (jobs []queue.Job, to queue.Place, putOff bool, err error) {
+	err = b.store.View(ctx, func(tx *store.Tx) error {
+		due, place, err := tx.DueOf(store.Wanted{
+			Queue: b.name, Customer: store.CustomerID(q.Lane), Now: q.Now, After: store.Place(q.After), Limit: q.Limit,
+			Skip: func(found store.Job) bool {
+				j := jobOf(found)
+				putOff = putOff || j.PutOff()
+				return q.Skip != nil && q.Skip(j)
+			},
+		})
+		for _, j := range due {
+			jobs = append(jobs, jobOf(j))
+		}
+		to = queue.Place(place)
+		return err
+	})
+	return jobs, to, putOff, err
+}
+
+func jobOf(j store.Job) queue.Job {
+	return queue.Job{
+		ID: j.ID, Lane: int64(j.Customer), Message: j.Message, NotBefore: j.NotBefore,
+		Attempts: j.Attempts, Created: j.Created, Body: j.Body,
+	}
+}
+
+// Postpone implements queue.Backend.
+func (b *Backend) Postpone(ctx context.Context, j queue.Job, at time.Time, attempts int) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.Postpone(j.ID, at, attempts) })
+}
+
+// Finish removes a job.
+func (b *Backend) Finish(ctx context.Context, j queue.Job) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.Finish(j.ID) })
+}
+
+// Length counts the queue's jobs.
+func (b *Backend) Length(ctx context.Context) (n int64, err error) {
+	err = b.store.View(ctx, func(tx *store.Tx) error {
+		n, err = tx.QueueLength(b.name)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,125 @@
+package base
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Customer finds a customer or makes one. One whose row is damaged is known by the number.
+func (s *Base) Customer(tx *store.Tx, n phone.Number) (store.Customer, error) {
+	c, err := tx.Customer(n)
+	if errors.Is(err, seal.ErrTampered) {
+		s.Log.LogAttrs(context.Background(), slog.LevelError, "a customer's row in the store was damaged and is written afresh")
+		return tx.MendCustomer(n)
+	}
+	if record.IsNotFound(err) {
+		c = store.Customer{Number: n}
+		err = tx.PutCustomer(&c)
+	}
+	return c, err
+}
+
+// Enqueue adds a task to the outbox.
+func (s *Base) Enqueue(tx *store.Tx, c store.CustomerID, message string, t record.Task) error {
+	return s.EnqueueAt(tx, c, message, t, s.Now())
+}
+
+// EnqueueAt adds a task that is due at a time.
+func (s *Base) EnqueueAt(tx *store.Tx, c store.CustomerID, message string, t record.Task, at time.Time) error {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encoding a job: %w", err)
+	}
+	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: at, Created: s.Now(), Body: body})
+	return err
+}
+
+// Notify queues a webhook whose payload is finished.
+func (s *Base) Notify(tx *store.Tx, c store.CustomerID, message string, payload []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = tx.Enqueue(store.Job{
+		Queue: QueueWebhook, Customer: c, Message: message, NotBefore: s.Now(), Body: payload,
+	})
+	return err
+}
+
+// NotifyOf queues a webhook that tells of a customer's message. The message must hold
+// w's text and caption.
+func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) error {
+	t := record.Told{
+		From: w.From.Digits(), Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
+	}
+	if w.Media != nil {
+		m := *w.Media
+		m.Caption = ""
+		t.Media = &m
+	}
+	body, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encoding a webhook: %w", err)
+	}
+	return s.Notify(tx, c, w.ID, append([]byte{record.ToldVersion}, body...), nil)
+}
+
+// PutTask writes an outgoing message and what is to be done with it.
+func (s *Base) PutTask(tx *store.Tx, m store.Message, body record.Content, k record.Kind) (err error) {
+	if m.Body, err = body.Encode(); err != nil {
+		return err
+	}
+	if err := tx.PutMessage(m); err != nil {
+		return err
+	}
+	return s.Enqueue(tx, m.Customer, m.ID, record.Task{Kind: k})
+}
+
+// Settle ends a webhook's job otherwise than by delivering it.
+func (s *Base) Settle(ctx context.Context, change func(*store.Tx) error) queue.Result {
+	if err := s.Store.Update(ctx, change); err != nil {
+		return queue.Retry(FirstRetry)
+	}
+	s.Deliveries()
+	return queue.Done()
+}
+
+// Finish removes a job with which nothing is left to do.
+func (s *Base) Finish(ctx context.Context, j queue.Job) queue.Result {
+	return s.Settle(ctx, func(tx *store.Tx) error { return tx.Finish(j.ID) })
+}
+
+// ResendLater has the messages sent again that a device may not have been able to read:
+// those since it last wrote something that could be read. What is encrypted after until
+// is in the new session and not lost with the old; zero means that there is none yet.
+func (s *Base) ResendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID, until time.Time) error {
+	inbound, err := tx.MessagesOf(c.ID, store.Inbound, s.Now(), maxInbound)
+	if err != nil {
+		return err
+	}
+	t := record.Task{Kind: record.KindLost, Device: d, Until: until}
+	if i := slices.IndexFunc(inbound, func(m store.Message) bool { return m.Type != record.TypeUnsupported }); i >= 0 {
+		t.Since = inbound[i].Created
+	}
+	return s.EnqueueAt(tx, c.ID, "", t, s.Now().Add(ResendGrace))
+}
+
+// resendGrace is how long receipts may take, after a session began anew, before messages
+// without one are sent again: two peers may have begun at once. maxInbound is how many of
+// a customer's messages are looked at for one that could be read.
+const (
+	ResendGrace = 10 * time.Second
+	maxInbound  = 64
+)

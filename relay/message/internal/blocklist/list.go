@@ -1,0 +1,17 @@
+// Package blocklist is whom the business has blocked: the list in the store, which counts,
+// and the carrier's, which is kept as ours is. It must not know what blocked customers
+// send.
+package blocklist
+
+import "github.com/relaykeep/relaykeep/relay/message/internal/base"
+
+// List is a business's block list.
+type List struct {
+	*base.Base
+	blocks blocks
+}
+
+// New returns the list, not read yet.
+func New(b *base.Base) *List {
+	return &List{Base: b, blocks: blocks{changed: make(chan struct{}, 1)}}
+}

@@ -1,0 +1,34 @@
+package delivery
+
+import (
+	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// replaceWebhook puts a webhook that says "unsupported" in the place of one about a
+// customer's message that is damaged. Of statuses a later one tells.
+func (s *Webhooks) replaceWebhook(tx *store.Tx, j queue.Job) error {
+	m, err := tx.Message(j.Message)
+	if err == nil && m.Direction == store.Inbound {
+		var c store.Customer
+		if c, err = tx.CustomerByID(m.Customer); err == nil {
+			err = s.NotifyOf(tx, c.ID, webhook.Message{
+				ID: m.ID, From: c.Number, Name: c.Name, Time: m.Created,
+				Errors: []webhook.Error{webhook.Unsupported(base.DamagedDetails)},
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if err != nil && !record.IsNotFound(err) && !errors.Is(err, seal.ErrTampered) {
+		return err
+	}
+	return tx.Finish(j.ID)
+}

@@ -1,0 +1,88 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Deliver returns a worker for the queue of webhooks that gives deliver what can be
+// delivered, as its payload. Of a webhook whose row is damaged it tells the business what
+// is known: that there was a message.
+func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
+	return func(ctx context.Context, j queue.Job) (r queue.Result) {
+		if len(j.Body) == 0 {
+			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook's row in the store is damaged")
+			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j) })
+		}
+		if j.Body[0] != record.ToldVersion {
+			return deliver(ctx, j)
+		}
+		payload, err := s.wordMessage(ctx, j)
+		switch {
+		case errors.Is(err, record.ErrTold):
+			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
+			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j) })
+		case errors.Is(err, record.ErrFinished):
+			return s.Finish(ctx, j)
+		case err != nil:
+			s.Log.LogAttrs(ctx, slog.LevelWarn, "wording a webhook failed", slog.Any("error", err))
+			return queue.Retry(base.FirstRetry)
+		}
+		j.Body = payload
+		return deliver(ctx, j)
+	}
+}
+
+// wordMessage returns the payload of a webhook that tells of a customer's message, or
+// errFinished when that is gone.
+func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error) {
+	var t record.Told
+	if json.Unmarshal(j.Body[1:], &t) != nil {
+		return nil, record.ErrTold
+	}
+	from, err := phone.Parse("+" + t.From)
+	if err != nil {
+		return nil, record.ErrTold
+	}
+	w := webhook.Message{
+		ID: j.Message, From: from, Name: t.Name, Time: t.Time, IdentityHash: t.Identity,
+		Unencrypted: t.Unencrypted, Media: t.Media, Errors: t.Errors,
+	}
+	said, err := s.said(ctx, j.Message)
+	switch {
+	case errors.Is(err, seal.ErrTampered), errors.Is(err, record.ErrBody):
+		w.Media, w.Errors = nil, []webhook.Error{webhook.Unsupported(base.DamagedDetails)}
+	case record.IsNotFound(err):
+		return nil, record.ErrFinished
+	case err != nil:
+		return nil, err
+	}
+	w.Text = said.Text
+	if w.Media != nil {
+		w.Media.Caption = said.Caption
+	}
+	return s.Webhook.MessagePayload(w)
+}
+
+// said reads what a message holds.
+func (s *Webhooks) said(ctx context.Context, id string) (c record.Content, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		m, err := tx.Message(id)
+		if err != nil {
+			return err
+		}
+		c, err = record.ContentOf(m)
+		return err
+	})
+	return c, err
+}

@@ -1,0 +1,302 @@
+package inbound
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// How customers' files are fetched.
+const (
+	downloadWorkers   = 4
+	lastDownloadRetry = 30 * time.Minute
+	// maxDownloads is after how many failures a file is given up: after about a day.
+	maxDownloads = 56
+	// maxMissing is how often a web server may say that it does not have a file.
+	maxMissing = 4
+)
+
+// arrivedFile is a download's body: what the webhook will say of the message besides.
+type arrivedFile struct {
+	Time     time.Time `json:"time"`
+	Identity string    `json:"identity,omitempty"` // hash of the sender's identity key
+	Resource string    `json:"resource,omitempty"` // of the sender's client
+}
+
+// arriving writes a message that is a link to a file, and that it is to be fetched.
+// The business learns of it when the file is there.
+func (s *Inbound) arriving(tx *store.Tx, c store.Customer, m carrier.Message, part record.Content, link, identity string, now time.Time) error {
+	c.LastInbound = now
+	if err := tx.PutCustomer(&c); err != nil {
+		return err
+	}
+	part.Media = &record.Attached{From: link}
+	body, err := part.Encode()
+	if err != nil {
+		return err
+	}
+	id := store.NewMessageID()
+	err = tx.PutMessage(store.Message{
+		ID: id, Direction: store.Inbound, Customer: c.ID, Type: string(media.Document), Body: body,
+		CarrierID: record.Limited(m.ID), State: record.StateReceived, Created: now, Updated: now,
+	})
+	if err != nil {
+		return err
+	}
+	sent, err := json.Marshal(arrivedFile{m.Time, identity, m.Resource})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Enqueue(store.Job{Queue: base.QueueMedia, Customer: c.ID, Message: id, NotBefore: s.Now(), Body: sent})
+	return err
+}
+
+// download fetches one file; it is its queue's Worker.
+func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
+	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
+	defer cancel()
+	if len(j.Body) == 0 {
+		if err := s.lost(ctx, j, base.DamagedDetails); err != nil {
+			return queue.Retry(base.FirstRetry)
+		}
+		s.Deliveries()
+		return queue.Done()
+	}
+	err := s.fetchFile(ctx, j)
+	switch {
+	case err == nil:
+		s.Deliveries()
+		return queue.Done()
+	case errors.Is(err, carrier.ErrOffline):
+		return queue.Later(peers.LinkProbe)
+	case errors.Is(err, record.ErrFinished):
+		return s.Finish(ctx, j)
+	case errors.Is(err, store.ErrQuota):
+		sent, err := arrivedOf(j, j.Created)
+		if err == nil {
+			err = s.fileOverQuota(ctx, j, sent)
+		}
+		if err != nil {
+			return queue.Retry(base.FirstRetry)
+		}
+		s.WakeOutbox()
+		s.Deliveries()
+		return queue.Done()
+	}
+	reason, final := downloadError(err)
+	if final || j.Attempts+1 >= maxDownloads || errors.Is(err, media.ErrGone) && j.Attempts+1 >= maxMissing {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "a customer's file is given up", slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
+		if err := s.lost(ctx, j, reason); err != nil {
+			return queue.Retry(base.FirstRetry)
+		}
+		s.Deliveries()
+		return queue.Done()
+	}
+	return queue.Retry(min(base.FirstRetry<<min(j.Attempts, 12), lastDownloadRetry))
+}
+
+// downloadError words why a file cannot be had, and says whether trying again is of
+// no use.
+func downloadError(err error) (details string, final bool) {
+	switch {
+	case errors.Is(err, base.ErrElsewhere):
+		return "The customer's file is not at the carrier's own web server; the relay fetches from nowhere else.", true
+	case errors.Is(err, media.ErrTooLarge):
+		return "The customer's file is larger than 100 MB.", true
+	case errors.Is(err, media.ErrNotAuthentic):
+		return "The customer's file is damaged, or not the one that was sent.", true
+	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrAddress):
+		return "The link to the customer's file is not one that the relay follows.", true
+	}
+	return "The customer's file could not be had from the carrier: ask the customer to send it once more.", false
+}
+
+// fetchFile fetches a job's file and tells the business of it. When it returns nil the
+// job is gone.
+func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
+	if s.Now().Sub(j.Created) > s.Retention {
+		return record.ErrFinished
+	}
+	var body record.Content
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		m, err := tx.Message(j.Message)
+		if err != nil {
+			return err
+		}
+		body, err = record.ContentOf(m)
+		return err
+	})
+	if err != nil {
+		return record.Gone(err)
+	}
+	if body.Media == nil || s.Files == nil {
+		return record.ErrFinished
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(body.Media.From), "\n") // earlier versions kept the whole text
+	link, err := media.ParseLink(first)
+	if err != nil {
+		return record.ErrFinished // it was one when it was written
+	}
+	m, err := s.get(ctx, store.CustomerID(j.Lane), link)
+	if err != nil {
+		return err
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.haveFile(tx, j, m) })
+	if err != nil {
+		s.files.Discard(ctx, m.ID)
+	}
+	return record.Gone(err)
+}
+
+// get downloads and opens a file into the store. It is not finished there: whether
+// it is authentic shows at its end.
+func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.Link) (store.Media, error) {
+	ours, err := s.Files.Carries(ctx, link.URL)
+	if err != nil {
+		return store.Media{}, err
+	}
+	if !ours {
+		return store.Media{}, base.ErrElsewhere
+	}
+	f, err := s.Files.Carrier.Get(ctx, link.URL, media.MaxSize+media.TagSize)
+	if err != nil {
+		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
+	}
+	defer f.Close()
+	plain, err := link.Decrypt(f)
+	if err != nil {
+		return store.Media{}, err
+	}
+	var beginning bytes.Buffer
+	m, err := s.files.Save(ctx, c, io.TeeReader(plain, &prefix{&beginning}))
+	if err != nil {
+		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
+	}
+	m.Name = link.Name()
+	m.MIME = media.Guess(m.Name, beginning.Bytes())
+	return m, nil
+}
+
+// prefix keeps as much of what is written as tells the kind of a file.
+type prefix struct{ b *bytes.Buffer }
+
+func (p *prefix) Write(data []byte) (int, error) {
+	const sniffed = 512
+	p.b.Write(data[:min(len(data), sniffed-min(sniffed, p.b.Len()))])
+	return len(data), nil
+}
+
+// haveFile writes that a file is there and the webhook that tells of it. Without its
+// message, which was erased meanwhile, the file must not stay: store.ErrNotFound.
+func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
+	if _, err := tx.Message(j.Message); err != nil {
+		return err
+	}
+	if err := tx.FinishMedia(f); err != nil {
+		return err
+	}
+	tx.Owed() // the file was taken
+	kind := media.Received(f.MIME)
+	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
+	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) {
+		m.Type = string(kind)
+		old := record.Attached{}
+		if b.Media != nil {
+			old = *b.Media
+		}
+		b.Media = &record.Attached{Kind: kind, ID: f.ID, Link: old.Link}
+	})
+}
+
+// lost tells the business that a file cannot be had.
+func (s *Inbound) lost(ctx context.Context, j queue.Job, details string) error {
+	return s.Store.Update(ctx, func(tx *store.Tx) error { return s.lostFile(tx, j, details) })
+}
+
+func (s *Inbound) lostFile(tx *store.Tx, j queue.Job, details string) error {
+	tx.Owed() // the message was taken
+	w := webhook.Message{Errors: []webhook.Error{webhook.MediaDownload(details)}}
+	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) { m.Type, b.Media = record.TypeUnsupported, nil })
+}
+
+// tellFile changes a file's message, queues its webhook and ends its job.
+func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change func(*store.Message, *record.Content)) error {
+	m, err := tx.Message(j.Message)
+	if record.IsNotFound(err) {
+		return tx.Finish(j.ID)
+	}
+	if err != nil {
+		return err
+	}
+	c, err := tx.CustomerByID(m.Customer)
+	if err != nil {
+		return err
+	}
+	body, err := record.ContentOf(m)
+	if err != nil {
+		return err
+	}
+	change(&m, &body)
+	below := body.Caption
+	if w.Media != nil && captioned(media.Kind(w.Media.Kind)) {
+		w.Media.Caption, below = body.Caption, ""
+	} else {
+		body.Caption = ""
+	}
+	if m.Body, err = body.Encode(); err != nil {
+		return err
+	}
+	if err := tx.PutMessage(m); err != nil {
+		return err
+	}
+	sent, err := arrivedOf(j, m.Created)
+	if err != nil {
+		return err
+	}
+	w.Time, w.IdentityHash = sent.Time, sent.Identity
+	w.ID, w.From, w.Name = m.ID, c.Number, c.Name
+	if err := s.NotifyOf(tx, c.ID, w); err != nil {
+		return err
+	}
+	if below != "" {
+		if err := s.tellBelow(tx, c, m, body, w, below); err != nil {
+			return err
+		}
+	}
+	return tx.Finish(j.ID)
+}
+
+// arrivedOf reads a download's body. One that is damaged says nothing but what is known
+// of the message.
+func arrivedOf(j queue.Job, created time.Time) (arrivedFile, error) {
+	sent := arrivedFile{Time: created}
+	if err := json.Unmarshal(j.Body, &sent); err != nil && len(j.Body) > 0 {
+		return sent, fmt.Errorf("decoding a job: %w", err)
+	}
+	return sent, nil
+}
+
+// captioned says whether the Cloud API has captions of a kind of file.
+func captioned(k media.Kind) bool { return k == media.Image || k == media.Video || k == media.Document }
+
+// tellBelow tells the business, as a message of its own, what stood below a file that
+// cannot be had or whose kind has no caption.
+func (s *Inbound) tellBelow(tx *store.Tx, c store.Customer, file store.Message, body record.Content, w webhook.Message, text string) error {
+	below := webhook.Message{Time: w.Time, Text: text, IdentityHash: w.IdentityHash}
+	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole}, file.CarrierID, file.Created)
+}

@@ -1,0 +1,38 @@
+// Package inbound is the way of a customer's message: from the carrier, through the
+// ratchet, into the store with its webhook, and of the files that it names. It must not
+// know how anything is sent: what is to be sent it leaves to the outbox as a task.
+package inbound
+
+import (
+	"context"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
+	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/queue"
+)
+
+// Inbound takes what customers send.
+type Inbound struct {
+	*base.Base
+	peers     *peers.Peers
+	blocklist *blocklist.List
+	files     *files.Keeper
+	downloads *queue.Runner
+}
+
+// New returns an Inbound.
+func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Inbound {
+	s := &Inbound{Base: b, peers: p, blocklist: l, files: f}
+	s.downloads = queue.New(queue.Options{
+		Name: base.QueueMedia, Backend: base.Queue(b.Store, base.QueueMedia), Worker: s.download, Workers: downloadWorkers, Now: b.Now, Log: b.Log,
+	})
+	return s
+}
+
+// Run fetches customers' files until ctx ends.
+func (s *Inbound) Run(ctx context.Context) error { return s.downloads.Run(ctx) }
+
+// Hurry has what could not be fetched tried again now: the link is up.
+func (s *Inbound) Hurry() { s.downloads.Hurry() }

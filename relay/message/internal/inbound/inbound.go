@@ -1,0 +1,370 @@
+package inbound
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// arrival is what became of a message within its transaction.
+type arrival struct {
+	event   base.Event
+	cause   error // why it could not be opened; nil when it could
+	opened  omemo.Opened
+	publish bool
+	repair  *peers.Device // which is offered a new session
+	lost    bool          // messages may have to be sent again
+	news    base.Event    // of the device's identity; empty for none
+}
+
+// Message takes an envelope that arrived.
+func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message) error {
+	now := s.Now()
+	if m.Time.Before(now.Add(-s.Retention)) {
+		s.Counts.Add(base.EventTooOld)
+		return nil
+	}
+	if m.Time.IsZero() || m.Time.After(now) {
+		m.Time = now // the carrier's word, and it is wrong
+	}
+	if blocked, err := s.blocklist.Drops(ctx, m.From); err != nil || blocked {
+		return err
+	}
+	hash := s.fingerprint(m)
+	var a arrival
+	b.Update(ctx, func(tx *store.Tx) (err error) {
+		a = arrival{}
+		first, err := tx.SeenCiphertext(hash)
+		if err != nil {
+			return err
+		}
+		if !first {
+			a.event, a.cause = base.EventReplayed, signal.ErrReplay
+			return nil
+		}
+		a, err = s.open(tx, m, now)
+		return err
+	}, func(err error) error {
+		if err == nil || errors.Is(err, record.ErrNoNews) {
+			s.arrived(a)
+			return nil
+		}
+		if a.repair != nil {
+			s.peers.Unrepaired(*a.repair)
+		}
+		if errors.Is(err, store.ErrQuota) {
+			r := refusedMessage{m.From, m.Resource, m.ID, m.Time, m.Envelope.Payload == nil}
+			return s.overQuota(ctx, r, now)
+		}
+		return err
+	})
+	return nil
+}
+
+// arrived does what follows from a message that is stored.
+func (s *Inbound) arrived(a arrival) {
+	if a.event != "" {
+		s.Counts.Add(a.event)
+	}
+	if a.cause != nil {
+		s.Classes.Add(omemo.Class(a.cause))
+	}
+	if a.cause != nil && a.event != base.EventReplayed {
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a message could not be opened", slog.Any("error", a.cause))
+	}
+	if a.news != "" {
+		s.Counts.Add(a.news)
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer came with an identity key that was not known", slog.String("event", string(a.news)))
+	}
+	if a.lost {
+		time.AfterFunc(base.ResendGrace, s.WakeOutbox)
+	}
+	if a.repair != nil {
+		s.Counts.Add(base.EventRepaired)
+	}
+	if a.publish || a.opened.PreKeyUsed {
+		s.peers.PublishSoon()
+	}
+	s.WakeOutbox()
+	s.downloads.Wake()
+	s.Deliveries()
+}
+
+// open opens a message and writes everything that follows from it. It returns
+// errNoNews when nothing does.
+func (s *Inbound) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
+	c, err := s.Customer(tx, m.From)
+	if err != nil {
+		return arrival{}, err
+	}
+	if err := tx.Quota(c.ID); err != nil {
+		return arrival{}, err
+	}
+	view := s.peers.View(tx, c.ID)
+	defer view.Forget()
+	account := s.recipientOf(m, now)
+	opened, err := account.Open(view, m, now)
+	a := arrival{opened: opened}
+	switch fault(err) {
+	case faultNone:
+		if opened.Text != nil {
+			a.event = base.EventReceived
+		}
+		if opened.Replaced && !opened.IdentityChanged {
+			a.lost = true
+			if err := s.ResendLater(tx, c, m.Envelope.Sender, now); err != nil {
+				return a, err
+			}
+		}
+		if a.news, err = s.peers.News(tx, c, view, opened.IdentityChanged, opened.NewDevice, opened.Identity); err != nil {
+			return a, err
+		}
+		// Whoever writes to the former identity is shown the present one, but not again
+		// and again: a client that holds on to an old device list answers to that.
+		if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); account != s.Account {
+			if opened.NewSession = opened.Text != nil && s.peers.MayRepair(d, now); opened.NewSession {
+				a.repair = &d
+			}
+		}
+		again, err := s.keep(tx, c, m, opened, now)
+		if again {
+			a.event = base.EventReplayed
+		}
+		return a, err
+	case faultStorage:
+		return a, err
+	case faultReplay:
+		a.event, a.cause = base.EventReplayed, err
+		return a, record.ErrNoNews
+	case faultNotForUs:
+		a.event, a.publish = base.EventNotForUs, true
+	case faultUntrusted:
+		a.event = base.EventUntrusted
+		var untrusted *omemo.UntrustedError
+		if errors.As(err, &untrusted) {
+			if err := s.peers.Refused(tx, c, m.Envelope.Sender, untrusted.Identity); err != nil {
+				return a, err
+			}
+		}
+	case faultRepairable:
+		a.event = base.EventUndecryptable
+		if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); s.peers.MayRepair(d, now) {
+			a.repair, a.lost = &d, true
+		}
+	default:
+		a.event = base.EventUndecryptable
+	}
+	a.cause = err
+	return a, s.unreadable(tx, c, m, a, now)
+}
+
+// keep writes a message that was opened, unless it is a second copy of one that is
+// there.
+func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) (again bool, err error) {
+	renewed, err := s.peers.Activate(tx, c.ID, m.Envelope.Sender, opened, now)
+	if err != nil {
+		return false, err
+	}
+	if opened.NewSession {
+		if err := peers.Bound(tx, c.ID, m.Envelope.Sender); err != nil {
+			return false, err
+		}
+		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAnswer, Device: m.Envelope.Sender}); err != nil {
+			return false, err
+		}
+	}
+	if opened.Text == nil {
+		return false, nil
+	}
+	text := valid(string(opened.Text))
+	said := saying{stanza: m.ID, text: text, time: m.Time, renewed: renewed}
+	if again, err = said.repeated(tx, c); err != nil {
+		return false, err
+	}
+	if !again {
+		if err := s.write(tx, c, m, text, peers.IdentityHash(opened.Identity.Bytes()), now); err != nil {
+			return false, err
+		}
+	}
+	if !m.WantsReceipt || m.ID == "" {
+		return again, nil
+	}
+	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+}
+
+// write writes what a customer says: a text, files, or both. A file's text goes with it.
+func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
+	parts := []media.Part{{Text: text}}
+	if s.Files != nil {
+		parts = media.Split(text)
+	}
+	body := record.Content{Markable: m.WantsRead, At: m.Time}
+	if len(parts) > 1 || parts[0].Link != "" {
+		body.Whole = textHash(text)
+	}
+	for _, p := range parts {
+		part := body
+		if p.Link != "" {
+			part.Caption = p.Text
+			if err := s.arriving(tx, c, m, part, p.Link, identity, now); err != nil {
+				return err
+			}
+			continue
+		}
+		part.Text = p.Text
+		w := webhook.Message{Time: m.Time, Text: p.Text, IdentityHash: identity}
+		if err := s.receive(tx, c, w, part, m.ID, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receive writes a customer's message and the webhook that tells of it.
+func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, body record.Content, stanza string, now time.Time) error {
+	if now.After(c.LastInbound) { // it may be a part that waited for its file
+		c.LastInbound = now
+	}
+	if err := tx.PutCustomer(&c); err != nil {
+		return err
+	}
+	data, err := body.Encode()
+	if err != nil {
+		return err
+	}
+	w.ID, w.From, w.Name = store.NewMessageID(), c.Number, c.Name
+	kind := "text"
+	if len(w.Errors) > 0 {
+		kind = record.TypeUnsupported
+	}
+	err = tx.PutMessage(store.Message{
+		ID: w.ID, Direction: store.Inbound, Customer: c.ID, Type: kind, Body: data,
+		CarrierID: record.Limited(stanza), State: record.StateReceived, Created: now, Updated: now,
+	})
+	if err != nil {
+		return err
+	}
+	return s.NotifyOf(tx, c.ID, w)
+}
+
+// unreadable writes that a message could not be opened: the business learns that
+// there was one, and where a new session may help, the device is offered one.
+func (s *Inbound) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, a arrival, now time.Time) error {
+	if a.repair != nil {
+		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRepair, Device: a.repair.ID}); err != nil {
+			return err
+		}
+		if err := s.ResendLater(tx, c, a.repair.ID, time.Time{}); err != nil {
+			return err
+		}
+	}
+	if m.Envelope.Payload == nil {
+		return nil // nobody wrote anything
+	}
+	w := webhook.Message{Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(fault(a.cause).details())}}
+	return s.receive(tx, c, w, record.Content{Markable: m.WantsRead}, m.ID, now)
+}
+
+// recipientOf returns which of our identities a message was encrypted to: the present
+// one, unless it can only be the former.
+func (s *Inbound) recipientOf(m carrier.Message, now time.Time) *omemo.Account {
+	f := s.Former
+	if f == nil || !now.Before(f.Until) || keyFor(m, s.Account.Device) != nil || keyFor(m, f.Account.Device) == nil {
+		return s.Account
+	}
+	return f.Account
+}
+
+// keyFor returns the key of a message for one of our devices, nil when it has none.
+func keyFor(m carrier.Message, d carrier.DeviceID) []byte {
+	for _, k := range m.Envelope.Keys {
+		if k.Device == d {
+			return k.Data
+		}
+	}
+	return nil
+}
+
+// fingerprint identifies a ciphertext: the same bytes from the same device are the
+// same message, whatever stanza they come in.
+func (s *Inbound) fingerprint(m carrier.Message) [sha256.Size]byte {
+	parts := [][]byte{[]byte(m.From.Digits()), binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender))}
+	for _, k := range m.Envelope.Keys {
+		if k.Device == s.Account.Device || s.peers.WasOurs(k.Device) {
+			parts = append(parts, k.Data)
+		}
+	}
+	return digest(append(parts, m.Envelope.IV, m.Envelope.Payload)...)
+}
+
+// digest hashes parts so that no two lists of them are one.
+func digest(parts ...[]byte) [sha256.Size]byte {
+	h := sha256.New()
+	for _, p := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write(p)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// faults are the kinds of failure to open a message that are treated differently.
+type faults int
+
+const (
+	faultNone faults = iota
+	faultStorage
+	faultReplay
+	faultNotForUs
+	faultUntrusted
+	faultRepairable
+	faultHopeless
+)
+
+// fault sorts an error of omemo.Account.Open.
+func fault(err error) faults {
+	switch {
+	case err == nil:
+		return faultNone
+	case errors.Is(err, signal.ErrReplay):
+		return faultReplay
+	case errors.Is(err, omemo.ErrNotForUs):
+		return faultNotForUs
+	case errors.Is(err, signal.ErrUntrustedIdentity):
+		return faultUntrusted
+	case errors.Is(err, signal.ErrNoSession), errors.Is(err, signal.ErrUnknownPreKey),
+		errors.Is(err, signal.ErrUnauthenticated), errors.Is(err, signal.ErrTooFarAhead):
+		return faultRepairable
+	case errors.Is(err, omemo.ErrMalformed), errors.Is(err, omemo.ErrContent), errors.Is(err, signal.ErrMalformed):
+		return faultHopeless
+	}
+	return faultStorage
+}
+
+// details words a fault for the business.
+func (f faults) details() string {
+	switch f {
+	case faultNotForUs:
+		return "The customer's client did not encrypt the message for this business. The relay published its keys again: ask the customer to send it once more."
+	case faultUntrusted:
+		return "The message came from a device whose identity key is not accepted (trust: firstUse)."
+	case faultRepairable:
+		return "The message could not be decrypted. The relay offered the customer's device a new session: ask the customer to send it once more."
+	case faultNone, faultStorage, faultReplay, faultHopeless:
+	}
+	return "The message is damaged or of a kind that the relay does not read."
+}

@@ -1,0 +1,106 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+const (
+	// quotaNoticeEvery is how long after the business was told that a customer's message
+	// was refused it is not told of another.
+	quotaNoticeEvery = 24 * time.Hour
+	// maxRefusals is how many jobs may wait for a customer beside whom another refusal is
+	// queued: these have no quota.
+	maxRefusals = 64
+
+	quotaDetails = "The customer's message was refused: what the relay keeps of this customer fills their share of its volume, an eighth. " +
+		"It is told once a day, however many are refused. Erase the customer, or wait until the retention frees room; the customer's client was told so."
+)
+
+// refusedMessage is a customer's message that is not kept.
+type refusedMessage struct {
+	from         phone.Number
+	resource, id string
+	time         time.Time
+	silent       bool // it holds no content: nobody misses it
+}
+
+// overQuota counts that a customer's message was refused, tells their client so and, once
+// a day, the business. What the message's own update wrote is undone: the session goes on
+// as if the message were under way still.
+func (s *Inbound) overQuota(ctx context.Context, m refusedMessage, now time.Time) error {
+	s.Quotas.Add(base.OverQuotaInbound)
+	if m.silent {
+		return nil
+	}
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Owed()
+		c, err := s.Customer(tx, m.from)
+		if err != nil {
+			return err
+		}
+		told, err := s.tellQuota(tx, &c, m, now)
+		if err != nil {
+			return err
+		}
+		queued, err := s.refuseQuota(tx, c.ID, m)
+		if err == nil && !told && !queued {
+			return record.ErrNoNews
+		}
+		return err
+	})
+	if errors.Is(err, record.ErrNoNews) {
+		return nil
+	}
+	s.WakeOutbox()
+	s.Deliveries()
+	return err
+}
+
+// tellQuota tells the business once a day that a customer's messages are refused.
+func (s *Inbound) tellQuota(tx *store.Tx, c *store.Customer, m refusedMessage, now time.Time) (told bool, err error) {
+	if !c.Refused.IsZero() && now.Sub(c.Refused) < quotaNoticeEvery {
+		return false, nil
+	}
+	c.Refused = now
+	w := webhook.Message{Time: m.time, Errors: []webhook.Error{webhook.Unsupported(quotaDetails)}}
+	return true, s.receive(tx, *c, w, record.Content{At: m.time}, "", now)
+}
+
+// refuseQuota queues the answer to the customer's client, unless many wait.
+func (s *Inbound) refuseQuota(tx *store.Tx, c store.CustomerID, m refusedMessage) (queued bool, err error) {
+	if m.id == "" || m.resource == "" {
+		return false, nil
+	}
+	n, err := tx.Waiting(c, base.QueueOutbox, maxRefusals)
+	if err != nil || n >= maxRefusals {
+		return false, err
+	}
+	return true, s.Enqueue(tx, c, "", record.Task{Kind: record.KindRefuse, Stanza: m.id, Resource: m.resource, Refused: carrier.OverQuota})
+}
+
+// fileOverQuota ends the download of a customer's file for which there is no room of
+// theirs.
+func (s *Inbound) fileOverQuota(ctx context.Context, j queue.Job, sent arrivedFile) error {
+	s.Quotas.Add(base.OverQuotaInbound)
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Owed()
+		m, err := tx.Message(j.Message)
+		if err == nil {
+			_, err = s.refuseQuota(tx, m.Customer, refusedMessage{resource: sent.Resource, id: m.CarrierID})
+		}
+		if err != nil && !record.IsNotFound(err) {
+			return err
+		}
+		return s.lostFile(tx, j, base.QuotaFileDetails)
+	})
+}

@@ -1,0 +1,88 @@
+package inbound
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// A customer's client, too, sends again what it has no receipt for when a session began
+// anew (see resend.go): another ciphertext under the stanza id of the first. The archive
+// brings again what came in clear. Such a copy is dropped, and confirmed like the first.
+// An id and a text alone do not make one: some clients (Psi+) count their ids from the
+// same beginning after each start, so that "ok", typed first on three days, is three
+// messages. So a copy is a copy only shortly after the first, or when the session with
+// the device has just begun.
+
+// copyTime is how far apart two copies may have been sent. The archive's times are the
+// server's, those of what arrived live are ours.
+const copyTime = 5 * time.Minute
+
+// saying is what a customer says, as far as it tells a copy.
+type saying struct {
+	stanza  string             // id; empty for none
+	mark    string             // id in the carrier's archive; empty when it is not known
+	text    string             // empty for what was refused
+	refused carrier.UnreadKind // empty for what was read
+	time    time.Time          // when it was sent
+	renewed bool               // the session with the device has just begun
+}
+
+// repeated says whether what a customer says is stored already.
+func (v saying) repeated(tx *store.Tx, c store.Customer) (bool, error) {
+	stanza := record.Limited(v.stanza)
+	if stanza == "" {
+		return false, nil
+	}
+	// The message itself is asked for, and no hash of the number, the id or the text is
+	// kept: one would outlive the message, in the store and in stolen copies of it.
+	m, err := tx.ReceivedByCarrierID(c.ID, stanza)
+	if record.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	body, err := record.ContentOf(m)
+	if err != nil {
+		return false, err
+	}
+	same := v.mark != "" && v.mark == body.Mark // it was brought twice
+	return v.sameAs(body) && (same || v.renewed || v.near(body, m)), nil
+}
+
+// sameAs says whether a stored message, or what it is a part of, says the same.
+func (v saying) sameAs(body record.Content) bool {
+	switch {
+	case v.refused != "" || body.Refused != "":
+		return v.refused == body.Refused
+	case body.Whole != "":
+		return body.Whole == textHash(v.text)
+	case body.Media != nil:
+		return body.Media.Link == textHash(v.text)
+	}
+	return body.Text != "" && body.Text == v.text
+}
+
+// near says whether it was sent about when a stored message was.
+func (v saying) near(body record.Content, m store.Message) bool {
+	at := body.At
+	if at.IsZero() {
+		at = m.Created // it was written before this was kept
+	}
+	return v.time.Sub(at).Abs() < copyTime
+}
+
+// textHash is by what a text is known whose parts alone are kept, or not even these.
+func textHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// valid replaces what is no UTF-8.
+func valid(text string) string { return strings.ToValidUTF8(text, "\ufffd") }

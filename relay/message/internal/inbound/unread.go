@@ -1,0 +1,123 @@
+package inbound
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Unread takes what is no envelope that can be opened. Text in clear is passed on where the business
+// accepts that. Everything else is refused: the business is told that there was a
+// message and why it was not read, and the customer's client that it was not accepted.
+func (s *Inbound) Unread(ctx context.Context, u carrier.Unread) error {
+	now := s.Now()
+	if u.Time.Before(now.Add(-s.Retention)) {
+		s.Counts.Add(base.EventTooOld)
+		return nil
+	}
+	if u.Time.IsZero() || u.Time.After(now) {
+		u.Time = now
+	}
+	if blocked, err := s.blocklist.Drops(ctx, u.From); err != nil || blocked {
+		return err
+	}
+	var a arrival
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		a, err = s.takeUnread(tx, u, now)
+		return err
+	})
+	if err == nil || errors.Is(err, record.ErrNoNews) {
+		s.arrived(a)
+		return nil
+	}
+	if errors.Is(err, store.ErrQuota) {
+		return s.overQuota(ctx, refusedMessage{from: u.From, resource: u.Resource, id: u.ID, time: u.Time}, now)
+	}
+	return err
+}
+
+// takeUnread writes everything that follows from a message that was not encrypted for
+// us.
+func (s *Inbound) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arrival, error) {
+	c, err := s.Customer(tx, u.From)
+	if err != nil {
+		return arrival{}, err
+	}
+	if err := tx.Quota(c.ID); err != nil {
+		return arrival{}, err
+	}
+	if u.Kind == carrier.InClear && s.AcceptUnencrypted && u.Text != "" {
+		return s.takeClear(tx, c, u, now)
+	}
+	a := arrival{event: base.EventUndecryptable}
+	if u.Kind == carrier.InClear {
+		a.event = base.EventPlaintext
+	}
+	said := saying{stanza: cmp.Or(u.ID, u.Mark), mark: u.Mark, refused: u.Kind, time: u.Time}
+	if again, err := said.repeated(tx, c); err != nil {
+		return a, err
+	} else if again {
+		return arrival{event: base.EventReplayed}, record.ErrNoNews
+	}
+	return a, s.refuse(tx, c, u, said, now)
+}
+
+// takeClear writes a text that came in clear, and that it is confirmed if its sender
+// asked for that.
+func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, now time.Time) (arrival, error) {
+	a := arrival{event: base.EventReceived}
+	said := saying{stanza: cmp.Or(u.ID, u.Mark), mark: u.Mark, text: valid(u.Text), time: u.Time}
+	again, err := said.repeated(tx, c)
+	if err != nil {
+		return a, err
+	}
+	if again {
+		a.event = base.EventReplayed
+	} else {
+		w := webhook.Message{Time: u.Time, Text: said.text, Unencrypted: true}
+		if err := s.receive(tx, c, w, record.Content{Text: said.text, Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}, said.stanza, now); err != nil {
+			return a, err
+		}
+	}
+	if !u.WantsReceipt || u.ID == "" {
+		return a, nil
+	}
+	return a, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: u.ID, Receipt: carrier.Delivered})
+}
+
+// refuse tells the business that there was a message, and queues the answers to the
+// customer.
+func (s *Inbound) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) error {
+	if u.Kind == carrier.InClear || u.Kind == carrier.ForeignEncryption {
+		if err := s.explain(tx, &c, u.Language, now); err != nil {
+			return err
+		}
+	}
+	w := webhook.Message{Time: u.Time, Errors: []webhook.Error{webhook.Unsupported(unreadDetails(u.Kind))}}
+	err := s.receive(tx, c, w, record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark), Refused: u.Kind}, said.stanza, now)
+	if err != nil || u.ID == "" || u.Resource == "" {
+		return err
+	}
+	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: u.ID, Resource: u.Resource, Refused: u.Kind})
+}
+
+// unreadDetails words for the business why a message was refused.
+func unreadDetails(k carrier.UnreadKind) string {
+	switch k {
+	case carrier.InClear:
+		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
+	case carrier.ForeignEncryption:
+		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
+	case carrier.TooLarge:
+		return "The message is larger than this relay reads. The customer's client was told so."
+	case carrier.Malformed, carrier.OverQuota:
+	}
+	return faultHopeless.details()
+}

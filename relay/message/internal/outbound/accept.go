@@ -1,0 +1,90 @@
+package outbound
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// ErrUnknownMessage means that no message of a customer has that id.
+var ErrUnknownMessage = errors.New("no message from a customer has this id")
+
+// Text is a text message that the business asks to send.
+type Text struct {
+	To      phone.Number
+	Body    string
+	ReplyTo string // id of the message that it answers; empty for none
+	Opaque  string // comes back in its statuses
+	// IdentityHash names the identity key of the recipient's device that the message
+	// is for, as webhooks told it, and accepts that key; empty for all devices.
+	IdentityHash string
+}
+
+// AcceptText stores a message and returns its id. When it returns nil the message
+// is durable and will be sent. Store.ErrQuota means that too much is kept of the recipient.
+func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
+	body, err := record.Content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash}.Encode()
+	if err != nil {
+		return "", err
+	}
+	now := s.Now()
+	m := store.Message{
+		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: body, CarrierID: rand.Text(),
+		State: record.StateAccepted, Opaque: t.Opaque, Created: now, Updated: now,
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		c, err := s.Customer(tx, t.To)
+		if err != nil {
+			return err
+		}
+		m.Customer = c.ID
+		if err := tx.PutMessage(m); err != nil {
+			return err
+		}
+		return s.Enqueue(tx, c.ID, m.ID, record.Task{Kind: record.KindText})
+	})
+	if err != nil {
+		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
+	}
+	s.Counts.Add(base.EventAccepted)
+	s.WakeOutbox()
+	return m.ID, nil
+}
+
+// MarkRead stores that a customer is to be told that a message, and all before it,
+// was read; typing shows besides that an answer is being written.
+func (s *Outbound) MarkRead(ctx context.Context, id string, typing bool) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		m, err := tx.Message(id)
+		if record.IsNotFound(err) || err == nil && m.Direction != store.Inbound {
+			return ErrUnknownMessage
+		}
+		if err != nil {
+			return err
+		}
+		body, err := record.ContentOf(m)
+		if err != nil {
+			return err
+		}
+		if err := tx.SetMessageState(m.ID, record.StateRead, s.Now()); err != nil {
+			return err
+		}
+		t := record.Task{Kind: record.KindReceipt, Typing: typing}
+		if body.Markable {
+			t.Receipt, t.Stanza = carrier.Read, m.CarrierID
+		}
+		return s.Enqueue(tx, m.Customer, "", t)
+	})
+	if err != nil {
+		return fmt.Errorf("marking a message as read: %w", err)
+	}
+	s.WakeOutbox()
+	return nil
+}

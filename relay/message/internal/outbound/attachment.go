@@ -1,0 +1,228 @@
+package outbound
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Attachment is a file that the business asks to send. Exactly one of ID and Link is
+// set.
+type Attachment struct {
+	To       phone.Number
+	Kind     media.Kind
+	ID       string // of StoreMedia
+	Link     string // http or https
+	Caption  string
+	Filename string // of a document
+	ReplyTo  string
+	Opaque   string
+}
+
+// AcceptAttachment stores a message with a file and returns its id, as AcceptText
+// does. It returns ErrUnknownMedia and ErrMediaKind for a file that cannot be sent;
+// what is wrong with a link only shows when it is fetched.
+func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
+	main := record.Content{ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}}
+	id, now := store.NewMessageID(), s.Now()
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := sendable(tx, a); err != nil {
+			return err
+		}
+		c, err := s.Customer(tx, a.To)
+		if err != nil {
+			return err
+		}
+		m := store.Message{
+			ID: id, Direction: store.Outbound, Customer: c.ID, Type: string(a.Kind), CarrierID: rand.Text(),
+			State: record.StateAccepted, Opaque: a.Opaque, Created: now, Updated: now,
+		}
+		if err := s.PutTask(tx, m, main, record.KindMedia); err != nil {
+			return err
+		}
+		caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
+		if caption == "" {
+			return nil
+		}
+		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, rand.Text(), ""
+		return s.PutTask(tx, m, record.Content{Text: caption, With: id}, record.KindText)
+	})
+	if err != nil {
+		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
+	}
+	s.Counts.Add(base.EventAccepted)
+	s.WakeOutbox()
+	return id, nil
+}
+
+// sendable checks a file that the business named by its id. A document may be
+// anything; the other kinds are what they are.
+func sendable(tx *store.Tx, a Attachment) error {
+	if a.ID == "" {
+		return nil
+	}
+	m, err := tx.Media(a.ID)
+	switch {
+	case record.IsNotFound(err):
+		return files.ErrUnknownMedia
+	case err != nil:
+		return err
+	case a.Kind != media.Document && media.KindOf(m.MIME) != a.Kind:
+		return files.ErrMediaKind
+	case m.Size > a.Kind.MaxSize():
+		return files.ErrMediaTooLarge
+	}
+	return nil
+}
+
+// sendMedia brings a message's file to the carrier and sends the message. What was
+// reached is durable: a later attempt goes on from there.
+func (s *Outbound) sendMedia(ctx context.Context, j queue.Job, c store.Customer) error {
+	m, body, err := s.pending(ctx, j.Message, record.StateAccepted)
+	if err != nil {
+		return err
+	}
+	if s.Files == nil || body.Media == nil {
+		return fails(webhook.MediaUpload("This relay sends no files."))
+	}
+	if !body.Media.Uploaded {
+		if err := s.bring(ctx, c.ID, m.ID, body.Media); err != nil {
+			return err
+		}
+	}
+	return s.sendText(ctx, j, c)
+}
+
+// How long a message waits for its file's turn before it lets another customer's job run,
+// and how soon it comes back.
+const (
+	turnWait  = 2 * time.Second
+	turnPause = 5 * time.Second
+)
+
+// bring has the carrier get a message's file, or returns errBusy.
+func (s *Outbound) bring(ctx context.Context, c store.CustomerID, message string, a *record.Attached) error {
+	turn, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	if s.transfers.Acquire(turn, 1) != nil {
+		return errBusy
+	}
+	defer s.transfers.Release(1)
+	if a.ID == "" {
+		if err := s.fetchLink(ctx, c, message, a); err != nil {
+			return err
+		}
+	}
+	return s.upload(ctx, message, a.ID)
+}
+
+// fetchLink brings a file from where the business said that it is.
+func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message string, a *record.Attached) error {
+	f, err := s.Files.Public.Get(ctx, a.From, a.Kind.MaxSize())
+	if err != nil {
+		return linkError(err)
+	}
+	defer f.Close()
+	if f.Type == "" || a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
+		return fails(webhook.MediaDownload("The link's web server says that the file is of another type than the message, or does not say it."))
+	}
+	m, err := s.files.Save(ctx, c, f)
+	if err != nil {
+		return linkError(s.OutQuota(err))
+	}
+	m.MIME, m.Name = f.Type, f.Name
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.FinishMedia(m); err != nil {
+			return err
+		}
+		return changeBody(tx, message, func(b *record.Content) { b.Media.ID, b.Media.From = m.ID, "" })
+	})
+	if err != nil {
+		s.files.Discard(ctx, m.ID)
+		return record.Gone(err)
+	}
+	a.ID = m.ID
+	return nil
+}
+
+// linkError sorts what went wrong with a business's link.
+func linkError(err error) error {
+	switch {
+	case errors.Is(err, store.ErrQuota):
+		return fails(webhook.MediaDownload(base.QuotaFileDetails))
+	case errors.Is(err, media.ErrTooLarge):
+		return fails(webhook.MediaDownload("The file at the link is larger than messages of this type may have."))
+	case errors.Is(err, media.ErrAddress):
+		return fails(webhook.MediaDownload("The link leads to an address that is not public. Upload the file instead."))
+	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrGone):
+		return fails(webhook.MediaDownload("The link cannot be followed, or its web server does not hand the file out."))
+	}
+	return fmt.Errorf("fetching a link: %w", err)
+}
+
+// upload hands an encrypted copy of a file to the carrier, under a fresh key, and
+// notes the link to it as the message's text. The carrier learns the copy's size and
+// kind of file, but no name that anybody gave it.
+func (s *Outbound) upload(ctx context.Context, message, id string) error {
+	m, r, err := s.files.OpenMedia(ctx, id)
+	if errors.Is(err, files.ErrUnknownMedia) {
+		return fails(webhook.MediaUpload("The file was deleted, or its retention ended, before it was sent."))
+	}
+	if err != nil {
+		return err
+	}
+	slot, err := s.Files.Slot(ctx, media.UploadName(media.Extension(m.MIME)), m.Size+media.TagSize)
+	if err != nil {
+		return slotError(err)
+	}
+	link := media.NewLink()
+	link.URL = slot.Get
+	encrypted, err := link.Encrypt(r)
+	if err != nil {
+		return err
+	}
+	err = s.Files.Carrier.Put(ctx, slot.Put, slot.Header, io.NopCloser(encrypted), m.Size+media.TagSize)
+	if errors.Is(err, media.ErrTooLarge) {
+		return slotError(carrier.ErrRejected)
+	}
+	if err != nil {
+		return fmt.Errorf("uploading a file: %w", err)
+	}
+	return record.Gone(s.Store.Update(ctx, func(tx *store.Tx) error {
+		return changeBody(tx, message, func(b *record.Content) { b.Text, b.Media.Uploaded = link.Text(), true })
+	}))
+}
+
+// slotError sorts a carrier's refusals.
+func slotError(err error) error {
+	switch {
+	case errors.Is(err, carrier.ErrNotFound):
+		return fails(webhook.MediaUpload("The carrier has no upload service (XEP-0363)."))
+	case errors.Is(err, carrier.ErrRejected):
+		return fails(webhook.MediaUpload("The carrier does not take the file: it may be larger than the carrier allows."))
+	}
+	return err
+}
+
+// changeBody changes what a message holds that may be gone by now.
+func changeBody(tx *store.Tx, id string, change func(*record.Content)) error {
+	m, err := tx.Message(id)
+	if err != nil {
+		return err
+	}
+	return record.PutBody(tx, m, change)
+}

@@ -1,0 +1,129 @@
+package outbound
+
+import (
+	"context"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// A message comes back, in general, before the carrier acknowledged it or soon after:
+// the job that sent it is done, or about to be. So one that comes back for the time
+// being gets a job of its own, and the message keeps count: each time that it is sent it
+// may come back once, and when it did so as often as a job may fail, it failed. Whoever
+// returns everything for ever has it sent so often and no more. It is sent again at its
+// time and not when the link comes up, which says nothing of why it came back: else a
+// link that comes and goes would have it fail early. Later messages to the customer do
+// not wait for it.
+
+// Bounced takes a message that came back. Of what was delivered one of several devices
+// has it. Receipts and messages without content are not kept and not sent again: those
+// that follow do what they were for. Until the next read marker, which covers those
+// before it, a customer's client may lack a tick; each receipt that is sent again would
+// take the place of a message where the queue is full.
+func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce) {
+	var wait time.Duration
+	s.about(ctx, in, b.To, b.ID, record.StateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
+		wait = 0
+		if b.Temporary || b.Doubtful {
+			wait, err = s.postpone(tx, c, m, b)
+			return err
+		}
+		return s.advance(tx, c, m, record.StateFailed, s.Now(), webhook.Undeliverable(
+			"The carrier returned the message: the recipient has no account there or does not take messages."))
+	}, func() {
+		if wait > 0 {
+			s.Counts.Add(base.EventBounced)
+			time.AfterFunc(wait, s.WakeOutbox)
+		}
+	})
+}
+
+// maxDoubtful is how often a message may come back that the customer may have: within two
+// minutes a client that was cut off is back, or a receipt has come.
+const maxDoubtful = 8
+
+// gaveUp says whether a message that came back once more has come back often enough, and
+// why it fails then.
+func gaveUp(b carrier.Bounce, bounces int) (webhook.Error, bool) {
+	if b.Temporary {
+		return webhook.Unavailable(
+			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."), bounces >= maxAttempts
+	}
+	return webhook.Undeliverable(
+		"The carrier returned the message each time that it was sent: the recipient has no account there or does not take messages."), bounces >= maxDoubtful
+}
+
+// postpone has a message sent again that came back, after a wait which it returns, or
+// ends it when that was done as often as may be. What waits already says nothing new.
+func (s *Outbound) postpone(tx *store.Tx, c store.Customer, m store.Message, b carrier.Bounce) (wait time.Duration, err error) {
+	body, err := record.ContentOf(m)
+	if err != nil {
+		return 0, err
+	}
+	if body.Waits && !body.Going {
+		return 0, record.ErrNoNews
+	}
+	if reason, enough := gaveUp(b, body.Bounces+1); enough {
+		return 0, s.advance(tx, c, m, record.StateFailed, s.Now(), reason)
+	}
+	err = record.PutBody(tx, m, func(b *record.Content) { b.Bounces++; b.Waits, b.Going = true, false })
+	if err != nil {
+		return 0, err
+	}
+	wait = retryAfter(body.Bounces)
+	return wait, s.EnqueueAt(tx, c.ID, m.ID, record.Task{Kind: record.KindBounced, Bounce: body.Bounces + 1}, s.Now().Add(wait))
+}
+
+// sendBounced sends a message again that came back: the same ciphertext under the same
+// id, or a new one when that was lost with its session and nobody has sent it in the next
+// one yet. From before it is on its way the message may come back again; until the carrier
+// has it no marker for a later message says that it was read. Where the link is lost before
+// the carrier acknowledged it, it may have come back when the job is tried again: then
+// that has a job with a time of its own.
+func (s *Outbound) sendBounced(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
+	var m store.Message
+	var body record.Content
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if m, body, err = pendingIn(tx, j.Message, record.StateAccepted, record.StateSent); err != nil {
+			return err
+		}
+		if t.Bounce < body.Bounces {
+			return record.ErrFinished
+		}
+		return record.PutBody(tx, m, func(b *record.Content) { b.Waits, b.Going = true, true })
+	})
+	if err != nil {
+		return record.Gone(err)
+	}
+	if err := s.send(ctx, c, m, body); err != nil {
+		return err
+	}
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := wentAgain(tx, m.ID); err != nil {
+			return err
+		}
+		if err := s.awaitAnswer(tx, c.ID, m.ID); err != nil {
+			return err
+		}
+		return tx.Finish(j.ID)
+	})
+}
+
+// wentAgain notes that the carrier has a message again, unless it came back meanwhile or
+// nobody asks any more.
+func wentAgain(tx *store.Tx, id string) error {
+	m, body, err := pendingIn(tx, id, record.StateAccepted, record.StateSent)
+	if record.IsNotFound(err) || err == nil && !body.Going {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return record.PutBody(tx, m, func(b *record.Content) { b.Waits, b.Going = false, false })
+}

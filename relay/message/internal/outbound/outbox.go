@@ -1,0 +1,159 @@
+package outbound
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// work does one job of the outbox; it is its queue's Worker.
+func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
+	if len(j.Body) == 0 {
+		s.Log.LogAttrs(ctx, slog.LevelError, "a job's row in the store is damaged: it is given up")
+		return s.endWith(ctx, j, webhook.Unavailable("What the relay kept of the message was damaged before it was sent. Send it again."))
+	}
+	var t record.Task
+	err := json.Unmarshal(j.Body, &t)
+	ctx, cancel := context.WithTimeout(ctx, timeFor(t.Kind))
+	defer cancel()
+	link := s.peers.LinkName()
+	if err == nil {
+		err = s.do(ctx, j, t)
+	}
+	var final *failure
+	log := func(what string) {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("kind", string(t.Kind)),
+			slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
+	}
+	switch {
+	case err == nil:
+		return queue.Done()
+	case errors.Is(err, record.ErrFinished):
+		return s.endWith(ctx, j)
+	case errors.As(err, &final):
+		return s.endWith(ctx, j, final.reason)
+	case errors.Is(err, peers.ErrUnreachable):
+		return s.endWith(ctx, j, webhook.Undeliverable("The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages."))
+	case errors.Is(err, carrier.ErrRejected):
+		return s.endWith(ctx, j, webhook.Undeliverable("The carrier refused the message."))
+	case errors.Is(err, peers.ErrIdentity):
+		return s.endWith(ctx, j, webhook.IdentityMismatch())
+	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
+		s.peers.LinkFailed(link, s.WakeOutbox)
+		return queue.Later(peers.LinkProbe) // Connected makes it due sooner
+	case errors.Is(err, errBusy):
+		return queue.Later(turnPause)
+	case errors.Is(err, store.ErrFull):
+		return queue.Later(fullPause) // what was accepted is not given up for that
+	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
+		log("a job of the outbox is given up")
+		return s.endWith(ctx, j, givenUp(t.Kind))
+	}
+	log("a job of the outbox failed")
+	return queue.Retry(retryAfter(j.Attempts))
+}
+
+// endWith removes a job; its message fails for the given reasons, if there are any.
+func (s *Outbound) endWith(ctx context.Context, j queue.Job, why ...webhook.Error) queue.Result {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		if len(why) > 0 && j.Message != "" {
+			err := s.advanceMessage(tx, j.Message, record.StateFailed, why...)
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Finish(j.ID)
+	})
+	if err != nil {
+		return queue.Retry(base.FirstRetry)
+	}
+	s.Deliveries()
+	return queue.Done()
+}
+
+// do does a job. When it returns nil the job is gone.
+func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
+	if s.Now().Sub(j.Created) > s.Retention {
+		return record.ErrFinished // the hosted API drops what could not be delivered, too
+	}
+	c, err := s.recipient(ctx, j)
+	if err != nil {
+		return err
+	}
+	if blocked, err := s.blocklist.IsBlocked(ctx, c.Number); err != nil {
+		return err
+	} else if blocked {
+		return refused(t.Kind)
+	}
+	switch t.Kind {
+	case record.KindText:
+		return s.sendText(ctx, j, c)
+	case record.KindMedia:
+		return s.sendMedia(ctx, j, c)
+	case record.KindReceipt:
+		return s.sendReceipt(ctx, j, c, t)
+	case record.KindAnswer, record.KindRepair:
+		return s.sendTransport(ctx, c, t)
+	case record.KindRefuse:
+		return s.sendRefusal(ctx, c, t)
+	case record.KindInspect:
+		return s.peers.Inspect(ctx, c, t.Device)
+	case record.KindLost:
+		return s.findLost(ctx, j, c, t)
+	case record.KindFirst:
+		return s.beginAgain(ctx, j, c, t)
+	case record.KindAgain:
+		return s.sendAgain(ctx, c, t)
+	case record.KindBounced:
+		return s.sendBounced(ctx, j, c, t)
+	}
+	return record.ErrFinished // written by a newer relay
+}
+
+// recipient reads the customer of a job.
+func (s *Outbound) recipient(ctx context.Context, j queue.Job) (c store.Customer, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		c, err = tx.CustomerByID(store.CustomerID(j.Lane))
+		return err
+	})
+	if errors.Is(err, seal.ErrTampered) {
+		return c, fails(webhook.Unavailable("What the relay kept of the recipient is damaged. Send the message again."))
+	}
+	if record.IsNotFound(err) {
+		return c, record.ErrFinished // their key died
+	}
+	return c, err
+}
+
+// sendText sends a message for the first time.
+func (s *Outbound) sendText(ctx context.Context, j queue.Job, c store.Customer) error {
+	m, body, err := s.pending(ctx, j.Message, record.StateAccepted)
+	if err != nil {
+		return err
+	}
+	s.endTyping(ctx, c)
+	if err := s.send(ctx, c, m, body); err != nil {
+		return err
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := s.advanceMessage(tx, m.ID, record.StateSent); err != nil {
+			return err
+		}
+		if err := s.awaitAnswer(tx, c.ID, m.ID); err != nil {
+			return err
+		}
+		return tx.Finish(j.ID)
+	})
+	s.Deliveries()
+	return err
+}

@@ -1,0 +1,86 @@
+package outbound
+
+import (
+	"context"
+	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// A customer's device that lost its sessions could not read what was sent in them.
+// When it has a new session with the same identity key, the messages that nobody
+// confirmed are sent again, under the stanza ids that they had: clients that did
+// read them drop the second copy, and receipts fit. A device that comes with
+// another key gets nothing again: what was written to one key is not sent to
+// another because the carrier says so.
+
+const (
+	// maxResend is how many of the latest messages are looked at.
+	maxResend = 64
+	// maxResends is how often one message is sent again: a peer that makes sessions begin
+	// again and again must not have the relay repeat itself without end.
+	maxResends = 2
+)
+
+// findLost queues the messages that a device is to be sent again, oldest first.
+func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		d, err := tx.Device(c.ID, t.Device)
+		if err != nil {
+			return err
+		}
+		sent, err := tx.MessagesOf(c.ID, store.Outbound, s.Now(), maxResend)
+		if err != nil {
+			return err
+		}
+		for _, m := range slices.Backward(sent) {
+			if m.State != record.StateSent || m.Created.Before(t.Since) {
+				continue
+			}
+			body, err := record.ContentOf(m)
+			if err != nil {
+				return err
+			}
+			if !t.Until.IsZero() && body.Sealed.After(t.Until) {
+				continue
+			}
+			if body.Resent >= maxResends || body.For[t.Device] != peers.IdentityHash(d.IdentityKey) {
+				continue
+			}
+			// The ciphertext of the old session is of no use to the device.
+			if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
+				return err
+			}
+			if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAgain, Device: t.Device, Message: m.ID}); err != nil {
+				return err
+			}
+		}
+		return tx.Finish(j.ID)
+	})
+	if record.IsNotFound(err) {
+		err = record.ErrFinished
+	}
+	s.WakeOutbox()
+	return err
+}
+
+// sendAgain sends a message again to the devices that it was for, if no receipt came
+// meanwhile.
+func (s *Outbound) sendAgain(ctx context.Context, c store.Customer, t record.Task) error {
+	m, body, err := s.pending(ctx, t.Message, record.StateSent)
+	if err != nil {
+		return err
+	}
+	if err := s.send(ctx, c, m, body); err != nil {
+		return err
+	}
+	if err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.awaitAnswer(tx, c.ID, m.ID) }); err != nil {
+		return err
+	}
+	s.Counts.Add(base.EventResent)
+	return record.ErrFinished
+}

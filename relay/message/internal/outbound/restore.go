@@ -1,0 +1,35 @@
+package outbound
+
+import (
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// FailQueued ends everything in the outbox and returns how many messages failed.
+func (s *Outbound) FailQueued(tx *store.Tx) (failed int, err error) {
+	jobs, err := tx.Due(base.QueueOutbox, s.Now().Add(100*365*24*time.Hour), store.Place{}, everything)
+	if err != nil {
+		return 0, err
+	}
+	for _, j := range jobs {
+		if j.Message != "" {
+			failed++
+			err := s.advanceMessage(tx, j.Message, record.StateFailed, webhook.Undeliverable(
+				"The relay was restored from a backup in which this message waited: it may have been sent since. Send it again if the customer has not got it."))
+			if err != nil {
+				return 0, err
+			}
+		}
+		if err := tx.Finish(j.ID); err != nil {
+			return 0, err
+		}
+	}
+	return failed, nil
+}
+
+// everything is more jobs than a queue holds.
+const everything = 1 << 30

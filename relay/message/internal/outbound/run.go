@@ -1,0 +1,41 @@
+package outbound
+
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
+	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/queue"
+)
+
+// New returns an Outbound, and has everybody who writes to the outbox wake it.
+func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Outbound {
+	s := &Outbound{Base: b, peers: p, blocklist: l, files: f, transfers: semaphore.NewWeighted(maxTransfers)}
+	s.outbox = queue.New(queue.Options{
+		Name: base.QueueOutbox, Backend: base.Queue(b.Store, base.QueueOutbox), Worker: s.work, Workers: workers,
+		HoldLane: true, Open: p.Reachable, Now: b.Now, Log: b.Log,
+	})
+	b.WakeOutbox = s.outbox.Wake
+	return s
+}
+
+// Run sends what is queued until ctx ends.
+func (s *Outbound) Run(ctx context.Context) error {
+	defer s.typing.stop()
+	return s.outbox.Run(ctx)
+}
+
+// Hurry has what could not be sent tried again now: the link is up.
+func (s *Outbound) Hurry() { s.outbox.Hurry() }
+
+// workers is how many customers are served at once: a worker waits for the carrier's
+// acknowledgement, which takes a busy server a while. maxTransfers of them may be at a
+// file, which takes half a megabyte of memory.
+const (
+	workers      = 256
+	maxTransfers = 32
+)

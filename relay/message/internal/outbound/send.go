@@ -1,0 +1,96 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// send brings a message to the carrier, whichever try it is: the ciphertext that an
+// earlier one left, or else a new one, which is durable before it is sent.
+func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, body record.Content) (err error) {
+	if body.Envelope == nil {
+		if body.Envelope, err = s.sealText(ctx, c, m, body); err != nil {
+			return err
+		}
+	}
+	err = s.Link.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
+	if err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	return nil
+}
+
+// sealText encrypts a message for all of a customer's devices. The ratchets' steps
+// and the ciphertext are durable, in one transaction, when it returns.
+func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content) (*carrier.Envelope, error) {
+	devices, err := s.recipients(ctx, c, body)
+	if err != nil {
+		return nil, err
+	}
+	lacking, err := s.peers.WithoutSession(ctx, c, devices)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.peers.Fetch(ctx, c, peers.Plan{Devices: devices}, lacking)
+	if err != nil {
+		return nil, err
+	}
+	p.Identity = body.IdentityHash
+	envelope, err := s.peers.Encrypt(ctx, c, p, []byte(body.Text), func(tx *store.Tx, e *carrier.Envelope, sealed map[carrier.DeviceID]string) (err error) {
+		if m, err = tx.Message(m.ID); err != nil {
+			return err
+		}
+		return record.PutBody(tx, m, func(b *record.Content) { b.Envelope, b.For, b.Sealed = e, sealed, s.Now() })
+	})
+	if record.IsNotFound(err) {
+		err = record.ErrFinished
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encrypting: %w", err)
+	}
+	return envelope, nil
+}
+
+// recipients returns the devices that a message goes to.
+func (s *Outbound) recipients(ctx context.Context, c store.Customer, body record.Content) ([]carrier.DeviceID, error) {
+	if body.IdentityHash != "" {
+		d, err := s.peers.Named(ctx, c, body.IdentityHash)
+		return []carrier.DeviceID{d}, err
+	}
+	devices, err := s.peers.DevicesOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.stillFor(ctx, c, body, devices)
+}
+
+// stillFor returns those of a message's devices that have the identity keys yet that
+// it was encrypted for. For a message that was not encrypted yet it returns all.
+func (s *Outbound) stillFor(ctx context.Context, c store.Customer, body record.Content, devices []carrier.DeviceID) ([]carrier.DeviceID, error) {
+	if body.For == nil {
+		return devices, nil
+	}
+	var same []carrier.DeviceID
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		same = nil
+		for _, d := range devices {
+			known, err := tx.Device(c.ID, d)
+			if err != nil {
+				return err
+			}
+			if known.IdentityKey != nil && peers.IdentityHash(known.IdentityKey) == body.For[d] {
+				same = append(same, d)
+			}
+		}
+		return nil
+	})
+	if err == nil && len(same) == 0 {
+		err = peers.ErrUnreachable
+	}
+	return same, err
+}

@@ -1,0 +1,156 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// A message to a customer goes through these states and never back:
+//
+//	accepted ───► sent ───► delivered ───► read
+//	    │           │
+//	    └───────────┴─────► failed
+//
+// Accepted: it is stored. Sent: the carrier has it, whether for the first time or again.
+// Delivered and read: the customer's client says so. Failed: it will not arrive; what was
+// delivered does not fail any more. A state that is skipped is told to the business before
+// the one that implies it.
+
+// order ranks the states of an outgoing message.
+func order(state string) int {
+	switch state {
+	case record.StateSent:
+		return 1
+	case record.StateDelivered:
+		return 2
+	case record.StateRead:
+		return 3
+	case record.StateFailed:
+		return 4
+	}
+	return 0
+}
+
+// eventOf is what to count when an outgoing message comes to a state.
+func eventOf(state string) base.Event {
+	switch state {
+	case record.StateSent:
+		return base.EventSent
+	case record.StateDelivered:
+		return base.EventDelivered
+	case record.StateRead:
+		return base.EventRead
+	}
+	return base.EventFailed
+}
+
+// advance moves an outgoing message on, which is written as it is given, and tells the
+// business, unless it is that far already. The business always learns that it was sent
+// before it learns that it was delivered, and that before it learns that it was read: the
+// customer's receipt may overtake the carrier's acknowledgement, and some clients (Gajim,
+// to those who are not on its contact list) send read markers and no receipts. What was
+// delivered does not fail afterwards.
+func (s *Outbound) advance(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs ...webhook.Error) error {
+	if order(state) <= order(m.State) || state == record.StateFailed && order(m.State) >= order(record.StateDelivered) {
+		return nil
+	}
+	for _, implied := range []string{record.StateSent, record.StateDelivered} {
+		if state == record.StateFailed || order(implied) <= order(m.State) || order(implied) >= order(state) {
+			continue
+		}
+		if err := s.tell(tx, c, m, implied, at, nil); err != nil {
+			return err
+		}
+	}
+	if err := putState(tx, m, state, at); err != nil {
+		return err
+	}
+	return s.tell(tx, c, m, state, at, errs)
+}
+
+// putState writes a message's state, and drops its ciphertext when nobody needs it any
+// more.
+func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
+	m.State, m.Updated = state, at
+	if state == record.StateSent {
+		return tx.ReplaceMessage(m)
+	}
+	return record.PutBody(tx, m, func(b *record.Content) { b.Envelope = nil })
+}
+
+func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
+	if m.Type == record.TypeCaption || m.Type == record.TypeNotice {
+		return nil // the business knows of the message that it goes with, or did not send it
+	}
+	s.Counts.Add(eventOf(state))
+	payload, err := s.Webhook.StatusPayload(webhook.Status{
+		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, Opaque: m.Opaque, Errors: errs,
+	})
+	return s.Notify(tx, c.ID, m.ID, payload, err)
+}
+
+// advanceMessage moves a message on, if it is still there.
+func (s *Outbound) advanceMessage(tx *store.Tx, id, state string, errs ...webhook.Error) error {
+	m, err := tx.Message(id)
+	if record.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := tx.CustomerByID(m.Customer)
+	if errors.Is(err, seal.ErrTampered) {
+		c, err = store.Customer{ID: m.Customer}, nil // the business knows the message by its id
+	}
+	if record.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.advance(tx, c, m, state, s.Now(), errs...)
+}
+
+// about runs fn on the message that was sent to a customer under a stanza's id, if
+// there is one that has not come to a state yet. Key transport messages have stanzas
+// and no message. What says nothing new, as when the archive brings it again, keeps
+// nobody who is idle. Done is called when what fn wrote is stored.
+func (s *Outbound) about(ctx context.Context, b *base.Batch, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error, done func()) {
+	if stanza == "" || len(stanza) > store.MaxIdentifier {
+		return
+	}
+	b.Update(ctx, func(tx *store.Tx) error {
+		m, err := tx.MessageByCarrierID(store.Outbound, stanza)
+		if record.IsNotFound(err) || err == nil && order(m.State) >= order(state) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c, err := tx.CustomerByID(m.Customer)
+		if record.IsNotFound(err) || errors.Is(err, seal.ErrTampered) || err == nil && c.Number != peer {
+			return record.ErrNoNews
+		}
+		if err != nil {
+			return err
+		}
+		return fn(tx, c, m)
+	}, func(err error) error {
+		if errors.Is(err, record.ErrNoNews) {
+			return nil
+		}
+		if err == nil {
+			done()
+		}
+		s.Deliveries()
+		return err
+	})
+}

@@ -1,0 +1,69 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// sealTransport makes a message without content for one device, in a new session
+// where that is what the job is for.
+func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record.Task) (*carrier.Envelope, error) {
+	p := peers.Plan{Devices: []carrier.DeviceID{t.Device}}
+	lacking := p.Devices
+	if t.Kind == record.KindAnswer {
+		var err error
+		if lacking, err = s.peers.WithoutSession(ctx, c, p.Devices); err != nil {
+			return nil, err
+		}
+	}
+	p, err := s.peers.Fetch(ctx, c, p, lacking)
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := s.peers.Encrypt(ctx, c, p, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("encrypting: %w", err)
+	}
+	return envelope, nil
+}
+
+// sendTransport sends a message without content: it completes a session, or begins
+// a new one. It is not kept for another attempt: that one makes its own.
+func (s *Outbound) sendTransport(ctx context.Context, c store.Customer, t record.Task) error {
+	envelope, err := s.sealTransport(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	err = s.Link.Send(ctx, carrier.Outgoing{ID: store.NewMessageID(), To: c.Number, Envelope: *envelope})
+	if err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	return record.ErrFinished
+}
+
+// sendRefusal tells a customer's client that its message was not accepted.
+func (s *Outbound) sendRefusal(ctx context.Context, c store.Customer, t record.Task) error {
+	if err := s.Link.Refuse(ctx, c.Number, carrier.Refusal{Resource: t.Resource, ID: t.Stanza, Kind: t.Refused}); err != nil {
+		return fmt.Errorf("refusing a message: %w", err)
+	}
+	return record.ErrFinished
+}
+
+// sendReceipt tells a customer's client what became of its message.
+func (s *Outbound) sendReceipt(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
+	if t.Stanza != "" {
+		if err := s.Link.SendReceipt(ctx, c.Number, t.Stanza, t.Receipt); err != nil {
+			return fmt.Errorf("sending a receipt: %w", err)
+		}
+	}
+	if t.Typing && s.Now().Sub(j.Created) < typingTime {
+		s.beginTyping(ctx, c)
+	}
+	return record.ErrFinished
+}

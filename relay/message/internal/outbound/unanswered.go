@@ -1,0 +1,157 @@
+package outbound
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// A message that begins a session is lost for good when the customer's device has not
+// the one-time pre-key any more that it names: most clients delete it when another takes
+// it first, and tell nobody. So where nothing comes back, neither a receipt nor anything
+// in the session, a new session is begun, from the bundle as it is then, with the message
+// in it: under its old stanza id, so that a client that was only away drops the copy.
+
+// firstWait is how long a first message may stay without an answer. lastWait is the same
+// once it was sent again: most are away, and each attempt takes one of their keys.
+const (
+	firstWait = 10 * time.Minute
+	lastWait  = 24 * time.Hour
+)
+
+// awaitAnswer has a message that was sent looked at later, if it begins a session. For
+// one that came back nobody can have answered: it is called again when that is sent.
+func (s *Outbound) awaitAnswer(tx *store.Tx, c store.CustomerID, id string) error {
+	m, err := tx.Message(id)
+	if record.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	body, err := record.ContentOf(m)
+	if err != nil || m.State != record.StateSent || body.Waits || body.Resent >= maxResends || len(begins(body)) == 0 {
+		return err
+	}
+	wait := firstWait
+	if body.Resent > 0 {
+		wait = lastWait
+	}
+	t := record.Task{Kind: record.KindFirst, Message: id, Since: body.Sealed}
+	return s.EnqueueAt(tx, c, "", t, s.Now().Add(wait))
+}
+
+// begins returns the devices with which a message begins a session.
+func begins(body record.Content) (devices []carrier.DeviceID) {
+	if body.Envelope == nil {
+		return nil
+	}
+	for _, k := range body.Envelope.Keys {
+		if k.PreKey {
+			devices = append(devices, k.Device)
+		}
+	}
+	return devices
+}
+
+// beginAgain begins new sessions with the devices that did not answer a first message,
+// and has everything sent in them that they may not have been able to read.
+func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
+	silent, err := s.silent(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	p, err := s.peers.Fetch(ctx, c, peers.Plan{Devices: silent}, silent)
+	if err != nil {
+		return err
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		_, body, err := pendingIn(tx, t.Message, record.StateSent)
+		if err != nil {
+			return record.Gone(err)
+		}
+		if body.Waits || !body.Sealed.Equal(t.Since) {
+			return record.ErrFinished
+		}
+		view := s.peers.View(tx, c.ID)
+		defer view.Forget()
+		p, err := s.peers.Begin(tx, c, p, view)
+		if err != nil {
+			return err
+		}
+		if err := s.firstAgain(tx, c.ID, p.Devices); err != nil {
+			return err
+		}
+		return tx.Finish(j.ID)
+	})
+	s.WakeOutbox()
+	s.Deliveries()
+	return err
+}
+
+// silent returns the devices that a first message was for and that did not answer it.
+func (s *Outbound) silent(ctx context.Context, c store.Customer, t record.Task) (devices []carrier.DeviceID, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		_, body, err := pendingIn(tx, t.Message, record.StateSent)
+		if err != nil {
+			return err
+		}
+		if body.Waits || !body.Sealed.Equal(t.Since) {
+			return record.ErrFinished // it came back, or was sent again since
+		}
+		view := s.peers.View(tx, c.ID)
+		defer view.Forget()
+		for _, d := range begins(body) {
+			r, err := view.Record(c.Number, d)
+			if err != nil {
+				return err
+			}
+			if unanswered(r) && view.SameKey(r, body.For[d]) {
+				devices = append(devices, d)
+			}
+		}
+		return nil
+	})
+	if err == nil && len(devices) == 0 {
+		err = record.ErrFinished
+	}
+	return devices, record.Gone(err)
+}
+
+func unanswered(r *signal.Record) bool { return r.HasSession() && !r.Answered() }
+
+// firstAgain queues the messages, oldest first, that began a session with one of the
+// devices and were not confirmed.
+func (s *Outbound) firstAgain(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
+	sent, err := tx.MessagesOf(c, store.Outbound, s.Now(), maxResend)
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Backward(sent) {
+		if m.State != record.StateSent {
+			continue
+		}
+		body, err := record.ContentOf(m)
+		if err != nil {
+			return err
+		}
+		to := slices.IndexFunc(begins(body), func(d carrier.DeviceID) bool { return slices.Contains(devices, d) })
+		if to < 0 || body.Waits || body.Resent >= maxResends {
+			continue
+		}
+		if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
+			return err
+		}
+		if err := s.Enqueue(tx, c, "", record.Task{Kind: record.KindAgain, Message: m.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,355 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// repairEvery is how soon after a new session was offered to a device the next may
+// be: two peers that cannot read each other must not exchange offers for ever.
+const repairEvery = time.Minute
+
+// listAge is how old a customer's device list may be before it is fetched again.
+// Changes arrive by themselves where the carrier lets us see them.
+const listAge = time.Hour
+
+// maxDeviceID is the highest that XEP-0384 v0.3 allows.
+const maxDeviceID carrier.DeviceID = 1<<31 - 1
+
+// maxRemembered bounds the maps that only save work.
+const maxRemembered = 10_000
+
+// DeviceList takes a customer's device list. Carriers bring every list whenever a link
+// comes up; one that says nothing new must not keep a customer who is idle, so it is only
+// looked at.
+func (s *Peers) DeviceList(ctx context.Context, l carrier.DeviceList) error {
+	var c store.CustomerID
+	var news bool
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		if c, err = tx.CustomerID(l.Peer); err != nil {
+			return err
+		}
+		known, err := tx.Devices(c)
+		news = differs(known, l.Devices)
+		return err
+	})
+	if err == nil && news {
+		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, l.Devices) })
+	}
+	switch {
+	case record.IsNotFound(err):
+		return nil // nobody whom we know
+	case err == nil:
+		s.learned(c)
+		s.WakeOutbox()
+	}
+	return err
+}
+
+// A list may be longer than what is written to, or remembered: clients leave behind the
+// devices of each installation, and anybody can invent some. Which of them are cut off
+// must not follow from where they stand. Those that wrote come first, the latest first,
+// then those that have an identity key on record, which they got with a session, and then
+// the others in the list's order.
+
+// livelier orders devices so that those come first which are known to live.
+func livelier(a, b store.Device) int {
+	if c := b.Wrote.Compare(a.Wrote); c != 0 {
+		return c
+	}
+	return len(b.IdentityKey) - len(a.IdentityKey) // none, or all of one length
+}
+
+// listing is what a device list changes.
+type listing struct {
+	changed []store.Device     // known ones, as they are now
+	added   []carrier.DeviceID // new ones, as many as are remembered
+}
+
+// compare says what a list changes about the devices that are known.
+func compare(known []store.Device, devices []carrier.DeviceID) (l listing) {
+	listed := make(map[carrier.DeviceID]bool, len(devices))
+	for _, id := range devices {
+		listed[id] = id >= 1 && id <= maxDeviceID
+	}
+	room := maxKnown
+	for _, d := range known {
+		if d.Active != listed[d.ID] {
+			d.Active = listed[d.ID]
+			l.changed = append(l.changed, d)
+		}
+		if d.Active {
+			room--
+		}
+		delete(listed, d.ID)
+	}
+	for _, id := range devices {
+		if listed[id] && room > 0 {
+			l.added = append(l.added, id)
+			delete(listed, id)
+			room--
+		}
+	}
+	return l
+}
+
+// differs says whether list would change anything.
+func differs(known []store.Device, devices []carrier.DeviceID) bool {
+	l := compare(known, devices)
+	return len(l.changed)+len(l.added) > 0
+}
+
+// list writes which devices a customer has now, and returns those that are new.
+func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added []carrier.DeviceID, err error) {
+	known, err := tx.Devices(c)
+	if err != nil {
+		return nil, err
+	}
+	l := compare(known, devices)
+	for _, id := range l.added {
+		l.changed = append(l.changed, store.Device{ID: id, Active: true})
+	}
+	for _, d := range l.changed {
+		if err := tx.PutDevice(c, d); err != nil {
+			return nil, err
+		}
+	}
+	return l.added, Bound(tx, c, 0)
+}
+
+// maxKnown is how many devices of a customer are remembered, those included that are
+// no longer on its list and may write again.
+const maxKnown = 2 * omemo.MaxDevices
+
+// Bound forgets devices beyond maxKnown, with their sessions: first those that are not
+// on the list, and of these the ones that are not known to live. Whoever invents
+// devices, a customer or a carrier, must not fill the store. The one to keep stays.
+func Bound(tx *store.Tx, c store.CustomerID, keep carrier.DeviceID) error {
+	known, err := tx.Devices(c)
+	if err != nil || len(known) <= maxKnown {
+		return err
+	}
+	slices.SortStableFunc(known, func(a, b store.Device) int {
+		if (a.ID == keep) != (b.ID == keep) {
+			return first(a.ID == keep)
+		}
+		if a.Active != b.Active {
+			return first(a.Active)
+		}
+		return livelier(a, b)
+	})
+	for _, d := range known[maxKnown:] {
+		if err := tx.DeleteDevice(c, d.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// first orders what is so before what is not.
+func first(so bool) int {
+	if so {
+		return -1
+	}
+	return 1
+}
+
+// learned notes that a customer's devices are up to date.
+func (s *Peers) learned(c store.CustomerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fetched) >= maxRemembered {
+		clear(s.fetched)
+	}
+	s.fetched[c] = s.Now()
+}
+
+// wroteEvery is how old the time may be at which a device is known to have written.
+const wroteEvery = 24 * time.Hour
+
+// Activate makes a device one to be written to, since it wrote: some clients never
+// publish a device list. It says whether the session with the device has just begun.
+func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, opened omemo.Opened, now time.Time) (renewed bool, err error) {
+	d, err := tx.Device(c, id)
+	if record.IsNotFound(err) {
+		d, err = store.Device{ID: id}, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	begins := opened.NewSession || opened.Answers
+	if begins {
+		d.Renewed = now
+	}
+	renewed = !d.Renewed.IsZero() && now.Sub(d.Renewed) < renewedTime
+	if d.Active && !begins && now.Sub(d.Wrote) < wroteEvery {
+		return renewed, nil
+	}
+	d.Active, d.Wrote = true, now
+	return renewed, tx.PutDevice(c, d)
+}
+
+// DevicesOf returns the devices that a customer's message goes to. The list is
+// fetched unless it is known to be fresh; a customer without one keeps the devices
+// that wrote.
+func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.DeviceID, error) {
+	s.mu.Lock()
+	at, known := s.fetched[c.ID]
+	s.mu.Unlock()
+	if !known || s.Now().Sub(at) > listAge {
+		listed, err := s.Link.Devices(ctx, c.Number)
+		switch {
+		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrRejected):
+			s.learned(c.ID)
+		case err != nil:
+			return nil, fmt.Errorf("fetching a device list: %w", err)
+		default:
+			if err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, listed) }); err != nil {
+				return nil, err
+			}
+			s.learned(c.ID)
+		}
+	}
+	devices, err := s.active(ctx, c.ID)
+	if err == nil && len(devices) == 0 {
+		s.mu.Lock()
+		delete(s.fetched, c.ID) // ask again next time
+		s.mu.Unlock()
+		err = ErrUnreachable
+	}
+	return devices, err
+}
+
+// active reads the devices that a customer has now and, under firstUse, that are
+// not refused: those that live first. There may be more than an envelope addresses.
+func (s *Peers) active(ctx context.Context, c store.CustomerID) ([]carrier.DeviceID, error) {
+	var devices []carrier.DeviceID
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		known, err := tx.Devices(c)
+		if err != nil {
+			return err
+		}
+		strict := s.strict(known)
+		slices.SortStableFunc(known, livelier)
+		devices = nil
+		for _, d := range known {
+			if d.Active && (d.Accepted || !strict) {
+				devices = append(devices, d.ID)
+			}
+		}
+		return nil
+	})
+	return devices, err
+}
+
+// OwnDevices takes our account's device list. The relay has one device: another one on
+// its account would be sent what customers write. It is taken off the list again, and
+// reported.
+func (s *Peers) OwnDevices(ctx context.Context, devices []carrier.DeviceID) {
+	other := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
+	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device && !s.WasOurs(d) })
+	if foreign {
+		s.Counts.Add(base.EventForeignDevice)
+		s.Log.LogAttrs(ctx, slog.LevelError, "our account lists a device that is not ours; someone else has its password, or the carrier adds devices")
+	}
+	if other || !slices.Contains(devices, s.Account.Device) {
+		s.PublishSoon()
+	}
+}
+
+// WasOurs says whether a device is the one of our former identity: the list that names
+// it was ours, before the identity was rotated.
+func (s *Peers) WasOurs(d carrier.DeviceID) bool {
+	return s.Former != nil && s.Former.Account.Device == d
+}
+
+// staleTime is for how long a device without a bundle is left out unasked. Some clients
+// show theirs once we may see their presence, which takes a moment.
+const staleTime = time.Minute
+
+// stale says whether a device had no bundle a moment ago.
+func (s *Peers) stale(d Device) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, missing := s.missing[d]
+	return missing && s.Now().Sub(at) < staleTime
+}
+
+// missed notes that a device has no bundle.
+func (s *Peers) missed(d Device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.missing) >= maxRemembered {
+		clear(s.missing)
+	}
+	s.missing[d] = s.Now()
+}
+
+// MayRepair says whether a device may be offered a new session now, and notes that it
+// is: of the messages that share a commit each must know of those before it.
+func (s *Peers) MayRepair(d Device, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := s.repaired[d]; ok && now.Sub(at) < repairEvery {
+		return false
+	}
+	if len(s.repaired) >= maxRemembered {
+		clear(s.repaired)
+	}
+	s.repaired[d] = s.Now()
+	return true
+}
+
+// Unrepaired takes back that a device is offered a new session, which was not stored.
+func (s *Peers) Unrepaired(d Device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.repaired, d)
+}
+
+// ForgetDevices forgets what is in memory of a customer's devices.
+func (s *Peers) ForgetDevices(id store.CustomerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fetched, id)
+	for _, devices := range []map[Device]time.Time{s.missing, s.repaired} {
+		for d := range devices {
+			if d.Customer == id {
+				delete(devices, d)
+			}
+		}
+	}
+}
+
+// renewedTime is for how long after a session began a client may send again what was
+// lost with the one before.
+const renewedTime = 5 * time.Minute
+
+// listed writes which devices a customer has now. Under firstUse the keys of those
+// that are new are looked at, so that the business learns of them.
+func (s *Peers) listed(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
+	added, err := list(tx, c, devices)
+	if err != nil || len(added) == 0 || s.Account.Trust != omemo.FirstUse {
+		return err
+	}
+	known, err := tx.Devices(c)
+	if err != nil || !s.strict(known) {
+		return err
+	}
+	for _, d := range added {
+		if err := s.Enqueue(tx, c, "", record.Task{Kind: record.KindInspect, Device: d}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package peers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// Encrypt begins the sessions that lack and seals the text, or nil for none, in one
+// transaction with what keep writes. A device whose bundle is no good, or whose key
+// is refused, is left out; that it was refused is written even when no other is left.
+func (s *Peers) Encrypt(
+	ctx context.Context, c store.Customer, p Plan, text []byte,
+	keep func(*store.Tx, *carrier.Envelope, map[carrier.DeviceID]string) error,
+) (*carrier.Envelope, error) {
+	var envelope carrier.Envelope
+	var unreachable error
+	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		unreachable = nil
+		view := s.View(tx, c.ID)
+		defer view.Forget()
+		p, err := s.Begin(tx, c, p, view)
+		switch {
+		case err != nil:
+			return err
+		case len(p.Devices) == 0:
+			unreachable = ErrUnreachable
+			return nil
+		case p.Identity != "":
+			if ok, err := view.holds(c.Number, p.Devices[0], p.Identity); err != nil || !ok {
+				return cmp.Or(err, ErrIdentity)
+			}
+		}
+		if envelope, err = s.Account.Seal(view, c.Number, p.Devices, text); err != nil || keep == nil {
+			return err
+		}
+		return keep(tx, &envelope, view.sealed)
+	})
+	s.Deliveries()
+	return &envelope, cmp.Or(err, unreachable)
+}
+
+// WithoutSession returns which devices have no session with us.
+func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, devices []carrier.DeviceID) ([]carrier.DeviceID, error) {
+	var lacking []carrier.DeviceID
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		view := s.View(tx, c.ID)
+		defer view.Forget()
+		for _, d := range devices {
+			r, err := view.Record(c.Number, d)
+			if err != nil {
+				return err
+			}
+			if !r.HasSessionAs(s.Account.Local) {
+				lacking = append(lacking, d)
+			}
+		}
+		return nil
+	})
+	return lacking, err
+}
+
+// Fetch gets the bundles of the devices that lack a session, until the plan holds as many
+// devices as an envelope addresses. One that publishes none is left out, so that it takes
+// nobody's place, and not asked for with every message: lists name devices that are long
+// gone.
+func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, lacking []carrier.DeviceID) (Plan, error) {
+	p.bundles = map[carrier.DeviceID]carrier.Bundle{}
+	wanted := p.Devices
+	p.Devices = nil
+	for i, d := range wanted {
+		if len(p.Devices) == omemo.MaxDevices {
+			break
+		}
+		if slices.Contains(lacking, d) {
+			alone := len(p.Devices) == 0 && i == len(wanted)-1
+			if !alone && s.stale(Device{c.ID, d}) {
+				continue
+			}
+			b, err := s.Link.Bundle(ctx, c.Number, d)
+			if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
+				s.missed(Device{c.ID, d})
+				continue
+			}
+			if err != nil {
+				return p, fmt.Errorf("fetching a bundle: %w", err)
+			}
+			p.bundles[d] = b
+		}
+		p.Devices = append(p.Devices, d)
+	}
+	if len(p.Devices) == 0 {
+		return p, ErrUnreachable
+	}
+	return p, nil
+}

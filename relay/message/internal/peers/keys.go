@@ -1,0 +1,251 @@
+package peers
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+const (
+	// preKeys is how many one-time pre-keys are published (XEP-0384: 100).
+	preKeys = 100
+	// signedAge is for how long a signed pre-key is published.
+	signedAge = 7 * 24 * time.Hour
+	// publishPause is the least time between two publications: many customers may
+	// begin sessions at once.
+	publishPause = 2 * time.Second
+	// publishRetry is how long to wait after a publication failed.
+	publishRetry = 10 * time.Second
+	// rotationCheck is how often the signed pre-key's age is looked at.
+	rotationCheck = time.Hour
+
+	// keepUsed is for how long a one-time pre-key that was used is kept after it was last
+	// published: clients fetch keys when a chat is opened and may write much later.
+	keepUsed = 7 * 24 * time.Hour
+	// maxUsed is how many of them are kept at most.
+	maxUsed = 10_000
+
+	settingNextPreKey = "next-prekey"
+)
+
+// PublishSoon has our devices and keys published.
+func (s *Peers) PublishSoon() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// KeepPublished publishes our keys whenever they changed and rotates the signed
+// pre-key.
+func (s *Peers) KeepPublished(ctx context.Context) error {
+	timer := time.NewTicker(rotationCheck)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.dirty:
+		case <-timer.C:
+		}
+		// Noted before looking, so that Connected asks again whichever comes first.
+		s.owed.Store(true)
+		if !s.link.usable() {
+			continue
+		}
+		s.owed.Store(false)
+		pause := publishPause
+		if err := s.publish(ctx); err != nil && ctx.Err() == nil {
+			if !errors.Is(err, carrier.ErrOffline) {
+				s.Log.LogAttrs(ctx, slog.LevelWarn, "publishing our keys failed", slog.Any("error", err))
+				pause = publishRetry
+			}
+			s.PublishSoon()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// publish publishes our bundle and then the device list that leads to it.
+func (s *Peers) publish(ctx context.Context) error {
+	b, err := s.bundle(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing our bundle: %w", err)
+	}
+	if err := s.Link.PublishBundle(ctx, s.Account.Device, b); err != nil {
+		return fmt.Errorf("publishing our bundle: %w", err)
+	}
+	if err := s.published(ctx, b); err != nil {
+		return fmt.Errorf("noting what is published: %w", err)
+	}
+	if err := s.Link.PublishDevices(ctx, []carrier.DeviceID{s.Account.Device}); err != nil {
+		return fmt.Errorf("publishing our device list: %w", err)
+	}
+	return nil
+}
+
+// published notes that the carrier publishes a bundle now. A used key that is not in it
+// goes once keepUsed has passed and everything that waited for us until then has been
+// read; the carrier's answer shows that the link is up. What an attempt without an answer
+// published is no matter: its keys are in the next bundle, too, or were used since.
+func (s *Peers) published(ctx context.Context, b carrier.Bundle) error {
+	ids := make([]uint32, 0, len(b.PreKeys))
+	for _, k := range b.PreKeys {
+		ids = append(ids, k.ID)
+	}
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		now := s.Now()
+		if err := tx.WithdrawPreKeys(ids, now); err != nil || !s.link.current() {
+			return err
+		}
+		return tx.DropWithdrawn(now.Add(-keepUsed))
+	})
+}
+
+// bundle fills our pre-keys up and returns what is to be published.
+func (s *Peers) bundle(ctx context.Context) (b carrier.Bundle, err error) {
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		signed, err := s.signedPreKey(tx)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(tx.BoundUsed(maxUsed), s.fillPreKeys(tx)); err != nil {
+			return err
+		}
+		rows, err := tx.PreKeys()
+		if err != nil {
+			return err
+		}
+		pre := make([]*signal.PreKey, 0, len(rows))
+		for _, row := range rows {
+			k, err := signal.ParsePreKey(row.Data)
+			clear(row.Data)
+			if err != nil {
+				return fmt.Errorf("reading a pre-key: %w", err)
+			}
+			defer k.Destroy()
+			pre = append(pre, k)
+		}
+		defer signed.Destroy()
+		b = s.Account.Bundle(signed, pre)
+		return nil
+	})
+	return b, err
+}
+
+// signedPreKey returns the signed pre-key to publish: a new one each week. Older
+// ones stay for messages that are late, for the retention and no longer.
+func (s *Peers) signedPreKey(tx *store.Tx) (*signal.SignedPreKey, error) {
+	rows, err := tx.SignedPreKeys()
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	var newest store.Key
+	for _, row := range rows {
+		if row.Created.After(newest.Created) {
+			newest = row
+		}
+	}
+	for _, row := range rows {
+		if row.ID != newest.ID && now.Sub(row.Created) > signedAge+s.Retention {
+			if err := tx.DeleteSignedPreKey(row.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if newest.ID != 0 && now.Sub(newest.Created) < signedAge {
+		return signal.ParseSignedPreKey(newest.Data)
+	}
+	return newSignedPreKey(tx, newest.ID%signal.MaxPreKeyID+1, s.Account.Local, now)
+}
+
+func newSignedPreKey(tx *store.Tx, id uint32, l signal.Local, now time.Time) (*signal.SignedPreKey, error) {
+	k, err := signal.GenerateSignedPreKey(id, l.Identity, now)
+	if err != nil {
+		return nil, err
+	}
+	data, err := k.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	return k, tx.PutSignedPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
+}
+
+// SignAnew makes the signed pre-key that a new identity publishes: the last one is
+// signed by the identity before, and stays for what is late.
+func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
+	rows, err := tx.SignedPreKeys()
+	if err != nil {
+		return err
+	}
+	id := uint32(0)
+	for _, row := range rows {
+		id = max(id, row.ID)
+		if row.Created.After(now) { // the newest is published: this one must be it
+			now = row.Created.Add(time.Millisecond)
+		}
+	}
+	_, err = newSignedPreKey(tx, id%signal.MaxPreKeyID+1, l, now)
+	return err
+}
+
+// fillPreKeys makes the one-time pre-keys that lack. Ids are never used again before all
+// have been, and then not those of keys that are kept.
+func (s *Peers) fillPreKeys(tx *store.Tx) error {
+	n, err := tx.PreKeyCount()
+	if err != nil || n >= preKeys {
+		return err
+	}
+	next := uint32(1)
+	saved, err := tx.Setting(settingNextPreKey)
+	switch {
+	case errors.Is(err, seal.ErrTampered): // one that was hardly used, as nobody knows which were
+		next = rand.Uint32N(signal.MaxPreKeyID) + 1
+	case err != nil:
+		return err
+	case len(saved) == 4:
+		next = binary.BigEndian.Uint32(saved)
+	}
+	for now := s.Now(); n < preKeys; next = next%signal.MaxPreKeyID + 1 {
+		if kept, err := tx.HasPreKey(next); err != nil {
+			return err
+		} else if kept {
+			continue
+		}
+		if err := newPreKey(tx, next, now); err != nil {
+			return err
+		}
+		n++
+	}
+	return tx.PutSetting(settingNextPreKey, binary.BigEndian.AppendUint32(nil, next))
+}
+
+func newPreKey(tx *store.Tx, id uint32, now time.Time) error {
+	fresh, err := signal.GeneratePreKeys(id, 1)
+	if err != nil {
+		return err
+	}
+	k := fresh[0]
+	defer k.Destroy()
+	data, err := k.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	defer clear(data)
+	return tx.PutPreKey(store.Key{ID: id, Data: data, Created: now})
+}

@@ -1,0 +1,53 @@
+// Package peers is whom messages are exchanged with: customers' devices with their
+// identity keys and sessions, and our own keys that they begin sessions with. It must not
+// know what a message says.
+package peers
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// Peers is what is known of customers' devices, and what they know of ours.
+type Peers struct {
+	*base.Base
+	link  linkState
+	dirty chan struct{}
+	owed  atomic.Bool // keys changed while there was no link to publish them on
+
+	mu sync.Mutex // guards the following fields
+	// fetched holds when the devices of customers were last learned from the
+	// carrier, since the link is up.
+	fetched map[store.CustomerID]time.Time
+	// missing holds when a device was last found to publish no bundle.
+	missing map[Device]time.Time
+	// repaired holds when a new session was last offered to a device.
+	repaired map[Device]time.Time
+}
+
+// New returns the peers of a relay, none of which is in memory.
+func New(b *base.Base) *Peers {
+	return &Peers{
+		Base: b, dirty: make(chan struct{}, 1),
+		fetched: map[store.CustomerID]time.Time{}, missing: map[Device]time.Time{}, repaired: map[Device]time.Time{},
+	}
+}
+
+// Device names one device of a customer.
+type Device struct {
+	Customer store.CustomerID
+	ID       carrier.DeviceID
+}
+
+// ErrUnreachable means that a customer has no device that can be written to.
+var ErrUnreachable = errors.New("the customer has no device that reads encrypted messages")
+
+// ErrIdentity means that no device of the recipient has the identity key that the
+// business named.
+var ErrIdentity = errors.New("no device has the identity key that was named")

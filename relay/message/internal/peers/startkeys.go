@@ -1,0 +1,20 @@
+package peers
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math/big"
+
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// StartPreKeys has one-time pre-keys count on from a random id, so that hardly any
+// has the id of one that was published after the copy was made.
+func StartPreKeys(tx *store.Tx) error {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(signal.MaxPreKeyID)))
+	if err != nil {
+		return err
+	}
+	return tx.PutSetting(settingNextPreKey, binary.BigEndian.AppendUint32(nil, uint32(n.Int64())+1))
+}

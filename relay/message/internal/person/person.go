@@ -1,0 +1,161 @@
+package person
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// ErrUnknownCustomer means that nothing is kept of that person, or not from there on.
+var ErrUnknownCustomer = errors.New("nothing is kept of this person")
+
+// Person is what is kept of one person, for an answer to a request for access.
+type Person struct {
+	Name        string
+	LastInbound time.Time // zero when nothing came
+	Blocked     bool      // by the business
+	Devices     []PersonsDevice
+	Messages    []PersonsMessage // oldest first
+	More        bool             // there are further messages
+}
+
+// PersonsDevice is one device that the person writes with.
+type PersonsDevice struct {
+	ID          uint32
+	IdentityKey []byte // public; nil while unknown
+	Active      bool
+}
+
+// PersonsMessage is one message to or from the person.
+type PersonsMessage struct {
+	ID      string
+	Inbound bool
+	Type    string
+	State   string
+	Time    time.Time
+	Opaque  string
+	// Content is what was written, as JSON.
+	Content json.RawMessage
+	// File is the message's file, as far as it is kept; nil for none.
+	File *PersonsFile
+}
+
+// PersonsFile is a file that came from the person or went to them. Its content is had
+// by its id.
+type PersonsFile struct {
+	Kind media.Kind
+	store.Media
+}
+
+// Person returns what is kept of one person: at most limit messages, those after the
+// one with the given id, or from the first when it is empty. ErrUnknownCustomer. Of
+// somebody who is blocked that alone may be kept.
+func (s *People) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
+	var p Person
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		blocked, err := blocklist.ReadBlocked(tx)
+		if err != nil && !errors.Is(err, seal.ErrTampered) {
+			return err
+		}
+		_, p.Blocked = blocked[n]
+		c, err := tx.Customer(n)
+		if errors.Is(err, seal.ErrTampered) { // what else there is can be read
+			c.ID, err = tx.CustomerID(n)
+		}
+		if record.IsNotFound(err) && p.Blocked && after == "" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.Name, p.LastInbound = c.Name, c.LastInbound
+		devices, err := tx.Devices(c.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			if d.Damaged {
+				continue
+			}
+			p.Devices = append(p.Devices, PersonsDevice{ID: uint32(d.ID), IdentityKey: d.IdentityKey, Active: d.Active})
+		}
+		messages, err := tx.History(c.ID, after, limit+1)
+		if err != nil {
+			return err
+		}
+		if p.More = len(messages) > limit; p.More {
+			messages = messages[:limit]
+		}
+		for _, m := range messages {
+			exported, err := exportOf(tx, m)
+			if err != nil {
+				return err
+			}
+			p.Messages = append(p.Messages, exported)
+		}
+		return nil
+	})
+	if record.IsNotFound(err) {
+		return Person{}, ErrUnknownCustomer
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("reading what is kept of a person: %w", err)
+	}
+	return p, nil
+}
+
+// exportOf leaves out of a message what is the relay's own business: that includes the
+// link under which the carrier has its file, which holds the key.
+func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
+	body, err := record.ContentOf(m)
+	if err != nil {
+		return PersonsMessage{}, err
+	}
+	e := PersonsMessage{
+		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,
+		Time: m.Created, Opaque: m.Opaque,
+	}
+	own := []string{"at", "bounces", "envelope", "for", "going", "mark", "markable", "resent", "sealed", "waits", "whole"}
+	if body.Media != nil {
+		own = append(own, "media", "text")
+		if e.File, err = exportedFile(tx, *body.Media); err != nil {
+			return e, err
+		}
+	}
+	e.Content, err = leaveOut(body, own)
+	return e, err
+}
+
+// leaveOut returns what a message holds, without some of it, as JSON.
+func leaveOut(body record.Content, names []string) (json.RawMessage, error) {
+	all, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a message: %w", err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(all, &fields); err != nil {
+		return nil, record.ErrBody
+	}
+	for _, name := range names {
+		delete(fields, name)
+	}
+	return json.Marshal(fields)
+}
+
+// exportedFile describes a message's file; nil when it is not there, yet or any more.
+func exportedFile(tx *store.Tx, a record.Attached) (*PersonsFile, error) {
+	f, err := tx.Media(a.ID)
+	if record.IsNotFound(err) {
+		return nil, nil
+	}
+	return &PersonsFile{a.Kind, f}, err
+}

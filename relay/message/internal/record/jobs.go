@@ -1,0 +1,93 @@
+package record
+
+import (
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+)
+
+// Kind is what a job in the outbox asks for.
+type Kind string
+
+// The kinds.
+const (
+	KindText    Kind = "text"    // encrypt the message, unless it is, and send it
+	KindReceipt Kind = "receipt" // tell the customer's client
+	KindAnswer  Kind = "answer"  // complete a session that a device began
+	KindRepair  Kind = "repair"  // begin a new session with a device
+	KindInspect Kind = "inspect" // look at the identity key of a device that is new
+	KindLost    Kind = "lost"    // find what a device could not read
+	KindAgain   Kind = "again"   // send a message again, encrypted anew
+	KindFirst   Kind = "first"   // see whether a message that began a session was answered
+	KindBounced Kind = "bounced" // send a message again as it was, after it came back
+	KindRefuse  Kind = "refuse"  // tell the customer's client that its message was not accepted
+)
+
+// Task is a job's body.
+type Task struct {
+	Kind   Kind   `json:"kind"`
+	Stanza string `json:"stanza,omitempty"` // what a receipt or a refusal is about
+	// Resource is that of the client which is told of a refusal.
+	Resource string              `json:"resource,omitempty"`
+	Refused  carrier.UnreadKind  `json:"refused,omitempty"` // why
+	Receipt  carrier.ReceiptKind `json:"receipt,omitempty"`
+	Typing   bool                `json:"typing,omitempty"`
+	Device   carrier.DeviceID    `json:"device,omitempty"`
+	Message  string              `json:"message,omitempty"` // to be sent again
+	Bounce   int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
+	Since    time.Time           `json:"since,omitzero"`    // when the device could read last
+	Until    time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
+}
+
+// Content is a message's body as it is stored.
+type Content struct {
+	Text string `json:"text"`
+	// Markable says that the customer's client handles read markers.
+	Markable bool   `json:"markable,omitempty"`
+	ReplyTo  string `json:"replyTo,omitempty"`
+	// At is when a customer's message was sent.
+	At time.Time `json:"at,omitzero"`
+	// Whole is the hash of the customer's text of which this message is a part.
+	Whole string `json:"whole,omitempty"`
+	// Refused says why a customer's message was not read.
+	Refused carrier.UnreadKind `json:"refused,omitempty"`
+	// Mark is the id in the carrier's archive of what was not encrypted for us.
+	Mark string `json:"mark,omitempty"`
+	// Caption is what a customer wrote below a file.
+	Caption string `json:"caption,omitempty"`
+	// Media is the message's file.
+	Media *Attached `json:"media,omitempty"`
+	// With is the id of the message that this one goes with.
+	With string `json:"with,omitempty"`
+	// Envelope is the message's ciphertext, from its encryption until the customer has
+	// it or it failed: what is sent again because it came back is not encrypted twice.
+	Envelope *carrier.Envelope `json:"envelope,omitempty"`
+	// Sealed is when the message was last encrypted.
+	Sealed time.Time `json:"sealed,omitzero"`
+	// IdentityHash names the identity key that the message is for; empty for all.
+	IdentityHash string `json:"identity,omitempty"`
+	// For holds the devices that the message was encrypted for, with the names of
+	// their identity keys: it is sent again to no other.
+	For map[carrier.DeviceID]string `json:"for,omitempty"`
+	// Resent is how often it was sent again.
+	Resent int `json:"resent,omitempty"`
+	// Bounces is how often it came back for the time being.
+	Bounces int `json:"bounces,omitempty"`
+	// Waits says that it came back and that the carrier does not have it again yet.
+	Waits bool `json:"waits,omitempty"`
+	// Going says that it is on its way again, and may come back once more.
+	Going bool `json:"going,omitempty"`
+}
+
+// TypeUnsupported is the type of a customer's message that could not be read.
+const TypeUnsupported = "unsupported"
+
+// States of a message, in the store. Those of outgoing ones grow.
+const (
+	StateReceived  = "received"
+	StateAccepted  = "accepted"
+	StateSent      = "sent"
+	StateDelivered = "delivered"
+	StateRead      = "read"
+	StateFailed    = "failed"
+)

@@ -1,0 +1,96 @@
+package record
+
+import (
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// IsNotFound says whether what was looked for is not in the store, or not any more.
+func IsNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
+
+// ErrNoNews undoes an update that learned nothing: its look at the customer, which
+// would have moved them into the current epoch, must not keep who is idle.
+var ErrNoNews = errors.New("nothing that is new")
+
+// Limited drops an id that is too long to be stored: the peer chose it, and only
+// its own receipts suffer.
+func Limited(id string) string {
+	if len(id) > store.MaxIdentifier {
+		return ""
+	}
+	return id
+}
+
+// ErrFinished means that a job has nothing left to do; it is then removed.
+var ErrFinished = errors.New("nothing is left to do")
+
+// Gone makes a message whose row is gone one with nothing left to do.
+func Gone(err error) error {
+	if IsNotFound(err) {
+		return ErrFinished
+	}
+	return err
+}
+
+// PutBody changes what a message holds.
+func PutBody(tx *store.Tx, m store.Message, change func(*Content)) error {
+	body, err := ContentOf(m)
+	if err != nil {
+		return err
+	}
+	change(&body)
+	if m.Body, err = body.Encode(); err != nil {
+		return err
+	}
+	return tx.ReplaceMessage(m)
+}
+
+// Attached is the part of a stored message that is about its file.
+type Attached struct {
+	Kind media.Kind `json:"kind,omitempty"`
+	ID   string     `json:"id,omitempty"`   // in the store, once it is there
+	From string     `json:"from,omitempty"` // the business's or the customer's link
+	// Link is the hash of the customer's link.
+	Link string `json:"link,omitempty"`
+	// Uploaded says that the message's text is the link under which the carrier has
+	// the file.
+	Uploaded bool `json:"uploaded,omitempty"`
+}
+
+// TypeCaption is the type of a message that goes with a file: OMEMO clients show a
+// file only when the message holds nothing but its link. The business knows of the
+// file's message alone.
+const TypeCaption = "caption"
+
+// KindMedia asks for a file to be sent: fetched, where the business gave a link,
+// uploaded encrypted, and its link sent as a text.
+const KindMedia Kind = "media"
+
+// TypeNotice is the type of a message that the relay itself writes to a customer. The
+// business gets no statuses for it.
+const TypeNotice = "notice"
+
+// Told is what a webhook says of a customer's message and the message itself does not
+// hold. What the customer wrote is kept once, in the message, and the payload is worded
+// when it is delivered.
+type Told struct {
+	From        string          `json:"from"` // digits
+	Name        string          `json:"name,omitempty"`
+	Time        time.Time       `json:"time,omitzero"`
+	Identity    string          `json:"identity,omitempty"` // hash of the sender's identity key
+	Unencrypted bool            `json:"unencrypted,omitempty"`
+	Media       *webhook.Media  `json:"media,omitempty"`
+	Errors      []webhook.Error `json:"errors,omitempty"`
+}
+
+// ToldVersion begins the job of a webhook that tells of a customer's message. JSON comes
+// after it: a told. A job of any other webhook is its payload, which begins with a brace,
+// and so are jobs of earlier relays.
+const ToldVersion = 1
+
+// ErrTold means that a webhook's job is not what this relay writes.
+var ErrTold = errors.New("decoding a webhook: it is not what this relay writes")

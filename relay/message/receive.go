@@ -1,0 +1,68 @@
+package message
+
+import (
+	"context"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+)
+
+var _ carrier.Handler = (*Service)(nil)
+
+// Receive implements carrier.Handler. What is about messages, of which there are many,
+// shares a commit; all else is stored by itself, in its turn. A message that will never
+// be worth storing counts as taken; an error means that the store failed.
+func (s *Service) Receive(ctx context.Context, events []carrier.Event) error {
+	b := &base.Batch{Store: s.base.Store}
+	var err error
+	for _, ev := range events {
+		if err = s.receiveEvent(ctx, b, ev); err != nil {
+			break
+		}
+	}
+	if failed := b.Settle(); err == nil {
+		err = failed
+	}
+	return err
+}
+
+// receiveEvent takes one event.
+func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Event) error {
+	switch ev := ev.(type) {
+	case carrier.Message:
+		return s.inbound.Message(ctx, b, ev)
+	case carrier.Unread:
+		return s.inbound.Unread(ctx, ev)
+	case carrier.Receipt:
+		s.outbound.Receipt(ctx, b, ev)
+	case carrier.Bounce:
+		s.outbound.Bounced(ctx, b, ev)
+	case carrier.DeviceList:
+		// It looks at what is stored, and a message before it may be the customer's first.
+		if err := b.Settle(); err != nil {
+			return err
+		}
+		return s.peers.DeviceList(ctx, ev)
+	case carrier.OwnDeviceList:
+		s.peers.OwnDevices(ctx, ev.Devices)
+	case carrier.Connected:
+		s.connected(ev.Resumed)
+	case carrier.CaughtUp:
+		if err := b.Settle(); err != nil { // what came before must be stored
+			return err
+		}
+		s.peers.CaughtUp()
+	case carrier.Typing:
+		s.outbound.CustomerTypes(ev)
+	}
+	return nil
+}
+
+// connected notes that the link is up.
+func (s *Service) connected(resumed bool) {
+	if s.peers.LinkUp(resumed) {
+		s.blocklist.MirrorSoon()
+	}
+	s.outbound.Hurry()
+	s.inbound.Hurry()
+}
