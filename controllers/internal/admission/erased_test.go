@@ -36,6 +36,25 @@ func userWho(t *testing.T, name string, rules ...rbacv1.PolicyRule) client.Clien
 	return c
 }
 
+// userIn is a client of a user who may do what the rules say in one namespace.
+func userIn(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) client.Client {
+	t.Helper()
+	c := userWho(t, name)
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Rules: rules}
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+	}
+	for _, o := range []client.Object{role, binding} {
+		if err := server.Client.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		deleteAtEnd(t, o)
+	}
+	return c
+}
+
 // testErased holds that whoever may write a BusinessRelay cannot skip its erasure.
 func (h *house) testErased(t *testing.T) {
 	everything := []string{"get", "create", "update", "patch", "delete"}
@@ -78,6 +97,20 @@ func (h *house) testErased(t *testing.T) {
 	}
 	if err := patch(clerk, h.in.Relay, `{"metadata":{"annotations":{"relaykeep.dev/erased":"","example.org/a":"b"}}}`); err != nil {
 		t.Errorf("an annotation that says nothing: %v", err)
+	}
+
+	// By its status the operator knows that there is something to erase.
+	everyResource := rbacv1.PolicyRule{APIGroups: []string{"relaykeep.dev"}, Resources: []string{"*"}, Verbs: []string{"*"}}
+	ruler := userIn(t, o.GetNamespace(), "ruler-of-relays", everyResource)
+	forget := func(c client.Client) error {
+		copied, _ := o.DeepCopyObject().(client.Object)
+		return c.Status().Patch(t.Context(), copied, client.RawPatch("application/merge-patch+json", []byte(`{"status":{"startedTime":null}}`)), &client.SubResourcePatchOptions{PatchOptions: client.PatchOptions{DryRun: []string{metav1.DryRunAll}}})
+	}
+	wantRefusal(t, forget(ruler), "status is the operator's to write")
+	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": server.Client} {
+		if err := forget(c); err != nil {
+			t.Errorf("%s is refused to write the status: %v", name, err)
+		}
 	}
 
 	// Without its finalizer the object would be gone before the erasure.
