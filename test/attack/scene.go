@@ -2,7 +2,6 @@ package attack
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,22 +26,6 @@ type Scene struct {
 	// A data key of each business, wrapped by its wrapping key and by its settings key.
 	wrapped, settings map[*lab.Business]string
 	undo              []func(context.Context) error
-}
-
-// Open prepares a scene in an environment that is up: users with the rights of
-// their posts, a Secret and a data key of each business. Close removes them.
-func Open(ctx context.Context, l *lab.Lab) (*Scene, error) {
-	s := &Scene{
-		lab: l, mark: strings.ToLower(rand.Text()[:6]),
-		root: map[*lab.Region]*api.Client{}, logins: map[login]*api.Client{},
-		wrapped: map[*lab.Business]string{}, settings: map[*lab.Business]string{},
-	}
-	for _, prepare := range []func(context.Context) error{s.openVaults, s.makeUsers, s.makeOperations, s.makeSecrets, s.makeDataKeys} {
-		if err := prepare(ctx); err != nil {
-			return nil, errors.Join(err, s.Close(ctx))
-		}
-	}
-	return s, nil
 }
 
 // Close removes what the scene made, the last first.
