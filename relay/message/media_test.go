@@ -526,7 +526,7 @@ func TestWhatStandsBelowAFileReachesTheBusiness(t *testing.T) {
 			func(a *person) string { return a.hands(sound, []byte("OggS\x00")).Text() + "\nlisten" },
 			[]event{{Type: "audio"}, {Type: "text", Text: "listen"}},
 		},
-		"the text below what cannot be had": {
+		"the text below a file that cannot be fetched": {
 			func(a *person) string {
 				l := media.NewLink()
 				l.URL = "https://elsewhere.test/x.png"

@@ -24,7 +24,7 @@ func (s *Service) Restored(ctx context.Context, drop func(context.Context, func(
 		return err
 	})
 	if err == nil {
-		s.base.Log.LogAttrs(ctx, slog.LevelWarn, "the store was restored from a copy: sessions begin anew", slog.Int("messages failed", failed))
+		s.base.Log.LogAttrs(ctx, slog.LevelWarn, "the store was restored from a copy: new sessions begin", slog.Int("messages failed", failed))
 	}
 	return err
 }

@@ -5,15 +5,15 @@
 //
 // # What is in memory
 //
-// The queue is read in its order until about a thousand jobs are in memory. Of one lane
-// there are at most so many of them that as many lanes find room as jobs run at once.
-// What a lane has besides is passed over, which does not open it, and read for that lane
-// alone, from its start, when those in memory are done and its turn has come: then at
-// least the one job that runs next, however full memory is. A lane that is held has no
-// job in memory, only the time until when, and is read in the same way after it. So
-// memory is full only while every worker has work, and it is workers alone that lanes
-// wait for: neither one with ever so many jobs nor ever so many that are held keep those
-// of another from being read.
+// The runner reads the queue in order until about a thousand jobs are in memory. A lane
+// may have a limited share of them, so that there is room for as many lanes as there are
+// workers. Jobs beyond a lane's share are skipped without being opened; the runner reads
+// them later, for that lane alone and from its start, when its jobs in memory are done and
+// it is its turn: then at least the one job that runs next, however full memory is. A held
+// lane has no job in memory, only the time at which it is released, and is then read in
+// the same way. So memory is full only while every worker is busy, and lanes wait for
+// workers and nothing else: neither a lane with very many jobs nor very many held lanes
+// keep the jobs of another lane from being read.
 package queue
 
 import (

@@ -74,7 +74,7 @@ func (p *parts) addWebhook() (err error) {
 	return nil
 }
 
-// files are the ways that files take: the carrier's web server, which is where the
+// files says how files travel: over the carrier's web server, which is where the
 // carrier is, and the Internet for a business's own links.
 func (p *parts) files() (*message.Files, error) {
 	x := p.cfg.Carrier.XMPP

@@ -19,7 +19,7 @@ func Queue(s Store, name string) *Backend { return &Backend{s, name} }
 
 // Due implements queue.Backend. Jobs come into the store in the order of their times
 // but for those that were put off: a job that is still being written may stand before
-// one of these. It is waited for, as whoever goes on behind the other would miss it.
+// one of these. It is waited for: a reader that went on behind the other would miss it.
 func (b *Backend) Due(ctx context.Context, q queue.Query) ([]queue.Job, queue.Place, error) {
 	jobs, to, putOff, err := b.due(ctx, q)
 	if err != nil || !putOff || q.Lane != 0 {

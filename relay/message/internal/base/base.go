@@ -61,7 +61,7 @@ type Options struct {
 	Link    Link
 	Account *omemo.Account
 	Webhook webhook.Account
-	// Files are the ways that files take; nil when there are none.
+	// Files say how files travel; nil: no file is sent or fetched.
 	Files *Files
 	// Deliveries is called when a webhook was queued.
 	Deliveries func()

@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
-// Files are the ways that files take. All are required where Files is given; without
+// Files say how files travel. All are required where Files is given; without
 // it no file is sent, and a link to one is a text.
 type Files struct {
 	// Uploads hands out places at the carrier's web server, Carrier talks to it.

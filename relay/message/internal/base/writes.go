@@ -116,7 +116,7 @@ func (s *Base) ResendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID, u
 	return s.EnqueueAt(tx, c.ID, "", t, s.Now().Add(ResendGrace))
 }
 
-// resendGrace is how long receipts may take, after a session began anew, before messages
+// resendGrace is how long receipts may take, after a new session began, before messages
 // without one are sent again: two peers may have begun at once. maxInbound is how many of
 // a customer's messages are looked at for one that could be read.
 const (

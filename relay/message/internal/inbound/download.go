@@ -110,7 +110,7 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 	return queue.Retry(min(base.FirstRetry<<min(j.Attempts, 12), lastDownloadRetry))
 }
 
-// downloadError words why a file cannot be had, and says whether trying again is of
+// downloadError words why a file could not be fetched, and says whether trying again is of
 // no use.
 func downloadError(err error) (details string, final bool) {
 	switch {
@@ -123,7 +123,7 @@ func downloadError(err error) (details string, final bool) {
 	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrAddress):
 		return "The link to the customer's file is not one that the relay follows.", true
 	}
-	return "The customer's file could not be had from the carrier: ask the customer to send it once more.", false
+	return "The relay could not fetch the customer's file from the carrier: ask the customer to send it once more.", false
 }
 
 // fetchFile fetches a job's file and tells the business of it. When it returns nil the
@@ -223,7 +223,7 @@ func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 	})
 }
 
-// lost tells the business that a file cannot be had.
+// lost tells the business that a file could not be fetched.
 func (s *Inbound) lost(ctx context.Context, j queue.Job, details string) error {
 	return s.Store.Update(ctx, func(tx *store.Tx) error { return s.lostFile(tx, j, details) })
 }
@@ -295,7 +295,7 @@ func arrivedOf(j queue.Job, created time.Time) (arrivedFile, error) {
 func captioned(k media.Kind) bool { return k == media.Image || k == media.Video || k == media.Document }
 
 // tellBelow tells the business, as a message of its own, what stood below a file that
-// cannot be had or whose kind has no caption.
+// could not be fetched or whose kind has no caption.
 func (s *Inbound) tellBelow(tx *store.Tx, c store.Customer, file store.Message, body record.Content, w webhook.Message, text string) error {
 	below := webhook.Message{Time: w.Time, Text: text, IdentityHash: w.IdentityHash}
 	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole}, file.CarrierID, file.Created)

@@ -132,7 +132,7 @@ func (s *Inbound) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 		if a.news, err = s.peers.News(tx, c, view, opened.IdentityChanged, opened.NewDevice, opened.Identity); err != nil {
 			return a, err
 		}
-		// Whoever writes to the former identity is shown the present one, but not again
+		// A customer who writes to the former identity is shown the present one, but not again
 		// and again: a client that holds on to an old device list answers to that.
 		if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); account != s.Account {
 			if opened.NewSession = opened.Text != nil && s.peers.MayRepair(d, now); opened.NewSession {

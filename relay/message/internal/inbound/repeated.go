@@ -11,13 +11,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// A customer's client, too, sends again what it has no receipt for when a session began
-// anew (see resend.go): another ciphertext under the stanza id of the first. The archive
-// brings again what came in clear. Such a copy is dropped, and confirmed like the first.
-// An id and a text alone do not make one: some clients (Psi+) count their ids from the
-// same beginning after each start, so that "ok", typed first on three days, is three
-// messages. So a copy is a copy only shortly after the first, or when the session with
-// the device has just begun.
+// A customer's client, too, resends messages without a receipt in a new session: another
+// ciphertext under the stanza id of the first. The archive repeats what came in clear. Such
+// a copy is dropped and confirmed like the first. The same id and text alone don't make a
+// copy: some clients (Psi+) start counting ids from the same number each time they start,
+// so "ok", typed first on three days, is three messages. A message is a copy only shortly
+// after the first, or when the session with the device has just begun.
 
 // copyTime is how far apart two copies may have been sent. The archive's times are the
 // server's, those of what arrived live are ours.

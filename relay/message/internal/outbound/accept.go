@@ -59,7 +59,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 }
 
 // MarkRead stores that a customer is to be told that a message, and all before it,
-// was read; typing shows besides that an answer is being written.
+// was read; typing also shows that an answer is being written.
 func (s *Outbound) MarkRead(ctx context.Context, id string, typing bool) error {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		m, err := tx.Message(id)

@@ -12,20 +12,19 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// A message comes back, in general, before the carrier acknowledged it or soon after:
-// the job that sent it is done, or about to be. So one that comes back for the time
-// being gets a job of its own, and the message keeps count: each time that it is sent it
-// may come back once, and when it did so as often as a job may fail, it failed. Whoever
-// returns everything for ever has it sent so often and no more. It is sent again at its
-// time and not when the link comes up, which says nothing of why it came back: else a
-// link that comes and goes would have it fail early. Later messages to the customer do
-// not wait for it.
+// A message usually comes back before the carrier acknowledged it or soon after, when the
+// job that sent it is done or about to be. So a temporary bounce gets a job of its own. The
+// message counts its bounces, at most one for each time that it is sent, and fails after as
+// many as a job may have failures: a server that returns everything gets it that often and
+// no more. The retry waits for its time and is not hurried when the link comes up, which
+// says nothing about why the message came back; otherwise a link that comes and goes would
+// use up the retries early. Later messages to the customer don't wait for it.
 
-// Bounced takes a message that came back. Of what was delivered one of several devices
-// has it. Receipts and messages without content are not kept and not sent again: those
-// that follow do what they were for. Until the next read marker, which covers those
-// before it, a customer's client may lack a tick; each receipt that is sent again would
-// take the place of a message where the queue is full.
+// Bounced takes a message that came back. One that was delivered is on at least one of the
+// customer's devices. Receipts and messages without content are neither kept nor sent
+// again: a later one does their work. A customer's client may miss a tick until the next
+// read marker, which covers the earlier messages; a receipt that is sent again would take
+// the place of a message in a full queue.
 func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce) {
 	var wait time.Duration
 	s.about(ctx, in, b.To, b.ID, record.StateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {

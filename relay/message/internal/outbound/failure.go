@@ -29,7 +29,7 @@ func givenUp(k record.Kind) webhook.Error {
 	if k == record.KindBounced {
 		return webhook.Unavailable("The carrier returned the message, and the relay could not send it again.")
 	}
-	return webhook.Undeliverable("The recipient's keys could not be had from the carrier.")
+	return webhook.Undeliverable("The relay could not get the recipient's keys from the carrier.")
 }
 
 // timeFor bounds one attempt at a job.

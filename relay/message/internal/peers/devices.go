@@ -16,7 +16,7 @@ import (
 )
 
 // repairEvery is how soon after a new session was offered to a device the next may
-// be: two peers that cannot read each other must not exchange offers for ever.
+// be: two peers that cannot read each other must not exchange offers without end.
 const repairEvery = time.Minute
 
 // listAge is how old a customer's device list may be before it is fetched again.

@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Encrypt begins the sessions that lack and seals the text, or nil for none, in one
+// Encrypt begins the missing sessions and seals the text, or nil for none, in one
 // transaction with what keep writes. A device whose bundle is no good, or whose key
 // is refused, is left out; that it was refused is written even when no other is left.
 func (s *Peers) Encrypt(
@@ -66,7 +66,7 @@ func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, devices []
 	return lacking, err
 }
 
-// Fetch gets the bundles of the devices that lack a session, until the plan holds as many
+// Fetch gets the bundles of the devices without a session, until the plan holds as many
 // devices as an envelope addresses. One that publishes none is left out, so that it takes
 // nobody's place, and not asked for with every message: lists name devices that are long
 // gone.

@@ -140,7 +140,7 @@ func (s *Peers) Inspect(ctx context.Context, c store.Customer, id carrier.Device
 	return record.ErrFinished
 }
 
-// Begin starts the sessions that lack, and returns the plan without the devices
+// Begin starts the missing sessions, and returns the plan without the devices
 // whose bundle is no good or whose key is refused.
 func (s *Peers) Begin(tx *store.Tx, c store.Customer, p Plan, view *Sessions) (Plan, error) {
 	for d, b := range p.bundles {

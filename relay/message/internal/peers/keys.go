@@ -204,7 +204,7 @@ func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
 	return err
 }
 
-// fillPreKeys makes the one-time pre-keys that lack. Ids are never used again before all
+// fillPreKeys makes the missing one-time pre-keys. Ids are never used again before all
 // have been, and then not those of keys that are kept.
 func (s *Peers) fillPreKeys(tx *store.Tx) error {
 	n, err := tx.PreKeyCount()

@@ -22,7 +22,7 @@ import (
 // error. When the carrier is away the error is its own: the relay's part is done then,
 // and that of the carrier's lists is not.
 func (s *People) Erase(ctx context.Context, n phone.Number) error {
-	// With a block list that is damaged and not to be had now, eraseThere fails as well.
+	// If a damaged block list can't be read from the carrier now, eraseThere fails as well.
 	_ = s.blocklist.FindBlocked(ctx)
 	used, err := s.filesOfOthers(ctx, n)
 	if err != nil {

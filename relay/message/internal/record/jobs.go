@@ -17,7 +17,7 @@ const (
 	KindRepair  Kind = "repair"  // begin a new session with a device
 	KindInspect Kind = "inspect" // look at the identity key of a device that is new
 	KindLost    Kind = "lost"    // find what a device could not read
-	KindAgain   Kind = "again"   // send a message again, encrypted anew
+	KindAgain   Kind = "again"   // encrypt a message once more and send it again
 	KindFirst   Kind = "first"   // see whether a message that began a session was answered
 	KindBounced Kind = "bounced" // send a message again as it was, after it came back
 	KindRefuse  Kind = "refuse"  // tell the customer's client that its message was not accepted
