@@ -12,8 +12,6 @@ import (
 // the signed pre-key is gone and nothing opens such a message any more. They are part of
 // the sum of sessions and pre-keys: whoever takes one away is noticed.
 
-const tableBases = "bases"
-
 // labelBase tells what is hashed from a ciphertext's hash.
 const labelBase = "base key"
 
@@ -24,7 +22,7 @@ func (t *Tx) SeenBase(base [32]byte, signed uint32) (first bool, err error) {
 	if err := t.allow(signed != 0); err != nil {
 		return false, err
 	}
-	mac := t.store.seenMAC
+	mac := t.shared.seenMAC
 	mac.Reset()
 	mac.Write([]byte(labelBase))
 	mac.Write(base[:])
@@ -44,14 +42,4 @@ func (t *Tx) dropBases(where string, args ...driver.Value) error {
 	}
 	_, err := t.run(`DELETE FROM bases `+where, args...)
 	return err
-}
-
-// eachBase calls fn for the base keys that a WHERE clause names with what they add to
-// the sum.
-func (t *Tx) eachBase(where string, fn func(sum), args ...driver.Value) error {
-	return t.eachRow(`SELECT signed, hash FROM bases `+where, func(r row) (sum, error) {
-		var signed int64
-		r.numbers(&signed) // a damaged row must not keep its signed pre-key from going
-		return t.rowSum(tableBases, rowOf(signed), r.octets(1))
-	}, fn, args)
 }

@@ -67,8 +67,8 @@ func (t *Tx) MendCustomer(n phone.Number) (Customer, error) {
 // findCustomer looks the number up in each live epoch, the youngest first: whoever
 // is active is there.
 func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
-	for _, epoch := range t.store.keys.Live() {
-		mac, err := t.store.keys.Lookup(epoch.ID, purposeCustomer, []byte(n.Digits()))
+	for _, epoch := range t.shared.keys.Live() {
+		mac, err := t.shared.keys.Lookup(epoch.ID, purposeCustomer, []byte(n.Digits()))
 		if errors.Is(err, seal.ErrErased) {
 			continue // forgotten meanwhile
 		}
@@ -100,7 +100,7 @@ func (t *Tx) CustomerByID(id CustomerID) (Customer, error) {
 	if !errors.Is(err, seal.ErrErased) {
 		return c, err
 	}
-	for _, epoch := range t.store.keys.Live() { // the epoch that it names may be damaged
+	for _, epoch := range t.shared.keys.Live() { // the epoch that it names may be damaged
 		s.moved, s.epoch = true, epoch.ID
 		if c, err := t.openCustomer(s); err == nil {
 			return c, nil
@@ -167,11 +167,11 @@ func (t *Tx) PutCustomer(c *Customer) error {
 func (t *Tx) writeCustomer(c Customer) error {
 	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).
 		integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed)).integer(toMillis(c.Refused))
-	epoch, sealed, err := t.store.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
+	epoch, sealed, err := t.shared.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
 	if err != nil {
 		return err
 	}
-	mac, err := t.store.keys.Lookup(epoch, purposeCustomer, []byte(c.Number.Digits()))
+	mac, err := t.shared.keys.Lookup(epoch, purposeCustomer, []byte(c.Number.Digits()))
 	if err != nil {
 		return err
 	}

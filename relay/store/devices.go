@@ -9,25 +9,6 @@ import (
 
 const purposeDevice = "device"
 
-// child is a row that belongs to a customer and one of their devices, in the table
-// devices or sessions.
-type child struct {
-	id       int64
-	customer CustomerID
-	epoch    int64
-	lookup   []byte
-	sealed   []byte
-}
-
-func (c *child) scan(r row) error {
-	r.numbers(&c.id, (*int64)(&c.customer), &c.epoch)
-	c.lookup, c.sealed = r.octets(3), r.octets(4)
-	return nil
-}
-
-// row is what the child's value is bound to.
-func (c *child) row() []byte { return rowOf(c.id, int64(c.customer)) }
-
 // Devices returns all known devices of a customer, in the order in which they
 // became known. Of one whose row is damaged nothing is known but that there is one. In an Update it moves them into the current epoch.
 func (t *Tx) Devices(c CustomerID) ([]Device, error) {
@@ -143,7 +124,7 @@ func (t *Tx) pick(children []child, purpose string, c CustomerID, d carrier.Devi
 // pickDamaged says whether a row whose epoch has no key is that device's nevertheless: the
 // epoch that it names is damaged then, and it gets the one by whose key it was found.
 func (t *Tx) pickDamaged(row *child, purpose string, d carrier.DeviceID) bool {
-	for _, epoch := range t.store.keys.Live() {
+	for _, epoch := range t.shared.keys.Live() {
 		mac, err := t.deviceLookup(epoch.ID, purpose, row.customer, d)
 		if err == nil && string(mac) == string(row.lookup) {
 			row.epoch = epoch.ID
@@ -154,7 +135,7 @@ func (t *Tx) pickDamaged(row *child, purpose string, d carrier.DeviceID) bool {
 }
 
 func (t *Tx) deviceLookup(epoch int64, purpose string, c CustomerID, d carrier.DeviceID) ([]byte, error) {
-	mac, err := t.store.keys.Lookup(epoch, purpose, rowOf(int64(c), int64(d)))
+	mac, err := t.shared.keys.Lookup(epoch, purpose, rowOf(int64(c), int64(d)))
 	return mac[:16], err
 }
 
@@ -169,7 +150,7 @@ func (t *Tx) PutDevice(c CustomerID, d Device) error {
 	}
 	row, _, err := t.findDevice(c, d.ID)
 	if errors.Is(err, ErrNotFound) {
-		row, err = &child{id: take(&t.store.next.device), customer: c}, nil
+		row, err = &child{id: take(&t.shared.next.device), customer: c}, nil
 	}
 	if err != nil && !errors.Is(err, seal.ErrTampered) { // a damaged one is replaced
 		return err
@@ -177,27 +158,11 @@ func (t *Tx) PutDevice(c CustomerID, d Device) error {
 	return t.writeDevice(row, d)
 }
 
-// DeleteDevice drops a device and the session with it; dropping none is no error.
-func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
-	if err := t.DeleteRecord(c, d); err != nil {
-		return err
-	}
-	row, _, err := t.findDevice(c, d)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, seal.ErrTampered) {
-		return err
-	}
-	_, err = t.run(`DELETE FROM devices WHERE id = ?`, row.id)
-	return err
-}
-
 // writeDevice writes the row in the current epoch.
 func (t *Tx) writeDevice(row *child, d Device) error {
 	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted).bytes(d.Offered).
 		integer(toMillis(d.Wrote)).integer(toMillis(d.Renewed))
-	epoch, sealed, err := t.store.keys.Seal(purposeDevice, row.row(), plain.b)
+	epoch, sealed, err := t.shared.keys.Seal(purposeDevice, row.row(), plain.b)
 	if err != nil {
 		return err
 	}

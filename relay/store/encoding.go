@@ -103,3 +103,12 @@ func (r *reader) done() error {
 	}
 	return nil
 }
+
+// rowOf is the identity of a row that numbers alone identify.
+func rowOf(numbers ...int64) []byte {
+	b := make([]byte, 0, 8*len(numbers)+40)
+	for _, n := range numbers {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	return b
+}

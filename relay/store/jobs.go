@@ -53,10 +53,10 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 		customer = int64(j.Customer)
 	}
 	s := sealedJob{
-		id: take(&t.store.next.job), created: toMillis(j.Created), customer: int64(j.Customer),
+		id: take(&t.shared.next.job), created: toMillis(j.Created), customer: int64(j.Customer),
 		queue: j.Queue, message: j.Message,
 	}
-	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeJob, s.identity(), j.Body); err != nil {
+	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposeJob, s.identity(), j.Body); err != nil {
 		return 0, err
 	}
 	t.use(j.Customer, int64(len(s.sealed))+rowCost)

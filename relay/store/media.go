@@ -96,12 +96,12 @@ func (t *Tx) BeginMedia(id string, of CustomerID, created time.Time) error {
 	if err := t.allow(!created.IsZero()); err != nil {
 		return err
 	}
-	t.fresh = true
+	t.conn.Fresh()
 	if err := t.Quota(of); err != nil {
 		return err
 	}
 	s := sealedMedia{id: n, created: toMillis(created)}
-	if s.epoch, s.sealed, err = t.store.keys.Seal(purposeMedia, s.identity(), nil); err != nil {
+	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposeMedia, s.identity(), nil); err != nil {
 		return err
 	}
 	var customer any // NULL for none
@@ -119,7 +119,7 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	if err := t.allow(place >= 0, len(data) > 0, len(data) <= MediaChunk); err != nil {
 		return err
 	}
-	t.fresh = true
+	t.conn.Fresh()
 	s, err := t.findMedia(id)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	if s.complete != 0 {
 		return ErrInvalid
 	}
-	sealed, err := t.store.keys.SealIn(s.epoch, purposeChunk, rowOf(s.id, place), data)
+	sealed, err := t.shared.keys.SealIn(s.epoch, purposeChunk, rowOf(s.id, place), data)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (t *Tx) FinishMedia(m Media) error {
 	}
 	s.complete = 1
 	plain := newWriter(len(m.MIME) + len(m.Name) + len(m.SHA256)).integer(m.Size).text(m.MIME).text(m.Name).bytes(m.SHA256[:])
-	if s.sealed, err = t.store.keys.SealIn(s.epoch, purposeMedia, s.identity(), plain.b); err != nil {
+	if s.sealed, err = t.shared.keys.SealIn(s.epoch, purposeMedia, s.identity(), plain.b); err != nil {
 		return err
 	}
 	_, err = t.run(`UPDATE media SET complete = 1, sealed = ? WHERE id = ?`, s.sealed, s.id)
@@ -221,7 +221,7 @@ func (t *Tx) deleteMediaPart(n int64) (more bool, err error) {
 	if _, err := t.run(`UPDATE media SET complete = 0 WHERE id = ?`, n); err != nil {
 		return false, err
 	}
-	limit := max(1, t.store.room.log/MediaChunk/2)
+	limit := max(1, t.shared.batch/MediaChunk/2)
 	if err := t.frees(n, limit); err != nil {
 		return false, err
 	}

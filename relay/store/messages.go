@@ -58,11 +58,11 @@ func (t *Tx) PutMessage(m Message) error {
 	if err := t.keepCustomer(m.Customer); err != nil {
 		return err
 	}
-	epoch, err := t.store.keys.Current()
+	epoch, err := t.shared.keys.Current()
 	if err != nil {
 		return err
 	}
-	s, mac, err := t.sealMessage(take(&t.store.next.message), epoch, m)
+	s, mac, err := t.sealMessage(take(&t.shared.next.message), epoch, m)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (t *Tx) PutMessage(m Message) error {
 		return err
 	}
 	if n == 1 {
-		t.fresh = true
+		t.conn.Fresh()
 		return t.adds(m.Customer, s.sealed)
 	}
 	return t.ReplaceMessage(m)
@@ -116,7 +116,7 @@ func (t *Tx) sealMessage(row, epoch int64, m Message) (sealedMessage, any, error
 	plain := newWriter(len(m.Body) + len(m.Opaque) + len(m.CarrierID)).
 		text(m.Type).text(m.CarrierID).text(m.Opaque).bytes(m.Body)
 	var err error
-	if s.sealed, err = t.store.keys.SealIn(epoch, purposeMessage, s.identity(), plain.b); err != nil {
+	if s.sealed, err = t.shared.keys.SealIn(epoch, purposeMessage, s.identity(), plain.b); err != nil {
 		return s, nil, err
 	}
 	if m.CarrierID == "" {
@@ -127,7 +127,7 @@ func (t *Tx) sealMessage(row, epoch int64, m Message) (sealedMessage, any, error
 }
 
 func (t *Tx) carrierLookup(epoch int64, d Direction, id string) ([]byte, error) {
-	mac, err := t.store.keys.Lookup(epoch, purposeMessage, append([]byte{byte(d)}, id...))
+	mac, err := t.shared.keys.Lookup(epoch, purposeMessage, append([]byte{byte(d)}, id...))
 	return mac[:16], err
 }
 
@@ -146,7 +146,7 @@ func (t *Tx) SetMessageState(id, state string, at time.Time) error {
 	}
 	s := old
 	s.state, s.updated = state, toMillis(at)
-	if s.sealed, err = t.store.keys.SealIn(s.epoch, purposeMessage, s.identity(), plain); err != nil {
+	if s.sealed, err = t.shared.keys.SealIn(s.epoch, purposeMessage, s.identity(), plain); err != nil {
 		return err
 	}
 	t.use(CustomerID(s.customer), int64(len(s.sealed)-len(old.sealed)))
@@ -187,7 +187,7 @@ func (t *Tx) ReceivedByCarrierID(c CustomerID, id string) (Message, error) {
 
 func (t *Tx) byCarrierID(d Direction, id, where string, args ...driver.Value) (Message, error) {
 	var macs []driver.Value // in one statement: there is an epoch a day
-	for _, epoch := range t.store.keys.Live() {
+	for _, epoch := range t.shared.keys.Live() {
 		mac, err := t.carrierLookup(epoch.ID, d, id)
 		if errors.Is(err, seal.ErrErased) {
 			continue // forgotten meanwhile

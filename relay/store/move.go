@@ -91,12 +91,12 @@ func (t *Tx) settingNames() (names []string, err error) {
 
 // moveSum works out the sum under another key and writes it.
 func (t *Tx) moveSum(key int64) error {
-	t.store.sumKey = key
+	t.shared.sumKey = key
 	var total sum
 	if err := errors.Join(t.eachSession("", total.add), t.eachPreKey("", total.add), t.eachBase("", total.add)); err != nil {
 		return err
 	}
 	t.change = total
-	t.change.subtract(t.store.total)
-	return t.store.writeSum(total)
+	t.change.subtract(t.shared.total)
+	return t.writeSum(total)
 }

@@ -1,135 +1,70 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store/internal/sqlite"
 )
 
-// databaseName is the database's file in the store's directory; SQLite puts its
-// log and index beside it.
-const databaseName = "relay.db"
-
-// openFile locks dir, opens or makes the database in it, and checks whose it is.
-func (s *Store) openFile(dir string, storeID [16]byte, mustExist bool) (err error) {
-	s.path = filepath.Join(dir, databaseName)
-	if err := refuseMissing(s.path, mustExist); err != nil {
-		return err
+// Open opens the store in dir, or makes it unless MustExist says that there must
+// be one, loads its epochs into k and opens a new one when that is due. It holds
+// dir's lock until Close. Errors are ErrForeignStore, ErrStoreMissing, ErrLocked,
+// ErrNewer, ErrDamaged, ErrFull, those of k's Wrapper, or of the file system. When a
+// new epoch is due and the Wrapper does not give one, the store keeps using the present one;
+// only without any does Open fail.
+func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, opts ...Option) (*Store, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the store's directory: %w", err)
+	s := &Store{
+		shared: shared{keys: k, settings: k.Lasting(o.settings), usage: make(map[CustomerID]int64)},
+		dir:    dir,
+		origin: origin{volume: o.volume},
 	}
-	if s.lock, err = lockDir(dir); err != nil {
-		return err
+	if w, ok := o.settings.(mover); ok {
+		s.outdated = w.Outdated
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.lock.Close())
-		}
-	}()
-	s.room = newRoom(dir)
-	s.writer, err = openConn(s.path, "journal_mode(WAL)", fmt.Sprintf("journal_size_limit(%d)", s.room.log),
-		fmt.Sprintf("wal_autocheckpoint(%d)", s.room.log/pageSize))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.writer.close())
-		}
-	}()
-	if err := s.prepareSchema(storeID, mustExist); err != nil {
-		return err
-	}
-	if err := s.next.load(s.writer); err != nil {
-		return err
-	}
-	if _, err := s.writer.run(textMendJobs); err != nil && !errors.Is(err, ErrFull) {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// refuseMissing returns ErrStoreMissing when there must be a database and none is.
-func refuseMissing(path string, mustExist bool) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.Size() > 0:
-		return nil
-	case err == nil || errors.Is(err, fs.ErrNotExist):
-		if mustExist {
-			return ErrStoreMissing
-		}
-		return nil
-	default:
-		return fmt.Errorf("looking for the database: %w", err)
-	}
-}
-
-// prepareSchema brings the schema up to date and binds a new store to storeID, in
-// the one transaction that makes it; an old one must be bound to it.
-func (s *Store) prepareSchema(storeID [16]byte, mustExist bool) error {
-	version, err := schemaVersion(s.writer)
-	if err != nil {
-		return err
-	}
-	if version == 0 && mustExist {
-		return ErrStoreMissing
-	}
-	if version > 0 {
-		if err := s.checkOwner(storeID); err != nil {
-			return err
-		}
-	}
-	return migrate(s.writer, func() error {
-		_, err := s.writer.run(`INSERT INTO meta (key, value) VALUES ('store', ?)`, storeID[:])
-		return err
-	})
-}
-
-func (s *Store) checkOwner(storeID [16]byte) error {
-	bound, err := ownerIn(s.writer)
-	if err != nil {
-		return err
-	}
-	if string(bound) != string(storeID[:]) {
-		return ErrForeignStore
-	}
-	return nil
-}
-
-// ownerIn reads the 16 bytes of the store's id, or returns ErrForeignStore where the
-// database is none of ours.
-func ownerIn(c *conn) ([]byte, error) {
-	application, err := c.integer("PRAGMA application_id")
+	db, err := sqlite.Open(sqlite.Files{Dir: dir, Owner: storeID, MustExist: o.mustExist}, group{&s.shared})
 	if err != nil {
 		return nil, err
 	}
-	if application != applicationID {
-		return nil, ErrForeignStore
+	s.db, s.batch = db, db.Batch()
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	var bound []byte
-	_, err = c.first(`SELECT value FROM meta WHERE key = 'store'`, func(r row) error {
-		bound, err = r.bytes(0)
-		return err
-	})
-	if errors.Is(err, seal.ErrTampered) || err == nil && len(bound) != 16 {
-		return nil, ErrForeignStore
-	}
-	return bound, err
+	return s, nil
 }
 
-// syncDir makes new files' names durable: SQLite syncs what is in them.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("opening the store's directory: %w", err)
+// begin makes an opened store ready: row identifiers, its origin, epochs, settings and
+// their sum, a current epoch, the key of the ciphertexts' hashes; then it drops leftovers.
+func (s *Store) begin(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		s.loadIDs, s.mendJobs, s.checkOrigin, s.loadEpochs, s.openSettings, s.checkSum, s.moveSettings,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err := s.Advance(ctx); err != nil {
+		if _, none := s.keys.Current(); none != nil {
+			return err
+		}
+	}
+	if err := s.Update(ctx, func(t *Tx) error { return t.loadSeenKey() }); err != nil {
+		return err
+	}
+	return s.dropUnfinishedMedia(ctx)
+}
+
+// Create makes an empty store bound to storeID in dir, unless that very store is
+// there already. A relay creates its store before its wrapping key: that the key
+// exists then proves that there was a store.
+func Create(_ context.Context, dir string, storeID [16]byte) error {
+	return sqlite.Create(sqlite.Files{Dir: dir, Owner: storeID})
 }
 
 // Owner says what is known of a store without any key.
@@ -142,25 +77,53 @@ type Owner struct {
 // OwnerOf reads whose store lies in dir; nil without error when there is none. It
 // changes nothing and needs no lock. Errors are ErrForeignStore, ErrDamaged, or those
 // of the file system.
-func OwnerOf(dir string) (owner *Owner, err error) {
-	path := filepath.Join(dir, databaseName)
-	if err := refuseMissing(path, true); errors.Is(err, ErrStoreMissing) {
-		return nil, nil
-	} else if err != nil {
+func OwnerOf(dir string) (*Owner, error) {
+	found, err := sqlite.OwnerOf(dir)
+	if err != nil || found == nil {
 		return nil, err
 	}
-	c, err := openConn(path, "query_only(1)")
+	return &Owner{StoreID: found.ID, Used: found.Used}, nil
+}
+
+// loadIDs reads where the tables that count up have come to.
+func (s *Store) loadIDs(ctx context.Context) error {
+	n := &s.next
+	return s.View(ctx, func(t *Tx) error {
+		_, err := t.first(`SELECT
+			(SELECT coalesce(max(id), 0) + 1 FROM devices),
+			(SELECT coalesce(max(id), 0) + 1 FROM sessions),
+			(SELECT coalesce(max(row), 0) + 1 FROM messages),
+			(SELECT coalesce(max(row), 0) + 1 FROM seen),
+			(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'jobs')`,
+			func(r row) error { return r.integers(&n.device, &n.session, &n.message, &n.seen, &n.job) })
+		return err
+	})
+}
+
+// mendJobs makes jobs due whose time is no number. Without room for that, a sweep does it.
+func (s *Store) mendJobs(ctx context.Context) error {
+	err := s.Shrink(ctx, func(t *Tx) error {
+		_, err := t.run(textMendJobs)
+		return err
+	})
+	if errors.Is(err, ErrFull) {
+		return nil
+	}
+	return err
+}
+
+// loadEpochs unwraps the epochs' keys. Rows of those that are erased stay until they
+// are old enough to be swept: an epoch that is young and yet erased was not erased by
+// the janitor, and whoever restores Vault's key finds them again.
+func (s *Store) loadEpochs(ctx context.Context) error {
+	var epochs []seal.Epoch
+	err := s.View(ctx, func(t *Tx) (err error) {
+		epochs, err = t.epochs()
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("reading the epochs: %w", err)
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	if version, err := schemaVersion(c); err != nil || version == 0 {
-		return nil, err
-	}
-	bound, err := ownerIn(c)
-	if err != nil {
-		return nil, err
-	}
-	epochs, err := c.integer(`SELECT count(*) FROM epochs`)
-	return &Owner{StoreID: [16]byte(bound), Used: epochs > 0}, err
+	_, err = s.keys.Load(ctx, epochs)
+	return err
 }

@@ -52,20 +52,6 @@ func (t *Tx) PreKeyCount() (int, error) {
 	return int(n), err
 }
 
-// sealedKey is a pre-key's row as it is stored.
-type sealedKey struct {
-	kind, id, epoch, created int64
-	sealed                   []byte
-}
-
-func (s *sealedKey) scan(r row) error {
-	r.numbers(&s.kind, &s.id, &s.epoch, &s.created)
-	s.sealed = r.octets(4)
-	return nil
-}
-
-func (s *sealedKey) identity() []byte { return rowOf(s.kind, s.id, s.created) }
-
 func (t *Tx) key(kind int64, id uint32) (Key, error) {
 	var s sealedKey
 	found, err := t.first(`SELECT kind, id, epoch, created, sealed FROM prekeys WHERE kind = ? AND id = ?`,
@@ -124,7 +110,7 @@ func (t *Tx) putKey(kind int64, k Key) error {
 	}
 	s := sealedKey{kind: kind, id: int64(k.ID), created: toMillis(k.Created)}
 	var err error
-	if s.epoch, s.sealed, err = t.store.keys.Seal(purposePreKey, s.identity(), k.Data); err != nil {
+	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposePreKey, s.identity(), k.Data); err != nil {
 		return err
 	}
 	return t.insertKey(s)

@@ -11,12 +11,6 @@ const rowCost = 256
 // maxUsages is how many customers' use is remembered.
 const maxUsages = 1 << 14
 
-// use is what a customer came to use, or less than nothing.
-type use struct {
-	customer CustomerID
-	bytes    int64
-}
-
 // textUse sums up what a customer uses. SQLite reads how long a value is without reading
 // the value.
 const textUse = `SELECT
@@ -30,12 +24,16 @@ func (t *Tx) Quota(c CustomerID) error {
 	if !t.writes {
 		return ErrReadOnly
 	}
-	r := t.store.room
-	if t.owed || c == 0 || r.quota == 0 || r.held+r.spent+t.wrote <= r.quota {
+	if t.owed || c == 0 {
+		return nil
+	}
+	volume, held := t.conn.Usage()
+	share := volume / quotaShare
+	if share == 0 || held <= share {
 		return nil // all customers together use less
 	}
 	used, err := t.usedBy(c)
-	if err == nil && used > r.quota {
+	if err == nil && used > share {
 		err = ErrQuota
 	}
 	return err
@@ -56,17 +54,17 @@ func (t *Tx) usedBy(c CustomerID) (int64, error) {
 			pending = u.bytes
 		}
 	}
-	if base, ok := t.store.usage[c]; ok {
+	if base, ok := t.shared.usage[c]; ok {
 		return base + pending, nil
 	}
 	used, err := t.integer(textUse, int64(c))
 	if err != nil {
 		return 0, err
 	}
-	if len(t.store.usage) >= maxUsages {
-		clear(t.store.usage)
+	if len(t.shared.usage) >= maxUsages {
+		clear(t.shared.usage)
 	}
-	t.store.usage[c] = used - pending
+	t.shared.usage[c] = used - pending
 	return used, nil
 }
 
@@ -93,7 +91,7 @@ func (t *Tx) adds(c CustomerID, sealed []byte) error {
 // used takes over what an update came to use. Everybody is counted again only where rows
 // went that nobody looked at: counting takes as long as there are rows of a customer's, and
 // others wait for it.
-func (s *Store) used(t *Tx) {
+func (s *shared) used(t *Tx) {
 	if t.recount {
 		clear(s.usage)
 		return
@@ -107,7 +105,7 @@ func (s *Store) used(t *Tx) {
 
 // finishes notes that a job goes.
 func (t *Tx) finishes(job int64) error {
-	if len(t.store.usage) == 0 {
+	if len(t.shared.usage) == 0 {
 		return nil
 	}
 	_, err := t.first(`SELECT coalesce(customer, 0), length(sealed) FROM jobs WHERE id = ?`, func(r row) error {
@@ -127,7 +125,7 @@ const textFrees = `SELECT coalesce(m.customer, 0),
 
 // frees notes that the last chunks of a file go, so many, or all with a negative limit.
 func (t *Tx) frees(media, limit int64) error {
-	if len(t.store.usage) == 0 {
+	if len(t.shared.usage) == 0 {
 		return nil
 	}
 	_, err := t.first(textFrees, func(r row) error {

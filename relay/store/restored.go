@@ -7,52 +7,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // RestoredMarker is the name of an empty file in the store's directory by which
 // whoever put an older copy of the database in place says so. The store removes it.
 const RestoredMarker = "restored"
 
-// OnVolume names the volume that the directory lies on: on another one, the database
-// is a copy. Empty means that it is not known.
-func OnVolume(name string) Option { return func(o *options) { o.volume = name } }
-
-// origin is where a database file lies, as far as it can be told.
-type origin struct {
-	birth  int64 // of the file, nanoseconds since 1970; 0 where the file system does not keep it
-	volume string
-}
-
-func (o origin) String() string { return strconv.FormatInt(o.birth, 10) + "/" + o.volume }
-
-// parseOrigin reads what String wrote. What it cannot read says nothing.
-func parseOrigin(s string) origin {
-	birth, volume, _ := strings.Cut(s, "/")
-	n, err := strconv.ParseInt(birth, 10, 64)
-	if err != nil {
-		return origin{}
-	}
-	return origin{birth: n, volume: volume}
-}
-
-// moved says whether a database that lay at o lies elsewhere now. What is not known
-// of either says nothing.
-func (o origin) moved(now origin) bool {
-	return o.birth != 0 && now.birth != 0 && o.birth != now.birth ||
-		o.volume != "" && now.volume != "" && o.volume != now.volume
-}
-
 // checkOrigin notes where the database lies and whether it was restored.
-func (s *Store) checkOrigin() error {
-	s.origin.birth = birth(s.path)
+func (s *Store) checkOrigin(ctx context.Context) error {
+	s.origin.birth = s.db.Birth()
 	var recorded string
-	found, err := s.writer.first(`SELECT value FROM meta WHERE key = 'origin'`, func(r row) error {
-		value, err := r.bytes(0)
-		recorded = string(value)
+	found := false
+	err := s.View(ctx, func(t *Tx) (err error) {
+		recorded, found, err = t.recordedOrigin()
 		return err
 	})
 	if err != nil {
@@ -67,13 +34,22 @@ func (s *Store) checkOrigin() error {
 	if s.restored.Load() || found && was == s.origin {
 		return nil
 	}
-	return s.writer.transact(func() error { return recordOrigin(s.writer, s.origin) })
+	return s.Shrink(ctx, func(t *Tx) error { return t.recordOrigin(s.origin) })
 }
 
-func (s *Store) marker() string { return filepath.Join(filepath.Dir(s.path), RestoredMarker) }
+func (s *Store) marker() string { return filepath.Join(s.dir, RestoredMarker) }
 
-func recordOrigin(c *conn, o origin) error {
-	_, err := c.run(`INSERT INTO meta (key, value) VALUES ('origin', ?)
+func (t *Tx) recordedOrigin() (recorded string, found bool, err error) {
+	found, err = t.first(`SELECT value FROM meta WHERE key = 'origin'`, func(r row) error {
+		value, err := r.bytes(0)
+		recorded = string(value)
+		return err
+	})
+	return recorded, found, err
+}
+
+func (t *Tx) recordOrigin(o origin) error {
+	_, err := t.run(`INSERT INTO meta (key, value) VALUES ('origin', ?)
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value`, []byte(o.String()))
 	return err
 }
@@ -97,7 +73,7 @@ func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 		if err := fn(t); err != nil {
 			return err
 		}
-		return recordOrigin(t.conn, s.origin)
+		return t.recordOrigin(s.origin)
 	})
 	if err != nil {
 		return fmt.Errorf("dropping sessions: %w", err)
@@ -108,16 +84,4 @@ func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 	s.restored.Store(false)
 	s.tampered.Store(false)
 	return nil
-}
-
-// birth returns when the file was made, or 0 where that is not kept. A copy of a file
-// is a file of its own; a snapshot of a whole block device keeps the time, so the
-// volume's name has to tell that one.
-func birth(path string) int64 {
-	var stat unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &stat); err != nil ||
-		stat.Mask&unix.STATX_BTIME == 0 {
-		return 0
-	}
-	return stat.Btime.Sec*1e9 + int64(stat.Btime.Nsec)
 }

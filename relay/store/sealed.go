@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -10,7 +9,7 @@ import (
 // open opens a sealed value. A row whose epoch is erased is as good as gone:
 // ErrNotFound, until a sweep removes it.
 func (t *Tx) open(epoch int64, purpose string, row, sealed []byte) ([]byte, error) {
-	plain, err := t.store.keys.Open(epoch, purpose, row, sealed)
+	plain, err := t.shared.keys.Open(epoch, purpose, row, sealed)
 	if errors.Is(err, seal.ErrErased) {
 		return nil, errors.Join(ErrNotFound, err)
 	}
@@ -31,15 +30,6 @@ func (t *Tx) outdated(epoch int64) bool {
 	if !t.writes {
 		return false
 	}
-	current, err := t.store.keys.Current()
+	current, err := t.shared.keys.Current()
 	return err == nil && epoch < current
-}
-
-// rowOf is the identity of a row that numbers alone identify.
-func rowOf(numbers ...int64) []byte {
-	b := make([]byte, 0, 8*len(numbers)+40)
-	for _, n := range numbers {
-		b = binary.BigEndian.AppendUint64(b, uint64(n))
-	}
-	return b
 }

@@ -28,7 +28,7 @@ func (t *Tx) loadSeenKey() error {
 			return err
 		}
 	}
-	t.store.seenMAC = hmac.New(sha256.New, key)
+	t.shared.seenMAC = hmac.New(sha256.New, key)
 	clear(key)
 	return nil
 }
@@ -40,15 +40,15 @@ func (t *Tx) SeenCiphertext(hash [32]byte) (first bool, err error) {
 	if err := t.allow(); err != nil {
 		return false, err
 	}
-	epoch, err := t.store.keys.Current()
+	epoch, err := t.shared.keys.Current()
 	if err != nil {
 		return false, err
 	}
 	var sum [sha256.Size]byte
-	mac := t.store.seenMAC
+	mac := t.shared.seenMAC
 	mac.Reset()
 	mac.Write(hash[:])
 	n, err := t.run(`INSERT INTO seen (row, epoch, hash) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
-		take(&t.store.next.seen), epoch, mac.Sum(sum[:0])[:16])
+		take(&t.shared.next.seen), epoch, mac.Sum(sum[:0])[:16])
 	return n == 1, err
 }

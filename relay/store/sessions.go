@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
 const purposeSession = "session"
@@ -67,7 +68,7 @@ func (t *Tx) PutRecord(c CustomerID, d carrier.DeviceID, record []byte) error {
 	}
 	row, err := t.findSession(c, d)
 	if errors.Is(err, ErrNotFound) {
-		row, err = &child{id: take(&t.store.next.session), customer: c, epoch: -1}, nil
+		row, err = &child{id: take(&t.shared.next.session), customer: c, epoch: -1}, nil
 	}
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (t *Tx) PutRecord(c CustomerID, d carrier.DeviceID, record []byte) error {
 }
 
 func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
-	epoch, sealed, err := t.store.keys.Seal(purposeSession, sessionRow(row, d), record)
+	epoch, sealed, err := t.shared.keys.Seal(purposeSession, sessionRow(row, d), record)
 	if err != nil {
 		return err
 	}
@@ -129,5 +130,21 @@ func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
 		return err
 	}
 	_, err = t.run(`DELETE FROM sessions WHERE id = ?`, row.id)
+	return err
+}
+
+// DeleteDevice drops a device and the session with it; dropping none is no error.
+func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
+	if err := t.DeleteRecord(c, d); err != nil {
+		return err
+	}
+	row, _, err := t.findDevice(c, d)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, seal.ErrTampered) {
+		return err
+	}
+	_, err = t.run(`DELETE FROM devices WHERE id = ?`, row.id)
 	return err
 }

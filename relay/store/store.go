@@ -2,157 +2,123 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"hash"
-	"os"
 	"sync"
 	"sync/atomic"
 
-	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
-
-// Option changes how Open behaves.
-type Option func(*options)
-
-type options struct {
-	mustExist bool
-	settings  seal.Wrapper // nil: the epochs'
-	volume    string
-}
-
-// MustExist makes Open fail with ErrStoreMissing where there is no store: for an
-// identity that had one.
-func MustExist() Option { return func(o *options) { o.mustExist = true } }
 
 // Store is an open store. Its methods are safe for concurrent use.
 type Store struct {
-	path string
-	keys *seal.Keyring
-	lock *os.File
+	shared
+	dir string
+	db  database
 
-	settings *seal.Keyring             // of the settings, the store's own
 	outdated func(wrapped string) bool // nil: no key of the settings ever is
 	origin   origin                    // where the database lies now
 	restored atomic.Bool
 	tampered atomic.Bool
-	sumKey   int64 // of the settings' keys, the one for the sum
 
-	requests chan *request // to the writer
-	closing  chan struct{} // closed by Close
-	stopped  chan struct{} // closed when the writer has stopped
-	once     sync.Once     // guards closing
+	once     sync.Once // guards closeErr
 	closeErr error
-
-	room    *room                // of the volume
-	writer  *conn                // the writer's alone once it runs
-	next    nextIDs              // likewise
-	seenMAC hash.Hash            // likewise
-	usage   map[CustomerID]int64 // likewise: what customers use, as far as it was counted
-	total   sum                  // likewise: of sessions and pre-keys
-	readers *readerPool          // for views
-
-	advance sync.Mutex // held by the one Advance that runs
+	advance  sync.Mutex // held by the one Advance that runs
 }
 
-// Open opens the store in dir, or makes it unless MustExist says that there must
-// be one, loads its epochs into k and opens a new one when that is due. It holds dir's lock until Close. Errors are ErrForeignStore,
-// ErrStoreMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull, those of k's Wrapper,
-// or of the file system. When a new epoch is due and cannot be had, the present one
-// is used further; only without any does Open fail.
-func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, opts ...Option) (*Store, error) {
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
-	s := &Store{
-		keys:     k,
-		usage:    make(map[CustomerID]int64),
-		settings: k.Lasting(o.settings),
-		origin:   origin{volume: o.volume},
-		requests: make(chan *request, queueLength),
-		closing:  make(chan struct{}),
-		stopped:  make(chan struct{}),
-	}
-	if w, ok := o.settings.(mover); ok {
-		s.outdated = w.Outdated
-	}
-	if err := s.openFile(dir, storeID, o.mustExist); err != nil {
-		return nil, err
-	}
-	if err := s.checkOrigin(); err != nil {
-		return nil, errors.Join(err, s.writer.close(), s.lock.Close())
-	}
-	s.readers = newReaderPool(s.path)
-	go s.write()
-	if err := s.begin(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+// Update runs fn in a write transaction and returns when its writes are durable.
+// Callbacks of all callers run one after another in the store's one writing
+// goroutine and share a commit; each sees the writes of those before it. An error
+// of fn undoes fn's writes alone and is returned as it is. fn must be quick, must
+// not call Update, and must not keep t. When ctx ends before fn has begun, fn is
+// not run; afterwards Update waits for the outcome.
+func (s *Store) Update(ctx context.Context, fn func(t *Tx) error) error {
+	return s.Begin(ctx, fn)()
 }
 
-// begin makes an opened store ready: epochs, leftovers, a current epoch, the settings,
-// the key of the ciphertexts' hashes.
-func (s *Store) begin(ctx context.Context) error {
-	if err := s.loadEpochs(ctx); err != nil {
-		return err
-	}
-	if err := s.openSettings(ctx); err != nil {
-		return err
-	}
-	if err := s.checkSum(ctx); err != nil {
-		return err
-	}
-	if err := s.moveSettings(ctx); err != nil {
-		return err
-	}
-	if err := s.Advance(ctx); err != nil {
-		if _, none := s.keys.Current(); none != nil {
-			return err
-		}
-	}
-	if err := s.Update(ctx, func(t *Tx) error { return t.loadSeenKey() }); err != nil {
-		return err
-	}
-	return s.dropUnfinishedMedia(ctx)
+// Begin is Update in two steps: it returns when fn has its place among the callbacks
+// of all callers, and wait returns what Update would. A caller that begins several
+// before it waits for them has them share a commit. Each must be waited for, once.
+func (s *Store) Begin(ctx context.Context, fn func(t *Tx) error) (wait func() error) {
+	return s.db.Begin(ctx, s.change(fn, false))
 }
 
-// Create makes an empty store bound to storeID in dir, unless that very store is
-// there already. A relay creates its store before its wrapping key: that the key
-// exists then proves that there was a store.
-func Create(_ context.Context, dir string, storeID [16]byte) error {
-	s := new(Store)
-	if err := s.openFile(dir, storeID, false); err != nil {
-		return err
-	}
-	return errors.Join(s.writer.close(), s.lock.Close())
+// Shrink is Update for what makes room: it takes the volume's reserve where there is no
+// other room left. Fn then runs a second time. It must delete no more at once than about
+// MayShrink says.
+func (s *Store) Shrink(ctx context.Context, fn func(*Tx) error) error {
+	return s.db.Shrink(ctx, s.change(fn, true))
 }
+
+// change is what the engine runs for fn.
+func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
+	var t *Tx
+	return engine.Change{
+		Frees: frees,
+		Do: func(tx engine.Tx) error {
+			t = &Tx{conn: tx, shared: &s.shared, writes: true}
+			defer t.end()
+			return fn(t)
+		},
+		Kept: func() {
+			s.total.add(t.change)
+			s.used(t)
+		},
+	}
+}
+
+// View runs fn on a consistent snapshot of what is committed. Views run beside each
+// other and beside updates. fn must not keep t; writing in it is ErrReadOnly.
+func (s *Store) View(ctx context.Context, fn func(t *Tx) error) error {
+	return s.db.View(ctx, func(tx engine.Tx) error {
+		t := &Tx{conn: tx, shared: &s.shared}
+		defer t.end()
+		return fn(t)
+	})
+}
+
+// group is the store as its engine's writer sees it.
+type group struct{ shared *shared }
+
+// Commit records the sum as it will be once the running transaction commits.
+func (g group) Commit(tx engine.Tx) error {
+	if g.shared.total == g.shared.committed {
+		return nil
+	}
+	t := &Tx{conn: tx, shared: g.shared, writes: true}
+	return t.writeSum(g.shared.total)
+}
+
+// Ended keeps what the writer remembers in step with what is durable.
+func (g group) Ended(err error) {
+	if err == nil {
+		g.shared.committed = g.shared.total
+		return
+	}
+	g.shared.total = g.shared.committed
+	clear(g.shared.usage)
+}
+
+// Scrub moves what is committed into the database and cuts the log in which earlier
+// states of its pages lie. While a view is open it leaves that to a later one.
+func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }
+
+// MayShrink is how many bytes one Shrink may delete: they go through the log.
+func (s *Store) MayShrink() int64 { return s.batch }
+
+// Full says whether what is new may find no room on the volume. It is looked at with
+// each update.
+func (s *Store) Full() bool { return s.db.Full() }
+
+// Freed is how many bytes within the database are free for new rows: its file does not
+// shrink.
+func (s *Store) Freed() int64 { return s.db.Freed() }
 
 // Close lets the running transactions end, fails those that wait with ErrClosed,
 // and gives the directory free. The keyring keeps its keys; those of the settings
 // are overwritten.
 func (s *Store) Close() error {
 	s.once.Do(func() {
-		close(s.closing)
-		<-s.stopped
-		s.closeErr = errors.Join(s.readers.close(), s.writer.close(), s.lock.Close())
+		s.closeErr = s.db.Close()
 		s.settings.Close()
 	})
 	return s.closeErr
-}
-
-// loadEpochs unwraps the epochs' keys. Rows of those that are erased stay until they
-// are old enough to be swept: an epoch that is young and yet erased was not erased by
-// the janitor, and whoever restores Vault's key finds them again.
-func (s *Store) loadEpochs(ctx context.Context) error {
-	var epochs []seal.Epoch
-	err := s.View(ctx, func(t *Tx) (err error) {
-		epochs, err = t.epochs()
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("reading the epochs: %w", err)
-	}
-	_, err = s.keys.Load(ctx, epochs)
-	return err
 }

@@ -189,7 +189,7 @@ func (s *Store) deleteRows(ctx context.Context, count *int, text, query string, 
 // says how many.
 func (t *Tx) deleteSome(text, query string, args ...driver.Value) (int, error) {
 	var keys []int64
-	left := t.store.room.log
+	left := t.shared.batch
 	err := t.rows(query, func(r row) error {
 		var key, length, customer int64
 		r.numbers(&key, &length, &customer)

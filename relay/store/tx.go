@@ -3,9 +3,9 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
-	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
 // errEnded means that a transaction was used after its function returned.
@@ -14,9 +14,10 @@ var errEnded = errors.New("store: transaction has ended")
 // Tx is a transaction, valid only within the function that it was given to and for
 // one goroutine.
 type Tx struct {
-	conn   *conn // nil once ended
-	store  *Store
+	conn   engine.Tx // nil once ended
+	shared *shared
 	writes bool
+	args   [12]driver.Value // of the statement that begins: see pass
 
 	// What one update asks for again and again; nothing else writes beside it.
 	kept    CustomerID // is in the current epoch
@@ -24,36 +25,16 @@ type Tx struct {
 	session *child     // was found or written last, for device
 	device  carrier.DeviceID
 
-	wrote int64 // bytes of what was written, roughly
-	fresh bool  // something new was taken on: a message, a file
-
 	uses []use // what customers came to use
 	owed bool  // the quota does not count
 
 	recount bool // what was deleted is not among uses
 }
 
-// nextIDs are the next row identifiers of the tables that count up. They are part
-// of what a sealed value is bound to, so they must be known before the row is
-// written; one that was given out is not used again while the store is open.
-type nextIDs struct{ device, session, message, seen, job int64 }
-
-func (n *nextIDs) load(c *conn) error {
-	_, err := c.first(`SELECT
-		(SELECT coalesce(max(id), 0) + 1 FROM devices),
-		(SELECT coalesce(max(id), 0) + 1 FROM sessions),
-		(SELECT coalesce(max(row), 0) + 1 FROM messages),
-		(SELECT coalesce(max(row), 0) + 1 FROM seen),
-		(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'jobs')`,
-		func(r row) error { return r.integers(&n.device, &n.session, &n.message, &n.seen, &n.job) })
-	return err
-}
-
-// take returns the value and counts on.
-func take(n *int64) int64 {
-	v := *n
-	*n++
-	return v
+// use is what a customer came to use, or less than nothing.
+type use struct {
+	customer CustomerID
+	bytes    int64
 }
 
 func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
@@ -63,45 +44,45 @@ func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
 	if !t.writes {
 		return 0, ErrReadOnly
 	}
-	if !strings.HasPrefix(text, "DELETE") {
-		t.wrote += weight(args)
-	}
-	return t.conn.run(text, args...)
+	return t.conn.Run(text, t.pass(args)...)
 }
 
-// weight is how many bytes of room values take.
-func weight(args []driver.Value) (n int64) {
-	for _, a := range args {
-		switch v := a.(type) {
-		case []byte:
-			n += int64(len(v))
-		case string:
-			n += int64(len(v))
-		}
-	}
-	return n
+// pass copies arguments to where they outlive the caller's frame: so a statement costs its
+// caller no allocation. Engines copy them before they run anything.
+func (t *Tx) pass(args []driver.Value) []driver.Value {
+	return append(t.args[:0], args...)
 }
 
 func (t *Tx) rows(text string, each func(row) error, args ...driver.Value) error {
 	if t.conn == nil {
 		return errEnded
 	}
-	return t.conn.rows(text, each, args...)
+	return t.conn.Rows(text, func(values []driver.Value) error { return each(values) }, t.pass(args)...)
 }
 
-func (t *Tx) first(text string, each func(row) error, args ...driver.Value) (bool, error) {
-	if t.conn == nil {
-		return false, errEnded
-	}
-	return t.conn.first(text, each, args...)
+// first calls each for the first row only and says whether there was one.
+func (t *Tx) first(text string, each func(row) error, args ...driver.Value) (found bool, err error) {
+	err = t.rows(text, func(r row) error {
+		if found {
+			return nil
+		}
+		found = true
+		return each(r)
+	}, args...)
+	return found, err
 }
 
-func (t *Tx) integer(text string, args ...driver.Value) (int64, error) {
-	if t.conn == nil {
-		return 0, errEnded
-	}
-	return t.conn.integer(text, args...)
+// integer returns the first column of the first row, or 0.
+func (t *Tx) integer(text string, args ...driver.Value) (n int64, err error) {
+	_, err = t.first(text, func(r row) error {
+		n, err = r.integer(0)
+		return err
+	}, args...)
+	return n, err
 }
+
+// end makes every further use of t an error.
+func (t *Tx) end() { t.conn = nil }
 
 // allow checks a write before anything is sealed for it: nil once all conditions
 // hold.

@@ -6,29 +6,30 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
 // Errors that a caller decides on. What fails to open as sealed returns
 // seal.ErrErased or seal.ErrTampered.
 var (
 	// ErrForeignStore means that the directory holds another identity's store.
-	ErrForeignStore = errors.New("store: belongs to another identity")
+	ErrForeignStore = engine.ErrForeign
 	// ErrStoreMissing means that there is no store where there was one.
-	ErrStoreMissing = errors.New("store: missing, though this identity had one")
+	ErrStoreMissing = engine.ErrMissing
 	// ErrLocked means that another process has the store open.
-	ErrLocked = errors.New("store: in use by another process")
+	ErrLocked = engine.ErrLocked
 	// ErrNewer means that a newer build wrote the store.
-	ErrNewer = errors.New("store: written by a newer version of relaykeep")
+	ErrNewer = engine.ErrNewer
 	// ErrClosed means that the store was closed.
-	ErrClosed = errors.New("store: closed")
+	ErrClosed = engine.ErrClosed
 	// ErrNotFound means that there is no such row, or that its epoch is erased.
 	ErrNotFound = errors.New("store: not found")
 	// ErrReadOnly means that a View tried to write.
-	ErrReadOnly = errors.New("store: a view cannot write")
+	ErrReadOnly = engine.ErrReadOnly
 	// ErrDamaged means that the database file is not one, or is broken.
-	ErrDamaged = errors.New("store: the database is damaged")
+	ErrDamaged = engine.ErrDamaged
 	// ErrFull means that there is no room left on the volume.
-	ErrFull = errors.New("store: the volume is full")
+	ErrFull = engine.ErrFull
 	// ErrQuota means that too much is kept of one customer.
 	ErrQuota = errors.New("store: the customer's share of the volume is used up")
 	// ErrInvalid means that what was to be written lacks something or is too large.

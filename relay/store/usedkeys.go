@@ -72,7 +72,7 @@ func (t *Tx) withdraw(s sealedKey, now time.Time) error {
 		return err // its epoch is erased, or it is damaged
 	}
 	moved := sealedKey{kind: kindWithdrawn, id: s.id, epoch: s.epoch, created: toMillis(now)}
-	moved.sealed, err = t.store.keys.SealIn(s.epoch, purposePreKey, moved.identity(), k.Data)
+	moved.sealed, err = t.shared.keys.SealIn(s.epoch, purposePreKey, moved.identity(), k.Data)
 	if errors.Is(err, seal.ErrErased) {
 		return nil
 	}

@@ -1,14 +1,19 @@
-package store
+package sqlite
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
+
+// databaseName is the database's file in the store's directory; SQLite puts its
+// log and index beside it.
+const databaseName = "relay.db"
 
 // reserveName is the file that keeps room on the volume for what makes room: sweeping
 // and erasing. A deletion needs room itself, as what it overwrites goes through the
@@ -37,8 +42,8 @@ type room struct {
 	reserve int64 // size of the reserve's file, when it is whole
 	known   bool  // the volume can be measured
 
-	quota int64 // what one customer may use, in bytes; 0: it is not known
-	held  int64 // what the database holds, as measured before this group
+	volume int64 // size of the volume, in bytes; 0: it is not known
+	held   int64 // what the database holds, as measured before this group
 
 	left    int64 // for what is new and what goes on, as measured before this group
 	spent   int64 // by this group
@@ -76,7 +81,7 @@ func (r *room) measure(c *conn) {
 		c.ended = nil
 		return
 	}
-	r.quota, r.held = int64(s.Blocks)*s.Bsize/quotaShare, (pages-unused)*pageSize
+	r.volume, r.held = int64(s.Blocks)*s.Bsize, (pages-unused)*pageSize
 	database, log, kept := size(r.path(databaseName)), size(r.path(databaseName+"-wal")), size(r.path(reserveName))
 	available := int64(s.Bavail) * s.Bsize
 	growth := max(0, pages*pageSize-database) + max(0, 2*r.log-log)
@@ -90,7 +95,7 @@ func (r *room) measure(c *conn) {
 	r.refused = false
 }
 
-// take takes the room for what an update wrote, or returns ErrFull. What is new leaves
+// take takes the room for what an update wrote, or returns engine.ErrFull. What is new leaves
 // some to what goes on with what was taken before; a deletion is never refused.
 func (r *room) take(wrote int64, fresh bool) error {
 	if wrote == 0 || !r.known {
@@ -103,7 +108,7 @@ func (r *room) take(wrote int64, fresh bool) error {
 	}
 	if r.spent+needs > limit {
 		r.refuse()
-		return ErrFull
+		return engine.ErrFull
 	}
 	r.spent += needs
 	return nil
@@ -114,7 +119,7 @@ func (r *room) enough() bool { return r.spent >= r.log }
 
 // failed notes how a group failed.
 func (r *room) failed(err error) {
-	if errors.Is(err, ErrFull) {
+	if errors.Is(err, engine.ErrFull) {
 		r.refuse()
 	}
 }
@@ -155,34 +160,3 @@ func size(path string) int64 {
 	}
 	return info.Size()
 }
-
-// Shrink is Update for what makes room: it takes the volume's reserve where there is no
-// other room left. Fn then runs a second time. It must delete no more at once than about
-// MayShrink says.
-func (s *Store) Shrink(ctx context.Context, fn func(*Tx) error) error {
-	update := func() error { return s.queue(ctx, &request{fn: fn, frees: true, done: make(chan error, 1)})() }
-	err := update()
-	if !errors.Is(err, ErrFull) {
-		return err
-	}
-	given := false
-	if failed := s.alone(ctx, func() error {
-		given = s.room.give()
-		_ = s.checkpoint() // what it frees is welcome
-		return nil
-	}); failed != nil || !given {
-		return errors.Join(err, failed)
-	}
-	return update()
-}
-
-// MayShrink is how many bytes one Shrink may delete: they go through the log.
-func (s *Store) MayShrink() int64 { return s.room.log }
-
-// Full says whether what is new may find no room on the volume. It is looked at with
-// each update.
-func (s *Store) Full() bool { return s.room.full.Load() }
-
-// Freed is how many bytes within the database are free for new rows: its file does not
-// shrink.
-func (s *Store) Freed() int64 { return s.room.free.Load() }

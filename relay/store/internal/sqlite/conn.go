@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type stmt struct {
 	query driver.StmtQueryContext
 	close func() error
 	args  []driver.NamedValue
-	row   row
+	row   []driver.Value
 }
 
 // pragmas of every connection. secure_delete overwrites what is deleted;
@@ -117,7 +117,7 @@ func (c *conn) run(text string, args ...driver.Value) (int64, error) {
 
 // rows calls each for every row of a query. The row is valid until each returns;
 // byte slices in it may be kept. Statements must not be nested with the same text.
-func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (err error) {
+func (c *conn) rows(text string, each func([]driver.Value) error, args ...driver.Value) (err error) {
 	if c.ended != nil {
 		return c.ended
 	}
@@ -132,7 +132,7 @@ func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (er
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	if s.row == nil {
-		s.row = make(row, len(rows.Columns()))
+		s.row = make([]driver.Value, len(rows.Columns()))
 	}
 	defer clear(s.row)
 	for {
@@ -147,23 +147,16 @@ func (c *conn) rows(text string, each func(row) error, args ...driver.Value) (er
 	}
 }
 
-// first calls each for the first row only and says whether there was one.
-func (c *conn) first(text string, each func(row) error, args ...driver.Value) (found bool, err error) {
-	err = c.rows(text, func(r row) error {
-		if found {
-			return nil
-		}
-		found = true
-		return each(r)
-	}, args...)
-	return found, err
-}
-
-// integer returns the first column of the first row, or 0.
+// integer returns the first column of the first row; 0 where it is no integer, or where
+// there is no row.
 func (c *conn) integer(text string, args ...driver.Value) (n int64, err error) {
-	_, err = c.first(text, func(r row) error {
-		n, err = r.integer(0)
-		return err
+	found := false
+	err = c.rows(text, func(row []driver.Value) error {
+		if !found {
+			n, _ = row[0].(int64)
+			found = true
+		}
+		return nil
 	}, args...)
 	return n, err
 }
@@ -238,38 +231,6 @@ func (c *conn) note(err error) error {
 	switch e.Code() & 0xff {
 	case codeNoMemory, codeInterrupt, codeIO, codeFull:
 		c.ended = err
-	}
-	return err
-}
-
-// SQLite's primary result codes (sqlite.org/rescode.html) that a caller decides on.
-const (
-	codeNoMemory  = 7
-	codeInterrupt = 9
-	codeIO        = 10
-	codeCorrupt   = 11
-	codeFull      = 13
-	codeNotADB    = 26
-	// codeNoIndex (SQLITE_IOERR_SHMSIZE) is how SQLite says that the log's index, which
-	// lies in a file of its own, had no room to grow.
-	codeNoIndex = codeIO | 19<<8
-)
-
-// typed gives SQLite's errors their meaning. Their texts name tables and columns,
-// never values.
-func typed(err error) error {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	if e.Code() == codeNoIndex {
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	switch e.Code() & 0xff {
-	case codeCorrupt, codeNotADB:
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	case codeFull:
-		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
 }

@@ -1,9 +1,12 @@
-package store
+package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"sync"
+
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
 // maxReaders is how many views run at once; the next waits.
@@ -35,7 +38,7 @@ func (p *readerPool) take(ctx context.Context) (*conn, error) {
 		p.mu.Unlock()
 		if closed {
 			p.free <- c
-			return nil, ErrClosed
+			return nil, engine.ErrClosed
 		}
 		if c != nil {
 			return c, nil
@@ -78,36 +81,46 @@ func (p *readerPool) close() error {
 	return errors.Join(errs...)
 }
 
-// View runs fn on a consistent snapshot of what is committed. Views run beside each
-// other and beside updates. fn must not keep t; writing in it is ErrReadOnly.
-func (s *Store) View(ctx context.Context, fn func(t *Tx) error) error {
+// view runs fn in a read transaction. A panic of fn it passes on.
+func (p *readerPool) view(ctx context.Context, fn func(engine.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c, err := s.readers.take(ctx)
+	c, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
 	if _, err := c.run("BEGIN"); err != nil {
-		return s.readers.give(c, err)
+		return p.give(c, err)
 	}
-	t := &Tx{conn: c, store: s}
 	ended := false
 	defer func() {
 		if !ended { // fn panicked
-			_ = s.readers.give(c, s.endView(t, c))
+			_ = p.give(c, endView(c))
 		}
 	}()
-	err = fn(t)
+	err = fn(view{c})
 	ended = true
-	if broken := s.readers.give(c, s.endView(t, c)); broken != nil {
+	if broken := p.give(c, endView(c)); broken != nil {
 		return errors.Join(err, broken)
 	}
 	return err
 }
 
-func (s *Store) endView(t *Tx, c *conn) error {
-	t.conn = nil
+func endView(c *conn) error {
 	_, err := c.run("ROLLBACK")
 	return err
 }
+
+// view is the transaction of a reader.
+type view struct{ conn *conn }
+
+func (view) Run(string, ...driver.Value) (int64, error) { return 0, engine.ErrReadOnly }
+
+func (v view) Rows(text string, each func([]driver.Value) error, args ...driver.Value) error {
+	return v.conn.rows(text, each, args...)
+}
+
+func (view) Fresh() {}
+
+func (view) Usage() (volume, held int64) { return 0, 0 }

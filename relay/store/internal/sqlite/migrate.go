@@ -1,10 +1,12 @@
-package store
+package sqlite
 
 import (
 	"embed"
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
 // Migrations are the files of one directory in the order of their names, each run
@@ -55,7 +57,7 @@ func migrate(c *conn, first func() error) error {
 		return err
 	}
 	if version > len(texts) {
-		return ErrNewer
+		return engine.ErrNewer
 	}
 	for ; version < len(texts); version++ {
 		if err := applyMigration(c, version, texts[version], first); err != nil {

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
 // lockName is the file whose lock says that a process has the store open. It is
@@ -24,7 +26,7 @@ func lockDir(dir string) (*os.File, error) {
 		return f, nil
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = ErrLocked
+		err = engine.ErrLocked
 	}
 	return nil, errors.Join(fmt.Errorf("locking the store: %w", err), f.Close())
 }

@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
+)
+
+// DB is an open database. Its methods are safe for concurrent use.
+type DB struct {
+	path    string
+	lock    *os.File
+	room    *room
+	writer  *writer
+	readers *readerPool
+}
+
+// Open opens the database in a directory, or makes it. It holds the directory's lock
+// until Close, and tells g about each group of changes. Errors are engine.ErrForeign,
+// ErrMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull, or those of the file system.
+func Open(f Files, g engine.Group) (*DB, error) {
+	o, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{path: f.path(), lock: o.lock, room: o.room, writer: newWriter(o.conn, o.room, g), readers: newReaderPool(f.path())}
+	go d.writer.run()
+	return d, nil
+}
+
+// Begin gives a change its place among the changes of all callers. They run one after
+// another, each sees what those before it wrote, and those that wait at the same time
+// share a commit. wait returns once the change is durable, or the error of Do as it is; a
+// panic of Do it passes on. It must be called once. When ctx ends before Do has begun,
+// Do is not run; afterwards wait waits for the outcome.
+func (d *DB) Begin(ctx context.Context, c engine.Change) (wait func() error) {
+	return d.writer.queue(ctx, &request{change: c, done: make(chan error, 1)})
+}
+
+// Shrink runs a change that frees room: where there is no other room left it gives up the
+// reserve, and Do runs a second time. It must delete no more than about Batch bytes.
+func (d *DB) Shrink(ctx context.Context, c engine.Change) error {
+	c.Frees = true
+	err := d.Begin(ctx, c)()
+	if !errors.Is(err, engine.ErrFull) {
+		return err
+	}
+	given := false
+	if failed := d.writer.alone(ctx, func() error {
+		given = d.room.give()
+		_ = d.writer.checkpoint() // what it frees is welcome
+		return nil
+	}); failed != nil || !given {
+		return errors.Join(err, failed)
+	}
+	return d.Begin(ctx, c)()
+}
+
+// View runs fn on a consistent snapshot of what is committed. Views run beside each
+// other and beside changes.
+func (d *DB) View(ctx context.Context, fn func(engine.Tx) error) error {
+	return d.readers.view(ctx, fn)
+}
+
+// Scrub moves what is committed into the database's file and cuts the log, in which
+// earlier states of its pages lie. While a view is open it leaves that to a later one.
+func (d *DB) Scrub(ctx context.Context) error {
+	// Between two groups of changes: a checkpoint cannot run within a transaction.
+	return d.writer.alone(ctx, d.writer.checkpoint)
+}
+
+// Batch is how many bytes one change should delete at most: they go through the log.
+func (d *DB) Batch() int64 { return d.room.log }
+
+// Full says whether what is new may find no room on the volume. It is measured with each
+// group of changes.
+func (d *DB) Full() bool { return d.room.full.Load() }
+
+// Freed is how many bytes within the file are free for new rows: it does not shrink.
+func (d *DB) Freed() int64 { return d.room.free.Load() }
+
+// Birth says when the file was made, in nanoseconds since 1970, or 0 where that is not
+// kept. A copy of a file is a file of its own; a snapshot of a whole block device keeps
+// the time.
+func (d *DB) Birth() int64 {
+	var stat unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, d.path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &stat); err != nil ||
+		stat.Mask&unix.STATX_BTIME == 0 {
+		return 0
+	}
+	return stat.Btime.Sec*1e9 + int64(stat.Btime.Nsec)
+}
+
+// Close lets the running transactions end, fails those that wait with engine.ErrClosed,
+// and unlocks the directory.
+func (d *DB) Close() error {
+	d.writer.stop()
+	return errors.Join(d.readers.close(), d.writer.conn.close(), d.lock.Close())
+}

@@ -1,0 +1,31 @@
+package store
+
+import (
+	"strconv"
+	"strings"
+)
+
+// origin is where a database file lies, as far as it can be told.
+type origin struct {
+	birth  int64 // of the file, nanoseconds since 1970; 0 where the file system does not keep it
+	volume string
+}
+
+func (o origin) String() string { return strconv.FormatInt(o.birth, 10) + "/" + o.volume }
+
+// parseOrigin reads what String wrote. What it cannot read says nothing.
+func parseOrigin(s string) origin {
+	birth, volume, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseInt(birth, 10, 64)
+	if err != nil {
+		return origin{}
+	}
+	return origin{birth: n, volume: volume}
+}
+
+// moved says whether a database that lay at o lies elsewhere now. What is not known
+// of either says nothing.
+func (o origin) moved(now origin) bool {
+	return o.birth != 0 && now.birth != 0 && o.birth != now.birth ||
+		o.volume != "" && now.volume != "" && o.volume != now.volume
+}

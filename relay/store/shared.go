@@ -1,0 +1,35 @@
+package store
+
+import (
+	"hash"
+
+	"github.com/relaykeep/relaykeep/relay/seal"
+)
+
+// shared is what all transactions of a store share: its keys, and what the writer
+// remembers between two changes.
+type shared struct {
+	keys     *seal.Keyring
+	settings *seal.Keyring // of the settings, the store's own
+	sumKey   int64         // of the settings' keys, the one for the sum
+	batch    int64         // bytes that one change should delete at most
+
+	// The writer's alone once the store is open.
+	next      nextIDs
+	seenMAC   hash.Hash
+	usage     map[CustomerID]int64 // what customers use, as far as it was counted
+	total     sum                  // of sessions and pre-keys, the running group's included
+	committed sum                  // the same without that group
+}
+
+// nextIDs are the next row identifiers of the tables that count up. They are part
+// of what a sealed value is bound to, so they must be known before the row is
+// written; one that was given out is not used again while the store is open.
+type nextIDs struct{ device, session, message, seen, job int64 }
+
+// take returns the value and counts on.
+func take(n *int64) int64 {
+	v := *n
+	*n++
+	return v
+}
