@@ -1,6 +1,20 @@
-// Package store keeps a relay's messages, sessions, keys and queues durably in one
-// SQLite database, sealed. It knows nothing of the vault, of Signal or of XMPP: it
-// seals and opens through a seal.Keyring and treats what it is given as bytes.
+// Package store keeps a relay's messages, sessions, keys and queues durably, sealed. It
+// decides what is sealed under which epoch, and how rows are found without their numbers.
+// It knows nothing of the vault, of Signal or of XMPP: it seals and opens through a
+// seal.Keyring and treats what it is given as bytes. Files, locks, commits and room on the
+// volume are its engine's (internal/sqlite), which it asks through the interface database.
+//
+// # Transactions and contexts
+//
+// A Tx exists only within the function that View, Update, Begin or Shrink runs, and for
+// that goroutine; afterwards each of its methods returns an error. Update's functions run
+// one after another in the one writing goroutine, so they must not wait for anything: no
+// network, no other transaction. Many share a commit; the error of one undoes only what
+// that one wrote.
+//
+// A context belongs to the call and not to the Tx, whose methods take none: it ends the
+// wait for the function's turn. A function that has begun runs to its end, and its caller
+// gets the outcome, so that nobody is told of a failure that became durable.
 //
 // # What is readable without a key
 //

@@ -149,7 +149,7 @@ func (c *conn) rows(text string, each func([]driver.Value) error, args ...driver
 
 // integer returns the first column of the first row; 0 where it is no integer, or where
 // there is no row.
-func (c *conn) integer(text string, args ...driver.Value) (n int64, err error) {
+func (c *conn) integer(text string) (n int64, err error) {
 	found := false
 	err = c.rows(text, func(row []driver.Value) error {
 		if !found {
@@ -157,7 +157,7 @@ func (c *conn) integer(text string, args ...driver.Value) (n int64, err error) {
 			found = true
 		}
 		return nil
-	}, args...)
+	})
 	return n, err
 }
 
