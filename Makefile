@@ -117,7 +117,7 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 	$(GO) -C test/cluster test ./...
 
 # What reads from a network that is not trusted, before anything is authenticated.
-FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza
+FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream
 FUZZTIME ?= 60s
 FUZZLIMIT ?= 10m
 

@@ -8,18 +8,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
-
-// Archive keeps how far the account's archive at the server (XEP-0313) was read, so
-// that what arrived meanwhile is read from there when a session cannot be resumed.
-// Positions are the server's and mean nothing to others.
-type Archive interface {
-	// Position returns the last one that was set, or "" when there is none.
-	Position(ctx context.Context) (string, error)
-	SetPosition(ctx context.Context, id string) error
-}
 
 // Bounds on reading the archive.
 const (
@@ -29,22 +22,26 @@ const (
 	maxArchived = 100_000
 	// archiveRetry is how long after a failure the archive is read again.
 	archiveRetry = 30 * time.Second
-	// positionEvery is how often a position is kept at most.
-	positionEvery = time.Second
 )
 
-// catchUp reads what the archive holds past our position and says whether that is
-// done. Until the Handler has taken it, the position stays where it is. A server
-// without an archive has other ways to keep what waits.
-func (s *service) catchUp(ctx context.Context) bool {
-	err := s.readArchive(ctx)
-	if err != nil && !stanza.IsCondition(err, "service-unavailable", "feature-not-implemented") {
-		if ctx.Err() == nil {
-			s.c.cfg.Log.WarnContext(ctx, "the archive could not be read; it is tried again", "error", err)
+// catchUp reads what the archive holds past our position, and tries again until that is
+// done or ctx ends. Until the Handler has received it, the position stays where it is. A
+// server without an archive has other ways to keep what waits.
+func (s *service) catchUp(ctx context.Context) {
+	read := func() (struct{}, error) {
+		err := s.readArchive(ctx)
+		if stanza.IsCondition(err, "service-unavailable", "feature-not-implemented") {
+			err = nil
 		}
-		return false
+		return struct{}{}, err
 	}
-	return s.enqueue(ctx, item{events: []carrier.Event{carrier.CaughtUp{}}})
+	_, err := backoff.Retry(ctx, read, backoff.WithBackOff(evenly(archiveRetry)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			s.c.cfg.Log.WarnContext(ctx, "the archive could not be read; it is tried again", "error", err)
+		}))
+	if err == nil {
+		s.enqueue(ctx, item{events: []carrier.Event{carrier.CaughtUp{}}})
+	}
 }
 
 func (s *service) readArchive(ctx context.Context) error {
@@ -104,14 +101,14 @@ type page struct {
 func (s *service) page(ctx context.Context, set *stanza.Element, wanted bool) (page, error) {
 	query := rand.Text()
 	s.c.mu.Lock()
-	s.c.session.query, s.c.session.wanted = query, wanted
+	s.c.progress.query, s.c.progress.wanted = query, wanted
 	s.c.mu.Unlock()
 	defer func() {
 		s.c.mu.Lock()
-		s.c.session.query = ""
+		s.c.progress.query = ""
 		s.c.mu.Unlock()
 	}()
-	answer, err := s.c.instruct(ctx, stanza.New(stanza.NSArchive, "query", "queryid", query).With(set))
+	answer, err := s.c.questions.set(ctx, stanza.New(stanza.NSArchive, "query", "queryid", query).With(set))
 	if err != nil {
 		return page{}, err
 	}
@@ -152,7 +149,7 @@ func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, 
 		return r, ""
 	}
 	s.c.mu.Lock()
-	wanted := s.c.session.wanted
+	wanted := s.c.progress.wanted
 	s.c.mu.Unlock()
 	switch {
 	case !wanted && e.Over == "":
@@ -189,44 +186,15 @@ func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, 
 	return r, result.Attr("id")
 }
 
-// positionOf returns the id under which our archive has a message that arrived just
+// archiveID returns the id under which our archive has a message that arrived just
 // now (XEP-0359), or "".
-func (s *service) positionOf(e *stanza.Element) string {
-	for _, c := range e.Children {
-		if c.Is(stanza.NSStanzaID, "stanza-id") && c.Attr("by") == s.c.cfg.bare() && len(c.Attr("id")) <= stanza.MaxID {
-			return c.Attr("id")
+func (c *Carrier) archiveID(e *stanza.Element) string {
+	for _, child := range e.Children {
+		if child.Is(stanza.NSStanzaID, "stanza-id") && child.Attr("by") == c.addr.Of(c.addr.Own) && len(child.Attr("id")) <= stanza.MaxID {
+			return child.Attr("id")
 		}
 	}
 	return ""
-}
-
-// reached notes that everything up to an item was taken.
-func (s *service) reached(it item) {
-	if s.c.cfg.Archive != nil && it.archive != "" && !it.gap {
-		s.position = it.archive
-	}
-}
-
-// whenToKeep returns what tells that there is a position to be kept; nil while there
-// is none.
-func (s *service) whenToKeep() <-chan time.Time {
-	if s.position == "" {
-		return nil
-	}
-	return time.After(time.Until(s.keepAt))
-}
-
-// keepPosition keeps the position that was reached, but only now and then: what is
-// read twice is dropped by its ciphertext.
-func (s *service) keepPosition(ctx context.Context) error {
-	if s.position == "" || time.Now().Before(s.keepAt) {
-		return nil
-	}
-	if err := s.c.cfg.Archive.SetPosition(ctx, s.position); err != nil {
-		return fmt.Errorf("keeping the position in the archive: %w", err)
-	}
-	s.position, s.keepAt = "", time.Now().Add(positionEvery)
-	return nil
 }
 
 // brought reports whether a message is one that our own archive was asked for.
@@ -234,6 +202,6 @@ func (s *service) brought(e, result *stanza.Element) bool {
 	from, _ := s.c.addr.Origin(e.Attr("from"))
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	asked := s.c.session.query != "" && result.Attr("queryid") == s.c.session.query
+	asked := s.c.progress.query != "" && result.Attr("queryid") == s.c.progress.query
 	return from == stanza.FromOwn && asked && len(result.Attr("id")) <= stanza.MaxID
 }

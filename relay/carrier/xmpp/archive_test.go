@@ -11,6 +11,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
@@ -55,7 +56,7 @@ func (n *node) catchesUp(t *testing.T) {
 	eventually(t, "end of the archive", func() bool {
 		n.Carrier.mu.Lock()
 		defer n.Carrier.mu.Unlock()
-		return n.session.caughtUp
+		return n.progress.caughtUp
 	})
 }
 
@@ -125,7 +126,7 @@ func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *
 			eventually(t, "end of the archive's page", func() bool {
 				b.Carrier.mu.Lock()
 				defer b.Carrier.mu.Unlock()
-				return b.session.query == ""
+				return b.progress.query == ""
 			})
 			_, _ = b.Devices(t.Context(), c.number) // what follows from the page's end is done
 			return errors.New("disk full")
@@ -261,7 +262,7 @@ func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
 	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>")
 	s.catchesUp(t)
 	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+xmpptest.Business+"@relay.test' id='99'/><store", 1))
-	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
+	if err := <-s.ended; stream.ReasonOf(err).Reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)
 	}
 }
@@ -286,7 +287,7 @@ func FuzzArchive(f *testing.F) {
 		}
 		c, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password})
 		check(t, err)
-		c.session.query, c.session.wanted = "q", true
+		c.progress.query, c.progress.wanted = "q", true
 		r, id := (&service{c: c}).archived(e, xmpptest.Arrival())
 		if len(id) > stanza.MaxID || len(r.Events)+len(r.Drops) > 2*stanza.MaxReceipts {
 			t.Errorf("id of %d bytes, %d events, %d drops", len(id), len(r.Events), len(r.Drops))

@@ -39,7 +39,7 @@ func (c *Carrier) Blocked(ctx context.Context) ([]phone.Number, error) {
 			}
 		},
 	}
-	if _, err := c.put(ctx, &question{list: list}, "get", stanza.New(nsBlocking, "blocklist")); err != nil {
+	if _, err := c.questions.put(ctx, &question{list: list}, "get", stanza.New(nsBlocking, "blocklist")); err != nil {
 		return nil, fmt.Errorf("reading the block list: %w", blockError(err))
 	}
 	return numbers, nil
@@ -62,7 +62,7 @@ func (c *Carrier) changeBlocked(ctx context.Context, what string, numbers []phon
 		for _, n := range batch {
 			request.With(stanza.New(nsBlocking, "item", "jid", c.addr.Of(n)))
 		}
-		if _, err := c.instruct(ctx, request); err != nil {
+		if _, err := c.questions.set(ctx, request); err != nil {
 			return fmt.Errorf("changing the block list: %w", blockError(err))
 		}
 	}

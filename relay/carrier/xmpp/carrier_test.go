@@ -95,7 +95,7 @@ func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 	ctx := t.Context()
 
 	// As some clients do: without options, so that only contacts may read it.
-	_, err := b.instruct(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
+	_, err := b.questions.set(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
 		stanza.New(stanza.NSPubSub, "publish", "node", stanza.NodeDevices).With(
 			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(stanza.DeviceList([]carrier.DeviceID{5})))))
 	if err != nil {
@@ -151,7 +151,7 @@ func TestTextInClearIsReportedAndReadOnlyWhenAccepted(t *testing.T) {
 		accepting.AcceptUnencrypted = true
 		lax := online(t, accepting)
 		for _, to := range []*node{strict, lax} {
-			err := c.tell(stanza.New(stanza.NSClient, "message", "to", c.addr.Of(to.number), "type", "chat", "id", "p1").With(
+			err := c.post(stanza.New(stanza.NSClient, "message", "to", c.addr.Of(to.number), "type", "chat", "id", "p1").With(
 				stanza.New(stanza.NSClient, "body").WithText("in clear")))
 			if err != nil {
 				t.Fatal(err)

@@ -1,9 +1,9 @@
 package xmpp
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -11,6 +11,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -26,6 +27,15 @@ const (
 
 // DefaultResource is the XMPP resource of a relay.
 const DefaultResource = "relaykeep"
+
+// Archive keeps how far the account's archive at the server (XEP-0313) was read, so
+// that what arrived meanwhile is read from there when a session cannot be resumed.
+// Positions are the server's and mean nothing to others.
+type Archive interface {
+	// Position returns the last one that was set, or "" when there is none.
+	Position(ctx context.Context) (string, error)
+	SetPosition(ctx context.Context, id string) error
+}
 
 // Defaults and bounds of a Config's limits.
 const (
@@ -59,11 +69,11 @@ type Config struct {
 	Registration Registration
 	// RegistrationToken is for Registration Token.
 	RegistrationToken string
-	// AcceptUnencrypted hands the text of messages in clear to Handler.Unread.
-	// Otherwise it only learns that there was one.
+	// AcceptUnencrypted passes the text of messages in clear to the Handler, as a
+	// carrier.Unread. Otherwise it only learns that there was one.
 	AcceptUnencrypted bool
 
-	// Archive keeps how far the account's archive was read; nil has it not be read.
+	// Archive keeps how far the account's archive was read; nil: the archive is not read.
 	Archive Archive
 
 	// Now dates what arrives; nil means the machine's clock.
@@ -118,7 +128,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Resource == "" {
 		c.Resource = DefaultResource
 	}
-	if _, err := c.jid(); err != nil {
+	if _, err := c.stream().JID(); err != nil {
 		return c, err
 	}
 	if c.Now == nil {
@@ -131,7 +141,6 @@ func (c Config) withDefaults() (Config, error) {
 		c.Metrics = noMetrics{}
 	}
 	setDefault(&c.MaxStanza, DefaultMaxStanza)
-	setDefault(&c.maxWire, maxWire)
 	setDefault(&c.IQTimeout, DefaultIQTimeout)
 	setDefault(&c.Idle, DefaultIdle)
 	setDefault(&c.ackWithin, 5*time.Second)
@@ -154,14 +163,11 @@ func validDomain(domain string) error {
 	return nil
 }
 
-// jid is the account's full address.
-func (c Config) jid() (jid.JID, error) {
-	j, err := jid.New(c.Account.E164(), c.Domain, c.Resource)
-	if err != nil {
-		return jid.JID{}, fmt.Errorf("xmpp: resource %q is no XMPP resource", c.Resource)
+// stream is what the stream needs of c.
+func (c Config) stream() stream.Config {
+	return stream.Config{
+		Account: c.Account, Domain: c.Domain, Address: c.Address, CABundle: c.CABundle,
+		Password: c.Password, Resource: c.Resource,
+		MaxStanza: c.MaxStanza, MaxWire: c.maxWire, Idle: c.Idle,
 	}
-	return j, nil
 }
-
-// bare is the account's address without resource.
-func (c Config) bare() string { return c.Account.E164() + "@" + c.Domain }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -47,7 +48,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 	if err := k.Send(t.Context(), carrier.Outgoing{To: xmpptest.Number(t, xmpptest.Customer)}); !errors.Is(err, carrier.ErrRejected) {
 		t.Errorf("sending without id: %v", err)
 	}
-	huge := carrier.Outgoing{ID: "1", To: xmpptest.Number(t, xmpptest.Customer), Envelope: carrier.Envelope{Payload: make([]byte, maxOutgoing)}}
+	huge := carrier.Outgoing{ID: "1", To: xmpptest.Number(t, xmpptest.Customer), Envelope: carrier.Envelope{Payload: make([]byte, stream.MaxOutgoing)}}
 	if err := k.Send(t.Context(), huge); !errors.Is(err, carrier.ErrRejected) {
 		t.Errorf("sending what no server takes: %v", err)
 	}

@@ -32,17 +32,17 @@ func TestNobodyDatesTheirOwnMessages(t *testing.T) {
 		eventually(t, "the session to be up", func() bool {
 			b.Carrier.mu.Lock()
 			defer b.Carrier.mu.Unlock()
-			return b.session.live
+			return b.progress.live
 		})
 		begun := time.Now()
 		for _, by := range []string{host, xmpptest.Business + "@" + host} {
-			check(t, c.tell(dated(c, b, "live "+by, by)))
+			check(t, c.post(dated(c, b, "live "+by, by)))
 		}
 		isNow(2, begun)
 		before := place.position()
 		b.leave(t, c)
 		for _, by := range []string{host, xmpptest.Business + "@" + host} {
-			check(t, c.tell(dated(c, b, "waits "+by, by)))
+			check(t, c.post(dated(c, b, "waits "+by, by)))
 		}
 		c.send(t, b, 3)
 		sent := time.Now()

@@ -1,38 +1,33 @@
 package xmpp
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/relaykeep/relaykeep/relay/carrier"
-)
+import "github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 
 // Reasons of a Status that is not Online.
 const (
 	ReasonNotStarted         = "NotStarted"
 	ReasonConnecting         = "Connecting"
-	ReasonUnreachable        = "CarrierUnreachable"
-	ReasonTLSFailed          = "TLSFailed"
-	ReasonCredentialsRefused = "CredentialsRefused"
-	ReasonRegistration       = "RegistrationRefused"
-	ReasonAccountTaken       = "AccountTaken"
-	ReasonNoStreamManagement = "NoStreamManagement"
-	ReasonReplaced           = "Replaced"
-	ReasonProtocolError      = "ProtocolError"
-	ReasonServerClosed       = "ServerClosed"
-	ReasonLinkLost           = "LinkLost"
+	ReasonUnreachable        = stream.ReasonUnreachable
+	ReasonTLSFailed          = stream.ReasonTLSFailed
+	ReasonCredentialsRefused = stream.ReasonCredentialsRefused
+	ReasonRegistration       = stream.ReasonRegistration
+	ReasonAccountTaken       = stream.ReasonAccountTaken
+	ReasonNoStreamManagement = stream.ReasonNoStreamManagement
+	ReasonReplaced           = stream.ReasonReplaced
+	ReasonProtocolError      = stream.ReasonProtocolError
+	ReasonServerClosed       = stream.ReasonServerClosed
+	ReasonLinkLost           = stream.ReasonLinkLost
 	ReasonNotStored          = "NotStored"
-	ReasonStopped            = "Stopped"
+	ReasonStopped            = stream.ReasonStopped
 )
 
 // Errors that a caller of Register or Unregister decides on.
 var (
 	// ErrCredentials means that the server knows no such account and password.
-	ErrCredentials = fmt.Errorf("xmpp: server refused the credentials: %w", carrier.ErrRejected)
+	ErrCredentials = stream.ErrCredentials
 	// ErrAccountExists means that somebody registered this account before.
-	ErrAccountExists = fmt.Errorf("xmpp: account exists already: %w", carrier.ErrRejected)
+	ErrAccountExists = stream.ErrAccountExists
 	// ErrRegistrationClosed means that the server registers nobody, or not so.
-	ErrRegistrationClosed = fmt.Errorf("xmpp: server does not register accounts: %w", carrier.ErrRejected)
+	ErrRegistrationClosed = stream.ErrRegistrationClosed
 )
 
 // detail says what a reader of a condition with that reason can do; Online has none.
@@ -68,38 +63,4 @@ func detail(reason string) string {
 		return "the link was stopped"
 	}
 	return ""
-}
-
-// failure is why there is no link.
-type failure struct {
-	reason string
-	err    error
-}
-
-func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.reason, f.err) }
-
-func (f *failure) Unwrap() error { return f.err }
-
-// refused says that trying again soon is of no use.
-func (f *failure) refused() bool {
-	switch f.reason {
-	case ReasonCredentialsRefused, ReasonRegistration, ReasonAccountTaken, ReasonNoStreamManagement, ReasonReplaced:
-		return true
-	}
-	return false
-}
-
-// failed gives err a reason unless it has one.
-func failed(reason string, err error) error {
-	if f := (*failure)(nil); errors.As(err, &f) {
-		return err
-	}
-	return &failure{reason: reason, err: err}
-}
-
-func reasonOf(err error) *failure {
-	if f := (*failure)(nil); errors.As(err, &f) {
-		return f
-	}
-	return &failure{reason: ReasonLinkLost, err: err}
 }

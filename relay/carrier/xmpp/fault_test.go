@@ -113,12 +113,7 @@ func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 		// Sent again, it is not doubled: it bounces once, being for nobody.
 		again := make(chan error, 1)
 		go func() { again <- b.Send(t.Context(), o) }()
-		eventually(t, "the second attempt", func() bool {
-			b.Carrier.mu.Lock()
-			defer b.Carrier.mu.Unlock()
-			waiting := b.session.find(messageKey(o.To, o.ID))
-			return waiting != nil && len(waiting.waiters) == 1
-		})
+		eventually(t, "the second attempt", func() bool { return b.session.Waiting(messageKey(o.To, o.ID)) == 1 })
 		s.Thaw()
 		check(t, <-again)
 		check(t, b.Send(t.Context(), carrier.Outgoing{ID: "last", To: xmpptest.Number(t, xmpptest.Third), Envelope: xmpptest.Envelope(2)}))

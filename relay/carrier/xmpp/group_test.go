@@ -11,6 +11,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
@@ -92,11 +93,11 @@ func TestOfAGroupThatIsNotStoredNothingIsAcknowledged(t *testing.T) {
 	s, g := group(t, nil)
 	s.says(t, numbered("first"))
 	g.let <- errors.New("disk full")
-	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
+	if err := <-s.ended; stream.ReasonOf(err).Reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)
 	}
-	if s.session.handled != 0 {
-		t.Errorf("%d stanzas count as handled", s.session.handled)
+	if s.session.Counts().Handled != 0 {
+		t.Errorf("%d stanzas count as handled", s.session.Counts().Handled)
 	}
 }
 
@@ -127,11 +128,11 @@ func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {
 		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+stanza.NSPing+"'/></iq>")
 	s.wrote(t, "read-up-to-here")
 	close(p.let)
-	if err := <-s.ended; reasonOf(err).reason != ReasonNotStored {
+	if err := <-s.ended; stream.ReasonOf(err).Reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)
 	}
-	if s.session.handled != 2 {
-		t.Errorf("%d stanzas count as handled, want the 2 before the one that was not taken", s.session.handled)
+	if s.session.Counts().Handled != 2 {
+		t.Errorf("%d stanzas count as handled, want the 2 before the one that was not taken", s.session.Counts().Handled)
 	}
 }
 
@@ -150,7 +151,7 @@ func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
 // stanza that ends the link.
 func TestWhatEndsTheLinkIsTheLastOfItsGroup(t *testing.T) {
 	s := &service{queue: make(chan item, 3)}
-	s.queue <- item{counted: true, end: errEndless}
+	s.queue <- item{counted: true, end: stream.ErrEndless}
 	s.queue <- item{events: []carrier.Event{carrier.CaughtUp{}}}
 	items := s.waiting(item{counted: true})
 	if len(items) != 2 || items[1].end == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -91,9 +93,9 @@ func scriptFor(t *testing.T, change func(*Config), handler func(*recorder) carri
 			s.mu.Unlock()
 		}
 	}()
-	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, c.cfg.MaxStanza, c.cfg.Idle)
-	c.attach(l)
-	c.session.id = "resumable"
+	l := stream.NewLink(ours, c.cfg.stream())
+	c.session.Attach(l)
+	c.session.Begin("resumable")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		s.ended <- c.serve(ctx, l, handler(s.recorder))
@@ -127,10 +129,8 @@ func (s *scripted) hasWritten(text string) bool {
 // much that is.
 func (s *scripted) acknowledges(t *testing.T) (count uint32) {
 	t.Helper()
-	s.Carrier.mu.Lock()
-	count = s.session.acked + uint32(len(s.session.unacked))
-	s.Carrier.mu.Unlock()
-	s.says(t, "<a xmlns='"+stanza.NSSM+"' h='"+formatCount(count)+"'/>")
+	count = s.session.Counts().Sent
+	s.says(t, "<a xmlns='"+stanza.NSSM+"' h='"+fmt.Sprint(count)+"'/>")
 	return count
 }
 
@@ -140,11 +140,7 @@ func (s *scripted) hasRead(t *testing.T) {
 	t.Helper()
 	s.wrote(t, "<presence>")
 	count := s.acknowledges(t)
-	eventually(t, "the acknowledgement to be read", func() bool {
-		s.Carrier.mu.Lock()
-		defer s.Carrier.mu.Unlock()
-		return s.session.acked == count
-	})
+	eventually(t, "the acknowledgement to be read", func() bool { return s.session.Counts().Confirmed == count })
 }
 
 // after waits for the attribute value that the carrier wrote after that text.
@@ -179,7 +175,7 @@ func TestHostileServerEndsItsOwnLinkOnly(t *testing.T) {
 			s.says(t, tc.text)
 			select {
 			case err := <-s.ended:
-				if got := reasonOf(err).reason; got != tc.reason {
+				if got := stream.ReasonOf(err).Reason; got != tc.reason {
 					t.Errorf("reason %s, want %s: %v", got, tc.reason, err)
 				}
 			case <-time.After(20 * time.Second):
@@ -320,7 +316,7 @@ func TestIdleLinkIsKept(t *testing.T) {
 			<-time.After(idle + time.Second)
 			s.mu.Lock()
 			before := asked
-			asked = bytes.Count(s.seen.Bytes(), ackRequest())
+			asked = strings.Count(s.seen.String(), "<r xmlns='"+stanza.NSSM+"'/>")
 			s.mu.Unlock()
 			if asked == before {
 				t.Errorf("the server was not asked for a sign of life in period %d", period)
@@ -398,12 +394,12 @@ func (s *stuck) Receive(ctx context.Context, events []carrier.Event) error {
 
 func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 	s := script(t, nil)
-	// The link is served anew, with a Handler that does not keep up.
+	// Another link is served, with a Handler that does not keep up.
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
-	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, s.cfg.MaxStanza, s.cfg.Idle)
+	l := stream.NewLink(ours, s.cfg.stream())
 	h := &stuck{&recorder{}, make(chan struct{})}
-	s.attach(l)
+	s.session.Attach(l)
 	done := make(chan error, 1)
 	go func() { done <- s.serve(t.Context(), l, h) }()
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
@@ -446,8 +442,8 @@ func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 		defer h.lock()()
 		return len(h.messages) > maxQueuedBytes/size
 	})
-	l.end(errStopped)
-	if err := <-done; !errors.Is(err, errStopped) {
+	l.End(stream.ErrStopped)
+	if err := <-done; !errors.Is(err, stream.ErrStopped) {
 		t.Errorf("the link ended with %v", err)
 	}
 }

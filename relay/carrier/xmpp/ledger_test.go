@@ -16,6 +16,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
@@ -165,7 +166,7 @@ func keepCount(t *testing.T, seed uint64) {
 	}
 	c, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password, ackWithin: 20 * time.Millisecond})
 	check(t, err)
-	c.session.id = "of this test"
+	c.session.Begin("of this test")
 	links := 0
 	for s.last() < len(s.stanzas) && !t.Failed() {
 		if links++; links == 60 {
@@ -176,7 +177,7 @@ func keepCount(t *testing.T, seed uint64) {
 		if links > 200 {
 			t.Fatalf("seed %d: no end, at %d", seed, s.last())
 		}
-		s.counted(int(c.session.handled)) // as it is told when the session is resumed
+		s.counted(int(c.session.Counts().Handled)) // as it is told when the session is resumed
 		s.link(c)
 	}
 	t.Logf("seed %d: %d links", seed, links)
@@ -191,11 +192,11 @@ func (s *counting) last() int {
 // link serves one link until it ends, or all is counted.
 func (s *counting) link(c *Carrier) {
 	ours, theirs := net.Pipe()
-	l := newLink(&stream{wire: newWire(ours, time.Minute), management: true}, c.cfg.MaxStanza, c.cfg.Idle)
-	c.attach(l)
+	l := stream.NewLink(ours, c.cfg.stream())
+	c.session.Attach(l)
 	var group sync.WaitGroup
 	group.Go(func() { s.listen(theirs) })
-	from := int(c.session.handled)
+	from := int(c.session.Counts().Handled)
 	group.Go(func() { s.talk(theirs, from) })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -4,13 +4,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// Drop is why something that arrived was not handed on. Its values are constants of the
+// Drop is why something that arrived was not passed on. Its values are constants of the
 // program: fit for a metric's label.
 type Drop = stanza.Drop
 
 // Metrics counts what happens on a link: no address, no number. Implementations must be safe for concurrent use and quick.
 type Metrics interface {
-	// Dropped counts something that arrived and was not handed on, and why.
+	// Dropped counts something that arrived and was not passed on, and why.
 	Dropped(reason Drop)
 	// Linked counts links that came up; resumed ones continue the previous one.
 	Linked(resumed bool)

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
@@ -38,9 +38,7 @@ func monsters() map[string]*stanza.Element {
 // tells sends a stanza as short as it can be: with no apostrophe escaped in its text.
 func (n *node) tells(t *testing.T, e *stanza.Element) {
 	t.Helper()
-	n.Carrier.mu.Lock()
-	defer n.Carrier.mu.Unlock()
-	check(t, n.push(&sent{bytes: bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("'"))}))
+	check(t, n.session.Post(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("'"))))
 }
 
 func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
@@ -161,12 +159,12 @@ func TestAStanzaWithoutEndEndsOneLinkOnly(t *testing.T) {
 		s.says(t, xmpptest.Stanzas()[0])
 		endless := result(xmpptest.Business+"@relay.test", query, "8", strings.Repeat("x", 100<<10))
 		s.says(t, endless)
-		if err := <-s.ended; !errors.Is(err, errEndless) || reasonOf(err).reason != ReasonProtocolError {
+		if err := <-s.ended; !errors.Is(err, stream.ErrEndless) || stream.ReasonOf(err).Reason != ReasonProtocolError {
 			t.Errorf("the link ended with %v", err)
 		}
 		s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='2'/>")
-		if s.session.handled != 2 || place.position() != "8" || len(s.messages) != 1 {
-			t.Errorf("the next link asks for what follows %d stanzas and the archive's %s", s.session.handled, place.position())
+		if s.session.Counts().Handled != 2 || place.position() != "8" || len(s.messages) != 1 {
+			t.Errorf("the next link asks for what follows %d stanzas and the archive's %s", s.session.Counts().Handled, place.position())
 		}
 	})
 }
@@ -240,30 +238,5 @@ func TestWhatIsNotReadHasOneMarkHoweverItComes(t *testing.T) {
 			}
 		}
 		t.Logf("%d came", len(b.unread))
-	})
-}
-
-func FuzzEnding(f *testing.F) {
-	f.Add("<a/>text<b x='>'>" + strings.Repeat("y", maxEnd) + "</b><c><d/><![CDATA[</c>]]></c>")
-	for _, text := range xmpptest.Stanzas() {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, content string) {
-		wire := &wire{in: bufio.NewReader(strings.NewReader("<message>" + content + "</message>")), budget: headerBudget}
-		frames := newFramer(wire, 1)
-		for range 2 {
-			_, _ = frames.ReadByte() // past its limit
-		}
-		end, err := frames.pass()
-		kept := 0
-		for _, child := range end.last {
-			kept += len(child)
-		}
-		if len(end.last) > maxEnding || kept > maxEnding*maxEnd || len(end.open) > maxEnd {
-			t.Errorf("%d children of %d bytes are kept", len(end.last), kept)
-		}
-		if got := parseEnd(end); len(got) == 0 {
-			t.Errorf("nothing stands at the end of %q, error %v", content, err)
-		}
 	})
 }

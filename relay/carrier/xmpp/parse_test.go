@@ -10,7 +10,7 @@ import (
 
 // parse reads the first element of text as a client's stream would have it.
 func parse(text string) (*stanza.Element, error) {
-	d := xml.NewDecoder(strings.NewReader(streamHeader + text))
+	d := xml.NewDecoder(strings.NewReader("<stream:stream xmlns='" + stanza.NSClient + "' xmlns:stream='" + stanza.NSStream + "'>" + text))
 	for {
 		tok, err := d.Token()
 		if err != nil {

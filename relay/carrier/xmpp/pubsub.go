@@ -72,7 +72,7 @@ func malformed(err error) error { return errors.Join(carrier.ErrNotFound, err) }
 
 // item fetches the newest item of a node.
 func (c *Carrier) item(ctx context.Context, address, node string) (*stanza.Element, error) {
-	answer, err := c.ask(ctx, address, "get", stanza.New(stanza.NSPubSub, "pubsub").With(
+	answer, err := c.questions.ask(ctx, address, "get", stanza.New(stanza.NSPubSub, "pubsub").With(
 		stanza.New(stanza.NSPubSub, "items", "node", node, "max_items", "1")))
 	if err != nil {
 		return nil, fetchError(err)
@@ -113,12 +113,12 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(content)),
 		stanza.New(stanza.NSPubSub, "publish-options").With(form(stanza.NSPSOpts)),
 	)
-	_, err := c.instruct(ctx, request)
+	_, err := c.questions.set(ctx, request)
 	if e := (*stanza.Error)(nil); errors.As(err, &e) && e.Detail == "precondition-not-met" {
 		if err := c.configure(ctx, node); err != nil {
 			return err
 		}
-		_, err = c.instruct(ctx, request)
+		_, err = c.questions.set(ctx, request)
 	}
 	if stanza.IsCondition(err, "item-not-found") {
 		return err // for the time being: ejabberd says so of a node that it is to make while others make theirs
@@ -127,7 +127,7 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 }
 
 func (c *Carrier) configure(ctx context.Context, node string) error {
-	_, err := c.instruct(ctx, stanza.New(stanza.NSOwner, "pubsub").With(
+	_, err := c.questions.set(ctx, stanza.New(stanza.NSOwner, "pubsub").With(
 		stanza.New(stanza.NSOwner, "configure", "node", node).With(form(stanza.NSPSConfig))))
 	return publishError(err)
 }

@@ -28,7 +28,7 @@ func (c *Carrier) Forget(ctx context.Context, peer phone.Number) error {
 	c.mu.Lock()
 	delete(c.friends, peer)
 	c.mu.Unlock()
-	_, err := c.instruct(ctx, stanza.New(nsRoster, "query").With(
+	_, err := c.questions.set(ctx, stanza.New(nsRoster, "query").With(
 		stanza.New(nsRoster, "item", "jid", c.addr.Of(peer), "subscription", "remove")))
 	if stanza.IsCondition(err, "item-not-found") {
 		return nil

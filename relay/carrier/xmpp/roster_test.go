@@ -15,11 +15,11 @@ func TestServersTellChangesOfTheContactListAsOurOwnAccount(t *testing.T) {
 		b := online(t, conf)
 		b.wait(t, "what a session begins with", func() bool { return len(b.own) > 0 })
 		// Servers tell those who asked for the list once.
-		if _, err := b.ask(t.Context(), "", "get", stanza.New(nsRoster, "query")); err != nil {
+		if _, err := b.questions.ask(t.Context(), "", "get", stanza.New(nsRoster, "query")); err != nil {
 			t.Fatal(err)
 		}
 		before := b.stanzas()
-		_, err := b.instruct(t.Context(), stanza.New(nsRoster, "query").With(stanza.New(nsRoster, "item", "jid", b.addr.Of(xmpptest.Number(t, xmpptest.Third)))))
+		_, err := b.questions.set(t.Context(), stanza.New(nsRoster, "query").With(stanza.New(nsRoster, "item", "jid", b.addr.Of(xmpptest.Number(t, xmpptest.Third)))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,8 +38,4 @@ func TestServersTellChangesOfTheContactListAsOurOwnAccount(t *testing.T) {
 }
 
 // stanzas is how many arrived in the session.
-func (c *Carrier) stanzas() uint32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session.handled
-}
+func (c *Carrier) stanzas() uint32 { return c.session.Counts().Handled }

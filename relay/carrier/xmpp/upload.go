@@ -37,7 +37,7 @@ func (c *Carrier) UploadSlot(ctx context.Context, name string, size int64) (carr
 	if err != nil {
 		return carrier.Slot{}, fmt.Errorf("looking for the upload service: %w", err)
 	}
-	answer, err := c.ask(ctx, service, "get", stanza.New(nsUpload, "request",
+	answer, err := c.questions.ask(ctx, service, "get", stanza.New(nsUpload, "request",
 		"filename", name, "size", strconv.FormatInt(size, 10), "content-type", "application/octet-stream"))
 	if err != nil {
 		c.forgetUploadService(err)
@@ -70,7 +70,7 @@ func (c *Carrier) uploadService(ctx context.Context) (string, error) {
 	if known != "" {
 		return known, nil
 	}
-	answer, err := c.ask(ctx, c.addr.Domain, "get", stanza.New(nsItems, "query"))
+	answer, err := c.questions.ask(ctx, c.addr.Domain, "get", stanza.New(nsItems, "query"))
 	if err != nil {
 		return "", fetchError(err)
 	}
@@ -106,7 +106,7 @@ func (c *Carrier) component(address string) bool {
 // uploads asks an address whether it is an upload service. One that does not answer
 // is none.
 func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
-	answer, err := c.ask(ctx, address, "get", stanza.New(stanza.NSDisco, "query"))
+	answer, err := c.questions.ask(ctx, address, "get", stanza.New(stanza.NSDisco, "query"))
 	if e := (*stanza.Error)(nil); errors.As(err, &e) {
 		return false, nil
 	}

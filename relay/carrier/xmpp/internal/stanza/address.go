@@ -67,7 +67,7 @@ func (a Addresses) Origin(from string) (origin, phone.Number) {
 	return FromOwn, phone.Number{}
 }
 
-// Drop is why a message of that origin is not handed on.
+// Drop is why a message of that origin is not passed on.
 func (o origin) Drop() Drop {
 	switch o {
 	case FromOwn, FromSelf:

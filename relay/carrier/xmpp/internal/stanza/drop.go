@@ -1,6 +1,6 @@
 package stanza
 
-// Drop is why something that arrived was not handed on.
+// Drop is why something that arrived was not passed on.
 type Drop string
 
 // The reasons.

@@ -16,7 +16,7 @@ type Reading struct {
 	Drops  []Drop
 }
 
-// Drop notes that something was not handed on.
+// Drop notes that something was not passed on.
 func (r *Reading) Drop(d Drop) { r.Drops = append(r.Drops, d) }
 
 // Event adds an event.

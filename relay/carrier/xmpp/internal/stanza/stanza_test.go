@@ -213,7 +213,7 @@ func FuzzMessage(f *testing.F) {
 		p.AcceptUnencrypted = true
 		r := p.Message(e, Span{Now: xmpptest.Arrival()})
 		if len(r.Events) == 0 && len(r.Drops) == 0 && e.Child(NSEvent, "event") == nil {
-			t.Error("neither handed on nor counted")
+			t.Error("neither passed on nor counted")
 		}
 		if len(r.Events) > MaxReceipts+1 {
 			t.Errorf("%d events in one stanza", len(r.Events))

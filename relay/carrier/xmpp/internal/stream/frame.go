@@ -1,19 +1,15 @@
-package xmpp
+package stream
 
 import (
 	"bytes"
-	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// maxWire is the most that is read of one stanza, in bytes. A server that sends more does not
+// maxWire is the most that is read of one stanza unless a Config says otherwise, in bytes. A server that sends more does not
 // end it: servers limit what their clients send to between 256 KiB and 10 MiB, and
 // escaping makes that six times longer at most.
 const maxWire = 64 << 20
-
-// errEndless says that a stanza does not end within maxWire.
-var errEndless = errors.New("xmpp: a stanza does not end")
 
 // framer finds where stanzas begin and end in what a decoder reads. It lets a decoder
 // have a bounded number of bytes of each, and passes over the rest without keeping it,
@@ -25,7 +21,7 @@ type framer struct {
 	usual   int // bytes of one stanza that the decoder gets, unless somebody asked for more
 
 	limit  int // the same of the present one
-	read   int // bytes of the present stanza
+	size   int // bytes of the present stanza
 	inside bool
 	depth  int // elements that are open
 	at     place
@@ -50,8 +46,8 @@ const (
 
 const sectionMark = "[CDATA["
 
-func newFramer(w *wire, usual int) *framer {
-	return &framer{w: w, ceiling: maxWire, usual: usual, limit: usual, begun: make([]byte, 0, 16)}
+func newFramer(w *wire, usual, ceiling int) *framer {
+	return &framer{w: w, ceiling: ceiling, usual: usual, limit: usual, begun: make([]byte, 0, 16)}
 }
 
 // ReadByte implements io.ByteReader. Its error is an *oversize past the stanza's limit:
@@ -62,10 +58,10 @@ func (f *framer) ReadByte() (byte, error) {
 		if err != nil {
 			return 0, err
 		}
-		if !f.inside && f.read == 0 {
+		if !f.inside && f.size == 0 {
 			continue // white space between stanzas, which keeps the connection open
 		}
-		if f.inside && f.read > f.limit {
+		if f.inside && f.size > f.limit {
 			return 0, &stanza.Oversize{Reason: stanza.DropTooLarge}
 		}
 		return b, nil
@@ -81,8 +77,8 @@ func (f *framer) pass() (*ending, error) {
 		if err != nil {
 			return end, stanza.NotEOF(err)
 		}
-		if f.inside && f.read >= f.ceiling {
-			return end, errEndless
+		if f.inside && f.size >= f.ceiling {
+			return end, ErrEndless
 		}
 		end.add(b, between, f.depth == 1 && f.at == inText)
 	}
@@ -100,7 +96,7 @@ func (f *framer) step() (byte, error) {
 			return b, err
 		}
 	}
-	f.read++
+	f.size++
 	if len(f.begun) < cap(f.begun) {
 		f.begun = append(f.begun, b)
 	}
@@ -118,9 +114,9 @@ func (f *framer) name() *stanza.Element {
 	return stanza.New("", "unknown")
 }
 
-// between takes a byte that stands between two stanzas.
+// between reads a byte that stands between two stanzas.
 func (f *framer) between(b byte) error {
-	f.w.budget, f.read, f.depth, f.limit = f.ceiling, 0, 0, f.usual
+	f.w.budget, f.size, f.depth, f.limit = f.ceiling, 0, 0, f.usual
 	switch {
 	case b == '<':
 		f.inside, f.at, f.begun = true, inText, f.begun[:0]
@@ -162,7 +158,7 @@ func (f *framer) advance(b byte) error {
 	return nil
 }
 
-// mark takes the byte after <, which says what it begins.
+// mark reads the byte after <, which says what it begins.
 func (f *framer) mark(b byte) error {
 	switch b {
 	case '?':

@@ -1,0 +1,49 @@
+package xmpp
+
+import (
+	"crypto/sha1" //nolint:gosec // XEP-0115 names it; nothing depends on its strength
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+)
+
+// What we are, to those who ask (XEP-0030). The node names the software alone.
+const (
+	clientNode = "https://relaykeep.dev"
+	clientName = "Relaykeep"
+)
+
+// features are what others may send us. "+notify" asks servers for the device
+// lists of those who let us see their presence (XEP-0163).
+func features() []string {
+	return []string{
+		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
+	}
+}
+
+// capsVersion is the verification string of XEP-0115, 5.1.
+func capsVersion() string {
+	sorted := slices.Sorted(slices.Values(features()))
+	s := "client/bot//" + clientName + "<" + strings.Join(sorted, "<") + "<"
+	sum := sha1.Sum([]byte(s)) //nolint:gosec // as above
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// presence says that we are here and what we understand.
+func presence() *stanza.Element {
+	return stanza.New(stanza.NSClient, "presence").With(
+		stanza.New(stanza.NSCaps, "c", "hash", "sha-1", "node", clientNode, "ver", capsVersion()))
+}
+
+func ourNode(node string) bool { return node == "" || node == clientNode+"#"+capsVersion() }
+
+func disco(node string) *stanza.Element {
+	q := stanza.New(stanza.NSDisco, "query", "node", node).With(
+		stanza.New(stanza.NSDisco, "identity", "category", "client", "type", "bot", "name", clientName))
+	for _, f := range features() {
+		q.With(stanza.New(stanza.NSDisco, "feature", "var", f))
+	}
+	return q
+}

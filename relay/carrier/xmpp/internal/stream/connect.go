@@ -1,0 +1,151 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+)
+
+const (
+	// resumeAsked is how long the server is asked to remember a broken link.
+	resumeAsked = 10 * time.Minute
+	// maxSessionID bounds the id that a server gives a session, in bytes (XEP-0198, 3).
+	maxSessionID = 4000
+	// maxBefore is how many other things the server may say before it answers.
+	maxBefore = 64
+)
+
+// Connect logs in and makes a link that carries the session: the previous one when the
+// server remembers it, else a new one. Nothing is sent on the link before Attach. When it
+// fails there is no connection left; when ctx ends, it fails.
+func (s *Session) Connect(ctx context.Context, c Config) (l *Link, resumed bool, err error) {
+	l, err = open(ctx, c)
+	if err != nil {
+		return nil, false, err
+	}
+	stop := context.AfterFunc(ctx, func() { l.End(ErrStopped) })
+	resumed, err = s.establish(l)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		l.End(ErrStopped)
+		return nil, false, Failed(networkReason(err), err)
+	}
+	return l, resumed, nil
+}
+
+func (s *Session) establish(l *Link) (resumed bool, err error) {
+	if !l.management {
+		return false, errNoManagement
+	}
+	if resumed, err = s.resume(l); resumed || err != nil {
+		return resumed, err
+	}
+	if err := l.bind(); err != nil {
+		return false, err
+	}
+	return false, s.enable(l)
+}
+
+// resume asks the server to go on with the previous session (XEP-0198, 5).
+func (s *Session) resume(l *Link) (bool, error) {
+	s.mu.Lock()
+	id, h := s.id, s.counts.handled
+	s.mu.Unlock()
+	if id == "" {
+		return false, nil
+	}
+	if err := l.sendNow(stanza.New(stanza.NSSM, "resume", "h", formatCount(h), "previd", id)); err != nil {
+		return false, err
+	}
+	answer, err := l.next()
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A server that restarted may still know how much it had received.
+	count, counted := parseCount(answer.Attr("h"))
+	if counted {
+		if _, err := s.counts.confirm(count); err != nil {
+			s.discard()
+			return false, Failed(ReasonProtocolError, err)
+		}
+	}
+	switch {
+	case answer.Is(stanza.NSSM, "resumed") && counted && answer.Attr("previd") == id:
+		for _, unconfirmed := range s.counts.unconfirmed {
+			l.send(unconfirmed.bytes, true)
+		}
+		return true, nil
+	case answer.Is(stanza.NSSM, "failed"):
+		s.discard()
+		return false, nil
+	}
+	s.discard()
+	return false, Failed(ReasonProtocolError, errors.New("unexpected answer to resume"))
+}
+
+// bind binds our resource (RFC 6120, 7).
+func (l *Link) bind() error {
+	request := stanza.New(stanza.NSClient, "iq", "type", "set", "id", "bind").With(
+		stanza.New(stanza.NSBind, "bind").With(stanza.New(stanza.NSBind, "resource").WithText(l.cfg.Resource)))
+	if err := l.sendNow(request); err != nil {
+		return err
+	}
+	for range maxBefore {
+		answer, err := l.next()
+		if err != nil {
+			return err
+		}
+		if !answer.Is(stanza.NSClient, "iq") || answer.Attr("id") != "bind" {
+			continue
+		}
+		if answer.Attr("type") != "result" {
+			return fmt.Errorf("binding a resource: %w", stanza.ParseError(answer))
+		}
+		bound := answer.Child(stanza.NSBind, "bind").Child(stanza.NSBind, "jid")
+		if bound == nil {
+			return Failed(ReasonProtocolError, errors.New("bound to no address"))
+		}
+		j, err := jid.Parse(bound.Text)
+		if err != nil || j.Bare().String() != l.cfg.bare() {
+			return Failed(ReasonProtocolError, errors.New("bound to another's address"))
+		}
+		return nil
+	}
+	return Failed(ReasonProtocolError, errors.New("no answer to bind"))
+}
+
+// enable starts stream management (XEP-0198, 3) and with it a new session.
+func (s *Session) enable(l *Link) error {
+	request := stanza.New(stanza.NSSM, "enable", "resume", "true", "max", strconv.Itoa(int(resumeAsked.Seconds())))
+	if err := l.sendNow(request); err != nil {
+		return err
+	}
+	for range maxBefore { // stanzas before the answer are not counted, and none is for us yet
+		answer, err := l.next()
+		if err != nil {
+			return err
+		}
+		switch {
+		case answer.Is(stanza.NSSM, "enabled"):
+			id := answer.Attr("id")
+			if !stanza.ParseBool(answer.Attr("resume")) || len(id) > maxSessionID {
+				id = ""
+			}
+			s.Begin(id)
+			return nil
+		case answer.Is(stanza.NSSM, "failed"):
+			return errNoManagement
+		}
+	}
+	return Failed(ReasonProtocolError, errors.New("no answer to enable"))
+}

@@ -1,0 +1,32 @@
+package xmpp
+
+import "github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+
+// receiveIQ acts on an <iq/>: an answer goes to its question; of questions we know two, and of
+// commands one.
+func (s *service) receiveIQ(e *stanza.Element) {
+	kind := e.Attr("type")
+	if kind == "result" || kind == "error" {
+		s.c.questions.receive(e)
+		return
+	}
+	reply := stanza.New(stanza.NSClient, "iq", "type", "result", "to", e.Attr("from"), "id", e.Attr("id"))
+	query := e.Child(stanza.NSDisco, "query")
+	switch {
+	case e.Over != "":
+		reply = stanza.New(stanza.NSClient, "iq", "type", "error", "to", e.Attr("from"), "id", e.Attr("id")).With(tooLarge())
+	case kind == "get" && query != nil && ourNode(query.Attr("node")):
+		reply.With(disco(query.Attr("node")))
+	case kind == "get" && e.Child(stanza.NSPing, "ping") != nil:
+	case kind == "set" && e.Child(nsRoster, "query") != nil && s.c.rosterPush(e):
+	default:
+		reply = stanza.New(stanza.NSClient, "iq", "type", "error", "to", e.Attr("from"), "id", e.Attr("id")).With(
+			stanza.New(stanza.NSClient, "error", "type", "cancel").With(stanza.New(stanza.NSStanzas, "service-unavailable")))
+	}
+	_ = s.c.post(reply) // an error is the link's end
+}
+
+// tooLarge tells a sender to send less (RFC 6120, 8.3.3.12).
+func tooLarge() *stanza.Element {
+	return stanza.New(stanza.NSClient, "error", "type", "modify").With(stanza.New(stanza.NSStanzas, "policy-violation"))
+}

@@ -1,0 +1,138 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
+)
+
+// maxGroup is how much of what waits is given to the Handler in one go.
+const maxGroup = 64
+
+// receive calls the Handler, in order, until the link ends. An item that the
+// Handler does not receive ends the link: the server will send it again.
+func (s *service) receive(ctx context.Context, h carrier.Handler) {
+	for {
+		var err error
+		select {
+		case <-s.l.Ended():
+			return
+		case it := <-s.queue:
+			items := s.waiting(it)
+			err = s.receiveGroup(ctx, h, items)
+			if end := items[len(items)-1].end; err == nil && end != nil {
+				s.endAfter(ctx, end)
+				return
+			}
+		case <-s.position.whenToKeep():
+			err = s.position.keep(ctx)
+		}
+		if err != nil {
+			s.c.cfg.Log.ErrorContext(ctx, "giving the link up: what arrived was not stored", "error", err)
+			s.l.End(stream.Failed(ReasonNotStored, err))
+			return
+		}
+	}
+}
+
+// waiting returns an item and those that wait behind it, at most maxGroup together, and
+// none behind one that ends the link: nobody reads any more then, so it must be seen.
+func (s *service) waiting(it item) []item {
+	items := []item{it}
+	for len(items) < maxGroup && items[len(items)-1].end == nil {
+		select {
+		case it := <-s.queue:
+			items = append(items, it)
+		default:
+			return items
+		}
+	}
+	return items
+}
+
+// receiveGroup has the Handler receive items and notes those that it received as handled.
+func (s *service) receiveGroup(ctx context.Context, h carrier.Handler, items []item) error {
+	var events []carrier.Event
+	for _, it := range items {
+		for _, ev := range it.events {
+			s.c.noteEvent(ev)
+			events = append(events, ev)
+		}
+	}
+	var err error
+	if len(events) > 0 {
+		err = h.Receive(ctx, events)
+	}
+	return errors.Join(err, s.handled(ctx, covered(items, carrier.Taken(len(events), err))))
+}
+
+// covered returns the items whose events are all among the first of so many.
+func covered(items []item, events int) []item {
+	for i, it := range items {
+		if events -= len(it.events); events < 0 {
+			return items[:i]
+		}
+	}
+	return items
+}
+
+// handled notes that the Handler received items.
+func (s *service) handled(ctx context.Context, items []item) error {
+	var counted uint32
+	for _, it := range items {
+		for _, ev := range it.events {
+			s.c.received(ev)
+		}
+		if !it.gap {
+			s.position.reached(it.archive)
+		}
+		if it.size > 0 {
+			s.room.Release(min(it.size, maxQueuedBytes))
+		}
+		if it.counted {
+			counted++
+		}
+	}
+	if err := s.position.keep(ctx); err != nil {
+		return err
+	}
+	s.inbound.Handled(counted)
+	return nil
+}
+
+// endAfter ends the link, once the server was told that it need not send again what
+// ended it, and the position behind that in the archive is kept.
+func (s *service) endAfter(ctx context.Context, end error) {
+	if err := s.position.keepNow(ctx); err != nil {
+		end = stream.Failed(ReasonNotStored, err)
+	}
+	s.inbound.Report()
+	_ = s.l.Flush() // when it fails, the next link says so
+	s.l.End(end)
+}
+
+// received notes how far the Handler came with a new session.
+func (c *Carrier) received(ev carrier.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch ev.(type) {
+	case carrier.Connected:
+		c.progress.announced = true
+	case carrier.OwnDeviceList:
+		c.progress.introduced = true
+	case carrier.CaughtUp:
+		c.progress.caughtUp = true
+	}
+}
+
+// noteEvent does what the carrier itself has to do about an event.
+func (c *Carrier) noteEvent(ev carrier.Event) {
+	switch ev := ev.(type) {
+	case carrier.Message:
+		c.befriend(ev.From)
+	case carrier.Bounce:
+		c.session.CameBack(messageKey(ev.To, ev.ID))
+	}
+}
