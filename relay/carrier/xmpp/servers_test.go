@@ -26,7 +26,7 @@ type server interface {
 
 // sharedDomains is how many tests may have a domain of their own at the ejabberd
 // that they share: it takes seconds to start.
-const sharedDomains = 24
+const sharedDomains = 32
 
 // shared is the ejabberd of the tests that leave it running.
 type shared struct {
