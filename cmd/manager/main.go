@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	klog.SetLogger(log) // client-go's, leader election's among them
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
-		return fmt.Errorf("finding the API server: %w", err)
+		return fmt.Errorf("connecting to the API server: %w", err)
 	}
 	cfg.UserAgent = "relaykeep-manager/" + version
 	mgr, err := newManager(cfg, s)
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func newManager(cfg *rest.Config, s *settings) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, fmt.Errorf("registering the kinds: %w", err)
+		return nil, fmt.Errorf("registering the API types: %w", err)
 	}
 	options, err := controllers.CacheOptions()
 	if err != nil {

@@ -26,8 +26,8 @@ type settings struct {
 	showVersion                               bool
 }
 
-const usage = `manager runs Relaykeep's operator. It finds the API server by its service account,
-or outside a cluster by --kubeconfig or KUBECONFIG.
+const usage = `manager runs Relaykeep's operator. It connects to the API server with its service account,
+or outside a cluster with --kubeconfig or KUBECONFIG.
 
   manager --relay-image ghcr.io/relaykeep/relay:VERSION
 
@@ -45,22 +45,22 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	}
 	// controller-runtime registers its own --kubeconfig with the process's flags.
 	if k := flag.Lookup("kubeconfig"); k != nil {
-		f.Var(k.Value, k.Name, "`file` that says how to reach the API server; only needed outside a cluster")
+		f.Var(k.Value, k.Name, "kubeconfig `file`; only needed outside a cluster")
 	}
 	f.StringVar(&s.controllers.RelayImage, "relay-image", "", "`reference` of the image that relays run; required")
 	f.StringVar(&s.controllers.OperatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"),
-		"`namespace` that the operator runs in, whose manager pods the relays' policies let in; empty outside a cluster (default: POD_NAMESPACE)")
-	f.Func("keeper-image-pull-secrets", "`names` of Secrets of the operator's namespace with which the keepers' image is pulled, separated by commas; empty for none", s.pullSecrets)
-	f.DurationVar(&s.controllers.PollInterval, "poll-interval", 30*time.Second, "about how often each relay is asked for its status")
-	f.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 4, "how many relays are worked on at a time")
+		"`namespace` of the operator, whose pods the relays' network policies admit; empty outside a cluster (default: POD_NAMESPACE)")
+	f.Func("keeper-image-pull-secrets", "comma-separated `names` of Secrets in the operator's namespace for pulling the keepers' image", s.pullSecrets)
+	f.DurationVar(&s.controllers.PollInterval, "poll-interval", 30*time.Second, "average interval at which each relay is asked for its status")
+	f.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 4, "how many relays are reconciled at a time")
 	f.StringVar(&s.metricsAddress, "metrics-bind-address", "0", "`address` of /metrics, for example :8080; 0 serves none")
 	f.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 serves none")
-	f.BoolVar(&s.leaderElect, "leader-elect", false, "let one of several managers work, chosen by a Lease in the operator's namespace")
-	f.DurationVar(&s.leaseDuration, "leader-election-lease-duration", 30*time.Second, "how long a leader that is gone holds the others up")
-	f.DurationVar(&s.renewDeadline, "leader-election-renew-deadline", 20*time.Second, "how long a leader tries to renew its lease before it ends itself")
-	f.DurationVar(&s.retryPeriod, "leader-election-retry-period", 4*time.Second, "how long to wait between tries")
-	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "`level` of what is logged: debug, info, warn or error")
-	f.BoolVar(&s.showVersion, "version", false, "print the version and end")
+	f.BoolVar(&s.leaderElect, "leader-elect", false, "elect a leader among several managers, with a Lease in the operator's namespace")
+	f.DurationVar(&s.leaseDuration, "leader-election-lease-duration", 30*time.Second, "how long a lease stays valid after its leader stopped renewing it")
+	f.DurationVar(&s.renewDeadline, "leader-election-renew-deadline", 20*time.Second, "how long a leader tries to renew its lease before it exits")
+	f.DurationVar(&s.retryPeriod, "leader-election-retry-period", 4*time.Second, "how long to wait between attempts")
+	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "log `level`: debug, info, warn or error")
+	f.BoolVar(&s.showVersion, "version", false, "print the version and exit")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -75,14 +75,14 @@ func (s *settings) pullSecrets(list string) error {
 	}
 	for name := range strings.SplitSeq(list, ",") {
 		if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-			return fmt.Errorf("%q is no Secret's name: %s", name, problems[0])
+			return fmt.Errorf("%q is not a valid Secret name: %s", name, problems[0])
 		}
 		s.controllers.PullSecrets = append(s.controllers.PullSecrets, name)
 	}
 	return nil
 }
 
-// check says what is wrong with the settings, all at once.
+// check returns every problem of the settings in one error.
 func (s *settings) check(rest []string) error {
 	if s.showVersion {
 		return nil
@@ -93,11 +93,11 @@ func (s *settings) check(rest []string) error {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
-	problem(len(rest) > 0, "takes flags only, not %q", rest)
-	problem(s.controllers.RelayImage == "", "--relay-image is required: which image shall relays run?")
+	problem(len(rest) > 0, "unexpected arguments %q", rest)
+	problem(s.controllers.RelayImage == "", "--relay-image is required")
 	problem(s.controllers.PollInterval < time.Second, "--poll-interval must be at least 1s")
 	problem(s.controllers.MaxConcurrentReconciles < 1, "--max-concurrent-reconciles must be at least 1")
-	problem(s.leaderElect && s.controllers.OperatorNamespace == "", "--leader-elect needs --operator-namespace: where shall the Lease be?")
+	problem(s.leaderElect && s.controllers.OperatorNamespace == "", "--leader-elect requires --operator-namespace")
 	problem(s.leaseDuration <= s.renewDeadline || s.renewDeadline <= s.retryPeriod,
 		"--leader-election-lease-duration must be longer than -renew-deadline, and that longer than -retry-period")
 	return errors.Join(problems...)

@@ -14,7 +14,7 @@ import (
 func vaultFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.String(contract.FlagVaultAddress, "", "https URL of the region's Vault")
-	flags.String(contract.FlagVaultCA, "", "certificates, PEM, that Vault's must chain to; empty means public authorities")
+	flags.String(contract.FlagVaultCA, "", "Vault's CA certificates (PEM); empty means public CAs")
 	flags.String(contract.FlagVaultAuthPath, "", "mount of the Kubernetes auth method")
 	flags.String(contract.FlagVaultKVMount, "", "mount of the KV version 2 engine")
 	flags.String(contract.FlagVaultTransitMount, "", "mount of the transit engine")
@@ -25,9 +25,9 @@ func vaultFlags(cmd *cobra.Command) {
 func carrierFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.String(contract.FlagXMPPDomain, "", "domain of the region's XMPP server")
-	flags.String(contract.FlagXMPPAddress, "", "host:port of the XMPP server; empty means what DNS says of the domain")
-	flags.String(contract.FlagXMPPCA, "", "certificates, PEM, that the XMPP server's must chain to; empty means public authorities")
-	flags.String(contract.FlagXMPPRegistration, "", "how the relay comes by its account: Closed, Open or Token")
+	flags.String(contract.FlagXMPPAddress, "", "host:port of the XMPP server; empty means the domain's DNS records")
+	flags.String(contract.FlagXMPPCA, "", "the XMPP server's CA certificates (PEM); empty means public CAs")
+	flags.String(contract.FlagXMPPRegistration, "", "how the relay gets its account: Closed, Open or Token")
 }
 
 // arguments reads the flags that say what configuration is read, and what it does not

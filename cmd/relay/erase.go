@@ -28,9 +28,9 @@ func newEraseCommand() *cobra.Command {
 		Use:   "erase",
 		Short: "Destroy the tenant's keys, identities and credentials for good",
 		Long: "Erase has Vault delete the tenant's wrapping and settings keys, which makes everything that the relay\n" +
-			"ever stored unreadable, and then its identities and credentials. It removes the tenant's account from the\n" +
-			"carrier, with what waits there, and its password from Vault. It cannot be undone. Run again after a\n" +
-			"failure, it finishes.",
+			"ever stored unreadable, then its identities and credentials. It removes the tenant's account from the\n" +
+			"carrier, with the messages that wait there, and its password from Vault. This cannot be undone. After a\n" +
+			"failure, run it again to finish.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return erase(cmd, token, relayToken) },
 	}
@@ -38,7 +38,7 @@ func newEraseCommand() *cobra.Command {
 	vaultFlags(cmd)
 	carrierFlags(cmd)
 	cmd.Flags().StringVar(&relayToken, "relay-token", contract.RelayTokenPath,
-		"the file of the service account token with the audience "+contract.AudienceRelay("REGION")+", for the carrier account; without it, that account stays")
+		"file with the service account token for the audience "+contract.AudienceRelay("REGION")+", for removing the carrier account; without it, the account stays")
 	return cmd
 }
 
@@ -68,7 +68,7 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	if err != nil {
 		return unwrapped(err)
 	}
-	cmd.Printf("erased: Vault holds no keys of the relay any more, and %d secrets fewer\n", secrets)
+	cmd.Printf("erased: Vault holds no more keys of the relay; %d secrets were deleted\n", secrets)
 	return nil
 }
 
@@ -76,7 +76,7 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 // only the carrier's admin may remove, is no failure.
 func endAccount(ctx context.Context, cmd *cobra.Command, file *config.File, relayToken string) error {
 	if _, err := os.Stat(relayToken); err != nil {
-		cmd.Println("no token of the relay: the carrier account stays, have the carrier's admin remove it")
+		cmd.Println("no token of the relay: the carrier account stays; ask the carrier's admin to remove it")
 		return nil
 	}
 	client, err := tenantClient(cmd, file, contract.RoleRelay(file.Region), relayToken)
@@ -106,7 +106,7 @@ func endAccount(ctx context.Context, cmd *cobra.Command, file *config.File, rela
 	case errors.Is(err, xmpp.ErrCredentials):
 		return nil // it is gone
 	case errors.Is(err, xmpp.ErrRegistrationClosed):
-		cmd.Println("the carrier lets nobody remove an account: have its admin do it")
+		cmd.Println("the carrier does not let accounts be removed: ask its admin to do it")
 		return nil
 	}
 	return err

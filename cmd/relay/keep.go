@@ -28,17 +28,17 @@ func newKeepCommand() *cobra.Command {
 	var token, message string
 	cmd := &cobra.Command{
 		Use:   "keep",
-		Short: "Destroy the keys of a region that no relay may have any more",
-		Long: "Keep has Vault destroy every version of every wrapping key of the region that would be older than 30\n" +
-			"days by the next run, an hour from now: nothing may be kept for longer, and what became of a relay, its\n" +
-			"namespace or its janitor does not matter. It reads no configuration and belongs to no tenant. It writes\n" +
-			"its result as JSON to the termination message and fails when anything that is due is left.",
+		Short: "Destroy keys of a region that are older than any relay may keep them",
+		Long: "Keep has Vault destroy each version of the region's wrapping keys that would be older than 30 days\n" +
+			"at the next run, an hour from now, since no relay may keep anything longer, and whatever became of the relay, its\n" +
+			"namespace or its janitor. It reads no configuration and belongs to no tenant. It writes\n" +
+			"its result as JSON to the termination message and fails if any version that is due is left.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return keep(cmd, token, message) },
 	}
 	cmd.Flags().StringVar(&token, "token", contract.KeeperTokenPath,
-		"the file of the service account token with the audience "+contract.AudienceKeeper("REGION"))
-	cmd.Flags().StringVar(&message, "termination-log", contract.TerminationPath, "where to write the result; empty writes it nowhere")
+		"file with the service account token for the audience "+contract.AudienceKeeper("REGION"))
+	cmd.Flags().StringVar(&message, "termination-log", contract.TerminationPath, "file to write the result to; empty writes none")
 	vaultFlags(cmd)
 	return cmd
 }
@@ -79,7 +79,7 @@ func keeperClient(cmd *cobra.Command, token string) (*vault.Keeper, error) {
 		return nil, err
 	}
 	if args.Region == "" {
-		return nil, errors.New("--region is missing: say whose keeper this is")
+		return nil, errors.New("--region is missing")
 	}
 	log, err := newLogger(cmd)
 	if err != nil {

@@ -42,8 +42,8 @@ func rootCommand() *cobra.Command {
 		PersistentPreRunE: ownPathsOnly,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.PersistentFlags().String("config", contract.ConfigPath, "the configuration file that the operator renders")
-	root.PersistentFlags().String("region", "", "refuse a configuration of another region; empty takes any")
+	root.PersistentFlags().String("config", contract.ConfigPath, "configuration file, written by the operator")
+	root.PersistentFlags().String("region", "", "refuse the configuration of another region; empty accepts any")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
 	root.AddCommand(serveCommand(), newRetainCommand(), newKeepCommand(), newEraseCommand(), versionCommand())
 	return root
@@ -67,7 +67,7 @@ func newLogger(cmd *cobra.Command) (*slog.Logger, error) {
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(name)); err != nil {
-		return nil, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", name)
+		return nil, fmt.Errorf("--log-level: %q is not debug, info, warn or error", name)
 	}
 	return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})), nil
 }

@@ -34,7 +34,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		args []string
 		want string
 	}{
-		"log level":  {[]string{"serve", "--log-level", "loud"}, `"loud" is none of debug`},
+		"log level":  {[]string{"serve", "--log-level", "loud"}, `"loud" is not debug`},
 		"no Vault":   {[]string{"serve"}, "--vault-address: is missing"},
 		"no carrier": {[]string{"erase"}, "--xmpp-domain: is missing"},
 		"command":    {[]string{"sing"}, `unknown command "sing"`},
@@ -75,7 +75,7 @@ func TestAReleasedRelayTakesNoOtherPath(t *testing.T) {
 			}
 			paths++
 			for _, other := range []string{"/dev/stdin", "/proc/self/fd/0", "relay.json", f.DefValue + "/", ""} {
-				if _, err := run(t, command, "--"+f.Name, other); err == nil || !strings.Contains(err.Error(), "a released relay uses "+f.DefValue) {
+				if _, err := run(t, command, "--"+f.Name, other); err == nil || !strings.Contains(err.Error(), "a released relay only uses "+f.DefValue) {
 					t.Errorf("%s --%s %q: error is %v", command, f.Name, other, err)
 				}
 			}
@@ -102,7 +102,7 @@ func TestAReleasedRelayTakesItsPlacesAsItsPodsOwnProcessOnly(t *testing.T) {
 			if command == "retain" && strings.HasPrefix(place, "--xmpp-") {
 				continue
 			}
-			if _, err := run(t, command, place+"https://evil.test"); err == nil || !strings.Contains(err.Error(), "as its pod's own process only") {
+			if _, err := run(t, command, place+"https://evil.test"); err == nil || !strings.Contains(err.Error(), "only as its pod's own process") {
 				t.Errorf("%s %s: error is %v", command, place, err)
 			}
 		}

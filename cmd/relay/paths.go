@@ -30,10 +30,10 @@ func ownPathsOnly(cmd *cobra.Command, _ []string) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if err == nil && placeFlag(f.Name) && os.Getpid() != podsOwnProcess {
-			err = fmt.Errorf("--%s: a released relay takes it as its pod's own process only", f.Name)
+			err = fmt.Errorf("--%s: a released relay accepts it only as its pod's own process", f.Name)
 		}
 		if err == nil && strings.HasPrefix(f.DefValue, "/") && f.Value.String() != f.DefValue {
-			err = fmt.Errorf("--%s: a released relay uses %s and nothing else: leave the flag out", f.Name, f.DefValue)
+			err = fmt.Errorf("--%s: a released relay only uses %s: leave the flag out", f.Name, f.DefValue)
 		}
 	})
 	return err

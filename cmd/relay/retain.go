@@ -23,7 +23,7 @@ const retainPatience = 90 * time.Second
 // tokenFlag adds the flag that retain and erase share.
 func tokenFlag(cmd *cobra.Command, token *string) {
 	cmd.Flags().StringVar(token, "token", contract.JanitorTokenPath,
-		"the file of the service account token with the audience "+contract.AudienceJanitor("REGION"))
+		"file with the service account token for the audience "+contract.AudienceJanitor("REGION"))
 }
 
 // newRetainCommand is the janitor: one pass over the tenant's key versions.
@@ -31,17 +31,17 @@ func newRetainCommand() *cobra.Command {
 	var token, message string
 	cmd := &cobra.Command{
 		Use:   "retain",
-		Short: "Destroy the keys of what is older than the retention",
-		Long: "Retain has Vault destroy every version of the tenant's wrapping key that would be older than the\n" +
-			"retention by the next run, an hour from now. What was sealed under those is unreadable from then on,\n" +
-			"wherever copies of it lie. It writes its result as JSON to the termination message and fails when\n" +
-			"anything that is due is left.",
+		Short: "Destroy keys that are older than the retention",
+		Long: "Retain has Vault destroy each version of the tenant's wrapping key that would be older than the\n" +
+			"retention at the next run, an hour from now. What was sealed under it can then not be read any more,\n" +
+			"in no copy. It writes its result as JSON to the termination message and fails if any version\n" +
+			"that is due is left.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return retain(cmd, token, message) },
 	}
 	tokenFlag(cmd, &token)
 	vaultFlags(cmd)
-	cmd.Flags().StringVar(&message, "termination-log", contract.TerminationPath, "where to write the result; empty writes it nowhere")
+	cmd.Flags().StringVar(&message, "termination-log", contract.TerminationPath, "file to write the result to; empty writes none")
 	return cmd
 }
 

@@ -57,12 +57,12 @@ type conversation struct {
 }
 
 // Run runs a chat until its input, its waiting or ctx ends. It returns exit.ErrNotSeen
-// when fewer messages came than expected and exit.ErrRefused when the server refuses the
+// when fewer messages arrived than expected and exit.ErrRefused when the server refuses the
 // account.
 func Run(ctx context.Context, streams genericiooptions.IOStreams, state *customer.State, config xmpp.Config, o Options) error {
 	link, err := xmpp.New(config)
 	if err != nil {
-		return fmt.Errorf("setting up the link: %w", err)
+		return fmt.Errorf("setting up the connection: %w", err)
 	}
 	web, err := media.NewCarrier(media.Carrier{Domain: config.Domain, Address: config.Address, CABundle: config.CABundle, OneHost: true})
 	if err != nil {
@@ -172,7 +172,7 @@ func (c *conversation) say(ctx context.Context, line string) error {
 		c.view.sent(id)
 		return nil
 	case errors.Is(err, customer.ErrNoDevice):
-		err = fmt.Errorf("sending your message: %w: is the business's relay ready? see kubectl get brelay -A", err)
+		err = fmt.Errorf("sending your message: %w; check with kubectl get brelay -A that the business's relay is ready", err)
 	default:
 		err = fmt.Errorf("sending your message: %w", err)
 	}
@@ -217,7 +217,7 @@ func (c *conversation) watch(ctx context.Context) error {
 			online, expired = nil, nil
 		case <-expired:
 			s := c.link.Status()
-			return fmt.Errorf("no link to the server within %s: %s %s", connectWithin, s.Reason, s.Detail)
+			return fmt.Errorf("no connection to the server within %s: %s %s", connectWithin, s.Reason, s.Detail)
 		case <-tick.C:
 		}
 		s := c.link.Status()

@@ -116,9 +116,9 @@ func (c *conversation) fetchOne(link media.Link) {
 	}
 	c.files.keep(link)
 	if c.view.interactive {
-		c.view.notef("a file came: /save fetches it")
+		c.view.notef("a file arrived: /save fetches it")
 	} else {
-		c.view.notef("a file came: name a directory with --files to have it fetched")
+		c.view.notef("a file arrived: to fetch files, give a directory with --files")
 	}
 }
 
@@ -129,7 +129,7 @@ func (c *conversation) save(link media.Link, dir string) {
 	trouble := func(err error) {
 		c.files.keep(link)
 		c.files.fail(fmt.Errorf("fetching %s: %w", name, err))
-		c.view.notef("✗ %s is not fetched: %v", name, err)
+		c.view.notef("✗ %s was not fetched: %v", name, err)
 	}
 	added := c.files.fetching.add(func(ctx context.Context) {
 		path, err := c.customer.SaveFile(ctx, link, dir)
@@ -137,7 +137,7 @@ func (c *conversation) save(link media.Link, dir string) {
 			trouble(worded(err))
 			return
 		}
-		c.view.notef("%s is saved as %s", name, path)
+		c.view.notef("%s was saved as %s", name, path)
 	})
 	if !added {
 		trouble(errBusy)
@@ -176,7 +176,7 @@ func (c *conversation) upload(ctx context.Context, path string) (string, error) 
 	if info, err := os.Stat(path); err != nil {
 		return "", err
 	} else if !info.Mode().IsRegular() {
-		return "", errors.New("it is no file")
+		return "", errors.New("it is not a file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -190,8 +190,8 @@ func (c *conversation) upload(ctx context.Context, path string) (string, error) 
 	return c.customer.SendFile(ctx, c.To, filepath.Base(path), f, info.Size())
 }
 
-// errBusy means that too many files wait already.
-var errBusy = errors.New("too many files wait already")
+// errBusy means that too many files are waiting.
+var errBusy = errors.New("too many files are waiting")
 
 // worded puts what is known of a transfer's failure into a user's words.
 func worded(err error) error {
@@ -199,11 +199,11 @@ func worded(err error) error {
 	case errors.Is(err, media.ErrTooLarge):
 		return fmt.Errorf("it is larger than %d MB", media.MaxSize>>20)
 	case errors.Is(err, media.ErrNotAuthentic):
-		return errors.New("it is damaged, or not the one that was sent")
+		return errors.New("it is damaged, or not the file that was sent")
 	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrAddress):
-		return errors.New("its link leads where it is not followed")
+		return errors.New("its link leads to an address that is not allowed")
 	case errors.Is(err, media.ErrGone):
-		return errors.New("the server does not have it, or not any more")
+		return errors.New("the server does not have it (any more)")
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("it took longer than %.0f minutes", media.TransferTime.Minutes())
 	case errors.Is(err, context.Canceled):

@@ -36,7 +36,7 @@ func (c *conversation) typed(ctx context.Context, text string) error {
 	case command == "/help":
 		c.view.notef("%s", commands)
 	default:
-		c.view.notef("✗ not sent, as it is no command:\n%s", commands)
+		c.view.notef("✗ not sent, unknown command:\n%s", commands)
 	}
 	return nil
 }
@@ -47,9 +47,9 @@ func (c *conversation) keys() string {
 	lines := []string{"Your key, as kubectl relay fingerprints shows it to the business:", "  " + own}
 	theirs := c.customer.State.PeerKeys(c.To)
 	if len(theirs) == 0 {
-		return strings.Join(append(lines, "The business's key is not known yet: write to it first."), "\n")
+		return strings.Join(append(lines, "The business's key is not known yet: send it a message first."), "\n")
 	}
-	lines = append(lines, "The business's key, which its invitation must show, too:")
+	lines = append(lines, "The business's key, which must be the one in its invitation:")
 	for _, k := range theirs {
 		lines = append(lines, "  "+k.Fingerprint)
 	}
@@ -83,7 +83,7 @@ func (c *conversation) send(path string) {
 func (c *conversation) saveAll(dir string) {
 	came := c.files.take()
 	if len(came) == 0 {
-		c.view.notef("no file waits to be fetched")
+		c.view.notef("no files to fetch")
 	}
 	switch {
 	case dir != "":

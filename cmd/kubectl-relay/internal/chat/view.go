@@ -76,7 +76,7 @@ func (v *view) event(e customer.Event) {
 	case customer.Unreadable:
 		v.noteLockedf("! a message could not be decrypted; a new session was offered")
 	case customer.Plaintext:
-		v.noteLockedf("! a message came unencrypted and is not shown")
+		v.noteLockedf("! an unencrypted message arrived and is not shown")
 	case customer.Typing:
 		if v.interactive {
 			v.noteLockedf("… the business is typing")
@@ -118,7 +118,7 @@ func (v *view) status(id string, kind customer.EventKind) {
 	case customer.Read:
 		v.noteLockedf("#%d ✓✓ read", n)
 	case customer.Bounced:
-		v.noteLockedf("#%d ✗ came back undelivered", n)
+		v.noteLockedf("#%d ✗ returned undelivered", n)
 	default: // not about one of our messages
 	}
 }

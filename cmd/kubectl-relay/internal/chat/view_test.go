@@ -33,10 +33,10 @@ func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 #1 ✓✓ delivered
 #2 ✓ sent
 #2 ✓✓ read
-#2 ✗ came back undelivered
+#2 ✗ returned undelivered
 ! the business has a new identity key: compare it with its invitation
 ! a message could not be decrypted; a new session was offered
-! a message came unencrypted and is not shown
+! an unencrypted message arrived and is not shown
 `
 	if got := notes.String(); got != want {
 		t.Errorf("notes:\n%s\nwant:\n%s", got, want)

@@ -19,30 +19,30 @@ func newAdopt(streams genericiooptions.IOStreams) *cobra.Command {
 	var f eraseFlags
 	cmd := &cobra.Command{
 		Use:   "adopt NAME",
-		Short: "Give a relay what Vault keeps under its names",
-		Long: `Tell Vault that a relay is the same business as the one that used its names before. A
-relay's keys, identity and credentials lie in Vault under its namespace and name; Vault keeps
-beside them the UID of the service account that used them first, and the business's number.
-A relay with another UID or another number does not open them (KeysReady is False,
-OwnerChanged): somebody else may have got the same names.
+		Short: "Let a relay take over what Vault holds under its names",
+		Long: `Tell Vault that a relay is the same business as the one that used its names before. Vault
+holds a relay's keys, identity and credentials under its namespace and name, together with
+the UID of the service account that used them first, and the business's number. A relay with
+another UID or another number does not open them (KeysReady is False, OwnerChanged), since
+somebody else may have taken the names.
 
-That also happens to the same business: its service account was deleted and made again, by
+The same business can run into this, too: its service account was deleted and recreated, by
 hand or by a GitOps tool with the whole namespace; the cluster was restored from a backup; or
-its number changed. Then this command records the new UID and number, with your own login to
-Vault, as the vault command does: VAULT_ADDR and VAULT_TOKEN (or the file ~/.vault-token),
-VAULT_CACERT and VAULT_NAMESPACE. The relay goes on by itself within seconds, with the same
-identity and the same credentials.
+its number changed. In these cases this command records the new UID and number, with your own
+login to Vault, like the vault command: VAULT_ADDR and VAULT_TOKEN (or the file ~/.vault-token),
+VAULT_CACERT and VAULT_NAMESPACE. Within seconds the relay continues with the same identity
+and the same credentials.
 
-Never adopt what another business left: the relay would read what is left of that business's
-messages, under its identity. Destroy it instead: kubectl relay erase.`,
+Never adopt what another business left behind: the relay would read what is left of that
+business's messages, under its identity. Destroy it instead: kubectl relay erase.`,
 		Example: `  export VAULT_TOKEN=...
   kubectl relay adopt acme -n acme`,
 		Args: oneRelay,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
-	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
-	flags.BoolVar(&f.yes, "yes", false, "do not ask")
+	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault, as this machine reaches it; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
+	flags.BoolVar(&f.yes, "yes", false, "skip the confirmation prompt")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		k, namespace, err := cluster.connect()
@@ -72,12 +72,12 @@ func (f *eraseFlags) adopt(ctx context.Context, streams genericiooptions.IOStrea
 		return err
 	}
 	if consequence != "" && !f.yes && !confirmed(streams, name, consequence) {
-		return errors.New("nothing was changed: the name was not repeated")
+		return errors.New("nothing was changed: the name was not confirmed")
 	}
 	if err := v.Adopt(ctx, to); err != nil {
 		return explainErase(err)
 	}
-	fmt.Fprintf(streams.Out, "Adopted: relay %s goes on with what Vault keeps under its names.\n", name)
+	fmt.Fprintf(streams.Out, "Adopted: relay %s continues with what Vault holds under its names.\n", name)
 	return nil
 }
 
@@ -87,7 +87,7 @@ func ownerOf(ctx context.Context, k client.Client, relay *v1alpha1.BusinessRelay
 	name := v1alpha1.TenantName(relay.Name)
 	if err := k.Get(ctx, client.ObjectKey{Namespace: relay.Namespace, Name: name}, &account); err != nil {
 		return vault.Owner{}, explain(err, fmt.Sprintf("service account %s in namespace %s", name, relay.Namespace),
-			"the operator has not made it yet: see kubectl get brelay "+relay.Name+" -n "+relay.Namespace)
+			"the operator has not created it yet: see kubectl get brelay "+relay.Name+" -n "+relay.Namespace)
 	}
 	number, err := phone.Parse(relay.Spec.PhoneNumber)
 	return vault.Owner{Account: string(account.UID), Number: number}, err
@@ -100,21 +100,21 @@ func compare(ctx context.Context, v *vault.Client, to vault.Owner, name string) 
 		return "", explainErase(err)
 	}
 	if !holds {
-		return "", fmt.Errorf("there is nothing to adopt: this vault holds neither keys nor secrets of relay %s; check the namespace (-n) and that Vault is the region's", name)
+		return "", fmt.Errorf("nothing to adopt: this Vault holds neither keys nor secrets of relay %s; check the namespace (-n), and that this is the region's Vault", name)
 	}
 	former, err := v.ReadOwner(ctx)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
-		return "What Vault keeps under the names of relay " + name + " was made before owners were recorded; it is this relay's from now on.", nil
+		return "What Vault holds under the names of relay " + name + " was created before owners were recorded; from now on it belongs to this relay.", nil
 	case err != nil:
 		return "", explainErase(err)
 	case former == to:
 		return "", nil
 	case former.Number != to.Number:
-		return fmt.Sprintf("The names of relay %s were used with the number %s, and are to be used with %s.\n"+
-			"Go on only if that is the same business: it gets the former one's identity and what is left of its messages.",
+		return fmt.Sprintf("The names of relay %s were used with the number %s; they would now be used with %s.\n"+
+			"Continue only if this is the same business: it gets the previous owner's identity and what is left of its messages.",
 			name, former.Number.E164(), to.Number.E164()), nil
 	}
-	return fmt.Sprintf("The names of relay %s were used by the service account with the UID %s, and are to be used by that with the UID %s.",
+	return fmt.Sprintf("The names of relay %s were used by the service account with the UID %s; they would now be used by the one with the UID %s.",
 		name, former.Account, to.Account), nil
 }

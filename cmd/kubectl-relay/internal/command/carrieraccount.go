@@ -34,22 +34,22 @@ func newSetupCarrierAccount(streams genericiooptions.IOStreams) *cobra.Command {
 	var f accountFlags
 	cmd := &cobra.Command{
 		Use:   "carrier-account NAME {--password-file FILE | --generate | --registration-token-file FILE}",
-		Short: "Put a relay's account at the carrier into Vault",
-		Long: `Put a relay's account at the carrier into Vault, where the DataRegion does not let relays
-register (registration: Closed). Its name is the relay's phone number with the plus
-sign, its password the one that the carrier's admin gave the account: that account
-must be made at the carrier, too, before or after. Where relays register with a token
-(registration: Token), give the token of an invitation instead: a password is made, and
-the relay registers the account itself.
+		Short: "Put a relay's carrier account into Vault",
+		Long: `Put a relay's carrier account into Vault, for DataRegions that do not let relays register
+(registration: Closed). The account's name is the relay's phone number with the plus sign,
+and its password is the one that the carrier's admin set; the account must also be created
+at the carrier, before or after. For DataRegions whose relays register with a token
+(registration: Token), give an invitation's token instead: a password is generated, and the
+relay registers the account itself.
 
-Vault is reached as the vault command does: VAULT_ADDR and VAULT_TOKEN (or the file
-~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and
-authority are the DataRegion's. Its token must be one that may write the relay's path
-in the KV engine; it is not kept.
+Vault is reached like with the vault command: VAULT_ADDR and VAULT_TOKEN (or the file
+~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and CA are
+the DataRegion's. The token must be allowed to write the relay's path in the KV engine; it
+is not stored.
 
-The relay takes the account as soon as it is there. An account that is there already
-is not replaced unless --replace says so; the relay takes the new password or token
-when the carrier refuses the old one.`,
+The relay uses the account as soon as it is there. An existing account is not replaced
+without --replace; the relay uses the new password or token when the carrier refuses the
+old one.`,
 		Example: `  # The carrier's admin made the account; its password is in a file
   kubectl relay setup carrier-account acme -n acme --password-file ./password
 
@@ -63,16 +63,16 @@ when the carrier refuses the old one.`,
 		Args: oneRelay,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password, without the newline at its end; - is the standard input")
-	flags.StringVar(&f.tokenFile, "registration-token-file", "", "file with the token of an invitation, with which the relay registers the account; - is the standard input")
-	flags.BoolVar(&f.generate, "generate", false, "make a password and print it, and nothing else, on the standard output")
-	flags.BoolVar(&f.replace, "replace", false, "replace an account that is in Vault already")
-	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
-	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password, without a trailing newline; - reads standard input")
+	flags.StringVar(&f.tokenFile, "registration-token-file", "", "file with an invitation's token, with which the relay registers the account; - reads standard input")
+	flags.BoolVar(&f.generate, "generate", false, "generate a password and print it, and nothing else, on standard output")
+	flags.BoolVar(&f.replace, "replace", false, "replace the account that is in Vault")
+	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault, as this machine reaches it; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if given(f.passwordFile != "", f.generate, f.tokenFile != "") != 1 {
-			return usage(cmd, "give the password with --password-file, have one made with --generate, or give a token with --registration-token-file")
+			return usage(cmd, "give a password with --password-file, generate one with --generate, or give a token with --registration-token-file")
 		}
 		return runSetupCarrierAccount(cmd, streams, &f, cluster, args[0])
 	}
@@ -103,14 +103,14 @@ func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStrea
 		return err
 	}
 	if secrets.token != "" && region.Spec.Carrier.XMPP.Registration != v1alpha1.RegistrationToken {
-		return errors.New("the DataRegion does not have relays register with a token (registration: Token)")
+		return errors.New("relays of this DataRegion do not register with a token: spec.carrier.xmpp.registration is not Token")
 	}
 	v, err := f.vault.vault(region)
 	if err != nil {
 		return err
 	}
 	if v.Token() == "" {
-		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+		return errors.New("no Vault token: set VAULT_TOKEN, or log in with `vault login`")
 	}
 	if err := writeCarrierAccount(cmd.Context(), v, relay, region, secrets, f.replace); err != nil {
 		return err
@@ -118,11 +118,11 @@ func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStrea
 	if f.generate {
 		fmt.Fprintln(streams.Out, secrets.password)
 	}
-	follows := "It must be an account of %s, too."
+	follows := "The account must also exist at %s."
 	if secrets.token != "" {
 		follows = "The relay registers it at %s."
 	}
-	fmt.Fprintf(streams.ErrOut, "The carrier account of %s is in Vault. "+follows+"\n", relay.Name, region.Spec.Carrier.XMPP.Domain)
+	fmt.Fprintf(streams.ErrOut, "Vault holds the carrier account of %s. "+follows+"\n", relay.Name, region.Spec.Carrier.XMPP.Domain)
 	return nil
 }
 
@@ -183,7 +183,7 @@ func writeCarrierAccount(ctx context.Context, v *api.Client, relay *v1alpha1.Bus
 	}
 	_, err := v.Logical().WriteWithContext(ctx, path, request)
 	if e := (*api.ResponseError)(nil); errors.As(err, &e) && e.StatusCode == http.StatusBadRequest && !replace {
-		return fmt.Errorf("the relay has a carrier account in vault already: replace it with --replace")
+		return fmt.Errorf("there is a carrier account for this relay in Vault: use --replace to replace it")
 	}
 	if err != nil {
 		return fmt.Errorf("writing the carrier account: %w", explainVault(err))

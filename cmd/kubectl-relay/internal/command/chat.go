@@ -43,27 +43,27 @@ func newChat(streams genericiooptions.IOStreams) *cobra.Command {
 	var f chatFlags
 	cmd := &cobra.Command{
 		Use:   "chat --as NUMBER --to NUMBER",
-		Short: "Be a customer in this terminal",
-		Long: `Be a customer in this terminal: an ordinary OMEMO client with one device, whose keys
-and sessions live in a directory of yours. Nothing passes the cluster's API: the chat
-goes through the carrier, end-to-end encrypted, as every customer's does.
+		Short: "Chat with a business as a customer, in this terminal",
+		Long: `Chat with a business as a customer, in this terminal. It is an ordinary OMEMO client with
+one device; its keys and sessions are stored in a local directory. Nothing passes through
+the cluster's API: messages go through the carrier, encrypted end to end, like every
+customer's.
 
-The server is that of the business's region, read from the cluster, unless --domain
-names another.
+The server is that of the business's region, read from the cluster, unless --domain is
+given.
 
 Each line that you type is sent; ✓ means that the server has it, ✓✓ that the business
-has received or read it. When input is no terminal, chat is a filter: it sends each
-line of input, prints what arrives as "<- text" on standard output and statuses on
-standard error, and ends when all is sent or, with --wait and --expect, when the
-answers are there.
+has received or read it. If input is not a terminal, chat is a filter: it sends each
+line of input, prints messages as "<- text" on standard output and statuses on standard
+error, and ends when everything is sent or, with --wait and --expect, when the answers
+have arrived.
 
-A file that the business sends is shown as "<+ name". With --files it is fetched,
-decrypted and put into a directory, under the name that it came with or, where there
-is such a file, one with a number; what is larger than 100 MB, takes more than ten
-minutes or is not authentic is not kept. It is fetched over https, from the host that
-its link names and no other. In a terminal, /save fetches a file on demand, /file
-sends one, /keys shows both sides' identity keys, to compare, and /help lists these
-commands; a filter's lines are all text.`,
+A file from the business is shown as "<+ name". With --files it is fetched, decrypted and
+saved in a directory under its name, with a number added if that name is taken. Files that
+are larger than 100 MB, take more than ten minutes or are not authentic are not saved. A
+file is fetched over https, only from the host in its link. In a terminal, /save fetches a
+file on demand, /file sends one, /keys shows both sides' identity keys for comparison, and
+/help lists these commands; a filter's input is all text.`,
 		Example: `  # Chat with a business as a new customer, on a server where anyone may register
   kubectl relay chat --register --as +491701234567 --to +4930111111
 
@@ -80,17 +80,17 @@ commands; a filter's lines are all text.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.as, "as", "", "the customer's number, E.164 (required)")
 	flags.StringVar(&f.to, "to", "", "the business's number, E.164 (required)")
-	flags.StringVar(&f.domain, "domain", "", "the carrier's XMPP domain; default: of the region of the business with that number")
+	flags.StringVar(&f.domain, "domain", "", "the carrier's XMPP domain; default: that of the business's region")
 	flags.StringVar(&f.server, "server", "", "host:port of the XMPP server; default: the region's, or the domain's SRV records")
-	flags.StringVar(&f.ca, "ca", "", "file with the certificates (PEM) that the server's must chain to; default: the region's, or the system's")
-	flags.BoolVar(&f.register, "register", false, "register the number at the server when it does not know it (XEP-0077)")
-	flags.StringVar(&f.stateDir, "state-dir", "", "directory of keys and sessions; default: $XDG_STATE_HOME/relaykeep/chat/<number>@<domain>")
-	flags.StringVar(&f.passwordFile, "password-file", "", "file with the account's password, for an account that exists already")
-	flags.DurationVar(&f.wait, "wait", 0, "as a filter: how long to wait for answers after the last line was sent")
-	flags.IntVar(&f.expect, "expect", 0, "as a filter: end when this many messages came; fewer within --wait (30s by default) exit with code 3")
-	flags.StringVar(&f.filesDir, "files", "", "directory into which files that the business sends are fetched and decrypted; made if need be")
+	flags.StringVar(&f.ca, "ca", "", "PEM file with the server's CA certificates; default: the region's, or the system's")
+	flags.BoolVar(&f.register, "register", false, "register the number at the server if it has no account there (XEP-0077)")
+	flags.StringVar(&f.stateDir, "state-dir", "", "directory with keys and sessions; default: $XDG_STATE_HOME/relaykeep/chat/<number>@<domain>")
+	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password of an existing account")
+	flags.DurationVar(&f.wait, "wait", 0, "as a filter: how long to wait for answers after the last line")
+	flags.IntVar(&f.expect, "expect", 0, "as a filter: end after this many messages; exit with code 3 if fewer arrive within --wait (default 30s)")
+	flags.StringVar(&f.filesDir, "files", "", "directory in which files from the business are saved, decrypted; created if missing")
 	flags.StringArrayVar(&f.attach, "attach", nil, "file to send before the first line; may be given several times")
-	flags.BoolVar(&f.verbose, "verbose", false, "log what the link does to standard error")
+	flags.BoolVar(&f.verbose, "verbose", false, "log the connection's events to standard error")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runChat(cmd, streams, &f, cluster) }
 	return cmd
@@ -141,7 +141,7 @@ func (f *chatFlags) config(ctx context.Context, cluster *cluster, to phone.Numbe
 		}
 		server := region.Spec.Carrier.XMPP
 		if server == nil {
-			return config, fmt.Errorf("DataRegion %s names no carrier: say where the server is with --domain", region.Name)
+			return config, fmt.Errorf("DataRegion %s has no carrier: give the server with --domain", region.Name)
 		}
 		config.Domain, config.Address, config.CABundle = string(server.Domain), string(server.Address), []byte(server.CABundle)
 	}
@@ -169,7 +169,7 @@ func (f *chatFlags) openState(as phone.Number, domain string) (*customer.State, 
 		if base == "" {
 			home, err := os.UserHomeDir()
 			if err != nil {
-				return nil, fmt.Errorf("looking for a place for keys and sessions: %w; name one with --state-dir", err)
+				return nil, fmt.Errorf("finding a directory for keys and sessions: %w; give one with --state-dir", err)
 			}
 			base = filepath.Join(home, ".local", "state")
 		}
@@ -187,7 +187,7 @@ func (f *chatFlags) openState(as phone.Number, domain string) (*customer.State, 
 		err = state.SetPassword(strings.TrimRight(string(password), "\r\n"))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("taking over --password-file: %w", err), state.Close())
+		return nil, errors.Join(fmt.Errorf("saving the password of --password-file: %w", err), state.Close())
 	}
 	return state, nil
 }

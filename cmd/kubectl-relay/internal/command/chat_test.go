@@ -171,11 +171,11 @@ func TestChatSaysWhatToDo(t *testing.T) {
 		want string
 	}{
 		"when the account is unknown":      {nil, exit.Refused, "add --register"},
-		"when nobody has that number":      {[]string{"--register"}, exit.Failed, "is the business's relay ready?"},
+		"when nobody has that number":      {[]string{"--register"}, exit.Failed, "check with kubectl get brelay -A"},
 		"when the state is another's":      {[]string{"--as", shopNumber}, exit.Failed, "belongs to another number"},
 		"when a file is not there":         {[]string{"--ca", "/nonexistent"}, exit.Failed, "reading --ca"},
 		"when the password is not there":   {[]string{"--password-file", "/nonexistent"}, exit.Failed, "--password-file"},
-		"when there is no cluster to read": {[]string{"--domain", "", "--kubeconfig", "/nonexistent"}, exit.Failed, "say where the server is with --domain"},
+		"when there is no cluster to read": {[]string{"--domain", "", "--kubeconfig", "/nonexistent"}, exit.Failed, "give the server with --domain"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "state")

@@ -41,7 +41,7 @@ func newCluster(cmd *cobra.Command) *cluster {
 		case "kubeconfig":
 			f.Usage = "the kubeconfig file; default: $KUBECONFIG, or ~/.kube/config"
 		case "context":
-			f.Usage = "the kubeconfig's context to use"
+			f.Usage = "the context of the kubeconfig to use"
 		case "namespace":
 			f.Usage = "the namespace; default: the context's"
 		default:
@@ -54,7 +54,7 @@ func newCluster(cmd *cobra.Command) *cluster {
 
 // connect returns a client and the namespace to work in.
 func (c *cluster) connect() (client.Client, string, error) {
-	const hint = "choose a cluster with --kubeconfig, --context or $KUBECONFIG"
+	const hint = "select a cluster with --kubeconfig, --context or $KUBECONFIG"
 	config, err := c.flags.ToRESTConfig()
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the kubeconfig: %w; %s", err, hint)
@@ -81,7 +81,7 @@ func readRelay(ctx context.Context, k client.Client, namespace, name string) (*v
 	var relay v1alpha1.BusinessRelay
 	if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay); err != nil {
 		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
-			"name another namespace with -n, and list what there is with: kubectl get brelay -A")
+			"try another namespace with -n, or list all with: kubectl get brelay -A")
 	}
 	region, err := readRegion(ctx, k, string(relay.Spec.DataRegion))
 	return &relay, region, err
@@ -90,7 +90,7 @@ func readRelay(ctx context.Context, k client.Client, namespace, name string) (*v
 func readRegion(ctx context.Context, k client.Client, name string) (*v1alpha1.DataRegion, error) {
 	var region v1alpha1.DataRegion
 	if err := k.Get(ctx, client.ObjectKey{Name: name}, &region); err != nil {
-		return nil, explain(err, "DataRegion "+name, "list what there is with: kubectl get dataregions")
+		return nil, explain(err, "DataRegion "+name, "list all with: kubectl get dataregions")
 	}
 	return &region, nil
 }
@@ -98,21 +98,21 @@ func readRegion(ctx context.Context, k client.Client, name string) (*v1alpha1.Da
 // regionOf finds the region of the relay that has a number: in the namespace that
 // -n names, or in all.
 func (c *cluster) regionOf(ctx context.Context, number phone.Number) (*v1alpha1.DataRegion, error) {
-	const hint = "say where the server is with --domain (and --server, --ca)"
+	const hint = "give the server with --domain (and --server, --ca)"
 	k, _, err := c.connect()
 	if err != nil {
 		return nil, fmt.Errorf("%w; or %s", err, hint)
 	}
 	var relays v1alpha1.BusinessRelayList
 	if err := k.List(ctx, &relays, client.InNamespace(*c.flags.Namespace)); err != nil {
-		return nil, fmt.Errorf("%w; %s", explain(err, "the list of BusinessRelays", "name a namespace with -n"), hint)
+		return nil, fmt.Errorf("%w; %s", explain(err, "the list of BusinessRelays", "give a namespace with -n"), hint)
 	}
 	for i := range relays.Items {
 		if relays.Items[i].Spec.PhoneNumber == number.E164() {
 			return readRegion(ctx, k, string(relays.Items[i].Spec.DataRegion))
 		}
 	}
-	return nil, fmt.Errorf("no BusinessRelay has the number that you write to; %s", hint)
+	return nil, fmt.Errorf("no BusinessRelay has the number given with --to; %s", hint)
 }
 
 // explain says what an error of the API server's means and what to do.

@@ -51,13 +51,13 @@ func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "credentials NAME",
 		Short: "Print what a business's programs need to call its relay",
 		Long: `Print what a business's programs need to call its relay: the endpoint's URL and the
-phone number id for the requests' paths, the access token for their Authorization
-header, and the secret and the verify token with which its webhook knows the relay.
+phone number id for request paths, the access token for the Authorization header, and
+the secret and verify token with which the business's webhook recognises the relay.
 
-They come from the region's Vault, where the relay made them. Vault trusts a token of
-the relay's service account with the audience ` + contract.AudienceCredentials("REGION") + `,
-which you get if Kubernetes lets you "create" the resource "serviceaccounts/token" named
-NAME-relay. That login can read the credentials and nothing else.`,
+They are read from the region's Vault, where the relay created them. Vault accepts a token
+of the relay's service account with the audience ` + contract.AudienceCredentials("REGION") + `,
+which you get if Kubernetes lets you "create" the resource "serviceaccounts/token" with the
+name NAME-relay. That login can read the credentials and nothing else.`,
 		Example: `  # Show them
   kubectl relay credentials acme -n acme
 
@@ -69,9 +69,9 @@ NAME-relay. That login can read the credentials and nothing else.`,
 		Args: oneRelay,
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&output, "output", "o", "text", "how to print: text, json, yaml, env or ca")
-	flags.StringVar(&address, "vault-address", "", "https URL of the region's Vault as seen from here; default: the DataRegion's")
-	flags.StringVar(&caFile, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: the DataRegion's")
+	flags.StringVarP(&output, "output", "o", "text", "output format: text, json, yaml, env or ca")
+	flags.StringVar(&address, "vault-address", "", "https URL of the region's Vault, as this machine reaches it; default: the DataRegion's")
+	flags.StringVar(&caFile, "vault-ca", "", "PEM file with Vault's CA certificates; default: the DataRegion's")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		show, ok := credentialPrinters()[output]
@@ -138,13 +138,13 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 		BusinessAccountID: relay.Status.Endpoint.BusinessAccountID,
 	}
 	if secret == nil {
-		return nil, fmt.Errorf("the relay has not made its credentials yet: see kubectl get brelay %s -n %s; with the reason OwnerChanged a Vault admin runs kubectl relay adopt first", relay.Name, relay.Namespace)
+		return nil, fmt.Errorf("the relay has not created its credentials yet: see kubectl get brelay %s -n %s; if the reason is OwnerChanged, a Vault admin has to run kubectl relay adopt first", relay.Name, relay.Namespace)
 	}
 	fields, _ := secret.Data["data"].(map[string]any)
 	for name, to := range map[string]*string{"accessToken": &c.AccessToken, "webhookSecret": &c.WebhookSecret, "verifyToken": &c.VerifyToken} {
 		var ok bool
 		if *to, ok = fields[name].(string); !ok || *to == "" {
-			return nil, fmt.Errorf("vault's entry for the credentials has no %s: raise spec.rotation.access to have new ones made", name)
+			return nil, fmt.Errorf("the credentials in Vault have no %s: raise spec.rotation.access to create new ones", name)
 		}
 	}
 	if relay.Spec.Endpoint.TLSSecretName == "" && !relay.Spec.Endpoint.TerminateAtGateway {
@@ -164,7 +164,7 @@ func requestToken(ctx context.Context, k client.Client, relay *v1alpha1.Business
 	}}
 	if err := k.SubResource("token").Create(ctx, account, request); err != nil {
 		return "", explain(err, "token of service account "+account.Name,
-			"the operator has not made it yet: see kubectl get brelay "+relay.Name+" -n "+relay.Namespace)
+			"the operator has not created it yet: see kubectl get brelay "+relay.Name+" -n "+relay.Namespace)
 	}
 	return request.Status.Token, nil
 }
@@ -173,7 +173,7 @@ func requestToken(ctx context.Context, k client.Client, relay *v1alpha1.Business
 func readAuthority(ctx context.Context, v *api.Client, mount string) (string, error) {
 	response, err := v.Logical().ReadRawWithContext(ctx, mount+"/ca_chain")
 	if err != nil {
-		return "", fmt.Errorf("reading the endpoint's authority: %w", explainVault(err))
+		return "", fmt.Errorf("reading the endpoint's CA: %w", explainVault(err))
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusNoContent {
@@ -181,7 +181,7 @@ func readAuthority(ctx context.Context, v *api.Client, mount string) (string, er
 	}
 	pem, err := io.ReadAll(io.LimitReader(response.Body, maxCABytes))
 	if err != nil {
-		return "", fmt.Errorf("reading the endpoint's authority: %w", err)
+		return "", fmt.Errorf("reading the endpoint's CA: %w", err)
 	}
 	return string(pem), nil
 }
@@ -207,7 +207,7 @@ func credentialPrinters() map[string]func(io.Writer, *credentials) error {
 		},
 		"ca": func(w io.Writer, c *credentials) error {
 			if c.CACertificate == "" {
-				return fmt.Errorf("the endpoint's certificate is not signed by the region's vault: use the authority of its own Secret or gateway")
+				return fmt.Errorf("the endpoint's certificate is not signed by the region's Vault: use the CA of its own Secret or gateway")
 			}
 			_, err := io.WriteString(w, strings.TrimRight(c.CACertificate, "\n")+"\n")
 			return err

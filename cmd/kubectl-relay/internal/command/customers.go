@@ -19,31 +19,32 @@ func newEraseCustomer(streams genericiooptions.IOStreams) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "erase-customer NAME NUMBER",
-		Short: "Erase everything that is kept of one person",
-		Long: `Erase everything that a relay keeps of one person: the messages of both directions with
-what hangs on them, sessions and devices, what is queued, and the entry on the carrier's
-contact list. It cannot be undone. What the business's own programs keep, and what lies on
-the person's own devices, is not the relay's to erase. Backups of the volume hold it, sealed,
-until its key dies by the retention.
+		Short: "Erase everything that is stored about one person",
+		Long: `Erase everything that a relay stores about one person: the messages in both directions with
+everything that belongs to them, sessions and devices, queued jobs, and the entry on the
+carrier's contact list. This cannot be undone. What the business's own programs store, and
+what is on the person's own devices, is not affected. Backups of the volume hold it, sealed,
+until its key is destroyed by the retention.
+
 ` + howCalled,
 		Example: `  kubectl relay erase-customer acme +4930111111 -n acme`,
 		Args:    relayAndNumber,
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "skip the confirmation prompt")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		e, number, err := f.open(cmd.Context(), cluster, args)
 		if err != nil {
 			return err
 		}
-		if !yes && !confirmed(streams, args[0], "Everything that relay "+args[0]+" keeps of this person goes.") {
-			return errors.New("nothing was erased: the name was not repeated")
+		if !yes && !confirmed(streams, args[0], "Everything that relay "+args[0]+" stores about this person will be erased.") {
+			return errors.New("nothing was erased: the name was not confirmed")
 		}
 		if _, err := e.call(cmd.Context(), http.MethodDelete, number, nil); err != nil {
 			return err
 		}
-		fmt.Fprintln(streams.Out, "Erased: the relay keeps nothing of this person.")
+		fmt.Fprintln(streams.Out, "Erased: the relay stores nothing about this person.")
 		return nil
 	}
 	return cmd
@@ -53,10 +54,11 @@ func newExportCustomer(streams genericiooptions.IOStreams) *cobra.Command {
 	var f endpointFlags
 	cmd := &cobra.Command{
 		Use:   "export-customer NAME NUMBER",
-		Short: "Show everything that is kept of one person",
-		Long: `Show, as JSON, everything that a relay keeps of one person: their name and devices, and the
-messages of both directions that are younger than the retention. It is the answer to a
-person's request for access, as far as the relay is concerned.
+		Short: "Show everything that is stored about one person",
+		Long: `Show, as JSON, everything that a relay stores about one person: their name and devices, and
+the messages in both directions that are younger than the retention. It answers a person's
+request for access, as far as the relay is concerned.
+
 ` + howCalled,
 		Example: `  kubectl relay export-customer acme +4930111111 -n acme > person.json`,
 		Args:    relayAndNumber,
@@ -114,7 +116,7 @@ func (e *endpoint) export(ctx context.Context, number phone.Number) (map[string]
 			} `json:"messages"`
 		}
 		if err := errors.Join(json.Unmarshal(body, &page), json.Unmarshal(body, &person)); err != nil {
-			return nil, errors.New("the relay's answer is no export")
+			return nil, errors.New("the relay's answer is not an export")
 		}
 		messages = append(messages, page.Messages.Data...)
 		next := page.Messages.Paging.Cursors.After

@@ -77,11 +77,11 @@ func TestPersonIsExportedWholeAndErased(t *testing.T) {
 	if !p.erased {
 		t.Error("the person is not erased")
 	}
-	if _, err := e.export(t.Context(), n); err == nil || !strings.Contains(err.Error(), "keeps nothing of this person") {
+	if _, err := e.export(t.Context(), n); err == nil || !strings.Contains(err.Error(), "stores nothing about this person") {
 		t.Errorf("after the erasure: %v", err)
 	}
 	p.err = cloudapi.ErrUnavailable
-	if _, err := e.call(t.Context(), "DELETE", n, nil); err == nil || !strings.Contains(err.Error(), "run this again") {
+	if _, err := e.call(t.Context(), "DELETE", n, nil); err == nil || !strings.Contains(err.Error(), "run the command again") {
 		t.Errorf("while the carrier is away: %v", err)
 	}
 	e.token = "rotated away"

@@ -34,16 +34,16 @@ type endpointFlags struct {
 
 func (f *endpointFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of the region's Vault as seen from here; default: the DataRegion's")
-	flags.StringVar(&f.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: the DataRegion's")
-	flags.StringVar(&f.endpointAddress, "endpoint-address", "", "host:port to connect to instead of the endpoint's own, for example that of kubectl port-forward")
-	flags.StringVar(&f.endpointCA, "endpoint-ca", "", "file with the certificates (PEM) that the endpoint's must chain to; default: Vault's authority, else the system's")
+	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of the region's Vault, as this machine reaches it; default: the DataRegion's")
+	flags.StringVar(&f.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: the DataRegion's")
+	flags.StringVar(&f.endpointAddress, "endpoint-address", "", "host:port to connect to instead of the endpoint's, for example of kubectl port-forward")
+	flags.StringVar(&f.endpointCA, "endpoint-ca", "", "PEM file with the endpoint's CA certificates; default: Vault's CA, else the system's")
 }
 
 const howCalled = `
-It calls the relay's own endpoint with the business's credentials, as any program of the
-business may: kubectl relay credentials says what you need for that. Where the endpoint's
-name does not lead to it from here, run kubectl port-forward and say --endpoint-address.`
+It calls the relay's endpoint with the business's credentials, as any program of the business
+may; kubectl relay credentials shows what that takes. If this machine cannot reach the
+endpoint by its name, run kubectl port-forward and use --endpoint-address.`
 
 // endpoint is a business's endpoint with what it takes to call it.
 type endpoint struct {
@@ -79,7 +79,7 @@ func (f *endpointFlags) open(ctx context.Context, cluster *cluster, args []strin
 
 func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 	if c.Endpoint == "" || c.PhoneNumberID == "" {
-		return nil, errors.New("the relay has not reported its endpoint yet: see its conditions with kubectl get brelay -o yaml")
+		return nil, errors.New("the relay has not reported its endpoint yet: check its conditions with kubectl get brelay -o yaml")
 	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	ca := c.CACertificate
@@ -93,7 +93,7 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 	if ca != "" {
 		trust.RootCAs = x509.NewCertPool()
 		if !trust.RootCAs.AppendCertsFromPEM([]byte(ca)) {
-			return nil, errors.New("--endpoint-ca holds no certificate in PEM")
+			return nil, errors.New("--endpoint-ca holds no PEM certificate")
 		}
 	}
 	transport := &http.Transport{TLSClientConfig: trust, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second}
@@ -113,7 +113,7 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 func (e *endpoint) call(ctx context.Context, method string, number phone.Number, query url.Values) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, e.url+number.Digits()+"?"+query.Encode(), http.NoBody)
 	if err != nil {
-		return nil, errors.New("calling the relay: its endpoint is no URL")
+		return nil, errors.New("calling the relay: its endpoint is not a URL")
 	}
 	request.Header.Set("Authorization", "Bearer "+e.token)
 	response, err := e.client.Do(request)
@@ -122,7 +122,7 @@ func (e *endpoint) call(ctx context.Context, method string, number phone.Number,
 		if errors.As(err, &failed) {
 			err = failed.Err // the URL holds the number
 		}
-		return nil, fmt.Errorf("calling the relay: %w; where its name does not lead to it from here, use kubectl port-forward and --endpoint-address", err)
+		return nil, fmt.Errorf("calling the relay: %w; if this machine cannot reach it by name, use kubectl port-forward and --endpoint-address", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -146,11 +146,11 @@ func refusedByRelay(status int, body []byte) error {
 	_ = json.Unmarshal(body, &answer) // what is no error of the API has no code
 	switch {
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("%w by the relay (401): its credentials were rotated a moment ago, try again", exit.ErrRefused)
+		return fmt.Errorf("%w by the relay (401): its credentials have just been rotated, try again", exit.ErrRefused)
 	case answer.Error.Code == 100 && answer.Error.Subcode == 33:
-		return errors.New("the relay keeps nothing of this person")
+		return errors.New("the relay stores nothing about this person")
 	case answer.Error.Code == 131016:
-		return errors.New("the relay cannot finish this now, probably because the carrier is away: run this again, it finishes")
+		return errors.New("the relay cannot finish this now, probably because the carrier is unreachable: run the command again to finish")
 	}
 	return fmt.Errorf("the relay answered %d (code %d)", status, answer.Error.Code)
 }

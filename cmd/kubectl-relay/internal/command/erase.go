@@ -35,25 +35,25 @@ func newErase(streams genericiooptions.IOStreams) *cobra.Command {
 	var f eraseFlags
 	cmd := &cobra.Command{
 		Use:   "erase NAME",
-		Short: "Destroy a relay's keys by your own Vault login",
-		Long: `Destroy everything that a region's Vault holds of a relay: first the keys, with which
-everything that the relay ever stored becomes unreadable, wherever copies of it lie; then
-its identities, its credentials and its carrier account. It cannot be undone.
+		Short: "Destroy a relay's keys with your own Vault login",
+		Long: `Destroy everything that a region's Vault holds of a relay: first the keys, which makes
+everything that the relay ever stored unreadable in every copy; then its identities, its
+credentials and its carrier account. This cannot be undone.
 
-This is the way out when the operator cannot do it: spec.deletionPolicy Erase runs the
-same as a Job, but a namespace that is being deleted takes no Job, and a cluster that is
-gone runs none. It uses your own login to Vault, as the vault command does: VAULT_ADDR and
-VAULT_TOKEN (or the file ~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without
-VAULT_ADDR, address and authority are the DataRegion's.
+Use this when the operator cannot do it: spec.deletionPolicy Erase runs the same as a Job,
+but a namespace that is being deleted accepts no Job, and a cluster that is gone runs none.
+It uses your own login to Vault, like the vault command: VAULT_ADDR and VAULT_TOKEN (or the
+file ~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and CA
+are the DataRegion's.
 
-A relay that runs holds keys in memory for up to an hour more: it must be suspended or be
-being deleted, unless --force is given. Of an object that is being deleted it notes that
-the keys are gone (annotation ` + v1alpha1.AnnotationErased + `), so that the operator lets it go.
-Where the object is gone already, --region says whose Vault it was; where the DataRegion is
-gone too, VAULT_ADDR or --vault-address says where that Vault is, and --kv-mount and
---transit-mount name its mounts where they are not the default ones. Where the cluster is
-gone, --without-cluster asks no API server and reads no kubeconfig: the same flags, and the
-namespace, say all. What Vault holds nothing of was mistyped: then it fails.`,
+A running relay holds keys in memory for up to another hour: unless --force is given, the
+relay must be suspended or its object must be being deleted. An object that is being deleted
+is marked as erased (annotation ` + v1alpha1.AnnotationErased + `), so that the operator finishes its deletion.
+If the object is gone, give its region with --region. If the DataRegion is gone, too, give
+Vault's address with VAULT_ADDR or --vault-address, and its mounts with --kv-mount and
+--transit-mount if they are not the default ones. If the cluster is gone, --without-cluster
+contacts no API server and reads no kubeconfig; the same flags and the namespace then have
+to say everything. If Vault holds nothing under the name, it was mistyped, and erase fails.`,
 		Example: `  # An object that waits in a namespace that is being deleted
   export VAULT_TOKEN=...
   kubectl relay erase acme -n acme
@@ -68,13 +68,13 @@ namespace, say all. What Vault holds nothing of was mistyped: then it fails.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.vault.region, "region", "", "the DataRegion whose Vault holds the keys; default: the BusinessRelay's")
-	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
-	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault, as this machine reaches it; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
 	flags.StringVar(&f.vault.options.KVMount, "kv-mount", "", "mount of the KV engine; default: the DataRegion's")
 	flags.StringVar(&f.vault.options.TransitMount, "transit-mount", "", "mount of the transit engine; default: the DataRegion's")
-	flags.BoolVar(&f.yes, "yes", false, "do not ask")
-	flags.BoolVar(&f.force, "force", false, "erase though the relay may be running")
-	flags.BoolVar(&f.withoutCluster, "without-cluster", false, "ask no cluster, as it is gone; nobody knows then whether the relay still runs")
+	flags.BoolVar(&f.yes, "yes", false, "skip the confirmation prompt")
+	flags.BoolVar(&f.force, "force", false, "erase even if the relay may be running")
+	flags.BoolVar(&f.withoutCluster, "without-cluster", false, "the cluster is gone: contact no API server, and do not check whether the relay still runs")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return runErase(cmd, streams, &f, cluster, args[0]) }
 	return cmd
@@ -88,7 +88,7 @@ func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFl
 	}
 	relay := target.relay
 	if relay != nil && relay.DeletionTimestamp == nil && !relay.Spec.Suspend && !f.force {
-		return errors.New("the relay is not stopped: set spec.suspend or delete the object first, or say --force")
+		return errors.New("the relay may be running: set spec.suspend or delete the object first, or use --force")
 	}
 	v, err := f.client(target.region, target.namespace, name)
 	if err != nil {
@@ -101,7 +101,7 @@ func runErase(cmd *cobra.Command, streams genericiooptions.IOStreams, f *eraseFl
 		return f.nothing(target, name)
 	}
 	if !f.yes && !confirmed(streams, name, "Everything that relay "+name+" of namespace "+target.namespace+" ever stored becomes unreadable.") {
-		return errors.New("nothing was erased: the name was not repeated")
+		return errors.New("nothing was erased: the name was not confirmed")
 	}
 	return f.erase(ctx, streams, target, v)
 }
@@ -121,11 +121,11 @@ func (f *eraseFlags) target(cmd *cobra.Command, streams genericiooptions.IOStrea
 	}
 	k, namespace, err := cluster.connect()
 	if err != nil {
-		return eraseTarget{}, fmt.Errorf("%w; if the cluster is gone, say --without-cluster", err)
+		return eraseTarget{}, fmt.Errorf("%w; if the cluster is gone, use --without-cluster", err)
 	}
 	relay, region, err := f.find(cmd.Context(), streams, k, namespace, name)
 	if unreachable(err) {
-		err = fmt.Errorf("%w; if the cluster is gone, say --without-cluster", err)
+		err = fmt.Errorf("%w; if the cluster is gone, use --without-cluster", err)
 	}
 	return eraseTarget{k, namespace, relay, region}, err
 }
@@ -134,12 +134,12 @@ func (f *eraseFlags) target(cmd *cobra.Command, streams genericiooptions.IOStrea
 // default namespace: it may be another cluster's.
 func (f *eraseFlags) fromFlags(cmd *cobra.Command, streams genericiooptions.IOStreams, namespace string) (eraseTarget, error) {
 	if namespace == "" {
-		return eraseTarget{}, usage(cmd, "without a cluster, name the relay's namespace with -n")
+		return eraseTarget{}, usage(cmd, "without a cluster, give the relay's namespace with -n")
 	}
 	if f.vault.vaultAddress == "" && os.Getenv(api.EnvVaultAddress) == "" {
-		return eraseTarget{}, usage(cmd, "without a cluster, say which Vault with --vault-address or $%s", api.EnvVaultAddress)
+		return eraseTarget{}, usage(cmd, "without a cluster, give Vault's address with --vault-address or $%s", api.EnvVaultAddress)
 	}
-	fmt.Fprintln(streams.ErrOut, "note: no cluster is asked: a relay that still runs holds keys in memory for up to an hour more")
+	fmt.Fprintln(streams.ErrOut, "note: without a cluster nothing checks whether the relay still runs; if it does, it holds keys in memory for up to another hour")
 	region := f.goneRegion()
 	f.overrideMounts(region)
 	return eraseTarget{namespace: namespace, region: region}, nil
@@ -159,7 +159,7 @@ func (f *eraseFlags) client(region *v1alpha1.DataRegion, namespace, name string)
 		return nil, err
 	}
 	if login.Token() == "" {
-		return nil, errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+		return nil, errors.New("no Vault token: set VAULT_TOKEN, or log in with `vault login`")
 	}
 	return vault.ForAdmin(login, regionMounts(login, region), namespace, v1alpha1.TenantName(name))
 }
@@ -177,15 +177,15 @@ func regionMounts(login *api.Client, region *v1alpha1.DataRegion) contract.Vault
 // mistyped, and what was meant lives on.
 func (f *eraseFlags) nothing(target eraseTarget, name string) error {
 	relay, namespace, mounts := target.relay, target.namespace, target.region.Spec.Vault
-	check := "the name, the namespace (-n) and the region (--region), and list what there is with kubectl relay orphans"
+	check := "the name, the namespace (-n) and the region (--region), and list what Vault holds with kubectl relay orphans"
 	if target.k == nil {
-		check = "the name, the namespace (-n), the Vault (--vault-address) and its mounts (--kv-mount, --transit-mount), and list what there is with vault list " +
+		check = "the name, the namespace (-n), the Vault (--vault-address) and its mounts (--kv-mount, --transit-mount), and list what Vault holds with vault list " +
 			string(mounts.TransitMount) + "/keys"
 	}
-	text := fmt.Sprintf("nothing was erased: this vault holds neither keys nor secrets of relay %s in namespace %s (mounts %s and %s): check %s",
+	text := fmt.Sprintf("nothing was erased: this Vault holds neither keys nor secrets of relay %s in namespace %s (mounts %s and %s): check %s",
 		name, namespace, mounts.TransitMount, mounts.KVMount, check)
 	if relay != nil && relay.DeletionTimestamp != nil {
-		text += fmt.Sprintf("; if all of it was erased before, tell the object: kubectl annotate brelay %s -n %s %s=%s",
+		text += fmt.Sprintf("; if everything was erased earlier, record that on the object: kubectl annotate brelay %s -n %s %s=%s",
 			name, namespace, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
 	}
 	return errors.New(text)
@@ -201,7 +201,7 @@ func (f *eraseFlags) find(ctx context.Context, streams genericiooptions.IOStream
 		return nil, region, err
 	case err != nil:
 		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
-			"if its object is gone already, say whose Vault it was with --region")
+			"if the object is gone, give the region of its Vault with --region")
 	}
 	if f.vault.region == "" {
 		f.vault.region = string(relay.Spec.DataRegion)
@@ -218,10 +218,10 @@ func (f *eraseFlags) regionOrMounts(ctx context.Context, streams genericiooption
 	switch {
 	case apierrors.IsNotFound(err):
 		region = f.goneRegion()
-		fmt.Fprintf(streams.ErrOut, "note: there is no DataRegion %s any more: its Vault is taken from --vault-address or $%s, its mounts from --kv-mount and --transit-mount\n",
+		fmt.Fprintf(streams.ErrOut, "note: DataRegion %s does not exist any more: Vault's address is taken from --vault-address or $%s, its mounts from --kv-mount and --transit-mount\n",
 			f.vault.region, api.EnvVaultAddress)
 	case err != nil:
-		return nil, explain(err, "DataRegion "+f.vault.region, "list what there is with: kubectl get dataregions")
+		return nil, explain(err, "DataRegion "+f.vault.region, "list all with: kubectl get dataregions")
 	}
 	f.overrideMounts(region)
 	return region, nil
@@ -252,11 +252,11 @@ func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStrea
 	if err != nil {
 		return explainErase(err)
 	}
-	fmt.Fprintf(streams.Out, "Erased: the keys and %d secrets. Nothing that the relay stored can be read any more.\n", secrets)
+	fmt.Fprintf(streams.Out, "Erased: the keys and %d secrets. Nothing that the relay stored can be read any longer.\n", secrets)
 	if secrets == 0 {
-		fmt.Fprintf(streams.ErrOut, "note: mount %s held no secrets of the relay: if it had an identity, that lives in another mount: run this again with --kv-mount\n", target.region.Spec.Vault.KVMount)
+		fmt.Fprintf(streams.ErrOut, "note: mount %s held no secrets of the relay; if it had an identity, that is in another mount: run the command again with --kv-mount\n", target.region.Spec.Vault.KVMount)
 	}
-	fmt.Fprintln(streams.Out, "Its account at the carrier may still exist: an admin of the carrier removes it there.")
+	fmt.Fprintln(streams.Out, "Its account at the carrier may still exist; an admin of the carrier can remove it.")
 	relay := target.relay
 	if relay == nil || relay.DeletionTimestamp == nil {
 		return nil
@@ -264,10 +264,10 @@ func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStrea
 	before := relay.DeepCopy()
 	metav1.SetMetaDataAnnotation(&relay.ObjectMeta, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
 	if err := target.k.Patch(ctx, relay, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("the keys are erased, but the object could not be told; run `kubectl annotate brelay %s -n %s %s=%s`: %w",
+		return fmt.Errorf("the keys are erased, but that could not be recorded on the object; run `kubectl annotate brelay %s -n %s %s=%s`: %w",
 			relay.Name, relay.Namespace, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes, err)
 	}
-	fmt.Fprintln(streams.Out, "The object knows: the operator lets it go.")
+	fmt.Fprintln(streams.Out, "The object is marked as erased; the operator finishes its deletion.")
 	return nil
 }
 
@@ -275,16 +275,16 @@ func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStrea
 func explainErase(err error) error {
 	switch {
 	case errors.Is(err, vault.ErrDenied):
-		return fmt.Errorf("%w by vault; use a token that may delete keys and secrets and list them, such as an admin's: %w", exit.ErrRefused, err)
+		return fmt.Errorf("%w by Vault; use a token that may list and delete keys and secrets, such as an admin's: %w", exit.ErrRefused, err)
 	case errors.Is(err, vault.ErrSealed):
-		return fmt.Errorf("%w; unseal it and run this again", err)
+		return fmt.Errorf("%w; unseal it and run the command again", err)
 	}
-	return fmt.Errorf("%w; run this again, it finishes", err)
+	return fmt.Errorf("%w; run the command again to finish", err)
 }
 
 // confirmed asks for a name to be typed.
 func confirmed(streams genericiooptions.IOStreams, name, consequence string) bool {
-	fmt.Fprintf(streams.ErrOut, "%s It cannot be undone.\nType %s to go on: ", consequence, name)
+	fmt.Fprintf(streams.ErrOut, "%s This cannot be undone.\nType %s to continue: ", consequence, name)
 	line, err := bufio.NewReader(streams.In).ReadString('\n')
 	return (err == nil || line != "") && strings.TrimSpace(line) == name
 }

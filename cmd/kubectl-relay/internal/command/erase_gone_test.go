@@ -53,8 +53,8 @@ func TestEraseByAnAdminNeedsNoClusterThatIsGone(t *testing.T) {
 		exit        int
 		args        []string
 	}{
-		"an API server that does not answer":  {"acme\n", "say --without-cluster", exit.Failed, slices.Concat([]string{"-n", "acme", "--region", "eu"}, there)},
-		"a kubeconfig that is gone":           {"acme\n", "say --without-cluster", exit.Failed, slices.Concat([]string{"-n", "acme", "--region", "eu", "--kubeconfig", "/nowhere"}, there)},
+		"an API server that does not answer":  {"acme\n", "use --without-cluster", exit.Failed, slices.Concat([]string{"-n", "acme", "--region", "eu"}, there)},
+		"a kubeconfig that is gone":           {"acme\n", "use --without-cluster", exit.Failed, slices.Concat([]string{"-n", "acme", "--region", "eu", "--kubeconfig", "/nowhere"}, there)},
 		"without a namespace":                 {"acme\n", "namespace with -n", exit.Usage, append(there[:4:4], "--without-cluster")},
 		"without Vault's address":             {"acme\n", "--vault-address", exit.Usage, []string{"-n", "acme", "--without-cluster"}},
 		"without its authority":               {"acme\n", "certificate", exit.Failed, []string{"-n", "acme", "--without-cluster", "--vault-address", server.Address()}},

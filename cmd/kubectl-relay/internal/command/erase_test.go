@@ -99,11 +99,11 @@ func TestEraseByAnAdminIsTheWayOut(t *testing.T) {
 			}
 		})
 	}
-	refused("a relay that may run", "acme\n", "the relay is not stopped")
+	refused("a relay that may run", "acme\n", "the relay may be running")
 	refused("without the name typed", "globex\n", "nothing was erased", "--force")
 	refused("without anything typed", "", "nothing was erased", "--force")
 	t.Setenv("VAULT_TOKEN", "nobody's")
-	refused("without the right", "acme\n", "use a token that may delete", "--force")
+	refused("without the right", "acme\n", "use a token that may list and delete", "--force")
 	t.Setenv("VAULT_TOKEN", "")
 	refused("without a token", "acme\n", "VAULT_TOKEN", "--force")
 	t.Setenv("VAULT_TOKEN", rootToken(t, server))

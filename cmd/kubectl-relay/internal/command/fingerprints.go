@@ -31,17 +31,17 @@ func newFingerprints(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fingerprints NAME NUMBER",
 		Short: "Show the identity keys of one customer's devices",
-		Long: `Show the fingerprints of the identity keys with which one customer's devices encrypt, in the
-form in which OMEMO clients show a device's own key: eight groups of eight hexadecimal
-digits. Read them to the customer, or have them read to you: when all are the same,
-nobody sits between. What the customer compares in turn is the business's own
-fingerprint: kubectl relay invite shows it.
+		Long: `Show the fingerprints of the identity keys with which one customer's devices encrypt, as
+OMEMO clients show a device's own key: eight groups of eight hexadecimal digits. Read them
+to the customer, or have them read to you: if all are equal, nobody is in between. The
+customer in turn compares the business's own fingerprint, which kubectl relay invite shows.
+
 ` + howCalled,
 		Example: `  kubectl relay fingerprints acme +491701234567 -n acme`,
 		Args:    relayAndNumber,
 	}
 	f.add(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "what to print: text or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if output != "text" && output != "json" {
@@ -79,7 +79,7 @@ func (e *endpoint) devices(ctx context.Context, number phone.Number) ([]customer
 		} `json:"devices"`
 	}
 	if json.Unmarshal(body, &person) != nil {
-		return nil, errors.New("the relay's answer is no export")
+		return nil, errors.New("the relay's answer is not an export")
 	}
 	devices := make([]customerDevice, 0, len(person.Devices))
 	for _, d := range person.Devices {
@@ -93,12 +93,12 @@ func (e *endpoint) devices(ctx context.Context, number phone.Number) ([]customer
 
 func printFingerprints(w io.Writer, devices []customerDevice) {
 	if len(devices) == 0 {
-		fmt.Fprintln(w, "The relay knows no device of this person.")
+		fmt.Fprintln(w, "The relay knows no devices of this person.")
 	}
 	for _, d := range devices {
 		fingerprint, note := d.Fingerprint, ""
 		if fingerprint == "" {
-			fingerprint = "(its key is not known yet)"
+			fingerprint = "(key not known yet)"
 		}
 		if !d.Active {
 			note = ", no longer on the device list"

@@ -24,7 +24,7 @@ func TestFingerprints_AreThoseThatTheDevicesShow(t *testing.T) {
 	var out bytes.Buffer
 	printFingerprints(&out, devices)
 	shown := pair.Public().Fingerprint()
-	want := "device 7:\n  " + shown + "\ndevice 8, no longer on the device list:\n  " + shown + "\ndevice 9:\n  (its key is not known yet)\n"
+	want := "device 7:\n  " + shown + "\ndevice 8, no longer on the device list:\n  " + shown + "\ndevice 9:\n  (key not known yet)\n"
 	if out.String() != want {
 		t.Errorf("printed:\n%s\nwant:\n%s", &out, want)
 	}

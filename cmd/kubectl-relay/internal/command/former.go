@@ -34,8 +34,8 @@ func removeFormer(ctx context.Context, streams genericiooptions.IOStreams, clust
 	}
 	if len(users) > 0 {
 		named := strings.Join(users[:min(len(users), maxNamed)], ", ")
-		return fmt.Errorf("%d objects still log in by the roles of former releases: %s; upgrade the operator, which brings relays to the new ones, "+
-			"and delete what deleted relays left behind once its retention has passed", len(users), named)
+		return fmt.Errorf("%d objects still log in with roles of earlier releases: %s; upgrade the operator, which moves relays to the new roles, "+
+			"and delete what deleted relays left behind once their retention has passed", len(users), named)
 	}
 	return setup.RemoveFormer(ctx, v, o, func(title string) { fmt.Fprintln(streams.Out, "removed   "+title) })
 }

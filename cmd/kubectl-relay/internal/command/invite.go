@@ -16,17 +16,17 @@ func newInvite(streams genericiooptions.IOStreams) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "invite NAME",
-		Short: "Show the address and QR code by which customers write to a business",
-		Long: `Show the address and the QR code by which customers write to a business.
+		Short: "Show the address and QR code with which customers write to a business",
+		Long: `Show the address and QR code with which customers write to a business.
 
 The code is an xmpp: link that opens a chat with the business in any client that
-speaks OMEMO, such as Conversations, Dino, Gajim, Monal or Profanity. It names the
-relay's identity key, so that a client that reads such links (Conversations and its
-kin) trusts that key and no other from the first message on. For all others the key is
-shown beside it: what the customer's client shows for the business must be the same.
+supports OMEMO, such as Conversations, Dino, Gajim, Monal or Profanity. It contains the
+relay's identity key: clients that read such links (Conversations and its derivatives)
+trust that key and no other from the first message on. For other clients the key is
+printed, too: the key that the customer's client shows for the business must be the same.
 
-The link holds nothing secret, but it is only as genuine as where it is published. A
-new identity (spec.rotation.identity) needs a new invitation.`,
+The link holds nothing secret, but it can only be trusted as much as the place where it is
+published. A new identity (spec.rotation.identity) needs a new invitation.`,
 		Example: `  # Show the code that customers of acme scan
   kubectl relay invite acme -n acme
 
@@ -34,7 +34,7 @@ new identity (spec.rotation.identity) needs a new invitation.`,
   kubectl relay invite acme -n acme -o uri`,
 		Args: oneRelay,
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "what to print: text or uri")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or uri")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if output != "text" && output != "uri" {
@@ -56,7 +56,7 @@ new identity (spec.rotation.identity) needs a new invitation.`,
 // printInvitation writes a business's invitation, or its link alone.
 func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, linkOnly bool) error {
 	if region.Spec.Carrier.XMPP == nil {
-		return fmt.Errorf("DataRegion %s names no carrier: set spec.carrier.xmpp", region.Name)
+		return fmt.Errorf("DataRegion %s has no carrier: set spec.carrier.xmpp", region.Name)
 	}
 	address := relay.Spec.PhoneNumber + "@" + string(region.Spec.Carrier.XMPP.Domain)
 	link := "xmpp:" + address + "?message" + trusted(relay.Status.Identity)
@@ -68,11 +68,11 @@ func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.Busines
 	if name == "" {
 		name = relay.Name
 	}
-	fmt.Fprintf(streams.Out, "%s takes messages at %s\n\n", printable.Text(name), address)
+	fmt.Fprintf(streams.Out, "%s receives messages at %s\n\n", printable.Text(name), address)
 	qrterminal.GenerateHalfBlock(link, qrterminal.M, streams.Out)
 	fmt.Fprintf(streams.Out, "\n%s\n", link)
 	if f := relay.Status.Identity.Fingerprint; f != "" {
-		fmt.Fprintf(streams.Out, "\nIts identity key, as the customer's client must show it:\n  %s\n", strings.TrimSpace(f))
+		fmt.Fprintf(streams.Out, "\nIts identity key, which the customer's client must show:\n  %s\n", strings.TrimSpace(f))
 	} else {
 		fmt.Fprintln(streams.ErrOut, "The relay has not reported its identity key yet: see kubectl get brelay "+relay.Name)
 	}

@@ -30,23 +30,23 @@ func newOrphans(streams genericiooptions.IOStreams) *cobra.Command {
 	var f orphansFlags
 	cmd := &cobra.Command{
 		Use:   "orphans --region NAME",
-		Short: "List what relays that are gone left behind, and delete it",
-		Long: `List what relays that are gone left behind in a region: in the cluster claims,
-service accounts, janitors and configurations; in the region's Vault keys and secrets.
-Gone is a relay whose BusinessRelay does not exist.
+		Short: "List and delete what deleted relays left behind",
+		Long: `List what deleted relays left behind in a region: claims, service accounts, janitors and
+configurations in the cluster; keys and secrets in the region's Vault. A relay counts as
+deleted if its BusinessRelay does not exist.
 
-Nothing of this is an error: a deleted relay leaves volume and janitor behind unless its
-spec.deletionPolicy is Erase, and the keys die with their time, by the janitor or, where
-a namespace was deleted with it, by the region's keeper. What does not die by itself are
-identities, credentials and settings keys.
+None of this is an error: a deleted relay leaves its volume and its janitor behind unless
+its spec.deletionPolicy is Erase. The keys are destroyed when their time comes, by the
+janitor or, if its namespace was deleted, by the region's keeper. Identities, credentials
+and settings keys stay until somebody deletes them.
 
-With --delete, what one relay left is destroyed by your own logins, in Vault as erase
-does, then in the cluster, with its volume. Each is asked for: its name must be typed. It is
-refused while the cluster shows no BusinessRelay at all, because an empty list may be a
-wrong one; kubectl relay erase does not ask the list.
+With --delete, what one relay left behind is destroyed with your own logins: in Vault, as
+erase does, then in the cluster, with its volume. You are asked to type each name. It is
+refused while the cluster lists no BusinessRelay at all, since an empty list may be wrong;
+kubectl relay erase does not use the list.
 
-Vault is reached as by kubectl relay erase. Where several clusters share mounts of one
-Vault, which they must not, the others' relays are listed as gone.`,
+Vault is reached as described for kubectl relay erase. If several clusters share mounts of
+one Vault, which they must not, the other clusters' relays are listed as deleted.`,
 		Example: `  kubectl relay orphans --region eu
 
   # Destroy what one of them left; its name is asked for
@@ -54,10 +54,10 @@ Vault, which they must not, the others' relays are listed as gone.`,
 		Args: none,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.vault.region, "region", "", "the DataRegion to look into")
-	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
-	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
-	flags.StringArrayVar(&f.remove, "delete", nil, "NAMESPACE/NAME of a relay that is gone: destroy what it left behind; may be repeated")
+	flags.StringVar(&f.vault.region, "region", "", "the DataRegion to search")
+	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault, as this machine reaches it; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringArrayVar(&f.remove, "delete", nil, "NAMESPACE/NAME of a deleted relay: destroy what it left behind; may be repeated")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runOrphans(cmd, streams, &f, cluster) }
 	return cmd
@@ -65,7 +65,7 @@ Vault, which they must not, the others' relays are listed as gone.`,
 
 func runOrphans(cmd *cobra.Command, streams genericiooptions.IOStreams, f *orphansFlags, cluster *cluster) error {
 	if f.vault.region == "" {
-		return usage(cmd, "say which region with --region")
+		return usage(cmd, "give the region with --region")
 	}
 	ctx := cmd.Context()
 	k, _, err := cluster.connect()
@@ -81,7 +81,7 @@ func runOrphans(cmd *cobra.Command, streams genericiooptions.IOStreams, f *orpha
 		return err
 	}
 	if login.Token() == "" {
-		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+		return errors.New("no Vault token: set VAULT_TOKEN, or log in with `vault login`")
 	}
 	o := orphans{k: k, region: region, login: login}
 	left, err := o.find(ctx)
@@ -92,7 +92,7 @@ func runOrphans(cmd *cobra.Command, streams genericiooptions.IOStreams, f *orpha
 		return printRemnants(streams, region.Name, left)
 	}
 	if o.relays == 0 {
-		return fmt.Errorf("the cluster shows no BusinessRelay at all, which may be a wrong list: nothing was deleted; use `kubectl relay erase NAME -n NAMESPACE --region %s` for each", region.Name)
+		return fmt.Errorf("the cluster lists no BusinessRelay at all, which may be wrong: nothing was deleted; use `kubectl relay erase NAME -n NAMESPACE --region %s` for each relay", region.Name)
 	}
 	in := bufio.NewReader(streams.In)
 	for _, name := range f.remove {
@@ -142,7 +142,7 @@ func (o *orphans) contract() contract.Vault {
 // printRemnants lists remnants, one a line.
 func printRemnants(streams genericiooptions.IOStreams, region string, left []*remnant) error {
 	if len(left) == 0 {
-		fmt.Fprintf(streams.Out, "Relays that are gone have left nothing behind in region %s.\n", region)
+		fmt.Fprintf(streams.Out, "Deleted relays left nothing behind in region %s.\n", region)
 		return nil
 	}
 	w := tabwriter.NewWriter(streams.Out, 0, 0, 3, ' ', 0)
@@ -157,21 +157,21 @@ func printRemnants(streams genericiooptions.IOStreams, region string, left []*re
 func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams, in *bufio.Reader, left []*remnant, name string) error {
 	r := find(left, name)
 	if r == nil {
-		return fmt.Errorf("no relay that is gone has left anything named %s in region %s: list what there is without --delete; nothing was deleted of it", name, o.region.Name)
+		return fmt.Errorf("no deleted relay left anything named %s in region %s: nothing was deleted; list what there is without --delete", name, o.region.Name)
 	}
-	fmt.Fprintf(streams.ErrOut, "Everything that relay %s ever stored becomes unreadable. It leaves in the cluster: %s; in Vault: %s.\nIt cannot be undone. Type %s to go on: ",
+	fmt.Fprintf(streams.ErrOut, "Everything that relay %s ever stored becomes unreadable. It left in the cluster: %s; in Vault: %s.\nThis cannot be undone. Type %s to continue: ",
 		name, orNone(kindsOf(r.objects)), orNone(r.holds()), name)
 	line, err := in.ReadString('\n')
 	if strings.TrimSpace(line) != name {
-		return errors.Join(fmt.Errorf("nothing was deleted of %s: the name was not repeated", name), ignoreEnd(err))
+		return errors.Join(fmt.Errorf("nothing of %s was deleted: the name was not confirmed", name), ignoreEnd(err))
 	}
 	// Once more, and live: a list may be as old as the typing took.
 	err = o.k.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: r.relay}, &v1alpha1.BusinessRelay{})
 	if err == nil {
-		return fmt.Errorf("the relay %s exists: nothing was deleted of it", name)
+		return fmt.Errorf("relay %s exists: nothing of it was deleted", name)
 	}
 	if !apierrors.IsNotFound(err) {
-		return explain(err, "BusinessRelay "+name, "nothing was deleted of it")
+		return explain(err, "BusinessRelay "+name, "nothing of it was deleted")
 	}
 	v, err := vault.ForAdmin(o.login, o.contract(), r.namespace, v1alpha1.TenantName(r.relay))
 	if err != nil {
@@ -183,7 +183,7 @@ func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams
 	}
 	for _, object := range r.objects {
 		if err := o.k.Delete(ctx, object, client.Preconditions{UID: new(object.GetUID())}, client.PropagationPolicy("Background")); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("the keys of %s are erased; deleting %s %s: %w; run this again, it finishes", name, kindOf(object), object.GetName(), err)
+			return fmt.Errorf("the keys of %s are erased; deleting %s %s: %w; run the command again to finish", name, kindOf(object), object.GetName(), err)
 		}
 	}
 	fmt.Fprintf(streams.Out, "Erased what %s left behind: its keys, %d secrets, and %d objects of the cluster.\n", name, secrets, len(r.objects))

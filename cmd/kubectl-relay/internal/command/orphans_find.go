@@ -28,7 +28,7 @@ import (
 func (o *orphans) find(ctx context.Context) ([]*remnant, error) {
 	var relays v1alpha1.BusinessRelayList
 	if err := o.k.List(ctx, &relays); err != nil {
-		return nil, explain(err, "the list of BusinessRelays", "it takes the right to list them in all namespaces")
+		return nil, explain(err, "the list of BusinessRelays", "you need the right to list them in all namespaces")
 	}
 	o.relays = len(relays.Items)
 	all := remnants{}
@@ -37,10 +37,10 @@ func (o *orphans) find(ctx context.Context) ([]*remnant, error) {
 	}
 	held, err := vault.Holdings(ctx, o.login, o.contract())
 	if errors.Is(err, vault.ErrDenied) {
-		return nil, fmt.Errorf("%w by vault; use a token that may list keys and secrets, such as an admin's: %w", exit.ErrRefused, err)
+		return nil, fmt.Errorf("%w by Vault; use a token that may list keys and secrets, such as an admin's: %w", exit.ErrRefused, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; nothing is listed, because what is missing would look as if it were gone", err)
+		return nil, fmt.Errorf("%w; nothing is listed, because a relay that is missing from a partial list would look deleted", err)
 	}
 	for _, h := range held {
 		if name, is := strings.CutSuffix(h.Account, v1alpha1.SuffixRelay); is {
@@ -75,7 +75,7 @@ func (o *orphans) inCluster(ctx context.Context, all remnants) error {
 		&corev1.ServiceAccountList{}, &networkingv1.NetworkPolicyList{},
 	} {
 		if err := o.k.List(ctx, list, ours); err != nil {
-			return explain(err, "what relays left behind in the cluster", "it takes the right to list it in all namespaces")
+			return explain(err, "what relays left behind in the cluster", "you need the right to list it in all namespaces")
 		}
 		err := meta.EachListItem(list, func(item runtime.Object) error {
 			if object, is := item.(client.Object); is {

@@ -120,10 +120,10 @@ func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
 			t.Fatalf("%s: something was erased", name)
 		}
 	}
-	refused("another name typed", "globex\n", "the name was not repeated", remove...)
-	refused("nothing typed", "", "the name was not repeated", remove...)
-	refused("a relay that exists", "acme/acme\n", "no relay that is gone", append(list[:len(list):len(list)], "--delete", "acme/acme")...)
-	refused("another region's", "hooli/hooli\n", "no relay that is gone", append(list[:len(list):len(list)], "--delete", "hooli/hooli")...)
+	refused("another name typed", "globex\n", "the name was not confirmed", remove...)
+	refused("nothing typed", "", "the name was not confirmed", remove...)
+	refused("a relay that exists", "acme/acme\n", "no deleted relay", append(list[:len(list):len(list)], "--delete", "acme/acme")...)
+	refused("another region's", "hooli/hooli\n", "no deleted relay", append(list[:len(list):len(list)], "--delete", "hooli/hooli")...)
 	refused("who may not list relays", "globex/globex\n", "refused", "orphans", "--region", "eu", "--delete", "globex/globex", "--kubeconfig="+k.user(t, "stranger"))
 	t.Setenv("VAULT_TOKEN", "nobody's")
 	refused("who may not list keys", "globex/globex\n", "may list keys and secrets", remove...)

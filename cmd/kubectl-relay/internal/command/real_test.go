@@ -80,7 +80,7 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 	args := []string{"credentials", "acme", "-n", "acme", "--kubeconfig=" + k.kubeconfig}
 	t.Run("that the relay has not made yet", func(t *testing.T) {
 		_, _, err := run(t, args...)
-		if err == nil || !strings.Contains(err.Error(), "has not made its credentials yet") {
+		if err == nil || !strings.Contains(err.Error(), "has not created its credentials yet") {
 			t.Errorf("error %v", err)
 		}
 	})

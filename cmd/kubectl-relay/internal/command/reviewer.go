@@ -27,7 +27,7 @@ const (
 	reviewerTokenWithin = 30 * time.Second
 )
 
-// reviewer is the service account as which Vault asks Kubernetes whether a relay's
+// reviewer is the service account with which Vault asks Kubernetes whether a relay's
 // token is genuine.
 type reviewer struct{ namespace, name string }
 
@@ -91,7 +91,7 @@ func (r reviewer) apply(ctx context.Context, k client.Client) error {
 
 // refused says what to do when Kubernetes lets this user not make the account.
 func (r reviewer) refused(doing string, err error) error {
-	err = fmt.Errorf("preparing service account %s/%s, as which vault reviews tokens: %s: %w", r.namespace, r.name, doing, err)
+	err = fmt.Errorf("preparing service account %s/%s, with which Vault reviews tokens: %s: %w", r.namespace, r.name, doing, err)
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
 		err = errors.Join(exit.ErrRefused, fmt.Errorf("%w; run this as a cluster admin, or give a token with --reviewer-token-file", err))
 	}

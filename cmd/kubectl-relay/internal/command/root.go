@@ -19,25 +19,25 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 
 For those who run the cluster:
   setup vault             prepare a region's Vault: mounts, policies, roles
-  setup carrier-account   put a relay's account at the carrier into Vault
-  adopt                   give a relay what Vault keeps under its names
-  erase                   destroy a relay's keys by your own Vault login
-  orphans                 list what relays that are gone left behind
+  setup carrier-account   put a relay's carrier account into Vault
+  adopt                   let a relay take over what Vault holds under its names
+  erase                   destroy a relay's keys with your own Vault login
+  orphans                 list what deleted relays left behind
 For a business:
   credentials             what the business's own programs need to call its relay
-  invite                  the address and QR code by which customers write to it
+  invite                  the address and QR code with which customers write to it
   fingerprints            the identity keys of one customer's devices, to compare
-  rotate                  make a new identity, or new credentials
-  erase-customer          erase everything that is kept of one person
-  export-customer         show everything that is kept of one person
+  rotate                  replace a relay's identity or credentials
+  erase-customer          erase everything that is stored about one person
+  export-customer         show everything that is stored about one person
 For everyone:
-  chat                    be a customer in this terminal
+  chat                    chat with a business as a customer
 
-Those that read the cluster take kubectl's own flags too, such as --user, --cluster,
+Commands that read the cluster take kubectl's flags too, such as --user, --cluster,
 --token and --request-timeout.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat saw fewer messages than
---expect; 4 Kubernetes or Vault refuses it to you.`,
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
+--expect; 4 Kubernetes or Vault denied access.`,
 		Version: version,
 		Args:    cobra.ArbitraryArgs, // unknown commands are wrong usage, with its exit code
 		RunE: func(cmd *cobra.Command, args []string) error {

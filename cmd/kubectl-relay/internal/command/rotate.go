@@ -13,21 +13,20 @@ import (
 func newRotate(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate NAME identity|access",
-		Short: "Make a new identity, or new credentials",
+		Short: "Replace a relay's identity or credentials",
 		Long: `Raise one of the counters in a BusinessRelay's spec.rotation by one, upon which its relay
-makes what they count anew. Nothing is lost by it, and what was rotated away does not come
-back.
+replaces what is counted. Nothing is lost, and what was rotated away does not come back.
 
-access: new access token, webhook secret and verify token. The former token is accepted for
-a day beside the new one, and the webhook is signed with the former secret for as long of
-that day as its receiver does not know the new one.
+access: new access token, webhook secret and verify token. The previous token is accepted
+for another day, and the webhook is signed with the previous secret until its receiver
+knows the new one, for a day at most.
 
-identity: a new Signal identity, under a new fingerprint. Customers' programs show that the
-business's device changed, and begin new sessions. What they wrote to the former identity
-is read for a week more. The phone number id and all else stay as they are.
+identity: a new Signal identity with a new fingerprint. Customers' clients show that the
+business's device changed, and start new sessions. Messages to the previous identity can be
+read for another week. The phone number id and everything else stay as they are.
 
-Where a tool such as Argo CD or Flux applies the object, raise the counter at its source
-instead, or the tool will set it back, which is refused.`,
+If a tool such as Argo CD or Flux applies the object, raise the counter at its source
+instead: the tool would set it back, which is refused.`,
 		Example: `  # The access token got into the wrong hands
   kubectl relay rotate acme access -n acme
   kubectl relay credentials acme -n acme`,
@@ -47,7 +46,7 @@ instead, or the tool will set it back, which is refused.`,
 		}
 		var relay v1alpha1.BusinessRelay
 		if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: args[0]}, &relay); err != nil {
-			return explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", args[0], namespace), "name another namespace with -n")
+			return explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", args[0], namespace), "try another namespace with -n")
 		}
 		before := relay.DeepCopy()
 		counter := &relay.Spec.Rotation.Identity
@@ -60,7 +59,7 @@ instead, or the tool will set it back, which is refused.`,
 		if err := k.Patch(ctx, &relay, patch); err != nil {
 			return explain(err, "BusinessRelay "+args[0], "try again")
 		}
-		fmt.Fprintf(streams.Out, "spec.rotation.%s is %d: the relay restarts with it.\n", args[1], *counter)
+		fmt.Fprintf(streams.Out, "spec.rotation.%s is now %d; the relay restarts to apply it.\n", args[1], *counter)
 		return nil
 	}
 	return cmd

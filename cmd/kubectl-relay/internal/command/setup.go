@@ -36,8 +36,8 @@ type setupFlags struct {
 func newSetup(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup",
-		Short: "Prepare what relays rely on",
-		Long:  "Prepare what relays rely on and what the operator must not be able to do itself.",
+		Short: "Prepare what relays depend on",
+		Long:  "Prepare what relays depend on and the operator must not be able to do itself.",
 		Args:  none,
 	}
 	cmd.AddCommand(newSetupVault(streams), newSetupCarrierAccount(streams))
@@ -50,25 +50,25 @@ func newSetupVault(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "vault --region NAME",
 		Short: "Prepare a region's Vault: mounts, policies, roles",
 		Long: `Prepare a region's Vault (or OpenBao) for relays: the mounts, the policies, which are
-templated on the service account that logs in, and the roles, which are the region's
-own. It is done once for each region: a new business needs no change in Vault. Running
-it again changes only what is not as it should be. It must be run again before the
-operator is upgraded, and after the auth mount was made anew.
+templated on the service account that logs in, and the roles, which belong to the
+region. It is done once per region: a new business needs no change in Vault. Running
+it again only changes what is not as it should be. Run it again before the operator is
+upgraded, and after the auth mount was recreated.
 
-Vault is reached as the vault command does: VAULT_ADDR and VAULT_TOKEN (or the file
-~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and
-authority are the DataRegion's. The token must be one that may manage mounts,
-policies and roles, such as a root token; it is not kept.
+Vault is reached like with the vault command: VAULT_ADDR and VAULT_TOKEN (or the file
+~/.vault-token), VAULT_CACERT and VAULT_NAMESPACE. Without VAULT_ADDR, address and CA
+are the DataRegion's. The token must be allowed to manage mounts, policies and roles,
+such as a root token; it is not stored.
 
-In Kubernetes, it makes a service account that may do nothing but have tokens
-reviewed (` + reviewerRole + `), as which Vault asks whether a relay's token is genuine. Its
-token is long-lived, since Vault would not renew it: it is in the Secret of the
+In Kubernetes, it creates a service account that may do nothing but review tokens
+(` + reviewerRole + `), with which Vault asks whether a relay's token is genuine. Its
+token is long-lived, since Vault would not renew it: it is in the Secret with the
 account's name, and deleting that Secret revokes it. With --reviewer-token-file
-nothing is made in Kubernetes.
+nothing is created in Kubernetes.
 
-Roles of former releases, which name no region, stay as they are: relays use them until
-the operator is upgraded, and janitors that deleted relays left behind for as long as
-they run. --remove-former removes them, once nothing in the cluster uses them.`,
+Roles of earlier releases, which name no region, stay as they are: relays use them until
+the operator is upgraded, and janitors of deleted relays for as long as they run. Use
+--remove-former to remove them once nothing in the cluster uses them.`,
 		Example: `  # Show every write, in order, for review; nothing is changed
   kubectl relay setup vault --region eu --print
 
@@ -87,22 +87,22 @@ they run. --remove-former removes them, once nothing in the cluster uses them.`,
 		Args: none,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.region, "region", "", "the DataRegion whose Vault is prepared, after which its roles are named; its spec says where, and which mounts")
-	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of Vault as seen from here; default: $VAULT_ADDR, else the DataRegion's")
-	flags.StringVar(&f.vaultCA, "vault-ca", "", "file with the certificates (PEM) that Vault's must chain to; default: $VAULT_CACERT, else the DataRegion's")
+	flags.StringVar(&f.region, "region", "", "the DataRegion whose Vault to prepare; its spec has the address and the mounts, and the roles are named after it")
+	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of Vault, as this machine reaches it; default: $VAULT_ADDR, else the DataRegion's")
+	flags.StringVar(&f.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
 	flags.StringVar(&f.options.AuthPath, "auth-path", "", "mount of the Kubernetes auth method; default: the DataRegion's, else "+setup.DefaultAuthPath)
 	flags.StringVar(&f.options.KVMount, "kv-mount", "", "mount of the KV version 2 engine; default: the DataRegion's, else "+setup.DefaultKVMount)
 	flags.StringVar(&f.options.TransitMount, "transit-mount", "", "mount of the transit engine; default: the DataRegion's, else "+setup.DefaultTransitMount)
-	flags.StringVar(&f.options.PKIMount, "pki-mount", "", "mount of the PKI engine, where an authority is made when it has none; default: the DataRegion's, else "+setup.DefaultPKIMount)
+	flags.StringVar(&f.options.PKIMount, "pki-mount", "", "mount of the PKI engine; a CA is created there if there is none; default: the DataRegion's, else "+setup.DefaultPKIMount)
 	flags.StringVar(&f.options.OperatorNamespace, "operator-namespace", "", "namespace of the operator, where the region's keeper runs; default: "+setup.DefaultOperatorNamespace)
-	flags.StringVar(&f.options.EndpointDomain, "endpoint-domain", "", "parent of the relays' host names, for their certificates; default: the DataRegion's, else "+clusterDomain)
-	flags.StringVar(&f.options.AuthorityName, "authority-name", "", "common name of an authority that is made; default: after the region")
+	flags.StringVar(&f.options.EndpointDomain, "endpoint-domain", "", "parent domain of the relays' host names, for their certificates; default: the DataRegion's, else "+clusterDomain)
+	flags.StringVar(&f.options.AuthorityName, "authority-name", "", "common name of a CA that is created; default: named after the region")
 	flags.StringVar(&f.options.KubernetesHost, "kubernetes-host", "", "https URL of the Kubernetes API server as Vault reaches it; default: the kubeconfig's")
-	flags.StringVar(&f.kubernetesCAFile, "kubernetes-ca", "", "file with the API server's authority (PEM); default: the kubeconfig's")
-	flags.StringVar(&f.reviewerAccount, "reviewer-service-account", "", "namespace/name of the service account as which Vault reviews tokens; default: relaykeep-system/vault-reviewer-REGION")
-	flags.StringVar(&f.reviewerFile, "reviewer-token-file", "", "file with a token that may review tokens; nothing is made in Kubernetes then")
-	flags.BoolVar(&f.removeFormer, "remove-former", false, "remove the roles and policies of former releases instead, unless something in the cluster uses them")
-	flags.BoolVar(&f.printOnly, "print", false, "print the writes instead of doing them; secrets are left out")
+	flags.StringVar(&f.kubernetesCAFile, "kubernetes-ca", "", "PEM file with the API server's CA certificates; default: the kubeconfig's")
+	flags.StringVar(&f.reviewerAccount, "reviewer-service-account", "", "namespace/name of the service account with which Vault reviews tokens; default: relaykeep-system/vault-reviewer-REGION")
+	flags.StringVar(&f.reviewerFile, "reviewer-token-file", "", "file with a token that may review tokens; then nothing is created in Kubernetes")
+	flags.BoolVar(&f.removeFormer, "remove-former", false, "instead, remove the roles and policies of earlier releases if nothing in the cluster uses them")
+	flags.BoolVar(&f.printOnly, "print", false, "print the writes instead of making them; secrets are left out")
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runSetupVault(cmd, streams, &f, cluster) }
 	return cmd
@@ -115,7 +115,7 @@ func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *se
 		return usage(cmd, "%v", err)
 	}
 	if f.region == "" {
-		return usage(cmd, "which region? name its DataRegion with --region: its roles in Vault have its name")
+		return usage(cmd, "give the DataRegion with --region: the roles in Vault are named after it")
 	}
 	region, err := f.readRegion(ctx, cluster)
 	if err != nil {
@@ -133,7 +133,7 @@ func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *se
 		return printSetup(ctx, streams, v, options)
 	}
 	if v.Token() == "" {
-		return errors.New("no token for vault: set VAULT_TOKEN, or log in with `vault login`")
+		return errors.New("no Vault token: set VAULT_TOKEN, or log in with `vault login`")
 	}
 	if f.removeFormer {
 		return removeFormer(ctx, streams, cluster, v, options, region)
@@ -149,7 +149,7 @@ func runSetupVault(cmd *cobra.Command, streams genericiooptions.IOStreams, f *se
 		fmt.Fprintln(streams.Out, mark+title)
 	})
 	if err != nil {
-		return fmt.Errorf("%w; what was written so far stays, run it again", err)
+		return fmt.Errorf("%w; what was written so far stays; run the command again", err)
 	}
 	fmt.Fprintln(streams.Out, "Vault is ready for relays.")
 	return nil
@@ -185,7 +185,7 @@ func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha
 		return none, nil
 	}
 	if err != nil {
-		return nil, explain(err, "DataRegion "+f.region, "make it first, or say where its Vault is with --vault-address")
+		return nil, explain(err, "DataRegion "+f.region, "create it first, or give its Vault with --vault-address")
 	}
 	return &region, nil
 }
@@ -198,7 +198,7 @@ func (f *setupFlags) resolve(cluster *cluster, region *v1alpha1.DataRegion) (set
 	o.Region = f.region
 	config, err := cluster.flags.ToRESTConfig()
 	if err != nil && (o.KubernetesHost == "" || f.kubernetesCAFile == "") {
-		return o, fmt.Errorf("reading the kubeconfig: %w; or say --kubernetes-host and --kubernetes-ca", err)
+		return o, fmt.Errorf("reading the kubeconfig: %w; or use --kubernetes-host and --kubernetes-ca", err)
 	}
 	if f.kubernetesCAFile != "" {
 		pem, err := os.ReadFile(f.kubernetesCAFile)
@@ -234,11 +234,11 @@ func authorityOf(data []byte, file string) (string, error) {
 		return string(data), nil
 	}
 	if file == "" {
-		return "", errors.New("the kubeconfig names no authority of the API server: say which with --kubernetes-ca")
+		return "", errors.New("the kubeconfig has no CA for the API server: give one with --kubernetes-ca")
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("reading the API server's authority: %w", err)
+		return "", fmt.Errorf("reading the API server's CA: %w", err)
 	}
 	return string(pem), nil
 }

@@ -126,7 +126,7 @@ func TestFilesGoBothWaysInATerminal(t *testing.T) {
 	term.types("//etc is a directory\r")
 	term.sees("<- you said: /etc is a directory")
 	term.types("/save\r")
-	term.sees("no file waits")
+	term.sees("no files to fetch")
 	term.types("/keys\r")
 	term.types("//keys were shown\r") // behind them
 	shown := term.sees("<- you said: /keys were shown")
@@ -145,7 +145,7 @@ func TestSaveFetchesWhatCameInATerminal(t *testing.T) {
 	term.sees("/save fetches it")
 	dir := filepath.Join(t.TempDir(), "here")
 	term.types("/save " + dir + "\r")
-	shown := term.sees(" is saved as " + dir)
+	shown := term.sees(" was saved as " + dir)
 	noKey(t, shown)
 	term.types("\x04")
 	check(t, <-ended)

@@ -72,7 +72,7 @@ func TestChatFetchesTheFilesThatTheBusinessSends(t *testing.T) {
 	if out != "<+ "+name+"\n" {
 		t.Errorf("printed %q", out)
 	}
-	if !strings.Contains(notes, name+" is saved as "+filepath.Join(dir, name)+"\n") {
+	if !strings.Contains(notes, name+" was saved as "+filepath.Join(dir, name)+"\n") {
 		t.Errorf("the notes do not say where it is:\n%s", notes)
 	}
 	noKey(t, out+notes)
@@ -109,8 +109,8 @@ func TestAFilterThatCannotFetchAFileFails(t *testing.T) {
 	where = append(where, "--ca", ca, "--state-dir", filepath.Join(t.TempDir(), "state"), "--register")
 	for name, tt := range map[string]struct{ url, want string }{
 		"which is not there":          {"https://" + server.UploadAddr + "/file_share/none/..%2f%1b[2Jphoto.png", "the server does not have it"},
-		"which is not the link's":     {base + "/file/..%2f%1b[2Jphoto.png", "it is damaged, or not the one that was sent"},
-		"which is on another host":    {base + "/away/..%2f%1b[2Jphoto.png", "its link leads where it is not followed"},
+		"which is not the link's":     {base + "/file/..%2f%1b[2Jphoto.png", "it is damaged, or not the file that was sent"},
+		"which is on another host":    {base + "/away/..%2f%1b[2Jphoto.png", "its link leads to an address that is not allowed"},
 		"whose server is not trusted": {startUntrusted(t) + "/..%2f%1b[2Jphoto.png", "certificate is not trusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestChatSendsNothingButFiles(t *testing.T) {
 	check(t, os.WriteFile(huge, nil, 0o600))
 	check(t, os.Truncate(huge, media.MaxSize+1))
 	for path, want := range map[string]string{
-		huge: "larger than 100 MB", "/dev/zero": "no file", t.TempDir(): "no file", "/nonexistent": "no such file",
+		huge: "larger than 100 MB", "/dev/zero": "not a file", t.TempDir(): "not a file", "/nonexistent": "no such file",
 	} {
 		_, _, err := runChatOnce(t, "", append(where, "--register", "--state-dir", filepath.Join(t.TempDir(), "state"), "--attach", path)...)
 		if exit.Code(err) != exit.Failed || !strings.Contains(err.Error(), want) {

@@ -29,13 +29,13 @@ const vaultTimeout = 20 * time.Second
 func vaultAt(address, ca string) (*api.Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, errors.New("vault's address must be an https:// URL: set it with --vault-address")
+		return nil, errors.New("the address of Vault must be an https:// URL: set it with --vault-address")
 	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca != "" {
 		trust.RootCAs = x509.NewCertPool()
 		if !trust.RootCAs.AppendCertsFromPEM([]byte(ca)) {
-			return nil, errors.New("vault's CA bundle holds no certificate in PEM: set it with --vault-ca")
+			return nil, errors.New("the CA bundle for Vault holds no PEM certificate: set it with --vault-ca")
 		}
 	}
 	client, err := api.NewClient(&api.Config{
@@ -80,11 +80,11 @@ func explainVault(err error) error {
 	}
 	switch response.StatusCode {
 	case http.StatusForbidden:
-		return fmt.Errorf("%w by vault (403): was `kubectl relay setup vault` run for this region, and is its cluster reachable from vault?", exit.ErrRefused)
+		return fmt.Errorf("%w by vault (403): check that `kubectl relay setup vault` was run for this region, and that Vault can reach its cluster", exit.ErrRefused)
 	case http.StatusServiceUnavailable:
 		return errors.New("vault is sealed or has no leader (503): unseal it and try again")
 	case http.StatusBadRequest, http.StatusNotFound:
-		return fmt.Errorf("vault answered %d: is the mount's path right, and was `kubectl relay setup vault` run for this region?", response.StatusCode)
+		return fmt.Errorf("vault answered %d: check the mount's path, and that `kubectl relay setup vault` was run for this region", response.StatusCode)
 	default:
 		return fmt.Errorf("vault answered %d", response.StatusCode)
 	}
@@ -105,10 +105,10 @@ func (f *setupFlags) vault(region *v1alpha1.DataRegion) (*api.Client, error) {
 	case region.Spec.Vault.Address != "":
 		config.Address = region.Spec.Vault.Address
 	default:
-		return nil, fmt.Errorf("which vault? name a region with --region, or its address with --vault-address or $%s", api.EnvVaultAddress)
+		return nil, fmt.Errorf("no Vault given: name a region with --region, or Vault's address with --vault-address or $%s", api.EnvVaultAddress)
 	}
 	if u, err := url.Parse(config.Address); err != nil || u.Scheme != "https" {
-		return nil, errors.New("vault's address must be an https:// URL: its token must not travel in clear")
+		return nil, errors.New("the address of Vault must be an https:// URL: the token must not be sent unencrypted")
 	}
 	if err := f.trust(config, region); err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (f *setupFlags) trust(config *api.Config, region *v1alpha1.DataRegion) erro
 		return nil
 	}
 	if err := config.ConfigureTLS(settings); err != nil {
-		return fmt.Errorf("reading vault's authority: %w", err)
+		return fmt.Errorf("reading Vault's CA: %w", err)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ const (
 // Errors that have an exit code of their own.
 var (
 	ErrUsage   = errors.New("see --help")
-	ErrNotSeen = errors.New("fewer messages came than expected")
+	ErrNotSeen = errors.New("fewer messages arrived than expected")
 	ErrRefused = errors.New("refused")
 )
 
