@@ -88,7 +88,7 @@ func TestDefinitionsAndPoliciesCanBeLeftToOthers(t *testing.T) {
 	}
 	for _, kind := range []string{"\nkind: CustomResourceDefinition\n", "\nkind: ValidatingAdmissionPolicy\n"} {
 		if !strings.Contains(with, kind) {
-			t.Errorf("the default lacks %q", kind)
+			t.Errorf("the default has no %q", kind)
 		}
 		if strings.Contains(without, kind) {
 			t.Errorf("%q is there though it was left out", kind)
@@ -178,7 +178,7 @@ func TestPoliciesNameTheInstalledAccountAndImages(t *testing.T) {
 		`"['ghcr.io/relaykeep/relay:v2', 'registry.example.org:5000/relay:v1']"`, `"['CLOCK']"`,
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("lacks %s", want)
+			t.Errorf("no %s", want)
 		}
 	}
 	for _, left := range []string{"relaykeep-system", "relay:dev", "dyn([])"} {

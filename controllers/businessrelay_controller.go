@@ -24,7 +24,7 @@ import (
 type BusinessRelayReconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
-	// Live reads from the API server, for what the cache deliberately lacks.
+	// Live reads from the API server, for what the cache deliberately leaves out.
 	Live client.Reader
 	// Mapper knows which kinds the cluster serves.
 	Mapper meta.RESTMapper

@@ -57,7 +57,7 @@ func (p *pass) removeUnstarted(ctx context.Context) error {
 	if err != nil || !never {
 		return err
 	}
-	return p.deleteAll(ctx, "the relay never ran: what was made for it is being removed",
+	return p.deleteAll(ctx, "the relay never ran; removing its objects",
 		append(remainders(p.relay), cronJobChild(p.relay))...)
 }
 
@@ -110,11 +110,11 @@ func (p *pass) erase(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.deleteAll(ctx, "its keys are erased, its volume is being removed", remainders(p.relay)...)
+	return p.deleteAll(ctx, "its keys are erased; removing its volume", remainders(p.relay)...)
 }
 
 // awaitNoPods waits until no pod of the relay or its janitor runs: none may make a
-// key anew after it was erased.
+// key again after it was erased.
 func (p *pass) awaitNoPods(ctx context.Context) error {
 	pods := &corev1.PodList{}
 	err := p.Live.List(ctx, pods, client.InNamespace(p.relay.Namespace), client.MatchingLabels{
@@ -183,7 +183,7 @@ func (p *pass) believe(ctx context.Context, job *batchv1.Job) error {
 		return err
 	}
 	if !proven {
-		return p.deleteAll(ctx, "Job "+job.Name+" ended and none of its pods is left that erased the relay's keys: it is run again", eraseChild(p.relay))
+		return p.deleteAll(ctx, "Job "+job.Name+" ended, but no pod proves that the relay's keys are erased: running it again", eraseChild(p.relay))
 	}
 	return p.rememberErased(ctx)
 }
@@ -217,7 +217,7 @@ func (p *pass) startErase(ctx context.Context) error {
 	}
 	if outcome.Of(err).Reason == v1alpha1.ReasonNamespaceTerminating {
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonNamespaceTerminating,
-			"the namespace is being deleted and takes no Job that could erase the relay's keys: run kubectl relay erase with an admin's Vault login, then annotate this object %s=%s", v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
+			"the namespace is being deleted and accepts no Job that could erase the relay's keys: run kubectl relay erase with an admin's Vault login, then annotate this object with %s=%s", v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
 	}
 	if err != nil {
 		return err
@@ -230,10 +230,10 @@ func (p *pass) startErase(ctx context.Context) error {
 func (p *pass) retryErase(ctx context.Context, failed time.Time) error {
 	if left := failed.Add(eraseRetry).Sub(p.Now()); left > 0 {
 		return outcome.Waiting(left, v1alpha1.ReasonEraseFailed,
-			"Job %s could not erase the relay's keys (see its logs); it is tried again each minute, or run kubectl relay erase with an admin's Vault login, then annotate this object %s=%s",
+			"Job %s could not erase the relay's keys (see its logs); it is retried each minute; or run kubectl relay erase with an admin's Vault login, then annotate this object with %s=%s",
 			eraseName(p.relay), v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
 	}
-	return p.deleteAll(ctx, "erasing is tried again", eraseChild(p.relay))
+	return p.deleteAll(ctx, "retrying the erase Job", eraseChild(p.relay))
 }
 
 // deleteAll deletes children and, unless all are gone, says what happens meanwhile.

@@ -91,7 +91,7 @@ func (p *pass) observeRelay(pods []corev1.Pod) {
 	seen := p.Poller.Latest(key)
 	switch {
 	case seen.Unreachable():
-		p.unknown(v1alpha1.ReasonRelayUnreachable, "the relay's status port did not answer three times: see the logs of pod "+pod.Name)
+		p.unknown(v1alpha1.ReasonRelayUnreachable, "the relay's status port did not answer three times in a row: see the logs of pod "+pod.Name)
 	case seen.Status == nil:
 		p.pending()
 	default:
@@ -130,7 +130,7 @@ func explain(err error, pod *corev1.Pod) error {
 		if w := s.State.Waiting; w != nil {
 			// The kubelet's own words may hold what a Secret or an image is called, and
 			// change with each try: whoever may see the pod finds them there.
-			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s: if that stays so, kubectl describe pod %s -n %s says why",
+			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s: if this persists, see kubectl describe pod %s -n %s",
 				v.Message, pod.Name, w.Reason, pod.Name, pod.Namespace)
 		}
 	}
@@ -162,7 +162,7 @@ func (p *pass) pending() {
 
 func (p *pass) noWebhook() {
 	p.marks.Mark(v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured,
-		"there is no spec.webhook: the relay only sends")
+		"spec.webhook is not set: the relay only sends")
 }
 
 // carryOver copies what the relay reports, as far as it has the expected form.

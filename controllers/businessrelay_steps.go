@@ -38,7 +38,7 @@ func (p *pass) findRegion(ctx context.Context) error {
 	err := p.Client.Get(ctx, client.ObjectKey{Name: string(p.relay.Spec.DataRegion)}, region)
 	if apierrors.IsNotFound(err) {
 		return p.unplaced(outcome.Stalled(v1alpha1.ReasonRegionNotFound,
-			"there is no DataRegion %q: see kubectl get dataregions, and create this BusinessRelay anew in one of them, or ask a cluster admin for it", p.relay.Spec.DataRegion))
+			"there is no DataRegion %q: see kubectl get dataregions, and create the BusinessRelay again in one of them, or ask a cluster admin to add it", p.relay.Spec.DataRegion))
 	}
 	if err != nil {
 		return fmt.Errorf("reading the region: %w", err)
@@ -56,7 +56,7 @@ func (p *pass) findRegion(ctx context.Context) error {
 func (p *pass) markEndToEnd() {
 	if p.relay.Spec.Endpoint.TerminateAtGateway {
 		p.marks.Mark(v1alpha1.ConditionEndToEndTLS, metav1.ConditionFalse, v1alpha1.ReasonEndsAtGateway,
-			"the region's gateway ends TLS and can read what the business and its relay exchange: set endpoint.terminateAtGateway to false to close it out")
+			"the region's gateway terminates TLS and can read what the business and its relay exchange: set endpoint.terminateAtGateway to false to prevent that")
 		return
 	}
 	p.marks.Mark(v1alpha1.ConditionEndToEndTLS, metav1.ConditionTrue, v1alpha1.ReasonEndsInRelay, "TLS ends in the relay")
@@ -99,7 +99,7 @@ func (p *pass) claimNumber(ctx context.Context) error {
 				return err
 			}
 			return outcome.Stalled(v1alpha1.ReasonNumberInUse,
-				"another BusinessRelay of this cluster has this phoneNumber: set another, or have that one deleted (a cluster admin finds it with kubectl get brelay -A)")
+				"another BusinessRelay in this cluster has this phoneNumber: set another number, or ask a cluster admin to delete that one (kubectl get brelay -A)")
 		}
 	}
 	p.numbered = true

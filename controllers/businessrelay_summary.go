@@ -67,7 +67,7 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 		return outcome.Of(stopped), metav1.ConditionFalse
 	}
 	if p.relay.Spec.Suspend {
-		return outcome.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "the relay is stopped by spec.suspend; the janitor goes on"}, metav1.ConditionFalse
+		return outcome.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "the relay is stopped by spec.suspend; the janitor keeps running"}, metav1.ConditionFalse
 	}
 	if c := p.firstThatIs(metav1.ConditionFalse); c != nil {
 		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
@@ -83,7 +83,7 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 	if c := p.marks.Get(v1alpha1.ConditionRetentionHealthy); c != nil && c.Reason == v1alpha1.ReasonOverdue {
 		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
 	}
-	return outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the relay takes messages in, hands them over and sends"}, metav1.ConditionTrue
+	return outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the relay receives, delivers and sends messages"}, metav1.ConditionTrue
 }
 
 func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {

@@ -110,7 +110,7 @@ func (r *DataRegionReconciler) letGo(ctx context.Context, region *v1alpha1.DataR
 			return err
 		}
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
-			"the region goes once no BusinessRelay names it; %d do (kubectl get brelay -A --field-selector spec.dataRegion=%s)", status.Relays, region.Name)
+			"the region is deleted once no BusinessRelay uses it; %d do (kubectl get brelay -A --field-selector spec.dataRegion=%s)", status.Relays, region.Name)
 	}
 	if len(left) > 0 {
 		if err := r.applyKeeper(ctx, region, status); err != nil {

@@ -57,7 +57,7 @@ func (r *DataRegionReconciler) observeKeeper(ctx context.Context, region *v1alph
 	marks := conditions.For(&status.Conditions, region.Generation)
 	if r.OperatorNamespace == "" {
 		marks.Mark(v1alpha1.ConditionKeeperHealthy, metav1.ConditionUnknown, v1alpha1.ReasonNotConfigured,
-			"the operator runs outside the cluster, and no keeper inside: have relay keep run elsewhere, every hour")
+			"the operator runs outside the cluster and starts no keeper: run relay keep elsewhere, every hour")
 		return 0, nil
 	}
 	pods := &corev1.PodList{}
@@ -100,7 +100,7 @@ func (r *DataRegionReconciler) dismissKeeper(ctx context.Context, region *v1alph
 			return err
 		}
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
-			"the region's Vault holds %d wrapping keys, which its keeper lets die: see kubectl relay orphans --region %s. Where that Vault is gone, annotate this object %s=%s",
+			"the region's Vault holds %d wrapping keys, which the keeper destroys when they are due: see kubectl relay orphans --region %s. If that Vault is gone, annotate this object with %s=%s",
 			left, region.Name, v1alpha1.AnnotationAbandonKeys, v1alpha1.AnnotationAbandonKeysYes)
 	}
 	a := apply.Applier{Client: r.Client, Live: r.Live}

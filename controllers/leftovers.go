@@ -107,8 +107,8 @@ func (r *DataRegionReconciler) observeLeftovers(ctx context.Context, region *v1a
 func heldBy(left []leftover, region *v1alpha1.DataRegion) error {
 	first := left[0].relay
 	return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
-		"the region goes once nothing is left of deleted relays; of %d there is, the first is %s: a Vault admin destroys it with "+
-			"kubectl relay orphans --region %s --delete %s; where the cluster has no BusinessRelay any more, with kubectl relay erase, then remove CronJob and claim",
+		"the region is deleted once nothing is left of deleted relays; %d left something behind, the first is %s: a Vault admin can destroy it with "+
+			"kubectl relay orphans --region %s --delete %s; if the cluster has no BusinessRelay any more, use kubectl relay erase, then delete CronJob and claim",
 		len(left), first, region.Name, first)
 }
 
@@ -118,7 +118,7 @@ func judgeLeftovers(left []leftover) retention.Health {
 	sum := retention.Health{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNoLeftovers, Message: "no deleted relay left anything behind"}
 	for _, l := range left {
 		if sum.Reason == v1alpha1.ReasonNoLeftovers {
-			sum.Reason, sum.Message = v1alpha1.ReasonOnTime, "the janitors that outlived their relays erase old keys on time"
+			sum.Reason, sum.Message = v1alpha1.ReasonOnTime, "the janitors of deleted relays erase old keys on time"
 		}
 		switch {
 		case l.health == nil:

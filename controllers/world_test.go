@@ -224,7 +224,7 @@ func (w *world) get(name string, o client.Object) bool {
 	return err == nil
 }
 
-// reread reads a relay anew.
+// reread reads a relay again.
 func (w *world) reread(relay *v1alpha1.BusinessRelay) *v1alpha1.BusinessRelay {
 	w.t.Helper()
 	fresh := &v1alpha1.BusinessRelay{}

@@ -94,7 +94,7 @@ func TestDefinitionIsKeptConditionalAndEscaped(t *testing.T) {
 		"{{- end }}\n",
 	} {
 		if !strings.Contains(got, want) {
-			t.Errorf("lacks %q:\n%s", want, got)
+			t.Errorf("no %q in:\n%s", want, got)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func TestPolicyHasTheChartsAccountAndLists(t *testing.T) {
 		`'{{ "{{" }} .Values.image }}'`,
 	} {
 		if !strings.Contains(got, want) {
-			t.Errorf("lacks %q:\n%s", want, got)
+			t.Errorf("no %q in:\n%s", want, got)
 		}
 	}
 }

@@ -17,8 +17,8 @@ var (
 	ErrUnknownMessage = errors.New("no such message")
 	// ErrUnavailable means that the request may succeed later.
 	ErrUnavailable = errors.New("service unavailable")
-	// ErrRecipientFull means that too much is kept of the recipient to take more.
-	ErrRecipientFull = errors.New("too much is kept of the recipient")
+	// ErrRecipientFull means that the recipient's share of the volume is used up to take more.
+	ErrRecipientFull = errors.New("the recipient's share of the volume is used up")
 	// ErrUnknownFile means that no file has this id.
 	ErrUnknownFile = errors.New("no such file")
 	// ErrFileKind means that a file cannot be sent as a message of that kind.

@@ -54,7 +54,7 @@ func (a *API) sendAttachment(ctx context.Context, m Attachment, input string) (a
 	case errors.Is(err, ErrUnknownFile):
 		return nil, errUnknownFile(string(m.Kind))
 	case errors.Is(err, ErrFileKind), errors.Is(err, media.ErrTooLarge):
-		return nil, errInvalidParameter(fmt.Sprintf("The file of %s.id cannot be sent as this type: its type or size is another's.", m.Kind))
+		return nil, errInvalidParameter(fmt.Sprintf("The file of %s.id cannot be sent as this type: it has the wrong media type or is too large.", m.Kind))
 	case err != nil:
 		return nil, fromService(err)
 	}

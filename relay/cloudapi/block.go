@@ -164,7 +164,7 @@ func position(cursor string) (int, error) {
 		n, err = strconv.Atoi(string(text))
 	}
 	if err != nil || n < 0 || !slices.Equal(strconv.AppendInt(nil, int64(n), 10), text) {
-		return 0, errInvalidParameter("The cursor is not one that this relay made.")
+		return 0, errInvalidParameter("The cursor was not issued by this relay.")
 	}
 	return n, nil
 }

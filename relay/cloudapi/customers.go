@@ -61,7 +61,7 @@ func (a *API) export(r *http.Request, n phone.Number) (any, error) {
 	}
 	after := r.URL.Query().Get("after")
 	if len(after) > MaxMessageID {
-		return nil, errInvalidParameter("Param after must be a cursor of the page before.")
+		return nil, errInvalidParameter("Param after must be the cursor of the previous page.")
 	}
 	e, err := a.Customers.Export(r.Context(), n, after, limit)
 	if errors.Is(err, ErrUnknownCustomer) {

@@ -144,12 +144,12 @@ func errPairRate(wait time.Duration) *Error {
 // one recipient has had too much while others may be written to.
 func errRecipientFull() *Error {
 	return coded(ThrottledStatus, CodePairRate, "(Business Account, Consumer Account) pair rate limit hit",
-		"What the relay keeps of this phone number fills its share of the volume, an eighth: erase the customer, or wait until the retention frees room. Other numbers are not affected.")
+		"This phone number has used up its share of the volume, an eighth: erase the customer, or wait until the retention frees space. Other numbers are not affected.")
 }
 
 func errUnavailable() *Error {
 	return coded(http.StatusInternalServerError, CodeUnavailable, "Service unavailable",
-		"The relay cannot take this request now: send it again later.")
+		"The relay cannot accept this request now: send it again later.")
 }
 
 func errInternal() *Error {
@@ -168,7 +168,7 @@ func errMediaType() *Error {
 
 func errFileTooLarge() *Error {
 	return coded(http.StatusBadRequest, CodeMediaUpload, "Media upload error",
-		"The file is larger than files of its type may be.")
+		"The file is larger than its type allows.")
 }
 
 // errBlock is the answer to a change of the block list that did not do all.

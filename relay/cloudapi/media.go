@@ -93,7 +93,7 @@ func (f *form) check() error {
 func (a *API) readForm(r *http.Request) (f form, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return f, errInvalidParameter("The request body is no multipart/form-data.")
+		return f, errInvalidParameter("The request body is not multipart/form-data.")
 	}
 	for range maxParts {
 		part, err := parts.NextPart()
@@ -142,7 +142,7 @@ func brokenBody(err error) error {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return errFileTooLarge()
 	}
-	return errInvalidParameter("The request body did not arrive whole.")
+	return errInvalidParameter("The request body is incomplete.")
 }
 
 // sniffed is how much of a file tells what it is.

@@ -33,7 +33,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case errors.As(err, &tooLarge):
 		return nil, errTooLarge()
 	case err != nil:
-		return nil, errInvalidParameter("The request body did not arrive whole.")
+		return nil, errInvalidParameter("The request body is incomplete.")
 	}
 	return body, nil
 }

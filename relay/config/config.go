@@ -57,10 +57,10 @@ type Arguments struct {
 func LoadRelay(path string, a Arguments) (*File, error) {
 	var p problems
 	if a.Vault == (contract.Vault{}) {
-		p.addf("--"+contract.FlagVaultAddress, "is missing: the operator says in the pod's arguments where Vault is")
+		p.addf("--"+contract.FlagVaultAddress, "is missing: the operator sets it in the pod's arguments")
 	}
 	if a.Carrier.XMPP == nil {
-		p.addf("--"+contract.FlagXMPPDomain, "is missing: the operator says in the pod's arguments where the carrier is")
+		p.addf("--"+contract.FlagXMPPDomain, "is missing: the operator sets it in the pod's arguments")
 	}
 	if len(p) > 0 {
 		return nil, &Invalid{Problems: p}
@@ -74,7 +74,7 @@ func LoadRelay(path string, a Arguments) (*File, error) {
 func LoadJanitor(path string, a Arguments) (*File, error) {
 	f, err := load(path, a)
 	if err == nil && f.Vault == (contract.Vault{}) {
-		return nil, &Invalid{Problems: []string{"--" + contract.FlagVaultAddress + ": is missing, and the file does not say where Vault is either"}}
+		return nil, &Invalid{Problems: []string{"--" + contract.FlagVaultAddress + ": is missing, and so is vault in the file"}}
 	}
 	return f, err
 }
@@ -85,7 +85,7 @@ func load(path string, a Arguments) (*File, error) {
 		return nil, err
 	}
 	if a.Region != "" && f.Region != a.Region {
-		return nil, &Invalid{Problems: []string{"region: is not the one that this pod is bound to"}}
+		return nil, &Invalid{Problems: []string{"region: is not this pod's region"}}
 	}
 	if a.Vault == (contract.Vault{}) {
 		return f, nil
@@ -129,7 +129,7 @@ func Parse(data []byte) (*File, error) {
 		return nil, &Invalid{Problems: []string{decodeProblem(err)}}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, &Invalid{Problems: []string{"there is something after the JSON object"}}
+		return nil, &Invalid{Problems: []string{"there is data after the JSON object"}}
 	}
 	if p := misspelt(data); len(p) > 0 {
 		return nil, &Invalid{Problems: p}

@@ -227,10 +227,10 @@ func TestParseRefusesWhatIsNoConfiguration(t *testing.T) {
 		"not JSON":      {"version: 1", "not JSON at byte"},
 		"wrong kind":    {`{"version":"1"}`, "version: must be a int, is a string"},
 		"unknown field": {strings.Replace(good, `"region"`, `"regoin"`, 1), "regoin: unknown field"},
-		"two objects":   {good + good, "something after"},
+		"two objects":   {good + good, "data after"},
 		"twice":         {strings.Replace(good, `{`, `{"region":"us",`, 1), "region: stands twice"},
 		"twice, nested": {strings.Replace(good, `"kvMount"`, `"address":"https://evil.test","kvMount"`, 1), "address: stands twice"},
-		"capitals":      {strings.Replace(good, `"vault"`, `"Vault"`, 1), "Vault: must be spelt"},
+		"capitals":      {strings.Replace(good, `"vault"`, `"Vault"`, 1), "Vault: must have the field's exact spelling"},
 		"escaped":       {strings.Replace(good, `{`, `{"\u0072egion":"us",`, 1), "region: stands twice"},
 	}
 	for name, tc := range cases {
@@ -250,7 +250,7 @@ func TestParseRefusesAFileBeyondTheLimit(t *testing.T) {
 }
 
 // FuzzParse holds that no input makes the parser panic, and that what it accepts
-// it accepts again after being written anew.
+// it accepts again after being rewritten.
 func FuzzParse(f *testing.F) {
 	seed, _ := json.Marshal(valid())
 	f.Add(seed)

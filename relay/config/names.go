@@ -64,7 +64,7 @@ func (p *problems) name(name string, names, seen map[string]bool) {
 	case seen[name]:
 		p.addf(name, "stands twice")
 	case !names[name]:
-		p.addf(name, "must be spelt as the field is")
+		p.addf(name, "must have the field's exact spelling")
 	}
 	seen[name] = true
 }

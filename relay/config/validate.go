@@ -66,7 +66,7 @@ func (p *problems) https(field, value string) {
 	case err != nil || len(value) > maxURL || u.Host == "":
 		p.addf(field, "must be an absolute URL of at most %d bytes", maxURL)
 	case u.Scheme != "https":
-		p.addf(field, "must start with https://, what it carries must not travel in clear")
+		p.addf(field, "must start with https://, so that content is encrypted on its way")
 	case u.User != nil || u.Fragment != "":
 		p.addf(field, "must have neither user name, password nor fragment")
 	}
@@ -82,7 +82,7 @@ func (p *problems) bundle(field, value string) {
 func validate(c *contract.Config) []string {
 	var p problems
 	if c.Version != contract.ConfigVersion {
-		p.addf("version", "must be %d, this relay reads no other", contract.ConfigVersion)
+		p.addf("version", "must be %d, the only version that this relay reads", contract.ConfigVersion)
 	}
 	p.match("namespace", c.Namespace, label, "a DNS label")
 	p.match("name", c.Name, label, "a DNS label")

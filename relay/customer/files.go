@@ -177,7 +177,7 @@ func final(err error) bool {
 	return errors.As(err, new(*os.PathError)) // our disk's, not the web's
 }
 
-// fetchOnce writes the decrypted file to name, anew. Only once it returned nil is the
+// fetchOnce writes the decrypted file to name, from the start. Only once it returned nil is the
 // file authentic.
 func (c *Customer) fetchOnce(ctx context.Context, l media.Link, root *os.Root, name string) error {
 	f, err := c.Web.Get(ctx, l.URL, media.MaxSize+media.TagSize)

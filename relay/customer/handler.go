@@ -13,7 +13,7 @@ import (
 // handler takes what the carrier receives, one event after another.
 type handler struct {
 	c *Customer
-	// announced says that Online was told since the link was made anew.
+	// announced says that Online was told since the link came up.
 	announced bool
 	// changed holds peers whose identity changed in a message without content: it is
 	// told with the next one that has some.

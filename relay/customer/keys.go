@@ -92,13 +92,13 @@ func (s *State) bundle() (carrier.Bundle, error) {
 	return b, err
 }
 
-// fillPreKeys makes the one-time pre-keys that lack and returns all, by id.
+// fillPreKeys makes the missing one-time pre-keys and returns all, by id.
 func (t *tx) fillPreKeys() ([]*signal.PreKey, error) {
-	if lacking := preKeys - len(t.data.PreKeys); lacking > 0 {
+	if missing := preKeys - len(t.data.PreKeys); missing > 0 {
 		if t.data.NextPreKey+preKeys > signal.MaxPreKeyID {
 			t.data.NextPreKey = 1
 		}
-		fresh, err := signal.GeneratePreKeys(t.data.NextPreKey, lacking)
+		fresh, err := signal.GeneratePreKeys(t.data.NextPreKey, missing)
 		if err != nil {
 			return nil, fmt.Errorf("making pre-keys: %w", err)
 		}
@@ -109,7 +109,7 @@ func (t *tx) fillPreKeys() ([]*signal.PreKey, error) {
 			}
 			t.data.PreKeys[k.ID()] = raw
 		}
-		t.data.NextPreKey += uint32(lacking)
+		t.data.NextPreKey += uint32(missing)
 	}
 	all := make([]*signal.PreKey, 0, len(t.data.PreKeys))
 	for _, id := range slices.Sorted(maps.Keys(t.data.PreKeys)) {

@@ -17,7 +17,7 @@ import (
 const repairEvery = time.Minute
 
 // seal encrypts for the peer's devices, as many as an envelope addresses, and starts the
-// sessions that lack. A device without a usable bundle cannot read, and takes no other's
+// missing sessions. A device without a usable bundle cannot read, and takes no other's
 // place.
 func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carrier.Envelope, error) {
 	waiting, err := c.devices(ctx, to)
@@ -32,11 +32,11 @@ func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carr
 			return carrier.Envelope{}, ErrNoDevice
 		}
 		e, err := c.sealFor(to, chosen, text)
-		var lacking *omemo.NoSessionError
-		if !errors.As(err, &lacking) {
+		var missing *omemo.NoSessionError
+		if !errors.As(err, &missing) {
 			return e, err
 		}
-		for _, d := range lacking.Devices {
+		for _, d := range missing.Devices {
 			switch err := c.startSession(ctx, to, d); {
 			case errors.Is(err, carrier.ErrNotFound), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
 				chosen = slices.DeleteFunc(chosen, func(x carrier.DeviceID) bool { return x == d })

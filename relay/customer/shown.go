@@ -11,9 +11,9 @@ import (
 const maxShown = 256
 
 // shown remembers the latest messages that were shown, while the customer runs: when a
-// session began anew, a peer sends again what it has no receipt for, as another
+// session was replaced, a peer sends again what it has no receipt for, as another
 // ciphertext under the stanza id of the first. The text counts too, for some clients
-// count their ids anew after each start.
+// restart their ids at each start.
 type shown struct {
 	known  map[shownMessage]bool
 	latest []shownMessage // a ring

@@ -108,12 +108,12 @@ func TestSealNamesEveryDeviceWithoutSession(t *testing.T) {
 	business.start(handset)
 	business.mem.writes = 0
 	_, err := business.account.Seal(business.mem, handset.number, []carrier.DeviceID{7, 2002, 9, 7}, []byte("x"))
-	var lacking *omemo.NoSessionError
-	if !errors.As(err, &lacking) || !errors.Is(err, omemo.ErrNoSession) {
+	var missing *omemo.NoSessionError
+	if !errors.As(err, &missing) || !errors.Is(err, omemo.ErrNoSession) {
 		t.Fatalf("error %v, want a NoSessionError", err)
 	}
-	if want := []carrier.DeviceID{7, 9}; !slices.Equal(lacking.Devices, want) {
-		t.Errorf("devices without session %v, want %v", lacking.Devices, want)
+	if want := []carrier.DeviceID{7, 9}; !slices.Equal(missing.Devices, want) {
+		t.Errorf("devices without session %v, want %v", missing.Devices, want)
 	}
 	if business.mem.writes != 0 {
 		t.Error("a refused Seal moved a session on")

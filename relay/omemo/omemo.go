@@ -51,7 +51,7 @@ var (
 	// ErrBundle means that a peer's bundle is malformed or not signed by the
 	// identity key that it names.
 	ErrBundle = errors.New("omemo: invalid bundle")
-	// ErrNoSession means that devices lack a session; errors.As a *NoSessionError
+	// ErrNoSession means that there is no session with some devices; errors.As a *NoSessionError
 	// tells which.
 	ErrNoSession = errors.New("omemo: no session")
 	// ErrTooLong means that a text is longer than MaxText.
@@ -97,12 +97,12 @@ func (e *UntrustedError) Error() string { return signal.ErrUntrustedIdentity.Err
 // Unwrap makes errors.Is(err, signal.ErrUntrustedIdentity) true.
 func (e *UntrustedError) Unwrap() error { return signal.ErrUntrustedIdentity }
 
-// NoSessionError names the devices that lack a session. Fetch the bundle of each,
+// NoSessionError names the devices without a session. Fetch the bundle of each,
 // [Account.Start] a session with it, and seal again; leave out those whose bundle
-// cannot be had.
+// cannot be fetched.
 type NoSessionError struct{ Devices []carrier.DeviceID }
 
-// Error says how many devices lack a session; device ids stay out of logs.
+// Error says how many devices have no session; device ids stay out of logs.
 func (e *NoSessionError) Error() string {
 	return fmt.Sprintf("%s with %d of the devices", ErrNoSession.Error(), len(e.Devices))
 }

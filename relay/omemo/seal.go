@@ -51,7 +51,7 @@ func (a *Account) Seal(s Sessions, to phone.Number, devices []carrier.DeviceID, 
 func (a *Account) sealKey(s Sessions, to phone.Number, devices []carrier.DeviceID, content []byte) ([]carrier.Key, []*signal.Record, error) {
 	keys := make([]carrier.Key, 0, len(devices))
 	next := make([]*signal.Record, 0, len(devices))
-	var lacking []carrier.DeviceID
+	var missing []carrier.DeviceID
 	for _, d := range devices {
 		r, err := s.Record(to, d)
 		if err != nil {
@@ -60,15 +60,15 @@ func (a *Account) sealKey(s Sessions, to phone.Number, devices []carrier.DeviceI
 		c, stepped, err := signal.Encrypt(r, a.Local, content)
 		switch {
 		case errors.Is(err, signal.ErrNoSession):
-			lacking = append(lacking, d)
+			missing = append(missing, d)
 		case err != nil:
 			return nil, nil, fmt.Errorf("omemo: sealing the content key: %w", err)
 		}
 		keys = append(keys, carrier.Key{Device: d, PreKey: c.PreKey, Data: c.Data})
 		next = append(next, stepped)
 	}
-	if lacking != nil {
-		return nil, nil, &NoSessionError{Devices: lacking}
+	if missing != nil {
+		return nil, nil, &NoSessionError{Devices: missing}
 	}
 	return keys, next, nil
 }

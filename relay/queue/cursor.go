@@ -7,7 +7,7 @@ type cursor struct {
 	all   bool  // jobs are read whatever their time, until there are no more
 }
 
-// rewind has the queue be read from its start. Jobs that are in memory come again.
+// rewind goes back to the queue's start. Jobs that are in memory are skipped.
 func (c *cursor) rewind() { c.after, c.more = Place{}, true }
 
 // read notes that the queue was read up to a place. When that was the end it says so,

@@ -26,12 +26,12 @@ type dispatch struct {
 	timers timers
 	busy   int
 	ended  chan ended
-	// tried are the jobs that were tried and postponed since a rush began, until nothing
-	// is read whatever its time: they have had their turn, and come again at their time.
+	// tried are the jobs that were tried and postponed since a rush began, until the rush is
+	// over: they had their turn and wait for their time.
 	tried map[int64]bool
 }
 
-// ended is what became of a lane's first job.
+// ended is the outcome of a lane's first job.
 type ended struct {
 	lane    int64
 	job     Job
@@ -69,9 +69,9 @@ func (d *dispatch) step(ctx context.Context) {
 	}
 }
 
-// noteTime sees to it that jobs run though the clock was set back. By little, and what was
-// added in that time is found when it is over; by more, and jobs' times say no more when
-// they are due.
+// noteTime keeps jobs running when the clock is set back. After a small step, jobs that were
+// added meanwhile are found once that time has passed again; after a larger one, jobs' times
+// mean nothing, and all are due.
 func (d *dispatch) noteTime(now time.Time) {
 	last := d.timers.last
 	switch back := d.timers.setBack(now); {
@@ -83,9 +83,8 @@ func (d *dispatch) noteTime(now time.Time) {
 	}
 }
 
-// rewindWhenDue reads the queue from its start when something may stand before the
-// cursor: what was postponed until now. Where everything is read, that comes to its end
-// first.
+// rewindWhenDue reads the queue from its start when there may be jobs before the cursor,
+// which were postponed until now. A rush is finished first.
 func (d *dispatch) rewindWhenDue(now time.Time) {
 	retry := d.timers.retryDue(now) && !d.cursor.all
 	if poll := d.timers.pollDue(now, d.r.o.Poll); retry || poll {
@@ -114,8 +113,8 @@ func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 	return true
 }
 
-// fill reads jobs of a lane that has none in memory. What was done or put off stands no
-// more where it stood, so it is read from the lane's start.
+// fill reads jobs of a lane that has none in memory, from the lane's start, since done and
+// postponed jobs are no longer where they were.
 func (d *dispatch) fill(ctx context.Context, now time.Time, id int64, l *lane) {
 	q := Query{Now: now, Limit: d.lanes.share, Lane: id, Skip: func(j Job) bool { return d.passed(j, now) }}
 	if d.lanes.full() {
@@ -134,7 +133,8 @@ func (d *dispatch) fill(ctx context.Context, now time.Time, id int64, l *lane) {
 	}
 }
 
-// read asks for jobs, with all whatever their time, and reports whether it got an answer.
+// read asks for jobs, with all those that are not due too, and reports whether it got an
+// answer.
 func (d *dispatch) read(ctx context.Context, now time.Time, all bool, q Query) (jobs []Job, to Place, ok bool) {
 	if all {
 		q.Now = now.Add(forever)
@@ -150,8 +150,8 @@ func (d *dispatch) read(ctx context.Context, now time.Time, all bool, q Query) (
 	return jobs, to, err == nil
 }
 
-// passed says whether a job that was found is not to be read: it is in memory, had its
-// turn in a rush, or was added for a later time, which is noted.
+// passed says whether to skip a job: it is in memory, had its turn in this rush, or was
+// added for a later time, which is then noted.
 func (d *dispatch) passed(j Job, now time.Time) bool {
 	waits := j.NotBefore.After(now)
 	switch {
@@ -164,21 +164,22 @@ func (d *dispatch) passed(j Job, now time.Time) bool {
 	return false
 }
 
-// putOff says whether a job was added for a later time. In held lanes others have the time
-// at which they were added, even when they failed, and are not due only where the clock
-// was set back; where that was since the job was added, it is not known for when it was.
+// putOff says whether a job was added for a later time. In lanes that can be held, other
+// jobs keep the time at which they were added, even after a failure, and are only in the
+// future if the clock was set back. If that happened after the job was added, nothing says
+// when it was meant for.
 func (d *dispatch) putOff(j Job, now time.Time) bool {
 	return d.r.holds(j) && j.PutOff() && !j.Created.After(now)
 }
 
-// rush makes due what Hurry says.
+// rush does what Hurry asks for.
 func (d *dispatch) rush() {
 	d.cursor.rewind()
 	d.cursor.all, d.tried = true, map[int64]bool{}
 	d.lanes.letAway()
 }
 
-// calm forgets what was tried in a rush when nothing is read any more whatever its time.
+// calm ends a rush once everything was read.
 func (d *dispatch) calm() {
 	if !d.cursor.all && !d.lanes.rushing() {
 		d.tried = nil
@@ -203,7 +204,7 @@ func (d *dispatch) start(ctx context.Context, now time.Time, id int64, l *lane) 
 	}()
 }
 
-// wait sleeps until there is something to do, and takes note of what ended.
+// wait sleeps until there is something to do, and handles jobs that ended.
 func (d *dispatch) wait(ctx context.Context) {
 	timer := time.NewTimer(max(0, d.timers.next.Sub(d.r.o.Now())))
 	defer timer.Stop()
@@ -223,8 +224,8 @@ func (d *dispatch) wait(ctx context.Context) {
 	}
 }
 
-// end removes a lane's first job from memory, and has the lane wait for its next attempt
-// if others wait with it.
+// end removes a lane's first job from memory, and holds the lane if its other jobs have to
+// wait for the next attempt.
 func (d *dispatch) end(e ended) {
 	d.busy--
 	l := d.lanes.byID[e.lane]

@@ -18,8 +18,8 @@ type Job struct {
 	Body      []byte
 }
 
-// PutOff says whether the storage has a job for a later time than that at which it was
-// added: it was added for then, or failed.
+// PutOff says whether the storage holds a job for a later time than when it was added: it
+// was added for then, or it failed.
 func (j Job) PutOff() bool { return j.NotBefore.After(j.Created) }
 
 // Place is where a job stands in its queue. The zero Place is before all jobs, and
@@ -35,18 +35,18 @@ type Query struct {
 	After Place     // which they stand after
 	Limit int       // at most so many
 	Lane  int64     // of this lane; 0 means of all
-	// Skip says of a job, whose Body is not read yet, whether it is passed over: opening
-	// it costs more than finding it. It is asked of one after the other, maybe twice, and
-	// must not use the Backend.
+	// Skip says whether to pass over a job, whose Body is not read yet: opening it costs
+	// more than finding it. It is called for one job after another, maybe twice for the
+	// same, and must not use the Backend.
 	Skip func(Job) bool
 }
 
 // Backend keeps jobs durably. Its methods are safe for concurrent use.
 type Backend interface {
-	// Due returns the jobs that are wanted, in the order of NotBefore and then ID, in
-	// which they are to be done, and the place that it read to: fewer than the limit are
-	// all there are. A job that is added is due from then on, or later: it never stands
-	// before a place that jobs of all lanes were read to.
+	// Due returns the wanted jobs in the order in which they are to run, by NotBefore and
+	// ID, and the place that it read to. Fewer than the limit means that there are no more.
+	// A job that is added is due then or later, so never before a place that was already
+	// read.
 	Due(ctx context.Context, q Query) (jobs []Job, to Place, err error)
 	// Postpone sets when a job is due again and how often it was tried.
 	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
@@ -59,7 +59,7 @@ type Result struct {
 	Done bool
 	// RetryAfter is how long to wait before the next attempt of a job not Done.
 	RetryAfter time.Duration
-	// Uncounted means that it was no attempt: what it needed was away.
+	// Uncounted says that this was not an attempt: what the job needs was not available.
 	Uncounted bool
 }
 

@@ -7,6 +7,8 @@ import (
 
 // From how many jobs in memory on no more are read, and how many of one lane may be there.
 const (
+	// No more jobs are read while so many are in memory, and at most so many are of one
+	// lane.
 	window  = 1024
 	perLane = 64
 )
@@ -27,6 +29,8 @@ type lane struct {
 	running bool
 	until   time.Time // held until then, without a job in memory; zero when it is not
 	more    bool      // there may be jobs of it that are not in memory: it is read again
+	// # func (ls *lanes) full(
+	// full says whether memory is full.
 	all     bool      // these are read whatever their time, until there are no more
 }
 
@@ -62,8 +66,7 @@ func laneOf(j Job) int64 {
 // full says whether as many jobs are in memory as may be.
 func (ls *lanes) full() bool { return len(ls.known) >= window }
 
-// add puts a job at its lane's end, unless there is no room. With all it was read
-// whatever its time.
+// add puts a job at its lane's end if there is room. All says that it was read in a rush.
 func (ls *lanes) add(j Job, all bool) {
 	id := laneOf(j)
 	l := ls.byID[id]
@@ -82,8 +85,8 @@ func (ls *lanes) add(j Job, all bool) {
 	}
 }
 
-// fill gives a lane without jobs in memory those that were read for it; more says that
-// there may be further ones.
+// fill gives an empty lane the jobs that were read for it; more says that there may be
+// others.
 func (ls *lanes) fill(l *lane, jobs []Job, more bool) {
 	for _, j := range jobs {
 		ls.known[j.ID] = true
@@ -119,8 +122,8 @@ func (ls *lanes) settle(id int64, l *lane) {
 	}
 }
 
-// hold keeps a lane from running until a time, and its jobs no longer in memory: those
-// that were to run before their time still are. All says so for the whole queue.
+// hold keeps a lane from running until a time and drops its jobs from memory. Jobs that were
+// to run before their time still are. All says that a rush is on.
 func (ls *lanes) hold(now time.Time, h hold, all bool) {
 	l := ls.byID[h.lane]
 	l.all = l.all || all
@@ -138,8 +141,8 @@ func (ls *lanes) hold(now time.Time, h hold, all bool) {
 	ls.held = slices.Insert(ls.held, i, h)
 }
 
-// release lets the lanes go whose time of being held is over, and returns when the next
-// one's is; the zero time for none.
+// release wakes the lanes whose time has come and returns when the next one wakes up; the
+// zero time if none is held.
 func (ls *lanes) release(now time.Time) (next time.Time) {
 	for len(ls.held) > 0 && !ls.held[0].until.After(now) {
 		ls.let(ls.held[0])
@@ -151,14 +154,14 @@ func (ls *lanes) release(now time.Time) (next time.Time) {
 	return next
 }
 
-// let lets a lane go.
+// let wakes a lane up.
 func (ls *lanes) let(h hold) {
 	ls.byID[h.lane].until = time.Time{}
 	ls.ready = append(ls.ready, h.lane)
 }
 
-// letAway lets the lanes go whose first job could not be tried, and has what is not in
-// memory be read whatever its time.
+// letAway wakes the lanes whose first job could not be attempted, and has all lanes' jobs
+// read whatever their time.
 func (ls *lanes) letAway() {
 	for _, l := range ls.byID {
 		l.all = l.more
@@ -171,7 +174,7 @@ func (ls *lanes) letAway() {
 	})
 }
 
-// rushing says whether some lane's jobs are read whatever their time.
+// rushing says whether some lane's jobs are still read whatever their time.
 func (ls *lanes) rushing() bool {
 	for _, l := range ls.byID {
 		if l.all {

@@ -30,18 +30,17 @@ type Options struct {
 	Worker  Worker
 	// Workers is how many jobs run at once, at least 1.
 	Workers int
-	// HoldLane keeps a lane's later jobs waiting while an earlier one waits for its
-	// next attempt. Without it the later ones go on, as jobs without a lane always do.
+	// HoldLane keeps a lane's later jobs waiting while an earlier one backs off. Without it,
+	// and for jobs without a lane, later jobs go on.
 	HoldLane bool
-	// Open says whether jobs may run now. Whoever opens it calls Wake. Nil: always.
+	// Open says whether jobs may run now; whatever opens it calls Wake. Nil means always.
 	Open func() bool
 	Now  func() time.Time
 	Log  *slog.Logger
-	// Poll is how often the queue is read from its start without being asked to; 0
-	// means a minute.
+	// Poll is how often the queue is read from its start without a signal; 0 means a minute.
 	Poll time.Duration
-	// Grace is how long jobs at hand may go on when the runner is stopped; 0 means
-	// 5 s.
+	// Grace is how long jobs in flight may continue after the runner was stopped; 0 means 5
+	// s.
 	Grace time.Duration
 }
 
@@ -73,14 +72,13 @@ func New(o Options) *Runner {
 	return &Runner{o: o, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
-// Wake says that there is a new job, or that Open changed. It never blocks.
+// Wake says that a job was added or that Open changed. It never blocks.
 func (r *Runner) Wake() { signal(r.wake) }
 
-// Hurry makes everything due that waits for its next attempt, once: for when the
-// reason why attempts failed is known to be gone. Of held lanes that is what could not
-// be tried; what failed keeps its time, and so does what was added for a later one.
-// Tries are counted where they are meant to last for a time: if each Hurry were one,
-// a link that comes and goes would use them up in no time. It never blocks.
+// Hurry makes waiting jobs due now, once; call it when the reason why attempts failed is
+// gone. In held lanes it only concerns jobs that could not be attempted: failed ones keep
+// their back-off, or a flapping link would use up their attempts. Jobs that were added for a
+// later time stay. It never blocks.
 func (r *Runner) Hurry() {
 	signal(r.hurry)
 	signal(r.wake)
@@ -93,9 +91,9 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Run works until ctx ends, then lets the jobs at hand end within Grace. What
-// waited for its next attempt when the process last stopped is tried at once, as by
-// Hurry, and so is what waits when the clock is set back by more than a second.
+// Run works until ctx ends, then lets the jobs in flight finish within Grace. When it
+// starts, and when the clock is set back by more than a second, waiting jobs are due at
+// once, as after Hurry.
 func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -111,8 +109,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// attempt does a job once and, when it is not done, writes when it is due again. It
-// reports whether the storage shows what became of it.
+// attempt runs a job once and, unless it is done, writes when it is due again. It reports
+// whether the storage holds the outcome.
 func (r *Runner) attempt(ctx context.Context, j Job) (res Result, written bool) {
 	res = r.o.Worker(ctx, j)
 	if res.Done || res.Uncounted && r.holds(j) {
@@ -124,8 +122,8 @@ func (r *Runner) attempt(ctx context.Context, j Job) (res Result, written bool) 
 	return res, r.postpone(ctx, j, r.notBefore(j, res), j.Attempts)
 }
 
-// notBefore is when the queue's storage shows a failed job again. A held lane keeps
-// its jobs' times, and so their order; the waiting is done in memory.
+// notBefore is when the storage shows a failed job again. In a held lane jobs keep their
+// times, and so their order; the back-off is kept in memory.
 func (r *Runner) notBefore(j Job, res Result) time.Time {
 	if r.holds(j) {
 		return j.NotBefore
@@ -133,15 +131,15 @@ func (r *Runner) notBefore(j Job, res Result) time.Time {
 	return r.o.Now().Add(res.RetryAfter)
 }
 
-// holds says whether others wait while a job waits for its next attempt.
+// holds says whether a lane waits while this job of it backs off.
 func (r *Runner) holds(j Job) bool { return r.o.HoldLane && j.Lane != 0 }
 
-// postpone writes that a job failed and reports whether it could. When even that fails
-// the job stays as it is in the queue: its lane is held, so that it is not found again at
+// postpone writes that a job failed and reports whether it could. If it could not, the job
+// stays as it is in the queue, and its lane is held so that the job is not found again at
 // once.
 func (r *Runner) postpone(ctx context.Context, j Job, at time.Time, attempts int) bool {
-	// An attempt that was cut short by our own stopping counts too, else a job that
-	// always outlasts the grace would be tried for ever.
+	// An attempt that was cut short because the runner stops counts too; otherwise a job
+	// that always takes longer than the grace would be retried without end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Grace)
 	defer cancel()
 	err := r.o.Backend.Postpone(ctx, j, at, attempts)

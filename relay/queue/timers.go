@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// maxRetries is how many times are noted at which postponed jobs are due.
+// maxRetries is how many due times of postponed jobs are kept.
 const maxRetries = 1024
 
-// timers know when to look at the queue again. Their times are those of the clock on the
-// wall, as jobs' times are.
+// timers know when to look at the queue again, by wall-clock time like the jobs' own times.
 type timers struct {
 	next time.Time // when to look again
 	poll time.Time // when to read from the start without being asked to
 	last time.Time // when the last look was
-	// retries are the next times at which postponed jobs are due, earliest first, at most
-	// maxRetries of them: polling finds the others.
+	// retries are the next due times of postponed jobs, earliest first, at most maxRetries;
+	// polling finds the others.
 	retries []time.Time
 }
 
@@ -38,7 +37,7 @@ func (t *timers) remember(at time.Time) {
 	t.retries = t.retries[:min(len(t.retries), maxRetries)]
 }
 
-// retryDue takes out the retries whose time has come and says whether there were any.
+// retryDue removes the retries whose time has come and says whether there were any.
 func (t *timers) retryDue(now time.Time) bool {
 	n, _ := slices.BinarySearchFunc(t.retries, now, func(at, now time.Time) int {
 		if at.After(now) {
@@ -50,8 +49,8 @@ func (t *timers) retryDue(now time.Time) bool {
 	return n > 0
 }
 
-// pollDue says whether it is time to read from the start, and when it is sets the next
-// time, which is every later.
+// pollDue says whether it is time to read the queue from its start; if so, the next time is
+// after every.
 func (t *timers) pollDue(now time.Time, every time.Duration) bool {
 	if t.poll.After(now) {
 		return false
@@ -60,7 +59,7 @@ func (t *timers) pollDue(now time.Time, every time.Duration) bool {
 	return true
 }
 
-// plan sets the next look to the earliest of what is noted.
+// plan sets the next look to the earliest time that is kept.
 func (t *timers) plan() {
 	if len(t.retries) > 0 {
 		t.wakeAt(t.retries[0])
@@ -68,8 +67,8 @@ func (t *timers) plan() {
 	t.wakeAt(t.poll)
 }
 
-// setBack notes the time of a look and returns how far the clock was set back since the
-// one before.
+// setBack records the time of a look and returns by how much the clock was set back since
+// the last one.
 func (t *timers) setBack(now time.Time) time.Duration {
 	back := t.last.Sub(now)
 	t.last = now.Round(0)

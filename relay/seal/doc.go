@@ -13,5 +13,5 @@
 // SP 800-38D (8.3) allows 2^32 messages under one key with such nonces. A subkey
 // lives one period (a day, when the retention is 30 days): 5,000 values a second
 // make 2^28.7 in a day. The keyring counts, asks for a new epoch at 2^31 and
-// refuses at 2^32; the count starts anew with the process.
+// refuses at 2^32; the count restarts with the process.
 package seal

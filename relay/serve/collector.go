@@ -26,7 +26,7 @@ func newPartsCollector(p *parts) *partsCollector {
 		messages: prometheus.NewDesc("relaykeep_messages_total", "What happened to messages, since the process started.", []string{"event"}, nil),
 		refused:  prometheus.NewDesc("relaykeep_signal_errors_total", "Messages and bundles that the Signal layer refused, by class, since the process started.", []string{"class"}, nil),
 		overQuota: prometheus.NewDesc("relaykeep_quota_refusals_total",
-			"Messages and files that were refused because their customer's share of the volume is used up, by direction, since the process started.", []string{"direction"}, nil),
+			"Messages and files that were refused because their customer's share of the volume is used up, by direction.", []string{"direction"}, nil),
 		queue:    prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil),
 		state:    prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil),
 		oldestAt: prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil),

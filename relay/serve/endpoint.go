@@ -116,7 +116,7 @@ func (p *parts) untilCertificate(ctx context.Context, try func() error) error {
 		if err == nil {
 			return nil
 		}
-		p.Log.LogAttrs(ctx, slog.LevelWarn, "the endpoint has no certificate yet", slog.Any("error", err))
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "the endpoint has no certificate yet, retrying", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

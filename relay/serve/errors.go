@@ -9,10 +9,10 @@ import (
 
 // errNewAccount means that an admin changed the carrier account in Vault: its password,
 // or the token to register it with.
-var errNewAccount = errors.New("the carrier account in Vault is another")
+var errNewAccount = errors.New("the carrier account in Vault changed")
 
 // errOtherAccount means that the account in Vault is another number's.
-var errOtherAccount = errors.New("the carrier account in Vault is not this relay's number")
+var errOtherAccount = errors.New("the carrier account in Vault is for another number")
 
 // errOverdue means that the oldest key should have been destroyed by now.
 var errOverdue = errors.New("the wrapping key has a version older than the retention")

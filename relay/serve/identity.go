@@ -31,7 +31,7 @@ type found struct {
 //	yes       no       no            go on, make the store
 //	no        no       no            the first start: make identity, store and key
 //	no        yes      any           the counter was raised: make the identity after the store's
-//	no        no       yes           the counter was raised to begin anew without the lost store
+//	no        no       yes           the counter was raised to start over without the lost store
 //
 // In the last two cases there must be an identity before it, else errIdentityMissing.
 func (r *relay) findIdentity(ctx context.Context) (found, error) {

@@ -27,7 +27,7 @@ func (r *relay) open(ctx context.Context) (*keys, error) {
 			return nil, ctx.Err()
 		}
 		if r.state.setKeys(err) && err != nil {
-			r.Log.LogAttrs(ctx, slog.LevelWarn, "the keys cannot be opened yet", slog.Any("error", err))
+			r.Log.LogAttrs(ctx, slog.LevelWarn, "cannot open the keys yet, retrying", slog.Any("error", err))
 		}
 		if err == nil {
 			return k, nil
@@ -98,7 +98,7 @@ func newIdentity() ([]byte, error) {
 
 // openStore opens the store, and makes it first where it is to begin. It is made
 // before the wrapping key: where there is a key, a store that is missing was lost, and
-// is not silently begun anew.
+// is not silently replaced by an empty one.
 func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 	if begin {
 		if err := store.Create(ctx, r.DataDir, k.identity.StoreID); err != nil {
@@ -158,9 +158,9 @@ func (r *relay) noteSkew() {
 	r.state.setSkew(skew)
 }
 
-// recheck asks Vault whether the keys in memory are still to be had, and overwrites
+// recheck asks Vault whether the keys in memory still exist, and overwrites
 // those that are not: a key that the janitor destroyed, or the tenant's erasure, does
-// not live on in this process. Nothing is made anew. It looks at the clocks, too.
+// not live on in this process. It makes no keys. It compares the clocks, too.
 func (r *relay) recheck(ctx context.Context, k *keys) error {
 	erased, err := k.ring.Recheck(ctx)
 	if len(erased) > 0 {
@@ -184,7 +184,7 @@ func (r *relay) recheck(ctx context.Context, k *keys) error {
 	return nil
 }
 
-// outlived returns errOverdue when a data key that should be gone can still be had.
+// outlived returns errOverdue when a data key that should be gone can still be unwrapped.
 // The wrapping key's own versions are not asked for: the call that lists them to a
 // relay makes a key where there is none, which may just have been erased.
 func (r *relay) outlived(live []seal.Epoch) error {

@@ -63,13 +63,13 @@ func (l *link) condition() contract.Condition {
 	c := contract.Condition{Type: contract.ConditionCarrierConnected, Status: contract.False}
 	switch {
 	case errors.Is(l.failure, vault.ErrNotFound):
-		c.Reason, c.Message = ReasonAccountMissing, "there is no carrier account in Vault: an admin must put username and password, with registration Token a token to register with, too, at the relay's path carrier, or the DataRegion must let relays register"
+		c.Reason, c.Message = ReasonAccountMissing, "there is no carrier account in Vault: an admin has to add one with kubectl relay setup carrier-account, or the DataRegion has to let relays register"
 	case errors.Is(l.failure, errOtherAccount):
-		c.Reason, c.Message = ReasonAccountOther, "the carrier account in Vault is another number's: its username must be the relay's phone number, with the plus sign"
+		c.Reason, c.Message = ReasonAccountOther, "the carrier account in Vault is for another number: its username must be the relay's phone number, with the plus sign"
 	case l.failure != nil:
 		c.Reason, c.Message = explain(l.failure)
 	case l.carrier == nil:
-		c.Status, c.Reason, c.Message = contract.Unknown, ReasonStarting, "the relay has not got to the carrier yet"
+		c.Status, c.Reason, c.Message = contract.Unknown, ReasonStarting, "the relay has not connected to the carrier yet"
 	default:
 		s := l.carrier.Status()
 		c.Reason, c.Message = s.Reason, s.Detail

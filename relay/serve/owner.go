@@ -66,6 +66,6 @@ func (r *relay) recheckOwner(ctx context.Context) {
 		return
 	}
 	if r.state.setOwner(err) && err != nil {
-		r.Log.LogAttrs(ctx, slog.LevelError, "the relay's service account is another one now", slog.Any("error", err))
+		r.Log.LogAttrs(ctx, slog.LevelError, "the relay's service account changed", slog.Any("error", err))
 	}
 }

@@ -20,7 +20,7 @@ func volumeCondition(full bool) contract.Condition {
 	if full {
 		return contract.Condition{
 			Type: contract.ConditionVolumeHasRoom, Status: contract.False, Reason: ReasonVolumeFull,
-			Message: "the volume is full but for what sweeping and erasing need: new messages are refused, or wait at the carrier; enlarge the claim, or erase customers or files",
+			Message: "the volume is full except for the reserve for sweeping and erasing: new messages are refused, or wait at the carrier; enlarge the claim, or erase customers or files",
 		}
 	}
 	return contract.Condition{

@@ -32,7 +32,7 @@ const settingRotation = "rotation"
 //  2. One transaction of the store holds the record of the turn and, for an identity,
 //     a signed pre-key of its own. Before it commits the relay acts as before.
 //  3. The carrier is given the new bundle, and then a device list that names the new
-//     device alone; both again at each new link. Sessions begin anew with the first
+//     device alone; both again at each new link. A new session begins with the first
 //     message to each customer, for those with the former identity are not written in.
 //  4. Until the overlap's end, the former is read from Vault at each start and honoured.
 type rotations struct {

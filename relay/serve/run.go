@@ -69,7 +69,7 @@ func stopped(err error) error {
 	return err
 }
 
-// runCarrier keeps the link to the carrier. An account that lacks is waited for.
+// runCarrier keeps the link to the carrier. It waits for an account that is missing.
 func (p *parts) runCarrier(ctx context.Context) error {
 	create := phone.Number{} // an admin puts it into Vault
 	if p.cfg.Carrier.XMPP.Registration == string(xmpp.Open) {
@@ -91,7 +91,7 @@ func (p *parts) runCarrier(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if p.link.setFailure(err) {
-			p.Log.LogAttrs(ctx, slog.LevelWarn, "the carrier account cannot be had yet", slog.Any("error", err))
+			p.Log.LogAttrs(ctx, slog.LevelWarn, "cannot read the carrier account from Vault yet, retrying", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -145,7 +145,7 @@ func (p *parts) maintain(ctx context.Context) error {
 				_ = p.keys.store.Update(ctx, func(*store.Tx) error { return nil })
 			}
 			if err := p.keys.store.Advance(ctx); err != nil && ctx.Err() == nil {
-				p.Log.LogAttrs(ctx, slog.LevelWarn, "no new data key; the present one is used further", slog.Any("error", err))
+				p.Log.LogAttrs(ctx, slog.LevelWarn, "no new data key; the current one stays in use", slog.Any("error", err))
 			}
 		case <-sweep.C:
 			p.sweep(ctx)

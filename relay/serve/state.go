@@ -107,7 +107,7 @@ func (s *state) setCertificate(err error) {
 	s.certificate = err
 }
 
-// ready says whether the relay can take requests, and if not what lacks.
+// ready says whether the relay can take requests, and if not what is missing.
 func (s *state) ready() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,15 +138,15 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 			failure = trouble
 		}
 		c.Reason, c.Message = explain(failure)
-		c.Message += "; the relay waits and goes on by itself"
+		c.Message += "; the relay waits and continues automatically"
 	case trouble != nil:
 		c.Reason, c.Message = explain(trouble)
-		c.Message += "; the relay goes on with the keys that it has in memory"
+		c.Message += "; the relay continues with the keys that it has in memory"
 	case s.failure != nil:
 		c.Reason, c.Message = explain(s.failure)
 	case s.owner != nil:
 		c.Reason, c.Message = explain(s.owner)
-		c.Message += "; the relay goes on with the keys that it has in memory until it restarts"
+		c.Message += "; the relay continues with the keys that it has in memory until it restarts"
 	case s.skew != nil:
 		c.Reason, c.Message = explain(s.skew)
 	case s.certificate != nil:
@@ -154,9 +154,9 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 		c.Message = "the endpoint's certificate: " + c.Message
 	case s.tampered:
 		c.Status, c.Reason = contract.True, ReasonStoreTampered
-		c.Message = "sessions or pre-keys on the volume were put back or taken away while the relay was stopped: it began all sessions anew; find out who may write to the volume"
+		c.Message = "sessions or pre-keys on the volume were put back or taken away while the relay was stopped: it reset all sessions; find out who may write to the volume"
 	default:
-		c.Status, c.Reason, c.Message = contract.True, ReasonKeysReady, "identity, credentials and data keys are at hand"
+		c.Status, c.Reason, c.Message = contract.True, ReasonKeysReady, "identity, credentials and data keys are loaded"
 	}
 	return c
 }

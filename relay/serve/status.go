@@ -77,7 +77,7 @@ func (r *relay) status(ctx context.Context) contract.Status {
 
 // waiting is a condition of something that waits for the keys.
 func waiting(kind string) contract.Condition {
-	return contract.Condition{Type: kind, Status: contract.Unknown, Reason: "KeysNotReady", Message: "it waits for the keys: see KeysReady"}
+	return contract.Condition{Type: kind, Status: contract.Unknown, Reason: "KeysNotReady", Message: "waiting for the keys: see KeysReady"}
 }
 
 // fill copies what is known of the identity.

@@ -313,7 +313,7 @@ func BenchmarkForged(b *testing.B) {
 	alice, bob := pair(b)
 	for range MaxArchived {
 		alice.initiate(bob.bundle())
-		bob.wants(alice.seal("anew"), "anew")
+		bob.wants(alice.seal("again"), "again")
 		alice.wants(bob.seal("yes"), "yes")
 	}
 	c := flipped(alice.seal("x"), 10)

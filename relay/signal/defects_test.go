@@ -17,7 +17,7 @@ import (
 // defect under the test's very steps, so that the test tells the two apart; a
 // library that is mended fails there, and the line can go.
 
-// libraryStillDoes fails the test when the library lacks the defect.
+// libraryStillDoes fails the test when the library does not have the defect.
 func libraryStillDoes(t *testing.T, defect bool) {
 	t.Helper()
 	if !defect {
@@ -50,7 +50,7 @@ func crossing(t *testing.T, alice, bob end) error {
 	wants(t, bob, alice.seal("turn"), "turn")
 	late := bob.seal("in the old session")
 	alice.initiate(bob.bundle())
-	wants(t, bob, alice.seal("begin anew"), "begin anew")
+	wants(t, bob, alice.seal("start over"), "start over")
 	current := bob.seal("in the new session")
 	wants(t, alice, late, "in the old session")
 	_, err := alice.open(current)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/golden.json anew")
+var update = flag.Bool("update", false, "rewrite testdata/golden.json")
 
 const goldenPath = "testdata/golden.json"
 

@@ -22,7 +22,7 @@ func records(t testing.TB) map[string]*Record {
 	all["discarded"] = bob.record().Discard(start)
 	for range 3 {
 		alice.initiate(bob.bundle())
-		bob.wants(alice.seal("anew"), "anew")
+		bob.wants(alice.seal("again"), "again")
 	}
 	all["with archived sessions"] = bob.record()
 	all["with skipped keys"] = withSkipped(t, 30).record()

@@ -226,7 +226,7 @@ func TestSessionsBeginningOverAndOverAreBounded(t *testing.T) {
 	alice, bob := pair(t)
 	for range 3 * MaxArchived {
 		alice.initiate(bob.bundle())
-		bob.wants(alice.seal("anew"), "anew")
+		bob.wants(alice.seal("again"), "again")
 	}
 	if n := len(bob.record().archived); n != MaxArchived {
 		t.Errorf("%d archived sessions, want %d", n, MaxArchived)

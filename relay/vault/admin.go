@@ -95,7 +95,7 @@ func (c *Client) list(ctx context.Context, op, path string) ([]string, error) {
 		names = append(names, name)
 	}
 	if odd {
-		return names, foreign(op, "the list holds what is no name")
+		return names, foreign(op, "the list holds an invalid name")
 	}
 	return names, nil
 }

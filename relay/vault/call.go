@@ -50,8 +50,8 @@ var operations = map[string]string{ //nolint:gochecknoglobals // a constant in a
 	opCertificate: "having Vault sign a certificate",
 }
 
-// call runs one operation with a token. Refused, it logs in anew and tries once
-// more.
+// call runs one operation with a token. If it is refused, it logs in again and retries
+// once.
 func (c *Client) call(ctx context.Context, op string, fn func(context.Context, *api.Client) error) error {
 	client, err := c.ensureLogin(ctx, nil)
 	if err != nil {
@@ -116,9 +116,9 @@ func (c *Client) note(err error) error {
 	defer c.mu.Unlock()
 	if outcome(c.trouble) != outcome(trouble) {
 		if trouble != nil {
-			c.log.Warn("vault cannot be used", "outcome", outcome(trouble), "error", trouble)
+			c.log.Warn("vault is not usable", "outcome", outcome(trouble), "error", trouble)
 		} else {
-			c.log.Info("vault can be used again")
+			c.log.Info("vault is usable again")
 		}
 	}
 	c.trouble = trouble

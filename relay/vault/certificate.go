@@ -64,7 +64,7 @@ func checkLeaf(chain []byte, csr *x509.CertificateRequest) (*x509.Certificate, e
 	}
 	for _, name := range csr.DNSNames {
 		if !slices.Contains(leaf.DNSNames, name) {
-			return nil, errors.New("the certificate lacks a name")
+			return nil, errors.New("the certificate does not hold a required name")
 		}
 	}
 	return leaf, nil

@@ -55,7 +55,7 @@ type Observer interface {
 }
 
 // Client is one tenant's client of its Vault. It is safe for concurrent use. It logs
-// in when first needed and anew when two thirds of its token's time have passed; a
+// in when first needed and again when two thirds of its token's time have passed; a
 // refused call makes it log in once more. It never gives up: after a failure it
 // answers with that failure until a delay has passed, then tries again.
 type Client struct {
@@ -77,7 +77,7 @@ type Client struct {
 // environment.
 func New(cfg Config) (*Client, error) {
 	if !pathPart(cfg.Namespace) || !pathPart(cfg.Tenant) {
-		return nil, errors.New("configuring the Vault client: namespace or tenant is no path")
+		return nil, errors.New("configuring the Vault client: namespace or tenant is not a valid path")
 	}
 	if strings.ContainsAny(cfg.Namespace+cfg.Tenant, "/") || strings.Contains(cfg.Namespace, ".") {
 		return nil, errors.New("configuring the Vault client: namespace and tenant must be names")
@@ -92,7 +92,7 @@ func newClient(cfg Config) (*Client, error) {
 		"KV mount": cfg.Vault.KVMount, "transit mount": cfg.Vault.TransitMount, "PKI mount": cfg.Vault.PKIMount,
 	} {
 		if !pathPart(s) {
-			return nil, fmt.Errorf("configuring the Vault client: the %s is no path", what)
+			return nil, fmt.Errorf("configuring the Vault client: the %s is not a valid path", what)
 		}
 	}
 	transport, err := newHTTP(cfg.Vault.CABundle)

@@ -85,7 +85,7 @@ func (all holdings) secrets(ctx context.Context, c *Client) error {
 		return err
 	}
 	if len(namespaces) > maxNamespaces {
-		return foreign(opListKV, "there are more namespaces than are looked into")
+		return foreign(opListKV, "there are too many namespaces")
 	}
 	for _, namespace := range namespaces {
 		if !strings.HasSuffix(namespace, "/") {

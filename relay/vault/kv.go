@@ -28,7 +28,7 @@ func (c *Client) loadOrCreate(ctx context.Context, name string, fresh func() (ma
 	}
 	f, err = c.readKV(ctx, name)
 	if errors.Is(err, ErrNotFound) && denied != nil {
-		return fields{}, denied // refused, and nobody else wrote: the policy lacks create
+		return fields{}, denied // refused, and nobody else wrote: the policy does not grant create
 	}
 	return f, err
 }
@@ -45,7 +45,7 @@ func (c *Client) readKV(ctx context.Context, name string) (fields, error) {
 		if answer["metadata"] != nil {
 			return fields{}, foreign(opReadKV, "the secret was deleted or destroyed: an admin can undelete it or remove its metadata")
 		}
-		return fields{}, foreign(opReadKV, "the answer is no KV version 2 secret")
+		return fields{}, foreign(opReadKV, "the answer is not a KV version 2 secret")
 	}
 	return fields{op: opReadKV, data: data}, nil
 }

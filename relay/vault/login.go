@@ -170,7 +170,7 @@ func (c *Client) serviceAccountToken(ctx context.Context) (string, error) {
 }
 
 // Close gives the token back, as far as Vault can be reached within ctx. The client
-// may be used further, and then logs in anew.
+// may be used further, and then logs in again.
 func (c *Client) Close(ctx context.Context) {
 	c.mu.Lock()
 	client := c.token.client

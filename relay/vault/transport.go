@@ -69,7 +69,7 @@ var errTooLarge = errors.New("the answer is too large")
 
 // errElsewhere means that a standby, or something between, pointed to another address.
 // A standby without its leader does that for a while; nothing follows it.
-var errElsewhere = errors.New("a standby answered and did not forward the request")
+var errElsewhere = errors.New("a standby node answered and did not forward the request")
 
 // limited bounds what is read of an answer, and takes a redirection for none.
 type limited struct{ next http.RoundTripper }

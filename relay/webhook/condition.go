@@ -25,7 +25,7 @@ const (
 func NotConfigured() contract.Condition {
 	return contract.Condition{
 		Type: contract.ConditionWebhookVerified, Status: contract.False, Reason: ReasonNotConfigured,
-		Message: "no webhook is configured: what customers write is kept within the retention; set spec.webhook.url",
+		Message: "no webhook is configured: customers' messages are stored for the retention; set spec.webhook.url",
 	}
 }
 
@@ -42,13 +42,13 @@ func (d *Deliverer) Condition() contract.Condition {
 		c.Reason, c.Message = unverified(d.last)
 	case d.failures >= failing:
 		c.Reason = ReasonDeliveryFailing
-		c.Message = fmt.Sprintf("the receiver passed the handshake but takes no deliveries (%v): make it answer 200; what waits is tried again for up to 7 days", d.last)
+		c.Message = fmt.Sprintf("the receiver passed the handshake but does not accept deliveries (%v): make it answer 200; deliveries are retried for up to 7 days", d.last)
 	case d.former:
 		c.Status, c.Reason = contract.True, ReasonFormer
-		c.Message = fmt.Sprintf("the receiver takes deliveries by the credentials before the last rotation: give it those of kubectl relay credentials before %s",
+		c.Message = fmt.Sprintf("the receiver accepts deliveries with the credentials from before the last rotation: give it those of kubectl relay credentials before %s",
 			d.o.Receiver.Former.Until.UTC().Format(time.RFC3339))
 	default:
-		c.Status, c.Reason, c.Message = contract.True, ReasonVerified, "the receiver passed the handshake and takes deliveries"
+		c.Status, c.Reason, c.Message = contract.True, ReasonVerified, "the receiver passed the handshake and accepts deliveries"
 	}
 	return c
 }
@@ -56,14 +56,14 @@ func (d *Deliverer) Condition() contract.Condition {
 // unverified words why a handshake failed.
 func unverified(err error) (reason, message string) {
 	var status StatusError
-	const again = "; the handshake is tried again by itself"
+	const again = "; the handshake is retried automatically"
 	switch {
 	case errors.Is(err, ErrUntrusted):
 		return ReasonUntrusted, "the receiver's certificate is not trusted or not for this host: set spec.webhook.caBundle or renew it" + again
 	case errors.Is(err, ErrChallenge):
-		return ReasonChallengeFailed, "the receiver answered 200 without the challenge: make it return hub.challenge when hub.verify_token is the one of kubectl relay credentials" + again
+		return ReasonChallengeFailed, "the receiver answered 200 without the challenge: make it return hub.challenge if hub.verify_token is the one of kubectl relay credentials" + again
 	case errors.As(err, &status):
-		return ReasonChallengeFailed, fmt.Sprintf("the receiver answered the handshake with %d: make it return hub.challenge when hub.verify_token is the one of kubectl relay credentials"+again, int(status))
+		return ReasonChallengeFailed, fmt.Sprintf("the receiver answered the handshake with %d: make it return hub.challenge if hub.verify_token is the one of kubectl relay credentials"+again, int(status))
 	case errors.Is(err, context.Canceled):
 		return ReasonVerifying, "the relay is stopping"
 	}

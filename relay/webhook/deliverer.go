@@ -141,7 +141,7 @@ func (d *Deliverer) untilVerified(ctx context.Context) {
 	}
 }
 
-// handshake notes the result of one and says whether deliveries may begin anew.
+// handshake makes a handshake, records its result and says whether deliveries may resume.
 func (d *Deliverer) handshake(err error) (recovered bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -165,7 +165,7 @@ func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 	start := d.o.Now()
 	if start.Sub(job.Created) > min(giveUp, d.o.Retention) {
 		d.o.Observe(Dropped, 0)
-		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "webhook dropped: its receiver did not take it in time",
+		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "webhook dropped: the receiver did not accept it in time",
 			slog.Int("attempts", job.Attempts))
 		return d.finish(ctx, job)
 	}

@@ -19,7 +19,7 @@ type Media struct {
 	Caption string
 }
 
-// MediaDownload is the error of a file that could not be had from where it is.
+// MediaDownload is the error of a file that could not be downloaded.
 func MediaDownload(details string) Error {
 	return Error{Code: CodeMediaDownload, Title: "Media download error", Details: details}
 }

@@ -29,7 +29,7 @@ func TestTheThreatModelListsEveryAttempt(t *testing.T) {
 	before, rest, found := strings.Cut(string(data), begin)
 	table, after, closed := strings.Cut(rest, end)
 	if !found || !closed {
-		t.Fatalf("%s lacks the marks around the table", path)
+		t.Fatalf("%s has no marks around the table", path)
 	}
 	if *update {
 		if err := os.WriteFile(path, []byte(before+begin+Table()+end+after), 0o644); err != nil {
@@ -50,7 +50,7 @@ func TestEveryAttemptIsWholeAndNamedOnce(t *testing.T) {
 	seen := map[string]bool{}
 	for _, a := range all {
 		if a.Who == "" || a.Tries == "" || a.Stopped == "" || a.Owner == "" || a.attack == nil || a.twin == nil || a.refused == nil {
-			t.Errorf("%q lacks something: %+v", a.Name(), a)
+			t.Errorf("%q is incomplete: %+v", a.Name(), a)
 		}
 		if seen[a.Name()] {
 			t.Errorf("%q is there twice", a.Name())

@@ -141,7 +141,7 @@ func TestStatusAndMetricsTellStatesAndCountsOnly(t *testing.T) {
 		`relaykeep_build_info{version="test"} 1`,
 	} {
 		if !bytes.Contains(metrics, []byte(want)) {
-			t.Errorf("/metrics lacks %s", want)
+			t.Errorf("/metrics has no %s", want)
 		}
 	}
 	_, status := b.get("/status")

@@ -153,7 +153,7 @@ func TestWhatVanishedFromVaultIsNotMadeAnew(t *testing.T) {
 				t.Errorf("the condition does not say what to do: %s", c.Message)
 			}
 			if _, err := kv.Get(t.Context(), path); err == nil {
-				t.Error("it was made anew")
+				t.Error("it was made again")
 			}
 			_, err = kv.Put(t.Context(), path, kept.Data)
 			check(t, err)
@@ -222,8 +222,8 @@ func TestALostVolumeIsBegunAnewByRaisingTheIdentity(t *testing.T) {
 		t.Error("the business's programs know it by another id than before")
 	}
 	p := newPerson(t)
-	p.says(b, "to a relay that began anew")
-	b.waitText("to a relay that began anew")
+	p.says(b, "to a relay that started over")
+	b.waitText("to a relay that started over")
 	b.stop()
 	b.startReady() // and goes on
 }

@@ -69,7 +69,7 @@ func TestTheEndpointRefusesWithTheCloudAPIsErrorObject(t *testing.T) {
 				t.Fatalf("the answer is %d %+v, want %d with code %d", status, got, refused.status, refused.code)
 			}
 			if got.Error.Message == "" || got.Error.Type == "" || got.Error.Trace == "" {
-				t.Errorf("the error object lacks a field: %+v", got.Error)
+				t.Errorf("the error object is incomplete: %+v", got.Error)
 			}
 		})
 	}

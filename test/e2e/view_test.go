@@ -51,7 +51,7 @@ func TestEachRelayStaysInItsRegion(t *testing.T) {
 	}
 }
 
-// TestASecondPassWritesNothing lets the operator see every object anew.
+// TestASecondPassWritesNothing lets the operator see every object again.
 func TestASecondPassWritesNothing(t *testing.T) {
 	versions := func() string {
 		return kubectl(t, "get", "serviceaccounts,configmaps,services,persistentvolumeclaims,statefulsets,networkpolicies,cronjobs",

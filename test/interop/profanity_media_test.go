@@ -55,9 +55,9 @@ func (c *chat) humanWaits() {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	sent, lacking, err := c.human.client.Unreceived(ctx, c.business.jid)
-	if err != nil || sent < 2 || lacking != 2 {
-		c.t.Errorf("of %d messages %d are shown as not received, want 2: %v", sent, lacking, err)
+	sent, missing, err := c.human.client.Unreceived(ctx, c.business.jid)
+	if err != nil || sent < 2 || missing != 2 {
+		c.t.Errorf("of %d messages %d are shown as not received, want 2: %v", sent, missing, err)
 	}
 }
 

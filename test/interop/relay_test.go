@@ -42,7 +42,7 @@ func TestRelayWritesToProfanityFirst(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	check(t, human.client.Befriend(ctx, business.jid))
-	// Until the two see each other's presence, Profanity's keys are not to be had and
+	// Until the two see each other's presence, Profanity's keys cannot be fetched and
 	// a message fails; the business says so once more, as it would in life.
 	for business.outcome(t, business.say(t, profanityNumber, "Your parcel is here.")) != "delivered" {
 		check(t, ctx.Err())

@@ -38,7 +38,7 @@ func TestIdentityIsMadeOnceAndReadEverAfter(t *testing.T) {
 		t.Errorf("the identity changed (-first +again):\n%s", diff)
 	}
 	if len(first.PrivateKey) != 65 || first.DeviceID == 0 || len(first.PhoneNumberID) != 15 || len(first.BusinessAccountID) != 15 {
-		t.Errorf("the identity lacks something: device %d, IDs of %d and %d digits",
+		t.Errorf("the identity is incomplete: device %d, IDs of %d and %d digits",
 			first.DeviceID, len(first.PhoneNumberID), len(first.BusinessAccountID))
 	}
 }

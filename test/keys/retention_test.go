@@ -176,12 +176,12 @@ func TestErasureLeavesNothingAndTheTenantBeginsAnew(t *testing.T) {
 	_, err = acme.client(roleCredentials).ReadAccess(t.Context(), 1)
 	wantIs(t, "the credentials", err, vault.ErrNotFound)
 	after, err := relay.Identity(t.Context(), 1, someKey)
-	must(t, "beginning anew", err)
+	must(t, "starting over", err)
 	if before.StoreID == after.StoreID {
 		t.Error("the identity is the old one")
 	}
 	_, err = relay.EnsureKeys(t.Context(), month)
-	must(t, "making keys anew", err)
+	must(t, "making keys again", err)
 	_, err = relay.Unwrap(t.Context(), wrapped)
 	wantIs(t, "unwrapping with a new key of the same name", err, vault.ErrErased)
 }

@@ -95,7 +95,7 @@ func (s *Story) goesOn(ctx context.Context) (string, error) {
 		return "", err
 	}
 	m, err := s.inbox.Wait(ctx, "the customer's thanks", func(m lab.Message) bool { return m.Text == s.thanks() })
-	return fmt.Sprintf("acme's relay is started anew\n<- %s\n%s wrote %q", seen, m.From, m.Text), err
+	return fmt.Sprintf("acme's relay is restarted\n<- %s\n%s wrote %q", seen, m.From, m.Text), err
 }
 
 func (s *Story) farewell() string { return "Thank you for order " + s.mark + "." }

@@ -89,14 +89,14 @@ func (a Applier) get(ctx context.Context, c Child) (client.Object, error) {
 func guard(relay *v1alpha1.BusinessRelay, c Child, live client.Object) error {
 	if live.GetDeletionTimestamp() != nil {
 		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,
-			"%s is being deleted; it is made anew once it is gone", c.Name())
+			"%s is being deleted; it is created again once it is gone", c.Name())
 	}
 	if ours(relay, live) {
 		return nil
 	}
 	if former(relay, live) {
 		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,
-			"%s belongs to a deleted BusinessRelay of the same name; it is made anew once it is gone", c.Name())
+			"%s belongs to a deleted BusinessRelay of the same name; it is created again once it is gone", c.Name())
 	}
 	return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s", taken(relay, c, live))
 }

@@ -21,9 +21,9 @@ func (a Applier) ApplyKeepers(ctx context.Context, region string, c Child) error
 	if live != nil {
 		switch {
 		case live.GetDeletionTimestamp() != nil:
-			return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing, "%s is being deleted; it is made anew once it is gone", c.Name())
+			return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing, "%s is being deleted; it is created again once it is gone", c.Name())
 		case !keepers(region, live):
-			return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s exists in the operator's namespace and is not this region's: look whose it is", c.Name())
+			return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s exists in the operator's namespace and does not belong to this region: check where it comes from", c.Name())
 		}
 		if differs, err := c.differs(live); err != nil || !differs {
 			return err

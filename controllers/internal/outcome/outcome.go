@@ -65,7 +65,7 @@ func FromAPI(doing string, err error) error {
 		return nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return Waiting(Recheck, v1alpha1.ReasonNamespaceTerminating,
-			"the namespace is being deleted and takes no new objects")
+			"the namespace is being deleted and accepts no new objects")
 	case (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), ownPolicy):
 		return Waiting(policyRecheck, v1alpha1.ReasonRefused, "the API server refused %s: %s", doing, Clip(err.Error()))
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
@@ -105,7 +105,7 @@ func Of(err error) Verdict {
 	case errors.As(err, &o):
 		return Verdict{Reason: o.Reason, Message: Clip(o.Message), Stalled: o.Stalled, Moving: !o.Stalled}
 	default:
-		return Verdict{Reason: v1alpha1.ReasonRetrying, Message: "tried again soon: " + Clip(err.Error()), Moving: true}
+		return Verdict{Reason: v1alpha1.ReasonRetrying, Message: "retrying soon: " + Clip(err.Error()), Moving: true}
 	}
 }
 

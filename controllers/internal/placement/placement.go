@@ -62,7 +62,7 @@ func alsoWith(region *v1alpha1.DataRegion) string {
 func Relay(f Facts) error {
 	if f.Claim == nil && f.Region.DeletionTimestamp != nil {
 		return outcome.Stalled(v1alpha1.ReasonRegionNotReady,
-			"DataRegion %q is being deleted and takes no new relays: name another", f.Region.Name)
+			"DataRegion %q is being deleted and accepts no new relays: use another DataRegion", f.Region.Name)
 	}
 	if err := Region(f); err != nil {
 		return err
@@ -76,7 +76,7 @@ func Relay(f Facts) error {
 	}
 	if class := f.Claim.Spec.StorageClassName; class == nil || *class != string(f.Region.Spec.StorageClassName) {
 		return outcome.Stalled(v1alpha1.ReasonVolumeElsewhere,
-			"PersistentVolumeClaim %s is not of the region's StorageClass %q: set the DataRegion back to the former class, or begin anew under another name", f.Claim.Name, f.Region.Spec.StorageClassName)
+			"PersistentVolumeClaim %s is not of the region's StorageClass %q: set the DataRegion back to the previous class, or use another name for the relay", f.Claim.Name, f.Region.Spec.StorageClassName)
 	}
 	return nil
 }

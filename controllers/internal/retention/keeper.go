@@ -77,7 +77,7 @@ func JudgeKeeper(now, created time.Time, status v1alpha1.KeeperStatus, run *Keep
 	case v1alpha1.ReasonRunFailed:
 		h.Message = "the keeper's last run failed without saying why: see the logs of its pod"
 	case v1alpha1.ReasonOnTime:
-		h.Message = "no wrapping key has a version that is older than any relay may keep"
+		h.Message = "no wrapping key has a version older than 30 days"
 	}
 	return h
 }

@@ -17,7 +17,7 @@ import (
 // Apply makes every write of the plan, with the login that client has, and reports
 // each to report, which may be nil. Applied again it writes the same policies and
 // roles and leaves mounts and the authority alone. After the auth mount was made
-// anew it must be applied again: the policies name its accessor.
+// again it must be applied again: the policies name its accessor.
 func Apply(ctx context.Context, client *api.Client, o Options, report func(title string, changed bool)) error {
 	steps, err := Plan(o, "")
 	if err != nil {
@@ -106,10 +106,10 @@ func checkKind(m *api.MountOutput, want map[string]any) error {
 		return nil
 	}
 	if m.Type != want["type"] {
-		return fmt.Errorf("the path is taken by a mount of type %q: choose another", m.Type)
+		return fmt.Errorf("another mount, of type %q, is at this path: choose another path", m.Type)
 	}
 	if m.Type == "kv" && m.Options["version"] != "2" {
-		return errors.New("the path is taken by a KV mount of version 1: choose another")
+		return errors.New("a KV mount of version 1 is at this path: choose another path")
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func formers() []former {
 }
 
 // formerSteps keep what a former release set up as it was then, also after the auth
-// mount was made anew: policies name its accessor, and roles go with it.
+// mount was recreated: policies name its accessor, and roles go with it.
 func formerSteps(o Options, accessor string) ([]Step, error) {
 	t := newTemplateData(o, accessor)
 	files := make(map[string]string)

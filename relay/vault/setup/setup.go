@@ -94,7 +94,7 @@ func (o Options) withMounts() (Options, error) {
 		*field = strings.Trim(*field, "/")
 	}
 	if !label.MatchString(o.Region) {
-		return o, errors.New("setting up Vault: the region's name is missing or is no DataRegion's")
+		return o, errors.New("setting up Vault: the region's name is missing or not a valid DataRegion name")
 	}
 	return o, nil
 }

@@ -81,7 +81,7 @@ func TestAnInstallationUpgradesInPlace(t *testing.T) {
 		check(t, err)
 		for _, text := range []string{asked, answered, waiting} {
 			if !strings.Contains(said, text) {
-				t.Errorf("the customer's export lacks %q", text)
+				t.Errorf("the customer's export does not contain %q", text)
 			}
 		}
 	})

@@ -12,13 +12,13 @@ const awaited = "31"
 
 // Unreceived says how many messages to a peer are on the screen that we sent, and how
 // many of them Profanity shows as not received yet (XEP-0184).
-func (c *Client) Unreceived(ctx context.Context, jid string) (sent, lacking int, err error) {
+func (c *Client) Unreceived(ctx context.Context, jid string) (sent, missing int, err error) {
 	if err := c.Command(ctx, "/msg "+jid); err != nil {
 		return 0, 0, err
 	}
 	styled, err := c.screen.styled(ctx)
-	sent, lacking = unreceived(styled)
-	return sent, lacking, err
+	sent, missing = unreceived(styled)
+	return sent, missing, err
 }
 
 // WaitReceived waits until Profanity shows each message that it sent to a peer, and at
@@ -28,8 +28,8 @@ func (c *Client) WaitReceived(ctx context.Context, jid string) error {
 		return err
 	}
 	return c.watch(ctx, "receipts of all messages", c.screen.styled, func(styled string) bool {
-		sent, lacking := unreceived(styled)
-		return sent > 0 && lacking == 0
+		sent, missing := unreceived(styled)
+		return sent > 0 && missing == 0
 	})
 }
 
@@ -37,16 +37,16 @@ func (c *Client) WaitReceived(ctx context.Context, jid string) error {
 var ours = regexp.MustCompile(`^\d\d:\d\d:\d\d ~ me: \S`)
 
 // unreceived counts the messages that we sent, and those that are shown as awaited.
-func unreceived(styled string) (sent, lacking int) {
+func unreceived(styled string) (sent, missing int) {
 	for _, l := range coloured(styled) {
 		if ours.MatchString(l.text) {
 			sent++
 			if l.colour == awaited {
-				lacking++
+				missing++
 			}
 		}
 	}
-	return sent, lacking
+	return sent, missing
 }
 
 // line is a line of the screen, and the colour in which its text ends.

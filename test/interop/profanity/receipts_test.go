@@ -19,8 +19,8 @@ func TestReceiptsAreReadFromTheScreensColours(t *testing.T) {
 		title + awaited + awaited + theirs + received + awaited + status: {4, 3},
 		"21:38:17 ~ \x1b[31mme: one\n\x1b[0m21:38:17 ~ \x1b[1;31mme: two\n\x1b[m21:38:17 ~ \x1b[38;5;31mme: three\n": {3, 2},
 	} {
-		if sent, lacking := unreceived(screen); sent != want[0] || lacking != want[1] {
-			t.Errorf("%q: %d sent, %d lacking, want %v", screen, sent, lacking, want)
+		if sent, missing := unreceived(screen); sent != want[0] || missing != want[1] {
+			t.Errorf("%q: %d sent, %d missing, want %v", screen, sent, missing, want)
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // Lifetimes: a lab is not kept for long, and a certificate with less than a day
-// left is made anew.
+// left is made again.
 const (
 	authorityLife = 90 * 24 * time.Hour
 	leafLife      = 30 * 24 * time.Hour

@@ -118,7 +118,7 @@ func (s *Server) initialize(ctx context.Context, c *api.Client) error {
 func (s *Server) Unseal(ctx context.Context) error {
 	k, err := s.readKeys()
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("vault's storage is initialised, but its unseal key is gone: remove its directory to start anew")
+		return errors.New("vault's storage is initialised, but its unseal key is gone: remove its directory to start over")
 	}
 	if err != nil {
 		return err

@@ -72,6 +72,6 @@ func TestPrepareOverAnExistingDirectoryKeepsItsAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(first.CAPEM) != string(second.CAPEM) {
-		t.Error("the authority was made anew")
+		t.Error("the authority was made again")
 	}
 }

@@ -103,7 +103,7 @@ func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStrea
 		return err
 	}
 	if secrets.token != "" && region.Spec.Carrier.XMPP.Registration != v1alpha1.RegistrationToken {
-		return errors.New("relays of this DataRegion do not register with a token: spec.carrier.xmpp.registration is not Token")
+		return errors.New("relays of this DataRegion do not register with a token (registration: Token)")
 	}
 	v, err := f.vault.vault(region)
 	if err != nil {

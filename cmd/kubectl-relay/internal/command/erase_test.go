@@ -134,7 +134,7 @@ func TestEraseByAnAdminIsTheWayOut(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		_, err = answering(t, "", "erase", "globex", "-n", "globexe", kubeconfig, "--yes", "--region", "eu")
-		if err == nil || !strings.Contains(err.Error(), "nothing was erased: this vault holds neither keys nor secrets of relay globex in namespace globexe") {
+		if err == nil || !strings.Contains(err.Error(), "nothing was erased: this Vault holds neither keys nor secrets of relay globex in namespace globexe") {
 			t.Errorf("a mistyped namespace: error %v", err)
 		}
 		if held(t, server, "globex") != whole {

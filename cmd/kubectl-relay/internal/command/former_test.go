@@ -65,7 +65,7 @@ func TestFormerRolesAreRemovedOnceNothingUsesThem(t *testing.T) {
 		check(t, k.client.Create(t.Context(), o))
 	}
 	_, _, err = setupVault("--remove-former")
-	if err == nil || !strings.Contains(err.Error(), "2 objects still log in by the roles of former releases: CronJob acme/former-retention, CronJob acme/gone-retention;") {
+	if err == nil || !strings.Contains(err.Error(), "2 objects still log in with roles of earlier releases: CronJob acme/former-retention, CronJob acme/gone-retention;") {
 		t.Errorf("while janitors use them: %v", err)
 	}
 	if !slices.Contains(policies(), "relaykeep-janitor") {

@@ -23,7 +23,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// find lists the remnants of the region. A list that cannot be had fails it all: what is
+// find lists the remnants of the region. It fails when any list fails: what is
 // missing in one would be taken for gone.
 func (o *orphans) find(ctx context.Context) ([]*remnant, error) {
 	var relays v1alpha1.BusinessRelayList

@@ -119,7 +119,7 @@ func TestAFilterThatCannotFetchAFileFails(t *testing.T) {
 			if exit.Code(err) != exit.Failed || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("exit %d, error %v", exit.Code(err), err)
 			}
-			if out != "<+ [2Jphoto.png\n" || !strings.Contains(notes, "✗ [2Jphoto.png is not fetched") {
+			if out != "<+ [2Jphoto.png\n" || !strings.Contains(notes, "✗ [2Jphoto.png was not fetched") {
 				t.Errorf("printed %q and:\n%s", out, notes)
 			}
 			noKey(t, out+notes)

@@ -227,7 +227,7 @@ func (c *Cache) goCommand(ctx context.Context, s Spec, args ...string) *exec.Cmd
 	return cmd
 }
 
-// set makes the set's directory anew when it does not link what is current, and returns where it is.
+// set remakes the set's directory when it does not link what is current, and returns where it is.
 func (c *Cache) set(ctx context.Context, set Set) (string, error) {
 	dir := filepath.Join(c.Dir, set.Name)
 	for _, member := range set.Members {

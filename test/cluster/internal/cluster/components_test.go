@@ -13,7 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/test/cluster/internal/step"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // rendered are the components of a cluster whose programs and state are at fixed places.
 func rendered() components {

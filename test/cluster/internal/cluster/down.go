@@ -85,7 +85,7 @@ type down struct {
 	cgroups host.Cgroups
 }
 
-// agents start the names of the components that would start containers or rules anew while they are being taken away.
+// agents start the names of the components that would start containers or rules again while they are being removed.
 var agents = []string{"kubelet-", "kube-proxy-", "kube-router-", "local-path-provisioner", "kube-controller-manager", "kube-scheduler"}
 
 func (d *down) endAgents(ctx context.Context) error {

@@ -116,7 +116,7 @@ const (
 	patience  = 20 * time.Second
 )
 
-// running starts the component if needed and waits until it is ready. One that ran already and does not answer is started anew.
+// running starts the component if needed and waits until it is ready. One that ran already and does not answer is restarted.
 func (u *up) running(ctx context.Context, c process.Command, ready func(context.Context) error) (string, error) {
 	started, err := u.table().Ensure(ctx, c)
 	if err != nil {

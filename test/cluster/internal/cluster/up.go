@@ -40,7 +40,7 @@ func (c *Cluster) Kubeconfig() string { return c.kubeconfig() }
 // needed are the programs that the cluster runs.
 var needed = []string{"pause", "probe", "etcd", "coredns", "kube-router", "local-path-provisioner", "kubernetes"}
 
-// Up makes the cluster run: what runs and is as it should be stays, the rest is started or started anew. It may be cut short at any
+// Up makes the cluster run: what runs and is as it should be stays, the rest is started or restarted. It may be cut short at any
 // moment and called again.
 func (c *Cluster) Up(ctx context.Context) error {
 	if os.Geteuid() != 0 {

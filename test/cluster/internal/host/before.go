@@ -34,7 +34,7 @@ var directories = []string{
 }
 
 // settings are the kernel's that are changed: the first by this package, the others by kubelets, which want a machine to start
-// anew rather than to hang.
+// rather than to hang.
 var settings = []string{
 	"net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet",
 	"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",

@@ -76,7 +76,7 @@ func CNIPlugins() (string, error) {
 	return "", fmt.Errorf("no network plugins in %s", strings.Join(pluginDirectories, ", "))
 }
 
-// MissingError says what the machine lacks.
+// MissingError says which packages are not installed.
 type MissingError struct {
 	// Packages are the Debian packages that have it.
 	Packages []string
@@ -89,7 +89,7 @@ func (e *MissingError) Error() string {
 		strings.Join(e.Packages, ", "), e.Why, strings.Join(e.Packages, " "))
 }
 
-// Missing returns the Debian packages that the machine lacks, of those that the cluster needs and of further ones.
+// Missing returns which Debian packages are not installed, of those that the cluster needs and of further ones.
 func Missing(ctx context.Context, further []string) []string {
 	var packages []string
 	for _, r := range requirements {

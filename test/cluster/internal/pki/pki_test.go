@@ -86,7 +86,7 @@ func TestOpenMakesASetAnew(t *testing.T) {
 			}
 		}
 		if _, made := open(t, dir, c.plan, c.now); !made {
-			t.Errorf("%s: not made anew", what)
+			t.Errorf("%s: not made again", what)
 		}
 		if _, made := open(t, dir, c.plan, c.now); made {
 			t.Errorf("%s: made once more", what)

@@ -33,7 +33,7 @@ type Store struct {
 	Dir string
 }
 
-// Open returns the certificates in dir and first makes all of them anew when there are none for exactly this plan, or when they are
+// Open returns the certificates in dir and first makes all of them when there are none for exactly this plan, or when they are
 // about to expire. It reports whether it made them. A half-made set is never used: the set appears by renaming.
 func Open(dir string, p Plan, now time.Time) (s *Store, made bool, err error) {
 	plan := fmt.Append(nil, p)

@@ -25,7 +25,7 @@ type Table struct {
 }
 
 // Command is what a component runs. All of it, and the content of the files it names, makes the fingerprint: a component that
-// runs something else than it should is started anew.
+// runs something else than it should is restarted.
 type Command struct {
 	// Name is the component's: the name of its record.
 	Name string `json:"name"`
