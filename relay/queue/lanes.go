@@ -31,7 +31,7 @@ type lane struct {
 	more    bool      // there may be jobs of it that are not in memory: it is read again
 	// # func (ls *lanes) full(
 	// full says whether memory is full.
-	all     bool      // these are read whatever their time, until there are no more
+	all bool // these are read whatever their time, until there are no more
 }
 
 // hold is a lane that is held.
