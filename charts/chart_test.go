@@ -142,7 +142,7 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnAccountOfOnesOwnIsUsedAndMustBeNamed(t *testing.T) {
+func TestServiceAccount_OwnIsUsedAndMustBeNamed(t *testing.T) {
 	own := []string{"template", "relaykeep", "relaykeep", "--set", "serviceAccount.create=false"}
 	if _, complaint, err := run(t, own...); err == nil || !strings.Contains(complaint, "serviceAccount.name must say") {
 		t.Errorf("without a name: %v, %s", err, complaint)
@@ -156,7 +156,7 @@ func TestAnAccountOfOnesOwnIsUsedAndMustBeNamed(t *testing.T) {
 	}
 }
 
-func TestAClusterThatAssignsUsersGetsNone(t *testing.T) {
+func TestSecurityContext_NoUserWhereTheClusterAssignsOne(t *testing.T) {
 	out, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--show-only", "templates/deployment.yaml",
 		"--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null,podSecurityContext.fsGroup=null")
 	if err != nil {

@@ -113,7 +113,7 @@ func TestRelayBecomesReadyWhenItSaysSoAndStaysQuiet(t *testing.T) {
 	}
 }
 
-func TestWhatARelayReportsIsShownAndRecovers(t *testing.T) {
+func TestRelayReport_IsShownAndRecovers(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -143,7 +143,7 @@ func TestWhatARelayReportsIsShownAndRecovers(t *testing.T) {
 	w.want(relay, v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured)
 }
 
-func TestARelayCannotWriteWhatItLikesIntoTheStatus(t *testing.T) {
+func TestRelayReport_CannotWriteAnythingIntoTheStatus(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -220,7 +220,7 @@ func TestPlacementFailsClosed(t *testing.T) {
 	}
 }
 
-func TestANumberBelongsToTheOldestRelayUntilThatGoes(t *testing.T) {
+func TestNumber_BelongsToTheOldestRelayUntilThatIsDeleted(t *testing.T) {
 	w := newWorld(t)
 	older, younger := w.relay("b-older"), w.relay("a-younger")
 	w.create(older)
@@ -250,7 +250,7 @@ func TestANumberBelongsToTheOldestRelayUntilThatGoes(t *testing.T) {
 	}
 }
 
-func TestAnObjectOfAnotherOwnerIsNeverAdopted(t *testing.T) {
+func TestObject_OfAnotherOwnerIsNeverAdopted(t *testing.T) {
 	w := newWorld(t)
 	foreign := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: "acme-relay"}, Data: map[string]string{"mine": "yes"},
@@ -277,7 +277,7 @@ func TestAnObjectOfAnotherOwnerIsNeverAdopted(t *testing.T) {
 	w.absent(relay, v1alpha1.ConditionStalled)
 }
 
-func TestWhatSomebodyElseChangedIsSetBack(t *testing.T) {
+func TestChild_ForeignChangeIsReverted(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -339,7 +339,7 @@ func (w *world) update(relay *v1alpha1.BusinessRelay, edit func(*v1alpha1.Busine
 	}
 }
 
-func TestAChangedConfigurationRestartsTheRelayAndOnlyThat(t *testing.T) {
+func TestConfiguration_ChangeRestartsTheRelayOnly(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -361,7 +361,7 @@ func TestAChangedConfigurationRestartsTheRelayAndOnlyThat(t *testing.T) {
 	}
 }
 
-func TestAClaimGrowsWhereTheClassAllowsItAndStallsOtherwise(t *testing.T) {
+func TestClaim_GrowsIfTheClassAllowsItAndStallsOtherwise(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -393,7 +393,7 @@ func TestAClaimGrowsWhereTheClassAllowsItAndStallsOtherwise(t *testing.T) {
 	}
 }
 
-func TestWhatThisVersionCannotDoStalls(t *testing.T) {
+func TestUnsupportedSpec_Stalls(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"}
@@ -404,7 +404,7 @@ func TestWhatThisVersionCannotDoStalls(t *testing.T) {
 
 // What the operator made is its relay's, whichever of its labels somebody takes away,
 // and gets them back: nobody is told that it is somebody else's.
-func TestAChildThatLostALabelStaysTheRelays(t *testing.T) {
+func TestChild_WithoutItsLabelStaysTheRelays(t *testing.T) {
 	for _, lost := range [][]string{
 		{v1alpha1.LabelInstance},
 		{v1alpha1.LabelManagedBy},

@@ -56,7 +56,7 @@ func TestRetainLeavesTheVolumeAndAllThatTheJanitorNeeds(t *testing.T) {
 	}
 }
 
-func TestARelayOfTheSameNameTakesUpWhatWasRetained(t *testing.T) {
+func TestRelay_OfTheSameNameTakesUpWhatWasRetained(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -232,7 +232,7 @@ func TestEraseWaitsForTheRelaysPodsToEnd(t *testing.T) {
 	w.untilJob(relay)
 }
 
-func TestAFailedEraseIsShownAndTriedAgain(t *testing.T) {
+func TestErase_FailureIsShownAndRetried(t *testing.T) {
 	w := newWorld(t)
 	relay := w.erasing()
 	job := w.untilJob(relay)
@@ -254,7 +254,7 @@ func TestAFailedEraseIsShownAndTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAnAdminsWordThatTheKeysAreErasedIsEnough(t *testing.T) {
+func TestErase_AdminsAnnotationIsEnough(t *testing.T) {
 	w := newWorld(t)
 	relay := w.erasing()
 	w.end(w.untilJob(relay), batchv1.JobFailed, w.now)
@@ -271,7 +271,7 @@ func TestAnAdminsWordThatTheKeysAreErasedIsEnough(t *testing.T) {
 	t.Errorf("the relay is still held: %+v", w.reread(relay).Status.Conditions)
 }
 
-func TestARelayThatNeverHadKeysGoesWithoutAJob(t *testing.T) {
+func TestErase_RelayWithoutKeysNeedsNoJob(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.DeletionPolicy = v1alpha1.DeletionErase
@@ -286,7 +286,7 @@ func TestARelayThatNeverHadKeysGoesWithoutAJob(t *testing.T) {
 	}
 }
 
-func TestInANamespaceThatGoesTheWayOutIsShown(t *testing.T) {
+func TestErase_InADeletedNamespaceShowsWhatToDo(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.DeletionPolicy = v1alpha1.DeletionErase
@@ -308,7 +308,7 @@ func TestInANamespaceThatGoesTheWayOutIsShown(t *testing.T) {
 	}
 }
 
-func TestARegionIsHeldWhileRelaysNameIt(t *testing.T) {
+func TestRegion_IsHeldWhileRelaysNameIt(t *testing.T) {
 	w := newWorld(t)
 	w.regionPass()
 	relay := w.relay("acme")
@@ -339,7 +339,7 @@ func TestARegionIsHeldWhileRelaysNameIt(t *testing.T) {
 	}
 }
 
-func TestARegionIsReadyWithNodeAndClass(t *testing.T) {
+func TestRegion_IsReadyWithNodeAndClass(t *testing.T) {
 	w := newWorld(t)
 	w.regionPass()
 	region := w.region()
@@ -369,7 +369,7 @@ func TestARegionIsReadyWithNodeAndClass(t *testing.T) {
 	}
 }
 
-func TestARelayThatNeverRanLeavesNothingBehind(t *testing.T) {
+func TestDeletion_RelayThatNeverRanLeavesNothingBehind(t *testing.T) {
 	w := bareWorld(t)
 	w.create(w.region()) // which has no node: nothing is started
 	relay := w.relay("acme")
@@ -388,7 +388,7 @@ func TestARelayThatNeverRanLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestWhatAFormerRelayLeftOutlivesASuccessorThatNeverRan(t *testing.T) {
+func TestLeftovers_OutliveASuccessorThatNeverRan(t *testing.T) {
 	w := newWorld(t)
 	former := w.relay("acme")
 	w.create(former)
@@ -414,7 +414,7 @@ func TestWhatAFormerRelayLeftOutlivesASuccessorThatNeverRan(t *testing.T) {
 	}
 }
 
-func TestARegionWatchesAndIsHeldByWhatDeletedRelaysLeft(t *testing.T) {
+func TestRegion_WatchesAndIsHeldByWhatDeletedRelaysLeft(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)

@@ -67,7 +67,7 @@ func TestEventsWarnOfTroubleAndOfNothingElse(t *testing.T) {
 	w.wantTold("Normal Suspended")
 }
 
-func TestAPodThatWaitsIsShownWithWhereToLook(t *testing.T) {
+func TestPod_WaitingIsShownWithWhereToLook(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)

@@ -70,7 +70,7 @@ func (w *world) wantKeeper(status metav1.ConditionStatus, reason string) *v1alph
 	return region
 }
 
-func TestEachRegionHasAKeeperWhoseRunsShowInItsStatus(t *testing.T) {
+func TestKeeper_RunsForEachRegionAndShowsInItsStatus(t *testing.T) {
 	w := newWorld(t)
 	w.wantKeeper(metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstRun)
 	name := contract.KeeperName(w.name)
@@ -108,7 +108,7 @@ func TestEachRegionHasAKeeperWhoseRunsShowInItsStatus(t *testing.T) {
 	w.wantKeeper(metav1.ConditionFalse, v1alpha1.ReasonOverdue)
 }
 
-func TestAKeeperThatSomebodyDeletedIsMadeAgain(t *testing.T) {
+func TestKeeper_DeletedIsCreatedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.regionPass()
 	if err := server.Client.Delete(t.Context(), w.keeperCron(), client.PropagationPolicy(metav1.DeletePropagationBackground)); err != nil {
@@ -122,7 +122,7 @@ func TestAKeeperThatSomebodyDeletedIsMadeAgain(t *testing.T) {
 
 // What a region's Vault holds dies by the keeper alone once the cluster forgot its
 // tenants: the region stays until it is gone, or an admin says that the Vault is.
-func TestARegionIsHeldWhileItsVaultHoldsKeys(t *testing.T) {
+func TestRegion_IsHeldWhileItsVaultHoldsKeys(t *testing.T) {
 	w := newWorld(t)
 	w.regionPass()
 	w.keeperRan("one", w.now, keeperSaid(t, contract.KeeperResult{Succeeded: true, Time: w.now, Keys: 2, Looked: 2}))
@@ -150,7 +150,7 @@ func TestARegionIsHeldWhileItsVaultHoldsKeys(t *testing.T) {
 	}
 }
 
-func TestARegionWhoseVaultIsGoneCanBeAbandoned(t *testing.T) {
+func TestRegion_WhoseVaultIsGoneCanBeAbandoned(t *testing.T) {
 	w := newWorld(t)
 	w.regionPass()
 	w.keeperRan("one", w.now, keeperSaid(t, contract.KeeperResult{Succeeded: true, Time: w.now, Keys: 2, Looked: 2}))
@@ -190,7 +190,7 @@ func (w *world) keeperMetric(name string) float64 {
 	return 0
 }
 
-func TestAKeepersImageIsPulledWithTheOperatorsSecrets(t *testing.T) {
+func TestKeeper_ImageIsPulledWithTheOperatorsSecrets(t *testing.T) {
 	w := newWorld(t)
 	for _, secrets := range [][]string{{"registry", "mirror"}, {"mirror"}, nil} {
 		w.regions.PullSecrets = secrets

@@ -102,7 +102,7 @@ func (w *world) await(relay *v1alpha1.BusinessRelay, reason string) {
 	w.t.Fatalf("Ready is not %s in time: %+v", reason, meta.FindStatusCondition(w.reread(relay).Status.Conditions, v1alpha1.ConditionReady))
 }
 
-func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
+func TestOperator_WorksWithNoMoreThanItsRole(t *testing.T) {
 	answers := &statuses{}
 	startManager(t, answers)
 	w := bareWorld(t)
@@ -153,7 +153,7 @@ func TestTheOperatorFollowsWhatHappensWithNoMoreThanItsRole(t *testing.T) {
 
 // By these names an admission policy, which sees one DataRegion at a time, refuses pods of
 // a region that nobody made.
-func TestEveryDataRegionNotesTheNamesOfAll(t *testing.T) {
+func TestDataRegions_NoteTheNamesOfAll(t *testing.T) {
 	startManager(t, &statuses{})
 	w := newWorld(t)
 	noted := func(of string) func(want bool, name string) {
@@ -267,7 +267,7 @@ func (w *world) gone(key client.ObjectKey, o client.Object) {
 	}
 }
 
-func TestTheRoleHoldsNothingThatReadsSecretsMakesTokensOrEntersPods(t *testing.T) {
+func TestRole_ReadsNoSecretsMakesNoTokensEntersNoPods(t *testing.T) {
 	cfg := permitted(t)
 	c, err := client.New(cfg, client.Options{Scheme: testenv.Scheme()})
 	if err != nil {

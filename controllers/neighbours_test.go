@@ -23,7 +23,7 @@ func (w *world) regionsNoted() []string {
 // The admission policies refuse what names a region that no region's status knows. An
 // operator that ended between a region's going and its note leaves the name behind: the
 // one that takes over must not wait for another event.
-func TestAnOperatorThatTakesOverForgetsRegionsThatWentBefore(t *testing.T) {
+func TestOperator_TakingOverForgetsDeletedRegions(t *testing.T) {
 	w := newWorld(t)
 	region := &v1alpha1.DataRegion{}
 	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {

@@ -24,7 +24,7 @@ func (w *world) elder(relay *v1alpha1.BusinessRelay) {
 	}
 }
 
-func TestANumberInUseIsNotTakenByAnOlderRelayThatChangesToIt(t *testing.T) {
+func TestNumber_InUseIsNotTakenByAnOlderRelay(t *testing.T) {
 	w := newWorld(t)
 	squatter, business := w.relay("squatter"), w.relay("acme")
 	squatter.Spec.PhoneNumber = w.otherNumber()
@@ -43,7 +43,7 @@ func TestANumberInUseIsNotTakenByAnOlderRelayThatChangesToIt(t *testing.T) {
 	w.want(business, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }
 
-func TestARelayWithoutANumberOfItsOwnCannotSayThatItIsInitialized(t *testing.T) {
+func TestNumber_RelayWithoutItCannotReportInitialized(t *testing.T) {
 	w := newWorld(t)
 	business, impostor := w.relay("acme"), w.relay("impostor")
 	w.elder(business)
@@ -63,7 +63,7 @@ func TestARelayWithoutANumberOfItsOwnCannotSayThatItIsInitialized(t *testing.T) 
 	w.absent(business, v1alpha1.ConditionStalled)
 }
 
-func TestARelayThatLosesItsNumberStops(t *testing.T) {
+func TestNumber_RelayThatLosesItStops(t *testing.T) {
 	w := newWorld(t)
 	business, other := w.relay("acme"), w.relay("other")
 	w.elder(business)

@@ -39,7 +39,7 @@ func (w *world) janitorRan(name string, at time.Time, r contract.RetentionResult
 	}
 }
 
-func TestTheJanitorsResultsShowInTheStatusUntilRunsAreMissed(t *testing.T) {
+func TestJanitor_ResultsShowInTheStatusUntilRunsAreMissed(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)
@@ -141,7 +141,7 @@ func (w *world) metric(name string) float64 {
 	return 0
 }
 
-func TestAJanitorThatSomebodyDeletedIsMadeAgain(t *testing.T) {
+func TestJanitor_DeletedIsCreatedAgain(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)

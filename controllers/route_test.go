@@ -97,7 +97,7 @@ func (w *world) updateRegion(edit func(*v1alpha1.DataRegion)) {
 	}
 }
 
-func TestTheRouteIsTheOneThatIsWantedNow(t *testing.T) {
+func TestRoute_IsTheOneThatIsWantedNow(t *testing.T) {
 	w := newWorld(t)
 	w.updateRegion(func(r *v1alpha1.DataRegion) {
 		r.Spec.Endpoint = v1alpha1.RegionEndpoint{

@@ -105,7 +105,7 @@ func (w *world) forged() *batchv1.Job {
 	}
 }
 
-func TestAJobThatErasedNothingIsNotBelieved(t *testing.T) {
+func TestEraseJob_WithoutProofIsNotBelieved(t *testing.T) {
 	projected := func(audiences ...string) func(*corev1.Pod) {
 		return func(pod *corev1.Pod) {
 			pod.Spec.Volumes = nil

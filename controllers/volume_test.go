@@ -10,7 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-func TestTheConfigurationNamesTheVolumeFromTheFirstPod(t *testing.T) {
+func TestConfiguration_NamesTheVolumeFromTheFirstPod(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)

@@ -62,7 +62,7 @@ func TestVersionGoesToStandardOutput(t *testing.T) {
 	}
 }
 
-func TestAReleasedRelayTakesNoOtherPath(t *testing.T) {
+func TestReleasedRelay_TakesNoOtherPath(t *testing.T) {
 	for _, command := range []string{"serve", "retain", "erase"} {
 		leaf, _, err := rootCommand().Find([]string{command})
 		if err != nil {
@@ -95,7 +95,7 @@ func TestAReleasedRelayTakesNoOtherPath(t *testing.T) {
 
 // Whoever may run a program in a relay's pod is not that pod's own process: he must not
 // have the relay's token sent to a Vault of his own.
-func TestAReleasedRelayTakesItsPlacesAsItsPodsOwnProcessOnly(t *testing.T) {
+func TestReleasedRelay_TakesAddressesAsItsPodsOwnProcessOnly(t *testing.T) {
 	places := append(contract.Vault{}.Arguments(), contract.XMPP{}.Arguments()...)
 	for _, command := range []string{"serve", "retain", "erase"} {
 		for _, place := range places {

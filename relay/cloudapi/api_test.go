@@ -188,7 +188,7 @@ func TestReadReachesTheServiceWithTyping(t *testing.T) {
 	}
 }
 
-func TestOnlyTheRightTokenIsLetIn(t *testing.T) {
+func TestToken_OnlyTheRightOneIsAccepted(t *testing.T) {
 	cases := []struct {
 		name, header, query string
 		status              int
@@ -220,7 +220,7 @@ func TestOnlyTheRightTokenIsLetIn(t *testing.T) {
 	}
 }
 
-func TestWithoutTokenNoObjectExists(t *testing.T) {
+func TestToken_MissingHidesEveryObject(t *testing.T) {
 	api := cloudapi.New(options(t, &service{}))
 	for _, path := range []string{messages, "/v23.0/999/messages", "/"} {
 		w := httptest.NewRecorder()

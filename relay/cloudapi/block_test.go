@@ -64,7 +64,7 @@ func TestBlockRequestsThatAreRefused(t *testing.T) {
 	golden(t, "block-list-full", call(full, "POST", blockUsers, users("+16505551234")))
 }
 
-func TestTheBlockListComesInPages(t *testing.T) {
+func TestBlockList_ComesInPages(t *testing.T) {
 	s := &service{}
 	for i := range 5 {
 		s.blocked = append(s.blocked, mustNumber(t, fmt.Sprintf("+1650555123%d", i)))

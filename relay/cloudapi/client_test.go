@@ -34,7 +34,7 @@ func text(body string) *message.Request[message.Text] {
 	return &message.Request[message.Text]{Recipient: "16505551234", Message: &message.Text{Body: body}}
 }
 
-func TestAPublishedClientSendsText(t *testing.T) {
+func TestPublishedClient_SendsText(t *testing.T) {
 	s := &service{}
 	answer, err := client(t, cloudapi.New(options(t, s)), token).SendText(t.Context(), text("Hello"))
 	if err != nil {
@@ -48,7 +48,7 @@ func TestAPublishedClientSendsText(t *testing.T) {
 	}
 }
 
-func TestAPublishedClientMarksAsRead(t *testing.T) {
+func TestPublishedClient_MarksAsRead(t *testing.T) {
 	s := &service{}
 	answer, err := client(t, cloudapi.New(options(t, s)), token).UpdateStatus(t.Context(), &message.StatusUpdateRequest{
 		MessageID: wamid, Status: message.StatusRead, WithTypingIndicator: true,
@@ -61,7 +61,7 @@ func TestAPublishedClientMarksAsRead(t *testing.T) {
 	}
 }
 
-func TestAPublishedClientUnderstandsOurErrors(t *testing.T) {
+func TestPublishedClient_UnderstandsOurErrors(t *testing.T) {
 	_, err := client(t, cloudapi.New(options(t, &service{})), "wrong").SendText(t.Context(), text("Hello"))
 	var answer *werrors.Error
 	if !errors.As(err, &answer) || answer.Code != cloudapi.CodeToken || answer.FBTraceID == "" {

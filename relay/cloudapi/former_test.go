@@ -9,7 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 )
 
-func TestFormerTokenIsAcceptedUntilItsEndAndNoLonger(t *testing.T) {
+func TestFormerToken_IsAcceptedUntilItsEndAndNoLonger(t *testing.T) {
 	now := time.Now()
 	o := options(t, &service{})
 	o.Former = cloudapi.Former{Token: "the one before", Until: now.Add(time.Hour)}

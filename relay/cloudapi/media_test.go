@@ -206,7 +206,7 @@ func fetch(h http.Handler, method, path string, header ...string) *httptest.Resp
 	return w
 }
 
-func TestAFileIsDescribedAndDownloaded(t *testing.T) {
+func TestFile_IsDescribedAndDownloaded(t *testing.T) {
 	c := &clock{time.Unix(1_700_000_000, 0)}
 	h, s := withFile(t, func(o *cloudapi.Options) { o.Now = c.Now })
 	w := call(h, "GET", "/v23.0/"+fileID+"?phone_number_id="+numberID, "")
@@ -233,7 +233,7 @@ func TestAFileIsDescribedAndDownloaded(t *testing.T) {
 	}
 }
 
-func TestAnAddressServesOneFileForFiveMinutes(t *testing.T) {
+func TestFileAddress_ServesOneFileForFiveMinutes(t *testing.T) {
 	c := &clock{time.Unix(1_700_000_000, 0)}
 	h, s := withFile(t, func(o *cloudapi.Options) { o.Now = c.Now })
 	s.files["2037543291543636"] = s.files[fileID]
@@ -273,7 +273,7 @@ func TestAnAddressServesOneFileForFiveMinutes(t *testing.T) {
 	}
 }
 
-func TestAFileIsDeleted(t *testing.T) {
+func TestFile_IsDeleted(t *testing.T) {
 	h, _ := withFile(t, func(*cloudapi.Options) {})
 	u := address(t, h)
 	if w := call(h, "DELETE", "/v23.0/"+fileID+"?phone_number_id=1", ""); w.Code != http.StatusBadRequest {
@@ -311,7 +311,7 @@ func TestFilesThatCannotBeSentAreTheAPIsErrors(t *testing.T) {
 	}
 }
 
-func TestAPublishedClientMovesFiles(t *testing.T) {
+func TestPublishedClient_MovesFiles(t *testing.T) {
 	s := &service{}
 	server := httptest.NewUnstartedServer(nil)
 	o := options(t, s)

@@ -132,7 +132,7 @@ func TestArgumentsAreCheckedAsTheFileIs(t *testing.T) {
 
 // Only a janitor may take the file's word: one that was left behind by a former release
 // has the arguments of then, and can read nothing.
-func TestOnlyAJanitorOfAFormerReleaseTakesVaultFromTheFile(t *testing.T) {
+func TestVaultAddress_ComesFromTheFileForFormerJanitorsOnly(t *testing.T) {
 	bare := config.Arguments{Region: "eu"}
 	f, err := config.LoadJanitor(write(t, true), bare)
 	if err != nil || !f.Former || f.Vault.Address != "https://vault.former.test" {

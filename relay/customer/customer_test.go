@@ -64,7 +64,7 @@ func TestPeerWithoutListIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	})
 }
 
-func TestTheDeviceThatLivesIsWrittenToWhereverItStandsInAList(t *testing.T) {
+func TestLiveDevice_IsUsedWhereverTheListNamesIt(t *testing.T) {
 	for name, test := range map[string]struct {
 		bundles bool // the others publish one, so that sessions with them begin
 		writes  bool // the peer wrote first

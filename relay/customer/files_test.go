@@ -43,7 +43,7 @@ func files(t *testing.T, l media.Link, plain []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(sealed) }
 }
 
-func TestAFileIsSavedUnderANameThatIsHarmlessAndFree(t *testing.T) {
+func TestFile_IsSavedUnderAHarmlessFreeName(t *testing.T) {
 	l, plain := media.NewLink(), bytes.Repeat([]byte("plain"), 50_000)
 	c, base := onWeb(t, files(t, l, plain))
 	dir := t.TempDir()
@@ -88,7 +88,7 @@ func TestAFileIsSavedUnderANameThatIsHarmlessAndFree(t *testing.T) {
 	}
 }
 
-func TestAFileWhoseTransferBreaksIsAskedForAgain(t *testing.T) {
+func TestFile_BrokenTransferIsRetried(t *testing.T) {
 	l, plain := media.NewLink(), bytes.Repeat([]byte("plain"), 50_000)
 	good := files(t, l, plain)
 	var asked atomic.Int32
@@ -108,7 +108,7 @@ func TestAFileWhoseTransferBreaksIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeHadLeavesNothing(t *testing.T) {
+func TestFile_FailedDownloadLeavesNothing(t *testing.T) {
 	l, size := media.NewLink(), int64(100_000)
 	good := files(t, l, make([]byte, size))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -186,7 +186,7 @@ func (p place) UploadSlot(context.Context, string, int64) (carrier.Slot, error) 
 	return carrier.Slot{Put: p.at, Get: p.at}, nil
 }
 
-func TestAnUploadThatTheWebServerRefusesIsNotTaken(t *testing.T) {
+func TestUpload_RefusedByTheWebServerFails(t *testing.T) {
 	for _, status := range []int{http.StatusForbidden, http.StatusRequestEntityTooLarge} {
 		c, base := onWeb(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 		c.Carrier = place{at: base + "/slot"}
@@ -196,7 +196,7 @@ func TestAnUploadThatTheWebServerRefusesIsNotTaken(t *testing.T) {
 	}
 }
 
-func TestACustomerWithoutAWebMovesNoFiles(t *testing.T) {
+func TestCustomer_WithoutWebMovesNoFiles(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
 		if _, err := alice.SendFile(t.Context(), bob.number, "a.jpg", strings.NewReader("x"), 1); err == nil {
 			t.Error("a file was sent")

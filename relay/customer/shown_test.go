@@ -8,7 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-func TestOnlyTheSameTextUnderTheSameIDOfTheSamePeerWasShownBefore(t *testing.T) {
+func TestShown_ComparesTextIDAndPeer(t *testing.T) {
 	bob, err := phone.Parse("+15550102222")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestOnlyTheSameTextUnderTheSameIDOfTheSamePeerWasShownBefore(t *testing.T) 
 	}
 }
 
-func TestOnlyTheLatestMessagesAreRemembered(t *testing.T) {
+func TestShown_RemembersTheLatestMessagesOnly(t *testing.T) {
 	var s shown
 	for i := range 3 * maxShown {
 		if s.again(carrier.Message{ID: strconv.Itoa(i)}, nil) {

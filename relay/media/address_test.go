@@ -21,7 +21,7 @@ func TestPublicAddresses(t *testing.T) {
 	}
 }
 
-func TestWhereACarriersWebServerMayBe(t *testing.T) {
+func TestCarrierWebServer_AllowedAddresses(t *testing.T) {
 	for text, want := range map[string]bool{
 		"93.184.216.34": true, "10.1.2.3": true, "192.168.7.1": true, "100.64.0.9": true, "fd12::1": true, "2606:4700::1111": true,
 		"64:ff9b::8.8.8.8": true, "64:ff9b::10.0.0.1": true,

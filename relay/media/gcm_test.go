@@ -73,7 +73,7 @@ func TestEncryptionIsGCM(t *testing.T) {
 	}
 }
 
-func TestAChangedFileIsNotAuthentic(t *testing.T) {
+func TestFile_ChangedIsNotAuthentic(t *testing.T) {
 	l := media.NewLink()
 	sealed := encrypt(t, l, bytes.NewReader(random(40_000)))
 	flipped := func(i int) []byte {
@@ -106,7 +106,7 @@ func TestAChangedFileIsNotAuthentic(t *testing.T) {
 
 const TagSize = media.TagSize
 
-func TestAFailingSourceIsItsOwnError(t *testing.T) {
+func TestFile_SourceErrorIsReturned(t *testing.T) {
 	broken := errors.New("broken")
 	src := io.MultiReader(bytes.NewReader(random(100_000)), iotest.ErrReader(broken))
 	if _, err := decrypt(t, media.NewLink(), src); !errors.Is(err, broken) {

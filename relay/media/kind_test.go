@@ -35,7 +35,7 @@ func TestTypesAreReadWithoutParameters(t *testing.T) {
 	}
 }
 
-func TestACustomersFileIsGuessed(t *testing.T) {
+func TestFileKind_OfACustomersFileIsGuessed(t *testing.T) {
 	png := []byte("\x89PNG\r\n\x1a\n")
 	for _, tt := range []struct {
 		name      string

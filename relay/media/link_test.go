@@ -41,7 +41,7 @@ func TestLinksOfOtherClients(t *testing.T) {
 	}
 }
 
-func TestOtherTextsAreNoLinks(t *testing.T) {
+func TestLink_OtherTextsAreNone(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":          "",
 		"talk about one": "look: aesgcm://h.test/a.jpg#" + iv12 + key,
@@ -95,7 +95,7 @@ func FuzzParseLink(f *testing.F) {
 	})
 }
 
-func TestATextIsTakenApartIntoFilesAndWhatStandsBelowThem(t *testing.T) {
+func TestText_IsSplitIntoFilesAndCaptions(t *testing.T) {
 	a, b := "aesgcm://h.test/a.jpg#"+iv12+key, "aesgcm://h.test/b.jpg#"+iv12+key
 	for text, want := range map[string][]media.Part{
 		"hello\n there":              {{Text: "hello\n there"}},

@@ -26,7 +26,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL
 }
 
-func TestALinkIsDownloaded(t *testing.T) {
+func TestLink_IsDownloaded(t *testing.T) {
 	body := random(100_000)
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/moved" {
@@ -110,7 +110,7 @@ func TestAnswersAreSorted(t *testing.T) {
 	}
 }
 
-func TestALinkLeadsToPublicAddressesOnly(t *testing.T) {
+func TestLink_LeadsToPublicAddressesOnly(t *testing.T) {
 	inside := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server inside was asked") })
 	c := media.NewPublic(nil)
 	defer c.Close()
@@ -128,7 +128,7 @@ func TestALinkLeadsToPublicAddressesOnly(t *testing.T) {
 	}
 }
 
-func TestARedirectLeadsToPublicAddressesOnly(t *testing.T) {
+func TestRedirect_LeadsToPublicAddressesOnly(t *testing.T) {
 	inside := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server inside was asked") })
 	out := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, strings.Replace(inside, "127.0.0.1", "127.0.0.2", 1), http.StatusFound)
@@ -153,7 +153,7 @@ func carrierServer(t *testing.T, h http.HandlerFunc) (c media.Carrier, port stri
 	}, u.Port()
 }
 
-func TestAFileIsUploadedToTheCarriersOwnAddress(t *testing.T) {
+func TestUpload_GoesToTheCarriersOwnAddress(t *testing.T) {
 	body := random(70_000)
 	var got []byte
 	where, port := carrierServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -178,7 +178,7 @@ func TestAFileIsUploadedToTheCarriersOwnAddress(t *testing.T) {
 	}
 }
 
-func TestAnUntrustedCarrierGetsNothing(t *testing.T) {
+func TestCarrier_UntrustedGetsNothing(t *testing.T) {
 	where, port := carrierServer(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })
 	other := media.Carrier{Domain: where.Domain, Address: where.Address}
 	c, err := media.NewCarrier(other)
@@ -192,7 +192,7 @@ func TestAnUntrustedCarrierGetsNothing(t *testing.T) {
 	}
 }
 
-func TestARedirectLeavesTheHostOnlyWhereItMay(t *testing.T) {
+func TestRedirect_LeavesTheHostOnlyWhereAllowed(t *testing.T) {
 	where, port := carrierServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/here":
@@ -219,7 +219,7 @@ func TestARedirectLeavesTheHostOnlyWhereItMay(t *testing.T) {
 	}
 }
 
-func TestWhoOwnsAHost(t *testing.T) {
+func TestHost_Owner(t *testing.T) {
 	c := media.Carrier{Domain: "eu.relay.test"}
 	for host, want := range map[string]bool{
 		"eu.relay.test": true, "upload.EU.relay.test.": true, "relay.test": false, "xeu.relay.test": false, "eu.relay.test.evil.test": false,

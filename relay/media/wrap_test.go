@@ -10,7 +10,7 @@ import (
 )
 
 // A hashed IV may begin the counter anywhere: only its low 32 bits count on.
-func TestTheCounterWrapsAsGCMsDoes(t *testing.T) {
+func TestCounter_WrapsLikeGCMs(t *testing.T) {
 	l, plain := NewLink(), make([]byte, 1<<20)
 	l.IV = make([]byte, oldIVSize)
 	for n := uint64(0); ; n++ { // one in about 2^16 wraps within the file

@@ -87,7 +87,7 @@ func TestShuffledAndRepeatedMessages(t *testing.T) {
 	}
 }
 
-func TestAllDevicesOfAPeerRead(t *testing.T) {
+func TestPeer_AllDevicesRead(t *testing.T) {
 	business := newDevice(t, "+4930111111", 1001)
 	handset, desktop := newDevice(t, "+4917022222", 2002), newDevice(t, "+4917022222", 2003)
 	business.start(handset)
@@ -161,7 +161,7 @@ func TestTextLimits(t *testing.T) {
 	}
 }
 
-func TestEveryEnvelopeHasFreshKeyAndIV(t *testing.T) {
+func TestEnvelope_HasFreshKeyAndIV(t *testing.T) {
 	business, customer := conversation(t)
 	seen := map[string]bool{}
 	for range 50 {

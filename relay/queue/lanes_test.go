@@ -56,7 +56,7 @@ func backlogs() map[string]struct{ lanes, jobs int } {
 	}
 }
 
-func TestWhoIsUnreachableKeepsNoOtherWaiting(t *testing.T) {
+func TestLane_UnreachableKeepsNoOtherWaiting(t *testing.T) {
 	for name, b := range backlogs() {
 		for _, workers := range []int{1, 256} {
 			t.Run(fmt.Sprintf("%s, %d workers", name, workers), func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestWhoIsUnreachableKeepsNoOtherWaiting(t *testing.T) {
 	}
 }
 
-func TestALaneThatWasHeldKeepsItsOrderThroughARestart(t *testing.T) {
+func TestLane_HeldKeepsItsOrderThroughARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3000
 		c := &customers{memory: &memory{}, diary: newDiary()}
@@ -116,7 +116,7 @@ func TestALaneThatWasHeldKeepsItsOrderThroughARestart(t *testing.T) {
 	})
 }
 
-func TestABacklogIsReadAboutOnce(t *testing.T) {
+func TestBacklog_IsReadAboutOnce(t *testing.T) {
 	for name, b := range backlogs() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestABacklogIsReadAboutOnce(t *testing.T) {
 	}
 }
 
-func TestManySlowLanesLeaveRoomForWhoeverAWorkerIsFreeFor(t *testing.T) {
+func TestLanes_ManySlowLeaveRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, workers := range []int{2, 40, 256} {
 			const each = 100
@@ -175,7 +175,7 @@ func TestManySlowLanesLeaveRoomForWhoeverAWorkerIsFreeFor(t *testing.T) {
 	})
 }
 
-func TestALaneWithManyJobsTakesTurnsWithOthers(t *testing.T) {
+func TestLane_LongTakesTurnsWithOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		m.fill(1, 1, 5000)
@@ -243,7 +243,7 @@ func ahead(id, lane int64) queue.Job {
 	return queue.Job{ID: id, Lane: lane, NotBefore: added, Created: added}
 }
 
-func TestWhatWaitsInLongLanesIsTriedAtTheStart(t *testing.T) {
+func TestJob_WaitingInALongLaneIsTriedAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, hold := range []bool{false, true} {
 			m, d := &memory{}, newDiary()
@@ -277,7 +277,7 @@ func TestWhatWaitsInLongLanesIsTriedAtTheStart(t *testing.T) {
 	})
 }
 
-func TestALongLaneGoesOnThoughTheClockIsSetBack(t *testing.T) {
+func TestLane_LongContinuesWhenTheClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, hold := range []bool{false, true} {
 			m, c, d := &memory{}, &clock{}, newDiary()
@@ -338,7 +338,7 @@ func TestLanesAreHeldEachUntilItsTime(t *testing.T) {
 	})
 }
 
-func TestWhatWasTriedBeforeItsTimeIsTriedAgainBeforeIt(t *testing.T) {
+func TestJob_TriedBeforeItsTimeIsTriedAgainBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		m.add(ahead(1, 1))
@@ -384,7 +384,7 @@ func TestMemoryIsBoundedHoweverManyLanesAreLong(t *testing.T) {
 	})
 }
 
-func TestANewJobIsFoundWithoutComingPastWhatIsHeld(t *testing.T) {
+func TestJob_NewIsFoundWithoutReadingHeldOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &customers{memory: &memory{}, diary: newDiary()}
 		c.fill(1, 1, 5000)
@@ -403,7 +403,7 @@ func TestANewJobIsFoundWithoutComingPastWhatIsHeld(t *testing.T) {
 	})
 }
 
-func TestALaneThatCannotBeReadIsReadAgain(t *testing.T) {
+func TestLane_FailedReadIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, hold := range []bool{false, true} {
 			m, d := &memory{}, newDiary()
@@ -436,7 +436,7 @@ func (full) Postpone(context.Context, queue.Job, time.Time, int) error {
 	return errors.New("disk is full")
 }
 
-func TestAFullDiskMakesNoLaneSpin(t *testing.T) {
+func TestLane_DoesNotSpinOnAFullDisk(t *testing.T) {
 	for _, n := range []int{64, 65, 200} {
 		synctest.Test(t, func(t *testing.T) {
 			m, d := &memory{}, newDiary()
@@ -455,7 +455,7 @@ func TestAFullDiskMakesNoLaneSpin(t *testing.T) {
 	}
 }
 
-func TestWhatWasPutOffWaitsNoLongerWhenTheClockIsSetBack(t *testing.T) {
+func TestJob_PutOffWaitsNoLongerWhenTheClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, c, d := &memory{}, &clock{}, newDiary()
 		now := c.now()
@@ -475,7 +475,7 @@ func TestWhatWasPutOffWaitsNoLongerWhenTheClockIsSetBack(t *testing.T) {
 	})
 }
 
-func TestASmallStepOfTheClockHurriesNothingAndLosesNoTime(t *testing.T) {
+func TestClock_SmallStepHurriesNothingAndLosesNoTime(t *testing.T) {
 	for _, hold := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			m, c, d := &memory{}, &clock{}, newDiary()

@@ -206,7 +206,7 @@ func run(t *testing.T, o queue.Options) *queue.Runner {
 	return r
 }
 
-func TestALanesJobsKeepTheirOrderAndLanesRunAtOnce(t *testing.T) {
+func TestLanes_KeepTheirOrderAndRunInParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		for id := range int64(30) {
@@ -233,7 +233,7 @@ func TestALanesJobsKeepTheirOrderAndLanesRunAtOnce(t *testing.T) {
 	})
 }
 
-func TestARetryHoldsNobodyUp(t *testing.T) {
+func TestRetry_HoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		m.add(queue.Job{ID: 1, Lane: 7}, queue.Job{ID: 2, Lane: 7})
@@ -257,7 +257,7 @@ func TestARetryHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-func TestAHeldLaneKeepsItsOrderAndOthersGoOn(t *testing.T) {
+func TestLane_HeldKeepsItsOrderAndOthersContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		m.add(queue.Job{ID: 1, Lane: 7}, queue.Job{ID: 2, Lane: 7}, queue.Job{ID: 3, Lane: 8})
@@ -281,7 +281,7 @@ func TestAHeldLaneKeepsItsOrderAndOthersGoOn(t *testing.T) {
 	})
 }
 
-func TestAClosedQueueWaitsUntilItIsWoken(t *testing.T) {
+func TestQueue_ClosedWaitsUntilWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		open := false
@@ -361,8 +361,8 @@ func TestHurryUsesUpNoTriesOfHeldLanes(t *testing.T) {
 	})
 }
 
-// TestWhatWasPutOffRunsAtItsTimeAfterARestart: nobody wakes the queue for it then.
-func TestWhatWasPutOffRunsAtItsTimeAfterARestart(t *testing.T) {
+// TestJob_PutOffRunsAtItsTimeAfterARestart: nobody wakes the queue for it then.
+func TestJob_PutOffRunsAtItsTimeAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		now := time.Now()
@@ -416,7 +416,7 @@ func TestHurryTriesOnceWhatFailsAgainHoweverMuchThereIs(t *testing.T) {
 	})
 }
 
-func TestWhatWaitedIsTriedAtTheStart(t *testing.T) {
+func TestJob_WaitingIsTriedAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()
 		m.add(queue.Job{ID: 1, NotBefore: time.Now().Add(24 * time.Hour), Attempts: 9})
@@ -452,7 +452,7 @@ func TestMoreJobsThanFitInMemoryAllRunOnce(t *testing.T) {
 	})
 }
 
-func TestAQueueThatCannotBeReadIsReadAgain(t *testing.T) {
+func TestQueue_FailedReadIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{fail: errors.New("disk")}, newDiary()
 		m.add(queue.Job{ID: 1})
@@ -504,7 +504,7 @@ func TestStoppingLetsTheJobAtHandEndWithinTheGrace(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeTriedIsNoAttempt(t *testing.T) {
+func TestJob_NotTriedCountsAsNoAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, hold := range []bool{false, true} {
 			m, d := &memory{}, newDiary()
@@ -528,7 +528,7 @@ func TestWhatCouldNotBeTriedIsNoAttempt(t *testing.T) {
 	})
 }
 
-func TestANewJobRunsThoughTheQueueWasReadFurther(t *testing.T) {
+func TestJob_NewRunsThoughTheCursorIsPastIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		waits time.Duration // of a job that was read before
 		back  time.Duration // by which the clock is set back then

@@ -100,7 +100,7 @@ func (c *clock) set(by time.Duration) {
 // fails in these.
 type backlog struct{ lanes, jobs int64 }
 
-func TestUnderRandomSchedulesEachJobIsDoneOnceAndInItsTurn(t *testing.T) {
+func TestJobs_AreDoneOnceAndInOrderUnderRandomSchedules(t *testing.T) {
 	for i, b := range []backlog{{0, 0}, {1, 2000}, {1200, 1}, {40, 40}, {0, 0}, {3, 500}, {0, 0}, {100, 5}} {
 		seed := uint64(i)
 		for _, hold := range []bool{false, true} {

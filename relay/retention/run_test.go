@@ -184,7 +184,7 @@ func TestRunInterruptedAnywhereIsFinishedByTheNext(t *testing.T) {
 	}
 }
 
-func TestTwoAtOnceAreHarmless(t *testing.T) {
+func TestJanitors_TwoAtOnceAreHarmless(t *testing.T) {
 	v := newTransit(800, 750, 100, 0)
 	v.interfere = func(v *transit) { // the other does all of its work right after our first look
 		if _, err := Run(context.Background(), v, 30, 0); err != nil {
@@ -197,7 +197,7 @@ func TestTwoAtOnceAreHarmless(t *testing.T) {
 	}
 }
 
-func TestOneWithALaterClockBesideIsHarmless(t *testing.T) {
+func TestJanitor_WithALaterClockIsHarmless(t *testing.T) {
 	v := newTransit(800, 750, 718, 0)
 	v.interfere = func(v *transit) { // two hours later, one more version is due
 		if _, err := Run(context.Background(), v, 30, 2*time.Hour); err != nil {
@@ -210,7 +210,7 @@ func TestOneWithALaterClockBesideIsHarmless(t *testing.T) {
 	}
 }
 
-func TestEveryVersionDiesInTimeOverTwoMonths(t *testing.T) {
+func TestVersions_DieInTimeOverTwoMonths(t *testing.T) {
 	v := newTransit(0)
 	const retention = 3 * 24 * time.Hour
 	period := seal.Period(retention)

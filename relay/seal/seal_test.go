@@ -140,7 +140,7 @@ func TestSealedValueOpensOnlyForItsPurposeRowAndEpoch(t *testing.T) {
 	}
 }
 
-func TestEveryChangedBitIsSeen(t *testing.T) {
+func TestSeal_DetectsEveryChangedBit(t *testing.T) {
 	k, _ := newRing(newWrapper())
 	epoch := begin(t, k).ID
 	_, value := mustSeal(t, k, "p", "r", "some text")
@@ -287,7 +287,7 @@ func TestNewEpochIsDueWhenThePeriodHasPassedAndTheOldOneServesMeanwhile(t *testi
 	}
 }
 
-func TestNothingIsSealedInAnEpochBeforeItIsAdopted(t *testing.T) {
+func TestEpoch_SealsNothingBeforeItIsAdopted(t *testing.T) {
 	k, _ := newRing(newWrapper())
 	first := begin(t, k).ID
 	second, err := k.Next(t.Context())
@@ -339,7 +339,7 @@ func TestKeysOfTheWrongLengthAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhatTheWrapperHandedOutIsOverwritten(t *testing.T) {
+func TestDataKey_IsOverwrittenAfterUse(t *testing.T) {
 	w := newWrapper()
 	k, _ := newRing(w)
 	e := begin(t, k)

@@ -72,7 +72,7 @@ func elapse(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestTheCertificateIsRenewedAtTwoThirdsOfItsLifeWithANewKey(t *testing.T) {
+func TestCertificate_IsRenewedAtTwoThirdsOfItsLifeWithANewKey(t *testing.T) {
 	a := newAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		c := &issuedCertificate{names: []string{"a.test", "b.test"}, sign: a.sign, now: time.Now}
@@ -103,7 +103,7 @@ func TestTheCertificateIsRenewedAtTwoThirdsOfItsLifeWithANewKey(t *testing.T) {
 	})
 }
 
-func TestAFailedRenewalKeepsTheOldCertificateAndIsTriedAgain(t *testing.T) {
+func TestCertificate_FailedRenewalKeepsTheOldAndIsRetried(t *testing.T) {
 	a := newAuthority(t)
 	synctest.Test(t, func(t *testing.T) {
 		c := &issuedCertificate{names: []string{"a.test"}, sign: a.sign, now: time.Now}
@@ -139,7 +139,7 @@ func TestAFailedRenewalKeepsTheOldCertificateAndIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAChainWithoutCertificateIsRefused(t *testing.T) {
+func TestCertificate_EmptyChainIsRefused(t *testing.T) {
 	for _, chain := range []string{"", "no PEM", "-----BEGIN CERTIFICATE-----\n"} {
 		if _, err := parseChain([]byte(chain)); err == nil {
 			t.Errorf("%q was accepted", chain)

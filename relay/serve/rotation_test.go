@@ -37,7 +37,7 @@ func TestCounterTurnsForwardsOnly(t *testing.T) {
 	}
 }
 
-func TestFormerIsHonouredUntilTheOverlapEnds(t *testing.T) {
+func TestRotation_FormerIsHonouredUntilTheOverlapEnds(t *testing.T) {
 	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	rotated := turn{Number: 2, Before: 1, Since: since}
 	if n, until, ok := rotated.former(time.Hour, since); n != 1 || !ok || !until.Equal(since.Add(time.Hour)) {

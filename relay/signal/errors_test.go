@@ -25,7 +25,7 @@ func TestClassNamesEveryClassForMetrics(t *testing.T) {
 	}
 }
 
-func TestEveryClassOfBadInputIsToldApartAndChangesNothing(t *testing.T) {
+func TestBadInput_ClassesDifferAndChangeNothing(t *testing.T) {
 	alice, bob := pair(t)
 	used := alice.seal("used")
 	bob.wants(used, "used")

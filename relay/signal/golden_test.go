@@ -71,7 +71,7 @@ func writeGolden(t *testing.T) {
 	must(t, os.WriteFile(goldenPath, append(b, '\n'), 0o644))
 }
 
-func TestWhatAnEarlierBuildStoredIsRead(t *testing.T) {
+func TestRecord_OfAnEarlierBuildIsRead(t *testing.T) {
 	if *update {
 		writeGolden(t)
 	}

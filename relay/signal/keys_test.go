@@ -69,7 +69,7 @@ func TestDamagedKeysAreMalformed(t *testing.T) {
 	}
 }
 
-func TestOneKeyIsOneStringOfBytes(t *testing.T) {
+func TestKey_HasOneEncoding(t *testing.T) {
 	good := newDevice(t).local.Identity.Public().Bytes()
 	high := bytes.Clone(good)
 	high[32] |= 0x80

@@ -74,7 +74,7 @@ func TestDamagedRecordsAreMalformed(t *testing.T) {
 	}
 }
 
-func TestNoOperationChangesTheRecordItIsGiven(t *testing.T) {
+func TestRecord_IsChangedByNoOperation(t *testing.T) {
 	alice, bob := pair(t)
 	for range 30 {
 		bob.seal("held back")

@@ -171,7 +171,7 @@ func TestDestroyedKeysAreZeroAndRefuse(t *testing.T) {
 	}
 }
 
-func TestASuccessorThatIsNotEarnedIsZeroedButForWhatItShares(t *testing.T) {
+func TestSuccessor_UnusedIsZeroedExceptForSharedParts(t *testing.T) {
 	alice, bob := pair(t)
 	early := bob.seal("early")
 	alice.wants(bob.seal("ahead"), "ahead")

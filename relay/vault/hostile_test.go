@@ -289,7 +289,7 @@ func TestServerWithAnotherAuthorityIsNotTalkedTo(t *testing.T) {
 	}
 }
 
-func TestARegistrationTokenMayBeLeftOutOrEmptied(t *testing.T) {
+func TestRegistrationToken_MayBeLeftOutOrEmptied(t *testing.T) {
 	for name, c := range map[string]struct {
 		token any // nil: it is left out
 		want  string

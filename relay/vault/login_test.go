@@ -35,7 +35,7 @@ func selfSigned(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func TestOneLoginServesManyCallers(t *testing.T) {
+func TestLogin_ServesManyCallers(t *testing.T) {
 	f := newFixture(t)
 	var group sync.WaitGroup
 	for range 16 {
@@ -190,7 +190,7 @@ func TestTokenIsGivenBackOnClose(t *testing.T) {
 	}
 }
 
-func TestEveryCallIsMeasured(t *testing.T) {
+func TestCalls_AreMeasured(t *testing.T) {
 	f := newFixture(t)
 	_ = f.dataKey(t)
 	f.answer = func(w http.ResponseWriter, _ *http.Request, _ int) { refuse(w, http.StatusServiceUnavailable) }

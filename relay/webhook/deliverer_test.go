@@ -160,7 +160,7 @@ func job(id int64) queue.Job {
 	return queue.Job{ID: id, Created: time.Now(), Body: []byte(`{"object":"x"}`)}
 }
 
-func TestNothingIsSentBeforeTheHandshake(t *testing.T) {
+func TestHandshake_ComesBeforeAnythingIsSent(t *testing.T) {
 	r := newReceiver(t)
 	f := deliver(t, r.as())
 	if f.Verified() {
@@ -181,7 +181,7 @@ func TestNothingIsSentBeforeTheHandshake(t *testing.T) {
 	}
 }
 
-func TestTheConditionSaysWhyTheHandshakeFails(t *testing.T) {
+func TestCondition_SaysWhyTheHandshakeFails(t *testing.T) {
 	r := newReceiver(t)
 	closed := newReceiver(t)
 	closed.Close()
@@ -214,7 +214,7 @@ func TestTheConditionSaysWhyTheHandshakeFails(t *testing.T) {
 	}
 }
 
-func TestOnlyStatus200IsSuccess(t *testing.T) {
+func TestDelivery_SucceedsWithStatus200Only(t *testing.T) {
 	r := newReceiver(t)
 	f := deliver(t, r.as()).start(t)
 	f.reason(t, contract.True, webhook.ReasonVerified)
@@ -226,7 +226,7 @@ func TestOnlyStatus200IsSuccess(t *testing.T) {
 	}
 }
 
-func TestTheFirstRetryIsImmediateAndLaterOnesBackOff(t *testing.T) {
+func TestRetry_FirstIsImmediateAndLaterOnesBackOff(t *testing.T) {
 	r := newReceiver(t)
 	f := deliver(t, r.as()).start(t)
 	f.reason(t, contract.True, webhook.ReasonVerified)
@@ -259,7 +259,7 @@ func TestDeliveriesAreDroppedAfterSevenDays(t *testing.T) {
 	}
 }
 
-func TestAReceiverThatReturnsIsFoundWithoutRestart(t *testing.T) {
+func TestReceiver_ReturningIsFoundWithoutRestart(t *testing.T) {
 	r := newReceiver(t)
 	r.behave(answer(503), answer(503))
 	f := deliver(t, r.as()).start(t)
@@ -273,7 +273,7 @@ func TestAReceiverThatReturnsIsFoundWithoutRestart(t *testing.T) {
 	}
 }
 
-func TestAReceiverThatTakesNothingIsReported(t *testing.T) {
+func TestReceiver_AcceptingNothingIsReported(t *testing.T) {
 	r := newReceiver(t)
 	f := deliver(t, r.as()).start(t)
 	f.reason(t, contract.True, webhook.ReasonVerified)
@@ -295,7 +295,7 @@ func TestClearTextReceiversAreRefused(t *testing.T) {
 	}
 }
 
-func TestAClientCertificateIsPresented(t *testing.T) {
+func TestClientCertificate_IsPresented(t *testing.T) {
 	r := httptest.NewUnstartedServer(http.HandlerFunc(echo))
 	r.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert}
 	r.StartTLS()

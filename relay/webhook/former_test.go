@@ -57,7 +57,7 @@ func TestReceiverWithTheFormerCredentialsIsServedUntilItHasTheNewOnes(t *testing
 	}
 }
 
-func TestFormerCredentialsEndWithTheOverlap(t *testing.T) {
+func TestFormerCredentials_EndWithTheOverlap(t *testing.T) {
 	before := webhook.Credentials{Secret: "before", VerifyToken: "verify before"}
 	r := newReceiver(t)
 	r.behave(knows(before))

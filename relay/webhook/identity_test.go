@@ -7,7 +7,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-func TestAMessageNamesTheKeyThatAuthenticatedIt(t *testing.T) {
+func TestMessage_NamesTheKeyThatAuthenticatedIt(t *testing.T) {
 	got, err := account(t).MessagePayload(webhook.Message{
 		ID: "wamid.x", From: mustNumber(t, "+16505551234"), Time: time.Unix(1749416383, 0), Text: "hi",
 		IdentityHash: "DF2lS5v2W6xDF2lS5v2W6w==",

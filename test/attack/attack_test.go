@@ -20,7 +20,7 @@ const (
 	end   = "<!-- end of the attempts -->\n"
 )
 
-func TestTheThreatModelListsEveryAttempt(t *testing.T) {
+func TestThreatModel_ListsEveryAttempt(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "threat-model.md")
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestTheThreatModelListsEveryAttempt(t *testing.T) {
 	}
 }
 
-func TestEveryAttemptIsWholeAndNamedOnce(t *testing.T) {
+func TestAttempts_AreCompleteAndNamedOnce(t *testing.T) {
 	all := All()
 	if len(all) < 40 {
 		t.Errorf("there are %d attempts", len(all))
@@ -62,9 +62,9 @@ func TestEveryAttemptIsWholeAndNamedOnce(t *testing.T) {
 	}
 }
 
-// TestTheDocumentsNameTestsThatExist reads the tests that the threat model and the
+// TestDocuments_NameTestsThatExist reads the tests that the threat model and the
 // manual rest on: a name that ends in … stands for all that begin so.
-func TestTheDocumentsNameTestsThatExist(t *testing.T) {
+func TestDocuments_NameTestsThatExist(t *testing.T) {
 	var source strings.Builder
 	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {

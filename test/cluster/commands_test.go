@@ -49,7 +49,7 @@ func TestFlagsLeaveACommandItsArguments(t *testing.T) {
 	}
 }
 
-func TestAnUnknownCommandIsNamed(t *testing.T) {
+func TestCommand_UnknownIsNamed(t *testing.T) {
 	if err := run(t.Context(), []string{"upp"}); err == nil || !strings.Contains(err.Error(), `"upp"`) {
 		t.Errorf("got %v", err)
 	}
@@ -65,7 +65,7 @@ func TestCommandsSayWhatTheyNeed(t *testing.T) {
 	}
 }
 
-func TestTheRepositoryIsFoundFromAnywhereInIt(t *testing.T) {
+func TestRepository_IsFoundFromAnywhereInIt(t *testing.T) {
 	root := t.TempDir()
 	inner := filepath.Join(root, "test", "cluster")
 	if err := os.MkdirAll(inner, 0o755); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 )
 
-func TestAMessageTravelsFromTheCustomerToTheBusinessAndBack(t *testing.T) {
+func TestMessage_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -56,7 +56,7 @@ func (b *business) nothingLeaked() {
 	}
 }
 
-func TestTheEndpointRefusesWhoIsNotTheBusiness(t *testing.T) {
+func TestEndpoint_RefusesOthersThanTheBusiness(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -72,7 +72,7 @@ func TestTheEndpointRefusesWhoIsNotTheBusiness(t *testing.T) {
 	}
 }
 
-func TestAnUnknownCustomerIsReportedAsUndeliverable(t *testing.T) {
+func TestCustomer_UnknownIsReportedAsUndeliverable(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	id := b.say(shared.number(), "is anybody there?")
@@ -81,7 +81,7 @@ func TestAnUnknownCustomerIsReportedAsUndeliverable(t *testing.T) {
 	}
 }
 
-func TestARelayIsReadyAfterItsFirstStartAndItsSecond(t *testing.T) {
+func TestRelay_IsReadyAfterItsFirstStartAndItsSecond(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	first := b.took
@@ -93,7 +93,7 @@ func TestARelayIsReadyAfterItsFirstStartAndItsSecond(t *testing.T) {
 	}
 }
 
-func TestARestartKeepsIdentitySessionsAndQueues(t *testing.T) {
+func TestRestart_KeepsIdentitySessionsAndQueues(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)

@@ -62,7 +62,7 @@ func (b *business) put(serial int64) (*x509.Certificate, *x509.CertPool) {
 	return leaf, pool
 }
 
-func TestATenantsOwnCertificateIsServedAndReplacedWhenItsFilesChange(t *testing.T) {
+func TestTenantCertificate_IsServedAndReplacedWhenItsFilesChange(t *testing.T) {
 	b := newBusiness(t)
 	b.config.Endpoint.TLS = contract.TLSFromSecret
 	var shift atomic.Int64 // of the relay's clock
@@ -121,7 +121,7 @@ func TestBehindAGatewayTheEndpointIsPlain(t *testing.T) {
 	}
 }
 
-func TestARelayWithoutWebhookSaysSoAndKeepsMessages(t *testing.T) {
+func TestWebhook_MissingIsReportedAndMessagesAreKept(t *testing.T) {
 	b := newBusiness(t)
 	b.config.Webhook = nil
 	b.start()
@@ -131,7 +131,7 @@ func TestARelayWithoutWebhookSaysSoAndKeepsMessages(t *testing.T) {
 	eventually(t, "the webhook's job is queued", func() bool { return b.report().Counts.WebhookQueued == 1 })
 }
 
-func TestAClosedCarrierWithoutAccountSaysWhoMustAct(t *testing.T) {
+func TestCarrierAccount_MissingAtAClosedCarrierSaysWhoMustAct(t *testing.T) {
 	b := newBusiness(t)
 	b.config.Carrier.XMPP.Registration = "Closed"
 	b.start()
@@ -148,9 +148,9 @@ func TestAClosedCarrierWithoutAccountSaysWhoMustAct(t *testing.T) {
 	b.wait(contract.ConditionCarrierConnected, contract.True, "")
 }
 
-// TestARelayRegistersWithTheTokenThatAnAdminPutsIntoVault: at a carrier that admits the
+// TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault: at a carrier that admits the
 // invited only.
-func TestARelayRegistersWithTheTokenThatAnAdminPutsIntoVault(t *testing.T) {
+func TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault(t *testing.T) {
 	carrier := prosody.StartT(t, prosody.Options{Invitations: true})
 	invitation := func() string {
 		token, err := carrier.Invite(t.Context())

@@ -92,7 +92,7 @@ func (b *business) fill() (sent map[string][]string) {
 	return nil
 }
 
-func TestAFullVolumeRefusesAndGoesOnOnceAPersonIsErased(t *testing.T) {
+func TestVolume_FullRefusesUntilAPersonIsErased(t *testing.T) {
 	b := newBusiness(t)
 	b.onSmallVolume()
 	b.startReady()
@@ -129,7 +129,7 @@ func TestAFullVolumeRefusesAndGoesOnOnceAPersonIsErased(t *testing.T) {
 	}
 }
 
-func TestACustomerWhoFillsTheirShareDoesNotStopAnother(t *testing.T) {
+func TestQuota_FullCustomerDoesNotStopAnother(t *testing.T) {
 	b := newBusiness(t)
 	b.onSmallVolume()
 	b.startReady()

@@ -90,9 +90,9 @@ func (b *business) startProcess() (kill func()) {
 	return kill
 }
 
-// TestAKilledRelayLosesAndDoublesNothing kills the relay's process again and again
+// TestKill_LosesAndDoublesNothing kills the relay's process again and again
 // while both sides write, and looks that both have everything once in the end.
-func TestAKilledRelayLosesAndDoublesNothing(t *testing.T) {
+func TestKill_LosesAndDoublesNothing(t *testing.T) {
 	const rounds, each = 10, 6
 	b := newBusiness(t)
 	kill := b.startProcess()

@@ -14,7 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-func TestAFileTravelsFromTheCustomerToTheBusinessAndBack(t *testing.T) {
+func TestFile_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)

@@ -29,7 +29,7 @@ func seal(t *testing.T) (unseal func()) {
 	return unseal
 }
 
-func TestARelayThatStartsWhileVaultIsSealedWaitsAndGoesOn(t *testing.T) {
+func TestSealedVault_StartingRelayWaitsAndContinues(t *testing.T) {
 	b := newBusiness(t)
 	unseal := seal(t)
 	b.start()
@@ -52,7 +52,7 @@ func TestARelayThatStartsWhileVaultIsSealedWaitsAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestARunningRelayGoesOnWhileVaultIsSealed(t *testing.T) {
+func TestSealedVault_RunningRelayContinues(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -68,7 +68,7 @@ func TestARunningRelayGoesOnWhileVaultIsSealed(t *testing.T) {
 	b.wait(contract.ConditionKeysReady, contract.True, "")
 }
 
-func TestARelayWithoutCarrierKeepsWhatIsToBeSentAndGoesOn(t *testing.T) {
+func TestCarrierOutage_RelayKeepsMessagesAndContinues(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -90,7 +90,7 @@ func TestARelayWithoutCarrierKeepsWhatIsToBeSentAndGoesOn(t *testing.T) {
 	b.nothingLeaked()
 }
 
-func TestAReceiverThatIsDownGetsEverythingWhenItReturns(t *testing.T) {
+func TestReceiver_DownGetsEverythingWhenItReturns(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -110,7 +110,7 @@ func TestAReceiverThatIsDownGetsEverythingWhenItReturns(t *testing.T) {
 	b.wait(contract.ConditionWebhookVerified, contract.True, "")
 }
 
-func TestAnUnverifiedReceiverGetsNothing(t *testing.T) {
+func TestReceiver_UnverifiedGetsNothing(t *testing.T) {
 	b := newBusiness(t)
 	b.verify = "another token than the relay has"
 	b.start()
@@ -127,7 +127,7 @@ func TestAnUnverifiedReceiverGetsNothing(t *testing.T) {
 	b.waitText("kept until the receiver is verified")
 }
 
-func TestALostVolumeIsReportedAndNotBegunAnew(t *testing.T) {
+func TestLostVolume_IsReportedAndNotReplaced(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	b.stop()
@@ -144,7 +144,7 @@ func TestALostVolumeIsReportedAndNotBegunAnew(t *testing.T) {
 	b.wait(contract.ConditionKeysReady, contract.True, "")
 }
 
-func TestAnotherIdentitysVolumeIsRefused(t *testing.T) {
+func TestVolume_OfAnotherIdentityIsRefused(t *testing.T) {
 	b, other := newBusiness(t), newBusiness(t)
 	b.startReady()
 	b.stop()
@@ -193,7 +193,7 @@ func (b *business) age(by time.Duration) {
 	write("transit/restore/"+name, map[string]any{"backup": base64.StdEncoding.EncodeToString(raw)})
 }
 
-func TestARelayRefusesToStartWhileAKeyIsOverdue(t *testing.T) {
+func TestRelay_RefusesToStartWhileAKeyIsOverdue(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	b.stop()

@@ -16,7 +16,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-func TestAPersonIsExportedAndErasedAndNobodyElse(t *testing.T) {
+func TestPerson_IsExportedAndErasedAlone(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	gone, stays := newPerson(t), newPerson(t)
@@ -169,7 +169,7 @@ func (b *business) listed(kind, digits string) bool {
 	return found
 }
 
-func TestAPersonIsErasedWithWhatIsQueued(t *testing.T) {
+func TestPerson_IsErasedWithTheirQueuedJobs(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)

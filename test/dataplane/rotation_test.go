@@ -114,7 +114,7 @@ func TestRotatedIdentityIsSeenByCustomersAndLosesNothing(t *testing.T) {
 	b.nothingLeaked()
 }
 
-func TestACounterThatWentBackIsRefused(t *testing.T) {
+func TestRotation_LowerCounterIsRefused(t *testing.T) {
 	b := newBusiness(t)
 	b.config.Rotation.Access = 3 // a counter may begin anywhere
 	b.startReady()
@@ -133,7 +133,7 @@ func TestACounterThatWentBackIsRefused(t *testing.T) {
 	b.startReady()
 }
 
-func TestWhatVanishedFromVaultIsNotMadeAnew(t *testing.T) {
+func TestVault_VanishedSecretsAreNotMadeAgain(t *testing.T) {
 	for name, reason := range map[string]string{"identity/1": "IdentityMissing", "access": "CredentialsMissing"} {
 		t.Run(name, func(t *testing.T) {
 			b := newBusiness(t)
@@ -162,7 +162,7 @@ func TestWhatVanishedFromVaultIsNotMadeAnew(t *testing.T) {
 	}
 }
 
-func TestAVanishedWrappingKeyIsNotMadeAnew(t *testing.T) {
+func TestWrappingKey_VanishedIsNotMadeAgain(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	b.stop()
@@ -184,7 +184,7 @@ func (b *business) eraseKeys() {
 	check(b.t, err)
 }
 
-func TestARunningRelayWhoseKeysAreErasedForgetsThemAndMakesNone(t *testing.T) {
+func TestErasedKeys_RunningRelayForgetsThemAndMakesNone(t *testing.T) {
 	b := newBusiness(t)
 	b.start(func(o *serve.Options) { o.SweepEvery = 100 * time.Millisecond })
 	b.wait(contract.ConditionCarrierConnected, contract.True, "")
@@ -209,7 +209,7 @@ func TestARunningRelayWhoseKeysAreErasedForgetsThemAndMakesNone(t *testing.T) {
 	}
 }
 
-func TestALostVolumeIsBegunAnewByRaisingTheIdentity(t *testing.T) {
+func TestLostVolume_RaisingTheIdentityStartsOver(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	id := b.numberID
@@ -228,7 +228,7 @@ func TestALostVolumeIsBegunAnewByRaisingTheIdentity(t *testing.T) {
 	b.startReady() // and goes on
 }
 
-func TestAClockThatIsAnHourOffIsSaidAndLosesNothing(t *testing.T) {
+func TestClock_AnHourOffIsReportedAndLosesNothing(t *testing.T) {
 	for _, by := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(fmt.Sprint(by), func(t *testing.T) {
 			b := newBusiness(t)
@@ -283,7 +283,7 @@ func TestClock_AJumpByAMonthLosesNothingThatIsUndelivered(t *testing.T) {
 	}
 }
 
-func TestARestoredVolumeBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
+func TestRestoredVolume_ResetsSessionsAndSendsNothingTwice(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -325,7 +325,7 @@ func TestARestoredVolumeBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
 
 // Each step may be the last before a crash: here Vault holds what is new and the store
 // does not know, and then the store knows and the carrier does not.
-func TestAnInterruptedRotationIsFinishedByTheNextStart(t *testing.T) {
+func TestRotation_InterruptedIsFinishedByTheNextStart(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)

@@ -24,7 +24,7 @@ func (b *business) waitIdentity(accepted bool) (found update) {
 	return found
 }
 
-func TestUnderFirstUseANewDeviceGetsNothingUntilItsKeyIsNamed(t *testing.T) {
+func TestFirstUseTrust_NewDeviceGetsNothingUntilItsKeyIsNamed(t *testing.T) {
 	b := newBusiness(t)
 	b.config.Trust = "firstUse"
 	b.startReady()
@@ -57,7 +57,7 @@ func TestUnderFirstUseANewDeviceGetsNothingUntilItsKeyIsNamed(t *testing.T) {
 	b.nothingLeaked()
 }
 
-func TestUnderBlindTrustTheBusinessIsToldOfANewDevice(t *testing.T) {
+func TestBlindTrust_BusinessIsToldOfANewDevice(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)
@@ -70,7 +70,7 @@ func TestUnderBlindTrustTheBusinessIsToldOfANewDevice(t *testing.T) {
 	b.nothingLeaked()
 }
 
-func TestAPersonWhoLostTheSessionGetsWhatCouldNotBeRead(t *testing.T) {
+func TestPerson_WithoutTheSessionGetsUnreadMessagesAgain(t *testing.T) {
 	b := newBusiness(t)
 	b.startReady()
 	p := newPerson(t)

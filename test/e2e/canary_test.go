@@ -37,9 +37,9 @@ func wide(text string) string {
 	return string(out)
 }
 
-// TestAPlantedCanaryIsFoundInEveryPlace proves the scanner where it is used: what
+// TestCanary_IsFoundInEveryPlace proves the scanner where it is used: what
 // the places hold is neither compressed nor encrypted on its way to the disk.
-func TestAPlantedCanaryIsFoundInEveryPlace(t *testing.T) {
+func TestCanary_IsFoundInEveryPlace(t *testing.T) {
 	places, err := environment.Places(within(t), lab.Acme)
 	check(t, err)
 	for _, root := range append(places.Blind, places.Carrier...) {

@@ -43,7 +43,7 @@ func (a asked) post(t *testing.T, endpoint string, client *http.Client) (int, an
 	return res.StatusCode, out
 }
 
-func TestTheEndpointRefusesWithTheCloudAPIsErrorObject(t *testing.T) {
+func TestEndpoint_RefusesWithTheCloudAPIsErrorObject(t *testing.T) {
 	known, err := environment.Credentials(lab.Acme)
 	check(t, err)
 	other, err := environment.Credentials(lab.Globex)

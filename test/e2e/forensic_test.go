@@ -178,10 +178,10 @@ func (w *ward) nextDay() {
 	check(w.t, environment.Resume(within(w.t), w.Business))
 }
 
-// TestWhatTheRetentionEndedIsGoneFromEveryCopy lets 30 days and an hour pass over two
+// TestRetention_EndsEveryCopy lets 30 days and an hour pass over two
 // messages and two files, of which the second ones are a day younger, and restores a
 // copy of the volume beside the relay, whether that ran meanwhile or was stopped.
-func TestWhatTheRetentionEndedIsGoneFromEveryCopy(t *testing.T) {
+func TestRetention_EndsEveryCopy(t *testing.T) {
 	for _, c := range []struct {
 		what, name string
 		stopped    bool

@@ -8,9 +8,9 @@ import (
 	"github.com/relaykeep/relaykeep/test/attack"
 )
 
-// TestWhatMustNotWorkIsRefusedAndTheOwnersSameCommandSucceeds makes every attempt of
+// TestAttempts_AreRefusedAndTheOwnersSameCommandSucceeds makes every attempt of
 // the threat model, and beside each does the same as its rightful owner.
-func TestWhatMustNotWorkIsRefusedAndTheOwnersSameCommandSucceeds(t *testing.T) {
+func TestAttempts_AreRefusedAndTheOwnersSameCommandSucceeds(t *testing.T) {
 	scene, err := attack.Open(within(t), environment)
 	check(t, err)
 	t.Cleanup(func() { check(t, scene.Close(withoutTest())) })

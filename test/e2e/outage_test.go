@@ -51,9 +51,9 @@ func outages() []outage {
 	}
 }
 
-// TestAnOutageIsAConditionAndPassesWithoutARestart takes each service away while a
+// TestOutage_IsAConditionAndPassesWithoutARestart takes each service away while a
 // message is on its way, and gives it back.
-func TestAnOutageIsAConditionAndPassesWithoutARestart(t *testing.T) {
+func TestOutage_IsAConditionAndPassesWithoutARestart(t *testing.T) {
 	for _, o := range outages() {
 		t.Run(o.name, func(t *testing.T) {
 			_, err := environment.WaitCondition(within(t), lab.Acme.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)

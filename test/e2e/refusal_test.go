@@ -57,7 +57,7 @@ func endTrial(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeIsRefusedAtApplyWithWhatToDo(t *testing.T) {
+func TestInvalidSpec_IsRefusedAtApplyWithWhatToDo(t *testing.T) {
 	trial(t)
 	_, err := environment.Apply(within(t), rightful.manifest())
 	check(t, err)
@@ -97,7 +97,7 @@ func TestWhatCannotBeIsRefusedAtApplyWithWhatToDo(t *testing.T) {
 	})
 }
 
-func TestAnUnknownRegionIsACondition(t *testing.T) {
+func TestRegion_UnknownIsACondition(t *testing.T) {
 	trial(t)
 	lost := rightful
 	lost.region = "atlantis"
@@ -119,7 +119,7 @@ func TestAnUnknownRegionIsACondition(t *testing.T) {
 	check(t, err)
 }
 
-func TestANumberThatIsTakenIsACondition(t *testing.T) {
+func TestNumber_TakenIsACondition(t *testing.T) {
 	trial(t)
 	thief := rightful
 	thief.number = lab.Acme.Number

@@ -16,7 +16,7 @@ import (
 
 func key(o client.Object) types.NamespacedName { return client.ObjectKeyFromObject(o) }
 
-func TestAListOfRelaysSaysHowEachIs(t *testing.T) {
+func TestRelayList_ShowsHowEachIs(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(kubectl(t, "get", "brelay", "-A")), "\n")
 	if got, want := strings.Join(strings.Fields(lines[0]), " "), "NAMESPACE NAME READY REASON REGION NUMBER AGE"; got != want {
 		t.Errorf("the columns are %s, want %s", got, want)
@@ -33,8 +33,8 @@ func TestAListOfRelaysSaysHowEachIs(t *testing.T) {
 	}
 }
 
-// TestEachRelayStaysInItsRegion looks at where pods and volumes really are.
-func TestEachRelayStaysInItsRegion(t *testing.T) {
+// TestRelays_StayInTheirRegion looks at where pods and volumes really are.
+func TestRelays_StayInTheirRegion(t *testing.T) {
 	for _, b := range []*lab.Business{lab.Acme, lab.Globex} {
 		pod, err := environment.RelayPod(within(t), b)
 		check(t, err)
@@ -51,8 +51,8 @@ func TestEachRelayStaysInItsRegion(t *testing.T) {
 	}
 }
 
-// TestASecondPassWritesNothing lets the operator see every object again.
-func TestASecondPassWritesNothing(t *testing.T) {
+// TestSecondPass_WritesNothing lets the operator see every object again.
+func TestSecondPass_WritesNothing(t *testing.T) {
 	versions := func() string {
 		return kubectl(t, "get", "serviceaccounts,configmaps,services,persistentvolumeclaims,statefulsets,networkpolicies,cronjobs",
 			"-n", lab.Acme.Name, "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.metadata.managedFields[?(@.manager=="relaykeep")].time}{"\n"}{end}`)

@@ -41,7 +41,7 @@ func FuzzBreaks(f *testing.F) {
 	t.Setenv("GOFLAGS", "-mod=mod")
 }
 
-func TestEveryTargetRunsAndAFailureIsTold(t *testing.T) {
+func TestTargets_AllRunAndFailuresAreReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and fuzzes a module")
 	}
@@ -65,7 +65,7 @@ func TestEveryTargetRunsAndAFailureIsTold(t *testing.T) {
 	}
 }
 
-func TestAPackageWithoutTargetsIsAnError(t *testing.T) {
+func TestPackage_WithoutTargetsIsAnError(t *testing.T) {
 	module(t)
 	if err := os.Remove("x_test.go"); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestAPackageWithoutTargetsIsAnError(t *testing.T) {
 	}
 }
 
-func TestOnlyTheEndOfItsTimeIsNoFailure(t *testing.T) {
+func TestTarget_FailsUnlessItsTimeIsOver(t *testing.T) {
 	for out, want := range map[string]bool{
 		"--- FAIL: FuzzX (60.10s)\n    context deadline exceeded\nFAIL\n":                                            true,
 		"--- FAIL: FuzzX (1s)\n    x_test.go:1: wrong\n    Failing input written to testdata/fuzz/FuzzX/1\n":         false,

@@ -86,7 +86,7 @@ func TestCommandLineRefusesWhatItCannotBuild(t *testing.T) {
 	}
 }
 
-func TestOnlyTheTestImageHasAClockToSet(t *testing.T) {
+func TestImages_OnlyTheTestImageHasAClockToSet(t *testing.T) {
 	for _, i := range images {
 		if (i.buildTags == "testclock") != (i.tag("v1.0.0") == "v1.0.0-testclock") {
 			t.Errorf("%s has build tags %q under tag %s", i.name, i.buildTags, i.tag("v1.0.0"))

@@ -289,8 +289,8 @@ func (s *story) serverRestarts(server server) {
 	s.businessReads()
 }
 
-// TestABusinessBlocksACustomerOfSlixmpp blocks and unblocks over the endpoint.
-func TestABusinessBlocksACustomerOfSlixmpp(t *testing.T) {
+// TestBlocking_OfACustomerOnSlixmpp blocks and unblocks over the endpoint.
+func TestBlocking_OfACustomerOnSlixmpp(t *testing.T) {
 	needServers(t)
 	server := prosody.StartT(t, prosody.Options{Registration: true})
 	s := &story{t: t, b: startBusiness(t, server), p: startPhone(t, server)}

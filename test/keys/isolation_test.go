@@ -43,7 +43,7 @@ func use(c *vault.Client) map[string]func(context.Context) error {
 	}
 }
 
-func TestAnotherTenantsRelayIsRefusedWhatTheOwnersRelayMayDo(t *testing.T) {
+func TestRelay_OfAnotherTenantIsRefused(t *testing.T) {
 	globex, owner := established(t, "globex")
 	acme := newTenant(t, "acme")
 	attacker := acme.as(globex, roleRelay)
@@ -66,7 +66,7 @@ func TestAnotherTenantsRelayIsRefusedWhatTheOwnersRelayMayDo(t *testing.T) {
 	wantIs(t, "unwrapping another's key with one's own", err, vault.ErrErased)
 }
 
-func TestAnotherTenantsJanitorIsRefusedWhatTheOwnersJanitorMayDo(t *testing.T) {
+func TestJanitor_OfAnotherTenantIsRefused(t *testing.T) {
 	globex, _ := established(t, "globex")
 	attacker := newTenant(t, "acme").as(globex, roleJanitor)
 	owner := globex.client(roleJanitor)
@@ -143,7 +143,7 @@ func TestTokenOfOneAudienceOpensNoOtherRole(t *testing.T) {
 	}
 }
 
-func TestOnlyAccountsOfRelaysMayLogIn(t *testing.T) {
+func TestLogin_IsForAccountsOfRelaysOnly(t *testing.T) {
 	acme, _ := established(t, "acme")
 	must(t, "making an account", shared.account(t.Context(), acme.namespace, "web"))
 	for _, name := range []string{"web", "default"} {

@@ -138,7 +138,7 @@ func TestKeepersLoginOpensWrappingKeysAndNothingElse(t *testing.T) {
 }
 
 // Nobody else's account becomes the keeper, and the keeper becomes nobody else.
-func TestOnlyTheOperatorsKeeperLogsInAsKeeper(t *testing.T) {
+func TestKeeperRole_IsForTheOperatorsKeeperOnly(t *testing.T) {
 	acme, _ := established(t, "acme")
 	must(t, "making an account", shared.account(t.Context(), acme.namespace, contract.KeeperName(region)))
 	keeper := theKeeper(t)

@@ -22,7 +22,7 @@ func (tn *tenant) remake() (former string) {
 	return string(account.UID)
 }
 
-func TestALaterAccountOfTheSameNameReadsNoFormerCredentials(t *testing.T) {
+func TestCredentials_LaterAccountOfTheSameNameReadsNone(t *testing.T) {
 	acme, relay := established(t, "acme")
 	made, err := relay.Access(t.Context(), 1)
 	must(t, "making credentials", err)
@@ -53,7 +53,7 @@ func TestALaterAccountOfTheSameNameReadsNoFormerCredentials(t *testing.T) {
 	}
 }
 
-func TestAnOwnerIsRecordedOnceAndChangedByAnAdminOnly(t *testing.T) {
+func TestOwner_IsRecordedOnceAndChangedByAnAdminOnly(t *testing.T) {
 	acme, relay := established(t, "acme")
 	made, err := relay.Access(t.Context(), 1)
 	must(t, "making credentials", err)

@@ -144,7 +144,7 @@ func TestDataKeysUnwrapToWhatTheyWere(t *testing.T) {
 	}
 }
 
-func TestEveryRetentionMayHaveItsKey(t *testing.T) {
+func TestRetentions_MayAllHaveTheirKey(t *testing.T) {
 	for _, days := range []int{1, 2, 7, 29, 30} {
 		relay := newTenant(t, "acme").client(roleRelay)
 		_, err := relay.EnsureKeys(t.Context(), time.Duration(days)*24*time.Hour)

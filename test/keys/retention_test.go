@@ -43,7 +43,7 @@ func TestJanitorOfARelayThatNeverStartedHasNothingToDo(t *testing.T) {
 	}
 }
 
-func TestAfterTheJanitorNobodyUnwrapsWhatIsTooOldAndAllThatIsYounger(t *testing.T) {
+func TestJanitor_LeavesOnlyYoungVersionsToUnwrap(t *testing.T) {
 	acme, relay := established(t, "acme")
 	janitor := acme.client(roleJanitor)
 	_, old, err := relay.DataKey(t.Context())

@@ -164,7 +164,7 @@ func (r *relay) arrived(id string) {
 	}
 }
 
-func TestWhatABusyServerReturnsIsSentAgainAsItWas(t *testing.T) {
+func TestBounce_FromABusyServerIsSentAgainAsItWas(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real server")
 	}
@@ -179,9 +179,9 @@ func TestWhatABusyServerReturnsIsSentAgainAsItWas(t *testing.T) {
 	}
 }
 
-// TestWhatFindsAFullOfflineQueueArrivesWhenThereIsRoom: ejabberd returns, for the time
+// TestBounce_FromAFullOfflineQueueArrivesWhenThereIsRoom: ejabberd returns, for the time
 // being, what is more than it keeps for an account that is away.
-func TestWhatFindsAFullOfflineQueueArrivesWhenThereIsRoom(t *testing.T) {
+func TestBounce_FromAFullOfflineQueueArrivesWhenThereIsRoom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real server")
 	}
@@ -204,10 +204,10 @@ func TestWhatFindsAFullOfflineQueueArrivesWhenThereIsRoom(t *testing.T) {
 	p.shows("here", "kept", "comes back")
 }
 
-// TestWhatAFullAcknowledgementQueueReturnsIsNotUndeliverable: a client acknowledges nothing
+// TestBounce_FromAFullAcknowledgementQueueIsNotUndeliverable: a client acknowledges nothing
 // (and sends no receipts, as some do to strangers), until ejabberd ends its session and
 // returns all that it had, shown or not.
-func TestWhatAFullAcknowledgementQueueReturnsIsNotUndeliverable(t *testing.T) {
+func TestBounce_FromAFullAcknowledgementQueueIsNotUndeliverable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real server")
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
-// TestTwoThousandMessagesUnderRandomCutsArriveOnce has two relays write to each other
+// TestMessages_ArriveOnceUnderRandomCuts has two relays write to each other
 // while the proxy breaks the links of both at random elements in every way it knows.
-func TestTwoThousandMessagesUnderRandomCutsArriveOnce(t *testing.T) {
+func TestMessages_ArriveOnceUnderRandomCuts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("minutes with real servers")
 	}

@@ -20,9 +20,9 @@ import (
 // one-time pre-keys, so that nearly every key is chosen by several.
 const strangers = 200
 
-// TestOfTwoHundredStrangersEverybodyIsRead has customers who never wrote to the business
+// TestStrangers_TwoHundredAreAllRead has customers who never wrote to the business
 // do so at once, each with a client of its own at a real server.
-func TestOfTwoHundredStrangersEverybodyIsRead(t *testing.T) {
+func TestStrangers_TwoHundredAreAllRead(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute with a real server")
 	}

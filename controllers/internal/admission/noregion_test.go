@@ -11,7 +11,7 @@ import (
 
 // Where nobody made a DataRegion yet, a configuration may be planted and a node may bear
 // a region's label already: no pod that holds a token for Vault is made all the same.
-func TestWithoutADataRegionNoPodHoldsATokenForVault(t *testing.T) {
+func TestVaultToken_NeedsADataRegion(t *testing.T) {
 	installPolicies(t)
 	h := &house{in: desired.Input{Relay: &v1alpha1.BusinessRelay{}, Region: &v1alpha1.DataRegion{}, RelayImage: relayImage}}
 	parse(t, relayYAML, h.in.Relay)

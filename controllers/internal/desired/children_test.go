@@ -20,7 +20,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/desired"
 )
 
-func TestOnlyWhatMayGoWithTheRelayHasAnOwner(t *testing.T) {
+func TestOwnerReferences_OnlyOnWhatMayGoWithTheRelay(t *testing.T) {
 	in := full()
 	file, hash, err := desired.Config(in)
 	if err != nil {
@@ -62,7 +62,7 @@ func pods(in desired.Input) map[string]*corev1ac.PodTemplateSpecApplyConfigurati
 	}
 }
 
-func TestEveryPodIsBoundToItsRegion(t *testing.T) {
+func TestPods_AreBoundToTheirRegion(t *testing.T) {
 	in := full()
 	for name, pod := range pods(in) {
 		if got := pod.Labels[v1alpha1.LabelRegion]; got != "eu" {
@@ -76,7 +76,7 @@ func TestEveryPodIsBoundToItsRegion(t *testing.T) {
 }
 
 // The erase Job removes the carrier account, whose password only a relay may read.
-func TestEveryPodHoldsTheTokensOfItsOwnAudiencesOnly(t *testing.T) {
+func TestPods_HoldTheTokensOfTheirOwnAudiencesOnly(t *testing.T) {
 	want := map[string][]string{
 		"relay": {"relaykeep.dev/relay/eu"}, "janitor": {"relaykeep.dev/janitor/eu"},
 		"erase": {"relaykeep.dev/janitor/eu", "relaykeep.dev/relay/eu"},
@@ -102,7 +102,7 @@ func TestEveryPodHoldsTheTokensOfItsOwnAudiencesOnly(t *testing.T) {
 
 // The admission policies compare arguments whenever a pod is made, and a ConfigMap only
 // when it is written.
-func TestWhereVaultAndCarrierAreStandsInThePodsArgumentsAlone(t *testing.T) {
+func TestVaultAndCarrierAddress_AreInThePodsArgumentsOnly(t *testing.T) {
 	in := full()
 	carrier := map[string]int{"relay": 4, "erase": 4, "janitor": 0} // how many arguments
 	for name, pod := range pods(in) {
@@ -127,7 +127,7 @@ func TestWhereVaultAndCarrierAreStandsInThePodsArgumentsAlone(t *testing.T) {
 	}
 }
 
-func TestOnlyTheRelayMountsItsVolumeAndSecrets(t *testing.T) {
+func TestVolumeAndSecrets_AreMountedByTheRelayOnly(t *testing.T) {
 	for name, pod := range pods(full()) {
 		claims, secrets := 0, 0
 		for _, v := range pod.Spec.Volumes {
@@ -272,7 +272,7 @@ func reaches(t *testing.T, rule networkingv1ac.NetworkPolicyEgressRuleApplyConfi
 	return false
 }
 
-func TestWithoutAWebhookNoneCanBeReached(t *testing.T) {
+func TestNetworkPolicy_WithoutAWebhookNoneCanBeReached(t *testing.T) {
 	in := full()
 	with := len(desired.RelayPolicy(in).Spec.Egress)
 	in.Relay.Spec.Webhook = nil
@@ -312,7 +312,7 @@ func TestRegionWithoutIngressPeersLetsNobodyIn(t *testing.T) {
 	}
 }
 
-func TestTheConfigMapsKeyIsTheFilesName(t *testing.T) {
+func TestConfigMap_KeyIsTheFilesName(t *testing.T) {
 	if got := path.Base(contract.ConfigPath); got != desired.ConfigKey {
 		t.Errorf("the relay reads %s, the ConfigMap has %s", got, desired.ConfigKey)
 	}

@@ -222,7 +222,7 @@ func TestChildrenAreRenderedAsTheGoldenFilesSay(t *testing.T) {
 	}
 }
 
-func TestTheSameInputRendersTheSameBytes(t *testing.T) {
+func TestRendering_IsDeterministic(t *testing.T) {
 	first := children(t, full())
 	for range 20 {
 		if !bytes.Equal(first, children(t, full())) {

@@ -24,7 +24,7 @@ func terminating() error {
 	return err
 }
 
-func TestWhatStoppedAPassDecidesWhatHappensNext(t *testing.T) {
+func TestOutcome_DecidesWhatHappensNext(t *testing.T) {
 	plain := errors.New("connection refused")
 	cases := map[string]struct {
 		err             error
@@ -99,7 +99,7 @@ func TestMessagesAreShortAndOfOneLine(t *testing.T) {
 	}
 }
 
-func TestAVerdictFitsIntoAnEvent(t *testing.T) {
+func TestVerdict_FitsIntoAnEvent(t *testing.T) {
 	v := outcome.Of(outcome.Stalled("NoMatchingNode", "label one %s", strings.Repeat("a=b,", 1000)))
 	if len(v.Message) > 1024 { // what events.k8s.io takes
 		t.Errorf("the message has %d bytes", len(v.Message))

@@ -33,7 +33,7 @@ func claim(region, class string) *corev1.PersistentVolumeClaim {
 	}
 }
 
-func TestARelayIsPlacedOnlyWhereAllIsOfItsRegion(t *testing.T) {
+func TestPlacement_OnlyWhereAllIsOfTheRegion(t *testing.T) {
 	going := region()
 	going.DeletionTimestamp = new(metav1.Now())
 	nodes := []map[string]string{node("na", "ssd"), node("eu", "hdd"), node("eu", "ssd")}
@@ -62,7 +62,7 @@ func TestARelayIsPlacedOnlyWhereAllIsOfItsRegion(t *testing.T) {
 	}
 }
 
-func TestTheMessageSaysHowToMakeANodeOne(t *testing.T) {
+func TestPlacement_MessageSaysHowToLabelANode(t *testing.T) {
 	v := outcome.Of(placement.Region(placement.Facts{Region: region(), ClassExists: true}))
 	for _, want := range []string{v1alpha1.LabelNodeRegion + "=eu", "disk=ssd"} {
 		if !strings.Contains(v.Message, want) {
@@ -71,7 +71,7 @@ func TestTheMessageSaysHowToMakeANodeOne(t *testing.T) {
 	}
 }
 
-func TestAVolumeIsVerifiedOnlyWhenItCannotBeElsewhere(t *testing.T) {
+func TestVolume_IsVerifiedOnlyIfItCannotBeElsewhere(t *testing.T) {
 	nodes := []map[string]string{node("eu", "ssd"), node("na", "ssd")}
 	in := func(key string, values ...string) corev1.NodeSelectorTerm {
 		return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{

@@ -111,7 +111,7 @@ func TestRelaysThatHangDelayNoOther(t *testing.T) {
 	}
 }
 
-func TestManyThatAnswerAtOnceAreAllHeard(t *testing.T) {
+func TestPoller_HearsManyAnswersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &crowd{sometimes: true, asked: map[string]int{}}
 		p := New(c, interval)

@@ -94,7 +94,7 @@ func polling(t *testing.T, f *fake, test func(p *Poller, changes func() int)) {
 	})
 }
 
-func TestARelayIsAskedAtOnceAndThenAboutOnceAnInterval(t *testing.T) {
+func TestPoller_PollsAtOnceAndThenOncePerInterval(t *testing.T) {
 	f := &fake{status: answer(contract.True, 1)}
 	polling(t, f, func(p *Poller, changes func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
@@ -127,7 +127,7 @@ func TestCountersThatMoveAreNoChange(t *testing.T) {
 	})
 }
 
-func TestThreeMissesMakeARelayUnreachableAndOneAnswerReachable(t *testing.T) {
+func TestPoller_ThreeMissesMakeARelayUnreachable(t *testing.T) {
 	f := &fake{status: answer(contract.True, 1)}
 	polling(t, f, func(p *Poller, changes func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
@@ -153,7 +153,7 @@ func TestThreeMissesMakeARelayUnreachableAndOneAnswerReachable(t *testing.T) {
 	})
 }
 
-func TestARelayThatIsNotWellIsAskedMoreOften(t *testing.T) {
+func TestPoller_PollsUnhealthyRelaysMoreOften(t *testing.T) {
 	f := &fake{status: answer(contract.False, 1)}
 	polling(t, f, func(p *Poller, _ func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
@@ -164,7 +164,7 @@ func TestARelayThatIsNotWellIsAskedMoreOften(t *testing.T) {
 	})
 }
 
-func TestAnotherStampOrHostIsAskedAtOnce(t *testing.T) {
+func TestPoller_PollsAtOnceAfterAChangeOfStampOrHost(t *testing.T) {
 	f := &fake{status: answer(contract.True, 1)}
 	polling(t, f, func(p *Poller, changes func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
@@ -179,7 +179,7 @@ func TestAnotherStampOrHostIsAskedAtOnce(t *testing.T) {
 	})
 }
 
-func TestARelayAskedOutOfTurnStaysInTurn(t *testing.T) {
+func TestPoller_RelayPolledEarlyKeepsItsTurn(t *testing.T) {
 	f := &fake{status: answer(contract.True, 1)}
 	polling(t, f, func(p *Poller, _ func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
@@ -192,7 +192,7 @@ func TestARelayAskedOutOfTurnStaysInTurn(t *testing.T) {
 	})
 }
 
-func TestAForgottenRelayIsNotAsked(t *testing.T) {
+func TestPoller_ForgottenRelayIsNotPolled(t *testing.T) {
 	f := &fake{status: answer(contract.True, 1)}
 	polling(t, f, func(p *Poller, changes func() int) {
 		p.Follow(acme, "192.0.2.1", "a")
@@ -205,7 +205,7 @@ func TestAForgottenRelayIsNotAsked(t *testing.T) {
 	})
 }
 
-func TestARelayThatStaysUnreachableIsAskedLessOften(t *testing.T) {
+func TestPoller_PollsUnreachableRelaysLessOften(t *testing.T) {
 	f := &fake{}
 	polling(t, f, func(p *Poller, _ func() int) {
 		p.Follow(acme, "192.0.2.1", "a")

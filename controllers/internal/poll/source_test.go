@@ -30,7 +30,7 @@ func TestStatusIsFetched(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoStatusIsRefused(t *testing.T) {
+func TestStatus_InvalidIsRefused(t *testing.T) {
 	elsewhere := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"version":1}`)) })
 	handlers := map[string]http.HandlerFunc{
 		"too much": func(w http.ResponseWriter, _ *http.Request) {

@@ -57,7 +57,7 @@ func TestErasureIsHealthyUntilTwoRunsAreMissed(t *testing.T) {
 	}
 }
 
-func TestAnotherClockOfVaultsNeitherHidesMissedRunsNorSeesSome(t *testing.T) {
+func TestVaultClock_NeitherHidesNorInventsMissedRuns(t *testing.T) {
 	for _, off := range []time.Duration{-3 * time.Hour, 3 * time.Hour} {
 		run := success(noon)
 		run.Result.Time = noon.Add(off)
@@ -71,7 +71,7 @@ func TestAnotherClockOfVaultsNeitherHidesMissedRunsNorSeesSome(t *testing.T) {
 	}
 }
 
-func TestTheStatusOnlyGoesForward(t *testing.T) {
+func TestStatus_OnlyGoesForward(t *testing.T) {
 	var status v1alpha1.RetentionStatus
 	oldest := noon.Add(-24 * time.Hour)
 	newer := success(noon)

@@ -70,7 +70,7 @@ func TestMountsCanBeChosen(t *testing.T) {
 
 // Every path that a policy grants must hold both of the tenant's names, or be about
 // the login's own token, or be the one PKI role that names check by themselves.
-func TestNoPolicyGrantsAPathThatIsNotTheTenantsOwn(t *testing.T) {
+func TestPolicies_GrantOnlyTheTenantsOwnPaths(t *testing.T) {
 	policies, err := setup.Policies(options(), "ACC")
 	if err != nil {
 		t.Fatal(err)

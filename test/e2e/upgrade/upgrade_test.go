@@ -31,10 +31,10 @@ type before struct {
 	objects  []string // kind, name and UID
 }
 
-// TestAnInstallationUpgradesInPlace upgrades a relay in the midst of a conversation, with
+// TestInstallation_UpgradesInPlace upgrades a relay in the midst of a conversation, with
 // a message that its webhook did not take yet, beside a relay that was deleted and left
 // its janitor behind.
-func TestAnInstallationUpgradesInPlace(t *testing.T) {
+func TestInstallation_UpgradesInPlace(t *testing.T) {
 	mark := rand.Text()[:6]
 	asked, answered, waiting, later := "Asked before "+mark, "Answered before "+mark, "Waiting "+mark, "Asked after "+mark
 	inbox, err := former.OpenInbox(lab.Acme)

@@ -20,7 +20,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func TestTwoOfThemTalk(t *testing.T) {
+func TestSlixmpp_TwoClientsTalk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Prosody and slixmpp; run make test")
 	}

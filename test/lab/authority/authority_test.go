@@ -78,7 +78,7 @@ func TestSecondOpenAndSecondServerKeepWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestOtherHostsOrAnotherAuthorityMakeTheCertificateAnew(t *testing.T) {
+func TestCertificate_IsMadeAgainForOtherHostsOrAnotherAuthority(t *testing.T) {
 	dir := t.TempDir()
 	a, err := Open(dir)
 	if err != nil {

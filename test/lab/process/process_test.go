@@ -68,7 +68,7 @@ func TestStartingWhatRunsChangesNothing(t *testing.T) {
 	})
 }
 
-func TestAnotherSpecReplacesWhatRuns(t *testing.T) {
+func TestSpec_ChangeReplacesWhatRuns(t *testing.T) {
 	k, dir := keeper(t)
 	if err := k.Start(t.Context(), shell(dir, "one", "exec sleep 1000")); err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestStopAllEndsTheLastStartedFirstAndForgets(t *testing.T) {
 	}
 }
 
-func TestWhatEndsAtOnceOrCannotStartIsAnError(t *testing.T) {
+func TestProcess_EndingAtOnceOrNotStartingIsAnError(t *testing.T) {
 	k, dir := keeper(t)
 	spec := shell(dir, "missing", "")
 	spec.Path = filepath.Join(dir, "nothing-here")

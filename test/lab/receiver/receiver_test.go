@@ -126,7 +126,7 @@ func FuzzSignatureHeader(f *testing.F) {
 	})
 }
 
-func TestEveryLineIsOneObject(t *testing.T) {
+func TestLines_AreOneObjectEach(t *testing.T) {
 	r, out := fixture(t, known)
 	body := "{\n \"text\": \"two\\nlines\"\n}"
 	post(r, body, sign(body, "S"))

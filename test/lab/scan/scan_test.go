@@ -48,7 +48,7 @@ func plantings(secret string) map[string][]byte {
 	return all
 }
 
-func TestEveryPlantedEncodingIsFoundAtEveryOffset(t *testing.T) {
+func TestScan_FindsEveryEncodingAtEveryOffset(t *testing.T) {
 	s := scanner(t, Secret{"canary", canary})
 	for name, planted := range plantings(canary) {
 		for offset := range 5 {

@@ -20,7 +20,7 @@ type asked struct {
 // Status implements carrier.Carrier.
 func (a asked) Status() carrier.Status { return a.state() }
 
-func TestTheEndOfAChatIsNotToldAsALostLink(t *testing.T) {
+func TestChat_EndIsNotShownAsALostLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var notes bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
@@ -38,7 +38,7 @@ func TestTheEndOfAChatIsNotToldAsALostLink(t *testing.T) {
 	})
 }
 
-func TestAnOnlineChatLooksAtItsLinkNowAndThenOnly(t *testing.T) {
+func TestChat_OnlineChecksItsLinkRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const looks = 100
 		ctx, cancel := context.WithCancel(t.Context())

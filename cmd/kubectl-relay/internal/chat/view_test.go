@@ -43,7 +43,7 @@ func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 	}
 }
 
-func TestWhatAPeerSaysOfMessagesThatAreNotOursDoesNotPileUp(t *testing.T) {
+func TestView_StatusesOfUnknownMessagesDoNotPileUp(t *testing.T) {
 	v := newView(io.Discard, io.Discard)
 	for i := range 100 * maxEarly {
 		v.event(customer.Event{Kind: customer.Read, ID: strconv.Itoa(i)})

@@ -29,7 +29,7 @@ func leftBehind(name, region, audience string) *batchv1.CronJob {
 	return o
 }
 
-func TestFormerRolesAreRemovedOnceNothingUsesThem(t *testing.T) {
+func TestFormerRoles_AreRemovedOnceNothingUsesThem(t *testing.T) {
 	k := startKubernetes(t)
 	k.startTokenController(t)
 	server := k.startVault(t)

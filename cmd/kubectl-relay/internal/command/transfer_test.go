@@ -98,7 +98,7 @@ func TestChatSaysThatAFileCameAndKeepsItsKeyToItself(t *testing.T) {
 	}
 }
 
-func TestAFilterThatCannotFetchAFileFails(t *testing.T) {
+func TestChatFilter_FailsIfAFileCannotBeFetched(t *testing.T) {
 	server, where := startServer(t)
 	startShop(t, server, func(url string) string {
 		l := media.NewLink()

@@ -67,7 +67,7 @@ func TestMergeSendsAMergePatch(t *testing.T) {
 	}
 }
 
-func TestARefusalSaysWhy(t *testing.T) {
+func TestRefusal_SaysWhy(t *testing.T) {
 	for _, c := range []struct {
 		code          int
 		body, message string
@@ -111,14 +111,14 @@ func TestReadyAsksTheServer(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoObjectIsAnError(t *testing.T) {
+func TestAnswer_NotAnObjectIsAnError(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
 	if err := c.Get(t.Context(), "/api/v1/nodes/a", &struct{}{}); err == nil || !strings.Contains(err.Error(), "/api/v1/nodes/a") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestARequestEndsWithItsCaller(t *testing.T) {
+func TestRequest_EndsWithItsCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		cancel()

@@ -83,7 +83,7 @@ func TestEnsureRepeatsWhatWasInterrupted(t *testing.T) {
 	}
 }
 
-func TestTwoThatNeedTheSameProgramBuildItOnce(t *testing.T) {
+func TestBuild_HappensOnceForTwoCallers(t *testing.T) {
 	c, out := newCache(t, "print(text)")
 	var all sync.WaitGroup
 	for range 3 {

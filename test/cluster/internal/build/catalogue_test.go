@@ -10,7 +10,7 @@ import (
 
 const committed = "../../binaries"
 
-func TestEveryProgramHasItsBuildFiles(t *testing.T) {
+func TestPrograms_HaveTheirBuildFiles(t *testing.T) {
 	for _, s := range Catalogue() {
 		if _, err := Key(s, filepath.Join(committed, s.Name), "go"); err != nil {
 			t.Errorf("%s: %v", s.Name, err)
@@ -22,7 +22,7 @@ func TestEveryProgramHasItsBuildFiles(t *testing.T) {
 	}
 }
 
-func TestEveryProgramsVersionIsTheOneItsModuleRequires(t *testing.T) {
+func TestPrograms_HaveTheVersionThatTheirModuleRequires(t *testing.T) {
 	// The module whose version the program's is, where that is not the one of its package.
 	modules := map[string]string{
 		"kubernetes": "k8s.io/kubernetes", "vault": "github.com/hashicorp/vault", "coredns": "github.com/coredns/coredns",

@@ -30,7 +30,7 @@ func begun(t *testing.T, l layout) {
 	}
 }
 
-func TestAClusterClaimsItsMachineAgainAndAgain(t *testing.T) {
+func TestCluster_ClaimsItsMachineRepeatedly(t *testing.T) {
 	l := machine(t)("mine")
 	for range 2 {
 		if lost, err := l.claim(); err != nil || lost != nil {
@@ -40,7 +40,7 @@ func TestAClusterClaimsItsMachineAgainAndAgain(t *testing.T) {
 	}
 }
 
-func TestASecondClusterIsToldWhereTheFirstIs(t *testing.T) {
+func TestCluster_SecondIsToldWhereTheFirstIs(t *testing.T) {
 	on := machine(t)
 	first, second := on("first"), on("second")
 	if _, err := first.claim(); err != nil {
@@ -60,7 +60,7 @@ func TestASecondClusterIsToldWhereTheFirstIs(t *testing.T) {
 	}
 }
 
-func TestAClusterThatLostItsStateIsFound(t *testing.T) {
+func TestCluster_WithoutItsStateIsFound(t *testing.T) {
 	on := machine(t)
 	first, second := on("first"), on("second")
 	if _, err := first.claim(); err != nil {

@@ -55,7 +55,7 @@ func TestCommandsAreAsReviewed(t *testing.T) {
 	}
 }
 
-func TestEveryCommandHasItsOwnNameAndTheClustersGroup(t *testing.T) {
+func TestCommands_HaveTheirOwnNameAndTheClustersGroup(t *testing.T) {
 	c := rendered()
 	seen := make(map[string]bool)
 	for _, command := range commands(c) {
@@ -76,7 +76,7 @@ func TestEveryCommandHasItsOwnNameAndTheClustersGroup(t *testing.T) {
 	}
 }
 
-func TestAnImageIsNamedAfterTheBuildOfItsProgram(t *testing.T) {
+func TestImage_IsNamedAfterTheBuildOfItsProgram(t *testing.T) {
 	c := rendered()
 	if got := c.pauseImage(); got != "cluster.relaykeep.test/pause:0123456789ab" {
 		t.Errorf("got %s", got)
@@ -87,7 +87,7 @@ func TestAnImageIsNamedAfterTheBuildOfItsProgram(t *testing.T) {
 	}
 }
 
-func TestTheStepsCouldAllRun(t *testing.T) {
+func TestSteps_CouldAllRun(t *testing.T) {
 	u := &up{components: rendered()}
 	ran := make(map[string]bool)
 	steps := u.steps()

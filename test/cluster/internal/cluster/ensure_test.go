@@ -124,7 +124,7 @@ func TestLastLinesAreTheEndOfALog(t *testing.T) {
 	}
 }
 
-func TestAFileThatSaysWhatItShouldIsNotWritten(t *testing.T) {
+func TestFile_UpToDateIsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	for i, c := range []struct {
 		content string
@@ -162,7 +162,7 @@ func TestArchivesAreWrittenOnceAndWhole(t *testing.T) {
 	}
 }
 
-func TestANodeIsReadyByAFreshReportOnly(t *testing.T) {
+func TestNode_IsReadyByAFreshReportOnly(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	for what, c := range map[string]struct {
 		conditions string
@@ -203,7 +203,7 @@ func answering(t *testing.T, object string) *api.Client {
 	return api.New(server.URL, server.Client().Transport.(*http.Transport).TLSClientConfig)
 }
 
-func TestTwoCommandsDoNotChangeTheClusterAtOnce(t *testing.T) {
+func TestCommands_DoNotChangeTheClusterAtOnce(t *testing.T) {
 	var out bytes.Buffer
 	c := &Cluster{layout: layout{state: t.TempDir()}, out: &out}
 	release, err := c.acquire(t.Context())

@@ -20,7 +20,7 @@ func TestSocketsHaveShortPathsHoweverLongTheStatesIs(t *testing.T) {
 	}
 }
 
-func TestTwoStatesHaveTwoPlacesForSockets(t *testing.T) {
+func TestStates_HaveTheirOwnPlacesForSockets(t *testing.T) {
 	first, err := newLayout("/a")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestAddressesFitTogether(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFirstNodeIsTheMachineItself(t *testing.T) {
+func TestNodes_FirstIsTheMachineItself(t *testing.T) {
 	l, err := newLayout("/state")
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestOnlyTheFirstNodeIsTheMachineItself(t *testing.T) {
 	}
 }
 
-func TestTheServersCertificateNamesAllThatItIsReachedBy(t *testing.T) {
+func TestServerCertificate_NamesAllThatItIsReachedBy(t *testing.T) {
 	l, err := newLayout("/state")
 	if err != nil {
 		t.Fatal(err)

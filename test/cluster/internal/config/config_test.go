@@ -85,7 +85,7 @@ func TestObjectsAreAsReviewed(t *testing.T) {
 	}
 }
 
-func TestAnObjectsPathEndsWithItsName(t *testing.T) {
+func TestObject_PathEndsWithItsName(t *testing.T) {
 	for _, render := range []func(Params) ([]Object, error){Access, Storage, DNS} {
 		objects, err := render(params())
 		if err != nil {
@@ -104,7 +104,7 @@ func TestAnObjectsPathEndsWithItsName(t *testing.T) {
 	}
 }
 
-func TestEveryRegionHasAClassThatStaysThere(t *testing.T) {
+func TestRegions_HaveAClassThatStaysThere(t *testing.T) {
 	objects, err := Storage(params())
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestEveryRegionHasAClassThatStaysThere(t *testing.T) {
 	}
 }
 
-func TestWithoutAReachableServerNamesAreNotForwarded(t *testing.T) {
+func TestNames_AreNotForwardedWithoutAReachableServer(t *testing.T) {
 	p := params()
 	p.Forward = false
 	objects, err := DNS(p)
@@ -136,7 +136,7 @@ func TestWithoutAReachableServerNamesAreNotForwarded(t *testing.T) {
 	}
 }
 
-func TestAnObjectWithoutAPathIsRefused(t *testing.T) {
+func TestObject_WithoutAPathIsRefused(t *testing.T) {
 	for _, manifest := range []string{"", "kind: Namespace", "# PATCH /a\nkind: A\n---\nkind: B", "#PATCH /a"} {
 		if got, err := split("x", manifest); err == nil {
 			t.Errorf("%q: got %v", manifest, got)

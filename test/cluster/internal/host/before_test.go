@@ -57,7 +57,7 @@ func TestSettingsAreRestoredOnlyWhereTheyDiffer(t *testing.T) {
 	}
 }
 
-func TestOnlyLinksIntoTheStateAreRemoved(t *testing.T) {
+func TestLinks_AreRemovedOnlyIfTheyLeadIntoTheState(t *testing.T) {
 	dir := t.TempDir()
 	for name, target := range map[string]string{"ours": "/state/log/pods/a", "near": "/state-of-others/log", "other": "/var/log/pods/b"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {

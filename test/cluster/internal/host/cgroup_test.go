@@ -43,7 +43,7 @@ func TestParseMountsFindsHierarchiesOfBothVersions(t *testing.T) {
 	}
 }
 
-func TestANewGroupOfVersion1HasProcessorsAndMemory(t *testing.T) {
+func TestCgroup_NewOfVersion1HasProcessorsAndMemory(t *testing.T) {
 	root := t.TempDir()
 	// The kernel makes these files with a directory: the parts of the path are made here as it would.
 	for dir, content := range map[string]string{"": "0-3\n", "relaykeep": "\n", "relaykeep/na-1": "\n"} {
@@ -67,7 +67,7 @@ func TestANewGroupOfVersion1HasProcessorsAndMemory(t *testing.T) {
 	}
 }
 
-func TestAGroupOfVersion2HandsItsControllersDown(t *testing.T) {
+func TestCgroup_Version2DelegatesItsControllers(t *testing.T) {
 	root := t.TempDir()
 	for _, dir := range []string{"", "relaykeep", "relaykeep/na-1"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -151,7 +151,7 @@ func TestEverythingInAGroupIsEndedAndNothingElse(t *testing.T) {
 	_ = outside.Wait()
 }
 
-func TestTheTreeIsMadeAndRemovedAnyNumberOfTimes(t *testing.T) {
+func TestTree_IsMadeAndRemovedAnyNumberOfTimes(t *testing.T) {
 	c := testCgroups(t)
 	if err := c.Ensure(); err != nil {
 		t.Errorf("made again: %v", err)
@@ -168,7 +168,7 @@ func TestTheTreeIsMadeAndRemovedAnyNumberOfTimes(t *testing.T) {
 	}
 }
 
-func TestAGroupThatVanishesWhileItIsReadIsGone(t *testing.T) {
+func TestCgroup_VanishingWhileReadIsGone(t *testing.T) {
 	for _, err := range []error{unix.ENODEV, unix.ENOENT} {
 		if got := gone(&fs.PathError{Op: "read", Path: "cgroup.procs", Err: err}); got != nil {
 			t.Errorf("%v is taken for %v", err, got)

@@ -65,7 +65,7 @@ func ensureNetwork(t *testing.T, n Network) (made bool) {
 	return made
 }
 
-func TestTheWireIsMadeOnceMendedAndRemoved(t *testing.T) {
+func TestWire_IsMadeOnceRepairedAndRemoved(t *testing.T) {
 	n := testNetwork(t)
 	defer func() { _ = n.Remove(t.Context()) }()
 	if !ensureNetwork(t, n) {
@@ -100,7 +100,7 @@ func TestTheWireIsMadeOnceMendedAndRemoved(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNoNamespaceAnyMoreIsReplaced(t *testing.T) {
+func TestNamespace_StaleFileIsReplaced(t *testing.T) {
 	n := testNetwork(t)
 	defer func() { _ = n.Remove(t.Context()) }()
 	if err := os.MkdirAll(names, 0o755); err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestAProgramThatIsNotThereIsMissing(t *testing.T) {
+func TestProgram_AbsentIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	missing := Missing(t.Context(), []string{"no-such-package-anywhere"})
 	for _, want := range []string{"containerd", "iptables", "no-such-package-anywhere"} {
@@ -23,7 +23,7 @@ func TestAProgramThatIsNotThereIsMissing(t *testing.T) {
 	}
 }
 
-func TestAProgramThatNeedsLibrariesIsNoStaticOne(t *testing.T) {
+func TestProgram_WithLibrariesIsNotStatic(t *testing.T) {
 	for path, want := range map[string]bool{"/bin/sh": false, "/no/such/program": false, "packages_test.go": false} {
 		if got := static(path); got != want {
 			t.Errorf("%s is static: %v, want %v", path, got, want)
@@ -41,7 +41,7 @@ func TestInstallOfNothingDoesNothing(t *testing.T) {
 	}
 }
 
-func TestWhoCannotInstallIsToldExactlyWhatIsMissing(t *testing.T) {
+func TestPackages_MissingAreNamedExactly(t *testing.T) {
 	err := error(&MissingError{Packages: []string{"ipset", "runc"}, Why: "only root can install them"})
 	if !strings.Contains(err.Error(), "apt-get install ipset runc") || !strings.Contains(err.Error(), "only root") {
 		t.Errorf("got %v", err)
@@ -51,7 +51,7 @@ func TestWhoCannotInstallIsToldExactlyWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestOnlyAServerThatAPodCanReachCounts(t *testing.T) {
+func TestNameserver_CountsOnlyIfPodsReachIt(t *testing.T) {
 	for content, want := range map[string]bool{
 		"nameserver 10.0.0.2\n":                        true,
 		"search x\nnameserver 127.0.0.53\n":            false,
@@ -67,7 +67,7 @@ func TestOnlyAServerThatAPodCanReachCounts(t *testing.T) {
 	}
 }
 
-func TestTheSnapshotterSuitsTheFileSystem(t *testing.T) {
+func TestSnapshotter_SuitsTheFileSystem(t *testing.T) {
 	if got, err := Snapshotter(t.TempDir()); err != nil || got != "overlayfs" && got != "native" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -76,7 +76,7 @@ func TestTheSnapshotterSuitsTheFileSystem(t *testing.T) {
 	}
 }
 
-func TestACommandThatFailsSaysWhatItComplainedAbout(t *testing.T) {
+func TestCommand_FailureShowsItsOutput(t *testing.T) {
 	_, err := command(t.Context(), "input\n", "sh", "-c", "cat >&2; exit 3")
 	if err == nil || !strings.Contains(err.Error(), "exit status 3: input") {
 		t.Errorf("got %v", err)

@@ -82,7 +82,7 @@ func decode[T any](t *testing.T, content []byte) T {
 	return v
 }
 
-func TestAnArchiveIsAnImageLayoutFromIndexToFiles(t *testing.T) {
+func TestArchive_IsAnImageLayoutFromIndexToFiles(t *testing.T) {
 	i := example(t)
 	all := entries(t, archive(t, i))
 	if got := string(all["oci-layout"].content); got != `{"imageLayoutVersion":"1.0.0"}` {
@@ -127,7 +127,7 @@ func TestAnArchiveIsAnImageLayoutFromIndexToFiles(t *testing.T) {
 	}
 }
 
-func TestTheSameImageIsTheSameArchive(t *testing.T) {
+func TestArchive_IsTheSameForTheSameImage(t *testing.T) {
 	i := example(t)
 	if first, second := archive(t, i), archive(t, i); !bytes.Equal(first, second) {
 		t.Error("two archives of one image differ")

@@ -147,7 +147,7 @@ func TestAuthoritiesDoNotVouchForEachOthersClients(t *testing.T) {
 	}
 }
 
-func TestTheAdministratorAndTheServerBelieveEachOther(t *testing.T) {
+func TestCertificates_AdministratorAndServerTrustEachOther(t *testing.T) {
 	s, _ := open(t, filepath.Join(t.TempDir(), "pki"), plan(), time.Now())
 	pair, err := tls.LoadX509KeyPair(s.Path("kube-apiserver.crt"), s.Path("kube-apiserver.key"))
 	if err != nil {
@@ -187,7 +187,7 @@ func TestKeysAreReadableByTheOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestAKubeconfigHoldsAllThatItsHolderNeeds(t *testing.T) {
+func TestKubeconfig_HoldsAllThatItsHolderNeeds(t *testing.T) {
 	s, _ := open(t, filepath.Join(t.TempDir(), "pki"), plan(), time.Now())
 	content, err := os.ReadFile(s.Path("kubelet-first.kubeconfig"))
 	if err != nil {

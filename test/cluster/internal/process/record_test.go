@@ -58,7 +58,7 @@ func FuzzParseStat(f *testing.F) {
 	})
 }
 
-func TestTheRecordOfThisProcessIsAlive(t *testing.T) {
+func TestRecord_OfThisProcessIsAlive(t *testing.T) {
 	r, err := self("test", "f")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestTheRecordOfThisProcessIsAlive(t *testing.T) {
 	}
 }
 
-func TestARecordOfAnotherStartOrBootIsNotAlive(t *testing.T) {
+func TestRecord_OfAnotherStartOrBootIsNotAlive(t *testing.T) {
 	r, err := self("test", "f")
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestARecordOfAnotherStartOrBootIsNotAlive(t *testing.T) {
 	}
 }
 
-func TestAnEndedProcessIsNotAlive(t *testing.T) {
+func TestProcess_EndedIsNotAlive(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func recordOf(t *testing.T, pid int) Record {
 	return Record{Name: "test", PID: pid, Started: started, Boot: boot}
 }
 
-func TestARecordSurvivesWritingAndReading(t *testing.T) {
+func TestRecord_SurvivesWritingAndReading(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
 	want := Record{Name: "etcd", PID: 4711, Started: 1 << 60, Boot: "b", Fingerprint: "f"}
 	if err := writeJSON(path, want); err != nil {
@@ -129,7 +129,7 @@ func TestARecordSurvivesWritingAndReading(t *testing.T) {
 	}
 }
 
-func TestARecordThatWasNeverWholeIsNone(t *testing.T) {
+func TestRecord_IncompleteIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
 	for _, content := range []string{"", "{", `{"pid":"x"}`, "\x00"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

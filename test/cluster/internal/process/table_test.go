@@ -111,7 +111,7 @@ func TestEnsureReplacesWhatRunsSomethingElse(t *testing.T) {
 	}
 }
 
-func TestTwoThatStartTheSameComponentStartItOnce(t *testing.T) {
+func TestComponent_IsStartedOnceByTwoCallers(t *testing.T) {
 	b := newBench(t)
 	var all sync.WaitGroup
 	failures := make([]error, 8)
@@ -132,7 +132,7 @@ func TestTwoThatStartTheSameComponentStartItOnce(t *testing.T) {
 	}
 }
 
-func TestTheRecordIsThereBeforeTheComponentRuns(t *testing.T) {
+func TestRecord_IsThereBeforeTheComponentRuns(t *testing.T) {
 	b := newBench(t)
 	// The component itself looks for its record as the first thing that it does.
 	b.ensure(t, b.shell("a", `grep -c "\"pid\": $$" `+filepath.Join(b.Dir, "a.json")+"; "+forever))
@@ -143,7 +143,7 @@ func TestTheRecordIsThereBeforeTheComponentRuns(t *testing.T) {
 	}
 }
 
-func TestAComponentHasNothingOfItsStarter(t *testing.T) {
+func TestComponent_InheritsNothingFromItsStarter(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://astray.example")
 	b := newBench(t)
 	c := b.shell("a", "echo proxy=$HTTPS_PROXY own=$OWN dir=$PWD; ps -o sid= -p $$; echo $$; "+forever)
