@@ -117,57 +117,68 @@ func (s *Inbound) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 	defer view.Forget()
 	account := s.recipientOf(m, now)
 	opened, err := account.Open(view, m, now)
-	a := arrival{opened: opened}
-	switch fault(err) {
-	case faultNone:
-		if opened.Text != nil {
-			a.event = base.EventReceived
-		}
-		if opened.Replaced && !opened.IdentityChanged {
-			a.lost = true
-			if err := s.ResendLater(tx, c, m.Envelope.Sender, now); err != nil {
-				return a, err
-			}
-		}
-		if a.news, err = s.peers.News(tx, c, view, opened.IdentityChanged, opened.NewDevice, opened.Identity); err != nil {
+	if err == nil {
+		return s.opened(tx, c, m, view, opened, now, account != s.Account)
+	}
+	return s.unopened(tx, c, m, err, now)
+}
+
+// opened writes everything that follows from a message that was opened; late says that it
+// was encrypted to the former identity.
+func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view *peers.Sessions, o omemo.Opened, now time.Time, late bool) (a arrival, err error) {
+	if o.Text != nil {
+		a.event = base.EventReceived
+	}
+	if o.Replaced && !o.IdentityChanged {
+		a.lost = true
+		if err := s.ResendLater(tx, c, m.Envelope.Sender, now); err != nil {
 			return a, err
 		}
-		// A customer who writes to the former identity is shown the present one, but not again
-		// and again: a client that holds on to an old device list answers to that.
-		if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); account != s.Account {
-			if opened.NewSession = opened.Text != nil && s.peers.MayRepair(d, now); opened.NewSession {
-				a.repair = &d
-			}
-		}
-		again, err := s.keep(tx, c, m, opened, now)
-		if again {
-			a.event = base.EventReplayed
-		}
+	}
+	if a.news, err = s.peers.News(tx, c, view, o.IdentityChanged, o.NewDevice, o.Identity); err != nil {
 		return a, err
+	}
+	// A customer who writes to the former identity is shown the present one, but not again
+	// and again: a client that holds on to an old device list answers to that.
+	if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); late {
+		if o.NewSession = o.Text != nil && s.peers.MayRepair(d, now); o.NewSession {
+			a.repair = &d
+		}
+	}
+	a.opened = o
+	again, err := s.keep(tx, c, m, o, now)
+	if again {
+		a.event = base.EventReplayed
+	}
+	return a, err
+}
+
+// unopened writes everything that follows from a message that could not be opened because
+// of cause. It returns record.ErrNoNews when nothing does, and cause when the store failed.
+func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, cause error, now time.Time) (arrival, error) {
+	a := arrival{event: base.EventUndecryptable, cause: cause}
+	switch fault(cause) {
 	case faultStorage:
-		return a, err
+		return a, cause
 	case faultReplay:
-		a.event, a.cause = base.EventReplayed, err
+		a.event = base.EventReplayed
 		return a, record.ErrNoNews
 	case faultNotForUs:
 		a.event, a.publish = base.EventNotForUs, true
 	case faultUntrusted:
 		a.event = base.EventUntrusted
 		var untrusted *omemo.UntrustedError
-		if errors.As(err, &untrusted) {
+		if errors.As(cause, &untrusted) {
 			if err := s.peers.Refused(tx, c, m.Envelope.Sender, untrusted.Identity); err != nil {
 				return a, err
 			}
 		}
 	case faultRepairable:
-		a.event = base.EventUndecryptable
 		if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); s.peers.MayRepair(d, now) {
 			a.repair, a.lost = &d, true
 		}
-	default:
-		a.event = base.EventUndecryptable
+	case faultNone, faultHopeless:
 	}
-	a.cause = err
 	return a, s.unreadable(tx, c, m, a, now)
 }
 

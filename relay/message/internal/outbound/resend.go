@@ -38,24 +38,7 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 			return err
 		}
 		for _, m := range slices.Backward(sent) {
-			if m.State != record.StateSent || m.Created.Before(t.Since) {
-				continue
-			}
-			body, err := record.ContentOf(m)
-			if err != nil {
-				return err
-			}
-			if !t.Until.IsZero() && body.Sealed.After(t.Until) {
-				continue
-			}
-			if body.Resent >= maxResends || body.For[t.Device] != peers.IdentityHash(d.IdentityKey) {
-				continue
-			}
-			// The ciphertext of the old session is of no use to the device.
-			if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
-				return err
-			}
-			if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAgain, Device: t.Device, Message: m.ID}); err != nil {
+			if err := s.resendIfLost(tx, c.ID, m, t, peers.IdentityHash(d.IdentityKey)); err != nil {
 				return err
 			}
 		}
@@ -66,6 +49,27 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 	}
 	s.WakeOutbox()
 	return err
+}
+
+// resendIfLost queues a message for a device, whose identity key has that name, if the
+// device may not have been able to read it and nobody confirmed it.
+func (s *Outbound) resendIfLost(tx *store.Tx, c store.CustomerID, m store.Message, t record.Task, key string) error {
+	if m.State != record.StateSent || m.Created.Before(t.Since) {
+		return nil
+	}
+	body, err := record.ContentOf(m)
+	if err != nil {
+		return err
+	}
+	inNewSession := !t.Until.IsZero() && body.Sealed.After(t.Until)
+	if inNewSession || body.Resent >= maxResends || body.For[t.Device] != key {
+		return nil
+	}
+	// The ciphertext of the old session is of no use to the device.
+	if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
+		return err
+	}
+	return s.Enqueue(tx, c, "", record.Task{Kind: record.KindAgain, Device: t.Device, Message: m.ID})
 }
 
 // sendAgain sends a message again to the devices that it was for, if no receipt came

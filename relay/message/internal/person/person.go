@@ -61,48 +61,9 @@ type PersonsFile struct {
 // somebody who is blocked that alone may be kept.
 func (s *People) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
 	var p Person
-	err := s.Store.View(ctx, func(tx *store.Tx) error {
-		blocked, err := blocklist.ReadBlocked(tx)
-		if err != nil && !errors.Is(err, seal.ErrTampered) {
-			return err
-		}
-		_, p.Blocked = blocked[n]
-		c, err := tx.Customer(n)
-		if errors.Is(err, seal.ErrTampered) { // what else there is can be read
-			c.ID, err = tx.CustomerID(n)
-		}
-		if record.IsNotFound(err) && p.Blocked && after == "" {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		p.Name, p.LastInbound = c.Name, c.LastInbound
-		devices, err := tx.Devices(c.ID)
-		if err != nil {
-			return err
-		}
-		for _, d := range devices {
-			if d.Damaged {
-				continue
-			}
-			p.Devices = append(p.Devices, PersonsDevice{ID: uint32(d.ID), IdentityKey: d.IdentityKey, Active: d.Active})
-		}
-		messages, err := tx.History(c.ID, after, limit+1)
-		if err != nil {
-			return err
-		}
-		if p.More = len(messages) > limit; p.More {
-			messages = messages[:limit]
-		}
-		for _, m := range messages {
-			exported, err := exportOf(tx, m)
-			if err != nil {
-				return err
-			}
-			p.Messages = append(p.Messages, exported)
-		}
-		return nil
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		p, err = personIn(tx, n, after, limit)
+		return err
 	})
 	if record.IsNotFound(err) {
 		return Person{}, ErrUnknownCustomer
@@ -111,6 +72,62 @@ func (s *People) Person(ctx context.Context, n phone.Number, after string, limit
 		return Person{}, fmt.Errorf("reading what is kept of a person: %w", err)
 	}
 	return p, nil
+}
+
+// personIn is Person within a transaction. store.ErrNotFound.
+func personIn(tx *store.Tx, n phone.Number, after string, limit int) (p Person, err error) {
+	blocked, err := blocklist.ReadBlocked(tx)
+	if err != nil && !errors.Is(err, seal.ErrTampered) {
+		return p, err
+	}
+	_, p.Blocked = blocked[n]
+	c, err := tx.Customer(n)
+	if errors.Is(err, seal.ErrTampered) { // what else there is can be read
+		c.ID, err = tx.CustomerID(n)
+	}
+	if record.IsNotFound(err) && p.Blocked && after == "" {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	p.Name, p.LastInbound = c.Name, c.LastInbound
+	if p.Devices, err = devicesOf(tx, c.ID); err != nil {
+		return p, err
+	}
+	p.Messages, p.More, err = messagesOf(tx, c.ID, after, limit)
+	return p, err
+}
+
+// devicesOf returns the devices of a customer whose rows can be read.
+func devicesOf(tx *store.Tx, c store.CustomerID) (shown []PersonsDevice, err error) {
+	devices, err := tx.Devices(c)
+	for _, d := range devices {
+		if !d.Damaged {
+			shown = append(shown, PersonsDevice{ID: uint32(d.ID), IdentityKey: d.IdentityKey, Active: d.Active})
+		}
+	}
+	return shown, err
+}
+
+// messagesOf returns at most limit messages of a customer, those after the one with the
+// given id, and whether there are more.
+func messagesOf(tx *store.Tx, c store.CustomerID, after string, limit int) (shown []PersonsMessage, more bool, err error) {
+	messages, err := tx.History(c, after, limit+1)
+	if err != nil {
+		return nil, false, err
+	}
+	if more = len(messages) > limit; more {
+		messages = messages[:limit]
+	}
+	for _, m := range messages {
+		exported, err := exportOf(tx, m)
+		if err != nil {
+			return nil, false, err
+		}
+		shown = append(shown, exported)
+	}
+	return shown, more, nil
 }
 
 // exportOf leaves out of a message what is the relay's own business: that includes the

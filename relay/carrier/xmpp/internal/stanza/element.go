@@ -109,48 +109,69 @@ func ReadElement(r xml.TokenReader, start xml.StartElement) (*Element, error) {
 }
 
 // ReadInto reads the rest of an element whose beginning was read. Given a taker, it
-// leaves the grandchildren to it. The error is an *oversize past a bound.
+// leaves the grandchildren to it. The error is an *Oversize past a bound.
 func ReadInto(r xml.TokenReader, root *Element, list *Taker) error {
-	limit := MaxElements
+	t := tree{list: list, limit: MaxElements, count: 1, open: []opened{{Element: root}}}
 	if list != nil {
-		limit = list.Elements
+		t.limit = list.Elements
 	}
-	open := []opened{{Element: root}}
-	for count := 1; len(open) > 0; {
+	for len(t.open) > 0 {
 		tok, err := r.Token()
 		if err != nil {
 			return NotEOF(err)
 		}
-		top := &open[len(open)-1]
-		switch t := tok.(type) {
+		switch tok := tok.(type) {
 		case xml.StartElement:
-			if count++; count > limit {
-				return &Oversize{DropManyElements}
-			}
-			if len(open) >= maxDepth {
-				return &Oversize{DropTooDeep}
-			}
-			e, err := FromStart(t)
-			if err != nil {
+			if err := t.start(tok); err != nil {
 				return err
 			}
-			if list == nil || len(open) != grandchildren {
-				top.With(e)
-			}
-			open = append(open, opened{Element: e})
 		case xml.EndElement:
-			top.WithText(string(top.text))
-			open = open[:len(open)-1]
-			if list != nil && len(open) == grandchildren {
-				list.Take(top.Element)
-			}
+			t.end()
 		case xml.CharData:
-			top.text = append(top.text, t...)
+			top := &t.open[len(t.open)-1]
+			top.text = append(top.text, tok...)
 		default:
 			return ErrForbiddenXML
 		}
 	}
 	return nil
+}
+
+// tree is an element that is being read, with those within it that are open.
+type tree struct {
+	open  []opened
+	list  *Taker // of the grandchildren; nil for none
+	count int    // of elements
+	limit int
+}
+
+// start begins a child of the innermost element that is open.
+func (t *tree) start(begin xml.StartElement) error {
+	if t.count++; t.count > t.limit {
+		return &Oversize{DropManyElements}
+	}
+	if len(t.open) >= maxDepth {
+		return &Oversize{DropTooDeep}
+	}
+	e, err := FromStart(begin)
+	if err != nil {
+		return err
+	}
+	if t.list == nil || len(t.open) != grandchildren {
+		t.open[len(t.open)-1].With(e)
+	}
+	t.open = append(t.open, opened{Element: e})
+	return nil
+}
+
+// end ends the innermost element that is open.
+func (t *tree) end() {
+	top := &t.open[len(t.open)-1]
+	top.WithText(string(top.text))
+	t.open = t.open[:len(t.open)-1]
+	if t.list != nil && len(t.open) == grandchildren {
+		t.list.Take(top.Element)
+	}
 }
 
 // grandchildren is how many elements are open around a grandchild.
