@@ -20,7 +20,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/poll"
 )
 
-// BusinessRelayReconciler brings the children of BusinessRelays about.
+// BusinessRelayReconciler creates and maintains the children of BusinessRelays.
 type BusinessRelayReconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client

@@ -31,9 +31,9 @@ const (
 	eraseRetry = time.Minute
 )
 
-// finish carries out the deletion policy and lets the object go; done says that it
-// is gone. With Retain there is nothing to do for a relay that has run: what must
-// outlive it has no owner reference, and all else goes with the object.
+// finish carries out the deletion policy and lets the object go; done says that it is gone.
+// With Retain there is nothing to do for a relay that has run: what must outlive it has no
+// owner reference, and everything else is deleted with the object.
 func (p *pass) finish(ctx context.Context) (done bool, err error) {
 	p.Poller.Forget(client.ObjectKeyFromObject(p.relay))
 	if !controllerutil.ContainsFinalizer(p.relay, v1alpha1.Finalizer) {

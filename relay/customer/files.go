@@ -36,10 +36,9 @@ const (
 	unnamed = "file"
 	// maxSameName is how many files of one name are kept beside each other.
 	maxSameName = 1000
-	// maxFetches is how often a file is asked for whose transfer breaks.
+	// maxFetches is how often the download of a file is attempted if its transfer breaks.
 	maxFetches = 3
-	// firstFetchWait is how long it is waited before it is asked for again, and twice
-	// as long each time after.
+	// firstFetchWait is the wait before the first retry; it doubles each time.
 	firstFetchWait = time.Second
 )
 
@@ -164,7 +163,7 @@ func (c *Customer) fetch(ctx context.Context, l media.Link, root *os.Root, name 
 	}
 }
 
-// final says whether asking for a file once more would be of no use.
+// final says whether retrying a download is useless.
 func final(err error) bool {
 	known := []error{
 		media.ErrGone, media.ErrTooLarge, media.ErrURL, media.ErrAddress, media.ErrNotAuthentic, context.Canceled, context.DeadlineExceeded,

@@ -9,7 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
-// maxTasks bounds what waits to be done after something arrived.
+// maxTasks bounds how many tasks may wait.
 const maxTasks = 1024
 
 // task is work that what arrived asks for. It talks to the carrier, which the
@@ -62,7 +62,7 @@ func (c *Customer) publishDevice(ctx context.Context, listed []carrier.DeviceID)
 	return insist(ctx, func() error { return c.Carrier.PublishDevices(ctx, list) })
 }
 
-// retry repeats what fails for want of a link until ctx ends.
+// retry repeats what fails because there is no link, until ctx ends.
 func retry(ctx context.Context, do func() error) error {
 	const longest = 2 * time.Second
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longest) {
@@ -76,9 +76,10 @@ func retry(ctx context.Context, do func() error) error {
 	}
 }
 
-// insist is retry for a publication, which nobody asks for again. It repeats for a few
-// seconds what the server refuses for the time being, too: ejabberd has trouble with
-// accounts that publish at the same moment. What has no answer took long enough.
+// insist is retry for a publication, which nobody requests again. For a few seconds it also
+// repeats what the server refuses temporarily: ejabberd has trouble with accounts that
+// publish at the same moment. It does not repeat what got no answer, since that took long
+// enough.
 func insist(ctx context.Context, do func() error) error {
 	const longest = 2 * time.Second
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
@@ -104,8 +105,8 @@ func pause(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// Flush waits until what was to be done for everything that arrived so far is
-// done: receipts above all. Run must be running.
+// Flush waits until the tasks for everything that arrived so far are done, receipts above
+// all. Run must be running.
 func (c *Customer) Flush(ctx context.Context) error {
 	done := make(chan struct{})
 	select {

@@ -64,8 +64,8 @@ func renewal(leaf *x509.Certificate) time.Time {
 	return leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) * 2 / 3)
 }
 
-// keep renews the certificate in time until ctx ends and tells of failures, but not
-// before the one at hand is about to end.
+// keep renews the certificate in time until ctx ends. It reports failures only when the
+// current certificate is about to expire.
 func (c *issuedCertificate) keep(ctx context.Context, tell func(error)) {
 	for {
 		at := renewal(c.current.Load().Leaf)

@@ -122,8 +122,8 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 	return errNewAccount
 }
 
-// maintain opens new epochs in time and removes what is past the retention. That is
-// housekeeping: what makes it unreadable is that its keys are destroyed.
+// maintain opens new epochs in time and removes what is past the retention. This is
+// housekeeping: destroyed keys are what makes data unreadable.
 func (p *parts) maintain(ctx context.Context) error {
 	advance, sweep := time.NewTicker(advanceEvery), time.NewTicker(p.SweepEvery)
 	defer advance.Stop()
@@ -153,7 +153,7 @@ func (p *parts) maintain(ctx context.Context) error {
 	}
 }
 
-// sweep removes what is past the retention and looks whether the keys are.
+// sweep removes what is past the retention and checks whether the keys still exist.
 func (p *parts) sweep(ctx context.Context) {
 	p.endFormer(ctx)
 	if err := p.recheck(ctx, p.keys); err != nil && ctx.Err() == nil && !errors.Is(err, errErased) {

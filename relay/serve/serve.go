@@ -22,9 +22,9 @@ import (
 // leaveTime bounds how long giving the token back to Vault may hold up the end.
 const leaveTime = 2 * time.Second
 
-// Run runs a relay until ctx ends, and then stops it in order: no new requests, what
-// is at hand to its end, then the carrier, then the store. It returns an error only
-// for what no waiting mends, such as an invalid configuration.
+// Run runs a relay until ctx ends, and then stops it in order: no new requests, jobs in
+// flight to their end, then the carrier, then the store. It returns an error only for what
+// waiting cannot fix, such as an invalid configuration.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
 	cfg, err := config.LoadRelay(o.ConfigPath, o.Arguments)

@@ -74,8 +74,8 @@ func (p *parts) addWebhook() (err error) {
 	return nil
 }
 
-// files says how files travel: over the carrier's web server, which is where the
-// carrier is, and the Internet for a business's own links.
+// files are the dependencies for moving files: the carrier's web server, which is where the
+// carrier is, and the Internet for links that the business gives.
 func (p *parts) files() (*message.Files, error) {
 	x := p.cfg.Carrier.XMPP
 	where := media.Carrier{Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle)}

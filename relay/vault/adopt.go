@@ -61,7 +61,7 @@ func accessOf(name, account string) (n string, is bool) {
 	return n, is && pathDepth(n) == 0
 }
 
-// copySecret copies a secret to a place where there is none.
+// copySecret copies a secret to a path where there is none.
 func (c *Client) copySecret(ctx context.Context, from, to string) error {
 	f, err := c.readKV(ctx, from)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *Client) copySecret(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// writeOwner records an owner after whoever is recorded.
+// writeOwner replaces the recorded owner.
 func (c *Client) writeOwner(ctx context.Context, o Owner) error {
 	return c.call(ctx, opCreateKV, func(ctx context.Context, client *api.Client) error {
 		_, err := client.Logical().WriteWithContext(ctx, c.kvPath(secretOwner), map[string]any{"data": o.fields()})

@@ -54,10 +54,10 @@ type Observer interface {
 	VaultCall(operation, outcome string, took time.Duration)
 }
 
-// Client is one tenant's client of its Vault. It is safe for concurrent use. It logs
-// in when first needed and again when two thirds of its token's time have passed; a
-// refused call makes it log in once more. It never gives up: after a failure it
-// answers with that failure until a delay has passed, then tries again.
+// Client is one tenant's client of its Vault. It is safe for concurrent use. It logs in when
+// first needed and again after two thirds of its token's lifetime; after a refused call it
+// logs in once more. It never gives up: after a failure it returns that failure until a
+// delay has passed, then retries.
 type Client struct {
 	cfg  Config
 	http *http.Client

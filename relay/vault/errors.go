@@ -18,21 +18,21 @@ import (
 // Errors that a caller decides on. Errors of this package wrap one of them, or the
 // context's.
 var (
-	// ErrSealed means that Vault is sealed, or a standby without a leader: an
-	// operator of Vault must act; try again.
+	// ErrSealed means that Vault is sealed, or a standby node without a leader: an operator
+	// of Vault has to act; retry.
 	ErrSealed = errors.New("vault is sealed")
 	// ErrUnavailable means that Vault could not be reached, was too slow, or failed
-	// by itself: try again.
+	// internally: retry.
 	ErrUnavailable = errors.New("vault is unavailable")
-	// ErrDenied means that Vault refused: the login, or the call after a fresh
-	// login. Someone must act; try again, slowly.
+	// ErrDenied means that Vault refused the login, or a call after a fresh login. Somebody
+	// has to act; retry slowly.
 	ErrDenied = errors.New("vault refused")
 	// ErrErased means that the key which this needs was destroyed for good.
 	ErrErased = seal.ErrErased
 	// ErrNotFound means that there is nothing at that path.
 	ErrNotFound = errors.New("not found in vault")
-	// ErrForeignContent means that what lies at a path, or what Vault answered, is
-	// not what this package writes or expects there. Nothing is made over it.
+	// ErrForeignContent means that a path or an answer holds something that this package
+	// neither writes nor expects there. It is never overwritten.
 	ErrForeignContent = errors.New("vault holds or answers something unexpected")
 )
 

@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// probeEvery is how often Run looks whether Vault can be worked with: a seal shows
-// in the relay's conditions within that time, and so does its end.
+// probeEvery is how often Run checks whether Vault is usable: a seal shows in the relay's
+// conditions within that time, and so does its end.
 const probeEvery = 10 * time.Second
 
 // Run keeps the client logged in and Ready current until ctx ends, whose error it
@@ -69,7 +69,7 @@ func (c *Client) Retry(ctx context.Context, fn func(context.Context) error) erro
 	return err
 }
 
-// Temporary reports whether waiting may mend an error of this package.
+// Temporary reports whether waiting may fix an error of this package.
 func Temporary(err error) bool {
 	return errors.Is(err, ErrSealed) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDenied)
 }

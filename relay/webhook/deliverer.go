@@ -13,9 +13,9 @@ import (
 
 // How deliveries are tried.
 const (
-	// concurrency is how many deliveries are under way at once.
+	// concurrency is how many deliveries are in flight at once.
 	concurrency = 16
-	// giveUp is how long a delivery is tried at most.
+	// giveUp is how long a delivery is retried at most.
 	giveUp = 7 * 24 * time.Hour
 	// failing is after how many failures in a row the receiver counts as down.
 	failing = 3
@@ -53,7 +53,7 @@ type Options struct {
 	Receiver Receiver
 	// Finish removes a job from the queue for good.
 	Finish func(ctx context.Context, job queue.Job) error
-	// Recovered is called when deliveries that wait should be tried at once.
+	// Recovered is called when waiting deliveries should be attempted at once.
 	Recovered func()
 	// Retention is how long anything may be kept; deliveries are tried no longer.
 	Retention time.Duration
@@ -117,8 +117,8 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 }
 
-// untilVerified makes handshakes with back-off until one succeeds. When it took
-// more than one, the receiver was away, and what waits is tried at once.
+// untilVerified makes handshakes with back-off until one succeeds. If it took more than one,
+// the receiver was down, and waiting deliveries are due at once.
 func (d *Deliverer) untilVerified(ctx context.Context) {
 	wait := firstProbe
 	for {

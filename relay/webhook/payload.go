@@ -78,8 +78,8 @@ func Undeliverable(details string) Error {
 	return Error{Code: CodeUndeliverable, Title: "Message undeliverable", Details: details}
 }
 
-// Unavailable is the error of a message that might have reached its recipient, had what
-// is in between not been unable to take it for so long.
+// Unavailable is the error of a message that a server on the way could not take for too
+// long; the recipient may exist.
 func Unavailable(details string) Error {
 	return Error{Code: CodeUnavailable, Title: "Service unavailable", Details: details}
 }

@@ -85,7 +85,7 @@ func (a Applier) get(ctx context.Context, c Child) (client.Object, error) {
 	return nil, nil
 }
 
-// guard refuses to touch what is not ours, and waits for what is going.
+// guard refuses to touch what is not ours, and waits for what is being deleted.
 func guard(relay *v1alpha1.BusinessRelay, c Child, live client.Object) error {
 	if live.GetDeletionTimestamp() != nil {
 		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,

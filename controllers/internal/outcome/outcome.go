@@ -1,6 +1,6 @@
-// Package outcome turns what stopped a reconciliation into what happens next: a
-// person must act, something outside must change, or it is tried again with
-// back-off. It is the one place where that is decided; it must not know any kind.
+// Package outcome turns what stopped a reconciliation into what happens next: a person must
+// act, something outside must change, or it is retried with back-off. It is the one place
+// where that is decided; it must not know any kind.
 package outcome
 
 import (

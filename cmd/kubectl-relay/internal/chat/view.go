@@ -13,8 +13,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
-// maxEarly bounds what is kept about messages that are not ours, or not yet: a peer may
-// invent any number.
+// maxEarly bounds what is remembered about messages that are not ours, or not yet: a peer
+// may invent any number of them.
 const maxEarly = 256
 
 // view shows a chat: messages on one writer, everything else on another.
@@ -101,8 +101,8 @@ func received(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// status shows what became of one of our messages. The word of one that is not
-// numbered yet waits: it was faster than the server's own acknowledgement.
+// status shows what became of one of our messages. A status for a message without a number
+// yet is kept: it overtook the server's own acknowledgement.
 func (v *view) status(id string, kind customer.EventKind) {
 	n, ok := v.numbers[id]
 	if !ok {
