@@ -82,7 +82,7 @@ lint: $(LINT) ## Lint every module
 	cd test/cluster && ../../$(LINT) run --allow-parallel-runners --config ../../.golangci.yml ./...
 
 # The most files of one package that may need each other.
-CIRCLE ?= 23
+CIRCLE ?= 6
 
 .PHONY: circles
 circles: ## Fail where too many files of a package need each other; CIRCLE says how many may
