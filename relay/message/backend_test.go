@@ -18,7 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-func TestAJobThatIsBeingWrittenIsNotPassedOverForOneThatWasPostponed(t *testing.T) {
+func TestJob_BeingWrittenIsNotSkippedForAPostponedOne(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)
@@ -78,7 +78,7 @@ func (l *silent) Devices(ctx context.Context, peer phone.Number) ([]carrier.Devi
 	return l.Link.Devices(ctx, peer)
 }
 
-func TestACustomerWhoIsUnreachableWithAThousandMessagesStopsNoOther(t *testing.T) {
+func TestLane_UnreachableWithAThousandMessagesStopsNoOther(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
@@ -113,7 +113,7 @@ func TestACustomerWhoIsUnreachableWithAThousandMessagesStopsNoOther(t *testing.T
 	})
 }
 
-func TestALongLaneThatIsHeldKeepsTheStoresOrder(t *testing.T) {
+func TestLane_LongAndHeldKeepsTheStoresOrder(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir)

@@ -53,7 +53,7 @@ func (b *blockList) Unblock(_ context.Context, n []phone.Number) error {
 	return nil
 }
 
-func TestABlockedCustomerIsNeitherHeardNorWrittenTo(t *testing.T) {
+func TestBlockedCustomer_IsNeitherHeardNorWrittenTo(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -83,7 +83,7 @@ func TestABlockedCustomerIsNeitherHeardNorWrittenTo(t *testing.T) {
 	})
 }
 
-func TestTheCarriersBlockListIsMadeAsOursIs(t *testing.T) {
+func TestBlockList_CarriersIsMadeEqualToOurs(t *testing.T) {
 	one, two, three := number(t, "+491701111111"), number(t, "+491702222222"), number(t, "+491703333333")
 	var theirs *blockList
 	inBubbleWith(t, func(w *world) {
@@ -109,7 +109,7 @@ func TestTheCarriersBlockListIsMadeAsOursIs(t *testing.T) {
 	})
 }
 
-func TestTheBlockListIsBounded(t *testing.T) {
+func TestBlockList_IsBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		many := make([]phone.Number, 0, message.MaxBlocked)
 		for i := range message.MaxBlocked {

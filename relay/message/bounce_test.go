@@ -52,7 +52,7 @@ func (w *world) allSame(n int) {
 	}
 }
 
-func TestWhatComesBackForTheTimeBeingIsSentAgainAsItWas(t *testing.T) {
+func TestBounce_TemporaryIsSentAgainAsItWas(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -92,7 +92,7 @@ func TestLaterMessagesDoNotWaitForOneThatCameBack(t *testing.T) {
 	})
 }
 
-func TestWhatComesBackForTooLongFailsAsUnavailable(t *testing.T) {
+func TestBounce_ForTooLongFailsAsUnavailable(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -119,9 +119,9 @@ func TestWhatComesBackForTooLongFailsAsUnavailable(t *testing.T) {
 	})
 }
 
-// TestALinkThatComesAndGoesFailsNothingEarly: a server that cannot take a message yet
+// TestFlappingLink_FailsNothingEarly: a server that cannot take a message yet
 // takes it no sooner because the link to it broke.
-func TestALinkThatComesAndGoesFailsNothingEarly(t *testing.T) {
+func TestFlappingLink_FailsNothingEarly(t *testing.T) {
 	for what, flap := range map[string]func(w *world){
 		"while it waits": func(w *world) {
 			for range 600 {
@@ -156,7 +156,7 @@ func TestALinkThatComesAndGoesFailsNothingEarly(t *testing.T) {
 	}
 }
 
-func TestAMessageComesBackOnceForEachTimeThatItWasSent(t *testing.T) {
+func TestBounce_CountsOnceForEachSending(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true }) // receipts would end it
@@ -179,7 +179,7 @@ func TestAMessageComesBackOnceForEachTimeThatItWasSent(t *testing.T) {
 	})
 }
 
-func TestWhatComesBackForGoodAfterwardsFails(t *testing.T) {
+func TestBounce_PermanentAfterwardsFails(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a, n := w.customer(dir, alice), 0
@@ -197,7 +197,7 @@ func TestWhatComesBackForGoodAfterwardsFails(t *testing.T) {
 	})
 }
 
-func TestWhatWasDeliveredMeanwhileIsNotSentAgain(t *testing.T) {
+func TestBounce_DeliveredMeanwhileIsNotSentAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -217,7 +217,7 @@ func TestWhatWasDeliveredMeanwhileIsNotSentAgain(t *testing.T) {
 	})
 }
 
-func TestWhatComesBackWhileTheBusinessBlocksTheCustomerFails(t *testing.T) {
+func TestBounce_FailsWhileTheCustomerIsBlocked(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -302,15 +302,15 @@ func loseSession(t *testing.T, happens func(w *world, m store.Message) error) {
 	})
 }
 
-func TestWhatComesBackWhileItIsToBeSentInANewSessionIsSentThere(t *testing.T) {
+func TestBounce_DuringAResendIsSentInTheNewSession(t *testing.T) {
 	loseSession(t, func(w *world, m store.Message) error {
 		return w.brings(carrier.Bounce{To: number(w.t, alice), ID: m.CarrierID, Temporary: true})
 	})
 }
 
-// TestWhatComesBackIsSentThoughItWasGivenUpInTheNewSession: it does not stay "sent" while
+// TestBounce_IsSentThoughTheNewSessionGaveItUp: it does not stay "sent" while
 // nobody sends it any more.
-func TestWhatComesBackIsSentThoughItWasGivenUpInTheNewSession(t *testing.T) {
+func TestBounce_IsSentThoughTheNewSessionGaveItUp(t *testing.T) {
 	loseSession(t, func(w *world, m store.Message) error {
 		err := w.store.Update(context.Background(), func(tx *store.Tx) error {
 			jobs, err := tx.Due(message.QueueOutbox, time.Now(), store.Place{}, 10)
@@ -323,9 +323,9 @@ func TestWhatComesBackIsSentThoughItWasGivenUpInTheNewSession(t *testing.T) {
 	})
 }
 
-// TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain: else a link that is lost just when
+// TestBounce_IsNotMarkedReadBeforeTheCarrierHasItAgain: else a link that is lost just when
 // it is to be sent again would let a marker for a later message end it.
-func TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain(t *testing.T) {
+func TestBounce_IsNotMarkedReadBeforeTheCarrierHasItAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -357,9 +357,9 @@ func TestWhatCameBackIsNotReadBeforeTheCarrierHasItAgain(t *testing.T) {
 	})
 }
 
-// TestAJobThatIsPutOffIsNotTakenForANewOne: else the queue would not look for those that
+// TestJob_PutOffIsNotTakenForANewOne: else the queue would not look for those that
 // are stored just when it comes due.
-func TestAJobThatIsPutOffIsNotTakenForANewOne(t *testing.T) {
+func TestJob_PutOffIsNotTakenForANewOne(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -376,8 +376,8 @@ func TestAJobThatIsPutOffIsNotTakenForANewOne(t *testing.T) {
 	})
 }
 
-// TestNothingComesOfABounceOfWhatIsNotKept: messages without content and receipts.
-func TestNothingComesOfABounceOfWhatIsNotKept(t *testing.T) {
+// TestBounce_OfAnUnknownMessageDoesNothing: messages without content and receipts.
+func TestBounce_OfAnUnknownMessageDoesNothing(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -399,9 +399,9 @@ func TestNothingComesOfABounceOfWhatIsNotKept(t *testing.T) {
 	})
 }
 
-// TestWhatCameBackOutlivesACrash crashes the relay at each step of sending a message
+// TestBounce_OutlivesACrash crashes the relay at each step of sending a message
 // that comes back twice.
-func TestWhatCameBackOutlivesACrash(t *testing.T) {
+func TestBounce_OutlivesACrash(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		crashed, steps := true, 0
 		for n := 1; crashed && !t.Failed(); n++ {
@@ -468,7 +468,7 @@ func crashBetweenBounces(t *testing.T, n int, after bool) (crashed bool) {
 	return crashed
 }
 
-func TestAReadMarkerImpliesThatTheMessageWasDelivered(t *testing.T) {
+func TestReadMarker_ImpliesDelivered(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true })
@@ -482,9 +482,9 @@ func TestAReadMarkerImpliesThatTheMessageWasDelivered(t *testing.T) {
 	})
 }
 
-// TestWhatASessionLeftThatEndedIsSentAgain: ejabberd returns all that a client has not
+// TestBounce_LeftByAnEndedSessionIsSentAgain: ejabberd returns all that a client has not
 // acknowledged when its queue is full, also what the client showed.
-func TestWhatASessionLeftThatEndedIsSentAgain(t *testing.T) {
+func TestBounce_LeftByAnEndedSessionIsSentAgain(t *testing.T) {
 	for name, arrives := range map[string]bool{"it had arrived": true, "it had not": false} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -518,7 +518,7 @@ func TestWhatASessionLeftThatEndedIsSentAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsReturnedEachTimeWithinTwoMinutesIsUndeliverable(t *testing.T) {
+func TestBounce_EachTimeWithinTwoMinutesIsUndeliverable(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true })

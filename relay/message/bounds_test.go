@@ -107,7 +107,7 @@ func (p *person) lists(dead int) []carrier.DeviceID {
 	return devices
 }
 
-func TestTheDeviceThatLivesIsWrittenToWhereverItStandsInAList(t *testing.T) {
+func TestLiveDevice_IsUsedWhereverTheListNamesIt(t *testing.T) {
 	for name, test := range map[string]struct {
 		dead   int
 		writes bool // the customer wrote first
@@ -140,9 +140,9 @@ func TestTheDeviceThatLivesIsWrittenToWhereverItStandsInAList(t *testing.T) {
 	}
 }
 
-// TestALiveDeviceIsPreferredToManyThatOnlyHaveSessions: each of the others publishes a
+// TestLiveDevice_IsPreferredToManyThatOnlyHaveSessions: each of the others publishes a
 // bundle, so that a session with it begins.
-func TestALiveDeviceIsPreferredToManyThatOnlyHaveSessions(t *testing.T) {
+func TestLiveDevice_IsPreferredToManyThatOnlyHaveSessions(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

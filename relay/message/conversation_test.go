@@ -9,7 +9,7 @@ import (
 
 const alice = "+491701111111"
 
-func TestACustomersMessageReachesTheBusinessAndItsAnswerTheCustomer(t *testing.T) {
+func TestMessage_ReachesTheBusinessAndItsAnswerTheCustomer(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -35,7 +35,7 @@ func TestACustomersMessageReachesTheBusinessAndItsAnswerTheCustomer(t *testing.T
 	})
 }
 
-func TestTheBusinessMayWriteFirst(t *testing.T) {
+func TestBusiness_MayWriteFirst(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

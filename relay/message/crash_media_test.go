@@ -25,9 +25,9 @@ func (w crashingWeb) Put(ctx context.Context, link string, h http.Header, body i
 	return w.step(func() error { return w.Web.Put(ctx, link, h, body, size) })
 }
 
-// TestACrashAtAnyStepLosesAndDoublesNoFile is the same for files, which take more
+// TestCrash_LosesAndDoublesNoFile is the same for files, which take more
 // steps: each side sends one, the business with a caption.
-func TestACrashAtAnyStepLosesAndDoublesNoFile(t *testing.T) {
+func TestCrash_LosesAndDoublesNoFile(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		steps := 0
 		for n := 1; ; n++ {

@@ -98,10 +98,10 @@ func (l crashingLink) Send(ctx context.Context, o carrier.Outgoing) error {
 	return l.step(func() error { return l.Link.Send(ctx, o) })
 }
 
-// TestACrashAtAnyStepLosesAndDoublesNothing crashes the relay at each of its writes
+// TestCrash_LosesAndDoublesNothing crashes the relay at each of its writes
 // and sends in turn, before and after it took effect, starts it again on what it
 // left, and looks that both sides have every message once.
-func TestACrashAtAnyStepLosesAndDoublesNothing(t *testing.T) {
+func TestCrash_LosesAndDoublesNothing(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		steps := 0
 		for n := 1; ; n++ {

@@ -28,7 +28,7 @@ func (w *world) puts(table, column, value string) {
 	check(w.t, db.Close())
 }
 
-func TestADamagedRowOfACustomersEndsNothingElse(t *testing.T) {
+func TestDamagedRow_OfACustomerEndsNothingElse(t *testing.T) {
 	for table, readable := range map[string]bool{"customers": true, "devices": true, "sessions": false, "messages": true, "jobs": true} {
 		t.Run(table, func(t *testing.T) {
 			dir, other := t.TempDir(), t.TempDir()
@@ -66,7 +66,7 @@ func TestADamagedRowOfACustomersEndsNothingElse(t *testing.T) {
 }
 
 // SQLite keeps a value of any type in any column.
-func TestAColumnOfAnotherTypeEndsNothingElse(t *testing.T) {
+func TestDamagedColumn_EndsNothingElse(t *testing.T) {
 	for table, columns := range map[string][]string{
 		"customers": {"epoch", "sealed"},
 		"devices":   {"epoch", "lookup", "sealed"},
@@ -118,7 +118,7 @@ func TestAColumnOfAnotherTypeEndsNothingElse(t *testing.T) {
 	}
 }
 
-func TestADamagedBlockListIsReadAgainFromTheCarrier(t *testing.T) {
+func TestDamagedBlockList_IsReadAgainFromTheCarrier(t *testing.T) {
 	blocked, other := number(t, "+491701111111"), number(t, "+491702222222")
 	for name, there := range map[string]bool{"which has one": true, "which has none": false} {
 		t.Run(name, func(t *testing.T) {

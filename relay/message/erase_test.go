@@ -27,7 +27,7 @@ func (w *world) kept(id string) bool {
 	return err == nil
 }
 
-func TestWhoIsErasedTakesTheirFilesAlong(t *testing.T) {
+func TestErasure_TakesTheirFilesAlong(t *testing.T) {
 	other := t.TempDir()
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		b := w.customer(other, bob)
@@ -76,7 +76,7 @@ func (h hookedWeb) Get(ctx context.Context, link string, limit int64) (*media.Fi
 	return h.Web.Get(ctx, link, limit)
 }
 
-func TestAFileThatArrivesDuringTheErasureIsNotKept(t *testing.T) {
+func TestErasure_FileThatArrivesMeanwhileIsNotKept(t *testing.T) {
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) {
 		w.web = newWeb()
@@ -94,7 +94,7 @@ func TestAFileThatArrivesDuringTheErasureIsNotKept(t *testing.T) {
 	})
 }
 
-func TestWhoIsErasedIsOnNoBlockList(t *testing.T) {
+func TestErasure_RemovesFromTheBlockList(t *testing.T) {
 	gone, stays := number(t, alice), number(t, bob)
 	var theirs *blockList
 	inBubbleWith(t, func(w *world) {
@@ -130,7 +130,7 @@ func TestWhoIsErasedIsOnNoBlockList(t *testing.T) {
 	})
 }
 
-func TestTheExportNamesFilesAndNoKeys(t *testing.T) {
+func TestExport_NamesFilesAndNoKeys(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		a.says(w.number, a.hands(upload, picture()).Text())
 		came := w.take()[0].File.ID
@@ -167,7 +167,7 @@ func TestTheExportNamesFilesAndNoKeys(t *testing.T) {
 	})
 }
 
-func TestAnExportHoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
+func TestExport_HoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

@@ -107,7 +107,7 @@ func unauthenticated(data []byte, i int) bool {
 	return i >= at && i < len(data)-2
 }
 
-func TestAOneTimePreKeyIsGoneOnceItsTimeAfterItsUseIsOver(t *testing.T) {
+func TestOneTimePreKey_IsGoneAfterItsTimeOfUse(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		bundle := w.hub.bundle(w.number, 4711)

@@ -7,7 +7,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-func TestADeviceListThatArrivesWithACustomersFirstMessageIsNotMissed(t *testing.T) {
+func TestDeviceList_WithACustomersFirstMessageIsNotMissed(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

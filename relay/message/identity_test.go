@@ -41,7 +41,7 @@ func under(t *testing.T, trust omemo.Trust, test func(t *testing.T, w *world, ph
 	})
 }
 
-func TestUnderBlindTrustTheBusinessLearnsOfANewDevice(t *testing.T) {
+func TestBlindTrust_BusinessLearnsOfANewDevice(t *testing.T) {
 	under(t, omemo.Blind, func(t *testing.T, w *world, a *person, dir string) {
 		a.stop()
 		b := w.customer(dir, alice)
@@ -61,7 +61,7 @@ func TestUnderBlindTrustTheBusinessLearnsOfANewDevice(t *testing.T) {
 	})
 }
 
-func TestUnderBlindTrustTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
+func TestBlindTrust_BusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 	under(t, omemo.Blind, func(t *testing.T, w *world, a *person, dir string) {
 		w.customer(dir, alice) // publishes itself and never writes
 		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
@@ -72,7 +72,7 @@ func TestUnderBlindTrustTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing
 	})
 }
 
-func TestUnderFirstUseTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
+func TestFirstUseTrust_BusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
 		b := w.customer(dir, alice)
 		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
@@ -87,7 +87,7 @@ func TestUnderFirstUseTheBusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T
 	})
 }
 
-func TestUnderFirstUseADeviceIsAcceptedByNamingItsKey(t *testing.T) {
+func TestFirstUseTrust_DeviceIsAcceptedByNamingItsKey(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
 		a.stop() // the hub serves one device of a number at a time
 		b := w.customer(dir, alice)
@@ -120,7 +120,7 @@ func TestUnderFirstUseADeviceIsAcceptedByNamingItsKey(t *testing.T) {
 	})
 }
 
-func TestAMessageToAnIdentityKeyThatNobodyHasFails(t *testing.T) {
+func TestIdentityKey_UnknownFailsTheMessage(t *testing.T) {
 	for _, trust := range []omemo.Trust{omemo.Blind, omemo.FirstUse} {
 		t.Run(string(trust), func(t *testing.T) {
 			under(t, trust, func(t *testing.T, w *world, a *person, _ string) {
@@ -138,7 +138,7 @@ func TestAMessageToAnIdentityKeyThatNobodyHasFails(t *testing.T) {
 	}
 }
 
-func TestAMessageToAnIdentityKeyIsNotSentUnderTheKeyOfAnotherBundle(t *testing.T) {
+func TestIdentityKey_NamedIsNotReplacedByAnotherBundles(t *testing.T) {
 	other := t.TempDir()
 	under(t, omemo.Blind, func(t *testing.T, w *world, a *person, _ string) {
 		a.says(w.number, "my key is in this webhook")
@@ -177,7 +177,7 @@ func (w *world) impersonate(a, b *person) {
 	})
 }
 
-func TestADeviceThatComesWithAnotherKeyIsReported(t *testing.T) {
+func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 	for trust, accepted := range map[omemo.Trust]bool{omemo.Blind: true, omemo.FirstUse: false} {
 		t.Run(string(trust), func(t *testing.T) {
 			under(t, trust, func(t *testing.T, w *world, a *person, dir string) {

@@ -13,7 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-func TestAReplayedCiphertextIsDropped(t *testing.T) {
+func TestReplay_OfACiphertextIsDropped(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -32,7 +32,7 @@ func TestAReplayedCiphertextIsDropped(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeDecryptedIsReportedAndTheSessionRepaired(t *testing.T) {
+func TestUndecryptable_IsReportedAndTheSessionRepaired(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -66,7 +66,7 @@ func TestWhatCannotBeDecryptedIsReportedAndTheSessionRepaired(t *testing.T) {
 	})
 }
 
-func TestAMessageThatIsNotEncryptedForUsIsReportedAndOurKeysPublishedAgain(t *testing.T) {
+func TestMessage_NotForUsIsReportedAndOurKeysPublishedAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -106,7 +106,7 @@ func TestMessagesOlderThanTheRetentionAreRefused(t *testing.T) {
 	})
 }
 
-func TestAForeignDeviceOnOurAccountIsTakenOffAndCounted(t *testing.T) {
+func TestForeignDevice_OnOurAccountIsRemovedAndCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		foreign := []carrier.DeviceID{4711, 666}
 		w.hub.change(func() { w.hub.lists[w.number] = foreign })
@@ -121,7 +121,7 @@ func TestAForeignDeviceOnOurAccountIsTakenOffAndCounted(t *testing.T) {
 	})
 }
 
-func TestAUsedPreKeyIsReplaced(t *testing.T) {
+func TestUsedPreKey_IsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		before := w.hub.bundle(w.number, 4711).PreKeys
@@ -135,7 +135,7 @@ func TestAUsedPreKeyIsReplaced(t *testing.T) {
 	})
 }
 
-func TestTheSignedPreKeyChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
+func TestSignedPreKey_ChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		old := w.hub.bundle(w.number, 4711)
@@ -198,7 +198,7 @@ func TestOurDeviceAndSessionsSurviveARestart(t *testing.T) {
 	})
 }
 
-func TestUnderFirstUseALaterDeviceIsRefused(t *testing.T) {
+func TestFirstUseTrust_LaterDeviceIsRefused(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.account.Trust = omemo.FirstUse
@@ -230,7 +230,7 @@ func TestUnderFirstUseALaterDeviceIsRefused(t *testing.T) {
 	})
 }
 
-func TestUnderBlindTrustALaterDeviceIsAcceptedAndCounted(t *testing.T) {
+func TestBlindTrust_LaterDeviceIsAcceptedAndCounted(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(first, alice)
@@ -250,9 +250,9 @@ func TestUnderBlindTrustALaterDeviceIsAcceptedAndCounted(t *testing.T) {
 	})
 }
 
-// TestADeviceListThatSaysNothingNewKeepsNobody: carriers send every list again
+// TestDeviceList_UnchangedKeepsNobody: carriers send every list again
 // whenever a link comes up, which is no sign of life of the customers.
-func TestADeviceListThatSaysNothingNewKeepsNobody(t *testing.T) {
+func TestDeviceList_UnchangedKeepsNobody(t *testing.T) {
 	for what, want := range map[string]struct {
 		more []carrier.DeviceID
 		kept bool
@@ -299,9 +299,9 @@ func (w *world) outlives(n phone.Number) bool {
 	return err == nil
 }
 
-// TestWhatComesAgainKeepsNobody: whoever reads the carrier's archive once more gets
+// TestReplay_KeepsNobody: whoever reads the carrier's archive once more gets
 // what was read before, which is no sign of life of the customers.
-func TestWhatComesAgainKeepsNobody(t *testing.T) {
+func TestReplay_KeepsNobody(t *testing.T) {
 	for what, again := range map[string]func(t *testing.T, w *world, m carrier.Message, r carrier.Receipt) error{
 		"a message": func(t *testing.T, w *world, m carrier.Message, _ carrier.Receipt) error {
 			return w.brings(m)

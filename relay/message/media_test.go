@@ -95,7 +95,7 @@ func (p *person) opens(text string) []byte {
 
 const upload = "https://relay.test/upload/1/photo.png"
 
-func TestACustomersFileReachesTheBusiness(t *testing.T) {
+func TestFile_OfACustomerReachesTheBusiness(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		content := picture()
 		link := a.hands(upload, content)
@@ -120,7 +120,7 @@ func TestACustomersFileReachesTheBusiness(t *testing.T) {
 	})
 }
 
-func TestACustomersFileIsFetchedFromWhereTheCarrierHandsOutFiles(t *testing.T) {
+func TestFile_OfACustomerIsFetchedFromTheCarriersWebServer(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		a.says(w.number, a.hands("https://up.test:5281/9/plan.pdf", []byte("%PDF")).Text())
 		events := w.take()
@@ -130,7 +130,7 @@ func TestACustomersFileIsFetchedFromWhereTheCarrierHandsOutFiles(t *testing.T) {
 	})
 }
 
-func TestACustomersFileThatCannotBeHadIsReported(t *testing.T) {
+func TestFile_FailedDownloadIsReported(t *testing.T) {
 	for name, say := range map[string]func(w *world, a *person) string{
 		"elsewhere": func(_ *world, a *person) string { return a.hands("https://evil.test/x.png", picture()).Text() },
 		"other port": func(_ *world, a *person) string {
@@ -171,7 +171,7 @@ func (w *world) noFiles() {
 	}
 }
 
-func TestAFileIsFetchedOnceTheCarrierHasItAgain(t *testing.T) {
+func TestFile_IsFetchedOnceTheCarrierHasItAgain(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		w.web.change(func() {
 			w.web.fails = []error{errors.New("busy"), carrier.ErrOffline, errors.New("busy"), media.ErrGone}
@@ -188,7 +188,7 @@ func TestAFileIsFetchedOnceTheCarrierHasItAgain(t *testing.T) {
 	})
 }
 
-func TestABusinesssFileReachesTheCustomer(t *testing.T) {
+func TestFile_OfTheBusinessReachesTheCustomer(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		content := picture()
 		file := w.keeps("image/png", content)
@@ -218,7 +218,7 @@ func TestABusinesssFileReachesTheCustomer(t *testing.T) {
 	})
 }
 
-func TestADocumentsNameGoesWithIt(t *testing.T) {
+func TestDocument_NameGoesWithIt(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		w.sends(message.Attachment{To: a.number, Kind: media.Document, ID: w.keeps("application/pdf", []byte("%PDF")), Filename: "Plan.pdf", Caption: "see"})
 		w.take()
@@ -228,7 +228,7 @@ func TestADocumentsNameGoesWithIt(t *testing.T) {
 	})
 }
 
-func TestEveryCustomerGetsACopyUnderItsOwnKey(t *testing.T) {
+func TestFile_EachCustomerGetsACopyUnderItsOwnKey(t *testing.T) {
 	other := t.TempDir()
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		b := w.customer(other, "+491703333333")
@@ -247,7 +247,7 @@ func TestEveryCustomerGetsACopyUnderItsOwnKey(t *testing.T) {
 	})
 }
 
-func TestAFileIsFetchedFromABusinesssLink(t *testing.T) {
+func TestFile_IsFetchedFromTheBusinesssLink(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		const link = "https://shop.test/a.png"
 		w.web.change(func() {
@@ -266,7 +266,7 @@ func TestAFileIsFetchedFromABusinesssLink(t *testing.T) {
 	})
 }
 
-func TestAFileThatCannotBeSentFailsTheMessageAndItsCaption(t *testing.T) {
+func TestFile_FailedUploadFailsTheMessageAndItsCaption(t *testing.T) {
 	const link = "https://shop.test/a.png"
 	for name, tt := range map[string]struct {
 		prepare func(w *world) message.Attachment
@@ -354,7 +354,7 @@ func withSlowUploads(t *testing.T, files int, takes time.Duration, test func(t *
 	})
 }
 
-func TestASlowUploadServiceGetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
+func TestSlowUpload_GetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
 	const files = 400
 	withSlowUploads(t, files, time.Minute, func(t *testing.T, w *world, slow *slowWeb, a *person) {
 		w.says(a.number, "a text")
@@ -382,7 +382,7 @@ func TestWaitingForATurnTakesNothingOfATransfersTime(t *testing.T) {
 	})
 }
 
-func TestADeletedFileIsNotSent(t *testing.T) {
+func TestDeletedFile_IsNotSent(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		file := w.keeps("image/png", picture())
 		w.web.change(func() { w.web.fails = []error{errors.New("busy")} })
@@ -426,7 +426,7 @@ func TestFilesThatAreNotFitAreRefusedAtOnce(t *testing.T) {
 	})
 }
 
-func TestAStoredFileCanBeReadFromAnywhere(t *testing.T) {
+func TestFile_CanBeReadFromAnyPlace(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, _ *person) {
 		content := picture()
 		_, r, err := w.OpenMedia(t.Context(), w.keeps("image/png", content))
@@ -477,7 +477,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestALargeFilePassesInLittleMemory(t *testing.T) {
+func TestFile_LargePassesInLittleMemory(t *testing.T) {
 	const size, room = 40 << 20, 16 << 20
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -510,7 +510,7 @@ type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
 
-func TestWhatStandsBelowAFileReachesTheBusiness(t *testing.T) {
+func TestCaption_BelowAFileReachesTheBusiness(t *testing.T) {
 	const sound = "https://relay.test/upload/1/note.ogg"
 	for name, test := range map[string]struct {
 		text func(a *person) string

@@ -33,7 +33,7 @@ func TestTextsKeepTheirOrderBothWays(t *testing.T) {
 	})
 }
 
-func TestACustomerWithoutAccountOrDeviceIsUndeliverable(t *testing.T) {
+func TestCustomer_WithoutAccountOrDeviceIsUndeliverable(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		id := w.says(number(t, alice), "hello?")
 		events := w.take()
@@ -43,7 +43,7 @@ func TestACustomerWithoutAccountOrDeviceIsUndeliverable(t *testing.T) {
 	})
 }
 
-func TestACustomerWithoutADeviceListIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
+func TestDeviceList_MissingIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -59,7 +59,7 @@ func TestACustomerWithoutADeviceListIsAnsweredAtTheDeviceThatWrote(t *testing.T)
 	})
 }
 
-func TestWhatTheLinkLostIsSentAgainWithTheSameBytes(t *testing.T) {
+func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 	for _, delivered := range []bool{false, true} {
 		t.Run(fmt.Sprintf("delivered all the same: %v", delivered), func(t *testing.T) {
 			dir := t.TempDir()
@@ -90,7 +90,7 @@ func TestWhatTheLinkLostIsSentAgainWithTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestABounceFailsTheMessageUnlessItArrived(t *testing.T) {
+func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true })
@@ -118,7 +118,7 @@ func TestABounceFailsTheMessageUnlessItArrived(t *testing.T) {
 	})
 }
 
-func TestAReadMarkerCoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing.T) {
+func TestReadMarker_CoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true })
@@ -144,7 +144,7 @@ func TestAReadMarkerCoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing
 	})
 }
 
-func TestAReceiptThatOvertakesTheCarrierStillTellsSentFirst(t *testing.T) {
+func TestReceipt_OvertakingTheCarrierStillTellsSentFirst(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -190,7 +190,7 @@ func TestMarkingAsReadTellsTheCustomerAndShowsTyping(t *testing.T) {
 	})
 }
 
-func TestAMessageThatCouldNotBeSentWithinTheRetentionIsDropped(t *testing.T) {
+func TestMessage_UnsentWithinTheRetentionIsDropped(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -221,7 +221,7 @@ func (away) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
 	return nil, carrier.ErrOffline
 }
 
-func TestACustomersTypingIsCountedAndTellsTheBusinessNothing(t *testing.T) {
+func TestTyping_IsCountedAndTellsTheBusinessNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		check(t, w.brings(carrier.Typing{From: number(t, alice), Composing: true}))
 		check(t, w.brings(carrier.Typing{From: number(t, alice), Composing: false}))
@@ -234,7 +234,7 @@ func TestACustomersTypingIsCountedAndTellsTheBusinessNothing(t *testing.T) {
 	})
 }
 
-func TestAGroupThatCannotBeStoredSaysWhyOnce(t *testing.T) {
+func TestGroup_NotStoredSaysWhyOnce(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

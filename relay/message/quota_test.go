@@ -54,7 +54,7 @@ func unsupported(events []event) []event {
 	return slices.DeleteFunc(slices.Clone(events), func(e event) bool { return e.Type != "unsupported" })
 }
 
-func TestACustomerOverTheQuotaLeavesTheOthersAlone(t *testing.T) {
+func TestQuota_FullCustomerLeavesTheOthersAlone(t *testing.T) {
 	withQuota(t, func(t *testing.T, w *world, greedy, other *person, told []event) {
 		if n := len(texts(told)); n < 45 || n > 52 {
 			t.Errorf("%d texts of 60 KiB of one customer were taken, want about 50", n)
@@ -86,7 +86,7 @@ func TestACustomerOverTheQuotaLeavesTheOthersAlone(t *testing.T) {
 	})
 }
 
-func TestTheBusinessIsRefusedWhatIsOverTheQuota(t *testing.T) {
+func TestQuota_BusinessIsRefused(t *testing.T) {
 	withQuota(t, func(t *testing.T, w *world, greedy, other *person, _ []event) {
 		long := strings.Repeat("z", 60<<10)
 		if _, err := w.AcceptText(t.Context(), message.Text{To: greedy.number, Body: long}); !errors.Is(err, store.ErrQuota) {
@@ -103,7 +103,7 @@ func TestTheBusinessIsRefusedWhatIsOverTheQuota(t *testing.T) {
 	})
 }
 
-func TestWhatIsOverTheQuotaIsToldOnceADay(t *testing.T) {
+func TestQuota_RefusalIsToldOnceADay(t *testing.T) {
 	withQuota(t, func(t *testing.T, w *world, greedy, _ *person, _ []event) {
 		elapse(23 * time.Hour)
 		greedy.says(w.number, strings.Repeat("a", 60<<10))
@@ -120,7 +120,7 @@ func TestWhatIsOverTheQuotaIsToldOnceADay(t *testing.T) {
 	})
 }
 
-func TestAnErasedCustomerHasTheirShareAgain(t *testing.T) {
+func TestQuota_ErasedCustomerHasTheirShareAgain(t *testing.T) {
 	withQuota(t, func(t *testing.T, w *world, greedy, _ *person, _ []event) {
 		check(t, w.Erase(t.Context(), greedy.number))
 		greedy.says(w.number, "may I?")
@@ -132,7 +132,7 @@ func TestAnErasedCustomerHasTheirShareAgain(t *testing.T) {
 	})
 }
 
-func TestACustomersFileOverTheQuotaIsReported(t *testing.T) {
+func TestQuota_CustomersFileIsReported(t *testing.T) {
 	volume, dir := smallVolume(t), t.TempDir()
 	inBubbleWith(t, func(w *world) { w.dir, w.web = volume, newWeb() }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -152,7 +152,7 @@ func TestACustomersFileOverTheQuotaIsReported(t *testing.T) {
 	})
 }
 
-func TestAFileOfTheBusinesssOverTheQuotaFails(t *testing.T) {
+func TestQuota_BusinesssFileFails(t *testing.T) {
 	volume, dir := smallVolume(t), t.TempDir()
 	inBubbleWith(t, func(w *world) { w.dir, w.web = volume, newWeb() }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

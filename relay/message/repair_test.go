@@ -59,7 +59,7 @@ func (f full) Begin(ctx context.Context, fn func(*store.Tx) error) (wait func() 
 	})
 }
 
-func TestARepairThatCouldNotBeStoredIsOfferedWhenTheMessageComesAgain(t *testing.T) {
+func TestRepair_NotStoredIsOfferedWhenTheMessageComesAgain(t *testing.T) {
 	dir := t.TempDir()
 	var now bool
 	inBubbleWith(t, func(w *world) {

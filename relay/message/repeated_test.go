@@ -20,7 +20,7 @@ func underOneID(w *world) {
 	})
 }
 
-func TestWhatACustomersClientSendsAgainReachesTheBusinessOnceAndIsConfirmedAgain(t *testing.T) {
+func TestRepeatedMessage_ReachesTheBusinessOnceAndIsConfirmedAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -40,7 +40,7 @@ func TestWhatACustomersClientSendsAgainReachesTheBusinessOnceAndIsConfirmedAgain
 	})
 }
 
-func TestAClientThatUsesAStanzaIDAgainIsStillHeard(t *testing.T) {
+func TestStanzaID_ReusedByAClientIsStillHeard(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a, b := w.customer(dir, alice), w.customer(other, "+15550104444")
@@ -56,7 +56,7 @@ func TestAClientThatUsesAStanzaIDAgainIsStillHeard(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeReadIsTakenWhenItIsSentAgain(t *testing.T) {
+func TestUndecryptable_IsTakenWhenItIsSentAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -76,7 +76,7 @@ func TestWhatCouldNotBeReadIsTakenWhenItIsSentAgain(t *testing.T) {
 	})
 }
 
-func TestAFileThatAClientSendsAgainReachesTheBusinessOnceThoughItsLinkIsNotKept(t *testing.T) {
+func TestRepeatedFile_ReachesTheBusinessOnce(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		text := a.hands(upload, picture()).Text()
 		underOneID(w)
@@ -95,9 +95,9 @@ func TestAFileThatAClientSendsAgainReachesTheBusinessOnceThoughItsLinkIsNotKept(
 	})
 }
 
-// TestWhatIsSaidAgainOnAnotherDayIsNoCopy: Psi+ counts its stanza ids from the same
+// TestRepeatedText_OnAnotherDayIsNoCopy: Psi+ counts its stanza ids from the same
 // beginning after each start.
-func TestWhatIsSaidAgainOnAnotherDayIsNoCopy(t *testing.T) {
+func TestRepeatedText_OnAnotherDayIsNoCopy(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		underOneID(w)
 		link := a.hands(upload, picture()).Text()
@@ -112,7 +112,7 @@ func TestWhatIsSaidAgainOnAnotherDayIsNoCopy(t *testing.T) {
 	})
 }
 
-func TestWhatIsSaidAgainInASessionThatHasJustBegunIsACopyHoweverLate(t *testing.T) {
+func TestRepeatedText_InANewSessionIsACopyHoweverLate(t *testing.T) {
 	for name, renew := range map[string]func(*testing.T, *world, *person){
 		"which the client began": func(t *testing.T, w *world, a *person) {
 			w.tamper(spoilt)
@@ -147,9 +147,9 @@ func TestWhatIsSaidAgainInASessionThatHasJustBegunIsACopyHoweverLate(t *testing.
 	}
 }
 
-// TestTwoCustomersWhoseClientsUseOneIDAreTwo: what one sends again is known though
+// TestStanzaID_UsedByTwoCustomersIsTwoMessages: what one sends again is known though
 // another customer used the id since.
-func TestTwoCustomersWhoseClientsUseOneIDAreTwo(t *testing.T) {
+func TestStanzaID_UsedByTwoCustomersIsTwoMessages(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a, b := w.customer(dir, alice), w.customer(other, "+15550104444")

@@ -25,7 +25,7 @@ func spoilt(m carrier.Message) carrier.Message {
 	return m
 }
 
-func TestWhatACustomerCouldNotReadIsSentAgainInTheNewSession(t *testing.T) {
+func TestResend_UnreadMessagesGoIntoTheNewSession(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -62,7 +62,7 @@ func TestWhatACustomerCouldNotReadIsSentAgainInTheNewSession(t *testing.T) {
 	})
 }
 
-func TestWhatWasSentInTheNewSessionIsNotSentAgain(t *testing.T) {
+func TestResend_SkipsWhatWasSentInTheNewSession(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -91,7 +91,7 @@ func TestWhatWasSentInTheNewSessionIsNotSentAgain(t *testing.T) {
 	})
 }
 
-func TestWhatIsSentAgainInANewSessionHasItsOldStanzaIDAndANewCiphertext(t *testing.T) {
+func TestResend_KeepsTheStanzaIDWithANewCiphertext(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -130,7 +130,7 @@ func unreadableFrom(a *person) carrier.Message {
 	return m
 }
 
-func TestWhatACustomerAnsweredIsNotSentAgain(t *testing.T) {
+func TestResend_SkipsWhatTheCustomerAnswered(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

@@ -104,7 +104,7 @@ func TestWebhooksOfEarlierRelaysAreDelivered(t *testing.T) {
 	})
 }
 
-func TestAWebhookWhoseMessageIsGoneIsNotDelivered(t *testing.T) {
+func TestWebhook_WhoseMessageIsGoneIsNotDelivered(t *testing.T) {
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.away = true }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

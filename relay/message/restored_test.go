@@ -57,7 +57,7 @@ func TestRestoredStoreBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
 	})
 }
 
-func TestWhatCameBackBeforeABackupFailsWhenTheStoreIsRestored(t *testing.T) {
+func TestBounce_BeforeABackupFailsWhenTheStoreIsRestored(t *testing.T) {
 	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

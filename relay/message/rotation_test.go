@@ -88,7 +88,7 @@ func TestCustomerSeesThatTheIdentityChanged(t *testing.T) {
 	})
 }
 
-func TestFormerIdentityIsNotReadAfterTheOverlap(t *testing.T) {
+func TestFormerIdentity_IsNotReadAfterTheOverlap(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.pushes = true })

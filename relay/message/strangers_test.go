@@ -84,7 +84,7 @@ func (w *world) heard(all []*person) {
 	}
 }
 
-func TestOfAThousandStrangersWhoWriteAtOnceEverybodyIsRead(t *testing.T) {
+func TestStrangers_AThousandAtOnceAreAllRead(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		all := w.strangers()
 		w.writeAtOnce(all)
@@ -92,7 +92,7 @@ func TestOfAThousandStrangersWhoWriteAtOnceEverybodyIsRead(t *testing.T) {
 	})
 }
 
-func TestOfAThousandStrangersWhoWriteWhileTheRelayIsDownEverybodyIsRead(t *testing.T) {
+func TestStrangers_AThousandWhileTheRelayIsDownAreAllRead(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		all := w.strangers()
 		w.stop()
@@ -103,7 +103,7 @@ func TestOfAThousandStrangersWhoWriteWhileTheRelayIsDownEverybodyIsRead(t *testi
 	})
 }
 
-func TestOfAThousandStrangersWhoWriteWhileTheLinkBreaksAtRandomEverybodyIsRead(t *testing.T) {
+func TestStrangers_AThousandOnABreakingLinkAreAllRead(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	faults := &faults{random: rand.New(rand.NewPCG(seed, 0))}

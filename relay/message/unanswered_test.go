@@ -20,7 +20,7 @@ func lostFirst(w *world) {
 	})
 }
 
-func TestAFirstMessageWithoutAnAnswerIsSentAgainInANewSession(t *testing.T) {
+func TestFirstMessage_UnansweredIsSentAgainInANewSession(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -57,7 +57,7 @@ func TestAFirstMessageWithoutAnAnswerIsSentAgainInANewSession(t *testing.T) {
 	})
 }
 
-func TestAFirstMessageToWhoNeverAnswersIsSentAgainTwice(t *testing.T) {
+func TestFirstMessage_NeverAnsweredIsSentAgainTwice(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -75,7 +75,7 @@ func TestAFirstMessageToWhoNeverAnswersIsSentAgainTwice(t *testing.T) {
 	})
 }
 
-func TestAFirstMessageThatWasAnsweredWithoutAReceiptIsNotSentAgain(t *testing.T) {
+func TestFirstMessage_AnsweredWithoutReceiptIsNotSentAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.hub.change(func() { w.hub.muted = true }) // no receipts to strangers
@@ -89,7 +89,7 @@ func TestAFirstMessageThatWasAnsweredWithoutAReceiptIsNotSentAgain(t *testing.T)
 	})
 }
 
-func TestWhoeverBeginsASessionFetchesTheBundleForIt(t *testing.T) {
+func TestNewSession_FetchesTheBundleForIt(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)

@@ -27,7 +27,7 @@ func (l *link) refused() []refusal {
 // accepting has the relay take messages in clear.
 func accepting(w *world) { w.accept = true }
 
-func TestWhatIsRefusedIsAnsweredAndToldOnceWithItsReason(t *testing.T) {
+func TestRefusal_IsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 	for kind, want := range map[carrier.UnreadKind]struct {
 		event  message.Event
 		reason string
@@ -63,7 +63,7 @@ func TestWhatIsRefusedIsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoIDIsKnownByItsPlaceInTheArchive(t *testing.T) {
+func TestArchive_PlaceIdentifiesWhatHasNoID(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		u := inClear(number(t, alice), "", "")
 		for _, mark := range []string{"a", "a", "b"} {
@@ -76,7 +76,7 @@ func TestWhatHasNoIDIsKnownByItsPlaceInTheArchive(t *testing.T) {
 	})
 }
 
-func TestANoticeComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
+func TestNotice_ComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -110,7 +110,7 @@ func TestANoticeComesOnceADayEncryptedAndInTheCustomersLanguage(t *testing.T) {
 	})
 }
 
-func TestANoticeHasTheBusinesssOwnWords(t *testing.T) {
+func TestNotice_HasTheBusinesssOwnWords(t *testing.T) {
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.notice = "Tap the lock." }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
@@ -159,7 +159,7 @@ func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
 	})
 }
 
-func TestACopyFromTheArchiveIsKnownHoweverLateItComes(t *testing.T) {
+func TestArchive_CopyIsKnownHoweverLateItComes(t *testing.T) {
 	inBubbleWith(t, accepting, func(t *testing.T, w *world) {
 		u := inClear(number(t, alice), "1", "in clear")
 		check(t, w.brings(u))
@@ -173,7 +173,7 @@ func TestACopyFromTheArchiveIsKnownHoweverLateItComes(t *testing.T) {
 }
 
 // A server may not say, or not so that it can be believed, when it took what waited.
-func TestWhatComesTwiceFromTheArchiveIsToldOnceWhateverItsTimes(t *testing.T) {
+func TestArchive_DuplicateIsToldOnceWhateverItsTimes(t *testing.T) {
 	for kind, accept := range map[carrier.UnreadKind]bool{carrier.TooLarge: false, carrier.InClear: true} {
 		t.Run(string(kind), func(t *testing.T) {
 			inBubbleWith(t, func(w *world) { w.accept = accept }, func(t *testing.T, w *world) {
@@ -195,7 +195,7 @@ func TestWhatComesTwiceFromTheArchiveIsToldOnceWhateverItsTimes(t *testing.T) {
 	}
 }
 
-func TestABlockedCustomersMessageThatIsNotReadIsDropped(t *testing.T) {
+func TestBlockedCustomer_UnreadMessageIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		n := number(t, alice)
 		err := w.Block(t.Context(), []phone.Number{n})

@@ -20,7 +20,7 @@ func (w *world) choose(b carrier.Bundle, n int) {
 	})
 }
 
-func TestAUsedPreKeyIsKeptForAWeekAfterItWasWithdrawnAndNoLonger(t *testing.T) {
+func TestUsedPreKey_IsKeptForAWeekAfterItWasWithdrawn(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, want := range map[string]struct {
 		after time.Duration
@@ -51,7 +51,7 @@ func TestAUsedPreKeyIsKeptForAWeekAfterItWasWithdrawnAndNoLonger(t *testing.T) {
 	}
 }
 
-func TestAUsedPreKeyIsKeptWhileWhatWaitsIsNotRead(t *testing.T) {
+func TestUsedPreKey_IsKeptUntilWaitingMessagesAreRead(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		old := w.hub.bundle(w.number, w.account.Device)
@@ -69,9 +69,9 @@ func TestAUsedPreKeyIsKeptWhileWhatWaitsIsNotRead(t *testing.T) {
 	})
 }
 
-// TestAMessageThatIsPlayedAgainIsRefused plays a customer's first message again when the
+// TestReplay_IsRefused plays a customer's first message again when the
 // hash of its ciphertext is gone, and with it everything of the customer.
-func TestAMessageThatIsPlayedAgainIsRefused(t *testing.T) {
+func TestReplay_IsRefused(t *testing.T) {
 	for name, oneTime := range map[string]int{"with a one-time pre-key": 1, "without": 0} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -118,7 +118,7 @@ func (w *world) replay(m carrier.Message, want message.Event) {
 	}
 }
 
-func TestTheIDOfAKeptPreKeyIsNotUsedAgain(t *testing.T) {
+func TestPreKeyID_OfAKeptKeyIsNotReused(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		old := w.hub.bundle(w.number, w.account.Device)

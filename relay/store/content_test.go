@@ -250,7 +250,7 @@ func TestMessagesUnderWayAreThoseThatReceiptsMayMoveOn(t *testing.T) {
 	})
 }
 
-func TestAMessageThatIsNotThereIsNotReplaced(t *testing.T) {
+func TestMessage_MissingIsNotReplaced(t *testing.T) {
 	w := newWorld(t)
 	c := w.customer("+15551234567")
 	m := store.Message{ID: "wamid.none", Direction: store.Inbound, Customer: c, Type: "text", State: "read", Created: start}
@@ -417,7 +417,7 @@ func TestJobsOfOneCustomerAreReadFromAPlaceOnWithoutThoseThatAreSkipped(t *testi
 	}
 }
 
-func TestAJobThatIsSkippedIsNotOpened(t *testing.T) {
+func TestJob_SkippedIsNotOpened(t *testing.T) {
 	w := newWorld(t)
 	w.update(func(tx *store.Tx) error { _, err := tx.Enqueue(store.Job{Queue: "q", NotBefore: start}); return err })
 	w.close()

@@ -71,7 +71,7 @@ func TestMain(m *testing.M) {
 	group.Wait()
 }
 
-func TestAllThatWasAcknowledgedIsThereAfterAKill(t *testing.T) {
+func TestKill_KeepsAllThatWasAcknowledged(t *testing.T) {
 	dir := t.TempDir()
 	var acknowledged []string
 	for round := range 3 {
@@ -165,7 +165,7 @@ func TestScannerFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-func TestNothingPersonalLiesInTheDirectory(t *testing.T) {
+func TestDirectory_HoldsNothingPersonal(t *testing.T) {
 	const text, name, opaque, carrierID, e164 = "meet me at the fountain", "Ada Lovelace", "ticket-4711-0815", "stanza-from-ada", "+15551234567"
 	w := newWorld(t)
 	c := store.Customer{Number: number(t, e164), Name: name, LastInbound: w.now}

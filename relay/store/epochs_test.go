@@ -17,7 +17,7 @@ func (w *world) count(table string) (n int) {
 	return n
 }
 
-func TestWhatIsIdleDiesWithItsEpochAndWhatIsUsedLivesOn(t *testing.T) {
+func TestEpoch_IdleDataDiesAndUsedDataLivesOn(t *testing.T) {
 	w := newWorld(t)
 	idle, active := w.customer("+15551234567"), w.customer("+15551234568")
 	for _, c := range []store.CustomerID{idle, active} {
@@ -233,7 +233,7 @@ func TestSweepOfEverythingLeavesAStoreThatBeginsAnew(t *testing.T) {
 	}
 }
 
-func TestWhatWasErasedTooEarlyIsBackWhenVaultsKeyIs(t *testing.T) {
+func TestEpoch_ErasedTooEarlyIsBackWithVaultsKey(t *testing.T) {
 	w := newWorld(t)
 	c := w.customer("+15551234567")
 	id := w.message(c, "m")

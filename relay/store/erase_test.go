@@ -105,7 +105,7 @@ func TestHistoryIsAllOfOneCustomerInPages(t *testing.T) {
 	})
 }
 
-func TestEachMessageIsReadOnceFromAnyPlaceOn(t *testing.T) {
+func TestMessages_AreReadOnceFromAnyPlaceOn(t *testing.T) {
 	w := newWorld(t)
 	one := w.conversationWith("+4930111111")
 	w.conversationWith("+4930222222")

@@ -10,7 +10,7 @@ import (
 )
 
 // Neither sorting nor others' rows: what is read of a long queue costs what is taken.
-func TestAnIndexLeadsToJobsInTheirOrder(t *testing.T) {
+func TestJobs_IndexLeadsToThemInOrder(t *testing.T) {
 	db, err := sqlite.Open(sqlite.Files{Dir: t.TempDir()}, group{new(shared)})
 	if err != nil {
 		t.Fatal(err)

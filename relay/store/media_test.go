@@ -53,7 +53,7 @@ func (w *world) wantNoFile(id string) {
 	})
 }
 
-func TestAFileIsReadAsItWasWritten(t *testing.T) {
+func TestFile_IsReadAsItWasWritten(t *testing.T) {
 	w := newWorld(t)
 	for _, size := range []int{0, 1, store.MediaChunk, store.MediaChunk + 1, 3*store.MediaChunk - 1} {
 		want, content := w.file(size)
@@ -70,7 +70,7 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestAnUnfinishedFileIsNotThereAndGoneAfterRestart(t *testing.T) {
+func TestFile_UnfinishedIsNotThereAndGoneAfterRestart(t *testing.T) {
 	w := newWorld(t)
 	id := store.NewMediaID()
 	w.update(func(tx *store.Tx) error { return tx.BeginMedia(id, 0, w.now) })
@@ -89,7 +89,7 @@ func TestAnUnfinishedFileIsNotThereAndGoneAfterRestart(t *testing.T) {
 	w.query(func(scan func(...any) error) error { t.Error("a chunk is left"); return nil }, `SELECT id FROM media_chunks`)
 }
 
-func TestAFileIsWrittenOnce(t *testing.T) {
+func TestFile_IsWrittenOnce(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.file(10)
 	for name, fn := range map[string]func(*store.Tx) error{
@@ -105,7 +105,7 @@ func TestAFileIsWrittenOnce(t *testing.T) {
 	}
 }
 
-func TestADeletedFileIsGone(t *testing.T) {
+func TestDeletedFile_IsGone(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.file(store.MediaChunk + 1)
 	for _, want := range []bool{true, false} {
@@ -121,7 +121,7 @@ func TestADeletedFileIsGone(t *testing.T) {
 	w.query(func(func(...any) error) error { t.Error("a chunk is left"); return nil }, `SELECT id FROM media_chunks`)
 }
 
-func TestAFileDiesWithItsEpoch(t *testing.T) {
+func TestFile_DiesWithItsEpoch(t *testing.T) {
 	w := newWorld(t)
 	old, _ := w.file(store.MediaChunk + 1)
 	w.pass(25 * time.Hour)
@@ -142,7 +142,7 @@ func TestAFileDiesWithItsEpoch(t *testing.T) {
 	}
 }
 
-func TestAFilesPiecesCannotBeExchanged(t *testing.T) {
+func TestFile_PiecesCannotBeExchanged(t *testing.T) {
 	w := newWorld(t)
 	a, _ := w.file(2 * store.MediaChunk)
 	b, _ := w.file(2 * store.MediaChunk)
@@ -160,7 +160,7 @@ func TestAFilesPiecesCannotBeExchanged(t *testing.T) {
 	})
 }
 
-func TestNothingOfAFileIsReadableWithoutAKey(t *testing.T) {
+func TestFile_IsUnreadableWithoutAKey(t *testing.T) {
 	w := newWorld(t)
 	w.file(1000)
 	w.query(func(scan func(...any) error) error {

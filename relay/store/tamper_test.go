@@ -205,7 +205,7 @@ func TestChangedColumnsAreSeen(t *testing.T) {
 
 // A damaged epoch is not believed where the row's HMAC says which one it is; of a damaged
 // HMAC there is no such row.
-func TestADamagedRowIsItsOwnTroubleAlone(t *testing.T) {
+func TestDamagedRow_AffectsOnlyItself(t *testing.T) {
 	for change, want := range map[string]error{
 		"epoch = 'text' WHERE id = 1":  nil,
 		"epoch = 99 WHERE id = 1":      nil,
@@ -234,7 +234,7 @@ func TestADamagedRowIsItsOwnTroubleAlone(t *testing.T) {
 	}
 }
 
-func TestADamagedPreKeyDoesNotKeepTheOthersFromTheNextEpoch(t *testing.T) {
+func TestDamagedPreKey_DoesNotKeepTheOthersFromTheNextEpoch(t *testing.T) {
 	w := newWorld(t)
 	two(w)
 	w.sql(`UPDATE prekeys SET sealed = zeroblob(60) WHERE id = 1`)
@@ -248,7 +248,7 @@ func TestADamagedPreKeyDoesNotKeepTheOthersFromTheNextEpoch(t *testing.T) {
 	})
 }
 
-func TestAJobWhoseTimeIsNoNumberIsDue(t *testing.T) {
+func TestJob_WithoutAValidTimeIsDue(t *testing.T) {
 	for _, mend := range []string{"opening", "sweeping"} {
 		for _, value := range []string{"'x'", "zeroblob(8)", "1.5"} {
 			t.Run(mend+" "+value, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestAJobWhoseTimeIsNoNumberIsDue(t *testing.T) {
 	}
 }
 
-func TestADamagedFileIsGone(t *testing.T) {
+func TestDamagedFile_IsGone(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.file(10)
 	w.sql(`UPDATE media_chunks SET sealed = 'text'`)
@@ -288,7 +288,7 @@ func TestADamagedFileIsGone(t *testing.T) {
 
 // A file whose row has a number that is none of an ID's goes like any other: opening the
 // store, or a sweep, would look for it without end.
-func TestAFileOfADamagedNumberGoes(t *testing.T) {
+func TestFile_OfADamagedNumberGoes(t *testing.T) {
 	for _, number := range []string{"5", "-7000000000000000", "9000000000000000000"} {
 		t.Run(number, func(t *testing.T) {
 			w := newWorld(t)
@@ -309,7 +309,7 @@ func TestAFileOfADamagedNumberGoes(t *testing.T) {
 	}
 }
 
-func TestADamagedBaseKeyDoesNotHoldItsSignedPreKey(t *testing.T) {
+func TestDamagedBaseKey_DoesNotHoldItsSignedPreKey(t *testing.T) {
 	for _, change := range []string{"hash = 'text'", "hash = 1.5", "hash = x'00'"} {
 		t.Run(change, func(t *testing.T) {
 			w := newWorld(t)

@@ -122,7 +122,7 @@ func TestCallerWhoGaveUpIsNotRun(t *testing.T) {
 	w.customerAgain()
 }
 
-func TestEachUpdateSeesTheOneBefore(t *testing.T) {
+func TestUpdate_SeesTheOneBefore(t *testing.T) {
 	w := newWorld(t)
 	const callers, rounds = 8, 50
 	var group sync.WaitGroup

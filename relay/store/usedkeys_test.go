@@ -38,7 +38,7 @@ func (w *world) wantKey(id uint32, there bool) {
 	})
 }
 
-func TestAUsedPreKeyIsKeptAndNotPublishedAgain(t *testing.T) {
+func TestUsedPreKey_IsKeptAndNotPublishedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1, 2)
 	w.use(1)
@@ -67,7 +67,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-func TestAUsedPreKeyDiesWithTheEpochOfItsFirstUse(t *testing.T) {
+func TestUsedPreKey_DiesWithTheEpochOfItsFirstUse(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1, 2, 3)
 	w.use(1)
@@ -94,7 +94,7 @@ func TestAUsedPreKeyDiesWithTheEpochOfItsFirstUse(t *testing.T) {
 	w.wantKey(3, true) // was not used: it moves on
 }
 
-func TestASweepLeavesNoUsedKeyOfAnEpochWithoutItsHashes(t *testing.T) {
+func TestSweep_LeavesNoUsedKeyOfAnEpochWithoutItsHashes(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1, 2)
 	w.use(1)
@@ -134,7 +134,7 @@ func TestUsedPreKeysGoWhenTheyAreWithdrawnForLongAndWhenThereAreTooMany(t *testi
 	}
 }
 
-func TestABaseKeyIsKnownForAsLongAsItsSignedPreKey(t *testing.T) {
+func TestBaseKey_IsKnownAsLongAsItsSignedPreKey(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1)
 	w.update(func(tx *store.Tx) error {
@@ -166,7 +166,7 @@ func TestABaseKeyIsKnownForAsLongAsItsSignedPreKey(t *testing.T) {
 	equal(t, "base keys without pre-keys", w.count("bases"), 0)
 }
 
-func TestABaseKeyThatIsTakenAwayIsNoticed(t *testing.T) {
+func TestBaseKey_RemovedIsNoticed(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1)
 	w.update(func(tx *store.Tx) error { _, err := tx.SeenBase([32]byte{1}, 1); return err })
@@ -175,7 +175,7 @@ func TestABaseKeyThatIsTakenAwayIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAUsedPreKeyThatIsMadeAnUnusedOneIsNoticed(t *testing.T) {
+func TestUsedPreKey_MadeUnusedIsNoticed(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1)
 	w.use(1)
@@ -190,7 +190,7 @@ func TestAUsedPreKeyThatIsMadeAnUnusedOneIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAStoreFromBeforeBaseKeysKeepsItsPreKeys(t *testing.T) {
+func TestStore_FromBeforeBaseKeysKeepsItsPreKeys(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1)
 	w.reopened(func() {

@@ -75,8 +75,8 @@ func TestRefusalsAreTold(t *testing.T) {
 	})
 }
 
-// TestOnlyTheInvitedRegisterWhereATokenIsWanted: Prosody's own invitations (XEP-0445).
-func TestOnlyTheInvitedRegisterWhereATokenIsWanted(t *testing.T) {
+// TestRegistration_NeedsTheTokenWhereOneIsRequired: Prosody's own invitations (XEP-0445).
+func TestRegistration_NeedsTheTokenWhereOneIsRequired(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Invitations: true})
 	token, err := s.Invite(t.Context())
 	if err != nil {
@@ -133,7 +133,7 @@ module:hook("user-registering", function (event)
 end)
 `
 
-func TestARegistrationThatHasToWaitIsTriedAgain(t *testing.T) {
+func TestRegistration_ToldToWaitIsRetried(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true, Modules: map[string]string{"hesitant": hesitant}})
 	log := &journal{}
 	conf := config(t, s, xmpptest.Business)
@@ -144,7 +144,7 @@ func TestARegistrationThatHasToWaitIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestWhyTheAccountCouldNotBeRegisteredIsToldAsLongAsThereIsNone(t *testing.T) {
+func TestRegistration_FailureIsReportedWhileThereIsNoAccount(t *testing.T) {
 	onOwnServers(t, false, func(t *testing.T, s server) {
 		log := &journal{}
 		conf := config(t, s, xmpptest.Business)

@@ -69,7 +69,7 @@ func (n *node) leave(t *testing.T, c *node) {
 	n.stop()
 }
 
-func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
+func TestArchive_HasWhatTheServerLost(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, place := startReading(t, s)
 		begin := place.position()
@@ -108,7 +108,7 @@ func TestWhatTheServerLostOnItsWayIsReadFromTheArchive(t *testing.T) {
 
 // What the archive brought and was not stored when the link broke is not sent again as
 // what was asked for: it has to be asked for once more, though the session goes on.
-func TestWhatTheArchiveBroughtAndWasNotStoredIsReadAgainWhenTheLinkIsResumed(t *testing.T) {
+func TestArchive_UnstoredMessagesAreReadAgainOnTheResumedLink(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, place := startReading(t, s)
 		before := place.position()
@@ -215,7 +215,7 @@ func TestPositionThatTheServerForgotBeginsAtItsOldest(t *testing.T) {
 	s.wrote(t, "<max>100</max></set></query>")
 }
 
-func TestNoMessageMovesThePositionBeforeTheArchiveWasRead(t *testing.T) {
+func TestArchivePosition_StaysUntilTheArchiveWasRead(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
 	id := s.after(t, "<iq type='set' id='")
@@ -230,7 +230,7 @@ func TestNoMessageMovesThePositionBeforeTheArchiveWasRead(t *testing.T) {
 
 // A message that arrived before the archive was read may be stored after: what the
 // archive brought in between is not stored yet, and must be read again after a crash.
-func TestAMessageFromBeforeTheArchiveWasReadDoesNotMoveThePosition(t *testing.T) {
+func TestArchivePosition_IsNotMovedByAMessageFromBeforeItWasRead(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
 	id := s.after(t, "<iq type='set' id='")

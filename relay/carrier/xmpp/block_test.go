@@ -14,7 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-func TestABlockedNumbersMessagesAreHeldBack(t *testing.T) {
+func TestBlockedNumber_MessagesAreHeldBack(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, other := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer)), online(t, config(t, s, xmpptest.Third))
 		ctx := t.Context()
@@ -60,7 +60,7 @@ func manyNumbers(t *testing.T, n int) []phone.Number {
 	return all
 }
 
-func TestTheLongestBlockListIsReadAndChanged(t *testing.T) {
+func TestBlockList_LongestIsReadAndChanged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a list of 64,000")
 	}
@@ -110,7 +110,7 @@ func blockedMany(t *testing.T, b *node, want []phone.Number) {
 	}
 }
 
-func TestABlockListWithoutEndIsAnError(t *testing.T) {
+func TestBlockList_EndlessIsAnError(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() { _, err := s.Blocked(t.Context()); got <- err }()

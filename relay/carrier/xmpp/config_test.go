@@ -69,7 +69,7 @@ func TestEndedContextEndsRun(t *testing.T) {
 	}
 }
 
-func TestEveryReasonSaysWhatToDo(t *testing.T) {
+func TestReasons_SayWhatToDo(t *testing.T) {
 	for _, reason := range []string{
 		ReasonNotStarted, ReasonConnecting, ReasonUnreachable, ReasonTLSFailed, ReasonCredentialsRefused,
 		ReasonRegistration, ReasonAccountTaken, ReasonNoStreamManagement, ReasonReplaced, ReasonProtocolError, ReasonServerClosed,

@@ -15,7 +15,7 @@ func dated(c, b *node, id, by string) *stanza.Element {
 	return m.With(stanza.New(stanza.NSDelay, "delay", "from", by, "stamp", time.Now().Add(-240*time.Hour).UTC().Format(time.RFC3339)))
 }
 
-func TestNobodyDatesTheirOwnMessages(t *testing.T) {
+func TestDelay_SendersCannotSetIt(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		host, _, _ := s.Where()
 		b, c, place := startReading(t, s)

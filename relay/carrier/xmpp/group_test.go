@@ -66,7 +66,7 @@ func group(t *testing.T, change func(*Config)) (*scripted, *grouping) {
 	return s, g
 }
 
-func TestWhatWaitsIsStoredInOneGoAndAcknowledgedOnce(t *testing.T) {
+func TestGroup_IsStoredAndAcknowledgedOnce(t *testing.T) {
 	s, g := group(t, func(c *Config) { c.ackWithin = time.Hour })
 	s.says(t, numbered("first"))
 	<-g.begun
@@ -89,7 +89,7 @@ func TestWhatWaitsIsStoredInOneGoAndAcknowledgedOnce(t *testing.T) {
 	}
 }
 
-func TestOfAGroupThatIsNotStoredNothingIsAcknowledged(t *testing.T) {
+func TestGroup_NotStoredIsNotAcknowledged(t *testing.T) {
 	s, g := group(t, nil)
 	s.says(t, numbered("first"))
 	g.let <- errors.New("disk full")
@@ -121,7 +121,7 @@ func (p *picky) Receive(ctx context.Context, events []carrier.Event) error {
 	}).Receive(ctx, events)
 }
 
-func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {
+func TestHandler_TakenEventsDoNotComeAgain(t *testing.T) {
 	p := &picky{let: make(chan struct{}), refuse: "third"}
 	s := scriptFor(t, nil, func(r *recorder) carrier.Handler { p.recorder = r; return p })
 	s.says(t, numbered("first")+numbered("second")+numbered("third")+
@@ -136,7 +136,7 @@ func TestWhatAHandlerTookBeforeItFailedIsNotAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
+func TestSlowStore_DoesNotKeepTheServerWaiting(t *testing.T) {
 	s, g := group(t, func(c *Config) { c.ackWithin = 10 * time.Millisecond })
 	s.says(t, numbered("first")+"<r xmlns='"+stanza.NSSM+"'/>")
 	s.wrote(t, "<a xmlns='"+stanza.NSSM+"' h='0'/>")
@@ -149,7 +149,7 @@ func TestASlowStoreDoesNotKeepTheServerWithoutAnAnswer(t *testing.T) {
 
 // What we ourselves have for the Handler, as that the archive was read, may come behind a
 // stanza that ends the link.
-func TestWhatEndsTheLinkIsTheLastOfItsGroup(t *testing.T) {
+func TestGroup_EndsWithWhatEndsTheLink(t *testing.T) {
 	s := &service{queue: make(chan item, 3)}
 	s.queue <- item{counted: true, end: stream.ErrEndless}
 	s.queue <- item{events: []carrier.Event{carrier.CaughtUp{}}}

@@ -210,7 +210,7 @@ func TestHostileStanzasDoNotEndTheLink(t *testing.T) {
 	s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='11'/>")
 }
 
-func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
+func TestAnswer_ComesFromWhoWasAskedOnly(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
@@ -236,7 +236,7 @@ func TestOnlyWhoWasAskedMayAnswer(t *testing.T) {
 
 // ejabberd fails to make a node, and says that there is none, when other accounts make
 // theirs at the same moment.
-func TestANodeThatTheServerDidNotMakeIsNoRefusalForGood(t *testing.T) {
+func TestNode_NotMadeByTheServerIsNoPermanentRefusal(t *testing.T) {
 	for condition, forGood := range map[string]bool{"item-not-found": false, "forbidden": true} {
 		t.Run(condition, func(t *testing.T) {
 			s := script(t, nil)
@@ -251,7 +251,7 @@ func TestANodeThatTheServerDidNotMakeIsNoRefusalForGood(t *testing.T) {
 	}
 }
 
-func TestOnlyOurOwnAccountTellsChangesOfItsContactList(t *testing.T) {
+func TestContactList_ChangesComeFromOurOwnAccountOnly(t *testing.T) {
 	s := script(t, nil)
 	push := func(id, from string) string {
 		return "<iq type='set' id='" + id + "'" + from + "><query xmlns='jabber:iq:roster' ver='7'><item jid='" +

@@ -150,7 +150,7 @@ func (s *counting) talk(c net.Conn, from int) {
 	_, _ = io.WriteString(c, "<r xmlns='"+stanza.NSSM+"'/>")
 }
 
-func TestNothingCountsThatIsNotStoredHoweverLinksAndGroupsEnd(t *testing.T) {
+func TestLedger_CountsOnlyWhatIsStored(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) { keepCount(t, seed) })
 	}

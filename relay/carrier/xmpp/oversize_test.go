@@ -41,7 +41,7 @@ func (n *node) tells(t *testing.T, e *stanza.Element) {
 	check(t, n.session.Post(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("'"))))
 }
 
-func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
+func TestOversize_HoldsUpNobodyElse(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		counts := &counter{}
 		conf := config(t, s, xmpptest.Business)
@@ -95,7 +95,7 @@ func TestAStanzaThatIsTooLargeHoldsUpNobodyElse(t *testing.T) {
 	})
 }
 
-func TestWhatIsTooLargeIsCountedToldAndAcknowledged(t *testing.T) {
+func TestOversize_IsCountedToldAndAcknowledged(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place; c.MaxStanza = 64 << 10 })
 	query, id := s.after(t, "queryid='"), s.after(t, "<iq type='set' id='")
@@ -134,7 +134,7 @@ func TestWhatIsTooLargeIsCountedToldAndAcknowledged(t *testing.T) {
 	}
 }
 
-func TestALongAnswerIsAnErrorToTheAskerAlone(t *testing.T) {
+func TestAnswer_TooLongIsAnErrorToTheAskerOnly(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
@@ -151,7 +151,7 @@ func TestALongAnswerIsAnErrorToTheAskerAlone(t *testing.T) {
 }
 
 // A stanza without end ends its link, but counts by then, and is passed over in the archive.
-func TestAStanzaWithoutEndEndsOneLinkOnly(t *testing.T) {
+func TestOversize_EndlessStanzaEndsOneLinkOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		place := &shelf{id: "7"}
 		s := script(t, func(c *Config) { c.Archive = place; c.MaxStanza = 4 << 10; c.maxWire = 64 << 10 })
@@ -182,7 +182,7 @@ func unreadOf(t *testing.T, text string) (carrier.Unread, bool) {
 	return s.unread[0], true
 }
 
-func TestTheEndOfWhatIsTooLargeIsTheServersWord(t *testing.T) {
+func TestOversize_EndIsTheServersWord(t *testing.T) {
 	id := "<stanza-id xmlns='" + stanza.NSStanzaID + "' by='" + xmpptest.Business + "@relay.test' id='7'/>"
 	delay := "<delay xmlns='" + stanza.NSDelay + "' from='relay.test' stamp='2026-01-02T03:04:05Z'/>"
 	large := "<body>" + strings.Repeat("x", 8<<10) + "</body>"
@@ -212,7 +212,7 @@ func TestTheEndOfWhatIsTooLargeIsTheServersWord(t *testing.T) {
 }
 
 // What waited for the relay comes by itself, and once more out of the archive.
-func TestWhatIsNotReadHasOneMarkHoweverItComes(t *testing.T) {
+func TestUnread_HasOneMarkHoweverItComes(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, place := startReading(t, s)
 		before := place.position()

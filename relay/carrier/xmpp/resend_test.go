@@ -9,7 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
-func TestWhatComesBackBeforeItIsAcknowledgedMayBeSentAgain(t *testing.T) {
+func TestBounce_BeforeTheAcknowledgementMayBeSentAgain(t *testing.T) {
 	s := script(t, nil)
 	s.wrote(t, "<presence>")
 	o := carrier.Outgoing{ID: "returned", To: xmpptest.Number(t, xmpptest.Customer), Envelope: xmpptest.Envelope(1)}

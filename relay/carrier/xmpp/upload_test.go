@@ -17,7 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
-func TestAFileTravelsThroughTheUploadService(t *testing.T) {
+func TestUpload_TravelsThroughTheService(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b := online(t, config(t, s, xmpptest.Business))
 		domain, addr, ca := s.Where()
@@ -56,7 +56,7 @@ func download(t *testing.T, web *media.Client, link string) []byte {
 	return got
 }
 
-func TestAFileThatTheServerDoesNotTakeIsRejected(t *testing.T) {
+func TestUpload_RefusedByTheServerIsRejected(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b := online(t, config(t, s, xmpptest.Business))
 		if _, err := b.UploadSlot(t.Context(), "x.jpg", 1<<40); !errors.Is(err, carrier.ErrRejected) {
@@ -65,7 +65,7 @@ func TestAFileThatTheServerDoesNotTakeIsRejected(t *testing.T) {
 	})
 }
 
-func TestAServerWithoutUploadServiceHasNone(t *testing.T) {
+func TestUpload_ServerWithoutServiceHasNone(t *testing.T) {
 	s := prosody.StartT(t, prosody.Options{Registration: true, NoUploads: true})
 	b := online(t, config(t, s, xmpptest.Business))
 	if _, err := b.UploadSlot(t.Context(), "x.jpg", 1); !errors.Is(err, carrier.ErrNotFound) {

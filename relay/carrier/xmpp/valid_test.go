@@ -151,7 +151,7 @@ func FuzzNoStanzaHoldsUpAnotherCustomer(f *testing.F) {
 	})
 }
 
-func TestNoRandomStanzaHoldsUpAnotherCustomer(t *testing.T) {
+func TestStanzas_RandomOnesHoldUpNoOtherCustomer(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, other := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer)), online(t, config(t, s, xmpptest.Third))
 		seed := rand.Uint64()

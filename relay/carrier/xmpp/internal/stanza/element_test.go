@@ -48,7 +48,7 @@ func TestElementIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestWhatXMLCannotHoldIsReplaced(t *testing.T) {
+func TestText_InvalidInXMLIsReplaced(t *testing.T) {
 	e := mustParse(t, string(New(NSClient, "body").WithText("a\x00b\xffc\x1b").Bytes()))
 	if e.Text != "a\uFFFDb\uFFFDc\uFFFD" {
 		t.Errorf("read %q", e.Text)
@@ -79,7 +79,7 @@ func TestHostileXMLIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnElementPastABoundIsToldFromABrokenOne(t *testing.T) {
+func TestElement_PastABoundDiffersFromABrokenOne(t *testing.T) {
 	many := strings.Repeat
 	for text, want := range map[string]Drop{
 		many("<a>", maxDepth+1) + many("</a>", maxDepth+1): DropTooDeep,
