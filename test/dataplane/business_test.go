@@ -96,10 +96,10 @@ func (j *journal) bytes() []byte {
 // newBusiness makes a tenant whose relay is configured but does not run.
 func newBusiness(t *testing.T) *business {
 	t.Helper()
-	ns, err := shared.kube.CoreV1().Namespaces().Create(t.Context(),
+	ns, err := shared.kube.Kube.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "acme-"}}, metav1.CreateOptions{})
 	check(t, err)
-	check(t, shared.account(t.Context(), ns.Name, "acme-relay"))
+	check(t, shared.kube.AddServiceAccount(t.Context(), ns.Name, "acme-relay"))
 	b := &business{t: t, namespace: ns.Name, number: shared.number(), dir: t.TempDir(), tlsDir: t.TempDir()}
 	b.hidden = append(b.hidden, b.number[1:])
 	check(t, os.Mkdir(filepath.Join(b.dir, "data"), 0o700))
@@ -134,7 +134,7 @@ func (b *business) start(change ...func(*serve.Options)) {
 		ConfigPath: path, Arguments: config.Arguments{Vault: b.config.Vault, Carrier: b.config.Carrier}, Version: "test", Log: slog.New(slog.NewJSONHandler(&b.log, nil)),
 		DataDir: filepath.Join(b.dir, "data"), TLSDir: b.tlsDir, EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
 		Token: func(ctx context.Context) (string, error) {
-			return shared.token(ctx, b.namespace, "acme-relay", contract.AudienceRelay("eu"))
+			return shared.kube.Token(ctx, b.namespace, "acme-relay", contract.AudienceRelay("eu"))
 		},
 		Listening: func(name string, a net.Addr) {
 			b.mu.Lock()

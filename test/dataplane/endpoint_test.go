@@ -185,7 +185,7 @@ func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 
 	dir := t.TempDir()
 	token := func(audience string) string {
-		text, err := shared.token(t.Context(), b.namespace, "acme-relay", audience)
+		text, err := shared.kube.Token(t.Context(), b.namespace, "acme-relay", audience)
 		check(t, err)
 		path := filepath.Join(dir, strings.ReplaceAll(audience, "/", "-"))
 		check(t, os.WriteFile(path, []byte(text), 0o600))

@@ -58,7 +58,7 @@ func (b *business) startProcess() (kill func()) {
 	raw, err := json.Marshal(b.config)
 	check(b.t, err)
 	check(b.t, os.WriteFile(filepath.Join(b.dir, "relay.json"), raw, 0o600))
-	token, err := shared.token(b.t.Context(), b.namespace, "acme-relay", contract.AudienceRelay("eu"))
+	token, err := shared.kube.Token(b.t.Context(), b.namespace, "acme-relay", contract.AudienceRelay("eu"))
 	check(b.t, err)
 	check(b.t, os.WriteFile(filepath.Join(b.dir, "token"), []byte(token), 0o600))
 	cmd := exec.Command(os.Args[0])

@@ -16,14 +16,14 @@ import (
 // UID: by hand, by a GitOps tool or by a restore of the cluster.
 func (b *business) remakeAccount() {
 	b.t.Helper()
-	check(b.t, shared.kube.CoreV1().ServiceAccounts(b.namespace).Delete(b.t.Context(), "acme-relay", metav1.DeleteOptions{}))
-	check(b.t, shared.account(b.t.Context(), b.namespace, "acme-relay"))
+	check(b.t, shared.kube.Kube.CoreV1().ServiceAccounts(b.namespace).Delete(b.t.Context(), "acme-relay", metav1.DeleteOptions{}))
+	check(b.t, shared.kube.AddServiceAccount(b.t.Context(), b.namespace, "acme-relay"))
 }
 
 // adopt does what kubectl relay adopt does.
 func (b *business) adopt() {
 	b.t.Helper()
-	account, err := shared.kube.CoreV1().ServiceAccounts(b.namespace).Get(b.t.Context(), "acme-relay", metav1.GetOptions{})
+	account, err := shared.kube.Kube.CoreV1().ServiceAccounts(b.namespace).Get(b.t.Context(), "acme-relay", metav1.GetOptions{})
 	check(b.t, err)
 	number, err := phone.Parse(b.config.PhoneNumber)
 	check(b.t, err)

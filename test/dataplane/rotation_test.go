@@ -41,7 +41,7 @@ func (b *business) secretAt(name string) string { return b.namespace + "/acme-re
 // accessAt is where the credentials n lie: below the account's UID.
 func (b *business) accessAt(n int) string {
 	b.t.Helper()
-	account, err := shared.kube.CoreV1().ServiceAccounts(b.namespace).Get(b.t.Context(), "acme-relay", metav1.GetOptions{})
+	account, err := shared.kube.Kube.CoreV1().ServiceAccounts(b.namespace).Get(b.t.Context(), "acme-relay", metav1.GetOptions{})
 	check(b.t, err)
 	return b.secretAt("access/" + string(account.UID) + "/" + strconv.Itoa(n))
 }

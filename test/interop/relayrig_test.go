@@ -15,7 +15,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,12 +22,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
@@ -36,6 +31,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -377,58 +373,19 @@ func (b *business) anyStatus(t *testing.T, id string, statuses ...string) string
 // service account tokens, from a real API server.
 func relayToken(t *testing.T, v *vault.Server) func(context.Context) (string, error) {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = envtestAssets(t)
-	}
-	env := &envtest.Environment{BinaryAssetsDirectory: assets, ControlPlaneStartTimeout: 2 * time.Minute}
-	config, err := env.Start()
-	check(t, err)
-	t.Cleanup(func() { check(t, env.Stop()) })
-	kube, err := kubernetes.NewForConfig(config)
-	check(t, err)
+	server := apiserver.StartT(t, apiserver.Options{})
 	ctx := t.Context()
-	_, err = kube.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, metav1.CreateOptions{})
+	_, err := server.Kube.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, metav1.CreateOptions{})
 	check(t, err)
-	for namespace, name := range map[string]string{"acme": "acme-relay", "default": "reviewer"} {
-		_, err := kube.CoreV1().ServiceAccounts(namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-		check(t, err)
-	}
-	_, err = kube.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "reviewer"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:auth-delegator"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "reviewer"}},
-	}, metav1.CreateOptions{})
-	check(t, err)
-	request := func(ctx context.Context, namespace, name string, audiences ...string) (string, error) {
-		answer, err := kube.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
-			&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}, metav1.CreateOptions{})
-		if err != nil {
-			return "", err
-		}
-		return answer.Status.Token, nil
-	}
-	reviewer, err := request(ctx, "default", "reviewer")
+	check(t, server.AddServiceAccount(ctx, "acme", "acme-relay"))
+	reviewer, err := server.AddReviewer(ctx)
 	check(t, err)
 	root, err := v.Root()
 	check(t, err)
 	check(t, setup.Apply(ctx, root, setup.Options{
-		Region: "eu", KubernetesHost: config.Host, KubernetesCA: string(config.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
+		Region: "eu", KubernetesHost: server.Config.Host, KubernetesCA: string(server.Config.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
 	}, nil))
 	return func(ctx context.Context) (string, error) {
-		return request(ctx, "acme", "acme-relay", contract.AudienceRelay("eu"))
+		return server.Token(ctx, "acme", "acme-relay", contract.AudienceRelay("eu"))
 	}
-}
-
-// envtestAssets has the test cluster build what an API server consists of.
-func envtestAssets(t *testing.T) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "-C", "../cluster", "run", ".", "binary", "envtest")
-	cmd.Stderr = t.Output()
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("no API server: run `go -C test/cluster run . binary envtest` to see why: %v", err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
 }

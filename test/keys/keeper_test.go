@@ -21,11 +21,11 @@ import (
 // theKeeper is the account of the region's keeper, in the operator's namespace.
 func theKeeper(t *testing.T) *tenant {
 	t.Helper()
-	_, err := shared.kube.CoreV1().Namespaces().Create(t.Context(),
+	_, err := shared.kube.Kube.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: setup.DefaultOperatorNamespace}}, metav1.CreateOptions{})
 	must(t, "making the operator's namespace", ignoreExists(err))
 	name := contract.KeeperName(region)
-	must(t, "making the keeper's account", ignoreExists(shared.account(t.Context(), setup.DefaultOperatorNamespace, name)))
+	must(t, "making the keeper's account", ignoreExists(shared.kube.AddServiceAccount(t.Context(), setup.DefaultOperatorNamespace, name)))
 	return &tenant{t: t, namespace: setup.DefaultOperatorNamespace, name: name}
 }
 
@@ -55,7 +55,7 @@ func TestKeeperLetsTheKeysOfAGoneTenantDie(t *testing.T) {
 	live, liveRelay := established(t, "live")
 	_, young, err := liveRelay.DataKey(t.Context())
 	must(t, "a young data key", err)
-	must(t, "deleting the namespace", shared.kube.CoreV1().Namespaces().Delete(t.Context(), gone.namespace, metav1.DeleteOptions{}))
+	must(t, "deleting the namespace", shared.kube.Kube.CoreV1().Namespaces().Delete(t.Context(), gone.namespace, metav1.DeleteOptions{}))
 	_, err = shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/not-a-relays", nil)
 	must(t, "a key of somebody else's", err)
 
@@ -140,9 +140,9 @@ func TestKeepersLoginOpensWrappingKeysAndNothingElse(t *testing.T) {
 // Nobody else's account becomes the keeper, and the keeper becomes nobody else.
 func TestKeeperRole_IsForTheOperatorsKeeperOnly(t *testing.T) {
 	acme, _ := established(t, "acme")
-	must(t, "making an account", shared.account(t.Context(), acme.namespace, contract.KeeperName(region)))
+	must(t, "making an account", shared.kube.AddServiceAccount(t.Context(), acme.namespace, contract.KeeperName(region)))
 	keeper := theKeeper(t)
-	must(t, "making an account", ignoreExists(shared.account(t.Context(), keeper.namespace, "other")))
+	must(t, "making an account", ignoreExists(shared.kube.AddServiceAccount(t.Context(), keeper.namespace, "other")))
 	for what, thief := range map[string]*tenant{
 		"a relay":                                 acme,
 		"an account of that name elsewhere":       {t: t, namespace: acme.namespace, name: keeper.name},

@@ -14,11 +14,11 @@ import (
 // returns the UID that it had.
 func (tn *tenant) remake() (former string) {
 	tn.t.Helper()
-	accounts := shared.kube.CoreV1().ServiceAccounts(tn.namespace)
+	accounts := shared.kube.Kube.CoreV1().ServiceAccounts(tn.namespace)
 	account, err := accounts.Get(tn.t.Context(), tn.name, metav1.GetOptions{})
 	must(tn.t, "reading the account", err)
 	must(tn.t, "deleting the account", accounts.Delete(tn.t.Context(), tn.name, metav1.DeleteOptions{}))
-	must(tn.t, "making the account again", shared.account(tn.t.Context(), tn.namespace, tn.name))
+	must(tn.t, "making the account again", shared.kube.AddServiceAccount(tn.t.Context(), tn.namespace, tn.name))
 	return string(account.UID)
 }
 

@@ -20,7 +20,7 @@ func (tn *tenant) withToken(role, audience string) *vault.Client {
 	return newClient(tn.t, vault.Config{
 		Vault: shared.server.Contract(), Namespace: tn.namespace, Tenant: tn.name, Role: role,
 		Token: func(ctx context.Context) (string, error) {
-			return shared.token(ctx, tn.namespace, tn.name, audience)
+			return shared.kube.Token(ctx, tn.namespace, tn.name, audience)
 		},
 	})
 }
@@ -125,7 +125,7 @@ func TestJanitorThatAFormerReleaseLeftBehindGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	config, token := filepath.Join(dir, "relay.json"), filepath.Join(dir, "token")
 	writeConfig(t, config, contract.Config{Namespace: acme.namespace, Name: acme.name, Vault: shared.server.Contract(), Carrier: carrier()})
-	text, err := shared.token(t.Context(), acme.namespace, acme.name, contract.FormerAudienceJanitor)
+	text, err := shared.kube.Token(t.Context(), acme.namespace, acme.name, contract.FormerAudienceJanitor)
 	must(t, "requesting a token", err)
 	must(t, "writing the token", os.WriteFile(token, []byte(text), 0o600))
 	binary := buildRelay(t, "testpaths")

@@ -5,18 +5,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 
@@ -28,60 +26,34 @@ const repository = "../../../.."
 type kubernetes struct {
 	client     client.Client
 	kubeconfig string // of a cluster admin
-	env        *envtest.Environment
+	server     *apiserver.Server
 }
 
 // startKubernetes runs an API server with our kinds until the test ends.
 func startKubernetes(t *testing.T) *kubernetes {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs real servers; run make test")
-	}
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = built(t, "envtest")
-	}
-	env := &envtest.Environment{
-		BinaryAssetsDirectory: assets, ControlPlaneStartTimeout: 2 * time.Minute,
-		CRDDirectoryPaths:     []string{filepath.Join(repository, "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := env.Start()
-	check(t, err)
-	t.Cleanup(func() { check(t, env.Stop()) })
+	server := apiserver.StartT(t, apiserver.Options{CRDs: []string{"config/crd/bases"}})
 	scheme := runtime.NewScheme()
 	check(t, clientgoscheme.AddToScheme(scheme))
 	check(t, v1alpha1.AddToScheme(scheme))
-	k, err := client.New(config, client.Options{Scheme: scheme})
+	k, err := client.New(server.Config, client.Options{Scheme: scheme})
 	check(t, err)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
-	check(t, os.WriteFile(path, env.KubeConfig, 0o600))
-	return &kubernetes{client: k, kubeconfig: path, env: env}
-}
-
-// built builds a program of the test cluster, if it is not cached, and returns
-// where it is.
-func built(t *testing.T, name string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "-C", filepath.Join(repository, "test", "cluster"), "run", ".", "binary", name)
-	cmd.Stderr = t.Output()
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("no %s: run `go -C test/cluster run . binary %s` to see why: %v", name, name, err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
+	check(t, os.WriteFile(path, server.Kubeconfig(), 0o600))
+	return &kubernetes{client: k, kubeconfig: path, server: server}
 }
 
 // startTokenController runs Kubernetes' controller manager, for the one controller
 // that fills in the tokens of service accounts.
 func (k *kubernetes) startTokenController(t *testing.T) {
 	t.Helper()
-	manager := filepath.Join(filepath.Dir(built(t, "kubernetes")), "kube-controller-manager")
+	programs, err := apiserver.Binary(t.Context(), "kubernetes")
+	check(t, err)
+	manager := filepath.Join(filepath.Dir(programs), "kube-controller-manager")
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), manager,
 		"--controllers=serviceaccount-token-controller", "--leader-elect=false", "--secure-port=0",
 		"--kubeconfig="+k.kubeconfig,
-		"--service-account-private-key-file="+filepath.Join(k.env.ControlPlane.APIServer.CertDir, "sa-signer.key"))
+		"--service-account-private-key-file="+k.server.SigningKeyFile())
 	log, err := os.Create(filepath.Join(t.TempDir(), "controller-manager.log"))
 	check(t, err)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -124,9 +96,7 @@ func (k *kubernetes) createAcme(t *testing.T) {
 // user returns the kubeconfig of somebody without any right.
 func (k *kubernetes) user(t *testing.T, name string) string {
 	t.Helper()
-	user, err := k.env.AddUser(envtest.User{Name: name}, nil)
-	check(t, err)
-	raw, err := user.KubeConfig()
+	raw, err := k.server.UserKubeconfig(name)
 	check(t, err)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	check(t, os.WriteFile(path, raw, 0o600))

@@ -1,0 +1,95 @@
+// Package apiserver runs a real Kubernetes API server with its etcd for tests. It must
+// not know what is tested, nor this project's kinds: a test names the folders of the
+// kinds that it wants installed.
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// startTimeout is how long the API server and its etcd may each take to answer: on a
+// loaded machine the default of twenty seconds is not enough.
+const startTimeout = 2 * time.Minute
+
+// Options say how to set up an API server. The zero value is a server with
+// Kubernetes' own kinds only.
+type Options struct {
+	// CRDs are folders of this repository with kinds to install, each relative to the
+	// repository's root.
+	CRDs []string
+}
+
+// Server is a running API server. It has no controllers: what a controller would do
+// stays undone unless the test does it.
+type Server struct {
+	// Config connects as a cluster admin, without a limit of requests.
+	Config *rest.Config
+	// Kube is a cluster admin's client.
+	Kube kubernetes.Interface
+	env  *envtest.Environment
+}
+
+// Start runs an API server until Stop. Without AssetsVariable the programs are taken
+// from the test cluster's cache, and built first if they are not there, which takes
+// minutes. The context bounds the build; the servers have a time limit of their own.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	assets, err := assets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    assets,
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: startTimeout,
+	}
+	for _, folder := range o.CRDs {
+		path, err := File(folder)
+		if err != nil {
+			return nil, err
+		}
+		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, path)
+	}
+	env.ControlPlane.Etcd = &envtest.Etcd{}
+	env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true") // no test outlives a power cut
+	cfg, err := env.Start()
+	if err != nil {
+		return nil, fmt.Errorf("starting the API server: %w", errors.Join(err, env.Stop()))
+	}
+	// Tests compare what the server holds; the client must not slow them down.
+	cfg.QPS, cfg.Burst = -1, -1
+	cfg.WarningHandler = rest.NoWarnings{}
+	kube, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", errors.Join(err, env.Stop()))
+	}
+	return &Server{Config: cfg, Kube: kube, env: env}, nil
+}
+
+// Stop ends the API server and its etcd.
+func (s *Server) Stop() error { return s.env.Stop() }
+
+// Kubeconfig returns a cluster admin's kubeconfig file.
+func (s *Server) Kubeconfig() []byte { return s.env.KubeConfig }
+
+// UserKubeconfig returns the kubeconfig file of a user who has no rights yet.
+func (s *Server) UserKubeconfig(name string) ([]byte, error) {
+	user, err := s.env.AddUser(envtest.User{Name: name}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("adding user %s: %w", name, err)
+	}
+	return user.KubeConfig()
+}
+
+// SigningKeyFile returns the path of the private key that signs service account
+// tokens, for a controller manager to use.
+func (s *Server) SigningKeyFile() string {
+	return filepath.Join(s.env.ControlPlane.APIServer.CertDir, "sa-signer.key")
+}
