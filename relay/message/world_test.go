@@ -3,7 +3,6 @@ package message_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 const retention = 30 * 24 * time.Hour
@@ -58,31 +58,11 @@ func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
 	return append([]byte(nil), key.([]byte)...), nil
 }
 
-// event is what the business got in one webhook.
-type event struct {
-	ID, From, Text, Type, Status, Recipient, Opaque string
-	Code                                            int
-	Details                                         string
-	Unencrypted                                     bool
-	identified
-	File file
-}
-
-// identified is what a webhook says of an identity key: the sender's, or that of a
-// system message.
-type identified struct {
-	Identity string
-	Accepted bool
-}
-
-// file is what a webhook says of a file.
-type file struct {
-	ID       string
-	MIME     string `json:"mime_type"`
-	SHA256   string
-	Filename string
-	Caption  string
-}
+// What the business got in one webhook.
+type (
+	event = webhooktest.Update
+	file  = webhooktest.File
+)
 
 // world is a business's relay with its store, on a hub with its customers.
 type world struct {
@@ -228,65 +208,14 @@ func (w *world) start() {
 
 // receive is the business's end of the webhooks.
 func (w *world) receive(body []byte) {
-	var p struct {
-		Entry []struct {
-			Changes []struct {
-				Value struct {
-					Contacts []struct {
-						Identity string `json:"identity_key_hash"`
-					}
-					Messages []struct {
-						ID, From, Type string
-						Text           struct{ Body string }
-						Unencrypted    bool
-						Image, Video   *file
-						Audio          *file
-						Document       *file
-						Errors         []struct {
-							Code int
-							Data struct{ Details string } `json:"error_data"`
-						}
-						System identified
-					}
-					Statuses []struct {
-						ID, Status string
-						Recipient  string `json:"recipient_id"`
-						Opaque     string `json:"biz_opaque_callback_data"`
-						Errors     []struct{ Code int }
-					}
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal(body, &p); err != nil {
-		w.t.Errorf("a webhook is no JSON: %v", err)
+	updates, err := webhooktest.Decode(body)
+	if err != nil {
+		w.t.Error(err)
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := p.Entry[0].Changes[0].Value
-	for _, m := range v.Messages {
-		e := event{ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted}
-		for _, f := range []*file{m.Image, m.Video, m.Audio, m.Document} {
-			if f != nil {
-				e.File = *f
-			}
-		}
-		if len(m.Errors) > 0 {
-			e.Code, e.Details = m.Errors[0].Code, m.Errors[0].Data.Details
-		}
-		if e.identified = m.System; len(v.Contacts) > 0 {
-			e.Identity = v.Contacts[0].Identity
-		}
-		w.events = append(w.events, e)
-	}
-	for _, s := range v.Statuses {
-		e := event{ID: s.ID, Status: s.Status, Recipient: s.Recipient, Opaque: s.Opaque}
-		if len(s.Errors) > 0 {
-			e.Code = s.Errors[0].Code
-		}
-		w.events = append(w.events, e)
-	}
+	w.events = append(w.events, updates...)
 }
 
 // elapse lets time pass on the clock of a synctest bubble.

@@ -30,6 +30,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/webhook"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 // business is a tenant with its relay, and the business's own programs.
@@ -57,22 +58,10 @@ type business struct {
 	status   string
 	took     time.Duration // from the start to being ready to listen
 	down     bool          // the receiver refuses deliveries
-	got      []update
+	got      []webhooktest.Update
 	unsigned int
 
 	stop func()
-}
-
-// update is what the tests need of a webhook.
-type update struct {
-	ID, From, Type, Status string
-	Text                   struct{ Body string }
-	Image                  struct{ ID string }
-	Errors                 []struct{ Code int }
-	System                 struct {
-		Type, Identity string
-		Accepted       bool
-	}
 }
 
 // journal keeps what a relay logs.
@@ -289,19 +278,12 @@ func (b *business) receive(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	var p struct {
-		Entry []struct {
-			Changes []struct {
-				Value struct{ Messages, Statuses []update }
-			}
-		}
-	}
-	if json.Unmarshal(body, &p) != nil || len(p.Entry) != 1 || len(p.Entry[0].Changes) != 1 {
+	updates, err := webhooktest.Decode(body)
+	if err != nil {
 		b.unsigned++
 		return
 	}
-	v := p.Entry[0].Changes[0].Value
-	b.got = append(b.got, append(v.Messages, v.Statuses...)...)
+	b.got = append(b.got, updates...)
 }
 
 // setDown has the receiver refuse everything, or take it again.
@@ -312,17 +294,17 @@ func (b *business) setDown(down bool) {
 }
 
 // updates returns what the webhook got so far.
-func (b *business) updates() []update {
+func (b *business) updates() []webhooktest.Update {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.got)
 }
 
 // waitText waits for a customer's text and returns its update.
-func (b *business) waitText(text string) (found update) {
+func (b *business) waitText(text string) (found webhooktest.Update) {
 	b.t.Helper()
 	eventually(b.t, "a customer's text at the webhook", func() bool {
-		i := slices.IndexFunc(b.updates(), func(u update) bool { return u.Type == "text" && u.Text.Body == text })
+		i := slices.IndexFunc(b.updates(), func(u webhooktest.Update) bool { return u.Type == "text" && u.Text == text })
 		if i >= 0 {
 			found = b.updates()[i]
 		}
@@ -332,10 +314,10 @@ func (b *business) waitText(text string) (found update) {
 }
 
 // waitStatus waits for a status of a message.
-func (b *business) waitStatus(id, status string) (found update) {
+func (b *business) waitStatus(id, status string) (found webhooktest.Update) {
 	b.t.Helper()
 	eventually(b.t, "status "+status+" at the webhook", func() bool {
-		i := slices.IndexFunc(b.updates(), func(u update) bool { return u.ID == id && u.Status == status })
+		i := slices.IndexFunc(b.updates(), func(u webhooktest.Update) bool { return u.ID == id && u.Status == status })
 		if i >= 0 {
 			found = b.updates()[i]
 		}

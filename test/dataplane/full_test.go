@@ -12,6 +12,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 // onSmallVolume gives a relay that does not run yet a file system of 24 MB, which only
@@ -152,7 +153,7 @@ func TestQuota_FullCustomerDoesNotStopAnother(t *testing.T) {
 	if !refused || taken < 40 || taken > 52 {
 		t.Fatalf("%d texts of 60 KiB were taken of one customer, want about 50", taken)
 	}
-	unread := func(u update) bool { return u.Type == "unsupported" && u.From == greedy.number.Digits() }
+	unread := func(u webhooktest.Update) bool { return u.Type == "unsupported" && u.From == greedy.number.Digits() }
 	eventually(t, "the business is told of the refusal", func() bool { return slices.ContainsFunc(b.updates(), unread) })
 	code := 0
 	for n := 0; n < 10 && code == 0; n++ { // there may be room for a few that are smaller

@@ -216,10 +216,10 @@ func (c *chatter) everythingOnce(want int) {
 			t.Error("the business was told of a message that could not be read")
 		}
 		if u.Type == "text" {
-			if copies[u.Text.Body] == nil {
-				copies[u.Text.Body] = map[string]bool{}
+			if copies[u.Text] == nil {
+				copies[u.Text] = map[string]bool{}
 			}
-			copies[u.Text.Body][u.ID] = true
+			copies[u.Text][u.ID] = true
 		}
 	}
 	for text, ids := range copies {

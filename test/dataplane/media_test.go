@@ -12,6 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 func TestFile_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
@@ -29,7 +30,7 @@ func TestFile_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 		t.Error("the webhook names another sender")
 	}
 	p.learns(customer.Delivered, sent)
-	status, answer := b.ask(http.MethodGet, "/"+in.Image.ID, "", nil)
+	status, answer := b.ask(http.MethodGet, "/"+in.File.ID, "", nil)
 	var kept struct{ SHA256 string }
 	if status != http.StatusOK || json.Unmarshal([]byte(answer), &kept) != nil {
 		t.Fatalf("the file answers %d %s", status, answer)
@@ -64,7 +65,7 @@ func (p *person) seesFile() (link media.Link) {
 }
 
 // waitImage waits for the webhook that tells of a picture.
-func (b *business) waitImage() (found update) {
+func (b *business) waitImage() (found webhooktest.Update) {
 	b.t.Helper()
 	eventually(b.t, "the webhook of a picture", func() bool {
 		for _, u := range b.updates() {

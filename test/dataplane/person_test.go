@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 func TestPerson_IsExportedAndErasedAlone(t *testing.T) {
@@ -98,7 +99,7 @@ func TestPerson_IsExportedAndErasedAlone(t *testing.T) {
 	// The session was erased, so that the first attempt begins a new one.
 	gone.says(b, "it is me again")
 	eventually(t, "the business learns that there was a message", func() bool {
-		return slices.ContainsFunc(b.updates(), func(u update) bool { return u.Type == "unsupported" })
+		return slices.ContainsFunc(b.updates(), func(u webhooktest.Update) bool { return u.Type == "unsupported" })
 	})
 	b.waitStatus(b.say(gone.number.E164(), "please say that again"), "read")
 	gone.says(b, "it is me again, once more")
@@ -189,7 +190,7 @@ func TestPerson_IsErasedWithTheirQueuedJobs(t *testing.T) {
 	b.setDown(false)
 	b.wait(contract.ConditionWebhookVerified, contract.True, "")
 	for _, u := range b.updates() {
-		if u.Text.Body == "queued for the webhook" {
+		if u.Text == "queued for the webhook" {
 			t.Error("it was delivered after the erasure")
 		}
 	}

@@ -7,14 +7,15 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 // waitIdentity waits until the business is told of an identity key.
-func (b *business) waitIdentity(accepted bool) (found update) {
+func (b *business) waitIdentity(accepted bool) (found webhooktest.Update) {
 	b.t.Helper()
 	eventually(b.t, "an identity key at the webhook", func() bool {
-		i := slices.IndexFunc(b.updates(), func(u update) bool {
-			return u.System.Type == "customer_identity_changed" && u.System.Accepted == accepted
+		i := slices.IndexFunc(b.updates(), func(u webhooktest.Update) bool {
+			return u.System == "customer_identity_changed" && u.Accepted == accepted
 		})
 		if i >= 0 {
 			found = b.updates()[i]
@@ -39,10 +40,10 @@ func TestFirstUseTrust_NewDeviceGetsNothingUntilItsKeyIsNamed(t *testing.T) {
 		t.Error("the new device was written to")
 	}
 	wrong := b.sayWith(p.number.E164(), "for nobody", map[string]string{"recipient_identity_key_hash": "DF2lS5v2W6xDF2lS5v2W6w=="})
-	if u := b.waitStatus(wrong, "failed"); len(u.Errors) != 1 || u.Errors[0].Code != 137000 {
-		t.Errorf("errors are %+v, want 137000", u.Errors)
+	if u := b.waitStatus(wrong, "failed"); u.Errors != 1 || u.Code != 137000 {
+		t.Errorf("%d errors, the first is %d, want 137000", u.Errors, u.Code)
 	}
-	b.sayWith(p.number.E164(), "for the tablet", map[string]string{"recipient_identity_key_hash": told.System.Identity})
+	b.sayWith(p.number.E164(), "for the tablet", map[string]string{"recipient_identity_key_hash": told.Identity})
 	tablet.sees("for the tablet")
 	b.say(p.number.E164(), "for both")
 	tablet.sees("for both")

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 // call calls the endpoint and wants 200.
@@ -81,7 +83,7 @@ func (b *business) markRead(t *testing.T, id string) {
 }
 
 // download fetches a file that a customer sent, by the address that the relay gives.
-func (b *business) download(t *testing.T, f webhookFile) []byte {
+func (b *business) download(t *testing.T, f webhooktest.File) []byte {
 	t.Helper()
 	var info struct{ URL string }
 	check(t, json.Unmarshal(b.call(t, "GET", "/v23.0/"+f.ID, "", nil), &info))
@@ -98,14 +100,14 @@ func (b *business) download(t *testing.T, f webhookFile) []byte {
 }
 
 // waitMessage returns the next message at the webhook.
-func (b *business) waitMessage(t *testing.T) webhookMessage {
+func (b *business) waitMessage(t *testing.T) webhooktest.Update {
 	t.Helper()
 	select {
 	case m := <-b.inbox:
 		return m
 	case <-time.After(patience):
 		t.Fatalf("no message at the webhook within %s", patience)
-		return webhookMessage{}
+		return webhooktest.Update{}
 	}
 }
 

@@ -40,9 +40,9 @@ func (c *chat) businessReads(text string, file []byte) {
 		m := c.business.waitMessage(c.t)
 		switch m.Type {
 		case "text":
-			c.seen[m.Text.Body]++
+			c.seen[m.Text]++
 		case "image":
-			c.seen[sum(c.business.download(c.t, m.Image))]++
+			c.seen[sum(c.business.download(c.t, m.File))]++
 		default:
 			c.t.Fatalf("the business got a message of type %s", m.Type)
 		}

@@ -31,6 +31,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
@@ -44,8 +45,8 @@ type business struct {
 	number   string // id of the phone number
 	token    string // the access token
 	client   *http.Client
-	inbox    chan webhookMessage
-	statuses chan webhookStatus
+	inbox    chan webhooktest.Update
+	statuses chan webhooktest.Update
 	start    func(t *testing.T) // starts the relay on what it left
 	stop     func(t *testing.T) // ends it
 }
@@ -57,21 +58,6 @@ type server interface {
 	Restart(ctx context.Context) error
 }
 
-// webhookMessage and webhookStatus are what the tests need of a webhook's body.
-type webhookMessage struct {
-	From, ID, Type string
-	Text           struct{ Body string }
-	Image          webhookFile
-	Document       webhookFile
-}
-
-type webhookFile struct {
-	ID, SHA256, Filename string
-	MIME                 string `json:"mime_type"`
-}
-
-type webhookStatus struct{ ID, Status string }
-
 // startBusiness runs Vault, an API server that vouches for the relay's token, and
 // the relay itself, until the test ends.
 func startBusiness(t *testing.T, server server) *business {
@@ -79,7 +65,7 @@ func startBusiness(t *testing.T, server server) *business {
 	domain, addr, ca := server.Where()
 	v := vault.StartT(t, vault.Options{})
 	token := relayToken(t, v)
-	b := &business{jid: goNumber + "@" + domain, inbox: make(chan webhookMessage, 1000), statuses: make(chan webhookStatus, 1000)}
+	b := &business{jid: goNumber + "@" + domain, inbox: make(chan webhooktest.Update, 1000), statuses: make(chan webhooktest.Update, 1000)}
 	hook := httptest.NewTLSServer(http.HandlerFunc(b.webhook))
 	t.Cleanup(hook.Close)
 	config := contract.Config{
@@ -189,28 +175,21 @@ func (b *business) webhook(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.URL.Query().Get("hub.challenge"))
 		return
 	}
-	var body struct {
-		Entry []struct {
-			Changes []struct {
-				Value struct {
-					Messages []webhookMessage
-					Statuses []webhookStatus
-				}
-			}
-		}
-	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	for _, entry := range body.Entry {
-		for _, change := range entry.Changes {
-			for _, m := range change.Value.Messages {
-				b.inbox <- m
-			}
-			for _, s := range change.Value.Statuses {
-				b.statuses <- s
-			}
+	updates, err := webhooktest.Decode(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	for _, u := range updates {
+		if u.Status != "" {
+			b.statuses <- u
+		} else {
+			b.inbox <- u
 		}
 	}
 }
@@ -331,7 +310,7 @@ func (b *business) waitText(t *testing.T, from, text string) {
 			if m.Type != "text" || m.From != strings.TrimPrefix(from, "+") {
 				t.Errorf("while waiting for a text, a message of type %s came", m.Type)
 			}
-			if m.Text.Body == text {
+			if m.Text == text {
 				return
 			}
 		case <-deadline:

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/interop/slixmpp"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
@@ -91,7 +92,7 @@ type story struct {
 	p        *handset
 	toPhone  []string // texts, and hashes of files, that the customer is to have
 	toB      []string // the same for the business
-	fromThem []webhookMessage
+	fromThem []webhooktest.Update
 	n        int
 }
 
@@ -116,7 +117,7 @@ func (s *story) businessReads() {
 	s.t.Helper()
 	for len(s.fromThem) < len(s.toB) {
 		m := s.b.waitMessage(s.t)
-		if !slices.ContainsFunc(s.fromThem, func(o webhookMessage) bool { return o.ID == m.ID }) {
+		if !slices.ContainsFunc(s.fromThem, func(o webhooktest.Update) bool { return o.ID == m.ID }) {
 			s.fromThem = append(s.fromThem, m) // a webhook may come twice, a message may not
 		}
 	}
@@ -177,9 +178,9 @@ func (s *story) everythingOnce() {
 		}
 		switch m.Type {
 		case "text":
-			count[m.Text.Body]++
+			count[m.Text]++
 		case "image":
-			count[sum(s.b.download(s.t, m.Image))]++
+			count[sum(s.b.download(s.t, m.File))]++
 		default:
 			s.t.Errorf("the business got a message of type %s", m.Type)
 		}

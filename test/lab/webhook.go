@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 // Inbox reads what a business's webhook has printed since the inbox was opened.
@@ -46,21 +48,6 @@ func (l *Lab) Inbox(b *Business) (*Inbox, error) {
 	return &Inbox{path: l.WebhookLog(b)}, nil
 }
 
-// payload is as much of the Cloud API's webhook as an inbox shows.
-type payload struct {
-	Entry []struct {
-		Changes []struct {
-			Value struct {
-				Messages []struct {
-					ID, From string
-					Text     struct{ Body string }
-				}
-				Statuses []struct{ ID, Status string }
-			}
-		}
-	}
-}
-
 // Messages returns all messages and statuses in the order of their arrival.
 func (i *Inbox) Messages() ([]Message, error) {
 	f, err := os.Open(i.path)
@@ -88,20 +75,20 @@ func messages(data []byte) ([]Message, error) {
 		}
 		var d struct {
 			Event string
-			Body  payload
+			Body  json.RawMessage
 		}
 		if err := json.Unmarshal(line, &d); err != nil {
 			return nil, fmt.Errorf("reading the inbox: %w", err)
 		}
-		for _, e := range d.Body.Entry {
-			for _, c := range e.Changes {
-				for _, m := range c.Value.Messages {
-					all = append(all, Message{ID: m.ID, From: m.From, Text: m.Text.Body})
-				}
-				for _, s := range c.Value.Statuses {
-					all = append(all, Message{ID: s.ID, Status: s.Status})
-				}
-			}
+		if len(d.Body) == 0 {
+			continue // a handshake
+		}
+		updates, err := webhooktest.Decode(d.Body)
+		if err != nil {
+			return nil, fmt.Errorf("reading the inbox: %w", err)
+		}
+		for _, u := range updates {
+			all = append(all, Message{ID: u.ID, From: u.From, Text: u.Text, Status: u.Status})
 		}
 	}
 	return all, nil

@@ -5,7 +5,6 @@ package link_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 const retention = 30 * 24 * time.Hour
@@ -190,47 +190,44 @@ type later struct{ message.Link }
 
 // receive is the business's end of the webhooks.
 func (r *relay) receive(body []byte) {
-	var p struct {
-		Entry []struct {
-			Changes []struct {
-				Value struct {
-					Messages []struct {
-						ID, Type string
-						Text     struct{ Body string }
-					}
-					Statuses []struct{ ID, Status string }
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal(body, &p); err != nil {
-		r.t.Errorf("a webhook is no JSON: %v", err)
+	updates, err := webhooktest.Decode(body)
+	if err != nil {
+		r.t.Error(err)
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := p.Entry[0].Changes[0].Value
-	for _, m := range v.Messages {
-		if m.Type != "text" {
+	for _, u := range updates {
+		switch {
+		case u.Status != "":
+			r.receiveStatus(u)
+		case u.Type == "text":
+			r.receiveText(u)
+		default:
 			r.strange++
-			continue
-		}
-		if r.texts[m.Text.Body] == nil {
-			r.texts[m.Text.Body] = map[string]bool{}
-		}
-		r.texts[m.Text.Body][m.ID] = true
-		if r.onText != nil {
-			r.onText(m.Text.Body)
 		}
 	}
-	for _, s := range v.Statuses {
-		if r.statuses[s.ID] == nil {
-			r.statuses[s.ID] = map[string]int{}
-		}
-		r.statuses[s.ID][s.Status]++
-		if r.onStatus != nil {
-			r.onStatus(s.Status, s.ID)
-		}
+}
+
+// receiveText notes a customer's text. The caller holds mu.
+func (r *relay) receiveText(u webhooktest.Update) {
+	if r.texts[u.Text] == nil {
+		r.texts[u.Text] = map[string]bool{}
+	}
+	r.texts[u.Text][u.ID] = true
+	if r.onText != nil {
+		r.onText(u.Text)
+	}
+}
+
+// receiveStatus notes a message's status. The caller holds mu.
+func (r *relay) receiveStatus(u webhooktest.Update) {
+	if r.statuses[u.ID] == nil {
+		r.statuses[u.ID] = map[string]int{}
+	}
+	r.statuses[u.ID][u.Status]++
+	if r.onStatus != nil {
+		r.onStatus(u.Status, u.ID)
 	}
 }
 

@@ -1,0 +1,128 @@
+// Package webhooktest reads webhooks as a business's receiver would, for tests. It must
+// not share types with the code that words them: what it reads is the JSON alone.
+package webhooktest
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Update is a customer's message, a notice of the system, or the status of a message
+// that the business sent.
+type Update struct {
+	ID     string
+	From   string // of a message: the customer, digits only
+	Type   string // of a message: text, image, unsupported and so on
+	Text   string
+	File   File
+	System string // of a message of type system: what kind of notice it is
+
+	Status    string // sent, delivered, read or failed; empty for a message
+	Recipient string // of a status: the customer, digits only
+	Opaque    string // of a status: what the business attached to the message
+
+	// Unencrypted is true for a text that came in clear.
+	Unencrypted bool
+	// Identity is the hash of the sender's identity key, or of the key that a notice is
+	// about; Accepted says of a notice that the key was accepted.
+	Identity string
+	Accepted bool
+	// Code and Details are of the first error, Errors is how many there are.
+	Code    int
+	Details string
+	Errors  int
+}
+
+// File is what a webhook says of a file.
+type File struct {
+	ID       string
+	MIME     string `json:"mime_type"`
+	SHA256   string
+	Filename string
+	Caption  string
+}
+
+// The wire form, as much of it as tests look at.
+type (
+	payload struct {
+		Entry []struct{ Changes []struct{ Value value } }
+	}
+	value struct {
+		Contacts []contact
+		Messages []message
+		Statuses []status
+	}
+	contact struct {
+		Identity string `json:"identity_key_hash"`
+	}
+	message struct {
+		ID, From, Type string
+		Text           struct{ Body string }
+		Unencrypted    bool
+
+		Image, Video, Audio, Document, Sticker *File
+
+		Errors []wireError
+		System struct {
+			Type, Identity string
+			Accepted       bool
+		}
+	}
+	status struct {
+		ID, Status string
+		Recipient  string `json:"recipient_id"`
+		Opaque     string `json:"biz_opaque_callback_data"`
+		Errors     []wireError
+	}
+	wireError struct {
+		Code int
+		Data struct{ Details string } `json:"error_data"`
+	}
+)
+
+// Decode returns what a webhook's body tells, in the order in which it tells it. A
+// relay's webhook has exactly one entry with one change; anything else is an error.
+func Decode(body []byte) ([]Update, error) {
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil {
+		return nil, fmt.Errorf("reading a webhook: %w", err)
+	}
+	if len(p.Entry) != 1 || len(p.Entry[0].Changes) != 1 {
+		return nil, fmt.Errorf("reading a webhook: it has %d entries, or not one change in each", len(p.Entry))
+	}
+	v := p.Entry[0].Changes[0].Value
+	var all []Update
+	for _, m := range v.Messages {
+		u := m.update()
+		if len(v.Contacts) > 0 {
+			u.Identity = v.Contacts[0].Identity
+		}
+		all = append(all, u)
+	}
+	for _, s := range v.Statuses {
+		u := Update{ID: s.ID, Status: s.Status, Recipient: s.Recipient, Opaque: s.Opaque}
+		u.error(s.Errors)
+		all = append(all, u)
+	}
+	return all, nil
+}
+
+func (m message) update() Update {
+	u := Update{
+		ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted,
+		System: m.System.Type, Identity: m.System.Identity, Accepted: m.System.Accepted,
+	}
+	for _, f := range []*File{m.Image, m.Video, m.Audio, m.Document, m.Sticker} {
+		if f != nil {
+			u.File = *f
+		}
+	}
+	u.error(m.Errors)
+	return u
+}
+
+func (u *Update) error(errs []wireError) {
+	if u.Errors = len(errs); u.Errors > 0 {
+		u.Code, u.Details = errs[0].Code, errs[0].Data.Details
+	}
+}
