@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -152,15 +154,16 @@ func (c *Customer) SaveFile(ctx context.Context, l media.Link, dir string) (stri
 func (c *Customer) fetch(ctx context.Context, l media.Link, root *os.Root, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
 	defer cancel()
-	for n, wait := 1, firstFetchWait; ; n, wait = n+1, 2*wait {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.Multiplier = firstFetchWait, 2
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := c.fetchOnce(ctx, l, root, name)
-		if err == nil || n == maxFetches || final(err) {
-			return err
+		if err != nil && final(err) {
+			err = backoff.Permanent(err)
 		}
-		if ended := pause(ctx, wait); ended != nil {
-			return errors.Join(err, ended)
-		}
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(maxFetches), backoff.WithMaxElapsedTime(0))
+	return err
 }
 
 // final says whether retrying a download is useless.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
@@ -64,45 +66,40 @@ func (c *Customer) publishDevice(ctx context.Context, listed []carrier.DeviceID)
 
 // retry repeats what fails because there is no link, until ctx ends.
 func retry(ctx context.Context, do func() error) error {
-	const longest = 2 * time.Second
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longest) {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := do()
-		if !errors.Is(err, carrier.ErrOffline) && !errors.Is(err, carrier.ErrUnconfirmed) {
-			return err
+		if err != nil && !errors.Is(err, carrier.ErrOffline) && !errors.Is(err, carrier.ErrUnconfirmed) {
+			err = backoff.Permanent(err)
 		}
-		if ended := pause(ctx, wait); ended != nil {
-			return errors.Join(err, ended)
-		}
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses()), backoff.WithMaxElapsedTime(0))
+	return err
 }
+
+// maxPublications is how often a publication is tried that the server refuses temporarily:
+// for about six seconds.
+const maxPublications = 7
 
 // insist is retry for a publication, which nobody requests again. For a few seconds it also
 // repeats what the server refuses temporarily: ejabberd has trouble with accounts that
 // publish at the same moment. It does not repeat what got no answer, since that took long
 // enough.
 func insist(ctx context.Context, do func() error) error {
-	const longest = 2 * time.Second
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := retry(ctx, do)
-		if err == nil || errors.Is(err, carrier.ErrRejected) || errors.Is(err, context.DeadlineExceeded) || wait > longest {
-			return err
+		if errors.Is(err, carrier.ErrRejected) || errors.Is(err, context.DeadlineExceeded) {
+			err = backoff.Permanent(err)
 		}
-		if ended := pause(ctx, wait); ended != nil {
-			return errors.Join(err, ended)
-		}
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses()), backoff.WithMaxTries(maxPublications))
+	return err
 }
 
-// pause waits, or returns ctx's error when that ends first.
-func pause(ctx context.Context, wait time.Duration) error {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+// pauses are those between two tries.
+func pauses() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.Multiplier = 50*time.Millisecond, 2*time.Second, 2
+	return b
 }
 
 // Flush waits until the tasks for everything that arrived so far are done, receipts above

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 )
@@ -110,19 +112,15 @@ func (p *parts) certificates(ctx context.Context) (func(*tls.ClientHelloInfo) (*
 
 // untilCertificate tries until there is a certificate or ctx ends.
 func (p *parts) untilCertificate(ctx context.Context, try func() error) error {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := try()
 		p.state.setCertificate(err)
-		if err == nil {
-			return nil
+		if err != nil {
+			p.Log.LogAttrs(ctx, slog.LevelWarn, "the endpoint has no certificate yet, retrying", slog.Any("error", err))
 		}
-		p.Log.LogAttrs(ctx, slog.LevelWarn, "the endpoint has no certificate yet, retrying", slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+		return struct{}{}, err
+	}, patiently()...)
+	return err
 }
 
 // names are those that Vault's PKI signs for this relay: on the network, and within

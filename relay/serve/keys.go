@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -18,7 +20,7 @@ import (
 // open gets the keys and opens the store, and goes on trying until it has them or
 // ctx ends: whoever seals Vault or forgets a policy need not restart relays.
 func (r *relay) open(ctx context.Context) (*keys, error) {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	return backoff.Retry(ctx, func() (*keys, error) {
 		k, err := r.tryOpen(ctx)
 		if ctx.Err() != nil {
 			if k != nil {
@@ -29,15 +31,8 @@ func (r *relay) open(ctx context.Context) (*keys, error) {
 		if r.state.setKeys(err) && err != nil {
 			r.Log.LogAttrs(ctx, slog.LevelWarn, "cannot open the keys yet, retrying", slog.Any("error", err))
 		}
-		if err == nil {
-			return k, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+		return k, err
+	}, patiently()...)
 }
 
 // tryOpen gets the keys and opens the store once.

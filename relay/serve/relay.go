@@ -105,9 +105,3 @@ type parts struct {
 	delivery *webhook.Deliverer // nil without a webhook
 	drained  chan struct{}      // closed when the endpoint has no requests left
 }
-
-// Pauses between attempts to open the keys.
-const (
-	firstPause = 200 * time.Millisecond
-	lastPause  = 10 * time.Second
-)

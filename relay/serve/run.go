@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/message"
@@ -75,30 +77,30 @@ func (p *parts) runCarrier(ctx context.Context) error {
 	if p.cfg.Carrier.XMPP.Registration == string(xmpp.Open) {
 		create = p.number
 	}
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for {
+		account, err := p.carrierAccount(ctx, create)
+		if err != nil {
+			return err
+		}
+		if err = p.runLink(ctx, account); !errors.Is(err, errNewAccount) {
+			return err
+		}
+	}
+}
+
+// carrierAccount reads the account from Vault, or makes it for the given number, and
+// retries until it is there.
+func (p *parts) carrierAccount(ctx context.Context, create phone.Number) (vault.CarrierAccount, error) {
+	return backoff.Retry(ctx, func() (vault.CarrierAccount, error) {
 		account, err := p.vault.CarrierAccount(ctx, create)
 		if err == nil && account.Username != p.number.E164() {
 			err = errOtherAccount
 		}
-		if err == nil {
-			if err = p.runLink(ctx, account); !errors.Is(err, errNewAccount) {
-				return err
-			}
-			pause = firstPause / 2
-			continue
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if p.link.setFailure(err) {
+		if err != nil && ctx.Err() == nil && p.link.setFailure(err) {
 			p.Log.LogAttrs(ctx, slog.LevelWarn, "cannot read the carrier account from Vault yet, retrying", slog.Any("error", err))
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+		return account, err
+	}, patiently()...)
 }
 
 func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error {

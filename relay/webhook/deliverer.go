@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/relay/queue"
 )
 
@@ -26,9 +28,9 @@ const (
 	lastProbe  = 30 * time.Second
 )
 
-// backoff is how long to wait after each failed attempt: the first retry is made at
+// deliveryPauses is how long to wait after each failed attempt: the first retry is made at
 // once. The last entry is repeated.
-func backoff() [7]time.Duration {
+func deliveryPauses() [7]time.Duration {
 	return [...]time.Duration{
 		0, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
 	}
@@ -120,25 +122,15 @@ func (d *Deliverer) Run(ctx context.Context) error {
 // untilVerified makes handshakes with back-off until one succeeds. If it took more than one,
 // the receiver was down, and waiting deliveries are due at once.
 func (d *Deliverer) untilVerified(ctx context.Context) {
-	wait := firstProbe
-	for {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstProbe, lastProbe, 2
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
 		err := d.verify(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if d.handshake(err) {
+		if ctx.Err() == nil && d.handshake(err) {
 			d.o.Recovered()
 		}
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(jitter(wait)):
-		}
-		wait = min(2*wait, lastProbe)
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0)) // an error is ctx's
 }
 
 // handshake makes a handshake, records its result and says whether deliveries may resume.
@@ -218,7 +210,7 @@ func (d *Deliverer) delivered(err error) {
 
 // retryAfter is the back-off after an attempt that followed so many failed ones.
 func retryAfter(attempts int) time.Duration {
-	waits := backoff()
+	waits := deliveryPauses()
 	return jitter(waits[min(max(attempts, 0), len(waits)-1)])
 }
 
