@@ -27,7 +27,7 @@ type (
 	Link = base.Link
 	// Former is an identity that was rotated away.
 	Former = base.Former
-	// Files are the ways that files travel.
+	// Files are the dependencies for moving files.
 	Files = base.Files
 	// Web is a web server that files are fetched from or brought to.
 	Web = base.Web

@@ -96,7 +96,7 @@ func TestBounce_ForTooLongFailsAsUnavailable(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.bounce(times(-1)) // for ever
+		w.link.bounce(times(-1)) // always
 		id := w.says(a.number, "never")
 		elapse(quarter - 5*time.Minute)
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {

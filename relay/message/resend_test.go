@@ -76,7 +76,7 @@ func TestResend_SkipsWhatWasSentInTheNewSession(t *testing.T) {
 			return m
 		})
 		w.says(a.number, "lost")
-		w.settle() // the customer begins a session anew
+		w.settle() // the customer begins a new session
 		w.tamper(nil)
 		w.says(a.number, "in the new session")
 		elapse(resendTime)

@@ -397,7 +397,7 @@ func TestHurryTriesOnceWhatFailsAgainHoweverMuchThereIs(t *testing.T) {
 			d.begin(j.ID)
 			defer d.end()
 			if d.count() > 4*n {
-				cancel() // it would go on for ever
+				cancel() // it would never end
 			}
 			elapse(time.Millisecond)
 			return queue.Retry(time.Hour)

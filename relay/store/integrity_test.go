@@ -81,17 +81,17 @@ func TestSessionsAndPreKeysThatWerePutBackOrTakenAwayAreSeen(t *testing.T) {
 			w.noRatchets(a)
 			w.ratchets2(a)
 			if w.reopened(func() {}); w.Tampered() || w.Restored() {
-				t.Error("it counts as tampered with for ever")
+				t.Error("it counts as tampered with after it was accepted")
 			}
 		})
 	}
 }
 
-// ratchets2 begins anew after a drop.
+// ratchets2 starts over after a drop.
 func (w *world) ratchets2(a store.CustomerID) {
 	w.t.Helper()
 	w.update(func(tx *store.Tx) error {
-		return errors.Join(tx.PutRecord(a, 7, []byte("anew")), tx.PutPreKey(store.Key{ID: 9, Data: []byte("anew"), Created: w.now}))
+		return errors.Join(tx.PutRecord(a, 7, []byte("again")), tx.PutPreKey(store.Key{ID: 9, Data: []byte("again"), Created: w.now}))
 	})
 }
 

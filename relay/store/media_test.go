@@ -78,7 +78,7 @@ func TestFile_UnfinishedIsNotThereAndGoneAfterRestart(t *testing.T) {
 	err := w.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.FinishMedia(store.Media{ID: id, Size: store.MediaChunk + 1})
 	})
-	wantIs(t, err, store.ErrInvalid) // a chunk lacks
+	wantIs(t, err, store.ErrInvalid) // a chunk is missing
 	w.view(func(tx *store.Tx) error {
 		_, err := tx.Media(id)
 		wantIs(t, err, store.ErrNotFound)

@@ -154,7 +154,7 @@ func (t *Tx) dropKeys(where string, args ...driver.Value) error {
 }
 
 // renewKeys moves pre-keys of older epochs into the current one, but for those that were
-// used, and drops those that no key opens any more, or that are damaged: they are to be made anew,
+// used, and drops those that no key opens any more, or that are damaged: they will be replaced
 // and must not be counted.
 func (t *Tx) renewKeys(current int64) error {
 	rows, err := t.keyRows(`WHERE epoch < ? AND kind < ?`, current, kindUsed)

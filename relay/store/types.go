@@ -32,7 +32,7 @@ var (
 	ErrFull = engine.ErrFull
 	// ErrQuota means that too much is kept of one customer.
 	ErrQuota = errors.New("store: the customer's share of the volume is used up")
-	// ErrInvalid means that what was to be written lacks something or is too large.
+	// ErrInvalid means that a value to be written is incomplete or too large.
 	ErrInvalid = errors.New("store: invalid value")
 )
 

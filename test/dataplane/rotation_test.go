@@ -319,7 +319,7 @@ func TestRestoredVolume_ResetsSessionsAndSendsNothingTwice(t *testing.T) {
 		}
 	}
 	b.stop()
-	b.startReady() // it is not restored for ever
+	b.startReady() // it does not count as restored again
 	b.waitStatus(b.say(p.number.E164(), "in the same session"), "read")
 }
 

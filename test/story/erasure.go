@@ -18,7 +18,7 @@ func (s *Story) erasure() []Claim {
 		{"the janitor runs, and has nothing to erase yet", s.janitorToday},
 		{"the message's data key still opens", s.keyOpens},
 		{"31 days later, the janitor erases the key version in Vault", s.janitorLater},
-		{"the message is unreadable for ever, for acme itself too", s.keyIsGone},
+		{"the message is unreadable for good, for acme itself too", s.keyIsGone},
 		{"the relay goes on under a new key", s.goesOn},
 	}
 }

@@ -37,7 +37,7 @@ func (s *service) catchUp(ctx context.Context) {
 	}
 	_, err := backoff.Retry(ctx, read, backoff.WithBackOff(evenly(archiveRetry)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, _ time.Duration) {
-			s.c.cfg.Log.WarnContext(ctx, "the archive could not be read; it is tried again", "error", err)
+			s.c.cfg.Log.WarnContext(ctx, "cannot read the archive, retrying", "error", err)
 		}))
 	if err == nil {
 		s.enqueue(ctx, item{events: []carrier.Event{carrier.CaughtUp{}}})

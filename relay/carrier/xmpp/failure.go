@@ -48,7 +48,7 @@ func detail(reason string) string {
 	case ReasonAccountTaken:
 		return "the carrier has an account of this number already, under another password than the relay's, as when the number was another relay's before; have the carrier's admin remove that account, or set its password and put that into Vault (kubectl relay setup carrier-account NAME --replace)"
 	case ReasonNoStreamManagement:
-		return "the carrier lacks stream management (XEP-0198); enable it (Prosody: mod_smacks)"
+		return "the carrier has no stream management (XEP-0198); enable it (Prosody: mod_smacks)"
 	case ReasonReplaced:
 		return "something else connected as this account with the same resource"
 	case ReasonProtocolError:

@@ -30,7 +30,7 @@ func (s *service) receive(ctx context.Context, h carrier.Handler) {
 			err = s.position.keep(ctx)
 		}
 		if err != nil {
-			s.c.cfg.Log.ErrorContext(ctx, "giving the link up: what arrived was not stored", "error", err)
+			s.c.cfg.Log.ErrorContext(ctx, "closing the carrier connection: could not store an incoming message", "error", err)
 			s.l.End(stream.Failed(ReasonNotStored, err))
 			return
 		}

@@ -22,7 +22,7 @@ import (
 func (s *Base) Customer(tx *store.Tx, n phone.Number) (store.Customer, error) {
 	c, err := tx.Customer(n)
 	if errors.Is(err, seal.ErrTampered) {
-		s.Log.LogAttrs(context.Background(), slog.LevelError, "a customer's row in the store was damaged and is written afresh")
+		s.Log.LogAttrs(context.Background(), slog.LevelError, "a customer's row in the store was damaged and is rewritten")
 		return tx.MendCustomer(n)
 	}
 	if record.IsNotFound(err) {

@@ -44,7 +44,7 @@ type blocks struct {
 
 // errListLost means that the block list in the store is damaged and was not read from
 // the carrier yet.
-var errListLost = errors.New("the block list is damaged, and the carrier, which has a copy, is away: try again later")
+var errListLost = errors.New("the block list is damaged, and the carrier, which has a copy, cannot be reached: try again later")
 
 func numberOf(n uint64) (phone.Number, error) {
 	return phone.Parse("+" + strconv.FormatUint(n, 10))
@@ -287,7 +287,7 @@ func (s *List) MirrorBlocked(ctx context.Context) error {
 		if err == nil || errors.Is(err, carrier.ErrOffline) || errors.Is(err, carrier.ErrNotFound) {
 			continue // Connected asks again
 		}
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "telling the carrier who is blocked failed; the relay itself drops what they send", slog.Any("error", err))
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "cannot tell the carrier who is blocked, retrying; the relay itself drops their messages", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -35,7 +35,7 @@ func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
 		case errors.Is(err, record.ErrFinished):
 			return s.Finish(ctx, j)
 		case err != nil:
-			s.Log.LogAttrs(ctx, slog.LevelWarn, "wording a webhook failed", slog.Any("error", err))
+			s.Log.LogAttrs(ctx, slog.LevelWarn, "writing a webhook failed", slog.Any("error", err))
 			return queue.Retry(base.FirstRetry)
 		}
 		j.Body = payload

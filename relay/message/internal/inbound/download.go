@@ -100,7 +100,7 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 	}
 	reason, final := downloadError(err)
 	if final || j.Attempts+1 >= maxDownloads || errors.Is(err, media.ErrGone) && j.Attempts+1 >= maxMissing {
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "a customer's file is given up", slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "giving up a customer's file", slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
 		if err := s.lost(ctx, j, reason); err != nil {
 			return queue.Retry(base.FirstRetry)
 		}
@@ -110,8 +110,8 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 	return queue.Retry(min(base.FirstRetry<<min(j.Attempts, 12), lastDownloadRetry))
 }
 
-// downloadError words why a file could not be fetched, and says whether trying again is of
-// no use.
+// downloadError says for the business why a file could not be fetched, and whether a retry
+// is useless.
 func downloadError(err error) (details string, final bool) {
 	switch {
 	case errors.Is(err, base.ErrElsewhere):

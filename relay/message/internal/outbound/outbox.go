@@ -19,7 +19,7 @@ import (
 // work does one job of the outbox; it is its queue's Worker.
 func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 	if len(j.Body) == 0 {
-		s.Log.LogAttrs(ctx, slog.LevelError, "a job's row in the store is damaged: it is given up")
+		s.Log.LogAttrs(ctx, slog.LevelError, "giving up a job whose row in the store is damaged")
 		return s.endWith(ctx, j, webhook.Unavailable("What the relay kept of the message was damaged before it was sent. Send it again."))
 	}
 	var t record.Task
@@ -56,10 +56,10 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 	case errors.Is(err, store.ErrFull):
 		return queue.Later(fullPause) // what was accepted is not given up for that
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
-		log("a job of the outbox is given up")
+		log("giving up an outbox job")
 		return s.endWith(ctx, j, givenUp(t.Kind))
 	}
-	log("a job of the outbox failed")
+	log("an outbox job failed")
 	return queue.Retry(retryAfter(j.Attempts))
 }
 

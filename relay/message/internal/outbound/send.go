@@ -32,11 +32,11 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 	if err != nil {
 		return nil, err
 	}
-	lacking, err := s.peers.WithoutSession(ctx, c, devices)
+	missing, err := s.peers.WithoutSession(ctx, c, devices)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.peers.Fetch(ctx, c, peers.Plan{Devices: devices}, lacking)
+	p, err := s.peers.Fetch(ctx, c, peers.Plan{Devices: devices}, missing)
 	if err != nil {
 		return nil, err
 	}

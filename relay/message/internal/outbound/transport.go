@@ -15,14 +15,14 @@ import (
 // where that is what the job is for.
 func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record.Task) (*carrier.Envelope, error) {
 	p := peers.Plan{Devices: []carrier.DeviceID{t.Device}}
-	lacking := p.Devices
+	missing := p.Devices
 	if t.Kind == record.KindAnswer {
 		var err error
-		if lacking, err = s.peers.WithoutSession(ctx, c, p.Devices); err != nil {
+		if missing, err = s.peers.WithoutSession(ctx, c, p.Devices); err != nil {
 			return nil, err
 		}
 	}
-	p, err := s.peers.Fetch(ctx, c, p, lacking)
+	p, err := s.peers.Fetch(ctx, c, p, missing)
 	if err != nil {
 		return nil, err
 	}

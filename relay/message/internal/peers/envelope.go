@@ -48,7 +48,7 @@ func (s *Peers) Encrypt(
 
 // WithoutSession returns which devices have no session with us.
 func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, devices []carrier.DeviceID) ([]carrier.DeviceID, error) {
-	var lacking []carrier.DeviceID
+	var missing []carrier.DeviceID
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		view := s.View(tx, c.ID)
 		defer view.Forget()
@@ -58,19 +58,19 @@ func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, devices []
 				return err
 			}
 			if !r.HasSessionAs(s.Account.Local) {
-				lacking = append(lacking, d)
+				missing = append(missing, d)
 			}
 		}
 		return nil
 	})
-	return lacking, err
+	return missing, err
 }
 
 // Fetch gets the bundles of the devices without a session, until the plan holds as many
 // devices as an envelope addresses. One that publishes none is left out, so that it takes
 // nobody's place, and not asked for with every message: lists name devices that are long
 // gone.
-func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, lacking []carrier.DeviceID) (Plan, error) {
+func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []carrier.DeviceID) (Plan, error) {
 	p.bundles = map[carrier.DeviceID]carrier.Bundle{}
 	wanted := p.Devices
 	p.Devices = nil
@@ -78,7 +78,7 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, lacking []c
 		if len(p.Devices) == omemo.MaxDevices {
 			break
 		}
-		if slices.Contains(lacking, d) {
+		if slices.Contains(missing, d) {
 			alone := len(p.Devices) == 0 && i == len(wanted)-1
 			if !alone && s.stale(Device{c.ID, d}) {
 				continue

@@ -49,8 +49,8 @@ type PersonsMessage struct {
 	File *PersonsFile
 }
 
-// PersonsFile is a file that came from the person or went to them. Its content is had
-// by its id.
+// PersonsFile is a file that came from the person or went to them. Its content is read by
+// its id.
 type PersonsFile struct {
 	Kind media.Kind
 	store.Media

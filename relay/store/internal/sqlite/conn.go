@@ -82,7 +82,7 @@ func (c *conn) prepare(text string) (*stmt, error) {
 	s.exec, execs = raw.(driver.StmtExecContext)
 	s.query, queries = raw.(driver.StmtQueryContext)
 	if !execs || !queries {
-		return nil, errors.Join(errors.New("the SQLite driver lacks a method"), raw.Close())
+		return nil, errors.Join(errors.New("the SQLite driver does not have a method"), raw.Close())
 	}
 	c.stmts[text] = s
 	return s, nil

@@ -131,7 +131,7 @@ func TestNames_AreNotForwardedWithoutAReachableServer(t *testing.T) {
 	}
 	for _, o := range objects {
 		if strings.Contains(string(o.Body), "forward .") {
-			t.Errorf("%s forwards: it would ask itself for ever", o.Path)
+			t.Errorf("%s forwards: it would ask itself in a loop", o.Path)
 		}
 	}
 }

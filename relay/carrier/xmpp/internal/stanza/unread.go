@@ -21,7 +21,7 @@ const otr = "?OTR"
 const maxLanguage = 35
 
 // unencrypted reads a message without an envelope: another encryption, whose body is a
-// notice for clients that lack it, text in clear, or nothing that a person wrote.
+// notice for clients without it, text in clear, or nothing that a person wrote.
 func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span) {
 	var text string
 	body := e.Child(NSClient, "body")

@@ -19,7 +19,7 @@ import (
 // mechanisms are those we use over such a connection, the best first. Plain
 // passwords are never sent. Binding the login to the connection (-PLUS) needs a type
 // of binding that both know: with TLS 1.3 that is tls-exporter, if the server says
-// that it knows it, since some offer -PLUS and mean tls-unique, which TLS 1.3 lacks;
+// that it knows it, since some offer -PLUS and mean tls-unique, which TLS 1.3 does not have;
 // before, it is tls-unique.
 func mechanisms(state tls.ConnectionState, bindings []string) []sasl.Mechanism {
 	all := []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1}
