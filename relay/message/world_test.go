@@ -2,7 +2,6 @@ package message_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -40,24 +40,6 @@ func number(t testing.TB, s string) phone.Number {
 	return n
 }
 
-// wrapper stands for Vault's transit.
-type wrapper struct{ keys sync.Map }
-
-func (w *wrapper) DataKey(context.Context) ([]byte, string, error) {
-	key, name := make([]byte, seal.KeySize), rand.Text()
-	_, _ = rand.Read(key)
-	w.keys.Store(name, append([]byte(nil), key...))
-	return key, name, nil
-}
-
-func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
-	key, ok := w.keys.Load(wrapped)
-	if !ok {
-		return nil, seal.ErrErased
-	}
-	return append([]byte(nil), key.([]byte)...), nil
-}
-
 // What the business got in one webhook.
 type (
 	event = webhooktest.Update
@@ -69,7 +51,7 @@ type world struct {
 	t         *testing.T
 	hub       *hub
 	dir       string
-	wrapper   *wrapper
+	wrapper   *sealtest.Wrapper
 	account   *omemo.Account
 	former    *message.Former
 	turned    bool // the account is another since the last start
@@ -148,7 +130,7 @@ func newWorld(t *testing.T, dir string) *world {
 	pair, err := signal.GenerateIdentityKeyPair()
 	check(t, err)
 	return &world{
-		t: t, hub: newHub(), dir: dir, wrapper: &wrapper{}, number: number(t, "+4930222222"), retention: retention,
+		t: t, hub: newHub(), dir: dir, wrapper: sealtest.New(), number: number(t, "+4930222222"), retention: retention,
 		account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
 		wrap:    func(s message.Store) message.Store { return s },
 		wire:    func(l message.Link) message.Link { return l },

@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 )
 
 func FuzzOpenRefusesWhateverWasNotSealed(f *testing.F) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	e, err := k.Next(context.Background())
 	if err != nil {
 		f.Fatal(err)
@@ -29,7 +30,7 @@ func FuzzOpenRefusesWhateverWasNotSealed(f *testing.F) {
 }
 
 func BenchmarkSeal(b *testing.B) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	e, _ := k.Next(b.Context())
 	_ = k.Adopt(e.ID)
 	text := make([]byte, 500)
@@ -41,7 +42,7 @@ func BenchmarkSeal(b *testing.B) {
 }
 
 func BenchmarkLookup(b *testing.B) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	e, _ := k.Next(b.Context())
 	_ = k.Adopt(e.ID)
 	for b.Loop() {

@@ -2,14 +2,13 @@ package seal_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -17,58 +16,12 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // errAway is what an unreachable vault fails with.
 var errAway = errors.New("away")
 
-// wrapper stands for the vault: it hands out keys by name, can be away and can erase.
-// It remembers the very slices that it handed out, to see whether they are cleared.
-type wrapper struct {
-	mu     sync.Mutex
-	keys   map[string][]byte
-	given  [][]byte
-	away   bool
-	size   int
-	erased map[string]bool
-}
-
-func newWrapper() *wrapper {
-	return &wrapper{keys: make(map[string][]byte), erased: make(map[string]bool), size: seal.KeySize}
-}
-
-func (w *wrapper) give(key []byte) []byte {
-	given := bytes.Clone(key)
-	w.given = append(w.given, given)
-	return given
-}
-
-func (w *wrapper) DataKey(context.Context) ([]byte, string, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.away {
-		return nil, "", errAway
-	}
-	key := make([]byte, w.size)
-	_, _ = rand.Read(key)
-	name := rand.Text()
-	w.keys[name] = key
-	return w.give(key), name, nil
-}
-
-func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.away {
-		return nil, errAway
-	}
-	if w.erased[wrapped] || w.keys[wrapped] == nil {
-		return nil, seal.ErrErased
-	}
-	return w.give(w.keys[wrapped]), nil
-}
-
 // clock is a time that stands still until told.
 type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
 
-func newRing(w *wrapper) (*seal.Keyring, *clock) {
+func newRing(w *sealtest.Wrapper) (*seal.Keyring, *clock) {
 	c := &clock{start}
 	return seal.New(w, seal.Period(30*24*time.Hour), c.now), c
 }
@@ -116,7 +69,7 @@ func TestPeriodIsAThirtiethAndAtLeastAnHour(t *testing.T) {
 }
 
 func TestSealedValueOpensOnlyForItsPurposeRowAndEpoch(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	first := begin(t, k).ID
 	epoch, value := mustSeal(t, k, "message", "row 1", "hello")
 	if epoch != first || bytes.Contains(value, []byte("hello")) {
@@ -141,7 +94,7 @@ func TestSealedValueOpensOnlyForItsPurposeRowAndEpoch(t *testing.T) {
 }
 
 func TestSeal_DetectsEveryChangedBit(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	epoch := begin(t, k).ID
 	_, value := mustSeal(t, k, "p", "r", "some text")
 	for i := range len(value) * 8 {
@@ -155,7 +108,7 @@ func TestSeal_DetectsEveryChangedBit(t *testing.T) {
 }
 
 func TestSameTextIsNeverSealedTheSameTwice(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	begin(t, k)
 	seen := make(map[string]bool)
 	for range 1000 {
@@ -168,7 +121,7 @@ func TestSameTextIsNeverSealedTheSameTwice(t *testing.T) {
 }
 
 func TestEmptyTextIsSealedToo(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	epoch := begin(t, k).ID
 	_, value := mustSeal(t, k, "p", "r", "")
 	if plain, err := k.Open(epoch, "p", []byte("r"), value); err != nil || len(plain) != 0 || len(value) != seal.Overhead {
@@ -177,7 +130,7 @@ func TestEmptyTextIsSealedToo(t *testing.T) {
 }
 
 func TestLookupDependsOnEpochPurposeAndValue(t *testing.T) {
-	w := newWrapper()
+	w := sealtest.New()
 	k, _ := newRing(w)
 	first := begin(t, k)
 	second := begin(t, k)
@@ -207,7 +160,7 @@ func TestLookupDependsOnEpochPurposeAndValue(t *testing.T) {
 }
 
 func TestLoadedKeyringOpensWhatAnotherSealedAndNumbersOn(t *testing.T) {
-	w := newWrapper()
+	w := sealtest.New()
 	k, _ := newRing(w)
 	first := begin(t, k)
 	_, value := mustSeal(t, k, "p", "r", "text")
@@ -230,11 +183,11 @@ func TestLoadedKeyringOpensWhatAnotherSealedAndNumbersOn(t *testing.T) {
 }
 
 func TestErasedEpochIsToldAndItsIDNotUsedAgain(t *testing.T) {
-	w := newWrapper()
+	w := sealtest.New()
 	k, _ := newRing(w)
 	only := begin(t, k)
 	_, value := mustSeal(t, k, "p", "r", "text")
-	w.erased[only.Wrapped] = true
+	w.Erase(only.Wrapped)
 
 	again, _ := newRing(w)
 	erased, err := again.Load(t.Context(), []seal.Epoch{only})
@@ -251,10 +204,10 @@ func TestErasedEpochIsToldAndItsIDNotUsedAgain(t *testing.T) {
 }
 
 func TestLoadFailsAsAWholeWhileTheVaultIsAway(t *testing.T) {
-	w := newWrapper()
+	w := sealtest.New()
 	k, _ := newRing(w)
 	e := begin(t, k)
-	w.away = true
+	w.SetAway(errAway)
 	again, _ := newRing(w)
 	erased, err := again.Load(t.Context(), []seal.Epoch{e})
 	wantIs(t, "loading", err, errAway)
@@ -264,7 +217,7 @@ func TestLoadFailsAsAWholeWhileTheVaultIsAway(t *testing.T) {
 }
 
 func TestNewEpochIsDueWhenThePeriodHasPassedAndTheOldOneServesMeanwhile(t *testing.T) {
-	w := newWrapper()
+	w := sealtest.New()
 	k, c := newRing(w)
 	if !k.Due() {
 		t.Error("an empty keyring wants no epoch")
@@ -279,7 +232,7 @@ func TestNewEpochIsDueWhenThePeriodHasPassedAndTheOldOneServesMeanwhile(t *testi
 			t.Errorf("after %s due is %v", step.after, k.Due())
 		}
 	}
-	w.away = true
+	w.SetAway(errAway)
 	_, err := k.Next(t.Context())
 	wantIs(t, "the next epoch with the vault away", err, errAway)
 	if epoch, _ := mustSeal(t, k, "p", "r", "text"); epoch != first {
@@ -288,7 +241,7 @@ func TestNewEpochIsDueWhenThePeriodHasPassedAndTheOldOneServesMeanwhile(t *testi
 }
 
 func TestEpoch_SealsNothingBeforeItIsAdopted(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	first := begin(t, k).ID
 	second, err := k.Next(t.Context())
 	if err != nil {
@@ -307,7 +260,7 @@ func TestEpoch_SealsNothingBeforeItIsAdopted(t *testing.T) {
 }
 
 func TestForgottenEpochOpensNothingAndNoOlderOneTakesItsPlace(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	first := begin(t, k).ID
 	second := begin(t, k).ID
 	_, value := mustSeal(t, k, "p", "r", "text")
@@ -327,12 +280,11 @@ func TestForgottenEpochOpensNothingAndNoOlderOneTakesItsPlace(t *testing.T) {
 
 func TestKeysOfTheWrongLengthAreRefused(t *testing.T) {
 	for _, size := range []int{0, 16, 31, 33} {
-		w := newWrapper()
-		w.size = size
+		w := sealtest.NewSized(size)
 		k, _ := newRing(w)
 		_, err := k.Next(t.Context())
 		wantIs(t, "next", err, seal.ErrBadKey)
-		for name := range w.keys {
+		for _, name := range w.Names() {
 			_, err = k.Load(t.Context(), []seal.Epoch{{ID: 1, Wrapped: name, Created: start}})
 			wantIs(t, "load", err, seal.ErrBadKey)
 		}
@@ -340,14 +292,14 @@ func TestKeysOfTheWrongLengthAreRefused(t *testing.T) {
 }
 
 func TestDataKey_IsOverwrittenAfterUse(t *testing.T) {
-	w := newWrapper()
+	w := sealtest.New()
 	k, _ := newRing(w)
 	e := begin(t, k)
 	again, _ := newRing(w)
 	if _, err := again.Load(t.Context(), []seal.Epoch{e}); err != nil {
 		t.Fatal(err)
 	}
-	for i, given := range w.given {
+	for i, given := range w.Given() {
 		if !bytes.Equal(given, make([]byte, len(given))) {
 			t.Errorf("key %d lies in memory still", i)
 		}
@@ -355,7 +307,7 @@ func TestDataKey_IsOverwrittenAfterUse(t *testing.T) {
 }
 
 func TestKeyringServesManyAtOnceWhileEpochsComeAndGo(t *testing.T) {
-	k, _ := newRing(newWrapper())
+	k, _ := newRing(sealtest.New())
 	begin(t, k)
 	var group sync.WaitGroup
 	for range 8 {

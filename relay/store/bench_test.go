@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -23,7 +24,7 @@ func BenchmarkInbound(b *testing.B) {
 }
 
 func benchmarkInbound(b *testing.B, callers int) {
-	k := seal.New(newWrapper(), 24*time.Hour, time.Now)
+	k := seal.New(sealtest.New(), 24*time.Hour, time.Now)
 	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, k)
 	if err != nil {
 		b.Fatal(err)

@@ -37,7 +37,7 @@ func TestEpoch_IdleDataDiesAndUsedDataLivesOn(t *testing.T) {
 	})
 	w.pass(day)
 	w.update(func(tx *store.Tx) error { return tx.PutRecord(active, 5, []byte("newer record")) })
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopen()
 
 	w.view(func(tx *store.Tx) error {
@@ -104,7 +104,7 @@ func TestMessageDoesNotLiveLongerForBeingChanged(t *testing.T) {
 		equal(t, "created", m.Created, start)
 		return err
 	})
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopen()
 	w.view(func(tx *store.Tx) error {
 		_, err := tx.Message(id)
@@ -134,7 +134,7 @@ func TestCustomerLivesAtLeastAsLongAsTheirMessagesAndJobs(t *testing.T) {
 			c := w.customer("+15551234567")
 			w.pass(day)
 			write(w, c)
-			w.vw.erase(1)
+			erase(w.vw, 1)
 			w.reopen()
 			w.view(func(tx *store.Tx) error {
 				got, err := tx.Customer(number(t, "+15551234567"))
@@ -247,7 +247,7 @@ func TestEpoch_ErasedTooEarlyIsBackWithVaultsKey(t *testing.T) {
 		})
 	}
 	job("before")
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopen() // with a key that Vault lost, or that is another's
 	w.view(func(tx *store.Tx) error {
 		n, err := tx.PreKeyCount()
@@ -265,7 +265,7 @@ func TestEpoch_ErasedTooEarlyIsBackWithVaultsKey(t *testing.T) {
 		}
 		return err
 	})
-	w.vw.restore()
+	w.vw.Restore()
 	w.reopen()
 	w.view(func(tx *store.Tx) error {
 		_, err := tx.Message(id)
@@ -281,7 +281,7 @@ func TestErasedEpochBetweenLiveOnesLosesItsRowsOnly(t *testing.T) {
 	second := w.message(c, "second")
 	w.pass(day)
 	third := w.message(c, "third")
-	w.vw.eraseOne(1)
+	w.vw.Erase(w.vw.Names()[1])
 	w.reopen()
 	w.view(func(tx *store.Tx) error {
 		_, err := tx.Message(second)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -49,7 +50,7 @@ func volumes(t *testing.T) map[string]func(*testing.T) string {
 func onVolume(t *testing.T, test func(*testing.T, *world)) {
 	for kind, dir := range volumes(t) {
 		t.Run(kind, func(t *testing.T) {
-			w := &world{t: t, dir: dir(t), id: [16]byte{1, 2, 3}, vw: newWrapper(), own: newWrapper(), now: start}
+			w := &world{t: t, dir: dir(t), id: [16]byte{1, 2, 3}, vw: sealtest.New(), own: sealtest.New(), now: start}
 			w.open()
 			t.Cleanup(func() { _ = w.Close() })
 			test(t, w)

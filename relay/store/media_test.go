@@ -126,7 +126,7 @@ func TestFile_DiesWithItsEpoch(t *testing.T) {
 	old, _ := w.file(store.MediaChunk + 1)
 	w.pass(25 * time.Hour)
 	young, content := w.file(10)
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopen()
 	w.wantNoFile(old.ID)
 	if _, err := w.Sweep(t.Context(), start.Add(time.Minute)); err != nil {

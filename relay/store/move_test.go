@@ -4,32 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // moved is a wrapper whose key has another place than when a data key of former was
 // wrapped: it still unwraps those.
 type moved struct {
-	*wrapper
-	former *wrapper
+	*sealtest.Wrapper
+	former *sealtest.Wrapper
 }
 
 func (m moved) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
 	if m.Outdated(wrapped) {
 		return m.former.Unwrap(ctx, wrapped)
 	}
-	return m.wrapper.Unwrap(ctx, wrapped)
+	return m.Wrapper.Unwrap(ctx, wrapped)
 }
 
 func (m moved) Outdated(wrapped string) bool {
-	m.former.mu.Lock()
-	defer m.former.mu.Unlock()
-	return m.former.keys[wrapped] != nil
+	return slices.Contains(m.former.Names(), wrapped)
 }
 
 func (w *world) openMoved(m moved) error {
@@ -79,7 +79,7 @@ func (w *world) wantSettled() {
 
 func TestSettingsWhoseKeyHasAnotherPlaceAreSealedUnderItOnce(t *testing.T) {
 	w := settled(t)
-	m := moved{newWrapper(), w.own}
+	m := moved{sealtest.New(), w.own}
 	if err := w.openMoved(m); err != nil {
 		t.Fatal(err)
 	}
@@ -89,29 +89,29 @@ func TestSettingsWhoseKeyHasAnotherPlaceAreSealedUnderItOnce(t *testing.T) {
 	}
 	w.update(func(tx *store.Tx) error { return tx.PutPreKey(store.Key{ID: 9, Data: []byte("nine"), Created: w.now}) })
 	w.close()
-	w.own.erase(1) // nothing needs the former place any more
+	erase(w.own, 1) // nothing needs the former place any more
 	if err := w.openMoved(m); err != nil {
 		t.Fatal(err)
 	}
 	w.wantSettled()
-	if got := len(m.order); got != 1 {
+	if got := len(m.Names()); got != 1 {
 		t.Errorf("%d data keys were asked for in the new place", got)
 	}
 }
 
 func TestMoveOfSettingsThatFailsIsMadeByTheNextOpen(t *testing.T) {
 	w := settled(t)
-	m := moved{newWrapper(), w.own}
+	m := moved{sealtest.New(), w.own}
 	w.sql(`CREATE TRIGGER cut BEFORE DELETE ON settings_keys BEGIN SELECT RAISE(ABORT, 'cut'); END`)
 	if err := w.openMoved(m); err == nil {
 		t.Fatal("a move that was cut is taken for done")
 	}
 	w.sql(`DROP TRIGGER cut`)
-	m.setAway(errors.New("away"))
+	m.SetAway(errors.New("away"))
 	if err := w.openMoved(m); err == nil {
 		t.Fatal("the store opens though the new place cannot be reached")
 	}
-	m.setAway(nil)
+	m.SetAway(nil)
 	if err := w.openMoved(m); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestMoveOfSettingsThatFailsIsMadeByTheNextOpen(t *testing.T) {
 func TestMoveOfSettingsHidesNoTampering(t *testing.T) {
 	w := settled(t)
 	w.sql(`DELETE FROM sessions WHERE id = 1`)
-	m := moved{newWrapper(), w.own}
+	m := moved{sealtest.New(), w.own}
 	for range 2 {
 		if err := w.openMoved(m); err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func TestMoveOfSettingsHidesNoTampering(t *testing.T) {
 	}
 	w.wantSettled()
 	w.close()
-	w.own.erase(1)
+	erase(w.own, 1)
 	if err := w.openMoved(m); err != nil {
 		t.Fatalf("after the ratchets were dropped the settings were not moved: %v", err)
 	}
@@ -153,7 +153,7 @@ func TestMoveOfSettingsHidesNoTampering(t *testing.T) {
 func TestSettingThatCannotBeOpenedPutsTheMoveOff(t *testing.T) {
 	w := settled(t)
 	w.sql(`UPDATE settings SET sealed = randomblob(60) WHERE name = 'setting3'`)
-	m := moved{newWrapper(), w.own}
+	m := moved{sealtest.New(), w.own}
 	if err := w.openMoved(m); err != nil {
 		t.Fatal(err)
 	}

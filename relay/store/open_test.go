@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -32,7 +33,7 @@ func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
 }
 
 func TestMissingStoreIsRefusedWhereThereWasOne(t *testing.T) {
-	w := &world{t: t, dir: filepath.Join(t.TempDir(), "data"), id: [16]byte{9}, vw: newWrapper(), own: newWrapper(), now: start}
+	w := &world{t: t, dir: filepath.Join(t.TempDir(), "data"), id: [16]byte{9}, vw: sealtest.New(), own: sealtest.New(), now: start}
 	_, err := w.tryOpen(store.MustExist())
 	wantIs(t, err, store.ErrStoreMissing)
 	if _, err := os.Stat(w.dir); !errors.Is(err, os.ErrNotExist) {
@@ -50,7 +51,7 @@ func TestMissingStoreIsRefusedWhereThereWasOne(t *testing.T) {
 }
 
 func TestCreatedStoreIsThereAndEmpty(t *testing.T) {
-	w := &world{t: t, dir: t.TempDir(), id: [16]byte{9}, vw: newWrapper(), own: newWrapper(), now: start}
+	w := &world{t: t, dir: t.TempDir(), id: [16]byte{9}, vw: sealtest.New(), own: sealtest.New(), now: start}
 	for range 2 { // the second time it is there already
 		if err := store.Create(t.Context(), w.dir, w.id); err != nil {
 			t.Fatal(err)
@@ -91,10 +92,10 @@ func TestStoreOpensOnlyWithTheVaultUnlessItIsReadyToServe(t *testing.T) {
 	away := errors.New("away")
 	w := newWorld(t)
 	w.close()
-	w.vw.setAway(away)
+	w.vw.SetAway(away)
 	_, err := w.tryOpen()
 	wantIs(t, err, away)
-	w.vw.setAway(nil)
+	w.vw.SetAway(nil)
 	w.open()
 }
 
@@ -102,14 +103,14 @@ func TestRunningStoreUsesItsEpochFurtherWhileTheVaultIsAway(t *testing.T) {
 	away := errors.New("away")
 	w := newWorld(t)
 	c := w.customer("+15551234567")
-	w.vw.setAway(away)
+	w.vw.SetAway(away)
 	w.now = start.Add(40 * time.Hour)
 	wantIs(t, w.Advance(t.Context()), away)
 	id := w.message(c, "written meanwhile")
-	w.vw.setAway(nil)
+	w.vw.SetAway(nil)
 	w.pass(0)
 	w.message(c, "written after")
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopen()
 	w.view(func(tx *store.Tx) error {
 		_, err := tx.Message(id)

@@ -125,7 +125,7 @@ func TestOwnerIsKnownWithoutAKey(t *testing.T) {
 func TestSettingsOutliveEveryEpochAndDieWithTheirOwnKey(t *testing.T) {
 	w := newWorld(t)
 	w.update(func(tx *store.Tx) error { return tx.PutSetting("kept", []byte("by the business")) })
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopened(func() {})
 	w.view(func(tx *store.Tx) error {
 		if got, err := tx.Setting("kept"); err != nil || string(got) != "by the business" {
@@ -133,7 +133,7 @@ func TestSettingsOutliveEveryEpochAndDieWithTheirOwnKey(t *testing.T) {
 		}
 		return nil
 	})
-	w.own.erase(1)
+	erase(w.own, 1)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

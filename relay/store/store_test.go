@@ -1,96 +1,27 @@
 package store_test
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// wrapper stands for the vault in tests of what lies above it: it wraps a key
-// under its own, reversibly, and can be told to be away or to have erased.
-type wrapper struct {
-	mu     sync.Mutex
-	keys   map[string][]byte
-	away   error
-	erased map[string]bool
-	order  []string
-}
-
-func newWrapper() *wrapper {
-	return &wrapper{keys: make(map[string][]byte), erased: make(map[string]bool)}
-}
-
-func (w *wrapper) DataKey(context.Context) ([]byte, string, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.away != nil {
-		return nil, "", w.away
-	}
-	key := make([]byte, seal.KeySize)
-	_, _ = rand.Read(key)
-	name := "w:" + rand.Text()
-	w.keys[name] = append([]byte(nil), key...)
-	w.order = append(w.order, name)
-	return key, name, nil
-}
-
-func (w *wrapper) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.away != nil {
-		return nil, w.away
-	}
-	key, ok := w.keys[wrapped]
-	if !ok || w.erased[wrapped] {
-		return nil, seal.ErrErased
-	}
-	return append([]byte(nil), key...), nil
-}
-
-// erase makes the first n data keys unreadable for good.
-func (w *wrapper) erase(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, name := range w.order[:n] {
-		w.erased[name] = true
-	}
-}
-
-// eraseOne makes one data key, counted from 0, unreadable for good.
-func (w *wrapper) eraseOne(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.erased[w.order[n]] = true
-}
-
-// restore makes every data key readable again, as a restored vault does.
-func (w *wrapper) restore() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.erased)
-}
-
-func (w *wrapper) setAway(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.away = err
-}
+// erase makes the first n data keys of a vault unreadable for good.
+func erase(w *sealtest.Wrapper, n int) { w.Erase(w.Names()[:n]...) }
 
 // world is one relay's store with its vault and clock.
 type world struct {
 	t    *testing.T
 	dir  string
 	id   [16]byte
-	vw   *wrapper
-	own  *wrapper // of the settings
+	vw   *sealtest.Wrapper
+	own  *sealtest.Wrapper // of the settings
 	now  time.Time
 	keys *seal.Keyring
 	*store.Store
@@ -100,7 +31,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: newWrapper(), own: newWrapper(), now: start}
+	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: sealtest.New(), own: sealtest.New(), now: start}
 	w.open()
 	return w
 }

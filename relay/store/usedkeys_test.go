@@ -80,7 +80,7 @@ func TestUsedPreKey_DiesWithTheEpochOfItsFirstUse(t *testing.T) {
 	for id := range uint32(3) {
 		w.wantKey(id+1, true)
 	}
-	w.vw.erase(1)
+	erase(w.vw, 1)
 	w.reopen()
 	w.wantKey(1, false)
 	w.wantKey(2, true)
@@ -88,7 +88,7 @@ func TestUsedPreKey_DiesWithTheEpochOfItsFirstUse(t *testing.T) {
 	if w.Restored() {
 		t.Error("the store counts as restored")
 	}
-	w.vw.erase(2)
+	erase(w.vw, 2)
 	w.reopen()
 	w.wantKey(2, false)
 	w.wantKey(3, true) // was not used: it moves on
@@ -151,7 +151,7 @@ func TestBaseKey_IsKnownAsLongAsItsSignedPreKey(t *testing.T) {
 	equal(t, "a new one", seen(1, 1), true)
 	equal(t, "another", seen(2, 2), true)
 	w.pass(day)
-	w.vw.erase(1) // the signed pre-keys moved on
+	erase(w.vw, 1) // the signed pre-keys moved on
 	w.reopen()
 	equal(t, "after an epoch", seen(1, 1), false)
 	w.update(func(tx *store.Tx) error { return tx.DeleteSignedPreKey(1) })

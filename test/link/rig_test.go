@@ -4,7 +4,6 @@ package link_test
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -55,24 +55,6 @@ type place struct {
 	ca           []byte
 }
 
-// transit stands for Vault's.
-type transit struct{ keys sync.Map }
-
-func (w *transit) DataKey(context.Context) ([]byte, string, error) {
-	key, name := make([]byte, seal.KeySize), rand.Text()
-	_, _ = rand.Read(key)
-	w.keys.Store(name, append([]byte(nil), key...))
-	return key, name, nil
-}
-
-func (w *transit) Unwrap(_ context.Context, wrapped string) ([]byte, error) {
-	key, ok := w.keys.Load(wrapped)
-	if !ok {
-		return nil, seal.ErrErased
-	}
-	return append([]byte(nil), key.([]byte)...), nil
-}
-
 // relay is a relay from its store to its carrier, and what its business was told.
 type relay struct {
 	*message.Service
@@ -108,7 +90,7 @@ type house struct {
 	number  phone.Number
 	account *omemo.Account
 	dir     string
-	transit *transit
+	transit *sealtest.Wrapper
 }
 
 func newHouse(t testing.TB, number string, device carrier.DeviceID) *house {
@@ -118,7 +100,7 @@ func newHouse(t testing.TB, number string, device carrier.DeviceID) *house {
 	identity, err := signal.GenerateIdentityKeyPair()
 	check(t, err)
 	account := &omemo.Account{Local: signal.Local{Identity: identity, RegistrationID: 7}, Device: device}
-	return &house{number: n, account: account, dir: t.TempDir(), transit: &transit{}}
+	return &house{number: n, account: account, dir: t.TempDir(), transit: sealtest.New()}
 }
 
 // startRelay runs a relay until the test ends.
