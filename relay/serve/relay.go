@@ -99,7 +99,7 @@ type parts struct {
 	keys     *keys
 	number   phone.Number
 	store    message.Store
-	link     *link
+	link     *carrierSlot
 	messages *message.Service
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook

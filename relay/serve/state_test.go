@@ -99,7 +99,7 @@ func TestCarrierConditionBeforeThereIsALink(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			var l link
+			var l carrierSlot
 			if tc.err != nil {
 				l.setFailure(tc.err)
 			}

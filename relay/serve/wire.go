@@ -18,7 +18,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &link{}, drained: make(chan struct{})}
+	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &carrierSlot{}, drained: make(chan struct{})}
 	files, err := p.files()
 	if err != nil {
 		return nil, err

@@ -19,24 +19,24 @@ const (
 	ReasonAccountOther   = "AccountOfAnotherNumber"
 )
 
-// link is the carrier's place: messages are accepted and kept while the account is
+// carrierSlot is the carrier's place: messages are accepted and kept while the account is
 // not at hand yet.
-var _ carrier.Blocker = (*link)(nil)
+var _ carrier.Blocker = (*carrierSlot)(nil)
 
-type link struct {
+type carrierSlot struct {
 	mu      sync.Mutex // guards the following fields
 	carrier carrier.Carrier
 	failure error // why there is no carrier
 }
 
-func (l *link) set(c carrier.Carrier) {
+func (l *carrierSlot) set(c carrier.Carrier) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.carrier, l.failure = c, nil
 }
 
 // setFailure notes why there is no account and says whether that is new.
-func (l *link) setFailure(err error) (changed bool) {
+func (l *carrierSlot) setFailure(err error) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was, _ := explain(l.failure)
@@ -47,7 +47,7 @@ func (l *link) setFailure(err error) (changed bool) {
 }
 
 // get returns the carrier, or one that is offline.
-func (l *link) get() carrier.Carrier {
+func (l *carrierSlot) get() carrier.Carrier {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.carrier == nil {
@@ -57,7 +57,7 @@ func (l *link) get() carrier.Carrier {
 }
 
 // condition is CarrierConnected, but for what only the messages know.
-func (l *link) condition() contract.Condition {
+func (l *carrierSlot) condition() contract.Condition {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := contract.Condition{Type: contract.ConditionCarrierConnected, Status: contract.False}
@@ -84,40 +84,40 @@ func (l *link) condition() contract.Condition {
 }
 
 // PublishDevices implements message.Link, as the following methods do.
-func (l *link) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
+func (l *carrierSlot) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
 	return l.get().PublishDevices(ctx, devices)
 }
 
 // PublishBundle implements message.Link.
-func (l *link) PublishBundle(ctx context.Context, d carrier.DeviceID, b carrier.Bundle) error {
+func (l *carrierSlot) PublishBundle(ctx context.Context, d carrier.DeviceID, b carrier.Bundle) error {
 	return l.get().PublishBundle(ctx, d, b)
 }
 
 // Devices implements message.Link.
-func (l *link) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
+func (l *carrierSlot) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
 	return l.get().Devices(ctx, peer)
 }
 
 // Bundle implements message.Link.
-func (l *link) Bundle(ctx context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
+func (l *carrierSlot) Bundle(ctx context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
 	return l.get().Bundle(ctx, peer, d)
 }
 
 // Send implements message.Link.
-func (l *link) Send(ctx context.Context, o carrier.Outgoing) error { return l.get().Send(ctx, o) }
+func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error { return l.get().Send(ctx, o) }
 
 // SendReceipt implements message.Link.
-func (l *link) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
+func (l *carrierSlot) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
 	return l.get().SendReceipt(ctx, to, id, kinds...)
 }
 
 // SendTyping implements message.Link.
-func (l *link) SendTyping(ctx context.Context, to phone.Number, composing bool) error {
+func (l *carrierSlot) SendTyping(ctx context.Context, to phone.Number, composing bool) error {
 	return l.get().SendTyping(ctx, to, composing)
 }
 
 // Refuse implements message.Link.
-func (l *link) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error {
+func (l *carrierSlot) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error {
 	return l.get().Refuse(ctx, to, r)
 }
 
@@ -151,7 +151,7 @@ func (offline) Refuse(context.Context, phone.Number, carrier.Refusal) error {
 func (offline) SendTyping(context.Context, phone.Number, bool) error { return carrier.ErrOffline }
 
 // UploadSlot implements carrier.Uploads.
-func (l *link) UploadSlot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
+func (l *carrierSlot) UploadSlot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
 	u, ok := l.get().(carrier.Uploads)
 	if !ok {
 		return carrier.Slot{}, carrier.ErrOffline
@@ -161,7 +161,7 @@ func (l *link) UploadSlot(ctx context.Context, name string, size int64) (carrier
 
 // Forget takes a peer off the carrier's contact list. An account that is not at hand
 // yet has none.
-func (l *link) Forget(ctx context.Context, peer phone.Number) error {
+func (l *carrierSlot) Forget(ctx context.Context, peer phone.Number) error {
 	if c, ok := l.get().(interface {
 		Forget(context.Context, phone.Number) error
 	}); ok {
@@ -171,7 +171,7 @@ func (l *link) Forget(ctx context.Context, peer phone.Number) error {
 }
 
 // blocker returns the carrier's block list, or one that is offline.
-func (l *link) blocker() carrier.Blocker {
+func (l *carrierSlot) blocker() carrier.Blocker {
 	if b, ok := l.get().(carrier.Blocker); ok {
 		return b
 	}
@@ -179,13 +179,13 @@ func (l *link) blocker() carrier.Blocker {
 }
 
 // Blocked implements carrier.Blocker.
-func (l *link) Blocked(ctx context.Context) ([]phone.Number, error) { return l.blocker().Blocked(ctx) }
+func (l *carrierSlot) Blocked(ctx context.Context) ([]phone.Number, error) { return l.blocker().Blocked(ctx) }
 
 // Block implements carrier.Blocker.
-func (l *link) Block(ctx context.Context, n []phone.Number) error { return l.blocker().Block(ctx, n) }
+func (l *carrierSlot) Block(ctx context.Context, n []phone.Number) error { return l.blocker().Block(ctx, n) }
 
 // Unblock implements carrier.Blocker.
-func (l *link) Unblock(ctx context.Context, n []phone.Number) error {
+func (l *carrierSlot) Unblock(ctx context.Context, n []phone.Number) error {
 	return l.blocker().Unblock(ctx, n)
 }
 
