@@ -53,9 +53,7 @@ func TestLostSessionsAreRepaired(t *testing.T) {
 
 func TestPeerWithoutListIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *hub, alice, bob *person) {
-		h.mu.Lock()
-		delete(h.lists, alice.number)
-		h.mu.Unlock()
+		h.Change(func() { delete(h.Lists, alice.number) })
 		if _, err := bob.Send(t.Context(), alice.number, "too early"); !errors.Is(err, customer.ErrNoDevice) {
 			t.Errorf("error %v, want ErrNoDevice", err)
 		}
@@ -77,17 +75,17 @@ func TestLiveDevice_IsUsedWhereverTheListNamesIt(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *hub, alice, bob *person) {
 				own, _ := bob.state.Device()
 				var list []carrier.DeviceID
-				h.mu.Lock()
-				for i := range 99 {
-					d := carrier.DeviceID(9_000_000 + i)
-					list = append(list, d)
-					if test.bundles {
-						h.bundles[bob.number][d] = h.bundles[bob.number][own]
+				h.Change(func() {
+					for i := range 99 {
+						d := carrier.DeviceID(9_000_000 + i)
+						list = append(list, d)
+						if test.bundles {
+							h.Bundles[bob.number][d] = h.Bundles[bob.number][own]
+						}
 					}
-				}
-				h.lists[bob.number] = append(list, own)
-				h.mu.Unlock()
-				h.deliver(alice.number, carrier.DeviceList{Peer: bob.number, Devices: append(list, own)})
+					h.Lists[bob.number] = append(list, own)
+				})
+				h.Deliver(alice.number, carrier.DeviceList{Peer: bob.number, Devices: append(list, own)})
 				if test.writes {
 					bob.says(alice, "here I am")
 				}
@@ -99,16 +97,14 @@ func TestLiveDevice_IsUsedWhereverTheListNamesIt(t *testing.T) {
 
 func TestUnconfirmedMessageIsSentAgainUnderItsID(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
-		alice.link.mu.Lock()
-		alice.link.fail = []error{carrier.ErrOffline, carrier.ErrUnconfirmed, carrier.ErrOffline}
-		alice.link.mu.Unlock()
+		alice.link.Fail(false, carrier.ErrOffline, carrier.ErrUnconfirmed, carrier.ErrOffline)
 		alice.says(bob, "at last")
 	})
 }
 
 func TestKeysThatABusyServerDoesNotTakeArePublishedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *hub, alice, _ *person) {
-		h.busy = 3
+		h.Change(func() { h.Busy = 3 })
 		carol := h.start(t, t.TempDir(), number(t, "+491703333333"))
 		defer carol.stop()
 		alice.says(carol, "to who is online, and so has published its keys")
@@ -117,9 +113,7 @@ func TestKeysThatABusyServerDoesNotTakeArePublishedAgain(t *testing.T) {
 
 func TestRefusedMessageIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
-		alice.link.mu.Lock()
-		alice.link.fail = []error{carrier.ErrRejected}
-		alice.link.mu.Unlock()
+		alice.link.Fail(false, carrier.ErrRejected)
 		if _, err := alice.Send(t.Context(), bob.number, "no"); !errors.Is(err, carrier.ErrRejected) {
 			t.Errorf("error %v, want ErrRejected", err)
 		}
@@ -129,10 +123,8 @@ func TestRefusedMessageIsAnError(t *testing.T) {
 func TestRepeatedMessageIsShownOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *hub, alice, bob *person) {
 		alice.says(bob, "once")
-		alice.link.mu.Lock()
-		last := alice.link.last
-		alice.link.mu.Unlock()
-		h.deliver(bob.number, last)
+		last := alice.link.LastText()
+		h.Deliver(bob.number, last)
 		alice.says(bob, "next")
 	})
 }

@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/carriertest"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // blockList is a carrier's, in memory.
 type blockList struct {
-	*link
+	*carriertest.Link
 
 	mu   sync.Mutex // guards the following fields
 	away bool
@@ -88,7 +89,7 @@ func TestBlockList_CarriersIsMadeEqualToOurs(t *testing.T) {
 	var theirs *blockList
 	inBubbleWith(t, func(w *world) {
 		w.wire = func(l message.Link) message.Link {
-			theirs = &blockList{link: w.link, list: []phone.Number{three}}
+			theirs = &blockList{Link: w.link, list: []phone.Number{three}}
 			return theirs
 		}
 	}, func(t *testing.T, w *world) {

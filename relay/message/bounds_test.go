@@ -50,7 +50,7 @@ func TestInventedDevicesFillNothingAndHoldNobodyUp(t *testing.T) {
 			t.Errorf("another customer's conversation is %+v", events)
 		}
 		// The true list mends it.
-		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.Devices(a.number)}))
 		id = w.says(a.number, "again")
 		if got := statuses(w.take(), id); len(got) != 3 {
 			t.Errorf("statuses after the true list are %q", got)
@@ -64,11 +64,9 @@ func TestDeviceThatIsLongGoneIsNotAskedForWithEveryMessage(t *testing.T) {
 		a := w.customer(dir, alice)
 		gone := carrier.DeviceID(99)
 		w.settle()
-		check(t, a.link.PublishDevices(t.Context(), append(w.hub.devices(a.number), gone)))
+		check(t, a.link.PublishDevices(t.Context(), append(w.hub.Devices(a.number), gone)))
 		asked := func() int {
-			w.link.mu.Lock()
-			defer w.link.mu.Unlock()
-			return w.link.fetched
+			return w.link.Fetches()
 		}
 		send := func() {
 			t.Helper()
@@ -97,7 +95,7 @@ func TestDeviceThatIsLongGoneIsNotAskedForWithEveryMessage(t *testing.T) {
 func (p *person) lists(dead int) []carrier.DeviceID {
 	p.t.Helper()
 	p.world.settle()
-	own := p.world.hub.devices(p.number)
+	own := p.world.hub.Devices(p.number)
 	devices := make([]carrier.DeviceID, 0, dead+len(own))
 	for i := range dead {
 		devices = append(devices, carrier.DeviceID(9_000_000+i))
@@ -149,7 +147,7 @@ func TestLiveDevice_IsPreferredToManyThatOnlyHaveSessions(t *testing.T) {
 		devices := a.lists(100)
 		own := devices[len(devices)-1]
 		for _, d := range devices {
-			check(t, a.link.PublishBundle(t.Context(), d, w.hub.bundle(a.number, own)))
+			check(t, a.link.PublishBundle(t.Context(), d, w.hub.Bundle(a.number, own)))
 		}
 		w.says(a.number, "to the first that there are")
 		w.take()

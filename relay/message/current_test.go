@@ -41,7 +41,7 @@ func TestKeysUsedWithoutALinkAreReplacedOnceItIsResumed(t *testing.T) {
 		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
 		b.says(w.number, "before")
 		w.take()
-		before := w.hub.bundle(w.number, w.account.Device)
+		before := w.hub.Bundle(w.number, w.account.Device)
 		down.Store(true)
 		w.says(b.number, "waits, and shows that the link is down")
 		w.settle()
@@ -50,7 +50,7 @@ func TestKeysUsedWithoutALinkAreReplacedOnceItIsResumed(t *testing.T) {
 		down.Store(false)
 		check(t, w.brings(carrier.Connected{Resumed: true}))
 		w.settle()
-		after := w.hub.bundle(w.number, w.account.Device)
+		after := w.hub.Bundle(w.number, w.account.Device)
 		gone := 0
 		for _, k := range before.PreKeys {
 			if !slices.ContainsFunc(after.PreKeys, func(o carrier.PreKey) bool { return o.ID == k.ID }) {

@@ -83,10 +83,10 @@ func TestDamagedColumn_EndsNothingElse(t *testing.T) {
 						a.says(w.number, "before")
 						w.says(a.number, "an answer")
 						w.take()
-						w.link.lose(1000)
+						w.link.Lose(1000)
 						w.says(a.number, "waits")
 						w.puts(table, column, value)
-						w.link.lose(0)
+						w.link.Lose(0)
 						a.says(w.number, "after")
 						b := w.customer(other, "+15550104444")
 						b.says(w.number, "unmoved")
@@ -126,7 +126,7 @@ func TestDamagedBlockList_IsReadAgainFromTheCarrier(t *testing.T) {
 			dir := t.TempDir()
 			inBubbleWith(t, func(w *world) {
 				w.wire = func(message.Link) message.Link {
-					theirs.link = w.link
+					theirs.Link = w.link
 					return theirs
 				}
 			}, func(t *testing.T, w *world) {

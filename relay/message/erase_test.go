@@ -99,7 +99,7 @@ func TestErasure_RemovesFromTheBlockList(t *testing.T) {
 	var theirs *blockList
 	inBubbleWith(t, func(w *world) {
 		w.wire = func(message.Link) message.Link {
-			theirs = &blockList{link: w.link}
+			theirs = &blockList{Link: w.link}
 			return theirs
 		}
 	}, func(t *testing.T, w *world) {
@@ -175,7 +175,7 @@ func TestExport_HoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
 		w.take()
 		w.says(a.number, "an answer")
 		w.settle()
-		w.link.bounce(times(-1))
+		w.link.Bounce(times(-1))
 		w.says(a.number, "comes back")
 		w.settle()
 		p, err := w.Person(t.Context(), a.number, "", 10)

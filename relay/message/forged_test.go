@@ -65,9 +65,7 @@ func TestForgedPreKeyMessagesChangeNothingThatIsStored(t *testing.T) {
 		a.says(w.number, "genuine")
 		w.take()
 		w.tamper(nil)
-		w.link.mu.Lock()
-		w.link.unknown = true // or else a session is offered, once a minute, from the device's signed bundle
-		w.link.mu.Unlock()
+		w.link.HideOthers() // or else a session is offered, once a minute, from the device's signed bundle
 		device := genuine.Envelope.Sender
 		before := w.trusted(a.number, device)
 		key := slices.IndexFunc(genuine.Envelope.Keys, func(k carrier.Key) bool { return k.Device == 4711 })
@@ -110,9 +108,9 @@ func unauthenticated(data []byte, i int) bool {
 func TestOneTimePreKey_IsGoneAfterItsTimeOfUse(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		bundle := w.hub.bundle(w.number, 4711)
+		bundle := w.hub.Bundle(w.number, 4711)
 		bundle.PreKeys = bundle.PreKeys[:1]
-		offer := func() { w.hub.change(func() { w.hub.bundles[w.number][4711] = bundle }) }
+		offer := func() { w.hub.Change(func() { w.hub.Bundles[w.number][4711] = bundle }) }
 		offer()
 		a := w.customer(first, alice)
 		a.says(w.number, "with the one-time key")

@@ -64,7 +64,7 @@ func TestBlindTrust_BusinessLearnsOfANewDevice(t *testing.T) {
 func TestBlindTrust_BusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 	under(t, omemo.Blind, func(t *testing.T, w *world, a *person, dir string) {
 		w.customer(dir, alice) // publishes itself and never writes
-		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.Devices(a.number)}))
 		w.says(a.number, "to both")
 		if got := system(w.take()); len(got) != 1 || !got[0].Accepted {
 			t.Errorf("the business got %+v", got)
@@ -75,7 +75,7 @@ func TestBlindTrust_BusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 func TestFirstUseTrust_BusinessLearnsOfADeviceThatTheCarrierLists(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
 		b := w.customer(dir, alice)
-		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.devices(a.number)}))
+		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: w.hub.Devices(a.number)}))
 		if got := system(w.take()); len(got) != 1 || got[0].Accepted {
 			t.Errorf("the business got %+v", got)
 		}
@@ -104,7 +104,7 @@ func TestFirstUseTrust_DeviceIsAcceptedByNamingItsKey(t *testing.T) {
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses are %q", got)
 		}
-		alone := w.link.texts()
+		alone := w.link.Texts()
 		w.says(a.number, "to both")
 		b.says(w.number, "thank you")
 		if got := texts(w.take()); !slices.Equal(got, []string{"thank you"}) {
@@ -113,7 +113,7 @@ func TestFirstUseTrust_DeviceIsAcceptedByNamingItsKey(t *testing.T) {
 		if got := b.got(); !slices.Equal(got, []string{"welcome, new phone", "to both"}) {
 			t.Errorf("the new device got %q", got)
 		}
-		both := w.link.texts()
+		both := w.link.Texts()
 		if len(alone[len(alone)-1].Envelope.Keys) != 1 || len(both[len(both)-1].Envelope.Keys) != 2 {
 			t.Error("they were not sent to the device that was named, and then to both")
 		}
@@ -124,13 +124,13 @@ func TestIdentityKey_UnknownFailsTheMessage(t *testing.T) {
 	for _, trust := range []omemo.Trust{omemo.Blind, omemo.FirstUse} {
 		t.Run(string(trust), func(t *testing.T) {
 			under(t, trust, func(t *testing.T, w *world, a *person, _ string) {
-				sent := len(w.link.texts())
+				sent := len(w.link.Texts())
 				id := w.saysTo(a, "DF2lS5v2W6xDF2lS5v2W6w==", "for somebody else")
 				events := w.take()
 				if len(events) != 1 || events[0].ID != id || events[0].Status != "failed" || events[0].Code != 137000 {
 					t.Errorf("the business got %+v", events)
 				}
-				if len(w.link.texts()) != sent {
+				if len(w.link.Texts()) != sent {
 					t.Error("it was sent")
 				}
 			})
@@ -144,19 +144,19 @@ func TestIdentityKey_NamedIsNotReplacedByAnotherBundles(t *testing.T) {
 		a.says(w.number, "my key is in this webhook")
 		hash := w.take()[0].Identity
 		b := w.customer(other, "+491702222222")
-		device := w.hub.devices(a.number)[0]
-		w.hub.change(func() { // the carrier hands out another's bundle, for a device without session
-			w.hub.bundles[a.number][device] = w.hub.bundles[b.number][w.hub.lists[b.number][0]]
+		device := w.hub.Devices(a.number)[0]
+		w.hub.Change(func() { // the carrier hands out another's bundle, for a device without session
+			w.hub.Bundles[a.number][device] = w.hub.Bundles[b.number][w.hub.Lists[b.number][0]]
 		})
 		check(t, w.store.Update(t.Context(), func(tx *store.Tx) error {
 			c, err := tx.Customer(a.number)
 			check(t, err)
 			return tx.DeleteRecord(c.ID, device)
 		}))
-		before, sent := w.trusted(a.number, device), len(w.link.texts())
+		before, sent := w.trusted(a.number, device), len(w.link.Texts())
 		id := w.saysTo(a, hash, "for the key that I know")
 		events := w.take()
-		if len(events) != 1 || events[0].ID != id || events[0].Code != 137000 || len(w.link.texts()) != sent {
+		if len(events) != 1 || events[0].ID != id || events[0].Code != 137000 || len(w.link.Texts()) != sent {
 			t.Errorf("the business got %+v", events)
 		}
 		if !bytes.Equal(before, w.trusted(a.number, device)) {
@@ -167,8 +167,8 @@ func TestIdentityKey_NamedIsNotReplacedByAnotherBundles(t *testing.T) {
 
 // impersonate has what b sends arrive as from a's device.
 func (w *world) impersonate(a, b *person) {
-	device := w.hub.devices(a.number)[0]
-	theirs := w.hub.devices(b.number)[len(w.hub.devices(b.number))-1]
+	device := w.hub.Devices(a.number)[0]
+	theirs := w.hub.Devices(b.number)[len(w.hub.Devices(b.number))-1]
 	w.tamper(func(m carrier.Message) carrier.Message {
 		if m.From == b.number && m.Envelope.Sender == theirs {
 			m.Envelope.Sender = device
@@ -181,10 +181,10 @@ func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 	for trust, accepted := range map[omemo.Trust]bool{omemo.Blind: true, omemo.FirstUse: false} {
 		t.Run(string(trust), func(t *testing.T) {
 			under(t, trust, func(t *testing.T, w *world, a *person, dir string) {
-				w.hub.change(func() { w.hub.muted = true })
+				w.hub.Change(func() { w.hub.Muted = true })
 				w.says(a.number, "before")
 				w.take()
-				sent := len(w.link.texts())
+				sent := len(w.link.Texts())
 				a.stop()
 				b := w.customer(dir, alice)
 				w.impersonate(a, b)
@@ -200,7 +200,7 @@ func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 				if got := w.Count(message.EventIdentity) == 1; got != accepted {
 					t.Errorf("%d changes counted", w.Count(message.EventIdentity))
 				}
-				if got := w.link.texts(); len(got) != sent {
+				if got := w.link.Texts(); len(got) != sent {
 					t.Error("what was written to one key was sent again to another")
 				}
 			})
@@ -210,7 +210,7 @@ func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 
 func TestRefusalsAreCountedByClass(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
-		genuine := a.link.last()
+		genuine := a.link.Last()
 		check(t, w.brings(genuine))
 		spoil := func(change func(*carrier.Message)) {
 			m := genuine

@@ -18,7 +18,7 @@ func TestReplay_OfACiphertextIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "once")
-		again := a.link.last()
+		again := a.link.Last()
 		again.ID = "another stanza"
 		check(t, w.brings(again))
 		w.take()
@@ -72,14 +72,14 @@ func TestMessage_NotForUsIsReportedAndOurKeysPublishedAgain(t *testing.T) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "hello")
 		w.take()
-		w.hub.change(func() { delete(w.hub.lists, w.number) })
-		m := a.link.last()
+		w.hub.Change(func() { delete(w.hub.Lists, w.number) })
+		m := a.link.Last()
 		m.Envelope.Keys = []carrier.Key{{Device: 1, Data: []byte{1}}}
 		check(t, w.brings(m))
 		if got := w.take(); len(got) != 1 || got[0].Code != 131051 {
 			t.Errorf("the business got %+v", got)
 		}
-		if got := w.hub.devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
+		if got := w.hub.Devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
 			t.Errorf("our device list is %v", got)
 		}
 	})
@@ -98,7 +98,7 @@ func TestMessagesOlderThanTheRetentionAreRefused(t *testing.T) {
 		if got := w.take(); len(got) != 0 || w.Count(message.EventTooOld) != 1 {
 			t.Errorf("the business got %+v", got)
 		}
-		w.hub.change(func() { age = retention - time.Minute })
+		w.hub.Change(func() { age = retention - time.Minute })
 		a.says(w.number, "just in time")
 		if got := texts(w.take()); !slices.Equal(got, []string{"just in time"}) {
 			t.Errorf("the business got %q", got)
@@ -109,10 +109,10 @@ func TestMessagesOlderThanTheRetentionAreRefused(t *testing.T) {
 func TestForeignDevice_OnOurAccountIsRemovedAndCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		foreign := []carrier.DeviceID{4711, 666}
-		w.hub.change(func() { w.hub.lists[w.number] = foreign })
+		w.hub.Change(func() { w.hub.Lists[w.number] = foreign })
 		check(t, w.brings(carrier.OwnDeviceList{Devices: foreign}))
 		w.take()
-		if got := w.hub.devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
+		if got := w.hub.Devices(w.number); !slices.Equal(got, []carrier.DeviceID{4711}) {
 			t.Errorf("our device list is %v", got)
 		}
 		if w.Count(message.EventForeignDevice) != 1 {
@@ -124,11 +124,11 @@ func TestForeignDevice_OnOurAccountIsRemovedAndCounted(t *testing.T) {
 func TestUsedPreKey_IsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		before := w.hub.bundle(w.number, 4711).PreKeys
+		before := w.hub.Bundle(w.number, 4711).PreKeys
 		a := w.customer(dir, alice)
 		a.says(w.number, "hello")
 		w.take()
-		after := w.hub.bundle(w.number, 4711).PreKeys
+		after := w.hub.Bundle(w.number, 4711).PreKeys
 		if len(before) != 100 || len(after) != 100 || before[99].ID == after[99].ID {
 			t.Errorf("%d keys before, the last %d; %d after, the last %d", len(before), before[99].ID, len(after), after[99].ID)
 		}
@@ -138,13 +138,13 @@ func TestUsedPreKey_IsReplaced(t *testing.T) {
 func TestSignedPreKey_ChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		old := w.hub.bundle(w.number, 4711)
+		old := w.hub.Bundle(w.number, 4711)
 		elapse(8 * 24 * time.Hour)
-		fresh := w.hub.bundle(w.number, 4711)
+		fresh := w.hub.Bundle(w.number, 4711)
 		if old.SignedPreKey.ID == fresh.SignedPreKey.ID {
 			t.Fatal("the signed pre-key is still the same")
 		}
-		w.hub.change(func() { w.hub.bundles[w.number][4711] = old })
+		w.hub.Change(func() { w.hub.Bundles[w.number][4711] = old })
 		a := w.customer(dir, alice)
 		a.says(w.number, "my client fetched your keys last week")
 		if got := texts(w.take()); len(got) != 1 {
@@ -218,7 +218,7 @@ func TestFirstUseTrust_LaterDeviceIsRefused(t *testing.T) {
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
 			t.Errorf("statuses are %q", got)
 		}
-		listed := w.hub.devices(a.number)
+		listed := w.hub.Devices(a.number)
 		check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: listed[len(listed)-1:]})) // without the first
 		id = w.says(a.number, "for nobody")
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"failed"}) {
@@ -270,7 +270,7 @@ func TestDeviceList_UnchangedKeepsNobody(t *testing.T) {
 				w.stop()
 				elapse(25 * time.Hour)
 				w.start()
-				check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: append(w.hub.devices(a.number), want.more...)}))
+				check(t, w.brings(carrier.DeviceList{Peer: a.number, Devices: append(w.hub.Devices(a.number), want.more...)}))
 				kept := w.outlives(a.number)
 				if kept != want.kept {
 					t.Errorf("the customer outlives the older epoch: %v, want %v", kept, want.kept)
@@ -334,8 +334,8 @@ func TestReplay_KeepsNobody(t *testing.T) {
 				w.says(a.number, "good-bye")
 				a.says(w.number, "good-bye")
 				w.take()
-				sent := w.link.texts()
-				m, r := a.link.last(), carrier.Receipt{From: a.number, ID: sent[len(sent)-1].ID, Kind: carrier.Read}
+				sent := w.link.Texts()
+				m, r := a.link.Last(), carrier.Receipt{From: a.number, ID: sent[len(sent)-1].ID, Kind: carrier.Read}
 				a.stop()
 				w.stop()
 				elapse(25 * time.Hour)

@@ -114,7 +114,7 @@ func TestFile_OfACustomerReachesTheBusiness(t *testing.T) {
 		}
 		check(t, w.MarkRead(t.Context(), events[0].ID, false))
 		w.settle()
-		if got := a.all(customer.Read); len(got) == 0 || got[len(got)-1].ID != a.link.last().ID {
+		if got := a.all(customer.Read); len(got) == 0 || got[len(got)-1].ID != a.link.Last().ID {
 			t.Error("the customer was not told that it was read")
 		}
 	})

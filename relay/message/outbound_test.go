@@ -47,9 +47,7 @@ func TestDeviceList_MissingIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.mu.Lock()
-		w.link.unknown = true
-		w.link.mu.Unlock()
+		w.link.HideOthers()
 		a.says(w.number, "my client publishes nothing")
 		w.take()
 		id := w.says(a.number, "never mind")
@@ -67,9 +65,7 @@ func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 				a := w.customer(dir, alice)
 				w.says(a.number, "first")
 				w.take()
-				w.link.mu.Lock()
-				w.link.fails, w.link.silently = []error{carrier.ErrUnconfirmed, carrier.ErrOffline}, delivered
-				w.link.mu.Unlock()
+				w.link.Fail(delivered, carrier.ErrUnconfirmed, carrier.ErrOffline)
 				id := w.says(a.number, "second")
 				w.says(a.number, "third")
 				events := w.take()
@@ -79,7 +75,7 @@ func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 				if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 					t.Errorf("statuses are %q", got)
 				}
-				sent := w.link.texts()
+				sent := w.link.Texts()
 				for _, o := range sent[1 : len(sent)-1] {
 					if o.ID != sent[1].ID || !slices.Equal(o.Envelope.Payload, sent[1].Envelope.Payload) || !slices.Equal(o.Envelope.Keys[0].Data, sent[1].Envelope.Keys[0].Data) {
 						t.Error("the second message went out in two versions")
@@ -93,11 +89,11 @@ func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.change(func() { w.hub.muted = true })
+		w.hub.Change(func() { w.hub.Muted = true })
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "comes back")
 		w.take()
-		stanza := w.link.texts()[0].ID
+		stanza := w.link.Texts()[0].ID
 		check(t, w.brings(carrier.Bounce{To: number(t, "+491702222222"), ID: stanza}))
 		check(t, w.brings(carrier.Bounce{To: a.number, ID: "some other stanza"}))
 		if got := w.take(); len(got) != 0 {
@@ -109,7 +105,7 @@ func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 		}
 		id = w.says(a.number, "arrives at one of two devices")
 		w.take()
-		stanza = w.link.texts()[1].ID
+		stanza = w.link.Texts()[1].ID
 		check(t, w.brings(carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
 		check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza}))
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
@@ -121,14 +117,14 @@ func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 func TestReadMarker_CoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.change(func() { w.hub.muted = true })
+		w.hub.Change(func() { w.hub.Muted = true })
 		a := w.customer(dir, alice)
 		var ids []string
 		for _, text := range []string{"one", "two", "three"} {
 			ids = append(ids, w.says(a.number, text))
 			w.take()
 		}
-		second := w.link.texts()[1].ID
+		second := w.link.Texts()[1].ID
 		check(t, w.brings(carrier.Receipt{From: number(t, "+491702222222"), ID: second, Kind: carrier.Read}))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("a stranger's receipt became %+v", got)
@@ -148,9 +144,7 @@ func TestReceipt_OvertakingTheCarrierStillTellsSentFirst(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.mu.Lock()
-		w.link.fails, w.link.silently = []error{carrier.ErrUnconfirmed}, true
-		w.link.mu.Unlock()
+		w.link.Fail(true, carrier.ErrUnconfirmed)
 		id := w.says(a.number, "fast")
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses are %q", got)
@@ -169,18 +163,18 @@ func TestMarkingAsReadTellsTheCustomerAndShowsTyping(t *testing.T) {
 		if len(a.all(customer.Read)) != 1 {
 			t.Error("the customer does not see that it was read")
 		}
-		if !slices.Equal(w.hub.typed(), []bool{true}) {
-			t.Errorf("typing is %v, want shown", w.hub.typed())
+		if !slices.Equal(w.hub.Typed(), []bool{true}) {
+			t.Errorf("typing is %v, want shown", w.hub.Typed())
 		}
 		out := w.says(a.number, "yes")
 		w.take()
-		if !slices.Equal(w.hub.typed(), []bool{true, false}) {
-			t.Errorf("typing is %v, want ended by the answer", w.hub.typed())
+		if !slices.Equal(w.hub.Typed(), []bool{true, false}) {
+			t.Errorf("typing is %v, want ended by the answer", w.hub.Typed())
 		}
 		check(t, w.MarkRead(ctx, in.ID, true))
 		elapse(30 * time.Second)
-		if !slices.Equal(w.hub.typed(), []bool{true, false, true, false}) {
-			t.Errorf("typing is %v, want ended after a while", w.hub.typed())
+		if !slices.Equal(w.hub.Typed(), []bool{true, false, true, false}) {
+			t.Errorf("typing is %v, want ended after a while", w.hub.Typed())
 		}
 		for _, id := range []string{out, "wamid.unknown"} {
 			if err := w.MarkRead(ctx, id, false); !errors.Is(err, message.ErrUnknownMessage) {

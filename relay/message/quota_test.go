@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/carriertest"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -41,7 +42,7 @@ func withQuota(t *testing.T, test func(t *testing.T, w *world, greedy, other *pe
 		greedy, other := w.customer(dirs[0], alice), w.customer(dirs[1], "+15550104444")
 		greedy.says(w.number, "hello")
 		var told []event
-		for n := 0; len(w.link.refused()) == 0 && n < 100; n++ {
+		for n := 0; len(w.link.Refusals()) == 0 && n < 100; n++ {
 			greedy.says(w.number, strings.Repeat("x", 60<<10))
 			told = append(told, w.take()...)
 		}
@@ -62,16 +63,16 @@ func TestQuota_FullCustomerLeavesTheOthersAlone(t *testing.T) {
 		if got := unsupported(told); len(got) != 1 || !strings.Contains(got[0].Details, "share") {
 			t.Errorf("the business was told %+v of the refusal", got)
 		}
-		want := refusal{greedy.number, carrier.Refusal{Resource: "phone", ID: greedy.link.last().ID, Kind: carrier.OverQuota}}
-		if got := w.link.refused(); !slices.Equal(got, []refusal{want}) {
+		want := carriertest.Refusal{To: greedy.number, Refusal: carrier.Refusal{Resource: "phone", ID: greedy.link.Last().ID, Kind: carrier.OverQuota}}
+		if got := w.link.Refusals(); !slices.Equal(got, []carriertest.Refusal{want}) {
 			t.Errorf("the customer's client was told %+v, want %+v", got, want)
 		}
 		for range 5 {
 			greedy.says(w.number, strings.Repeat("y", 60<<10))
 		}
-		if got := w.take(); len(got) != 0 || len(w.link.refused()) != 6 || w.OverQuota(message.OverQuotaInbound) != 6 {
+		if got := w.take(); len(got) != 0 || len(w.link.Refusals()) != 6 || w.OverQuota(message.OverQuotaInbound) != 6 {
 			t.Errorf("after 5 more the business got %d events, %d were refused and %d counted",
-				len(got), len(w.link.refused()), w.OverQuota(message.OverQuotaInbound))
+				len(got), len(w.link.Refusals()), w.OverQuota(message.OverQuotaInbound))
 		}
 
 		other.says(w.number, "good morning")
@@ -142,7 +143,7 @@ func TestQuota_CustomersFileIsReported(t *testing.T) {
 		if got := w.take(); len(got) != 1 || got[0].Type != "unsupported" || got[0].Code != 131052 || !strings.Contains(got[0].Details, "share") {
 			t.Errorf("the business got %+v", got)
 		}
-		if got := w.link.refused(); len(got) != 1 || got[0].Kind != carrier.OverQuota || got[0].ID != a.link.last().ID {
+		if got := w.link.Refusals(); len(got) != 1 || got[0].Kind != carrier.OverQuota || got[0].ID != a.link.Last().ID {
 			t.Errorf("the customer's client was told %+v", got)
 		}
 		a.says(w.number, a.hands(upload, picture()).Text())

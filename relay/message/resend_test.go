@@ -68,7 +68,7 @@ func TestResend_SkipsWhatWasSentInTheNewSession(t *testing.T) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "hello")
 		w.take()
-		w.hub.change(func() { w.hub.muted = true })
+		w.hub.Change(func() { w.hub.Muted = true })
 		w.tamper(func(m carrier.Message) carrier.Message {
 			if m.From == w.number {
 				return spoilt(m)
@@ -82,7 +82,7 @@ func TestResend_SkipsWhatWasSentInTheNewSession(t *testing.T) {
 		elapse(resendTime)
 		w.take()
 		times := map[string]int{}
-		for _, o := range w.link.texts() {
+		for _, o := range w.link.Texts() {
 			times[o.ID]++
 		}
 		if got := a.got(); !slices.Equal(got, []string{"in the new session", "lost"}) || len(times) != 2 || w.Count(message.EventResent) != 1 {
@@ -97,7 +97,7 @@ func TestResend_KeepsTheStanzaIDWithANewCiphertext(t *testing.T) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "hello")
 		w.take()
-		w.hub.change(func() { w.hub.muted = true }) // a client without receipts
+		w.hub.Change(func() { w.hub.Muted = true }) // a client without receipts
 		w.says(a.number, "once")
 		w.take()
 		for range 5 {
@@ -105,7 +105,7 @@ func TestResend_KeepsTheStanzaIDWithANewCiphertext(t *testing.T) {
 			elapse(resendTime)
 		}
 		w.take()
-		sent := w.link.texts()
+		sent := w.link.Texts()
 		if len(sent) != 3 || sent[0].ID != sent[1].ID || sent[1].ID != sent[2].ID {
 			t.Errorf("it was sent %d times, want 3 with one id", len(sent))
 		}
@@ -121,7 +121,7 @@ func TestResend_KeepsTheStanzaIDWithANewCiphertext(t *testing.T) {
 // unreadableFrom is a message from a device whose session is another than ours: a
 // Signal message under a ratchet key that nobody knows.
 func unreadableFrom(a *person) carrier.Message {
-	m := a.link.last()
+	m := a.link.Last()
 	m.ID = "another stanza"
 	data := append([]byte{0x33, 0x0a, 33, 5}, make([]byte, 32)...)
 	_, _ = rand.Read(data[4:35])
@@ -134,7 +134,7 @@ func TestResend_SkipsWhatTheCustomerAnswered(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.hub.change(func() { w.hub.muted = true })
+		w.hub.Change(func() { w.hub.Muted = true })
 		a.says(w.number, "hello")
 		w.take()
 		w.says(a.number, "a question")
@@ -144,7 +144,7 @@ func TestResend_SkipsWhatTheCustomerAnswered(t *testing.T) {
 		check(t, w.brings(unreadableFrom(a)))
 		elapse(resendTime)
 		w.take()
-		if got := w.link.texts(); len(got) != 1 || w.Count(message.EventResent) != 0 {
+		if got := w.link.Texts(); len(got) != 1 || w.Count(message.EventResent) != 0 {
 			t.Errorf("it was sent %d times", len(got))
 		}
 	})

@@ -26,7 +26,7 @@ func (w *world) rotate(overlap time.Duration) {
 func TestRotatedIdentityLosesNoMessageAndIsSeen(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.change(func() { w.hub.pushes = true })
+		w.hub.Change(func() { w.hub.Pushes = true })
 		a := w.customer(dirs[0], alice)
 		a.says(w.number, "before")
 		w.says(a.number, "answer before")
@@ -42,10 +42,10 @@ func TestRotatedIdentityLosesNoMessageAndIsSeen(t *testing.T) {
 		if !slices.Equal(got, []string{"first words to the former", "to the former identity"}) {
 			t.Fatalf("the business got %q of what was under way", got)
 		}
-		if list := w.hub.devices(w.number); !slices.Equal(list, []carrier.DeviceID{w.account.Device}) {
+		if list := w.hub.Devices(w.number); !slices.Equal(list, []carrier.DeviceID{w.account.Device}) {
 			t.Errorf("the device list is %v, want the new device alone", list)
 		}
-		key := w.hub.bundle(w.number, w.account.Device)
+		key := w.hub.Bundle(w.number, w.account.Device)
 		if !slices.Equal(key.IdentityKey, w.account.Local.Identity.Public().Bytes()) {
 			t.Error("the published identity key is not the new one")
 		}
@@ -73,7 +73,7 @@ func TestRotatedIdentityLosesNoMessageAndIsSeen(t *testing.T) {
 func TestCustomerSeesThatTheIdentityChanged(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.change(func() { w.hub.pushes = true })
+		w.hub.Change(func() { w.hub.Pushes = true })
 		a := w.customer(dir, alice)
 		a.says(w.number, "before")
 		w.take()
@@ -91,7 +91,7 @@ func TestCustomerSeesThatTheIdentityChanged(t *testing.T) {
 func TestFormerIdentity_IsNotReadAfterTheOverlap(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.change(func() { w.hub.pushes = true })
+		w.hub.Change(func() { w.hub.Pushes = true })
 		a := w.customer(dir, alice)
 		a.says(w.number, "before")
 		w.take()

@@ -25,7 +25,7 @@ func (w *world) stranger(i int) *person {
 	p := &person{t: w.t, world: w, number: number(w.t, fmt.Sprintf("+1555017%04d", i))}
 	state, err := customer.NewState(p.number)
 	check(w.t, err)
-	p.link = w.hub.link(p.number)
+	p.link = w.hub.Link(p.number)
 	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -111,7 +111,7 @@ func TestStrangers_AThousandOnABreakingLinkAreAllRead(t *testing.T) {
 		w.wire = func(l message.Link) message.Link { return &broken{Link: l, world: w, faults: faults} }
 	}, func(t *testing.T, w *world) {
 		all := w.strangers()
-		w.hub.change(func() { w.hub.cuts = func(to phone.Number) bool { return to == w.number && faults.hit(20) } })
+		w.hub.Change(func() { w.hub.Cuts = func(to phone.Number) bool { return to == w.number && faults.hit(20) } })
 		faults.oneIn(3)
 		// In waves, so that many publications fail between those that write.
 		for from := 0; from < len(all); from += crowd / 10 {
@@ -128,7 +128,7 @@ func TestStrangers_AThousandOnABreakingLinkAreAllRead(t *testing.T) {
 		}
 		elapse(time.Minute)
 		faults.oneIn(0)
-		w.hub.change(func() { w.hub.cuts = nil })
+		w.hub.Change(func() { w.hub.Cuts = nil })
 		elapse(time.Minute)
 		synctest.Wait()
 		w.heard(all)
@@ -164,14 +164,14 @@ type broken struct {
 
 func (b *broken) broke(do func() error) error {
 	if b.faults.hit(3) {
-		go b.world.link.reconnect()
+		go b.world.link.Reconnect()
 		return carrier.ErrOffline
 	}
 	after := b.faults.hit(3)
 	if err := do(); err != nil || !after {
 		return err
 	}
-	go b.world.link.reconnect()
+	go b.world.link.Reconnect()
 	return carrier.ErrUnconfirmed
 }
 

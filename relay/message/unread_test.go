@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/carriertest"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -15,13 +16,6 @@ import (
 // inClear is a message without encryption.
 func inClear(from phone.Number, id, text string) carrier.Unread {
 	return carrier.Unread{ID: id, From: from, Resource: "phone", Kind: carrier.InClear, Text: text, Time: time.Now(), WantsReceipt: true}
-}
-
-// refused returns what clients were told that was refused.
-func (l *link) refused() []refusal {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.refusals)
 }
 
 // accepting has the relay take messages in clear.
@@ -52,7 +46,7 @@ func TestRefusal_IsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 					!strings.Contains(events[0].Details, want.reason) || w.Count(want.event) != 1 {
 					t.Errorf("the business got %+v", events)
 				}
-				if got := w.link.refused(); !slices.Equal(got, []refusal{{a.number, carrier.Refusal{Resource: "phone", ID: "1", Kind: kind}}}) {
+				if got := w.link.Refusals(); !slices.Equal(got, []carriertest.Refusal{{To: a.number, Refusal: carrier.Refusal{Resource: "phone", ID: "1", Kind: kind}}}) {
 					t.Errorf("the client was told %v", got)
 				}
 				if got := a.got(); (len(got) == 1) != want.notice {
@@ -70,8 +64,8 @@ func TestArchive_PlaceIdentifiesWhatHasNoID(t *testing.T) {
 			u.Mark = mark
 			check(t, w.brings(u))
 		}
-		if got := w.take(); len(got) != 2 || len(w.link.refused()) != 0 {
-			t.Errorf("the business got %+v, the client was told %v", got, w.link.refused())
+		if got := w.take(); len(got) != 2 || len(w.link.Refusals()) != 0 {
+			t.Errorf("the business got %+v, the client was told %v", got, w.link.Refusals())
 		}
 	})
 }
@@ -129,7 +123,7 @@ func TestNoticesCanBeSwitchedOff(t *testing.T) {
 	inBubbleWith(t, func(w *world) { w.mute = true }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		check(t, w.brings(inClear(a.number, "1", "")))
-		if got := w.take(); len(got) != 1 || len(a.got()) != 0 || len(w.link.refused()) != 1 {
+		if got := w.take(); len(got) != 1 || len(a.got()) != 0 || len(w.link.Refusals()) != 1 {
 			t.Errorf("the business got %+v, the customer %q", got, a.got())
 		}
 	})
@@ -143,7 +137,7 @@ func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
 		if got := w.take(); len(got) != 1 || got[0].Text != "in clear" || !got[0].Unencrypted {
 			t.Errorf("the business got %+v", got)
 		}
-		if got := a.all(customer.Delivered); len(got) != 1 || got[0].ID != "1" || len(w.link.refused()) != 0 {
+		if got := a.all(customer.Delivered); len(got) != 1 || got[0].ID != "1" || len(w.link.Refusals()) != 0 {
 			t.Errorf("the customer was told %v", got)
 		}
 		// Its copy is confirmed again; the same text on another day is another message.
@@ -205,7 +199,7 @@ func TestBlockedCustomer_UnreadMessageIsDropped(t *testing.T) {
 			u.Kind = kind
 			check(t, w.brings(u))
 		}
-		if got := w.take(); len(got) != 0 || len(w.link.refused()) != 0 {
+		if got := w.take(); len(got) != 0 || len(w.link.Refusals()) != 0 {
 			t.Errorf("the business got %+v", got)
 		}
 	})

@@ -14,9 +14,9 @@ import (
 // choose has everybody find only one one-time pre-key of ours from now on: the one that a
 // bundle holds first, or none.
 func (w *world) choose(b carrier.Bundle, n int) {
-	w.hub.change(func() {
+	w.hub.Change(func() {
 		b.PreKeys = slices.Clone(b.PreKeys[:n])
-		w.hub.bundles[w.number][w.account.Device] = b
+		w.hub.Bundles[w.number][w.account.Device] = b
 	})
 }
 
@@ -32,7 +32,7 @@ func TestUsedPreKey_IsKeptForAWeekAfterItWasWithdrawn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			inBubble(t, func(t *testing.T, w *world) {
-				old := w.hub.bundle(w.number, w.account.Device)
+				old := w.hub.Bundle(w.number, w.account.Device)
 				w.choose(old, 1)
 				a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
 				a.says(w.number, "first")
@@ -54,7 +54,7 @@ func TestUsedPreKey_IsKeptForAWeekAfterItWasWithdrawn(t *testing.T) {
 func TestUsedPreKey_IsKeptUntilWaitingMessagesAreRead(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		old := w.hub.bundle(w.number, w.account.Device)
+		old := w.hub.Bundle(w.number, w.account.Device)
 		w.choose(old, 1)
 		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
 		a.says(w.number, "first")
@@ -76,10 +76,10 @@ func TestReplay_IsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			inBubble(t, func(t *testing.T, w *world) {
-				w.choose(w.hub.bundle(w.number, w.account.Device), oneTime)
+				w.choose(w.hub.Bundle(w.number, w.account.Device), oneTime)
 				a := w.customer(dir, alice)
 				a.says(w.number, "once")
-				first := a.link.last()
+				first := a.link.Last()
 				if got := texts(w.take()); !slices.Equal(got, []string{"once"}) {
 					t.Fatalf("the business got %q", got)
 				}
@@ -121,7 +121,7 @@ func (w *world) replay(m carrier.Message, want message.Event) {
 func TestPreKeyID_OfAKeptKeyIsNotReused(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		old := w.hub.bundle(w.number, w.account.Device)
+		old := w.hub.Bundle(w.number, w.account.Device)
 		a := w.customer(dir, alice)
 		a.says(w.number, "first")
 		w.take()
@@ -137,7 +137,7 @@ func TestPreKeyID_OfAKeptKeyIsNotReused(t *testing.T) {
 		for _, k := range old.PreKeys {
 			keys[k.ID] = string(k.Public)
 		}
-		now := w.hub.bundle(w.number, w.account.Device).PreKeys
+		now := w.hub.Bundle(w.number, w.account.Device).PreKeys
 		for _, k := range now {
 			if was, known := keys[k.ID]; known && was != string(k.Public) {
 				t.Errorf("two keys have the id %d", k.ID)

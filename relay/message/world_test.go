@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/carriertest"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -49,7 +50,7 @@ type (
 // world is a business's relay with its store, on a hub with its customers.
 type world struct {
 	t         *testing.T
-	hub       *hub
+	hub       *carriertest.Hub
 	dir       string
 	wrapper   *sealtest.Wrapper
 	account   *omemo.Account
@@ -69,7 +70,7 @@ type world struct {
 
 	store *store.Store
 	ring  *seal.Keyring
-	link  *link
+	link  *carriertest.Link
 	*message.Service
 	stop func()
 
@@ -129,12 +130,14 @@ func newWorld(t *testing.T, dir string) *world {
 	t.Helper()
 	pair, err := signal.GenerateIdentityKeyPair()
 	check(t, err)
-	return &world{
-		t: t, hub: newHub(), dir: dir, wrapper: sealtest.New(), number: number(t, "+4930222222"), retention: retention,
+	w := &world{
+		t: t, hub: carriertest.NewHub(), dir: dir, wrapper: sealtest.New(), number: number(t, "+4930222222"), retention: retention,
 		account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
 		wrap:    func(s message.Store) message.Store { return s },
 		wire:    func(l message.Link) message.Link { return l },
 	}
+	w.hub.Reconnects = true
+	return w
 }
 
 // start runs the relay as a process would, on what the one before left.
@@ -150,7 +153,7 @@ func (w *world) start() {
 		}))
 		w.turned = false
 	}
-	w.link = w.hub.link(w.number)
+	w.link = w.hub.Link(w.number)
 	wrapped := w.wrap(w.store)
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
@@ -223,10 +226,10 @@ func (w *world) take() []event {
 
 // tamper changes messages on their way; nil ends it.
 func (w *world) tamper(f func(carrier.Message) carrier.Message) {
-	w.hub.change(func() {
-		w.hub.tamper = nil
+	w.hub.Change(func() {
+		w.hub.Tamper = nil
 		if f != nil {
-			w.hub.tamper = func(_ phone.Number, m carrier.Message) carrier.Message { return f(m) }
+			w.hub.Tamper = func(_ phone.Number, m carrier.Message) carrier.Message { return f(m) }
 		}
 	})
 }
@@ -268,7 +271,7 @@ type person struct {
 	t      *testing.T
 	world  *world
 	number phone.Number
-	link   *link
+	link   *carriertest.Link
 	stop   func()
 
 	mu     sync.Mutex // guards the following fields
@@ -282,7 +285,7 @@ func (w *world) customer(dir, digits string) *person {
 	w.keepSecret(p.number.Digits())
 	state, err := customer.OpenState(dir, p.number)
 	check(w.t, err)
-	p.link = w.hub.link(p.number)
+	p.link = w.hub.Link(p.number)
 	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link, OnEvent: func(e customer.Event) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -347,8 +350,6 @@ func (p *person) all(kind customer.EventKind) []customer.Event {
 	}
 	return out
 }
-
-var _ carrier.Carrier = (*link)(nil)
 
 // brings has the carrier hand over events, all at once.
 func (w *world) brings(events ...carrier.Event) error { return w.Receive(w.t.Context(), events) }

@@ -1,0 +1,120 @@
+// Package carriertest is a carrier in memory, for tests of those who use one. It must
+// not know what its messages hold, nor which of its accounts is a relay.
+package carriertest
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Hub is a carrier in memory. What is sent waits in the recipient's inbox until its
+// handler took it.
+type Hub struct {
+	mu      sync.Mutex // guards the following fields
+	inboxes map[phone.Number]*inbox
+	typing  []bool // what was sent of "is typing", in order
+
+	// The following fields say what is published and how the carrier behaves. Tests
+	// look at them and set them within Change.
+
+	Lists   map[phone.Number][]carrier.DeviceID
+	Bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
+	// Tamper changes messages on their way.
+	Tamper func(to phone.Number, m carrier.Message) carrier.Message
+	Muted  bool // receipts get lost
+	Pushes bool // device lists go to everybody when they change, as PEP does for friends
+	// Cuts says that a link breaks before what its handler took is acknowledged; nil for
+	// never.
+	Cuts func(to phone.Number) bool
+	// Reconnects says that links come up again by themselves after a Send that failed
+	// for want of one.
+	Reconnects bool
+	// Busy is how many publications of each new link fail.
+	Busy int
+}
+
+type inbox struct {
+	events []carrier.Event
+	wake   chan struct{}
+}
+
+// NewHub returns a carrier without accounts.
+func NewHub() *Hub {
+	return &Hub{
+		Lists:   map[phone.Number][]carrier.DeviceID{},
+		Bundles: map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
+		inboxes: map[phone.Number]*inbox{},
+	}
+}
+
+// Change changes how the hub behaves.
+func (h *Hub) Change(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+}
+
+// Devices returns a number's published device list.
+func (h *Hub) Devices(n phone.Number) []carrier.DeviceID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.Lists[n])
+}
+
+// Bundle returns a published bundle.
+func (h *Hub) Bundle(n phone.Number, d carrier.DeviceID) carrier.Bundle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.Bundles[n][d]
+}
+
+// Typed returns what was sent of "is typing".
+func (h *Hub) Typed() []bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.typing)
+}
+
+// inbox returns a number's inbox. The caller holds mu.
+func (h *Hub) inbox(n phone.Number) *inbox {
+	if h.inboxes[n] == nil {
+		h.inboxes[n] = &inbox{wake: make(chan struct{}, 1)}
+	}
+	return h.inboxes[n]
+}
+
+// Deliver puts an event into an inbox.
+func (h *Hub) Deliver(to phone.Number, ev carrier.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	in := h.inbox(to)
+	in.events = append(in.events, ev)
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Link returns a new link of an account to the hub.
+func (h *Hub) Link(n phone.Number) *Link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return &Link{hub: h, own: n, busy: h.Busy}
+}
+
+// publish replaces a number's device list, and returns whom to push it to.
+func (h *Hub) publish(own phone.Number, devices []carrier.DeviceID) (others []phone.Number) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed := !slices.Equal(h.Lists[own], devices)
+	h.Lists[own] = slices.Clone(devices)
+	for n := range h.inboxes {
+		if n != own && changed && h.Pushes {
+			others = append(others, n)
+		}
+	}
+	return others
+}
