@@ -14,7 +14,7 @@ func TestServer_ReviewerMayReviewTokensAndNobodyElse(t *testing.T) {
 	s := StartT(t, Options{CRDs: []string{"config/crd/bases"}})
 	review := func(reviewer, token string) (bool, error) {
 		cfg := *s.Config
-		cfg.TLSClientConfig.CertData, cfg.TLSClientConfig.KeyData, cfg.BearerToken = nil, nil, reviewer
+		cfg.CertData, cfg.KeyData, cfg.BearerToken = nil, nil, reviewer
 		kube, err := kubernetes.NewForConfig(&cfg)
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,6 @@ func Binary(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	//nolint:gosec // the folder is this repository's, the names are constants of tests
 	cmd := exec.CommandContext(ctx, "go", "-C", cluster, "run", ".", "binary", name)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
