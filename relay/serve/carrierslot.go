@@ -104,7 +104,9 @@ func (l *carrierSlot) Bundle(ctx context.Context, peer phone.Number, d carrier.D
 }
 
 // Send implements message.Link.
-func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error { return l.get().Send(ctx, o) }
+func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error {
+	return l.get().Send(ctx, o)
+}
 
 // SendReceipt implements message.Link.
 func (l *carrierSlot) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
@@ -179,10 +181,14 @@ func (l *carrierSlot) blocker() carrier.Blocker {
 }
 
 // Blocked implements carrier.Blocker.
-func (l *carrierSlot) Blocked(ctx context.Context) ([]phone.Number, error) { return l.blocker().Blocked(ctx) }
+func (l *carrierSlot) Blocked(ctx context.Context) ([]phone.Number, error) {
+	return l.blocker().Blocked(ctx)
+}
 
 // Block implements carrier.Blocker.
-func (l *carrierSlot) Block(ctx context.Context, n []phone.Number) error { return l.blocker().Block(ctx, n) }
+func (l *carrierSlot) Block(ctx context.Context, n []phone.Number) error {
+	return l.blocker().Block(ctx, n)
+}
 
 // Unblock implements carrier.Blocker.
 func (l *carrierSlot) Unblock(ctx context.Context, n []phone.Number) error {
