@@ -203,3 +203,12 @@ func (s *Service) Deliver(deliver queue.Worker) queue.Worker { return s.delivery
 
 // SignAnew makes the signed pre-key that a new identity publishes.
 func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error { return peers.SignAnew(tx, l, now) }
+
+// Position returns how far the carrier's archive of our account was read, as
+// SetPosition was told; empty when it never was.
+func (s *Service) Position(ctx context.Context) (string, error) { return s.inbound.Position(ctx) }
+
+// SetPosition keeps how far the archive was read: everything up to there is stored.
+func (s *Service) SetPosition(ctx context.Context, id string) error {
+	return s.inbound.SetPosition(ctx, id)
+}

@@ -29,15 +29,28 @@ func (Access) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[access]")) }
 // LogValue keeps the secrets out of logs.
 func (Access) LogValue() slog.Value { return slog.StringValue("[access]") }
 
-// secretAccess is the folder of the business's credentials.
-const secretAccess = "access"
+// Names of a tenant's secrets: secretAccess is the folder of the business's credentials.
+const (
+	secretAccess  = "access"
+	secretCarrier = "carrier"
+)
+
+// Fields of the secrets.
+const (
+	fieldAccessToken       = "accessToken"
+	fieldWebhookSecret     = "webhookSecret"
+	fieldVerifyToken       = "verifyToken"
+	fieldUsername          = "username"
+	fieldPassword          = "password"
+	fieldRegistrationToken = "registrationToken"
+)
 
 // accessName is where credentials lie: below the UID of the account that reads them,
 // which Vault's policies put there, so that whoever gets the account's name later does
 // not get them.
 func accessName(account, n string) string { return secretAccess + "/" + account + "/" + n }
 
-// AccessName is accessName of the credentials n, for who reads them without a Client.
+// AccessName is the name of the credentials n among the tenant's secrets.
 func AccessName(account string, n int) string { return accessName(account, strconv.Itoa(n)) }
 
 // Access reads the tenant's access n, or makes it.
@@ -48,9 +61,9 @@ func (c *Client) Access(ctx context.Context, n int) (Access, error) {
 			return kept, err
 		}
 		return map[string]any{
-			"accessToken":   randomSecret(),
-			"webhookSecret": randomSecret(),
-			"verifyToken":   randomSecret(),
+			fieldAccessToken:   randomSecret(),
+			fieldWebhookSecret: randomSecret(),
+			fieldVerifyToken:   randomSecret(),
 		}, nil
 	})
 }
@@ -84,9 +97,9 @@ func (c *Client) access(ctx context.Context, n int, fresh func() (map[string]any
 		return Access{}, fmt.Errorf("access %d: %w", n, err)
 	}
 	a := Access{
-		AccessToken:   f.text("accessToken", maxSecret),
-		WebhookSecret: f.text("webhookSecret", maxSecret),
-		VerifyToken:   f.text("verifyToken", maxSecret),
+		AccessToken:   f.text(fieldAccessToken, maxSecret),
+		WebhookSecret: f.text(fieldWebhookSecret, maxSecret),
+		VerifyToken:   f.text(fieldVerifyToken, maxSecret),
 	}
 	if err := f.err(); err != nil {
 		return Access{}, fmt.Errorf("access %d: %w", n, err)
@@ -121,16 +134,16 @@ func (c *Client) CarrierAccount(ctx context.Context, create phone.Number) (Carri
 	var fresh func() (map[string]any, error)
 	if !create.IsZero() {
 		fresh = func() (map[string]any, error) {
-			return map[string]any{"username": create.E164(), "password": randomSecret()}, nil
+			return map[string]any{fieldUsername: create.E164(), fieldPassword: randomSecret()}, nil
 		}
 	}
-	f, err := c.loadOrCreate(ctx, "carrier", fresh)
+	f, err := c.loadOrCreate(ctx, secretCarrier, fresh)
 	if err != nil {
 		return CarrierAccount{}, fmt.Errorf("carrier account: %w", err)
 	}
 	a := CarrierAccount{
-		Username: f.text("username", 1023), Password: f.text("password", maxSecret),
-		RegistrationToken: f.optional("registrationToken", maxSecret),
+		Username: f.text(fieldUsername, 1023), Password: f.text(fieldPassword, maxSecret),
+		RegistrationToken: f.optional(fieldRegistrationToken, maxSecret),
 	}
 	if err := f.err(); err != nil {
 		return CarrierAccount{}, fmt.Errorf("carrier account: %w", err)

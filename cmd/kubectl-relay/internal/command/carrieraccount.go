@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
 // maxPassword is the longest password or token in bytes that is taken; relays read no
@@ -172,17 +172,11 @@ func oneLine(flag, path string, in io.Reader) (string, error) {
 
 // writeCarrierAccount writes the account to where the relay reads it.
 func writeCarrierAccount(ctx context.Context, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, secrets accountSecrets, replace bool) error {
-	path := fmt.Sprintf("%s/data/%s/%s/carrier", region.Spec.Vault.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name))
-	account := map[string]any{"username": relay.Spec.PhoneNumber, "password": secrets.password}
-	if secrets.token != "" {
-		account["registrationToken"] = secrets.token
-	}
-	request := map[string]any{"data": account}
-	if !replace {
-		request["options"] = map[string]any{"cas": 0}
-	}
-	_, err := v.Logical().WriteWithContext(ctx, path, request)
-	if e := (*api.ResponseError)(nil); errors.As(err, &e) && e.StatusCode == http.StatusBadRequest && !replace {
+	tenant := vault.Tenant{KVMount: string(region.Spec.Vault.KVMount), Namespace: relay.Namespace, Account: v1alpha1.TenantName(relay.Name)}
+	err := tenant.WriteCarrierAccount(ctx, v, vault.CarrierAccount{
+		Username: relay.Spec.PhoneNumber, Password: secrets.password, RegistrationToken: secrets.token,
+	}, replace)
+	if errors.Is(err, vault.ErrExists) {
 		return fmt.Errorf("there is a carrier account for this relay in Vault: use --replace to replace it")
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -127,25 +128,24 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 		return nil, err
 	}
 	defer logout()
-	path := fmt.Sprintf("%s/data/%s/%s/%s", settings.KVMount, relay.Namespace, v1alpha1.TenantName(relay.Name), vault.AccessName(account, int(relay.Spec.Rotation.Access)))
-	secret, err := v.Logical().ReadWithContext(ctx, path)
-	if err != nil {
+	tenant := vault.Tenant{KVMount: string(settings.KVMount), Namespace: relay.Namespace, Account: v1alpha1.TenantName(relay.Name)}
+	access, err := tenant.Access(ctx, v, account, int(relay.Spec.Rotation.Access))
+	missing := (*vault.MissingError)(nil)
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		return nil, fmt.Errorf("the relay has not created its credentials yet: see kubectl get brelay %s -n %s; if the reason is OwnerChanged, a Vault admin has to run kubectl relay adopt first", relay.Name, relay.Namespace)
+	case errors.As(err, &missing):
+		return nil, fmt.Errorf("the credentials in Vault have no %s: raise spec.rotation.access to create new ones", missing.Field)
+	case err != nil:
 		return nil, fmt.Errorf("reading the credentials: %w", explainVault(err))
 	}
 	c := &credentials{
 		Endpoint:          relay.Status.Endpoint.URL,
 		PhoneNumberID:     relay.Status.Endpoint.PhoneNumberID,
 		BusinessAccountID: relay.Status.Endpoint.BusinessAccountID,
-	}
-	if secret == nil {
-		return nil, fmt.Errorf("the relay has not created its credentials yet: see kubectl get brelay %s -n %s; if the reason is OwnerChanged, a Vault admin has to run kubectl relay adopt first", relay.Name, relay.Namespace)
-	}
-	fields, _ := secret.Data["data"].(map[string]any)
-	for name, to := range map[string]*string{"accessToken": &c.AccessToken, "webhookSecret": &c.WebhookSecret, "verifyToken": &c.VerifyToken} {
-		var ok bool
-		if *to, ok = fields[name].(string); !ok || *to == "" {
-			return nil, fmt.Errorf("the credentials in Vault have no %s: raise spec.rotation.access to create new ones", name)
-		}
+		AccessToken:       access.AccessToken,
+		WebhookSecret:     access.WebhookSecret,
+		VerifyToken:       access.VerifyToken,
 	}
 	if relay.Spec.Endpoint.TLSSecretName == "" && !relay.Spec.Endpoint.TerminateAtGateway {
 		if c.CACertificate, err = readAuthority(ctx, v, string(settings.PKIMount)); err != nil {

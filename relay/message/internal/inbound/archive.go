@@ -1,4 +1,4 @@
-package message
+package inbound
 
 import (
 	"context"
@@ -14,8 +14,8 @@ const settingArchive = "archive-position"
 
 // Position returns how far the carrier's archive of our account was read, as
 // SetPosition was told; empty when it never was.
-func (s *Service) Position(ctx context.Context) (id string, err error) {
-	err = s.base.Store.View(ctx, func(tx *store.Tx) error {
+func (s *Inbound) Position(ctx context.Context) (id string, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		saved, err := tx.Setting(settingArchive)
 		if errors.Is(err, seal.ErrTampered) { // a position that no archive has: it is read from its oldest
 			saved, err = []byte("damaged"), nil
@@ -30,8 +30,8 @@ func (s *Service) Position(ctx context.Context) (id string, err error) {
 }
 
 // SetPosition keeps how far the archive was read: everything up to there is stored.
-func (s *Service) SetPosition(ctx context.Context, id string) error {
-	err := s.base.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(settingArchive, []byte(id)) })
+func (s *Inbound) SetPosition(ctx context.Context, id string) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(settingArchive, []byte(id)) })
 	if err != nil {
 		return fmt.Errorf("keeping the position in the archive: %w", err)
 	}
