@@ -119,7 +119,7 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 # What reads from a network that is not trusted, before anything is authenticated.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream
 FUZZTIME ?= 60s
-FUZZLIMIT ?= 10m
+FUZZLIMIT ?= 15m
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target of the Signal layer and the carrier link: FUZZTIME each (60s), two at once; FUZZ_PACKAGES names others
