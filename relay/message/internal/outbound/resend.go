@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
@@ -38,7 +39,7 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 			return err
 		}
 		for _, m := range slices.Backward(sent) {
-			if err := s.resendIfLost(tx, c.ID, m, t, peers.IdentityHash(d.IdentityKey)); err != nil {
+			if err := s.resendIfLost(tx, m, t, peers.IdentityHash(d.IdentityKey)); err != nil {
 				return err
 			}
 		}
@@ -53,7 +54,7 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 
 // resendIfLost queues a message for a device, whose identity key has that name, if the
 // device may not have been able to read it and nobody confirmed it.
-func (s *Outbound) resendIfLost(tx *store.Tx, c store.CustomerID, m store.Message, t record.Task, key string) error {
+func (s *Outbound) resendIfLost(tx *store.Tx, m store.Message, t record.Task, key string) error {
 	if m.State != record.StateSent || m.Created.Before(t.Since) {
 		return nil
 	}
@@ -65,11 +66,16 @@ func (s *Outbound) resendIfLost(tx *store.Tx, c store.CustomerID, m store.Messag
 	if inNewSession || body.Resent >= maxResends || body.For[t.Device] != key {
 		return nil
 	}
-	// The ciphertext of the old session is of no use to the device.
+	return s.queueAgain(tx, m, t.Device)
+}
+
+// queueAgain has a message encrypted once more and sent again; the ciphertext of the old
+// session is of no use. The device is the one that lost it, or zero for all.
+func (s *Outbound) queueAgain(tx *store.Tx, m store.Message, d carrier.DeviceID) error {
 	if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
 		return err
 	}
-	return s.Enqueue(tx, c, "", record.Task{Kind: record.KindAgain, Device: t.Device, Message: m.ID})
+	return s.Enqueue(tx, m.Customer, "", record.Task{Kind: record.KindAgain, Device: d, Message: m.ID})
 }
 
 // sendAgain sends a message again to the devices that it was for, if no receipt came

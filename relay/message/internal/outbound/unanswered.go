@@ -146,10 +146,7 @@ func (s *Outbound) firstAgain(tx *store.Tx, c store.CustomerID, devices []carrie
 		if to < 0 || body.Waits || body.Resent >= maxResends {
 			continue
 		}
-		if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
-			return err
-		}
-		if err := s.Enqueue(tx, c, "", record.Task{Kind: record.KindAgain, Message: m.ID}); err != nil {
+		if err := s.queueAgain(tx, m, 0); err != nil {
 			return err
 		}
 	}
