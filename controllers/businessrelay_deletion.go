@@ -135,8 +135,8 @@ func (p *pass) awaitNoPods(ctx context.Context) error {
 
 // hasKeys says whether there may be something to erase in Vault: unless it was erased, of
 // every relay that was ever let run; and where the configuration is there, which comes
-// before anything that could log in. That it is missing says nothing by itself: whoever
-// rules the namespace may have deleted it.
+// before anything that could log in. That it is missing says nothing by itself: an admin
+// of the namespace may have deleted it.
 func (p *pass) hasKeys(ctx context.Context) (bool, error) {
 	if p.relay.Annotations[v1alpha1.AnnotationErased] == v1alpha1.AnnotationErasedYes {
 		return false, nil

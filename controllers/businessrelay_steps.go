@@ -261,7 +261,7 @@ func (p *pass) verifyVolume(ctx context.Context, name string) error {
 
 // noteStart notes that the relay runs, before its first pod can make a key: a deletion
 // knows by the status, which nobody but the operator may write, that there is something
-// to erase. Whoever rules the namespace can delete all that the pass makes.
+// to erase. An admin of the namespace can delete all that the pass makes.
 func (p *pass) noteStart(ctx context.Context) error {
 	if p.status.StartedTime != nil {
 		return nil

@@ -15,7 +15,7 @@ import (
 )
 
 // proven says whether a pod that erases has ended well for the Job. The Job's own word is
-// not enough: whoever rules the namespace may make a Job of that name, or a pod that the
+// not enough: an admin of the namespace may make a Job of that name, or a pod that the
 // real one counts. A pod that projects both tokens is the released relay, whole and with
 // the command erase: admission lets no other have them.
 func (p *pass) proven(ctx context.Context, job *batchv1.Job) (bool, error) {

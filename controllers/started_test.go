@@ -13,7 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// clear deletes every child, as whoever rules the namespace can.
+// clear deletes every child, as an admin of the namespace can.
 func (w *world) clear(relay *v1alpha1.BusinessRelay) {
 	w.t.Helper()
 	for _, o := range w.children(relay) {
@@ -87,7 +87,7 @@ func TestStartIsNotedBeforeAnythingRunsAndOnce(t *testing.T) {
 	}
 }
 
-// forged is a Job as whoever rules the namespace might make it in the place of the one
+// forged is a Job as an admin of the namespace might make it in the place of the one
 // that erases, with labels and all.
 func (w *world) forged() *batchv1.Job {
 	labels := map[string]string{

@@ -38,10 +38,10 @@ type Service interface {
 	// AcceptText stores the message durably and returns its id. When it returns nil
 	// the message will be sent, whatever happens to this process.
 	AcceptText(ctx context.Context, t Text) (id string, err error)
-	// AcceptAttachment is the same for a message with a file: besides, it returns
+	// AcceptAttachment does the same for a message with a file. It also returns
 	// ErrUnknownFile, ErrFileKind and media.ErrTooLarge.
 	AcceptAttachment(ctx context.Context, a Attachment) (id string, err error)
-	// MarkRead stores durably that the customer is to be told.
+	// MarkRead durably stores a receipt for the customer.
 	MarkRead(ctx context.Context, r Read) error
 	// StoreFile stores a file durably. Errors of its Body are returned wrapped.
 	StoreFile(ctx context.Context, f NewFile) (id string, err error)

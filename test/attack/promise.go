@@ -23,7 +23,7 @@ const (
 	reader        = "acme's admin, who may read credentials,"
 	erasedPolicy  = "the admission policy relaykeep-erased"
 	tokensPolicy  = "the admission policy relaykeep-tokens"
-	hands         = "whoever may enter pods of the operator's namespace"
+	hands         = "an admin who may enter pods of the operator's namespace"
 	operations    = "attack-operations" // the user that does
 	theVaultAdmin = "Vault's admin"
 )
@@ -96,7 +96,7 @@ func atTheKeeper() []Attempt {
 		{theKeeper, "deletes an entry of acme's", vaultsPolicy, "acme's janitor", remove(keeper, "kv/metadata/acme/acme-relay/attack/none"), remove(janitorOf(lab.Acme), "kv/metadata/acme/acme-relay/attack/none"), byVault},
 		{theKeeper, "logs in at the Vault of another region", "the audience that its Vault role demands", "that region's keeper", enter(keeper.at(lab.NA), keeper), enter(keeper.at(lab.NA), keeper.at(lab.NA)), byVaultsRules},
 		{acmesJanitor, "logs in as the region's keeper", "the audience that its Vault role demands", "the keeper", enter(keeper, janitorOf(lab.Acme)), enter(keeper, keeper), byVaultsRules},
-		{"whoever may make any token", "asks for one with which the region's keeper logs in at Vault", tokensPolicy, "the pod's node", by(admin, token(lab.Namespace, name, audience)), enter(keeper, keeper), byPolicy},
+		{"an admin who may create any token", "asks for one with which the region's keeper logs in at Vault", tokensPolicy, "the pod's node", by(admin, token(lab.Namespace, name, audience)), enter(keeper, keeper), byPolicy},
 		{"acme's admin", "makes a pod with the token of the region's keeper", workloadsPolicy, "acme's admin, with the relay's", changedPodOfRelay("acme-relay-1", withAudience(audience), nil), podOfRelay("acme-relay-1"), byPolicy},
 		{hands, "runs a program in the region's keeper", entering, "the cluster's admin", execInto(operations, lab.Namespace, pod), execInto(admin, lab.Namespace, pod), byPolicy},
 		{"acme's admin", "removes the region's keeper", limits, "the cluster's admin", deleted(acmeAdmin, cron), deleted(admin, cron), byRBAC},

@@ -58,7 +58,7 @@ const (
 	PeerJID = Customer + "@relay.test/phone"
 	// Enc is an envelope.
 	Enc = `<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='9'><key rid='7' prekey='true'>AAEC</key><iv>AAECAwQFBgcICQoL</iv></header><payload>AAE=</payload></encrypted>`
-	// List is an event with a device list, of which the devices are to be filled in.
+	// List is an event with a device list, with a format verb for the devices.
 	List = `<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='eu.siacs.conversations.axolotl.devicelist'><item id='current'><list xmlns='eu.siacs.conversations.axolotl'>%s</list></item></items></event>`
 )
 
