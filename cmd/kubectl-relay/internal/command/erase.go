@@ -114,7 +114,7 @@ type eraseTarget struct {
 	region    *v1alpha1.DataRegion    // as the cluster has it, or as flags describe it
 }
 
-// target finds the relay or region to erase.
+// target finds the relay to erase and its region.
 func (f *eraseFlags) target(cmd *cobra.Command, streams genericiooptions.IOStreams, cluster *cluster, name string) (eraseTarget, error) {
 	if f.withoutCluster {
 		return f.fromFlags(cmd, streams, *cluster.flags.Namespace)
