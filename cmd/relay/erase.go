@@ -97,7 +97,7 @@ func endAccount(ctx context.Context, cmd *cobra.Command, file *config.File, rela
 	}
 	x := file.Carrier.XMPP
 	login := xmpp.Config{
-		Account: number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password,
+		Login: xmpp.Login{Account: number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password},
 	}
 	if err = xmpp.Unregister(ctx, login); err != nil && !errors.Is(err, carrier.ErrRejected) {
 		err = xmpp.Unregister(ctx, login) // some servers close the link instead of answering

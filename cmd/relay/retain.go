@@ -100,7 +100,7 @@ func janitorClient(cmd *cobra.Command, token string) (*config.File, *vault.Clien
 		return nil, nil, err
 	}
 	role := contract.RoleJanitor(file.Region)
-	if file.Former {
+	if file.EarlierRelease {
 		role = contract.FormerRoleJanitor
 	}
 	client, err := tenantClient(cmd, file, role, token)

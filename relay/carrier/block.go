@@ -6,8 +6,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Blocker is a carrier that keeps a list of whose messages it holds back (XEP-0191).
-// All calls return ErrNotFound when it has none.
+// Blocker is a carrier with a block list: it holds back the messages of the numbers on it
+// (XEP-0191). All calls return ErrNotFound when the carrier has no such list.
 type Blocker interface {
 	// Blocked returns the numbers on the account's list.
 	Blocked(ctx context.Context) ([]phone.Number, error)

@@ -1,7 +1,7 @@
-// Package carrier says what a carrier is to the relay: a network that forwards
-// ciphertext between devices and tells which of them exist. It must not know
-// what a Signal session is, nor ever see content: what it carries is already
-// encrypted, and everything it hands over comes from a network that is not trusted.
+// Package carrier defines what a carrier is to the relay: a network that forwards
+// ciphertext between devices and tells which devices exist. It must not know what a Signal
+// session is and never sees content: what it carries is encrypted already. Everything that
+// arrives comes from a network that is not trusted.
 package carrier
 
 import (
@@ -18,11 +18,11 @@ var (
 	ErrOffline = errors.New("carrier: not connected")
 	// ErrNotFound means that the peer publishes no such device list or bundle.
 	ErrNotFound = errors.New("carrier: peer publishes no such item")
-	// ErrRejected means that the carrier refused for good what was asked of it.
+	// ErrRejected means that the carrier refused the request for good.
 	ErrRejected = errors.New("carrier: request refused")
 	// ErrUnconfirmed means that the link broke before the carrier acknowledged
-	// what was sent: it may or may not have been delivered. Send the same bytes
-	// under the same ID again.
+	// what was sent: it may or may not have arrived. Send the same bytes again under the
+	// same ID.
 	ErrUnconfirmed = errors.New("carrier: link lost before acknowledgement")
 )
 
@@ -35,13 +35,13 @@ type PreKey struct {
 	Public []byte // 33 bytes, the type byte 0x05 first, when it is well-formed
 }
 
-// Bundle is what a device publishes so that others can start a session with it.
-// What a peer published is not validated.
+// Bundle is what a device publishes so that others can start a session with it. A peer's
+// bundle is not validated.
 type Bundle struct {
 	IdentityKey  []byte // 33 bytes, the type byte 0x05 first, when it is well-formed
 	SignedPreKey PreKey
 	Signature    []byte   // 64 bytes over SignedPreKey.Public
-	PreKeys      []PreKey // one-time pre-keys; 100 are customary, 20 the least (XEP-0384)
+	PreKeys      []PreKey // one-time pre-keys; usually 100, at least 20 (XEP-0384)
 }
 
 // Key is a Signal message for one device that holds the content key of an
@@ -58,13 +58,13 @@ type Envelope struct {
 	Sender  DeviceID
 	Keys    []Key
 	IV      []byte // 12 bytes; 16 are accepted
-	Payload []byte // nil makes it a key transport message, without content
+	Payload []byte // nil for a key transport message, which has no content
 }
 
 // Outgoing is an envelope on its way to a peer.
 type Outgoing struct {
-	// ID is the stanza's id: the peer's receipts and the carrier's bounces name it.
-	// Sending again under the same ID with the same bytes is harmless.
+	// ID is the stanza's id, which the peer's receipts and the carrier's bounces name.
+	// Sending the same bytes again under the same ID is harmless.
 	ID       string
 	To       phone.Number
 	Envelope Envelope
@@ -79,12 +79,12 @@ type State string
 const (
 	Connecting   State = "Connecting"
 	Online       State = "Online"
-	Disconnected State = "Disconnected" // and trying again
+	Disconnected State = "Disconnected" // trying again
 	Refused      State = "Refused"      // the carrier refuses the account; trying again, slowly
 )
 
-// Status is the link's state and, when it is not Online, why, in words that are
-// fit for a condition: no addresses of customers, no text of the server's.
+// Status is the link's state and, when it is not Online, the reason. Its words are fit for
+// a condition: no customer's address and no text from the server.
 type Status struct {
 	State  State
 	Reason string // CamelCase, for a condition's reason
@@ -92,29 +92,27 @@ type Status struct {
 	Since  time.Time
 }
 
-// Carrier is a link to a carrier for one account. Its methods are safe for
-// concurrent use; those that talk to the carrier return ErrOffline when there is
-// no link.
+// Carrier keeps one account connected to a carrier. Its methods are safe for concurrent
+// use; those that talk to the carrier return ErrOffline when there is no link.
 type Carrier interface {
-	// Run connects and keeps reconnecting until ctx ends, and hands the events to h.
-	// It returns ctx's error, or an error that no retry mends.
+	// Run connects and keeps reconnecting until ctx ends. What arrives goes to h. It returns
+	// ctx's error, or an error that retrying does not mend.
 	Run(ctx context.Context, h Handler) error
 	Status() Status
 
 	PublishDevices(ctx context.Context, devices []DeviceID) error
 	PublishBundle(ctx context.Context, device DeviceID, b Bundle) error
-	// Devices fetches the peer's device list. ErrNotFound when it has none.
+	// Devices fetches the peer's device list, or returns ErrNotFound when it has none.
 	Devices(ctx context.Context, peer phone.Number) ([]DeviceID, error)
 	Bundle(ctx context.Context, peer phone.Number, device DeviceID) (Bundle, error)
 
-	// Send returns nil once the carrier acknowledged the message (status "sent"),
-	// ErrUnconfirmed when the link broke before, ErrOffline when there was none.
+	// Send returns nil once the carrier has acknowledged the message (status "sent"),
+	// ErrUnconfirmed when the link broke before that, and ErrOffline when there was no link.
 	Send(ctx context.Context, o Outgoing) error
-	// SendReceipt tells a peer that its message was delivered or read, or one after the
-	// other.
+	// SendReceipt tells a peer that its message was delivered, read, or both in turn.
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...ReceiptKind) error
-	// Refuse tells a peer's client that a message of its was not accepted, and why.
+	// Refuse tells a peer's client that its message was not accepted, and why.
 	Refuse(ctx context.Context, to phone.Number, r Refusal) error
-	// SendTyping shows or ends "is typing" at the peer (XEP-0085).
+	// SendTyping shows the peer that we are typing, or that we stopped (XEP-0085).
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 }

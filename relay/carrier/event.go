@@ -6,7 +6,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Event is what a carrier hands to its Handler: something that arrived (Message, Unread,
+// Event is what a carrier's Handler receives: something that arrived (Message, Unread,
 // Receipt, Bounce, DeviceList, OwnDeviceList, Typing) or that happened to the link
 // (Connected, CaughtUp). Everything in it comes from a network that is not trusted.
 type Event interface{ isEvent() }
@@ -17,8 +17,8 @@ type Message struct {
 	From     phone.Number
 	Resource string // of the peer's client, for Refuse; may be empty
 	Envelope Envelope
-	// Time is when the carrier says that it took the message (XEP-0203), or when
-	// it arrived. It is the carrier's word.
+	// Time is when the carrier's server got the message (XEP-0203), or when it arrived
+	// here. We have only the carrier's word for it.
 	Time time.Time
 	// WantsReceipt says that the peer asked for a delivery receipt (XEP-0184).
 	WantsReceipt bool
@@ -35,22 +35,22 @@ const (
 	Read      ReceiptKind = "read"      // XEP-0333 displayed; covers all earlier ones
 )
 
-// Receipt is a peer's word on a message that it was sent.
+// Receipt is what a peer says about a message that we sent it.
 type Receipt struct {
 	From phone.Number
 	ID   string // of the Outgoing
 	Kind ReceiptKind
 }
 
-// Bounce is the carrier's word that an outgoing message came back undelivered. It may
-// arrive before the carrier acknowledged the message, and more than once.
+// Bounce says that the carrier returned an outgoing message undelivered. It may arrive
+// before the carrier acknowledged the message, and more than once.
 type Bounce struct {
 	To phone.Number
 	ID string // of the Outgoing
-	// Temporary says that the same message may be taken later.
+	// Temporary says that the same message may be accepted later.
 	Temporary bool
-	// Doubtful says that the peer may have the message nevertheless: servers return
-	// what a session that ended had not acknowledged, received or not.
+	// Doubtful says that the peer may have the message all the same: servers return
+	// what a client had not acknowledged when its stream ended, whether it got it or not.
 	Doubtful bool
 }
 
@@ -60,12 +60,12 @@ type DeviceList struct {
 	Devices []DeviceID
 }
 
-// OwnDeviceList says which devices our own account lists now: any but our own is an
-// alarm.
+// OwnDeviceList says which devices our own account lists now. Any device but our own is
+// an alarm.
 type OwnDeviceList struct{ Devices []DeviceID }
 
-// Typing says that a peer began or stopped writing (XEP-0085). Nobody keeps these
-// notices and a peer may send them at will: they may be late, be missing or never end.
+// Typing says that a peer began or stopped writing (XEP-0085). Nobody stores these
+// notices and a peer sends them as it likes: they may be late or missing, or never end.
 type Typing struct {
 	From      phone.Number
 	Composing bool
@@ -79,9 +79,9 @@ type Connected struct {
 	Resumed bool
 }
 
-// CaughtUp says that everything came which the carrier had kept until the link that
-// Connected last told of was up, from its archive, too. A link that is resumed has
-// caught up as far as the one before it had.
+// CaughtUp says that everything has arrived that the carrier had kept, its archive
+// included, until the last Connected. A resumed link has caught up as far as the link
+// before it had.
 type CaughtUp struct{}
 
 func (Message) isEvent()       {}

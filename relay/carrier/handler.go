@@ -6,49 +6,48 @@ import (
 	"fmt"
 )
 
-// Handler takes what a carrier receives.
+// Handler receives what arrives from a carrier.
 type Handler interface {
-	// Receive takes events in the order of arrival; it is not called again before it
-	// returns. Nil means that all of them are stored durably, and only then are they
-	// acknowledged to the carrier. An error ends the link, and what was not taken comes
-	// again on the next one: all of the events, or those behind the ones that a
-	// *PartialError counts.
+	// Receive gets events in the order of arrival. It is not called again before it returns.
+	// Nil means that all of them are stored durably; only then does the carrier report them
+	// as handled. An error ends the link, and the events that were not received come again on
+	// the next one: all of them, or those after the ones that a *PartialError counts.
 	Receive(ctx context.Context, events []Event) error
 }
 
-// PartialError says that a Handler took some of its events before it failed.
+// PartialError says that a Handler received some of its events before it failed.
 type PartialError struct {
-	Taken int // how many of the events, from the first on, need not come again
-	Err   error
+	Received int // how many events, counted from the first, need not come again
+	Err      error
 }
 
 // Error implements error.
 func (e *PartialError) Error() string {
-	return fmt.Sprintf("after %d events: %v", e.Taken, e.Err)
+	return fmt.Sprintf("after %d events: %v", e.Received, e.Err)
 }
 
-// Unwrap returns why the next event was not taken.
+// Unwrap returns why the next event was not received.
 func (e *PartialError) Unwrap() error { return e.Err }
 
-// Taken returns how many of n events a Handler took that returned err.
-func Taken(n int, err error) int {
+// Received returns how many of n events a Handler received that returned err.
+func Received(n int, err error) int {
 	var partial *PartialError
 	switch {
 	case err == nil:
 		return n
 	case errors.As(err, &partial):
-		return min(max(partial.Taken, 0), n)
+		return min(max(partial.Received, 0), n)
 	}
 	return 0
 }
 
-// OneByOne is a Handler that takes each event by itself.
+// OneByOne is a Handler that receives each event by itself.
 type OneByOne func(ctx context.Context, ev Event) error
 
 // Receive implements Handler.
-func (take OneByOne) Receive(ctx context.Context, events []Event) error {
+func (receive OneByOne) Receive(ctx context.Context, events []Event) error {
 	for i, ev := range events {
-		if err := take(ctx, ev); err != nil {
+		if err := receive(ctx, ev); err != nil {
 			return &PartialError{i, err}
 		}
 	}

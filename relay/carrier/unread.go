@@ -6,7 +6,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// UnreadKind says why a message could not be read by the carrier.
+// UnreadKind says why the carrier could not read a message.
 type UnreadKind string
 
 // The kinds.
@@ -14,23 +14,23 @@ const (
 	InClear           UnreadKind = "in_clear"           // it is not encrypted
 	ForeignEncryption UnreadKind = "foreign_encryption" // it is encrypted, but not as we read it
 	Malformed         UnreadKind = "malformed"          // it breaks the format of an Envelope
-	TooLarge          UnreadKind = "too_large"          // it is larger than what is kept to be read
-	OverQuota         UnreadKind = "over_quota"         // too much is kept of its sender already
+	TooLarge          UnreadKind = "too_large"          // it exceeds the size that is read
+	OverQuota         UnreadKind = "over_quota"         // its sender has used up the quota
 )
 
-// Unread is a message with content that arrived and holds no Envelope. Everything in it
-// is the peer's word.
+// Unread is a message that arrived with content but without an Envelope. Everything in it
+// is what the peer claims.
 type Unread struct {
 	ID string // chosen by the peer; may be empty
-	// Mark is the message's id in the carrier's archive. The same message has the same one
-	// whenever it comes. It may be empty, too.
+	// Mark is the message's id in the carrier's archive: the same each time the message
+	// comes. It may be empty.
 	Mark     string
 	From     phone.Number
 	Resource string // of the peer's client, for Refuse; may be empty
 	Time     time.Time
 	Kind     UnreadKind
-	// Text is the content of a message in clear. It is empty unless the carrier was told
-	// to accept such messages.
+	// Text is the content of an unencrypted message. It is empty unless the carrier was
+	// configured to accept such messages.
 	Text string
 	// Language is the tag (BCP 47) that the peer's client gave its message; may be empty.
 	Language string
@@ -38,8 +38,8 @@ type Unread struct {
 	WantsReceipt, WantsRead bool
 }
 
-// Refusal is what a peer's client is told of an Unread or a Message that was not accepted.
+// Refusal tells a peer's client that an Unread or a Message was not accepted.
 type Refusal struct {
 	Resource, ID string     // of the Unread or the Message
-	Kind         UnreadKind // empty when it is not known any more
+	Kind         UnreadKind // empty when it is no longer known
 }

@@ -25,8 +25,8 @@ var (
 	ErrFileKind = errors.New("the file is of another kind")
 )
 
-// Former is an access token that was rotated away.
-type Former struct {
+// FormerToken is an access token that was rotated away.
+type FormerToken struct {
 	Token string
 	Until time.Time
 }
@@ -38,9 +38,9 @@ type Options struct {
 	Customers Customers // nil: nothing is asked about single persons
 	Number    Number
 	Token     string // the access token that requests must bear
-	// Former is the token before it, which is accepted for a while; the zero Former
+	// Former is the token before it, which is accepted for a while; the zero value
 	// accepts none.
-	Former Former
+	Former FormerToken
 	// BaseURL is where clients find the API, for addresses of files; empty means the
 	// host that a request names.
 	BaseURL string

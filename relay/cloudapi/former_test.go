@@ -12,7 +12,7 @@ import (
 func TestFormerToken_IsAcceptedUntilItsEndAndNoLonger(t *testing.T) {
 	now := time.Now()
 	o := options(t, &service{})
-	o.Former = cloudapi.Former{Token: "the one before", Until: now.Add(time.Hour)}
+	o.Former = cloudapi.FormerToken{Token: "the one before", Until: now.Add(time.Hour)}
 	o.Now = func() time.Time { return now }
 	api := cloudapi.New(o)
 	status := func(bearer string) int {

@@ -38,9 +38,9 @@ type File struct {
 	// Hash is the lower-case hex SHA-256 of the file's bytes: by it the operator
 	// sees whether a relay runs with what was last rendered.
 	Hash string
-	// Former says that Vault and carrier are the file's own, as former releases had
-	// them: then so are the token's audience and the role in Vault.
-	Former bool
+	// EarlierRelease says that an earlier release wrote the file, since it names Vault and
+	// the carrier itself. The token's audience and the role in Vault are then that release's, too.
+	EarlierRelease bool
 }
 
 // Arguments are what the pod's arguments say. Admission holds them to the pod's
@@ -69,7 +69,7 @@ func LoadRelay(path string, a Arguments) (*File, error) {
 }
 
 // LoadJanitor reads a janitor's file at path. Vault is that of the arguments or, where
-// they do not say, the file's: a janitor that was left behind by a former release has
+// they do not say, the file's: a janitor that was left behind by an earlier release has
 // the arguments of then. It returns ErrTooLarge or *Invalid when the content is at fault.
 func LoadJanitor(path string, a Arguments) (*File, error) {
 	f, err := load(path, a)
@@ -90,7 +90,7 @@ func load(path string, a Arguments) (*File, error) {
 	if a.Vault == (contract.Vault{}) {
 		return f, nil
 	}
-	f.Vault, f.Carrier, f.Former = a.Vault, a.Carrier, false
+	f.Vault, f.Carrier, f.EarlierRelease = a.Vault, a.Carrier, false
 	var p problems
 	p.services(&f.Config)
 	if len(p) > 0 {
@@ -137,7 +137,7 @@ func Parse(data []byte) (*File, error) {
 	if p := validate(&f.Config); len(p) > 0 {
 		return nil, &Invalid{Problems: p}
 	}
-	f.Former = f.Vault != (contract.Vault{})
+	f.EarlierRelease = f.Vault != (contract.Vault{})
 	return f, nil
 }
 

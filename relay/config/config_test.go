@@ -69,7 +69,7 @@ func given() config.Arguments {
 }
 
 // write writes a configuration as the operator renders it, without Vault and carrier,
-// or as a former release's did.
+// or as an earlier release's did.
 func write(t *testing.T, former bool) string {
 	t.Helper()
 	c := valid()
@@ -107,16 +107,16 @@ func TestArgumentsSayWhereVaultAndCarrierAreWhateverTheFileSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Vault != valid().Vault || *f.Carrier.XMPP != *valid().Carrier.XMPP || f.Former {
-			t.Errorf("former %v: %+v, %+v, %v", former, f.Vault, f.Carrier.XMPP, f.Former)
+		if f.Vault != valid().Vault || *f.Carrier.XMPP != *valid().Carrier.XMPP || f.EarlierRelease {
+			t.Errorf("former %v: %+v, %+v, %v", former, f.Vault, f.Carrier.XMPP, f.EarlierRelease)
 		}
 		args := given()
 		args.Carrier = contract.Carrier{} // a janitor's have none
 		if f, err = config.LoadJanitor(write(t, former), args); err != nil {
 			t.Fatal(err)
 		}
-		if f.Vault != valid().Vault || f.Carrier.XMPP != nil || f.Former {
-			t.Errorf("a janitor, former %v: %+v, %+v, %v", former, f.Vault, f.Carrier.XMPP, f.Former)
+		if f.Vault != valid().Vault || f.Carrier.XMPP != nil || f.EarlierRelease {
+			t.Errorf("a janitor, former %v: %+v, %+v, %v", former, f.Vault, f.Carrier.XMPP, f.EarlierRelease)
 		}
 	}
 }
@@ -130,12 +130,12 @@ func TestArgumentsAreCheckedAsTheFileIs(t *testing.T) {
 	}
 }
 
-// Only a janitor may take the file's word: one that was left behind by a former release
+// Only a janitor may take the file's word: one that was left behind by an earlier release
 // has the arguments of then, and can read nothing.
 func TestVaultAddress_ComesFromTheFileForFormerJanitorsOnly(t *testing.T) {
 	bare := config.Arguments{Region: "eu"}
 	f, err := config.LoadJanitor(write(t, true), bare)
-	if err != nil || !f.Former || f.Vault.Address != "https://vault.former.test" {
+	if err != nil || !f.EarlierRelease || f.Vault.Address != "https://vault.former.test" {
 		t.Errorf("a former janitor: %+v, %v", f, err)
 	}
 	for name, try := range map[string]func() error{

@@ -44,7 +44,7 @@ type Event struct {
 	Peer phone.Number
 	ID   string // the message's id at the carrier
 	// Text is that of Received. It comes from a peer: strip control characters before
-	// showing it. Where media.ParseLink reads it, it is a file, and as secret as that.
+	// showing it. Where media.ParseFileURL reads it, it is a file, and as secret as that.
 	Text string
 	Time time.Time
 	// IdentityChanged says that the peer's device has another identity key than

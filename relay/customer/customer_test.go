@@ -97,7 +97,7 @@ func TestLiveDevice_IsUsedWhereverTheListNamesIt(t *testing.T) {
 
 func TestUnconfirmedMessageIsSentAgainUnderItsID(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
-		alice.link.Fail(false, carrier.ErrOffline, carrier.ErrUnconfirmed, carrier.ErrOffline)
+		alice.carrier.Fail(false, carrier.ErrOffline, carrier.ErrUnconfirmed, carrier.ErrOffline)
 		alice.says(bob, "at last")
 	})
 }
@@ -113,7 +113,7 @@ func TestKeysThatABusyServerDoesNotTakeArePublishedAgain(t *testing.T) {
 
 func TestRefusedMessageIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *hub, alice, bob *person) {
-		alice.link.Fail(false, carrier.ErrRejected)
+		alice.carrier.Fail(false, carrier.ErrRejected)
 		if _, err := alice.Send(t.Context(), bob.number, "no"); !errors.Is(err, carrier.ErrRejected) {
 			t.Errorf("error %v, want ErrRejected", err)
 		}
@@ -123,7 +123,7 @@ func TestRefusedMessageIsAnError(t *testing.T) {
 func TestRepeatedMessageIsShownOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *hub, alice, bob *person) {
 		alice.says(bob, "once")
-		last := alice.link.LastText()
+		last := alice.carrier.LastText()
 		h.Deliver(bob.number, last)
 		alice.says(bob, "next")
 	})

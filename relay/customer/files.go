@@ -53,7 +53,7 @@ type Web interface {
 // FileName is what the file behind a link is called in a directory, made of what the
 // peer calls it: no path, nothing that does not show, and nothing that a shell or a
 // directory's listing takes for something else.
-func FileName(l media.Link) string {
+func FileName(l media.FileURL) string {
 	name := strings.TrimLeft(l.Name(), ".-~ ")
 	if name == "" {
 		return unnamed
@@ -83,7 +83,7 @@ func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r
 	if err != nil {
 		return "", slotError(err)
 	}
-	link := media.NewLink()
+	link := media.NewFileURL()
 	link.URL = slot.Get
 	encrypted, err := link.Encrypt(r)
 	if err != nil {
@@ -126,7 +126,7 @@ func extension(name string) string {
 // makes, and returns the file's path there. It has FileName, with a number where
 // there is such a file: nothing is overwritten. What is not authentic, too large
 // (media.MaxSize) or too slow leaves nothing behind.
-func (c *Customer) SaveFile(ctx context.Context, l media.Link, dir string) (string, error) {
+func (c *Customer) SaveFile(ctx context.Context, l media.FileURL, dir string) (string, error) {
 	if c.Web == nil {
 		return "", errNoWeb
 	}
@@ -151,7 +151,7 @@ func (c *Customer) SaveFile(ctx context.Context, l media.Link, dir string) (stri
 
 // fetch writes the decrypted file to name, whatever that takes of maxFetches and
 // media.TransferTime.
-func (c *Customer) fetch(ctx context.Context, l media.Link, root *os.Root, name string) error {
+func (c *Customer) fetch(ctx context.Context, l media.FileURL, root *os.Root, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff()
@@ -181,7 +181,7 @@ func final(err error) bool {
 
 // fetchOnce writes the decrypted file to name, from the start. Only once it returned nil is the
 // file authentic.
-func (c *Customer) fetchOnce(ctx context.Context, l media.Link, root *os.Root, name string) error {
+func (c *Customer) fetchOnce(ctx context.Context, l media.FileURL, root *os.Root, name string) error {
 	f, err := c.Web.Get(ctx, l.URL, media.MaxSize+media.TagSize)
 	if err != nil {
 		return fmt.Errorf("fetching: %w", err)

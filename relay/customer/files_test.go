@@ -34,7 +34,7 @@ func onWeb(t *testing.T, h http.HandlerFunc) (c *customer.Customer, base string)
 }
 
 // files holds what is behind a link, at every address.
-func files(t *testing.T, l media.Link, plain []byte) http.HandlerFunc {
+func files(t *testing.T, l media.FileURL, plain []byte) http.HandlerFunc {
 	t.Helper()
 	r, err := l.Encrypt(bytes.NewReader(plain))
 	check(t, err)
@@ -44,7 +44,7 @@ func files(t *testing.T, l media.Link, plain []byte) http.HandlerFunc {
 }
 
 func TestFile_IsSavedUnderAHarmlessFreeName(t *testing.T) {
-	l, plain := media.NewLink(), bytes.Repeat([]byte("plain"), 50_000)
+	l, plain := media.NewFileURL(), bytes.Repeat([]byte("plain"), 50_000)
 	c, base := onWeb(t, files(t, l, plain))
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "kept.jpg"), []byte("mine"), 0o600))
@@ -89,7 +89,7 @@ func TestFile_IsSavedUnderAHarmlessFreeName(t *testing.T) {
 }
 
 func TestFile_BrokenTransferIsRetried(t *testing.T) {
-	l, plain := media.NewLink(), bytes.Repeat([]byte("plain"), 50_000)
+	l, plain := media.NewFileURL(), bytes.Repeat([]byte("plain"), 50_000)
 	good := files(t, l, plain)
 	var asked atomic.Int32
 	c, base := onWeb(t, func(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +109,7 @@ func TestFile_BrokenTransferIsRetried(t *testing.T) {
 }
 
 func TestFile_FailedDownloadLeavesNothing(t *testing.T) {
-	l, size := media.NewLink(), int64(100_000)
+	l, size := media.NewFileURL(), int64(100_000)
 	good := files(t, l, make([]byte, size))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -132,11 +132,11 @@ func TestFile_FailedDownloadLeavesNothing(t *testing.T) {
 			good(w, r)
 		}
 	})
-	other := media.NewLink()
+	other := media.NewFileURL()
 	for name, tt := range map[string]struct {
 		ctx  context.Context
 		path string
-		link media.Link
+		link media.FileURL
 		want error
 	}{
 		"another key":       {t.Context(), "/", other, media.ErrNotAuthentic},
@@ -201,7 +201,7 @@ func TestCustomer_WithoutWebMovesNoFiles(t *testing.T) {
 		if _, err := alice.SendFile(t.Context(), bob.number, "a.jpg", strings.NewReader("x"), 1); err == nil {
 			t.Error("a file was sent")
 		}
-		if _, err := alice.SaveFile(t.Context(), media.NewLink(), t.TempDir()); err == nil {
+		if _, err := alice.SaveFile(t.Context(), media.NewFileURL(), t.TempDir()); err == nil {
 			t.Error("a file was saved")
 		}
 	})

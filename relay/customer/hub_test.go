@@ -17,11 +17,11 @@ type hub struct{ *carriertest.Hub }
 
 // person is a customer that runs on the hub.
 type person struct {
-	t      *testing.T
-	number phone.Number
-	dir    string
-	state  *customer.State
-	link   *carriertest.Link
+	t       *testing.T
+	number  phone.Number
+	dir     string
+	state   *customer.State
+	carrier *carriertest.Carrier
 	*customer.Customer
 	events chan customer.Event
 	stop   func()
@@ -39,9 +39,9 @@ func (h *hub) start(t *testing.T, dir string, n phone.Number) *person {
 	t.Helper()
 	state, err := customer.OpenState(dir, n)
 	check(t, err)
-	p := &person{t: t, number: n, dir: dir, state: state, link: h.Link(n), events: make(chan customer.Event, 1000)}
+	p := &person{t: t, number: n, dir: dir, state: state, carrier: h.Carrier(n), events: make(chan customer.Event, 1000)}
 	online := make(chan struct{})
-	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link, OnEvent: func(e customer.Event) {
+	p.Customer = customer.New(customer.Options{State: state, Carrier: p.carrier, OnEvent: func(e customer.Event) {
 		if e.Kind == customer.Online { // what waited at the hub may arrive before it
 			close(online)
 			return

@@ -14,10 +14,10 @@ import (
 // ErrAddress means that a link leads to an address that a relay must not talk to.
 var ErrAddress = errors.New("media: the link leads to an address that is not allowed")
 
-// public says whether an address is anybody's on the Internet: neither private, nor
-// the machine's own, nor where clouds serve their metadata. What embeds an IPv4
-// address in an IPv6 one (6to4, NAT64, SIIT) is refused, whatever it embeds. A relay's
-// NetworkPolicy closes the same ranges.
+// public says whether an address is a public one on the Internet: neither private, nor the
+// machine's own, nor one where clouds serve their metadata. An IPv6 address that embeds an
+// IPv4 one (6to4, NAT64, SIIT) is refused, whatever it embeds. A relay's NetworkPolicy closes
+// the same ranges.
 func public(a netip.Addr) bool {
 	a = a.Unmap()
 	special := contract.SpecialIPv4()
@@ -33,8 +33,8 @@ func within(a netip.Addr, ranges ...string) bool {
 	return slices.ContainsFunc(ranges, func(r string) bool { return netip.MustParsePrefix(r).Contains(a) })
 }
 
-// reachable says whether a carrier's web server may be at an address: a public one, or
-// in a private network, yet neither the machine's own nor where clouds serve their
+// reachable says whether a carrier's web server may be at an address: a public address or one
+// in a private network, but neither the machine's own nor one where clouds serve their
 // metadata.
 func reachable(a netip.Addr) bool {
 	a = a.Unmap()
@@ -59,8 +59,8 @@ func translated(a netip.Addr) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte(b[12:])), true
 }
 
-// guard makes a dialer refuse addresses, after names were resolved and before
-// anything is sent: neither a name that resolves twice nor a redirect gets past it.
+// guard makes a dialer refuse addresses after names are resolved and before anything is sent,
+// so that neither DNS rebinding nor a redirect gets past it.
 func guard(d *net.Dialer, allowed func(netip.Addr) bool) *net.Dialer {
 	d.Control = func(network, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)

@@ -10,10 +10,10 @@ import (
 	"io"
 )
 
-// TagSize is by how many bytes an encrypted file is longer than the file.
+// TagSize is how many bytes an encrypted file is longer than the file.
 const TagSize = 16
 
-// ErrNotAuthentic means that an encrypted file is not the one that its link names:
+// ErrNotAuthentic means that an encrypted file is not the one that its FileURL names: it was
 // changed, cut short, or encrypted with another key.
 var ErrNotAuthentic = errors.New("media: the file is not authentic")
 
@@ -51,7 +51,7 @@ func newGCM(key *[KeySize]byte, iv []byte) (*gcm, error) {
 	return g, nil
 }
 
-// count moves the counter on: its low 32 bits only, which wrap (SP 800-38D, 6.2).
+// count advances the counter: only its low 32 bits, which wrap (SP 800-38D, 6.2).
 func (g *gcm) count(blocks uint64) {
 	low := binary.BigEndian.Uint32(g.counter[blockSize-4:]) + uint32(blocks)
 	binary.BigEndian.PutUint32(g.counter[blockSize-4:], low)
@@ -59,8 +59,7 @@ func (g *gcm) count(blocks uint64) {
 	g.stream = cipher.NewCTR(g.block, g.counter[:])
 }
 
-// xor encrypts or decrypts in place what follows. It wants whole blocks but for the
-// last call's.
+// xor encrypts or decrypts p in place. Every call but the last must pass whole blocks.
 func (g *gcm) xor(p []byte) {
 	for len(p) > 0 {
 		n := min(uint64(len(p)), g.left*blockSize)
@@ -96,20 +95,20 @@ type crypter struct {
 	gcm  *gcm
 	open bool   // decrypts
 	buf  []byte // room for a segment, and a tag behind it
-	have int    // bytes of buf that were read and not worked on yet
+	have int    // bytes of buf that were read and not processed yet
 	out  []byte // what is ready
 	err  error  // once everything is read
 }
 
 // Encrypt returns the encrypted form of what src reads, with the tag at its end.
-func (l Link) Encrypt(src io.Reader) (io.Reader, error) { return l.crypter(src, false) }
+func (l FileURL) Encrypt(src io.Reader) (io.Reader, error) { return l.crypter(src, false) }
 
-// Decrypt returns what the encrypted file that src reads holds. Reading ends with
-// io.EOF when it was authentic and with ErrNotAuthentic when it was not: whoever
-// reads must use nothing of it before the end.
-func (l Link) Decrypt(src io.Reader) (io.Reader, error) { return l.crypter(src, true) }
+// Decrypt returns the content of the encrypted file that src reads. Reading ends with io.EOF
+// when the file is authentic and with ErrNotAuthentic when it is not: a reader must not use
+// any of it before the end.
+func (l FileURL) Decrypt(src io.Reader) (io.Reader, error) { return l.crypter(src, true) }
 
-func (l Link) crypter(src io.Reader, open bool) (io.Reader, error) {
+func (l FileURL) crypter(src io.Reader, open bool) (io.Reader, error) {
 	g, err := newGCM(&l.Key, l.IV)
 	if err != nil {
 		return nil, err
@@ -130,8 +129,8 @@ func (c *crypter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill works on the next segment. When decrypting, what might be the tag is held
-// back until it is known whether more follows.
+// fill processes the next segment. When decrypting, it holds back what might be the tag until
+// it is known whether more follows.
 func (c *crypter) fill() {
 	n, err := io.ReadFull(c.src, c.buf[c.have:])
 	c.have += n
@@ -162,7 +161,7 @@ func (c *crypter) fill() {
 	}
 }
 
-// work turns the first n bytes over and moves the rest to the front.
+// work encrypts or decrypts the first n bytes and moves the rest to the front.
 func (c *crypter) work(n int) {
 	out := make([]byte, n, n+TagSize)
 	copy(out, c.buf[:n])

@@ -21,7 +21,7 @@ func check(t testing.TB, err error) {
 }
 
 // library is the same encryption by the standard library.
-func library(t testing.TB, l media.Link) cipher.AEAD {
+func library(t testing.TB, l media.FileURL) cipher.AEAD {
 	t.Helper()
 	block, err := aes.NewCipher(l.Key[:])
 	check(t, err)
@@ -36,7 +36,7 @@ func random(n int) []byte {
 	return b
 }
 
-func encrypt(t testing.TB, l media.Link, src io.Reader) []byte {
+func encrypt(t testing.TB, l media.FileURL, src io.Reader) []byte {
 	t.Helper()
 	r, err := l.Encrypt(src)
 	check(t, err)
@@ -45,7 +45,7 @@ func encrypt(t testing.TB, l media.Link, src io.Reader) []byte {
 	return out
 }
 
-func decrypt(t testing.TB, l media.Link, src io.Reader) ([]byte, error) {
+func decrypt(t testing.TB, l media.FileURL, src io.Reader) ([]byte, error) {
 	t.Helper()
 	r, err := l.Decrypt(src)
 	check(t, err)
@@ -58,7 +58,7 @@ var sizes = []int{0, 1, 15, 16, 17, 32<<10 - 16, 32<<10 - 1, 32 << 10, 32<<10 + 
 func TestEncryptionIsGCM(t *testing.T) {
 	for _, size := range sizes {
 		for _, iv := range [][]byte{random(media.IVSize), random(16), bytes.Repeat([]byte{0xff}, 16)} {
-			l := media.NewLink()
+			l := media.NewFileURL()
 			l.IV = iv
 			plain := random(size)
 			want := library(t, l).Seal(nil, l.IV, plain, nil)
@@ -74,7 +74,7 @@ func TestEncryptionIsGCM(t *testing.T) {
 }
 
 func TestFile_ChangedIsNotAuthentic(t *testing.T) {
-	l := media.NewLink()
+	l := media.NewFileURL()
 	sealed := encrypt(t, l, bytes.NewReader(random(40_000)))
 	flipped := func(i int) []byte {
 		b := bytes.Clone(sealed)
@@ -84,7 +84,7 @@ func TestFile_ChangedIsNotAuthentic(t *testing.T) {
 	other := l
 	other.Key[0] ^= 1
 	for name, tt := range map[string]struct {
-		link media.Link
+		link media.FileURL
 		file []byte
 	}{
 		"first byte":  {l, flipped(0)},
@@ -109,7 +109,7 @@ const TagSize = media.TagSize
 func TestFile_SourceErrorIsReturned(t *testing.T) {
 	broken := errors.New("broken")
 	src := io.MultiReader(bytes.NewReader(random(100_000)), iotest.ErrReader(broken))
-	if _, err := decrypt(t, media.NewLink(), src); !errors.Is(err, broken) {
+	if _, err := decrypt(t, media.NewFileURL(), src); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -121,7 +121,7 @@ func FuzzGCM(f *testing.F) {
 		if len(iv) != media.IVSize && len(iv) != 16 {
 			return
 		}
-		l := media.Link{IV: iv}
+		l := media.FileURL{IV: iv}
 		copy(l.Key[:], key)
 		want := library(t, l).Seal(nil, iv, plain, nil)
 		if got := encrypt(t, l, bytes.NewReader(plain)); !bytes.Equal(got, want) {
@@ -134,7 +134,7 @@ func FuzzGCM(f *testing.F) {
 }
 
 func BenchmarkEncrypt(b *testing.B) {
-	l, plain := media.NewLink(), random(1<<20)
+	l, plain := media.NewFileURL(), random(1<<20)
 	b.SetBytes(int64(len(plain)))
 	for b.Loop() {
 		r, err := l.Encrypt(bytes.NewReader(plain))

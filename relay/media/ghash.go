@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// The standard library's GCM wants a message whole, and a file may be larger than a
-// relay's memory; of the modules weighed (tink-go's and sio's streaming AEADs) each
-// has a format of its own. So GCM (NIST SP 800-38D) is put together here from the
-// standard library's AES in counter mode and this GHASH. It multiplies without
-// tables or branches (T. Pornin's constant-time method in BearSSL, ghash_ctmul64).
+// The standard library's GCM needs a whole message at once, and a file may be larger than a
+// relay's memory. The streaming AEADs of the modules that were considered (tink-go, sio) have
+// formats of their own. So GCM (NIST SP 800-38D) is built here from the standard library's
+// AES in counter mode and this GHASH. It multiplies without tables or branches (T. Pornin's
+// constant-time method in BearSSL, ghash_ctmul64).
 
 const blockSize = 16
 
@@ -26,7 +26,7 @@ func newGHASH(h *[blockSize]byte) *ghash {
 	return g
 }
 
-// write adds whole blocks; a last one that is short is padded with zeros.
+// write adds whole blocks; a short last one is padded with zeros.
 func (g *ghash) write(p []byte) {
 	for ; len(p) >= blockSize; p = p[blockSize:] {
 		g.block(binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:]))
@@ -66,8 +66,8 @@ func (g *ghash) block(hi, lo uint64) {
 	g.y0, g.y1 = v2, v3
 }
 
-// mul is the low half of a carry-less product. Every fourth bit alone leaves holes
-// that catch the carries of an ordinary multiplication.
+// mul is the low half of a carry-less product. Using only every fourth bit leaves holes that
+// catch the carries of an ordinary multiplication.
 func mul(x, y uint64) uint64 {
 	const m0, m1, m2, m3 = 0x1111111111111111, 0x2222222222222222, 0x4444444444444444, 0x8888888888888888
 	x0, x1, x2, x3 := x&m0, x&m1, x&m2, x&m3

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Kind is what a file is in a conversation. The values are the Cloud API's types of
-// messages.
+// Kind is what a file is in a conversation. The values are the Cloud API's message types.
 type Kind string
 
 // The kinds.
@@ -20,22 +19,22 @@ const (
 	Sticker  Kind = "sticker"
 )
 
-// Sizes that the Cloud API allows, in bytes ("Supported media types"). A sticker
-// that does not move may have 100 KB there; the larger limit serves both.
+// Sizes that the Cloud API allows, in bytes ("Supported media types"). It allows 100 KB for a
+// static sticker; the larger limit serves both kinds.
 const (
 	maxImage    = 5 << 20
 	maxVideo    = 16 << 20
 	maxAudio    = 16 << 20
 	maxDocument = 100 << 20
 	maxSticker  = 500 << 10
-	// MaxSize is the largest file of all.
+	// MaxSize is the size of the largest file of any kind.
 	MaxSize = maxDocument
 )
 
 // Valid says whether there is such a kind.
 func (k Kind) Valid() bool { return k.MaxSize() > 0 }
 
-// MaxSize is the largest file of a kind, 0 for one that there is not.
+// MaxSize is the size of the largest file of a kind; 0 for an unknown kind.
 func (k Kind) MaxSize() int64 {
 	switch k {
 	case Image:
@@ -58,7 +57,7 @@ type format struct {
 	kind            Kind
 }
 
-// formats are those that the Cloud API allows.
+// formats are the formats that the Cloud API allows.
 func formats() []format {
 	return []format{
 		{"audio/aac", "aac", Audio},
@@ -82,7 +81,7 @@ func formats() []format {
 	}
 }
 
-// furtherTypes are what customers' clients send besides, by extension.
+// furtherType returns the type of a file that only customers' clients send, by extension.
 func furtherType(extension string) string {
 	switch extension {
 	case "jpeg":
@@ -105,8 +104,8 @@ func furtherType(extension string) string {
 	return ""
 }
 
-// Type reads a media type as a client or a server wrote it: without parameters, in
-// lower case; empty when it is none.
+// Type reads a media type as a client or a server wrote it, and returns it in lower case and
+// without parameters; empty when it is not a media type.
 func Type(header string) string {
 	t, _, err := mime.ParseMediaType(header)
 	if err != nil || !strings.Contains(t, "/") {
@@ -136,8 +135,8 @@ func Extension(mimeType string) string {
 	return ""
 }
 
-// Guess returns the media type of a file from a customer, of whom nothing but its
-// name and its beginning is known.
+// Guess returns the media type of a customer's file, of which only the name and the beginning
+// are known.
 func Guess(name string, beginning []byte) string {
 	extension := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
 	for _, f := range formats() {
@@ -151,8 +150,7 @@ func Guess(name string, beginning []byte) string {
 	return Type(http.DetectContentType(beginning))
 }
 
-// Received is the kind under which a customer's file of that media type is told to
-// the business.
+// Received is the kind under which the business gets a customer's file of that media type.
 func Received(mimeType string) Kind {
 	major, _, _ := strings.Cut(mimeType, "/")
 	switch major {

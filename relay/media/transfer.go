@@ -18,19 +18,19 @@ import (
 
 // Errors of transfers that a caller decides on; anything else may work later.
 var (
-	// ErrGone means that the web server has no such file, or not for us.
-	ErrGone = errors.New("media: the web server does not hand the file out")
-	// ErrTooLarge means that a file is larger than is taken.
+	// ErrGone means that the web server has no such file, or does not give it to us.
+	ErrGone = errors.New("media: the web server does not serve the file")
+	// ErrTooLarge means that a file exceeds the limit.
 	ErrTooLarge = errors.New("media: the file is too large")
-	// ErrURL means that a link is none that is followed.
-	ErrURL = errors.New("media: the link is not one that is followed")
+	// ErrURL means that the relay does not follow such a link.
+	ErrURL = errors.New("media: the relay does not follow such a link")
 )
 
 // Limits of a transfer.
 const (
 	// TransferTime is how long one transfer may take.
 	TransferTime = 10 * time.Minute
-	// stall is how long a transfer may stand still.
+	// stall is how long a transfer may go without progress.
 	stall        = 30 * time.Second
 	dialTime     = 10 * time.Second
 	maxRedirects = 5
@@ -41,13 +41,13 @@ const (
 // for concurrent use.
 type Client struct {
 	http    *http.Client
-	plain   bool // http is followed besides https
+	plain   bool // http is followed as well as https
 	oneHost bool // redirects to another host are not followed
 }
 
-// NewPublic returns a client for links that a business gives: it talks to public
-// addresses alone, whatever names resolve to and wherever redirects lead. Allow,
-// when not nil, permits further addresses; it is for tests.
+// NewPublic returns a client for a business's links. It connects to public addresses only,
+// whatever names resolve to and wherever redirects lead. Allow, when not nil, permits further
+// addresses; it is for tests.
 func NewPublic(allow func(netip.Addr) bool) *Client {
 	dialer := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool {
 		return public(a) || allow != nil && allow(a)
@@ -58,13 +58,13 @@ func NewPublic(allow func(netip.Addr) bool) *Client {
 // Carrier says where a carrier's web server is.
 type Carrier struct {
 	Domain string
-	// Address is the host:port of the carrier itself, when it is not what the domain
-	// resolves to; its web server is then taken to be on the same host. An IP address
-	// here may be any, also one of loopback, which is refused otherwise.
+	// Address is the host:port of the carrier itself, when the domain does not resolve to it;
+	// its web server is then expected on the same host. It may be any IP address, even a
+	// loopback address, which is refused otherwise.
 	Address string
 	// CABundle is PEM; empty means the system's authorities.
 	CABundle []byte
-	// OneHost has redirects from one host and port to another not followed.
+	// OneHost means that redirects to another host or port are not followed.
 	OneHost bool
 }
 
@@ -87,7 +87,7 @@ func NewCarrier(c Carrier) (*Client, error) {
 	return client, nil
 }
 
-// route leads what is within the carrier's domain to the carrier's address.
+// route directs connections to the carrier's domain to the carrier's address.
 func (c Carrier) route(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || c.Address == "" || !c.Owns(host) {
@@ -100,8 +100,8 @@ func (c Carrier) route(address string) string {
 	return net.JoinHostPort(to, port)
 }
 
-// at says whether an address is the carrier's configured one: with that, a carrier on
-// the machine itself is reached, and nothing else there is for any other carrier.
+// at says whether an address is the carrier's configured one. That makes a carrier on this
+// machine reachable, and nothing else on it.
 func (c Carrier) at(a netip.Addr) bool {
 	configured, err := netip.ParseAddrPort(c.Address)
 	return err == nil && configured.Addr().Unmap() == a.Unmap()
@@ -137,7 +137,7 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), con
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// follows says whether a link is one that is followed.
+// follows returns an error for a link that the client does not follow.
 func (c *Client) follows(u *url.URL) error {
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !c.plain):
@@ -148,8 +148,8 @@ func (c *Client) follows(u *url.URL) error {
 	return nil
 }
 
-// File is one that is being downloaded. Reading it is ErrTooLarge past the limit;
-// closing it ends the download.
+// File is a file that is being downloaded. Reading past the limit returns ErrTooLarge. Close
+// ends the download.
 type File struct {
 	Type string // media type as the web server said it, or ""
 	Name string // from the link; may be empty
@@ -164,7 +164,7 @@ type download struct {
 
 func (d download) Close() error { d.end(); return nil }
 
-// Get begins to download a file of at most limit bytes. Errors do not hold the link.
+// Get begins to download a file of at most limit bytes. Its errors do not contain the link.
 func (c *Client) Get(ctx context.Context, link string, limit int64) (*File, error) {
 	r, err := c.request(ctx, http.MethodGet, link, http.NoBody)
 	if err != nil {
@@ -177,7 +177,7 @@ func (c *Client) Get(ctx context.Context, link string, limit int64) (*File, erro
 		return nil, hidden(err)
 	}
 	end := func() { watch.end(); _ = response.Body.Close() }
-	if err := taken(response.StatusCode); err != nil {
+	if err := statusError(response.StatusCode); err != nil {
 		end()
 		return nil, err
 	}
@@ -213,13 +213,13 @@ func (c *Client) Put(ctx context.Context, link string, header http.Header, body 
 		return hidden(err)
 	}
 	defer response.Body.Close()
-	return taken(response.StatusCode)
+	return statusError(response.StatusCode)
 }
 
 func (c *Client) request(ctx context.Context, method, link string, body io.Reader) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, method, link, body)
 	if err != nil {
-		return nil, ErrURL // the error would hold the link
+		return nil, ErrURL // err would contain the link
 	}
 	if err := c.follows(r.URL); err != nil {
 		return nil, err
@@ -228,8 +228,8 @@ func (c *Client) request(ctx context.Context, method, link string, body io.Reade
 	return r, nil
 }
 
-// taken sorts a web server's answers.
-func taken(status int) error {
+// statusError sorts a web server's answers.
+func statusError(status int) error {
 	switch {
 	case status >= 200 && status < 300:
 		return nil
@@ -241,8 +241,8 @@ func taken(status int) error {
 	return fmt.Errorf("media: the web server answers %d", status)
 }
 
-// hidden takes the link out of an error of net/http, and addresses and names out of
-// the dialer's.
+// hidden removes the link from an error of net/http, and addresses and names from one of the
+// dialer.
 func hidden(err error) error {
 	if err == nil || err == io.EOF { //nolint:errorlint // readers return it as it is
 		return err
@@ -263,10 +263,10 @@ func hidden(err error) error {
 	return errors.New("media: transfer: the web server cannot be reached, or the connection broke")
 }
 
-// errStalled means that a transfer stood still.
-var errStalled = errors.New("media: the transfer stands still")
+// errStalled means that a transfer made no progress.
+var errStalled = errors.New("media: the transfer makes no progress")
 
-// watcher ends a transfer that stands still or takes too long.
+// watcher ends a transfer that makes no progress or takes too long.
 type watcher struct {
 	timer *time.Timer
 	end   func()
@@ -284,7 +284,7 @@ func watched(ctx context.Context) (context.Context, *watcher) {
 	return ctx, w
 }
 
-// reader notes that the transfer goes on each time something is read.
+// reader notes progress each time something is read.
 func (w *watcher) reader(r io.Reader) io.Reader {
 	return readerFunc(func(p []byte) (int, error) {
 		w.timer.Reset(stall)
@@ -296,7 +296,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// bounded is ErrTooLarge once more than left bytes were read.
+// bounded returns ErrTooLarge once more than left bytes were read.
 type bounded struct {
 	r    io.Reader
 	left int64
@@ -310,5 +310,5 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Bounded reads at most limit bytes of r; more are ErrTooLarge.
+// Bounded reads at most limit bytes of r; past that it returns ErrTooLarge.
 func Bounded(r io.Reader, limit int64) io.Reader { return &bounded{r: r, left: limit} }

@@ -26,7 +26,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL
 }
 
-func TestLink_IsDownloaded(t *testing.T) {
+func TestDownload_IsDownloaded(t *testing.T) {
 	body := random(100_000)
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/moved" {
@@ -110,7 +110,7 @@ func TestAnswersAreSorted(t *testing.T) {
 	}
 }
 
-func TestLink_LeadsToPublicAddressesOnly(t *testing.T) {
+func TestDownload_LeadsToPublicAddressesOnly(t *testing.T) {
 	inside := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the server inside was asked") })
 	c := media.NewPublic(nil)
 	defer c.Close()

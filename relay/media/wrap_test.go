@@ -11,7 +11,7 @@ import (
 
 // A hashed IV may begin the counter anywhere: only its low 32 bits count on.
 func TestCounter_WrapsLikeGCMs(t *testing.T) {
-	l, plain := NewLink(), make([]byte, 1<<20)
+	l, plain := NewFileURL(), make([]byte, 1<<20)
 	l.IV = make([]byte, oldIVSize)
 	for n := uint64(0); ; n++ { // one in about 2^16 wraps within the file
 		binary.BigEndian.PutUint64(l.IV, n)

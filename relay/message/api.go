@@ -23,10 +23,10 @@ type (
 	Options = base.Options
 	// Store is what the life of a message needs of the store.
 	Store = base.Store
-	// Link is what it needs of the carrier; carrier.Carrier has it.
-	Link = base.Link
-	// Former is an identity that was rotated away.
-	Former = base.Former
+	// Carrier is what it needs of the carrier; a carrier.Carrier is one.
+	Carrier = base.Carrier
+	// FormerIdentity is an identity that was rotated away.
+	FormerIdentity = base.FormerIdentity
 	// Files are the dependencies for moving files.
 	Files = base.Files
 	// Web is a web server that files are fetched from or brought to.

@@ -65,7 +65,7 @@ func TestJob_BeingWrittenIsNotSkippedForAPostponedOne(t *testing.T) {
 
 // silent is a link on which one customer's devices are never told.
 type silent struct {
-	message.Link
+	message.Carrier
 	about phone.Number
 	asked atomic.Int64
 }
@@ -75,7 +75,7 @@ func (l *silent) Devices(ctx context.Context, peer phone.Number) ([]carrier.Devi
 		l.asked.Add(1)
 		return nil, errors.New("no answer")
 	}
-	return l.Link.Devices(ctx, peer)
+	return l.Carrier.Devices(ctx, peer)
 }
 
 func TestLane_UnreachableWithAThousandMessagesStopsNoOther(t *testing.T) {
@@ -85,7 +85,7 @@ func TestLane_UnreachableWithAThousandMessagesStopsNoOther(t *testing.T) {
 		w.settle()
 		w.stop()
 		l := &silent{about: a.number}
-		w.wire = func(link message.Link) message.Link { l.Link = link; return l }
+		w.wire = func(link message.Carrier) message.Carrier { l.Carrier = link; return l }
 		w.start()
 		var accepted sync.WaitGroup
 		for range 1200 { // at once, as they then share commits

@@ -15,7 +15,7 @@ import (
 
 // blockList is a carrier's, in memory.
 type blockList struct {
-	*carriertest.Link
+	*carriertest.Carrier
 
 	mu   sync.Mutex // guards the following fields
 	away bool
@@ -88,8 +88,8 @@ func TestBlockList_CarriersIsMadeEqualToOurs(t *testing.T) {
 	one, two, three := number(t, "+491701111111"), number(t, "+491702222222"), number(t, "+491703333333")
 	var theirs *blockList
 	inBubbleWith(t, func(w *world) {
-		w.wire = func(l message.Link) message.Link {
-			theirs = &blockList{Link: w.link, list: []phone.Number{three}}
+		w.wire = func(l message.Carrier) message.Carrier {
+			theirs = &blockList{Carrier: w.carrier, list: []phone.Number{three}}
 			return theirs
 		}
 	}, func(t *testing.T, w *world) {

@@ -41,7 +41,7 @@ func same(a, b carrier.Outgoing) bool {
 // allSame fails the test when the texts that were sent are not n times the same bytes.
 func (w *world) allSame(n int) {
 	w.t.Helper()
-	sent := w.link.Texts()
+	sent := w.carrier.Texts()
 	if len(sent) != n {
 		w.t.Errorf("the message was sent %d times, want %d", len(sent), n)
 	}
@@ -56,7 +56,7 @@ func TestBounce_TemporaryIsSentAgainAsItWas(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Bounce(times(3))
+		w.carrier.Bounce(times(3))
 		id := w.says(a.number, "the queue is full")
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) || len(a.got()) != 0 {
 			t.Errorf("while it comes back statuses are %q", got)
@@ -76,10 +76,10 @@ func TestLaterMessagesDoNotWaitForOneThatCameBack(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Bounce(times(-1))
+		w.carrier.Bounce(times(-1))
 		w.says(a.number, "first")
 		w.settle() // it is sent for the fourth time after seven seconds
-		w.link.Bounce(nil)
+		w.carrier.Bounce(nil)
 		w.says(a.number, "second")
 		elapse(time.Second)
 		if got := a.got(); !slices.Equal(got, []string{"second"}) {
@@ -96,7 +96,7 @@ func TestBounce_ForTooLongFailsAsUnavailable(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Bounce(times(-1)) // always
+		w.carrier.Bounce(times(-1)) // always
 		id := w.says(a.number, "never")
 		elapse(quarter - 5*time.Minute)
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
@@ -109,7 +109,7 @@ func TestBounce_ForTooLongFailsAsUnavailable(t *testing.T) {
 		}
 		w.allSame(20)
 		for range 100 { // and nothing more comes of it
-			check(t, w.brings(carrier.Bounce{To: a.number, ID: w.link.Texts()[0].ID, Temporary: true}))
+			check(t, w.brings(carrier.Bounce{To: a.number, ID: w.carrier.Texts()[0].ID, Temporary: true}))
 		}
 		elapse(quarter)
 		if got := w.take(); len(got) != 0 {
@@ -130,7 +130,7 @@ func TestFlappingLink_FailsNothingEarly(t *testing.T) {
 			}
 		},
 		"whenever it is sent again": func(w *world) {
-			w.link.LoseUnconfirmed(100)
+			w.carrier.LoseUnconfirmed(100)
 			elapse(10 * time.Minute)
 		},
 	} {
@@ -138,14 +138,14 @@ func TestFlappingLink_FailsNothingEarly(t *testing.T) {
 			dir := t.TempDir()
 			inBubble(t, func(t *testing.T, w *world) {
 				a := w.customer(dir, alice)
-				w.link.Bounce(times(-1))
+				w.carrier.Bounce(times(-1))
 				id := w.says(a.number, "the queue is full")
 				elapse(time.Millisecond)
 				flap(w)
 				if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
 					t.Errorf("after ten minutes statuses are %q", got)
 				}
-				w.link.Lose(0)
+				w.carrier.Lose(0)
 				elapse(5 * time.Minute)
 				if events := w.take(); len(events) != 1 || events[0].Status != "failed" || events[0].Code != 131016 {
 					t.Errorf("after a quarter of an hour the business got %+v, want failed with 131016", events)
@@ -163,7 +163,7 @@ func TestBounce_CountsOnceForEachSending(t *testing.T) {
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "many devices, many errors")
 		w.take()
-		stanza := w.link.Texts()[0].ID
+		stanza := w.carrier.Texts()[0].ID
 		for range 100 {
 			check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza, Temporary: true}))
 			check(t, w.brings(carrier.Bounce{To: number(t, "+491702222222"), ID: stanza, Temporary: true}))
@@ -183,7 +183,7 @@ func TestBounce_PermanentAfterwardsFails(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a, n := w.customer(dir, alice), 0
-		w.link.Bounce(func(o carrier.Outgoing) (back, temporary bool) {
+		w.carrier.Bounce(func(o carrier.Outgoing) (back, temporary bool) {
 			n++
 			return o.Envelope.Payload != nil, n < 3
 		})
@@ -204,7 +204,7 @@ func TestBounce_DeliveredMeanwhileIsNotSentAgain(t *testing.T) {
 		w.hub.Change(func() { w.hub.Muted = true })
 		id := w.says(a.number, "one of two devices has it")
 		w.take()
-		stanza := w.link.Texts()[0].ID
+		stanza := w.carrier.Texts()[0].ID
 		back := carrier.Bounce{To: a.number, ID: stanza, Temporary: true}
 		check(t, w.brings(back))
 		check(t, w.brings(carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
@@ -221,7 +221,7 @@ func TestBounce_FailsWhileTheCustomerIsBlocked(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Bounce(times(-1))
+		w.carrier.Bounce(times(-1))
 		id := w.says(a.number, "too late")
 		w.settle()
 		check(t, w.Block(t.Context(), []phone.Number{a.number}))
@@ -330,19 +330,19 @@ func TestBounce_IsNotMarkedReadBeforeTheCarrierHasItAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		w.hub.Change(func() { w.hub.Muted = true })
-		w.link.Bounce(times(-1))
+		w.carrier.Bounce(times(-1))
 		first := w.says(a.number, "first")
 		w.settle()
-		w.link.Bounce(nil)
+		w.carrier.Bounce(nil)
 		second := w.says(a.number, "second")
 		elapse(time.Millisecond)
-		later := w.link.Texts()[len(w.link.Texts())-1].ID
-		w.link.Lose(100)
-		for w.link.Losing() == 100 {
+		later := w.carrier.Texts()[len(w.carrier.Texts())-1].ID
+		w.carrier.Lose(100)
+		for w.carrier.Losing() == 100 {
 			elapse(100 * time.Millisecond)
 		}
 		check(t, w.brings(carrier.Receipt{From: a.number, ID: later, Kind: carrier.Read}))
-		w.link.Lose(0)
+		w.carrier.Lose(0)
 		elapse(quarter)
 		if got := a.got(); !slices.Equal(got, []string{"second", "first"}) {
 			t.Errorf("the customer got %q", got)
@@ -363,7 +363,7 @@ func TestJob_PutOffIsNotTakenForANewOne(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Bounce(times(-1))
+		w.carrier.Bounce(times(-1))
 		w.says(a.number, "comes back")
 		w.settle()
 		check(t, w.store.View(t.Context(), func(tx *store.Tx) error {
@@ -382,7 +382,7 @@ func TestBounce_OfAnUnknownMessageDoesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		var back []carrier.Bounce
-		w.link.Bounce(func(o carrier.Outgoing) (bool, bool) {
+		w.carrier.Bounce(func(o carrier.Outgoing) (bool, bool) {
 			back = append(back, carrier.Bounce{To: o.To, ID: o.ID, Temporary: true})
 			return o.Envelope.Payload == nil, true
 		})
@@ -425,11 +425,11 @@ func crashBetweenBounces(t *testing.T, n int, after bool) (crashed bool) {
 		w.stop()
 		c := &crash{}
 		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
-		w.wire = func(l message.Link) message.Link { return crashingLink{l, c} }
+		w.wire = func(l message.Carrier) message.Carrier { return crashingLink{l, c} }
 		w.start()
 		w.settle()
 		bounces := times(2)
-		w.link.Bounce(bounces)
+		w.carrier.Bounce(bounces)
 		w.keepSecret("comes back twice")
 		id, err := w.AcceptText(context.Background(), message.Text{To: a.number, Body: "comes back twice"})
 		check(t, err)
@@ -437,19 +437,19 @@ func crashBetweenBounces(t *testing.T, n int, after bool) (crashed bool) {
 		c.left, c.after = n, after
 		c.mu.Unlock()
 		elapse(quarter)
-		before, events := w.link.Texts(), w.take()
+		before, events := w.carrier.Texts(), w.take()
 		crashed = c.happened()
 		w.stop()
 		w.wrap = func(s message.Store) message.Store { return s }
-		w.wire = func(l message.Link) message.Link { return l }
+		w.wire = func(l message.Carrier) message.Carrier { return l }
 		w.start()
-		w.link.Bounce(bounces)
+		w.carrier.Bounce(bounces)
 		elapse(quarter)
 		events = append(events, w.take()...)
 		if got := a.got(); !slices.Equal(got, []string{"comes back twice"}) {
 			t.Errorf("the customer got %q", got)
 		}
-		sent := slices.Concat(before, w.link.Texts())
+		sent := slices.Concat(before, w.carrier.Texts())
 		for _, o := range sent {
 			if !same(o, sent[0]) {
 				t.Error("the message went out in two versions")
@@ -475,7 +475,7 @@ func TestReadMarker_ImpliesDelivered(t *testing.T) {
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "Gajim sends strangers no receipts")
 		w.settle()
-		check(t, w.brings(carrier.Receipt{From: a.number, ID: w.link.Texts()[0].ID, Kind: carrier.Read}))
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: w.carrier.Texts()[0].ID, Kind: carrier.Read}))
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses are %q", got)
 		}
@@ -492,11 +492,11 @@ func TestBounce_LeftByAnEndedSessionIsSentAgain(t *testing.T) {
 				w.hub.Change(func() { w.hub.Muted = true })
 				a := w.customer(dir, alice)
 				if !arrives {
-					w.link.Bounce(times(1))
+					w.carrier.Bounce(times(1))
 				}
 				id := w.says(a.number, "shown and returned")
 				elapse(time.Millisecond)
-				back := carrier.Bounce{To: a.number, ID: w.link.Texts()[0].ID, Doubtful: true}
+				back := carrier.Bounce{To: a.number, ID: w.carrier.Texts()[0].ID, Doubtful: true}
 				check(t, w.brings(back))
 				w.hub.Change(func() { w.hub.Muted = false })
 				elapse(time.Minute)
@@ -529,7 +529,7 @@ func TestBounce_EachTimeWithinTwoMinutesIsUndeliverable(t *testing.T) {
 			if got := statuses(w.take(), id); i > 0 && len(got) != 0 {
 				t.Errorf("after %d returns statuses are %q", i, got)
 			}
-			check(t, w.brings(carrier.Bounce{To: a.number, ID: w.link.Texts()[0].ID, Doubtful: true}))
+			check(t, w.brings(carrier.Bounce{To: a.number, ID: w.carrier.Texts()[0].ID, Doubtful: true}))
 			elapse(time.Minute)
 		}
 		if got := w.take(); len(got) != 1 || got[0].Status != "failed" || got[0].Code != 131026 {

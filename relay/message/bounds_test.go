@@ -64,9 +64,9 @@ func TestDeviceThatIsLongGoneIsNotAskedForWithEveryMessage(t *testing.T) {
 		a := w.customer(dir, alice)
 		gone := carrier.DeviceID(99)
 		w.settle()
-		check(t, a.link.PublishDevices(t.Context(), append(w.hub.Devices(a.number), gone)))
+		check(t, a.carrier.PublishDevices(t.Context(), append(w.hub.Devices(a.number), gone)))
 		asked := func() int {
-			return w.link.Fetches()
+			return w.carrier.Fetches()
 		}
 		send := func() {
 			t.Helper()
@@ -101,7 +101,7 @@ func (p *person) lists(dead int) []carrier.DeviceID {
 		devices = append(devices, carrier.DeviceID(9_000_000+i))
 	}
 	devices = append(devices, own...)
-	check(p.t, p.link.PublishDevices(p.t.Context(), devices))
+	check(p.t, p.carrier.PublishDevices(p.t.Context(), devices))
 	return devices
 }
 
@@ -147,7 +147,7 @@ func TestLiveDevice_IsPreferredToManyThatOnlyHaveSessions(t *testing.T) {
 		devices := a.lists(100)
 		own := devices[len(devices)-1]
 		for _, d := range devices {
-			check(t, a.link.PublishBundle(t.Context(), d, w.hub.Bundle(a.number, own)))
+			check(t, a.carrier.PublishBundle(t.Context(), d, w.hub.Bundle(a.number, own)))
 		}
 		w.says(a.number, "to the first that there are")
 		w.take()

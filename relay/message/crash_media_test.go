@@ -56,7 +56,7 @@ func crashWithFilesAt(t *testing.T, n int, after bool) (crashed bool) {
 		w.web = newWeb()
 		w.web.files[shop], w.web.types[shop] = picture(), "image/png"
 		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
-		w.wire = func(l message.Link) message.Link { return crashingLink{l, c} }
+		w.wire = func(l message.Carrier) message.Carrier { return crashingLink{l, c} }
 		w.ways = func(f *message.Files) *message.Files { f.Carrier = crashingWeb{f.Carrier, c}; return f }
 		w.start()
 		a := w.customer(dir, alice)
@@ -68,7 +68,7 @@ func crashWithFilesAt(t *testing.T, n int, after bool) (crashed bool) {
 		events := w.take()
 		crashed = c.happened()
 		w.stop()
-		w.wrap, w.wire, w.ways = newWorld(t, relayDir).wrap, func(l message.Link) message.Link { return l }, nil
+		w.wrap, w.wire, w.ways = newWorld(t, relayDir).wrap, func(l message.Carrier) message.Carrier { return l }, nil
 		w.start()
 		if !accepted {
 			id = w.sends(sent)

@@ -90,12 +90,12 @@ func (s crashingStore) View(ctx context.Context, fn func(*store.Tx) error) error
 
 // crashingLink is a link within a process that crashes.
 type crashingLink struct {
-	message.Link
+	message.Carrier
 	*crash
 }
 
 func (l crashingLink) Send(ctx context.Context, o carrier.Outgoing) error {
-	return l.step(func() error { return l.Link.Send(ctx, o) })
+	return l.step(func() error { return l.Carrier.Send(ctx, o) })
 }
 
 // TestCrash_LosesAndDoublesNothing crashes the relay at each of its writes
@@ -127,7 +127,7 @@ func crashAt(t *testing.T, n int, after bool) (crashed bool) {
 		c := &crash{left: n, after: after}
 		w := newWorld(t, relayDir)
 		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
-		w.wire = func(l message.Link) message.Link { return crashingLink{l, c} }
+		w.wire = func(l message.Carrier) message.Carrier { return crashingLink{l, c} }
 		w.start()
 		a := w.customer(dir, alice)
 		told := map[string]string{} // ids of accepted texts
@@ -136,7 +136,7 @@ func crashAt(t *testing.T, n int, after bool) (crashed bool) {
 		crashed = c.happened()
 		w.stop()
 		w.wrap = func(s message.Store) message.Store { return s }
-		w.wire = func(l message.Link) message.Link { return l }
+		w.wire = func(l message.Carrier) message.Carrier { return l }
 		w.start()
 		for _, text := range refused { // the business tries again what was not accepted
 			told[text] = w.says(a.number, text)

@@ -12,7 +12,7 @@ import (
 
 // oneWay is a link on which nothing leaves while it is down.
 type oneWay struct {
-	message.Link
+	message.Carrier
 	down *atomic.Bool
 }
 
@@ -20,14 +20,14 @@ func (l oneWay) Send(ctx context.Context, o carrier.Outgoing) error {
 	if l.down.Load() {
 		return carrier.ErrOffline
 	}
-	return l.Link.Send(ctx, o)
+	return l.Carrier.Send(ctx, o)
 }
 
 func (l oneWay) PublishBundle(ctx context.Context, d carrier.DeviceID, b carrier.Bundle) error {
 	if l.down.Load() {
 		return carrier.ErrOffline
 	}
-	return l.Link.PublishBundle(ctx, d, b)
+	return l.Carrier.PublishBundle(ctx, d, b)
 }
 
 // A link that is resumed is no reason to publish, but what changed meanwhile is.
@@ -36,7 +36,7 @@ func TestKeysUsedWithoutALinkAreReplacedOnceItIsResumed(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		var down atomic.Bool
 		w.stop()
-		w.wire = func(l message.Link) message.Link { return oneWay{l, &down} }
+		w.wire = func(l message.Carrier) message.Carrier { return oneWay{l, &down} }
 		w.start()
 		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")
 		b.says(w.number, "before")

@@ -83,10 +83,10 @@ func TestDamagedColumn_EndsNothingElse(t *testing.T) {
 						a.says(w.number, "before")
 						w.says(a.number, "an answer")
 						w.take()
-						w.link.Lose(1000)
+						w.carrier.Lose(1000)
 						w.says(a.number, "waits")
 						w.puts(table, column, value)
-						w.link.Lose(0)
+						w.carrier.Lose(0)
 						a.says(w.number, "after")
 						b := w.customer(other, "+15550104444")
 						b.says(w.number, "unmoved")
@@ -125,8 +125,8 @@ func TestDamagedBlockList_IsReadAgainFromTheCarrier(t *testing.T) {
 			theirs := &blockList{none: !there} // it survives the relay's restart
 			dir := t.TempDir()
 			inBubbleWith(t, func(w *world) {
-				w.wire = func(message.Link) message.Link {
-					theirs.Link = w.link
+				w.wire = func(message.Carrier) message.Carrier {
+					theirs.Carrier = w.carrier
 					return theirs
 				}
 			}, func(t *testing.T, w *world) {

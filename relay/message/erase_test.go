@@ -98,8 +98,8 @@ func TestErasure_RemovesFromTheBlockList(t *testing.T) {
 	gone, stays := number(t, alice), number(t, bob)
 	var theirs *blockList
 	inBubbleWith(t, func(w *world) {
-		w.wire = func(message.Link) message.Link {
-			theirs = &blockList{Link: w.link}
+		w.wire = func(message.Carrier) message.Carrier {
+			theirs = &blockList{Carrier: w.carrier}
 			return theirs
 		}
 	}, func(t *testing.T, w *world) {
@@ -175,7 +175,7 @@ func TestExport_HoldsWhatWasWrittenAndNothingOfTheRelaysOwn(t *testing.T) {
 		w.take()
 		w.says(a.number, "an answer")
 		w.settle()
-		w.link.Bounce(times(-1))
+		w.carrier.Bounce(times(-1))
 		w.says(a.number, "comes back")
 		w.settle()
 		p, err := w.Person(t.Context(), a.number, "", 10)

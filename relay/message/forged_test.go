@@ -65,7 +65,7 @@ func TestForgedPreKeyMessagesChangeNothingThatIsStored(t *testing.T) {
 		a.says(w.number, "genuine")
 		w.take()
 		w.tamper(nil)
-		w.link.HideOthers() // or else a session is offered, once a minute, from the device's signed bundle
+		w.carrier.HideOthers() // or else a session is offered, once a minute, from the device's signed bundle
 		device := genuine.Envelope.Sender
 		before := w.trusted(a.number, device)
 		key := slices.IndexFunc(genuine.Envelope.Keys, func(k carrier.Key) bool { return k.Device == 4711 })

@@ -104,7 +104,7 @@ func TestFirstUseTrust_DeviceIsAcceptedByNamingItsKey(t *testing.T) {
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses are %q", got)
 		}
-		alone := w.link.Texts()
+		alone := w.carrier.Texts()
 		w.says(a.number, "to both")
 		b.says(w.number, "thank you")
 		if got := texts(w.take()); !slices.Equal(got, []string{"thank you"}) {
@@ -113,7 +113,7 @@ func TestFirstUseTrust_DeviceIsAcceptedByNamingItsKey(t *testing.T) {
 		if got := b.got(); !slices.Equal(got, []string{"welcome, new phone", "to both"}) {
 			t.Errorf("the new device got %q", got)
 		}
-		both := w.link.Texts()
+		both := w.carrier.Texts()
 		if len(alone[len(alone)-1].Envelope.Keys) != 1 || len(both[len(both)-1].Envelope.Keys) != 2 {
 			t.Error("they were not sent to the device that was named, and then to both")
 		}
@@ -124,13 +124,13 @@ func TestIdentityKey_UnknownFailsTheMessage(t *testing.T) {
 	for _, trust := range []omemo.Trust{omemo.Blind, omemo.FirstUse} {
 		t.Run(string(trust), func(t *testing.T) {
 			under(t, trust, func(t *testing.T, w *world, a *person, _ string) {
-				sent := len(w.link.Texts())
+				sent := len(w.carrier.Texts())
 				id := w.saysTo(a, "DF2lS5v2W6xDF2lS5v2W6w==", "for somebody else")
 				events := w.take()
 				if len(events) != 1 || events[0].ID != id || events[0].Status != "failed" || events[0].Code != 137000 {
 					t.Errorf("the business got %+v", events)
 				}
-				if len(w.link.Texts()) != sent {
+				if len(w.carrier.Texts()) != sent {
 					t.Error("it was sent")
 				}
 			})
@@ -153,10 +153,10 @@ func TestIdentityKey_NamedIsNotReplacedByAnotherBundles(t *testing.T) {
 			check(t, err)
 			return tx.DeleteRecord(c.ID, device)
 		}))
-		before, sent := w.trusted(a.number, device), len(w.link.Texts())
+		before, sent := w.trusted(a.number, device), len(w.carrier.Texts())
 		id := w.saysTo(a, hash, "for the key that I know")
 		events := w.take()
-		if len(events) != 1 || events[0].ID != id || events[0].Code != 137000 || len(w.link.Texts()) != sent {
+		if len(events) != 1 || events[0].ID != id || events[0].Code != 137000 || len(w.carrier.Texts()) != sent {
 			t.Errorf("the business got %+v", events)
 		}
 		if !bytes.Equal(before, w.trusted(a.number, device)) {
@@ -184,7 +184,7 @@ func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 				w.hub.Change(func() { w.hub.Muted = true })
 				w.says(a.number, "before")
 				w.take()
-				sent := len(w.link.Texts())
+				sent := len(w.carrier.Texts())
 				a.stop()
 				b := w.customer(dir, alice)
 				w.impersonate(a, b)
@@ -200,7 +200,7 @@ func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 				if got := w.Count(message.EventIdentity) == 1; got != accepted {
 					t.Errorf("%d changes counted", w.Count(message.EventIdentity))
 				}
-				if got := w.link.Texts(); len(got) != sent {
+				if got := w.carrier.Texts(); len(got) != sent {
 					t.Error("what was written to one key was sent again to another")
 				}
 			})
@@ -210,7 +210,7 @@ func TestDevice_WithAnotherKeyIsReported(t *testing.T) {
 
 func TestRefusalsAreCountedByClass(t *testing.T) {
 	under(t, omemo.FirstUse, func(t *testing.T, w *world, a *person, dir string) {
-		genuine := a.link.Last()
+		genuine := a.carrier.Last()
 		check(t, w.brings(genuine))
 		spoil := func(change func(*carrier.Message)) {
 			m := genuine

@@ -18,7 +18,7 @@ func TestReplay_OfACiphertextIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "once")
-		again := a.link.Last()
+		again := a.carrier.Last()
 		again.ID = "another stanza"
 		check(t, w.brings(again))
 		w.take()
@@ -73,7 +73,7 @@ func TestMessage_NotForUsIsReportedAndOurKeysPublishedAgain(t *testing.T) {
 		a.says(w.number, "hello")
 		w.take()
 		w.hub.Change(func() { delete(w.hub.Lists, w.number) })
-		m := a.link.Last()
+		m := a.carrier.Last()
 		m.Envelope.Keys = []carrier.Key{{Device: 1, Data: []byte{1}}}
 		check(t, w.brings(m))
 		if got := w.take(); len(got) != 1 || got[0].Code != 131051 {
@@ -334,8 +334,8 @@ func TestReplay_KeepsNobody(t *testing.T) {
 				w.says(a.number, "good-bye")
 				a.says(w.number, "good-bye")
 				w.take()
-				sent := w.link.Texts()
-				m, r := a.link.Last(), carrier.Receipt{From: a.number, ID: sent[len(sent)-1].ID, Kind: carrier.Read}
+				sent := w.carrier.Texts()
+				m, r := a.carrier.Last(), carrier.Receipt{From: a.number, ID: sent[len(sent)-1].ID, Kind: carrier.Read}
 				a.stop()
 				w.stop()
 				elapse(25 * time.Hour)

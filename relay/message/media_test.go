@@ -41,9 +41,9 @@ func picture() []byte {
 }
 
 // hands puts a file on the web as a client does and returns the link.
-func (p *person) hands(at string, content []byte) media.Link {
+func (p *person) hands(at string, content []byte) media.FileURL {
 	p.t.Helper()
-	l := media.NewLink()
+	l := media.NewFileURL()
 	l.URL = at
 	r, err := l.Encrypt(bytes.NewReader(content))
 	check(p.t, err)
@@ -82,7 +82,7 @@ func (w *world) sends(a message.Attachment) string {
 // opens downloads what a link that arrived names.
 func (p *person) opens(text string) []byte {
 	p.t.Helper()
-	l, err := media.ParseLink(text)
+	l, err := media.ParseFileURL(text)
 	check(p.t, err)
 	f, err := p.world.web.Get(context.Background(), l.URL, media.MaxSize)
 	check(p.t, err)
@@ -114,7 +114,7 @@ func TestFile_OfACustomerReachesTheBusiness(t *testing.T) {
 		}
 		check(t, w.MarkRead(t.Context(), events[0].ID, false))
 		w.settle()
-		if got := a.all(customer.Read); len(got) == 0 || got[len(got)-1].ID != a.link.Last().ID {
+		if got := a.all(customer.Read); len(got) == 0 || got[len(got)-1].ID != a.carrier.Last().ID {
 			t.Error("the customer was not told that it was read")
 		}
 	})
@@ -136,7 +136,7 @@ func TestFile_FailedDownloadIsReported(t *testing.T) {
 		"other port": func(_ *world, a *person) string {
 			return a.hands("https://up.test/x.png", picture()).Text()
 		},
-		"gone": func(*world, *person) string { l := media.NewLink(); l.URL = upload; return l.Text() },
+		"gone": func(*world, *person) string { l := media.NewFileURL(); l.URL = upload; return l.Text() },
 		"damaged": func(w *world, a *person) string {
 			l := a.hands(upload, picture())
 			w.web.change(func() { w.web.files[upload][5] ^= 1 })
@@ -237,9 +237,9 @@ func TestFile_EachCustomerGetsACopyUnderItsOwnKey(t *testing.T) {
 			w.sends(message.Attachment{To: p.number, Kind: media.Image, ID: file})
 		}
 		w.take()
-		one, err := media.ParseLink(a.got()[0])
+		one, err := media.ParseFileURL(a.got()[0])
 		check(t, err)
-		two, err := media.ParseLink(b.got()[0])
+		two, err := media.ParseFileURL(b.got()[0])
 		check(t, err)
 		if one.Key == two.Key || one.URL == two.URL {
 			t.Error("two customers share a link")
@@ -493,7 +493,7 @@ func TestFile_LargePassesInLittleMemory(t *testing.T) {
 		check(t, err)
 		_, r, err := w.OpenMedia(t.Context(), id)
 		check(t, err)
-		l := media.NewLink()
+		l := media.NewFileURL()
 		sealed, err := l.Encrypt(r)
 		check(t, err)
 		n, err := io.Copy(io.Discard, io.TeeReader(sealed, writerFunc(func([]byte) { _, _ = z.Read(nil) })))
@@ -528,7 +528,7 @@ func TestCaption_BelowAFileReachesTheBusiness(t *testing.T) {
 		},
 		"the text below a file that cannot be fetched": {
 			func(a *person) string {
-				l := media.NewLink()
+				l := media.NewFileURL()
 				l.URL = "https://elsewhere.test/x.png"
 				return l.Text() + "\nmy receipt"
 			},

@@ -47,7 +47,7 @@ func TestDeviceList_MissingIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.HideOthers()
+		w.carrier.HideOthers()
 		a.says(w.number, "my client publishes nothing")
 		w.take()
 		id := w.says(a.number, "never mind")
@@ -65,7 +65,7 @@ func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 				a := w.customer(dir, alice)
 				w.says(a.number, "first")
 				w.take()
-				w.link.Fail(delivered, carrier.ErrUnconfirmed, carrier.ErrOffline)
+				w.carrier.Fail(delivered, carrier.ErrUnconfirmed, carrier.ErrOffline)
 				id := w.says(a.number, "second")
 				w.says(a.number, "third")
 				events := w.take()
@@ -75,7 +75,7 @@ func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 				if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 					t.Errorf("statuses are %q", got)
 				}
-				sent := w.link.Texts()
+				sent := w.carrier.Texts()
 				for _, o := range sent[1 : len(sent)-1] {
 					if o.ID != sent[1].ID || !slices.Equal(o.Envelope.Payload, sent[1].Envelope.Payload) || !slices.Equal(o.Envelope.Keys[0].Data, sent[1].Envelope.Keys[0].Data) {
 						t.Error("the second message went out in two versions")
@@ -93,7 +93,7 @@ func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "comes back")
 		w.take()
-		stanza := w.link.Texts()[0].ID
+		stanza := w.carrier.Texts()[0].ID
 		check(t, w.brings(carrier.Bounce{To: number(t, "+491702222222"), ID: stanza}))
 		check(t, w.brings(carrier.Bounce{To: a.number, ID: "some other stanza"}))
 		if got := w.take(); len(got) != 0 {
@@ -105,7 +105,7 @@ func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 		}
 		id = w.says(a.number, "arrives at one of two devices")
 		w.take()
-		stanza = w.link.Texts()[1].ID
+		stanza = w.carrier.Texts()[1].ID
 		check(t, w.brings(carrier.Receipt{From: a.number, ID: stanza, Kind: carrier.Delivered}))
 		check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza}))
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"delivered"}) {
@@ -124,7 +124,7 @@ func TestReadMarker_CoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing
 			ids = append(ids, w.says(a.number, text))
 			w.take()
 		}
-		second := w.link.Texts()[1].ID
+		second := w.carrier.Texts()[1].ID
 		check(t, w.brings(carrier.Receipt{From: number(t, "+491702222222"), ID: second, Kind: carrier.Read}))
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("a stranger's receipt became %+v", got)
@@ -144,7 +144,7 @@ func TestReceipt_OvertakingTheCarrierStillTellsSentFirst(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Fail(true, carrier.ErrUnconfirmed)
+		w.carrier.Fail(true, carrier.ErrUnconfirmed)
 		id := w.says(a.number, "fast")
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
 			t.Errorf("statuses are %q", got)
@@ -190,12 +190,12 @@ func TestMessage_UnsentWithinTheRetentionIsDropped(t *testing.T) {
 		a := w.customer(dir, alice)
 		w.stop()
 		w.retention = 2 * time.Hour
-		w.wire = func(message.Link) message.Link { return away{} }
+		w.wire = func(message.Carrier) message.Carrier { return away{} }
 		w.start()
 		w.says(a.number, "too late")
 		elapse(w.retention + time.Hour)
 		w.stop()
-		w.wire = func(l message.Link) message.Link { return l }
+		w.wire = func(l message.Carrier) message.Carrier { return l }
 		w.start()
 		w.take()
 		if got := a.got(); len(got) != 0 {
@@ -205,7 +205,7 @@ func TestMessage_UnsentWithinTheRetentionIsDropped(t *testing.T) {
 }
 
 // away is a link that is down.
-type away struct{ message.Link }
+type away struct{ message.Carrier }
 
 func (away) PublishBundle(context.Context, carrier.DeviceID, carrier.Bundle) error {
 	return carrier.ErrOffline

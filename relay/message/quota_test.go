@@ -42,7 +42,7 @@ func withQuota(t *testing.T, test func(t *testing.T, w *world, greedy, other *pe
 		greedy, other := w.customer(dirs[0], alice), w.customer(dirs[1], "+15550104444")
 		greedy.says(w.number, "hello")
 		var told []event
-		for n := 0; len(w.link.Refusals()) == 0 && n < 100; n++ {
+		for n := 0; len(w.carrier.Refusals()) == 0 && n < 100; n++ {
 			greedy.says(w.number, strings.Repeat("x", 60<<10))
 			told = append(told, w.take()...)
 		}
@@ -63,16 +63,16 @@ func TestQuota_FullCustomerLeavesTheOthersAlone(t *testing.T) {
 		if got := unsupported(told); len(got) != 1 || !strings.Contains(got[0].Details, "share") {
 			t.Errorf("the business was told %+v of the refusal", got)
 		}
-		want := carriertest.Refusal{To: greedy.number, Refusal: carrier.Refusal{Resource: "phone", ID: greedy.link.Last().ID, Kind: carrier.OverQuota}}
-		if got := w.link.Refusals(); !slices.Equal(got, []carriertest.Refusal{want}) {
+		want := carriertest.Refusal{To: greedy.number, Refusal: carrier.Refusal{Resource: "phone", ID: greedy.carrier.Last().ID, Kind: carrier.OverQuota}}
+		if got := w.carrier.Refusals(); !slices.Equal(got, []carriertest.Refusal{want}) {
 			t.Errorf("the customer's client was told %+v, want %+v", got, want)
 		}
 		for range 5 {
 			greedy.says(w.number, strings.Repeat("y", 60<<10))
 		}
-		if got := w.take(); len(got) != 0 || len(w.link.Refusals()) != 6 || w.OverQuota(message.OverQuotaInbound) != 6 {
+		if got := w.take(); len(got) != 0 || len(w.carrier.Refusals()) != 6 || w.OverQuota(message.OverQuotaInbound) != 6 {
 			t.Errorf("after 5 more the business got %d events, %d were refused and %d counted",
-				len(got), len(w.link.Refusals()), w.OverQuota(message.OverQuotaInbound))
+				len(got), len(w.carrier.Refusals()), w.OverQuota(message.OverQuotaInbound))
 		}
 
 		other.says(w.number, "good morning")
@@ -143,7 +143,7 @@ func TestQuota_CustomersFileIsReported(t *testing.T) {
 		if got := w.take(); len(got) != 1 || got[0].Type != "unsupported" || got[0].Code != 131052 || !strings.Contains(got[0].Details, "share") {
 			t.Errorf("the business got %+v", got)
 		}
-		if got := w.link.Refusals(); len(got) != 1 || got[0].Kind != carrier.OverQuota || got[0].ID != a.link.Last().ID {
+		if got := w.carrier.Refusals(); len(got) != 1 || got[0].Kind != carrier.OverQuota || got[0].ID != a.carrier.Last().ID {
 			t.Errorf("the customer's client was told %+v", got)
 		}
 		a.says(w.number, a.hands(upload, picture()).Text())

@@ -82,7 +82,7 @@ func TestResend_SkipsWhatWasSentInTheNewSession(t *testing.T) {
 		elapse(resendTime)
 		w.take()
 		times := map[string]int{}
-		for _, o := range w.link.Texts() {
+		for _, o := range w.carrier.Texts() {
 			times[o.ID]++
 		}
 		if got := a.got(); !slices.Equal(got, []string{"in the new session", "lost"}) || len(times) != 2 || w.Count(message.EventResent) != 1 {
@@ -105,7 +105,7 @@ func TestResend_KeepsTheStanzaIDWithANewCiphertext(t *testing.T) {
 			elapse(resendTime)
 		}
 		w.take()
-		sent := w.link.Texts()
+		sent := w.carrier.Texts()
 		if len(sent) != 3 || sent[0].ID != sent[1].ID || sent[1].ID != sent[2].ID {
 			t.Errorf("it was sent %d times, want 3 with one id", len(sent))
 		}
@@ -121,7 +121,7 @@ func TestResend_KeepsTheStanzaIDWithANewCiphertext(t *testing.T) {
 // unreadableFrom is a message from a device whose session is another than ours: a
 // Signal message under a ratchet key that nobody knows.
 func unreadableFrom(a *person) carrier.Message {
-	m := a.link.Last()
+	m := a.carrier.Last()
 	m.ID = "another stanza"
 	data := append([]byte{0x33, 0x0a, 33, 5}, make([]byte, 32)...)
 	_, _ = rand.Read(data[4:35])
@@ -144,7 +144,7 @@ func TestResend_SkipsWhatTheCustomerAnswered(t *testing.T) {
 		check(t, w.brings(unreadableFrom(a)))
 		elapse(resendTime)
 		w.take()
-		if got := w.link.Texts(); len(got) != 1 || w.Count(message.EventResent) != 0 {
+		if got := w.carrier.Texts(); len(got) != 1 || w.Count(message.EventResent) != 0 {
 			t.Errorf("it was sent %d times", len(got))
 		}
 	})

@@ -14,7 +14,7 @@ func TestRestoredStoreBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
 		a.says(w.number, "before the backup")
 		w.says(a.number, "answer before the backup")
 		w.take()
-		w.link.Lose(100_000)
+		w.carrier.Lose(100_000)
 		waiting := w.says(a.number, "waits when the backup is made")
 		w.settle()
 		w.stop()
@@ -49,7 +49,7 @@ func TestRestoredStoreBeginsSessionsAnewAndSendsNothingTwice(t *testing.T) {
 		if got := texts(w.take()); !slices.Equal(got, []string{"welcome back"}) {
 			t.Errorf("the business got %q", got)
 		}
-		if first := w.link.Texts()[0]; !first.Envelope.Keys[0].PreKey {
+		if first := w.carrier.Texts()[0]; !first.Envelope.Keys[0].PreKey {
 			t.Error("what was sent first did not begin a session: a chain key of the backup may have been used again")
 		}
 	})
@@ -59,7 +59,7 @@ func TestBounce_BeforeABackupFailsWhenTheStoreIsRestored(t *testing.T) {
 	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.link.Bounce(times(-1))
+		w.carrier.Bounce(times(-1))
 		id := w.says(a.number, "came back when the backup was made")
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent"}) {
 			t.Fatalf("statuses are %q", got)
@@ -69,8 +69,8 @@ func TestBounce_BeforeABackupFailsWhenTheStoreIsRestored(t *testing.T) {
 		w.dir = backup
 		w.start()
 		elapse(quarter)
-		if got := statuses(w.take(), id); !slices.Equal(got, []string{"failed"}) || len(w.link.Texts()) != 0 {
-			t.Errorf("statuses are %q; it was sent %d times", got, len(w.link.Texts()))
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"failed"}) || len(w.carrier.Texts()) != 0 {
+			t.Errorf("statuses are %q; it was sent %d times", got, len(w.carrier.Texts()))
 		}
 	})
 }

@@ -18,7 +18,7 @@ func (w *world) rotate(overlap time.Duration) {
 	w.t.Helper()
 	pair, err := signal.GenerateIdentityKeyPair()
 	check(w.t, err)
-	w.former = &message.Former{Account: w.account, Until: time.Now().Add(overlap)}
+	w.former = &message.FormerIdentity{Account: w.account, Until: time.Now().Add(overlap)}
 	w.account = &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 8}, Device: w.account.Device + 1}
 	w.turned = true
 }

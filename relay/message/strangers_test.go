@@ -25,8 +25,8 @@ func (w *world) stranger(i int) *person {
 	p := &person{t: w.t, world: w, number: number(w.t, fmt.Sprintf("+1555017%04d", i))}
 	state, err := customer.NewState(p.number)
 	check(w.t, err)
-	p.link = w.hub.Link(p.number)
-	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link})
+	p.carrier = w.hub.Carrier(p.number)
+	p.Customer = customer.New(customer.Options{State: state, Carrier: p.carrier})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -108,7 +108,7 @@ func TestStrangers_AThousandOnABreakingLinkAreAllRead(t *testing.T) {
 	t.Logf("seed %d", seed)
 	faults := &faults{random: rand.New(rand.NewPCG(seed, 0))}
 	inBubbleWith(t, func(w *world) {
-		w.wire = func(l message.Link) message.Link { return &broken{Link: l, world: w, faults: faults} }
+		w.wire = func(l message.Carrier) message.Carrier { return &broken{Carrier: l, world: w, faults: faults} }
 	}, func(t *testing.T, w *world) {
 		all := w.strangers()
 		w.hub.Change(func() { w.hub.Cuts = func(to phone.Number) bool { return to == w.number && faults.hit(20) } })
@@ -157,28 +157,28 @@ func (f *faults) hit(n int) bool {
 
 // broken is a link that breaks before, or after, the carrier did what it was asked.
 type broken struct {
-	message.Link
+	message.Carrier
 	world  *world
 	faults *faults
 }
 
 func (b *broken) broke(do func() error) error {
 	if b.faults.hit(3) {
-		go b.world.link.Reconnect()
+		go b.world.carrier.Reconnect()
 		return carrier.ErrOffline
 	}
 	after := b.faults.hit(3)
 	if err := do(); err != nil || !after {
 		return err
 	}
-	go b.world.link.Reconnect()
+	go b.world.carrier.Reconnect()
 	return carrier.ErrUnconfirmed
 }
 
 func (b *broken) PublishBundle(ctx context.Context, d carrier.DeviceID, bundle carrier.Bundle) error {
-	return b.broke(func() error { return b.Link.PublishBundle(ctx, d, bundle) })
+	return b.broke(func() error { return b.Carrier.PublishBundle(ctx, d, bundle) })
 }
 
 func (b *broken) Send(ctx context.Context, o carrier.Outgoing) error {
-	return b.broke(func() error { return b.Link.Send(ctx, o) })
+	return b.broke(func() error { return b.Carrier.Send(ctx, o) })
 }

@@ -29,11 +29,11 @@ func TestFirstMessage_UnansweredIsSentAgainInANewSession(t *testing.T) {
 		first, second := w.says(a.number, "good morning"), w.says(a.number, "how are you?")
 		w.take()
 		elapse(5 * time.Minute)
-		if n := len(w.link.Texts()); n != 2 {
+		if n := len(w.carrier.Texts()); n != 2 {
 			t.Fatalf("%d were sent, want 2", n)
 		}
 		w.tamper(nil)
-		before := w.link.BundleFetches()
+		before := w.carrier.BundleFetches()
 		elapse(6 * time.Minute)
 		events := w.take()
 		if got := a.got(); !slices.Equal(got, []string{"good morning", "how are you?"}) {
@@ -44,11 +44,11 @@ func TestFirstMessage_UnansweredIsSentAgainInANewSession(t *testing.T) {
 				t.Errorf("statuses are %q", got)
 			}
 		}
-		sent := w.link.Texts()
+		sent := w.carrier.Texts()
 		if len(sent) != 4 || sent[0].ID != sent[2].ID || sent[1].ID != sent[3].ID || !sent[2].Envelope.Keys[0].PreKey {
 			t.Errorf("%d were sent, want each twice under one id, the first to begin a session", len(sent))
 		}
-		if got := w.link.BundleFetches() - before; got != 1 {
+		if got := w.carrier.BundleFetches() - before; got != 1 {
 			t.Errorf("%d bundles were fetched, want one for the one session that began", got)
 		}
 		if w.Count(message.EventResent) != 2 {
@@ -65,11 +65,11 @@ func TestFirstMessage_NeverAnsweredIsSentAgainTwice(t *testing.T) {
 		lostFirst(w)
 		w.says(a.number, "good morning")
 		elapse(20 * time.Minute)
-		if n := len(w.link.Texts()); n != 2 {
+		if n := len(w.carrier.Texts()); n != 2 {
 			t.Errorf("%d were sent within minutes, want 2", n)
 		}
 		elapse(5 * 24 * time.Hour)
-		if n := len(w.link.Texts()); n != 3 {
+		if n := len(w.carrier.Texts()); n != 3 {
 			t.Errorf("%d were sent, want 3", n)
 		}
 	})
@@ -83,7 +83,7 @@ func TestFirstMessage_AnsweredWithoutReceiptIsNotSentAgain(t *testing.T) {
 		w.settle()
 		w.says(a.number, "good morning")
 		elapse(3 * 24 * time.Hour)
-		if n := len(w.link.Texts()); n != 1 {
+		if n := len(w.carrier.Texts()); n != 1 {
 			t.Errorf("%d were sent, want one", n)
 		}
 	})
@@ -95,11 +95,11 @@ func TestNewSession_FetchesTheBundleForIt(t *testing.T) {
 		a := w.customer(dir, alice)
 		w.settle()
 		for range 3 {
-			before := w.link.BundleFetches()
+			before := w.carrier.BundleFetches()
 			lostFirst(w)
 			check(t, w.brings(unknown(a)))
 			w.settle()
-			if got := w.link.BundleFetches() - before; got != 1 {
+			if got := w.carrier.BundleFetches() - before; got != 1 {
 				t.Errorf("%d bundles were fetched for one session", got)
 			}
 			elapse(2 * time.Minute)

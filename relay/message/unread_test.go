@@ -46,7 +46,7 @@ func TestRefusal_IsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 					!strings.Contains(events[0].Details, want.reason) || w.Count(want.event) != 1 {
 					t.Errorf("the business got %+v", events)
 				}
-				if got := w.link.Refusals(); !slices.Equal(got, []carriertest.Refusal{{To: a.number, Refusal: carrier.Refusal{Resource: "phone", ID: "1", Kind: kind}}}) {
+				if got := w.carrier.Refusals(); !slices.Equal(got, []carriertest.Refusal{{To: a.number, Refusal: carrier.Refusal{Resource: "phone", ID: "1", Kind: kind}}}) {
 					t.Errorf("the client was told %v", got)
 				}
 				if got := a.got(); (len(got) == 1) != want.notice {
@@ -64,8 +64,8 @@ func TestArchive_PlaceIdentifiesWhatHasNoID(t *testing.T) {
 			u.Mark = mark
 			check(t, w.brings(u))
 		}
-		if got := w.take(); len(got) != 2 || len(w.link.Refusals()) != 0 {
-			t.Errorf("the business got %+v, the client was told %v", got, w.link.Refusals())
+		if got := w.take(); len(got) != 2 || len(w.carrier.Refusals()) != 0 {
+			t.Errorf("the business got %+v, the client was told %v", got, w.carrier.Refusals())
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestNoticesCanBeSwitchedOff(t *testing.T) {
 	inBubbleWith(t, func(w *world) { w.mute = true }, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
 		check(t, w.brings(inClear(a.number, "1", "")))
-		if got := w.take(); len(got) != 1 || len(a.got()) != 0 || len(w.link.Refusals()) != 1 {
+		if got := w.take(); len(got) != 1 || len(a.got()) != 0 || len(w.carrier.Refusals()) != 1 {
 			t.Errorf("the business got %+v, the customer %q", got, a.got())
 		}
 	})
@@ -137,7 +137,7 @@ func TestTextInClearIsMarkedAndConfirmedWhereItIsAccepted(t *testing.T) {
 		if got := w.take(); len(got) != 1 || got[0].Text != "in clear" || !got[0].Unencrypted {
 			t.Errorf("the business got %+v", got)
 		}
-		if got := a.all(customer.Delivered); len(got) != 1 || got[0].ID != "1" || len(w.link.Refusals()) != 0 {
+		if got := a.all(customer.Delivered); len(got) != 1 || got[0].ID != "1" || len(w.carrier.Refusals()) != 0 {
 			t.Errorf("the customer was told %v", got)
 		}
 		// Its copy is confirmed again; the same text on another day is another message.
@@ -199,7 +199,7 @@ func TestBlockedCustomer_UnreadMessageIsDropped(t *testing.T) {
 			u.Kind = kind
 			check(t, w.brings(u))
 		}
-		if got := w.take(); len(got) != 0 || len(w.link.Refusals()) != 0 {
+		if got := w.take(); len(got) != 0 || len(w.carrier.Refusals()) != 0 {
 			t.Errorf("the business got %+v", got)
 		}
 	})

@@ -79,7 +79,7 @@ func TestReplay_IsRefused(t *testing.T) {
 				w.choose(w.hub.Bundle(w.number, w.account.Device), oneTime)
 				a := w.customer(dir, alice)
 				a.says(w.number, "once")
-				first := a.link.Last()
+				first := a.carrier.Last()
 				if got := texts(w.take()); !slices.Equal(got, []string{"once"}) {
 					t.Fatalf("the business got %q", got)
 				}

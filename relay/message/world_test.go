@@ -54,7 +54,7 @@ type world struct {
 	dir       string
 	wrapper   *sealtest.Wrapper
 	account   *omemo.Account
-	former    *message.Former
+	former    *message.FormerIdentity
 	turned    bool // the account is another since the last start
 	number    phone.Number
 	accept    bool   // messages in clear
@@ -65,12 +65,12 @@ type world struct {
 	retention time.Duration
 	// wrap stands between the service and its store.
 	wrap func(message.Store) message.Store
-	wire func(message.Link) message.Link
+	wire func(message.Carrier) message.Carrier
 	ways func(*message.Files) *message.Files
 
-	store *store.Store
-	ring  *seal.Keyring
-	link  *carriertest.Link
+	store   *store.Store
+	ring    *seal.Keyring
+	carrier *carriertest.Carrier
 	*message.Service
 	stop func()
 
@@ -134,7 +134,7 @@ func newWorld(t *testing.T, dir string) *world {
 		t: t, hub: carriertest.NewHub(), dir: dir, wrapper: sealtest.New(), number: number(t, "+4930222222"), retention: retention,
 		account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
 		wrap:    func(s message.Store) message.Store { return s },
-		wire:    func(l message.Link) message.Link { return l },
+		wire:    func(l message.Carrier) message.Carrier { return l },
 	}
 	w.hub.Reconnects = true
 	return w
@@ -153,12 +153,12 @@ func (w *world) start() {
 		}))
 		w.turned = false
 	}
-	w.link = w.hub.Link(w.number)
+	w.carrier = w.hub.Carrier(w.number)
 	wrapped := w.wrap(w.store)
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
-		Store: wrapped, Link: w.wire(w.link), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, NoNotices: w.mute, Notice: w.notice,
+		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, NoNotices: w.mute, Notice: w.notice,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
@@ -180,7 +180,7 @@ func (w *world) start() {
 	var group sync.WaitGroup
 	group.Go(func() { _ = w.Run(ctx) })
 	group.Go(func() { _ = deliveries.Run(ctx) })
-	group.Go(func() { _ = w.link.Run(ctx, w.Service) })
+	group.Go(func() { _ = w.carrier.Run(ctx, w.Service) })
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		group.Wait()
@@ -268,11 +268,11 @@ func texts(events []event) []string {
 // person is a customer on the hub.
 type person struct {
 	*customer.Customer
-	t      *testing.T
-	world  *world
-	number phone.Number
-	link   *carriertest.Link
-	stop   func()
+	t       *testing.T
+	world   *world
+	number  phone.Number
+	carrier *carriertest.Carrier
+	stop    func()
 
 	mu     sync.Mutex // guards the following fields
 	events []customer.Event
@@ -285,8 +285,8 @@ func (w *world) customer(dir, digits string) *person {
 	w.keepSecret(p.number.Digits())
 	state, err := customer.OpenState(dir, p.number)
 	check(w.t, err)
-	p.link = w.hub.Link(p.number)
-	p.Customer = customer.New(customer.Options{State: state, Carrier: p.link, OnEvent: func(e customer.Event) {
+	p.carrier = w.hub.Carrier(p.number)
+	p.Customer = customer.New(customer.Options{State: state, Carrier: p.carrier, OnEvent: func(e customer.Event) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.events = append(p.events, e)

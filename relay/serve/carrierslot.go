@@ -83,42 +83,42 @@ func (l *carrierSlot) condition() contract.Condition {
 	return c
 }
 
-// PublishDevices implements message.Link, as the following methods do.
+// PublishDevices implements message.Carrier, as the following methods do.
 func (l *carrierSlot) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
 	return l.get().PublishDevices(ctx, devices)
 }
 
-// PublishBundle implements message.Link.
+// PublishBundle implements message.Carrier.
 func (l *carrierSlot) PublishBundle(ctx context.Context, d carrier.DeviceID, b carrier.Bundle) error {
 	return l.get().PublishBundle(ctx, d, b)
 }
 
-// Devices implements message.Link.
+// Devices implements message.Carrier.
 func (l *carrierSlot) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
 	return l.get().Devices(ctx, peer)
 }
 
-// Bundle implements message.Link.
+// Bundle implements message.Carrier.
 func (l *carrierSlot) Bundle(ctx context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
 	return l.get().Bundle(ctx, peer, d)
 }
 
-// Send implements message.Link.
+// Send implements message.Carrier.
 func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error {
 	return l.get().Send(ctx, o)
 }
 
-// SendReceipt implements message.Link.
+// SendReceipt implements message.Carrier.
 func (l *carrierSlot) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
 	return l.get().SendReceipt(ctx, to, id, kinds...)
 }
 
-// SendTyping implements message.Link.
+// SendTyping implements message.Carrier.
 func (l *carrierSlot) SendTyping(ctx context.Context, to phone.Number, composing bool) error {
 	return l.get().SendTyping(ctx, to, composing)
 }
 
-// Refuse implements message.Link.
+// Refuse implements message.Carrier.
 func (l *carrierSlot) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error {
 	return l.get().Refuse(ctx, to, r)
 }

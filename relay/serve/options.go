@@ -46,8 +46,8 @@ type Options struct {
 	// WrapStore stands between the messages and their store, for tests that make it
 	// fail.
 	WrapStore func(message.Store) message.Store
-	// WrapLink stands between the messages and the carrier.
-	WrapLink func(message.Link) message.Link
+	// WrapCarrier stands between the messages and the carrier.
+	WrapCarrier func(message.Carrier) message.Carrier
 }
 
 func (o Options) withDefaults() Options {
@@ -80,8 +80,8 @@ func (o Options) withDefaults() Options {
 	if o.WrapStore == nil {
 		o.WrapStore = func(s message.Store) message.Store { return s }
 	}
-	if o.WrapLink == nil {
-		o.WrapLink = func(l message.Link) message.Link { return l }
+	if o.WrapCarrier == nil {
+		o.WrapCarrier = func(c message.Carrier) message.Carrier { return c }
 	}
 	return o
 }

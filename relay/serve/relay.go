@@ -40,7 +40,7 @@ type keys struct {
 	identity vault.Identity
 	access   vault.Access
 	account  *omemo.Account
-	former   former
+	former   formerKeys
 	ring     *seal.Keyring
 	store    *store.Store
 }
@@ -62,33 +62,33 @@ func (k *keys) close(log *slog.Logger) {
 	}
 }
 
-// former is what was rotated away and is honoured still.
-type former struct {
+// formerKeys are the keys before the last rotation, which are still honoured.
+type formerKeys struct {
 	account      *omemo.Account // nil for none
 	accountUntil time.Time
 	access       *vault.Access // nil for none
 	accessUntil  time.Time
 }
 
-func (f *former) messages() *message.Former {
+func (f *formerKeys) messages() *message.FormerIdentity {
 	if f.account == nil {
 		return nil
 	}
-	return &message.Former{Account: f.account, Until: f.accountUntil}
+	return &message.FormerIdentity{Account: f.account, Until: f.accountUntil}
 }
 
-func (f *former) token() cloudapi.Former {
+func (f *formerKeys) token() cloudapi.FormerToken {
 	if f.access == nil {
-		return cloudapi.Former{}
+		return cloudapi.FormerToken{}
 	}
-	return cloudapi.Former{Token: f.access.AccessToken, Until: f.accessUntil}
+	return cloudapi.FormerToken{Token: f.access.AccessToken, Until: f.accessUntil}
 }
 
-func (f *former) webhook() *webhook.Former {
+func (f *formerKeys) webhook() *webhook.FormerCredentials {
 	if f.access == nil {
 		return nil
 	}
-	return &webhook.Former{
+	return &webhook.FormerCredentials{
 		Credentials: webhook.Credentials{Secret: f.access.WebhookSecret, VerifyToken: f.access.VerifyToken}, Until: f.accessUntil,
 	}
 }
@@ -99,7 +99,7 @@ type parts struct {
 	keys     *keys
 	number   phone.Number
 	store    message.Store
-	link     *carrierSlot
+	carrier  *carrierSlot
 	messages *message.Service
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook

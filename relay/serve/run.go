@@ -96,7 +96,7 @@ func (p *parts) carrierAccount(ctx context.Context, create phone.Number) (vault.
 		if err == nil && account.Username != p.number.E164() {
 			err = errOtherAccount
 		}
-		if err != nil && ctx.Err() == nil && p.link.setFailure(err) {
+		if err != nil && ctx.Err() == nil && p.carrier.setFailure(err) {
 			p.Log.LogAttrs(ctx, slog.LevelWarn, "cannot read the carrier account from Vault yet, retrying", slog.Any("error", err))
 		}
 		return account, err
@@ -106,7 +106,7 @@ func (p *parts) carrierAccount(ctx context.Context, create phone.Number) (vault.
 func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error {
 	x := p.cfg.Carrier.XMPP
 	c, err := xmpp.New(xmpp.Config{
-		Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password,
+		Login:        xmpp.Login{Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password},
 		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
 		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
 		Archive:           p.messages, Now: p.Now, Log: p.Log, Metrics: p.metrics,
@@ -114,7 +114,7 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 	if err != nil {
 		return fmt.Errorf("configuring the carrier: %w", err)
 	}
-	p.link.set(c)
+	p.carrier.set(c)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { cancel(p.newAccount(ctx, c, account)) }()
@@ -180,7 +180,7 @@ func (p *parts) sweep(ctx context.Context) {
 
 // carrierCondition is CarrierConnected.
 func (p *parts) carrierCondition() contract.Condition {
-	c := p.link.condition()
+	c := p.carrier.condition()
 	if c.Status == contract.True && p.messages.Count(message.EventForeignDevice) > 0 {
 		c.Reason = ReasonForeignDevice
 		c.Message = "the business's account listed a device that is not the relay's: change the account's password, and ask the carrier who added it; the relay took it off the list"

@@ -18,14 +18,14 @@ func (r *relay) parts(k *keys) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), link: &carrierSlot{}, drained: make(chan struct{})}
+	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), carrier: &carrierSlot{}, drained: make(chan struct{})}
 	files, err := p.files()
 	if err != nil {
 		return nil, err
 	}
 	p.messages = message.New(message.Options{
-		Store: p.store, Link: r.WrapLink(p.link), Account: k.account, Former: k.former.messages(),
-		Forget: p.link.Forget, Scrub: k.store.Scrub,
+		Store: p.store, Carrier: r.WrapCarrier(p.carrier), Account: k.account, Former: k.former.messages(),
+		Forget: p.carrier.Forget, Scrub: k.store.Scrub,
 		Webhook: webhook.Account{
 			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
 		},
@@ -84,7 +84,7 @@ func (p *parts) files() (*message.Files, error) {
 		return nil, fmt.Errorf("configuring the carrier's web server: %w", err)
 	}
 	return &message.Files{
-		Uploads: p.link, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns,
+		Uploads: p.carrier, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns,
 		Room: func() bool { return hasRoom(p.DataDir, p.keys.store.Freed()) },
 	}, nil
 }

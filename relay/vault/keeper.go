@@ -33,7 +33,7 @@ func (k *Keeper) Retry(ctx context.Context, fn func(context.Context) error) erro
 func (k *Keeper) Close(ctx context.Context) { k.client.Close(ctx) }
 
 // WrappingKeys lists the names of the wrapping keys in the region's transit mount, and
-// says how many other keys lie there: settings keys of a former release that have not
+// says how many other keys lie there: settings keys of an earlier release that have not
 // moved yet, and what is not Relaykeep's.
 func (k *Keeper) WrappingKeys(ctx context.Context) (names []string, others int, err error) {
 	return k.client.WrappingKeys(ctx)

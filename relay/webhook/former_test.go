@@ -33,7 +33,7 @@ func TestReceiverWithTheFormerCredentialsIsServedUntilItHasTheNewOnes(t *testing
 	r := newReceiver(t)
 	r.behave(knows(before))
 	to := r.as()
-	to.Former = &webhook.Former{Credentials: before, Until: time.Now().Add(time.Hour)}
+	to.Former = &webhook.FormerCredentials{Credentials: before, Until: time.Now().Add(time.Hour)}
 	f := deliver(t, to).start(t)
 	c := f.reason(t, contract.True, webhook.ReasonFormer)
 	if !strings.Contains(c.Message, "kubectl relay credentials") {
@@ -62,7 +62,7 @@ func TestFormerCredentials_EndWithTheOverlap(t *testing.T) {
 	r := newReceiver(t)
 	r.behave(knows(before))
 	to := r.as()
-	to.Former = &webhook.Former{Credentials: before, Until: time.Now().Add(-time.Second)}
+	to.Former = &webhook.FormerCredentials{Credentials: before, Until: time.Now().Add(-time.Second)}
 	f := deliver(t, to).start(t)
 	f.reason(t, contract.False, webhook.ReasonChallengeFailed)
 	if f.Work(t.Context(), job(1)).Done {

@@ -51,7 +51,7 @@ type Receiver struct {
 	Credentials
 	// Former are those before, for a receiver that has not got the present ones yet;
 	// nil for none.
-	Former *Former
+	Former *FormerCredentials
 	// Certificate presents a client certificate for mutual TLS; nil for none. It is
 	// called for each connection, so a renewed one is picked up.
 	Certificate func() (*tls.Certificate, error)
@@ -63,9 +63,9 @@ type Credentials struct {
 	VerifyToken string // proves in the handshake that it is us
 }
 
-// Former are credentials that were rotated away and are used until then with a
+// FormerCredentials are credentials that were rotated away and are used until then with a
 // receiver that refuses the present ones.
-type Former struct {
+type FormerCredentials struct {
 	Credentials
 	Until time.Time
 }

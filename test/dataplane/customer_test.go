@@ -53,8 +53,8 @@ func (p *person) start(resource string) {
 		_, p.password = state.Account()
 	}
 	link, err := xmpp.New(xmpp.Config{
-		Account: p.number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM,
-		Password: p.password, Resource: resource, Registration: xmpp.Open,
+		Login:        xmpp.Login{Account: p.number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, Password: p.password, Resource: resource},
+		Registration: xmpp.Open,
 	})
 	check(t, err)
 	web, err := media.NewCarrier(media.Carrier{Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, OneHost: true})

@@ -207,7 +207,7 @@ func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 	number, err := phone.Parse(b.number)
 	check(t, err)
 	err = xmpp.Unregister(t.Context(), xmpp.Config{
-		Account: number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, Password: password,
+		Login: xmpp.Login{Account: number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, Password: password},
 	})
 	if password == "" || !errors.Is(err, xmpp.ErrCredentials) {
 		t.Errorf("the account is there still: %v", err)

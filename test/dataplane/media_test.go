@@ -50,11 +50,11 @@ func TestFile_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 }
 
 // seesFile waits until a link to a file arrived, and returns it.
-func (p *person) seesFile() (link media.Link) {
+func (p *person) seesFile() (link media.FileURL) {
 	p.t.Helper()
 	eventually(p.t, "a business's file at the customer", func() bool {
 		return p.has(func(e customer.Event) bool {
-			l, err := media.ParseLink(e.Text)
+			l, err := media.ParseFileURL(e.Text)
 			if err == nil {
 				link = l
 			}

@@ -42,7 +42,7 @@ func start(t *testing.T, server *prosody.Server, number string) *peer {
 	_, random := state.Account()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	link, err := xmpp.New(xmpp.Config{
-		Account: n, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: random,
+		Login:        xmpp.Login{Account: n, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: random},
 		Registration: xmpp.Open, Log: log,
 	})
 	check(t, err)
@@ -198,7 +198,8 @@ func logIn(t *testing.T, server server, account string, registration xmpp.Regist
 	check(t, err)
 	domain, addr, ca := server.Where()
 	link, err = xmpp.New(xmpp.Config{
-		Account: n, Domain: domain, Address: addr, CABundle: ca, Password: password, Resource: "other-client", Registration: registration,
+		Login:        xmpp.Login{Account: n, Domain: domain, Address: addr, CABundle: ca, Password: password, Resource: "other-client"},
+		Registration: registration,
 	})
 	check(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

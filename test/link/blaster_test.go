@@ -47,7 +47,8 @@ func logIn(b *testing.B, number string, managed bool) *bare {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err = xmpp.Register(ctx, xmpp.Config{
-		Account: n, Domain: s.Domain, Address: s.Addr, CABundle: s.CAPEM, Password: password, Registration: xmpp.Open,
+		Login:        xmpp.Login{Account: n, Domain: s.Domain, Address: s.Addr, CABundle: s.CAPEM, Password: password},
+		Registration: xmpp.Open,
 	})
 	check(b, err)
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr)

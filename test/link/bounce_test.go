@@ -75,7 +75,8 @@ func (p *person) come() {
 	check(p.t, err)
 	_, password := state.Account()
 	link, err := xmpp.New(xmpp.Config{
-		Account: p.number, Domain: p.at.domain, Address: p.at.addr, CABundle: p.at.ca, Password: password, Registration: xmpp.Open,
+		Login:        xmpp.Login{Account: p.number, Domain: p.at.domain, Address: p.at.addr, CABundle: p.at.ca, Password: password},
+		Registration: xmpp.Open,
 	})
 	check(p.t, err)
 	online := make(chan struct{})

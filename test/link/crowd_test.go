@@ -155,7 +155,8 @@ func join(ctx context.Context, at wherever, number string) (*writer, error) {
 	}
 	_, password := state.Account()
 	link, err := xmpp.New(xmpp.Config{
-		Account: n, Domain: at.Domain, Address: at.Addr, CABundle: at.CA, Password: password, Registration: xmpp.Open,
+		Login:        xmpp.Login{Account: n, Domain: at.Domain, Address: at.Addr, CABundle: at.CA, Password: password},
+		Registration: xmpp.Open,
 	})
 	if err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
 	var deliveries *queue.Runner
 	link := &later{}
 	r.Service = message.New(message.Options{
-		Store: kept, Link: link, Retention: retention,
+		Store: kept, Carrier: link, Retention: retention,
 		Account:    h.account,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: n},
 		Deliveries: func() { deliveries.Wake() },
@@ -136,11 +136,12 @@ func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
 		return queue.Done()
 	})})
 	r.carrier, err = xmpp.New(xmpp.Config{
-		Account: n, Domain: at.domain, Address: at.addr, CABundle: at.ca, Password: "a good password", Registration: xmpp.Open,
-		Archive: r.Service, MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
+		Login:        xmpp.Login{Account: n, Domain: at.domain, Address: at.addr, CABundle: at.ca, Password: "a good password"},
+		Registration: xmpp.Open,
+		Archive:      r.Service, MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
 	})
 	check(t, err)
-	link.Link = r.carrier
+	link.Carrier = r.carrier
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { _ = r.Run(ctx) })
@@ -168,7 +169,7 @@ func (r *relay) knows(other *relay, device carrier.DeviceID) {
 }
 
 // later is a link that is set once there is one.
-type later struct{ message.Link }
+type later struct{ message.Carrier }
 
 // receive is the business's end of the webhooks.
 func (r *relay) receive(body []byte) {

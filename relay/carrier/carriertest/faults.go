@@ -7,50 +7,50 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
-// Lose has the next calls of Send fail for want of a link.
-func (l *Link) Lose(times int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fails = slices.Repeat([]error{carrier.ErrOffline}, times)
+// Lose makes the next calls of Send fail because there is no link.
+func (c *Carrier) Lose(times int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails = slices.Repeat([]error{carrier.ErrOffline}, times)
 }
 
-// LoseUnconfirmed has the link break in the next calls of Send, after the carrier took
-// what they send.
-func (l *Link) LoseUnconfirmed(times int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fails, l.silently = slices.Repeat([]error{carrier.ErrUnconfirmed}, times), true
+// LoseUnconfirmed breaks the link in the next calls of Send, after the carrier has got what
+// they send.
+func (c *Carrier) LoseUnconfirmed(times int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails, c.silently = slices.Repeat([]error{carrier.ErrUnconfirmed}, times), true
 }
 
-// Losing returns how many calls are left that fail.
-func (l *Link) Losing() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.fails)
+// Losing returns how many calls are still to fail.
+func (c *Carrier) Losing() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.fails)
 }
 
-// Bounce has messages come back.
-func (l *Link) Bounce(f func(o carrier.Outgoing) (back, temporary bool)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.bounces = f
+// Bounce makes messages come back, as f says.
+func (c *Carrier) Bounce(f func(o carrier.Outgoing) (back, temporary bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bounces = f
 }
 
 // Last returns the last message that was sent, with content or without, as it would
 // arrive from a client that asks for no read receipt.
-func (l *Link) Last() carrier.Message {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	o := l.sent[len(l.sent)-1]
-	return carrier.Message{ID: o.ID, From: l.own, Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts}
+func (c *Carrier) Last() carrier.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.sent[len(c.sent)-1]
+	return carrier.Message{ID: o.ID, From: c.own, Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts}
 }
 
 // Texts returns what was sent with content.
-func (l *Link) Texts() []carrier.Outgoing {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (c *Carrier) Texts() []carrier.Outgoing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var out []carrier.Outgoing
-	for _, o := range l.sent {
+	for _, o := range c.sent {
 		if o.Envelope.Payload != nil {
 			out = append(out, o)
 		}
@@ -59,36 +59,36 @@ func (l *Link) Texts() []carrier.Outgoing {
 }
 
 // LastText returns the last message with content that was sent, as it arrived.
-func (l *Link) LastText() carrier.Message {
-	sent := l.Texts()
-	return l.arriving(sent[len(sent)-1])
+func (c *Carrier) LastText() carrier.Message {
+	sent := c.Texts()
+	return c.arriving(sent[len(sent)-1])
 }
 
-// Fail has the next calls of Send return these errors. What is sent is lost, or with
-// delivered arrives nevertheless.
-func (l *Link) Fail(delivered bool, errs ...error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fails, l.silently = errs, delivered
+// Fail makes the next calls of Send return these errors. What they send is lost or, with
+// delivered, arrives all the same.
+func (c *Carrier) Fail(delivered bool, errs ...error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails, c.silently = errs, delivered
 }
 
-// HideOthers has nobody's device list or bundle be found.
-func (l *Link) HideOthers() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.unknown = true
+// HideOthers makes every fetch of a device list or bundle find nothing.
+func (c *Carrier) HideOthers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unknown = true
 }
 
 // Fetches counts the device lists and bundles that were asked for.
-func (l *Link) Fetches() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fetched
+func (c *Carrier) Fetches() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fetched
 }
 
-// Refusals returns what clients were told that was refused.
-func (l *Link) Refusals() []Refusal {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.refusals)
+// Refusals returns what clients were told about messages that were refused.
+func (c *Carrier) Refusals() []Refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refusals)
 }

@@ -1,5 +1,5 @@
-// Package carriertest is a carrier in memory, for tests of those who use one. It must
-// not know what its messages hold, nor which of its accounts is a relay.
+// Package carriertest is a carrier in memory, for tests of packages that use a carrier. It
+// must not know what its messages hold or which of its accounts is a relay.
 package carriertest
 
 import (
@@ -10,15 +10,15 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Hub is a carrier in memory. What is sent waits in the recipient's inbox until its
-// handler took it.
+// Hub is a carrier network in memory. What is sent waits in the recipient's inbox until the
+// recipient's handler has received it.
 type Hub struct {
 	mu      sync.Mutex // guards the following fields
 	inboxes map[phone.Number]*inbox
-	typing  []bool // what was sent of "is typing", in order
+	typing  []bool // the typing notices that were sent, in order
 
-	// The following fields say what is published and how the carrier behaves. Tests
-	// look at them and set them within Change.
+	// The following fields say what is published and how the carrier behaves. Tests read and
+	// set them inside Change.
 
 	Lists   map[phone.Number][]carrier.DeviceID
 	Bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
@@ -26,13 +26,13 @@ type Hub struct {
 	Tamper func(to phone.Number, m carrier.Message) carrier.Message
 	Muted  bool // receipts get lost
 	Pushes bool // device lists go to everybody when they change, as PEP does for friends
-	// Cuts says that a link breaks before what its handler took is acknowledged; nil for
+	// Cuts says whether a link breaks before it reports what its handler received; nil means
 	// never.
 	Cuts func(to phone.Number) bool
-	// Reconnects says that links come up again by themselves after a Send that failed
-	// for want of one.
+	// Reconnects says that a link comes up again by itself after a Send that failed because
+	// there was none.
 	Reconnects bool
-	// Busy is how many publications of each new link fail.
+	// Busy is how many publications of each new Carrier fail.
 	Busy int
 }
 
@@ -71,7 +71,7 @@ func (h *Hub) Bundle(n phone.Number, d carrier.DeviceID) carrier.Bundle {
 	return h.Bundles[n][d]
 }
 
-// Typed returns what was sent of "is typing".
+// Typed returns the typing notices that were sent.
 func (h *Hub) Typed() []bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,11 +98,11 @@ func (h *Hub) Deliver(to phone.Number, ev carrier.Event) {
 	}
 }
 
-// Link returns a new link of an account to the hub.
-func (h *Hub) Link(n phone.Number) *Link {
+// Carrier returns a new Carrier of an account.
+func (h *Hub) Carrier(n phone.Number) *Carrier {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return &Link{hub: h, own: n, busy: h.Busy}
+	return &Carrier{hub: h, own: n, busy: h.Busy}
 }
 
 // publish replaces a number's device list, and returns whom to push it to.

@@ -17,16 +17,16 @@ import (
 // Bounds on reading the archive.
 const (
 	archivePage = 100
-	// maxArchived is how many messages are read in one go: a server that invents
-	// more is not believed, and what waits for longer came by other ways.
+	// maxArchived is how many messages are read at one time. A server that claims to have
+	// more is not believed, and what has waited longer came in other ways.
 	maxArchived = 100_000
-	// archiveRetry is how long after a failure the archive is read again.
+	// archiveRetry is how long to wait after a failure before reading the archive again.
 	archiveRetry = 30 * time.Second
 )
 
-// catchUp reads what the archive holds past our position, and tries again until that is
-// done or ctx ends. Until the Handler has received it, the position stays where it is. A
-// server without an archive has other ways to keep what waits.
+// catchUp reads what the archive holds past our position, and retries until that succeeds
+// or ctx ends. The position does not move until the Handler has received it all. A server
+// without an archive keeps waiting messages in other ways.
 func (s *service) catchUp(ctx context.Context) {
 	read := func() (struct{}, error) {
 		err := s.readArchive(ctx)
@@ -58,7 +58,7 @@ func (s *service) readArchive(ctx context.Context) error {
 	for read := 0; read < maxArchived; read += archivePage {
 		p, err := s.page(ctx, following(after), true)
 		if stanza.IsCondition(err, "item-not-found") && read == 0 {
-			// The server forgot our position: what it still has is all that there is.
+			// The server no longer knows our position: read all that it still has.
 			p, err = s.page(ctx, following(""), true)
 		}
 		if err != nil {
@@ -73,8 +73,7 @@ func (s *service) readArchive(ctx context.Context) error {
 	return nil
 }
 
-// begin takes the archive's end as our position: what is older came, or waits, by
-// other ways.
+// begin makes the archive's end our position: older messages came, or wait, in other ways.
 func (s *service) begin(ctx context.Context) error {
 	p, err := s.page(ctx, set("before", "", 1), false)
 	if err != nil {
@@ -83,21 +82,21 @@ func (s *service) begin(ctx context.Context) error {
 	if p.last == "" {
 		p.last = archiveStart
 	}
-	// Behind what arrived meanwhile: that is in the archive, too, and not stored yet.
+	// Queued behind what arrived meanwhile, which is in the archive too and not stored yet.
 	if !s.enqueue(ctx, item{archive: p.last}) {
 		return ctx.Err()
 	}
 	return nil
 }
 
-// page is what a server says of one page of the archive.
+// page is what a server says about one page of the archive.
 type page struct {
 	last     string
 	complete bool
 }
 
-// page asks for a page. Its messages go to the Handler, if they are wanted, in the
-// order of what else arrives.
+// page asks for a page. If its messages are wanted, they go to the Handler in order with
+// everything else that arrives.
 func (s *service) page(ctx context.Context, set *stanza.Element, wanted bool) (page, error) {
 	query := rand.Text()
 	s.c.mu.Lock()
@@ -123,7 +122,7 @@ func (s *service) page(ctx context.Context, set *stanza.Element, wanted bool) (p
 // archiveStart is our position in an archive that was empty.
 const archiveStart = "-"
 
-// following is the page after a position; the empty one is before the oldest message.
+// following is the page after a position; the empty position is before the oldest message.
 func following(position string) *stanza.Element {
 	if position == "" {
 		return set("", "", archivePage)
@@ -140,8 +139,8 @@ func set(where, id string, size int) *stanza.Element {
 	return e
 }
 
-// archived reads a message that the archive brings, and returns its id there. Only
-// our own account may bring one, and only when it was asked.
+// archived reads a message that comes from the archive, and returns its id there. Only
+// our own account may send one, and only when we asked for it.
 func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, id string) {
 	result := e.Child(stanza.NSArchive, "result")
 	if !s.brought(e, result) {
@@ -154,7 +153,7 @@ func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, 
 	switch {
 	case !wanted && e.Over == "":
 		return r, ""
-	case !wanted: // it must not end the next link as well
+	case !wanted: // remember its id, or it would end the next link as well
 		r.Drop(e.Over)
 		return r, result.Attr("id")
 	}
@@ -179,15 +178,15 @@ func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, 
 		switch ev.(type) {
 		case carrier.Message, carrier.Receipt, carrier.Unread:
 			r.Event(ev)
-		default: // device lists and bounces of the past are no news
+		default: // old device lists and bounces are no news
 		}
 	}
 	r.Mark(result.Attr("id"))
 	return r, result.Attr("id")
 }
 
-// archiveID returns the id under which our archive has a message that arrived just
-// now (XEP-0359), or "".
+// archiveID returns the id that a message which has just arrived has in our archive
+// (XEP-0359), or "".
 func (c *Carrier) archiveID(e *stanza.Element) string {
 	for _, child := range e.Children {
 		if child.Is(stanza.NSStanzaID, "stanza-id") && child.Attr("by") == c.addr.Of(c.addr.Own) && len(child.Attr("id")) <= stanza.MaxID {
@@ -197,7 +196,7 @@ func (c *Carrier) archiveID(e *stanza.Element) string {
 	return ""
 }
 
-// brought reports whether a message is one that our own archive was asked for.
+// brought reports whether a message answers our own question to the archive.
 func (s *service) brought(e, result *stanza.Element) bool {
 	from, _ := s.c.addr.Origin(e.Attr("from"))
 	s.c.mu.Lock()

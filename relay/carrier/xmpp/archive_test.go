@@ -107,7 +107,7 @@ func TestArchive_HasWhatTheServerLost(t *testing.T) {
 }
 
 // What the archive brought and was not stored when the link broke is not sent again as
-// what was asked for: it has to be asked for once more, though the session goes on.
+// what was asked for: it has to be asked for once more, though the stream goes on.
 func TestArchive_UnstoredMessagesAreReadAgainOnTheResumedLink(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, place := startReading(t, s)
@@ -285,7 +285,7 @@ func FuzzArchive(f *testing.F) {
 		if err != nil || e.Child(stanza.NSArchive, "result") == nil {
 			return
 		}
-		c, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password})
+		c, err := New(Config{Login: Login{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password}})
 		check(t, err)
 		c.progress.query, c.progress.wanted = "q", true
 		r, id := (&service{c: c}).archived(e, xmpptest.Arrival())

@@ -15,25 +15,26 @@ const nsBlocking = "urn:xmpp:blocking" // XEP-0191
 
 // Bounds on the block list.
 const (
-	// blockBatch is how many addresses one request names: servers store the whole list
-	// with each, and answer with what they were sent.
+	// blockBatch is how many addresses one request names. Servers store the whole list with
+	// each request, and echo what we sent.
 	blockBatch = 500
-	// maxBlocklist is how many addresses the server's list may have. We put 64,000 on it.
+	// maxBlocklist is how many addresses the server's list may have. We put at most 64,000 on
+	// it.
 	maxBlocklist = 100_000
-	// blockEntry is the most that an entry takes, without its domain, in bytes.
+	// blockEntry is the largest size of an entry without its domain, in bytes.
 	blockEntry = 64
 )
 
 var _ carrier.Blocker = (*Carrier)(nil)
 
-// Blocked implements carrier.Blocker. Addresses on the list that are no numbers of
-// our domain are left out. The server answers in one stanza, however long the list is
-// (XEP-0191, 3.3): it is read entry by entry.
+// Blocked implements carrier.Blocker. It leaves out addresses that are not numbers at our
+// domain. The server answers in one stanza, however long the list is (XEP-0191, 3.3), so
+// that is read entry by entry.
 func (c *Carrier) Blocked(ctx context.Context) ([]phone.Number, error) {
 	var numbers []phone.Number
-	list := &stanza.Taker{
+	list := &stanza.LongList{
 		Elements: maxBlocklist, Bytes: maxBlocklist * (blockEntry + len(c.addr.Domain)),
-		Take: func(item *stanza.Element) {
+		Each: func(item *stanza.Element) {
 			if o, n := c.addr.Origin(item.Attr("jid")); item.Is(nsBlocking, "item") && o == stanza.FromPeer {
 				numbers = append(numbers, n)
 			}

@@ -79,7 +79,7 @@ func TestBlockList_LongestIsReadAndChanged(t *testing.T) {
 		check(t, b.Block(t.Context(), all[:3]))
 		b.stop()
 		b.start(t)
-		b.wait(t, "the next session", func() bool { return len(b.connected) == 2 })
+		b.wait(t, "the next stream", func() bool { return len(b.connected) == 2 })
 		blockedMany(t, b, all)
 		c.send(t, b, 1)
 		b.wait(t, "a message", func() bool { return len(b.messages) == 1 })

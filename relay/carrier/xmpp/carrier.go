@@ -12,12 +12,12 @@ import (
 
 var _ carrier.Carrier = (*Carrier)(nil)
 
-// Carrier is a link for one account. Make one with New.
+// Carrier keeps one account connected to its server. Make one with New.
 type Carrier struct {
 	cfg       Config
 	addr      stanza.Addresses
 	reader    stanza.Reader
-	session   *stream.Session
+	stream    *stream.Stream
 	questions *questions
 
 	mu       sync.Mutex
@@ -28,34 +28,34 @@ type Carrier struct {
 	upload   string                    // address of the upload service, "" while unknown
 }
 
-// progress is how far the Handler came with a session. What it has not received when the
-// link breaks is lost, as we asked for it ourselves: a link that resumes the session has to
-// ask again.
+// progress is how far the Handler got with what we asked for at the start of a stream. What
+// it has not received when the link breaks is lost, and the server does not send it again by
+// itself: a link that resumes the stream has to ask again.
 type progress struct {
 	announced  bool      // the Handler received Connected
 	introduced bool      // our presence is sent and the Handler saw our device list
-	caughtUp   bool      // the Handler received the archive up to this session
-	live       bool      // all that waited for the session arrived
+	caughtUp   bool      // the Handler received the archive up to this stream
+	live       bool      // all that waited for the stream arrived
 	left       time.Time // when its last link ended; zero before
 
 	query  string // of the page of the archive that was asked for; empty for none
 	wanted bool   // its messages go to the Handler
 }
 
-// New makes a Carrier, which does nothing before Run. The error is about the
+// New makes a Carrier, which does nothing before Run. It returns an error for an invalid
 // configuration.
 func New(c Config) (*Carrier, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	addr, session := stanza.Addresses{Own: c.Account, Domain: c.Domain}, stream.NewSession()
+	addr, s := stanza.Addresses{Own: c.Account, Domain: c.Domain}, stream.New()
 	return &Carrier{
 		cfg:       c,
 		addr:      addr,
 		reader:    stanza.Reader{Addresses: addr, AcceptUnencrypted: c.AcceptUnencrypted},
-		session:   session,
-		questions: newQuestions(c, addr, session),
+		stream:    s,
+		questions: newQuestions(c, addr, s),
 		status:    carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: detail(ReasonNotStarted), Since: time.Now()},
 		friends:   map[phone.Number]struct{}{},
 	}, nil
@@ -76,7 +76,7 @@ func (c *Carrier) setStatus(s carrier.State, reason string) {
 	}
 }
 
-// reached returns how far the Handler came.
+// reached returns how far the Handler got.
 func (c *Carrier) reached() progress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,4 +84,4 @@ func (c *Carrier) reached() progress {
 }
 
 // post sends a stanza that nobody waits for, if there is a link.
-func (c *Carrier) post(e *stanza.Element) error { return c.session.Post(e.Bytes()) }
+func (c *Carrier) post(e *stanza.Element) error { return c.stream.Post(e.Bytes()) }

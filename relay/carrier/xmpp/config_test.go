@@ -12,7 +12,7 @@ import (
 )
 
 func TestConfigurationIsChecked(t *testing.T) {
-	good := Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password}
+	good := Config{Login: Login{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password}}
 	tests := map[string]func(*Config){
 		"no account":           func(c *Config) { c.Account = phone.Number{} },
 		"no domain":            func(c *Config) { c.Domain = "" },
@@ -55,7 +55,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 }
 
 func TestEndedContextEndsRun(t *testing.T) {
-	k, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Address: "127.0.0.1:1"})
+	k, err := New(Config{Login: Login{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Address: "127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestDelay_SendersCannotSetIt(t *testing.T) {
 				}
 			}
 		}
-		eventually(t, "the session to be up", func() bool {
+		eventually(t, "the stream to be up", func() bool {
 			b.Carrier.mu.Lock()
 			defer b.Carrier.mu.Unlock()
 			return b.progress.live

@@ -9,14 +9,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// What we are, to those who ask (XEP-0030). The node names the software alone.
+// What we tell others about ourselves (XEP-0030). The node names only the software.
 const (
 	clientNode = "https://relaykeep.dev"
 	clientName = "Relaykeep"
 )
 
-// features are what others may send us. "+notify" asks servers for the device
-// lists of those who let us see their presence (XEP-0163).
+// features are what others may send us. "+notify" asks servers for the device lists of
+// peers who let us see their presence (XEP-0163).
 func features() []string {
 	return []string{
 		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
@@ -31,7 +31,7 @@ func capsVersion() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// presence says that we are here and what we understand.
+// presence says that we are online and what we understand.
 func presence() *stanza.Element {
 	return stanza.New(stanza.NSClient, "presence").With(
 		stanza.New(stanza.NSCaps, "c", "hash", "sha-1", "node", clientNode, "ver", capsVersion()))

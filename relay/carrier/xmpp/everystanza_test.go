@@ -140,7 +140,7 @@ func TestLinkCutAtEveryStepOfAResumptionLosesAndDoublesNothing(t *testing.T) {
 	})
 }
 
-// onceEach wants every message of n conversations once at both, in one session.
+// onceEach wants every message of n conversations once at both, in one stream.
 func onceEach(t *testing.T, b, c *node, n int) {
 	t.Helper()
 	unlock := b.lock()

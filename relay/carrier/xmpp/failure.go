@@ -26,15 +26,15 @@ var (
 	ErrCredentials = stream.ErrCredentials
 	// ErrAccountExists means that somebody registered this account before.
 	ErrAccountExists = stream.ErrAccountExists
-	// ErrRegistrationClosed means that the server registers nobody, or not so.
+	// ErrRegistrationClosed means that the server registers nobody, or not in this way.
 	ErrRegistrationClosed = stream.ErrRegistrationClosed
 )
 
-// detail says what a reader of a condition with that reason can do; Online has none.
+// detail says what a person who reads a condition with that reason can do. Online has none.
 func detail(reason string) string {
 	switch reason {
 	case ReasonNotStarted:
-		return "the link was not started yet"
+		return "the link has not been started yet"
 	case ReasonConnecting:
 		return "connecting for the first time"
 	case ReasonUnreachable:
@@ -46,7 +46,7 @@ func detail(reason string) string {
 	case ReasonRegistration:
 		return "the carrier does not let the relay register its account; open registration, or put an account, or a token that was not used yet, into Vault"
 	case ReasonAccountTaken:
-		return "the carrier has an account of this number already, under another password than the relay's, as when the number was another relay's before; have the carrier's admin remove that account, or set its password and put that into Vault (kubectl relay setup carrier-account NAME --replace)"
+		return "the carrier already has an account for this number with another password, for example because another relay had the number before; have the carrier's admin remove that account, or set its password and put that into Vault (kubectl relay setup carrier-account NAME --replace)"
 	case ReasonNoStreamManagement:
 		return "the carrier has no stream management (XEP-0198); enable it (Prosody: mod_smacks)"
 	case ReasonReplaced:
@@ -58,7 +58,7 @@ func detail(reason string) string {
 	case ReasonLinkLost:
 		return "the link broke"
 	case ReasonNotStored:
-		return "the relay could not store what arrived, so it gave the link up; it will come again"
+		return "the relay could not store what arrived, so it closed the link; the carrier will send it again"
 	case ReasonStopped:
 		return "the link was stopped"
 	}

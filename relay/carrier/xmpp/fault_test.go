@@ -58,7 +58,7 @@ func TestLinkThatBreaksIsResumed(t *testing.T) {
 		if err := b.Send(t.Context(), carrier.Outgoing{ID: "x", To: c.number, Envelope: xmpptest.Envelope(9)}); !errors.Is(err, carrier.ErrOffline) {
 			t.Errorf("sending without a link: %v", err)
 		}
-		for i := range 10 { // the server takes them for the broken session
+		for i := range 10 { // the server takes them for the broken stream
 			c.send(t, b, i)
 		}
 		p.refuse(false)
@@ -113,7 +113,7 @@ func TestSendWaitsForTheServersAcknowledgement(t *testing.T) {
 		// Sent again, it is not doubled: it bounces once, being for nobody.
 		again := make(chan error, 1)
 		go func() { again <- b.Send(t.Context(), o) }()
-		eventually(t, "the second attempt", func() bool { return b.session.Waiting(messageKey(o.To, o.ID)) == 1 })
+		eventually(t, "the second attempt", func() bool { return b.stream.Waiting(messageKey(o.To, o.ID)) == 1 })
 		s.Thaw()
 		check(t, <-again)
 		check(t, b.Send(t.Context(), carrier.Outgoing{ID: "last", To: xmpptest.Number(t, xmpptest.Third), Envelope: xmpptest.Envelope(2)}))
@@ -158,7 +158,7 @@ func acrossRestart(t *testing.T, b, c *node, n int, restart func() error) {
 	unlock()
 	check(t, restart())
 	check(t, c.persist(t.Context(), b, fmt.Sprint("m", n+2), n+2))
-	b.wait(t, "new session", func() bool { return len(b.connected) > links })
+	b.wait(t, "new stream", func() bool { return len(b.connected) > links })
 	check(t, b.persist(t.Context(), c, fmt.Sprint("m", n+3), n+3))
 	got(b, n+2)
 	got(c, n+3)
@@ -210,13 +210,13 @@ func TestRandomCutsNeitherLoseNorDouble(t *testing.T) {
 					fresh++
 				}
 			}
-			t.Logf("%d links, %d of them new sessions", len(n.connected), fresh)
+			t.Logf("%d links, %d of them new streams", len(n.connected), fresh)
 			unlock()
 			for id, times := range n.counts() {
 				// ejabberd may send again, after a resumption, what it knows we have. The
 				// relay drops doubles by their ciphertext.
 				if _, exact := s.(*prosody.Server); exact && times != 1 && fresh == 1 {
-					t.Errorf("message %s arrived %d times in one session", id, times)
+					t.Errorf("message %s arrived %d times in one stream", id, times)
 				}
 			}
 		}

@@ -67,7 +67,7 @@ func group(t *testing.T, change func(*Config)) (*scripted, *grouping) {
 }
 
 func TestGroup_IsStoredAndAcknowledgedOnce(t *testing.T) {
-	s, g := group(t, func(c *Config) { c.ackWithin = time.Hour })
+	s, g := group(t, func(c *Config) { c.reportWithin = time.Hour })
 	s.says(t, numbered("first"))
 	<-g.begun
 	for i := range 10 {
@@ -96,8 +96,8 @@ func TestGroup_NotStoredIsNotAcknowledged(t *testing.T) {
 	if err := <-s.ended; stream.ReasonOf(err).Reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)
 	}
-	if s.session.Counts().Handled != 0 {
-		t.Errorf("%d stanzas count as handled", s.session.Counts().Handled)
+	if s.stream.Counts().Handled != 0 {
+		t.Errorf("%d stanzas count as handled", s.stream.Counts().Handled)
 	}
 }
 
@@ -131,13 +131,13 @@ func TestHandler_TakenEventsDoNotComeAgain(t *testing.T) {
 	if err := <-s.ended; stream.ReasonOf(err).Reason != ReasonNotStored {
 		t.Errorf("the link ended with %v", err)
 	}
-	if s.session.Counts().Handled != 2 {
-		t.Errorf("%d stanzas count as handled, want the 2 before the one that was not taken", s.session.Counts().Handled)
+	if s.stream.Counts().Handled != 2 {
+		t.Errorf("%d stanzas count as handled, want the 2 before the one that was not taken", s.stream.Counts().Handled)
 	}
 }
 
 func TestSlowStore_DoesNotKeepTheServerWaiting(t *testing.T) {
-	s, g := group(t, func(c *Config) { c.ackWithin = 10 * time.Millisecond })
+	s, g := group(t, func(c *Config) { c.reportWithin = 10 * time.Millisecond })
 	s.says(t, numbered("first")+"<r xmlns='"+stanza.NSSM+"'/>")
 	s.wrote(t, "<a xmlns='"+stanza.NSSM+"' h='0'/>")
 	g.let <- nil

@@ -66,7 +66,7 @@ func scriptFor(t *testing.T, change func(*Config), handler func(*recorder) carri
 	t.Helper()
 	counts := &counter{}
 	conf := Config{
-		Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password,
+		Login:     Login{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password},
 		IQTimeout: time.Minute, Metrics: counts,
 	}
 	if change != nil {
@@ -94,8 +94,8 @@ func scriptFor(t *testing.T, change func(*Config), handler func(*recorder) carri
 		}
 	}()
 	l := stream.NewLink(ours, c.cfg.stream())
-	c.session.Attach(l)
-	c.session.Begin("resumable")
+	c.stream.Attach(l)
+	c.stream.Begin("resumable")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		s.ended <- c.serve(ctx, l, handler(s.recorder))
@@ -129,7 +129,7 @@ func (s *scripted) hasWritten(text string) bool {
 // much that is.
 func (s *scripted) acknowledges(t *testing.T) (count uint32) {
 	t.Helper()
-	count = s.session.Counts().Sent
+	count = s.stream.Counts().Sent
 	s.says(t, "<a xmlns='"+stanza.NSSM+"' h='"+fmt.Sprint(count)+"'/>")
 	return count
 }
@@ -140,7 +140,7 @@ func (s *scripted) hasRead(t *testing.T) {
 	t.Helper()
 	s.wrote(t, "<presence>")
 	count := s.acknowledges(t)
-	eventually(t, "the acknowledgement to be read", func() bool { return s.session.Counts().Confirmed == count })
+	eventually(t, "the acknowledgement to be read", func() bool { return s.stream.Counts().Confirmed == count })
 }
 
 // after waits for the attribute value that the carrier wrote after that text.
@@ -399,7 +399,7 @@ func TestFloodIsHeldBackAtTheServer(t *testing.T) {
 	defer theirs.Close()
 	l := stream.NewLink(ours, s.cfg.stream())
 	h := &stuck{&recorder{}, make(chan struct{})}
-	s.session.Attach(l)
+	s.stream.Attach(l)
 	done := make(chan error, 1)
 	go func() { done <- s.serve(t.Context(), l, h) }()
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()

@@ -2,8 +2,8 @@ package xmpp
 
 import "github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 
-// receiveIQ acts on an <iq/>: an answer goes to its question; of questions we know two, and of
-// commands one.
+// receiveIQ acts on an <iq/>. An answer goes to its question. We answer two kinds of question
+// and obey one command.
 func (s *service) receiveIQ(e *stanza.Element) {
 	kind := e.Attr("type")
 	if kind == "result" || kind == "error" {
@@ -23,10 +23,10 @@ func (s *service) receiveIQ(e *stanza.Element) {
 		reply = stanza.New(stanza.NSClient, "iq", "type", "error", "to", e.Attr("from"), "id", e.Attr("id")).With(
 			stanza.New(stanza.NSClient, "error", "type", "cancel").With(stanza.New(stanza.NSStanzas, "service-unavailable")))
 	}
-	_ = s.c.post(reply) // an error is the link's end
+	_ = s.c.post(reply) // an error means that the link has ended
 }
 
-// tooLarge tells a sender to send less (RFC 6120, 8.3.3.12).
+// tooLarge tells a sender that its stanza is too large (RFC 6120, 8.3.3.12).
 func tooLarge() *stanza.Element {
 	return stanza.New(stanza.NSClient, "error", "type", "modify").With(stanza.New(stanza.NSStanzas, "policy-violation"))
 }

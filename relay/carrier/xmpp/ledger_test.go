@@ -77,7 +77,7 @@ func (l *ledger) accept(ctx context.Context, events []carrier.Event) (ids []stri
 }
 
 // counting is a server that counts as XEP-0198 does, and sends again from where the
-// session goes on.
+// stream goes on.
 type counting struct {
 	t       *testing.T
 	l       *ledger
@@ -164,9 +164,9 @@ func keepCount(t *testing.T, seed uint64) {
 			s.stanzas[i] = fmt.Sprint("m", i)
 		}
 	}
-	c, err := New(Config{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password, ackWithin: 20 * time.Millisecond})
+	c, err := New(Config{Login: Login{Account: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test", Password: password}, reportWithin: 20 * time.Millisecond})
 	check(t, err)
-	c.session.Begin("of this test")
+	c.stream.Begin("of this test")
 	links := 0
 	for s.last() < len(s.stanzas) && !t.Failed() {
 		if links++; links == 60 {
@@ -177,7 +177,7 @@ func keepCount(t *testing.T, seed uint64) {
 		if links > 200 {
 			t.Fatalf("seed %d: no end, at %d", seed, s.last())
 		}
-		s.counted(int(c.session.Counts().Handled)) // as it is told when the session is resumed
+		s.counted(int(c.stream.Counts().Handled)) // as it is told when the stream is resumed
 		s.link(c)
 	}
 	t.Logf("seed %d: %d links", seed, links)
@@ -193,10 +193,10 @@ func (s *counting) last() int {
 func (s *counting) link(c *Carrier) {
 	ours, theirs := net.Pipe()
 	l := stream.NewLink(ours, c.cfg.stream())
-	c.session.Attach(l)
+	c.stream.Attach(l)
 	var group sync.WaitGroup
 	group.Go(func() { s.listen(theirs) })
-	from := int(c.session.Counts().Handled)
+	from := int(c.stream.Counts().Handled)
 	group.Go(func() { s.talk(theirs, from) })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -8,9 +8,10 @@ import (
 // program: fit for a metric's label.
 type Drop = stanza.Drop
 
-// Metrics counts what happens on a link: no address, no number. Implementations must be safe for concurrent use and quick.
+// Metrics counts what happens on a link, without addresses or numbers. Implementations must
+// be quick and safe for concurrent use.
 type Metrics interface {
-	// Dropped counts something that arrived and was not passed on, and why.
+	// Dropped counts something that arrived and was not passed on, by the reason.
 	Dropped(reason Drop)
 	// Linked counts links that came up; resumed ones continue the previous one.
 	Linked(resumed bool)

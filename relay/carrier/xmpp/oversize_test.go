@@ -38,7 +38,7 @@ func monsters() map[string]*stanza.Element {
 // tells sends a stanza as short as it can be: with no apostrophe escaped in its text.
 func (n *node) tells(t *testing.T, e *stanza.Element) {
 	t.Helper()
-	check(t, n.session.Post(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("'"))))
+	check(t, n.stream.Post(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("'"))))
 }
 
 func TestOversize_HoldsUpNobodyElse(t *testing.T) {
@@ -66,7 +66,7 @@ func TestOversize_HoldsUpNobodyElse(t *testing.T) {
 			c.tells(t, stanza.New(stanza.NSClient, "iq", "to", c.addr.Of(b.number)+"/"+DefaultResource, "type", "get", "id", "i"+fmt.Sprint(sent)).With(content))
 			c.tells(t, stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(b.number)).With(content))
 		}
-		// A list of devices stays published, and comes with each new session.
+		// A list of devices stays published, and comes with each new stream.
 		list := stanza.DeviceList([]carrier.DeviceID{5})
 		for range 4096 {
 			list.With(stanza.New("urn:x", "x"))
@@ -77,14 +77,14 @@ func TestOversize_HoldsUpNobodyElse(t *testing.T) {
 		}
 		b.stop()
 		b.start(t)
-		b.wait(t, "the next session", func() bool { return len(b.connected) == 2 })
+		b.wait(t, "the next stream", func() bool { return len(b.connected) == 2 })
 		other.send(t, b, 99)
-		b.wait(t, "another's message in the next session", func() bool {
+		b.wait(t, "another's message in the next stream", func() bool {
 			return slices.ContainsFunc(b.messages, func(m carrier.Message) bool { return m.ID == "m99" })
 		})
 		defer b.lock()()
 		if len(b.connected) != 2 {
-			t.Errorf("%d links, want those of two sessions", len(b.connected))
+			t.Errorf("%d links, want those of two streams", len(b.connected))
 		}
 		drops := counts.counts()
 		for _, reason := range []stanza.Drop{stanza.DropTooDeep, stanza.DropManyElements, stanza.DropManyAttributes} {
@@ -163,8 +163,8 @@ func TestOversize_EndlessStanzaEndsOneLinkOnly(t *testing.T) {
 			t.Errorf("the link ended with %v", err)
 		}
 		s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='2'/>")
-		if s.session.Counts().Handled != 2 || place.position() != "8" || len(s.messages) != 1 {
-			t.Errorf("the next link asks for what follows %d stanzas and the archive's %s", s.session.Counts().Handled, place.position())
+		if s.stream.Counts().Handled != 2 || place.position() != "8" || len(s.messages) != 1 {
+			t.Errorf("the next link asks for what follows %d stanzas and the archive's %s", s.stream.Counts().Handled, place.position())
 		}
 	})
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// steady is how long a link must have lasted for the next attempt to be prompt.
+// steady is how long a link must have lasted for the next attempt to come soon.
 const steady = 5 * time.Second
 
-// pauses are those between attempts to connect. They grow from link to link that breaks
-// soon, and are long when the server refuses the account.
+// pauses are the pauses between attempts to connect. They grow while links break early,
+// and are long when the server refuses the account.
 type pauses struct {
 	growing, long *backoff.ExponentialBackOff
 	refused       bool
@@ -24,7 +24,7 @@ func newPauses(shortest, longest time.Duration) *pauses {
 	return &pauses{growing: growing, long: evenly(longest)}
 }
 
-// note takes in how an attempt went.
+// note records how an attempt went.
 func (p *pauses) note(refused bool, lasted time.Duration) {
 	p.refused = refused
 	if lasted > steady {
@@ -47,7 +47,7 @@ func (p *pauses) Reset() {
 	p.long.Reset()
 }
 
-// evenly is pauses of the same length, each of 3/4 to 5/4 of it.
+// evenly returns pauses of one length, each jittered to 3/4 to 5/4 of it.
 func evenly(pause time.Duration) *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: pause, MaxInterval: pause, Multiplier: 1, RandomizationFactor: 0.25}
 }

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// positionEvery is how often a position in the archive is kept at most.
+// positionEvery is how often, at most, the position in the archive is stored.
 const positionEvery = time.Second
 
-// position is the one in our archive up to which the Handler received everything. It belongs
-// to the Handler's goroutine.
+// position is the place in our archive up to which the Handler has received everything. It
+// belongs to the Handler's goroutine.
 type position struct {
-	archive Archive // nil: none is kept
-	id      string  // still to be kept; empty for none
+	archive Archive // nil: no position is stored
+	id      string  // not stored yet; empty for none
 	keepAt  time.Time
 }
 
-// reached notes that everything was received up to what has that id in the archive; it is
-// empty for what is not there.
+// reached notes that everything was received up to the message with that id in the archive.
+// The id is empty for what is not in it.
 func (p *position) reached(id string) {
 	if p.archive != nil && id != "" {
 		p.id = id
 	}
 }
 
-// whenToKeep returns what tells that there is a position to be kept; nil while there
-// is none.
+// whenToKeep returns a channel that fires when a position is due to be stored; nil while
+// there is none.
 func (p *position) whenToKeep() <-chan time.Time {
 	if p.id == "" {
 		return nil
@@ -34,8 +34,8 @@ func (p *position) whenToKeep() <-chan time.Time {
 	return time.After(time.Until(p.keepAt))
 }
 
-// keep keeps the position that was reached, but only now and then: what is read twice is
-// dropped by its ciphertext.
+// keep stores the position that was reached, but only now and then: what is read twice is
+// recognized by its ciphertext and dropped.
 func (p *position) keep(ctx context.Context) error {
 	if p.id == "" || time.Now().Before(p.keepAt) {
 		return nil
@@ -47,7 +47,7 @@ func (p *position) keep(ctx context.Context) error {
 	return nil
 }
 
-// keepNow is keep, however short ago that was.
+// keepNow is keep without the wait.
 func (p *position) keepNow(ctx context.Context) error {
 	p.keepAt = time.Time{}
 	return p.keep(ctx)

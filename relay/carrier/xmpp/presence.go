@@ -5,12 +5,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// maxFriends bounds the numbers that we remember having asked for presence. When
-// there are more, some are asked again, which servers answer by themselves.
+// maxFriends bounds the peers that we remember having asked for presence. When there are
+// more, we ask some of them again; servers answer that by themselves.
 const maxFriends = 10_000
 
-// receivePresence acts on a <presence/>: everybody who wants to see ours may, and we ask
-// for theirs, because some clients show their keys only to those.
+// receivePresence acts on a <presence/>. Everybody may see our presence, and we ask to see
+// theirs, because some clients show their keys only to those who may.
 func (c *Carrier) receivePresence(e *stanza.Element) {
 	if e.Attr("type") != "subscribe" {
 		return

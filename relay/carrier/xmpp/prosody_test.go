@@ -19,9 +19,9 @@ func config(t testing.TB, s server, account string) Config {
 	t.Helper()
 	domain, addr, ca := s.Where()
 	return Config{
-		Account: xmpptest.Number(t, account), Domain: domain, Address: addr, CABundle: ca,
-		Password: password, Registration: Open,
-		IQTimeout: 10 * time.Second, MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
+		Login:        Login{Account: xmpptest.Number(t, account), Domain: domain, Address: addr, CABundle: ca, Password: password},
+		Registration: Open,
+		IQTimeout:    10 * time.Second, MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
 	}
 }
 

@@ -37,8 +37,8 @@ func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.Dev
 	return devices, nil
 }
 
-// Bundle implements carrier.Carrier. Some clients show their bundle only to those
-// who see their presence: then it is ErrNotFound until the peer allows that.
+// Bundle implements carrier.Carrier. Some clients show their bundle only to those who may
+// see their presence: until the peer allows that, Bundle returns ErrNotFound.
 func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error) {
 	c.befriend(peer)
 	item, err := c.item(ctx, c.addr.Of(peer), stanza.NodeBundles+stanza.FormatDevice(device))
@@ -53,7 +53,7 @@ func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.
 	return b, nil
 }
 
-// fetchDevices reads the device list at an address; the empty one is our own.
+// fetchDevices reads the device list at an address; an empty address is our own account's.
 func (c *Carrier) fetchDevices(ctx context.Context, address string) ([]carrier.DeviceID, error) {
 	item, err := c.item(ctx, address, stanza.NodeDevices)
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *Carrier) fetchDevices(ctx context.Context, address string) ([]carrier.D
 	return devices, nil
 }
 
-// malformed makes what cannot be read the same as what is not there, to a caller.
+// malformed makes something unreadable look to the caller as if it were not there.
 func malformed(err error) error { return errors.Join(carrier.ErrNotFound, err) }
 
 // item fetches the newest item of a node.
@@ -90,9 +90,9 @@ func (c *Carrier) item(ctx context.Context, address, node string) (*stanza.Eleme
 	return nil, carrier.ErrNotFound
 }
 
-// fetchError sorts a server's refusals. A server that hides who exists answers
-// service-unavailable (RFC 6121, 8.5.1); not-authorized and forbidden are an item
-// that we may not see.
+// fetchError sorts a server's refusals. A server that hides which accounts exist answers
+// service-unavailable (RFC 6121, 8.5.1); not-authorized and forbidden mean an item that we
+// may not see.
 func fetchError(err error) error {
 	switch {
 	case errors.Is(err, errLongAnswer):
@@ -105,8 +105,8 @@ func fetchError(err error) error {
 	return err
 }
 
-// publish puts an item into one of our nodes and makes the node be as it should:
-// when it exists with other settings, the server refuses, and we change them.
+// publish puts an item into one of our nodes and gives the node the right settings: when it
+// exists with other settings, the server refuses, and we change them and try again.
 func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Element) error {
 	request := stanza.New(stanza.NSPubSub, "pubsub").With(
 		stanza.New(stanza.NSPubSub, "publish", "node", node).With(
@@ -121,7 +121,7 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 		_, err = c.questions.set(ctx, request)
 	}
 	if stanza.IsCondition(err, "item-not-found") {
-		return err // for the time being: ejabberd says so of a node that it is to make while others make theirs
+		return err // temporary: ejabberd says so of a node that it should create while others create theirs
 	}
 	return publishError(err)
 }
@@ -132,7 +132,7 @@ func (c *Carrier) configure(ctx context.Context, node string) error {
 	return publishError(err)
 }
 
-// publishError makes refusals for good ErrRejected.
+// publishError turns permanent refusals into ErrRejected.
 func publishError(err error) error {
 	e := (*stanza.Error)(nil)
 	if errors.As(err, &e) && e.Kind != "wait" {
@@ -141,8 +141,8 @@ func publishError(err error) error {
 	return err
 }
 
-// form is a filled-in form (XEP-0004) with the nodes' options: readable by strangers
-// and lasting (XEP-0384 v0.3, 4.3).
+// form is a filled-in form (XEP-0004) with the nodes' options: strangers can read them, and
+// their items persist (XEP-0384 v0.3, 4.3).
 func form(kind string) *stanza.Element {
 	field := func(name, value string, attrs ...string) *stanza.Element {
 		return stanza.New(stanza.NSForm, "field", append([]string{"var", name}, attrs...)...).With(

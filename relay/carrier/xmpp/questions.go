@@ -13,21 +13,21 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 )
 
-// question is an <iq/> of ours that waits for its answer. It ends with its link: a Handler
-// that asks must not hold up the next one.
+// question is an <iq/> of ours that waits for its answer. It ends with its link, so that a
+// Handler that waits for an answer does not hold up the next link.
 type question struct {
-	to     string               // whom it was asked; empty: the server about our account
+	to     string               // whom we asked; empty: the server about our account
 	answer chan *stanza.Element // with room for one; closed when none will come
-	list   *stanza.Taker        // of an answer that may be long; nil for none
-	then   func()               // called before anything behind the answer is read; may be nil
+	list   *stanza.LongList     // reads an answer that may be long; nil for any other
+	then   func()               // called before anything after the answer is read; may be nil
 }
 
-// errLongAnswer means that there was an answer, of which too much was sent.
+// errLongAnswer means that the answer was too large to be read.
 var errLongAnswer = errors.New("xmpp: answer is larger than is read")
 
-// questions are those that we asked on the present link.
+// questions are those that we asked on the present link and that have no answer yet.
 type questions struct {
-	session *stream.Session
+	stream  *stream.Stream
 	addr    stanza.Addresses
 	full    string // our own address, with resource
 	within  time.Duration
@@ -37,14 +37,14 @@ type questions struct {
 	open map[string]*question // guarded by mu, by the id
 }
 
-func newQuestions(c Config, addr stanza.Addresses, session *stream.Session) *questions {
+func newQuestions(c Config, addr stanza.Addresses, s *stream.Stream) *questions {
 	return &questions{
-		session: session, addr: addr, full: addr.Of(addr.Own) + "/" + c.Resource,
+		stream: s, addr: addr, full: addr.Of(addr.Own) + "/" + c.Resource,
 		within: c.IQTimeout, metrics: c.Metrics, open: map[string]*question{},
 	}
 }
 
-// set has our server change something about our own account.
+// set asks our server to change something about our own account.
 func (qs *questions) set(ctx context.Context, payload *stanza.Element) (*stanza.Element, error) {
 	return qs.ask(ctx, "", "set", payload)
 }
@@ -54,11 +54,11 @@ func (qs *questions) ask(ctx context.Context, to, kind string, payload *stanza.E
 	return qs.put(ctx, &question{to: to}, kind, payload)
 }
 
-// put is ask for a question that was made for it.
+// put is ask for a question with a list or a then.
 func (qs *questions) put(ctx context.Context, q *question, kind string, payload *stanza.Element) (*stanza.Element, error) {
 	ctx, cancel := context.WithTimeout(ctx, qs.within)
 	defer cancel()
-	release, err := qs.session.Reserve(ctx)
+	release, err := qs.stream.Reserve(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +68,14 @@ func (qs *questions) put(ctx context.Context, q *question, kind string, payload 
 	iq := stanza.New(stanza.NSClient, "iq", "type", kind, "to", q.to, "id", id).With(payload)
 
 	qs.mu.Lock()
-	qs.open[id] = q // before it is sent: the answer may be prompt
+	qs.open[id] = q // before it is sent: the answer may come at once
 	qs.mu.Unlock()
 	defer func() {
 		qs.mu.Lock()
 		delete(qs.open, id)
 		qs.mu.Unlock()
 	}()
-	if err := qs.session.Post(iq.Bytes()); err != nil {
+	if err := qs.stream.Post(iq.Bytes()); err != nil {
 		return nil, err
 	}
 	select {
@@ -94,7 +94,7 @@ func (qs *questions) put(ctx context.Context, q *question, kind string, payload 
 	}
 }
 
-// receive gives an answer to the question. Only the one who was asked may answer.
+// receive passes an answer to its question. Only the address that we asked may answer.
 func (qs *questions) receive(iq *stanza.Element) {
 	id := iq.Attr("id")
 	qs.mu.Lock()
@@ -115,9 +115,8 @@ func (qs *questions) receive(iq *stanza.Element) {
 	q.answer <- iq
 }
 
-// long returns how the answer to a question is read that may be long; nil for any
-// other.
-func (qs *questions) long(answer *stanza.Element) *stanza.Taker {
+// long returns the reader of an answer that may be long; nil for any other.
+func (qs *questions) long(answer *stanza.Element) *stanza.LongList {
 	if !answer.Is(stanza.NSClient, "iq") || answer.Attr("type") != "result" {
 		return nil
 	}
@@ -129,8 +128,8 @@ func (qs *questions) long(answer *stanza.Element) *stanza.Taker {
 	return nil
 }
 
-// mayAnswer reports whether an answer from that address answers a question to that
-// one (RFC 6120, 8.1.2.1).
+// mayAnswer reports whether an answer from one address may answer a question to the other
+// (RFC 6120, 8.1.2.1).
 func (qs *questions) mayAnswer(to, from string) bool {
 	if to != "" {
 		return from == to
@@ -139,7 +138,7 @@ func (qs *questions) mayAnswer(to, from string) bool {
 	return origin == stanza.FromOwn || origin == stanza.FromServer || from == qs.full
 }
 
-// dismiss tells those who asked something that no answer will come.
+// dismiss tells those who wait for an answer that none will come.
 func (qs *questions) dismiss() {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()

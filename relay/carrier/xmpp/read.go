@@ -14,7 +14,7 @@ func (s *service) read(ctx context.Context) {
 	for {
 		e, err := s.l.Next()
 		if errors.Is(err, stream.ErrEndless) {
-			// Counted first, so that no server sends it again on the next link.
+			// Counted first, so that the server does not send it again on the next link.
 			s.oversized(ctx, e, err)
 			return
 		}
@@ -42,7 +42,7 @@ func (s *service) element(ctx context.Context, e *stanza.Element) error {
 		return nil
 	case e.Is(stanza.NSSM, "a"):
 		s.settled = true
-		return s.c.session.Confirm(s.l, e.Attr("h"))
+		return s.c.stream.Confirm(s.l, e.Attr("h"))
 	case e.Is(stanza.NSClient, "iq"):
 		s.receiveIQ(e)
 		s.enqueue(ctx, item{counted: true})
@@ -57,9 +57,9 @@ func (s *service) element(ctx context.Context, e *stanza.Element) error {
 	return nil
 }
 
-// oversized acts on a stanza that breaks a bound: it is counted and acknowledged like any
-// other, or the server would send it again with each resumption. Given an end, the link
-// ends when it and all before it are handled.
+// oversized acts on a stanza that breaks a bound. It is counted and reported like any other,
+// or the server would send it again at each resumption. Given an end, the link ends once this
+// stanza and all before it are handled.
 func (s *service) oversized(ctx context.Context, e *stanza.Element, end error) {
 	it := item{counted: true}
 	switch {
@@ -73,14 +73,14 @@ func (s *service) oversized(ctx context.Context, e *stanza.Element, end error) {
 	case e.Is(stanza.NSClient, "presence"):
 		s.c.receivePresence(e)
 	default:
-		it.counted = false // no stanza
+		it.counted = false // not a stanza
 	}
 	it.end = end
 	s.c.cfg.Metrics.Dropped(e.Over)
 	s.enqueue(ctx, it)
 }
 
-// message reads a message that arrived, or that the archive brings.
+// message reads a message that arrived, directly or from the archive.
 func (s *service) message(e *stanza.Element) item {
 	r, id, gap := s.reading(e, s.c.cfg.Now())
 	for _, d := range r.Drops {
@@ -102,15 +102,15 @@ func (s *service) reading(e *stanza.Element, now time.Time) (r stanza.Reading, i
 	return r, id, gap
 }
 
-// span is when a message that arrives now may have been taken by the server. In a
-// session that is up none waited, but while its link was broken.
+// span is when the server may have got a message that arrives now. In a stream that is up,
+// no message waited, except while the link was broken.
 func (s *service) span(now time.Time) stanza.Span {
-	session := s.c.reached()
+	reached := s.c.reached()
 	switch {
-	case !session.live:
+	case !reached.live:
 		return stanza.Span{Now: now}
-	case s.settled || session.left.IsZero():
+	case s.settled || reached.left.IsZero():
 		return stanza.Span{Since: now, Now: now}
 	}
-	return stanza.Span{Since: session.left.Add(-2 * s.c.cfg.Idle), Now: now} // silence may go unnoticed for as long
+	return stanza.Span{Since: reached.left.Add(-2 * s.c.cfg.Idle), Now: now} // silence may go unnoticed for as long
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 )
 
-// maxGroup is how much of what waits is given to the Handler in one go.
+// maxGroup is how many waiting items one call of the Handler gets at most.
 const maxGroup = 64
 
-// receive calls the Handler, in order, until the link ends. An item that the
-// Handler does not receive ends the link: the server will send it again.
+// receive calls the Handler, in order, until the link ends. When the Handler fails to receive
+// an item, the link ends, and the server will send the item again.
 func (s *service) receive(ctx context.Context, h carrier.Handler) {
 	for {
 		var err error
@@ -37,8 +37,8 @@ func (s *service) receive(ctx context.Context, h carrier.Handler) {
 	}
 }
 
-// waiting returns an item and those that wait behind it, at most maxGroup together, and
-// none behind one that ends the link: nobody reads any more then, so it must be seen.
+// waiting returns an item and those that wait behind it, at most maxGroup together, but none
+// behind an item that ends the link: nothing is read after that one, so it must be the last.
 func (s *service) waiting(it item) []item {
 	items := []item{it}
 	for len(items) < maxGroup && items[len(items)-1].end == nil {
@@ -52,7 +52,7 @@ func (s *service) waiting(it item) []item {
 	return items
 }
 
-// receiveGroup has the Handler receive items and notes those that it received as handled.
+// receiveGroup passes items to the Handler, and marks those that it received as handled.
 func (s *service) receiveGroup(ctx context.Context, h carrier.Handler, items []item) error {
 	var events []carrier.Event
 	for _, it := range items {
@@ -65,10 +65,10 @@ func (s *service) receiveGroup(ctx context.Context, h carrier.Handler, items []i
 	if len(events) > 0 {
 		err = h.Receive(ctx, events)
 	}
-	return errors.Join(err, s.handled(ctx, covered(items, carrier.Taken(len(events), err))))
+	return errors.Join(err, s.handled(ctx, covered(items, carrier.Received(len(events), err))))
 }
 
-// covered returns the items whose events are all among the first of so many.
+// covered returns the items whose events are all among the first so many events.
 func covered(items []item, events int) []item {
 	for i, it := range items {
 		if events -= len(it.events); events < 0 {
@@ -102,8 +102,9 @@ func (s *service) handled(ctx context.Context, items []item) error {
 	return nil
 }
 
-// endAfter ends the link, once the server was told that it need not send again what
-// ended it, and the position behind that in the archive is kept.
+// endAfter ends the link. Before that it reports to the server that the stanza which ends the
+// link is handled, and stores the position behind it in the archive, so that it does not come
+// again.
 func (s *service) endAfter(ctx context.Context, end error) {
 	if err := s.position.keepNow(ctx); err != nil {
 		end = stream.Failed(ReasonNotStored, err)
@@ -113,7 +114,7 @@ func (s *service) endAfter(ctx context.Context, end error) {
 	s.l.End(end)
 }
 
-// received notes how far the Handler came with a new session.
+// received notes how far the Handler got with a new stream.
 func (c *Carrier) received(ev carrier.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,12 +128,12 @@ func (c *Carrier) received(ev carrier.Event) {
 	}
 }
 
-// noteEvent does what the carrier itself has to do about an event.
+// noteEvent does what this package itself has to do about an event.
 func (c *Carrier) noteEvent(ev carrier.Event) {
 	switch ev := ev.(type) {
 	case carrier.Message:
 		c.befriend(ev.From)
 	case carrier.Bounce:
-		c.session.CameBack(messageKey(ev.To, ev.ID))
+		c.stream.CameBack(messageKey(ev.To, ev.ID))
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 )
 
-// Register makes the account at the server (XEP-0077), with a token first where
-// the configuration has one (XEP-0445). ErrAccountExists and ErrRegistrationClosed
-// are for good; other errors may pass.
+// Register creates the account at the server (XEP-0077), with a token if the configuration
+// has one (XEP-0445). ErrAccountExists and ErrRegistrationClosed are permanent; other errors
+// may be temporary.
 func Register(ctx context.Context, c Config) error {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -25,15 +25,15 @@ func Register(ctx context.Context, c Config) error {
 	return nil
 }
 
-// Unregister removes the account and all that the server keeps for it (XEP-0077,
-// 3.2), and ends its links. ErrCredentials means that there is no such account, or
-// that its password is another: the server does not tell which.
+// Unregister removes the account and all that the server keeps for it (XEP-0077, 3.2), and
+// ends its links. ErrCredentials means that there is no such account or that the password is
+// wrong: the server does not say which.
 func Unregister(ctx context.Context, c Config) error {
 	c, err := c.withDefaults()
 	if err != nil {
 		return err
 	}
-	c.Resource += "-erase" // beside a link that may be up still
+	c.Resource += "-erase" // beside a link that may still be up
 	if err := stream.Unregister(ctx, c.stream(), c.IQTimeout); err != nil {
 		return fmt.Errorf("removing the carrier account: %w", err)
 	}

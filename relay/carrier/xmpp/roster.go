@@ -10,9 +10,9 @@ import (
 
 const nsRoster = "jabber:iq:roster" // RFC 6121, section 2
 
-// rosterPush takes the server's word that our contact list changed (RFC 6121, section
-// 2.1.6), of which we keep no copy. Only our own account has it, in the short form of
-// its address or none: another's is counted and not believed.
+// rosterPush accepts the server's notice that our contact list changed (RFC 6121, section
+// 2.1.6); we keep no copy of it. The notice must come from our own account, by its bare
+// address or with none. One from anybody else is counted and ignored.
 func (c *Carrier) rosterPush(e *stanza.Element) bool {
 	from, _ := c.addr.Origin(e.Attr("from"))
 	if from != stanza.FromOwn {
@@ -21,9 +21,9 @@ func (c *Carrier) rosterPush(e *stanza.Element) bool {
 	return from == stanza.FromOwn
 }
 
-// Forget has the server take a peer off the account's contact list, which ends both
-// subscriptions to presence (RFC 6121, section 2.5). One that is not on it is no
-// error. ErrOffline when there is no link.
+// Forget removes a peer from the account's contact list at the server, which ends both
+// subscriptions to presence (RFC 6121, section 2.5). A peer that is not on the list is no
+// error. It returns ErrOffline when there is no link.
 func (c *Carrier) Forget(ctx context.Context, peer phone.Number) error {
 	c.mu.Lock()
 	delete(c.friends, peer)
@@ -34,7 +34,7 @@ func (c *Carrier) Forget(ctx context.Context, peer phone.Number) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("taking a contact off the list: %w", err)
+		return fmt.Errorf("removing a contact from the list: %w", err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ func TestServersTellChangesOfTheContactListAsOurOwnAccount(t *testing.T) {
 		conf := config(t, s, xmpptest.Business)
 		conf.Metrics = counts
 		b := online(t, conf)
-		b.wait(t, "what a session begins with", func() bool { return len(b.own) > 0 })
+		b.wait(t, "what a stream begins with", func() bool { return len(b.own) > 0 })
 		// Servers tell those who asked for the list once.
 		if _, err := b.questions.ask(t.Context(), "", "get", stanza.New(nsRoster, "query")); err != nil {
 			t.Fatal(err)
@@ -37,5 +37,5 @@ func TestServersTellChangesOfTheContactListAsOurOwnAccount(t *testing.T) {
 	})
 }
 
-// stanzas is how many arrived in the session.
-func (c *Carrier) stanzas() uint32 { return c.session.Counts().Handled }
+// stanzas is how many arrived in the stream.
+func (c *Carrier) stanzas() uint32 { return c.stream.Counts().Handled }

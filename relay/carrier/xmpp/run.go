@@ -11,8 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 )
 
-// Run implements carrier.Carrier. It returns ctx's error; it may be called once
-// at a time.
+// Run implements carrier.Carrier. It returns ctx's error. Only one call may run at a time.
 func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 	c.mu.Lock()
 	if c.running {
@@ -31,10 +30,10 @@ func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 	return ctx.Err()
 }
 
-// errNoLink has Run try again.
+// errNoLink makes Run try again.
 var errNoLink = errors.New("xmpp: no link")
 
-// attempts are the links that Run makes, one after the other.
+// attempts are the links that Run makes, one after another.
 type attempts struct {
 	c      *Carrier
 	h      carrier.Handler
@@ -48,13 +47,13 @@ func (a *attempts) reset() {
 	a.mayRegister, a.unregistered = a.c.cfg.Registration != Closed, nil
 }
 
-// once makes a link, serves it until it ends, and notes why it did. It always returns an
+// once makes a link, serves it until it ends, and notes why it ended. It always returns an
 // error.
 func (a *attempts) once(ctx context.Context) error {
 	for {
 		begun := time.Now()
 		up, err := a.c.connect(ctx, a.h)
-		if up { // should the server lose the account later, it is made again
+		if up { // if the server loses the account later, it is registered again
 			a.reset()
 		}
 		if ctx.Err() != nil {
@@ -72,8 +71,8 @@ func (a *attempts) once(ctx context.Context) error {
 	}
 }
 
-// register makes the account that the server says it does not know, where it may be made.
-// It returns nil when it did, else why there is no link.
+// register creates an account that the server says it does not know, if the configuration
+// allows that. It returns nil when it did, else why there is no link.
 func (a *attempts) register(ctx context.Context, refused *stream.Failure) *stream.Failure {
 	switch {
 	case a.mayRegister:
@@ -84,7 +83,7 @@ func (a *attempts) register(ctx context.Context, refused *stream.Failure) *strea
 	}
 	if err := Register(ctx, a.c.cfg); err != nil {
 		f := stream.ReasonOf(err)
-		// An account that is taken may be removed by the carrier's admin.
+		// The carrier's admin may remove an account that blocks ours.
 		a.mayRegister, a.unregistered = !errors.Is(f, carrier.ErrRejected) || f.Reason == ReasonAccountTaken, f
 		return f
 	}
@@ -103,19 +102,19 @@ func (c *Carrier) lost(f *stream.Failure) {
 	c.setStatus(state, f.Reason)
 }
 
-// stopped leaves nothing waiting behind Run.
+// stopped makes sure that nothing waits after Run has returned.
 func (c *Carrier) stopped() {
-	c.session.End()
+	c.stream.End()
 	c.mu.Lock()
 	c.running, c.progress = false, progress{}
 	c.mu.Unlock()
 	c.setStatus(carrier.Disconnected, ReasonStopped)
 }
 
-// connect makes one link and serves it until it ends. It returns why it ended, and
-// whether it was up.
+// connect makes one link and serves it until it ends. It returns why the link ended, and
+// whether it was ever up.
 func (c *Carrier) connect(ctx context.Context, h carrier.Handler) (up bool, err error) {
-	l, resumed, err := c.session.Connect(ctx, c.cfg.stream())
+	l, resumed, err := c.stream.Connect(ctx, c.cfg.stream())
 	if err != nil {
 		return false, err
 	}
@@ -124,7 +123,7 @@ func (c *Carrier) connect(ctx context.Context, h carrier.Handler) (up bool, err 
 		c.progress = progress{}
 		c.mu.Unlock()
 	}
-	c.session.Attach(l)
+	c.stream.Attach(l)
 	c.setStatus(carrier.Online, "")
 	c.cfg.Metrics.Linked(resumed)
 	c.cfg.Log.InfoContext(ctx, "link to the carrier is up", "resumed", resumed)

@@ -10,15 +10,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Send implements carrier.Carrier. When the link breaks it waits up to half a
-// minute for the session to be resumed, and only then reports ErrUnconfirmed. A
-// message that the server acknowledged later is not sent again when Send is
-// called again for it.
+// Send implements carrier.Carrier. When the link breaks, it waits up to half a minute for
+// the stream to be resumed before it returns ErrUnconfirmed. If the server acknowledges the
+// message after that, calling Send again for it does not send it again.
 func (c *Carrier) Send(ctx context.Context, o carrier.Outgoing) error {
 	if o.ID == "" || len(o.ID) > stanza.MaxID {
 		return fmt.Errorf("xmpp: message needs an id of 1 to %d bytes: %w", stanza.MaxID, carrier.ErrRejected)
 	}
-	return c.session.Send(ctx, messageKey(o.To, o.ID), stanza.Outgoing(c.addr, o).Bytes())
+	return c.stream.Send(ctx, messageKey(o.To, o.ID), stanza.Outgoing(c.addr, o).Bytes())
 }
 
 // SendReceipt implements carrier.Carrier. It returns once the server has them.
@@ -30,16 +29,16 @@ func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, k
 	for i, kind := range kinds {
 		stanzas[i] = stanza.Receipt(c.addr, rand.Text(), to, id, kind).Bytes()
 	}
-	return c.session.Send(ctx, "", stanzas...)
+	return c.stream.Send(ctx, "", stanzas...)
 }
 
-// Refuse implements carrier.Carrier. It returns once the server has the answer. Without
-// a resource or an id there is nobody who could be told: that is no error.
+// Refuse implements carrier.Carrier. It returns once the server has the refusal. Without a
+// resource or an id there is nobody to tell, which is no error.
 func (c *Carrier) Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error {
 	if r.Resource == "" || r.ID == "" {
 		return nil
 	}
-	return c.session.Send(ctx, "", stanza.Refusal(c.addr, to, r).Bytes())
+	return c.stream.Send(ctx, "", stanza.Refusal(c.addr, to, r).Bytes())
 }
 
 // SendTyping implements carrier.Carrier. It does not wait.
@@ -47,5 +46,5 @@ func (c *Carrier) SendTyping(_ context.Context, to phone.Number, composing bool)
 	return c.post(stanza.Typing(c.addr, to, composing))
 }
 
-// messageKey names a message on its way. It stays in memory.
+// messageKey names a message in flight. It stays in memory.
 func messageKey(to phone.Number, id string) string { return to.E164() + " " + id }

@@ -10,13 +10,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 )
 
-// serve works until the link or ctx ends and returns why. When it returns, the
-// Handler is not called any more.
+// serve runs until the link or ctx ends, and returns why. Once it has returned, the Handler
+// is not called any more.
 func (c *Carrier) serve(ctx context.Context, l *stream.Link, h carrier.Handler) error {
 	alive, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s, done := c.newService(l), c.reached()
-	// Its answer stands behind what the server sends again for a resumed session.
+	// The answer comes after all that the server sends again for a resumed stream.
 	l.RequestAck()
 	l.Long = c.questions.long
 	s.queue <- item{events: []carrier.Event{carrier.Connected{Resumed: done.announced}}}
@@ -24,10 +24,10 @@ func (c *Carrier) serve(ctx context.Context, l *stream.Link, h carrier.Handler) 
 	wg.Go(l.RunWriter)
 	wg.Go(func() { s.read(alive) })
 	wg.Go(func() { s.receive(ctx, h) })
-	// Presence before the archive: a server sends no offline messages to who asked for
-	// the archive first (Prosody), and what came in between would be in neither.
+	// Presence before the archive: Prosody sends no offline messages to a client that asked
+	// for the archive first, and a message that came in between would be in neither.
 	if !done.introduced {
-		_ = c.post(presence()) // an error is the link's end
+		_ = c.post(presence()) // an error means that the link has ended
 		wg.Go(func() { s.introduce(alive) })
 	}
 	if !done.caughtUp && c.cfg.Archive != nil {
@@ -39,24 +39,24 @@ func (c *Carrier) serve(ctx context.Context, l *stream.Link, h carrier.Handler) 
 		s.inbound.Report()
 		l.Close()
 	}
-	// Before waiting for the Handler: it may itself be waiting for an answer.
+	// Before we wait for the Handler, which may itself be waiting for an answer.
 	c.detach()
 	cancel()
 	wg.Wait()
 	return l.Err()
 }
 
-// detach takes the link away from who sends or asks.
+// detach leaves those who send or ask without a link.
 func (c *Carrier) detach() {
 	c.mu.Lock()
 	c.progress.left = c.cfg.Now()
 	c.mu.Unlock()
-	c.session.Detach()
+	c.stream.Detach()
 	c.questions.dismiss()
 }
 
-// introduce ends what a new session begins with, after presence: to see which devices
-// our account has.
+// introduce does the last thing that a new stream begins with, after presence: it asks which
+// devices our account has.
 func (s *service) introduce(ctx context.Context) {
 	devices, err := s.c.fetchDevices(ctx, "")
 	if errors.Is(err, carrier.ErrNotFound) {
@@ -65,13 +65,13 @@ func (s *service) introduce(ctx context.Context) {
 	if err == nil {
 		s.enqueue(ctx, item{events: []carrier.Event{carrier.OwnDeviceList{Devices: devices}}})
 	}
-	// The server has seen our presence by now: behind the answer to a second question
-	// there is nothing that had waited for it.
+	// The server has seen our presence by now, so all that waited for it comes before the
+	// answer to a second question.
 	ping := &question{to: s.c.addr.Domain, then: s.c.wentLive}
-	_, _ = s.c.questions.put(ctx, ping, "get", stanza.New(stanza.NSPing, "ping")) // an error answers it, too
+	_, _ = s.c.questions.put(ctx, ping, "get", stanza.New(stanza.NSPing, "ping")) // an error is an answer, too
 }
 
-// wentLive notes that all that waited for the session arrived.
+// wentLive notes that everything that waited for the stream has arrived.
 func (c *Carrier) wentLive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,7 +23,7 @@ const (
 
 // Bounds on what a server says about its upload service.
 const (
-	maxServices    = 32   // components of a server that are asked what they are
+	maxServices    = 32   // how many of a server's components we ask what they are
 	maxSlotURL     = 4096 // bytes
 	maxSlotHeaders = 8
 	maxSlotHeader  = 4096 // bytes of a header's value
@@ -51,8 +51,8 @@ func (c *Carrier) UploadSlot(ctx context.Context, name string, size int64) (carr
 	return slot, nil
 }
 
-// slotError makes refusals for good ErrRejected: the file is too large, or of a kind
-// that is not taken. A quota that is used up is none: it fills again.
+// slotError turns permanent refusals into ErrRejected: the file is too large, or of a kind
+// that the carrier refuses. A used-up quota is not permanent: it recovers.
 func slotError(err error) error {
 	e := (*stanza.Error)(nil)
 	if errors.As(err, &e) && e.Kind != "wait" && e.Condition != "resource-constraint" {
@@ -61,8 +61,7 @@ func slotError(err error) error {
 	return err
 }
 
-// uploadService returns the address of the server's upload service, which is looked
-// for once.
+// uploadService returns the address of the server's upload service. It looks for it once.
 func (c *Carrier) uploadService(ctx context.Context) (string, error) {
 	c.mu.Lock()
 	known := c.upload
@@ -97,14 +96,13 @@ func (c *Carrier) uploadService(ctx context.Context) (string, error) {
 	return "", carrier.ErrNotFound
 }
 
-// component says whether an address is a server's, and not a person's.
+// component says whether an address belongs to a server and not to a person.
 func (c *Carrier) component(address string) bool {
 	j, err := jid.Parse(address)
 	return err == nil && len(address) <= stanza.MaxAddress && j.Localpart() == "" && j.Resourcepart() == "" && j.String() == address
 }
 
-// uploads asks an address whether it is an upload service. One that does not answer
-// is none.
+// uploads asks an address whether it is an upload service. An error as the answer means no.
 func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
 	answer, err := c.questions.ask(ctx, address, "get", stanza.New(stanza.NSDisco, "query"))
 	if e := (*stanza.Error)(nil); errors.As(err, &e) {
@@ -125,7 +123,7 @@ func (c *Carrier) uploads(ctx context.Context, address string) (bool, error) {
 	return false, nil
 }
 
-// forgetUploadService has the service looked for again when it is not there.
+// forgetUploadService makes the next call look for the service again when it is gone.
 func (c *Carrier) forgetUploadService(err error) {
 	if stanza.IsCondition(err, "item-not-found", "service-unavailable", "remote-server-not-found") {
 		c.mu.Lock()
@@ -150,7 +148,7 @@ func parseSlot(e *stanza.Element) (s carrier.Slot, err error) {
 		}
 		name, value := textproto.CanonicalMIMEHeaderKey(h.Attr("name")), h.Text
 		switch name {
-		case "Authorization", "Cookie", "Expires": // no other may be asked for
+		case "Authorization", "Cookie", "Expires": // XEP-0363 allows no other
 		default:
 			continue
 		}
@@ -165,7 +163,7 @@ func parseSlot(e *stanza.Element) (s carrier.Slot, err error) {
 	return s, nil
 }
 
-// secure says whether an address is an absolute one over TLS.
+// secure says whether an address is an absolute https URL.
 func secure(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && len(address) <= maxSlotURL && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == ""

@@ -119,7 +119,7 @@ func sparing(e *stanza.Element) []byte {
 	return bytes.ReplaceAll(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("&apos;")), []byte("&#34;"), []byte("&quot;"))
 }
 
-func FuzzNoStanzaHoldsUpAnotherCustomer(f *testing.F) {
+func FuzzStanza_HoldsUpNoOtherCustomer(f *testing.F) {
 	for seed := range uint64(24) {
 		random := rand.New(rand.NewPCG(seed, 9))
 		data := make([]byte, 64)

@@ -47,10 +47,10 @@ func Apply(ctx context.Context, client *api.Client, o Options, report func(title
 }
 
 func applyStep(ctx context.Context, client *api.Client, step Step, report func(string, bool)) error {
-	if step.Former != "" {
-		policy, err := client.Logical().ReadWithContext(ctx, "sys/policies/acl/"+step.Former)
+	if step.FormerPolicy != "" {
+		policy, err := client.Logical().ReadWithContext(ctx, "sys/policies/acl/"+step.FormerPolicy)
 		if err != nil {
-			return fmt.Errorf("looking for policy %s of a former release: %w", step.Former, explain(err))
+			return fmt.Errorf("looking for policy %s of an earlier release: %w", step.FormerPolicy, explain(err))
 		}
 		if policy == nil {
 			return nil
@@ -164,8 +164,8 @@ func printStep(w io.Writer, step Step) error {
 	if step.Once {
 		note = " (only where it is missing)"
 	}
-	if step.Former != "" {
-		note = " (only while policy " + step.Former + " of a former release is there)"
+	if step.FormerPolicy != "" {
+		note = " (only while policy " + step.FormerPolicy + " of an earlier release is there)"
 	}
 	if policy, ok := step.Data["policy"].(string); ok {
 		name := strings.TrimPrefix(step.Path, "sys/policies/acl/")

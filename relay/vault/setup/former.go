@@ -9,25 +9,25 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// former is a role of former releases, whose audience named no region. It stands beside
+// formerRole is a role of earlier releases, whose audience named no region. It stands beside
 // the region's own for as long as something logs in with it: relays until the operator
 // is upgraded, and janitors that deleted relays left behind.
-type former struct{ role, audience, file string }
+type formerRole struct{ role, audience, file string }
 
-func formers() []former {
-	return []former{
+func formerRoles() []formerRole {
+	return []formerRole{
 		{contract.FormerRoleCredentials, contract.FormerAudienceCredentials, "former-credentials.hcl"},
 		{contract.FormerRoleJanitor, contract.FormerAudienceJanitor, "former-janitor.hcl"},
 		{contract.FormerRoleRelay, contract.FormerAudienceRelay, "former-relay.hcl"},
 	}
 }
 
-// formerSteps keep what a former release set up as it was then, also after the auth
+// formerSteps keep what an earlier release set up as it was then, also after the auth
 // mount was recreated: policies name its accessor, and roles go with it.
 func formerSteps(o Options, accessor string) ([]Step, error) {
 	t := newTemplateData(o, accessor)
 	files := make(map[string]string)
-	for _, f := range formers() {
+	for _, f := range formerRoles() {
 		files[f.role] = f.file
 	}
 	policies, err := render(files, t)
@@ -35,20 +35,20 @@ func formerSteps(o Options, accessor string) ([]Step, error) {
 		return nil, err
 	}
 	var steps []Step
-	for _, f := range formers() {
+	for _, f := range formerRoles() {
 		own := []Step{policyStep(f.role, policies[f.role]), role(o, f.role, f.audience)}
 		if f.role == contract.FormerRoleRelay {
 			own = append(own, certificateRole(o, t, f.role))
 		}
 		for _, step := range own {
-			step.Former = f.role
+			step.FormerPolicy = f.role
 			steps = append(steps, step)
 		}
 	}
 	return steps, nil
 }
 
-// RemoveFormer takes away what former releases set up: their roles and their policies.
+// RemoveFormer takes away what earlier releases set up: their roles and their policies.
 // Whatever still logs in by them is shut out, so that the caller looks for that first.
 // What is gone already is no failure. Each removal is reported to report, which may be
 // nil.
@@ -66,7 +66,7 @@ func RemoveFormer(ctx context.Context, client *api.Client, o Options, report fun
 		}
 		return nil
 	}
-	for _, f := range formers() {
+	for _, f := range formerRoles() {
 		// The role before its policy, so that an interrupted removal leaves no login.
 		if err := remove("role "+f.role, "auth/"+o.AuthPath+"/role/"+f.role); err != nil {
 			return err

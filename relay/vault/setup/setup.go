@@ -64,9 +64,9 @@ type Step struct {
 	// Once says that the step makes something which must not be made again: it is
 	// skipped where that exists.
 	Once bool
-	// Former, when not empty, is a policy of a former release: the step keeps alive
+	// FormerPolicy, when not empty, is a policy of an earlier release: the step keeps alive
 	// what goes on with that, and is skipped where the policy is not there.
-	Former string
+	FormerPolicy string
 }
 
 // accessorPlaceholder stands for the auth mount's accessor, which Vault chooses when

@@ -20,9 +20,9 @@ const maxFiles = 100
 type transfers struct {
 	sending, fetching line
 
-	mu     sync.Mutex   // guards the following fields
-	came   []media.Link // and were not fetched; the latest
-	failed error        // of the first file that could not be fetched
+	mu     sync.Mutex      // guards the following fields
+	came   []media.FileURL // and were not fetched; the latest
+	failed error           // of the first file that could not be fetched
 }
 
 func newTransfers() *transfers {
@@ -30,7 +30,7 @@ func newTransfers() *transfers {
 }
 
 // keep remembers a file that came.
-func (t *transfers) keep(l media.Link) {
+func (t *transfers) keep(l media.FileURL) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.came = append(t.came, l)
@@ -38,7 +38,7 @@ func (t *transfers) keep(l media.Link) {
 }
 
 // take returns the files that were kept, and forgets them.
-func (t *transfers) take() []media.Link {
+func (t *transfers) take() []media.FileURL {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	came := t.came
@@ -103,13 +103,13 @@ func (l line) flush(ctx context.Context) error {
 // fetch has the files fetched that a received text names.
 func (c *conversation) fetch(text string) {
 	for _, p := range media.Split(text) {
-		if link, err := media.ParseLink(p.Link); err == nil {
+		if link, err := media.ParseFileURL(p.URL); err == nil {
 			c.fetchOne(link)
 		}
 	}
 }
 
-func (c *conversation) fetchOne(link media.Link) {
+func (c *conversation) fetchOne(link media.FileURL) {
 	if c.FilesDir != "" {
 		c.save(link, c.FilesDir)
 		return
@@ -124,7 +124,7 @@ func (c *conversation) fetchOne(link media.Link) {
 
 // save fetches a file into a directory, when its turn comes. One that fails may be
 // tried again with /save.
-func (c *conversation) save(link media.Link, dir string) {
+func (c *conversation) save(link media.FileURL, dir string) {
 	name := customer.FileName(link)
 	trouble := func(err error) {
 		c.files.keep(link)

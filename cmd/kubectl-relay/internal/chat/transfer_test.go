@@ -11,7 +11,7 @@ func TestTransfersRememberTheLatestFiles(t *testing.T) {
 	transfers := newTransfers()
 	var want []string
 	for n := range maxFiles + 10 {
-		l := media.NewLink()
+		l := media.NewFileURL()
 		transfers.keep(l)
 		if n >= 10 {
 			want = append(want, l.Text())

@@ -91,10 +91,10 @@ func (v *view) event(e customer.Event) {
 func received(text string) string {
 	var lines []string
 	for _, p := range media.Split(text) {
-		if link, err := media.ParseLink(p.Link); err == nil {
+		if link, err := media.ParseFileURL(p.URL); err == nil {
 			lines = append(lines, "<+ "+printable.Text(customer.FileName(link)))
 		}
-		if p.Text != "" || p.Link == "" {
+		if p.Text != "" || p.URL == "" {
 			lines = append(lines, "<- "+printable.Indented(printable.Text(p.Text), "   "))
 		}
 	}

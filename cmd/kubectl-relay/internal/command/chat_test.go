@@ -58,7 +58,8 @@ func startShopThat(t *testing.T, server *prosody.Server, answer func(context.Con
 	check(t, err)
 	_, password := state.Account()
 	link, err := xmpp.New(xmpp.Config{
-		Account: number, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: password, Registration: xmpp.Open,
+		Login:        xmpp.Login{Account: number, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: password},
+		Registration: xmpp.Open,
 	})
 	check(t, err)
 	online, received := make(chan struct{}, 1), make(chan customer.Event, 10)

@@ -101,7 +101,7 @@ func TestChatSaysThatAFileCameAndKeepsItsKeyToItself(t *testing.T) {
 func TestChatFilter_FailsIfAFileCannotBeFetched(t *testing.T) {
 	server, where := startServer(t)
 	startShop(t, server, func(url string) string {
-		l := media.NewLink()
+		l := media.NewFileURL()
 		l.URL = url
 		return l.Text()
 	})
@@ -170,7 +170,7 @@ func startCollector(t *testing.T, server *prosody.Server) (dir string) {
 	dir = t.TempDir()
 	startShopThat(t, server, func(ctx context.Context, shop *customer.Customer, e customer.Event) {
 		answer := "you said: " + e.Text
-		if link, err := media.ParseLink(e.Text); err == nil {
+		if link, err := media.ParseFileURL(e.Text); err == nil {
 			if _, err := shop.SaveFile(ctx, link, dir); err != nil {
 				t.Errorf("the shop cannot have the file: %v", err)
 			}

@@ -43,8 +43,8 @@ type Store interface {
 	View(ctx context.Context, fn func(*store.Tx) error) error
 }
 
-// Link is what it needs of the carrier; carrier.Carrier has it.
-type Link interface {
+// Carrier is what it needs of the carrier; a carrier.Carrier is one.
+type Carrier interface {
 	PublishDevices(ctx context.Context, devices []carrier.DeviceID) error
 	PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error
 	Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error)
@@ -58,7 +58,7 @@ type Link interface {
 // Options say whose messages they are. All but Files, Now and Log are required.
 type Options struct {
 	Store   Store
-	Link    Link
+	Carrier Carrier
 	Account *omemo.Account
 	Webhook webhook.Account
 	// Files say how files travel; nil: no file is sent or fetched.
@@ -67,7 +67,7 @@ type Options struct {
 	Deliveries func()
 	// Former is the identity before Account's, while messages to it may still be
 	// under way; nil for none.
-	Former *Former
+	Former *FormerIdentity
 	// Forget takes a person off the carrier's contact list; nil where there is none.
 	Forget func(ctx context.Context, peer phone.Number) error
 	// Scrub leaves nothing of what was deleted in the store's files; nil for a store
@@ -96,9 +96,9 @@ type Base struct {
 	Quotas  Tally[OverQuota] // what was refused because of the quota
 }
 
-// Former is an identity that was rotated away. What customers encrypted to it before
+// FormerIdentity is an identity that was rotated away. What customers encrypted to it before
 // they learned of the next one is read until then; nothing is encrypted with it.
-type Former struct {
+type FormerIdentity struct {
 	Account *omemo.Account
 	Until   time.Time
 }

@@ -300,7 +300,7 @@ func (s *List) MirrorBlocked(ctx context.Context) error {
 // Mirror makes the carrier's list as ours is, once. Ours is made as the carrier's if it is
 // damaged, or empty where the carrier has none.
 func (s *List) Mirror(ctx context.Context) error {
-	b, ok := s.Link.(carrier.Blocker)
+	b, ok := s.Carrier.(carrier.Blocker)
 	if !ok {
 		_, err := s.mended(ctx, nil)
 		return err

@@ -148,7 +148,7 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 		return record.ErrFinished
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(body.Media.From), "\n") // earlier versions kept the whole text
-	link, err := media.ParseLink(first)
+	link, err := media.ParseFileURL(first)
 	if err != nil {
 		return record.ErrFinished // it was one when it was written
 	}
@@ -165,7 +165,7 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 
 // get downloads and opens a file into the store. It is not finished there: whether
 // it is authentic shows at its end.
-func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.Link) (store.Media, error) {
+func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL) (store.Media, error) {
 	ours, err := s.Files.Carries(ctx, link.URL)
 	if err != nil {
 		return store.Media{}, err
@@ -219,7 +219,7 @@ func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 		if b.Media != nil {
 			old = *b.Media
 		}
-		b.Media = &record.Attached{Kind: kind, ID: f.ID, Link: old.Link}
+		b.Media = &record.Attached{Kind: kind, ID: f.ID, URLHash: old.URLHash}
 	})
 }
 

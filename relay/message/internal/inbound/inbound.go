@@ -223,14 +223,14 @@ func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text,
 		parts = media.Split(text)
 	}
 	body := record.Content{Markable: m.WantsRead, At: m.Time}
-	if len(parts) > 1 || parts[0].Link != "" {
+	if len(parts) > 1 || parts[0].URL != "" {
 		body.Whole = textHash(text)
 	}
 	for _, p := range parts {
 		part := body
-		if p.Link != "" {
+		if p.URL != "" {
 			part.Caption = p.Text
-			if err := s.arriving(tx, c, m, part, p.Link, identity, now); err != nil {
+			if err := s.arriving(tx, c, m, part, p.URL, identity, now); err != nil {
 				return err
 			}
 			continue

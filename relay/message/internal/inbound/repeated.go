@@ -63,7 +63,7 @@ func (v saying) sameAs(body record.Content) bool {
 	case body.Whole != "":
 		return body.Whole == textHash(v.text)
 	case body.Media != nil:
-		return body.Media.Link == textHash(v.text)
+		return body.Media.URLHash == textHash(v.text)
 	}
 	return body.Text != "" && body.Text == v.text
 }

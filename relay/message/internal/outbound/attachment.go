@@ -189,7 +189,7 @@ func (s *Outbound) upload(ctx context.Context, message, id string) error {
 	if err != nil {
 		return slotError(err)
 	}
-	link := media.NewLink()
+	link := media.NewFileURL()
 	link.URL = slot.Get
 	encrypted, err := link.Encrypt(r)
 	if err != nil {

@@ -18,7 +18,7 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 			return err
 		}
 	}
-	err = s.Link.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
+	err = s.Carrier.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}

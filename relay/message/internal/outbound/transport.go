@@ -40,7 +40,7 @@ func (s *Outbound) sendTransport(ctx context.Context, c store.Customer, t record
 	if err != nil {
 		return err
 	}
-	err = s.Link.Send(ctx, carrier.Outgoing{ID: store.NewMessageID(), To: c.Number, Envelope: *envelope})
+	err = s.Carrier.Send(ctx, carrier.Outgoing{ID: store.NewMessageID(), To: c.Number, Envelope: *envelope})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
@@ -49,7 +49,7 @@ func (s *Outbound) sendTransport(ctx context.Context, c store.Customer, t record
 
 // sendRefusal tells a customer's client that its message was not accepted.
 func (s *Outbound) sendRefusal(ctx context.Context, c store.Customer, t record.Task) error {
-	if err := s.Link.Refuse(ctx, c.Number, carrier.Refusal{Resource: t.Resource, ID: t.Stanza, Kind: t.Refused}); err != nil {
+	if err := s.Carrier.Refuse(ctx, c.Number, carrier.Refusal{Resource: t.Resource, ID: t.Stanza, Kind: t.Refused}); err != nil {
 		return fmt.Errorf("refusing a message: %w", err)
 	}
 	return record.ErrFinished
@@ -58,7 +58,7 @@ func (s *Outbound) sendRefusal(ctx context.Context, c store.Customer, t record.T
 // sendReceipt tells a customer's client what became of its message.
 func (s *Outbound) sendReceipt(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
 	if t.Stanza != "" {
-		if err := s.Link.SendReceipt(ctx, c.Number, t.Stanza, t.Receipt); err != nil {
+		if err := s.Carrier.SendReceipt(ctx, c.Number, t.Stanza, t.Receipt); err != nil {
 			return fmt.Errorf("sending a receipt: %w", err)
 		}
 	}

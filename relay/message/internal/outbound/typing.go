@@ -30,7 +30,7 @@ type typing struct {
 
 // beginTyping shows "is typing". It is worth no retry: a failure shows nothing.
 func (s *Outbound) beginTyping(ctx context.Context, c store.Customer) {
-	if s.Link.SendTyping(ctx, c.Number, true) != nil {
+	if s.Carrier.SendTyping(ctx, c.Number, true) != nil {
 		return
 	}
 	s.typing.mu.Lock()
@@ -56,7 +56,7 @@ func (s *Outbound) endTyping(ctx context.Context, c store.Customer) {
 	s.typing.mu.Unlock()
 	if t != nil {
 		t.Stop()
-		_ = s.Link.SendTyping(ctx, c.Number, false)
+		_ = s.Carrier.SendTyping(ctx, c.Number, false)
 	}
 }
 

@@ -207,7 +207,7 @@ func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.Devi
 	at, known := s.fetched[c.ID]
 	s.mu.Unlock()
 	if !known || s.Now().Sub(at) > listAge {
-		listed, err := s.Link.Devices(ctx, c.Number)
+		listed, err := s.Carrier.Devices(ctx, c.Number)
 		switch {
 		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrRejected):
 			s.learned(c.ID)

@@ -83,7 +83,7 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []c
 			if !alone && s.stale(Device{c.ID, d}) {
 				continue
 			}
-			b, err := s.Link.Bundle(ctx, c.Number, d)
+			b, err := s.Carrier.Bundle(ctx, c.Number, d)
 			if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
 				s.missed(Device{c.ID, d})
 				continue

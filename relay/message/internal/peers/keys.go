@@ -85,13 +85,13 @@ func (s *Peers) publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("preparing our bundle: %w", err)
 	}
-	if err := s.Link.PublishBundle(ctx, s.Account.Device, b); err != nil {
+	if err := s.Carrier.PublishBundle(ctx, s.Account.Device, b); err != nil {
 		return fmt.Errorf("publishing our bundle: %w", err)
 	}
 	if err := s.published(ctx, b); err != nil {
 		return fmt.Errorf("noting what is published: %w", err)
 	}
-	if err := s.Link.PublishDevices(ctx, []carrier.DeviceID{s.Account.Device}); err != nil {
+	if err := s.Carrier.PublishDevices(ctx, []carrier.DeviceID{s.Account.Device}); err != nil {
 		return fmt.Errorf("publishing our device list: %w", err)
 	}
 	return nil

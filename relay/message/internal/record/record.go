@@ -54,8 +54,8 @@ type Attached struct {
 	Kind media.Kind `json:"kind,omitempty"`
 	ID   string     `json:"id,omitempty"`   // in the store, once it is there
 	From string     `json:"from,omitempty"` // the business's or the customer's link
-	// Link is the hash of the customer's link.
-	Link string `json:"link,omitempty"`
+	// URLHash is the hash of the customer's file URL.
+	URLHash string `json:"link,omitempty"`
 	// Uploaded says that the message's text is the link under which the carrier has
 	// the file.
 	Uploaded bool `json:"uploaded,omitempty"`

@@ -12,17 +12,17 @@ const (
 	MaxID      = 256  // bytes of a stanza's id; UUIDs have 36
 )
 
-// origin says whom a stanza comes from.
+// origin says who sent a stanza.
 type origin int
 
-// Whom stanzas come from.
+// Who sends stanzas.
 const (
 	FromPeer    origin = iota // a number at our domain
-	FromOwn                   // our own account, as such
+	FromOwn                   // our own account itself
 	FromSelf                  // one of our own account's devices
 	FromServer                // the server
 	fromForeign               // another domain
-	fromNobody                // our domain, but no number
+	fromNobody                // an address at our domain that is not a number
 )
 
 // Addresses maps addresses to numbers, exactly: +<digits>@<domain>.
@@ -34,9 +34,9 @@ type Addresses struct {
 // Of returns the number's address.
 func (a Addresses) Of(n phone.Number) string { return n.E164() + "@" + a.Domain }
 
-// Origin reads the address that a stanza comes from; the number is a peer's. The
-// server stamps that address (RFC 6120, 8.1.2.1); none means our own account. The
-// server hands out domains in canonical form, so any other form is foreign.
+// Origin reads a stanza's from address. It returns a number only for a peer. The server
+// stamps that address (RFC 6120, 8.1.2.1); an empty one means our own account. The server
+// writes domains in canonical form, so any other form is foreign.
 func (a Addresses) Origin(from string) (origin, phone.Number) {
 	if from == "" {
 		return FromOwn, phone.Number{}

@@ -5,8 +5,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// chatState reads a chat state. All but composing mean that nothing is being
-// written.
+// chatState reads a chat state. Every state but composing means that the peer is not
+// writing.
 func chatState(r *Reading, e *Element, peer phone.Number) {
 	for _, c := range e.Children {
 		if c.Name.Space != NSStates {

@@ -7,28 +7,28 @@ import (
 	"io"
 )
 
-// Bounds on one element that is kept. The deepest that we understand has 8 levels,
-// the widest, a bundle with its pre-keys, some hundred elements. Servers relay more.
+// Bounds on one element that is kept. The deepest element that we understand has 8 levels;
+// the widest, a bundle with its pre-keys, has some hundred elements. Servers relay more.
 const (
 	maxDepth    = 32
 	MaxElements = 4096
 	maxAttrs    = 64
 )
 
-// Errors that mean that the stream is of no further use.
+// Errors after which the stream can no longer be read.
 var (
 	ErrForbiddenXML = errors.New("xmpp: comment, processing instruction or document type in stream (RFC 6120, 11.1)")
 	ErrTooLarge     = errors.New("xmpp: server sends too much at once")
 )
 
-// Element is one XML element, read whole or about to be written.
+// Element is one XML element, which was read whole or is about to be written.
 type Element struct {
 	Name     xml.Name
 	Attrs    []xml.Attr // without namespace declarations
 	Children []*Element
 	Text     string // its own character data, without that of its children
-	// Over is the bound that the element breaks, of which there is the beginning alone
-	// then, and what stands at its end if that is small; empty for a whole one.
+	// Over is the bound that the element breaks; empty for a whole element. Of an element
+	// that breaks one there is only the beginning, and its last children if they are small.
 	Over Drop
 }
 
@@ -85,18 +85,18 @@ func (e *Element) Child(space, local string) *Element {
 	return nil
 }
 
-// opened is an element whose end was not read yet. Its text is gathered in bytes:
-// a hostile stanza could make adding strings quadratic.
+// opened is an element whose end has not been read yet. Its text is collected as bytes: with
+// strings, a hostile stanza could make that quadratic.
 type opened struct {
 	*Element
 	text []byte
 }
 
-// Taker takes the grandchildren of one answer, so that a long list is never in memory
-// whole.
-type Taker struct {
-	Elements, Bytes int // bounds on the answer
-	Take            func(*Element)
+// LongList reads the grandchildren of one answer one by one, so that a long list is never in
+// memory as a whole.
+type LongList struct {
+	Elements, Bytes int            // bounds on the answer
+	Each            func(*Element) // called for each grandchild
 }
 
 // ReadElement reads the rest of the element that start began.
@@ -108,9 +108,9 @@ func ReadElement(r xml.TokenReader, start xml.StartElement) (*Element, error) {
 	return root, ReadInto(r, root, nil)
 }
 
-// ReadInto reads the rest of an element whose beginning was read. Given a taker, it
-// leaves the grandchildren to it. The error is an *Oversize past a bound.
-func ReadInto(r xml.TokenReader, root *Element, list *Taker) error {
+// ReadInto reads the rest of an element whose beginning was read. Given a list, it passes the
+// grandchildren to that instead of keeping them. Past a bound the error is an *Oversize.
+func ReadInto(r xml.TokenReader, root *Element, list *LongList) error {
 	t := tree{list: list, limit: MaxElements, count: 1, open: []opened{{Element: root}}}
 	if list != nil {
 		t.limit = list.Elements
@@ -137,15 +137,15 @@ func ReadInto(r xml.TokenReader, root *Element, list *Taker) error {
 	return nil
 }
 
-// tree is an element that is being read, with those within it that are open.
+// tree is an element that is being read, with the open elements inside it.
 type tree struct {
 	open  []opened
-	list  *Taker // of the grandchildren; nil for none
-	count int    // of elements
+	list  *LongList // for the grandchildren; nil to keep them
+	count int       // of elements
 	limit int
 }
 
-// start begins a child of the innermost element that is open.
+// start begins a child of the innermost open element.
 func (t *tree) start(begin xml.StartElement) error {
 	if t.count++; t.count > t.limit {
 		return &Oversize{DropManyElements}
@@ -164,20 +164,20 @@ func (t *tree) start(begin xml.StartElement) error {
 	return nil
 }
 
-// end ends the innermost element that is open.
+// end ends the innermost open element.
 func (t *tree) end() {
 	top := &t.open[len(t.open)-1]
 	top.WithText(string(top.text))
 	t.open = t.open[:len(t.open)-1]
 	if t.list != nil && len(t.open) == grandchildren {
-		t.list.Take(top.Element)
+		t.list.Each(top.Element)
 	}
 }
 
 // grandchildren is how many elements are open around a grandchild.
 const grandchildren = 2
 
-// NotEOF makes an end within an element the error that it is.
+// NotEOF turns io.EOF, which inside an element is an error, into io.ErrUnexpectedEOF.
 func NotEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -185,15 +185,16 @@ func NotEOF(err error) error {
 	return err
 }
 
-// CutOff reports whether err says that the other side ended the connection. To a
-// decoder that is a syntax error, since the stream's own element is open.
+// CutOff reports whether err means that the other side ended the connection. A decoder
+// reports that as a syntax error, since the stream's own element is open.
 func CutOff(err error) bool {
 	syntax := (*xml.SyntaxError)(nil)
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.As(err, &syntax) && syntax.Msg == "unexpected EOF"
 }
 
-// FromStart returns the element that a start tag begins, or an *Oversize with its head.
+// FromStart returns the element that a start tag begins. When it has too many attributes,
+// the error is an *Oversize.
 func FromStart(start xml.StartElement) (*Element, error) {
 	e := &Element{Name: start.Name}
 	for _, a := range start.Attr {
@@ -208,7 +209,7 @@ func FromStart(start xml.StartElement) (*Element, error) {
 	return e, nil
 }
 
-// appendTo writes e where the default namespace is parent.
+// appendTo writes e into a context whose default namespace is parent.
 func (e *Element) appendTo(b *bytes.Buffer, parent string) {
 	b.WriteByte('<')
 	b.WriteString(e.Name.Local)

@@ -4,12 +4,12 @@ import (
 	"errors"
 )
 
-// Error is an answer of type error (RFC 6120, 8.3). Its text is the other
-// side's and not kept.
+// Error is an answer of type error (RFC 6120, 8.3). Its text comes from the other side and is
+// not kept.
 type Error struct {
-	Condition string // "item-not-found" and so on, or "" when it is none we know
+	Condition string // "item-not-found" and so on; "undefined-condition" for any that RFC 6120 does not define
 	Kind      string // "auth", "cancel", "continue", "modify", "wait"
-	Detail    string // the application's condition: pub-sub's
+	Detail    string // the application's condition, here that of pub-sub
 }
 
 func (e *Error) Error() string { return "xmpp: answer is the error " + e.Condition }

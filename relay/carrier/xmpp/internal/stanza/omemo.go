@@ -19,9 +19,9 @@ const (
 // ErrMalformed says that an OMEMO element breaks its format or a bound.
 var ErrMalformed = errors.New("xmpp: malformed OMEMO element")
 
-// parseEncrypted reads <encrypted/>. Keys for impossible devices are left out; those that
-// cannot be decoded have no data, as they may be another device's. How many there are is
-// bounded by the stanza.
+// parseEncrypted reads <encrypted/>. It leaves out keys for impossible devices. A key that
+// cannot be decoded has no data: it may be for another device than ours. The size of the
+// stanza bounds how many there are.
 func parseEncrypted(e *Element) (carrier.Envelope, error) {
 	header := e.Child(NSOMEMO, "header")
 	if header == nil {
@@ -114,8 +114,8 @@ func DeviceList(devices []carrier.DeviceID) *Element {
 	return list
 }
 
-// ParseBundle reads <bundle/>. Pre-keys that cannot be read, and those beyond the bound,
-// are left out: no signature names them, and one of the others does as well.
+// ParseBundle reads <bundle/>. It leaves out pre-keys that it cannot read and those beyond
+// the bound: no signature covers them, and any other will do.
 func ParseBundle(e *Element) (carrier.Bundle, error) {
 	var b carrier.Bundle
 	if e == nil || !e.Is(NSOMEMO, "bundle") {
@@ -175,8 +175,8 @@ func parseDevice(s string) (carrier.DeviceID, bool) {
 // FormatDevice returns a device id as it is written.
 func FormatDevice(d carrier.DeviceID) string { return strconv.FormatUint(uint64(d), 10) }
 
-// parseKeyID reads a pre-key's id: 0 to 2^32-1, since others count from 0. Ours
-// start at 1, and a caller that cannot use 0 leaves it.
+// parseKeyID reads a pre-key's id: 0 to 2^32-1, since other clients count from 0. Ours start
+// at 1, and a caller that cannot use 0 skips it.
 func parseKeyID(s string) (uint32, bool) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	return uint32(n), err == nil

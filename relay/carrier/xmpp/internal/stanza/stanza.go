@@ -10,7 +10,7 @@ import (
 // fallbackBody is what clients without OMEMO show.
 const fallbackBody = "This message is encrypted with OMEMO, which your client does not seem to support."
 
-// Reading is what one <message/> came to.
+// Reading is the result of reading one <message/>.
 type Reading struct {
 	Events []carrier.Event
 	Drops  []Drop
@@ -36,8 +36,8 @@ type Reader struct {
 	AcceptUnencrypted bool
 }
 
-// Span is when a message that is read now may have been taken by the server: since then.
-// The zero time is any time ago.
+// Span says when the server may have got a message that is read now: not before Since. The
+// zero time sets no limit.
 type Span struct{ Since, Now time.Time }
 
 // Message reads one <message/>.
@@ -69,11 +69,11 @@ func (p Reader) Message(e *Element, when Span) Reading {
 	return r
 }
 
-// bounce reads a message that came back (RFC 6120, 8.3). Of the types of errors "wait"
-// alone says that the same message may be taken later; "continue" says that nothing is
-// wrong with it. When a session ends whose client has not acknowledged everything,
-// servers return what is left, which the client may have shown: ejabberd as
-// service-unavailable, Prosody as recipient-unavailable.
+// bounce reads a message that came back (RFC 6120, 8.3). Only errors of type "wait" say that
+// the same message may be accepted later; "continue" says that nothing is wrong with it. When
+// a peer's stream ends and its client has not acknowledged everything, servers return the
+// rest, though the client may have shown it: ejabberd as service-unavailable, Prosody as
+// recipient-unavailable.
 func (p Reader) bounce(r *Reading, e *Element, peer phone.Number) {
 	said := ParseError(e)
 	if id := r.idOf(e); id != "" && said.Kind != "continue" {
@@ -84,7 +84,7 @@ func (p Reader) bounce(r *Reading, e *Element, peer phone.Number) {
 	}
 }
 
-// notification reads a PEP event (XEP-0163); only device lists are of interest.
+// notification reads a PEP event (XEP-0163). Only device lists matter to us.
 func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool) {
 	items := e.Child(NSEvent, "event").Child(NSEvent, "items")
 	if items == nil || items.Attr("node") != NodeDevices {
@@ -95,7 +95,7 @@ func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool
 		}
 		return
 	}
-	// A retracted list is no news about devices: the owner publishes a new one.
+	// A retracted list says nothing about devices: the owner publishes a new one.
 	item := items.Child(NSEvent, "item")
 	if item == nil {
 		return
@@ -111,7 +111,7 @@ func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool
 	}
 }
 
-// chat reads what a person's client sends: an envelope, receipts, or text in clear.
+// chat reads what a person's client sends: an envelope, receipts, or unencrypted text.
 func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 	p.receipts(r, e, peer)
 	if enc := e.Child(NSOMEMO, "encrypted"); enc != nil {
@@ -160,9 +160,9 @@ func (p Reader) receipts(r *Reading, e *Element, peer phone.Number) {
 // MaxReceipts is how many receipts one stanza may hold; clients send one.
 const MaxReceipts = 8
 
-// sentAt is when our server took a message that waited for us. It adds that as the last
-// element: what stands before is the sender's, who may write our server's name there as
-// well. Prosody names our own account after a resumption.
+// sentAt is when our server got a message that waited for us. The server adds that time as
+// the last element. Earlier elements are the sender's, who could write our server's name
+// there. After a resumption Prosody names our own account instead of itself.
 func (p Reader) sentAt(e *Element, when Span) time.Time {
 	if len(e.Children) == 0 {
 		return when.Now.UTC()
@@ -192,7 +192,7 @@ func Outgoing(a Addresses, o carrier.Outgoing) *Element {
 	return m
 }
 
-// Receipt renders a receipt's stanza. It is kept for a peer that is away.
+// Receipt renders a receipt's stanza. The server keeps it for a peer that is offline.
 func Receipt(a Addresses, id string, to phone.Number, about string, kind carrier.ReceiptKind) *Element {
 	said := New(NSReceipts, "received", "id", about)
 	if kind == carrier.Read {
@@ -201,7 +201,7 @@ func Receipt(a Addresses, id string, to phone.Number, about string, kind carrier
 	return New(NSClient, "message", "to", a.Of(to), "type", "chat", "id", id).With(said, New(NSHints, "store"))
 }
 
-// Typing renders a chat state, which nobody keeps.
+// Typing renders a chat state. Nobody stores it.
 func Typing(a Addresses, to phone.Number, composing bool) *Element {
 	state := "active"
 	if composing {

@@ -7,21 +7,21 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Namespaces of encryptions that we do not read. Their elements are also known by
-// their names, as each version of OMEMO has a namespace of its own.
+// Namespaces of encryptions that we do not read. Their elements are also recognized by name,
+// since each version of OMEMO has its own namespace.
 const (
 	nsOpenPGP = "urn:xmpp:openpgp:0" // XEP-0373
 	nsPGP     = "jabber:x:encrypted" // XEP-0027
 )
 
-// otr is what begins a message or a wish of Off-the-Record messaging.
+// otr is how a message or a request of Off-the-Record messaging begins.
 const otr = "?OTR"
 
-// maxLanguage bounds the language tag that is looked at; BCP 47 needs no more.
+// maxLanguage bounds the language tag, in bytes; BCP 47 needs no more.
 const maxLanguage = 35
 
-// unencrypted reads a message without an envelope: another encryption, whose body is a
-// notice for clients without it, text in clear, or nothing that a person wrote.
+// unencrypted reads a message without an envelope: another encryption, with a body that is a
+// notice for clients without it; unencrypted text; or nothing that a person wrote.
 func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span) {
 	var text string
 	body := e.Child(NSClient, "body")
@@ -50,9 +50,9 @@ func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span
 	}
 }
 
-// foreignEncryption says whether a message holds something encrypted, or says so
-// (XEP-0380), and whether that is content: every version of OMEMO also has messages
-// that only move a session on.
+// foreignEncryption says whether a message holds something encrypted, or says that it does
+// (XEP-0380), and whether that is content: every version of OMEMO also has messages that
+// only advance a session.
 func foreignEncryption(e *Element) (found, content bool) {
 	for _, c := range e.Children {
 		switch {
@@ -77,7 +77,7 @@ func hasPayload(encrypted *Element) bool {
 	return false
 }
 
-// unread completes what is known of a message that could not be read.
+// unread adds what is known about a message that could not be read.
 func (p Reader) unread(r *Reading, e *Element, u carrier.Unread, when Span) {
 	u.ID, u.Time, u.Language = r.idOf(e), p.sentAt(e, when), language(e)
 	u.Resource = resource(e)
@@ -86,14 +86,14 @@ func (p Reader) unread(r *Reading, e *Element, u carrier.Unread, when Span) {
 	r.Event(u)
 }
 
-// resource returns that of the client which sent a stanza.
+// resource returns the resource of the client that sent a stanza.
 func resource(e *Element) string {
 	_, r, _ := strings.Cut(e.Attr("from"), "/")
 	return r
 }
 
-// language returns the language that a message says it is in (RFC 6120, 8.1.5): its
-// body's own, or the stanza's, which servers add from the client's stream.
+// language returns the language that a message declares (RFC 6120, 8.1.5): that of its body,
+// or that of the stanza, which servers add from the client's stream.
 func language(e *Element) string {
 	for _, in := range []*Element{e.Child(NSClient, "body"), e} {
 		if in == nil {
@@ -108,8 +108,8 @@ func language(e *Element) string {
 	return ""
 }
 
-// Mark gives what could not be read its id in our archive, by which it is known when it
-// comes again.
+// Mark gives a message that could not be read its id in our archive, by which we recognize it
+// when it comes again.
 func (r *Reading) Mark(position string) {
 	for i, ev := range r.Events {
 		if u, ok := ev.(carrier.Unread); ok {
@@ -119,17 +119,17 @@ func (r *Reading) Mark(position string) {
 	}
 }
 
-// Refusal renders the error that answers a message which was not accepted (RFC 6120,
-// 8.3). It goes to the client that sent it: servers drop errors to a bare address.
+// Refusal renders the error that answers a message that was not accepted (RFC 6120, 8.3). It
+// goes to the client that sent the message: servers drop errors to a bare address.
 func Refusal(a Addresses, to phone.Number, r carrier.Refusal) *Element {
 	kind, condition := "modify", "not-acceptable"
-	why := "The message was not encrypted with OMEMO as this recipient reads it, and was not accepted."
+	why := "The message was not accepted: it is not encrypted with the kind of OMEMO that this recipient reads."
 	switch r.Kind {
 	case carrier.TooLarge:
-		why = "The message is larger than this recipient reads, and was not accepted."
+		why = "The message was not accepted: it is larger than this recipient reads."
 	case carrier.OverQuota:
 		kind, condition = "wait", "resource-constraint"
-		why = "The recipient keeps too much of this conversation to take more now, and did not accept the message."
+		why = "The message was not accepted: the recipient stores too much of this conversation already. Try again later."
 	case carrier.InClear, carrier.ForeignEncryption, carrier.Malformed:
 	}
 	return New(NSClient, "message", "to", a.Of(to)+"/"+r.Resource, "type", "error", "id", r.ID).With(
@@ -138,8 +138,8 @@ func Refusal(a Addresses, to phone.Number, r carrier.Refusal) *Element {
 			New(NSStanzas, "text").WithText(why)))
 }
 
-// mayBeWritten says whether a message that was not read to its end may be what a person
-// wrote. Errors and what is told to many are not, and are not answered.
+// mayBeWritten says whether a person may have written a message that was not read to its end.
+// Nobody wrote errors or announcements, and they are not answered.
 func mayBeWritten(e *Element) bool {
 	switch e.Attr("type") {
 	case "error", "headline", "groupchat":

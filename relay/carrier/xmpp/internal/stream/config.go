@@ -10,9 +10,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Config says which account to use and where. Everything but Address, CABundle and MaxWire
-// must be set.
-type Config struct {
+// Login is an account and its server. Address, CABundle and Resource may be empty.
+type Login struct {
 	// Account is the account's number; its address is +<digits>@Domain.
 	Account phone.Number
 	// Domain is the XMPP domain, which the server's certificate must name.
@@ -24,28 +23,34 @@ type Config struct {
 	// server's certificate. Empty means the system's.
 	CABundle []byte
 	Password string
-	// Resource is the XMPP resource that is bound.
+	// Resource is the XMPP resource to bind. A server lets one link have it: a second one
+	// ends the first. Package xmpp gives an empty one its default.
 	Resource string
+}
+
+// Config is a Login and the limits of its link. MaxStanza and Idle must be set.
+type Config struct {
+	Login
 
 	// MaxStanza is the largest stanza that is kept, in bytes on the wire.
 	MaxStanza int
-	// MaxWire is the most that is read of one stanza, in bytes; 0 means 64 MiB.
+	// MaxWire is how much of one stanza is read at most, in bytes; 0 means 64 MiB.
 	MaxWire int
-	// Idle is how long the link may be silent before the server is asked for a
-	// sign of life; it has as long again to give one.
+	// Idle is how long the link may be silent before we ask the server for a sign of life. It
+	// has as long again to give one.
 	Idle time.Duration
 }
 
-// JID is the account's full address. The error is about the resource.
-func (c Config) JID() (jid.JID, error) {
-	j, err := jid.New(c.Account.E164(), c.Domain, c.Resource)
+// JID is the account's full address. It returns an error when the resource is invalid.
+func (l Login) JID() (jid.JID, error) {
+	j, err := jid.New(l.Account.E164(), l.Domain, l.Resource)
 	if err != nil {
-		return jid.JID{}, fmt.Errorf("xmpp: resource %q is no XMPP resource", c.Resource)
+		return jid.JID{}, fmt.Errorf("xmpp: resource %q is no XMPP resource", l.Resource)
 	}
 	return j, nil
 }
 
 // bare is the account's address without resource.
-func (c Config) bare() string { return c.Account.E164() + "@" + c.Domain }
+func (l Login) bare() string { return l.Account.E164() + "@" + l.Domain }
 
 func (c Config) maxWire() int { return cmp.Or(c.MaxWire, maxWire) }

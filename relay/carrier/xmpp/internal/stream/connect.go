@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// resumeAsked is how long the server is asked to remember a broken link.
+	// resumeAsked is how long we ask the server to remember a broken link.
 	resumeAsked = 10 * time.Minute
-	// maxSessionID bounds the id that a server gives a session, in bytes (XEP-0198, 3).
-	maxSessionID = 4000
-	// maxBefore is how many other things the server may say before it answers.
+	// maxStreamID bounds the id that a server gives a stream, in bytes (XEP-0198, 3).
+	maxStreamID = 4000
+	// maxBefore is how many other elements the server may send before it answers.
 	maxBefore = 64
 )
 
-// Connect logs in and makes a link that carries the session: the previous one when the
-// server remembers it, else a new one. Nothing is sent on the link before Attach. When it
-// fails there is no connection left; when ctx ends, it fails.
-func (s *Session) Connect(ctx context.Context, c Config) (l *Link, resumed bool, err error) {
+// Connect logs in and makes a link that carries the stream: the previous stream when the
+// server remembers it, else a new one. Nothing is sent on the link before Attach. Connect
+// fails when ctx ends. When it fails, no connection is left.
+func (s *Stream) Connect(ctx context.Context, c Config) (l *Link, resumed bool, err error) {
 	l, err = open(ctx, c)
 	if err != nil {
 		return nil, false, err
@@ -41,7 +41,7 @@ func (s *Session) Connect(ctx context.Context, c Config) (l *Link, resumed bool,
 	return l, resumed, nil
 }
 
-func (s *Session) establish(l *Link) (resumed bool, err error) {
+func (s *Stream) establish(l *Link) (resumed bool, err error) {
 	if !l.management {
 		return false, errNoManagement
 	}
@@ -54,8 +54,8 @@ func (s *Session) establish(l *Link) (resumed bool, err error) {
 	return false, s.enable(l)
 }
 
-// resume asks the server to go on with the previous session (XEP-0198, 5).
-func (s *Session) resume(l *Link) (bool, error) {
+// resume asks the server to resume the previous stream (XEP-0198, 5).
+func (s *Stream) resume(l *Link) (bool, error) {
 	s.mu.Lock()
 	id, h := s.id, s.counts.handled
 	s.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *Session) resume(l *Link) (bool, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A server that restarted may still know how much it had received.
+	// A server that restarted may still know how much it had received from us.
 	count, counted := parseCount(answer.Attr("h"))
 	if counted {
 		if _, err := s.counts.confirm(count); err != nil {
@@ -124,8 +124,8 @@ func (l *Link) bind() error {
 	return Failed(ReasonProtocolError, errors.New("no answer to bind"))
 }
 
-// enable starts stream management (XEP-0198, 3) and with it a new session.
-func (s *Session) enable(l *Link) error {
+// enable starts stream management (XEP-0198, 3) and with it a new stream.
+func (s *Stream) enable(l *Link) error {
 	request := stanza.New(stanza.NSSM, "enable", "resume", "true", "max", strconv.Itoa(int(resumeAsked.Seconds())))
 	if err := l.sendNow(request); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (s *Session) enable(l *Link) error {
 		switch {
 		case answer.Is(stanza.NSSM, "enabled"):
 			id := answer.Attr("id")
-			if !stanza.ParseBool(answer.Attr("resume")) || len(id) > maxSessionID {
+			if !stanza.ParseBool(answer.Attr("resume")) || len(id) > maxStreamID {
 				id = ""
 			}
 			s.Begin(id)

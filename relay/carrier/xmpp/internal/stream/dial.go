@@ -11,8 +11,7 @@ import (
 	"mellium.im/xmpp/dial"
 )
 
-// dial connects to the configured address, or to where the domain's SRV records
-// point.
+// dial connects to the configured address or, without one, as the domain's SRV records say.
 func (c Config) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()

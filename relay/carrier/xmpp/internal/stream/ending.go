@@ -7,22 +7,22 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// Bounds on what is kept of a stanza's end.
+// Bounds on what is kept of the end of a stanza.
 const (
 	maxEnding = 4    // children
 	maxEnd    = 1024 // bytes of each
 )
 
-// ending is the last children of a stanza that is too large: servers add there when they
-// took it, and its id in the archive.
+// ending is the last children of a stanza that is too large. Servers add to them when they
+// got the stanza and its id in the archive.
 type ending struct {
 	last [][]byte
 	open []byte // the child that is being read; nil for none
-	long bool   // and that is not kept
+	long bool   // that child is too long to be kept
 }
 
-// add reads a byte of a stanza. Between says that it stands between two children, and
-// closed that the next one does.
+// add reads a byte of a stanza. Between says that this byte is between two children, and
+// closed that the next byte is.
 func (e *ending) add(b byte, between, closed bool) {
 	if between && b == '<' {
 		e.open, e.long = make([]byte, 0, 128), false
@@ -37,15 +37,15 @@ func (e *ending) add(b byte, between, closed bool) {
 	}
 	switch {
 	case closed && e.long:
-		e.last, e.open = nil, nil // what stands before it is not the end
+		e.last, e.open = nil, nil // what came before it is not the end
 	case closed:
 		e.last = append(e.last[max(0, len(e.last)+1-maxEnding):], e.open)
 		e.open = nil
 	}
 }
 
-// parseEnd reads a stanza's last children. It returns something at any rate: what was
-// read of a stanza before is not its end.
+// parseEnd reads a stanza's last children. It always returns at least one element: what was
+// read of the stanza before must not pass for its end.
 func parseEnd(e *ending) []*stanza.Element {
 	var text strings.Builder
 	for _, child := range e.last {

@@ -31,9 +31,9 @@ var (
 	ErrCredentials = fmt.Errorf("xmpp: server refused the credentials: %w", carrier.ErrRejected)
 	// ErrAccountExists means that somebody registered this account before.
 	ErrAccountExists = fmt.Errorf("xmpp: account exists already: %w", carrier.ErrRejected)
-	// ErrRegistrationClosed means that the server registers nobody, or not so.
+	// ErrRegistrationClosed means that the server registers nobody, or not in this way.
 	ErrRegistrationClosed = fmt.Errorf("xmpp: server does not register accounts: %w", carrier.ErrRejected)
-	// ErrStopped ends a link that we gave up ourselves.
+	// ErrStopped ends a link that we close ourselves.
 	ErrStopped = Failed(ReasonStopped, io.ErrClosedPipe)
 	// ErrEndless says that a stanza does not end within Config.MaxWire.
 	ErrEndless = errors.New("xmpp: a stanza does not end")
@@ -41,9 +41,9 @@ var (
 
 var (
 	errNoManagement = &Failure{ReasonNoStreamManagement, errors.New("server does not offer stream management")}
-	errStalled      = errors.New("xmpp: server does not read what it asks for")
+	errStalled      = errors.New("xmpp: server does not read what we answer")
 	errStreamClosed = errors.New("xmpp: server closed the stream")
-	// errBadCount says that the server acknowledged what it was never sent.
+	// errBadCount says that the server acknowledged more than we sent.
 	errBadCount = errors.New("xmpp: server acknowledged stanzas that were not sent")
 )
 
@@ -64,7 +64,7 @@ func (f *Failure) Error() string { return fmt.Sprintf("%s: %v", f.Reason, f.Err)
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Refused says that trying again soon is of no use.
+// Refused says that trying again soon is useless.
 func (f *Failure) Refused() bool {
 	switch f.Reason {
 	case ReasonCredentialsRefused, ReasonRegistration, ReasonAccountTaken, ReasonNoStreamManagement, ReasonReplaced:
@@ -81,8 +81,8 @@ func Failed(reason string, err error) error {
 	return &Failure{Reason: reason, Err: err}
 }
 
-// ReasonOf returns the Failure that err is or wraps. An error without a reason is a link
-// that was lost.
+// ReasonOf returns the Failure that err is or wraps. An error without a reason means that the
+// link was lost.
 func ReasonOf(err error) *Failure {
 	if f := (*Failure)(nil); errors.As(err, &f) {
 		return f
@@ -90,8 +90,8 @@ func ReasonOf(err error) *Failure {
 	return &Failure{Reason: ReasonLinkLost, Err: err}
 }
 
-// networkReason tells a silent or broken server from one that breaks the protocol, while
-// the stream is negotiated.
+// networkReason distinguishes a silent or broken server from one that breaks the protocol,
+// while the stream is negotiated.
 func networkReason(err error) string {
 	if e := net.Error(nil); errors.As(err, &e) || stanza.CutOff(err) {
 		return ReasonUnreachable
@@ -99,7 +99,7 @@ func networkReason(err error) string {
 	return ReasonProtocolError
 }
 
-// readFailure gives the error of a link that is read its reason.
+// readFailure gives an error from reading a link its reason.
 func readFailure(err error) error {
 	if se := (*streamError)(nil); errors.As(err, &se) {
 		if se.condition == "conflict" {

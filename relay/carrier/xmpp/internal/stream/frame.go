@@ -6,40 +6,40 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// maxWire is the most that is read of one stanza unless a Config says otherwise, in bytes. A server that sends more does not
-// end it: servers limit what their clients send to between 256 KiB and 10 MiB, and
-// escaping makes that six times longer at most.
+// maxWire is how much of one stanza is read at most, in bytes, unless a Config says otherwise.
+// A server that sends more will not end it: servers limit what their clients send to between
+// 256 KiB and 10 MiB, and escaping makes that at most six times longer.
 const maxWire = 64 << 20
 
-// framer finds where stanzas begin and end in what a decoder reads. It lets a decoder
-// have a bounded number of bytes of each, and passes over the rest without keeping it,
-// which a decoder cannot do: that one holds every tag and every text whole. It relies
-// on the server to send well-formed XML, and on nothing else. It is an io.ByteReader.
+// framer finds where stanzas begin and end in what a decoder reads. It gives the decoder a
+// bounded number of bytes of each stanza and skips the rest without keeping it. A decoder
+// cannot do that itself: it holds every tag and every text whole. The framer relies only on
+// the server to send well-formed XML. It is an io.ByteReader.
 type framer struct {
 	w       *wire
-	ceiling int // bytes of one stanza that are read at most
-	usual   int // bytes of one stanza that the decoder gets, unless somebody asked for more
+	ceiling int // how many bytes of one stanza are read at most
+	usual   int // how many bytes of one stanza the decoder gets, unless a LongList allows more
 
-	limit  int // the same of the present one
+	limit  int // how many bytes of the present stanza the decoder gets
 	size   int // bytes of the present stanza
 	inside bool
-	depth  int // elements that are open
+	depth  int // how many elements are open
 	at     place
-	quote  byte   // that ends an attribute's value
+	quote  byte   // the quote that ends an attribute's value
 	last   byte   // the byte before, in a tag
-	marked int    // bytes of a section's beginning or end that were seen
-	begun  []byte // the first bytes, with the name
+	marked int    // how many bytes of a section's beginning or end were seen
+	begun  []byte // the stanza's first bytes, with its name
 }
 
-// place is where in the text of XML the next byte stands.
+// place is where in the XML text the next byte is.
 type place int
 
 const (
 	inText  place = iota
 	inMark        // after <
-	inTag         // of a beginning
-	inValue       // of an attribute
-	inEnd         // in a tag of an end
+	inTag         // in a start tag
+	inValue       // in an attribute's value
+	inEnd         // in an end tag
 	inSectionMark
 	inSection // CDATA
 )
@@ -50,8 +50,8 @@ func newFramer(w *wire, usual, ceiling int) *framer {
 	return &framer{w: w, ceiling: ceiling, usual: usual, limit: usual, begun: make([]byte, 0, 16)}
 }
 
-// ReadByte implements io.ByteReader. Its error is an *oversize past the stanza's limit:
-// then the decoder is of no further use, and pass leads behind the stanza.
+// ReadByte implements io.ByteReader. Past the stanza's limit its error is a *stanza.Oversize.
+// The decoder is of no further use then, and pass skips the rest of the stanza.
 func (f *framer) ReadByte() (byte, error) {
 	for {
 		b, err := f.step()
@@ -68,7 +68,7 @@ func (f *framer) ReadByte() (byte, error) {
 	}
 }
 
-// pass reads the present stanza to its end, and returns what stands there.
+// pass reads the present stanza to its end, and returns its last children.
 func (f *framer) pass() (*ending, error) {
 	end := &ending{}
 	for f.inside {
@@ -85,7 +85,7 @@ func (f *framer) pass() (*ending, error) {
 	return end, nil
 }
 
-// step reads a byte and notes where the next one stands.
+// step reads a byte and notes where the next one is.
 func (f *framer) step() (byte, error) {
 	b, err := f.w.ReadByte()
 	if err != nil {
@@ -103,7 +103,7 @@ func (f *framer) step() (byte, error) {
 	return b, f.advance(b)
 }
 
-// name returns the present stanza's name alone, when its first tag is too large. Servers
+// name returns only the present stanza's name, for when its first tag is too large. Servers
 // give stanzas no prefix.
 func (f *framer) name() *stanza.Element {
 	for _, name := range []string{"iq", "message", "presence"} {
@@ -114,7 +114,7 @@ func (f *framer) name() *stanza.Element {
 	return stanza.New("", "unknown")
 }
 
-// between reads a byte that stands between two stanzas.
+// between reads a byte between two stanzas.
 func (f *framer) between(b byte) error {
 	f.w.budget, f.size, f.depth, f.limit = f.ceiling, 0, 0, f.usual
 	switch {
@@ -200,8 +200,8 @@ func (f *framer) section(b byte) {
 	}
 }
 
-// closed notes that an element ended; without an open one, so did the stanza. The tag
-// that ends the stream itself ends what is read, too.
+// closed notes that an element ended. When no other is open, the stanza ended as well. The
+// tag that closes the stream itself also counts as an end.
 func (f *framer) closed() {
 	f.at = inText
 	f.inside = f.depth > 0

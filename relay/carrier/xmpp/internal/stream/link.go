@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	// maxBuffered is how much may wait to be written to one link, in bytes. More than that
-	// is a server that reads too slowly while it makes us answer.
+	// maxBuffered is how much may wait to be written to one link, in bytes. When more waits,
+	// the server makes us answer but reads too slowly.
 	maxBuffered = 8 << 20
 	// goodbyeTimeout bounds a write that is under way when the link is stopped.
 	goodbyeTimeout = 2 * time.Second
 )
 
-// Link is one connection, from login to its end. One goroutine calls Next, another
-// RunWriter; everything else may be called by anyone.
+// Link is one connection, from login to its end. One goroutine calls Next and another
+// RunWriter. Any goroutine may call the other methods.
 type Link struct {
-	// Long returns how an element is read that begins so and may be longer than a stanza;
-	// nil for any other. It is set before the first call of Next.
-	Long func(start *stanza.Element) *stanza.Taker
+	// Long returns the reader for an element that begins like start and may be longer than a
+	// stanza; nil for any other. It is set before the first call of Next.
+	Long func(start *stanza.Element) *stanza.LongList
 
 	cfg        Config
 	conn       *wire
@@ -33,12 +33,12 @@ type Link struct {
 	dec        *xml.Decoder
 	frames     *framer
 
-	writing sync.Mutex // held while bytes are collected and written, so that they keep their order
+	writing sync.Mutex // held while bytes are collected and written, to keep them in order
 
 	mu        sync.Mutex
 	out       bytes.Buffer // guarded by mu: what is written next
-	request   bool         // guarded by mu: stanzas were sent that no request for an acknowledgement followed
-	requested bool         // guarded by mu: such a request has not been answered
+	request   bool         // guarded by mu: stanzas were sent and no request for an acknowledgement after them
+	requested bool         // guarded by mu: such a request has no answer yet
 	closing   bool         // guarded by mu: nothing more is written
 
 	kick  chan struct{} // room for one: there is something to write
@@ -47,7 +47,7 @@ type Link struct {
 	err   error // why, once ended is closed
 }
 
-// NewLink makes a link over a connection on which the account is logged in already, to a
+// NewLink makes a link over a connection on which the account has logged in already, to a
 // server that offers stream management.
 func NewLink(conn net.Conn, c Config) *Link {
 	return newLink(&negotiated{wire: newWire(conn, 2*c.Idle), management: true}, c)
@@ -55,7 +55,7 @@ func NewLink(conn net.Conn, c Config) *Link {
 
 func newLink(n *negotiated, c Config) *Link {
 	l := &Link{
-		Long:       func(*stanza.Element) *stanza.Taker { return nil },
+		Long:       func(*stanza.Element) *stanza.LongList { return nil },
 		cfg:        c,
 		conn:       n.wire,
 		management: n.management,
@@ -67,10 +67,10 @@ func newLink(n *negotiated, c Config) *Link {
 	return l
 }
 
-// decode begins to decode where the wire stands: before the next stanza.
+// decode starts a new decoder at the wire's position, before the next stanza.
 func (l *Link) decode() { l.dec = xml.NewDecoder(&primed{header: streamHeader, r: l.frames}) }
 
-// End gives the link up, for the first reason given.
+// End closes the link. The first reason given counts.
 func (l *Link) End(err error) {
 	l.once.Do(func() {
 		l.err = err
@@ -79,7 +79,7 @@ func (l *Link) End(err error) {
 	})
 }
 
-// Ended is closed once the link has ended.
+// Ended returns a channel that is closed once the link has ended.
 func (l *Link) Ended() <-chan struct{} { return l.ended }
 
 // Err is why the link ended. It may be called once the link has.
@@ -96,7 +96,7 @@ func (l *Link) sendNow(e *stanza.Element) error {
 	return err
 }
 
-// send has RunWriter write b. A stanza is followed by a request to acknowledge it.
+// send makes RunWriter write b, and after a stanza a request to acknowledge it.
 func (l *Link) send(b []byte, stanza bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,8 +119,8 @@ func (l *Link) poke() {
 	}
 }
 
-// confirmed notes that the server acknowledged; more says that it has not
-// acknowledged everything, so that it is asked again.
+// confirmed notes an acknowledgement from the server. More says that the server has not
+// acknowledged everything yet, so that we ask it again.
 func (l *Link) confirmed(more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,8 +131,8 @@ func (l *Link) confirmed(more bool) {
 	}
 }
 
-// pending returns what is written now. However many stanzas there are, at most
-// one request for an acknowledgement is under way.
+// pending returns what to write now. However many stanzas there are, at most one request for
+// an acknowledgement is in flight.
 func (l *Link) pending() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,8 +145,8 @@ func (l *Link) pending() []byte {
 	return b
 }
 
-// RunWriter writes until the link ends. When there was nothing to write for a while
-// it asks for a sign of life; the reader's deadline ends a link that gives none.
+// RunWriter writes until the link ends. When there has been nothing to write for a while, it
+// asks the server for a sign of life; without one, the reader's deadline ends the link.
 func (l *Link) RunWriter() {
 	idle := time.NewTimer(l.cfg.Idle)
 	defer idle.Stop()
@@ -157,7 +157,7 @@ func (l *Link) RunWriter() {
 		case <-idle.C:
 			l.RequestAck()
 		case <-l.kick:
-			runtime.Gosched() // what is about to be written goes along, in one packet
+			runtime.Gosched() // so that what others are about to write goes into the same packet
 		}
 		idle.Reset(l.cfg.Idle)
 		if err := l.Flush(); err != nil {
@@ -179,8 +179,8 @@ func (l *Link) Flush() error {
 	return err
 }
 
-// Close writes what is left, says good-bye and ends the link with ErrStopped. An orderly
-// end makes the server keep at once, for later, what it holds unacknowledged.
+// Close writes what is left, closes the stream and ends the link with ErrStopped. After an
+// orderly end the server stores at once, for later, what it has no report for.
 func (l *Link) Close() {
 	l.send([]byte("</stream:stream>"), false)
 	l.mu.Lock()

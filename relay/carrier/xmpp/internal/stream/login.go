@@ -16,11 +16,11 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// mechanisms are those we use over such a connection, the best first. Plain
-// passwords are never sent. Binding the login to the connection (-PLUS) needs a type
-// of binding that both know: with TLS 1.3 that is tls-exporter, if the server says
-// that it knows it, since some offer -PLUS and mean tls-unique, which TLS 1.3 does not have;
-// before, it is tls-unique.
+// mechanisms are the mechanisms that we use over such a connection, the best first. We never
+// send a plain password. Binding the login to the connection (-PLUS) needs a type of binding
+// that both sides know. With TLS 1.3 that is tls-exporter, if the server says that it knows
+// it: some servers offer -PLUS and mean tls-unique, which TLS 1.3 does not have. With earlier
+// versions it is tls-unique.
 func mechanisms(state tls.ConnectionState, bindings []string) []sasl.Mechanism {
 	all := []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1}
 	if state.Version >= tls.VersionTLS13 && slices.Contains(bindings, "tls-exporter") ||
@@ -30,8 +30,8 @@ func mechanisms(state tls.ConnectionState, bindings []string) []sasl.Mechanism {
 	return all
 }
 
-// maxIterations bounds the work that a server can ask for; servers ask for 4,096
-// to 10,000 in general, and a million takes about a second.
+// maxIterations bounds the work that a server can demand. Servers usually demand 4,096 to
+// 10,000; a million takes about a second.
 const maxIterations = 1_000_000
 
 // login authenticates with SCRAM (RFC 5802, RFC 7677), which also proves that the
@@ -98,7 +98,7 @@ func respond(client *sasl.Negotiator, text string) (bool, []byte, error) {
 	for _, field := range strings.Split(string(challenge), ",") {
 		n, found := strings.CutPrefix(field, "i=")
 		if i, err := strconv.Atoi(n); found && (err != nil || i < 1 || i > maxIterations) {
-			return false, nil, errors.New("server asks for too much work to authenticate")
+			return false, nil, errors.New("server demands too much work to authenticate")
 		}
 	}
 	more, response, err := client.Step(challenge)
@@ -108,7 +108,7 @@ func respond(client *sasl.Negotiator, text string) (bool, []byte, error) {
 	return more, response, nil
 }
 
-// refusedLogin tells a wrong account or password from trouble that passes.
+// refusedLogin distinguishes a wrong account or password from temporary trouble.
 func refusedLogin(in *stanza.Element) error {
 	for _, c := range in.Children {
 		switch c.Name.Local {

@@ -1,7 +1,7 @@
 package stream
 
-// maxUnconfirmed bounds what waits for the server's acknowledgement: beyond it Send
-// waits. Answers that we owe the server pass, up to as many again.
+// maxUnconfirmed bounds how many stanzas wait for the server's acknowledgement. Beyond that,
+// Send waits; answers that we owe the server pass, up to four times as many stanzas.
 const maxUnconfirmed = 1000
 
 // sent is a stanza that the server has not acknowledged yet.
@@ -19,15 +19,15 @@ func (s *sent) resolve(err error) {
 	s.waiters = nil
 }
 
-// management counts stanzas as XEP-0198 does, modulo 2^32, both ways. It outlives
+// management counts stanzas in both directions as XEP-0198 does, modulo 2^32. It outlives
 // links. It is not safe for concurrent use.
 type management struct {
 	unconfirmed []*sent
 	confirmed   uint32 // the server's count of ours
 	handled     uint32 // our count of the server's
 
-	// late holds the keys of messages that the server acknowledged after their Send had
-	// given up, the oldest first, so that sending them again is not needed.
+	// late holds the keys of messages that the server acknowledged after their Send had given
+	// up, the oldest first. They need not be sent again.
 	late []string
 }
 
@@ -44,8 +44,8 @@ func (m *management) find(key string) *sent {
 	return nil
 }
 
-// confirm notes the server's count h of ours and tells those who wait. It returns how
-// many stanzas that settled.
+// confirm notes the server's count h of our stanzas and tells those who wait. It returns how
+// many stanzas that confirmed.
 func (m *management) confirm(h uint32) (int, error) {
 	n := int(h - m.confirmed) // modulo 2^32
 	if n > len(m.unconfirmed) || n < 0 {
@@ -81,8 +81,8 @@ func (m *management) wasLate(key string) bool {
 	return false
 }
 
-// cameBack forgets that a message was sent, so that sending it again does so, whether
-// it was acknowledged or not yet.
+// cameBack forgets that a message was sent, acknowledged or not, so that another Send really
+// sends it again.
 func (m *management) cameBack(key string) {
 	m.wasLate(key)
 	if s := m.find(key); s != nil {
@@ -90,14 +90,14 @@ func (m *management) cameBack(key string) {
 	}
 }
 
-// giveUp tells all who wait, but keeps the stanzas for a resumption.
+// giveUp fails all who wait, but keeps the stanzas for a resumption.
 func (m *management) giveUp(err error) {
 	for _, s := range m.unconfirmed {
 		s.resolve(err)
 	}
 }
 
-// reset tells all who wait and begins a new count.
+// reset fails all who wait and begins a new count.
 func (m *management) reset(err error) {
 	m.giveUp(err)
 	m.unconfirmed, m.confirmed, m.handled = nil, 0, 0

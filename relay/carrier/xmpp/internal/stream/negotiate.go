@@ -11,25 +11,25 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// negotiated is a stream that is ready: TLS, and with login authenticated.
+// negotiated is a connection with TLS on which the step is done, so that it is ready.
 type negotiated struct {
 	wire       *wire
 	management bool // the server offers stream management
 	offer      offer
 }
 
-// offer is how a server lets clients authenticate.
+// offer is how the server lets clients authenticate.
 type offer struct {
 	mechanisms []string
-	// bindings are the types of channel binding that it says it knows (XEP-0440).
+	// bindings are the types of channel binding that the server says it knows (XEP-0440).
 	bindings []string
 }
 
 // step is what follows TLS while the stream is negotiated: login or registration.
 type step func(ctx context.Context, s *mellium.Session, o offer) error
 
-// negotiate connects, starts TLS and does the step. When it fails there is no
-// connection left; when ctx ends, it fails.
+// negotiate connects, starts TLS and does the step. It fails when ctx ends. When it fails, no
+// connection is left.
 func (c Config) negotiate(ctx context.Context, do step) (*negotiated, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
@@ -41,7 +41,7 @@ func (c Config) negotiate(ctx context.Context, do step) (*negotiated, error) {
 	if err != nil {
 		return nil, Failed(ReasonUnreachable, err)
 	}
-	// The library clears deadlines; closing is what surely ends a read.
+	// The library clears deadlines, so only closing is sure to end a read.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	s := &negotiated{}
 	session, err := mellium.NewSession(ctx, account.Domain(), account.Bare(), newWire(conn, 2*c.Idle), 0,
@@ -61,8 +61,8 @@ func (c Config) negotiate(ctx context.Context, do step) (*negotiated, error) {
 	return s, nil
 }
 
-// tlsFeature is STARTTLS (RFC 6120, 5). The library asks for it even when the
-// server does not offer it, so that nobody in between can talk us out of it.
+// tlsFeature is STARTTLS (RFC 6120, 5). The library asks for it even when the server does not
+// offer it, so that nobody in between can strip it.
 func (c Config) tlsFeature() mellium.StreamFeature {
 	return mellium.StreamFeature{
 		Name:       xml.Name{Space: stanza.NSTLS, Local: "starttls"},
@@ -143,8 +143,8 @@ func (n *negotiated) managementFeature() mellium.StreamFeature {
 	}
 }
 
-// bindFeature ends the library's part: whether to resume or to bind a resource is
-// for the link to say.
+// bindFeature ends the library's part: the link decides whether to resume or to bind a
+// resource.
 func bindFeature() mellium.StreamFeature {
 	return mellium.StreamFeature{
 		Name:      xml.Name{Space: stanza.NSBind, Local: "bind"},

@@ -6,8 +6,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// primed lets a fresh decoder begin in mid-stream: it reads the stream's header,
-// as every client's stream has it, and goes on with the stanzas.
+// primed lets a new decoder begin in the middle of a stream: the decoder first reads the
+// header that every client's stream has, then the stanzas.
 type primed struct {
 	header string
 	r      io.ByteReader

@@ -8,9 +8,9 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// Next returns the next element of the stream: of one that breaks a bound what is known of
-// it, and with that an ErrEndless when there is no reaching its end. Any error is a Failure
-// that means the link's end.
+// Next returns the next element of the stream. Of an element that breaks a bound it returns
+// what is known, together with ErrEndless when its end is out of reach. Any error is a
+// Failure after which the link must end.
 func (l *Link) Next() (*stanza.Element, error) {
 	e, err := l.next()
 	if err != nil {
@@ -19,7 +19,7 @@ func (l *Link) Next() (*stanza.Element, error) {
 	return e, err
 }
 
-// Size is how many bytes the element had on the wire that Next returned last.
+// Size is how many bytes the last element that Next returned had on the wire.
 func (l *Link) Size() int64 { return int64(l.frames.size) }
 
 // next is Next with the bare error.
@@ -77,8 +77,7 @@ func (l *Link) element(start xml.StartElement) (*stanza.Element, error) {
 	return e, stanza.ReadInto(l.dec, e, list)
 }
 
-// pass reads to the end of an element that breaks a bound, and returns what is known of
-// it.
+// pass reads to the end of an element that breaks a bound, and returns what is known of it.
 func (l *Link) pass(e *stanza.Element, over *stanza.Oversize) (*stanza.Element, error) {
 	e.Over = over.Reason
 	l.decode()
@@ -86,7 +85,7 @@ func (l *Link) pass(e *stanza.Element, over *stanza.Oversize) (*stanza.Element, 
 	return e.With(parseEnd(end)...), err
 }
 
-// parseStreamError keeps the condition when it is one that we act on.
+// parseStreamError keeps the condition if it is one that we know.
 func parseStreamError(e *stanza.Element) error {
 	for _, known := range []string{"conflict", "not-authorized", "policy-violation", "reset", "system-shutdown"} {
 		if e.Child(stanza.NSStreams, known) != nil {

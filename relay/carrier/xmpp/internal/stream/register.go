@@ -13,9 +13,9 @@ import (
 // errStepDone ends the library's negotiation where we are done early.
 var errStepDone = errors.New("xmpp: done")
 
-// Register makes the account at the server (XEP-0077), after it named the token, unless
-// that is nil (XEP-0445). ErrAccountExists and ErrRegistrationClosed are for good; other
-// errors may pass.
+// Register creates the account at the server (XEP-0077). Before that it presents the token,
+// if there is one (XEP-0445). ErrAccountExists and ErrRegistrationClosed are permanent; other
+// errors may be temporary.
 func Register(ctx context.Context, c Config, token *string) error {
 	_, err := c.negotiate(ctx, func(_ context.Context, s *mellium.Session, _ offer) error {
 		if token != nil {
@@ -58,9 +58,9 @@ func (c Config) registerStep(s *mellium.Session, id string, payload *stanza.Elem
 	return Failed(ReasonRegistration, ErrRegistrationClosed)
 }
 
-// Unregister logs in and removes the account and all that the server keeps for it
-// (XEP-0077, 3.2), which ends its links. ErrCredentials means that there is no such
-// account, or that its password is another. Past the login the server has so long to answer.
+// Unregister logs in and removes the account and all that the server keeps for it (XEP-0077,
+// 3.2), which ends its links. ErrCredentials means that there is no such account or that the
+// password is wrong. After the login the server must answer within that time.
 func Unregister(ctx context.Context, c Config, within time.Duration) error {
 	l, err := open(ctx, c)
 	if err != nil {
@@ -82,8 +82,8 @@ func Unregister(ctx context.Context, c Config, within time.Duration) error {
 	return l.removed()
 }
 
-// removed waits for the server's answer. Servers may close the stream before or
-// instead of answering; whether the account is gone then is seen by logging in.
+// removed waits for the server's answer. Servers may close the stream before they answer or
+// instead; then only another login shows whether the account is gone.
 func (l *Link) removed() error {
 	for range maxBefore {
 		answer, err := l.next()

@@ -12,16 +12,16 @@ import (
 // MaxOutgoing is the largest stanza that is sent, in bytes: Prosody's default limit.
 const MaxOutgoing = 256 << 10
 
-// errTooLong says that a message is larger than servers take.
+// errTooLong says that a message is larger than servers accept.
 var errTooLong = fmt.Errorf("xmpp: message is too large: %w", carrier.ErrRejected)
 
-// Send sends stanzas, if there are any, and waits until the server acknowledged the last.
-// The key, unless it is empty, names a message: while that is on its way another Send for
-// it waits along, and one that the server acknowledged after its Send gave up is not sent
-// again. It returns carrier.ErrOffline when there is no link, carrier.ErrUnconfirmed when
-// it broke and was not resumed within half a minute, and carrier.ErrRejected for a stanza
-// larger than MaxOutgoing.
-func (s *Session) Send(ctx context.Context, key string, stanzas ...[]byte) error {
+// Send sends stanzas, if there are any, and waits until the server has acknowledged the last.
+// The key, unless it is empty, names a message. While that message is in flight, another Send
+// for it joins the wait; if the server acknowledged it after its Send had given up, it is not
+// sent again. Send returns carrier.ErrOffline when there is no link, carrier.ErrUnconfirmed
+// when the link broke and was not resumed within half a minute, and carrier.ErrRejected for a
+// stanza larger than MaxOutgoing.
+func (s *Stream) Send(ctx context.Context, key string, stanzas ...[]byte) error {
 	for _, b := range stanzas {
 		if len(b) > MaxOutgoing {
 			return errTooLong
@@ -48,9 +48,9 @@ func (s *Session) Send(ctx context.Context, key string, stanzas ...[]byte) error
 	}
 }
 
-// sendOrJoin sends stanzas, or waits along when the one with that key is on its way
-// already. It returns nil when there is nothing to wait for.
-func (s *Session) sendOrJoin(key string, stanzas [][]byte, wait chan error) (*sent, error) {
+// sendOrJoin sends stanzas, or joins the wait when the one with that key is in flight already.
+// It returns nil when there is nothing to wait for.
+func (s *Stream) sendOrJoin(key string, stanzas [][]byte, wait chan error) (*sent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if key != "" && s.counts.wasLate(key) {
@@ -80,15 +80,15 @@ func (s *Session) sendOrJoin(key string, stanzas [][]byte, wait chan error) (*se
 
 // Post sends a stanza whose acknowledgement nobody waits for. It returns
 // carrier.ErrOffline when there is no link.
-func (s *Session) Post(stanza []byte) error {
+func (s *Stream) Post(stanza []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.post(&sent{bytes: stanza})
 }
 
-// post writes a stanza to the link and keeps it until the server acknowledged it.
-// s.mu is held.
-func (s *Session) post(stanza *sent) error {
+// post writes a stanza to the link and keeps it until the server has acknowledged it. The
+// caller holds s.mu.
+func (s *Stream) post(stanza *sent) error {
 	if s.link == nil || len(s.counts.unconfirmed) >= 4*maxUnconfirmed {
 		return carrier.ErrOffline
 	}
@@ -97,9 +97,9 @@ func (s *Session) post(stanza *sent) error {
 	return nil
 }
 
-// Reserve waits until another stanza may be under way, and holds its place until release
+// Reserve waits until another stanza may be in flight, and holds a place for it until release
 // is called.
-func (s *Session) Reserve(ctx context.Context) (release func(), err error) {
+func (s *Stream) Reserve(ctx context.Context) (release func(), err error) {
 	select {
 	case s.slots <- struct{}{}:
 		return func() { <-s.slots }, nil
@@ -108,9 +108,9 @@ func (s *Session) Reserve(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// Confirm notes the count up to which the server acknowledged what was sent. An error is
-// a Failure that means the link's end.
-func (s *Session) Confirm(l *Link, count string) error {
+// Confirm notes the count up to which the server has acknowledged what we sent. Any error is
+// a Failure after which the link must end.
+func (s *Stream) Confirm(l *Link, count string) error {
 	h, ok := parseCount(count)
 	if !ok {
 		return Failed(ReasonProtocolError, errBadCount)
@@ -126,16 +126,16 @@ func (s *Session) Confirm(l *Link, count string) error {
 	return nil
 }
 
-// CameBack forgets that the message of that key was sent, so that sending it again does
-// so, whether it was acknowledged or not yet.
-func (s *Session) CameBack(key string) {
+// CameBack forgets that the message of that key was sent, acknowledged or not, so that
+// another Send really sends it again.
+func (s *Stream) CameBack(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.cameBack(key)
 }
 
 // Waiting is how many calls of Send wait for the message of that key.
-func (s *Session) Waiting(key string) int {
+func (s *Stream) Waiting(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if underWay := s.counts.find(key); underWay != nil {

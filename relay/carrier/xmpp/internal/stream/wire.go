@@ -9,7 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
-// How long things may take that are not questions to a peer.
+// Time limits, except for questions to a peer.
 const (
 	dialTimeout  = 20 * time.Second
 	loginTimeout = 40 * time.Second // all of TLS, authentication and binding
@@ -19,14 +19,14 @@ const (
 // headerBudget is how much may be read while the stream is negotiated.
 const headerBudget = 128 << 10
 
-// wire is the connection, before and after TLS. It bounds what is read for one
-// stanza and how long the other side may be silent. It offers ReadByte so that an
-// xml.Decoder reads no further than the element that it returns: one decoder can
-// then be left for another in mid-stream. One goroutine may read, another write.
+// wire is the connection, before and after TLS. It bounds how much is read for one stanza and
+// how long the other side may be silent. It has ReadByte so that an xml.Decoder reads no
+// further than the element that it returns: then one decoder can replace another in the
+// middle of a stream. One goroutine may read while another writes.
 type wire struct {
 	net.Conn
 	in     *bufio.Reader
-	state  tls.ConnectionState // the zero one before TLS
+	state  tls.ConnectionState // zero before TLS
 	budget int                 // bytes that may still be read
 }
 
@@ -38,7 +38,7 @@ func newWire(conn net.Conn, silence time.Duration) *wire {
 	}
 }
 
-// timedReader gives each read a deadline of its own.
+// timedReader gives each read its own deadline.
 type timedReader struct {
 	conn    net.Conn
 	silence time.Duration

@@ -14,17 +14,17 @@ const (
 	key  = "00000000000000000000000000000000000000000000000000000000000000ff"
 )
 
-func TestLinkIsReadAsItWasWritten(t *testing.T) {
-	l := media.NewLink()
+func TestFileURL_IsReadAsItWasWritten(t *testing.T) {
+	l := media.NewFileURL()
 	l.URL = "https://upload.relay.test:5281/file/abc/photo.jpg"
-	got, err := media.ParseLink(l.Text())
+	got, err := media.ParseFileURL(l.Text())
 	check(t, err)
 	if got.URL != l.URL || got.Key != l.Key || string(got.IV) != string(l.IV) || got.Name() != "photo.jpg" {
 		t.Errorf("read %+v", got)
 	}
 }
 
-func TestLinksOfOtherClients(t *testing.T) {
+func TestFileURL_OfOtherClients(t *testing.T) {
 	for name, text := range map[string]string{
 		"plain":          "aesgcm://h.test/a.jpg#" + iv12 + key,
 		"old iv":         "aesgcm://h.test/a.jpg#" + iv12 + "00000000" + key,
@@ -33,7 +33,7 @@ func TestLinksOfOtherClients(t *testing.T) {
 		"with a port":    "aesgcm://h.test:443/a.jpg#" + iv12 + key,
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := media.ParseLink(text)
+			l, err := media.ParseFileURL(text)
 			if err != nil || l.Key[31] != 0xff || l.Name() != "a.jpg" || !strings.HasPrefix(l.URL, "https://h.test") {
 				t.Errorf("read %+v: %v", l, err)
 			}
@@ -41,7 +41,7 @@ func TestLinksOfOtherClients(t *testing.T) {
 	}
 }
 
-func TestLink_OtherTextsAreNone(t *testing.T) {
+func TestFileURL_OtherTextsAreNone(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":          "",
 		"talk about one": "look: aesgcm://h.test/a.jpg#" + iv12 + key,
@@ -57,7 +57,7 @@ func TestLink_OtherTextsAreNone(t *testing.T) {
 		"too long":       "aesgcm://h.test/" + strings.Repeat("a", 5000) + "#" + iv12 + key,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if l, err := media.ParseLink(text); !errors.Is(err, media.ErrNoLink) {
+			if l, err := media.ParseFileURL(text); !errors.Is(err, media.ErrNoFileURL) {
 				t.Errorf("read as %q", l.URL)
 			}
 		})
@@ -76,19 +76,19 @@ func TestNamesAreMadeHarmless(t *testing.T) {
 	}
 }
 
-func FuzzParseLink(f *testing.F) {
+func FuzzParseFileURL(f *testing.F) {
 	f.Add("aesgcm://h.test/a.jpg#" + iv12 + key)
 	f.Add("aesgcm://h.test:1/%2e%2e/ä#" + iv12 + "00000000" + key + "\ndata:")
 	f.Add("aesgcm://[::1]/x?y=z#" + iv12 + key)
 	f.Fuzz(func(t *testing.T, text string) {
-		l, err := media.ParseLink(text)
+		l, err := media.ParseFileURL(text)
 		if err != nil {
 			return
 		}
 		if strings.ContainsAny(l.Name(), "/\\\n") || len(l.Name()) > media.MaxName {
 			t.Errorf("name %q", l.Name())
 		}
-		again, err := media.ParseLink(l.Text())
+		again, err := media.ParseFileURL(l.Text())
 		if err != nil || again.URL != l.URL || again.Key != l.Key {
 			t.Errorf("%q became %q: %v", text, l.Text(), err)
 		}
@@ -99,14 +99,14 @@ func TestText_IsSplitIntoFilesAndCaptions(t *testing.T) {
 	a, b := "aesgcm://h.test/a.jpg#"+iv12+key, "aesgcm://h.test/b.jpg#"+iv12+key
 	for text, want := range map[string][]media.Part{
 		"hello\n there":              {{Text: "hello\n there"}},
-		a:                            {{Link: a}},
-		" " + a + "\r\n":             {{Link: a}},
-		a + "\ndata:image/jpeg,AAAA": {{Link: a}},
-		a + "\ndata:image/jpeg,AAAA\nthe\n\ninvoice": {{Link: a, Text: "the\n\ninvoice"}},
-		a + "\nthe invoice\ndata: see page 3":        {{Link: a, Text: "the invoice\ndata: see page 3"}},
-		a + "\n" + b:                                 {{Link: a}, {Link: b}},
-		a + "\none\n" + b + "\ntwo":                  {{Link: a, Text: "one"}, {Link: b, Text: "two"}},
-		"look:\n" + a:                                {{Text: "look:"}, {Link: a}},
+		a:                            {{URL: a}},
+		" " + a + "\r\n":             {{URL: a}},
+		a + "\ndata:image/jpeg,AAAA": {{URL: a}},
+		a + "\ndata:image/jpeg,AAAA\nthe\n\ninvoice": {{URL: a, Text: "the\n\ninvoice"}},
+		a + "\nthe invoice\ndata: see page 3":        {{URL: a, Text: "the invoice\ndata: see page 3"}},
+		a + "\n" + b:                                 {{URL: a}, {URL: b}},
+		a + "\none\n" + b + "\ntwo":                  {{URL: a, Text: "one"}, {URL: b, Text: "two"}},
+		"look:\n" + a:                                {{Text: "look:"}, {URL: a}},
 		"look: " + a:                                 {{Text: "look: " + a}},
 		"":                                           {{}},
 	} {
@@ -125,9 +125,9 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		size := 0
 		for _, p := range media.Split(text) {
-			size += len(p.Link) + len(p.Text)
-			if _, err := media.ParseLink(p.Link); p.Link != "" && err != nil {
-				t.Errorf("%q is no link", p.Link)
+			size += len(p.URL) + len(p.Text)
+			if _, err := media.ParseFileURL(p.URL); p.URL != "" && err != nil {
+				t.Errorf("%q is no link", p.URL)
 			}
 		}
 		if size > len(text) {

@@ -11,54 +11,54 @@ import (
 	"unicode/utf8"
 )
 
-// Sizes of what an aesgcm link holds.
+// Sizes of the parts of a FileURL.
 const (
 	KeySize = 32
 	IVSize  = 12
 	// oldIVSize is what clients sent before 2019; it is accepted, never sent.
 	oldIVSize = 16
-	// maxLink is the longest link that is read, in bytes.
-	maxLink = 4096
+	// maxFileURL is the longest URL that is read, in bytes.
+	maxFileURL = 4096
 	// MaxName is the longest file name, in bytes.
 	MaxName = 240
 )
 
-// ErrNoLink means that a text is no aesgcm link.
-var ErrNoLink = errors.New("media: the text is no aesgcm link")
+// ErrNoFileURL means that a text is not an aesgcm URL.
+var ErrNoFileURL = errors.New("media: the text is not an aesgcm URL")
 
 const scheme = "aesgcm://"
 
-// Link names an encrypted file and holds its key (XEP-0454). It is as secret as the
-// file.
-type Link struct {
+// FileURL is an aesgcm URL (XEP-0454): it names an encrypted file and holds its key. It is as
+// secret as the file.
+type FileURL struct {
 	URL string // where the encrypted file is: https, without fragment
 	Key [KeySize]byte
 	IV  []byte
 }
 
-// NewLink returns a link to a file that is not uploaded yet, with a fresh key.
-func NewLink() Link {
-	l := Link{IV: make([]byte, IVSize)}
+// NewFileURL returns one for a file that is not uploaded yet, with a new key.
+func NewFileURL() FileURL {
+	l := FileURL{IV: make([]byte, IVSize)}
 	_, _ = rand.Read(l.Key[:]) // never fails
 	_, _ = rand.Read(l.IV)
 	return l
 }
 
-// Part is a part of a message: a file, what was written below one, or both.
+// Part is a part of a message: a file, the text below one, or both.
 type Part struct {
-	Link string // that ParseLink reads; empty for none
+	URL  string // as ParseFileURL reads it; empty for none
 	Text string
 }
 
-// maxParts is how many files of one message are told apart. Further links are text.
+// maxParts is how many files of one message are recognized. Further URLs are text.
 const maxParts = 32
 
-// thumbnail begins a line below a link that is a small picture of the file (XEP-0454).
+// thumbnail begins a line below a file's URL that holds a small picture of it (XEP-0454).
 const thumbnail = "data:"
 
-// Split takes a text apart into the files that its lines name and the texts around them,
-// in their order: a text below a link goes with it. A thumbnail is left out. A text
-// without a link is one part.
+// Split splits a text into the files that its lines name and the texts around them, in order.
+// A text below a file's URL belongs to that file. Thumbnails are left out. A text without
+// such a URL is one part.
 func Split(text string) []Part {
 	var parts []Part
 	var current Part
@@ -69,11 +69,11 @@ func Split(text string) []Part {
 			parts = append(parts, current)
 		}
 	}
-	files, below := 0, false // below: the line before is a link
+	files, below := 0, false // below: the line before is a file's URL
 	for line := range strings.SplitSeq(text, "\n") {
-		if _, err := ParseLink(line); err == nil && files < maxParts {
+		if _, err := ParseFileURL(line); err == nil && files < maxParts {
 			end()
-			current, lines, below = Part{Link: strings.TrimSpace(line)}, nil, true
+			current, lines, below = Part{URL: strings.TrimSpace(line)}, nil, true
 			files++
 			continue
 		}
@@ -89,39 +89,40 @@ func Split(text string) []Part {
 	return parts
 }
 
-// ParseLink reads a text that is nothing but an aesgcm link. Any other text is ErrNoLink.
-func ParseLink(text string) (Link, error) {
+// ParseFileURL reads a text that is an aesgcm URL and nothing else. For any other text it
+// returns ErrNoFileURL.
+func ParseFileURL(text string) (FileURL, error) {
 	text = strings.TrimSpace(text)
-	if len(text) > maxLink || len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
-		return Link{}, ErrNoLink
+	if len(text) > maxFileURL || len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
+		return FileURL{}, ErrNoFileURL
 	}
 	address, fragment, ok := strings.Cut(text[len(scheme):], "#")
 	if !ok {
-		return Link{}, ErrNoLink
+		return FileURL{}, ErrNoFileURL
 	}
 	secret, err := hex.DecodeString(fragment)
 	if err != nil || len(secret) != IVSize+KeySize && len(secret) != oldIVSize+KeySize {
-		return Link{}, ErrNoLink
+		return FileURL{}, ErrNoFileURL
 	}
 	u, err := url.Parse("https://" + address)
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsFunc(address, space) {
-		return Link{}, ErrNoLink
+		return FileURL{}, ErrNoFileURL
 	}
 	n := len(secret) - KeySize
-	l := Link{URL: u.String(), IV: secret[:n:n]}
+	l := FileURL{URL: u.String(), IV: secret[:n:n]}
 	copy(l.Key[:], secret[n:])
 	return l, nil
 }
 
 func space(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
-// Text is the message that a client understands as this file.
-func (l Link) Text() string {
+// Text is the URL as it is sent: a client shows a message with this text as the file.
+func (l FileURL) Text() string {
 	return scheme + strings.TrimPrefix(l.URL, "https://") + "#" + hex.EncodeToString(l.IV) + hex.EncodeToString(l.Key[:])
 }
 
-// Name is the file's name as the link has it; empty when it has none.
-func (l Link) Name() string {
+// Name is the file's name in the URL; empty when that has none.
+func (l FileURL) Name() string {
 	u, err := url.Parse(l.URL)
 	if err != nil {
 		return ""
@@ -129,8 +130,8 @@ func (l Link) Name() string {
 	return CleanName(path.Base(u.Path))
 }
 
-// UploadName is a fresh name for a file at a carrier: it says no more than what kind
-// of file it is. The extension is one without dot, or empty.
+// UploadName returns a new name for a file at a carrier. It says no more than what kind of
+// file it is. The extension has no dot, or is empty.
 func UploadName(extension string) string {
 	name := strings.ToLower(rand.Text())
 	if extension != "" {
@@ -139,8 +140,8 @@ func UploadName(extension string) string {
 	return name
 }
 
-// CleanName makes a name that somebody chose fit for a file: no path, nothing that
-// does not show, at most MaxName bytes. The result may be empty.
+// CleanName makes a name that somebody chose safe as a file name: no path, no invisible
+// characters, at most MaxName bytes. The result may be empty.
 func CleanName(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {
