@@ -18,14 +18,16 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
-// customers is how many there are, and underWay how many messages to and from each may
-// be at once. A relay waits for the server's acknowledgement before the next message to
-// the same customer: with fewer customers a server at its limit would have to wait.
+// crowdSize is how many customers there are, and underWay how many messages to and from
+// each may be in flight. A relay waits for the server's acknowledgement before the next
+// message to the same customer: with fewer customers a server at its limit would have to
+// wait.
 const (
-	customers = 128
+	crowdSize = 128
 	underWay  = 2
 )
 
@@ -64,12 +66,11 @@ func (r *bench) start(b *testing.B) {
 	r.once.Do(func() {
 		t := &process{TB: b, bench: r}
 		r.server = prosody.StartT(t, prosody.Options{Registration: true, ArchiveLimit: 1_000_000})
-		at := place{r.server.Domain, r.server.Addr, r.server.CAPEM}
-		r.relay = startRelay(t, at, benchNumber, 1001)
-		r.crowd = startCrowd(t, at)
+		r.relay = startRelay(t, r.server, benchNumber, 1001)
+		r.crowd = startCrowd(t, r.server)
 		l := &latencies{} // sessions begin before anything is measured
-		outward(b, l, customers, rate.Inf)
-		inward(b, l, customers, rate.Inf)
+		outward(b, l, crowdSize, rate.Inf)
+		inward(b, l, crowdSize, rate.Inf)
 	})
 }
 
@@ -211,7 +212,7 @@ func (s *stopwatch) note(l *latencies, id string, at time.Duration) {
 // once and to each one after the other, underWay of them for each customer.
 func outward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 	pace := rate.NewLimiter(limit, 1)
-	slots := make(chan struct{}, underWay*customers)
+	slots := make(chan struct{}, underWay*crowdSize)
 	var clocks stopwatch
 	started := time.Now()
 	var delivered, written sync.WaitGroup
@@ -236,7 +237,7 @@ func outward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 		}
 		return err
 	}
-	for c := range customers {
+	for c := range crowdSize {
 		to, err := phone.Parse(crowdNumber(c))
 		check(b, err)
 		written.Go(func() {
@@ -256,7 +257,7 @@ func outward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 
 // share is how many of n things are for one of all customers.
 func share(n, customer int) int {
-	return (n + customers - 1 - customer) / customers
+	return (n + crowdSize - 1 - customer) / crowdSize
 }
 
 // inward has the customers write n texts, at most limit a second, and waits until the business has them.
@@ -277,7 +278,7 @@ func inward(b *testing.B, l *latencies, n int, limit rate.Limit) {
 	shared.crowd.write(b, n, limit)
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		b.Errorf("%d of the customers' %d messages arrived", got.Load(), n)
 	}
 }

@@ -142,10 +142,10 @@ func blast(b *testing.B, managed bool) {
 	business := logIn(b, "+1555017"+digits(), managed)
 	of := "+1555016" + digits()
 	var arrived atomic.Int64
-	outbound, inbound := make(chan struct{}, underWay*customers), make(chan struct{}, underWay*customers)
+	outbound, inbound := make(chan struct{}, underWay*crowdSize), make(chan struct{}, underWay*crowdSize)
 	var group sync.WaitGroup
 	group.Add(b.N)
-	all := make([]*bare, customers)
+	all := make([]*bare, crowdSize)
 	for i := range all {
 		c := logIn(b, fmt.Sprintf("%s%03d", of, i), managed)
 		all[i] = c
@@ -162,7 +162,7 @@ func blast(b *testing.B, managed bool) {
 	}
 	go business.hear(func(n map[string]int) {
 		for range n["encrypted"] {
-			to := all[int(arrived.Add(1))%customers].address
+			to := all[int(arrived.Add(1))%crowdSize].address
 			business.say(b, receipt(to, "received", "urn:xmpp:receipts"))
 		}
 		for range n["displayed"] {
@@ -175,13 +175,13 @@ func blast(b *testing.B, managed bool) {
 	group.Go(func() {
 		for i := range (b.N + 1) / 2 {
 			outbound <- struct{}{}
-			business.say(b, readyMade(all[i%customers].address, 80))
+			business.say(b, readyMade(all[i%crowdSize].address, 80))
 		}
 	})
 	group.Go(func() {
 		for i := range b.N / 2 {
 			inbound <- struct{}{}
-			all[i%customers].say(b, readyMade(business.address, 80))
+			all[i%crowdSize].say(b, readyMade(business.address, 80))
 		}
 	})
 	group.Wait()

@@ -18,6 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/customers"
 )
 
 // crowdVariable makes the test binary a crowd of customers: its value says where.
@@ -26,10 +27,15 @@ const crowdVariable = "RELAYKEEP_TEST_CROWD"
 // crowdNumber is a customer's number.
 func crowdNumber(i int) string { return fmt.Sprintf("+1555018%04d", i) }
 
-// wherever is a place, as the crowd's process is told it.
-type wherever struct {
+// place is where the crowd's process finds the carrier.
+type place struct {
 	Domain, Addr string
 	CA           []byte
+}
+
+func where(at customers.Carrier) (p place) {
+	p.Domain, p.Addr, p.CA = at.Where()
+	return p
 }
 
 // crowd is customers in a process of their own, so that what they use of the
@@ -39,12 +45,12 @@ type crowd struct {
 	out *bufio.Scanner
 }
 
-func startCrowd(t testing.TB, at place) *crowd {
+func startCrowd(t testing.TB, at customers.Carrier) *crowd {
 	t.Helper()
-	where, err := json.Marshal(wherever{at.domain, at.addr, at.ca})
+	text, err := json.Marshal(where(at))
 	check(t, err)
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crowdVariable+"="+string(where))
+	cmd.Env = append(os.Environ(), crowdVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	check(t, err)
@@ -75,14 +81,14 @@ func (c *crowd) await(t testing.TB) {
 
 // beCrowd is the customers' process, until its standard input ends.
 func beCrowd() int {
-	var at wherever
+	var at place
 	if err := json.Unmarshal([]byte(os.Getenv(crowdVariable)), &at); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	all := make([]*writer, customers)
+	all := make([]*writer, crowdSize)
 	var joining errgroup.Group
 	joining.SetLimit(8)
 	for i := range all {
@@ -144,7 +150,7 @@ func everybody(ctx context.Context, all []*writer, to phone.Number, n int, pace 
 }
 
 // join makes a customer and waits until it is online.
-func join(ctx context.Context, at wherever, number string) (*writer, error) {
+func join(ctx context.Context, at place, number string) (*writer, error) {
 	n, err := phone.Parse(number)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
@@ -23,18 +25,11 @@ func TestMessages_ArriveOnceUnderRandomCuts(t *testing.T) {
 	t.Run("ejabberd", func(t *testing.T) { underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), 100, 125) })
 }
 
-// server is a real XMPP server.
-type server interface {
-	Where() (domain, addr string, ca []byte)
-}
-
 // underCuts has both sides write each messages, while about one element of oneIn meets
 // a fault.
-func underCuts(t *testing.T, s server, each, oneIn int) {
+func underCuts(t *testing.T, s customers.Carrier, each, oneIn int) {
 	p := faultproxy.StartT(t, s)
-	domain, _, _ := s.Where()
-	at := place{domain, p.Addr, p.CAPEM}
-	a, b := startRelay(t, at, "+15550100001", 1001), startRelay(t, at, "+15550100002", 1002)
+	a, b := startRelay(t, p, "+15550100001", 1001), startRelay(t, p, "+15550100002", 1002)
 	a.knows(b, 1002)
 	b.knows(a, 1001)
 	seed := uint64(time.Now().UnixNano())
@@ -55,7 +50,7 @@ func underCuts(t *testing.T, s server, each, oneIn int) {
 	for _, r := range []*relay{a, b} {
 		for texts, delivered := r.count("delivered"); texts < each || delivered < each; {
 			before := texts + delivered // there is much to do: what counts is that it goes on
-			eventually(t, fmt.Sprintf("more than %d texts and %d receipts of %d", texts, delivered, each), func() bool {
+			await.Until(t, fmt.Sprintf("more than %d texts and %d receipts of %d", texts, delivered, each), func() bool {
 				texts, delivered = r.count("delivered")
 				return texts+delivered > before
 			})

@@ -20,39 +20,17 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/customers"
 )
 
 const retention = 30 * 24 * time.Hour
-
-// patience is how long anything may take that the tests wait for.
-const patience = 90 * time.Second
 
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !is() {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for: %s", what)
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal("test ended")
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// place is where a relay finds its carrier.
-type place struct {
-	domain, addr string
-	ca           []byte
 }
 
 // relay is a relay from its store to its carrier, and what its business was told.
@@ -104,7 +82,7 @@ func newHouse(t testing.TB, number string, device carrier.DeviceID) *house {
 }
 
 // startRelay runs a relay until the test ends.
-func startRelay(t testing.TB, at place, number string, device carrier.DeviceID) *relay {
+func startRelay(t testing.TB, at customers.Carrier, number string, device carrier.DeviceID) *relay {
 	t.Helper()
 	r, stop := newHouse(t, number, device).run(t, at)
 	t.Cleanup(stop)
@@ -112,9 +90,10 @@ func startRelay(t testing.TB, at place, number string, device carrier.DeviceID) 
 }
 
 // run runs the house's relay until it is stopped.
-func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
+func (h *house) run(t testing.TB, at customers.Carrier) (r *relay, stop func()) {
 	t.Helper()
 	n := h.number
+	domain, addr, ca := at.Where()
 	r = &relay{t: t, number: n, texts: map[string]map[string]bool{}, statuses: map[string]map[string]int{}}
 	ring := seal.New(h.transit, seal.Period(retention), time.Now)
 	kept, err := store.Open(t.Context(), h.dir, [16]byte{1}, ring)
@@ -136,7 +115,7 @@ func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
 		return queue.Done()
 	})})
 	r.carrier, err = xmpp.New(xmpp.Config{
-		Login:        xmpp.Login{Account: n, Domain: at.domain, Address: at.addr, CABundle: at.ca, Password: "a good password"},
+		Login:        xmpp.Login{Account: n, Domain: domain, Address: addr, CABundle: ca, Password: "a good password"},
 		Registration: xmpp.Open,
 		Archive:      r.Service, MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
 	})
@@ -158,11 +137,11 @@ func (h *house) run(t testing.TB, at place) (r *relay, stop func()) {
 // knows waits until a relay finds the keys that another has published.
 func (r *relay) knows(other *relay, device carrier.DeviceID) {
 	r.t.Helper()
-	eventually(r.t, "published keys", func() bool {
+	await.Until(r.t, "published keys", func() bool {
 		_, err := r.carrier.Bundle(r.t.Context(), other.number, device)
 		return err == nil
 	})
-	eventually(r.t, "published device list", func() bool {
+	await.Until(r.t, "published device list", func() bool {
 		_, err := r.carrier.Devices(r.t.Context(), other.number)
 		return err == nil
 	})

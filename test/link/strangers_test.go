@@ -12,6 +12,8 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -27,30 +29,28 @@ func TestStrangers_TwoHundredAreAllRead(t *testing.T) {
 		t.Skip("a minute with a real server")
 	}
 	s := prosody.StartT(t, prosody.Options{Registration: true})
-	domain, addr, ca := s.Where()
-	at := place{domain, addr, ca}
 	t.Run("at once", func(t *testing.T) {
-		r := startRelay(t, at, "+15550100011", 1011)
-		first := join200(t, at, 0)
+		r := startRelay(t, s, "+15550100011", 1011)
+		first := join200(t, s, 0)
 		r.published(t, first[0], 1011)
 		writeFirst(t, first, r.number)
 		r.readEverybody(t)
 	})
 	t.Run("while the relay is down", func(t *testing.T) {
 		h := newHouse(t, "+15550100012", 1012)
-		r, stop := h.run(t, at)
-		first := join200(t, at, 1)
+		r, stop := h.run(t, s)
+		first := join200(t, s, 1)
 		r.published(t, first[0], 1012)
 		stop()
 		writeFirst(t, first, r.number)
-		r, stop = h.run(t, at)
+		r, stop = h.run(t, s)
 		t.Cleanup(stop)
 		r.readEverybody(t)
 	})
 	t.Run("while the link is cut at random", func(t *testing.T) {
 		p := faultproxy.StartT(t, s)
-		r := startRelay(t, place{domain, p.Addr, p.CAPEM}, "+15550100013", 1013)
-		first := join200(t, at, 2)
+		r := startRelay(t, p, "+15550100013", 1013)
+		first := join200(t, s, 2)
 		r.published(t, first[0], 1013)
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
@@ -75,18 +75,18 @@ func TestStrangers_TwoHundredAreAllRead(t *testing.T) {
 // published waits until a stranger finds the relay's keys.
 func (r *relay) published(t *testing.T, to *writer, device carrier.DeviceID) {
 	t.Helper()
-	eventually(t, "published keys", func() bool {
+	await.Until(t, "published keys", func() bool {
 		b, err := to.Carrier.Bundle(t.Context(), r.number, device)
 		return err == nil && len(b.PreKeys) == 100
 	})
-	eventually(t, "published device list", func() bool {
+	await.Until(t, "published device list", func() bool {
 		_, err := to.Carrier.Devices(t.Context(), r.number)
 		return err == nil
 	})
 }
 
 // join200 makes strangers and waits until they are online.
-func join200(t *testing.T, at place, round int) []*writer {
+func join200(t *testing.T, at customers.Carrier, round int) []*writer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -95,7 +95,7 @@ func join200(t *testing.T, at place, round int) []*writer {
 	joining.SetLimit(8)
 	for i := range all {
 		joining.Go(func() (err error) {
-			all[i], err = join(ctx, wherever{at.domain, at.addr, at.ca}, fmt.Sprintf("+155503%d%04d", round, i))
+			all[i], err = join(ctx, where(at), fmt.Sprintf("+155503%d%04d", round, i))
 			return err
 		})
 	}
@@ -106,7 +106,7 @@ func join200(t *testing.T, at place, round int) []*writer {
 // writeFirst has everybody write at once, and returns when the server has it all.
 func writeFirst(t *testing.T, all []*writer, to phone.Number) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	var group sync.WaitGroup
 	for i, c := range all {
@@ -123,7 +123,7 @@ func writeFirst(t *testing.T, all []*writer, to phone.Number) {
 // readEverybody wants the first words of all to come, once each.
 func (r *relay) readEverybody(t *testing.T) {
 	t.Helper()
-	eventually(t, "a word of everybody", func() bool {
+	await.Until(t, "a word of everybody", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return len(r.texts)+r.strange >= strangers

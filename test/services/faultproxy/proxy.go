@@ -82,6 +82,9 @@ type server interface {
 	Where() (domain, addr string, ca []byte)
 }
 
+// Where says what a client needs to know to connect through the proxy.
+func (p *Proxy) Where() (domain, addr string, ca []byte) { return p.domain, p.Addr, p.CAPEM }
+
 // StartT runs a proxy in front of a server until the test ends. It passes everything
 // until it is told a plan.
 func StartT(t testing.TB, s server) *Proxy {
