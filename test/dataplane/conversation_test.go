@@ -7,134 +7,114 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/rig"
 )
 
 func TestMessage_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	question := p.says(b, "do you have it in green, size forty-two?")
-	in := b.waitText("do you have it in green, size forty-two?")
-	if in.From != p.number.Digits() {
+	question := p.Says(b, "do you have it in green, size forty-two?")
+	in := b.WaitText("do you have it in green, size forty-two?")
+	if in.From != p.Number.Digits() {
 		t.Error("the webhook names another sender")
 	}
-	p.learns(customer.Delivered, question)
-	out := b.say(p.number.E164(), "we do, shall I put it aside?")
+	p.Learns(customer.Delivered, question)
+	out := b.Say(p.Number.E164(), "we do, shall I put it aside?")
 	for _, status := range []string{"sent", "delivered", "read"} {
-		b.waitStatus(out, status)
+		b.WaitStatus(out, status)
 	}
-	if n := p.sees("we do, shall I put it aside?"); n != 1 {
+	if n := p.Sees("we do, shall I put it aside?"); n != 1 {
 		t.Errorf("the customer saw the answer %d times", n)
 	}
-	status, answer := b.call(b.token, map[string]string{"messaging_product": "whatsapp", "status": "read", "message_id": in.ID})
+	status, answer := b.Call(b.Token, map[string]string{"messaging_product": "whatsapp", "status": "read", "message_id": in.ID})
 	if status != http.StatusOK || answer != `{"success":true}` {
 		t.Errorf("marking as read answered %d %s", status, answer)
 	}
-	p.learns(customer.Read, question)
-	b.nothingLeaked()
-}
-
-// nothingLeaked looks for numbers, texts and credentials in the relay's log, volume
-// and metrics, having proven that it finds them.
-func (b *business) nothingLeaked() {
-	b.t.Helper()
-	b.stop()
-	for name, data := range map[string][]byte{"log": b.log.bytes(), "volume": b.volume()} {
-		if len(data) < 100 {
-			b.t.Errorf("the %s is empty: nothing was looked at", name)
-		}
-		if n := leaks(data, b.hidden); n > 0 {
-			b.t.Errorf("the %s holds %d of %d secrets", name, n, len(b.hidden))
-		}
-		canary := append(bytes.Clone(data), "Y2FuYXJ5IGlu 63616e61727920696e canary in"...)
-		if leaks(canary[len(data):], []string{"canary in"}) != 1 || leaks(canary, append(b.hidden, "canary in")) != 1 {
-			b.t.Errorf("the scanner does not find its canary in the %s", name)
-		}
-	}
-	if b.unsigned > 0 {
-		b.t.Errorf("%d webhooks had no valid signature or shape", b.unsigned)
-	}
+	p.Learns(customer.Read, question)
+	b.NothingLeaked()
 }
 
 func TestEndpoint_RefusesOthersThanTheBusiness(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	body := map[string]any{"messaging_product": "whatsapp", "to": p.number.Digits(), "text": map[string]string{"body": "hello"}}
-	if status, answer := b.call("someone-else's", body); status != http.StatusUnauthorized || !strings.Contains(answer, `"code":190`) {
+	body := map[string]any{"messaging_product": "whatsapp", "to": p.Number.Digits(), "text": map[string]string{"body": "hello"}}
+	if status, answer := b.Call("someone-else's", body); status != http.StatusUnauthorized || !strings.Contains(answer, `"code":190`) {
 		t.Errorf("a foreign token got %d %s", status, answer)
 	}
-	if status, answer := b.call(b.token, body); status != http.StatusOK {
+	if status, answer := b.Call(b.Token, body); status != http.StatusOK {
 		t.Errorf("the business's own token got %d %s", status, answer)
 	}
-	if status, answer := b.call(b.token, "no object"); status != http.StatusBadRequest || !strings.Contains(answer, `"code":100`) {
+	if status, answer := b.Call(b.Token, "no object"); status != http.StatusBadRequest || !strings.Contains(answer, `"code":100`) {
 		t.Errorf("a body that is no object got %d %s", status, answer)
 	}
 }
 
 func TestCustomer_UnknownIsReportedAsUndeliverable(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
-	id := b.say(shared.number(), "is anybody there?")
-	if u := b.waitStatus(id, "failed"); u.Errors != 1 || u.Code != 131026 {
+	b.StartReady()
+	id := b.Say(shared.Number(), "is anybody there?")
+	if u := b.WaitStatus(id, "failed"); u.Errors != 1 || u.Code != 131026 {
 		t.Errorf("%d errors, the first is %d, want 131026", u.Errors, u.Code)
 	}
 }
 
 func TestRelay_IsReadyAfterItsFirstStartAndItsSecond(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
-	first := b.took
-	b.stop()
-	b.startReady()
-	t.Logf("the endpoint was up %s after the first start, %s after the second", first, b.took)
-	if code, body := b.get("/readyz"); code != http.StatusOK {
+	b.StartReady()
+	first := b.Took()
+	b.Stop()
+	b.StartReady()
+	t.Logf("the endpoint was up %s after the first start, %s after the second", first, b.Took())
+	if code, body := b.Get("/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz answers %d %s", code, body)
 	}
 }
 
 func TestRestart_KeepsIdentitySessionsAndQueues(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	p.says(b, "before the restart")
-	b.waitText("before the restart")
-	before := b.report()
-	b.setDown(true)
-	p.says(b, "the receiver is down")
-	eventually(t, "the webhook's job is queued", func() bool { return b.report().Counts.WebhookQueued > 0 })
-	b.stop()
-	p.says(b, "nobody is at home")
-	b.setDown(false)
-	b.startReady()
-	b.waitText("the receiver is down")
-	b.waitText("nobody is at home")
-	after := b.report()
+	p.Says(b, "before the restart")
+	b.WaitText("before the restart")
+	before := b.Report()
+	b.SetDown(true)
+	p.Says(b, "the receiver is down")
+	await.Until(t, "the webhook's job is queued", func() bool { return b.Report().Counts.WebhookQueued > 0 })
+	b.Stop()
+	p.Says(b, "nobody is at home")
+	b.SetDown(false)
+	b.StartReady()
+	b.WaitText("the receiver is down")
+	b.WaitText("nobody is at home")
+	after := b.Report()
 	if before.Fingerprint != after.Fingerprint || before.PhoneNumberID != after.PhoneNumberID || !before.InitializedTime.Equal(*after.InitializedTime) {
 		t.Error("the identity is another after a restart")
 	}
-	b.waitStatus(b.say(p.number.E164(), "here again"), "read")
-	if n := p.sees("here again"); n != 1 {
+	b.WaitStatus(b.Say(p.Number.E164(), "here again"), "read")
+	if n := p.Sees("here again"); n != 1 {
 		t.Errorf("the customer saw it %d times", n)
 	}
-	b.nothingLeaked()
+	b.NothingLeaked()
 }
 
 func TestStatusAndMetricsTellStatesAndCountsOnly(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	p.says(b, "count me")
-	b.waitText("count me")
-	b.waitStatus(b.say(p.number.E164(), "counted"), "read")
-	s := b.report()
+	p.Says(b, "count me")
+	b.WaitText("count me")
+	b.WaitStatus(b.Say(p.Number.E164(), "counted"), "read")
+	s := b.Report()
 	if s.Counts.MessagesIn != 1 || s.Counts.MessagesOut != 1 || len(s.ConfigHash) != 64 || s.OldestKeyTime == nil {
 		t.Errorf("the status is %+v", s)
 	}
 	if len(strings.Fields(s.Fingerprint)) != 8 {
 		t.Errorf("the fingerprint is %q", s.Fingerprint)
 	}
-	_, metrics := b.get("/metrics")
+	_, metrics := b.Get("/metrics")
 	for _, want := range []string{
 		`relaykeep_messages_total{event="received"} 1`, `relaykeep_messages_total{event="read"} 1`,
 		`relaykeep_condition{type="KeysReady"} 1`, `relaykeep_requests_total{code="0",route="messages",status="200"} 1`,
@@ -144,11 +124,11 @@ func TestStatusAndMetricsTellStatesAndCountsOnly(t *testing.T) {
 			t.Errorf("/metrics has no %s", want)
 		}
 	}
-	_, status := b.get("/status")
-	if n := leaks(append(metrics, status...), append(b.hidden, p.number.Digits())); n > 0 {
+	_, status := b.Get("/status")
+	if n := rig.Leaks(append(metrics, status...), append(b.Hidden(), p.Number.Digits())); n > 0 {
 		t.Errorf("status and metrics hold %d secrets", n)
 	}
-	if code, _ := b.get("/healthz"); code != http.StatusOK {
+	if code, _ := b.Get("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz answers %d", code)
 	}
 }

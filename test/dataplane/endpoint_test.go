@@ -23,14 +23,15 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 // served returns the certificate that the endpoint shows.
 func (b *business) served(pool *x509.CertPool) *x509.Certificate {
 	b.t.Helper()
-	d := tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: b.config.Endpoint.Host, MinVersion: tls.VersionTLS12}}
-	conn, err := d.DialContext(b.t.Context(), "tcp", b.endpoint)
+	d := tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: b.Config.Endpoint.Host, MinVersion: tls.VersionTLS12}}
+	conn, err := d.DialContext(b.t.Context(), "tcp", b.Endpoint())
 	check(b.t, err)
 	defer conn.Close()
 	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
@@ -42,7 +43,7 @@ func (b *business) put(serial int64) (*x509.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(b.t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "own"}, DNSNames: []string{b.config.Endpoint.Host},
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "own"}, DNSNames: []string{b.Config.Endpoint.Host},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 	}
@@ -53,7 +54,7 @@ func (b *business) put(serial int64) (*x509.Certificate, *x509.CertPool) {
 	for name, block := range map[string]*pem.Block{
 		"tls.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.key": {Type: "PRIVATE KEY", Bytes: private},
 	} {
-		check(b.t, os.WriteFile(filepath.Join(b.tlsDir, name), pem.EncodeToMemory(block), 0o600))
+		check(b.t, os.WriteFile(filepath.Join(b.TLSDir, name), pem.EncodeToMemory(block), 0o600))
 	}
 	leaf, err := x509.ParseCertificate(der)
 	check(b.t, err)
@@ -64,28 +65,28 @@ func (b *business) put(serial int64) (*x509.Certificate, *x509.CertPool) {
 
 func TestTenantCertificate_IsServedAndReplacedWhenItsFilesChange(t *testing.T) {
 	b := newBusiness(t)
-	b.config.Endpoint.TLS = contract.TLSFromSecret
+	b.Config.Endpoint.TLS = contract.TLSFromSecret
 	var shift atomic.Int64 // of the relay's clock
-	b.start(func(o *serve.Options) {
+	b.Start(func(o *serve.Options) {
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }
 	})
-	c := b.wait(contract.ConditionKeysReady, contract.False, "CertificateUnreadable")
+	c := b.Wait(contract.ConditionKeysReady, contract.False, "CertificateUnreadable")
 	if c.Message == "" {
 		t.Error("the condition does not say what to do")
 	}
 	leaf, pool := b.put(1)
-	eventually(t, "the relay is ready", func() bool { code, _ := b.get("/readyz"); return code == http.StatusOK })
+	await.Until(t, "the relay is ready", func() bool { code, _ := b.Get("/readyz"); return code == http.StatusOK })
 	if got := b.served(pool); !got.Equal(leaf) {
 		t.Error("another certificate is served")
 	}
-	b.takeCredentials()
-	b.trust(pool)
-	open := func() int { status, _ := b.request(http.MethodGet, "", b.token, nil); return status }
+	b.TakeCredentials()
+	b.Trust(pool)
+	open := func() int { status, _ := b.Request(http.MethodGet, "", b.Token, nil); return status }
 	if status := open(); status != http.StatusOK {
 		t.Fatalf("the endpoint answers %d", status)
 	}
 	next, pool := b.put(2)
-	check(t, os.Chtimes(filepath.Join(b.tlsDir, "tls.crt"), time.Time{}, time.Now().Add(time.Minute)))
+	check(t, os.Chtimes(filepath.Join(b.TLSDir, "tls.crt"), time.Time{}, time.Now().Add(time.Minute)))
 	shift.Store(int64(time.Minute))
 	if got := b.served(pool); !got.Equal(next) {
 		t.Error("the old certificate is still served")
@@ -98,10 +99,10 @@ func TestTenantCertificate_IsServedAndReplacedWhenItsFilesChange(t *testing.T) {
 
 func TestVaultsCertificateIsForTheRelaysTwoNames(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
-	pool := b.client.Transport.(*http.Transport).TLSClientConfig.RootCAs
+	b.StartReady()
+	pool := b.Client.Transport.(*http.Transport).TLSClientConfig.RootCAs
 	leaf := b.served(pool)
-	for _, name := range []string{b.config.Endpoint.Host, "acme-relay." + b.namespace + ".svc"} {
+	for _, name := range []string{b.Config.Endpoint.Host, "acme-relay." + b.Namespace + ".svc"} {
 		if err := leaf.VerifyHostname(name); err != nil {
 			t.Errorf("the certificate: %v", err)
 		}
@@ -113,9 +114,9 @@ func TestVaultsCertificateIsForTheRelaysTwoNames(t *testing.T) {
 
 func TestBehindAGatewayTheEndpointIsPlain(t *testing.T) {
 	b := newBusiness(t)
-	b.config.Endpoint.TLS = contract.TLSAtGateway
-	b.startReady()
-	status, _ := b.call(b.token, map[string]any{"messaging_product": "whatsapp", "to": shared.number(), "text": map[string]string{"body": "hello"}})
+	b.Config.Endpoint.TLS = contract.TLSAtGateway
+	b.StartReady()
+	status, _ := b.Call(b.Token, map[string]any{"messaging_product": "whatsapp", "to": shared.Number(), "text": map[string]string{"body": "hello"}})
 	if status != http.StatusOK {
 		t.Errorf("the endpoint answered %d", status)
 	}
@@ -123,29 +124,29 @@ func TestBehindAGatewayTheEndpointIsPlain(t *testing.T) {
 
 func TestWebhook_MissingIsReportedAndMessagesAreKept(t *testing.T) {
 	b := newBusiness(t)
-	b.config.Webhook = nil
-	b.start()
-	b.wait(contract.ConditionWebhookVerified, contract.False, "NotConfigured")
-	b.wait(contract.ConditionCarrierConnected, contract.True, "")
-	newPerson(t).says(b, "kept")
-	eventually(t, "the webhook's job is queued", func() bool { return b.report().Counts.WebhookQueued == 1 })
+	b.Config.Webhook = nil
+	b.Start()
+	b.Wait(contract.ConditionWebhookVerified, contract.False, "NotConfigured")
+	b.Wait(contract.ConditionCarrierConnected, contract.True, "")
+	newPerson(t).Says(b, "kept")
+	await.Until(t, "the webhook's job is queued", func() bool { return b.Report().Counts.WebhookQueued == 1 })
 }
 
 func TestCarrierAccount_MissingAtAClosedCarrierSaysWhoMustAct(t *testing.T) {
 	b := newBusiness(t)
-	b.config.Carrier.XMPP.Registration = "Closed"
-	b.start()
-	b.wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
-	check(t, shared.prosody.AddAccount(t.Context(), b.number, "an admin's choice"))
+	b.Config.Carrier.XMPP.Registration = "Closed"
+	b.Start()
+	b.Wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
+	check(t, shared.prosody.AddAccount(t.Context(), b.Number, "an admin's choice"))
 	put := func(password string) {
-		_, err := shared.root.KVv2("kv").Put(t.Context(), b.namespace+"/acme-relay/carrier",
-			map[string]any{"username": b.number, "password": password})
+		_, err := shared.Root.KVv2("kv").Put(t.Context(), b.Namespace+"/acme-relay/carrier",
+			map[string]any{"username": b.Number, "password": password})
 		check(t, err)
 	}
 	put("a slip of the pen")
-	b.wait(contract.ConditionCarrierConnected, contract.False, "CredentialsRefused")
+	b.Wait(contract.ConditionCarrierConnected, contract.False, "CredentialsRefused")
 	put("an admin's choice")
-	b.wait(contract.ConditionCarrierConnected, contract.True, "")
+	b.Wait(contract.ConditionCarrierConnected, contract.True, "")
 }
 
 // TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault: at a carrier that admits the
@@ -158,34 +159,34 @@ func TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault(t *testing.T) {
 		return token
 	}
 	b := newBusiness(t)
-	x := b.config.Carrier.XMPP
+	x := b.Config.Carrier.XMPP
 	x.Domain, x.Address, x.CABundle, x.Registration = carrier.Domain, carrier.Addr, string(carrier.CAPEM), "Token"
-	b.start()
-	b.wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
+	b.Start()
+	b.Wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
 	put := func(token string) {
-		b.hidden = append(b.hidden, token)
-		_, err := shared.root.KVv2("kv").Put(t.Context(), b.namespace+"/acme-relay/carrier",
-			map[string]any{"username": b.number, "password": "made with the token", "registrationToken": token})
+		b.Hide(token)
+		_, err := shared.Root.KVv2("kv").Put(t.Context(), b.Namespace+"/acme-relay/carrier",
+			map[string]any{"username": b.Number, "password": "made with the token", "registrationToken": token})
 		check(t, err)
 	}
 	put("a slip of the pen")
-	b.wait(contract.ConditionCarrierConnected, contract.False, "RegistrationRefused")
+	b.Wait(contract.ConditionCarrierConnected, contract.False, "RegistrationRefused")
 	put(invitation())
-	b.wait(contract.ConditionCarrierConnected, contract.True, "")
-	b.nothingLeaked()
+	b.Wait(contract.ConditionCarrierConnected, contract.True, "")
+	b.NothingLeaked()
 }
 
 func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
-	b.stop()
-	secret, err := shared.root.KVv2("kv").Get(t.Context(), b.namespace+"/acme-relay/carrier")
+	b.StartReady()
+	b.Stop()
+	secret, err := shared.Root.KVv2("kv").Get(t.Context(), b.Namespace+"/acme-relay/carrier")
 	check(t, err)
 	password, _ := secret.Data["password"].(string)
 
 	dir := t.TempDir()
 	token := func(audience string) string {
-		text, err := shared.kube.Token(t.Context(), b.namespace, "acme-relay", audience)
+		text, err := shared.Kube.Token(t.Context(), b.Namespace, "acme-relay", audience)
 		check(t, err)
 		path := filepath.Join(dir, strings.ReplaceAll(audience, "/", "-"))
 		check(t, os.WriteFile(path, []byte(text), 0o600))
@@ -197,14 +198,14 @@ func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 		t.Fatalf("building the relay: %v\n%s", err, out)
 	}
 	for range 2 { // once more finds nothing and is no failure
-		args := []string{"erase", "--config", filepath.Join(b.dir, "relay.json"), "--token", token(contract.AudienceJanitor("eu")), "--relay-token", token(contract.AudienceRelay("eu"))}
-		args = append(append(args, b.config.Vault.Arguments()...), b.config.Carrier.XMPP.Arguments()...)
+		args := []string{"erase", "--config", b.ConfigFile(), "--token", token(contract.AudienceJanitor("eu")), "--relay-token", token(contract.AudienceRelay("eu"))}
+		args = append(append(args, b.Config.Vault.Arguments()...), b.Config.Carrier.XMPP.Arguments()...)
 		out, err = exec.CommandContext(t.Context(), program, args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("erasing: %v\n%s", err, out)
 		}
 	}
-	number, err := phone.Parse(b.number)
+	number, err := phone.Parse(b.Number)
 	check(t, err)
 	err = xmpp.Unregister(t.Context(), xmpp.Config{
 		Login: xmpp.Login{Account: number, Domain: shared.prosody.Domain, Address: shared.prosody.Addr, CABundle: shared.prosody.CAPEM, Password: password},

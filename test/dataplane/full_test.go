@@ -13,6 +13,8 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/rig"
 )
 
 // onSmallVolume gives a relay that does not run yet a file system of 24 MB, which only
@@ -22,7 +24,7 @@ func (b *business) onSmallVolume() {
 	if os.Geteuid() != 0 {
 		b.t.Skip("SKIPPED: mounting a small file system takes root; nothing here was tested")
 	}
-	image, dir := filepath.Join(b.t.TempDir(), "image"), filepath.Join(b.dir, "data")
+	image, dir := filepath.Join(b.t.TempDir(), "image"), b.Volume()
 	check(b.t, os.WriteFile(image, make([]byte, 24<<20), 0o600))
 	for _, args := range [][]string{{"mkfs.ext4", "-q", "-m", "0", image}, {"mount", "-o", "loop", image, dir}} {
 		if out, err := exec.CommandContext(b.t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
@@ -36,22 +38,16 @@ func (b *business) onSmallVolume() {
 // trySend asks the endpoint to send a text, and returns the message's id or the error's code.
 func (b *business) trySend(to, text string) (id string, code int) {
 	b.t.Helper()
-	_, answer := b.call(b.token, map[string]any{"messaging_product": "whatsapp", "to": to, "text": map[string]string{"body": text}})
-	var said struct {
-		Messages []struct{ ID string }
-		Error    struct{ Code int }
-	}
-	check(b.t, json.Unmarshal([]byte(answer), &said))
-	if len(said.Messages) == 1 {
-		return said.Messages[0].ID, 0
-	}
-	return "", said.Error.Code
+	_, answer := b.Call(b.Token, map[string]any{"messaging_product": "whatsapp", "to": to, "text": map[string]string{"body": text}})
+	var refused struct{ Error struct{ Code int } }
+	check(b.t, json.Unmarshal([]byte(answer), &refused))
+	return rig.MessageID(answer), refused.Error.Code
 }
 
 // kept returns the ids of the messages that the endpoint says are kept of somebody.
 func (b *business) kept(number string) (ids []string) {
 	b.t.Helper()
-	status, answer := b.request(http.MethodGet, "/customers/"+number[1:]+"?limit=500", b.token, nil)
+	status, answer := b.Request(http.MethodGet, "/customers/"+number[1:]+"?limit=500", b.Token, nil)
 	var export struct {
 		Messages struct{ Data []struct{ ID string } }
 	}
@@ -70,12 +66,12 @@ func (b *business) fill() (sent map[string][]string) {
 	b.t.Helper()
 	picture := "\x89PNG\r\n\x1a\n" + strings.Repeat("pixels", 1<<18)
 	for status := http.StatusOK; status == http.StatusOK; {
-		status, _ = b.upload(picture)
+		status, _ = b.Upload("image/png", picture)
 	}
 	text := strings.Repeat("😀", 4096) // 16 KiB
 	sent = map[string][]string{}
 	for range 100 {
-		to := shared.number()
+		to := shared.Number()
 		for range 40 {
 			id, code := b.trySend(to, text)
 			if code == 131016 {
@@ -96,31 +92,31 @@ func (b *business) fill() (sent map[string][]string) {
 func TestVolume_FullRefusesUntilAPersonIsErased(t *testing.T) {
 	b := newBusiness(t)
 	b.onSmallVolume()
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	p.says(b, "before it was full")
-	b.waitText("before it was full")
+	p.Says(b, "before it was full")
+	b.WaitText("before it was full")
 
 	sent := b.fill()
-	b.wait(contract.ConditionVolumeHasRoom, contract.False, "VolumeFull")
+	b.Wait(contract.ConditionVolumeHasRoom, contract.False, "VolumeFull")
 	waits := strings.Repeat("while it was full ", 2000)
-	p.says(b, waits)
+	p.Says(b, waits)
 	first := ""
 	for to, ids := range sent {
 		if len(ids) > len(sent[first]) {
 			first = to
 		}
 	}
-	eventually(t, "the erasure is done", func() bool { // 131016 says that the carrier's part is left: the link may be down
-		status, _ := b.request(http.MethodDelete, "/customers/"+first[1:], b.token, nil)
+	await.Until(t, "the erasure is done", func() bool { // 131016 says that the carrier's part is left: the link may be down
+		status, _ := b.Request(http.MethodDelete, "/customers/"+first[1:], b.Token, nil)
 		return status == http.StatusOK
 	})
-	b.waitText(waits) // it was taken at once, or waited at the carrier
-	b.wait(contract.ConditionVolumeHasRoom, contract.True, "")
-	b.say(p.number.E164(), "after the erasure")
-	p.sees("after the erasure")
-	p.says(b, "once more")
-	b.waitText("once more")
+	b.WaitText(waits) // it was taken at once, or waited at the carrier
+	b.Wait(contract.ConditionVolumeHasRoom, contract.True, "")
+	b.Say(p.Number.E164(), "after the erasure")
+	p.Sees("after the erasure")
+	p.Says(b, "once more")
+	b.WaitText("once more")
 
 	delete(sent, first)
 	for to, ids := range sent {
@@ -133,16 +129,16 @@ func TestVolume_FullRefusesUntilAPersonIsErased(t *testing.T) {
 func TestQuota_FullCustomerDoesNotStopAnother(t *testing.T) {
 	b := newBusiness(t)
 	b.onSmallVolume()
-	b.startReady()
+	b.StartReady()
 	greedy, other := newPerson(t), newPerson(t)
 	is := func(kind customer.EventKind, id string) bool {
-		return greedy.has(func(e customer.Event) bool { return e.Kind == kind && e.ID == id })
+		return greedy.Has(func(e customer.Event) bool { return e.Kind == kind && e.ID == id })
 	}
 	refused := false
 	taken := 0
 	for n := 0; n < 100 && !refused; n++ {
-		id := greedy.says(b, strings.Repeat(string(rune('a'+n%26)), 60<<10))
-		eventually(t, "an answer to the customer's message", func() bool {
+		id := greedy.Says(b, strings.Repeat(string(rune('a'+n%26)), 60<<10))
+		await.Until(t, "an answer to the customer's message", func() bool {
 			refused = is(customer.Bounced, id)
 			return refused || is(customer.Delivered, id)
 		})
@@ -153,21 +149,20 @@ func TestQuota_FullCustomerDoesNotStopAnother(t *testing.T) {
 	if !refused || taken < 40 || taken > 52 {
 		t.Fatalf("%d texts of 60 KiB were taken of one customer, want about 50", taken)
 	}
-	unread := func(u webhooktest.Update) bool { return u.Type == "unsupported" && u.From == greedy.number.Digits() }
-	eventually(t, "the business is told of the refusal", func() bool { return slices.ContainsFunc(b.updates(), unread) })
+	b.WaitUpdate("the refusal", func(u webhooktest.Update) bool { return u.Type == "unsupported" && u.From == greedy.Number.Digits() })
 	code := 0
 	for n := 0; n < 10 && code == 0; n++ { // there may be room for a few that are smaller
-		_, code = b.trySend(greedy.number.E164(), strings.Repeat("😀", 4096))
+		_, code = b.trySend(greedy.Number.E164(), strings.Repeat("😀", 4096))
 	}
 	if code != 131056 {
 		t.Errorf("to that customer the endpoint answers %d, want 131056", code)
 	}
-	other.says(b, "good morning")
-	b.waitText("good morning")
-	b.say(other.number.E164(), "good morning to you")
-	other.sees("good morning to you")
-	b.wait(contract.ConditionVolumeHasRoom, contract.True, "")
-	if _, metrics := b.get("/metrics"); !strings.Contains(string(metrics), `relaykeep_quota_refusals_total{direction="inbound"} 1`) {
+	other.Says(b, "good morning")
+	b.WaitText("good morning")
+	b.Say(other.Number.E164(), "good morning to you")
+	other.Sees("good morning to you")
+	b.Wait(contract.ConditionVolumeHasRoom, contract.True, "")
+	if _, metrics := b.Get("/metrics"); !strings.Contains(string(metrics), `relaykeep_quota_refusals_total{direction="inbound"} 1`) {
 		t.Error("the refusal was not counted")
 	}
 }

@@ -16,27 +16,25 @@ import (
 // UID: by hand, by a GitOps tool or by a restore of the cluster.
 func (b *business) remakeAccount() {
 	b.t.Helper()
-	check(b.t, shared.kube.Kube.CoreV1().ServiceAccounts(b.namespace).Delete(b.t.Context(), "acme-relay", metav1.DeleteOptions{}))
-	check(b.t, shared.kube.AddServiceAccount(b.t.Context(), b.namespace, "acme-relay"))
+	check(b.t, shared.Kube.Kube.CoreV1().ServiceAccounts(b.Namespace).Delete(b.t.Context(), "acme-relay", metav1.DeleteOptions{}))
+	check(b.t, shared.Kube.AddServiceAccount(b.t.Context(), b.Namespace, "acme-relay"))
 }
 
 // adopt does what kubectl relay adopt does.
 func (b *business) adopt() {
 	b.t.Helper()
-	account, err := shared.kube.Kube.CoreV1().ServiceAccounts(b.namespace).Get(b.t.Context(), "acme-relay", metav1.GetOptions{})
+	number, err := phone.Parse(b.Config.PhoneNumber)
 	check(b.t, err)
-	number, err := phone.Parse(b.config.PhoneNumber)
+	admin, err := vault.ForAdmin(shared.Root, shared.Vault.Contract(), b.Namespace, "acme-relay")
 	check(b.t, err)
-	admin, err := vault.ForAdmin(shared.root, shared.vault.Contract(), b.namespace, "acme-relay")
-	check(b.t, err)
-	check(b.t, admin.Adopt(b.t.Context(), vault.Owner{Account: string(account.UID), Number: number}))
+	check(b.t, admin.Adopt(b.t.Context(), vault.Owner{Account: b.AccountUID(), Number: number}))
 }
 
 // refusedAsAnothers waits until the relay says that what lies under its names is not
 // its own, and how to go on.
 func (b *business) refusedAsAnothers() {
 	b.t.Helper()
-	c := b.wait(contract.ConditionKeysReady, contract.False, "OwnerChanged")
+	c := b.Wait(contract.ConditionKeysReady, contract.False, "OwnerChanged")
 	if !strings.Contains(c.Message, "kubectl relay adopt NAME") {
 		b.t.Errorf("the condition does not say what to do: %s", c.Message)
 	}
@@ -44,62 +42,62 @@ func (b *business) refusedAsAnothers() {
 
 func TestOwner_AnAccountThatWasMadeAgainGoesOnOnceAdopted(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	p.says(b, "before")
-	b.waitText("before")
-	before, token := b.report(), b.token
-	b.stop()
+	p.Says(b, "before")
+	b.WaitText("before")
+	before, token := b.Report(), b.Token
+	b.Stop()
 	b.remakeAccount()
-	p.says(b, "while the account is made again")
-	b.start()
+	p.Says(b, "while the account is made again")
+	b.Start()
 	b.refusedAsAnothers()
 	b.adopt()
-	b.wait(contract.ConditionKeysReady, contract.True, "")
-	b.ready()
-	b.waitText("while the account is made again")
-	b.takeCredentials()
-	if b.token != token || b.report().Fingerprint != before.Fingerprint {
+	b.Wait(contract.ConditionKeysReady, contract.True, "")
+	b.WaitReady()
+	b.WaitText("while the account is made again")
+	b.TakeCredentials()
+	if b.Token != token || b.Report().Fingerprint != before.Fingerprint {
 		t.Error("the business has other credentials or another identity than before")
 	}
-	b.waitStatus(b.say(p.number.E164(), "after"), "read")
+	b.WaitStatus(b.Say(p.Number.E164(), "after"), "read")
 }
 
 func TestOwner_ARestoreOfTheClusterGoesOnOnceAdopted(t *testing.T) {
 	b := newBusiness(t)
-	b.config.Volume = "first-claim"
-	b.startReady()
+	b.Config.Volume = "first-claim"
+	b.StartReady()
 	p := newPerson(t)
-	b.stop()
+	b.Stop()
 	b.remakeAccount()
-	b.config.Volume = "restored-claim"
-	b.start()
+	b.Config.Volume = "restored-claim"
+	b.Start()
 	b.refusedAsAnothers()
 	b.adopt()
-	b.wait(contract.ConditionKeysReady, contract.True, "")
-	b.ready()
-	b.waitStatus(b.say(p.number.E164(), "after the restore"), "read")
-	p.says(b, "welcome back")
-	b.waitText("welcome back")
+	b.Wait(contract.ConditionKeysReady, contract.True, "")
+	b.WaitReady()
+	b.WaitStatus(b.Say(p.Number.E164(), "after the restore"), "read")
+	p.Says(b, "welcome back")
+	b.WaitText("welcome back")
 }
 
 func TestOwner_AnotherNumberIsRefused(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
-	b.stop()
-	b.config.PhoneNumber = shared.number()
-	b.start()
+	b.StartReady()
+	b.Stop()
+	b.Config.PhoneNumber = shared.Number()
+	b.Start()
 	b.refusedAsAnothers()
-	b.stop()
-	b.config.PhoneNumber = b.number
-	b.startReady()
+	b.Stop()
+	b.Config.PhoneNumber = b.Number
+	b.StartReady()
 }
 
 // unrecord leaves in Vault what the last release left: no record of an owner, and
 // credentials that no account's UID is in the path of.
 func (b *business) unrecord() {
 	b.t.Helper()
-	kv, ctx := shared.root.KVv2("kv"), b.t.Context()
+	kv, ctx := shared.Root.KVv2("kv"), b.t.Context()
 	access, err := kv.Get(ctx, b.accessAt(1))
 	check(b.t, err)
 	_, err = kv.Put(ctx, b.secretAt("access/1"), access.Data)
@@ -110,46 +108,46 @@ func (b *business) unrecord() {
 
 func TestOwner_AnInstallationWithoutRecordUpgradesUnnoticed(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	b.stop()
-	token := b.token
+	b.Stop()
+	token := b.Token
 	b.unrecord()
-	p.says(b, "during the upgrade")
-	b.startReady()
-	b.waitText("during the upgrade")
-	if b.token != token {
+	p.Says(b, "during the upgrade")
+	b.StartReady()
+	b.WaitText("during the upgrade")
+	if b.Token != token {
 		t.Error("the business's token is another after the upgrade")
 	}
-	b.stop()
+	b.Stop()
 	b.remakeAccount()
-	b.start()
+	b.Start()
 	b.refusedAsAnothers()
 }
 
 func TestOwner_WhatAnotherNumberLeftWithoutRecordIsRefused(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
-	b.stop()
+	b.StartReady()
+	b.Stop()
 	b.unrecord()
-	b.config.PhoneNumber = shared.number()
-	b.start()
+	b.Config.PhoneNumber = shared.Number()
+	b.Start()
 	b.refusedAsAnothers()
-	if _, err := shared.root.KVv2("kv").Get(t.Context(), b.secretAt("owner")); err == nil {
+	if _, err := shared.Root.KVv2("kv").Get(t.Context(), b.secretAt("owner")); err == nil {
 		t.Error("the names are recorded as the other business's")
 	}
 }
 
 func TestOwner_ARemadeAuthMountGoesOnAfterTheSetup(t *testing.T) {
 	b := newBusiness(t)
-	b.startReady()
+	b.StartReady()
 	p := newPerson(t)
-	b.stop()
-	check(t, shared.root.Sys().DisableAuthWithContext(t.Context(), setup.DefaultAuthPath))
-	p.says(b, "while the auth mount is gone")
-	b.start()
-	b.wait(contract.ConditionKeysReady, contract.False, "VaultDenied")
-	check(t, setup.Apply(t.Context(), shared.root, shared.setup, nil))
-	b.wait(contract.ConditionKeysReady, contract.True, "")
-	b.waitText("while the auth mount is gone")
+	b.Stop()
+	check(t, shared.Root.Sys().DisableAuthWithContext(t.Context(), setup.DefaultAuthPath))
+	p.Says(b, "while the auth mount is gone")
+	b.Start()
+	b.Wait(contract.ConditionKeysReady, contract.False, "VaultDenied")
+	check(t, setup.Apply(t.Context(), shared.Root, shared.Setup, nil))
+	b.Wait(contract.ConditionKeysReady, contract.True, "")
+	b.WaitText("while the auth mount is gone")
 }

@@ -28,8 +28,8 @@ func (c *chat) humanWrites() (text string, file []byte) {
 	text, file = fmt.Sprintf("from the customer %d", c.n), fresh(200_000)
 	path := filepath.Join(c.t.TempDir(), "photo.jpg")
 	check(c.t, os.WriteFile(path, file, 0o600))
-	check(c.t, c.human.client.Send(ctx, c.business.jid, text))
-	check(c.t, c.human.client.SendFile(ctx, c.business.jid, path))
+	check(c.t, c.human.client.Send(ctx, c.business.JID(), text))
+	check(c.t, c.human.client.SendFile(ctx, c.business.JID(), path))
 	return text, file
 }
 
@@ -37,12 +37,12 @@ func (c *chat) humanWrites() (text string, file []byte) {
 func (c *chat) businessReads(text string, file []byte) {
 	c.t.Helper()
 	for c.seen[text] == 0 || c.seen[sum(file)] == 0 {
-		m := c.business.waitMessage(c.t)
+		m := c.business.Next()
 		switch m.Type {
 		case "text":
 			c.seen[m.Text]++
 		case "image":
-			c.seen[sum(c.business.download(c.t, m.File))]++
+			c.seen[sum(c.business.download(m.File))]++
 		default:
 			c.t.Fatalf("the business got a message of type %s", m.Type)
 		}
@@ -55,7 +55,7 @@ func (c *chat) humanWaits() {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	sent, missing, err := c.human.client.Unreceived(ctx, c.business.jid)
+	sent, missing, err := c.human.client.Unreceived(ctx, c.business.JID())
 	if err != nil || sent < 2 || missing != 2 {
 		c.t.Errorf("of %d messages %d are shown as not received, want 2: %v", sent, missing, err)
 	}
@@ -64,7 +64,7 @@ func (c *chat) humanWaits() {
 // humanSeesReceipts waits until Profanity shows all of its texts and files as received.
 func (c *chat) humanSeesReceipts() {
 	c.t.Helper()
-	c.human.waitReceived(c.t, c.business.jid)
+	c.human.waitReceived(c.t, c.business.JID())
 }
 
 // businessWrites has the business send a text and a file with a caption.
@@ -72,8 +72,8 @@ func (c *chat) businessWrites() (ids []string, text, caption string, file []byte
 	c.t.Helper()
 	c.n++
 	text, caption, file = fmt.Sprintf("from the business %d", c.n), fmt.Sprintf("caption %d", c.n), fresh(200_000)
-	upload := c.business.upload(c.t, "image/jpeg", file)
-	return []string{c.business.say(c.t, profanityNumber, text), c.business.sendFile(c.t, profanityNumber, upload, caption)}, text, caption, file
+	upload := c.business.upload(file)
+	return []string{c.business.Say(profanityNumber, text), c.business.SendImage(profanityNumber, upload, caption)}, text, caption, file
 }
 
 // humanReads waits until Profanity shows the text and has the file, and the business
@@ -82,21 +82,21 @@ func (c *chat) humanReads(ids []string, text, caption string, file []byte) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	check(c.t, c.human.client.WaitText(ctx, c.business.jid, text))
-	check(c.t, c.human.client.WaitText(ctx, c.business.jid, caption))
-	got, err := c.human.client.SaveFile(ctx, c.business.jid, filepath.Join(c.t.TempDir(), "answer.jpg"), int64(len(file)))
+	check(c.t, c.human.client.WaitText(ctx, c.business.JID(), text))
+	check(c.t, c.human.client.WaitText(ctx, c.business.JID(), caption))
+	got, err := c.human.client.SaveFile(ctx, c.business.JID(), filepath.Join(c.t.TempDir(), "answer.jpg"), int64(len(file)))
 	check(c.t, err)
 	if !bytes.Equal(got, file) {
 		c.t.Error("the customer has another file")
 	}
 	for _, shown := range []string{text, caption} {
-		n, err := c.human.client.Count(ctx, c.business.jid, shown)
+		n, err := c.human.client.Count(ctx, c.business.JID(), shown)
 		if err != nil || n != 1 {
 			c.t.Errorf("Profanity shows a text %d times: %v", n, err)
 		}
 	}
 	for _, id := range ids {
-		c.business.waitStatus(c.t, id, "delivered")
+		c.business.WaitStatus(id, "delivered")
 	}
 }
 
@@ -104,7 +104,6 @@ func (c *chat) humanReads(ids []string, text, caption string, file []byte) {
 // texts, receipts and files: both online, then each of them away, then across a
 // restart of the server.
 func TestProfanityAndARelaySendFiles(t *testing.T) {
-	needServers(t)
 	onServers(t, func(t *testing.T, server server) {
 		c := &chat{t: t, business: startBusiness(t, server), human: startProfanity(t, server, profanityNumber, false), seen: map[string]int{}}
 		c.businessReads(c.humanWrites())
@@ -114,20 +113,19 @@ func TestProfanityAndARelaySendFiles(t *testing.T) {
 		c.human.stop(t)
 		ids, text, caption, file := c.businessWrites()
 		for _, id := range ids {
-			c.business.waitStatus(t, id, "sent")
+			c.business.WaitStatus(id, "sent")
 		}
-		c.business.waitIdle(t) // the caption has no status
+		c.business.waitIdle() // the caption has no status
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		check(t, server.Restart(ctx))
 		c.human.start(t)
 		c.humanReads(ids, text, caption, file)
 
-		c.business.stop(t)
+		c.business.Stop()
 		said, sent := c.humanWrites()
 		c.humanWaits()
-		c.business.start(t)
-		c.business.waitReady(t)
+		c.business.startReady()
 		c.businessReads(said, sent)
 		c.humanSeesReceipts()
 		c.humanReads(c.businessWrites())

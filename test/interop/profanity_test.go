@@ -3,14 +3,14 @@ package interop_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/interop/profanity"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -21,93 +21,37 @@ const (
 	strangerNumber  = "+491704444444"
 	password        = "correct horse battery staple"
 	// patience bounds each step of a test.
-	patience = 40 * time.Second
+	patience = await.Patience
 )
 
-// peer is our own client, with what it saw.
-type peer struct {
-	*customer.Customer
-	number phone.Number
-	jid    string
-	events chan customer.Event
-}
-
-// start runs our own client as a number until the test ends.
-func start(t *testing.T, server *prosody.Server, number string) *peer {
+// start runs our own client as a number until the test ends. It must be able to read
+// everything that it gets.
+func start(t *testing.T, server server, number string) *customers.Client {
 	t.Helper()
-	n, err := phone.Parse(number)
-	check(t, err)
-	state, err := customer.OpenState(t.TempDir(), n)
-	check(t, err)
-	_, random := state.Account()
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	link, err := xmpp.New(xmpp.Config{
-		Login:        xmpp.Login{Account: n, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: random},
-		Registration: xmpp.Open, Log: log,
-	})
-	check(t, err)
-	p := &peer{number: n, jid: number + "@" + server.Domain, events: make(chan customer.Event, 100)}
-	p.Customer = customer.New(customer.Options{State: state, Carrier: link, Log: log, OnEvent: func(e customer.Event) { p.events <- e }})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
+	c := customers.Start(t, server, number)
 	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("our client: %v", err)
+		n := c.Count(func(e customer.Event) bool { return e.Kind == customer.Unreadable || e.Kind == customer.Plaintext })
+		if n > 0 {
+			t.Errorf("%d messages were unreadable or not encrypted", n)
 		}
-		check(t, state.Close())
 	})
-	p.wait(t, "going online", func(e customer.Event) bool { return e.Kind == customer.Online })
-	return p
+	return c
 }
 
-// wait returns the first event that fits, passing over others.
-func (p *peer) wait(t *testing.T, what string, fits func(customer.Event) bool) customer.Event {
-	t.Helper()
-	deadline := time.After(patience)
-	for {
-		select {
-		case e := <-p.events:
-			if fits(e) {
-				return e
-			}
-			if e.Kind == customer.Unreadable || e.Kind == customer.Plaintext {
-				t.Errorf("while waiting for %s: a message was %s", what, e.Kind)
-			}
-		case <-deadline:
-			t.Fatalf("no sign of %s within %s", what, patience)
-		}
-	}
-}
-
-func (p *peer) waitText(t *testing.T, text string) {
-	t.Helper()
-	p.wait(t, "the text "+text, func(e customer.Event) bool { return e.Kind == customer.Received && e.Text == text })
-}
-
-// say sends a text and returns its id. Until the peer's keys can be read, which
+// write sends a text and returns its id. Until the recipient's keys can be read, which
 // takes two strangers a moment, it tries again.
-func (p *peer) say(t *testing.T, to phone.Number, text string) string {
+func write(t *testing.T, from *customers.Client, to phone.Number, text string) (id string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		id, err := p.Send(ctx, to, text)
-		if err == nil {
-			return id
+	await.Until(t, "the recipient's keys", func() (sent bool) {
+		var err error
+		if id, err = from.Send(ctx, to, text); !errors.Is(err, customer.ErrNoDevice) {
+			check(t, err)
 		}
-		if !errors.Is(err, customer.ErrNoDevice) {
-			t.Fatal(err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("within %s: %v", patience, err)
-		}
-	}
+		return err == nil
+	})
+	return id
 }
 
 // startProfanity runs Profanity as a number until the test ends. Listed says that
@@ -157,18 +101,18 @@ func (h *human) stop(t *testing.T) {
 	}
 }
 
-func (h *human) say(t *testing.T, to *peer, text string) {
+func (h *human) say(t *testing.T, to *customers.Client, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	check(t, h.client.Send(ctx, to.jid, text))
+	check(t, h.client.Send(ctx, to.JID(), text))
 }
 
-func (h *human) waitText(t *testing.T, from *peer, text string) {
+func (h *human) waitText(t *testing.T, from *customers.Client, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	check(t, h.client.WaitText(ctx, from.jid, text))
+	check(t, h.client.WaitText(ctx, from.JID(), text))
 }
 
 // waitReceived waits until Profanity shows all that it sent to a peer as received.
@@ -236,61 +180,52 @@ func (up upHandler) Receive(_ context.Context, events []carrier.Event) error {
 }
 
 func TestProfanityWritesFirst(t *testing.T) {
-	needServers(t)
 	server := prosody.StartT(t, prosody.Options{Registration: true})
 	ours := start(t, server, goNumber)
 	human := startProfanity(t, server, profanityNumber, false)
 	human.say(t, ours, "Guten Tag, haben Sie heute offen?")
-	ours.waitText(t, "Guten Tag, haben Sie heute offen?")
-	human.waitReceived(t, ours.jid)
-	id := ours.say(t, human.number, "Ja, bis 18 Uhr. äöü €")
+	ours.Sees("Guten Tag, haben Sie heute offen?")
+	human.waitReceived(t, ours.JID())
+	id := write(t, ours, human.number, "Ja, bis 18 Uhr. äöü €")
 	human.waitText(t, ours, "Ja, bis 18 Uhr. äöü €")
-	ours.wait(t, "the delivery receipt", func(e customer.Event) bool { return e.Kind == customer.Delivered && e.ID == id })
+	ours.Learns(customer.Delivered, id)
 	converse(t, human, ours)
 }
 
 func TestOurClientWritesFirst(t *testing.T) {
-	needServers(t)
 	server := prosody.StartT(t, prosody.Options{Registration: true})
 	ours := start(t, server, goNumber)
 	human := startProfanity(t, server, profanityNumber, true)
 	befriend(t, human, ours)
-	id := ours.say(t, human.number, "Your parcel is here.")
+	id := write(t, ours, human.number, "Your parcel is here.")
 	human.waitText(t, ours, "Your parcel is here.")
-	ours.wait(t, "the delivery receipt", func(e customer.Event) bool { return e.Kind == customer.Delivered && e.ID == id })
+	ours.Learns(customer.Delivered, id)
 	human.say(t, ours, "On my way!")
-	ours.waitText(t, "On my way!")
+	ours.Sees("On my way!")
 	converse(t, human, ours)
 }
 
 // befriend lets our client see Profanity's bundle, which it publishes for those
 // only who see its presence.
-func befriend(t *testing.T, human *human, ours *peer) {
+func befriend(t *testing.T, human *human, ours *customers.Client) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	check(t, human.client.Befriend(ctx, ours.jid))
+	check(t, human.client.Befriend(ctx, ours.JID()))
 }
 
 // converse goes back and forth: the session has settled and its ratchet turns.
-func converse(t *testing.T, human *human, ours *peer) {
+func converse(t *testing.T, human *human, ours *customers.Client) {
 	t.Helper()
 	for _, text := range []string{"one", "two", "three"} {
 		human.say(t, ours, "question "+text)
-		ours.waitText(t, "question "+text)
-		ours.say(t, human.number, "answer "+text)
-		ours.say(t, human.number, "and more to "+text)
+		ours.Sees("question " + text)
+		write(t, ours, human.number, "answer "+text)
+		write(t, ours, human.number, "and more to "+text)
 		human.waitText(t, ours, "answer "+text)
 		human.waitText(t, ours, "and more to "+text)
 	}
-	human.waitReceived(t, ours.jid)
-}
-
-func needServers(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Prosody and Profanity; run make test")
-	}
+	human.waitReceived(t, ours.JID())
 }
 
 func check(t *testing.T, err error) {

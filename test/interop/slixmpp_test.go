@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,11 +103,11 @@ func (s *story) phoneWrites() {
 	s.t.Helper()
 	s.n++
 	text := fmt.Sprintf("from the customer %d äöü €", s.n)
-	_, err := s.p.Send(s.ctx(), s.b.jid, text)
+	_, err := s.p.Send(s.ctx(), s.b.JID(), text)
 	check(s.t, err)
 	path, content := filepath.Join(s.t.TempDir(), "photo.jpg"), fresh(300_000)
 	check(s.t, os.WriteFile(path, content, 0o600))
-	_, err = s.p.SendFile(s.ctx(), s.b.jid, path)
+	_, err = s.p.SendFile(s.ctx(), s.b.JID(), path)
 	check(s.t, err)
 	s.toB = append(s.toB, text, sum(content))
 }
@@ -116,7 +116,7 @@ func (s *story) phoneWrites() {
 func (s *story) businessReads() {
 	s.t.Helper()
 	for len(s.fromThem) < len(s.toB) {
-		m := s.b.waitMessage(s.t)
+		m := s.b.Next()
 		if !slices.ContainsFunc(s.fromThem, func(o webhooktest.Update) bool { return o.ID == m.ID }) {
 			s.fromThem = append(s.fromThem, m) // a webhook may come twice, a message may not
 		}
@@ -129,7 +129,7 @@ func (s *story) businessWrites() []string {
 	s.n++
 	text, caption := fmt.Sprintf("from the business %d äöü €", s.n), fmt.Sprintf("caption %d", s.n)
 	content := fresh(300_000)
-	ids := []string{s.b.say(s.t, slixmppNumber, text), s.b.sendFile(s.t, slixmppNumber, s.b.upload(s.t, "image/jpeg", content), caption)}
+	ids := []string{s.b.Say(slixmppNumber, text), s.b.SendImage(slixmppNumber, s.b.upload(content), caption)}
 	s.toPhone = append(s.toPhone, text, sum(content), caption)
 	return ids
 }
@@ -143,7 +143,7 @@ func (s *story) phoneReads(ids ...string) {
 		}
 	}
 	for _, id := range ids {
-		s.b.waitStatus(s.t, id, "read")
+		s.b.WaitStatus(id, "read")
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *story) everythingOnce() {
 		case "text":
 			count[m.Text]++
 		case "image":
-			count[sum(s.b.download(s.t, m.File))]++
+			count[sum(s.b.download(m.File))]++
 		default:
 			s.t.Errorf("the business got a message of type %s", m.Type)
 		}
@@ -207,7 +207,6 @@ func once(t *testing.T, who string, count map[string]int, want []string) {
 // files, receipts and typing: both online, then each of them away, then across
 // restarts of the relay and of the server. Both have everything once.
 func TestSlixmppTalksToARelay(t *testing.T) {
-	needServers(t)
 	onServers(t, func(t *testing.T, server server) {
 		s := &story{t: t, b: startBusiness(t, server), p: startPhone(t, server)}
 		s.phoneWrites()
@@ -234,7 +233,7 @@ func (s *story) businessSendsALink() {
 		_, _ = w.Write(content)
 	}))
 	defer shop.Close()
-	id := s.b.post(s.t, map[string]any{
+	id := s.b.Send(map[string]any{
 		"to": slixmppNumber[1:], "type": "image", "image": map[string]string{"link": shop.URL + "/photo.jpg"},
 	})
 	s.toPhone = append(s.toPhone, sum(content))
@@ -244,12 +243,12 @@ func (s *story) businessSendsALink() {
 // typing looks at receipts and typing both ways.
 func (s *story) typing() {
 	s.t.Helper()
-	s.b.markRead(s.t, s.fromThem[len(s.fromThem)-1].ID)
+	s.b.markRead(s.fromThem[len(s.fromThem)-1].ID)
 	last := s.p.all("sent")
 	s.p.wait(s.t, func(e slixmpp.Event) bool { return e.Event == "read" && e.ID == last[len(last)-1].ID })
 	s.p.wait(s.t, func(e slixmpp.Event) bool { return e.Event == "typing" && e.Composing })
-	check(s.t, s.p.Typing(s.ctx(), s.b.jid, true))
-	s.b.counted(s.t, "typing", 1)
+	check(s.t, s.p.Typing(s.ctx(), s.b.JID(), true))
+	s.b.counted("typing", 1)
 }
 
 func (s *story) phoneIsAway() {
@@ -257,7 +256,7 @@ func (s *story) phoneIsAway() {
 	s.p.stop(s.t)
 	ids := s.businessWrites()
 	for _, id := range ids {
-		s.b.waitStatus(s.t, id, "sent")
+		s.b.WaitStatus(id, "sent")
 	}
 	s.p.start(s.t)
 	s.phoneReads(ids...)
@@ -265,10 +264,9 @@ func (s *story) phoneIsAway() {
 
 func (s *story) relayIsAway() {
 	s.t.Helper()
-	s.b.stop(s.t)
+	s.b.Stop()
 	s.phoneWrites()
-	s.b.start(s.t)
-	s.b.waitReady(s.t)
+	s.b.startReady()
 	s.businessReads()
 	s.phoneReads(s.businessWrites()...)
 }
@@ -278,9 +276,9 @@ func (s *story) serverRestarts(server server) {
 	s.p.stop(s.t)
 	ids := s.businessWrites()
 	for _, id := range ids {
-		s.b.waitStatus(s.t, id, "sent")
+		s.b.WaitStatus(id, "sent")
 	}
-	s.b.waitIdle(s.t) // the caption has no status
+	s.b.waitIdle() // the caption has no status
 	ctx, cancel := context.WithTimeout(s.ctx(), time.Minute)
 	defer cancel()
 	check(s.t, server.Restart(ctx))
@@ -292,25 +290,24 @@ func (s *story) serverRestarts(server server) {
 
 // TestBlocking_OfACustomerOnSlixmpp blocks and unblocks over the endpoint.
 func TestBlocking_OfACustomerOnSlixmpp(t *testing.T) {
-	needServers(t)
 	server := prosody.StartT(t, prosody.Options{Registration: true})
 	s := &story{t: t, b: startBusiness(t, server), p: startPhone(t, server)}
-	body := func() *bytes.Reader {
-		return bytes.NewReader([]byte(`{"messaging_product":"whatsapp","block_users":[{"user":"` + slixmppNumber + `"}]}`))
+	blockList := func(method string, body []byte) string {
+		return s.b.wantOK(s.b.Request(method, "/block_users", s.b.Token, body))
 	}
-	users := "/v23.0/" + s.b.number + "/block_users"
+	users := []byte(`{"messaging_product":"whatsapp","block_users":[{"user":"` + slixmppNumber + `"}]}`)
 	s.phoneWrites()
 	s.businessReads()
-	s.b.call(t, "POST", users, "application/json", body())
-	_, err := s.p.Send(s.ctx(), s.b.jid, "while I am blocked")
+	blockList(http.MethodPost, users)
+	_, err := s.p.Send(s.ctx(), s.b.JID(), "while I am blocked")
 	check(t, err)
-	if got := s.b.outcome(t, s.b.say(t, slixmppNumber, "to nobody")); got != "failed" {
+	if got := s.b.outcome(s.b.Say(slixmppNumber, "to nobody")); got != "failed" {
 		t.Errorf("writing to who is blocked is %s", got)
 	}
-	if list := s.b.call(t, "GET", users, "", nil); !bytes.Contains(list, []byte(slixmppNumber[1:])) {
+	if list := blockList(http.MethodGet, nil); !strings.Contains(list, slixmppNumber[1:]) {
 		t.Errorf("the list is %s", list)
 	}
-	s.b.call(t, "DELETE", users, "application/json", body())
+	blockList(http.MethodDelete, users)
 	s.phoneWrites()
 	s.businessReads()
 	s.everythingOnce()

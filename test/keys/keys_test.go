@@ -7,12 +7,9 @@ package keys_test
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/test/rig"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
 )
@@ -37,51 +35,10 @@ type house struct {
 var shared *house
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if testing.Short() {
-		fmt.Println("skipped: these tests run servers, and -short asks for none")
-		return
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "starting Vault and the API server:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	h := &house{}
-	if h.kube, err = apiserver.Start(ctx, apiserver.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, h.kube.Stop()) }()
-	dir, err := os.MkdirTemp("", "keys-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	if h.server, err = vaulttest.Start(ctx, dir, vaulttest.Options{}); err != nil {
-		return 0, err
-	}
-	defer h.server.Stop()
-	if h.root, err = h.server.Root(); err != nil {
-		return 0, err
-	}
-	reviewer, err := h.kube.AddReviewer(ctx)
-	if err != nil {
-		return 0, err
-	}
-	h.setup = setup.Options{
-		Region: region, KubernetesHost: h.kube.Config.Host, KubernetesCA: string(h.kube.Config.CAData), ReviewerToken: reviewer, EndpointDomain: "relay.test",
-	}
-	if err := setup.Apply(ctx, h.root, h.setup, nil); err != nil {
-		return 0, err
-	}
-	shared = h
-	return m.Run(), nil
+	os.Exit(rig.Main(func(_ context.Context, h *rig.House) (int, error) {
+		shared = &house{server: h.Vault, kube: h.Kube, root: h.Root, setup: h.Setup}
+		return m.Run(), nil
+	}))
 }
 
 // tenant is one business's namespace with its relay's account.
@@ -108,7 +65,7 @@ func newTenant(t *testing.T, word string) *tenant {
 }
 
 // region is the DataRegion whose Vault the house has.
-const region = "eu"
+const region = rig.Region
 
 // The roles of that region's Vault.
 var (

@@ -1,0 +1,198 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/config"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/serve"
+)
+
+// Account is the name of each relay's service account, in its business's namespace.
+const Account = "acme-relay"
+
+// Carrier is an XMPP server where anybody may register.
+type Carrier interface {
+	Where() (domain, addr string, ca []byte)
+}
+
+// Business is a tenant with its relay, and the business's own programs.
+type Business struct {
+	*Receiver
+
+	Namespace string
+	Number    string          // E.164
+	Config    contract.Config // with which the relay starts next
+	Dir       string          // holds the volume
+	TLSDir    string          // where the kubelet mounts a certificate of the tenant's own
+	Log       Journal
+
+	Client   *http.Client // trusts the endpoint's certificate
+	Token    string       // the access token
+	NumberID string
+
+	t     testing.TB
+	house *House
+	stop  func()
+
+	mu       sync.Mutex // guards the following fields
+	endpoint string     // host:port
+	status   string     // base URL of the status server
+	took     time.Duration
+	last     contract.Status
+	hidden   []string
+}
+
+// NewBusiness makes a tenant whose relay is configured but does not run. A test that
+// fails shows what the relay reported last, and its log.
+func (h *House) NewBusiness(t testing.TB, carrier Carrier) *Business {
+	t.Helper()
+	namespace, err := h.Kube.Kube.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "acme-"}}, metav1.CreateOptions{})
+	check(t, err)
+	check(t, h.Kube.AddServiceAccount(t.Context(), namespace.Name, Account))
+	b := &Business{
+		Receiver: newReceiver(t), Namespace: namespace.Name, Number: h.Number(), Dir: t.TempDir(), TLSDir: t.TempDir(),
+		t: t, house: h, stop: func() {},
+	}
+	b.Hide(b.Number[1:])
+	check(t, os.Mkdir(b.Volume(), 0o700))
+	domain, addr, ca := carrier.Where()
+	host := Account + "." + namespace.Name + ".relay.test"
+	b.Config = contract.Config{
+		Version: contract.ConfigVersion, Namespace: namespace.Name, Name: Account, Region: Region, PhoneNumber: b.Number,
+		Profile: contract.Profile{DisplayName: "Acme"}, Vault: h.Vault.Contract(),
+		Carrier: contract.Carrier{XMPP: &contract.XMPP{
+			Domain: domain, Address: addr, CABundle: string(ca), Registration: "Open",
+		}},
+		Endpoint: contract.Endpoint{URL: "https://" + host, Host: host, TLS: contract.TLSFromPKI},
+		Webhook:  b.webhook(), RetentionDays: 30, Trust: "blind", Throughput: 80, Rotation: contract.Rotation{Identity: 1, Access: 1},
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the relay's last report is %+v, its log:\n%s", b.last, b.Log.Bytes())
+		}
+	})
+	return b
+}
+
+// Phone is the business's number.
+func (b *Business) Phone() phone.Number {
+	b.t.Helper()
+	n, err := phone.Parse(b.Number)
+	check(b.t, err)
+	return n
+}
+
+// JID is the relay's address at the carrier.
+func (b *Business) JID() string { return b.Number + "@" + b.Config.Carrier.XMPP.Domain }
+
+// Volume is the directory of the relay's volume.
+func (b *Business) Volume() string { return filepath.Join(b.Dir, "data") }
+
+// ConfigFile is the file that Start writes Config to.
+func (b *Business) ConfigFile() string { return filepath.Join(b.Dir, "relay.json") }
+
+// IssueToken has the API server issue a token of the relay's account.
+func (b *Business) IssueToken(ctx context.Context, audience string) (string, error) {
+	return b.house.Kube.Token(ctx, b.Namespace, Account, audience)
+}
+
+// Start runs the relay until Stop or the test's end. It returns when the status server
+// listens; the relay need not become ready.
+func (b *Business) Start(change ...func(*serve.Options)) {
+	b.t.Helper()
+	begun, up := time.Now(), make(chan struct{})
+	o := b.configure()
+	o.Log = slog.New(slog.NewJSONHandler(&b.Log, nil))
+	o.TLSDir = b.TLSDir
+	o.Token = func(ctx context.Context) (string, error) { return b.IssueToken(ctx, contract.AudienceRelay(Region)) }
+	o.Listening = func(name string, a net.Addr) {
+		b.listens(name, a.String())
+		if name == "status" {
+			close(up)
+			return
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.took = time.Since(begun)
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve.Run(ctx, o) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Errorf("the relay ended with %v", err)
+		}
+	})
+	b.t.Cleanup(b.stop)
+	select {
+	case <-up:
+	case err := <-done:
+		done <- nil
+		b.t.Fatalf("the relay ended: %v", err)
+	}
+}
+
+// configure writes the relay's configuration and returns options for reading it.
+func (b *Business) configure() serve.Options {
+	b.t.Helper()
+	raw, err := json.Marshal(b.Config)
+	check(b.t, err)
+	check(b.t, os.WriteFile(b.ConfigFile(), raw, 0o600))
+	return options(b.Dir, config.Arguments{Vault: b.Config.Vault, Carrier: b.Config.Carrier})
+}
+
+// options are a relay's whose configuration and volume are in dir.
+func options(dir string, arguments config.Arguments) serve.Options {
+	return serve.Options{
+		ConfigPath: filepath.Join(dir, "relay.json"), Arguments: arguments, Version: "test",
+		DataDir: filepath.Join(dir, "data"), TokenPath: filepath.Join(dir, "token"),
+		EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
+	}
+}
+
+// listens notes where one of the relay's servers listens.
+func (b *Business) listens(name, addr string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if name == "status" {
+		b.status = "http://" + addr
+	} else {
+		b.endpoint = addr
+	}
+}
+
+// Stop ends the relay. Stopping it again does nothing.
+func (b *Business) Stop() { b.stop() }
+
+// Endpoint is the host:port at which the relay's endpoint listens.
+func (b *Business) Endpoint() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.endpoint
+}
+
+// Took is how long it took from the last start until the endpoint listened.
+func (b *Business) Took() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.took
+}

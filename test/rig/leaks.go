@@ -1,0 +1,103 @@
+package rig
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Journal keeps what a relay logs.
+type Journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (j *Journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+// Bytes returns what was logged so far.
+func (j *Journal) Bytes() []byte {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return bytes.Clone(j.text.Bytes())
+}
+
+// Hide names secrets that only the business and its customers may have.
+func (b *Business) Hide(secrets ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hidden = append(b.hidden, secrets...)
+}
+
+// Hidden returns what must not be found.
+func (b *Business) Hidden() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.hidden)
+}
+
+// Leaks returns how many of the given secrets appear in data, raw, base64 or hex.
+func Leaks(data []byte, secrets []string) (n int) {
+	for _, s := range secrets {
+		forms := [][]byte{
+			[]byte(s), []byte(hex.EncodeToString([]byte(s))),
+			[]byte(strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "=")),
+			[]byte(strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(s)), "=")),
+		}
+		if slices.ContainsFunc(forms, func(f []byte) bool { return bytes.Contains(data, f) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// NothingLeaked stops the relay and looks for numbers, texts and credentials in its log
+// and volume, having shown that it finds them. It also wants every webhook to have been
+// signed.
+func (b *Business) NothingLeaked() {
+	b.t.Helper()
+	b.Stop()
+	hidden := b.Hidden()
+	for name, data := range map[string][]byte{"log": b.Log.Bytes(), "volume": b.stored()} {
+		if len(data) < 100 {
+			b.t.Errorf("the %s is empty: nothing was looked at", name)
+		}
+		if n := Leaks(data, hidden); n > 0 {
+			b.t.Errorf("the %s holds %d of %d secrets", name, n, len(hidden))
+		}
+		canary := append(bytes.Clone(data), "Y2FuYXJ5IGlu 63616e61727920696e canary in"...)
+		if Leaks(canary[len(data):], []string{"canary in"}) != 1 || Leaks(canary, append(hidden, "canary in")) != 1 {
+			b.t.Errorf("the scanner does not find its canary in the %s", name)
+		}
+	}
+	if n := b.Unsigned(); n > 0 {
+		b.t.Errorf("%d webhooks had no valid signature or shape", n)
+	}
+}
+
+// stored returns all bytes of the relay's volume.
+func (b *Business) stored() (all []byte) {
+	b.t.Helper()
+	check(b.t, filepath.WalkDir(b.Volume(), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		all = append(all, data...)
+		return err
+	}))
+	return all
+}

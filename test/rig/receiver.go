@@ -1,0 +1,156 @@
+package rig
+
+import (
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/vault"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/await"
+)
+
+// Receiver is a business's webhook receiver. It refuses webhooks that are not signed
+// with the business's secret.
+type Receiver struct {
+	t      testing.TB
+	server *httptest.Server
+
+	mu       sync.Mutex   // guards the following fields
+	known    vault.Access // credentials that it goes by
+	down     bool
+	got      []webhooktest.Update
+	next     int // how far Next has come
+	unsigned int
+}
+
+func newReceiver(t testing.TB) *Receiver {
+	r := &Receiver{t: t}
+	r.server = httptest.NewTLSServer(r)
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+// webhook is the receiver as a relay's configuration names it.
+func (r *Receiver) webhook() *contract.Webhook {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw})
+	return &contract.Webhook{URL: r.server.URL, CABundle: string(ca)}
+}
+
+// Expect has the receiver go by other credentials. Without a verify token it agrees to
+// any handshake.
+func (r *Receiver) Expect(known vault.Access) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known = known
+}
+
+// SetDown has the receiver refuse everything, or accept it again.
+func (r *Receiver) SetDown(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = down
+}
+
+// ServeHTTP answers the handshake and accepts webhooks.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.down:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case err != nil:
+		w.WriteHeader(http.StatusBadRequest)
+	case request.Method == http.MethodGet:
+		r.handshake(w, request)
+	case request.Header.Get(webhook.SignatureHeader) != webhook.Sign(r.known.WebhookSecret, body):
+		r.unsigned++
+		w.WriteHeader(http.StatusUnauthorized)
+	default:
+		updates, err := webhooktest.Decode(body)
+		if err != nil {
+			r.unsigned++
+			return
+		}
+		r.got = append(r.got, updates...)
+	}
+}
+
+// handshake answers a challenge. The caller holds mu.
+func (r *Receiver) handshake(w http.ResponseWriter, request *http.Request) {
+	q := request.URL.Query()
+	if r.known.VerifyToken != "" && q.Get("hub.verify_token") != r.known.VerifyToken {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	_, _ = io.WriteString(w, q.Get("hub.challenge"))
+}
+
+// Unsigned returns how many webhooks had no valid signature or shape so far.
+func (r *Receiver) Unsigned() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unsigned
+}
+
+// Updates returns what the webhook got so far.
+func (r *Receiver) Updates() []webhooktest.Update {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
+// WaitUpdate waits for an update that fits, among all that ever came.
+func (r *Receiver) WaitUpdate(what string, fits func(webhooktest.Update) bool) (found webhooktest.Update) {
+	r.t.Helper()
+	await.Until(r.t, what+" at the webhook", func() bool {
+		all := r.Updates()
+		i := slices.IndexFunc(all, fits)
+		if i >= 0 {
+			found = all[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+// WaitText waits for a customer's text and returns its update.
+func (r *Receiver) WaitText(text string) webhooktest.Update {
+	r.t.Helper()
+	return r.WaitUpdate("a customer's text", func(u webhooktest.Update) bool { return u.Type == "text" && u.Text == text })
+}
+
+// WaitStatus waits until the webhook has told one of some statuses of a message.
+func (r *Receiver) WaitStatus(id string, statuses ...string) webhooktest.Update {
+	r.t.Helper()
+	return r.WaitUpdate("status "+strings.Join(statuses, " or "), func(u webhooktest.Update) bool {
+		return u.ID == id && slices.Contains(statuses, u.Status)
+	})
+}
+
+// Next waits for the first message that Next has not returned yet.
+func (r *Receiver) Next() (message webhooktest.Update) {
+	r.t.Helper()
+	await.Until(r.t, "another message at the webhook", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for r.next < len(r.got) && r.got[r.next].Status != "" {
+			r.next++
+		}
+		if r.next == len(r.got) {
+			return false
+		}
+		message = r.got[r.next]
+		r.next++
+		return true
+	})
+	return message
+}
