@@ -51,7 +51,29 @@ func TestImagesFromElsewhereAreNamedByDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkDevcontainer(t)
 	if found < 4 {
 		t.Errorf("%d images were looked at", found)
+	}
+}
+
+// checkDevcontainer holds the development container to the builder's image, so that both
+// have one Go.
+func checkDevcontainer(t *testing.T) {
+	t.Helper()
+	image := func(path, pattern string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := regexp.MustCompile(pattern).FindSubmatch(text)
+		if m == nil {
+			t.Fatalf("%s names no image", path)
+		}
+		return string(m[1])
+	}
+	builder, devcontainer := image("Dockerfile", `(?m)^ARG GO_IMAGE=(\S+)`), image(".devcontainer/devcontainer.json", `"image": "([^"]+)"`)
+	if builder != devcontainer {
+		t.Errorf("the development container is %s, and the builder is %s", devcontainer, builder)
 	}
 }
