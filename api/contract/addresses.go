@@ -1,12 +1,12 @@
 package contract
 
-// PublicIPv6 is the range of global unicast addresses (RFC 4291, 2.4): all others are
-// not assigned, or are this host's, a link's, a network's own, or translated ones.
+// PublicIPv6 is the range of global unicast addresses (RFC 4291, 2.4). All others are
+// unassigned, loopback, link-local, unique local or translated addresses.
 const PublicIPv6 = "2000::/3"
 
-// SpecialIPv4 are the IPv4 ranges that are nobody's on the Internet: those of the IANA
-// IPv4 Special-Purpose Address Registry (RFC 6890), multicast, and the address at which
-// a cloud serves its machines.
+// SpecialIPv4 are the IPv4 ranges without public hosts: those of the IANA IPv4
+// Special-Purpose Address Registry (RFC 6890), multicast, and a cloud's public address
+// for its own machines.
 func SpecialIPv4() []string {
 	return []string{
 		"0.0.0.0/8",        // this network (RFC 791)
@@ -32,7 +32,7 @@ func SpecialIPv4() []string {
 }
 
 // SpecialIPv6 are the ranges within PublicIPv6 that the IANA IPv6 Special-Purpose
-// Address Registry lists. Outside of it lie loopback, link-local, unique local,
+// Address Registry lists. Outside it are loopback, link-local, unique local,
 // discard-only (100::/64), dummy (100:0:0:1::/64), segment routing's (5f00::/16) and
 // multicast addresses, and those that carry an IPv4 address: ::/96, ::ffff:0:0/96,
 // ::ffff:0:0:0/96 (RFC 2765), 64:ff9b::/96 and 64:ff9b:1::/48.

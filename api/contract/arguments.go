@@ -1,6 +1,6 @@
 package contract
 
-// Names of the flags by which a pod's arguments say where its region's Vault and
+// Names of the flags that say, in a pod's arguments, where its region's Vault and
 // carrier are.
 const (
 	FlagVaultAddress      = "vault-address"
@@ -15,12 +15,12 @@ const (
 	FlagXMPPRegistration  = "xmpp-registration"
 )
 
-// MaxArgumentBytes is the longest argument that Linux starts a program with
+// MaxArgumentBytes is the longest argument with which Linux starts a program
 // (MAX_ARG_STRLEN of execve(2), without the final zero).
 const MaxArgumentBytes = 128<<10 - 1
 
-// Arguments are the flags that say where the Vault is. Each is there, also an empty
-// one: the admission policy relaykeep-region-services compares the whole list.
+// Arguments are the flags that say where Vault is, empty ones included: the admission
+// policy relaykeep-region-services compares the whole list.
 func (v Vault) Arguments() []string {
 	return []string{
 		flag(FlagVaultAddress, v.Address), flag(FlagVaultCA, v.CABundle), flag(FlagVaultAuthPath, v.AuthPath),
@@ -28,8 +28,7 @@ func (v Vault) Arguments() []string {
 	}
 }
 
-// Arguments are the flags that say where the XMPP server is, each of them, as for
-// Vault.
+// Arguments are the flags that say where the XMPP server is, empty ones included.
 func (x XMPP) Arguments() []string {
 	return []string{
 		flag(FlagXMPPDomain, x.Domain), flag(FlagXMPPAddress, x.Address), flag(FlagXMPPCA, x.CABundle),

@@ -6,7 +6,7 @@ package contract
 
 import "time"
 
-// Where a pod finds what the operator mounts, and the ports that it serves.
+// Where the operator mounts files in a pod, and the ports that the pod serves.
 const (
 	ConfigPath             = "/etc/relaykeep/relay.json"
 	TLSDir                 = "/etc/relaykeep/tls"            // tls.crt, tls.key of a tenant's own Secret
@@ -15,7 +15,7 @@ const (
 	RelayTokenPath         = "/var/run/secrets/relaykeep.dev/relay/token"
 	JanitorTokenPath       = "/var/run/secrets/relaykeep.dev/janitor/token"
 	TerminationPath        = "/dev/termination-log"
-	EndpointPort     int32 = 8443 // the business's endpoint: HTTPS, or HTTP behind a gateway that ends TLS
+	EndpointPort     int32 = 8443 // the business's endpoint: HTTPS, or HTTP behind a gateway that terminates TLS
 	StatusPort       int32 = 9090 // /healthz /readyz /status /metrics, plain HTTP
 )
 
@@ -29,7 +29,7 @@ const MaxConfigBytes = 512 << 10
 const MaxNotice = 1000
 
 // Config is the relay's configuration file, JSON, rendered by the operator from a
-// BusinessRelay and its DataRegion. It holds no secret.
+// BusinessRelay and its DataRegion. It contains no secret.
 type Config struct {
 	Version   int    `json:"version"`
 	Namespace string `json:"namespace"`
@@ -39,26 +39,26 @@ type Config struct {
 	Region      string  `json:"region"`
 	PhoneNumber string  `json:"phoneNumber"` // the business's own, E.164
 	Profile     Profile `json:"profile"`
-	// Vault and Carrier stand in the pod's arguments, where admission compares them
-	// with the DataRegion whenever a pod is made. Files of former releases have them.
+	// Vault and Carrier are now in the pod's arguments, where admission compares them with
+	// the DataRegion whenever a pod is created. Files of former releases have them.
 	Vault         Vault    `json:"vault,omitzero"`
 	Carrier       Carrier  `json:"carrier,omitzero"`
 	Endpoint      Endpoint `json:"endpoint"`
 	Webhook       *Webhook `json:"webhook,omitempty"`
 	RetentionDays int      `json:"retentionDays"` // 1 to 30
 	Trust         string   `json:"trust"`         // "blind" or "firstUse"
-	// AcceptUnencrypted passes messages on that arrive in clear, marked as such.
+	// AcceptUnencrypted makes the relay pass on messages that arrive in clear, marked as such.
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
-	// NoEncryptionNotice keeps the relay from telling customers whose messages it refuses
-	// how to switch encryption on.
+	// NoEncryptionNotice makes the relay not tell customers, when it refuses their
+	// messages, how to switch encryption on.
 	NoEncryptionNotice bool `json:"noEncryptionNotice,omitempty"`
-	// EncryptionNoticeText is what they are told, at most MaxNotice characters; empty means
-	// the relay's own words.
+	// EncryptionNoticeText is the notice, at most MaxNotice characters; empty means the
+	// relay's own text.
 	EncryptionNoticeText string   `json:"encryptionNoticeText,omitempty"`
 	Throughput           int      `json:"throughput"` // messages a second, both directions
 	Rotation             Rotation `json:"rotation"`
-	// Volume names the volume that DataDir lies on, so that a store which was restored
-	// onto another one is told from one that only restarted; empty when not known.
+	// Volume names the volume of DataDir, so that the relay can tell a store that was
+	// restored onto another volume from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`
 }
 
@@ -102,8 +102,8 @@ type XMPP struct {
 type Endpoint struct {
 	URL  string `json:"url"`
 	Host string `json:"host"`
-	// TLS says where the certificate comes from: "PKI" (Vault), "Secret" (TLSDir)
-	// or "None" (a gateway ends TLS).
+	// TLS says where the certificate comes from: "PKI" (Vault), "Secret" (TLSDir) or
+	// "None" (a gateway terminates TLS).
 	TLS string `json:"tls"`
 }
 
@@ -114,7 +114,7 @@ const (
 	TLSAtGateway  = "None"
 )
 
-// Webhook is where the business takes delivery.
+// Webhook is where the relay delivers messages and statuses to the business.
 type Webhook struct {
 	URL               string `json:"url"`
 	CABundle          string `json:"caBundle,omitempty"`
@@ -147,12 +147,12 @@ const (
 	ConditionVolumeHasRoom    = "VolumeHasRoom"
 )
 
-// Condition is one aspect of a relay's state, fit to be shown: nothing personal.
+// Condition is one aspect of a relay's state. It holds nothing personal and may be shown.
 type Condition struct {
 	Type    string          `json:"type"`
 	Status  ConditionStatus `json:"status"`
 	Reason  string          `json:"reason"`  // CamelCase
-	Message string          `json:"message"` // says what to do when there is something to do
+	Message string          `json:"message"` // says what to do, if there is something to do
 }
 
 // StatusVersion is the version of Status that this build writes.
@@ -164,7 +164,7 @@ const MaxStatusBytes = 64 << 10
 // Status is the relay's answer at /status: states and counts that identify nobody.
 type Status struct {
 	Version           int         `json:"version"`
-	ConfigHash        string      `json:"configHash,omitempty"` // of the file that the relay runs with
+	ConfigHash        string      `json:"configHash,omitempty"` // of the configuration file that the relay runs with
 	Conditions        []Condition `json:"conditions"`
 	PhoneNumberID     string      `json:"phoneNumberID,omitempty"`
 	BusinessAccountID string      `json:"businessAccountID,omitempty"`
@@ -172,7 +172,7 @@ type Status struct {
 	// eight groups of eight lower-case hex digits.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// DeviceID is the relay's OMEMO device id: an invitation names the device beside
-	// its fingerprint, so that a customer's client verifies it by itself.
+	// its fingerprint, so that a customer's client can verify the device by itself.
 	DeviceID        uint32     `json:"deviceID,omitempty"`
 	InitializedTime *time.Time `json:"initializedTime,omitempty"`
 	OldestKeyTime   *time.Time `json:"oldestKeyTime,omitempty"`
@@ -187,7 +187,7 @@ type Counts struct {
 	OutboxQueued    int64 `json:"outboxQueued"`
 	WebhookQueued   int64 `json:"webhookQueued"`
 	PlaintextDenied int64 `json:"plaintextDenied"`
-	ForeignDevices  int64 `json:"foreignDevices"` // on our own account: an alarm when not 0
+	ForeignDevices  int64 `json:"foreignDevices"` // on our own account; anything but 0 is an alarm
 }
 
 // RetentionResult is the janitor's result, written as JSON to its termination
@@ -209,16 +209,16 @@ type RetentionResult struct {
 const RetentionResultVersion = 1
 
 // KeeperResult is the result of the keeper of last resort of a region, written as JSON
-// to its termination message (at most 4096 bytes). It names no tenant.
+// to its termination message (at most 4096 bytes). It does not name tenants.
 type KeeperResult struct {
 	Version       int        `json:"version"`
-	Succeeded     bool       `json:"succeeded"` // every wrapping key was looked at, and none failed
+	Succeeded     bool       `json:"succeeded"` // every wrapping key was checked, without an error
 	Time          time.Time  `json:"time"`      // Vault's clock
 	Keys          int        `json:"keys"`      // wrapping keys in the region's transit mount
 	Others        int        `json:"others,omitempty"`
 	Looked        int        `json:"looked"`
-	Left          int        `json:"left,omitempty"`   // not looked at
-	Failed        int        `json:"failed,omitempty"` // of those looked at
+	Left          int        `json:"left,omitempty"`   // not checked
+	Failed        int        `json:"failed,omitempty"` // of those checked
 	Erased        int        `json:"erased"`           // key versions that this run destroyed
 	OldestKeyTime *time.Time `json:"oldestKeyTime,omitempty"`
 	Reason        string     `json:"reason,omitempty"`

@@ -21,7 +21,7 @@ const KeeperPrefix = "relaykeep-keeper-"
 const maxCronJobName = 52
 
 // KeeperName is the name of a keeper's CronJob and service account. Vault binds the
-// keeper's role to it. A long region's is cut, and told apart by a hash.
+// keeper's role to it. The name of a long region is cut, and a hash makes it unique.
 func KeeperName(region string) string {
 	if len(KeeperPrefix)+len(region) <= maxCronJobName {
 		return KeeperPrefix + region

@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// BusinessRelayStatus is what the operator and the relay report. There is nothing
-// in it about any customer.
+// BusinessRelayStatus is what the operator and the relay report. It contains nothing
+// about any customer.
 type BusinessRelayStatus struct {
 	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
 	// CarrierConnected, WebhookVerified, VolumeHasRoom, RetentionHealthy and EndToEndTLS.
@@ -15,7 +15,7 @@ type BusinessRelayStatus struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// endpoint is what the business's client needs to know, besides its token.
+	// endpoint is what the business's client needs to know, apart from its token.
 	// +optional
 	Endpoint EndpointStatus `json:"endpoint,omitzero"`
 	// identity is the relay's Signal identity.
@@ -24,24 +24,24 @@ type BusinessRelayStatus struct {
 	// region is where the relay is.
 	// +optional
 	Region RegionStatus `json:"region,omitzero"`
-	// retention is how the erasure of old keys is going.
+	// retention is how far the erasure of old keys has come.
 	// +optional
 	Retention RetentionStatus `json:"retention,omitzero"`
-	// quality is how well customers take what the business sends: GREEN, YELLOW,
-	// RED or UNKNOWN.
+	// quality is how customers react to what the business sends: GREEN, YELLOW, RED or
+	// UNKNOWN.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Quality string `json:"quality,omitempty"`
 	// initializedTime is when the relay got its first identity.
 	// +optional
 	InitializedTime *metav1.Time `json:"initializedTime,omitempty"`
-	// startedTime is when the operator first let the relay run. From then on Vault may hold
-	// keys of it, whatever became of the objects in its namespace.
+	// startedTime is when the operator first started the relay. From then on Vault may hold
+	// keys of it, even if the objects in its namespace are gone.
 	// +optional
 	StartedTime *metav1.Time `json:"startedTime,omitempty"`
 }
 
-// EndpointStatus is what a business's client needs to know, besides its token.
+// EndpointStatus is what a business's client needs to know, apart from its token.
 type EndpointStatus struct {
 	// url is the base URL of the business's endpoint.
 	// +optional
@@ -64,19 +64,19 @@ type IdentityStatus struct {
 	// +kubebuilder:validation:MaxLength=128
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// deviceID is the relay's OMEMO device id: an invitation names it beside the
-	// fingerprint, so that a customer's client verifies the device by itself.
+	// fingerprint, so that a customer's client can verify the device by itself.
 	// +optional
 	DeviceID int64 `json:"deviceID,omitempty"`
 }
 
-// VolumeEvidence says how sure it is that a volume lies in its region.
+// VolumeEvidence says how certain it is that a volume is in its region.
 type VolumeEvidence string
 
 // The kinds of evidence.
 const (
 	// VolumeVerified: the volume can be attached on nodes of the region only.
 	VolumeVerified VolumeEvidence = "verified"
-	// VolumeDeclared: the region's storage class says so, and nothing else does.
+	// VolumeDeclared: only the region's storage class says so.
 	VolumeDeclared VolumeEvidence = "declared"
 )
 
@@ -90,14 +90,14 @@ type RegionStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Node string `json:"node,omitempty"`
-	// volume says how sure it is that the volume lies in the region: verified (it
-	// can be attached there only) or declared (by the storage class).
+	// volume says how certain it is that the volume is in the region: verified (it can be
+	// attached there only) or declared (by the storage class).
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Volume VolumeEvidence `json:"volume,omitempty"`
 }
 
-// RetentionStatus is how the erasure of old keys is going.
+// RetentionStatus is how far the erasure of old keys has come.
 type RetentionStatus struct {
 	// lastSuccessTime is when the janitor last succeeded, by Vault's clock.
 	// +optional

@@ -76,10 +76,10 @@ type DeletionPolicy string
 
 // The deletion policies.
 const (
-	// DeletionRetain leaves the volume and the janitor: erasure goes on until
-	// nothing is readable.
+	// DeletionRetain keeps the volume and the janitor, which goes on destroying old keys
+	// until nothing is readable.
 	DeletionRetain DeletionPolicy = "Retain"
-	// DeletionErase erases the keys at once, then the volume.
+	// DeletionErase destroys the keys at once, then the volume.
 	DeletionErase DeletionPolicy = "Erase"
 )
 
@@ -102,15 +102,15 @@ type BusinessRelaySpec struct {
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dataRegion cannot be changed, because data never moves between regions: create another BusinessRelay in the other region"
 	DataRegion ObjectName `json:"dataRegion"`
-	// webhook is where the business takes delivery of messages and statuses.
-	// Without it the relay only sends.
+	// webhook is where the relay delivers messages and statuses. Without it the relay only
+	// sends messages.
 	// +optional
 	Webhook *Webhook `json:"webhook,omitempty"`
 	// retention is how long messages stay readable.
 	// +optional
 	// +kubebuilder:default={days: 30}
 	Retention Retention `json:"retention,omitzero"`
-	// storage is where the relay keeps what it has sealed.
+	// storage is where the relay keeps its sealed data.
 	// +optional
 	// +kubebuilder:default={size: "1Gi"}
 	Storage Storage `json:"storage,omitzero"`
@@ -120,7 +120,7 @@ type BusinessRelaySpec struct {
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 10",message="replicas must be 1 to 10; to stop the relay set suspend: true"
 	Replicas int32 `json:"replicas,omitempty"`
-	// endpoint says how the business's endpoint proves who it is.
+	// endpoint says which certificate the business's endpoint uses.
 	// +optional
 	Endpoint RelayEndpoint `json:"endpoint,omitzero"`
 	// trust says what happens when a customer's device shows a new identity key:
@@ -128,22 +128,22 @@ type BusinessRelaySpec struct {
 	// +optional
 	// +kubebuilder:default=blind
 	Trust Trust `json:"trust,omitempty"`
-	// acceptUnencrypted passes messages on that arrive in clear, marked as such.
+	// acceptUnencrypted makes the relay pass on messages that arrive in clear, marked as such.
 	// +optional
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
-	// encryptionNotice says whether a customer whose message is refused, because it was not
-	// encrypted as the relay reads it, is told by an encrypted message how to switch
-	// encryption on: Daily, which is at most once in 24 hours, or Never.
+	// encryptionNotice says whether the relay tells a customer how to switch encryption on,
+	// in an encrypted message, when it refuses their message because it cannot read its
+	// encryption: Daily (at most once in 24 hours) or Never.
 	// +optional
 	// +kubebuilder:default=Daily
 	EncryptionNotice EncryptionNotice `json:"encryptionNotice,omitempty"`
-	// encryptionNoticeText is what customers are told instead of the relay's own words,
-	// which are in the customer's language where the relay knows it: at most 1,000
-	// characters, to all customers alike.
+	// encryptionNoticeText is the text of that notice for all customers, at most 1,000
+	// characters. Without it the relay uses its own text, in the customer's language if it
+	// knows that language.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1000
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'\S') && !self.matches(r'[\x00-\x09\x0b-\x1f\x7f\x{2028}\x{2029}]')`,message="encryptionNoticeText must hold some text, and of control characters none but the line feed"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'\S') && !self.matches(r'[\x00-\x09\x0b-\x1f\x7f\x{2028}\x{2029}]')`,message="encryptionNoticeText must contain text, and no control characters except line feeds"
 	EncryptionNoticeText string `json:"encryptionNoticeText,omitempty"`
 	// throughput is how many messages a second the relay handles, both directions
 	// together.
@@ -151,31 +151,32 @@ type BusinessRelaySpec struct {
 	// +kubebuilder:default=80
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000",message="throughput must be 1 to 1000 messages a second"
 	Throughput int32 `json:"throughput,omitempty"`
-	// rotation holds counters: raise one by one to make new credentials.
+	// rotation holds counters: raise a counter by one to replace the identity or the
+	// credentials.
 	// +optional
 	// +kubebuilder:default={identity: 1, access: 1}
 	Rotation Rotation `json:"rotation,omitzero"`
 	// deletionPolicy says what becomes of the data when this object is deleted:
-	// Retain leaves the volume, and the janitor that erases its keys as they age;
-	// Erase destroys keys and volume at once.
+	// Retain keeps the volume, and the janitor that destroys its keys as they age; Erase
+	// destroys keys and volume at once.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 	// suspend stops the relay. The janitor keeps running.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
-	// resources are the relay container's; what is left out is set by the operator.
+	// resources are the relay container's; the operator sets what is left out.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="!has(self.claims) || self.claims.size() == 0",message="remove resources.claims: a relay's pod has no resource claims that they could name"
+	// +kubebuilder:validation:XValidation:rule="!has(self.claims) || self.claims.size() == 0",message="remove resources.claims: a relay's pod has no resource claims"
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 	// runtimeClassName is the relay pod's runtime class.
 	// +optional
 	RuntimeClassName ObjectName `json:"runtimeClassName,omitempty"`
-	// priorityClassName is the relay pod's priority class: one of the cluster's own,
-	// not one that Kubernetes keeps for itself (system-…), with which a relay could
-	// drive what runs the cluster off its nodes.
+	// priorityClassName is the relay pod's priority class: one that the cluster defines,
+	// not one of Kubernetes' own (system-…), with which a relay could evict the cluster's
+	// own components from its nodes.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system-')",message="priorityClassName must be one of the cluster's own: those that begin with system- are for what runs the cluster"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system-')",message="priorityClassName must not begin with system-: those classes are for the cluster's own components"
 	PriorityClassName ObjectName `json:"priorityClassName,omitempty"`
 	// imagePullSecrets are Secrets of this namespace with which the kubelet pulls
 	// the relay's image.
@@ -193,11 +194,11 @@ type Profile struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	DisplayName string `json:"displayName,omitempty"`
-	// about is a line below the name.
+	// about is a line of text below the name.
 	// +optional
 	// +kubebuilder:validation:MaxLength=139
 	About string `json:"about,omitempty"`
-	// address is a postal address.
+	// address is the postal address.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Address string `json:"address,omitempty"`
@@ -205,7 +206,7 @@ type Profile struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Description string `json:"description,omitempty"`
-	// email is an address to write to.
+	// email is the business's e-mail address.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Email string `json:"email,omitempty"`
@@ -215,13 +216,13 @@ type Profile struct {
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:MaxLength=256
 	Websites []string `json:"websites,omitempty"`
-	// vertical is the line of business, by its name in the Cloud API.
+	// vertical is the line of business, as the Cloud API names it.
 	// +optional
 	// +kubebuilder:validation:Enum=OTHER;AUTO;BEAUTY;APPAREL;EDU;ENTERTAIN;EVENT_PLAN;FINANCE;GROCERY;GOVT;HOTEL;HEALTH;NONPROFIT;PROF_SERVICES;RETAIL;TRAVEL;RESTAURANT;ALCOHOL;ONLINE_GAMBLING;PHYSICAL_GAMBLING;OTC_DRUGS;MATRIMONY_SERVICE
 	Vertical string `json:"vertical,omitempty"`
 }
 
-// Webhook is where a business takes delivery.
+// Webhook is where a relay delivers messages and statuses to its business.
 type Webhook struct {
 	// url is an HTTPS URL. It is not secret: put no password or token into it.
 	// +required
@@ -230,12 +231,12 @@ type Webhook struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?][^#]*)?$') && isURL(self)",message="webhook.url must be an https:// URL without user name, password or fragment, for example https://example.org/webhook"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="webhook.url must name a port from 1 to 65535, or none for 443"
 	URL string `json:"url"`
-	// caBundle is what the webhook's certificate must chain to; without it, the
-	// relay image's public authorities.
+	// caBundle has the CA certificates that the webhook's certificate must chain to;
+	// without it, the relay image's public CAs.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 	// clientCertificateSecretName is a Secret of this namespace (tls.crt, tls.key)
-	// with which the relay proves to the webhook who it is.
+	// with the relay's client certificate for the webhook.
 	// +optional
 	ClientCertificateSecretName ObjectName `json:"clientCertificateSecretName,omitempty"`
 }
@@ -249,13 +250,13 @@ type Retention struct {
 	Days int32 `json:"days,omitempty"`
 }
 
-// Storage is where a relay keeps what it has sealed.
+// Storage is where a relay keeps its sealed data.
 //
 // +kubebuilder:validation:XValidation:rule="quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",message="storage.size cannot shrink: set it back to its former size or larger"
 // +kubebuilder:validation:XValidation:rule="has(self.postgres) == has(oldSelf.postgres)",message="storage.postgres cannot be added or removed later, because messages would be left behind: create another BusinessRelay"
 type Storage struct {
-	// size is how large the volume is. It can grow, where the storage class allows
-	// that, and never shrink.
+	// size is the volume's size. It can grow if the storage class allows that, but never
+	// shrink.
 	// +optional
 	// +kubebuilder:default="1Gi"
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Mi')) >= 0 && quantity(string(self)).compareTo(quantity('16Ti')) <= 0",message="storage.size must be between 64Mi and 16Ti, for example 1Gi"
@@ -276,25 +277,25 @@ type PostgresStorage struct {
 	Database string `json:"database"`
 }
 
-// RelayEndpoint says how a business's endpoint proves who it is.
+// RelayEndpoint says which certificate a business's endpoint uses.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.tlsSecretName) || !has(self.terminateAtGateway) || !self.terminateAtGateway",message="tlsSecretName and terminateAtGateway exclude each other: where the gateway ends TLS, the certificate is the gateway's"
+// +kubebuilder:validation:XValidation:rule="!has(self.tlsSecretName) || !has(self.terminateAtGateway) || !self.terminateAtGateway",message="tlsSecretName and terminateAtGateway exclude each other: if the gateway terminates TLS, the certificate is the gateway's"
 type RelayEndpoint struct {
-	// tlsSecretName is a Secret of this namespace (tls.crt, tls.key). Without it
-	// the relay has its certificate signed by the region's Vault.
+	// tlsSecretName is a Secret of this namespace (tls.crt, tls.key). Without it the
+	// region's Vault signs the relay's certificate.
 	// +optional
 	TLSSecretName ObjectName `json:"tlsSecretName,omitempty"`
-	// terminateAtGateway lets the region's gateway end TLS, and so read everything:
+	// terminateAtGateway lets the region's gateway terminate TLS, and so read everything:
 	// the condition EndToEndTLS is then False.
 	// +optional
 	TerminateAtGateway bool `json:"terminateAtGateway,omitempty"`
 }
 
-// Rotation counts identities and access credentials. Raising a counter makes new
-// ones; it cannot go back.
+// Rotation counts identities and access credentials. Raising a counter makes new ones;
+// a counter cannot go back.
 //
-// +kubebuilder:validation:XValidation:rule="self.identity >= oldSelf.identity && self.access >= oldSelf.access",message="rotation counters only count up: what was rotated away does not come back"
-// +kubebuilder:validation:XValidation:optionalOldSelf=true,rule="oldSelf.hasValue() ? self.identity - oldSelf.value().identity <= 64 && self.access - oldSelf.value().access <= 64 : self.identity <= 10000 && self.access <= 10000",message="raise a rotation counter by one to make something new: a change may raise it by 64 at most, and a new relay may begin with 10000 at most"
+// +kubebuilder:validation:XValidation:rule="self.identity >= oldSelf.identity && self.access >= oldSelf.access",message="rotation counters only count up: a former identity or former credentials cannot come back"
+// +kubebuilder:validation:XValidation:optionalOldSelf=true,rule="oldSelf.hasValue() ? self.identity - oldSelf.value().identity <= 64 && self.access - oldSelf.value().access <= 64 : self.identity <= 10000 && self.access <= 10000",message="raise a rotation counter by one to rotate: a change may raise it by 64 at most, and a new relay may begin with 10000 at most"
 type Rotation struct {
 	// identity counts the relay's Signal identities.
 	// +optional

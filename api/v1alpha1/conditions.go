@@ -3,28 +3,28 @@ package v1alpha1
 // Types of conditions. Polarity: "true is good" unless it says otherwise. Every
 // condition carries the generation that it was computed for.
 const (
-	// ConditionReady says whether the object does what it is for: a DataRegion can
-	// take relays; a BusinessRelay takes messages in, hands them over and sends.
-	// It sums up the others and is computed last. True is good.
+	// ConditionReady says whether the object works: a DataRegion accepts relays; a
+	// BusinessRelay receives, delivers and sends messages. It sums up the others and is
+	// computed last. True is good.
 	ConditionReady = "Ready"
-	// ConditionReconciling is True while the operator is still bringing the object
-	// to its desired state, and absent otherwise (kstatus). True is unfinished.
+	// ConditionReconciling is True while the operator is still bringing the object to its
+	// desired state, and absent otherwise (kstatus). True means unfinished.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when nothing moves until somebody changes something,
+	// ConditionStalled is True when nothing progresses until somebody changes something,
 	// and absent otherwise (kstatus). True is bad; the message says what to change.
 	ConditionStalled = "Stalled"
 
 	// ConditionPlaced says whether the region has a node and a storage class for
-	// the relay. False means that nothing is started anywhere. True is good.
+	// the relay. While it is False, the operator starts nothing. True is good.
 	ConditionPlaced = "Placed"
-	// ConditionKeysReady says whether the relay holds its identity and data keys
-	// from Vault. Reported by the relay. True is good.
+	// ConditionKeysReady says whether the relay has its identity and data keys from Vault.
+	// Reported by the relay. True is good.
 	ConditionKeysReady = "KeysReady"
 	// ConditionCarrierConnected says whether the relay is logged in at the carrier.
 	// Reported by the relay. True is good.
 	ConditionCarrierConnected = "CarrierConnected"
 	// ConditionWebhookVerified says whether the business's webhook answered the
-	// handshake and takes deliveries. Reported by the relay. True is good.
+	// handshake and accepts deliveries. Reported by the relay. True is good.
 	ConditionWebhookVerified = "WebhookVerified"
 	// ConditionVolumeHasRoom says whether the relay's volume has room for new messages.
 	// Reported by the relay. True is good.
@@ -33,30 +33,30 @@ const (
 	// False after two missed runs or a failed one. True is good.
 	ConditionRetentionHealthy = "RetentionHealthy"
 	// ConditionKeeperHealthy, of a DataRegion, says whether its keeper of last resort
-	// looks at every wrapping key on time: False after two missed runs or a failed one,
+	// checks every wrapping key on time: False after two missed runs or a failed one,
 	// Unknown before the first. True is good.
 	ConditionKeeperHealthy = "KeeperHealthy"
 	// ConditionLeftoversHealthy, of a DataRegion, says whether the janitors that
 	// outlived their relays erase old keys on time. True is good.
 	ConditionLeftoversHealthy = "LeftoversHealthy"
-	// ConditionEndToEndTLS says whether TLS ends in the relay and nowhere before.
-	// True is good.
+	// ConditionEndToEndTLS says whether TLS ends in the relay, not before it. True is
+	// good.
 	ConditionEndToEndTLS = "EndToEndTLS"
 )
 
 // Reasons of Ready, Reconciling and Stalled that belong to no other condition.
 const (
-	// ReasonReady: everything that Ready sums up is well.
+	// ReasonReady: all conditions that Ready sums up are good.
 	ReasonReady = "Ready"
 	// ReasonProgressing: the operator or the relay is still at work.
 	ReasonProgressing = "Progressing"
-	// ReasonRetrying: a call to the API server failed and is tried again.
+	// ReasonRetrying: a call to the API server failed; the operator retries.
 	ReasonRetrying = "Retrying"
 	// ReasonSuspended: spec.suspend stopped the relay. The janitor keeps running.
 	ReasonSuspended = "Suspended"
 	// ReasonNumberInUse: another BusinessRelay has this telephone number.
 	ReasonNumberInUse = "NumberInUse"
-	// ReasonNameTaken: an object of a child's name exists and is not ours.
+	// ReasonNameTaken: an object with a child's name exists, and the operator did not make it.
 	ReasonNameTaken = "NameTaken"
 	// ReasonNotSupported: the spec asks for what this version cannot do.
 	ReasonNotSupported = "NotSupported"
@@ -91,13 +91,13 @@ const (
 )
 
 // Reasons of KeysReady, CarrierConnected, WebhookVerified and VolumeHasRoom that the operator
-// itself gives. All others are the relay's own.
+// itself sets. The relay sets all others.
 const (
-	// ReasonRelayUnreachable: the relay's /status did not answer three times.
+	// ReasonRelayUnreachable: the relay's /status did not answer three times in a row.
 	ReasonRelayUnreachable = "RelayUnreachable"
 	// ReasonNotReported: the relay has not reported this condition yet.
 	ReasonNotReported = "NotReported"
-	// ReasonNotConfigured: the object asks for no such thing.
+	// ReasonNotConfigured: the spec does not ask for it.
 	ReasonNotConfigured = "NotConfigured"
 )
 
@@ -107,7 +107,7 @@ const (
 	ReasonOnTime = "OnTime"
 	// ReasonNoLeftovers: no deleted relay left anything behind.
 	ReasonNoLeftovers = "NoLeftovers"
-	// ReasonAwaitingFirstRun: the janitor has not run yet; it does within the hour.
+	// ReasonAwaitingFirstRun: the janitor has not run yet; it runs within the hour.
 	ReasonAwaitingFirstRun = "AwaitingFirstRun"
 	// ReasonOverdue: two runs in a row were missed.
 	ReasonOverdue = "Overdue"
@@ -127,9 +127,9 @@ const (
 const (
 	// ReasonErasing: the relay is being stopped and its keys erased.
 	ReasonErasing = "Erasing"
-	// ReasonEraseFailed: the erase Job failed; it is tried again.
+	// ReasonEraseFailed: the erase Job failed; the operator retries it.
 	ReasonEraseFailed = "EraseFailed"
-	// ReasonNamespaceTerminating: the namespace takes no new objects, so that no
-	// erase Job can run in it.
+	// ReasonNamespaceTerminating: the namespace accepts no new objects, so no erase Job
+	// can run in it.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )

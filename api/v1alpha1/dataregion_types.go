@@ -7,8 +7,8 @@ import (
 )
 
 // DataRegion is a part of the cluster in which the data of some businesses stays:
-// its nodes, its storage class, its Vault and its carrier. Only cluster admins
-// make one. A node belongs to the region when an admin labelled it
+// its nodes, its storage class, its Vault and its carrier. Only cluster admins create
+// one. A node belongs to the region when an admin has labelled it
 // node-restriction.kubernetes.io/relaykeep-region=<name>.
 //
 // +kubebuilder:object:root=true
@@ -31,7 +31,7 @@ type DataRegion struct {
 	// spec is what a cluster admin decides about the region.
 	// +required
 	Spec DataRegionSpec `json:"spec"`
-	// status is what the operator sees of the region.
+	// status is what the operator knows about the region.
 	// +optional
 	Status DataRegionStatus `json:"status,omitzero"`
 }
@@ -81,7 +81,7 @@ type DataRegionSpec struct {
 	// inside the region only.
 	// +required
 	StorageClassName ObjectName `json:"storageClassName"`
-	// vault is the region's keeper of keys: Vault, or an OpenBao with its API.
+	// vault is where the region's keys are kept: Vault, or an OpenBao with its API.
 	// +required
 	Vault Vault `json:"vault"`
 	// carrier is the network that forwards ciphertext for the region's relays.
@@ -93,22 +93,23 @@ type DataRegionSpec struct {
 	// endpoint says under which names businesses reach their relays.
 	// +optional
 	Endpoint RegionEndpoint `json:"endpoint,omitzero"`
-	// network says whom relays may talk to. What it does not name is closed.
+	// network says with whom relays may communicate. Everything that it does not name is
+	// closed.
 	// +optional
 	Network Network `json:"network,omitzero"`
-	// integrity is when a relay's quality counts as low, and for whom it does not
-	// matter. Relays of this version report their quality and do not act on it.
+	// integrity says when a relay's quality counts as low, and which relays are exempt.
+	// Relays of this version report their quality and do not act on it.
 	// +optional
 	Integrity Integrity `json:"integrity,omitzero"`
 }
 
 // Placement narrows down which of a region's nodes take relays.
 type Placement struct {
-	// nodeSelector must match a node's labels, besides the region's own label.
+	// nodeSelector must match a node's labels, in addition to the region's own label.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="!('node-restriction.kubernetes.io/relaykeep-region' in self)",message="remove node-restriction.kubernetes.io/relaykeep-region: the operator sets it from the DataRegion's name"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && size(self[k]) <= 63)",message="nodeSelector holds labels: at most 63 characters for a value"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && size(self[k]) <= 63)",message="nodeSelector must hold label values of at most 63 characters"
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 	// tolerations let relays onto tainted nodes of the region.
 	// +optional
@@ -135,8 +136,8 @@ type Vault struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+/?$')",message="vault.address must be an https:// URL of host and port only, for example https://vault.eu.example.org:8200"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="vault.address must name a port from 1 to 65535, or none for 443"
 	Address string `json:"address"`
-	// caBundle is what Vault's certificate must chain to; without it, the relay
-	// image's public authorities.
+	// caBundle has the CA certificates that Vault's certificate must chain to; without it,
+	// the relay image's public CAs.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 	// authPath is the mount of the Kubernetes auth method.
@@ -147,12 +148,12 @@ type Vault struct {
 	// +optional
 	// +kubebuilder:default=kv
 	KVMount MountPath `json:"kvMount,omitempty"`
-	// transitMount is the mount of the transit engine. It must hold nothing but the
-	// region's wrapping keys; settings keys lie in another beside it, whose name is
-	// this one with -settings at its end.
+	// transitMount is the mount of the transit engine. It must hold only the region's
+	// wrapping keys; settings keys are in a second mount, whose name is this one with
+	// -settings at its end.
 	// +optional
 	// +kubebuilder:default=transit
-	// +kubebuilder:validation:XValidation:rule="!self.endsWith('-settings')",message="choose a mount whose name does not end in -settings: those hold another mount's settings keys"
+	// +kubebuilder:validation:XValidation:rule="!self.endsWith('-settings')",message="choose a mount whose name does not end in -settings: such a mount holds another mount's settings keys"
 	TransitMount MountPath `json:"transitMount,omitempty"`
 	// pkiMount is the mount of the PKI engine that signs endpoint certificates.
 	// +optional
@@ -160,7 +161,7 @@ type Vault struct {
 	PKIMount MountPath `json:"pkiMount,omitempty"`
 }
 
-// Carrier is the network that forwards ciphertext. Exactly one member is set.
+// Carrier is the network that forwards ciphertext. Exactly one field is set.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.xmpp)",message="name the region's carrier: set carrier.xmpp"
 type Carrier struct {
@@ -169,12 +170,12 @@ type Carrier struct {
 	XMPP *XMPP `json:"xmpp,omitempty"`
 }
 
-// Registration says how a relay comes by its account at the carrier.
+// Registration says how a relay gets its account at the carrier.
 //
 // +kubebuilder:validation:Enum=Closed;Open;Token
 type Registration string
 
-// The ways to come by an account.
+// The ways to get an account.
 const (
 	RegistrationClosed Registration = "Closed" // an admin puts it into Vault
 	RegistrationOpen   Registration = "Open"   // anyone may register (XEP-0077)
@@ -187,16 +188,16 @@ type XMPP struct {
 	// +<digits>@<domain>.
 	// +required
 	Domain Hostname `json:"domain"`
-	// address is where the server takes clients; without it, what the domain's SRV
-	// records say, and else the domain's port 5222.
+	// address is where the server accepts clients, as host:port; without it, the domain's
+	// SRV records decide, or else port 5222 of the domain.
 	// +optional
 	Address HostPort `json:"address,omitempty"`
-	// caBundle is what the server's certificate must chain to; without it, the
-	// relay image's public authorities.
+	// caBundle has the CA certificates that the server's certificate must chain to;
+	// without it, the relay image's public CAs.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
-	// registration says how a relay comes by its account: Closed (an admin puts it
-	// into Vault), Open (XEP-0077) or Token (XEP-0077 with a token from Vault).
+	// registration says how a relay gets its account: Closed (an admin puts it into
+	// Vault), Open (XEP-0077) or Token (XEP-0077 with a token from Vault).
 	// +optional
 	// +kubebuilder:default=Closed
 	Registration Registration `json:"registration,omitempty"`
@@ -207,8 +208,8 @@ type Postgres struct {
 	// address is where the server listens, for example postgres.eu.example.org:5432.
 	// +required
 	Address HostPort `json:"address"`
-	// caBundle is what the server's certificate must chain to; without it, the
-	// relay image's public authorities.
+	// caBundle has the CA certificates that the server's certificate must chain to;
+	// without it, the relay image's public CAs.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 }
@@ -242,18 +243,18 @@ type GatewayReference struct {
 	SectionName ObjectName `json:"sectionName,omitempty"`
 }
 
-// Network says whom a region's relays may talk to, as NetworkPolicy peers. Egress
-// that is left out is worked out from the addresses above where they are IP
-// addresses, and is otherwise open on that port to public addresses only.
+// Network says with whom a region's relays may communicate, as NetworkPolicy peers.
+// Egress that is left out follows from the addresses above if they are IP addresses;
+// otherwise it is open on that port to public addresses only.
 type Network struct {
-	// ingress is who may reach the relays' endpoints: the gateway's pods, say.
+	// ingress names who may reach the relays' endpoints, for example the gateway's pods.
 	// Without it nobody outside the relay's own pod can.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.ipBlock) != (has(p.podSelector) || has(p.namespaceSelector)))",message="each peer is either an ipBlock, or a podSelector, a namespaceSelector or both"
 	Ingress []networkingv1.NetworkPolicyPeer `json:"ingress,omitempty"`
-	// monitoring is who may reach the relays' status port, besides the operator.
+	// monitoring names who, in addition to the operator, may reach the relays' status port.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
@@ -272,24 +273,24 @@ type Network struct {
 	// postgres is where PostgreSQL is reached.
 	// +optional
 	Postgres *Egress `json:"postgres,omitempty"`
-	// privateWebhooks are webhooks inside private networks. Public ones need no
-	// entry; private and metadata addresses are closed but for these.
+	// privateWebhooks are webhooks inside private networks. Public ones need no entry; all
+	// other private addresses, and metadata addresses, are closed.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	PrivateWebhooks []Egress `json:"privateWebhooks,omitempty"`
 }
 
-// Egress is some peers and the ports that are open at each of them.
+// Egress is a list of peers, and the ports that are open at each.
 type Egress struct {
-	// to is who may be reached.
+	// to names the peers.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.ipBlock) != (has(p.podSelector) || has(p.namespaceSelector)))",message="each peer is either an ipBlock, or a podSelector, a namespaceSelector or both"
 	To []networkingv1.NetworkPolicyPeer `json:"to"`
-	// ports are the ports that are open there: the pods' own, not a Service's.
+	// ports are the open ports: those of the pods, not a Service's.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -297,13 +298,13 @@ type Egress struct {
 	Ports []networkingv1.NetworkPolicyPort `json:"ports"`
 }
 
-// Integrity is when a relay's quality counts as low.
+// Integrity says when a relay's quality counts as low.
 type Integrity struct {
 	// thresholds are the shares of failed messages at which quality drops.
 	// +optional
 	// +kubebuilder:default={yellowPercent: 5, redPercent: 15}
 	Thresholds IntegrityThresholds `json:"thresholds,omitzero"`
-	// exemptions are relays whose quality is not judged.
+	// exemptions are relays whose quality is not rated.
 	// +optional
 	// +listType=map
 	// +listMapKey=namespace
@@ -317,13 +318,13 @@ type Integrity struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.yellowPercent < self.redPercent",message="yellowPercent must be below redPercent: quality turns yellow before it turns red"
 type IntegrityThresholds struct {
-	// yellowPercent is where quality drops to YELLOW.
+	// yellowPercent is the share at which quality drops to YELLOW.
 	// +optional
 	// +kubebuilder:default=5
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=99
 	YellowPercent int32 `json:"yellowPercent,omitempty"`
-	// redPercent is where quality drops to RED.
+	// redPercent is the share at which quality drops to RED.
 	// +optional
 	// +kubebuilder:default=15
 	// +kubebuilder:validation:Minimum=2
@@ -341,7 +342,7 @@ type RelayReference struct {
 	Name ObjectName `json:"name"`
 }
 
-// DataRegionStatus is what the operator sees of a region.
+// DataRegionStatus is what the operator knows about a region.
 type DataRegionStatus struct {
 	// conditions are Ready, Reconciling, Stalled, KeeperHealthy and LeftoversHealthy.
 	// +optional
@@ -352,9 +353,9 @@ type DataRegionStatus struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// regions are the names of all DataRegions that the operator sees, this one's among
-	// them. By it an admission policy, which looks at one DataRegion at a time, refuses
-	// pods and volumes of a region that nobody made.
+	// regions are the names of all DataRegions that the operator sees, including this one.
+	// An admission policy sees one DataRegion at a time; with this list it refuses pods
+	// and volumes of a region that does not exist.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1024
@@ -369,14 +370,14 @@ type DataRegionStatus struct {
 	// leftovers is how many deleted BusinessRelays left a janitor or a claim behind.
 	// +optional
 	Leftovers int32 `json:"leftovers"`
-	// keeper is what the region's keeper of last resort did and found.
+	// keeper is what the region's keeper of last resort last did and found.
 	// +optional
 	Keeper KeeperStatus `json:"keeper,omitzero"`
 }
 
 // KeeperStatus is what a region's keeper of last resort last reported.
 type KeeperStatus struct {
-	// lastSuccessTime is when the keeper last looked at every wrapping key, by Vault's
+	// lastSuccessTime is when the keeper last checked every wrapping key, by Vault's
 	// clock.
 	// +optional
 	LastSuccessTime *metav1.Time `json:"lastSuccessTime,omitempty"`

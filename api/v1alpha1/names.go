@@ -10,11 +10,11 @@ const (
 	// LabelComponent tells a relay's pods from its janitor's: ComponentRelay or
 	// ComponentJanitor.
 	LabelComponent = "app.kubernetes.io/component"
-	// LabelManagedBy marks what this operator made; its value is ManagedBy. The
-	// operator's caches hold nothing without it.
+	// LabelManagedBy marks what this operator made; its value is ManagedBy. The operator
+	// caches no child without it.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
-	// LabelRegion names the DataRegion that a pod or a claim is bound to. An
-	// admission policy holds whoever sets it to that region's nodes and class.
+	// LabelRegion names the DataRegion that a pod or a claim is bound to. An admission
+	// policy binds every pod and claim with this label to that region's nodes and class.
 	LabelRegion = "relaykeep.dev/region"
 	// LabelNodeRegion, on a node, says which DataRegion it belongs to. Kubelets
 	// cannot set labels below this prefix on themselves: only an admin can.
@@ -24,7 +24,7 @@ const (
 // Values of the labels above.
 const (
 	NameRelay        = "relaykeep-relay"
-	NameKeeper       = "relaykeep-keeper" // on all that a region's keeper needs
+	NameKeeper       = "relaykeep-keeper" // on everything that a region's keeper needs
 	ComponentRelay   = "relay"
 	ComponentJanitor = "janitor"
 	ComponentManager = "manager" // on the operator's own pods
@@ -38,16 +38,16 @@ const (
 	// configuration file, so that a change of it restarts the relay.
 	AnnotationConfigHash = "relaykeep.dev/config-hash"
 	// AnnotationErased, on a BusinessRelay that is being deleted with the policy
-	// Erase, says that its keys are erased: by the operator's Job, or by an admin
-	// (kubectl relay erase) where no Job can run. Its value is AnnotationErasedYes.
+	// Erase, says that its keys are erased: by the operator's Job, or by an admin (kubectl
+	// relay erase) if no Job can run. Its value is AnnotationErasedYes.
 	AnnotationErased    = "relaykeep.dev/erased"
 	AnnotationErasedYes = "true"
-	// AnnotationAllowDeletion, on a relay's claim or service account, lets it be
-	// deleted though the relay uses it. Its value is "true".
+	// AnnotationAllowDeletion, on a relay's claim or service account, allows its deletion
+	// even though the relay uses it. Its value is "true".
 	AnnotationAllowDeletion = "relaykeep.dev/allow-deletion"
-	// AnnotationAbandonKeys, on a DataRegion that is being deleted, lets it go though its
-	// Vault holds wrapping keys, which nothing lets die then: for a Vault that is gone.
-	// Its value is AnnotationAbandonKeysYes.
+	// AnnotationAbandonKeys, on a DataRegion that is being deleted, allows that even
+	// though its Vault holds wrapping keys, which nothing destroys afterwards. It is for a
+	// Vault that is gone. Its value is AnnotationAbandonKeysYes.
 	AnnotationAbandonKeys    = "relaykeep.dev/abandon-keys"
 	AnnotationAbandonKeysYes = "true"
 )
@@ -71,8 +71,8 @@ const (
 	SuffixErase = "-erase"
 )
 
-// Paths of BusinessRelay's fields that can be selected by (kubectl --field-selector),
-// and by which the operator's cache is indexed.
+// Paths of BusinessRelay's selectable fields (kubectl --field-selector), by which the
+// operator's cache is indexed, too.
 const (
 	FieldDataRegion  = "spec.dataRegion"
 	FieldPhoneNumber = "spec.phoneNumber"

@@ -1,12 +1,12 @@
 package v1alpha1
 
-// CABundle is one or more certificates, PEM, that a server's certificate must
-// chain to. It is public: a private key is refused.
+// CABundle is one or more PEM certificates that a server's certificate must chain to.
+// It is public: a private key is refused.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=65536
 // +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN CERTIFICATE-----')",message="caBundle must be PEM text: paste the certificates, each beginning with -----BEGIN CERTIFICATE-----"
-// +kubebuilder:validation:XValidation:rule="!self.contains('PRIVATE KEY-----')",message="caBundle must hold certificates only: remove the private key, and replace it, as it has been disclosed"
+// +kubebuilder:validation:XValidation:rule="!self.contains('PRIVATE KEY-----')",message="caBundle must contain certificates only: remove the private key, and replace it, because it has been disclosed"
 type CABundle string
 
 // Hostname is a DNS name in lower case.
@@ -17,7 +17,7 @@ type CABundle string
 type Hostname string
 
 // HostPort is where a server listens: a DNS name or an IP address, a colon and a
-// port. An IPv6 address stands in brackets.
+// port. An IPv6 address is in brackets.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=262
