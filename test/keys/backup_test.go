@@ -8,18 +8,12 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/retention"
 	"github.com/relaykeep/relaykeep/relay/vault"
-	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
 )
 
 // What the operations page says about backups of Vault: a snapshot from before a run
 // of the janitor brings the version back, and the janitor's next run destroys it again.
 func TestJanitorAfterARestoreOfVaultDestroysWhatCameBack(t *testing.T) {
-	server := vaulttest.StartT(t, vaulttest.Options{})
-	h := &house{server: server, kube: shared.kube}
-	var err error
-	h.root, err = server.Root()
-	must(t, "logging in as root", err)
-	must(t, "setting up", setUp(t.Context(), h))
+	server, root := anotherVault(t)
 	acme := newTenant(t, "acme")
 	client := func(role string) *vault.Client {
 		cfg := acme.config(role)
@@ -35,7 +29,7 @@ func TestJanitorAfterARestoreOfVaultDestroysWhatCameBack(t *testing.T) {
 	must(t, "getting a data key", err)
 
 	var snapshot bytes.Buffer
-	must(t, "taking a snapshot", h.root.Sys().RaftSnapshotWithContext(t.Context(), &snapshot))
+	must(t, "taking a snapshot", root.Sys().RaftSnapshotWithContext(t.Context(), &snapshot))
 	const later = 31 * 24 * time.Hour
 	result := janitorRun(t, janitor, 30, later)
 	if result.Erased != 1 {
@@ -44,7 +38,7 @@ func TestJanitorAfterARestoreOfVaultDestroysWhatCameBack(t *testing.T) {
 	_, err = relay.Unwrap(t.Context(), wrapped)
 	wantIs(t, "after the janitor", err, vault.ErrErased)
 
-	must(t, "restoring the snapshot", h.root.Sys().RaftSnapshotRestoreWithContext(t.Context(), &snapshot, true))
+	must(t, "restoring the snapshot", root.Sys().RaftSnapshotRestoreWithContext(t.Context(), &snapshot, true))
 	ready, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	must(t, "unsealing", server.Wait(ready))
@@ -104,7 +98,7 @@ func TestAdminErasesATenantWhosePathsNoCounterNames(t *testing.T) {
 	must(t, "reading the identity", err)
 	_, err = relay.IdentityAfter(t.Context(), 7, before, someKey)
 	must(t, "making identity 7", err)
-	admin, err := vault.ForAdmin(shared.root, shared.server.Contract(), acme.namespace, acme.name)
+	admin, err := vault.ForAdmin(shared.Root, shared.Vault.Contract(), acme.namespace, acme.name)
 	must(t, "making the admin's client", err)
 	for _, want := range []int{4, 0} { // two identities, access, carrier; then nothing
 		n, err := retention.Erase(t.Context(), admin, nil)

@@ -13,12 +13,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
 )
 
-// setUp prepares another Vault for the shared API server's accounts.
-func setUp(ctx context.Context, h *house) error {
-	o := shared.setup
-	return setup.Apply(ctx, h.root, o, nil)
-}
-
 // buildRelay builds the relay as it is released, or with tags.
 func buildRelay(t *testing.T, tags ...string) string {
 	t.Helper()
@@ -50,7 +44,7 @@ func TestReleasedRelayHasNoClockToTurn(t *testing.T) {
 
 func TestSetupAppliedAgainChangesNothing(t *testing.T) {
 	var made []string
-	err := setup.Apply(t.Context(), shared.root, shared.setup, func(title string, changed bool) {
+	err := setup.Apply(t.Context(), shared.Root, shared.Setup, func(title string, changed bool) {
 		if changed && !strings.HasPrefix(title, "policy ") && !strings.HasPrefix(title, "role ") &&
 			title != "whom to ask about service account tokens" {
 			made = append(made, title)
@@ -60,7 +54,7 @@ func TestSetupAppliedAgainChangesNothing(t *testing.T) {
 	if made != nil {
 		t.Errorf("made again: %v", made)
 	}
-	issuers, err := shared.root.Logical().ListWithContext(t.Context(), "pki/issuers")
+	issuers, err := shared.Root.Logical().ListWithContext(t.Context(), "pki/issuers")
 	must(t, "listing issuers", err)
 	if keys, _ := issuers.Data["keys"].([]any); len(keys) != 1 {
 		t.Errorf("there are %d authorities", len(keys))
@@ -69,7 +63,7 @@ func TestSetupAppliedAgainChangesNothing(t *testing.T) {
 
 func TestSetupWithoutTheRightsSaysWhatIsMissing(t *testing.T) {
 	c := login(t, newTenant(t, "acme"), "relaykeep-relay-eu")
-	err := setup.Apply(t.Context(), c, shared.setup, nil)
+	err := setup.Apply(t.Context(), c, shared.Setup, nil)
 	if err == nil || !strings.Contains(err.Error(), "may manage mounts") {
 		t.Errorf("error is %v", err)
 	}

@@ -99,9 +99,9 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 	settings := "transit-settings/" + key
 	age := func(by time.Duration) []byte {
 		t.Helper()
-		backup, err := vaulttest.AgeKey(t.Context(), shared.root, key, by)
+		backup, err := vaulttest.AgeKey(t.Context(), shared.Root, key, by)
 		must(t, "making the key older", err)
-		_, err = vaulttest.AgeKey(t.Context(), shared.root, settings, by)
+		_, err = vaulttest.AgeKey(t.Context(), shared.Root, settings, by)
 		must(t, "making the settings' key older", err)
 		must(t, "making the volume older", forensic.Age(t.Context(), v.dir, by))
 		return backup
@@ -126,7 +126,7 @@ func TestStolenVolumeIsBlindForWhatTheRetentionEndedThoughItIsRestoredBesideTheR
 	}
 	c := forensic.Case{
 		Copy:    stolen,
-		Witness: forensic.Witness{Root: shared.root, Wrapping: key, Settings: settings, Identity: "kv/data/" + acme.namespace + "/" + acme.name + "/identity/1"},
+		Witness: forensic.Witness{Root: shared.Root, Wrapping: key, Settings: settings, Identity: "kv/data/" + acme.namespace + "/" + acme.name + "/identity/1"},
 		Expired: []int64{1}, Young: youngText, YoungFile: youngFile, Old: old, Current: current, Former: former,
 		Never: slices.Concat(forensic.FileSecrets(oldFile), forensic.FileSecrets(youngFile), []scan.Secret{
 			{Name: "an old text", Bytes: oldText},

@@ -145,11 +145,11 @@ func TestTokenOfOneAudienceOpensNoOtherRole(t *testing.T) {
 
 func TestLogin_IsForAccountsOfRelaysOnly(t *testing.T) {
 	acme, _ := established(t, "acme")
-	must(t, "making an account", shared.kube.AddServiceAccount(t.Context(), acme.namespace, "web"))
+	must(t, "making an account", shared.Kube.AddServiceAccount(t.Context(), acme.namespace, "web"))
 	for _, name := range []string{"web", "default"} {
 		intruder := &tenant{t: t, namespace: acme.namespace, name: name}
 		if name == "default" {
-			must(t, "making an account", ignoreExists(shared.kube.AddServiceAccount(t.Context(), acme.namespace, name)))
+			must(t, "making an account", ignoreExists(shared.Kube.AddServiceAccount(t.Context(), acme.namespace, name)))
 		}
 		_, err := intruder.as(acme, roleRelay).Access(t.Context(), 1)
 		wantIs(t, "the account "+name, err, vault.ErrDenied)
@@ -210,9 +210,9 @@ func TestRelaysTokenOpensNoOtherPath(t *testing.T) {
 // login logs in by hand.
 func login(t *testing.T, tn *tenant, role string) *api.Client {
 	t.Helper()
-	jwt, err := shared.kube.Token(t.Context(), tn.namespace, tn.name, audiences[role])
+	jwt, err := shared.Kube.Token(t.Context(), tn.namespace, tn.name, audiences[role])
 	must(t, "requesting a token", err)
-	c, err := shared.server.Client("")
+	c, err := shared.Vault.Client("")
 	must(t, "making a client", err)
 	answer, err := c.Logical().WriteWithContext(t.Context(), "auth/kubernetes/login", map[string]any{"role": role, "jwt": jwt})
 	must(t, "logging in", err)

@@ -21,11 +21,11 @@ import (
 // theKeeper is the account of the region's keeper, in the operator's namespace.
 func theKeeper(t *testing.T) *tenant {
 	t.Helper()
-	_, err := shared.kube.Kube.CoreV1().Namespaces().Create(t.Context(),
+	_, err := shared.Kube.Kube.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: setup.DefaultOperatorNamespace}}, metav1.CreateOptions{})
 	must(t, "making the operator's namespace", ignoreExists(err))
 	name := contract.KeeperName(region)
-	must(t, "making the keeper's account", ignoreExists(shared.kube.AddServiceAccount(t.Context(), setup.DefaultOperatorNamespace, name)))
+	must(t, "making the keeper's account", ignoreExists(shared.Kube.AddServiceAccount(t.Context(), setup.DefaultOperatorNamespace, name)))
 	return &tenant{t: t, namespace: setup.DefaultOperatorNamespace, name: name}
 }
 
@@ -46,17 +46,17 @@ func TestKeeperLetsTheKeysOfAGoneTenantDie(t *testing.T) {
 	must(t, "a settings' data key", err)
 	key := gone.namespace + "." + gone.name
 	former := atFirst{gone}
-	_, err = shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/"+former.key(), nil)
+	_, err = shared.Root.Logical().WriteWithContext(t.Context(), "transit/keys/"+former.key(), nil)
 	must(t, "a settings key in its former place", err)
 	for _, name := range []string{key, former.key(), "transit-settings/" + key} {
-		_, err = vaulttest.AgeKey(t.Context(), shared.root, name, 31*24*time.Hour)
+		_, err = vaulttest.AgeKey(t.Context(), shared.Root, name, 31*24*time.Hour)
 		must(t, "making the key older", err)
 	}
 	live, liveRelay := established(t, "live")
 	_, young, err := liveRelay.DataKey(t.Context())
 	must(t, "a young data key", err)
-	must(t, "deleting the namespace", shared.kube.Kube.CoreV1().Namespaces().Delete(t.Context(), gone.namespace, metav1.DeleteOptions{}))
-	_, err = shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/not-a-relays", nil)
+	must(t, "deleting the namespace", shared.Kube.Kube.CoreV1().Namespaces().Delete(t.Context(), gone.namespace, metav1.DeleteOptions{}))
+	_, err = shared.Root.Logical().WriteWithContext(t.Context(), "transit/keys/not-a-relays", nil)
 	must(t, "a key of somebody else's", err)
 
 	result, err := retention.Keep(t.Context(), retention.RegionAt(theKeeper(t).keeper()), retention.DefaultLimits(), 0, nil)
@@ -65,7 +65,7 @@ func TestKeeperLetsTheKeysOfAGoneTenantDie(t *testing.T) {
 		t.Errorf("the result is %+v", result)
 	}
 	answer := func(mount, name, wrapped string) error {
-		_, err := shared.root.Logical().WriteWithContext(t.Context(), mount+"/decrypt/"+name, map[string]any{"ciphertext": wrapped})
+		_, err := shared.Root.Logical().WriteWithContext(t.Context(), mount+"/decrypt/"+name, map[string]any{"ciphertext": wrapped})
 		return err
 	}
 	if answer("transit", key, wrapped) == nil {
@@ -73,7 +73,7 @@ func TestKeeperLetsTheKeysOfAGoneTenantDie(t *testing.T) {
 	}
 	must(t, "the live relay's data key", answer("transit", live.namespace+"."+live.name, young))
 	must(t, "the settings", answer("transit-settings", key, settings[len("settings:"):]))
-	state, err := shared.root.Logical().ReadWithContext(t.Context(), "transit/keys/"+former.key())
+	state, err := shared.Root.Logical().ReadWithContext(t.Context(), "transit/keys/"+former.key())
 	if must(t, "reading the former settings key", err); state == nil || state.Data["latest_version"].(json.Number) != "1" || state.Data["min_available_version"].(json.Number) != "0" {
 		t.Error("a settings key in its former place was touched")
 	}
@@ -140,9 +140,9 @@ func TestKeepersLoginOpensWrappingKeysAndNothingElse(t *testing.T) {
 // Nobody else's account becomes the keeper, and the keeper becomes nobody else.
 func TestKeeperRole_IsForTheOperatorsKeeperOnly(t *testing.T) {
 	acme, _ := established(t, "acme")
-	must(t, "making an account", shared.kube.AddServiceAccount(t.Context(), acme.namespace, contract.KeeperName(region)))
+	must(t, "making an account", shared.Kube.AddServiceAccount(t.Context(), acme.namespace, contract.KeeperName(region)))
 	keeper := theKeeper(t)
-	must(t, "making an account", ignoreExists(shared.kube.AddServiceAccount(t.Context(), keeper.namespace, "other")))
+	must(t, "making an account", ignoreExists(shared.Kube.AddServiceAccount(t.Context(), keeper.namespace, "other")))
 	for what, thief := range map[string]*tenant{
 		"a relay":                                 acme,
 		"an account of that name elsewhere":       {t: t, namespace: acme.namespace, name: keeper.name},
@@ -174,7 +174,7 @@ func TestKeepCommand(t *testing.T) {
 	message := filepath.Join(t.TempDir(), "message")
 	keeper := theKeeper(t)
 	args := append([]string{"keep", "--region", region, "--token", keeper.config(roleKeeper).TokenPath, "--termination-log", message},
-		shared.server.Contract().Arguments()...)
+		shared.Vault.Contract().Arguments()...)
 	out, err := runRelay(t, binary, args...)
 	must(t, "keep: "+out, err)
 	read := func() (result contract.KeeperResult) {

@@ -12,33 +12,34 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/api"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
 	"github.com/relaykeep/relaykeep/test/rig"
-	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
 )
 
-// house is the Vault and the API server that all tests of this package share; each
-// test has tenants of its own.
-type house struct {
-	server *vaulttest.Server
-	kube   *apiserver.Server
-	root   *api.Client
-	setup  setup.Options
-}
-
-var shared *house
+// shared is the Vault and the API server of all tests of this package; each test has
+// tenants of its own.
+var shared *rig.House
 
 func TestMain(m *testing.M) {
 	os.Exit(rig.Main(func(_ context.Context, h *rig.House) (int, error) {
-		shared = &house{server: h.Vault, kube: h.Kube, root: h.Root, setup: h.Setup}
+		shared = h
 		return m.Run(), nil
 	}))
+}
+
+// anotherVault runs a Vault of the test's own, set up for the shared API server's
+// accounts, until the test ends.
+func anotherVault(t *testing.T) (server *vaulttest.Server, root *api.Client) {
+	t.Helper()
+	server = vaulttest.StartT(t, vaulttest.Options{})
+	root, err := server.Root()
+	must(t, "logging in as root", err)
+	must(t, "setting up", setup.Apply(t.Context(), root, shared.Setup, nil))
+	return server, root
 }
 
 // tenant is one business's namespace with its relay's account.
@@ -52,16 +53,8 @@ type tenant struct {
 // in it.
 func newTenant(t *testing.T, word string) *tenant {
 	t.Helper()
-	ns, err := shared.kube.Kube.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: word + "-"}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatalf("making a namespace: %v", err)
-	}
-	tn := &tenant{t: t, namespace: ns.Name, name: word + "-relay"}
-	if err := shared.kube.AddServiceAccount(t.Context(), tn.namespace, tn.name); err != nil {
-		t.Fatalf("making a service account: %v", err)
-	}
-	return tn
+	namespace, account := shared.NewTenant(t, word)
+	return &tenant{t: t, namespace: namespace, name: account}
 }
 
 // region is the DataRegion whose Vault the house has.
@@ -90,7 +83,7 @@ var audiences = map[string]string{
 // file as the kubelet puts it there.
 func (tn *tenant) config(role string) vault.Config {
 	tn.t.Helper()
-	token, err := shared.kube.Token(tn.t.Context(), tn.namespace, tn.name, audiences[role])
+	token, err := shared.Kube.Token(tn.t.Context(), tn.namespace, tn.name, audiences[role])
 	if err != nil {
 		tn.t.Fatal(err)
 	}
@@ -99,7 +92,7 @@ func (tn *tenant) config(role string) vault.Config {
 		tn.t.Fatal(err)
 	}
 	return vault.Config{
-		Vault: shared.server.Contract(), Namespace: tn.namespace, Tenant: tn.name, Role: role, TokenPath: path,
+		Vault: shared.Vault.Contract(), Namespace: tn.namespace, Tenant: tn.name, Role: role, TokenPath: path,
 	}
 }
 

@@ -14,11 +14,11 @@ import (
 // returns the UID that it had.
 func (tn *tenant) remake() (former string) {
 	tn.t.Helper()
-	accounts := shared.kube.Kube.CoreV1().ServiceAccounts(tn.namespace)
+	accounts := shared.Kube.Kube.CoreV1().ServiceAccounts(tn.namespace)
 	account, err := accounts.Get(tn.t.Context(), tn.name, metav1.GetOptions{})
 	must(tn.t, "reading the account", err)
 	must(tn.t, "deleting the account", accounts.Delete(tn.t.Context(), tn.name, metav1.DeleteOptions{}))
-	must(tn.t, "making the account again", shared.kube.AddServiceAccount(tn.t.Context(), tn.namespace, tn.name))
+	must(tn.t, "making the account again", shared.Kube.AddServiceAccount(tn.t.Context(), tn.namespace, tn.name))
 	return string(account.UID)
 }
 
@@ -27,7 +27,7 @@ func TestCredentials_LaterAccountOfTheSameNameReadsNone(t *testing.T) {
 	made, err := relay.Access(t.Context(), 1)
 	must(t, "making credentials", err)
 	own := "kv/data/" + acme.namespace + "/" + acme.name
-	_, err = shared.root.KVv2("kv").Put(t.Context(), acme.namespace+"/"+acme.name+"/access/7", map[string]any{
+	_, err = shared.Root.KVv2("kv").Put(t.Context(), acme.namespace+"/"+acme.name+"/access/7", map[string]any{
 		"accessToken": "t", "webhookSecret": "s", "verifyToken": "v",
 	})
 	must(t, "leaving credentials as they lay at first", err)
@@ -73,7 +73,7 @@ func TestOwner_IsRecordedOnceAndChangedByAnAdminOnly(t *testing.T) {
 		t.Errorf("the relay writes over the record: %d", status)
 	}
 
-	admin, err := vault.ForAdmin(shared.root, shared.server.Contract(), acme.namespace, acme.name)
+	admin, err := vault.ForAdmin(shared.Root, shared.Vault.Contract(), acme.namespace, acme.name)
 	must(t, "making an admin's client", err)
 	for range 2 { // the second time there is nothing left to do
 		must(t, "adopting", admin.Adopt(t.Context(), vault.Owner{Account: account, Number: number}))

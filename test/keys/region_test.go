@@ -18,9 +18,9 @@ import (
 func (tn *tenant) withToken(role, audience string) *vault.Client {
 	tn.t.Helper()
 	return newClient(tn.t, vault.Config{
-		Vault: shared.server.Contract(), Namespace: tn.namespace, Tenant: tn.name, Role: role,
+		Vault: shared.Vault.Contract(), Namespace: tn.namespace, Tenant: tn.name, Role: role,
 		Token: func(ctx context.Context) (string, error) {
-			return shared.kube.Token(ctx, tn.namespace, tn.name, audience)
+			return shared.Kube.Token(ctx, tn.namespace, tn.name, audience)
 		},
 	})
 }
@@ -39,9 +39,9 @@ func probe(t *testing.T, c *vault.Client, audience string) error {
 // Two regions may share a Vault, as here: even then a token of one opens no role of the
 // other, and one of a region that nobody made opens none at all.
 func TestTokenOfOneRegionOpensNoOtherRegionsRole(t *testing.T) {
-	na := shared.setup
+	na := shared.Setup
 	na.Region = "na"
-	must(t, "setting up the other region", setup.Apply(t.Context(), shared.root, na, nil))
+	must(t, "setting up the other region", setup.Apply(t.Context(), shared.Root, na, nil))
 	acme, _ := established(t, "acme")
 	kinds := []struct{ role, audience func(string) string }{
 		{contract.RoleRelay, contract.AudienceRelay},
@@ -68,14 +68,14 @@ func TestTokenOfOneRegionOpensNoOtherRegionsRole(t *testing.T) {
 func formerSetup(t *testing.T) {
 	t.Helper()
 	for _, role := range []string{contract.FormerRoleRelay, contract.FormerRoleJanitor, contract.FormerRoleCredentials} {
-		must(t, "writing a policy", shared.root.Sys().PutPolicyWithContext(t.Context(), role, `path "auth/token/revoke-self" { capabilities = ["update"] }`))
+		must(t, "writing a policy", shared.Root.Sys().PutPolicyWithContext(t.Context(), role, `path "auth/token/revoke-self" { capabilities = ["update"] }`))
 	}
 	t.Cleanup(func() {
-		if err := setup.RemoveFormer(context.WithoutCancel(t.Context()), shared.root, shared.setup, nil); err != nil {
+		if err := setup.RemoveFormer(context.WithoutCancel(t.Context()), shared.Root, shared.Setup, nil); err != nil {
 			t.Error(err)
 		}
 	})
-	must(t, "setting up again", setup.Apply(t.Context(), shared.root, shared.setup, nil))
+	must(t, "setting up again", setup.Apply(t.Context(), shared.Root, shared.Setup, nil))
 }
 
 func TestRolesOfFormerReleasesStandBesideTheRegionsUntilTheyAreRemoved(t *testing.T) {
@@ -100,14 +100,14 @@ func TestRolesOfFormerReleasesStandBesideTheRegionsUntilTheyAreRemoved(t *testin
 		wantIs(t, "the former role "+role+" with the region's token", probe(t, acme.withToken(role, audience+"/"+region), audience), vault.ErrDenied)
 	}
 
-	must(t, "removing", setup.RemoveFormer(t.Context(), shared.root, shared.setup, nil))
-	must(t, "removing once more", setup.RemoveFormer(t.Context(), shared.root, shared.setup, nil))
-	must(t, "setting up after that", setup.Apply(t.Context(), shared.root, shared.setup, nil))
+	must(t, "removing", setup.RemoveFormer(t.Context(), shared.Root, shared.Setup, nil))
+	must(t, "removing once more", setup.RemoveFormer(t.Context(), shared.Root, shared.Setup, nil))
+	must(t, "setting up after that", setup.Apply(t.Context(), shared.Root, shared.Setup, nil))
 	for role, audience := range former {
 		wantIs(t, "the removed role "+role, probe(t, acme.withToken(role, audience), audience), vault.ErrDenied)
 		must(t, "the region's role", probe(t, acme.client(role+"-"+region), audience))
 	}
-	policies, err := shared.root.Sys().ListPoliciesWithContext(t.Context())
+	policies, err := shared.Root.Sys().ListPoliciesWithContext(t.Context())
 	must(t, "listing policies", err)
 	for _, name := range slices.Sorted(maps.Keys(former)) {
 		if slices.Contains(policies, name) {
@@ -124,8 +124,8 @@ func TestJanitorThatAFormerReleaseLeftBehindGoesOn(t *testing.T) {
 	must(t, "rotating", acme.client(roleJanitor).Rotate(t.Context()))
 	dir := t.TempDir()
 	config, token := filepath.Join(dir, "relay.json"), filepath.Join(dir, "token")
-	writeConfig(t, config, contract.Config{Namespace: acme.namespace, Name: acme.name, Vault: shared.server.Contract(), Carrier: carrier()})
-	text, err := shared.kube.Token(t.Context(), acme.namespace, acme.name, contract.FormerAudienceJanitor)
+	writeConfig(t, config, contract.Config{Namespace: acme.namespace, Name: acme.name, Vault: shared.Vault.Contract(), Carrier: carrier()})
+	text, err := shared.Kube.Token(t.Context(), acme.namespace, acme.name, contract.FormerAudienceJanitor)
 	must(t, "requesting a token", err)
 	must(t, "writing the token", os.WriteFile(token, []byte(text), 0o600))
 	binary := buildRelay(t, "testpaths")

@@ -68,11 +68,11 @@ func TestDeletedOrForeignIdentityIsNotReplaced(t *testing.T) {
 	_, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "making the identity", err)
 	path := acme.namespace + "/" + acme.name + "/identity/"
-	must(t, "deleting it softly", shared.root.KVv2("kv").Delete(t.Context(), path+"1"))
+	must(t, "deleting it softly", shared.Root.KVv2("kv").Delete(t.Context(), path+"1"))
 	_, err = relay.Identity(t.Context(), 1, someKey)
 	wantIs(t, "a deleted identity", err, vault.ErrForeignContent)
 
-	_, err = shared.root.KVv2("kv").Put(t.Context(), path+"2", map[string]any{"privateKey": "AAAA", "deviceID": 0})
+	_, err = shared.Root.KVv2("kv").Put(t.Context(), path+"2", map[string]any{"privateKey": "AAAA", "deviceID": 0})
 	must(t, "writing something else", err)
 	_, err = relay.Identity(t.Context(), 2, someKey)
 	wantIs(t, "an identity that is none", err, vault.ErrForeignContent)

@@ -18,7 +18,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
-	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
 )
 
 func ignoreExists(err error) error {
@@ -66,7 +65,7 @@ func TestJanitor_LeavesOnlyYoungVersionsToUnwrap(t *testing.T) {
 	}
 	_, err = relay.Unwrap(t.Context(), old)
 	wantIs(t, "the relay, of the old key", err, vault.ErrErased)
-	_, err = shared.root.Logical().WriteWithContext(t.Context(), "transit/decrypt/"+acme.namespace+"."+acme.name, map[string]any{"ciphertext": old})
+	_, err = shared.Root.Logical().WriteWithContext(t.Context(), "transit/decrypt/"+acme.namespace+"."+acme.name, map[string]any{"ciphertext": old})
 	if err == nil {
 		t.Error("root unwraps the old key")
 	}
@@ -145,7 +144,7 @@ func TestJanitorsAtOnceAreHarmless(t *testing.T) {
 func TestJanitorReassertsTheRotation(t *testing.T) {
 	acme, relay := established(t, "acme")
 	janitor := acme.client(roleJanitor)
-	_, err := shared.root.Logical().WriteWithContext(t.Context(),
+	_, err := shared.Root.Logical().WriteWithContext(t.Context(),
 		"transit/keys/"+acme.namespace+"."+acme.name+"/config", map[string]any{"auto_rotate_period": "0"})
 	must(t, "stopping the rotation", err)
 	janitorRun(t, janitor, 30, 0)
@@ -246,12 +245,7 @@ func TestStoredMessageDiesWithItsKeyVersion(t *testing.T) {
 }
 
 func TestClientRecoversFromASealAndARestartByItself(t *testing.T) {
-	server := vaulttest.StartT(t, vaulttest.Options{})
-	h := &house{server: server, kube: shared.kube}
-	var err error
-	h.root, err = server.Root()
-	must(t, "logging in as root", err)
-	must(t, "setting up", setUp(t.Context(), h))
+	server, _ := anotherVault(t)
 	acme := newTenant(t, "acme")
 	cfg := acme.config(roleRelay)
 	cfg.Vault = server.Contract()
@@ -261,7 +255,7 @@ func TestClientRecoversFromASealAndARestartByItself(t *testing.T) {
 	group.Go(func() { _ = c.Run(ctx) })
 	defer group.Wait()
 	defer cancel()
-	_, err = c.EnsureKeys(t.Context(), month)
+	_, err := c.EnsureKeys(t.Context(), month)
 	must(t, "making keys", err)
 
 	for name, c2 := range map[string]struct {
@@ -307,7 +301,7 @@ func TestRetainAndEraseCommands(t *testing.T) {
 	dir := t.TempDir()
 	config, token, message := filepath.Join(dir, "relay.json"), acme.config(roleJanitor).TokenPath, filepath.Join(dir, "message")
 	writeConfig(t, config, contract.Config{Namespace: acme.namespace, Name: acme.name})
-	vaultArgs, carrierArgs := shared.server.Contract().Arguments(), carrier().XMPP.Arguments()
+	vaultArgs, carrierArgs := shared.Vault.Contract().Arguments(), carrier().XMPP.Arguments()
 
 	out, err := runRelay(t, binary, append([]string{"retain", "--config", config, "--region", region, "--token", token, "--termination-log", message}, vaultArgs...)...)
 	must(t, "retain: "+out, err)

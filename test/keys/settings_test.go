@@ -18,7 +18,7 @@ type atFirst struct{ tn *tenant }
 func (a atFirst) key() string { return a.tn.namespace + "." + a.tn.name + "-settings" }
 
 func (a atFirst) DataKey(ctx context.Context) ([]byte, string, error) {
-	answer, err := shared.root.Logical().WriteWithContext(ctx, "transit/datakey/plaintext/"+a.key(), map[string]any{"bits": 256})
+	answer, err := shared.Root.Logical().WriteWithContext(ctx, "transit/datakey/plaintext/"+a.key(), map[string]any{"bits": 256})
 	if err != nil {
 		return nil, "", err
 	}
@@ -35,7 +35,7 @@ func (a atFirst) Unwrap(context.Context, string) ([]byte, error) { return nil, s
 func TestSettingsOfAFormerReleaseMoveToTheirOwnMount(t *testing.T) {
 	acme, relay := established(t, "acme")
 	former := atFirst{acme}
-	_, err := shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/"+former.key(), map[string]any{"type": "aes256-gcm96"})
+	_, err := shared.Root.Logical().WriteWithContext(t.Context(), "transit/keys/"+former.key(), map[string]any{"type": "aes256-gcm96"})
 	must(t, "making the former settings key", err)
 	identity, err := relay.Identity(t.Context(), 1, someKey)
 	must(t, "reading the identity", err)
@@ -51,9 +51,9 @@ func TestSettingsOfAFormerReleaseMoveToTheirOwnMount(t *testing.T) {
 	must(t, "closing", s.Close())
 	must(t, "moving", open(relay.Settings()).Close())
 
-	_, err = shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/"+former.key()+"/config", map[string]any{"deletion_allowed": true})
+	_, err = shared.Root.Logical().WriteWithContext(t.Context(), "transit/keys/"+former.key()+"/config", map[string]any{"deletion_allowed": true})
 	must(t, "letting the former key be deleted", err)
-	_, err = shared.root.Logical().DeleteWithContext(t.Context(), "transit/keys/"+former.key())
+	_, err = shared.Root.Logical().DeleteWithContext(t.Context(), "transit/keys/"+former.key())
 	must(t, "deleting the former key", err)
 	s = open(relay.Settings())
 	defer s.Close()
@@ -75,7 +75,7 @@ func TestRelayMakesNoSettingsKeyAmongWrappingKeys(t *testing.T) {
 			t.Errorf("%s answers %d", path, status)
 		}
 	}
-	key, err := shared.root.Logical().ReadWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key())
+	key, err := shared.Root.Logical().ReadWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key())
 	if must(t, "looking", err); key != nil {
 		t.Error("there is a settings key among the wrapping keys")
 	}
@@ -83,11 +83,11 @@ func TestRelayMakesNoSettingsKeyAmongWrappingKeys(t *testing.T) {
 
 func TestErasureTakesASettingsKeyInEitherPlace(t *testing.T) {
 	acme, relay := established(t, "acme")
-	_, err := shared.root.Logical().WriteWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key(), nil)
+	_, err := shared.Root.Logical().WriteWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key(), nil)
 	must(t, "making the former settings key", err)
 	_, err = retention.Erase(t.Context(), acme.client(roleJanitor), nil)
 	must(t, "erasing", err)
-	key, err := shared.root.Logical().ReadWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key())
+	key, err := shared.Root.Logical().ReadWithContext(t.Context(), "transit/keys/"+atFirst{acme}.key())
 	if must(t, "looking", err); key != nil {
 		t.Error("the settings key in the former place is left")
 	}
@@ -99,7 +99,7 @@ func TestErasureTakesASettingsKeyInEitherPlace(t *testing.T) {
 func TestErasureListsWhatThereIsInsteadOfCounting(t *testing.T) {
 	acme, _ := established(t, "acme")
 	for _, name := range []string{"identity/1000000", "access/999999", "planted/below/a/path"} {
-		_, err := shared.root.KVv2("kv").Put(t.Context(), acme.namespace+"/"+acme.name+"/"+name, map[string]any{"a": "b"})
+		_, err := shared.Root.KVv2("kv").Put(t.Context(), acme.namespace+"/"+acme.name+"/"+name, map[string]any{"a": "b"})
 		must(t, "planting", err)
 	}
 	calls := &counted{}
@@ -110,7 +110,7 @@ func TestErasureListsWhatThereIsInsteadOfCounting(t *testing.T) {
 	if count != 6 || calls.n > 40 {
 		t.Errorf("%d secrets went in %d calls", count, calls.n)
 	}
-	left, err := shared.root.Logical().ListWithContext(t.Context(), "kv/metadata/"+acme.namespace+"/"+acme.name)
+	left, err := shared.Root.Logical().ListWithContext(t.Context(), "kv/metadata/"+acme.namespace+"/"+acme.name)
 	if must(t, "looking", err); left != nil {
 		t.Errorf("left are %v", left.Data["keys"])
 	}

@@ -12,17 +12,11 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
 )
-
-// Account is the name of each relay's service account, in its business's namespace.
-const Account = "acme-relay"
 
 // Carrier is an XMPP server where anybody may register.
 type Carrier interface {
@@ -60,20 +54,17 @@ type Business struct {
 // fails shows what the relay reported last, and its log.
 func (h *House) NewBusiness(t testing.TB, carrier Carrier) *Business {
 	t.Helper()
-	namespace, err := h.Kube.Kube.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "acme-"}}, metav1.CreateOptions{})
-	check(t, err)
-	check(t, h.Kube.AddServiceAccount(t.Context(), namespace.Name, Account))
+	namespace, account := h.NewTenant(t, "acme")
 	b := &Business{
-		Receiver: newReceiver(t), Namespace: namespace.Name, Number: h.Number(), Dir: t.TempDir(), TLSDir: t.TempDir(),
+		Receiver: newReceiver(t), Namespace: namespace, Number: h.Number(), Dir: t.TempDir(), TLSDir: t.TempDir(),
 		t: t, house: h, stop: func() {},
 	}
 	b.Hide(b.Number[1:])
 	check(t, os.Mkdir(b.Volume(), 0o700))
 	domain, addr, ca := carrier.Where()
-	host := Account + "." + namespace.Name + ".relay.test"
+	host := account + "." + namespace + ".relay.test"
 	b.Config = contract.Config{
-		Version: contract.ConfigVersion, Namespace: namespace.Name, Name: Account, Region: Region, PhoneNumber: b.Number,
+		Version: contract.ConfigVersion, Namespace: namespace, Name: account, Region: Region, PhoneNumber: b.Number,
 		Profile: contract.Profile{DisplayName: "Acme"}, Vault: h.Vault.Contract(),
 		Carrier: contract.Carrier{XMPP: &contract.XMPP{
 			Domain: domain, Address: addr, CABundle: string(ca), Registration: "Open",
@@ -108,7 +99,7 @@ func (b *Business) ConfigFile() string { return filepath.Join(b.Dir, "relay.json
 
 // IssueToken has the API server issue a token of the relay's account.
 func (b *Business) IssueToken(ctx context.Context, audience string) (string, error) {
-	return b.house.Kube.Token(ctx, b.Namespace, Account, audience)
+	return b.house.Kube.Token(ctx, b.Namespace, b.Config.Name, audience)
 }
 
 // Start runs the relay until Stop or the test's end. It returns when the status server

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
@@ -109,6 +111,18 @@ func (h *House) Close() (err error) {
 
 // Number returns a phone number that nobody else has.
 func (h *House) Number() string { return fmt.Sprintf("+49171392%06d", h.numbers.Add(1)) }
+
+// NewTenant makes a namespace whose name begins with a word, and in it the service
+// account of a relay.
+func (h *House) NewTenant(t testing.TB, word string) (namespace, account string) {
+	t.Helper()
+	made, err := h.Kube.Kube.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: word + "-"}}, metav1.CreateOptions{})
+	check(t, err)
+	account = word + "-relay"
+	check(t, h.Kube.AddServiceAccount(t.Context(), made.Name, account))
+	return made.Name, account
+}
 
 func check(t testing.TB, err error) {
 	t.Helper()

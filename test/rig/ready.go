@@ -96,7 +96,7 @@ func (b *Business) Wait(kind string, status contract.ConditionStatus, reason str
 // AccountUID returns the UID of the relay's service account.
 func (b *Business) AccountUID() string {
 	b.t.Helper()
-	account, err := b.house.Kube.Kube.CoreV1().ServiceAccounts(b.Namespace).Get(b.t.Context(), Account, metav1.GetOptions{})
+	account, err := b.house.Kube.Kube.CoreV1().ServiceAccounts(b.Namespace).Get(b.t.Context(), b.Config.Name, metav1.GetOptions{})
 	check(b.t, err)
 	return string(account.UID)
 }
@@ -104,7 +104,7 @@ func (b *Business) AccountUID() string {
 // TakeCredentials has the business go by what `kubectl relay credentials` hands out.
 func (b *Business) TakeCredentials() {
 	b.t.Helper()
-	tenant := vault.Tenant{KVMount: b.Config.Vault.KVMount, Namespace: b.Namespace, Account: Account}
+	tenant := vault.Tenant{KVMount: b.Config.Vault.KVMount, Namespace: b.Namespace, Account: b.Config.Name}
 	access, err := tenant.Access(b.t.Context(), b.house.Root, b.AccountUID(), b.Config.Rotation.Access)
 	check(b.t, err)
 	b.Expect(access)
