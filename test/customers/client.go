@@ -40,8 +40,9 @@ type Client struct {
 	password string // of the account
 	stop     func()
 
-	mu     sync.Mutex // guards the following field
+	mu     sync.Mutex // guards the following fields
 	events []customer.Event
+	on     func(customer.Event) // nil for none
 }
 
 // Start makes a customer whose client is online until Stop or the test's end.
@@ -89,6 +90,9 @@ func (c *Client) Start() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.events = append(c.events, e)
+		if c.on != nil {
+			c.on(e)
+		}
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -109,6 +113,14 @@ func (c *Client) Start() {
 
 // Stop ends the client. Stopping it again does nothing.
 func (c *Client) Stop() { c.stop() }
+
+// Listen has a function be called for each event from now on. It must not wait for the
+// client.
+func (c *Client) Listen(on func(customer.Event)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.on = on
+}
 
 // JID is the customer's address at the carrier.
 func (c *Client) JID() string {

@@ -8,16 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
-	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
-	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
@@ -52,58 +52,29 @@ func startShop(t *testing.T, server *prosody.Server, answer func(string) string)
 // startShopThat is startShop with anything for an answer.
 func startShopThat(t *testing.T, server *prosody.Server, answer func(context.Context, *customer.Customer, customer.Event)) {
 	t.Helper()
-	number, err := phone.Parse(shopNumber)
-	check(t, err)
-	state, err := customer.OpenState(t.TempDir(), number)
-	check(t, err)
-	_, password := state.Account()
-	link, err := xmpp.New(xmpp.Config{
-		Login:        xmpp.Login{Account: number, Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM, Password: password},
-		Registration: xmpp.Open,
-	})
-	check(t, err)
-	online, received := make(chan struct{}, 1), make(chan customer.Event, 10)
-	web, err := media.NewCarrier(media.Carrier{Domain: server.Domain, Address: server.Addr, CABundle: server.CAPEM})
-	check(t, err)
-	t.Cleanup(web.Close)
-	shop := customer.New(customer.Options{State: state, Carrier: link, Web: web, OnEvent: func(e customer.Event) {
-		switch e.Kind {
-		case customer.Online:
-			online <- struct{}{}
-		case customer.Received:
+	shop, received := customers.Start(t, server, shopNumber), make(chan customer.Event, 10)
+	shop.Listen(func(e customer.Event) {
+		if e.Kind == customer.Received {
 			received <- e
-		default:
 		}
-	}})
+	})
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 2)
-	go func() { done <- shop.Run(ctx) }()
-	go func() {
+	var answering sync.WaitGroup
+	answering.Go(func() {
 		for {
 			select {
 			case e := <-received:
 				_ = shop.Flush(ctx)
-				answer(ctx, shop, e)
+				answer(ctx, shop.Customer, e)
 			case <-ctx.Done():
-				done <- nil
 				return
 			}
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		cancel()
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Errorf("the shop: %v", err)
-			}
-		}
-		check(t, state.Close())
+		answering.Wait()
 	})
-	select {
-	case <-online:
-	case <-time.After(time.Minute):
-		t.Fatalf("the shop is not online: %+v", link.Status())
-	}
 }
 
 // runChatOnce runs the command as a filter.
