@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -103,7 +104,7 @@ func arrives(t *testing.T, text string) {
 	t.Helper()
 	inbox, err := environment.Inbox(lab.Acme)
 	check(t, err)
-	_, err = inbox.Wait(within(t), "the customer's message", func(m lab.Message) bool { return m.Text == text })
+	_, err = inbox.Wait(within(t), "the customer's message", func(m webhooktest.Update) bool { return m.Text == text })
 	check(t, err)
 	all, err := inbox.Messages()
 	check(t, err)

@@ -19,15 +19,6 @@ type Inbox struct {
 	from int64
 }
 
-// Message is a message or a status as a business's webhook got it, flattened from
-// the Cloud API's payload.
-type Message struct {
-	ID     string
-	From   string // of a message: the customer, digits only
-	Text   string
-	Status string // of a status: sent, delivered, read or failed
-}
-
 // OpenInbox returns the inbox of a business, empty: what came before does not show.
 func (l *Lab) OpenInbox(b *Business) (*Inbox, error) {
 	info, err := os.Stat(l.WebhookLog(b))
@@ -49,7 +40,7 @@ func (l *Lab) Inbox(b *Business) (*Inbox, error) {
 }
 
 // Messages returns all messages and statuses in the order of their arrival.
-func (i *Inbox) Messages() ([]Message, error) {
+func (i *Inbox) Messages() ([]webhooktest.Update, error) {
 	f, err := os.Open(i.path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inbox: %w", err)
@@ -67,8 +58,8 @@ func (i *Inbox) Messages() ([]Message, error) {
 
 // messages reads what a receiver printed; a last line without its end is not there
 // yet.
-func messages(data []byte) ([]Message, error) {
-	var all []Message
+func messages(data []byte) ([]webhooktest.Update, error) {
+	var all []webhooktest.Update
 	for line := range bytes.Lines(data) {
 		if !bytes.HasSuffix(line, []byte("\n")) || !bytes.HasPrefix(line, []byte("{")) {
 			continue
@@ -87,16 +78,14 @@ func messages(data []byte) ([]Message, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the inbox: %w", err)
 		}
-		for _, u := range updates {
-			all = append(all, Message{ID: u.ID, From: u.From, Text: u.Text, Status: u.Status})
-		}
+		all = append(all, updates...)
 	}
 	return all, nil
 }
 
 // Wait waits until a message fits, and returns it.
-func (i *Inbox) Wait(ctx context.Context, what string, fits func(Message) bool) (Message, error) {
-	var found Message
+func (i *Inbox) Wait(ctx context.Context, what string, fits func(webhooktest.Update) bool) (webhooktest.Update, error) {
+	var found webhooktest.Update
 	err := Poll(ctx, func(context.Context) error {
 		all, err := i.Messages()
 		if err != nil {

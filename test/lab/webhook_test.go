@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
 const lines = `{"time":"2026-11-23T09:00:00Z","event":"handshake"}
@@ -21,8 +23,8 @@ func TestMessagesAreReadFromWhatTheReceiverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Message{
-		{ID: "wamid.A", From: "491713920042", Text: "Hello"},
+	want := []webhooktest.Update{
+		{ID: "wamid.A", From: "491713920042", Type: "text", Text: "Hello"},
 		{ID: "wamid.B", Status: "sent"},
 		{ID: "wamid.B", Status: "read"},
 	}
@@ -57,13 +59,13 @@ func TestInboxShowsOnlyWhatCameSinceItWasOpened(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	m, err := inbox.Wait(t.Context(), "the status", func(m Message) bool { return m.Status == "read" })
+	m, err := inbox.Wait(t.Context(), "the status", func(m webhooktest.Update) bool { return m.Status == "read" })
 	if err != nil || m.ID != "wamid.B" {
 		t.Errorf("got %v, %v", m, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := inbox.Wait(ctx, "what never comes", func(Message) bool { return false }); err == nil {
+	if _, err := inbox.Wait(ctx, "what never comes", func(webhooktest.Update) bool { return false }); err == nil {
 		t.Error("found what is not there")
 	}
 }

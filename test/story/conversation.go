@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -35,7 +36,7 @@ func (s *Story) write(ctx context.Context) (string, error) {
 
 func (s *Story) receive(ctx context.Context) (string, error) {
 	var err error
-	s.received, err = s.inbox.Wait(ctx, "the customer's message", func(m lab.Message) bool { return m.Text == s.question() })
+	s.received, err = s.inbox.Wait(ctx, "the customer's message", func(m webhooktest.Update) bool { return m.Text == s.question() })
 	if err == nil && s.received.From != s.customer.Digits() {
 		err = fmt.Errorf("the webhook names another sender than the customer")
 	}
@@ -73,7 +74,7 @@ func (s *Story) see(ctx context.Context) (string, error) {
 func (s *Story) statuses(ctx context.Context) (string, error) {
 	var seen []string
 	for _, want := range []string{"sent", "delivered", "read"} {
-		_, err := s.inbox.Wait(ctx, "the status "+want, func(m lab.Message) bool { return m.ID == s.replyID && m.Status == want })
+		_, err := s.inbox.Wait(ctx, "the status "+want, func(m webhooktest.Update) bool { return m.ID == s.replyID && m.Status == want })
 		if err != nil {
 			return "", err
 		}

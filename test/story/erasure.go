@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -94,7 +95,7 @@ func (s *Story) goesOn(ctx context.Context) (string, error) {
 	if s.chat, err = s.begin(s.thanks(), 0); err != nil {
 		return "", err
 	}
-	m, err := s.inbox.Wait(ctx, "the customer's thanks", func(m lab.Message) bool { return m.Text == s.thanks() })
+	m, err := s.inbox.Wait(ctx, "the customer's thanks", func(m webhooktest.Update) bool { return m.Text == s.thanks() })
 	return fmt.Sprintf("acme's relay is restarted\n<- %s\n%s wrote %q", seen, m.From, m.Text), err
 }
 

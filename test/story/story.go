@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -29,7 +30,7 @@ type Story struct {
 
 	// What the proof of one claim leaves to the next.
 	chat     *lab.Chat
-	received lab.Message // the customer's message as the business got it
+	received webhooktest.Update // the customer's message as the business got it
 	replyID  string
 	sealed   lab.Sealed // the same message as it lies on the volume
 }

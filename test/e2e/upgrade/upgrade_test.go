@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -123,7 +124,7 @@ func converse(t *testing.T, customer *lab.Customer, inbox *lab.Inbox, question, 
 // arrives wants a text to reach the webhook as one message.
 func arrives(t *testing.T, inbox *lab.Inbox, text string) {
 	t.Helper()
-	_, err := inbox.Wait(within(t), "the customer's message", func(m lab.Message) bool { return m.Text == text })
+	_, err := inbox.Wait(within(t), "the customer's message", func(m webhooktest.Update) bool { return m.Text == text })
 	check(t, err)
 	all, err := inbox.Messages()
 	check(t, err)
