@@ -133,6 +133,10 @@ e2e: ## The tests on the real two-node cluster, and then an upgrade of the last 
 bench: ## The budgets, each as a ratio against a floor or a peer in the same run
 	$(GO) run ./test/bench
 
+.PHONY: findings
+findings: ## Run findings/, what surprised in public software; ONLY names one. Downloads; no part of CI
+	findings/lib/run.sh $(ONLY)
+
 .PHONY: test-env
 test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin/test.env
 	$(CLUSTER) packages $(TEST_PACKAGES)

@@ -1,23 +1,17 @@
-#!/bin/sh
+#!/bin/bash
 # go.mau.fi/libsignal: keyhelper.GeneratePreKeys(start, count) does not make count keys.
 # It makes those with the ids start to count: the second argument is the last id.
 #
-# Called once, with (1, 100), it makes a hundred keys and nothing seems wrong. When used
-# keys are replaced, with ids that go on (101, 100), it makes none and returns no error,
-# so that a client which publishes what it got runs out of one-time pre-keys. The Java
-# library whose name and parameters it has makes count keys from start on.
+# Called once, with (1, 100), it makes a hundred keys and nothing seems wrong. Called again to
+# replace used keys, with ids that go on (101, 100), it makes none and returns no error. A client
+# that publishes what it got runs out of one-time pre-keys. The Java library, whose function has
+# the same name and parameters, makes count keys from start on.
+# So: call it with (start, start+count-1).
 #
 # Source: util/keyhelper/KeyHelper.go of the module; and the output below.
-set -eu
-version=v0.2.1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-cat > go.mod <<'MOD'
-module finding
+. "$(dirname "$0")/lib/common.sh"
 
-go 1.26
-MOD
+version=v0.2.1
 cat > main.go <<'GO'
 package main
 
@@ -36,16 +30,8 @@ func main() {
 	}
 }
 GO
-go get "go.mau.fi/libsignal@$version" >/dev/null 2>&1
-go mod tidy >/dev/null 2>&1
+go_module "go.mau.fi/libsignal@$version"
 echo "go.mau.fi/libsignal $version"
-seen=$(go run .)
-echo "$seen"
-expected='GeneratePreKeys(1, 100): 100 keys, error <nil>
+expect 'GeneratePreKeys(1, 100): 100 keys, error <nil>
 GeneratePreKeys(51, 100): 50 keys, error <nil>
-GeneratePreKeys(101, 100): 0 keys, error <nil>'
-[ "$seen" = "$expected" ] || {
-	echo "the behaviour has changed: expected" >&2
-	echo "$expected" >&2
-	exit 1
-}
+GeneratePreKeys(101, 100): 0 keys, error <nil>' go run .

@@ -1,26 +1,19 @@
-#!/bin/sh
-# go.mau.fi/libsignal: the first reply of whoever received the first message carries
-# the field previousCounter (the length of the sender's previous chain) as 4294967295.
+#!/bin/bash
+# go.mau.fi/libsignal: the first reply in a session has 4294967295 in the field previousCounter (the
+# length of the sender's previous chain).
 #
-# The Double Ratchet starts a responder without any chain sent before, so a reader of
-# the specification (Signal, "The Double Ratchet Algorithm", sections 3.3 and
-# 3.5: PN begins at 0 and becomes the length of the chain sent before) expects 0. The library works
-# out "index of the former sending chain minus one, but at least 0" in unsigned
-# arithmetic, where the minus one wraps before the lower bound is applied. The library's
-# own receiver never reads the number; one that follows the specification and stores the
-# keys of the messages still missing from that chain has to leave it aside.
+# In the Double Ratchet a responder starts without a chain that it sent before, so a reader of the
+# specification (Signal, "The Double Ratchet Algorithm", sections 3.3 and 3.5: PN begins at 0, and becomes
+# the length of the previous sending chain) expects 0. The library computes "index of the previous
+# sending chain minus one, but at least 0" in unsigned arithmetic, where the subtraction wraps before the
+# lower bound is applied. Its own receiver never reads the number. A receiver that follows the specification
+# to count the messages still missing from that chain counts wrong.
+# So: ignore the number unless it is plausible.
 #
 # Source: session/SessionCipher.go of the module, getOrCreateChainKey; and the output below.
-set -eu
-version=v0.2.1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-cat > go.mod <<'MOD'
-module finding
+. "$(dirname "$0")/lib/common.sh"
 
-go 1.26
-MOD
+version=v0.2.1
 cat > main.go <<'GO'
 package main
 
@@ -102,12 +95,6 @@ func main() {
 	fmt.Println("previousCounter of the first reply:", previousCounter(reply.Serialize()))
 }
 GO
-go get "go.mau.fi/libsignal@$version" >/dev/null 2>&1
-go mod tidy >/dev/null 2>&1
+go_module "go.mau.fi/libsignal@$version"
 echo "go.mau.fi/libsignal $version"
-seen=$(go run .)
-echo "$seen"
-[ "$seen" = "previousCounter of the first reply: 4294967295" ] || {
-	echo "the behaviour has changed: expected 4294967295" >&2
-	exit 1
-}
+expect "previousCounter of the first reply: 4294967295" go run .

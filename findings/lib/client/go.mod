@@ -1,0 +1,3 @@
+module finding/client
+
+go 1.26
