@@ -121,8 +121,15 @@ FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carri
 FUZZTIME ?= 60s
 FUZZLIMIT ?= 15m
 
+# How many mutated inputs each target gets in CI, the same ones in each run.
+FUZZ_INPUTS ?= 5000
+
+.PHONY: fuzz-replay
+fuzz-replay: ## Every fuzz target on its corpus and FUZZ_INPUTS mutations of it (5000), the same in each run, as CI does
+	RELAYKEEP_FUZZ_INPUTS=$(FUZZ_INPUTS) CGO_ENABLED=0 $(GO) test -run '^Fuzz' -vet=off $(FUZZ_PACKAGES)
+
 .PHONY: fuzz
-fuzz: ## Fuzz every target of the Signal layer and the carrier link: FUZZTIME each (60s), two at once; FUZZ_PACKAGES names others
+fuzz: ## Search at random with every fuzz target: FUZZTIME each (60s), two at once; findings are kept below testdata/fuzz. FUZZ_PACKAGES names other packages
 	$(GO) run ./test/fuzz -time $(FUZZTIME) -limit $(FUZZLIMIT) $(FUZZ_PACKAGES)
 
 .PHONY: e2e

@@ -4,11 +4,13 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // FuzzOpen hands arbitrary envelopes to a device with a session: whatever comes,
 // it neither panics nor loses the session, and what is not authentic writes nothing.
-func FuzzOpen(f *testing.F) {
+func FuzzOpen(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add(uint32(2002), uint32(1001), false, []byte{0x33}, make([]byte, 12), []byte("payload"))
 	f.Add(uint32(2002), uint32(1001), true, []byte{0x33, 0x08, 0x01}, make([]byte, 16), []byte{})
 	f.Add(uint32(0), uint32(5), true, []byte(nil), []byte(nil), []byte(nil))
@@ -42,7 +44,8 @@ func FuzzOpen(f *testing.F) {
 
 // FuzzStart hands arbitrary bundles over: none panics, none that is not signed
 // makes a session.
-func FuzzStart(f *testing.F) {
+func FuzzStart(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add([]byte{5}, uint32(1), []byte{5}, make([]byte, 64), uint32(1), []byte{5})
 	f.Add(make([]byte, 33), uint32(0), make([]byte, 33), make([]byte, 64), uint32(0), make([]byte, 33))
 	f.Add([]byte(nil), uint32(1), []byte(nil), []byte(nil), uint32(1), append([]byte{5}, make([]byte, 32)...)) // a point of low order

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // Each target's seeds are committed below testdata/fuzz; what fuzzing found is
 // added there.
 
-func FuzzParseMessage(f *testing.F) {
+func FuzzParseMessage(tf *testing.F) {
+	f := mutation.Of(tf)
 	g := readGolden(f)
 	f.Add(g.Continues)
 	f.Add(g.Late)
@@ -36,7 +39,8 @@ func FuzzParseMessage(f *testing.F) {
 	})
 }
 
-func FuzzParsePreKeyMessage(f *testing.F) {
+func FuzzParsePreKeyMessage(tf *testing.F) {
+	f := mutation.Of(tf)
 	g := readGolden(f)
 	f.Add(g.Begins)
 	f.Add(preKeyMessageOf(0, 0, make([]byte, 33), nil, g.Continues).Data)
@@ -60,7 +64,8 @@ func FuzzParsePreKeyMessage(f *testing.F) {
 	})
 }
 
-func FuzzDecrypt(f *testing.F) {
+func FuzzDecrypt(tf *testing.F) {
+	f := mutation.Of(tf)
 	g := readGolden(f)
 	bob := g.device(f)
 	record := bob.record()
@@ -96,7 +101,8 @@ func FuzzDecrypt(f *testing.F) {
 // FuzzDecryptAuthentic hands over what only the peer can make: messages whose code
 // verifies, with any body, any padding, any fields beside the known ones, or anything
 // at all inside.
-func FuzzDecryptAuthentic(f *testing.F) {
+func FuzzDecryptAuthentic(tf *testing.F) {
+	f := mutation.Of(tf)
 	alice, bob := pair(f)
 	record := bob.record()
 	forger := alice.forger()
@@ -131,7 +137,8 @@ func FuzzDecryptAuthentic(f *testing.F) {
 	})
 }
 
-func FuzzParseRecord(f *testing.F) {
+func FuzzParseRecord(tf *testing.F) {
+	f := mutation.Of(tf)
 	g := readGolden(f)
 	f.Add(g.Record)
 	f.Add([]byte{recordVersion, 0})
@@ -161,7 +168,8 @@ func FuzzParseRecord(f *testing.F) {
 	})
 }
 
-func FuzzParseKeys(f *testing.F) {
+func FuzzParseKeys(tf *testing.F) {
+	f := mutation.Of(tf)
 	g := readGolden(f)
 	f.Add(g.Identity)
 	f.Add(g.SignedPreKey)
@@ -192,7 +200,8 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-func FuzzX25519(f *testing.F) {
+func FuzzX25519(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add(make([]byte, 64))
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	for _, u := range smallOrders() {
@@ -205,7 +214,8 @@ func FuzzX25519(f *testing.F) {
 	})
 }
 
-func FuzzVerify(f *testing.F) {
+func FuzzVerify(tf *testing.F) {
+	f := mutation.Of(tf)
 	// Of libsignal's own tests, as in TestSignatureOfASignedPreKeyVerifies.
 	f.Add(unhex(f, "05ab7e717d4a163b7d9a1d8071dfe9dcf8cdcd1cea3339b6356be84d887e322c64"),
 		unhex(f, "05edce9d9c415ca78cb7252e72c2c4a554d3eb29485a0e1d503118d1a82d99fb4a"),

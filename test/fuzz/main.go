@@ -44,7 +44,7 @@ func run() int {
 	fmt.Printf("%d targets, %v each, %d at once\n", len(targets), *perTarget, *parallel)
 	failed := fuzzAll(ctx, targets, *perTarget, *parallel, os.Stdout)
 	if failed > 0 {
-		fmt.Fprintf(os.Stderr, "fuzz: %d of %d targets failed\n", failed, len(targets))
+		fmt.Fprintf(os.Stderr, "fuzz: %d of %d targets failed; their inputs are kept below the packages' testdata/fuzz: commit them with the fix\n", failed, len(targets))
 		return 1
 	}
 	return 0

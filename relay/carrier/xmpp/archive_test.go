@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // shelf is an Archive in memory.
@@ -273,7 +274,8 @@ func (broken) Position(context.Context) (string, error) { return "7", nil }
 
 func (broken) SetPosition(context.Context, string) error { return errors.New("disk full") }
 
-func FuzzArchive(f *testing.F) {
+func FuzzArchive(tf *testing.F) {
+	f := mutation.Of(tf)
 	own := xmpptest.Business + "@relay.test"
 	for _, inner := range xmpptest.Stanzas()[:5] {
 		f.Add(result(own, "q", "8", strings.Replace(inner, "<message", "<message xmlns='jabber:client'", 1)))

@@ -14,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
@@ -112,7 +113,8 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-func FuzzSlot(f *testing.F) {
+func FuzzSlot(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("<slot xmlns='" + nsUpload + "'><put url='https://up.test/1'><header name='Cookie'>x</header></put><get url='https://up.test/1'/></slot>")
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := parse(text)

@@ -11,6 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // maxRelayed is the largest stanza that the servers take from a client, in bytes.
@@ -119,7 +120,8 @@ func sparing(e *stanza.Element) []byte {
 	return bytes.ReplaceAll(bytes.ReplaceAll(e.Bytes(), []byte("&#39;"), []byte("&apos;")), []byte("&#34;"), []byte("&quot;"))
 }
 
-func FuzzStanza_HoldsUpNoOtherCustomer(f *testing.F) {
+func FuzzStanza_HoldsUpNoOtherCustomer(tf *testing.F) {
+	f := mutation.Of(tf)
 	for seed := range uint64(24) {
 		random := rand.New(rand.NewPCG(seed, 9))
 		data := make([]byte, 64)

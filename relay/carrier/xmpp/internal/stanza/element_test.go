@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // parse reads the first element of text as a client's stream would have it.
@@ -110,7 +111,8 @@ func named(e *Element) bool {
 	return err == nil && !slices.ContainsFunc(e.Children, func(c *Element) bool { return !named(c) })
 }
 
-func FuzzElement(f *testing.F) {
+func FuzzElement(tf *testing.F) {
+	f := mutation.Of(tf)
 	for _, s := range xmpptest.Stanzas() {
 		f.Add(s)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 func omemo(local, content string) string {
@@ -108,7 +109,8 @@ func TestBundlesThatBreakTheFormat(t *testing.T) {
 	}
 }
 
-func FuzzBundle(f *testing.F) {
+func FuzzBundle(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add(string(Bundle(xmpptest.Published(2)).Bytes()))
 	f.Add(xmpptest.Stanzas()[5])
 	f.Fuzz(func(t *testing.T, text string) {
@@ -130,7 +132,8 @@ func FuzzBundle(f *testing.F) {
 	})
 }
 
-func FuzzEnvelope(f *testing.F) {
+func FuzzEnvelope(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add(uint32(1), uint32(2), []byte("data"), bytes.Repeat([]byte{1}, 12), []byte("payload"), true)
 	f.Fuzz(func(t *testing.T, sender, device uint32, data, iv, payload []byte, prekey bool) {
 		env := carrier.Envelope{

@@ -12,6 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 func testReader(t testing.TB) Reader {
@@ -200,7 +201,8 @@ func TestOutgoingMessageIsReadAsItWasSent(t *testing.T) {
 	}
 }
 
-func FuzzMessage(f *testing.F) {
+func FuzzMessage(tf *testing.F) {
+	f := mutation.Of(tf)
 	for _, s := range xmpptest.Stanzas() {
 		f.Add(s)
 	}

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
-func FuzzEnding(f *testing.F) {
+func FuzzEnding(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("<a/>text<b x='>'>" + strings.Repeat("y", maxEnd) + "</b><c><d/><![CDATA[</c>]]></c>")
 	for _, text := range xmpptest.Stanzas() {
 		f.Add(text)
