@@ -362,6 +362,7 @@ func TestConfiguration_ChangeRestartsTheRelayOnly(t *testing.T) {
 }
 
 func TestClaim_GrowsIfTheClassAllowsItAndStallsOtherwise(t *testing.T) {
+	onServer(t)
 	w := newWorld(t)
 	relay := w.relay("acme")
 	w.create(relay)

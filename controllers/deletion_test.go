@@ -165,6 +165,7 @@ func (w *world) conclude(job *batchv1.Job, kind batchv1.JobConditionType, at tim
 }
 
 func TestEraseStopsTheRelayErasesItsKeysAndThenRemovesAll(t *testing.T) {
+	onServer(t)
 	w := newWorld(t)
 	relay := w.erasing()
 	job := w.untilJob(relay)
@@ -287,6 +288,7 @@ func TestErase_RelayWithoutKeysNeedsNoJob(t *testing.T) {
 }
 
 func TestErase_InADeletedNamespaceShowsWhatToDo(t *testing.T) {
+	onServer(t)
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.DeletionPolicy = v1alpha1.DeletionErase

@@ -32,6 +32,7 @@ const operator = "the-operator"
 // says and nothing else.
 func permitted(t *testing.T) *rest.Config {
 	t.Helper()
+	onServer(t)
 	path, err := testenv.File("config", "rbac", "role.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -64,6 +64,7 @@ func TestNumber_RelayWithoutItCannotReportInitialized(t *testing.T) {
 }
 
 func TestNumber_RelayThatLosesItStops(t *testing.T) {
+	onServer(t)
 	w := newWorld(t)
 	business, other := w.relay("acme"), w.relay("other")
 	w.elder(business)

@@ -19,6 +19,7 @@ const gatewayVersion = "v1"
 // serveRoutes makes the API server serve a kind of route, as the Gateway API does.
 func (w *world) serveRoutes(kind string) {
 	w.t.Helper()
+	onServer(w.t)
 	plural := strings.ToLower(kind) + "s"
 	definition := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

@@ -11,18 +11,28 @@ import (
 )
 
 // server is the one API server of this package's tests. It has no controllers of
-// its own: Jobs, pods and volumes become what the tests make of them.
+// its own: Jobs, pods and volumes become what the tests make of them. With -short it
+// is in memory.
 var server *testenv.Server
+
+// onServer skips a test with -short that needs what only a real API server does: refuse,
+// set the defaults of Kubernetes' own kinds, serve other kinds, or run a manager.
+func onServer(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs an API server, and -short asks for no servers")
+	}
+}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
+	start := testenv.Start
 	if testing.Short() {
-		fmt.Fprintln(os.Stderr, "-short: the tests that need a real API server are left out")
-		return 0
+		start = testenv.InMemory
 	}
-	s, err := testenv.Start(background())
+	s, err := start(background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

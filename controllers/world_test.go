@@ -26,7 +26,6 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers"
 	"github.com/relaykeep/relaykeep/controllers/internal/poll"
-	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
 )
 
 // world is one test's namespace, region, node and operator. The operator is driven
@@ -113,16 +112,12 @@ func bareWorld(t *testing.T) *world {
 
 // countingClient is a client without a cache that notes every write.
 func (w *world) countingClient() client.Client {
-	base, err := client.NewWithWatch(server.Config, client.Options{Scheme: testenv.Scheme()})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	note := func(verb string, o any) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.writes = append(w.writes, fmt.Sprintf("%s %T", verb, o))
 	}
-	return interceptor.NewClient(base, interceptor.Funcs{
+	return interceptor.NewClient(server.Client, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			note("create", o)
 			return c.Create(ctx, o, opts...)

@@ -19,6 +19,9 @@ import (
 // volumes mount a file system of 24 MB each, which only root may.
 func volumes(t *testing.T) map[string]func(*testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("mounts file systems, which takes root, and -short asks for none")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: mounting a small file system takes root; nothing here was tested")
 	}

@@ -1,7 +1,7 @@
-// Package testenv starts a real API server for a package's tests, with this
-// project's kinds and admission policies installed. It must not know what is
-// tested, and it never skips: without its binaries a test fails and says what to
-// run.
+// Package testenv starts an API server for a package's tests, with this project's
+// kinds installed: a real one, or one in memory for steps that need nothing of a real
+// one. It must not know what is tested, and it never skips: without its binaries a
+// test fails and says what to run.
 package testenv
 
 import (
@@ -20,10 +20,10 @@ import (
 
 // Server is a running API server.
 type Server struct {
-	// Config connects as a cluster admin.
+	// Config connects as a cluster admin; nil when the server is in memory.
 	Config *rest.Config
 	// Client is a cluster admin's, without a cache.
-	Client client.Client
+	Client client.WithWatch
 	server *apiserver.Server
 }
 
@@ -33,7 +33,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(server.Config, client.Options{Scheme: Scheme()})
+	c, err := client.NewWithWatch(server.Config, client.Options{Scheme: Scheme()})
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", errors.Join(err, server.Stop()))
 	}
@@ -41,7 +41,12 @@ func Start(ctx context.Context) (*Server, error) {
 }
 
 // Stop ends the API server.
-func (s *Server) Stop() error { return s.server.Stop() }
+func (s *Server) Stop() error {
+	if s.server == nil {
+		return nil
+	}
+	return s.server.Stop()
+}
 
 // Scheme returns a scheme with Kubernetes' kinds and ours.
 func Scheme() *apiruntime.Scheme {

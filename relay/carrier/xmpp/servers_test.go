@@ -73,6 +73,9 @@ func (d domain) Where() (string, string, []byte) { return d.name, d.Addr, d.CAPE
 // share returns the shared ejabberd as a server of a domain of one's own.
 func share(t testing.TB) server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs ejabberd, and -short asks for no servers")
+	}
 	common.once.Do(common.start)
 	if common.err != nil {
 		t.Fatal(common.err)

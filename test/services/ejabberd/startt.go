@@ -7,9 +7,12 @@ import (
 )
 
 // StartT runs a server in a temporary directory until the test ends. When the test
-// failed, the end of the server's log is shown.
+// failed, the end of the server's log is shown. With -short the test is skipped.
 func StartT(t testing.TB, o Options) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs ejabberd, and -short asks for no servers")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // an installation included
 	defer cancel()
 	s, err := Start(ctx, t.TempDir(), o)

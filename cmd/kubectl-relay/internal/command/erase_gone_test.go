@@ -27,9 +27,6 @@ func goneCluster(t *testing.T) string {
 }
 
 func TestEraseByAnAdminNeedsNoClusterThatIsGone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs real servers; run make test")
-	}
 	server := vault.StartT(t, vault.Options{})
 	noVaultInEnvironment(t)
 	t.Setenv("VAULT_TOKEN", rootToken(t, server))

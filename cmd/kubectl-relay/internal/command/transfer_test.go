@@ -218,9 +218,6 @@ func TestChatSendsNothingButFiles(t *testing.T) {
 }
 
 func TestChatWithoutAnUploadServiceSaysSo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a real server; run make test")
-	}
 	server := prosody.StartT(t, prosody.Options{Registration: true, NoUploads: true})
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ca.pem")
