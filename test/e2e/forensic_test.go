@@ -36,12 +36,13 @@ type ward struct {
 
 // newWard makes a business and waits until its relay is Ready. It is erased when the
 // test ends. Its number, of those set aside for fiction, is of this run alone: the
-// carrier may remember an account that was not taken back.
-func newWard(t *testing.T, name string) *ward {
+// carrier may remember an account that was not taken back. Wards of one time have
+// another first digit each, 2 to 8.
+func newWard(t *testing.T, name string, digit int) *ward {
 	t.Helper()
-	random, err := rand.Int(rand.Reader, big.NewInt(700))
+	random, err := rand.Int(rand.Reader, big.NewInt(100))
 	check(t, err)
-	number := fmt.Sprintf("+493023125%03d", 200+random.Int64())
+	number := fmt.Sprintf("+493023125%d%02d", digit, random.Int64())
 	b := &lab.Business{Name: name, DisplayName: "The ward " + name, Region: lab.EU, Number: number}
 	server, err := environment.Vault(within(t), b.Region)
 	check(t, err)
@@ -182,16 +183,18 @@ func (w *ward) nextDay() {
 // messages and two files, of which the second ones are a day younger, and restores a
 // copy of the volume beside the relay, whether that ran meanwhile or was stopped.
 func TestRetention_EndsEveryCopy(t *testing.T) {
-	for _, c := range []struct {
-		what, name string
-		stopped    bool
+	for i, c := range []struct {
+		what, name    string
+		stopped       bool
+		older, recent string // the customers' numbers
 	}{
-		{"the relay runs", "initech", false},
-		{"the relay is stopped", "hooli", true},
+		{"the relay runs", "initech", false, "+491713920043", "+491713920044"},
+		{"the relay is stopped", "hooli", true, "+491713920045", "+491713920046"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			w := newWard(t, c.name)
-			old, current := environment.CustomerAs("+491713920043"), environment.CustomerAs("+491713920044")
+			t.Parallel() // each has a business and customers of its own, and waits most of the time
+			w := newWard(t, c.name, 2+i)
+			old, current := environment.CustomerAs(c.older), environment.CustomerAs(c.recent)
 			mark := rand.Text()[:6]
 			oldText, youngText := "Said thirty days ago, "+mark, "Said twenty-nine days ago, "+mark
 			oldFile, youngFile := "Sent thirty days ago, "+mark, "Sent twenty-nine days ago, "+mark
