@@ -1,7 +1,7 @@
-// Package customer is an ordinary customer: one number with one OMEMO device that
-// chats with a business as a phone would. The terminal (kubectl relay chat) and
-// the tests use it. It must not know anything of the relay: it meets it through
-// the carrier only, as every other client does.
+// Package customer is an ordinary customer: one number with one OMEMO device that chats with a
+// business as a phone would. The terminal (kubectl relay chat) and the tests use it. It must not
+// know anything about the relay: like every other client, it talks to it only through the
+// carrier.
 package customer
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// ErrNoDevice means that the peer has no device that can be written to: its
-// account publishes none, and none of its devices wrote to us.
+// ErrNoDevice means that the peer has no device to write to: its account publishes none, and
+// none of its devices wrote to us.
 var ErrNoDevice = errors.New("the peer has no device that reads encrypted messages")
 
 // EventKind says what happened.
@@ -43,8 +43,8 @@ type Event struct {
 	Kind EventKind
 	Peer phone.Number
 	ID   string // the message's id at the carrier
-	// Text is that of Received. It comes from a peer: strip control characters before
-	// showing it. Where media.ParseFileURL reads it, it is a file, and as secret as that.
+	// Text is the text of Received. It comes from a peer: strip control characters before
+	// showing it. If media.ParseFileURL accepts it, it names a file, and is as secret as that.
 	Text string
 	Time time.Time
 	// IdentityChanged says that the peer's device has another identity key than
@@ -59,10 +59,10 @@ type Options struct {
 	// Web moves files; nil means that none are sent or fetched.
 	Web Web
 	// OnEvent is called for each event, one at a time; it must not block for long.
-	// Nil means that nobody looks.
+	// Nil ignores them.
 	OnEvent func(Event)
-	// Log gets failures that mend themselves, without numbers and content. Nil
-	// means none.
+	// Log gets failures that resolve themselves, without numbers or content. Nil discards
+	// them.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -99,12 +99,12 @@ func New(o Options) *Customer {
 	}
 }
 
-// Run keeps the customer online until ctx ends; that is no error. It returns an
-// error that no retry mends, such as a refused password.
+// Run keeps the customer online until ctx ends, which is no error. It returns an error that
+// retrying does not mend, such as a refused password.
 func (c *Customer) Run(ctx context.Context) error {
 	g, runCtx := errgroup.WithContext(ctx)
 	h := &handler{c: c, changed: map[phone.Number]bool{}}
-	g.Go(func() error { return c.Carrier.Run(runCtx, carrier.OneByOne(h.take)) })
+	g.Go(func() error { return c.Carrier.Run(runCtx, carrier.OneByOne(h.receive)) })
 	g.Go(func() error { return c.work(runCtx) })
 	if err := g.Wait(); ctx.Err() == nil {
 		return err
@@ -112,9 +112,8 @@ func (c *Customer) Run(ctx context.Context) error {
 	return nil
 }
 
-// Send sends a text to a peer's devices and returns the message's id once the
-// carrier has it; Delivered and Read events name that id. It waits for the link
-// as long as ctx allows.
+// Send sends a text to a peer's devices and returns the message's id once the carrier has it.
+// Delivered and Read events name that id. It waits for the link as long as ctx allows.
 func (c *Customer) Send(ctx context.Context, to phone.Number, text string) (string, error) {
 	return c.send(ctx, to, []byte(text))
 }

@@ -21,12 +21,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Errors about files that a caller decides on. Those of media come as they are.
+// Errors about files that a caller decides on, in addition to those of package media.
 var (
 	// ErrNoUploads means that the carrier has no place for files.
 	ErrNoUploads = errors.New("the carrier has no upload service")
-	// ErrNotTaken means that the carrier refused the file for good.
-	ErrNotTaken = errors.New("the carrier does not take the file")
+	// ErrRefused means that the carrier refused the file for good.
+	ErrRefused = errors.New("the carrier refuses the file")
 	// errNoWeb means that the customer has no Web.
 	errNoWeb = errors.New("this client moves no files")
 	// ErrNames means that a directory has too many files of one name already.
@@ -34,9 +34,9 @@ var (
 )
 
 const (
-	// unnamed is what a file is called whose link has no name that may be used.
+	// unnamed is the name of a file whose URL has no usable name.
 	unnamed = "file"
-	// maxSameName is how many files of one name are kept beside each other.
+	// maxSameName is how many files of one name a directory may have.
 	maxSameName = 1000
 	// maxFetches is how often the download of a file is attempted if its transfer breaks.
 	maxFetches = 3
@@ -44,15 +44,14 @@ const (
 	firstFetchWait = time.Second
 )
 
-// Web moves encrypted files; media.Client has it.
+// Web moves encrypted files; a media.Client is one.
 type Web interface {
 	Get(ctx context.Context, link string, limit int64) (*media.File, error)
 	Put(ctx context.Context, link string, header http.Header, body io.Reader, size int64) error
 }
 
-// FileName is what the file behind a link is called in a directory, made of what the
-// peer calls it: no path, nothing that does not show, and nothing that a shell or a
-// directory's listing takes for something else.
+// FileName returns a safe name for a file in a directory, made from the peer's name for it: no
+// path, no invisible characters, and nothing that a shell or a listing would misread.
 func FileName(l media.FileURL) string {
 	name := strings.TrimLeft(l.Name(), ".-~ ")
 	if name == "" {
@@ -61,9 +60,9 @@ func FileName(l media.FileURL) string {
 	return name
 }
 
-// SendFile sends a file of exactly size bytes to a peer's devices, encrypted under a
-// key of its own, and returns the message's id as Send does. The carrier learns its
-// size and, from the name, its extension.
+// SendFile sends a file of exactly size bytes to a peer's devices, encrypted under its own key,
+// and returns the message's id as Send does. The carrier learns its size and, from the name,
+// its extension.
 func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r io.Reader, size int64) (string, error) {
 	if c.Web == nil {
 		return "", errNoWeb
@@ -91,7 +90,7 @@ func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r
 	}
 	err = c.Web.Put(ctx, slot.Put, slot.Header, io.NopCloser(encrypted), size+media.TagSize)
 	if errors.Is(err, media.ErrGone) || errors.Is(err, media.ErrTooLarge) {
-		return "", ErrNotTaken
+		return "", ErrRefused
 	}
 	if err != nil {
 		return "", fmt.Errorf("uploading: %w", err)
@@ -105,13 +104,13 @@ func slotError(err error) error {
 	case errors.Is(err, carrier.ErrNotFound):
 		return ErrNoUploads
 	case errors.Is(err, carrier.ErrRejected):
-		return ErrNotTaken
+		return ErrRefused
 	}
 	return fmt.Errorf("asking for a place at the carrier: %w", err)
 }
 
-// extension is a file name's extension without dot, when it is one that says no more
-// than what kind of file it is.
+// extension is a file name's extension without the dot, if it says no more than what kind of
+// file it is.
 func extension(name string) string {
 	const longest = 5
 	e := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
@@ -122,10 +121,10 @@ func extension(name string) string {
 	return e
 }
 
-// SaveFile fetches and decrypts the file behind a link into a directory, which it
-// makes, and returns the file's path there. It has FileName, with a number where
-// there is such a file: nothing is overwritten. What is not authentic, too large
-// (media.MaxSize) or too slow leaves nothing behind.
+// SaveFile fetches a file, decrypts it into a directory, which it creates, and returns its path
+// there. The file gets the name FileName, with a number if there is such a file already:
+// nothing is overwritten. A file that is not authentic, too large (media.MaxSize) or too slow
+// leaves nothing behind.
 func (c *Customer) SaveFile(ctx context.Context, l media.FileURL, dir string) (string, error) {
 	if c.Web == nil {
 		return "", errNoWeb
@@ -149,7 +148,7 @@ func (c *Customer) SaveFile(ctx context.Context, l media.FileURL, dir string) (s
 	return "", errors.Join(err, discard(root, part))
 }
 
-// fetch writes the decrypted file to name, whatever that takes of maxFetches and
+// fetch writes the decrypted file to name, in at most maxFetches attempts and within
 // media.TransferTime.
 func (c *Customer) fetch(ctx context.Context, l media.FileURL, root *os.Root, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, media.TransferTime)
@@ -179,8 +178,8 @@ func final(err error) bool {
 	return errors.As(err, new(*os.PathError)) // our disk's, not the web's
 }
 
-// fetchOnce writes the decrypted file to name, from the start. Only once it returned nil is the
-// file authentic.
+// fetchOnce writes the decrypted file to name, from the start. The file is authentic only if it
+// returns nil.
 func (c *Customer) fetchOnce(ctx context.Context, l media.FileURL, root *os.Root, name string) error {
 	f, err := c.Web.Get(ctx, l.URL, media.MaxSize+media.TagSize)
 	if err != nil {
@@ -204,9 +203,9 @@ func (c *Customer) fetchOnce(ctx context.Context, l media.FileURL, root *os.Root
 	return nil
 }
 
-// place gives part the name, or the first numbered one that is free: "a-2.jpg" after
-// "a.jpg". An empty file of ours takes the name first, so that what another puts
-// there at the same time stays.
+// place renames part to name, or to the first numbered name that is free: "a-2.jpg" after
+// "a.jpg". It first creates an empty file of that name, so that it does not overwrite what
+// another process puts there at the same time.
 func place(root *os.Root, part, name string) (string, error) {
 	extension := filepath.Ext(name)
 	stem := strings.TrimSuffix(name, extension)

@@ -190,7 +190,7 @@ func TestUpload_RefusedByTheWebServerFails(t *testing.T) {
 	for _, status := range []int{http.StatusForbidden, http.StatusRequestEntityTooLarge} {
 		c, base := onWeb(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 		c.Carrier = place{at: base + "/slot"}
-		if _, err := c.SendFile(t.Context(), phone.Number{}, "a.jpg", strings.NewReader("x"), 1); !errors.Is(err, customer.ErrNotTaken) {
+		if _, err := c.SendFile(t.Context(), phone.Number{}, "a.jpg", strings.NewReader("x"), 1); !errors.Is(err, customer.ErrRefused) {
 			t.Errorf("%d is %v", status, err)
 		}
 	}

@@ -10,19 +10,19 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// handler takes what the carrier receives, one event after another.
+// handler receives what arrives from the carrier, one event after another.
 type handler struct {
 	c *Customer
-	// announced says that Online was told since the link came up.
+	// announced says that Online was sent since the link came up.
 	announced bool
-	// changed holds peers whose identity changed in a message without content: it is
-	// told with the next one that has some.
+	// changed holds peers whose identity changed in a message without content: the next
+	// message with content tells it.
 	changed map[phone.Number]bool
 	shown   shown
 }
 
-// take takes one event (carrier.OneByOne).
-func (h *handler) take(_ context.Context, ev carrier.Event) error {
+// receive receives one event (carrier.OneByOne).
+func (h *handler) receive(_ context.Context, ev carrier.Event) error {
 	switch ev := ev.(type) {
 	case carrier.Connected:
 		h.connected(ev.Resumed)
@@ -47,9 +47,8 @@ func (h *handler) take(_ context.Context, ev carrier.Event) error {
 	return nil
 }
 
-// connected publishes our bundle. The device list follows once the carrier has
-// said which devices the account lists already: who reads the list looks for the
-// bundle at once.
+// connected publishes our bundle. The device list follows once the carrier has said which
+// devices the account lists already: clients that read the list look for the bundle at once.
 func (h *handler) connected(resumed bool) {
 	if resumed {
 		h.c.emit(Event{Kind: Online})
@@ -59,7 +58,7 @@ func (h *handler) connected(resumed bool) {
 	h.c.later("publish the bundle", h.c.publishBundle)
 }
 
-// ownDevices puts our device on the list, also when another client took it off.
+// ownDevices puts our device on the list, also when another client removed it.
 func (h *handler) ownDevices(devices []carrier.DeviceID) {
 	first := !h.announced
 	h.announced = true
@@ -74,7 +73,7 @@ func (h *handler) ownDevices(devices []carrier.DeviceID) {
 	})
 }
 
-// message opens a message, keeps the session's step and only then shows it.
+// message opens a message, stores the session's step and only then shows the message.
 func (h *handler) message(m carrier.Message) error {
 	var opened omemo.Opened
 	err := h.c.State.update(func(t *tx) (err error) {
@@ -115,8 +114,8 @@ func (h *handler) message(m carrier.Message) error {
 	return nil
 }
 
-// acknowledge sends the receipts that the peer asked for. What arrives in a
-// terminal is read.
+// acknowledge sends the receipts that the peer asked for. What arrives in a terminal counts as
+// read.
 func (h *handler) acknowledge(m carrier.Message) {
 	if m.ID == "" {
 		return
@@ -136,12 +135,12 @@ func (h *handler) acknowledge(m carrier.Message) {
 	})
 }
 
-// unreadable decides what becomes of a message that did not open.
+// unreadable decides what to do about a message that could not be opened.
 func (h *handler) unreadable(m carrier.Message, err error) {
 	if errors.Is(err, signal.ErrReplay) || errors.Is(err, omemo.ErrNotForUs) {
 		return
 	}
-	h.c.Log.Warn("a message did not open", "error", err)
+	h.c.Log.Warn("a message could not be opened", "error", err)
 	h.c.emit(Event{Kind: Unreadable, Peer: m.From, ID: m.ID, Time: m.Time})
 	for _, mends := range []error{signal.ErrNoSession, signal.ErrUnknownPreKey, signal.ErrUnauthenticated, signal.ErrTooFarAhead} {
 		if errors.Is(err, mends) {

@@ -17,8 +17,8 @@ import (
 const (
 	// preKeys is how many one-time pre-keys are published (XEP-0384: 100).
 	preKeys = 100
-	// signedPreKeyID is the id of the one signed pre-key. It is never rotated: this
-	// customer lives for a chat or a test.
+	// signedPreKeyID is the id of the only signed pre-key. It is never rotated, since this
+	// customer lives only for a chat or a test.
 	signedPreKeyID = 1
 )
 
@@ -74,7 +74,7 @@ func (d *stateJSON) account() (omemo.Account, error) {
 	}, nil
 }
 
-// bundle fills the one-time pre-keys up and returns what is to be published.
+// bundle fills up the one-time pre-keys and returns what to publish.
 func (s *State) bundle() (carrier.Bundle, error) {
 	var b carrier.Bundle
 	err := s.update(func(t *tx) error {

@@ -12,13 +12,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// repairEvery is how often a new session is offered to a device whose messages do
-// not open: the peer's own repair may cross ours.
+// repairEvery is the least time between two offers of a new session to a device whose messages
+// cannot be opened: the peer's own offer may cross ours.
 const repairEvery = time.Minute
 
 // seal encrypts for the peer's devices, as many as an envelope addresses, and starts the
-// missing sessions. A device without a usable bundle cannot read, and takes no other's
-// place.
+// missing sessions. A device without a usable bundle is left out, and takes no other's place.
 func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carrier.Envelope, error) {
 	waiting, err := c.devices(ctx, to)
 	if err != nil {
@@ -71,9 +70,9 @@ func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrie
 	})
 }
 
-// devices returns the devices to encrypt to, those first that are known to live: those
-// that the peer publishes or, of a client that publishes no list, those that wrote to us.
-// There may be more than an envelope addresses.
+// devices returns the devices to encrypt for: those that the peer publishes or, for a client
+// that publishes no list, those that wrote to us. Devices in use come first. There may be more
+// than an envelope addresses.
 func (c *Customer) devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
 	c.mu.Lock()
 	list, known := c.lists[peer]
@@ -104,8 +103,8 @@ func (c *Customer) setDevices(peer phone.Number, list []carrier.DeviceID) {
 	c.lists[peer] = list
 }
 
-// repair offers a new session to a device whose message did not open: the peer's
-// next message then does.
+// repair offers a new session to a device whose message could not be opened, so that the next
+// one can.
 func (c *Customer) repair(ctx context.Context, peer phone.Number, d carrier.DeviceID) error {
 	if !c.mayRepair(peer, d) {
 		return nil

@@ -10,10 +10,10 @@ import (
 // maxShown is how many of the latest messages are remembered.
 const maxShown = 256
 
-// shown remembers the latest messages that were shown, while the customer runs: when a
-// session was replaced, a peer sends again what it has no receipt for, as another
-// ciphertext under the stanza id of the first. The text counts too, for some clients
-// restart their ids at each start.
+// shown remembers the latest messages that were shown while the customer runs: when a session
+// was replaced, a peer sends again what it has no receipt for, as another ciphertext under the
+// first one's stanza id. The text is compared, too, because some clients restart their ids each
+// time they start.
 type shown struct {
 	known  map[shownMessage]bool
 	latest []shownMessage // a ring
@@ -26,7 +26,8 @@ type shownMessage struct {
 	text [sha256.Size]byte
 }
 
-// again says whether a message was shown, and remembers it. One without an id never was.
+// again says whether a message was shown before, and remembers it. A message without an id
+// never counts as shown.
 func (s *shown) again(m carrier.Message, text []byte) bool {
 	one := shownMessage{m.From, m.ID, sha256.Sum256(text)}
 	if m.ID == "" || s.known[one] {

@@ -24,7 +24,7 @@ var (
 	ErrForeign = errors.New("the state directory belongs to another number")
 	// ErrState means that the state file is damaged or of a later version.
 	ErrState = errors.New("the state file cannot be read by this version")
-	// errStorage means that nothing could be kept, so nothing may be acknowledged.
+	// errStorage means that nothing could be stored, so nothing may be acknowledged.
 	errStorage = errors.New("writing the state")
 )
 
@@ -89,8 +89,8 @@ func OpenState(dir string, number phone.Number) (*State, error) {
 	return s, nil
 }
 
-// NewState begins a customer whose keys and sessions are kept in memory, and gone with
-// the process: for many at once, whose disk is not what matters.
+// NewState begins a customer whose keys and sessions are only in memory. It is for tests with
+// many customers, where the disk does not matter.
 func NewState(number phone.Number) (*State, error) {
 	if number.IsZero() {
 		return nil, phone.ErrInvalid
@@ -106,8 +106,7 @@ func NewState(number phone.Number) (*State, error) {
 	return s, err
 }
 
-// lockDir takes the directory's lock: two processes on one state would use a
-// chain key twice.
+// lockDir locks the directory: two processes with one state would use a chain key twice.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -154,7 +153,7 @@ func readFile(path string) ([]byte, error) {
 	return raw, err
 }
 
-// replace writes data durably and, that done, makes it the state.
+// replace writes data durably, and then makes it the state.
 func (s *State) replace(data stateJSON) error {
 	if s.dir == "" {
 		s.data = data
@@ -192,7 +191,7 @@ func writeFile(path string, raw []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Close gives up the lock.
+// Close releases the lock.
 func (s *State) Close() error {
 	if s.lock == nil {
 		return nil
@@ -200,7 +199,7 @@ func (s *State) Close() error {
 	return s.lock.Close()
 }
 
-// Account returns what the customer logs in to the carrier with.
+// Account returns the number and password with which the customer logs in to the carrier.
 func (s *State) Account() (number phone.Number, password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,25 +14,25 @@ import (
 // maxTasks bounds how many tasks may wait.
 const maxTasks = 1024
 
-// task is work that what arrived asks for. It talks to the carrier, which the
-// carrier's own callback must not wait for.
+// task is work that follows from what arrived. It talks to the carrier, so the carrier's own
+// callback must not wait for it.
 type task struct {
 	name string
 	do   func(context.Context) error
 }
 
-// later queues a task. A full queue drops it: receipts and repairs are done again
-// when the peer asks again.
+// later queues a task. A full queue drops it: receipts and repairs are due again when the peer
+// asks again.
 func (c *Customer) later(name string, do func(context.Context) error) {
 	select {
 	case c.tasks <- task{name, do}:
 	default:
-		c.Log.Warn("queue is full, left undone", "task", name)
+		c.Log.Warn("task queue is full, dropping a task", "task", name)
 	}
 }
 
-// work does queued tasks one after another until ctx ends. A failed task is
-// logged: none is worth the link.
+// work does queued tasks one after another until ctx ends. A failed task is only logged: none
+// is a reason to end the link.
 func (c *Customer) work(ctx context.Context) error {
 	for {
 		select {
@@ -40,13 +40,13 @@ func (c *Customer) work(ctx context.Context) error {
 			return ctx.Err()
 		case t := <-c.tasks:
 			if err := t.do(ctx); err != nil && ctx.Err() == nil {
-				c.Log.Warn("failed", "task", t.name, "error", err)
+				c.Log.Warn("a task failed", "task", t.name, "error", err)
 			}
 		}
 	}
 }
 
-// publishBundle publishes our bundle, filled up.
+// publishBundle fills up our bundle and publishes it.
 func (c *Customer) publishBundle(ctx context.Context) error {
 	bundle, err := c.State.bundle()
 	if err != nil {
@@ -81,9 +81,8 @@ func retry(ctx context.Context, do func() error) error {
 const maxPublications = 7
 
 // insist is retry for a publication, which nobody requests again. For a few seconds it also
-// repeats what the server refuses temporarily: ejabberd has trouble with accounts that
-// publish at the same moment. It does not repeat what got no answer, since that took long
-// enough.
+// repeats what the server refuses temporarily: ejabberd has trouble with accounts that publish
+// at the same moment. It does not repeat what got no answer, since that took long enough.
 func insist(ctx context.Context, do func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := retry(ctx, do)
@@ -95,7 +94,7 @@ func insist(ctx context.Context, do func() error) error {
 	return err
 }
 
-// pauses are those between two tries.
+// pauses are the pauses between two attempts.
 func pauses() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval, b.Multiplier = 50*time.Millisecond, 2*time.Second, 2

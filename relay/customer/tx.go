@@ -38,8 +38,8 @@ func address(peer phone.Number, d carrier.DeviceID) string {
 	return peer.Digits() + "/" + strconv.FormatUint(uint64(d), 10)
 }
 
-// learned returns the devices of a peer with which there is a session. A client
-// that publishes no device list is known by what it sent only.
+// learned returns the devices of a peer with which there is a session. A client that publishes
+// no device list is known only from what it sent.
 func (s *State) learned(peer phone.Number) []carrier.DeviceID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +79,8 @@ func (s *State) PeerKeys(peer phone.Number) []PeerKey {
 	return keys
 }
 
-// byLife orders a peer's devices so that those come first which are known to live: those
-// that wrote, the last one first, then those with which there is a session.
+// byLife orders a peer's devices by how likely they are in use: first those that wrote, the
+// latest first, then those with which there is a session.
 func (s *State) byLife(peer phone.Number, devices []carrier.DeviceID) []carrier.DeviceID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,8 +110,8 @@ func (t *tx) wrote(peer phone.Number, d carrier.DeviceID, at time.Time) {
 	t.data.Wrote[address(peer, d)] = at
 }
 
-// stranger says whether a device is new though others of that peer are known. A
-// business has one: another one means that its identity was replaced.
+// stranger says whether a device is new although others of that peer are known. A business has
+// one device: another one means that its identity was replaced.
 func (t *tx) stranger(peer phone.Number, d carrier.DeviceID) bool {
 	if _, known := t.data.Identities[address(peer, d)]; known {
 		return false
@@ -174,8 +174,8 @@ func (t *tx) PreKey(id uint32) (*signal.PreKey, error) {
 	return signal.ParsePreKey(raw)
 }
 
-// Begin remembers nothing: a one-time pre-key of this customer is gone with its use, and
-// who begins with none is answered at once.
+// Begin remembers nothing: a one-time pre-key of this customer is deleted when it is used, and
+// a session that began without one is answered at once.
 func (t *tx) Begin(signal.Begun) error { return nil }
 
 func (t *tx) UsePreKey(id uint32) error {

@@ -23,13 +23,13 @@ type (
 	Options = base.Options
 	// Store is what the life of a message needs of the store.
 	Store = base.Store
-	// Carrier is what it needs of the carrier; a carrier.Carrier is one.
+	// Carrier is what the life of a message needs of the carrier; a carrier.Carrier is one.
 	Carrier = base.Carrier
 	// FormerIdentity is an identity that was rotated away.
 	FormerIdentity = base.FormerIdentity
 	// Files are the dependencies for moving files.
 	Files = base.Files
-	// Web is a web server that files are fetched from or brought to.
+	// Web downloads and uploads files.
 	Web = base.Web
 )
 
@@ -37,7 +37,7 @@ type (
 type (
 	// Event is something that happened to a message.
 	Event = base.Event
-	// OverQuota is something that was refused because too much is kept of its customer.
+	// OverQuota is something that was refused because its customer's quota is used up.
 	OverQuota = base.OverQuota
 )
 
@@ -93,13 +93,13 @@ type (
 	Text = outbound.Text
 	// Attachment is a file that the business asks to send.
 	Attachment = outbound.Attachment
-	// Upload is a file that the business hands over.
+	// Upload is a file that the business uploads.
 	Upload = files.Upload
 )
 
-// What is kept of a person.
+// What is stored about a person.
 type (
-	// Person is what is kept of one person, for an answer to a request for access.
+	// Person is what is stored about one person, to answer a request for access.
 	Person = person.Person
 	// PersonsDevice is one device that the person writes with.
 	PersonsDevice = person.PersonsDevice
@@ -116,7 +116,7 @@ const MaxBlocked = blocklist.MaxBlocked
 var (
 	// ErrUnknownMessage means that no message of a customer has that id.
 	ErrUnknownMessage = outbound.ErrUnknownMessage
-	// ErrUnknownMedia means that there is no such file, or not any more.
+	// ErrUnknownMedia means that there is no such file, or no longer.
 	ErrUnknownMedia = files.ErrUnknownMedia
 	// ErrMediaKind means that a file cannot be sent as a message of that kind.
 	ErrMediaKind = files.ErrMediaKind
@@ -126,35 +126,36 @@ var (
 	ErrNoRoom = files.ErrNoRoom
 	// ErrBlockListFull means that the business has blocked as many as it may.
 	ErrBlockListFull = blocklist.ErrBlockListFull
-	// ErrUnknownCustomer means that nothing is kept of that person, or not from there on.
+	// ErrUnknownCustomer means that nothing is stored about that person, or that no message of
+	// theirs has the given id.
 	ErrUnknownCustomer = person.ErrUnknownCustomer
 )
 
-// AcceptText stores a message and returns its id. When it returns nil the message
-// is durable and will be sent. Store.ErrQuota means that too much is kept of the recipient.
+// AcceptText stores a message and returns its id. When the error is nil, the message is
+// durable and will be sent. Store.ErrQuota means that the recipient's quota is used up.
 func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
 	return s.outbound.AcceptText(ctx, t)
 }
 
-// AcceptAttachment stores a message with a file and returns its id, as AcceptText
-// does. It returns ErrUnknownMedia and ErrMediaKind for a file that cannot be sent;
-// what is wrong with a link only shows when it is fetched.
+// AcceptAttachment stores a message with a file and returns its id, as AcceptText does. It
+// returns ErrUnknownMedia or ErrMediaKind for a file that cannot be sent. Trouble with a link
+// only shows when it is fetched.
 func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
 	return s.outbound.AcceptAttachment(ctx, a)
 }
 
-// MarkRead stores that a customer is to be told that a message, and all before it, was
-// read; with typing also that an answer is being written. ErrUnknownMessage.
+// MarkRead queues a read marker for a message and all before it; with typing, it also shows the
+// customer that an answer is being written. It may return ErrUnknownMessage.
 func (s *Service) MarkRead(ctx context.Context, id string, typing bool) error {
 	return s.outbound.MarkRead(ctx, id, typing)
 }
 
-// StoreMedia keeps a file and returns its id. ErrMediaTooLarge, ErrNoRoom.
+// StoreMedia stores a file and returns its id. It may return ErrMediaTooLarge or ErrNoRoom.
 func (s *Service) StoreMedia(ctx context.Context, u Upload) (string, error) {
 	return s.files.StoreMedia(ctx, u)
 }
 
-// Media says what is known of a file, or returns ErrUnknownMedia.
+// Media says what is known about a file, or returns ErrUnknownMedia.
 func (s *Service) Media(ctx context.Context, id string) (store.Media, error) {
 	return s.files.Media(ctx, id)
 }
@@ -165,19 +166,20 @@ func (s *Service) OpenMedia(ctx context.Context, id string) (store.Media, io.Rea
 	return s.files.OpenMedia(ctx, id)
 }
 
-// DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with it that wait fail.
+// DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with that file that wait to
+// be sent will fail.
 func (s *Service) DeleteMedia(ctx context.Context, id string) error {
 	return s.files.DeleteMedia(ctx, id)
 }
 
-// Block has the relay drop what customers send from now on, and refuse to write to
-// them. Blocking somebody twice is harmless. Or it returns ErrBlockListFull, and
-// nobody is blocked.
+// Block makes the relay drop what customers send from now on, and refuse to write to them.
+// Blocking somebody twice is harmless. When it returns ErrBlockListFull, it has blocked
+// nobody.
 func (s *Service) Block(ctx context.Context, numbers []phone.Number) error {
 	return s.blocklist.Block(ctx, numbers)
 }
 
-// Unblock ends Block. Who is not blocked stays so.
+// Unblock ends Block. Unblocking somebody who is not blocked is harmless.
 func (s *Service) Unblock(ctx context.Context, numbers []phone.Number) error {
 	return s.blocklist.Unblock(ctx, numbers)
 }
@@ -187,28 +189,31 @@ func (s *Service) Blocked(ctx context.Context) ([]phone.Number, error) {
 	return s.blocklist.Blocked(ctx)
 }
 
-// Person returns what is kept of one person: at most limit messages, those after the
-// one with the given id, or from the first when it is empty. ErrUnknownCustomer.
+// Person returns what is stored about one person, with at most limit messages: those after the
+// one with the given id, or from the first when the id is empty. It may return
+// ErrUnknownCustomer.
 func (s *Service) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
 	return s.people.Person(ctx, n, after, limit)
 }
 
-// Erase removes everything that is kept of one person. It may be called again, and then
-// does what was left; a person of whom nothing is kept is no error.
+// Erase removes everything that is stored about one person. It may be called again, and then
+// does what was left. A person about whom nothing is stored is no error.
 func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.people.Erase(ctx, n) }
 
-// Deliver returns a worker for the queue of webhooks that gives deliver what can be
-// delivered, as its payload.
+// Deliver returns a worker for the queue of webhooks. It passes the payload of each webhook
+// that can be delivered to deliver.
 func (s *Service) Deliver(deliver queue.Worker) queue.Worker { return s.delivery.Deliver(deliver) }
 
-// SignAnew makes the signed pre-key that a new identity publishes.
-func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error { return peers.SignAnew(tx, l, now) }
+// RenewSignedPreKey makes the signed pre-key that a new identity publishes.
+func RenewSignedPreKey(tx *store.Tx, l signal.Local, now time.Time) error {
+	return peers.RenewSignedPreKey(tx, l, now)
+}
 
-// Position returns how far the carrier's archive of our account was read, as
-// SetPosition was told; empty when it never was.
+// Position returns how far the carrier's archive of our account was read, as SetPosition last
+// stored it; empty when it never did.
 func (s *Service) Position(ctx context.Context) (string, error) { return s.inbound.Position(ctx) }
 
-// SetPosition keeps how far the archive was read: everything up to there is stored.
+// SetPosition stores how far the archive was read: everything up to there is stored.
 func (s *Service) SetPosition(ctx context.Context, id string) error {
 	return s.inbound.SetPosition(ctx, id)
 }

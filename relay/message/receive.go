@@ -9,9 +9,9 @@ import (
 
 var _ carrier.Handler = (*Service)(nil)
 
-// Receive implements carrier.Handler. What is about messages, of which there are many,
-// shares a commit; all else is stored by itself, in its turn. A message that will never
-// be worth storing counts as taken; an error means that the store failed.
+// Receive implements carrier.Handler. Messages, receipts and bounces, of which there are many,
+// share a commit; everything else is stored by itself, in order. A message that need not be
+// stored counts as received. An error means that the store failed.
 func (s *Service) Receive(ctx context.Context, events []carrier.Event) error {
 	b := &base.Batch{Store: s.base.Store}
 	var err error
@@ -26,7 +26,7 @@ func (s *Service) Receive(ctx context.Context, events []carrier.Event) error {
 	return err
 }
 
-// receiveEvent takes one event.
+// receiveEvent receives one event.
 func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Event) error {
 	switch ev := ev.(type) {
 	case carrier.Message:
@@ -38,7 +38,7 @@ func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Ev
 	case carrier.Bounce:
 		s.outbound.Bounced(ctx, b, ev)
 	case carrier.DeviceList:
-		// It looks at what is stored, and a message before it may be the customer's first.
+		// It reads the store, where an earlier message may be about to create the customer.
 		if err := b.Settle(); err != nil {
 			return err
 		}

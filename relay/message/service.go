@@ -1,20 +1,18 @@
-// Package message is the life of a message: from the carrier through the ratchet
-// into the store and on to the business's webhook, and from the business's request
-// through the store and the ratchet to the carrier, with the receipts of both
-// directions. It decides what is written together and in which order, so that a
-// crash at any point loses nothing and forks no session. It must not know how a
-// carrier, a database or the HTTP interface works.
+// Package message is the life of a message: from the carrier through the ratchet into the
+// store and on to the business's webhook, and from the business's request through the store
+// and the ratchet to the carrier, with the receipts in both directions. It decides what is
+// written together and in which order, so that a crash at any point loses nothing and forks no
+// session. It must not know how a carrier, a database or the HTTP interface works.
 //
 // # Order of writes
 //
-// In: one transaction holds the ratchet step, the sealed message, the ciphertext's
-// hash and the webhook's job; then the carrier is told that it was taken. What
-// arrives together shares a commit and is told together (see receive.go). Out: one
-// transaction holds the sealed message and its job, then the business is told that
-// it was accepted; later one transaction holds the ratchet step and the ciphertext,
-// then the ciphertext is sent; after a crash the same ciphertext is sent again.
-// The store runs the functions of its updates one after another, so that encryption
-// and decryption for one peer never overlap.
+// In: one transaction writes the ratchet step, the sealed message, the ciphertext's hash and
+// the webhook's job; then the carrier is told that the message was handled. What arrives
+// together shares a commit and is reported together (see receive.go). Out: one transaction
+// writes the sealed message and its job, then the business is told that it was accepted;
+// later one transaction writes the ratchet step and the ciphertext, then the ciphertext is
+// sent; after a crash the same ciphertext is sent again. The store runs the functions of its
+// updates one after another, so that encryption and decryption for one peer never overlap.
 package message
 
 import (

@@ -149,7 +149,7 @@ func (w *world) start() {
 	check(w.t, err)
 	if w.turned {
 		check(w.t, w.store.Update(context.Background(), func(tx *store.Tx) error {
-			return message.SignAnew(tx, w.account.Local, time.Now())
+			return message.RenewSignedPreKey(tx, w.account.Local, time.Now())
 		}))
 		w.turned = false
 	}

@@ -5,12 +5,10 @@ import (
 	"time"
 )
 
-// From how many jobs in memory on no more are read, and how many of one lane may be there.
+// Bounds on the jobs in memory.
 const (
-	// No more jobs are read while so many are in memory, and at most so many are of one
-	// lane.
-	window  = 1024
-	perLane = 64
+	window  = 1024 // in all lanes: no more are read while there are so many
+	perLane = 64   // in one lane
 )
 
 // lane is a lane's jobs in memory, the first of which may be running.
@@ -28,10 +26,8 @@ type lane struct {
 	jobs    []Job
 	running bool
 	until   time.Time // held until then, without a job in memory; zero when it is not
-	more    bool      // there may be jobs of it that are not in memory: it is read again
-	// # func (ls *lanes) full(
-	// full says whether memory is full.
-	all bool // these are read whatever their time, until there are no more
+	more    bool      // it may have jobs that are not in memory: it is read again
+	all     bool      // those jobs are read whatever their time, until there are no more
 }
 
 // hold is a lane that is held.

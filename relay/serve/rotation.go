@@ -128,7 +128,7 @@ func (r *relay) turn(ctx context.Context, k *keys, was, next rotations) error {
 	}
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if next.Identity != was.Identity && next.Identity.Before > 0 {
-			if err := message.SignAnew(tx, k.account.Local, r.Now()); err != nil {
+			if err := message.RenewSignedPreKey(tx, k.account.Local, r.Now()); err != nil {
 				return err
 			}
 		}

@@ -29,7 +29,7 @@ func (g *grouping) Receive(ctx context.Context, events []carrier.Event) error {
 	for _, ev := range events {
 		if m, ok := ev.(carrier.Message); ok {
 			ids = append(ids, m.ID)
-		} else if err := g.take(ctx, ev); err != nil {
+		} else if err := g.receive(ctx, ev); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (p *picky) Receive(ctx context.Context, events []carrier.Event) error {
 				return errors.New("disk full")
 			}
 		}
-		return p.take(ctx, ev)
+		return p.receive(ctx, ev)
 	}).Receive(ctx, events)
 }
 

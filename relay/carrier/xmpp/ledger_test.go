@@ -63,7 +63,7 @@ func (l *ledger) accept(ctx context.Context, events []carrier.Event) (ids []stri
 	for _, ev := range events {
 		m, ok := ev.(carrier.Message)
 		if !ok {
-			if err := l.take(ctx, ev); err != nil {
+			if err := l.receive(ctx, ev); err != nil {
 				return ids, err
 			}
 			continue

@@ -44,11 +44,11 @@ func (r *recorder) lock() func() { r.mu.Lock(); return r.mu.Unlock }
 
 // Receive implements carrier.Handler.
 func (r *recorder) Receive(ctx context.Context, events []carrier.Event) error {
-	return carrier.OneByOne(r.take).Receive(ctx, events)
+	return carrier.OneByOne(r.receive).Receive(ctx, events)
 }
 
-// take keeps one event.
-func (r *recorder) take(_ context.Context, ev carrier.Event) error {
+// receive keeps one event.
+func (r *recorder) receive(_ context.Context, ev carrier.Event) error {
 	defer r.lock()()
 	switch ev := ev.(type) {
 	case carrier.Message:

@@ -17,9 +17,9 @@ type Backend struct {
 // Queue returns the store's queue of that name.
 func Queue(s Store, name string) *Backend { return &Backend{s, name} }
 
-// Due implements queue.Backend. Jobs come into the store in the order of their times
-// but for those that were put off: a job that is still being written may stand before
-// one of these. It is waited for: a reader that went on behind the other would miss it.
+// Due implements queue.Backend. Jobs come into the store in the order of their times, except
+// those that were put off: a job that is still being written may have to come before one of
+// these. Due waits for it, because a reader that went on past the other job would miss it.
 func (b *Backend) Due(ctx context.Context, q queue.Query) ([]queue.Job, queue.Place, error) {
 	jobs, to, putOff, err := b.due(ctx, q)
 	if err != nil || !putOff || q.Lane != 0 {
@@ -32,8 +32,8 @@ func (b *Backend) Due(ctx context.Context, q queue.Query) ([]queue.Job, queue.Pl
 	return jobs, to, err
 }
 
-// due reads what is wanted of what is in the store, and says whether it came past a job
-// that was put off.
+// due reads the wanted jobs that are in the store, and says whether it passed a job that was
+// put off.
 func (b *Backend) due(ctx context.Context, q queue.Query) (jobs []queue.Job, to queue.Place, putOff bool, err error) {
 	err = b.store.View(ctx, func(tx *store.Tx) error {
 		due, place, err := tx.DueOf(store.Wanted{

@@ -1,6 +1,5 @@
-// Package base is what every part of a message's life works with: the options, the
-// counters, and the few writes to the store that several parts make. It must not know
-// what any of the parts does.
+// Package base is what every part of a message's life uses: the options, the counters, and
+// the few writes to the store that several parts make. It must not know what the parts do.
 package base
 
 import (
@@ -17,13 +16,13 @@ import (
 
 // How jobs are tried.
 const (
-	// FirstRetry is how soon after its first failure a job is tried again.
+	// FirstRetry is how long after its first failure a job is tried again.
 	FirstRetry = time.Second
 	// AttemptTime bounds one attempt.
 	AttemptTime = time.Minute
 )
 
-// Words for the business that several parts use.
+// Texts for the business that several parts use.
 const (
 	QuotaFileDetails = "The file does not fit: what the relay keeps of this customer fills their share of its volume, an eighth. " +
 		"Erase the customer, or wait until the retention frees room."
@@ -31,19 +30,19 @@ const (
 
 // Store is what the life of a message needs of the store.
 type Store interface {
-	// Update runs fn, never two at once, and returns when what it wrote is durable.
-	// When it returns an error nothing of fn may be relied on to be written.
+	// Update runs fn, one call at a time, and returns when what fn wrote is durable. When it
+	// returns an error, do not rely on anything that fn wrote.
 	Update(ctx context.Context, fn func(*store.Tx) error) error
-	// Begin is Update in two steps, the second of which waits.
+	// Begin is Update in two steps: the wait for durability is the second.
 	Begin(ctx context.Context, fn func(*store.Tx) error) (wait func() error)
-	// Shrink is Update for what makes room: it has room on a full volume, too. It may run
-	// fn twice.
+	// Shrink is Update for what frees room, and works on a full volume, too. It may run fn
+	// twice.
 	Shrink(ctx context.Context, fn func(*store.Tx) error) error
 	// View runs fn on a consistent snapshot.
 	View(ctx context.Context, fn func(*store.Tx) error) error
 }
 
-// Carrier is what it needs of the carrier; a carrier.Carrier is one.
+// Carrier is what the life of a message needs of the carrier; a carrier.Carrier is one.
 type Carrier interface {
 	PublishDevices(ctx context.Context, devices []carrier.DeviceID) error
 	PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error
@@ -61,25 +60,25 @@ type Options struct {
 	Carrier Carrier
 	Account *omemo.Account
 	Webhook webhook.Account
-	// Files say how files travel; nil: no file is sent or fetched.
+	// Files are the dependencies for moving files; nil: no file is sent or fetched.
 	Files *Files
 	// Deliveries is called when a webhook was queued.
 	Deliveries func()
-	// Former is the identity before Account's, while messages to it may still be
-	// under way; nil for none.
+	// Former is the identity before Account's, while messages encrypted to it may still
+	// arrive; nil for none.
 	Former *FormerIdentity
-	// Forget takes a person off the carrier's contact list; nil where there is none.
+	// Forget removes a person from the carrier's contact list; nil when it has none.
 	Forget func(ctx context.Context, peer phone.Number) error
-	// Scrub leaves nothing of what was deleted in the store's files; nil for a store
-	// that needs no asking.
+	// Scrub overwrites what was deleted in the store's files; nil for a store that does that
+	// by itself.
 	Scrub func(ctx context.Context) error
 	// Retention is how old a message may be.
 	Retention time.Duration
-	// AcceptUnencrypted passes on what arrives in clear, marked.
+	// AcceptUnencrypted passes unencrypted messages on, marked as such.
 	AcceptUnencrypted bool
-	// NoNotices keeps from writing to customers how to switch encryption on.
+	// NoNotices means that customers get no notice of how to switch encryption on.
 	NoNotices bool
-	// Notice is what they are told; empty means this package's own words.
+	// Notice is the text of that notice; empty means the relay's own text.
 	Notice string
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -109,8 +108,7 @@ const (
 	QueueWebhook = "webhook"
 )
 
-// DamagedDetails says to the business that a message was received and cannot be read any
-// more.
+// DamagedDetails tells the business that a message was received and can no longer be read.
 const DamagedDetails = "What the relay kept of the message was damaged: ask the customer to send it once more."
 
 // QueueMedia is the queue of customers' files that are still at the carrier.

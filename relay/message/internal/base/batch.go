@@ -6,25 +6,25 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Batch is several changes of the store that share a commit.
+// Batch is several changes to the store that share a commit.
 type Batch struct {
 	Store Store
 	waits []func() error
 }
 
-// Settle waits until what the batch was given is stored.
+// Settle waits until all changes of the batch are stored.
 func (b *Batch) Settle() (err error) {
 	for _, wait := range b.waits {
 		if failed := wait(); err == nil {
-			err = failed // of the others most fail for the same reason
+			err = failed // most of the others fail for the same reason
 		}
 	}
 	b.waits = nil
 	return err
 }
 
-// Update has a change of the store made in its turn; done gets its outcome and
-// returns that of the whole.
+// Update queues a change to the store. Done gets the change's error, and returns the one that
+// Settle reports.
 func (b *Batch) Update(ctx context.Context, change func(*store.Tx) error, done func(error) error) {
 	wait := b.Store.Begin(ctx, change)
 	b.waits = append(b.waits, func() error { return done(wait()) })

@@ -20,13 +20,13 @@ const (
 	EventUntrusted     Event = "untrusted"      // from an identity that is not accepted
 	EventNewDevice     Event = "new_device"     // a known customer came with a new device, which is accepted
 	EventResent        Event = "resent"         // a message was sent again, into a new session
-	EventPlaintext     Event = "plaintext"      // refused: it came in clear
+	EventPlaintext     Event = "plaintext"      // refused: it was not encrypted
 	EventAccepted      Event = "accepted"       // the business's message was stored
-	EventSent          Event = "sent"           // the carrier took it
+	EventSent          Event = "sent"           // the carrier has it
 	EventDelivered     Event = "delivered"      // the customer's device has it
 	EventRead          Event = "read"           // the customer read it
 	EventFailed        Event = "failed"         // it will not arrive
-	EventBounced       Event = "bounced"        // it came back for the time being, and will be sent again
+	EventBounced       Event = "bounced"        // it came back temporarily, and will be sent again
 	EventIdentity      Event = "identity"       // a customer's device came with a new identity key
 	EventForeignDevice Event = "foreign_device" // our account lists a device that is not ours
 	EventRepaired      Event = "repaired"       // a new session was offered
@@ -69,8 +69,8 @@ func (c *Tally[W]) Get(word W) int64 {
 	return c.n[word]
 }
 
-// OverQuota is something that was refused because too much is kept of its customer. Its
-// values are fit for a metric's label.
+// OverQuota is something that was refused because its customer's quota is used up. Its values
+// are fit for a metric's label.
 type OverQuota string
 
 // What is refused.
@@ -79,7 +79,7 @@ const (
 	OverQuotaOutbound OverQuota = "outbound" // the business's, to the customer
 )
 
-// OverQuotas lists all.
+// OverQuotas lists all values.
 func OverQuotas() []OverQuota { return []OverQuota{OverQuotaInbound, OverQuotaOutbound} }
 
 // OutQuota counts what the business cannot send because of the quota, and passes the

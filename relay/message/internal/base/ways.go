@@ -12,18 +12,18 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
-// Files say how files travel. All are required where Files is given; without
-// it no file is sent, and a link to one is a text.
+// Files are the dependencies for moving files. All fields but Room are required. Without
+// Files no file is sent, and a file URL is a text.
 type Files struct {
-	// Uploads hands out places at the carrier's web server, Carrier talks to it.
+	// Uploads gives places on the carrier's web server, and Carrier talks to that server.
 	Uploads carrier.Uploads
 	Carrier Web
-	// Public follows links that the business gave.
+	// Public follows the business's links.
 	Public Web
 	// Owns says whether a host name is the carrier's.
 	Owns func(host string) bool
-	// Room says whether there is room for files: some is kept for messages, which
-	// nobody must be able to crowd out. Nil: always.
+	// Room says whether there is room for files: some is kept for messages, so that nobody
+	// can crowd them out. Nil means always.
 	Room func() bool
 
 	known origin
@@ -41,7 +41,7 @@ func (o *origin) get() string {
 	return o.host
 }
 
-// learn notes where the carrier hands its files out.
+// learn notes where the carrier serves its files.
 func (o *origin) learn(link string) {
 	if u, err := url.Parse(link); err == nil {
 		o.mu.Lock()
@@ -50,7 +50,7 @@ func (o *origin) learn(link string) {
 	}
 }
 
-// Slot asks the carrier for a place.
+// Slot asks the carrier for a place for a file.
 func (f *Files) Slot(ctx context.Context, name string, size int64) (carrier.Slot, error) {
 	slot, err := f.Uploads.UploadSlot(ctx, name, size)
 	if err == nil {
@@ -59,8 +59,8 @@ func (f *Files) Slot(ctx context.Context, name string, size int64) (carrier.Slot
 	return slot, err
 }
 
-// Carries says whether a link leads to the carrier's web server: a relay fetches
-// what its customers send from nowhere else, or they could make it call anybody.
+// Carries says whether a link leads to the carrier's web server. A relay fetches customers'
+// files from nowhere else, or customers could make it connect to anybody.
 func (f *Files) Carries(ctx context.Context, link string) (bool, error) {
 	u, err := url.Parse(link)
 	switch {
@@ -69,18 +69,18 @@ func (f *Files) Carries(ctx context.Context, link string) (bool, error) {
 	case f.Owns(u.Hostname()), u.Host == f.known.get():
 		return true, nil
 	}
-	_, err = f.Slot(ctx, "x", 1) // tells where files are; the place stays empty
+	_, err = f.Slot(ctx, "x", 1) // to learn where files are; the place stays empty
 	if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
 		err = ErrElsewhere
 	}
 	return err == nil && u.Host == f.known.get(), err
 }
 
-// Web moves encrypted or public files; media.Client has it.
+// Web moves encrypted or public files; a media.Client is one.
 type Web interface {
 	Get(ctx context.Context, link string, limit int64) (*media.File, error)
 	Put(ctx context.Context, link string, header http.Header, body io.Reader, size int64) error
 }
 
 // ErrElsewhere means that a link does not lead to the carrier's web server.
-var ErrElsewhere = errors.New("the link leads elsewhere than to the carrier's web server")
+var ErrElsewhere = errors.New("the link does not lead to the carrier's web server")

@@ -18,11 +18,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Customer finds a customer or makes one. One whose row is damaged is known by the number.
+// Customer finds a customer or creates one. If the row is damaged, it is rewritten for the
+// number.
 func (s *Base) Customer(tx *store.Tx, n phone.Number) (store.Customer, error) {
 	c, err := tx.Customer(n)
 	if errors.Is(err, seal.ErrTampered) {
-		s.Log.LogAttrs(context.Background(), slog.LevelError, "a customer's row in the store was damaged and is rewritten")
+		s.Log.LogAttrs(context.Background(), slog.LevelError, "a customer's row in the store is damaged; rewriting it")
 		return tx.MendCustomer(n)
 	}
 	if record.IsNotFound(err) {
@@ -47,7 +48,7 @@ func (s *Base) EnqueueAt(tx *store.Tx, c store.CustomerID, message string, t rec
 	return err
 }
 
-// Notify queues a webhook whose payload is finished.
+// Notify queues a webhook with a finished payload.
 func (s *Base) Notify(tx *store.Tx, c store.CustomerID, message string, payload []byte, err error) error {
 	if err != nil {
 		return err
@@ -58,8 +59,8 @@ func (s *Base) Notify(tx *store.Tx, c store.CustomerID, message string, payload 
 	return err
 }
 
-// NotifyOf queues a webhook that tells of a customer's message. The message must hold
-// w's text and caption.
+// NotifyOf queues a webhook about a customer's message. The message must hold w's text and
+// caption.
 func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) error {
 	t := record.Told{
 		From: w.From.Digits(), Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
@@ -76,7 +77,7 @@ func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) err
 	return s.Notify(tx, c, w.ID, append([]byte{record.ToldVersion}, body...), nil)
 }
 
-// PutTask writes an outgoing message and what is to be done with it.
+// PutTask writes an outgoing message and the task to do with it.
 func (s *Base) PutTask(tx *store.Tx, m store.Message, body record.Content, k record.Kind) (err error) {
 	if m.Body, err = body.Encode(); err != nil {
 		return err
@@ -87,7 +88,7 @@ func (s *Base) PutTask(tx *store.Tx, m store.Message, body record.Content, k rec
 	return s.Enqueue(tx, m.Customer, m.ID, record.Task{Kind: k})
 }
 
-// Settle ends a webhook's job otherwise than by delivering it.
+// Settle ends a webhook's job without delivering it.
 func (s *Base) Settle(ctx context.Context, change func(*store.Tx) error) queue.Result {
 	if err := s.Store.Update(ctx, change); err != nil {
 		return queue.Retry(FirstRetry)
@@ -96,14 +97,15 @@ func (s *Base) Settle(ctx context.Context, change func(*store.Tx) error) queue.R
 	return queue.Done()
 }
 
-// Finish removes a job with which nothing is left to do.
+// Finish removes a job that has nothing left to do.
 func (s *Base) Finish(ctx context.Context, j queue.Job) queue.Result {
 	return s.Settle(ctx, func(tx *store.Tx) error { return tx.Finish(j.ID) })
 }
 
-// ResendLater has the messages sent again that a device may not have been able to read:
-// those since it last wrote something that could be read. What is encrypted after until
-// is in the new session and not lost with the old; zero means that there is none yet.
+// ResendLater queues a search for the messages to send again because a device may not have
+// been able to read them: those sent since the device last wrote something that could be
+// read. What is encrypted after until is in the new session and not lost with the old one;
+// zero means that there is no new session yet.
 func (s *Base) ResendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID, until time.Time) error {
 	inbound, err := tx.MessagesOf(c.ID, store.Inbound, s.Now(), maxInbound)
 	if err != nil {
@@ -116,9 +118,9 @@ func (s *Base) ResendLater(tx *store.Tx, c store.Customer, d carrier.DeviceID, u
 	return s.EnqueueAt(tx, c.ID, "", t, s.Now().Add(ResendGrace))
 }
 
-// resendGrace is how long receipts may take, after a new session began, before messages
-// without one are sent again: two peers may have begun at once. maxInbound is how many of
-// a customer's messages are looked at for one that could be read.
+// resendGrace is how long receipts may take after a new session began before messages without
+// one are sent again: both peers may have begun a session at once. maxInbound is how many of a
+// customer's messages are searched for one that could be read.
 const (
 	ResendGrace = 10 * time.Second
 	maxInbound  = 64

@@ -25,24 +25,24 @@ const MaxBlocked = 64_000
 // ErrBlockListFull means that the business has blocked as many as it may.
 var ErrBlockListFull = errors.New("the block list is full")
 
-// settingBlocked names the block list: eight bytes a number, sorted. It is the
-// business's own and, like all settings, outlives every epoch.
+// settingBlocked names the block list: eight bytes for each number, sorted. It is the
+// business's own data and, like all settings, outlives every epoch.
 const settingBlocked = "blocked"
 
-// mirrorRetry is how soon the carrier is told again after it could not be.
+// mirrorRetry is how long after a failure to tell the carrier the next attempt comes.
 const mirrorRetry = time.Minute
 
-// blocks is the block list. What is in the store counts: the relay itself drops what
-// blocked customers send, and has the carrier hold it back where the carrier does.
+// blocks is the block list. The list in the store counts: the relay itself drops what blocked
+// customers send. If the carrier can, it also holds that back.
 type blocks struct {
 	changed chan struct{}
 
 	mu   sync.Mutex                // guards the following fields
 	list map[phone.Number]struct{} // nil before it was read
-	lost bool                      // it was found damaged, and is to be read from the carrier
+	lost bool                      // it was found damaged, and must be read from the carrier
 }
 
-// errListLost means that the block list in the store is damaged and was not read from
+// errListLost means that the block list in the store is damaged and has not been read from
 // the carrier yet.
 var errListLost = errors.New("the block list is damaged, and the carrier, which has a copy, cannot be reached: try again later")
 
@@ -50,7 +50,7 @@ func numberOf(n uint64) (phone.Number, error) {
 	return phone.Parse("+" + strconv.FormatUint(n, 10))
 }
 
-// ReadBlocked reads the list in the store. One that is damaged is seal.ErrTampered.
+// ReadBlocked reads the list in the store. It returns seal.ErrTampered if that is damaged.
 func ReadBlocked(tx *store.Tx) (map[phone.Number]struct{}, error) {
 	saved, err := tx.Setting(settingBlocked)
 	if err != nil {
@@ -85,7 +85,7 @@ func writeBlocked(tx *store.Tx, list map[phone.Number]struct{}) error {
 	return tx.PutSetting(settingBlocked, saved)
 }
 
-// changeBlocked changes the list, durably, and has the carrier told.
+// changeBlocked changes the list durably, and the carrier's soon after.
 func (s *List) changeBlocked(ctx context.Context, change func(map[phone.Number]struct{})) error {
 	if err := s.FindBlocked(ctx); err != nil {
 		return err
@@ -112,15 +112,15 @@ func (s *List) changeBlocked(ctx context.Context, change func(map[phone.Number]s
 	return nil
 }
 
-// changedInStore has the list read again: others may have changed it meanwhile.
+// changedInStore makes the next use read the list again: others may have changed it.
 func (b *blocks) changedInStore() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.list = nil
 }
 
-// Unlist takes a number off the list in the store; was says that it was there. In one that
-// is damaged it is not: what the carrier has is read instead.
+// Unlist removes a number from the list in the store; was says whether it was there. In a
+// damaged list it is not: the carrier's list will be read instead.
 func Unlist(tx *store.Tx, n phone.Number) (was bool, err error) {
 	list, err := ReadBlocked(tx)
 	if errors.Is(err, seal.ErrTampered) {
@@ -136,9 +136,9 @@ func Unlist(tx *store.Tx, n phone.Number) (was bool, err error) {
 	return true, writeBlocked(tx, list)
 }
 
-// Block has the relay drop what customers send from now on, and refuse to write to
-// them. Blocking somebody twice is harmless. Or it returns ErrBlockListFull, and
-// nobody is blocked.
+// Block makes the relay drop what customers send from now on, and refuse to write to them.
+// Blocking somebody twice is harmless. When it returns ErrBlockListFull, it has blocked
+// nobody.
 func (s *List) Block(ctx context.Context, numbers []phone.Number) error {
 	return s.changeBlocked(ctx, func(list map[phone.Number]struct{}) {
 		for _, n := range numbers {
@@ -147,7 +147,7 @@ func (s *List) Block(ctx context.Context, numbers []phone.Number) error {
 	})
 }
 
-// Unblock ends Block. Who is not blocked stays so.
+// Unblock ends Block. Unblocking somebody who is not blocked is harmless.
 func (s *List) Unblock(ctx context.Context, numbers []phone.Number) error {
 	return s.changeBlocked(ctx, func(list map[phone.Number]struct{}) {
 		for _, n := range numbers {
@@ -175,7 +175,7 @@ func (s *List) Blocked(ctx context.Context) ([]phone.Number, error) {
 	return numbers, nil
 }
 
-// blocked returns the list, which nobody changes.
+// blocked returns the list, which nobody may change.
 func (s *List) blocked(ctx context.Context) (map[phone.Number]struct{}, error) {
 	s.blocks.mu.Lock()
 	defer s.blocks.mu.Unlock()
@@ -197,9 +197,9 @@ func (s *List) blocked(ctx context.Context) (map[phone.Number]struct{}, error) {
 	return list, err
 }
 
-// loseBlocked notes that the list in the store is damaged. That stops nobody's messages:
-// the carrier holds back those of whom is blocked by its own list, from which ours is read
-// again. The caller holds blocks.mu.
+// loseBlocked notes that the list in the store is damaged. That stops nobody's messages: the
+// carrier holds back blocked customers' messages by its own list, and ours is read again from
+// that. The caller holds blocks.mu.
 func (s *List) loseBlocked(ctx context.Context) {
 	if s.blocks.lost {
 		return
@@ -228,7 +228,7 @@ func (s *List) FindBlocked(ctx context.Context) error {
 	return nil
 }
 
-// restoreBlocked puts the carrier's list in the place of ours if that is damaged.
+// restoreBlocked replaces our list with the carrier's if ours is damaged.
 func (s *List) restoreBlocked(ctx context.Context, theirs []phone.Number) error {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		_, err := ReadBlocked(tx)
@@ -258,7 +258,7 @@ func (s *List) IsBlocked(ctx context.Context, n phone.Number) (bool, error) {
 	return is, err
 }
 
-// Drops says whether what a number sends is dropped, and counts it.
+// Drops says whether the relay drops what a number sends, and counts that.
 func (s *List) Drops(ctx context.Context, n phone.Number) (bool, error) {
 	blocked, err := s.IsBlocked(ctx, n)
 	if blocked {
@@ -267,7 +267,7 @@ func (s *List) Drops(ctx context.Context, n phone.Number) (bool, error) {
 	return blocked, err
 }
 
-// MirrorSoon has the carrier's list compared with ours.
+// MirrorSoon makes MirrorBlocked compare the carrier's list with ours.
 func (s *List) MirrorSoon() {
 	select {
 	case s.blocks.changed <- struct{}{}:
@@ -275,7 +275,7 @@ func (s *List) MirrorSoon() {
 	}
 }
 
-// MirrorBlocked keeps the carrier's list as ours is, until ctx ends.
+// MirrorBlocked keeps the carrier's list the same as ours until ctx ends.
 func (s *List) MirrorBlocked(ctx context.Context) error {
 	for {
 		select {
@@ -297,8 +297,8 @@ func (s *List) MirrorBlocked(ctx context.Context) error {
 	}
 }
 
-// Mirror makes the carrier's list as ours is, once. Ours is made as the carrier's if it is
-// damaged, or empty where the carrier has none.
+// Mirror makes the carrier's list the same as ours, once. If ours is damaged, it becomes the
+// carrier's, or empty when the carrier has none.
 func (s *List) Mirror(ctx context.Context) error {
 	b, ok := s.Carrier.(carrier.Blocker)
 	if !ok {
@@ -318,7 +318,7 @@ func (s *List) Mirror(ctx context.Context) error {
 	return errors.Join(b.Unblock(ctx, without(theirs, ours)), b.Block(ctx, without(ours, theirs)))
 }
 
-// mended returns our list, which is made as the carrier's if it is damaged.
+// mended returns our list. If that is damaged, it is replaced with the carrier's first.
 func (s *List) mended(ctx context.Context, theirs []phone.Number) ([]phone.Number, error) {
 	ours, err := s.Blocked(ctx)
 	if err != nil || !s.blocks.isLost() {
@@ -336,7 +336,7 @@ func (b *blocks) isLost() bool {
 	return b.lost
 }
 
-// without returns those of a that are not in b.
+// without returns the elements of a that are not in b.
 func without(a, b []phone.Number) []phone.Number {
 	in := make(map[phone.Number]struct{}, len(b))
 	for _, n := range b {
@@ -348,5 +348,6 @@ func without(a, b []phone.Number) []phone.Number {
 	})
 }
 
-// BlocklistChanged has the list read again: a transaction of another's changed it.
+// BlocklistChanged makes the next use read the list again, after another part's transaction
+// changed it.
 func (s *List) BlocklistChanged() { s.blocks.changedInStore() }

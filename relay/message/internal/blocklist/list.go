@@ -1,6 +1,6 @@
-// Package blocklist is whom the business has blocked: the list in the store, which counts,
-// and the carrier's, which is kept as ours is. It must not know what blocked customers
-// send.
+// Package blocklist keeps the list of customers whom the business has blocked. The list in
+// the store counts; the carrier's is kept the same. The package must not know what blocked
+// customers send.
 package blocklist
 
 import "github.com/relaykeep/relaykeep/relay/message/internal/base"

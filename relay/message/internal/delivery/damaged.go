@@ -11,8 +11,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// replaceWebhook puts a webhook that says "unsupported" in the place of one about a
-// customer's message that is damaged. Of statuses a later one tells.
+// replaceWebhook replaces a damaged webhook about a customer's message with one that says
+// "unsupported". A damaged status is dropped: a later status implies it.
 func (s *Webhooks) replaceWebhook(tx *store.Tx, j queue.Job) error {
 	m, err := tx.Message(j.Message)
 	if err == nil && m.Direction == store.Inbound {

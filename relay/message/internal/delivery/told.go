@@ -15,8 +15,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Deliver returns a worker for the queue of webhooks that gives deliver what can be
-// delivered, as its payload. Of a webhook whose row is damaged it tells the business what
+// Deliver returns a worker for the queue of webhooks. It passes the payload of each webhook
+// that can be delivered to deliver. If a webhook's row is damaged, it tells the business what
 // is known: that there was a message.
 func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
 	return func(ctx context.Context, j queue.Job) (r queue.Result) {
@@ -43,8 +43,8 @@ func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
 	}
 }
 
-// wordMessage returns the payload of a webhook that tells of a customer's message, or
-// errFinished when that is gone.
+// wordMessage returns the payload of a webhook about a customer's message, or ErrFinished
+// when that message is gone.
 func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error) {
 	var t record.Told
 	if json.Unmarshal(j.Body[1:], &t) != nil {

@@ -15,9 +15,9 @@ import (
 
 // Errors about files that a caller decides on.
 var (
-	// ErrUnknownMedia means that there is no such file, or not any more.
+	// ErrUnknownMedia means that there is no such file, or no longer.
 	ErrUnknownMedia = errors.New("no file has this id")
-	// ErrMediaKind means that a file cannot be sent as what it is to be sent as.
+	// ErrMediaKind means that a file cannot be sent as a message of that kind.
 	ErrMediaKind = errors.New("the file is of another kind")
 	// ErrNoRoom means that the volume has no room for files now.
 	ErrNoRoom = errors.New("there is no room for files")
@@ -25,11 +25,11 @@ var (
 	ErrMediaTooLarge = media.ErrTooLarge
 )
 
-// Upload is a file that the business hands over.
+// Upload is a file that the business uploads.
 type Upload struct {
 	MIME string
 	Name string
-	// Body is read to its end; more than Limit bytes are ErrMediaTooLarge.
+	// Body is read to its end. More than Limit bytes lead to ErrMediaTooLarge.
 	Body  io.Reader
 	Limit int64
 }
@@ -61,8 +61,8 @@ func (s *Keeper) Media(ctx context.Context, id string) (m store.Media, err error
 	return m, err
 }
 
-// OpenMedia returns a file and its content, which is read from the store as it goes.
-// Ctx bounds the reading.
+// OpenMedia returns a file and a reader of its content, which comes from the store piece by
+// piece. Ctx bounds the reading.
 func (s *Keeper) OpenMedia(ctx context.Context, id string) (store.Media, io.ReadSeeker, error) {
 	m, err := s.Media(ctx, id)
 	if err != nil {
@@ -71,8 +71,8 @@ func (s *Keeper) OpenMedia(ctx context.Context, id string) (store.Media, io.Read
 	return m, s.content(ctx, m), nil
 }
 
-// DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with it that wait
-// to be sent fail.
+// DeleteMedia removes a file, or returns ErrUnknownMedia. Messages with that file that wait to
+// be sent will fail.
 func (s *Keeper) DeleteMedia(ctx context.Context, id string) error {
 	if _, err := s.Media(ctx, id); err != nil {
 		return err
@@ -80,8 +80,7 @@ func (s *Keeper) DeleteMedia(ctx context.Context, id string) error {
 	return s.RemoveFile(ctx, id, func(*store.Tx) (bool, error) { return true, nil })
 }
 
-// RemoveFile removes a file in as many steps as its size needs, unless may says that it
-// stays.
+// RemoveFile removes a file in as many steps as its size needs, unless may returns false.
 func (s *Keeper) RemoveFile(ctx context.Context, id string, may func(*store.Tx) (bool, error)) error {
 	for more := true; more; {
 		err := s.Store.Shrink(ctx, func(tx *store.Tx) error {
@@ -99,9 +98,9 @@ func (s *Keeper) RemoveFile(ctx context.Context, id string, may func(*store.Tx) 
 	return nil
 }
 
-// Save writes what r reads into a new file, piece by piece. The file is there once
-// FinishMedia was called for it, with the rest that is known about it. It counts towards
-// what the customer may use, unless that is zero.
+// Save writes what r reads into a new file, piece by piece. The file exists once FinishMedia
+// was called for it, with everything else that is known about it. It counts towards the
+// customer's quota, unless the customer is zero.
 func (s *Keeper) Save(ctx context.Context, c store.CustomerID, r io.Reader) (m store.Media, err error) {
 	m = store.Media{ID: store.NewMediaID(), Created: s.Now()}
 	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.BeginMedia(m.ID, c, m.Created) })
@@ -134,12 +133,12 @@ func (s *Keeper) Save(ctx context.Context, c store.CustomerID, r io.Reader) (m s
 	}
 }
 
-// roomEvery is after how many pieces the room is looked at again.
+// roomEvery is after how many pieces the room is checked again.
 const roomEvery = 32
 
 func (s *Keeper) room() bool { return s.Files == nil || s.Files.Room == nil || s.Files.Room() }
 
-// Discard removes what was written of a file. When that fails, opening the store
+// Discard removes what was written of a file. If that fails, the next opening of the store
 // does it.
 func (s *Keeper) Discard(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), base.AttemptTime)
@@ -155,17 +154,17 @@ func (s *Keeper) content(ctx context.Context, m store.Media) io.ReadSeeker {
 			return err
 		})
 		if record.IsNotFound(err) {
-			err = ErrUnknownMedia // it was deleted meanwhile, or its key died
+			err = ErrUnknownMedia // it was deleted meanwhile, or its key was destroyed
 		}
 		return piece, err
 	}}
 }
 
-// fileReader reads and seeks in a file, of which it holds one piece.
+// fileReader reads and seeks in a file. It holds one piece in memory.
 type fileReader struct {
 	size, at int64
 	piece    []byte
-	have     int64 // the piece's place; -1 for none
+	have     int64 // which piece that is; -1 for none
 	fetch    func(place int64) ([]byte, error)
 }
 

@@ -1,5 +1,5 @@
-// Package files keeps the files of messages in the store, and hands them out. It must not
-// know how they travel, nor which messages name them.
+// Package files writes the files of messages to the store and reads them from it. It must not
+// know how they travel or which messages name them.
 package files
 
 import "github.com/relaykeep/relaykeep/relay/message/internal/base"

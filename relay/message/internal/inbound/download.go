@@ -25,21 +25,22 @@ import (
 const (
 	downloadWorkers   = 4
 	lastDownloadRetry = 30 * time.Minute
-	// maxDownloads is after how many failures a file is given up: after about a day.
+	// maxDownloads is after how many failures the relay gives up on a file: after about a day.
 	maxDownloads = 56
 	// maxMissing is how often a web server may say that it does not have a file.
 	maxMissing = 4
 )
 
-// arrivedFile is a download's body: what the webhook will say of the message besides.
+// arrivedFile is a download job's body: what the webhook will say about the message apart
+// from the file.
 type arrivedFile struct {
 	Time     time.Time `json:"time"`
 	Identity string    `json:"identity,omitempty"` // hash of the sender's identity key
 	Resource string    `json:"resource,omitempty"` // of the sender's client
 }
 
-// arriving writes a message that is a link to a file, and that it is to be fetched.
-// The business learns of it when the file is there.
+// arriving writes a message that is a file URL, and queues the download. The business learns
+// of the message when the file is there.
 func (s *Inbound) arriving(tx *store.Tx, c store.Customer, m carrier.Message, part record.Content, link, identity string, now time.Time) error {
 	c.LastInbound = now
 	if err := tx.PutCustomer(&c); err != nil {
@@ -100,7 +101,7 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 	}
 	reason, final := downloadError(err)
 	if final || j.Attempts+1 >= maxDownloads || errors.Is(err, media.ErrGone) && j.Attempts+1 >= maxMissing {
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "giving up a customer's file", slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "giving up on a customer's file", slog.Int("attempts", j.Attempts+1), slog.Any("error", err))
 		if err := s.lost(ctx, j, reason); err != nil {
 			return queue.Retry(base.FirstRetry)
 		}
@@ -110,7 +111,7 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 	return queue.Retry(min(base.FirstRetry<<min(j.Attempts, 12), lastDownloadRetry))
 }
 
-// downloadError says for the business why a file could not be fetched, and whether a retry
+// downloadError tells the business why a file could not be fetched; final says that retrying
 // is useless.
 func downloadError(err error) (details string, final bool) {
 	switch {
@@ -126,8 +127,8 @@ func downloadError(err error) (details string, final bool) {
 	return "The relay could not fetch the customer's file from the carrier: ask the customer to send it once more.", false
 }
 
-// fetchFile fetches a job's file and tells the business of it. When it returns nil the
-// job is gone.
+// fetchFile fetches a job's file and tells the business about it. When it returns nil, the job
+// is gone.
 func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 	if s.Now().Sub(j.Created) > s.Retention {
 		return record.ErrFinished
@@ -150,7 +151,7 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 	first, _, _ := strings.Cut(strings.TrimSpace(body.Media.From), "\n") // earlier versions kept the whole text
 	link, err := media.ParseFileURL(first)
 	if err != nil {
-		return record.ErrFinished // it was one when it was written
+		return record.ErrFinished // cannot happen: it was a file URL when it was written
 	}
 	m, err := s.get(ctx, store.CustomerID(j.Lane), link)
 	if err != nil {
@@ -163,8 +164,8 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 	return record.Gone(err)
 }
 
-// get downloads and opens a file into the store. It is not finished there: whether
-// it is authentic shows at its end.
+// get downloads a file and writes its decrypted content to the store. The file is not finished
+// there: only at its end is it known to be authentic.
 func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL) (store.Media, error) {
 	ours, err := s.Files.Carries(ctx, link.URL)
 	if err != nil {
@@ -192,7 +193,7 @@ func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileUR
 	return m, nil
 }
 
-// prefix keeps as much of what is written as tells the kind of a file.
+// prefix keeps as much of what is written as is needed to recognize the kind of a file.
 type prefix struct{ b *bytes.Buffer }
 
 func (p *prefix) Write(data []byte) (int, error) {
@@ -201,8 +202,8 @@ func (p *prefix) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// haveFile writes that a file is there and the webhook that tells of it. Without its
-// message, which was erased meanwhile, the file must not stay: store.ErrNotFound.
+// haveFile writes that a file is there, and the webhook about it. If the message was erased
+// meanwhile, the file must not stay, and haveFile returns store.ErrNotFound.
 func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 	if _, err := tx.Message(j.Message); err != nil {
 		return err
@@ -210,7 +211,7 @@ func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 	if err := tx.FinishMedia(f); err != nil {
 		return err
 	}
-	tx.Owed() // the file was taken
+	tx.Owed() // the file is stored already
 	kind := media.Received(f.MIME)
 	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) {
@@ -229,7 +230,7 @@ func (s *Inbound) lost(ctx context.Context, j queue.Job, details string) error {
 }
 
 func (s *Inbound) lostFile(tx *store.Tx, j queue.Job, details string) error {
-	tx.Owed() // the message was taken
+	tx.Owed() // the message is stored already
 	w := webhook.Message{Errors: []webhook.Error{webhook.MediaDownload(details)}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) { m.Type, b.Media = record.TypeUnsupported, nil })
 }
@@ -281,8 +282,7 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	return tx.Finish(j.ID)
 }
 
-// arrivedOf reads a download's body. One that is damaged says nothing but what is known
-// of the message.
+// arrivedOf reads a download's body. If that is damaged, only what the message says is known.
 func arrivedOf(j queue.Job, created time.Time) (arrivedFile, error) {
 	sent := arrivedFile{Time: created}
 	if err := json.Unmarshal(j.Body, &sent); err != nil && len(j.Body) > 0 {
@@ -291,11 +291,11 @@ func arrivedOf(j queue.Job, created time.Time) (arrivedFile, error) {
 	return sent, nil
 }
 
-// captioned says whether the Cloud API has captions of a kind of file.
+// captioned says whether the Cloud API has captions for a kind of file.
 func captioned(k media.Kind) bool { return k == media.Image || k == media.Video || k == media.Document }
 
-// tellBelow tells the business, as a message of its own, what stood below a file that
-// could not be fetched or whose kind has no caption.
+// tellBelow sends the business the text below a file as a separate message, when the file
+// could not be fetched or its kind has no caption.
 func (s *Inbound) tellBelow(tx *store.Tx, c store.Customer, file store.Message, body record.Content, w webhook.Message, text string) error {
 	below := webhook.Message{Time: w.Time, Text: text, IdentityHash: w.IdentityHash}
 	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole}, file.CarrierID, file.Created)

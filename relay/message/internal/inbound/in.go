@@ -1,6 +1,6 @@
-// Package inbound is the way of a customer's message: from the carrier, through the
-// ratchet, into the store with its webhook, and of the files that it names. It must not
-// know how anything is sent: what is to be sent it leaves to the outbox as a task.
+// Package inbound takes a customer's message from the carrier through the ratchet into the
+// store with its webhook, and fetches the files that it names. It must not know how anything
+// is sent: it leaves that to the outbox as a task.
 package inbound
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/queue"
 )
 
-// Inbound takes what customers send.
+// Inbound receives what customers send.
 type Inbound struct {
 	*base.Base
 	peers     *peers.Peers
@@ -34,5 +34,5 @@ func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Inbo
 // Run fetches customers' files until ctx ends.
 func (s *Inbound) Run(ctx context.Context) error { return s.downloads.Run(ctx) }
 
-// Hurry has what could not be fetched tried again now: the link is up.
+// Hurry retries now what could not be fetched, because the link is up.
 func (s *Inbound) Hurry() { s.downloads.Hurry() }

@@ -19,18 +19,18 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// arrival is what became of a message within its transaction.
+// arrival is what became of a message in its transaction.
 type arrival struct {
 	event   base.Event
 	cause   error // why it could not be opened; nil when it could
 	opened  omemo.Opened
 	publish bool
-	repair  *peers.Device // which is offered a new session
+	repair  *peers.Device // the device that is offered a new session; nil for none
 	lost    bool          // messages may have to be sent again
 	news    base.Event    // of the device's identity; empty for none
 }
 
-// Message takes an envelope that arrived.
+// Message receives an envelope.
 func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message) error {
 	now := s.Now()
 	if m.Time.Before(now.Add(-s.Retention)) {
@@ -38,7 +38,7 @@ func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message)
 		return nil
 	}
 	if m.Time.IsZero() || m.Time.After(now) {
-		m.Time = now // the carrier's word, and it is wrong
+		m.Time = now // the carrier's time is wrong
 	}
 	if blocked, err := s.blocklist.Drops(ctx, m.From); err != nil || blocked {
 		return err
@@ -87,7 +87,7 @@ func (s *Inbound) arrived(a arrival) {
 	}
 	if a.news != "" {
 		s.Counts.Add(a.news)
-		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer came with an identity key that was not known", slog.String("event", string(a.news)))
+		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer used an identity key that was not known", slog.String("event", string(a.news)))
 	}
 	if a.lost {
 		time.AfterFunc(base.ResendGrace, s.WakeOutbox)
@@ -103,8 +103,8 @@ func (s *Inbound) arrived(a arrival) {
 	s.Deliveries()
 }
 
-// open opens a message and writes everything that follows from it. It returns
-// errNoNews when nothing does.
+// open opens a message and writes everything that follows from it. It returns ErrNoNews when
+// nothing does.
 func (s *Inbound) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival, error) {
 	c, err := s.Customer(tx, m.From)
 	if err != nil {
@@ -123,8 +123,8 @@ func (s *Inbound) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 	return s.unopened(tx, c, m, err, now)
 }
 
-// opened writes everything that follows from a message that was opened; late says that it
-// was encrypted to the former identity.
+// opened writes everything that follows from a message that could be opened; late says that
+// it was encrypted to the former identity.
 func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view *peers.Sessions, o omemo.Opened, now time.Time, late bool) (a arrival, err error) {
 	if o.Text != nil {
 		a.event = base.EventReceived
@@ -138,8 +138,8 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	if a.news, err = s.peers.News(tx, c, view, o.IdentityChanged, o.NewDevice, o.Identity); err != nil {
 		return a, err
 	}
-	// A customer who writes to the former identity is shown the present one, but not again
-	// and again: a client that holds on to an old device list answers to that.
+	// A customer who writes to the former identity is shown the present one, but not each
+	// time: a client that keeps an old device list would answer each time.
 	if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); late {
 		if o.NewSession = o.Text != nil && s.peers.MayRepair(d, now); o.NewSession {
 			a.repair = &d
@@ -153,8 +153,8 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	return a, err
 }
 
-// unopened writes everything that follows from a message that could not be opened because
-// of cause. It returns record.ErrNoNews when nothing does, and cause when the store failed.
+// unopened writes everything that follows from a message that could not be opened because of
+// cause. It returns record.ErrNoNews when nothing does, and cause when the store failed.
 func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, cause error, now time.Time) (arrival, error) {
 	a := arrival{event: base.EventUndecryptable, cause: cause}
 	switch fault(cause) {
@@ -182,8 +182,7 @@ func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, ca
 	return a, s.unreadable(tx, c, m, a, now)
 }
 
-// keep writes a message that was opened, unless it is a second copy of one that is
-// there.
+// keep writes a message that was opened, unless it is a second copy of one that is stored.
 func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) (again bool, err error) {
 	renewed, err := s.peers.Activate(tx, c.ID, m.Envelope.Sender, opened, now)
 	if err != nil {
@@ -244,9 +243,9 @@ func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text,
 	return nil
 }
 
-// receive writes a customer's message and the webhook that tells of it.
+// receive writes a customer's message and the webhook about it.
 func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, body record.Content, stanza string, now time.Time) error {
-	if now.After(c.LastInbound) { // it may be a part that waited for its file
+	if now.After(c.LastInbound) { // a part that waited for its file may be older
 		c.LastInbound = now
 	}
 	if err := tx.PutCustomer(&c); err != nil {
@@ -271,8 +270,8 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	return s.NotifyOf(tx, c.ID, w)
 }
 
-// unreadable writes that a message could not be opened: the business learns that
-// there was one, and where a new session may help, the device is offered one.
+// unreadable writes that a message could not be opened: the business learns that there was
+// one and, if a new session may help, the device is offered one.
 func (s *Inbound) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, a arrival, now time.Time) error {
 	if a.repair != nil {
 		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRepair, Device: a.repair.ID}); err != nil {
@@ -283,7 +282,7 @@ func (s *Inbound) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, 
 		}
 	}
 	if m.Envelope.Payload == nil {
-		return nil // nobody wrote anything
+		return nil // it had no content
 	}
 	w := webhook.Message{Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(fault(a.cause).details())}}
 	return s.receive(tx, c, w, record.Content{Markable: m.WantsRead}, m.ID, now)
@@ -299,7 +298,7 @@ func (s *Inbound) recipientOf(m carrier.Message, now time.Time) *omemo.Account {
 	return f.Account
 }
 
-// keyFor returns the key of a message for one of our devices, nil when it has none.
+// keyFor returns a message's key for one of our devices; nil when it has none.
 func keyFor(m carrier.Message, d carrier.DeviceID) []byte {
 	for _, k := range m.Envelope.Keys {
 		if k.Device == d {
@@ -309,8 +308,8 @@ func keyFor(m carrier.Message, d carrier.DeviceID) []byte {
 	return nil
 }
 
-// fingerprint identifies a ciphertext: the same bytes from the same device are the
-// same message, whatever stanza they come in.
+// fingerprint identifies a ciphertext: the same bytes from the same device are the same
+// message, whichever stanza brings them.
 func (s *Inbound) fingerprint(m carrier.Message) [sha256.Size]byte {
 	parts := [][]byte{[]byte(m.From.Digits()), binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender))}
 	for _, k := range m.Envelope.Keys {
@@ -321,7 +320,7 @@ func (s *Inbound) fingerprint(m carrier.Message) [sha256.Size]byte {
 	return digest(append(parts, m.Envelope.IV, m.Envelope.Payload)...)
 }
 
-// digest hashes parts so that no two lists of them are one.
+// digest hashes parts so that different lists of parts have different hashes.
 func digest(parts ...[]byte) [sha256.Size]byte {
 	h := sha256.New()
 	for _, p := range parts {
@@ -366,7 +365,7 @@ func fault(err error) faults {
 	return faultStorage
 }
 
-// details words a fault for the business.
+// details explains a fault to the business.
 func (f faults) details() string {
 	switch f {
 	case faultNotForUs:

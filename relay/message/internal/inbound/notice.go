@@ -10,12 +10,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// noticeEvery is how long after a notice a customer gets no other.
+// noticeEvery is the least time between two notices to a customer.
 const noticeEvery = 24 * time.Hour
 
-// explain queues an encrypted notice that says how to switch encryption on, at most one
-// a day, and notes that in c, which the caller writes. A customer without a device that
-// reads OMEMO does not get it.
+// explain queues an encrypted notice that says how to switch encryption on, at most once a
+// day, and notes that in c, which the caller writes. A customer without a device that reads
+// OMEMO does not get it.
 func (s *Inbound) explain(tx *store.Tx, c *store.Customer, language string, now time.Time) error {
 	if s.NoNotices || !c.Noticed.IsZero() && now.Sub(c.Noticed) < noticeEvery {
 		return nil

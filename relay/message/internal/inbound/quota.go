@@ -15,28 +15,28 @@ import (
 )
 
 const (
-	// quotaNoticeEvery is how long after the business was told that a customer's message
-	// was refused it is not told of another.
+	// quotaNoticeEvery is the least time between two webhooks that tell the business about
+	// refused messages of one customer.
 	quotaNoticeEvery = 24 * time.Hour
-	// maxRefusals is how many jobs may wait for a customer beside whom another refusal is
-	// queued: these have no quota.
+	// maxRefusals is how many jobs may wait for a customer before no more refusals are queued:
+	// refusals have no quota.
 	maxRefusals = 64
 
 	quotaDetails = "The customer's message was refused: what the relay keeps of this customer fills their share of its volume, an eighth. " +
-		"It is told once a day, however many are refused. Erase the customer, or wait until the retention frees room; the customer's client was told so."
+		"You are told once a day, however many are refused. Erase the customer, or wait until the retention frees room; the customer's client was told so."
 )
 
-// refusedMessage is a customer's message that is not kept.
+// refusedMessage is a customer's message that is not stored.
 type refusedMessage struct {
 	from         phone.Number
 	resource, id string
 	time         time.Time
-	silent       bool // it holds no content: nobody misses it
+	silent       bool // it has no content, so nobody misses it
 }
 
-// overQuota counts that a customer's message was refused, tells their client so and, once
-// a day, the business. What the message's own update wrote is undone: the session goes on
-// as if the message were under way still.
+// overQuota counts that a customer's message was refused, and tells the customer's client and,
+// once a day, the business. The message's own update is undone: the session goes on as if the
+// message had not arrived yet.
 func (s *Inbound) overQuota(ctx context.Context, m refusedMessage, now time.Time) error {
 	s.Quotas.Add(base.OverQuotaInbound)
 	if m.silent {
@@ -76,7 +76,7 @@ func (s *Inbound) tellQuota(tx *store.Tx, c *store.Customer, m refusedMessage, n
 	return true, s.receive(tx, *c, w, record.Content{At: m.time}, "", now)
 }
 
-// refuseQuota queues the answer to the customer's client, unless many wait.
+// refuseQuota queues the answer to the customer's client, unless many jobs wait already.
 func (s *Inbound) refuseQuota(tx *store.Tx, c store.CustomerID, m refusedMessage) (queued bool, err error) {
 	if m.id == "" || m.resource == "" {
 		return false, nil
@@ -88,8 +88,7 @@ func (s *Inbound) refuseQuota(tx *store.Tx, c store.CustomerID, m refusedMessage
 	return true, s.Enqueue(tx, c, "", record.Task{Kind: record.KindRefuse, Stanza: m.id, Resource: m.resource, Refused: carrier.OverQuota})
 }
 
-// fileOverQuota ends the download of a customer's file for which there is no room of
-// theirs.
+// fileOverQuota ends the download of a file that does not fit into the customer's quota.
 func (s *Inbound) fileOverQuota(ctx context.Context, j queue.Job, sent arrivedFile) error {
 	s.Quotas.Add(base.OverQuotaInbound)
 	return s.Store.Update(ctx, func(tx *store.Tx) error {

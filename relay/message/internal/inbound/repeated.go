@@ -11,18 +11,18 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// A customer's client, too, resends messages without a receipt in a new session: another
-// ciphertext under the stanza id of the first. The archive repeats what came in clear. Such
-// a copy is dropped and confirmed like the first. The same id and text alone don't make a
-// copy: some clients (Psi+) start counting ids from the same number each time they start,
-// so "ok", typed first on three days, is three messages. A message is a copy only shortly
-// after the first, or when the session with the device has just begun.
+// A customer's client also resends messages without a receipt in a new session: another
+// ciphertext under the first one's stanza id. The archive repeats unencrypted messages. Such
+// copies are dropped and confirmed like the first. The same id and text alone do not make a
+// copy: some clients (Psi+) count ids from the same number each time they start, so "ok",
+// typed first on three days, is three messages. A message is a copy only shortly after the
+// first, or when the session with the device has just begun.
 
-// copyTime is how far apart two copies may have been sent. The archive's times are the
-// server's, those of what arrived live are ours.
+// copyTime is how far apart two copies may have been sent. Times from the archive are the
+// server's; times of what arrived directly are ours.
 const copyTime = 5 * time.Minute
 
-// saying is what a customer says, as far as it tells a copy.
+// saying is what a customer says, as far as it serves to recognize a copy.
 type saying struct {
 	stanza  string             // id; empty for none
 	mark    string             // id in the carrier's archive; empty when it is not known
@@ -38,8 +38,8 @@ func (v saying) repeated(tx *store.Tx, c store.Customer) (bool, error) {
 	if stanza == "" {
 		return false, nil
 	}
-	// The message itself is asked for, and no hash of the number, the id or the text is
-	// kept: one would outlive the message, in the store and in stolen copies of it.
+	// This reads the message itself. A stored hash of the number, the id or the text would
+	// outlive the message, in the store and in stolen copies of it.
 	m, err := tx.ReceivedByCarrierID(c.ID, stanza)
 	if record.IsNotFound(err) {
 		return false, nil
@@ -51,11 +51,11 @@ func (v saying) repeated(tx *store.Tx, c store.Customer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	same := v.mark != "" && v.mark == body.Mark // it was brought twice
+	same := v.mark != "" && v.mark == body.Mark // it came twice
 	return v.sameAs(body) && (same || v.renewed || v.near(body, m)), nil
 }
 
-// sameAs says whether a stored message, or what it is a part of, says the same.
+// sameAs says whether a stored message, or the message that it is a part of, says the same.
 func (v saying) sameAs(body record.Content) bool {
 	switch {
 	case v.refused != "" || body.Refused != "":
@@ -68,20 +68,20 @@ func (v saying) sameAs(body record.Content) bool {
 	return body.Text != "" && body.Text == v.text
 }
 
-// near says whether it was sent about when a stored message was.
+// near says whether it was sent at about the same time as a stored message.
 func (v saying) near(body record.Content, m store.Message) bool {
 	at := body.At
 	if at.IsZero() {
-		at = m.Created // it was written before this was kept
+		at = m.Created // an earlier release wrote it, without a time
 	}
 	return v.time.Sub(at).Abs() < copyTime
 }
 
-// textHash is by what a text is known whose parts alone are kept, or not even these.
+// textHash identifies a text of which only parts are stored, or nothing.
 func textHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
-// valid replaces what is no UTF-8.
+// valid replaces what is not UTF-8.
 func valid(text string) string { return strings.ToValidUTF8(text, "\ufffd") }

@@ -13,9 +13,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Unread takes what is no envelope that can be opened. Text in clear is passed on where the business
-// accepts that. Everything else is refused: the business is told that there was a
-// message and why it was not read, and the customer's client that it was not accepted.
+// Unread receives a message without an envelope that could be opened. Unencrypted text is
+// passed on if the business accepts that. Everything else is refused: the business is told
+// that there was a message and why it was not read, and the customer's client that it was not
+// accepted.
 func (s *Inbound) Unread(ctx context.Context, u carrier.Unread) error {
 	now := s.Now()
 	if u.Time.Before(now.Add(-s.Retention)) {
@@ -43,8 +44,7 @@ func (s *Inbound) Unread(ctx context.Context, u carrier.Unread) error {
 	return err
 }
 
-// takeUnread writes everything that follows from a message that was not encrypted for
-// us.
+// takeUnread writes everything that follows from a message that was not encrypted for us.
 func (s *Inbound) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arrival, error) {
 	c, err := s.Customer(tx, u.From)
 	if err != nil {
@@ -69,8 +69,7 @@ func (s *Inbound) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arr
 	return a, s.refuse(tx, c, u, said, now)
 }
 
-// takeClear writes a text that came in clear, and that it is confirmed if its sender
-// asked for that.
+// takeClear writes an unencrypted text, and queues its receipt if the sender asked for one.
 func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, now time.Time) (arrival, error) {
 	a := arrival{event: base.EventReceived}
 	said := saying{stanza: cmp.Or(u.ID, u.Mark), mark: u.Mark, text: valid(u.Text), time: u.Time}
@@ -92,8 +91,7 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 	return a, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: u.ID, Receipt: carrier.Delivered})
 }
 
-// refuse tells the business that there was a message, and queues the answers to the
-// customer.
+// refuse tells the business that there was a message, and queues the answers to the customer.
 func (s *Inbound) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) error {
 	if u.Kind == carrier.InClear || u.Kind == carrier.ForeignEncryption {
 		if err := s.explain(tx, &c, u.Language, now); err != nil {
@@ -108,7 +106,7 @@ func (s *Inbound) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said 
 	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: u.ID, Resource: u.Resource, Refused: u.Kind})
 }
 
-// unreadDetails words for the business why a message was refused.
+// unreadDetails explains to the business why a message was refused.
 func unreadDetails(k carrier.UnreadKind) string {
 	switch k {
 	case carrier.InClear:

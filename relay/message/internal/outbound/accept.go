@@ -22,13 +22,13 @@ type Text struct {
 	Body    string
 	ReplyTo string // id of the message that it answers; empty for none
 	Opaque  string // comes back in its statuses
-	// IdentityHash names the identity key of the recipient's device that the message
-	// is for, as webhooks told it, and accepts that key; empty for all devices.
+	// IdentityHash names the identity key of the recipient's device that the message is for,
+	// as webhooks name it, and accepts that key; empty for all devices.
 	IdentityHash string
 }
 
-// AcceptText stores a message and returns its id. When it returns nil the message
-// is durable and will be sent. Store.ErrQuota means that too much is kept of the recipient.
+// AcceptText stores a message and returns its id. When the error is nil, the message is
+// durable and will be sent. Store.ErrQuota means that the recipient's quota is used up.
 func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 	body, err := record.Content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash}.Encode()
 	if err != nil {
@@ -58,8 +58,8 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 	return m.ID, nil
 }
 
-// MarkRead stores that a customer is to be told that a message, and all before it,
-// was read; typing also shows that an answer is being written.
+// MarkRead queues a read marker for a message and all before it; with typing, it also shows
+// the customer that an answer is being written.
 func (s *Outbound) MarkRead(ctx context.Context, id string, typing bool) error {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		m, err := tx.Message(id)

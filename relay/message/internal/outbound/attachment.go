@@ -33,9 +33,9 @@ type Attachment struct {
 	Opaque   string
 }
 
-// AcceptAttachment stores a message with a file and returns its id, as AcceptText
-// does. It returns ErrUnknownMedia and ErrMediaKind for a file that cannot be sent;
-// what is wrong with a link only shows when it is fetched.
+// AcceptAttachment stores a message with a file and returns its id, as AcceptText does. It
+// returns ErrUnknownMedia or ErrMediaKind for a file that cannot be sent. Trouble with a link
+// only shows when it is fetched.
 func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
 	main := record.Content{ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}}
 	id, now := store.NewMessageID(), s.Now()
@@ -69,8 +69,8 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 	return id, nil
 }
 
-// sendable checks a file that the business named by its id. A document may be
-// anything; the other kinds are what they are.
+// sendable checks a file that the business named by its id. Any file can be a document; for
+// the other kinds, the file must be of that kind.
 func sendable(tx *store.Tx, a Attachment) error {
 	if a.ID == "" {
 		return nil
@@ -89,8 +89,8 @@ func sendable(tx *store.Tx, a Attachment) error {
 	return nil
 }
 
-// sendMedia brings a message's file to the carrier and sends the message. What was
-// reached is durable: a later attempt goes on from there.
+// sendMedia brings a message's file to the carrier and sends the message. Each step is durable
+// once it is done: a later attempt continues from there.
 func (s *Outbound) sendMedia(ctx context.Context, j queue.Job, c store.Customer) error {
 	m, body, err := s.pending(ctx, j.Message, record.StateAccepted)
 	if err != nil {
@@ -114,7 +114,7 @@ const (
 	turnPause = 5 * time.Second
 )
 
-// bring has the carrier get a message's file, or returns errBusy.
+// bring uploads a message's file to the carrier, or returns errBusy.
 func (s *Outbound) bring(ctx context.Context, c store.CustomerID, message string, a *record.Attached) error {
 	turn, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
@@ -130,7 +130,7 @@ func (s *Outbound) bring(ctx context.Context, c store.CustomerID, message string
 	return s.upload(ctx, message, a.ID)
 }
 
-// fetchLink brings a file from where the business said that it is.
+// fetchLink downloads a file from the business's link.
 func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message string, a *record.Attached) error {
 	f, err := s.Files.Public.Get(ctx, a.From, a.Kind.MaxSize())
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message st
 	}
 	defer f.Close()
 	if f.Type == "" || a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
-		return fails(webhook.MediaDownload("The link's web server says that the file is of another type than the message, or does not say it."))
+		return fails(webhook.MediaDownload("The link's web server gives the file another type than the message has, or none."))
 	}
 	m, err := s.files.Save(ctx, c, f)
 	if err != nil {
@@ -165,18 +165,18 @@ func linkError(err error) error {
 	case errors.Is(err, store.ErrQuota):
 		return fails(webhook.MediaDownload(base.QuotaFileDetails))
 	case errors.Is(err, media.ErrTooLarge):
-		return fails(webhook.MediaDownload("The file at the link is larger than messages of this type may have."))
+		return fails(webhook.MediaDownload("The file at the link is too large for a message of this type."))
 	case errors.Is(err, media.ErrAddress):
 		return fails(webhook.MediaDownload("The link leads to an address that is not public. Upload the file instead."))
 	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrGone):
-		return fails(webhook.MediaDownload("The link cannot be followed, or its web server does not hand the file out."))
+		return fails(webhook.MediaDownload("The link cannot be followed, or its web server does not serve the file."))
 	}
 	return fmt.Errorf("fetching a link: %w", err)
 }
 
-// upload hands an encrypted copy of a file to the carrier, under a fresh key, and
-// notes the link to it as the message's text. The carrier learns the copy's size and
-// kind of file, but no name that anybody gave it.
+// upload uploads a copy of a file to the carrier, encrypted under a new key, and stores its
+// file URL as the message's text. The carrier learns the copy's size and kind of file, but no
+// name that anybody gave it.
 func (s *Outbound) upload(ctx context.Context, message, id string) error {
 	m, r, err := s.files.OpenMedia(ctx, id)
 	if errors.Is(err, files.ErrUnknownMedia) {
@@ -213,12 +213,12 @@ func slotError(err error) error {
 	case errors.Is(err, carrier.ErrNotFound):
 		return fails(webhook.MediaUpload("The carrier has no upload service (XEP-0363)."))
 	case errors.Is(err, carrier.ErrRejected):
-		return fails(webhook.MediaUpload("The carrier does not take the file: it may be larger than the carrier allows."))
+		return fails(webhook.MediaUpload("The carrier refuses the file: it may be larger than the carrier allows."))
 	}
 	return err
 }
 
-// changeBody changes what a message holds that may be gone by now.
+// changeBody changes what a message holds. The message may be gone by now.
 func changeBody(tx *store.Tx, id string, change func(*record.Content)) error {
 	m, err := tx.Message(id)
 	if err != nil {

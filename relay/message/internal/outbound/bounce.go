@@ -13,18 +13,17 @@ import (
 )
 
 // A message usually comes back before the carrier acknowledged it or soon after, when the
-// job that sent it is done or about to be. So a temporary bounce gets a job of its own. The
-// message counts its bounces, at most one for each time that it is sent, and fails after as
-// many as a job may have failures: a server that returns everything gets it that often and
-// no more. The retry waits for its time and is not hurried when the link comes up, which
-// says nothing about why the message came back; otherwise a link that comes and goes would
-// use up the retries early. Later messages to the customer don't wait for it.
+// job that sent it is done or about to be done. So a temporary bounce gets its own job. The
+// message counts its bounces, at most one each time that it is sent, and fails after
+// maxAttempts bounces. The retry waits for its time and is not hurried when the link comes up,
+// which says nothing about why the message came back; otherwise a flapping link would use up
+// the retries early. Later messages to the customer don't wait for the retry.
 
-// Bounced takes a message that came back. One that was delivered is on at least one of the
-// customer's devices. Receipts and messages without content are neither kept nor sent
-// again: a later one does their work. A customer's client may miss a tick until the next
-// read marker, which covers the earlier messages; a receipt that is sent again would take
-// the place of a message in a full queue.
+// Bounced receives a bounce. If the message was delivered, at least one of the customer's
+// devices has it. Receipts and messages without content are neither kept nor sent again: a
+// later one does their work. A customer's client may miss a tick until the next read marker,
+// which covers the earlier messages; sending a receipt again would take a message's place in a
+// full queue.
 func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce) {
 	var wait time.Duration
 	s.about(ctx, in, b.To, b.ID, record.StateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
@@ -34,7 +33,7 @@ func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce
 			return err
 		}
 		return s.advance(tx, c, m, record.StateFailed, s.Now(), webhook.Undeliverable(
-			"The carrier returned the message: the recipient has no account there or does not take messages."))
+			"The carrier returned the message: the recipient has no account there or does not accept messages."))
 	}, func() {
 		if wait > 0 {
 			s.Counts.Add(base.EventBounced)
@@ -43,23 +42,23 @@ func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce
 	})
 }
 
-// maxDoubtful is how often a message may come back that the customer may have: within two
-// minutes a client that was cut off is back, or a receipt has come.
+// maxDoubtful is how often a message may come back although the customer may have it: within
+// two minutes a client that was cut off is back, or a receipt has come.
 const maxDoubtful = 8
 
-// gaveUp says whether a message that came back once more has come back often enough, and
-// why it fails then.
+// gaveUp says whether a message has come back often enough to fail, and the reason.
 func gaveUp(b carrier.Bounce, bounces int) (webhook.Error, bool) {
 	if b.Temporary {
 		return webhook.Unavailable(
-			"The carrier returned the message each time that it was sent: it cannot take messages for the recipient at present. Send it again later."), bounces >= maxAttempts
+			"The carrier returned the message each time that it was sent: it cannot accept messages for the recipient at present. Send it again later."), bounces >= maxAttempts
 	}
 	return webhook.Undeliverable(
-		"The carrier returned the message each time that it was sent: the recipient has no account there or does not take messages."), bounces >= maxDoubtful
+		"The carrier returned the message each time that it was sent: the recipient has no account there or does not accept messages."), bounces >= maxDoubtful
 }
 
-// postpone has a message sent again that came back, after a wait which it returns, or
-// ends it when that was done as often as may be. What waits already says nothing new.
+// postpone queues a message that came back to be sent again after a wait, which it returns.
+// The message fails when it has come back too often. A bounce of a message that waits already
+// changes nothing.
 func (s *Outbound) postpone(tx *store.Tx, c store.Customer, m store.Message, b carrier.Bounce) (wait time.Duration, err error) {
 	body, err := record.ContentOf(m)
 	if err != nil {
@@ -79,12 +78,12 @@ func (s *Outbound) postpone(tx *store.Tx, c store.Customer, m store.Message, b c
 	return wait, s.EnqueueAt(tx, c.ID, m.ID, record.Task{Kind: record.KindBounced, Bounce: body.Bounces + 1}, s.Now().Add(wait))
 }
 
-// sendBounced sends a message again that came back: the same ciphertext under the same
-// id, or a new one when that was lost with its session and nobody has sent it in the next
-// one yet. From before it is on its way the message may come back again; until the carrier
-// has it no marker for a later message says that it was read. Where the link is lost before
-// the carrier acknowledged it, it may have come back when the job is tried again: then
-// that has a job with a time of its own.
+// sendBounced sends a message again after it came back: the same ciphertext under the same id,
+// or a new ciphertext when the old one was lost with its session and the message has not been
+// sent in the next session yet. The message may come back again from just before it is sent.
+// Until the carrier has it, a marker for a later message does not mean that it was read. If
+// the link breaks before the carrier acknowledges the message, it may have come back by the
+// time this job is retried: then another job has the next retry.
 func (s *Outbound) sendBounced(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
 	var m store.Message
 	var body record.Content
@@ -114,8 +113,8 @@ func (s *Outbound) sendBounced(ctx context.Context, j queue.Job, c store.Custome
 	})
 }
 
-// wentAgain notes that the carrier has a message again, unless it came back meanwhile or
-// nobody asks any more.
+// wentAgain notes that the carrier has a message again, unless the message came back meanwhile
+// or is finished.
 func wentAgain(tx *store.Tx, id string) error {
 	m, body, err := pendingIn(tx, id, record.StateAccepted, record.StateSent)
 	if record.IsNotFound(err) || err == nil && !body.Going {

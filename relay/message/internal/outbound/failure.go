@@ -10,7 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// failure ends a message for good, and says why to the business.
+// failure ends a message for good, with the reason for the business.
 type failure struct{ reason webhook.Error }
 
 // Error implements error.
@@ -18,13 +18,13 @@ func (f *failure) Error() string { return "the message fails: " + f.reason.Title
 
 func fails(e webhook.Error) error { return &failure{e} }
 
-// errBusy means that as many files are on their way as may be.
-var errBusy = errors.New("other files are on their way")
+// errBusy means that the largest number of files is in transfer already.
+var errBusy = errors.New("other files are in transfer")
 
-// givenUp says why a job failed that was tried as often as it may be.
+// givenUp says why a job failed that used up its attempts.
 func givenUp(k record.Kind) webhook.Error {
 	if k == record.KindMedia {
-		return webhook.MediaUpload("The file could not be fetched from its link or handed to the carrier, though it was tried for a quarter of an hour.")
+		return webhook.MediaUpload("The relay tried for a quarter of an hour, but could not fetch the file from its link or upload it to the carrier.")
 	}
 	if k == record.KindBounced {
 		return webhook.Unavailable("The carrier returned the message, and the relay could not send it again.")
@@ -40,8 +40,8 @@ func timeFor(k record.Kind) time.Duration {
 	return base.AttemptTime
 }
 
-// refused ends a job for a customer who is blocked: a message fails, receipts and
-// the like just are not sent.
+// refused ends a job for a blocked customer: a message fails; receipts and the like are just
+// not sent.
 func refused(k record.Kind) error {
 	if k == record.KindText || k == record.KindMedia || k == record.KindBounced {
 		return fails(webhook.Undeliverable("The business has blocked the recipient: unblock them to write to them."))

@@ -1,7 +1,7 @@
-// Package outbound is the way of a message to a customer: accepted from the business,
-// encrypted, sent, sent again where it came back or could not be read, and told to the
-// business at each state; and of all else that the relay sends to customers' clients. It
-// must not know how a customer's message is read.
+// Package outbound takes a message from the business to a customer: it accepts and encrypts
+// it, sends it, sends it again if it came back or could not be read, and tells the business
+// about each state. It also sends everything else that customers' clients get. It must not
+// know how a customer's message is read.
 package outbound
 
 import (
@@ -22,5 +22,5 @@ type Outbound struct {
 	files     *files.Keeper
 	outbox    *queue.Runner
 	typing    typing
-	transfers *semaphore.Weighted // of maxTransfers: files on their way to the carrier
+	transfers *semaphore.Weighted // of maxTransfers: files in transfer to the carrier
 }

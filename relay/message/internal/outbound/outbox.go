@@ -19,7 +19,7 @@ import (
 // work does one job of the outbox; it is its queue's Worker.
 func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 	if len(j.Body) == 0 {
-		s.Log.LogAttrs(ctx, slog.LevelError, "giving up a job whose row in the store is damaged")
+		s.Log.LogAttrs(ctx, slog.LevelError, "giving up on a job whose row in the store is damaged")
 		return s.endWith(ctx, j, webhook.Unavailable("What the relay kept of the message was damaged before it was sent. Send it again."))
 	}
 	var t record.Task
@@ -54,9 +54,9 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 	case errors.Is(err, errBusy):
 		return queue.Later(turnPause)
 	case errors.Is(err, store.ErrFull):
-		return queue.Later(fullPause) // what was accepted is not given up for that
+		return queue.Later(fullPause) // a full volume is no reason to give up on an accepted message
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
-		log("giving up an outbox job")
+		log("giving up on an outbox job")
 		return s.endWith(ctx, j, givenUp(t.Kind))
 	}
 	log("an outbox job failed")
@@ -84,7 +84,7 @@ func (s *Outbound) endWith(ctx context.Context, j queue.Job, why ...webhook.Erro
 // do does a job. When it returns nil the job is gone.
 func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 	if s.Now().Sub(j.Created) > s.Retention {
-		return record.ErrFinished // the hosted API drops what could not be delivered, too
+		return record.ErrFinished // as the hosted API drops what it could not deliver
 	}
 	c, err := s.recipient(ctx, j)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Outbound) recipient(ctx context.Context, j queue.Job) (c store.Customer
 		return c, fails(webhook.Unavailable("What the relay kept of the recipient is damaged. Send the message again."))
 	}
 	if record.IsNotFound(err) {
-		return c, record.ErrFinished // their key died
+		return c, record.ErrFinished // the customer's data key was destroyed
 	}
 	return c, err
 }

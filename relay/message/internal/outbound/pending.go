@@ -8,9 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// pending reads a message that is to be sent and has come to no other state than the
-// given one. A receipt says that the customer has it, even when the carrier never said
-// that it took it.
+// pending reads a message that must be sent and is still in the given state. A receipt means
+// that the customer has it, even when the carrier never acknowledged it.
 func (s *Outbound) pending(ctx context.Context, id, state string) (m store.Message, body record.Content, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		m, body, err = pendingIn(tx, id, state)
@@ -35,7 +34,7 @@ func pendingIn(tx *store.Tx, id string, states ...string) (m store.Message, body
 	return m, body, err
 }
 
-// goesWith says whether a message that belongs to another is still to be sent.
+// goesWith says whether a message that belongs to another must still be sent.
 func goesWith(tx *store.Tx, id string) (bool, error) {
 	if id == "" {
 		return true, nil

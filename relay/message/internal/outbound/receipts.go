@@ -12,8 +12,8 @@ import (
 // maxRead bounds how many earlier messages one read marker covers.
 const maxRead = 256
 
-// Receipt takes a customer's receipt. It counts only from the customer whom the message
-// was sent to.
+// Receipt receives a receipt. It counts only if it comes from the customer to whom the message
+// was sent.
 func (s *Outbound) Receipt(ctx context.Context, b *base.Batch, r carrier.Receipt) {
 	state := record.StateDelivered
 	if r.Kind == carrier.Read {
@@ -43,7 +43,7 @@ func (s *Outbound) read(tx *store.Tx, c store.Customer, m store.Message) error {
 		if waits, err := cameBack(e); err != nil {
 			return err
 		} else if waits {
-			continue // it was not read, whatever was read after it
+			continue // this one was not read, whatever was read after it
 		}
 		if err := s.advance(tx, c, e, record.StateRead, now); err != nil {
 			return err

@@ -12,22 +12,21 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// A customer's device that lost its sessions could not read what was sent in them.
-// When it has a new session with the same identity key, the messages that nobody
-// confirmed are sent again, under the stanza ids that they had: clients that did
-// read them drop the second copy, and receipts fit. A device that comes with
-// another key gets nothing again: what was written to one key is not sent to
-// another because the carrier says so.
+// A customer's device that lost its sessions could not read what was sent in them. When it has
+// a new session with the same identity key, the messages that nobody confirmed are sent again
+// under their old stanza ids: clients that did read them drop the second copy, and receipts
+// still match. A device with another key gets nothing again: what was written to one key is
+// not sent to another just because the carrier says so.
 
 const (
-	// maxResend is how many of the latest messages are looked at.
+	// maxResend is how many of the latest messages are searched.
 	maxResend = 64
-	// maxResends is how often one message is sent again: a peer that makes sessions begin
-	// again and again must not have the relay repeat itself without end.
+	// maxResends is how often one message is sent again: a peer that keeps starting new
+	// sessions must not make the relay repeat itself without end.
 	maxResends = 2
 )
 
-// findLost queues the messages that a device is to be sent again, oldest first.
+// findLost queues the messages to send to a device again, oldest first.
 func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		d, err := tx.Device(c.ID, t.Device)
@@ -52,8 +51,8 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 	return err
 }
 
-// resendIfLost queues a message for a device, whose identity key has that name, if the
-// device may not have been able to read it and nobody confirmed it.
+// resendIfLost queues a message for the device with that identity key, if the device may not
+// have been able to read it and nobody confirmed it.
 func (s *Outbound) resendIfLost(tx *store.Tx, m store.Message, t record.Task, key string) error {
 	if m.State != record.StateSent || m.Created.Before(t.Since) {
 		return nil
@@ -69,8 +68,8 @@ func (s *Outbound) resendIfLost(tx *store.Tx, m store.Message, t record.Task, ke
 	return s.queueAgain(tx, m, t.Device)
 }
 
-// queueAgain has a message encrypted once more and sent again; the ciphertext of the old
-// session is of no use. The device is the one that lost it, or zero for all.
+// queueAgain queues a message to be encrypted and sent again; the ciphertext of the old session
+// is useless. The device is the one that lost it, or zero for all.
 func (s *Outbound) queueAgain(tx *store.Tx, m store.Message, d carrier.DeviceID) error {
 	if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
 		return err
@@ -78,7 +77,7 @@ func (s *Outbound) queueAgain(tx *store.Tx, m store.Message, d carrier.DeviceID)
 	return s.Enqueue(tx, m.Customer, "", record.Task{Kind: record.KindAgain, Device: d, Message: m.ID})
 }
 
-// sendAgain sends a message again to the devices that it was for, if no receipt came
+// sendAgain sends a message again to the devices that it was for, if no receipt has come
 // meanwhile.
 func (s *Outbound) sendAgain(ctx context.Context, c store.Customer, t record.Task) error {
 	m, body, err := s.pending(ctx, t.Message, record.StateSent)

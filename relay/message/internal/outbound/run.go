@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/queue"
 )
 
-// New returns an Outbound, and has everybody who writes to the outbox wake it.
+// New returns an Outbound, and makes everything that writes to the outbox wake it.
 func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Outbound {
 	s := &Outbound{Base: b, peers: p, blocklist: l, files: f, transfers: semaphore.NewWeighted(maxTransfers)}
 	s.outbox = queue.New(queue.Options{
@@ -29,12 +29,12 @@ func (s *Outbound) Run(ctx context.Context) error {
 	return s.outbox.Run(ctx)
 }
 
-// Hurry has what could not be sent tried again now: the link is up.
+// Hurry retries now what could not be sent, because the link is up.
 func (s *Outbound) Hurry() { s.outbox.Hurry() }
 
 // workers is how many customers are served at once: a worker waits for the carrier's
-// acknowledgement, which takes a busy server a while. maxTransfers of them may be at a
-// file, which takes half a megabyte of memory.
+// acknowledgement, which takes a busy server a while. Up to maxTransfers workers may transfer
+// a file, which takes half a megabyte of memory.
 const (
 	workers      = 256
 	maxTransfers = 32

@@ -10,8 +10,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// send brings a message to the carrier, whichever try it is: the ciphertext that an
-// earlier one left, or else a new one, which is durable before it is sent.
+// send sends a message to the carrier, in every attempt: the ciphertext that an earlier attempt
+// left, or else a new one, which is durable before it is sent.
 func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, body record.Content) (err error) {
 	if body.Envelope == nil {
 		if body.Envelope, err = s.sealText(ctx, c, m, body); err != nil {
@@ -25,8 +25,8 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 	return nil
 }
 
-// sealText encrypts a message for all of a customer's devices. The ratchets' steps
-// and the ciphertext are durable, in one transaction, when it returns.
+// sealText encrypts a message for all of a customer's devices. When it returns, the ratchets'
+// steps and the ciphertext are durable, in one transaction.
 func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content) (*carrier.Envelope, error) {
 	devices, err := s.recipients(ctx, c, body)
 	if err != nil {
@@ -69,8 +69,8 @@ func (s *Outbound) recipients(ctx context.Context, c store.Customer, body record
 	return s.stillFor(ctx, c, body, devices)
 }
 
-// stillFor returns those of a message's devices that have the identity keys yet that
-// it was encrypted for. For a message that was not encrypted yet it returns all.
+// stillFor returns those of a message's devices that still have the identity keys that it was
+// encrypted for. For a message that was not encrypted yet it returns all.
 func (s *Outbound) stillFor(ctx context.Context, c store.Customer, body record.Content, devices []carrier.DeviceID) ([]carrier.DeviceID, error) {
 	if body.For == nil {
 		return devices, nil

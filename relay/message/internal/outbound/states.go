@@ -20,9 +20,9 @@ import (
 //	    └───────────┴─────► failed
 //
 // Accepted: it is stored. Sent: the carrier has it, whether for the first time or again.
-// Delivered and read: the customer's client says so. Failed: it will not arrive; what was
-// delivered does not fail any more. A state that is skipped is told to the business before
-// the one that implies it.
+// Delivered and read: the customer's client says so. Failed: it will not arrive; a delivered
+// message no longer fails. The business is told about a skipped state before the state that
+// implies it.
 
 // order ranks the states of an outgoing message.
 func order(state string) int {
@@ -39,7 +39,7 @@ func order(state string) int {
 	return 0
 }
 
-// eventOf is what to count when an outgoing message comes to a state.
+// eventOf is what to count when an outgoing message reaches a state.
 func eventOf(state string) base.Event {
 	switch state {
 	case record.StateSent:
@@ -52,12 +52,12 @@ func eventOf(state string) base.Event {
 	return base.EventFailed
 }
 
-// advance moves an outgoing message on, which is written as it is given, and tells the
-// business, unless it is that far already. The business always learns that it was sent
+// advance moves an outgoing message to a later state, writes it as given, and tells the
+// business, unless it is that far already. The business always learns that a message was sent
 // before it learns that it was delivered, and that before it learns that it was read: the
-// customer's receipt may overtake the carrier's acknowledgement, and some clients (Gajim,
-// to those who are not on its contact list) send read markers and no receipts. What was
-// delivered does not fail afterwards.
+// customer's receipt may overtake the carrier's acknowledgement, and some clients (Gajim, to
+// peers who are not on its contact list) send read markers and no receipts. A delivered message
+// does not fail afterwards.
 func (s *Outbound) advance(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs ...webhook.Error) error {
 	if order(state) <= order(m.State) || state == record.StateFailed && order(m.State) >= order(record.StateDelivered) {
 		return nil
@@ -76,8 +76,7 @@ func (s *Outbound) advance(tx *store.Tx, c store.Customer, m store.Message, stat
 	return s.tell(tx, c, m, state, at, errs)
 }
 
-// putState writes a message's state, and drops its ciphertext when nobody needs it any
-// more.
+// putState writes a message's state, and drops its ciphertext once it is no longer needed.
 func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
 	m.State, m.Updated = state, at
 	if state == record.StateSent {
@@ -88,7 +87,7 @@ func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
 
 func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
 	if m.Type == record.TypeCaption || m.Type == record.TypeNotice {
-		return nil // the business knows of the message that it goes with, or did not send it
+		return nil // the business knows only the message that it goes with, or did not send it
 	}
 	s.Counts.Add(eventOf(state))
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
@@ -97,7 +96,7 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 	return s.Notify(tx, c.ID, m.ID, payload, err)
 }
 
-// advanceMessage moves a message on, if it is still there.
+// advanceMessage is advance for a message that may be gone.
 func (s *Outbound) advanceMessage(tx *store.Tx, id, state string, errs ...webhook.Error) error {
 	m, err := tx.Message(id)
 	if record.IsNotFound(err) {
@@ -119,10 +118,10 @@ func (s *Outbound) advanceMessage(tx *store.Tx, id, state string, errs ...webhoo
 	return s.advance(tx, c, m, state, s.Now(), errs...)
 }
 
-// about runs fn on the message that was sent to a customer under a stanza's id, if
-// there is one that has not come to a state yet. Key transport messages have stanzas
-// and no message. What says nothing new, as when the archive brings it again, keeps
-// nobody who is idle. Done is called when what fn wrote is stored.
+// about runs fn on the message that was sent to a customer under a stanza's id, if there is one
+// that has not reached a state yet. Key transport messages have a stanza but no message. A
+// receipt that says nothing new, for example from the archive, does not extend an idle
+// customer's life. Done is called when what fn wrote is stored.
 func (s *Outbound) about(ctx context.Context, b *base.Batch, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error, done func()) {
 	if stanza == "" || len(stanza) > store.MaxIdentifier {
 		return

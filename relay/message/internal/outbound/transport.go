@@ -11,8 +11,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// sealTransport makes a message without content for one device, in a new session
-// where that is what the job is for.
+// sealTransport makes a message without content for one device, in a new session if the job
+// asks for one.
 func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record.Task) (*carrier.Envelope, error) {
 	p := peers.Plan{Devices: []carrier.DeviceID{t.Device}}
 	missing := p.Devices
@@ -33,8 +33,8 @@ func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record
 	return envelope, nil
 }
 
-// sendTransport sends a message without content: it completes a session, or begins
-// a new one. It is not kept for another attempt: that one makes its own.
+// sendTransport sends a message without content, which completes a session or begins a new
+// one. The message is not kept for another attempt, which makes its own.
 func (s *Outbound) sendTransport(ctx context.Context, c store.Customer, t record.Task) error {
 	envelope, err := s.sealTransport(ctx, c, t)
 	if err != nil {

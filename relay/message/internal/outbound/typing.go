@@ -10,8 +10,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// CustomerTypes counts that a customer began to write. The Cloud API has no webhook that
-// says so, so the business is not told, and nothing of it is kept.
+// CustomerTypes counts that a customer began to write. The Cloud API has no webhook for that,
+// so the business is not told, and nothing is stored.
 func (s *Outbound) CustomerTypes(t carrier.Typing) {
 	if t.Composing {
 		s.Counts.Add(base.EventTyping)
@@ -22,13 +22,13 @@ func (s *Outbound) CustomerTypes(t carrier.Typing) {
 // indicators, Cloud API).
 const typingTime = 25 * time.Second
 
-// typing remembers at whom "is typing" is shown.
+// typing remembers to which customers "is typing" is shown.
 type typing struct {
 	mu     sync.Mutex
 	timers map[store.CustomerID]*time.Timer
 }
 
-// beginTyping shows "is typing". It is worth no retry: a failure shows nothing.
+// beginTyping shows "is typing". A failure is not worth a retry.
 func (s *Outbound) beginTyping(ctx context.Context, c store.Customer) {
 	if s.Carrier.SendTyping(ctx, c.Number, true) != nil {
 		return
@@ -48,7 +48,7 @@ func (s *Outbound) beginTyping(ctx context.Context, c store.Customer) {
 	})
 }
 
-// endTyping ends it, if it is shown.
+// endTyping ends "is typing", if it is shown.
 func (s *Outbound) endTyping(ctx context.Context, c store.Customer) {
 	s.typing.mu.Lock()
 	t := s.typing.timers[c.ID]
@@ -60,7 +60,7 @@ func (s *Outbound) endTyping(ctx context.Context, c store.Customer) {
 	}
 }
 
-// forget ends the timer of a customer who is no more.
+// forget stops the timer of a customer who was erased.
 func (t *typing) forget(id store.CustomerID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +70,7 @@ func (t *typing) forget(id store.CustomerID) {
 	}
 }
 
-// stop ends all timers.
+// stop stops all timers.
 func (t *typing) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,5 +80,5 @@ func (t *typing) stop() {
 	t.timers = nil
 }
 
-// ForgetTyping ends the timer of a customer who is no more.
+// ForgetTyping stops the timer of a customer who was erased.
 func (s *Outbound) ForgetTyping(id store.CustomerID) { s.typing.forget(id) }

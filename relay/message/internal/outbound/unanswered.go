@@ -13,21 +13,22 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// A message that begins a session is lost for good when the customer's device has not
-// the one-time pre-key any more that it names: most clients delete it when another takes
-// it first, and tell nobody. So where nothing comes back, neither a receipt nor anything
-// in the session, a new session is begun, from the bundle as it is then, with the message
-// in it: under its old stanza id, so that a client that was only away drops the copy.
+// A message that begins a session is lost for good when the customer's device no longer has
+// the one-time pre-key that the message names: most clients delete a key when another sender
+// uses it first, and tell nobody. So when nothing comes back, neither a receipt nor anything in
+// the session, the relay begins a new session from the bundle as it is then, and sends the
+// message in it under its old stanza id, so that a client that was only away drops the copy.
 
-// firstWait is how long a first message may stay without an answer. lastWait is the same
-// once it was sent again: most are away, and each attempt takes one of their keys.
+// firstWait is how long a first message may stay without an answer, and lastWait how long once
+// it was sent again: most customers are just away, and each attempt uses up one of their keys.
 const (
 	firstWait = 10 * time.Minute
 	lastWait  = 24 * time.Hour
 )
 
-// awaitAnswer has a message that was sent looked at later, if it begins a session. For
-// one that came back nobody can have answered: it is called again when that is sent.
+// awaitAnswer queues a later check of a message that was sent, if the message begins a session.
+// Nobody can have answered a message that came back: awaitAnswer is called again when that is
+// sent.
 func (s *Outbound) awaitAnswer(tx *store.Tx, c store.CustomerID, id string) error {
 	m, err := tx.Message(id)
 	if record.IsNotFound(err) {
@@ -61,8 +62,8 @@ func begins(body record.Content) (devices []carrier.DeviceID) {
 	return devices
 }
 
-// beginAgain begins new sessions with the devices that did not answer a first message,
-// and has everything sent in them that they may not have been able to read.
+// beginAgain begins new sessions with the devices that did not answer a first message, and
+// queues everything that they may not have been able to read to be sent in them.
 func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
 	silent, err := s.silent(ctx, c, t)
 	if err != nil {
@@ -127,8 +128,8 @@ func (s *Outbound) silent(ctx context.Context, c store.Customer, t record.Task) 
 
 func unanswered(r *signal.Record) bool { return r.HasSession() && !r.Answered() }
 
-// firstAgain queues the messages, oldest first, that began a session with one of the
-// devices and were not confirmed.
+// firstAgain queues, oldest first, the messages that began a session with one of the devices
+// and were not confirmed.
 func (s *Outbound) firstAgain(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
 	sent, err := tx.MessagesOf(c, store.Outbound, s.Now(), maxResend)
 	if err != nil {

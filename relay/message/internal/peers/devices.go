@@ -15,23 +15,23 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// repairEvery is how soon after a new session was offered to a device the next may
-// be: two peers that cannot read each other must not exchange offers without end.
+// repairEvery is the least time between two offers of a new session to a device: two peers
+// that cannot read each other must not exchange offers without end.
 const repairEvery = time.Minute
 
-// listAge is how old a customer's device list may be before it is fetched again.
-// Changes arrive by themselves where the carrier lets us see them.
+// listAge is how old a customer's device list may be before it is fetched again. Changes
+// arrive by themselves if the carrier lets us see them.
 const listAge = time.Hour
 
-// maxDeviceID is the highest that XEP-0384 v0.3 allows.
+// maxDeviceID is the highest device id that XEP-0384 v0.3 allows.
 const maxDeviceID carrier.DeviceID = 1<<31 - 1
 
 // maxRemembered bounds the maps that only save work.
 const maxRemembered = 10_000
 
-// DeviceList takes a customer's device list. Carriers bring every list whenever a link
-// comes up; one that says nothing new must not keep a customer who is idle, so it is only
-// looked at.
+// DeviceList receives a customer's device list. Carriers send every list whenever a link comes
+// up. A list that says nothing new must not extend an idle customer's life, so nothing is
+// written for it.
 func (s *Peers) DeviceList(ctx context.Context, l carrier.DeviceList) error {
 	var c store.CustomerID
 	var news bool
@@ -56,27 +56,27 @@ func (s *Peers) DeviceList(ctx context.Context, l carrier.DeviceList) error {
 	return err
 }
 
-// A list may be longer than what is written to, or remembered: clients leave behind the
-// devices of each installation, and anybody can invent some. Which of them are cut off
-// must not follow from where they stand. Those that wrote come first, the latest first,
-// then those that have an identity key on record, which they got with a session, and then
-// the others in the list's order.
+// A list may name more devices than we write to or remember: clients leave behind the devices
+// of each installation, and anybody can invent some. Which devices are cut off must not depend
+// on their place in the list. Devices that wrote come first, the latest first; then those with
+// an identity key on record, which they got with a session; then the others in the list's
+// order.
 
-// livelier orders devices so that those come first which are known to live.
+// livelier orders devices so that those in use come first.
 func livelier(a, b store.Device) int {
 	if c := b.Wrote.Compare(a.Wrote); c != 0 {
 		return c
 	}
-	return len(b.IdentityKey) - len(a.IdentityKey) // none, or all of one length
+	return len(b.IdentityKey) - len(a.IdentityKey) // 0, or the one length that all keys have
 }
 
 // listing is what a device list changes.
 type listing struct {
-	changed []store.Device     // known ones, as they are now
-	added   []carrier.DeviceID // new ones, as many as are remembered
+	changed []store.Device     // known devices, as they are now
+	added   []carrier.DeviceID // new devices, as many as are remembered
 }
 
-// compare says what a list changes about the devices that are known.
+// compare says what a list changes about the known devices.
 func compare(known []store.Device, devices []carrier.DeviceID) (l listing) {
 	listed := make(map[carrier.DeviceID]bool, len(devices))
 	for _, id := range devices {
@@ -131,9 +131,9 @@ func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added [
 // no longer on its list and may write again.
 const maxKnown = 2 * omemo.MaxDevices
 
-// Bound forgets devices beyond maxKnown, with their sessions: first those that are not
-// on the list, and of these the ones that are not known to live. Whoever invents
-// devices, a customer or a carrier, must not fill the store. The one to keep stays.
+// Bound forgets devices beyond maxKnown, with their sessions: first those that are not on the
+// list, and among these first the ones not in use. A customer or a carrier that invents devices
+// must not fill the store. The device to keep stays.
 func Bound(tx *store.Tx, c store.CustomerID, keep carrier.DeviceID) error {
 	known, err := tx.Devices(c)
 	if err != nil || len(known) <= maxKnown {
@@ -156,7 +156,7 @@ func Bound(tx *store.Tx, c store.CustomerID, keep carrier.DeviceID) error {
 	return nil
 }
 
-// first orders what is so before what is not.
+// first orders true before false.
 func first(so bool) int {
 	if so {
 		return -1
@@ -174,11 +174,11 @@ func (s *Peers) learned(c store.CustomerID) {
 	s.fetched[c] = s.Now()
 }
 
-// wroteEvery is how old the time may be at which a device is known to have written.
+// wroteEvery is how old the stored time of a device's last message may be before it is updated.
 const wroteEvery = 24 * time.Hour
 
-// Activate makes a device one to be written to, since it wrote: some clients never
-// publish a device list. It says whether the session with the device has just begun.
+// Activate makes a device that wrote one that we write to: some clients never publish a device
+// list. It says whether the session with the device has just begun.
 func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, opened omemo.Opened, now time.Time) (renewed bool, err error) {
 	d, err := tx.Device(c, id)
 	if record.IsNotFound(err) {
@@ -199,9 +199,8 @@ func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, 
 	return renewed, tx.PutDevice(c, d)
 }
 
-// DevicesOf returns the devices that a customer's message goes to. The list is
-// fetched unless it is known to be fresh; a customer without one keeps the devices
-// that wrote.
+// DevicesOf returns the devices that a message to a customer goes to. It fetches the list
+// unless that is known to be fresh. A customer without a list keeps the devices that wrote.
 func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.DeviceID, error) {
 	s.mu.Lock()
 	at, known := s.fetched[c.ID]
@@ -230,8 +229,8 @@ func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.Devi
 	return devices, err
 }
 
-// active reads the devices that a customer has now and, under firstUse, that are
-// not refused: those that live first. There may be more than an envelope addresses.
+// active reads the devices that a customer has now, without those that firstUse refuses. Those
+// in use come first. There may be more than an envelope addresses.
 func (s *Peers) active(ctx context.Context, c store.CustomerID) ([]carrier.DeviceID, error) {
 	var devices []carrier.DeviceID
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
@@ -252,9 +251,8 @@ func (s *Peers) active(ctx context.Context, c store.CustomerID) ([]carrier.Devic
 	return devices, err
 }
 
-// OwnDevices takes our account's device list. The relay has one device: another one on
-// its account would be sent what customers write. It is taken off the list again, and
-// reported.
+// OwnDevices receives our account's device list. The relay has one device. Another device on
+// its account would get what customers write, so it is removed from the list, and reported.
 func (s *Peers) OwnDevices(ctx context.Context, devices []carrier.DeviceID) {
 	other := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
 	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device && !s.WasOurs(d) })
@@ -267,14 +265,14 @@ func (s *Peers) OwnDevices(ctx context.Context, devices []carrier.DeviceID) {
 	}
 }
 
-// WasOurs says whether a device is the one of our former identity: the list that names
-// it was ours, before the identity was rotated.
+// WasOurs says whether a device is that of our former identity: it is on the list that we
+// published before the identity was rotated.
 func (s *Peers) WasOurs(d carrier.DeviceID) bool {
 	return s.Former != nil && s.Former.Account.Device == d
 }
 
-// staleTime is for how long a device without a bundle is left out unasked. Some clients
-// show theirs once we may see their presence, which takes a moment.
+// staleTime is how long a device without a bundle is left out without asking again. Some
+// clients show their bundle once we may see their presence, which takes a moment.
 const staleTime = time.Minute
 
 // stale says whether a device had no bundle a moment ago.
@@ -295,8 +293,8 @@ func (s *Peers) missed(d Device) {
 	s.missing[d] = s.Now()
 }
 
-// MayRepair says whether a device may be offered a new session now, and notes that it
-// is: of the messages that share a commit each must know of those before it.
+// MayRepair says whether a device may be offered a new session now, and notes the offer: each
+// message that shares a commit must know about those before it.
 func (s *Peers) MayRepair(d Device, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -310,14 +308,14 @@ func (s *Peers) MayRepair(d Device, now time.Time) bool {
 	return true
 }
 
-// Unrepaired takes back that a device is offered a new session, which was not stored.
+// Unrepaired takes back the note of an offer that was not stored.
 func (s *Peers) Unrepaired(d Device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.repaired, d)
 }
 
-// ForgetDevices forgets what is in memory of a customer's devices.
+// ForgetDevices forgets what memory holds about a customer's devices.
 func (s *Peers) ForgetDevices(id store.CustomerID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -331,12 +329,12 @@ func (s *Peers) ForgetDevices(id store.CustomerID) {
 	}
 }
 
-// renewedTime is for how long after a session began a client may send again what was
-// lost with the one before.
+// renewedTime is how long after a session began a client may send again what was lost with the
+// one before.
 const renewedTime = 5 * time.Minute
 
-// listed writes which devices a customer has now. Under firstUse the keys of those
-// that are new are looked at, so that the business learns of them.
+// listed writes which devices a customer has now. Under firstUse it queues a look at the keys
+// of new devices, so that the business learns of them.
 func (s *Peers) listed(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
 	added, err := list(tx, c, devices)
 	if err != nil || len(added) == 0 || s.Account.Trust != omemo.FirstUse {

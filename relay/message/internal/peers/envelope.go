@@ -12,9 +12,9 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Encrypt begins the missing sessions and seals the text, or nil for none, in one
-// transaction with what keep writes. A device whose bundle is no good, or whose key
-// is refused, is left out; that it was refused is written even when no other is left.
+// Encrypt begins the missing sessions and encrypts the text, which is nil for none, in one
+// transaction with what keep writes. It leaves out devices whose bundle is invalid or whose key
+// is refused. The refusal is written even when no other device is left.
 func (s *Peers) Encrypt(
 	ctx context.Context, c store.Customer, p Plan, text []byte,
 	keep func(*store.Tx, *carrier.Envelope, map[carrier.DeviceID]string) error,
@@ -66,10 +66,10 @@ func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, devices []
 	return missing, err
 }
 
-// Fetch gets the bundles of the devices without a session, until the plan holds as many
-// devices as an envelope addresses. One that publishes none is left out, so that it takes
-// nobody's place, and not asked for with every message: lists name devices that are long
-// gone.
+// Fetch fetches the bundles of the devices without a session, until the plan holds as many
+// devices as an envelope addresses. A device that publishes no bundle is left out, so that it
+// takes no other's place, and is not asked again with every message: lists name devices that
+// are long gone.
 func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []carrier.DeviceID) (Plan, error) {
 	p.bundles = map[carrier.DeviceID]carrier.Bundle{}
 	wanted := p.Devices

@@ -16,8 +16,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// News returns what to count when a device was admitted, and tells the business: a
-// known customer's new device may be the carrier's.
+// News returns what to count when a device was accepted, and tells the business: a known
+// customer's new device may be the carrier's.
 func (s *Peers) News(tx *store.Tx, c store.Customer, v *Sessions, changed, first bool, key signal.IdentityKey) (base.Event, error) {
 	switch {
 	case changed:
@@ -28,9 +28,9 @@ func (s *Peers) News(tx *store.Tx, c store.Customer, v *Sessions, changed, first
 	return "", nil
 }
 
-// Refused notes the identity key that a device offered and that is not taken, so
-// that the business can accept it, and tells it once. Nothing else of the device
-// is written.
+// Refused notes an identity key that a device offered and that is not accepted, so that the
+// business can accept it, and tells the business once. Nothing else about the device is
+// written.
 func (s *Peers) Refused(tx *store.Tx, c store.Customer, id carrier.DeviceID, key signal.IdentityKey) error {
 	devices, err := tx.Devices(c.ID)
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *Peers) tellIdentity(tx *store.Tx, c store.Customer, key signal.Identity
 	return s.Notify(tx, c.ID, "", payload, err)
 }
 
-// Named returns the device of a customer whose identity key the business named, and
-// accepts that key if it was refused until now: naming it is how the business does.
+// Named returns the device of a customer whose identity key the business named. If that key was
+// refused until now, it is accepted: the business accepts a key by naming it.
 func (s *Peers) Named(ctx context.Context, c store.Customer, hash string) (id carrier.DeviceID, err error) {
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
 		devices, err := tx.Devices(c.ID)
@@ -91,8 +91,8 @@ func (s *Peers) Named(ctx context.Context, c store.Customer, hash string) (id ca
 	return id, nil
 }
 
-// accept takes the key that a device offered. A session under another key decrypts
-// what is late, and nothing is encrypted in it any more.
+// accept accepts the key that a device offered. A session under another key still decrypts late
+// messages, but nothing is encrypted in it any more.
 func (s *Peers) accept(tx *store.Tx, c store.Customer, d store.Device) error {
 	d.IdentityKey, d.Offered, d.Accepted = d.Offered, nil, true
 	if err := tx.PutDevice(c.ID, d); err != nil {
@@ -140,8 +140,8 @@ func (s *Peers) Inspect(ctx context.Context, c store.Customer, id carrier.Device
 	return record.ErrFinished
 }
 
-// Begin starts the missing sessions, and returns the plan without the devices
-// whose bundle is no good or whose key is refused.
+// Begin starts the missing sessions, and returns the plan without the devices whose bundle is
+// invalid or whose key is refused.
 func (s *Peers) Begin(tx *store.Tx, c store.Customer, p Plan, view *Sessions) (Plan, error) {
 	for d, b := range p.bundles {
 		started, err := s.Account.Start(view, c.Number, d, b, s.Now())

@@ -18,26 +18,26 @@ import (
 const (
 	// preKeys is how many one-time pre-keys are published (XEP-0384: 100).
 	preKeys = 100
-	// signedAge is for how long a signed pre-key is published.
+	// signedAge is how long a signed pre-key is published.
 	signedAge = 7 * 24 * time.Hour
-	// publishPause is the least time between two publications: many customers may
-	// begin sessions at once.
+	// publishPause is the least time between two publications: many customers may begin
+	// sessions at once.
 	publishPause = 2 * time.Second
 	// publishRetry is how long to wait after a publication failed.
 	publishRetry = 10 * time.Second
-	// rotationCheck is how often the signed pre-key's age is looked at.
+	// rotationCheck is how often the signed pre-key's age is checked.
 	rotationCheck = time.Hour
 
-	// keepUsed is for how long a one-time pre-key that was used is kept after it was last
-	// published: clients fetch keys when a chat is opened and may write much later.
+	// keepUsed is how long a used one-time pre-key is kept after it was last published:
+	// clients fetch keys when a chat is opened and may write much later.
 	keepUsed = 7 * 24 * time.Hour
-	// maxUsed is how many of them are kept at most.
+	// maxUsed is how many used pre-keys are kept at most.
 	maxUsed = 10_000
 
 	settingNextPreKey = "next-prekey"
 )
 
-// PublishSoon has our devices and keys published.
+// PublishSoon makes KeepPublished publish our devices and keys.
 func (s *Peers) PublishSoon() {
 	select {
 	case s.dirty <- struct{}{}:
@@ -45,8 +45,7 @@ func (s *Peers) PublishSoon() {
 	}
 }
 
-// KeepPublished publishes our keys whenever they changed and rotates the signed
-// pre-key.
+// KeepPublished publishes our keys whenever they change and rotates the signed pre-key.
 func (s *Peers) KeepPublished(ctx context.Context) error {
 	timer := time.NewTicker(rotationCheck)
 	defer timer.Stop()
@@ -79,7 +78,7 @@ func (s *Peers) KeepPublished(ctx context.Context) error {
 	}
 }
 
-// publish publishes our bundle and then the device list that leads to it.
+// publish publishes our bundle, and then the device list that leads to it.
 func (s *Peers) publish(ctx context.Context) error {
 	b, err := s.bundle(ctx)
 	if err != nil {
@@ -97,10 +96,10 @@ func (s *Peers) publish(ctx context.Context) error {
 	return nil
 }
 
-// published notes that the carrier publishes a bundle now. A used key that is not in it
-// goes once keepUsed has passed and everything that waited for us until then has been
-// read; the carrier's answer shows that the link is up. What an attempt without an answer
-// published is no matter: its keys are in the next bundle, too, or were used since.
+// published notes that the carrier publishes a bundle now. A used key that is not in it is
+// deleted once keepUsed has passed and everything that waited for us until then has been read;
+// the carrier's answer shows that the link is up. An attempt without an answer may have
+// published keys, but they are in the next bundle, too, or were used since.
 func (s *Peers) published(ctx context.Context, b carrier.Bundle) error {
 	ids := make([]uint32, 0, len(b.PreKeys))
 	for _, k := range b.PreKeys {
@@ -115,7 +114,7 @@ func (s *Peers) published(ctx context.Context, b carrier.Bundle) error {
 	})
 }
 
-// bundle fills our pre-keys up and returns what is to be published.
+// bundle fills up our pre-keys and returns what to publish.
 func (s *Peers) bundle(ctx context.Context) (b carrier.Bundle, err error) {
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
 		signed, err := s.signedPreKey(tx)
@@ -146,8 +145,8 @@ func (s *Peers) bundle(ctx context.Context) (b carrier.Bundle, err error) {
 	return b, err
 }
 
-// signedPreKey returns the signed pre-key to publish: a new one each week. Older
-// ones stay for messages that are late, for the retention and no longer.
+// signedPreKey returns the signed pre-key to publish: a new one each week. Older ones stay for
+// late messages, but not longer than the retention.
 func (s *Peers) signedPreKey(tx *store.Tx) (*signal.SignedPreKey, error) {
 	rows, err := tx.SignedPreKeys()
 	if err != nil {
@@ -186,9 +185,9 @@ func newSignedPreKey(tx *store.Tx, id uint32, l signal.Local, now time.Time) (*s
 	return k, tx.PutSignedPreKey(store.Key{ID: k.ID(), Data: data, Created: now})
 }
 
-// SignAnew makes the signed pre-key that a new identity publishes: the last one is
-// signed by the identity before, and stays for what is late.
-func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
+// RenewSignedPreKey makes the signed pre-key that a new identity publishes. The last one is
+// signed by the former identity, and stays for late messages.
+func RenewSignedPreKey(tx *store.Tx, l signal.Local, now time.Time) error {
 	rows, err := tx.SignedPreKeys()
 	if err != nil {
 		return err
@@ -196,7 +195,7 @@ func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
 	id := uint32(0)
 	for _, row := range rows {
 		id = max(id, row.ID)
-		if row.Created.After(now) { // the newest is published: this one must be it
+		if row.Created.After(now) { // the newest one is published, so this one must be newer
 			now = row.Created.Add(time.Millisecond)
 		}
 	}
@@ -204,8 +203,8 @@ func SignAnew(tx *store.Tx, l signal.Local, now time.Time) error {
 	return err
 }
 
-// fillPreKeys makes the missing one-time pre-keys. Ids are never used again before all
-// have been, and then not those of keys that are kept.
+// fillPreKeys makes the missing one-time pre-keys. No id is used again before all have been
+// used, and then not the id of a key that is still kept.
 func (s *Peers) fillPreKeys(tx *store.Tx) error {
 	n, err := tx.PreKeyCount()
 	if err != nil || n >= preKeys {

@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// LinkProbe is how soon after the link was found to be down it is tried again even
-// though the carrier did not say that it is up.
+// LinkProbe is how long after the link was found to be down it is tried again, even if the
+// carrier did not say that it is up.
 const LinkProbe = 5 * time.Second
 
-// link is what is known of the carrier's link. It saves attempts that cannot
-// succeed; it may be wrong either way.
+// linkState is what is known about the carrier's link. It saves attempts that cannot succeed.
+// It may be wrong in either direction.
 type linkState struct {
 	mu sync.Mutex
-	// ups counts how often the link came up: an attempt that fails because of the
-	// link before says nothing about this one.
+	// ups counts how often a link came up: an attempt that fails because of the link before
+	// says nothing about this one.
 	ups  int
-	down time.Time // when it was found to be down; zero while it is up
-	up   time.Time // when the present one came up
-	// caughtUp says that what the carrier had kept was read, on this link or on one
-	// whose session it goes on with.
+	down time.Time // when the link was found to be down; zero while it is up
+	up   time.Time // when the present link came up
+	// caughtUp says that everything that the carrier had kept was read, on this link or on one
+	// whose stream it resumed.
 	caughtUp bool
 }
 
-// settleTime is how long a link has been up that has surely brought what the carrier
-// held back while there was none.
+// settleTime is how long a link must have been up to be sure that everything has arrived that
+// the carrier kept while there was none.
 const settleTime = 10 * time.Minute
 
-// connected notes that the link is up; resumed says that it goes on with the session of
-// the one before.
+// connected notes that a link came up; resumed says that it resumed the stream of the link
+// before.
 func (l *linkState) connected(resumed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,15 +37,15 @@ func (l *linkState) connected(resumed bool) {
 	l.caughtUp = l.caughtUp && resumed
 }
 
-// caught notes that everything was read that the carrier had kept.
+// caught notes that everything that the carrier had kept was read.
 func (l *linkState) caught() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.caughtUp = true
 }
 
-// current says whether everything has been read that was sent to us until a moment ago,
-// for a caller that just had an answer on the link.
+// current says whether everything that was sent to us until a moment ago has been read. It is
+// for a caller that has just got an answer on the link.
 func (l *linkState) current() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,8 +59,7 @@ func (l *linkState) now() int {
 	return l.ups
 }
 
-// failed notes that the link of that name was found to be down, and has it probed
-// later.
+// failed notes that the link of that name was found to be down, and calls probe later.
 func (l *linkState) failed(name int, probe func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,7 +72,7 @@ func (l *linkState) failed(name int, probe func()) {
 	}
 }
 
-// usable says whether an attempt is worth while.
+// usable says whether an attempt is worthwhile.
 func (l *linkState) usable() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package peers is whom messages are exchanged with: customers' devices with their
-// identity keys and sessions, and our own keys that they begin sessions with. It must not
-// know what a message says.
+// Package peers knows with whom messages are exchanged: customers' devices with their identity
+// keys and sessions, and our own keys with which they begin sessions. It must not know what a
+// message says.
 package peers
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Peers is what is known of customers' devices, and what they know of ours.
+// Peers is what we know about customers' devices, and they about ours.
 type Peers struct {
 	*base.Base
 	link  linkState
@@ -22,16 +22,16 @@ type Peers struct {
 	owed  atomic.Bool // keys changed while there was no link to publish them on
 
 	mu sync.Mutex // guards the following fields
-	// fetched holds when the devices of customers were last learned from the
-	// carrier, since the link is up.
+	// fetched holds when customers' devices were last learned from the carrier, since the
+	// link came up.
 	fetched map[store.CustomerID]time.Time
-	// missing holds when a device was last found to publish no bundle.
+	// missing holds when a device last turned out to publish no bundle.
 	missing map[Device]time.Time
 	// repaired holds when a new session was last offered to a device.
 	repaired map[Device]time.Time
 }
 
-// New returns the peers of a relay, none of which is in memory.
+// New returns the peers of a relay, with none in memory yet.
 func New(b *base.Base) *Peers {
 	return &Peers{
 		Base: b, dirty: make(chan struct{}, 1),
@@ -45,7 +45,7 @@ type Device struct {
 	ID       carrier.DeviceID
 }
 
-// ErrUnreachable means that a customer has no device that can be written to.
+// ErrUnreachable means that a customer has no device that we can write to.
 var ErrUnreachable = errors.New("the customer has no device that reads encrypted messages")
 
 // ErrIdentity means that no device of the recipient has the identity key that the

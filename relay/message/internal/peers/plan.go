@@ -6,8 +6,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 )
 
-// Plan says which devices an envelope is for, and the bundles of those with which a
-// session must be begun first.
+// Plan says which devices an envelope is for, and holds the bundles of those that need a new
+// session first.
 type Plan struct {
 	Devices []carrier.DeviceID
 	bundles map[carrier.DeviceID]carrier.Bundle

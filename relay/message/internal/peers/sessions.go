@@ -14,32 +14,33 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Sessions shows the OMEMO layer one customer's part of a transaction.
+// Sessions is the OMEMO layer's view of one customer's sessions in a transaction.
 type Sessions struct {
 	tx       *store.Tx
 	customer store.CustomerID
 	trust    omemo.Trust
 	now      time.Time
-	// closed says that the customer had accepted devices before this transaction:
-	// under firstUse no other is accepted. Nil until it is needed.
+	// closed says that the customer had accepted devices before this transaction: under
+	// firstUse no other is accepted then. Nil until it is needed.
 	closed *bool
-	// sealed holds whom the records that were written encrypt for.
+	// sealed holds, by device, the hash of the identity key that its written record encrypts
+	// for.
 	sealed map[carrier.DeviceID]string
-	// dropped is what is zeroed when the view is of no use any more.
+	// dropped is what Forget zeroes.
 	dropped []interface{ Destroy() }
 }
 
-// known says whether the customer had accepted devices before this transaction, once
-// an identity key was put.
+// known says whether the customer had accepted devices before this transaction. It works once
+// PutIdentity was called.
 func (s *Sessions) known() bool { return s.closed != nil && *s.closed }
 
-// wholeRecord is a session record that is zeroed whole.
+// wholeRecord is a session record whose Destroy zeroes all of it.
 type wholeRecord struct{ *signal.Record }
 
 func (r wholeRecord) Destroy() { r.Record.Destroy(nil) }
 
-// Forget zeroes the keys that the view handed out and was handed. Nothing of them
-// may be used afterwards.
+// Forget zeroes the keys that the view returned and that it was given. None of them may be
+// used afterwards.
 func (s *Sessions) Forget() {
 	for _, d := range s.dropped {
 		d.Destroy()
@@ -47,8 +48,8 @@ func (s *Sessions) Forget() {
 	s.dropped = nil
 }
 
-// View shows the OMEMO layer a customer's sessions within a transaction. Call Forget when
-// it is of no use any more.
+// View returns the OMEMO layer's view of a customer's sessions in a transaction. Call Forget
+// when it is no longer needed.
 func (s *Peers) View(tx *store.Tx, c store.CustomerID) *Sessions {
 	return &Sessions{tx: tx, customer: c, trust: s.Account.Trust, now: s.Now()}
 }
@@ -59,7 +60,7 @@ var _ omemo.Sessions = (*Sessions)(nil)
 func (s *Sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, error) {
 	data, err := s.tx.Record(s.customer, d)
 	if errors.Is(err, seal.ErrTampered) {
-		return nil, nil // a session whose row is damaged is lost: another takes its place
+		return nil, nil // a session whose row is damaged is lost: a new one replaces it
 	}
 	if err != nil || data == nil {
 		return nil, err
@@ -104,8 +105,8 @@ func (s *Sessions) Identity(_ phone.Number, d carrier.DeviceID) (signal.Identity
 	return key, err == nil, err
 }
 
-// PutIdentity implements omemo.Sessions. Under firstUse the devices that are met at
-// first are accepted, all at once; one that the carrier adds later is refused.
+// PutIdentity implements omemo.Sessions. Under firstUse all devices that are met in the first
+// transaction are accepted; a device that the carrier adds later is refused.
 func (s *Sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, key signal.IdentityKey) error {
 	devices, err := s.tx.Devices(s.customer)
 	if err != nil {
@@ -160,7 +161,7 @@ func unknownPreKey(err error) error {
 	return err
 }
 
-// UsePreKey implements omemo.Sessions. The key stays for others who chose it.
+// UsePreKey implements omemo.Sessions. The key stays for other customers who chose it.
 func (s *Sessions) UsePreKey(id uint32) error { return s.tx.UsePreKey(id, s.now) }
 
 // Begin implements omemo.Sessions.
@@ -172,7 +173,7 @@ func (s *Sessions) Begin(b signal.Begun) error {
 	return err
 }
 
-// SameKey says whether the record's session is with the key of that name.
+// SameKey says whether the record's session is with the identity key of that hash.
 func (s *Sessions) SameKey(r *signal.Record, hash string) bool {
 	key, ok := r.Identity()
 	return ok && IdentityHash(key.Bytes()) == hash

@@ -9,8 +9,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// StartPreKeys has one-time pre-keys count on from a random id, so that hardly any
-// has the id of one that was published after the copy was made.
+// StartPreKeys makes the ids of one-time pre-keys go on from a random number, so that hardly
+// any key gets the id of one that was published after the copy was made.
 func StartPreKeys(tx *store.Tx) error {
 	n, err := rand.Int(rand.Reader, big.NewInt(int64(signal.MaxPreKeyID)))
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// IdentityHash names an identity key to the business: 16 bytes of its SHA-256, for
-// which nobody finds a second key.
+// IdentityHash names an identity key to the business: 16 bytes of its SHA-256, so that nobody
+// can find a second key with that name.
 func IdentityHash(key []byte) string {
 	sum := sha256.Sum256(key)
 	return base64.StdEncoding.EncodeToString(sum[:16])

@@ -14,13 +14,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Erase removes everything that is kept of one person: messages in both directions
-// with their files and what else hangs on them, sessions and devices, what is queued,
-// and the entries on the block list and on the carrier's contact list. A file of the
-// business's that another customer's message names stays with that one. It may be
-// called again, and then does what was left; a person of whom nothing is kept is no
-// error. When the carrier is away the error is its own: the relay's part is done then,
-// and that of the carrier's lists is not.
+// Erase removes everything that is stored about one person: messages in both directions with
+// their files and everything that belongs to them, sessions and devices, queued jobs, and the
+// entries on the block list and on the carrier's contact list. A file of the business that
+// another customer's message names stays. Erase may be called again, and then does what was
+// left. A person about whom nothing is stored is no error. When the carrier cannot be reached,
+// Erase returns the carrier's error: the relay's part is done then, the carrier's lists are
+// not.
 func (s *People) Erase(ctx context.Context, n phone.Number) error {
 	// If a damaged block list can't be read from the carrier now, eraseThere fails as well.
 	_ = s.blocklist.FindBlocked(ctx)
@@ -60,14 +60,14 @@ func (s *People) Erase(ctx context.Context, n phone.Number) error {
 	return s.eraseThere(ctx, n)
 }
 
-// eraseMost removes a person's files and messages step by step, however many there are:
-// what is deleted needs room itself until it is done. The files go before the messages
-// that name them, so that an erasure that was interrupted finds the rest again.
+// eraseMost removes a person's files and messages step by step, however many there are, since
+// a deletion needs room itself until it is done. The files go before the messages that name
+// them, so that an erasure finds the rest after it was interrupted.
 func (s *People) eraseMost(ctx context.Context, n phone.Number, used *filesInUse) error {
 	var id store.CustomerID
 	theirs := map[string]bool{} // whether they came from the customer
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if id, err = tx.CustomerID(n); err != nil { // unopened, as it may be damaged
+		if id, err = tx.CustomerID(n); err != nil { // does not open the row, which may be damaged
 			return err
 		}
 		return filesOf(tx, id, theirs)
@@ -104,10 +104,10 @@ func filesOf(tx *store.Tx, id store.CustomerID, theirs map[string]bool) error {
 	return err
 }
 
-// eraseThere takes a person off the carrier's lists.
+// eraseThere removes a person from the carrier's lists.
 func (s *People) eraseThere(ctx context.Context, n phone.Number) error {
 	err := s.blocklist.Mirror(ctx)
-	s.blocklist.MirrorSoon() // once more: one that was under way may have told the former list
+	s.blocklist.MirrorSoon() // once more: a run that had begun may have used the old list
 	if errors.Is(err, carrier.ErrNotFound) {
 		err = nil // it keeps no block list
 	}
@@ -120,7 +120,7 @@ func (s *People) eraseThere(ctx context.Context, n phone.Number) error {
 // erase removes a customer with their files and returns who it was; zero when there
 // is no such customer.
 func erase(tx *store.Tx, n phone.Number, used *filesInUse) (store.CustomerID, error) {
-	id, err := tx.CustomerID(n) // unopened: it goes, damaged or not
+	id, err := tx.CustomerID(n) // does not open the row, which goes even if it is damaged
 	if record.IsNotFound(err) {
 		return 0, nil
 	}
@@ -144,14 +144,14 @@ func erase(tx *store.Tx, n phone.Number, used *filesInUse) (store.CustomerID, er
 	return id, tx.EraseCustomer(id)
 }
 
-// filesInUse are the files that messages name which were written up to a place.
+// filesInUse are the files that are named by the messages written up to a place.
 type filesInUse struct {
 	files map[string]struct{}
 	place int64
 }
 
-// look adds what messages of others than one customer name that were written since.
-// A message that names a file which is there already is a new one.
+// look adds the files that are named by messages of other customers written since. Only a new
+// message can name a file that exists already.
 func (f *filesInUse) look(tx *store.Tx, not store.CustomerID) (err error) {
 	f.place, err = eachFile(tx, 0, f.place, func(m store.Message, id string) {
 		if m.Customer != not {
@@ -161,7 +161,7 @@ func (f *filesInUse) look(tx *store.Tx, not store.CustomerID) (err error) {
 	return err
 }
 
-// mayGo says whether a file that a customer's messages name goes with them.
+// mayGo says whether a file that a customer's messages name may be removed with them.
 func (f *filesInUse) mayGo(tx *store.Tx, c store.CustomerID, file string, came bool) (bool, error) {
 	if err := f.look(tx, c); err != nil {
 		return false, err
@@ -170,8 +170,8 @@ func (f *filesInUse) mayGo(tx *store.Tx, c store.CustomerID, file string, came b
 	return came || !needed, nil
 }
 
-// filesOfOthers reads which files the messages of others than one person name. It
-// takes its time beside the updates: what is written meanwhile is for the caller's.
+// filesOfOthers reads which files the messages of everybody but one person name. It runs beside
+// the updates and may take long: the caller's update adds what was written meanwhile.
 func (s *People) filesOfOthers(ctx context.Context, n phone.Number) (*filesInUse, error) {
 	used := &filesInUse{files: map[string]struct{}{}}
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
@@ -187,8 +187,8 @@ func (s *People) filesOfOthers(ctx context.Context, n phone.Number) (*filesInUse
 	return used, err
 }
 
-// eachFile calls fn for the files that a customer's messages name, or everybody's when
-// it is zero, from the place after the given one on, and returns the last place.
+// eachFile calls fn for the files that a customer's messages name, or everybody's if the
+// customer is zero, for messages behind the given place. It returns the last place.
 func eachFile(tx *store.Tx, c store.CustomerID, after int64, fn func(store.Message, string)) (int64, error) {
 	return tx.EachMessage(c, after, func(m store.Message) error {
 		if !bytes.Contains(m.Body, []byte(`"media":`)) {
@@ -202,7 +202,7 @@ func eachFile(tx *store.Tx, c store.CustomerID, after int64, fn func(store.Messa
 	})
 }
 
-// forget drops what is remembered of a customer to save work.
+// forget drops what memory holds about a customer to save work.
 func (s *People) forget(id store.CustomerID) {
 	s.outbound.ForgetTyping(id)
 	s.peers.ForgetDevices(id)

@@ -1,5 +1,5 @@
-// Package person is what is kept of one person, to show it or to erase it. It must not
-// know how it came to be kept.
+// Package person shows or erases what is stored about one person. It must not know how that
+// came to be stored.
 package person
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 )
 
-// People shows and erases what is kept of single persons.
+// People shows and erases what is stored about single persons.
 type People struct {
 	*base.Base
 	peers     *peers.Peers

@@ -15,10 +15,11 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// ErrUnknownCustomer means that nothing is kept of that person, or not from there on.
+// ErrUnknownCustomer means that nothing is stored about that person, or that no message of
+// theirs has the given id.
 var ErrUnknownCustomer = errors.New("nothing is kept of this person")
 
-// Person is what is kept of one person, for an answer to a request for access.
+// Person is what is stored about one person, to answer a request for access.
 type Person struct {
 	Name        string
 	LastInbound time.Time // zero when nothing came
@@ -45,20 +46,20 @@ type PersonsMessage struct {
 	Opaque  string
 	// Content is what was written, as JSON.
 	Content json.RawMessage
-	// File is the message's file, as far as it is kept; nil for none.
+	// File is the message's file, if it is still stored; nil for none.
 	File *PersonsFile
 }
 
-// PersonsFile is a file that came from the person or went to them. Its content is read by
-// its id.
+// PersonsFile is a file that came from the person or went to them. Its id leads to its
+// content.
 type PersonsFile struct {
 	Kind media.Kind
 	store.Media
 }
 
-// Person returns what is kept of one person: at most limit messages, those after the
-// one with the given id, or from the first when it is empty. ErrUnknownCustomer. Of
-// somebody who is blocked that alone may be kept.
+// Person returns what is stored about one person, with at most limit messages: those after the
+// one with the given id, or from the first when the id is empty. It may return
+// ErrUnknownCustomer. For a blocked person that fact may be all that is stored.
 func (s *People) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
 	var p Person
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
@@ -74,7 +75,7 @@ func (s *People) Person(ctx context.Context, n phone.Number, after string, limit
 	return p, nil
 }
 
-// personIn is Person within a transaction. store.ErrNotFound.
+// personIn is Person in a transaction. It may return store.ErrNotFound.
 func personIn(tx *store.Tx, n phone.Number, after string, limit int) (p Person, err error) {
 	blocked, err := blocklist.ReadBlocked(tx)
 	if err != nil && !errors.Is(err, seal.ErrTampered) {
@@ -82,7 +83,7 @@ func personIn(tx *store.Tx, n phone.Number, after string, limit int) (p Person, 
 	}
 	_, p.Blocked = blocked[n]
 	c, err := tx.Customer(n)
-	if errors.Is(err, seal.ErrTampered) { // what else there is can be read
+	if errors.Is(err, seal.ErrTampered) { // everything else can still be read
 		c.ID, err = tx.CustomerID(n)
 	}
 	if record.IsNotFound(err) && p.Blocked && after == "" {
@@ -130,8 +131,8 @@ func messagesOf(tx *store.Tx, c store.CustomerID, after string, limit int) (show
 	return shown, more, nil
 }
 
-// exportOf leaves out of a message what is the relay's own business: that includes the
-// link under which the carrier has its file, which holds the key.
+// exportOf leaves out of a message what concerns only the relay. That includes the file URL,
+// which holds the file's key.
 func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
 	body, err := record.ContentOf(m)
 	if err != nil {
@@ -168,7 +169,7 @@ func leaveOut(body record.Content, names []string) (json.RawMessage, error) {
 	return json.Marshal(fields)
 }
 
-// exportedFile describes a message's file; nil when it is not there, yet or any more.
+// exportedFile describes a message's file; nil when it is not there yet or no longer.
 func exportedFile(tx *store.Tx, a record.Attached) (*PersonsFile, error) {
 	f, err := tx.Media(a.ID)
 	if record.IsNotFound(err) {

@@ -10,10 +10,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// bodyVersion begins a message's body. After it come the text, the caption and the
-// ciphertext as they are, each behind its length as a varint, and the rest as JSON. In
-// JSON a control character takes six bytes, and a ciphertext a third more. Earlier relays
-// wrote all of it as JSON, which begins with a brace.
+// bodyVersion begins a message's body. After it come the text, the caption and the ciphertext
+// as raw bytes, each behind its length as a varint, and the rest as JSON. In JSON a control
+// character would take six bytes, and a ciphertext a third more. Earlier relays wrote
+// everything as JSON, which begins with a brace.
 const bodyVersion = 1
 
 // ErrBody means that a message's body is not what a relay writes.
@@ -30,7 +30,7 @@ func (c Content) Encode() ([]byte, error) {
 	}
 	var rest bytes.Buffer
 	e := json.NewEncoder(&rest)
-	e.SetEscapeHTML(false) // links are full of ampersands
+	e.SetEscapeHTML(false) // URLs are full of ampersands
 	if err := e.Encode(c); err != nil {
 		return nil, fmt.Errorf("encoding a message: %w", err)
 	}
@@ -61,7 +61,7 @@ func ContentOf(m store.Message) (Content, error) {
 	return c, nil
 }
 
-// splitBody takes a body apart; there are no parts where the rest holds everything.
+// splitBody splits a body; there are no parts if the rest holds everything.
 func splitBody(body []byte) (parts [][]byte, rest []byte, err error) {
 	if len(body) == 0 || body[0] != bodyVersion {
 		return nil, body, nil

@@ -27,13 +27,13 @@ const (
 type Task struct {
 	Kind   Kind   `json:"kind"`
 	Stanza string `json:"stanza,omitempty"` // what a receipt or a refusal is about
-	// Resource is that of the client which is told of a refusal.
+	// Resource is that of the client that is told about a refusal.
 	Resource string              `json:"resource,omitempty"`
 	Refused  carrier.UnreadKind  `json:"refused,omitempty"` // why
 	Receipt  carrier.ReceiptKind `json:"receipt,omitempty"`
 	Typing   bool                `json:"typing,omitempty"`
 	Device   carrier.DeviceID    `json:"device,omitempty"`
-	Message  string              `json:"message,omitempty"` // to be sent again
+	Message  string              `json:"message,omitempty"` // to send again
 	Bounce   int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
 	Since    time.Time           `json:"since,omitzero"`    // when the device could read last
 	Until    time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
@@ -59,23 +59,23 @@ type Content struct {
 	Media *Attached `json:"media,omitempty"`
 	// With is the id of the message that this one goes with.
 	With string `json:"with,omitempty"`
-	// Envelope is the message's ciphertext, from its encryption until the customer has
-	// it or it failed: what is sent again because it came back is not encrypted twice.
+	// Envelope is the message's ciphertext, from its encryption until the customer has it or
+	// it failed: a message that came back is sent again without being encrypted twice.
 	Envelope *carrier.Envelope `json:"envelope,omitempty"`
 	// Sealed is when the message was last encrypted.
 	Sealed time.Time `json:"sealed,omitzero"`
 	// IdentityHash names the identity key that the message is for; empty for all.
 	IdentityHash string `json:"identity,omitempty"`
-	// For holds the devices that the message was encrypted for, with the names of
-	// their identity keys: it is sent again to no other.
+	// For holds the devices that the message was encrypted for, with the hashes of their
+	// identity keys: it is sent again to no other.
 	For map[carrier.DeviceID]string `json:"for,omitempty"`
 	// Resent is how often it was sent again.
 	Resent int `json:"resent,omitempty"`
-	// Bounces is how often it came back for the time being.
+	// Bounces is how often it came back temporarily.
 	Bounces int `json:"bounces,omitempty"`
-	// Waits says that it came back and that the carrier does not have it again yet.
+	// Waits says that it came back and the carrier does not have it again yet.
 	Waits bool `json:"waits,omitempty"`
-	// Going says that it is on its way again, and may come back once more.
+	// Going says that it is being sent again, and may come back once more.
 	Going bool `json:"going,omitempty"`
 }
 

@@ -9,15 +9,15 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// IsNotFound says whether what was looked for is not in the store, or not any more.
+// IsNotFound says whether what was looked for is not in the store, or no longer.
 func IsNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
-// ErrNoNews undoes an update that learned nothing: its look at the customer, which
-// would have moved them into the current epoch, must not keep who is idle.
+// ErrNoNews rolls back an update that learned nothing. Reading a customer re-seals the row in
+// the current epoch, and a replay must not extend an idle customer's life.
 var ErrNoNews = errors.New("nothing that is new")
 
-// Limited drops an id that is too long to be stored: the peer chose it, and only
-// its own receipts suffer.
+// Limited drops an id that is too long to be stored. The peer chose it, and only its own
+// receipts suffer.
 func Limited(id string) string {
 	if len(id) > store.MaxIdentifier {
 		return ""
@@ -28,7 +28,7 @@ func Limited(id string) string {
 // ErrFinished means that a job has nothing left to do; it is then removed.
 var ErrFinished = errors.New("nothing is left to do")
 
-// Gone makes a message whose row is gone one with nothing left to do.
+// Gone turns the error for a row that is gone into ErrFinished.
 func Gone(err error) error {
 	if IsNotFound(err) {
 		return ErrFinished
@@ -53,30 +53,28 @@ func PutBody(tx *store.Tx, m store.Message, change func(*Content)) error {
 type Attached struct {
 	Kind media.Kind `json:"kind,omitempty"`
 	ID   string     `json:"id,omitempty"`   // in the store, once it is there
-	From string     `json:"from,omitempty"` // the business's or the customer's link
+	From string     `json:"from,omitempty"` // the business's link or the customer's file URL
 	// URLHash is the hash of the customer's file URL.
 	URLHash string `json:"link,omitempty"`
-	// Uploaded says that the message's text is the link under which the carrier has
-	// the file.
+	// Uploaded says that the carrier has the file and the message's text is its file URL.
 	Uploaded bool `json:"uploaded,omitempty"`
 }
 
-// TypeCaption is the type of a message that goes with a file: OMEMO clients show a
-// file only when the message holds nothing but its link. The business knows of the
-// file's message alone.
+// TypeCaption is the type of a message that goes with a file: OMEMO clients show a file only
+// when the message holds nothing but its file URL. The business knows only the file's message.
 const TypeCaption = "caption"
 
-// KindMedia asks for a file to be sent: fetched, where the business gave a link,
-// uploaded encrypted, and its link sent as a text.
+// KindMedia asks to send a file: to fetch it if the business gave a link, upload it encrypted,
+// and send its file URL as a text.
 const KindMedia Kind = "media"
 
-// TypeNotice is the type of a message that the relay itself writes to a customer. The
-// business gets no statuses for it.
+// TypeNotice is the type of a message that the relay itself writes to a customer. The business
+// gets no statuses for it.
 const TypeNotice = "notice"
 
-// Told is what a webhook says of a customer's message and the message itself does not
-// hold. What the customer wrote is kept once, in the message, and the payload is worded
-// when it is delivered.
+// Told is what a webhook says about a customer's message beyond what the message itself holds.
+// What the customer wrote is stored once, in the message, and the payload is made when it is
+// delivered.
 type Told struct {
 	From        string          `json:"from"` // digits
 	Name        string          `json:"name,omitempty"`
@@ -87,9 +85,9 @@ type Told struct {
 	Errors      []webhook.Error `json:"errors,omitempty"`
 }
 
-// ToldVersion begins the job of a webhook that tells of a customer's message. JSON comes
-// after it: a told. A job of any other webhook is its payload, which begins with a brace,
-// and so are jobs of earlier relays.
+// ToldVersion begins the job of a webhook about a customer's message. After it comes a Told as
+// JSON. The job of any other webhook is its payload, which begins with a brace; so are the
+// jobs of earlier relays.
 const ToldVersion = 1
 
 // ErrTold means that a webhook's job is not what this relay writes.
