@@ -5,19 +5,18 @@ import (
 	"database/sql/driver"
 )
 
-// A message that begins a session is a random public key of the sender's, the base key,
-// beside our signed pre-key. Who has both halves of our keys still, and has no record of
-// the session any more, would begin it a second time when the message is played again.
-// So base keys are remembered, as HMACs under the key of the ciphertexts' hashes, until
-// the signed pre-key is gone and nothing opens such a message any more. They are part of
-// the sum of sessions and pre-keys: whoever takes one away is noticed.
+// A message that begins a session holds a random public key of the sender, the base key, and
+// names our signed pre-key. As long as we have our private keys but no longer the record of
+// the session, a replay of the message would begin the session a second time. So base keys are
+// remembered, as HMACs under the key of the ciphertexts' hashes, until the signed pre-key is
+// gone and nothing opens such a message any more. They are part of the sum of sessions and
+// pre-keys, so a missing one is noticed.
 
-// labelBase tells what is hashed from a ciphertext's hash.
+// labelBase separates hashes of base keys from those of ciphertexts.
 const labelBase = "base key"
 
-// SeenBase remembers the base key of a session that a peer began with the signed
-// pre-key of that ID. First says that it was not known. It is forgotten with that
-// pre-key.
+// SeenBase remembers the base key of a session that a peer began with the signed pre-key of
+// that ID. First says that it was not known. It is forgotten with that pre-key.
 func (t *Tx) SeenBase(base [32]byte, signed uint32) (first bool, err error) {
 	if err := t.allow(signed != 0); err != nil {
 		return false, err

@@ -17,7 +17,7 @@ type sealedCustomer struct {
 	id     CustomerID
 	epoch  int64
 	sealed []byte
-	// moved says that the row names another epoch than the one by whose key it is found.
+	// moved says that the row names another epoch than the one whose key found it.
 	moved bool
 }
 
@@ -44,14 +44,14 @@ func (t *Tx) Customer(n phone.Number) (Customer, error) {
 	return c, nil
 }
 
-// CustomerID is Customer for a row that need not be readable: it is not opened.
+// CustomerID is Customer without opening the row, which need not be readable.
 func (t *Tx) CustomerID(n phone.Number) (CustomerID, error) {
 	row, err := t.findCustomer(n)
 	return row.id, err
 }
 
-// MendCustomer writes a customer's row afresh whose content is damaged: the number, by
-// which it was found, is all that is left.
+// MendCustomer rewrites a customer's row whose content is damaged. Only the number, by which
+// it was found, is left.
 func (t *Tx) MendCustomer(n phone.Number) (Customer, error) {
 	if err := t.allow(); err != nil {
 		return Customer{}, err
@@ -64,8 +64,8 @@ func (t *Tx) MendCustomer(n phone.Number) (Customer, error) {
 	return c, t.writeCustomer(c)
 }
 
-// findCustomer looks the number up in each live epoch, the youngest first: whoever
-// is active is there.
+// findCustomer looks up the number in each live epoch, the youngest first, where active
+// customers are.
 func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
 	for _, epoch := range t.shared.keys.Live() {
 		mac, err := t.shared.keys.Lookup(epoch.ID, purposeCustomer, []byte(n.Digits()))
@@ -143,8 +143,8 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	return c, nil
 }
 
-// PutCustomer writes a customer; a zero c.ID makes a new one and is filled in.
-// There must be no other customer with that number: ErrInvalid.
+// PutCustomer writes a customer. With a zero c.ID it creates one and fills in the ID. It
+// returns ErrInvalid when another customer has that number.
 func (t *Tx) PutCustomer(c *Customer) error {
 	if err := t.allow(!c.Number.IsZero(), len(c.Name) <= MaxBody); err != nil {
 		return err
@@ -181,8 +181,8 @@ func (t *Tx) writeCustomer(c Customer) error {
 	return err
 }
 
-// keepCustomer moves a customer into the current epoch, so that what is written
-// for them now does not outlive their number. ErrNotFound when there is none.
+// keepCustomer moves a customer into the current epoch, so that what is written for them now
+// does not outlive their number. It returns ErrNotFound when there is no such customer.
 func (t *Tx) keepCustomer(id CustomerID) error {
 	if id == t.kept {
 		return nil
@@ -208,8 +208,7 @@ func (t *Tx) keepCustomer(id CustomerID) error {
 	return nil
 }
 
-// randomID draws a positive row identifier that means nothing. It is never 0: that
-// stands for none.
+// randomID draws a random positive row identifier. It is never 0, which stands for none.
 func randomID() int64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])

@@ -9,8 +9,9 @@ import (
 
 const purposeDevice = "device"
 
-// Devices returns all known devices of a customer, in the order in which they
-// became known. Of one whose row is damaged nothing is known but that there is one. In an Update it moves them into the current epoch.
+// Devices returns all known devices of a customer, in the order in which they became known.
+// Of a device whose row is damaged it only says that there is one. In an Update it moves them
+// into the current epoch.
 func (t *Tx) Devices(c CustomerID) ([]Device, error) {
 	children, err := t.deviceRows(c)
 	if err != nil {
@@ -121,8 +122,8 @@ func (t *Tx) pick(children []child, purpose string, c CustomerID, d carrier.Devi
 	return nil, ErrNotFound
 }
 
-// pickDamaged says whether a row whose epoch has no key is that device's nevertheless: the
-// epoch that it names is damaged then, and it gets the one by whose key it was found.
+// pickDamaged says whether a row whose epoch has no key still belongs to that device. Then the
+// epoch that the row names is damaged, and the row gets the one whose key found it.
 func (t *Tx) pickDamaged(row *child, purpose string, d carrier.DeviceID) bool {
 	for _, epoch := range t.shared.keys.Live() {
 		mac, err := t.deviceLookup(epoch.ID, purpose, row.customer, d)

@@ -6,14 +6,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// Sealed values are a version byte and fields one after another: numbers as eight
-// bytes, byte strings with their length as a varint before them. A reader for JSON
-// or gob would cost more than the sealing.
+// Sealed values are a version byte and fields one after another: numbers as eight bytes, byte
+// strings after their length as a varint. Reading JSON or gob would cost more than the
+// sealing.
 
 // layout is the version of what is sealed.
 const layout = 1
 
-// writer builds what is to be sealed, and row identities.
+// writer builds values to seal, and row identities.
 type writer struct{ b []byte }
 
 func newWriter(size int) *writer {
@@ -48,7 +48,7 @@ func (w *writer) flag(v bool) *writer {
 	return w
 }
 
-// reader takes apart what writer built. The first fault sticks; done returns it.
+// reader reads what writer built. It keeps the first fault, which done returns.
 type reader struct {
 	b   []byte
 	bad bool
@@ -95,8 +95,7 @@ func (r *reader) flag() bool {
 	return v
 }
 
-// done returns seal.ErrTampered unless everything was read, and nothing else was
-// there.
+// done returns seal.ErrTampered unless everything could be read and nothing is left over.
 func (r *reader) done() error {
 	if r.bad || len(r.b) != 0 {
 		return seal.ErrTampered
@@ -104,7 +103,7 @@ func (r *reader) done() error {
 	return nil
 }
 
-// rowOf is the identity of a row that numbers alone identify.
+// rowOf is the identity of a row that is identified by numbers only.
 func rowOf(numbers ...int64) []byte {
 	b := make([]byte, 0, 8*len(numbers)+40)
 	for _, n := range numbers {

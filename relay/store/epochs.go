@@ -26,10 +26,9 @@ func (t *Tx) epochsIn(query string) ([]seal.Epoch, error) {
 	return epochs, err
 }
 
-// Advance opens a new epoch when one is due, and moves into the current one what
-// is to outlive its epoch: pre-keys that were not used. Call it every minute or so. An
-// error means that the present epoch is used further: what is written meanwhile
-// only dies earlier.
+// Advance opens a new epoch when one is due, and moves unused pre-keys, which must outlive
+// their epoch, into the current one. Call it every minute or so. After an error the present
+// epoch stays in use: what is written meanwhile only dies earlier.
 func (s *Store) Advance(ctx context.Context) error {
 	s.advance.Lock()
 	defer s.advance.Unlock()
@@ -58,13 +57,13 @@ func (s *Store) openEpoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recording epoch %d: %w", e.ID, err)
 	}
-	// Between two callbacks, so that none seals one row in the old epoch and another
-	// that belongs to it in the new.
+	// Between two callbacks, so that no callback seals one row in the old epoch and another
+	// that belongs to it in the new one.
 	return s.Update(ctx, func(*Tx) error { return s.keys.Adopt(e.ID) })
 }
 
-// renew moves what outlives its epoch. It looks before it asks the writer, for
-// there is rarely something to do; a crash after openEpoch leaves it to the next.
+// renew moves what must outlive its epoch. It checks before it uses the writer, because there
+// is rarely something to do. After a crash behind openEpoch the next call does it.
 func (s *Store) renew(ctx context.Context, current int64) error {
 	var old int64
 	err := s.View(ctx, func(t *Tx) (err error) {

@@ -1,10 +1,10 @@
 package store
 
-// EraseCustomer removes a customer with all that belongs to them: devices, sessions,
-// messages in both directions and jobs, by the foreign keys of their tables. What is
-// deleted is overwritten in the database. ErrNotFound when there is no such customer.
-// The HMACs of received ciphertexts stay, so that an old one cannot be played again:
-// they say nothing to who has not the ciphertext. Call Scrub once it is committed.
+// EraseCustomer removes a customer with everything that belongs to them: devices, sessions,
+// messages in both directions and jobs, by the foreign keys of their tables. What is deleted
+// is overwritten in the database. It returns ErrNotFound when there is no such customer. The
+// HMACs of received ciphertexts stay, so that no old ciphertext can be replayed: without the
+// ciphertext they say nothing. Call Scrub after the commit.
 func (t *Tx) EraseCustomer(id CustomerID) error {
 	if err := t.allow(id != 0); err != nil {
 		return err
@@ -20,9 +20,9 @@ func (t *Tx) EraseCustomer(id CustomerID) error {
 	return err
 }
 
-// EraseSome removes messages and jobs of a customer, as many as one transaction should;
-// more says that there are others. With EraseCustomer after it, no transaction is larger
-// than the volume's reserve, however much is kept of them.
+// EraseSome removes as many messages and jobs of a customer as one transaction should; more
+// says that there are others. If EraseCustomer is called after it, no transaction exceeds the
+// volume's reserve, however much is stored about the customer.
 func (t *Tx) EraseSome(id CustomerID) (more bool, err error) {
 	if err := t.allow(id != 0); err != nil {
 		return false, err

@@ -2,9 +2,9 @@ package store
 
 import "errors"
 
-// History returns a customer's messages of both directions, oldest first: at most
-// limit of those that were written after the one with the given ID, or from the first
-// when it is empty. ErrNotFound when there is no such message of theirs.
+// History returns at most limit of a customer's messages in both directions, oldest first:
+// those written after the one with the given ID, or from the first when the ID is empty. It
+// returns ErrNotFound when the customer has no such message.
 func (t *Tx) History(c CustomerID, after string, limit int) ([]Message, error) {
 	var from int64
 	if after != "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// checkSum compares the rows with the sum that was recorded. When they do not go
-// together the store counts as restored.
+// checkSum compares the rows with the recorded sum. When they do not match, the store counts
+// as restored.
 func (s *Store) checkSum(ctx context.Context) error {
 	live := s.settings.Live()
 	s.sumKey = live[len(live)-1].ID
@@ -33,6 +33,6 @@ func (s *Store) checkSum(ctx context.Context) error {
 	return nil
 }
 
-// Tampered says that sessions or pre-keys were put back, exchanged or taken away while
-// the store was closed. It is then Restored, too.
+// Tampered says that sessions or pre-keys were put back, exchanged or removed while the store
+// was closed. The store is then also Restored.
 func (s *Store) Tampered() bool { return s.tampered.Load() }

@@ -25,17 +25,17 @@ func (s *sealedJob) scan(r row) error {
 	return nil
 }
 
-// identity is what the body is bound to. When a job is due and how often it was
-// tried is not part of it, so that postponing costs no sealing: whoever may change
-// the volume can delay a job, but also drop it.
+// identity is what the body is bound to. When a job is due and how often it was tried is not
+// part of it, so that postponing costs no sealing. Somebody who can change the volume can so
+// delay a job, but they could also drop it.
 func (s *sealedJob) identity() []byte {
 	w := &writer{b: rowOf(s.id, s.customer, s.created)}
 	return w.text(s.queue).text(s.message).b
 }
 
-// Enqueue adds a job and returns its ID. A customer that it names must exist and
-// moves into the current epoch; the job goes when the customer's row does. j.ID is
-// not looked at; a zero Created is NotBefore.
+// Enqueue adds a job and returns its ID. A customer that it names must exist and moves into
+// the current epoch; the job is removed with the customer's row. j.ID is ignored; a zero
+// Created means NotBefore.
 func (t *Tx) Enqueue(j Job) (int64, error) {
 	err := t.allow(identifier(j.Queue), len(j.Message) <= MaxIdentifier, len(j.Body) <= MaxBody,
 		!j.NotBefore.IsZero(), j.Attempts >= 0)
@@ -73,24 +73,23 @@ type Place struct {
 	ID        int64
 }
 
-// Due returns jobs of a queue whose time has come, in the order of NotBefore and
-// then ID, from after a place on, at most limit. They stay until Finish: a caller
-// keeps track of those that it works on. Jobs of erased epochs are passed over. A job
-// whose row is damaged has no Body: it must not keep those behind it from being done.
+// Due returns at most limit jobs of a queue whose time has come, in the order of NotBefore and
+// then ID, from behind a place on. They stay until Finish: the caller keeps track of those
+// that it works on. Jobs of erased epochs are skipped. A job whose row is damaged has no Body,
+// so that it does not block those behind it.
 func (t *Tx) Due(queue string, now time.Time, after Place, limit int) ([]Job, error) {
 	jobs, _, err := t.DueOf(Wanted{Queue: queue, Now: now, After: after, Limit: limit})
 	return jobs, err
 }
 
-// Wanted says which jobs of a queue are to be read.
+// Wanted says which jobs of a queue to read.
 type Wanted struct {
 	Queue    string
 	Customer CustomerID // of this customer; zero means of all
 	Now      time.Time
 	After    Place
 	Limit    int
-	// Skip says of a job, whose Body is not opened yet, whether to pass it over; nil
-	// means not to.
+	// Skip says whether to skip a job, whose Body is not opened yet; nil skips none.
 	Skip func(Job) bool
 }
 
@@ -102,7 +101,7 @@ const (
 	dueInOrder = ` AND not_before <= ? AND (not_before, id) > (?, ?) ORDER BY not_before, id`
 )
 
-// DueOf is Due for some jobs only. It says besides to which place it read.
+// DueOf is Due for some jobs only. It also returns the place that it read to.
 func (t *Tx) DueOf(w Wanted) (jobs []Job, to Place, err error) {
 	text, args := textDue, []driver.Value{w.Queue, toMillis(w.Now), toMillis(w.After.NotBefore), w.After.ID}
 	if w.Customer != 0 {
@@ -184,12 +183,12 @@ func (t *Tx) Postpone(job int64, notBefore time.Time, attempts int) error {
 	return err
 }
 
-// textMendJobs makes jobs due whose time is no number: they would stand behind all others
-// for good. When a job is due is the one column of it that is not authenticated and that
-// SQLite itself compares.
+// textMendJobs makes jobs due whose time is not a number: otherwise they would stay behind all
+// others for good. A job's time is its only column that is not authenticated and that SQLite
+// itself compares.
 const textMendJobs = `UPDATE jobs SET not_before = 1 WHERE typeof(not_before) <> 'integer'`
 
-// QueueLength counts the jobs of a queue, those not yet due included.
+// QueueLength counts the jobs of a queue, including those not yet due.
 func (t *Tx) QueueLength(queue string) (int64, error) {
 	return t.integer(`SELECT count(*) FROM jobs WHERE queue = ?`, queue)
 }

@@ -16,8 +16,8 @@ const (
 	purposeChunk = "media-chunk"
 )
 
-// MediaChunk is how many bytes of a file are sealed at once: all of its chunks but
-// the last have that many.
+// MediaChunk is how many bytes of a file are sealed at once: every chunk but the last has that
+// many.
 const MediaChunk = 128 << 10
 
 // maxMediaText bounds a file's media type and its name, in bytes.
@@ -39,8 +39,8 @@ func (m Media) Chunks() int64 { return (m.Size + MediaChunk - 1) / MediaChunk }
 // mediaDigits is the length of an ID.
 const mediaDigits = 16
 
-// NewMediaID returns a fresh ID: 16 random digits, of which the first is not 0, as
-// those of the hosted API.
+// NewMediaID returns a new ID: 16 random digits, the first of them not 0, as in the hosted
+// API.
 func NewMediaID() string {
 	const least = 1_000_000_000_000_000
 	var b [8]byte
@@ -48,7 +48,7 @@ func NewMediaID() string {
 	return strconv.FormatInt(least+int64(binary.BigEndian.Uint64(b[:])%(9*least)), 10)
 }
 
-// mediaRow reads an ID. Anything else that looks like a number is none.
+// mediaRow reads an ID. It accepts no other form of a number.
 func mediaRow(id string) (int64, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil || len(id) != mediaDigits || id[0] < '1' {
@@ -69,8 +69,8 @@ func (s *sealedMedia) scan(r row) error {
 	return nil
 }
 
-// identity is what the file's value is bound to. Whose it is, is not part of it: it is
-// counted by alone.
+// identity is what the file's value is bound to. The customer is not part of it: it only
+// serves for counting.
 func (s *sealedMedia) identity() []byte { return rowOf(s.id, s.complete, s.created) }
 
 func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
@@ -85,9 +85,9 @@ func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
 	return s, err
 }
 
-// BeginMedia makes a file of the current epoch, in which all of it stays. Until
-// FinishMedia it has no content, and opening the store removes it. It counts towards what
-// a customer may use, unless that is zero.
+// BeginMedia creates a file in the current epoch, in which all of it stays. Until FinishMedia
+// it has no content, and opening the store removes it. It counts towards the customer's quota,
+// unless the customer is zero.
 func (t *Tx) BeginMedia(id string, of CustomerID, created time.Time) error {
 	n, err := mediaRow(id)
 	if err != nil {
@@ -113,8 +113,8 @@ func (t *Tx) BeginMedia(id string, of CustomerID, created time.Time) error {
 	return err
 }
 
-// PutMediaChunk writes one chunk of a file that is not finished, counted from 0. A
-// chunk is written once. It returns ErrQuota when the file's customer has too much.
+// PutMediaChunk writes one chunk, counted from 0, of a file that is not finished. Each chunk
+// is written once. It returns ErrQuota when the file's customer has used up the quota.
 func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	if err := t.allow(place >= 0, len(data) > 0, len(data) <= MediaChunk); err != nil {
 		return err
@@ -138,8 +138,7 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	return t.adds(CustomerID(s.customer), sealed)
 }
 
-// FinishMedia makes a file readable whose chunks are all there. m.Created is not
-// looked at.
+// FinishMedia makes a file readable once all of its chunks are there. It ignores m.Created.
 func (t *Tx) FinishMedia(m Media) error {
 	if err := t.allow(m.Size >= 0, len(m.MIME) <= maxMediaText, len(m.Name) <= maxMediaText); err != nil {
 		return err
@@ -206,9 +205,9 @@ func (t *Tx) ReadMedia(id string, place int64) ([]byte, error) {
 	return piece, gone(err)
 }
 
-// DeleteMediaPart removes a file piece by piece, from its end, as far as one transaction
-// should; more says that it must be called again. The file is gone with the first call.
-// After a crash in between, opening the store removes the rest.
+// DeleteMediaPart removes as much of a file, from its end, as one transaction should; more
+// says that it must be called again. The file is unreadable after the first call. After a
+// crash in between, opening the store removes the rest.
 func (t *Tx) DeleteMediaPart(id string) (more bool, err error) {
 	n, err := mediaRow(id)
 	if errors.Is(err, ErrNotFound) {
@@ -234,8 +233,8 @@ func (t *Tx) deleteMediaPart(n int64) (more bool, err error) {
 	return false, err
 }
 
-// DeleteMedia removes a file, finished or not; found says that there was one. A large
-// one needs as much room: the Store's DeleteMedia does not.
+// DeleteMedia removes a file, finished or not; found says that there was one. That needs as
+// much room as the file has; the Store's DeleteMedia does not.
 func (t *Tx) DeleteMedia(id string) (found bool, err error) {
 	n, err := mediaRow(id)
 	if errors.Is(err, ErrNotFound) {
@@ -270,8 +269,8 @@ func (s *Store) deleteMedia(ctx context.Context, n int64) error {
 	return nil
 }
 
-// deleteMediaWhere removes the files that a query names by one column, one after another:
-// by the row, as a damaged one need not be the number of an ID.
+// deleteMediaWhere removes the files that a query names by their row, one after another: a
+// damaged row number need not belong to an ID.
 func (s *Store) deleteMediaWhere(ctx context.Context, count *int, query string, args ...driver.Value) error {
 	for {
 		var id int64

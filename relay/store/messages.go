@@ -14,8 +14,8 @@ import (
 
 const purposeMessage = "message"
 
-// NewMessageID returns a fresh message ID: "wamid." and 32 characters of base64url
-// over 24 random bytes. Unlike those of the hosted API it says nothing about anyone.
+// NewMessageID returns a new message ID: "wamid." and 32 characters of base64url over 24
+// random bytes. Unlike an ID of the hosted API it says nothing about anyone.
 func NewMessageID() string {
 	var b [24]byte
 	_, _ = rand.Read(b[:])
@@ -44,10 +44,10 @@ func (s *sealedMessage) identity() []byte {
 	return w.text(s.id).text(s.state).b
 }
 
-// PutMessage writes a message of an existing customer, who moves into the current
-// epoch. Writing an ID again replaces the message but leaves it in its first
-// epoch and at its first Created: it does not live longer for being changed. A new one
-// may be ErrQuota: the update must then fail.
+// PutMessage writes a message of an existing customer, who moves into the current epoch.
+// Writing an ID again replaces the message but leaves it in its first epoch and at its first
+// Created: a changed message does not live longer. For a new message it may return ErrQuota,
+// and the update must then fail.
 func (t *Tx) PutMessage(m Message) error {
 	err := t.allow(identifier(m.ID), identifier(m.State), len(m.CarrierID) <= MaxIdentifier,
 		len(m.Body) <= MaxBody, len(m.Type)+len(m.Opaque) <= MaxBody,
@@ -79,7 +79,7 @@ func (t *Tx) PutMessage(m Message) error {
 	return t.ReplaceMessage(m)
 }
 
-// ReplaceMessage is PutMessage for an ID that is there, else it returns ErrNotFound.
+// ReplaceMessage is PutMessage for an ID that exists, else it returns ErrNotFound.
 func (t *Tx) ReplaceMessage(m Message) error {
 	err := t.allow(identifier(m.State), len(m.CarrierID) <= MaxIdentifier,
 		len(m.Body) <= MaxBody, len(m.Type)+len(m.Opaque) <= MaxBody)
@@ -172,9 +172,9 @@ func (t *Tx) findMessage(where string, args ...driver.Value) (s sealedMessage, e
 	return s, err
 }
 
-// MessageByCarrierID returns the youngest message of that direction with that
-// CarrierID, or ErrNotFound. Peers choose the ID of what comes in: check that the
-// message's customer is the one it should be.
+// MessageByCarrierID returns the youngest message of that direction with that CarrierID, or
+// ErrNotFound. Peers choose the IDs of what comes in, so check that the message belongs to the
+// right customer.
 func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
 	return t.byCarrierID(d, id, "")
 }
@@ -212,7 +212,7 @@ func (t *Tx) byCarrierID(d Direction, id, where string, args ...driver.Value) (M
 	return m, err
 }
 
-// openMessage opens a row. One that is damaged is as good as gone: ErrNotFound.
+// openMessage opens a row. A damaged one counts as gone: ErrNotFound.
 func (t *Tx) openMessage(s sealedMessage) (Message, error) {
 	plain, err := t.open(s.epoch, purposeMessage, s.identity(), s.sealed)
 	if err != nil {
@@ -269,10 +269,10 @@ func (t *Tx) messagesOf(query string, c CustomerID, d Direction, upTo time.Time,
 	return messages, nil
 }
 
-// EachMessage calls fn for the messages of a customer, or of everybody when it is zero,
-// in the order in which they were written, from the place after the given one on: zero
-// is before the first. It returns the place of the last. What cannot be opened, since
-// its key died or it is damaged, is passed over. fn must not call EachMessage.
+// EachMessage calls fn for the messages of a customer, or of everybody if the customer is
+// zero, in the order in which they were written, from behind the given place on; zero is
+// before the first. It returns the place of the last one. It skips what cannot be opened
+// because its key was destroyed or it is damaged. fn must not call EachMessage.
 func (t *Tx) EachMessage(c CustomerID, after int64, fn func(Message) error) (last int64, err error) {
 	last = after
 	each := func(r row) error {

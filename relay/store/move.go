@@ -9,19 +9,19 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// mover is a wrapper whose key has another place than it had. A key in the vault can
-// be neither renamed nor copied, so what it wrapped has to be sealed again.
+// mover is a wrapper whose key moved to another place. A key in Vault can be neither renamed
+// nor copied, so what the old key wrapped has to be sealed again.
 type mover interface {
 	// Outdated reports whether a data key was wrapped in the former place. It can
 	// still be unwrapped there.
 	Outdated(wrapped string) bool
 }
 
-// moveSettings seals the settings and the sum under a fresh data key, once, when the
-// present one was wrapped in a place that their key has left. It does so in one
-// transaction: after a crash either key is the settings' whole. A volume that is full,
-// or a setting that cannot be opened, leaves everything as it is, for a later Open to
-// move. So does a store whose rows do not go with their sum: a new sum would hide it.
+// moveSettings seals the settings and the sum under a new data key, once, when the present one
+// was wrapped by the key in the former place. It does so in one transaction: after a crash one
+// of the two keys opens all settings. If the volume is full or a setting cannot be opened,
+// everything stays as it is, and a later Open tries again. The same is true when the rows do
+// not match their sum, which a new sum would hide.
 func (s *Store) moveSettings(ctx context.Context) error {
 	former := s.settings.Live()
 	if s.outdated == nil || s.tampered.Load() ||
@@ -40,7 +40,7 @@ func (s *Store) moveSettings(ctx context.Context) error {
 	if err := s.Update(ctx, func(t *Tx) error { return t.moveSettings(e) }); err != nil {
 		s.sumKey = sumKey
 		s.settings.Forget(e.ID)
-		_, loadErr := s.settings.Load(ctx, former) // makes the former one current again
+		_, loadErr := s.settings.Load(ctx, former) // makes the former key current again
 		if loadErr == nil && (errors.Is(err, ErrFull) || errors.Is(err, seal.ErrTampered)) {
 			return nil
 		}
@@ -89,7 +89,7 @@ func (t *Tx) settingNames() (names []string, err error) {
 	return names, err
 }
 
-// moveSum works out the sum under another key and writes it.
+// moveSum computes the sum under another key and writes it.
 func (t *Tx) moveSum(key int64) error {
 	t.shared.sumKey = key
 	var total sum

@@ -9,12 +9,11 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store/internal/sqlite"
 )
 
-// Open opens the store in dir, or makes it unless MustExist says that there must
-// be one, loads its epochs into k and opens a new one when that is due. It holds
-// dir's lock until Close. Errors are ErrForeignStore, ErrStoreMissing, ErrLocked,
-// ErrNewer, ErrDamaged, ErrFull, those of k's Wrapper, or of the file system. When a
-// new epoch is due and the Wrapper does not give one, the store keeps using the present one;
-// only without any does Open fail.
+// Open opens the store in dir, or creates it unless MustExist says that there must be one,
+// loads its epochs into k and opens a new epoch when one is due. It holds dir's lock until
+// Close. Errors are ErrForeignStore, ErrStoreMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull,
+// those of k's Wrapper, or of the file system. When a new epoch is due and the Wrapper fails,
+// the store keeps using the present one; only without any epoch does Open fail.
 func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, opts ...Option) (*Store, error) {
 	var o options
 	for _, opt := range opts {
@@ -60,23 +59,21 @@ func (s *Store) begin(ctx context.Context) error {
 	return s.dropUnfinishedMedia(ctx)
 }
 
-// Create makes an empty store bound to storeID in dir, unless that very store is
-// there already. A relay creates its store before its wrapping key: that the key
-// exists then proves that there was a store.
+// Create creates an empty store bound to storeID in dir, unless that store is there already. A
+// relay creates its store before its wrapping key, so the key proves that there was a store.
 func Create(_ context.Context, dir string, storeID [16]byte) error {
 	return sqlite.Create(sqlite.Files{Dir: dir, Owner: storeID})
 }
 
-// Owner says what is known of a store without any key.
+// Owner is what is known about a store without any key.
 type Owner struct {
 	StoreID [16]byte
 	// Used says that something may have been sealed in it.
 	Used bool
 }
 
-// OwnerOf reads whose store lies in dir; nil without error when there is none. It
-// changes nothing and needs no lock. Errors are ErrForeignStore, ErrDamaged, or those
-// of the file system.
+// OwnerOf reads whose store is in dir; nil without error when there is none. It changes nothing
+// and needs no lock. Errors are ErrForeignStore, ErrDamaged, or those of the file system.
 func OwnerOf(dir string) (*Owner, error) {
 	found, err := sqlite.OwnerOf(dir)
 	if err != nil || found == nil {
@@ -85,7 +82,7 @@ func OwnerOf(dir string) (*Owner, error) {
 	return &Owner{StoreID: found.ID, Used: found.Used}, nil
 }
 
-// loadIDs reads where the tables that count up have come to.
+// loadIDs reads the highest identifiers of the tables that count up.
 func (s *Store) loadIDs(ctx context.Context) error {
 	n := &s.next
 	return s.View(ctx, func(t *Tx) error {
@@ -100,7 +97,7 @@ func (s *Store) loadIDs(ctx context.Context) error {
 	})
 }
 
-// mendJobs makes jobs due whose time is no number. Without room for that, a sweep does it.
+// mendJobs makes jobs due whose time is not a number. If there is no room, a sweep does it.
 func (s *Store) mendJobs(ctx context.Context) error {
 	err := s.Shrink(ctx, func(t *Tx) error {
 		_, err := t.run(textMendJobs)
@@ -112,9 +109,9 @@ func (s *Store) mendJobs(ctx context.Context) error {
 	return err
 }
 
-// loadEpochs unwraps the epochs' keys. Rows of those that are erased stay until they
-// are old enough to be swept: an epoch that is young and yet erased was not erased by
-// the janitor, and whoever restores Vault's key finds them again.
+// loadEpochs unwraps the epochs' keys. Rows of erased epochs stay until they are old enough to
+// be swept: the janitor did not erase a young epoch, and if somebody restores Vault's key, its
+// rows are readable again.
 func (s *Store) loadEpochs(ctx context.Context) error {
 	var epochs []seal.Epoch
 	err := s.View(ctx, func(t *Tx) (err error) {

@@ -11,15 +11,15 @@ type options struct {
 	volume    string
 }
 
-// MustExist makes Open fail with ErrStoreMissing where there is no store: for an
-// identity that had one.
+// MustExist makes Open fail with ErrStoreMissing when there is no store. It is for an identity
+// that had one.
 func MustExist() Option { return func(o *options) { o.mustExist = true } }
 
-// SettingsKey has w wrap the data key of the settings, which is not replaced from
-// period to period: what the business itself wants kept dies only with the tenant.
-// Without it the epochs' wrapper does.
+// SettingsKey makes w wrap the data key of the settings, which is not replaced each period:
+// what the business itself wants kept dies only with the tenant. Without this option the
+// epochs' wrapper wraps it.
 func SettingsKey(w seal.Wrapper) Option { return func(o *options) { o.settings = w } }
 
-// OnVolume names the volume that the directory lies on: on another one, the database
-// is a copy. Empty means that it is not known.
+// OnVolume names the volume that the directory is on: on another volume, the database is a
+// copy. Empty means that the name is not known.
 func OnVolume(name string) Option { return func(o *options) { o.volume = name } }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// origin is where a database file lies, as far as it can be told.
+// origin is where a database file is, as far as that is known.
 type origin struct {
 	birth  int64 // of the file, nanoseconds since 1970; 0 where the file system does not keep it
 	volume string
@@ -13,7 +13,7 @@ type origin struct {
 
 func (o origin) String() string { return strconv.FormatInt(o.birth, 10) + "/" + o.volume }
 
-// parseOrigin reads what String wrote. What it cannot read says nothing.
+// parseOrigin reads what String wrote. What it cannot read counts as unknown.
 func parseOrigin(s string) origin {
 	birth, volume, _ := strings.Cut(s, "/")
 	n, err := strconv.ParseInt(birth, 10, 64)
@@ -23,8 +23,8 @@ func parseOrigin(s string) origin {
 	return origin{birth: n, volume: volume}
 }
 
-// moved says whether a database that lay at o lies elsewhere now. What is not known
-// of either says nothing.
+// moved says whether a database that was at o is elsewhere now. What is not known about either
+// place does not count.
 func (o origin) moved(now origin) bool {
 	return o.birth != 0 && now.birth != 0 && o.birth != now.birth ||
 		o.volume != "" && now.volume != "" && o.volume != now.volume

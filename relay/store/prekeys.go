@@ -12,7 +12,7 @@ const (
 	kindSigned    int64 = 1
 	kindOneTime   int64 = 2
 	kindUsed      int64 = 3 // a one-time pre-key since its first use, which is when it was created
-	kindWithdrawn int64 = 4 // one that is not published any more, since it was created
+	kindWithdrawn int64 = 4 // a used one that is no longer published, since it was created
 )
 
 // SignedPreKey returns a signed pre-key, or ErrNotFound.
@@ -24,10 +24,10 @@ func (t *Tx) SignedPreKeys() ([]Key, error) { return t.allKeys(kindSigned) }
 // PutSignedPreKey writes a signed pre-key.
 func (t *Tx) PutSignedPreKey(k Key) error { return t.putKey(kindSigned, k) }
 
-// DeleteSignedPreKey drops a signed pre-key; dropping none is no error.
+// DeleteSignedPreKey removes a signed pre-key, if there is one.
 func (t *Tx) DeleteSignedPreKey(id uint32) error { return t.deleteKey(kindSigned, id) }
 
-// PreKey returns a one-time pre-key, also one that was used and is kept, or ErrNotFound.
+// PreKey returns a one-time pre-key, even a used one that is kept, or ErrNotFound.
 func (t *Tx) PreKey(id uint32) (k Key, err error) {
 	for _, kind := range []int64{kindOneTime, kindUsed, kindWithdrawn} {
 		if k, err = t.key(kind, id); !errors.Is(err, ErrNotFound) {
@@ -43,7 +43,7 @@ func (t *Tx) PreKeys() ([]Key, error) { return t.allKeys(kindOneTime) }
 // PutPreKey writes a one-time pre-key.
 func (t *Tx) PutPreKey(k Key) error { return t.putKey(kindOneTime, k) }
 
-// DeletePreKey drops a one-time pre-key that was not used; dropping none is no error.
+// DeletePreKey removes a one-time pre-key that was not used, if there is one.
 func (t *Tx) DeletePreKey(id uint32) error { return t.deleteKey(kindOneTime, id) }
 
 // PreKeyCount counts the one-time pre-keys that were not used.
@@ -116,7 +116,7 @@ func (t *Tx) putKey(kind int64, k Key) error {
 	return t.insertKey(s)
 }
 
-// insertKey writes a row in the place of one of its kind and ID, if there is one.
+// insertKey writes a row, and replaces one of its kind and ID if there is one.
 func (t *Tx) insertKey(s sealedKey) error {
 	if err := t.eachPreKey(`WHERE kind = ? AND id = ?`, t.change.subtract, s.kind, s.id); err != nil {
 		return err
@@ -153,9 +153,8 @@ func (t *Tx) dropKeys(where string, args ...driver.Value) error {
 	return err
 }
 
-// renewKeys moves pre-keys of older epochs into the current one, but for those that were
-// used, and drops those that no key opens any more, or that are damaged: they will be replaced
-// and must not be counted.
+// renewKeys moves unused pre-keys of older epochs into the current one. It drops those that no
+// key opens any more or that are damaged: they will be replaced and must not be counted.
 func (t *Tx) renewKeys(current int64) error {
 	rows, err := t.keyRows(`WHERE epoch < ? AND kind < ?`, current, kindUsed)
 	if err != nil {

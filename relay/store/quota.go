@@ -1,18 +1,18 @@
 package store
 
-// One customer may take this part of the volume: an eighth. It has no floor and no
-// ceiling, as it stands for what the others lose at most.
+// One customer may use this share of the volume: an eighth. It has no lower or upper bound,
+// since it is the most that the others can lose.
 const quotaShare = 8
 
-// rowCost is about how much a row takes besides its sealed value, in bytes: columns and
+// rowCost is roughly how many bytes a row takes in addition to its sealed value: columns and
 // indexes.
 const rowCost = 256
 
 // maxUsages is how many customers' use is remembered.
 const maxUsages = 1 << 14
 
-// textUse sums up what a customer uses. SQLite reads how long a value is without reading
-// the value.
+// textUse sums up what a customer uses. SQLite gets a value's length without reading the
+// value.
 const textUse = `SELECT
 	(SELECT coalesce(sum(length(sealed) + 256), 0) FROM messages WHERE customer = ?1) +
 	(SELECT coalesce(sum(length(sealed) + 256), 0) FROM jobs WHERE customer = ?1) +
@@ -39,11 +39,11 @@ func (t *Tx) Quota(c CustomerID) error {
 	return err
 }
 
-// Owed lifts the quota for the rest of the update: for what follows from something that
-// was taken before, and for telling that something was refused.
+// Owed lifts the quota for the rest of the update: for what follows from something that was
+// accepted before, and for telling that something was refused.
 func (t *Tx) Owed() { t.owed = true }
 
-// usedBy counts what a customer uses the first time, and goes on from there.
+// usedBy counts what a customer uses the first time, and then keeps the count up to date.
 func (t *Tx) usedBy(c CustomerID) (int64, error) {
 	if t.conn == nil {
 		return 0, errEnded
@@ -82,15 +82,14 @@ func (t *Tx) use(c CustomerID, bytes int64) {
 	t.uses = append(t.uses, use{c, bytes})
 }
 
-// adds notes a new row of a customer's and returns ErrQuota when it is too much.
+// adds notes a new row of a customer and returns ErrQuota when it is too much.
 func (t *Tx) adds(c CustomerID, sealed []byte) error {
 	t.use(c, int64(len(sealed))+rowCost)
 	return t.Quota(c)
 }
 
-// used takes over what an update came to use. Everybody is counted again only where rows
-// went that nobody looked at: counting takes as long as there are rows of a customer's, and
-// others wait for it.
+// used adopts what an update came to use. Only if rows were deleted unseen is everybody
+// counted again: counting takes longer the more rows a customer has, and others wait for it.
 func (s *shared) used(t *Tx) {
 	if t.recount {
 		clear(s.usage)
@@ -103,7 +102,7 @@ func (s *shared) used(t *Tx) {
 	}
 }
 
-// finishes notes that a job goes.
+// finishes notes that a job is removed.
 func (t *Tx) finishes(job int64) error {
 	if len(t.shared.usage) == 0 {
 		return nil
@@ -123,7 +122,7 @@ const textFrees = `SELECT coalesce(m.customer, 0),
 		(SELECT sealed FROM media_chunks WHERE media = m.id ORDER BY place DESC LIMIT ?2))
 	FROM media m WHERE m.id = ?1`
 
-// frees notes that the last chunks of a file go, so many, or all with a negative limit.
+// frees notes that so many of a file's last chunks are removed, or all with a negative limit.
 func (t *Tx) frees(media, limit int64) error {
 	if len(t.shared.usage) == 0 {
 		return nil

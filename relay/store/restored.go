@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 )
 
-// RestoredMarker is the name of an empty file in the store's directory by which
-// whoever put an older copy of the database in place says so. The store removes it.
+// RestoredMarker is the name of an empty file in the store's directory. A person who puts an
+// older copy of the database in place creates it to say so. The store removes it.
 const RestoredMarker = "restored"
 
-// checkOrigin notes where the database lies and whether it was restored.
+// checkOrigin notes where the database is and whether it was restored.
 func (s *Store) checkOrigin(ctx context.Context) error {
 	s.origin.birth = s.db.Birth()
 	var recorded string
@@ -58,9 +58,9 @@ func (t *Tx) recordOrigin(o origin) error {
 // DropRatchets has not been called since.
 func (s *Store) Restored() bool { return s.restored.Load() }
 
-// DropRatchets removes every session, every pre-key and what was begun with them, so that no key of theirs is
-// used a second time, and runs fn, all in one transaction. After it the store is not
-// Restored any more. Interrupted at any point, it is to be called again.
+// DropRatchets removes every session, every pre-key and the base keys of what was begun with
+// them, so that none of their keys is used a second time, and runs fn, all in one transaction.
+// After it the store is no longer Restored. If it is interrupted, call it again.
 func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 	err := s.Update(ctx, func(t *Tx) error {
 		for _, table := range []string{tableSessions, tablePreKeys, tableBases} {

@@ -8,8 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// row is one row as the driver returns it. A column of another type than it was
-// written with was not written by us: seal.ErrTampered.
+// row is one row as the driver returns it. We did not write a column of another type than
+// ours: seal.ErrTampered.
 type row []driver.Value
 
 func (r row) integer(i int) (int64, error) {
@@ -36,20 +36,19 @@ func (r row) text(i int) (string, error) {
 	return v, nil
 }
 
-// What a sealed row says of itself in clear is authenticated with what is sealed, and
-// SQLite takes a value of any type in any column. So a column of another type needs no
-// error of its own: it is read as what it can be, and the row cannot be opened, which is
-// that one row's trouble.
+// The columns of a sealed row that are in clear are authenticated with what is sealed, and
+// SQLite accepts a value of any type in any column. So a column of another type needs no error
+// of its own: it is converted as far as possible, and then only this row cannot be opened.
 
-// numbers reads columns from the first on into the given places, those that hold no
-// number as 0.
+// numbers reads columns from the first on into the given places; a column that is not a number
+// is read as 0.
 func (r row) numbers(places ...*int64) {
 	for i, p := range places {
 		switch v := r[i].(type) {
 		case int64:
 			*p = v
 		case float64:
-			*p = int64(math.Ceil(v)) // a place in a queue is then behind it, and not before it
+			*p = int64(math.Ceil(v)) // so that a place in a queue is behind it and not before it
 		default:
 			*p = 0
 		}

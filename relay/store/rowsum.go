@@ -15,7 +15,7 @@ func (t *Tx) rowSum(table string, identity, sealed []byte) (sum, error) {
 	return sumOf(mac[:]), err
 }
 
-// enters notes that a row is in its table now, leaves that it is not any more.
+// enters notes that a row is in its table now; leaves, that it no longer is.
 func (t *Tx) enters(table string, identity, sealed []byte) error {
 	h, err := t.rowSum(table, identity, sealed)
 	t.change.add(h)
@@ -37,8 +37,8 @@ const (
 	preKeyColumns  = `SELECT kind, id, epoch, created, sealed FROM prekeys `
 )
 
-// eachSession calls fn for the sessions that a WHERE clause names, eachPreKey for
-// pre-keys; both with what they add to the sum.
+// eachSession calls fn for the sessions that a WHERE clause names, and eachPreKey for
+// pre-keys, both with what they add to the sum.
 func (t *Tx) eachSession(where string, fn func(sum), args ...driver.Value) error {
 	return t.eachRow(sessionColumns+where, func(r row) (sum, error) {
 		var c child
@@ -100,12 +100,12 @@ func (t *Tx) writeSum(total sum) error {
 	return err
 }
 
-// eachBase calls fn for the base keys that a WHERE clause names with what they add to
-// the sum.
+// eachBase calls fn for the base keys that a WHERE clause names, with what they add to the
+// sum.
 func (t *Tx) eachBase(where string, fn func(sum), args ...driver.Value) error {
 	return t.eachRow(`SELECT signed, hash FROM bases `+where, func(r row) (sum, error) {
 		var signed int64
-		r.numbers(&signed) // a damaged row must not keep its signed pre-key from going
+		r.numbers(&signed) // a damaged row must not prevent the removal of its signed pre-key
 		return t.rowSum(tableBases, rowOf(signed), r.octets(1))
 	}, fn, args)
 }

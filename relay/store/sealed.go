@@ -6,8 +6,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// open opens a sealed value. A row whose epoch is erased is as good as gone:
-// ErrNotFound, until a sweep removes it.
+// open opens a sealed value. A row whose epoch is erased counts as gone (ErrNotFound) until a
+// sweep removes it.
 func (t *Tx) open(epoch int64, purpose string, row, sealed []byte) ([]byte, error) {
 	plain, err := t.shared.keys.Open(epoch, purpose, row, sealed)
 	if errors.Is(err, seal.ErrErased) {
@@ -16,8 +16,8 @@ func (t *Tx) open(epoch int64, purpose string, row, sealed []byte) ([]byte, erro
 	return plain, err
 }
 
-// gone makes the error of a damaged row ErrNotFound, too: one customer's row that cannot
-// be opened is that customer's trouble and no failed store.
+// gone turns the error of a damaged row into ErrNotFound, too: one customer's unreadable row
+// must not look like a failed store.
 func gone(err error) error {
 	if errors.Is(err, seal.ErrTampered) && !errors.Is(err, ErrNotFound) {
 		return errors.Join(ErrNotFound, err)

@@ -6,11 +6,11 @@ import (
 	"crypto/sha256"
 )
 
-// settingSeenKey names the key of the HMACs of ciphertexts' hashes. It is a setting,
-// which lives as long as the relay, so that one probe finds a hash of any age. So in a
-// stolen copy a hash outlives its message for who has that key, too: only ciphertexts
-// are remembered by it, of which nothing about a message can be learned. A hash alone
-// would let whoever has the carrier's traffic tell which rows it became.
+// settingSeenKey names the key of the HMACs of ciphertexts' hashes. It is a setting, which
+// lives as long as the relay, so that one lookup finds a hash of any age. So in a stolen copy a
+// hash outlives its message for somebody who has that key, too. That is acceptable because the
+// key only hashes ciphertexts, which reveal nothing about a message. Without a key, somebody
+// with the carrier's traffic could tell which rows it became.
 const settingSeenKey = "store.seen"
 
 // loadSeenKey reads the key, or makes it.
@@ -33,9 +33,10 @@ func (t *Tx) loadSeenKey() error {
 	return nil
 }
 
-// SeenCiphertext remembers the hash of a received ciphertext, and must be given no
-// other: what is in clear, such as a text or an id, could be guessed from its hash when
-// the message is long gone. First says that it was not known. It is forgotten with the epoch in which it was first seen.
+// SeenCiphertext remembers the hash of a received ciphertext. It must get no other hash:
+// anything in clear, such as a text or an id, could be guessed from its hash long after the
+// message is gone. First says that the hash was not known. It is forgotten with the epoch in
+// which it was first seen.
 func (t *Tx) SeenCiphertext(hash [32]byte) (first bool, err error) {
 	if err := t.allow(); err != nil {
 		return false, err

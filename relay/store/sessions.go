@@ -9,8 +9,8 @@ import (
 
 const purposeSession = "session"
 
-// sessionRow is what a record is bound to. The record itself does not say whose it
-// is, so the device is part of it.
+// sessionRow is what a record is bound to. The record itself does not name its device, so the
+// device is part of this.
 func sessionRow(row *child, d carrier.DeviceID) []byte {
 	return rowOf(row.id, int64(row.customer), int64(d))
 }
@@ -56,9 +56,9 @@ func (t *Tx) findSession(c CustomerID, d carrier.DeviceID) (*child, error) {
 	return row, err
 }
 
-// PutRecord writes the session record with a device of an existing customer, at
-// most MaxBody bytes, in the current epoch. It moves the customer and the device
-// into that epoch with it: a session is of no use without them.
+// PutRecord writes the session record with a device of an existing customer, at most MaxBody
+// bytes, in the current epoch. It also moves the customer and the device into that epoch: a
+// session is useless without them.
 func (t *Tx) PutRecord(c CustomerID, d carrier.DeviceID, record []byte) error {
 	if err := t.allow(d != 0, len(record) > 0, len(record) <= MaxBody); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (t *Tx) PutRecord(c CustomerID, d carrier.DeviceID, record []byte) error {
 	if err != nil {
 		return err
 	}
-	if t.outdated(row.epoch) { // else the device moved when the session did
+	if t.outdated(row.epoch) { // otherwise the device moved together with the session
 		if _, err := t.Device(c, d); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -113,7 +113,7 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 	return err
 }
 
-// DeleteRecord drops the session with a device; dropping none is no error.
+// DeleteRecord removes the session with a device, if there is one.
 func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
 	if err := t.allow(); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
 	return err
 }
 
-// DeleteDevice drops a device and the session with it; dropping none is no error.
+// DeleteDevice removes a device and the session with it, if there is one.
 func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
 	if err := t.DeleteRecord(c, d); err != nil {
 		return err

@@ -2,8 +2,7 @@ package store
 
 const purposeSetting = "setting"
 
-// Setting returns a small value of the relay's or the business's own; nil when there
-// is none.
+// Setting returns a small value of the relay or of the business; nil when there is none.
 func (t *Tx) Setting(name string) (value []byte, err error) {
 	var key int64
 	var sealed []byte

@@ -7,8 +7,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// openSettings unwraps the settings' data keys and opens one where there is none, or
-// where the last has sealed half of what it may.
+// openSettings unwraps the settings' data keys. It opens a new one when there is none, or when
+// the last one has sealed half of what it may.
 func (s *Store) openSettings(ctx context.Context) error {
 	var keys []seal.Epoch
 	err := s.View(ctx, func(t *Tx) (err error) {

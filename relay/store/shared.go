@@ -6,15 +6,15 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// shared is what all transactions of a store share: its keys, and what the writer
-// remembers between two changes.
+// shared is what all transactions of a store share: its keys, and what the writer remembers
+// from one change to the next.
 type shared struct {
 	keys     *seal.Keyring
 	settings *seal.Keyring // of the settings, the store's own
 	sumKey   int64         // of the settings' keys, the one for the sum
 	batch    int64         // bytes that one change should delete at most
 
-	// The writer's alone once the store is open.
+	// Only the writer uses the following fields once the store is open.
 	next      nextIDs
 	seenMAC   hash.Hash
 	usage     map[CustomerID]int64 // what customers use, as far as it was counted
@@ -22,12 +22,12 @@ type shared struct {
 	committed sum                  // the same without that group
 }
 
-// nextIDs are the next row identifiers of the tables that count up. They are part
-// of what a sealed value is bound to, so they must be known before the row is
-// written; one that was given out is not used again while the store is open.
+// nextIDs are the next row identifiers of the tables that count up. A sealed value is bound to
+// its identifier, so that must be known before the row is written. An identifier that was given
+// out is not used again while the store is open.
 type nextIDs struct{ device, session, message, seen, job int64 }
 
-// take returns the value and counts on.
+// take returns the value and increments it.
 func take(n *int64) int64 {
 	v := *n
 	*n++

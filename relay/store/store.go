@@ -24,26 +24,25 @@ type Store struct {
 	advance  sync.Mutex // held by the one Advance that runs
 }
 
-// Update runs fn in a write transaction and returns when its writes are durable.
-// Callbacks of all callers run one after another in the store's one writing
-// goroutine and share a commit; each sees the writes of those before it. An error
-// of fn undoes fn's writes alone and is returned as it is. fn must be quick, must
-// not call Update, and must not keep t. When ctx ends before fn has begun, fn is
-// not run; afterwards Update waits for the outcome.
+// Update runs fn in a write transaction and returns when its writes are durable. Callbacks of
+// all callers run one after another in the store's one writing goroutine and share a commit;
+// each sees the writes of those before it. An error of fn undoes only fn's writes and is
+// returned as it is. fn must be quick, must not call Update, and must not keep t. When ctx ends
+// before fn has begun, fn is not run; after that Update waits for the outcome.
 func (s *Store) Update(ctx context.Context, fn func(t *Tx) error) error {
 	return s.Begin(ctx, fn)()
 }
 
-// Begin is Update in two steps: it returns when fn has its place among the callbacks
-// of all callers, and wait returns what Update would. A caller that begins several
-// before it waits for them has them share a commit. Each must be waited for, once.
+// Begin is Update in two steps: it returns when fn has its place among the callbacks of all
+// callers, and wait returns what Update would. If a caller begins several before it waits for
+// them, they share a commit. Each wait must be called once.
 func (s *Store) Begin(ctx context.Context, fn func(t *Tx) error) (wait func() error) {
 	return s.db.Begin(ctx, s.change(fn, false))
 }
 
-// Shrink is Update for what makes room: it takes the volume's reserve where there is no
-// other room left. Fn then runs a second time. It must delete no more at once than about
-// MayShrink says.
+// Shrink is Update for what frees room: it uses the volume's reserve when no other room is
+// left, and then runs fn a second time. fn must not delete much more than MayShrink bytes at
+// once.
 func (s *Store) Shrink(ctx context.Context, fn func(*Tx) error) error {
 	return s.db.Shrink(ctx, s.change(fn, true))
 }
@@ -65,8 +64,8 @@ func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
 	}
 }
 
-// View runs fn on a consistent snapshot of what is committed. Views run beside each
-// other and beside updates. fn must not keep t; writing in it is ErrReadOnly.
+// View runs fn on a consistent snapshot of what is committed. Views run beside each other and
+// beside updates. fn must not keep t; writing in it returns ErrReadOnly.
 func (s *Store) View(ctx context.Context, fn func(t *Tx) error) error {
 	return s.db.View(ctx, func(tx engine.Tx) error {
 		t := &Tx{conn: tx, shared: &s.shared}
@@ -97,24 +96,23 @@ func (g group) Ended(err error) {
 	clear(g.shared.usage)
 }
 
-// Scrub moves what is committed into the database and cuts the log in which earlier
-// states of its pages lie. While a view is open it leaves that to a later one.
+// Scrub moves what is committed into the database and truncates the log, which holds earlier
+// states of its pages. While a view is open, it leaves that to a later Scrub.
 func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }
 
-// MayShrink is how many bytes one Shrink may delete: they go through the log.
+// MayShrink is how many bytes one Shrink may delete, since they go through the log.
 func (s *Store) MayShrink() int64 { return s.batch }
 
-// Full says whether what is new may find no room on the volume. It is looked at with
-// each update.
+// Full says whether the volume may have no room for anything new. It is checked with each
+// update.
 func (s *Store) Full() bool { return s.db.Full() }
 
 // Freed is how many bytes within the database are free for new rows: its file does not
 // shrink.
 func (s *Store) Freed() int64 { return s.db.Freed() }
 
-// Close lets the running transactions end, fails those that wait with ErrClosed,
-// and gives the directory free. The keyring keeps its keys; those of the settings
-// are overwritten.
+// Close lets the running transactions end, fails those that wait with ErrClosed, and unlocks
+// the directory. The keyring keeps its keys; those of the settings are overwritten.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.closeErr = s.db.Close()

@@ -5,15 +5,15 @@ import (
 	"math/bits"
 )
 
-// What a row is bound to shows that it was changed or moved, not that an older state
-// of it was put back, or that it is missing. For sessions and pre-keys that would have
-// a key used twice. So the store keeps a keyed hash of the set of these rows: the sum,
-// modulo 2^256, of an HMAC of each (Clarke et al., "Incremental Multiset Hash
-// Functions and Their Application to Memory Integrity Checking", 2003, MSet-Add-Hash).
-// It is changed in the transaction that changes the rows, and sealed, for differences
-// of two sums would say what a row adds. Open compares it; when it is wrong the store
-// counts as restored. Whoever puts everything back at once, the sum included, is noticed
-// as a restored store is, or not at all.
+// What a row is bound to reveals that the row was changed or moved, but not that an older state
+// of it was put back, or that it is missing. For sessions and pre-keys that would mean using a
+// key twice. So the store keeps a keyed hash of the set of these rows: the sum, modulo 2^256, of
+// an HMAC of each (Clarke et al., "Incremental Multiset Hash Functions and Their Application to
+// Memory Integrity Checking", 2003, MSet-Add-Hash). It is changed in the transaction that
+// changes the rows. It is sealed, because the difference between two sums would reveal what a
+// row adds. Open compares it with the rows; when it is wrong, the store counts as restored. If
+// everything is put back at once, including the sum, that is noticed as any restored store is,
+// or not at all.
 
 // sum is a number modulo 2^256, the lowest word first.
 type sum [4]uint64

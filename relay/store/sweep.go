@@ -9,14 +9,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// sweepBatch is how many rows one Update of a sweep removes, so that others need
-// not wait for long.
+// sweepBatch is how many rows one Update of a sweep removes, so that others do not wait long.
 const sweepBatch = 500
 
-// Sweep forgets the keys of epochs that were opened at or before the given time
-// (now less the retention) and removes their rows, and it removes messages and jobs
-// that were created before it. This is housekeeping: what makes old rows
-// unreadable is that the vault destroys their keys.
+// Sweep forgets the keys of epochs that were opened at or before the given time (now less the
+// retention) and removes their rows. It also removes messages and jobs that were created before
+// it. This is housekeeping: old rows become unreadable because Vault destroys their keys.
 func (s *Store) Sweep(ctx context.Context, before time.Time) (Swept, error) {
 	var old []int64
 	for _, e := range s.keys.Live() {
@@ -81,8 +79,8 @@ func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
 	return swept, err
 }
 
-// sweepOrphans removes messages and hashes of epochs that are no longer recorded:
-// those of an epoch that died before an older one are reached only now.
+// sweepOrphans removes messages and hashes of epochs that are no longer recorded: if an epoch
+// died before an older one, its rows are reached only now.
 func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 	err := s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
 		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?) WHERE epoch < (SELECT min(id) FROM epochs)`,
@@ -95,10 +93,10 @@ func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 		int64(sweepBatch))
 }
 
-// sweepRows removes the rows of one epoch from every table: first pre-keys, as none may
-// be there when the hashes of the messages that used it are not; then what belongs to
-// customers, then the customers, so that nothing is removed by cascade unnoticed.
-// Of messages and hashes it removes the oldest, as long as they are of this epoch.
+// sweepRows removes the rows of one epoch from every table: first pre-keys, since no pre-key
+// may outlive the hashes of the messages that used it; then what belongs to customers, then the
+// customers, so that no cascade removes anything unnoticed. Of messages and hashes it removes
+// the oldest, as long as they belong to this epoch.
 func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error {
 	err := s.Shrink(ctx, func(t *Tx) error {
 		return t.dropBases(`WHERE signed IN (SELECT id FROM prekeys WHERE kind = ? AND epoch = ?)`, kindSigned, epoch)
@@ -123,7 +121,7 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 	steps := []struct {
 		count *int
 		text  string
-		sums  func(*Tx) error // what the statement takes from the sum; nil for nothing
+		sums  func(*Tx) error // subtracts what the statement removes from the sum; nil for nothing
 	}{
 		{&swept.Others, `DELETE FROM prekeys WHERE epoch = ?1 AND ?2 > 0`, func(t *Tx) error {
 			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
@@ -134,7 +132,7 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		}},
 		{&swept.Others, `DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE epoch = ?1 LIMIT ?2)`, nil},
 		{&swept.Others, `DELETE FROM customers WHERE id IN (SELECT id FROM customers WHERE epoch = ?1 LIMIT ?2)`, func(t *Tx) error {
-			t.recount = true // with a customer goes what was still theirs
+			t.recount = true // what still belongs to a customer is removed with them
 			return nil
 		}},
 	}
@@ -169,8 +167,8 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 		`SELECT id, length(sealed), coalesce(customer, 0) FROM jobs WHERE created < ?1 LIMIT ?2`, toMillis(before), int64(sweepBatch))
 }
 
-// deleteRows deletes the rows that a query names, by their key, how long they are and whose,
-// until it names none. One transaction deletes as much as MayShrink says.
+// deleteRows deletes the rows that a query names, with their key, length and customer, until it
+// names none. One transaction deletes as much as MayShrink allows.
 func (s *Store) deleteRows(ctx context.Context, count *int, text, query string, args ...driver.Value) error {
 	for n := 1; n > 0; {
 		err := s.Shrink(ctx, func(t *Tx) (err error) {
@@ -216,8 +214,8 @@ func (s *Store) deleteAll(ctx context.Context, count *int, text string, args ...
 	return s.deleteCounted(ctx, count, nil, text, args...)
 }
 
-// deleteCounted is deleteAll for rows that are part of the sum: sums takes a batch out
-// of it before the batch is deleted.
+// deleteCounted is deleteAll for rows that are part of the sum: sums subtracts a batch from it
+// before the batch is deleted.
 func (s *Store) deleteCounted(ctx context.Context, count *int, sums func(*Tx) error, text string, args ...driver.Value) error {
 	for {
 		var n int64

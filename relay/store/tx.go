@@ -17,21 +17,21 @@ type Tx struct {
 	conn   engine.Tx // nil once ended
 	shared *shared
 	writes bool
-	args   [12]driver.Value // of the statement that begins: see pass
+	args   [12]driver.Value // of the next statement: see pass
 
-	// What one update asks for again and again; nothing else writes beside it.
+	// Caches for one update; nothing else writes beside it.
 	kept    CustomerID // is in the current epoch
 	change  sum        // of the sum of sessions and pre-keys
 	session *child     // was found or written last, for device
 	device  carrier.DeviceID
 
 	uses []use // what customers came to use
-	owed bool  // the quota does not count
+	owed bool  // the quota is lifted
 
-	recount bool // what was deleted is not among uses
+	recount bool // uses does not cover everything that was deleted
 }
 
-// use is what a customer came to use, or less than nothing.
+// use is how many more bytes a customer uses; negative for fewer.
 type use struct {
 	customer CustomerID
 	bytes    int64
@@ -47,8 +47,8 @@ func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
 	return t.conn.Run(text, t.pass(args)...)
 }
 
-// pass copies arguments to where they outlive the caller's frame: so a statement costs its
-// caller no allocation. Engines copy them before they run anything.
+// pass copies arguments into t, so that a statement costs its caller no allocation. Engines
+// copy them before they run anything.
 func (t *Tx) pass(args []driver.Value) []driver.Value {
 	return append(t.args[:0], args...)
 }
@@ -84,8 +84,8 @@ func (t *Tx) integer(text string, args ...driver.Value) (n int64, err error) {
 // end makes every further use of t an error.
 func (t *Tx) end() { t.conn = nil }
 
-// allow checks a write before anything is sealed for it: nil once all conditions
-// hold.
+// allow checks a write before anything is sealed for it: it returns nil if all conditions are
+// true.
 func (t *Tx) allow(conditions ...bool) error {
 	if t.conn == nil {
 		return errEnded

@@ -9,12 +9,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
-// Errors that a caller decides on. What fails to open as sealed returns
+// Errors that a caller decides on. A sealed value that cannot be opened leads to
 // seal.ErrErased or seal.ErrTampered.
 var (
 	// ErrForeignStore means that the directory holds another identity's store.
 	ErrForeignStore = engine.ErrForeign
-	// ErrStoreMissing means that there is no store where there was one.
+	// ErrStoreMissing means that a store that existed is gone.
 	ErrStoreMissing = engine.ErrMissing
 	// ErrLocked means that another process has the store open.
 	ErrLocked = engine.ErrLocked
@@ -26,13 +26,13 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrReadOnly means that a View tried to write.
 	ErrReadOnly = engine.ErrReadOnly
-	// ErrDamaged means that the database file is not one, or is broken.
+	// ErrDamaged means that the database file is broken, or not a database.
 	ErrDamaged = engine.ErrDamaged
 	// ErrFull means that there is no room left on the volume.
 	ErrFull = engine.ErrFull
-	// ErrQuota means that too much is kept of one customer.
+	// ErrQuota means that one customer's quota is used up.
 	ErrQuota = errors.New("store: the customer's share of the volume is used up")
-	// ErrInvalid means that a value to be written is incomplete or too large.
+	// ErrInvalid means that a value to write is incomplete or too large.
 	ErrInvalid = errors.New("store: invalid value")
 )
 
@@ -42,8 +42,8 @@ const (
 	MaxIdentifier = 256     // bytes of a message ID, carrier ID, queue or setting name
 )
 
-// CustomerID names a customer within one store: random, and meaningless outside.
-// The zero CustomerID is no customer.
+// CustomerID names a customer within one store. It is random, and means nothing outside. The
+// zero CustomerID is no customer.
 type CustomerID int64
 
 // Customer is someone who wrote to the business, or was written to.
@@ -65,18 +65,18 @@ type Device struct {
 	IdentityKey []byte // public; nil while unknown
 	Active      bool   // on the customer's device list now
 	Accepted    bool   // the business accepted this identity key
-	// Offered is an identity key that the device came with and that was refused: it
-	// is not used for anything until the business accepts it. Nil when there is none.
+	// Offered is an identity key that the device offered and that was refused: it is not used
+	// for anything until the business accepts it. Nil when there is none.
 	Offered []byte
-	// Wrote is about when the device wrote last, as far as its messages could be read;
-	// zero when it never did. Renewed is when the present session with it was first used
-	// by both; zero when that is not known.
+	// Wrote is roughly when the device last sent a message that could be read; zero when it
+	// never did. Renewed is when both sides first used the present session; zero when that is
+	// not known.
 	Wrote, Renewed time.Time
 	// Damaged says that the row cannot be read; nothing else is set then.
 	Damaged bool
 }
 
-// Direction tells what came in from what goes out.
+// Direction says whether a message came in or goes out.
 type Direction uint8
 
 // The directions of a message.
@@ -116,7 +116,7 @@ type Job struct {
 	Attempts  int
 	Created   time.Time
 	Body      []byte
-	Damaged   bool // its row does not open: there is no Body
+	Damaged   bool // its row cannot be opened: there is no Body
 }
 
 // Swept says what Sweep removed.

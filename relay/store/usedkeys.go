@@ -7,21 +7,20 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// A one-time pre-key that was used may have been chosen by others, too, whose messages
-// are under way. It goes on to be kept, as a key of another kind: it is never published
-// again, and it is sealed in the epoch in which it was first used and moved into no
-// other. So it dies with the hash of the message that used it first, and before those
-// of all others.
+// Other customers, too, may have chosen a one-time pre-key that was used, and their messages
+// may still arrive. So it is kept, as a key of another kind: it is never published again, and
+// it stays sealed in the epoch in which it was first used. So it dies with the hash of the
+// message that used it first, and before the hashes of all others.
 
-// UsePreKey notes that a one-time pre-key was used: PreKeys does not return it any more,
-// PreKey does. A later use changes nothing. ErrNotFound when there is no such key.
+// UsePreKey notes that a one-time pre-key was used: PreKeys no longer returns it, PreKey still
+// does. A later use changes nothing. It returns ErrNotFound when there is no such key.
 func (t *Tx) UsePreKey(id uint32, now time.Time) error {
 	if err := t.allow(); err != nil {
 		return err
 	}
 	k, err := t.key(kindOneTime, id)
 	if errors.Is(err, ErrNotFound) {
-		_, err = t.PreKey(id) // one that was used before
+		_, err = t.PreKey(id) // it may have been used before
 		return err
 	}
 	if err != nil {
@@ -35,9 +34,8 @@ func (t *Tx) UsePreKey(id uint32, now time.Time) error {
 	return t.putKey(kindUsed, k)
 }
 
-// WithdrawPreKeys notes that the bundle which is published since now holds these
-// one-time pre-keys: those that were used and are not among them cannot be chosen any
-// more.
+// WithdrawPreKeys notes that the bundle published from now on holds these one-time pre-keys:
+// used ones that are not among them can no longer be chosen.
 func (t *Tx) WithdrawPreKeys(published []uint32, now time.Time) error {
 	if err := t.allow(); err != nil {
 		return err
@@ -61,7 +59,7 @@ func (t *Tx) WithdrawPreKeys(published []uint32, now time.Time) error {
 	return nil
 }
 
-// withdraw makes a used pre-key one that is not published any more, in its own epoch.
+// withdraw marks a used pre-key as no longer published, in its own epoch.
 func (t *Tx) withdraw(s sealedKey, now time.Time) error {
 	k, err := t.openKey(s)
 	if err = gone(err); err != nil && !errors.Is(err, ErrNotFound) {
@@ -82,14 +80,13 @@ func (t *Tx) withdraw(s sealedKey, now time.Time) error {
 	return t.insertKey(moved)
 }
 
-// DropWithdrawn removes the used pre-keys that are not published since the given time or
-// longer.
+// DropWithdrawn removes the used pre-keys that have not been published since the given time.
 func (t *Tx) DropWithdrawn(before time.Time) error {
 	return t.dropKeys(`WHERE kind = ? AND created <= ?`, kindWithdrawn, toMillis(before))
 }
 
-// BoundUsed removes used pre-keys until there are at most as many as given: first those
-// that are not published for longest.
+// BoundUsed removes used pre-keys until at most so many are left: first those that were
+// withdrawn first.
 func (t *Tx) BoundUsed(most int) error {
 	n, err := t.integer(`SELECT count(*) FROM prekeys WHERE kind >= ?`, kindUsed)
 	if err != nil || n <= int64(most) {
@@ -107,8 +104,8 @@ func (t *Tx) BoundUsed(most int) error {
 	return nil
 }
 
-// HasPreKey says whether there is a one-time pre-key of that ID, used or not, and also
-// one that cannot be opened.
+// HasPreKey says whether there is a one-time pre-key of that ID, used or not, even if it cannot
+// be opened.
 func (t *Tx) HasPreKey(id uint32) (bool, error) {
 	n, err := t.integer(`SELECT count(*) FROM prekeys WHERE kind IN (?, ?, ?) AND id = ?`,
 		kindOneTime, kindUsed, kindWithdrawn, int64(id))

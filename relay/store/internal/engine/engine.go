@@ -1,6 +1,6 @@
-// Package engine is what the sealed store and the database below it say to each other:
-// transactions over raw rows, changes that share a commit, and errors. An engine knows
-// tables and bytes; it must not know keys, customers, or what a row means.
+// Package engine is the interface between the sealed store and the database below it:
+// transactions over raw rows, changes that share a commit, and errors. An engine knows tables
+// and bytes; it must not know keys, customers, or what a row means.
 package engine
 
 import (
@@ -10,7 +10,7 @@ import (
 
 // Errors that a caller of the store decides on and that an engine returns.
 var (
-	// ErrForeign means that the database is another identity's, or is none of ours.
+	// ErrForeign means that the database belongs to another identity, or is not one of ours.
 	ErrForeign = errors.New("store: belongs to another identity")
 	// ErrMissing means that there is no database where there must be one.
 	ErrMissing = errors.New("store: missing, though this identity had one")
@@ -38,8 +38,8 @@ type Tx interface {
 	// slices in it may be kept. Queries of the same text must not be nested. The arguments
 	// are copied before the first call of each, which may use their slice again.
 	Rows(text string, each func(row []driver.Value) error, args ...driver.Value) error
-	// Fresh marks the change as taking on something new: it leaves some room to what
-	// continues work that was taken on before.
+	// Fresh marks the change as new work: it leaves some room to work that was accepted
+	// before.
 	Fresh()
 	// Usage says how large the volume is, and how much of it all rows take, what this
 	// transaction wrote included; both in bytes. The volume is 0 when it is not known.
@@ -53,7 +53,7 @@ type Change struct {
 	Do func(Tx) error
 	// Kept is called once what Do wrote is part of the group that will commit.
 	Kept func()
-	// Frees says that the change makes room: it is not refused for want of room.
+	// Frees says that the change frees room: it is not refused because there is none.
 	Frees bool
 }
 

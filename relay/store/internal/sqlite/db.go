@@ -19,9 +19,9 @@ type DB struct {
 	readers *readerPool
 }
 
-// Open opens the database in a directory, or makes it. It holds the directory's lock
-// until Close, and tells g about each group of changes. Errors are engine.ErrForeign,
-// ErrMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull, or those of the file system.
+// Open opens the database in a directory, or creates it. It holds the directory's lock until
+// Close, and tells g about each group of changes. Errors are engine.ErrForeign, ErrMissing,
+// ErrLocked, ErrNewer, ErrDamaged, ErrFull, or those of the file system.
 func Open(f Files, g engine.Group) (*DB, error) {
 	o, err := f.open()
 	if err != nil {
@@ -32,17 +32,17 @@ func Open(f Files, g engine.Group) (*DB, error) {
 	return d, nil
 }
 
-// Begin gives a change its place among the changes of all callers. They run one after
-// another, each sees what those before it wrote, and those that wait at the same time
-// share a commit. wait returns once the change is durable, or the error of Do as it is; a
-// panic of Do it passes on. It must be called once. When ctx ends before Do has begun,
-// Do is not run; afterwards wait waits for the outcome.
+// Begin gives a change its place among the changes of all callers. They run one after another,
+// each sees what those before it wrote, and those that wait at the same time share a commit.
+// wait returns once the change is durable, or returns the error of Do as it is; it passes on a
+// panic of Do. It must be called once. When ctx ends before Do has begun, Do is not run; after
+// that wait waits for the outcome.
 func (d *DB) Begin(ctx context.Context, c engine.Change) (wait func() error) {
 	return d.writer.queue(ctx, &request{change: c, done: make(chan error, 1)})
 }
 
-// Shrink runs a change that frees room: where there is no other room left it gives up the
-// reserve, and Do runs a second time. It must delete no more than about Batch bytes.
+// Shrink runs a change that frees room. When no other room is left, it deletes the reserve and
+// runs Do a second time. Do must not delete much more than Batch bytes.
 func (d *DB) Shrink(ctx context.Context, c engine.Change) error {
 	c.Frees = true
 	err := d.Begin(ctx, c)()
@@ -52,7 +52,7 @@ func (d *DB) Shrink(ctx context.Context, c engine.Change) error {
 	given := false
 	if failed := d.writer.alone(ctx, func() error {
 		given = d.room.give()
-		_ = d.writer.checkpoint() // what it frees is welcome
+		_ = d.writer.checkpoint() // it may free room
 		return nil
 	}); failed != nil || !given {
 		return errors.Join(err, failed)
@@ -66,8 +66,8 @@ func (d *DB) View(ctx context.Context, fn func(engine.Tx) error) error {
 	return d.readers.view(ctx, fn)
 }
 
-// Scrub moves what is committed into the database's file and cuts the log, in which
-// earlier states of its pages lie. While a view is open it leaves that to a later one.
+// Scrub moves what is committed into the database's file and truncates the log, which holds
+// earlier states of its pages. While a view is open, it leaves that to a later Scrub.
 func (d *DB) Scrub(ctx context.Context) error {
 	// Between two groups of changes: a checkpoint cannot run within a transaction.
 	return d.writer.alone(ctx, d.writer.checkpoint)
@@ -76,16 +76,16 @@ func (d *DB) Scrub(ctx context.Context) error {
 // Batch is how many bytes one change should delete at most: they go through the log.
 func (d *DB) Batch() int64 { return d.room.log }
 
-// Full says whether what is new may find no room on the volume. It is measured with each
+// Full says whether the volume may have no room for anything new. It is measured with each
 // group of changes.
 func (d *DB) Full() bool { return d.room.full.Load() }
 
-// Freed is how many bytes within the file are free for new rows: it does not shrink.
+// Freed is how many bytes in the file are free for new rows: the file does not shrink.
 func (d *DB) Freed() int64 { return d.room.free.Load() }
 
-// Birth says when the file was made, in nanoseconds since 1970, or 0 where that is not
-// kept. A copy of a file is a file of its own; a snapshot of a whole block device keeps
-// the time.
+// Birth says when the file was made, in nanoseconds since 1970, or 0 if the file system does
+// not record that. A copy of a file has its own birth time; a snapshot of a whole block device
+// keeps the time.
 func (d *DB) Birth() int64 {
 	var stat unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, d.path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &stat); err != nil ||

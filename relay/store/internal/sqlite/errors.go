@@ -17,8 +17,8 @@ const (
 	codeCorrupt   = 11
 	codeFull      = 13
 	codeNotADB    = 26
-	// codeNoIndex (SQLITE_IOERR_SHMSIZE) is how SQLite says that the log's index, which
-	// lies in a file of its own, had no room to grow.
+	// codeNoIndex (SQLITE_IOERR_SHMSIZE) is how SQLite says that the log's index, which is in
+	// its own file, had no room to grow.
 	codeNoIndex = codeIO | 19<<8
 )
 

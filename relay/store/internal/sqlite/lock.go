@@ -10,8 +10,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
-// lockName is the file whose lock says that a process has the store open. It is
-// not the database: SQLite takes and drops locks on that by itself.
+// lockName is the file whose lock says that a process has the store open. It is not the
+// database file, which SQLite locks and unlocks by itself.
 const lockName = "lock"
 
 // lockDir takes the directory's lock for as long as the returned file is open. The

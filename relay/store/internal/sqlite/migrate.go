@@ -9,10 +9,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
-// Migrations are the files of one directory in the order of their names, each run
-// once, in one transaction with the bump of PRAGMA user_version. A library was
-// weighed: goose and golang-migrate both want database/sql, a table of their own
-// and ways down that a sealed store could not honour, all to do what one loop does.
+// Migrations are the files of one directory in the order of their names, each run once, in one
+// transaction with the increment of PRAGMA user_version. Libraries were considered: goose and
+// golang-migrate both need database/sql, a table of their own, and down migrations that a
+// sealed store cannot do, all for what one loop does.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -38,15 +38,15 @@ func schemas() ([]string, error) {
 	return texts, nil
 }
 
-// schemaVersion says how many migrations the database has seen: 0 when it is new.
+// schemaVersion says how many migrations have run on the database: 0 when it is new.
 func schemaVersion(c *conn) (int, error) {
 	version, err := c.integer("PRAGMA user_version")
 	return int(version), err
 }
 
-// migrate brings the schema up to date. first runs in the transaction of the very
-// first migration, so that a store is never without what first writes. ErrNewer
-// when a newer build was here.
+// migrate brings the schema up to date. first runs in the transaction of the very first
+// migration, so that a store always has what first writes. It returns ErrNewer when a newer
+// build has migrated the database.
 func migrate(c *conn, first func() error) error {
 	texts, err := schemas()
 	if err != nil {

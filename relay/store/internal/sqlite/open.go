@@ -14,11 +14,11 @@ import (
 // Files says where a database lies and whose it is.
 type Files struct {
 	Dir       string
-	Owner     [16]byte // a new database is bound to it, an old one must be
-	MustExist bool     // engine.ErrMissing where there is no database
+	Owner     [16]byte // a new database is bound to it, and an old one must be
+	MustExist bool     // engine.ErrMissing when there is no database
 }
 
-// opened is a database that is open for writing, and for nobody else.
+// opened is a database that is open for writing, exclusively.
 type opened struct {
 	lock *os.File
 	room *room
@@ -38,7 +38,7 @@ func Create(f Files) error {
 
 func (f Files) path() string { return filepath.Join(f.Dir, databaseName) }
 
-// open locks the directory, opens or makes the database in it, and checks whose it is.
+// open locks the directory, opens or creates the database in it, and checks whose it is.
 func (f Files) open() (o *opened, err error) {
 	if err := refuseMissing(f.path(), f.MustExist); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (f Files) open() (o *opened, err error) {
 	return o, nil
 }
 
-// refuseMissing returns engine.ErrMissing when there must be a database and none is.
+// refuseMissing returns engine.ErrMissing when there must be a database but is none.
 func refuseMissing(path string, mustExist bool) error {
 	info, err := os.Stat(path)
 	switch {
@@ -81,8 +81,8 @@ func refuseMissing(path string, mustExist bool) error {
 	}
 }
 
-// prepareSchema brings the schema up to date and binds a new database to its owner, in
-// the one transaction that makes it; an old one must be bound to it.
+// prepareSchema brings the schema up to date and binds a new database to its owner, in the
+// transaction that creates it; an old one must be bound to the owner already.
 func (f Files) prepareSchema(c *conn) error {
 	version, err := schemaVersion(c)
 	if err != nil {
@@ -113,8 +113,8 @@ func checkOwner(c *conn, owner [16]byte) error {
 	return nil
 }
 
-// ownerIn reads the 16 bytes of the owner's ID, or returns engine.ErrForeign where the
-// database is none of ours.
+// ownerIn reads the 16 bytes of the owner's ID, or returns engine.ErrForeign when the database
+// is not one of ours.
 func ownerIn(c *conn) ([]byte, error) {
 	application, err := c.integer("PRAGMA application_id")
 	if err != nil {
@@ -134,7 +134,7 @@ func ownerIn(c *conn) ([]byte, error) {
 	return bound, err
 }
 
-// syncDir makes new files' names durable: SQLite syncs what is in them.
+// syncDir makes new files' names durable; SQLite syncs their content.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -143,16 +143,16 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Owner says what is known of a database without any key.
+// Owner is what is known about a database without any key.
 type Owner struct {
 	ID [16]byte
 	// Used says that something may have been sealed in it: it has an epoch.
 	Used bool
 }
 
-// OwnerOf reads whose database lies in dir; nil without error when there is none. It
-// changes nothing and needs no lock. Errors are engine.ErrForeign, engine.ErrDamaged, or
-// those of the file system.
+// OwnerOf reads whose database is in dir; nil without error when there is none. It changes
+// nothing and needs no lock. Errors are engine.ErrForeign, engine.ErrDamaged, or those of the
+// file system.
 func OwnerOf(dir string) (owner *Owner, err error) {
 	path := filepath.Join(dir, databaseName)
 	if err := refuseMissing(path, true); errors.Is(err, engine.ErrMissing) {

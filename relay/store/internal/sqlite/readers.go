@@ -12,8 +12,8 @@ import (
 // maxReaders is how many views run at once; the next waits.
 const maxReaders = 4
 
-// readerPool holds the connections for views. They are opened when needed, so that
-// a quiet relay has one.
+// readerPool holds the connections for views. They are opened when needed, so that a quiet
+// relay has only one.
 type readerPool struct {
 	path string
 	free chan *conn // nil entries are connections still to be opened
@@ -76,12 +76,12 @@ func (p *readerPool) close() error {
 		}
 	}
 	for range maxReaders {
-		p.free <- nil // who comes now finds the pool closed
+		p.free <- nil // later callers find the pool closed
 	}
 	return errors.Join(errs...)
 }
 
-// view runs fn in a read transaction. A panic of fn it passes on.
+// view runs fn in a read transaction. It passes on a panic of fn.
 func (p *readerPool) view(ctx context.Context, fn func(engine.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

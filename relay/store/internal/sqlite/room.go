@@ -15,13 +15,12 @@ import (
 // log and index beside it.
 const databaseName = "relay.db"
 
-// reserveName is the file that keeps room on the volume for what makes room: sweeping
-// and erasing. A deletion needs room itself, as what it overwrites goes through the
-// database's log first. The room must be there before the volume is full, and nobody
-// else who writes to the same file system can take it: so it is a file of real blocks,
-// which is given up when a deletion finds the volume full, and made again before
-// anything new is taken. A look at what is free (statfs) alone would leave the room to
-// whoever writes next.
+// reserveName is the file that keeps room on the volume for what frees room: sweeping and
+// erasing. A deletion needs room itself, because what it overwrites goes through the database's
+// log first. The room must be reserved before the volume is full, and no other writer on the
+// same file system may be able to use it. So it is a file of real blocks, which is deleted when
+// a deletion finds the volume full, and made again before anything new is accepted. Only
+// checking what is free (statfs) would leave the room to the next writer.
 const reserveName = "reserve"
 
 // pageSize is SQLite's, which no build of ours changed.
@@ -34,27 +33,27 @@ const (
 	maxLog = 16 << 20
 )
 
-// room says whether there is room for a transaction. But for full and free it is the
-// writer's alone.
+// room says whether there is room for a transaction. Only the writer uses it, except for full
+// and free.
 type room struct {
 	dir     string
-	log     int64 // to which size the database's log grows before it is copied
+	log     int64 // the size that the database's log grows to before it is copied
 	reserve int64 // size of the reserve's file, when it is whole
 	known   bool  // the volume can be measured
 
 	volume int64 // size of the volume, in bytes; 0: it is not known
 	held   int64 // what the database holds, as measured before this group
 
-	left    int64 // for what is new and what goes on, as measured before this group
+	left    int64 // for new and for continued work, as measured before this group
 	spent   int64 // by this group
-	refused bool  // something was, since the measuring
-	given   bool  // the reserve was, for the next group
+	refused bool  // something was refused since the last measurement
+	given   bool  // the reserve was deleted for the next group
 
-	full atomic.Bool  // what is new may find no room
+	full atomic.Bool  // there may be no room for anything new
 	free atomic.Int64 // bytes in the database that were freed
 }
 
-// newRoom looks at the volume and makes its reserve, if there is room for it.
+// newRoom measures the volume and makes its reserve, if there is room for it.
 func newRoom(dir string) *room {
 	r := &room{dir: dir, log: maxLog}
 	var s syscall.Statfs_t
@@ -66,9 +65,9 @@ func newRoom(dir string) *room {
 	return r
 }
 
-// measure works out how much room there is before a group of updates. The database may
-// still have to take in its log, the log may grow to its bound and by one group, and
-// the reserve comes first where it is missing.
+// measure computes how much room there is before a group of updates. The database may still
+// have to absorb its log, the log may grow to its bound and by one group, and a missing reserve
+// comes first.
 func (r *room) measure(c *conn) {
 	r.spent = 0
 	var s syscall.Statfs_t
@@ -95,8 +94,8 @@ func (r *room) measure(c *conn) {
 	r.refused = false
 }
 
-// take takes the room for what an update wrote, or returns engine.ErrFull. What is new leaves
-// some to what goes on with what was taken before; a deletion is never refused.
+// take takes the room for what an update wrote, or returns engine.ErrFull. New work leaves some
+// room to work that was accepted before. A deletion is never refused.
 func (r *room) take(wrote int64, fresh bool) error {
 	if wrote == 0 || !r.known {
 		return nil
@@ -114,10 +113,10 @@ func (r *room) take(wrote int64, fresh bool) error {
 	return nil
 }
 
-// enough says whether a group has written as much as one may.
+// enough says whether a group has written as much as it may.
 func (r *room) enough() bool { return r.spent >= r.log }
 
-// failed notes how a group failed.
+// failed notes why a group failed.
 func (r *room) failed(err error) {
 	if errors.Is(err, engine.ErrFull) {
 		r.refuse()
@@ -129,7 +128,7 @@ func (r *room) refuse() {
 	r.full.Store(true)
 }
 
-// keep makes the reserve as large as there is room for, and says whether it could.
+// keep makes the reserve as large as there is room for, and says whether it succeeded.
 func (r *room) keep(bytes int64) bool {
 	f, err := os.OpenFile(r.path(reserveName), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -142,7 +141,7 @@ func (r *room) keep(bytes int64) bool {
 	return errors.Join(err, f.Close()) == nil
 }
 
-// give gives the reserve up and says whether there was one.
+// give deletes the reserve and says whether there was one.
 func (r *room) give() bool {
 	r.given = true
 	had := size(r.path(reserveName)) > 0
@@ -152,7 +151,7 @@ func (r *room) give() bool {
 
 func (r *room) path(name string) string { return filepath.Join(r.dir, name) }
 
-// size is a file's, 0 when there is none.
+// size is a file's size, 0 when there is no such file.
 func size(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {

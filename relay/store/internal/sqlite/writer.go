@@ -22,7 +22,7 @@ const (
 type request struct {
 	change engine.Change
 	alone  func() error // instead of a change: outside of any transaction
-	taken  atomic.Bool  // by the writer, or by the caller who gave up
+	taken  atomic.Bool  // by the writer, or by the caller when it gave up
 	err    error        // of Do
 	panic  any          // of Do
 	done   chan error   // the outcome, once
@@ -35,8 +35,8 @@ type writer struct {
 	stopped  chan struct{} // closed when run has returned
 	once     sync.Once     // guards closing
 
-	conn  *conn        // run's alone
-	room  *room        // likewise, but for what is atomic
+	conn  *conn        // only run uses it
+	room  *room        // likewise, except for what is atomic
 	group engine.Group // likewise
 }
 
@@ -91,7 +91,7 @@ func (w *writer) await(ctx context.Context, r *request) error {
 	return err
 }
 
-// run is the writing goroutine: it takes what waits, runs it, and commits.
+// run is the writing goroutine: it takes waiting requests, runs them, and commits.
 func (w *writer) run() {
 	defer close(w.stopped)
 	for {
@@ -108,9 +108,9 @@ func (w *writer) run() {
 	}
 }
 
-// commitGroup runs one request and those that wait behind it in one transaction.
-// Every outcome is told after the commit: even a refusal may rest on what an
-// earlier change of the group wrote.
+// commitGroup runs one request and those that wait behind it in one transaction. Callers get
+// every outcome after the commit: even a refusal may depend on what an earlier change of the
+// group wrote.
 func (w *writer) commitGroup(r *request) {
 	group := make([]*request, 0, 8)
 	// A change that ends its goroutine (runtime.Goexit) must not leave callers
@@ -150,7 +150,7 @@ func (w *writer) commitGroup(r *request) {
 	}
 }
 
-// runAlone runs a request that is no transaction.
+// runAlone runs a request that is not a transaction.
 func (w *writer) runAlone(r *request) {
 	if r.taken.CompareAndSwap(false, true) {
 		r.done <- r.alone()
@@ -170,8 +170,8 @@ func (w *writer) waiting(taken int) *request {
 	}
 }
 
-// apply runs one request within a savepoint, so that its failure undoes nothing
-// else. It returns an error only when the database failed.
+// apply runs one request inside a savepoint, so that its failure undoes nothing else. It returns
+// an error only when the database failed.
 func (w *writer) apply(r *request) error {
 	if _, err := w.conn.run("SAVEPOINT caller"); err != nil {
 		return err
@@ -197,7 +197,7 @@ func call(r *request, t *tx) {
 	r.err = r.change.Do(t)
 }
 
-// checkpoint copies the log into the database and cuts it.
+// checkpoint copies the log into the database and truncates it.
 func (w *writer) checkpoint() error {
 	err := w.conn.script("PRAGMA wal_checkpoint(TRUNCATE)")
 	w.conn.ended = nil // there was no transaction
@@ -211,8 +211,8 @@ func (w *writer) checkpoint() error {
 type tx struct {
 	conn  *conn
 	room  *room
-	wrote int64 // bytes of what was written, roughly
-	fresh bool  // something new was taken on
+	wrote int64 // roughly how many bytes were written
+	fresh bool  // it is new work
 }
 
 func (t *tx) Run(text string, args ...driver.Value) (int64, error) {
@@ -232,7 +232,7 @@ func (t *tx) Usage() (volume, held int64) {
 	return t.room.volume, t.room.held + t.room.spent + t.wrote
 }
 
-// weight is how many bytes of room values take.
+// weight is how many bytes values need.
 func weight(args []driver.Value) (n int64) {
 	for _, a := range args {
 		switch v := a.(type) {
