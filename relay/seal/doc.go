@@ -1,10 +1,9 @@
-// Package seal encrypts what the relay keeps, under data keys that die one after
-// another. Each period has one epoch with one AES-256 data key, wrapped by a key
-// that stays in the vault; whoever destroys that makes the epoch unreadable
-// wherever copies of it lie.
+// Package seal encrypts what the relay stores, under data keys that die one after another. Each
+// period has one epoch with one AES-256 data key, which is wrapped by a key that stays in Vault.
+// Destroying that key makes the epoch unreadable, including all copies of it.
 //
-// The package knows neither where sealed values are stored nor what the vault is:
-// it takes a Wrapper and a list of epochs.
+// The package knows neither where sealed values are stored nor what Vault is: it is given a
+// Wrapper and a list of epochs.
 //
 // # Bounds
 //

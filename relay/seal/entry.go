@@ -14,7 +14,7 @@ type entry struct {
 	subkeys map[string]*subkey
 }
 
-// newEntry takes the key out of plain and overwrites plain.
+// newEntry copies the key from plain and overwrites plain.
 func newEntry(e Epoch, plain []byte) (*entry, error) {
 	defer clear(plain)
 	if len(plain) != KeySize {

@@ -29,8 +29,8 @@ type Keyring struct {
 	last    int64  // highest epoch ID ever seen
 }
 
-// New returns an empty keyring that uses a data key for the given period, at least
-// MinPeriod. now is the clock that says when a period has passed.
+// New returns an empty keyring that uses each data key for the given period, at least MinPeriod.
+// now is the clock that says when a period has passed.
 func New(w Wrapper, period time.Duration, now func() time.Time) *Keyring {
 	return &Keyring{
 		wrapper: w,
@@ -40,8 +40,8 @@ func New(w Wrapper, period time.Duration, now func() time.Time) *Keyring {
 	}
 }
 
-// Lasting returns an empty keyring with k's clock whose data key is used until it has
-// sealed half of what it may. A nil wrapper means k's.
+// Lasting returns an empty keyring with k's clock that uses a data key until it has sealed half
+// of what it may. A nil wrapper means k's.
 func (k *Keyring) Lasting(w Wrapper) *Keyring {
 	if w == nil {
 		w = k.wrapper
@@ -49,9 +49,9 @@ func (k *Keyring) Lasting(w Wrapper) *Keyring {
 	return New(w, math.MaxInt64, k.now)
 }
 
-// Load unwraps the given epochs and makes the youngest that is readable the
-// current one. It returns the IDs of those whose keys are erased; any other
-// failure to unwrap fails the whole, and the keyring is unchanged.
+// Load unwraps the given epochs and makes the youngest readable one the current epoch. It
+// returns the IDs of those whose keys are erased. After any other failure to unwrap, Load fails
+// and leaves the keyring unchanged.
 func (k *Keyring) Load(ctx context.Context, epochs []Epoch) (erased []int64, err error) {
 	loaded := make([]*entry, len(epochs))
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -117,9 +117,9 @@ func (k *Keyring) Due() bool {
 	return k.now().Sub(k.current.Created).Abs() >= k.period
 }
 
-// Next gets a data key for a new epoch. Nothing is sealed in it until it is
-// adopted: the caller first makes the epoch durable, or values sealed in it could
-// not be opened after a crash. A later Next replaces one that was not adopted.
+// Next gets a data key for a new epoch. Nothing is sealed in it until it is adopted: the caller
+// must first make the epoch durable, or values sealed in it could not be opened after a crash. A
+// later Next replaces an epoch that was not adopted.
 func (k *Keyring) Next(ctx context.Context) (Epoch, error) {
 	plain, wrapped, err := k.wrapper.DataKey(ctx)
 	if err != nil {
@@ -173,10 +173,9 @@ func (k *Keyring) Live() []Epoch {
 	return live
 }
 
-// Forget overwrites the data keys of the given epochs and drops them. What was
-// sealed in them is ErrErased from now on. When the current epoch is among them,
-// the keyring has none until the next is adopted, so that nothing new is sealed in
-// an older one.
+// Forget overwrites the data keys of the given epochs and drops them. Opening what was sealed in
+// them returns ErrErased from now on. If the current epoch is among them, the keyring has none
+// until the next is adopted, so that nothing new is sealed in an older one.
 func (k *Keyring) Forget(ids ...int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -193,10 +192,9 @@ func (k *Keyring) Forget(ids ...int64) {
 	}
 }
 
-// Recheck asks the wrapper about every live epoch and forgets those whose keys it says
-// are erased: a key that was destroyed in the vault does not live on in memory. It
-// returns their IDs. After any other failure it stops; what it found until then is
-// forgotten.
+// Recheck asks the wrapper about every live epoch and forgets those whose keys are erased, so
+// that a key that was destroyed in Vault does not survive in memory. It returns their IDs. After
+// any other failure it stops; the epochs found until then are forgotten.
 func (k *Keyring) Recheck(ctx context.Context) (erased []int64, err error) {
 	for _, e := range k.Live() {
 		plain, err := k.wrapper.Unwrap(ctx, e.Wrapped)

@@ -24,9 +24,9 @@ type subkey struct {
 	macs   sync.Pool // of hash.Hash: their key schedule costs more than a lookup
 }
 
-// newSubkey derives the subkeys of one purpose. The derived bytes are overwritten
-// before it returns; the key schedules inside aead and macs cannot be, and go with
-// the garbage collector once the epoch is forgotten.
+// newSubkey derives the subkeys of one purpose. It overwrites the derived bytes before it
+// returns. The key schedules inside aead and macs cannot be overwritten; the garbage collector
+// frees them once the epoch is forgotten.
 func newSubkey(dataKey *[KeySize]byte, purpose string) (*subkey, error) {
 	sealKey, err := derive(dataKey, "seal", purpose)
 	if err != nil {

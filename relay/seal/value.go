@@ -12,13 +12,13 @@ const (
 	valueVersion = 1
 	nonceSize    = 12
 	tagSize      = 16
-	// Overhead is by how many bytes a sealed value is longer than what it seals.
+	// Overhead is how many bytes longer a sealed value is than what it seals.
 	Overhead = 1 + nonceSize + tagSize
 )
 
-// Seal encrypts plaintext for one row in the current epoch, and says which that
-// is. Purpose names the table, row whatever identifies the row in it and must not
-// be changed without notice; neither is stored. ErrNoEpoch when none is open.
+// Seal encrypts plaintext for one row in the current epoch, and returns that epoch. Purpose
+// names the table. Row identifies the row in it, with everything that nobody must be able to
+// change unnoticed. Neither is stored. It returns ErrNoEpoch when no epoch is open.
 func (k *Keyring) Seal(purpose string, row, plaintext []byte) (epoch int64, value []byte, err error) {
 	epoch, err = k.Current()
 	if err != nil {
@@ -28,7 +28,7 @@ func (k *Keyring) Seal(purpose string, row, plaintext []byte) (epoch int64, valu
 	return epoch, value, err
 }
 
-// SealIn is Seal in a given live epoch: for what changes without living longer. It
+// SealIn is Seal in a given live epoch, for values that change but must not live longer. It
 // returns ErrErased when the epoch is not live.
 func (k *Keyring) SealIn(epoch int64, purpose string, row, plaintext []byte) ([]byte, error) {
 	s, err := k.subkey(epoch, purpose)
@@ -64,9 +64,9 @@ func (k *Keyring) Open(epoch int64, purpose string, row, value []byte) ([]byte, 
 	return plaintext, nil
 }
 
-// Lookup returns by what a value can be found again among rows of the given epoch
-// without being stored: HMAC-SHA256 under a key that dies with the epoch's. It
-// returns ErrErased when the epoch is not live.
+// Lookup returns a hash by which a value can be found among rows of the given epoch without
+// storing the value: its HMAC-SHA256 under a key that dies with the epoch's. It returns
+// ErrErased when the epoch is not live.
 func (k *Keyring) Lookup(epoch int64, purpose string, value []byte) ([sha256.Size]byte, error) {
 	s, err := k.subkey(epoch, purpose)
 	if err != nil {
@@ -85,8 +85,7 @@ func (k *Keyring) subkey(epoch int64, purpose string) (*subkey, error) {
 	return e.subkey(purpose)
 }
 
-// associated binds a value to its purpose, row and epoch; lengths keep the parts
-// apart.
+// associated binds a value to its purpose, row and epoch; lengths separate the parts.
 func associated(purpose string, row []byte, epoch int64) []byte {
 	aad := make([]byte, 0, 2+len(purpose)+len(row)+8)
 	aad = binary.BigEndian.AppendUint16(aad, uint16(len(purpose)))

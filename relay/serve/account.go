@@ -11,12 +11,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// accountCheck is how often Vault is asked for another password or token while the
-// carrier refuses those at hand.
+// accountCheck is how often Vault is asked for another password or token while the carrier
+// refuses the present ones.
 const accountCheck = 15 * time.Second
 
-// registration says whether the relay registers the account if the carrier does not
-// know it. Where that takes a token, one that comes without is an admin's to make.
+// registration says whether the relay registers the account if the carrier does not know it. If
+// that needs a token and the account has none, an admin must register it.
 func registration(region string, account vault.CarrierAccount) xmpp.Registration {
 	if region == string(xmpp.Token) && account.RegistrationToken == "" {
 		return xmpp.Closed

@@ -11,7 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// Reasons of the condition CarrierConnected beside those of the carrier itself.
+// Reasons of the condition CarrierConnected, in addition to those of the carrier itself.
 const (
 	ReasonConnected      = "Connected"
 	ReasonForeignDevice  = "ForeignDevice"
@@ -19,8 +19,8 @@ const (
 	ReasonAccountOther   = "AccountOfAnotherNumber"
 )
 
-// carrierSlot is the carrier's place: messages are accepted and kept while the account is
-// not at hand yet.
+// carrierSlot is the carrier's place: messages are accepted and kept while there is no account
+// yet.
 var _ carrier.Blocker = (*carrierSlot)(nil)
 
 type carrierSlot struct {
@@ -56,7 +56,7 @@ func (l *carrierSlot) get() carrier.Carrier {
 	return l.carrier
 }
 
-// condition is CarrierConnected, but for what only the messages know.
+// condition is CarrierConnected, except for what only the messages know.
 func (l *carrierSlot) condition() contract.Condition {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,8 +161,8 @@ func (l *carrierSlot) UploadSlot(ctx context.Context, name string, size int64) (
 	return u.UploadSlot(ctx, name, size)
 }
 
-// Forget takes a peer off the carrier's contact list. An account that is not at hand
-// yet has none.
+// Forget removes a peer from the carrier's contact list. While there is no account, there is no
+// list.
 func (l *carrierSlot) Forget(ctx context.Context, peer phone.Number) error {
 	if c, ok := l.get().(interface {
 		Forget(context.Context, phone.Number) error

@@ -26,8 +26,8 @@ const (
 	drainTime     = 10 * time.Second
 )
 
-// newServer returns a server with limits. Its own log lines hold addresses of
-// clients, so they are dropped.
+// newServer returns a server with limits. Its own log lines contain addresses of clients, so
+// they are dropped.
 func newServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
@@ -36,8 +36,8 @@ func newServer(h http.Handler) *http.Server {
 	}
 }
 
-// serveEndpoint serves the business's endpoint until ctx ends, then lets requests
-// at hand end.
+// serveEndpoint serves the business's endpoint until ctx ends, and then lets running requests
+// finish.
 func (p *parts) serveEndpoint(ctx context.Context) error {
 	server := newServer(cloudapi.New(cloudapi.Options{
 		Service:    service{p.messages},
@@ -81,7 +81,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 	return fmt.Errorf("serving the endpoint: %w", err)
 }
 
-// drain takes no new connections and waits for requests at hand.
+// drain accepts no new connections and waits for running requests.
 func (p *parts) drain(ctx context.Context, server *http.Server) {
 	defer close(p.drained)
 	p.state.setServing(false)
@@ -92,8 +92,8 @@ func (p *parts) drain(ctx context.Context, server *http.Server) {
 	}
 }
 
-// certificates returns where the endpoint's certificate comes from, nil when a
-// gateway ends TLS. It returns when there is a certificate, however long that takes.
+// certificates returns the source of the endpoint's certificate, nil when a gateway terminates
+// TLS. It returns once there is a certificate, however long that takes.
 func (p *parts) certificates(ctx context.Context) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
 	switch p.cfg.Endpoint.TLS {
 	case contract.TLSFromSecret:
@@ -123,8 +123,8 @@ func (p *parts) untilCertificate(ctx context.Context, try func() error) error {
 	return err
 }
 
-// names are those that Vault's PKI signs for this relay: on the network, and within
-// the cluster.
+// names are the names that Vault's PKI signs for this relay: on the network and inside the
+// cluster.
 func (p *parts) names() []string {
 	internal := p.cfg.Name + "." + p.cfg.Namespace + ".svc"
 	if p.cfg.Endpoint.Host == internal {

@@ -11,7 +11,7 @@ import (
 // or the token to register it with.
 var errNewAccount = errors.New("the carrier account in Vault changed")
 
-// errOtherAccount means that the account in Vault is another number's.
+// errOtherAccount means that the account in Vault is for another number.
 var errOtherAccount = errors.New("the carrier account in Vault is for another number")
 
 // errOverdue means that the oldest key should have been destroyed by now.
@@ -23,12 +23,11 @@ var errErased = fmt.Errorf("the tenant was erased: %w", seal.ErrErased)
 // errClock means that this node's clock and Vault's are far apart.
 var errClock = errors.New("this node's clock and Vault's are more than five minutes apart")
 
-// errCertificate means that the files of a tenant's own certificate are not there
-// or are none.
+// errCertificate means that the files of a tenant's own certificate are missing or invalid.
 var errCertificate = errors.New("the endpoint's certificate files cannot be read: the Secret named in spec.endpoint.tlsSecretName must have tls.crt and tls.key that belong together")
 
-// Errors of a tenant whose parts do not go together. No identity or key is made over
-// what was there.
+// Errors of a tenant whose parts do not belong together. The relay does not replace an identity
+// or key.
 var (
 	errIdentityMissing = errors.New("the identity that this relay had is gone from Vault")
 	errKeyMissing      = errors.New("the wrapping key of what is stored is gone from Vault")

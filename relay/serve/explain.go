@@ -29,17 +29,17 @@ const (
 	ReasonStoreUnusable    = "StoreUnusable"
 )
 
-// ReasonOwnerChanged is the reason of KeysReady while what lies in Vault under the
-// relay's names is another's.
+// ReasonOwnerChanged is the reason of KeysReady while another owner's things are in Vault under
+// the relay's names.
 const ReasonOwnerChanged = "OwnerChanged"
 
-// explanation says for an error what to do.
+// explanation says what to do about an error.
 type explanation struct {
 	err             error
 	reason, message string
 }
 
-// explanations are looked through in this order; the first that matches counts.
+// explanations are tried in this order; the first match counts.
 func explanations() []explanation {
 	return []explanation{
 		{errErased, ReasonKeysErased, "the relay's keys were erased in Vault: nothing that it stored is readable; delete this relay, or give it an empty volume and restart it to start over"},
@@ -64,7 +64,7 @@ func explanations() []explanation {
 	}
 }
 
-// explain words an error for a condition.
+// explain turns an error into a condition's reason and message.
 func explain(err error) (reason, message string) {
 	if err == nil {
 		return ReasonKeysReady, ""

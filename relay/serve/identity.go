@@ -10,18 +10,18 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// lookBack is how many identities before the one in force are looked for: counters
-// are raised one by one, but may have been raised again before a relay saw it.
+// lookBack is how many identities before the one in force are searched: counters are raised one
+// by one, but may have been raised several times before a relay saw it.
 const lookBack = 64
 
 // found is the identity to run with.
 type found struct {
 	vault.Identity
-	begin bool // its store is to be made
+	begin bool // its store must be made
 }
 
-// findIdentity reads the identity in force, or makes it. The rule is that nothing is
-// made in the place of what is missing:
+// findIdentity reads the identity in force, or makes it. The rule is that nothing new replaces
+// what is missing:
 //
 //	identity  store    wrapping key
 //	yes       yes      yes           go on
@@ -33,7 +33,7 @@ type found struct {
 //	no        yes      any           the counter was raised: make the identity after the store's
 //	no        no       yes           the counter was raised to start over without the lost store
 //
-// In the last two cases there must be an identity before it, else errIdentityMissing.
+// In the last two cases there must be an earlier identity, else it returns errIdentityMissing.
 func (r *relay) findIdentity(ctx context.Context) (found, error) {
 	n := r.cfg.Rotation.Identity
 	owner, err := store.OwnerOf(r.DataDir)
@@ -65,8 +65,8 @@ func (r *relay) findIdentity(ctx context.Context) (found, error) {
 	return found{id, owner == nil}, err
 }
 
-// identityBefore finds the identity that the store belongs to, or without a store the
-// last one, of which the new one takes over all but the store.
+// identityBefore finds the identity that the store belongs to or, without a store, the last one,
+// from which the new one takes over everything but the store.
 func (r *relay) identityBefore(ctx context.Context, n int, owner *store.Owner) (vault.Identity, error) {
 	for m := n - 1; m >= max(1, n-lookBack); m-- {
 		id, err := r.vault.ReadIdentity(ctx, m)

@@ -17,8 +17,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// open gets the keys and opens the store, and goes on trying until it has them or
-// ctx ends: whoever seals Vault or forgets a policy need not restart relays.
+// open gets the keys and opens the store, and retries until it succeeds or ctx ends: nobody has
+// to restart relays after Vault was sealed or a policy was missing.
 func (r *relay) open(ctx context.Context) (*keys, error) {
 	return backoff.Retry(ctx, func() (*keys, error) {
 		k, err := r.tryOpen(ctx)
@@ -64,7 +64,7 @@ func (r *relay) fill(ctx context.Context, k *keys) error {
 	return r.rotate(ctx, k)
 }
 
-// accountOf makes an identity's end of sessions, and overwrites the identity's key.
+// accountOf makes an identity's OMEMO account, and overwrites the identity's key.
 func (r *relay) accountOf(id vault.Identity) (*omemo.Account, error) {
 	pair, err := signal.ParseIdentityKeyPair(id.PrivateKey)
 	clear(id.PrivateKey)
@@ -74,7 +74,7 @@ func (r *relay) accountOf(id vault.Identity) (*omemo.Account, error) {
 	return &omemo.Account{
 		Local: signal.Local{
 			Identity: pair,
-			// Nothing hangs on it in OMEMO, but it must not change.
+			// OMEMO does not use it, but it must not change.
 			RegistrationID: id.DeviceID%signal.MaxRegistrationID + 1,
 		},
 		Device: carrier.DeviceID(id.DeviceID),
@@ -91,9 +91,9 @@ func newIdentity() ([]byte, error) {
 	return pair.MarshalBinary()
 }
 
-// openStore opens the store, and makes it first where it is to begin. It is made
-// before the wrapping key: where there is a key, a store that is missing was lost, and
-// is not silently replaced by an empty one.
+// openStore opens the store; with begin it makes the store first. The store is made before the
+// wrapping key: if there is a key but no store, the store was lost, and must not be silently
+// replaced by an empty one.
 func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 	if begin {
 		if err := store.Create(ctx, r.DataDir, k.identity.StoreID); err != nil {
@@ -112,8 +112,8 @@ func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 	return err
 }
 
-// checkKeys makes the wrapping keys where they are missing and refuses to work with
-// one that the janitor should have destroyed: what it wraps outlives the promise.
+// checkKeys makes the wrapping keys if they are missing. It refuses to work with a key that the
+// janitor should have destroyed: what it wraps would outlive the retention.
 func (r *relay) checkKeys(ctx context.Context) error {
 	state, err := r.vault.EnsureKeys(ctx, r.retention())
 	if err != nil {
@@ -131,8 +131,8 @@ func (r *relay) checkKeys(ctx context.Context) error {
 	return nil
 }
 
-// askTime asks Vault what time it is. From then on everything is stamped and expires by
-// the node's clock only while that agrees.
+// askTime asks Vault for the time. From then on the node's clock counts only while it agrees
+// with that.
 func (r *relay) askTime(ctx context.Context) (time.Time, error) {
 	now, err := r.vault.Now(ctx)
 	if err != nil {
@@ -144,7 +144,7 @@ func (r *relay) askTime(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
-// noteSkew tells whether the node's clock and Vault's are too far apart.
+// noteSkew notes whether the node's clock and Vault's are too far apart.
 func (r *relay) noteSkew() {
 	var skew error
 	if r.clock.Skewed() {
@@ -153,9 +153,9 @@ func (r *relay) noteSkew() {
 	r.state.setSkew(skew)
 }
 
-// recheck asks Vault whether the keys in memory still exist, and overwrites
-// those that are not: a key that the janitor destroyed, or the tenant's erasure, does
-// not live on in this process. It makes no keys. It compares the clocks, too.
+// recheck asks Vault whether the keys in memory still exist, and overwrites those that do not:
+// no key that the janitor or an erasure destroyed survives in this process. It makes no keys. It
+// also compares the clocks.
 func (r *relay) recheck(ctx context.Context, k *keys) error {
 	erased, err := k.ring.Recheck(ctx)
 	if len(erased) > 0 {
@@ -179,9 +179,9 @@ func (r *relay) recheck(ctx context.Context, k *keys) error {
 	return nil
 }
 
-// outlived returns errOverdue when a data key that should be gone can still be unwrapped.
-// The wrapping key's own versions are not asked for: the call that lists them to a
-// relay makes a key where there is none, which may just have been erased.
+// outlived returns errOverdue when a data key that should be gone can still be unwrapped. It
+// does not list the wrapping key's own versions: the call that a relay may use for that makes a
+// key if there is none, and the key may just have been erased.
 func (r *relay) outlived(live []seal.Epoch) error {
 	if len(live) > 0 && overdue(live[len(live)-1].Created, r.retention(), r.Now()) {
 		return errOverdue

@@ -11,8 +11,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// metrics are what /metrics shows. Labels are words of the program: no number, no
-// address, no identifier of anybody.
+// metrics are what /metrics shows. Labels are the program's own words: no number, no address, no
+// identifier of anybody.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -42,7 +42,7 @@ func newMetrics(version string) *metrics {
 	m.deliveryTime = histogram("webhook_attempt_seconds", "How long attempts to deliver a webhook took.")
 	m.vaultCalls = counter("vault_calls_total", "Calls to Vault, by operation and outcome.", "operation", "outcome")
 	m.vaultTime = histogram("vault_call_seconds", "How long calls to Vault took.")
-	m.drops = counter("carrier_dropped_total", "What arrived from the carrier and was not handed on, by reason.", "reason")
+	m.drops = counter("carrier_dropped_total", "What arrived from the carrier and was not passed on, by reason.", "reason")
 	m.links = counter("carrier_links_total", "Links to the carrier that came up.", "resumed")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "relaykeep", Name: "build_info", Help: "Always 1; the label is the version.",
@@ -53,13 +53,13 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// request is told of each answer of the endpoint.
+// request counts an answer of the endpoint.
 func (m *metrics) request(route string, status, code int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status), strconv.Itoa(code)).Inc()
 	m.requestTime.Observe(took.Seconds())
 }
 
-// webhook is told of each attempt to deliver.
+// webhook counts an attempt to deliver.
 func (m *metrics) webhook(o webhook.Outcome, took time.Duration) {
 	m.deliveries.WithLabelValues(string(o)).Inc()
 	m.deliveryTime.Observe(took.Seconds())

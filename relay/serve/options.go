@@ -14,8 +14,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 )
 
-// Options say how to run. ConfigPath and Arguments are required; the others are for
-// tests and have the values that a pod needs when they are empty.
+// Options say how to run. ConfigPath and Arguments are required. The others are for tests; when
+// empty, they get the values that a pod needs.
 type Options struct {
 	ConfigPath string
 	// Arguments say where Vault and the carrier are.
@@ -24,29 +24,28 @@ type Options struct {
 	Log       *slog.Logger
 	DataDir   string
 	TokenPath string
-	// Token, when not nil, is asked for the service account token instead.
+	// Token, when not nil, returns the service account token instead.
 	Token          func(context.Context) (string, error)
 	EndpointAddr   string // host:port to listen on
 	StatusAddr     string
 	TLSDir         string
 	WebhookCertDir string
-	// Now is the node's clock. Once Vault's is known it counts only while it agrees
-	// with that: see clock.Trusted.
+	// Now is the node's clock. Once Vault's time is known, the node's clock counts only while
+	// it agrees with that: see clock.Trusted.
 	Now func() time.Time
 	// VaultOffset shifts what Vault says the time is, in tests.
 	VaultOffset func() time.Duration
 	// SweepEvery is how often the store is swept and its keys are looked at.
 	SweepEvery time.Duration
-	// Listening is called with the addresses once they are listened on: first the
-	// status server's, then the endpoint's.
+	// Listening is called with each address once the relay listens on it: first the status
+	// server's, then the endpoint's.
 	Listening func(name string, addr net.Addr)
-	// AllowLinks permits a business's links to lead to further addresses than public
-	// ones, for tests whose servers are on this machine.
+	// AllowLinks permits a business's links to lead to more than public addresses, for tests
+	// whose servers are on this machine.
 	AllowLinks func(netip.Addr) bool
-	// WrapStore stands between the messages and their store, for tests that make it
-	// fail.
+	// WrapStore wraps the store that the messages use, for tests that make it fail.
 	WrapStore func(message.Store) message.Store
-	// WrapCarrier stands between the messages and the carrier.
+	// WrapCarrier wraps the carrier that the messages use.
 	WrapCarrier func(message.Carrier) message.Carrier
 }
 
@@ -86,7 +85,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// How often the store is looked after.
+// How often the store is maintained.
 const (
 	advanceEvery = time.Minute
 	sweepEvery   = time.Hour

@@ -9,9 +9,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// checkOwner refuses to work with what somebody else's relay left under the same names.
-// The first relay is recorded, once; also the one of an installation from before there
-// was a record.
+// checkOwner refuses to work with what another owner's relay left under the same names. It
+// records the first relay, once; also that of an installation that is older than the record.
 func (r *relay) checkOwner(ctx context.Context) error {
 	number, err := phone.Parse(r.cfg.PhoneNumber)
 	if err != nil {
@@ -38,8 +37,8 @@ func (r *relay) checkOwner(ctx context.Context) error {
 	return nil
 }
 
-// checkUnrecorded looks for what another business left before owners were recorded:
-// keys beside a carrier account of another number.
+// checkUnrecorded looks for what another business left before owners were recorded: keys beside
+// a carrier account for another number.
 func (r *relay) checkUnrecorded(ctx context.Context, number phone.Number) error {
 	left, err := r.vault.CarrierAccount(ctx, phone.Number{})
 	switch {
@@ -55,11 +54,11 @@ func (r *relay) checkUnrecorded(ctx context.Context, number phone.Number) error 
 	return err
 }
 
-// recheckOwner notices that the relay's service account was made again while it runs.
-// It goes on with what it has in memory; it would not start again.
+// recheckOwner notices that the relay's service account was recreated while the relay runs. The
+// relay continues with what it has in memory, but would not start again.
 func (r *relay) recheckOwner(ctx context.Context) {
 	if account, err := r.vault.Account(ctx); err != nil || account == r.account {
-		return // Vault is away, which its own condition tells, or all is as it was
+		return // Vault is unreachable, which its own condition says, or nothing changed
 	}
 	err := r.checkOwner(ctx)
 	if err != nil && !errors.Is(err, errOwnerChanged) {

@@ -12,13 +12,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// persons shows what the messages keep of single persons to the HTTP interface.
+// persons gives the HTTP interface access to what the messages store about single persons.
 type persons struct{ *message.Service }
 
 var _ cloudapi.Customers = persons{}
 
-// Erase implements cloudapi.Customers. What the relay keeps is gone even when the
-// carrier cannot be told: then the business asks again.
+// Erase implements cloudapi.Customers. Even when the carrier cannot be reached, what the relay
+// stores is gone; the business then has to ask again.
 func (p persons) Erase(ctx context.Context, n phone.Number) error {
 	err := p.Service.Erase(ctx, n)
 	if errors.Is(err, carrier.ErrOffline) || errors.Is(err, context.DeadlineExceeded) {

@@ -18,7 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// relay is a process in all its parts.
+// relay is the process with all its parts.
 type relay struct {
 	Options
 	cfg     *config.File
@@ -30,7 +30,7 @@ type relay struct {
 	running atomic.Pointer[parts] // nil before the keys are there
 }
 
-// retention is how long anything is kept.
+// retention is how long anything is stored.
 func (r *relay) retention() time.Duration {
 	return time.Duration(r.cfg.RetentionDays) * 24 * time.Hour
 }

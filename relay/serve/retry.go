@@ -6,13 +6,13 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Pauses between attempts at what a relay cannot start without.
+// Pauses between attempts to get what a relay needs to start.
 const (
 	firstPause = 200 * time.Millisecond
 	lastPause  = 10 * time.Second
 )
 
-// patiently retries until the context ends: a relay that starts while Vault is away waits
+// patiently retries until the context ends: a relay that starts while Vault is unreachable waits
 // for it.
 func patiently() []backoff.RetryOption {
 	b := backoff.NewExponentialBackOff()

@@ -15,7 +15,7 @@ const (
 	ReasonVolumeFull = "VolumeFull"
 )
 
-// volumeCondition is VolumeHasRoom.
+// volumeCondition is the condition VolumeHasRoom.
 func volumeCondition(full bool) contract.Condition {
 	if full {
 		return contract.Condition{
@@ -28,9 +28,9 @@ func volumeCondition(full bool) contract.Condition {
 	}
 }
 
-// hasRoom says whether the volume has room for files, beside what was freed within the
-// database. One that cannot be asked has: what does not fit is refused when it is
-// written.
+// hasRoom says whether the volume has room for files, in addition to what was freed in the
+// database. It says yes if the volume cannot be measured: what does not fit is refused when it
+// is written.
 func hasRoom(dir string, freed int64) bool {
 	var s syscall.Statfs_t
 	if syscall.Statfs(dir, &s) != nil {

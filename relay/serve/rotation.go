@@ -13,9 +13,9 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// How long what was rotated away stays valid: messages that customers encrypted to an
-// identity before they learned of the next, and a business's programs that still have
-// the credentials before.
+// How long a former identity or credentials stay valid: for messages that customers encrypted
+// before they learned of the next identity, and for a business's programs that still have the
+// former credentials.
 const (
 	identityOverlap = 7 * 24 * time.Hour
 	accessOverlap   = 24 * time.Hour
@@ -24,30 +24,30 @@ const (
 // settingRotation is the store's record of what is in force.
 const settingRotation = "rotation"
 
-// rotations is that record. Rotating goes through these steps; each may be the last
-// before a crash, and is then taken again by the next start:
+// rotations is that record. A rotation has these steps. A crash may come after any of them, and
+// the next start then repeats it:
 //
 //  1. Vault holds the new identity or credentials (created once; a second creation is
 //     refused, and what the first wrote is read).
-//  2. One transaction of the store holds the record of the turn and, for an identity,
-//     a signed pre-key of its own. Before it commits the relay acts as before.
-//  3. The carrier is given the new bundle, and then a device list that names the new
-//     device alone; both again at each new link. A new session begins with the first
-//     message to each customer, for those with the former identity are not written in.
-//  4. Until the overlap's end, the former is read from Vault at each start and honoured.
+//  2. One transaction of the store writes the record of the turn and, for an identity, its
+//     signed pre-key. Before that commits, the relay acts as before.
+//  3. The relay publishes the new bundle, and then a device list that names only the new
+//     device; both again on each new link. The first message to each customer begins a new
+//     session, because the relay does not write in sessions of the former identity.
+//  4. Until the overlap ends, each start reads the former one from Vault and honours it.
 type rotations struct {
 	Identity turn `json:"identity"`
 	Access   turn `json:"access"`
 }
 
-// turn is where one counter stands.
+// turn is the state of one counter.
 type turn struct {
-	Number int       `json:"number"` // in force; 0: none was yet
+	Number int       `json:"number"` // in force; 0: none yet
 	Before int       `json:"before,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
 }
 
-// to returns the turn once the counter says n.
+// to returns the turn after the counter was set to n.
 func (t turn) to(n int, now time.Time) (turn, error) {
 	switch {
 	case t.Number == n:
@@ -60,7 +60,7 @@ func (t turn) to(n int, now time.Time) (turn, error) {
 	return turn{Number: n, Before: t.Number, Since: now}, nil
 }
 
-// former returns what was in force before, and until when it is honoured.
+// former returns the number that was in force before, and until when it is honoured.
 func (t turn) former(overlap time.Duration, now time.Time) (n int, until time.Time, ok bool) {
 	until = t.Since.Add(overlap)
 	return t.Before, until, t.Before > 0 && now.Before(until)
@@ -72,7 +72,7 @@ func (p *parts) endFormer(ctx context.Context) {
 	if f.account == nil || p.Now().Before(f.accountUntil.Add(time.Minute)) { // nothing is under way any more
 		return
 	}
-	// Where it is used, so that it is not overwritten in the midst of that.
+	// In an update, since updates use the key: it must not be overwritten while it is used.
 	err := p.keys.store.Update(ctx, func(*store.Tx) error {
 		f.account.Local.Identity.Destroy()
 		return nil
@@ -83,8 +83,7 @@ func (p *parts) endFormer(ctx context.Context) {
 	}
 }
 
-// rotate brings what is in force to what the counters say. The store is open and the
-// identity is at hand.
+// rotate puts in force what the counters say. The store must be open and the identity known.
 func (r *relay) rotate(ctx context.Context, k *keys) error {
 	was, err := readRotations(ctx, k.store)
 	if err != nil {
@@ -108,7 +107,7 @@ func (r *relay) rotate(ctx context.Context, k *keys) error {
 	return r.honour(ctx, k, next)
 }
 
-// accessInForce reads the credentials, or makes them where they never were.
+// accessInForce reads the credentials, or makes them if there never were any.
 func (r *relay) accessInForce(ctx context.Context, had bool) (vault.Access, error) {
 	if !had {
 		return r.vault.Access(ctx, r.cfg.Rotation.Access)
@@ -141,8 +140,8 @@ func (r *relay) turn(ctx context.Context, k *keys, was, next rotations) error {
 	return nil
 }
 
-// honour reads what was rotated away and is honoured still. What is gone from Vault
-// or is nothing of ours is not.
+// honour reads the former identity and credentials that are still honoured. It skips what is
+// gone from Vault or is not ours.
 func (r *relay) honour(ctx context.Context, k *keys, t rotations) error {
 	gone := func(err error) bool {
 		return errors.Is(err, vault.ErrNotFound) || errors.Is(err, vault.ErrForeignContent)

@@ -19,12 +19,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// run runs the parts until ctx ends: first the endpoint stops, then what is at hand
+// run runs the parts until ctx ends. Then the endpoint stops first, after it the jobs in flight
 // in the queues, and last the carrier, which ends with base.
 func (p *parts) run(ctx, base context.Context) error {
 	if p.keys.store.Tampered() {
 		p.state.setTampered()
-		p.Log.LogAttrs(ctx, slog.LevelError, "sessions or pre-keys on the volume were put back or taken away while the relay was stopped")
+		p.Log.LogAttrs(ctx, slog.LevelError, "sessions or pre-keys on the volume were put back or removed while the relay was stopped")
 	}
 	if p.keys.store.Restored() {
 		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
@@ -88,8 +88,8 @@ func (p *parts) runCarrier(ctx context.Context) error {
 	}
 }
 
-// carrierAccount reads the account from Vault, or makes it for the given number, and
-// retries until it is there.
+// carrierAccount reads the account from Vault, or makes it for the given number, and retries
+// until there is one.
 func (p *parts) carrierAccount(ctx context.Context, create phone.Number) (vault.CarrierAccount, error) {
 	return backoff.Retry(ctx, func() (vault.CarrierAccount, error) {
 		account, err := p.vault.CarrierAccount(ctx, create)
@@ -124,8 +124,8 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 	return errNewAccount
 }
 
-// maintain opens new epochs in time and removes what is past the retention. This is
-// housekeeping: destroyed keys are what makes data unreadable.
+// maintain opens new epochs in time and removes what is past the retention. This is housekeeping:
+// data becomes unreadable because its keys are destroyed.
 func (p *parts) maintain(ctx context.Context) error {
 	advance, sweep := time.NewTicker(advanceEvery), time.NewTicker(p.SweepEvery)
 	defer advance.Stop()
@@ -138,12 +138,12 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-advance.C:
 			p.recheckOwner(ctx)
 			if p.clock.Skewed() {
-				_, _ = p.askTime(ctx) // which of the two jumped; KeysReady tells
+				_, _ = p.askTime(ctx) // finds out which of the two jumped; KeysReady says so
 			}
 			p.noteSkew()
-			// It only means that what is written meanwhile dies earlier; KeysReady
-			// says what is wrong with Vault.
-			if p.keys.store.Full() { // look again: a quiet relay would not notice that there is room
+			// What is written meanwhile only dies earlier. KeysReady says what is wrong
+			// with Vault.
+			if p.keys.store.Full() { // check again: a quiet relay would not notice that there is room
 				_ = p.keys.store.Update(ctx, func(*store.Tx) error { return nil })
 			}
 			if err := p.keys.store.Advance(ctx); err != nil && ctx.Err() == nil {
@@ -183,7 +183,7 @@ func (p *parts) carrierCondition() contract.Condition {
 	c := p.carrier.condition()
 	if c.Status == contract.True && p.messages.Count(message.EventForeignDevice) > 0 {
 		c.Reason = ReasonForeignDevice
-		c.Message = "the business's account listed a device that is not the relay's: change the account's password, and ask the carrier who added it; the relay took it off the list"
+		c.Message = "the business's account listed a device that is not the relay's: change the account's password, and ask the carrier who added it; the relay removed it from the list"
 	}
 	return c
 }

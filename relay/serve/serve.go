@@ -1,8 +1,7 @@
-// Package serve is the relay's process: it wires the parts together, brings them up
-// in order, says how they are, and takes them down again. It must not know what a
-// message is. Whatever it needs from outside, Vault, the carrier, the business's
-// receiver, may be away when it starts or go away later: then it waits, says so in
-// its conditions, and goes on by itself when that returns.
+// Package serve is the relay's process: it wires the parts together, starts them in order,
+// reports their state, and stops them again. It must not know what a message is. Everything that
+// it needs from outside (Vault, the carrier, the business's receiver) may be unreachable when it
+// starts or later. Then it waits, says so in its conditions, and continues by itself.
 package serve
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// leaveTime bounds how long giving the token back to Vault may hold up the end.
+// leaveTime bounds how long revoking the Vault token may delay the end of the process.
 const leaveTime = 2 * time.Second
 
 // Run runs a relay until ctx ends, and then stops it in order: no new requests, jobs in
@@ -40,7 +39,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	r.Log.LogAttrs(ctx, slog.LevelInfo, "relay starts", slog.String("version", o.Version), slog.String("config", cfg.Hash))
-	// What others need to stop in order ends last.
+	// Ends last: others need it to stop in order.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, base := errgroup.WithContext(base)
@@ -51,7 +50,7 @@ func Run(ctx context.Context, o Options) error {
 		return r.work(ctx, base)
 	})
 	err = g.Wait()
-	// The token must not outlive the process for longer than it has to.
+	// The token should not outlive the process longer than necessary.
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	r.vault.Close(leave)
@@ -62,9 +61,9 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// work opens the keys and the store, however long that takes, and then runs
-// everything that needs them until ctx ends. Base ends after it has returned, or
-// when another part of the process failed.
+// work opens the keys and the store, however long that takes, and then runs everything that
+// needs them until ctx ends. Base ends after work has returned, or when another part of the
+// process has failed.
 func (r *relay) work(ctx, base context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// service shows the messages to the HTTP interface.
+// service gives the HTTP interface access to the messages.
 type service struct{ *message.Service }
 
 // AcceptText implements cloudapi.Service.
@@ -78,7 +78,7 @@ func shown(m store.Media) cloudapi.File {
 	return cloudapi.File{ID: m.ID, MIME: m.MIME, Name: m.Name, SHA256: m.SHA256, Size: m.Size}
 }
 
-// translate turns the messages' errors into those that the HTTP interface knows.
+// translate turns errors of the messages into those that the HTTP interface knows.
 func translate(err error) error {
 	switch {
 	case errors.Is(err, message.ErrUnknownMessage):

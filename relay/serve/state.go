@@ -9,17 +9,17 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// state is what the process tells of itself.
+// state is what the process reports about itself.
 type state struct {
 	mu sync.Mutex // guards the following fields
-	// tried says that the keys were tried; failure is why they are not there.
+	// tried says that the relay tried to get the keys; failure is why it has none.
 	tried       bool
 	failure     error
 	opened      bool // the keys and the store are open
 	serving     bool // the endpoint listens
 	certificate error
 	skew        error
-	owner       error // that the names are another's now, while the relay runs
+	owner       error // set when the names belong to another owner now, while the relay runs
 	tampered    bool
 
 	identity    vault.Identity // without its key
@@ -27,8 +27,7 @@ type state struct {
 	oldestKey   time.Time
 }
 
-// setKeys notes the outcome of an attempt and says whether it is another than
-// before.
+// setKeys notes the outcome of an attempt and says whether it changed.
 func (s *state) setKeys(err error) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,15 +61,15 @@ func (s *state) setOverdue(err error) {
 	s.failure = err
 }
 
-// setErased notes that the keys are gone for good while the relay runs: it takes
-// nothing any more.
+// setErased notes that the keys are gone for good while the relay runs: it accepts nothing any
+// more.
 func (s *state) setErased() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened, s.failure = false, errErased
 }
 
-// setOwner notes whether the relay's names are another's, while it runs, and says
+// setOwner notes whether the relay's names belong to another owner, while it runs, and says
 // whether that is new.
 func (s *state) setOwner(err error) (changed bool) {
 	s.mu.Lock()
@@ -124,7 +123,7 @@ func (s *state) ready() (bool, string) {
 	return true, "ready"
 }
 
-// keysCondition is KeysReady. Trouble is what Vault's latest answer was.
+// keysCondition is KeysReady. Trouble is why Vault's latest answer was not good; nil if it was.
 func (s *state) keysCondition(trouble error) contract.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +153,7 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 		c.Message = "the endpoint's certificate: " + c.Message
 	case s.tampered:
 		c.Status, c.Reason = contract.True, ReasonStoreTampered
-		c.Message = "sessions or pre-keys on the volume were put back or taken away while the relay was stopped: it reset all sessions; find out who may write to the volume"
+		c.Message = "sessions or pre-keys on the volume were put back or removed while the relay was stopped: it reset all sessions; find out who may write to the volume"
 	default:
 		c.Status, c.Reason, c.Message = contract.True, ReasonKeysReady, "identity, credentials and data keys are loaded"
 	}

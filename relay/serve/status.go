@@ -16,8 +16,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// serveStatus serves what operator, kubelet and monitoring ask, from the start of
-// the process to its end. Nothing of it is personal.
+// serveStatus answers the operator, the kubelet and monitoring from the start of the process to
+// its end. Nothing in the answers is personal.
 func (r *relay) serveStatus(ctx context.Context) error {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", r.StatusAddr)
@@ -75,12 +75,12 @@ func (r *relay) status(ctx context.Context) contract.Status {
 	return s
 }
 
-// waiting is a condition of something that waits for the keys.
+// waiting is the condition of something that waits for the keys.
 func waiting(kind string) contract.Condition {
 	return contract.Condition{Type: kind, Status: contract.Unknown, Reason: "KeysNotReady", Message: "waiting for the keys: see KeysReady"}
 }
 
-// fill copies what is known of the identity.
+// fill copies what is known about the identity.
 func (s *state) fill(out *contract.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *parts) counts(ctx context.Context) contract.Counts {
 		PlaintextDenied: p.messages.Count(message.EventPlaintext),
 		ForeignDevices:  p.messages.Count(message.EventForeignDevice),
 	}
-	// A count that fails is left out: the status tells of everything else.
+	// A count that fails is left out: the status still reports everything else.
 	c.OutboxQueued, _ = message.Queue(p.store, message.QueueOutbox).Length(ctx)
 	c.WebhookQueued, _ = message.Queue(p.store, message.QueueWebhook).Length(ctx)
 	return c

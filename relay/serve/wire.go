@@ -75,7 +75,7 @@ func (p *parts) addWebhook() (err error) {
 }
 
 // files are the dependencies for moving files: the carrier's web server, which is where the
-// carrier is, and the Internet for links that the business gives.
+// carrier is, and the Internet for the business's links.
 func (p *parts) files() (*message.Files, error) {
 	x := p.cfg.Carrier.XMPP
 	where := media.Carrier{Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle)}

@@ -19,9 +19,9 @@ const (
 	maxDepth   = 64
 )
 
-// ForAdmin makes a client that works on a tenant with an admin's own login, which is
-// used as it is and neither renewed nor given back: for what the tenant's own accounts
-// cannot do any more, because their namespace or their cluster is gone.
+// ForAdmin makes a client that works on a tenant with an admin's own login, which it neither
+// renews nor revokes. It is for what the tenant's own accounts can no longer do because their
+// namespace or their cluster is gone.
 func ForAdmin(login *api.Client, v contract.Vault, namespace, tenant string) (*Client, error) {
 	c, err := New(Config{Vault: v, Namespace: namespace, Tenant: tenant, Role: adminRole})
 	if err != nil {
@@ -31,7 +31,7 @@ func ForAdmin(login *api.Client, v contract.Vault, namespace, tenant string) (*C
 	return c, nil
 }
 
-// adminRole stands where a role has to; an admin's client logs in to none.
+// adminRole fills the required role; an admin's client does not log in.
 const adminRole = "admin"
 
 func (c *Client) useAdmin(login *api.Client) {
@@ -39,10 +39,10 @@ func (c *Client) useAdmin(login *api.Client) {
 	c.token = token{client: login, renewAt: never, endsAt: never}
 }
 
-// Secrets lists the names of what is kept for the tenant in KV, such as "identity/1":
-// the janitor's and an admin's right, not the relay's. It lists 10,000 at most: after
-// these are gone, list again. With an error it still returns what it found: nothing
-// that somebody put there hides the rest.
+// Secrets lists the names of the tenant's secrets in KV, such as "identity/1". The janitor and
+// an admin may do that, the relay may not. It lists at most 10,000: when these are deleted, list
+// again. With an error it still returns what it found, so that nothing that somebody put there
+// can hide the rest.
 func (c *Client) Secrets(ctx context.Context) ([]string, error) {
 	var found []string
 	var failed error
@@ -71,8 +71,8 @@ func (c *Client) Secrets(ctx context.Context) ([]string, error) {
 	return found[:min(len(found), maxSecrets)], failed
 }
 
-// list returns the names below a path, none where there is nothing; folders end in a
-// slash. Names that could not stand in a path are left out and make an error.
+// list returns the names below a path, none if there is nothing; folders end in a slash. Names
+// that would be invalid in a path are left out and lead to an error.
 func (c *Client) list(ctx context.Context, op, path string) ([]string, error) {
 	var keys []any
 	err := c.call(ctx, op, func(ctx context.Context, client *api.Client) error {
@@ -100,8 +100,8 @@ func (c *Client) list(ctx context.Context, op, path string) ([]string, error) {
 	return names, nil
 }
 
-// Holds says whether Vault holds anything of the tenant, a key or a secret: an admin's
-// right. A namespace or a name with a typing error in it holds nothing.
+// Holds says whether Vault holds anything of the tenant, a key or a secret. Only an admin may
+// ask. For a mistyped namespace or name it says no.
 func (c *Client) Holds(ctx context.Context) (bool, error) {
 	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings()} {
 		_, err := c.read(ctx, opReadKey, key.path("keys"))

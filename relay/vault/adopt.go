@@ -9,12 +9,11 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Adopt gives the tenant's names to another owner, with an admin's own login. What
-// lies under the names stays as it is: identity, wrapping key, carrier account. The
-// credentials, which lie below their account's UID, are copied below the new one's, so
-// that the business's programs go on with the tokens that they have; then the owner is
-// recorded, and what lies below former accounts' UIDs is removed. Run again it finishes
-// what was interrupted.
+// Adopt gives the tenant's names to another owner, with an admin's own login. What is stored
+// under the names stays as it is: identity, wrapping key, carrier account. The credentials,
+// which are stored below their account's UID, are copied below the new one's, so that the
+// business's programs keep their tokens. Then the owner is recorded, and what is stored below
+// former accounts' UIDs is removed. If it was interrupted, running it again finishes the work.
 func (c *Client) Adopt(ctx context.Context, to Owner) error {
 	if _, err := checkUID(to.Account); err != nil {
 		return err
@@ -49,8 +48,8 @@ func (c *Client) Adopt(ctx context.Context, to Owner) error {
 	return nil
 }
 
-// accessOf returns the number of credentials that a secret holds which are to be
-// copied: those below an account's UID, or where they were at first.
+// accessOf returns the number of the credentials in a secret if they must be copied: they are
+// below an account's UID, or in their former place.
 func accessOf(name, account string) (n string, is bool) {
 	if account != "" {
 		if n, is = strings.CutPrefix(name, accessName(account, "")); is {
@@ -61,7 +60,7 @@ func accessOf(name, account string) (n string, is bool) {
 	return n, is && pathDepth(n) == 0
 }
 
-// copySecret copies a secret to a path where there is none.
+// copySecret copies a secret to a path that has none.
 func (c *Client) copySecret(ctx context.Context, from, to string) error {
 	f, err := c.readKV(ctx, from)
 	if err != nil {

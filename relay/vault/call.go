@@ -29,10 +29,10 @@ const (
 	opCertificate = "certificate"
 )
 
-// operations says what each is, in errors.
+// operations are their names in errors.
 var operations = map[string]string{ //nolint:gochecknoglobals // a constant in all but name
 	opLogin:       "logging in to Vault",
-	opRevoke:      "giving the Vault token back",
+	opRevoke:      "revoking the Vault token",
 	opHealth:      "asking Vault for its health",
 	opReadKV:      "reading from Vault",
 	opCreateKV:    "writing to Vault",
@@ -63,7 +63,7 @@ func (c *Client) call(ctx context.Context, op string, fn func(context.Context, *
 	}
 	fresh, loginErr := c.ensureLogin(ctx, client)
 	if loginErr != nil {
-		return c.note(err) // the refusal says more than that it is too early for a login
+		return c.note(err) // the refusal says more than "too early for a login"
 	}
 	err = c.with(ctx, op, fresh, fn)
 	if errors.Is(err, ErrDenied) {
@@ -72,8 +72,8 @@ func (c *Client) call(ctx context.Context, op string, fn func(context.Context, *
 	return c.note(err)
 }
 
-// callOnce is call for what may be refused for another reason than the token: no
-// login follows.
+// callOnce is call for what may be refused for another reason than the token, so that no login
+// follows.
 func (c *Client) callOnce(ctx context.Context, op string, fn func(context.Context, *api.Client) error) error {
 	client, err := c.ensureLogin(ctx, nil)
 	if err != nil {
@@ -102,8 +102,8 @@ func (c *Client) observe(ctx context.Context, op string, fn func(context.Context
 	return err
 }
 
-// note remembers whether Vault can be worked with. That something is not found, or
-// erased, is an answer like any other.
+// note remembers whether Vault is usable. That something is not found, or erased, is a normal
+// answer.
 func (c *Client) note(err error) error {
 	trouble := err
 	if errors.Is(err, context.Canceled) {
@@ -157,7 +157,7 @@ func (c *Client) read(ctx context.Context, op, path string) (data map[string]any
 	return data, err
 }
 
-// remove deletes a path; nothing there is no error.
+// remove deletes a path, if there is anything.
 func (c *Client) remove(ctx context.Context, op, path string) error {
 	err := c.call(ctx, op, func(ctx context.Context, client *api.Client) error {
 		_, err := client.Logical().DeleteWithContext(ctx, path)

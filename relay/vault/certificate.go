@@ -9,11 +9,10 @@ import (
 	"slices"
 )
 
-// Certificate has Vault's PKI sign a certificate request (whose private key stays
-// with the caller) and returns the chain as PEM, leaf first, and the leaf. The leaf
-// is checked to be for the request's key and names. The role in PKI has the name of the
-// relay's own. Vault signs the tenant's own two
-// names only; more is ErrForeignContent.
+// Certificate asks Vault's PKI to sign a certificate request (whose private key stays with the
+// caller) and returns the chain as PEM, leaf first, and the leaf. It checks that the leaf is for
+// the request's key and names. The role in PKI has the same name as the relay's role. Vault
+// signs only the tenant's own two names; more lead to ErrForeignContent.
 func (c *Client) Certificate(ctx context.Context, csr *x509.CertificateRequest) (chain []byte, leaf *x509.Certificate, err error) {
 	request := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr.Raw})
 	answer, err := c.write(ctx, opCertificate, c.cfg.Vault.PKIMount+"/sign/"+c.cfg.Role, map[string]any{

@@ -22,14 +22,14 @@ const (
 	maxListBytes     = 8 << 20 // of a list: some 100,000 names
 )
 
-// Config says which Vault, as whom, and for which tenant.
+// Config says which Vault to use, with which role, and for which tenant.
 type Config struct {
 	Vault     contract.Vault
 	Namespace string // of the tenant
 	Tenant    string // the service account's name, "<BusinessRelay>-relay"
-	Role      string // the region's, such as contract.RoleRelay gives it
-	// TokenPath is the file of the projected service account token; it is read
-	// afresh for each login.
+	Role      string // the region's, such as contract.RoleRelay returns
+	// TokenPath is the file of the projected service account token. It is read again for
+	// each login.
 	TokenPath string
 	// Token, when not nil, is asked for the service account token instead.
 	Token func(context.Context) (string, error)
@@ -45,8 +45,8 @@ func ForTenant(c contract.Config, role, tokenPath string) Config {
 	return Config{Vault: c.Vault, Namespace: c.Namespace, Tenant: c.Name, Role: role, TokenPath: tokenPath}
 }
 
-// Observer takes measurements. No argument holds anything personal, nor more
-// values than a metric's label may have.
+// Observer records measurements. No argument holds anything personal or has more values than a
+// metric's label may have.
 type Observer interface {
 	// VaultCall reports one call to Vault: operation is a fixed word such as "login"
 	// or "datakey", outcome one of "ok", "sealed", "unavailable", "denied", "erased",
@@ -65,16 +65,15 @@ type Client struct {
 	now  func() time.Time
 	log  *slog.Logger
 
-	login chan struct{} // holds one element while nobody logs in
+	login chan struct{} // holds one element while no login runs
 
 	mu      sync.Mutex // guards the following fields
 	token   token
 	failure failure // of the login
-	trouble error   // of the latest call; nil after one that Vault answered well
+	trouble error   // of the latest call; nil if Vault answered it well
 }
 
-// New makes a client. It does not connect, and it reads nothing from the
-// environment.
+// New makes a client. It does not connect, and reads nothing from the environment.
 func New(cfg Config) (*Client, error) {
 	if !pathPart(cfg.Namespace) || !pathPart(cfg.Tenant) {
 		return nil, errors.New("configuring the Vault client: namespace or tenant is not a valid path")
@@ -85,7 +84,7 @@ func New(cfg Config) (*Client, error) {
 	return newClient(cfg)
 }
 
-// newClient makes a client of no tenant's or of the one that cfg names.
+// newClient makes a client of the tenant that cfg names, or of none.
 func newClient(cfg Config) (*Client, error) {
 	for what, s := range map[string]string{
 		"role": cfg.Role, "auth path": cfg.Vault.AuthPath,
@@ -114,7 +113,7 @@ func newClient(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// pathPart says whether s can stand in a path without leaving its place.
+// pathPart says whether s can be part of a path without escaping from its place.
 func pathPart(s string) bool {
 	for part := range strings.SplitSeq(s, "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "?#%\\ \t\r\n") {
@@ -124,7 +123,7 @@ func pathPart(s string) bool {
 	return true
 }
 
-// pathDepth returns how many folders deep a name lies.
+// pathDepth returns how many folders deep a name is.
 func pathDepth(name string) int { return strings.Count(name, "/") }
 
 // Paths of the tenant.

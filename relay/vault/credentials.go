@@ -23,7 +23,7 @@ type Access struct {
 	VerifyToken   string // of the webhook's handshake
 }
 
-// Format keeps the secrets out of anything printed.
+// Format keeps the secrets out of everything that is printed.
 func (Access) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[access]")) }
 
 // LogValue keeps the secrets out of logs.
@@ -45,9 +45,8 @@ const (
 	fieldRegistrationToken = "registrationToken"
 )
 
-// accessName is where credentials lie: below the UID of the account that reads them,
-// which Vault's policies put there, so that whoever gets the account's name later does
-// not get them.
+// accessName is where credentials are stored: below the UID of the account that reads them.
+// Vault's policies require that UID, so that a later account of the same name cannot read them.
 func accessName(account, n string) string { return secretAccess + "/" + account + "/" + n }
 
 // AccessName is the name of the credentials n among the tenant's secrets.
@@ -68,20 +67,20 @@ func (c *Client) Access(ctx context.Context, n int) (Access, error) {
 	})
 }
 
-// KeptAccess reads the tenant's access n, or returns ErrNotFound. Credentials that lie
-// where they did at first are copied to their place.
+// KeptAccess reads the tenant's access n, or returns ErrNotFound. Credentials in their former
+// place are copied to the new one.
 func (c *Client) KeptAccess(ctx context.Context, n int) (Access, error) {
 	return c.access(ctx, n, func() (map[string]any, error) { return c.formerAccess(ctx, n) })
 }
 
-// ReadAccess reads the tenant's access n, or returns ErrNotFound: all that the
-// credentials role may do.
+// ReadAccess reads the tenant's access n, or returns ErrNotFound. The credentials role may do
+// nothing else.
 func (c *Client) ReadAccess(ctx context.Context, n int) (Access, error) {
 	return c.access(ctx, n, nil)
 }
 
-// formerAccess reads credentials where they lay before their account's UID was in
-// their path.
+// formerAccess reads credentials from their former place, without their account's UID in the
+// path.
 func (c *Client) formerAccess(ctx context.Context, n int) (map[string]any, error) {
 	f, err := c.readKV(ctx, secretAccess+"/"+strconv.Itoa(n))
 	return f.data, err
@@ -117,19 +116,19 @@ func randomSecret() string {
 type CarrierAccount struct {
 	Username string // the localpart, "+<digits>"
 	Password string
-	// RegistrationToken lets the relay register the account; empty when it is there.
+	// RegistrationToken lets the relay register the account; empty when the account exists.
 	RegistrationToken string
 }
 
-// Format keeps the password and the number out of anything printed.
+// Format keeps the password and the number out of everything that is printed.
 func (CarrierAccount) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[carrier account]")) }
 
 // LogValue keeps the password and the number out of logs.
 func (CarrierAccount) LogValue() slog.Value { return slog.StringValue("[carrier account]") }
 
-// CarrierAccount reads the tenant's account at the carrier. When there is none it
-// makes one for the given number, with a random password, to be registered; with the
-// zero number, where accounts are an admin's to make, it returns ErrNotFound.
+// CarrierAccount reads the tenant's account at the carrier. When there is none, it makes one for
+// the given number, with a random password, for the relay to register. With the zero number it
+// returns ErrNotFound instead: an admin must make the account.
 func (c *Client) CarrierAccount(ctx context.Context, create phone.Number) (CarrierAccount, error) {
 	var fresh func() (map[string]any, error)
 	if !create.IsZero() {

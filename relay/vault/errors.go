@@ -18,16 +18,16 @@ import (
 // Errors that a caller decides on. Errors of this package wrap one of them, or the
 // context's.
 var (
-	// ErrSealed means that Vault is sealed, or a standby node without a leader: an operator
-	// of Vault has to act; retry.
+	// ErrSealed means that Vault is sealed, or a standby node without a leader. Retry; a Vault
+	// operator has to act.
 	ErrSealed = errors.New("vault is sealed")
 	// ErrUnavailable means that Vault could not be reached, was too slow, or failed
 	// internally: retry.
 	ErrUnavailable = errors.New("vault is unavailable")
-	// ErrDenied means that Vault refused the login, or a call after a fresh login. Somebody
-	// has to act; retry slowly.
+	// ErrDenied means that Vault refused the login, or a call right after a login. Retry
+	// slowly; somebody has to act.
 	ErrDenied = errors.New("vault refused")
-	// ErrErased means that the key which this needs was destroyed for good.
+	// ErrErased means that the key that this needs was destroyed for good.
 	ErrErased = seal.ErrErased
 	// ErrNotFound means that there is nothing at that path.
 	ErrNotFound = errors.New("not found in vault")
@@ -36,8 +36,8 @@ var (
 	ErrForeignContent = errors.New("vault holds or answers something unexpected")
 )
 
-// callError is a failed call: what was being done, what it means, and, only when
-// Vault was not reached, why. Vault's own words are not in it.
+// callError is a failed call: the operation, what the failure means and, only if Vault was not
+// reached, the cause. It does not contain Vault's own words.
 type callError struct {
 	op     string
 	kind   error
@@ -64,16 +64,15 @@ func (e *callError) Unwrap() []error {
 	return []error{e.kind}
 }
 
-// says reports whether Vault's answer contained one of the given phrases. It is the
-// one place where the answer's text counts: Vault tells some failures apart by
-// nothing else.
+// says reports whether Vault's answer contained one of the given phrases. Only here does the
+// answer's text count: some failures differ in nothing else.
 func (e *callError) says(phrases ...string) bool {
 	return slices.ContainsFunc(e.answer, func(line string) bool {
 		return slices.ContainsFunc(phrases, func(phrase string) bool { return strings.Contains(line, phrase) })
 	})
 }
 
-// classify gives an error of the API client its meaning.
+// classify says what an error of the API client means.
 func classify(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
@@ -94,17 +93,17 @@ func classify(ctx context.Context, op string, err error) error {
 	if parent := ctx.Err(); parent != nil {
 		return &callError{op: op, kind: ErrUnavailable, cause: parent}
 	}
-	// What the network says names the address at most; url.Error would add the path.
+	// A network error names at most the address; url.Error would add the path.
 	if network, ok := errors.AsType[*url.Error](err); ok {
 		return &callError{op: op, kind: ErrUnavailable, cause: network.Err}
 	}
 	if network, ok := errors.AsType[net.Error](err); ok {
 		return &callError{op: op, kind: ErrUnavailable, cause: network}
 	}
-	return &callError{op: op, kind: ErrForeignContent} // the answer was no JSON, or not the expected JSON
+	return &callError{op: op, kind: ErrForeignContent} // the answer was not JSON, or not the expected JSON
 }
 
-// kindOf says what a status means where an operation does not know better.
+// kindOf says what a status means if the operation does not know better.
 func kindOf(status int) error {
 	switch {
 	case status == http.StatusServiceUnavailable:
@@ -120,7 +119,7 @@ func kindOf(status int) error {
 	}
 }
 
-// foreign is an ErrForeignContent that says what is wrong, never what was there.
+// foreign is an ErrForeignContent that says what is wrong, but never what was there.
 func foreign(op, problem string) error {
 	return &callError{op: op, kind: ErrForeignContent, cause: errors.New(problem)}
 }

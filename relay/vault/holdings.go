@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// maxNamespaces bounds how many namespaces Holdings looks into.
+// maxNamespaces bounds how many namespaces Holdings lists.
 const maxNamespaces = 100_000
 
 // Holding is what a region's Vault holds of one tenant.
@@ -23,9 +23,9 @@ type Holding struct {
 	Secrets            bool
 }
 
-// Holdings lists, with an admin's own login, what a region's Vault holds of whom, by
-// namespace and account. A listing that fails, or is not whole, fails it all: what is
-// missing in it would be taken for gone. Names that no relay has are left out.
+// Holdings lists, with an admin's own login, what a region's Vault holds for each tenant, by
+// namespace and account. When one listing fails or is incomplete, Holdings fails: callers would
+// believe that the missing part is gone. Names that no relay can have are left out.
 func Holdings(ctx context.Context, login *api.Client, v contract.Vault) ([]Holding, error) {
 	c, err := newClient(Config{Vault: v, Role: adminRole})
 	if err != nil {
@@ -43,10 +43,11 @@ func Holdings(ctx context.Context, login *api.Client, v contract.Vault) ([]Holdi
 	}), nil
 }
 
-// holdings are Holdings by the name of the wrapping key.
+// holdings are the Holdings by the name of their wrapping key.
 type holdings map[string]Holding
 
-// note changes the holding of the tenant whose wrapping key has a name, if one can.
+// note changes the holding of the tenant whose wrapping key has that name, if a tenant's key
+// can have it.
 func (all holdings) note(key string, change func(*Holding)) {
 	namespace, account, is := TenantOf(key)
 	if !is {

@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// Identity is who the business is to its customers. It is made once and read ever
-// after.
+// Identity is who the business is to its customers. It is made once and then only read.
 type Identity struct {
 	PrivateKey        []byte   // as generate returned it; the caller overwrites it after use
 	DeviceID          uint32   // 1 to 2^31-1 (XEP-0384 v0.3)
-	StoreID           [16]byte // the only store that goes with it
+	StoreID           [16]byte // the only store that belongs to it
 	PhoneNumberID     string   // 15 or 16 decimal digits
 	BusinessAccountID string   // 15 or 16 decimal digits
 	Created           time.Time
@@ -23,17 +22,17 @@ type Identity struct {
 
 const maxDeviceID = 1<<31 - 1
 
-// Identity reads the tenant's identity n, or makes it with the private key that
-// generate returns. Of several that make it at once one wins and all return that.
-// What is there but is no identity, or was deleted, is ErrForeignContent: no new
-// identity is made over an old one.
+// Identity reads the tenant's identity n, or makes it with the private key that generate
+// returns. If several make it at once, one wins, and all return that one. If there is something
+// else, or the identity was deleted, it returns ErrForeignContent: no new identity replaces an
+// old one.
 func (c *Client) Identity(ctx context.Context, n int, generate func() ([]byte, error)) (Identity, error) {
 	return c.identity(ctx, n, func() (map[string]any, error) { return c.freshIdentity(generate) })
 }
 
-// IdentityAfter is Identity for a tenant that had another one before. A new one takes
-// over by what others know the business: its phone number ID, its business account
-// ID, and the store that goes with it. Key and device ID are new.
+// IdentityAfter is Identity for a tenant that had another one before. A new identity keeps what
+// others know the business by: its phone number ID, its business account ID, and its store. Key
+// and device ID are new.
 func (c *Client) IdentityAfter(ctx context.Context, n int, before Identity, generate func() ([]byte, error)) (Identity, error) {
 	return c.identity(ctx, n, func() (map[string]any, error) {
 		fresh, err := c.freshIdentity(generate)
@@ -93,8 +92,7 @@ func (c *Client) freshIdentity(generate func() ([]byte, error)) (map[string]any,
 	}, nil
 }
 
-// decimalID draws 15 digits of which the first is not zero, as the Cloud API's ids
-// look.
+// decimalID draws 15 random digits, the first not zero, like the Cloud API's ids.
 func decimalID() (string, error) {
 	const low, count = 100_000_000_000_000, 900_000_000_000_000
 	n, err := rand.Int(rand.Reader, big.NewInt(count))

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What only the janitor's role may do. The order in which these calls are safe is
-// package retention's business.
+// Only the janitor's role may make these calls. Package retention knows in which order they are
+// safe.
 
 // Key returns the state of the tenant's wrapping key, or ErrNotFound.
 func (c *Client) Key(ctx context.Context) (KeyState, error) {
@@ -20,18 +20,18 @@ func (c *Client) Rotate(ctx context.Context) error {
 	return c.wrappingAt().Rotate(ctx)
 }
 
-// SetRotation makes the wrapping key rotate by itself as the retention wants.
+// SetRotation makes the wrapping key rotate by itself as the retention requires.
 func (c *Client) SetRotation(ctx context.Context, retention time.Duration) error {
 	return c.configure(ctx, c.wrapping(), map[string]any{"auto_rotate_period": RotationPeriod(retention)})
 }
 
-// SetMinimum makes the wrapping key refuse to decrypt below one version and to
-// wrap below another. That can be taken back.
+// SetMinimum makes the wrapping key refuse to decrypt below one version and to wrap below
+// another. That can be undone.
 func (c *Client) SetMinimum(ctx context.Context, decryption, encryption int) error {
 	return c.wrappingAt().SetMinimum(ctx, decryption, encryption)
 }
 
-// Trim destroys the versions below the given one. That cannot be taken back.
+// Trim destroys the versions below the given one. That cannot be undone.
 func (c *Client) Trim(ctx context.Context, below int) error {
 	return c.wrappingAt().Trim(ctx, below)
 }
@@ -43,8 +43,8 @@ func (c *Client) configure(ctx context.Context, key place, data map[string]any) 
 	return err
 }
 
-// DeleteKeys destroys the wrapping key and the settings key, in its present and its
-// former place, with all versions. Keys that are gone are no error.
+// DeleteKeys destroys the wrapping key and the settings key, in its present and its former
+// place, with all versions. A key that is already gone is no error.
 func (c *Client) DeleteKeys(ctx context.Context) error {
 	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings()} {
 		if err := c.deleteKey(ctx, key); err != nil {
@@ -65,7 +65,7 @@ func (c *Client) deleteKey(ctx context.Context, key place) error {
 		err = c.remove(ctx, opDeleteKey, key.path("keys"))
 	}
 	if gone(err) {
-		return nil // another was quicker
+		return nil // somebody else was quicker
 	}
 	return err
 }

@@ -11,7 +11,7 @@ import (
 // delete. It is safe for concurrent use.
 type Keeper struct{ client *Client }
 
-// NewKeeper makes a keeper's client. Namespace and tenant of cfg have no meaning.
+// NewKeeper makes a keeper's client. It ignores namespace and tenant of cfg.
 func NewKeeper(cfg Config) (*Keeper, error) {
 	cfg.Namespace, cfg.Tenant = "", ""
 	c, err := newClient(cfg)
@@ -32,9 +32,9 @@ func (k *Keeper) Retry(ctx context.Context, fn func(context.Context) error) erro
 // Close is Client.Close.
 func (k *Keeper) Close(ctx context.Context) { k.client.Close(ctx) }
 
-// WrappingKeys lists the names of the wrapping keys in the region's transit mount, and
-// says how many other keys lie there: settings keys of an earlier release that have not
-// moved yet, and what is not Relaykeep's.
+// WrappingKeys lists the names of the wrapping keys in the region's transit mount, and says how
+// many other keys are there: settings keys of an earlier release that have not moved yet, and
+// keys that are not Relaykeep's.
 func (k *Keeper) WrappingKeys(ctx context.Context) (names []string, others int, err error) {
 	return k.client.WrappingKeys(ctx)
 }
@@ -52,9 +52,9 @@ func (c *Client) WrappingKeys(ctx context.Context) (names []string, others int, 
 	return names, others, err
 }
 
-// TenantOf takes a wrapping key's name apart: the namespace, which holds no dot, and the
-// service account's name, which ends in "-relay". It is false for any other name, such as
-// a former settings key's, which ends in FormerSettingsSuffix.
+// TenantOf splits a wrapping key's name into the namespace, which has no dot, and the service
+// account's name, which ends in "-relay". It returns false for any other name, such as that of a
+// settings key in its former place, which ends in FormerSettingsSuffix.
 func TenantOf(key string) (namespace, account string, ok bool) {
 	namespace, account, ok = strings.Cut(key, ".")
 	ok = ok && namespace != "" && len(account) > len(tenantSuffix) && strings.HasSuffix(account, tenantSuffix)
@@ -69,7 +69,7 @@ func (k *Keeper) Key(name string) WrappingKey {
 	return WrappingKey{k.client, place{k.client.cfg.Vault.TransitMount, name}}
 }
 
-// WrappingKey is one wrapping key, for whoever lets its versions die.
+// WrappingKey is one wrapping key, for package retention to destroy its versions.
 type WrappingKey struct {
 	client *Client
 	at     place
@@ -90,8 +90,8 @@ func (w WrappingKey) Rotate(ctx context.Context) error {
 	return err
 }
 
-// SetMinimum makes the key refuse to decrypt below one version and to wrap below
-// another. That can be taken back.
+// SetMinimum makes the key refuse to decrypt below one version and to wrap below another. That
+// can be undone.
 func (w WrappingKey) SetMinimum(ctx context.Context, decryption, encryption int) error {
 	return w.client.configure(ctx, w.at, map[string]any{
 		"min_decryption_version": decryption,
@@ -99,7 +99,7 @@ func (w WrappingKey) SetMinimum(ctx context.Context, decryption, encryption int)
 	})
 }
 
-// Trim destroys the versions below the given one. That cannot be taken back.
+// Trim destroys the versions below the given one. That cannot be undone.
 func (w WrappingKey) Trim(ctx context.Context, below int) error {
 	_, err := w.client.write(ctx, opTrimKey, w.at.path("keys")+"/trim", map[string]any{"min_available_version": below})
 	return err

@@ -13,7 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-// keyType is what wrapping keys are made of.
+// keyType is the type of wrapping keys.
 const keyType = "aes256-gcm96"
 
 // KeyVersion is one version of a wrapping key.
@@ -22,10 +22,10 @@ type KeyVersion struct {
 	Created time.Time // to the second, by Vault's clock
 }
 
-// KeyState is what Vault says of a wrapping key.
+// KeyState is what Vault says about a wrapping key.
 type KeyState struct {
-	// Versions are those that can still decrypt, oldest first, without gaps, never
-	// empty. Those between MinAvailable and MinDecryption exist but are not listed.
+	// Versions are the versions that can still decrypt, oldest first, without gaps, never
+	// empty. Versions between MinAvailable and MinDecryption exist but are not listed.
 	Versions      []KeyVersion
 	MinDecryption int
 	MinEncryption int           // 0: the latest
@@ -39,9 +39,9 @@ func (s KeyState) Latest() KeyVersion { return s.Versions[len(s.Versions)-1] }
 // Oldest returns the oldest version that can still decrypt.
 func (s KeyState) Oldest() KeyVersion { return s.Versions[0] }
 
-// HasKeys reports whether the tenant's wrapping key exists. A relay asks this
-// before EnsureKeys: a key without a store means that a store was lost
-// (store.MustExist), a store without a key that its content was erased.
+// HasKeys reports whether the tenant's wrapping key exists. A relay calls it before EnsureKeys:
+// a key without a store means that the store was lost (store.MustExist), and a store without a
+// key, that its content was erased.
 func (c *Client) HasKeys(ctx context.Context) (bool, error) {
 	key, _, err := c.dataKey(ctx, c.wrapping())
 	clear(key)
@@ -51,9 +51,9 @@ func (c *Client) HasKeys(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// EnsureKeys makes the wrapping key, rotating by itself every seal.Period of the
-// retention, and the settings key, where they are missing. It returns the wrapping
-// key's state; that of a key which was there is not changed.
+// EnsureKeys makes the wrapping key, which rotates by itself every seal.Period of the retention,
+// and the settings key, if they are missing. It returns the wrapping key's state. It does not
+// change a key that exists.
 func (c *Client) EnsureKeys(ctx context.Context, retention time.Duration) (KeyState, error) {
 	if _, err := c.write(ctx, opCreateKey, c.settings().path("keys"), map[string]any{"type": keyType}); err != nil {
 		return KeyState{}, err
@@ -68,8 +68,8 @@ func (c *Client) EnsureKeys(ctx context.Context, retention time.Duration) (KeySt
 	return parseKey(opCreateKey, answer)
 }
 
-// RotationPeriod is how often the wrapping key rotates for a retention, as it is
-// written to Vault; policies list the values that are allowed.
+// RotationPeriod is how often the wrapping key rotates for a retention, as it is written to
+// Vault. Policies list the allowed values.
 func RotationPeriod(retention time.Duration) string {
 	return strconv.FormatInt(int64(seal.Period(retention)/time.Second), 10) + "s"
 }
@@ -118,14 +118,14 @@ func (f *fields) versions(name string) []KeyVersion {
 	return versions
 }
 
-// DataKey returns a fresh data key, in clear and wrapped by the latest version of
-// the wrapping key. ErrNotFound when the tenant has no wrapping key.
+// DataKey returns a new data key, in clear and wrapped by the latest version of the wrapping
+// key. It returns ErrNotFound when the tenant has no wrapping key.
 func (c *Client) DataKey(ctx context.Context) (plain []byte, wrapped string, err error) {
 	return c.dataKey(ctx, c.wrapping())
 }
 
-// Unwrap returns a data key that DataKey wrapped. ErrErased when the version that
-// wrapped it was destroyed; ErrNotFound when the tenant has no wrapping key at all.
+// Unwrap returns a data key that DataKey wrapped. It returns ErrErased when the version that
+// wrapped it was destroyed, and ErrNotFound when the tenant has no wrapping key at all.
 func (c *Client) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
 	return c.unwrap(ctx, c.wrapping(), wrapped)
 }
@@ -154,8 +154,8 @@ func (c *Client) unwrap(ctx context.Context, key place, wrapped string) ([]byte,
 	return f.base64("plaintext", seal.KeySize), f.err()
 }
 
-// lostKey tells the ways apart in which transit answers 400 about a key: gone
-// altogether; or this version of it, which it says in three ways.
+// lostKey tells apart why transit answers 400 about a key: the key is gone, or this version of
+// it, which transit says in three ways.
 func lostKey(err error) error {
 	e, ok := errors.AsType[*callError](err)
 	if !ok || e.status != http.StatusBadRequest {

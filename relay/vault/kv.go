@@ -9,10 +9,10 @@ import (
 	"strconv"
 )
 
-// loadOrCreate reads what is at one of the tenant's KV paths. When there is nothing
-// it writes what fresh returns, unless fresh is nil: then it returns ErrNotFound.
-// It never writes over anything: policy grants no more than creation, so that of
-// several relays or attempts one wins, and the others read what that one wrote.
+// loadOrCreate reads the secret at one of the tenant's KV paths. When there is none, it writes
+// what fresh returns, or returns ErrNotFound if fresh is nil. It never overwrites anything:
+// policy grants only creation, so that of several relays or attempts one wins, and the others
+// read what that one wrote.
 func (c *Client) loadOrCreate(ctx context.Context, name string, fresh func() (map[string]any, error)) (fields, error) {
 	f, err := c.readKV(ctx, name)
 	if fresh == nil || !errors.Is(err, ErrNotFound) {
@@ -33,8 +33,8 @@ func (c *Client) loadOrCreate(ctx context.Context, name string, fresh func() (ma
 	return f, err
 }
 
-// readKV reads a secret. A deleted one is not the same as none: making another in
-// its place would be making a new identity over an old one.
+// readKV reads a secret. A deleted secret is not the same as none: making another in its place
+// would replace an old identity with a new one.
 func (c *Client) readKV(ctx context.Context, name string) (fields, error) {
 	answer, err := c.read(ctx, opReadKV, c.kvPath(name))
 	if err != nil {
@@ -50,8 +50,8 @@ func (c *Client) readKV(ctx context.Context, name string) (fields, error) {
 	return fields{op: opReadKV, data: data}, nil
 }
 
-// createKV writes a secret where there is none. Vault answers 403 where there is
-// one already, which says nothing about the token.
+// createKV writes a secret to a path that has none. If there is one already, Vault answers 403,
+// which says nothing about the token.
 func (c *Client) createKV(ctx context.Context, name string, data map[string]any) error {
 	var answer map[string]any
 	return c.callOnce(ctx, opCreateKV, writer(c.kvPath(name), map[string]any{
@@ -60,8 +60,8 @@ func (c *Client) createKV(ctx context.Context, name string, data map[string]any)
 	}, &answer))
 }
 
-// lostRace says whether a creation failed as it does when someone was quicker: 403
-// under a policy without update, 400 under one with it.
+// lostRace says whether a creation failed the way it does when somebody else was quicker: with
+// 403 under a policy without update, with 400 under one with it.
 func lostRace(err error) bool {
 	if e, ok := errors.AsType[*callError](err); ok {
 		return e.status == http.StatusForbidden || e.status == http.StatusBadRequest
@@ -69,15 +69,14 @@ func lostRace(err error) bool {
 	return false
 }
 
-// DeleteSecret removes one of the tenant's secrets with all its versions: the
-// janitor's right, not the relay's. Name is such as "identity/1" or "carrier";
-// nothing there is no error.
+// DeleteSecret removes one of the tenant's secrets with all its versions, if it exists. The
+// janitor may do that, the relay may not. Name is, for example, "identity/1" or "carrier".
 func (c *Client) DeleteSecret(ctx context.Context, name string) error {
 	return c.remove(ctx, opDeleteKV, c.kvMetadataPath(name))
 }
 
-// fields reads a JSON object's values by type. The first fault sticks; err returns
-// it as ErrForeignContent, naming the field, never its value.
+// fields reads a JSON object's values by type. It keeps the first fault, which err returns as
+// ErrForeignContent, with the field's name but never its value.
 type fields struct {
 	op      string
 	data    map[string]any
@@ -107,8 +106,8 @@ func (f *fields) text(name string, limit int) string {
 	return s
 }
 
-// optional is text for a field that may be left out, or be empty: as an admin leaves one
-// that has served.
+// optional is text for a field that may be missing or empty: an admin may clear one that is
+// used up.
 func (f *fields) optional(name string, limit int) string {
 	if v, there := f.data[name]; !there || v == "" {
 		return ""
@@ -116,8 +115,7 @@ func (f *fields) optional(name string, limit int) string {
 	return f.text(name, limit)
 }
 
-// base64 returns what a standard base64 text stands for: exactly size bytes, or, with
-// size 0, 1 to 1024 bytes.
+// base64 decodes standard base64 text: exactly size bytes or, with size 0, 1 to 1024 bytes.
 func (f *fields) base64(name string, size int) []byte {
 	b, err := base64.StdEncoding.DecodeString(f.text(name, 2048))
 	if err != nil || len(b) == 0 || len(b) > 1024 || (size != 0 && len(b) != size) {

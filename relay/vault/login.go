@@ -16,9 +16,8 @@ import (
 // maxTokenBytes bounds a service account token; real ones have about 1 kB.
 const maxTokenBytes = 64 << 10
 
-// Delays after failures. A seal or an outage ends by itself from the client's view,
-// a refusal only when someone changes something; each try costs the API server a
-// token review.
+// Delays after failures. To the client, a seal or an outage ends by itself, but a refusal only
+// when somebody changes something; each attempt costs the API server a token review.
 const (
 	firstDelay      = 500 * time.Millisecond
 	maxDelay        = 10 * time.Second
@@ -28,15 +27,15 @@ const (
 // MetadataAccount is where Vault's answer to a login names the service account's UID.
 const MetadataAccount = "service_account_uid"
 
-// token is what a login gave. It is kept in memory only.
+// token is the result of a login. It is only in memory.
 type token struct {
-	client  *api.Client // that sends it; nil while there is none
+	client  *api.Client // sends the token; nil while there is none
 	account string      // the UID of the service account that it is for
 	renewAt time.Time   // when two thirds of its time have passed
 	endsAt  time.Time
 }
 
-// failure is what the latest login failed with and when the next may be tried.
+// failure is why the latest login failed, and when the next may be tried.
 type failure struct {
 	err   error
 	until time.Time
@@ -54,8 +53,8 @@ func (f failure) after(err error, now time.Time) failure {
 	return failure{err: err, until: now.Add(jittered), count: f.count + 1}
 }
 
-// ensureLogin returns a client whose token is fit for use. stale, when not nil, is
-// one that Vault just refused. While another login is under way it waits for that.
+// ensureLogin returns a client with a usable token. stale, when not nil, is a client that Vault
+// has just refused. While another login runs, it waits for that.
 func (c *Client) ensureLogin(ctx context.Context, stale *api.Client) (*api.Client, error) {
 	if client, err := c.currentToken(stale); client != nil || err != nil {
 		return client, err
@@ -66,7 +65,7 @@ func (c *Client) ensureLogin(ctx context.Context, stale *api.Client) (*api.Clien
 	case <-ctx.Done():
 		return nil, classify(ctx, opLogin, ctx.Err())
 	}
-	if client, err := c.currentToken(stale); client != nil || err != nil { // another was quicker
+	if client, err := c.currentToken(stale); client != nil || err != nil { // another login was quicker
 		return client, err
 	}
 	fresh, err := c.logIn(ctx)
@@ -87,8 +86,8 @@ func (c *Client) ensureLogin(ctx context.Context, stale *api.Client) (*api.Clien
 	return fresh.client, nil
 }
 
-// currentToken returns the token when no login is needed, or the latest login's
-// failure while it is too early for another; neither when it is time to log in.
+// currentToken returns the token when no login is needed, or the latest login's failure while it
+// is too early for another. It returns neither when it is time to log in.
 func (c *Client) currentToken(stale *api.Client) (*api.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +106,8 @@ func (t token) usable(stale *api.Client, now time.Time) bool {
 	return t.client != nil && t.client != stale && now.Before(t.endsAt)
 }
 
-// refused notes that a call was refused although its login was fresh: the next
-// login for such a reason waits.
+// refused notes that a call was refused right after a login, so that the next login for such a
+// reason waits.
 func (c *Client) refused(client *api.Client, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,8 +168,8 @@ func (c *Client) serviceAccountToken(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// Close gives the token back, as far as Vault can be reached within ctx. The client
-// may be used further, and then logs in again.
+// Close revokes the token, if Vault can be reached within ctx. The client may still be used
+// after that; it then logs in again.
 func (c *Client) Close(ctx context.Context) {
 	c.mu.Lock()
 	client := c.token.client
@@ -179,7 +178,7 @@ func (c *Client) Close(ctx context.Context) {
 	if client == nil {
 		return
 	}
-	// A token that is not given back ends by itself, within minutes.
+	// A token that is not revoked expires within minutes.
 	_ = c.observe(ctx, opRevoke, func(ctx context.Context) error {
 		return client.Auth().Token().RevokeSelfWithContext(ctx, "")
 	})

@@ -14,21 +14,20 @@ const secretOwner = "owner"
 // maxUID bounds a service account's UID; Kubernetes' own have 36 characters.
 const maxUID = 64
 
-// Owner is who uses a tenant's names in Vault, which outlive what Kubernetes calls by
-// them: whoever gets a namespace and a name of a former tenant is another owner.
+// Owner is who uses a tenant's names in Vault. The names outlive the objects in Kubernetes: a
+// later tenant with the same namespace and name is another owner.
 type Owner struct {
 	Account string       // the UID of the relay's service account
 	Number  phone.Number // the business's own
 }
 
-// Format keeps the number out of anything printed.
+// Format keeps the number out of everything that is printed.
 func (Owner) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[owner]")) }
 
 // LogValue keeps the number out of logs.
 func (Owner) LogValue() slog.Value { return slog.StringValue("[owner]") }
 
-// Account returns the UID of the service account that Vault took this client's login
-// for.
+// Account returns the UID of the service account as which Vault logged this client in.
 func (c *Client) Account(ctx context.Context) (string, error) {
 	if _, err := c.ensureLogin(ctx, nil); err != nil {
 		return "", c.note(err)
@@ -39,7 +38,7 @@ func (c *Client) Account(ctx context.Context) (string, error) {
 	return checkUID(uid)
 }
 
-// checkUID returns a UID that can stand in a path.
+// checkUID returns the UID if it is valid in a path.
 func checkUID(uid string) (string, error) {
 	if !pathPart(uid) || len(uid) > maxUID || pathDepth(uid) > 0 {
 		return "", foreign(opLogin, "the login's answer names no service account")
@@ -50,8 +49,8 @@ func checkUID(uid string) (string, error) {
 // ReadOwner reads who owns the tenant's names, or returns ErrNotFound.
 func (c *Client) ReadOwner(ctx context.Context) (Owner, error) { return c.owner(ctx, nil) }
 
-// Own records, once, that the tenant's names are this client's account's with a
-// number. It returns who owns them, which is another when one was recorded before.
+// Own records, once, that this client's account with a number owns the tenant's names. It
+// returns the owner, which is another one if that was recorded before.
 func (c *Client) Own(ctx context.Context, number phone.Number) (Owner, error) {
 	uid, err := c.Account(ctx)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // conditions within that time, and so does its end.
 const probeEvery = 10 * time.Second
 
-// Run keeps the client logged in and Ready current until ctx ends, whose error it
-// returns: nothing that Vault answers ends it.
+// Run keeps the client logged in and Ready current until ctx ends, and returns ctx's error. No
+// answer from Vault ends it.
 func (c *Client) Run(ctx context.Context) error {
 	ticker := time.NewTicker(probeEvery)
 	defer ticker.Stop()
@@ -28,8 +28,8 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// probe logs in when it is time to, and otherwise asks whether Vault is sealed.
-// Either answer ends up in Ready.
+// probe logs in when it is time to, and otherwise asks whether Vault is sealed. Ready shows
+// either result.
 func (c *Client) probe(ctx context.Context) {
 	if _, err := c.health(ctx); err != nil {
 		_ = c.note(err)
@@ -37,25 +37,25 @@ func (c *Client) probe(ctx context.Context) {
 	}
 	_, err := c.ensureLogin(ctx, nil)
 	if err == nil && errors.Is(c.Ready(), ErrDenied) {
-		// Only a call can say that calls are no longer refused. This one needs what a
-		// relay needs most, and its own refusals are slowed down like any other's.
+		// Only a call can show that calls are no longer refused. This one needs what a relay
+		// needs most, and backs off after refusals like any other.
 		_, _ = c.HasKeys(ctx)
 		return
 	}
 	_ = c.note(err)
 }
 
-// Ready returns nil when Vault answered the latest call as it should, and else why
-// it did not: ErrSealed, ErrUnavailable or ErrDenied.
+// Ready returns nil when Vault answered the latest call as it should, else the reason:
+// ErrSealed, ErrUnavailable or ErrDenied.
 func (c *Client) Ready() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.trouble
 }
 
-// Retry calls fn until it succeeds, ctx ends, or it fails in a way that waiting does
-// not mend: ErrErased, ErrNotFound and ErrForeignContent are returned at once. It is
-// for a relay that starts while Vault is sealed, away or not yet set up.
+// Retry calls fn until it succeeds, ctx ends, or it fails in a way that waiting does not mend:
+// it returns ErrErased, ErrNotFound and ErrForeignContent at once. It is for a relay that starts
+// while Vault is sealed, unreachable or not yet set up.
 func (c *Client) Retry(ctx context.Context, fn func(context.Context) error) error {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval = firstDelay, maxDelay

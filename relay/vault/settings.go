@@ -19,30 +19,30 @@ func (c *Client) settings() place {
 	return place{SettingsMount(c.cfg.Vault.TransitMount), c.wrappingKey()}
 }
 
-// formerSettings is where settings keys were at first: beside the wrapping keys, where
-// the keeper's policy reaches.
+// formerSettings is the former place of settings keys: beside the wrapping keys, where the
+// keeper's policy reaches them.
 func (c *Client) formerSettings() place {
 	return place{c.cfg.Vault.TransitMount, c.wrappingKey() + FormerSettingsSuffix}
 }
 
-// FormerSettingsSuffix ends the names of settings keys that lie among wrapping keys, as
-// they did at first. No wrapping key's name ends so: those end in "-relay".
+// FormerSettingsSuffix ends the names of settings keys in their former place, among the wrapping
+// keys. No wrapping key's name ends like this: those end in "-relay".
 const FormerSettingsSuffix = "-settings"
 
-// SettingsMount is the mount of the settings keys that goes with a mount of wrapping
-// keys. It is one of its own so that the keeper's policy, which reaches every key of
-// the other, cannot name them: settings have no retention.
+// SettingsMount is the mount of the settings keys that belongs to a mount of wrapping keys. It
+// is separate so that the keeper's policy, which reaches every key of the other mount, does not
+// cover them: settings have no retention.
 func SettingsMount(transit string) string { return transit + "-settings" }
 
-// movedPrefix begins what a settings key in its own mount wrapped, before Vault's own
-// text, which does not say which key it was.
+// movedPrefix begins what a settings key in its own mount wrapped. Vault's own text follows it,
+// which does not say which key wrapped it.
 const movedPrefix = "settings:"
 
-// Settings wraps data keys for what the business itself wants kept: its key is not
-// rotated or trimmed, and dies only with the tenant.
+// Settings wraps data keys for what the business itself wants kept: its key is never rotated or
+// trimmed, and dies only with the tenant.
 type Settings struct{ client *Client }
 
-// Settings returns the wrapper by the tenant's settings key.
+// Settings returns a wrapper that uses the tenant's settings key.
 func (c *Client) Settings() Settings { return Settings{c} }
 
 var _ seal.Wrapper = Settings{}
@@ -65,6 +65,6 @@ func (s Settings) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
 	return s.client.unwrap(ctx, s.client.formerSettings(), wrapped)
 }
 
-// Outdated reports whether the key in the former place wrapped a data key: what that
-// seals is to be sealed under another.
+// Outdated reports whether the key in the former place wrapped a data key, so that what that
+// sealed must be sealed under another.
 func (Settings) Outdated(wrapped string) bool { return !strings.HasPrefix(wrapped, movedPrefix) }

@@ -9,18 +9,18 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Tenant is where a relay's secrets lie in Vault, for whoever reads or writes them by a
-// login of their own. Errors of its methods may be Vault's own (*api.ResponseError).
+// Tenant is where a relay's secrets are in Vault, for callers that read or write them with their
+// own login. Its methods may return Vault's own errors (*api.ResponseError).
 type Tenant struct {
 	KVMount   string
 	Namespace string
 	Account   string // name of the relay's service account
 }
 
-// ErrExists means that there is such a secret, which was not to be replaced.
+// ErrExists means that there is such a secret and the caller did not ask to replace it.
 var ErrExists = errors.New("vault: there is such a secret already")
 
-// MissingError means that a secret lacks one of its fields.
+// MissingError means that a secret has no value in one of its fields.
 type MissingError struct{ Field string }
 
 // Error implements error.
@@ -30,8 +30,8 @@ func (t Tenant) path(name string) string {
 	return t.KVMount + "/data/" + t.Namespace + "/" + t.Account + "/" + name
 }
 
-// Access reads the business's credentials n, which lie below the UID of the account that
-// the login belongs to. ErrNotFound, *MissingError.
+// Access reads the business's credentials n, which are stored below the UID of the account that
+// the login belongs to. It may return ErrNotFound or a *MissingError.
 func (t Tenant) Access(ctx context.Context, login *api.Client, account string, n int) (a Access, err error) {
 	secret, err := login.Logical().ReadWithContext(ctx, t.path(AccessName(account, n)))
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// newAPI makes the API client, untouched by VAULT_ variables of the environment.
-// It follows no redirect, which would carry the token elsewhere: a standby that
-// does not forward requests is no address to configure.
+// newAPI makes the API client. VAULT_ variables of the environment do not affect it. It follows
+// no redirect, which would send the token elsewhere: do not configure the address of a standby
+// that does not forward requests.
 func newAPI(v contract.Vault, client *http.Client) (*api.Client, error) {
 	u, err := url.Parse(v.Address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || (u.Path != "" && u.Path != "/") || u.User != nil {
@@ -67,11 +67,11 @@ func newTransport(tlsConfig *tls.Config) *http.Transport {
 // errTooLarge means that an answer exceeds maxResponseBytes, or a list maxListBytes.
 var errTooLarge = errors.New("the answer is too large")
 
-// errElsewhere means that a standby, or something between, pointed to another address.
-// A standby without its leader does that for a while; nothing follows it.
+// errElsewhere means that a standby, or something in between, redirected to another address. A
+// standby without its leader does that for a while. The client does not follow it.
 var errElsewhere = errors.New("a standby node answered and did not forward the request")
 
-// limited bounds what is read of an answer, and takes a redirection for none.
+// limited bounds how much of an answer is read, and turns a redirect into an error.
 type limited struct{ next http.RoundTripper }
 
 func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -14,16 +14,16 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Apply makes every write of the plan, with the login that client has, and reports
-// each to report, which may be nil. Applied again it writes the same policies and
-// roles and leaves mounts and the authority alone. After the auth mount was made
-// again it must be applied again: the policies name its accessor.
+// Apply makes every write of the plan with client's login, and reports each to report, which may
+// be nil. Applied again, it writes the same policies and roles and leaves mounts and the
+// authority alone. It must be applied again after the auth mount was recreated, because the
+// policies name the mount's accessor.
 func Apply(ctx context.Context, client *api.Client, o Options, report func(title string, changed bool)) error {
 	steps, err := Plan(o, "")
 	if err != nil {
 		return err
 	}
-	// The accessor is known once the auth mount is there: make that first.
+	// The accessor is known only once the auth mount exists, so make that first.
 	if err := applyStep(ctx, client, steps[0], report); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func applyStep(ctx context.Context, client *api.Client, step Step, report func(s
 	return nil
 }
 
-// present says whether what a Once step makes is there, of the right kind.
+// present says whether what a Once step makes exists and is of the right kind.
 func present(ctx context.Context, client *api.Client, step Step) (bool, error) {
 	mounts, isMount := strings.CutPrefix(step.Path, "sys/mounts/")
 	auth, isAuth := strings.CutPrefix(step.Path, "sys/auth/")
@@ -114,8 +114,7 @@ func checkKind(m *api.MountOutput, want map[string]any) error {
 	return nil
 }
 
-// Accessor returns the accessor of the auth mount at path, "" when nothing is
-// mounted there.
+// Accessor returns the accessor of the auth mount at path, or "" when nothing is mounted there.
 func Accessor(ctx context.Context, client *api.Client, path string) (string, error) {
 	found, err := client.Sys().ListAuthWithContext(ctx)
 	if err != nil {
@@ -127,8 +126,8 @@ func Accessor(ctx context.Context, client *api.Client, path string) (string, err
 	return "", nil
 }
 
-// explain turns Vault's answer into what an admin can act on. Unlike a relay, an
-// admin at a terminal may read what Vault says; it answers about mounts and roles.
+// explain turns Vault's answer into an error that an admin can act on. Unlike a relay, an admin
+// at a terminal may see Vault's own words, which are about mounts and roles.
 func explain(err error) error {
 	response, ok := errors.AsType[*api.ResponseError](err)
 	if !ok {
@@ -144,8 +143,7 @@ func explain(err error) error {
 	}
 }
 
-// Print writes the plan as commands of the vault command line, for review. Secrets
-// are left out.
+// Print writes the plan as vault commands, for review. It leaves out secrets.
 func Print(w io.Writer, o Options, accessor string) error {
 	steps, err := Plan(o, accessor)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// formerRole is a role of earlier releases, whose audience named no region. It stands beside
-// the region's own for as long as something logs in with it: relays until the operator
-// is upgraded, and janitors that deleted relays left behind.
+// formerRole is a role of earlier releases, whose audience named no region. It exists beside the
+// region's own role for as long as something logs in with it: relays until the operator is
+// upgraded, and janitors that deleted relays left behind.
 type formerRole struct{ role, audience, file string }
 
 func formerRoles() []formerRole {
@@ -22,8 +22,8 @@ func formerRoles() []formerRole {
 	}
 }
 
-// formerSteps keep what an earlier release set up as it was then, also after the auth
-// mount was recreated: policies name its accessor, and roles go with it.
+// formerSteps keep what an earlier release set up, also after the auth mount was recreated:
+// policies name the mount's accessor, and roles are deleted with the mount.
 func formerSteps(o Options, accessor string) ([]Step, error) {
 	t := newTemplateData(o, accessor)
 	files := make(map[string]string)
@@ -48,10 +48,9 @@ func formerSteps(o Options, accessor string) ([]Step, error) {
 	return steps, nil
 }
 
-// RemoveFormer takes away what earlier releases set up: their roles and their policies.
-// Whatever still logs in by them is shut out, so that the caller looks for that first.
-// What is gone already is no failure. Each removal is reported to report, which may be
-// nil.
+// RemoveFormer removes what earlier releases set up: their roles and their policies. Programs
+// that still log in with them are shut out, so the caller must look for those first. What is
+// gone already is no error. Each removal is reported to report, which may be nil.
 func RemoveFormer(ctx context.Context, client *api.Client, o Options, report func(title string)) error {
 	o, err := o.withMounts()
 	if err != nil {
