@@ -29,7 +29,7 @@ const evilVault = `"vault": {"address": "https://evil.example:8200"},`
 // configurationRules are of what a relay's configuration may not say, whoever writes it.
 func configurationRules() []rule {
 	const (
-		places   = "does not say where Vault and the carrier are"
+		places   = "must not say where Vault and the carrier are"
 		webhook  = "delivers to the webhook of its BusinessRelay"
 		settings = "must be those of its BusinessRelay"
 	)
@@ -40,8 +40,8 @@ func configurationRules() []rule {
 		{"a Vault in other spacing", none, insert("\"vault\"\t:\n{},"), places},
 		{"a Vault in other letters", none, insert(`"Vault": {},`), places},
 		{"a name in escapes", none, insert(`"\u0076ault": {"address": "https://evil.example"},`), "not as escapes"},
-		{"no region", none, rewrite(`"region": "eu"`, `"regional": "eu"`), "names its DataRegion"},
-		{"a region in other spacing", none, rewrite(`"region": "eu"`, `"region":"eu"`), "names its DataRegion"},
+		{"no region", none, rewrite(`"region": "eu"`, `"regional": "eu"`), "must name its DataRegion"},
+		{"a region in other spacing", none, rewrite(`"region": "eu"`, `"region":"eu"`), "must name its DataRegion"},
 		{"another webhook", none, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"), webhook},
 		{"another authority for the webhook", none, rewrite("AA==", "AB=="), webhook},
 		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
@@ -76,7 +76,7 @@ func (h *house) testConfigurationUpdate(t *testing.T) {
 		return c.Update(t.Context(), object(t, manifest(t, live.Object), edit), client.DryRunAll)
 	}
 	for _, c := range []client.Client{server.Client, h.operator} {
-		wantRefusal(t, update(c, insert(evilVault)), "does not say where Vault and the carrier are")
+		wantRefusal(t, update(c, insert(evilVault)), "must not say where Vault and the carrier are")
 		wantRefusal(t, update(c, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in")), "delivers to the webhook")
 		wantRefusal(t, update(c, all(put("metadata/labels", nil), rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"))), "")
 		if err := update(c, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {

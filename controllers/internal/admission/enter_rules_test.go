@@ -71,7 +71,7 @@ var editor = rbacv1.PolicyRule{
 // testEntering holds who enters which pods. The account acme-relay is in the namespace.
 func testEntering(t *testing.T) {
 	edit := grant(t, "default", "editor", editor)
-	const says = "nobody enters a relay or janitor"
+	const says = "nobody may enter a relay or janitor"
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
 		err := connect(t, edit, "default", "acme-relay-0", "exec")
 		return err != nil && strings.Contains(err.Error(), says), nil
@@ -117,7 +117,7 @@ func testEntering(t *testing.T) {
 
 // testEnteringKeepers holds who enters the keepers, in the operator's namespace.
 func testEnteringKeepers(t *testing.T) {
-	const ns, says = "relaykeep-system", "nobody enters a region's keeper"
+	const ns, says = "relaykeep-system", "nobody may enter a region's keeper"
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}
 	if err := client.IgnoreAlreadyExists(server.Client.Create(t.Context(), namespace)); err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func (h *house) testErased(t *testing.T) {
 		copied, _ := o.DeepCopyObject().(client.Object)
 		return c.Patch(t.Context(), copied, client.RawPatch("application/merge-patch+json", []byte(text)), client.DryRunAll)
 	}
-	const says, erased = "is for the operator to note", `{"metadata":{"annotations":{"relaykeep.dev/erased":"true"}}}`
+	const says, erased = "may mark a relay's keys as erased", `{"metadata":{"annotations":{"relaykeep.dev/erased":"true"}}}`
 	wantRefusal(t, patch(clerk, h.in.Relay, erased), says)
 	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": admin} {
 		if err := patch(c, h.in.Relay, erased); err != nil {
@@ -106,7 +106,7 @@ func (h *house) testErased(t *testing.T) {
 		copied, _ := o.DeepCopyObject().(client.Object)
 		return c.Status().Patch(t.Context(), copied, client.RawPatch("application/merge-patch+json", []byte(`{"status":{"startedTime":null}}`)), &client.SubResourcePatchOptions{PatchOptions: client.PatchOptions{DryRun: []string{metav1.DryRunAll}}})
 	}
-	wantRefusal(t, forget(ruler), "status is the operator's to write")
+	wantRefusal(t, forget(ruler), "only the operator may write a relay's status")
 	for name, c := range map[string]client.Client{"the operator": h.operator, "a cluster admin": server.Client} {
 		if err := forget(c); err != nil {
 			t.Errorf("%s is refused to write the status: %v", name, err)

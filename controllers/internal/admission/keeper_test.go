@@ -35,19 +35,19 @@ func (h *house) testKeepers(t *testing.T) {
 		{"a former image", none, put(container+"image", "ghcr.io/relaykeep/relay:older"), "may not hold a token"},
 		{"another command", none, item("spec/containers/0", "args", 0, "retain"), "a keeper keep"},
 		{"another region's name", none, item("spec/containers/0", "args", 4, "na"), "a keeper keep"},
-		{"another Vault", none, item("spec/containers/0", "args", 5, "--vault-address=https://evil.example"), "logs in at the Vault of its DataRegion"},
-		{"another mount", none, item("spec/containers/0", "args", 9, "--vault-transit-mount=others"), "logs in at the Vault of its DataRegion"},
+		{"another Vault", none, item("spec/containers/0", "args", 5, "--vault-address=https://evil.example"), "must log in at the Vault of its DataRegion"},
+		{"another mount", none, item("spec/containers/0", "args", 9, "--vault-transit-mount=others"), "must log in at the Vault of its DataRegion"},
 		{"another account", none, put("spec/serviceAccountName", "default"), "a keeper as relaykeep-keeper-"},
 		{"an environment variable", none, put(container+"env", []any{fields{"name": "A", "value": "b"}}), "no environment variables"},
-		{"another region's audience", none, put("spec/volumes/0/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/keeper/na"), "projects exactly one token"},
+		{"another region's audience", none, put("spec/volumes/0/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/keeper/na"), "must project exactly one token"},
 		{"a Secret", none, item("spec", "volumes", 1, fields{"name": "tmp", "secret": fields{"secretName": "s"}}), "a keeper scratch space"},
 		{"a ConfigMap", none, item("spec", "volumes", 1, fields{"name": "tmp", "configMap": fields{"name": "relaykeep-keeper-eu"}}), "a keeper scratch space"},
 	})
 	t.Run("in a business's namespace", func(t *testing.T) {
 		err := server.Client.Create(t.Context(), object(t, h.keeperPod, set("metadata/namespace", "default")), client.DryRunAll)
-		wantRefusal(t, err, "projects exactly one token")
+		wantRefusal(t, err, "must project exactly one token")
 	})
-	const only = "writes what belongs to a BusinessRelay only"
+	const only = "may write only what belongs to a BusinessRelay"
 	testRules(t, h.operator, manifest(t, account), []rule{
 		{"in a business's namespace", set("metadata/name", "relaykeep-keeper-na"), all(set("metadata/name", "relaykeep-keeper-na"), set("metadata/namespace", "default")), only},
 		{"another name there", set("metadata/name", "relaykeep-keeper-na"), set("metadata/name", "relaykeep-manager-2"), only},

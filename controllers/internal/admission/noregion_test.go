@@ -23,7 +23,7 @@ func TestVaultToken_NeedsADataRegion(t *testing.T) {
 		})
 	}
 	wantRefusal(t, server.Client.Create(t.Context(), object(t, h.configuration, all(put("metadata/labels", nil), insert(evilVault))), client.DryRunAll),
-		"does not say where Vault and the carrier are")
+		"must not say where Vault and the carrier are")
 	plain := object(t, podYAML, all(put("metadata/labels", nil), put("spec/nodeSelector", nil)))
 	if err := server.Client.Create(t.Context(), plain, client.DryRunAll); err != nil {
 		t.Errorf("a pod that holds no token for Vault is refused: %v", err)

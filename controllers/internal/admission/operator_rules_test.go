@@ -24,7 +24,7 @@ const (
 // testElsewhere holds that the operator writes what belongs to relays and nothing
 // else, though its role reaches every namespace.
 func (h *house) testElsewhere(t *testing.T) {
-	const only = "writes what belongs to a BusinessRelay only"
+	const only = "may write only what belongs to a BusinessRelay"
 	for manifest, rules := range map[string][]rule{
 		operatorsMap: {
 			{"no label", none, put("metadata/labels", fields{}), only},
@@ -58,7 +58,7 @@ func (h *house) testOthers(t *testing.T) {
 		deleteAtEnd(t, o)
 	}
 	adopt := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"relaykeep","app.kubernetes.io/name":"relaykeep-relay"}},"data":{"a":"b"}}`))
-	const only = "changes and deletes only what it made"
+	const only = "may change and delete only what it made"
 	wantRefusal(t, h.operator.Patch(t.Context(), object(t, manifest(t, theirs.Object), nil), adopt, client.DryRunAll), only)
 	wantRefusal(t, h.operator.Delete(t.Context(), theirs, client.DryRunAll), only)
 	if err := h.operator.Patch(t.Context(), object(t, manifest(t, own.Object), nil), adopt, client.DryRunAll); err != nil {
@@ -76,7 +76,7 @@ func (h *house) testOwnKinds(t *testing.T) {
 		copied, _ := o.DeepCopyObject().(client.Object)
 		return c.Patch(t.Context(), copied, client.RawPatch("application/merge-patch+json", []byte(text)), client.DryRunAll)
 	}
-	const says = "does not change what is asked for"
+	const says = "must not change what they ask for"
 	for name, c := range map[string]struct {
 		object client.Object
 		text   string

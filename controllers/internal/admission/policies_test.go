@@ -233,7 +233,7 @@ func testWorkloadPolicies(t *testing.T) {
 	t.Run("configurations that exist", h.testConfigurationUpdate)
 }
 
-func TestPodsClaimsAndTokensAreHeldToTheirRegionWhoeverMakesThem(t *testing.T) {
+func TestAdmission_BindsPodsClaimsAndTokensToTheirRegion(t *testing.T) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: "acme-relay", Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
 	}}

@@ -38,19 +38,19 @@ func inRegion(region, audience string) func(fields) {
 func podRules(spec string) []rule {
 	c := spec + "/containers/0"
 	const (
-		alone     = "is alone in its pod"
+		alone     = "must be alone in its pod"
 		variables = "no environment variables"
-		beside    = "nothing is run beside"
-		node      = "shares nothing with its node"
-		places    = "mounts each volume where the operator would"
-		volumes   = "mounts its own configuration"
-		account   = "runs as a service account named"
+		beside    = "nothing may run beside"
+		node      = "must share nothing with its node"
+		places    = "must mount each volume where the operator would"
+		volumes   = "may mount its own configuration"
+		account   = "must run as a service account named"
 		powers    = "read-only root"
-		root      = "is not root"
-		confined  = "is confined as its node confines"
-		priority  = "takes nobody's place"
+		root      = "must not be root"
+		confined  = "must have its node's default confinement"
+		priority  = "must not evict the cluster's own components"
 	)
-	const vault = "logs in at the Vault of its DataRegion"
+	const vault = "must log in at the Vault of its DataRegion"
 	other := fields{"name": "other", "image": relayImage}
 	probe := fields{"exec": fields{"command": []any{"/relay", "erase"}}}
 	return []rule{
@@ -107,9 +107,9 @@ func podRules(spec string) []rule {
 		{"the node's network", none, put(spec+"/hostNetwork", true), node},
 		{"the node's processes", none, put(spec+"/hostPID", true), node},
 		{"a port of the node", none, add(c+"/ports", fields{"containerPort": int64(8081), "hostPort": int64(8081)}), node},
-		{"another name for Vault", none, put(spec+"/hostAliases", []any{fields{"ip": "192.0.2.1", "hostnames": []any{"vault.eu.example.org"}}}), "asks the cluster where Vault is"},
-		{"another resolver", none, put(spec+"/dnsConfig", fields{"nameservers": []any{"192.0.2.1"}}), "asks the cluster where Vault is"},
-		{"the node's resolver", none, put(spec+"/dnsPolicy", "Default"), "asks the cluster where Vault is"},
+		{"another name for Vault", none, put(spec+"/hostAliases", []any{fields{"ip": "192.0.2.1", "hostnames": []any{"vault.eu.example.org"}}}), "must use the cluster's DNS"},
+		{"another resolver", none, put(spec+"/dnsConfig", fields{"nameservers": []any{"192.0.2.1"}}), "must use the cluster's DNS"},
+		{"the node's resolver", none, put(spec+"/dnsPolicy", "Default"), "must use the cluster's DNS"},
 		{"an account that is no relay's", none, put(spec+"/serviceAccountName", "default"), account},
 		{"a token for the API server", none, put(spec+"/automountServiceAccountToken", true), account},
 		{"the node's files", none, mounted(spec, fields{"hostPath": fields{"path": "/"}}), volumes},
@@ -128,13 +128,13 @@ func podRules(spec string) []rule {
 		{"a relay's audience of another region", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/relay/na")), "exactly one token for Vault"},
 		{"a janitor's audience of another region", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/janitor/na")), "exactly one token for Vault"},
 		{"a former release's audience", none, at(spec+"/volumes/1/projected/sources/0", put("serviceAccountToken/audience", "relaykeep.dev/relay")), "exactly one token for Vault"},
-		{"last words from elsewhere", none, put(c+"/terminationMessagePath", "/tmp/log"), "last words"},
-		{"last words from the log", none, put(c+"/terminationMessagePolicy", "FallbackToLogsOnError"), "last words"},
+		{"a termination message from elsewhere", none, put(c+"/terminationMessagePath", "/tmp/log"), "termination message"},
+		{"a termination message from the log", none, put(c+"/terminationMessagePolicy", "FallbackToLogsOnError"), "termination message"},
 	}
 }
 
 // named is said of a pod that has a token for Vault and no name of a relay's.
-const named = "is named after its relay"
+const named = "must be named after its relay"
 
 // generated has the API server choose the end of the name, as for a Job's pods.
 func generated(prefix string) func(fields) {
@@ -143,7 +143,7 @@ func generated(prefix string) func(fields) {
 
 // carrierRules are for those who speak to the carrier.
 func carrierRules(spec string) []rule {
-	const carrier = "speaks to the carrier of its DataRegion"
+	const carrier = "must use the carrier of its DataRegion"
 	return []rule{
 		{"another carrier", none, argument(spec, 11, "--xmpp-domain=evil.example"), carrier},
 		{"another address of the carrier", none, argument(spec, 12, "--xmpp-address=192.0.2.1:5222"), carrier},
@@ -187,7 +187,7 @@ func relayPodRules() []rule {
 		rule{"a janitor's command", none, argument("spec", 0, "retain"), "a relay runs serve"},
 		rule{"no region", none, all(put("metadata/labels", fields{}), argument("spec", 4, "")), "exactly one token for Vault"},
 		rule{"a region that nobody made", none, inRegion("zz", "relaykeep.dev/relay/zz"), "there is no DataRegion zz"},
-		rule{"the Vault of another region", none, inRegion("na", "relaykeep.dev/relay/na"), "logs in at the Vault of its DataRegion"},
+		rule{"the Vault of another region", none, inRegion("na", "relaykeep.dev/relay/na"), "must log in at the Vault of its DataRegion"},
 		rule{"an audience of its own making", put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "vault"), put("spec/volumes/1/projected/sources/0/serviceAccountToken/audience", "relaykeep.dev/root"), "exactly one token for Vault"},
 	)
 }
@@ -255,7 +255,7 @@ func (h *house) testRunningPod(t *testing.T) {
 		return server.Client.Patch(t.Context(), o, p, client.DryRunAll)
 	}
 	wantRefusal(t, patch("", `{"spec":{"containers":[{"name":"relay","image":"evil.example/relay:dev"}]}}`), "this image may not hold a token")
-	wantRefusal(t, patch("ephemeralcontainers", `{"spec":{"ephemeralContainers":[{"name":"debugger","image":"busybox"}]}}`), "is alone in its pod")
+	wantRefusal(t, patch("ephemeralcontainers", `{"spec":{"ephemeralContainers":[{"name":"debugger","image":"busybox"}]}}`), "must be alone in its pod")
 	if err := patch("", `{"metadata":{"annotations":{"a":"b"}}}`); err != nil {
 		t.Errorf("an annotation is refused: %v", err)
 	}
