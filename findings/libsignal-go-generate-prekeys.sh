@@ -30,8 +30,8 @@ func main() {
 	}
 }
 GO
-go_module "go.mau.fi/libsignal@$version"
+go_program "go.mau.fi/libsignal@$version"
 echo "go.mau.fi/libsignal $version"
 expect 'GeneratePreKeys(1, 100): 100 keys, error <nil>
 GeneratePreKeys(51, 100): 50 keys, error <nil>
-GeneratePreKeys(101, 100): 0 keys, error <nil>' go run .
+GeneratePreKeys(101, 100): 0 keys, error <nil>' ./program

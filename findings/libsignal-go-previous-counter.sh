@@ -95,6 +95,6 @@ func main() {
 	fmt.Println("previousCounter of the first reply:", previousCounter(reply.Serialize()))
 }
 GO
-go_module "go.mau.fi/libsignal@$version"
+go_program "go.mau.fi/libsignal@$version"
 echo "go.mau.fi/libsignal $version"
-expect "previousCounter of the first reply: 4294967295" go run .
+expect "previousCounter of the first reply: 4294967295" ./program

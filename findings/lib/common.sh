@@ -54,7 +54,7 @@ $expected"
 
 # look prints what a program prints, and leaves it in $seen.
 look() {
-	seen=$(timeout 300 "$@") || could_not_run "$1 ended with $?"
+	seen=$(timeout 300 "$@") || could_not_run "$1 ended with $?: $seen"
 	[ -z "$seen" ] || echo "$seen"
 }
 
@@ -66,8 +66,8 @@ start() {
 	started+=($!)
 }
 
-# go_module MODULE@VERSION... makes a Go module of the working directory that requires these.
-go_module() {
+# go_program MODULE@VERSION... builds ./program from the main.go in the working directory, with these modules.
+go_program() {
 	command -v go >/dev/null || could_not_run "Go is not installed"
 	printf 'module finding\n\ngo 1.26\n' >go.mod
 	local m
@@ -75,6 +75,7 @@ go_module() {
 		go get "$m" >get.log 2>&1 || could_not_run "$m: $(tail -n 1 get.log)"
 	done
 	go mod tidy >get.log 2>&1 || could_not_run "$*: $(tail -n 1 get.log)"
+	go build -o program .
 }
 
 # xmpp_client [MODULE@VERSION...] builds ./client from a main.go on standard input, which imports finding/client:
