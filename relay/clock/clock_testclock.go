@@ -16,9 +16,8 @@ const Shiftable = true
 // OffsetVariable is the environment variable that shifts the clock, a Go duration.
 const OffsetVariable = "RELAYKEEP_CLOCK_OFFSET"
 
-// Offset returns by how much the clock is shifted, as the process was started. It
-// panics when that is no duration: a test must not run with a clock that it did
-// not ask for.
+// Offset returns by how much the clock is shifted, as set when the process started. It panics if
+// that is not a duration: a test must not run with a clock that it did not ask for.
 func Offset() time.Duration { return offset() }
 
 var offset = sync.OnceValue(func() time.Duration {

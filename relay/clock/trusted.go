@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// MaxSkew is how far the node's clock may be from Vault's and still be believed.
+// MaxSkew is how far the node's clock may be from Vault's and still be trusted.
 const MaxSkew = 5 * time.Minute
 
-// Trusted is a clock that no wrong setting of the node's can move: it is the node's
-// clock while that agrees with Vault's within MaxSkew, and goes by Vault's otherwise.
-// Between two answers of Vault it counts on by the node's monotonic clock, which a
-// change of the time does not touch; a node that slept makes it late, never early. So
-// what expires by it never expires before its time. It is safe for concurrent use.
+// Trusted is a clock that a wrong setting of the node's clock cannot move: it is the node's clock
+// while that agrees with Vault's within MaxSkew, and follows Vault's otherwise. Between two answers
+// of Vault it advances with the node's monotonic clock, which a change of the time does not affect;
+// a node that slept makes it late, never early. So nothing expires by it before its time. It is
+// safe for concurrent use.
 type Trusted struct {
 	node    func() time.Time
 	elapsed func() time.Duration
@@ -22,8 +22,8 @@ type Trusted struct {
 	at    time.Duration
 }
 
-// NewTrusted returns a clock over the node's, which nil means Now for. Until Vault's
-// time is known it is the node's.
+// NewTrusted returns a clock over the node's clock; nil means Now. Until Vault's time is known, it
+// is the node's clock.
 func NewTrusted(node func() time.Time) *Trusted {
 	if node == nil {
 		node = Now
@@ -32,15 +32,14 @@ func NewTrusted(node func() time.Time) *Trusted {
 	return &Trusted{node: node, elapsed: func() time.Duration { return time.Since(began) }}
 }
 
-// Set notes what time it is at Vault.
+// Set notes Vault's time.
 func (t *Trusted) Set(vault time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.vault, t.at = vault, t.elapsed()
 }
 
-// Vault returns what time it is at Vault, as far as it is known here: false before
-// Vault said so once.
+// Vault returns Vault's time, as far as it is known here; false before Set was called.
 func (t *Trusted) Vault() (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,7 +59,7 @@ func (t *Trusted) Now() time.Time {
 	return now
 }
 
-// Skewed says whether the node's clock is known to be wrong, or Vault's is.
+// Skewed says whether the node's clock and Vault's are known to differ by more than MaxSkew.
 func (t *Trusted) Skewed() bool {
 	vault, known := t.Vault()
 	return known && t.node().Sub(vault).Abs() > MaxSkew

@@ -62,10 +62,10 @@ func (e *Error) object(trace string) errorObject {
 	return o
 }
 
-// write cannot tell anybody when it fails: the client is gone.
+// write has nobody to tell when it fails: the client is gone.
 func (a answer) write(status int, body any) {
 	data, err := json.Marshal(body)
-	if err != nil { // bodies are structs of ours
+	if err != nil { // cannot happen: bodies are our own structs
 		status, data = http.StatusInternalServerError, []byte(`{"error":{"message":"(#131000) Something went wrong","type":"OAuthException","code":131000}}`)
 	}
 	a.w.Header().Set("Content-Length", strconv.Itoa(len(data)))

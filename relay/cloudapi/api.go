@@ -1,7 +1,7 @@
-// Package cloudapi is the business's HTTP interface: the paths, bodies, limits and
-// error objects of the WhatsApp Cloud API, so that an existing client works by
-// changing its base URL. It must not know of carriers, keys, sessions or how a
-// message is stored: it checks what a request says and hands it to a Service.
+// Package cloudapi is the business's HTTP interface: the paths, bodies, limits and error objects
+// of the WhatsApp Cloud API, so that an existing client works once its base URL is changed. It
+// must not know about carriers, keys, sessions or how a message is stored: it checks a request
+// and passes it to a Service.
 package cloudapi
 
 import (
@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Errors that a Service answers with; the handler turns them into the API's.
+// Errors that a Service returns; the handler turns them into the API's.
 var (
 	// ErrUnknownMessage means that no message received from a customer has this id.
 	ErrUnknownMessage = errors.New("no such message")
 	// ErrUnavailable means that the request may succeed later.
 	ErrUnavailable = errors.New("service unavailable")
-	// ErrRecipientFull means that the recipient's share of the volume is used up to take more.
+	// ErrRecipientFull means that the recipient's share of the volume is used up.
 	ErrRecipientFull = errors.New("the recipient's share of the volume is used up")
 	// ErrUnknownFile means that no file has this id.
 	ErrUnknownFile = errors.New("no such file")
@@ -35,23 +35,23 @@ type FormerToken struct {
 // Observe are required.
 type Options struct {
 	Service   Service
-	Customers Customers // nil: nothing is asked about single persons
+	Customers Customers // nil: the edge "customers" does not exist
 	Number    Number
-	Token     string // the access token that requests must bear
-	// Former is the token before it, which is accepted for a while; the zero value
-	// accepts none.
+	Token     string // the access token that requests must have
+	// Former is the token before Token, which is accepted for a while; the zero value accepts
+	// none.
 	Former FormerToken
-	// BaseURL is where clients find the API, for addresses of files; empty means the
-	// host that a request names.
+	// BaseURL is where clients find the API, for files' addresses; empty means the host that a
+	// request names.
 	BaseURL string
-	// Throughput is the most messages a second that are accepted.
+	// Throughput is how many messages a second are accepted at most.
 	Throughput int
 	Log        *slog.Logger
 	Now        func() time.Time
 	// Quality is the number's quality rating: GREEN, YELLOW, RED or UNKNOWN.
 	Quality func() string
-	// Observe is told of each answer: the route, the HTTP status, the API's error
-	// code (0 for none) and how long it took. Nothing of it is personal.
+	// Observe is called for each answer with the route, the HTTP status, the API's error code
+	// (0 for none) and how long it took. Nothing in it is personal.
 	Observe func(route string, status, code int, took time.Duration)
 }
 
@@ -62,7 +62,7 @@ type API struct {
 	formerHash [sha256.Size]byte
 	fileKey    [sha256.Size]byte // signs addresses of files
 	limits     *limits
-	uploads    chan struct{} // room for files that are under way
+	uploads    chan struct{} // room for uploads that run
 }
 
 // New returns the handler for o.

@@ -44,7 +44,7 @@ func followable(link string) bool {
 	return err == nil && len(link) <= maxFileLink && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
 }
 
-// sendAttachment passes one on.
+// sendAttachment passes an attachment to the service.
 func (a *API) sendAttachment(ctx context.Context, m Attachment, input string) (any, error) {
 	if err := a.limits.take(m.To, a.Now()); err != nil {
 		return nil, err

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// authenticate accepts the token as a bearer token or, as some clients send it, as
-// the query parameter access_token. Hashes are compared, in constant time, so that
-// neither the time nor the length of a guess tells anything.
+// authenticate accepts the token as a bearer token or, as some clients send it, as the query
+// parameter access_token. It compares hashes in constant time, so that the time reveals neither
+// the token nor its length.
 func (a *API) authenticate(r *http.Request) error {
 	token := bearer(r.Header.Get("Authorization"))
 	if token == "" {
@@ -27,8 +27,8 @@ func (a *API) authenticate(r *http.Request) error {
 	return nil
 }
 
-// bearer returns the token of an Authorization header. Graph clients may also
-// write the scheme OAuth.
+// bearer returns the token in an Authorization header. Graph clients may also use the scheme
+// OAuth.
 func bearer(header string) string {
 	scheme, token, _ := strings.Cut(header, " ")
 	if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "OAuth") {

@@ -76,7 +76,7 @@ func apply(ctx context.Context, change func(context.Context, []phone.Number) err
 	return fromService(err)
 }
 
-// sort tells those who can be blocked from those who cannot.
+// sort separates users who can be blocked from those who cannot.
 func (a *API) sort(q blockRequest) (numbers []phone.Number, users []acceptedContact, failed []failedUser) {
 	for _, u := range q.Users {
 		n, err := phone.ParseLoose(u.User)
@@ -132,7 +132,7 @@ func (a *API) blocked(_ http.ResponseWriter, r *http.Request, _ string) (any, er
 	return page, nil
 }
 
-// window is which entries a request's cursors ask for.
+// window returns which entries a request's cursors select.
 func window(r *http.Request, length, limit int) (from, to int, err error) {
 	q := r.URL.Query()
 	if before := q.Get("before"); before != "" {
@@ -149,7 +149,7 @@ func window(r *http.Request, length, limit int) (from, to int, err error) {
 	return from, min(length, from+limit), nil
 }
 
-// A cursor is a place in the list: nothing about who is there.
+// A cursor is a place in the list and says nothing about who is there.
 func cursor(place int) string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt(nil, int64(place), 10))
 }

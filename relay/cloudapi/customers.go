@@ -8,8 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// This edge is the relay's own: the hosted API has nothing like it. It serves the
-// rights of a person, to erasure and to access.
+// This edge is the relay's own: the hosted API has nothing like it. It serves a person's rights
+// to erasure and to access.
 
 // Bounds of one page of an export, in messages.
 const (

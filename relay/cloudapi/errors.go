@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// ThrottledStatus is the HTTP status of both rate limits. The API's documentation
-// says 400, generic HTTP clients back off on 429 only, and the API's own clients
-// look at the code in the body: 429 serves all of them.
+// ThrottledStatus is the HTTP status for both rate limits. The API's documentation says 400, but
+// generic HTTP clients back off only on 429, and the API's own clients read the code in the body:
+// 429 suits all of them.
 const ThrottledStatus = http.StatusTooManyRequests
 
 // Codes of the API's errors (developers.facebook.com, "Cloud API error codes").
@@ -36,8 +36,8 @@ const (
 	subcodeNoObject      = 33
 )
 
-// Error is an error object of the API, and the HTTP status that goes with it. Its
-// texts never hold what a request said, but for names of fields.
+// Error is an error object of the API, with its HTTP status. Its texts never repeat what a
+// request said, except names of fields.
 type Error struct {
 	Status     int
 	Code       int
@@ -47,7 +47,7 @@ type Error struct {
 	Details    string        // empty for none
 	RetryAfter time.Duration // 0 for none
 
-	blocks *blockAnswer // what was done nevertheless
+	blocks *blockAnswer // what was done all the same
 }
 
 // Error implements error.
@@ -140,8 +140,8 @@ func errPairRate(wait time.Duration) *Error {
 	return e
 }
 
-// errRecipientFull has the pair limit's code: of those that clients know it alone says that
-// one recipient has had too much while others may be written to.
+// errRecipientFull has the pair limit's code: of the codes that clients know, only this one says
+// that one recipient has got too much while the others are not affected.
 func errRecipientFull() *Error {
 	return coded(ThrottledStatus, CodePairRate, "(Business Account, Consumer Account) pair rate limit hit",
 		"This phone number has used up its share of the volume, an eighth: erase the customer, or wait until the retention frees space. Other numbers are not affected.")
@@ -171,7 +171,7 @@ func errFileTooLarge() *Error {
 		"The file is larger than its type allows.")
 }
 
-// errBlock is the answer to a change of the block list that did not do all.
+// errBlock is the answer to a change of the block list that was only partly done.
 func errBlock(done *blockAnswer) *Error {
 	e := coded(http.StatusBadRequest, CodeBlock, "Failed to block/unblock users",
 		"Some users could not be blocked or unblocked: see failed_users.")
@@ -179,7 +179,7 @@ func errBlock(done *blockAnswer) *Error {
 	return e
 }
 
-// blockAnswer is the answer to one.
+// blockAnswer is the answer to a change of the block list.
 type blockAnswer struct {
 	MessagingProduct string      `json:"messaging_product"`
 	Users            blockResult `json:"block_users"`

@@ -9,8 +9,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// The pair limit: one message in pairInterval to one customer, of which up to
-// pairBurst may be sent at once (about-the-platform, "pair rate limits").
+// The pair limit: one message per pairInterval to one customer, with bursts of up to pairBurst
+// (about-the-platform, "pair rate limits").
 const (
 	pairInterval = 6 * time.Second
 	pairBurst    = 45
@@ -21,13 +21,13 @@ type limits struct {
 	throughput *rate.Limiter
 
 	mu sync.Mutex
-	// full says when each customer's bucket is full again; a bucket that is full
-	// has no entry. mu guards it, sweepAt too.
+	// full says when each customer's bucket is full again; a full bucket has no entry. mu
+	// guards it and sweepAt.
 	full    map[phone.Number]time.Time
 	sweepAt int
 }
 
-// minSweep is the least number of buckets at which full ones are looked for.
+// minSweep is how many buckets there must be before full ones are removed.
 const minSweep = 1024
 
 func newLimits(perSecond int) *limits {
@@ -52,8 +52,8 @@ func (l *limits) take(to phone.Number, now time.Time) error {
 	return nil
 }
 
-// takePair is a token bucket kept as one time a customer, the moment at which it is
-// full again (the generic cell rate algorithm).
+// takePair is a token bucket that stores one time per customer: when the bucket is full again
+// (the generic cell rate algorithm).
 func (l *limits) takePair(to phone.Number, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

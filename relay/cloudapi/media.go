@@ -17,15 +17,15 @@ import (
 
 // Limits of the calls about files.
 const (
-	// MediaURLTime is how long the address of a file serves whoever has it.
+	// MediaURLTime is how long anyone who has the address of a file can use it.
 	MediaURLTime = 5 * time.Minute
-	// maxUploads is how many files are taken at once.
+	// maxUploads is how many uploads may run at once.
 	maxUploads = 16
-	// uploadSlack is what an upload may have besides its file, in bytes.
+	// uploadSlack is how many bytes an upload may have in addition to its file.
 	uploadSlack = 64 << 10
 	maxParts    = 16
 	maxField    = 1024 // bytes of a form's field
-	// transferStall is how long a transfer may stand still.
+	// transferStall is how long a transfer may go without progress.
 	transferStall = 30 * time.Second
 )
 
@@ -44,8 +44,8 @@ type uploaded struct {
 	ID string `json:"id"`
 }
 
-// upload serves POST /{phone-number-id}/media. The file streams into the store, so
-// fields that follow it are checked after.
+// upload serves POST /{phone-number-id}/media. The file streams into the store, so fields that
+// follow it are checked afterwards.
 func (a *API) upload(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	select {
 	case a.uploads <- struct{}{}:
@@ -69,7 +69,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request, _ string) (any, err
 	return uploaded{f.id}, nil
 }
 
-// form is what an upload said.
+// form is the content of an upload's form.
 type form struct {
 	product string
 	kind    string // media type, or a category such as "image", or nothing
@@ -88,8 +88,8 @@ func (f *form) check() error {
 	return nil
 }
 
-// readForm reads an upload's parts in the order in which they come. When it returns
-// an error, f.id may name a file that was stored.
+// readForm reads an upload's parts in order. When it returns an error, f.id may name a file that
+// was stored.
 func (a *API) readForm(r *http.Request) (f form, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -137,7 +137,7 @@ func field(part io.Reader) (string, error) {
 	return string(b), nil
 }
 
-// brokenBody words why a body could not be read.
+// brokenBody says why a body could not be read.
 func brokenBody(err error) error {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return errFileTooLarge()
@@ -145,11 +145,11 @@ func brokenBody(err error) error {
 	return errInvalidParameter("The request body is incomplete.")
 }
 
-// sniffed is how much of a file tells what it is.
+// sniffed is how many bytes of a file are enough to recognize its type.
 const sniffed = 512
 
-// storeFile stores an upload's file. The part's own type counts before the form's,
-// which some clients fill with a category, and that before what the file looks like.
+// storeFile stores an upload's file. The part's own type counts first, then the form's, which
+// some clients fill with a category, then what the file looks like.
 func (a *API) storeFile(r *http.Request, kind, own, name string, body io.Reader) (string, error) {
 	beginning := make([]byte, sniffed)
 	n, err := io.ReadFull(body, beginning)
@@ -209,7 +209,7 @@ func (a *API) remove(_ http.ResponseWriter, r *http.Request, id string) (any, er
 	return success{true}, nil
 }
 
-// ofNumber checks the parameter by which a client says whose file it means.
+// ofNumber checks the parameter in which a client names the file's number.
 func (a *API) ofNumber(r *http.Request) error {
 	if id := r.URL.Query().Get("phone_number_id"); id != "" && id != a.Number.ID {
 		return errInvalidParameter("The file does not belong to the number of phone_number_id.")
@@ -227,7 +227,7 @@ func noFile(method, id string, err error) error {
 // Files are served below this path; what follows it is the file's id.
 const filePath = "/media/"
 
-// fileURL is an address of a file that works for MediaURLTime without a token: some
+// fileURL is an address of a file that works for MediaURLTime without a token, since some
 // clients send none there.
 func (a *API) fileURL(r *http.Request, id string) string {
 	base := strings.TrimSuffix(a.BaseURL, "/")
@@ -239,15 +239,15 @@ func (a *API) fileURL(r *http.Request, id string) string {
 	return base + filePath + id + "?" + q.Encode()
 }
 
-// signature lets whoever has it download one file until then. Its key is made from
-// the access token, so it ends with it, and every replica knows it.
+// signature lets anyone who has it download one file until it expires. Its key is derived from
+// the access token, so it ends with the token, and every replica knows it.
 func (a *API) signature(id, expires string) string {
 	m := hmac.New(sha256.New, a.fileKey[:])
 	m.Write([]byte(id + "\x00" + expires))
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// signed says whether a request bears a signature that is valid now.
+// signed says whether a request has a signature that is valid now.
 func (a *API) signed(r *http.Request, id string) bool {
 	q := r.URL.Query()
 	expires := q.Get("expires")
@@ -258,8 +258,8 @@ func (a *API) signed(r *http.Request, id string) bool {
 	return err == nil && a.Now().Unix() < at
 }
 
-// download serves a file itself, by signature or token, in ranges where the client
-// asks for them.
+// download serves a file's content, by signature or token, in ranges if the client asks for
+// them.
 func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (any, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil, errNoObject(r.Method, id)
@@ -280,22 +280,22 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (any, 
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.MIME)
-	// A customer chose the content: no browser is to show it as a page of ours.
+	// A customer chose the content: no browser must show it as a page of ours.
 	h.Set("Content-Disposition", "attachment")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	http.ServeContent(pacedWriter{w, http.NewResponseController(w)}, r, "", time.Time{}, content)
 	return served{}, nil
 }
 
-// pacedReader and pacedWriter let a transfer take its time as long as it goes on.
-// The server's own limits are made for small requests.
+// pacedReader and pacedWriter let a transfer take any time as long as it makes progress. The
+// server's own limits are for small requests.
 type pacedReader struct {
 	io.ReadCloser
 	control *http.ResponseController
 }
 
 func (p *pacedReader) Read(b []byte) (int, error) {
-	// Not every server has deadlines; then the server's own limits hold.
+	// Not every server has deadlines; then the server's own limits apply.
 	_ = p.control.SetReadDeadline(time.Now().Add(transferStall))
 	_ = p.control.SetWriteDeadline(time.Now().Add(2 * transferStall))
 	return p.ReadCloser.Read(b)

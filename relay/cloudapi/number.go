@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// defaultFields are shown of a number when the request names none.
+// defaultFields are the fields of a number that are shown when the request names none.
 const defaultFields = "verified_name,display_phone_number,quality_rating"
 
 // maxFields bounds the list of fields that a request names.
 const maxFields = 32
 
-// number serves GET /{phone-number-id}?fields=…, which clients call to see that
-// their token works.
+// number serves GET /{phone-number-id}?fields=…, which clients call to check that their token
+// works.
 func (a *API) number(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	fields := r.URL.Query().Get("fields")
 	if fields == "" {

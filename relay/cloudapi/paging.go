@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// paging is how an answer in pages leads on: to the pages after and before it.
+// paging leads from one page of an answer to the pages after and before it.
 type paging struct {
 	Cursors cursors `json:"cursors"`
 }

@@ -49,7 +49,7 @@ func parse(body []byte, self phone.Number) (o order, err error) {
 	return o, err
 }
 
-// errBody words why a body could not be decoded, without repeating any of it.
+// errBody says why a body could not be decoded, without repeating any of it.
 func errBody(err error) *Error {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {

@@ -90,8 +90,7 @@ func (q *request) replyTo() string {
 	return q.Context.MessageID
 }
 
-// envelope checks everything about a message but its recipient's number and its
-// content.
+// envelope checks everything about a message except its recipient's number and its content.
 func (q *request) envelope() error {
 	switch {
 	case q.RecipientType != "" && q.RecipientType != "individual":

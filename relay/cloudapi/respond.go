@@ -8,8 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// accepted is the answer to a message: exactly these fields, as some clients
-// refuse any other.
+// accepted is the answer to a message. It has exactly these fields, because some clients refuse
+// any others.
 type accepted struct {
 	MessagingProduct string            `json:"messaging_product"`
 	Contacts         []acceptedContact `json:"contacts"`
@@ -47,7 +47,7 @@ func acceptance(to phone.Number, input, id string) accepted {
 	}
 }
 
-// fromService translates what a Service answers with.
+// fromService translates a Service's error.
 func fromService(err error) error {
 	switch {
 	case errors.Is(err, ErrUnknownMessage):

@@ -11,7 +11,7 @@ import (
 // version is the first segment of most paths; any is accepted and ignored.
 var version = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,3}$`)
 
-// Names of the routes, as Observe is told them.
+// Names of the routes, for Observe.
 const (
 	routeMessages  = "messages"
 	routeNumber    = "number"
@@ -27,8 +27,8 @@ const (
 type route struct {
 	name   string
 	method string // empty for any
-	// object is what the first segment behind the version names, edge the rest of the
-	// path. An edge that ends in a slash has one more segment, which serve is given.
+	// object is what the first segment after the version names, edge the rest of the path. An
+	// edge that ends in a slash has one more segment, which serve gets.
 	object objectKind
 	edge   string
 	serve  func(a *API, w http.ResponseWriter, r *http.Request, id string) (any, error)
@@ -39,8 +39,8 @@ type objectKind int
 
 const (
 	theNumber objectKind = iota // the business's phone-number-id
-	aFile                       // any other id in digits, which serve is given
-	anAddress                   // "media": what follows is a file's id, and the address is signed
+	aFile                       // any other id in digits, which serve gets
+	anAddress                   // "media": a file's id follows, and the address is signed
 )
 
 // routes is everything that the API serves.
@@ -59,8 +59,8 @@ func routes() []route {
 	}
 }
 
-// matches says whether a request is the route's, and returns what serve is given. In a
-// path, own is the business's phone-number-id.
+// matches says whether a request belongs to the route, and returns what serve gets. Own is the
+// business's phone-number-id.
 func (t route) matches(own, method, object, edge string) (id string, ok bool) {
 	if t.method != "" && t.method != method {
 		return "", false
@@ -106,9 +106,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Observe(route, status, code, a.Now().Sub(start))
 }
 
-// route finds and runs what a request asks for. The token is checked before anything
-// else, so that nobody without it learns which objects exist; only a file's address may
-// bear a signature instead, which its own route checks.
+// route finds and runs what a request asks for. It checks the token before anything else, so
+// that nobody without it learns which objects exist. Only a file's address may have a signature
+// instead, which its own route checks.
 func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string) (string, any, error) {
 	signed := object == "media" && edge != ""
 	if !signed {
@@ -125,8 +125,8 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 	return routeNone, nil, errNoObject(r.Method, object)
 }
 
-// split takes a path apart: an optional version, the object's id, and the edge, which
-// may have two parts.
+// split splits a path into an optional version, the object's id, and the edge, which may have
+// two parts.
 func split(path string) (ver, object, edge string) {
 	parts := strings.SplitN(strings.Trim(path, "/"), "/", 5)
 	if version.MatchString(parts[0]) {

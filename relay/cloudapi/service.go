@@ -33,10 +33,10 @@ type Read struct {
 	Typing bool
 }
 
-// Service does what the API is asked.
+// Service does what requests ask for.
 type Service interface {
-	// AcceptText stores the message durably and returns its id. When it returns nil
-	// the message will be sent, whatever happens to this process.
+	// AcceptText stores the message durably and returns its id. When the error is nil, the
+	// message will be sent, whatever happens to this process.
 	AcceptText(ctx context.Context, t Text) (id string, err error)
 	// AcceptAttachment does the same for a message with a file. It also returns
 	// ErrUnknownFile, ErrFileKind and media.ErrTooLarge.
@@ -45,13 +45,13 @@ type Service interface {
 	MarkRead(ctx context.Context, r Read) error
 	// StoreFile stores a file durably. Errors of its Body are returned wrapped.
 	StoreFile(ctx context.Context, f NewFile) (id string, err error)
-	// File describes a file, OpenFile reads it as it goes, DeleteFile removes it: all
-	// of them, or ErrUnknownFile.
+	// File describes a file, OpenFile returns a reader of it, DeleteFile removes it. Each may
+	// return ErrUnknownFile.
 	File(ctx context.Context, id string) (File, error)
 	OpenFile(ctx context.Context, id string) (File, io.ReadSeeker, error)
 	DeleteFile(ctx context.Context, id string) error
-	// Block drops what these customers send from now on, or returns ErrBlockListFull
-	// and blocks nobody. Unblock ends that. Blocked lists them in a steady order.
+	// Block drops what these customers send from now on, or returns ErrBlockListFull and
+	// blocks nobody. Unblock ends that. Blocked lists the blocked ones in a stable order.
 	Block(ctx context.Context, numbers []phone.Number) error
 	Unblock(ctx context.Context, numbers []phone.Number) error
 	Blocked(ctx context.Context) ([]phone.Number, error)
@@ -77,8 +77,8 @@ type Attachment struct {
 	Opaque   string
 }
 
-// NewFile is a file that a business uploads. Body must be read to its end, and is
-// media.ErrTooLarge past Limit.
+// NewFile is a file that a business uploads. Body must be read to its end; past Limit it returns
+// media.ErrTooLarge.
 type NewFile struct {
 	MIME  string
 	Name  string // may be empty
@@ -95,17 +95,17 @@ type File struct {
 	Size   int64
 }
 
-// Customers is what is kept of single persons.
+// Customers gives access to what is stored about single persons.
 type Customers interface {
-	// Erase removes everything that is kept of a person; nothing is no error. It may be
-	// called again after a failure.
+	// Erase removes everything that is stored about a person, if anything is. It may be called
+	// again after a failure.
 	Erase(ctx context.Context, n phone.Number) error
-	// Export returns what is kept of a person, with at most limit messages: those after
-	// the one with the given id. ErrUnknownCustomer.
+	// Export returns what is stored about a person, with at most limit messages: those after
+	// the one with the given id. It may return ErrUnknownCustomer.
 	Export(ctx context.Context, n phone.Number, after string, limit int) (*Export, error)
 }
 
-// Export is what is kept of one person.
+// Export is what is stored about one person.
 type Export struct {
 	Name        string
 	LastInbound time.Time // zero when nothing came
@@ -134,8 +134,8 @@ type ExportedMessage struct {
 	File      *ExportedFile   `json:"file,omitempty"`
 }
 
-// ExportedFile describes a file of a message; its content is had by its id, as any
-// file's. One that is not kept any more has none.
+// ExportedFile describes a file of a message. Its id leads to its content, as for any file; a
+// file that is no longer stored has no id.
 type ExportedFile struct {
 	ID       string `json:"id"`
 	Kind     string `json:"kind"` // "image" and so on
@@ -147,8 +147,8 @@ type ExportedFile struct {
 
 // Limits of a request.
 const (
-	// MaxBody is the largest request body, in bytes: a text of MaxTextLength
-	// characters with each of them escaped, twice over.
+	// MaxBody is the largest request body, in bytes: twice a text of MaxTextLength characters
+	// with each of them escaped.
 	MaxBody = 128 << 10
 	// MaxTextLength is the longest text, in characters.
 	MaxTextLength = 4096
@@ -171,5 +171,5 @@ const (
 // ErrBlockListFull means that no more users can be blocked.
 var ErrBlockListFull = errors.New("the block list is full")
 
-// ErrUnknownCustomer means that nothing is kept of a person.
+// ErrUnknownCustomer means that nothing is stored about a person.
 var ErrUnknownCustomer = errors.New("no such customer")

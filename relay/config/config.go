@@ -1,6 +1,6 @@
-// Package config reads the relay's configuration file and says everything that is
-// wrong with it at once. It must not know what any part of the relay does with a
-// setting, nor hold a secret: the file has none.
+// Package config reads the relay's configuration file and reports everything that is wrong with
+// it at once. It must not know what any part of the relay does with a setting. It handles no
+// secrets: the file has none.
 package config
 
 import (
@@ -20,8 +20,8 @@ import (
 // ErrTooLarge says that the file is larger than contract.MaxConfigBytes.
 var ErrTooLarge = fmt.Errorf("the configuration is larger than %d bytes", contract.MaxConfigBytes)
 
-// Invalid lists everything that is wrong with a configuration, so that whoever
-// wrote it mends it in one go.
+// Invalid lists everything that is wrong with a configuration, so that its author can fix it in
+// one go.
 type Invalid struct {
 	// Problems are sentences, each starting with the path of the field.
 	Problems []string
@@ -35,25 +35,24 @@ func (e *Invalid) Error() string {
 // File is a configuration that was read and found valid.
 type File struct {
 	contract.Config
-	// Hash is the lower-case hex SHA-256 of the file's bytes: by it the operator
-	// sees whether a relay runs with what was last rendered.
+	// Hash is the lower-case hex SHA-256 of the file's bytes. It shows the operator whether a
+	// relay runs with what was rendered last.
 	Hash string
 	// EarlierRelease says that an earlier release wrote the file, since it names Vault and
 	// the carrier itself. The token's audience and the role in Vault are then that release's, too.
 	EarlierRelease bool
 }
 
-// Arguments are what the pod's arguments say. Admission holds them to the pod's
-// region, as it cannot hold the file: that may have been there before.
+// Arguments are what the pod's arguments say. Admission enforces that they match the pod's region.
+// It cannot do that for the file, which may have existed before.
 type Arguments struct {
-	Region  string         // whose configuration alone is taken; empty takes any
+	Region  string         // the only region whose configuration is accepted; empty accepts any
 	Vault   contract.Vault // empty: the file's
 	Carrier contract.Carrier
 }
 
-// LoadRelay reads a relay's file at path. Vault and carrier are those of the arguments,
-// whatever the file says of them. It returns ErrTooLarge or *Invalid when the content is
-// at fault.
+// LoadRelay reads a relay's file at path. Vault and carrier are those of the arguments, whatever
+// the file says about them. It returns ErrTooLarge or *Invalid for bad content.
 func LoadRelay(path string, a Arguments) (*File, error) {
 	var p problems
 	if a.Vault == (contract.Vault{}) {
@@ -68,9 +67,9 @@ func LoadRelay(path string, a Arguments) (*File, error) {
 	return load(path, a)
 }
 
-// LoadJanitor reads a janitor's file at path. Vault is that of the arguments or, where
-// they do not say, the file's: a janitor that was left behind by an earlier release has
-// the arguments of then. It returns ErrTooLarge or *Invalid when the content is at fault.
+// LoadJanitor reads a janitor's file at path. Vault is that of the arguments or, if they name
+// none, the file's: a janitor that was left behind by an earlier release has that release's
+// arguments. It returns ErrTooLarge or *Invalid for bad content.
 func LoadJanitor(path string, a Arguments) (*File, error) {
 	f, err := load(path, a)
 	if err == nil && f.Vault == (contract.Vault{}) {
@@ -99,7 +98,7 @@ func load(path string, a Arguments) (*File, error) {
 	return f, nil
 }
 
-// Load reads the file at path by itself.
+// Load reads the file at path without arguments.
 func Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -113,10 +112,10 @@ func Load(path string) (*File, error) {
 	return Parse(data)
 }
 
-// Parse reads a configuration from JSON. Fields that this build does not know are
-// refused: an older relay must not silently ignore what a newer operator asks for.
-// So are names that stand twice in an object or are spelt otherwise than here: who
-// looks at the text must see what the relay will read.
+// Parse reads a configuration from JSON. It refuses fields that this build does not know: an older
+// relay must not silently ignore what a newer operator asks for. It also refuses names that occur
+// twice in an object or are spelt differently than here: a reader of the text must see what the
+// relay will read.
 func Parse(data []byte) (*File, error) {
 	if len(data) > contract.MaxConfigBytes {
 		return nil, ErrTooLarge
@@ -141,7 +140,7 @@ func Parse(data []byte) (*File, error) {
 	return f, nil
 }
 
-// decodeProblem words what the JSON decoder found.
+// decodeProblem describes what the JSON decoder found.
 func decodeProblem(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

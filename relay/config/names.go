@@ -9,7 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// fieldNames returns the names of a struct's fields in JSON, and of all below it.
+// fieldNames returns the JSON names of a struct's fields, and of all fields below it.
 func fieldNames(t reflect.Type) map[string]bool {
 	all := map[string]bool{}
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
@@ -28,9 +28,8 @@ func fieldNames(t reflect.Type) map[string]bool {
 	return all
 }
 
-// misspelt names what encoding/json takes though it should not: a name in other
-// letters than its field's, and one that stands twice in an object. The data is
-// valid JSON.
+// misspelt reports what encoding/json accepts but should not: a name in other letters than its
+// field's, and a name that occurs twice in an object. The data must be valid JSON.
 func misspelt(data []byte) (p problems) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	names := fieldNames(reflect.TypeFor[contract.Config]())
@@ -58,7 +57,7 @@ func misspelt(data []byte) (p problems) {
 	}
 }
 
-// name notes what is wrong with a name, and that it stands there.
+// name notes a name, and what is wrong with it.
 func (p *problems) name(name string, names, seen map[string]bool) {
 	switch {
 	case seen[name]:
@@ -72,7 +71,7 @@ func (p *problems) name(name string, names, seen map[string]bool) {
 // object is an object or list that is being read.
 type object struct {
 	list  bool
-	named bool // a name was read, its value not yet
+	named bool // a name was read, but not its value yet
 	seen  map[string]bool
 }
 
@@ -83,7 +82,7 @@ func (o *object) value() {
 	}
 }
 
-// name says whether a token that is no delimiter is a name, and which.
+// name says whether a token that is not a delimiter is a name, and which.
 func (o *object) name(token json.Token) (string, bool) {
 	if o == nil || o.list || o.named {
 		o.value()

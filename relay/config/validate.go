@@ -14,8 +14,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Limits of single settings. They repeat what the API server enforces: the relay
-// trusts no file.
+// Limits of single settings. They repeat what the API server enforces, because the relay trusts no
+// file.
 const (
 	maxRetentionDays = 30
 	maxThroughput    = 1000 // messages a second, the hosted API's ceiling for a number

@@ -25,8 +25,8 @@ type Started struct {
 // (X3DH) and writes it to s; an older session with the device stays for its late
 // messages. The next Seal sends a pre-key message.
 //
-// ErrBundle means that the bundle cannot be used, an *UntrustedError that the
-// account does not take the device's identity key; nothing was written then.
+// ErrBundle means that the bundle cannot be used, and an *UntrustedError that the account does not
+// accept the device's identity key. Nothing is written in either case.
 func (a *Account) Start(s Sessions, peer phone.Number, d carrier.DeviceID, b carrier.Bundle, now time.Time) (Started, error) {
 	if d < 1 || d > maxDeviceID {
 		return Started{}, fmt.Errorf("%w: device id is out of range", ErrBundle)
@@ -59,10 +59,9 @@ func Inspect(b carrier.Bundle) (signal.IdentityKey, error) {
 	return bundle.Identity, err
 }
 
-// parseBundle checks a published bundle and picks one of its one-time pre-keys at
-// random, so that two peers that start at once seldom take the same. Malformed
-// one-time keys are passed over: they are not signed, and a session without one
-// is still a session (X3DH, section 3.3).
+// parseBundle checks a published bundle and picks one of its one-time pre-keys at random, so that
+// two peers that start at once rarely pick the same one. It skips malformed one-time keys: they are
+// not signed, and a session without one is still a session (X3DH, section 3.3).
 func parseBundle(b carrier.Bundle) (signal.Bundle, error) {
 	identity, err := signal.ParseIdentityKey(b.IdentityKey)
 	if err != nil {

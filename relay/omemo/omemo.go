@@ -2,11 +2,10 @@
 // namespace eu.siacs.conversations.axolotl): it turns a text into an envelope for
 // a peer's devices and back, and a published bundle into a session.
 //
-// It is pure: sessions, keys and pre-keys come from a [Sessions] view, which its
-// caller backs with one transaction of its store, so that a ratchet step and what
-// it revealed become durable together or not at all. It must not know what a
-// stanza, a database or a log is, and it takes nothing from the carrier on
-// trust: sizes, identifiers, keys and signatures are checked here.
+// It is pure: sessions, keys and pre-keys come from a [Sessions] view, which its caller backs with
+// one transaction of its store, so that a ratchet step and what it revealed become durable together
+// or not at all. It must not know what a stanza, a database or a log is. It trusts nothing that
+// comes from the carrier: it checks sizes, identifiers, keys and signatures.
 package omemo
 
 import (
@@ -26,7 +25,7 @@ const (
 	MaxText = 64 << 10
 	// MaxDevices is how many devices of a peer one envelope may address.
 	MaxDevices = 64
-	// MaxPreKeys is how many one-time pre-keys of a fetched bundle are looked at.
+	// MaxPreKeys is how many one-time pre-keys of a fetched bundle are read.
 	MaxPreKeys = 512
 	// maxKeyData bounds the Signal message that holds a content key. A pre-key
 	// message over 32 bytes takes about 230 bytes.
@@ -40,19 +39,19 @@ const (
 var (
 	// ErrNotForUs means that the envelope has no key for our device.
 	ErrNotForUs = errors.New("omemo: envelope has no key for this device")
-	// ErrMalformed means that an envelope breaks the format: no retry and no new
-	// session mends it.
+	// ErrMalformed means that an envelope breaks the format: neither a retry nor a new session
+	// helps.
 	ErrMalformed = errors.New("omemo: malformed envelope")
-	// ErrContent means that the session opened and that what it carried did not.
-	// The carrier can make such a message of a genuine one, whose payload the
-	// session does not authenticate: so the session stays as it was, and the
-	// genuine message can still be read.
+	// ErrContent means that the Signal message could be opened but its content could not. The
+	// carrier can turn a genuine message into such a one, since the session does not
+	// authenticate the payload. So the session stays as it was, and the genuine message can
+	// still be read.
 	ErrContent = errors.New("omemo: content is not authentic")
 	// ErrBundle means that a peer's bundle is malformed or not signed by the
 	// identity key that it names.
 	ErrBundle = errors.New("omemo: invalid bundle")
-	// ErrNoSession means that there is no session with some devices; errors.As a *NoSessionError
-	// tells which.
+	// ErrNoSession means that there is no session with some devices; a *NoSessionError says
+	// which.
 	ErrNoSession = errors.New("omemo: no session")
 	// ErrTooLong means that a text is longer than MaxText.
 	ErrTooLong = fmt.Errorf("omemo: text is longer than %d bytes", MaxText)
@@ -61,8 +60,8 @@ var (
 	ErrRecipients = fmt.Errorf("omemo: an envelope addresses 1 to %d devices with ids of 1 to 2^31-1", MaxDevices)
 )
 
-// Class names the class of err in a word that is fit for a metric's label: those of
-// signal.Class, and "not_for_us" and "bundle".
+// Class names the class of err in a word that is fit for a metric's label: one of signal.Class,
+// "not_for_us" or "bundle".
 func Class(err error) string {
 	switch {
 	case errors.Is(err, ErrNotForUs):
@@ -79,7 +78,7 @@ func Class(err error) string {
 	return signal.Class(err)
 }
 
-// Classes are the words that Class answers with for what was refused.
+// Classes are the words that Class returns for what was refused.
 func Classes() []string {
 	return []string{
 		"malformed", "unknown_prekey", "unauthenticated", "replay", "too_far_ahead", "untrusted_identity", "no_session",
@@ -87,8 +86,8 @@ func Classes() []string {
 	}
 }
 
-// UntrustedError says which identity key was refused: one that was authenticated,
-// by a message or by a bundle's signature, and that the account does not take.
+// UntrustedError says which identity key was refused: a message or a bundle's signature
+// authenticated it, but the account does not accept it.
 type UntrustedError struct{ Identity signal.IdentityKey }
 
 // Error does not tell the key.
@@ -110,31 +109,31 @@ func (e *NoSessionError) Error() string {
 // Unwrap makes errors.Is(err, ErrNoSession) true.
 func (e *NoSessionError) Unwrap() error { return ErrNoSession }
 
-// Sessions is the view of one transaction that the account works on: sessions
-// with peers' devices and our own pre-keys. An error that it returns ends the
-// operation and is returned wrapped; the caller then gives up the transaction.
+// Sessions is the view of one transaction that the account works on: sessions with peers' devices
+// and our own pre-keys. An error that it returns ends the operation and is returned wrapped; the
+// caller must then roll back the transaction.
 type Sessions interface {
-	// Record returns the sessions with a device, nil without error when none.
+	// Record returns the sessions with a device; nil without error when there is none.
 	Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error)
 	PutRecord(peer phone.Number, d carrier.DeviceID, r *signal.Record) error
 	// Identity returns the identity key on record for a device; ok is false when
 	// there is none.
 	Identity(peer phone.Number, d carrier.DeviceID) (key signal.IdentityKey, ok bool, err error)
-	// PutIdentity keeps a device's identity key. It may refuse one, with an error that
-	// wraps signal.ErrUntrustedIdentity, and then writes nothing.
+	// PutIdentity writes a device's identity key. It may refuse a key with an error that wraps
+	// signal.ErrUntrustedIdentity, and then writes nothing.
 	PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error
 	// PreKeySource finds the private halves of our own pre-keys.
 	signal.PreKeySource
 	// UsePreKey says that a one-time pre-key was used: it must not be published again.
 	UsePreKey(id uint32) error
 	// Begin says that a peer began a session. It returns an error that wraps
-	// signal.ErrUnknownPreKey when the same was begun before, and the session was lost
-	// since: nothing of it may be read a second time.
+	// signal.ErrUnknownPreKey when the same session was begun before and has been lost since:
+	// nothing of it may be read a second time.
 	Begin(b signal.Begun) error
 }
 
-// Trust says what becomes of a device whose identity key changed. The values are
-// those of contract.Config.Trust.
+// Trust says what to do about a device whose identity key changed. The values are those of
+// contract.Config.Trust.
 type Trust string
 
 // The ways to trust.
@@ -145,16 +144,15 @@ const (
 	FirstUse Trust = "firstUse"
 )
 
-// Account is our end: one device of one account. It holds no state of its own, so
-// one value serves concurrent callers; the caller keeps operations on one peer
-// device apart.
+// Account is our end: one device of one account. It has no state of its own, so one value serves
+// concurrent callers. Operations on one peer device must not overlap.
 type Account struct {
 	Local  signal.Local
 	Device carrier.DeviceID // 1 to 2^31-1
 	Trust  Trust            // empty means Blind
 }
 
-// Bundle renders what the account publishes: the public halves, in order.
+// Bundle returns what the account publishes: the public halves, in order.
 func (a *Account) Bundle(signed *signal.SignedPreKey, pre []*signal.PreKey) carrier.Bundle {
 	signature := signed.Signature()
 	b := carrier.Bundle{
@@ -169,9 +167,9 @@ func (a *Account) Bundle(signed *signal.SignedPreKey, pre []*signal.PreKey) carr
 	return b
 }
 
-// admit compares a device's authenticated identity key with the one on record and
-// keeps it where trust allows. It reports whether the key replaced another, and
-// whether the device had none before. A refused key is an *UntrustedError.
+// admit compares a device's authenticated identity key with the one on record, and writes it if
+// trust allows. It reports whether the key replaced another, and whether the device had none
+// before. For a refused key it returns an *UntrustedError.
 func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) (changed, first bool, err error) {
 	known, ok, err := s.Identity(peer, d)
 	switch {
@@ -191,8 +189,8 @@ func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key s
 	return ok, !ok, nil
 }
 
-// validDevices reports whether ids may be addressed, and returns them without
-// repetition in the order given.
+// validDevices checks whether ids may be addressed, and returns them in the given order without
+// repetitions.
 func validDevices(ids []carrier.DeviceID) ([]carrier.DeviceID, error) {
 	unique := make([]carrier.DeviceID, 0, min(len(ids), MaxDevices))
 	for _, id := range ids {

@@ -13,20 +13,20 @@ type Opened struct {
 	// Text is the content as it was sealed, at most MaxText bytes; not necessarily
 	// valid UTF-8. It is nil for a key transport message.
 	Text []byte
-	// NewSession says that the message started a session. Answer with a key
-	// transport message (Seal with nil) unless a text goes out at once: only an
-	// answer lets the peer stop sending pre-key messages.
+	// NewSession says that the message started a session. Answer with a key transport message
+	// (Seal with nil) unless a text goes out at once: the peer sends pre-key messages until it
+	// gets an answer.
 	NewSession bool
 	// Answers says that the message is the peer's first in the session that we began.
 	Answers bool
-	// Replaced says that the new session took the place of another, which the device
-	// may have lost with what was sent in it; or both ends began at once.
+	// Replaced says that the new session replaced another. The device may have lost that one
+	// with what was sent in it, or both ends began a session at once.
 	Replaced bool
 	// PreKeyUsed says that one of our one-time pre-keys was used: publish the
 	// bundle again, filled up.
 	PreKeyUsed bool
-	// IdentityChanged says that the device came with another identity key than
-	// before, and that the new one is on record now.
+	// IdentityChanged says that the device used another identity key than before, and that the
+	// new key is on record now.
 	IdentityChanged bool
 	// NewDevice says that the device had no identity key on record before.
 	NewDevice bool
@@ -34,14 +34,14 @@ type Opened struct {
 	Identity signal.IdentityKey
 }
 
-// Open opens the envelope of a message that arrived. Everything in m but the
-// session itself is taken for forged until the Signal message authenticates it.
+// Open opens the envelope of a message that arrived. It treats everything in m as forged until the
+// Signal message authenticates it.
 //
-// An error that wraps ErrNotForUs, ErrMalformed, ErrContent or one of the Signal
-// layer means that nothing was written to s. After signal.ErrNoSession,
-// signal.ErrUnknownPreKey and signal.ErrUnauthenticated a new session (Start)
-// and a key transport message let the peer recover; signal.ErrReplay means that
-// the very message was opened before. A refused identity is an *UntrustedError.
+// After an error that wraps ErrNotForUs, ErrMalformed, ErrContent or one of the Signal layer,
+// nothing was written to s. After signal.ErrNoSession, signal.ErrUnknownPreKey and
+// signal.ErrUnauthenticated, a new session (Start) and a key transport message let the peer
+// recover. signal.ErrReplay means that the same message was opened before. For a refused identity
+// key it returns an *UntrustedError.
 func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, error) {
 	key, err := a.keyFor(m.Envelope)
 	if err != nil {
@@ -71,8 +71,8 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 			return Opened{}, fmt.Errorf("omemo: beginning a session: %w", err)
 		}
 	}
-	// A late message of an archived session carries the identity key of its time:
-	// only a new session may change the one on record.
+	// A late message of an archived session has the identity key of its time, so only a new
+	// session may change the key on record.
 	if d.NewSession {
 		if opened.IdentityChanged, opened.NewDevice, err = a.admit(s, peer, device, d.Identity); err != nil {
 			return Opened{}, err
@@ -89,8 +89,8 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	return opened, nil
 }
 
-// keyFor checks the envelope's form and returns the key for our device. What is wrong
-// with other devices' keys does not matter.
+// keyFor checks the envelope's form and returns the key for our device. Faults in other devices'
+// keys do not matter.
 func (a *Account) keyFor(e carrier.Envelope) (carrier.Key, error) {
 	switch {
 	case e.Sender < 1 || e.Sender > maxDeviceID:

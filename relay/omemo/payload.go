@@ -18,8 +18,8 @@ const (
 	oldIVSize = 16
 )
 
-// sealPayload encrypts text, which may be nil, under a fresh key and returns what
-// the Signal messages carry (key, then tag), the IV and the ciphertext.
+// sealPayload encrypts text, which may be nil, under a new key and returns what the Signal messages
+// carry (key, then tag), the IV and the ciphertext.
 //
 // A random 12-byte IV is safe because the key is never used twice.
 func sealPayload(text []byte) (keyAndTag, iv, payload []byte, err error) {
@@ -35,11 +35,10 @@ func sealPayload(text []byte) (keyAndTag, iv, payload []byte, err error) {
 	return append(key, tag...), iv, payload, nil
 }
 
-// openPayload decrypts an envelope's payload with what its Signal message held:
-// key and tag, or, from clients of before 2018, the key alone, the tag then being
-// the payload's end. XEP-0384 v0.3 describes the first form; Conversations reads
-// both, and so do we. A key transport message has no payload, and its key is of
-// no use to us.
+// openPayload decrypts an envelope's payload with the content of its Signal message: key and tag
+// or, from clients before 2018, only the key, with the tag at the payload's end. XEP-0384 v0.3
+// describes the first form; Conversations reads both, and so do we. A key transport message has no
+// payload, and we do not need its key.
 func openPayload(keyAndTag []byte, e carrier.Envelope) ([]byte, error) {
 	if e.Payload == nil {
 		return nil, nil

@@ -9,13 +9,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// Seal encrypts text, at most MaxText bytes, for the given devices of a peer; nil
-// makes a key transport message, which carries nothing and moves the sessions on.
-// Devices named twice get one key.
+// Seal encrypts text, at most MaxText bytes, for the given devices of a peer. Nil makes a key
+// transport message, which carries nothing and advances the sessions. A device that is named twice
+// gets one key.
 //
-// It writes the sessions' next steps to s: make them durable before the envelope
-// leaves, and send the same envelope again rather than seal again. With a
-// *NoSessionError, ErrTooLong or ErrRecipients nothing was written.
+// It writes the sessions' next steps to s. Make them durable before sending the envelope, and to
+// retry, send the same envelope instead of sealing again. With a *NoSessionError, ErrTooLong or
+// ErrRecipients, nothing was written.
 func (a *Account) Seal(s Sessions, to phone.Number, devices []carrier.DeviceID, text []byte) (carrier.Envelope, error) {
 	if len(text) > MaxText {
 		return carrier.Envelope{}, ErrTooLong
@@ -45,9 +45,9 @@ func (a *Account) Seal(s Sessions, to phone.Number, devices []carrier.DeviceID, 
 	return e, nil
 }
 
-// sealKey encrypts the content key for each device and returns the sessions' next
-// steps beside the keys. A *NoSessionError names every device without a session:
-// the caller mends them all in one go.
+// sealKey encrypts the content key for each device and returns the keys and the sessions' next
+// steps. A *NoSessionError names every device without a session, so that the caller can start them
+// all at once.
 func (a *Account) sealKey(s Sessions, to phone.Number, devices []carrier.DeviceID, content []byte) ([]carrier.Key, []*signal.Record, error) {
 	keys := make([]carrier.Key, 0, len(devices))
 	next := make([]*signal.Record, 0, len(devices))

@@ -1,6 +1,6 @@
-// Package phone holds the one type for a customer's or a business's telephone
-// number. It knows E.164 and how to keep a number out of logs; it knows nothing
-// of carriers, stores or the HTTP interface.
+// Package phone holds the one type for a customer's or a business's telephone number. It knows
+// E.164 and how to keep a number out of logs. It knows nothing about carriers, stores or the HTTP
+// interface.
 package phone
 
 import (
@@ -17,7 +17,7 @@ const MaxDigits = 15
 // subscriber number of some length.
 const MinDigits = 7
 
-// ErrInvalid says that a text is no telephone number in E.164 form.
+// ErrInvalid says that a text is not a telephone number in E.164 form.
 var ErrInvalid = errors.New("not an E.164 number: write a plus sign, the country code and the subscriber number, 7 to 15 digits in all")
 
 // Number is a telephone number. The zero Number is no number. It prints as
@@ -87,9 +87,9 @@ func (n Number) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[number]"))
 // LogValue implements slog.LogValuer: a number is never logged.
 func (n Number) LogValue() slog.Value { return slog.StringValue("[number]") }
 
-// ErrNotMarshalled says that a Number was handed to an encoder by accident.
+// ErrNotMarshalled says that a Number was passed to an encoder by accident.
 var ErrNotMarshalled = errors.New("a telephone number is not encoded implicitly: use E164 or Digits")
 
-// MarshalJSON implements json.Marshaler by refusing: whoever writes a number down
-// says so with E164 or Digits.
+// MarshalJSON implements json.Marshaler by refusing: code that writes a number must do so with
+// E164 or Digits.
 func (n Number) MarshalJSON() ([]byte, error) { return nil, ErrNotMarshalled }

@@ -1,8 +1,7 @@
-// Package retention is the janitor: it decides which versions of a tenant's
-// wrapping key have to die so that nothing stays readable for longer than the
-// retention, and has Vault destroy them in an order that is safe to be interrupted
-// at any point and to be run by two at once. It can decrypt nothing and knows no
-// content, and it needs no relay to be running.
+// Package retention is the janitor: it decides which versions of a tenant's wrapping key must be
+// destroyed so that nothing stays readable for longer than the retention, and makes Vault destroy
+// them. The order is safe to interrupt at any point, and two may run at once. The janitor can
+// decrypt nothing, knows no content, and needs no running relay.
 package retention
 
 import (
@@ -16,8 +15,8 @@ const Interval = time.Hour
 
 // plan is what one run has to do.
 type plan struct {
-	// finishTrim, when not 0, is the version below which an earlier run was about
-	// to destroy when it was interrupted.
+	// finishTrim, when not 0, is the version below which an earlier run was about to destroy
+	// all when it was interrupted.
 	finishTrim int
 	// rotate says that even the latest version is due: a new one comes first.
 	rotate bool
@@ -25,10 +24,10 @@ type plan struct {
 	keep int
 }
 
-// decide works out the plan. A version is due when its creation plus the retention
-// is no later than the next run: were it left until then, what was sealed under it
-// in its first moments would outlive the retention. Whatever was wrapped by a version
-// was wrapped after its creation, so nothing outlives it that should not.
+// decide makes the plan. A version is due when its creation plus the retention is no later than
+// the next run: if it were left until then, what was sealed under it in its first moments would
+// outlive the retention. Everything that a version wrapped was wrapped after its creation, so
+// nothing is destroyed too late.
 func decide(state vault.KeyState, retention time.Duration, next time.Time) plan {
 	var p plan
 	// A version that is refused but not yet destroyed is the trace of a run that

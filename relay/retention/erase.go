@@ -9,25 +9,23 @@ import (
 // secretCarrier holds the carrier account's password.
 const secretCarrier = "carrier"
 
-// Eraser is what erasing a tenant takes; *vault.Client does it.
+// Eraser is what erasing a tenant needs; *vault.Client is one.
 type Eraser interface {
-	// DeleteKeys destroys the wrapping and the settings key; keys that are gone are
-	// no error.
+	// DeleteKeys destroys the wrapping key and the settings key, if they exist.
 	DeleteKeys(ctx context.Context) error
-	// Secrets lists the names of the tenant's secrets, or as many as one listing
-	// holds. What it found it returns also with an error.
+	// Secrets lists the names of the tenant's secrets, as many as fit into one listing. With
+	// an error it still returns what it found.
 	Secrets(ctx context.Context) ([]string, error)
-	// DeleteSecret destroys a secret; nothing there is no error.
+	// DeleteSecret destroys a secret, if it exists.
 	DeleteSecret(ctx context.Context, name string) error
 }
 
-// Erase destroys all that Vault holds of a tenant: first the keys, for with them
-// everything that was ever sealed becomes unreadable, then the secrets that Vault
-// lists, then the carrier account. What is there decides how much work that is, not
-// the counters of rotations, which anybody who may write the BusinessRelay can raise.
-// Run again it finishes what was interrupted. Account is called, when not nil, before
-// the carrier account's secret goes, to end the account at the carrier. Erase returns
-// how many secrets went.
+// Erase destroys everything that Vault holds of a tenant: first the keys, which makes everything
+// that was ever sealed unreadable, then the secrets that Vault lists, then the carrier account.
+// The amount of work depends on what is there and not on the rotation counters, which anybody who
+// may write the BusinessRelay can raise. If it was interrupted, running it again finishes the
+// work. Account, when not nil, is called before the carrier account's secret is destroyed, to
+// remove the account at the carrier. Erase returns how many secrets it destroyed.
 func Erase(ctx context.Context, v Eraser, account func(context.Context) error) (int, error) {
 	if err := v.DeleteKeys(ctx); err != nil {
 		return 0, fmt.Errorf("erasing the keys: %w", err)
@@ -35,7 +33,7 @@ func Erase(ctx context.Context, v Eraser, account func(context.Context) error) (
 	count, hasCarrier, failed := eraseSecrets(ctx, v)
 	if account != nil {
 		if err := account(ctx); err != nil {
-			return count, errors.Join(failed, fmt.Errorf("ending the carrier account: %w", err))
+			return count, errors.Join(failed, fmt.Errorf("removing the carrier account: %w", err))
 		}
 	}
 	if err := v.DeleteSecret(ctx, secretCarrier); err != nil {
@@ -46,8 +44,8 @@ func Erase(ctx context.Context, v Eraser, account func(context.Context) error) (
 	return count, failed
 }
 
-// eraseSecrets destroys every secret but the carrier account's, listing again until
-// nothing else is left. One that cannot be destroyed stops none of the others.
+// eraseSecrets destroys every secret but the carrier account's. It lists again until nothing else
+// is left. A secret that cannot be destroyed does not stop the others.
 func eraseSecrets(ctx context.Context, v Eraser) (count int, hasCarrier bool, failed error) {
 	for {
 		names, err := v.Secrets(ctx)

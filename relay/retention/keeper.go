@@ -12,8 +12,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// MaxRetention is the longest that any relay may keep anything. No version of a
-// wrapping key that is older is right for any relay.
+// MaxRetention is the longest time for which any relay may keep anything. No relay needs a
+// version of its wrapping key that is older.
 const MaxRetention = 30 * 24 * time.Hour
 
 // Region is what the keeper may do in a region's transit mount. RegionAt makes one.
@@ -33,24 +33,24 @@ type region struct{ *vault.Keeper }
 
 func (r region) Key(name string) Key { return r.Keeper.Key(name) }
 
-// Limits bound one run of the keeper. What a run leaves, later ones find: each begins
-// with another key.
+// Limits bound one run of the keeper. What a run does not reach, later runs do: each begins with
+// another key.
 type Limits struct {
-	Keys       int           // that are looked at
+	Keys       int           // how many keys are examined
 	KeyTime    time.Duration // for one key
-	Unanswered int           // keys in a row for which Vault is away before a run gives up
+	Unanswered int           // for how many keys in a row Vault may not answer before a run gives up
 }
 
-// DefaultLimits are far above what a region has, and end a run whose Vault is away.
+// DefaultLimits are far above what a region has, and end a run whose Vault does not answer.
 func DefaultLimits() Limits {
 	return Limits{Keys: 50_000, KeyTime: 30 * time.Second, Unanswered: 5}
 }
 
-// Keep does one run of the keeper of last resort: whatever became of a relay, its
-// namespace or its janitor, no version of its wrapping key stays that would be older
-// than MaxRetention by the next run. A key that fails stops none of the others. The
-// result is fit to be shown, it names no tenant; log, which may be nil, gets the names
-// of the keys that failed. Offset shifts Vault's clock, in tests; it is 0 in releases.
+// Keep does one run of the keeper of last resort: whatever happened to a relay, its namespace or
+// its janitor, no version of its wrapping key stays that would be older than MaxRetention by the
+// next run. A key that fails does not stop the others. The result may be shown, since it names no
+// tenant; log, which may be nil, gets the names of the keys that failed. Offset shifts Vault's
+// clock, in tests; it is 0 in releases.
 func Keep(ctx context.Context, r Region, limits Limits, offset time.Duration, log *slog.Logger) (contract.KeeperResult, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -75,10 +75,10 @@ type keeper struct {
 	first  error // of a key
 }
 
-// Errors of a run that did not do all that it should have.
+// Errors of a run that did not do everything that it should have.
 var (
-	errIncomplete = errors.New("not every wrapping key was looked at in this run")
-	errKeys       = errors.New("some wrapping keys could not be worked on: the run's log names them")
+	errIncomplete = errors.New("not every wrapping key was examined in this run")
+	errKeys       = errors.New("some wrapping keys could not be processed: the run's log names them")
 )
 
 func (k *keeper) run(ctx context.Context, offset time.Duration) error {
@@ -92,7 +92,7 @@ func (k *keeper) run(ctx context.Context, offset time.Duration) error {
 	if err != nil && len(names) == 0 {
 		return fmt.Errorf("listing the wrapping keys: %w", err)
 	}
-	k.first = err // an odd name among them hides none of the others
+	k.first = err // an odd name among them must not hide the others
 	k.result.Keys, k.result.Others = len(names), others
 	k.each(ctx, names)
 	k.result.Left = k.result.Keys - k.result.Looked
@@ -111,8 +111,8 @@ func (k *keeper) run(ctx context.Context, offset time.Duration) error {
 	return nil
 }
 
-// each works on the keys, beginning anywhere, so that what ends a run early leaves
-// other keys each time.
+// each processes the keys, beginning at a random one, so that runs that end early leave different
+// keys each time.
 func (k *keeper) each(ctx context.Context, names []string) {
 	if len(names) == 0 {
 		return
@@ -136,14 +136,14 @@ func (k *keeper) each(ctx context.Context, names []string) {
 		if k.first == nil {
 			k.first = err
 		}
-		k.log.LogAttrs(ctx, slog.LevelError, "a wrapping key could not be worked on", slog.String("key", name), slog.Any("error", err))
+		k.log.LogAttrs(ctx, slog.LevelError, "a wrapping key could not be processed", slog.String("key", name), slog.Any("error", err))
 		if errors.Is(err, vault.ErrUnavailable) || errors.Is(err, vault.ErrSealed) {
 			unanswered++
 		}
 	}
 }
 
-// one lets a key's old versions die.
+// one destroys a key's old versions.
 func (k *keeper) one(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, k.limits.KeyTime)
 	defer cancel()
@@ -151,7 +151,7 @@ func (k *keeper) one(ctx context.Context, name string) error {
 	err := p.run(ctx)
 	k.result.Erased += p.erased
 	if errors.Is(err, vault.ErrNotFound) {
-		return nil // it was erased since it was listed
+		return nil // it was erased after it was listed
 	}
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 // maxReport is how much of a termination message Kubernetes keeps.
 const maxReport = 4096
 
-// maxMessage leaves room for the other fields and for JSON's escapes of control
-// characters, each of up to six bytes.
+// maxMessage leaves room for the other fields and for JSON's escapes of control characters, which
+// have up to six bytes each.
 const maxMessage = 512
 
 // Report writes the result as the container's termination message.
@@ -44,7 +44,7 @@ func report(path string, result any) error {
 func encode(result any) ([]byte, error) {
 	text, err := json.Marshal(result)
 	if err != nil {
-		return nil, fmt.Errorf("rendering the result: %w", err)
+		return nil, fmt.Errorf("encoding the result: %w", err)
 	}
 	if len(text) > maxReport {
 		return nil, fmt.Errorf("the result has %d bytes, more than a termination message may", len(text))

@@ -21,8 +21,7 @@ type Key interface {
 	Trim(ctx context.Context, below int) error
 }
 
-// Vault is what the janitor may do with its tenant's wrapping key; *vault.Client
-// does it.
+// Vault is what the janitor may do with its tenant's wrapping key; *vault.Client is one.
 type Vault interface {
 	Key
 	// Now returns Vault's clock.
@@ -30,12 +29,12 @@ type Vault interface {
 	SetRotation(ctx context.Context, retention time.Duration) error
 }
 
-// attempts is how often a run starts over when another changed the key beneath it.
+// attempts is how often a run starts over when another run changed the key meanwhile.
 const attempts = 3
 
-// Run does one pass of the janitor for a retention of so many days. Offset shifts
-// Vault's clock, in tests; it is 0 in releases. The result says what was done also
-// when err is not nil, and is fit to be shown: counts, versions and times.
+// Run does one pass of the janitor for a retention of so many days. Offset shifts Vault's clock,
+// in tests; it is 0 in releases. The result says what was done, also when err is not nil. It may
+// be shown: it has only counts, versions and times.
 func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract.RetentionResult, error) {
 	result := contract.RetentionResult{Version: contract.RetentionResultVersion, RetentionDays: days}
 	now, err := v.Now(ctx)
@@ -76,13 +75,13 @@ type pass struct {
 	key       Key
 	retention time.Duration
 	next      time.Time                   // when the next run will be
-	assert    func(context.Context) error // what else is made sure of, nil: nothing
+	assert    func(context.Context) error // further settings to ensure; nil for none
 
 	state  vault.KeyState // as read last
 	erased int
 }
 
-// run goes through the steps, and starts over when another changed the key meanwhile.
+// run does the steps, and starts over when another run changed the key meanwhile.
 func (j *pass) run(ctx context.Context) (err error) {
 	for range attempts {
 		if err = j.once(ctx); err == nil || !interrupted(err) {
@@ -92,8 +91,7 @@ func (j *pass) run(ctx context.Context) (err error) {
 	return err
 }
 
-// once goes through the steps once. Each leaves a state from which any later pass
-// goes on.
+// once does the steps once. Each leaves a state from which any later pass can continue.
 func (j *pass) once(ctx context.Context) error {
 	if err := j.read(ctx); err != nil {
 		return err
@@ -130,8 +128,8 @@ func (j *pass) once(ctx context.Context) error {
 	return j.verify(p.keep)
 }
 
-// retire destroys the versions below keep: first they are refused, which could be
-// taken back, then destroyed, which could not.
+// retire destroys the versions below keep. First Vault refuses them, which could be undone; then
+// it destroys them, which could not.
 func (j *pass) retire(ctx context.Context, keep int) error {
 	if keep > j.state.MinDecryption {
 		if err := j.key.SetMinimum(ctx, keep, j.state.Latest().Version); err != nil {
@@ -162,8 +160,8 @@ func (j *pass) read(ctx context.Context) error {
 	return nil
 }
 
-// errChanged means that what was read last is not what this run, or a later one
-// beside it, can have left.
+// errChanged means that neither this run nor a later one beside it can have left the state that
+// was read last.
 var errChanged = errors.New("the key's versions are not what this run left")
 
 func (j *pass) verify(keep int) error {
@@ -173,8 +171,8 @@ func (j *pass) verify(keep int) error {
 	return nil
 }
 
-// interrupted says whether a pass may have failed because another janitor was at
-// work: Vault refuses a step that the other was quicker with.
+// interrupted says whether a pass may have failed because another janitor ran: Vault refuses a
+// step that the other one did first.
 func interrupted(err error) bool {
 	return errors.Is(err, errChanged) || errors.Is(err, vault.ErrForeignContent)
 }

@@ -29,15 +29,15 @@ func NotConfigured() contract.Condition {
 	}
 }
 
-// Condition says whether the receiver is verified and takes deliveries, and if not
-// what to do.
+// Condition says whether the receiver is verified and accepts deliveries and, if not, what to
+// do.
 func (d *Deliverer) Condition() contract.Condition {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := contract.Condition{Type: contract.ConditionWebhookVerified, Status: contract.False}
 	switch {
 	case !d.once:
-		c.Status, c.Reason, c.Message = contract.Unknown, ReasonVerifying, "the handshake with the webhook's receiver is under way"
+		c.Status, c.Reason, c.Message = contract.Unknown, ReasonVerifying, "the handshake with the webhook's receiver is in progress"
 	case !d.verified:
 		c.Reason, c.Message = unverified(d.last)
 	case d.failures >= failing:
@@ -53,7 +53,7 @@ func (d *Deliverer) Condition() contract.Condition {
 	return c
 }
 
-// unverified words why a handshake failed.
+// unverified says why a handshake failed.
 func unverified(err error) (reason, message string) {
 	var status StatusError
 	const again = "; the handshake is retried automatically"

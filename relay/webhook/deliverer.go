@@ -17,11 +17,11 @@ import (
 const (
 	// concurrency is how many deliveries are in flight at once.
 	concurrency = 16
-	// giveUp is how long a delivery is retried at most.
+	// giveUp is the longest time for which a delivery is retried.
 	giveUp = 7 * 24 * time.Hour
 	// failing is after how many failures in a row the receiver counts as down.
 	failing = 3
-	// probeEvery is how soon after a probe the next may be made.
+	// probeEvery is the least time between two probes.
 	probeEvery = 10 * time.Second
 	// firstProbe and lastProbe bound the back-off of handshakes.
 	firstProbe = time.Second
@@ -57,7 +57,7 @@ type Options struct {
 	Finish func(ctx context.Context, job queue.Job) error
 	// Recovered is called when waiting deliveries should be attempted at once.
 	Recovered func()
-	// Retention is how long anything may be kept; deliveries are tried no longer.
+	// Retention is how long anything may be kept, and so how long deliveries are tried.
 	Retention time.Duration
 	Now       func() time.Time
 	Log       *slog.Logger

@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// A receiver is given new credentials by people, at a time of their own. Until the
-// overlap ends, the relay uses those that the receiver shows to have: it passes the
-// handshake with one of the two, and refuses what is signed with the other.
+// People give a receiver its new credentials, at a time that they choose. Until the overlap ends,
+// the relay uses whichever credentials the receiver has: it passes the handshake with one of the
+// two, and refuses what is signed with the other.
 
 // verify makes one handshake, with the present credentials first.
 func (d *Deliverer) verify(ctx context.Context) error {
@@ -21,8 +21,8 @@ func (d *Deliverer) verify(ctx context.Context) error {
 	return err
 }
 
-// post delivers a payload, and once more with the other credentials where the receiver
-// refuses these.
+// post delivers a payload. If the receiver refuses the credentials, it tries once more with the
+// others.
 func (d *Deliverer) post(ctx context.Context, body []byte) error {
 	if !d.honoured() {
 		d.setFormer(false)
@@ -43,7 +43,7 @@ func (d *Deliverer) post(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// honoured says whether the former credentials may be used still.
+// honoured says whether the former credentials may still be used.
 func (d *Deliverer) honoured() bool {
 	f := d.o.Receiver.Former
 	return f != nil && d.o.Now().Before(f.Until)

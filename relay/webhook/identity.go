@@ -6,8 +6,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// CodeIdentity is the error of a message whose recipient has another identity key
-// than the business named.
+// CodeIdentity is the error code of a message whose recipient does not have the identity key
+// that the business named.
 const CodeIdentity = 137000
 
 // IdentityMismatch is the error of a message that was not sent, because no device
@@ -19,8 +19,8 @@ func IdentityMismatch() Error {
 	}
 }
 
-// Identity tells that a customer came with an identity key that the relay did not
-// know: on a device that is new, or on one that had another key.
+// Identity tells that a customer uses an identity key that the relay did not know: on a new
+// device, or on one that had another key.
 type Identity struct {
 	ID       string
 	Customer phone.Number
@@ -29,15 +29,15 @@ type Identity struct {
 	Hash string
 	// Fingerprint is the key as the customer's client shows it.
 	Fingerprint string
-	// NewDevice says that the device is new, not its key alone.
+	// NewDevice says that the device is new, and not only its key.
 	NewDevice bool
 	// Accepted says that messages go to the device. Otherwise nothing goes there
 	// until the business names Hash in a message.
 	Accepted bool
 }
 
-// system is the wire form of an event among the messages. Accepted is the relay's
-// own; clients of the Cloud API ignore unknown fields in webhooks.
+// system is the wire form of a system event among the messages. Accepted is the relay's own
+// field; clients of the Cloud API ignore unknown fields in webhooks.
 type system struct {
 	Body     string `json:"body"`
 	Type     string `json:"type"`
@@ -46,7 +46,7 @@ type system struct {
 	Accepted bool   `json:"accepted"`
 }
 
-// IdentityPayload words a webhook for i, ready to be posted.
+// IdentityPayload returns the payload of a webhook for i.
 func (a Account) IdentityPayload(i Identity) ([]byte, error) {
 	customer := i.Customer.Digits()
 	return a.payload(value{Messages: []message{{
@@ -57,7 +57,7 @@ func (a Account) IdentityPayload(i Identity) ([]byte, error) {
 	}}})
 }
 
-// body words the event for a person.
+// body describes the event to a person.
 func (i Identity) body() string {
 	what := "A device of the customer has a new identity key. "
 	if i.NewDevice {

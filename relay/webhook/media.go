@@ -14,7 +14,7 @@ type Media struct {
 	ID     string
 	MIME   string
 	SHA256 [32]byte
-	Name   string // told of documents
+	Name   string // only used for documents
 	// Caption is what was written with an image, a video or a document; may be empty.
 	Caption string
 }
@@ -24,12 +24,12 @@ func MediaDownload(details string) Error {
 	return Error{Code: CodeMediaDownload, Title: "Media download error", Details: details}
 }
 
-// MediaUpload is the error of a file that could not be handed to the carrier.
+// MediaUpload is the error of a file that could not be uploaded to the carrier.
 func MediaUpload(details string) Error {
 	return Error{Code: CodeMediaUpload, Title: "Media upload error", Details: details}
 }
 
-// file is the wire form of a file, of which a message has one under its kind.
+// file is the wire form of a file. A message has one, under the name of its kind.
 type file struct {
 	Caption  string `json:"caption,omitempty"`
 	Filename string `json:"filename,omitempty"`
@@ -40,7 +40,7 @@ type file struct {
 	Animated *bool  `json:"animated,omitempty"`
 }
 
-// file puts a file in its place.
+// file puts a file into the message's field for its kind.
 func (w *message) file(m Media) {
 	f := &file{MIME: m.MIME, SHA256: base64.StdEncoding.EncodeToString(m.SHA256[:]), ID: m.ID}
 	w.Type, w.Text = m.Kind, nil

@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Account is whose webhooks they are.
+// Account is the business that the webhooks are for.
 type Account struct {
 	BusinessAccountID string
 	PhoneNumberID     string
@@ -29,8 +29,8 @@ type Message struct {
 	Text string
 	// Media makes it a message of the file's kind, without Text.
 	Media *Media
-	// Unencrypted marks a text that came in clear. The Cloud API has no such field;
-	// its clients ignore unknown fields in webhooks.
+	// Unencrypted marks a text that was not encrypted. The Cloud API has no such field; its
+	// clients ignore unknown fields in webhooks.
 	Unencrypted bool
 	// Errors make it a message of type "unsupported".
 	Errors []Error
@@ -41,7 +41,7 @@ type Message struct {
 // State is what became of an outgoing message.
 type State string
 
-// The states that a status tells of.
+// The states that a status can report.
 const (
 	Sent      State = "sent"
 	Delivered State = "delivered"
@@ -78,8 +78,8 @@ func Undeliverable(details string) Error {
 	return Error{Code: CodeUndeliverable, Title: "Message undeliverable", Details: details}
 }
 
-// Unavailable is the error of a message that a server on the way could not take for too
-// long; the recipient may exist.
+// Unavailable is the error of a message that a server on the way could not accept for too long;
+// the recipient may exist.
 func Unavailable(details string) Error {
 	return Error{Code: CodeUnavailable, Title: "Service unavailable", Details: details}
 }
@@ -163,7 +163,7 @@ type (
 	}
 )
 
-// MessagePayload words a webhook for m, ready to be posted.
+// MessagePayload returns the payload of a webhook for m.
 func (a Account) MessagePayload(m Message) ([]byte, error) {
 	w := message{
 		From: m.From.Digits(), ID: m.ID, Timestamp: unix(m.Time),
@@ -181,7 +181,7 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	})
 }
 
-// StatusPayload words a webhook for s, ready to be posted.
+// StatusPayload returns the payload of a webhook for s.
 func (a Account) StatusPayload(s Status) ([]byte, error) {
 	return a.payload(value{Statuses: []status{{
 		ID: s.ID, Status: s.State, Timestamp: unix(s.Time), RecipientID: s.Recipient.Digits(),
@@ -200,7 +200,7 @@ func (a Account) payload(v value) ([]byte, error) {
 		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: "messages"}}}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("wording a webhook: %w", err)
+		return nil, fmt.Errorf("encoding a webhook: %w", err)
 	}
 	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
@@ -220,9 +220,9 @@ func wireErrors(errs []Error) []wireError {
 // unix is the API's form of a time: a string of Unix seconds.
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
-// ascii escapes everything in a JSON text that is not ASCII. Receivers that check
-// the signature over what they decoded and encoded again, as one page of the API's
-// documentation suggests, then agree with those that check the bytes.
+// ascii escapes everything in a JSON text that is not ASCII. Then receivers that decode and
+// re-encode a body before they check its signature, as one page of the API's documentation
+// suggests, agree with those that check the bytes.
 func ascii(data []byte) []byte {
 	out := make([]byte, 0, len(data)+len(data)/8)
 	for len(data) > 0 {

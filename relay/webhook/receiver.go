@@ -24,11 +24,10 @@ const (
 	maxHeader      = 32 << 10
 )
 
-// Errors that say why a receiver did not take what it was sent. None of them holds
-// anything of its answer but the status.
+// Errors that say why a receiver did not accept what it was sent. They contain nothing of its
+// answer but the status.
 var (
-	// ErrNotHTTPS means that the URL is not an https URL: content must not travel
-	// in clear.
+	// ErrNotHTTPS means that the URL is not an https URL: content must not travel unencrypted.
 	ErrNotHTTPS = errors.New("the webhook's URL does not start with https://")
 	// ErrUnreachable means that there was no answer.
 	ErrUnreachable = errors.New("the webhook's receiver does not answer")
@@ -49,28 +48,28 @@ type Receiver struct {
 	URL      string
 	CABundle string // PEM; empty means the system's
 	Credentials
-	// Former are those before, for a receiver that has not got the present ones yet;
-	// nil for none.
+	// Former are the credentials before, for a receiver that does not have the present ones
+	// yet; nil for none.
 	Former *FormerCredentials
-	// Certificate presents a client certificate for mutual TLS; nil for none. It is
-	// called for each connection, so a renewed one is picked up.
+	// Certificate returns the client certificate for mutual TLS; nil for none. It is called for
+	// each connection, so that a renewed certificate is picked up.
 	Certificate func() (*tls.Certificate, error)
 }
 
-// Credentials are what a receiver knows the relay by.
+// Credentials are what a receiver recognizes the relay by.
 type Credentials struct {
 	Secret      string // signs deliveries
 	VerifyToken string // proves in the handshake that it is us
 }
 
-// FormerCredentials are credentials that were rotated away and are used until then with a
+// FormerCredentials are credentials that were rotated away. They are used, until Until, with a
 // receiver that refuses the present ones.
 type FormerCredentials struct {
 	Credentials
 	Until time.Time
 }
 
-// client talks to one receiver.
+// client sends requests to one receiver.
 type client struct {
 	Receiver
 	url  *url.URL
@@ -94,7 +93,7 @@ func newClient(r Receiver) (*client, error) {
 	}
 	return &client{Receiver: r, url: u, http: &http.Client{
 		Timeout: requestTimeout,
-		// A redirect could lead anywhere, in clear too; the API follows none.
+		// A redirect could lead anywhere, also without encryption; the API follows none.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // the environment does not decide where content goes
@@ -135,7 +134,7 @@ func (c *client) verify(ctx context.Context, as Credentials) error {
 	return nil
 }
 
-// post delivers one payload. Only the status 200 means that it was taken.
+// post delivers one payload. Only the status 200 means that it was accepted.
 func (c *client) post(ctx context.Context, body []byte, as Credentials) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
 	if err != nil {
@@ -165,8 +164,8 @@ func (c *client) do(req *http.Request) ([]byte, error) {
 	return answer, nil
 }
 
-// classify drops everything of an error but its kind: the text would hold the URL,
-// and in the handshake the verify token.
+// classify keeps only the kind of an error: its text would contain the URL and, in the
+// handshake, the verify token.
 func classify(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError

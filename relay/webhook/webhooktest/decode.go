@@ -1,5 +1,5 @@
-// Package webhooktest reads webhooks as a business's receiver would, for tests. It must
-// not share types with the code that words them: what it reads is the JSON alone.
+// Package webhooktest reads webhooks as a business's receiver would, for tests. It must not share
+// types with the code that makes them: it only reads the JSON.
 package webhooktest
 
 import (
@@ -21,7 +21,7 @@ type Update struct {
 	Recipient string // of a status: the customer, digits only
 	Opaque    string // of a status: what the business attached to the message
 
-	// Unencrypted is true for a text that came in clear.
+	// Unencrypted is true for a text that was not encrypted.
 	Unencrypted bool
 	// Identity is the hash of the sender's identity key, or of the key that a notice is
 	// about; Accepted says of a notice that the key was accepted.
@@ -33,7 +33,7 @@ type Update struct {
 	Errors  int
 }
 
-// File is what a webhook says of a file.
+// File is what a webhook says about a file.
 type File struct {
 	ID       string
 	MIME     string `json:"mime_type"`
@@ -42,7 +42,7 @@ type File struct {
 	Caption  string
 }
 
-// The wire form, as much of it as tests look at.
+// The wire form, as far as tests use it.
 type (
 	payload struct {
 		Entry []struct{ Changes []struct{ Value value } }
@@ -80,8 +80,8 @@ type (
 	}
 )
 
-// Decode returns what a webhook's body tells, in the order in which it tells it. A
-// relay's webhook has exactly one entry with one change; anything else is an error.
+// Decode returns what a webhook's body tells, in order. A relay's webhook has exactly one entry
+// with one change; anything else is an error.
 func Decode(body []byte) ([]Update, error) {
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
