@@ -231,8 +231,8 @@ type Webhook struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?][^#]*)?$') && isURL(self)",message="webhook.url must be an https:// URL without user name, password or fragment, for example https://example.org/webhook"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="webhook.url must name a port from 1 to 65535, or none for 443"
 	URL string `json:"url"`
-	// caBundle has the CA certificates that the webhook's certificate must chain to;
-	// without it, the relay image's public CAs.
+	// caBundle holds the CA certificates that verify the webhook's certificate. Without it,
+	// the relay image's public CAs are used.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 	// clientCertificateSecretName is a Secret of this namespace (tls.crt, tls.key)

@@ -136,8 +136,8 @@ type Vault struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+/?$')",message="vault.address must be an https:// URL of host and port only, for example https://vault.eu.example.org:8200"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="vault.address must name a port from 1 to 65535, or none for 443"
 	Address string `json:"address"`
-	// caBundle has the CA certificates that Vault's certificate must chain to; without it,
-	// the relay image's public CAs.
+	// caBundle holds the CA certificates that verify Vault's certificate. Without it,
+	// the relay image's public CAs are used.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 	// authPath is the mount of the Kubernetes auth method.
@@ -192,8 +192,8 @@ type XMPP struct {
 	// SRV records decide, or else port 5222 of the domain.
 	// +optional
 	Address HostPort `json:"address,omitempty"`
-	// caBundle has the CA certificates that the server's certificate must chain to;
-	// without it, the relay image's public CAs.
+	// caBundle holds the CA certificates that verify the server's certificate. Without it,
+	// the relay image's public CAs are used.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 	// registration says how a relay gets its account: Closed (an admin puts it into
@@ -208,8 +208,8 @@ type Postgres struct {
 	// address is where the server listens, for example postgres.eu.example.org:5432.
 	// +required
 	Address HostPort `json:"address"`
-	// caBundle has the CA certificates that the server's certificate must chain to;
-	// without it, the relay image's public CAs.
+	// caBundle holds the CA certificates that verify the server's certificate. Without it,
+	// the relay image's public CAs are used.
 	// +optional
 	CABundle CABundle `json:"caBundle,omitempty"`
 }

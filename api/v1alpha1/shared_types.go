@@ -1,7 +1,7 @@
 package v1alpha1
 
-// CABundle is one or more PEM certificates that a server's certificate must chain to.
-// It is public: a private key is refused.
+// CABundle is one or more CA certificates in PEM that verify a server's certificate. It
+// is public: a private key is refused.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=65536
