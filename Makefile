@@ -24,6 +24,17 @@ TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanit
 PRODUCT := ./api/... ./charts/... ./cmd/... ./controllers/... ./relay/...
 PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 
+# The race detector slows computing down several times, so only packages whose
+# goroutines share memory run under it. Of these EXHAUSTIVE run without it as well: they
+# leave their exhaustive tests out under it.
+EXHAUSTIVE := ./relay/message ./relay/queue
+RACE = $(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/internal/poll ./relay/... ./test/dataplane \
+	./test/interop ./test/lab/... ./test/link ./test/services/faultproxy | grep -v -e /relay/signal$$)
+PLAIN = $(filter-out $(RACE),$(PACKAGES)) $(EXHAUSTIVE)
+
+# How many packages are tested at once: many wait for servers most of the time.
+PARALLEL ?= 4
+
 export CGO_ENABLED ?= 1
 
 ##@ General
@@ -116,7 +127,8 @@ test-fast: ## Unit tests and the reconcilers' steps: under a minute once built, 
 
 .PHONY: test
 test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
-	. bin/test.env && $(GO) test -race -timeout 30m $(PACKAGES)
+	. bin/test.env && $(GO) test -race -p $(PARALLEL) -timeout 30m $(RACE)
+	. bin/test.env && CGO_ENABLED=0 $(GO) test -p $(PARALLEL) -timeout 30m $(PLAIN)
 	$(GO) -C test/cluster test ./...
 
 # What reads from a network that is not trusted, before anything is authenticated.

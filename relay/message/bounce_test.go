@@ -14,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // quarter is about as long as the outbox tries.
@@ -402,6 +403,7 @@ func TestBounce_OfAnUnknownMessageDoesNothing(t *testing.T) {
 // TestBounce_OutlivesACrash crashes the relay at each step of sending a message
 // that comes back twice.
 func TestBounce_OutlivesACrash(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for _, after := range []bool{false, true} {
 		crashed, steps := true, 0
 		for n := 1; crashed && !t.Failed(); n++ {

@@ -9,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // devices returns what the store knows of a customer's devices.
@@ -26,6 +27,7 @@ func (w *world) devices(p *person) (known []store.Device) {
 }
 
 func TestInventedDevicesFillNothingAndHoldNobodyUp(t *testing.T) {
+	racing.SkipExhaustive(t)
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a, b := w.customer(dir+"/a", alice), w.customer(dir+"/b", "+491702222222")

@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // crashingWeb is the web as a process that crashes sees it.
@@ -28,6 +29,7 @@ func (w crashingWeb) Put(ctx context.Context, link string, h http.Header, body i
 // TestCrash_LosesAndDoublesNoFile is the same for files, which take more
 // steps: each side sends one, the business with a caption.
 func TestCrash_LosesAndDoublesNoFile(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for _, after := range []bool{false, true} {
 		steps := 0
 		for n := 1; ; n++ {

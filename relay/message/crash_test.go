@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 var errCrashed = errors.New("the process is gone")
@@ -102,6 +103,7 @@ func (l crashingLink) Send(ctx context.Context, o carrier.Outgoing) error {
 // and sends in turn, before and after it took effect, starts it again on what it
 // left, and looks that both sides have every message once.
 func TestCrash_LosesAndDoublesNothing(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for _, after := range []bool{false, true} {
 		steps := 0
 		for n := 1; ; n++ {

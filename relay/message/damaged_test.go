@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // damages spoils the sealed values of a table while the relay runs.
@@ -67,6 +68,7 @@ func TestDamagedRow_OfACustomerEndsNothingElse(t *testing.T) {
 
 // SQLite keeps a value of any type in any column.
 func TestDamagedColumn_EndsNothingElse(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for table, columns := range map[string][]string{
 		"customers": {"epoch", "sealed"},
 		"devices":   {"epoch", "lookup", "sealed"},

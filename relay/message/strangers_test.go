@@ -14,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // crowd is how many strangers write at once: ten for each one-time pre-key.
@@ -85,6 +86,7 @@ func (w *world) heard(all []*person) {
 }
 
 func TestStrangers_AThousandAtOnceAreAllRead(t *testing.T) {
+	racing.SkipExhaustive(t)
 	inBubble(t, func(t *testing.T, w *world) {
 		all := w.strangers()
 		w.writeAtOnce(all)
@@ -93,6 +95,7 @@ func TestStrangers_AThousandAtOnceAreAllRead(t *testing.T) {
 }
 
 func TestStrangers_AThousandWhileTheRelayIsDownAreAllRead(t *testing.T) {
+	racing.SkipExhaustive(t)
 	inBubble(t, func(t *testing.T, w *world) {
 		all := w.strangers()
 		w.stop()
@@ -104,6 +107,7 @@ func TestStrangers_AThousandWhileTheRelayIsDownAreAllRead(t *testing.T) {
 }
 
 func TestStrangers_AThousandOnABreakingLinkAreAllRead(t *testing.T) {
+	racing.SkipExhaustive(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	faults := &faults{random: rand.New(rand.NewPCG(seed, 0))}
