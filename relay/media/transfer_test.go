@@ -171,7 +171,7 @@ func TestUpload_GoesToTheCarriersOwnAddress(t *testing.T) {
 		t.Errorf("%d bytes arrived", len(got))
 	}
 	if err := c.Put(t.Context(), "http://example.com:"+port+"/slot", nil, bytes.NewReader(body), 1); !errors.Is(err, media.ErrURL) {
-		t.Errorf("an upload in clear is %v", err)
+		t.Errorf("an upload in the clear is %v", err)
 	}
 	if _, err := c.Get(t.Context(), "https://169.254.169.254/latest", 1); !errors.Is(err, media.ErrAddress) {
 		t.Errorf("the metadata address is %v", err)

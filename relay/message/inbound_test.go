@@ -299,8 +299,8 @@ func (w *world) outlives(n phone.Number) bool {
 	return err == nil
 }
 
-// TestReplay_KeepsNobody: whoever reads the carrier's archive once more gets
-// what was read before, which is no sign of life of the customers.
+// TestReplay_KeepsNobody: reading the carrier's archive once more brings what was read
+// before, which is no sign of life of the customers.
 func TestReplay_KeepsNobody(t *testing.T) {
 	for what, again := range map[string]func(t *testing.T, w *world, m carrier.Message, r carrier.Receipt) error{
 		"a message": func(t *testing.T, w *world, m carrier.Message, _ carrier.Receipt) error {

@@ -18,7 +18,7 @@ func inClear(from phone.Number, id, text string) carrier.Unread {
 	return carrier.Unread{ID: id, From: from, Resource: "phone", Kind: carrier.InClear, Text: text, Time: time.Now(), WantsReceipt: true}
 }
 
-// accepting has the relay take messages in clear.
+// accepting makes the relay accept unencrypted messages.
 func accepting(w *world) { w.accept = true }
 
 func TestRefusal_IsAnsweredAndToldOnceWithItsReason(t *testing.T) {

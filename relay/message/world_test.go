@@ -57,7 +57,7 @@ type world struct {
 	former    *message.FormerIdentity
 	turned    bool // the account is another since the last start
 	number    phone.Number
-	accept    bool   // messages in clear
+	accept    bool   // messages in the clear
 	away      bool   // the receiver of webhooks; guarded by mu
 	mute      bool   // no notices how to switch encryption on
 	notice    string // what they say; empty for the relay's own words

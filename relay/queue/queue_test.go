@@ -331,8 +331,8 @@ func TestHurryTriesWhatWaits(t *testing.T) {
 	})
 }
 
-// TestHurryUsesUpNoTriesOfHeldLanes: whoever hurries each time that a link comes up does
-// so as often as the link breaks.
+// TestHurryUsesUpNoTriesOfHeldLanes: a caller that hurries each time a link comes up does so
+// as often as the link breaks.
 func TestHurryUsesUpNoTriesOfHeldLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, d := &memory{}, newDiary()

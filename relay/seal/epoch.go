@@ -37,7 +37,7 @@ func Period(retention time.Duration) time.Duration {
 // Wrapper makes and unwraps data keys. Implementations are safe for concurrent
 // use.
 type Wrapper interface {
-	// DataKey returns a new random 32-byte key, in clear for the caller to overwrite, and
+	// DataKey returns a new random 32-byte key, in the clear for the caller to overwrite, and
 	// wrapped.
 	DataKey(ctx context.Context) (plain []byte, wrapped string, err error)
 	// Unwrap returns the key that DataKey wrapped. An error that is ErrErased

@@ -2,8 +2,8 @@ package signal
 
 import "fmt"
 
-// Bundle is what a peer's device publishes so that others can begin a session
-// with it, one of its one-time pre-keys picked.
+// Bundle is what a peer's device publishes so that others can begin a session with it, reduced to
+// one of its one-time pre-keys.
 type Bundle struct {
 	Identity       IdentityKey
 	SignedPreKeyID uint32

@@ -12,11 +12,10 @@ import (
 // HMAC-SHA256.
 const macSize = 8
 
-// sealedSize is the length of n bytes in AES-CBC with PKCS#7 padding, of which
-// there is always some.
+// sealedSize is the length of n bytes in AES-CBC with PKCS#7 padding, which has at least one byte.
 func sealedSize(n int) int { return n + aes.BlockSize - n%aes.BlockSize }
 
-// seal returns plaintext padded and encrypted. The caller's plaintext is only read.
+// seal pads and encrypts plaintext, and does not change the caller's plaintext.
 func (k *messageKeys) seal(plaintext []byte) ([]byte, error) {
 	block, err := aes.NewCipher(k.cipher[:])
 	if err != nil {
@@ -31,8 +30,8 @@ func (k *messageKeys) seal(plaintext []byte) ([]byte, error) {
 	return body, nil
 }
 
-// unseal decrypts a body that was authenticated. A length or padding that does not
-// conform is ErrMalformed: the peer's doing, since nobody else can make one.
+// unseal decrypts a body that was authenticated. For an invalid length or padding it returns
+// ErrMalformed: only the peer can have made such a body.
 func (k *messageKeys) unseal(body []byte) ([]byte, error) {
 	if len(body) == 0 || len(body)%aes.BlockSize != 0 {
 		return nil, fmt.Errorf("decrypting: length: %w", ErrMalformed)
@@ -51,8 +50,8 @@ func (k *messageKeys) unseal(body []byte) ([]byte, error) {
 	return plaintext[:n], nil
 }
 
-// unpadded returns the length of b, whole blocks, without its PKCS#7 padding, or
-// -1 when that does not conform.
+// unpadded returns the length of b, whole blocks, without its PKCS#7 padding, or -1 when the
+// padding is invalid.
 func unpadded(b []byte) int {
 	padding := int(b[len(b)-1])
 	if padding < 1 || padding > aes.BlockSize {

@@ -15,12 +15,11 @@ const privateKeySize = 32
 // made.
 var errDestroyed = errors.New("private key is gone")
 
-// privateKey is a Curve25519 private key with its public half. Its zero value is
-// no key.
+// privateKey is a Curve25519 private key with its public half. Its zero value is not a key.
 //
-// The arithmetic is circl's and not crypto/ecdh's: crypto/ecdh keeps a copy of the
-// key that nobody can zero, and computes the public half again, as long a
-// multiplication as an agreement itself, whenever a key comes out of a store.
+// The arithmetic is circl's and not crypto/ecdh's: crypto/ecdh keeps a copy of the key that nobody
+// can zero, and computes the public half again whenever a key is read from a store, which takes as
+// long as an agreement.
 type privateKey struct {
 	scalar [privateKeySize]byte
 	public PublicKey
@@ -56,9 +55,8 @@ func (k *privateKey) present() bool {
 	return subtle.ConstantTimeCompare(k.scalar[:], make([]byte, privateKeySize)) == 0 && !k.public.IsZero()
 }
 
-// agree writes the X25519 shared secret with p to shared. An all-zero secret,
-// which points of small order lead to, is refused with ErrMalformed
-// (RFC 7748 section 6.1).
+// agree writes the X25519 shared secret with p to shared. It refuses an all-zero secret, which
+// points of small order lead to, with ErrMalformed (RFC 7748 section 6.1).
 func (k *privateKey) agree(shared *secret, p *PublicKey) error {
 	if !k.present() {
 		return fmt.Errorf("agreeing on a key: %w", errDestroyed)

@@ -6,8 +6,8 @@ import "errors"
 // package wrap at most one of them; test with [errors.Is]. None of them changes
 // anything that is stored.
 var (
-	// ErrMalformed means that the bytes are no message, key, bundle or record at
-	// all, or one of another protocol version.
+	// ErrMalformed means that the bytes are not a message, key, bundle or record, or that they
+	// are one of another protocol version.
 	ErrMalformed = errors.New("signal: malformed")
 	// ErrUnknownPreKey means that a message names a pre-key that is not, or no
 	// longer, ours. A [PreKeySource] returns it.
@@ -15,12 +15,12 @@ var (
 	// ErrUnauthenticated means that a message or a bundle's signature does not
 	// verify: a forgery, damage, or a peer whose session diverged from ours.
 	ErrUnauthenticated = errors.New("signal: not authentic")
-	// ErrReplay means that the key of this message was used already, or given up.
+	// ErrReplay means that the key of this message was used already, or dropped.
 	ErrReplay = errors.New("signal: message key used or given up")
 	// ErrTooFarAhead means that more than MaxSkip messages would be skipped.
 	ErrTooFarAhead = errors.New("signal: too far ahead of the last message")
-	// ErrUntrustedIdentity is for callers that refuse an identity key; this
-	// package holds no policy and never returns it.
+	// ErrUntrustedIdentity is for callers that refuse an identity key. This package has no
+	// policy and never returns it.
 	ErrUntrustedIdentity = errors.New("signal: identity is not trusted")
 	// ErrNoSession means that there is no session to use: begin one.
 	ErrNoSession = errors.New("signal: no session")

@@ -16,8 +16,8 @@ const identityVersion = 'I'
 // Local is this device's own side of every session.
 type Local struct {
 	Identity *IdentityKeyPair
-	// RegistrationID is 1 to MaxRegistrationID. Peers store it and nothing hangs
-	// on it; it is not OMEMO's device id.
+	// RegistrationID is 1 to MaxRegistrationID. Peers store it but nothing depends on it; it is
+	// not OMEMO's device id.
 	RegistrationID uint32
 }
 
@@ -30,7 +30,7 @@ func GenerateRegistrationID() (uint32, error) {
 	return uint32(n.Int64()) + 1, nil
 }
 
-// IdentityKeyPair is this device's identity: whoever has it is this device. It
+// IdentityKeyPair is this device's identity: a program that has it is this device. It
 // prints as "[identity key pair]".
 type IdentityKeyPair struct {
 	_   incomparable
@@ -59,8 +59,7 @@ func ParseIdentityKeyPair(b []byte) (*IdentityKeyPair, error) {
 	return k, nil
 }
 
-// MarshalBinary returns the private key for the place where it is kept. The
-// caller zeroes the bytes.
+// MarshalBinary returns the private key for storage. The caller must zero the bytes.
 func (k *IdentityKeyPair) MarshalBinary() ([]byte, error) {
 	return append([]byte{identityVersion}, k.key.scalar[:]...), nil
 }

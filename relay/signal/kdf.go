@@ -7,7 +7,7 @@ import (
 	"go.mau.fi/libsignal/kdf"
 )
 
-// The protocol's labels. None is written to.
+// The protocol's labels. Nobody writes to them.
 const (
 	infoSession = "WhisperText"
 	infoRatchet = "WhisperRatchet"
@@ -22,13 +22,12 @@ const (
 // secret is a root key, a chain key or the seed of a message's keys.
 type secret [32]byte
 
-// shortMAC is the longest message that hmacShort takes.
+// shortMAC is the longest message that hmacShort accepts.
 const shortMAC = 64
 
-// hmacShort is HMAC-SHA256 (RFC 2104) of a short message. A message takes seven
-// HMACs, a skipped one two: keeping pads and message in one array on the stack
-// makes each of them two one-shot hashes and no allocation, where crypto/hmac
-// allocates two hash states and drives them through an interface.
+// hmacShort is HMAC-SHA256 (RFC 2104) of a short message. A message needs seven HMACs, a skipped
+// one two. With pads and message in one array on the stack, each is two one-shot hashes without
+// any allocation; crypto/hmac allocates two hash states and calls them through an interface.
 func hmacShort(key *secret, message []byte) (sum secret) {
 	var inner [sha256.BlockSize + shortMAC]byte
 	pad((*[sha256.BlockSize]byte)(inner[:]), key, 0x36)
@@ -53,8 +52,8 @@ func pad(block *[sha256.BlockSize]byte, key *secret, mask byte) {
 	}
 }
 
-// messageSeed is what a message's keys are derived from. A skipped message is
-// kept as its seed, less than half of its keys.
+// messageSeed is what a message's keys are derived from. For a skipped message only the seed is
+// kept, which is less than half as long as its keys.
 func messageSeed(chain *secret) secret { return hmacShort(chain, []byte{seedMessage}) }
 
 // nextChain is the chain key that follows chain.
@@ -84,7 +83,7 @@ func deriveMessageKeys(seed *secret) (keys messageKeys) {
 // expand is HKDF-Expand (RFC 5869 section 2.3) on hmacShort: info has 31 bytes at
 // most.
 func expand(out []byte, extracted *secret, info string) {
-	var block [shortMAC]byte // the digest before, info, a counter
+	var block [shortMAC]byte // the previous digest, info, a counter
 	end := sha256.Size + copy(block[sha256.Size:], info)
 	start := sha256.Size // there is no digest before the first
 	for counter := byte(1); len(out) > 0; counter++ {

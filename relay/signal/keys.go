@@ -26,10 +26,10 @@ type PublicKey struct {
 	u [32]byte
 }
 
-// ParsePublicKey reads a serialised public key: 33 bytes, the first 0x05. It
-// refuses, with ErrMalformed, every second spelling of a point (RFC 7748 section 5
-// lets receivers reduce it) so that one key is one string of bytes, and the points
-// of small order, with which every shared secret is zero.
+// ParsePublicKey reads a serialised public key: 33 bytes, the first 0x05. With ErrMalformed it
+// refuses every non-canonical encoding of a point (RFC 7748 section 5 lets receivers reduce it), so
+// that one key is one string of bytes, and the points of small order, with which every shared
+// secret is zero.
 func ParsePublicKey(b []byte) (PublicKey, error) {
 	if len(b) != PublicKeySize || b[0] != keyType {
 		return PublicKey{}, fmt.Errorf("reading public key: %w", ErrMalformed)
@@ -67,8 +67,8 @@ func (p PublicKey) Format(f fmt.State, _ rune) { redact(f, "[public key]") }
 // LogValue implements slog.LogValuer.
 func (p PublicKey) LogValue() slog.Value { return slog.StringValue("[public key]") }
 
-// IdentityKey is the public identity key of a device. The zero IdentityKey is no
-// key. It prints as "[identity key]"; Fingerprint shows it to whoever compares it.
+// IdentityKey is the public identity key of a device. The zero IdentityKey is no key. It prints as
+// "[identity key]"; Fingerprint shows it to people who compare it.
 type IdentityKey struct {
 	_ incomparable
 	p PublicKey

@@ -44,7 +44,7 @@ func (s *silence) Warning(string, string) { s.lines.Add(1) }
 func (s *silence) Error(string, string)   { s.lines.Add(1) }
 func (*silence) Configure(string)         {}
 
-// end is one end of a conversation, whoever implements it.
+// end is one end of a conversation, of either implementation.
 type end interface {
 	bundle() Bundle
 	initiate(Bundle)

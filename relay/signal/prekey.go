@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// MaxPreKeyID is the largest id of a pre-key (the protocol's "medium"); the least
-// is 1, since 0 cannot be told from absence on the wire.
+// MaxPreKeyID is the largest id of a pre-key (the protocol's "medium"). The smallest is 1, since on
+// the wire 0 cannot be told from absence.
 const MaxPreKeyID = 0xFFFFFF
 
 // First bytes of serialised pre-keys.
@@ -60,7 +60,7 @@ func ParsePreKey(b []byte) (*PreKey, error) {
 	return k, nil
 }
 
-// MarshalBinary returns the key for the place where it is kept.
+// MarshalBinary returns the key for storage.
 func (k *PreKey) MarshalBinary() ([]byte, error) {
 	b := append(make([]byte, 0, preKeyLength), preKeyVersion)
 	return k.key.append(binary.BigEndian.AppendUint32(b, k.id)), nil
@@ -123,7 +123,7 @@ func ParseSignedPreKey(b []byte) (*SignedPreKey, error) {
 	return k, nil
 }
 
-// MarshalBinary returns the key for the place where it is kept.
+// MarshalBinary returns the key for storage.
 func (k *SignedPreKey) MarshalBinary() ([]byte, error) {
 	b := append(make([]byte, 0, signedPreKeyLength), signedPreKeyVersion)
 	b = k.key.append(binary.BigEndian.AppendUint32(b, k.id))
@@ -152,8 +152,8 @@ func (k SignedPreKey) Format(f fmt.State, _ rune) { redact(f, "[signed pre-key]"
 // LogValue implements slog.LogValuer.
 func (k SignedPreKey) LogValue() slog.Value { return slog.StringValue("[signed pre-key]") }
 
-// PreKeySource finds our own pre-keys by id. It returns ErrUnknownPreKey for one
-// that is not there; any other error ends the decryption as it is.
+// PreKeySource finds our own pre-keys by id. It returns ErrUnknownPreKey when there is none. Any
+// other error ends the decryption and is returned as it is.
 type PreKeySource interface {
 	SignedPreKey(id uint32) (*SignedPreKey, error)
 	PreKey(id uint32) (*PreKey, error)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// maxChains is how many of a peer's ratchet keys a session remembers, the current
-// one included, so that messages of earlier turns may come late.
+// maxChains is how many of a peer's ratchet keys a session remembers, including the current one, so
+// that messages of earlier turns may come late.
 const maxChains = 5
 
 // session is the state of one Double Ratchet
@@ -16,29 +16,28 @@ const maxChains = 5
 // skipped keys, is shared between copies and never written to.
 type session struct {
 	local, remote PublicKey // identity keys
-	// base is the initiator's base key, by which repeated pre-key messages are
-	// known to belong to this session.
+	// base is the initiator's base key, which shows that repeated pre-key messages belong to
+	// this session.
 	base      PublicKey
 	root      secret
 	initiated bool          // by us, and the peer did not answer yet:
 	pending   pendingPreKey // goes with every message
 	send      sendChain
 	receive   [maxChains]receiveChain // newest first; a zero ratchet key ends the list
-	archived  int64                   // when it ceased to be the current one: Unix time, seconds
+	archived  int64                   // when it stopped being the current one: Unix time, seconds
 }
 
 // sendChain is the chain of the messages that we send.
 type sendChain struct {
-	// due says that the peer's latest ratchet key has not been answered: the next
-	// message begins a new chain under a key pair of its own. Making that pair
-	// late keeps decryption free of randomness, spares messages that nobody
-	// answers half of their cost, and gives the secret less time to leak
-	// (Double Ratchet, section 6.5).
+	// due says that the peer's latest ratchet key has not been answered: the next message
+	// begins a new chain under a new key pair. Making that pair late keeps decryption free of
+	// randomness, halves the cost of messages that nobody answers, and gives the secret less
+	// time to leak (Double Ratchet, section 6.5).
 	due      bool
 	ratchet  privateKey
 	key      secret
 	index    uint32 // of the next message
-	previous uint32 // the last index of the chain before; 0 also when that is empty
+	previous uint32 // the last index of the chain before; also 0 when that is empty
 }
 
 // receiveChain is a chain of messages that the peer sends under one ratchet key.
@@ -64,7 +63,7 @@ func (s *session) nextSend() error {
 	return nil
 }
 
-// seal encrypts plaintext and moves s, which is the caller's own copy, on.
+// seal encrypts plaintext and advances s, which must be the caller's own copy.
 func (s *session) seal(l Local, plaintext []byte) (Ciphertext, error) {
 	if s.send.due {
 		if err := s.nextSend(); err != nil {
@@ -102,12 +101,12 @@ func (s *session) chain(m *message) int {
 	return -1
 }
 
-// mayTurn reports whether the peer can have begun a new chain: it does so only
-// in answer to a ratchet key that we sent.
+// mayTurn reports whether the peer can have begun a new chain, which it does only in answer to a
+// ratchet key that we sent.
 func (s *session) mayTurn() bool { return !s.send.due }
 
-// open decrypts a message and returns the session's successor. A successor that the
-// message does not earn is zeroed.
+// open decrypts a message and returns the session's successor. If the message is not authentic, the
+// successor is zeroed.
 func (s *session) open(m *message, now time.Time) (_ *session, plaintext []byte, err error) {
 	next := *s
 	defer func() {
@@ -160,8 +159,8 @@ func (s *session) shares(first *skippedKey) bool {
 	return false
 }
 
-// turn begins the receiving chain of the message's ratchet key; our next message
-// answers it with a chain of our own.
+// turn begins the receiving chain of the message's ratchet key. Our next message answers it with a
+// chain of ours.
 func (s *session) turn(m *message) error {
 	if !s.mayTurn() {
 		return fmt.Errorf("no such chain: %w", ErrUnauthenticated)

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// MaxArchived is how many sessions a record keeps besides the current one.
+	// MaxArchived is how many sessions a record keeps in addition to the current one.
 	MaxArchived = 16
-	// ArchivedLifetime is how long a session stays after it ceased to be current.
+	// ArchivedLifetime is how long a session stays after it stopped being current.
 	ArchivedLifetime = 30 * 24 * time.Hour
 )
 
@@ -28,8 +28,8 @@ type Record struct {
 // HasSession reports whether there is a current session to encrypt in.
 func (r *Record) HasSession() bool { return r != nil && r.current != nil }
 
-// HasSessionAs reports whether there is a current session to encrypt in as the given
-// identity: after our own changed, the sessions of the one before do not count.
+// HasSessionAs reports whether there is a current session to encrypt in with the given identity.
+// After our identity changed, the sessions of the former one do not count.
 func (r *Record) HasSessionAs(l Local) bool {
 	return r.HasSession() && r.current.local.Equal(l.Identity.key.public)
 }
@@ -43,18 +43,17 @@ func (r *Record) Identity() (IdentityKey, bool) {
 	return IdentityKey{p: r.current.remote}, true
 }
 
-// Answered reports whether the peer is known to have the current session: one that
-// we began is not, until the first message arrives in it.
+// Answered reports whether the peer is known to have the current session. If we began the session,
+// that is known once the first message arrives in it.
 func (r *Record) Answered() bool { return r.HasSession() && !r.current.initiated }
 
-// Discard returns the record without a current session, so that Encrypt wants a
-// new one (ErrNoSession): for a peer that says it cannot decrypt. Messages that
-// are still under way are decrypted.
+// Discard returns the record without a current session, so that Encrypt requires a new one
+// (ErrNoSession). It is for a peer that says it cannot decrypt. Messages that still arrive in the
+// old session can be decrypted.
 func (r *Record) Discard(now time.Time) *Record { return r.successor(nil, nil, now) }
 
-// Destroy zeroes what r holds and next, its successor, does not: for a caller that
-// keeps records in memory, once next is stored and r not used any more. Next may
-// be nil, to zero everything.
+// Destroy zeroes what r holds and next, its successor, does not. It is for a caller that keeps
+// records in memory, once next is stored and r is no longer used. A nil next zeroes everything.
 func (r *Record) Destroy(next *Record) {
 	kept := map[*session]bool{}
 	chains := map[*skippedKey]bool{}
@@ -97,15 +96,14 @@ func (r *Record) all() []*session {
 	}
 }
 
-// moved returns a record in which the session next takes the current one's place.
-// It is successor's short way for the case that nothing else changes.
+// moved returns a record in which the session next replaces the current one. It is a shortcut for
+// successor when nothing else changes.
 func (r *Record) moved(next *session) *Record {
 	return &Record{current: next, archived: r.archived}
 }
 
-// successor returns a record in which current takes the place of replaced, a
-// session of r or nil, as the current session, and the one that was current is
-// archived. Bounds of number and age are kept.
+// successor returns a record with current as the current session. It removes replaced, a session of
+// r or nil, archives the session that was current, and enforces the bounds on number and age.
 func (r *Record) successor(current, replaced *session, now time.Time) *Record {
 	next := &Record{current: current}
 	cutoff := now.Add(-ArchivedLifetime).Unix()
@@ -129,9 +127,8 @@ func (r *Record) successor(current, replaced *session, now time.Time) *Record {
 	return next.bounded(now)
 }
 
-// bounded returns r, or a copy of it in which no skipped key is too old and they
-// are not more than MaxSkipped: the sessions that were archived first lose theirs
-// first.
+// bounded returns r, or a copy of it with no skipped key that is too old and at most MaxSkipped of
+// them. The sessions that were archived first lose theirs first.
 func (r *Record) bounded(now time.Time) *Record {
 	excess := -MaxSkipped
 	next := r.replaced(func(s *session) *session {

@@ -31,7 +31,7 @@ const (
 // maxChains chains and MaxSkipped keys in all.
 const MaxRecordBytes = 2 + (MaxArchived+1)*(sessionSize+maxChains*chainSize) + MaxSkipped*skippedSize
 
-// MarshalBinary writes the record for the place where it is kept. It holds secrets.
+// MarshalBinary returns the record for storage. It contains secrets.
 func (r *Record) MarshalBinary() ([]byte, error) {
 	if r == nil {
 		return []byte{recordVersion, 0}, nil
@@ -55,7 +55,7 @@ func (r *Record) MarshalBinary() ([]byte, error) {
 	return b, nil
 }
 
-// size bounds the session's serialised length, nearly exactly.
+// size is a close upper bound of the session's serialised length.
 func (s *session) size() int {
 	n := sessionSize
 	for i := range s.receive {
@@ -117,8 +117,8 @@ func (s *session) appendChains(b []byte) []byte {
 	return b
 }
 
-// ParseRecord reads what MarshalBinary wrote. It does not keep b. Anything else is
-// ErrMalformed.
+// ParseRecord reads what MarshalBinary wrote, and returns ErrMalformed for anything else. It does
+// not keep b.
 func ParseRecord(b []byte) (*Record, error) {
 	if len(b) < 2 || len(b) > MaxRecordBytes || b[0] != recordVersion {
 		return nil, fmt.Errorf("reading record: %w", ErrMalformed)
@@ -195,7 +195,7 @@ func (d *decoder) session() *session {
 		s.send.index = d.uint32()
 	}
 	chains := int(d.byte())
-	// A chain that is due answers the peer's latest, which must be there.
+	// A chain that is due answers the peer's latest chain, which must be there.
 	d.require(chains <= maxChains && (chains > 0 || !s.send.due))
 	for i := 0; i < chains && !d.failed; i++ {
 		d.chain(&s.receive[i])

@@ -130,11 +130,11 @@ func TestD14RecordsAndKeysAreSafeForConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 
-	// The library takes no lock between reading a session and writing it, and the
-	// logger, set by whoever is first, is a data race besides. Two messages whose
-	// steps interleave, as two goroutines' do, use one key twice. Here a step calls
-	// nobody in between; that those of one peer follow one another is shown where
-	// records are stored, by the test of the same number in package message.
+	// The library takes no lock between reading a session and writing it, and setting
+	// its logger is also a data race. If the steps of two messages interleave, as in two
+	// goroutines, both use one key. Here a step calls nobody in between. That one peer's
+	// steps run one after another is shown where records are stored, by the test of the
+	// same number in package message.
 	la, _ := libPair(t, false)
 	var inner Ciphertext
 	la.loading = func() { inner = la.seal("meanwhile") }

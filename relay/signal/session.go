@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// MaxPlaintext is the longest plaintext that Encrypt takes.
+// MaxPlaintext is the longest plaintext that Encrypt accepts.
 const MaxPlaintext = 256 << 10
 
 // Ciphertext is a message on the wire.
@@ -17,28 +17,27 @@ type Ciphertext struct {
 	PreKey bool
 }
 
-// Decrypted is what Decrypt found. It prints as "[decrypted message]".
+// Decrypted is the result of Decrypt. It prints as "[decrypted message]".
 type Decrypted struct {
 	Plaintext []byte
 	// Record is the successor of the record that the message was decrypted with.
 	Record *Record
-	// UsedPreKey is the id of the one-time pre-key that the message used, or 0. It must
-	// not be published any more when Record is stored.
+	// UsedPreKey is the id of the one-time pre-key that the message used, or 0. Once Record is
+	// stored, it must no longer be published.
 	UsedPreKey uint32
-	// Begun says how the message began a session: zero when it began none. A caller that
-	// keeps pre-keys after their use must refuse one that it saw before.
+	// Begun identifies the session that the message began: zero when it began none. A caller
+	// that keeps pre-keys after their use must refuse a Begun that it saw before.
 	Begun Begun
 	// Identity is the key that the message was authenticated with.
 	Identity IdentityKey
-	// IdentityChanged says that Identity is not that of the session which was the
-	// current one before.
+	// IdentityChanged says that Identity is not that of the session that was current before.
 	IdentityChanged bool
 	// NewSession says that the message began a session. The peer repeats its
 	// pre-key with every message until it gets one back.
 	NewSession bool
 }
 
-// Begun identifies a session that a peer began. All of it was in clear on its way.
+// Begun identifies a session that a peer began. None of it is secret: it travelled unencrypted.
 type Begun struct {
 	Base         [32]byte // the peer's base key, which is random
 	SignedPreKey uint32   // the id of our signed pre-key
@@ -64,9 +63,9 @@ func Initiate(l Local, r *Record, b Bundle, now time.Time) (*Record, error) {
 	return r.successor(s, nil, now), nil
 }
 
-// Encrypt encrypts plaintext in r's current session. ErrNoSession when r is nil,
-// or has no current session that fits the identity l; ErrTooLong. Of the
-// successors of one record, one only may ever leave the device.
+// Encrypt encrypts plaintext in r's current session. It returns ErrNoSession when r is nil or has
+// no current session that fits the identity l, or ErrTooLong. Only one ciphertext made from one
+// record may ever leave the device.
 func Encrypt(r *Record, l Local, plaintext []byte) (Ciphertext, *Record, error) {
 	if len(plaintext) > MaxPlaintext {
 		return Ciphertext{}, nil, fmt.Errorf("encrypting: %w", ErrTooLong)
@@ -82,10 +81,10 @@ func Encrypt(r *Record, l Local, plaintext []byte) (Ciphertext, *Record, error) 
 	return c, r.moved(next), nil
 }
 
-// Decrypt authenticates and decrypts c in one of r's sessions, or in the new one
-// that it begins; r may be nil. It computes from its arguments alone: no
-// randomness, nothing changed anywhere. Errors are of the classes of this package,
-// or the PreKeySource's, and mean that nothing happened.
+// Decrypt authenticates and decrypts c in one of r's sessions, or in the new one that c begins; r
+// may be nil. It depends only on its arguments, uses no randomness and changes nothing. Errors
+// belong to the classes of this package or come from the PreKeySource, and mean that nothing
+// happened.
 func Decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
 	d, err := decrypt(l, r, keys, c, now)
 	if err != nil {
@@ -118,7 +117,7 @@ func (r *Record) decrypt(m *message, now time.Time) (Decrypted, error) {
 		return Decrypted{}, ErrNoSession
 	}
 	for _, s := range sessions {
-		// A ratchet key is random: the session that knows it is the one.
+		// A ratchet key is random: the message belongs to the session that knows it.
 		if s.chain(m) >= 0 {
 			return r.decryptIn(s, m, now)
 		}
@@ -150,8 +149,8 @@ func (r *Record) decryptIn(s *session, m *message, now time.Time) (Decrypted, er
 	return d, nil
 }
 
-// decryptPreKey decrypts a pre-key message: in the session that it began before,
-// else in a new one.
+// decryptPreKey decrypts a pre-key message in the session that it began before, or else in a new
+// one.
 func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.Time) (Decrypted, error) {
 	m, err := parsePreKeyMessage(data)
 	if err != nil {

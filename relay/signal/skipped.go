@@ -9,24 +9,24 @@ import (
 )
 
 const (
-	// MaxSkip is how many messages of a chain one message may be ahead.
+	// MaxSkip is how many messages of a chain one message may skip.
 	MaxSkip = 1000
-	// MaxSkipped is how many keys of messages that did not come yet a record keeps
-	// in all its sessions together. The oldest give way.
+	// MaxSkipped is how many keys of messages that have not come yet a record keeps in all its
+	// sessions together. The oldest are dropped first.
 	MaxSkipped = 1000
 	// SkippedLifetime is how long such a key is kept.
 	SkippedLifetime = 7 * 24 * time.Hour
 )
 
-// skippedKey is the key of a message that was passed over.
+// skippedKey is the key of a message that was skipped.
 type skippedKey struct {
 	index uint32
 	since uint32 // Unix time, seconds
 	seed  secret
 }
 
-// take returns the seed of message number index and moves c, which is the
-// caller's own copy, past it. It never writes to c.skipped, which others share.
+// take returns the seed of message number index and moves c, which must be the caller's own copy,
+// past it. It never writes to c.skipped, which others share.
 func (c *receiveChain) take(index uint32, now time.Time) (secret, error) {
 	if index < c.next {
 		return c.takeSkipped(index)
@@ -74,8 +74,8 @@ func (s *session) countSkipped() int {
 	return n
 }
 
-// expired counts the chain's keys that are older than SkippedLifetime. They come
-// first: a higher index was never passed over earlier.
+// expired counts the chain's keys that are older than SkippedLifetime. They come first, because a
+// higher index is never skipped earlier.
 func (c *receiveChain) expired(now time.Time) int {
 	oldest := unixSeconds(now.Add(-SkippedLifetime))
 	n := 0
@@ -99,8 +99,8 @@ func (s *session) expireSkipped(now time.Time) *session {
 	return next
 }
 
-// dropSkipped returns a copy of s with excess fewer skipped keys, the oldest
-// chains' first, or with none.
+// dropSkipped returns a copy of s with excess fewer skipped keys, or with none. Keys of the oldest
+// chains are dropped first.
 func (s *session) dropSkipped(excess int) *session {
 	next := new(*s)
 	for i := len(next.receive) - 1; i >= 0 && excess > 0; i-- {

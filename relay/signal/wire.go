@@ -8,23 +8,23 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// MaxCiphertext is the longest message that Decrypt looks at; a MaxPlaintext fits.
+// MaxCiphertext is the longest message that Decrypt reads; one with MaxPlaintext fits.
 const MaxCiphertext = MaxPlaintext + 1024
 
-// wireVersion is a message's first byte: version 3 in the upper half, in the lower
-// half the newest version that the sender speaks, which receivers ignore.
+// wireVersion is a message's first byte: version 3 in the upper half, and in the lower half the
+// newest version that the sender speaks, which receivers ignore.
 const wireVersion = 0x33
 
 // message is a SignalMessage as it was received.
 type message struct {
-	raw     []byte // all of it, not copied: what the code at its end authenticates
+	raw     []byte // the whole message, not copied: the code at its end authenticates these bytes
 	ratchet []byte // 33 bytes, the first keyType
 	counter uint32
 	body    []byte // whole AES blocks, at least one
 }
 
-// preKeyMessage is a PreKeySignalMessage as it was received. Nothing in it but
-// message is authenticated, and that only once a session decrypts it.
+// preKeyMessage is a PreKeySignalMessage as it was received. Only message in it is authenticated,
+// and only once a session has decrypted it.
 type preKeyMessage struct {
 	preKeyID     uint32
 	hasPreKey    bool
@@ -34,8 +34,8 @@ type preKeyMessage struct {
 	message      message
 }
 
-// parseMessage reads a SignalMessage. Length and version are checked before protobuf
-// sees it, and what protobuf read is checked after.
+// parseMessage reads a SignalMessage. It checks length and version before protobuf reads the
+// message, and the fields afterwards.
 func parseMessage(b []byte) (message, error) {
 	m := message{raw: b}
 	if len(b) > MaxCiphertext || len(b) < 1+macSize || b[0]>>4 != wireVersion>>4 {
@@ -75,7 +75,7 @@ func parsePreKeyMessage(b []byte) (preKeyMessage, error) {
 	return m, nil
 }
 
-// unmarshal reads protobuf. Fields that the protocol does not have are passed over.
+// unmarshal reads protobuf. It skips fields that the protocol does not have.
 func unmarshal(b []byte, m proto.Message) error {
 	if (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, m) != nil {
 		return ErrMalformed // protobuf's own error may quote the message
@@ -83,8 +83,8 @@ func unmarshal(b []byte, m proto.Message) error {
 	return nil
 }
 
-// serialisedKey reports whether b has the form of a public key, which is all that
-// looking it up among known ones needs.
+// serialisedKey reports whether b has the form of a public key, which is enough to look it up among
+// known ones.
 func serialisedKey(b []byte) bool { return len(b) == PublicKeySize && b[0] == keyType }
 
 // sealMessage encrypts plaintext under keys and returns the whole SignalMessage.
@@ -115,7 +115,7 @@ func wrapMessage(p *pendingPreKey, base, identity *PublicKey, registrationID uin
 	return marshal(m, 0)
 }
 
-// marshal returns the version byte and m, with room for so many bytes behind.
+// marshal returns the version byte and m, with room for so many more bytes.
 func marshal(m proto.Message, room int) ([]byte, error) {
 	var o proto.MarshalOptions
 	b := append(make([]byte, 0, 1+o.Size(m)+room), wireVersion)

@@ -45,8 +45,8 @@ func (a *agreement) derive() (root, chain secret, err error) {
 	return derivePair(a.buffer[:a.used], nil, infoSession)
 }
 
-// newInitiator is X3DH on the side that has a bundle, which was verified. The
-// first message begins the sending chain, by a ratchet step on the signed pre-key.
+// newInitiator is X3DH on the side that has a bundle, which must be verified. The first message
+// begins the sending chain with a ratchet step on the signed pre-key.
 func newInitiator(l Local, b *Bundle) (*session, error) {
 	var base privateKey
 	if err := base.generate(); err != nil {
@@ -55,7 +55,7 @@ func newInitiator(l Local, b *Bundle) (*session, error) {
 	return initiatorWith(l, b, base)
 }
 
-// initiatorWith is newInitiator with the base key given.
+// initiatorWith is newInitiator with a given base key.
 func initiatorWith(l Local, b *Bundle, base privateKey) (*session, error) {
 	defer base.destroy()
 	a := newAgreement()
@@ -85,8 +85,8 @@ type responderKeys struct {
 	oneTime *PreKey // nil when it names none
 }
 
-// newResponder is X3DH on the side that a pre-key message reached. The session is
-// not authenticated before it decrypts that message.
+// newResponder is X3DH on the side that got a pre-key message. The session is not authenticated
+// before it has decrypted that message.
 func newResponder(l Local, keys responderKeys, identity, base *PublicKey) (*session, error) {
 	a := newAgreement()
 	a.add(&keys.signed.key, identity)

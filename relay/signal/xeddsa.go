@@ -14,11 +14,10 @@ import (
 // SignatureSize is the length of an XEdDSA signature.
 const SignatureSize = 64
 
-// sign signs message with a Curve25519 private key as XEdDSA says
-// (https://signal.org/docs/specifications/xeddsa/). The twisted Edwards public key
-// has sign bit 0, so the signature suits verifiers that take the bit from its last
-// byte, as libsignal does, and those that know none. All arithmetic on secrets
-// is edwards25519's, which is constant-time.
+// sign signs message with a Curve25519 private key as XEdDSA specifies
+// (https://signal.org/docs/specifications/xeddsa/). The twisted Edwards public key has sign bit 0,
+// so the signature suits verifiers that read the bit from its last byte, as libsignal does, and
+// those that do not know it. All arithmetic on secrets is edwards25519's, which is constant-time.
 func sign(scalar *[privateKeySize]byte, message []byte) (signature [SignatureSize]byte, err error) {
 	var random [64]byte
 	if _, err = rand.Read(random[:]); err != nil {
@@ -27,14 +26,14 @@ func sign(scalar *[privateKeySize]byte, message []byte) (signature [SignatureSiz
 	return signWith(scalar, message, &random)
 }
 
-// signWith is sign with the random bytes given.
+// signWith is sign with given random bytes.
 func signWith(scalar *[privateKeySize]byte, message []byte, random *[64]byte) (signature [SignatureSize]byte, err error) {
 	secret, public, err := edwardsPair(scalar)
 	if err != nil {
 		return signature, err
 	}
-	// hash1 of the specification: 2^256 - 1 - 1, little-endian, keeps this use of
-	// the hash apart from all others.
+	// hash1 of the specification: 2^256 - 1 - 1, little-endian, separates this use of the hash
+	// from all others.
 	prefix := [32]byte{0: 0xfe}
 	for i := 1; i < len(prefix); i++ {
 		prefix[i] = 0xff

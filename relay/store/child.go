@@ -19,7 +19,7 @@ func (c *child) scan(r row) error {
 // row is what the child's value is bound to.
 func (c *child) row() []byte { return rowOf(c.id, int64(c.customer)) }
 
-// identity is what a session's row holds in clear.
+// identity is what a session's row holds in the clear.
 func (c *child) identity() []byte {
 	w := &writer{b: rowOf(c.id, int64(c.customer), c.epoch)}
 	return w.bytes(c.lookup).b

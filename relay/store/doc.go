@@ -18,7 +18,7 @@
 // # What is readable without a key
 //
 // Content, files, numbers, names, session records, pre-keys, job bodies and names of settings
-// are sealed with their row's identity as associated data. The following stays in clear:
+// are sealed with their row's identity as associated data. The following stays in the clear:
 // random row and message identifiers, which rows belong to one (nameless) customer, times, the
 // direction and state of a message, queue names, counts and sizes, also of files. Numbers and
 // carrier IDs are found by an HMAC whose key dies with the epoch.

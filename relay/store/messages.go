@@ -37,7 +37,7 @@ func (s *sealedMessage) scan(r row) error {
 	return nil
 }
 
-// identity is what the message's value is bound to: every column in clear.
+// identity is what the message's value is bound to: every column in the clear.
 func (s *sealedMessage) identity() []byte {
 	b := rowOf(s.row, s.customer, s.direction, s.created, s.updated)
 	w := &writer{b: b}

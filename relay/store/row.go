@@ -36,7 +36,7 @@ func (r row) text(i int) (string, error) {
 	return v, nil
 }
 
-// The columns of a sealed row that are in clear are authenticated with what is sealed, and
+// The columns of a sealed row that are in the clear are authenticated with what is sealed, and
 // SQLite accepts a value of any type in any column. So a column of another type needs no error
 // of its own: it is converted as far as possible, and then only this row cannot be opened.
 

@@ -14,5 +14,5 @@ func (s *sealedKey) scan(r row) error {
 
 func (s *sealedKey) identity() []byte { return rowOf(s.kind, s.id, s.created) }
 
-// kept is what a pre-key's row holds in clear.
+// kept is what a pre-key's row holds in the clear.
 func (s *sealedKey) kept() []byte { return rowOf(s.kind, s.id, s.epoch, s.created) }

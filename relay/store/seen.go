@@ -34,7 +34,7 @@ func (t *Tx) loadSeenKey() error {
 }
 
 // SeenCiphertext remembers the hash of a received ciphertext. It must get no other hash:
-// anything in clear, such as a text or an id, could be guessed from its hash long after the
+// anything in the clear, such as a text or an id, could be guessed from its hash long after the
 // message is gone. First says that the hash was not known. It is forgotten with the epoch in
 // which it was first seen.
 func (t *Tx) SeenCiphertext(hash [32]byte) (first bool, err error) {

@@ -16,7 +16,7 @@ import (
 
 func runtimeGoexit() { runtime.Goexit() }
 
-// sql changes the database as whoever has the volume could.
+// sql changes the database as somebody with access to the volume could.
 func (w *world) sql(statements ...string) {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(w.dir, "relay.db"))

@@ -118,7 +118,7 @@ func (f *fields) versions(name string) []KeyVersion {
 	return versions
 }
 
-// DataKey returns a new data key, in clear and wrapped by the latest version of the wrapping
+// DataKey returns a new data key, in the clear and wrapped by the latest version of the wrapping
 // key. It returns ErrNotFound when the tenant has no wrapping key.
 func (c *Client) DataKey(ctx context.Context) (plain []byte, wrapped string, err error) {
 	return c.dataKey(ctx, c.wrapping())

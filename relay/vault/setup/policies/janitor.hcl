@@ -29,7 +29,7 @@ path "{{.Settings}}/keys/{{.N}}.{{.S}}/config" {
     "deletion_allowed" = []
   }
 }
-# Where settings keys were at first.
+# The former place of settings keys.
 path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings" {
   capabilities = ["read", "delete"]
 }

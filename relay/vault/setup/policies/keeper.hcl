@@ -1,6 +1,6 @@
-# {{.Roles.Keeper}}: the keeper of last resort of a region. It can let wrapping keys die
-# that their janitors left behind. It can decrypt nothing and delete nothing, and knows no
-# entry of the KV mount. Settings keys lie in another mount.
+# {{.Roles.Keeper}}: the keeper of last resort of a region. It can destroy old versions
+# of wrapping keys whose janitors are gone. It can decrypt nothing, cannot delete a key, and
+# reaches nothing in the KV mount. Settings keys are in another mount.
 path "{{.Transit}}/keys" {
   capabilities = ["list"]
 }

@@ -5,16 +5,16 @@ path "{{.KV}}/data/{{.N}}/{{.S}}/identity/*" {
 path "{{.KV}}/data/{{.N}}/{{.S}}/carrier" {
   capabilities = ["create", "read"]
 }
-# Who used these names first: recorded once, changed by an admin only.
+# Who used these names first: recorded once; only an admin can change it.
 path "{{.KV}}/data/{{.N}}/{{.S}}/owner" {
   capabilities = ["create", "read"]
 }
-# Credentials are read without the relay, which would tell its account from a former
-# one of the same name: so the account's UID is in their path.
+# Credentials are also read without the relay, which would notice that an account is not the
+# former one of the same name. So the account's UID is in their path.
 path "{{.KV}}/data/{{.N}}/{{.S}}/access/{{.U}}/*" {
   capabilities = ["create", "read"]
 }
-# Where credentials were at first: they are copied from there.
+# The former place of credentials, from which they are copied.
 path "{{.KV}}/data/{{.N}}/{{.S}}/access/+" {
   capabilities = ["read"]
 }
@@ -43,7 +43,7 @@ path "{{.Settings}}/datakey/plaintext/{{.N}}.{{.S}}" {
 path "{{.Settings}}/decrypt/{{.N}}.{{.S}}" {
   capabilities = ["update"]
 }
-# Where settings keys were at first: what they wrapped is opened once more, to be moved.
+# The former place of settings keys: what they wrapped is opened once more, to move it.
 path "{{.Transit}}/decrypt/{{.N}}.{{.S}}-settings" {
   capabilities = ["update"]
 }

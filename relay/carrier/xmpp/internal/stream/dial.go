@@ -33,7 +33,7 @@ func (c Config) dial(ctx context.Context) (net.Conn, error) {
 // startTLS wraps the connection and checks the server's certificate for the domain.
 func (c Config) startTLS(ctx context.Context, plain *wire) (*wire, error) {
 	if plain.in.Buffered() > 0 {
-		return nil, errors.New("server sent data in clear after agreeing to TLS")
+		return nil, errors.New("server sent data in the clear after agreeing to TLS")
 	}
 	conf := &tls.Config{ServerName: c.Domain, MinVersion: tls.VersionTLS12}
 	if len(c.CABundle) > 0 {
