@@ -12,8 +12,8 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 )
 
-// The operator reads and writes what a relay consists of. It may not read Secrets,
-// make tokens, enter a pod, or bind a role.
+// The operator reads and writes a relay's objects. It may not read Secrets, create
+// tokens, enter a pod, or bind a role.
 //
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=businessrelays,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=businessrelays/status,verbs=patch
@@ -36,10 +36,10 @@ type step struct {
 	do   func(context.Context) error
 }
 
-// steps are in the order in which they must happen: nothing is made before it is
-// known whose number it is and where it may be; policies and identity before pods;
-// the janitor before anything that it would have to erase. Stopping comes before all
-// that may be in the way of starting.
+// steps are in the order in which they must happen: the number and the region are
+// checked before anything is made; policies and identity come before pods, and the
+// janitor before anything that it would have to erase. Stopping comes first, before the
+// steps that can fail.
 func (p *pass) steps() []step {
 	return []step{
 		{"checking the spec", p.checkSupported},
@@ -81,8 +81,8 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	return p.result(err)
 }
 
-// run takes the steps up to the first that cannot go on, then looks at how the
-// relay and its janitor are, which does not depend on them.
+// run runs the steps up to the first that fails, and then observes the relay and its
+// janitor, which does not depend on the steps.
 func (p *pass) run(ctx context.Context) error {
 	var stopped error
 	for _, s := range p.steps() {
@@ -112,8 +112,8 @@ func (p *pass) observe(ctx context.Context) error {
 	return nil
 }
 
-// result translates what stopped the pass, and looks again no later than a
-// condition may change by time alone.
+// result translates what stopped the pass into a result, with another pass no later
+// than a condition may change by time alone.
 func (p *pass) result(err error) (ctrl.Result, error) {
 	result, err := outcome.Result(err)
 	if err == nil && p.again > 0 && (result.RequeueAfter == 0 || p.again < result.RequeueAfter) {

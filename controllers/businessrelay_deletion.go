@@ -24,16 +24,16 @@ import (
 )
 
 const (
-	// eraseCheck is how often a deletion in progress is looked at: Jobs are not
-	// watched.
+	// eraseCheck is how often a deletion in progress is checked: Jobs are not watched.
 	eraseCheck = 3 * time.Second
 	// eraseRetry is how long after a failed erase Job the next one starts.
 	eraseRetry = time.Minute
 )
 
-// finish carries out the deletion policy and lets the object go; done says that it is gone.
-// With Retain there is nothing to do for a relay that has run: what must outlive it has no
-// owner reference, and everything else is deleted with the object.
+// finish carries out the deletion policy and removes the finalizer; done says that the
+// object is gone. With Retain there is nothing to do for a relay that has run: children
+// that must outlive it have no owner reference, and Kubernetes deletes the others with the
+// object.
 func (p *pass) finish(ctx context.Context) (done bool, err error) {
 	p.Poller.Forget(client.ObjectKeyFromObject(p.relay))
 	if !controllerutil.ContainsFinalizer(p.relay, v1alpha1.Finalizer) {
@@ -50,8 +50,8 @@ func (p *pass) finish(ctx context.Context) (done bool, err error) {
 	return err == nil || apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 }
 
-// removeUnstarted removes what was made for a relay that never ran: there is no key
-// that its janitor would have to erase.
+// removeUnstarted removes the objects of a relay that never ran: there is no key that
+// its janitor would have to erase.
 func (p *pass) removeUnstarted(ctx context.Context) error {
 	never, err := p.neverStarted(ctx)
 	if err != nil || !never {
@@ -61,15 +61,15 @@ func (p *pass) removeUnstarted(ctx context.Context) error {
 		append(remainders(p.relay), cronJobChild(p.relay))...)
 }
 
-// started says whether the status knows that the relay ran. It cannot be made to forget:
-// nobody but the operator may write it. Former releases noted no start.
+// started says whether the status records that the relay ran. Only the operator may
+// write it, so nobody can remove that record. Former releases recorded no start.
 func (p *pass) started() bool {
 	return p.status.StartedTime != nil || p.status.InitializedTime != nil || p.status.Retention.OldestKeyTime != nil
 }
 
-// neverStarted says whether nothing can have made keys under the relay's names: it was
-// never let run, and nothing is older than its object, as what a former relay of the same
-// name left would be.
+// neverStarted says whether no keys can exist under the relay's names: the operator never
+// started it, and no object is older than the BusinessRelay, as an earlier relay's
+// leftovers of the same name would be.
 func (p *pass) neverStarted(ctx context.Context) (bool, error) {
 	if p.started() {
 		return false, nil
@@ -92,8 +92,8 @@ func (p *pass) neverStarted(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// erase stops the relay, destroys its keys, and then removes what outlives a relay
-// otherwise. Each step may be taken again.
+// erase stops the relay, destroys its keys, and then removes the objects that outlive a
+// relay otherwise. Each step can be repeated.
 func (p *pass) erase(ctx context.Context) error {
 	if err := p.deleteAll(ctx, "the relay stops", relayChild(p.relay), cronJobChild(p.relay)); err != nil {
 		return err
@@ -113,8 +113,8 @@ func (p *pass) erase(ctx context.Context) error {
 	return p.deleteAll(ctx, "its keys are erased; removing its volume", remainders(p.relay)...)
 }
 
-// awaitNoPods waits until no pod of the relay or its janitor runs: none may make a
-// key again after it was erased.
+// awaitNoPods waits until no pod of the relay or its janitor runs: a pod could create
+// an erased key again.
 func (p *pass) awaitNoPods(ctx context.Context) error {
 	pods := &corev1.PodList{}
 	err := p.Live.List(ctx, pods, client.InNamespace(p.relay.Namespace), client.MatchingLabels{
@@ -133,10 +133,10 @@ func (p *pass) awaitNoPods(ctx context.Context) error {
 	return nil
 }
 
-// hasKeys says whether there may be something to erase in Vault: unless it was erased, of
-// every relay that was ever let run; and where the configuration is there, which comes
-// before anything that could log in. That it is missing says nothing by itself: an admin
-// of the namespace may have deleted it.
+// hasKeys says whether there may be something to erase in Vault: not if it was erased
+// already; else if the relay was ever started, or if its configuration exists, which is
+// made before anything that could log in. A missing configuration proves nothing: an
+// admin of the namespace may have deleted it.
 func (p *pass) hasKeys(ctx context.Context) (bool, error) {
 	if p.relay.Annotations[v1alpha1.AnnotationErased] == v1alpha1.AnnotationErasedYes {
 		return false, nil
@@ -148,7 +148,7 @@ func (p *pass) hasKeys(ctx context.Context) (bool, error) {
 	return err == nil || p.started(), nil
 }
 
-// runErase runs the erase Job to its end, again and again.
+// runErase runs the erase Job until it succeeds.
 func (p *pass) runErase(ctx context.Context) error {
 	if err := p.findRegion(ctx); err != nil {
 		return err
@@ -175,21 +175,21 @@ func (p *pass) runErase(ctx context.Context) error {
 	return outcome.Waiting(eraseCheck, v1alpha1.ReasonErasing, "the relay's keys are being erased by Job %s", job.Name)
 }
 
-// believe notes that a Job has erased the keys once one of its pods proves it; otherwise
-// the Job is made again, which harms nothing.
+// believe records that a Job has erased the keys once one of its pods proves it.
+// Otherwise it creates the Job again, which does no harm.
 func (p *pass) believe(ctx context.Context, job *batchv1.Job) error {
 	proven, err := p.proven(ctx, job)
 	if err != nil {
 		return err
 	}
 	if !proven {
-		return p.deleteAll(ctx, "Job "+job.Name+" ended, but no pod proves that the relay's keys are erased: running it again", eraseChild(p.relay))
+		return p.deleteAll(ctx, "Job "+job.Name+" ended, but no pod proves that the relay's keys are erased; the operator runs it again", eraseChild(p.relay))
 	}
 	return p.rememberErased(ctx)
 }
 
-// rememberErased notes on the object that its keys are gone: what follows removes
-// the very objects by which a pass would know.
+// rememberErased records on the object that its keys are gone, because the next steps
+// remove the objects from which a pass could tell.
 func (p *pass) rememberErased(ctx context.Context) error {
 	before := p.relay.DeepCopy()
 	metav1.SetMetaDataAnnotation(&p.relay.ObjectMeta, v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
@@ -225,18 +225,19 @@ func (p *pass) startErase(ctx context.Context) error {
 	return outcome.Waiting(eraseCheck, v1alpha1.ReasonErasing, "the relay's keys are being erased")
 }
 
-// retryErase removes a failed Job once it has been visible for a while; the next
-// pass makes another.
+// retryErase removes a failed Job once it has been visible for a while; the next pass
+// creates another.
 func (p *pass) retryErase(ctx context.Context, failed time.Time) error {
 	if left := failed.Add(eraseRetry).Sub(p.Now()); left > 0 {
 		return outcome.Waiting(left, v1alpha1.ReasonEraseFailed,
-			"Job %s could not erase the relay's keys (see its logs); it is retried each minute; or run kubectl relay erase with an admin's Vault login, then annotate this object with %s=%s",
+			"Job %s could not erase the relay's keys (see its logs); the operator retries every minute; or run kubectl relay erase with an admin's Vault login, then annotate this object with %s=%s",
 			eraseName(p.relay), v1alpha1.AnnotationErased, v1alpha1.AnnotationErasedYes)
 	}
 	return p.deleteAll(ctx, "retrying the erase Job", eraseChild(p.relay))
 }
 
-// deleteAll deletes children and, unless all are gone, says what happens meanwhile.
+// deleteAll deletes children. Until all are gone, it returns an outcome that says what
+// happens meanwhile.
 func (p *pass) deleteAll(ctx context.Context, meanwhile string, children ...apply.Child) error {
 	all := true
 	for _, c := range children {
@@ -268,7 +269,7 @@ func eraseChild(r *v1alpha1.BusinessRelay) apply.Child {
 	return apply.Typed(batchv1ac.Job(eraseName(r), r.Namespace), batchv1ac.ExtractJob)
 }
 
-// remainders are what outlives a relay unless it is erased, and the Job that erased.
+// remainders are the children that outlive a relay unless it is erased, and the erase Job.
 func remainders(r *v1alpha1.BusinessRelay) []apply.Child {
 	tenant := v1alpha1.TenantName(r.Name)
 	return []apply.Child{

@@ -16,16 +16,16 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/retention"
 )
 
-// reported are the conditions that a relay reports about itself. What it says of
-// others is ignored.
+// reported are the conditions that a relay reports about itself. Others in its answer
+// are ignored.
 func reported() []string {
 	return []string{
 		v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified, v1alpha1.ConditionVolumeHasRoom,
 	}
 }
 
-// Patterns of what a relay may put into the status: it is a tenant's pod, and
-// trusted no further.
+// Patterns of the values that a relay may put into the status. It is a tenant's pod and
+// not trusted further.
 var (
 	reasonPattern      = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
 	numberIDPattern    = regexp.MustCompile(`^[0-9]{1,32}$`)
@@ -35,7 +35,7 @@ var (
 // qualities are those of the Cloud API.
 func qualities() []string { return []string{"GREEN", "YELLOW", "RED", "UNKNOWN"} }
 
-// split tells the relay's own pods from the janitor's.
+// split separates the relay's own pods from the janitor's.
 func split(pods []corev1.Pod) (relays, janitors []corev1.Pod) {
 	for _, pod := range pods {
 		switch pod.Labels[v1alpha1.LabelComponent] {
@@ -51,8 +51,8 @@ func split(pods []corev1.Pod) (relays, janitors []corev1.Pod) {
 	return relays, janitors
 }
 
-// rollout says whether all of a StatefulSet's pods are up and current: nil, or
-// what is awaited.
+// rollout returns nil if all of a StatefulSet's pods are up and current, and else what
+// the operator waits for.
 func rollout(live client.Object, want int32) error {
 	set, ok := live.(*appsv1.StatefulSet)
 	waiting := func(format string, args ...any) error {
@@ -60,9 +60,9 @@ func rollout(live client.Object, want int32) error {
 	}
 	switch {
 	case !ok || set == nil || set.Status.ObservedGeneration < set.Generation:
-		return waiting("the relay's pods are being made")
+		return waiting("the relay's pods are being created")
 	case set.Status.UpdatedReplicas < want || set.Status.Replicas > want:
-		return waiting("%d of %d pods run as wanted", set.Status.UpdatedReplicas, want)
+		return waiting("%d of %d pods are up to date", set.Status.UpdatedReplicas, want)
 	case set.Status.ReadyReplicas < want:
 		return waiting("%d of %d pods are ready", set.Status.ReadyReplicas, want)
 	}
@@ -99,7 +99,7 @@ func (p *pass) observeRelay(pods []corev1.Pod) {
 	}
 }
 
-// first returns the first pod that is to stay, nil if there is none.
+// first returns the first pod that is not being deleted, nil if there is none.
 func first(pods []corev1.Pod) *corev1.Pod {
 	for i := range pods {
 		if pods[i].DeletionTimestamp == nil {
@@ -109,7 +109,7 @@ func first(pods []corev1.Pod) *corev1.Pod {
 	return nil
 }
 
-// stamp changes whenever a pod may have something new to say.
+// stamp changes whenever a pod may have something new to report.
 func stamp(pod *corev1.Pod) string {
 	ready, restarts := false, int32(0)
 	for _, s := range pod.Status.ContainerStatuses {
@@ -118,18 +118,18 @@ func stamp(pod *corev1.Pod) string {
 	return fmt.Sprintf("%s/%t/%d", pod.UID, ready, restarts)
 }
 
-// explain adds to why the relay is not up what its pod says.
+// explain adds the pod's state to the reason why the relay is not up.
 func explain(err error, pod *corev1.Pod) error {
 	v := outcome.Of(err)
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s finds no node: %s", v.Message, pod.Name, outcome.Clip(c.Message))
+			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: no node takes pod %s: %s", v.Message, pod.Name, outcome.Clip(c.Message))
 		}
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		if w := s.State.Waiting; w != nil {
-			// The kubelet's own words may hold what a Secret or an image is called, and
-			// change with each try: whoever may see the pod finds them there.
+			// The kubelet's own message may contain the name of a Secret or an image, and
+			// changes with each attempt. People who may read the pod find it there.
 			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s: if this persists, see kubectl describe pod %s -n %s",
 				v.Message, pod.Name, w.Reason, pod.Name, pod.Namespace)
 		}
@@ -137,7 +137,7 @@ func explain(err error, pod *corev1.Pod) error {
 	return err
 }
 
-// unknown says of all that a relay reports that it is not known.
+// unknown marks all conditions that a relay reports as Unknown.
 func (p *pass) unknown(reason, message string) {
 	for _, kind := range reported() {
 		if kind == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
@@ -148,15 +148,15 @@ func (p *pass) unknown(reason, message string) {
 	}
 }
 
-// pending keeps what was last said of a relay that has not been asked yet since the
-// operator started, so that a restart of the operator changes no condition.
+// pending keeps the last report of a relay that has not been asked since the operator
+// started, so that a restart of the operator changes no condition.
 func (p *pass) pending() {
 	for _, kind := range reported() {
 		if c := p.marks.Get(kind); c != nil {
 			p.marks.Mark(kind, c.Status, c.Reason, c.Message)
 			continue
 		}
-		p.marks.Mark(kind, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "the relay has not been asked yet")
+		p.marks.Mark(kind, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "the operator has not asked the relay yet")
 	}
 }
 
@@ -165,7 +165,7 @@ func (p *pass) noWebhook() {
 		"spec.webhook is not set: the relay only sends")
 }
 
-// carryOver copies what the relay reports, as far as it has the expected form.
+// carryOver copies those of the relay's values that have the expected form.
 func (p *pass) carryOver(s *contract.Status) {
 	p.unsaid(s)
 	for _, c := range s.Conditions {
@@ -174,7 +174,7 @@ func (p *pass) carryOver(s *contract.Status) {
 			continue
 		}
 		if c.Type == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
-			p.noWebhook() // which the relay cannot know to be as asked for
+			p.noWebhook() // the relay cannot know that this was intended
 			continue
 		}
 		p.marks.Mark(c.Type, metav1.ConditionStatus(c.Status), c.Reason, c.Message)
@@ -188,13 +188,13 @@ func (p *pass) carryOver(s *contract.Status) {
 	if slices.Contains(qualities(), s.Quality) {
 		p.status.Quality = s.Quality
 	}
-	// Only of a relay that has its number: being initialized is what holds it.
+	// Only for a relay that has its number: an initialized relay keeps the number.
 	if s.InitializedTime != nil && p.status.InitializedTime == nil && p.numbered {
 		p.status.InitializedTime = new(metav1.NewTime(s.InitializedTime.UTC()).Rfc3339Copy())
 	}
 }
 
-// unsaid marks what a relay's answer leaves out.
+// unsaid marks the conditions that a relay's answer leaves out.
 func (p *pass) unsaid(s *contract.Status) {
 	for _, kind := range reported() {
 		if slices.ContainsFunc(s.Conditions, func(c contract.Condition) bool { return c.Type == kind }) {
@@ -208,7 +208,7 @@ func (p *pass) unsaid(s *contract.Status) {
 	}
 }
 
-// matching returns said if it has the expected form, and otherwise what was.
+// matching returns said if it has the expected form, and was otherwise.
 func matching(form *regexp.Regexp, said, was string) string {
 	if form.MatchString(said) {
 		return said
@@ -216,7 +216,7 @@ func matching(form *regexp.Regexp, said, was string) string {
 	return was
 }
 
-// observeRetention reads how the janitor's runs went.
+// observeRetention judges the janitor's runs.
 func (p *pass) observeRetention(pods []corev1.Pod) {
 	runs := retention.Runs(pods)
 	retention.Record(&p.status.Retention, runs)

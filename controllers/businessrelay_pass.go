@@ -43,7 +43,7 @@ type pass struct {
 	*BusinessRelayReconciler
 
 	relay  *v1alpha1.BusinessRelay
-	status v1alpha1.BusinessRelayStatus // as it will be
+	status v1alpha1.BusinessRelayStatus // as it will be written
 	marks  conditions.Set               // the conditions of status
 
 	region     *v1alpha1.DataRegion // once found
@@ -52,9 +52,10 @@ type pass struct {
 	nodes      []map[string]string  // once placed
 	numbered   bool                 // whether the number is this relay's
 
-	// working is why the workload is not up though nothing is wrong; nil when it is.
+	// working says why the workload is not up yet although nothing is wrong; nil when it is
+	// up.
 	working error
-	// again is the soonest time to look again though nothing has changed.
+	// again is after what time to run another pass even if nothing changes; 0 for never.
 	again time.Duration
 }
 
@@ -74,7 +75,7 @@ func (p *pass) lookAgain(d time.Duration) {
 
 func (p *pass) applier() apply.Applier { return apply.Applier{Client: p.Client, Live: p.Live} }
 
-// apply brings children about, in order.
+// apply applies children, in order.
 func (p *pass) apply(ctx context.Context, children ...apply.Child) error {
 	for _, c := range children {
 		if _, err := p.applier().Apply(ctx, p.relay, c); err != nil {
@@ -84,8 +85,8 @@ func (p *pass) apply(ctx context.Context, children ...apply.Child) error {
 	return nil
 }
 
-// holdFinalizer adds or removes our finalizer by a patch of the metadata alone: the
-// user's object is never updated as a whole.
+// holdFinalizer adds or removes our finalizer with a patch of the metadata alone: the
+// operator never updates the user's object as a whole.
 func holdFinalizer(ctx context.Context, c client.Client, o client.Object, hold bool) error {
 	if controllerutil.ContainsFinalizer(o, v1alpha1.Finalizer) == hold {
 		return nil
@@ -104,7 +105,8 @@ func holdFinalizer(ctx context.Context, c client.Client, o client.Object, hold b
 	return nil
 }
 
-// ensureFinalizer holds the object until its deletion policy is carried out.
+// ensureFinalizer adds the finalizer, which keeps the object until its deletion policy is
+// carried out.
 func (p *pass) ensureFinalizer(ctx context.Context) error {
 	return holdFinalizer(ctx, p.Client, p.relay, true)
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 )
 
-// applyRoute leads the region's gateway to the relay, where it has one, and takes
-// away the route that it had before: one that ends TLS at the gateway must not
-// outlast the wish for it.
+// applyRoute routes the region's gateway, if there is one, to the relay, and removes
+// the relay's other route: one that terminates TLS at the gateway must not stay once
+// nobody wants it.
 func (p *pass) applyRoute(ctx context.Context) error {
 	if p.region.Spec.Endpoint.GatewayRef == nil {
 		return p.clearRoutes(ctx, "")
@@ -42,8 +42,8 @@ func (p *pass) applyRoute(ctx context.Context) error {
 	return err
 }
 
-// clearRoutes removes the relay's routes of all kinds but one. It asks the API
-// server only when that may have changed: when the operator started, or the wish did.
+// clearRoutes removes the relay's routes of all kinds but one. It asks the API server
+// only when there may be another: after the operator started, or when the spec changed.
 func (p *pass) clearRoutes(ctx context.Context, keep string) error {
 	key := client.ObjectKeyFromObject(p.relay)
 	if p.routes.settled(key, keep) {
@@ -80,9 +80,8 @@ func (p *pass) removeRoute(ctx context.Context, kind schema.GroupKind) error {
 	return err
 }
 
-// routes remembers which kind of route each relay was left with, since this
-// operator started. The zero value remembers nothing. Its methods are safe for
-// concurrent use.
+// routes remembers which kind of route each relay has, since this operator started. The
+// zero value remembers nothing. Its methods are safe for concurrent use.
 type routes struct {
 	mu   sync.Mutex // guards the following field
 	left map[types.NamespacedName]string

@@ -21,8 +21,8 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// checkSupported refuses what the API has and this version's relay has not: its
-// messages would end up in a place that is lost with the pod.
+// checkSupported refuses what the API has but this version's relay does not support:
+// its messages would be stored where they are lost with the pod.
 func (p *pass) checkSupported(context.Context) error {
 	if p.relay.Spec.Storage.Postgres != nil {
 		return outcome.Stalled(v1alpha1.ReasonNotSupported,
@@ -31,7 +31,7 @@ func (p *pass) checkSupported(context.Context) error {
 	return nil
 }
 
-// findRegion reads the region and what follows from it alone.
+// findRegion reads the region, and sets what depends on it alone.
 func (p *pass) findRegion(ctx context.Context) error {
 	p.status.Region.Name = string(p.relay.Spec.DataRegion)
 	region := &v1alpha1.DataRegion{}
@@ -70,7 +70,7 @@ func (p *pass) stopSuspended(ctx context.Context) error {
 	return p.stop(ctx)
 }
 
-// stop leaves the relay without pods, where it has had any.
+// stop scales the relay to no pods, if it ever had any.
 func (p *pass) stop(ctx context.Context) error {
 	_, hash, err := desired.Config(p.in)
 	if err != nil {
@@ -85,8 +85,8 @@ func (p *pass) stop(ctx context.Context) error {
 	return p.apply(ctx, set)
 }
 
-// claimNumber gives a number to one of the relays that name it. The others stop,
-// and say nothing of whose it is: it may be another tenant's.
+// claimNumber gives a number to one of the relays that name it. The others stop, and do
+// not say whose it is: it may be another tenant's.
 func (p *pass) claimNumber(ctx context.Context) error {
 	claims := &v1alpha1.BusinessRelayList{}
 	err := p.Client.List(ctx, claims, client.MatchingFields{v1alpha1.FieldPhoneNumber: p.relay.Spec.PhoneNumber})
@@ -106,10 +106,9 @@ func (p *pass) claimNumber(ctx context.Context) error {
 	return nil
 }
 
-// precedes says whether a's claim of a number comes before b's: that of a relay
-// which has its identity first, as its number cannot change any more, then the older
-// object's. Age alone would let an old object take over a number that is in use by
-// changing to it.
+// precedes says whether a's claim of a number comes before b's. A relay with an
+// identity comes first, because its number can no longer change; then the older object.
+// By age alone, an old object could take over a number in use by changing to it.
 func precedes(a, b *v1alpha1.BusinessRelay) bool {
 	if a.UID == b.UID {
 		return false
@@ -126,8 +125,8 @@ func precedes(a, b *v1alpha1.BusinessRelay) bool {
 	return a.Name < b.Name
 }
 
-// applyIdentity makes what a relay is before it runs. Its policies come first, so
-// that no pod is ever without one.
+// applyIdentity makes everything that a relay needs before it runs. Its network
+// policies come first, so that no pod is ever without one.
 func (p *pass) applyIdentity(ctx context.Context) error {
 	claim, err := p.claim(ctx)
 	if err != nil {
@@ -148,9 +147,8 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 	)
 }
 
-// claim returns the relay's claim, an empty one when there is none. One that lost our
-// label is not in the cache: it is read from the API server, as it is the relay's all
-// the same.
+// claim returns the relay's claim, an empty one if there is none. A claim that lost our
+// label is not in the cache but still the relay's, so it is read from the API server.
 func (p *pass) claim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
 	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}
 	for _, from := range []client.Reader{p.Client, p.Live} {
@@ -170,8 +168,7 @@ func (p *pass) applyJanitor(ctx context.Context) error {
 	return p.apply(ctx, apply.Typed(desired.CronJob(p.in), batchv1ac.ExtractCronJob))
 }
 
-// place decides whether the region can take the relay. When it cannot, nothing is
-// started anywhere.
+// place decides whether the region can take the relay. If not, nothing is started.
 func (p *pass) place(ctx context.Context) error {
 	facts, err := gather(ctx, p.Client, p.region)
 	if err != nil {
@@ -193,15 +190,16 @@ func (p *pass) place(ctx context.Context) error {
 	return nil
 }
 
-// unplaced marks Placed False with an outcome's words and hands the outcome on.
+// unplaced marks Placed False with an outcome's reason and message, and returns the
+// outcome.
 func (p *pass) unplaced(err error) error {
 	v := outcome.Of(err)
 	p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionFalse, v.Reason, v.Message)
 	return err
 }
 
-// applyClaim makes the relay's volume, lets it grow, and says how sure it is where
-// it lies.
+// applyClaim makes the relay's volume, lets it grow, and records how certain it is that
+// it is in the region.
 func (p *pass) applyClaim(ctx context.Context) error {
 	current, err := p.claim(ctx)
 	if err != nil {
@@ -222,8 +220,8 @@ func (p *pass) applyClaim(ctx context.Context) error {
 	return p.verifyVolume(ctx, current.Spec.VolumeName)
 }
 
-// nameVolume tells the relay which volume it has, once the claim that was just made is
-// known: the configuration was written before it.
+// nameVolume writes the UID of a claim that was just made into the configuration, which
+// was written before the claim.
 func (p *pass) nameVolume(ctx context.Context) error {
 	if p.in.Volume != "" {
 		return nil
@@ -241,7 +239,7 @@ func (p *pass) nameVolume(ctx context.Context) error {
 	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
 }
 
-// verifyVolume looks whether the volume itself is bound to the region.
+// verifyVolume checks whether the volume itself is bound to the region.
 func (p *pass) verifyVolume(ctx context.Context, name string) error {
 	if name == "" {
 		p.status.Region.Volume = ""
@@ -259,9 +257,9 @@ func (p *pass) verifyVolume(ctx context.Context, name string) error {
 	return nil
 }
 
-// noteStart notes that the relay runs, before its first pod can make a key: a deletion
-// knows by the status, which nobody but the operator may write, that there is something
-// to erase. An admin of the namespace can delete all that the pass makes.
+// noteStart records that the relay runs, before its first pod can make a key. From the
+// status, which only the operator may write, a deletion knows that there is something
+// to erase; an admin of the namespace can delete everything else that the pass makes.
 func (p *pass) noteStart(ctx context.Context) error {
 	if p.status.StartedTime != nil {
 		return nil
@@ -270,7 +268,7 @@ func (p *pass) noteStart(ctx context.Context) error {
 	return p.writeStatus(ctx)
 }
 
-// applyRelay runs the relay's pods, or, suspended, none.
+// applyRelay runs the relay's pods; none if it is suspended.
 func (p *pass) applyRelay(ctx context.Context) error {
 	set := desired.StatefulSet(p.in, p.configHash)
 	live, err := p.applier().Apply(ctx, p.relay, apply.Typed(set, appsv1ac.ExtractStatefulSet))
@@ -285,8 +283,8 @@ func (p *pass) applyRelay(ctx context.Context) error {
 	return p.remove(ctx, budget)
 }
 
-// remove deletes a child that is not wanted any more. It asks the cache first, so
-// that a pass at rest costs the API server nothing.
+// remove deletes a child that is no longer wanted. It asks the cache first, so that a
+// pass without changes does not call the API server.
 func (p *pass) remove(ctx context.Context, c apply.Child) error {
 	there, err := p.applier().Cached(ctx, c)
 	if err != nil || !there {

@@ -12,16 +12,17 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 )
 
-// required are the conditions that Ready needs, in the order in which the first
-// that fails is shown. VolumeHasRoom is none of them: a relay of a version that does not
-// report it is ready, and one whose volume is full still sends and delivers.
+// required are the conditions that Ready needs; Ready shows the first of them that
+// fails. VolumeHasRoom is not one of them: a version that does not report it can be
+// ready, and a relay whose volume is full still sends and delivers.
 func required() []string {
 	return []string{
 		v1alpha1.ConditionPlaced, v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
 	}
 }
 
-// summarize computes Ready, Reconciling and Stalled and writes the status. It tells of a change of Ready, and of RetentionHealthy, in events.
+// summarize computes Ready, Reconciling and Stalled and writes the status. It emits an
+// event when Ready or RetentionHealthy changes.
 func (p *pass) summarize(ctx context.Context, stopped error) error {
 	p.status.ObservedGeneration = p.relay.Generation
 	v, status := p.verdict(stopped)
@@ -39,14 +40,14 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	return nil
 }
 
-// writeStatus writes the status if it is not what it was.
+// writeStatus writes the status if it changed.
 func (p *pass) writeStatus(ctx context.Context) error {
 	return conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
 		client.ObjectKeyFromObject(p.relay), &p.relay.Status, &p.status)
 }
 
-// tellRetention emits an event when old keys are no longer erased on time, whatever
-// else is wrong with the relay, and when they are again.
+// tellRetention emits an event when old keys are no longer erased on time, and when
+// they are again, regardless of what else is wrong with the relay.
 func (p *pass) tellRetention(was, is *metav1.Condition) {
 	if is == nil {
 		return
@@ -78,8 +79,8 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 	if c := p.firstThatIs(metav1.ConditionUnknown); c != nil {
 		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
 	}
-	// One failed run of the janitor is its condition's to tell; two in a row mean
-	// that the relay does not keep its promise.
+	// One failed run of the janitor shows only in its condition; after two in a row the
+	// relay does not keep its promise.
 	if c := p.marks.Get(v1alpha1.ConditionRetentionHealthy); c != nil && c.Reason == v1alpha1.ReasonOverdue {
 		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
 	}
@@ -95,9 +96,9 @@ func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
 	return nil
 }
 
-// troubled says whether a verdict deserves a warning: somebody must act, something
-// that the relay needs is missing, or the relay worked before. One that is still
-// starting, was suspended or is being deleted does as it was told.
+// troubled says whether a verdict deserves a warning: somebody must act, something that
+// the relay needs is missing, or the relay worked before. A relay that is starting,
+// suspended or being deleted does what it was told.
 func (p *pass) troubled(before *metav1.Condition, status metav1.ConditionStatus, v outcome.Verdict) bool {
 	switch {
 	case status == metav1.ConditionTrue || v.Reason == v1alpha1.ReasonSuspended:
@@ -110,8 +111,8 @@ func (p *pass) troubled(before *metav1.Condition, status metav1.ConditionStatus,
 	}
 }
 
-// tell emits an event. Events reach whoever may read the namespace: reasons and
-// messages hold no number but the relay's own name.
+// tell emits an event. Everybody who may read the namespace sees it: reasons and
+// messages contain the relay's name, but no telephone number.
 func (p *pass) tell(v outcome.Verdict, warn bool) {
 	kind := corev1.EventTypeNormal
 	if warn {

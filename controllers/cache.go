@@ -18,16 +18,16 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// CacheOptions bounds what the operator keeps in memory: without them it would hold
-// every pod and ConfigMap of the cluster.
+// CacheOptions limits what the operator keeps in memory: otherwise it would hold every
+// pod and ConfigMap of the cluster.
 func CacheOptions() (cache.Options, error) {
 	ours := labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})
 	inARegion, err := labels.NewRequirement(v1alpha1.LabelNodeRegion, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, fmt.Errorf("selecting the regions' nodes: %w", err)
 	}
-	// Children: only those we made. Their managed fields stay, because by them a
-	// pass sees whether anything that we set was changed.
+	// Children: only those we made. They keep their managed fields, which show a pass
+	// whether anything that we set was changed.
 	children := cache.ByObject{Label: ours}
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&corev1.ServiceAccount{}:        children,
@@ -47,7 +47,7 @@ func CacheOptions() (cache.Options, error) {
 		},
 		// Storage classes are few. Only the metadata is watched.
 		&storagev1.StorageClass{}: {Transform: stripManagedFields},
-		// Our own kinds: nobody's managed fields matter.
+		// Our own kinds: their managed fields are not needed.
 		&v1alpha1.BusinessRelay{}: {Transform: stripManagedFields},
 		&v1alpha1.DataRegion{}:    {Transform: stripManagedFields},
 	}}, nil
@@ -60,7 +60,7 @@ func stripManagedFields(o any) (any, error) {
 	return o, nil
 }
 
-// slimPod keeps of a pod what its relay's status is made from.
+// slimPod keeps only the parts of a pod that its relay's status is made from.
 func slimPod(o any) (any, error) {
 	pod, ok := o.(*corev1.Pod)
 	if !ok {

@@ -19,8 +19,8 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// DataRegionReconciler says of each DataRegion whether it can take relays, and keeps
-// it while any uses it.
+// DataRegionReconciler reports whether each DataRegion can take relays, and keeps it
+// from being deleted while relays use it.
 type DataRegionReconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
@@ -41,7 +41,7 @@ type DataRegionReconciler struct {
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions/status,verbs=patch
 
-// Reconcile brings one DataRegion's status about.
+// Reconcile brings one DataRegion and its keeper to the desired state.
 func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	region := &v1alpha1.DataRegion{}
 	if err := r.Client.Get(ctx, req.NamespacedName, region); err != nil {
@@ -50,7 +50,7 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	status := region.Status.DeepCopy()
 	recheck, err := r.run(ctx, region, status)
 	if err == nil && region.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(region, v1alpha1.Finalizer) {
-		return ctrl.Result{}, nil // let go: there is nothing left to write to
+		return ctrl.Result{}, nil // the object is gone: there is no status to write
 	}
 	if writeErr := r.summarize(ctx, region, status, err); client.IgnoreNotFound(writeErr) != nil {
 		return outcome.Result(writeErr)
@@ -62,8 +62,9 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	return result, err
 }
 
-// run counts, holds or lets go, and judges. It returns when a verdict on the keeper or
-// on what is left of deleted relays may change by itself.
+// run counts relays and nodes, adds or removes the finalizer, and judges the region. It
+// returns after what time the verdict on the keeper or on leftovers may change by
+// itself.
 func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) (time.Duration, error) {
 	var err error
 	if status.Regions, err = r.names(ctx); err != nil {
@@ -103,7 +104,7 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 	return recheck, r.letGo(ctx, region, status, left)
 }
 
-// letGo lets a region that is being deleted go once nothing needs it.
+// letGo removes the finalizer of a region that is being deleted once nothing needs it.
 func (r *DataRegionReconciler) letGo(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus, left []leftover) error {
 	if status.Relays > 0 {
 		if err := r.applyKeeper(ctx, region, status); err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// proven says whether a pod that erases has ended well for the Job. The Job's own word is
-// not enough: an admin of the namespace may make a Job of that name, or a pod that the
-// real one counts. A pod that projects both tokens is the released relay, whole and with
-// the command erase: admission lets no other have them.
+// proven says whether a pod that really erases succeeded for the Job. The Job's own
+// status is not enough: an admin of the namespace may create a Job of that name, or a pod
+// that the real one counts. A pod that projects both tokens is the released relay with
+// the command erase: admission allows no other.
 func (p *pass) proven(ctx context.Context, job *batchv1.Job) (bool, error) {
 	pods := &corev1.PodList{}
 	err := p.Live.List(ctx, pods, client.InNamespace(job.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job.Name})

@@ -14,8 +14,8 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// gather reads what decides whether a region can take relays. Of nodes and storage
-// classes only the metadata is read.
+// gather reads the facts that decide whether a region can take relays: of nodes and
+// storage classes, only the metadata.
 func gather(ctx context.Context, c client.Reader, region *v1alpha1.DataRegion) (placement.Facts, error) {
 	facts := placement.Facts{Region: region}
 	class := &metav1.PartialObjectMetadata{}

@@ -23,7 +23,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/retention"
 )
 
-// keeperGone is when to look again for a keeper that is being removed.
+// keeperGone is when to check again for a keeper that is being removed.
 const keeperGone = 3 * time.Second
 
 // keeperKinds are the kinds of what a region's keeper consists of.
@@ -40,8 +40,8 @@ func keeperOf(_ context.Context, o client.Object) []reconcile.Request {
 	return nil
 }
 
-// keeper is what a region's keeper consists of. Its policy comes first, so that its pod is
-// never without one.
+// keeper returns the objects of a region's keeper. Its network policy comes first, so that
+// its pod is never without one.
 func (r *DataRegionReconciler) keeper(region *v1alpha1.DataRegion) []apply.Child {
 	in := desired.KeeperInput{Region: region, RelayImage: r.RelayImage, PullSecrets: r.PullSecrets, Namespace: r.OperatorNamespace}
 	return []apply.Child{
@@ -51,8 +51,8 @@ func (r *DataRegionReconciler) keeper(region *v1alpha1.DataRegion) []apply.Child
 	}
 }
 
-// observeKeeper says how the region's keeper does. It returns when that may change though
-// nothing else does.
+// observeKeeper marks whether the region's keeper runs on time. It returns after what
+// time that may change by itself.
 func (r *DataRegionReconciler) observeKeeper(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) (time.Duration, error) {
 	marks := conditions.For(&status.Conditions, region.Generation)
 	if r.OperatorNamespace == "" {
@@ -88,8 +88,8 @@ func (r *DataRegionReconciler) applyKeeper(ctx context.Context, region *v1alpha1
 }
 
 // dismissKeeper removes the keeper of a region that is being deleted. While the region's Vault
-// holds wrapping keys the keeper goes on, and the region waits: nothing else would let
-// them die.
+// holds wrapping keys the keeper keeps running, and the region waits: nothing else would
+// destroy them.
 func (r *DataRegionReconciler) dismissKeeper(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
 	if r.OperatorNamespace == "" {
 		return nil

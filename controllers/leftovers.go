@@ -19,15 +19,16 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/retention"
 )
 
-// leftover is what a relay left behind whose BusinessRelay is gone.
+// leftover is what a relay without a BusinessRelay left behind.
 type leftover struct {
 	relay  client.ObjectKey
 	region string
-	// health says how its janitor does; nil when only its claim is left.
+	// health says whether its janitor runs on time; nil when only its claim is left.
 	health *retention.Health
 }
 
-// leftovers finds what relays left behind, in one region or, when that is empty, in all.
+// leftovers finds what deleted relays left behind, in one region or, if region is empty, in
+// all.
 func leftovers(ctx context.Context, c client.Reader, region string, now time.Time) ([]leftover, error) {
 	ours := client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelName: v1alpha1.NameRelay}
 	jobs, claims := &batchv1.CronJobList{}, &corev1.PersistentVolumeClaimList{}
@@ -90,7 +91,7 @@ func janitorHealth(ctx context.Context, c client.Reader, job *batchv1.CronJob, n
 }
 
 // observeLeftovers counts and judges what deleted relays left in a region. It returns
-// them, and when the verdict may change by time alone; 0 for never.
+// that, and after what time the verdict may change by itself; 0 for never.
 func (r *DataRegionReconciler) observeLeftovers(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) ([]leftover, time.Duration, error) {
 	left, err := leftovers(ctx, r.Client, region.Name, r.Now())
 	if err != nil {
@@ -103,17 +104,17 @@ func (r *DataRegionReconciler) observeLeftovers(ctx context.Context, region *v1a
 	return left, health.Recheck, nil
 }
 
-// heldBy says what keeps a region that is being deleted, and how it is removed.
+// heldBy returns the outcome that says what keeps a region from being deleted, and how to
+// remove that.
 func heldBy(left []leftover, region *v1alpha1.DataRegion) error {
 	first := left[0].relay
 	return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonInUse,
-		"the region is deleted once nothing is left of deleted relays; %d left something behind, the first is %s: a Vault admin can destroy it with "+
+		"the region is deleted once nothing is left of deleted relays; %d left something behind, the first is %s. A Vault admin can destroy that with "+
 			"kubectl relay orphans --region %s --delete %s; if the cluster has no BusinessRelay any more, use kubectl relay erase, then delete CronJob and claim",
 		len(left), first, region.Name, first)
 }
 
-// judgeLeftovers sums up how the janitors do that outlived their relays, and says when
-// that may change by time alone.
+// judgeLeftovers sums up the health of the janitors that outlived their relays.
 func judgeLeftovers(left []leftover) retention.Health {
 	sum := retention.Health{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNoLeftovers, Message: "no deleted relay left anything behind"}
 	for _, l := range left {

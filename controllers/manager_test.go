@@ -25,7 +25,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
 )
 
-// operator is the user as which the tests' manager runs.
+// operator is the user of the tests' manager.
 const operator = "the-operator"
 
 // permitted returns a configuration of a user who may do what config/rbac/role.yaml

@@ -61,8 +61,8 @@ func (r *BusinessRelayReconciler) ofClass(ctx context.Context, class client.Obje
 	return requests
 }
 
-// neighbours looks again at every region when one is made or goes: each notes the names
-// of all.
+// neighbours requeues every region when one is created or deleted: each records the
+// names of all.
 func (r *DataRegionReconciler) neighbours() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	all := func(ctx context.Context, q queue) {
@@ -132,8 +132,8 @@ func byNode() handler.EventHandler {
 	})
 }
 
-// rivals looks again at the other claims of a number when a relay that had it goes
-// or takes another, and at those of the number that it takes.
+// rivals requeues the other claims of a number when the relay that had it is deleted or
+// changes its number, and those of the number that it changes to.
 func (r *BusinessRelayReconciler) rivals() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(ctx context.Context, o client.Object, q queue) {

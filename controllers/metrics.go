@@ -16,9 +16,9 @@ import (
 // scrapeTime bounds one look at the cache for the metrics.
 const scrapeTime = 5 * time.Second
 
-// RetentionMetrics shows, of each relay and of each janitor that outlived its relay,
-// whether old keys are erased on time. It
-// reads the cache when it is asked, so that a relay that is gone leaves no series.
+// RetentionMetrics shows, for each relay and each janitor that outlived its relay,
+// whether old keys are erased on time. It reads the cache on each scrape, so that a
+// deleted relay leaves no series.
 type RetentionMetrics struct {
 	relays               client.Reader
 	healthy, lastSuccess *prometheus.Desc
@@ -72,8 +72,8 @@ func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// KeeperMetrics shows, of each DataRegion, whether its keeper of last resort looks at
-// every wrapping key on time. It reads the cache when it is asked.
+// KeeperMetrics shows, for each DataRegion, whether its keeper of last resort checks
+// every wrapping key on time. It reads the cache on each scrape.
 type KeeperMetrics struct {
 	regions                    client.Reader
 	healthy, lastSuccess, keys *prometheus.Desc
@@ -85,9 +85,9 @@ func NewKeeperMetrics(regions client.Reader) *KeeperMetrics {
 	return &KeeperMetrics{
 		regions: regions,
 		healthy: prometheus.NewDesc("relaykeep_keeper_healthy",
-			"1 when a region's keeper looks at every wrapping key on time, 0 when it failed or two runs were missed, -1 before it ran.", labels, nil),
+			"1 when a region's keeper checks every wrapping key on time, 0 when it failed or two runs were missed, -1 before it ran.", labels, nil),
 		lastSuccess: prometheus.NewDesc("relaykeep_keeper_last_success_timestamp_seconds",
-			"When a region's keeper last looked at every wrapping key, by Vault's clock.", labels, nil),
+			"When a region's keeper last checked every wrapping key, by Vault's clock.", labels, nil),
 		keys: prometheus.NewDesc("relaykeep_keeper_wrapping_keys",
 			"How many wrapping keys a region's keeper last found in Vault.", labels, nil),
 	}
@@ -130,7 +130,7 @@ func gauge(c *metav1.Condition) float64 {
 	return 0
 }
 
-// served shows a collector for as long as this operator is the one that reconciles.
+// served registers a collector while this operator is the leader.
 type served struct {
 	registry  prometheus.Registerer
 	collector prometheus.Collector

@@ -35,13 +35,13 @@ type Options struct {
 	// RelayImage is the reference of the relay's image.
 	RelayImage string
 	// PullSecrets name the Secrets of OperatorNamespace with which the image is pulled
-	// there, for keepers. A relay's are its BusinessRelay's to name.
+	// there, for keepers. A BusinessRelay names those of its relay.
 	PullSecrets []string
 	// OperatorNamespace is where the operator runs; empty outside the cluster.
 	OperatorNamespace string
-	// PollInterval is about how often each relay is asked for its status.
+	// PollInterval is the average interval at which each relay is asked for its status.
 	PollInterval time.Duration
-	// MaxConcurrentReconciles is how many relays are worked on at a time.
+	// MaxConcurrentReconciles is how many relays are reconciled at a time.
 	MaxConcurrentReconciles int
 	// Source fetches the relays' status; nil means over HTTP.
 	Source poll.Source
@@ -88,7 +88,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	return nil
 }
 
-// leaderOnly runs what is to run in the one operator that reconciles.
+// leaderOnly runs a runnable in the leader only.
 type leaderOnly struct{ manager.Runnable }
 
 // NeedLeaderElection says so.
@@ -111,12 +111,12 @@ func index(ctx context.Context, mgr ctrl.Manager) error {
 	return nil
 }
 
-// intent lets through what a user may have changed: not the status, which is ours.
+// intent passes changes that a user may have made: not the status, which is ours.
 func intent() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 }
 
-// labelled lets through a node's or a class's coming and going and a change of its
+// labelled passes the creation and deletion of a node or class, and changes of its
 // labels: nodes report their health all the time.
 func labelled() predicate.Predicate { return predicate.LabelChangedPredicate{} }
 
@@ -149,7 +149,7 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 		Named("dataregion").
 		For(&v1alpha1.DataRegion{}, builder.WithPredicates(intent())).
 		Watches(&v1alpha1.DataRegion{}, r.neighbours()).
-		// Of a relay only its coming and going matters: its region is immutable.
+		// Only creation and deletion of a relay matter: its region is immutable.
 		Watches(&v1alpha1.BusinessRelay{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 		})).
@@ -163,7 +163,7 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 	return b.Complete(r)
 }
 
-// polled turns what the poller found into events for the controller.
+// polled turns the poller's changes into events for the controller.
 func (r *BusinessRelayReconciler) polled(mgr ctrl.Manager) (<-chan event.TypedGenericEvent[client.Object], error) {
 	events := make(chan event.TypedGenericEvent[client.Object])
 	err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {

@@ -1,7 +1,6 @@
-// Command kubectl-relay is a kubectl plugin for those who run and those who use
-// Relaykeep: it prepares a Vault, hands a business its credentials, invites its
-// customers, and is a customer in the terminal. Put it into the PATH and call it
-// as `kubectl relay`.
+// Command kubectl-relay is a kubectl plugin for admins and businesses: it prepares a
+// Vault, prints a business's credentials and its invitation, and is a customer's client
+// in the terminal. Put it into the PATH and call it as `kubectl relay`.
 package main
 
 import (

@@ -40,8 +40,8 @@ func main() {
 	}
 }
 
-// run parses the arguments and runs the manager until ctx ends. What was asked for,
-// the version, goes to out.
+// run parses the arguments and runs the manager until ctx ends. It writes the version
+// and help to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	s, err := parse(args, os.Stderr)
 	if err != nil {
@@ -93,8 +93,8 @@ func newManager(cfg *rest.Config, s *settings) (ctrl.Manager, error) {
 		LeaseDuration:           &s.leaseDuration,
 		RenewDeadline:           &s.renewDeadline,
 		RetryPeriod:             &s.retryPeriod,
-		// The process ends right after it stopped working, so the next leader need
-		// not wait for the lease to run out.
+		// The process ends right after it stops working, so the next leader need not wait for
+		// the lease to expire.
 		LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {

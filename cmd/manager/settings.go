@@ -40,7 +40,7 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	f := flag.NewFlagSet("manager", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.Usage = func() {
-		_, _ = fmt.Fprint(out, usage) // nobody is left to tell
+		_, _ = fmt.Fprint(out, usage) // nowhere left to report an error
 		f.PrintDefaults()
 	}
 	// controller-runtime registers its own --kubeconfig with the process's flags.

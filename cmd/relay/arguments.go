@@ -30,8 +30,8 @@ func carrierFlags(cmd *cobra.Command) {
 	flags.String(contract.FlagXMPPRegistration, "", "how the relay gets its account: Closed, Open or Token")
 }
 
-// arguments reads the flags that say what configuration is read, and what it does not
-// decide. A command without carrier flags has no carrier.
+// arguments reads the flags that name the configuration file, and those for what the
+// file does not decide. A command without carrier flags has no carrier.
 func arguments(cmd *cobra.Command) (path string, a config.Arguments, err error) {
 	var x contract.XMPP
 	carrier := cmd.Flags().Lookup(contract.FlagXMPPDomain) != nil

@@ -17,8 +17,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// erasePatience is for how long erase waits for Vault. The Job that runs it tries
-// again until it succeeds.
+// erasePatience is how long erase waits for Vault. The Job that runs it retries until
+// it succeeds.
 const erasePatience = 3 * time.Minute
 
 // newEraseCommand destroys all that Vault holds of the tenant.

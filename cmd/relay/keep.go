@@ -18,7 +18,7 @@ import (
 const (
 	// keepTime bounds one run of the keeper, well before the next one begins.
 	keepTime = 25 * time.Minute
-	// keepPatience is for how long a run waits for a Vault that is sealed, away or
+	// keepPatience is how long a run waits for a Vault that is sealed, unreachable or
 	// refusing.
 	keepPatience = 90 * time.Second
 )
@@ -29,9 +29,9 @@ func newKeepCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keep",
 		Short: "Destroy keys of a region that are older than any relay may keep them",
-		Long: "Keep has Vault destroy each version of the region's wrapping keys that would be older than 30 days\n" +
-			"at the next run, an hour from now, since no relay may keep anything longer, and whatever became of the relay, its\n" +
-			"namespace or its janitor. It reads no configuration and belongs to no tenant. It writes\n" +
+		Long: "Keep makes Vault destroy each version of the region's wrapping keys that would be older than 30 days\n" +
+			"at the next run, an hour from now. No relay may keep anything longer, even if the relay, its\n" +
+			"namespace or its janitor is gone. It reads no configuration and belongs to no tenant. It writes\n" +
 			"its result as JSON to the termination message and fails if any version that is due is left.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return keep(cmd, token, message) },

@@ -1,6 +1,6 @@
-// Command relay is a business's relay: serve is the relay itself, retain the
-// janitor that lets its keys die in time, keep the region's keeper of last resort, erase
-// the end of everything it kept.
+// Command relay is a business's relay: serve is the relay itself, retain the janitor
+// that destroys its old keys, keep the region's keeper of last resort, and erase
+// destroys all keys of a relay.
 package main
 
 import (

@@ -93,8 +93,8 @@ func TestReleasedRelay_TakesNoOtherPath(t *testing.T) {
 	}
 }
 
-// Whoever may run a program in a relay's pod is not that pod's own process: he must not
-// have the relay's token sent to a Vault of his own.
+// A user who may run a program in a relay's pod is not that pod's own process, and must
+// not be able to send the relay's token to another Vault.
 func TestReleasedRelay_TakesAddressesAsItsPodsOwnProcessOnly(t *testing.T) {
 	places := append(contract.Vault{}.Arguments(), contract.XMPP{}.Arguments()...)
 	for _, command := range []string{"serve", "retain", "erase"} {

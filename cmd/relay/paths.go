@@ -20,9 +20,9 @@ func placeFlag(name string) bool {
 
 // ownPathsOnly refuses flags that name another path than the operator's, in a release,
 // and those that say where Vault and the carrier are to any process but the pod's own,
-// whose arguments admission compared. Whoever gets to run the program in a relay's pod
-// could otherwise hand it a configuration of his own, and with it the relay's token to a
-// Vault of his own.
+// whose arguments admission compared. Otherwise an attacker who can run the program in a
+// relay's pod could give it another configuration, and so send the relay's token to
+// another Vault.
 func ownPathsOnly(cmd *cobra.Command, _ []string) error {
 	if otherPaths {
 		return nil

@@ -124,7 +124,7 @@ func atTheAPI() []Attempt {
 		steal("reads globex's pod", get("globex", "globex-relay-0", aPod)),
 		steal("reads globex's Service", get("globex", "globex-relay", aService)),
 		steal("reads globex's claim", get("globex", "globex-relay", aClaim)),
-		{acmesPod, "reads globex's volume", rights, "the operator, which looks where it lies", volume(acmeAccount, lab.Globex), volume(operator, lab.Globex), byRBAC},
+		{acmesPod, "reads globex's volume", rights, "the operator, which checks where it is", volume(acmeAccount, lab.Globex), volume(operator, lab.Globex), byRBAC},
 		steal("reads globex's configuration", get("globex", "globex-relay", aMap)),
 		steal("reads a Secret of globex's", get("globex", "attack", aSecret)),
 		{acmesPod, "reads a Secret of acme's", rights, "acme's admin", by(acmeAccount, get("acme", "attack", aSecret)), by(acmeAdmin, get("acme", "attack", aSecret)), byRBAC},
@@ -152,23 +152,23 @@ func atTheAPI() []Attempt {
 			kubectl(acmeAdmin, "logs", "-n", "acme", "acme-relay-0", "--tail=1"), byPolicy,
 		},
 		{
-			"acme's admin", "makes a pod that he could enter, with the relay's token", workloadsPolicy, "acme's admin, of a name that nobody may enter",
+			"acme's admin", "makes a pod that they could enter, with the relay's token", workloadsPolicy, "acme's admin, of a name that nobody may enter",
 			podOfRelay("attack"), podOfRelay("acme-relay-1"), byPolicy,
 		},
 		{
-			"acme's admin", "makes a pod of acme's relay that logs in at a Vault of his own", servicesPolicy, "acme's admin, at the region's",
+			"acme's admin", "makes a pod of acme's relay that logs in at a Vault of their own", servicesPolicy, "acme's admin, at the region's",
 			changedPodOfRelay("acme-relay-1", container(place("--vault-address=", "https://192.0.2.1:8200")), nil), podOfRelay("acme-relay-1"), byPolicy,
 		},
 		{
-			"acme's admin", "makes a pod of acme's relay that speaks to a carrier of his own", servicesPolicy, "acme's admin, to the region's",
+			"acme's admin", "makes a pod of acme's relay that uses a carrier of their own", servicesPolicy, "acme's admin, to the region's",
 			changedPodOfRelay("acme-relay-1", container(place("--xmpp-address=", "192.0.2.1:5222")), nil), podOfRelay("acme-relay-1"), byPolicy,
 		},
 		{
-			"acme's admin", "makes a pod of acme's relay in a region that nobody made", "the admission policy relaykeep-region-placement", "acme's admin, in its region",
+			"acme's admin", "makes a pod of acme's relay in a region that does not exist", "the admission policy relaykeep-region-placement", "acme's admin, in its region",
 			changedPodOfRelay("acme-relay-1", inNobodysRegion, map[string]string{v1alpha1.LabelRegion: "zz"}), podOfRelay("acme-relay-1"), byPolicy,
 		},
 		{
-			"whoever may debug any pod", "debugs acme's with a container of his own", "the admission policy relaykeep-workloads", "the same, for a pod without a token for Vault",
+			"a user who may debug any pod", "debugs acme's with a container of their own", "the admission policy relaykeep-workloads", "the same, for a pod without a token for Vault",
 			debug(relayPod(lab.Acme)), debug(edgePod), byPolicy,
 		},
 	}

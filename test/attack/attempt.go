@@ -17,7 +17,7 @@ type Attempt struct {
 	refused refusal
 }
 
-// act does something in a scene. Its error is the answer of whoever was asked.
+// act does something in a scene. Its error is the answer of the service that was asked.
 type act func(context.Context, *Scene) error
 
 // refusal says whether an error is the refusal that stops an attempt, rather than

@@ -122,8 +122,8 @@ func overwriting(ctx context.Context, s *Scene) error {
 	return err
 }
 
-// byTheClerk are attempts of somebody who may do what he likes to BusinessRelays of
-// acme's namespace, and nothing else, to have the operator read or write for him.
+// byTheClerk are attempts of a user who may do everything to BusinessRelays of acme's
+// namespace, and nothing else, to have the operator read or write for them.
 func byTheClerk() []Attempt {
 	const (
 		who    = "a clerk who may only write acme's BusinessRelays"
@@ -156,7 +156,7 @@ func byTheClerk() []Attempt {
 		{who, "writes a BusinessRelay in globex's namespace", limits, "globex's clerk", written(clerk, "globex", nil), written(globexClerk, "globex", nil), byRBAC},
 		{who, "reads the pod that the operator made for it", limits, "acme's admin", by(clerk, get("acme", "acme-relay-0", aPod)), by(acmeAdmin, get("acme", "acme-relay-0", aPod)), byRBAC},
 		{who, "asks for a token of the relay's account", limits, "acme's admin", by(clerk, token("acme", "acme-relay", contract.AudienceCredentials(lab.EU.Name))), by(acmeAdmin, token("acme", "acme-relay", contract.AudienceCredentials(lab.EU.Name))), byRBAC},
-		{who, "writes into its status what is not so", limits, "the operator", ready(clerk, status), ready(operator, status), byRBAC},
+		{who, "writes false values into its status", limits, "the operator", ready(clerk, status), ready(operator, status), byRBAC},
 		refused("has a Secret of globex's mounted as certificate", tls("globex/attack"), tls("endpoint"), likewise),
 		refused("has a Secret of globex's mounted for the webhook", certificate("../globex/attack"), certificate("client"), likewise),
 		refused("has the operator write in globex's place by a name with a dot", named("globex.globex"), named("globex"), likewise),
@@ -164,12 +164,12 @@ func byTheClerk() []Attempt {
 		refused("has the relay deliver to a metadata service in clear", webhook("http://169.254.169.254/latest/meta-data/"), webhook("https://hooks.example.org/"), "the clerk, over TLS; see above for an address"),
 		refused("has the relay log in at a webhook by its URL", webhook("https://user:password@hooks.example.org/"), webhook("https://hooks.example.org/"), "the clerk, without a password"),
 		{
-			who, "takes globex's number", "the operator: a number is its oldest relay's", "the clerk, a number of his own",
+			who, "takes globex's number", "the operator: a number belongs to its oldest relay", "the clerk, a number of their own",
 			settled("thief", func(o *v1alpha1.BusinessRelay) { o.Spec.PhoneNumber = lab.Globex.Number }),
 			settled("honest", nil), byCondition(v1alpha1.ReasonNumberInUse),
 		},
 		{
-			who, "has the operator overwrite what is not a relay's", "the operator: it takes over nothing", "the clerk, a name that is free",
+			who, "has the operator overwrite an object that is not a relay's", "the operator: it takes over no objects", "the clerk, a name that is free",
 			overwriting, settled("free", nil), byCondition(v1alpha1.ReasonNameTaken),
 		},
 	}

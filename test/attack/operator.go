@@ -138,7 +138,7 @@ func byTheOperatorsPods() []Attempt {
 		return Attempt{theOperator, "changes acme's StatefulSet to have " + tries, workloadsPolicy, itsOwn, statefulSet(edit), statefulSet(asItMakesIt), byPolicy}
 	}
 	point := func(tries string, edit podEdit) Attempt {
-		return Attempt{theOperator, "has acme's relay " + tries, servicesPolicy, itsOwn, statefulSet(edit), statefulSet(asItMakesIt), byPolicy}
+		return Attempt{theOperator, "makes acme's relay " + tries, servicesPolicy, itsOwn, statefulSet(edit), statefulSet(asItMakesIt), byPolicy}
 	}
 	secret := corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "attack"}}
 	host := corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}
@@ -224,7 +224,7 @@ func byTheOperatorsObjects() []Attempt {
 	)
 	harmless := configuration(literally(`"throughput": 80`), literally(`"throughput": 79`))
 	point := func(tries, policy string, old func(*lab.Lab) string, evil string) Attempt {
-		return Attempt{theOperator, tries, policy, "the operator, what no one else decides", configuration(old, literally(evil)), harmless, byPolicy}
+		return Attempt{theOperator, tries, policy, "the operator, for what nobody else decides", configuration(old, literally(evil)), harmless, byPolicy}
 	}
 	relay, region := lab.Acme.Relay(), &v1alpha1.DataRegion{ObjectMeta: metav1.ObjectMeta{Name: "eu"}}
 	const webhook, vault = `{"spec":{"webhook":{"url":"https://evil.example/"}}}`, `{"spec":{"vault":{"address":"https://evil.example:8200"}}}`
@@ -243,7 +243,7 @@ func byTheOperatorsObjects() []Attempt {
 		point("has acme's configuration name a carrier of its own", regions, literally(`"region": "eu",`), "\"region\": \"eu\",\n  \"carrier\": {\"xmpp\": {\"domain\": \"192.0.2.1\"}},"),
 		point("has acme's messages delivered to itself", businesses, func(l *lab.Lab) string { return l.WebhookURL(lab.Acme) }, "https://192.0.2.1/"),
 		point("has acme's messages kept for longer", businesses, literally(`"retentionDays": 30`), `"retentionDays": 300`),
-		{theOperator, "changes the webhook in acme's BusinessRelay", operatorPolicy, "whoever may change it", patched(operator, relay, webhook), patched(admin, relay, webhook), byPolicy},
+		{theOperator, "changes the webhook in acme's BusinessRelay", operatorPolicy, "a user who may change it", patched(operator, relay, webhook), patched(admin, relay, webhook), byPolicy},
 		{theOperator, "changes the Vault in the DataRegion", operatorPolicy, "the cluster's admin", patched(operator, region, vault), patched(admin, region, vault), byPolicy},
 		{theOperator, "deletes a ConfigMap that it did not make", operatorPolicy, "the cluster's admin", deleted(operator, dns), deleted(admin, dns), byPolicy},
 		{theOperator, "changes a ConfigMap that it did not make", operatorPolicy, "the operator, one that it made", patched(operator, dns, note), patched(operator, own, note), byPolicy},

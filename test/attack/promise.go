@@ -16,8 +16,8 @@ import (
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
-// Who tries to break the promise that nothing is readable for longer than said, in the
-// words of the threat model.
+// The attackers on the promise that nothing is readable for longer than the retention,
+// as the threat model calls them.
 const (
 	theKeeper     = "the region's keeper"
 	reader        = "acme's admin, who may read credentials,"
@@ -64,18 +64,18 @@ func atTheErasure() []Attempt {
 		o.Spec.DeletionPolicy = v1alpha1.DeletionErase
 	})
 	return []Attempt{
-		{who, "notes that acme's keys are erased, which live", erasedPolicy, erasing, patched(clerk, relay, note), patched(admin, relay, note), byPolicy},
-		{who, "makes a relay whose keys are erased before it has any", erasedPolicy, "the cluster's admin", made(clerk, born), made(admin, born), byPolicy},
-		{who, "removes the note that keys are erased", erasedPolicy, "the cluster's admin", unnoted(clerk), unnoted(admin), byPolicy},
-		{"acme's admin", "notes that acme's keys are erased, which live", "Kubernetes RBAC, or the policy relaykeep-erased where he may write BusinessRelays", erasing, patched(acmeAdmin, relay, note), patched(admin, relay, note), byAny},
+		{who, "marks acme's keys as erased while they exist", erasedPolicy, erasing, patched(clerk, relay, note), patched(admin, relay, note), byPolicy},
+		{who, "makes a relay whose keys are marked as erased before it has any", erasedPolicy, "the cluster's admin", made(clerk, born), made(admin, born), byPolicy},
+		{who, "removes the mark that keys are erased", erasedPolicy, "the cluster's admin", unnoted(clerk), unnoted(admin), byPolicy},
+		{"acme's admin", "marks acme's keys as erased while they exist", "Kubernetes RBAC, or the policy relaykeep-erased where they may write BusinessRelays", erasing, patched(acmeAdmin, relay, note), patched(admin, relay, note), byAny},
 		{"acme's admin", "asks for a token with which acme's janitor logs in at Vault", tokensPolicy, "the pod's node", by(acmeAdmin, token("acme", "acme-relay", contract.AudienceJanitor(lab.EU.Name))), enter(janitorOf(lab.Acme), janitorOf(lab.Acme)), byPolicy},
 		{"acme's admin", "runs a program in acme's janitor", entering, "the cluster's admin", execInto(acmeAdmin, "acme", "acme-retention-1-attack"), execInto(admin, "acme", "acme-retention-1-attack"), byPolicy},
 		{"acme's admin", "runs a program in the Job that erases acme's keys", entering, "the cluster's admin", execInto(acmeAdmin, "acme", "acme-erase-attack"), execInto(admin, "acme", "acme-erase-attack"), byPolicy},
 		{"acme's admin", "makes a pod of acme's relay that takes another's place on its node", workloadsPolicy, "acme's admin, of no system priority", changedPodOfRelay("acme-relay-1", systemPriority, nil), podOfRelay("acme-relay-1"), byPolicy},
 		{"acme's admin", "makes a pod of acme's relay in the group of root", workloadsPolicy, "acme's admin, in the images' group", changedPodOfRelay("acme-relay-1", rootsGroup, nil), podOfRelay("acme-relay-1"), byPolicy},
-		{acmesRelay, "logs in with a token for a region that nobody made", "the audience that its Vault role demands", "its token for its region", enterAs("acme", "acme-relay", contract.AudienceRelay("zz")), enterAs("acme", "acme-relay", contract.AudienceRelay(lab.EU.Name)), byVaultsRules},
-		{reader, "writes over the record of who used acme's names first", vaultsPolicy, theVaultAdmin + ", who adopts", write(credentialsOf(lab.Acme), data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), rewriteOwner, byVault},
-		{acmesJanitor, "writes over the record of who used acme's names first", vaultsPolicy, theVaultAdmin + ", who adopts", write(janitorOf(lab.Acme), data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), rewriteOwner, byVault},
+		{acmesRelay, "logs in with a token for a region that does not exist", "the audience that its Vault role demands", "its token for its region", enterAs("acme", "acme-relay", contract.AudienceRelay("zz")), enterAs("acme", "acme-relay", contract.AudienceRelay(lab.EU.Name)), byVaultsRules},
+		{reader, "overwrites the record of who used acme's names first", vaultsPolicy, theVaultAdmin + ", who adopts", write(credentialsOf(lab.Acme), data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), rewriteOwner, byVault},
+		{acmesJanitor, "overwrites the record of who used acme's names first", vaultsPolicy, theVaultAdmin + ", who adopts", write(janitorOf(lab.Acme), data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), rewriteOwner, byVault},
 	}
 }
 
@@ -100,7 +100,7 @@ func atTheKeeper() []Attempt {
 		{"acme's admin", "makes a pod with the token of the region's keeper", workloadsPolicy, "acme's admin, with the relay's", changedPodOfRelay("acme-relay-1", withAudience(audience), nil), podOfRelay("acme-relay-1"), byPolicy},
 		{hands, "runs a program in the region's keeper", entering, "the cluster's admin", execInto(operations, lab.Namespace, pod), execInto(admin, lab.Namespace, pod), byPolicy},
 		{"acme's admin", "removes the region's keeper", limits, "the cluster's admin", deleted(acmeAdmin, cron), deleted(admin, cron), byRBAC},
-		{"acme's admin", "has the region go though its Vault holds keys", limits, "the cluster's admin", patched(acmeAdmin, region, abandon), patched(admin, region, abandon), byRBAC},
+		{"acme's admin", "has the region deleted while its Vault holds keys", limits, "the cluster's admin", patched(acmeAdmin, region, abandon), patched(admin, region, abandon), byRBAC},
 	}
 }
 
@@ -160,7 +160,8 @@ func withAudience(audience string) podEdit {
 	}
 }
 
-// spareKey makes a key of nobody's that may be deleted, and has somebody delete it.
+// spareKey makes a key that belongs to no tenant and may be deleted, and has somebody
+// delete it.
 func spareKey(del func(path string) act) act {
 	return func(ctx context.Context, s *Scene) error {
 		root, path := s.root[lab.EU].Logical(), "transit/keys/attack."+s.mark

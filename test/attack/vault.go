@@ -18,7 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
-// Whoever tries, in the words of the threat model.
+// The attackers, as the threat model calls them.
 const (
 	acmesRelay   = "acme's relay"
 	acmesJanitor = "acme's janitor"
@@ -147,7 +147,7 @@ func atVault() []Attempt {
 		steal("opens a data key with globex's settings key", func(l login) act { return decryptSettings(l, lab.Globex) }),
 		steal("gets a data key of globex's wrapping key", func(l login) act { return write(l, "transit/datakey/plaintext/"+key, nil) }),
 		steal("gets a data key of globex's settings key", func(l login) act { return write(l, "transit-settings/datakey/plaintext/"+key, nil) }),
-		steal("makes globex's wrapping key, to learn of its versions", func(l login) act {
+		steal("creates globex's wrapping key, to learn its versions", func(l login) act {
 			return write(l, transit(lab.Globex), map[string]any{"type": "aes256-gcm96", "auto_rotate_period": "86400s"})
 		}),
 		steal("reads globex's identity", func(l login) act { return read(l, data(lab.Globex, "identity/1")) }),
@@ -222,7 +222,7 @@ func acrossRoles() []Attempt {
 			read(credentials, data(lab.Acme, vault.AccessName("00000000-0000-4000-8000-000000000000", 1))), readCredentials(credentials, lab.Acme), byVault,
 		},
 		{
-			acmesRelay, "writes over the record of who used its names first", vaultsPolicy, "its relay, which reads it",
+			acmesRelay, "overwrites the record of who used its names first", vaultsPolicy, "its relay, which reads it",
 			write(relay, data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), read(relay, data(lab.Acme, "owner")), byVault,
 		},
 		across("acme's admin, who may read credentials,", "reads acme's identity", credentials, relay, "its relay", func(l login) act { return read(l, data(lab.Acme, "identity/1")) }),

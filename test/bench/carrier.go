@@ -4,9 +4,9 @@ package main
 func carrierPackages() []string { return []string{"./test/link"} }
 
 // carrierBudgets are the promises about the link to a real carrier: the server sets
-// the pace, and uses more of the processors than the relay. Its limit is what bare
-// clients get out of it that count stanzas (XEP-0198), as whoever wants to lose none
-// must; what those get that do not is for comparison.
+// the pace, and uses more of the processors than the relay. Its limit is the rate of
+// bare clients that count stanzas (XEP-0198), which is needed to lose none; the rate of
+// those that do not count is for comparison.
 func carrierBudgets() []budget {
 	const (
 		relay, limited = "ThroughProsody/impl=relay", "ThroughProsody/impl=limited"

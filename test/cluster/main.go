@@ -16,7 +16,7 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == process.Stage {
-		// Exec says itself, to whoever started the stage, why it failed.
+		// Exec itself tells the program that started the stage why it failed.
 		_ = process.Exec(os.Args[2:])
 		os.Exit(1)
 	}

@@ -130,7 +130,7 @@ func TestSmoke(t *testing.T) {
 	t.Run("an administrator reaches into pods on both nodes", s.reach)
 	t.Run("the restricted profile is enforced", s.restricted)
 	t.Run("a node cannot claim a region for itself", s.nodeRestriction)
-	t.Run("a token proves a service account to whoever reviews it", s.tokens)
+	t.Run("a token proves a service account to its reviewer", s.tokens)
 	t.Run("network policies hold in both directions", s.policies)
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// remake makes the tenant's account again, as whoever gets its names later has it. It
-// returns the UID that it had.
+// remake recreates the tenant's account, as for a later owner of its names. It returns
+// the UID that it had.
 func (tn *tenant) remake() (former string) {
 	tn.t.Helper()
 	accounts := shared.Kube.Kube.CoreV1().ServiceAccounts(tn.namespace)

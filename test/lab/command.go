@@ -23,7 +23,7 @@ type command struct {
 	args  []string
 	dir   string // empty: the repository's root
 	stdin string
-	env   []string // besides the lab's own
+	env   []string // in addition to the lab's own
 	// quiet keeps the program's lines out of the progress that is shown.
 	quiet bool
 }

@@ -26,7 +26,8 @@ func insert(text string) func(fields) { return rewrite("{\n  \"version\"", "{"+t
 // evilVault is what a configuration does not say: where Vault is.
 const evilVault = `"vault": {"address": "https://evil.example:8200"},`
 
-// configurationRules are of what a relay's configuration may not say, whoever writes it.
+// configurationRules are what a relay's configuration must not say, no matter who writes
+// it.
 func configurationRules() []rule {
 	const (
 		places   = "must not say where Vault and the carrier are"

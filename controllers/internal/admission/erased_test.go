@@ -55,7 +55,7 @@ func userIn(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) cl
 	return c
 }
 
-// testErased holds that whoever may write a BusinessRelay cannot skip its erasure.
+// testErased checks that a person who may write a BusinessRelay cannot skip its erasure.
 func (h *house) testErased(t *testing.T) {
 	everything := []string{"get", "create", "update", "patch", "delete"}
 	relays := rbacv1.PolicyRule{APIGroups: []string{"relaykeep.dev"}, Resources: []string{"businessrelays"}, Verbs: everything}

@@ -32,7 +32,7 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 		{"egress without peers", none, set("spec/network/vault", map[string]any{"to": []any{}, "ports": []any{port}}), "at least 1 items"},
 		{"a peer that is nobody", set("spec/network/ingress", []any{pods}), set("spec/network/ingress", []any{map[string]any{}}), "either an ipBlock"},
 		{"a peer that is two things", set("spec/network/monitoring", []any{peer, pods}), set("spec/network/monitoring", []any{map[string]any{"ipBlock": peer["ipBlock"], "podSelector": map[string]any{}}}), "either an ipBlock"},
-		{"private webhook that is nobody's", set("spec/network/privateWebhooks", []any{map[string]any{"to": []any{pods}, "ports": []any{port}}}), set("spec/network/privateWebhooks", []any{map[string]any{"to": []any{map[string]any{}}, "ports": []any{port}}}), "either an ipBlock"},
+		{"private webhook without a peer", set("spec/network/privateWebhooks", []any{map[string]any{"to": []any{pods}, "ports": []any{port}}}), set("spec/network/privateWebhooks", []any{map[string]any{"to": []any{map[string]any{}}, "ports": []any{port}}}), "either an ipBlock"},
 		{"Vault at no port", set("spec/vault/address", "https://a.example"), set("spec/vault/address", "https://a.example:70000"), "from 1 to 65535"},
 		{"carrier at no port", set("spec/carrier/xmpp/address", "a.example:65535"), set("spec/carrier/xmpp/address", "a.example:65536"), "from 1 to 65535"},
 		{"thresholds in the wrong order", set("spec/integrity/thresholds/yellowPercent", int64(14)), set("spec/integrity/thresholds/yellowPercent", int64(15)), "must be below redPercent"},

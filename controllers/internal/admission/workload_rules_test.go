@@ -64,7 +64,7 @@ func podRules(spec string) []rule {
 		{"another command of the relay", none, argument(spec, 0, "export"), "a relay runs serve"},
 		{"another argument", none, add(c+"/args", "--log-level=debug"), "a relay runs serve"},
 		{"another Vault", none, argument(spec, 5, "--vault-address=https://evil.example:8200"), vault},
-		{"another Vault besides", none, add(c+"/args", "--vault-address=https://evil.example:8200"), "ValidatingAdmissionPolicy"},
+		{"a second Vault", none, add(c+"/args", "--vault-address=https://evil.example:8200"), "ValidatingAdmissionPolicy"},
 		{"another authority for Vault", none, argument(spec, 6, "--vault-ca=-----BEGIN CERTIFICATE-----"), vault},
 		{"another auth mount", none, argument(spec, 7, "--vault-auth-path=evil"), vault},
 		{"another KV mount", none, argument(spec, 8, "--vault-kv-mount=evil"), vault},

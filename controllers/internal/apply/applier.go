@@ -21,12 +21,12 @@ const goneSoon = 5 * time.Second
 type Applier struct {
 	// Client reads from the cache, which holds only what has our labels.
 	Client client.Client
-	// Live reads from the API server: what the cache does not have may still exist,
-	// and be somebody else's.
+	// Live reads from the API server: an object that is not in the cache may still exist,
+	// and belong to somebody else.
 	Live client.Reader
 }
 
-// Apply brings a child of relay to what is wanted. It returns the object as it was
+// Apply brings a child of relay to its desired state. It returns the object as it was
 // before, nil if it did not exist.
 func (a Applier) Apply(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (client.Object, error) {
 	live, err := a.get(ctx, c)
@@ -45,8 +45,8 @@ func (a Applier) Apply(ctx context.Context, relay *v1alpha1.BusinessRelay, c Chi
 	return live, outcome.FromAPI("applying "+c.Name(), err)
 }
 
-// Delete removes a child of relay and says whether it is gone. One that is not ours
-// counts as gone: it was never the relay's.
+// Delete removes a child of relay and says whether it is gone. An object that is not
+// ours counts as gone: it was never the relay's.
 func (a Applier) Delete(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (gone bool, err error) {
 	live := c.empty()
 	err = a.Live.Get(ctx, c.key, live)
@@ -85,7 +85,8 @@ func (a Applier) get(ctx context.Context, c Child) (client.Object, error) {
 	return nil, nil
 }
 
-// guard refuses to touch what is not ours, and waits for what is being deleted.
+// guard refuses to touch an object that is not ours, and waits for one that is being
+// deleted.
 func guard(relay *v1alpha1.BusinessRelay, c Child, live client.Object) error {
 	if live.GetDeletionTimestamp() != nil {
 		return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing,
@@ -102,7 +103,7 @@ func guard(relay *v1alpha1.BusinessRelay, c Child, live client.Object) error {
 }
 
 // taken says whose an object is and what to do. It never advises to delete it: it may
-// hold what cannot be made again, also what was this relay's own before a restore.
+// hold what cannot be restored, and may have been this relay's own before a restore.
 func taken(relay *v1alpha1.BusinessRelay, c Child, live client.Object) string {
 	if owner := metav1.GetControllerOf(live); owner != nil {
 		return fmt.Sprintf("%s belongs to %s %s: give the BusinessRelay another name", c.Name(), owner.Kind, owner.Name)
@@ -112,9 +113,9 @@ func taken(relay *v1alpha1.BusinessRelay, c Child, live client.Object) string {
 		v1alpha1.LabelManagedBy, v1alpha1.ManagedBy, v1alpha1.LabelInstance, relay.Name)
 }
 
-// ours says whether an object is the relay's: it is its controller, or there is none
-// and the operator made it, as what outlives a relay. Labels say so, and so does our
-// field manager where somebody took a label away.
+// ours says whether an object is the relay's: the relay is its controller, or it has no
+// controller and the operator made it, as for children that outlive a relay. Its labels
+// say so, or our field manager if somebody removed a label.
 func ours(relay *v1alpha1.BusinessRelay, o client.Object) bool {
 	if owner := metav1.GetControllerOf(o); owner != nil {
 		return owner.UID == relay.UID

@@ -1,6 +1,6 @@
-// Package apply brings one child of a relay to what is wanted, by server-side
-// apply: only when something that we set is not as we set it, and never by taking
-// over an object that is somebody else's. It must not know what any child is for.
+// Package apply brings one child of a relay to its desired state, by server-side apply:
+// only if a field that we set differs, and never by taking over somebody else's object.
+// It must not know what any child is for.
 package apply
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// Configuration is what every generated apply configuration can say of itself.
+// Configuration is what every generated apply configuration implements.
 type Configuration interface {
 	runtime.ApplyConfiguration
 	GetName() *string
@@ -24,7 +24,7 @@ type Configuration interface {
 	GetAPIVersion() *string
 }
 
-// Child is an object as it is wanted.
+// Child is the desired state of an object.
 type Child struct {
 	kind    schema.GroupVersionKind
 	key     client.ObjectKey
@@ -36,8 +36,8 @@ type Child struct {
 // Name returns the kind and name, as in "Service acme-relay".
 func (c Child) Name() string { return c.kind.Kind + " " + c.key.Name }
 
-// Typed makes a child of an apply configuration. Extract is client-go's function
-// for the kind: it returns of a live object what our field manager owns of it, so
+// Typed makes a child of an apply configuration. Extract is client-go's function for
+// the kind: it returns those fields of a live object that our field manager owns, so
 // that neither defaults nor others' fields count as a difference.
 func Typed[T any, L interface {
 	*T

@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 )
 
-// ApplyKeepers brings a child of a region's keeper to what is wanted.
+// ApplyKeepers brings a child of a region's keeper to its desired state.
 func (a Applier) ApplyKeepers(ctx context.Context, region string, c Child) error {
 	live, err := a.get(ctx, c)
 	if err != nil {
@@ -23,7 +23,7 @@ func (a Applier) ApplyKeepers(ctx context.Context, region string, c Child) error
 		case live.GetDeletionTimestamp() != nil:
 			return outcome.Waiting(goneSoon, v1alpha1.ReasonProgressing, "%s is being deleted; it is created again once it is gone", c.Name())
 		case !keepers(region, live):
-			return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s exists in the operator's namespace and does not belong to this region: check where it comes from", c.Name())
+			return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s exists in the operator's namespace and does not belong to this region: find out who made it", c.Name())
 		}
 		if differs, err := c.differs(live); err != nil || !differs {
 			return err

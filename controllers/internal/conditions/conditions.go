@@ -55,8 +55,8 @@ func (s Set) present(kind string, yes bool, v outcome.Verdict) {
 	s.Mark(kind, metav1.ConditionTrue, v.Reason, v.Message)
 }
 
-// WriteStatus applies an object's status when it is not what it was. Its writer is
-// the operator alone, so what is left out of status is removed.
+// WriteStatus applies an object's status if it changed. Only the operator writes it, so
+// fields that status leaves out are removed.
 func WriteStatus(ctx context.Context, c client.Client, kind schema.GroupVersionKind, key client.ObjectKey, was, is any) error {
 	if equality.Semantic.DeepEqual(was, is) {
 		return nil

@@ -6,15 +6,15 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// janitorArgs are the arguments of a pod that speaks to Vault alone. Where that is
-// stands here and not in the configuration: the admission policies compare arguments
-// with the DataRegion whenever a pod is made, and a ConfigMap only when it is written.
+// janitorArgs are the arguments of a pod that uses Vault only. They, and not the
+// configuration, say where Vault is: the admission policies compare arguments with the
+// DataRegion whenever a pod is created, but a ConfigMap only when it is written.
 func (in Input) janitorArgs(command string) []string {
 	args := []string{command, "--config", contract.ConfigPath, "--region", in.Region.Name}
 	return append(args, in.vault().Arguments()...)
 }
 
-// relayArgs are those of a pod that speaks to the carrier as well.
+// relayArgs are those of a pod that also uses the carrier.
 func (in Input) relayArgs(command string) []string {
 	args := in.janitorArgs(command)
 	x := in.Region.Spec.Carrier.XMPP

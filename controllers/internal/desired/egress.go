@@ -35,8 +35,8 @@ func rule(to []*policyPeer, ports ...*policyPort) *egressRule {
 
 func explicit(e *v1alpha1.Egress) *egressRule { return rule(peers(e.To), ports(e.Ports)...) }
 
-// towards opens ports of a host: of exactly that address when it is one, else, as a
-// policy knows no names, of all public addresses.
+// towards opens ports of a host: at exactly that address if it is one; otherwise,
+// because a policy knows no names, at all public addresses.
 func towards(host string, open ...int32) *egressRule {
 	ports := make([]*policyPort, 0, len(open))
 	for _, port := range open {
@@ -90,8 +90,8 @@ func (in Input) carrierEgress(further ...int32) []*egressRule {
 // another says so in network.carrier.
 func uploadPorts() []int32 { return []int32{HTTPSPort, 5281, 5443} }
 
-// webhookEgress opens the webhook's port at public addresses and what the region
-// says of private ones. Without a webhook both stay closed.
+// webhookEgress opens the webhook's port at public addresses, and at the private ones
+// that the region names. Without a webhook both stay closed.
 func (in Input) webhookEgress() []*egressRule {
 	if in.Relay.Spec.Webhook == nil {
 		return nil

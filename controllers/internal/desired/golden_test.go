@@ -56,7 +56,7 @@ func minimal() desired.Input {
 	}
 }
 
-// full asks for everything there is.
+// full sets every field.
 func full() desired.Input {
 	in := minimal()
 	relay, region := &in.Relay.Spec, &in.Region.Spec

@@ -15,7 +15,7 @@ import (
 // HTTPSPort is the port at which a relay's Service takes the business's requests.
 const HTTPSPort int32 = 443
 
-// ServiceAccount is the tenant's identity towards Vault; it may do nothing in
+// ServiceAccount is the tenant's identity towards Vault; it has no rights in
 // Kubernetes. It outlives the relay, because the janitor logs in with it.
 func ServiceAccount(in Input) *corev1ac.ServiceAccountApplyConfiguration {
 	return corev1ac.ServiceAccount(in.tenant(), in.Relay.Namespace).

@@ -8,7 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// Input is all that a relay's children depend on.
+// Input is everything that a relay's children depend on.
 type Input struct {
 	// Relay is as the API server holds it: with its defaults.
 	Relay *v1alpha1.BusinessRelay
@@ -53,9 +53,9 @@ func (in Input) regional(component string) map[string]string {
 	return l
 }
 
-// owner makes a child go with its relay. The children that must outlive it (its
-// claim and what the janitor needs) have none, ever: were the reference removed
-// only on deletion, a foreground deletion would already have taken them.
+// owner makes Kubernetes delete a child with its relay. Children that must outlive it
+// (its claim, and what the janitor needs) never have one: if the reference were removed
+// only on deletion, a foreground deletion would already have deleted them.
 func (in Input) owner() *metav1ac.OwnerReferenceApplyConfiguration {
 	return metav1ac.OwnerReference().
 		WithAPIVersion(v1alpha1.GroupVersion.String()).

@@ -19,24 +19,23 @@ import (
 const (
 	// janitorDeadlineSeconds ends a run that hangs, well before the next one.
 	janitorDeadlineSeconds int64 = 600
-	// janitorStartSeconds is how late a run may start: after that the next one is
-	// near enough.
+	// janitorStartSeconds is how late a run may start: after that the next one is soon.
 	janitorStartSeconds int64 = 1800
 	// janitorRetries is how often a run's pod is tried again within the deadline.
 	janitorRetries int32 = 2
 )
 
-// JanitorMinute is the minute of the hour at which a relay's janitor runs. It comes
-// from the relay's UID, which spreads the janitors over the hour and leaves no
-// schedule to get wrong.
+// JanitorMinute is the minute of the hour at which a relay's janitor runs. It is
+// derived from the relay's UID, which spreads the janitors over the hour without a
+// schedule to configure.
 func JanitorMinute(uid types.UID) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(uid)) // a hash never fails
 	return int(h.Sum32() % 60)
 }
 
-// CronJob runs the janitor every hour. It outlives the relay: erasure goes on until
-// nothing is readable.
+// CronJob runs the janitor every hour. It outlives the relay, until nothing is
+// readable.
 func CronJob(in Input) *batchv1ac.CronJobApplyConfiguration {
 	return batchv1ac.CronJob(in.Relay.Name+v1alpha1.SuffixRetention, in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentJanitor)).
@@ -53,8 +52,8 @@ func CronJob(in Input) *batchv1ac.CronJobApplyConfiguration {
 }
 
 // EraseJob destroys the keys of a relay that is being deleted, and removes its account
-// from the carrier: that takes the account's password, which only a relay may read,
-// so that it holds the relay's token besides the janitor's.
+// from the carrier: that needs the account's password, which only a relay may read, so
+// the Job has the relay's token in addition to the janitor's.
 func EraseJob(in Input) *batchv1ac.JobApplyConfiguration {
 	spec := in.janitorJob(in.relayArgs("erase"))
 	pod := spec.Template.Spec

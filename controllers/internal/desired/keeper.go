@@ -21,8 +21,8 @@ import (
 // the run itself takes no longer than 25 minutes.
 const keeperDeadlineSeconds int64 = 1800
 
-// leavingSchedule has the keeper of a region that is being deleted look every five
-// minutes whether there are keys left: the region waits for that.
+// leavingSchedule makes the keeper of a region that is being deleted check every five
+// minutes whether keys are left: the region waits for that.
 const leavingSchedule = "*/5 * * * *"
 
 // KeeperInput is all that a region's keeper of last resort depends on.
@@ -51,7 +51,7 @@ func KeeperLabels(region string) map[string]string {
 	}
 }
 
-// KeeperAccount is the keeper's identity towards Vault; it may do nothing in Kubernetes.
+// KeeperAccount is the keeper's identity towards Vault; it has no rights in Kubernetes.
 func KeeperAccount(in KeeperInput) *corev1ac.ServiceAccountApplyConfiguration {
 	return corev1ac.ServiceAccount(in.name(), in.Namespace).
 		WithLabels(KeeperLabels(in.Region.Name)).
@@ -96,8 +96,8 @@ func KeeperCronJob(in KeeperInput) *batchv1ac.CronJobApplyConfiguration {
 						WithSpec(in.pod())))))
 }
 
-// pod is on the region's nodes, as a relay is: another's would see a token that can
-// destroy every wrapping key of the region.
+// pod runs on the region's nodes, as a relay does: another region's node would see a
+// token that can destroy every wrapping key of this region.
 func (in KeeperInput) pod() *corev1ac.PodSpecApplyConfiguration {
 	common := in.region()
 	// The arguments have a janitor's form, for the admission policies to compare. The

@@ -18,7 +18,7 @@ type (
 	egressRule = networkingv1ac.NetworkPolicyEgressRuleApplyConfiguration
 )
 
-// RelayPolicy closes the relay to everybody but those whom its region names.
+// RelayPolicy closes the relay to everybody except the peers that its region names.
 func RelayPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 	spec := networkingv1ac.NetworkPolicySpec().
 		WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(in.selector(v1alpha1.ComponentRelay))).
@@ -52,7 +52,8 @@ func JanitorPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 			WithEgress(in.dnsEgress(), in.vaultEgress()))
 }
 
-// ErasePolicy lets the erase Job, besides what a janitor may, reach the carrier.
+// ErasePolicy lets the erase Job reach the carrier, in addition to what a janitor may
+// reach.
 func ErasePolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 	name := in.Relay.Name + v1alpha1.SuffixErase
 	return networkingv1ac.NetworkPolicy(name, in.Relay.Namespace).

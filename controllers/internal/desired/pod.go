@@ -37,7 +37,7 @@ const (
 	// tokenSeconds is the life of a projected token, the shortest that the API
 	// server allows: the kubelet replaces it at four fifths.
 	tokenSeconds int64 = 600
-	// graceSeconds lets a relay hand over and close its store.
+	// graceSeconds gives a relay time to finish its work and close its store.
 	graceSeconds int64 = 30
 	// tmpLimit bounds the scratch space that a read-only root leaves.
 	tmpLimit = "64Mi"
@@ -112,8 +112,8 @@ func (in Input) configVolume() *corev1ac.VolumeApplyConfiguration {
 		WithItems(corev1ac.KeyToPath().WithKey(ConfigKey).WithPath(ConfigKey)))
 }
 
-// tokenVolume projects a token that Vault, and only in the role of that audience,
-// takes.
+// tokenVolume projects a token that only Vault accepts, and only for the role of that
+// audience.
 func tokenVolume(audience string) *corev1ac.VolumeApplyConfiguration {
 	return corev1ac.Volume().WithName(volumeToken).WithProjected(corev1ac.ProjectedVolumeSource().
 		WithDefaultMode(0o440).

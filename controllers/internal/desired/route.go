@@ -21,9 +21,8 @@ func RouteKinds() []schema.GroupKind {
 	return []schema.GroupKind{{Group: GatewayGroup, Kind: routeTLS}, {Group: GatewayGroup, Kind: routeHTTP}}
 }
 
-// RouteKind is the kind of route that leads the region's gateway to the relay: one
-// that passes TLS through unread, or, where the business let the gateway end it,
-// one for HTTP.
+// RouteKind is the kind of route from the region's gateway to the relay: one that
+// passes TLS through, or, if the business lets the gateway terminate TLS, one for HTTP.
 func RouteKind(in Input) schema.GroupKind {
 	if in.Relay.Spec.Endpoint.TerminateAtGateway {
 		return schema.GroupKind{Group: GatewayGroup, Kind: routeHTTP}
@@ -31,8 +30,9 @@ func RouteKind(in Input) schema.GroupKind {
 	return schema.GroupKind{Group: GatewayGroup, Kind: routeTLS}
 }
 
-// Route leads the region's gateway to the relay, by the relay's host name. It is
-// for regions with a gateway only. The version is the one that the cluster serves.
+// Route is the route from the region's gateway to the relay, by the relay's host name.
+// It is only for regions with a gateway. The version is the one that the cluster
+// serves.
 func Route(in Input, version string) *unstructured.Unstructured {
 	gateway := in.Region.Spec.Endpoint.GatewayRef
 	parent := map[string]any{
@@ -72,8 +72,8 @@ func Route(in Input, version string) *unstructured.Unstructured {
 	}}
 }
 
-// routeRule leads all that comes to the relay. The Gateway API's defaults are
-// written out: what the API server adds would count as a difference.
+// routeRule sends every request to the relay. The Gateway API's defaults are written
+// out: what the API server adds would count as a difference.
 func (in Input) routeRule() map[string]any {
 	rule := map[string]any{
 		"backendRefs": []any{map[string]any{

@@ -29,8 +29,8 @@ func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfigur
 			WithReplicas(replicas).
 			WithServiceName(in.tenant()).
 			WithRevisionHistoryLimit(3).
-			// Ordered, a pod that never becomes ready would never be replaced by
-			// the one that mends it.
+			// With OrderedReady, a pod that never becomes ready would never be replaced by a
+			// repaired revision.
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(appsv1ac.StatefulSetUpdateStrategy().
 				WithType(appsv1.RollingUpdateStatefulSetStrategyType)).

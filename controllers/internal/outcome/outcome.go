@@ -1,6 +1,6 @@
-// Package outcome turns what stopped a reconciliation into what happens next: a person must
-// act, something outside must change, or it is retried with back-off. It is the one place
-// where that is decided; it must not know any kind.
+// Package outcome turns the error that stopped a reconciliation into what happens next: a
+// person must act, something outside must change, or the operator retries with back-off.
+// Only this package decides that; it must not know any kind.
 package outcome
 
 import (
@@ -16,31 +16,31 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// Recheck is how long a stalled object is left alone when nothing that is watched
-// changes: what is not watched, a quota say, may have.
+// Recheck is after what time a stalled object is reconciled again although nothing that
+// is watched changed: something that is not watched, such as a quota, may have.
 const Recheck = 5 * time.Minute
 
-// ownPolicy is how the API server names one of our own admission policies. They
-// compare with other objects, of which the API server may not yet have seen what the
-// operator has, so their refusal is tried again after policyRecheck.
+// ownPolicy is how the API server names one of our own admission policies. They compare
+// with other objects, and the API server may not have seen the newest version that the
+// operator has, so a refusal is retried after policyRecheck.
 const (
 	ownPolicy     = "ValidatingAdmissionPolicy 'relaykeep-"
 	policyRecheck = 5 * time.Second
 )
 
-// maxMessage bounds what of an API server's answer reaches a condition, in bytes.
+// maxMessage is how many bytes of an API server's answer reach a condition.
 const maxMessage = 512
 
-// Error is an outcome on its way up. Reason and message are fit for a condition:
-// they hold no telephone number and nothing of another tenant's.
+// Error is an outcome as an error. Reason and message can be shown in a condition: they
+// contain no telephone number and nothing about another tenant.
 type Error struct {
 	// Reason is a CamelCase word, one of v1alpha1's.
 	Reason string
 	// Message says what to do.
 	Message string
-	// Stalled says that nothing moves until somebody changes something.
+	// Stalled says that nothing progresses until somebody changes something.
 	Stalled bool
-	// After is when to look again, though nothing that is watched has changed.
+	// After is when to reconcile again even if nothing that is watched changes.
 	After time.Duration
 }
 
@@ -57,8 +57,8 @@ func Waiting(after time.Duration, reason, format string, args ...any) error {
 	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), After: after}
 }
 
-// FromAPI translates the API server's refusal of a write into an outcome. What it
-// did not refuse for good comes back as it is, to be tried again.
+// FromAPI translates the API server's refusal of a write into an outcome. An error that
+// is not a final refusal is returned unchanged, to be retried.
 func FromAPI(doing string, err error) error {
 	switch {
 	case err == nil:
@@ -96,7 +96,8 @@ type Verdict struct {
 	Stalled, Moving bool
 }
 
-// Of words an error for a condition or an event, whose length the API server bounds.
+// Of returns the verdict for an error, for a condition or an event, whose length the API
+// server limits.
 func Of(err error) Verdict {
 	var o *Error
 	switch {
@@ -109,8 +110,8 @@ func Of(err error) Verdict {
 	}
 }
 
-// Result is what a reconciler returns for an error: an outcome is no failure of the
-// reconciler's and only asks for another look; anything else backs off.
+// Result is what a reconciler returns for an error: an outcome is not a failure of the
+// reconciler and only requeues; any other error backs off.
 func Result(err error) (ctrl.Result, error) {
 	var o *Error
 	switch {
@@ -119,7 +120,7 @@ func Result(err error) (ctrl.Result, error) {
 	case errors.As(err, &o):
 		return ctrl.Result{RequeueAfter: o.After}, nil
 	case apierrors.IsConflict(err):
-		// Another writer was faster, which is no failure worth a log line.
+		// Another writer was faster: not a failure worth a log line.
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	default:
 		return ctrl.Result{}, err

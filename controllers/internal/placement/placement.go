@@ -1,6 +1,6 @@
 // Package placement decides whether a region can take a relay: a chain of pure
-// checks over what was gathered. It fails closed: what is not known to be in the
-// region is not. It must not know a client.
+// checks over what was gathered. It fails closed: what is not known to be in the region
+// counts as outside it. It must not know a client.
 package placement
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 )
 
-// Facts is what a decision is made from.
+// Facts are the input of a decision.
 type Facts struct {
 	// Region is what the relay names.
 	Region *v1alpha1.DataRegion
@@ -81,8 +81,8 @@ func Relay(f Facts) error {
 	return nil
 }
 
-// Evidence says how sure it is that a volume lies in the region: its own node
-// affinity proves it, or else only the storage class declares it.
+// Evidence says how certain it is that a volume is in the region: its own node affinity
+// proves it, or else only the storage class declares it.
 func Evidence(region string, nodes []map[string]string, volume *corev1.PersistentVolume) v1alpha1.VolumeEvidence {
 	affinity := volume.Spec.NodeAffinity
 	if affinity == nil || affinity.Required == nil || len(affinity.Required.NodeSelectorTerms) == 0 {

@@ -19,12 +19,13 @@ const (
 	MissLimit = 3
 	// requests is how many relays are asked at a time, which bounds sockets and memory.
 	requests = 256
-	// grace is how long a request may take while others wait for its slot. With
-	// requests it bounds how long relays that hang hold the others up: a thousand of
-	// them for two seconds. A relay that is well answers within milliseconds.
+	// grace is how long a request may take while others wait for its slot. Together with
+	// requests it limits how long relays that hang delay the others: a thousand of them,
+	// two seconds. A healthy relay answers within milliseconds.
 	grace = 500 * time.Millisecond
-	// hurry divides the interval for a relay that is not well, whose recovery is
-	// waited for. One that stays unreachable is asked ever less often, up to the interval.
+	// hurry divides the interval for a relay that is not healthy, because somebody waits
+	// for its recovery. One that stays unreachable is asked less and less often, down to
+	// once an interval.
 	hurry = 6
 	// jitter is the share of an interval by which polls are spread, either way.
 	jitter = 0.2
@@ -74,13 +75,12 @@ func New(source Source, interval time.Duration) *Poller {
 	}
 }
 
-// Changes delivers the name of each relay whose state changed in a way that is
-// worth showing. It must be read from while Run runs.
+// Changes delivers the name of each relay whose state changed in a way that should be
+// shown. The caller must read from it while Start runs.
 func (p *Poller) Changes() <-chan types.NamespacedName { return p.changes }
 
-// Follow asks the relay at host from now on. Another host or stamp than before
-// makes it ask at once: the stamp stands for anything that may have changed the
-// relay's state.
+// Follow starts polling the relay at host. A new host or stamp makes it poll at once:
+// the stamp stands for anything that may have changed the relay's state.
 func (p *Poller) Follow(key types.NamespacedName, host, stamp string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,7 +99,7 @@ func (p *Poller) Follow(key types.NamespacedName, host, stamp string) {
 	p.queue.Add(key)
 }
 
-// Forget ends the following of a relay.
+// Forget stops polling a relay.
 func (p *Poller) Forget(key types.NamespacedName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,8 +160,8 @@ func (p *Poller) next(ctx context.Context, running *sync.WaitGroup) bool {
 	return true
 }
 
-// due returns whom to ask for key, unless it is not followed any more or it is too
-// early.
+// due returns the host to ask for key, unless the relay is no longer followed or it is
+// too early.
 func (p *Poller) due(key types.NamespacedName) (host string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 )
 
 // slots bounds how many requests are under way at a time. When all slots are taken,
-// the oldest request is cancelled once it has had its grace, so that requests which
-// hang cannot keep others waiting: a full house of them makes room within the grace.
+// the oldest request is cancelled once it has had its grace, so that requests that hang
+// cannot keep others waiting longer than that.
 type slots struct {
 	size  int
 	grace time.Duration
@@ -79,7 +79,7 @@ func (s *slots) release(h *held) {
 	s.mu.Unlock()
 	select {
 	case s.freed <- struct{}{}:
-	default: // whoever waits is told already
+	default: // waiting requests have been told already
 	}
 }
 

@@ -62,8 +62,8 @@ func RecordKeeper(status *v1alpha1.KeeperStatus, run *KeeperRun) {
 	}
 }
 
-// JudgeKeeper says how a region's keeper does. Created is when it was made, at the
-// earliest.
+// JudgeKeeper says whether a region's keeper runs on time. Created is the earliest time
+// at which it can have been made.
 func JudgeKeeper(now, created time.Time, status v1alpha1.KeeperStatus, run *KeeperRun) Health {
 	var last *Run
 	if run != nil {

@@ -17,15 +17,15 @@ import (
 const (
 	// Period is how often the janitor runs.
 	Period = time.Hour
-	// grace is what a run may take, and the scheduler before it.
+	// grace is how long a run may take, scheduling included.
 	grace = 15 * time.Minute
 	// overdue is when two runs in a row were missed.
 	overdue = 2*Period + grace
-	// maxMessage is what Kubernetes lets a termination message hold, in bytes.
+	// maxMessage is the size limit of a termination message in Kubernetes, in bytes.
 	maxMessage = 4096
 )
 
-// reasonPattern is what may stand as a condition's reason.
+// reasonPattern is what Kubernetes accepts as a condition's reason.
 var reasonPattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
 
 // Run is a janitor's run that ended.
@@ -105,12 +105,12 @@ func Record(status *v1alpha1.RetentionStatus, runs []Run) {
 type Health struct {
 	Status          metav1.ConditionStatus
 	Reason, Message string
-	// Recheck is when the verdict may change though nothing else does.
+	// Recheck is after what time the verdict may change by itself.
 	Recheck time.Duration
 }
 
-// Judge says how erasure by a janitor goes. Created is when the relay's janitor was made, at the
-// earliest; it stands in for a success while there is none.
+// Judge says whether a janitor erases on time. Created is the earliest time at which the relay's
+// janitor can have been made; it stands in for a success while there is none.
 func Judge(now, created time.Time, status v1alpha1.RetentionStatus, last *Run) Health {
 	return judge("janitor", now, created, status, last)
 }
@@ -120,8 +120,8 @@ func judge(who string, now, created time.Time, status v1alpha1.RetentionStatus, 
 	if status.LastSuccessTime != nil && status.LastSuccessTime.After(since) {
 		since = status.LastSuccessTime.Time
 	}
-	// The cluster's clock says when a run was, as long as its pod is there: Vault's may
-	// be another, and would hide missed runs or see some that were not missed.
+	// While a run's pod exists, the cluster's clock says when it ran: Vault's clock may
+	// differ, and would hide missed runs or report runs as missed that were not.
 	if last != nil && last.succeeded() && last.Finished.After(created) {
 		since = last.Finished
 	}

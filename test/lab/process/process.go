@@ -1,8 +1,8 @@
-// Package process starts programs that go on when whoever started them has ended,
-// and finds and ends them later by what it recorded. It must not know what the
-// programs are. It ends only processes that it recorded, and only while the
-// recorded process is still the same one: a process id alone may have been given
-// to another.
+// Package process starts programs that keep running when the program that started them
+// has ended, and finds and ends them later by what it recorded. It must not know what
+// the programs are. It ends only processes that it recorded, and only while the
+// recorded process is still the same one: a process id alone may have been given to
+// another.
 package process
 
 import (
@@ -201,7 +201,7 @@ func launch(spec Spec) (pid int, err error) {
 		return 0, err
 	}
 	defer func() { _ = log.Close() }()
-	// No context may end it: it is to outlive whoever starts it.
+	// No context may end it: it must outlive the program that starts it.
 	cmd := exec.CommandContext(context.Background(), spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = spec.Env, spec.Dir, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -1,4 +1,4 @@
-// Package report tells whoever watches what is being done, how long it has taken
+// Package report shows a person who watches what is being done, how long it has taken
 // so far, and what proves that it is done. It must not know what the steps are.
 package report
 

@@ -3,8 +3,8 @@
 // byte order. It must not know what the bytes are; it never puts a secret into what
 // it returns.
 //
-// It cannot see through compression or encryption: whoever uses it says with a
-// planted canary that the places looked at hold neither.
+// It cannot see through compression or encryption: its caller says with a planted
+// canary that the places looked at hold neither.
 package scan
 
 import (

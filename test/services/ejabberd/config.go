@@ -32,7 +32,7 @@ acme: { auto: false }
 auth_password_format: scram
 disable_sasl_mechanisms: [PLAIN, DIGEST-MD5, X-OAUTH2]
 
-# Clients only, without federation: a number at a foreign domain is nobody's.
+# Clients only, without federation: a number at a foreign domain is no customer.
 listen:
   - port: {{.Port}}
     ip: {{quote .Host}}

@@ -33,7 +33,7 @@ log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quot
 	{{quote .}};
 {{- end}}
 }
--- Clients only: a number at a foreign domain is nobody's.
+-- Clients only: a number at a foreign domain is no customer.
 modules_disabled = { "s2s" }
 
 storage = "internal"

@@ -79,7 +79,7 @@ func KeyMaterial(backup []byte) (map[int]string, error) {
 	}
 	all := map[int]string{}
 	for i, k := range content.Archive.Keys {
-		if k.Key != "" { // the first place is nobody's
+		if k.Key != "" { // the first place is empty
 			all[i+content.Policy.MinAvailable] = k.Key
 		}
 	}

@@ -1,5 +1,5 @@
-// Package chat is a customer in a terminal, or a filter: it shows one conversation with
-// a business, and sends what is typed. It must not know the cluster.
+// Package chat is a customer in a terminal, or as a filter: it shows one conversation
+// with a business, and sends lines of input. It must not know the cluster.
 package chat
 
 import (
@@ -29,15 +29,15 @@ const (
 	connectWithin = time.Minute
 	// flushWithin is how long the last receipts may take at the end.
 	flushWithin = 5 * time.Second
-	// statusEvery is how often the link's state is looked at.
+	// statusEvery is how often the link's state is checked.
 	statusEvery = 250 * time.Millisecond
 )
 
 // Options say how a chat goes.
 type Options struct {
 	To phone.Number // the business
-	// FilesDir is the directory into which files that the business sends are fetched;
-	// empty: they are not.
+	// FilesDir is where files from the business are saved; empty means that they are not
+	// fetched.
 	FilesDir string
 	Attach   []string // paths of files to send before the first line
 	// Expect is how many messages a filter waits for after the last line, for at most
@@ -56,7 +56,7 @@ type conversation struct {
 	files    *transfers
 }
 
-// Run runs a chat until its input, its waiting or ctx ends. It returns exit.ErrNotSeen
+// Run runs a chat until its input and waiting time, or ctx, end. It returns exit.ErrNotSeen
 // when fewer messages arrived than expected and exit.ErrRefused when the server refuses the
 // account.
 func Run(ctx context.Context, streams genericiooptions.IOStreams, state *customer.State, config xmpp.Config, o Options) error {
@@ -140,7 +140,7 @@ func readLines(next func() (string, error)) <-chan string {
 	return lines
 }
 
-// talk sends files and the input's lines, and then waits for what is expected.
+// talk sends files and the input's lines, and then waits for the expected messages.
 func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
 	if err := c.attach(ctx); err != nil {
 		return err
@@ -163,8 +163,9 @@ func (c *conversation) talk(ctx context.Context, lines <-chan string) error {
 	}
 }
 
-// say sends one line. In a terminal, a business that cannot be written to yet is
-// no reason to end the chat; a filter's caller would learn of it by nothing else.
+// say sends one line. In a terminal, a failure does not end the chat: the business may
+// become reachable later. A filter ends, because its caller could not learn of the
+// failure otherwise.
 func (c *conversation) say(ctx context.Context, line string) error {
 	id, err := c.customer.Send(ctx, c.To, line)
 	switch {
@@ -183,8 +184,8 @@ func (c *conversation) say(ctx context.Context, line string) error {
 	return nil
 }
 
-// finish waits for the messages that are expected, for the files that came, and for
-// our last receipts.
+// finish waits for the expected messages, for incoming files, and for our last
+// receipts.
 func (c *conversation) finish(ctx context.Context) error {
 	waited, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
@@ -200,8 +201,8 @@ func (c *conversation) finish(ctx context.Context) error {
 	return err
 }
 
-// watch ends the chat when the server refuses the account or cannot be reached,
-// and tells what it waits for.
+// watch ends the chat when the server refuses the account or cannot be reached, and
+// reports what it waits for.
 func (c *conversation) watch(ctx context.Context) error {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -222,7 +223,7 @@ func (c *conversation) watch(ctx context.Context) error {
 		}
 		s := c.link.Status()
 		if ctx.Err() != nil {
-			return nil // the link ends with the chat, which is nothing to tell
+			return nil // the link ends with the chat: nothing to report
 		}
 		switch {
 		case s.State == carrier.Refused:

@@ -12,16 +12,16 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
-// maxFiles bounds how many files wait to be moved, and how many that came are
-// remembered for /save.
+// maxFiles is how many files may wait for their transfer, and how many received links
+// are remembered for /save.
 const maxFiles = 100
 
-// transfers are the files of one chat that are on their way.
+// transfers are the file transfers of one chat.
 type transfers struct {
 	sending, fetching line
 
 	mu     sync.Mutex      // guards the following fields
-	came   []media.FileURL // and were not fetched; the latest
+	came   []media.FileURL // received and not fetched; the latest
 	failed error           // of the first file that could not be fetched
 }
 
@@ -29,7 +29,7 @@ func newTransfers() *transfers {
 	return &transfers{sending: make(line, maxFiles), fetching: make(line, maxFiles)}
 }
 
-// keep remembers a file that came.
+// keep remembers a received file's link.
 func (t *transfers) keep(l media.FileURL) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,7 +37,7 @@ func (t *transfers) keep(l media.FileURL) {
 	t.came = t.came[max(0, len(t.came)-maxFiles):]
 }
 
-// take returns the files that were kept, and forgets them.
+// take returns the remembered files, and forgets them.
 func (t *transfers) take() []media.FileURL {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,7 +60,7 @@ func (t *transfers) failure() error {
 	return t.failed
 }
 
-// line does one thing after another, beside the chat.
+// line runs functions one after another, in the background of the chat.
 type line chan func(context.Context)
 
 func (l line) run(ctx context.Context) error {
@@ -84,7 +84,7 @@ func (l line) add(do func(context.Context)) bool {
 	}
 }
 
-// flush waits until everything is done that was added before.
+// flush waits until everything that was added before is done.
 func (l line) flush(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
@@ -100,7 +100,7 @@ func (l line) flush(ctx context.Context) error {
 	}
 }
 
-// fetch has the files fetched that a received text names.
+// fetch fetches the files whose links are in a received text.
 func (c *conversation) fetch(text string) {
 	for _, p := range media.Split(text) {
 		if link, err := media.ParseFileURL(p.URL); err == nil {
@@ -122,8 +122,8 @@ func (c *conversation) fetchOne(link media.FileURL) {
 	}
 }
 
-// save fetches a file into a directory, when its turn comes. One that fails may be
-// tried again with /save.
+// save fetches a file into a directory, when its turn comes. After a failure, /save can
+// retry it.
 func (c *conversation) save(link media.FileURL, dir string) {
 	name := customer.FileName(link)
 	trouble := func(err error) {
@@ -144,8 +144,8 @@ func (c *conversation) save(link media.FileURL, dir string) {
 	}
 }
 
-// awaitFiles waits for the files that a filter has begun to fetch. Who sits at a
-// terminal and ends the chat does not wait.
+// awaitFiles waits for the files that a filter has begun to fetch. A person who ends
+// the chat in a terminal does not wait.
 func (c *conversation) awaitFiles(ctx context.Context) error {
 	if c.view.interactive {
 		return nil
@@ -156,7 +156,7 @@ func (c *conversation) awaitFiles(ctx context.Context) error {
 	return c.files.failure()
 }
 
-// sendFile sends a file. As with a line, only a filter ends when that fails.
+// sendFile sends a file. As with a line, a failure ends only a filter.
 func (c *conversation) sendFile(ctx context.Context, path string) error {
 	id, err := c.upload(ctx, path)
 	if err == nil {
@@ -172,7 +172,7 @@ func (c *conversation) sendFile(ctx context.Context, path string) error {
 }
 
 func (c *conversation) upload(ctx context.Context, path string) (string, error) {
-	// Before it is opened: opening a pipe waits for who writes to it.
+	// Checked before it is opened, because opening a pipe waits for a writer.
 	if info, err := os.Stat(path); err != nil {
 		return "", err
 	} else if !info.Mode().IsRegular() {
@@ -193,7 +193,7 @@ func (c *conversation) upload(ctx context.Context, path string) (string, error) 
 // errBusy means that too many files are waiting.
 var errBusy = errors.New("too many files are waiting")
 
-// worded puts what is known of a transfer's failure into a user's words.
+// worded describes a transfer's failure to the user.
 func worded(err error) error {
 	switch {
 	case errors.Is(err, media.ErrTooLarge):
@@ -203,7 +203,7 @@ func worded(err error) error {
 	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrAddress):
 		return errors.New("its link leads to an address that is not allowed")
 	case errors.Is(err, media.ErrGone):
-		return errors.New("the server does not have it (any more)")
+		return errors.New("the server does not have it, or no longer")
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("it took longer than %.0f minutes", media.TransferTime.Minutes())
 	case errors.Is(err, context.Canceled):

@@ -14,8 +14,8 @@ const commands = `/file PATH   send a file
 /help        list these commands
 //...        send a text that begins with /`
 
-// typed acts on one line of the input. A filter's lines are all text: what is piped
-// into a chat may come from anybody, and must not send files.
+// typed acts on one line of the input. A filter's lines are all text: piped input may
+// come from anybody, and must not send files.
 func (c *conversation) typed(ctx context.Context, text string) error {
 	if !c.view.interactive || !strings.HasPrefix(text, "/") {
 		return c.say(ctx, text)
@@ -56,8 +56,8 @@ func (c *conversation) keys() string {
 	return strings.Join(lines, "\n")
 }
 
-// attach sends the files of --attach: in a terminal beside the chat, which Ctrl-D must
-// be able to end.
+// attach sends the files of --attach; in a terminal in the background, so that Ctrl-D
+// can end the chat.
 func (c *conversation) attach(ctx context.Context) error {
 	for _, path := range c.Attach {
 		if c.view.interactive {
@@ -69,17 +69,17 @@ func (c *conversation) attach(ctx context.Context) error {
 	return nil
 }
 
-// send sends a file beside the chat, which goes on meanwhile.
+// send sends a file in the background.
 func (c *conversation) send(path string) {
 	added := c.files.sending.add(func(ctx context.Context) {
-		_ = c.sendFile(ctx, path) // which has told what failed; at the chat's end nobody listens
+		_ = c.sendFile(ctx, path) // it has reported the failure; at the chat's end nobody reads it
 	})
 	if !added {
 		c.view.notef("✗ sending %s: %v", path, errBusy)
 	}
 }
 
-// saveAll fetches the files that came and were not fetched yet.
+// saveAll fetches the received files that were not fetched yet.
 func (c *conversation) saveAll(dir string) {
 	came := c.files.take()
 	if len(came) == 0 {
@@ -98,8 +98,8 @@ func (c *conversation) saveAll(dir string) {
 	}
 }
 
-// asPath reads a path as a shell would, as far as people type, and terminals drop,
-// paths that way: quoted as a whole, or beginning with the home directory.
+// asPath reads a path as people type it and terminals paste it, like a shell: quoted as
+// a whole, or beginning with ~.
 func asPath(text string) string {
 	if last := len(text) - 1; last > 0 && (text[0] == '\'' || text[0] == '"') && text[last] == text[0] {
 		return text[1:last]

@@ -13,15 +13,15 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
-// maxEarly bounds what is remembered about messages that are not ours, or not yet: a peer
-// may invent any number of them.
+// maxEarly is how many statuses are remembered for messages that are not ours, or not yet
+// numbered: a peer may invent any number of them.
 const maxEarly = 256
 
 // view shows a chat: messages on one writer, everything else on another.
 // Its methods are safe for concurrent use.
 type view struct {
 	messages, notes io.Writer
-	interactive     bool // somebody looks at a terminal
+	interactive     bool // the output is a terminal
 
 	mu       sync.Mutex     // guards the following fields and keeps lines whole
 	numbers  map[string]int // ordinals of our messages by id
@@ -37,7 +37,7 @@ func newView(messages, notes io.Writer) *view {
 	}
 }
 
-// notef tells something about the chat itself.
+// notef reports something about the chat itself.
 func (v *view) notef(format string, a ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -48,7 +48,7 @@ func (v *view) noteLockedf(format string, a ...any) {
 	fmt.Fprintln(v.notes, printable.Text(fmt.Sprintf(format, a...)))
 }
 
-// sent shows that the server took our message, and what was heard of it meanwhile.
+// sent shows that the server has our message, and statuses that arrived before.
 func (v *view) sent(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -86,8 +86,8 @@ func (v *view) event(e customer.Event) {
 	}
 }
 
-// received is how a message is shown. A file has a mark of its own, so that no text
-// looks like one; its link holds its key and is not shown.
+// received returns how a message is shown. A file has its own mark, so that no text
+// looks like one; its link contains its key and is not shown.
 func received(text string) string {
 	var lines []string
 	for _, p := range media.Split(text) {
@@ -101,8 +101,8 @@ func received(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// status shows what became of one of our messages. A status for a message without a number
-// yet is kept: it overtook the server's own acknowledgement.
+// status shows a status of one of our messages. One for a message without a number yet is
+// kept: it arrived before the server's acknowledgement.
 func (v *view) status(id string, kind customer.EventKind) {
 	n, ok := v.numbers[id]
 	if !ok {

@@ -81,7 +81,7 @@ func (f *eraseFlags) adopt(ctx context.Context, streams genericiooptions.IOStrea
 	return nil
 }
 
-// ownerOf returns whom the relay is in Kubernetes.
+// ownerOf returns the relay's owner according to Kubernetes: account and number.
 func ownerOf(ctx context.Context, k client.Client, relay *v1alpha1.BusinessRelay) (vault.Owner, error) {
 	var account corev1.ServiceAccount
 	name := v1alpha1.TenantName(relay.Name)
@@ -93,7 +93,7 @@ func ownerOf(ctx context.Context, k client.Client, relay *v1alpha1.BusinessRelay
 	return vault.Owner{Account: string(account.UID), Number: number}, err
 }
 
-// compare says what adopting means; nothing when it only finishes what was begun.
+// compare says what adopting changes; nothing when it only finishes an earlier adoption.
 func compare(ctx context.Context, v *vault.Client, to vault.Owner, name string) (string, error) {
 	holds, err := v.Holds(ctx)
 	if err != nil {

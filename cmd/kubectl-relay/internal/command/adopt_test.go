@@ -80,7 +80,7 @@ func TestAdoptGivesTheNamesToTheAccountThatIsThere(t *testing.T) {
 	check(t, err)
 }
 
-// As which acme's relay logs in.
+// The account with which acme's relay logs in.
 const (
 	relayAudience = contract.AudiencePrefix + "relay/eu"
 	relayRole     = "relaykeep-relay-eu"

@@ -17,8 +17,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// maxPassword is the longest password or token in bytes that is taken; relays read no
-// longer.
+// maxPassword is the length limit of a password or token, in bytes; relays accept no
+// longer ones.
 const maxPassword = 512
 
 // accountFlags are the own flags of setup carrier-account.
@@ -126,7 +126,8 @@ func runSetupCarrierAccount(cmd *cobra.Command, streams genericiooptions.IOStrea
 	return nil
 }
 
-// accountSecrets are what an account needs; token is empty for one that is there.
+// accountSecrets are an account's password and registration token; the token is empty for
+// an existing account.
 type accountSecrets struct{ password, token string }
 
 // secrets returns what the flags say.
@@ -170,7 +171,7 @@ func oneLine(flag, path string, in io.Reader) (string, error) {
 	return line, nil
 }
 
-// writeCarrierAccount writes the account to where the relay reads it.
+// writeCarrierAccount writes the account to the path that the relay reads.
 func writeCarrierAccount(ctx context.Context, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion, secrets accountSecrets, replace bool) error {
 	tenant := vault.Tenant{KVMount: string(region.Spec.Vault.KVMount), Namespace: relay.Namespace, Account: v1alpha1.TenantName(relay.Name)}
 	err := tenant.WriteCarrierAccount(ctx, v, vault.CarrierAccount{

@@ -130,8 +130,7 @@ func runChat(cmd *cobra.Command, streams genericiooptions.IOStreams, f *chatFlag
 	})
 }
 
-// config returns where the server is: as the flags say, or as the region of the
-// business does.
+// config returns where the server is, from the flags or from the business's region.
 func (f *chatFlags) config(ctx context.Context, cluster *cluster, to phone.Number) (xmpp.Config, error) {
 	config := xmpp.Config{Login: xmpp.Login{Domain: f.domain, Resource: chatResource}}
 	if f.domain == "" {

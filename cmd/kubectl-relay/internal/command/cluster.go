@@ -23,8 +23,8 @@ type cluster struct {
 	flags *genericclioptions.ConfigFlags
 }
 
-// newCluster adds kubectl's own flags to a command, those few in sight that are
-// used every day. Flags that a command has itself keep the command's meaning.
+// newCluster adds kubectl's own flags to a command and shows the few of them that are
+// used every day. A flag that the command has itself keeps the command's meaning.
 func newCluster(cmd *cobra.Command) *cluster {
 	flags := genericclioptions.NewConfigFlags(true)
 	flags.CacheDir = nil // nothing is cached
@@ -115,7 +115,7 @@ func (c *cluster) regionOf(ctx context.Context, number phone.Number) (*v1alpha1.
 	return nil, fmt.Errorf("no BusinessRelay has the number given with --to; %s", hint)
 }
 
-// explain says what an error of the API server's means and what to do.
+// explain says what an API server's error means and what to do.
 func explain(err error, what, hint string) error {
 	switch {
 	case apierrors.IsNotFound(err):

@@ -195,7 +195,7 @@ func credentialPrinters() map[string]func(io.Writer, *credentials) error {
 			e := json.NewEncoder(w)
 			e.SetIndent("", "  ")
 			e.SetEscapeHTML(false)
-			return e.Encode(c) //nolint:gosec // handing the credentials out is what this is for
+			return e.Encode(c) //nolint:gosec // this command's purpose is to print the credentials
 		},
 		"yaml": func(w io.Writer, c *credentials) error {
 			raw, err := yaml.Marshal(c) //nolint:gosec // likewise

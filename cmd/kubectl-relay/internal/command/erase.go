@@ -130,8 +130,8 @@ func (f *eraseFlags) target(cmd *cobra.Command, streams genericiooptions.IOStrea
 	return eraseTarget{k, namespace, relay, region}, err
 }
 
-// fromFlags takes all from flags and environment. No kubeconfig has a say, not even its
-// default namespace: it may be another cluster's.
+// fromFlags reads everything from flags and environment. It ignores the kubeconfig,
+// even its default namespace, which may be another cluster's.
 func (f *eraseFlags) fromFlags(cmd *cobra.Command, streams genericiooptions.IOStreams, namespace string) (eraseTarget, error) {
 	if namespace == "" {
 		return eraseTarget{}, usage(cmd, "without a cluster, give the relay's namespace with -n")
@@ -145,8 +145,8 @@ func (f *eraseFlags) fromFlags(cmd *cobra.Command, streams genericiooptions.IOSt
 	return eraseTarget{namespace: namespace, region: region}, nil
 }
 
-// unreachable says whether an error is that of an API server that does not answer, rather
-// than its answer.
+// unreachable says whether an error means that the API server does not answer, rather
+// than being its answer.
 func unreachable(err error) bool {
 	var failed net.Error
 	return errors.As(err, &failed)
@@ -174,7 +174,7 @@ func regionMounts(login *api.Client, region *v1alpha1.DataRegion) contract.Vault
 }
 
 // nothing is the error of an erasure that found nothing: most likely something was
-// mistyped, and what was meant lives on.
+// mistyped, and the right keys still exist.
 func (f *eraseFlags) nothing(target eraseTarget, name string) error {
 	relay, namespace, mounts := target.relay, target.namespace, target.region.Spec.Vault
 	check := "the name, the namespace (-n) and the region (--region), and list what Vault holds with kubectl relay orphans"
@@ -210,8 +210,8 @@ func (f *eraseFlags) find(ctx context.Context, streams genericiooptions.IOStream
 	return &relay, region, err
 }
 
-// regionOrMounts reads the region. One that is gone does not keep its Vault's content
-// from being erased: then flags and environment say where that is.
+// regionOrMounts reads the region. If it is gone, its Vault's content can still be
+// erased: flags and environment then say where that Vault is.
 func (f *eraseFlags) regionOrMounts(ctx context.Context, streams genericiooptions.IOStreams, k client.Client) (*v1alpha1.DataRegion, error) {
 	region := &v1alpha1.DataRegion{}
 	err := k.Get(ctx, client.ObjectKey{Name: f.vault.region}, region)
@@ -227,7 +227,7 @@ func (f *eraseFlags) regionOrMounts(ctx context.Context, streams genericiooption
 	return region, nil
 }
 
-// goneRegion is a region of which nobody knows more than the usual mounts.
+// goneRegion stands for a region that is gone, with the default mounts.
 func (f *eraseFlags) goneRegion() *v1alpha1.DataRegion {
 	region := &v1alpha1.DataRegion{ObjectMeta: metav1.ObjectMeta{Name: f.vault.region}}
 	region.Spec.Vault = v1alpha1.Vault{
@@ -236,7 +236,7 @@ func (f *eraseFlags) goneRegion() *v1alpha1.DataRegion {
 	return region
 }
 
-// overrideMounts has the flags' mounts win.
+// overrideMounts replaces the mounts by those of the flags.
 func (f *eraseFlags) overrideMounts(region *v1alpha1.DataRegion) {
 	for to, flag := range map[*v1alpha1.MountPath]string{
 		&region.Spec.Vault.KVMount: f.vault.options.KVMount, &region.Spec.Vault.TransitMount: f.vault.options.TransitMount,
@@ -271,7 +271,7 @@ func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStrea
 	return nil
 }
 
-// explainErase says what to do about a failure; what is erased so far stays erased.
+// explainErase says what to do about a failure; everything erased so far stays erased.
 func explainErase(err error) error {
 	switch {
 	case errors.Is(err, vault.ErrDenied):

@@ -21,8 +21,8 @@ import (
 // maxNamed is how many objects a refusal names.
 const maxNamed = 5
 
-// removeFormer removes what former releases set up in a region's Vault, unless
-// something in the cluster still logs in by it.
+// removeFormer removes former releases' roles and policies from a region's Vault,
+// unless something in the cluster still logs in with them.
 func removeFormer(ctx context.Context, streams genericiooptions.IOStreams, cluster *cluster, v *api.Client, o setup.Options, region *v1alpha1.DataRegion) error {
 	k, _, err := cluster.connect()
 	if err != nil {
@@ -40,9 +40,9 @@ func removeFormer(ctx context.Context, streams genericiooptions.IOStreams, clust
 	return setup.RemoveFormer(ctx, v, o, func(title string) { fmt.Fprintln(streams.Out, "removed   "+title) })
 }
 
-// formerUsers names what has a token for the roles of former releases and may log in at
-// the region's Vault by it: what is of that region, of another with the same Vault, or
-// of one that is gone.
+// formerUsers names the objects that have a token for former releases' roles and may
+// use it at the region's Vault: those of that region, of another region with the same
+// Vault, or of a region that is gone.
 func formerUsers(ctx context.Context, k client.Client, region *v1alpha1.DataRegion) ([]string, error) {
 	elsewhere, err := regionsElsewhere(ctx, k, region)
 	if err != nil {
@@ -82,7 +82,7 @@ func formerUsers(ctx context.Context, k client.Client, region *v1alpha1.DataRegi
 	return users, nil
 }
 
-// regionsElsewhere names the DataRegions whose Vault is another one than the region's.
+// regionsElsewhere names the DataRegions with another Vault than the region's.
 func regionsElsewhere(ctx context.Context, k client.Client, region *v1alpha1.DataRegion) ([]string, error) {
 	var regions v1alpha1.DataRegionList
 	if err := k.List(ctx, &regions); err != nil {

@@ -103,7 +103,7 @@ func runOrphans(cmd *cobra.Command, streams genericiooptions.IOStreams, f *orpha
 	return nil
 }
 
-// orphans looks for what gone relays left behind in one region.
+// orphans looks for what deleted relays left behind in one region.
 type orphans struct {
 	k      client.Client
 	region *v1alpha1.DataRegion
@@ -111,7 +111,7 @@ type orphans struct {
 	relays int // how many BusinessRelays the cluster shows
 }
 
-// remnant is what one gone relay left behind.
+// remnant is what one deleted relay left behind.
 type remnant struct {
 	namespace, relay string
 	objects          []client.Object
@@ -120,7 +120,7 @@ type remnant struct {
 
 func (r *remnant) name() string { return r.namespace + "/" + r.relay }
 
-// holds says what of a remnant lies in Vault.
+// holds says which parts of a remnant are in Vault.
 func (r *remnant) holds() []string {
 	var held []string
 	for what, is := range map[string]bool{"wrapping key": r.vault.WrappingKey, "settings key": r.vault.SettingsKey, "secrets": r.vault.Secrets} {
@@ -153,7 +153,7 @@ func printRemnants(streams genericiooptions.IOStreams, region string, left []*re
 	return w.Flush()
 }
 
-// remove destroys what one gone relay left behind, once its name was typed.
+// remove destroys what one deleted relay left behind, after its name was typed.
 func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams, in *bufio.Reader, left []*remnant, name string) error {
 	r := find(left, name)
 	if r == nil {
@@ -165,7 +165,7 @@ func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams
 	if strings.TrimSpace(line) != name {
 		return errors.Join(fmt.Errorf("nothing of %s was deleted: the name was not confirmed", name), ignoreEnd(err))
 	}
-	// Once more, and live: a list may be as old as the typing took.
+	// Checked again, live: the list is as old as the typing took.
 	err = o.k.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: r.relay}, &v1alpha1.BusinessRelay{})
 	if err == nil {
 		return fmt.Errorf("relay %s exists: nothing of it was deleted", name)

@@ -23,8 +23,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
-// find lists the remnants of the region. It fails when any list fails: what is
-// missing in one would be taken for gone.
+// find lists the remnants of the region. It fails when any list fails: a relay missing
+// from a partial list would look deleted.
 func (o *orphans) find(ctx context.Context) ([]*remnant, error) {
 	var relays v1alpha1.BusinessRelayList
 	if err := o.k.List(ctx, &relays); err != nil {
@@ -97,7 +97,7 @@ func (o *orphans) inCluster(ctx context.Context, all remnants) error {
 		}
 	}
 	for _, object := range found {
-		// Of what says no region nobody knows whose it is: it is shown in each.
+		// An object that names no region could belong to any: it is shown in each.
 		if region := regions[owner(object)]; region == "" || region == o.region.Name {
 			r := all.of(object.GetNamespace(), object.GetLabels()[v1alpha1.LabelInstance])
 			r.objects = append(r.objects, object)
@@ -165,7 +165,7 @@ func orNone(words []string) string {
 	return strings.Join(words, ", ")
 }
 
-// ignoreEnd drops that the input ended.
+// ignoreEnd drops the error for the end of the input.
 func ignoreEnd(err error) error {
 	if errors.Is(err, io.EOF) {
 		return nil

@@ -34,10 +34,10 @@ type reviewer struct{ namespace, name string }
 // token makes the account, lets it review tokens, and returns a token of it that
 // does not expire by itself.
 //
-// A token from a TokenRequest would be of a limited life (the API server caps it),
-// and the day it ended no relay could log in: Vault keeps one token and asks for
-// no other. The token's Secret can be deleted to revoke it; running the set-up
-// again then makes another.
+// A token from a TokenRequest would expire (the API server limits its lifetime), and
+// from that day no relay could log in: Vault keeps one token and never requests
+// another. The token's Secret can be deleted to revoke it; running the set-up again
+// then makes another.
 func (r reviewer) token(ctx context.Context, k client.Client) (string, error) {
 	if err := r.apply(ctx, k); err != nil {
 		return "", err
@@ -89,7 +89,7 @@ func (r reviewer) apply(ctx context.Context, k client.Client) error {
 	return nil
 }
 
-// refused says what to do when Kubernetes lets this user not make the account.
+// refused says what to do when Kubernetes does not let this user create the account.
 func (r reviewer) refused(doing string, err error) error {
 	err = fmt.Errorf("preparing service account %s/%s, with which Vault reviews tokens: %s: %w", r.namespace, r.name, doing, err)
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {

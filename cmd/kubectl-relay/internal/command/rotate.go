@@ -14,8 +14,8 @@ func newRotate(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate NAME identity|access",
 		Short: "Replace a relay's identity or credentials",
-		Long: `Raise one of the counters in a BusinessRelay's spec.rotation by one, upon which its relay
-replaces what is counted. Nothing is lost, and what was rotated away does not come back.
+		Long: `Raise a counter in a BusinessRelay's spec.rotation by one, so that its relay replaces its
+identity or its credentials. Nothing is lost, and the former ones cannot come back.
 
 access: new access token, webhook secret and verify token. The previous token is accepted
 for another day, and the webhook is signed with the previous secret until its receiver
@@ -54,7 +54,7 @@ instead: the tool would set it back, which is refused.`,
 			counter = &relay.Spec.Rotation.Access
 		}
 		*counter++
-		// Two who rotate at once rotate once: the second is told of the conflict.
+		// If two people rotate at once, only one rotation happens: the second gets a conflict.
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 		if err := k.Patch(ctx, &relay, patch); err != nil {
 			return explain(err, "BusinessRelay "+args[0], "try again")

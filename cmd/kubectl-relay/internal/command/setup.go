@@ -168,8 +168,8 @@ func (f *setupFlags) reviewer() (reviewer, error) {
 	return reviewer{namespace, name}, nil
 }
 
-// readRegion returns the DataRegion. There need not be one yet where a flag says which
-// Vault it is, nor a cluster where a file has the reviewer's token.
+// readRegion returns the DataRegion. It need not exist yet if a flag names the Vault,
+// and no cluster is needed if a file has the reviewer's token.
 func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha1.DataRegion, error) {
 	none := &v1alpha1.DataRegion{ObjectMeta: metav1.ObjectMeta{Name: f.region}}
 	k, _, err := cluster.connect()
@@ -190,8 +190,8 @@ func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha
 	return &region, nil
 }
 
-// resolve fills what no flag says from the region and the kubeconfig. The
-// reviewer's token is left out.
+// resolve fills in, from the region and the kubeconfig, what no flag says, except the
+// reviewer's token.
 func (f *setupFlags) resolve(cluster *cluster, region *v1alpha1.DataRegion) (setup.Options, error) {
 	o := f.options
 	spec := region.Spec.Vault
@@ -259,8 +259,8 @@ func (f *setupFlags) reviewerToken(ctx context.Context, cluster *cluster, accoun
 	return account.token(ctx, k)
 }
 
-// printSetup prints the writes. Vault is asked for the accessor that the policies
-// name, where a token allows that.
+// printSetup prints the writes. It asks Vault for the accessor that the policies name,
+// if a token allows that.
 func printSetup(ctx context.Context, streams genericiooptions.IOStreams, v *api.Client, o setup.Options) error {
 	o.ReviewerToken = "(not shown)"
 	accessor := ""

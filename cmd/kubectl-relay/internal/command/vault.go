@@ -23,9 +23,9 @@ import (
 // vaultTimeout bounds one request to Vault.
 const vaultTimeout = 20 * time.Second
 
-// vaultAt returns a client of the Vault at an address, which ca (PEM, or empty
-// for the system's authorities) vouches for. No VAULT_ variable of the environment
-// has a say: one meant for another Vault must not get a region's tokens.
+// vaultAt returns a client of the Vault at an address, whose certificate chains to ca
+// (PEM; empty means the system's CAs). It ignores the VAULT_ variables of the
+// environment: a Vault that they name must not get a region's tokens.
 func vaultAt(address, ca string) (*api.Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
@@ -52,8 +52,8 @@ func vaultAt(address, ca string) (*api.Client, error) {
 	return client, nil
 }
 
-// loginVault logs in with a service account's token and returns the account's UID and
-// a function that gives the login back.
+// loginVault logs in with a service account's token and returns the account's UID and a
+// function that revokes the login.
 func loginVault(ctx context.Context, v *api.Client, authPath, role, jwt string) (account string, logout func(), err error) {
 	secret, err := v.Logical().WriteWithContext(ctx, "auth/"+authPath+"/login", map[string]any{"role": role, "jwt": jwt})
 	if err != nil {
@@ -71,8 +71,7 @@ func loginVault(ctx context.Context, v *api.Client, authPath, role, jwt string) 
 	}, nil
 }
 
-// explainVault says what an error of Vault's means, without the body that Vault
-// answered.
+// explainVault says what Vault's error means, without the body of its answer.
 func explainVault(err error) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
@@ -123,7 +122,7 @@ func (f *setupFlags) vault(region *v1alpha1.DataRegion) (*api.Client, error) {
 	return client, nil
 }
 
-// trust sets the authority that vouches for Vault's certificate.
+// trust sets the CA that Vault's certificate must chain to.
 func (f *setupFlags) trust(config *api.Config, region *v1alpha1.DataRegion) error {
 	settings := &api.TLSConfig{}
 	switch {

@@ -67,7 +67,8 @@ func (c components) apiServer() process.Command {
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged",
 		"--service-cluster-ip-range=" + serviceRange,
-		// At an address, so that whoever verifies tokens beside the cluster can fetch the keys.
+		// At an address, so that programs outside the cluster that verify tokens can fetch the
+		// keys.
 		"--service-account-issuer=" + nodeURL,
 		"--service-account-key-file=" + c.certificate("service-account.key"),
 		"--service-account-signing-key-file=" + c.certificate("service-account.key"),

@@ -18,8 +18,8 @@ import (
 // downLimit is how long ending containers may take on one node before they are ended without their runtime's help.
 const downLimit = time.Minute
 
-// Down ends the cluster and takes away what it made on the machine. Logs stay, for whoever wants to know what went wrong. It may be
-// cut short and called again, and when nothing is there it does nothing.
+// Down stops the cluster and removes what it made on the machine. Logs stay, to show what went wrong. It may be cut short and
+// called again, and when nothing is there it does nothing.
 func (c *Cluster) Down(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("taking the cluster down needs root")

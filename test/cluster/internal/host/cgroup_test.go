@@ -97,7 +97,7 @@ func TestCgroup_Version2DelegatesItsControllers(t *testing.T) {
 	}
 }
 
-// testCgroups is a real tree besides the cluster's own.
+// testCgroups is a real tree beside the cluster's own.
 func testCgroups(t *testing.T) Cgroups {
 	t.Helper()
 	asRoot(t)

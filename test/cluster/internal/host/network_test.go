@@ -32,7 +32,7 @@ func newNamespace(t *testing.T) string {
 	return name
 }
 
-// testNetwork is a wire besides the cluster's own.
+// testNetwork is a network beside the cluster's own.
 func testNetwork(t *testing.T) Network {
 	t.Helper()
 	asRoot(t)

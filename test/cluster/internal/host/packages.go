@@ -24,7 +24,7 @@ type Requirement struct {
 	Static bool
 }
 
-// requirements are what the cluster runs, besides what it builds.
+// requirements are the programs that the cluster runs and does not build.
 var requirements = []Requirement{
 	{Program: "containerd", Package: "containerd"},
 	{Program: "ctr", Package: "containerd"},

@@ -76,7 +76,7 @@ func template(s subject, now time.Time) (*x509.Certificate, error) {
 		Subject:      pkix.Name{CommonName: s.name, Organization: s.groups},
 		DNSNames:     s.names,
 		IPAddresses:  s.addresses,
-		// Clocks of one machine agree; the hour is for whoever sets the clock back.
+		// Clocks of one machine agree; the hour is in case somebody sets the clock back.
 		NotBefore:   now.Add(-time.Hour),
 		NotAfter:    now.Add(lifetime),
 		KeyUsage:    x509.KeyUsageDigitalSignature,

@@ -120,7 +120,7 @@ func TestComponent_IsStartedOnceByTwoCallers(t *testing.T) {
 	}
 	all.Wait()
 	for _, err := range failures {
-		// Whoever comes second is told so, or finds it there.
+		// The second caller is told so, or finds it there.
 		if err != nil && !strings.Contains(err.Error(), "runs already") {
 			t.Error(err)
 		}
