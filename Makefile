@@ -61,6 +61,13 @@ cluster-up: $(CLUSTER) ## Start the local two-node cluster; the last line is KUB
 cluster-down: $(CLUSTER) ## End the local cluster and leave nothing behind
 	@$(CLUSTER) down
 
+.PHONY: run-relay
+run-relay: test-env ## Run one relay with a Vault and a Prosody, without a cluster; DEBUG=1 waits for a debugger at 127.0.0.1:2345
+	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/kubectl-relay
+	$(GO) build $(if $(DEBUG),-gcflags='all=-N -l') -o bin/run-relay ./test/runrelay
+	$(if $(DEBUG),$(GO) build -modfile=test/tools/go.mod -o bin/dlv github.com/go-delve/delve/cmd/dlv)
+	@. bin/test.env && exec bin/run-relay $(if $(DEBUG),-debugger bin/dlv)
+
 ##@ Build
 
 .PHONY: build
