@@ -84,6 +84,10 @@ chart: $(CLUSTER) ## Package the Helm chart into dist/charts
 	mkdir -p dist/charts
 	helm=$$($(CLUSTER) binary helm | tail -n 1); "$$helm" lint charts/relaykeep && "$$helm" package charts/relaykeep -d dist/charts
 
+.PHONY: release
+release: ## Make all that a release VERSION=v1.2.3 has, twice to compare, into dist/VERSION; publishes nothing
+	$(GO) run ./test/release -version "$(VERSION)"
+
 ##@ Develop
 
 .PHONY: generate
@@ -112,7 +116,7 @@ circles: ## Fail where too many files of a package need each other; CIRCLE says 
 	cd test/cluster && ../../bin/circles -max $(CIRCLE) ./...
 
 .PHONY: verify
-verify: $(LINT) ## Generated files current, formatting, lint, vulnerabilities
+verify: $(LINT) ## Generated files current, formatting, lint, circles of files, vulnerabilities
 	$(GO) mod verify >/dev/null
 	@hack=$$(mktemp -d); trap 'rm -rf "$$hack"' EXIT; \
 	git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null > "$$hack/before" || true; \

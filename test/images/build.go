@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
+	"github.com/relaykeep/relaykeep/test/images/binary"
 	"github.com/relaykeep/relaykeep/test/images/oci"
 )
 
@@ -87,35 +85,14 @@ func (i image) files(ctx context.Context, p oci.Platform, version string) ([]oci
 	if err != nil {
 		return nil, err
 	}
-	binary, err := i.compile(ctx, p, version)
+	program, err := binary.Compile(ctx, binary.Program{
+		Package: i.command, Tags: i.buildTags, Version: version, OS: p.OS, Arch: p.Architecture,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return []oci.File{
 		{Path: rootsPath, Mode: 0o644, Data: roots},
-		{Path: "/" + i.repository, Mode: 0o755, Data: binary},
+		{Path: "/" + i.repository, Mode: 0o755, Data: program},
 	}, nil
-}
-
-// compile builds the static binary. Paths, build id and revision stay out of it,
-// so that it depends on the source and on Go's version alone.
-func (i image) compile(ctx context.Context, p oci.Platform, version string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "relaykeep-image-")
-	if err != nil {
-		return nil, fmt.Errorf("building %s: %w", i.command, err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	out := filepath.Join(dir, i.repository)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", i.buildTags,
-		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", out, i.command)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture, "GOFLAGS=")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("building %s for %s: %w", i.command, p, err)
-	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		return nil, fmt.Errorf("building %s: %w", i.command, err)
-	}
-	return data, nil
 }
