@@ -1,13 +1,13 @@
 #!/bin/bash
 # Kubernetes server-side apply: applying with force does not make a list of the type set or map equal to the manifest. Items
-# that another manager applied stay, and no conflict is reported for them.
+# that another manager applied stay, and there is no conflict.
 #
-# "Force" (kubectl apply --server-side --force-conflicts) reads like "whatever it says there, it will be what I say". It only
-# decides conflicts, that is fields with one owner and two wishes. In a list with listType=set, and one with listType=map, each
-# item is a field of its own: two managers who want different items do not disagree. So an address that somebody else added to
-# a list of allowed ones is still there after the owner of the manifest has applied it by force, and the apply succeeds. Only
-# listType=atomic, the default of a custom resource's lists, is replaced as a whole.
-# So: make a list atomic if leaving something out must mean that it is not there, or compare it after the apply.
+# "Force" (kubectl apply --server-side --force-conflicts) sounds like "make it what my manifest says". It only decides
+# conflicts: fields for which two managers want different values. With listType=set or listType=map each item is a field of
+# its own, so two managers who want different items do not conflict. An address that somebody else applied to a list of allowed
+# addresses is still there after the manifest's owner has applied it with force, and the apply succeeds. Only lists with
+# listType=atomic, the default in custom resources, are replaced as a whole.
+# So: make a list atomic if an item that the manifest omits must not be there, or compare the result with the manifest.
 #
 # This runs the library that decides it in the API server, sigs.k8s.io/structured-merge-diff.
 # Source: Kubernetes' documentation, "Server-Side Apply" (merge strategy); and the output below.

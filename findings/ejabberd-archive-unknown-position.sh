@@ -1,15 +1,15 @@
 #!/bin/bash
-# ejabberd 23.01: a client that asks for the archive after a position that the archive does not have is told that there
-# is nothing more, complete, instead of item-not-found.
+# ejabberd 23.01: a client that asks for the archive after a position that the archive does not have is told "complete, nothing
+# more" instead of item-not-found.
 #
-# A client keeps the archive's id of the last message that it has, and asks for what came after it. XEP-0313
-# has the server answer item-not-found when the archive does not hold that id. Clients rely on it, as it tells them to start
-# again, and Prosody answers so. ejabberd does not look the id up: it reads it as a time in microseconds and returns what is
-# younger. An id that is no such number, as one from before the server's software was changed, gets the answer that the
-# newest message gets: an empty page, complete='true'. The client then believes that it is up to date, and so it stays, since
-# an empty page brings no new position. An id older than the whole archive gets the whole archive, so that nothing tells the
-# client that messages in between have been removed.
-# So: an empty page means "nothing new" only if the position is an id of this very server.
+# A client remembers the archive's id of the last message that it has, and asks for what came after it. By XEP-0313 a server
+# answers item-not-found when its archive does not hold that id. Clients rely on this: it tells them to start again. Prosody
+# does so. ejabberd does not look the id up. It reads the id as a time in microseconds and returns younger messages. An id that
+# is no such number, for example one that another server gave before a migration, gets an empty page with complete='true', as
+# the id of the newest message does. The client believes that it is up to date, and goes on believing it, since an empty page
+# brings no new position. An id that is older than the whole archive gets the whole archive, and nothing tells the client that
+# messages in between were removed.
+# So: an empty page means "nothing new" only if the position came from this very server.
 #
 # Source: XEP-0313; github.com/processone/ejabberd issue 2924; and the output below.
 . "$(dirname "$0")/lib/common.sh"

@@ -1,12 +1,12 @@
 #!/bin/bash
-# ejabberd 23.01 offers SCRAM-SHA-*-PLUS over TLS 1.3 and refuses every login with it that is bound as RFC 9266 says.
+# ejabberd 23.01 offers SCRAM-SHA-*-PLUS over TLS 1.3, and then refuses every login that uses the channel binding of RFC 9266.
 #
-# The -PLUS mechanisms bind a login to its TLS connection. The binding that SCRAM had before, tls-unique, does not exist
-# in TLS 1.3; RFC 9266 puts tls-exporter in its place. A server that offers -PLUS on such a connection, so one would think,
-# knows a binding that works there, and a client takes the best mechanism that is offered. This server knows tls-unique alone,
-# over TLS 1.3 as well, and does not say so (XEP-0440): a client that keeps to the RFC is told that its password is wrong.
-# The same client logs in over TLS 1.2, and over TLS 1.3 without -PLUS.
-# So: use -PLUS over TLS 1.3 only where the server lists tls-exporter in its features.
+# The -PLUS mechanisms bind a login to its TLS connection. SCRAM's former binding, tls-unique, does not exist in TLS 1.3;
+# RFC 9266 replaces it by tls-exporter. One expects a server that offers -PLUS on such a connection to know a binding that
+# works there, and clients take the best mechanism on offer. This server only knows tls-unique, also over TLS 1.3, and does
+# not list its bindings (XEP-0440). A client that follows the RFC gets not-authorized, the answer to a wrong password. The
+# same client logs in with -PLUS over TLS 1.2, and without -PLUS over TLS 1.3.
+# So: use -PLUS over TLS 1.3 only if the server lists tls-exporter in its features.
 #
 # Source: RFC 9266; github.com/processone/ejabberd issue 4105; and the output below.
 . "$(dirname "$0")/lib/common.sh"

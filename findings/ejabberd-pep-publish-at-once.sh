@@ -1,11 +1,12 @@
 #!/bin/bash
-# ejabberd 23.01 (Mnesia, its default): when several accounts publish their first item at the same moment (PEP, XEP-0163),
-# some get the error item-not-found of the type cancel, although nothing was to be found: publishing makes the node.
+# ejabberd 23.01 with Mnesia, its default: when several accounts publish to new nodes at the same moment (PEP, XEP-0163),
+# some of them get the error item-not-found, type cancel.
 #
-# The accounts share nothing, so nobody expects them to be in each other's way, and item-not-found of the type cancel says
-# "do not try again". In fact the transactions that make the nodes lock each other, and one that the database ends to avoid
-# a deadlock is told like a missing node. The same stanza succeeds when it is sent again.
-# So: take item-not-found as an answer to a publication for a temporary error, and repeat it.
+# The accounts share nothing, so one expects them not to affect each other. There is nothing to find, as publishing creates the
+# node; and the type cancel says "do not retry". What happens: the transactions that create nodes lock each other out, Mnesia
+# aborts one of two that would deadlock, and ejabberd reports the aborted one as a missing node. The same stanza succeeds
+# when it is sent again.
+# So: treat item-not-found in answer to a publication as temporary, and retry.
 #
 # Source: XEP-0163, 3 and XEP-0060, 7.1.4 (nodes that publishing makes); and the output below.
 . "$(dirname "$0")/lib/common.sh"

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Prosody 0.12: a client that asks for anything of its archive (XEP-0313) before it sends presence gets no offline
-# messages on that session, and its query need not have covered them.
+# Prosody 0.12: a client that queries its archive (XEP-0313) before it sends presence gets no offline messages in that session,
+# even if the query could not have returned them.
 #
-# Offline messages and archive are two ways to what came while nobody was there, and a good engineer takes them for
-# independent: ask the archive for the latest message of one chat, to show it, and presence then brings what waits. It
-# brings nothing. Prosody remembers for the session that the archive was asked, not what it was asked for, and takes it
-# that this client fetches everything from there. The messages are not lost: they stay in the offline storage, where
-# the next session that does not ask first gets them, however old they are by then.
-# So: send presence first, or read the whole archive since the last session.
+# The archive and the offline storage are two ways to messages that came while nobody was online, and one takes them for
+# independent: ask the archive for the latest message of one chat, to show it, and presence then brings what waits. It brings
+# nothing. Prosody remembers that this session queried the archive, not what for, and assumes that the client fetches
+# everything from there. The messages are not lost. They stay in the offline storage, and the next session that does not
+# query the archive first gets them, however old they are by then.
+# So: send presence first, or read everything from the archive.
 #
 # Source: prosody-0.12.3, mod_mam.lua (mam_requested, message/offline/broadcast); and the output below.
 . "$(dirname "$0")/lib/common.sh"

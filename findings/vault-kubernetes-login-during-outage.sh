@@ -1,12 +1,11 @@
 #!/bin/bash
-# Vault's Kubernetes auth method answers a login with 403 "permission denied" while Vault cannot reach the API server: the
-# same answer, to the letter, as for a token that the API server refuses.
+# Vault's Kubernetes auth method: while Vault cannot reach the API server, a login is answered with 403 "permission denied",
+# exactly like a token that the API server refuses.
 #
-# A client expects 5xx from a server whose own dependency is down, and retries. It takes 403 for a final answer: its role or
-# its token is wrong. Here the API server that reviews tokens may be down, overloaded, or refusing the token of Vault itself,
-# and a pod whose token is in order is told that it has no permission. Vault writes the reason into its log at the level debug,
-# and nowhere else.
-# So: retry a login that was answered 403, slowly and without end, and do not tell people that the role is wrong.
+# One expects 5xx from a server whose own dependency is down, and retries that. A 403 looks final: the role or the token is
+# wrong. But the API server that reviews tokens may be down, overloaded, or refusing the token of Vault itself, and then a pod
+# with a valid token is told that it has no permission. Vault logs the reason at the level debug, and nowhere else.
+# So: retry a login that got 403, slowly and without an end, and do not report it as a wrong role.
 #
 # Source: vault-plugin-auth-kubernetes, path_login.go (sa.lookup); and the output below.
 . "$(dirname "$0")/lib/common.sh"
