@@ -36,8 +36,8 @@ func (tn *tenant) keeper() *vault.Keeper {
 	return k
 }
 
-// All that a gone tenant's relay ever wrapped is unreadable after 30 days, though nothing
-// is left of it in the cluster: no namespace, no account, no janitor.
+// Everything that a deleted tenant's relay ever wrapped is unreadable after 30 days, even
+// if nothing is left of it in the cluster: no namespace, no account, no janitor.
 func TestKeeperLetsTheKeysOfAGoneTenantDie(t *testing.T) {
 	gone, relay := established(t, "gone")
 	_, wrapped, err := relay.DataKey(t.Context())

@@ -37,7 +37,7 @@ func probe(t *testing.T, c *vault.Client, audience string) error {
 }
 
 // Two regions may share a Vault, as here: even then a token of one opens no role of the
-// other, and one of a region that nobody made opens none at all.
+// other, and one of a region that does not exist opens none at all.
 func TestTokenOfOneRegionOpensNoOtherRegionsRole(t *testing.T) {
 	na := shared.Setup
 	na.Region = "na"
@@ -134,7 +134,7 @@ func TestJanitorThatAFormerReleaseLeftBehindGoesOn(t *testing.T) {
 	if err != nil || !strings.Contains(out, `"succeeded":true`) {
 		t.Errorf("the janitor of a former release: %v\n%s", err, out)
 	}
-	// Nobody but a janitor takes a configuration's word for where Vault is.
+	// Only a janitor accepts a configuration that says where Vault is.
 	for _, command := range []string{"serve", "erase"} {
 		out, err := runRelay(t, binary, command, "--config", config, "--region", region)
 		if err == nil || !strings.Contains(out, "--vault-address: is missing") {

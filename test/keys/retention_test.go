@@ -27,7 +27,7 @@ func ignoreExists(err error) error {
 	return err
 }
 
-// janitorRun runs the janitor as if so much time had passed.
+// janitorRun runs the janitor as if that much time had passed.
 func janitorRun(t *testing.T, c *vault.Client, days int, later time.Duration) contract.RetentionResult {
 	t.Helper()
 	result, err := retention.Run(t.Context(), c, days, later)

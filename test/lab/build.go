@@ -18,7 +18,7 @@ const (
 	// current is the tag of what is built from this repository as it is.
 	current = "dev"
 	// TestClockRelay is the build of the relay whose clock can be set. It is not
-	// what relays run: only a janitor that is to see the future does.
+	// what relays run: only a janitor that must see the future does.
 	TestClockRelay = registry + "/relay:" + current + "-testclock"
 )
 

@@ -2,8 +2,8 @@ package lab
 
 import "context"
 
-// Outage is one of the lab's services, to be taken away and given back. The
-// functions are idempotent; Restore returns when the service answers again.
+// Outage stops one of the lab's services and starts it again. The functions are
+// idempotent; Restore returns when the service answers again.
 type Outage struct {
 	Begin   func(context.Context) error
 	Restore func(context.Context) error

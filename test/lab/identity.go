@@ -44,8 +44,8 @@ func Token(ctx context.Context, c client.Client, namespace, account, audience st
 	return request.Status.Token, nil
 }
 
-// NodeToken returns a service account's token as a node gets it for its pods, which
-// is how a test comes by those that nobody else may ask for.
+// NodeToken returns a service account's token as a node gets it for its pods, which is
+// how a test gets tokens that nobody else may request.
 func (l *Lab) NodeToken(ctx context.Context, namespace, account, audience string) (string, error) {
 	node, err := l.As("lab-node", "system:nodes", "system:masters")
 	if err != nil {
@@ -79,8 +79,8 @@ func (l *Lab) Remove(ctx context.Context, manifest string) error {
 	return err
 }
 
-// CutOff says whether curl, run by From, ended for want of a connection: turned away
-// (7) or dropped (28) on its way (curl(1)).
+// CutOff says whether curl, run by From, failed to connect: turned away (7) or dropped
+// (28) on its way (curl(1)).
 func CutOff(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	return ok && slices.Contains([]int{7, 28}, exit.ExitCode())

@@ -17,8 +17,8 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
-// ErrForeignCluster says that something can be shown on the lab's own cluster only,
-// because it needs the nodes' own eyes and hands.
+// ErrForeignCluster says that something works on the lab's own cluster only, because it
+// needs access to the nodes.
 var ErrForeignCluster = errors.New("only the lab's own cluster lets one look into its nodes")
 
 // RelayPod returns a business's relay pod.

@@ -60,8 +60,8 @@ func ready(pod *corev1.Pod) bool {
 }
 
 // reachable fails until the Service of a business's endpoint leads to a relay, which
-// is a moment after that is ready. A cluster that is not the lab's own keeps its
-// Services to itself.
+// is a moment after that is ready. On a cluster that is not the lab's own, Services
+// cannot be reached from here.
 func (l *Lab) reachable(ctx context.Context, b *Business) error {
 	if !l.own {
 		return nil
