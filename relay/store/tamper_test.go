@@ -344,3 +344,20 @@ func TestRowOfAnotherEpochIsSeen(t *testing.T) {
 		return nil
 	})
 }
+
+// Rows that all others depend on fail closed.
+func TestDamagedRow_ThatOthersDependOnKeepsTheStoreClosed(t *testing.T) {
+	for _, change := range []string{
+		"epochs SET created = 'text'", "settings_keys SET wrapped = 5", "settings SET sealed = 'text' WHERE name = 'store.seen'",
+	} {
+		t.Run(change, func(t *testing.T) {
+			w := newWorld(t)
+			two(w)
+			w.close()
+			w.sql(`UPDATE ` + change)
+			if _, err := w.tryOpen(store.MustExist()); err == nil {
+				t.Error("it opens")
+			}
+		})
+	}
+}
