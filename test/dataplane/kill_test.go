@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/rig"
@@ -25,7 +26,7 @@ func TestKill_LosesAndDoublesNothing(t *testing.T) {
 	b.WaitWell()
 	b.TakeCredentials()
 	p := newPerson(t)
-	c := &chatter{b: b, p: p, ids: map[string]string{}}
+	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}}
 	for round := range rounds {
 		var wg sync.WaitGroup
 		wg.Go(func() { c.customerWrites(round, each) })
@@ -42,8 +43,9 @@ func TestKill_LosesAndDoublesNothing(t *testing.T) {
 
 // chatter has both sides write, and notes what they were told.
 type chatter struct {
-	b *business
-	p *customers.Client
+	b  *business
+	p  *customers.Client
+	to phone.Number // the business's
 
 	mu     sync.Mutex // guards the following fields
 	ids    map[string]string
@@ -54,7 +56,7 @@ type chatter struct {
 func (c *chatter) customerWrites(round, n int) {
 	for i := range n {
 		text := fmt.Sprintf("customer's text %d of round %d", i, round)
-		if _, err := c.p.Send(c.b.t.Context(), c.b.Phone(), text); err != nil {
+		if _, err := c.p.Send(c.b.t.Context(), c.to, text); err != nil {
 			c.b.t.Errorf("the customer could not send: %v", err)
 		}
 		c.mu.Lock()

@@ -1,7 +1,7 @@
 // Package mutation gives a fuzz target a fixed budget: mutated copies of its seeds,
-// the same ones in each run, so that a run can fail only because the code changed. It
-// must not know what is fuzzed. The random search is `go test -fuzz`, which it leaves
-// alone.
+// the same ones in each run, so that no input is in a run by chance. Keys that a target
+// itself makes still differ. The package must not know what is fuzzed. The random search
+// is `go test -fuzz`, which it leaves alone.
 package mutation
 
 import (

@@ -13,8 +13,8 @@ const (
 	maxEnd    = 1024 // bytes of each
 )
 
-// ending is the last children of a stanza that is too large. Servers add to them when they
-// got the stanza and its id in the archive.
+// ending is the last children of a stanza that is too large. At a stanza's end servers write
+// when they received it, and its id in the archive.
 type ending struct {
 	last [][]byte
 	open []byte // the child that is being read; nil for none
