@@ -25,11 +25,11 @@ PRODUCT := ./api/... ./charts/... ./cmd/... ./controllers/... ./relay/...
 PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 
 # The race detector slows computing down several times, so only packages whose
-# goroutines share memory run under it. Of these EXHAUSTIVE run without it as well: they
-# leave their exhaustive tests out under it.
-EXHAUSTIVE := ./relay/message ./relay/queue
+# goroutines share memory run under it. Those of them that leave exhaustive tests out
+# under it, by test/racing, run without it as well.
+EXHAUSTIVE = $(shell grep -rl --include='*_test.go' '/test/racing"' api charts cmd controllers relay test | xargs dirname | sort -u | sed 's|^|./|')
 RACE = $(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/internal/poll ./relay/... ./test/dataplane \
-	./test/interop ./test/lab/... ./test/link ./test/services/faultproxy | grep -v -e /relay/signal$$)
+	./test/interop ./test/keys ./test/lab/... ./test/link ./test/services/faultproxy | grep -v -e /relay/signal$$)
 PLAIN = $(filter-out $(RACE),$(PACKAGES)) $(EXHAUSTIVE)
 
 # How many packages are tested at once: many wait for servers most of the time.
@@ -133,7 +133,7 @@ verify: $(LINT) ## Generated files current, formatting, lint, circles of files, 
 ##@ Test
 
 .PHONY: test-fast
-test-fast: ## Unit tests and the reconcilers' steps: under a minute once built, no servers, no root, no C
+test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, no servers, no root, no C
 	CGO_ENABLED=0 $(GO) test -short -vet=off $(PRODUCT)
 
 .PHONY: test
