@@ -61,17 +61,8 @@ func (h *House) NewBusiness(t testing.TB, carrier Carrier) *Business {
 	}
 	b.Hide(b.Number[1:])
 	check(t, os.Mkdir(b.Volume(), 0o700))
-	domain, addr, ca := carrier.Where()
 	host := account + "." + namespace + ".relay.test"
-	b.Config = contract.Config{
-		Version: contract.ConfigVersion, Namespace: namespace, Name: account, Region: Region, PhoneNumber: b.Number,
-		Profile: contract.Profile{DisplayName: "Acme"}, Vault: h.Vault.Contract(),
-		Carrier: contract.Carrier{XMPP: &contract.XMPP{
-			Domain: domain, Address: addr, CABundle: string(ca), Registration: "Open",
-		}},
-		Endpoint: contract.Endpoint{URL: "https://" + host, Host: host, TLS: contract.TLSFromPKI},
-		Webhook:  b.webhook(), RetentionDays: 30, Trust: "blind", Throughput: 80, Rotation: contract.Rotation{Identity: 1, Access: 1},
-	}
+	b.Config = h.Config(namespace, account, b.Number, host, carrier, b.server)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the relay's last report is %+v, its log:\n%s", b.last, b.Log.Bytes())

@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
@@ -36,12 +34,6 @@ func newReceiver(t testing.TB) *Receiver {
 	r.server = httptest.NewTLSServer(r)
 	t.Cleanup(r.server.Close)
 	return r
-}
-
-// webhook is the receiver as a relay's configuration names it.
-func (r *Receiver) webhook() *contract.Webhook {
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw})
-	return &contract.Webhook{URL: r.server.URL, CABundle: string(ca)}
 }
 
 // Expect has the receiver go by other credentials. Without a verify token it agrees to

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	tenants "github.com/relaykeep/relaykeep/relay/vault"
-	"github.com/relaykeep/relaykeep/test/rig"
 )
 
 // Time limits.
@@ -39,8 +36,7 @@ func runAll(ctx context.Context, o options, out io.Writer) (err error) {
 	out = &lines{to: out}
 	hook := httptest.NewTLSServer(&receiver{credentials: s.access, out: out})
 	defer hook.Close()
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
-	if err := s.prepareRelay(ctx, hook.URL, string(certificate)); err != nil {
+	if err := s.prepareRelay(ctx, hook); err != nil {
 		return err
 	}
 	r, err := s.startRelay(o)
@@ -95,17 +91,8 @@ func (l *lines) Write(p []byte) (int, error) {
 }
 
 // prepareRelay writes what the operator and the kubelet give a relay.
-func (s *surroundings) prepareRelay(ctx context.Context, hook, certificate string) error {
-	raw, err := json.Marshal(contract.Config{
-		Version: contract.ConfigVersion, Namespace: namespace, Name: account, Region: rig.Region, PhoneNumber: business,
-		Profile: contract.Profile{DisplayName: "Acme"}, Vault: s.Vault.Contract(),
-		Carrier: contract.Carrier{XMPP: &contract.XMPP{
-			Domain: s.prosody.Domain, Address: s.prosody.Addr, CABundle: string(s.prosody.CAPEM), Registration: "Open",
-		}},
-		Endpoint:      contract.Endpoint{URL: "https://" + host, Host: host, TLS: contract.TLSFromPKI},
-		Webhook:       &contract.Webhook{URL: hook, CABundle: certificate},
-		RetentionDays: 30, Trust: "blind", Throughput: 80, Rotation: contract.Rotation{Identity: 1, Access: 1},
-	})
+func (s *surroundings) prepareRelay(ctx context.Context, hook *httptest.Server) error {
+	raw, err := json.Marshal(s.Config(namespace, account, business, host, s.prosody, hook))
 	if err != nil {
 		return fmt.Errorf("writing the relay's configuration: %w", err)
 	}
