@@ -6,8 +6,12 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 )
 
-// keptFree is the part of the volume that files leave to messages.
-const keptFree = 1.0 / 8
+// Files leave a part of the volume to messages, and no more than maxKept: a volume may be a
+// directory on a disk of terabytes that it shares with others.
+const (
+	keptShare = 8
+	maxKept   = 1 << 30 // bytes
+)
 
 // Reasons of the condition VolumeHasRoom.
 const (
@@ -36,5 +40,8 @@ func hasRoom(dir string, freed int64) bool {
 	if syscall.Statfs(dir, &s) != nil {
 		return true
 	}
-	return float64(int64(s.Bavail)*s.Bsize+freed) > keptFree*float64(int64(s.Blocks)*s.Bsize)
+	return roomForFiles(int64(s.Bavail)*s.Bsize+freed, int64(s.Blocks)*s.Bsize)
 }
+
+// roomForFiles says whether files may take from so many free bytes of a volume.
+func roomForFiles(free, volume int64) bool { return free > min(volume/keptShare, maxKept) }
