@@ -57,9 +57,8 @@ func (s *service) readArchive(ctx context.Context) error {
 	}
 	for read := 0; read < maxArchived; read += archivePage {
 		p, err := s.page(ctx, following(after), true)
-		if stanza.IsCondition(err, "item-not-found") && read == 0 {
-			// The server no longer knows our position: read all that it still has.
-			p, err = s.page(ctx, following(""), true)
+		if read == 0 && after != "" {
+			p, err = s.orOldest(ctx, after, p, err)
 		}
 		if err != nil {
 			return err
@@ -71,6 +70,28 @@ func (s *service) readArchive(ctx context.Context) error {
 	}
 	s.c.cfg.Metrics.Dropped(stanza.DropArchive)
 	return nil
+}
+
+// orOldest returns the first page, unless the server does not know our position: then it
+// returns the page that begins at the oldest message. Servers answer an unknown position
+// with item-not-found (XEP-0313, 4.3.1); ejabberd answers with an empty page, so an archive
+// that ends elsewhere does not have it.
+func (s *service) orOldest(ctx context.Context, after string, first page, err error) (page, error) {
+	if err == nil && first.last == "" {
+		end, err := s.page(ctx, set("before", "", 1), false)
+		if err != nil || end.last == "" || end.last == after {
+			return first, err
+		}
+		// Something may have arrived after the first page.
+		if first, err = s.page(ctx, following(after), true); err != nil || first.last != "" {
+			return first, err
+		}
+		return s.page(ctx, following(""), true)
+	}
+	if stanza.IsCondition(err, "item-not-found") {
+		return s.page(ctx, following(""), true)
+	}
+	return first, err
 }
 
 // begin makes the archive's end our position: older messages came, or wait, in other ways.

@@ -193,7 +193,7 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 	s.says(t, result(own, query, "12", "<message xmlns='jabber:client' from='"+xmpptest.Customer+"@relay.test' type='headline'>"+fmt.Sprintf(xmpptest.List, "<device id='666'/>")+"</message>"))
 	s.says(t, result(own, query, "13", "<message xmlns='jabber:client' from='"+xmpptest.PeerJID+"' type='error' id='1'/>"))
 	s.says(t, result(own, query, "14", inner))
-	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>")
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'>"+lastIs("9")+"</fin></iq>")
 	s.wait(t, "the one message", func() bool { return len(s.messages) == 1 })
 	eventually(t, "position", func() bool { return place.position() == "14" })
 	s.catchesUp(t)
@@ -214,6 +214,55 @@ func TestPositionThatTheServerForgotBeginsAtItsOldest(t *testing.T) {
 	id := s.after(t, "<iq type='set' id='")
 	s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 	s.wrote(t, "<max>100</max></set></query>")
+}
+
+func TestArchivePosition_OfAnotherServerBeginsAtTheOldest(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		b, c, place := startReading(t, s)
+		begin := place.position()
+		const count = 3
+		for i := range count {
+			c.send(t, b, i)
+		}
+		b.wait(t, "messages", func() bool { return len(b.messages) == count })
+		eventually(t, "position to move", func() bool { return place.position() != begin })
+		b.leave(t, c)
+		unlock := b.lock()
+		b.messages = nil
+		unlock()
+		check(t, place.SetPosition(t.Context(), "0197c2a1-another-servers-id"))
+		b.start(t)
+		b.wait(t, "messages out of the archive", func() bool { return len(b.messages) >= count })
+		b.wait(t, "that it has caught up", func() bool { return len(b.caughtUp) == 2 })
+	})
+}
+
+func TestArchivePosition_AtTheEndIsNotUnknown(t *testing.T) {
+	s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
+	own := xmpptest.Business + "@relay.test"
+	for i, set := range []string{"", lastIs("7")} {
+		s.says(t, "<iq type='result' id='"+s.asked(t, i+1)+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'>"+set+"</fin></iq>")
+	}
+	s.catchesUp(t)
+}
+
+// lastIs is what a page says that ends with a message of that id.
+func lastIs(id string) string {
+	return "<set xmlns='" + stanza.NSSet + "'><last>" + id + "</last></set>"
+}
+
+// asked waits for the carrier's n-th request that sets something, and returns its id.
+func (s *scripted) asked(t *testing.T, n int) (id string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("request %d", n), func() (found bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if parts := strings.Split(s.seen.String(), "<iq type='set' id='"); len(parts) > n {
+			id, _, found = strings.Cut(parts[n], "'")
+		}
+		return found
+	})
+	return id
 }
 
 func TestArchivePosition_StaysUntilTheArchiveWasRead(t *testing.T) {
@@ -238,7 +287,7 @@ func TestArchivePosition_IsNotMovedByAMessageFromBeforeItWasRead(t *testing.T) {
 	own := xmpptest.Business + "@relay.test"
 	held := s.lock() // the Handler's
 	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+own+"' id='99'/><store", 1))
-	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>"+
+	s.says(t, "<iq type='result' id='"+id+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'>"+lastIs("9")+"</fin></iq>"+
 		"<iq type='get' id='read-up-to-here' from='relay.test'><ping xmlns='"+stanza.NSPing+"'/></iq>")
 	s.wrote(t, "read-up-to-here")
 	held()
@@ -260,7 +309,7 @@ func check(t testing.TB, err error) {
 func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = broken{} })
 	id := s.after(t, "<iq type='set' id='")
-	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'/></iq>")
+	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'>"+lastIs("9")+"</fin></iq>")
 	s.catchesUp(t)
 	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+xmpptest.Business+"@relay.test' id='99'/><store", 1))
 	if err := <-s.ended; stream.ReasonOf(err).Reason != ReasonNotStored {

@@ -112,7 +112,7 @@ func TestOversize_IsCountedToldAndAcknowledged(t *testing.T) {
 		result(own, query, "8", inner),
 		result(own, query, "9", strings.Replace(inner, "<store", junk+"<store", 1)),
 		result(own, query, "10", inner),
-		"<iq type='result' id='" + id + "' from='" + own + "'><fin xmlns='" + stanza.NSArchive + "' complete='true'/></iq>",
+		"<iq type='result' id='" + id + "' from='" + own + "'><fin xmlns='" + stanza.NSArchive + "' complete='true'>" + lastIs("9") + "</fin></iq>",
 		"<unknown xmlns='urn:x'>" + strings.Repeat("z", 100_000) + "</unknown>",
 		xmpptest.Stanzas()[0],
 		"<r xmlns='urn:xmpp:sm:3'/>",
