@@ -8,18 +8,16 @@
 package lab
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/test/lab/authority"
 	"github.com/relaykeep/relaykeep/test/lab/process"
 	"github.com/relaykeep/relaykeep/test/lab/report"
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // Environment variables that use a cluster which is there already.
@@ -54,7 +52,7 @@ type Lab struct {
 // New returns the lab of the repository that the working directory is in. It
 // starts nothing.
 func New(r *report.Reporter) (*Lab, error) {
-	root, err := repository()
+	root, err := repository.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -72,29 +70,4 @@ func New(r *report.Reporter) (*Lab, error) {
 		}
 	}
 	return l, nil
-}
-
-// product is the module whose repository the lab belongs to.
-const product = "module github.com/relaykeep/relaykeep"
-
-// repository returns the root of the repository that the working directory is in.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the repository: %w", err)
-	}
-	for {
-		if f, err := os.Open(filepath.Join(dir, "go.mod")); err == nil {
-			line, _ := bufio.NewReader(f).ReadString('\n')
-			_ = f.Close()
-			if strings.TrimSpace(line) == product {
-				return dir, nil
-			}
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("not inside a clone of Relaykeep: run it from there")
-		}
-		dir = parent
-	}
 }

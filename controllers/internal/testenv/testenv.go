@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/test/repository"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
 )
 
@@ -60,4 +61,4 @@ func Scheme() *apiruntime.Scheme {
 }
 
 // File returns the path of a file of this repository.
-func File(elements ...string) (string, error) { return apiserver.File(elements...) }
+func File(elements ...string) (string, error) { return repository.File(elements...) }

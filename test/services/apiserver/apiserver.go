@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // startTimeout is how long the API server and its etcd may each take to answer: on a
@@ -51,7 +53,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		ControlPlaneStartTimeout: startTimeout,
 	}
 	for _, folder := range o.CRDs {
-		path, err := File(folder)
+		path, err := repository.File(folder)
 		if err != nil {
 			return nil, err
 		}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
+
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // Binaries are where Vault and its plugins are.
@@ -24,12 +23,12 @@ func FindBinaries(ctx context.Context) (Binaries, error) {
 	b := Binaries{Vault: os.Getenv("RELAYKEEP_VAULT"), Plugins: os.Getenv("RELAYKEEP_VAULT_PLUGINS")}
 	var err error
 	if b.Vault == "" {
-		if b.Vault, err = cached(ctx, "vault"); err != nil {
+		if b.Vault, err = repository.Program(ctx, "vault"); err != nil {
 			return b, err
 		}
 	}
 	if b.Plugins == "" {
-		plugin, err := cached(ctx, "vault-plugin-auth-kubernetes")
+		plugin, err := repository.Program(ctx, "vault-plugin-auth-kubernetes")
 		if err != nil {
 			return b, err
 		}
@@ -42,17 +41,4 @@ func FindBinaries(ctx context.Context) (Binaries, error) {
 		}
 	}
 	return b, fmt.Errorf("finding Vault's Kubernetes auth plugin: none in the directory %s", b.Plugins)
-}
-
-// cached asks test/cluster for a program's path, its last line of output.
-func cached(ctx context.Context, name string) (string, error) {
-	_, here, _, _ := runtime.Caller(0)
-	cluster := filepath.Join(filepath.Dir(here), "..", "..", "cluster")
-	cmd := exec.CommandContext(ctx, "go", "-C", cluster, "run", ".", "binary", name)
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("building %s (run `go -C test/cluster run . binary %s` to see why): %w", name, name, err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1], nil
 }

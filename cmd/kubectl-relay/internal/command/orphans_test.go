@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // leftBehind makes objects that a gone relay left in the cluster.
@@ -60,7 +61,9 @@ func (k *kubernetes) leftBehind(t *testing.T, name, region string) {
 // protected by it.
 func (k *kubernetes) installPolicies(t *testing.T, used client.Object) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(repository, "config", "admission", "*.yaml"))
+	policies, err := repository.File("config", "admission", "*.yaml")
+	check(t, err)
+	files, err := filepath.Glob(policies)
 	check(t, err)
 	for _, file := range files {
 		data, err := os.ReadFile(file)

@@ -14,12 +14,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/test/repository"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
-
-// repository is the main module's folder, seen from this package's tests.
-const repository = "../../../.."
 
 // kubernetes is a real API server, with the real controller that fills in service
 // account tokens.
@@ -47,7 +45,7 @@ func startKubernetes(t *testing.T) *kubernetes {
 // that fills in the tokens of service accounts.
 func (k *kubernetes) startTokenController(t *testing.T) {
 	t.Helper()
-	programs, err := apiserver.Binary(t.Context(), "kubernetes")
+	programs, err := repository.Program(t.Context(), "kubernetes")
 	check(t, err)
 	manager := filepath.Join(filepath.Dir(programs), "kube-controller-manager")
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), manager,
