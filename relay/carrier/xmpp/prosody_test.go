@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/await"
 )
 
 const password = "correct horse"
@@ -133,7 +134,7 @@ func (n *node) wait(t testing.TB, what string, is func() bool) {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(await.Patience)
 	for !is() {
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out waiting for: %s", what)

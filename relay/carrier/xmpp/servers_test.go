@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ type shared struct {
 	once sync.Once
 	*ejabberd.Server
 	err  error
-	next int
+	next atomic.Int32
 }
 
 var common shared
@@ -80,24 +81,39 @@ func share(t testing.TB) server {
 	if common.err != nil {
 		t.Fatal(common.err)
 	}
-	if common.next == sharedDomains {
+	next := common.next.Add(1) - 1
+	if next >= sharedDomains {
 		t.Fatal("too many tests share a server: raise sharedDomains, or lower -count")
 	}
-	common.next++
-	return domain{common.Server, fmt.Sprintf("d%d.test", common.next-1)}
+	return domain{common.Server, fmt.Sprintf("d%d.test", next)}
 }
 
-// onServers runs a test on both servers, where anybody may register. It must leave
-// the server running.
+// onServers runs a test on both servers, where anybody may register. It must leave the
+// server running.
 func onServers(t *testing.T, test func(t *testing.T, s server)) {
 	t.Helper()
-	t.Run("prosody", func(t *testing.T) { test(t, prosody.StartT(t, prosody.Options{Registration: true})) })
-	t.Run("ejabberd", func(t *testing.T) { test(t, share(t)) })
+	onBoth(t, test,
+		func(t *testing.T) server { return prosody.StartT(t, prosody.Options{Registration: true}) },
+		func(t *testing.T) server { return share(t) })
 }
 
 // onOwnServers runs a test on servers of its own, which it may stop and freeze.
 func onOwnServers(t *testing.T, registration bool, test func(t *testing.T, s server)) {
 	t.Helper()
-	t.Run("prosody", func(t *testing.T) { test(t, prosody.StartT(t, prosody.Options{Registration: registration})) })
-	t.Run("ejabberd", func(t *testing.T) { test(t, ejabberd.StartT(t, ejabberd.Options{Registration: registration})) })
+	onBoth(t, test,
+		func(t *testing.T) server { return prosody.StartT(t, prosody.Options{Registration: registration}) },
+		func(t *testing.T) server { return ejabberd.StartT(t, ejabberd.Options{Registration: registration}) })
+}
+
+// onBoth runs a test on a Prosody and an ejabberd, at the same time as others: they mostly
+// wait.
+func onBoth(t *testing.T, test func(t *testing.T, s server), prosody, ejabberd func(t *testing.T) server) {
+	t.Helper()
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) server{"prosody": prosody, "ejabberd": ejabberd} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t))
+		})
+	}
 }
