@@ -46,6 +46,7 @@ func verbs() []verb {
 		{name: "kubectl", arguments: "ARGS...", summary: "run kubectl as the cluster's administrator", own: true, run: kubectl},
 		{name: "binary", arguments: "NAME", summary: "build a program if needed; the last line is its path", run: binary},
 		{name: "binaries", summary: "build every program", run: binaries},
+		{name: "fetch", summary: "download what the programs are built from, and build nothing", run: fetch},
 		{
 			name: "packages", arguments: "[FURTHER...]", run: packages,
 			summary: "install the Debian packages that are missing, or say which they are and fail",
@@ -192,6 +193,8 @@ func binaries(ctx context.Context, i invocation) error {
 	}
 	return nil
 }
+
+func fetch(ctx context.Context, i invocation) error { return i.cache.Fetch(ctx, build.Catalogue()) }
 
 func packages(ctx context.Context, i invocation) error {
 	return host.Install(ctx, i.progress, i.args)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,7 +24,7 @@ const reportEvery = 10 * time.Second
 type Cache struct {
 	// Dir is where built programs are kept.
 	Dir string
-	// Sources is the directory with a directory of build files for each program.
+	// Sources is the directory of the module that all programs are built in.
 	Sources string
 	// Report is told, as whole lines, what is being done and how far it is.
 	Report io.Writer
@@ -59,31 +60,40 @@ func (c *Cache) Path(ctx context.Context, name string) (string, error) {
 	return filepath.Join(filepath.Dir(paths[spec.Name]), name), nil
 }
 
-// Ensure builds those of specs that the cache does not hold yet, one after the other, and returns where each one is, by name.
+// Ensure builds those of specs that the cache does not hold yet, all at once, and returns where each one is, by name.
 func (c *Cache) Ensure(ctx context.Context, specs []Spec) (map[string]string, error) {
 	toolchain, err := toolchain(ctx)
 	if err != nil {
 		return nil, err
 	}
 	paths := make(map[string]string, len(specs))
-	keys := make(map[string]string, len(specs))
-	var missing []Spec
+	var missing []built
 	for _, s := range specs {
-		key, err := Key(s, filepath.Join(c.Sources, s.Name), toolchain)
+		key, err := Key(s, c.Sources, toolchain)
 		if err != nil {
 			return nil, fmt.Errorf("naming the build of %s: %w", s.Name, err)
 		}
-		keys[s.Name], paths[s.Name] = key, filepath.Join(c.Dir, key, s.Name)
-		if !complete(filepath.Join(c.Dir, key), s) {
-			missing = append(missing, s)
+		b := built{s, filepath.Join(c.Dir, key)}
+		paths[s.Name] = filepath.Join(b.dir, s.Name)
+		if !b.complete() {
+			missing = append(missing, b)
 		}
 	}
-	for i, s := range missing {
-		if err := c.build(ctx, s, keys[s.Name], fmt.Sprintf("%d of %d", i+1, len(missing))); err != nil {
-			return nil, fmt.Errorf("building %s: %w", s.Name, err)
-		}
+	if len(missing) == 0 {
+		return paths, nil
 	}
-	return paths, nil
+	return paths, c.build(ctx, missing)
+}
+
+// Fetch downloads the modules that specs are built from, as far as they are not in Go's module cache, and compiles nothing.
+func (c *Cache) Fetch(ctx context.Context, specs []Spec) error {
+	p := &progress{}
+	cmd := c.goCommand(ctx, append([]string{"list", "-mod=readonly", "-tags", tags, "-deps"}, paths(specs)...)...)
+	cmd.Stderr = p
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("fetching modules: %w\n%s", err, p.failure())
+	}
+	return nil
 }
 
 // toolchain describes what compiles: another compiler or platform means another program.
@@ -95,48 +105,75 @@ func toolchain(ctx context.Context) (string, error) {
 	return strings.Join(strings.Fields(string(out)), " "), nil
 }
 
-// complete tells whether dir holds s and all its links. They appear all at once, by renaming dir.
-func complete(dir string, s Spec) bool {
-	info, err := os.Stat(filepath.Join(dir, s.Name))
+// built is a program and the directory where it is once it is built.
+type built struct {
+	Spec
+	dir string
+}
+
+// complete tells whether the program and all its links are there. They appear all at once, by renaming their directory.
+func (b built) complete() bool {
+	info, err := os.Stat(filepath.Join(b.dir, b.Name))
 	return err == nil && info.Mode().IsRegular()
 }
 
-// build makes s under a lock of its own, so that of two processes that want it one builds and the other waits.
-func (c *Cache) build(ctx context.Context, s Spec, key, position string) error {
+// place moves the program from where it was compiled to its directory, with its links.
+func (b built) place(work string) error {
+	dir := filepath.Join(work, "of-"+b.Name)
+	if err := errors.Join(os.RemoveAll(b.dir), os.Mkdir(dir, 0o755)); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(work, b.Name), filepath.Join(dir, b.Name)); err != nil {
+		return err
+	}
+	for _, link := range b.Links {
+		if err := os.Link(filepath.Join(dir, b.Name), filepath.Join(dir, link)); err != nil {
+			return err
+		}
+	}
+	return os.Rename(dir, b.dir)
+}
+
+// build makes what is missing under the cache's lock, so that of two processes one builds and the other waits.
+func (c *Cache) build(ctx context.Context, missing []built) error {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return err
 	}
-	unlock, err := c.lock(ctx, s.Name)
+	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	final := filepath.Join(c.Dir, key)
-	if complete(final, s) {
+	missing = slices.DeleteFunc(missing, built.complete)
+	if len(missing) == 0 {
 		return nil
 	}
-	// Under the lock, whatever else of this name is a build that was interrupted.
-	work := filepath.Join(c.Dir, ".building-"+s.Name)
-	if err := errors.Join(os.RemoveAll(work), os.RemoveAll(final)); err != nil {
+	// Under the lock, this is what an interrupted build left.
+	work := filepath.Join(c.Dir, ".building")
+	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o755)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(work, 0o755); err != nil {
-		return err
+	defer os.RemoveAll(work)
+	var specs []Spec
+	var names []string
+	for _, b := range missing {
+		specs, names = append(specs, b.Spec), append(names, b.Name+" "+b.Version)
 	}
-	if err := c.compile(ctx, s, filepath.Join(work, s.Name), position); err != nil {
-		return err
+	fmt.Fprintf(c.Report, "building from source, as far as Go's cache does not have it: %s\n", strings.Join(names, ", "))
+	if err := c.compile(ctx, specs, work); err != nil {
+		return fmt.Errorf("building %s: %w", strings.Join(names, ", "), err)
 	}
-	for _, link := range s.Links {
-		if err := os.Link(filepath.Join(work, s.Name), filepath.Join(work, link)); err != nil {
-			return err
+	for _, b := range missing {
+		if err := b.place(work); err != nil {
+			return fmt.Errorf("keeping %s: %w", b.Name, err)
 		}
 	}
-	return os.Rename(work, final)
+	return nil
 }
 
-// lock waits for the exclusive right to build the program of that name. It ends by itself with the process.
-func (c *Cache) lock(ctx context.Context, name string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(c.Dir, ".lock-"+name), os.O_CREATE|os.O_RDWR, 0o644)
+// lock waits for the exclusive right to build. It ends by itself with the process.
+func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(c.Dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -149,11 +186,11 @@ func (c *Cache) lock(ctx context.Context, name string) (unlock func(), err error
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			f.Close()
-			return nil, fmt.Errorf("locking the build of %s: %w", name, err)
+			return nil, fmt.Errorf("locking the cache of programs: %w", err)
 		}
 		if time.Since(said) >= reportEvery {
 			said = time.Now()
-			fmt.Fprintf(c.Report, "%s: another process is building it, waiting, %d s\n", name, int(time.Since(waiting).Seconds()))
+			fmt.Fprintf(c.Report, "another process is building, waiting, %d s\n", int(time.Since(waiting).Seconds()))
 		}
 		select {
 		case <-ctx.Done():
@@ -165,10 +202,9 @@ func (c *Cache) lock(ctx context.Context, name string) (unlock func(), err error
 }
 
 // compile runs the go command, at low priority so that the machine stays usable, and reports while it runs.
-func (c *Cache) compile(ctx context.Context, s Spec, output, position string) error {
+func (c *Cache) compile(ctx context.Context, specs []Spec, output string) error {
 	start := time.Now()
-	fmt.Fprintf(c.Report, "%s %s (%s): building from source\n", s.Name, s.Version, position)
-	cmd := c.goCommand(ctx, s, s.arguments(output)...)
+	cmd := c.goCommand(ctx, arguments(specs, output)...)
 	p := &progress{}
 	cmd.Stdout, cmd.Stderr = p, p
 	if err := cmd.Start(); err != nil {
@@ -179,7 +215,7 @@ func (c *Cache) compile(ctx context.Context, s Spec, output, position string) er
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	total := make(chan int, 1)
-	go func() { total <- c.packages(ctx, s) }()
+	go func() { total <- c.packages(ctx, specs) }()
 	packages := 0
 	ticker := time.NewTicker(reportEvery)
 	defer ticker.Stop()
@@ -187,7 +223,7 @@ func (c *Cache) compile(ctx context.Context, s Spec, output, position string) er
 		select {
 		case packages = <-total:
 		case <-ticker.C:
-			fmt.Fprintf(c.Report, "%s (%s): %s\n", s.Name, position, p.describe(packages, time.Since(start)))
+			fmt.Fprintln(c.Report, p.describe(packages, time.Since(start)))
 		case err := <-done:
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -195,29 +231,25 @@ func (c *Cache) compile(ctx context.Context, s Spec, output, position string) er
 			if err != nil {
 				return fmt.Errorf("%w\n%s", err, p.failure())
 			}
-			fmt.Fprintf(c.Report, "%s (%s): built in %d s\n", s.Name, position, int(time.Since(start).Seconds()))
+			fmt.Fprintf(c.Report, "built in %d s\n", int(time.Since(start).Seconds()))
 			return nil
 		}
 	}
 }
 
-// packages is how many packages s is made of, 0 when go cannot tell.
-func (c *Cache) packages(ctx context.Context, s Spec) int {
-	args := []string{"list", "-mod=readonly", "-deps"}
-	if len(s.Tags) > 0 {
-		args = append(args, "-tags", strings.Join(s.Tags, ","))
-	}
-	out, err := c.goCommand(ctx, s, append(args, s.Package)...).Output()
+// packages is how many packages specs are made of, 0 when go cannot tell.
+func (c *Cache) packages(ctx context.Context, specs []Spec) int {
+	out, err := c.goCommand(ctx, append([]string{"list", "-mod=readonly", "-tags", tags, "-deps"}, paths(specs)...)...).Output()
 	if err != nil {
 		return 0
 	}
 	return bytes.Count(out, []byte("\n"))
 }
 
-// goCommand is a go command in the directory of s's build files that ends with ctx or with this process, whichever is first.
-func (c *Cache) goCommand(ctx context.Context, s Spec, args ...string) *exec.Cmd {
+// goCommand is a go command in the programs' module that ends with ctx or with this process, whichever is first.
+func (c *Cache) goCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = filepath.Join(c.Sources, s.Name)
+	cmd.Dir = c.Sources
 	// The caller's own build settings must not change what is built.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=")
 	// An interrupt from the terminal reaches go too; go removes what it was making.

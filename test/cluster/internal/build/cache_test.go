@@ -47,14 +47,52 @@ func ensure(t *testing.T, c *Cache, s Spec) string {
 	return paths[s.Name]
 }
 
+// printed is what a program prints.
+func printed(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.Command(path).CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestEnsureBuildsAllThatIsMissingAtOnce(t *testing.T) {
+	c, out := newCache(t, "print(text)")
+	one, other := program(), Spec{Name: "other", Version: "v1", Variables: []string{"main.text=good-day"}}
+	paths, err := c.Ensure(t.Context(), []Spec{one, other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := printed(t, paths["greeter"]) + printed(t, paths["other"]); got != "hellogood-day" {
+		t.Errorf("they print %q", got)
+	}
+	if alone := ensure(t, c, other); alone != paths["other"] {
+		t.Errorf("alone it is %q, with another %q", alone, paths["other"])
+	}
+	if got := strings.Count(out.String(), "building from source"); got != 1 {
+		t.Errorf("built %d times:\n%s", got, out)
+	}
+}
+
+func TestFetchCompilesNothing(t *testing.T) {
+	c, _ := newCache(t, "undefined()")
+	if err := c.Fetch(t.Context(), []Spec{program()}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Fetch(t.Context(), []Spec{{Name: "nobody", Version: "v1"}}); err == nil || !strings.Contains(err.Error(), "nobody") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEnsureBuildsOnceAndThenFinds(t *testing.T) {
 	t.Setenv("GOFLAGS", "-mod=mod -buildvcs=true")
 	c, out := newCache(t, "print(text)")
 	s := program()
 	s.Variables, s.Links = []string{"main.text=good-day"}, []string{"farewell"}
 	path := ensure(t, c, s)
-	if printed, err := exec.Command(path).CombinedOutput(); err != nil || string(printed) != "good-day" {
-		t.Errorf("it prints %q, %v", printed, err)
+	if got := printed(t, path); got != "good-day" {
+		t.Errorf("it prints %q", got)
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(path), "farewell")); err != nil {
 		t.Error(err)
@@ -69,14 +107,13 @@ func TestEnsureBuildsOnceAndThenFinds(t *testing.T) {
 
 func TestEnsureRepeatsWhatWasInterrupted(t *testing.T) {
 	c, _ := newCache(t, "print(text)")
-	half := filepath.Join(c.Dir, ".building-greeter")
+	half := filepath.Join(c.Dir, ".building")
 	if err := os.Mkdir(half, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(half, "greeter"), "half a program")
-	path := ensure(t, c, program())
-	if printed, err := exec.Command(path).CombinedOutput(); err != nil || string(printed) != "hello" {
-		t.Errorf("it prints %q, %v", printed, err)
+	if got := printed(t, ensure(t, c, program())); got != "hello" {
+		t.Errorf("it prints %q", got)
 	}
 	if _, err := os.Stat(half); err == nil {
 		t.Error("what was interrupted is left")
@@ -112,7 +149,7 @@ func TestEnsureShowsWhatTheCompilerSays(t *testing.T) {
 
 func TestEnsureEndsWithItsCaller(t *testing.T) {
 	c, _ := newCache(t, "print(text)")
-	unlock, err := c.lock(t.Context(), "greeter")
+	unlock, err := c.lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

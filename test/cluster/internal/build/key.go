@@ -7,22 +7,21 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
-// maxInput bounds a build file: the largest go.sum is below 200 kB.
+// maxInput bounds a build file: the go.sum of all programs is about 300 kB.
 const maxInput = 4 << 20
 
-// Key names what the build of s from the files in dir, by the toolchain of that description, yields: the same key means the same
+// Key names what the build of s from the module in dir, by the toolchain of that description, yields: the same key means the same
 // program. It is <name>-<version>-<hash>.
 func Key(s Spec, dir, toolchain string) (string, error) {
-	files, err := inputs(dir)
+	files, err := inputs(dir, s)
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "toolchain %q arguments %q links %q\n", toolchain, s.arguments(""), s.Links)
+	fmt.Fprintf(h, "toolchain %q arguments %q links %q\n", toolchain, arguments([]Spec{s}, ""), s.Links)
 	for _, name := range files {
 		content, err := readLimited(filepath.Join(dir, name))
 		if err != nil {
@@ -33,23 +32,21 @@ func Key(s Spec, dir, toolchain string) (string, error) {
 	return s.Name + "-" + s.Version + "-" + hex.EncodeToString(h.Sum(nil))[:12], nil
 }
 
-// inputs are the names of the files in dir that a build reads, in order.
-func inputs(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+// inputs are the files of the module in dir that the build of s reads, in order.
+func inputs(dir string, s Spec) ([]string, error) {
+	files := []string{"go.mod", "go.sum"}
+	if s.Package != "" {
+		return files, nil
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, s.Name))
 	if err != nil {
 		return nil, fmt.Errorf("reading the build files: %w", err)
 	}
-	var files []string
 	for _, e := range entries {
-		name := e.Name()
-		if name == "go.mod" || name == "go.sum" || strings.HasSuffix(name, ".go") {
-			files = append(files, name)
+		if strings.HasSuffix(e.Name(), ".go") {
+			files = append(files, filepath.Join(s.Name, e.Name()))
 		}
 	}
-	if !slices.Contains(files, "go.mod") {
-		return nil, fmt.Errorf("no go.mod in %s", dir)
-	}
-	slices.Sort(files)
 	return files, nil
 }
 

@@ -8,18 +8,20 @@ import (
 	"testing"
 )
 
-func program() Spec { return Spec{Name: "greeter", Version: "v1.2.3", Package: "."} }
+func program() Spec { return Spec{Name: "greeter", Version: "v1.2.3"} }
 
-// sources makes build files of a small program, below a directory that it returns.
+// sources makes a module with a small program and returns its directory.
 func sources(t *testing.T, body string) string {
 	t.Helper()
 	root := t.TempDir()
-	dir := filepath.Join(root, "greeter")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
+	put(t, filepath.Join(root, "go.mod"), "module programs\n\ngo 1.26\n")
+	put(t, filepath.Join(root, "go.sum"), "")
+	for _, name := range []string{"greeter", "other"} {
+		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(root, name, "main.go"), "package main\n\nvar text = \"hello\"\n\nfunc main() { "+body+" }\n")
 	}
-	put(t, filepath.Join(dir, "go.mod"), "module greeter\n\ngo 1.26\n")
-	put(t, filepath.Join(dir, "main.go"), "package main\n\nvar text = \"hello\"\n\nfunc main() { "+body+" }\n")
 	return root
 }
 
@@ -40,15 +42,15 @@ func key(t *testing.T, s Spec, dir, toolchain string) string {
 }
 
 func TestKeySaysNameAndVersion(t *testing.T) {
-	k := key(t, program(), filepath.Join(sources(t, "println(text)"), "greeter"), "go1.26")
+	k := key(t, program(), sources(t, "println(text)"), "go1.26")
 	if !regexp.MustCompile(`^greeter-v1\.2\.3-[0-9a-f]{12}$`).MatchString(k) {
 		t.Errorf("got %q", k)
 	}
 }
 
 func TestKeyIsTheSameForTheSameInputsWhereverTheyAre(t *testing.T) {
-	first := key(t, program(), filepath.Join(sources(t, "println(text)"), "greeter"), "go1.26")
-	second := key(t, program(), filepath.Join(sources(t, "println(text)"), "greeter"), "go1.26")
+	first := key(t, program(), sources(t, "println(text)"), "go1.26")
+	second := key(t, program(), sources(t, "println(text)"), "go1.26")
 	if first != second {
 		t.Errorf("got %q, then %q", first, second)
 	}
@@ -62,26 +64,24 @@ func TestKeyDiffersByEverythingThatGoesIntoTheBuild(t *testing.T) {
 		}
 		seen[k] = what
 	}
-	dir := filepath.Join(sources(t, "println(text)"), "greeter")
+	dir := sources(t, "println(text)")
 	note("the program", key(t, program(), dir, "go1.26 linux amd64"))
 	note("another toolchain", key(t, program(), dir, "go1.27 linux amd64"))
-	tags := program()
-	tags.Tags = []string{"minimal"}
-	note("other tags", key(t, tags, dir, "go1.26 linux amd64"))
 	variables := program()
 	variables.Variables = []string{"main.text=bye"}
 	note("other variables", key(t, variables, dir, "go1.26 linux amd64"))
 	links := program()
 	links.Links = []string{"other"}
 	note("other links", key(t, links, dir, "go1.26 linux amd64"))
-	put(t, filepath.Join(dir, "go.sum"), "")
-	note("a go.sum", key(t, program(), dir, "go1.26 linux amd64"))
-	put(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() {}\n")
+	put(t, filepath.Join(dir, "go.sum"), "\n")
+	note("another go.sum", key(t, program(), dir, "go1.26 linux amd64"))
+	put(t, filepath.Join(dir, "greeter", "main.go"), "package main\n\nfunc main() {}\n")
 	note("another source", key(t, program(), dir, "go1.26 linux amd64"))
-	put(t, filepath.Join(dir, "go.mod"), "module greeter\n\ngo 1.25\n")
+	put(t, filepath.Join(dir, "go.mod"), "module programs\n\ngo 1.25\n")
 	note("another go.mod", key(t, program(), dir, "go1.26 linux amd64"))
 	before := key(t, program(), dir, "go1.26 linux amd64")
-	put(t, filepath.Join(dir, "notes.txt"), "read by nobody")
+	put(t, filepath.Join(dir, "greeter", "notes.txt"), "read by nobody")
+	put(t, filepath.Join(dir, "other", "main.go"), "package main\n\nfunc main() {}\n")
 	if after := key(t, program(), dir, "go1.26 linux amd64"); after != before {
 		t.Error("a file that no build reads changes the key")
 	}
@@ -96,7 +96,7 @@ func TestKeyNeedsBuildFiles(t *testing.T) {
 }
 
 func TestKeyRefusesABuildFileOfAbsurdSize(t *testing.T) {
-	dir := filepath.Join(sources(t, ""), "greeter")
+	dir := sources(t, "")
 	put(t, filepath.Join(dir, "go.sum"), strings.Repeat("x", maxInput+1))
 	if k, err := Key(program(), dir, "go1.26"); err == nil {
 		t.Errorf("got %q", k)

@@ -11,6 +11,9 @@ import (
 // tail is how many of the compiler's last lines are kept for the report of a failure.
 const tail = 40
 
+// enough is how many packages must be compiled before their pace says how long the rest takes.
+const enough = 50
+
 // progress reads what the go command prints and can say at any time how far it is.
 type progress struct {
 	mu sync.Mutex
@@ -18,6 +21,7 @@ type progress struct {
 	partial    []byte
 	downloaded int
 	compiled   int
+	cold       bool
 	current    string
 	last       []string
 }
@@ -44,6 +48,7 @@ func (p *progress) line(line string) {
 		p.current = strings.TrimPrefix(line, "go: ")
 	case !strings.ContainsAny(line, " \t:"):
 		p.compiled++
+		p.cold = p.cold || line == "runtime"
 		p.current = line
 	}
 	p.last = append(p.last, line)
@@ -52,7 +57,9 @@ func (p *progress) line(line string) {
 	}
 }
 
-// describe says how far the build is after that time; total is how many packages the program has, 0 when that is not known.
+// describe says how far the build is after that time; total is how many packages the programs have, 0 when that is not known. What
+// Go's cache holds already is not printed, so how long the rest takes can only be told when it holds nothing: then everything is
+// compiled, Go's own runtime first.
 func (p *progress) describe(total int, elapsed time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,13 +72,15 @@ func (p *progress) describe(total int, elapsed time.Duration) string {
 		of = fmt.Sprintf(" of at most %d", total)
 	}
 	parts = append(parts, fmt.Sprintf("%d%s packages compiled", p.compiled, of))
-	if total > 0 && p.compiled > 0 && p.current == "" {
-		parts = append(parts, "linking")
-	}
 	if p.current != "" {
 		parts = append(parts, "now "+p.current)
 	}
-	return fmt.Sprintf("%s, %d s", strings.Join(parts, ", "), int(elapsed.Seconds()))
+	parts = append(parts, fmt.Sprintf("%d s", int(elapsed.Seconds())))
+	if rest := total - p.compiled; rest > 0 && p.cold && p.compiled >= enough {
+		left := elapsed / time.Duration(p.compiled) * time.Duration(rest)
+		parts = append(parts, fmt.Sprintf("about %d s more", int(left.Round(10*time.Second).Seconds())))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // failure is the end of the output, where the compiler says what is wrong.

@@ -25,6 +25,21 @@ func TestProgressCountsWhatGoPrintsInPieces(t *testing.T) {
 	}
 }
 
+func TestProgressSaysHowLongTheRestTakesIfNothingWasCached(t *testing.T) {
+	for first, want := range map[string]string{
+		"runtime":  "50 of at most 200 packages compiled, now a.test/m, 20 s, about 60 s more",
+		"a.test/n": "50 of at most 200 packages compiled, now a.test/m, 20 s",
+	} {
+		p := &progress{}
+		if _, err := p.Write([]byte(first + "\n" + strings.Repeat("a.test/m\n", 49))); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.describe(200, 20*time.Second); got != want {
+			t.Errorf("after %s: got %q, want %q", first, got, want)
+		}
+	}
+}
+
 func TestProgressKeepsOnlyTheEnd(t *testing.T) {
 	p := &progress{}
 	for range 1000 {

@@ -126,15 +126,12 @@ func (c components) scheduler() process.Command {
 }
 
 func (c components) provisioner() process.Command {
-	kubeconfig := c.certificate("local-path-provisioner.kubeconfig")
-	return c.command("local-path-provisioner", c.programs["local-path-provisioner"], []string{
-		"start",
-		"--kubeconfig=" + kubeconfig,
-		"--namespace=local-path-storage",
-		"--configmap-name=local-path",
-		"--service-account-name=helper",
-		"--helper-image=" + c.toolsImage(),
-	}, kubeconfig)
+	kubeconfig := c.certificate("provisioner.kubeconfig")
+	args := []string{"--kubeconfig=" + kubeconfig, "--name=" + config.Provisioner}
+	for _, n := range c.all() {
+		args = append(args, "--volumes="+n.Name+"="+n.Volumes())
+	}
+	return c.command("provisioner", c.programs["provisioner"], args, kubeconfig)
 }
 
 // on places a command on a node.
@@ -170,10 +167,7 @@ func (c components) router(n config.Node) process.Command {
 	kubeconfig := c.certificate("kube-router.kubeconfig")
 	return c.on(n, c.command("kube-router-"+n.Name, c.programs["kube-router"], []string{
 		"--kubeconfig=" + kubeconfig,
-		"--hostname-override=" + n.Name,
-		"--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false",
-		"--enable-cni=false",
-		"--service-cluster-ip-range=" + serviceRange,
-		"--health-port=0",
+		"--node=" + n.Name,
+		"--service-range=" + serviceRange,
 	}, kubeconfig))
 }

@@ -86,7 +86,7 @@ type down struct {
 }
 
 // agents start the names of the components that would start containers or rules again while they are being removed.
-var agents = []string{"kubelet-", "kube-proxy-", "kube-router-", "local-path-provisioner", "kube-controller-manager", "kube-scheduler"}
+var agents = []string{"kubelet-", "kube-proxy-", "kube-router-", "provisioner", "kube-controller-manager", "kube-scheduler"}
 
 func (d *down) endAgents(ctx context.Context) error {
 	return d.end(ctx, func(name string) bool {

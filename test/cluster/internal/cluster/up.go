@@ -38,7 +38,7 @@ func New(state string, cache *build.Cache, out io.Writer) (*Cluster, error) {
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig() }
 
 // needed are the programs that the cluster runs.
-var needed = []string{"pause", "probe", "etcd", "coredns", "kube-router", "local-path-provisioner", "kubernetes"}
+var needed = []string{"pause", "probe", "etcd", "coredns", "kube-router", "provisioner", "kubernetes"}
 
 // Up makes the cluster run: what runs and is as it should be stays, the rest is started or restarted. It may be cut short at any
 // moment and called again.
@@ -205,9 +205,9 @@ func (u *up) steps() []step.Step {
 		{Name: "kube-controller-manager", After: []string{"kube-apiserver"}, Ensure: u.ensureControllerManager},
 		{Name: "kube-scheduler", After: []string{"kube-apiserver"}, Ensure: u.ensureScheduler},
 		{Name: "storage classes", After: []string{"access"}, Ensure: u.ensureObjects(config.Storage)},
-		{Name: "local-path-provisioner", After: []string{"storage classes"}, Ensure: u.ensureProvisioner},
+		{Name: "provisioner", After: []string{"storage classes"}, Ensure: u.ensureProvisioner},
 	}
-	ready := []string{"kube-controller-manager", "kube-scheduler", "local-path-provisioner"}
+	ready := []string{"kube-controller-manager", "kube-scheduler", "provisioner"}
 	for _, n := range u.all() {
 		on := func(what string) string { return n.Name + ": " + what }
 		steps = append(steps, []step.Step{
@@ -242,7 +242,7 @@ func (u *up) writeNodeFiles(n config.Node) error {
 			return err
 		}
 	}
-	for _, dir := range []string{n.Run, filepath.Join(n.Data, "volumes"), filepath.Join(n.Data, "kubelet")} {
+	for _, dir := range []string{n.Run, n.Volumes(), filepath.Join(n.Data, "kubelet")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"text/template"
 )
@@ -50,6 +51,12 @@ type Node struct {
 	Cgroup string
 }
 
+// Volumes is the directory of the node's persistent volumes.
+func (n Node) Volumes() string { return filepath.Join(n.Data, "volumes") }
+
+// Provisioner is what storage classes call the provisioner.
+const Provisioner = "cluster.relaykeep.test/directory"
+
 //go:embed templates/* manifests/*
 var files embed.FS
 
@@ -88,11 +95,10 @@ type Object struct {
 	Body []byte
 }
 
-// Access returns what the components themselves need to be allowed, Storage the provisioner's objects and the storage classes, DNS
-// the cluster's name server.
+// Access returns what the components themselves need to be allowed.
 func Access(p Params) ([]Object, error) { return objects("manifests/access.yaml", p) }
 
-// Storage returns the provisioner's objects and the storage classes.
+// Storage returns what the provisioner needs to be allowed, and the storage classes.
 func Storage(p Params) ([]Object, error) { return objects("manifests/storage.yaml", p) }
 
 // DNS returns the cluster's name server.
@@ -122,7 +128,8 @@ func split(name, manifest string) ([]Object, error) {
 }
 
 func render(name string, data any) ([]byte, error) {
-	t, err := template.New("").Option("missingkey=error").ParseFS(files, name)
+	provisioner := template.FuncMap{"provisioner": func() string { return Provisioner }}
+	t, err := template.New("").Funcs(provisioner).Option("missingkey=error").ParseFS(files, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the template %s: %w", name, err)
 	}

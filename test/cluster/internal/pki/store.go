@@ -119,7 +119,7 @@ func makeClients(dir string, ca *authority, p Plan, now time.Time) error {
 		"kube-scheduler":          {name: "system:kube-scheduler"},
 		"kube-proxy":              {name: "system:kube-proxy"},
 		"kube-router":             {name: "relaykeep-cluster:kube-router"},
-		"local-path-provisioner":  {name: "relaykeep-cluster:local-path-provisioner"},
+		"provisioner":             {name: "relaykeep-cluster:provisioner"},
 	}
 	for name, address := range p.Nodes {
 		clients["kubelet-"+name] = subject{name: "system:node:" + name, groups: []string{"system:nodes"}}
