@@ -32,8 +32,13 @@ RACE = $(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/in
 	./test/interop ./test/keys ./test/lab/... ./test/link ./test/services/faultproxy | grep -v -e /relay/signal$$)
 PLAIN = $(filter-out $(RACE),$(PACKAGES)) $(EXHAUSTIVE)
 
-# How many packages are tested at once: many wait for servers most of the time.
+# How many packages are tested at once, and how many tests of one that allow it: many wait
+# for servers most of the time.
 PARALLEL ?= 4
+TESTS ?= 8
+
+# Each of the compilers that run at once uses one processor: a quarter less of their time.
+ONE := -toolexec="env GOMAXPROCS=1"
 
 export CGO_ENABLED ?= 1
 
@@ -45,13 +50,16 @@ help: ## Show this help
 
 ##@ Try it
 
+# Compiled as the cluster's programs are, which share most of it.
+DEMO = CGO_ENABLED=0 $(GO) run -trimpath -buildvcs=false -gcflags=all=-dwarf=false $(ONE) -ldflags="-s -w" ./test/demo
+
 .PHONY: demo
 demo: ## From nothing to a customer's message and back, on a real two-node cluster; leaves it running
-	$(GO) run ./test/demo up
+	$(DEMO) up
 
 .PHONY: demo-down
 demo-down: ## End the demo and its cluster
-	$(GO) run ./test/demo down
+	$(DEMO) down
 
 .PHONY: cluster-up
 cluster-up: $(CLUSTER) ## Start the local two-node cluster; the last line is KUBECONFIG=<path>
@@ -134,11 +142,11 @@ verify: $(LINT) ## Generated files current, formatting, lint, circles of files, 
 
 .PHONY: test-fast
 test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, no servers, no root, no C
-	CGO_ENABLED=0 $(GO) test -short -vet=off $(PRODUCT)
+	CGO_ENABLED=0 $(GO) test $(ONE) -short -vet=off $(PRODUCT)
 
 .PHONY: test
 test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
-	. bin/test.env && $(GO) test -race -p $(PARALLEL) -timeout 30m $(RACE)
+	. bin/test.env && $(GO) test -race -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(RACE)
 	. bin/test.env && CGO_ENABLED=0 $(GO) test -p $(PARALLEL) -timeout 30m $(PLAIN)
 	$(GO) -C test/cluster test ./...
 
@@ -174,6 +182,7 @@ findings: ## Run findings/, what surprised in public software; ONLY names one. D
 test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin/test.env
 	$(CLUSTER) packages $(TEST_PACKAGES)
 	$(GO) run ./test/services/install
+	$(CLUSTER) binaries >/dev/null
 	@mkdir -p bin; { \
 	echo "export RELAYKEEP_VAULT=$$($(CLUSTER) binary vault | tail -n 1)"; \
 	echo "export RELAYKEEP_VAULT_PLUGINS=$$(dirname "$$($(CLUSTER) binary vault-plugin-auth-kubernetes | tail -n 1)")"; \

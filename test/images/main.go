@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/relaykeep/relaykeep/test/images/oci"
 )
 
@@ -52,12 +54,13 @@ func run(ctx context.Context, args []string) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return fmt.Errorf("making the folder for the images: %w", err)
 	}
+	// A linker uses one processor most of the time.
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
 	for _, i := range o.images {
-		if err := writeImage(ctx, o, i); err != nil {
-			return err
-		}
+		group.Go(func() error { return writeImage(ctx, o, i) })
 	}
-	return nil
+	return group.Wait()
 }
 
 func parse(args []string) (options, error) {

@@ -10,6 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/relaykeep/relaykeep/test/images/binary"
 )
 
 // Images of the lab, as the chart and the operator name them.
@@ -21,6 +25,10 @@ const (
 	// what relays run: only a janitor that must see the future does.
 	TestClockRelay = registry + "/relay:" + current + "-testclock"
 )
+
+// buildFlags are how images and the cluster's programs are compiled: what the lab's programs
+// share with them is compiled once.
+var buildFlags = []string{"CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false " + binary.NoDWARF + " '" + binary.OneProcessor + "'"}
 
 func (l *Lab) clusterProgram() string {
 	if l.program != "" {
@@ -37,14 +45,7 @@ func (l *Lab) compileCluster(ctx context.Context) error {
 
 // buildCluster builds whatever the cluster runs, which takes long the first time.
 func (l *Lab) buildCluster(ctx context.Context) (string, error) {
-	if err := l.compileCluster(ctx); err != nil {
-		return "", err
-	}
 	var err error
-	// What runs beside the cluster, and what the story calls endpoints with.
-	if _, err = l.run(ctx, command{path: l.clusterProgram(), args: []string{"packages", "curl", "prosody"}}); err != nil {
-		return "", err
-	}
 	if l.own {
 		if _, err = l.run(ctx, command{path: l.clusterProgram(), args: []string{"binaries"}}); err != nil {
 			return "", err
@@ -80,16 +81,39 @@ func (l *Lab) link(path, name string) error {
 	return nil
 }
 
+// buildAndFetch builds Relaykeep. Meanwhile it installs and downloads what the next steps
+// need: that takes the network, not the processors.
+func (l *Lab) buildAndFetch(ctx context.Context) (string, error) {
+	if err := l.compileCluster(ctx); err != nil {
+		return "", err
+	}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		// What runs beside the cluster, and what the story calls endpoints with.
+		_, err := l.run(ctx, command{path: l.clusterProgram(), args: []string{"packages", "curl", "prosody"}})
+		if err == nil && l.own {
+			_, err = l.run(ctx, command{path: l.clusterProgram(), args: []string{"fetch"}})
+		}
+		return err
+	})
+	var said string
+	both.Go(func() (err error) {
+		said, err = l.build(ctx)
+		return err
+	})
+	return said, both.Wait()
+}
+
 // build builds Relaykeep: what runs in the cluster, for this machine's
 // architecture only, and what runs beside it.
 func (l *Lab) build(ctx context.Context) (string, error) {
 	for _, args := range [][]string{
-		{"build", "-o", l.bin("kubectl-relay"), "./cmd/kubectl-relay"},
-		{"build", "-o", l.bin("lab-receiver"), "./test/lab/receiver"},
-		{"run", "./test/images", "-version", l.version, "-platforms", "host", "-image", strings.Join(l.images, ",")},
-		{"run", "./charts/generate", "-check"},
+		{"build", "-ldflags=-s -w", "-o", l.bin(""), "./cmd/kubectl-relay"},
+		{"build", "-ldflags=-s -w", "-o", l.bin("lab-receiver"), "./test/lab/receiver"},
+		{"run", "-ldflags=-s -w", "./test/images", "-version", l.version, "-platforms", "host", "-image", strings.Join(l.images, ",")},
+		{"run", "-ldflags=-s -w", "./charts/generate", "-check"},
 	} {
-		if _, err := l.run(ctx, command{path: "go", args: args}); err != nil {
+		if _, err := l.run(ctx, command{path: "go", args: args, env: buildFlags}); err != nil {
 			return "", err
 		}
 	}

@@ -45,9 +45,9 @@ func (l *Lab) UpFormer(ctx context.Context, commit string, regions, businesses f
 		title string
 		do    func(context.Context) (string, error)
 	}{
+		{"this Relaykeep is built", l.buildAndFetch},
 		{"the programs of the cluster are built", l.buildCluster},
 		{"a Kubernetes cluster runs", l.startCluster},
-		{"this Relaykeep is built", l.build},
 		{"Relaykeep of commit " + commit + " is built", func(ctx context.Context) (said string, err error) {
 			if f, err = l.former(ctx, commit); err != nil {
 				return "", err

@@ -17,9 +17,9 @@ func (l *Lab) Up(ctx context.Context) error {
 		title string
 		do    func(context.Context) (string, error)
 	}{
+		{"Relaykeep is built: images, kubectl plugin, chart", l.buildAndFetch},
 		{"the programs of the cluster are built", l.buildCluster},
 		{"a Kubernetes cluster runs", l.startCluster},
-		{"Relaykeep is built: images, kubectl plugin, chart", l.build},
 		{"the images are on the nodes", l.load},
 		{"a Prosody for each region answers", l.startProsodies},
 		{"a Vault for each region answers", l.startVaults},

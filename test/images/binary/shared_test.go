@@ -1,0 +1,50 @@
+package binary
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/test/repository"
+)
+
+// What the product and the programs of the test cluster have in common is compiled once only
+// if both require the same version.
+func TestVersions_SharedWithTheClusterAreTheSame(t *testing.T) {
+	ours, theirs := required(t, "go.mod"), required(t, "test", "cluster", "binaries", "go.mod")
+	common := 0
+	for module, version := range ours {
+		other, ok := theirs[module]
+		if !ok {
+			continue
+		}
+		common++
+		if other != version {
+			t.Errorf("%s is required at %s here and at %s by the cluster's programs: raise the older one", module, version, other)
+		}
+	}
+	if common < 50 {
+		t.Errorf("%d modules are in both: the go.mod files were not understood", common)
+	}
+}
+
+// required are the versions that a go.mod requires.
+func required(t *testing.T, file ...string) map[string]string {
+	t.Helper()
+	path, err := repository.File(file...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := make(map[string]string)
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) >= 2 && strings.HasPrefix(fields[1], "v") && strings.Contains(fields[0], ".") {
+			versions[fields[0]] = fields[1]
+		}
+	}
+	return versions
+}
