@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -132,6 +134,7 @@ func TestSmoke(t *testing.T) {
 	t.Run("a node cannot claim a region for itself", s.nodeRestriction)
 	t.Run("a token proves a service account to its reviewer", s.tokens)
 	t.Run("network policies hold in both directions", s.policies)
+	t.Run("a deleted claim's volume is removed", s.deletion)
 }
 
 func (s smoke) storage(t *testing.T) {
@@ -140,16 +143,7 @@ func (s smoke) storage(t *testing.T) {
 		if got != node {
 			t.Errorf("web-%s runs on %s, want %s", region, got, node)
 		}
-		files, err := filepath.Glob(filepath.Join(s.state, "nodes", node, "volumes", "*", "index.html"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := false
-		for _, file := range files {
-			content, err := os.ReadFile(file)
-			found = found || err == nil && strings.TrimSpace(string(content)) == "marker-of-web-"+region
-		}
-		if !found {
+		if s.volume(t, region, node) == "" {
 			t.Errorf("no volume of node %s holds what web-%s wrote", node, region)
 		}
 		s.must(t, "", "patch", "pvc", "-n", "cluster-smoke", "data-"+region, "-p", `{"spec":{"resources":{"requests":{"storage":"32Mi"}}}}`)
@@ -158,6 +152,34 @@ func (s smoke) storage(t *testing.T) {
 		if err == nil {
 			t.Errorf("a volume was made smaller: %s", out)
 		}
+	}
+}
+
+// volume is the directory of what a region's web server wrote, empty when there is none.
+func (s smoke) volume(t *testing.T, region, node string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.state, "nodes", node, "volumes", "*", "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err == nil && strings.TrimSpace(string(content)) == "marker-of-web-"+region {
+			return filepath.Dir(file)
+		}
+	}
+	return ""
+}
+
+func (s smoke) deletion(t *testing.T) {
+	dir := s.volume(t, "na", "na-1")
+	s.must(t, "", "delete", "-n", "cluster-smoke", "pod/web-na", "pvc/data-na", "--now")
+	eventually(t, "the volume is removed", func() bool {
+		_, err := os.Stat(dir)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	if s.volume(t, "eu", "eu-1") == "" {
+		t.Error("another claim's volume is gone, too")
 	}
 }
 
