@@ -23,6 +23,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers"
 	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // operator is the user of the tests' manager.
@@ -33,7 +34,7 @@ const operator = "the-operator"
 func permitted(t *testing.T) *rest.Config {
 	t.Helper()
 	onServer(t)
-	path, err := testenv.File("config", "rbac", "role.yaml")
+	path, err := repository.File("config", "rbac", "role.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,12 +23,13 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // documents reads every object of a folder of this repository.
 func documents(t *testing.T, elements ...string) []*unstructured.Unstructured {
 	t.Helper()
-	pattern, err := testenv.File(append(elements, "*.yaml")...)
+	pattern, err := repository.File(append(elements, "*.yaml")...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
+
+	"github.com/relaykeep/relaykeep/test/repository"
 )
 
 // defaults are the schemas of our kinds, by kind.
@@ -16,7 +18,7 @@ type defaults map[string]*apiextensionsv1.JSONSchemaProps
 
 // readDefaults reads the schemas from config/crd/bases.
 func readDefaults() (defaults, error) {
-	folder, err := File("config", "crd", "bases")
+	folder, err := repository.File("config", "crd", "bases")
 	if err != nil {
 		return nil, err
 	}

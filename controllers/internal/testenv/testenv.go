@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
-	"github.com/relaykeep/relaykeep/test/repository"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
 )
 
@@ -59,6 +58,3 @@ func Scheme() *apiruntime.Scheme {
 	}
 	return s
 }
-
-// File returns the path of a file of this repository.
-func File(elements ...string) (string, error) { return repository.File(elements...) }

@@ -86,12 +86,10 @@ func (s *service) orOldest(ctx context.Context, after string, first page, err er
 		if first, err = s.page(ctx, following(after), true); err != nil || first.last != "" {
 			return first, err
 		}
-		return s.page(ctx, following(""), true)
+	} else if !stanza.IsCondition(err, "item-not-found") {
+		return first, err
 	}
-	if stanza.IsCondition(err, "item-not-found") {
-		return s.page(ctx, following(""), true)
-	}
-	return first, err
+	return s.page(ctx, following(""), true)
 }
 
 // begin makes the archive's end our position: older messages came, or wait, in other ways.

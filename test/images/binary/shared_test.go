@@ -2,8 +2,9 @@ package binary
 
 import (
 	"os"
-	"strings"
 	"testing"
+
+	"golang.org/x/mod/modfile"
 
 	"github.com/relaykeep/relaykeep/test/repository"
 )
@@ -39,12 +40,13 @@ func required(t *testing.T, file ...string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	parsed, err := modfile.ParseLax(path, data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	versions := make(map[string]string)
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
-		if len(fields) >= 2 && strings.HasPrefix(fields[1], "v") && strings.Contains(fields[0], ".") {
-			versions[fields[0]] = fields[1]
-		}
+	for _, r := range parsed.Require {
+		versions[r.Mod.Path] = r.Mod.Version
 	}
 	return versions
 }

@@ -70,7 +70,7 @@ func (d directories) Provision(_ context.Context, o controller.ProvisionOptions)
 		}
 	}
 	path := filepath.Join(dir, o.PVName)
-	// Whoever the pod runs as may write, whatever the umask is.
+	// Pods of any user may write. Chmod, because the umask applies to Mkdir.
 	if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o777)); err != nil {
 		return nil, controller.ProvisioningFinished, fmt.Errorf("making the volume: %w", err)
 	}

@@ -88,7 +88,7 @@ func (c *Cache) Ensure(ctx context.Context, specs []Spec) (map[string]string, er
 // Fetch downloads the modules that specs are built from, as far as they are not in Go's module cache, and compiles nothing.
 func (c *Cache) Fetch(ctx context.Context, specs []Spec) error {
 	p := &progress{}
-	cmd := c.goCommand(ctx, append([]string{"list", "-mod=readonly", "-tags", tags, "-deps"}, paths(specs)...)...)
+	cmd := c.list(ctx, specs)
 	cmd.Stderr = p
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("fetching modules: %w\n%s", err, p.failure())
@@ -239,11 +239,16 @@ func (c *Cache) compile(ctx context.Context, specs []Spec, output string) error 
 
 // packages is how many packages specs are made of, 0 when go cannot tell.
 func (c *Cache) packages(ctx context.Context, specs []Spec) int {
-	out, err := c.goCommand(ctx, append([]string{"list", "-mod=readonly", "-tags", tags, "-deps"}, paths(specs)...)...).Output()
+	out, err := c.list(ctx, specs).Output()
 	if err != nil {
 		return 0
 	}
 	return bytes.Count(out, []byte("\n"))
+}
+
+// list is the go command that prints every package that specs are made of, a line each.
+func (c *Cache) list(ctx context.Context, specs []Spec) *exec.Cmd {
+	return c.goCommand(ctx, append([]string{"list", "-mod=readonly", "-tags", tags, "-deps"}, paths(specs)...)...)
 }
 
 // goCommand is a go command in the programs' module that ends with ctx or with this process, whichever is first.

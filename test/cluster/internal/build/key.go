@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// maxInput bounds a build file: the go.sum of all programs is about 300 kB.
+// maxInput bounds a build file: the go.sum of all programs is below 100 kB.
 const maxInput = 4 << 20
 
 // Key names what the build of s from the module in dir, by the toolchain of that description, yields: the same key means the same

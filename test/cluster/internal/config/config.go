@@ -57,6 +57,9 @@ func (n Node) Volumes() string { return filepath.Join(n.Data, "volumes") }
 // Provisioner is what storage classes call the provisioner.
 const Provisioner = "cluster.relaykeep.test/directory"
 
+// Provisioner is the constant, for templates.
+func (Params) Provisioner() string { return Provisioner }
+
 //go:embed templates/* manifests/*
 var files embed.FS
 
@@ -128,8 +131,7 @@ func split(name, manifest string) ([]Object, error) {
 }
 
 func render(name string, data any) ([]byte, error) {
-	provisioner := template.FuncMap{"provisioner": func() string { return Provisioner }}
-	t, err := template.New("").Funcs(provisioner).Option("missingkey=error").ParseFS(files, name)
+	t, err := template.New("").Option("missingkey=error").ParseFS(files, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the template %s: %w", name, err)
 	}
