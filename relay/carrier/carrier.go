@@ -70,6 +70,8 @@ type Outgoing struct {
 	Envelope Envelope
 	// Receipts asks the peer's client for delivered and read receipts.
 	Receipts bool
+	// References go outside the encryption.
+	References References
 }
 
 // State is the link's state.
@@ -111,6 +113,8 @@ type Carrier interface {
 	Send(ctx context.Context, o Outgoing) error
 	// SendReceipt tells a peer that its message was delivered, read, or both in turn.
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...ReceiptKind) error
+	// SendReaction sends a reaction, which is not encrypted. It returns what Send returns.
+	SendReaction(ctx context.Context, r OutgoingReaction) error
 	// Refuse tells a peer's client that its message was not accepted, and why.
 	Refuse(ctx context.Context, to phone.Number, r Refusal) error
 	// SendTyping shows the peer that we are typing, or that we stopped (XEP-0085).

@@ -6,8 +6,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// Event is what a carrier's Handler receives: something that arrived (Message, Unread,
-// Receipt, Bounce, DeviceList, OwnDeviceList, Typing) or that happened to the link
+// Event is what a carrier's Handler receives: something that arrived (Message, Unread, Reaction,
+// Retraction, Receipt, Bounce, DeviceList, OwnDeviceList, Typing) or that happened to the link
 // (Connected, CaughtUp). Everything in it comes from a network that is not trusted.
 type Event interface{ isEvent() }
 
@@ -24,6 +24,8 @@ type Message struct {
 	WantsReceipt bool
 	// WantsRead says that the peer's client handles read markers (XEP-0333).
 	WantsRead bool
+	// References stands outside the encryption.
+	References References
 }
 
 // ReceiptKind is what became of an outgoing message.
@@ -86,6 +88,8 @@ type CaughtUp struct{}
 
 func (Message) isEvent()       {}
 func (Unread) isEvent()        {}
+func (Reaction) isEvent()      {}
+func (Retraction) isEvent()    {}
 func (Receipt) isEvent()       {}
 func (Bounce) isEvent()        {}
 func (DeviceList) isEvent()    {}

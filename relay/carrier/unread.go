@@ -16,6 +16,11 @@ const (
 	Malformed         UnreadKind = "malformed"          // it breaks the format of an Envelope
 	TooLarge          UnreadKind = "too_large"          // it exceeds the size that is read
 	OverQuota         UnreadKind = "over_quota"         // its sender has used up the quota
+
+	// Why a Reaction or a Retraction was refused.
+
+	UnknownReference UnreadKind = "unknown_reference" // it is about no message that is known, or not about one of its sender's
+	NotEmoji         UnreadKind = "not_emoji"         // it reacts with something else
 )
 
 // Unread is a message that arrived with content but without an Envelope. Everything in it
@@ -36,10 +41,13 @@ type Unread struct {
 	Language string
 	// WantsReceipt and WantsRead are those of a Message.
 	WantsReceipt, WantsRead bool
+	// References are those of a Message. They are empty where Text is.
+	References References
 }
 
-// Refusal tells a peer's client that an Unread or a Message was not accepted.
+// Refusal tells a peer's client that an Unread, a Message, a Reaction or a Retraction was not
+// accepted.
 type Refusal struct {
-	Resource, ID string     // of the Unread or the Message
+	Resource, ID string     // of what was not accepted
 	Kind         UnreadKind // empty when it is no longer known
 }

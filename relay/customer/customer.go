@@ -36,6 +36,7 @@ const (
 	Unreadable EventKind = "unreadable" // Peer sent what could not be opened; a new session was offered
 	Plaintext  EventKind = "plaintext"  // Peer sent something unencrypted, which is not shown
 	Typing     EventKind = "typing"     // Peer began to write
+	Reacted    EventKind = "reacted"    // Peer reacts with Text to our message ID, or no longer does
 )
 
 // Event is one thing that happened.
@@ -47,6 +48,8 @@ type Event struct {
 	// showing it. If media.ParseFileURL accepts it, it names a file, and is as secret as that.
 	Text string
 	Time time.Time
+	// References is what a Received message says about others, in clear.
+	References carrier.References
 	// IdentityChanged says that the peer's device has another identity key than
 	// before.
 	IdentityChanged bool
@@ -115,16 +118,27 @@ func (c *Customer) Run(ctx context.Context) error {
 // Send sends a text to a peer's devices and returns the message's id once the carrier has it.
 // Delivered and Read events name that id. It waits for the link as long as ctx allows.
 func (c *Customer) Send(ctx context.Context, to phone.Number, text string) (string, error) {
-	return c.send(ctx, to, []byte(text))
+	return c.send(ctx, to, []byte(text), carrier.References{})
+}
+
+// SendAbout is Send for a text that answers or corrects another. The references go in clear.
+func (c *Customer) SendAbout(ctx context.Context, to phone.Number, text string, refs carrier.References) (string, error) {
+	return c.send(ctx, to, []byte(text), refs)
+}
+
+// React sends a reaction to a message, in clear; an empty one removes the reaction.
+func (c *Customer) React(ctx context.Context, to phone.Number, about, emoji string) error {
+	r := carrier.OutgoingReaction{ID: rand.Text(), To: to, About: about, Emoji: emoji}
+	return retry(ctx, func() error { return c.Carrier.SendReaction(ctx, r) })
 }
 
 // send sends text, or with nil a key transport message.
-func (c *Customer) send(ctx context.Context, to phone.Number, text []byte) (string, error) {
+func (c *Customer) send(ctx context.Context, to phone.Number, text []byte, refs carrier.References) (string, error) {
 	e, err := c.seal(ctx, to, text)
 	if err != nil {
 		return "", fmt.Errorf("encrypting: %w", err)
 	}
-	out := carrier.Outgoing{ID: rand.Text(), To: to, Envelope: e, Receipts: text != nil}
+	out := carrier.Outgoing{ID: rand.Text(), To: to, Envelope: e, Receipts: text != nil, References: refs}
 	err = retry(ctx, func() error { return c.Carrier.Send(ctx, out) })
 	if err != nil {
 		return "", fmt.Errorf("sending: %w", err)

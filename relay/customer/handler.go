@@ -3,6 +3,7 @@ package customer
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -42,6 +43,8 @@ func (h *handler) receive(_ context.Context, ev carrier.Event) error {
 		if ev.Composing {
 			h.c.emit(Event{Kind: Typing, Peer: ev.From})
 		}
+	case carrier.Reaction:
+		h.c.emit(Event{Kind: Reacted, Peer: ev.From, ID: ev.About, Text: strings.Join(ev.Emoji, ""), Time: ev.Time})
 	case carrier.CaughtUp: // a customer keeps no position
 	}
 	return nil
@@ -95,7 +98,7 @@ func (h *handler) message(m carrier.Message) error {
 	}
 	if opened.NewSession {
 		h.c.later("answer a new session", func(ctx context.Context) error {
-			_, err := h.c.send(ctx, m.From, nil)
+			_, err := h.c.send(ctx, m.From, nil, carrier.References{})
 			return err
 		})
 	}
@@ -110,7 +113,7 @@ func (h *handler) message(m carrier.Message) error {
 	}
 	opened.IdentityChanged = opened.IdentityChanged || h.changed[m.From]
 	delete(h.changed, m.From)
-	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, IdentityChanged: opened.IdentityChanged})
+	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, References: m.References, IdentityChanged: opened.IdentityChanged})
 	return nil
 }
 

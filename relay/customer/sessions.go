@@ -112,7 +112,7 @@ func (c *Customer) repair(ctx context.Context, peer phone.Number, d carrier.Devi
 	if err := c.startSession(ctx, peer, d); err != nil {
 		return fmt.Errorf("repairing a session: %w", err)
 	}
-	_, err := c.send(ctx, peer, nil)
+	_, err := c.send(ctx, peer, nil, carrier.References{})
 	return err
 }
 

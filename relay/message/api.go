@@ -63,6 +63,9 @@ const (
 	EventRepaired      = base.EventRepaired
 	EventTyping        = base.EventTyping
 	EventBlocked       = base.EventBlocked
+	EventReaction      = base.EventReaction
+	EventRevoked       = base.EventRevoked
+	EventUnmatched     = base.EventUnmatched
 
 	OverQuotaInbound  = base.OverQuotaInbound
 	OverQuotaOutbound = base.OverQuotaOutbound

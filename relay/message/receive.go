@@ -9,8 +9,8 @@ import (
 
 var _ carrier.Handler = (*Service)(nil)
 
-// Receive implements carrier.Handler. Messages, receipts and bounces, of which there are many,
-// share a commit; everything else is stored by itself, in order. A message that need not be
+// Receive implements carrier.Handler. Messages, reactions, receipts and bounces, of which there are
+// many, share a commit; everything else is stored by itself, in order. A message that need not be
 // stored counts as received. An error means that the store failed.
 func (s *Service) Receive(ctx context.Context, events []carrier.Event) error {
 	b := &base.Batch{Store: s.base.Store}
@@ -33,6 +33,10 @@ func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Ev
 		return s.inbound.Message(ctx, b, ev)
 	case carrier.Unread:
 		return s.inbound.Unread(ctx, ev)
+	case carrier.Reaction:
+		return s.inbound.Reaction(ctx, b, ev)
+	case carrier.Retraction:
+		return s.inbound.Retraction(ctx, b, ev)
 	case carrier.Receipt:
 		s.outbound.Receipt(ctx, b, ev)
 	case carrier.Bounce:

@@ -76,6 +76,7 @@ type world struct {
 
 	mu     sync.Mutex // guards the following fields
 	events []event
+	bodies [][]byte // of the webhooks
 	secret []string // what must not be logged
 	log    journal
 }
@@ -201,6 +202,7 @@ func (w *world) receive(body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, updates...)
+	w.bodies = append(w.bodies, body)
 }
 
 // elapse lets time pass on the clock of a synctest bubble.

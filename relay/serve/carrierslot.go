@@ -113,6 +113,11 @@ func (l *carrierSlot) SendReceipt(ctx context.Context, to phone.Number, id strin
 	return l.get().SendReceipt(ctx, to, id, kinds...)
 }
 
+// SendReaction implements message.Carrier.
+func (l *carrierSlot) SendReaction(ctx context.Context, r carrier.OutgoingReaction) error {
+	return l.get().SendReaction(ctx, r)
+}
+
 // SendTyping implements message.Carrier.
 func (l *carrierSlot) SendTyping(ctx context.Context, to phone.Number, composing bool) error {
 	return l.get().SendTyping(ctx, to, composing)
@@ -150,6 +155,9 @@ func (offline) Refuse(context.Context, phone.Number, carrier.Refusal) error {
 	return carrier.ErrOffline
 }
 
+func (offline) SendReaction(context.Context, carrier.OutgoingReaction) error {
+	return carrier.ErrOffline
+}
 func (offline) SendTyping(context.Context, phone.Number, bool) error { return carrier.ErrOffline }
 
 // UploadSlot implements carrier.Uploads.

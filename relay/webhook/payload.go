@@ -32,6 +32,14 @@ type Message struct {
 	// Unencrypted marks a text that was not encrypted. The Cloud API has no such field; its
 	// clients ignore unknown fields in webhooks.
 	Unencrypted bool
+	// Context names the message that it answers; nil for none. ContextClear says that this
+	// was not encrypted.
+	Context      *Context
+	ContextClear bool
+	// Corrects is the id of the customer's message that it replaces, which makes it a message
+	// of type "edit"; empty for none. CorrectsClear says that this was not encrypted.
+	Corrects      string
+	CorrectsClear bool
 	// Errors make it a message of type "unsupported".
 	Errors []Error
 	// IdentityHash names the identity key that authenticated it; empty when none did.
@@ -123,20 +131,25 @@ type (
 		Name string `json:"name"`
 	}
 	message struct {
-		From        string       `json:"from"`
-		ID          string       `json:"id"`
-		Timestamp   string       `json:"timestamp"`
-		Type        string       `json:"type"`
-		Text        *text        `json:"text,omitempty"`
-		Image       *file        `json:"image,omitempty"`
-		Video       *file        `json:"video,omitempty"`
-		Audio       *file        `json:"audio,omitempty"`
-		Document    *file        `json:"document,omitempty"`
-		Sticker     *file        `json:"sticker,omitempty"`
-		Unencrypted bool         `json:"unencrypted,omitempty"`
-		Errors      []wireError  `json:"errors,omitempty"`
-		Unsupported *unsupported `json:"unsupported,omitempty"`
-		System      *system      `json:"system,omitempty"`
+		Context     *contextObject `json:"context,omitempty"`
+		From        string         `json:"from"`
+		ID          string         `json:"id"`
+		Timestamp   string         `json:"timestamp"`
+		Type        string         `json:"type"`
+		Text        *text          `json:"text,omitempty"`
+		Image       *file          `json:"image,omitempty"`
+		Video       *file          `json:"video,omitempty"`
+		Audio       *file          `json:"audio,omitempty"`
+		Document    *file          `json:"document,omitempty"`
+		Sticker     *file          `json:"sticker,omitempty"`
+		Edit        *edit          `json:"edit,omitempty"`
+		Reaction    *reaction      `json:"reaction,omitempty"`
+		Revoke      *revoke        `json:"revoke,omitempty"`
+		Unencrypted bool           `json:"unencrypted,omitempty"`
+		Clear       []string       `json:"unencrypted_fields,omitempty"`
+		Errors      []wireError    `json:"errors,omitempty"`
+		Unsupported *unsupported   `json:"unsupported,omitempty"`
+		System      *system        `json:"system,omitempty"`
 	}
 	text struct {
 		Body string `json:"body"`
@@ -172,6 +185,7 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	if m.Media != nil {
 		w.file(*m.Media)
 	}
+	w.refer(m)
 	if len(m.Errors) > 0 {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
 	}

@@ -61,6 +61,9 @@ func TestMessagePayloads(t *testing.T) {
 		"document":     {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "document", ID: "1003383421387256", MIME: "application/pdf", Name: "Plan ä.pdf"}},
 		"sticker":      {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "sticker", ID: "1003383421387256", MIME: "image/webp"}},
 		"no-media":     {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.MediaDownload("The file is not there any more.")}},
+		"reply":        {ID: "wamid.x", From: from, Time: at, Text: "42", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true},
+		"image-reply":  {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "7", MIME: "image/jpeg"}, Context: &webhook.Context{ID: "wamid.o", From: from}},
+		"edit":         {ID: "wamid.x", From: from, Time: at, Text: "43", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true, Corrects: "wamid.o", CorrectsClear: true},
 		"unsupported":  {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
 	}
 	for name, m := range cases {
@@ -72,6 +75,22 @@ func TestMessagePayloads(t *testing.T) {
 			golden(t, "message-"+name, got)
 		})
 	}
+}
+
+func TestRemarkPayloads(t *testing.T) {
+	from, at := mustNumber(t, "+16505551234"), time.Unix(1749416383, 0)
+	for name, emoji := range map[string]string{"reaction": "👍🏽", "reaction-removed": ""} {
+		got, err := account(t).ReactionPayload(webhook.Reaction{ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, About: "wamid.q", Emoji: emoji})
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "message-"+name, got)
+	}
+	got, err := account(t).RevokePayload(webhook.Revoke{ID: "wamid.x", From: from, Time: at, About: "wamid.o"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "message-revoke", got)
 }
 
 func TestStatusPayloads(t *testing.T) {

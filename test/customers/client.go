@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
@@ -36,6 +37,7 @@ type Client struct {
 
 	t        testing.TB
 	carrier  Carrier
+	link     *xmpp.Carrier
 	resource string
 	password string // of the account
 	stop     func()
@@ -79,6 +81,7 @@ func (c *Client) Start() {
 		Registration: xmpp.Open, Log: log,
 	})
 	check(c.t, err)
+	c.link = link
 	web, err := media.NewCarrier(media.Carrier{Domain: domain, Address: addr, CABundle: ca, OneHost: true})
 	check(c.t, err)
 	online := make(chan struct{})
@@ -158,6 +161,45 @@ func (c *Client) Says(b Business, text string) string {
 	id, err := c.Send(ctx, b.Phone(), text)
 	check(c.t, err)
 	return id
+}
+
+// SaysAbout is Says for a text that answers or corrects another.
+func (c *Client) SaysAbout(b Business, text string, refs carrier.References) string {
+	c.t.Helper()
+	b.Hide(text)
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
+	defer cancel()
+	id, err := c.SendAbout(ctx, b.Phone(), text, refs)
+	check(c.t, err)
+	return id
+}
+
+// Reacts reacts to a message, or with an empty emoji takes the reaction away.
+func (c *Client) Reacts(b Business, about, emoji string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
+	defer cancel()
+	check(c.t, c.React(ctx, b.Phone(), about, emoji))
+}
+
+// TakesBack takes back a message of its own.
+func (c *Client) TakesBack(b Business, about string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
+	defer cancel()
+	check(c.t, c.link.SendRetraction(ctx, b.Phone(), about))
+}
+
+// Shown waits until a text arrived and returns the event.
+func (c *Client) Shown(text string) (found customer.Event) {
+	c.t.Helper()
+	c.Wait("a text", func(e customer.Event) bool {
+		if e.Kind == customer.Received && e.Text == text {
+			found = e
+		}
+		return found.ID != ""
+	})
+	return found
 }
 
 // Sees waits until a text arrived, and returns how often it did.

@@ -18,16 +18,17 @@ type Carrier struct {
 	hub *Hub
 	own phone.Number
 
-	mu       sync.Mutex // guards the following fields
-	handler  carrier.Handler
-	sent     []carrier.Outgoing
-	fetched  int     // device lists and bundles
-	started  int     // bundles
-	busy     int     // how many publications fail
-	unknown  bool    // nobody has a device list or a bundle
-	fails    []error // answers of the next calls of Send, nil for none
-	silently bool    // what fails is delivered all the same
-	refusals []Refusal
+	mu        sync.Mutex // guards the following fields
+	handler   carrier.Handler
+	sent      []carrier.Outgoing
+	fetched   int     // device lists and bundles
+	started   int     // bundles
+	busy      int     // how many publications fail
+	unknown   bool    // nobody has a device list or a bundle
+	fails     []error // answers of the next calls of Send, nil for none
+	silently  bool    // what fails is delivered all the same
+	refusals  []Refusal
+	reactions []carrier.OutgoingReaction
 	// bounces says which messages come back instead of being delivered, before Send returns;
 	// nil for none.
 	bounces func(o carrier.Outgoing) (back, temporary bool)
@@ -209,6 +210,28 @@ func (c *Carrier) Reconnect() {
 	_ = h.Receive(context.Background(), []carrier.Event{carrier.Connected{}})
 }
 
+// SendReaction delivers a reaction, unless the test makes it fail (carrier.Carrier).
+func (c *Carrier) SendReaction(_ context.Context, r carrier.OutgoingReaction) error {
+	c.mu.Lock()
+	var err error
+	if len(c.fails) > 0 {
+		err, c.fails = c.fails[0], c.fails[1:]
+	}
+	if err == nil {
+		c.reactions = append(c.reactions, r)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	arrived := carrier.Reaction{ID: r.ID, From: c.own, Resource: "phone", About: r.About, Time: time.Now()}
+	if r.Emoji != "" {
+		arrived.Emoji = []string{r.Emoji}
+	}
+	c.hub.Deliver(r.To, arrived)
+	return nil
+}
+
 // Refuse notes what a client is told (carrier.Carrier).
 func (c *Carrier) Refuse(_ context.Context, to phone.Number, r carrier.Refusal) error {
 	c.mu.Lock()
@@ -241,7 +264,7 @@ func (c *Carrier) SendTyping(_ context.Context, _ phone.Number, composing bool) 
 
 // arriving returns what is sent, as it arrives.
 func (c *Carrier) arriving(o carrier.Outgoing) carrier.Message {
-	return carrier.Message{ID: o.ID, From: c.own, Resource: "phone", Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts}
+	return carrier.Message{ID: o.ID, From: c.own, Resource: "phone", Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts, References: o.References}
 }
 
 // errBusy is what a publication fails with.

@@ -92,3 +92,10 @@ func (c *Carrier) Refusals() []Refusal {
 	defer c.mu.Unlock()
 	return slices.Clone(c.refusals)
 }
+
+// Reactions returns the reactions that were sent.
+func (c *Carrier) Reactions() []carrier.OutgoingReaction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.reactions)
+}

@@ -20,6 +20,7 @@ const (
 func features() []string {
 	return []string{
 		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
+		stanza.NSCorrect, stanza.NSRetract, stanza.NSReactions, stanza.NSReply,
 	}
 }
 

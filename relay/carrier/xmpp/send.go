@@ -20,6 +20,20 @@ func (c *Carrier) Send(ctx context.Context, o carrier.Outgoing) error {
 	return c.stream.Send(ctx, messageKey(o.To, o.ID), stanza.Outgoing(c.addr, o).Bytes())
 }
 
+// SendReaction implements carrier.Carrier. It waits as Send does.
+func (c *Carrier) SendReaction(ctx context.Context, r carrier.OutgoingReaction) error {
+	if r.ID == "" || len(r.ID) > stanza.MaxID || r.About == "" {
+		return fmt.Errorf("xmpp: reaction needs an id of 1 to %d bytes, and a message that it is about: %w", stanza.MaxID, carrier.ErrRejected)
+	}
+	return c.stream.Send(ctx, messageKey(r.To, r.ID), stanza.Reaction(c.addr, r).Bytes())
+}
+
+// SendRetraction takes back a message that was sent under an id. It returns once the server has
+// the retraction. A relay takes nothing back; its tests' customers do.
+func (c *Carrier) SendRetraction(ctx context.Context, to phone.Number, about string) error {
+	return c.stream.Send(ctx, "", stanza.Retraction(c.addr, rand.Text(), to, about).Bytes())
+}
+
 // SendReceipt implements carrier.Carrier. It returns once the server has them.
 func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
 	if id == "" {

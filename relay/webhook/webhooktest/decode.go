@@ -3,8 +3,10 @@
 package webhooktest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Update is a customer's message, a notice of the system, or the status of a message
@@ -21,8 +23,19 @@ type Update struct {
 	Recipient string // of a status: the customer, digits only
 	Opaque    string // of a status: what the business attached to the message
 
-	// Unencrypted is true for a text that was not encrypted.
+	// Context is the id of the message that a message answers, and ContextFrom who wrote that
+	// one, digits only.
+	Context, ContextFrom string
+	// About is the id of the message that a reaction, an edit or a revoke is about. Text is
+	// an edit's new text, Emoji the reaction; HasEmoji is false for a reaction that was removed.
+	About    string
+	Emoji    string
+	HasEmoji bool
+
+	// Unencrypted is true for what was not encrypted, Clear names the fields of an encrypted
+	// message that were not, with a space between two.
 	Unencrypted bool
+	Clear       string
 	// Identity is the hash of the sender's identity key, or of the key that a notice is
 	// about; Accepted says of a notice that the key was accepted.
 	Identity string
@@ -59,6 +72,24 @@ type (
 		ID, From, Type string
 		Text           struct{ Body string }
 		Unencrypted    bool
+		Clear          []string `json:"unencrypted_fields"`
+
+		Context  reference
+		Reaction struct {
+			MessageID string `json:"message_id"`
+			Emoji     *string
+		}
+		Edit struct {
+			OriginalID string `json:"original_message_id"`
+			Message    struct {
+				Context reference
+				Type    string
+				Text    struct{ Body string }
+			}
+		}
+		Revoke struct {
+			OriginalID string `json:"original_message_id"`
+		}
 
 		Image, Video, Audio, Document, Sticker *File
 
@@ -68,7 +99,8 @@ type (
 			Accepted       bool
 		}
 	}
-	status struct {
+	reference struct{ From, ID string }
+	status    struct {
 		ID, Status string
 		Recipient  string `json:"recipient_id"`
 		Opaque     string `json:"biz_opaque_callback_data"`
@@ -111,6 +143,14 @@ func (m message) update() Update {
 	u := Update{
 		ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted,
 		System: m.System.Type, Identity: m.System.Identity, Accepted: m.System.Accepted,
+		Context: m.Context.ID, ContextFrom: m.Context.From, Clear: strings.Join(m.Clear, " "),
+		About: cmp.Or(m.Reaction.MessageID, m.Edit.OriginalID, m.Revoke.OriginalID),
+	}
+	if e := m.Edit.Message; e.Type == "text" {
+		u.Text, u.Context, u.ContextFrom = e.Text.Body, e.Context.ID, e.Context.From
+	}
+	if m.Reaction.Emoji != nil {
+		u.Emoji, u.HasEmoji = *m.Reaction.Emoji, true
 	}
 	for _, f := range []*File{m.Image, m.Video, m.Audio, m.Document, m.Sticker} {
 		if f != nil {

@@ -41,6 +41,28 @@ func TestDecode_NoticeOfTheSystemNamesItsKey(t *testing.T) {
 	}
 }
 
+func TestDecode_WhatIsAboutAnotherMessageNamesIt(t *testing.T) {
+	got, err := Decode([]byte(`{"entry":[{"changes":[{"value":{"messages":[
+		{"id":"A","type":"text","text":{"body":"42"},"context":{"from":"49","id":"Q"},"unencrypted_fields":["context"]},
+		{"id":"B","type":"edit","edit":{"original_message_id":"O","message":{"type":"text","text":{"body":"43"},"context":{"id":"Q"}}}},
+		{"id":"C","type":"reaction","reaction":{"message_id":"Q","emoji":"👍"},"unencrypted":true},
+		{"id":"D","type":"reaction","reaction":{"message_id":"Q"}},
+		{"id":"E","type":"revoke","revoke":{"original_message_id":"O"}}]}}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Update{
+		{ID: "A", Type: "text", Text: "42", Context: "Q", ContextFrom: "49", Clear: "context"},
+		{ID: "B", Type: "edit", Text: "43", Context: "Q", About: "O"},
+		{ID: "C", Type: "reaction", About: "Q", Emoji: "👍", HasEmoji: true, Unencrypted: true},
+		{ID: "D", Type: "reaction", About: "Q"},
+		{ID: "E", Type: "revoke", About: "O"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDecode_BodyThatIsNoWebhookIsRefused(t *testing.T) {
 	for _, body := range []string{``, `{`, `{}`, `{"entry":[{"changes":[]}]}`, `{"entry":[{"changes":[{},{}]}]}`, `{"entry":[{},{}]}`} {
 		if got, err := Decode([]byte(body)); err == nil {

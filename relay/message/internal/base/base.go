@@ -50,6 +50,7 @@ type Carrier interface {
 	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error)
 	Send(ctx context.Context, o carrier.Outgoing) error
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
+	SendReaction(ctx context.Context, r carrier.OutgoingReaction) error
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 	Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error
 }

@@ -32,6 +32,9 @@ const (
 	EventRepaired      Event = "repaired"       // a new session was offered
 	EventTyping        Event = "typing"         // a customer began to write
 	EventBlocked       Event = "blocked"        // dropped: it came from a customer whom the business blocked
+	EventReaction      Event = "reaction"       // a customer's reaction was noted
+	EventRevoked       Event = "revoked"        // a customer took a message back
+	EventUnmatched     Event = "unmatched"      // refused: a reaction or retraction that is about no known message, or too many
 )
 
 // Events lists all events.
@@ -39,7 +42,7 @@ func Events() []Event {
 	return []Event{
 		EventReceived, EventReplayed, EventTooOld, EventUndecryptable, EventNotForUs, EventUntrusted, EventNewDevice, EventResent,
 		EventPlaintext, EventAccepted, EventSent, EventDelivered, EventRead, EventFailed, EventBounced, EventIdentity,
-		EventForeignDevice, EventRepaired, EventTyping, EventBlocked,
+		EventForeignDevice, EventRepaired, EventTyping, EventBlocked, EventReaction, EventRevoked, EventUnmatched,
 	}
 }
 

@@ -68,6 +68,7 @@ func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error)
 		return nil, err
 	}
 	w.Text = said.Text
+	s.refer(&w, said)
 	if w.Media != nil {
 		w.Media.Caption = said.Caption
 	}
@@ -85,4 +86,18 @@ func (s *Webhooks) said(ctx context.Context, id string) (c record.Content, err e
 		return err
 	})
 	return c, err
+}
+
+// refer says which messages a message is about, and what of that was not encrypted.
+func (s *Webhooks) refer(w *webhook.Message, said record.Content) {
+	w.Corrects = said.Corrects
+	if said.ReplyTo != "" {
+		w.Context = &webhook.Context{ID: said.ReplyTo, From: s.Webhook.Phone}
+		if said.ReplyOwn {
+			w.Context.From = w.From
+		}
+	}
+	if !w.Unencrypted { // else that says it of everything
+		w.ContextClear, w.CorrectsClear = said.ReplyClear, said.CorrectsClear
+	}
 }

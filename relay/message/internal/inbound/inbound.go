@@ -217,13 +217,18 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 
 // write writes what a customer says: a text, files, or both. A file's text goes with it.
 func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
-	parts := []media.Part{{Text: text}}
-	if s.Files != nil {
-		parts = media.Split(text)
-	}
 	body := record.Content{Markable: m.WantsRead, At: m.Time}
+	rest, err := s.refer(tx, c, m.References, text, &body)
+	if err != nil {
+		return err
+	}
+	parts := []media.Part{{Text: rest}}
+	if s.Files != nil {
+		parts = media.Split(rest)
+	}
 	if len(parts) > 1 || parts[0].URL != "" {
 		body.Whole = textHash(text)
+		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
 	}
 	for _, p := range parts {
 		part := body
@@ -257,8 +262,11 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	}
 	w.ID, w.From, w.Name = store.NewMessageID(), c.Number, c.Name
 	kind := "text"
-	if len(w.Errors) > 0 {
+	switch {
+	case len(w.Errors) > 0:
 		kind = record.TypeUnsupported
+	case body.Corrects != "":
+		kind = record.TypeEdit
 	}
 	err = tx.PutMessage(store.Message{
 		ID: w.ID, Direction: store.Inbound, Customer: c.ID, Type: kind, Body: data,

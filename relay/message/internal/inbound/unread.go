@@ -80,8 +80,12 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 	if again {
 		a.event = base.EventReplayed
 	} else {
-		w := webhook.Message{Time: u.Time, Text: said.text, Unencrypted: true}
-		if err := s.receive(tx, c, w, record.Content{Text: said.text, Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}, said.stanza, now); err != nil {
+		body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
+		if body.Text, err = s.refer(tx, c, u.References, said.text, &body); err != nil {
+			return a, err
+		}
+		w := webhook.Message{Time: u.Time, Unencrypted: true}
+		if err := s.receive(tx, c, w, body, said.stanza, now); err != nil {
 			return a, err
 		}
 	}
@@ -115,7 +119,7 @@ func unreadDetails(k carrier.UnreadKind) string {
 		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
 	case carrier.TooLarge:
 		return "The message is larger than this relay reads. The customer's client was told so."
-	case carrier.Malformed, carrier.OverQuota:
+	case carrier.Malformed, carrier.OverQuota, carrier.UnknownReference, carrier.NotEmoji:
 	}
 	return faultHopeless.details()
 }

@@ -43,8 +43,24 @@ type Task struct {
 type Content struct {
 	Text string `json:"text"`
 	// Markable says that the customer's client handles read markers.
-	Markable bool   `json:"markable,omitempty"`
-	ReplyTo  string `json:"replyTo,omitempty"`
+	Markable bool `json:"markable,omitempty"`
+	// ReplyTo is the id of the message that this one answers. Of a customer's message,
+	// ReplyOwn says that it answers a message of their own, and ReplyClear that the carrier
+	// could have written that it is an answer.
+	ReplyTo    string `json:"replyTo,omitempty"`
+	ReplyOwn   bool   `json:"replyOwn,omitempty"`
+	ReplyClear bool   `json:"replyClear,omitempty"`
+	// Quoted is how many characters of the business's message, as it was encrypted last,
+	// quote the answered one. The quote itself is not stored: it would outlive its message.
+	Quoted int `json:"quoted,omitempty"`
+	// Corrects is the id of the customer's message that this one replaces; CorrectsClear says
+	// that the carrier could have written that.
+	Corrects      string `json:"corrects,omitempty"`
+	CorrectsClear bool   `json:"correctsClear,omitempty"`
+	// Reaction is the customer's reaction to this message; nil when there never was one.
+	Reaction *Reaction `json:"reaction,omitempty"`
+	// Revoked says that the customer took the message back, or that the carrier says so.
+	Revoked bool `json:"revoked,omitempty"`
 	// At is when a customer's message was sent.
 	At time.Time `json:"at,omitzero"`
 	// Whole is the hash of the customer's text of which this message is a part.
@@ -78,6 +94,18 @@ type Content struct {
 	// Going says that it is being sent again, and may come back once more.
 	Going bool `json:"going,omitempty"`
 }
+
+// Reaction is a customer's latest reaction to a message.
+type Reaction struct {
+	Emoji string    `json:"emoji,omitempty"` // empty when it was removed
+	At    time.Time `json:"at,omitzero"`
+}
+
+// TypeEdit is the type of a customer's message that replaces an earlier one.
+const TypeEdit = "edit"
+
+// TypeReaction is the type of the business's reaction to a message.
+const TypeReaction = "reaction"
 
 // TypeUnsupported is the type of a customer's message that could not be read.
 const TypeUnsupported = "unsupported"

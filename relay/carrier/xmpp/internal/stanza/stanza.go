@@ -111,9 +111,11 @@ func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool
 	}
 }
 
-// chat reads what a person's client sends: an envelope, receipts, or unencrypted text.
+// chat reads what a person's client sends: an envelope, receipts, reactions, retractions, or
+// unencrypted text.
 func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 	p.receipts(r, e, peer)
+	remarked := p.remarks(r, e, peer, when)
 	if enc := e.Child(NSOMEMO, "encrypted"); enc != nil {
 		env, err := parseEncrypted(enc)
 		if err != nil {
@@ -132,10 +134,13 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 			Time:         p.sentAt(e, when),
 			WantsReceipt: id != "" && e.Child(NSReceipts, "request") != nil,
 			WantsRead:    id != "" && e.Child(NSMarkers, "markable") != nil,
+			References:   r.references(e),
 		})
 		return
 	}
-	p.unencrypted(r, e, peer, when)
+	if !remarked {
+		p.unencrypted(r, e, peer, when)
+	}
 }
 
 func (p Reader) receipts(r *Reading, e *Element, peer phone.Number) {
@@ -186,6 +191,7 @@ func Outgoing(a Addresses, o carrier.Outgoing) *Element {
 	if o.Envelope.Payload != nil {
 		m.With(New(NSClient, "body").WithText(fallbackBody))
 	}
+	withReferences(m, a, o.To, o.References)
 	if o.Receipts {
 		m.With(New(NSReceipts, "request"), New(NSMarkers, "markable"))
 	}

@@ -42,11 +42,13 @@ func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span
 		r.Drop(DropForeignEncryption)
 		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.ForeignEncryption}, when)
 	default:
-		if !p.AcceptUnencrypted {
+		u := carrier.Unread{From: peer, Kind: carrier.InClear}
+		if p.AcceptUnencrypted {
+			u.Text, u.References = text, r.references(e)
+		} else {
 			r.Drop(DropPlaintext)
-			text = ""
 		}
-		p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.InClear, Text: text}, when)
+		p.unread(r, e, u, when)
 	}
 }
 
@@ -130,6 +132,11 @@ func Refusal(a Addresses, to phone.Number, r carrier.Refusal) *Element {
 	case carrier.OverQuota:
 		kind, condition = "wait", "resource-constraint"
 		why = "The message was not accepted: the recipient stores too much of this conversation already. Try again later."
+	case carrier.UnknownReference:
+		kind, condition = "cancel", "item-not-found"
+		why = "This was not accepted: the message that it is about is not one that the recipient still has, or not one that you may take back."
+	case carrier.NotEmoji:
+		why = "The reaction was not accepted: this recipient accepts single emoji."
 	case carrier.InClear, carrier.ForeignEncryption, carrier.Malformed:
 	}
 	return New(NSClient, "message", "to", a.Of(to)+"/"+r.Resource, "type", "error", "id", r.ID).With(

@@ -70,6 +70,8 @@ func Stanzas() []string {
 		`<message from='` + PeerJID + `'><received xmlns='urn:xmpp:receipts' id='1'/><displayed xmlns='urn:xmpp:chat-markers:0' id='2'/></message>`,
 		`<message from='` + PeerJID + `' id='2'><body>hi</body><delay xmlns='urn:xmpp:delay' from='relay.test' stamp='2026-01-02T03:04:05Z'/></message>`,
 		`<message from='` + Customer + `@relay.test' type='headline'>` + fmt.Sprintf(List, `<device id='1'/><device id='2'/>`) + `</message>`,
+		`<message from='` + PeerJID + `' id='3'>` + Enc + `<reply xmlns='urn:xmpp:reply:0' id='1'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='8'/></fallback><replace xmlns='urn:xmpp:message-correct:0' id='2'/></message>`,
+		`<message from='` + PeerJID + `' id='4'><reactions xmlns='urn:xmpp:reactions:0' id='1'><reaction>👍</reaction></reactions><retract xmlns='urn:xmpp:message-retract:1' id='2'/><apply-to xmlns='urn:xmpp:fasten:0' id='2'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to></message>`,
 		`<bundle xmlns='eu.siacs.conversations.axolotl'><signedPreKeyPublic signedPreKeyId='1'>AAE=</signedPreKeyPublic><signedPreKeySignature>AAE=</signedPreKeySignature><identityKey>AAE=</identityKey><prekeys><preKeyPublic preKeyId='1'>AAE=</preKeyPublic></prekeys></bundle>`,
 	}
 }

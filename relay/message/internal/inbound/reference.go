@@ -1,0 +1,136 @@
+package inbound
+
+import (
+	"strings"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/quote"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// What a message says about others stands outside the encryption in legacy OMEMO: the carrier
+// can forge it. So it counts only for messages of the same conversation that are stored. It
+// never removes a word, unless what it removes repeats the answered message.
+
+// maxRecent is how many messages of each direction a quote is compared with.
+const maxRecent = 32
+
+// refer returns the text without its quote, if it has one that is told as an answer, and notes
+// in body which messages this one is about.
+func (s *Inbound) refer(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (string, error) {
+	if refs.Corrects != "" {
+		m, err := s.Received(tx, c.ID, refs.Corrects)
+		if err != nil && !record.IsNotFound(err) {
+			return text, err
+		}
+		if err == nil && correctable(m.Message.Type) {
+			body.Corrects, body.CorrectsClear = m.ID, true
+		}
+	}
+	rest, err := s.answers(tx, c, refs, text, body)
+	if err == nil && rest != text {
+		body.Whole = textHash(text)
+	}
+	return rest, err
+}
+
+// correctable says whether a text may replace a message of that type: a text, or one that
+// could not be read. A file stays what it is.
+func correctable(kind string) bool {
+	return kind == "text" || kind == record.TypeEdit || kind == record.TypeUnsupported
+}
+
+// answers notes which message a message answers, and returns the text below its quote.
+func (s *Inbound) answers(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (string, error) {
+	answered, err := s.Named(tx, c.ID, refs.ReplyTo)
+	if record.IsNotFound(err) {
+		return s.quotes(tx, c, text, body)
+	}
+	if err != nil {
+		return text, err
+	}
+	body.ReplyTo, body.ReplyOwn, body.ReplyClear = answered.ID, !answered.Ours(), true
+	var length int
+	if refs.Quote.Start == 0 {
+		length = refs.Quote.End
+	}
+	q, ok := quote.In(text, length)
+	if !ok {
+		return text, nil
+	}
+	repeats, err := repeats(tx, q, answered)
+	if err != nil || !repeats {
+		return text, err // not what the answered message says: the business sees it as it is
+	}
+	return q.Rest, nil
+}
+
+// quotes looks for the only message, of those that were said last, that a text's quote repeats.
+// The quote was encrypted with the text, and so is the answer.
+func (s *Inbound) quotes(tx *store.Tx, c store.Customer, text string, body *record.Content) (string, error) {
+	q, ok := quote.Of(text)
+	if !ok {
+		return text, nil
+	}
+	found := map[string]base.Referenced{} // by the id that the business knows
+	for _, d := range s.mayHaveSaid(c, q.Author()) {
+		if err := s.repeated(tx, c.ID, d, q, found); err != nil {
+			return text, err
+		}
+	}
+	if len(found) != 1 {
+		return text, nil
+	}
+	for id, r := range found {
+		body.ReplyTo, body.ReplyOwn = id, !r.Ours()
+	}
+	return q.Rest, nil
+}
+
+// repeated adds to found the messages of one direction, of those that were said last, that a
+// quote repeats.
+func (s *Inbound) repeated(tx *store.Tx, c store.CustomerID, d store.Direction, q quote.Quote, found map[string]base.Referenced) error {
+	recent, err := tx.MessagesOf(c, d, s.Now(), maxRecent)
+	for _, m := range recent {
+		r, err := base.ReferencedBy(m)
+		if record.IsNotFound(err) || m.Type == record.TypeReaction {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		same, err := repeats(tx, q, r)
+		if err != nil {
+			return err
+		}
+		if same {
+			found[r.ID] = r
+		}
+	}
+	return err
+}
+
+// mayHaveSaid returns which direction the quoted words can have had: a quote that names an
+// address means that address's words.
+func (s *Inbound) mayHaveSaid(c store.Customer, author string) []store.Direction {
+	switch {
+	case strings.Contains(author, s.Webhook.Phone.Digits()):
+		return []store.Direction{store.Outbound}
+	case strings.Contains(author, c.Number.Digits()):
+		return []store.Direction{store.Inbound}
+	}
+	return []store.Direction{store.Outbound, store.Inbound}
+}
+
+// repeats says whether a quote repeats a message.
+func repeats(tx *store.Tx, q quote.Quote, r base.Referenced) (bool, error) {
+	words, err := r.Words(tx)
+	for _, w := range words {
+		if q.Repeats(w) {
+			return true, err
+		}
+	}
+	return false, err
+}

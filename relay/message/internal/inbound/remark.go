@@ -1,0 +1,233 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/emoji"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Reactions and retractions are not encrypted: anybody on the way could have written them. The
+// business is told so. They are stored with the message that they are about, the latest
+// reaction only, and end with it; what came before is recognized there.
+
+// maxRemarks is how many webhooks may wait for a customer before reactions and retractions are
+// refused: the store keeps one for each message, so that a quota would not limit them.
+const maxRemarks = 256
+
+// remark is a reaction or a retraction.
+type remark struct {
+	id, resource string // as the customer's client knows it
+	from         phone.Number
+	about        string // stanza id
+	time         time.Time
+	event        base.Event // what to count
+	refuse       carrier.UnreadKind
+}
+
+// Reaction receives a reaction.
+func (s *Inbound) Reaction(ctx context.Context, b *base.Batch, r carrier.Reaction) error {
+	one := remark{id: r.ID, resource: r.Resource, from: r.From, about: r.About, time: r.Time, event: base.EventReaction}
+	return s.remark(ctx, b, one, func(tx *store.Tx, c store.Customer, one *remark) error {
+		about, err := s.Named(tx, c.ID, one.about)
+		if err != nil {
+			return err
+		}
+		return s.react(tx, c, one, about, r.Emoji)
+	})
+}
+
+// react notes a reaction with the message that it is about and queues its webhook. Of several
+// emoji it takes the last: the Cloud API knows one for each person and message.
+func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.Referenced, sent []string) error {
+	var last string
+	for _, text := range sent {
+		if emoji.Is(text) {
+			last = text
+		}
+	}
+	if last == "" && len(sent) > 0 {
+		one.refuse = carrier.NotEmoji
+		return nil
+	}
+	before := about.Content.Reaction
+	if before == nil {
+		before = &record.Reaction{}
+	}
+	if before.Emoji == last || one.time.Before(before.At) {
+		one.event = base.EventReplayed
+		return record.ErrNoNews
+	}
+	if full, err := s.full(tx, c, one); err != nil || full {
+		return err
+	}
+	err := record.PutBody(tx, about.Message, func(b *record.Content) {
+		b.Reaction = &record.Reaction{Emoji: last, At: one.time}
+	})
+	if err != nil {
+		return err
+	}
+	payload, err := s.Webhook.ReactionPayload(webhook.Reaction{
+		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID, Emoji: last,
+	})
+	return s.Notify(tx, c.ID, "", payload, err)
+}
+
+// Retraction receives a retraction. It counts for the customer's own messages only. What is
+// stored of the message stays: the retraction may be the carrier's.
+func (s *Inbound) Retraction(ctx context.Context, b *base.Batch, r carrier.Retraction) error {
+	one := remark{id: r.ID, resource: r.Resource, from: r.From, about: r.About, time: r.Time, event: base.EventRevoked}
+	return s.remark(ctx, b, one, func(tx *store.Tx, c store.Customer, one *remark) error {
+		about, err := s.Received(tx, c.ID, one.about)
+		if err != nil {
+			return err
+		}
+		parts, err := partsOf(tx, about)
+		if err != nil {
+			return err
+		}
+		if len(parts) == 0 {
+			one.event = base.EventReplayed
+			return record.ErrNoNews
+		}
+		if full, err := s.full(tx, c, one); err != nil || full {
+			return err
+		}
+		for _, p := range parts {
+			if err := s.revoke(tx, c, *one, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// partsOf returns the messages of the business's that a customer's message is, without those
+// that were taken back already: one, unless the message had files, or was corrected.
+func partsOf(tx *store.Tx, about base.Referenced) ([]base.Referenced, error) {
+	first := about
+	if about.ID != about.Message.ID { // a correction: what it replaced is taken back
+		m, err := tx.Message(about.ID)
+		if err == nil {
+			first, err = base.ReferencedBy(m)
+		}
+		if err != nil && !record.IsNotFound(err) {
+			return nil, err
+		}
+	}
+	found := []base.Referenced{first}
+	if first.Content.Whole != "" {
+		found = nil
+		near, err := tx.MessagesOf(first.Message.Customer, store.Inbound, first.Message.Created, maxRecent)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range near {
+			if m.CarrierID != first.Message.CarrierID {
+				continue
+			}
+			r, err := base.ReferencedBy(m)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, r)
+		}
+	}
+	var left []base.Referenced
+	for _, r := range found {
+		if !r.Content.Revoked {
+			left = append(left, r)
+		}
+	}
+	return left, nil
+}
+
+// revoke notes that a message was taken back, and queues the webhook.
+func (s *Inbound) revoke(tx *store.Tx, c store.Customer, one remark, about base.Referenced) error {
+	if err := record.PutBody(tx, about.Message, func(b *record.Content) { b.Revoked = true }); err != nil {
+		return err
+	}
+	payload, err := s.Webhook.RevokePayload(webhook.Revoke{
+		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID,
+	})
+	return s.Notify(tx, c.ID, "", payload, err)
+}
+
+// remark receives a remark: take writes what follows from it. When the message that it is about
+// is not known, and when take says so, the customer's client is told that it was refused.
+func (s *Inbound) remark(ctx context.Context, b *base.Batch, r remark, take func(*store.Tx, store.Customer, *remark) error) error {
+	now := s.Now()
+	if r.time.Before(now.Add(-s.Retention)) {
+		s.Counts.Add(base.EventTooOld)
+		return nil
+	}
+	if r.time.IsZero() || r.time.After(now) {
+		r.time = now
+	}
+	if blocked, err := s.blocklist.Drops(ctx, r.from); err != nil || blocked {
+		return err
+	}
+	var one remark
+	b.Update(ctx, func(tx *store.Tx) error {
+		one = r
+		c, err := tx.Customer(r.from)
+		if err == nil {
+			err = take(tx, c, &one)
+		}
+		if record.IsNotFound(err) || errors.Is(err, seal.ErrTampered) {
+			one.refuse, err = carrier.UnknownReference, nil
+		}
+		if err != nil || one.refuse == "" {
+			return err
+		}
+		one.event = base.EventUnmatched
+		return s.refuseRemark(tx, c.ID, one)
+	}, func(err error) error {
+		if err != nil && !errors.Is(err, record.ErrNoNews) {
+			return err
+		}
+		s.Counts.Add(one.event)
+		s.WakeOutbox()
+		s.Deliveries()
+		return nil
+	})
+	return nil
+}
+
+// full says whether so much waits for the business already, or is stored, that a remark is
+// refused for now.
+func (s *Inbound) full(tx *store.Tx, c store.Customer, one *remark) (bool, error) {
+	n, err := tx.Waiting(c.ID, base.QueueWebhook, maxRemarks)
+	if err != nil {
+		return false, err
+	}
+	if err = tx.Quota(c.ID); errors.Is(err, store.ErrQuota) || err == nil && n >= maxRemarks {
+		s.Quotas.Add(base.OverQuotaInbound)
+		tx.Owed()
+		one.refuse, err = carrier.OverQuota, nil
+	}
+	return one.refuse != "", err
+}
+
+// refuseRemark queues the answer to the customer's client, unless many jobs wait already.
+func (s *Inbound) refuseRemark(tx *store.Tx, c store.CustomerID, one remark) error {
+	if c == 0 || one.id == "" || one.resource == "" {
+		return record.ErrNoNews
+	}
+	n, err := tx.Waiting(c, base.QueueOutbox, maxRefusals)
+	if err != nil {
+		return err
+	}
+	if n >= maxRefusals {
+		return record.ErrNoNews
+	}
+	return s.Enqueue(tx, c, "", record.Task{Kind: record.KindRefuse, Stanza: one.id, Resource: one.resource, Refused: one.refuse})
+}

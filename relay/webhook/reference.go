@@ -1,0 +1,106 @@
+package webhook
+
+import (
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// Context names the message that another one answers.
+type Context struct {
+	ID   string
+	From phone.Number // who wrote it
+}
+
+// Reaction tells that a customer reacts to a message, or no longer does. Reactions of legacy
+// OMEMO are not encrypted.
+type Reaction struct {
+	ID    string
+	From  phone.Number
+	Name  string // as the customer's client told it; may be empty
+	Time  time.Time
+	About string // id of the message
+	Emoji string // empty when the reaction was removed
+}
+
+// Revoke tells that a customer takes back a message of theirs. In legacy OMEMO that is not
+// encrypted.
+type Revoke struct {
+	ID    string
+	From  phone.Number
+	Name  string // as the customer's client told it; may be empty
+	Time  time.Time
+	About string // id of the message
+}
+
+// The wire form (developers.facebook.com, "Webhooks, messages": "Reaction", "Edit", "Revoke").
+// Unencrypted and unencrypted_fields are the relay's own; the API's clients ignore unknown
+// fields in webhooks.
+type (
+	contextObject struct {
+		From string `json:"from,omitempty"`
+		ID   string `json:"id"`
+	}
+	reaction struct {
+		MessageID string `json:"message_id"`
+		Emoji     string `json:"emoji,omitempty"` // without it, the reaction was removed
+	}
+	revoke struct {
+		OriginalID string `json:"original_message_id"`
+	}
+	edit struct {
+		OriginalID string  `json:"original_message_id"`
+		Message    *edited `json:"message"`
+	}
+	edited struct {
+		Context *contextObject `json:"context,omitempty"`
+		Type    string         `json:"type"`
+		Text    *text          `json:"text"`
+	}
+)
+
+// refer writes which messages m is about, and which of these fields were not encrypted.
+func (w *message) refer(m Message) {
+	if len(m.Errors) > 0 {
+		return
+	}
+	place := "context"
+	if m.Context != nil {
+		w.Context = &contextObject{From: m.Context.From.Digits(), ID: m.Context.ID}
+	}
+	if m.Corrects != "" && m.Media == nil {
+		place = "edit.message.context"
+		w.Edit = &edit{OriginalID: m.Corrects, Message: &edited{Type: w.Type, Text: w.Text}}
+		if m.Context != nil {
+			w.Edit.Message.Context = &contextObject{ID: m.Context.ID} // the API names no author here
+		}
+		w.Type, w.Text, w.Context = "edit", nil, nil
+		if m.CorrectsClear {
+			w.Clear = append(w.Clear, "edit.original_message_id")
+		}
+	}
+	if m.Context != nil && m.ContextClear {
+		w.Clear = append(w.Clear, place)
+	}
+}
+
+// ReactionPayload returns the payload of a webhook for r.
+func (a Account) ReactionPayload(r Reaction) ([]byte, error) {
+	return a.remark(r.Name, message{
+		From: r.From.Digits(), ID: r.ID, Timestamp: unix(r.Time), Type: "reaction",
+		Reaction: &reaction{MessageID: r.About, Emoji: r.Emoji}, Unencrypted: true,
+	})
+}
+
+// RevokePayload returns the payload of a webhook for r.
+func (a Account) RevokePayload(r Revoke) ([]byte, error) {
+	return a.remark(r.Name, message{
+		From: r.From.Digits(), ID: r.ID, Timestamp: unix(r.Time), Type: "revoke",
+		Revoke: &revoke{OriginalID: r.About}, Unencrypted: true,
+	})
+}
+
+// remark returns the payload of a customer's message that only says something about another.
+func (a Account) remark(name string, m message) ([]byte, error) {
+	return a.payload(value{Contacts: []contact{{Profile: profile{name}, WaID: m.From}}, Messages: []message{m}})
+}

@@ -1,0 +1,40 @@
+package dataplane_test
+
+import (
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+)
+
+// about finds what the business got about another message.
+func (b *business) about(kind string, fits func(webhooktest.Update) bool) webhooktest.Update {
+	b.t.Helper()
+	return b.WaitUpdate(kind, func(u webhooktest.Update) bool { return u.Type == kind && fits(u) })
+}
+
+func TestReferences_OfACustomerReachTheBusiness(t *testing.T) {
+	b := newBusiness(t)
+	b.StartReady()
+	p := newPerson(t)
+	own := p.Says(b, "do you have it in green?")
+	first := b.WaitText("do you have it in green?").ID
+	out := b.Say(p.Number.E164(), "we do; which size?")
+	shown := p.Shown("we do; which size?")
+
+	p.SaysAbout(b, "> we do; which size?\nforty-two", carrier.References{ReplyTo: shown.ID, Quote: carrier.Range{End: 21}})
+	if u := b.WaitText("forty-two"); u.Context != out || u.ContextFrom != b.Phone().Digits() || u.Clear != "context" {
+		t.Errorf("the reply is %+v", u)
+	}
+	p.SaysAbout(b, "do you have it in blue?", carrier.References{Corrects: own})
+	if u := b.about("edit", func(webhooktest.Update) bool { return true }); u.About != first || u.Text != "do you have it in blue?" {
+		t.Errorf("the correction is %+v", u)
+	}
+	p.Reacts(b, shown.ID, "👍")
+	b.about("reaction", func(u webhooktest.Update) bool { return u.About == out && u.Emoji == "👍" && u.Unencrypted })
+	p.Reacts(b, shown.ID, "")
+	b.about("reaction", func(u webhooktest.Update) bool { return u.About == out && !u.HasEmoji })
+	p.TakesBack(b, own)
+	b.about("revoke", func(u webhooktest.Update) bool { return u.About == first && u.Unencrypted })
+	b.NothingLeaked()
+}
