@@ -45,12 +45,11 @@ func imageNamed(name string) (image, error) {
 
 func (i image) tag(version string) string { return version + i.tagSuffix }
 
-// build makes the image for one platform.
-func (i image) build(ctx context.Context, p oci.Platform, version string) (oci.Image, error) {
-	files, err := i.files(ctx, p, version)
-	if err != nil {
-		return oci.Image{}, err
-	}
+// programPath is where the image has its program.
+func (i image) programPath() string { return "/" + i.repository }
+
+// build makes the image of these files for one platform.
+func (i image) build(p oci.Platform, version string, files []oci.File) (oci.Image, error) {
 	created := time.Unix(0, 0)
 	// One layer a file: the authorities' is the same in every image.
 	var layers []oci.Layer
@@ -67,7 +66,7 @@ func (i image) build(ctx context.Context, p oci.Platform, version string) (oci.I
 func (i image) config(version string) oci.Config {
 	return oci.Config{
 		User:       user,
-		Entrypoint: []string{"/" + i.repository},
+		Entrypoint: []string{i.programPath()},
 		Env:        []string{"PATH=/"},
 		WorkingDir: "/",
 		Labels: map[string]string{
@@ -93,6 +92,6 @@ func (i image) files(ctx context.Context, p oci.Platform, version string) ([]oci
 	}
 	return []oci.File{
 		{Path: rootsPath, Mode: 0o644, Data: roots},
-		{Path: "/" + i.repository, Mode: 0o755, Data: program},
+		{Path: i.programPath(), Mode: 0o755, Data: program},
 	}, nil
 }

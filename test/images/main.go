@@ -4,6 +4,7 @@
 // the same bytes. It must not know what the binaries do.
 //
 //	go run ./test/images                         both images, amd64 and arm64, into dist/images
+//	go run ./test/images -programs /out          the same, and each program by itself
 //	go run ./test/images -rootfs /out -image relay   the relay's root file system, for the Dockerfile
 package main
 
@@ -38,6 +39,7 @@ type options struct {
 	version   string
 	registry  string
 	out       string
+	programs  string
 	rootfs    string
 	platforms []oci.Platform
 	images    []image
@@ -51,8 +53,13 @@ func run(ctx context.Context, args []string) error {
 	if o.rootfs != "" {
 		return writeRootFS(ctx, o)
 	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return fmt.Errorf("making the folder for the images: %w", err)
+	for _, dir := range []string{o.out, o.programs} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("making the folder for the images: %w", err)
+		}
 	}
 	// A linker uses one processor most of the time.
 	group, ctx := errgroup.WithContext(ctx)
@@ -70,6 +77,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.version, "version", "dev", "`version` that the binaries report and the images are tagged with")
 	flags.StringVar(&o.registry, "registry", "ghcr.io/relaykeep", "registry and repository `prefix` of the images' names")
 	flags.StringVar(&o.out, "out", filepath.Join("dist", "images"), "`folder` for the archives")
+	flags.StringVar(&o.programs, "programs", "", "write each image's program into this `folder` too, as NAME_OS_ARCHITECTURE")
 	flags.StringVar(&o.rootfs, "rootfs", "", "write one image's files into this `folder` instead of an archive")
 	flags.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64", "comma-separated os/architecture, or \"host\"")
 	flags.StringVar(&names, "image", "manager,relay", "comma-separated images: manager, relay, relay-testclock (never released)")
@@ -104,7 +112,14 @@ func writeImage(ctx context.Context, o options, i image) error {
 	var built []oci.Image
 	for _, p := range o.platforms {
 		fmt.Fprintf(os.Stderr, "building %s for %s\n", i.name, p)
-		one, err := i.build(ctx, p, o.version)
+		files, err := i.files(ctx, p, o.version)
+		if err != nil {
+			return err
+		}
+		if err := writeProgram(o, i, p, files); err != nil {
+			return err
+		}
+		one, err := i.build(p, o.version, files)
 		if err != nil {
 			return err
 		}
@@ -131,6 +146,23 @@ func writeImage(ctx context.Context, o options, i image) error {
 		return fmt.Errorf("writing %s: %w", target, err)
 	}
 	fmt.Println(target)
+	return nil
+}
+
+// writeProgram writes the image's program by itself, where that is wanted.
+func writeProgram(o options, i image, p oci.Platform, files []oci.File) error {
+	if o.programs == "" {
+		return nil
+	}
+	for _, f := range files {
+		if f.Path != i.programPath() {
+			continue
+		}
+		name := filepath.Join(o.programs, i.name+"_"+p.OS+"_"+p.Architecture)
+		if err := os.WriteFile(name, f.Data, os.FileMode(f.Mode)); err != nil {
+			return fmt.Errorf("writing the program of %s: %w", i.name, err)
+		}
+	}
 	return nil
 }
 

@@ -60,36 +60,26 @@ func makeRelease(ctx context.Context, version, root, out string) (*release, erro
 
 // images builds the container images, and a bill of materials for each program in them.
 func (r *release) images(ctx context.Context) error {
-	if _, err := r.command(ctx, "go", "run", "./test/images", "-version", r.version, "-out", r.out); err != nil {
+	programs, err := os.MkdirTemp("", "relaykeep-programs-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the images' programs: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(programs) }()
+	if _, err := r.command(ctx, "go", "run", "./test/images", "-version", r.version, "-out", r.out, "-programs", programs); err != nil {
 		return err
 	}
 	for _, name := range []string{"manager", "relay"} {
 		for _, p := range clusters() {
-			if err := r.imageSBOM(ctx, name, p); err != nil {
+			program, err := os.ReadFile(filepath.Join(programs, name+"_"+p.String()))
+			if err != nil {
+				return fmt.Errorf("reading the program of %s: %w", name, err)
+			}
+			if err := r.sbom(name, p, program); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// imageSBOM describes the program of one image, taken from the image's own files.
-func (r *release) imageSBOM(ctx context.Context, name string, p platform) error {
-	dir, err := os.MkdirTemp("", "relaykeep-rootfs-")
-	if err != nil {
-		return fmt.Errorf("unpacking %s: %w", name, err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	_, err = r.command(ctx, "go", "run", "./test/images", "-version", r.version, "-image", name,
-		"-platforms", p.os+"/"+p.arch, "-rootfs", dir)
-	if err != nil {
-		return err
-	}
-	program, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return fmt.Errorf("unpacking %s: %w", name, err)
-	}
-	return r.sbom(name, p, program)
 }
 
 // plugins builds the kubectl plugin for each platform, packs it with the licence, and
