@@ -12,6 +12,7 @@ import (
 )
 
 func TestMessage_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -37,6 +38,7 @@ func TestMessage_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 }
 
 func TestEndpoint_RefusesOthersThanTheBusiness(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -53,6 +55,7 @@ func TestEndpoint_RefusesOthersThanTheBusiness(t *testing.T) {
 }
 
 func TestCustomer_UnknownIsReportedAsUndeliverable(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	id := b.Say(shared.Number(), "is anybody there?")
@@ -62,6 +65,7 @@ func TestCustomer_UnknownIsReportedAsUndeliverable(t *testing.T) {
 }
 
 func TestRelay_IsReadyAfterItsFirstStartAndItsSecond(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	first := b.Took()
@@ -74,6 +78,7 @@ func TestRelay_IsReadyAfterItsFirstStartAndItsSecond(t *testing.T) {
 }
 
 func TestRestart_KeepsIdentitySessionsAndQueues(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -101,6 +106,7 @@ func TestRestart_KeepsIdentitySessionsAndQueues(t *testing.T) {
 }
 
 func TestStatusAndMetricsTellStatesAndCountsOnly(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)

@@ -64,6 +64,7 @@ func (b *business) put(serial int64) (*x509.Certificate, *x509.CertPool) {
 }
 
 func TestTenantCertificate_IsServedAndReplacedWhenItsFilesChange(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Endpoint.TLS = contract.TLSFromSecret
 	var shift atomic.Int64 // of the relay's clock
@@ -98,6 +99,7 @@ func TestTenantCertificate_IsServedAndReplacedWhenItsFilesChange(t *testing.T) {
 }
 
 func TestVaultsCertificateIsForTheRelaysTwoNames(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	pool := b.Client.Transport.(*http.Transport).TLSClientConfig.RootCAs
@@ -113,6 +115,7 @@ func TestVaultsCertificateIsForTheRelaysTwoNames(t *testing.T) {
 }
 
 func TestBehindAGatewayTheEndpointIsPlain(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Endpoint.TLS = contract.TLSAtGateway
 	b.StartReady()
@@ -123,6 +126,7 @@ func TestBehindAGatewayTheEndpointIsPlain(t *testing.T) {
 }
 
 func TestWebhook_MissingIsReportedAndMessagesAreKept(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Webhook = nil
 	b.Start()
@@ -133,6 +137,7 @@ func TestWebhook_MissingIsReportedAndMessagesAreKept(t *testing.T) {
 }
 
 func TestCarrierAccount_MissingAtAClosedCarrierSaysWhoMustAct(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Carrier.XMPP.Registration = "Closed"
 	b.Start()
@@ -152,6 +157,7 @@ func TestCarrierAccount_MissingAtAClosedCarrierSaysWhoMustAct(t *testing.T) {
 // TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault: at a carrier that admits the
 // invited only.
 func TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault(t *testing.T) {
+	t.Parallel()
 	carrier := prosody.StartT(t, prosody.Options{Invitations: true})
 	invitation := func() string {
 		token, err := carrier.Invite(t.Context())
@@ -177,6 +183,7 @@ func TestRelay_RegistersWithTheTokenThatAnAdminPutsIntoVault(t *testing.T) {
 }
 
 func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	b.Stop()

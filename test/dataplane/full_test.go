@@ -90,6 +90,7 @@ func (b *business) fill() (sent map[string][]string) {
 }
 
 func TestVolume_FullRefusesUntilAPersonIsErased(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.onSmallVolume()
 	b.StartReady()
@@ -127,6 +128,7 @@ func TestVolume_FullRefusesUntilAPersonIsErased(t *testing.T) {
 }
 
 func TestQuota_FullCustomerDoesNotStopAnother(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.onSmallVolume()
 	b.StartReady()

@@ -15,7 +15,8 @@ import (
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
-// house is what all tests of this package share; each has a tenant of its own.
+// house is what all tests of this package share; each has a tenant of its own. A test that
+// stops one of its servers is not parallel: it runs before those that are.
 type house struct {
 	*rig.House
 	prosody *prosody.Server

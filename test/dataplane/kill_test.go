@@ -20,6 +20,7 @@ import (
 // TestKill_LosesAndDoublesNothing kills the relay's process again and again
 // while both sides write, and looks that both have everything once in the end.
 func TestKill_LosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	const rounds, each = 10, 6
 	b := newBusiness(t)
 	b.StartProcess()

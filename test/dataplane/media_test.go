@@ -16,6 +16,7 @@ import (
 )
 
 func TestFile_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)

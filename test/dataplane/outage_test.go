@@ -91,6 +91,7 @@ func TestCarrierOutage_RelayKeepsMessagesAndContinues(t *testing.T) {
 }
 
 func TestReceiver_DownGetsEverythingWhenItReturns(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -111,6 +112,7 @@ func TestReceiver_DownGetsEverythingWhenItReturns(t *testing.T) {
 }
 
 func TestReceiver_UnverifiedGetsNothing(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Expect(vault.Access{VerifyToken: "another token than the relay has"})
 	b.Start()
@@ -128,6 +130,7 @@ func TestReceiver_UnverifiedGetsNothing(t *testing.T) {
 }
 
 func TestLostVolume_IsReportedAndNotReplaced(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	b.Stop()
@@ -145,6 +148,7 @@ func TestLostVolume_IsReportedAndNotReplaced(t *testing.T) {
 }
 
 func TestVolume_OfAnotherIdentityIsRefused(t *testing.T) {
+	t.Parallel()
 	b, other := newBusiness(t), newBusiness(t)
 	b.StartReady()
 	b.Stop()
@@ -194,6 +198,7 @@ func (b *business) age(by time.Duration) {
 }
 
 func TestRelay_RefusesToStartWhileAKeyIsOverdue(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	b.Stop()

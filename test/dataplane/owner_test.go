@@ -41,6 +41,7 @@ func (b *business) refusedAsAnothers() {
 }
 
 func TestOwner_AnAccountThatWasMadeAgainGoesOnOnceAdopted(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -64,6 +65,7 @@ func TestOwner_AnAccountThatWasMadeAgainGoesOnOnceAdopted(t *testing.T) {
 }
 
 func TestOwner_ARestoreOfTheClusterGoesOnOnceAdopted(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Volume = "first-claim"
 	b.StartReady()
@@ -82,6 +84,7 @@ func TestOwner_ARestoreOfTheClusterGoesOnOnceAdopted(t *testing.T) {
 }
 
 func TestOwner_AnotherNumberIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	b.Stop()
@@ -107,6 +110,7 @@ func (b *business) unrecord() {
 }
 
 func TestOwner_AnInstallationWithoutRecordUpgradesUnnoticed(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -126,6 +130,7 @@ func TestOwner_AnInstallationWithoutRecordUpgradesUnnoticed(t *testing.T) {
 }
 
 func TestOwner_WhatAnotherNumberLeftWithoutRecordIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	b.Stop()

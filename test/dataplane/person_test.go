@@ -16,6 +16,7 @@ import (
 )
 
 func TestPerson_IsExportedAndErasedAlone(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	gone, stays := newPerson(t), newPerson(t)
@@ -127,6 +128,7 @@ func (b *business) listed(kind, digits string) bool {
 }
 
 func TestPerson_IsErasedWithTheirQueuedJobs(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)

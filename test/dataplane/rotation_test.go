@@ -44,6 +44,7 @@ func (b *business) accessAt(n int) string {
 }
 
 func TestRotatedCredentialsAreValidBesideTheFormerForADay(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -77,6 +78,7 @@ func TestRotatedCredentialsAreValidBesideTheFormerForADay(t *testing.T) {
 }
 
 func TestRotatedIdentityIsSeenByCustomersAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -112,6 +114,7 @@ func TestRotatedIdentityIsSeenByCustomersAndLosesNothing(t *testing.T) {
 }
 
 func TestRotation_LowerCounterIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Rotation.Access = 3 // a counter may begin anywhere
 	b.StartReady()
@@ -131,8 +134,10 @@ func TestRotation_LowerCounterIsRefused(t *testing.T) {
 }
 
 func TestVault_VanishedSecretsAreNotMadeAgain(t *testing.T) {
+	t.Parallel()
 	for name, reason := range map[string]string{"identity/1": "IdentityMissing", "access": "CredentialsMissing"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newBusiness(t)
 			path := b.secretAt(name)
 			if name == "access" {
@@ -160,6 +165,7 @@ func TestVault_VanishedSecretsAreNotMadeAgain(t *testing.T) {
 }
 
 func TestWrappingKey_VanishedIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	b.Stop()
@@ -182,6 +188,7 @@ func (b *business) eraseKeys() {
 }
 
 func TestErasedKeys_RunningRelayForgetsThemAndMakesNone(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Start(func(o *serve.Options) { o.SweepEvery = 100 * time.Millisecond })
 	b.Wait(contract.ConditionCarrierConnected, contract.True, "")
@@ -207,6 +214,7 @@ func TestErasedKeys_RunningRelayForgetsThemAndMakesNone(t *testing.T) {
 }
 
 func TestLostVolume_RaisingTheIdentityStartsOver(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	id := b.NumberID
@@ -226,8 +234,10 @@ func TestLostVolume_RaisingTheIdentityStartsOver(t *testing.T) {
 }
 
 func TestClock_AnHourOffIsReportedAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, by := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(fmt.Sprint(by), func(t *testing.T) {
+			t.Parallel()
 			b := newBusiness(t)
 			b.Start(off(func() time.Duration { return by }))
 			c := b.Wait(contract.ConditionKeysReady, contract.False, "ClockSkewed")
@@ -250,8 +260,10 @@ func TestClock_AnHourOffIsReportedAndLosesNothing(t *testing.T) {
 }
 
 func TestClock_AJumpByAMonthLosesNothingThatIsUndelivered(t *testing.T) {
+	t.Parallel()
 	for _, by := range []time.Duration{31 * 24 * time.Hour, -31 * 24 * time.Hour} {
 		t.Run(fmt.Sprint(by), func(t *testing.T) {
+			t.Parallel()
 			b := newBusiness(t)
 			var jump atomic.Int64
 			b.Start(off(func() time.Duration { return time.Duration(jump.Load()) }), func(o *serve.Options) { o.SweepEvery = 100 * time.Millisecond })

@@ -18,6 +18,7 @@ func (b *business) waitIdentity(accepted bool) webhooktest.Update {
 }
 
 func TestFirstUseTrust_NewDeviceGetsNothingUntilItsKeyIsNamed(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Trust = "firstUse"
 	b.StartReady()
@@ -51,6 +52,7 @@ func TestFirstUseTrust_NewDeviceGetsNothingUntilItsKeyIsNamed(t *testing.T) {
 }
 
 func TestBlindTrust_BusinessIsToldOfANewDevice(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -64,6 +66,7 @@ func TestBlindTrust_BusinessIsToldOfANewDevice(t *testing.T) {
 }
 
 func TestPerson_WithoutTheSessionGetsUnreadMessagesAgain(t *testing.T) {
+	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
