@@ -14,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // volumes mount a file system of 24 MB each, which only root may.
@@ -145,6 +146,7 @@ func (w *world) erase(n phone.Number) error {
 }
 
 func TestFull_ErasingMakesRoomAlsoAfterARestart(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for _, restart := range []bool{false, true} {
 		t.Run(fmt.Sprintf("restart %t", restart), func(t *testing.T) {
 			onVolume(t, func(t *testing.T, w *world) {
@@ -181,6 +183,7 @@ func TestFull_ErasingMakesRoomAlsoAfterARestart(t *testing.T) {
 }
 
 func TestFull_SweepingMakesRoom(t *testing.T) {
+	racing.SkipExhaustive(t)
 	onVolume(t, func(t *testing.T, w *world) {
 		ids := w.fill(0)
 		w.reopen()
@@ -200,6 +203,7 @@ func TestFull_SweepingMakesRoom(t *testing.T) {
 
 // Another process took all that was free: only the reserve is left.
 func TestFull_TheReserveIsGivenUpWhenOthersTookTheRest(t *testing.T) {
+	racing.SkipExhaustive(t)
 	onVolume(t, func(t *testing.T, w *world) {
 		ids := w.fill(0)
 		other, err := os.Create(filepath.Join(filepath.Dir(w.dir), "other"))
@@ -268,6 +272,7 @@ func TestFull_AGroupThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestFull_FilesAreRemovedPieceByPiece(t *testing.T) {
+	racing.SkipExhaustive(t)
 	onVolume(t, func(t *testing.T, w *world) {
 		var ids []string
 		var err error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // one stores texts of 64 KiB of one customer until one is refused.
@@ -30,6 +31,7 @@ const share = (24 << 20) / 8 / textSize
 func near(n int) bool { return n >= share-6 && n <= share }
 
 func TestQuota_OneCustomerTakesAnEighthOfTheVolume(t *testing.T) {
+	racing.SkipExhaustive(t)
 	onVolume(t, func(t *testing.T, w *world) {
 		one := fullNumber(1)
 		ids, err := w.one(0, one)
@@ -220,6 +222,7 @@ func TestQuota_ADeletionHasNobodyCountedAgain(t *testing.T) {
 }
 
 func TestQuota_WhatIsDeletedIsCountedAsItGoes(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for name, remove := range map[string]func(*world, store.CustomerID, [2]string) error{
 		"files": func(w *world, _ store.CustomerID, files [2]string) error {
 			if err := w.DeleteMedia(w.t.Context(), files[0]); err != nil {

@@ -4,8 +4,9 @@ package racing
 
 import "testing"
 
-// SkipExhaustive skips a test with -short and under the race detector. `make test` runs
-// the packages that import this one without the detector as well.
+// SkipExhaustive skips a test with -short and under the race detector. Call it in the test
+// function itself: by that, as by Enabled, `make test` finds which tests to run without the
+// detector as well.
 func SkipExhaustive(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
