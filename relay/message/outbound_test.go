@@ -43,6 +43,26 @@ func TestCustomer_WithoutAccountOrDeviceIsUndeliverable(t *testing.T) {
 	})
 }
 
+func TestReadMarker_CoversNothingThatWasAcceptedLater(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hub.Change(func() { w.hub.Muted = true })
+		a := w.customer(dir, alice)
+		ids := map[string]string{}
+		for _, text := range []string{"one", "two", "three"} { // in the same millisecond
+			ids[text] = w.says(a.number, text)
+		}
+		w.take()
+		check(t, w.brings(carrier.Receipt{From: a.number, ID: w.carrier.Texts()[1].ID, Kind: carrier.Read}))
+		events := w.take()
+		for text, want := range map[string]bool{"one": true, "two": true, "three": false} {
+			if got := slices.Contains(statuses(events, ids[text]), "read"); got != want {
+				t.Errorf("%s was read: %v", text, got)
+			}
+		}
+	})
+}
+
 func TestDeviceList_MissingIsAnsweredAtTheDeviceThatWrote(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
@@ -27,6 +28,19 @@ func (s *Outbound) Receipt(ctx context.Context, b *base.Batch, r carrier.Receipt
 	}, func() {})
 }
 
+// before returns those of some messages, youngest first, that were accepted before m. Several may
+// have been accepted in the same millisecond.
+func before(m store.Message, messages []store.Message) []store.Message {
+	if i := slices.IndexFunc(messages, func(e store.Message) bool { return e.ID == m.ID }); i >= 0 {
+		return messages[i+1:]
+	}
+	i := slices.IndexFunc(messages, func(e store.Message) bool { return e.Created.Before(m.Created) })
+	if i < 0 {
+		return nil
+	}
+	return messages[i:]
+}
+
 // read marks a message and those before it, as XEP-0333 says: oldest first, so that
 // the business learns of them in order.
 func (s *Outbound) read(tx *store.Tx, c store.Customer, m store.Message) error {
@@ -35,11 +49,7 @@ func (s *Outbound) read(tx *store.Tx, c store.Customer, m store.Message) error {
 		return err
 	}
 	now := s.Now()
-	for i := len(earlier) - 1; i >= 0; i-- {
-		e := earlier[i]
-		if e.ID == m.ID {
-			continue
-		}
+	for _, e := range slices.Backward(before(m, earlier)) {
 		if waits, err := cameBack(e); err != nil {
 			return err
 		} else if waits {

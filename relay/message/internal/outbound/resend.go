@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
@@ -62,16 +63,17 @@ func (s *Outbound) resendIfLost(tx *store.Tx, m store.Message, t record.Task, ke
 		return err
 	}
 	inNewSession := !t.Until.IsZero() && body.Sealed.After(t.Until)
-	if inNewSession || body.Resent >= maxResends || body.For[t.Device] != key {
+	if inNewSession || body.Sealed.IsZero() || body.Resent >= maxResends || body.For[t.Device] != key {
 		return nil
 	}
 	return s.queueAgain(tx, m, t.Device)
 }
 
 // queueAgain queues a message to be encrypted and sent again; the ciphertext of the old session
-// is useless. The device is the one that lost it, or zero for all.
+// is useless. Until it is encrypted, Sealed is zero, so that a second reason to send it again
+// finds that it is queued already. The device is the one that lost it, or zero for all.
 func (s *Outbound) queueAgain(tx *store.Tx, m store.Message, d carrier.DeviceID) error {
-	if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope = nil }); err != nil {
+	if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope, b.Sealed = nil, time.Time{} }); err != nil {
 		return err
 	}
 	return s.Enqueue(tx, m.Customer, "", record.Task{Kind: record.KindAgain, Device: d, Message: m.ID})
