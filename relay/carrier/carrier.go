@@ -18,6 +18,13 @@ var (
 	ErrOffline = errors.New("carrier: not connected")
 	// ErrNotFound means that the peer publishes no such device list or bundle.
 	ErrNotFound = errors.New("carrier: peer publishes no such item")
+	// ErrHidden means that the carrier does not let us see the peer's item: the peer shows it
+	// only to contacts. Contact asks the peer to become one. Some servers say the same of
+	// items and accounts that do not exist.
+	ErrHidden = errors.New("carrier: peer shows the item only to its contacts")
+	// ErrNoAccount means that the carrier says that the peer has no account. An error that
+	// wraps it wraps ErrNotFound, too.
+	ErrNoAccount = errors.New("carrier: peer has no account")
 	// ErrRejected means that the carrier refused the request for good.
 	ErrRejected = errors.New("carrier: request refused")
 	// ErrUnconfirmed means that the link broke before the carrier acknowledged
@@ -104,9 +111,15 @@ type Carrier interface {
 
 	PublishDevices(ctx context.Context, devices []DeviceID) error
 	PublishBundle(ctx context.Context, device DeviceID, b Bundle) error
-	// Devices fetches the peer's device list, or returns ErrNotFound when it has none.
+	// Devices fetches the peer's device list. It returns ErrNotFound when there is none, and
+	// ErrHidden when only contacts may see it.
 	Devices(ctx context.Context, peer phone.Number) ([]DeviceID, error)
+	// Bundle fetches a device's bundle, with the same errors.
 	Bundle(ctx context.Context, peer phone.Number, device DeviceID) (Bundle, error)
+	// Contact returns whether the peer lets us see what it shows only to contacts. If it has
+	// not been asked and ask is true, Contact asks it. The answer comes as a ContactAnswer.
+	// ErrNoAccount means that there is nobody to ask.
+	Contact(ctx context.Context, peer phone.Number, ask bool) (ContactState, error)
 
 	// Send returns nil once the carrier has acknowledged the message (status "sent"),
 	// ErrUnconfirmed when the link broke before that, and ErrOffline when there was no link.

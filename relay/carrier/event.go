@@ -7,8 +7,8 @@ import (
 )
 
 // Event is what a carrier's Handler receives: something that arrived (Message, Unread, Reaction,
-// Retraction, Receipt, Bounce, DeviceList, OwnDeviceList, Typing) or that happened to the link
-// (Connected, CaughtUp). Everything in it comes from a network that is not trusted.
+// Retraction, Receipt, Bounce, DeviceList, OwnDeviceList, Typing, ContactAnswer) or that happened
+// to the link (Connected, CaughtUp). Everything in it comes from a network that is not trusted.
 type Event interface{ isEvent() }
 
 // Message is an envelope that arrived.
@@ -86,6 +86,7 @@ type Connected struct {
 // before it had.
 type CaughtUp struct{}
 
+func (ContactAnswer) isEvent() {}
 func (Message) isEvent()       {}
 func (Unread) isEvent()        {}
 func (Reaction) isEvent()      {}

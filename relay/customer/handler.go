@@ -46,6 +46,7 @@ func (h *handler) receive(_ context.Context, ev carrier.Event) error {
 	case carrier.Reaction:
 		h.c.emit(Event{Kind: Reacted, Peer: ev.From, ID: ev.About, Text: strings.Join(ev.Emoji, ""), Time: ev.Time})
 	case carrier.CaughtUp: // a customer keeps no position
+	case carrier.ContactAnswer: // the next attempt fetches what was hidden
 	}
 	return nil
 }

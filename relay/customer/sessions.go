@@ -37,7 +37,7 @@ func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carr
 		}
 		for _, d := range missing.Devices {
 			switch err := c.startSession(ctx, to, d); {
-			case errors.Is(err, carrier.ErrNotFound), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
+			case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrHidden), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
 				chosen = slices.DeleteFunc(chosen, func(x carrier.DeviceID) bool { return x == d })
 			case err != nil:
 				return carrier.Envelope{}, err
@@ -61,6 +61,7 @@ func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrie
 		b, err = c.Carrier.Bundle(ctx, peer, d)
 		return err
 	})
+	c.askIfHidden(ctx, peer, err)
 	if err != nil {
 		return fmt.Errorf("fetching a bundle: %w", err)
 	}
@@ -68,6 +69,17 @@ func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrie
 		_, err := c.State.account.Start(t, peer, d, b, c.Now())
 		return err
 	})
+}
+
+// askIfHidden asks the peer to become a contact when fetching its list or bundle failed because
+// it shows them only to contacts. A later attempt succeeds once the peer has agreed.
+func (c *Customer) askIfHidden(ctx context.Context, peer phone.Number, fetched error) {
+	if !errors.Is(fetched, carrier.ErrHidden) {
+		return
+	}
+	if _, err := c.Carrier.Contact(ctx, peer, true); err != nil {
+		c.Log.Warn("the contact request was not sent", "error", err)
+	}
 }
 
 // devices returns the devices to encrypt for: those that the peer publishes or, for a client
@@ -82,7 +94,8 @@ func (c *Customer) devices(ctx context.Context, peer phone.Number) ([]carrier.De
 			list, err = c.Carrier.Devices(ctx, peer)
 			return err
 		})
-		if err != nil && !errors.Is(err, carrier.ErrNotFound) {
+		c.askIfHidden(ctx, peer, err)
+		if err != nil && !errors.Is(err, carrier.ErrNotFound) && !errors.Is(err, carrier.ErrHidden) {
 			return nil, fmt.Errorf("fetching the device list: %w", err)
 		}
 	}

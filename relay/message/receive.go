@@ -49,8 +49,13 @@ func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Ev
 		return s.peers.DeviceList(ctx, ev)
 	case carrier.OwnDeviceList:
 		s.peers.OwnDevices(ctx, ev.Devices)
+	case carrier.ContactAnswer:
+		if err := b.Settle(); err != nil { // as above
+			return err
+		}
+		return s.outbound.ContactAnswered(ctx, ev)
 	case carrier.Connected:
-		s.connected(ev.Resumed)
+		return s.connected(ctx, ev.Resumed)
 	case carrier.CaughtUp:
 		if err := b.Settle(); err != nil { // what came before must be stored
 			return err
@@ -63,10 +68,16 @@ func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Ev
 }
 
 // connected notes that the link is up.
-func (s *Service) connected(resumed bool) {
+func (s *Service) connected(ctx context.Context, resumed bool) error {
+	if !resumed {
+		if err := s.outbound.ReleaseAll(ctx); err != nil {
+			return err
+		}
+	}
 	if s.peers.LinkUp(resumed) {
 		s.blocklist.MirrorSoon()
 	}
 	s.outbound.Hurry()
 	s.inbound.Hurry()
+	return nil
 }

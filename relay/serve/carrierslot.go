@@ -103,6 +103,11 @@ func (l *carrierSlot) Bundle(ctx context.Context, peer phone.Number, d carrier.D
 	return l.get().Bundle(ctx, peer, d)
 }
 
+// Contact implements message.Carrier.
+func (l *carrierSlot) Contact(ctx context.Context, peer phone.Number, ask bool) (carrier.ContactState, error) {
+	return l.get().Contact(ctx, peer, ask)
+}
+
 // Send implements message.Carrier.
 func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error {
 	return l.get().Send(ctx, o)

@@ -123,6 +123,10 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	if len(r.b) > 0 { // and those of the second here
 		refused = r.integer()
 	}
+	var asked, declined int64
+	if len(r.b) > 0 { // and those of the third here
+		asked, declined = r.integer(), r.integer()
+	}
 	if err := r.done(); err != nil {
 		return Customer{}, err
 	}
@@ -133,6 +137,7 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	c := Customer{
 		ID: s.id, Number: number, Name: name,
 		LastInbound: fromMillis(last), Noticed: fromMillis(noticed), Refused: fromMillis(refused),
+		Asked: fromMillis(asked), Declined: fromMillis(declined),
 	}
 	if t.outdated(s.epoch) || s.moved && t.writes {
 		return c, t.writeCustomer(c)
@@ -166,7 +171,8 @@ func (t *Tx) PutCustomer(c *Customer) error {
 // writeCustomer writes the row in the current epoch.
 func (t *Tx) writeCustomer(c Customer) error {
 	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).
-		integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed)).integer(toMillis(c.Refused))
+		integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed)).integer(toMillis(c.Refused)).
+		integer(toMillis(c.Asked)).integer(toMillis(c.Declined))
 	epoch, sealed, err := t.shared.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
 	if err != nil {
 		return err

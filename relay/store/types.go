@@ -57,6 +57,9 @@ type Customer struct {
 	// Refused is when the business was last told that a message of theirs was refused
 	// because of ErrQuota; zero when it never was.
 	Refused time.Time
+	// Asked is when the customer was asked to become a contact; zero when they were not, or
+	// when it is no longer needed. Declined is when they declined.
+	Asked, Declined time.Time
 }
 
 // Device is one device of a customer.

@@ -40,6 +40,7 @@ type Client struct {
 	link     *xmpp.Carrier
 	resource string
 	password string // of the account
+	shy      bool   // its keys are for contacts alone
 	stop     func()
 
 	mu     sync.Mutex // guards the following fields
@@ -53,6 +54,16 @@ func Start(t testing.TB, carrier Carrier, number string) *Client {
 	n, err := phone.Parse(number)
 	check(t, err)
 	c := &Client{Number: n, Dir: t.TempDir(), t: t, carrier: carrier, resource: "phone"}
+	c.Start()
+	return c
+}
+
+// StartShy is Start for a client that shows its keys to contacts alone.
+func StartShy(t testing.TB, carrier Carrier, number string) *Client {
+	t.Helper()
+	n, err := phone.Parse(number)
+	check(t, err)
+	c := &Client{Number: n, Dir: t.TempDir(), t: t, carrier: carrier, resource: "phone", shy: true}
 	c.Start()
 	return c
 }
@@ -78,7 +89,7 @@ func (c *Client) Start() {
 	domain, addr, ca := c.carrier.Where()
 	link, err := xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: c.Number, Domain: domain, Address: addr, CABundle: ca, Password: c.password, Resource: c.resource},
-		Registration: xmpp.Open, Log: log,
+		Registration: xmpp.Open, ContactsOnly: c.shy, Log: log,
 	})
 	check(c.t, err)
 	c.link = link

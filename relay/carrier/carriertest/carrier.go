@@ -23,6 +23,7 @@ type Carrier struct {
 	sent      []carrier.Outgoing
 	fetched   int     // device lists and bundles
 	started   int     // bundles
+	requests  int     // contact requests
 	busy      int     // how many publications fail
 	unknown   bool    // nobody has a device list or a bundle
 	fails     []error // answers of the next calls of Send, nil for none
@@ -143,6 +144,9 @@ func (c *Carrier) Devices(_ context.Context, peer phone.Number) ([]carrier.Devic
 	unknown := c.countFetch()
 	c.hub.mu.Lock()
 	defer c.hub.mu.Unlock()
+	if c.hub.hides(peer, c.own) {
+		return nil, carrier.ErrHidden
+	}
 	if list, ok := c.hub.Lists[peer]; ok && !unknown {
 		return slices.Clone(list), nil
 	}
@@ -157,6 +161,9 @@ func (c *Carrier) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceI
 	c.mu.Unlock()
 	c.hub.mu.Lock()
 	defer c.hub.mu.Unlock()
+	if c.hub.hides(peer, c.own) {
+		return carrier.Bundle{}, carrier.ErrHidden
+	}
 	if b, ok := c.hub.Bundles[peer][d]; ok && !unknown {
 		return b, nil
 	}

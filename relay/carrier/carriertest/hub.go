@@ -16,6 +16,8 @@ type Hub struct {
 	mu      sync.Mutex // guards the following fields
 	inboxes map[phone.Number]*inbox
 	typing  []bool // the typing notices that were sent, in order
+	// contacts says who was asked to become whose contact, and what they answered.
+	contacts map[pair]carrier.ContactState
 
 	// The following fields say what is published and how the carrier behaves. Tests read and
 	// set them inside Change.
@@ -32,6 +34,8 @@ type Hub struct {
 	// Reconnects says that a link comes up again by itself after a Send that failed because
 	// there was none.
 	Reconnects bool
+	// Hidden are the numbers that show what they publish only to their contacts.
+	Hidden map[phone.Number]bool
 	// Busy is how many publications of each new Carrier fail.
 	Busy int
 }
@@ -46,7 +50,8 @@ func NewHub() *Hub {
 	return &Hub{
 		Lists:   map[phone.Number][]carrier.DeviceID{},
 		Bundles: map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
-		inboxes: map[phone.Number]*inbox{},
+		Hidden:  map[phone.Number]bool{},
+		inboxes: map[phone.Number]*inbox{}, contacts: map[pair]carrier.ContactState{},
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
-	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 var _ carrier.Carrier = (*Carrier)(nil)
@@ -24,8 +23,9 @@ type Carrier struct {
 	status   carrier.Status // guarded by mu, as all below
 	running  bool           // Run was called
 	progress progress
-	friends  map[phone.Number]struct{} // whom we asked for presence
-	upload   string                    // address of the upload service, "" while unknown
+	contacts *contacts       // as read in this stream; nil before
+	knocks   map[string]bool // messages that say nothing, by id: whether they came back
+	upload   string          // address of the upload service, "" while unknown
 }
 
 // progress is how far the Handler got with what we asked for at the start of a stream. What
@@ -57,7 +57,7 @@ func New(c Config) (*Carrier, error) {
 		stream:    s,
 		questions: newQuestions(c, addr, s),
 		status:    carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: detail(ReasonNotStarted), Since: time.Now()},
-		friends:   map[phone.Number]struct{}{},
+		knocks:    map[string]bool{},
 	}, nil
 }
 

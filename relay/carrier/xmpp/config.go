@@ -63,6 +63,10 @@ type Config struct {
 	// carrier.Unread. Otherwise the Handler only learns that there was one.
 	AcceptUnencrypted bool
 
+	// ContactsOnly publishes devices and keys for contacts alone, as some clients do. A relay
+	// must not: strangers could not write to it.
+	ContactsOnly bool
+
 	// Archive stores how far the account's archive was read; nil: the archive is not read.
 	Archive Archive
 

@@ -102,7 +102,7 @@ func TestLinkCutAtEveryStanzaLosesAndDoublesNothing(t *testing.T) {
 		b, c := online(t, behind(config(t, s, xmpptest.Business), p)), online(t, config(t, s, xmpptest.Customer))
 		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
 		n := 0
-		converse(t, b, c, n) // they make friends
+		converse(t, b, c, n)
 		for _, way := range []faultproxy.Way{faultproxy.ToServer, faultproxy.ToClient} {
 			for _, fault := range faultsFor(s) {
 				nth := 0

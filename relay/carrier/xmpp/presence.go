@@ -1,16 +1,9 @@
 package xmpp
 
-import (
-	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
-	"github.com/relaykeep/relaykeep/relay/phone"
-)
+import "github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 
-// maxFriends bounds the peers that we remember having asked for presence. When there are
-// more, we ask some of them again; servers answer that by themselves.
-const maxFriends = 10_000
-
-// receivePresence acts on a <presence/>. Everybody may see our presence, and we ask to see
-// theirs, because some clients show their keys only to those who may.
+// receivePresence acts on a <presence/>. Everybody may see our presence. We do not ask to see
+// theirs in return: some clients send no read markers to a peer whose request waits.
 func (c *Carrier) receivePresence(e *stanza.Element) {
 	if e.Attr("type") != "subscribe" {
 		return
@@ -21,26 +14,4 @@ func (c *Carrier) receivePresence(e *stanza.Element) {
 		return
 	}
 	_ = c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribed"))
-	c.befriend(peer)
-}
-
-// befriend asks, once, to see a peer's presence.
-func (c *Carrier) befriend(peer phone.Number) {
-	c.mu.Lock()
-	_, known := c.friends[peer]
-	if !known {
-		if len(c.friends) >= maxFriends {
-			clear(c.friends)
-		}
-		c.friends[peer] = struct{}{}
-	}
-	c.mu.Unlock()
-	if known {
-		return
-	}
-	if c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe")) != nil {
-		c.mu.Lock()
-		delete(c.friends, peer)
-		c.mu.Unlock()
-	}
 }

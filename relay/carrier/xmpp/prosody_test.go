@@ -37,6 +37,7 @@ type recorder struct {
 	unread    []carrier.Unread
 	connected []bool
 	typing    []bool
+	answers   []carrier.ContactAnswer
 	caughtUp  []int                       // how many messages had come whenever it had caught up
 	fail      func(carrier.Message) error // nil: take everything
 }
@@ -76,6 +77,8 @@ func (r *recorder) receive(_ context.Context, ev carrier.Event) error {
 		r.connected = append(r.connected, ev.Resumed)
 	case carrier.CaughtUp:
 		r.caughtUp = append(r.caughtUp, len(r.messages))
+	case carrier.ContactAnswer:
+		r.answers = append(r.answers, ev)
 	case carrier.Typing:
 		r.typing = append(r.typing, ev.Composing)
 	}

@@ -26,10 +26,8 @@ func (c *Carrier) PublishBundle(ctx context.Context, device carrier.DeviceID, b 
 	return nil
 }
 
-// Devices implements carrier.Carrier. It also asks to see the peer's presence, so
-// that changes of the list arrive.
+// Devices implements carrier.Carrier.
 func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
-	c.befriend(peer)
 	devices, err := c.fetchDevices(ctx, c.addr.Of(peer))
 	if err != nil {
 		return nil, fmt.Errorf("fetching a device list: %w", err)
@@ -37,10 +35,8 @@ func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.Dev
 	return devices, nil
 }
 
-// Bundle implements carrier.Carrier. Some clients show their bundle only to those who may
-// see their presence: until the peer allows that, Bundle returns ErrNotFound.
+// Bundle implements carrier.Carrier.
 func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error) {
-	c.befriend(peer)
 	item, err := c.item(ctx, c.addr.Of(peer), stanza.NodeBundles+stanza.FormatDevice(device))
 	if err != nil {
 		return carrier.Bundle{}, fmt.Errorf("fetching a bundle: %w", err)
@@ -90,14 +86,18 @@ func (c *Carrier) item(ctx context.Context, address, node string) (*stanza.Eleme
 	return nil, carrier.ErrNotFound
 }
 
-// fetchError sorts a server's refusals. A server that hides which accounts exist answers
-// service-unavailable (RFC 6121, 8.5.1); not-authorized and forbidden mean an item that we
-// may not see.
+// fetchError sorts a server's refusals. The server answers service-unavailable for an account
+// that does not exist (RFC 6121, 8.5.1), unless it treats it like an account that shows
+// nothing. ejabberd hides an item with not-authorized, Prosody with forbidden (XEP-0060, 6.5.9).
 func fetchError(err error) error {
 	switch {
 	case errors.Is(err, errLongAnswer):
 		return malformed(err)
-	case stanza.IsCondition(err, "item-not-found", "service-unavailable", "not-authorized", "forbidden", "subscription-required", "not-allowed"):
+	case stanza.IsCondition(err, "service-unavailable"):
+		return noAccount(err)
+	case stanza.IsCondition(err, "not-authorized", "forbidden", "subscription-required", "not-allowed"):
+		return errors.Join(carrier.ErrHidden, err)
+	case stanza.IsCondition(err, "item-not-found"):
 		return errors.Join(carrier.ErrNotFound, err)
 	case stanza.IsCondition(err, "bad-request", "jid-malformed", "feature-not-implemented"):
 		return errors.Join(carrier.ErrRejected, err)
@@ -111,7 +111,7 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 	request := stanza.New(stanza.NSPubSub, "pubsub").With(
 		stanza.New(stanza.NSPubSub, "publish", "node", node).With(
 			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(content)),
-		stanza.New(stanza.NSPubSub, "publish-options").With(form(stanza.NSPSOpts)),
+		stanza.New(stanza.NSPubSub, "publish-options").With(c.form(stanza.NSPSOpts)),
 	)
 	_, err := c.questions.set(ctx, request)
 	if e := (*stanza.Error)(nil); errors.As(err, &e) && e.Detail == "precondition-not-met" {
@@ -128,7 +128,7 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 
 func (c *Carrier) configure(ctx context.Context, node string) error {
 	_, err := c.questions.set(ctx, stanza.New(stanza.NSOwner, "pubsub").With(
-		stanza.New(stanza.NSOwner, "configure", "node", node).With(form(stanza.NSPSConfig))))
+		stanza.New(stanza.NSOwner, "configure", "node", node).With(c.form(stanza.NSPSConfig))))
 	return publishError(err)
 }
 
@@ -141,9 +141,13 @@ func publishError(err error) error {
 	return err
 }
 
-// form is a filled-in form (XEP-0004) with the nodes' options: strangers can read them, and
-// their items persist (XEP-0384 v0.3, 4.3).
-func form(kind string) *stanza.Element {
+// form is a filled-in form (XEP-0004) with the nodes' options: strangers can read them, unless
+// configured otherwise, and their items persist (XEP-0384 v0.3, 4.3).
+func (c *Carrier) form(kind string) *stanza.Element {
+	access := "open"
+	if c.cfg.ContactsOnly {
+		access = "presence"
+	}
 	field := func(name, value string, attrs ...string) *stanza.Element {
 		return stanza.New(stanza.NSForm, "field", append([]string{"var", name}, attrs...)...).With(
 			stanza.New(stanza.NSForm, "value").WithText(value))
@@ -151,5 +155,5 @@ func form(kind string) *stanza.Element {
 	return stanza.New(stanza.NSForm, "x", "type", "submit").With(
 		field("FORM_TYPE", kind, "type", "hidden"),
 		field("pubsub#persist_items", "true"),
-		field("pubsub#access_model", "open"))
+		field("pubsub#access_model", access))
 }

@@ -44,12 +44,12 @@ func (s *service) element(ctx context.Context, e *stanza.Element) error {
 		s.settled = true
 		return s.c.stream.Confirm(s.l, e.Attr("h"))
 	case e.Is(stanza.NSClient, "iq"):
-		s.receiveIQ(e)
-		s.enqueue(ctx, item{counted: true})
+		s.enqueue(ctx, item{events: s.receiveIQ(e), counted: true})
 	case e.Is(stanza.NSClient, "presence"):
 		s.c.receivePresence(e)
 		s.enqueue(ctx, item{counted: true})
 	case e.Is(stanza.NSClient, "message"):
+		s.c.noteReturned(e)
 		it := s.message(e)
 		it.size = size
 		s.enqueue(ctx, it)

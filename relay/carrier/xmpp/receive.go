@@ -130,10 +130,7 @@ func (c *Carrier) received(ev carrier.Event) {
 
 // noteEvent does what this package itself has to do about an event.
 func (c *Carrier) noteEvent(ev carrier.Event) {
-	switch ev := ev.(type) {
-	case carrier.Message:
-		c.befriend(ev.From)
-	case carrier.Bounce:
-		c.stream.CameBack(messageKey(ev.To, ev.ID))
+	if b, ok := ev.(carrier.Bounce); ok {
+		c.stream.CameBack(messageKey(b.To, b.ID))
 	}
 }

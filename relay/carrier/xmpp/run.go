@@ -120,7 +120,7 @@ func (c *Carrier) connect(ctx context.Context, h carrier.Handler) (up bool, err 
 	}
 	if !resumed {
 		c.mu.Lock()
-		c.progress = progress{}
+		c.progress, c.contacts = progress{}, nil
 		c.mu.Unlock()
 	}
 	c.stream.Attach(l)

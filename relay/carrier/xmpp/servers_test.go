@@ -27,7 +27,12 @@ type server interface {
 
 // sharedDomains is how many tests may have a domain of their own at the ejabberd
 // that they share: it takes seconds to start.
-const sharedDomains = 32
+const (
+	sharedDomains = 32
+	// forContacts is one more domain, where clients may show their keys to contacts alone. It
+	// is for one test.
+	forContacts = "contacts.test"
+)
 
 // shared is the ejabberd of the tests that leave it running.
 type shared struct {
@@ -51,7 +56,7 @@ func (s *shared) start() {
 	for i := range sharedDomains {
 		domains = append(domains, fmt.Sprintf("d%d.test", i))
 	}
-	s.Server, s.err = ejabberd.Start(ctx, dir, ejabberd.Options{Domains: domains, Registration: true})
+	s.Server, s.err = ejabberd.Start(ctx, dir, ejabberd.Options{Domains: append(domains, forContacts), ForContacts: []string{forContacts}, Registration: true})
 }
 
 func TestMain(m *testing.M) {
@@ -77,15 +82,34 @@ func share(t testing.TB) server {
 	if testing.Short() {
 		t.Skip("needs ejabberd, and -short asks for no servers")
 	}
-	common.once.Do(common.start)
-	if common.err != nil {
-		t.Fatal(common.err)
-	}
+	startCommon(t)
 	next := common.next.Add(1) - 1
 	if next >= sharedDomains {
 		t.Fatal("too many tests share a server: raise sharedDomains, or lower -count")
 	}
 	return domain{common.Server, fmt.Sprintf("d%d.test", next)}
+}
+
+func startCommon(t testing.TB) {
+	t.Helper()
+	common.once.Do(common.start)
+	if common.err != nil {
+		t.Fatal(common.err)
+	}
+}
+
+// onServersForContacts is onServers where clients may show their keys to contacts alone.
+func onServersForContacts(t *testing.T, test func(t *testing.T, s server)) {
+	t.Helper()
+	onBoth(t, test,
+		func(t *testing.T) server { return prosody.StartT(t, prosody.Options{Registration: true}) },
+		func(t *testing.T) server {
+			if testing.Short() {
+				t.Skip("needs ejabberd, and -short asks for no servers")
+			}
+			startCommon(t)
+			return domain{common.Server, forContacts}
+		})
 }
 
 // onServers runs a test on both servers, where anybody may register. It must leave the

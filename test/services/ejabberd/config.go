@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"text/template"
 
@@ -15,6 +16,7 @@ import (
 // shaper and the administration's door. YAML takes JSON's quoted strings.
 var configTemplate = template.Must(template.New("ejabberd.yml").Funcs(template.FuncMap{
 	"quote": strconv.Quote,
+	"has":   slices.Contains[[]string],
 }).Parse(`# Written by test/services/ejabberd.
 loglevel: {{.LogLevel}}
 # At info, it logs who logs in: customers' numbers.
@@ -65,6 +67,15 @@ shaper_rules:
 # Otherwise one address may register once in ten minutes.
 registration_timeout: infinity
 
+append_host_config:
+{{range .Domains}}  {{quote .}}:
+    modules:
+      mod_pubsub:
+        plugins: [flat, pep]
+        # A bundle holds 100 pre-keys, and anybody may start a session.
+        max_items_node: 10
+        force_node_config: {{if has $.ForContacts .}}{}{{else}}{ "eu.siacs.conversations.axolotl.*": { access_model: open } }{{end}}
+{{end}}
 modules:
   mod_adhoc: {}
   mod_admin_extra: {}
@@ -92,12 +103,6 @@ modules:
     access_max_user_messages: max_user_offline_messages
   mod_ping: {}
   mod_privacy: {}
-  mod_pubsub:
-    plugins: [flat, pep]
-    # A bundle holds 100 pre-keys, and anybody may start a session.
-    max_items_node: 10
-    force_node_config:
-      "eu.siacs.conversations.axolotl.*": { access_model: open }
   mod_register:
     access: registration
     access_remove: all
@@ -127,7 +132,7 @@ func renderConfig(s *Server, o Options, pair authority.Pair) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	err = configTemplate.Execute(&out, map[string]any{
-		"LogLevel": level, "Domains": o.Domains, "Certificate": pair.Cert, "Key": pair.Key,
+		"LogLevel": level, "Domains": o.Domains, "ForContacts": o.ForContacts, "Certificate": pair.Cert, "Key": pair.Key,
 		"Host": host, "Port": port, "HTTPHost": httpHost, "HTTPPort": httpPort,
 		"Registration": o.Registration, "Hibernation": int(o.Hibernation.Seconds()),
 		"OfflineMessages": o.OfflineMessages, "AckQueue": cmp.Or(o.AckQueue, 5000), "Returns": o.Returns,

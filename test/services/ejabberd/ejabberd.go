@@ -24,6 +24,9 @@ import (
 type Options struct {
 	// Domains are the server's virtual hosts. The first is Server.Domain.
 	Domains []string
+	// ForContacts are those domains where clients may show their keys to contacts alone.
+	// Elsewhere anybody may read keys.
+	ForContacts []string
 	// Address is where to listen for clients, host:port; port 0 takes a free one.
 	Address string
 	// Registration lets anybody make an account (XEP-0077).

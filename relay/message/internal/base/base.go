@@ -48,6 +48,7 @@ type Carrier interface {
 	PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error
 	Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error)
 	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error)
+	Contact(ctx context.Context, peer phone.Number, ask bool) (carrier.ContactState, error)
 	Send(ctx context.Context, o carrier.Outgoing) error
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
 	SendReaction(ctx context.Context, r carrier.OutgoingReaction) error

@@ -146,6 +146,11 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 		}
 	}
 	a.opened = o
+	if !c.Asked.IsZero() { // now there is a device to write to
+		if _, err := s.Release(tx, c.ID); err != nil {
+			return a, err
+		}
+	}
 	again, err := s.keep(tx, c, m, o, now)
 	if again {
 		a.event = base.EventReplayed

@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
@@ -100,6 +101,9 @@ func (s *Outbound) sendMedia(ctx context.Context, j queue.Job, c store.Customer)
 		return fails(webhook.MediaUpload("This relay sends no files."))
 	}
 	if !body.Media.Uploaded {
+		if _, err := s.recipients(ctx, c, body); errors.Is(err, peers.ErrHidden) {
+			return err // the carrier does not keep a file for as long as the message may wait
+		}
 		if err := s.bring(ctx, c.ID, m.ID, body.Media); err != nil {
 			return err
 		}

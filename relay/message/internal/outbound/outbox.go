@@ -30,6 +30,9 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 	if err == nil {
 		err = s.do(ctx, j, t)
 	}
+	if errors.Is(err, peers.ErrHidden) {
+		err = s.awaitContact(ctx, j, t)
+	}
 	var final *failure
 	log := func(what string) {
 		s.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("kind", string(t.Kind)),
@@ -42,8 +45,10 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 		return s.endWith(ctx, j)
 	case errors.As(err, &final):
 		return s.endWith(ctx, j, final.reason)
+	case errors.Is(err, peers.ErrNoAccount):
+		return s.endWith(ctx, j, webhook.Undeliverable("The carrier says that the recipient has no account there."))
 	case errors.Is(err, peers.ErrUnreachable):
-		return s.endWith(ctx, j, webhook.Undeliverable("The recipient has no account at the carrier, or no device there that reads encrypted (OMEMO) messages."))
+		return s.endWith(ctx, j, webhook.Undeliverable("The recipient publishes no keys at the carrier: they have no device there that reads encrypted (OMEMO) messages, or no account."))
 	case errors.Is(err, carrier.ErrRejected):
 		return s.endWith(ctx, j, webhook.Undeliverable("The carrier refused the message."))
 	case errors.Is(err, peers.ErrIdentity):
@@ -94,6 +99,9 @@ func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 		return err
 	} else if blocked {
 		return refused(t.Kind)
+	}
+	if behind, err := s.waitsBehind(ctx, j, c, t); behind || err != nil {
+		return err
 	}
 	switch t.Kind {
 	case record.KindText:
@@ -149,11 +157,12 @@ func (s *Outbound) sendText(ctx context.Context, j queue.Job, c store.Customer) 
 		if err := s.advanceMessage(tx, m.ID, record.StateSent); err != nil {
 			return err
 		}
-		if err := s.awaitAnswer(tx, c.ID, m.ID); err != nil {
+		if err := errors.Join(s.awaitAnswer(tx, c.ID, m.ID), tx.Finish(j.ID)); err != nil || c.Asked.IsZero() {
 			return err
 		}
-		return tx.Finish(j.ID)
+		return s.reached(tx, c.ID)
 	})
+	s.WakeOutbox()
 	s.Deliveries()
 	return err
 }

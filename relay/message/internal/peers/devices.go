@@ -2,7 +2,6 @@ package peers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,9 +18,26 @@ import (
 // that cannot read each other must not exchange offers without end.
 const repairEvery = time.Minute
 
-// listAge is how old a customer's device list may be before it is fetched again. Changes
-// arrive by themselves if the carrier lets us see them.
-const listAge = time.Hour
+// How old a customer's device list may be before it is fetched again. Changes arrive by
+// themselves from customers who are our contacts, and we theirs; from others they do not.
+const (
+	listAge      = time.Hour
+	strangersAge = 5 * time.Minute
+)
+
+// fetch is when we last learned which devices a customer has, and whether that came by itself.
+type fetch struct {
+	at     time.Time
+	pushed bool
+}
+
+// outdated says whether to fetch the list again.
+func (f fetch) outdated(now time.Time) bool {
+	if f.pushed {
+		return now.Sub(f.at) > listAge
+	}
+	return now.Sub(f.at) > strangersAge
+}
 
 // maxDeviceID is the highest device id that XEP-0384 v0.3 allows.
 const maxDeviceID carrier.DeviceID = 1<<31 - 1
@@ -50,7 +66,7 @@ func (s *Peers) DeviceList(ctx context.Context, l carrier.DeviceList) error {
 	case record.IsNotFound(err):
 		return nil // nobody whom we know
 	case err == nil:
-		s.learned(c)
+		s.learned(c, true)
 		s.WakeOutbox()
 	}
 	return err
@@ -164,14 +180,15 @@ func first(so bool) int {
 	return 1
 }
 
-// learned notes that a customer's devices are up to date.
-func (s *Peers) learned(c store.CustomerID) {
+// learned notes that a customer's devices are up to date. Pushed says that the carrier told us
+// by itself, and will again.
+func (s *Peers) learned(c store.CustomerID, pushed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.fetched) >= maxRemembered {
 		clear(s.fetched)
 	}
-	s.fetched[c] = s.Now()
+	s.fetched[c] = fetch{s.Now(), pushed || s.fetched[c].pushed}
 }
 
 // wroteEvery is how old the stored time of a device's last message may be before it is updated.
@@ -203,20 +220,22 @@ func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, 
 // unless that is known to be fresh. A customer without a list keeps the devices that wrote.
 func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.DeviceID, error) {
 	s.mu.Lock()
-	at, known := s.fetched[c.ID]
+	last := s.fetched[c.ID]
 	s.mu.Unlock()
-	if !known || s.Now().Sub(at) > listAge {
+	why := ErrUnreachable
+	if last.outdated(s.Now()) {
 		listed, err := s.Carrier.Devices(ctx, c.Number)
 		switch {
-		case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrRejected):
-			s.learned(c.ID)
+		case isMissing(err):
+			why = unreachable(err, nil)
+			s.learned(c.ID, false)
 		case err != nil:
 			return nil, fmt.Errorf("fetching a device list: %w", err)
 		default:
 			if err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, listed) }); err != nil {
 				return nil, err
 			}
-			s.learned(c.ID)
+			s.learned(c.ID, false)
 		}
 	}
 	devices, err := s.active(ctx, c.ID)
@@ -224,7 +243,7 @@ func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.Devi
 		s.mu.Lock()
 		delete(s.fetched, c.ID) // ask again next time
 		s.mu.Unlock()
-		err = ErrUnreachable
+		err = why
 	}
 	return devices, err
 }
@@ -337,8 +356,14 @@ const renewedTime = 5 * time.Minute
 // of new devices, so that the business learns of them.
 func (s *Peers) listed(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
 	added, err := list(tx, c, devices)
-	if err != nil || len(added) == 0 || s.Account.Trust != omemo.FirstUse {
+	if err != nil || len(added) == 0 {
 		return err
+	}
+	if _, err := s.Release(tx, c); err != nil { // what waited for a list
+		return err
+	}
+	if s.Account.Trust != omemo.FirstUse {
+		return nil
 	}
 	known, err := tx.Devices(c)
 	if err != nil || !s.strict(known) {

@@ -3,7 +3,6 @@ package peers
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -74,6 +73,7 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []c
 	p.bundles = map[carrier.DeviceID]carrier.Bundle{}
 	wanted := p.Devices
 	p.Devices = nil
+	why := ErrUnreachable
 	for i, d := range wanted {
 		if len(p.Devices) == omemo.MaxDevices {
 			break
@@ -84,7 +84,8 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []c
 				continue
 			}
 			b, err := s.Carrier.Bundle(ctx, c.Number, d)
-			if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
+			if isMissing(err) {
+				why = unreachable(err, why)
 				s.missed(Device{c.ID, d})
 				continue
 			}
@@ -96,7 +97,7 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []c
 		p.Devices = append(p.Devices, d)
 	}
 	if len(p.Devices) == 0 {
-		return p, ErrUnreachable
+		return p, why
 	}
 	return p, nil
 }

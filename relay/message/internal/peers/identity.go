@@ -110,7 +110,7 @@ func (s *Peers) accept(tx *store.Tx, c store.Customer, d store.Device) error {
 // Inspect fetches the bundle of a device that is not accepted and notes its key.
 func (s *Peers) Inspect(ctx context.Context, c store.Customer, id carrier.DeviceID) error {
 	b, err := s.Carrier.Bundle(ctx, c.Number, id)
-	if errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrRejected) {
+	if isMissing(err) {
 		return record.ErrFinished
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ type Peers struct {
 	mu sync.Mutex // guards the following fields
 	// fetched holds when customers' devices were last learned from the carrier, since the
 	// link came up.
-	fetched map[store.CustomerID]time.Time
+	fetched map[store.CustomerID]fetch
 	// missing holds when a device last turned out to publish no bundle.
 	missing map[Device]time.Time
 	// repaired holds when a new session was last offered to a device.
@@ -35,7 +35,7 @@ type Peers struct {
 func New(b *base.Base) *Peers {
 	return &Peers{
 		Base: b, dirty: make(chan struct{}, 1),
-		fetched: map[store.CustomerID]time.Time{}, missing: map[Device]time.Time{}, repaired: map[Device]time.Time{},
+		fetched: map[store.CustomerID]fetch{}, missing: map[Device]time.Time{}, repaired: map[Device]time.Time{},
 	}
 }
 
@@ -45,8 +45,31 @@ type Device struct {
 	ID       carrier.DeviceID
 }
 
-// ErrUnreachable means that a customer has no device that we can write to.
-var ErrUnreachable = errors.New("the customer has no device that reads encrypted messages")
+// Why a customer has no device that we can write to.
+var (
+	// ErrUnreachable means that the customer publishes no keys.
+	ErrUnreachable = errors.New("the customer has no device that reads encrypted messages")
+	// ErrNoAccount means that the carrier says that the customer has no account.
+	ErrNoAccount = errors.New("the customer has no account at the carrier")
+	// ErrHidden means that the carrier does not show us the customer's keys.
+	ErrHidden = errors.New("the customer shows their keys only to contacts")
+)
+
+// unreachable turns the carrier's reason into ours; before is that of another device.
+func unreachable(err, before error) error {
+	switch {
+	case errors.Is(err, carrier.ErrHidden), errors.Is(before, ErrHidden):
+		return ErrHidden
+	case errors.Is(err, carrier.ErrNoAccount):
+		return ErrNoAccount
+	}
+	return ErrUnreachable
+}
+
+// isMissing says whether the carrier answered that we cannot have what we asked for.
+func isMissing(err error) bool {
+	return errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrHidden) || errors.Is(err, carrier.ErrRejected)
+}
 
 // ErrIdentity means that no device of the recipient has the identity key that the
 // business named.

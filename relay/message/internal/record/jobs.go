@@ -37,6 +37,9 @@ type Task struct {
 	Bounce   int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
 	Since    time.Time           `json:"since,omitzero"`    // when the device could read last
 	Until    time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
+	// Place is the job's place, from 1, among those that wait, or waited, for the customer's
+	// answer to a contact request; 0 when it does not.
+	Place int `json:"place,omitempty"`
 }
 
 // Content is a message's body as it is stored.

@@ -207,6 +207,11 @@ func Receipt(a Addresses, id string, to phone.Number, about string, kind carrier
 	return New(NSClient, "message", "to", a.Of(to), "type", "chat", "id", id).With(said, New(NSHints, "store"))
 }
 
+// Knock renders a message that says nothing, which clients do not show.
+func Knock(a Addresses, to phone.Number, id string) *Element {
+	return New(NSClient, "message", "to", a.Of(to), "type", "chat", "id", id).With(New(NSStates, "active"), New(NSHints, "no-store"))
+}
+
 // Typing renders a chat state. Nobody stores it.
 func Typing(a Addresses, to phone.Number, composing bool) *Element {
 	state := "active"
