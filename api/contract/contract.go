@@ -49,6 +49,9 @@ type Config struct {
 	Trust         string   `json:"trust"`         // "blind" or "firstUse"
 	// AcceptUnencrypted makes the relay pass on messages that arrive in clear, marked as such.
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
+	// ClearMetadata lets reactions of the business go in clear, where encryption has no form
+	// for them.
+	ClearMetadata bool `json:"clearMetadata,omitempty"`
 	// NoEncryptionNotice makes the relay not tell customers, when it refuses their
 	// messages, how to switch encryption on.
 	NoEncryptionNotice bool `json:"noEncryptionNotice,omitempty"`

@@ -131,6 +131,9 @@ type BusinessRelaySpec struct {
 	// acceptUnencrypted makes the relay pass on messages that arrive in clear, marked as such.
 	// +optional
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
+	// privacy says what the relay may tell the carrier for the sake of convenience.
+	// +optional
+	Privacy Privacy `json:"privacy,omitzero"`
 	// encryptionNotice says whether the relay tells a customer how to switch encryption on,
 	// in an encrypted message, when it refuses their message because it cannot read its
 	// encryption: Daily (at most once in 24 hours) or Never.
@@ -275,6 +278,15 @@ type PostgresStorage struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z_][a-z0-9_-]*$')",message="write the database's name in lower case: letters, digits, underscores and hyphens, beginning with a letter"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="storage.postgres.database cannot be changed, because messages would be left behind: create another BusinessRelay"
 	Database string `json:"database"`
+}
+
+// Privacy says what the relay may tell the carrier for the sake of convenience.
+type Privacy struct {
+	// clearMetadata sends the business's reactions in clear, as customers' clients send theirs,
+	// so that clients show them at the message: the carrier then learns the emoji. Without it
+	// a reaction is an encrypted text: a quote and the emoji.
+	// +optional
+	ClearMetadata bool `json:"clearMetadata,omitempty"`
 }
 
 // RelayEndpoint says which certificate a business's endpoint uses.

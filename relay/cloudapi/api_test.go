@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/emoji"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -34,6 +35,7 @@ type service struct {
 	texts       []cloudapi.Text
 	attachments []cloudapi.Attachment
 	reads       []cloudapi.Read
+	reactions   []cloudapi.Reaction
 	files       map[string]storedFile
 	blocked     []phone.Number
 	err         error
@@ -41,6 +43,11 @@ type service struct {
 
 func (s *service) AcceptText(_ context.Context, t cloudapi.Text) (string, error) {
 	s.texts = append(s.texts, t)
+	return wamid, s.err
+}
+
+func (s *service) AcceptReaction(_ context.Context, r cloudapi.Reaction) (string, error) {
+	s.reactions = append(s.reactions, r)
 	return wamid, s.err
 }
 
@@ -125,6 +132,12 @@ func TestAnswersAreTheAPIsToTheByte(t *testing.T) {
 		{"empty-text", "POST", messages, text(`,"text":{"body":""}`)},
 		{"text-too-long", "POST", messages, text(`,"text":{"body":"` + long + `ä"}`)},
 		{"unsupported-type", "POST", messages, text(`,"type":"template","template":{"name":"hello"}`)},
+		{"reaction", "POST", messages, text(`,"type":"reaction","reaction":{"message_id":"wamid.q","emoji":"\ud83d\udc4d"}`)},
+		{"no-reaction", "POST", messages, text(`,"type":"reaction"`)},
+		{"reaction-to-nothing", "POST", messages, text(`,"type":"reaction","reaction":{"emoji":"👍"}`)},
+		{"reaction-without-emoji", "POST", messages, text(`,"type":"reaction","reaction":{"message_id":"wamid.q"}`)},
+		{"reaction-of-words", "POST", messages, text(`,"type":"reaction","reaction":{"message_id":"wamid.q","emoji":"ok"}`)},
+		{"reaction-to-a-long-id", "POST", messages, text(`,"type":"reaction","reaction":{"message_id":"` + strings.Repeat("x", 129) + `","emoji":""}`)},
 		{"image", "POST", messages, text(`,"type":"image","image":{"id":"1037543291543636","caption":"Hello"}`)},
 		{"document-by-link", "POST", messages, text(`,"type":"document","document":{"link":"https://shop.test/a.pdf","filename":"a.pdf"}`)},
 		{"no-image", "POST", messages, text(`,"type":"image"`)},
@@ -175,6 +188,19 @@ func TestTextReachesTheServiceWhole(t *testing.T) {
 		"to":"16505551234","type":"text","text":{"body":"Grüße \u2764"},"context":{"message_id":"wamid.q"},"biz_opaque_callback_data":"order 7","recipient_identity_key_hash":"DF2lS5v2W6x="}`)
 	want := []cloudapi.Text{{To: mustNumber(t, "+16505551234"), Body: "Grüße ❤", ReplyTo: "wamid.q", Opaque: "order 7", IdentityHash: "DF2lS5v2W6x="}}
 	if diff := cmp.Diff(want, s.texts, cmp.Comparer(func(a, b phone.Number) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReactionReachesTheServiceAlsoToBeRemoved(t *testing.T) {
+	s := &service{}
+	for _, symbol := range []string{`\ud83d\udc4d\ud83c\udffd`, ""} {
+		call(cloudapi.New(options(t, s)), "POST", messages, `{"messaging_product":"whatsapp","to":"16505551234","type":"reaction",
+			"context":null,"reaction":{"message_id":"wamid.q","emoji":"`+symbol+`"},"biz_opaque_callback_data":"order 7"}`)
+	}
+	to := mustNumber(t, "+16505551234")
+	want := []cloudapi.Reaction{{To: to, MessageID: "wamid.q", Emoji: "👍🏽", Opaque: "order 7"}, {To: to, MessageID: "wamid.q", Opaque: "order 7"}}
+	if diff := cmp.Diff(want, s.reactions, cmp.Comparer(func(a, b phone.Number) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -315,6 +341,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","text":{"body":"Hello"}}`)
 	f.Add(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.x","typing_indicator":{"type":"text"}}`)
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","type":"document","document":{"link":"https://a.test/b","filename":"../c"}}`)
+	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","type":"reaction","reaction":{"message_id":"wamid.q","emoji":"👍"}}`)
 	f.Add(`[null,{"to":[]}]`)
 	f.Fuzz(func(t *testing.T, body string) {
 		s := &service{}
@@ -323,8 +350,13 @@ func FuzzMessages(f *testing.F) {
 		if !json.Valid(raw) {
 			t.Fatalf("answer is no JSON: %q", raw)
 		}
-		if w.Code == 200 && len(s.texts)+len(s.reads)+len(s.attachments) != 1 {
-			t.Fatalf("accepted, but the service was called %d times", len(s.texts)+len(s.reads)+len(s.attachments))
+		if n := len(s.texts) + len(s.reads) + len(s.attachments) + len(s.reactions); w.Code == 200 && n != 1 {
+			t.Fatalf("accepted, but the service was called %d times", n)
+		}
+		for _, r := range s.reactions {
+			if r.To.IsZero() || r.MessageID == "" || len(r.MessageID) > cloudapi.MaxMessageID || r.Emoji != "" && !emoji.Is(r.Emoji) {
+				t.Fatal("an invalid reaction reached the service")
+			}
 		}
 		for _, m := range s.attachments {
 			if m.To.IsZero() || (m.ID == "") == (m.Link == "") || !m.Kind.Valid() || len([]rune(m.Caption)) > cloudapi.MaxCaption {

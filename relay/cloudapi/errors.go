@@ -119,7 +119,7 @@ func errInvalidValue(details string) *Error {
 
 func errUnsupportedType() *Error {
 	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
-		"This relay sends messages of the types text, image, video, audio, document and sticker.")
+		"This relay sends messages of the types text, reaction, image, video, audio, document and sticker.")
 }
 
 func errToSelf() *Error {

@@ -13,6 +13,7 @@ import (
 type order struct {
 	text       *Text
 	attachment *Attachment
+	reaction   *Reaction
 	read       *Read
 	input      string // the recipient as the client wrote it
 }
@@ -41,6 +42,8 @@ func parse(body []byte, self phone.Number) (o order, err error) {
 	switch {
 	case q.Type == "" || q.Type == "text":
 		o.text, err = q.text(to)
+	case q.Type == "reaction":
+		o.reaction, err = q.reaction(to)
 	case media.Kind(q.Type).Valid():
 		o.attachment, err = q.attachment(to)
 	default:

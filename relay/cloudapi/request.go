@@ -17,6 +17,7 @@ type request struct {
 	Recipient        string           `json:"recipient"`
 	Type             string           `json:"type"`
 	Text             *textObject      `json:"text"`
+	Reaction         *reactionObject  `json:"reaction"`
 	Context          *contextObject   `json:"context"`
 	Opaque           string           `json:"biz_opaque_callback_data"`
 	IdentityKeyHash  string           `json:"recipient_identity_key_hash"`

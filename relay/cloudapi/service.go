@@ -25,6 +25,15 @@ type Text struct {
 	IdentityHash string
 }
 
+// Reaction is a reaction that a business asks to send. It was validated.
+type Reaction struct {
+	To        phone.Number
+	MessageID string // of the message that it is about; at most MaxMessageID bytes
+	Emoji     string // empty removes the reaction
+	// Opaque comes back in the reaction's statuses; at most MaxOpaque bytes.
+	Opaque string
+}
+
 // Read marks a customer's message, and all before it, as read.
 type Read struct {
 	MessageID string
@@ -41,6 +50,9 @@ type Service interface {
 	// AcceptAttachment does the same for a message with a file. It also returns
 	// ErrUnknownFile, ErrFileKind and media.ErrTooLarge.
 	AcceptAttachment(ctx context.Context, a Attachment) (id string, err error)
+	// AcceptReaction does the same for a reaction. One that is about no message of the
+	// conversation fails later.
+	AcceptReaction(ctx context.Context, r Reaction) (id string, err error)
 	// MarkRead durably stores a receipt for the customer.
 	MarkRead(ctx context.Context, r Read) error
 	// StoreFile stores a file durably. Errors of its Body are returned wrapped.

@@ -96,6 +96,8 @@ type (
 	Text = outbound.Text
 	// Attachment is a file that the business asks to send.
 	Attachment = outbound.Attachment
+	// Reaction is the business's reaction to a message.
+	Reaction = outbound.Reaction
 	// Upload is a file that the business uploads.
 	Upload = files.Upload
 )
@@ -145,6 +147,12 @@ func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
 // only shows when it is fetched.
 func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
 	return s.outbound.AcceptAttachment(ctx, a)
+}
+
+// AcceptReaction stores a reaction and returns its id, as AcceptText does. A reaction to a
+// message that is not stored, or not of this conversation, fails.
+func (s *Service) AcceptReaction(ctx context.Context, r Reaction) (string, error) {
+	return s.outbound.AcceptReaction(ctx, r)
 }
 
 // MarkRead queues a read marker for a message and all before it; with typing, it also shows the

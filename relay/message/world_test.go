@@ -58,6 +58,7 @@ type world struct {
 	turned    bool // the account is another since the last start
 	number    phone.Number
 	accept    bool   // messages in the clear
+	clear     bool   // the business's reactions
 	away      bool   // the receiver of webhooks; guarded by mu
 	mute      bool   // no notices how to switch encryption on
 	notice    string // what they say; empty for the relay's own words
@@ -159,7 +160,7 @@ func (w *world) start() {
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
-		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, NoNotices: w.mute, Notice: w.notice,
+		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, ClearMetadata: w.clear, NoNotices: w.mute, Notice: w.notice,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),

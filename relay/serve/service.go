@@ -35,6 +35,12 @@ func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (s
 	return id, translate(err)
 }
 
+// AcceptReaction implements cloudapi.Service.
+func (s service) AcceptReaction(ctx context.Context, r cloudapi.Reaction) (string, error) {
+	id, err := s.Service.AcceptReaction(ctx, message.Reaction{To: r.To, About: r.MessageID, Emoji: r.Emoji, Opaque: r.Opaque})
+	return id, translate(err)
+}
+
 // StoreFile implements cloudapi.Service.
 func (s service) StoreFile(ctx context.Context, f cloudapi.NewFile) (string, error) {
 	id, err := s.StoreMedia(ctx, message.Upload{MIME: f.MIME, Name: f.Name, Body: f.Body, Limit: f.Limit})

@@ -35,7 +35,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 				p.webhooks.Wake()
 			}
 		},
-		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
+		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, ClearMetadata: r.cfg.ClearMetadata, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
 	})
 	if r.cfg.Webhook != nil {
 		if err := p.addWebhook(); err != nil {

@@ -76,6 +76,7 @@ type Error struct {
 
 // Codes of errors that webhooks carry.
 const (
+	CodeInvalidValue  = 131009
 	CodeUnavailable   = 131016
 	CodeUndeliverable = 131026
 	CodeUnsupported   = 131051
@@ -84,6 +85,11 @@ const (
 // Undeliverable is the error of a message that cannot reach its recipient.
 func Undeliverable(details string) Error {
 	return Error{Code: CodeUndeliverable, Title: "Message undeliverable", Details: details}
+}
+
+// InvalidValue is the error of a message that names something that does not exist.
+func InvalidValue(details string) Error {
+	return Error{Code: CodeInvalidValue, Title: "Parameter value is not valid", Details: details}
 }
 
 // Unavailable is the error of a message that a server on the way could not accept for too long;

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
@@ -13,7 +14,7 @@ func (b *business) about(kind string, fits func(webhooktest.Update) bool) webhoo
 	return b.WaitUpdate(kind, func(u webhooktest.Update) bool { return u.Type == kind && fits(u) })
 }
 
-func TestReferences_OfACustomerReachTheBusiness(t *testing.T) {
+func TestReferences_ReachTheOtherSideThroughAServer(t *testing.T) {
 	b := newBusiness(t)
 	b.StartReady()
 	p := newPerson(t)
@@ -34,7 +35,26 @@ func TestReferences_OfACustomerReachTheBusiness(t *testing.T) {
 	b.about("reaction", func(u webhooktest.Update) bool { return u.About == out && u.Emoji == "👍" && u.Unencrypted })
 	p.Reacts(b, shown.ID, "")
 	b.about("reaction", func(u webhooktest.Update) bool { return u.About == out && !u.HasEmoji })
+	b.SayWith(p.Number.E164(), "here it is", map[string]any{"context": map[string]string{"message_id": first}})
+	answer := p.Shown("> do you have it in green?\nhere it is")
+	if want := (carrier.References{ReplyTo: own, Quote: carrier.Range{End: 27}}); answer.References != want {
+		t.Errorf("the business's reply is about %+v, want %+v", answer.References, want)
+	}
+	b.WaitStatus(b.Send(map[string]any{"to": p.Number.E164(), "type": "reaction", "reaction": map[string]string{"message_id": first, "emoji": "❤️"}}), "sent")
+	p.Shown("> do you have it in green?\n❤️")
+
 	p.TakesBack(b, own)
 	b.about("revoke", func(u webhooktest.Update) bool { return u.About == first && u.Unencrypted })
 	b.NothingLeaked()
+}
+
+func TestReaction_OfTheBusinessGoesInClearIfItAllowsThat(t *testing.T) {
+	b := newBusiness(t)
+	b.Config.ClearMetadata = true
+	b.StartReady()
+	p := newPerson(t)
+	own := p.Says(b, "do you have it in green?")
+	first := b.WaitText("do you have it in green?").ID
+	b.WaitStatus(b.Send(map[string]any{"to": p.Number.E164(), "type": "reaction", "reaction": map[string]string{"message_id": first, "emoji": "❤️"}}), "sent")
+	p.Wait("a reaction", func(e customer.Event) bool { return e.Kind == customer.Reacted && e.ID == own && e.Text == "❤️" })
 }

@@ -116,6 +116,7 @@ func (h *house) testBareConfiguration(t *testing.T) {
 	testRules(t, server.Client, one.configuration, []rule{
 		{"a webhook", none, insert(`"webhook" : {"url": "https://evil.example"},`), "delivers to the webhook"},
 		{"messages in clear", none, insert(`"acceptUnencrypted": true,`), "must be those of its BusinessRelay"},
+		{"reactions in clear", none, insert(`"clearMetadata": true,`), "must be those of its BusinessRelay"},
 		{"no notices", none, insert(`"noEncryptionNotice": true,`), "must be those of its BusinessRelay"},
 		{"a notice", none, insert(`"encryptionNoticeText": "Call +1 900.",`), "must be those of its BusinessRelay"},
 	})

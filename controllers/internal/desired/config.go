@@ -75,6 +75,7 @@ func config(in Input) contract.Config {
 		RetentionDays:        int(relay.Retention.Days),
 		Trust:                string(relay.Trust),
 		AcceptUnencrypted:    relay.AcceptUnencrypted,
+		ClearMetadata:        relay.Privacy.ClearMetadata,
 		NoEncryptionNotice:   relay.EncryptionNotice == v1alpha1.EncryptionNoticeNever,
 		EncryptionNoticeText: relay.EncryptionNoticeText,
 		Throughput:           int(relay.Throughput),

@@ -78,6 +78,9 @@ type Options struct {
 	Retention time.Duration
 	// AcceptUnencrypted passes unencrypted messages on, marked as such.
 	AcceptUnencrypted bool
+	// ClearMetadata lets the business's reactions go in clear, as legacy OMEMO has them;
+	// otherwise they go as encrypted texts.
+	ClearMetadata bool
 	// NoNotices means that customers get no notice of how to switch encryption on.
 	NoNotices bool
 	// Notice is the text of that notice; empty means the relay's own text.

@@ -39,6 +39,7 @@ type Attachment struct {
 // only shows when it is fetched.
 func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
 	main := record.Content{ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}}
+	caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 	id, now := store.NewMessageID(), s.Now()
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := sendable(tx, a); err != nil {
@@ -55,12 +56,11 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 		if err := s.PutTask(tx, m, main, record.KindMedia); err != nil {
 			return err
 		}
-		caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 		if caption == "" {
 			return nil
 		}
 		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, rand.Text(), ""
-		return s.PutTask(tx, m, record.Content{Text: caption, With: id}, record.KindText)
+		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo}, record.KindText)
 	})
 	if err != nil {
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))

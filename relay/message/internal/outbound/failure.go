@@ -43,7 +43,7 @@ func timeFor(k record.Kind) time.Duration {
 // refused ends a job for a blocked customer: a message fails; receipts and the like are just
 // not sent.
 func refused(k record.Kind) error {
-	if k == record.KindText || k == record.KindMedia || k == record.KindBounced {
+	if k == record.KindText || k == record.KindMedia || k == record.KindReaction || k == record.KindBounced {
 		return fails(webhook.Undeliverable("The business has blocked the recipient: unblock them to write to them."))
 	}
 	return record.ErrFinished

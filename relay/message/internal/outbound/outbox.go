@@ -108,6 +108,8 @@ func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 		return s.sendText(ctx, j, c)
 	case record.KindMedia:
 		return s.sendMedia(ctx, j, c)
+	case record.KindReaction:
+		return s.react(ctx, j, c)
 	case record.KindReceipt:
 		return s.sendReceipt(ctx, j, c, t)
 	case record.KindAnswer, record.KindRepair:

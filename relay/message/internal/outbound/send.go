@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
@@ -13,21 +14,33 @@ import (
 // send sends a message to the carrier, in every attempt: the ciphertext that an earlier attempt
 // left, or else a new one, which is durable before it is sent.
 func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, body record.Content) (err error) {
+	to, err := s.answered(ctx, c.ID, body)
+	if err != nil {
+		return err
+	}
+	if m.Type == record.TypeReaction && s.ClearMetadata {
+		return s.sendReaction(ctx, c, m, body, to)
+	}
 	if body.Envelope == nil {
-		if body.Envelope, err = s.sealText(ctx, c, m, body); err != nil {
+		if body.Envelope, err = s.sealText(ctx, c, m, body, to.quote); err != nil {
 			return err
 		}
+		body.Quoted = utf8.RuneCountInString(to.quote)
 	}
-	err = s.Carrier.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true})
+	if to.refs.ReplyTo != "" {
+		to.refs.Quote.End = body.Quoted
+	}
+	err = s.Carrier.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true, References: to.refs})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
 	return nil
 }
 
-// sealText encrypts a message for all of a customer's devices. When it returns, the ratchets'
-// steps and the ciphertext are durable, in one transaction.
-func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content) (*carrier.Envelope, error) {
+// sealText encrypts a message, behind a quote of what it answers, for all of a customer's
+// devices. When it returns, the ratchets' steps and the ciphertext are durable, in one
+// transaction.
+func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content, quote string) (*carrier.Envelope, error) {
 	devices, err := s.recipients(ctx, c, body)
 	if err != nil {
 		return nil, err
@@ -41,11 +54,13 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		return nil, err
 	}
 	p.Identity = body.IdentityHash
-	envelope, err := s.peers.Encrypt(ctx, c, p, []byte(body.Text), func(tx *store.Tx, e *carrier.Envelope, sealed map[carrier.DeviceID]string) (err error) {
+	envelope, err := s.peers.Encrypt(ctx, c, p, []byte(quote+wording(m, body)), func(tx *store.Tx, e *carrier.Envelope, sealed map[carrier.DeviceID]string) (err error) {
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
-		return record.PutBody(tx, m, func(b *record.Content) { b.Envelope, b.For, b.Sealed = e, sealed, s.Now() })
+		return record.PutBody(tx, m, func(b *record.Content) {
+			b.Envelope, b.For, b.Sealed, b.Quoted = e, sealed, s.Now(), utf8.RuneCountInString(quote)
+		})
 	})
 	if record.IsNotFound(err) {
 		err = record.ErrFinished

@@ -89,6 +89,9 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 	if m.Type == record.TypeCaption || m.Type == record.TypeNotice {
 		return nil // the business knows only the message that it goes with, or did not send it
 	}
+	if m.Type == record.TypeReaction && (state == record.StateDelivered || state == record.StateRead) {
+		return nil // the API has no such webhooks for reactions
+	}
 	s.Counts.Add(eventOf(state))
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
 		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, Opaque: m.Opaque, Errors: errs,

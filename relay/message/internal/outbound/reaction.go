@@ -1,0 +1,93 @@
+package outbound
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// Legacy OMEMO cannot encrypt a reaction. Unless the business allows metadata in clear, it goes as
+// an encrypted text that a person understands: a reply that holds the emoji only.
+
+// removedReaction is the text of a reaction that was removed.
+const removedReaction = "(reaction removed)"
+
+// Reaction is the business's reaction to a message.
+type Reaction struct {
+	To     phone.Number
+	About  string // id of the message
+	Emoji  string // empty removes the reaction
+	Opaque string // comes back in its statuses
+}
+
+// AcceptReaction stores a reaction and returns its id, as AcceptText does. A reaction to a
+// message that is not stored, or not of this conversation, fails.
+func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, error) {
+	now := s.Now()
+	m := store.Message{
+		ID: store.NewMessageID(), Direction: store.Outbound, Type: record.TypeReaction, CarrierID: rand.Text(),
+		State: record.StateAccepted, Opaque: r.Opaque, Created: now, Updated: now,
+	}
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		c, err := s.Customer(tx, r.To)
+		if err != nil {
+			return err
+		}
+		m.Customer = c.ID
+		return s.PutTask(tx, m, record.Content{Text: r.Emoji, ReplyTo: r.About}, record.KindReaction)
+	})
+	if err != nil {
+		return "", fmt.Errorf("accepting a reaction: %w", s.OutQuota(err))
+	}
+	s.Counts.Add(base.EventAccepted)
+	s.WakeOutbox()
+	return m.ID, nil
+}
+
+// react sends a reaction for the first time, in whichever form.
+func (s *Outbound) react(ctx context.Context, j queue.Job, c store.Customer) error {
+	_, body, err := s.pending(ctx, j.Message, record.StateAccepted)
+	if err != nil {
+		return err
+	}
+	to, err := s.answered(ctx, c.ID, body)
+	if err != nil {
+		return err
+	}
+	if to.refs.ReplyTo == "" {
+		return fails(unknownMessage())
+	}
+	return s.sendText(ctx, j, c)
+}
+
+// sendReaction sends a reaction in clear.
+func (s *Outbound) sendReaction(ctx context.Context, c store.Customer, m store.Message, body record.Content, to answered) error {
+	if to.refs.ReplyTo == "" {
+		return fails(unknownMessage())
+	}
+	err := s.Carrier.SendReaction(ctx, carrier.OutgoingReaction{ID: m.CarrierID, To: c.Number, About: to.refs.ReplyTo, Emoji: body.Text})
+	if err != nil {
+		return fmt.Errorf("sending a reaction: %w", err)
+	}
+	return nil
+}
+
+// wording returns the text to encrypt for a message.
+func wording(m store.Message, body record.Content) string {
+	if m.Type == record.TypeReaction && body.Text == "" {
+		return removedReaction
+	}
+	return body.Text
+}
+
+func unknownMessage() webhook.Error {
+	return webhook.InvalidValue("reaction.message_id names no message of this conversation that the relay still stores.")
+}
