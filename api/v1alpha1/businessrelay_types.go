@@ -193,7 +193,7 @@ type BusinessRelaySpec struct {
 
 // Profile is what customers see of a business. Its limits are the Cloud API's.
 type Profile struct {
-	// displayName is the business's name.
+	// displayName is the business's name, which customers' clients show.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	DisplayName string `json:"displayName,omitempty"`

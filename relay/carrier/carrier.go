@@ -121,6 +121,10 @@ type Carrier interface {
 	// ErrNoAccount means that there is nobody to ask.
 	Contact(ctx context.Context, peer phone.Number, ask bool) (ContactState, error)
 
+	// Nickname fetches the name that the peer gives themselves, one line of at most 100
+	// characters, or returns ErrNotFound. It is the carrier's word: nothing vouches for it.
+	Nickname(ctx context.Context, peer phone.Number) (string, error)
+
 	// Send returns nil once the carrier has acknowledged the message (status "sent"),
 	// ErrUnconfirmed when the link broke before that, and ErrOffline when there was no link.
 	Send(ctx context.Context, o Outgoing) error

@@ -26,6 +26,9 @@ type Message struct {
 	WantsRead bool
 	// References stands outside the encryption.
 	References References
+	// Nickname is the name that the peer gives themselves (XEP-0172), one line of at most 100
+	// characters; usually empty. It stands outside the encryption.
+	Nickname string
 }
 
 // ReceiptKind is what became of an outgoing message.

@@ -108,6 +108,11 @@ func (l *carrierSlot) Contact(ctx context.Context, peer phone.Number, ask bool) 
 	return l.get().Contact(ctx, peer, ask)
 }
 
+// Nickname implements message.Carrier.
+func (l *carrierSlot) Nickname(ctx context.Context, peer phone.Number) (string, error) {
+	return l.get().Nickname(ctx, peer)
+}
+
 // Send implements message.Carrier.
 func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error {
 	return l.get().Send(ctx, o)
@@ -148,6 +153,10 @@ func (offline) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error
 
 func (offline) Bundle(context.Context, phone.Number, carrier.DeviceID) (carrier.Bundle, error) {
 	return carrier.Bundle{}, carrier.ErrOffline
+}
+
+func (offline) Nickname(context.Context, phone.Number) (string, error) {
+	return "", carrier.ErrOffline
 }
 
 func (offline) Send(context.Context, carrier.Outgoing) error { return carrier.ErrOffline }

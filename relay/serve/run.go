@@ -108,6 +108,7 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 	c, err := xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password},
 		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
+		Name:              p.cfg.Profile.DisplayName,
 		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
 		Archive:           p.messages, Now: p.Now, Log: p.Log, Metrics: p.metrics,
 	})

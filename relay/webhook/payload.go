@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -23,7 +24,7 @@ type Account struct {
 type Message struct {
 	ID   string
 	From phone.Number
-	Name string // as the customer's client told it; may be empty
+	Name string // as the customer's client told it; empty: webhooks have the number
 	Time time.Time
 	// Text is the content of a text message. It is not used when Errors is not empty.
 	Text string
@@ -196,10 +197,14 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
 	}
 	return a.payload(value{
-		Contacts: []contact{{Profile: profile{m.Name}, WaID: m.From.Digits(), IdentityHash: m.IdentityHash}},
+		Contacts: []contact{{Profile: profileOf(m.Name, m.From.Digits()), WaID: m.From.Digits(), IdentityHash: m.IdentityHash}},
 		Messages: []message{w},
 	})
 }
+
+// profileOf never returns an empty name: inboxes show nothing then. Who gives themselves no
+// name has their number.
+func profileOf(name, digits string) profile { return profile{cmp.Or(name, digits)} }
 
 // StatusPayload returns the payload of a webhook for s.
 func (a Account) StatusPayload(s Status) ([]byte, error) {

@@ -102,5 +102,5 @@ func (a Account) RevokePayload(r Revoke) ([]byte, error) {
 
 // remark returns the payload of a customer's message that only says something about another.
 func (a Account) remark(name string, m message) ([]byte, error) {
-	return a.payload(value{Contacts: []contact{{Profile: profile{name}, WaID: m.From}}, Messages: []message{m}})
+	return a.payload(value{Contacts: []contact{{Profile: profileOf(name, m.From), WaID: m.From}}, Messages: []message{m}})
 }

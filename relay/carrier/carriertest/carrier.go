@@ -170,6 +170,16 @@ func (c *Carrier) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceI
 	return carrier.Bundle{}, carrier.ErrNotFound
 }
 
+// Nickname returns the name that a peer gives themselves (carrier.Carrier).
+func (c *Carrier) Nickname(_ context.Context, peer phone.Number) (string, error) {
+	c.hub.mu.Lock()
+	defer c.hub.mu.Unlock()
+	if name := c.hub.Nicknames[peer]; name != "" {
+		return name, nil
+	}
+	return "", carrier.ErrNotFound
+}
+
 // Send delivers a message, unless the test makes it fail or bounce (carrier.Carrier).
 func (c *Carrier) Send(_ context.Context, o carrier.Outgoing) error {
 	c.mu.Lock()

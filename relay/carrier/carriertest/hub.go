@@ -24,6 +24,8 @@ type Hub struct {
 
 	Lists   map[phone.Number][]carrier.DeviceID
 	Bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
+	// Nicknames are those that people publish.
+	Nicknames map[phone.Number]string
 	// Tamper changes messages on their way.
 	Tamper func(to phone.Number, m carrier.Message) carrier.Message
 	Muted  bool // receipts get lost

@@ -59,6 +59,8 @@ type Config struct {
 	Registration Registration
 	// RegistrationToken is for Registration Token.
 	RegistrationToken string
+	// Name is the business's, which customers see; empty: none is published.
+	Name string
 	// AcceptUnencrypted passes the text of unencrypted messages to the Handler, as a
 	// carrier.Unread. Otherwise the Handler only learns that there was one.
 	AcceptUnencrypted bool

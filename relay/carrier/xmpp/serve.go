@@ -55,8 +55,8 @@ func (c *Carrier) detach() {
 	c.questions.dismiss()
 }
 
-// introduce does the last thing that a new stream begins with, after presence: it asks which
-// devices our account has.
+// introduce does the last things that a new stream begins with, after presence: it asks which
+// devices our account has, and publishes the business's name.
 func (s *service) introduce(ctx context.Context) {
 	devices, err := s.c.fetchDevices(ctx, "")
 	if errors.Is(err, carrier.ErrNotFound) {
@@ -69,6 +69,7 @@ func (s *service) introduce(ctx context.Context) {
 	// answer to a second question.
 	ping := &question{to: s.c.addr.Domain, then: s.c.wentLive}
 	_, _ = s.c.questions.put(ctx, ping, "get", stanza.New(stanza.NSPing, "ping")) // an error is an answer, too
+	s.c.publishName(ctx)
 }
 
 // wentLive notes that everything that waited for the stream has arrived.

@@ -14,6 +14,7 @@ import (
 type Update struct {
 	ID     string
 	From   string // of a message: the customer, digits only
+	Name   string // of a message: the customer's, else their number
 	Type   string // of a message: text, image, unsupported and so on
 	Text   string
 	File   File
@@ -66,6 +67,7 @@ type (
 		Statuses []status
 	}
 	contact struct {
+		Profile  struct{ Name string }
 		Identity string `json:"identity_key_hash"`
 	}
 	message struct {
@@ -127,7 +129,7 @@ func Decode(body []byte) ([]Update, error) {
 	for _, m := range v.Messages {
 		u := m.update()
 		if len(v.Contacts) > 0 {
-			u.Identity = v.Contacts[0].Identity
+			u.Name, u.Identity = v.Contacts[0].Profile.Name, v.Contacts[0].Identity
 		}
 		all = append(all, u)
 	}

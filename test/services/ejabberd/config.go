@@ -115,6 +115,7 @@ modules:
     max_resume_timeout: {{.Hibernation}}
     max_ack_queue: {{.AckQueue}}
     resend_on_timeout: {{not .Returns}}
+  mod_vcard: {}
 `))
 
 func renderConfig(s *Server, o Options, pair authority.Pair) ([]byte, error) {

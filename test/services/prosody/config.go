@@ -25,7 +25,7 @@ log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quot
 {{if .Modules}}plugin_paths = { {{quote .ModulesDir}} }
 {{end}}modules_enabled = {
 	"posix"; "roster"; "saslauth"; "tls"; "disco"; "pep"; "register"; "smacks";
-	"mam"; "ping"; "blocklist"; "carbons";
+	"mam"; "ping"; "blocklist"; "carbons"; "vcard_legacy";
 {{- if .Invitations}}
 	"invites"; "invites_register";
 {{- end}}

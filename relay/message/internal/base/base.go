@@ -52,6 +52,7 @@ type Carrier interface {
 	Send(ctx context.Context, o carrier.Outgoing) error
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
 	SendReaction(ctx context.Context, r carrier.OutgoingReaction) error
+	Nickname(ctx context.Context, peer phone.Number) (string, error)
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
 	Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error
 }

@@ -113,6 +113,9 @@ func (s *Inbound) open(tx *store.Tx, m carrier.Message, now time.Time) (arrival,
 	if err := tx.Quota(c.ID); err != nil {
 		return arrival{}, err
 	}
+	if m.Nickname != "" {
+		c.Name = m.Nickname
+	}
 	view := s.peers.View(tx, c.ID)
 	defer view.Forget()
 	account := s.recipientOf(m, now)
@@ -253,8 +256,17 @@ func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text,
 	return nil
 }
 
+// nameAge is how long a customer must have been silent for the relay to look again which name
+// they give themselves.
+const nameAge = 24 * time.Hour
+
 // receive writes a customer's message and the webhook about it.
 func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, body record.Content, stanza string, now time.Time) error {
+	if now.Sub(c.LastInbound) > nameAge {
+		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindName}); err != nil {
+			return err
+		}
+	}
 	if now.After(c.LastInbound) { // a part that waited for its file may be older
 		c.LastInbound = now
 	}

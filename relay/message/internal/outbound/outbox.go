@@ -116,6 +116,8 @@ func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 		return s.sendTransport(ctx, c, t)
 	case record.KindRefuse:
 		return s.sendRefusal(ctx, c, t)
+	case record.KindName:
+		return s.fetchName(ctx, j, c)
 	case record.KindInspect:
 		return s.peers.Inspect(ctx, c, t.Device)
 	case record.KindLost:

@@ -21,6 +21,7 @@ const (
 	KindFirst   Kind = "first"   // see whether a message that began a session was answered
 	KindBounced Kind = "bounced" // send a message again as it was, after it came back
 	KindRefuse  Kind = "refuse"  // tell the customer's client that its message was not accepted
+	KindName    Kind = "name"    // fetch the name that the customer gives themselves
 
 	KindReaction Kind = "reaction" // send a reaction, in clear or as an encrypted text
 )

@@ -35,6 +35,8 @@ const (
 	NSStanzaID = "urn:xmpp:sid:0"                        // XEP-0359
 	NSSet      = "http://jabber.org/protocol/rsm"        // XEP-0059
 	NSPing     = "urn:xmpp:ping"                         // XEP-0199
+	NSNick     = "http://jabber.org/protocol/nick"       // XEP-0172
+	NSVCard    = "vcard-temp"                            // XEP-0054
 
 	NSReply     = "urn:xmpp:reply:0"           // XEP-0461
 	NSFallback  = "urn:xmpp:fallback:0"        // XEP-0428

@@ -135,6 +135,7 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 			WantsReceipt: id != "" && e.Child(NSReceipts, "request") != nil,
 			WantsRead:    id != "" && e.Child(NSMarkers, "markable") != nil,
 			References:   r.references(e),
+			Nickname:     Nickname(e),
 		})
 		return
 	}
