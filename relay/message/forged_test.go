@@ -15,6 +15,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // trusted is everything in the store that the Signal layer works with: our pre-keys,
@@ -106,6 +107,7 @@ func unauthenticated(data []byte, i int) bool {
 }
 
 func TestOneTimePreKey_IsGoneAfterItsTimeOfUse(t *testing.T) {
+	racing.SkipExhaustive(t)
 	first, second := t.TempDir(), t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		bundle := w.hub.Bundle(w.number, 4711)

@@ -11,6 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 func TestReplay_OfACiphertextIsDropped(t *testing.T) {
@@ -154,6 +155,7 @@ func TestSignedPreKey_ChangesEachWeekAndTheOldOneStillOpens(t *testing.T) {
 }
 
 func TestOldSignedPreKeysAreKeptForTheRetentionAndNoLonger(t *testing.T) {
+	racing.SkipExhaustive(t)
 	inBubble(t, func(t *testing.T, w *world) {
 		const week, retention = 7 * 24 * time.Hour, 2 * 24 * time.Hour
 		w.stop()

@@ -22,6 +22,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // withFiles runs a test of a relay whose carrier has a place for files.
@@ -355,6 +356,7 @@ func withSlowUploads(t *testing.T, files int, takes time.Duration, test func(t *
 }
 
 func TestSlowUpload_GetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
+	racing.SkipExhaustive(t)
 	const files = 400
 	withSlowUploads(t, files, time.Minute, func(t *testing.T, w *world, slow *slowWeb, a *person) {
 		w.says(a.number, "a text")
@@ -373,6 +375,7 @@ func TestSlowUpload_GetsAFewFilesAtOnceAndHoldsNoTextUp(t *testing.T) {
 }
 
 func TestWaitingForATurnTakesNothingOfATransfersTime(t *testing.T) {
+	racing.SkipExhaustive(t)
 	const files = 96
 	withSlowUploads(t, files, media.TransferTime-time.Minute, func(t *testing.T, _ *world, slow *slowWeb, _ *person) {
 		elapse(4 * media.TransferTime)

@@ -14,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // controls is a text of control characters, which JSON writes as six bytes each. It does
@@ -44,6 +45,7 @@ func (w *world) onDisk() int64 {
 
 // The webhooks of all messages wait, as for a receiver that is away.
 func TestControlCharactersTakeHardlyMoreRoomThanTheirSize(t *testing.T) {
+	racing.SkipExhaustive(t)
 	const size, count = 60 << 10, 50
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.away = true }, func(t *testing.T, w *world) {

@@ -9,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // choose has everybody find only one one-time pre-key of ours from now on: the one that a
@@ -21,6 +22,7 @@ func (w *world) choose(b carrier.Bundle, n int) {
 }
 
 func TestUsedPreKey_IsKeptForAWeekAfterItWasWithdrawn(t *testing.T) {
+	racing.SkipExhaustive(t)
 	const day = 24 * time.Hour
 	for name, want := range map[string]struct {
 		after time.Duration
