@@ -64,10 +64,12 @@ func parsePayload(e *Element, env *carrier.Envelope) error {
 		return nil
 	}
 	payload, err := decode(p.Text, math.MaxInt)
-	if err != nil || payload == nil {
+	if err != nil {
 		return ErrMalformed
 	}
-	env.Payload = payload
+	if len(payload) > 0 { // some clients write an empty element into key transports
+		env.Payload = payload
+	}
 	return nil
 }
 

@@ -143,7 +143,7 @@ func FuzzEnvelope(tf *testing.F) {
 		got, err := parseEncrypted(mustParse(t, string(encrypted(env).Bytes())))
 		// A key that is not one does not spoil the rest: it may be another device's.
 		hasIV := len(iv) == 12 || len(iv) == 16
-		readable := sender > 0 && sender < 1<<31 && (payload == nil || hasIV)
+		readable := sender > 0 && sender < 1<<31 && (len(payload) == 0 || hasIV)
 		if readable != (err == nil) {
 			t.Fatalf("readable is %v, error %v", readable, err)
 		}
