@@ -38,6 +38,9 @@ type ReceiptKind string
 const (
 	Delivered ReceiptKind = "delivered" // XEP-0184
 	Read      ReceiptKind = "read"      // XEP-0333 displayed; covers all earlier ones
+	// Unreadable is a receipt in a message of the type error: the peer's client got the message
+	// and could not decrypt it. It is received, never sent.
+	Unreadable ReceiptKind = "unreadable"
 )
 
 // Receipt is what a peer says about a message that we sent it.

@@ -156,8 +156,12 @@ func (h *handler) unreadable(m carrier.Message, err error) {
 
 func (h *handler) receipt(r carrier.Receipt) {
 	kind := Delivered
-	if r.Kind == carrier.Read {
+	switch r.Kind {
+	case carrier.Unreadable:
+		return
+	case carrier.Read:
 		kind = Read
+	case carrier.Delivered:
 	}
 	h.c.emit(Event{Kind: kind, Peer: r.From, ID: r.ID})
 }

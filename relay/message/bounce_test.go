@@ -20,6 +20,9 @@ import (
 // quarter is about as long as the outbox tries.
 const quarter = 15 * time.Minute
 
+// firstWait is how long a first message waits for an answer.
+const firstWait = 10 * time.Minute
+
 // times has what holds content come back that often, for the time being.
 func times(n int) func(carrier.Outgoing) (back, temporary bool) {
 	return func(o carrier.Outgoing) (bool, bool) {
@@ -160,7 +163,7 @@ func TestFlappingLink_FailsNothingEarly(t *testing.T) {
 func TestBounce_CountsOnceForEachSending(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.Change(func() { w.hub.Muted = true }) // receipts would end it
+		w.hub.Change(func() { w.hub.Muted, w.hub.Silent = true, true }) // receipts would end it
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "many devices, many errors")
 		w.take()
@@ -169,7 +172,7 @@ func TestBounce_CountsOnceForEachSending(t *testing.T) {
 			check(t, w.brings(carrier.Bounce{To: a.number, ID: stanza, Temporary: true}))
 			check(t, w.brings(carrier.Bounce{To: number(t, "+491702222222"), ID: stanza, Temporary: true}))
 		}
-		elapse(quarter)
+		elapse(firstWait / 2)
 		if got := w.take(); len(got) != 0 {
 			t.Errorf("the business got %+v, want nothing beyond sent of %s", got, id)
 		}
@@ -202,7 +205,7 @@ func TestBounce_DeliveredMeanwhileIsNotSentAgain(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.customer(dir, alice)
-		w.hub.Change(func() { w.hub.Muted = true })
+		w.hub.Change(func() { w.hub.Muted, w.hub.Silent = true, true })
 		id := w.says(a.number, "one of two devices has it")
 		w.take()
 		stanza := w.carrier.Texts()[0].ID
@@ -491,7 +494,7 @@ func TestBounce_LeftByAnEndedSessionIsSentAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			inBubble(t, func(t *testing.T, w *world) {
-				w.hub.Change(func() { w.hub.Muted = true })
+				w.hub.Change(func() { w.hub.Muted, w.hub.Silent = true, true })
 				a := w.customer(dir, alice)
 				if !arrives {
 					w.carrier.Bounce(times(1))
@@ -523,7 +526,7 @@ func TestBounce_LeftByAnEndedSessionIsSentAgain(t *testing.T) {
 func TestBounce_EachTimeWithinTwoMinutesIsUndeliverable(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.Change(func() { w.hub.Muted = true })
+		w.hub.Change(func() { w.hub.Muted, w.hub.Silent = true, true })
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "nobody is there any more")
 		for i := range 8 {

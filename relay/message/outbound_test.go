@@ -109,7 +109,7 @@ func TestLostLink_UnconfirmedMessageIsSentAgainWithTheSameBytes(t *testing.T) {
 func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.Change(func() { w.hub.Muted = true })
+		w.hub.Change(func() { w.hub.Muted, w.hub.Silent = true, true })
 		a := w.customer(dir, alice)
 		id := w.says(a.number, "comes back")
 		w.take()
@@ -137,7 +137,7 @@ func TestBounce_FailsTheMessageUnlessItArrived(t *testing.T) {
 func TestReadMarker_CoversEarlierMessagesAndComesFromTheRecipientOnly(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.hub.Change(func() { w.hub.Muted = true })
+		w.hub.Change(func() { w.hub.Muted, w.hub.Silent = true, true })
 		a := w.customer(dir, alice)
 		var ids []string
 		for _, text := range []string{"one", "two", "three"} {

@@ -17,7 +17,7 @@ type Opened struct {
 	// (Seal with nil) unless a text goes out at once: the peer sends pre-key messages until it
 	// gets an answer.
 	NewSession bool
-	// Answers says that the message is the peer's first in the session that we began.
+	// Answers says that the message is the peer's first in a session that we began.
 	Answers bool
 	// Replaced says that the new session replaced another. The device may have lost that one
 	// with what was sent in it, or both ends began a session at once.
@@ -64,7 +64,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	opened := Opened{
 		Text: text, NewSession: d.NewSession, Replaced: d.NewSession && record.HasSession(),
 		PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity,
-		Answers: !d.NewSession && record.HasSession() && !record.Answered() && d.Record.Answered(),
+		Answers: d.Answers,
 	}
 	if d.NewSession {
 		if err := s.Begin(d.Begun); err != nil {

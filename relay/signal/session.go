@@ -35,6 +35,9 @@ type Decrypted struct {
 	// NewSession says that the message began a session. The peer repeats its
 	// pre-key with every message until it gets one back.
 	NewSession bool
+	// Answers says that the message is the peer's first in a session that we began: the peer
+	// could decrypt something in it.
+	Answers bool
 }
 
 // Begun identifies a session that a peer began. None of it is secret: it travelled unencrypted.
@@ -140,7 +143,7 @@ func (r *Record) decryptIn(s *session, m *message, now time.Time) (Decrypted, er
 	if err != nil {
 		return Decrypted{}, err
 	}
-	d := Decrypted{Plaintext: plaintext}
+	d := Decrypted{Plaintext: plaintext, Answers: s.initiated}
 	if s == r.current {
 		d.Record = r.moved(next).bounded(now)
 	} else {

@@ -210,11 +210,14 @@ func (c *Carrier) Send(_ context.Context, o carrier.Outgoing) error {
 	}
 	m := c.arriving(o)
 	c.hub.mu.Lock()
+	silent := c.hub.Silent && o.Envelope.Payload == nil
 	if c.hub.Tamper != nil {
 		m = c.hub.Tamper(o.To, m)
 	}
 	c.hub.mu.Unlock()
-	c.hub.Deliver(o.To, m)
+	if !silent {
+		c.hub.Deliver(o.To, m)
+	}
 	return err
 }
 

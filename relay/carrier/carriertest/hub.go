@@ -29,6 +29,7 @@ type Hub struct {
 	// Tamper changes messages on their way.
 	Tamper func(to phone.Number, m carrier.Message) carrier.Message
 	Muted  bool // receipts get lost
+	Silent bool // so do messages without content
 	Pushes bool // device lists go to everybody when they change, as PEP does for friends
 	// Cuts says whether a link breaks before it reports what its handler received; nil means
 	// never.

@@ -132,6 +132,12 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	if o.Text != nil {
 		a.event = base.EventReceived
 	}
+	if o.Answers {
+		t := record.Task{Kind: record.KindProven, Device: m.Envelope.Sender, Until: now}
+		if err := s.Enqueue(tx, c.ID, "", t); err != nil {
+			return a, err
+		}
+	}
 	if o.Replaced && !o.IdentityChanged {
 		a.lost = true
 		if err := s.ResendLater(tx, c, m.Envelope.Sender, now); err != nil {

@@ -66,7 +66,19 @@ func (s *Inbound) takeUnread(tx *store.Tx, u carrier.Unread, now time.Time) (arr
 	} else if again {
 		return arrival{event: base.EventReplayed}, record.ErrNoNews
 	}
+	if err := s.writtenInClear(tx, c, u); err != nil {
+		return a, err
+	}
 	return a, s.refuse(tx, c, u, said, now)
+}
+
+// writtenInClear queues what follows from a customer's answer in clear: perhaps they could not
+// read what the business wrote first.
+func (s *Inbound) writtenInClear(tx *store.Tx, c store.Customer, u carrier.Unread) error {
+	if u.Kind != carrier.InClear {
+		return nil
+	}
+	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindNotRead, Until: u.Time})
 }
 
 // takeClear writes an unencrypted text, and queues its receipt if the sender asked for one.
@@ -82,6 +94,9 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 	} else {
 		body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
 		if body.Text, err = s.refer(tx, c, u.References, said.text, &body); err != nil {
+			return a, err
+		}
+		if err := s.writtenInClear(tx, c, u); err != nil {
 			return a, err
 		}
 		w := webhook.Message{Time: u.Time, Unencrypted: true}

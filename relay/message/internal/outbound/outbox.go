@@ -124,6 +124,10 @@ func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 		return s.findLost(ctx, j, c, t)
 	case record.KindFirst:
 		return s.beginAgain(ctx, j, c, t)
+	case record.KindNotRead:
+		return s.notRead(ctx, j, c, t)
+	case record.KindProven:
+		return s.proven(ctx, j, c, t)
 	case record.KindAgain:
 		return s.sendAgain(ctx, c, t)
 	case record.KindBounced:

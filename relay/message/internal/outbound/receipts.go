@@ -17,15 +17,19 @@ const maxRead = 256
 // was sent.
 func (s *Outbound) Receipt(ctx context.Context, b *base.Batch, r carrier.Receipt) {
 	state := record.StateDelivered
-	if r.Kind == carrier.Read {
+	if r.Kind != carrier.Delivered {
 		state = record.StateRead
 	}
 	s.about(ctx, b, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
-		if r.Kind != carrier.Read {
-			return s.advance(tx, c, m, record.StateDelivered, s.Now())
+		switch r.Kind {
+		case carrier.Unreadable:
+			return s.unreadable(tx, c, m)
+		case carrier.Read:
+			return s.read(tx, c, m)
+		case carrier.Delivered:
 		}
-		return s.read(tx, c, m)
-	}, func() {})
+		return s.advance(tx, c, m, record.StateDelivered, s.Now())
+	}, s.WakeOutbox)
 }
 
 // before returns those of some messages, youngest first, that were accepted before m. Several may

@@ -55,11 +55,8 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 // resendIfLost queues a message for the device with that identity key, if the device may not
 // have been able to read it and nobody confirmed it.
 func (s *Outbound) resendIfLost(tx *store.Tx, m store.Message, t record.Task, key string) error {
-	if m.State != record.StateSent || m.Created.Before(t.Since) {
-		return nil
-	}
 	body, err := record.ContentOf(m)
-	if err != nil {
+	if err != nil || !mayBeUnread(m, body) || m.Created.Before(t.Since) {
 		return err
 	}
 	inNewSession := !t.Until.IsZero() && body.Sealed.After(t.Until)
@@ -82,9 +79,14 @@ func (s *Outbound) queueAgain(tx *store.Tx, m store.Message, d carrier.DeviceID)
 // sendAgain sends a message again to the devices that it was for, if no receipt has come
 // meanwhile.
 func (s *Outbound) sendAgain(ctx context.Context, c store.Customer, t record.Task) error {
-	m, body, err := s.pending(ctx, t.Message, record.StateSent)
-	if err != nil {
+	var m store.Message
+	var body record.Content
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		m, body, err = unreadIn(tx, t.Message)
 		return err
+	})
+	if err != nil {
+		return record.Gone(err)
 	}
 	if err := s.send(ctx, c, m, body); err != nil {
 		return err

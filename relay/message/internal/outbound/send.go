@@ -59,7 +59,8 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 			return err
 		}
 		return record.PutBody(tx, m, func(b *record.Content) {
-			b.Envelope, b.For, b.Sealed, b.Quoted = e, sealed, s.Now(), utf8.RuneCountInString(quote)
+			b.Envelope, b.For, b.Sealed, b.Unproven = e, sealed, s.Now(), beginsOnly(e)
+			b.Quoted = utf8.RuneCountInString(quote)
 		})
 	})
 	if record.IsNotFound(err) {

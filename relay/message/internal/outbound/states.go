@@ -82,7 +82,10 @@ func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
 	if state == record.StateSent {
 		return tx.ReplaceMessage(m)
 	}
-	return record.PutBody(tx, m, func(b *record.Content) { b.Envelope = nil })
+	return record.PutBody(tx, m, func(b *record.Content) {
+		b.Envelope = nil
+		b.Unproven = b.Unproven && state == record.StateDelivered
+	})
 }
 
 func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -51,6 +52,9 @@ func (s *Outbound) awaitAnswer(tx *store.Tx, c store.CustomerID, id string) erro
 
 // begins returns the devices with which a message begins a session.
 func begins(body record.Content) (devices []carrier.DeviceID) {
+	if body.Unproven {
+		return slices.Collect(maps.Keys(body.For))
+	}
 	if body.Envelope == nil {
 		return nil
 	}
@@ -74,7 +78,7 @@ func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer
 		return err
 	}
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
-		_, body, err := pendingIn(tx, t.Message, record.StateSent)
+		_, body, err := unreadIn(tx, t.Message)
 		if err != nil {
 			return record.Gone(err)
 		}
@@ -100,11 +104,12 @@ func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer
 // silent returns the devices that a first message was for and that did not answer it.
 func (s *Outbound) silent(ctx context.Context, c store.Customer, t record.Task) (devices []carrier.DeviceID, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
-		_, body, err := pendingIn(tx, t.Message, record.StateSent)
+		m, body, err := unreadIn(tx, t.Message)
 		if err != nil {
 			return err
 		}
-		if body.Waits || !body.Sealed.Equal(t.Since) {
+		// A receipt ends the wait for an answer; only a sign counts after it.
+		if t.Kind == record.KindFirst && m.State != record.StateSent || body.Waits || !body.Sealed.Equal(t.Since) {
 			return record.ErrFinished // it came back, or was sent again since
 		}
 		view := s.peers.View(tx, c.ID)
@@ -136,12 +141,12 @@ func (s *Outbound) firstAgain(tx *store.Tx, c store.CustomerID, devices []carrie
 		return err
 	}
 	for _, m := range slices.Backward(sent) {
-		if m.State != record.StateSent {
-			continue
-		}
 		body, err := record.ContentOf(m)
 		if err != nil {
 			return err
+		}
+		if !mayBeUnread(m, body) || body.Sealed.IsZero() {
+			continue
 		}
 		to := slices.IndexFunc(begins(body), func(d carrier.DeviceID) bool { return slices.Contains(devices, d) })
 		if to < 0 || body.Waits || body.Resent >= maxResends {

@@ -142,7 +142,7 @@ func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
 		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,
 		Time: m.Created, Opaque: m.Opaque,
 	}
-	own := []string{"at", "bounces", "correctsClear", "envelope", "for", "going", "mark", "markable", "quoted", "replyClear", "resent", "sealed", "waits", "whole"}
+	own := []string{"at", "bounces", "correctsClear", "envelope", "for", "going", "mark", "markable", "quoted", "replyClear", "resent", "sealed", "unproven", "waits", "whole"}
 	if body.Media != nil {
 		own = append(own, "media", "text")
 		if e.File, err = exportedFile(tx, *body.Media); err != nil {

@@ -19,6 +19,8 @@ const (
 	KindLost    Kind = "lost"    // find what a device could not read
 	KindAgain   Kind = "again"   // encrypt a message once more and send it again
 	KindFirst   Kind = "first"   // see whether a message that began a session was answered
+	KindNotRead Kind = "notRead" // the customer could not read what began a session
+	KindProven  Kind = "proven"  // a device answered in a session that we began
 	KindBounced Kind = "bounced" // send a message again as it was, after it came back
 	KindRefuse  Kind = "refuse"  // tell the customer's client that its message was not accepted
 	KindName    Kind = "name"    // fetch the name that the customer gives themselves
@@ -91,6 +93,9 @@ type Content struct {
 	// For holds the devices that the message was encrypted for, with the hashes of their
 	// identity keys: it is sent again to no other.
 	For map[carrier.DeviceID]string `json:"for,omitempty"`
+	// Unproven says that the message was encrypted only in sessions that we began and in which
+	// nothing has come back: a receipt then proves that it arrived, not that it could be read.
+	Unproven bool `json:"unproven,omitempty"`
 	// Resent is how often it was sent again.
 	Resent int `json:"resent,omitempty"`
 	// Bounces is how often it came back temporarily.

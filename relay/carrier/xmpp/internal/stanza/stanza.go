@@ -73,8 +73,20 @@ func (p Reader) Message(e *Element, when Span) Reading {
 // the same message may be accepted later; "continue" says that nothing is wrong with it. When
 // a peer's stream ends and its client has not acknowledged everything, servers return the
 // rest, though the client may have shown it: ejabberd as service-unavailable, Prosody as
-// recipient-unavailable.
+// recipient-unavailable. Without the element that says what the error is, nothing came back:
+// Converse marks a message that it could not decrypt as displayed in a message of this type.
 func (p Reader) bounce(r *Reading, e *Element, peer phone.Number) {
+	if e.Child(NSClient, "error") == nil {
+		if p.receipts(r, e, peer); len(r.Events) > 0 {
+			for i, ev := range r.Events {
+				if said, ok := ev.(carrier.Receipt); ok {
+					said.Kind = carrier.Unreadable
+					r.Events[i] = said
+				}
+			}
+			return
+		}
+	}
 	said := ParseError(e)
 	if id := r.idOf(e); id != "" && said.Kind != "continue" {
 		r.Event(carrier.Bounce{

@@ -126,6 +126,8 @@ func TestMessageStanzas(t *testing.T) {
 		"delivered":                     {from(xmpptest.PeerJID, "", "<received xmlns='urn:xmpp:receipts' id='7'/>"), []carrier.Event{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Delivered}}, nil},
 		"read":                          {from(xmpptest.PeerJID, "", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []carrier.Event{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Read}}, nil},
 		"receipt for nothing":           {from(xmpptest.PeerJID, "", "<received xmlns='urn:xmpp:receipts'/>"), nil, []Drop{DropEmpty}},
+		"not decrypted, by Converse":    {from(xmpptest.PeerJID, "type='error' id='9'", "<displayed xmlns='urn:xmpp:chat-markers:0' id='7'/>"), []carrier.Event{carrier.Receipt{From: peer, ID: "7", Kind: carrier.Unreadable}}, nil},
+		"a receipt of ours came back":   {from(xmpptest.PeerJID, "type='error' id='7'", "<displayed xmlns='urn:xmpp:chat-markers:0' id='8'/>"+stanzaErrorOf("wait", "resource-constraint")), bounced(true), nil},
 		"bounce without a reason":       {from(xmpptest.PeerJID, "type='error' id='7'", xmpptest.Enc), bounced(false), nil},
 		"bounce for good":               {from(xmpptest.PeerJID, "type='error' id='7'", xmpptest.Enc+stanzaErrorOf("cancel", "item-not-found")), bounced(false), nil},
 		"bounce of a stream that ended": {from(xmpptest.PeerJID, "type='error' id='7'", xmpptest.Enc+stanzaErrorOf("cancel", "service-unavailable")), doubtful, nil},
