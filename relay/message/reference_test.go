@@ -3,11 +3,13 @@ package message_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -346,6 +348,41 @@ func TestRetraction_OfAnOwnMessageIsTold(t *testing.T) {
 		s.about("> Do you have it in green?\nNever mind.", carrier.References{ReplyTo: s.ownStanza})
 		if got := w.next(); got.Context != s.own || got.Text != "Never mind." {
 			t.Errorf("a reply to it is %+v", got)
+		}
+	})
+}
+
+func TestRetraction_OfAMessageInPartsTakesAllOfThemBack(t *testing.T) {
+	dir := t.TempDir()
+	inBubbleWith(t, func(w *world) { w.web = newWeb() }, func(t *testing.T, w *world) {
+		s := begun(w, dir)
+		told := func(about string) (ids []string) {
+			t.Helper()
+			check(t, w.brings(carrier.Retraction{ID: "r", From: s.number, About: about, Time: time.Now()}))
+			for _, e := range w.take() {
+				if e.Type == "revoke" {
+					ids = append(ids, e.About)
+				}
+			}
+			return ids
+		}
+		reply := s.about("> We do. Which size?\n42", carrier.References{ReplyTo: s.questionStanza})
+		if id := w.next().ID; !slices.Equal(told(reply), []string{id}) {
+			t.Error("a reply whose quote was cut off is not taken back alone")
+		}
+		link, other := media.NewFileURL(), media.NewFileURL()
+		link.URL, other.URL = "https://up.test:5281/1/a.png", "https://up.test:5281/2/b.png"
+		both := s.about(link.Text()+"\n"+other.Text()+"\nlook", carrier.References{})
+		elapse(2 * time.Hour)
+		var parts []string
+		for _, e := range w.take() {
+			parts = append(parts, e.ID)
+		}
+		got := told(both)
+		slices.Sort(parts)
+		slices.Sort(got)
+		if len(parts) < 2 || !slices.Equal(got, parts) {
+			t.Errorf("%d parts came, %d were taken back", len(parts), len(got))
 		}
 	})
 }

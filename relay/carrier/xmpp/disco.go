@@ -24,10 +24,17 @@ func features() []string {
 	}
 }
 
+// What clients are told about reactions (XEP-0444, 2.2): the Cloud API knows one for each person
+// and message.
+const (
+	reactionForm = stanza.NSReactions + ":restrictions"
+	reactionMax  = "max_reactions_per_user"
+)
+
 // capsVersion is the verification string of XEP-0115, 5.1.
 func capsVersion() string {
 	sorted := slices.Sorted(slices.Values(features()))
-	s := "client/bot//" + clientName + "<" + strings.Join(sorted, "<") + "<"
+	s := "client/bot//" + clientName + "<" + strings.Join(sorted, "<") + "<" + reactionForm + "<" + reactionMax + "<1<"
 	sum := sha1.Sum([]byte(s)) //nolint:gosec // as above
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
@@ -46,5 +53,9 @@ func disco(node string) *stanza.Element {
 	for _, f := range features() {
 		q.With(stanza.New(stanza.NSDisco, "feature", "var", f))
 	}
-	return q
+	field := func(name, kind, value string) *stanza.Element {
+		return stanza.New(stanza.NSForm, "field", "var", name, "type", kind).With(stanza.New(stanza.NSForm, "value").WithText(value))
+	}
+	return q.With(stanza.New(stanza.NSForm, "x", "type", "result").With(
+		field("FORM_TYPE", "hidden", reactionForm), field(reactionMax, "", "1")))
 }

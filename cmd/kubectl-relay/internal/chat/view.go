@@ -81,8 +81,22 @@ func (v *view) event(e customer.Event) {
 		if v.interactive {
 			v.noteLockedf("… the business is typing")
 		}
+	case customer.Reacted:
+		v.reacted(e)
 	default:
 		v.status(e.ID, e.Kind)
+	}
+}
+
+// reacted shows a reaction to one of our messages.
+func (v *view) reacted(e customer.Event) {
+	n, ok := v.numbers[e.ID]
+	switch {
+	case !ok: // sent before this start
+	case e.Text == "":
+		v.noteLockedf("#%d the business no longer reacts", n)
+	default:
+		v.noteLockedf("#%d the business reacts with %s", n, printable.Text(e.Text))
 	}
 }
 

@@ -26,6 +26,9 @@ func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 	v.event(customer.Event{Kind: customer.Received, Text: "new", IdentityChanged: true})
 	v.event(customer.Event{Kind: customer.Unreadable})
 	v.event(customer.Event{Kind: customer.Plaintext})
+	v.event(customer.Event{Kind: customer.Reacted, ID: "a", Text: "👍"})
+	v.event(customer.Event{Kind: customer.Reacted, ID: "a"})
+	v.event(customer.Event{Kind: customer.Reacted, ID: "unknown", Text: "👍"})
 	if got, want := messages.String(), "<- two\n   lines\uFFFD[2J\n<- new\n"; got != want {
 		t.Errorf("messages:\n%s\nwant:\n%s", got, want)
 	}
@@ -37,6 +40,8 @@ func TestViewShowsMessagesAndStatusesApart(t *testing.T) {
 ! the business has a new identity key: compare it with its invitation
 ! a message could not be decrypted; a new session was offered
 ! an unencrypted message arrived and is not shown
+#1 the business reacts with 👍
+#1 the business no longer reacts
 `
 	if got := notes.String(); got != want {
 		t.Errorf("notes:\n%s\nwant:\n%s", got, want)

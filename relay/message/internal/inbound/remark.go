@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -111,43 +112,41 @@ func (s *Inbound) Retraction(ctx context.Context, b *base.Batch, r carrier.Retra
 }
 
 // partsOf returns the messages of the business's that a customer's message is, without those
-// that were taken back already: one, unless the message had files, or was corrected.
+// that were taken back already: one, unless the message had files.
 func partsOf(tx *store.Tx, about base.Referenced) ([]base.Referenced, error) {
-	first := about
 	if about.ID != about.Message.ID { // a correction: what it replaced is taken back
 		m, err := tx.Message(about.ID)
 		if err == nil {
-			first, err = base.ReferencedBy(m)
+			about, err = base.ReferencedBy(m)
 		}
 		if err != nil && !record.IsNotFound(err) {
 			return nil, err
 		}
 	}
-	found := []base.Referenced{first}
-	if first.Content.Whole != "" {
-		found = nil
-		near, err := tx.MessagesOf(first.Message.Customer, store.Inbound, first.Message.Created, maxRecent)
+	parts := []base.Referenced{about}
+	if about.Content.Whole != "" {
+		var err error
+		if parts, err = wholeOf(tx, about); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(parts, func(r base.Referenced) bool { return r.Content.Revoked }), nil
+}
+
+// wholeOf returns all messages that were one at the customer. Some clients use an id again for
+// another message.
+func wholeOf(tx *store.Tx, part base.Referenced) (parts []base.Referenced, err error) {
+	near, err := tx.MessagesOf(part.Message.Customer, store.Inbound, part.Message.Created, maxRecent)
+	for _, m := range near {
+		r, err := base.ReferencedBy(m)
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range near {
-			if m.CarrierID != first.Message.CarrierID {
-				continue
-			}
-			r, err := base.ReferencedBy(m)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, r)
+		if m.CarrierID == part.Message.CarrierID && r.Content.Whole == part.Content.Whole {
+			parts = append(parts, r)
 		}
 	}
-	var left []base.Referenced
-	for _, r := range found {
-		if !r.Content.Revoked {
-			left = append(left, r)
-		}
-	}
-	return left, nil
+	return parts, err
 }
 
 // revoke notes that a message was taken back, and queues the webhook.

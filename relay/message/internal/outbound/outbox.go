@@ -174,3 +174,19 @@ func (s *Outbound) sendText(ctx context.Context, j queue.Job, c store.Customer) 
 	s.Deliveries()
 	return err
 }
+
+// react sends a reaction for the first time, in whichever form.
+func (s *Outbound) react(ctx context.Context, j queue.Job, c store.Customer) error {
+	_, body, err := s.pending(ctx, j.Message, record.StateAccepted)
+	if err != nil {
+		return err
+	}
+	to, err := s.answered(ctx, c.ID, body)
+	if err != nil {
+		return err
+	}
+	if to.refs.ReplyTo == "" {
+		return fails(unknownMessage())
+	}
+	return s.sendText(ctx, j, c)
+}

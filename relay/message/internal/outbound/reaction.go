@@ -9,7 +9,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -50,22 +49,6 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 	s.Counts.Add(base.EventAccepted)
 	s.WakeOutbox()
 	return m.ID, nil
-}
-
-// react sends a reaction for the first time, in whichever form.
-func (s *Outbound) react(ctx context.Context, j queue.Job, c store.Customer) error {
-	_, body, err := s.pending(ctx, j.Message, record.StateAccepted)
-	if err != nil {
-		return err
-	}
-	to, err := s.answered(ctx, c.ID, body)
-	if err != nil {
-		return err
-	}
-	if to.refs.ReplyTo == "" {
-		return fails(unknownMessage())
-	}
-	return s.sendText(ctx, j, c)
 }
 
 // sendReaction sends a reaction in clear.
