@@ -33,6 +33,7 @@ type stanzaOf struct {
 // TestClients_StanzasAreToldAsGolden reads what each client sends when its user replies, corrects,
 // reacts or takes something back, and compares the webhook with the one beside the stanza.
 func TestClients_StanzasAreToldAsGolden(t *testing.T) {
+	t.Parallel()
 	stanzas, err := filepath.Glob("testdata/clients/*.xml")
 	check(t, err)
 	if len(stanzas) == 0 {
@@ -41,6 +42,7 @@ func TestClients_StanzasAreToldAsGolden(t *testing.T) {
 	for _, path := range stanzas {
 		name := strings.TrimSuffix(filepath.Base(path), ".xml")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			inBubble(t, func(t *testing.T, w *world) {
 				s := answering(w, dir)

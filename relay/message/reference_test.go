@@ -55,6 +55,7 @@ func (w *world) next() event {
 }
 
 func TestReply_NamesTheAnsweredMessageWithoutItsQuote(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -90,6 +91,7 @@ func TestReply_NamesTheAnsweredMessageWithoutItsQuote(t *testing.T) {
 }
 
 func TestReply_ToWordsThatWereSaidTwiceStaysText(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -103,6 +105,7 @@ func TestReply_ToWordsThatWereSaidTwiceStaysText(t *testing.T) {
 }
 
 func TestReply_ToAnothersMessageIsNone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -115,6 +118,7 @@ func TestReply_ToAnothersMessageIsNone(t *testing.T) {
 }
 
 func TestReply_ComesOnceAlthoughItIsSentTwice(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -133,6 +137,7 @@ func TestReply_ComesOnceAlthoughItIsSentTwice(t *testing.T) {
 }
 
 func TestCorrection_OfAnOwnMessageIsAnEdit(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -154,6 +159,7 @@ func TestCorrection_OfAnOwnMessageIsAnEdit(t *testing.T) {
 }
 
 func TestCorrection_OfAnythingElseIsAnotherText(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -172,6 +178,7 @@ func TestCorrection_OfAnythingElseIsAnotherText(t *testing.T) {
 }
 
 func TestCorrection_AfterTheRetentionIsAnotherText(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -191,6 +198,7 @@ func TestCorrection_AfterTheRetentionIsAnotherText(t *testing.T) {
 }
 
 func TestCorrection_InClearChangesNothingUnlessClearTextIsAccepted(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -214,6 +222,7 @@ func TestCorrection_InClearChangesNothingUnlessClearTextIsAccepted(t *testing.T)
 }
 
 func TestReaction_ToBothSidesMessagesIsTold(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -245,6 +254,7 @@ func TestReaction_ToBothSidesMessagesIsTold(t *testing.T) {
 }
 
 func TestReaction_ThatCannotCountIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -280,6 +290,7 @@ func TestReaction_ThatCannotCountIsRefused(t *testing.T) {
 }
 
 func TestReactions_TenThousandAreBounded(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -319,6 +330,7 @@ func TestReactions_TenThousandAreBounded(t *testing.T) {
 }
 
 func TestRetraction_OfAnOwnMessageIsTold(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -353,6 +365,7 @@ func TestRetraction_OfAnOwnMessageIsTold(t *testing.T) {
 }
 
 func TestRetraction_OfAMessageInPartsTakesAllOfThemBack(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.web = newWeb() }, func(t *testing.T, w *world) {
 		s := begun(w, dir)
