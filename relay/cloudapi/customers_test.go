@@ -41,6 +41,31 @@ func (r *registry) Export(_ context.Context, _ phone.Number, after string, limit
 	}, r.err
 }
 
+func (r *registry) ContactRequests(_ context.Context, after int64, limit int) ([]cloudapi.ContactRequest, error) {
+	n, err := phone.Parse("+16505551234")
+	if err != nil || after > 0 {
+		return nil, err
+	}
+	open := []cloudapi.ContactRequest{
+		{Number: n, Since: time.Unix(1749416383, 0), Waiting: 2, Cursor: 11},
+		{Number: n, Since: time.Unix(1749416384, 0), Declined: true, Cursor: 12},
+	}
+	return open[:min(limit, 2)], r.err
+}
+
+func TestContactRequestsAreListedInPages(t *testing.T) {
+	h := withRegistry(t, &registry{})
+	const list = "/v23.0/" + numberID + "/customers"
+	golden(t, "contact-requests", call(h, http.MethodGet, list, ""))
+	golden(t, "contact-requests-first-page", call(h, http.MethodGet, list+"?limit=1", ""))
+	golden(t, "contact-requests-last-page", call(h, http.MethodGet, list+"?after=12", ""))
+	for _, bad := range []string{"?after=x", "?after=-1", "?limit=501"} {
+		if w := call(h, http.MethodGet, list+bad, ""); w.Code != http.StatusBadRequest {
+			t.Errorf("%s is answered with %d", bad, w.Code)
+		}
+	}
+}
+
 const person = "/v23.0/" + numberID + "/customers/16505551234"
 
 func withRegistry(t *testing.T, r *registry) http.Handler {

@@ -54,6 +54,7 @@ func routes() []route {
 		{routeBlock, http.MethodGet, theNumber, "block_users", (*API).blocked},
 		{routeBlock, http.MethodPost, theNumber, "block_users", (*API).block},
 		{routeBlock, http.MethodDelete, theNumber, "block_users", (*API).block},
+		{routeCustomers, http.MethodGet, theNumber, "customers", (*API).contactRequests},
 		{routeCustomers, "", theNumber, "customers/", (*API).customers},
 		{routeNumber, http.MethodGet, theNumber, "", (*API).number},
 	}

@@ -115,6 +115,18 @@ type Customers interface {
 	// Export returns what is stored about a person, with at most limit messages: those after
 	// the one with the given id. It may return ErrUnknownCustomer.
 	Export(ctx context.Context, n phone.Number, after string, limit int) (*Export, error)
+	// ContactRequests returns at most limit contact requests that customers have not accepted:
+	// those behind the one with the given cursor, or from the first for the cursor 0.
+	ContactRequests(ctx context.Context, after int64, limit int) ([]ContactRequest, error)
+}
+
+// ContactRequest is a request to a customer to show their keys to the relay.
+type ContactRequest struct {
+	Number   phone.Number
+	Since    time.Time
+	Declined bool
+	Waiting  int // messages that wait for the answer
+	Cursor   int64
 }
 
 // Export is what is stored about one person.
@@ -140,6 +152,7 @@ type ExportedMessage struct {
 	Direction string          `json:"direction"` // "inbound" or "outbound"
 	Type      string          `json:"type"`
 	Status    string          `json:"status"`
+	Detail    string          `json:"status_detail,omitempty"`
 	Timestamp string          `json:"timestamp"` // Unix seconds, as everywhere in the API
 	Opaque    string          `json:"biz_opaque_callback_data,omitempty"`
 	Content   json.RawMessage `json:"content"`

@@ -110,6 +110,8 @@ type (
 	PersonsDevice = person.PersonsDevice
 	// PersonsMessage is one message to or from the person.
 	PersonsMessage = person.PersonsMessage
+	// ContactRequest is a request to a customer that was not accepted yet.
+	ContactRequest = person.ContactRequest
 	// PersonsFile is a file that came from the person or went to them.
 	PersonsFile = person.PersonsFile
 )
@@ -205,6 +207,12 @@ func (s *Service) Blocked(ctx context.Context) ([]phone.Number, error) {
 // ErrUnknownCustomer.
 func (s *Service) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
 	return s.people.Person(ctx, n, after, limit)
+}
+
+// ContactRequests returns at most limit contact requests that were not accepted: those behind
+// a cursor, or from the first if it is zero.
+func (s *Service) ContactRequests(ctx context.Context, after store.CustomerID, limit int) ([]ContactRequest, error) {
+	return s.people.ContactRequests(ctx, after, limit)
 }
 
 // Erase removes everything that is stored about one person. It may be called again, and then

@@ -26,6 +26,26 @@ func failure(t *testing.T, events []event, id string) string {
 	return ""
 }
 
+// lists wants one request to be listed, to a customer, and their messages to say why they wait.
+func (w *world) lists(p *person, waiting int, declined bool) {
+	w.t.Helper()
+	open, err := w.ContactRequests(w.t.Context(), 0, 10)
+	if err != nil || len(open) != 1 || open[0].Number != p.number || open[0].Waiting != waiting || open[0].Declined.IsZero() == declined {
+		w.t.Errorf("%+v are listed, error %v", open, err)
+	}
+	kept, err := w.Person(w.t.Context(), p.number, "", 10)
+	check(w.t, err)
+	said := 0
+	for _, m := range kept.Messages {
+		if strings.Contains(m.Detail, "contact request") {
+			said++
+		}
+	}
+	if said != waiting {
+		w.t.Errorf("%d of %d messages say why they wait", said, waiting)
+	}
+}
+
 func TestContact_IsNotAskedWhileTheKeysAreOpen(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
@@ -52,6 +72,7 @@ func TestContact_MessagesWaitForItAndKeepTheirOrder(t *testing.T) {
 		if got := w.take(); len(got) != 0 || w.carrier.Requests() != 1 || len(a.got()) != 0 {
 			t.Fatalf("%d requests; meanwhile the business got %+v", w.carrier.Requests(), got)
 		}
+		w.lists(a, 3, false)
 		w.hub.Answer(w.number, a.number, carrier.ContactAllowed, false)
 		w.says(a.number, "fourth")
 		w.take()
@@ -62,6 +83,9 @@ func TestContact_MessagesWaitForItAndKeepTheirOrder(t *testing.T) {
 		w.take()
 		if got := a.got(); len(got) != 5 || w.carrier.Requests() != 1 {
 			t.Errorf("the customer got %q; %d requests", got, w.carrier.Requests())
+		}
+		if open, err := w.ContactRequests(t.Context(), 0, 10); err != nil || len(open) != 0 {
+			t.Errorf("afterwards %+v are listed, error %v", open, err)
 		}
 	})
 }
@@ -108,6 +132,7 @@ func TestContact_DeclinedFailsAtOnceAndIsNotAskedAgainForAWeek(t *testing.T) {
 				if why := failure(t, w.take(), second); !strings.Contains(why, "declined") || w.carrier.Requests() > 1 {
 					t.Errorf("the business was told %q after %d requests", why, w.carrier.Requests())
 				}
+				w.lists(a, 0, true)
 				before := w.carrier.Requests()
 				elapse(8 * 24 * time.Hour)
 				w.says(a.number, "may we?")

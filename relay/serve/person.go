@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // persons gives the HTTP interface access to what the messages store about single persons.
@@ -46,11 +47,26 @@ func (p persons) Export(ctx context.Context, n phone.Number, after string, limit
 			direction = "inbound"
 		}
 		e.Messages = append(e.Messages, cloudapi.ExportedMessage{
-			ID: m.ID, Direction: direction, Type: m.Type, Status: m.State,
+			ID: m.ID, Direction: direction, Type: m.Type, Status: m.State, Detail: m.Detail,
 			Timestamp: strconv.FormatInt(m.Time.Unix(), 10), Opaque: m.Opaque, Content: m.Content, File: exportedFile(m.File),
 		})
 	}
 	return e, nil
+}
+
+// ContactRequests implements cloudapi.Customers.
+func (p persons) ContactRequests(ctx context.Context, after int64, limit int) ([]cloudapi.ContactRequest, error) {
+	open, err := p.Service.ContactRequests(ctx, store.CustomerID(after), limit)
+	if err != nil {
+		return nil, translate(err)
+	}
+	var requests []cloudapi.ContactRequest
+	for _, c := range open {
+		requests = append(requests, cloudapi.ContactRequest{
+			Number: c.Number, Since: c.Since, Declined: !c.Declined.IsZero(), Waiting: c.Waiting, Cursor: int64(c.Cursor),
+		})
+	}
+	return requests, nil
 }
 
 func exportedFile(f *message.PersonsFile) *cloudapi.ExportedFile {

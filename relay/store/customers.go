@@ -109,6 +109,34 @@ func (t *Tx) CustomerByID(id CustomerID) (Customer, error) {
 	return Customer{}, err
 }
 
+// CustomersAfter returns at most limit customers for whom want returns true, in the order of
+// their IDs, from behind one on. It leaves out those whose rows cannot be read.
+func (t *Tx) CustomersAfter(after CustomerID, limit int, want func(Customer) bool) (found []Customer, err error) {
+	err = t.rows(`SELECT id, epoch, sealed FROM customers WHERE id > ? ORDER BY id`, func(r row) error {
+		var s sealedCustomer
+		if err := s.scan(r); err != nil {
+			return err
+		}
+		c, err := t.openCustomer(s)
+		switch {
+		case errors.Is(err, seal.ErrTampered), errors.Is(err, ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case want(c):
+			found = append(found, c)
+		}
+		if len(found) >= limit {
+			return errEnough
+		}
+		return nil
+	}, int64(after))
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return found, err
+}
+
 func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	plain, err := t.open(s.epoch, purposeCustomer, rowOf(int64(s.id)), s.sealed)
 	if err != nil {

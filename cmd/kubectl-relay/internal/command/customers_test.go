@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
@@ -23,6 +24,8 @@ type people struct {
 	erased  bool
 	err     error
 	devices []cloudapi.ExportedDevice
+
+	requests []cloudapi.ContactRequest
 }
 
 func (p *people) Erase(_ context.Context, n phone.Number) error {
@@ -41,6 +44,38 @@ func (p *people) Export(_ context.Context, n phone.Number, after string, _ int) 
 		return &cloudapi.Export{Name: "Ada", More: true, Devices: p.devices, Messages: []cloudapi.ExportedMessage{message("1"), message("2")}}, nil
 	}
 	return &cloudapi.Export{Name: "Ada", Messages: []cloudapi.ExportedMessage{message("3")}}, nil
+}
+
+func (p *people) ContactRequests(_ context.Context, after int64, limit int) ([]cloudapi.ContactRequest, error) {
+	if p.requests == nil {
+		return nil, p.err
+	}
+	all := p.requests[after:]
+	return all[:min(limit, len(all))], p.err
+}
+
+func TestContactRequestsAreListedWhole(t *testing.T) {
+	n, err := phone.Parse("+491701234567")
+	check(t, err)
+	p := &people{number: n}
+	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	check(t, err)
+	var out strings.Builder
+	for _, want := range []string{"every customer", "+491701234567   declined          2026-11-28T18:00:00Z   3"} {
+		open, err := e.contactRequests(t.Context())
+		check(t, err)
+		out.Reset()
+		check(t, printContactRequests(&out, open))
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("listed:\n%s", out.String())
+		}
+		for i := range 700 { // two pages
+			p.requests = append(p.requests, cloudapi.ContactRequest{Number: n, Since: time.Date(2026, 11, 28, 18, 0, 0, 0, time.UTC), Waiting: 3, Declined: i == 699, Cursor: int64(i + 1)})
+		}
+	}
+	if lines := strings.Count(out.String(), "+491701234567"); lines != 700 {
+		t.Errorf("%d of 700 were listed", lines)
+	}
 }
 
 // serveEndpoint serves a relay's endpoint of which only the people are not real, and

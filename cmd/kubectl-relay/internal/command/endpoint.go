@@ -57,24 +57,29 @@ func (f *endpointFlags) open(ctx context.Context, cluster *cluster, args []strin
 	if err != nil {
 		return nil, number, err
 	}
+	e, err := f.openRelay(ctx, cluster, args[0])
+	return e, number, err
+}
+
+// openRelay reads the credentials of a relay and returns its endpoint.
+func (f *endpointFlags) openRelay(ctx context.Context, cluster *cluster, name string) (*endpoint, error) {
 	k, namespace, err := cluster.connect()
 	if err != nil {
-		return nil, number, err
+		return nil, err
 	}
-	relay, region, err := readRelay(ctx, k, namespace, args[0])
+	relay, region, err := readRelay(ctx, k, namespace, name)
 	if err != nil {
-		return nil, number, err
+		return nil, err
 	}
 	v, err := regionVault(region, f.vaultAddress, f.vaultCA)
 	if err != nil {
-		return nil, number, err
+		return nil, err
 	}
 	c, err := readCredentials(ctx, k, v, relay, region)
 	if err != nil {
-		return nil, number, err
+		return nil, err
 	}
-	e, err := f.endpoint(c)
-	return e, number, err
+	return f.endpoint(c)
 }
 
 func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
@@ -111,7 +116,12 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 
 // call asks the endpoint about a person and returns its answer.
 func (e *endpoint) call(ctx context.Context, method string, number phone.Number, query url.Values) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, e.url+number.Digits()+"?"+query.Encode(), http.NoBody)
+	return e.ask(ctx, method, e.url+number.Digits(), query)
+}
+
+// ask sends a request to the endpoint and returns its answer.
+func (e *endpoint) ask(ctx context.Context, method, address string, query url.Values) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, address+"?"+query.Encode(), http.NoBody)
 	if err != nil {
 		return nil, errors.New("calling the relay: its endpoint is not a URL")
 	}

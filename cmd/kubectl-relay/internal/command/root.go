@@ -26,6 +26,7 @@ For those who run the cluster:
 For a business:
   credentials             what the business's own programs need to call its relay
   invite                  the address and QR code with which customers write to it
+  customers               the customers whose keys the relay may not read
   fingerprints            the identity keys of one customer's devices, to compare
   rotate                  replace a relay's identity or credentials
   erase-customer          erase everything that is stored about one person
@@ -57,7 +58,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newErase(streams), newEraseCustomer(streams),
+	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newErase(streams), newEraseCustomer(streams),
 		newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newRotate(streams), newSetup(streams), newVersion(streams, version))
 	return root
 }

@@ -55,8 +55,8 @@ func (s *Outbound) awaitContact(ctx context.Context, j queue.Job, t record.Task)
 		return peers.ErrNoAccount
 	case err != nil:
 		return fmt.Errorf("asking to become a contact: %w", err)
-	case state == carrier.ContactNone:
-		return declined()
+	case state == carrier.ContactNone: // the answer came while there was no link
+		return errors.Join(s.ContactAnswered(ctx, carrier.ContactAnswer{Peer: c.Number, State: state}), declined())
 	case state == carrier.ContactAllowed:
 		return errShownToOthers
 	}
@@ -172,9 +172,11 @@ func (s *Outbound) ContactAnswered(ctx context.Context, a carrier.ContactAnswer)
 
 // refusedContact writes that a customer declined, and fails what waited.
 func (s *Outbound) refusedContact(tx *store.Tx, c store.Customer) error {
-	c.Declined = s.Now()
-	if err := tx.PutCustomer(&c); err != nil {
-		return err
+	if c.Declined.IsZero() {
+		c.Declined = s.Now()
+		if err := tx.PutCustomer(&c); err != nil {
+			return err
+		}
 	}
 	waiting, err := s.WaitingOf(tx, c.ID)
 	if err != nil {

@@ -42,6 +42,7 @@ type PersonsMessage struct {
 	Inbound bool
 	Type    string
 	State   string
+	Detail  string // why it is in that state; may be empty
 	Time    time.Time
 	Opaque  string
 	// Content is what was written, as JSON.
@@ -96,7 +97,7 @@ func personIn(tx *store.Tx, n phone.Number, after string, limit int) (p Person, 
 	if p.Devices, err = devicesOf(tx, c.ID); err != nil {
 		return p, err
 	}
-	p.Messages, p.More, err = messagesOf(tx, c.ID, after, limit)
+	p.Messages, p.More, err = messagesOf(tx, c, after, limit)
 	return p, err
 }
 
@@ -113,8 +114,8 @@ func devicesOf(tx *store.Tx, c store.CustomerID) (shown []PersonsDevice, err err
 
 // messagesOf returns at most limit messages of a customer, those after the one with the
 // given id, and whether there are more.
-func messagesOf(tx *store.Tx, c store.CustomerID, after string, limit int) (shown []PersonsMessage, more bool, err error) {
-	messages, err := tx.History(c, after, limit+1)
+func messagesOf(tx *store.Tx, c store.Customer, after string, limit int) (shown []PersonsMessage, more bool, err error) {
+	messages, err := tx.History(c.ID, after, limit+1)
 	if err != nil {
 		return nil, false, err
 	}
@@ -126,6 +127,7 @@ func messagesOf(tx *store.Tx, c store.CustomerID, after string, limit int) (show
 		if err != nil {
 			return nil, false, err
 		}
+		exported.Detail = detail(c, m)
 		shown = append(shown, exported)
 	}
 	return shown, more, nil
