@@ -28,8 +28,8 @@ type Quote struct {
 // below it.
 func Of(text string) (Quote, bool) { return cut(text, end(text)) }
 
-// In is Of for a text of which the first so many code points are said to be a quote. Dino
-// before version 0.5 counts bytes. If neither ends after a whole line, In returns what Of
+// In is Of for a text of which the first so many code points are said to be a quote. Dino 0.4.2
+// counts bytes. If neither ends after a whole line, In returns what Of
 // returns.
 func In(text string, length int) (Quote, bool) {
 	for _, at := range []int{offset(text, length), length} {
