@@ -90,6 +90,26 @@ func TestContact_MessagesWaitForItAndKeepTheirOrder(t *testing.T) {
 	})
 }
 
+// Earlier relays asked everybody, and some have not answered.
+func TestContact_RequestOfAnEarlierRelayIsNotRepeated(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		w.hide(a)
+		w.hub.Answer(w.number, a.number, carrier.ContactAsked, true)
+		w.says(a.number, "good morning")
+		if got := w.take(); len(got) != 0 || w.carrier.Requests() != 0 {
+			t.Errorf("%d requests; the business got %+v", w.carrier.Requests(), got)
+		}
+		w.lists(a, 1, false)
+		w.hub.Answer(w.number, a.number, carrier.ContactAllowed, false)
+		w.take()
+		if got := a.got(); !slices.Equal(got, []string{"good morning"}) {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
 func TestContact_AnswerWithoutALinkCountsWithTheNextOne(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
