@@ -16,7 +16,7 @@ LINT := bin/golangci-lint
 
 # Debian packages of the servers, clients and libraries that tests run against.
 TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-oldmemo \
-	python3-slixmpp python3-xmlschema tmux
+	python3-slixmpp python3-twomemo python3-xmlschema tmux
 
 # The product's packages, and all that are tested without a cluster of nodes. Whole
 # packages that need real servers are below test/; elsewhere -short leaves out the tests

@@ -8,9 +8,14 @@ import (
 	"fmt"
 )
 
-// macSize is the length of a message's authentication code, a truncated
-// HMAC-SHA256.
-const macSize = 8
+// Lengths of a message's authentication code, a truncated HMAC-SHA256.
+const (
+	macSize       = 8  // Legacy
+	omemo2MACSize = 16 // OMEMO2
+)
+
+// associatedSize is the length of the longest associated data.
+const associatedSize = 2 * PublicKeySize
 
 // sealedSize is the length of n bytes in AES-CBC with PKCS#7 padding, which has at least one byte.
 func sealedSize(n int) int { return n + aes.BlockSize - n%aes.BlockSize }
@@ -65,30 +70,26 @@ func unpadded(b []byte) int {
 	return len(b) - padding
 }
 
-// authenticate computes the code of serialised, a message up to its code, from
-// sender to receiver.
-func (k *messageKeys) authenticate(sender, receiver *PublicKey, serialised []byte) (code [macSize]byte) {
-	var head [sha256.BlockSize + 2*PublicKeySize]byte
+// authenticate computes the code, which is not truncated yet, of serialised, a message up to its
+// code, with the associated data.
+func (k *messageKeys) authenticate(associated, serialised []byte) (code [sha256.Size]byte) {
+	var head [sha256.BlockSize + associatedSize]byte
 	pad((*[sha256.BlockSize]byte)(head[:]), &k.mac, 0x36)
-	b := sender.append(head[:sha256.BlockSize])
-	b = receiver.append(b)
+	b := append(head[:sha256.BlockSize], associated...)
 	h := sha256.New()
 	h.Write(b)
 	h.Write(serialised)
 	var outer [sha256.BlockSize + sha256.Size]byte
 	pad((*[sha256.BlockSize]byte)(outer[:]), &k.mac, 0x5c)
 	h.Sum(outer[:sha256.BlockSize])
-	sum := sha256.Sum256(outer[:])
+	code = sha256.Sum256(outer[:])
 	clear(head[:])
 	clear(outer[:])
-	copy(code[:], sum[:])
 	return code
 }
 
-// verify checks the code at the end of received, in constant time, over the very
-// bytes that were received.
-func (k *messageKeys) verify(sender, receiver *PublicKey, received []byte) bool {
-	serialised, theirs := received[:len(received)-macSize], received[len(received)-macSize:]
-	ours := k.authenticate(sender, receiver, serialised)
-	return subtle.ConstantTimeCompare(ours[:], theirs) == 1
+// verify checks a truncated code, in constant time, over the very bytes that were received.
+func (k *messageKeys) verify(associated, received, code []byte) bool {
+	ours := k.authenticate(associated, received)
+	return subtle.ConstantTimeCompare(ours[:len(code)], code) == 1
 }

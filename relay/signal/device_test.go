@@ -13,6 +13,7 @@ var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 // as a store would keep them: serialised.
 type device struct {
 	t      testing.TB
+	format Format
 	local  Local
 	signed map[uint32]*SignedPreKey
 	pre    map[uint32]*PreKey
@@ -24,12 +25,18 @@ type device struct {
 
 func newDevice(t testing.TB) *device {
 	t.Helper()
+	return newDeviceOf(t, Legacy)
+}
+
+// newDeviceOf is a device that publishes bundles of that format.
+func newDeviceOf(t testing.TB, f Format) *device {
+	t.Helper()
 	identity, err := GenerateIdentityKeyPair()
 	must(t, err)
 	registration, err := GenerateRegistrationID()
 	must(t, err)
 	d := &device{
-		t: t, local: Local{Identity: identity, RegistrationID: registration},
+		t: t, format: f, local: Local{Identity: identity, RegistrationID: registration},
 		signed: map[uint32]*SignedPreKey{}, pre: map[uint32]*PreKey{}, nextID: 1, now: start,
 	}
 	d.addSigned(1)
@@ -82,7 +89,12 @@ func (d *device) bundle() Bundle {
 	}
 	b := Bundle{
 		Identity: d.local.Identity.Public(), SignedPreKeyID: newest.ID(), SignedPreKey: newest.Public(),
-		Signature: newest.Signature(), RegistrationID: d.local.RegistrationID,
+		Signature: newest.Signature(), RegistrationID: d.local.RegistrationID, Format: d.format,
+	}
+	if d.format == OMEMO2 {
+		var err error
+		b.Signature, err = d.local.Identity.Sign(newest.Public().Coordinate())
+		must(d.t, err)
 	}
 	if k, ok := d.pre[d.nextID]; ok {
 		b.PreKeyID, b.PreKey = k.ID(), k.Public()
@@ -160,9 +172,23 @@ func (s state) equal(o state) bool {
 // pair returns two devices with a session that both have used.
 func pair(t testing.TB) (alice, bob *device) {
 	t.Helper()
-	alice, bob = newDevice(t), newDevice(t)
+	return pairOf(t, Legacy)
+}
+
+// pairOf is pair in that format.
+func pairOf(t testing.TB, f Format) (alice, bob *device) {
+	t.Helper()
+	alice, bob = newDeviceOf(t, f), newDeviceOf(t, f)
 	alice.initiate(bob.bundle())
 	bob.wants(alice.seal("hello"), "hello")
 	alice.wants(bob.seal("hello yourself"), "hello yourself")
 	return alice, bob
+}
+
+// inFormats runs a test in each format.
+func inFormats(t *testing.T, test func(t *testing.T, f Format)) {
+	t.Helper()
+	for name, f := range map[string]Format{"legacy": Legacy, "omemo2": OMEMO2} {
+		t.Run(name, func(t *testing.T) { test(t, f) })
+	}
 }

@@ -1,6 +1,7 @@
 // Package signal implements sessions between two devices: X3DH begins a session and the Double
-// Ratchet continues it, in protocol version 3 as libsignal-protocol-c and -java speak it on the
-// wire. Everything that it gets from outside comes from a network that is not trusted.
+// Ratchet continues it, in one of two formats: protocol version 3 as libsignal-protocol-c and -java speak
+// it on the wire ([Legacy]), and that of urn:xmpp:omemo:2 ([OMEMO2]). Everything that it gets from outside
+// comes from a network that is not trusted.
 //
 // It must not know what a message means, who a peer is, where keys and sessions are stored, or
 // whom to trust: it says which identity key authenticated a message, and callers decide.

@@ -24,10 +24,6 @@ const (
 	fieldSignedPreKeyID = 6
 )
 
-func appendNumber(b []byte, field protowire.Number, v uint32) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), uint64(v))
-}
-
 // fields are a protobuf message's fields by number, as a second reader finds them that
 // knows nothing of the generated one.
 type fields struct {

@@ -24,7 +24,7 @@ func (d *device) forger() *forger {
 		must(d.t, f.s.nextSend())
 	}
 	seed := messageSeed(&f.s.send.key)
-	f.keys = deriveMessageKeys(&seed)
+	f.keys = deriveMessageKeys(f.s.format, &seed)
 	return f
 }
 
@@ -39,6 +39,11 @@ func (f *forger) encrypted(plaintext []byte) []byte {
 
 // fields serialises a message with the given body, up to its code.
 func (f *forger) fields(body []byte) []byte {
+	if f.s.format == OMEMO2 {
+		b := appendNumber(nil, omemoCounter, f.s.send.index)
+		b = appendNumber(b, omemoPrevious, f.s.send.previous)
+		return appendBytes(appendBytes(b, omemoRatchet, f.s.send.ratchet.public.u[:]), omemoBody, body)
+	}
 	b := protowire.AppendTag([]byte{wireVersion}, fieldRatchetKey, protowire.BytesType)
 	b = protowire.AppendBytes(b, f.s.send.ratchet.public.Bytes())
 	b = appendNumber(b, fieldCounter, f.s.send.index)
@@ -49,8 +54,12 @@ func (f *forger) fields(body []byte) []byte {
 
 // authentic appends the code that makes b an authentic message.
 func (f *forger) authentic(b []byte) Ciphertext {
-	code := f.keys.authenticate(&f.s.local, &f.s.remote, b)
-	return Ciphertext{Data: append(b, code[:]...)}
+	var associated [associatedSize]byte
+	code := f.keys.authenticate(f.s.associated(&associated, true), b)
+	if f.s.format == OMEMO2 {
+		return Ciphertext{Format: OMEMO2, Data: appendBytes(appendBytes(nil, omemoCode, code[:omemo2MACSize]), omemoAuthenticated, b)}
+	}
+	return Ciphertext{Data: append(b, code[:macSize]...)}
 }
 
 // padded is text with correct padding.
@@ -88,7 +97,7 @@ func flipped(c Ciphertext, i int) Ciphertext {
 		i += len(data)
 	}
 	data[i] ^= 1
-	return Ciphertext{Data: data, PreKey: c.PreKey}
+	return Ciphertext{Format: c.Format, Data: data, PreKey: c.PreKey}
 }
 
 // panics reports whether f panics.

@@ -32,7 +32,7 @@ func FuzzParseMessage(tf *testing.F) {
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(strict.bytes[fieldRatchetKey], m.ratchet) || strict.numbers[fieldCounter] != m.counter ||
+		if !bytes.Equal(strict.bytes[fieldRatchetKey][1:], m.ratchet) || strict.numbers[fieldCounter] != m.counter ||
 			!bytes.Equal(strict.bytes[fieldCiphertext], m.body) {
 			t.Fatal("a strict reader reads something else")
 		}
@@ -56,9 +56,9 @@ func FuzzParsePreKeyMessage(tf *testing.F) {
 		if err != nil || strict.bytes[fieldPreKeyID] != nil {
 			return
 		}
-		if !bytes.Equal(strict.bytes[fieldBaseKey], m.base) || !bytes.Equal(strict.bytes[fieldIdentityKey], m.identity) ||
+		if !bytes.Equal(strict.bytes[fieldBaseKey], m.base.Bytes()) || !bytes.Equal(strict.bytes[fieldIdentityKey], m.identity.Bytes()) ||
 			strict.numbers[fieldPreKeyID] != m.preKeyID || strict.isNumber(fieldPreKeyID) != m.hasPreKey ||
-			strict.numbers[fieldSignedPreKeyID] != m.signedPreKey || !bytes.Equal(strict.bytes[fieldMessage], m.message.raw) {
+			strict.numbers[fieldSignedPreKeyID] != m.signedPreKey || !bytes.Equal(strict.bytes[fieldMessage], append(bytes.Clone(m.message.authenticated), m.message.code...)) {
 			t.Fatal("a strict reader reads something else")
 		}
 	})
@@ -230,6 +230,106 @@ func FuzzVerify(tf *testing.F) {
 		ours := k.Verify(message, [SignatureSize]byte(signature)) == nil
 		if theirs := libVerifies(k, message, [SignatureSize]byte(signature)); ours != theirs {
 			t.Fatalf("we say %t, the library %t", ours, theirs)
+		}
+	})
+}
+
+func FuzzParseOMEMO2(tf *testing.F) {
+	f := mutation.Of(tf)
+	for _, m := range readTwomemo(f).Messages {
+		f.Add(m.Data)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := parseOMEMO2(b)
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatalf("%v is not ErrMalformed", err)
+		}
+		if err == nil && (len(m.code) != omemo2MACSize || len(m.ratchet) != 32 || !wholeBlocks(m.body)) {
+			t.Fatal("a message is read that is none")
+		}
+		k, err := parseKeyExchange(b)
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatalf("%v is not ErrMalformed", err)
+		}
+		if err == nil && (!k.hasPreKey || k.base.IsZero() || k.identity.IsZero()) {
+			t.Fatal("a key exchange is read that is none")
+		}
+	})
+}
+
+func FuzzDecryptOMEMO2(tf *testing.F) {
+	f := mutation.Of(tf)
+	v := readTwomemo(f)
+	bob := v.device(f)
+	texts := map[string]bool{}
+	for i, m := range v.Messages {
+		f.Add(m.Data, m.Begins)
+		texts[string(m.Text)] = true
+		if i == 0 {
+			bob.wants(m.ciphertext(), string(m.Text))
+		}
+	}
+	record, fresh := bob.record(), v.device(f)
+	f.Fuzz(func(t *testing.T, b []byte, preKey bool) {
+		for _, r := range []*Record{nil, record} {
+			got, err := Decrypt(fresh.local, r, fresh, Ciphertext{Format: OMEMO2, Data: b, PreKey: preKey}, start)
+			if err != nil && Class(err) == "other" {
+				t.Fatalf("%v has no class", err)
+			}
+			// Nobody can make a message that verifies but the peer of the seeds.
+			if err == nil && !texts[string(got.Plaintext)] {
+				t.Fatalf("forged: %q", got.Plaintext)
+			}
+		}
+	})
+}
+
+// FuzzDecryptAuthenticOMEMO2 is FuzzDecryptAuthentic for the other format.
+func FuzzDecryptAuthenticOMEMO2(tf *testing.F) {
+	f := mutation.Of(tf)
+	alice, bob := pairOf(f, OMEMO2)
+	record := bob.record()
+	forger := alice.forger()
+	f.Add([]byte{}, []byte{})
+	f.Add(appendNumber(nil, 9, 1), padded("text"))
+	f.Add(make([]byte, 17), bytes.Repeat([]byte{17}, 32))
+	f.Fuzz(func(t *testing.T, b, plaintext []byte) {
+		forger.t = t
+		open := func(serialised []byte) ([]byte, bool) {
+			got, err := Decrypt(bob.local, record, bob, forger.authentic(serialised), start)
+			if err != nil && Class(err) == "other" {
+				t.Fatalf("%v has no class", err)
+			}
+			return got.Plaintext, err == nil
+		}
+		open(bytes.Clone(b))
+		open(forger.fields(b))
+		if len(plaintext) == 0 || len(plaintext)%aes.BlockSize != 0 {
+			return
+		}
+		if text, ok := open(forger.fields(forger.encrypted(plaintext))); ok && !bytes.Equal(padded(string(text)), plaintext) {
+			t.Fatal("padding is read that is not written")
+		}
+	})
+}
+
+func FuzzParseEdwardsIdentityKey(tf *testing.F) {
+	f := mutation.Of(tf)
+	f.Add(make([]byte, 32))
+	f.Add(append([]byte{9}, make([]byte, 31)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, err := ParseEdwardsIdentityKey(b)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%v is not ErrMalformed", err)
+			}
+			return
+		}
+		if !bytes.Equal(k.Edwards(), b) {
+			t.Fatal("the key is written otherwise than it was read")
+		}
+		if same, err := ParseIdentityKey(k.Bytes()); err != nil || !same.Equal(k) {
+			t.Fatalf("its Curve25519 form is not read: %v", err)
 		}
 	})
 }

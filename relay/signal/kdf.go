@@ -7,13 +7,6 @@ import (
 	"go.mau.fi/libsignal/kdf"
 )
 
-// The protocol's labels. Nobody writes to them.
-const (
-	infoSession = "WhisperText"
-	infoRatchet = "WhisperRatchet"
-	infoMessage = "WhisperMessageKeys"
-)
-
 const (
 	seedMessage = 0x01
 	seedChain   = 0x02
@@ -68,10 +61,14 @@ type messageKeys struct {
 
 // deriveMessageKeys derives a message's keys from its seed by HKDF-SHA256
 // (RFC 5869) without salt.
-func deriveMessageKeys(seed *secret) (keys messageKeys) {
+func deriveMessageKeys(f Format, seed *secret) messageKeys {
+	return deriveKeys(seed, f.labels().message)
+}
+
+func deriveKeys(seed *secret, label string) (keys messageKeys) {
 	extracted := hmacShort(new(secret), seed[:])
 	var out [len(keys.cipher) + len(keys.mac) + len(keys.iv)]byte
-	expand(out[:], &extracted, infoMessage)
+	expand(out[:], &extracted, label)
 	n := copy(keys.cipher[:], out[:])
 	n += copy(keys.mac[:], out[n:])
 	copy(keys.iv[:], out[n:])
@@ -114,12 +111,12 @@ func derivePair(input, salt []byte, info string) (root, chain secret, err error)
 
 // ratchetRoot is the Diffie-Hellman ratchet's step: from the root key and the
 // secret that own and peer share, the next root key and a chain key.
-func ratchetRoot(root *secret, own *privateKey, peer *PublicKey) (next, chain secret, err error) {
+func ratchetRoot(f Format, root *secret, own *privateKey, peer *PublicKey) (next, chain secret, err error) {
 	var shared secret
 	if err = own.agree(&shared, peer); err != nil {
 		return next, chain, err
 	}
-	next, chain, err = derivePair(shared[:], root[:], infoRatchet)
+	next, chain, err = derivePair(shared[:], root[:], f.labels().ratchet)
 	clear(shared[:])
 	return next, chain, err
 }

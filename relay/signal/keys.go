@@ -34,7 +34,20 @@ func ParsePublicKey(b []byte) (PublicKey, error) {
 	if len(b) != PublicKeySize || b[0] != keyType {
 		return PublicKey{}, fmt.Errorf("reading public key: %w", ErrMalformed)
 	}
-	p := PublicKey{u: [32]byte(b[1:])}
+	return parseCoordinate(b[1:])
+}
+
+// ParseCoordinate reads a public key without its type byte, 32 bytes, as OMEMO2 writes it. It refuses
+// what ParsePublicKey refuses.
+func ParseCoordinate(b []byte) (PublicKey, error) {
+	if len(b) != PublicKeySize-1 {
+		return PublicKey{}, fmt.Errorf("reading public key: %w", ErrMalformed)
+	}
+	return parseCoordinate(b)
+}
+
+func parseCoordinate(b []byte) (PublicKey, error) {
+	p := PublicKey{u: [32]byte(b)}
 	if !canonical(&p.u) || smallOrder(&p.u) {
 		return PublicKey{}, fmt.Errorf("reading public key: %w", ErrMalformed)
 	}
@@ -47,6 +60,14 @@ func (p PublicKey) Bytes() []byte {
 		return nil
 	}
 	return p.append(make([]byte, 0, PublicKeySize))
+}
+
+// Coordinate returns the key without its type byte, 32 bytes. It is nil for the zero PublicKey.
+func (p PublicKey) Coordinate() []byte {
+	if p.IsZero() {
+		return nil
+	}
+	return append(make([]byte, 0, len(p.u)), p.u[:]...)
 }
 
 func (p *PublicKey) append(b []byte) []byte {
@@ -70,8 +91,9 @@ func (p PublicKey) LogValue() slog.Value { return slog.StringValue("[public key]
 // IdentityKey is the public identity key of a device. The zero IdentityKey is no key. It prints as
 // "[identity key]"; Fingerprint shows it to people who compare it.
 type IdentityKey struct {
-	_ incomparable
-	p PublicKey
+	_    incomparable
+	p    PublicKey
+	sign byte // signBit, if the key was read from an Ed25519 form that has it
 }
 
 // ParseIdentityKey reads a serialised identity key, as ParsePublicKey does.

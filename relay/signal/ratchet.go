@@ -15,7 +15,11 @@ const maxChains = 5
 // once a Record holds it: operations work on a copy. What it points to, the
 // skipped keys, is shared between copies and never written to.
 type session struct {
+	format        Format
 	local, remote PublicKey // identity keys
+	// ad is OMEMO2's associated data: the Ed25519 forms of the initiator's identity key and the
+	// responder's. It is zero in Legacy.
+	ad [2 * EdwardsKeySize]byte
 	// base is the initiator's base key, which shows that repeated pre-key messages belong to
 	// this session.
 	base      PublicKey
@@ -37,7 +41,7 @@ type sendChain struct {
 	ratchet  privateKey
 	key      secret
 	index    uint32 // of the next message
-	previous uint32 // the last index of the chain before; also 0 when that is empty
+	previous uint32 // what Format.previous says about the chain before
 }
 
 // receiveChain is a chain of messages that the peer sends under one ratchet key.
@@ -54,7 +58,7 @@ func (s *session) nextSend() error {
 	if err := pair.generate(); err != nil {
 		return fmt.Errorf("generating ratchet key: %w", err)
 	}
-	root, chain, err := ratchetRoot(&s.root, &pair, &s.receive[0].ratchet)
+	root, chain, err := ratchetRoot(s.format, &s.root, &pair, &s.receive[0].ratchet)
 	if err != nil {
 		return err
 	}
@@ -74,25 +78,25 @@ func (s *session) seal(l Local, plaintext []byte) (Ciphertext, error) {
 		return Ciphertext{}, fmt.Errorf("chain is used up: %w", ErrNoSession)
 	}
 	seed := messageSeed(&s.send.key)
-	keys := deriveMessageKeys(&seed)
+	keys := deriveMessageKeys(s.format, &seed)
 	clear(seed[:])
 	defer keys.destroy()
-	data, err := sealMessage(&keys, &s.send, &s.local, &s.remote, plaintext)
+	data, err := s.write(&keys, plaintext)
 	if err != nil {
 		return Ciphertext{}, err
 	}
 	s.send.key = nextChain(&s.send.key)
 	s.send.index++
 	if !s.initiated {
-		return Ciphertext{Data: data}, nil
+		return Ciphertext{Format: s.format, Data: data}, nil
 	}
-	data, err = wrapMessage(&s.pending, &s.base, &s.local, l.RegistrationID, data)
-	return Ciphertext{Data: data, PreKey: true}, err
+	data, err = s.wrap(l.RegistrationID, data)
+	return Ciphertext{Format: s.format, Data: data, PreKey: true}, err
 }
 
 // chain returns the index in receive of the chain that the message belongs to, or -1.
 func (s *session) chain(m *message) int {
-	u := [32]byte(m.ratchet[1:])
+	u := [32]byte(m.ratchet)
 	for i := range s.receive {
 		if s.receive[i].ratchet.u == u && !s.receive[i].ratchet.IsZero() {
 			return i
@@ -125,10 +129,11 @@ func (s *session) open(m *message, now time.Time) (_ *session, plaintext []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	keys := deriveMessageKeys(&seed)
+	keys := deriveMessageKeys(s.format, &seed)
 	clear(seed[:])
 	defer keys.destroy()
-	if !keys.verify(&s.remote, &s.local, m.raw) {
+	var associated [associatedSize]byte
+	if !keys.verify(s.associated(&associated, false), m.authenticated, m.code) {
 		return nil, nil, fmt.Errorf("verifying message: %w", ErrUnauthenticated)
 	}
 	if plaintext, err = keys.unseal(m.body); err != nil {
@@ -168,25 +173,30 @@ func (s *session) turn(m *message) error {
 	if m.counter > MaxSkip {
 		return fmt.Errorf("reading chain: %w", ErrTooFarAhead)
 	}
-	ratchet, err := ParsePublicKey(m.ratchet)
+	ratchet, err := parseCoordinate(m.ratchet)
 	if err != nil {
 		return fmt.Errorf("reading chain: %w", err)
 	}
-	root, chain, err := ratchetRoot(&s.root, &s.send.ratchet, &ratchet)
+	root, chain, err := ratchetRoot(s.format, &s.root, &s.send.ratchet, &ratchet)
 	if err != nil {
 		return err
 	}
 	s.root = root
-	s.send = sendChain{due: true, previous: s.send.last()}
+	s.send = sendChain{due: true, previous: s.format.previous(s.send.index)}
 	copy(s.receive[1:], s.receive[:])
 	s.receive[0] = receiveChain{ratchet: ratchet, key: chain}
 	return nil
 }
 
-// last is the index of the chain's last message, 0 when there is none.
-func (c *sendChain) last() uint32 {
-	if c.index == 0 {
-		return 0
+// associated writes to b what a message's code covers in addition to the message. In libsignal it is
+// the identity keys of sender and receiver, in OMEMO2 those of the session's initiator and responder.
+func (s *session) associated(b *[associatedSize]byte, fromUs bool) []byte {
+	if s.format == OMEMO2 {
+		return append(b[:0], s.ad[:]...)
 	}
-	return c.index - 1
+	sender, receiver := &s.remote, &s.local
+	if fromUs {
+		sender, receiver = receiver, sender
+	}
+	return receiver.append(sender.append(b[:0]))
 }

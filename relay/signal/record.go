@@ -16,13 +16,22 @@ const (
 
 // Record holds the sessions with one device of a peer: the current one, in which
 // Encrypt works, and archived ones, in which messages may still arrive; such a
-// message makes its session the current one again. A Record is immutable, and
+// message makes its session the current one again. All are of one format. A Record is immutable, and
 // safe for concurrent use. A nil *Record is one without sessions. It prints as
 // "[session record]".
 type Record struct {
 	_        incomparable
+	format   Format
 	current  *session // nil when there is none to encrypt in
 	archived []*session
+}
+
+// as returns the record if it is of that format, and otherwise an empty one.
+func (r *Record) as(f Format) *Record {
+	if r == nil || r.format != f {
+		return &Record{format: f}
+	}
+	return r
 }
 
 // HasSession reports whether there is a current session to encrypt in.
@@ -99,13 +108,16 @@ func (r *Record) all() []*session {
 // moved returns a record in which the session next replaces the current one. It is a shortcut for
 // successor when nothing else changes.
 func (r *Record) moved(next *session) *Record {
-	return &Record{current: next, archived: r.archived}
+	return &Record{format: r.format, current: next, archived: r.archived}
 }
 
 // successor returns a record with current as the current session. It removes replaced, a session of
 // r or nil, archives the session that was current, and enforces the bounds on number and age.
 func (r *Record) successor(current, replaced *session, now time.Time) *Record {
 	next := &Record{current: current}
+	if r != nil {
+		next.format = r.format
+	}
 	cutoff := now.Add(-ArchivedLifetime).Unix()
 	for _, s := range r.all() {
 		switch {
@@ -159,7 +171,7 @@ func (r *Record) replaced(f func(*session) *session) *Record {
 			continue
 		}
 		if next == r {
-			next = &Record{current: r.current, archived: slices.Clone(r.archived)}
+			next = &Record{format: r.format, current: r.current, archived: slices.Clone(r.archived)}
 		}
 		next.archived[i] = s
 	}

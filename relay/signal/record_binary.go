@@ -10,9 +10,18 @@ import (
 // big-endian and of fixed width, so that one record is one string of bytes.
 
 const (
-	recordVersion = 1
-	currentFlag   = 0x80
+	recordVersion       = 1 // sessions of the format Legacy
+	recordVersionOMEMO2 = 2 // and of OMEMO2, which have their associated data after the base key
+	currentFlag         = 0x80
 )
+
+// version is the version byte of a record.
+func (f Format) version() byte {
+	if f == OMEMO2 {
+		return recordVersionOMEMO2
+	}
+	return recordVersion
+}
 
 // Flags of a session.
 const (
@@ -24,7 +33,7 @@ const (
 const (
 	skippedSize = 4 + 4 + 32
 	chainSize   = 32 + 32 + 4 + 2 // without skipped keys
-	sessionSize = 1 + 4*32 + 8 + 4 + 4 + 1 + 4 + privateKeySize + 32 + 32 + 4
+	sessionSize = 1 + 4*32 + 2*EdwardsKeySize + 8 + 4 + 4 + 1 + 4 + privateKeySize + 32 + 32 + 4
 )
 
 // MaxRecordBytes is the longest serialised record: MaxArchived and one sessions of
@@ -45,7 +54,7 @@ func (r *Record) MarshalBinary() ([]byte, error) {
 	for _, s := range r.archived {
 		size += s.size()
 	}
-	b := append(make([]byte, 0, size), recordVersion, count)
+	b := append(make([]byte, 0, size), r.format.version(), count)
 	if r.current != nil {
 		b = r.current.append(b)
 	}
@@ -79,6 +88,9 @@ func (s *session) append(b []byte) []byte {
 	b = append(b, s.local.u[:]...)
 	b = append(b, s.remote.u[:]...)
 	b = append(b, s.base.u[:]...)
+	if s.format == OMEMO2 {
+		b = append(b, s.ad[:]...)
+	}
 	b = append(b, s.root[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.archived))
 	if s.initiated {
@@ -120,11 +132,14 @@ func (s *session) appendChains(b []byte) []byte {
 // ParseRecord reads what MarshalBinary wrote, and returns ErrMalformed for anything else. It does
 // not keep b.
 func ParseRecord(b []byte) (*Record, error) {
-	if len(b) < 2 || len(b) > MaxRecordBytes || b[0] != recordVersion {
+	if len(b) < 2 || len(b) > MaxRecordBytes || (b[0] != recordVersion && b[0] != recordVersionOMEMO2) {
 		return nil, fmt.Errorf("reading record: %w", ErrMalformed)
 	}
 	d := decoder{rest: b[2:]}
-	r := new(Record)
+	if b[0] == recordVersionOMEMO2 {
+		d.format = OMEMO2
+	}
+	r := &Record{format: d.format}
 	count := int(b[1] &^ currentFlag)
 	if b[1]&currentFlag != 0 {
 		r.current = d.session()
@@ -145,6 +160,7 @@ func ParseRecord(b []byte) (*Record, error) {
 // decoder reads a serialised record. After a failure it reads zeroes.
 type decoder struct {
 	rest    []byte
+	format  Format
 	skipped int
 	failed  bool
 	zeroes  [privateKeySize + 32]byte // never written to
@@ -175,13 +191,16 @@ func (d *decoder) key(p *PublicKey) {
 func (d *decoder) require(ok bool) { d.failed = d.failed || !ok }
 
 func (d *decoder) session() *session {
-	s := new(session)
+	s := &session{format: d.format}
 	flags := d.byte()
 	d.require(flags&^flagsKnown == 0)
 	s.initiated, s.send.due = flags&flagInitiated != 0, flags&flagDue != 0
 	d.key(&s.local)
 	d.key(&s.remote)
 	d.key(&s.base)
+	if s.format == OMEMO2 {
+		s.ad = [2 * EdwardsKeySize]byte(d.take(len(s.ad)))
+	}
 	s.root = d.secret()
 	s.archived = int64(binary.BigEndian.Uint64(d.take(8)))
 	if s.initiated {

@@ -26,6 +26,10 @@ func records(t testing.TB) map[string]*Record {
 	}
 	all["with archived sessions"] = bob.record()
 	all["with skipped keys"] = withSkipped(t, 30).record()
+	alice, bob = pairOf(t, OMEMO2)
+	all["omemo2"] = bob.record()
+	bob.initiate(alice.bundle())
+	all["omemo2, begun, with an archived session"] = bob.record()
 	return all
 }
 
@@ -64,7 +68,7 @@ func TestDamagedRecordsAreMalformed(t *testing.T) {
 		if _, err := ParseRecord(append(bytes.Clone(b), 0)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s with a byte too many: %v, want ErrMalformed", name, err)
 		}
-		b[0]++
+		b[0] = 3
 		if _, err := ParseRecord(b); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s of another version: %v, want ErrMalformed", name, err)
 		}

@@ -12,7 +12,8 @@ const MaxPlaintext = 256 << 10
 
 // Ciphertext is a message on the wire.
 type Ciphertext struct {
-	Data []byte
+	Format Format
+	Data   []byte
 	// PreKey says that Data is a pre-key message, which begins a session.
 	PreKey bool
 }
@@ -53,7 +54,8 @@ func (d Decrypted) Format(f fmt.State, _ rune) { redact(f, "[decrypted message]"
 func (d Decrypted) LogValue() slog.Value { return slog.StringValue("[decrypted message]") }
 
 // Initiate begins a session with the device that published b and makes it the
-// current one; r, which may be nil, keeps its sessions as archived ones. The
+// current one; r, which may be nil, keeps its sessions as archived ones. A record of another format
+// than the bundle's does not go on: the successor has none of its sessions. The
 // bundle is verified first: ErrMalformed, ErrUnauthenticated.
 func Initiate(l Local, r *Record, b Bundle, now time.Time) (*Record, error) {
 	if err := b.Verify(); err != nil {
@@ -63,7 +65,7 @@ func Initiate(l Local, r *Record, b Bundle, now time.Time) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning session: %w", err)
 	}
-	return r.successor(s, nil, now), nil
+	return r.as(b.Format).successor(s, nil, now), nil
 }
 
 // Encrypt encrypts plaintext in r's current session. It returns ErrNoSession when r is nil or has
@@ -85,11 +87,12 @@ func Encrypt(r *Record, l Local, plaintext []byte) (Ciphertext, *Record, error) 
 }
 
 // Decrypt authenticates and decrypts c in one of r's sessions, or in the new one that c begins; r
-// may be nil. It depends only on its arguments, uses no randomness and changes nothing. Errors
+// may be nil, and has to be of c's format, or none of its sessions counts. It depends only on its
+// arguments, uses no randomness and changes nothing. Errors
 // belong to the classes of this package or come from the PreKeySource, and mean that nothing
 // happened.
 func Decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
-	d, err := decrypt(l, r, keys, c, now)
+	d, err := decrypt(l, r.as(c.Format), keys, c, now)
 	if err != nil {
 		return Decrypted{}, fmt.Errorf("decrypting: %w", err)
 	}
@@ -100,10 +103,13 @@ func Decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time)
 }
 
 func decrypt(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
-	if c.PreKey {
-		return decryptPreKey(l, r, keys, c.Data, now)
+	if len(c.Data) > MaxCiphertext {
+		return Decrypted{}, fmt.Errorf("reading message: %w", ErrMalformed)
 	}
-	m, err := parseMessage(c.Data)
+	if c.PreKey {
+		return decryptPreKey(l, r, keys, c, now)
+	}
+	m, err := parse(c)
 	if err != nil {
 		return Decrypted{}, err
 	}
@@ -154,8 +160,8 @@ func (r *Record) decryptIn(s *session, m *message, now time.Time) (Decrypted, er
 
 // decryptPreKey decrypts a pre-key message in the session that it began before, or else in a new
 // one.
-func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.Time) (Decrypted, error) {
-	m, err := parsePreKeyMessage(data)
+func decryptPreKey(l Local, r *Record, keys PreKeySource, c Ciphertext, now time.Time) (Decrypted, error) {
+	m, err := parsePreKey(c)
 	if err != nil {
 		return Decrypted{}, err
 	}
@@ -164,19 +170,11 @@ func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.
 			return r.decryptIn(s, &m.message, now)
 		}
 	}
-	identity, err := ParsePublicKey(m.identity)
-	if err != nil {
-		return Decrypted{}, err
-	}
-	base, err := ParsePublicKey(m.base)
-	if err != nil {
-		return Decrypted{}, err
-	}
 	own, err := findKeys(keys, &m)
 	if err != nil {
 		return Decrypted{}, err
 	}
-	s, err := newResponder(l, own, &identity, &base)
+	s, err := newResponder(l, own, c.Format, &m.identity, &m.base)
 	if err != nil {
 		return Decrypted{}, err
 	}
@@ -185,7 +183,7 @@ func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.
 		return Decrypted{}, err
 	}
 	d := Decrypted{Plaintext: plaintext, Record: r.successor(next, nil, now), NewSession: true}
-	d.Begun = Begun{Base: base.u, SignedPreKey: own.signed.id}
+	d.Begun = Begun{Base: m.base.u, SignedPreKey: own.signed.id}
 	if own.oneTime != nil {
 		d.UsedPreKey = own.oneTime.id
 	}
@@ -194,7 +192,7 @@ func decryptPreKey(l Local, r *Record, keys PreKeySource, data []byte, now time.
 
 // began reports whether the peer began s with the pre-key message m.
 func (s *session) began(m *preKeyMessage) bool {
-	return s.base.u == [32]byte(m.base[1:]) && s.remote.u == [32]byte(m.identity[1:])
+	return s.base.u == m.base.u && s.remote.u == m.identity.p.u
 }
 
 // findKeys looks up our keys that the message names.

@@ -80,24 +80,26 @@ func calm(alice, bob end) error {
 }
 
 func TestCrossedInitiationsLoseNoMessageAndNoSession(t *testing.T) {
-	runs := 1000
-	if testing.Short() {
-		runs = 100
-	}
-	for run := range runs {
-		alice, bob := newDevice(t), newDevice(t)
-		alice.addPreKeys(1, 30)
-		bob.addPreKeys(1, 30)
-		if lost, err := storm(rand.New(rand.NewPCG(uint64(run), 1)), alice, bob); lost != 0 {
-			t.Fatalf("run %d: %d messages lost: %v", run, lost, err)
+	inFormats(t, func(t *testing.T, f Format) {
+		runs := 500 // in each format
+		if testing.Short() {
+			runs = 100
 		}
-		if err := calm(alice, bob); err != nil {
-			t.Fatalf("run %d: the session is dead: %v", run, err)
+		for run := range runs {
+			alice, bob := newDeviceOf(t, f), newDeviceOf(t, f)
+			alice.addPreKeys(1, 30)
+			bob.addPreKeys(1, 30)
+			if lost, err := storm(rand.New(rand.NewPCG(uint64(run), 1)), alice, bob); lost != 0 {
+				t.Fatalf("run %d: %d messages lost: %v", run, lost, err)
+			}
+			if err := calm(alice, bob); err != nil {
+				t.Fatalf("run %d: the session is dead: %v", run, err)
+			}
+			if a, b := alice.record(), bob.record(); !a.Answered() || !b.Answered() {
+				t.Fatalf("run %d: a session is not settled", run)
+			}
 		}
-		if a, b := alice.record(), bob.record(); !a.Answered() || !b.Answered() {
-			t.Fatalf("run %d: a session is not settled", run)
-		}
-	}
+	})
 }
 
 func TestLibraryLosesMessagesInTheSameStorms(t *testing.T) {
@@ -119,23 +121,25 @@ func TestLibraryLosesMessagesInTheSameStorms(t *testing.T) {
 // TestHostileCarrierCannotForgeLoseOrRepeat delivers ten thousand messages shuffled, some twice, some
 // never, some damaged: every genuine one is read exactly once, and nothing else is.
 func TestHostileCarrierCannotForgeLoseOrRepeat(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 7))
-	alice, bob := pair(t)
-	const total, batch = 10_000, 100
-	for sent := 0; sent < total; sent += batch {
-		from, to := alice, bob
-		if r.IntN(2) == 0 {
-			from, to = bob, alice
+	inFormats(t, func(t *testing.T, f Format) {
+		r := rand.New(rand.NewPCG(7, 7))
+		alice, bob := pairOf(t, f)
+		const total, batch = 10_000, 100
+		for sent := 0; sent < total; sent += batch {
+			from, to := alice, bob
+			if r.IntN(2) == 0 {
+				from, to = bob, alice
+			}
+			var parcels []parcel
+			for i := range batch {
+				text := fmt.Sprint("message ", sent+i)
+				parcels = append(parcels, parcel{from.seal(text), text})
+			}
+			deliverHostile(t, r, to, parcels)
 		}
-		var parcels []parcel
-		for i := range batch {
-			text := fmt.Sprint("message ", sent+i)
-			parcels = append(parcels, parcel{from.seal(text), text})
-		}
-		deliverHostile(t, r, to, parcels)
-	}
-	bob.wants(alice.seal("calm"), "calm")
-	alice.wants(bob.seal("calm"), "calm")
+		bob.wants(alice.seal("calm"), "calm")
+		alice.wants(bob.seal("calm"), "calm")
+	})
 }
 
 // deliverHostile drops every tenth parcel, damages copies of others and delivers
@@ -184,55 +188,62 @@ func deliverHostile(t *testing.T, r *rand.Rand, to *device, parcels []parcel) {
 }
 
 func TestForgedPreKeyMessagesChangeNothing(t *testing.T) {
-	alice, bob := newDevice(t), newDevice(t)
-	alice.initiate(bob.bundle())
-	genuine := alice.seal("hello")
-	for i := range genuine.Data {
-		before := bob.state()
-		got, err := Decrypt(bob.local, bob.record(), bob, flipped(genuine, i), bob.now)
-		if err == nil {
-			// The version's lower half and the registration id are nobody's business
-			// and authenticated by nothing.
-			if string(got.Plaintext) != "hello" || !got.Identity.Equal(alice.local.Identity.Public()) {
-				t.Errorf("byte %d: a forged message is read", i)
+	inFormats(t, func(t *testing.T, f Format) {
+		alice, bob := newDeviceOf(t, f), newDeviceOf(t, f)
+		alice.initiate(bob.bundle())
+		genuine := alice.seal("hello")
+		for i := range genuine.Data {
+			before := bob.state()
+			got, err := Decrypt(bob.local, bob.record(), bob, flipped(genuine, i), bob.now)
+			if err == nil {
+				// The version's lower half and the registration id are nobody's business
+				// and authenticated by nothing.
+				if string(got.Plaintext) != "hello" || !got.Identity.Equal(alice.local.Identity.Public()) {
+					t.Errorf("byte %d: a forged message is read", i)
+				}
+				continue
 			}
-			continue
+			if Class(err) == "other" {
+				t.Errorf("byte %d: %v has no class", i, err)
+			}
+			if !before.equal(bob.state()) || got.Record != nil || got.UsedPreKey != 0 {
+				t.Errorf("byte %d: something changed", i)
+			}
 		}
-		if Class(err) == "other" {
-			t.Errorf("byte %d: %v has no class", i, err)
-		}
-		if !before.equal(bob.state()) || got.Record != nil || got.UsedPreKey != 0 {
-			t.Errorf("byte %d: something changed", i)
-		}
-	}
-	bob.wants(genuine, "hello")
+		bob.wants(genuine, "hello")
+	})
 }
 
 func TestPreKeyMessageIsReadOnceOnly(t *testing.T) {
-	alice, bob := newDevice(t), newDevice(t)
-	alice.initiate(bob.bundle())
-	c := alice.seal("hello")
-	bob.wants(c, "hello")
-	if _, err := bob.open(c); !errors.Is(err, ErrReplay) {
-		t.Errorf("again: %v, want ErrReplay", err)
-	}
-	bob.stored = nil
-	if _, err := bob.open(c); !errors.Is(err, ErrUnknownPreKey) {
-		t.Errorf("again, without the session: %v, want ErrUnknownPreKey", err)
-	}
+	inFormats(t, func(t *testing.T, f Format) {
+		alice, bob := newDeviceOf(t, f), newDeviceOf(t, f)
+		alice.initiate(bob.bundle())
+		c := alice.seal("hello")
+		bob.wants(c, "hello")
+		if _, err := bob.open(c); !errors.Is(err, ErrReplay) {
+			t.Errorf("again: %v, want ErrReplay", err)
+		}
+		bob.stored = nil
+		if _, err := bob.open(c); !errors.Is(err, ErrUnknownPreKey) {
+			t.Errorf("again, without the session: %v, want ErrUnknownPreKey", err)
+		}
+	})
 }
 
 func TestSessionsBeginningOverAndOverAreBounded(t *testing.T) {
-	alice, bob := pair(t)
-	for range 3 * MaxArchived {
-		alice.initiate(bob.bundle())
-		bob.wants(alice.seal("again"), "again")
-	}
-	if n := len(bob.record().archived); n != MaxArchived {
-		t.Errorf("%d archived sessions, want %d", n, MaxArchived)
-	}
-	if len(bob.stored) > MaxRecordBytes {
-		t.Errorf("record has %d bytes", len(bob.stored))
-	}
-	alice.wants(bob.seal("enough"), "enough")
+	inFormats(t, func(t *testing.T, f Format) {
+		alice, bob := pairOf(t, f)
+		bob.addPreKeys(5, 3*MaxArchived)
+		for range 3 * MaxArchived {
+			alice.initiate(bob.bundle())
+			bob.wants(alice.seal("again"), "again")
+		}
+		if n := len(bob.record().archived); n != MaxArchived {
+			t.Errorf("%d archived sessions, want %d", n, MaxArchived)
+		}
+		if len(bob.stored) > MaxRecordBytes {
+			t.Errorf("record has %d bytes", len(bob.stored))
+		}
+		alice.wants(bob.seal("enough"), "enough")
+	})
 }

@@ -169,7 +169,7 @@ func TestKeyDerivationAgreesWithTheStandardLibrary(t *testing.T) {
 	_, _ = rand.Read(key[:])
 	want, err := hkdf.Key(sha256.New, seed[:], nil, infoMessage, 80)
 	must(t, err)
-	keys := deriveMessageKeys(&seed)
+	keys := deriveMessageKeys(Legacy, &seed)
 	if !bytes.Equal(append(append(bytes.Clone(keys.cipher[:]), keys.mac[:]...), keys.iv[:]...), want) {
 		t.Error("message keys differ")
 	}
@@ -187,7 +187,7 @@ func TestKeyDerivationAgreesWithTheStandardLibrary(t *testing.T) {
 func TestChainAgreesWithLibsignal(t *testing.T) {
 	chain := secret(unhex(t, "8ab72d6f4cc5ac0d387eaf463378ddb28edd07385b1cb01250c715982e7ad48f"))
 	seed := messageSeed(&chain)
-	keys, next := deriveMessageKeys(&seed), nextChain(&chain)
+	keys, next := deriveMessageKeys(Legacy, &seed), nextChain(&chain)
 	if !bytes.Equal(keys.cipher[:], unhex(t, "bf51e9d75e0e31031051f82a2491ffc084fa298b7793bd9db620056febf45217")) ||
 		!bytes.Equal(keys.mac[:], unhex(t, "c6c77d6a73a354337a56435e34607dfe48e3ace14e77314dc6abc172e7a7030b")) {
 		t.Error("message keys differ")
@@ -207,7 +207,7 @@ func TestX3DHAgreesWithLibsignal(t *testing.T) {
 		"472d1fb1a9862c3af6beaca8920277e2b26f4a79213ec7c906aeb35e03cf8950": "9797caca53c989bbe229a40ca7727010eb2604fc14945d77958a0aeda088b44d",
 		"e2c05860f2ac6b2b57ba564b421ffe71e4b128c591e46e0491cc9b33dbf22a27": "ab9be50e5cb22a925446ab90ee5670545f4fd32902459ec274b6ad0ae5d6031a",
 	} {
-		s, err := newResponder(bob, responderKeys{signed: signed}, &identity.p, new(hexPoint(t, public)))
+		s, err := newResponder(bob, responderKeys{signed: signed}, Legacy, &identity, new(hexPoint(t, public)))
 		must(t, err)
 		if !bytes.Equal(s.send.key[:], unhex(t, chain)) {
 			t.Errorf("responder's chain key is %x", s.send.key)

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"crypto/aes"
 	"fmt"
 
 	"go.mau.fi/libsignal/serialize"
@@ -15,40 +14,61 @@ const MaxCiphertext = MaxPlaintext + 1024
 // newest version that the sender speaks, which receivers ignore.
 const wireVersion = 0x33
 
-// message is a SignalMessage as it was received.
-type message struct {
-	raw     []byte // the whole message, not copied: the code at its end authenticates these bytes
-	ratchet []byte // 33 bytes, the first keyType
-	counter uint32
-	body    []byte // whole AES blocks, at least one
+// parse reads a message that continues a session.
+func parse(c Ciphertext) (message, error) {
+	if c.Format == OMEMO2 {
+		return parseOMEMO2(c.Data)
+	}
+	return parseMessage(c.Data)
 }
 
-// preKeyMessage is a PreKeySignalMessage as it was received. Only message in it is authenticated,
-// and only once a session has decrypted it.
-type preKeyMessage struct {
-	preKeyID     uint32
-	hasPreKey    bool
-	signedPreKey uint32
-	base         []byte
-	identity     []byte
-	message      message
+// parsePreKey reads a message that begins a session.
+func parsePreKey(c Ciphertext) (preKeyMessage, error) {
+	if c.Format == OMEMO2 {
+		return parseKeyExchange(c.Data)
+	}
+	return parsePreKeyMessage(c.Data)
+}
+
+// write encrypts plaintext under keys and returns the whole message, which continues the session.
+func (s *session) write(keys *messageKeys, plaintext []byte) ([]byte, error) {
+	body, err := keys.seal(plaintext)
+	if err != nil {
+		return nil, err
+	}
+	var b [associatedSize]byte
+	associated := s.associated(&b, true)
+	if s.format == OMEMO2 {
+		return writeOMEMO2(keys, s.send.index, s.send.previous, &s.send.ratchet.public, associated, body), nil
+	}
+	return writeMessage(keys, &s.send, associated, body)
+}
+
+// wrap returns the message that begins the session, around inner.
+func (s *session) wrap(registrationID uint32, inner []byte) ([]byte, error) {
+	if s.format == OMEMO2 {
+		// The session is one that we began, so its associated data begins with our identity key.
+		return writeKeyExchange(s.pending.preKeyID, s.pending.signedPreKeyID, s.ad[:EdwardsKeySize], &s.base, inner), nil
+	}
+	return wrapMessage(&s.pending, &s.base, &s.local, registrationID, inner)
 }
 
 // parseMessage reads a SignalMessage. It checks length and version before protobuf reads the
 // message, and the fields afterwards.
 func parseMessage(b []byte) (message, error) {
-	m := message{raw: b}
+	var m message
 	if len(b) > MaxCiphertext || len(b) < 1+macSize || b[0]>>4 != wireVersion>>4 {
 		return m, fmt.Errorf("reading message: %w", ErrMalformed)
 	}
 	var f serialize.SignalMessage
-	if err := unmarshal(b[1:len(b)-macSize], &f); err != nil {
+	m.authenticated, m.code = b[:len(b)-macSize], b[len(b)-macSize:]
+	if err := unmarshal(m.authenticated[1:], &f); err != nil {
 		return m, fmt.Errorf("reading message: %w", err)
 	}
-	m.ratchet, m.body, m.counter = f.RatchetKey, f.Ciphertext, f.GetCounter()
-	if f.Counter == nil || !serialisedKey(m.ratchet) || len(m.body) == 0 || len(m.body)%aes.BlockSize != 0 {
+	if f.Counter == nil || !serialisedKey(f.RatchetKey) || !wholeBlocks(f.Ciphertext) {
 		return m, fmt.Errorf("reading message: fields: %w", ErrMalformed)
 	}
+	m.ratchet, m.body, m.counter = f.RatchetKey[1:], f.Ciphertext, f.GetCounter()
 	return m, nil
 }
 
@@ -64,11 +84,16 @@ func parsePreKeyMessage(b []byte) (preKeyMessage, error) {
 	}
 	m.preKeyID, m.hasPreKey = f.GetPreKeyId(), f.PreKeyId != nil
 	m.signedPreKey = f.GetSignedPreKeyId()
-	m.base, m.identity = f.BaseKey, f.IdentityKey
-	if f.SignedPreKeyId == nil || !serialisedKey(m.base) || !serialisedKey(m.identity) {
+	if f.SignedPreKeyId == nil {
 		return m, fmt.Errorf("reading pre-key message: fields: %w", ErrMalformed)
 	}
 	var err error
+	if m.base, err = ParsePublicKey(f.BaseKey); err != nil {
+		return m, fmt.Errorf("reading pre-key message: base key: %w", err)
+	}
+	if m.identity, err = ParseIdentityKey(f.IdentityKey); err != nil {
+		return m, fmt.Errorf("reading pre-key message: %w", err)
+	}
 	if m.message, err = parseMessage(f.Message); err != nil {
 		return m, fmt.Errorf("reading pre-key message: %w", err)
 	}
@@ -87,20 +112,16 @@ func unmarshal(b []byte, m proto.Message) error {
 // known ones.
 func serialisedKey(b []byte) bool { return len(b) == PublicKeySize && b[0] == keyType }
 
-// sealMessage encrypts plaintext under keys and returns the whole SignalMessage.
-func sealMessage(keys *messageKeys, chain *sendChain, sender, receiver *PublicKey, plaintext []byte) ([]byte, error) {
-	body, err := keys.seal(plaintext)
-	if err != nil {
-		return nil, err
-	}
+// writeMessage returns the SignalMessage of that body.
+func writeMessage(keys *messageKeys, chain *sendChain, associated, body []byte) ([]byte, error) {
 	b, err := marshal(&serialize.SignalMessage{
 		RatchetKey: chain.ratchet.public.Bytes(), Counter: &chain.index, PreviousCounter: &chain.previous, Ciphertext: body,
 	}, macSize)
 	if err != nil {
 		return nil, err
 	}
-	code := keys.authenticate(sender, receiver, b)
-	return append(b, code[:]...), nil
+	code := keys.authenticate(associated, b)
+	return append(b, code[:macSize]...), nil
 }
 
 // wrapMessage returns the PreKeySignalMessage around inner.

@@ -36,13 +36,15 @@ func (a *agreement) add(own *privateKey, peer *PublicKey) {
 	}
 }
 
-// derive returns the first root and chain key, and zeroes the secrets.
-func (a *agreement) derive() (root, chain secret, err error) {
+// derive returns the first root and chain key, and zeroes the secrets. OMEMO2 has no such chain: HKDF's
+// first 32 bytes are its root key. The chain key is a secret there that nobody uses, so that no message
+// can be authentic in the chain.
+func (a *agreement) derive(f Format) (root, chain secret, err error) {
 	defer func() { clear(a.buffer[:]) }()
 	if a.err != nil {
 		return root, chain, a.err
 	}
-	return derivePair(a.buffer[:a.used], nil, infoSession)
+	return derivePair(a.buffer[:a.used], nil, f.labels().session)
 }
 
 // newInitiator is X3DH on the side that has a bundle, which must be verified. The first message
@@ -65,17 +67,18 @@ func initiatorWith(l Local, b *Bundle, base privateKey) (*session, error) {
 	if b.PreKeyID != 0 {
 		a.add(&base, &b.PreKey)
 	}
-	root, chain, err := a.derive()
+	root, chain, err := a.derive(b.Format)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{
-		local: l.Identity.key.public, remote: b.Identity.p, base: base.public, root: root,
+		format: b.Format, local: l.Identity.key.public, remote: b.Identity.p, base: base.public, root: root,
 		initiated: true,
 		pending:   pendingPreKey{preKeyID: b.PreKeyID, signedPreKeyID: b.SignedPreKeyID},
 		send:      sendChain{due: true},
 	}
 	s.receive[0] = receiveChain{ratchet: b.SignedPreKey, key: chain}
+	s.associate(l.Identity.Public(), b.Identity)
 	return s, nil
 }
 
@@ -87,20 +90,31 @@ type responderKeys struct {
 
 // newResponder is X3DH on the side that got a pre-key message. The session is not authenticated
 // before it has decrypted that message.
-func newResponder(l Local, keys responderKeys, identity, base *PublicKey) (*session, error) {
+func newResponder(l Local, keys responderKeys, f Format, identity *IdentityKey, base *PublicKey) (*session, error) {
 	a := newAgreement()
-	a.add(&keys.signed.key, identity)
+	a.add(&keys.signed.key, &identity.p)
 	a.add(&l.Identity.key, base)
 	a.add(&keys.signed.key, base)
 	if keys.oneTime != nil {
 		a.add(&keys.oneTime.key, base)
 	}
-	root, chain, err := a.derive()
+	root, chain, err := a.derive(f)
 	if err != nil {
 		return nil, err
 	}
-	return &session{
-		local: l.Identity.key.public, remote: *identity, base: *base, root: root,
+	s := &session{
+		format: f, local: l.Identity.key.public, remote: identity.p, base: *base, root: root,
 		send: sendChain{ratchet: keys.signed.key, key: chain},
-	}, nil
+	}
+	s.associate(*identity, l.Identity.Public())
+	return s, nil
+}
+
+// associate writes OMEMO2's associated data. An initiator's sign bit is part of it: a message with
+// another one is not authentic.
+func (s *session) associate(initiator, responder IdentityKey) {
+	if s.format == OMEMO2 {
+		copy(s.ad[:], initiator.Edwards())
+		copy(s.ad[EdwardsKeySize:], responder.Edwards())
+	}
 }

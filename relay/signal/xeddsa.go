@@ -14,6 +14,9 @@ import (
 // SignatureSize is the length of an XEdDSA signature.
 const SignatureSize = 64
 
+// signBit is the bit of a point's last byte that holds the sign of its x-coordinate.
+const signBit = 0x80
+
 // sign signs message with a Curve25519 private key as XEdDSA specifies
 // (https://signal.org/docs/specifications/xeddsa/). The twisted Edwards public key has sign bit 0,
 // so the signature suits verifiers that read the bit from its last byte, as libsignal does, and
@@ -91,18 +94,23 @@ func hashScalar(parts ...[]byte) (*edwards25519.Scalar, error) {
 // twisted Edwards key is the top bit of the signature's last byte, as libsignal
 // writes it; XEdDSA proper leaves it 0.
 func verify(u *[32]byte, message []byte, signature *[SignatureSize]byte) bool {
+	plain := *signature
+	plain[63] &^= signBit
+	return ed25519.Verify(edwards(u, signature[63]&signBit), message, plain[:])
+}
+
+// edwards is the birational map of RFC 7748 (page 5) from Curve25519 to Ed25519, to the point with
+// that sign: y = (u - 1) / (u + 1). u = -1 gives 0. u must be canonical.
+func edwards(u *[32]byte, sign byte) []byte {
 	x, err := new(field.Element).SetBytes(u[:])
 	if err != nil {
-		return false
+		return make([]byte, len(u)) // never: SetBytes refuses only other lengths
 	}
-	// y = (u - 1) / (u + 1); u = -1 gives 0, as the birational map has it.
 	one := new(field.Element).One()
 	y := new(field.Element).Add(x, one)
 	y.Invert(y)
 	y.Multiply(y, new(field.Element).Subtract(x, one))
-	public := y.Bytes()
-	public[31] |= signature[63] & 0x80
-	plain := *signature
-	plain[63] &= 0x7f
-	return ed25519.Verify(public, message, plain[:])
+	b := y.Bytes()
+	b[len(u)-1] |= sign
+	return b
 }
