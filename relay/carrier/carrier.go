@@ -33,19 +33,33 @@ var (
 	ErrUnconfirmed = errors.New("carrier: link lost before acknowledgement")
 )
 
+// Format is a version of OMEMO. A device that knows both has one id, one identity key and one set of
+// one-time pre-keys, which it publishes in both.
+type Format uint8
+
+// The formats.
+const (
+	Legacy Format = iota // eu.siacs.conversations.axolotl (XEP-0384 v0.3)
+	OMEMO2               // urn:xmpp:omemo:2 (XEP-0384 v0.9)
+)
+
+// Formats returns all formats.
+func Formats() []Format { return []Format{Legacy, OMEMO2} }
+
 // DeviceID names one device of an account: 1 to 2^31-1 (XEP-0384 v0.3).
 type DeviceID uint32
 
 // PreKey is a public pre-key as its owner published it. It is not validated.
 type PreKey struct {
 	ID     uint32
-	Public []byte // 33 bytes, the type byte 0x05 first, when it is well-formed
+	Public []byte // when it is well-formed: 33 bytes, the type byte 0x05 first; in OMEMO2 32, without it
 }
 
 // Bundle is what a device publishes so that others can start a session with it. A peer's
 // bundle is not validated.
 type Bundle struct {
-	IdentityKey  []byte // 33 bytes, the type byte 0x05 first, when it is well-formed
+	Format       Format
+	IdentityKey  []byte // when it is well-formed: 33 bytes, the type byte 0x05 first; in OMEMO2 its Ed25519 form, 32
 	SignedPreKey PreKey
 	Signature    []byte   // 64 bytes over SignedPreKey.Public
 	PreKeys      []PreKey // one-time pre-keys; usually 100, at least 20 (XEP-0384)
@@ -59,13 +73,22 @@ type Key struct {
 	Data   []byte
 }
 
-// Envelope is one encrypted message for all devices of a peer (XEP-0384 v0.3, the
-// element "encrypted").
+// Envelope is one encrypted message for all devices of a peer that read its format (the element
+// "encrypted").
 type Envelope struct {
+	Format  Format `json:",omitempty"`
 	Sender  DeviceID
 	Keys    []Key
-	IV      []byte // 12 bytes; 16 are accepted
+	IV      []byte // 12 bytes; 16 are accepted; none in OMEMO2
 	Payload []byte // nil for a key transport message, which has no content
+}
+
+// Second returns the second of a message's envelopes, nil when there is none.
+func Second(envelopes []Envelope) *Envelope {
+	if len(envelopes) < 2 {
+		return nil
+	}
+	return &envelopes[1]
 }
 
 // Outgoing is an envelope on its way to a peer.
@@ -75,6 +98,8 @@ type Outgoing struct {
 	ID       string
 	To       phone.Number
 	Envelope Envelope
+	// Other is the same message for the peer's devices that read the other format; nil for none.
+	Other *Envelope
 	// Receipts asks the peer's client for delivered and read receipts.
 	Receipts bool
 	// References go outside the encryption.
@@ -109,13 +134,13 @@ type Carrier interface {
 	Run(ctx context.Context, h Handler) error
 	Status() Status
 
-	PublishDevices(ctx context.Context, devices []DeviceID) error
+	PublishDevices(ctx context.Context, f Format, devices []DeviceID) error
 	PublishBundle(ctx context.Context, device DeviceID, b Bundle) error
 	// Devices fetches the peer's device list. It returns ErrNotFound when there is none, and
 	// ErrHidden when only contacts may see it.
-	Devices(ctx context.Context, peer phone.Number) ([]DeviceID, error)
+	Devices(ctx context.Context, peer phone.Number, f Format) ([]DeviceID, error)
 	// Bundle fetches a device's bundle, with the same errors.
-	Bundle(ctx context.Context, peer phone.Number, device DeviceID) (Bundle, error)
+	Bundle(ctx context.Context, peer phone.Number, device DeviceID, f Format) (Bundle, error)
 	// Contact returns whether the peer lets us see what it shows only to contacts. If it has
 	// not been asked and ask is true, Contact asks it. The answer comes as a ContactAnswer.
 	// ErrNoAccount means that there is nobody to ask.

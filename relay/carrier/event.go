@@ -17,6 +17,8 @@ type Message struct {
 	From     phone.Number
 	Resource string // of the peer's client, for Refuse; may be empty
 	Envelope Envelope
+	// Other is the envelope in the other format, of a message that has both; nil for none.
+	Other *Envelope
 	// Time is when the carrier's server got the message (XEP-0203), or when it arrived
 	// here. We have only the carrier's word for it.
 	Time time.Time
@@ -65,12 +67,16 @@ type Bounce struct {
 // DeviceList says that a peer's device list changed, or arrived.
 type DeviceList struct {
 	Peer    phone.Number
+	Format  Format
 	Devices []DeviceID
 }
 
 // OwnDeviceList says which devices our own account lists now. Any device but our own is
 // an alarm.
-type OwnDeviceList struct{ Devices []DeviceID }
+type OwnDeviceList struct {
+	Format  Format
+	Devices []DeviceID
+}
 
 // Typing says that a peer began or stopped writing (XEP-0085). Nobody stores these
 // notices and a peer sends them as it likes: they may be late or missing, or never end.

@@ -59,6 +59,10 @@ type Event struct {
 type Options struct {
 	State   *State
 	Carrier carrier.Carrier
+	// Formats are the versions of OMEMO that the client speaks, and Domain is the carrier's, which OMEMO2
+	// needs; nil means Legacy.
+	Formats []carrier.Format
+	Domain  string
 	// Web moves files; nil means that none are sent or fetched.
 	Web Web
 	// OnEvent is called for each event, one at a time; it must not block for long.
@@ -79,7 +83,7 @@ type Customer struct {
 	eventMu sync.Mutex // one event at a time
 
 	mu       sync.Mutex // guards the following fields
-	lists    map[phone.Number][]carrier.DeviceID
+	lists    map[listKey][]carrier.DeviceID
 	repaired map[string]time.Time // by address: when a new session was last offered
 }
 
@@ -94,10 +98,14 @@ func New(o Options) *Customer {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Formats == nil {
+		o.Formats = []carrier.Format{carrier.Legacy}
+	}
+	o.State.speak(o.Formats, o.Domain)
 	return &Customer{
 		Options:  o,
 		tasks:    make(chan task, maxTasks),
-		lists:    map[phone.Number][]carrier.DeviceID{},
+		lists:    map[listKey][]carrier.DeviceID{},
 		repaired: map[string]time.Time{},
 	}
 }
@@ -134,11 +142,14 @@ func (c *Customer) React(ctx context.Context, to phone.Number, about, emoji stri
 
 // send sends text, or with nil a key transport message.
 func (c *Customer) send(ctx context.Context, to phone.Number, text []byte, refs carrier.References) (string, error) {
-	e, err := c.seal(ctx, to, text)
+	envelopes, err := c.seal(ctx, to, text)
 	if err != nil {
 		return "", fmt.Errorf("encrypting: %w", err)
 	}
-	out := carrier.Outgoing{ID: rand.Text(), To: to, Envelope: e, Receipts: text != nil, References: refs}
+	out := carrier.Outgoing{
+		ID: rand.Text(), To: to, Envelope: envelopes[0], Other: carrier.Second(envelopes), Receipts: text != nil,
+		References: refs,
+	}
 	err = retry(ctx, func() error { return c.Carrier.Send(ctx, out) })
 	if err != nil {
 		return "", fmt.Errorf("sending: %w", err)

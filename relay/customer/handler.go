@@ -3,6 +3,7 @@ package customer
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -14,8 +15,8 @@ import (
 // handler receives what arrives from the carrier, one event after another.
 type handler struct {
 	c *Customer
-	// announced says that Online was sent since the link came up.
-	announced bool
+	// announced holds the formats in which our device was listed since the link came up.
+	announced map[carrier.Format]bool
 	// changed holds peers whose identity changed in a message without content: the next
 	// message with content tells it.
 	changed map[phone.Number]bool
@@ -28,7 +29,7 @@ func (h *handler) receive(_ context.Context, ev carrier.Event) error {
 	case carrier.Connected:
 		h.connected(ev.Resumed)
 	case carrier.OwnDeviceList:
-		h.ownDevices(ev.Devices)
+		h.ownDevices(ev.Format, ev.Devices)
 	case carrier.Message:
 		return h.message(ev)
 	case carrier.Receipt:
@@ -36,7 +37,7 @@ func (h *handler) receive(_ context.Context, ev carrier.Event) error {
 	case carrier.Bounce:
 		h.c.emit(Event{Kind: Bounced, Peer: ev.To, ID: ev.ID})
 	case carrier.DeviceList:
-		h.c.setDevices(ev.Peer, ev.Devices)
+		h.c.setDevices(listKey{ev.Peer, ev.Format}, ev.Devices)
 	case carrier.Unread:
 		h.unread(ev)
 	case carrier.Typing:
@@ -58,19 +59,23 @@ func (h *handler) connected(resumed bool) {
 		h.c.emit(Event{Kind: Online})
 		return
 	}
-	h.announced = false
+	h.announced = map[carrier.Format]bool{}
 	h.c.later("publish the bundle", h.c.publishBundle)
 }
 
 // ownDevices puts our device on the list, also when another client removed it.
-func (h *handler) ownDevices(devices []carrier.DeviceID) {
-	first := !h.announced
-	h.announced = true
+func (h *handler) ownDevices(f carrier.Format, devices []carrier.DeviceID) {
+	if !slices.Contains(h.c.Formats, f) {
+		return
+	}
+	known := len(h.announced)
+	h.announced[f] = true
+	last := len(h.announced) > known && len(h.announced) == len(h.c.Formats)
 	h.c.later("publish the device list", func(ctx context.Context) error {
-		if err := h.c.publishDevice(ctx, devices); err != nil {
+		if err := h.c.publishDevice(ctx, f, devices); err != nil {
 			return err
 		}
-		if first {
+		if last {
 			h.c.emit(Event{Kind: Online})
 		}
 		return nil
@@ -80,6 +85,9 @@ func (h *handler) ownDevices(devices []carrier.DeviceID) {
 // message opens a message, stores the session's step and only then shows the message.
 func (h *handler) message(m carrier.Message) error {
 	var opened omemo.Opened
+	if m.Other != nil && !slices.ContainsFunc(m.Envelope.Keys, func(k carrier.Key) bool { return k.Device == h.c.State.account.Device }) {
+		m.Envelope = *m.Other // the one for devices like ours
+	}
 	err := h.c.State.update(func(t *tx) (err error) {
 		stranger := t.stranger(m.From, m.Envelope.Sender)
 		opened, err = h.c.State.account.Open(t, m, h.c.Now())
@@ -103,6 +111,10 @@ func (h *handler) message(m carrier.Message) error {
 			return err
 		})
 	}
+	for _, r := range opened.Receipts {
+		h.receipt(r)
+	}
+	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
 	if opened.Text != nil {
 		h.acknowledge(m)
 	}
@@ -148,7 +160,7 @@ func (h *handler) unreadable(m carrier.Message, err error) {
 	h.c.emit(Event{Kind: Unreadable, Peer: m.From, ID: m.ID, Time: m.Time})
 	for _, mends := range []error{signal.ErrNoSession, signal.ErrUnknownPreKey, signal.ErrUnauthenticated, signal.ErrTooFarAhead} {
 		if errors.Is(err, mends) {
-			h.c.later("repair a session", func(ctx context.Context) error { return h.c.repair(ctx, m.From, m.Envelope.Sender) })
+			h.c.later("repair a session", func(ctx context.Context) error { return h.c.repair(ctx, m.From, m.Envelope.Sender, m.Envelope.Format) })
 			return
 		}
 	}

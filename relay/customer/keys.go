@@ -74,10 +74,9 @@ func (d *stateJSON) account() (omemo.Account, error) {
 	}, nil
 }
 
-// bundle fills up the one-time pre-keys and returns what to publish.
-func (s *State) bundle() (carrier.Bundle, error) {
-	var b carrier.Bundle
-	err := s.update(func(t *tx) error {
+// bundles fills up the one-time pre-keys and returns what to publish in each format.
+func (s *State) bundles(formats []carrier.Format) (all []carrier.Bundle, err error) {
+	err = s.update(func(t *tx) error {
 		signed, err := t.SignedPreKey(signedPreKeyID)
 		if err != nil {
 			return fmt.Errorf("reading the signed pre-key: %w", err)
@@ -86,10 +85,19 @@ func (s *State) bundle() (carrier.Bundle, error) {
 		if err != nil {
 			return err
 		}
-		b = s.account.Bundle(signed, pre)
+		all = nil
+		for _, f := range formats {
+			b := s.account.Bundle(signed, pre)
+			if f == carrier.OMEMO2 {
+				if b, err = s.account.BundleOMEMO2(signed, pre); err != nil {
+					return err
+				}
+			}
+			all = append(all, b)
+		}
 		return nil
 	})
-	return b, err
+	return all, err
 }
 
 // fillPreKeys makes the missing one-time pre-keys and returns all, by id.

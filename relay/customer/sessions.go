@@ -16,49 +16,83 @@ import (
 // cannot be opened: the peer's own offer may cross ours.
 const repairEvery = time.Minute
 
-// seal encrypts for the peer's devices, as many as an envelope addresses, and starts the
-// missing sessions. A device without a usable bundle is left out, and takes no other's place.
-func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (carrier.Envelope, error) {
-	waiting, err := c.devices(ctx, to)
-	if err != nil {
-		return carrier.Envelope{}, err
+// listKey names one of a peer's device lists.
+type listKey struct {
+	peer   phone.Number
+	format carrier.Format
+}
+
+// seal encrypts for the peer's devices, once in each format that we both speak. A device that reads both is
+// written to in OMEMO2.
+func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (envelopes []carrier.Envelope, err error) {
+	var done []carrier.DeviceID
+	for _, f := range slices.Backward(carrier.Formats()) {
+		if !slices.Contains(c.Formats, f) {
+			continue
+		}
+		devices, err := c.devices(ctx, listKey{to, f})
+		if err != nil {
+			return nil, err
+		}
+		devices = slices.DeleteFunc(devices, func(d carrier.DeviceID) bool { return slices.Contains(done, d) })
+		e, err := c.sealIn(ctx, f, to, devices, text)
+		if err != nil {
+			return nil, err
+		}
+		if e == nil {
+			continue
+		}
+		envelopes = append(envelopes, *e)
+		for _, k := range e.Keys {
+			done = append(done, k.Device)
+		}
 	}
+	if len(envelopes) == 0 {
+		return nil, ErrNoDevice
+	}
+	return envelopes, nil
+}
+
+// sealIn encrypts in a format, for as many devices as an envelope addresses, and starts the
+// missing sessions. A device without a usable bundle is left out, and takes no other's place. It returns nil
+// when no device is left.
+func (c *Customer) sealIn(ctx context.Context, f carrier.Format, to phone.Number, waiting []carrier.DeviceID, text []byte) (*carrier.Envelope, error) {
 	var chosen []carrier.DeviceID
 	for {
 		n := min(len(waiting), omemo.MaxDevices-len(chosen))
 		chosen, waiting = append(chosen, waiting[:n]...), waiting[n:]
 		if len(chosen) == 0 {
-			return carrier.Envelope{}, ErrNoDevice
+			return nil, nil
 		}
-		e, err := c.sealFor(to, chosen, text)
+		e, err := c.sealFor(f, to, chosen, text)
 		var missing *omemo.NoSessionError
 		if !errors.As(err, &missing) {
-			return e, err
+			return &e, err
 		}
 		for _, d := range missing.Devices {
-			switch err := c.startSession(ctx, to, d); {
+			switch err := c.startSession(ctx, to, d, f); {
 			case errors.Is(err, carrier.ErrNotFound), errors.Is(err, carrier.ErrHidden), errors.Is(err, omemo.ErrBundle), errors.Is(err, carrier.ErrRejected):
 				chosen = slices.DeleteFunc(chosen, func(x carrier.DeviceID) bool { return x == d })
 			case err != nil:
-				return carrier.Envelope{}, err
+				return nil, err
 			}
 		}
 	}
 }
 
-func (c *Customer) sealFor(to phone.Number, devices []carrier.DeviceID, text []byte) (e carrier.Envelope, err error) {
+func (c *Customer) sealFor(f carrier.Format, to phone.Number, devices []carrier.DeviceID, text []byte) (e carrier.Envelope, err error) {
 	err = c.State.update(func(t *tx) error {
-		e, err = c.State.account.Seal(t, to, devices, text)
+		e, err = c.State.account.Seal(t, f, to, devices, text, c.Now())
 		return err
 	})
 	return e, err
 }
 
 // startSession fetches a device's bundle and makes a session from it.
-func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrier.DeviceID) error {
+func (c *Customer) startSession(ctx context.Context, peer phone.Number, d carrier.DeviceID, f carrier.Format) error {
 	var b carrier.Bundle
 	err := retry(ctx, func() (err error) {
-		b, err = c.Carrier.Bundle(ctx, peer, d)
+		b, err = c.Carrier.Bundle(ctx, peer, d, f)
 		return err
 	})
 	c.askIfHidden(ctx, peer, err)
@@ -82,47 +116,43 @@ func (c *Customer) askIfHidden(ctx context.Context, peer phone.Number, fetched e
 	}
 }
 
-// devices returns the devices to encrypt for: those that the peer publishes or, for a client
+// devices returns the devices to encrypt for in a format: those that the peer publishes or, for a client
 // that publishes no list, those that wrote to us. Devices in use come first. There may be more
 // than an envelope addresses.
-func (c *Customer) devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
+func (c *Customer) devices(ctx context.Context, l listKey) ([]carrier.DeviceID, error) {
 	c.mu.Lock()
-	list, known := c.lists[peer]
+	list, known := c.lists[l]
 	c.mu.Unlock()
 	if !known {
 		err := retry(ctx, func() (err error) {
-			list, err = c.Carrier.Devices(ctx, peer)
+			list, err = c.Carrier.Devices(ctx, l.peer, l.format)
 			return err
 		})
-		c.askIfHidden(ctx, peer, err)
+		c.askIfHidden(ctx, l.peer, err)
 		if err != nil && !errors.Is(err, carrier.ErrNotFound) && !errors.Is(err, carrier.ErrHidden) {
 			return nil, fmt.Errorf("fetching the device list: %w", err)
 		}
 	}
 	if len(list) > 0 {
-		c.setDevices(peer, list)
-		return c.State.byLife(peer, list), nil
+		c.setDevices(l, list)
+		return c.State.byLife(l.peer, list), nil
 	}
-	learned := c.State.learned(peer)
-	if len(learned) == 0 {
-		return nil, ErrNoDevice
-	}
-	return c.State.byLife(peer, learned), nil
+	return c.State.byLife(l.peer, c.State.learned(l.peer, l.format)), nil
 }
 
-func (c *Customer) setDevices(peer phone.Number, list []carrier.DeviceID) {
+func (c *Customer) setDevices(l listKey, list []carrier.DeviceID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lists[peer] = list
+	c.lists[l] = list
 }
 
 // repair offers a new session to a device whose message could not be opened, so that the next
 // one can.
-func (c *Customer) repair(ctx context.Context, peer phone.Number, d carrier.DeviceID) error {
+func (c *Customer) repair(ctx context.Context, peer phone.Number, d carrier.DeviceID, f carrier.Format) error {
 	if !c.mayRepair(peer, d) {
 		return nil
 	}
-	if err := c.startSession(ctx, peer, d); err != nil {
+	if err := c.startSession(ctx, peer, d, f); err != nil {
 		return fmt.Errorf("repairing a session: %w", err)
 	}
 	_, err := c.send(ctx, peer, nil, carrier.References{})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ type State struct {
 	mu   sync.Mutex // guards data
 	data stateJSON
 
-	account omemo.Account // does not change
+	account omemo.Account // does not change once a Customer has it
 }
 
 // OpenState opens the state of the customer with the given number in dir, or
@@ -209,6 +210,15 @@ func (s *State) SetPassword(password string) error {
 		t.data.Password = password
 		return nil
 	})
+}
+
+// speak makes the account speak formats of OMEMO at a carrier with that domain.
+func (s *State) speak(formats []carrier.Format, domain string) {
+	if !slices.Contains(formats, carrier.OMEMO2) {
+		return
+	}
+	s.account.Own, _ = s.Account()
+	s.account.Address = func(n phone.Number) string { return n.E164() + "@" + domain }
 }
 
 // Device returns the customer's own device and the fingerprint of its identity

@@ -48,20 +48,25 @@ func (c *Customer) work(ctx context.Context) error {
 
 // publishBundle fills up our bundle and publishes it.
 func (c *Customer) publishBundle(ctx context.Context) error {
-	bundle, err := c.State.bundle()
+	bundles, err := c.State.bundles(c.Formats)
 	if err != nil {
 		return err
 	}
-	return insist(ctx, func() error { return c.Carrier.PublishBundle(ctx, c.State.account.Device, bundle) })
+	for _, b := range bundles {
+		if err := insist(ctx, func() error { return c.Carrier.PublishBundle(ctx, c.State.account.Device, b) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publishDevice adds our device to those that the account lists.
-func (c *Customer) publishDevice(ctx context.Context, listed []carrier.DeviceID) error {
+func (c *Customer) publishDevice(ctx context.Context, f carrier.Format, listed []carrier.DeviceID) error {
 	if slices.Contains(listed, c.State.account.Device) {
 		return nil
 	}
 	list := append(slices.Clone(listed), c.State.account.Device)
-	return insist(ctx, func() error { return c.Carrier.PublishDevices(ctx, list) })
+	return insist(ctx, func() error { return c.Carrier.PublishDevices(ctx, f, list) })
 }
 
 // retry repeats what fails because there is no link, until ctx ends.

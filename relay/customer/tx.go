@@ -38,15 +38,27 @@ func address(peer phone.Number, d carrier.DeviceID) string {
 	return peer.Digits() + "/" + strconv.FormatUint(uint64(d), 10)
 }
 
-// learned returns the devices of a peer with which there is a session. A client that publishes
+// omemo2Suffix marks the sessions in OMEMO2, which a device has beside those in Legacy.
+const omemo2Suffix = "/2"
+
+// sessions is the key of the sessions with a peer device in a format.
+func sessions(peer phone.Number, d carrier.DeviceID, f carrier.Format) string {
+	if f == carrier.OMEMO2 {
+		return address(peer, d) + omemo2Suffix
+	}
+	return address(peer, d)
+}
+
+// learned returns the devices of a peer with which there is a session in a format. A client that publishes
 // no device list is known only from what it sent.
-func (s *State) learned(peer phone.Number) []carrier.DeviceID {
+func (s *State) learned(peer phone.Number, f carrier.Format) []carrier.DeviceID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []carrier.DeviceID
 	for a := range s.data.Records {
+		a, modern := strings.CutSuffix(a, omemo2Suffix)
 		digits, device, _ := strings.Cut(a, "/")
-		if digits != peer.Digits() {
+		if digits != peer.Digits() || modern != (f == carrier.OMEMO2) {
 			continue
 		}
 		if id, err := strconv.ParseUint(device, 10, 31); err == nil {
@@ -124,20 +136,20 @@ func (t *tx) stranger(peer phone.Number, d carrier.DeviceID) bool {
 	return false
 }
 
-func (t *tx) Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error) {
-	raw, ok := t.data.Records[address(peer, d)]
+func (t *tx) Record(peer phone.Number, d carrier.DeviceID, f carrier.Format) (*signal.Record, error) {
+	raw, ok := t.data.Records[sessions(peer, d, f)]
 	if !ok {
 		return nil, nil
 	}
 	return signal.ParseRecord(raw)
 }
 
-func (t *tx) PutRecord(peer phone.Number, d carrier.DeviceID, r *signal.Record) error {
+func (t *tx) PutRecord(peer phone.Number, d carrier.DeviceID, f carrier.Format, r *signal.Record) error {
 	raw, err := r.MarshalBinary()
 	if err != nil {
 		return fmt.Errorf("encoding a session: %w", err)
 	}
-	t.data.Records[address(peer, d)] = raw
+	t.data.Records[sessions(peer, d, f)] = raw
 	return nil
 }
 
@@ -150,7 +162,7 @@ func (t *tx) Identity(peer phone.Number, d carrier.DeviceID) (key signal.Identit
 	return key, err == nil, err
 }
 
-func (t *tx) PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error {
+func (t *tx) PutIdentity(peer phone.Number, d carrier.DeviceID, _ carrier.Format, key signal.IdentityKey) error {
 	t.data.Identities[address(peer, d)] = key.Bytes()
 	return nil
 }

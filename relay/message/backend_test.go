@@ -70,12 +70,12 @@ type silent struct {
 	asked atomic.Int64
 }
 
-func (l *silent) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
+func (l *silent) Devices(ctx context.Context, peer phone.Number, f carrier.Format) ([]carrier.DeviceID, error) {
 	if peer == l.about {
 		l.asked.Add(1)
 		return nil, errors.New("no answer")
 	}
-	return l.Carrier.Devices(ctx, peer)
+	return l.Carrier.Devices(ctx, peer, f)
 }
 
 func TestLane_UnreachableWithAThousandMessagesStopsNoOther(t *testing.T) {

@@ -66,7 +66,7 @@ func TestDeviceThatIsLongGoneIsNotAskedForWithEveryMessage(t *testing.T) {
 		a := w.customer(dir, alice)
 		gone := carrier.DeviceID(99)
 		w.settle()
-		check(t, a.carrier.PublishDevices(t.Context(), append(w.hub.Devices(a.number), gone)))
+		check(t, a.carrier.PublishDevices(t.Context(), carrier.Legacy, append(w.hub.Devices(a.number), gone)))
 		asked := func() int {
 			return w.carrier.Fetches()
 		}
@@ -103,7 +103,7 @@ func (p *person) lists(dead int) []carrier.DeviceID {
 		devices = append(devices, carrier.DeviceID(9_000_000+i))
 	}
 	devices = append(devices, own...)
-	check(p.t, p.carrier.PublishDevices(p.t.Context(), devices))
+	check(p.t, p.carrier.PublishDevices(p.t.Context(), carrier.Legacy, devices))
 	return devices
 }
 

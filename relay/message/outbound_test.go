@@ -231,7 +231,7 @@ func (away) PublishBundle(context.Context, carrier.DeviceID, carrier.Bundle) err
 	return carrier.ErrOffline
 }
 
-func (away) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
+func (away) Devices(context.Context, phone.Number, carrier.Format) ([]carrier.DeviceID, error) {
 	return nil, carrier.ErrOffline
 }
 

@@ -48,7 +48,7 @@ func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Ev
 		}
 		return s.peers.DeviceList(ctx, ev)
 	case carrier.OwnDeviceList:
-		s.peers.OwnDevices(ctx, ev.Devices)
+		s.peers.OwnDevices(ctx, ev.Format, ev.Devices)
 	case carrier.ContactAnswer:
 		if err := b.Settle(); err != nil { // as above
 			return err

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
 	"github.com/relaykeep/relaykeep/relay/message/internal/delivery"
@@ -56,6 +57,11 @@ func New(o Options) *Service {
 	b := &base.Base{Options: o}
 	s := &Service{base: b, peers: peers.New(b), blocklist: blocklist.New(b), files: files.New(b), delivery: delivery.New(b)}
 	s.outbound = outbound.New(b, s.peers, s.blocklist, s.files)
+	b.Receipt = func(ctx context.Context, r carrier.Receipt) error {
+		alone := &base.Batch{Store: b.Store}
+		s.outbound.Receipt(ctx, alone, r)
+		return alone.Settle()
+	}
 	s.inbound = inbound.New(b, s.peers, s.blocklist, s.files)
 	s.people = person.New(b, s.peers, s.blocklist, s.files, s.outbound)
 	return s

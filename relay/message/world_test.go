@@ -25,7 +25,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
 
-const retention = 30 * 24 * time.Hour
+const (
+	retention = 30 * 24 * time.Hour
+	domain    = "carrier.example.org"
+)
 
 func check(t testing.TB, err error) {
 	t.Helper()
@@ -64,6 +67,7 @@ type world struct {
 	notice    string // what they say; empty for the relay's own words
 	web       *web   // where files are; nil for none
 	retention time.Duration
+	formats   []carrier.Format // of customers that start from now on
 	// wrap stands between the service and its store.
 	wrap func(message.Store) message.Store
 	wire func(message.Carrier) message.Carrier
@@ -289,7 +293,7 @@ func (w *world) customer(dir, digits string) *person {
 	state, err := customer.OpenState(dir, p.number)
 	check(w.t, err)
 	p.carrier = w.hub.Carrier(p.number)
-	p.Customer = customer.New(customer.Options{State: state, Carrier: p.carrier, OnEvent: func(e customer.Event) {
+	p.Customer = customer.New(customer.Options{State: state, Carrier: p.carrier, Formats: w.formats, Domain: domain, OnEvent: func(e customer.Event) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.events = append(p.events, e)

@@ -35,7 +35,7 @@ func (a *Account) Start(s Sessions, peer phone.Number, d carrier.DeviceID, b car
 	if err != nil {
 		return Started{}, err
 	}
-	record, err := s.Record(peer, d)
+	record, err := s.Record(peer, d, b.Format)
 	if err != nil {
 		return Started{}, fmt.Errorf("reading a session: %w", err)
 	}
@@ -43,11 +43,11 @@ func (a *Account) Start(s Sessions, peer phone.Number, d carrier.DeviceID, b car
 	if err != nil {
 		return Started{}, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
-	changed, first, err := a.admit(s, peer, d, bundle.Identity)
+	changed, first, err := a.admit(s, peer, d, b.Format, bundle.Identity)
 	if err != nil {
 		return Started{}, err
 	}
-	if err := s.PutRecord(peer, d, record); err != nil {
+	if err := s.PutRecord(peer, d, b.Format, record); err != nil {
 		return Started{}, fmt.Errorf("keeping a session: %w", err)
 	}
 	return Started{IdentityChanged: changed, NewDevice: first, Identity: bundle.Identity}, nil
@@ -61,36 +61,41 @@ func Inspect(b carrier.Bundle) (signal.IdentityKey, error) {
 
 // parseBundle checks a published bundle and picks one of its one-time pre-keys at random, so that
 // two peers that start at once rarely pick the same one. It skips malformed one-time keys: they are
-// not signed, and a session without one is still a session (X3DH, section 3.3).
+// not signed, and a session without one is still a session (X3DH, section 3.3), but for OMEMO2, which
+// forbids it.
 func parseBundle(b carrier.Bundle) (signal.Bundle, error) {
-	identity, err := signal.ParseIdentityKey(b.IdentityKey)
+	parseIdentity, parsePublic := signal.ParseIdentityKey, signal.ParsePublicKey
+	if b.Format == carrier.OMEMO2 {
+		parseIdentity, parsePublic = signal.ParseEdwardsIdentityKey, signal.ParseCoordinate
+	}
+	identity, err := parseIdentity(b.IdentityKey)
 	if err != nil {
 		return signal.Bundle{}, fmt.Errorf("%w: identity key: %w", ErrBundle, err)
 	}
-	signed, err := signal.ParsePublicKey(b.SignedPreKey.Public)
+	signed, err := parsePublic(b.SignedPreKey.Public)
 	if err != nil {
 		return signal.Bundle{}, fmt.Errorf("%w: signed pre-key: %w", ErrBundle, err)
 	}
-	out := signal.Bundle{Identity: identity, SignedPreKeyID: b.SignedPreKey.ID, SignedPreKey: signed}
+	out := signal.Bundle{Format: formatOf(b.Format), Identity: identity, SignedPreKeyID: b.SignedPreKey.ID, SignedPreKey: signed}
 	if copy(out.Signature[:], b.Signature) != len(out.Signature) || len(b.Signature) != len(out.Signature) {
 		return signal.Bundle{}, fmt.Errorf("%w: signature is not %d bytes", ErrBundle, len(out.Signature))
 	}
+	out.PreKeyID, out.PreKey = pickPreKey(b.PreKeys, parsePublic)
 	if err := out.Verify(); err != nil {
 		return signal.Bundle{}, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
-	out.PreKeyID, out.PreKey = pickPreKey(b.PreKeys)
 	return out, nil
 }
 
 // pickPreKey returns a well-formed one-time pre-key, or id 0 when there is none.
 // The choice need not be unpredictable: the peer sees it anyway.
-func pickPreKey(keys []carrier.PreKey) (uint32, signal.PublicKey) {
+func pickPreKey(keys []carrier.PreKey, parse func([]byte) (signal.PublicKey, error)) (uint32, signal.PublicKey) {
 	keys = keys[:min(len(keys), MaxPreKeys)]
 	for _, i := range rand.Perm(len(keys)) {
 		if keys[i].ID < 1 {
 			continue
 		}
-		if p, err := signal.ParsePublicKey(keys[i].Public); err == nil {
+		if p, err := parse(keys[i].Public); err == nil {
 			return keys[i].ID, p
 		}
 	}

@@ -18,6 +18,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type address struct {
 	peer   phone.Number
 	device carrier.DeviceID
+	format carrier.Format // of a session
 }
 
 // memory is a Sessions view that can be compared with what it was before.
@@ -31,30 +32,30 @@ type memory struct {
 	fail       error // what every write answers when it is not nil
 }
 
-func (m *memory) Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error) {
-	return m.records[address{peer, d}], nil
+func (m *memory) Record(peer phone.Number, d carrier.DeviceID, f carrier.Format) (*signal.Record, error) {
+	return m.records[address{peer, d, f}], nil
 }
 
-func (m *memory) PutRecord(peer phone.Number, d carrier.DeviceID, r *signal.Record) error {
+func (m *memory) PutRecord(peer phone.Number, d carrier.DeviceID, f carrier.Format, r *signal.Record) error {
 	if m.fail != nil {
 		return m.fail
 	}
 	m.writes++
-	m.records[address{peer, d}] = r
+	m.records[address{peer, d, f}] = r
 	return nil
 }
 
 func (m *memory) Identity(peer phone.Number, d carrier.DeviceID) (signal.IdentityKey, bool, error) {
-	k, ok := m.identities[address{peer, d}]
+	k, ok := m.identities[address{peer, d, 0}]
 	return k, ok, nil
 }
 
-func (m *memory) PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error {
+func (m *memory) PutIdentity(peer phone.Number, d carrier.DeviceID, _ carrier.Format, key signal.IdentityKey) error {
 	if m.fail != nil {
 		return m.fail
 	}
 	m.writes++
-	m.identities[address{peer, d}] = key
+	m.identities[address{peer, d, 0}] = key
 	return nil
 }
 
@@ -162,7 +163,7 @@ func (d *device) sealBytes(text []byte, to ...*device) carrier.Message {
 	for _, x := range to {
 		ids = append(ids, x.account.Device)
 	}
-	e, err := d.account.Seal(d.mem, to[0].number, ids, text)
+	e, err := d.account.Seal(d.mem, carrier.Legacy, to[0].number, ids, text, now)
 	check(d.t, err)
 	return carrier.Message{From: d.number, Envelope: e, Time: now}
 }

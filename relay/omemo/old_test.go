@@ -14,11 +14,11 @@ import (
 // than ours may.
 func signalKey(t *testing.T, from, to *device, content []byte) carrier.Key {
 	t.Helper()
-	record, err := from.mem.Record(to.number, to.account.Device)
+	record, err := from.mem.Record(to.number, to.account.Device, carrier.Legacy)
 	check(t, err)
 	c, next, err := signal.Encrypt(record, from.account.Local, content)
 	check(t, err)
-	check(t, from.mem.PutRecord(to.number, to.account.Device, next))
+	check(t, from.mem.PutRecord(to.number, to.account.Device, carrier.Legacy, next))
 	return carrier.Key{Device: to.account.Device, PreKey: c.PreKey, Data: c.Data}
 }
 

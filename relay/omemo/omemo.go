@@ -1,6 +1,6 @@
-// Package omemo is the content layer of legacy OMEMO (XEP-0384 v0.3, the
-// namespace eu.siacs.conversations.axolotl): it turns a text into an envelope for
-// a peer's devices and back, and a published bundle into a session.
+// Package omemo is the content layer of OMEMO, in two formats: legacy (XEP-0384 v0.3, the
+// namespace eu.siacs.conversations.axolotl) and urn:xmpp:omemo:2 (v0.9). It turns a text into an envelope
+// for a peer's devices and back, and a published bundle into a session.
 //
 // It is pure: sessions, keys and pre-keys come from a [Sessions] view, which its caller backs with
 // one transaction of its store, so that a ratchet step and what it revealed become durable together
@@ -23,6 +23,8 @@ const (
 	// MaxText is the longest text in bytes that is sealed or opened. The Cloud API
 	// allows 4,096 characters; phones send somewhat more.
 	MaxText = 64 << 10
+	// maxContent is the longest envelope of OMEMO2, which holds a text as XML, in bytes.
+	maxContent = 192 << 10
 	// MaxDevices is how many devices of a peer one envelope may address.
 	MaxDevices = 64
 	// MaxPreKeys is how many one-time pre-keys of a fetched bundle are read.
@@ -113,15 +115,15 @@ func (e *NoSessionError) Unwrap() error { return ErrNoSession }
 // and our own pre-keys. An error that it returns ends the operation and is returned wrapped; the
 // caller must then roll back the transaction.
 type Sessions interface {
-	// Record returns the sessions with a device; nil without error when there is none.
-	Record(peer phone.Number, d carrier.DeviceID) (*signal.Record, error)
-	PutRecord(peer phone.Number, d carrier.DeviceID, r *signal.Record) error
+	// Record returns the sessions with a device in that format; nil without error when there is none.
+	Record(peer phone.Number, d carrier.DeviceID, f carrier.Format) (*signal.Record, error)
+	PutRecord(peer phone.Number, d carrier.DeviceID, f carrier.Format, r *signal.Record) error
 	// Identity returns the identity key on record for a device; ok is false when
 	// there is none.
 	Identity(peer phone.Number, d carrier.DeviceID) (key signal.IdentityKey, ok bool, err error)
-	// PutIdentity writes a device's identity key. It may refuse a key with an error that wraps
+	// PutIdentity writes a device's identity key, which it showed in that format. It may refuse a key with an error that wraps
 	// signal.ErrUntrustedIdentity, and then writes nothing.
-	PutIdentity(peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) error
+	PutIdentity(peer phone.Number, d carrier.DeviceID, f carrier.Format, key signal.IdentityKey) error
 	// PreKeySource finds the private halves of our own pre-keys.
 	signal.PreKeySource
 	// UsePreKey says that a one-time pre-key was used: it must not be published again.
@@ -150,9 +152,29 @@ type Account struct {
 	Local  signal.Local
 	Device carrier.DeviceID // 1 to 2^31-1
 	Trust  Trust            // empty means Blind
+	// Address returns the address of a number's account, which envelopes of OMEMO2 name, and Own is our
+	// number. Without Address nothing of OMEMO2 is sealed or opened.
+	Address func(phone.Number) string
+	Own     phone.Number
 }
 
-// Bundle returns what the account publishes: the public halves, in order.
+// Formats returns the formats that the account reads and writes.
+func (a *Account) Formats() []carrier.Format {
+	if a.Address == nil {
+		return []carrier.Format{carrier.Legacy}
+	}
+	return carrier.Formats()
+}
+
+// formatOf is a format as the Signal layer names it.
+func formatOf(f carrier.Format) signal.Format {
+	if f == carrier.OMEMO2 {
+		return signal.OMEMO2
+	}
+	return signal.Legacy
+}
+
+// Bundle returns what the account publishes in Legacy: the public halves, in order.
 func (a *Account) Bundle(signed *signal.SignedPreKey, pre []*signal.PreKey) carrier.Bundle {
 	signature := signed.Signature()
 	b := carrier.Bundle{
@@ -167,10 +189,28 @@ func (a *Account) Bundle(signed *signal.SignedPreKey, pre []*signal.PreKey) carr
 	return b
 }
 
+// BundleOMEMO2 returns what the account publishes in OMEMO2: the same keys in its form. The signed pre-key
+// has another signature there, which is made each time.
+func (a *Account) BundleOMEMO2(signed *signal.SignedPreKey, pre []*signal.PreKey) (carrier.Bundle, error) {
+	signature, err := a.Local.Identity.Sign(signed.Public().Coordinate())
+	if err != nil {
+		return carrier.Bundle{}, fmt.Errorf("signing the signed pre-key: %w", err)
+	}
+	b := carrier.Bundle{
+		Format: carrier.OMEMO2, IdentityKey: a.Local.Identity.Public().Edwards(),
+		SignedPreKey: carrier.PreKey{ID: signed.ID(), Public: signed.Public().Coordinate()},
+		Signature:    signature[:], PreKeys: make([]carrier.PreKey, 0, len(pre)),
+	}
+	for _, k := range pre {
+		b.PreKeys = append(b.PreKeys, carrier.PreKey{ID: k.ID(), Public: k.Public().Coordinate()})
+	}
+	return b, nil
+}
+
 // admit compares a device's authenticated identity key with the one on record, and writes it if
 // trust allows. It reports whether the key replaced another, and whether the device had none
 // before. For a refused key it returns an *UntrustedError.
-func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key signal.IdentityKey) (changed, first bool, err error) {
+func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, f carrier.Format, key signal.IdentityKey) (changed, first bool, err error) {
 	known, ok, err := s.Identity(peer, d)
 	switch {
 	case err != nil:
@@ -180,7 +220,7 @@ func (a *Account) admit(s Sessions, peer phone.Number, d carrier.DeviceID, key s
 	case ok && a.Trust == FirstUse:
 		return false, false, &UntrustedError{Identity: key}
 	}
-	switch err := s.PutIdentity(peer, d, key); {
+	switch err := s.PutIdentity(peer, d, f, key); {
 	case errors.Is(err, signal.ErrUntrustedIdentity):
 		return false, false, &UntrustedError{Identity: key}
 	case err != nil:

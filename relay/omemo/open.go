@@ -8,11 +8,20 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
+// Content is what a message says.
+type Content struct {
+	// Text is the text as it was sealed, at most MaxText bytes; not necessarily
+	// valid UTF-8. It is nil for a message without one, such as a key transport message.
+	Text []byte
+	// WantsReceipt and WantsRead say that the peer asked for them inside the encryption, and Receipts are
+	// what it said there about our messages. Legacy has nothing but text there.
+	WantsReceipt, WantsRead bool
+	Receipts                []carrier.Receipt
+}
+
 // Opened is what an envelope held and what it changed.
 type Opened struct {
-	// Text is the content as it was sealed, at most MaxText bytes; not necessarily
-	// valid UTF-8. It is nil for a key transport message.
-	Text []byte
+	Content
 	// NewSession says that the message started a session. Answer with a key transport message
 	// (Seal with nil) unless a text goes out at once: the peer sends pre-key messages until it
 	// gets an answer.
@@ -48,21 +57,21 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 		return Opened{}, err
 	}
 	peer, device := m.From, m.Envelope.Sender
-	record, err := s.Record(peer, device)
+	record, err := s.Record(peer, device, m.Envelope.Format)
 	if err != nil {
 		return Opened{}, fmt.Errorf("reading a session: %w", err)
 	}
-	d, err := signal.Decrypt(a.Local, record, s, signal.Ciphertext{Data: key.Data, PreKey: key.PreKey}, now)
+	d, err := signal.Decrypt(a.Local, record, s, signal.Ciphertext{Format: formatOf(m.Envelope.Format), Data: key.Data, PreKey: key.PreKey}, now)
 	if err != nil {
 		return Opened{}, fmt.Errorf("omemo: opening the content key: %w", err)
 	}
-	text, err := openPayload(d.Plaintext, m.Envelope)
+	content, err := a.openContent(d.Plaintext, m)
 	clear(d.Plaintext)
 	if err != nil {
 		return Opened{}, err
 	}
 	opened := Opened{
-		Text: text, NewSession: d.NewSession, Replaced: d.NewSession && record.HasSession(),
+		Content: content, NewSession: d.NewSession, Replaced: d.NewSession && record.HasSession(),
 		PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity,
 		Answers: d.Answers,
 	}
@@ -74,7 +83,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	// A late message of an archived session has the identity key of its time, so only a new
 	// session may change the key on record.
 	if d.NewSession {
-		if opened.IdentityChanged, opened.NewDevice, err = a.admit(s, peer, device, d.Identity); err != nil {
+		if opened.IdentityChanged, opened.NewDevice, err = a.admit(s, peer, device, m.Envelope.Format, d.Identity); err != nil {
 			return Opened{}, err
 		}
 	}
@@ -83,7 +92,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 			return Opened{}, fmt.Errorf("noting that a pre-key was used: %w", err)
 		}
 	}
-	if err := s.PutRecord(peer, device, d.Record); err != nil {
+	if err := s.PutRecord(peer, device, m.Envelope.Format, d.Record); err != nil {
 		return Opened{}, fmt.Errorf("keeping a session: %w", err)
 	}
 	return opened, nil
@@ -95,6 +104,9 @@ func (a *Account) keyFor(e carrier.Envelope) (carrier.Key, error) {
 	switch {
 	case e.Sender < 1 || e.Sender > maxDeviceID:
 		return carrier.Key{}, fmt.Errorf("%w: sender's device id is out of range", ErrMalformed)
+	case e.Format == carrier.OMEMO2 && (a.Address == nil || len(e.Payload) > maxContent+tagSize):
+		return carrier.Key{}, fmt.Errorf("%w: payload is longer than %d bytes, or the format is off", ErrMalformed, maxContent+tagSize)
+	case e.Format == carrier.OMEMO2:
 	case len(e.Payload) > MaxText+tagSize:
 		return carrier.Key{}, fmt.Errorf("%w: payload is longer than %d bytes", ErrMalformed, MaxText+tagSize)
 	case e.Payload != nil && len(e.IV) != ivSize && len(e.IV) != oldIVSize:

@@ -3,20 +3,21 @@ package omemo
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// Seal encrypts text, at most MaxText bytes, for the given devices of a peer. Nil makes a key
-// transport message, which carries nothing and advances the sessions. A device that is named twice
-// gets one key.
+// Seal encrypts text, at most MaxText bytes, for the given devices of a peer, in a format that they all
+// read. Nil makes a key transport message, which carries nothing and advances the sessions. A device that
+// is named twice gets one key.
 //
 // It writes the sessions' next steps to s. Make them durable before sending the envelope, and to
 // retry, send the same envelope instead of sealing again. With a *NoSessionError, ErrTooLong or
 // ErrRecipients, nothing was written.
-func (a *Account) Seal(s Sessions, to phone.Number, devices []carrier.DeviceID, text []byte) (carrier.Envelope, error) {
+func (a *Account) Seal(s Sessions, f carrier.Format, to phone.Number, devices []carrier.DeviceID, text []byte, now time.Time) (carrier.Envelope, error) {
 	if len(text) > MaxText {
 		return carrier.Envelope{}, ErrTooLong
 	}
@@ -24,23 +25,26 @@ func (a *Account) Seal(s Sessions, to phone.Number, devices []carrier.DeviceID, 
 	if err != nil {
 		return carrier.Envelope{}, err
 	}
-	keyAndTag, iv, payload, err := sealPayload(text)
+	e := carrier.Envelope{Format: f, Sender: a.Device}
+	var keyAndTag []byte
+	if f == carrier.OMEMO2 {
+		keyAndTag, e.Payload, err = a.sealContent(text, now)
+	} else if keyAndTag, e.IV, e.Payload, err = sealPayload(text); text == nil {
+		e.Payload = nil
+	}
 	if err != nil {
 		return carrier.Envelope{}, err
 	}
 	defer clear(keyAndTag)
-	keys, next, err := a.sealKey(s, to, devices, keyAndTag)
+	var next []*signal.Record
+	e.Keys, next, err = a.sealKey(s, f, to, devices, keyAndTag)
 	if err != nil {
 		return carrier.Envelope{}, err
 	}
 	for i, d := range devices {
-		if err := s.PutRecord(to, d, next[i]); err != nil {
+		if err := s.PutRecord(to, d, f, next[i]); err != nil {
 			return carrier.Envelope{}, fmt.Errorf("keeping a session: %w", err)
 		}
-	}
-	e := carrier.Envelope{Sender: a.Device, IV: iv, Keys: keys}
-	if text != nil {
-		e.Payload = payload
 	}
 	return e, nil
 }
@@ -48,14 +52,22 @@ func (a *Account) Seal(s Sessions, to phone.Number, devices []carrier.DeviceID, 
 // sealKey encrypts the content key for each device and returns the keys and the sessions' next
 // steps. A *NoSessionError names every device without a session, so that the caller can start them
 // all at once.
-func (a *Account) sealKey(s Sessions, to phone.Number, devices []carrier.DeviceID, content []byte) ([]carrier.Key, []*signal.Record, error) {
+func (a *Account) sealKey(s Sessions, f carrier.Format, to phone.Number, devices []carrier.DeviceID, content []byte) ([]carrier.Key, []*signal.Record, error) {
 	keys := make([]carrier.Key, 0, len(devices))
 	next := make([]*signal.Record, 0, len(devices))
 	var missing []carrier.DeviceID
 	for _, d := range devices {
-		r, err := s.Record(to, d)
+		r, err := s.Record(to, d, f)
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading a session: %w", err)
+		}
+		ready, err := a.ready(s, to, d, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ready {
+			missing = append(missing, d)
+			continue
 		}
 		c, stepped, err := signal.Encrypt(r, a.Local, content)
 		switch {
@@ -71,4 +83,27 @@ func (a *Account) sealKey(s Sessions, to phone.Number, devices []carrier.DeviceI
 		return nil, nil, &NoSessionError{Devices: missing}
 	}
 	return keys, next, nil
+}
+
+// Ready says whether there is a session with a device in that format that Seal encrypts in.
+func (a *Account) Ready(s Sessions, peer phone.Number, d carrier.DeviceID, f carrier.Format) (bool, error) {
+	r, err := s.Record(peer, d, f)
+	if err != nil {
+		return false, fmt.Errorf("reading a session: %w", err)
+	}
+	return a.ready(s, peer, d, r)
+}
+
+// ready says whether a session is with the identity key on record. A device's key may have changed in its
+// other format, and nothing is encrypted for the former key then.
+func (a *Account) ready(s Sessions, peer phone.Number, d carrier.DeviceID, r *signal.Record) (bool, error) {
+	if !r.HasSessionAs(a.Local) {
+		return false, nil
+	}
+	with, _ := r.Identity()
+	known, ok, err := s.Identity(peer, d)
+	if err != nil {
+		return false, fmt.Errorf("reading a device's identity key: %w", err)
+	}
+	return !ok || known.Equal(with), nil
 }

@@ -84,8 +84,8 @@ func (l *carrierSlot) condition() contract.Condition {
 }
 
 // PublishDevices implements message.Carrier, as the following methods do.
-func (l *carrierSlot) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
-	return l.get().PublishDevices(ctx, devices)
+func (l *carrierSlot) PublishDevices(ctx context.Context, f carrier.Format, devices []carrier.DeviceID) error {
+	return l.get().PublishDevices(ctx, f, devices)
 }
 
 // PublishBundle implements message.Carrier.
@@ -94,13 +94,13 @@ func (l *carrierSlot) PublishBundle(ctx context.Context, d carrier.DeviceID, b c
 }
 
 // Devices implements message.Carrier.
-func (l *carrierSlot) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
-	return l.get().Devices(ctx, peer)
+func (l *carrierSlot) Devices(ctx context.Context, peer phone.Number, f carrier.Format) ([]carrier.DeviceID, error) {
+	return l.get().Devices(ctx, peer, f)
 }
 
 // Bundle implements message.Carrier.
-func (l *carrierSlot) Bundle(ctx context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
-	return l.get().Bundle(ctx, peer, d)
+func (l *carrierSlot) Bundle(ctx context.Context, peer phone.Number, d carrier.DeviceID, f carrier.Format) (carrier.Bundle, error) {
+	return l.get().Bundle(ctx, peer, d, f)
 }
 
 // Contact implements message.Carrier.
@@ -141,17 +141,19 @@ func (l *carrierSlot) Refuse(ctx context.Context, to phone.Number, r carrier.Ref
 // offline is a carrier that is not there yet.
 type offline struct{ carrier.Carrier }
 
-func (offline) PublishDevices(context.Context, []carrier.DeviceID) error { return carrier.ErrOffline }
+func (offline) PublishDevices(context.Context, carrier.Format, []carrier.DeviceID) error {
+	return carrier.ErrOffline
+}
 
 func (offline) PublishBundle(context.Context, carrier.DeviceID, carrier.Bundle) error {
 	return carrier.ErrOffline
 }
 
-func (offline) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
+func (offline) Devices(context.Context, phone.Number, carrier.Format) ([]carrier.DeviceID, error) {
 	return nil, carrier.ErrOffline
 }
 
-func (offline) Bundle(context.Context, phone.Number, carrier.DeviceID) (carrier.Bundle, error) {
+func (offline) Bundle(context.Context, phone.Number, carrier.DeviceID, carrier.Format) (carrier.Bundle, error) {
 	return carrier.Bundle{}, carrier.ErrOffline
 }
 

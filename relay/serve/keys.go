@@ -11,6 +11,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -71,14 +72,20 @@ func (r *relay) accountOf(id vault.Identity) (*omemo.Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the identity: %w", vault.ErrForeignContent)
 	}
+	own, err := phone.Parse(r.cfg.PhoneNumber)
+	if err != nil {
+		return nil, fmt.Errorf("reading the business's number: %w", err)
+	}
 	return &omemo.Account{
 		Local: signal.Local{
 			Identity: pair,
 			// OMEMO does not use it, but it must not change.
 			RegistrationID: id.DeviceID%signal.MaxRegistrationID + 1,
 		},
-		Device: carrier.DeviceID(id.DeviceID),
-		Trust:  omemo.Trust(r.cfg.Trust),
+		Device:  carrier.DeviceID(id.DeviceID),
+		Trust:   omemo.Trust(r.cfg.Trust),
+		Address: func(n phone.Number) string { return n.E164() + "@" + r.cfg.Carrier.XMPP.Domain },
+		Own:     own,
 	}, nil
 }
 

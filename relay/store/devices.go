@@ -61,6 +61,9 @@ func (t *Tx) openDevice(row *child) (Device, error) {
 	if len(r.b) > 0 { // those of the second here
 		d.Wrote, d.Renewed = fromMillis(r.integer()), fromMillis(r.integer())
 	}
+	if len(r.b) > 0 { // those of the third here
+		d.OMEMO2 = r.flag()
+	}
 	if err := r.done(); err != nil {
 		return Device{}, err
 	}
@@ -162,7 +165,7 @@ func (t *Tx) PutDevice(c CustomerID, d Device) error {
 // writeDevice writes the row in the current epoch.
 func (t *Tx) writeDevice(row *child, d Device) error {
 	plain := newWriter(64).integer(int64(d.ID)).bytes(d.IdentityKey).flag(d.Active).flag(d.Accepted).bytes(d.Offered).
-		integer(toMillis(d.Wrote)).integer(toMillis(d.Renewed))
+		integer(toMillis(d.Wrote)).integer(toMillis(d.Renewed)).flag(d.OMEMO2)
 	epoch, sealed, err := t.shared.keys.Seal(purposeDevice, row.row(), plain.b)
 	if err != nil {
 		return err

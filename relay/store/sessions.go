@@ -9,6 +9,19 @@ import (
 
 const purposeSession = "session"
 
+// omemo2Session marks the record of the sessions in OMEMO2, which a device has beside that of Legacy. It is
+// the bit above those of device ids.
+const omemo2Session carrier.DeviceID = 1 << 31
+
+// SessionsIn names the record of the sessions with a device in a format, for Record, PutRecord and
+// DeleteRecord. In Legacy it is the device's id.
+func SessionsIn(f carrier.Format, d carrier.DeviceID) carrier.DeviceID {
+	if f == carrier.OMEMO2 {
+		return d | omemo2Session
+	}
+	return d
+}
+
 // sessionRow is what a record is bound to. The record itself does not name its device, so the
 // device is part of this.
 func sessionRow(row *child, d carrier.DeviceID) []byte {
@@ -74,7 +87,7 @@ func (t *Tx) PutRecord(c CustomerID, d carrier.DeviceID, record []byte) error {
 		return err
 	}
 	if t.outdated(row.epoch) { // otherwise the device moved together with the session
-		if _, err := t.Device(c, d); err != nil && !errors.Is(err, ErrNotFound) {
+		if _, err := t.Device(c, d&^omemo2Session); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 	}
@@ -133,10 +146,12 @@ func (t *Tx) DeleteRecord(c CustomerID, d carrier.DeviceID) error {
 	return err
 }
 
-// DeleteDevice removes a device and the session with it, if there is one.
+// DeleteDevice removes a device and the sessions with it, if there are any.
 func (t *Tx) DeleteDevice(c CustomerID, d carrier.DeviceID) error {
-	if err := t.DeleteRecord(c, d); err != nil {
-		return err
+	for _, f := range carrier.Formats() {
+		if err := t.DeleteRecord(c, SessionsIn(f, d)); err != nil {
+			return err
+		}
 	}
 	row, _, err := t.findDevice(c, d)
 	if errors.Is(err, ErrNotFound) {

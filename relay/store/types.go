@@ -66,7 +66,8 @@ type Customer struct {
 type Device struct {
 	ID          carrier.DeviceID
 	IdentityKey []byte // public; nil while unknown
-	Active      bool   // on the customer's device list now
+	Active      bool   // on the customer's legacy device list now, or wrote in that format
+	OMEMO2      bool   // the same in the format OMEMO2
 	Accepted    bool   // the business accepted this identity key
 	// Offered is an identity key that the device offered and that was refused: it is not used
 	// for anything until the business accepts it. Nil when there is none.
@@ -78,6 +79,9 @@ type Device struct {
 	// Damaged says that the row cannot be read; nothing else is set then.
 	Damaged bool
 }
+
+// Reachable says whether the device is on one of the customer's lists, or wrote.
+func (d Device) Reachable() bool { return d.Active || d.OMEMO2 }
 
 // Direction says whether a message came in or goes out.
 type Direction uint8

@@ -34,6 +34,8 @@ type Client struct {
 	*customer.Customer
 	Number phone.Number
 	Dir    string // of its state
+	// Formats are the versions of OMEMO that it speaks; nil means Legacy. A change counts from the next Start.
+	Formats []carrier.Format
 
 	t        testing.TB
 	carrier  Carrier
@@ -49,11 +51,17 @@ type Client struct {
 }
 
 // Start makes a customer whose client is online until Stop or the test's end.
-func Start(t testing.TB, carrier Carrier, number string) *Client {
+func Start(t testing.TB, at Carrier, number string) *Client {
+	t.Helper()
+	return StartIn(t, at, number)
+}
+
+// StartIn is Start with a client that speaks those versions of OMEMO.
+func StartIn(t testing.TB, at Carrier, number string, formats ...carrier.Format) *Client {
 	t.Helper()
 	n, err := phone.Parse(number)
 	check(t, err)
-	c := &Client{Number: n, Dir: t.TempDir(), t: t, carrier: carrier, resource: "phone"}
+	c := &Client{Number: n, Dir: t.TempDir(), Formats: formats, t: t, carrier: at, resource: "phone"}
 	c.Start()
 	return c
 }
@@ -70,9 +78,9 @@ func StartShy(t testing.TB, carrier Carrier, number string) *Client {
 
 // Another returns a further device of the same account, online until Stop or the test's
 // end.
-func (c *Client) Another(resource string) *Client {
+func (c *Client) Another(resource string, formats ...carrier.Format) *Client {
 	c.t.Helper()
-	d := &Client{Number: c.Number, Dir: c.t.TempDir(), t: c.t, carrier: c.carrier, resource: resource, password: c.password}
+	d := &Client{Number: c.Number, Dir: c.t.TempDir(), Formats: formats, t: c.t, carrier: c.carrier, resource: resource, password: c.password}
 	d.Start()
 	return d
 }
@@ -97,7 +105,7 @@ func (c *Client) Start() {
 	check(c.t, err)
 	online := make(chan struct{})
 	up := sync.OnceFunc(func() { close(online) })
-	c.Customer = customer.New(customer.Options{State: state, Carrier: link, Web: web, Log: log, OnEvent: func(e customer.Event) {
+	c.Customer = customer.New(customer.Options{State: state, Carrier: link, Formats: c.Formats, Domain: domain, Web: web, Log: log, OnEvent: func(e customer.Event) {
 		if e.Kind == customer.Online {
 			up()
 		}

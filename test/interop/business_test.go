@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
@@ -70,7 +71,7 @@ func (b *business) waitPublished(server server) {
 	link, end := logIn(b.t, server, strangerNumber, xmpp.Open)
 	defer end()
 	await.Until(b.t, "the relay's keys are published", func() bool {
-		_, err := link.Devices(b.t.Context(), b.Phone())
+		_, err := link.Devices(b.t.Context(), b.Phone(), carrier.Legacy)
 		return err == nil
 	})
 }

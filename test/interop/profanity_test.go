@@ -132,7 +132,7 @@ func makeDeviceList(t *testing.T, server server, n phone.Number) {
 	defer end()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	check(t, link.PublishDevices(ctx, nil))
+	check(t, link.PublishDevices(ctx, carrier.Legacy, nil))
 }
 
 // logIn logs another client of an account in, until end is called.

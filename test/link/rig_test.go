@@ -138,11 +138,11 @@ func (h *house) run(t testing.TB, at customers.Carrier) (r *relay, stop func()) 
 func (r *relay) knows(other *relay, device carrier.DeviceID) {
 	r.t.Helper()
 	await.Until(r.t, "published keys", func() bool {
-		_, err := r.carrier.Bundle(r.t.Context(), other.number, device)
+		_, err := r.carrier.Bundle(r.t.Context(), other.number, device, carrier.Legacy)
 		return err == nil
 	})
 	await.Until(r.t, "published device list", func() bool {
-		_, err := r.carrier.Devices(r.t.Context(), other.number)
+		_, err := r.carrier.Devices(r.t.Context(), other.number, carrier.Legacy)
 		return err == nil
 	})
 }

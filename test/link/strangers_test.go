@@ -76,11 +76,11 @@ func TestStrangers_TwoHundredAreAllRead(t *testing.T) {
 func (r *relay) published(t *testing.T, to *writer, device carrier.DeviceID) {
 	t.Helper()
 	await.Until(t, "published keys", func() bool {
-		b, err := to.Carrier.Bundle(t.Context(), r.number, device)
+		b, err := to.Carrier.Bundle(t.Context(), r.number, device, carrier.Legacy)
 		return err == nil && len(b.PreKeys) == 100
 	})
 	await.Until(t, "published device list", func() bool {
-		_, err := to.Carrier.Devices(t.Context(), r.number)
+		_, err := to.Carrier.Devices(t.Context(), r.number, carrier.Legacy)
 		return err == nil
 	})
 }

@@ -48,10 +48,14 @@ func (c *Carrier) Run(ctx context.Context, h carrier.Handler) error {
 	c.handler = h
 	c.mu.Unlock()
 	c.hub.mu.Lock()
-	in, own := c.hub.inbox(c.own), slices.Clone(c.hub.Lists[c.own])
+	in, begin := c.hub.inbox(c.own), []carrier.Event{carrier.Connected{}}
+	for _, f := range carrier.Formats() {
+		lists, _ := c.hub.published(f)
+		begin = append(begin, carrier.OwnDeviceList{Format: f, Devices: slices.Clone(lists[c.own])})
+	}
 	c.hub.mu.Unlock()
 	for ctx.Err() == nil {
-		if h.Receive(ctx, []carrier.Event{carrier.Connected{}, carrier.OwnDeviceList{Devices: own}}) == nil {
+		if h.Receive(ctx, begin) == nil {
 			c.serve(ctx, h, in)
 		}
 		select {
@@ -100,12 +104,12 @@ func (c *Carrier) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 func (c *Carrier) Status() carrier.Status { return carrier.Status{State: carrier.Online} }
 
 // PublishDevices publishes the own device list (carrier.Carrier).
-func (c *Carrier) PublishDevices(_ context.Context, devices []carrier.DeviceID) error {
+func (c *Carrier) PublishDevices(_ context.Context, f carrier.Format, devices []carrier.DeviceID) error {
 	if err := c.published(); err != nil {
 		return err
 	}
-	for _, n := range c.hub.publish(c.own, devices) {
-		c.hub.Deliver(n, carrier.DeviceList{Peer: c.own, Devices: devices})
+	for _, n := range c.hub.publish(c.own, f, devices) {
+		c.hub.Deliver(n, carrier.DeviceList{Peer: c.own, Format: f, Devices: devices})
 	}
 	return nil
 }
@@ -117,10 +121,11 @@ func (c *Carrier) PublishBundle(_ context.Context, d carrier.DeviceID, b carrier
 	}
 	c.hub.mu.Lock()
 	defer c.hub.mu.Unlock()
-	if c.hub.Bundles[c.own] == nil {
-		c.hub.Bundles[c.own] = map[carrier.DeviceID]carrier.Bundle{}
+	_, bundles := c.hub.published(b.Format)
+	if bundles[c.own] == nil {
+		bundles[c.own] = map[carrier.DeviceID]carrier.Bundle{}
 	}
-	c.hub.Bundles[c.own][d] = b
+	bundles[c.own][d] = b
 	return nil
 }
 
@@ -140,21 +145,22 @@ func (c *Carrier) BundleFetches() int {
 }
 
 // Devices returns a peer's device list (carrier.Carrier).
-func (c *Carrier) Devices(_ context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
+func (c *Carrier) Devices(_ context.Context, peer phone.Number, f carrier.Format) ([]carrier.DeviceID, error) {
 	unknown := c.countFetch()
 	c.hub.mu.Lock()
 	defer c.hub.mu.Unlock()
 	if c.hub.hides(peer, c.own) {
 		return nil, carrier.ErrHidden
 	}
-	if list, ok := c.hub.Lists[peer]; ok && !unknown {
+	lists, _ := c.hub.published(f)
+	if list, ok := lists[peer]; ok && !unknown {
 		return slices.Clone(list), nil
 	}
 	return nil, carrier.ErrNotFound
 }
 
 // Bundle returns a bundle of a peer's (carrier.Carrier).
-func (c *Carrier) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceID) (carrier.Bundle, error) {
+func (c *Carrier) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceID, f carrier.Format) (carrier.Bundle, error) {
 	unknown := c.countFetch()
 	c.mu.Lock()
 	c.started++
@@ -164,7 +170,8 @@ func (c *Carrier) Bundle(_ context.Context, peer phone.Number, d carrier.DeviceI
 	if c.hub.hides(peer, c.own) {
 		return carrier.Bundle{}, carrier.ErrHidden
 	}
-	if b, ok := c.hub.Bundles[peer][d]; ok && !unknown {
+	_, bundles := c.hub.published(f)
+	if b, ok := bundles[peer][d]; ok && !unknown {
 		return b, nil
 	}
 	return carrier.Bundle{}, carrier.ErrNotFound
@@ -284,7 +291,10 @@ func (c *Carrier) SendTyping(_ context.Context, _ phone.Number, composing bool) 
 
 // arriving returns what is sent, as it arrives.
 func (c *Carrier) arriving(o carrier.Outgoing) carrier.Message {
-	return carrier.Message{ID: o.ID, From: c.own, Resource: "phone", Envelope: o.Envelope, Time: time.Now(), WantsReceipt: o.Receipts, WantsRead: o.Receipts, References: o.References}
+	return carrier.Message{
+		ID: o.ID, From: c.own, Resource: "phone", Envelope: o.Envelope, Other: o.Other, Time: time.Now(),
+		WantsReceipt: o.Receipts, WantsRead: o.Receipts, References: o.References,
+	}
 }
 
 // errBusy is what a publication fails with.

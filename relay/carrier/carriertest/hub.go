@@ -26,6 +26,9 @@ type Hub struct {
 	Bundles map[phone.Number]map[carrier.DeviceID]carrier.Bundle
 	// Nicknames are those that people publish.
 	Nicknames map[phone.Number]string
+	// Lists2 and Bundles2 are those of OMEMO2.
+	Lists2   map[phone.Number][]carrier.DeviceID
+	Bundles2 map[phone.Number]map[carrier.DeviceID]carrier.Bundle
 	// Tamper changes messages on their way.
 	Tamper func(to phone.Number, m carrier.Message) carrier.Message
 	Muted  bool // receipts get lost
@@ -51,10 +54,12 @@ type inbox struct {
 // NewHub returns a carrier without accounts.
 func NewHub() *Hub {
 	return &Hub{
-		Lists:   map[phone.Number][]carrier.DeviceID{},
-		Bundles: map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
-		Hidden:  map[phone.Number]bool{},
-		inboxes: map[phone.Number]*inbox{}, contacts: map[pair]carrier.ContactState{},
+		Lists:    map[phone.Number][]carrier.DeviceID{},
+		Bundles:  map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
+		Lists2:   map[phone.Number][]carrier.DeviceID{},
+		Bundles2: map[phone.Number]map[carrier.DeviceID]carrier.Bundle{},
+		Hidden:   map[phone.Number]bool{},
+		inboxes:  map[phone.Number]*inbox{}, contacts: map[pair]carrier.ContactState{},
 	}
 }
 
@@ -113,12 +118,21 @@ func (h *Hub) Carrier(n phone.Number) *Carrier {
 	return &Carrier{hub: h, own: n, busy: h.Busy}
 }
 
+// published returns what is published in a format. The caller holds mu.
+func (h *Hub) published(f carrier.Format) (map[phone.Number][]carrier.DeviceID, map[phone.Number]map[carrier.DeviceID]carrier.Bundle) {
+	if f == carrier.OMEMO2 {
+		return h.Lists2, h.Bundles2
+	}
+	return h.Lists, h.Bundles
+}
+
 // publish replaces a number's device list, and returns whom to push it to.
-func (h *Hub) publish(own phone.Number, devices []carrier.DeviceID) (others []phone.Number) {
+func (h *Hub) publish(own phone.Number, f carrier.Format, devices []carrier.DeviceID) (others []phone.Number) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	changed := !slices.Equal(h.Lists[own], devices)
-	h.Lists[own] = slices.Clone(devices)
+	lists, _ := h.published(f)
+	changed := !slices.Equal(lists[own], devices)
+	lists[own] = slices.Clone(devices)
 	for n := range h.inboxes {
 		if n != own && changed && h.Pushes {
 			others = append(others, n)

@@ -129,7 +129,7 @@ func TestArchive_UnstoredMessagesAreReadAgainOnTheResumedLink(t *testing.T) {
 				defer b.Carrier.mu.Unlock()
 				return b.progress.query == ""
 			})
-			_, _ = b.Devices(t.Context(), c.number) // what follows from the page's end is done
+			_, _ = b.Devices(t.Context(), c.number, carrier.Legacy) // what follows from the page's end is done
 			return errors.New("disk full")
 		}
 		unlock()

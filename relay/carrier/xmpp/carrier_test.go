@@ -61,30 +61,72 @@ func TestStrangersFetchWhatIsPublished(t *testing.T) {
 		ctx := t.Context()
 
 		b.wait(t, "own empty list", func() bool { return len(b.own) > 0 && len(b.own[0]) == 0 })
-		if _, err := c.Devices(ctx, b.number); !isMissing(err) {
+		if _, err := c.Devices(ctx, b.number, carrier.Legacy); !isMissing(err) {
 			t.Errorf("an unpublished list is %v", err)
 		}
-		if _, err := c.Bundle(ctx, b.number, 77); !isMissing(err) {
+		if _, err := c.Bundle(ctx, b.number, 77, carrier.Legacy); !isMissing(err) {
 			t.Errorf("an unpublished bundle is %v", err)
 		}
-		if _, err := c.Devices(ctx, xmpptest.Number(t, xmpptest.Third)); !isMissing(err) {
+		if _, err := c.Devices(ctx, xmpptest.Number(t, xmpptest.Third), carrier.Legacy); !isMissing(err) {
 			t.Errorf("the list of nobody is %v", err)
 		}
-		if err := b.PublishDevices(ctx, []carrier.DeviceID{77}); err != nil {
+		if err := b.PublishDevices(ctx, carrier.Legacy, []carrier.DeviceID{77}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.PublishBundle(ctx, 77, xmpptest.Published(100)); err != nil {
 			t.Fatal(err)
 		}
-		devices, err := c.Devices(ctx, b.number)
+		devices, err := c.Devices(ctx, b.number, carrier.Legacy)
 		if err != nil || !slices.Equal(devices, []carrier.DeviceID{77}) {
 			t.Errorf("fetched devices %v, error %v", devices, err)
 		}
-		got, err := c.Bundle(ctx, b.number, 77)
+		got, err := c.Bundle(ctx, b.number, 77, carrier.Legacy)
 		if diff := cmp.Diff(xmpptest.Published(100), got); err != nil || diff != "" {
 			t.Errorf("fetching a bundle: %v\n%s", err, diff)
 		}
 		b.wait(t, "own list", func() bool { return slices.Equal(b.own[len(b.own)-1], []carrier.DeviceID{77}) })
+	})
+}
+
+// In OMEMO2 the bundles of all of an account's devices are items of one node.
+func TestOMEMO2_StrangersFetchWhatIsPublished(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
+		ctx := t.Context()
+		bundle := func(first byte) carrier.Bundle {
+			p := xmpptest.Published(100)
+			p.Format, p.IdentityKey, p.SignedPreKey.Public = carrier.OMEMO2, p.IdentityKey[1:], p.SignedPreKey.Public[1:]
+			for i := range p.PreKeys {
+				p.PreKeys[i].Public = p.PreKeys[i].Public[1:]
+			}
+			p.IdentityKey[0] = first
+			return p
+		}
+		b.wait(t, "own empty list", func() bool { return len(b.own2) > 0 && len(b.own2[0]) == 0 })
+		if _, err := c.Bundle(ctx, b.number, 77, carrier.OMEMO2); !isMissing(err) {
+			t.Errorf("an unpublished bundle is %v", err)
+		}
+		for _, d := range []carrier.DeviceID{77, 78} {
+			if err := b.PublishBundle(ctx, d, bundle(byte(d))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.PublishDevices(ctx, carrier.OMEMO2, []carrier.DeviceID{77, 78}); err != nil {
+			t.Fatal(err)
+		}
+		if devices, err := c.Devices(ctx, b.number, carrier.OMEMO2); err != nil || !slices.Equal(devices, []carrier.DeviceID{77, 78}) {
+			t.Errorf("fetched devices %v, error %v", devices, err)
+		}
+		for _, d := range []carrier.DeviceID{77, 78} {
+			got, err := c.Bundle(ctx, b.number, d, carrier.OMEMO2)
+			if diff := cmp.Diff(bundle(byte(d)), got); err != nil || diff != "" {
+				t.Errorf("fetching the bundle of %d: %v\n%s", d, err, diff)
+			}
+		}
+		if _, err := c.Bundle(ctx, b.number, 79, carrier.OMEMO2); !isMissing(err) {
+			t.Errorf("another device's bundle is %v", err)
+		}
+		b.wait(t, "own list", func() bool { return slices.Equal(b.own2[len(b.own2)-1], []carrier.DeviceID{77, 78}) })
 	})
 }
 
@@ -103,17 +145,17 @@ func TestNodeWithOtherSettingsIsReconfigured(t *testing.T) {
 	// As some clients do: without options, so that only contacts may read it.
 	_, err := b.questions.set(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
 		stanza.New(stanza.NSPubSub, "publish", "node", stanza.NodeDevices).With(
-			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(stanza.DeviceList([]carrier.DeviceID{5})))))
+			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(stanza.DeviceList(carrier.Legacy, []carrier.DeviceID{5})))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Devices(ctx, b.number); !errors.Is(err, carrier.ErrHidden) {
+	if _, err := c.Devices(ctx, b.number, carrier.Legacy); !errors.Is(err, carrier.ErrHidden) {
 		t.Fatalf("a list for contacts only is %v to a stranger", err)
 	}
-	if err := b.PublishDevices(ctx, []carrier.DeviceID{6}); err != nil {
+	if err := b.PublishDevices(ctx, carrier.Legacy, []carrier.DeviceID{6}); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := c.Devices(ctx, b.number); err != nil || !slices.Equal(d, []carrier.DeviceID{6}) {
+	if d, err := c.Devices(ctx, b.number, carrier.Legacy); err != nil || !slices.Equal(d, []carrier.DeviceID{6}) {
 		t.Errorf("after publishing, a stranger reads %v, error %v", d, err)
 	}
 }
@@ -130,7 +172,7 @@ func TestChangedDeviceListArrives(t *testing.T) {
 		for _, list := range [][]carrier.DeviceID{{11}, {11, 12}, {}} {
 			// What is published before the request is answered may not arrive.
 			eventually(t, "change", func() bool {
-				if err := c.PublishDevices(t.Context(), list); err != nil {
+				if err := c.PublishDevices(t.Context(), carrier.Legacy, list); err != nil {
 					t.Fatal(err)
 				}
 				defer b.lock()()

@@ -105,7 +105,7 @@ func (c *Carrier) answered(item *stanza.Element) []carrier.Event {
 // missing, but it returns a message to an account that does not exist at once. So we send one
 // that says nothing, and wait until the server has handled it.
 func (c *Carrier) mayExist(ctx context.Context, peer phone.Number) error {
-	_, err := c.fetchDevices(ctx, c.addr.Of(peer))
+	_, err := c.fetchDevices(ctx, c.addr.Of(peer), carrier.Legacy)
 	e := (*stanza.Error)(nil)
 	if !errors.As(err, &e) || e.Condition != "forbidden" || e.Detail != "" {
 		return nil

@@ -30,11 +30,11 @@ func TestContact_KeysForContactsAreHiddenUntilThePeerAllows(t *testing.T) {
 		shy.ContactsOnly = true
 		b, c := online(t, config(t, s, xmpptest.Business)), online(t, shy)
 		check(t, c.PublishBundle(ctx, 5, xmpptest.Published(20)))
-		check(t, c.PublishDevices(ctx, []carrier.DeviceID{5}))
+		check(t, c.PublishDevices(ctx, carrier.Legacy, []carrier.DeviceID{5}))
 		c.stop()
-		_, err := b.Devices(ctx, c.number)
+		_, err := b.Devices(ctx, c.number, carrier.Legacy)
 		wantErr(t, "the list of a stranger", err, carrier.ErrHidden, carrier.ErrNotFound)
-		_, err = b.Bundle(ctx, c.number, 5)
+		_, err = b.Bundle(ctx, c.number, 5, carrier.Legacy)
 		wantErr(t, "the bundle of a stranger", err, carrier.ErrHidden, carrier.ErrNotFound)
 		for _, ask := range []bool{false, true, true} {
 			state, err := b.Contact(ctx, c.number, ask)
@@ -43,16 +43,16 @@ func TestContact_KeysForContactsAreHiddenUntilThePeerAllows(t *testing.T) {
 			}
 		}
 		b.gets(t, c, carrier.ContactAllowed, func() { c.start(t) })
-		if d, err := b.Devices(ctx, c.number); err != nil || !slices.Equal(d, []carrier.DeviceID{5}) {
+		if d, err := b.Devices(ctx, c.number, carrier.Legacy); err != nil || !slices.Equal(d, []carrier.DeviceID{5}) {
 			t.Errorf("a contact's list is %v, error %v", d, err)
 		}
-		if _, err := b.Bundle(ctx, c.number, 5); err != nil {
+		if _, err := b.Bundle(ctx, c.number, 5, carrier.Legacy); err != nil {
 			t.Errorf("a contact's bundle: %v", err)
 		}
 		b.gets(t, c, carrier.ContactNone, func() {
 			check(t, c.post(stanza.New(stanza.NSClient, "presence", "to", b.addr.Of(b.number), "type", "unsubscribed")))
 		})
-		_, err = b.Devices(ctx, c.number)
+		_, err = b.Devices(ctx, c.number, carrier.Legacy)
 		wantErr(t, "the list after the end", err, carrier.ErrHidden)
 	})
 }
@@ -103,7 +103,7 @@ func TestContact_NobodyWithoutAnAccountIsAsked(t *testing.T) {
 		ctx := t.Context()
 		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		nobody := xmpptest.Number(t, xmpptest.Third)
-		_, listErr := b.Devices(ctx, nobody)
+		_, listErr := b.Devices(ctx, nobody, carrier.Legacy)
 		_, isEjabberd := s.(domain)
 		if isEjabberd { // it answers as for an account without a list
 			wantErr(t, "the list of nobody", listErr, carrier.ErrNotFound, carrier.ErrHidden)
@@ -123,14 +123,14 @@ func TestContact_StrangersAreNotAskedForWhatTheySend(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		check(t, c.PublishBundle(t.Context(), 5, xmpptest.Published(20)))
-		check(t, c.PublishDevices(t.Context(), []carrier.DeviceID{5}))
+		check(t, c.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{5}))
 		c.send(t, b, 1)
 		b.wait(t, "message", func() bool { return len(b.messages) == 1 })
 		b.send(t, c, 2)
-		if _, err := b.Devices(t.Context(), c.number); err != nil {
+		if _, err := b.Devices(t.Context(), c.number, carrier.Legacy); err != nil {
 			t.Error(err)
 		}
-		if _, err := b.Bundle(t.Context(), c.number, 5); err != nil {
+		if _, err := b.Bundle(t.Context(), c.number, 5, carrier.Legacy); err != nil {
 			t.Error(err)
 		}
 		if state, err := b.Contact(t.Context(), c.number, false); err != nil || state != carrier.ContactNone {

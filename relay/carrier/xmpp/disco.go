@@ -19,7 +19,7 @@ const (
 // peers who let us see their presence (XEP-0163).
 func features() []string {
 	return []string{
-		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
+		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NodeDevices2 + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
 		stanza.NSCorrect, stanza.NSRetract, stanza.NSReactions, stanza.NSReply,
 	}
 }

@@ -67,7 +67,7 @@ func converse(t *testing.T, b, c *node, n int) {
 		func() error {
 			return b.Send(ctx, carrier.Outgoing{ID: id, To: c.number, Envelope: xmpptest.Envelope(n), Receipts: true})
 		},
-		func() error { return b.PublishDevices(ctx, []carrier.DeviceID{77}) },
+		func() error { return b.PublishDevices(ctx, carrier.Legacy, []carrier.DeviceID{77}) },
 		func() error { return b.SendReceipt(ctx, c.number, id, carrier.Read) },
 	} {
 		if err := insist(ctx, step); err != nil {

@@ -214,7 +214,7 @@ func TestAnswer_ComesFromWhoWasAskedOnly(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
-		_, err := s.Devices(t.Context(), xmpptest.Number(t, xmpptest.Customer))
+		_, err := s.Devices(t.Context(), xmpptest.Number(t, xmpptest.Customer), carrier.Legacy)
 		got <- err
 	}()
 	id := s.after(t, "to='"+xmpptest.Customer+"@relay.test' id='")
@@ -241,7 +241,7 @@ func TestNode_NotMadeByTheServerIsNoPermanentRefusal(t *testing.T) {
 		t.Run(condition, func(t *testing.T) {
 			s := script(t, nil)
 			got := make(chan error, 1)
-			go func() { got <- s.PublishDevices(t.Context(), []carrier.DeviceID{1}) }()
+			go func() { got <- s.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{1}) }()
 			id := s.after(t, "<iq type='set' id='")
 			s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><"+condition+" xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 			if err := <-got; err == nil || errors.Is(err, carrier.ErrRejected) != forGood {
@@ -364,7 +364,7 @@ func TestHandlerThatAsksDoesNotHoldUpTheNextLink(t *testing.T) {
 			s.Freeze() // there will be no answer on this link
 			time.AfterFunc(50*time.Millisecond, func() { p.cut(); s.Thaw() })
 		}
-		return n.PublishDevices(ctx, []carrier.DeviceID{1})
+		return n.PublishDevices(ctx, carrier.Legacy, []carrier.DeviceID{1})
 	}}
 	n.start(t)
 	n.wait(t, "second link", func() bool { return len(n.connected) == 1 })

@@ -14,7 +14,7 @@ import (
 // (XEP-0172), and where the server shows none, for the peer's vCard (XEP-0054): some clients
 // write the one, some the other.
 func (c *Carrier) Nickname(ctx context.Context, peer phone.Number) (string, error) {
-	item, err := c.item(ctx, c.addr.Of(peer), stanza.NSNick)
+	item, err := c.item(ctx, c.addr.Of(peer), stanza.NSNick, "")
 	if name := stanza.Nickname(item); err == nil && name != "" {
 		return name, nil
 	}
@@ -48,7 +48,7 @@ func (c *Carrier) publishName(ctx context.Context) {
 		return
 	}
 	nick := stanza.New(stanza.NSNick, "nick").WithText(c.cfg.Name)
-	if err := errors.Join(c.publishVCard(ctx), c.publish(ctx, stanza.NSNick, nick)); err != nil && ctx.Err() == nil {
+	if err := errors.Join(c.publishVCard(ctx), c.publish(ctx, stanza.NSNick, stanza.ItemCurrent, nick)); err != nil && ctx.Err() == nil {
 		c.cfg.Log.WarnContext(ctx, "could not publish the business's name in every place", "error", err)
 	}
 }

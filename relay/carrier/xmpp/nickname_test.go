@@ -23,7 +23,7 @@ func TestName_IsSeenByCustomersWhereverTheirClientLooks(t *testing.T) {
 		b := online(t, conf)
 		own := b.addr.Of(b.addr.Own)
 		eventually(t, "the nickname", func() bool {
-			item, err := a.item(t.Context(), own, stanza.NSNick)
+			item, err := a.item(t.Context(), own, stanza.NSNick, "")
 			return err == nil && stanza.Nickname(item) == conf.Name
 		})
 		eventually(t, "the vCard", func() bool {

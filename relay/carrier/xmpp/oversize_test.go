@@ -67,12 +67,12 @@ func TestOversize_HoldsUpNobodyElse(t *testing.T) {
 			c.tells(t, stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(b.number)).With(content))
 		}
 		// A list of devices stays published, and comes with each new stream.
-		list := stanza.DeviceList([]carrier.DeviceID{5})
+		list := stanza.DeviceList(carrier.Legacy, []carrier.DeviceID{5})
 		for range 4096 {
 			list.With(stanza.New("urn:x", "x"))
 		}
-		check(t, c.publish(t.Context(), stanza.NodeDevices, list))
-		if _, err := b.Devices(t.Context(), c.number); !errors.Is(err, carrier.ErrNotFound) {
+		check(t, c.publish(t.Context(), stanza.NodeDevices, stanza.ItemCurrent, list))
+		if _, err := b.Devices(t.Context(), c.number, carrier.Legacy); !errors.Is(err, carrier.ErrNotFound) {
 			t.Errorf("asking for such a list: %v", err)
 		}
 		b.stop()
@@ -138,7 +138,7 @@ func TestAnswer_TooLongIsAnErrorToTheAskerOnly(t *testing.T) {
 	s := script(t, nil)
 	got := make(chan error, 1)
 	go func() {
-		_, err := s.Bundle(t.Context(), xmpptest.Number(t, xmpptest.Customer), 5)
+		_, err := s.Bundle(t.Context(), xmpptest.Number(t, xmpptest.Customer), 5, carrier.Legacy)
 		got <- err
 	}()
 	id := s.after(t, "to='"+xmpptest.Customer+"@relay.test' id='")

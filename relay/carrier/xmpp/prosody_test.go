@@ -34,6 +34,7 @@ type recorder struct {
 	bounced   []carrier.Bounce
 	devices   map[phone.Number][]carrier.DeviceID
 	own       [][]carrier.DeviceID
+	own2      [][]carrier.DeviceID // in OMEMO2
 	unread    []carrier.Unread
 	connected []bool
 	typing    []bool
@@ -70,7 +71,11 @@ func (r *recorder) receive(_ context.Context, ev carrier.Event) error {
 		}
 		r.devices[ev.Peer] = ev.Devices
 	case carrier.OwnDeviceList:
-		r.own = append(r.own, ev.Devices)
+		if ev.Format == carrier.OMEMO2 {
+			r.own2 = append(r.own2, ev.Devices)
+		} else {
+			r.own = append(r.own, ev.Devices)
+		}
 	case carrier.Unread:
 		r.unread = append(r.unread, ev)
 	case carrier.Connected:

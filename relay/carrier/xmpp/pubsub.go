@@ -11,8 +11,9 @@ import (
 )
 
 // PublishDevices implements carrier.Carrier.
-func (c *Carrier) PublishDevices(ctx context.Context, devices []carrier.DeviceID) error {
-	if err := c.publish(ctx, stanza.NodeDevices, stanza.DeviceList(devices)); err != nil {
+func (c *Carrier) PublishDevices(ctx context.Context, f carrier.Format, devices []carrier.DeviceID) error {
+	node, _, _ := stanza.NodesOf(f, 0)
+	if err := c.publish(ctx, node, stanza.ItemCurrent, stanza.DeviceList(f, devices)); err != nil {
 		return fmt.Errorf("publishing the device list: %w", err)
 	}
 	return nil
@@ -20,15 +21,16 @@ func (c *Carrier) PublishDevices(ctx context.Context, devices []carrier.DeviceID
 
 // PublishBundle implements carrier.Carrier.
 func (c *Carrier) PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error {
-	if err := c.publish(ctx, stanza.NodeBundles+stanza.FormatDevice(device), stanza.Bundle(b)); err != nil {
+	_, node, item := stanza.NodesOf(b.Format, device)
+	if err := c.publish(ctx, node, item, stanza.Bundle(b)); err != nil {
 		return fmt.Errorf("publishing the bundle: %w", err)
 	}
 	return nil
 }
 
 // Devices implements carrier.Carrier.
-func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error) {
-	devices, err := c.fetchDevices(ctx, c.addr.Of(peer))
+func (c *Carrier) Devices(ctx context.Context, peer phone.Number, f carrier.Format) ([]carrier.DeviceID, error) {
+	devices, err := c.fetchDevices(ctx, c.addr.Of(peer), f)
 	if err != nil {
 		return nil, fmt.Errorf("fetching a device list: %w", err)
 	}
@@ -36,12 +38,16 @@ func (c *Carrier) Devices(ctx context.Context, peer phone.Number) ([]carrier.Dev
 }
 
 // Bundle implements carrier.Carrier.
-func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error) {
-	item, err := c.item(ctx, c.addr.Of(peer), stanza.NodeBundles+stanza.FormatDevice(device))
+func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID, f carrier.Format) (carrier.Bundle, error) {
+	_, node, id := stanza.NodesOf(f, device)
+	if f == carrier.Legacy {
+		id = "" // whichever is the newest: a client may name it as it likes
+	}
+	item, err := c.item(ctx, c.addr.Of(peer), node, id)
 	if err != nil {
 		return carrier.Bundle{}, fmt.Errorf("fetching a bundle: %w", err)
 	}
-	b, err := stanza.ParseBundle(item.Child(stanza.NSOMEMO, "bundle"))
+	b, err := stanza.PublishedBundle(f, item)
 	if err != nil {
 		c.cfg.Metrics.Dropped(stanza.DropMalformed)
 		return carrier.Bundle{}, fmt.Errorf("fetching a bundle: %w", malformed(err))
@@ -50,12 +56,13 @@ func (c *Carrier) Bundle(ctx context.Context, peer phone.Number, device carrier.
 }
 
 // fetchDevices reads the device list at an address; an empty address is our own account's.
-func (c *Carrier) fetchDevices(ctx context.Context, address string) ([]carrier.DeviceID, error) {
-	item, err := c.item(ctx, address, stanza.NodeDevices)
+func (c *Carrier) fetchDevices(ctx context.Context, address string, f carrier.Format) ([]carrier.DeviceID, error) {
+	node, _, _ := stanza.NodesOf(f, 0)
+	item, err := c.item(ctx, address, node, "")
 	if err != nil {
 		return nil, err
 	}
-	devices, err := stanza.ParseDevices(item.Child(stanza.NSOMEMO, "list"))
+	devices, err := stanza.ListedDevices(f, item)
 	if err != nil {
 		c.cfg.Metrics.Dropped(stanza.DropMalformed)
 		return nil, malformed(err)
@@ -66,10 +73,13 @@ func (c *Carrier) fetchDevices(ctx context.Context, address string) ([]carrier.D
 // malformed makes something unreadable look to the caller as if it were not there.
 func malformed(err error) error { return errors.Join(carrier.ErrNotFound, err) }
 
-// item fetches the newest item of a node.
-func (c *Carrier) item(ctx context.Context, address, node string) (*stanza.Element, error) {
-	answer, err := c.questions.ask(ctx, address, "get", stanza.New(stanza.NSPubSub, "pubsub").With(
-		stanza.New(stanza.NSPubSub, "items", "node", node, "max_items", "1")))
+// item fetches the item of a node that has that id, or with an empty id the newest.
+func (c *Carrier) item(ctx context.Context, address, node, id string) (*stanza.Element, error) {
+	wanted := stanza.New(stanza.NSPubSub, "items", "node", node, "max_items", "1")
+	if id != "" {
+		wanted = stanza.New(stanza.NSPubSub, "items", "node", node).With(stanza.New(stanza.NSPubSub, "item", "id", id))
+	}
+	answer, err := c.questions.ask(ctx, address, "get", stanza.New(stanza.NSPubSub, "pubsub").With(wanted))
 	if err != nil {
 		return nil, fetchError(err)
 	}
@@ -79,7 +89,7 @@ func (c *Carrier) item(ctx context.Context, address, node string) (*stanza.Eleme
 	}
 	// A server that ignores max_items sends the newest last.
 	for i := len(items.Children) - 1; i >= 0; i-- {
-		if it := items.Children[i]; it.Is(stanza.NSPubSub, "item") {
+		if it := items.Children[i]; it.Is(stanza.NSPubSub, "item") && (id == "" || it.Attr("id") == id) {
 			return it, nil
 		}
 	}
@@ -107,18 +117,28 @@ func fetchError(err error) error {
 
 // publish puts an item into one of our nodes and gives the node the right settings: when it
 // exists with other settings, the server refuses, and we change them and try again.
-func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Element) error {
-	request := stanza.New(stanza.NSPubSub, "pubsub").With(
-		stanza.New(stanza.NSPubSub, "publish", "node", node).With(
-			stanza.New(stanza.NSPubSub, "item", "id", stanza.ItemCurrent).With(content)),
-		stanza.New(stanza.NSPubSub, "publish-options").With(c.form(stanza.NSPSOpts)),
-	)
-	_, err := c.questions.set(ctx, request)
+func (c *Carrier) publish(ctx context.Context, node, item string, content *stanza.Element) error {
+	put := func(options ...*stanza.Element) error {
+		_, err := c.questions.set(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
+			stanza.New(stanza.NSPubSub, "publish", "node", node).With(
+				stanza.New(stanza.NSPubSub, "item", "id", item).With(content)),
+			stanza.New(stanza.NSPubSub, "publish-options").With(c.form(stanza.NSPSOpts, options...)),
+		))
+		return err
+	}
+	err := put(many(node)...)
+	if node == stanza.NodeBundles2 && stanza.IsCondition(err, "resource-constraint") {
+		// ejabberd 23.01 does not know this option here, but lets owners configure it.
+		if err = put(); err == nil {
+			err = c.configure(ctx, node)
+		}
+		return publishError(err)
+	}
 	if e := (*stanza.Error)(nil); errors.As(err, &e) && e.Detail == "precondition-not-met" {
 		if err := c.configure(ctx, node); err != nil {
 			return err
 		}
-		_, err = c.questions.set(ctx, request)
+		err = put(many(node)...)
 	}
 	if stanza.IsCondition(err, "item-not-found") {
 		return err // temporary: ejabberd says so of a node that it should create while others create theirs
@@ -128,7 +148,7 @@ func (c *Carrier) publish(ctx context.Context, node string, content *stanza.Elem
 
 func (c *Carrier) configure(ctx context.Context, node string) error {
 	_, err := c.questions.set(ctx, stanza.New(stanza.NSOwner, "pubsub").With(
-		stanza.New(stanza.NSOwner, "configure", "node", node).With(c.form(stanza.NSPSConfig))))
+		stanza.New(stanza.NSOwner, "configure", "node", node).With(c.form(stanza.NSPSConfig, many(node)...))))
 	return publishError(err)
 }
 
@@ -143,17 +163,26 @@ func publishError(err error) error {
 
 // form is a filled-in form (XEP-0004) with the nodes' options: strangers can read them, unless
 // configured otherwise, and their items persist (XEP-0384 v0.3, 4.3).
-func (c *Carrier) form(kind string) *stanza.Element {
+func (c *Carrier) form(kind string, more ...*stanza.Element) *stanza.Element {
 	access := "open"
 	if c.cfg.ContactsOnly {
 		access = "presence"
 	}
-	field := func(name, value string, attrs ...string) *stanza.Element {
-		return stanza.New(stanza.NSForm, "field", append([]string{"var", name}, attrs...)...).With(
-			stanza.New(stanza.NSForm, "value").WithText(value))
-	}
 	return stanza.New(stanza.NSForm, "x", "type", "submit").With(
 		field("FORM_TYPE", kind, "type", "hidden"),
 		field("pubsub#persist_items", "true"),
-		field("pubsub#access_model", access))
+		field("pubsub#access_model", access)).With(more...)
+}
+
+// many is the option of the node that has an item for each device (XEP-0384 v0.9, "Bundles").
+func many(node string) []*stanza.Element {
+	if node != stanza.NodeBundles2 {
+		return nil
+	}
+	return []*stanza.Element{field("pubsub#max_items", "max")}
+}
+
+func field(name, value string, attrs ...string) *stanza.Element {
+	return stanza.New(stanza.NSForm, "field", append([]string{"var", name}, attrs...)...).With(
+		stanza.New(stanza.NSForm, "value").WithText(value))
 }

@@ -58,12 +58,18 @@ func (c *Carrier) detach() {
 // introduce does the last things that a new stream begins with, after presence: it asks which
 // devices our account has, and publishes the business's name.
 func (s *service) introduce(ctx context.Context) {
-	devices, err := s.c.fetchDevices(ctx, "")
-	if errors.Is(err, carrier.ErrNotFound) {
-		devices, err = []carrier.DeviceID{}, nil
+	var lists []carrier.Event
+	for _, f := range carrier.Formats() {
+		devices, err := s.c.fetchDevices(ctx, "", f)
+		if errors.Is(err, carrier.ErrNotFound) {
+			devices, err = []carrier.DeviceID{}, nil
+		}
+		if err == nil {
+			lists = append(lists, carrier.OwnDeviceList{Format: f, Devices: devices})
+		}
 	}
-	if err == nil {
-		s.enqueue(ctx, item{events: []carrier.Event{carrier.OwnDeviceList{Devices: devices}}})
+	if len(lists) > 0 {
+		s.enqueue(ctx, item{events: lists})
 	}
 	// The server has seen our presence by now, so all that waited for it comes before the
 	// answer to a second question.

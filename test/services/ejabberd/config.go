@@ -74,7 +74,7 @@ append_host_config:
         plugins: [flat, pep]
         # A bundle holds 100 pre-keys, and anybody may start a session.
         max_items_node: 10
-        force_node_config: {{if has $.ForContacts .}}{}{{else}}{ "eu.siacs.conversations.axolotl.*": { access_model: open } }{{end}}
+        force_node_config: {{if has $.ForContacts .}}{}{{else}}{ "eu.siacs.conversations.axolotl.*": { access_model: open }, "urn:xmpp:omemo:2:*": { access_model: open } }{{end}}
 {{end}}
 modules:
   mod_adhoc: {}

@@ -44,10 +44,10 @@ type Store interface {
 
 // Carrier is what the life of a message needs of the carrier; a carrier.Carrier is one.
 type Carrier interface {
-	PublishDevices(ctx context.Context, devices []carrier.DeviceID) error
+	PublishDevices(ctx context.Context, f carrier.Format, devices []carrier.DeviceID) error
 	PublishBundle(ctx context.Context, device carrier.DeviceID, b carrier.Bundle) error
-	Devices(ctx context.Context, peer phone.Number) ([]carrier.DeviceID, error)
-	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID) (carrier.Bundle, error)
+	Devices(ctx context.Context, peer phone.Number, f carrier.Format) ([]carrier.DeviceID, error)
+	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID, f carrier.Format) (carrier.Bundle, error)
 	Contact(ctx context.Context, peer phone.Number, ask bool) (carrier.ContactState, error)
 	Send(ctx context.Context, o carrier.Outgoing) error
 	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
@@ -95,6 +95,8 @@ type Base struct {
 	Options
 	// WakeOutbox says that there is a new job for the outbox. It is set before anything runs.
 	WakeOutbox func()
+	// Receipt receives a receipt that was encrypted. It is set before anything runs.
+	Receipt func(ctx context.Context, r carrier.Receipt) error
 
 	Counts  Counters         // of events
 	Classes Tally[string]    // what the session layer refused, by omemo.Class

@@ -43,6 +43,7 @@ func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message)
 	if blocked, err := s.blocklist.Drops(ctx, m.From); err != nil || blocked {
 		return err
 	}
+	m = s.forUs(m)
 	hash := s.fingerprint(m)
 	var a arrival
 	b.Update(ctx, func(tx *store.Tx) (err error) {
@@ -98,6 +99,11 @@ func (s *Inbound) arrived(a arrival) {
 	if a.publish || a.opened.PreKeyUsed {
 		s.peers.PublishSoon()
 	}
+	for _, r := range a.opened.Receipts {
+		if err := s.Receipt(context.Background(), r); err != nil {
+			s.Log.LogAttrs(context.Background(), slog.LevelWarn, "could not store an encrypted receipt", slog.Any("error", err))
+		}
+	}
 	s.WakeOutbox()
 	s.downloads.Wake()
 	s.Deliveries()
@@ -149,7 +155,7 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	}
 	// A customer who writes to the former identity is shown the present one, but not each
 	// time: a client that keeps an old device list would answer each time.
-	if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); late {
+	if d := sender(c, m); late {
 		if o.NewSession = o.Text != nil && s.peers.MayRepair(d, now); o.NewSession {
 			a.repair = &d
 		}
@@ -188,7 +194,7 @@ func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, ca
 			}
 		}
 	case faultRepairable:
-		if d := (peers.Device{Customer: c.ID, ID: m.Envelope.Sender}); s.peers.MayRepair(d, now) {
+		if d := sender(c, m); s.peers.MayRepair(d, now) {
 			a.repair, a.lost = &d, true
 		}
 	case faultNone, faultHopeless:
@@ -198,7 +204,7 @@ func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, ca
 
 // keep writes a message that was opened, unless it is a second copy of one that is stored.
 func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) (again bool, err error) {
-	renewed, err := s.peers.Activate(tx, c.ID, m.Envelope.Sender, opened, now)
+	renewed, err := s.peers.Activate(tx, c.ID, m.Envelope.Sender, m.Envelope.Format, opened, now)
 	if err != nil {
 		return false, err
 	}
@@ -206,13 +212,14 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 		if err := peers.Bound(tx, c.ID, m.Envelope.Sender); err != nil {
 			return false, err
 		}
-		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAnswer, Device: m.Envelope.Sender}); err != nil {
+		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAnswer, Device: m.Envelope.Sender, Format: m.Envelope.Format}); err != nil {
 			return false, err
 		}
 	}
 	if opened.Text == nil {
 		return false, nil
 	}
+	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
 	text := valid(string(opened.Text))
 	said := saying{stanza: m.ID, text: text, time: m.Time, renewed: renewed}
 	if again, err = said.repeated(tx, c); err != nil {
@@ -305,7 +312,7 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 // one and, if a new session may help, the device is offered one.
 func (s *Inbound) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, a arrival, now time.Time) error {
 	if a.repair != nil {
-		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRepair, Device: a.repair.ID}); err != nil {
+		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRepair, Device: a.repair.ID, Format: a.repair.Format}); err != nil {
 			return err
 		}
 		if err := s.ResendLater(tx, c, a.repair.ID, time.Time{}); err != nil {
@@ -317,6 +324,30 @@ func (s *Inbound) unreadable(tx *store.Tx, c store.Customer, m carrier.Message, 
 	}
 	w := webhook.Message{Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(fault(a.cause).details())}}
 	return s.receive(tx, c, w, record.Content{Markable: m.WantsRead}, m.ID, now)
+}
+
+// sender names the device that sent a message.
+func sender(c store.Customer, m carrier.Message) peers.Device {
+	return peers.Device{Customer: c.ID, ID: m.Envelope.Sender, Format: m.Envelope.Format}
+}
+
+// forUs returns a message with the one of its envelopes that is for us: a client may encrypt for devices of
+// either format, and one that is for neither of our devices is as good as the other.
+func (s *Inbound) forUs(m carrier.Message) carrier.Message {
+	if other := m.Other; other != nil {
+		m.Other = nil
+		alternative := m
+		alternative.Envelope = *other
+		if !s.hasKey(m) && s.hasKey(alternative) {
+			return alternative
+		}
+	}
+	return m
+}
+
+// hasKey says whether a message has a key for one of our devices.
+func (s *Inbound) hasKey(m carrier.Message) bool {
+	return keyFor(m, s.Account.Device) != nil || s.Former != nil && keyFor(m, s.Former.Account.Device) != nil
 }
 
 // recipientOf returns which of our identities a message was encrypted to: the present

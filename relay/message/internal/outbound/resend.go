@@ -70,7 +70,10 @@ func (s *Outbound) resendIfLost(tx *store.Tx, m store.Message, t record.Task, ke
 // is useless. Until it is encrypted, Sealed is zero, so that a second reason to send it again
 // finds that it is queued already. The device is the one that lost it, or zero for all.
 func (s *Outbound) queueAgain(tx *store.Tx, m store.Message, d carrier.DeviceID) error {
-	if err := record.PutBody(tx, m, func(b *record.Content) { b.Resent++; b.Envelope, b.Sealed = nil, time.Time{} }); err != nil {
+	if err := record.PutBody(tx, m, func(b *record.Content) {
+		b.Resent++
+		b.Envelope, b.Other, b.Sealed = nil, nil, time.Time{}
+	}); err != nil {
 		return err
 	}
 	return s.Enqueue(tx, m.Customer, "", record.Task{Kind: record.KindAgain, Device: d, Message: m.ID})

@@ -22,15 +22,19 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 		return s.sendReaction(ctx, c, m, body, to)
 	}
 	if body.Envelope == nil {
-		if body.Envelope, err = s.sealText(ctx, c, m, body, to.quote); err != nil {
+		sealed, err := s.sealText(ctx, c, m, body, to.quote)
+		if err != nil {
 			return err
 		}
+		body.Envelope, body.Other = sealed.Envelope, sealed.Other
 		body.Quoted = utf8.RuneCountInString(to.quote)
 	}
 	if to.refs.ReplyTo != "" {
 		to.refs.Quote.End = body.Quoted
 	}
-	err = s.Carrier.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Receipts: true, References: to.refs})
+	err = s.Carrier.Send(ctx, carrier.Outgoing{
+		ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Other: body.Other, Receipts: true, References: to.refs,
+	})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
@@ -40,26 +44,25 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 // sealText encrypts a message, behind a quote of what it answers, for all of a customer's
 // devices. When it returns, the ratchets' steps and the ciphertext are durable, in one
 // transaction.
-func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content, quote string) (*carrier.Envelope, error) {
+func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content, quote string) (peers.Sealed, error) {
 	devices, err := s.recipients(ctx, c, body)
 	if err != nil {
-		return nil, err
+		return peers.Sealed{}, err
 	}
-	missing, err := s.peers.WithoutSession(ctx, c, devices)
+	p, missing, err := s.peers.Choose(ctx, c, devices)
 	if err != nil {
-		return nil, err
+		return peers.Sealed{}, err
 	}
-	p, err := s.peers.Fetch(ctx, c, peers.Plan{Devices: devices}, missing)
-	if err != nil {
-		return nil, err
+	if p, err = s.peers.Fetch(ctx, c, p, missing); err != nil {
+		return peers.Sealed{}, err
 	}
 	p.Identity = body.IdentityHash
-	envelope, err := s.peers.Encrypt(ctx, c, p, []byte(quote+wording(m, body)), func(tx *store.Tx, e *carrier.Envelope, sealed map[carrier.DeviceID]string) (err error) {
+	sealed, err := s.peers.Encrypt(ctx, c, p, []byte(quote+wording(m, body)), func(tx *store.Tx, e peers.Sealed) (err error) {
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
 		return record.PutBody(tx, m, func(b *record.Content) {
-			b.Envelope, b.For, b.Sealed, b.Unproven = e, sealed, s.Now(), beginsOnly(e)
+			b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
 			b.Quoted = utf8.RuneCountInString(quote)
 		})
 	})
@@ -67,9 +70,9 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		err = record.ErrFinished
 	}
 	if err != nil {
-		return nil, fmt.Errorf("encrypting: %w", err)
+		return peers.Sealed{}, fmt.Errorf("encrypting: %w", err)
 	}
-	return envelope, nil
+	return sealed, nil
 }
 
 // recipients returns the devices that a message goes to.

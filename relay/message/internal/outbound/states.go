@@ -83,7 +83,7 @@ func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
 		return tx.ReplaceMessage(m)
 	}
 	return record.PutBody(tx, m, func(b *record.Content) {
-		b.Envelope = nil
+		b.Envelope, b.Other = nil, nil
 		b.Unproven = b.Unproven && state == record.StateDelivered
 	})
 }

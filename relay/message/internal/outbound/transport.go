@@ -14,11 +14,11 @@ import (
 // sealTransport makes a message without content for one device, in a new session if the job
 // asks for one.
 func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record.Task) (*carrier.Envelope, error) {
-	p := peers.Plan{Devices: []carrier.DeviceID{t.Device}}
+	p := peers.In(t.Format, t.Device)
 	missing := p.Devices
 	if t.Kind == record.KindAnswer {
 		var err error
-		if missing, err = s.peers.WithoutSession(ctx, c, p.Devices); err != nil {
+		if missing, err = s.peers.WithoutSession(ctx, c, p); err != nil {
 			return nil, err
 		}
 	}
@@ -26,11 +26,11 @@ func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record
 	if err != nil {
 		return nil, err
 	}
-	envelope, err := s.peers.Encrypt(ctx, c, p, nil, nil)
+	sealed, err := s.peers.Encrypt(ctx, c, p, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}
-	return envelope, nil
+	return sealed.Envelope, nil
 }
 
 // sendTransport sends a message without content, which completes a session or begins a new

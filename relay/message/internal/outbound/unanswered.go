@@ -55,12 +55,25 @@ func begins(body record.Content) (devices []carrier.DeviceID) {
 	if body.Unproven {
 		return slices.Collect(maps.Keys(body.For))
 	}
-	if body.Envelope == nil {
-		return nil
+	for _, f := range carrier.Formats() {
+		devices = append(devices, beginsIn(body, f)...)
 	}
-	for _, k := range body.Envelope.Keys {
-		if k.PreKey {
-			devices = append(devices, k.Device)
+	return devices
+}
+
+// beginsIn returns those of them with which it begins one in that format, or may have begun one.
+func beginsIn(body record.Content, f carrier.Format) (devices []carrier.DeviceID) {
+	if body.Unproven {
+		return slices.Collect(maps.Keys(body.For))
+	}
+	for _, e := range []*carrier.Envelope{body.Envelope, body.Other} {
+		if e == nil || e.Format != f {
+			continue
+		}
+		for _, k := range e.Keys {
+			if k.PreKey {
+				devices = append(devices, k.Device)
+			}
 		}
 	}
 	return devices
@@ -73,7 +86,7 @@ func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer
 	if err != nil {
 		return err
 	}
-	p, err := s.peers.Fetch(ctx, c, peers.Plan{Devices: silent}, silent)
+	p, err := s.peers.Fetch(ctx, c, silent, silent.Devices)
 	if err != nil {
 		return err
 	}
@@ -102,7 +115,7 @@ func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer
 }
 
 // silent returns the devices that a first message was for and that did not answer it.
-func (s *Outbound) silent(ctx context.Context, c store.Customer, t record.Task) (devices []carrier.DeviceID, err error) {
+func (s *Outbound) silent(ctx context.Context, c store.Customer, t record.Task) (p peers.Plan, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		m, body, err := unreadIn(tx, t.Message)
 		if err != nil {
@@ -114,21 +127,32 @@ func (s *Outbound) silent(ctx context.Context, c store.Customer, t record.Task) 
 		}
 		view := s.peers.View(tx, c.ID)
 		defer view.Forget()
-		for _, d := range begins(body) {
-			r, err := view.Record(c.Number, d)
-			if err != nil {
+		p = peers.Plan{}
+		for _, f := range slices.Backward(carrier.Formats()) {
+			if p, err = silentIn(view, c, body, p, f); err != nil {
 				return err
-			}
-			if unanswered(r) && view.SameKey(r, body.For[d]) {
-				devices = append(devices, d)
 			}
 		}
 		return nil
 	})
-	if err == nil && len(devices) == 0 {
+	if err == nil && len(p.Devices) == 0 {
 		err = record.ErrFinished
 	}
-	return devices, record.Gone(err)
+	return p, record.Gone(err)
+}
+
+// silentIn adds to a plan the devices that did not answer a message in that format.
+func silentIn(view *peers.Sessions, c store.Customer, body record.Content, p peers.Plan, f carrier.Format) (peers.Plan, error) {
+	for _, d := range beginsIn(body, f) {
+		r, err := view.Record(c.Number, d, f)
+		if err != nil {
+			return p, err
+		}
+		if unanswered(r) && view.SameKey(r, body.For[d]) && !slices.Contains(p.Devices, d) {
+			p = p.With(d, f)
+		}
+	}
+	return p, nil
 }
 
 func unanswered(r *signal.Record) bool { return r.HasSession() && !r.Answered() }

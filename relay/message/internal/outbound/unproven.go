@@ -2,8 +2,10 @@ package outbound
 
 import (
 	"context"
+	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -16,10 +18,10 @@ import (
 // answers in clear, or their client begins a session of its own. It keeps the stanza id, so
 // that a client that did read it drops the copy, and the bound of maxResends.
 
-// beginsOnly says whether an envelope only begins sessions.
-func beginsOnly(e *carrier.Envelope) bool {
-	for _, k := range e.Keys {
-		if !k.PreKey {
+// beginsOnly says whether a message only begins sessions.
+func beginsOnly(sealed peers.Sealed) bool {
+	for _, e := range []*carrier.Envelope{sealed.Envelope, sealed.Other} {
+		if e != nil && slices.ContainsFunc(e.Keys, func(k carrier.Key) bool { return !k.PreKey }) {
 			return false
 		}
 	}

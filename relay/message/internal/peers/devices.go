@@ -56,17 +56,17 @@ func (s *Peers) DeviceList(ctx context.Context, l carrier.DeviceList) error {
 			return err
 		}
 		known, err := tx.Devices(c)
-		news = differs(known, l.Devices)
+		news = differs(known, l.Format, l.Devices)
 		return err
 	})
 	if err == nil && news {
-		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, l.Devices) })
+		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, l.Format, l.Devices) })
 	}
 	switch {
 	case record.IsNotFound(err):
 		return nil // nobody whom we know
 	case err == nil:
-		s.learned(c, true)
+		s.learned(list{c, l.Format}, true)
 		s.WakeOutbox()
 	}
 	return err
@@ -92,19 +92,27 @@ type listing struct {
 	added   []carrier.DeviceID // new devices, as many as are remembered
 }
 
+// on is what says whether a device is on the list of a format.
+func on(d *store.Device, f carrier.Format) *bool {
+	if f == carrier.OMEMO2 {
+		return &d.OMEMO2
+	}
+	return &d.Active
+}
+
 // compare says what a list changes about the known devices.
-func compare(known []store.Device, devices []carrier.DeviceID) (l listing) {
+func compare(known []store.Device, f carrier.Format, devices []carrier.DeviceID) (l listing) {
 	listed := make(map[carrier.DeviceID]bool, len(devices))
 	for _, id := range devices {
 		listed[id] = id >= 1 && id <= maxDeviceID
 	}
 	room := maxKnown
 	for _, d := range known {
-		if d.Active != listed[d.ID] {
-			d.Active = listed[d.ID]
+		if is := on(&d, f); *is != listed[d.ID] {
+			*is = listed[d.ID]
 			l.changed = append(l.changed, d)
 		}
-		if d.Active {
+		if d.Reachable() {
 			room--
 		}
 		delete(listed, d.ID)
@@ -120,20 +128,22 @@ func compare(known []store.Device, devices []carrier.DeviceID) (l listing) {
 }
 
 // differs says whether list would change anything.
-func differs(known []store.Device, devices []carrier.DeviceID) bool {
-	l := compare(known, devices)
+func differs(known []store.Device, f carrier.Format, devices []carrier.DeviceID) bool {
+	l := compare(known, f, devices)
 	return len(l.changed)+len(l.added) > 0
 }
 
-// list writes which devices a customer has now, and returns those that are new.
-func list(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) (added []carrier.DeviceID, err error) {
+// putList writes which devices a customer has on a list now, and returns those that are new.
+func putList(tx *store.Tx, c store.CustomerID, f carrier.Format, devices []carrier.DeviceID) (added []carrier.DeviceID, err error) {
 	known, err := tx.Devices(c)
 	if err != nil {
 		return nil, err
 	}
-	l := compare(known, devices)
+	l := compare(known, f, devices)
 	for _, id := range l.added {
-		l.changed = append(l.changed, store.Device{ID: id, Active: true})
+		d := store.Device{ID: id}
+		*on(&d, f) = true
+		l.changed = append(l.changed, d)
 	}
 	for _, d := range l.changed {
 		if err := tx.PutDevice(c, d); err != nil {
@@ -159,8 +169,8 @@ func Bound(tx *store.Tx, c store.CustomerID, keep carrier.DeviceID) error {
 		if (a.ID == keep) != (b.ID == keep) {
 			return first(a.ID == keep)
 		}
-		if a.Active != b.Active {
-			return first(a.Active)
+		if a.Reachable() != b.Reachable() {
+			return first(a.Reachable())
 		}
 		return livelier(a, b)
 	})
@@ -180,15 +190,15 @@ func first(so bool) int {
 	return 1
 }
 
-// learned notes that a customer's devices are up to date. Pushed says that the carrier told us
-// by itself, and will again.
-func (s *Peers) learned(c store.CustomerID, pushed bool) {
+// learned notes that one of a customer's device lists is up to date. Pushed says that the carrier
+// told us by itself, and will again.
+func (s *Peers) learned(l list, pushed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.fetched) >= maxRemembered {
 		clear(s.fetched)
 	}
-	s.fetched[c] = fetch{s.Now(), pushed || s.fetched[c].pushed}
+	s.fetched[l] = fetch{s.Now(), pushed || s.fetched[l].pushed}
 }
 
 // wroteEvery is how old the stored time of a device's last message may be before it is updated.
@@ -196,7 +206,7 @@ const wroteEvery = 24 * time.Hour
 
 // Activate makes a device that wrote one that we write to: some clients never publish a device
 // list. It says whether the session with the device has just begun.
-func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, opened omemo.Opened, now time.Time) (renewed bool, err error) {
+func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, f carrier.Format, opened omemo.Opened, now time.Time) (renewed bool, err error) {
 	d, err := tx.Device(c, id)
 	if record.IsNotFound(err) {
 		d, err = store.Device{ID: id}, nil
@@ -209,43 +219,71 @@ func (s *Peers) Activate(tx *store.Tx, c store.CustomerID, id carrier.DeviceID, 
 		d.Renewed = now
 	}
 	renewed = !d.Renewed.IsZero() && now.Sub(d.Renewed) < renewedTime
-	if d.Active && !begins && now.Sub(d.Wrote) < wroteEvery {
+	is := on(&d, f)
+	if *is && !begins && now.Sub(d.Wrote) < wroteEvery {
 		return renewed, nil
 	}
-	d.Active, d.Wrote = true, now
+	*is, d.Wrote = true, now
 	return renewed, tx.PutDevice(c, d)
 }
 
 // DevicesOf returns the devices that a message to a customer goes to. It fetches the list
 // unless that is known to be fresh. A customer without a list keeps the devices that wrote.
 func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.DeviceID, error) {
-	s.mu.Lock()
-	last := s.fetched[c.ID]
-	s.mu.Unlock()
-	why := ErrUnreachable
-	if last.outdated(s.Now()) {
-		listed, err := s.Carrier.Devices(ctx, c.Number)
-		switch {
-		case isMissing(err):
-			why = unreachable(err, nil)
-			s.learned(c.ID, false)
-		case err != nil:
-			return nil, fmt.Errorf("fetching a device list: %w", err)
-		default:
-			if err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, listed) }); err != nil {
-				return nil, err
-			}
-			s.learned(c.ID, false)
+	var why error
+	shown := false // a list; servers say of one that does not exist that it is hidden
+	for _, f := range s.Account.Formats() {
+		missing, err := s.fetchList(ctx, c, f)
+		if err != nil {
+			return nil, err
 		}
+		if shown = shown || missing == nil; missing != nil {
+			why = unreachable(missing, why)
+		}
+	}
+	if shown {
+		why = ErrUnreachable
 	}
 	devices, err := s.active(ctx, c.ID)
 	if err == nil && len(devices) == 0 {
-		s.mu.Lock()
-		delete(s.fetched, c.ID) // ask again next time
-		s.mu.Unlock()
+		s.forgetLists(c.ID) // ask again next time
 		err = why
 	}
 	return devices, err
+}
+
+// fetchList fetches a customer's device list unless it is known to be fresh. Missing is why the carrier
+// did not show it; it is nil if the carrier did, or told us the list before.
+func (s *Peers) fetchList(ctx context.Context, c store.Customer, f carrier.Format) (missing, err error) {
+	l := list{c.ID, f}
+	s.mu.Lock()
+	last := s.fetched[l]
+	s.mu.Unlock()
+	if !last.outdated(s.Now()) {
+		return nil, nil
+	}
+	listed, err := s.Carrier.Devices(ctx, c.Number, f)
+	switch {
+	case isMissing(err):
+		missing, err = err, nil
+	case err != nil:
+		return nil, fmt.Errorf("fetching a device list: %w", err)
+	default:
+		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c.ID, f, listed) })
+	}
+	if err == nil {
+		s.learned(l, false)
+	}
+	return missing, err
+}
+
+// forgetLists forgets that a customer's device lists are up to date.
+func (s *Peers) forgetLists(c store.CustomerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range carrier.Formats() {
+		delete(s.fetched, list{c, f})
+	}
 }
 
 // active reads the devices that a customer has now, without those that firstUse refuses. Those
@@ -261,7 +299,7 @@ func (s *Peers) active(ctx context.Context, c store.CustomerID) ([]carrier.Devic
 		slices.SortStableFunc(known, livelier)
 		devices = nil
 		for _, d := range known {
-			if d.Active && (d.Accepted || !strict) {
+			if d.Reachable() && (d.Accepted || !strict) {
 				devices = append(devices, d.ID)
 			}
 		}
@@ -272,7 +310,10 @@ func (s *Peers) active(ctx context.Context, c store.CustomerID) ([]carrier.Devic
 
 // OwnDevices receives our account's device list. The relay has one device. Another device on
 // its account would get what customers write, so it is removed from the list, and reported.
-func (s *Peers) OwnDevices(ctx context.Context, devices []carrier.DeviceID) {
+func (s *Peers) OwnDevices(ctx context.Context, f carrier.Format, devices []carrier.DeviceID) {
+	if !slices.Contains(s.Account.Formats(), f) {
+		return
+	}
 	other := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device })
 	foreign := slices.ContainsFunc(devices, func(d carrier.DeviceID) bool { return d != s.Account.Device && !s.WasOurs(d) })
 	if foreign {
@@ -288,28 +329,6 @@ func (s *Peers) OwnDevices(ctx context.Context, devices []carrier.DeviceID) {
 // published before the identity was rotated.
 func (s *Peers) WasOurs(d carrier.DeviceID) bool {
 	return s.Former != nil && s.Former.Account.Device == d
-}
-
-// staleTime is how long a device without a bundle is left out without asking again. Some
-// clients show their bundle once we may see their presence, which takes a moment.
-const staleTime = time.Minute
-
-// stale says whether a device had no bundle a moment ago.
-func (s *Peers) stale(d Device) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, missing := s.missing[d]
-	return missing && s.Now().Sub(at) < staleTime
-}
-
-// missed notes that a device has no bundle.
-func (s *Peers) missed(d Device) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.missing) >= maxRemembered {
-		clear(s.missing)
-	}
-	s.missing[d] = s.Now()
 }
 
 // MayRepair says whether a device may be offered a new session now, and notes the offer: each
@@ -336,9 +355,9 @@ func (s *Peers) Unrepaired(d Device) {
 
 // ForgetDevices forgets what memory holds about a customer's devices.
 func (s *Peers) ForgetDevices(id store.CustomerID) {
+	s.forgetLists(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.fetched, id)
 	for _, devices := range []map[Device]time.Time{s.missing, s.repaired} {
 		for d := range devices {
 			if d.Customer == id {
@@ -354,8 +373,8 @@ const renewedTime = 5 * time.Minute
 
 // listed writes which devices a customer has now. Under firstUse it queues a look at the keys
 // of new devices, so that the business learns of them.
-func (s *Peers) listed(tx *store.Tx, c store.CustomerID, devices []carrier.DeviceID) error {
-	added, err := list(tx, c, devices)
+func (s *Peers) listed(tx *store.Tx, c store.CustomerID, f carrier.Format, devices []carrier.DeviceID) error {
+	added, err := putList(tx, c, f, devices)
 	if err != nil || len(added) == 0 {
 		return err
 	}

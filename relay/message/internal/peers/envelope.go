@@ -5,22 +5,28 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
+// Sealed is one message, encrypted for devices of either format.
+type Sealed struct {
+	Envelope *carrier.Envelope
+	// Other is the envelope for the devices that are written to in the other format; nil for none.
+	Other *carrier.Envelope
+	// For holds, by device, the hash of the identity key that it was encrypted for.
+	For map[carrier.DeviceID]string
+}
+
 // Encrypt begins the missing sessions and encrypts the text, which is nil for none, in one
 // transaction with what keep writes. It leaves out devices whose bundle is invalid or whose key
 // is refused. The refusal is written even when no other device is left.
-func (s *Peers) Encrypt(
-	ctx context.Context, c store.Customer, p Plan, text []byte,
-	keep func(*store.Tx, *carrier.Envelope, map[carrier.DeviceID]string) error,
-) (*carrier.Envelope, error) {
-	var envelope carrier.Envelope
+func (s *Peers) Encrypt(ctx context.Context, c store.Customer, p Plan, text []byte, keep func(*store.Tx, Sealed) error) (sealed Sealed, err error) {
 	var unreachable error
-	err := s.Store.Update(ctx, func(tx *store.Tx) (err error) {
+	err = s.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		unreachable = nil
 		view := s.View(tx, c.ID)
 		defer view.Forget()
@@ -36,33 +42,74 @@ func (s *Peers) Encrypt(
 				return cmp.Or(err, ErrIdentity)
 			}
 		}
-		if envelope, err = s.Account.Seal(view, c.Number, p.Devices, text); err != nil || keep == nil {
+		if sealed, err = s.seal(view, c, p, text); err != nil || keep == nil {
 			return err
 		}
-		return keep(tx, &envelope, view.sealed)
+		return keep(tx, sealed)
 	})
 	s.Deliveries()
-	return &envelope, cmp.Or(err, unreachable)
+	return sealed, cmp.Or(err, unreachable)
 }
 
-// WithoutSession returns which devices have no session with us.
-func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, devices []carrier.DeviceID) ([]carrier.DeviceID, error) {
-	var missing []carrier.DeviceID
-	err := s.Store.View(ctx, func(tx *store.Tx) error {
-		view := s.View(tx, c.ID)
-		defer view.Forget()
-		for _, d := range devices {
-			r, err := view.Record(c.Number, d)
-			if err != nil {
-				return err
-			}
-			if !r.HasSessionAs(s.Account.Local) {
-				missing = append(missing, d)
+// seal encrypts a text once in each format that the plan's devices are written to in.
+func (s *Peers) seal(view *Sessions, c store.Customer, p Plan, text []byte) (Sealed, error) {
+	var envelopes []carrier.Envelope
+	for _, f := range carrier.Formats() {
+		devices := p.in(f)
+		if len(devices) == 0 {
+			continue
+		}
+		e, err := s.Account.Seal(view, f, c.Number, devices, text, s.Now())
+		if err != nil {
+			return Sealed{}, err
+		}
+		envelopes = append(envelopes, e)
+	}
+	return Sealed{Envelope: &envelopes[0], Other: carrier.Second(envelopes), For: view.sealed}, nil
+}
+
+// Choose returns in which format each device is written to, and which have no session in it. A device
+// that reads both formats is written to in OMEMO2.
+func (s *Peers) Choose(ctx context.Context, c store.Customer, devices []carrier.DeviceID) (p Plan, missing []carrier.DeviceID, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		p, missing = In(carrier.Legacy, devices...), nil
+		known, err := tx.Devices(c.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range known {
+			if d.OMEMO2 && slices.Contains(devices, d.ID) && slices.Contains(s.Account.Formats(), carrier.OMEMO2) {
+				p.formats[d.ID] = carrier.OMEMO2
 			}
 		}
-		return nil
+		missing, err = s.withoutSession(tx, c, p)
+		return err
+	})
+	return p, missing, err
+}
+
+// WithoutSession returns which devices have no session with us in the plan's formats.
+func (s *Peers) WithoutSession(ctx context.Context, c store.Customer, p Plan) (missing []carrier.DeviceID, err error) {
+	err = s.Store.View(ctx, func(tx *store.Tx) error {
+		missing, err = s.withoutSession(tx, c, p)
+		return err
 	})
 	return missing, err
+}
+
+func (s *Peers) withoutSession(tx *store.Tx, c store.Customer, p Plan) (missing []carrier.DeviceID, err error) {
+	view := s.View(tx, c.ID)
+	defer view.Forget()
+	for _, d := range p.Devices {
+		ready, err := s.Account.Ready(view, c.Number, d, p.formats[d])
+		if err != nil {
+			return nil, err
+		}
+		if !ready {
+			missing = append(missing, d)
+		}
+	}
+	return missing, nil
 }
 
 // Fetch fetches the bundles of the devices without a session, until the plan holds as many
@@ -80,19 +127,14 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []c
 		}
 		if slices.Contains(missing, d) {
 			alone := len(p.Devices) == 0 && i == len(wanted)-1
-			if !alone && s.stale(Device{c.ID, d}) {
-				continue
-			}
-			b, err := s.Carrier.Bundle(ctx, c.Number, d)
+			err := s.fetch(ctx, c, &p, d, alone)
 			if isMissing(err) {
 				why = unreachable(err, why)
-				s.missed(Device{c.ID, d})
 				continue
 			}
 			if err != nil {
 				return p, fmt.Errorf("fetching a bundle: %w", err)
 			}
-			p.bundles[d] = b
 		}
 		p.Devices = append(p.Devices, d)
 	}
@@ -100,4 +142,71 @@ func (s *Peers) Fetch(ctx context.Context, c store.Customer, p Plan, missing []c
 		return p, why
 	}
 	return p, nil
+}
+
+// fetch fetches a device's bundle. If the device is listed for OMEMO2 but publishes no bundle there, it is
+// written to in Legacy. The error says why it cannot be written to.
+func (s *Peers) fetch(ctx context.Context, c store.Customer, p *Plan, d carrier.DeviceID, alone bool) error {
+	for f := p.formats[d]; ; f = carrier.Legacy {
+		if f != p.formats[d] {
+			p.formats[d] = f
+			if missing, err := s.WithoutSession(ctx, c, In(f, d)); err != nil || len(missing) == 0 {
+				return err
+			}
+		}
+		b, err := s.bundle(ctx, c, Device{c.ID, d, f}, alone)
+		switch {
+		case err == nil:
+			p.bundles[d] = b
+			return nil
+		case !isMissing(err), f == carrier.Legacy:
+			return err
+		}
+	}
+}
+
+// bundle fetches a device's bundle. A device that had none a moment ago is not asked, unless there is no
+// other.
+func (s *Peers) bundle(ctx context.Context, c store.Customer, d Device, alone bool) (carrier.Bundle, error) {
+	if !alone && s.stale(d) {
+		return carrier.Bundle{}, carrier.ErrNotFound
+	}
+	b, err := s.Carrier.Bundle(ctx, c.Number, d.ID, d.Format)
+	if isMissing(err) {
+		s.missed(d)
+	}
+	return b, err
+}
+
+// anyBundle fetches a device's bundle in the first format in which it has one.
+func (s *Peers) anyBundle(ctx context.Context, c store.Customer, d carrier.DeviceID) (b carrier.Bundle, err error) {
+	for _, f := range s.Account.Formats() {
+		b, err = s.Carrier.Bundle(ctx, c.Number, d, f)
+		if !isMissing(err) {
+			break
+		}
+	}
+	return b, err
+}
+
+// staleTime is how long a device without a bundle is left out without asking again. Some
+// clients show their bundle once we may see their presence, which takes a moment.
+const staleTime = time.Minute
+
+// stale says whether a device had no bundle a moment ago.
+func (s *Peers) stale(d Device) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, missing := s.missing[d]
+	return missing && s.Now().Sub(at) < staleTime
+}
+
+// missed notes that a device has no bundle.
+func (s *Peers) missed(d Device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.missing) >= maxRemembered {
+		clear(s.missing)
+	}
+	s.missing[d] = s.Now()
 }

@@ -71,14 +71,14 @@ func (s *Peers) Named(ctx context.Context, c store.Customer, hash string) (id ca
 			return err
 		}
 		for _, d := range devices {
-			if d.Offered != nil && d.Active && IdentityHash(d.Offered) == hash {
+			if d.Offered != nil && d.Reachable() && IdentityHash(d.Offered) == hash {
 				id = d.ID
 				return s.accept(tx, c, d)
 			}
 		}
 		strict := s.strict(devices)
 		for _, d := range devices {
-			if d.IdentityKey != nil && d.Active && (d.Accepted || !strict) && IdentityHash(d.IdentityKey) == hash {
+			if d.IdentityKey != nil && d.Reachable() && (d.Accepted || !strict) && IdentityHash(d.IdentityKey) == hash {
 				id = d.ID
 				return nil
 			}
@@ -100,16 +100,24 @@ func (s *Peers) accept(tx *store.Tx, c store.Customer, d store.Device) error {
 	}
 	view := s.View(tx, c.ID)
 	defer view.Forget()
-	r, err := view.Record(c.Number, d.ID)
-	if err != nil || r == nil {
-		return err
+	for _, f := range carrier.Formats() {
+		r, err := view.Record(c.Number, d.ID, f)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			continue
+		}
+		if err := view.PutRecord(c.Number, d.ID, f, r.Discard(s.Now())); err != nil {
+			return err
+		}
 	}
-	return view.PutRecord(c.Number, d.ID, r.Discard(s.Now()))
+	return nil
 }
 
 // Inspect fetches the bundle of a device that is not accepted and notes its key.
 func (s *Peers) Inspect(ctx context.Context, c store.Customer, id carrier.DeviceID) error {
-	b, err := s.Carrier.Bundle(ctx, c.Number, id)
+	b, err := s.anyBundle(ctx, c, id)
 	if isMissing(err) {
 		return record.ErrFinished
 	}

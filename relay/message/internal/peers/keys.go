@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -78,19 +79,36 @@ func (s *Peers) KeepPublished(ctx context.Context) error {
 	}
 }
 
-// publish publishes our bundle, and then the device list that leads to it.
+// publish publishes our bundle, and then the device list that leads to it, in each format. All bundles
+// hold the same one-time pre-keys: one that was used in a format leaves all of them. A server that refuses
+// those of OMEMO2 for good does not keep customers from those of Legacy.
 func (s *Peers) publish(ctx context.Context) error {
-	b, err := s.bundle(ctx)
+	bundles, err := s.bundles(ctx)
 	if err != nil {
 		return fmt.Errorf("preparing our bundle: %w", err)
 	}
+	for _, b := range bundles {
+		err := s.publishIn(ctx, b)
+		if b.Format != carrier.Legacy && errors.Is(err, carrier.ErrRejected) {
+			s.Log.LogAttrs(ctx, slog.LevelWarn, "the carrier refuses our keys for omemo:2", slog.Any("error", err))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.published(ctx, bundles[0]); err != nil {
+		return fmt.Errorf("noting what is published: %w", err)
+	}
+	return nil
+}
+
+// publishIn publishes our bundle and our device list in a bundle's format.
+func (s *Peers) publishIn(ctx context.Context, b carrier.Bundle) error {
 	if err := s.Carrier.PublishBundle(ctx, s.Account.Device, b); err != nil {
 		return fmt.Errorf("publishing our bundle: %w", err)
 	}
-	if err := s.published(ctx, b); err != nil {
-		return fmt.Errorf("noting what is published: %w", err)
-	}
-	if err := s.Carrier.PublishDevices(ctx, []carrier.DeviceID{s.Account.Device}); err != nil {
+	if err := s.Carrier.PublishDevices(ctx, b.Format, []carrier.DeviceID{s.Account.Device}); err != nil {
 		return fmt.Errorf("publishing our device list: %w", err)
 	}
 	return nil
@@ -114,8 +132,8 @@ func (s *Peers) published(ctx context.Context, b carrier.Bundle) error {
 	})
 }
 
-// bundle fills up our pre-keys and returns what to publish.
-func (s *Peers) bundle(ctx context.Context) (b carrier.Bundle, err error) {
+// bundles fills up our pre-keys and returns what to publish, Legacy's bundle first.
+func (s *Peers) bundles(ctx context.Context) (all []carrier.Bundle, err error) {
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
 		signed, err := s.signedPreKey(tx)
 		if err != nil {
@@ -139,10 +157,17 @@ func (s *Peers) bundle(ctx context.Context) (b carrier.Bundle, err error) {
 			pre = append(pre, k)
 		}
 		defer signed.Destroy()
-		b = s.Account.Bundle(signed, pre)
+		all = []carrier.Bundle{s.Account.Bundle(signed, pre)}
+		if slices.Contains(s.Account.Formats(), carrier.OMEMO2) {
+			b, err := s.Account.BundleOMEMO2(signed, pre)
+			if err != nil {
+				return err
+			}
+			all = append(all, b)
+		}
 		return nil
 	})
-	return b, err
+	return all, err
 }
 
 // signedPreKey returns the signed pre-key to publish: a new one each week. Older ones stay for

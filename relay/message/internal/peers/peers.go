@@ -24,7 +24,7 @@ type Peers struct {
 	mu sync.Mutex // guards the following fields
 	// fetched holds when customers' devices were last learned from the carrier, since the
 	// link came up.
-	fetched map[store.CustomerID]fetch
+	fetched map[list]fetch
 	// missing holds when a device last turned out to publish no bundle.
 	missing map[Device]time.Time
 	// repaired holds when a new session was last offered to a device.
@@ -35,14 +35,21 @@ type Peers struct {
 func New(b *base.Base) *Peers {
 	return &Peers{
 		Base: b, dirty: make(chan struct{}, 1),
-		fetched: map[store.CustomerID]fetch{}, missing: map[Device]time.Time{}, repaired: map[Device]time.Time{},
+		fetched: map[list]fetch{}, missing: map[Device]time.Time{}, repaired: map[Device]time.Time{},
 	}
 }
 
-// Device names one device of a customer.
+// Device names one device of a customer, in one of the formats that it reads.
 type Device struct {
 	Customer store.CustomerID
 	ID       carrier.DeviceID
+	Format   carrier.Format
+}
+
+// list names one of a customer's device lists.
+type list struct {
+	customer store.CustomerID
+	format   carrier.Format
 }
 
 // Why a customer has no device that we can write to.

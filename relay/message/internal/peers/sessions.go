@@ -57,8 +57,8 @@ func (s *Peers) View(tx *store.Tx, c store.CustomerID) *Sessions {
 var _ omemo.Sessions = (*Sessions)(nil)
 
 // Record implements omemo.Sessions.
-func (s *Sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, error) {
-	data, err := s.tx.Record(s.customer, d)
+func (s *Sessions) Record(_ phone.Number, d carrier.DeviceID, f carrier.Format) (*signal.Record, error) {
+	data, err := s.tx.Record(s.customer, store.SessionsIn(f, d))
 	if errors.Is(err, seal.ErrTampered) {
 		return nil, nil // a session whose row is damaged is lost: a new one replaces it
 	}
@@ -75,7 +75,7 @@ func (s *Sessions) Record(_ phone.Number, d carrier.DeviceID) (*signal.Record, e
 }
 
 // PutRecord implements omemo.Sessions.
-func (s *Sessions) PutRecord(_ phone.Number, d carrier.DeviceID, r *signal.Record) error {
+func (s *Sessions) PutRecord(_ phone.Number, d carrier.DeviceID, f carrier.Format, r *signal.Record) error {
 	data, err := r.MarshalBinary()
 	if err != nil {
 		return fmt.Errorf("encoding a session record: %w", err)
@@ -87,7 +87,7 @@ func (s *Sessions) PutRecord(_ phone.Number, d carrier.DeviceID, r *signal.Recor
 		}
 		s.sealed[d] = IdentityHash(key.Bytes())
 	}
-	err = s.tx.PutRecord(s.customer, d, data)
+	err = s.tx.PutRecord(s.customer, store.SessionsIn(f, d), data)
 	clear(data)
 	return err
 }
@@ -107,7 +107,7 @@ func (s *Sessions) Identity(_ phone.Number, d carrier.DeviceID) (signal.Identity
 
 // PutIdentity implements omemo.Sessions. Under firstUse all devices that are met in the first
 // transaction are accepted; a device that the carrier adds later is refused.
-func (s *Sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, key signal.IdentityKey) error {
+func (s *Sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, f carrier.Format, key signal.IdentityKey) error {
 	devices, err := s.tx.Devices(s.customer)
 	if err != nil {
 		return err
@@ -115,7 +115,8 @@ func (s *Sessions) PutIdentity(_ phone.Number, d carrier.DeviceID, key signal.Id
 	if s.closed == nil {
 		s.closed = new(hasAccepted(devices))
 	}
-	put := store.Device{ID: d, Active: true}
+	put := store.Device{ID: d}
+	*on(&put, f) = true
 	if i := slices.IndexFunc(devices, func(known store.Device) bool { return known.ID == d }); i >= 0 {
 		put = devices[i]
 	}

@@ -106,7 +106,7 @@ func devicesOf(tx *store.Tx, c store.CustomerID) (shown []PersonsDevice, err err
 	devices, err := tx.Devices(c)
 	for _, d := range devices {
 		if !d.Damaged {
-			shown = append(shown, PersonsDevice{ID: uint32(d.ID), IdentityKey: d.IdentityKey, Active: d.Active})
+			shown = append(shown, PersonsDevice{ID: uint32(d.ID), IdentityKey: d.IdentityKey, Active: d.Reachable()})
 		}
 	}
 	return shown, err

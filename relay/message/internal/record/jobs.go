@@ -38,6 +38,7 @@ type Task struct {
 	Receipt  carrier.ReceiptKind `json:"receipt,omitempty"`
 	Typing   bool                `json:"typing,omitempty"`
 	Device   carrier.DeviceID    `json:"device,omitempty"`
+	Format   carrier.Format      `json:"format,omitempty"`  // in which the device is answered or offered a session
 	Message  string              `json:"message,omitempty"` // to send again
 	Bounce   int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
 	Since    time.Time           `json:"since,omitzero"`    // when the device could read last
@@ -86,6 +87,8 @@ type Content struct {
 	// Envelope is the message's ciphertext, from its encryption until the customer has it or
 	// it failed: a message that came back is sent again without being encrypted twice.
 	Envelope *carrier.Envelope `json:"envelope,omitempty"`
+	// Other is the same for the devices that are written to in the other format; nil for none.
+	Other *carrier.Envelope `json:"other,omitempty"`
 	// Sealed is when the message was last encrypted.
 	Sealed time.Time `json:"sealed,omitzero"`
 	// IdentityHash names the identity key that the message is for; empty for all.

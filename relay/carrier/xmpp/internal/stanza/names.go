@@ -15,6 +15,7 @@ const (
 	NSRegister = "jabber:iq:register"                       // XEP-0077
 	NSPreauth  = "urn:xmpp:pars:0"                          // XEP-0445
 	NSOMEMO    = "eu.siacs.conversations.axolotl"           // XEP-0384 v0.3
+	NSOMEMO2   = "urn:xmpp:omemo:2"                         // XEP-0384 v0.9
 	NSEME      = "urn:xmpp:eme:0"                           // XEP-0380
 	NSHints    = "urn:xmpp:hints"                           // XEP-0334
 	NSReceipts = "urn:xmpp:receipts"                        // XEP-0184
@@ -47,9 +48,12 @@ const (
 	nsFasten    = "urn:xmpp:fasten:0"          // XEP-0422
 )
 
-// PEP nodes of legacy OMEMO and the one item in each.
+// PEP nodes of legacy OMEMO and the one item in each. Of those of OMEMO2, the one of the bundles has an
+// item for each device, whose id is the device's.
 const (
-	NodeDevices = NSOMEMO + ".devicelist"
-	NodeBundles = NSOMEMO + ".bundles:" // and the device id
-	ItemCurrent = "current"
+	NodeDevices  = NSOMEMO + ".devicelist"
+	NodeBundles  = NSOMEMO + ".bundles:" // and the device id
+	NodeDevices2 = NSOMEMO2 + ":devices"
+	NodeBundles2 = NSOMEMO2 + ":bundles"
+	ItemCurrent  = "current"
 )

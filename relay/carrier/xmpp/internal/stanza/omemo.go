@@ -48,7 +48,7 @@ func parseEncrypted(e *Element) (carrier.Envelope, error) {
 			}
 		}
 	}
-	err := parsePayload(e, &env)
+	err := parsePayload(e, NSOMEMO, &env)
 	if err == nil && env.IV == nil && env.Payload != nil {
 		err = ErrMalformed
 	}
@@ -58,8 +58,8 @@ func parseEncrypted(e *Element) (carrier.Envelope, error) {
 	return env, nil
 }
 
-func parsePayload(e *Element, env *carrier.Envelope) error {
-	p := e.Child(NSOMEMO, "payload")
+func parsePayload(e *Element, space string, env *carrier.Envelope) error {
+	p := e.Child(space, "payload")
 	if p == nil {
 		return nil
 	}
@@ -73,8 +73,11 @@ func parsePayload(e *Element, env *carrier.Envelope) error {
 	return nil
 }
 
-// encrypted writes an envelope.
-func encrypted(env carrier.Envelope) *Element {
+// encrypted writes an envelope for the account at an address.
+func encrypted(env carrier.Envelope, to string) *Element {
+	if env.Format == carrier.OMEMO2 {
+		return encrypted2(env, to)
+	}
 	header := New(NSOMEMO, "header", "sid", FormatDevice(env.Sender))
 	for _, k := range env.Keys {
 		key := New(NSOMEMO, "key", "rid", FormatDevice(k.Device)).WithText(Encode(k.Data))
@@ -91,24 +94,27 @@ func encrypted(env carrier.Envelope) *Element {
 	return e
 }
 
-// ParseDevices reads <list/>, without repetitions and impossible ids. How many there are
+// ParseDevices reads a device list of either format, without repetitions and impossible ids. How many there are
 // is bounded by the stanza: which of them to keep, a caller knows who has sessions.
 func ParseDevices(list *Element) ([]carrier.DeviceID, error) {
-	if list == nil || !list.Is(NSOMEMO, "list") {
+	if list == nil || (!list.Is(NSOMEMO, "list") && !list.Is(NSOMEMO2, "devices")) {
 		return nil, ErrMalformed
 	}
 	devices, found := []carrier.DeviceID{}, map[carrier.DeviceID]bool{}
 	for _, c := range list.Children {
 		id, ok := parseDevice(c.Attr("id"))
-		if ok && c.Is(NSOMEMO, "device") && !found[id] {
+		if ok && c.Is(list.Name.Space, "device") && !found[id] {
 			devices, found[id] = append(devices, id), true
 		}
 	}
 	return devices, nil
 }
 
-// DeviceList renders a device list (XEP-0384 v0.3).
-func DeviceList(devices []carrier.DeviceID) *Element {
+// DeviceList renders a device list.
+func DeviceList(f carrier.Format, devices []carrier.DeviceID) *Element {
+	if f == carrier.OMEMO2 {
+		return deviceList2(devices)
+	}
 	list := New(NSOMEMO, "list")
 	for _, d := range devices {
 		list.With(New(NSOMEMO, "device", "id", FormatDevice(d)))
@@ -154,8 +160,11 @@ func ParseBundle(e *Element) (carrier.Bundle, error) {
 	return b, nil
 }
 
-// Bundle renders a bundle (XEP-0384 v0.3).
+// Bundle renders a bundle.
 func Bundle(b carrier.Bundle) *Element {
+	if b.Format == carrier.OMEMO2 {
+		return bundle2(b)
+	}
 	id := func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 	prekeys := New(NSOMEMO, "prekeys")
 	for _, k := range b.PreKeys {

@@ -99,7 +99,8 @@ func (p Reader) bounce(r *Reading, e *Element, peer phone.Number) {
 // notification reads a PEP event (XEP-0163). Only device lists matter to us.
 func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool) {
 	items := e.Child(NSEvent, "event").Child(NSEvent, "items")
-	if items == nil || items.Attr("node") != NodeDevices {
+	node := items.attrOrEmpty("node")
+	if node != NodeDevices && node != NodeDevices2 {
 		if own {
 			r.Drop(DropFromSelf)
 		} else {
@@ -112,14 +113,18 @@ func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool
 	if item == nil {
 		return
 	}
-	devices, err := ParseDevices(item.Child(NSOMEMO, "list"))
+	format := carrier.Legacy
+	if node == NodeDevices2 {
+		format = carrier.OMEMO2
+	}
+	devices, err := ListedDevices(format, item)
 	switch {
 	case err != nil:
 		r.Drop(DropMalformed)
 	case own:
-		r.Event(carrier.OwnDeviceList{Devices: devices})
+		r.Event(carrier.OwnDeviceList{Format: format, Devices: devices})
 	default:
-		r.Event(carrier.DeviceList{Peer: peer, Devices: devices})
+		r.Event(carrier.DeviceList{Peer: peer, Format: format, Devices: devices})
 	}
 }
 
@@ -128,11 +133,9 @@ func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool
 func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 	p.receipts(r, e, peer)
 	remarked := p.remarks(r, e, peer, when)
-	if enc := e.Child(NSOMEMO, "encrypted"); enc != nil {
-		env, err := parseEncrypted(enc)
-		if err != nil {
-			r.Drop(DropMalformed)
-			if hasPayload(enc) {
+	if envelopes, found := p.envelopes(r, e); found != nil {
+		if len(envelopes) == 0 {
+			if hasPayload(found) {
 				p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.Malformed}, when)
 			}
 			return
@@ -142,7 +145,8 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 			ID:           id,
 			From:         peer,
 			Resource:     resource(e),
-			Envelope:     env,
+			Envelope:     envelopes[0],
+			Other:        carrier.Second(envelopes),
 			Time:         p.sentAt(e, when),
 			WantsReceipt: id != "" && e.Child(NSReceipts, "request") != nil,
 			WantsRead:    id != "" && e.Child(NSMarkers, "markable") != nil,
@@ -154,6 +158,35 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 	if !remarked {
 		p.unencrypted(r, e, peer, when)
 	}
+}
+
+// envelopes reads a message's envelopes, that of OMEMO2 first. It returns an element that encrypts
+// something, or nil when there is none.
+func (p Reader) envelopes(r *Reading, e *Element) (read []carrier.Envelope, found *Element) {
+	for _, space := range []string{NSOMEMO2, NSOMEMO} {
+		enc := e.Child(space, "encrypted")
+		if enc == nil {
+			continue
+		}
+		if found == nil || hasPayload(enc) {
+			found = enc
+		}
+		if env, err := p.envelope(enc); err == nil {
+			read = append(read, env)
+		}
+	}
+	if found != nil && len(read) == 0 {
+		r.Drop(DropMalformed)
+	}
+	return read, found
+}
+
+// envelope reads <encrypted/> of either format.
+func (p Reader) envelope(enc *Element) (carrier.Envelope, error) {
+	if enc.Name.Space == NSOMEMO2 {
+		return parseEncrypted2(enc, p.Of(p.Own))
+	}
+	return parseEncrypted(enc)
 }
 
 func (p Reader) receipts(r *Reading, e *Element, peer phone.Number) {
@@ -196,11 +229,14 @@ func (p Reader) sentAt(e *Element, when Span) time.Time {
 
 // Outgoing renders an envelope's stanza.
 func Outgoing(a Addresses, o carrier.Outgoing) *Element {
-	m := New(NSClient, "message", "to", a.Of(o.To), "type", "chat", "id", o.ID).With(
-		encrypted(o.Envelope),
-		New(NSEME, "encryption", "namespace", NSOMEMO, "name", "OMEMO"),
-		New(NSHints, "store"),
-	)
+	space := NSOMEMO
+	m := New(NSClient, "message", "to", a.Of(o.To), "type", "chat", "id", o.ID).With(encrypted(o.Envelope, a.Of(o.To)))
+	if o.Other != nil {
+		m.With(encrypted(*o.Other, a.Of(o.To)))
+	} else if o.Envelope.Format == carrier.OMEMO2 {
+		space = NSOMEMO2 // XEP-0380 has one; what reads both needs none
+	}
+	m.With(New(NSEME, "encryption", "namespace", space, "name", "OMEMO"), New(NSHints, "store"))
 	if o.Envelope.Payload != nil {
 		m.With(New(NSClient, "body").WithText(fallbackBody))
 	}

@@ -1,0 +1,159 @@
+package sce
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
+)
+
+const (
+	alice = "+4917022222@example.org"
+	bob   = "+4930111111@example.org"
+)
+
+func envelope(content, affixes string) []byte {
+	return []byte(`<envelope xmlns='urn:xmpp:sce:1'><content>` + content + `</content>` + affixes + `</envelope>`)
+}
+
+func TestEnvelopesAreReadAsTheyWereWritten(t *testing.T) {
+	for _, text := range []string{"", "Hello World!", "<body> & \"quotes\" 'n' ]]>", "two\nlines\ttab", "\r\n", "ünïcode 🙂", strings.Repeat("&", 1000)} {
+		b, err := Seal(Envelope{From: alice, Time: time.Unix(1e9, 0), Content: Content{Body: []byte(text), WantsReceipt: true, WantsRead: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(b, Parties{From: alice, To: bob})
+		if err != nil || string(got.Body) != text || !got.WantsReceipt || !got.WantsRead {
+			t.Errorf("%q came back as %q, %v", text, got.Body, err)
+		}
+	}
+}
+
+func TestPaddingHidesTheLength(t *testing.T) {
+	lengths := map[int]bool{}
+	for range 64 {
+		b, err := Seal(Envelope{From: alice, Time: time.Now(), Content: Content{Body: []byte("x")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lengths[len(b)] = true
+	}
+	if len(lengths) < 16 {
+		t.Errorf("64 envelopes have %d lengths", len(lengths))
+	}
+}
+
+// The XEPs' own example, and what other clients put beside a body.
+func TestEnvelopesOfOthers(t *testing.T) {
+	from := `<from jid='` + alice + `'/>`
+	for name, e := range map[string]struct {
+		content, affixes string
+		want             Content
+	}{
+		"XEP-0384":                    {"<body xmlns='jabber:client'>\n Hello World!\n</body>", "<rpad>...</rpad>" + from, Content{Body: []byte("\n Hello World!\n")}},
+		"without from":                {"<body xmlns='jabber:client'>a</body>", "<rpad/>", Content{Body: []byte("a")}},
+		"from a full address":         {"<body xmlns='jabber:client'>a</body>", `<from jid='` + alice + `/phone'/>`, Content{Body: []byte("a")}},
+		"to us":                       {"<body xmlns='jabber:client'>a</body>", from + `<to jid='` + bob + `'/>`, Content{Body: []byte("a")}},
+		"an unknown affix":            {"<body xmlns='jabber:client'>a</body>", from + `<x/><y xmlns='else'/>`, Content{Body: []byte("a")}},
+		"no content":                  {"", from, Content{}},
+		"a body of another namespace": {"<body>a</body><body xmlns='http://www.w3.org/1999/xhtml'>a</body>", from, Content{}},
+		"two bodies":                  {"<body xmlns='jabber:client'>a</body><body xmlns='jabber:client' xml:lang='de'>b</body>", from, Content{Body: []byte("a")}},
+		"receipts": {
+			"<received xmlns='urn:xmpp:receipts' id='1'/><displayed xmlns='urn:xmpp:chat-markers:0' id='2'/><displayed xmlns='urn:xmpp:chat-markers:0'/>",
+			from,
+			Content{Received: []string{"1"}, Displayed: []string{"2"}},
+		},
+	} {
+		got, err := Open(envelope(e.content, e.affixes), Parties{From: alice, To: bob})
+		if err != nil || !bytes.Equal(got.Body, e.want.Body) || (got.Body == nil) != (e.want.Body == nil) ||
+			strings.Join(got.Received, " ") != strings.Join(e.want.Received, " ") || strings.Join(got.Displayed, " ") != strings.Join(e.want.Displayed, " ") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestEnvelopesOfOtherConversationsAreRefused(t *testing.T) {
+	body := "<body xmlns='jabber:client'>a</body>"
+	for name, affixes := range map[string]string{
+		"from someone else": `<from jid='+4917099999@example.org'/>`,
+		"from a longer one": `<from jid='` + alice + `x'/>`,
+		"from nobody":       `<from/>`,
+		"to someone else":   `<from jid='` + alice + `'/><to jid='room@conference.example.org'/>`,
+		"to nobody":         `<from jid='` + alice + `'/><to jid=''/>`,
+	} {
+		if _, err := Open(envelope(body, affixes), Parties{From: alice, To: bob}); !errors.Is(err, ErrParties) {
+			t.Errorf("%s: %v, want ErrParties", name, err)
+		}
+	}
+	if _, err := Open(envelope(body, `<from jid=''/>`), Parties{}); !errors.Is(err, ErrParties) {
+		t.Errorf("without an address of ours: %v", err)
+	}
+}
+
+func TestMalformedEnvelopesAreRefused(t *testing.T) {
+	body := "<body xmlns='jabber:client'>a</body>"
+	for name, b := range map[string]string{
+		"empty":                    "",
+		"no XML":                   "hello",
+		"no envelope":              body,
+		"no content":               "<envelope xmlns='urn:xmpp:sce:1'/>",
+		"another version":          "<envelope xmlns='urn:xmpp:sce:0'><content/></envelope>",
+		"content twice":            string(envelope(body, "<content/>")),
+		"from twice":               string(envelope(body, strings.Repeat(`<from jid='`+alice+`'/>`, 2))),
+		"a time that is none":      string(envelope(body, `<time stamp='yesterday'/>`)),
+		"not closed":               string(envelope(body, ""))[:80],
+		"something after it":       string(envelope(body, "")) + "<x/>",
+		"text after it":            string(envelope(body, "")) + "x",
+		"a document type":          "<!DOCTYPE x [<!ENTITY a 'b'>]>" + string(envelope(body, "")),
+		"an entity":                string(envelope("<body xmlns='jabber:client'>&a;</body>", "")),
+		"a comment":                string(envelope(body+"<!-- x -->", "")),
+		"a processing instruction": string(envelope(body+"<?x y?>", "")),
+		"too deep":                 string(envelope(strings.Repeat("<x>", maxDepth)+strings.Repeat("</x>", maxDepth), "")),
+		"too many elements":        string(envelope(strings.Repeat("<x/>", maxElements), "")),
+		"too many attributes":      string(envelope("<x "+attributes(maxAttrs+1)+"/>", "")),
+		"no UTF-8":                 string(envelope("<body xmlns='jabber:client'>\xff</body>", "")),
+	} {
+		if _, err := Open([]byte(b), Parties{From: alice, To: bob}); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v, want ErrMalformed", name, err)
+		}
+	}
+}
+
+func attributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(" a" + strings.Repeat("b", i) + "='1'")
+	}
+	return b.String()
+}
+
+func FuzzOpen(tf *testing.F) {
+	f := mutation.Of(tf)
+	f.Add(envelope("<body xmlns='jabber:client'>a</body>", `<rpad>xx</rpad><from jid='`+alice+`'/>`))
+	f.Add(envelope("<displayed xmlns='urn:xmpp:chat-markers:0' id='2'/>", `<time stamp='2026-01-01T00:00:00Z'/>`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := Open(b, Parties{From: alice, To: bob})
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrParties) {
+				t.Fatalf("%v has no class", err)
+			}
+			return
+		}
+		if len(got.Body) > len(b) || len(got.Received)+len(got.Displayed) > 2*maxReceipts {
+			t.Fatal("more is read than there is")
+		}
+		if got.Body == nil {
+			return
+		}
+		again, err := Seal(Envelope{From: alice, Time: time.Now(), Content: got})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := Open(again, Parties{From: alice, To: bob}); err != nil || !bytes.Equal(same.Body, got.Body) {
+			t.Fatalf("%q is written otherwise: %q, %v", got.Body, same.Body, err)
+		}
+	})
+}

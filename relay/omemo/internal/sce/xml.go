@@ -1,0 +1,85 @@
+package sce
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+)
+
+// element is one XML element.
+type element struct {
+	name     xml.Name
+	attrs    []xml.Attr
+	children []*element
+	text     []byte // its own character data
+}
+
+func (e *element) is(space, local string) bool { return e.name.Space == space && e.name.Local == local }
+
+func (e *element) attr(local string) string {
+	for _, a := range e.attrs {
+		if a.Name.Space == "" && a.Name.Local == local {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// parser reads one element.
+type parser struct {
+	root  *element
+	open  []*element // those whose end was not read yet
+	count int
+}
+
+// parse reads one element, and nothing may stand around it. As in a stream (RFC 6120, 11.1), comments,
+// processing instructions and document types are not allowed, nor entities but XML's own.
+func parse(b []byte) (*element, error) {
+	d := xml.NewDecoder(bytes.NewReader(b))
+	var p parser
+	for {
+		token, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF) && p.root != nil && len(p.open) == 0:
+			return p.root, nil
+		case err != nil || !p.read(token):
+			return nil, ErrMalformed // the decoder's own error may quote the message
+		}
+	}
+}
+
+// read reads one token, and says whether it is allowed.
+func (p *parser) read(token xml.Token) bool {
+	switch token := token.(type) {
+	case xml.StartElement:
+		return p.begin(token)
+	case xml.EndElement:
+		p.open = p.open[:len(p.open)-1] // the decoder checks that they match
+		return true
+	case xml.CharData:
+		if len(p.open) == 0 {
+			return len(bytes.TrimSpace(token)) == 0
+		}
+		in := p.open[len(p.open)-1]
+		in.text = append(in.text, token...)
+		return true
+	}
+	return false
+}
+
+func (p *parser) begin(start xml.StartElement) bool {
+	p.count++
+	if p.count > maxElements || len(p.open) >= maxDepth || len(start.Attr) > maxAttrs || (p.root != nil && len(p.open) == 0) {
+		return false
+	}
+	e := &element{name: start.Name, attrs: start.Attr}
+	if p.root == nil {
+		p.root = e
+	} else {
+		in := p.open[len(p.open)-1]
+		in.children = append(in.children, e)
+	}
+	p.open = append(p.open, e)
+	return true
+}
