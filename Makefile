@@ -18,6 +18,9 @@ LINT := bin/golangci-lint
 TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-oldmemo \
 	python3-slixmpp python3-twomemo python3-xmlschema tmux
 
+# Debian packages of the clients that `make clients` drives.
+CLIENT_PACKAGES := chromium fonts-dejavu-core fonts-noto-color-emoji profanity tmux
+
 # The product's packages, and all that are tested without a cluster of nodes. Whole
 # packages that need real servers are below test/; elsewhere -short leaves out the tests
 # that start one.
@@ -180,6 +183,11 @@ fuzz: ## Search at random with every fuzz target: FUZZTIME each (60s), two at on
 .PHONY: e2e
 e2e: ## The tests on the real two-node cluster, and then an upgrade of the last release on another one
 	$(GO) test -p 1 -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
+
+.PHONY: clients
+clients: test-env ## Converse.js in Chromium and Profanity as customers of a real relay, as a table; installs them, needs npm; no part of CI
+	$(CLUSTER) packages $(CLIENT_PACKAGES)
+	. bin/test.env && $(GO) test -tags clients -count 1 -timeout 15m -v ./test/clients
 
 .PHONY: bench
 bench: ## The budgets, each as a ratio against a floor or a peer in the same run

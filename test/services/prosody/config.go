@@ -26,6 +26,9 @@ log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quot
 {{end}}modules_enabled = {
 	"posix"; "roster"; "saslauth"; "tls"; "disco"; "pep"; "register"; "smacks";
 	"mam"; "ping"; "blocklist"; "carbons"; "vcard_legacy";
+{{- if .WebSocket}}
+	"websocket";
+{{- end}}
 {{- if .Invitations}}
 	"invites"; "invites_register";
 {{- end}}
@@ -102,11 +105,12 @@ func renderConfig(s *Server, o Options) ([]byte, error) {
 		"Root": os.Geteuid() == 0,
 		"Host": host, "Port": port,
 		"Certificate": filepath.Join(s.Dir, certFile), "Key": filepath.Join(s.Dir, keyFile),
-		"Registration": o.Registration || o.Invitations, "Invitations": o.Invitations, "ArchiveExpiry": o.ArchiveExpiry,
-		"ArchiveLimit": o.ArchiveLimit,
-		"Hibernation":  int(o.Hibernation.Seconds()),
-		"Domains":      o.Domains,
-		"Modules":      slices.Sorted(maps.Keys(o.Modules)), "ModulesDir": s.modules(),
+		"Registration": o.Registration || o.Invitations, "Invitations": o.Invitations, "WebSocket": o.WebSocket,
+		"ArchiveExpiry": o.ArchiveExpiry,
+		"ArchiveLimit":  o.ArchiveLimit,
+		"Hibernation":   int(o.Hibernation.Seconds()),
+		"Domains":       o.Domains,
+		"Modules":       slices.Sorted(maps.Keys(o.Modules)), "ModulesDir": s.modules(),
 		"Uploads": s.uploads(o), "UploadPort": uploadPort, "UploadDomain": "upload." + s.Domain,
 	})
 	if err != nil {

@@ -50,6 +50,9 @@ type Options struct {
 	// UploadAddress is where the web server for encrypted files (XEP-0363) listens,
 	// host:port; empty takes a free port on the host of Address.
 	UploadAddress string
+	// WebSocket lets browsers connect (RFC 7395) at Server.WebSocket. It needs the web
+	// server, so uploads.
+	WebSocket bool
 	// NoUploads leaves the web server out.
 	NoUploads bool
 	// Modules are modules of the test's own, in Lua by their names, that the server
@@ -114,6 +117,13 @@ func Prepare(dir string, o Options) (*Server, error) {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
 	return s, nil
+}
+
+// WebSocket is where a browser connects, for a server with Options.WebSocket. The name in
+// it is the domain: the browser must find this machine under it.
+func (s *Server) WebSocket() string {
+	_, port, _ := net.SplitHostPort(s.UploadAddr) // Prepare has split it
+	return "wss://" + net.JoinHostPort(s.Domain, port) + "/xmpp-websocket"
 }
 
 // modules is where the test's own modules are.

@@ -1,0 +1,38 @@
+//go:build clients
+
+package clients_test
+
+import (
+	"testing"
+
+	"github.com/relaykeep/relaykeep/test/clients/converse"
+	"github.com/relaykeep/relaykeep/test/services/prosody"
+)
+
+// web is Converse as a customer.
+type web struct{ *converse.Client }
+
+func (w web) Screenshot() ([]byte, string, error) {
+	picture, err := w.Client.Screenshot()
+	return picture, ".png", err
+}
+
+func TestConverse(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "Converse", prosody.Options{WebSocket: true})
+	files, err := converse.Install(s.ctx)
+	check(t, err)
+	c, err := converse.Start(s.ctx, converse.Config{
+		JID: number + "@" + s.server.Domain, Password: password, Domain: s.server.Domain,
+		WebSocket: s.server.WebSocket(), Files: files, Dir: t.TempDir(),
+	})
+	if c != nil {
+		s.customer = web{c}
+		t.Cleanup(c.Stop)
+	}
+	if err != nil {
+		t.Fatalf("%v\nscreenshot: %s", err, s.shoot("start"))
+	}
+	s.waitKeys(number)
+	s.conversation(expectations{reactionIn: asAnswer})
+}

@@ -1,0 +1,229 @@
+//go:build clients
+
+package clients_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+)
+
+// Texts of the conversation.
+const (
+	greeting   = "Your parcel is here."
+	question   = "May I fetch it at five"
+	corrected  = "May I fetch it at six"
+	answer     = "Yes, until seven."
+	replied    = "Then I come at six."
+	businessRe = "See you at six."
+)
+
+// wait bounds one look at the client.
+func (s *scene) wait() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, 30*time.Second)
+}
+
+// expectations are the outcomes by row that a client has other than works.
+type expectations map[row]string
+
+func (e expectations) of(r row) string {
+	if other, ok := e[r]; ok {
+		return other
+	}
+	return works
+}
+
+// conversation runs every row with a customer that is online.
+func (s *scene) conversation(e expectations) {
+	var first, question1, answer1 string // ids of messages
+	s.run(businessFirst, e.of(businessFirst), func(s *scene) string {
+		// The chat is open, so that the client has read the business's keys and its own are
+		// in use: what arrives while a client logs in for the first time may stay unread.
+		if err := s.customer.Open(s.ctx, s.business.JID()); err != nil {
+			return outcome(err)
+		}
+		if c, ok := s.customer.(interface{ WaitReady(context.Context) error }); ok {
+			if err := c.WaitReady(s.ctx); err != nil {
+				return outcome(err)
+			}
+		}
+		first = s.business.Say(number, greeting)
+		ctx, cancel := context.WithTimeout(s.ctx, 15*time.Second)
+		defer cancel()
+		err := s.customer.WaitText(ctx, greeting)
+		if c, ok := s.customer.(accepter); ok && err != nil {
+			return s.firstAfterRequest(c, first)
+		}
+		return outcome(err, s.status(first, "delivered", "read"))
+	})
+	s.run(texts, e.of(texts), func(s *scene) string {
+		if err := errors.Join(s.customer.Encrypt(s.ctx), s.customer.Send(s.ctx, question)); err != nil {
+			return outcome(err)
+		}
+		m, err := s.text(s.business, question)
+		question1 = m.ID
+		if err != nil {
+			return outcome(err)
+		}
+		answer1 = s.business.Say(number, answer)
+		ctx, cancel := s.wait()
+		defer cancel()
+		return outcome(s.customer.WaitText(ctx, answer), s.status(answer1, "delivered", "read"))
+	})
+	s.run(replyIn, e.of(replyIn), func(s *scene) string { return s.replyIn(answer1) })
+	s.run(replyOut, e.of(replyOut), func(s *scene) string { return s.replyOut(question1) })
+	s.run(reactionIn, e.of(reactionIn), func(s *scene) string { return s.reactionIn(answer1) })
+	s.run(correctionIn, e.of(correctionIn), func(s *scene) string { return s.correctionIn(question1) })
+	s.run(fileIn, e.of(fileIn), (*scene).fileIn)
+	s.run(fileOut, e.of(fileOut), (*scene).fileOut)
+	s.shoot("conversation")
+	s.run(invitation, e.of(invitation), (*scene).invitation)
+}
+
+// firstAfterRequest has the customer accept the business's contact request, for which a
+// first message waits.
+func (s *scene) firstAfterRequest(c accepter, id string) string {
+	if err := c.Accept(s.ctx); err != nil {
+		return outcome(err)
+	}
+	ctx, cancel := s.wait()
+	defer cancel()
+	err := s.customer.WaitText(ctx, greeting)
+	state := s.status(id, "delivered", "read")
+	if err == nil && state == nil {
+		return afterRequest
+	}
+	if err != nil && errors.Is(state, errUnreachable) {
+		return refused
+	}
+	return outcome(err, state)
+}
+
+// Outcomes other than works.
+const (
+	afterRequest = "the message arrives when the customer has accepted the contact request"
+	refused      = "the customer sees a contact request; accepted, the message still fails with 131026"
+	cannot       = "the client has no such command"
+	withoutQuote = "the text is shown, without what it answers"
+	asAnswer     = "the emoji arrives as an encrypted text that answers the message"
+)
+
+func (s *scene) replyIn(to string) string {
+	c, ok := s.customer.(replier)
+	if !ok {
+		return cannot
+	}
+	if err := c.Reply(s.ctx, answer, replied); err != nil {
+		return outcome(err)
+	}
+	m, err := s.text(s.business, replied)
+	if err == nil && m.Context != to {
+		err = fmt.Errorf("the context is %q", m.Context)
+	}
+	return outcome(err)
+}
+
+func (s *scene) replyOut(to string) string {
+	id := s.business.SayWith(number, businessRe, map[string]any{"context": map[string]string{"message_id": to}})
+	ctx, cancel := s.wait()
+	defer cancel()
+	if c, ok := s.customer.(quoter); ok {
+		return outcome(c.WaitQuote(ctx, businessRe, question), s.status(id, "delivered", "read"))
+	}
+	if err := errors.Join(s.customer.WaitText(ctx, businessRe), s.status(id, "delivered", "read")); err != nil {
+		return outcome(err)
+	}
+	return withoutQuote
+}
+
+func (s *scene) reactionIn(to string) string {
+	c, ok := s.customer.(reactor)
+	if !ok {
+		return cannot
+	}
+	emoji, err := c.React(s.ctx, answer)
+	if err != nil {
+		return outcome(err)
+	}
+	m, err := s.message(s.business, "a reaction", func(u webhooktest.Update) bool { return u.Type == "reaction" || u.Text == emoji })
+	if err == nil && m.Type == "text" && m.Context == to && !m.Unencrypted {
+		return asAnswer
+	}
+	if err == nil && (m.About != to || m.Emoji != emoji) {
+		err = errors.New("the reaction is another one, or to another message")
+	}
+	return outcome(err)
+}
+
+func (s *scene) correctionIn(of string) string {
+	c, ok := s.customer.(corrector)
+	if !ok {
+		return cannot
+	}
+	if err := c.Correct(s.ctx, question, corrected); err != nil {
+		return outcome(err)
+	}
+	m, err := s.message(s.business, "an edit", func(u webhooktest.Update) bool { return u.Text == corrected })
+	if err == nil && (m.Type != "edit" || m.About != of) {
+		err = fmt.Errorf("the correction comes as %s", m.Type)
+	}
+	return outcome(err)
+}
+
+// picture returns a picture that no other test has.
+func picture() []byte {
+	p := image.NewRGBA(image.Rect(0, 0, 120, 80))
+	draw.Draw(p, p.Bounds(), image.NewUniform(color.RGBA{230, 150, 40, 255}), image.Point{}, draw.Src)
+	var out bytes.Buffer
+	_ = png.Encode(&out, p) // a buffer takes all
+	return out.Bytes()
+}
+
+func (s *scene) fileIn() string {
+	path := filepath.Join(s.TempDir(), "parcel.png")
+	check(s.T, os.WriteFile(path, picture(), 0o600))
+	if err := s.customer.SendFile(s.ctx, path); err != nil {
+		return outcome(err)
+	}
+	m, err := s.message(s.business, "a picture", func(u webhooktest.Update) bool { return u.Type == "image" })
+	if err == nil && m.File.MIME != "image/png" {
+		err = fmt.Errorf("the picture is %s", m.File.MIME)
+	}
+	return outcome(err)
+}
+
+func (s *scene) fileOut() string {
+	id := s.business.SendImage(number, s.business.Keep("image/png", string(picture())), "")
+	ctx, cancel := s.wait()
+	defer cancel()
+	return outcome(s.customer.WaitPicture(ctx), s.status(id, "delivered", "read"))
+}
+
+// invitation has the customer write first, to a business that it never heard of.
+func (s *scene) invitation() string {
+	other := s.newBusiness()
+	const text = "Are you open on Sunday?"
+	if err := s.customer.Open(s.ctx, other.JID()); err != nil {
+		return outcome(err)
+	}
+	if err := errors.Join(s.customer.Encrypt(s.ctx), s.customer.Send(s.ctx, text)); err != nil {
+		return outcome(err)
+	}
+	if _, err := s.text(other, text); err != nil {
+		return outcome(err)
+	}
+	other.Say(number, "From ten to four.")
+	ctx, cancel := s.wait()
+	defer cancel()
+	return outcome(s.customer.WaitText(ctx, "From ten to four."))
+}
