@@ -147,7 +147,7 @@ func (s *scene) waitKeys(number string) {
 		s.Fatalf("logging in: %v", err)
 	}
 	await.Until(s.T, "the keys of a number are published", func() bool {
-		devices, err := link.Devices(s.ctx, n)
+		devices, err := link.Devices(s.ctx, n, carrier.Legacy)
 		return err == nil && len(devices) > 0
 	})
 }
