@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
+
+// maxNameTries is how often the name is published on a link before the relay leaves it at that.
+const maxNameTries = 5
 
 // Nickname implements carrier.Carrier. It asks for the nickname that the peer publishes
 // (XEP-0172), and where the server shows none, for the peer's vCard (XEP-0054): some clients
@@ -18,11 +23,11 @@ func (c *Carrier) Nickname(ctx context.Context, peer phone.Number) (string, erro
 	if name := stanza.Nickname(item); err == nil && name != "" {
 		return name, nil
 	}
-	if err != nil && !errors.Is(err, carrier.ErrNotFound) && !errors.Is(err, carrier.ErrRejected) {
+	if err != nil && !notShown(err) {
 		return "", fmt.Errorf("fetching a nickname: %w", err)
 	}
 	card, err := c.vCard(ctx, c.addr.Of(peer))
-	if err != nil {
+	if err != nil && !notShown(err) {
 		return "", fmt.Errorf("fetching a nickname: %w", err)
 	}
 	name := stanza.VCardName(card)
@@ -30,6 +35,11 @@ func (c *Carrier) Nickname(ctx context.Context, peer phone.Number) (string, erro
 		return "", fmt.Errorf("fetching a nickname: %w", carrier.ErrNotFound)
 	}
 	return name, nil
+}
+
+// notShown says whether the server shows us no such thing, whatever the reason.
+func notShown(err error) bool {
+	return errors.Is(err, carrier.ErrNotFound) || errors.Is(err, carrier.ErrHidden) || errors.Is(err, carrier.ErrRejected)
 }
 
 // vCard fetches the vCard of an address; an empty address is our own account's.
@@ -47,16 +57,29 @@ func (c *Carrier) publishName(ctx context.Context) {
 	if c.cfg.Name == "" {
 		return
 	}
-	nick := stanza.New(stanza.NSNick, "nick").WithText(c.cfg.Name)
-	if err := errors.Join(c.publishVCard(ctx), c.publish(ctx, stanza.NSNick, stanza.ItemCurrent, nick)); err != nil && ctx.Err() == nil {
+	if err := errors.Join(c.publishVCard(ctx), c.publishNickname(ctx)); err != nil && ctx.Err() == nil {
 		c.cfg.Log.WarnContext(ctx, "could not publish the business's name in every place", "error", err)
 	}
+}
+
+// publishNickname tries again where ejabberd says that there is no such item: it does so while
+// others publish.
+func (c *Carrier) publishNickname(ctx context.Context) error {
+	nick := stanza.New(stanza.NSNick, "nick").WithText(c.cfg.Name)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := c.publish(ctx, stanza.NSNick, stanza.ItemCurrent, nick)
+		if err != nil && !stanza.IsCondition(err, "item-not-found") {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxTries(maxNameTries))
+	return err
 }
 
 // publishVCard puts the name into the account's vCard, and leaves what else is in it.
 func (c *Carrier) publishVCard(ctx context.Context) error {
 	old, err := c.vCard(ctx, "")
-	if err != nil && !errors.Is(err, carrier.ErrNotFound) {
+	if err != nil && !notShown(err) {
 		return err
 	}
 	fields := []string{"FN", "NICKNAME"}

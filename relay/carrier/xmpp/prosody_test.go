@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/await"
@@ -132,6 +133,32 @@ func online(t testing.TB, c Config) *node {
 	n := run(t, c)
 	n.wait(t, "link", func() bool { return len(n.connected) > 0 })
 	return n
+}
+
+// PublishDevices is the Carrier's, but insists.
+func (n *node) PublishDevices(ctx context.Context, f carrier.Format, devices []carrier.DeviceID) error {
+	return whileOthersPublish(ctx, func() error { return n.Carrier.PublishDevices(ctx, f, devices) })
+}
+
+// PublishBundle is the Carrier's, but insists.
+func (n *node) PublishBundle(ctx context.Context, d carrier.DeviceID, b carrier.Bundle) error {
+	return whileOthersPublish(ctx, func() error { return n.Carrier.PublishBundle(ctx, d, b) })
+}
+
+// whileOthersPublish tries again where ejabberd says that there is no such item, as it does
+// while others publish: tests share one.
+func whileOthersPublish(ctx context.Context, publish func() error) error {
+	for range 100 {
+		if err := publish(); !stanza.IsCondition(err, "item-not-found") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return publish()
 }
 
 // wait polls until is, called with the recorder locked, holds.
