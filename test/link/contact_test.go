@@ -18,10 +18,10 @@ import (
 // whose keys anybody may read, and those whose keys are for contacts alone. The second is
 // away when the business writes, and its client accepts requests.
 func TestContact_IsAskedOnlyByNeed(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("real servers")
 	}
-	t.Parallel()
 	t.Run("prosody", func(t *testing.T) {
 		t.Parallel()
 		writeFirstToBoth(t, prosody.StartT(t, prosody.Options{Registration: true}))
