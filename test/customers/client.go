@@ -4,6 +4,7 @@ package customers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -177,8 +178,15 @@ func (c *Client) Says(b Business, text string) string {
 	b.Hide(text, c.Number.Digits())
 	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
 	defer cancel()
-	id, err := c.Send(ctx, b.Phone(), text)
-	check(c.t, err)
+	var id string
+	await.Until(c.t, "the business has published a device", func() bool {
+		var err error
+		if id, err = c.Send(ctx, b.Phone(), text); errors.Is(err, customer.ErrNoDevice) {
+			return false
+		}
+		check(c.t, err)
+		return true
+	})
 	return id
 }
 
@@ -199,6 +207,16 @@ func (c *Client) Reacts(b Business, about, emoji string) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
 	defer cancel()
 	check(c.t, c.React(ctx, b.Phone(), about, emoji))
+}
+
+// AsksForContact asks to be shown the business's presence, which puts this person on its contact
+// list.
+func (c *Client) AsksForContact(b Business) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
+	defer cancel()
+	_, err := c.link.Contact(ctx, b.Phone(), true)
+	check(c.t, err)
 }
 
 // TakesBack takes back a message of its own.

@@ -21,6 +21,7 @@ func TestPerson_IsExportedAndErasedAlone(t *testing.T) {
 	b.StartReady()
 	gone, stays := newPerson(t), newPerson(t)
 	for _, p := range []*customers.Client{gone, stays} {
+		p.AsksForContact(b)
 		p.Says(b, "hello from one of two")
 		b.WaitText("hello from one of two")
 		b.WaitStatus(b.Say(p.Number.E164(), "hello to one of two"), "read")
