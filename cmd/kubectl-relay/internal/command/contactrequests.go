@@ -27,7 +27,7 @@ type contactRequest struct {
 
 func newCustomers(streams genericiooptions.IOStreams) *cobra.Command {
 	var f endpointFlags
-	var output string
+	var output textOrJSON
 	cmd := &cobra.Command{
 		Use:   "customers NAME",
 		Short: "List the customers whose keys the relay may not read",
@@ -45,11 +45,11 @@ wait for three days. Ask these customers to accept the request, or to write to t
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
+	output.add(cmd)
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if output != "text" && output != "json" {
-			return usage(cmd, "unknown output %q: write text or json", output)
+		if err := output.check(cmd); err != nil {
+			return err
 		}
 		e, err := f.openRelay(cmd.Context(), cluster, args[0])
 		if err != nil {
@@ -59,10 +59,8 @@ wait for three days. Ask these customers to accept the request, or to write to t
 		if err != nil {
 			return err
 		}
-		if output == "json" {
-			out := json.NewEncoder(streams.Out)
-			out.SetIndent("", "  ")
-			return out.Encode(map[string]any{"customers": open})
+		if output == asJSON {
+			return writeJSON(streams.Out, map[string]any{"customers": open})
 		}
 		return printContactRequests(streams.Out, open)
 	}

@@ -27,7 +27,7 @@ type customerDevice struct {
 
 func newFingerprints(streams genericiooptions.IOStreams) *cobra.Command {
 	var f endpointFlags
-	var output string
+	var output textOrJSON
 	cmd := &cobra.Command{
 		Use:   "fingerprints NAME NUMBER",
 		Short: "Show the identity keys of one customer's devices",
@@ -41,11 +41,11 @@ customer in turn compares the business's own fingerprint, which kubectl relay in
 		Args:    relayAndNumber,
 	}
 	f.add(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
+	output.add(cmd)
 	cluster := newCluster(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if output != "text" && output != "json" {
-			return usage(cmd, "unknown output %q: write text or json", output)
+		if err := output.check(cmd); err != nil {
+			return err
 		}
 		e, number, err := f.open(cmd.Context(), cluster, args)
 		if err != nil {
@@ -55,10 +55,8 @@ customer in turn compares the business's own fingerprint, which kubectl relay in
 		if err != nil {
 			return err
 		}
-		if output == "json" {
-			out := json.NewEncoder(streams.Out)
-			out.SetIndent("", "  ")
-			return out.Encode(map[string]any{"devices": devices})
+		if output == asJSON {
+			return writeJSON(streams.Out, map[string]any{"devices": devices})
 		}
 		printFingerprints(streams.Out, devices)
 		return nil
