@@ -94,6 +94,8 @@ func furtherType(extension string) string {
 		return "image/avif"
 	case "opus", "oga":
 		return "audio/ogg"
+	case "awb":
+		return "audio/amr-wb"
 	case "webm":
 		return "video/webm"
 	case "mov":
@@ -136,8 +138,11 @@ func Extension(mimeType string) string {
 }
 
 // Guess returns the media type of a customer's file, of which only the name and the beginning
-// are known.
+// are known. Names of pictures are often wrong, so there the content decides.
 func Guess(name string, beginning []byte) string {
+	if t := pictureType(beginning); t != "" {
+		return t
+	}
 	extension := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
 	for _, f := range formats() {
 		if f.extension == extension {
@@ -147,18 +152,23 @@ func Guess(name string, beginning []byte) string {
 	if t := furtherType(extension); t != "" {
 		return t
 	}
+	if opusChannels(beginning) > 0 {
+		return "audio/ogg"
+	}
 	return Type(http.DetectContentType(beginning))
 }
 
-// Received is the kind under which the business gets a customer's file of that media type.
+// Received is the kind under which the business gets a customer's file of that media type. The
+// Cloud API's images are JPEG and PNG: its users need not know what else to do with a picture,
+// so any other (GIF, WebP that is no sticker, HEIC) is a document.
 func Received(mimeType string) Kind {
 	major, _, _ := strings.Cut(mimeType, "/")
-	switch major {
-	case "image":
+	switch {
+	case KindOf(mimeType) == Image:
 		return Image
-	case "audio":
+	case major == "audio":
 		return Audio
-	case "video":
+	case major == "video":
 		return Video
 	}
 	return Document

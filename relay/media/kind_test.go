@@ -48,6 +48,8 @@ func TestFileKind_OfACustomersFileIsGuessed(t *testing.T) {
 		{"clip.webm", nil, "video/webm", media.Video},
 		{"plan.docx", nil, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", media.Document},
 		{"unnamed", png, "image/png", media.Image},
+		{"unnamed.jpg", png, "image/png", media.Image},
+		{"photo.gif", nil, "image/gif", media.Document},
 		{"", []byte{0, 1, 2}, "application/octet-stream", media.Document},
 		{"page.html", []byte("<html>"), "text/html", media.Document},
 	} {

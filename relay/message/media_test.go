@@ -131,6 +131,36 @@ func TestFile_OfACustomerIsFetchedFromTheCarriersWebServer(t *testing.T) {
 	})
 }
 
+func TestFile_OfACustomerArrivesAsWhatItIs(t *testing.T) {
+	const at = "https://relay.test/upload/1/"
+	opus := "OggS\x00\x02" + strings.Repeat("\x00", 20) + "\x01\x13OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00"
+	for name, tt := range map[string]struct {
+		file, content string
+		want          event
+	}{
+		"a voice note":     {"RECORDING_20260102_030405678.m4a", "\x00\x00\x00\x18ftypM4A ", event{Type: "audio", File: file{MIME: "audio/mp4", Voice: true}}},
+		"Opus":             {"x.ogg", opus, event{Type: "audio", File: file{MIME: "audio/ogg", Voice: true}}},
+		"a song":           {"song.mp3", "ID3\x03", event{Type: "audio", File: file{MIME: "audio/mpeg"}}},
+		"a moving sticker": {"x.webp", "RIFF\x24\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x12\x00\x00\x00\xff\x01\x00\xff\x01\x00", event{Type: "sticker", File: file{MIME: "image/webp", Animated: true}}},
+		"a GIF":            {"dance.gif", "GIF89a\x10\x00\x10\x00", event{Type: "document", File: file{MIME: "image/gif", Filename: "dance.gif"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFiles(t, func(t *testing.T, w *world, a *person) {
+				a.says(w.number, a.hands(at+tt.file, []byte(tt.content)).Text())
+				events := w.take()
+				if len(events) != 1 {
+					t.Fatalf("the business got %+v", events)
+				}
+				got := event{Type: events[0].Type, File: events[0].File}
+				got.File.ID, got.File.SHA256 = "", ""
+				if got != tt.want {
+					t.Errorf("the business got %+v, want %+v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 func TestFile_FailedDownloadIsReported(t *testing.T) {
 	for name, say := range map[string]func(w *world, a *person) string{
 		"elsewhere": func(_ *world, a *person) string { return a.hands("https://evil.test/x.png", picture()).Text() },

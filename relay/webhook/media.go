@@ -17,6 +17,10 @@ type Media struct {
 	Name   string // only used for documents
 	// Caption is what was written with an image, a video or a document; may be empty.
 	Caption string
+	// Voice says that an audio file was recorded in the customer's client.
+	Voice bool `json:",omitempty"`
+	// Animated says that a sticker moves.
+	Animated bool `json:",omitempty"`
 }
 
 // MediaDownload is the error of a file that could not be downloaded.
@@ -53,10 +57,10 @@ func (w *message) file(m Media) {
 	case "video":
 		w.Video = f
 	case "audio":
-		f.Voice = new(bool)
+		f.Voice = &m.Voice
 		w.Audio = f
 	case "sticker":
-		f.Animated = new(bool)
+		f.Animated = &m.Animated
 		w.Sticker = f
 	default:
 		w.Type, f.Filename = "document", m.Name

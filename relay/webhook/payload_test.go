@@ -52,19 +52,21 @@ func golden(t *testing.T, name string, got []byte) {
 func TestMessagePayloads(t *testing.T) {
 	from, at := mustNumber(t, "+16505551234"), time.Unix(1749416383, 5e8)
 	cases := map[string]webhook.Message{
-		"text":         {ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, Text: "Does it come in another color?"},
-		"text-unicode": {ID: "wamid.x", From: from, Time: at, Text: "Grüße \u2028 ❤ \U0001f600 <b>&\"\n\x00"},
-		"text-clear":   {ID: "wamid.x", From: from, Time: at, Text: "hi", Unencrypted: true},
-		"image":        {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "1003383421387256", MIME: "image/jpeg", SHA256: [32]byte{1, 2}, Name: "photo.jpg"}},
-		"video":        {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "video", ID: "1003383421387256", MIME: "video/mp4"}},
-		"audio":        {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "audio", ID: "1003383421387256", MIME: "audio/ogg"}},
-		"document":     {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "document", ID: "1003383421387256", MIME: "application/pdf", Name: "Plan ä.pdf"}},
-		"sticker":      {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "sticker", ID: "1003383421387256", MIME: "image/webp"}},
-		"no-media":     {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.MediaDownload("The file is not there any more.")}},
-		"reply":        {ID: "wamid.x", From: from, Time: at, Text: "42", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true},
-		"image-reply":  {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "7", MIME: "image/jpeg"}, Context: &webhook.Context{ID: "wamid.o", From: from}},
-		"edit":         {ID: "wamid.x", From: from, Time: at, Text: "43", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true, Corrects: "wamid.o", CorrectsClear: true},
-		"unsupported":  {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
+		"text":           {ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, Text: "Does it come in another color?"},
+		"text-unicode":   {ID: "wamid.x", From: from, Time: at, Text: "Grüße \u2028 ❤ \U0001f600 <b>&\"\n\x00"},
+		"text-clear":     {ID: "wamid.x", From: from, Time: at, Text: "hi", Unencrypted: true},
+		"image":          {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "1003383421387256", MIME: "image/jpeg", SHA256: [32]byte{1, 2}, Name: "photo.jpg"}},
+		"video":          {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "video", ID: "1003383421387256", MIME: "video/mp4"}},
+		"voice":          {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "audio", ID: "1003383421387256", MIME: "audio/ogg", Voice: true}},
+		"moving-sticker": {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "sticker", ID: "1003383421387256", MIME: "image/webp", Animated: true}},
+		"audio":          {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "audio", ID: "1003383421387256", MIME: "audio/ogg"}},
+		"document":       {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "document", ID: "1003383421387256", MIME: "application/pdf", Name: "Plan ä.pdf"}},
+		"sticker":        {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "sticker", ID: "1003383421387256", MIME: "image/webp"}},
+		"no-media":       {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.MediaDownload("The file is not there any more.")}},
+		"reply":          {ID: "wamid.x", From: from, Time: at, Text: "42", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true},
+		"image-reply":    {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "7", MIME: "image/jpeg"}, Context: &webhook.Context{ID: "wamid.o", From: from}},
+		"edit":           {ID: "wamid.x", From: from, Time: at, Text: "43", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true, Corrects: "wamid.o", CorrectsClear: true},
+		"unsupported":    {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
 	}
 	for name, m := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -37,6 +38,13 @@ func TestFile_TravelsFromCustomerToBusinessAndBack(t *testing.T) {
 	if sum := sha256.Sum256(theirs); kept.SHA256 != hex.EncodeToString(sum[:]) {
 		t.Error("the business has another file")
 	}
+
+	note := "OggS\x00\x02" + strings.Repeat("\x00", 20) + "\x01\x13OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00"
+	_, err = p.SendFile(t.Context(), b.Phone(), "note.ogg", strings.NewReader(note), int64(len(note)))
+	check(t, err)
+	b.WaitUpdate("a voice note", func(u webhooktest.Update) bool {
+		return u.Type == "audio" && u.File.MIME == "audio/ogg" && u.File.Voice
+	})
 
 	const ours = "what the business has photographed"
 	b.WaitStatus(b.SendImage(p.Number.E164(), b.Keep("image/png", ours), ""), "read")

@@ -54,6 +54,8 @@ type File struct {
 	SHA256   string
 	Filename string
 	Caption  string
+	Voice    bool
+	Animated bool
 }
 
 // The wire form, as far as tests use it.

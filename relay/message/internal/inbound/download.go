@@ -153,11 +153,11 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 	if err != nil {
 		return record.ErrFinished // cannot happen: it was a file URL when it was written
 	}
-	m, err := s.get(ctx, store.CustomerID(j.Lane), link)
+	m, look, err := s.get(ctx, store.CustomerID(j.Lane), link)
 	if err != nil {
 		return err
 	}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.haveFile(tx, j, m) })
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.haveFile(tx, j, m, look) })
 	if err != nil {
 		s.files.Discard(ctx, m.ID)
 	}
@@ -166,45 +166,44 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 
 // get downloads a file and writes its decrypted content to the store. The file is not finished
 // there: only at its end is it known to be authentic.
-func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL) (store.Media, error) {
+func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL) (m store.Media, look media.Look, err error) {
 	ours, err := s.Files.Carries(ctx, link.URL)
 	if err != nil {
-		return store.Media{}, err
+		return m, look, err
 	}
 	if !ours {
-		return store.Media{}, base.ErrElsewhere
+		return m, look, base.ErrElsewhere
 	}
 	f, err := s.Files.Carrier.Get(ctx, link.URL, media.MaxSize+media.TagSize)
 	if err != nil {
-		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
+		return m, look, fmt.Errorf("downloading a file: %w", err)
 	}
 	defer f.Close()
 	plain, err := link.Decrypt(f)
 	if err != nil {
-		return store.Media{}, err
+		return m, look, err
 	}
 	var beginning bytes.Buffer
-	m, err := s.files.Save(ctx, c, io.TeeReader(plain, &prefix{&beginning}))
-	if err != nil {
-		return store.Media{}, fmt.Errorf("downloading a file: %w", err)
+	if m, err = s.files.Save(ctx, c, io.TeeReader(plain, &prefix{&beginning})); err != nil {
+		return m, look, fmt.Errorf("downloading a file: %w", err)
 	}
 	m.Name = link.Name()
-	m.MIME = media.Guess(m.Name, beginning.Bytes())
-	return m, nil
+	look = media.Recognize(m.Name, beginning.Bytes(), m.Size)
+	m.MIME = look.MIME
+	return m, look, nil
 }
 
 // prefix keeps as much of what is written as is needed to recognize the kind of a file.
 type prefix struct{ b *bytes.Buffer }
 
 func (p *prefix) Write(data []byte) (int, error) {
-	const sniffed = 512
-	p.b.Write(data[:min(len(data), sniffed-min(sniffed, p.b.Len()))])
+	p.b.Write(data[:min(len(data), media.Sniffed-min(media.Sniffed, p.b.Len()))])
 	return len(data), nil
 }
 
 // haveFile writes that a file is there, and the webhook about it. If the message was erased
 // meanwhile, the file must not stay, and haveFile returns store.ErrNotFound.
-func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
+func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media, look media.Look) error {
 	if _, err := tx.Message(j.Message); err != nil {
 		return err
 	}
@@ -212,8 +211,10 @@ func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media) error {
 		return err
 	}
 	tx.Owed() // the file is stored already
-	kind := media.Received(f.MIME)
-	w := webhook.Message{Media: &webhook.Media{Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name}}
+	kind := look.Kind
+	w := webhook.Message{Media: &webhook.Media{
+		Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name, Voice: look.Voice, Animated: look.Animated,
+	}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) {
 		m.Type = string(kind)
 		old := record.Attached{}
