@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"unicode"
 )
 
 // MaxDigits is the longest number that ITU-T E.164 allows, country code included.
@@ -35,24 +36,40 @@ func Parse(s string) (Number, error) {
 	return Number{digits}, nil
 }
 
-// ParseLoose reads a number as clients of the Cloud API write it: the plus sign
-// is optional, and spaces, hyphens, dots and parentheses are ignored. Anything
-// else is refused. The country code is always expected.
+// ErrTrunkZero says that a number has a zero in parentheses, as in "+49 (0)170". Most countries
+// dial it only within the country, some always: with it or without it, the number may be another
+// person's.
+var ErrTrunkZero = errors.New("a zero in parentheses is ambiguous: write the number as it is dialled from abroad, without parentheses")
+
+// ParseLoose reads a number as people write and paste it into clients of the Cloud API: the plus
+// sign is optional, and spaces, dashes, dots, parentheses and characters that only steer how text
+// is shown are ignored. Anything else is refused, with ErrInvalid or ErrTrunkZero. The country
+// code is always expected.
 func ParseLoose(s string) (Number, error) {
-	if len(s) > 4*MaxDigits {
+	if len(s) > maxLoose {
 		return Number{}, ErrInvalid
 	}
-	s = strings.TrimPrefix(strings.TrimSpace(s), "+")
-	digits := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" -.()", r) {
-			return -1
-		}
-		return r
-	}, s)
+	written := strings.TrimPrefix(strings.Map(visible, s), "+")
+	if strings.Contains(written, "(0") {
+		return Number{}, ErrTrunkZero
+	}
+	digits := strings.NewReplacer("(", "", ")", "").Replace(written)
 	if !valid(digits) {
 		return Number{}, ErrInvalid
 	}
 	return Number{digits}, nil
+}
+
+// maxLoose is the longest text that may be a number, in bytes: each digit may have company.
+const maxLoose = 8 * MaxDigits
+
+// visible drops what only separates digits: spaces of all widths, dashes, dots, and marks such as
+// the direction marks that are copied along with a number.
+func visible(r rune) rune {
+	if r == '.' || r == '\u2212' || unicode.In(r, unicode.White_Space, unicode.Pd, unicode.Cf) { // U+2212 is the minus sign
+		return -1
+	}
+	return r
 }
 
 func valid(digits string) bool {

@@ -45,15 +45,31 @@ func TestParseTakesOnlyE164(t *testing.T) {
 }
 
 func TestParseLooseTakesWhatCloudAPIClientsWrite(t *testing.T) {
-	for _, in := range []string{"+15551234567", "15551234567", "1 (555) 123-4567", "+1.555.123.4567", " +1 555 1234567 "} {
+	for _, in := range []string{
+		"+15551234567", "15551234567", "1 (555) 123-4567", "+1.555.123.4567", " +1 555 1234567 ",
+		"+1\u00a0555\u202f123\u20094567", "+1 555\u2013123\u20114567", "+1\u2012555\u2212123\u20144567", "\u202a+15551234567\u202c", "\u2066\u200e+1 (555) 123-4567\u2069", "\ufeff+15551234567", "+1-555-123-4567\n",
+	} {
 		n, err := phone.ParseLoose(in)
 		if err != nil || n.Digits() != "15551234567" {
 			t.Errorf("ParseLoose(%q) = %q, %v", in, n.Digits(), err)
 		}
 	}
-	for _, in := range []string{"", "abc", "1555123456x", "0555123456", strings.Repeat(" ", 100) + "15551234567", "1+5551234567"} {
+	for _, in := range []string{
+		"", "abc", "1555123456x", "0555123456", strings.Repeat(" ", 200) + "15551234567", "1+5551234567",
+		"US.13491208655302741918", "+1555123456\uff17", "+1555123456/7", "1555123456\x00",
+	} {
 		if _, err := phone.ParseLoose(in); !errors.Is(err, phone.ErrInvalid) {
 			t.Errorf("ParseLoose(%q): error %v, want ErrInvalid", in, err)
+		}
+	}
+}
+
+// "+49 (0)170 1234567" is +491701234567 with a zero that is dialled within Germany only. Read with it,
+// it is another person's number.
+func TestParseLooseRefusesAZeroInParentheses(t *testing.T) {
+	for _, in := range []string{"+49 (0)170 1234567", "+49(0)1701234567", "+49 ( 0 ) 170 1234567", "49 (0170) 1234567", "(0)170 1234567"} {
+		if n, err := phone.ParseLoose(in); !errors.Is(err, phone.ErrTrunkZero) {
+			t.Errorf("ParseLoose(%q) = %q, %v, want ErrTrunkZero", in, n.Digits(), err)
 		}
 	}
 }
