@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -178,6 +179,37 @@ func TestHandshake_ComesBeforeAnythingIsSent(t *testing.T) {
 	}
 	if !slices.Equal(f.finished, []int64{1}) {
 		t.Errorf("finished %v, want job 1", f.finished)
+	}
+}
+
+// Receivers read the challenge as an integer, and may tell businesses apart by a query that Go's
+// parser refuses.
+func TestHandshake_IsWhatReceiversCanRead(t *testing.T) {
+	for _, query := range []string{"", "?", "?tenant=1;2&x=a+b%20c"} {
+		r := newReceiver(t)
+		asked := make(chan *http.Request, 1)
+		r.behave(func(w http.ResponseWriter, req *http.Request) {
+			select {
+			case asked <- req:
+			default:
+			}
+			w.WriteHeader(http.StatusForbidden)
+		}, nil)
+		to := r.as()
+		to.URL = r.URL + "/in" + query
+		deliver(t, to).start(t)
+		got := (<-asked).URL.RawQuery
+		own, hub, _ := strings.Cut(got, "hub.challenge=")
+		if want := strings.TrimPrefix(query, "?"); strings.TrimSuffix(own, "&") != want {
+			t.Errorf("the URL's query %q arrived as %q", query, own)
+		}
+		challenge, rest, _ := strings.Cut(hub, "&")
+		if n, err := strconv.ParseInt(challenge, 10, 32); err != nil || n < 0 || strconv.FormatInt(n, 10) != challenge {
+			t.Errorf("the challenge %q is no 32-bit integer: %v", challenge, err)
+		}
+		if rest != "hub.mode=subscribe&hub.verify_token="+verifyToken {
+			t.Errorf("the handshake ends with %q", rest)
+		}
 	}
 }
 

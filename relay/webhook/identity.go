@@ -24,6 +24,7 @@ func IdentityMismatch() Error {
 type Identity struct {
 	ID       string
 	Customer phone.Number
+	Name     string // as the customer's client told it; empty: webhooks have the number
 	Time     time.Time
 	// Hash names the key in recipient_identity_key_hash.
 	Hash string
@@ -49,12 +50,17 @@ type system struct {
 // IdentityPayload returns the payload of a webhook for i.
 func (a Account) IdentityPayload(i Identity) ([]byte, error) {
 	customer := i.Customer.Digits()
-	return a.payload(value{Messages: []message{{
-		From: customer, ID: i.ID, Timestamp: unix(i.Time), Type: "system",
-		System: &system{
-			Body: i.body(), Type: "customer_identity_changed", Identity: i.Hash, Customer: customer, Accepted: i.Accepted,
-		},
-	}}})
+	return a.payload(value{
+		// The API's documentation has none here, but receivers read the first contact of every
+		// message.
+		Contacts: []contact{{Profile: profileOf(i.Name, customer), WaID: customer}},
+		Messages: []message{{
+			From: customer, ID: i.ID, Timestamp: unix(i.Time), Type: "system",
+			System: &system{
+				Body: i.body(), Type: "customer_identity_changed", Identity: i.Hash, Customer: customer, Accepted: i.Accepted,
+			},
+		}},
+	})
 }
 
 // body describes the event to a person.

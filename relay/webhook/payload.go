@@ -242,18 +242,29 @@ func wireErrors(errs []Error) []wireError {
 	return out
 }
 
+const (
+	nulEscape   = `\u0000` // as the encoder writes NUL
+	replacement = `\ufffd`
+	del         = 0x7f
+)
+
 // unix is the API's form of a time: a string of Unix seconds.
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
-// ascii escapes everything in a JSON text that is not ASCII. Then receivers that decode and
-// re-encode a body before they check its signature, as one page of the API's documentation
-// suggests, agree with those that check the bytes.
+// ascii escapes everything in a JSON text that is not printable ASCII. Then receivers that decode
+// and re-encode a body before they check its signature, as one page of the API's documentation
+// suggests, agree with those that check the bytes. NUL becomes U+FFFD, the replacement character:
+// databases of receivers refuse it, and the message would be delivered again and again.
 func ascii(data []byte) []byte {
 	out := make([]byte, 0, len(data)+len(data)/8)
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
 		switch {
-		case r < utf8.RuneSelf:
+		case r == '\\' && bytes.HasPrefix(data, []byte(nulEscape)):
+			out, size = append(out, replacement...), len(nulEscape)
+		case r == '\\': // and what it escapes, which may be a backslash
+			out, size = append(out, data[:2]...), 2
+		case r < del:
 			out = append(out, byte(r))
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)

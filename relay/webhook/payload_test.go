@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,7 @@ func TestMessagePayloads(t *testing.T) {
 		"image-reply":    {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "7", MIME: "image/jpeg"}, Context: &webhook.Context{ID: "wamid.o", From: from}},
 		"edit":           {ID: "wamid.x", From: from, Time: at, Text: "43", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true, Corrects: "wamid.o", CorrectsClear: true},
 		"unsupported":    {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
+		"text-control":   {ID: "wamid.x", From: from, Name: "S\x00N", Time: at, Text: "a\x00b\x7fc\\u0000"},
 	}
 	for name, m := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -114,27 +116,31 @@ func TestStatusPayloads(t *testing.T) {
 	}
 }
 
-// FuzzMessagePayload holds that whatever a customer writes, the payload is ASCII and
-// the receiver decodes the same text.
+// FuzzMessagePayload holds that whatever a customer writes, the payload is printable ASCII and
+// the receiver decodes the same text, with U+FFFD for what it could not store.
 func FuzzMessagePayload(f *testing.F) {
 	f.Add("Grüße ❤ \U0001f600")
 	f.Add("\x00\u2028\\u00e4\"")
+	f.Add("\x7f\\\x00\\u0000\\\\\x00")
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := account(t).MessagePayload(webhook.Message{ID: "wamid.x", From: mustNumber(t, "+16505551234"), Text: text})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, b := range got {
-			if b >= 0x80 {
-				t.Fatal("payload is not ASCII")
+			if b < ' ' || b > '~' {
+				t.Fatal("payload is not printable ASCII")
 			}
+		}
+		if strings.Contains(strings.ReplaceAll(string(got), `\\`, ""), `\u0000`) {
+			t.Fatal("payload has a NUL")
 		}
 		back, err := webhooktest.Decode(got)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// JSON has no way to write bytes that are not UTF-8.
-		if want := string([]rune(text)); back[0].Text != want {
+		if want := strings.ReplaceAll(string([]rune(text)), "\x00", "\ufffd"); back[0].Text != want {
 			t.Fatal("the text changed")
 		}
 	})

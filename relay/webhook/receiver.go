@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -113,13 +115,15 @@ func newClient(r Receiver) (*client, error) {
 
 // verify runs the handshake once: the receiver must return a random challenge.
 func (c *client) verify(ctx context.Context, as Credentials) error {
-	challenge := rand.Text()
+	challenge, err := newChallenge()
+	if err != nil {
+		return err
+	}
 	u := *c.url
-	q := u.Query()
-	q.Set("hub.mode", "subscribe")
-	q.Set("hub.challenge", challenge)
-	q.Set("hub.verify_token", as.VerifyToken)
-	u.RawQuery = q.Encode()
+	q := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {as.VerifyToken}}
+	// The URL's own query stays as the business wrote it: reading it would drop what contains
+	// a semicolon.
+	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return ErrUnreachable
@@ -133,6 +137,21 @@ func (c *client) verify(ctx context.Context, as Credentials) error {
 	}
 	return nil
 }
+
+// newChallenge returns ten random decimal digits that are a positive 32-bit integer: many receivers
+// read the challenge as one.
+func newChallenge() (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(maxChallenge-minChallenge))
+	if err != nil {
+		return "", fmt.Errorf("making a challenge: %w", err)
+	}
+	return strconv.FormatInt(minChallenge+n.Int64(), 10), nil
+}
+
+const (
+	minChallenge = 1_000_000_000
+	maxChallenge = 1 << 31
+)
 
 // post delivers one payload. Only the status 200 means that it was accepted.
 func (c *client) post(ctx context.Context, body []byte, as Credentials) error {
