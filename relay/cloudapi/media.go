@@ -145,13 +145,10 @@ func brokenBody(err error) error {
 	return errInvalidParameter("The request body is incomplete.")
 }
 
-// sniffed is how many bytes of a file are enough to recognize its type.
-const sniffed = 512
-
 // storeFile stores an upload's file. The part's own type counts first, then the form's, which
 // some clients fill with a category, then what the file looks like.
 func (a *API) storeFile(r *http.Request, kind, own, name string, body io.Reader) (string, error) {
-	beginning := make([]byte, sniffed)
+	beginning := make([]byte, media.Sniffed)
 	n, err := io.ReadFull(body, beginning)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return "", brokenBody(err)

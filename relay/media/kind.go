@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"mime"
 	"net/http"
 	"path"
@@ -106,14 +107,38 @@ func furtherType(extension string) string {
 	return ""
 }
 
-// Type reads a media type as a client or a server wrote it, and returns it in lower case and
-// without parameters; empty when it is not a media type.
+// Type reads a media type as a client or a server wrote it, and returns it in lower case, without
+// parameters, under the name that the Cloud API has for it; empty when it is not a media type. What
+// is wrong with the parameters does not matter: many write codecs or file names without quotes.
 func Type(header string) string {
 	t, _, err := mime.ParseMediaType(header)
-	if err != nil || !strings.Contains(t, "/") {
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || !strings.Contains(t, "/") {
 		return ""
 	}
-	return t
+	return usual(t)
+}
+
+// usual returns the Cloud API's name of a media type that others give another name.
+func usual(mimeType string) string {
+	switch mimeType {
+	case "application/ogg", "audio/opus", "audio/vorbis", "audio/x-opus+ogg":
+		return "audio/ogg"
+	case "audio/m4a", "audio/x-m4a", "audio/mp4a-latm":
+		return "audio/mp4"
+	case "audio/mp3", "audio/x-mp3", "audio/mpeg3":
+		return "audio/mpeg"
+	case "audio/aacp", "audio/x-aac":
+		return "audio/aac"
+	case "image/jpg", "image/pjpeg":
+		return "image/jpeg"
+	case "image/x-png":
+		return "image/png"
+	case "video/3gp":
+		return "video/3gpp"
+	case "video/x-m4v":
+		return "video/mp4"
+	}
+	return mimeType
 }
 
 // KindOf is the kind of file that a business may send with that media type, or "".

@@ -28,6 +28,8 @@ func TestKindsOfTypes(t *testing.T) {
 func TestTypesAreReadWithoutParameters(t *testing.T) {
 	for in, want := range map[string]string{
 		"Audio/OGG; codecs=opus": "audio/ogg", "image/png": "image/png", "image": "", "": "", "a/b/c;": "",
+		"video/mp4;codecs=avc1,mp4a.40.2": "video/mp4", "application/pdf; name=Offer 2.pdf": "application/pdf", "image/jpeg; charset=": "image/jpeg",
+		"image/jpeg; charset=utf-8; charset=utf-8": "image/jpeg", "; charset=utf-8": "", "audio/opus": "audio/ogg", "application/ogg": "audio/ogg", "image/jpg": "image/jpeg", "audio/x-m4a": "audio/mp4",
 	} {
 		if got := media.Type(in); got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
@@ -50,6 +52,7 @@ func TestFileKind_OfACustomersFileIsGuessed(t *testing.T) {
 		{"unnamed", png, "image/png", media.Image},
 		{"unnamed.jpg", png, "image/png", media.Image},
 		{"photo.gif", nil, "image/gif", media.Document},
+		{"unnamed", []byte("OggS\x00\x02"), "audio/ogg", media.Audio},
 		{"", []byte{0, 1, 2}, "application/octet-stream", media.Document},
 		{"page.html", []byte("<html>"), "text/html", media.Document},
 	} {

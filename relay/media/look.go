@@ -7,7 +7,7 @@ import (
 	"regexp"
 )
 
-// Sniffed is how many bytes of a file's beginning Recognize reads at most.
+// Sniffed is how many bytes of a file's beginning are enough to recognize it.
 const Sniffed = 512
 
 // Look is what a customer's file is, as far as its name and its beginning tell. Both are the

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -154,6 +155,25 @@ type File struct {
 	Type string // media type as the web server said it, or ""
 	Name string // from the link; may be empty
 	io.ReadCloser
+}
+
+// GuessType sets Type by the name and the beginning of a file whose web server does not say what
+// it is. The file can still be read whole. Its errors are those of reading.
+func (f *File) GuessType() error {
+	switch f.Type {
+	case "", "application/octet-stream", "binary/octet-stream":
+	default:
+		return nil
+	}
+	beginning := make([]byte, Sniffed)
+	n, err := io.ReadFull(f, beginning)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	beginning, body := beginning[:n], f.ReadCloser
+	f.Type = Guess(f.Name, beginning)
+	f.ReadCloser = download{io.MultiReader(bytes.NewReader(beginning), body), func() { _ = body.Close() }}
+	return nil
 }
 
 // download is a File's body.

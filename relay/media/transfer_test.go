@@ -50,6 +50,42 @@ func TestDownload_IsDownloaded(t *testing.T) {
 	}
 }
 
+// Many web servers say of every file that it is bytes.
+func TestDownload_TypeIsGuessedWhereTheServerSaysNone(t *testing.T) {
+	body := append([]byte("OggS\x00\x02"), random(10_000)...)
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Content-Type"] = nil // or Go's server guesses
+		if said := r.URL.Query().Get("said"); said != "" {
+			w.Header().Set("Content-Type", said)
+		}
+		_, _ = w.Write(body)
+	})
+	c := media.NewPublic(loopback)
+	defer c.Close()
+	for link, want := range map[string]string{
+		"/note": "audio/ogg", "/note?said=application/octet-stream": "audio/ogg", "/offer.pdf?said=binary/octet-stream": "application/pdf",
+		"/offer.pdf?said=text/html": "text/html",
+	} {
+		f, err := c.Get(t.Context(), base+link, int64(len(body)))
+		check(t, err)
+		check(t, f.GuessType())
+		got, err := io.ReadAll(f)
+		check(t, err)
+		check(t, f.Close())
+		if !bytes.Equal(got, body) || f.Type != want {
+			t.Errorf("%s: got %d bytes of %q, want %q", link, len(got), f.Type, want)
+		}
+	}
+	f, err := c.Get(t.Context(), base+"/note", 100)
+	if err == nil {
+		err = f.GuessType()
+		_ = f.Close()
+	}
+	if !errors.Is(err, media.ErrTooLarge) {
+		t.Errorf("a file over its limit: %v", err)
+	}
+}
+
 func TestDownloadsAreLimited(t *testing.T) {
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/unsaid" {

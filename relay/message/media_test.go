@@ -303,19 +303,19 @@ func TestFile_FailedUploadFailsTheMessageAndItsCaption(t *testing.T) {
 		prepare func(w *world) message.Attachment
 		code    int
 	}{
-		"link is gone": {func(*world) message.Attachment { return message.Attachment{Kind: media.Image, Link: link} }, 131052},
+		"link is gone": {func(*world) message.Attachment { return message.Attachment{Kind: media.Image, Link: link} }, 131053},
 		"link leads inside": {func(w *world) message.Attachment {
 			w.web.fails = []error{media.ErrAddress}
 			return message.Attachment{Kind: media.Image, Link: link}
-		}, 131052},
+		}, 131053},
 		"link is too large": {func(w *world) message.Attachment {
 			w.web.files[link], w.web.types[link] = make([]byte, media.Sticker.MaxSize()+1), "image/webp"
 			return message.Attachment{Kind: media.Sticker, Link: link}
-		}, 131052},
+		}, 131053},
 		"link is of another type": {func(w *world) message.Attachment {
 			w.web.files[link], w.web.types[link] = picture(), "text/html"
 			return message.Attachment{Kind: media.Image, Link: link}
-		}, 131052},
+		}, 131053},
 		"no upload service": {func(w *world) message.Attachment {
 			w.web.none = carrier.ErrNotFound
 			return message.Attachment{Kind: media.Image, ID: w.keeps("image/png", picture())}

@@ -141,8 +141,11 @@ func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message st
 		return linkError(err)
 	}
 	defer f.Close()
-	if f.Type == "" || a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
-		return fails(webhook.MediaDownload("The link's web server gives the file another type than the message has, or none."))
+	if err := f.GuessType(); err != nil {
+		return linkError(err)
+	}
+	if a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
+		return fails(webhook.MediaUpload("The link's web server gives the file another type than the message has."))
 	}
 	m, err := s.files.Save(ctx, c, f)
 	if err != nil {
@@ -167,13 +170,13 @@ func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message st
 func linkError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrQuota):
-		return fails(webhook.MediaDownload(base.QuotaFileDetails))
+		return fails(webhook.MediaUpload(base.QuotaFileDetails))
 	case errors.Is(err, media.ErrTooLarge):
-		return fails(webhook.MediaDownload("The file at the link is too large for a message of this type."))
+		return fails(webhook.MediaUpload("The file at the link is too large for a message of this type."))
 	case errors.Is(err, media.ErrAddress):
-		return fails(webhook.MediaDownload("The link leads to an address that is not public. Upload the file instead."))
+		return fails(webhook.MediaUpload("The link leads to an address that is not public. Upload the file instead."))
 	case errors.Is(err, media.ErrURL), errors.Is(err, media.ErrGone):
-		return fails(webhook.MediaDownload("The link cannot be followed, or its web server does not serve the file."))
+		return fails(webhook.MediaUpload("The link cannot be followed, or its web server does not serve the file."))
 	}
 	return fmt.Errorf("fetching a link: %w", err)
 }
