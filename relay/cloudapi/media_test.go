@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,18 +124,23 @@ func TestUploadsOfAllClients(t *testing.T) {
 		parts []part
 		mime  string
 	}{
-		"type of the part":     {[]part{whatsapp, file("image/png", "a")}, "image/png"},
-		"type of the form":     {[]part{whatsapp, {name: "type", content: "image/jpeg"}, file("application/octet-stream", "a")}, "image/jpeg"},
-		"a category as type":   {[]part{whatsapp, {name: "type", content: "image"}, file("application/octet-stream", "a.bin")}, "image/png"},
-		"the file's own looks": {[]part{whatsapp, file("", "a")}, "image/png"},
-		"its name":             {[]part{whatsapp, file("", "a.pdf")}, "application/pdf"},
-		"product at the end":   {[]part{file("image/png; x=y", "a"), whatsapp}, "image/png"},
+		"type of the part":        {[]part{whatsapp, file("image/png", "a")}, "image/png"},
+		"type of the form":        {[]part{whatsapp, {name: "type", content: "image/jpeg"}, file("application/octet-stream", "a")}, "image/jpeg"},
+		"a category as type":      {[]part{whatsapp, {name: "type", content: "image"}, file("application/octet-stream", "a.bin")}, "image/png"},
+		"the file's own looks":    {[]part{whatsapp, file("", "a")}, "image/png"},
+		"its looks, not its name": {[]part{whatsapp, file("", "a.pdf")}, "image/png"},
+		"its name":                {[]part{whatsapp, {"file", "", "a.docx", "text"}}, "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+		"loose parameters":        {[]part{whatsapp, file("image/png; name=Offer 2.png", "a")}, "image/png"},
+		"octet-stream Ogg":        {[]part{whatsapp, {"file", "application/octet-stream", "a", "OggS\x00"}}, "audio/ogg"},
+		"Opus":                    {[]part{whatsapp, {"file", "audio/opus", "a", "OggS\x00"}}, "audio/ogg"},
+		"product at the end":      {[]part{file("image/png; x=y", "a"), whatsapp}, "image/png"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &service{}
 			w := upload(t, cloudapi.New(options(t, s)), tt.parts...)
 			golden(t, "uploaded", w)
-			if f := s.files[fileID]; f.MIME != tt.mime || string(f.content) != png {
+			sent := tt.parts[slices.IndexFunc(tt.parts, func(p part) bool { return p.name == "file" })].content
+			if f := s.files[fileID]; f.MIME != tt.mime || string(f.content) != sent {
 				t.Errorf("stored %d bytes of %s", len(f.content), f.MIME)
 			}
 		})
