@@ -31,8 +31,8 @@ type FormerToken struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but BaseURL, Now, Log, Quality and
-// Observe are required.
+// Options say what an API serves. All but BaseURL, Hosts, Now, Log,
+// Quality and Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: the edge "customers" does not exist
@@ -44,6 +44,9 @@ type Options struct {
 	// BaseURL is where clients find the API, for files' addresses; empty means the host that a
 	// request names.
 	BaseURL string
+	// Hosts are the relay's own host names. A request to one of them, at any port, gets files'
+	// addresses there and not below BaseURL.
+	Hosts []string
 	// Throughput is how many messages a second are accepted at most.
 	Throughput int
 	Log        *slog.Logger

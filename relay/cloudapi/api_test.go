@@ -343,30 +343,38 @@ func FuzzMessages(f *testing.F) {
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","type":"document","document":{"link":"https://a.test/b","filename":"../c"}}`)
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","type":"reaction","reaction":{"message_id":"wamid.q","emoji":"👍"}}`)
 	f.Add(`[null,{"to":[]}]`)
+	f.Add(`messaging_product=whatsapp&to=16505551234&text=%7B%22body%22%3A%22x%22%7D&biz_opaque_callback_data={7}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		s := &service{}
-		w := call(cloudapi.New(options(t, s)), "POST", messages, body)
-		raw, _ := io.ReadAll(w.Body)
-		if !json.Valid(raw) {
-			t.Fatalf("answer is no JSON: %q", raw)
-		}
-		if n := len(s.texts) + len(s.reads) + len(s.attachments) + len(s.reactions); w.Code == 200 && n != 1 {
-			t.Fatalf("accepted, but the service was called %d times", n)
-		}
-		for _, r := range s.reactions {
-			if r.To.IsZero() || r.MessageID == "" || len(r.MessageID) > cloudapi.MaxMessageID || r.Emoji != "" && !emoji.Is(r.Emoji) {
-				t.Fatal("an invalid reaction reached the service")
-			}
-		}
-		for _, m := range s.attachments {
-			if m.To.IsZero() || (m.ID == "") == (m.Link == "") || !m.Kind.Valid() || len([]rune(m.Caption)) > cloudapi.MaxCaption {
-				t.Fatal("an invalid file reached the service")
-			}
-		}
-		for _, m := range s.texts {
-			if m.To.IsZero() || m.Body == "" || len([]rune(m.Body)) > cloudapi.MaxTextLength || len(m.Opaque) > cloudapi.MaxOpaque {
-				t.Fatal("an invalid text reached the service")
-			}
+		for _, contentType := range []string{"application/json", form} {
+			checkMessages(t, contentType, body)
 		}
 	})
+}
+
+func checkMessages(t *testing.T, contentType, body string) {
+	t.Helper()
+	s := &service{}
+	w := ask(cloudapi.New(options(t, s)), "POST", messages, contentType, body)
+	raw, _ := io.ReadAll(w.Body)
+	if !json.Valid(raw) {
+		t.Fatalf("answer is no JSON: %q", raw)
+	}
+	if n := len(s.texts) + len(s.reads) + len(s.attachments) + len(s.reactions); w.Code == 200 && n != 1 {
+		t.Fatalf("accepted, but the service was called %d times", n)
+	}
+	for _, r := range s.reactions {
+		if r.To.IsZero() || r.MessageID == "" || len(r.MessageID) > cloudapi.MaxMessageID || r.Emoji != "" && !emoji.Is(r.Emoji) {
+			t.Fatal("an invalid reaction reached the service")
+		}
+	}
+	for _, m := range s.attachments {
+		if m.To.IsZero() || (m.ID == "") == (m.Link == "") || !m.Kind.Valid() || len([]rune(m.Caption)) > cloudapi.MaxCaption {
+			t.Fatal("an invalid file reached the service")
+		}
+	}
+	for _, m := range s.texts {
+		if m.To.IsZero() || m.Body == "" || len([]rune(m.Body)) > cloudapi.MaxTextLength || len(m.Opaque) > cloudapi.MaxOpaque {
+			t.Fatal("an invalid text reached the service")
+		}
+	}
 }

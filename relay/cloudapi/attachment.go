@@ -25,14 +25,14 @@ func (q *request) attachment(to phone.Number) (*Attachment, error) {
 		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", q.Type, q.Type))
 	case f.Link != "" && !followable(f.Link):
 		return nil, errInvalidValue(q.Type + ".link must be an http or https address of at most 2048 bytes.")
-	case f.ID != "" && (!digits(f.ID) || len(f.ID) > maxShownID):
+	case f.ID != "" && (!digits(string(f.ID)) || len(f.ID) > maxShownID):
 		return nil, errUnknownFile(q.Type)
 	case utf8.RuneCountInString(f.Caption) > MaxCaption:
 		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption must be at most %d characters long.", q.Type, MaxCaption))
 	case f.Caption != "" && (kind == media.Audio || kind == media.Sticker):
 		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption does not exist.", q.Type))
 	}
-	a := &Attachment{To: to, Kind: kind, ID: f.ID, Link: f.Link, Caption: f.Caption, Opaque: q.Opaque, ReplyTo: q.replyTo()}
+	a := &Attachment{To: to, Kind: kind, ID: string(f.ID), Link: f.Link, Caption: f.Caption, Opaque: q.Opaque, ReplyTo: q.replyTo()}
 	if kind == media.Document {
 		a.Filename = media.CleanName(f.Filename)
 	}

@@ -3,7 +3,6 @@ package cloudapi
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,24 +19,20 @@ const (
 	MaxBlockUsers = 64_000
 )
 
-// blockRequest is the body of a change of the block list.
+// blockRequest has the parameters of a change of the block list.
 type blockRequest struct {
 	MessagingProduct string `json:"messaging_product"`
 	Users            []struct {
-		User string `json:"user"`
+		User identifier `json:"user"`
 	} `json:"block_users"`
 }
 
 // block serves POST and DELETE of /{phone-number-id}/block_users. Anybody may be
 // blocked, whether they wrote or not.
 func (a *API) block(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	body, err := readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
 	var q blockRequest
-	if err := json.Unmarshal(body, &q); err != nil {
-		return nil, errBody(err)
+	if err := readParams(w, r, &q); err != nil {
+		return nil, err
 	}
 	switch {
 	case q.MessagingProduct == "":
@@ -79,20 +74,21 @@ func apply(ctx context.Context, change func(context.Context, []phone.Number) err
 // sort separates users who can be blocked from those who cannot.
 func (a *API) sort(q blockRequest) (numbers []phone.Number, users []acceptedContact, failed []failedUser) {
 	for _, u := range q.Users {
-		n, err := phone.ParseLoose(u.User)
+		user := string(u.User)
+		n, err := phone.ParseLoose(user)
 		var e *Error
 		switch {
 		case err != nil:
-			e = errInvalidValue("user must be a phone number with its country code.")
+			e = errNumber("user", err)
 		case n == a.Number.Phone:
 			e = errToSelf()
 		}
 		if e != nil {
-			failed = append(failed, failedUser{u.User, []errorObject{e.object("")}})
+			failed = append(failed, failedUser{user, []errorObject{e.object("")}})
 			continue
 		}
 		numbers = append(numbers, n)
-		users = append(users, acceptedContact{Input: u.User, WaID: n.Digits()})
+		users = append(users, acceptedContact{Input: user, WaID: n.Digits()})
 	}
 	return numbers, users, failed
 }

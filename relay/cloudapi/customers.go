@@ -40,7 +40,7 @@ func (a *API) customers(_ http.ResponseWriter, r *http.Request, number string) (
 	}
 	n, err := phone.ParseLoose(number)
 	if err != nil {
-		return nil, errInvalidValue("The path must end in a phone number with its country code.")
+		return nil, errNumber("The last part of the path", err)
 	}
 	switch r.Method {
 	case http.MethodDelete:

@@ -1,10 +1,14 @@
 package cloudapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // ThrottledStatus is the HTTP status for both rate limits. The API's documentation says 400, but
@@ -103,6 +107,9 @@ func errInvalidParameter(details string) *Error {
 	return coded(http.StatusBadRequest, CodeInvalidParameter, "Invalid parameter", details)
 }
 
+// errNoField is the Graph API's answer for a field that an object does not have.
+func errNoField() *Error { return errInvalidParameter("Tried accessing a nonexisting field.") }
+
 func errTooLarge() *Error {
 	return coded(http.StatusRequestEntityTooLarge, CodeInvalidParameter, "Invalid parameter",
 		fmt.Sprintf("The request body is larger than %d bytes.", MaxBody))
@@ -115,6 +122,14 @@ func errMissing(field string) *Error {
 
 func errInvalidValue(details string) *Error {
 	return coded(http.StatusBadRequest, CodeInvalidValue, "Parameter value is not valid", details)
+}
+
+// errNumber says why a parameter is no number that a message can go to.
+func errNumber(param string, err error) *Error {
+	if errors.Is(err, phone.ErrTrunkZero) {
+		return errInvalidValue(param + " has a zero in parentheses: write the number as it is dialled from abroad, without parentheses.")
+	}
+	return errInvalidValue(param + " must be a phone number with its country code.")
 }
 
 func errUnsupportedType() *Error {
@@ -162,8 +177,9 @@ func errUnknownFile(field string) *Error {
 }
 
 func errMediaType() *Error {
-	return coded(http.StatusBadRequest, CodeMediaUpload, "Media upload error",
-		"Param file must be a file of one of the types that the Cloud API supports; say which in the part's Content-Type or in type.")
+	return coded(http.StatusBadRequest, CodeInvalidParameter,
+		"Param file must be a file with one of the following types: "+strings.Join(media.Types(), ", "),
+		"Say which in the part's Content-Type or in type.")
 }
 
 func errFileTooLarge() *Error {

@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"mime"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,6 +94,8 @@ func (f *form) check() error {
 // readForm reads an upload's parts in order. When it returns an error, f.id may name a file that
 // was stored.
 func (a *API) readForm(r *http.Request) (f form, err error) {
+	q := r.URL.Query() // where some clients say all but the file
+	f.product, f.kind = q.Get("messaging_product"), q.Get("type")
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return f, errInvalidParameter("The request body is not multipart/form-data.")
@@ -112,7 +117,7 @@ func (a *API) readForm(r *http.Request) (f form, err error) {
 		switch name {
 		case "messaging_product":
 			f.product = value
-		case "type":
+		case "type", "typeFile": // as Evolution API calls it
 			f.kind = value
 		case "file":
 			if f.id != "" {
@@ -157,18 +162,18 @@ func (a *API) storeFile(r *http.Request, kind, own, name string, body io.Reader)
 		return "", errInvalidParameter("The file is empty.")
 	}
 	beginning = beginning[:n]
-	mime := ""
+	mediaType := ""
 	for _, candidate := range []string{media.Type(own), media.Type(kind), media.Guess(name, beginning)} {
 		if media.KindOf(candidate) != "" {
-			mime = candidate
+			mediaType = candidate
 			break
 		}
 	}
-	if mime == "" {
+	if mediaType == "" {
 		return "", errMediaType()
 	}
 	id, err := a.Service.StoreFile(r.Context(), NewFile{
-		MIME: mime, Name: name, Limit: media.KindOf(mime).MaxSize(),
+		MIME: mediaType, Name: name, Limit: media.KindOf(mediaType).MaxSize(),
 		Body: io.MultiReader(strings.NewReader(string(beginning)), body),
 	})
 	switch tooLarge := (*http.MaxBytesError)(nil); {
@@ -228,12 +233,23 @@ const filePath = "/media/"
 // clients send none there.
 func (a *API) fileURL(r *http.Request, id string) string {
 	base := strings.TrimSuffix(a.BaseURL, "/")
-	if base == "" {
+	if base == "" || a.answersAs(r.Host) {
 		base = "https://" + r.Host
 	}
 	expires := strconv.FormatInt(a.Now().Add(MediaURLTime).Unix(), 10)
 	q := url.Values{"expires": {expires}, "signature": {a.signature(id, expires)}}
 	return base + filePath + id + "?" + q.Encode()
+}
+
+// answersAs says whether the host in a request is one of the relay's own names, at any port.
+// Clients refuse a file's address that is not where they find the API, which may be a name within
+// the cluster or a forwarded port.
+func (a *API) answersAs(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	return slices.ContainsFunc(a.Hosts, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
 // signature lets anyone who has it download one file until it expires. Its key is derived from
@@ -278,10 +294,22 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (any, 
 	h := w.Header()
 	h.Set("Content-Type", f.MIME)
 	// A customer chose the content: no browser must show it as a page of ours.
-	h.Set("Content-Disposition", "attachment")
+	h.Set("Content-Disposition", disposition(f))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	http.ServeContent(pacedWriter{w, http.NewResponseController(w)}, r, "", time.Time{}, content)
 	return served{}, nil
+}
+
+// disposition names a file for those who save it.
+func disposition(f File) string {
+	name := f.Name
+	if name == "" {
+		name = f.ID
+		if extension := media.Extension(f.MIME); extension != "" {
+			name += "." + extension
+		}
+	}
+	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
 }
 
 // pacedReader and pacedWriter let a transfer take any time as long as it makes progress. The

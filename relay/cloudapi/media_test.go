@@ -87,8 +87,14 @@ type part struct{ name, mime, file, content string }
 // upload sends a form.
 func upload(t *testing.T, h http.Handler, parts ...part) *httptest.ResponseRecorder {
 	t.Helper()
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
+	body, contentType := multipartBody(t, parts...)
+	return ask(h, http.MethodPost, "/v23.0/"+numberID+"/media", contentType, body)
+}
+
+func multipartBody(t *testing.T, parts ...part) (body, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
 	for _, p := range parts {
 		header := textproto.MIMEHeader{"Content-Disposition": {fmt.Sprintf("form-data; name=%q", p.name)}}
 		if p.file != "" {
@@ -106,12 +112,7 @@ func upload(t *testing.T, h http.Handler, parts ...part) *httptest.ResponseRecor
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodPost, "/v23.0/"+numberID+"/media", &body)
-	r.Header.Set("Content-Type", w.FormDataContentType())
-	r.Header.Set("Authorization", "Bearer "+token)
-	out := httptest.NewRecorder()
-	h.ServeHTTP(out, r)
-	return out
+	return b.String(), w.FormDataContentType()
 }
 
 const png = "\x89PNG\r\n\x1a\npixels"
@@ -224,7 +225,7 @@ func TestFile_IsDescribedAndDownloaded(t *testing.T) {
 	u := address(t, h)
 	got := fetch(h, "GET", u.RequestURI())
 	if got.Code != 200 || got.Body.String() != png || got.Header().Get("Content-Type") != "image/png" ||
-		got.Header().Get("X-Content-Type-Options") != "nosniff" || got.Header().Get("Content-Disposition") != "attachment" {
+		got.Header().Get("X-Content-Type-Options") != "nosniff" || got.Header().Get("Content-Disposition") != "attachment; filename=a.png" {
 		t.Errorf("got %d, %q, %v", got.Code, got.Body, got.Header())
 	}
 	part := fetch(h, "GET", u.RequestURI(), "Range", "bytes=8-")

@@ -7,11 +7,11 @@ import (
 
 // messages serves POST /{phone-number-id}/messages.
 func (a *API) messages(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	body, err := readBody(w, r)
-	if err != nil {
+	var q request
+	if err := readParams(w, r, &q); err != nil {
 		return nil, err
 	}
-	o, err := parse(body, a.Number.Phone)
+	o, err := q.order(a.Number.Phone)
 	switch {
 	case err != nil:
 		return nil, err

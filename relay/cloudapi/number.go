@@ -1,34 +1,31 @@
 package cloudapi
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // defaultFields are the fields of a number that are shown when the request names none.
 const defaultFields = "verified_name,display_phone_number,quality_rating"
 
-// maxFields bounds the list of fields that a request names.
-const maxFields = 32
-
 // number serves GET /{phone-number-id}?fields=…, which clients call to check that their token
 // works.
 func (a *API) number(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	fields := r.URL.Query().Get("fields")
-	if fields == "" {
-		fields = defaultFields
+	list := r.URL.Query().Get("fields")
+	if list == "" {
+		list = defaultFields
 	}
-	names := strings.SplitN(fields, ",", maxFields+1)
-	if len(names) > maxFields {
-		return nil, errInvalidParameter("Too many fields.")
+	fields, err := splitFields(list)
+	if err != nil {
+		return nil, err
 	}
 	shown := map[string]any{"id": a.Number.ID}
-	for _, name := range names {
-		value, ok := a.field(strings.TrimSpace(name))
-		if !ok {
-			return nil, errInvalidParameter("Tried accessing a nonexisting field.")
+	for _, f := range fields {
+		value, ok := a.field(f.name)
+		if ok && f.nested != nil {
+			value, ok = nestedFields(value, f.nested)
 		}
-		shown[strings.TrimSpace(name)] = value
+		if !ok {
+			return nil, errNoField()
+		}
+		shown[f.name] = value
 	}
 	return shown, nil
 }

@@ -18,12 +18,8 @@ type order struct {
 	input      string // the recipient as the client wrote it
 }
 
-// parse reads and validates a body. Errors are *Error.
-func parse(body []byte, self phone.Number) (o order, err error) {
-	var q request
-	if err := json.Unmarshal(body, &q); err != nil {
-		return o, errBody(err)
-	}
+// order validates a request. Errors are *Error.
+func (q *request) order(self phone.Number) (o order, err error) {
 	if q.MessagingProduct == "" {
 		return o, errMissing("messaging_product")
 	}
@@ -38,7 +34,7 @@ func parse(body []byte, self phone.Number) (o order, err error) {
 	if err != nil {
 		return o, err
 	}
-	o.input = q.To
+	o.input = string(q.To)
 	switch {
 	case q.Type == "" || q.Type == "text":
 		o.text, err = q.text(to)

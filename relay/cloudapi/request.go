@@ -8,13 +8,13 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// request is the body of a POST to messages. Fields of message types that are not
+// request has the parameters of a POST to messages. Fields of message types that are not
 // supported are not read, and unknown fields are ignored, as the API does.
 type request struct {
 	MessagingProduct string           `json:"messaging_product"`
 	RecipientType    string           `json:"recipient_type"`
-	To               string           `json:"to"`
-	Recipient        string           `json:"recipient"`
+	To               identifier       `json:"to"`
+	Recipient        identifier       `json:"recipient"`
 	Type             string           `json:"type"`
 	Text             *textObject      `json:"text"`
 	Reaction         *reactionObject  `json:"reaction"`
@@ -62,10 +62,10 @@ func (q *request) recipient(self phone.Number) (phone.Number, error) {
 	if err := q.envelope(); err != nil {
 		return phone.Number{}, err
 	}
-	to, err := phone.ParseLoose(q.To)
+	to, err := phone.ParseLoose(string(q.To))
 	switch {
 	case err != nil:
-		return phone.Number{}, errInvalidValue("to must be a phone number with its country code.")
+		return phone.Number{}, errNumber("to", err)
 	case to == self:
 		return phone.Number{}, errToSelf()
 	}
@@ -115,10 +115,10 @@ func (q *request) envelope() error {
 
 // fileObject is a message's file.
 type fileObject struct {
-	ID       string `json:"id"`
-	Link     string `json:"link"`
-	Caption  string `json:"caption"`
-	Filename string `json:"filename"`
+	ID       identifier `json:"id"`
+	Link     string     `json:"link"`
+	Caption  string     `json:"caption"`
+	Filename string     `json:"filename"`
 }
 
 // fileOf returns the object of a message's type.

@@ -2,8 +2,6 @@ package cloudapi
 
 import (
 	"errors"
-	"io"
-	"net/http"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -23,19 +21,6 @@ type acceptedMessage struct {
 // success is the answer to everything that returns no object.
 type success struct {
 	Success bool `json:"success"`
-}
-
-// readBody reads a request that is JSON.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge()
-	case err != nil:
-		return nil, errInvalidParameter("The request body is incomplete.")
-	}
-	return body, nil
 }
 
 // acceptance is the answer to a message that was accepted.

@@ -141,6 +141,15 @@ func usual(mimeType string) string {
 	return mimeType
 }
 
+// Types are the media types that a business may send.
+func Types() []string {
+	var types []string
+	for _, f := range formats() {
+		types = append(types, f.mime)
+	}
+	return types
+}
+
 // KindOf is the kind of file that a business may send with that media type, or "".
 func KindOf(mimeType string) Kind {
 	for _, f := range formats() {

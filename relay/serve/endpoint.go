@@ -46,6 +46,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Token:      p.keys.access.AccessToken,
 		Former:     p.keys.former.token(),
 		BaseURL:    p.cfg.Endpoint.URL,
+		Hosts:      p.names(),
 		Throughput: p.cfg.Throughput,
 		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))

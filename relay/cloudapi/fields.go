@@ -1,0 +1,63 @@
+package cloudapi
+
+import "strings"
+
+// maxFields bounds the list of fields that a request names.
+const maxFields = 32
+
+// wantedField is one field that a request names.
+type wantedField struct {
+	name string
+	// nested are the fields of it that the answer may have; nil for all.
+	nested []string
+}
+
+// splitFields reads the parameter "fields" of the Graph API: names separated by commas, each
+// possibly with the names of its own fields in braces.
+func splitFields(list string) ([]wantedField, error) {
+	var fields []wantedField
+	for list != "" {
+		end := strings.IndexAny(list, ",{")
+		if end < 0 {
+			end = len(list)
+		}
+		f := wantedField{name: strings.TrimSpace(list[:end])}
+		list = list[end:]
+		if nested, found := strings.CutPrefix(list, "{"); found {
+			inner, rest, closed := strings.Cut(nested, "}")
+			if !closed || strings.Contains(inner, "{") {
+				return nil, errInvalidParameter("Param fields has a brace without its other one.")
+			}
+			for name := range strings.SplitSeq(inner, ",") {
+				f.nested = append(f.nested, strings.TrimSpace(name))
+			}
+			list = strings.TrimLeft(rest, " ")
+		}
+		fields = append(fields, f)
+		rest, more := strings.CutPrefix(list, ",")
+		switch {
+		case len(fields) > maxFields, len(f.nested) > maxFields:
+			return nil, errInvalidParameter("Too many fields.")
+		case !more && list != "", more && rest == "":
+			return nil, errNoField()
+		}
+		list = rest
+	}
+	return fields, nil
+}
+
+// nestedFields returns what a request wants of an object; false when it is no object or has no
+// such field.
+func nestedFields(value any, names []string) (any, bool) {
+	object, ok := value.(map[string]string)
+	if !ok {
+		return nil, false
+	}
+	shown := map[string]string{}
+	for _, name := range names {
+		if shown[name], ok = object[name]; !ok {
+			return nil, false
+		}
+	}
+	return shown, true
+}

@@ -1,0 +1,101 @@
+package cloudapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"unicode"
+)
+
+// readParams reads a request's parameters into q, a struct with JSON tags: a JSON body, and what
+// the Graph API takes instead or with it, parameters in the query and in a form. The body's count
+// before the query's. Errors are *Error, and repeat nothing of the request.
+func readParams(w http.ResponseWriter, r *http.Request, q any) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	if r.URL.RawQuery != "" {
+		if err := decodeForm(r.URL.RawQuery, q); err != nil {
+			return err
+		}
+	}
+	body = bytes.TrimLeftFunc(body, func(c rune) bool { return c == byteOrderMark || unicode.IsSpace(c) })
+	switch {
+	case len(body) == 0 && r.URL.RawQuery != "":
+		return nil
+	case isForm(r) && (len(body) == 0 || body[0] != '{'): // curl says of JSON that it is a form
+		return decodeForm(string(body), q)
+	}
+	if err := json.Unmarshal(body, q); err != nil {
+		return errBody(err)
+	}
+	return nil
+}
+
+const byteOrderMark = '\ufeff'
+
+func isForm(r *http.Request) bool {
+	t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return t == "application/x-www-form-urlencoded"
+}
+
+// decodeForm reads parameters of the form name=value. Objects and lists are JSON.
+func decodeForm(form string, q any) error {
+	values, err := url.ParseQuery(form)
+	if err != nil {
+		return errInvalidParameter("The request's query or form is not percent-encoded.")
+	}
+	params := map[string]any{}
+	for name := range values {
+		switch name {
+		case "access_token", "appsecret_proof":
+			continue
+		}
+		value := values.Get(name)
+		params[name] = value
+		if name != opaqueParam && json.Valid([]byte(value)) && (value[0] == '{' || value[0] == '[') {
+			params[name] = json.RawMessage(value)
+		}
+	}
+	body, err := json.Marshal(params)
+	if err == nil {
+		err = json.Unmarshal(body, q)
+	}
+	if err != nil {
+		return errBody(err)
+	}
+	return nil
+}
+
+// opaqueParam is the one parameter that is any text, and may look like JSON.
+const opaqueParam = "biz_opaque_callback_data"
+
+// readBody reads a body of at most MaxBody bytes.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge()
+	case err != nil:
+		return nil, errInvalidParameter("The request body is incomplete.")
+	}
+	return body, nil
+}
+
+// identifier is an id or a telephone number. Clients write those in digits as JSON numbers, too.
+type identifier string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (i *identifier) UnmarshalJSON(b []byte) error {
+	if digits(string(b)) {
+		*i = identifier(b)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(i))
+}
