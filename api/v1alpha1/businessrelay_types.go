@@ -282,9 +282,9 @@ type PostgresStorage struct {
 
 // Privacy says what the relay may tell the carrier for the sake of convenience.
 type Privacy struct {
-	// clearMetadata sends the business's reactions in clear, as customers' clients send theirs,
-	// so that clients show them at the message: the carrier then learns the emoji. Without it
-	// a reaction is an encrypted text: a quote and the emoji.
+	// clearMetadata sends the business's reactions in clear to customers with a device that reads only
+	// legacy OMEMO, so that clients show them at the message: the carrier then learns the emoji. Without
+	// it such a device gets an encrypted text: a quote and the emoji. omemo:2 encrypts reactions.
 	// +optional
 	ClearMetadata bool `json:"clearMetadata,omitempty"`
 }

@@ -26,8 +26,12 @@ type Message struct {
 	WantsReceipt bool
 	// WantsRead says that the peer's client handles read markers (XEP-0333).
 	WantsRead bool
-	// References stands outside the encryption.
+	// References stands outside the encryption. So do Reaction and Retraction, which are nil for none.
+	// Only beside an envelope of OMEMO2 do these two come with the message: what its content says about
+	// others counts instead of all three.
 	References References
+	Reaction   *Reaction
+	Retraction *Retraction
 	// Nickname is the name that the peer gives themselves (XEP-0172), one line of at most 100
 	// characters; usually empty. It stands outside the encryption.
 	Nickname string

@@ -7,8 +7,8 @@ import (
 )
 
 // References is what a message says about other messages of its conversation, which it names by
-// their stanza ids. In legacy OMEMO it stands outside the encryption: the carrier can read it,
-// change it, remove it and add it to any message.
+// their stanza ids. In Legacy it stands outside the encryption: the carrier can read it, change it,
+// remove it and add it to any message. In OMEMO2 it may stand inside.
 type References struct {
 	ReplyTo string // the message that it answers (XEP-0461); empty for none
 	// ReplyToOwn says that the answered message is its sender's own. It is only set on what
@@ -26,7 +26,7 @@ type References struct {
 type Range struct{ Start, End int }
 
 // Reaction says with which emoji a peer reacts to a message of the conversation (XEP-0444). It
-// replaces the peer's earlier reaction to that message. It is not encrypted.
+// replaces the peer's earlier reaction to that message.
 type Reaction struct {
 	ID       string // of the stanza, chosen by the peer; may be empty
 	From     phone.Number
@@ -36,6 +36,8 @@ type Reaction struct {
 	// need not be emoji. None removes the reaction.
 	Emoji []string
 	Time  time.Time // as of a Message
+	// Encrypted says that it stood inside the encryption.
+	Encrypted bool
 }
 
 // Bounds on one Reaction.
@@ -44,13 +46,15 @@ const (
 	MaxEmoji     = 64 // bytes; the longest emoji have 35
 )
 
-// Retraction says that a peer takes back a message that it sent (XEP-0424). It is not encrypted.
+// Retraction says that a peer takes back a message that it sent (XEP-0424).
 type Retraction struct {
 	ID       string // of the stanza, chosen by the peer; may be empty
 	From     phone.Number
 	Resource string // of the peer's client, for Refuse; may be empty
 	About    string // stanza id of the message
 	Time     time.Time
+	// Encrypted says that it stood inside the encryption.
+	Encrypted bool
 }
 
 // OutgoingReaction is a reaction on its way to a peer.

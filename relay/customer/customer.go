@@ -10,18 +10,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // ErrNoDevice means that the peer has no device to write to: its account publishes none, and
 // none of its devices wrote to us.
 var ErrNoDevice = errors.New("the peer has no device that reads encrypted messages")
+
+// ErrOutside means that a device of the peer reads something only outside the encryption.
+var ErrOutside = errors.New("a device of the peer could read that only outside the encryption")
 
 // EventKind says what happened.
 type EventKind string
@@ -48,8 +53,10 @@ type Event struct {
 	// showing it. If media.ParseFileURL accepts it, it names a file, and is as secret as that.
 	Text string
 	Time time.Time
-	// References is what a Received message says about others, in clear.
+	// References is what a Received message says about others. Clear says that this, or what is Reacted,
+	// stood outside the encryption.
 	References carrier.References
+	Clear      bool
 	// IdentityChanged says that the peer's device has another identity key than
 	// before.
 	IdentityChanged bool
@@ -126,29 +133,67 @@ func (c *Customer) Run(ctx context.Context) error {
 // Send sends a text to a peer's devices and returns the message's id once the carrier has it.
 // Delivered and Read events name that id. It waits for the link as long as ctx allows.
 func (c *Customer) Send(ctx context.Context, to phone.Number, text string) (string, error) {
-	return c.send(ctx, to, []byte(text), carrier.References{})
+	return c.send(ctx, to, omemo.Text([]byte(text)))
 }
 
-// SendAbout is Send for a text that answers or corrects another. The references go in clear.
+// SendAbout is Send for a text that answers or corrects another. The references go inside the encryption
+// if all of the peer's devices can read them there, else in clear.
 func (c *Customer) SendAbout(ctx context.Context, to phone.Number, text string, refs carrier.References) (string, error) {
-	return c.send(ctx, to, []byte(text), refs)
+	return c.send(ctx, to, omemo.Saying{Text: []byte(text), References: refs})
 }
 
-// React sends a reaction to a message, in clear; an empty one removes the reaction.
+// React sends a reaction to a message, as SendAbout sends references; an empty one removes the reaction.
 func (c *Customer) React(ctx context.Context, to phone.Number, about, emoji string) error {
+	inside, err := c.readsInside(ctx, to)
+	if err != nil {
+		return err
+	}
+	if inside {
+		_, err = c.send(ctx, to, omemo.Saying{Reaction: &omemo.Reaction{About: about, Emoji: emoji}})
+		return err
+	}
 	r := carrier.OutgoingReaction{ID: rand.Text(), To: to, About: about, Emoji: emoji}
 	return retry(ctx, func() error { return c.Carrier.SendReaction(ctx, r) })
 }
 
-// send sends text, or with nil a key transport message.
-func (c *Customer) send(ctx context.Context, to phone.Number, text []byte, refs carrier.References) (string, error) {
-	envelopes, err := c.seal(ctx, to, text)
+// TakeBack takes back a message of ours, inside the encryption. It returns ErrOutside if a device of the
+// peer could not read that there.
+func (c *Customer) TakeBack(ctx context.Context, to phone.Number, about string) error {
+	inside, err := c.readsInside(ctx, to)
+	if err == nil && !inside {
+		err = ErrOutside
+	}
+	if err == nil {
+		_, err = c.send(ctx, to, omemo.Saying{Retracts: about})
+	}
+	return err
+}
+
+// readsInside says whether all of a peer's devices read more than a text inside the encryption.
+func (c *Customer) readsInside(ctx context.Context, to phone.Number) (bool, error) {
+	if !slices.Contains(c.Formats, carrier.OMEMO2) {
+		return false, nil
+	}
+	modern, err := c.devices(ctx, listKey{to, carrier.OMEMO2})
+	if err != nil || len(modern) == 0 || !slices.Contains(c.Formats, carrier.Legacy) {
+		return len(modern) > 0, err
+	}
+	legacy, err := c.devices(ctx, listKey{to, carrier.Legacy})
+	alone := slices.ContainsFunc(legacy, func(d carrier.DeviceID) bool { return !slices.Contains(modern, d) })
+	return !alone, err
+}
+
+// send sends what is said; the zero Saying is a key transport message.
+func (c *Customer) send(ctx context.Context, to phone.Number, say omemo.Saying) (string, error) {
+	envelopes, err := c.seal(ctx, to, say)
 	if err != nil {
 		return "", fmt.Errorf("encrypting: %w", err)
 	}
 	out := carrier.Outgoing{
-		ID: rand.Text(), To: to, Envelope: envelopes[0], Other: carrier.Second(envelopes), Receipts: text != nil,
-		References: refs,
+		ID: rand.Text(), To: to, Envelope: envelopes[0], Other: carrier.Second(envelopes), Receipts: say.Text != nil,
+	}
+	if slices.ContainsFunc(envelopes, func(e carrier.Envelope) bool { return e.Format == carrier.Legacy }) {
+		out.References = say.References
 	}
 	err = retry(ctx, func() error { return c.Carrier.Send(ctx, out) })
 	if err != nil {

@@ -45,7 +45,7 @@ func (h *handler) receive(_ context.Context, ev carrier.Event) error {
 			h.c.emit(Event{Kind: Typing, Peer: ev.From})
 		}
 	case carrier.Reaction:
-		h.c.emit(Event{Kind: Reacted, Peer: ev.From, ID: ev.About, Text: strings.Join(ev.Emoji, ""), Time: ev.Time})
+		h.reaction(ev)
 	case carrier.CaughtUp: // a customer keeps no position
 	case carrier.ContactAnswer: // the next attempt fetches what was hidden
 	}
@@ -107,27 +107,42 @@ func (h *handler) message(m carrier.Message) error {
 	}
 	if opened.NewSession {
 		h.c.later("answer a new session", func(ctx context.Context) error {
-			_, err := h.c.send(ctx, m.From, nil, carrier.References{})
+			_, err := h.c.send(ctx, m.From, omemo.Saying{})
 			return err
 		})
 	}
+	h.said(m, opened)
+	return nil
+}
+
+// said shows what a message says, and confirms it.
+func (h *handler) said(m carrier.Message, opened omemo.Opened) {
 	for _, r := range opened.Receipts {
 		h.receipt(r)
 	}
 	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
-	if opened.Text != nil {
+	for _, r := range []*carrier.Reaction{opened.Reaction, m.Reaction} {
+		if r != nil && (r.Encrypted || !opened.AboutOthers) {
+			h.reaction(*r)
+		}
+	}
+	if opened.Text != nil || opened.Reaction != nil {
 		h.acknowledge(m)
 	}
 	if opened.Text == nil || h.shown.again(m, opened.Text) {
 		if opened.IdentityChanged {
 			h.changed[m.From] = true
 		}
-		return nil
+		return
 	}
 	opened.IdentityChanged = opened.IdentityChanged || h.changed[m.From]
 	delete(h.changed, m.From)
-	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, References: m.References, IdentityChanged: opened.IdentityChanged})
-	return nil
+	refs, inClear := opened.Refers(m)
+	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, References: refs, Clear: inClear, IdentityChanged: opened.IdentityChanged})
+}
+
+func (h *handler) reaction(r carrier.Reaction) {
+	h.c.emit(Event{Kind: Reacted, Peer: r.From, ID: r.About, Text: strings.Join(r.Emoji, ""), Time: r.Time, Clear: !r.Encrypted})
 }
 
 // acknowledge sends the receipts that the peer asked for. What arrives in a terminal counts as

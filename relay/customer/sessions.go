@@ -24,7 +24,7 @@ type listKey struct {
 
 // seal encrypts for the peer's devices, once in each format that we both speak. A device that reads both is
 // written to in OMEMO2.
-func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (envelopes []carrier.Envelope, err error) {
+func (c *Customer) seal(ctx context.Context, to phone.Number, say omemo.Saying) (envelopes []carrier.Envelope, err error) {
 	var done []carrier.DeviceID
 	for _, f := range slices.Backward(carrier.Formats()) {
 		if !slices.Contains(c.Formats, f) {
@@ -35,7 +35,7 @@ func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (enve
 			return nil, err
 		}
 		devices = slices.DeleteFunc(devices, func(d carrier.DeviceID) bool { return slices.Contains(done, d) })
-		e, err := c.sealIn(ctx, f, to, devices, text)
+		e, err := c.sealIn(ctx, f, to, devices, say)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func (c *Customer) seal(ctx context.Context, to phone.Number, text []byte) (enve
 // sealIn encrypts in a format, for as many devices as an envelope addresses, and starts the
 // missing sessions. A device without a usable bundle is left out, and takes no other's place. It returns nil
 // when no device is left.
-func (c *Customer) sealIn(ctx context.Context, f carrier.Format, to phone.Number, waiting []carrier.DeviceID, text []byte) (*carrier.Envelope, error) {
+func (c *Customer) sealIn(ctx context.Context, f carrier.Format, to phone.Number, waiting []carrier.DeviceID, say omemo.Saying) (*carrier.Envelope, error) {
 	var chosen []carrier.DeviceID
 	for {
 		n := min(len(waiting), omemo.MaxDevices-len(chosen))
@@ -64,7 +64,7 @@ func (c *Customer) sealIn(ctx context.Context, f carrier.Format, to phone.Number
 		if len(chosen) == 0 {
 			return nil, nil
 		}
-		e, err := c.sealFor(f, to, chosen, text)
+		e, err := c.sealFor(f, to, chosen, say)
 		var missing *omemo.NoSessionError
 		if !errors.As(err, &missing) {
 			return &e, err
@@ -80,9 +80,9 @@ func (c *Customer) sealIn(ctx context.Context, f carrier.Format, to phone.Number
 	}
 }
 
-func (c *Customer) sealFor(f carrier.Format, to phone.Number, devices []carrier.DeviceID, text []byte) (e carrier.Envelope, err error) {
+func (c *Customer) sealFor(f carrier.Format, to phone.Number, devices []carrier.DeviceID, say omemo.Saying) (e carrier.Envelope, err error) {
 	err = c.State.update(func(t *tx) error {
-		e, err = c.State.account.Seal(t, f, to, devices, text, c.Now())
+		e, err = c.State.account.Seal(t, f, to, devices, say, c.Now())
 		return err
 	})
 	return e, err
@@ -155,7 +155,7 @@ func (c *Customer) repair(ctx context.Context, peer phone.Number, d carrier.Devi
 	if err := c.startSession(ctx, peer, d, f); err != nil {
 		return fmt.Errorf("repairing a session: %w", err)
 	}
-	_, err := c.send(ctx, peer, nil, carrier.References{})
+	_, err := c.send(ctx, peer, omemo.Saying{})
 	return err
 }
 

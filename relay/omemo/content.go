@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 	"github.com/relaykeep/relaykeep/relay/omemo/internal/sce"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
@@ -17,18 +19,54 @@ const emptyKey = 32
 // errOff means that the account has no address.
 var errOff = errors.New("omemo: the account has no address for envelopes")
 
-// sealContent encrypts an envelope with that text (OMEMO2). Nil makes a key transport message.
-func (a *Account) sealContent(text []byte, now time.Time) (keyAndCode, payload []byte, err error) {
+// Saying is what is sealed. The zero Saying makes a key transport message, which carries nothing and
+// advances the sessions.
+type Saying struct {
+	// Text is at most MaxText bytes; nil for a message without one.
+	Text []byte
+	// References, Reaction and Retracts are about other messages, which they name by their stanza ids. OMEMO2
+	// has them inside the encryption. In Legacy nothing but Text is sealed.
+	References carrier.References
+	Retracts   string // the message that is taken back; empty for none
+	// Reaction is nil for none. Where it is sealed, Text is not: that says the same to those who get no
+	// reaction.
+	Reaction *Reaction
+}
+
+// Reaction is a reaction to a message.
+type Reaction struct{ About, Emoji string } // without Emoji the reaction is removed
+
+// Text returns a saying that is a text alone.
+func Text(text []byte) Saying { return Saying{Text: text} }
+
+// empty says whether a saying says nothing in OMEMO2.
+func (s Saying) empty() bool { return s.Text == nil && s.Reaction == nil && s.Retracts == "" }
+
+// content returns a saying's content for an envelope to a peer.
+func (a *Account) content(to phone.Number, s Saying) sce.Content {
+	c := sce.Content{
+		Body: s.Text, WantsReceipt: true, WantsRead: true,
+		About: about.Said{References: s.References, Retracts: s.Retracts != "", Takes: s.Retracts}, Author: a.Address(to),
+	}
+	if s.References.ReplyToOwn {
+		c.Author = a.Address(a.Own)
+	}
+	if r := s.Reaction; r != nil {
+		c.Body, c.WantsRead = nil, false
+		c.About = about.Said{Reacts: true, ReactsTo: r.About, Emoji: []string{r.Emoji}}
+	}
+	return c
+}
+
+// sealContent encrypts an envelope with what is said (OMEMO2).
+func (a *Account) sealContent(to phone.Number, say Saying, now time.Time) (keyAndCode, payload []byte, err error) {
 	switch {
 	case a.Address == nil:
 		return nil, nil, errOff
-	case text == nil:
+	case say.empty():
 		return make([]byte, emptyKey), nil, nil
 	}
-	envelope, err := sce.Seal(sce.Envelope{
-		From: a.Address(a.Own), Time: now,
-		Content: sce.Content{Body: text, WantsReceipt: true, WantsRead: true},
-	})
+	envelope, err := sce.Seal(sce.Envelope{From: a.Address(a.Own), Time: now, Content: a.content(to, say)})
 	if err != nil {
 		return nil, nil, fmt.Errorf("omemo: %w", err)
 	}
@@ -65,12 +103,29 @@ func (a *Account) openContent(carried []byte, m carrier.Message) (Content, error
 	case len(said.Body) > MaxText:
 		return Content{}, fmt.Errorf("%w: text is longer than %d bytes", ErrContent, MaxText)
 	}
-	content := Content{Text: said.Body, WantsReceipt: said.WantsReceipt, WantsRead: said.WantsRead}
+	return contentOf(m, said), nil
+}
+
+// contentOf is the content of a message whose envelope says that.
+func contentOf(m carrier.Message, said sce.Content) Content {
+	content := Content{
+		Text: said.Body, WantsReceipt: said.WantsReceipt, WantsRead: said.WantsRead,
+		AboutOthers: said.About.Anything(), References: said.About.References,
+	}
+	if said.About.Repeats {
+		content.Text = nil
+	}
+	if id := said.About.ReactsTo; id != "" {
+		content.Reaction = &carrier.Reaction{ID: m.ID, From: m.From, Resource: m.Resource, About: id, Emoji: said.About.Emoji, Time: m.Time, Encrypted: true}
+	}
+	if id := said.About.Takes; id != "" {
+		content.Retraction = &carrier.Retraction{ID: m.ID, From: m.From, Resource: m.Resource, About: id, Time: m.Time, Encrypted: true}
+	}
 	for _, id := range said.Received {
 		content.Receipts = append(content.Receipts, carrier.Receipt{From: m.From, ID: id, Kind: carrier.Delivered})
 	}
 	for _, id := range said.Displayed {
 		content.Receipts = append(content.Receipts, carrier.Receipt{From: m.From, ID: id, Kind: carrier.Read})
 	}
-	return content, nil
+	return content
 }

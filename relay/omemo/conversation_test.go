@@ -107,7 +107,7 @@ func TestSealNamesEveryDeviceWithoutSession(t *testing.T) {
 	handset := newDevice(t, "+4917022222", 2002)
 	business.start(handset)
 	business.mem.writes = 0
-	_, err := business.account.Seal(business.mem, carrier.Legacy, handset.number, []carrier.DeviceID{7, 2002, 9, 7}, []byte("x"), now)
+	_, err := business.account.Seal(business.mem, carrier.Legacy, handset.number, []carrier.DeviceID{7, 2002, 9, 7}, omemo.Text([]byte("x")), now)
 	var missing *omemo.NoSessionError
 	if !errors.As(err, &missing) || !errors.Is(err, omemo.ErrNoSession) {
 		t.Fatalf("error %v, want a NoSessionError", err)
@@ -130,7 +130,7 @@ func TestSealRefusesBadRecipients(t *testing.T) {
 		"none": nil, "id 0": {0}, "id above 2^31-1": {1 << 31}, "too many": many,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := business.account.Seal(business.mem, carrier.Legacy, customer.number, devices, []byte("x"), now)
+			_, err := business.account.Seal(business.mem, carrier.Legacy, customer.number, devices, omemo.Text([]byte("x")), now)
 			if !errors.Is(err, omemo.ErrRecipients) {
 				t.Errorf("error %v, want ErrRecipients", err)
 			}
@@ -151,7 +151,7 @@ func TestTextLimits(t *testing.T) {
 	business, customer := conversation(t)
 	longest := bytes.Repeat([]byte("x"), omemo.MaxText)
 	customer.mustOpen(business.sealBytes(longest, customer), string(longest))
-	_, err := business.account.Seal(business.mem, carrier.Legacy, customer.number, []carrier.DeviceID{2002}, append(longest, 'x'), now)
+	_, err := business.account.Seal(business.mem, carrier.Legacy, customer.number, []carrier.DeviceID{2002}, omemo.Text(append(longest, 'x')), now)
 	if !errors.Is(err, omemo.ErrTooLong) {
 		t.Errorf("error %v, want ErrTooLong", err)
 	}
@@ -194,7 +194,7 @@ func TestStorageErrorsSurface(t *testing.T) {
 	if _, err := business.open(m); !errors.Is(err, broken) {
 		t.Errorf("Open: %v, want the store's error", err)
 	}
-	if _, err := business.account.Seal(business.mem, carrier.Legacy, customer.number, []carrier.DeviceID{2002}, nil, now); !errors.Is(err, broken) {
+	if _, err := business.account.Seal(business.mem, carrier.Legacy, customer.number, []carrier.DeviceID{2002}, omemo.Text(nil), now); !errors.Is(err, broken) {
 		t.Errorf("Seal: %v, want the store's error", err)
 	}
 	if _, err := business.account.Start(business.mem, customer.number, 2002, customer.bundle, now); !errors.Is(err, broken) {

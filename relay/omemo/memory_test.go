@@ -163,7 +163,7 @@ func (d *device) sealBytes(text []byte, to ...*device) carrier.Message {
 	for _, x := range to {
 		ids = append(ids, x.account.Device)
 	}
-	e, err := d.account.Seal(d.mem, carrier.Legacy, to[0].number, ids, text, now)
+	e, err := d.account.Seal(d.mem, carrier.Legacy, to[0].number, ids, omemo.Text(text), now)
 	check(d.t, err)
 	return carrier.Message{From: d.number, Envelope: e, Time: now}
 }

@@ -29,7 +29,7 @@ func (d *device) speaking() carrier.Bundle {
 // say encrypts a text in OMEMO2; nil makes a message without content.
 func (d *device) say(text []byte, to *device) carrier.Message {
 	d.t.Helper()
-	e, err := d.account.Seal(d.mem, carrier.OMEMO2, to.number, []carrier.DeviceID{to.account.Device}, text, now)
+	e, err := d.account.Seal(d.mem, carrier.OMEMO2, to.number, []carrier.DeviceID{to.account.Device}, omemo.Text(text), now)
 	check(d.t, err)
 	return carrier.Message{From: d.number, Envelope: e, Time: now}
 }
@@ -64,6 +64,39 @@ func TestOMEMO2_MessagesGoBothWays(t *testing.T) {
 	}
 }
 
+func TestOMEMO2_WhatIsSaidAboutOthersIsInside(t *testing.T) {
+	business, customer := conversation2(t)
+	refs := carrier.References{ReplyTo: "q", Quote: carrier.Range{End: 7}, Corrects: "m"}
+	reaction := &omemo.Reaction{About: "q", Emoji: "👍"}
+	for name, c := range map[string]struct {
+		say  omemo.Saying
+		fits func(omemo.Opened) bool
+	}{
+		"references": {omemo.Saying{Text: []byte("> yes?\nno"), References: refs}, func(o omemo.Opened) bool { return o.References == refs && string(o.Text) == "> yes?\nno" }},
+		"a reaction instead of its text": {omemo.Saying{Text: []byte("> yes?\n👍"), References: refs, Reaction: reaction}, func(o omemo.Opened) bool {
+			r := o.Reaction
+			return o.Text == nil && r != nil && r.Encrypted && r.About == "q" && r.Emoji[0] == "👍" && o.WantsReceipt && !o.WantsRead
+		}},
+		"a retraction": {omemo.Saying{Retracts: "m"}, func(o omemo.Opened) bool {
+			return o.Text == nil && o.Retraction != nil && o.Retraction.Encrypted && o.Retraction.About == "m"
+		}},
+	} {
+		e, err := customer.account.Seal(customer.mem, carrier.OMEMO2, business.number, []carrier.DeviceID{1001}, c.say, now)
+		check(t, err)
+		o, err := business.open(carrier.Message{From: customer.number, Envelope: e, Time: now})
+		if err != nil || !o.AboutOthers || !c.fits(o) {
+			t.Errorf("%s: %+v, %v", name, o, err)
+		}
+	}
+	customer.start(business)
+	e, err := customer.account.Seal(customer.mem, carrier.Legacy, business.number, []carrier.DeviceID{1001}, omemo.Saying{Text: []byte("👍"), References: refs, Reaction: reaction}, now)
+	check(t, err)
+	o, err := business.open(carrier.Message{From: customer.number, Envelope: e, Time: now})
+	if err != nil || o.AboutOthers || string(o.Text) != "👍" {
+		t.Errorf("in Legacy: %+v, %v", o, err)
+	}
+}
+
 func TestOMEMO2_SessionsOfBothFormatsAreOneDevices(t *testing.T) {
 	business, customer := conversation2(t)
 	customer.start(business)
@@ -82,7 +115,7 @@ func TestOMEMO2_KeyThatChangedInOneFormatIsNotWrittenToInTheOther(t *testing.T) 
 	if o := business.mustOpen(fresh.seal("me again", business), "me again"); !o.IdentityChanged {
 		t.Error("the change goes unnoticed")
 	}
-	_, err := business.account.Seal(business.mem, carrier.OMEMO2, customer.number, []carrier.DeviceID{2002}, []byte("secret"), now)
+	_, err := business.account.Seal(business.mem, carrier.OMEMO2, customer.number, []carrier.DeviceID{2002}, omemo.Text([]byte("secret")), now)
 	if !errors.Is(err, omemo.ErrNoSession) {
 		t.Errorf("encrypting for the former key gave %v, want ErrNoSession", err)
 	}
@@ -135,7 +168,7 @@ func TestOMEMO2_WithoutAnAddressItIsOff(t *testing.T) {
 	if _, err := business.open(m); !errors.Is(err, omemo.ErrMalformed) {
 		t.Errorf("opening gave %v, want ErrMalformed", err)
 	}
-	if _, err := business.account.Seal(business.mem, carrier.OMEMO2, customer.number, []carrier.DeviceID{2002}, []byte("x"), now); err == nil {
+	if _, err := business.account.Seal(business.mem, carrier.OMEMO2, customer.number, []carrier.DeviceID{2002}, omemo.Text([]byte("x")), now); err == nil {
 		t.Error("it seals")
 	}
 }

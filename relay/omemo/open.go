@@ -13,10 +13,25 @@ type Content struct {
 	// Text is the text as it was sealed, at most MaxText bytes; not necessarily
 	// valid UTF-8. It is nil for a message without one, such as a key transport message.
 	Text []byte
-	// WantsReceipt and WantsRead say that the peer asked for them inside the encryption, and Receipts are
-	// what it said there about our messages. Legacy has nothing but text there.
+	// Legacy has nothing but text inside the encryption. WantsReceipt and WantsRead say that the peer asked
+	// for them there, and Receipts are what it said about our messages.
 	WantsReceipt, WantsRead bool
 	Receipts                []carrier.Receipt
+	// AboutOthers says that the message says something about others inside the encryption: which it answers
+	// or corrects, a reaction, or a retraction. The latter two are nil for none that can be told.
+	AboutOthers bool
+	References  carrier.References
+	Reaction    *carrier.Reaction
+	Retraction  *carrier.Retraction
+}
+
+// Refers returns which messages the text of m is about: what the encryption holds, or else what stands
+// outside, which the carrier may have written. InClear says that it stood there.
+func (c Content) Refers(m carrier.Message) (refs carrier.References, inClear bool) {
+	if c.AboutOthers {
+		return c.References, false
+	}
+	return m.References, true
 }
 
 // Opened is what an envelope held and what it changed.

@@ -10,15 +10,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
-// Seal encrypts text, at most MaxText bytes, for the given devices of a peer, in a format that they all
-// read. Nil makes a key transport message, which carries nothing and advances the sessions. A device that
+// Seal encrypts what is said for the given devices of a peer, in a format that they all read. A device that
 // is named twice gets one key.
 //
 // It writes the sessions' next steps to s. Make them durable before sending the envelope, and to
 // retry, send the same envelope instead of sealing again. With a *NoSessionError, ErrTooLong or
 // ErrRecipients, nothing was written.
-func (a *Account) Seal(s Sessions, f carrier.Format, to phone.Number, devices []carrier.DeviceID, text []byte, now time.Time) (carrier.Envelope, error) {
-	if len(text) > MaxText {
+func (a *Account) Seal(s Sessions, f carrier.Format, to phone.Number, devices []carrier.DeviceID, say Saying, now time.Time) (carrier.Envelope, error) {
+	if len(say.Text) > MaxText {
 		return carrier.Envelope{}, ErrTooLong
 	}
 	devices, err := validDevices(devices)
@@ -28,8 +27,8 @@ func (a *Account) Seal(s Sessions, f carrier.Format, to phone.Number, devices []
 	e := carrier.Envelope{Format: f, Sender: a.Device}
 	var keyAndTag []byte
 	if f == carrier.OMEMO2 {
-		keyAndTag, e.Payload, err = a.sealContent(text, now)
-	} else if keyAndTag, e.IV, e.Payload, err = sealPayload(text); text == nil {
+		keyAndTag, e.Payload, err = a.sealContent(to, say, now)
+	} else if keyAndTag, e.IV, e.Payload, err = sealPayload(say.Text); say.Text == nil {
 		e.Payload = nil
 	}
 	if err != nil {

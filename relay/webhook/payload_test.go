@@ -84,13 +84,13 @@ func TestMessagePayloads(t *testing.T) {
 func TestRemarkPayloads(t *testing.T) {
 	from, at := mustNumber(t, "+16505551234"), time.Unix(1749416383, 0)
 	for name, emoji := range map[string]string{"reaction": "👍🏽", "reaction-removed": ""} {
-		got, err := account(t).ReactionPayload(webhook.Reaction{ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, About: "wamid.q", Emoji: emoji})
+		got, err := account(t).ReactionPayload(webhook.Reaction{ID: "wamid.x", From: from, Name: "Sheena Nelson", Time: at, About: "wamid.q", Emoji: emoji, Unencrypted: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "message-"+name, got)
 	}
-	got, err := account(t).RevokePayload(webhook.Revoke{ID: "wamid.x", From: from, Time: at, About: "wamid.o"})
+	got, err := account(t).RevokePayload(webhook.Revoke{ID: "wamid.x", From: from, Time: at, About: "wamid.o", Unencrypted: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,7 @@ type Context struct {
 	From phone.Number // who wrote it
 }
 
-// Reaction tells that a customer reacts to a message, or no longer does. Reactions of legacy
-// OMEMO are not encrypted.
+// Reaction tells that a customer reacts to a message, or no longer does.
 type Reaction struct {
 	ID    string
 	From  phone.Number
@@ -21,16 +20,19 @@ type Reaction struct {
 	Time  time.Time
 	About string // id of the message
 	Emoji string // empty when the reaction was removed
+	// Unencrypted says that it was not encrypted: anybody on the way may have written it.
+	Unencrypted bool
 }
 
-// Revoke tells that a customer takes back a message of theirs. In legacy OMEMO that is not
-// encrypted.
+// Revoke tells that a customer takes back a message of theirs.
 type Revoke struct {
 	ID    string
 	From  phone.Number
 	Name  string // as the customer's client told it; may be empty
 	Time  time.Time
 	About string // id of the message
+	// Unencrypted is as in a Reaction.
+	Unencrypted bool
 }
 
 // The wire form (developers.facebook.com, "Webhooks, messages": "Reaction", "Edit", "Revoke").
@@ -88,7 +90,7 @@ func (w *message) refer(m Message) {
 func (a Account) ReactionPayload(r Reaction) ([]byte, error) {
 	return a.remark(r.Name, message{
 		From: r.From.Digits(), ID: r.ID, Timestamp: unix(r.Time), Type: "reaction",
-		Reaction: &reaction{MessageID: r.About, Emoji: r.Emoji}, Unencrypted: true,
+		Reaction: &reaction{MessageID: r.About, Emoji: r.Emoji}, Unencrypted: r.Unencrypted,
 	})
 }
 
@@ -96,7 +98,7 @@ func (a Account) ReactionPayload(r Reaction) ([]byte, error) {
 func (a Account) RevokePayload(r Revoke) ([]byte, error) {
 	return a.remark(r.Name, message{
 		From: r.From.Digits(), ID: r.ID, Timestamp: unix(r.Time), Type: "revoke",
-		Revoke: &revoke{OriginalID: r.About}, Unencrypted: true,
+		Revoke: &revoke{OriginalID: r.About}, Unencrypted: r.Unencrypted,
 	})
 }
 

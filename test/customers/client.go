@@ -219,12 +219,16 @@ func (c *Client) AsksForContact(b Business) {
 	check(c.t, err)
 }
 
-// TakesBack takes back a message of its own.
+// TakesBack takes back a message of its own: inside the encryption, or in clear if its client cannot.
 func (c *Client) TakesBack(b Business, about string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
 	defer cancel()
-	check(c.t, c.link.SendRetraction(ctx, b.Phone(), about))
+	err := c.TakeBack(ctx, b.Phone(), about)
+	if errors.Is(err, customer.ErrOutside) {
+		err = c.link.SendRetraction(ctx, b.Phone(), about)
+	}
+	check(c.t, err)
 }
 
 // Shown waits until a text arrived and returns the event.

@@ -6,6 +6,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/customers"
 )
 
 // about finds what the business got about another message.
@@ -45,6 +46,49 @@ func TestReferences_ReachTheOtherSideThroughAServer(t *testing.T) {
 
 	p.TakesBack(b, own)
 	b.about("revoke", func(u webhooktest.Update) bool { return u.About == first && u.Unencrypted })
+	b.NothingLeaked()
+}
+
+// In omemo:2 all of that is inside the encryption, and a reaction is one without any setting.
+func TestReferences_InsideTheEncryptionReachTheOtherSideThroughAServer(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.StartReady()
+	p := customers.StartIn(t, shared.prosody, shared.Number(), carrier.OMEMO2)
+	own := p.Says(b, "do you have it in green?")
+	first := b.WaitText("do you have it in green?").ID
+	out := b.Say(p.Number.E164(), "we do; which size?")
+	shown := p.Shown("we do; which size?")
+
+	p.SaysAbout(b, "> we do; which size?\nforty-two", carrier.References{ReplyTo: shown.ID, Quote: carrier.Range{End: 21}})
+	if u := b.WaitText("forty-two"); u.Context != out || u.Clear != "" {
+		t.Errorf("the reply is %+v", u)
+	}
+	p.SaysAbout(b, "do you have it in blue?", carrier.References{Corrects: own})
+	if u := b.about("edit", func(webhooktest.Update) bool { return true }); u.About != first || u.Text != "do you have it in blue?" || u.Clear != "" {
+		t.Errorf("the correction is %+v", u)
+	}
+	p.Reacts(b, shown.ID, "👍")
+	b.about("reaction", func(u webhooktest.Update) bool { return u.About == out && u.Emoji == "👍" && !u.Unencrypted })
+
+	tablet := p.Another("tablet", carrier.Legacy) // an older client of the same customer
+	tablet.Says(b, "from an older client")
+	b.WaitText("from an older client")
+	b.SayWith(p.Number.E164(), "here it is", map[string]any{"context": map[string]string{"message_id": first}})
+	for _, device := range []*customers.Client{p, tablet} {
+		answer := device.Shown("> do you have it in green?\nhere it is")
+		if want := (carrier.References{ReplyTo: own, Quote: carrier.Range{End: 27}}); answer.References != want || answer.Clear != (device == tablet) {
+			t.Errorf("the business's reply is about %+v, want %+v", answer, want)
+		}
+	}
+	b.WaitStatus(b.Send(map[string]any{"to": p.Number.E164(), "type": "reaction", "reaction": map[string]string{"message_id": first, "emoji": "❤️"}}), "sent")
+	p.Wait("a reaction", func(e customer.Event) bool {
+		return e.Kind == customer.Reacted && e.ID == own && e.Text == "❤️" && !e.Clear
+	})
+	tablet.Shown("> do you have it in green?\n❤️")
+
+	p.TakesBack(b, own)
+	b.about("revoke", func(u webhooktest.Update) bool { return u.About == first && !u.Unencrypted })
 	b.NothingLeaked()
 }
 

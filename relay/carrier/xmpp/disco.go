@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
@@ -20,14 +21,14 @@ const (
 func features() []string {
 	return []string{
 		stanza.NSCaps, stanza.NSStates, stanza.NSDisco, stanza.NodeDevices + "+notify", stanza.NodeDevices2 + "+notify", stanza.NSEME, stanza.NSMarkers, stanza.NSPing, stanza.NSReceipts,
-		stanza.NSCorrect, stanza.NSRetract, stanza.NSReactions, stanza.NSReply,
+		about.NSCorrect, about.NSRetract, about.NSReactions, about.NSReply,
 	}
 }
 
 // What clients are told about reactions (XEP-0444, 2.2): the Cloud API knows one for each person
 // and message.
 const (
-	reactionForm = stanza.NSReactions + ":restrictions"
+	reactionForm = about.NSReactions + ":restrictions"
 	reactionMax  = "max_reactions_per_user"
 )
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 )
 
@@ -40,7 +41,7 @@ func TestCaps_HashIsOfWhatIsDisclosed(t *testing.T) {
 	if want := base64.StdEncoding.EncodeToString(sum[:]); capsVersion() != want {
 		t.Errorf("the hash is %s, want %s", capsVersion(), want)
 	}
-	for _, ns := range []string{stanza.NSReply, stanza.NSCorrect, stanza.NSReactions, stanza.NSRetract} {
+	for _, ns := range []string{about.NSReply, about.NSCorrect, about.NSReactions, about.NSRetract} {
 		if !slices.Contains(features, ns+"<") {
 			t.Errorf("%s is not disclosed", ns)
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
-	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
@@ -28,6 +27,7 @@ type arrival struct {
 	repair  *peers.Device // the device that is offered a new session; nil for none
 	lost    bool          // messages may have to be sent again
 	news    base.Event    // of the device's identity; empty for none
+	remarks []base.Event  // of a reaction or a retraction inside the encryption
 }
 
 // Message receives an envelope.
@@ -72,13 +72,15 @@ func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message)
 		}
 		return err
 	})
-	return nil
+	return s.beside(ctx, b, m, func() bool { return a.opened.AboutOthers })
 }
 
 // arrived does what follows from a message that is stored.
 func (s *Inbound) arrived(a arrival) {
-	if a.event != "" {
-		s.Counts.Add(a.event)
+	for _, e := range append(a.remarks, a.event) {
+		if e != "" {
+			s.Counts.Add(e)
+		}
 	}
 	if a.cause != nil {
 		s.Classes.Add(omemo.Class(a.cause))
@@ -166,7 +168,7 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 			return a, err
 		}
 	}
-	again, err := s.keep(tx, c, m, o, now)
+	again, err := s.keep(tx, c, m, o, now, &a)
 	if again {
 		a.event = base.EventReplayed
 	}
@@ -200,73 +202,6 @@ func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, ca
 	case faultNone, faultHopeless:
 	}
 	return a, s.unreadable(tx, c, m, a, now)
-}
-
-// keep writes a message that was opened, unless it is a second copy of one that is stored.
-func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) (again bool, err error) {
-	renewed, err := s.peers.Activate(tx, c.ID, m.Envelope.Sender, m.Envelope.Format, opened, now)
-	if err != nil {
-		return false, err
-	}
-	if opened.NewSession {
-		if err := peers.Bound(tx, c.ID, m.Envelope.Sender); err != nil {
-			return false, err
-		}
-		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAnswer, Device: m.Envelope.Sender, Format: m.Envelope.Format}); err != nil {
-			return false, err
-		}
-	}
-	if opened.Text == nil {
-		return false, nil
-	}
-	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
-	text := valid(string(opened.Text))
-	said := saying{stanza: m.ID, text: text, time: m.Time, renewed: renewed}
-	if again, err = said.repeated(tx, c); err != nil {
-		return false, err
-	}
-	if !again {
-		if err := s.write(tx, c, m, text, peers.IdentityHash(opened.Identity.Bytes()), now); err != nil {
-			return false, err
-		}
-	}
-	if !m.WantsReceipt || m.ID == "" {
-		return again, nil
-	}
-	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
-}
-
-// write writes what a customer says: a text, files, or both. A file's text goes with it.
-func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text, identity string, now time.Time) error {
-	body := record.Content{Markable: m.WantsRead, At: m.Time}
-	rest, err := s.refer(tx, c, m.References, text, &body)
-	if err != nil {
-		return err
-	}
-	parts := []media.Part{{Text: rest}}
-	if s.Files != nil {
-		parts = media.Split(rest)
-	}
-	if len(parts) > 1 || parts[0].URL != "" {
-		body.Whole = textHash(text)
-		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
-	}
-	for _, p := range parts {
-		part := body
-		if p.URL != "" {
-			part.Caption = p.Text
-			if err := s.arriving(tx, c, m, part, p.URL, identity, now); err != nil {
-				return err
-			}
-			continue
-		}
-		part.Text = p.Text
-		w := webhook.Message{Time: m.Time, Text: p.Text, IdentityHash: identity}
-		if err := s.receive(tx, c, w, part, m.ID, now); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // nameAge is how long a customer must have been silent for the relay to look again which name

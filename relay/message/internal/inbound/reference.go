@@ -10,26 +10,31 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// What a message says about others stands outside the encryption in legacy OMEMO: the carrier
-// can forge it. So it counts only for messages of the same conversation that are stored. It
-// never removes a word, unless what it removes repeats the answered message.
+// What a message says about others stands outside the encryption in Legacy: the carrier can forge it. So
+// it counts only for messages of the same conversation that are stored. It never removes a word, unless
+// what it removes repeats the answered message. In OMEMO2 it may stand inside; the same holds for it there,
+// since it comes from a customer who can be mistaken, but the business is not told that it was in clear.
+
+// references finds out which messages a text is about.
+type references struct{ *base.Base }
 
 // maxRecent is how many messages of each direction a quote is compared with.
 const maxRecent = 32
 
 // refer returns the text without its quote, if it has one that is told as an answer, and notes
-// in body which messages this one is about.
-func (s *Inbound) refer(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (string, error) {
+// in body which messages this one is about. InClear says that the references were not encrypted.
+func (s references) refer(tx *store.Tx, c store.Customer, refs carrier.References, inClear bool, text string, body *record.Content) (string, error) {
 	if refs.Corrects != "" {
 		m, err := s.Received(tx, c.ID, refs.Corrects)
 		if err != nil && !record.IsNotFound(err) {
 			return text, err
 		}
 		if err == nil && correctable(m.Message.Type) {
-			body.Corrects, body.CorrectsClear = m.ID, true
+			body.Corrects, body.CorrectsClear = m.ID, inClear
 		}
 	}
 	rest, err := s.answers(tx, c, refs, text, body)
+	body.ReplyClear = body.ReplyClear && inClear
 	if err == nil && rest != text {
 		body.Whole = textHash(text)
 	}
@@ -43,7 +48,7 @@ func correctable(kind string) bool {
 }
 
 // answers notes which message a message answers, and returns the text below its quote.
-func (s *Inbound) answers(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (string, error) {
+func (s references) answers(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (string, error) {
 	answered, err := s.Named(tx, c.ID, refs.ReplyTo)
 	if record.IsNotFound(err) {
 		return s.quotes(tx, c, text, body)
@@ -69,7 +74,7 @@ func (s *Inbound) answers(tx *store.Tx, c store.Customer, refs carrier.Reference
 
 // quotes looks for the only message, of those that were said last, that a text's quote repeats.
 // The quote was encrypted with the text, and so is the answer.
-func (s *Inbound) quotes(tx *store.Tx, c store.Customer, text string, body *record.Content) (string, error) {
+func (s references) quotes(tx *store.Tx, c store.Customer, text string, body *record.Content) (string, error) {
 	q, ok := quote.Of(text)
 	if !ok {
 		return text, nil
@@ -91,7 +96,7 @@ func (s *Inbound) quotes(tx *store.Tx, c store.Customer, text string, body *reco
 
 // repeated adds to found the messages of one direction, of those that were said last, that a
 // quote repeats.
-func (s *Inbound) repeated(tx *store.Tx, c store.CustomerID, d store.Direction, q quote.Quote, found map[string]base.Referenced) error {
+func (s references) repeated(tx *store.Tx, c store.CustomerID, d store.Direction, q quote.Quote, found map[string]base.Referenced) error {
 	recent, err := tx.MessagesOf(c, d, s.Now(), maxRecent)
 	for _, m := range recent {
 		r, err := base.ReferencedBy(m)
@@ -114,7 +119,7 @@ func (s *Inbound) repeated(tx *store.Tx, c store.CustomerID, d store.Direction, 
 
 // mayHaveSaid returns which direction the quoted words can have had: a quote that names an
 // address means that address's words.
-func (s *Inbound) mayHaveSaid(c store.Customer, author string) []store.Direction {
+func (s references) mayHaveSaid(c store.Customer, author string) []store.Direction {
 	switch {
 	case strings.Contains(author, s.Webhook.Phone.Digits()):
 		return []store.Direction{store.Outbound}

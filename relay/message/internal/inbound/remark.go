@@ -10,13 +10,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/emoji"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Reactions and retractions are not encrypted: anybody on the way could have written them. The
+// Reactions and retractions that stand outside the encryption may be anybody's on the way. The
 // business is told so. They are stored with the message that they are about, the latest
 // reaction only, and end with it; what came before is recognized there.
 
@@ -30,20 +31,29 @@ type remark struct {
 	from         phone.Number
 	about        string // stanza id
 	time         time.Time
-	event        base.Event // what to count
+	encrypted    bool
+	event        base.Event // what to count; empty for nothing
 	refuse       carrier.UnreadKind
+	// take writes what follows from the remark, or says why it is refused.
+	take func(*store.Tx, store.Customer, *remark) error
 }
 
 // Reaction receives a reaction.
 func (s *Inbound) Reaction(ctx context.Context, b *base.Batch, r carrier.Reaction) error {
-	one := remark{id: r.ID, resource: r.Resource, from: r.From, about: r.About, time: r.Time, event: base.EventReaction}
-	return s.remark(ctx, b, one, func(tx *store.Tx, c store.Customer, one *remark) error {
-		about, err := s.Named(tx, c.ID, one.about)
-		if err != nil {
-			return err
-		}
-		return s.react(tx, c, one, about, r.Emoji)
-	})
+	return s.remark(ctx, b, s.reaction(r))
+}
+
+func (s *Inbound) reaction(r carrier.Reaction) remark {
+	return remark{
+		id: r.ID, resource: r.Resource, from: r.From, about: r.About, time: r.Time, encrypted: r.Encrypted, event: base.EventReaction,
+		take: func(tx *store.Tx, c store.Customer, one *remark) error {
+			about, err := s.Named(tx, c.ID, one.about)
+			if err != nil {
+				return err
+			}
+			return s.react(tx, c, one, about, r.Emoji)
+		},
+	}
 }
 
 // react notes a reaction with the message that it is about and queues its webhook. Of several
@@ -77,7 +87,7 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 		return err
 	}
 	payload, err := s.Webhook.ReactionPayload(webhook.Reaction{
-		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID, Emoji: last,
+		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID, Emoji: last, Unencrypted: !one.encrypted,
 	})
 	return s.Notify(tx, c.ID, "", payload, err)
 }
@@ -85,30 +95,39 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 // Retraction receives a retraction. It counts for the customer's own messages only. What is
 // stored of the message stays: the retraction may be the carrier's.
 func (s *Inbound) Retraction(ctx context.Context, b *base.Batch, r carrier.Retraction) error {
-	one := remark{id: r.ID, resource: r.Resource, from: r.From, about: r.About, time: r.Time, event: base.EventRevoked}
-	return s.remark(ctx, b, one, func(tx *store.Tx, c store.Customer, one *remark) error {
-		about, err := s.Received(tx, c.ID, one.about)
-		if err != nil {
+	return s.remark(ctx, b, s.retraction(r))
+}
+
+func (s *Inbound) retraction(r carrier.Retraction) remark {
+	return remark{
+		id: r.ID, resource: r.Resource, from: r.From, about: r.About, time: r.Time, encrypted: r.Encrypted, event: base.EventRevoked,
+		take: s.retract,
+	}
+}
+
+// retract notes that a message was taken back, with all its parts.
+func (s *Inbound) retract(tx *store.Tx, c store.Customer, one *remark) error {
+	about, err := s.Received(tx, c.ID, one.about)
+	if err != nil {
+		return err
+	}
+	parts, err := partsOf(tx, about)
+	if err != nil {
+		return err
+	}
+	if len(parts) == 0 {
+		one.event = base.EventReplayed
+		return record.ErrNoNews
+	}
+	if full, err := s.full(tx, c, one); err != nil || full {
+		return err
+	}
+	for _, p := range parts {
+		if err := s.revoke(tx, c, *one, p); err != nil {
 			return err
 		}
-		parts, err := partsOf(tx, about)
-		if err != nil {
-			return err
-		}
-		if len(parts) == 0 {
-			one.event = base.EventReplayed
-			return record.ErrNoNews
-		}
-		if full, err := s.full(tx, c, one); err != nil || full {
-			return err
-		}
-		for _, p := range parts {
-			if err := s.revoke(tx, c, *one, p); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // partsOf returns the messages of the business's that a customer's message is, without those
@@ -155,14 +174,13 @@ func (s *Inbound) revoke(tx *store.Tx, c store.Customer, one remark, about base.
 		return err
 	}
 	payload, err := s.Webhook.RevokePayload(webhook.Revoke{
-		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID,
+		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID, Unencrypted: !one.encrypted,
 	})
 	return s.Notify(tx, c.ID, "", payload, err)
 }
 
-// remark receives a remark: take writes what follows from it. When the message that it is about
-// is not known, and when take says so, the customer's client is told that it was refused.
-func (s *Inbound) remark(ctx context.Context, b *base.Batch, r remark, take func(*store.Tx, store.Customer, *remark) error) error {
+// remark receives a remark that stands outside the encryption.
+func (s *Inbound) remark(ctx context.Context, b *base.Batch, r remark) error {
 	now := s.Now()
 	if r.time.Before(now.Add(-s.Retention)) {
 		s.Counts.Add(base.EventTooOld)
@@ -179,25 +197,80 @@ func (s *Inbound) remark(ctx context.Context, b *base.Batch, r remark, take func
 		one = r
 		c, err := tx.Customer(r.from)
 		if err == nil {
-			err = take(tx, c, &one)
+			err = one.take(tx, c, &one)
 		}
-		if record.IsNotFound(err) || errors.Is(err, seal.ErrTampered) {
-			one.refuse, err = carrier.UnknownReference, nil
-		}
-		if err != nil || one.refuse == "" {
-			return err
-		}
-		one.event = base.EventUnmatched
-		return s.refuseRemark(tx, c.ID, one)
+		return s.settled(tx, c.ID, &one, err)
 	}, func(err error) error {
 		if err != nil && !errors.Is(err, record.ErrNoNews) {
 			return err
 		}
-		s.Counts.Add(one.event)
+		if one.event != "" {
+			s.Counts.Add(one.event)
+		}
 		s.WakeOutbox()
 		s.Deliveries()
 		return nil
 	})
+	return nil
+}
+
+// settled tells the customer's client that a remark was refused: when the message that it is about is not
+// known, and when take said so. Err is what take returned.
+func (s *Inbound) settled(tx *store.Tx, c store.CustomerID, one *remark, err error) error {
+	if record.IsNotFound(err) || errors.Is(err, seal.ErrTampered) {
+		one.refuse, err = carrier.UnknownReference, nil
+	}
+	if err != nil || one.refuse == "" {
+		return err
+	}
+	one.event = base.EventUnmatched
+	return s.refuseRemark(tx, c, *one)
+}
+
+// inside takes the reaction and the retraction inside a message's encryption, in the transaction that keeps
+// the session's step. It says whether there was one that was not refused.
+func (s *Inbound) inside(tx *store.Tx, c store.Customer, opened omemo.Opened, a *arrival) (taken bool, err error) {
+	var said []remark
+	if opened.Reaction != nil {
+		said = append(said, s.reaction(*opened.Reaction))
+	}
+	if opened.Retraction != nil {
+		said = append(said, s.retraction(*opened.Retraction))
+	}
+	for _, one := range said {
+		err := s.settled(tx, c.ID, &one, one.take(tx, c, &one))
+		if err != nil && !errors.Is(err, record.ErrNoNews) {
+			return false, err
+		}
+		taken = taken || one.refuse == ""
+		a.remarks = append(a.remarks, one.event)
+	}
+	return taken, nil
+}
+
+// beside receives the reaction and the retraction beside a message's envelopes, unless it turns out that the
+// message says something about others inside the encryption.
+func (s *Inbound) beside(ctx context.Context, b *base.Batch, m carrier.Message, saidInside func() bool) error {
+	var said []remark
+	if m.Reaction != nil {
+		said = append(said, s.reaction(*m.Reaction))
+	}
+	if m.Retraction != nil {
+		said = append(said, s.retraction(*m.Retraction))
+	}
+	for _, one := range said {
+		take := one.take
+		one.take = func(tx *store.Tx, c store.Customer, one *remark) error {
+			if saidInside() {
+				one.event = ""
+				return record.ErrNoNews
+			}
+			return take(tx, c, one)
+		}
+		if err := s.remark(ctx, b, one); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -93,7 +93,8 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 		a.event = base.EventReplayed
 	} else {
 		body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
-		if body.Text, err = s.refer(tx, c, u.References, said.text, &body); err != nil {
+		body.Text, err = references{s.Base}.refer(tx, c, u.References, true, said.text, &body)
+		if err != nil {
 			return a, err
 		}
 		if err := s.writtenInClear(tx, c, u); err != nil {

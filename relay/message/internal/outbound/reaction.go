@@ -7,14 +7,15 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Legacy OMEMO cannot encrypt a reaction. Unless the business allows metadata in clear, it goes as
-// an encrypted text that a person understands: a reply that holds the emoji only.
+// OMEMO2 encrypts a reaction. Legacy cannot: unless the business allows metadata in clear, devices of Legacy
+// get an encrypted text that a person understands, a reply that holds the emoji only.
 
 // removedReaction is the text of a reaction that was removed.
 const removedReaction = "(reaction removed)"
@@ -49,6 +50,23 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 	s.Counts.Add(base.EventAccepted)
 	s.WakeOutbox()
 	return m.ID, nil
+}
+
+// reactsInClear says whether a message is a reaction that goes in clear: the business allows that, and the
+// customer has a device to which it cannot be sent inside the encryption.
+func (s *Outbound) reactsInClear(ctx context.Context, c store.Customer, m store.Message, body record.Content) (bool, error) {
+	if m.Type != record.TypeReaction || !s.ClearMetadata || body.Envelope != nil {
+		return false, nil
+	}
+	devices, err := s.recipients(ctx, c, body)
+	switch {
+	case peers.IsUnreachable(err):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	p, _, err := s.peers.Choose(ctx, c, devices)
+	return !p.Only(carrier.OMEMO2), err
 }
 
 // sendReaction sends a reaction in clear.

@@ -10,12 +10,20 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// answered is what a message answers: what its stanza says of that, in clear, and the quote for
-// clients that do not read that, which is encrypted with the text. Both are read each time from
+// answered is what a message answers, which is encrypted in OMEMO2 and in clear in Legacy, and the quote
+// for clients that do not read that, which is encrypted with the text. Both are read each time from
 // the answered message, which may be gone: a stored quote would outlive it.
 type answered struct {
 	refs  carrier.References
 	quote string
+}
+
+// references returns what a message answers when its text begins with so many characters of a quote.
+func (a answered) references(quoted int) carrier.References {
+	if a.refs.ReplyTo != "" {
+		a.refs.Quote.End = quoted
+	}
+	return a.refs
 }
 
 // answered returns what a message answers. If it answers none that is stored and of the same

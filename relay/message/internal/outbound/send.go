@@ -8,6 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -18,22 +19,23 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 	if err != nil {
 		return err
 	}
-	if m.Type == record.TypeReaction && s.ClearMetadata {
+	inClear, err := s.reactsInClear(ctx, c, m, body)
+	if err != nil {
+		return err
+	}
+	if inClear {
 		return s.sendReaction(ctx, c, m, body, to)
 	}
 	if body.Envelope == nil {
-		sealed, err := s.sealText(ctx, c, m, body, to.quote)
+		sealed, err := s.sealText(ctx, c, m, body, to)
 		if err != nil {
 			return err
 		}
 		body.Envelope, body.Other = sealed.Envelope, sealed.Other
 		body.Quoted = utf8.RuneCountInString(to.quote)
 	}
-	if to.refs.ReplyTo != "" {
-		to.refs.Quote.End = body.Quoted
-	}
 	err = s.Carrier.Send(ctx, carrier.Outgoing{
-		ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Other: body.Other, Receipts: true, References: to.refs,
+		ID: m.CarrierID, To: c.Number, Envelope: *body.Envelope, Other: body.Other, Receipts: true, References: outside(body, to),
 	})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
@@ -41,10 +43,21 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 	return nil
 }
 
+// outside returns what a message's stanza says in clear about others: what it answers, for devices of
+// Legacy. Envelopes of OMEMO2 say it inside.
+func outside(body record.Content, to answered) carrier.References {
+	for _, e := range []*carrier.Envelope{body.Envelope, body.Other} {
+		if e != nil && e.Format == carrier.Legacy {
+			return to.references(body.Quoted)
+		}
+	}
+	return carrier.References{}
+}
+
 // sealText encrypts a message, behind a quote of what it answers, for all of a customer's
 // devices. When it returns, the ratchets' steps and the ciphertext are durable, in one
 // transaction.
-func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content, quote string) (peers.Sealed, error) {
+func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Message, body record.Content, to answered) (peers.Sealed, error) {
 	devices, err := s.recipients(ctx, c, body)
 	if err != nil {
 		return peers.Sealed{}, err
@@ -57,13 +70,13 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		return peers.Sealed{}, err
 	}
 	p.Identity = body.IdentityHash
-	sealed, err := s.peers.Encrypt(ctx, c, p, []byte(quote+wording(m, body)), func(tx *store.Tx, e peers.Sealed) (err error) {
+	sealed, err := s.peers.Encrypt(ctx, c, p, saying(m, body, to), func(tx *store.Tx, e peers.Sealed) (err error) {
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
 		return record.PutBody(tx, m, func(b *record.Content) {
 			b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
-			b.Quoted = utf8.RuneCountInString(quote)
+			b.Quoted = utf8.RuneCountInString(to.quote)
 		})
 	})
 	if record.IsNotFound(err) {
@@ -73,6 +86,16 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		return peers.Sealed{}, fmt.Errorf("encrypting: %w", err)
 	}
 	return sealed, nil
+}
+
+// saying returns what to encrypt for a message.
+func saying(m store.Message, body record.Content, to answered) omemo.Saying {
+	say := omemo.Text([]byte(to.quote + wording(m, body)))
+	say.References = to.references(utf8.RuneCountInString(to.quote))
+	if m.Type == record.TypeReaction && to.refs.ReplyTo != "" {
+		say.Reaction = &omemo.Reaction{About: to.refs.ReplyTo, Emoji: body.Text}
+	}
+	return say
 }
 
 // recipients returns the devices that a message goes to.

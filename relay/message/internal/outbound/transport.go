@@ -7,6 +7,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
@@ -26,7 +27,7 @@ func (s *Outbound) sealTransport(ctx context.Context, c store.Customer, t record
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := s.peers.Encrypt(ctx, c, p, nil, nil)
+	sealed, err := s.peers.Encrypt(ctx, c, p, omemo.Saying{}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting: %w", err)
 	}

@@ -21,10 +21,9 @@ type Sealed struct {
 	For map[carrier.DeviceID]string
 }
 
-// Encrypt begins the missing sessions and encrypts the text, which is nil for none, in one
-// transaction with what keep writes. It leaves out devices whose bundle is invalid or whose key
+// Encrypt begins the missing sessions and encrypts what is said in one transaction with what keep writes. It leaves out devices whose bundle is invalid or whose key
 // is refused. The refusal is written even when no other device is left.
-func (s *Peers) Encrypt(ctx context.Context, c store.Customer, p Plan, text []byte, keep func(*store.Tx, Sealed) error) (sealed Sealed, err error) {
+func (s *Peers) Encrypt(ctx context.Context, c store.Customer, p Plan, say omemo.Saying, keep func(*store.Tx, Sealed) error) (sealed Sealed, err error) {
 	var unreachable error
 	err = s.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		unreachable = nil
@@ -42,7 +41,7 @@ func (s *Peers) Encrypt(ctx context.Context, c store.Customer, p Plan, text []by
 				return cmp.Or(err, ErrIdentity)
 			}
 		}
-		if sealed, err = s.seal(view, c, p, text); err != nil || keep == nil {
+		if sealed, err = s.seal(view, c, p, say); err != nil || keep == nil {
 			return err
 		}
 		return keep(tx, sealed)
@@ -51,15 +50,15 @@ func (s *Peers) Encrypt(ctx context.Context, c store.Customer, p Plan, text []by
 	return sealed, cmp.Or(err, unreachable)
 }
 
-// seal encrypts a text once in each format that the plan's devices are written to in.
-func (s *Peers) seal(view *Sessions, c store.Customer, p Plan, text []byte) (Sealed, error) {
+// seal encrypts what is said once in each format that the plan's devices are written to in.
+func (s *Peers) seal(view *Sessions, c store.Customer, p Plan, say omemo.Saying) (Sealed, error) {
 	var envelopes []carrier.Envelope
 	for _, f := range carrier.Formats() {
 		devices := p.in(f)
 		if len(devices) == 0 {
 			continue
 		}
-		e, err := s.Account.Seal(view, f, c.Number, devices, text, s.Now())
+		e, err := s.Account.Seal(view, f, c.Number, devices, say, s.Now())
 		if err != nil {
 			return Sealed{}, err
 		}

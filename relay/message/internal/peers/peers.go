@@ -62,6 +62,11 @@ var (
 	ErrHidden = errors.New("the customer shows their keys only to contacts")
 )
 
+// IsUnreachable says whether err says that a customer has no device that we can write to.
+func IsUnreachable(err error) bool {
+	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoAccount) || errors.Is(err, ErrHidden)
+}
+
 // unreachable turns the carrier's reason into ours; before is that of another device.
 func unreachable(err, before error) error {
 	switch {

@@ -45,6 +45,9 @@ func (p Plan) in(f carrier.Format) (devices []carrier.DeviceID) {
 	return devices
 }
 
+// Only says whether all devices are written to in that format.
+func (p Plan) Only(f carrier.Format) bool { return len(p.in(f)) == len(p.Devices) }
+
 // without leaves a device out.
 func (p Plan) without(d carrier.DeviceID) Plan {
 	p.Devices = slices.DeleteFunc(slices.Clone(p.Devices), func(o carrier.DeviceID) bool { return o == d })

@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 )
 
 // Namespaces.
@@ -30,7 +32,7 @@ const (
 	maxElements = 4096
 	maxAttrs    = 64
 	maxReceipts = 8   // clients send one
-	maxID       = 256 // bytes of the id in a receipt
+	maxID       = 256 // bytes of the id of another message
 	// maxPadding is how long the padding that we write may be, in bytes; XEP-0420 has 200.
 	maxPadding = 200
 )
@@ -54,8 +56,12 @@ type Envelope struct {
 type Content struct {
 	Body                    []byte // nil for none
 	WantsReceipt, WantsRead bool
-	// Received and Displayed are the ids of messages that the peer confirms.
+	// Received and Displayed are the ids of messages that the peer confirms. They are read, never written.
 	Received, Displayed []string
+	// About is what the message says about others. Of several emoji only the first is written. Author is
+	// the address of whom the answered message is from; it is written, never read.
+	About  about.Said
+	Author string
 }
 
 // Parties are the bare addresses of the message that brought an envelope.
@@ -68,19 +74,39 @@ func Seal(e Envelope) ([]byte, error) {
 		return nil, fmt.Errorf("padding an envelope: %w", err)
 	}
 	var b bytes.Buffer
-	b.WriteString(`<envelope xmlns="` + nsSCE + `"><content><body xmlns="` + nsClient + `">`)
-	_ = xml.EscapeText(&b, e.Content.Body) // a buffer takes everything
-	b.WriteString(`</body>`)
-	if e.Content.WantsReceipt {
-		b.WriteString(`<request xmlns="` + nsReceipts + `"/>`)
-	}
-	if e.Content.WantsRead {
-		b.WriteString(`<markable xmlns="` + nsMarkers + `"/>`)
+	b.WriteString(`<envelope xmlns="` + nsSCE + `"><content>`)
+	for _, t := range e.Content.trees() {
+		write(&b, t, nsSCE)
 	}
 	b.WriteString(`</content><rpad>` + padding(int(n.Int64())) + `</rpad><time stamp="` + e.Time.UTC().Format(time.RFC3339) + `"/><from jid="`)
 	_ = xml.EscapeText(&b, []byte(e.From))
 	b.WriteString(`"/></envelope>`)
 	return b.Bytes(), nil
+}
+
+// trees returns the content's elements.
+func (c Content) trees() (out []about.Tree) {
+	if c.Body != nil {
+		out = append(out, about.Tree{Space: nsClient, Local: "body", Text: string(c.Body)})
+	}
+	out = append(out, about.References(c.About.References, c.Author)...)
+	if c.About.Reacts {
+		emoji := ""
+		if len(c.About.Emoji) > 0 {
+			emoji = c.About.Emoji[0]
+		}
+		out = append(out, about.Reaction(c.About.ReactsTo, emoji))
+	}
+	if c.About.Retracts {
+		out = append(out, about.Retraction(c.About.Takes))
+	}
+	if c.WantsReceipt {
+		out = append(out, about.Tree{Space: nsReceipts, Local: "request"})
+	}
+	if c.WantsRead {
+		out = append(out, about.Tree{Space: nsMarkers, Local: "markable"})
+	}
+	return out
 }
 
 // padding returns n random characters.
@@ -98,7 +124,7 @@ func Open(b []byte, p Parties) (Content, error) {
 	if err != nil {
 		return Content{}, err
 	}
-	if !root.is(nsSCE, "envelope") {
+	if !root.Is(nsSCE, "envelope") {
 		return Content{}, ErrMalformed
 	}
 	var content *element
@@ -119,7 +145,7 @@ func Open(b []byte, p Parties) (Content, error) {
 		case "to":
 			err = errors.Join(err, c.names(p.To))
 		case "time":
-			if _, failed := time.Parse(time.RFC3339, c.attr("stamp")); failed != nil {
+			if _, failed := time.Parse(time.RFC3339, c.Attr("stamp")); failed != nil {
 				err = errors.Join(err, ErrMalformed)
 			}
 		}
@@ -135,7 +161,7 @@ func Open(b []byte, p Parties) (Content, error) {
 
 // names checks that an affix names an account.
 func (e *element) names(account string) error {
-	bare, _, _ := strings.Cut(e.attr("jid"), "/")
+	bare, _, _ := strings.Cut(e.Attr("jid"), "/")
 	if account == "" || bare != account {
 		return ErrParties
 	}
@@ -144,17 +170,18 @@ func (e *element) names(account string) error {
 
 // said reads a message's content. What it does not know it skips.
 func (e *element) said() (c Content) {
+	c.About = about.Read(e, idOf)
 	for _, x := range e.children {
 		switch {
-		case x.is(nsClient, "body") && c.Body == nil:
+		case x.Is(nsClient, "body") && c.Body == nil:
 			c.Body = append([]byte{}, x.text...)
-		case x.is(nsReceipts, "request"):
+		case x.Is(nsReceipts, "request"):
 			c.WantsReceipt = true
-		case x.is(nsMarkers, "markable"):
+		case x.Is(nsMarkers, "markable"):
 			c.WantsRead = true
-		case x.is(nsReceipts, "received"), x.is(nsMarkers, "received"):
+		case x.Is(nsReceipts, "received"), x.Is(nsMarkers, "received"):
 			c.Received = receipt(c.Received, x)
-		case x.is(nsMarkers, "displayed"), x.is(nsMarkers, "acknowledged"):
+		case x.Is(nsMarkers, "displayed"), x.Is(nsMarkers, "acknowledged"):
 			c.Displayed = receipt(c.Displayed, x)
 		}
 	}
@@ -163,8 +190,17 @@ func (e *element) said() (c Content) {
 
 // receipt adds the id that a receipt names.
 func receipt(ids []string, e *element) []string {
-	if id := e.attr("id"); id != "" && len(id) <= maxID && len(ids) < maxReceipts {
+	if id := idOf(e); id != "" && len(ids) < maxReceipts {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// idOf returns the id of the message that an element names, or "" if it is too long.
+func idOf(e about.Element) string {
+	id := e.Attr("id")
+	if len(id) > maxID {
+		return ""
+	}
+	return id
 }

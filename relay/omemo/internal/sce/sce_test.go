@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
@@ -130,10 +134,84 @@ func attributes(n int) string {
 	return b.String()
 }
 
+// Elements of a content that are about another message, as clients write them.
+const (
+	replyTo    = "<reply xmlns='urn:xmpp:reply:0' to='" + bob + "' id='q'/>"
+	replyQuote = "<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='8'/></fallback>"
+	replaces   = "<replace xmlns='urn:xmpp:message-correct:0' id='m'/>"
+	reacts     = "<reactions xmlns='urn:xmpp:reactions:0' id='q'><reaction>👍</reaction></reactions>"
+	retracts   = "<retract xmlns='urn:xmpp:message-retract:1' id='m'/>"
+)
+
+func fallbackFor(space string) string {
+	return "<fallback xmlns='urn:xmpp:fallback:0' for='" + space + "'/>"
+}
+
+func TestContentAboutOthersIsRead(t *testing.T) {
+	body := "<body xmlns='jabber:client'>&gt; yes?\nno</body>"
+	refs := func(r carrier.References) about.Said { return about.Said{References: r} }
+	reacted := about.Said{Reacts: true, ReactsTo: "q", Emoji: []string{"👍"}}
+	retracted := about.Said{Retracts: true, Takes: "m"}
+	repeated := func(s about.Said) about.Said { s.Repeats = true; return s }
+	for name, c := range map[string]struct {
+		content string
+		want    about.Said
+	}{
+		"a reply":                          {body + replyTo + replyQuote, refs(carrier.References{ReplyTo: "q", Quote: carrier.Range{End: 8}})},
+		"a correction of a reply":          {body + replyTo + replaces, refs(carrier.References{ReplyTo: "q", Corrects: "m"})},
+		"a reaction":                       {reacts, reacted},
+		"a reaction taken away":            {"<reactions xmlns='urn:xmpp:reactions:0' id='q'/>", about.Said{Reacts: true, ReactsTo: "q"}},
+		"a reaction with a text":           {body + reacts, reacted},
+		"a reaction with a fallback":       {body + reacts + fallbackFor("urn:xmpp:reactions:0"), repeated(reacted)},
+		"a reaction with another fallback": {body + reacts + fallbackFor("urn:xmpp:sfs:0"), reacted},
+		"a reaction to a long id":          {strings.Replace(reacts, "'q'", "'"+strings.Repeat("q", maxID+1)+"'", 1), about.Said{Reacts: true, Emoji: []string{"👍"}}},
+		"a retraction":                     {retracts + fallbackFor("urn:xmpp:message-retract:1") + body, repeated(retracted)},
+		"a retraction with part of a text": {retracts + strings.Replace(replyQuote, "urn:xmpp:reply:0", "urn:xmpp:message-retract:1", 1) + body, retracted},
+		"a fallback for nothing":           {body + "<fallback xmlns='urn:xmpp:fallback:0'/>", about.Said{}},
+		"a text alone":                     {body, about.Said{}},
+		"elements of other namespaces":     {body + "<reply id='q'/><reactions id='q'/><retract id='m'/><replace id='m'/>", about.Said{}},
+	} {
+		got, err := Open(envelope(c.content, "<from jid='"+alice+"'/>"), Parties{From: alice, To: bob})
+		if diff := cmp.Diff(c.want, got.About); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestContentAboutOthersIsWritten(t *testing.T) {
+	for name, c := range map[string]struct {
+		content Content
+		want    string
+	}{
+		"a reply": {
+			Content{
+				Body: []byte("> yes?\nno"), Author: bob, WantsReceipt: true,
+				About: about.Said{References: carrier.References{ReplyTo: "q", Quote: carrier.Range{End: 7}}},
+			},
+			`<body xmlns="jabber:client">&gt; yes?&#xA;no</body><reply xmlns="urn:xmpp:reply:0" to="` + bob + `" id="q"></reply>` +
+				`<fallback xmlns="urn:xmpp:fallback:0" for="urn:xmpp:reply:0"><body start="0" end="7"></body></fallback><request xmlns="urn:xmpp:receipts"></request>`,
+		},
+		"a reaction":            {Content{About: about.Said{Reacts: true, ReactsTo: "q", Emoji: []string{"👍"}}}, `<reactions xmlns="urn:xmpp:reactions:0" id="q"><reaction>👍</reaction></reactions>`},
+		"a reaction taken away": {Content{About: about.Said{Reacts: true, ReactsTo: "q"}}, `<reactions xmlns="urn:xmpp:reactions:0" id="q"></reactions>`},
+		"a retraction":          {Content{About: about.Said{Retracts: true, Takes: `<"m'>`}}, `<retract xmlns="urn:xmpp:message-retract:1" id="&lt;&#34;m&#39;&gt;"></retract>`},
+	} {
+		b, err := Seal(Envelope{From: alice, Time: time.Now(), Content: c.content})
+		if err != nil || !bytes.Contains(b, []byte("<content>"+c.want+"</content>")) {
+			t.Errorf("%s is written as\n%s\n%v", name, b, err)
+		}
+		got, err := Open(b, Parties{From: alice, To: bob})
+		if diff := cmp.Diff(c.content.About, got.About); err != nil || diff != "" {
+			t.Errorf("%s is read otherwise: %v\n%s", name, err, diff)
+		}
+	}
+}
+
 func FuzzOpen(tf *testing.F) {
 	f := mutation.Of(tf)
 	f.Add(envelope("<body xmlns='jabber:client'>a</body>", `<rpad>xx</rpad><from jid='`+alice+`'/>`))
 	f.Add(envelope("<displayed xmlns='urn:xmpp:chat-markers:0' id='2'/>", `<time stamp='2026-01-01T00:00:00Z'/>`))
+	f.Add(envelope("<body xmlns='jabber:client'>a</body>"+replyTo+replyQuote+replaces, `<from jid='`+alice+`'/>`))
+	f.Add(envelope(reacts+fallbackFor("urn:xmpp:reactions:0")+retracts, `<from jid='`+alice+`'/>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := Open(b, Parties{From: alice, To: bob})
 		if err != nil {
@@ -145,15 +223,17 @@ func FuzzOpen(tf *testing.F) {
 		if len(got.Body) > len(b) || len(got.Received)+len(got.Displayed) > 2*maxReceipts {
 			t.Fatal("more is read than there is")
 		}
-		if got.Body == nil {
-			return
+		said := got.About
+		if len(said.Emoji) > carrier.MaxReactions || max(len(said.ReplyTo), len(said.Corrects), len(said.ReactsTo), len(said.Takes)) > maxID {
+			t.Fatal("a limit is broken")
 		}
 		again, err := Seal(Envelope{From: alice, Time: time.Now(), Content: got})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same, err := Open(again, Parties{From: alice, To: bob}); err != nil || !bytes.Equal(same.Body, got.Body) {
-			t.Fatalf("%q is written otherwise: %q, %v", got.Body, same.Body, err)
+		if same, err := Open(again, Parties{From: alice, To: bob}); err != nil || !bytes.Equal(same.Body, got.Body) ||
+			same.About.ReplyTo != said.ReplyTo || same.About.Corrects != said.Corrects || same.About.Reacts != said.Reacts || same.About.Retracts != said.Retracts {
+			t.Fatalf("%+v is written otherwise: %+v, %v", got, same, err)
 		}
 	})
 }

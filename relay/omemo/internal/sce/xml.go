@@ -5,6 +5,9 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"iter"
+
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 )
 
 // element is one XML element.
@@ -15,9 +18,27 @@ type element struct {
 	text     []byte // its own character data
 }
 
-func (e *element) is(space, local string) bool { return e.name.Space == space && e.name.Local == local }
+// Is says whether e has that name in that namespace (about.Element).
+func (e *element) Is(space, local string) bool {
+	return e.name.Space == space && e.name.Local == local
+}
 
-func (e *element) attr(local string) string {
+// Words is e's own character data (about.Element).
+func (e *element) Words() string { return string(e.text) }
+
+// Elements are e's children (about.Element).
+func (e *element) Elements() iter.Seq[about.Element] {
+	return func(yield func(about.Element) bool) {
+		for _, c := range e.children {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// Attr returns the value of an attribute without namespace, or "" (about.Element).
+func (e *element) Attr(local string) string {
 	for _, a := range e.attrs {
 		if a.Name.Space == "" && a.Name.Local == local {
 			return a.Value
@@ -82,4 +103,30 @@ func (p *parser) begin(start xml.StartElement) bool {
 	}
 	p.open = append(p.open, e)
 	return true
+}
+
+// write writes an element into a context whose default namespace is parent. Characters that XML does not
+// have are replaced. A buffer takes everything, so there are no errors.
+func write(b *bytes.Buffer, t about.Tree, parent string) {
+	b.WriteString("<" + t.Local)
+	if t.Space != parent {
+		writeAttr(b, "xmlns", t.Space)
+	}
+	for i := 0; i+1 < len(t.Attrs); i += 2 {
+		if t.Attrs[i+1] != "" {
+			writeAttr(b, t.Attrs[i], t.Attrs[i+1])
+		}
+	}
+	b.WriteByte('>')
+	_ = xml.EscapeText(b, []byte(t.Text))
+	for _, c := range t.Children {
+		write(b, c, t.Space)
+	}
+	b.WriteString("</" + t.Local + ">")
+}
+
+func writeAttr(b *bytes.Buffer, name, value string) {
+	b.WriteString(" " + name + `="`)
+	_ = xml.EscapeText(b, []byte(value))
+	b.WriteByte('"')
 }

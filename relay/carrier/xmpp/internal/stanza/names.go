@@ -38,14 +38,6 @@ const (
 	NSPing     = "urn:xmpp:ping"                         // XEP-0199
 	NSNick     = "http://jabber.org/protocol/nick"       // XEP-0172
 	NSVCard    = "vcard-temp"                            // XEP-0054
-
-	NSReply     = "urn:xmpp:reply:0"           // XEP-0461
-	NSFallback  = "urn:xmpp:fallback:0"        // XEP-0428
-	NSCorrect   = "urn:xmpp:message-correct:0" // XEP-0308
-	NSReactions = "urn:xmpp:reactions:0"       // XEP-0444
-	NSRetract   = "urn:xmpp:message-retract:1" // XEP-0424
-	nsRetract0  = "urn:xmpp:message-retract:0" // XEP-0424 before version 0.4, inside of:
-	nsFasten    = "urn:xmpp:fasten:0"          // XEP-0422
 )
 
 // PEP nodes of legacy OMEMO and the one item in each. Of those of OMEMO2, the one of the bundles has an

@@ -1,122 +1,73 @@
 package stanza
 
 import (
-	"strconv"
+	"iter"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// references reads what a message says about others: the children of a stanza.
-func (r *Reading) references(e *Element) (out carrier.References) {
-	for _, c := range e.Children {
-		switch {
-		case c.Is(NSReply, "reply") && out.ReplyTo == "":
-			out.ReplyTo = r.idOf(c)
-		case c.Is(NSCorrect, "replace") && out.Corrects == "":
-			out.Corrects = r.idOf(c)
-		case c.Is(NSFallback, "fallback") && c.Attr("for") == NSReply && out.Quote == (carrier.Range{}):
-			out.Quote = rangeOf(c.Child(NSFallback, "body"))
+// Words is an element's own character data (about.Element).
+func (e *Element) Words() string { return e.Text }
+
+// Elements are an element's children (about.Element).
+func (e *Element) Elements() iter.Seq[about.Element] {
+	return func(yield func(about.Element) bool) {
+		for _, c := range e.Children {
+			if !yield(c) {
+				return
+			}
 		}
 	}
-	return out
 }
 
-// rangeOf reads a part of a body (XEP-0428). A whole body is no quote that a text follows.
-func rangeOf(body *Element) carrier.Range {
-	if body == nil {
-		return carrier.Range{}
-	}
-	start, err := strconv.ParseUint(body.Attr("start"), 10, 31)
-	if body.Attr("start") == "" {
-		start, err = 0, nil
-	}
-	end, wrong := strconv.ParseUint(body.Attr("end"), 10, 31)
-	if err != nil || wrong != nil || end <= start {
-		return carrier.Range{}
-	}
-	return carrier.Range{Start: int(start), End: int(end)}
+// about reads what a message says about others in clear.
+func (r *Reading) about(e *Element) about.Said {
+	return about.Read(e, func(named about.Element) string { return r.usable(named.Attr("id")) })
 }
 
-// remarks reads a reaction or a retraction, and says whether the stanza is one: then a body in
-// clear only repeats it for clients that do not know it.
-func (p Reader) remarks(r *Reading, e *Element, peer phone.Number, when Span) (found bool) {
-	if about := reactedTo(e); about != nil {
-		found = true
-		if id := r.idOf(about); id != "" {
-			r.Event(carrier.Reaction{
-				ID: r.idOf(e), From: peer, Resource: resource(e), About: id, Emoji: reactions(about), Time: p.sentAt(e, when),
-			})
+// remarks returns a message's reaction and retraction; nil for none that can be told.
+func (p Reader) remarks(r *Reading, e *Element, peer phone.Number, when Span, said about.Said) (reaction *carrier.Reaction, retraction *carrier.Retraction) {
+	if said.ReactsTo != "" {
+		reaction = &carrier.Reaction{
+			ID: r.idOf(e), From: peer, Resource: resource(e), About: said.ReactsTo, Emoji: said.Emoji, Time: p.sentAt(e, when),
 		}
 	}
-	if about := retracted(e); about != nil {
-		found = true
-		if id := r.idOf(about); id != "" {
-			r.Event(carrier.Retraction{ID: r.idOf(e), From: peer, Resource: resource(e), About: id, Time: p.sentAt(e, when)})
-		}
+	if said.Takes != "" {
+		retraction = &carrier.Retraction{ID: r.idOf(e), From: peer, Resource: resource(e), About: said.Takes, Time: p.sentAt(e, when)}
 	}
-	return found
+	return reaction, retraction
 }
 
-func reactedTo(e *Element) *Element { return e.Child(NSReactions, "reactions") }
-
-// reactions returns the reactions. Those that are too long are left out.
-func reactions(e *Element) (out []string) {
-	for _, c := range e.Children {
-		if !c.Is(NSReactions, "reaction") || c.Text == "" || len(c.Text) > carrier.MaxEmoji {
-			continue
-		}
-		if len(out) == carrier.MaxReactions {
-			break
-		}
-		out = append(out, c.Text)
+// element makes an element of a tree.
+func element(t about.Tree) *Element {
+	e := New(t.Space, t.Local, t.Attrs...).WithText(t.Text)
+	for _, c := range t.Children {
+		e.With(element(c))
 	}
-	return out
-}
-
-// retracted returns the element that names a message that is taken back, as clients write it
-// today or before 2023; nil when there is none.
-func retracted(e *Element) *Element {
-	if v1 := e.Child(NSRetract, "retract"); v1 != nil {
-		return v1
-	}
-	for _, c := range e.Children {
-		if c.Is(nsFasten, "apply-to") && c.Child(nsRetract0, "retract") != nil {
-			return c
-		}
-	}
-	return nil
+	return e
 }
 
 // withReferences adds what a message says about others.
 func withReferences(m *Element, a Addresses, to phone.Number, refs carrier.References) {
-	if refs.ReplyTo != "" {
-		author := to
-		if refs.ReplyToOwn {
-			author = a.Own
-		}
-		m.With(New(NSReply, "reply", "to", a.Of(author), "id", refs.ReplyTo))
+	author := to
+	if refs.ReplyToOwn {
+		author = a.Own
 	}
-	if refs.ReplyTo != "" && refs.Quote.End > 0 {
-		m.With(New(NSFallback, "fallback", "for", NSReply).With(
-			New(NSFallback, "body", "start", strconv.Itoa(refs.Quote.Start), "end", strconv.Itoa(refs.Quote.End))))
-	}
-	if refs.Corrects != "" {
-		m.With(New(NSCorrect, "replace", "id", refs.Corrects))
+	for _, t := range about.References(refs, a.Of(author)) {
+		m.With(element(t))
 	}
 }
 
 // Reaction renders a reaction's stanza. The server keeps it for a peer that is offline.
 func Reaction(a Addresses, r carrier.OutgoingReaction) *Element {
-	about := New(NSReactions, "reactions", "id", r.About)
-	if r.Emoji != "" {
-		about.With(New(NSReactions, "reaction").WithText(r.Emoji))
-	}
-	return New(NSClient, "message", "to", a.Of(r.To), "type", "chat", "id", r.ID).With(about, New(NSHints, "store"))
+	return New(NSClient, "message", "to", a.Of(r.To), "type", "chat", "id", r.ID).With(
+		element(about.Reaction(r.About, r.Emoji)), New(NSHints, "store"))
 }
 
 // Retraction renders a retraction's stanza.
-func Retraction(a Addresses, id string, to phone.Number, about string) *Element {
+func Retraction(a Addresses, id string, to phone.Number, retracted string) *Element {
 	return New(NSClient, "message", "to", a.Of(to), "type", "chat", "id", id).With(
-		New(NSRetract, "retract", "id", about), New(NSHints, "store"))
+		element(about.Retraction(retracted)), New(NSHints, "store"))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/about"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 )
 
@@ -125,6 +126,23 @@ func TestRemarks_HideNoEncryptedText(t *testing.T) {
 	}
 }
 
+// What an envelope of OMEMO2 says about others counts instead, so these come with it.
+func TestRemarks_BesideOMEMO2ComeWithTheEnvelope(t *testing.T) {
+	t.Parallel()
+	keys := "<keys jid='" + ownJID + "'><key rid='7'>AAEC</key></keys>"
+	for _, envelopes := range []string{enc2(keys), xmpptest.Enc + enc2(keys)} {
+		text := `<message from='` + xmpptest.PeerJID + `' id='1' type='chat'>` + envelopes + retract1 + reacts("<reaction>👍</reaction>") + replyTo + `</message>`
+		events := testReader(t).Message(mustParse(t, text), Span{Now: xmpptest.Arrival()}).Events
+		if len(events) != 1 {
+			t.Fatalf("%d events", len(events))
+		}
+		m, _ := events[0].(carrier.Message)
+		if m.Reaction == nil || m.Reaction.About != "q" || m.Reaction.Encrypted || m.Retraction == nil || m.Retraction.About != "m" || m.References.ReplyTo != "q" {
+			t.Errorf("read as %+v", m)
+		}
+	}
+}
+
 func TestWhatIsSentAboutOthersIsReadAsItWasSent(t *testing.T) {
 	t.Parallel()
 	a := Addresses{Own: xmpptest.Number(t, xmpptest.Customer), Domain: "relay.test"}
@@ -142,7 +160,7 @@ func TestWhatIsSentAboutOthersIsReadAsItWasSent(t *testing.T) {
 		sent := refs
 		sent.ReplyToOwn = own
 		e := Outgoing(a, carrier.Outgoing{ID: "1", To: to, Envelope: xmpptest.Envelope(1), References: sent})
-		if got := e.Child(NSReply, "reply").Attr("to"); got != author+"@relay.test" {
+		if got := e.Child(about.NSReply, "reply").Attr("to"); got != author+"@relay.test" {
 			t.Errorf("the answered message is of %q", got)
 		}
 		if m, _ := read(e).(carrier.Message); m.References != refs {

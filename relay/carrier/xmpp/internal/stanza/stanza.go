@@ -22,8 +22,11 @@ func (r *Reading) Drop(d Drop) { r.Drops = append(r.Drops, d) }
 // Event adds an event.
 func (r *Reading) Event(ev carrier.Event) { r.Events = append(r.Events, ev) }
 
-func (r *Reading) idOf(e *Element) (id string) {
-	if id = e.Attr("id"); len(id) > MaxID {
+func (r *Reading) idOf(e *Element) string { return r.usable(e.Attr("id")) }
+
+// usable returns an id, unless it is too long.
+func (r *Reading) usable(id string) string {
+	if len(id) > MaxID {
 		r.Drop(DropLongID)
 		return ""
 	}
@@ -132,8 +135,18 @@ func (p Reader) notification(r *Reading, e *Element, peer phone.Number, own bool
 // unencrypted text.
 func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 	p.receipts(r, e, peer)
-	remarked := p.remarks(r, e, peer, when)
-	if envelopes, found := p.envelopes(r, e); found != nil {
+	said := r.about(e)
+	reaction, retraction := p.remarks(r, e, peer, when, said)
+	envelopes, found := p.envelopes(r, e)
+	// What stands inside the encryption counts before these two, so they come with the envelope.
+	inside := len(envelopes) > 0 && envelopes[0].Format == carrier.OMEMO2
+	if reaction != nil && !inside {
+		r.Event(*reaction)
+	}
+	if retraction != nil && !inside {
+		r.Event(*retraction)
+	}
+	if found != nil {
 		if len(envelopes) == 0 {
 			if hasPayload(found) {
 				p.unread(r, e, carrier.Unread{From: peer, Kind: carrier.Malformed}, when)
@@ -141,7 +154,7 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 			return
 		}
 		id := r.idOf(e)
-		r.Event(carrier.Message{
+		m := carrier.Message{
 			ID:           id,
 			From:         peer,
 			Resource:     resource(e),
@@ -150,13 +163,17 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 			Time:         p.sentAt(e, when),
 			WantsReceipt: id != "" && e.Child(NSReceipts, "request") != nil,
 			WantsRead:    id != "" && e.Child(NSMarkers, "markable") != nil,
-			References:   r.references(e),
+			References:   said.References,
 			Nickname:     Nickname(e),
-		})
+		}
+		if inside {
+			m.Reaction, m.Retraction = reaction, retraction
+		}
+		r.Event(m)
 		return
 	}
-	if !remarked {
-		p.unencrypted(r, e, peer, when)
+	if !said.Reacts && !said.Retracts {
+		p.unencrypted(r, e, peer, when, said.References)
 	}
 }
 

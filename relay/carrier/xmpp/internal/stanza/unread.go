@@ -22,7 +22,7 @@ const maxLanguage = 35
 
 // unencrypted reads a message without an envelope: another encryption, with a body that is a
 // notice for clients without it; unencrypted text; or nothing that a person wrote.
-func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span) {
+func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span, refs carrier.References) {
 	var text string
 	body := e.Child(NSClient, "body")
 	if body != nil {
@@ -44,7 +44,7 @@ func (p Reader) unencrypted(r *Reading, e *Element, peer phone.Number, when Span
 	default:
 		u := carrier.Unread{From: peer, Kind: carrier.InClear}
 		if p.AcceptUnencrypted {
-			u.Text, u.References = text, r.references(e)
+			u.Text, u.References = text, refs
 		} else {
 			r.Drop(DropPlaintext)
 		}

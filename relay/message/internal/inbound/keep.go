@@ -1,0 +1,88 @@
+package inbound
+
+import (
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// keep writes what a message says that was opened, unless it is a second copy of one that is stored.
+func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time, a *arrival) (again bool, err error) {
+	renewed, err := s.peers.Activate(tx, c.ID, m.Envelope.Sender, m.Envelope.Format, opened, now)
+	if err != nil {
+		return false, err
+	}
+	if opened.NewSession {
+		if err := peers.Bound(tx, c.ID, m.Envelope.Sender); err != nil {
+			return false, err
+		}
+		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAnswer, Device: m.Envelope.Sender, Format: m.Envelope.Format}); err != nil {
+			return false, err
+		}
+	}
+	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
+	taken, err := s.inside(tx, c, opened, a)
+	if err != nil {
+		return false, err
+	}
+	if opened.Text != nil {
+		if again, err = s.keepText(tx, c, m, opened, renewed, now); err != nil {
+			return false, err
+		}
+	}
+	if opened.Text == nil && !taken || !m.WantsReceipt || m.ID == "" {
+		return again, nil
+	}
+	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+}
+
+// keepText writes a message's text, unless it is a second copy of one that is stored.
+func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, renewed bool, now time.Time) (again bool, err error) {
+	text := valid(string(opened.Text))
+	said := saying{stanza: m.ID, text: text, time: m.Time, renewed: renewed}
+	if again, err = said.repeated(tx, c); err != nil || again {
+		return again, err
+	}
+	refs, inClear := opened.Refers(m)
+	body := record.Content{Markable: m.WantsRead, At: m.Time}
+	rest, err := references{s.Base}.refer(tx, c, refs, inClear, text, &body)
+	if err != nil {
+		return false, err
+	}
+	return false, s.write(tx, c, m, text, rest, body, peers.IdentityHash(opened.Identity.Bytes()), now)
+}
+
+// write writes what a customer says: a text, files, or both. A file's text goes with it. Rest is the text
+// without a quote.
+func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text, rest string, body record.Content, identity string, now time.Time) error {
+	parts := []media.Part{{Text: rest}}
+	if s.Files != nil {
+		parts = media.Split(rest)
+	}
+	if len(parts) > 1 || parts[0].URL != "" {
+		body.Whole = textHash(text)
+		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
+	}
+	for _, p := range parts {
+		part := body
+		if p.URL != "" {
+			part.Caption = p.Text
+			if err := s.arriving(tx, c, m, part, p.URL, identity, now); err != nil {
+				return err
+			}
+			continue
+		}
+		part.Text = p.Text
+		w := webhook.Message{Time: m.Time, Text: p.Text, IdentityHash: identity}
+		if err := s.receive(tx, c, w, part, m.ID, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
