@@ -28,6 +28,9 @@ const MaxConfigBytes = 512 << 10
 // MaxNotice is how many characters a notice about encryption has at most.
 const MaxNotice = 1000
 
+// MaxPicture is how many characters a profile's picture has at most: 32 KiB in base64.
+const MaxPicture = 43692
+
 // Config is the relay's configuration file, JSON, rendered by the operator from a
 // BusinessRelay and its DataRegion. It contains no secret.
 type Config struct {
@@ -74,6 +77,8 @@ type Profile struct {
 	Email       string   `json:"email,omitempty"`
 	Websites    []string `json:"websites,omitempty"`
 	Vertical    string   `json:"vertical,omitempty"`
+	// Picture is a JPEG or PNG file, in base64; at most MaxPicture characters.
+	Picture string `json:"picture,omitempty"`
 }
 
 // Vault is the region's Vault. Mounts are paths without slashes at the ends.

@@ -223,6 +223,13 @@ type Profile struct {
 	// +optional
 	// +kubebuilder:validation:Enum=OTHER;AUTO;BEAUTY;APPAREL;EDU;ENTERTAIN;EVENT_PLAN;FINANCE;GROCERY;GOVT;HOTEL;HEALTH;NONPROFIT;PROF_SERVICES;RETAIL;TRAVEL;RESTAURANT;ALCOHOL;ONLINE_GAMBLING;PHYSICAL_GAMBLING;OTC_DRUGS;MATRIMONY_SERVICE
 	Vertical string `json:"vertical,omitempty"`
+	// picture is the business's picture, which customers' clients show: a JPEG or PNG file in
+	// base64 without line breaks, of at most 32 KiB and at most 640 by 640 pixels. Metadata in
+	// the file is not published.
+	// +optional
+	// +kubebuilder:validation:MaxLength=43692
+	// +kubebuilder:validation:Pattern=`^(/9j/|iVBORw0KGgo)[A-Za-z0-9+/]*={0,2}$`
+	Picture string `json:"picture,omitempty"`
 }
 
 // Webhook is where a relay delivers messages and statuses to its business.

@@ -190,6 +190,7 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"webhook login":   {func(c *contract.Config) { c.Webhook.URL = "https://u:p@hook" }, "webhook.url: must have neither"},
 		"profile":         {func(c *contract.Config) { c.Profile.About = strings.Repeat("ä", 513) }, "profile.about:"},
 		"volume":          {func(c *contract.Config) { c.Volume = "a b" }, "volume:"},
+		"picture":         {func(c *contract.Config) { c.Profile.Picture = strings.Repeat("A", contract.MaxPicture+1) }, "profile.picture:"},
 		"websites":        {func(c *contract.Config) { c.Profile.Websites = []string{"a", "b", "c"} }, "profile.websites:"},
 	}
 	for name, tc := range cases {

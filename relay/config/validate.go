@@ -125,6 +125,9 @@ func (p *problems) profile(c contract.Profile) {
 			p.addf("profile."+f.name, "must have at most %d characters", maxProfileField)
 		}
 	}
+	if len(c.Picture) > contract.MaxPicture {
+		p.addf("profile.picture", "must have at most %d characters", contract.MaxPicture)
+	}
 	if len(c.Websites) > maxWebsites {
 		p.addf("profile.websites", "must be at most %d", maxWebsites)
 	}

@@ -16,7 +16,7 @@ func opus(channels byte) string {
 const (
 	mpeg4 = "\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00"
 	amrWB = "#!AMR-WB\n"
-	gif   = "GIF89a\x10\x00\x10\x00"
+	movie = "GIF89a\x10\x00\x10\x00"
 
 	lossy     = "RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a\x00\x02\x00\x02"
 	lossyPart = "RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x00\x30\x01\x00\x9d\x01\x2a\x00\x02\x80\x01" // 512 by 384
@@ -64,8 +64,8 @@ func TestLook_FilesOfEachClientAreWhatTheyAre(t *testing.T) {
 		"a cut WebP":                  {"a.webp", lossy[:29], 9000, document("image/webp")},
 		"no WebP":                     {"a.webp", "MZ\x90", 9000, document("image/webp")},
 
-		"a moving picture":                 {"a.gif", gif, 9000, document("image/gif")},
-		"a moving picture of another name": {"a.jpg", gif, 9000, document("image/gif")},
+		"a moving picture":                 {"a.gif", movie, 9000, document("image/gif")},
+		"a moving picture of another name": {"a.jpg", movie, 9000, document("image/gif")},
 		"a photo of another name":          {"a.webp", "\xff\xd8\xff\xe0", 9000, media.Look{MIME: "image/jpeg", Kind: media.Image}},
 		"a photo of a phone":               {"a.heic", "\x00\x00\x00\x18ftypheic", 9000, document("image/heic")},
 		"a video":                          {"a.mp4", "\x00\x00\x00\x18ftypisom", 9000, media.Look{MIME: "video/mp4", Kind: media.Video}},
@@ -79,7 +79,7 @@ func TestLook_FilesOfEachClientAreWhatTheyAre(t *testing.T) {
 
 func FuzzRecognize(tf *testing.F) {
 	f := mutation.Of(tf)
-	for _, s := range []string{opus(1), mpeg4, amrWB, gif, lossy, lossless, moving, photo} {
+	for _, s := range []string{opus(1), mpeg4, amrWB, movie, lossy, lossless, moving, photo} {
 		f.Add("RECORDING_20260102_030405678.m4a", []byte(s))
 		f.Add("a.webp", []byte(s))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -105,10 +106,14 @@ func (p *parts) carrierAccount(ctx context.Context, create phone.Number) (vault.
 
 func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error {
 	x := p.cfg.Carrier.XMPP
+	picture, err := media.ReadPicture(p.cfg.Profile.Picture)
+	if err != nil {
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "spec.profile.picture is not published", slog.Any("error", err))
+	}
 	c, err := xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password},
 		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
-		Name:              p.cfg.Profile.DisplayName,
+		Name: p.cfg.Profile.DisplayName, Picture: picture,
 		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
 		Archive:           p.messages, Now: p.Now, Log: p.Log, Metrics: p.metrics,
 	})

@@ -49,6 +49,9 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"Kubernetes' own priority", set("spec/priorityClassName", "relays"), set("spec/priorityClassName", "system-cluster-critical"), "must not begin with system-"},
 		{"about too long", set("spec/profile/about", strings.Repeat("a", 139)), set("spec/profile/about", strings.Repeat("a", 140)), "may not be more than 139"},
 		{"counter that begins far up", set("spec/rotation/access", int64(10_000)), set("spec/rotation/access", int64(10_001)), "may begin with 10000 at most"},
+		{"a picture of another type", set("spec/profile/picture", "/9j/4AAQSkZJRg=="), set("spec/profile/picture", "R0lGODlhAQABAAAAACw="), "should match"},
+		{"a picture with line breaks", set("spec/profile/picture", "iVBORw0KGgoAAAAN"), set("spec/profile/picture", "iVBORw0K\nGgoAAAAN"), "should match"},
+		{"a picture that is too large", set("spec/profile/picture", "/9j/"+strings.Repeat("A", 43688)), set("spec/profile/picture", "/9j/"+strings.Repeat("A", 43692)), "may not be more than 43692"},
 		{"three websites", set("spec/profile/websites", []any{"https://a.example"}), set("spec/profile/websites", []any{"a", "b", "c"}), "at most 2 items"},
 	}
 	for _, r := range rules {

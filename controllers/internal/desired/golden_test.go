@@ -63,6 +63,7 @@ func full() desired.Input {
 	relay.Profile = v1alpha1.Profile{
 		DisplayName: "Acme", About: "Anvils", Address: "1 Road", Description: "All anvils",
 		Email: "hello@acme.example", Websites: []string{"https://acme.example"}, Vertical: "RETAIL",
+		Picture: "/9j/4AAQSkZJRg==",
 	}
 	relay.Webhook = &v1alpha1.Webhook{
 		URL: "https://hooks.acme.example:9443/in", CABundle: caBundle, ClientCertificateSecretName: "hook-client",

@@ -12,6 +12,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
+	"github.com/relaykeep/relaykeep/relay/media"
 )
 
 // Registration says what a Carrier does when the server does not know its account.
@@ -59,8 +60,10 @@ type Config struct {
 	Registration Registration
 	// RegistrationToken is for Registration Token.
 	RegistrationToken string
-	// Name is the business's, which customers see; empty: none is published.
-	Name string
+	// Name and Picture are the business's, which customers see. Empty ones are not published, and
+	// what the relay published of them before is removed.
+	Name    string
+	Picture media.Picture
 	// AcceptUnencrypted passes the text of unencrypted messages to the Handler, as a
 	// carrier.Unread. Otherwise the Handler only learns that there was one.
 	AcceptUnencrypted bool

@@ -122,7 +122,7 @@ func (c *Carrier) publish(ctx context.Context, node, item string, content *stanz
 		_, err := c.questions.set(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
 			stanza.New(stanza.NSPubSub, "publish", "node", node).With(
 				stanza.New(stanza.NSPubSub, "item", "id", item).With(content)),
-			stanza.New(stanza.NSPubSub, "publish-options").With(c.form(stanza.NSPSOpts, options...)),
+			stanza.New(stanza.NSPubSub, "publish-options").With(c.form(stanza.NSPSOpts, node, options...)),
 		))
 		return err
 	}
@@ -146,9 +146,28 @@ func (c *Carrier) publish(ctx context.Context, node, item string, content *stanz
 	return publishError(err)
 }
 
+// withdraw empties a node of ours that others read: it tells them first, by publishing empty as its
+// item, and then retracts this item. A node that does not exist is empty.
+func (c *Carrier) withdraw(ctx context.Context, node string, empty *stanza.Element) error {
+	if err := c.publish(ctx, node, stanza.ItemCurrent, empty); err != nil {
+		return err
+	}
+	return c.retract(ctx, node, stanza.ItemCurrent)
+}
+
+// retract removes an item from one of our nodes, if it is there.
+func (c *Carrier) retract(ctx context.Context, node, item string) error {
+	_, err := c.questions.set(ctx, stanza.New(stanza.NSPubSub, "pubsub").With(
+		stanza.New(stanza.NSPubSub, "retract", "node", node).With(stanza.New(stanza.NSPubSub, "item", "id", item))))
+	if stanza.IsCondition(err, "item-not-found") {
+		return nil
+	}
+	return publishError(err)
+}
+
 func (c *Carrier) configure(ctx context.Context, node string) error {
 	_, err := c.questions.set(ctx, stanza.New(stanza.NSOwner, "pubsub").With(
-		stanza.New(stanza.NSOwner, "configure", "node", node).With(c.form(stanza.NSPSConfig, many(node)...))))
+		stanza.New(stanza.NSOwner, "configure", "node", node).With(c.form(stanza.NSPSConfig, node, many(node)...))))
 	return publishError(err)
 }
 
@@ -163,9 +182,12 @@ func publishError(err error) error {
 
 // form is a filled-in form (XEP-0004) with the nodes' options: strangers can read them, unless
 // configured otherwise, and their items persist (XEP-0384 v0.3, 4.3).
-func (c *Carrier) form(kind string, more ...*stanza.Element) *stanza.Element {
+func (c *Carrier) form(kind, node string, more ...*stanza.Element) *stanza.Element {
 	access := "open"
-	if c.cfg.ContactsOnly {
+	switch {
+	case node == stanza.NSProfile:
+		access = "whitelist" // nobody else needs it (XEP-0223)
+	case c.cfg.ContactsOnly:
 		access = "presence"
 	}
 	return stanza.New(stanza.NSForm, "x", "type", "submit").With(

@@ -56,7 +56,7 @@ func (c *Carrier) detach() {
 }
 
 // introduce does the last things that a new stream begins with, after presence: it asks which
-// devices our account has, and publishes the business's name.
+// devices our account has, and publishes the business's name and picture.
 func (s *service) introduce(ctx context.Context) {
 	var lists []carrier.Event
 	for _, f := range carrier.Formats() {
@@ -75,7 +75,7 @@ func (s *service) introduce(ctx context.Context) {
 	// answer to a second question.
 	ping := &question{to: s.c.addr.Domain, then: s.c.wentLive}
 	_, _ = s.c.questions.put(ctx, ping, "get", stanza.New(stanza.NSPing, "ping")) // an error is an answer, too
-	s.c.publishName(ctx)
+	s.c.publishProfile(ctx)
 }
 
 // wentLive notes that everything that waited for the stream has arrived.

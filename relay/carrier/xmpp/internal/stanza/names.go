@@ -38,6 +38,9 @@ const (
 	NSPing     = "urn:xmpp:ping"                         // XEP-0199
 	NSNick     = "http://jabber.org/protocol/nick"       // XEP-0172
 	NSVCard    = "vcard-temp"                            // XEP-0054
+	NSPicture  = "urn:xmpp:avatar:data"                  // XEP-0084
+	NSPictures = "urn:xmpp:avatar:metadata"              // XEP-0084
+	NSProfile  = "urn:relaykeep:profile:0"               // our own: what we published of the profile
 )
 
 // PEP nodes of legacy OMEMO and the one item in each. Of those of OMEMO2, the one of the bundles has an

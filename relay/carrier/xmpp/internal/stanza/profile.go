@@ -1,0 +1,62 @@
+package stanza
+
+import (
+	"crypto/sha1" //nolint:gosec // XEP-0084 names pictures so
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/relaykeep/relaykeep/relay/media"
+)
+
+// PictureID is the id under which a picture is published (XEP-0084, 4.2); empty for none.
+func PictureID(p media.Picture) string {
+	if len(p.Data) == 0 {
+		return ""
+	}
+	sum := sha1.Sum(p.Data) //nolint:gosec // as above
+	return hex.EncodeToString(sum[:])
+}
+
+// PictureData renders a picture's content.
+func PictureData(p media.Picture) *Element { return New(NSPicture, "data").WithText(Encode(p.Data)) }
+
+// PictureInfo renders what is said of a picture: that there is none, for the zero Picture.
+func PictureInfo(p media.Picture) *Element {
+	info := New(NSPictures, "metadata")
+	if id := PictureID(p); id != "" {
+		info.With(New(NSPictures, "info", "id", id, "type", p.Type, "bytes", strconv.Itoa(len(p.Data)),
+			"width", strconv.Itoa(p.Width), "height", strconv.Itoa(p.Height)))
+	}
+	return info
+}
+
+// Published is what a relay published of a business's profile: a nickname and the id of a picture,
+// each empty for none.
+type Published struct{ Name, Picture string }
+
+// PublishedProfile renders what a relay published.
+func PublishedProfile(p Published) *Element {
+	return New(NSProfile, "published", "name", p.Name, "picture", p.Picture)
+}
+
+// ParsePublished reads what an earlier run of a relay published. Nil is nothing.
+func ParsePublished(item *Element) Published {
+	e := item.Child(NSProfile, "published")
+	return Published{e.attrOrEmpty("name"), e.attrOrEmpty("picture")}
+}
+
+// VCardPhoto renders a picture as a vCard has it (XEP-0153).
+func VCardPhoto(p media.Picture) *Element {
+	return New(NSVCard, "PHOTO").With(New(NSVCard, "TYPE").WithText(p.Type), New(NSVCard, "BINVAL").WithText(Encode(p.Data)))
+}
+
+// VCardPicture is the id of the picture in a vCard, "" when it has none that can be read.
+func VCardPicture(card *Element) string {
+	text := strings.Join(strings.Fields(TextOf(card.Child(NSVCard, "PHOTO"), NSVCard, "BINVAL")), "")
+	data, err := decode(text, media.MaxPictureSize)
+	if err != nil {
+		return ""
+	}
+	return PictureID(media.Picture{Data: data})
+}
