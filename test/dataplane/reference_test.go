@@ -7,6 +7,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/customers"
+	"github.com/relaykeep/relaykeep/test/rig"
+	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 )
 
 // about finds what the business got about another message.
@@ -52,9 +54,20 @@ func TestReferences_ReachTheOtherSideThroughAServer(t *testing.T) {
 // In omemo:2 all of that is inside the encryption, and a reaction is one without any setting.
 func TestReferences_InsideTheEncryptionReachTheOtherSideThroughAServer(t *testing.T) {
 	t.Parallel()
-	b := newBusiness(t)
+	t.Run("prosody", func(t *testing.T) {
+		t.Parallel()
+		insideReferences(t, shared.prosody)
+	})
+	t.Run("ejabberd", func(t *testing.T) {
+		t.Parallel()
+		insideReferences(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}))
+	})
+}
+
+func insideReferences(t *testing.T, server rig.Carrier) {
+	b := &business{shared.NewBusiness(t, server), t}
 	b.StartReady()
-	p := customers.StartIn(t, shared.prosody, shared.Number(), carrier.OMEMO2)
+	p := customers.StartIn(t, server, shared.Number(), carrier.OMEMO2)
 	own := p.Says(b, "do you have it in green?")
 	first := b.WaitText("do you have it in green?").ID
 	out := b.Say(p.Number.E164(), "we do; which size?")
