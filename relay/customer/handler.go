@@ -105,8 +105,8 @@ func (h *handler) message(m carrier.Message) error {
 	if opened.PreKeyUsed {
 		h.c.later("publish the bundle", h.c.publishBundle)
 	}
-	if opened.NewSession {
-		h.c.later("answer a new session", func(ctx context.Context) error {
+	if opened.NewSession || opened.Heartbeat {
+		h.c.later("answer a session", func(ctx context.Context) error {
 			_, err := h.c.send(ctx, m.From, omemo.Saying{})
 			return err
 		})

@@ -3,6 +3,7 @@ package message_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -78,6 +79,38 @@ func TestRepair_NotStoredIsOfferedWhenTheMessageComesAgain(t *testing.T) {
 		w.take()
 		if n := w.Count(message.EventRepaired); n != 1 {
 			t.Errorf("%d new sessions were offered, want one", n)
+		}
+	})
+}
+
+// A customer who writes much and gets no answer gets a message without content, which lets their client
+// make new keys.
+func TestHeartbeat_GoesToACustomerWhomNobodyAnswers(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		empty := 0
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == w.number && m.Envelope.Payload == nil {
+				empty++
+			}
+			return m
+		})
+		for name, f := range map[string]carrier.Format{"+491701111111": carrier.Legacy, "+491702222222": carrier.OMEMO2} {
+			p := w.customerIn(dir+"/"+name, name, f)
+			p.says(w.number, "hello")
+			w.take()
+			before := empty // one completed the session
+			for range 60 {
+				p.says(w.number, "are you there?")
+			}
+			w.take()
+			if got := empty - before; got != 1 {
+				t.Errorf("format %d: %d messages without content went out, want 1", f, got)
+			}
+			p.says(w.number, "anybody?")
+			if got := texts(w.take()); !slices.Equal(got, []string{"anybody?"}) {
+				t.Errorf("format %d: afterwards the business got %q", f, got)
+			}
 		}
 	})
 }

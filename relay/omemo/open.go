@@ -43,6 +43,9 @@ type Opened struct {
 	NewSession bool
 	// Answers says that the message is the peer's first in a session that we began.
 	Answers bool
+	// Heartbeat says that the peer has written so much without an answer that it is owed one, as after
+	// NewSession: only an answer lets it make new keys.
+	Heartbeat bool
 	// Replaced says that the new session replaced another. The device may have lost that one
 	// with what was sent in it, or both ends began a session at once.
 	Replaced bool
@@ -88,7 +91,7 @@ func (a *Account) Open(s Sessions, m carrier.Message, now time.Time) (Opened, er
 	opened := Opened{
 		Content: content, NewSession: d.NewSession, Replaced: d.NewSession && record.HasSession(),
 		PreKeyUsed: d.UsedPreKey != 0, Identity: d.Identity,
-		Answers: d.Answers,
+		Answers: d.Answers, Heartbeat: d.Heartbeat,
 	}
 	if d.NewSession {
 		if err := s.Begin(d.Begun); err != nil {

@@ -39,7 +39,14 @@ type Decrypted struct {
 	// Answers says that the message is the peer's first in a session that we began: the peer
 	// could decrypt something in it.
 	Answers bool
+	// Heartbeat says that the peer sent so much under one ratchet key that it needs an answer, which may be
+	// empty: only then does it make another key, with new secrecy. It is said once a key.
+	Heartbeat bool
 }
+
+// heartbeatAt is the first message number of a chain that asks for a heartbeat (XEP-0384 v0.9, "Business
+// rules"; in Legacy clients choose numbers of their own).
+const heartbeatAt = 53
 
 // Begun identifies a session that a peer began. None of it is secret: it travelled unencrypted.
 type Begun struct {
@@ -149,7 +156,7 @@ func (r *Record) decryptIn(s *session, m *message, now time.Time) (Decrypted, er
 	if err != nil {
 		return Decrypted{}, err
 	}
-	d := Decrypted{Plaintext: plaintext, Answers: s.initiated}
+	d := Decrypted{Plaintext: plaintext, Answers: s.initiated, Heartbeat: s.needsHeartbeat(m)}
 	if s == r.current {
 		d.Record = r.moved(next).bounded(now)
 	} else {
@@ -188,6 +195,19 @@ func decryptPreKey(l Local, r *Record, keys PreKeySource, c Ciphertext, now time
 		d.UsedPreKey = own.oneTime.id
 	}
 	return d, nil
+}
+
+// needsHeartbeat reports whether m is the first message of the peer's latest chain with that number or a
+// higher one. S is the session before it.
+func (s *session) needsHeartbeat(m *message) bool {
+	next := uint32(0) // of a chain that the message begins
+	switch at := s.chain(m); {
+	case at > 0:
+		return false // the peer has another key already
+	case at == 0:
+		next = s.receive[0].next
+	}
+	return m.counter >= heartbeatAt && next <= heartbeatAt
 }
 
 // began reports whether the peer began s with the pre-key message m.

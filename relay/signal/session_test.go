@@ -184,3 +184,45 @@ func TestEmptyAndLongestPlaintext(t *testing.T) {
 		bob.wants(again.seal(longest), longest)
 	})
 }
+
+// A peer that gets no answer keeps its ratchet key (XEP-0384 v0.9 asks for a heartbeat at number 53).
+func TestHeartbeat_IsDueOnceForEachLongChain(t *testing.T) {
+	inFormats(t, func(t *testing.T, f Format) {
+		due := func(to *device, c Ciphertext) bool {
+			t.Helper()
+			d, err := Decrypt(to.local, to.record(), to, c, to.now)
+			must(t, err)
+			to.store(d.Record)
+			return d.Heartbeat
+		}
+		alice, bob := pairOf(t, f)
+		bob.wants(alice.seal("a"), "a")
+		alice.wants(bob.seal("b"), "b")
+		for range 2 { // the answer begins another chain
+			var late []Ciphertext
+			for n := range 60 {
+				c := alice.seal("again")
+				switch {
+				case n == 20 || n == 54:
+					late = append(late, c)
+				case due(bob, c) != (n == 53):
+					t.Errorf("message %d: %t", n, n != 53)
+				}
+			}
+			for _, c := range late {
+				if due(bob, c) {
+					t.Error("a late message asks for another heartbeat")
+				}
+			}
+			if due(alice, bob.seal("")) {
+				t.Error("a heartbeat asks for one")
+			}
+		}
+		for range 70 { // lost on the way
+			alice.seal("lost")
+		}
+		if !due(bob, alice.seal("after a gap")) || due(bob, alice.seal("and the next")) {
+			t.Error("a gap hides that the chain is long")
+		}
+	})
+}

@@ -158,6 +158,7 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	// A customer who writes to the former identity is shown the present one, but not each
 	// time: a client that keeps an old device list would answer each time.
 	if d := sender(c, m); late {
+		o.Heartbeat = false
 		if o.NewSession = o.Text != nil && s.peers.MayRepair(d, now); o.NewSession {
 			a.repair = &d
 		}

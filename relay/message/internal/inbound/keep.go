@@ -22,6 +22,8 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 		if err := peers.Bound(tx, c.ID, m.Envelope.Sender); err != nil {
 			return false, err
 		}
+	}
+	if opened.NewSession || opened.Heartbeat {
 		if err := s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindAnswer, Device: m.Envelope.Sender, Format: m.Envelope.Format}); err != nil {
 			return false, err
 		}

@@ -13,7 +13,7 @@ type Kind string
 const (
 	KindText    Kind = "text"    // encrypt the message, unless it is, and send it
 	KindReceipt Kind = "receipt" // tell the customer's client
-	KindAnswer  Kind = "answer"  // complete a session that a device began
+	KindAnswer  Kind = "answer"  // complete a session that a device began, or let its ratchet turn
 	KindRepair  Kind = "repair"  // begin a new session with a device
 	KindInspect Kind = "inspect" // look at the identity key of a device that is new
 	KindLost    Kind = "lost"    // find what a device could not read
