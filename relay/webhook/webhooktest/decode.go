@@ -131,7 +131,8 @@ func Decode(body []byte) ([]Update, error) {
 	for _, m := range v.Messages {
 		u := m.update()
 		if len(v.Contacts) > 0 {
-			u.Name, u.Identity = v.Contacts[0].Profile.Name, v.Contacts[0].Identity
+			u.Name = v.Contacts[0].Profile.Name
+			u.Identity = cmp.Or(u.Identity, v.Contacts[0].Identity)
 		}
 		all = append(all, u)
 	}

@@ -30,12 +30,12 @@ func TestDecode_UpdatesComeInOrder(t *testing.T) {
 }
 
 func TestDecode_NoticeOfTheSystemNamesItsKey(t *testing.T) {
-	got, err := Decode([]byte(`{"entry":[{"changes":[{"value":{"messages":[
+	got, err := Decode([]byte(`{"entry":[{"changes":[{"value":{"contacts":[{"profile":{"name":"Ada"}}],"messages":[
 		{"id":"wamid.A","type":"system","system":{"type":"customer_identity_changed","identity":"aGFzaA==","accepted":true}}]}}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Update{{ID: "wamid.A", Type: "system", System: "customer_identity_changed", Identity: "aGFzaA==", Accepted: true}}
+	want := []Update{{ID: "wamid.A", Type: "system", Name: "Ada", System: "customer_identity_changed", Identity: "aGFzaA==", Accepted: true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
