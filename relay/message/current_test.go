@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
@@ -59,6 +60,25 @@ func TestKeysUsedWithoutALinkAreReplacedOnceItIsResumed(t *testing.T) {
 		}
 		if gone != 1 || len(after.PreKeys) != len(before.PreKeys) {
 			t.Errorf("%d used keys were replaced, of %d there are %d", gone, len(before.PreKeys), len(after.PreKeys))
+		}
+	})
+}
+
+// Until the carrier has our keys, customers cannot write to us, although the link is up.
+func TestRelayIsPublishedOnceTheCarrierHasItsKeys(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var down atomic.Bool
+		down.Store(true)
+		w.stop()
+		w.wire = func(l message.Carrier) message.Carrier { return oneWay{l, &down} }
+		w.start()
+		if w.settle(); w.Published() {
+			t.Error("published without a link")
+		}
+		down.Store(false)
+		elapse(15 * time.Second)
+		if w.settle(); !w.Published() {
+			t.Error("not published, although the carrier takes keys")
 		}
 	})
 }

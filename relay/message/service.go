@@ -77,6 +77,10 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// Published says whether the carrier has our keys, published since the process started: without them
+// no customer can write to us.
+func (s *Service) Published() bool { return s.peers.Published() }
+
 // Count returns how often an event happened since the process started.
 func (s *Service) Count(e Event) int64 { return s.base.Counts.Get(e) }
 

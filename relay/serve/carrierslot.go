@@ -14,6 +14,7 @@ import (
 // Reasons of the condition CarrierConnected, in addition to those of the carrier itself.
 const (
 	ReasonConnected      = "Connected"
+	ReasonPublishing     = "PublishingKeys"
 	ReasonForeignDevice  = "ForeignDevice"
 	ReasonAccountMissing = "AccountMissing"
 	ReasonAccountOther   = "AccountOfAnotherNumber"

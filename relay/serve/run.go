@@ -187,6 +187,10 @@ func (p *parts) sweep(ctx context.Context) {
 // carrierCondition is CarrierConnected.
 func (p *parts) carrierCondition() contract.Condition {
 	c := p.carrier.condition()
+	if c.Status == contract.True && !p.messages.Published() {
+		c.Status, c.Reason = contract.False, ReasonPublishing
+		c.Message = "the link to the carrier is up, but the carrier has not taken the relay's keys yet, and customers cannot write without them: the relay tries again every few seconds, and its log says why the carrier refused"
+	}
 	if c.Status == contract.True && p.messages.Count(message.EventForeignDevice) > 0 {
 		c.Reason = ReasonForeignDevice
 		c.Message = "the business's account listed a device that is not the relay's: change the account's password, and ask the carrier who added it; the relay removed it from the list"

@@ -100,8 +100,12 @@ func (s *Peers) publish(ctx context.Context) error {
 	if err := s.published(ctx, bundles[0]); err != nil {
 		return fmt.Errorf("noting what is published: %w", err)
 	}
+	s.shown.Store(true)
 	return nil
 }
+
+// Published says whether the carrier has our keys: without them no customer can write to us.
+func (s *Peers) Published() bool { return s.shown.Load() }
 
 // publishIn publishes our bundle and our device list in a bundle's format.
 func (s *Peers) publishIn(ctx context.Context, b carrier.Bundle) error {

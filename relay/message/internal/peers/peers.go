@@ -20,6 +20,8 @@ type Peers struct {
 	link  linkState
 	dirty chan struct{}
 	owed  atomic.Bool // keys changed while there was no link to publish them on
+	// shown says that customers find our keys: they were published since the process started.
+	shown atomic.Bool
 
 	mu sync.Mutex // guards the following fields
 	// fetched holds when customers' devices were last learned from the carrier, since the
