@@ -32,7 +32,7 @@ type FormerToken struct {
 }
 
 // Options say what an API serves. All but BaseURL, Hosts, Now, Log,
-// Quality and Observe are required.
+// Quality, Problems and Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: the edge "customers" does not exist
@@ -53,6 +53,8 @@ type Options struct {
 	Now        func() time.Time
 	// Quality is the number's quality rating: GREEN, YELLOW, RED or UNKNOWN.
 	Quality func() string
+	// Problems returns what keeps the business from sending now; none for nil.
+	Problems func() []Problem
 	// Observe is called for each answer with the route, the HTTP status, the API's error code
 	// (0 for none) and how long it took. Nothing in it is personal.
 	Observe func(route string, status, code int, took time.Duration)
@@ -78,6 +80,9 @@ func New(o Options) *API {
 	}
 	if o.Quality == nil {
 		o.Quality = func() string { return "UNKNOWN" }
+	}
+	if o.Problems == nil {
+		o.Problems = func() []Problem { return nil }
 	}
 	if o.Observe == nil {
 		o.Observe = func(string, int, int, time.Duration) {}

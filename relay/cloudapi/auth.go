@@ -19,13 +19,16 @@ func (a *API) authenticate(r *http.Request) error {
 		return errToken("An access token is required to request this resource.")
 	}
 	sum := sha256.Sum256([]byte(token))
-	former := a.Former.Token != "" && a.Now().Before(a.Former.Until)
+	former := a.formerValid()
 	if subtle.ConstantTimeCompare(sum[:], a.tokenHash[:]) != 1 &&
 		(subtle.ConstantTimeCompare(sum[:], a.formerHash[:]) != 1 || !former) {
 		return errToken("Invalid OAuth access token.")
 	}
 	return nil
 }
+
+// formerValid says whether the former token is still accepted.
+func (a *API) formerValid() bool { return a.Former.Token != "" && a.Now().Before(a.Former.Until) }
 
 // bearer returns the token in an Authorization header. Graph clients may also use the scheme
 // OAuth.

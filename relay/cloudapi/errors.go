@@ -22,6 +22,7 @@ const (
 	CodeToken            = 190
 	CodeThroughput       = 130429
 	CodeInternal         = 131000
+	CodeAccess           = 131005
 	CodeMissingParameter = 131008
 	CodeInvalidValue     = 131009
 	CodeUnavailable      = 131016
@@ -109,6 +110,11 @@ func errInvalidParameter(details string) *Error {
 
 // errNoField is the Graph API's answer for a field that an object does not have.
 func errNoField() *Error { return errInvalidParameter("Tried accessing a nonexisting field.") }
+
+// errReadOnly is the answer to a change that the BusinessRelay decides about.
+func errReadOnly(details string) *Error {
+	return coded(http.StatusForbidden, CodeAccess, "Access denied", details)
+}
 
 func errTooLarge() *Error {
 	return coded(http.StatusRequestEntityTooLarge, CodeInvalidParameter, "Invalid parameter",

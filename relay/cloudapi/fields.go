@@ -1,6 +1,9 @@
 package cloudapi
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
 
 // maxFields bounds the list of fields that a request names.
 const maxFields = 32
@@ -10,6 +13,31 @@ type wantedField struct {
 	name string
 	// nested are the fields of it that the answer may have; nil for all.
 	nested []string
+}
+
+// show returns the fields of an object that a request names, or else those of a list. The id is
+// always one of them.
+func show(r *http.Request, id, unlessNamed string, field func(name string) (any, bool)) (map[string]any, error) {
+	list := r.URL.Query().Get("fields")
+	if list == "" {
+		list = unlessNamed
+	}
+	fields, err := splitFields(list)
+	if err != nil {
+		return nil, err
+	}
+	shown := map[string]any{"id": id}
+	for _, f := range fields {
+		value, ok := field(f.name)
+		if ok && f.nested != nil {
+			value, ok = nestedFields(value, f.nested)
+		}
+		if !ok {
+			return nil, errNoField()
+		}
+		shown[f.name] = value
+	}
+	return shown, nil
 }
 
 // splitFields reads the parameter "fields" of the Graph API: names separated by commas, each

@@ -1,6 +1,9 @@
 package cloudapi
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // defaultFields are the fields of a number that are shown when the request names none.
 const defaultFields = "verified_name,display_phone_number,quality_rating"
@@ -8,26 +11,7 @@ const defaultFields = "verified_name,display_phone_number,quality_rating"
 // number serves GET /{phone-number-id}?fields=…, which clients call to check that their token
 // works.
 func (a *API) number(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	list := r.URL.Query().Get("fields")
-	if list == "" {
-		list = defaultFields
-	}
-	fields, err := splitFields(list)
-	if err != nil {
-		return nil, err
-	}
-	shown := map[string]any{"id": a.Number.ID}
-	for _, f := range fields {
-		value, ok := a.field(f.name)
-		if ok && f.nested != nil {
-			value, ok = nestedFields(value, f.nested)
-		}
-		if !ok {
-			return nil, errNoField()
-		}
-		shown[f.name] = value
-	}
-	return shown, nil
+	return show(r, a.Number.ID, defaultFields, a.field)
 }
 
 // field returns one field of the number.
@@ -39,8 +23,12 @@ func (a *API) field(name string) (any, bool) {
 		return a.Number.Phone.E164(), true
 	case "verified_name":
 		return a.Number.Name, true
+	case "name_status":
+		return "APPROVED", true
 	case "quality_rating":
 		return a.Quality(), true
+	case "quality_score":
+		return map[string]string{"score": a.Quality()}, true
 	case "status":
 		return "CONNECTED", true
 	case "code_verification_status":
@@ -51,6 +39,68 @@ func (a *API) field(name string) (any, bool) {
 		return "LIVE", true
 	case "throughput":
 		return map[string]string{"level": "STANDARD"}, true
+	case "whatsapp_business_manager_messaging_limit", "messaging_limit_tier":
+		return "TIER_UNLIMITED", true
+	case "is_on_biz_app", "is_official_business_account", "is_pin_enabled":
+		return false, true
+	case "webhook_configuration":
+		return a.webhookConfiguration(), true
+	case "last_onboarded_time":
+		return graphTime(a.Number.Since), true
+	case "health_status":
+		return a.health("PHONE_NUMBER", a.Number.ID), true
 	}
 	return nil, false
+}
+
+// graphTime is a time as Graph objects have it; nil, which is JSON's null, when it is not known.
+func graphTime(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05-0700")
+}
+
+// webhookConfiguration says where webhooks go. The BusinessRelay has one webhook, which is the
+// application's.
+func (a *API) webhookConfiguration() map[string]string {
+	if a.Number.Webhook == "" {
+		return map[string]string{}
+	}
+	return map[string]string{"application": a.Number.Webhook}
+}
+
+// webhookOverride is a webhook that a client wants to set.
+type webhookOverride struct {
+	URI string `json:"override_callback_uri"`
+}
+
+// numberRequest has the parameters of a POST to the number.
+type numberRequest struct {
+	Webhook *webhookOverride `json:"webhook_configuration"`
+	PIN     *string          `json:"pin"`
+}
+
+// configureNumber serves POST /{phone-number-id}. What a client may set there, the BusinessRelay
+// sets.
+func (a *API) configureNumber(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	var q numberRequest
+	if err := readParams(w, r, &q); err != nil {
+		return nil, err
+	}
+	switch {
+	case q.PIN != nil:
+		return nil, errReadOnly("A relay has no PIN: whoever may change the BusinessRelay controls the number.")
+	case q.Webhook == nil:
+		return nil, errMissing("webhook_configuration")
+	}
+	return a.override(*q.Webhook)
+}
+
+// override answers a client that sets the webhook: it may set what it is.
+func (a *API) override(q webhookOverride) (any, error) {
+	if q.URI != "" && q.URI != a.Number.Webhook {
+		return nil, errReadOnly("The webhook's URL is set in the BusinessRelay (spec.webhook.url).")
+	}
+	return success{true}, nil
 }

@@ -20,6 +20,9 @@ const (
 	routeMedia     = "media"
 	routeDownload  = "download"
 	routeBlock     = "block_users"
+	routeProfile   = "profile"
+	routeAccount   = "account"
+	routeToken     = "token"
 	routeNone      = "none"
 )
 
@@ -38,9 +41,12 @@ type route struct {
 type objectKind int
 
 const (
-	theNumber objectKind = iota // the business's phone-number-id
-	aFile                       // any other id in digits, which serve gets
-	anAddress                   // "media": a file's id follows, and the address is signed
+	theNumber  objectKind = iota // the business's phone-number-id
+	theAccount                   // the business account's id
+	aFile                        // any other id in digits, which serve gets
+	anAddress                    // "media": a file's id follows, and the address is signed
+	theCaller                    // "me"
+	aToken                       // "debug_token"
 )
 
 // routes is everything that the API serves.
@@ -57,12 +63,21 @@ func routes() []route {
 		{routeCustomers, http.MethodGet, theNumber, "customers", (*API).contactRequests},
 		{routeCustomers, "", theNumber, "customers/", (*API).customers},
 		{routeNumber, http.MethodGet, theNumber, "", (*API).number},
+		{routeNumber, http.MethodPost, theNumber, "", (*API).configureNumber},
+		{routeProfile, http.MethodGet, theNumber, "whatsapp_business_profile", (*API).profile},
+		{routeAccount, http.MethodGet, theAccount, "", (*API).account},
+		{routeAccount, http.MethodGet, theAccount, "phone_numbers", (*API).phoneNumbers},
+		{routeAccount, http.MethodGet, theAccount, "subscribed_apps", (*API).subscribed},
+		{routeAccount, http.MethodPost, theAccount, "subscribed_apps", (*API).subscribe},
+		{routeToken, http.MethodGet, theCaller, "", (*API).me},
+		{routeToken, http.MethodGet, theCaller, "permissions", (*API).permissions},
+		{routeToken, http.MethodGet, aToken, "", (*API).debugToken},
 	}
 }
 
-// matches says whether a request belongs to the route, and returns what serve gets. Own is the
-// business's phone-number-id.
-func (t route) matches(own, method, object, edge string) (id string, ok bool) {
+// matches says whether a request to the number n belongs to the route, and returns what serve
+// gets.
+func (t route) matches(n Number, method, object, edge string) (id string, ok bool) {
 	if t.method != "" && t.method != method {
 		return "", false
 	}
@@ -70,15 +85,26 @@ func (t route) matches(own, method, object, edge string) (id string, ok bool) {
 	case anAddress:
 		return edge, object == "media" && edge != ""
 	case aFile:
-		return object, object != own && edge == "" && digits(object)
+		return object, object != n.ID && object != n.AccountID && edge == "" && digits(object)
 	case theNumber:
-		if strings.HasSuffix(t.edge, "/") {
-			id, ok = strings.CutPrefix(edge, t.edge)
-			return id, ok && object == own
-		}
-		return "", object == own && edge == t.edge
+		return t.cut(edge, object == n.ID)
+	case theAccount:
+		return t.cut(edge, object == n.AccountID && object != "")
+	case theCaller:
+		return t.cut(edge, object == "me")
+	case aToken:
+		return t.cut(edge, object == "debug_token")
 	}
 	return "", false
+}
+
+// cut matches a route's edge.
+func (t route) cut(edge string, object bool) (id string, ok bool) {
+	if strings.HasSuffix(t.edge, "/") {
+		id, ok = strings.CutPrefix(edge, t.edge)
+		return id, ok && object
+	}
+	return "", object && edge == t.edge
 }
 
 // ServeHTTP implements http.Handler.
@@ -118,7 +144,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 		}
 	}
 	for _, t := range routes() {
-		if id, ok := t.matches(a.Number.ID, r.Method, object, edge); ok {
+		if id, ok := t.matches(a.Number, r.Method, object, edge); ok {
 			body, err := t.serve(a, w, r, id)
 			return t.name, body, err
 		}

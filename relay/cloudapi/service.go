@@ -71,9 +71,27 @@ type Service interface {
 
 // Number is the business's number as the API shows it.
 type Number struct {
-	ID    string // phone-number-id, decimal
-	Phone phone.Number
-	Name  string // verified_name
+	ID        string // phone-number-id, decimal
+	AccountID string // of the WhatsApp Business Account, decimal
+	Phone     phone.Number
+	Name      string    // verified_name
+	Since     time.Time // when the relay made the number's keys; zero if it is not known
+	Webhook   string    // URL; empty for none
+	Profile   Profile
+}
+
+// Profile is what the business says about itself.
+type Profile struct {
+	About, Address, Description, Email, Vertical string
+	Websites                                     []string
+}
+
+// Problem keeps the business from sending, or some of its messages from arriving.
+type Problem struct {
+	// Blocks says that nothing can be sent; otherwise sending is limited.
+	Blocks bool
+	// Description and Solution are for people, and contain nothing personal.
+	Description, Solution string
 }
 
 // Attachment is a message with a file that a business asks to send. It was

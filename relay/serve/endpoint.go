@@ -42,12 +42,13 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 	server := newServer(cloudapi.New(cloudapi.Options{
 		Service:    service{p.messages},
 		Customers:  persons{p.messages},
-		Number:     cloudapi.Number{ID: p.keys.identity.PhoneNumberID, Phone: p.number, Name: p.cfg.Profile.DisplayName},
+		Number:     p.shownNumber(),
 		Token:      p.keys.access.AccessToken,
 		Former:     p.keys.former.token(),
 		BaseURL:    p.cfg.Endpoint.URL,
 		Hosts:      p.names(),
 		Throughput: p.cfg.Throughput,
+		Problems:   p.problems,
 		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))
 	certificates, err := p.certificates(ctx)

@@ -1,0 +1,93 @@
+package cloudapi
+
+import "net/http"
+
+// The edges of the business account. Clients call them before they send their first message: to
+// test a token, and to find the number.
+
+// accountFields are the fields of the account that are shown when the request names none.
+const accountFields = "id,name"
+
+// account serves GET /{business-account-id}.
+func (a *API) account(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	return show(r, a.Number.AccountID, accountFields, func(name string) (any, bool) {
+		switch name {
+		case "id":
+			return a.Number.AccountID, true
+		case "name":
+			return a.Number.Name, true
+		case "owner_business_info":
+			return map[string]string{"id": a.Number.AccountID, "name": a.Number.Name}, true
+		case "health_status":
+			return a.health("WABA", a.Number.AccountID), true
+		}
+		return nil, false
+	})
+}
+
+// listed is the answer that lists objects on one page.
+type listed struct {
+	Data   []any   `json:"data"`
+	Paging *paging `json:"paging,omitempty"`
+}
+
+// numberFields are the fields of a listed number that are shown when the request names none.
+const numberFields = defaultFields + ",code_verification_status,platform_type,throughput,webhook_configuration"
+
+// phoneNumbers serves GET /{business-account-id}/phone_numbers: there is one.
+func (a *API) phoneNumbers(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	limit, err := pageLimit(r, 1, maxNumbers)
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := window(r, 1, limit)
+	if err != nil {
+		return nil, err
+	}
+	page := listed{Data: []any{}}
+	if from < to {
+		n, err := show(r, a.Number.ID, numberFields, a.field)
+		if err != nil {
+			return nil, err
+		}
+		page.Data, page.Paging = append(page.Data, n), &paging{cursors{After: cursor(to), Before: cursor(from)}}
+	}
+	return page, nil
+}
+
+// maxNumbers is the most that clients ask of a page of numbers.
+const maxNumbers = 1000
+
+// subscribed serves GET /{business-account-id}/subscribed_apps: the business's webhook is the one
+// application.
+func (a *API) subscribed(http.ResponseWriter, *http.Request, string) (any, error) {
+	type data struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+		Link string `json:"link"`
+	}
+	type app struct {
+		Data     data   `json:"whatsapp_business_api_data"`
+		Override string `json:"override_callback_uri,omitempty"`
+	}
+	page := listed{Data: []any{}}
+	if a.Number.Webhook != "" {
+		page.Data = append(page.Data, app{Data: data{ID: appID, Name: appName, Link: appLink}, Override: a.Number.Webhook})
+	}
+	return page, nil
+}
+
+// subscribe serves POST /{business-account-id}/subscribed_apps. The relay sends webhooks as soon
+// as the BusinessRelay has one.
+func (a *API) subscribe(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	var q webhookOverride
+	if r.ContentLength != 0 || r.URL.RawQuery != "" {
+		if err := readParams(w, r, &q); err != nil {
+			return nil, err
+		}
+	}
+	if a.Number.Webhook == "" {
+		return nil, errReadOnly("The BusinessRelay has no webhook: set spec.webhook.url.")
+	}
+	return a.override(q)
+}
