@@ -17,6 +17,8 @@ const (
 	TooLarge          UnreadKind = "too_large"          // it exceeds the size that is read
 	OverQuota         UnreadKind = "over_quota"         // its sender has used up the quota
 
+	OptedOut UnreadKind = "opted_out" // it asks for messages without encryption
+
 	// Why a Reaction or a Retraction was refused.
 
 	UnknownReference UnreadKind = "unknown_reference" // it is about no message that is known, or not about one of its sender's

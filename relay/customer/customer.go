@@ -169,6 +169,12 @@ func (c *Customer) TakeBack(ctx context.Context, to phone.Number, about string) 
 	return err
 }
 
+// OptOut asks a peer for messages without OMEMO.
+func (c *Customer) OptOut(ctx context.Context, to phone.Number, reason string) error {
+	_, err := c.send(ctx, to, omemo.Saying{OptOut: &omemo.OptOut{Reason: reason}})
+	return err
+}
+
 // readsInside says whether all of a peer's devices read more than a text inside the encryption.
 func (c *Customer) readsInside(ctx context.Context, to phone.Number) (bool, error) {
 	if !slices.Contains(c.Formats, carrier.OMEMO2) {

@@ -223,3 +223,27 @@ func TestInside_OneOlderDeviceMakesTheReactionGoInClear(t *testing.T) {
 		}
 	})
 }
+
+// A customer asks for messages in clear (XEP-0384 v0.9, "Opt-out"): both sides are told that there are none.
+func TestOptOut_IsToldAndNothingGoesInClear(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		s := begunIn(w, dir, carrier.OMEMO2)
+		check(t, s.OptOut(context.Background(), w.number, "We must keep a record."))
+		if got := w.next(); got.Type != "unsupported" || got.Code != 131051 || !strings.Contains(got.Details, "without OMEMO encryption") || !strings.HasSuffix(got.Details, "We must keep a record.") {
+			t.Errorf("the business got %+v", got)
+		}
+		if told := w.carrier.Refusals(); len(told) != 1 || told[0].Kind != carrier.OptedOut {
+			t.Errorf("the client was told %+v", told)
+		}
+		id := w.says(s.number, "This is encrypted.")
+		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("the statuses are %q", got)
+		}
+		w.wantFormat(carrier.OMEMO2)
+		s.says(w.number, "So is this.")
+		if got := w.next(); got.Text != "So is this." || got.Unencrypted {
+			t.Errorf("afterwards the business got %+v", got)
+		}
+	})
+}

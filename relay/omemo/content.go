@@ -31,7 +31,13 @@ type Saying struct {
 	// Reaction is nil for none. Where it is sealed, Text is not: that says the same to those who get no
 	// reaction.
 	Reaction *Reaction
+	// OptOut asks for messages without OMEMO; nil for nothing of the kind. Legacy has no place for it.
+	OptOut *OptOut
 }
+
+// OptOut says that its sender asks for messages without OMEMO. Reason is at most 512 bytes, in one line; it
+// may be empty.
+type OptOut struct{ Reason string }
 
 // Reaction is a reaction to a message.
 type Reaction struct{ About, Emoji string } // without Emoji the reaction is removed
@@ -40,7 +46,9 @@ type Reaction struct{ About, Emoji string } // without Emoji the reaction is rem
 func Text(text []byte) Saying { return Saying{Text: text} }
 
 // empty says whether a saying says nothing in OMEMO2.
-func (s Saying) empty() bool { return s.Text == nil && s.Reaction == nil && s.Retracts == "" }
+func (s Saying) empty() bool {
+	return s.Text == nil && s.Reaction == nil && s.Retracts == "" && s.OptOut == nil
+}
 
 // content returns a saying's content for an envelope to a peer.
 func (a *Account) content(to phone.Number, s Saying) sce.Content {
@@ -50,6 +58,9 @@ func (a *Account) content(to phone.Number, s Saying) sce.Content {
 	}
 	if s.References.ReplyToOwn {
 		c.Author = a.Address(a.Own)
+	}
+	if s.OptOut != nil {
+		c.OptsOut, c.Reason = true, s.OptOut.Reason
 	}
 	if r := s.Reaction; r != nil {
 		c.Body, c.WantsRead = nil, false
@@ -111,6 +122,9 @@ func contentOf(m carrier.Message, said sce.Content) Content {
 	content := Content{
 		Text: said.Body, WantsReceipt: said.WantsReceipt, WantsRead: said.WantsRead,
 		AboutOthers: said.About.Anything(), References: said.About.References,
+	}
+	if said.OptsOut {
+		content.OptOut = &OptOut{said.Reason}
 	}
 	if said.About.Repeats {
 		content.Text = nil

@@ -23,6 +23,8 @@ type Content struct {
 	References  carrier.References
 	Reaction    *carrier.Reaction
 	Retraction  *carrier.Retraction
+	// OptOut is nil unless the peer asks for messages without OMEMO.
+	OptOut *OptOut
 }
 
 // Refers returns which messages the text of m is about: what the encryption holds, or else what stands

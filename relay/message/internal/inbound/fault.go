@@ -3,6 +3,7 @@ package inbound
 import (
 	"errors"
 
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
@@ -52,4 +53,20 @@ func (f faults) details() string {
 	case faultNone, faultStorage, faultReplay, faultHopeless:
 	}
 	return "The message is damaged or of a kind that the relay does not read."
+}
+
+// unreadDetails explains to the business why a message was refused.
+func unreadDetails(k carrier.UnreadKind) string {
+	switch k {
+	case carrier.InClear:
+		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
+	case carrier.ForeignEncryption:
+		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
+	case carrier.OptedOut:
+		return "The customer asks for messages without OMEMO encryption. The relay does not send any: what the business writes is still encrypted. The customer's client was told so."
+	case carrier.TooLarge:
+		return "The message is larger than this relay reads. The customer's client was told so."
+	case carrier.Malformed, carrier.OverQuota, carrier.UnknownReference, carrier.NotEmoji:
+	}
+	return faultHopeless.details()
 }

@@ -33,6 +33,11 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	if err != nil {
 		return false, err
 	}
+	if opened.OptOut != nil {
+		if err := s.optedOut(tx, c, m, opened, now); err != nil {
+			return false, err
+		}
+	}
 	if opened.Text != nil {
 		if again, err = s.keepText(tx, c, m, opened, renewed, now); err != nil {
 			return false, err
@@ -42,6 +47,27 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 		return again, nil
 	}
 	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+}
+
+// optedOut tells the business that the customer asks for messages without encryption, and why, and tells
+// the customer's client that there are none. Nothing is ever sent in clear.
+func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, now time.Time) error {
+	again, err := saying{stanza: m.ID, refused: carrier.OptedOut, time: m.Time}.repeated(tx, c)
+	if err != nil || again {
+		return err
+	}
+	details := unreadDetails(carrier.OptedOut)
+	if why := opened.OptOut.Reason; why != "" {
+		details += " The reason that they give: " + why
+	}
+	w := webhook.Message{
+		Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(details)}, IdentityHash: peers.IdentityHash(opened.Identity.Bytes()),
+	}
+	err = s.receive(tx, c, w, record.Content{At: m.Time, Refused: carrier.OptedOut}, m.ID, now)
+	if err != nil || opened.Text != nil || m.ID == "" || m.Resource == "" {
+		return err // a text of the same message is accepted
+	}
+	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: m.ID, Resource: m.Resource, Refused: carrier.OptedOut})
 }
 
 // keepText writes a message's text, unless it is a second copy of one that is stored.

@@ -125,17 +125,3 @@ func (s *Inbound) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said 
 	}
 	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: u.ID, Resource: u.Resource, Refused: u.Kind})
 }
-
-// unreadDetails explains to the business why a message was refused.
-func unreadDetails(k carrier.UnreadKind) string {
-	switch k {
-	case carrier.InClear:
-		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
-	case carrier.ForeignEncryption:
-		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
-	case carrier.TooLarge:
-		return "The message is larger than this relay reads. The customer's client was told so."
-	case carrier.Malformed, carrier.OverQuota, carrier.UnknownReference, carrier.NotEmoji:
-	}
-	return faultHopeless.details()
-}

@@ -24,6 +24,7 @@ const (
 	nsClient   = "jabber:client"
 	nsReceipts = "urn:xmpp:receipts"       // XEP-0184
 	nsMarkers  = "urn:xmpp:chat-markers:0" // XEP-0333
+	nsOMEMO2   = "urn:xmpp:omemo:2"        // XEP-0384 v0.9
 )
 
 // Limits on what is read. An envelope's length is its caller's to limit.
@@ -33,6 +34,7 @@ const (
 	maxAttrs    = 64
 	maxReceipts = 8   // clients send one
 	maxID       = 256 // bytes of the id of another message
+	maxReason   = 512 // bytes of the reason of an opt-out
 	// maxPadding is how long the padding that we write may be, in bytes; XEP-0420 has 200.
 	maxPadding = 200
 )
@@ -58,6 +60,10 @@ type Content struct {
 	WantsReceipt, WantsRead bool
 	// Received and Displayed are the ids of messages that the peer confirms. They are read, never written.
 	Received, Displayed []string
+	// OptsOut says that the sender asks for messages without OMEMO, for that reason: at most maxReason bytes,
+	// in one line; empty for none.
+	OptsOut bool
+	Reason  string
 	// About is what the message says about others. Of several emoji only the first is written. Author is
 	// the address of whom the answered message is from; it is written, never read.
 	About  about.Said
@@ -99,6 +105,10 @@ func (c Content) trees() (out []about.Tree) {
 	}
 	if c.About.Retracts {
 		out = append(out, about.Retraction(c.About.Takes))
+	}
+	if c.OptsOut {
+		reason := about.Tree{Space: nsOMEMO2, Local: "reason", Text: c.Reason}
+		out = append(out, about.Tree{Space: nsOMEMO2, Local: "opt-out", Children: []about.Tree{reason}})
 	}
 	if c.WantsReceipt {
 		out = append(out, about.Tree{Space: nsReceipts, Local: "request"})
@@ -175,6 +185,8 @@ func (e *element) said() (c Content) {
 		switch {
 		case x.Is(nsClient, "body") && c.Body == nil:
 			c.Body = append([]byte{}, x.text...)
+		case x.Is(nsOMEMO2, "opt-out"):
+			c.OptsOut, c.Reason = true, reasonIn(x)
 		case x.Is(nsReceipts, "request"):
 			c.WantsReceipt = true
 		case x.Is(nsMarkers, "markable"):
@@ -186,6 +198,17 @@ func (e *element) said() (c Content) {
 		}
 	}
 	return c
+}
+
+// reasonIn returns the reason that an opt-out gives.
+func reasonIn(optOut *element) string {
+	for _, c := range optOut.children {
+		if c.Is(nsOMEMO2, "reason") {
+			line := strings.Join(strings.Fields(c.Words()), " ")
+			return strings.ToValidUTF8(line[:min(len(line), maxReason)], "")
+		}
+	}
+	return ""
 }
 
 // receipt adds the id that a receipt names.

@@ -206,11 +206,36 @@ func TestContentAboutOthersIsWritten(t *testing.T) {
 	}
 }
 
+func TestOptOutIsReadWithItsReason(t *testing.T) {
+	for name, c := range map[string]struct{ content, reason string }{
+		"XEP-0384":       {"<opt-out xmlns='urn:xmpp:omemo:2'>\n <reason>\n  Sorry, but for compliance reasons I need a permanent,\n  server-side, record.\n </reason>\n</opt-out>", "Sorry, but for compliance reasons I need a permanent, server-side, record."},
+		"no reason":      {"<opt-out xmlns='urn:xmpp:omemo:2'/>", ""},
+		"a long reason":  {"<opt-out xmlns='urn:xmpp:omemo:2'><reason>" + strings.Repeat("ü", maxReason) + "</reason></opt-out>", strings.Repeat("ü", maxReason/2)},
+		"cut in between": {"<opt-out xmlns='urn:xmpp:omemo:2'><reason>a" + strings.Repeat("ü", maxReason) + "</reason></opt-out>", "a" + strings.Repeat("ü", maxReason/2-1)},
+	} {
+		got, err := Open(envelope(c.content, ""), Parties{From: alice, To: bob})
+		if err != nil || !got.OptsOut || got.Reason != c.reason || got.Body != nil {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		b, err := Seal(Envelope{From: alice, Content: got})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Open(b, Parties{From: alice, To: bob}); err != nil || !again.OptsOut || again.Reason != c.reason {
+			t.Errorf("%s is written as\n%s\n%v", name, b, err)
+		}
+	}
+	if got, err := Open(envelope("<opt-out xmlns='urn:x'/>", ""), Parties{From: alice, To: bob}); err != nil || got.OptsOut {
+		t.Errorf("of another namespace: %+v, %v", got, err)
+	}
+}
+
 func FuzzOpen(tf *testing.F) {
 	f := mutation.Of(tf)
 	f.Add(envelope("<body xmlns='jabber:client'>a</body>", `<rpad>xx</rpad><from jid='`+alice+`'/>`))
 	f.Add(envelope("<displayed xmlns='urn:xmpp:chat-markers:0' id='2'/>", `<time stamp='2026-01-01T00:00:00Z'/>`))
 	f.Add(envelope("<body xmlns='jabber:client'>a</body>"+replyTo+replyQuote+replaces, `<from jid='`+alice+`'/>`))
+	f.Add(envelope("<opt-out xmlns='urn:xmpp:omemo:2'><reason>why</reason></opt-out>", ""))
 	f.Add(envelope(reacts+fallbackFor("urn:xmpp:reactions:0")+retracts, `<from jid='`+alice+`'/>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := Open(b, Parties{From: alice, To: bob})
@@ -222,6 +247,9 @@ func FuzzOpen(tf *testing.F) {
 		}
 		if len(got.Body) > len(b) || len(got.Received)+len(got.Displayed) > 2*maxReceipts {
 			t.Fatal("more is read than there is")
+		}
+		if len(got.Reason) > maxReason || got.Reason != "" && !got.OptsOut {
+			t.Fatal("a reason is too long, or for nothing")
 		}
 		said := got.About
 		if len(said.Emoji) > carrier.MaxReactions || max(len(said.ReplyTo), len(said.Corrects), len(said.ReactsTo), len(said.Takes)) > maxID {

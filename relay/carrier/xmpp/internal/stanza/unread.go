@@ -127,6 +127,8 @@ func Refusal(a Addresses, to phone.Number, r carrier.Refusal) *Element {
 	kind, condition := "modify", "not-acceptable"
 	why := "The message was not accepted: it is not encrypted with the kind of OMEMO that this recipient reads."
 	switch r.Kind {
+	case carrier.OptedOut:
+		why = "The request was not accepted: this recipient writes encrypted messages only."
 	case carrier.TooLarge:
 		why = "The message was not accepted: it is larger than this recipient reads."
 	case carrier.OverQuota:
