@@ -13,8 +13,8 @@ const EdwardsKeySize = 32
 
 // ParseEdwardsIdentityKey reads an identity key in its Ed25519 form (RFC 8032), as OMEMO2 publishes
 // it. With ErrMalformed it refuses what is not the one encoding of a point on the curve, and the
-// points of small order. A Curve25519 key stands for two points, one the negative of the other: keys
-// that were read from either are Equal, since whoever knows one private key knows the other.
+// points of small order. A Curve25519 key stands for two points, one the negative of the other. Keys
+// read from the two points are Equal: their private keys differ only in sign, so one person has both.
 func ParseEdwardsIdentityKey(b []byte) (IdentityKey, error) {
 	if len(b) != EdwardsKeySize {
 		return IdentityKey{}, fmt.Errorf("reading identity key: %w", ErrMalformed)
