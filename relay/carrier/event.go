@@ -32,6 +32,8 @@ type Message struct {
 	References References
 	Reaction   *Reaction
 	Retraction *Retraction
+	// Files describes, outside the encryption, the files that the text names.
+	Files []SharedFile
 	// Nickname is the name that the peer gives themselves (XEP-0172), one line of at most 100
 	// characters; usually empty. It stands outside the encryption.
 	Nickname string

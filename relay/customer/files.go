@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -62,7 +64,7 @@ func FileName(l media.FileURL) string {
 
 // SendFile sends a file of exactly size bytes to a peer's devices, encrypted under its own key,
 // and returns the message's id as Send does. The carrier learns its size and, from the name,
-// its extension.
+// its extension. A peer with omemo:2 learns the whole name.
 func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r io.Reader, size int64) (string, error) {
 	if c.Web == nil {
 		return "", errNoWeb
@@ -84,7 +86,8 @@ func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r
 	}
 	link := media.NewFileURL()
 	link.URL = slot.Get
-	encrypted, err := link.Encrypt(r)
+	sum := sha256.New()
+	encrypted, err := link.Encrypt(io.TeeReader(r, sum))
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +98,13 @@ func (c *Customer) SendFile(ctx context.Context, to phone.Number, name string, r
 	if err != nil {
 		return "", fmt.Errorf("uploading: %w", err)
 	}
-	return c.Send(ctx, to, link.Text())
+	shared := carrier.SharedFile{Name: media.CleanName(name), MIME: media.Guess(name, nil), Size: size, SHA256: sum.Sum(nil), Link: link.Text()}
+	return c.Share(ctx, to, link.Text(), shared)
+}
+
+// Share sends a text that names files, as Send does. A peer with omemo:2 also gets what is said of them.
+func (c *Customer) Share(ctx context.Context, to phone.Number, text string, files ...carrier.SharedFile) (string, error) {
+	return c.send(ctx, to, omemo.Saying{Text: []byte(text), Files: files})
 }
 
 // slotError sorts a carrier's refusals.

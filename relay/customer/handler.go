@@ -129,6 +129,7 @@ func (h *handler) said(m carrier.Message, opened omemo.Opened) {
 	if opened.Text != nil || opened.Reaction != nil {
 		h.acknowledge(m)
 	}
+	opened.Text = opened.Words()
 	if opened.Text == nil || h.shown.again(m, opened.Text) {
 		if opened.IdentityChanged {
 			h.changed[m.From] = true

@@ -26,7 +26,11 @@ const (
 // ErrNoFileURL means that a text is not an aesgcm URL.
 var ErrNoFileURL = errors.New("media: the text is not an aesgcm URL")
 
-const scheme = "aesgcm://"
+const (
+	scheme = "aesgcm://"
+	// cbcScheme is our own: it keeps the sources of XEP-0448 that are in CBC.
+	cbcScheme = "aescbc://"
+)
 
 // FileURL is an aesgcm URL (XEP-0454): it names an encrypted file and holds its key. It is as
 // secret as the file.
@@ -34,6 +38,9 @@ type FileURL struct {
 	URL string // where the encrypted file is: https, without fragment
 	Key [KeySize]byte
 	IV  []byte
+	// CBC says that the file is encrypted with AES-256-CBC, which does not authenticate it (XEP-0448):
+	// it must only be used if its content has a known hash. No text of a person's has such a URL.
+	CBC bool
 }
 
 // NewFileURL returns one for a file that is not uploaded yet, with a new key.
@@ -91,7 +98,22 @@ func Split(text string) []Part {
 
 // ParseFileURL reads a text that is an aesgcm URL and nothing else. For any other text it
 // returns ErrNoFileURL.
-func ParseFileURL(text string) (FileURL, error) {
+func ParseFileURL(text string) (FileURL, error) { return parseFileURL(text, scheme) }
+
+// ParseSource is ParseFileURL for what FileURL.Text wrote, also in CBC.
+func ParseSource(text string) (FileURL, error) {
+	if !strings.HasPrefix(text, cbcScheme) {
+		return ParseFileURL(text)
+	}
+	l, err := parseFileURL(text, cbcScheme)
+	if err == nil && len(l.IV) != CBCIVSize {
+		return FileURL{}, ErrNoFileURL
+	}
+	l.CBC = err == nil
+	return l, err
+}
+
+func parseFileURL(text, scheme string) (FileURL, error) {
 	text = strings.TrimSpace(text)
 	if len(text) > maxFileURL || len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
 		return FileURL{}, ErrNoFileURL
@@ -118,7 +140,11 @@ func space(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 // Text is the URL as it is sent: a client shows a message with this text as the file.
 func (l FileURL) Text() string {
-	return scheme + strings.TrimPrefix(l.URL, "https://") + "#" + hex.EncodeToString(l.IV) + hex.EncodeToString(l.Key[:])
+	begin := scheme
+	if l.CBC {
+		begin = cbcScheme
+	}
+	return begin + strings.TrimPrefix(l.URL, "https://") + "#" + hex.EncodeToString(l.IV) + hex.EncodeToString(l.Key[:])
 }
 
 // Name is the file's name in the URL; empty when that has none.

@@ -105,8 +105,13 @@ func (l FileURL) Encrypt(src io.Reader) (io.Reader, error) { return l.crypter(sr
 
 // Decrypt returns the content of the encrypted file that src reads. Reading ends with io.EOF
 // when the file is authentic and with ErrNotAuthentic when it is not: a reader must not use
-// any of it before the end.
-func (l FileURL) Decrypt(src io.Reader) (io.Reader, error) { return l.crypter(src, true) }
+// any of it before the end. In CBC the end says only that the file is complete.
+func (l FileURL) Decrypt(src io.Reader) (io.Reader, error) {
+	if l.CBC {
+		return l.uncbc(src)
+	}
+	return l.crypter(src, true)
+}
 
 func (l FileURL) crypter(src io.Reader, open bool) (io.Reader, error) {
 	g, err := newGCM(&l.Key, l.IV)

@@ -21,8 +21,9 @@ type Look struct {
 	Animated bool
 }
 
-// Recognize returns what a customer's file of that name and size is.
-func Recognize(name string, beginning []byte, size int64) Look {
+// Recognize returns what a customer's file of that name and size is. Sticker says that its sender calls it
+// one.
+func Recognize(name string, beginning []byte, size int64, sticker bool) Look {
 	beginning = beginning[:min(len(beginning), Sniffed)]
 	l := Look{MIME: Guess(name, beginning)}
 	l.Kind = Received(l.MIME)
@@ -30,7 +31,7 @@ func Recognize(name string, beginning []byte, size int64) Look {
 	case l.Kind == Audio:
 		l.Voice = isVoice(name, beginning)
 	case l.MIME == webp && size <= maxSticker:
-		if p, ok := readWebP(beginning); ok && p.sticker() {
+		if p, ok := readWebP(beginning); ok && (sticker || p.sticker()) {
 			l.Kind, l.Animated = Sticker, p.animated
 		}
 	}
@@ -47,9 +48,11 @@ func isVoice(name string, beginning []byte) bool {
 // recorderNames matches the names of recordings:
 //   - Conversations and its descendants: RECORDING_20260102_030405678.m4a, .oga or .awb
 //   - Gajim: voice-message-20260102-030405.m4a
+//   - Kaidan: 20260102_030405.m4a
 //   - Monal: a UUID in capital letters, .m4a, or .aac in old versions
 func recorderNames() *regexp.Regexp {
 	return regexp.MustCompile(`^(RECORDING_\d{8}_\d{6,9}\.(m4a|oga|ogg|opus|awb|3gp)` +
+		`|\d{8}_\d{6}\.m4a` +
 		`|voice-message-\d{8}-\d{6}\.(m4a|ogg)` +
 		`|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\.(m4a|aac))$`)
 }

@@ -44,6 +44,7 @@ func TestLook_FilesOfEachClientAreWhatTheyAre(t *testing.T) {
 		"Conversations, Opus":         {"RECORDING_20260102_030405678.oga", opus(1), 9000, voice("audio/ogg")},
 		"Cheogram, AMR-WB":            {"RECORDING_20260102_030405678.awb", amrWB, 9000, voice("audio/amr-wb")},
 		"Gajim 2":                     {"voice-message-20260102-030405.m4a", mpeg4, 9000, voice("audio/mp4")},
+		"Kaidan":                      {"20260102_030405.m4a", mpeg4, 9000, voice("audio/mp4")},
 		"Monal":                       {"8C5A1F62-6B0E-4E43-9C0B-0D5B8E9F4A11.m4a", mpeg4, 9000, voice("audio/mp4")},
 		"Opus with one channel":       {"e6c1.ogg", opus(1), 9000, voice("audio/ogg")},
 		"Opus without a name":         {"", opus(1), 9000, voice("audio/ogg")},
@@ -71,7 +72,7 @@ func TestLook_FilesOfEachClientAreWhatTheyAre(t *testing.T) {
 		"a video":                          {"a.mp4", "\x00\x00\x00\x18ftypisom", 9000, media.Look{MIME: "video/mp4", Kind: media.Video}},
 		"nothing":                          {"", "", 0, document("text/plain")},
 	} {
-		if got := media.Recognize(tt.file, []byte(tt.beginning), tt.size); got != tt.want {
+		if got := media.Recognize(tt.file, []byte(tt.beginning), tt.size, false); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}
@@ -84,7 +85,7 @@ func FuzzRecognize(tf *testing.F) {
 		f.Add("a.webp", []byte(s))
 	}
 	f.Fuzz(func(t *testing.T, name string, b []byte) {
-		l := media.Recognize(name, b, int64(len(b)))
+		l := media.Recognize(name, b, int64(len(b)), len(b)%2 == 0)
 		if !l.Kind.Valid() || l.MIME == "" || l.Voice && l.Kind != media.Audio || l.Animated && l.Kind != media.Sticker {
 			t.Errorf("%q is %+v", name, l)
 		}

@@ -27,7 +27,9 @@ type Saying struct {
 	// References, Reaction and Retracts are about other messages, which they name by their stanza ids. OMEMO2
 	// has them inside the encryption. In Legacy nothing but Text is sealed.
 	References carrier.References
-	Retracts   string // the message that is taken back; empty for none
+	// Files are shared with their keys in OMEMO2, where Text then only names them once more.
+	Files    []carrier.SharedFile
+	Retracts string // the message that is taken back; empty for none
 	// Reaction is nil for none. Where it is sealed, Text is not: that says the same to those who get no
 	// reaction.
 	Reaction *Reaction
@@ -56,6 +58,7 @@ func (a *Account) content(to phone.Number, s Saying) sce.Content {
 		Body: s.Text, WantsReceipt: true, WantsRead: true,
 		About: about.Said{References: s.References, Retracts: s.Retracts != "", Takes: s.Retracts}, Author: a.Address(to),
 	}
+	c.Shared.Files = s.Files
 	if s.References.ReplyToOwn {
 		c.Author = a.Address(a.Own)
 	}
@@ -126,8 +129,11 @@ func contentOf(m carrier.Message, said sce.Content) Content {
 	if said.OptsOut {
 		content.OptOut = &OptOut{said.Reason}
 	}
-	if said.About.Repeats {
+	if said.About.Repeats || said.Shared.Repeats {
 		content.Text = nil
+	}
+	if content.Files = said.Shared.Files; said.Shared.Sources() && content.Text == nil {
+		content.Text = []byte{}
 	}
 	if id := said.About.ReactsTo; id != "" {
 		content.Reaction = &carrier.Reaction{ID: m.ID, From: m.From, Resource: m.Resource, About: id, Emoji: said.About.Emoji, Time: m.Time, Encrypted: true}

@@ -1,6 +1,7 @@
 package omemo
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 // Content is what a message says.
 type Content struct {
 	// Text is the text as it was sealed, at most MaxText bytes; not necessarily
-	// valid UTF-8. It is nil for a message without one, such as a key transport message.
+	// valid UTF-8. It is nil for a message without one, such as a key transport message, and empty for
+	// one that has only Files.
 	Text []byte
 	// Legacy has nothing but text inside the encryption. WantsReceipt and WantsRead say that the peer asked
 	// for them there, and Receipts are what it said about our messages.
@@ -25,6 +27,24 @@ type Content struct {
 	Retraction  *carrier.Retraction
 	// OptOut is nil unless the peer asks for messages without OMEMO.
 	OptOut *OptOut
+	// Files describes files, and says where they are.
+	Files []carrier.SharedFile
+}
+
+// Words returns the text, and below it the links to files that it does not name (see media.FileURL). It is nil
+// for a message without text and files.
+func (c Content) Words() []byte {
+	words := c.Text
+	for _, f := range c.Files {
+		if f.Link == "" || bytes.Contains(c.Text, []byte(f.Link)) {
+			continue
+		}
+		if len(words) > 0 {
+			words = append(words[:len(words):len(words)], '\n')
+		}
+		words = append(words[:len(words):len(words)], f.Link...)
+	}
+	return words
 }
 
 // Refers returns which messages the text of m is about: what the encryption holds, or else what stands

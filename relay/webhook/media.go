@@ -19,6 +19,8 @@ type Media struct {
 	Caption string
 	// Voice says that an audio file was recorded in the customer's client.
 	Voice bool `json:",omitempty"`
+	// NameClear says that the name was not encrypted.
+	NameClear bool `json:",omitempty"`
 	// Animated says that a sticker moves.
 	Animated bool `json:",omitempty"`
 }

@@ -66,6 +66,9 @@ func (w *message) refer(m Message) {
 	if len(m.Errors) > 0 {
 		return
 	}
+	if m.Media != nil && m.Media.NameClear && w.Document != nil {
+		w.Clear = append(w.Clear, "document.filename")
+	}
 	place := "context"
 	if m.Context != nil {
 		w.Context = &contextObject{From: m.Context.From.Digits(), ID: m.Context.ID}

@@ -41,12 +41,11 @@ type arrivedFile struct {
 
 // arriving writes a message that is a file URL, and queues the download. The business learns
 // of the message when the file is there.
-func (s *Inbound) arriving(tx *store.Tx, c store.Customer, m carrier.Message, part record.Content, link, identity string, now time.Time) error {
+func (s *Inbound) arriving(tx *store.Tx, c store.Customer, m carrier.Message, part record.Content, identity string, now time.Time) error {
 	c.LastInbound = now
 	if err := tx.PutCustomer(&c); err != nil {
 		return err
 	}
-	part.Media = &record.Attached{From: link}
 	body, err := part.Encode()
 	if err != nil {
 		return err
@@ -149,15 +148,15 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 		return record.ErrFinished
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(body.Media.From), "\n") // earlier versions kept the whole text
-	link, err := media.ParseFileURL(first)
+	link, err := media.ParseSource(first)
 	if err != nil {
 		return record.ErrFinished // cannot happen: it was a file URL when it was written
 	}
-	m, look, err := s.get(ctx, store.CustomerID(j.Lane), link)
+	m, is, err := s.get(ctx, store.CustomerID(j.Lane), link, body.Media.Described)
 	if err != nil {
 		return err
 	}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.haveFile(tx, j, m, look) })
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.haveFile(tx, j, m, is) })
 	if err != nil {
 		s.files.Discard(ctx, m.ID)
 	}
@@ -165,32 +164,34 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 }
 
 // get downloads a file and writes its decrypted content to the store. The file is not finished
-// there: only at its end is it known to be authentic.
-func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL) (m store.Media, look media.Look, err error) {
+// there: only at its end is it known to be authentic, in CBC by its hash.
+func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL, d *record.Described) (m store.Media, is arrived, err error) {
 	ours, err := s.Files.Carries(ctx, link.URL)
 	if err != nil {
-		return m, look, err
+		return m, is, err
 	}
 	if !ours {
-		return m, look, base.ErrElsewhere
+		return m, is, base.ErrElsewhere
 	}
 	f, err := s.Files.Carrier.Get(ctx, link.URL, media.MaxSize+media.TagSize)
 	if err != nil {
-		return m, look, fmt.Errorf("downloading a file: %w", err)
+		return m, is, fmt.Errorf("downloading a file: %w", err)
 	}
 	defer f.Close()
 	plain, err := link.Decrypt(f)
 	if err != nil {
-		return m, look, err
+		return m, is, err
 	}
 	var beginning bytes.Buffer
 	if m, err = s.files.Save(ctx, c, io.TeeReader(plain, &prefix{&beginning})); err != nil {
-		return m, look, fmt.Errorf("downloading a file: %w", err)
+		return m, is, fmt.Errorf("downloading a file: %w", err)
 	}
-	m.Name = link.Name()
-	look = media.Recognize(m.Name, beginning.Bytes(), m.Size)
-	m.MIME = look.MIME
-	return m, look, nil
+	if link.CBC && !fits(d, m) {
+		s.files.Discard(ctx, m.ID)
+		return m, is, media.ErrNotAuthentic
+	}
+	m, is = recognized(m, link, beginning.Bytes(), d)
+	return m, is, nil
 }
 
 // prefix keeps as much of what is written as is needed to recognize the kind of a file.
@@ -203,7 +204,7 @@ func (p *prefix) Write(data []byte) (int, error) {
 
 // haveFile writes that a file is there, and the webhook about it. If the message was erased
 // meanwhile, the file must not stay, and haveFile returns store.ErrNotFound.
-func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media, look media.Look) error {
+func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media, is arrived) error {
 	if _, err := tx.Message(j.Message); err != nil {
 		return err
 	}
@@ -211,9 +212,9 @@ func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media, look media.
 		return err
 	}
 	tx.Owed() // the file is stored already
-	kind := look.Kind
+	kind := is.Kind
 	w := webhook.Message{Media: &webhook.Media{
-		Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name, Voice: look.Voice, Animated: look.Animated,
+		Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name, Voice: is.Voice, Animated: is.Animated, NameClear: is.nameClear,
 	}}
 	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) {
 		m.Type = string(kind)

@@ -73,7 +73,8 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 // keepText writes a message's text, unless it is a second copy of one that is stored.
 func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, renewed bool, now time.Time) (again bool, err error) {
 	text := valid(string(opened.Text))
-	said := saying{stanza: m.ID, text: text, time: m.Time, renewed: renewed}
+	whole := valid(string(opened.Words()))
+	said := saying{stanza: m.ID, text: whole, time: m.Time, renewed: renewed}
 	if again, err = said.repeated(tx, c); err != nil || again {
 		return again, err
 	}
@@ -83,32 +84,34 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if err != nil {
 		return false, err
 	}
-	return false, s.write(tx, c, m, text, rest, body, peers.IdentityHash(opened.Identity.Bytes()), now)
+	parts := []part{{Part: media.Part{Text: valid(string(opened.Words()))}}}
+	if s.Files != nil {
+		parts = saidIn(rest, opened.Files, m.Files)
+	} else if rest != text {
+		parts[0].Text = rest
+	}
+	return false, s.write(tx, c, m, whole, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
 }
 
-// write writes what a customer says: a text, files, or both. A file's text goes with it. Rest is the text
-// without a quote.
-func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, text, rest string, body record.Content, identity string, now time.Time) error {
-	parts := []media.Part{{Text: rest}}
-	if s.Files != nil {
-		parts = media.Split(rest)
-	}
+// write writes what a customer says: a text, files, or both. A file's text goes with it. Whole is all of it
+// with its links, without what the parts left out.
+func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, whole string, parts []part, body record.Content, identity string, now time.Time) error {
 	if len(parts) > 1 || parts[0].URL != "" {
-		body.Whole = textHash(text)
+		body.Whole = textHash(whole)
 		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
 	}
 	for _, p := range parts {
-		part := body
+		one := body
 		if p.URL != "" {
-			part.Caption = p.Text
-			if err := s.arriving(tx, c, m, part, p.URL, identity, now); err != nil {
+			one.Caption, one.Media = p.Text, &record.Attached{From: p.URL, Described: p.described}
+			if err := s.arriving(tx, c, m, one, identity, now); err != nil {
 				return err
 			}
 			continue
 		}
-		part.Text = p.Text
+		one.Text = p.Text
 		w := webhook.Message{Time: m.Time, Text: p.Text, IdentityHash: identity}
-		if err := s.receive(tx, c, w, part, m.ID, now); err != nil {
+		if err := s.receive(tx, c, w, one, m.ID, now); err != nil {
 			return err
 		}
 	}

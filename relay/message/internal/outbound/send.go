@@ -2,10 +2,12 @@ package outbound
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message/internal/files"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -70,7 +72,11 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		return peers.Sealed{}, err
 	}
 	p.Identity = body.IdentityHash
-	sealed, err := s.peers.Encrypt(ctx, c, p, saying(m, body, to), func(tx *store.Tx, e peers.Sealed) (err error) {
+	say := saying(m, body, to)
+	if say.Files, err = s.shared(ctx, body); err != nil {
+		return peers.Sealed{}, err
+	}
+	sealed, err := s.peers.Encrypt(ctx, c, p, say, func(tx *store.Tx, e peers.Sealed) (err error) {
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
@@ -96,6 +102,22 @@ func saying(m store.Message, body record.Content, to answered) omemo.Saying {
 		say.Reaction = &omemo.Reaction{About: to.refs.ReplyTo, Emoji: body.Text}
 	}
 	return say
+}
+
+// shared describes a message's file, for envelopes that tell of files inside. It has no name: a document's goes
+// with its caption, and what else the business calls its files is its own.
+func (s *Outbound) shared(ctx context.Context, body record.Content) ([]carrier.SharedFile, error) {
+	if body.Media == nil || !body.Media.Uploaded {
+		return nil, nil
+	}
+	m, err := s.files.Media(ctx, body.Media.ID)
+	if errors.Is(err, files.ErrUnknownMedia) {
+		return nil, nil // it was deleted since; its link still works
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []carrier.SharedFile{{MIME: m.MIME, Size: m.Size, SHA256: m.SHA256[:], Link: body.Text}}, nil
 }
 
 // recipients returns the devices that a message goes to.

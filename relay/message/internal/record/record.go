@@ -54,10 +54,23 @@ type Attached struct {
 	Kind media.Kind `json:"kind,omitempty"`
 	ID   string     `json:"id,omitempty"`   // in the store, once it is there
 	From string     `json:"from,omitempty"` // the business's link or the customer's file URL
+	// Described is what was said of the customer's file; nil for nothing.
+	Described *Described `json:"described,omitempty"`
 	// URLHash is the hash of the customer's file URL.
 	URLHash string `json:"link,omitempty"`
 	// Uploaded says that the carrier has the file and the message's text is its file URL.
 	Uploaded bool `json:"uploaded,omitempty"`
+}
+
+// Described is what a message says of a file. It counts only for content with this hash.
+type Described struct {
+	Name    string `json:"name,omitempty"`
+	MIME    string `json:"mime,omitempty"`
+	Size    int64  `json:"size,omitempty"` // -1 when not known
+	SHA256  []byte `json:"sha256,omitempty"`
+	Sticker bool   `json:"sticker,omitempty"`
+	// Clear says that it was not encrypted.
+	Clear bool `json:"clear,omitempty"`
 }
 
 // TypeCaption is the type of a message that goes with a file: OMEMO clients show a file only

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/about"
+	"github.com/relaykeep/relaykeep/relay/carrier/sharing"
 )
 
 // Namespaces.
@@ -68,6 +69,8 @@ type Content struct {
 	// the address of whom the answered message is from; it is written, never read.
 	About  about.Said
 	Author string
+	// Shared is what the message says about files.
+	Shared sharing.Shared
 }
 
 // Parties are the bare addresses of the message that brought an envelope.
@@ -95,6 +98,7 @@ func (c Content) trees() (out []about.Tree) {
 	if c.Body != nil {
 		out = append(out, about.Tree{Space: nsClient, Local: "body", Text: string(c.Body)})
 	}
+	out = append(out, sharing.Write(c.Shared.Files)...)
 	out = append(out, about.References(c.About.References, c.Author)...)
 	if c.About.Reacts {
 		emoji := ""
@@ -180,7 +184,7 @@ func (e *element) names(account string) error {
 
 // said reads a message's content. What it does not know it skips.
 func (e *element) said() (c Content) {
-	c.About = about.Read(e, idOf)
+	c.About, c.Shared = about.Read(e, idOf), sharing.Read(e)
 	for _, x := range e.children {
 		switch {
 		case x.Is(nsClient, "body") && c.Body == nil:

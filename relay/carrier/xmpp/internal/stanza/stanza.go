@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/sharing"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -164,6 +165,7 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 			WantsReceipt: id != "" && e.Child(NSReceipts, "request") != nil,
 			WantsRead:    id != "" && e.Child(NSMarkers, "markable") != nil,
 			References:   said.References,
+			Files:        described(e),
 			Nickname:     Nickname(e),
 		}
 		if inside {
@@ -175,6 +177,16 @@ func (p Reader) chat(r *Reading, e *Element, peer phone.Number, when Span) {
 	if !said.Reacts && !said.Retracts {
 		p.unencrypted(r, e, peer, when, said.References)
 	}
+}
+
+// described reads what a message says of its files in clear. A key in clear is of no use to us: the server
+// has it, too.
+func described(e *Element) []carrier.SharedFile {
+	files := sharing.Read(e).Files
+	for i := range files {
+		files[i].Link, files[i].Sticker = "", false
+	}
+	return files
 }
 
 // envelopes reads a message's envelopes, that of OMEMO2 first. It returns an element that encrypts
