@@ -140,7 +140,7 @@ func errNumber(param string, err error) *Error {
 
 func errUnsupportedType() *Error {
 	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
-		"This relay sends messages of the types text, reaction, image, video, audio, document and sticker.")
+		"This relay sends messages of the types text, reaction, image, video, audio, document, sticker, location and interactive.")
 }
 
 func errToSelf() *Error {

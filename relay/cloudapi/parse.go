@@ -38,6 +38,10 @@ func (q *request) order(self phone.Number) (o order, err error) {
 	switch {
 	case q.Type == "" || q.Type == "text":
 		o.text, err = q.text(to)
+	case q.Type == "interactive":
+		o.text, err = q.interactive(to)
+	case q.Type == "location":
+		o.text, err = q.location(to)
 	case q.Type == "reaction":
 		o.reaction, err = q.reaction(to)
 	case media.Kind(q.Type).Valid():

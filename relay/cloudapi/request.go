@@ -11,24 +11,26 @@ import (
 // request has the parameters of a POST to messages. Fields of message types that are not
 // supported are not read, and unknown fields are ignored, as the API does.
 type request struct {
-	MessagingProduct string           `json:"messaging_product"`
-	RecipientType    string           `json:"recipient_type"`
-	To               identifier       `json:"to"`
-	Recipient        identifier       `json:"recipient"`
-	Type             string           `json:"type"`
-	Text             *textObject      `json:"text"`
-	Reaction         *reactionObject  `json:"reaction"`
-	Context          *contextObject   `json:"context"`
-	Opaque           string           `json:"biz_opaque_callback_data"`
-	IdentityKeyHash  string           `json:"recipient_identity_key_hash"`
-	Status           string           `json:"status"`
-	MessageID        string           `json:"message_id"`
-	TypingIndicator  *typingIndicator `json:"typing_indicator"`
-	Image            *fileObject      `json:"image"`
-	Video            *fileObject      `json:"video"`
-	Audio            *fileObject      `json:"audio"`
-	Document         *fileObject      `json:"document"`
-	Sticker          *fileObject      `json:"sticker"`
+	MessagingProduct string             `json:"messaging_product"`
+	RecipientType    string             `json:"recipient_type"`
+	To               identifier         `json:"to"`
+	Recipient        identifier         `json:"recipient"`
+	Type             string             `json:"type"`
+	Text             *textObject        `json:"text"`
+	Interactive      *interactiveObject `json:"interactive"`
+	Location         *locationObject    `json:"location"`
+	Reaction         *reactionObject    `json:"reaction"`
+	Context          *contextObject     `json:"context"`
+	Opaque           string             `json:"biz_opaque_callback_data"`
+	IdentityKeyHash  string             `json:"recipient_identity_key_hash"`
+	Status           string             `json:"status"`
+	MessageID        string             `json:"message_id"`
+	TypingIndicator  *typingIndicator   `json:"typing_indicator"`
+	Image            *fileObject        `json:"image"`
+	Video            *fileObject        `json:"video"`
+	Audio            *fileObject        `json:"audio"`
+	Document         *fileObject        `json:"document"`
+	Sticker          *fileObject        `json:"sticker"`
 }
 
 type textObject struct {

@@ -10,12 +10,17 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/rich"
 )
 
-// Text is a text message that a business asks to send. It was validated.
+// Text is a text message that a business asks to send, or one that becomes a text. It was validated.
 type Text struct {
 	To   phone.Number
-	Body string // 1 to MaxTextLength characters
+	Body string // 1 to MaxTextLength characters; somewhat more with choices
+	// Choices are the answers that Body offers. ChoiceKind is how the webhook of an answer
+	// names them: ButtonReply or ListReply.
+	Choices    []rich.Choice
+	ChoiceKind string
 	// ReplyTo is the id of the message that this one answers; empty for none.
 	ReplyTo string
 	// Opaque comes back in the message's statuses; at most MaxOpaque bytes.

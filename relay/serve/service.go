@@ -18,6 +18,7 @@ type service struct{ *message.Service }
 func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
 	id, err := s.Service.AcceptText(ctx, message.Text{
 		To: t.To, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
+		Choices: t.Choices, ChoiceKind: t.ChoiceKind,
 	})
 	return id, translate(err)
 }

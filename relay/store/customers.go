@@ -155,6 +155,10 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	if len(r.b) > 0 { // and those of the third here
 		asked, declined = r.integer(), r.integer()
 	}
+	var offer string
+	if len(r.b) > 0 { // and those of the fourth here
+		offer = r.text()
+	}
 	if err := r.done(); err != nil {
 		return Customer{}, err
 	}
@@ -165,7 +169,7 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	c := Customer{
 		ID: s.id, Number: number, Name: name,
 		LastInbound: fromMillis(last), Noticed: fromMillis(noticed), Refused: fromMillis(refused),
-		Asked: fromMillis(asked), Declined: fromMillis(declined),
+		Asked: fromMillis(asked), Declined: fromMillis(declined), Offer: offer,
 	}
 	if t.outdated(s.epoch) || s.moved && t.writes {
 		return c, t.writeCustomer(c)
@@ -179,7 +183,7 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 // PutCustomer writes a customer. With a zero c.ID it creates one and fills in the ID. It
 // returns ErrInvalid when another customer has that number.
 func (t *Tx) PutCustomer(c *Customer) error {
-	if err := t.allow(!c.Number.IsZero(), len(c.Name) <= MaxBody); err != nil {
+	if err := t.allow(!c.Number.IsZero(), len(c.Name) <= MaxBody && len(c.Offer) <= MaxIdentifier); err != nil {
 		return err
 	}
 	other, err := t.findCustomer(c.Number)
@@ -200,7 +204,7 @@ func (t *Tx) PutCustomer(c *Customer) error {
 func (t *Tx) writeCustomer(c Customer) error {
 	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).
 		integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed)).integer(toMillis(c.Refused)).
-		integer(toMillis(c.Asked)).integer(toMillis(c.Declined))
+		integer(toMillis(c.Asked)).integer(toMillis(c.Declined)).text(c.Offer)
 	epoch, sealed, err := t.shared.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
 	if err != nil {
 		return err

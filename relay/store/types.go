@@ -60,6 +60,9 @@ type Customer struct {
 	// Asked is when the customer was asked to become a contact; zero when they were not, or
 	// when it is no longer needed. Declined is when they declined.
 	Asked, Declined time.Time
+	// Offer is the id of the last message to them that offers choices; empty for none. That
+	// message may be gone.
+	Offer string
 }
 
 // Device is one device of a customer.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/rich"
 )
 
 // Account is the business that the webhooks are for.
@@ -41,6 +42,10 @@ type Message struct {
 	// of type "edit"; empty for none. CorrectsClear says that this was not encrypted.
 	Corrects      string
 	CorrectsClear bool
+	// Place makes it a message of type "location", and Chosen one of type "interactive",
+	// without Text.
+	Place  *rich.Place
+	Chosen *Chosen
 	// Errors make it a message of type "unsupported".
 	Errors []Error
 	// IdentityHash names the identity key that authenticated it; empty when none did.
@@ -149,6 +154,8 @@ type (
 		Audio       *file          `json:"audio,omitempty"`
 		Document    *file          `json:"document,omitempty"`
 		Sticker     *file          `json:"sticker,omitempty"`
+		Location    *rich.Place    `json:"location,omitempty"`
+		Interactive *interactive   `json:"interactive,omitempty"`
 		Edit        *edit          `json:"edit,omitempty"`
 		Reaction    *reaction      `json:"reaction,omitempty"`
 		Revoke      *revoke        `json:"revoke,omitempty"`
@@ -189,12 +196,18 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 		From: m.From.Digits(), ID: m.ID, Timestamp: unix(m.Time),
 		Type: "text", Text: &text{m.Text}, Unencrypted: m.Unencrypted,
 	}
-	if m.Media != nil {
+	switch {
+	case m.Media != nil:
 		w.file(*m.Media)
+	case m.Place != nil:
+		w.Type, w.Text, w.Location = "location", nil, m.Place
+	case m.Chosen != nil:
+		w.Type, w.Text, w.Interactive = "interactive", nil, m.Chosen.wire()
 	}
 	w.refer(m)
 	if len(m.Errors) > 0 {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
+		w.Location, w.Interactive = nil, nil
 	}
 	return a.payload(value{
 		Contacts: []contact{{Profile: profileOf(m.Name, m.From.Digits()), WaID: m.From.Digits(), IdentityHash: m.IdentityHash}},

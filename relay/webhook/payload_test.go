@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/rich"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 )
@@ -67,6 +68,10 @@ func TestMessagePayloads(t *testing.T) {
 		"reply":          {ID: "wamid.x", From: from, Time: at, Text: "42", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true},
 		"image-reply":    {ID: "wamid.x", From: from, Time: at, Media: &webhook.Media{Kind: "image", ID: "7", MIME: "image/jpeg"}, Context: &webhook.Context{ID: "wamid.o", From: from}},
 		"edit":           {ID: "wamid.x", From: from, Time: at, Text: "43", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, ContextClear: true, Corrects: "wamid.o", CorrectsClear: true},
+		"place":          {ID: "wamid.x", From: from, Time: at, Text: "geo:50.1,8.6", Place: &rich.Place{Latitude: 50.1, Longitude: 8.6}},
+		"button":         {ID: "wamid.x", From: from, Time: at, Text: "1", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, Chosen: &webhook.Chosen{Kind: "button_reply", Choice: rich.Choice{ID: "yes", Title: "Yes"}}},
+		"row":            {ID: "wamid.x", From: from, Time: at, Text: "Tea", Context: &webhook.Context{ID: "wamid.q", From: account(t).Phone}, Chosen: &webhook.Chosen{Kind: "list_reply", Choice: rich.Choice{ID: "tea", Title: "Tea", Description: "hot"}}},
+		"damaged-place":  {ID: "wamid.x", From: from, Time: at, Place: &rich.Place{}, Errors: []webhook.Error{webhook.Unsupported("It is damaged.")}},
 		"unsupported":    {ID: "wamid.x", From: from, Time: at, Errors: []webhook.Error{webhook.Unsupported("It could not be decrypted.")}},
 		"text-control":   {ID: "wamid.x", From: from, Name: "S\x00N", Time: at, Text: "a\x00b\x7fc\\u0000"},
 	}

@@ -33,6 +33,12 @@ type Update struct {
 	Emoji    string
 	HasEmoji bool
 
+	// Chosen is the id of an offered answer that a message of type interactive is, and
+	// ChoiceKind what that says it is.
+	Chosen, ChoiceKind string
+	// Place is a location's latitude and longitude, with a comma between them.
+	Place string
+
 	// Unencrypted is true for what was not encrypted, Clear names the fields of an encrypted
 	// message that were not, with a space between two.
 	Unencrypted bool
@@ -95,6 +101,14 @@ type (
 			OriginalID string `json:"original_message_id"`
 		}
 
+		Location *struct{ Latitude, Longitude json.Number }
+
+		Interactive struct {
+			Type        string
+			ButtonReply struct{ ID string } `json:"button_reply"`
+			ListReply   struct{ ID string } `json:"list_reply"`
+		}
+
 		Image, Video, Audio, Document, Sticker *File
 
 		Errors []wireError
@@ -149,10 +163,14 @@ func (m message) update() Update {
 		ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted,
 		System: m.System.Type, Identity: m.System.Identity, Accepted: m.System.Accepted,
 		Context: m.Context.ID, ContextFrom: m.Context.From, Clear: strings.Join(m.Clear, " "),
+		Chosen: cmp.Or(m.Interactive.ButtonReply.ID, m.Interactive.ListReply.ID), ChoiceKind: m.Interactive.Type,
 		About: cmp.Or(m.Reaction.MessageID, m.Edit.OriginalID, m.Revoke.OriginalID),
 	}
 	if e := m.Edit.Message; e.Type == "text" {
 		u.Text, u.Context, u.ContextFrom = e.Text.Body, e.Context.ID, e.Context.From
+	}
+	if m.Location != nil {
+		u.Place = m.Location.Latitude.String() + "," + m.Location.Longitude.String()
 	}
 	if m.Reaction.Emoji != nil {
 		u.Emoji, u.HasEmoji = *m.Reaction.Emoji, true

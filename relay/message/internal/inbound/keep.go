@@ -99,6 +99,8 @@ func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, whole
 	if len(parts) > 1 || parts[0].URL != "" {
 		body.Whole = textHash(whole)
 		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
+	} else if err := (references{s.Base}).understand(tx, c, parts[0].Text, &body); err != nil {
+		return err
 	}
 	for _, p := range parts {
 		one := body

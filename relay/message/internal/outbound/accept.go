@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/rich"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -22,6 +23,9 @@ type Text struct {
 	Body    string
 	ReplyTo string // id of the message that it answers; empty for none
 	Opaque  string // comes back in its statuses
+	// Choices are the answers that Body offers, of a kind that the webhook of an answer names.
+	Choices    []rich.Choice
+	ChoiceKind string
 	// IdentityHash names the identity key of the recipient's device that the message is for,
 	// as webhooks name it, and accepts that key; empty for all devices.
 	IdentityHash string
@@ -30,7 +34,7 @@ type Text struct {
 // AcceptText stores a message and returns its id. When the error is nil, the message is
 // durable and will be sent. Store.ErrQuota means that the recipient's quota is used up.
 func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
-	body, err := record.Content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash}.Encode()
+	body, err := record.Content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash, Choices: t.Choices, ChoiceKind: t.ChoiceKind}.Encode()
 	if err != nil {
 		return "", err
 	}
@@ -47,6 +51,12 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		m.Customer = c.ID
 		if err := tx.PutMessage(m); err != nil {
 			return err
+		}
+		if len(t.Choices) > 0 {
+			c.Offer = m.ID
+			if err := tx.PutCustomer(&c); err != nil {
+				return err
+			}
 		}
 		return s.Enqueue(tx, c.ID, m.ID, record.Task{Kind: record.KindText})
 	})

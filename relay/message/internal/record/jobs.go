@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/rich"
 )
 
 // Kind is what a job in the outbox asks for.
@@ -66,6 +67,15 @@ type Content struct {
 	// that the carrier could have written that.
 	Corrects      string `json:"corrects,omitempty"`
 	CorrectsClear bool   `json:"correctsClear,omitempty"`
+	// Choices are the answers that the business's message offers; ChoiceKind is how the webhook
+	// of an answer names them.
+	Choices    []rich.Choice `json:"choices,omitempty"`
+	ChoiceKind string        `json:"choiceKind,omitempty"`
+	// Chosen is the offered answer that the customer's text is; nil for none. ReplyTo names the
+	// message that offered it.
+	Chosen *Chosen `json:"chosen,omitempty"`
+	// Place is the place that the customer's text is; nil for any other text.
+	Place *rich.Place `json:"place,omitempty"`
 	// Reaction is the customer's reaction to this message; nil when there never was one.
 	Reaction *Reaction `json:"reaction,omitempty"`
 	// Revoked says that the customer took the message back, or that the carrier says so.
@@ -107,6 +117,12 @@ type Content struct {
 	Waits bool `json:"waits,omitempty"`
 	// Going says that it is being sent again, and may come back once more.
 	Going bool `json:"going,omitempty"`
+}
+
+// Chosen is a choice that a customer made.
+type Chosen struct {
+	rich.Choice
+	Kind string `json:"kind"` // as the webhook names it
 }
 
 // Reaction is a customer's latest reaction to a message.

@@ -1,0 +1,114 @@
+// Package rich writes as text what OMEMO has no form for: messages with choices or a link, and places. It
+// also reads what customers' clients send instead: a choice by its number or title, a place as a geo URI. It
+// is pure. It must not know who sends a message or how.
+package rich
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Choice is one answer that a message offers.
+type Choice struct {
+	ID          string `json:"id"`
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+}
+
+// Section is a group of choices with a title, which may be empty.
+type Section struct {
+	Title   string
+	Choices []Choice
+}
+
+// Interactive is a message that offers choices or leads to a web page. All but Body may be empty.
+type Interactive struct {
+	Header, Body, Footer string
+	Sections             []Section
+	// Label names URL, which leads to a web page.
+	Label, URL string
+}
+
+// Choices are the choices in their order, which is also their numbers' order.
+func (i Interactive) Choices() (all []Choice) {
+	for _, s := range i.Sections {
+		all = append(all, s.Choices...)
+	}
+	return all
+}
+
+// Text is the message as people read it: paragraphs, and a line for each choice with its number.
+func (i Interactive) Text() string {
+	paragraphs := []string{i.Header, i.Body}
+	number := 0
+	for _, s := range i.Sections {
+		var lines []string
+		if s.Title != "" {
+			lines = append(lines, s.Title)
+		}
+		for _, c := range s.Choices {
+			number++
+			line := fmt.Sprintf("%d. %s", number, c.Title)
+			if c.Description != "" {
+				line += " – " + c.Description
+			}
+			lines = append(lines, line)
+		}
+		paragraphs = append(paragraphs, strings.Join(lines, "\n"))
+	}
+	if i.URL != "" {
+		paragraphs = append(paragraphs, i.Label+": "+i.URL)
+	}
+	return joined("\n\n", append(paragraphs, i.Footer)...)
+}
+
+// joined joins what is not empty.
+func joined(by string, parts ...string) string {
+	var some []string
+	for _, p := range parts {
+		if p != "" {
+			some = append(some, p)
+		}
+	}
+	return strings.Join(some, by)
+}
+
+// ByTitle returns the choice that a text names by its title. Case, white space and punctuation at the
+// ends do not matter.
+func ByTitle(choices []Choice, text string) (Choice, bool) {
+	for _, c := range choices {
+		if bare(text) != "" && same(text, c.Title) {
+			return c, true
+		}
+	}
+	return Choice{}, false
+}
+
+// ByNumber returns the choice that a text names by its number, such as "2", "2." or "2)", or by the whole
+// line that Text writes for it.
+func ByNumber(choices []Choice, text string) (Choice, bool) {
+	digits, rest, _ := strings.Cut(strings.TrimSpace(text)+" ", " ")
+	n, err := strconv.Atoi(strings.TrimRight(digits, ".)"))
+	if err != nil || n < 1 || n > len(choices) {
+		return Choice{}, false
+	}
+	c := choices[n-1]
+	if rest = strings.TrimSpace(rest); rest != "" {
+		title, _, _ := strings.Cut(rest, " – ")
+		if !same(title, c.Title) {
+			return Choice{}, false
+		}
+	}
+	return c, true
+}
+
+// same says whether two texts are equal but for case, white space, and punctuation at the ends.
+func same(a, b string) bool { return strings.EqualFold(bare(a), bare(b)) }
+
+// bare returns a text with single spaces, and without punctuation at its ends.
+func bare(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsPunct(r) || unicode.IsSpace(r) })
+}
