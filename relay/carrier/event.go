@@ -27,8 +27,8 @@ type Message struct {
 	// WantsRead says that the peer's client handles read markers (XEP-0333).
 	WantsRead bool
 	// References stands outside the encryption. So do Reaction and Retraction, which are nil for none.
-	// Only beside an envelope of OMEMO2 do these two come with the message: what its content says about
-	// others counts instead of all three.
+	// Only beside an envelope of OMEMO2 do these two come with the message: what its content says of the
+	// same kind counts instead.
 	References References
 	Reaction   *Reaction
 	Retraction *Retraction

@@ -122,7 +122,7 @@ func (h *handler) said(m carrier.Message, opened omemo.Opened) {
 	}
 	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
 	for _, r := range []*carrier.Reaction{opened.Reaction, m.Reaction} {
-		if r != nil && (r.Encrypted || !opened.AboutOthers) {
+		if r != nil && (r.Encrypted || opened.Reaction == nil) {
 			h.reaction(*r)
 		}
 	}
@@ -138,8 +138,8 @@ func (h *handler) said(m carrier.Message, opened omemo.Opened) {
 	}
 	opened.IdentityChanged = opened.IdentityChanged || h.changed[m.From]
 	delete(h.changed, m.From)
-	refs, inClear := opened.Refers(m)
-	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, References: refs, Clear: inClear, IdentityChanged: opened.IdentityChanged})
+	refs, outside := opened.Refers(m)
+	h.c.emit(Event{Kind: Received, Peer: m.From, ID: m.ID, Text: string(opened.Text), Time: m.Time, References: refs, Clear: outside.Reply || outside.Corrects, IdentityChanged: opened.IdentityChanged})
 }
 
 func (h *handler) reaction(r carrier.Reaction) {

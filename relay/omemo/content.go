@@ -124,7 +124,7 @@ func (a *Account) openContent(carried []byte, m carrier.Message) (Content, error
 func contentOf(m carrier.Message, said sce.Content) Content {
 	content := Content{
 		Text: said.Body, WantsReceipt: said.WantsReceipt, WantsRead: said.WantsRead,
-		AboutOthers: said.About.Anything(), References: said.About.References,
+		References: said.About.References,
 	}
 	if said.OptsOut {
 		content.OptOut = &OptOut{said.Reason}

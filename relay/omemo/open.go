@@ -19,12 +19,11 @@ type Content struct {
 	// for them there, and Receipts are what it said about our messages.
 	WantsReceipt, WantsRead bool
 	Receipts                []carrier.Receipt
-	// AboutOthers says that the message says something about others inside the encryption: which it answers
-	// or corrects, a reaction, or a retraction. The latter two are nil for none that can be told.
-	AboutOthers bool
-	References  carrier.References
-	Reaction    *carrier.Reaction
-	Retraction  *carrier.Retraction
+	// References, Reaction and Retraction are what the message says about others inside the encryption. The
+	// latter two are nil for none.
+	References carrier.References
+	Reaction   *carrier.Reaction
+	Retraction *carrier.Retraction
 	// OptOut is nil unless the peer asks for messages without OMEMO.
 	OptOut *OptOut
 	// Files describes files, and says where they are.
@@ -47,13 +46,21 @@ func (c Content) Words() []byte {
 	return words
 }
 
-// Refers returns which messages the text of m is about: what the encryption holds, or else what stands
-// outside, which the carrier may have written. InClear says that it stood there.
-func (c Content) Refers(m carrier.Message) (refs carrier.References, inClear bool) {
-	if c.AboutOthers {
-		return c.References, false
+// Clear says which references stood outside the encryption, where the carrier may have written them.
+type Clear struct{ Reply, Corrects bool }
+
+// Refers returns which messages the text of m is about: of each kind what the encryption holds, or else what
+// stands outside. Some clients encrypt which message they answer, but not which one they correct (Converse).
+func (c Content) Refers(m carrier.Message) (refs carrier.References, outside Clear) {
+	refs = c.References
+	if refs.ReplyTo == "" && m.References.ReplyTo != "" {
+		refs.ReplyTo, refs.ReplyToOwn, refs.Quote = m.References.ReplyTo, m.References.ReplyToOwn, m.References.Quote
+		outside.Reply = true
 	}
-	return m.References, true
+	if refs.Corrects == "" && m.References.Corrects != "" {
+		refs.Corrects, outside.Corrects = m.References.Corrects, true
+	}
+	return refs, outside
 }
 
 // Opened is what an envelope held and what it changed.

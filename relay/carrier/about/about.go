@@ -45,9 +45,6 @@ type Said struct {
 	Repeats bool
 }
 
-// Anything says whether the message says anything about others.
-func (s Said) Anything() bool { return s.Reacts || s.Retracts || s.References != carrier.References{} }
-
 // Read reads the children of a message or of an envelope's content. Id returns an element's id, or "" if
 // that is missing or too long.
 func Read(e Element, id func(Element) string) (s Said) {

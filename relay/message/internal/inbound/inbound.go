@@ -72,7 +72,7 @@ func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message)
 		}
 		return err
 	})
-	return s.beside(ctx, b, m, func() bool { return a.opened.AboutOthers })
+	return s.beside(ctx, b, m, func() omemo.Content { return a.opened.Content })
 }
 
 // arrived does what follows from a message that is stored.

@@ -78,9 +78,9 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if again, err = said.repeated(tx, c); err != nil || again {
 		return again, err
 	}
-	refs, inClear := opened.Refers(m)
+	refs, outside := opened.Refers(m)
 	body := record.Content{Markable: m.WantsRead, At: m.Time}
-	rest, err := references{s.Base}.refer(tx, c, refs, inClear, text, &body)
+	rest, err := references{s.Base}.refer(tx, c, refs, outside, text, &body)
 	if err != nil {
 		return false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/quote"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -22,19 +23,19 @@ type references struct{ *base.Base }
 const maxRecent = 32
 
 // refer returns the text without its quote, if it has one that is told as an answer, and notes
-// in body which messages this one is about. InClear says that the references were not encrypted.
-func (s references) refer(tx *store.Tx, c store.Customer, refs carrier.References, inClear bool, text string, body *record.Content) (string, error) {
+// in body which messages this one is about. Outside says which of the references were not encrypted.
+func (s references) refer(tx *store.Tx, c store.Customer, refs carrier.References, outside omemo.Clear, text string, body *record.Content) (string, error) {
 	if refs.Corrects != "" {
 		m, err := s.Received(tx, c.ID, refs.Corrects)
 		if err != nil && !record.IsNotFound(err) {
 			return text, err
 		}
 		if err == nil && correctable(m.Message.Type) {
-			body.Corrects, body.CorrectsClear = m.ID, inClear
+			body.Corrects, body.CorrectsClear = m.ID, outside.Corrects
 		}
 	}
 	rest, err := s.answers(tx, c, refs, text, body)
-	body.ReplyClear = body.ReplyClear && inClear
+	body.ReplyClear = body.ReplyClear && outside.Reply
 	if err == nil && rest != text {
 		body.Whole = textHash(text)
 	}

@@ -248,30 +248,33 @@ func (s *Inbound) inside(tx *store.Tx, c store.Customer, opened omemo.Opened, a 
 	return taken, nil
 }
 
-// beside receives the reaction and the retraction beside a message's envelopes, unless it turns out that the
-// message says something about others inside the encryption.
-func (s *Inbound) beside(ctx context.Context, b *base.Batch, m carrier.Message, saidInside func() bool) error {
-	var said []remark
+// beside receives the reaction and the retraction beside a message's envelopes, unless it turns out that
+// there is one inside the encryption.
+func (s *Inbound) beside(ctx context.Context, b *base.Batch, m carrier.Message, inside func() omemo.Content) error {
 	if m.Reaction != nil {
-		said = append(said, s.reaction(*m.Reaction))
-	}
-	if m.Retraction != nil {
-		said = append(said, s.retraction(*m.Retraction))
-	}
-	for _, one := range said {
-		take := one.take
-		one.take = func(tx *store.Tx, c store.Customer, one *remark) error {
-			if saidInside() {
-				one.event = ""
-				return record.ErrNoNews
-			}
-			return take(tx, c, one)
-		}
+		one := s.reaction(*m.Reaction).unless(func() bool { return inside().Reaction != nil })
 		if err := s.remark(ctx, b, one); err != nil {
 			return err
 		}
 	}
+	if m.Retraction != nil {
+		one := s.retraction(*m.Retraction).unless(func() bool { return inside().Retraction != nil })
+		return s.remark(ctx, b, one)
+	}
 	return nil
+}
+
+// unless returns a remark that does nothing if, when it is taken, there is a better one.
+func (r remark) unless(better func() bool) remark {
+	take := r.take
+	r.take = func(tx *store.Tx, c store.Customer, one *remark) error {
+		if better() {
+			one.event = ""
+			return record.ErrNoNews
+		}
+		return take(tx, c, one)
+	}
+	return r
 }
 
 // full says whether so much waits for the business already, or is stored, that a remark is

@@ -9,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -93,7 +94,7 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 		a.event = base.EventReplayed
 	} else {
 		body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
-		body.Text, err = references{s.Base}.refer(tx, c, u.References, true, said.text, &body)
+		body.Text, err = references{s.Base}.refer(tx, c, u.References, omemo.Clear{Reply: true, Corrects: true}, said.text, &body)
 		if err != nil {
 			return a, err
 		}
