@@ -5,6 +5,7 @@ package clients_test
 import (
 	"testing"
 
+	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/clients/converse"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -34,5 +35,9 @@ func TestConverse(t *testing.T) {
 		t.Fatalf("%v\nscreenshot: %s", err, s.shoot("start"))
 	}
 	s.waitKeys(number)
-	s.conversation(expectations{reactionIn: asAnswer})
+	s.conversation(expectations{})
+	// It chose omemo:2: only there is a reaction encrypted. It names what it corrects in clear all the same.
+	s.business.WaitUpdate("an encrypted reaction", func(u webhooktest.Update) bool { return u.Type == "reaction" && !u.Unencrypted })
+	s.business.WaitUpdate("an encrypted reply", func(u webhooktest.Update) bool { return u.Text == replied && u.Context != "" && u.Clear == "" })
+	s.business.WaitUpdate("a correction in clear", func(u webhooktest.Update) bool { return u.Type == "edit" && u.Clear == "edit.original_message_id" })
 }
