@@ -18,8 +18,13 @@ LINT := bin/golangci-lint
 TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-oldmemo \
 	python3-slixmpp python3-twomemo python3-xmlschema tmux
 
-# Debian packages of the clients that `make clients` drives.
-CLIENT_PACKAGES := chromium fonts-dejavu-core fonts-noto-color-emoji profanity tmux
+# Debian packages of the clients that `make clients` drives, and of what it needs: a
+# screen and the accessibility interface. npm fetches Converse.js; one that is there will do.
+CLIENT_PACKAGES := adwaita-icon-theme at-spi2-core chromium dbus dino-im fonts-dejavu-core fonts-noto-color-emoji \
+	gir1.2-atspi-2.0 imagemagick openbox profanity python3-gi tmux xdotool xvfb
+
+# The XMPP server of `make clients`: prosody or ejabberd.
+SERVER := prosody
 
 # The product's packages, and all that are tested without a cluster of nodes. Whole
 # packages that need real servers are below test/; elsewhere -short leaves out the tests
@@ -185,9 +190,14 @@ e2e: ## The tests on the real two-node cluster, and then an upgrade of the last 
 	$(GO) test -p 1 -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
 
 .PHONY: clients
-clients: test-env ## Converse.js in Chromium and Profanity as customers of a real relay, as a table; installs them, needs npm; no part of CI
-	$(CLUSTER) packages $(CLIENT_PACKAGES)
-	. bin/test.env && $(GO) test -tags clients -count 1 -timeout 15m -v ./test/clients
+clients: test-env ## Converse.js in Chromium, Dino and Profanity as customers of a real relay, as a table; SERVER=ejabberd; installs them; no part of CI
+	$(CLUSTER) packages $(CLIENT_PACKAGES) $$(command -v npm >/dev/null || echo npm)
+	. bin/test.env && $(GO) test -tags clients -count 1 -timeout 15m -v ./test/clients -server $(SERVER)
+
+.PHONY: nightly
+nightly: ## What is too slow for CI: customers' own clients, with each XMPP server
+	$(MAKE) clients SERVER=prosody
+	$(MAKE) clients SERVER=ejabberd
 
 .PHONY: bench
 bench: ## The budgets, each as a ratio against a floor or a peer in the same run

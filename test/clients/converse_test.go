@@ -7,7 +7,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/clients/converse"
-	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
 // web is Converse as a customer.
@@ -20,11 +19,11 @@ func (w web) Screenshot() ([]byte, string, error) {
 
 func TestConverse(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "Converse", prosody.Options{WebSocket: true})
+	s := newScene(t, "Converse", "")
 	files, err := converse.Install(s.ctx)
 	check(t, err)
 	c, err := converse.Start(s.ctx, converse.Config{
-		JID: number + "@" + s.server.Domain, Password: password, Domain: s.server.Domain,
+		JID: number + "@" + s.domain, Password: password, Domain: s.domain,
 		WebSocket: s.server.WebSocket(), Files: files, Dir: t.TempDir(),
 	})
 	if c != nil {

@@ -5,11 +5,14 @@ package clients_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +22,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/rig"
+	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
@@ -35,6 +39,11 @@ var (
 	shared *rig.House
 	result table
 	shots  string // a directory of screenshots
+
+	serverName = flag.String("server", "prosody", "the XMPP server: prosody or ejabberd")
+
+	taken     sync.Mutex // guards addresses
+	addresses = map[string]bool{}
 )
 
 func TestMain(m *testing.M) {
@@ -81,6 +90,9 @@ type (
 	accepter interface {
 		Accept(ctx context.Context) error // the open chat's contact request
 	}
+	offerer interface {
+		WaitOffered(ctx context.Context) error // until a file waits for its user's click
+	}
 	corrector interface {
 		Correct(ctx context.Context, old, text string) error
 	}
@@ -89,26 +101,71 @@ type (
 	}
 )
 
+// server is the XMPP server of a scene.
+type server interface {
+	rig.Carrier
+	AddAccount(ctx context.Context, user, password string) error
+	WebSocket() string // where Converse connects
+}
+
 // scene is a business and a customer at a client.
 type scene struct {
 	*testing.T
 	ctx      context.Context
 	client   string
-	server   *prosody.Server
+	server   server
+	domain   string
 	business *rig.Business
 	customer customer
 }
 
-// newScene runs a server and a business. The client is started by the caller.
-func newScene(t *testing.T, client string, o prosody.Options) *scene {
+// newScene runs a server and a business. The client is started by the caller. The
+// server's address is host:port, and may be empty.
+func newScene(t *testing.T, client, address string) *scene {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientTime)
 	t.Cleanup(cancel)
-	o.Registration = true
-	s := &scene{T: t, ctx: ctx, client: client, server: prosody.StartT(t, o)}
+	s := &scene{T: t, ctx: ctx, client: client, server: startServer(t, address)}
+	s.domain, _, _ = s.server.Where()
 	check(t, s.server.AddAccount(ctx, number, password))
 	s.business = s.newBusiness()
 	return s
+}
+
+// startServer runs the server that the flag names.
+func startServer(t *testing.T, address string) server {
+	t.Helper()
+	switch *serverName {
+	case "prosody":
+		return prosody.StartT(t, prosody.Options{Registration: true, WebSocket: true, Address: address})
+	case "ejabberd":
+		return ejabberd.StartT(t, ejabberd.Options{Registration: true, WebSocket: true, Address: address})
+	}
+	t.Fatalf("-server is prosody or ejabberd, not %q", *serverName)
+	return nil
+}
+
+// desktopScene is newScene for a client that looks for its server by the domain, on port
+// 5222. Each has a loopback address of its own.
+func desktopScene(t *testing.T, client string) (s *scene, ip string) {
+	t.Helper()
+	for i := range 200 {
+		ip = fmt.Sprintf("127.0.%d.%d", 50+i/100, 2+i%100)
+		l, err := net.Listen("tcp", ip+":5222")
+		if err != nil {
+			continue
+		}
+		taken.Lock()
+		used := addresses[ip]
+		addresses[ip] = true
+		taken.Unlock()
+		check(t, l.Close())
+		if !used {
+			return newScene(t, client, ip+":5222"), ip
+		}
+	}
+	t.Fatal("port 5222 is in use at all of this machine's addresses")
+	return nil, ""
 }
 
 // newBusiness runs a relay whose keys can be read.

@@ -22,7 +22,8 @@ import (
 const (
 	greeting   = "Your parcel is here."
 	question   = "May I fetch it at five"
-	corrected  = "May I fetch it at six"
+	mistake    = "My number is seven"
+	corrected  = "My number is eleven"
 	answer     = "Yes, until seven."
 	replied    = "Then I come at six."
 	businessRe = "See you at six."
@@ -83,7 +84,7 @@ func (s *scene) conversation(e expectations) {
 	s.run(replyIn, e.of(replyIn), func(s *scene) string { return s.replyIn(answer1) })
 	s.run(replyOut, e.of(replyOut), func(s *scene) string { return s.replyOut(question1) })
 	s.run(reactionIn, e.of(reactionIn), func(s *scene) string { return s.reactionIn(answer1) })
-	s.run(correctionIn, e.of(correctionIn), func(s *scene) string { return s.correctionIn(question1) })
+	s.run(correctionIn, e.of(correctionIn), (*scene).correctionIn)
 	s.run(fileIn, e.of(fileIn), (*scene).fileIn)
 	s.run(fileOut, e.of(fileOut), (*scene).fileOut)
 	s.shoot("conversation")
@@ -115,6 +116,7 @@ const (
 	refused      = "the customer sees a contact request; accepted, the message still fails with 131026"
 	cannot       = "the client has no such command"
 	withoutQuote = "the text is shown, without what it answers"
+	offered      = "the file is offered, and the business sees that it was sent"
 	asAnswer     = "the emoji arrives as an encrypted text that answers the message"
 )
 
@@ -165,16 +167,24 @@ func (s *scene) reactionIn(to string) string {
 	return outcome(err)
 }
 
-func (s *scene) correctionIn(of string) string {
+// correctionIn corrects the user's last message: some clients correct no other.
+func (s *scene) correctionIn() string {
 	c, ok := s.customer.(corrector)
 	if !ok {
 		return cannot
 	}
-	if err := c.Correct(s.ctx, question, corrected); err != nil {
+	if err := s.customer.Send(s.ctx, mistake); err != nil {
+		return outcome(err)
+	}
+	wrong, err := s.text(s.business, mistake)
+	if err == nil {
+		err = c.Correct(s.ctx, mistake, corrected)
+	}
+	if err != nil {
 		return outcome(err)
 	}
 	m, err := s.message(s.business, "an edit", func(u webhooktest.Update) bool { return u.Text == corrected })
-	if err == nil && (m.Type != "edit" || m.About != of) {
+	if err == nil && (m.Type != "edit" || m.About != wrong.ID) {
 		err = fmt.Errorf("the correction comes as %s", m.Type)
 	}
 	return outcome(err)
@@ -206,6 +216,12 @@ func (s *scene) fileOut() string {
 	id := s.business.SendImage(number, s.business.Keep("image/png", string(picture())), "")
 	ctx, cancel := s.wait()
 	defer cancel()
+	if c, ok := s.customer.(offerer); ok {
+		if err := errors.Join(c.WaitOffered(ctx), s.status(id, "sent")); err != nil {
+			return outcome(err)
+		}
+		return offered
+	}
 	return outcome(s.customer.WaitPicture(ctx), s.status(id, "delivered", "read"))
 }
 

@@ -49,6 +49,9 @@ listen:
     request_handlers:
       /upload: mod_http_upload
       /api: mod_http_api
+{{- if .WebSocket}}
+      /websocket: ejabberd_http_ws
+{{- end}}
 
 acl:
   loopback: { ip: 127.0.0.0/8 }
@@ -91,6 +94,13 @@ modules:
     max_size: {{.UploadLimit}}
     file_mode: "0600"
     dir_mode: "0700"
+{{- if .WebSocket}}
+    # A browser's page is from elsewhere.
+    custom_headers:
+      Access-Control-Allow-Origin: "*"
+      Access-Control-Allow-Methods: "GET, HEAD, PUT, OPTIONS"
+      Access-Control-Allow-Headers: Content-Type
+{{- end}}
   # No longer than the relays' retention: uploads hold ciphertext. The archive is
   # trimmed by the command delete_old_mam_messages.
   mod_http_upload_quota:
@@ -136,7 +146,7 @@ func renderConfig(s *Server, o Options, pair authority.Pair) ([]byte, error) {
 		"LogLevel": level, "Domains": o.Domains, "ForContacts": o.ForContacts, "Certificate": pair.Cert, "Key": pair.Key,
 		"Host": host, "Port": port, "HTTPHost": httpHost, "HTTPPort": httpPort,
 		"Registration": o.Registration, "Hibernation": int(o.Hibernation.Seconds()),
-		"OfflineMessages": o.OfflineMessages, "AckQueue": cmp.Or(o.AckQueue, 5000), "Returns": o.Returns,
+		"OfflineMessages": o.OfflineMessages, "AckQueue": cmp.Or(o.AckQueue, 5000), "Returns": o.Returns, "WebSocket": o.WebSocket,
 		"Upload": s.Upload, "UploadURL": "https://" + s.HTTPAddr + "/upload/@HOST@", "UploadLimit": o.UploadLimit,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,8 @@ type Options struct {
 	// Returns has the server return what a session that ended had not acknowledged, which
 	// is ejabberd's default, instead of keeping it for the next session.
 	Returns bool
+	// WebSocket lets browsers connect (RFC 7395) at Server.WebSocket.
+	WebSocket bool
 	// UploadLimit is the largest file that HTTP Upload (XEP-0363) takes, in bytes;
 	// 0 means 128 MiB.
 	UploadLimit int64
@@ -92,12 +95,26 @@ func Prepare(ctx context.Context, dir string, o Options) (*Server, error) {
 			return nil, fmt.Errorf("making a directory: %w", err)
 		}
 	}
-	listen, err := freeport.Resolve(ctx, o.Address, "127.0.0.1:0")
+	host, _, err := net.SplitHostPort(o.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reading the listen address: %w", err)
+	}
+	if !net.ParseIP(host).IsLoopback() { // the administration answers on loopback alone
+		host = "127.0.0.1"
+	}
+	listen, err := freeport.Resolve(ctx, o.Address, net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}
 	s.Addr, s.HTTPAddr = listen[0], listen[1]
 	return s, s.write(o)
+}
+
+// WebSocket is where a browser connects, for a server with Options.WebSocket. The name in
+// it is the domain: the browser must find this machine under it.
+func (s *Server) WebSocket() string {
+	_, port, _ := net.SplitHostPort(s.HTTPAddr) // Prepare has split it
+	return "wss://" + net.JoinHostPort(s.Domain, port) + "/websocket"
 }
 
 // write writes certificate and configuration.
@@ -106,7 +123,11 @@ func (s *Server) write(o Options) error {
 	if err != nil {
 		return err
 	}
-	pair, err := ca.Server("ejabberd", append([]string{"127.0.0.1"}, o.Domains...)...)
+	host, _, err := net.SplitHostPort(s.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("reading the listen address: %w", err)
+	}
+	pair, err := ca.Server("ejabberd", append([]string{"127.0.0.1", host}, o.Domains...)...)
 	if err != nil {
 		return err
 	}

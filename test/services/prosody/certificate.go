@@ -42,7 +42,7 @@ func writeCertificate(dir string, o Options) ([]byte, error) {
 		if !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("reading the authority: %w", err)
 		}
-		if c, err = NewCertificate(o.Domains); err != nil {
+		if c, err = NewCertificate(o.Domains, o.ip()); err != nil {
 			return nil, err
 		}
 	}
@@ -55,8 +55,8 @@ func writeCertificate(dir string, o Options) ([]byte, error) {
 }
 
 // NewCertificate makes an authority, valid for a day, that signs one certificate
-// for all of the domains and the loopback address, and is then forgotten.
-func NewCertificate(domains []string) (*Certificate, error) {
+// for all of the domains, the loopback address and further ones, and is then forgotten.
+func NewCertificate(domains []string, further ...net.IP) (*Certificate, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the authority's key: %w", err)
@@ -73,7 +73,7 @@ func NewCertificate(domains []string) (*Certificate, error) {
 	}
 	leaf := unsigned(domains[0])
 	leaf.DNSNames = domains
-	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} // of the web server for files
+	leaf.IPAddresses = append([]net.IP{net.IPv4(127, 0, 0, 1)}, further...) // of the web server for files
 	leaf.KeyUsage = x509.KeyUsageDigitalSignature
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)

@@ -68,12 +68,15 @@ archive_expires_after = {{quote .ArchiveExpiry}}
 http_ports = { }
 https_ports = { {{.UploadPort}} }
 https_interfaces = { {{quote .Host}} }
-http_default_host = {{quote .UploadDomain}}
+http_default_host = {{quote .UploadHost}}
 https_ssl = { certificate = {{quote .Certificate}}; key = {{quote .Key}} }
 {{end}}{{range .Domains}}
 VirtualHost {{quote .}}
 {{end}}{{if .Uploads}}
 Component {{quote .UploadDomain}} "http_file_share"
+-- Some clients send the link's address as the server's name (SNI), which Prosody refuses
+-- unless it is a host's.
+http_host = {{quote .UploadHost}}
 http_external_url = {{quote .Uploads}}
 -- Room for the largest document of the Cloud API, 100 MB, encrypted.
 http_file_share_size_limit = 101 * 1024 * 1024
@@ -112,6 +115,7 @@ func renderConfig(s *Server, o Options) ([]byte, error) {
 		"Domains":       o.Domains,
 		"Modules":       slices.Sorted(maps.Keys(o.Modules)), "ModulesDir": s.modules(),
 		"Uploads": s.uploads(o), "UploadPort": uploadPort, "UploadDomain": "upload." + s.Domain,
+		"UploadHost": s.uploadHost(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the configuration: %w", err)
@@ -125,12 +129,18 @@ func (s *Server) uploads(o Options) string {
 	if o.NoUploads {
 		return ""
 	}
-	host, port, err := net.SplitHostPort(s.UploadAddr)
+	_, port, err := net.SplitHostPort(s.UploadAddr)
 	if err != nil {
 		return ""
 	}
-	if !net.ParseIP(host).IsLoopback() {
-		host = s.Domain
+	return "https://" + net.JoinHostPort(s.uploadHost(), port) + "/"
+}
+
+// uploadHost is the host of that address.
+func (s *Server) uploadHost() string {
+	host, _, err := net.SplitHostPort(s.UploadAddr)
+	if err != nil || !net.ParseIP(host).IsLoopback() {
+		return s.Domain
 	}
-	return "https://" + net.JoinHostPort(host, port) + "/"
+	return host
 }

@@ -160,6 +160,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// ip is where the server listens.
+func (o Options) ip() net.IP {
+	host, _, err := net.SplitHostPort(o.Address)
+	if ip := net.ParseIP(host); err == nil && ip != nil {
+		return ip
+	}
+	return net.IPv4(127, 0, 0, 1)
+}
+
 // Start prepares dir and runs the server until Stop. It returns when the server
 // answers. ctx bounds the start alone.
 func Start(ctx context.Context, dir string, o Options) (*Server, error) {
