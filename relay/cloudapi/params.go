@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -86,6 +87,15 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, errInvalidParameter("The request body is incomplete.")
 	}
 	return body, nil
+}
+
+// errBody says why a body could not be decoded, without repeating any of it.
+func errBody(err error) *Error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, kind.Value))
+	}
+	return errInvalidParameter("The request body is not a JSON object.")
 }
 
 // identifier is an id or a telephone number. Clients write those in digits as JSON numbers, too.

@@ -1,10 +1,6 @@
 package cloudapi
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -50,13 +46,4 @@ func (q *request) order(self phone.Number) (o order, err error) {
 		err = errUnsupportedType()
 	}
 	return o, err
-}
-
-// errBody says why a body could not be decoded, without repeating any of it.
-func errBody(err error) *Error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) && kind.Field != "" {
-		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, kind.Value))
-	}
-	return errInvalidParameter("The request body is not a JSON object.")
 }

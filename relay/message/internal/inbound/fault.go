@@ -61,7 +61,7 @@ func unreadDetails(k carrier.UnreadKind) string {
 	case carrier.InClear:
 		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
 	case carrier.ForeignEncryption:
-		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl). The customer's client was told so."
+		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl and urn:xmpp:omemo:2). The customer's client was told so."
 	case carrier.OptedOut:
 		return "The customer asks for messages without OMEMO encryption. The relay does not send any: what the business writes is still encrypted. The customer's client was told so."
 	case carrier.TooLarge:
