@@ -52,9 +52,14 @@ func TestChoice_IsToldByTitleOrNumber(t *testing.T) {
 		w.says(s.number, "How many do you want?")
 		w.take()
 		isText("2") // about the last message, which offers nothing
-		isChoice(says("No"), first, "button_reply", "button_reply-no")
+		isText("No")
+		isChoice(says("> Shall we send it?\n> 1. Yes\n> 2. No\nNo"), first, "button_reply", "button_reply-no")
 
 		second, secondStanza := w.offers(s.person, "list_reply")
+		isChoice(says("1."), second, "list_reply", "list_reply-yes")
+		_, err := w.AcceptReaction(context.Background(), message.Reaction{To: s.number, About: s.own, Emoji: "👍"})
+		check(t, err)
+		w.take()
 		isChoice(says("1."), second, "list_reply", "list_reply-yes")
 		isChoice(func() { s.about("yes", carrier.References{ReplyTo: secondStanza}) }, second, "list_reply", "list_reply-yes")
 		s.about("yes", carrier.References{ReplyTo: firstStanza})

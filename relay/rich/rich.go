@@ -75,20 +75,36 @@ func joined(by string, parts ...string) string {
 	return strings.Join(some, by)
 }
 
-// ByTitle returns the choice that a text names by its title. Case, white space and punctuation at the
-// ends do not matter.
-func ByTitle(choices []Choice, text string) (Choice, bool) {
-	for _, c := range choices {
-		if bare(text) != "" && same(text, c.Title) {
-			return c, true
-		}
+// Find returns the choice that a text names: by its title, in which case, white space, and punctuation at
+// the ends do not matter unless titles differ in nothing else; by its number, such as "2", "2." or "2)"; or by
+// the whole line that Text writes for it. A text that may mean two choices is none.
+func Find(choices []Choice, text string) (Choice, bool) {
+	titled, named := byTitle(choices, strings.TrimSpace(text))
+	numbered, counted := byNumber(choices, text)
+	switch {
+	case named && counted && titled != numbered:
+		return Choice{}, false
+	case named:
+		return titled, true
 	}
-	return Choice{}, false
+	return numbered, counted
 }
 
-// ByNumber returns the choice that a text names by its number, such as "2", "2." or "2)", or by the whole
-// line that Text writes for it.
-func ByNumber(choices []Choice, text string) (Choice, bool) {
+func byTitle(choices []Choice, text string) (found Choice, ok bool) {
+	alike := 0
+	for _, c := range choices {
+		switch {
+		case c.Title == text:
+			return c, true
+		case bare(text) != "" && same(text, c.Title):
+			found = c
+			alike++
+		}
+	}
+	return found, alike == 1
+}
+
+func byNumber(choices []Choice, text string) (Choice, bool) {
 	digits, rest, _ := strings.Cut(strings.TrimSpace(text)+" ", " ")
 	n, err := strconv.Atoi(strings.TrimRight(digits, ".)"))
 	if err != nil || n < 1 || n > len(choices) {

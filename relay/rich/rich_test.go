@@ -36,16 +36,17 @@ func TestInteractive_IsTextWithNumberedChoices(t *testing.T) {
 func TestChoice_IsFoundByTitleOrNumber(t *testing.T) {
 	for text, want := range map[string]string{
 		"Café": "a", " CAFÉ. ": "a", "tea": "b", "Tea!\n": "b", "Coffee": "", "": "", "!": "", "tea please": "",
+		"1": "a", " 2. ": "", "3)": "c", "2. Tea! – hot": "b", "2 tea": "b", "2 Café": "", "0": "", "4": "", "-1": "", "1 or 2": "", "99999999999999999999": "",
+		"2": "", // the second, or the third by its title
 	} {
-		if c, ok := rich.ByTitle(drinks, text); c.ID != want || ok != (want != "") {
-			t.Errorf("the title %q is %q", text, c.ID)
+		if c, ok := rich.Find(drinks, text); c.ID != want || ok != (want != "") {
+			t.Errorf("%q is %q", text, c.ID)
 		}
 	}
-	for text, want := range map[string]string{
-		"1": "a", " 2. ": "b", "3)": "c", "2. Tea! – hot": "b", "2 tea": "b", "2 Café": "", "0": "", "4": "", "-1": "", "1 or 2": "", "": "", "99999999999999999999": "",
-	} {
-		if c, ok := rich.ByNumber(drinks, text); c.ID != want || ok != (want != "") {
-			t.Errorf("the number %q is %q", text, c.ID)
+	alike := []rich.Choice{{ID: "c", Title: "C"}, {ID: "sharp", Title: "C#"}, {ID: "plus", Title: "C++"}}
+	for text, want := range map[string]string{"C": "c", "C#": "sharp", "C++": "plus", "c": "", "c!": "", "2": "sharp"} {
+		if c, ok := rich.Find(alike, text); c.ID != want || ok != (want != "") {
+			t.Errorf("of titles that are alike, %q is %q", text, c.ID)
 		}
 	}
 }
@@ -77,11 +78,8 @@ func TestPlace_IsReadAsItWasWritten(t *testing.T) {
 func FuzzChoice(f *testing.F) {
 	f.Add("2. Tea! – hot")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, find := range []func([]rich.Choice, string) (rich.Choice, bool){rich.ByTitle, rich.ByNumber} {
-			c, ok := find(drinks, text)
-			if ok == (c == rich.Choice{}) {
-				t.Fatalf("%q is %v, %q", text, ok, c.ID)
-			}
+		if c, ok := rich.Find(drinks, text); ok == (c == rich.Choice{}) {
+			t.Fatalf("%q is %v, %q", text, ok, c.ID)
 		}
 	})
 }

@@ -22,15 +22,15 @@ func (s references) understand(tx *store.Tx, c store.Customer, text string, body
 		body.Place = &p
 		return nil
 	}
-	id := c.Offer
+	id, encrypted := c.Offer, false
 	if body.ReplyTo != "" {
-		id = body.ReplyTo
+		id, encrypted = body.ReplyTo, !body.ReplyClear
 	}
-	if id == "" || body.ReplyOwn || body.ReplyClear && id != c.Offer {
-		return nil // the carrier must not decide which of two questions a "yes" answers
+	if id == "" || body.ReplyOwn || !encrypted && id != c.Offer {
+		return nil // the carrier must not name the question that a "yes" answers
 	}
 	m, err := tx.Message(id)
-	if record.IsNotFound(err) || err == nil && (m.Direction != store.Outbound || m.Customer != c.ID) {
+	if record.IsNotFound(err) || err == nil && (m.Customer != c.ID || !asked(m.State)) {
 		return nil
 	}
 	if err != nil {
@@ -40,11 +40,9 @@ func (s references) understand(tx *store.Tx, c store.Customer, text string, body
 	if err != nil {
 		return nil //nolint:nilerr // a damaged message offers nothing
 	}
-	chosen, ok := rich.ByTitle(offer.Choices, text)
-	if !ok {
-		if chosen, ok = rich.ByNumber(offer.Choices, text); ok && (body.ReplyTo == "" || body.ReplyClear) {
-			ok, err = s.last(tx, m)
-		}
+	chosen, ok := rich.Find(offer.Choices, text)
+	if ok && !encrypted {
+		ok, err = s.last(tx, m)
 	}
 	if ok && err == nil {
 		body.ReplyTo, body.Chosen = m.ID, &record.Chosen{Choice: chosen, Kind: offer.ChoiceKind}
@@ -52,9 +50,24 @@ func (s references) understand(tx *store.Tx, c store.Customer, text string, body
 	return err
 }
 
-// last says whether a message is the last one that the business sent to its customer: a number alone is
-// about that one.
+// asked says whether a message of that state went out, so that the customer may have seen it.
+func asked(state string) bool {
+	return state == record.StateSent || state == record.StateDelivered || state == record.StateRead
+}
+
+// maxBetween is how many messages that ask nothing may follow an offer: reactions, captions and notices.
+const maxBetween = 8
+
+// last says whether a message is the last one that the business said to its customer: what names no
+// question answers that one.
 func (s references) last(tx *store.Tx, m store.Message) (bool, error) {
-	recent, err := tx.MessagesOf(m.Customer, store.Outbound, s.Now(), 1)
-	return err == nil && len(recent) == 1 && recent[0].ID == m.ID, err
+	recent, err := tx.MessagesOf(m.Customer, store.Outbound, s.Now(), maxBetween)
+	for _, r := range recent {
+		switch r.Type {
+		case record.TypeReaction, record.TypeCaption, record.TypeNotice:
+		default:
+			return r.ID == m.ID, err
+		}
+	}
+	return false, err
 }
