@@ -107,12 +107,21 @@ func furtherType(extension string) string {
 	return ""
 }
 
+// maxType is how long a media type with its parameters may be, in bytes; RFC 6838 allows names of 255.
+const maxType = 1024
+
 // Type reads a media type as a client or a server wrote it, and returns it in lower case, without
 // parameters, under the name that the Cloud API has for it; empty when it is not a media type. What
 // is wrong with the parameters does not matter: many write codecs or file names without quotes.
 func Type(header string) string {
+	if len(header) > maxType {
+		return ""
+	}
 	t, _, err := mime.ParseMediaType(header)
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || !strings.Contains(t, "/") {
+		return ""
+	}
+	if len(t) > maxType/4 {
 		return ""
 	}
 	return usual(t)

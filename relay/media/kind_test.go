@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/media"
@@ -28,6 +29,7 @@ func TestKindsOfTypes(t *testing.T) {
 func TestTypesAreReadWithoutParameters(t *testing.T) {
 	for in, want := range map[string]string{
 		"Audio/OGG; codecs=opus": "audio/ogg", "image/png": "image/png", "image": "", "": "", "a/b/c;": "",
+		"a/" + strings.Repeat("b", 300): "", "image/png; name=" + strings.Repeat("b", 2000): "",
 		"video/mp4;codecs=avc1,mp4a.40.2": "video/mp4", "application/pdf; name=Offer 2.pdf": "application/pdf", "image/jpeg; charset=": "image/jpeg",
 		"image/jpeg; charset=utf-8; charset=utf-8": "image/jpeg", "; charset=utf-8": "", "audio/opus": "audio/ogg", "application/ogg": "audio/ogg", "image/jpg": "image/jpeg", "audio/x-m4a": "audio/mp4",
 	} {

@@ -116,6 +116,8 @@ func downloadError(err error) (details string, final bool) {
 	switch {
 	case errors.Is(err, base.ErrElsewhere):
 		return "The customer's file is not at the carrier's own web server; the relay fetches from nowhere else.", true
+	case errors.Is(err, store.ErrInvalid):
+		return "The relay cannot keep what the customer's client says of the file.", true
 	case errors.Is(err, media.ErrTooLarge):
 		return "The customer's file is larger than 100 MB.", true
 	case errors.Is(err, media.ErrNotAuthentic):

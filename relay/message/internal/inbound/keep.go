@@ -84,7 +84,7 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if err != nil {
 		return false, err
 	}
-	parts := []part{{Part: media.Part{Text: valid(string(opened.Words()))}}}
+	parts := []part{{Part: media.Part{Text: whole}}}
 	if s.Files != nil {
 		parts = saidIn(rest, opened.Files, m.Files)
 	} else if rest != text {

@@ -155,7 +155,7 @@ func partsOf(tx *store.Tx, about base.Referenced) ([]base.Referenced, error) {
 // wholeOf returns all messages that were one at the customer. Some clients use an id again for
 // another message.
 func wholeOf(tx *store.Tx, part base.Referenced) (parts []base.Referenced, err error) {
-	near, err := tx.MessagesOf(part.Message.Customer, store.Inbound, part.Message.Created, maxRecent)
+	near, err := tx.MessagesOf(part.Message.Customer, store.Inbound, part.Message.Created, 2*maxFiles) // each file may have a text
 	for _, m := range near {
 		r, err := base.ReferencedBy(m)
 		if err != nil {

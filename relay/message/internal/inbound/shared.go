@@ -21,6 +21,9 @@ type part struct {
 	described *record.Described // nil for nothing
 }
 
+// maxFiles is how many files a message may have in all, those that its text names included.
+const maxFiles = 32
+
 // saidIn splits what a message says into texts and files. Shared is what it says of files inside the
 // encryption, beside what it says in clear.
 func saidIn(text string, shared, beside []carrier.SharedFile) (parts []part) {
@@ -38,7 +41,7 @@ func saidIn(text string, shared, beside []carrier.SharedFile) (parts []part) {
 		switch at := placeOf(parts, f.Link); {
 		case at >= 0:
 			parts[at].described = describedBy(f, false)
-		case f.Link != "":
+		case f.Link != "" && len(parts) < maxFiles:
 			parts = append(parts, part{media.Part{URL: f.Link}, describedBy(f, false)})
 		case alone && len(shared) == 1:
 			parts[linked[0]].described = describedBy(f, false)
