@@ -81,10 +81,12 @@ func (a *API) subscribed(http.ResponseWriter, *http.Request, string) (any, error
 // as the BusinessRelay has one.
 func (a *API) subscribe(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	var q webhookOverride
-	if r.ContentLength != 0 || r.URL.RawQuery != "" {
-		if err := readParams(w, r, &q); err != nil {
-			return nil, err
-		}
+	body, err := readBody(w, r)
+	if err == nil && (len(body) > 0 || r.URL.RawQuery != "") { // both may be left out
+		err = decodeParams(r, body, &q)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if a.Number.Webhook == "" {
 		return nil, errReadOnly("The BusinessRelay has no webhook: set spec.webhook.url.")

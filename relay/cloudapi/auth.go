@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // authenticate accepts the token as a bearer token or, as some clients send it, as the query
@@ -18,17 +19,22 @@ func (a *API) authenticate(r *http.Request) error {
 	if token == "" {
 		return errToken("An access token is required to request this resource.")
 	}
-	sum := sha256.Sum256([]byte(token))
-	former := a.formerValid()
-	if subtle.ConstantTimeCompare(sum[:], a.tokenHash[:]) != 1 &&
-		(subtle.ConstantTimeCompare(sum[:], a.formerHash[:]) != 1 || !former) {
+	if _, ok := a.tokenUntil(token); !ok {
 		return errToken("Invalid OAuth access token.")
 	}
 	return nil
 }
 
-// formerValid says whether the former token is still accepted.
-func (a *API) formerValid() bool { return a.Former.Token != "" && a.Now().Before(a.Former.Until) }
+// tokenUntil says whether a token is valid, and until when; the zero time is no end.
+func (a *API) tokenUntil(token string) (until time.Time, ok bool) {
+	sum := sha256.Sum256([]byte(token))
+	present := subtle.ConstantTimeCompare(sum[:], a.tokenHash[:]) == 1
+	former := subtle.ConstantTimeCompare(sum[:], a.formerHash[:]) == 1 && a.Former.Token != "" && a.Now().Before(a.Former.Until)
+	if former && !present {
+		until = a.Former.Until
+	}
+	return until, present || former
+}
 
 // bearer returns the token in an Authorization header. Graph clients may also use the scheme
 // OAuth.

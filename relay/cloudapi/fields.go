@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 )
@@ -77,15 +78,28 @@ func splitFields(list string) ([]wantedField, error) {
 // nestedFields returns what a request wants of an object; false when it is no object or has no
 // such field.
 func nestedFields(value any, names []string) (any, bool) {
-	object, ok := value.(map[string]string)
-	if !ok {
+	object := map[string]json.RawMessage{}
+	data, err := json.Marshal(value)
+	if err != nil || json.Unmarshal(data, &object) != nil {
 		return nil, false
 	}
-	shown := map[string]string{}
+	shown := map[string]json.RawMessage{}
 	for _, name := range names {
-		if shown[name], ok = object[name]; !ok {
+		switch value, ok := object[name]; {
+		case ok:
+			shown[name] = value
+		case !mayLack(name):
 			return nil, false
 		}
 	}
 	return shown, true
+}
+
+// mayLack says whether objects have a field of that name only sometimes.
+func mayLack(name string) bool {
+	switch name {
+	case "application", "phone_number", "whatsapp_business_account":
+		return true
+	}
+	return false
 }

@@ -3,6 +3,7 @@ package cloudapi
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"unicode/utf8"
 
@@ -120,7 +121,7 @@ func (q *request) interactive(to phone.Number) (*Text, error) {
 			err = errInvalidValue(`interactive.action.name must be "send_location".`)
 		}
 	default:
-		err = coded(400, CodeUnsupportedType, "Unsupported message type",
+		err = coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
 			"This relay sends interactive messages of the types button, list, cta_url and location_request_message.")
 	}
 	if err != nil {
@@ -204,8 +205,7 @@ func choicesOf(param string, rows []rowObject, maxID, maxTitle int) (choices []r
 	seen := map[string]bool{}
 	for _, r := range rows {
 		id, title := "id "+string(r.ID), "title "+r.Title
-		switch {
-		case seen[id], seen[title]:
+		if seen[id] || seen[title] {
 			return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.title must each be unique.", param, param))
 		}
 		seen[id], seen[title] = true, true

@@ -81,8 +81,8 @@ type numberRequest struct {
 	PIN     *string          `json:"pin"`
 }
 
-// configureNumber serves POST /{phone-number-id}. What a client may set there, the BusinessRelay
-// sets.
+// configureNumber serves POST /{phone-number-id}. The BusinessRelay decides what can be set there:
+// a client may only repeat its value.
 func (a *API) configureNumber(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	var q numberRequest
 	if err := readParams(w, r, &q); err != nil {
@@ -90,14 +90,14 @@ func (a *API) configureNumber(w http.ResponseWriter, r *http.Request, _ string) 
 	}
 	switch {
 	case q.PIN != nil:
-		return nil, errReadOnly("A relay has no PIN: whoever may change the BusinessRelay controls the number.")
+		return nil, errReadOnly("A relay has no PIN: anyone who may change the BusinessRelay controls the number.")
 	case q.Webhook == nil:
 		return nil, errMissing("webhook_configuration")
 	}
 	return a.override(*q.Webhook)
 }
 
-// override answers a client that sets the webhook: it may set what it is.
+// override answers a client that sets the webhook.
 func (a *API) override(q webhookOverride) (any, error) {
 	if q.URI != "" && q.URI != a.Number.Webhook {
 		return nil, errReadOnly("The webhook's URL is set in the BusinessRelay (spec.webhook.url).")

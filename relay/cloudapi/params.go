@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"unicode"
 )
 
@@ -20,8 +21,13 @@ func readParams(w http.ResponseWriter, r *http.Request, q any) error {
 	if err != nil {
 		return err
 	}
+	return decodeParams(r, body, q)
+}
+
+// decodeParams is readParams for a body that was read.
+func decodeParams(r *http.Request, body []byte, q any) error {
 	if r.URL.RawQuery != "" {
-		if err := decodeForm(r.URL.RawQuery, q); err != nil {
+		if err := decode(r.URL.Query(), q); err != nil { // which leaves out what is malformed
 			return err
 		}
 	}
@@ -45,12 +51,17 @@ func isForm(r *http.Request) bool {
 	return t == "application/x-www-form-urlencoded"
 }
 
-// decodeForm reads parameters of the form name=value. Objects and lists are JSON.
+// decodeForm reads the parameters of a form.
 func decodeForm(form string, q any) error {
 	values, err := url.ParseQuery(form)
 	if err != nil {
-		return errInvalidParameter("The request's query or form is not percent-encoded.")
+		return errInvalidParameter("The form is not percent-encoded.")
 	}
+	return decode(values, q)
+}
+
+// decode reads parameters. Objects and lists are JSON.
+func decode(values url.Values, q any) error {
 	params := map[string]any{}
 	for name := range values {
 		switch name {
@@ -59,8 +70,8 @@ func decodeForm(form string, q any) error {
 		}
 		value := values.Get(name)
 		params[name] = value
-		if name != opaqueParam && json.Valid([]byte(value)) && (value[0] == '{' || value[0] == '[') {
-			params[name] = json.RawMessage(value)
+		if text := strings.TrimSpace(value); name != opaqueParam && json.Valid([]byte(text)) && (text[0] == '{' || text[0] == '[') {
+			params[name] = json.RawMessage(text)
 		}
 	}
 	body, err := json.Marshal(params)

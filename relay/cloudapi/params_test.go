@@ -38,6 +38,7 @@ func TestParameters_MayComeInEachFormOfTheGraphAPI(t *testing.T) {
 		"the query":                 {"?" + values, "", ""},
 		"query and JSON":            {"?messaging_product=whatsapp&to=999&access_token=" + token, "application/json", `{"to":"+16505551234","text":` + text + `,"biz_opaque_callback_data":"{7}"}`},
 		"query and form":            {"?messaging_product=whatsapp", form, values},
+		"a query with a semicolon":  {"?a=1;b=2", "application/json", `{"messaging_product":"whatsapp","to":"+16505551234","text":` + text + `,"biz_opaque_callback_data":"{7}"}`},
 		"with a proof of the app's": {"?appsecret_proof=00ff&" + values, "", ""},
 	} {
 		s := &service{}
@@ -84,16 +85,18 @@ func TestParameters_WrongOnesChangeNothing(t *testing.T) {
 func TestFields_MayBeNested(t *testing.T) {
 	h := cloudapi.New(options(t, &service{}))
 	for fields, want := range map[string]string{
-		"throughput{level}":                `{"id":"` + numberID + `","throughput":{"level":"STANDARD"}}`,
-		"status, throughput{level} ,id":    `{"id":"` + numberID + `","status":"CONNECTED","throughput":{"level":"STANDARD"}}`,
-		"throughput{level},quality_rating": `{"id":"` + numberID + `","quality_rating":"UNKNOWN","throughput":{"level":"STANDARD"}}`,
-		"throughput{levels}":               "nonexisting",
-		"status{level}":                    "nonexisting",
-		"throughput{level":                 "brace",
-		"throughput{level{x}}":             "brace",
-		"throughput{level}x":               "nonexisting",
-		"id,":                              "nonexisting",
-		strings.Repeat("id,", 40) + "id":   "Too many",
+		"throughput{level}":                                     `{"id":"` + numberID + `","throughput":{"level":"STANDARD"}}`,
+		"status, throughput{level} ,id":                         `{"id":"` + numberID + `","status":"CONNECTED","throughput":{"level":"STANDARD"}}`,
+		"throughput{level},quality_rating":                      `{"id":"` + numberID + `","quality_rating":"UNKNOWN","throughput":{"level":"STANDARD"}}`,
+		"health_status{can_send_message}":                       `{"health_status":{"can_send_message":"AVAILABLE"},"id":"` + numberID + `"}`,
+		"webhook_configuration{application,phone_number}":       `{"id":"` + numberID + `","webhook_configuration":{}}`,
+		"throughput{levels}":                                    "nonexisting",
+		"status{level}":                                         "nonexisting",
+		"throughput{level":                                      "brace",
+		"throughput{level{x}}":                                  "brace",
+		"throughput{level}x":                                    "nonexisting",
+		"id,":                                                   "nonexisting",
+		strings.Repeat("id,", 40) + "id":                        "Too many",
 		"throughput{" + strings.Repeat("level,", 40) + "level}": "Too many",
 	} {
 		w := call(h, "GET", "/v23.0/"+numberID+"?fields="+url.QueryEscape(fields), "")

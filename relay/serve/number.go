@@ -3,6 +3,7 @@ package serve
 import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // shownNumber is what the endpoint says about the number.
@@ -27,12 +28,12 @@ func (p *parts) problems() []cloudapi.Problem {
 }
 
 // problemsOf returns a problem for each condition that is not True. Only a full volume makes the
-// endpoint refuse messages; otherwise it accepts and keeps them.
+// endpoint refuse messages; otherwise it accepts and keeps them. To have no webhook is a choice.
 func problemsOf(conditions ...contract.Condition) (problems []cloudapi.Problem) {
 	for _, c := range conditions {
-		if c.Status != contract.True {
+		if c.Status != contract.True && c.Reason != webhook.ReasonNotConfigured {
 			problems = append(problems, cloudapi.Problem{
-				Blocks: c.Type == contract.ConditionVolumeHasRoom, Description: c.Type + " is " + string(c.Status) + " (" + c.Reason + ")", Solution: c.Message,
+				Blocks: c.Type == contract.ConditionVolumeHasRoom && c.Status == contract.False, Description: c.Type + " is " + string(c.Status) + " (" + c.Reason + ")", Solution: c.Message,
 			})
 		}
 	}

@@ -14,10 +14,11 @@ func TestProblemsAreTheConditionsThatDoNotHold(t *testing.T) {
 	got := problemsOf(
 		contract.Condition{Type: contract.ConditionKeysReady, Status: contract.True},
 		webhook.NotConfigured(),
+		contract.Condition{Type: contract.ConditionCarrierConnected, Status: contract.False, Reason: "Offline", Message: "wait"},
 		volumeCondition(true),
 	)
 	want := []cloudapi.Problem{
-		{Description: "WebhookVerified is False (NotConfigured)", Solution: webhook.NotConfigured().Message},
+		{Description: "CarrierConnected is False (Offline)", Solution: "wait"},
 		{Blocks: true, Description: "VolumeHasRoom is False (" + volumeCondition(true).Reason + ")", Solution: volumeCondition(true).Message},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
