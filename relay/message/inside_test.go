@@ -156,6 +156,42 @@ func TestInside_WhatStandsOutsideTooDoesNotCount(t *testing.T) {
 	})
 }
 
+// A carrier that writes first what the customer is about to say does not keep the business from learning that
+// the customer said it.
+func TestInside_CountsAlsoAfterTheSameOutside(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		s := begunIn(w, dir, carrier.OMEMO2)
+		forged := reaction(s.number, s.questionStanza, "👍")
+		forged.Time = time.Now().Add(time.Minute)
+		var beside carrier.Message
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == s.number {
+				m.Reaction, m.Retraction = beside.Reaction, beside.Retraction
+			}
+			return m
+		})
+		beside = carrier.Message{Reaction: &forged, Retraction: &carrier.Retraction{ID: "y", From: s.number, Resource: "phone", About: s.ownStanza, Time: time.Now()}}
+		s.says(w.number, "46")
+		if got := w.take(); len(got) != 3 {
+			t.Fatalf("the forged ones were told as %+v", got)
+		}
+		beside = carrier.Message{}
+		s.reacts(s.questionStanza, "👍")
+		if got := w.next(); got.Type != "reaction" || got.Emoji != "👍" || got.Unencrypted {
+			t.Errorf("the customer's reaction is %+v", got)
+		}
+		s.reacts(s.questionStanza, "👍")
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("the same reaction once more is told: %+v", got)
+		}
+		s.takesBack(s.ownStanza)
+		if got := w.next(); got.Type != "revoke" || got.About != s.own || got.Unencrypted {
+			t.Errorf("the customer's retraction is %+v", got)
+		}
+	})
+}
+
 func TestInside_TheBusinessRepliesAndReactsThere(t *testing.T) {
 	dir := t.TempDir()
 	t.Parallel()

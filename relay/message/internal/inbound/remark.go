@@ -73,7 +73,9 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 	if before == nil {
 		before = &record.Reaction{}
 	}
-	if before.Emoji == last || one.time.Before(before.At) {
+	// What the carrier may have written never keeps the business from what was encrypted.
+	forgeable := about.Content.Reaction != nil && !before.Inside && one.encrypted
+	if !forgeable && (before.Emoji == last || one.time.Before(before.At)) {
 		one.event = base.EventReplayed
 		return record.ErrNoNews
 	}
@@ -81,7 +83,7 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 		return err
 	}
 	err := record.PutBody(tx, about.Message, func(b *record.Content) {
-		b.Reaction = &record.Reaction{Emoji: last, At: one.time}
+		b.Reaction = &record.Reaction{Emoji: last, At: one.time, Inside: one.encrypted}
 	})
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func (s *Inbound) retract(tx *store.Tx, c store.Customer, one *remark) error {
 	if err != nil {
 		return err
 	}
-	parts, err := partsOf(tx, about)
+	parts, err := partsOf(tx, about, one.encrypted)
 	if err != nil {
 		return err
 	}
@@ -131,8 +133,9 @@ func (s *Inbound) retract(tx *store.Tx, c store.Customer, one *remark) error {
 }
 
 // partsOf returns the messages of the business's that a customer's message is, without those
-// that were taken back already: one, unless the message had files.
-func partsOf(tx *store.Tx, about base.Referenced) ([]base.Referenced, error) {
+// that were taken back already: one, unless the message had files. What was taken back in clear is not
+// left out where it is taken back inside the encryption.
+func partsOf(tx *store.Tx, about base.Referenced, encrypted bool) ([]base.Referenced, error) {
 	if about.ID != about.Message.ID { // a correction: what it replaced is taken back
 		m, err := tx.Message(about.ID)
 		if err == nil {
@@ -149,7 +152,9 @@ func partsOf(tx *store.Tx, about base.Referenced) ([]base.Referenced, error) {
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(parts, func(r base.Referenced) bool { return r.Content.Revoked }), nil
+	return slices.DeleteFunc(parts, func(r base.Referenced) bool {
+		return r.Content.Revoked && (r.Content.RevokedInside || !encrypted)
+	}), nil
 }
 
 // wholeOf returns all messages that were one at the customer. Some clients use an id again for
@@ -170,7 +175,7 @@ func wholeOf(tx *store.Tx, part base.Referenced) (parts []base.Referenced, err e
 
 // revoke notes that a message was taken back, and queues the webhook.
 func (s *Inbound) revoke(tx *store.Tx, c store.Customer, one remark, about base.Referenced) error {
-	if err := record.PutBody(tx, about.Message, func(b *record.Content) { b.Revoked = true }); err != nil {
+	if err := record.PutBody(tx, about.Message, func(b *record.Content) { b.Revoked, b.RevokedInside = true, one.encrypted }); err != nil {
 		return err
 	}
 	payload, err := s.Webhook.RevokePayload(webhook.Revoke{

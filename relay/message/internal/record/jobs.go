@@ -78,8 +78,10 @@ type Content struct {
 	Place *rich.Place `json:"place,omitempty"`
 	// Reaction is the customer's reaction to this message; nil when there never was one.
 	Reaction *Reaction `json:"reaction,omitempty"`
-	// Revoked says that the customer took the message back, or that the carrier says so.
-	Revoked bool `json:"revoked,omitempty"`
+	// Revoked says that the customer took the message back, or that the carrier says so;
+	// RevokedInside that the customer said it inside the encryption.
+	Revoked       bool `json:"revoked,omitempty"`
+	RevokedInside bool `json:"revokedInside,omitempty"`
 	// At is when a customer's message was sent.
 	At time.Time `json:"at,omitzero"`
 	// Whole is the hash of the customer's text of which this message is a part.
@@ -127,8 +129,9 @@ type Chosen struct {
 
 // Reaction is a customer's latest reaction to a message.
 type Reaction struct {
-	Emoji string    `json:"emoji,omitempty"` // empty when it was removed
-	At    time.Time `json:"at,omitzero"`
+	Emoji  string    `json:"emoji,omitempty"` // empty when it was removed
+	At     time.Time `json:"at,omitzero"`
+	Inside bool      `json:"inside,omitempty"` // it stood inside the encryption
 }
 
 // TypeEdit is the type of a customer's message that replaces an earlier one.
