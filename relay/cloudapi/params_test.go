@@ -84,20 +84,21 @@ func TestParameters_WrongOnesChangeNothing(t *testing.T) {
 
 func TestFields_MayBeNested(t *testing.T) {
 	h := cloudapi.New(options(t, &service{}))
+	many, inner := strings.Repeat("id,", 40)+"id", strings.Repeat("level,", 40)+"level"
 	for fields, want := range map[string]string{
-		"throughput{level}":                                     `{"id":"` + numberID + `","throughput":{"level":"STANDARD"}}`,
-		"status, throughput{level} ,id":                         `{"id":"` + numberID + `","status":"CONNECTED","throughput":{"level":"STANDARD"}}`,
-		"throughput{level},quality_rating":                      `{"id":"` + numberID + `","quality_rating":"UNKNOWN","throughput":{"level":"STANDARD"}}`,
-		"health_status{can_send_message}":                       `{"health_status":{"can_send_message":"AVAILABLE"},"id":"` + numberID + `"}`,
-		"webhook_configuration{application,phone_number}":       `{"id":"` + numberID + `","webhook_configuration":{}}`,
-		"throughput{levels}":                                    "nonexisting",
-		"status{level}":                                         "nonexisting",
-		"throughput{level":                                      "brace",
-		"throughput{level{x}}":                                  "brace",
-		"throughput{level}x":                                    "nonexisting",
-		"id,":                                                   "nonexisting",
-		strings.Repeat("id,", 40) + "id":                        "Too many",
-		"throughput{" + strings.Repeat("level,", 40) + "level}": "Too many",
+		"throughput{level}":                               `{"id":"` + numberID + `","throughput":{"level":"STANDARD"}}`,
+		"status, throughput{level} ,id":                   `{"id":"` + numberID + `","status":"CONNECTED","throughput":{"level":"STANDARD"}}`,
+		"throughput{level},quality_rating":                `{"id":"` + numberID + `","quality_rating":"UNKNOWN","throughput":{"level":"STANDARD"}}`,
+		"health_status{can_send_message}":                 `{"health_status":{"can_send_message":"AVAILABLE"},"id":"` + numberID + `"}`,
+		"webhook_configuration{application,phone_number}": `{"id":"` + numberID + `","webhook_configuration":{}}`,
+		"throughput{levels}":                              "nonexisting",
+		"status{level}":                                   "nonexisting",
+		"throughput{level":                                "brace",
+		"throughput{level{x}}":                            "brace",
+		"throughput{level}x":                              "nonexisting",
+		"id,":                                             "nonexisting",
+		many:                                              "Too many",
+		"throughput{" + inner + "}":                       "Too many",
 	} {
 		w := call(h, "GET", "/v23.0/"+numberID+"?fields="+url.QueryEscape(fields), "")
 		if !strings.Contains(w.Body.String(), want) {
