@@ -11,15 +11,11 @@ import (
 // CBCIVSize is the size of the vector of a file in AES-256-CBC, in bytes.
 const CBCIVSize = aes.BlockSize
 
-// uncbc reads a file that is encrypted with AES-256-CBC and padded as in PKCS #7, as XEP-0448 has it. It
-// proves nothing about the file: whoever uses one knows the content's hash.
+// uncbc reads a file that is encrypted with AES-256-CBC and padded as in PKCS #7, as XEP-0448 has it. It does
+// not authenticate the file: use it only where the content's hash is known.
 type uncbc struct {
-	src  io.Reader
+	segments
 	mode cipher.BlockMode
-	buf  []byte // room for a segment and a block
-	have int    // bytes of buf that were read and not decrypted yet
-	out  []byte // what is ready
-	err  error  // once everything is read
 }
 
 func (l FileURL) uncbc(src io.Reader) (io.Reader, error) {
@@ -30,24 +26,13 @@ func (l FileURL) uncbc(src io.Reader) (io.Reader, error) {
 	if len(l.IV) != CBCIVSize {
 		return nil, ErrNotAuthentic
 	}
-	return &uncbc{src: src, mode: cipher.NewCBCDecrypter(block, l.IV), buf: make([]byte, segment+aes.BlockSize)}, nil
+	c := &uncbc{segments: segments{src: src, buf: make([]byte, segment+aes.BlockSize)}, mode: cipher.NewCBCDecrypter(block, l.IV)}
+	c.fill = c.decrypt
+	return c, nil
 }
 
-// Read implements io.Reader.
-func (c *uncbc) Read(p []byte) (int, error) {
-	for len(c.out) == 0 {
-		if c.err != nil {
-			return 0, c.err
-		}
-		c.fill()
-	}
-	n := copy(p, c.out)
-	c.out = c.out[n:]
-	return n, nil
-}
-
-// fill decrypts the next segment. It holds the last block back until it is known whether more follows.
-func (c *uncbc) fill() {
+// decrypt decrypts the next segment. It holds the last block back until it is known whether more follows.
+func (c *uncbc) decrypt() {
 	n, err := io.ReadFull(c.src, c.buf[c.have:])
 	c.have += n
 	switch {

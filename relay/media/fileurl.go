@@ -57,8 +57,8 @@ type Part struct {
 	Text string
 }
 
-// maxParts is how many files of one message are recognized. Further URLs are text.
-const maxParts = 32
+// MaxFiles is how many files of one message are recognized. Further URLs are text.
+const MaxFiles = 32
 
 // thumbnail begins a line below a file's URL that holds a small picture of it (XEP-0454).
 const thumbnail = "data:"
@@ -78,7 +78,7 @@ func Split(text string) []Part {
 	}
 	files, below := 0, false // below: the line before is a file's URL
 	for line := range strings.SplitSeq(text, "\n") {
-		if _, err := ParseFileURL(line); err == nil && files < maxParts {
+		if _, err := ParseFileURL(line); err == nil && files < MaxFiles {
 			end()
 			current, lines, below = Part{URL: strings.TrimSpace(line)}, nil, true
 			files++

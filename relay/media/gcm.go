@@ -89,15 +89,34 @@ func (g *gcm) tag() []byte {
 // segment is how much is encrypted at once: whole blocks.
 const segment = 32 << 10
 
-// crypter reads one file through GCM, a segment at a time.
-type crypter struct {
+// segments reads a file a segment at a time through a cipher, and holds back what may be its end.
+type segments struct {
 	src  io.Reader
-	gcm  *gcm
-	open bool   // decrypts
-	buf  []byte // room for a segment, and a tag behind it
+	fill func()
+	buf  []byte // room for a segment, and what may be the end behind it
 	have int    // bytes of buf that were read and not processed yet
 	out  []byte // what is ready
 	err  error  // once everything is read
+}
+
+// Read implements io.Reader.
+func (s *segments) Read(p []byte) (int, error) {
+	for len(s.out) == 0 {
+		if s.err != nil {
+			return 0, s.err
+		}
+		s.fill()
+	}
+	n := copy(p, s.out)
+	s.out = s.out[n:]
+	return n, nil
+}
+
+// crypter reads one file through GCM.
+type crypter struct {
+	segments
+	gcm  *gcm
+	open bool // decrypts
 }
 
 // Encrypt returns the encrypted form of what src reads, with the tag at its end.
@@ -118,25 +137,14 @@ func (l FileURL) crypter(src io.Reader, open bool) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &crypter{src: src, gcm: g, open: open, buf: make([]byte, segment+TagSize)}, nil
+	c := &crypter{segments: segments{src: src, buf: make([]byte, segment+TagSize)}, gcm: g, open: open}
+	c.fill = c.process
+	return c, nil
 }
 
-// Read implements io.Reader.
-func (c *crypter) Read(p []byte) (int, error) {
-	for len(c.out) == 0 {
-		if c.err != nil {
-			return 0, c.err
-		}
-		c.fill()
-	}
-	n := copy(p, c.out)
-	c.out = c.out[n:]
-	return n, nil
-}
-
-// fill processes the next segment. When decrypting, it holds back what might be the tag until
+// process processes the next segment. When decrypting, it holds back what might be the tag until
 // it is known whether more follows.
-func (c *crypter) fill() {
+func (c *crypter) process() {
 	n, err := io.ReadFull(c.src, c.buf[c.have:])
 	c.have += n
 	switch {

@@ -1,6 +1,7 @@
 // Package about reads and writes the elements in which a message says something about another one: replies
 // (XEP-0461 with XEP-0428), corrections (XEP-0308), reactions (XEP-0444) and retractions (XEP-0424). They
-// stand in a stanza or inside an envelope of OMEMO2, and mean the same in both. It must not know where.
+// stand in a stanza or inside an envelope of OMEMO2, and mean the same in both. The package must not depend on
+// which.
 package about
 
 import (
@@ -13,13 +14,12 @@ import (
 // Namespaces.
 const (
 	NSReply     = "urn:xmpp:reply:0"
-	nsFallback  = "urn:xmpp:fallback:0"
+	NSFallback  = "urn:xmpp:fallback:0" // XEP-0428
 	NSCorrect   = "urn:xmpp:message-correct:0"
 	NSReactions = "urn:xmpp:reactions:0"
 	NSRetract   = "urn:xmpp:message-retract:1"
 	nsRetract0  = "urn:xmpp:message-retract:0" // before version 0.4 of XEP-0424, inside of:
 	nsFasten    = "urn:xmpp:fasten:0"          // XEP-0422
-	nsClient    = "jabber:client"
 )
 
 // Element is an XML element that was read.
@@ -54,8 +54,8 @@ func Read(e Element, id func(Element) string) (s Said) {
 			s.ReplyTo = id(c)
 		case c.Is(NSCorrect, "replace") && s.Corrects == "":
 			s.Corrects = id(c)
-		case c.Is(nsFallback, "fallback") && c.Attr("for") == NSReply && s.Quote == (carrier.Range{}):
-			s.Quote = rangeOf(child(c, nsFallback, "body"))
+		case c.Is(NSFallback, "fallback") && c.Attr("for") == NSReply && s.Quote == (carrier.Range{}):
+			s.Quote = rangeOf(Child(c, NSFallback, "body"))
 		case c.Is(NSReactions, "reactions") && !s.Reacts:
 			s.Reacts, s.ReactsTo, s.Emoji = true, id(c), reactions(c)
 		case retracts(c) && !s.Retracts:
@@ -68,8 +68,11 @@ func Read(e Element, id func(Element) string) (s Said) {
 	return s
 }
 
-// child returns the first child of that name, or nil.
-func child(e Element, space, local string) Element {
+// Child returns the first child of that name, or nil. A nil element has none.
+func Child(e Element, space, local string) Element {
+	if e == nil {
+		return nil
+	}
 	for c := range e.Elements() {
 		if c.Is(space, local) {
 			return c
@@ -111,13 +114,13 @@ func reactions(e Element) (out []string) {
 // retracts says whether an element names a message that is taken back, as clients write it today or
 // before 2023.
 func retracts(e Element) bool {
-	return e.Is(NSRetract, "retract") || e.Is(nsFasten, "apply-to") && child(e, nsRetract0, "retract") != nil
+	return e.Is(NSRetract, "retract") || e.Is(nsFasten, "apply-to") && Child(e, nsRetract0, "retract") != nil
 }
 
 // repeats says whether an element marks the whole body as a fallback for a reaction or a retraction. Before
 // XEP-0428 had versions, clients did not say for what.
 func repeats(e Element) bool {
-	if !e.Is(nsFallback, "fallback") {
+	if !e.Is(NSFallback, "fallback") {
 		return false
 	}
 	switch e.Attr("for") {
@@ -125,6 +128,11 @@ func repeats(e Element) bool {
 	default:
 		return false
 	}
-	body := child(e, nsFallback, "body")
+	return Whole(e)
+}
+
+// Whole says whether a fallback is the whole body (XEP-0428).
+func Whole(fallback Element) bool {
+	body := Child(fallback, NSFallback, "body")
 	return body == nil || body.Attr("start") == "" && body.Attr("end") == ""
 }

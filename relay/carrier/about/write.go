@@ -21,8 +21,8 @@ func References(refs carrier.References, author string) (out []Tree) {
 		out = append(out, Tree{Space: NSReply, Local: "reply", Attrs: []string{"to", author, "id", refs.ReplyTo}})
 	}
 	if refs.ReplyTo != "" && refs.Quote.End > 0 {
-		body := Tree{Space: nsFallback, Local: "body", Attrs: []string{"start", strconv.Itoa(refs.Quote.Start), "end", strconv.Itoa(refs.Quote.End)}}
-		out = append(out, Tree{Space: nsFallback, Local: "fallback", Attrs: []string{"for", NSReply}, Children: []Tree{body}})
+		body := Tree{Space: NSFallback, Local: "body", Attrs: []string{"start", strconv.Itoa(refs.Quote.Start), "end", strconv.Itoa(refs.Quote.End)}}
+		out = append(out, Tree{Space: NSFallback, Local: "fallback", Attrs: []string{"for", NSReply}, Children: []Tree{body}})
 	}
 	if refs.Corrects != "" {
 		out = append(out, Tree{Space: NSCorrect, Local: "replace", Attrs: []string{"id", refs.Corrects}})

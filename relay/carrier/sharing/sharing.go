@@ -22,7 +22,6 @@ const (
 	nsHashes    = "urn:xmpp:hashes:2"        // XEP-0300
 	nsURL       = "http://jabber.org/protocol/url-data"
 	nsSticker   = "urn:xmpp:stickers:0" // XEP-0449
-	nsFallback  = "urn:xmpp:fallback:0" // XEP-0428
 	nsClient    = "jabber:client"
 	nsOOB       = "jabber:x:oob"                 // XEP-0066
 	nsAttaching = "urn:xmpp:message-attaching:1" // XEP-0367
@@ -31,11 +30,8 @@ const (
 	cipherCBC = "urn:xmpp:ciphers:aes-256-cbc-pkcs7:0"
 )
 
-// Limits on what is read.
-const (
-	maxFiles = 32   // of one message
-	maxField = 4096 // bytes of one value
-)
+// maxField is how long one value may be, in bytes.
+const maxField = 4096
 
 // Shared is what a message says about files.
 type Shared struct {
@@ -60,14 +56,14 @@ func Read(e about.Element) (s Shared) {
 	sticker, attached, body := false, false, ""
 	for c := range e.Elements() {
 		switch {
-		case c.Is(nsSharing, "file-sharing") && len(s.Files) < maxFiles:
+		case c.Is(nsSharing, "file-sharing") && len(s.Files) < media.MaxFiles:
 			s.Files = append(s.Files, fileOf(c))
 		case c.Is(nsSticker, "sticker"):
 			sticker = true
 		case c.Is(nsAttaching, "attach-to"):
 			attached = true
-		case c.Is(nsFallback, "fallback") && c.Attr("for") == nsSharing:
-			s.Repeats = s.Repeats || whole(c)
+		case c.Is(about.NSFallback, "fallback") && c.Attr("for") == nsSharing:
+			s.Repeats = s.Repeats || about.Whole(c)
 		case c.Is(nsClient, "body") && body == "":
 			body = c.Words()
 		}
@@ -76,31 +72,25 @@ func Read(e about.Element) (s Shared) {
 		s.Files[i].Sticker = sticker
 	}
 	// Some clients mark the repetition with the file's address beside it (XEP-0066).
-	if oob := words(child(child(e, nsOOB, "x"), nsOOB, "url")); oob != "" && oob == strings.TrimSpace(body) {
+	if oob := words(about.Child(about.Child(e, nsOOB, "x"), nsOOB, "url")); oob != "" && oob == strings.TrimSpace(body) {
 		s.Repeats = true
 	}
 	s.Repeats = s.Repeats && (s.Sources() || attached && len(s.Files) == 0)
 	return s
 }
 
-// whole says whether a fallback is the whole body.
-func whole(fallback about.Element) bool {
-	b := child(fallback, nsFallback, "body")
-	return b == nil || b.Attr("start") == "" && b.Attr("end") == ""
-}
-
 // fileOf reads what is said of one file. What it cannot read is not known.
 func fileOf(e about.Element) carrier.SharedFile {
 	f := carrier.SharedFile{Size: -1}
-	if said := child(e, nsFile, "file"); said != nil {
-		f.Name = media.CleanName(words(child(said, nsFile, "name")))
-		f.MIME = media.Type(words(child(said, nsFile, "media-type")))
-		if n, err := strconv.ParseInt(words(child(said, nsFile, "size")), 10, 64); err == nil && n >= 0 {
+	if said := about.Child(e, nsFile, "file"); said != nil {
+		f.Name = media.CleanName(words(about.Child(said, nsFile, "name")))
+		f.MIME = media.Type(words(about.Child(said, nsFile, "media-type")))
+		if n, err := strconv.ParseInt(words(about.Child(said, nsFile, "size")), 10, 64); err == nil && n >= 0 {
 			f.Size = n
 		}
 		f.SHA256 = hashOf(said)
 	}
-	if sources := child(e, nsSharing, "sources"); sources != nil {
+	if sources := about.Child(e, nsSharing, "sources"); sources != nil {
 		for c := range sources.Elements() {
 			if c.Is(nsEncrypted, "encrypted") && f.Link == "" {
 				f.Link = linkOf(c)
@@ -135,9 +125,9 @@ func linkOf(e about.Element) string {
 	default:
 		return ""
 	}
-	key := decoded(child(e, nsEncrypted, "key"))
-	l.IV = decoded(child(e, nsEncrypted, "iv"))
-	sources := child(e, nsSharing, "sources")
+	key := decoded(about.Child(e, nsEncrypted, "key"))
+	l.IV = decoded(about.Child(e, nsEncrypted, "iv"))
+	sources := about.Child(e, nsSharing, "sources")
 	if len(key) != media.KeySize || len(l.IV) != iv || sources == nil {
 		return ""
 	}
@@ -152,19 +142,6 @@ func linkOf(e about.Element) string {
 		}
 	}
 	return ""
-}
-
-// child returns the first child of that name, or nil. A nil element has none.
-func child(e about.Element, space, local string) about.Element {
-	if e == nil {
-		return nil
-	}
-	for c := range e.Elements() {
-		if c.Is(space, local) {
-			return c
-		}
-	}
-	return nil
 }
 
 // words returns an element's text, "" when there is none or it is too long.

@@ -21,8 +21,8 @@ func Write(files []carrier.SharedFile) (out []about.Tree) {
 	if len(out) == 0 {
 		return nil
 	}
-	body := about.Tree{Space: nsFallback, Local: "body"}
-	return append(out, about.Tree{Space: nsFallback, Local: "fallback", Attrs: []string{"for", nsSharing}, Children: []about.Tree{body}})
+	body := about.Tree{Space: about.NSFallback, Local: "body"}
+	return append(out, about.Tree{Space: about.NSFallback, Local: "fallback", Attrs: []string{"for", nsSharing}, Children: []about.Tree{body}})
 }
 
 func metadata(f carrier.SharedFile) about.Tree {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/emoji"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -160,7 +161,7 @@ func partsOf(tx *store.Tx, about base.Referenced, encrypted bool) ([]base.Refere
 // wholeOf returns all messages that were one at the customer. Some clients use an id again for
 // another message.
 func wholeOf(tx *store.Tx, part base.Referenced) (parts []base.Referenced, err error) {
-	near, err := tx.MessagesOf(part.Message.Customer, store.Inbound, part.Message.Created, 2*maxFiles) // each file may have a text
+	near, err := tx.MessagesOf(part.Message.Customer, store.Inbound, part.Message.Created, 2*media.MaxFiles) // each file may have a text
 	for _, m := range near {
 		r, err := base.ReferencedBy(m)
 		if err != nil {

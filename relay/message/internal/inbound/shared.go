@@ -21,11 +21,8 @@ type part struct {
 	described *record.Described // nil for nothing
 }
 
-// maxFiles is how many files a message may have in all, those that its text names included.
-const maxFiles = 32
-
 // saidIn splits what a message says into texts and files. Shared is what it says of files inside the
-// encryption, beside what it says in clear.
+// encryption, beside what it says in clear. Both together have at most media.MaxFiles files.
 func saidIn(text string, shared, beside []carrier.SharedFile) (parts []part) {
 	var linked []int // places of the files that the text names
 	for _, p := range media.Split(text) {
@@ -41,7 +38,7 @@ func saidIn(text string, shared, beside []carrier.SharedFile) (parts []part) {
 		switch at := placeOf(parts, f.Link); {
 		case at >= 0:
 			parts[at].described = describedBy(f, false)
-		case f.Link != "" && len(parts) < maxFiles:
+		case f.Link != "" && len(parts) < media.MaxFiles:
 			parts = append(parts, part{media.Part{URL: f.Link}, describedBy(f, false)})
 		case alone && len(shared) == 1:
 			parts[linked[0]].described = describedBy(f, false)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
 )
 
 // Files that the text names and files that are described beside it are bounded together: retractions look for
@@ -20,8 +21,8 @@ func TestSharedFiles_AreBoundedTogether(t *testing.T) {
 		lines = append(lines, link(i))
 		shared = append(shared, carrier.SharedFile{Link: link(100 + i), Size: -1})
 	}
-	for text, most := range map[string]int{"": maxFiles, strings.Join(lines, "\n"): maxFiles + 1} { // one is the text that is left
-		if parts := saidIn(text, shared, nil); len(parts) > most || len(parts) < maxFiles {
+	for text, most := range map[string]int{"": media.MaxFiles, strings.Join(lines, "\n"): media.MaxFiles + 1} { // one is the text that is left
+		if parts := saidIn(text, shared, nil); len(parts) > most || len(parts) < media.MaxFiles {
 			t.Errorf("a message has %d parts", len(parts))
 		}
 	}
