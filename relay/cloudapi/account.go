@@ -12,16 +12,12 @@ const accountFields = "id,name"
 func (a *API) account(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	return show(r, a.Number.AccountID, accountFields, func(name string) (any, bool) {
 		switch name {
-		case "id":
-			return a.Number.AccountID, true
-		case "name":
-			return a.Number.Name, true
 		case "owner_business_info":
 			return map[string]string{"id": a.Number.AccountID, "name": a.Number.Name}, true
 		case "health_status":
 			return a.health("WABA", a.Number.AccountID), true
 		}
-		return nil, false
+		return a.callerField(name)
 	})
 }
 

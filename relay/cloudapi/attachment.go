@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -27,9 +26,11 @@ func (q *request) attachment(to phone.Number) (*Attachment, error) {
 		return nil, errInvalidValue(q.Type + ".link must be an http or https address of at most 2048 bytes.")
 	case f.ID != "" && (!digits(string(f.ID)) || len(f.ID) > maxShownID):
 		return nil, errUnknownFile(q.Type)
-	case utf8.RuneCountInString(f.Caption) > MaxCaption:
-		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption must be at most %d characters long.", q.Type, MaxCaption))
-	case f.Caption != "" && (kind == media.Audio || kind == media.Sticker):
+	}
+	if err := atMost(q.Type+".caption", f.Caption, MaxCaption); err != nil {
+		return nil, err
+	}
+	if f.Caption != "" && (kind == media.Audio || kind == media.Sticker) {
 		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption does not exist.", q.Type))
 	}
 	a := &Attachment{To: to, Kind: kind, ID: string(f.ID), Link: f.Link, Caption: f.Caption, Opaque: q.Opaque, ReplyTo: q.replyTo()}

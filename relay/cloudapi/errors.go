@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -128,6 +129,22 @@ func errMissing(field string) *Error {
 
 func errInvalidValue(details string) *Error {
 	return coded(http.StatusBadRequest, CodeInvalidValue, "Parameter value is not valid", details)
+}
+
+// required checks that a parameter has a value.
+func required(param, value string) error {
+	if value == "" {
+		return errMissing(param)
+	}
+	return nil
+}
+
+// atMost checks how many characters a parameter has.
+func atMost(param, value string, most int) error {
+	if utf8.RuneCountInString(value) > most {
+		return errInvalidParameter(fmt.Sprintf("Param %s must be at most %d characters long.", param, most))
+	}
+	return nil
 }
 
 // errNumber says why a parameter is no number that a message can go to.

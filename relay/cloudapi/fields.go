@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -19,11 +20,7 @@ type wantedField struct {
 // show returns the fields of an object that a request names, or else those of a list. The id is
 // always one of them.
 func show(r *http.Request, id, unlessNamed string, field func(name string) (any, bool)) (map[string]any, error) {
-	list := r.URL.Query().Get("fields")
-	if list == "" {
-		list = unlessNamed
-	}
-	fields, err := splitFields(list)
+	fields, err := wanted(r, unlessNamed)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +36,11 @@ func show(r *http.Request, id, unlessNamed string, field func(name string) (any,
 		shown[f.name] = value
 	}
 	return shown, nil
+}
+
+// wanted returns the fields that a request names, or else those of a list.
+func wanted(r *http.Request, unlessNamed string) ([]wantedField, error) {
+	return splitFields(cmp.Or(r.URL.Query().Get("fields"), unlessNamed))
 }
 
 // splitFields reads the parameter "fields" of the Graph API: names separated by commas, each

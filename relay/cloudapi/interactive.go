@@ -1,11 +1,11 @@
 package cloudapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/rich"
@@ -152,7 +152,7 @@ func (o *interactiveObject) frame() (m rich.Interactive, err error) {
 	if o.Footer != nil {
 		m.Footer = o.Footer.Text
 	}
-	return m, firstError(atMost("interactive.body.text", m.Body, most), atMost("interactive.header.text", m.Header, maxHeader),
+	return m, cmp.Or(atMost("interactive.body.text", m.Body, most), atMost("interactive.header.text", m.Header, maxHeader),
 		atMost("interactive.footer.text", m.Footer, maxFooter))
 }
 
@@ -197,7 +197,7 @@ func (a *actionObject) list() (sections []rich.Section, err error) {
 		sections = append(sections, rich.Section{Title: s.Title, Choices: choices[:len(s.Rows):len(s.Rows)]})
 		choices = choices[len(s.Rows):]
 	}
-	return sections, firstError(required("interactive.action.button", a.Button), atMost("interactive.action.button", a.Button, maxButtonTitle))
+	return sections, cmp.Or(required("interactive.action.button", a.Button), atMost("interactive.action.button", a.Button, maxButtonTitle))
 }
 
 // choicesOf checks the choices of a message. Two of the same id or title could not be told apart.
@@ -209,7 +209,7 @@ func choicesOf(param string, rows []rowObject, maxID, maxTitle int) (choices []r
 			return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.title must each be unique.", param, param))
 		}
 		seen[id], seen[title] = true, true
-		err = firstError(required(param+".id", string(r.ID)), required(param+".title", r.Title), atMost(param+".id", string(r.ID), maxID),
+		err = cmp.Or(required(param+".id", string(r.ID)), required(param+".title", r.Title), atMost(param+".id", string(r.ID), maxID),
 			atMost(param+".title", r.Title, maxTitle), atMost(param+".description", r.Description, maxRowDescription))
 		if err != nil {
 			return nil, err
@@ -232,30 +232,5 @@ func (a *actionObject) link() (label, link string, err error) {
 		return "", "", errInvalidValue(fmt.Sprintf("interactive.action.parameters.url must be an http or https address of at most %d bytes.", maxWebURL))
 	}
 	const param = "interactive.action.parameters.display_text"
-	return label, link, firstError(required(param, label), atMost(param, label, maxButtonTitle))
-}
-
-// firstError returns the first error that is not nil.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func required(param, value string) error {
-	if value == "" {
-		return errMissing(param)
-	}
-	return nil
-}
-
-// atMost checks how many characters a parameter has.
-func atMost(param, value string, most int) error {
-	if utf8.RuneCountInString(value) > most {
-		return errInvalidParameter(fmt.Sprintf("Param %s must be at most %d characters long.", param, most))
-	}
-	return nil
+	return label, link, cmp.Or(required(param, label), atMost(param, label, maxButtonTitle))
 }

@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func (q *request) location(to phone.Number) (*Text, error) {
 	if !p.Valid() {
 		return nil, errInvalidValue("location.latitude must be -90 to 90 and location.longitude -180 to 180.")
 	}
-	if err := firstError(atMost("location.name", p.Name, maxPlace), atMost("location.address", p.Address, maxPlace)); err != nil {
+	if err := cmp.Or(atMost("location.name", p.Name, maxPlace), atMost("location.address", p.Address, maxPlace)); err != nil {
 		return nil, err
 	}
 	return &Text{To: to, Body: p.Text(), Opaque: q.Opaque, ReplyTo: q.replyTo()}, nil

@@ -10,11 +10,7 @@ const profileFields = "about,address,description,email,websites,vertical"
 // profile serves GET /{phone-number-id}/whatsapp_business_profile. Fields without a value are
 // left out, as the hosted API does.
 func (a *API) profile(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	list := r.URL.Query().Get("fields")
-	if list == "" {
-		list = profileFields
-	}
-	fields, err := splitFields(list)
+	fields, err := wanted(r, profileFields)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package cloudapi
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -80,8 +79,9 @@ func (q *request) text(to phone.Number) (*Text, error) {
 		return nil, errMissing("text")
 	case q.Text.Body == "":
 		return nil, errMissing("text.body")
-	case utf8.RuneCountInString(q.Text.Body) > MaxTextLength:
-		return nil, errInvalidParameter(fmt.Sprintf("Param text.body must be at most %d characters long.", MaxTextLength))
+	}
+	if err := atMost("text.body", q.Text.Body, MaxTextLength); err != nil {
+		return nil, err
 	}
 	return &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque, ReplyTo: q.replyTo(), IdentityHash: q.IdentityKeyHash}, nil
 }

@@ -16,15 +16,18 @@ func scopes() []string {
 
 // me serves GET /me: a token acts for the business.
 func (a *API) me(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	return show(r, a.Number.AccountID, accountFields, func(name string) (any, bool) {
-		switch name {
-		case "id":
-			return a.Number.AccountID, true
-		case "name":
-			return a.Number.Name, true
-		}
-		return nil, false
-	})
+	return show(r, a.Number.AccountID, accountFields, a.callerField)
+}
+
+// callerField returns one field of the business that a token acts for.
+func (a *API) callerField(name string) (any, bool) {
+	switch name {
+	case "id":
+		return a.Number.AccountID, true
+	case "name":
+		return a.Number.Name, true
+	}
+	return nil, false
 }
 
 // permissions serves GET /me/permissions.
