@@ -4,8 +4,8 @@ import "github.com/relaykeep/relaykeep/relay/rich"
 
 // Chosen is an answer that a message of the business offered. Kind is "button_reply" or "list_reply".
 type Chosen struct {
-	Kind string
 	rich.Choice
+	Kind string `json:"kind"`
 }
 
 // interactive is the wire form of an answer (developers.facebook.com, "Webhooks, messages": "Interactive").

@@ -68,20 +68,12 @@ func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error)
 		return nil, err
 	}
 	w.Text = said.Text
-	w.Place, w.Chosen = said.Place, choice(said)
+	w.Place, w.Chosen = said.Place, said.Chosen
 	s.refer(&w, said)
 	if w.Media != nil {
 		w.Media.Caption = said.Caption
 	}
 	return s.Webhook.MessagePayload(w)
-}
-
-// choice is the offered answer that a customer's text is; nil for none.
-func choice(said record.Content) *webhook.Chosen {
-	if said.Chosen == nil {
-		return nil
-	}
-	return &webhook.Chosen{Kind: said.Chosen.Kind, Choice: said.Chosen.Choice}
 }
 
 // said reads what a message holds.

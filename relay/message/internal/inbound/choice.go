@@ -6,6 +6,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/rich"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // maxChoice is how long a text may be that is a choice, in characters: its line with number, title and
@@ -45,7 +46,7 @@ func (s references) understand(tx *store.Tx, c store.Customer, text string, body
 		ok, err = s.last(tx, m)
 	}
 	if ok && err == nil {
-		body.ReplyTo, body.Chosen = m.ID, &record.Chosen{Choice: chosen, Kind: offer.ChoiceKind}
+		body.ReplyTo, body.Chosen = m.ID, &webhook.Chosen{Choice: chosen, Kind: offer.ChoiceKind}
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/rich"
+	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // Kind is what a job in the outbox asks for.
@@ -73,7 +74,7 @@ type Content struct {
 	ChoiceKind string        `json:"choiceKind,omitempty"`
 	// Chosen is the offered answer that the customer's text is; nil for none. ReplyTo names the
 	// message that offered it.
-	Chosen *Chosen `json:"chosen,omitempty"`
+	Chosen *webhook.Chosen `json:"chosen,omitempty"`
 	// Place is the place that the customer's text is; nil for any other text.
 	Place *rich.Place `json:"place,omitempty"`
 	// Reaction is the customer's reaction to this message; nil when there never was one.
@@ -119,12 +120,6 @@ type Content struct {
 	Waits bool `json:"waits,omitempty"`
 	// Going says that it is being sent again, and may come back once more.
 	Going bool `json:"going,omitempty"`
-}
-
-// Chosen is a choice that a customer made.
-type Chosen struct {
-	rich.Choice
-	Kind string `json:"kind"` // as the webhook names it
 }
 
 // Reaction is a customer's latest reaction to a message.
