@@ -24,7 +24,7 @@ func (p *parts) shownNumber() cloudapi.Number {
 
 // problems are the relay's conditions as the endpoint tells them.
 func (p *parts) problems() []cloudapi.Problem {
-	return problemsOf(p.state.keysCondition(p.vault.Ready()), p.carrierCondition(), p.webhookCondition(), volumeCondition(p.keys.store.Full()))
+	return problemsOf(append([]contract.Condition{p.state.keysCondition(p.vault.Ready())}, p.conditions()...)...)
 }
 
 // problemsOf returns a problem for each condition that is not True. Only a full volume makes the

@@ -70,9 +70,14 @@ func (r *relay) status(ctx context.Context) contract.Status {
 			waiting(contract.ConditionVolumeHasRoom))
 		return s
 	}
-	s.Conditions = append(s.Conditions, p.carrierCondition(), p.webhookCondition(), volumeCondition(p.keys.store.Full()))
+	s.Conditions = append(s.Conditions, p.conditions()...)
 	s.Counts = p.counts(ctx)
 	return s
+}
+
+// conditions are those that need the keys.
+func (p *parts) conditions() []contract.Condition {
+	return []contract.Condition{p.carrierCondition(), p.webhookCondition(), volumeCondition(p.keys.store.Full())}
 }
 
 // waiting is the condition of something that waits for the keys.
