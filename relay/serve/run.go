@@ -108,12 +108,12 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 	x := p.cfg.Carrier.XMPP
 	picture, err := media.ReadPicture(p.cfg.Profile.Picture)
 	if err != nil {
-		p.Log.LogAttrs(ctx, slog.LevelWarn, "spec.profile.picture is not published", slog.Any("error", err))
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "spec.profile.picture is not published; the one before stays", slog.Any("error", err))
 	}
 	c, err := xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: p.number, Domain: x.Domain, Address: x.Address, CABundle: []byte(x.CABundle), Password: account.Password},
 		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
-		Name: p.cfg.Profile.DisplayName, Picture: picture,
+		Profile:           xmpp.Profile{Name: p.cfg.Profile.DisplayName, Picture: picture, KeepPicture: err != nil},
 		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
 		Archive:           p.messages, Now: p.Now, Log: p.Log, Metrics: p.metrics,
 	})

@@ -12,7 +12,6 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
-	"github.com/relaykeep/relaykeep/relay/media"
 )
 
 // Registration says what a Carrier does when the server does not know its account.
@@ -60,10 +59,8 @@ type Config struct {
 	Registration Registration
 	// RegistrationToken is for Registration Token.
 	RegistrationToken string
-	// Name and Picture are the business's, which customers see. Empty ones are not published, and
-	// what the relay published of them before is removed.
-	Name    string
-	Picture media.Picture
+	// Profile is the business's, which customers see.
+	Profile Profile
 	// AcceptUnencrypted passes the text of unencrypted messages to the Handler, as a
 	// carrier.Unread. Otherwise the Handler only learns that there was one.
 	AcceptUnencrypted bool

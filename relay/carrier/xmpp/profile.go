@@ -9,57 +9,83 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/media"
 )
 
 // maxProfileTries is how often a part of the profile is published on a link before the relay leaves
 // it at that.
 const maxProfileTries = 5
 
-// publishProfile shows customers the business's name and picture, and removes those of which we
-// published one before and now have none. What others put into the account stays. Where the server
-// has no place for them, customers see the number.
+// Profile is what customers see of a business beside its number.
+type Profile struct {
+	// Name and Picture are published. Where one is empty, what the relay published of it before is removed.
+	Name    string
+	Picture media.Picture
+	// KeepPicture leaves the account's picture as it is, because the business's cannot be used.
+	KeepPicture bool
+}
+
+// publishProfile shows customers the business's name and picture, and removes those that we published
+// before. What others put into the account stays, unless the business has a name or picture of its own.
+// Where the server has no place for them, customers see the number.
 //
 // The account notes what we published, in a node that only it can read. The note comes first, and is
-// corrected last: nothing of ours is there without it.
-func (c *Carrier) publishProfile(ctx context.Context) {
-	now := stanza.Published{Name: c.cfg.Name, Picture: stanza.PictureID(c.cfg.Picture)}
-	item, err := c.item(ctx, "", stanza.NSProfile, "")
-	if err != nil && !notShown(err) {
+// corrected last, so that a change that stops half-way is finished by a later link. A server that does
+// not keep the note shows the profile all the same.
+func (c *Carrier) publishProfile(ctx context.Context, p Profile) {
+	now := stanza.Profile{Name: p.Name, Picture: stanza.PictureID(p.Picture)}
+	before, err := c.noted(ctx)
+	if err != nil {
 		c.profileFailed(ctx, err)
+	}
+	notes := err == nil
+	if p.KeepPicture && len(before) > 0 {
+		now.Picture = before[0].Picture
+	}
+	former := slices.DeleteFunc(slices.Clone(before), func(f stanza.Profile) bool { return f == now })
+	if now == (stanza.Profile{}) && len(former) == 0 {
 		return
 	}
-	before := stanza.ParsePublished(item)
-	if before == (stanza.Published{}) && now == before {
-		return
-	}
-	both := before
-	if now.Name != "" {
-		both.Name = now.Name
-	}
-	if now.Picture != "" {
-		both.Picture = now.Picture
-	}
-	if both != before && !c.note(ctx, both) {
-		return
+	if notes && (len(before) == 0 || before[0] != now) {
+		notes = c.note(ctx, now, former...)
 	}
 	// The vCard first: with one, Prosody replaces the picture's nodes.
 	err = errors.Join(
-		c.untilRejected(ctx, func() error { return c.publishVCard(ctx, before, now) }),
-		c.untilRejected(ctx, func() error { return c.publishNickname(ctx, before) }),
-		c.untilRejected(ctx, func() error { return c.publishPicture(ctx, before, now) }))
+		c.untilRejected(ctx, func() error { return c.publishVCard(ctx, p, former) }),
+		c.untilRejected(ctx, func() error { return c.publishNickname(ctx, p.Name, namesOf(former)) }),
+		c.untilRejected(ctx, func() error { return c.publishPicture(ctx, p, picturesOf(former)) }))
 	if err != nil {
 		c.profileFailed(ctx, err)
 		return
 	}
-	if both != now {
-		c.note(ctx, now)
+	if !notes || len(former) == 0 {
+		return
 	}
+	if !p.KeepPicture {
+		former = nil
+	}
+	for i := range former {
+		former[i].Name = "" // replaced, unlike the pictures
+	}
+	c.note(ctx, now, slices.Compact(former)...)
 }
 
-// note notes what we published, and says whether it could.
-func (c *Carrier) note(ctx context.Context, p stanza.Published) bool {
+// noted reads which profiles we published, the newest first.
+func (c *Carrier) noted(ctx context.Context) (ps []stanza.Profile, err error) {
+	return ps, c.untilRejected(ctx, func() error {
+		item, err := c.item(ctx, "", stanza.NSProfile, "")
+		if err != nil && !notShown(err) {
+			return err
+		}
+		ps = stanza.ParsePublished(item)
+		return nil
+	})
+}
+
+// note notes which profile we publish and which former ones may be there, and says whether it could.
+func (c *Carrier) note(ctx context.Context, now stanza.Profile, former ...stanza.Profile) bool {
 	err := c.untilRejected(ctx, func() error {
-		return c.publish(ctx, stanza.NSProfile, stanza.ItemCurrent, stanza.PublishedProfile(p))
+		return c.publish(ctx, stanza.NSProfile, stanza.ItemCurrent, stanza.PublishedProfile(now, former...))
 	})
 	if err != nil {
 		c.profileFailed(ctx, err)
@@ -85,52 +111,92 @@ func (c *Carrier) untilRejected(ctx context.Context, try func() error) error {
 	return err
 }
 
-func (c *Carrier) publishNickname(ctx context.Context, before stanza.Published) error {
-	switch {
-	case c.cfg.Name != "":
-		return c.publish(ctx, stanza.NSNick, stanza.ItemCurrent, stanza.New(stanza.NSNick, "nick").WithText(c.cfg.Name))
-	case before.Name != "":
-		return c.withdraw(ctx, stanza.NSNick, stanza.New(stanza.NSNick, "nick"))
+func (c *Carrier) publishNickname(ctx context.Context, name string, former []string) error {
+	if name != "" {
+		return c.publish(ctx, stanza.NSNick, stanza.ItemCurrent, stanza.New(stanza.NSNick, "nick").WithText(name))
 	}
-	return nil
-}
-
-// publishPicture publishes the picture (XEP-0084), unless the server has it, and removes the one before.
-func (c *Carrier) publishPicture(ctx context.Context, before, now stanza.Published) error {
-	if before.Picture == now.Picture {
-		if _, err := c.item(ctx, "", stanza.NSPictures, now.Picture); err == nil || now.Picture == "" {
-			return nil
-		}
+	if len(former) == 0 {
+		return nil
 	}
-	var err error
-	if now.Picture == "" {
-		err = c.withdraw(ctx, stanza.NSPictures, stanza.PictureInfo(c.cfg.Picture))
-	} else if err = c.publish(ctx, stanza.NSPicture, now.Picture, stanza.PictureData(c.cfg.Picture)); err == nil {
-		err = c.publish(ctx, stanza.NSPictures, now.Picture, stanza.PictureInfo(c.cfg.Picture))
-	}
-	if err != nil || before.Picture == "" || before.Picture == now.Picture {
+	is, err := c.shown(ctx, stanza.NSNick)
+	if err != nil || !slices.Contains(former, stanza.TextOf(is, stanza.NSNick, "nick")) {
 		return err
 	}
-	return c.retract(ctx, stanza.NSPicture, before.Picture)
+	return c.withdraw(ctx, stanza.NSNick, stanza.New(stanza.NSNick, "nick"))
+}
+
+// publishPicture publishes the picture (XEP-0084), unless the server has it, and removes former ones.
+func (c *Carrier) publishPicture(ctx context.Context, p Profile, former []string) error {
+	now := stanza.PictureID(p.Picture)
+	if p.KeepPicture || now == "" && len(former) == 0 {
+		return nil
+	}
+	item, err := c.shown(ctx, stanza.NSPictures)
+	if err != nil {
+		return err
+	}
+	switch is := stanza.ShownPicture(item); {
+	case now == "" && slices.Contains(former, is):
+		err = c.withdraw(ctx, stanza.NSPictures, stanza.PictureInfo(media.Picture{}))
+	case now != "" && now != is:
+		if err = c.publish(ctx, stanza.NSPicture, now, stanza.PictureData(p.Picture)); err == nil {
+			err = c.publish(ctx, stanza.NSPictures, now, stanza.PictureInfo(p.Picture))
+		}
+	}
+	for _, id := range former {
+		if err == nil && id != now {
+			err = c.retract(ctx, stanza.NSPicture, id)
+		}
+	}
+	return err
+}
+
+// shown returns the item that a node of our account has, nil for none.
+func (c *Carrier) shown(ctx context.Context, node string) (*stanza.Element, error) {
+	item, err := c.item(ctx, "", node, "")
+	if notShown(err) {
+		return nil, nil
+	}
+	return item, err
 }
 
 // publishVCard puts name and picture into the account's vCard, removes what we put there before, and
 // leaves what else is in it.
-func (c *Carrier) publishVCard(ctx context.Context, before, now stanza.Published) error {
+func (c *Carrier) publishVCard(ctx context.Context, p Profile, former []stanza.Profile) error {
 	old, err := c.vCard(ctx, "")
 	if err != nil && !notShown(err) {
 		return err
 	}
 	edit := cardEdit{old: old, card: stanza.New(stanza.NSVCard, "vCard")}
 	for _, name := range []string{"FN", "NICKNAME"} {
-		edit.field(name, stanza.TextOf(old, stanza.NSVCard, name), before.Name, now.Name, stanza.New(stanza.NSVCard, name).WithText(now.Name))
+		edit.field(name, stanza.TextOf(old, stanza.NSVCard, name), namesOf(former), p.Name, stanza.New(stanza.NSVCard, name).WithText(p.Name))
 	}
-	edit.field("PHOTO", stanza.VCardPicture(old), before.Picture, now.Picture, stanza.VCardPhoto(c.cfg.Picture))
+	if !p.KeepPicture {
+		edit.field("PHOTO", stanza.VCardPicture(old), picturesOf(former), stanza.PictureID(p.Picture), stanza.VCardPhoto(p.Picture))
+	}
 	if !edit.changed {
 		return nil
 	}
 	_, err = c.questions.set(ctx, edit.whole())
 	return publishError(err)
+}
+
+func namesOf(ps []stanza.Profile) []string {
+	return known(ps, func(p stanza.Profile) string { return p.Name })
+}
+
+func picturesOf(ps []stanza.Profile) []string {
+	return known(ps, func(p stanza.Profile) string { return p.Picture })
+}
+
+// known returns a field of those profiles that have it.
+func known(ps []stanza.Profile, field func(stanza.Profile) string) (values []string) {
+	for _, p := range ps {
+		if v := field(p); v != "" && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	return values
 }
 
 // cardEdit is a vCard that is being changed.
@@ -142,14 +208,14 @@ type cardEdit struct {
 }
 
 // field decides about a field that has the value is: it gets content for the value now. Without such a
-// value it is removed if we wrote it before, and stays otherwise.
-func (e *cardEdit) field(name, is, before, now string, content *stanza.Element) {
+// value it is removed if we wrote it, and stays otherwise.
+func (e *cardEdit) field(name, is string, former []string, now string, content *stanza.Element) {
 	e.ours = append(e.ours, name)
 	switch {
 	case now != "":
 		e.card.With(content)
 		e.changed = e.changed || is != now
-	case before != "" && is == before:
+	case slices.Contains(former, is):
 		e.changed = true
 	default:
 		if child := e.old.Child(stanza.NSVCard, name); child != nil {

@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,7 +88,7 @@ func TestProfile_IsSeenAsLongAsTheBusinessHasOne(t *testing.T) {
 			name string
 			p    media.Picture
 		}{{"Acme <Support> & Co.", red}, {"Acme", blue}, {"", blue}, {"Acme", media.Picture{}}, {}} {
-			conf.Name, conf.Picture = now.name, now.p
+			conf.Profile = Profile{Name: now.name, Picture: now.p}
 			b := online(t, conf)
 			own := b.addr.Of(b.addr.Own)
 			var got shown
@@ -102,7 +103,7 @@ func TestProfile_IsSeenAsLongAsTheBusinessHasOne(t *testing.T) {
 			}
 			eventually(t, "the note of what is published", func() bool {
 				item, err := b.item(t.Context(), "", stanza.NSProfile, "")
-				return err == nil && stanza.ParsePublished(item) == stanza.Published{Name: now.name, Picture: want.Picture}
+				return err == nil && slices.Equal(stanza.ParsePublished(item), []stanza.Profile{{Name: now.name, Picture: want.Picture}})
 			})
 			if _, err := a.item(t.Context(), own, stanza.NSProfile, ""); !notShown(err) {
 				t.Errorf("others see what the relay notes: %v", err)
@@ -112,36 +113,79 @@ func TestProfile_IsSeenAsLongAsTheBusinessHasOne(t *testing.T) {
 	})
 }
 
+// showing returns a link of the business's once customers see the whole profile.
+func showing(t *testing.T, s server, a *node, p Profile) *node {
+	t.Helper()
+	conf := config(t, s, xmpptest.Business)
+	conf.Profile = p
+	b := online(t, conf)
+	want := shows(p.Name, p.Picture, "")
+	eventually(t, "the profile", func() bool { return a.sees(t, b.addr.Of(b.addr.Own)) == want })
+	return b
+}
+
 func TestProfile_OfAnAdminIsLeftAlone(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		a := online(t, config(t, s, xmpptest.Customer))
-		conf := config(t, s, xmpptest.Business)
-		admins := conf
-		admins.Name, admins.Picture = "An admin's", picture(t, color.White)
-		b := online(t, admins)
-		own := b.addr.Of(b.addr.Own)
-		want := shows(admins.Name, admins.Picture, "")
-		eventually(t, "the admin's profile", func() bool { return a.sees(t, own) == want })
-		eventually(t, "the note", func() bool {
-			_, err := b.item(t.Context(), "", stanza.NSProfile, "")
-			return err == nil
-		})
-		if err := b.retract(t.Context(), stanza.NSProfile, stanza.ItemCurrent); err != nil { // now nobody knows that it is ours
+		b := showing(t, s, a, Profile{Name: "Acme", Picture: picture(t, color.Black)})
+		admins := Profile{Name: "An admin's", Picture: picture(t, color.White)}
+		was, err := b.noted(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-		b.stop()
-		for _, name := range []string{"", "Acme"} {
-			conf.Name = name
-			b := online(t, conf)
-			if name != "" {
-				want.Nick, want.FullName, want.CardNick = name, name, name
-				eventually(t, "the name", func() bool { return a.sees(t, own) == want })
+		b.publishProfile(t.Context(), admins)
+		if !b.note(t.Context(), was[0], was[1:]...) { // an admin's client makes no note
+			t.Fatal("there is no note")
+		}
+		step := func(what string, p Profile, want shown) {
+			b.publishProfile(t.Context(), p)
+			if got := a.sees(t, b.addr.Of(b.addr.Own)); got != want {
+				t.Errorf("%s: others see another profile: %s", what, cmp.Diff(want, got))
 			}
-			b.publishProfile(t.Context())
-			if got := a.sees(t, own); got != want {
+		}
+		untouched := shows(admins.Name, admins.Picture, "")
+		step("the relay's was replaced", Profile{}, untouched)
+		if err := b.retract(t.Context(), stanza.NSProfile, stanza.ItemCurrent); err != nil {
+			t.Fatal(err)
+		}
+		step("the relay published nothing", Profile{}, untouched)
+		step("only a name", Profile{Name: "Acme"}, shows("Acme", admins.Picture, ""))
+	})
+}
+
+// TestProfile_ThatWasNotReplacedEverywhereIsRemovedLater stops a change half-way: its note is there, and
+// nothing else of it.
+func TestProfile_ThatWasNotReplacedEverywhereIsRemovedLater(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		a := online(t, config(t, s, xmpptest.Customer))
+		old := Profile{Name: "Acme", Picture: picture(t, color.Black)}
+		b := showing(t, s, a, old)
+		was := stanza.Profile{Name: old.Name, Picture: stanza.PictureID(old.Picture)}
+		if !b.note(t.Context(), stanza.Profile{Name: "Acme Ltd", Picture: "no such picture"}, was) {
+			t.Fatal("there is no note")
+		}
+		b.publishProfile(t.Context(), Profile{})
+		if got := a.sees(t, b.addr.Of(b.addr.Own)); got != (shown{}) {
+			t.Errorf("others see a profile: %s", cmp.Diff(shown{}, got))
+		}
+	})
+}
+
+func TestProfile_WithAPictureThatCannotBeUsedKeepsTheOneBefore(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		a := online(t, config(t, s, xmpptest.Customer))
+		old := Profile{Name: "Acme", Picture: picture(t, color.Black)}
+		b := showing(t, s, a, old)
+		for _, step := range []struct{ now, seen Profile }{
+			{Profile{Name: "Acme Ltd", KeepPicture: true}, Profile{Name: "Acme Ltd", Picture: old.Picture}},
+			{Profile{KeepPicture: true}, Profile{Picture: old.Picture}},
+			{Profile{}, Profile{}},
+		} {
+			b.publishProfile(t.Context(), step.now)
+			want := shows(step.seen.Name, step.seen.Picture, "")
+			if got := a.sees(t, b.addr.Of(b.addr.Own)); got != want {
 				t.Errorf("others see another profile: %s", cmp.Diff(want, got))
 			}
-			b.stop()
 		}
 	})
 }

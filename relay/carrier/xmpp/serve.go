@@ -75,7 +75,7 @@ func (s *service) introduce(ctx context.Context) {
 	// answer to a second question.
 	ping := &question{to: s.c.addr.Domain, then: s.c.wentLive}
 	_, _ = s.c.questions.put(ctx, ping, "get", stanza.New(stanza.NSPing, "ping")) // an error is an answer, too
-	s.c.publishProfile(ctx)
+	s.c.publishProfile(ctx, s.c.cfg.Profile)
 }
 
 // wentLive notes that everything that waited for the stream has arrived.

@@ -31,19 +31,41 @@ func PictureInfo(p media.Picture) *Element {
 	return info
 }
 
-// Published is what a relay published of a business's profile: a nickname and the id of a picture,
-// each empty for none.
-type Published struct{ Name, Picture string }
+// Profile is what customers see of a business: a nickname and the id of a picture, each empty for none.
+type Profile struct{ Name, Picture string }
 
-// PublishedProfile renders what a relay published.
-func PublishedProfile(p Published) *Element {
-	return New(NSProfile, "published", "name", p.Name, "picture", p.Picture)
+// maxFormer is how many former profiles are noted: one stays noted until it is replaced everywhere.
+const maxFormer = 8
+
+// PublishedProfile renders which profile a relay published, and which former ones may still be there, the
+// newest first. The oldest of more than eight are left out.
+func PublishedProfile(p Profile, former ...Profile) *Element {
+	e := New(NSProfile, "published", "name", p.Name, "picture", p.Picture)
+	for _, f := range former[:min(len(former), maxFormer)] {
+		e.With(New(NSProfile, "former", "name", f.Name, "picture", f.Picture))
+	}
+	return e
 }
 
-// ParsePublished reads what an earlier run of a relay published. Nil is nothing.
-func ParsePublished(item *Element) Published {
+// ParsePublished reads which profiles an earlier run of a relay published, the newest first. Nil is nothing.
+func ParsePublished(item *Element) []Profile {
 	e := item.Child(NSProfile, "published")
-	return Published{e.attrOrEmpty("name"), e.attrOrEmpty("picture")}
+	if e == nil {
+		return nil
+	}
+	read := func(e *Element) Profile { return Profile{e.attrOrEmpty("name"), e.attrOrEmpty("picture")} }
+	ps := []Profile{read(e)}
+	for _, child := range e.Children {
+		if child.Is(NSProfile, "former") && len(ps) <= maxFormer {
+			ps = append(ps, read(child))
+		}
+	}
+	return ps
+}
+
+// ShownPicture is the id of the picture that an item of a picture node names (XEP-0084, 4.2); empty for none.
+func ShownPicture(item *Element) string {
+	return item.Child(NSPictures, "metadata").Child(NSPictures, "info").attrOrEmpty("id")
 }
 
 // VCardPhoto renders a picture as a vCard has it (XEP-0153).
