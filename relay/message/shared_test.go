@@ -152,11 +152,13 @@ func TestSharedFile_OfTheBusinessHoldsItsKeyOnlyInside(t *testing.T) {
 func TestSharedFile_DescribedInClearCountsForItsContentOnly(t *testing.T) {
 	content := []byte{0, 1, 2, 3}
 	for name, tt := range map[string]struct {
+		name        string
 		of          []byte
 		file, clear string
 	}{
-		"the file":     {content, "a.own", "document.filename"},
-		"another file": {[]byte("x"), "Zk3", ""},
+		"the file":       {"a.own", content, "a.own", "document.filename"},
+		"another file":   {"a.own", []byte("x"), "Zk3", ""},
+		"a type by name": {"a.pdf", content, "a.pdf", "document.filename"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFiles(t, func(t *testing.T, w *world, a *person) {
@@ -169,11 +171,11 @@ func TestSharedFile_DescribedInClearCountsForItsContentOnly(t *testing.T) {
 				_, err := a.Send(t.Context(), w.number, l.Text())
 				check(t, err)
 				a.carrier.Bounce(nil)
-				said := described(l, "a.own", tt.of)
+				said := described(l, tt.name, tt.of)
 				said.Link = ""
 				check(t, w.brings(carrier.Message{ID: "1", From: a.number, Envelope: e, Time: time.Now(), Files: []carrier.SharedFile{said}}))
 				events := w.take()
-				if len(events) != 1 || events[0].File.Filename != tt.file || events[0].Clear != tt.clear {
+				if len(events) != 1 || events[0].File.Filename != tt.file || events[0].Clear != tt.clear || events[0].File.MIME != "application/octet-stream" {
 					t.Errorf("the business got %+v", events)
 				}
 			})
