@@ -55,7 +55,7 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 // reactsInClear says whether a message is a reaction that goes in clear: the business allows that, and the
 // customer has a device to which it cannot be sent inside the encryption.
 func (s *Outbound) reactsInClear(ctx context.Context, c store.Customer, m store.Message, body record.Content) (bool, error) {
-	if m.Type != record.TypeReaction || !s.ClearMetadata || body.Envelope != nil {
+	if !s.mayReactInClear(m, body) {
 		return false, nil
 	}
 	devices, err := s.recipients(ctx, c, body)
@@ -67,6 +67,11 @@ func (s *Outbound) reactsInClear(ctx context.Context, c store.Customer, m store.
 	}
 	p, _, err := s.peers.Choose(ctx, c, devices)
 	return !p.Only(carrier.OMEMO2), err
+}
+
+// mayReactInClear says whether a message is a reaction that may go in clear.
+func (s *Outbound) mayReactInClear(m store.Message, body record.Content) bool {
+	return m.Type == record.TypeReaction && s.ClearMetadata && body.Envelope == nil
 }
 
 // sendReaction sends a reaction in clear.

@@ -30,6 +30,9 @@ func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, 
 	}
 	if body.Envelope == nil {
 		sealed, err := s.sealText(ctx, c, m, body, to)
+		if peers.IsUnreachable(err) && s.mayReactInClear(m, body) {
+			return s.sendReaction(ctx, c, m, body, to)
+		}
 		if err != nil {
 			return err
 		}
