@@ -169,9 +169,9 @@ func (c *Customer) TakeBack(ctx context.Context, to phone.Number, about string) 
 	return err
 }
 
-// OptOut asks a peer for messages without OMEMO.
-func (c *Customer) OptOut(ctx context.Context, to phone.Number, reason string) error {
-	_, err := c.send(ctx, to, omemo.Saying{OptOut: &omemo.OptOut{Reason: reason}})
+// OptOut asks a peer for messages without OMEMO, beside a text, which may be nil.
+func (c *Customer) OptOut(ctx context.Context, to phone.Number, reason string, text []byte) error {
+	_, err := c.send(ctx, to, omemo.Saying{OptOut: &omemo.OptOut{Reason: reason}, Text: text})
 	return err
 }
 

@@ -156,6 +156,73 @@ func TestInside_WhatStandsOutsideTooDoesNotCount(t *testing.T) {
 	})
 }
 
+// Of an envelope that is a copy, or cannot be opened, what the carrier puts beside it does not count either.
+func TestInside_WhatStandsBesideAnEnvelopeThatIsNotReadDoesNotCount(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		s := begunIn(w, dir, carrier.OMEMO2)
+		s.reacts(s.questionStanza, "👍")
+		w.take()
+		forged := reaction(s.number, s.ownStanza, "👎")
+		back := carrier.Retraction{ID: "y", From: s.number, Resource: "phone", About: s.ownStanza, Time: time.Now()}
+		copied := s.carrier.Last()
+		copied.Reaction, copied.Retraction, copied.Time = &forged, &back, time.Now()
+		check(t, w.brings(copied))
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("beside a copy: %+v", got)
+		}
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == s.number {
+				m.Envelope.Payload = slices.Clone(m.Envelope.Payload)
+				m.Envelope.Payload[0] ^= 1
+				m.Reaction, m.Retraction = &forged, &back
+			}
+			return m
+		})
+		s.says(w.number, "46")
+		if got := w.next(); got.Type != "unsupported" {
+			t.Errorf("beside one that cannot be opened: %+v", got)
+		}
+	})
+}
+
+// A reaction that was held back is not told after a later one, whatever the carrier wrote in between.
+func TestInside_AnOlderReactionIsNotTold(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		s := begunIn(w, dir, carrier.OMEMO2)
+		var held carrier.Message
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == s.number {
+				held, m.Envelope.Keys = m, nil
+			}
+			return m
+		})
+		s.reacts(s.questionStanza, "👍")
+		w.take()
+		w.tamper(nil)
+		held.Time = time.Now()
+		time.Sleep(time.Minute)
+		s.reacts(s.questionStanza, "👎")
+		if got := w.next(); got.Emoji != "👎" || got.Unencrypted {
+			t.Errorf("the reaction is %+v", got)
+		}
+		time.Sleep(time.Minute)
+		check(t, w.brings(reaction(s.number, s.questionStanza, "😀")))
+		if got := w.next(); got.Emoji != "😀" || !got.Unencrypted {
+			t.Errorf("the one in clear is %+v", got)
+		}
+		check(t, w.brings(held))
+		if got := w.take(); len(got) != 0 {
+			t.Errorf("the one that was held back is told: %+v", got)
+		}
+		s.reacts(s.questionStanza, "👎")
+		if got := w.next(); got.Emoji != "👎" || got.Unencrypted {
+			t.Errorf("the last one is %+v", got)
+		}
+	})
+}
+
 // A carrier that writes first what the customer is about to say does not keep the business from learning that
 // the customer said it.
 func TestInside_CountsAlsoAfterTheSameOutside(t *testing.T) {
@@ -265,12 +332,60 @@ func TestInside_OneOlderDeviceMakesTheReactionGoInClear(t *testing.T) {
 	})
 }
 
+func TestInside_WithoutKeysTheReactionGoesInClear(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		w.stop()
+		w.clear = true
+		w.start()
+		s := begunIn(w, dir, carrier.OMEMO2)
+		w.hub.Change(func() { w.hub.Lists2[s.number] = []carrier.DeviceID{99} })
+		check(t, w.brings(carrier.DeviceList{Peer: s.number, Format: carrier.OMEMO2, Devices: []carrier.DeviceID{99}}))
+		w.take()
+		if got := s.reacted(s.own, "👍"); !slices.Equal(got, []string{"sent"}) {
+			t.Errorf("the statuses are %q", got)
+		}
+		if got := w.carrier.Reactions(); len(got) != 1 || got[0].Emoji != "👍" {
+			t.Errorf("in clear went %+v", got)
+		}
+	})
+}
+
+func TestOptOut_BesideATextIsToldOnceAndTheClientIsNotRefused(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		s := begunIn(w, dir, carrier.OMEMO2)
+		check(t, s.OptOut(context.Background(), w.number, "", []byte("Write in clear, please.")))
+		events := w.take()
+		if len(events) != 2 || events[0].Type != "unsupported" || strings.Contains(events[0].Details, "was told") || events[1].Text != "Write in clear, please." {
+			t.Errorf("the business got %+v", events)
+		}
+		id := s.carrier.Last().ID
+		check(t, s.OptOut(context.Background(), w.number, "", []byte("Write in clear, please.")))
+		again := s.carrier.Last() // another ciphertext
+		w.take()
+		w.tamper(func(m carrier.Message) carrier.Message {
+			if m.From == s.number {
+				m.ID = id
+			}
+			return m
+		})
+		check(t, s.OptOut(context.Background(), w.number, "", []byte("Write in clear, please.")))
+		if got := w.take(); len(got) != 0 || again.ID == id {
+			t.Errorf("the copy is told: %+v", got)
+		}
+		if got := w.carrier.Refusals(); len(got) != 0 {
+			t.Errorf("the client was told %+v", got)
+		}
+	})
+}
+
 // A customer asks for messages in clear (XEP-0384 v0.9, "Opt-out"): both sides are told that there are none.
 func TestOptOut_IsToldAndNothingGoesInClear(t *testing.T) {
 	dir := t.TempDir()
 	inOMEMO2(t, func(t *testing.T, w *world) {
 		s := begunIn(w, dir, carrier.OMEMO2)
-		check(t, s.OptOut(context.Background(), w.number, "We must keep a record."))
+		check(t, s.OptOut(context.Background(), w.number, "We must keep a record.", nil))
 		if got := w.next(); got.Type != "unsupported" || got.Code != 131051 || !strings.Contains(got.Details, "without OMEMO encryption") || !strings.HasSuffix(got.Details, "We must keep a record.") {
 			t.Errorf("the business got %+v", got)
 		}

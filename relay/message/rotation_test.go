@@ -88,6 +88,24 @@ func TestCustomerSeesThatTheIdentityChanged(t *testing.T) {
 	})
 }
 
+// A customer who says something without words to the former identity is shown the present one, as with a text.
+func TestFormerIdentity_AReactionToItIsAnsweredByThePresentOne(t *testing.T) {
+	dir := t.TempDir()
+	inOMEMO2(t, func(t *testing.T, w *world) {
+		s := begunIn(w, dir, carrier.OMEMO2)
+		w.stop()
+		s.reacts(s.questionStanza, "👍")
+		w.rotate(time.Hour)
+		w.start()
+		if got := w.next(); got.Emoji != "👍" {
+			t.Errorf("the business got %+v", got)
+		}
+		if w.Count(message.EventRepaired) != 1 {
+			t.Error("the customer is not shown the present identity")
+		}
+	})
+}
+
 func TestFormerIdentity_IsNotReadAfterTheOverlap(t *testing.T) {
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {

@@ -57,6 +57,41 @@ func TestRefusal_IsAnsweredAndToldOnceWithItsReason(t *testing.T) {
 	}
 }
 
+func TestRefusal_ThatCannotBeAnsweredDoesNotSaySo(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		for _, u := range []carrier.Unread{inClear(a.number, "", ""), inClear(a.number, "1", ""), inClear(a.number, "2", "")} {
+			answered := u.ID == "2"
+			if !answered {
+				u.Resource = ""
+			}
+			check(t, w.brings(u))
+			if got := w.next(); strings.Contains(got.Details, "client was told") != answered {
+				t.Errorf("the business got %+v", got)
+			}
+		}
+	})
+}
+
+func TestAcceptedClearText_IsAPlaceOrAChoiceToo(t *testing.T) {
+	dir := t.TempDir()
+	inBubbleWith(t, accepting, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello")
+		w.take()
+		offer, _ := w.offers(a, "button_reply")
+		check(t, w.brings(inClear(a.number, "1", "yes")))
+		if got := w.next(); got.Type != "interactive" || got.Chosen != "button_reply-yes" || got.Context != offer || !got.Unencrypted {
+			t.Errorf("the choice is %+v", got)
+		}
+		check(t, w.brings(inClear(a.number, "2", "geo:52.5,13.4")))
+		if got := w.next(); got.Type != "location" || !got.Unencrypted {
+			t.Errorf("the place is %+v", got)
+		}
+	})
+}
+
 func TestArchive_PlaceIdentifiesWhatHasNoID(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		u := inClear(number(t, alice), "", "")

@@ -55,18 +55,24 @@ func (f faults) details() string {
 	return "The message is damaged or of a kind that the relay does not read."
 }
 
-// unreadDetails explains to the business why a message was refused.
-func unreadDetails(k carrier.UnreadKind) string {
+// unreadDetails explains to the business why a message was refused, and says whether the customer's client
+// is told so.
+func unreadDetails(k carrier.UnreadKind, told bool) string {
+	details := faultHopeless.details()
 	switch k {
 	case carrier.InClear:
-		return "The message came without encryption, which this relay does not accept. The customer's client was told so."
+		details = "The message came without encryption, which this relay does not accept."
 	case carrier.ForeignEncryption:
-		return "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl and urn:xmpp:omemo:2). The customer's client was told so."
+		details = "The message is encrypted in a way that this relay does not read: it reads OMEMO (eu.siacs.conversations.axolotl and urn:xmpp:omemo:2)."
 	case carrier.OptedOut:
-		return "The customer asks for messages without OMEMO encryption. The relay does not send any: what the business writes is still encrypted. The customer's client was told so."
+		details = "The customer asks for messages without OMEMO encryption. The relay does not send any: what the business writes is still encrypted."
 	case carrier.TooLarge:
-		return "The message is larger than this relay reads. The customer's client was told so."
+		details = "The message is larger than this relay reads."
 	case carrier.Malformed, carrier.OverQuota, carrier.UnknownReference, carrier.NotEmoji:
+		return details
 	}
-	return faultHopeless.details()
+	if told {
+		details += " The customer's client was told so."
+	}
+	return details
 }

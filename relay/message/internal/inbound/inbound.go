@@ -28,6 +28,7 @@ type arrival struct {
 	lost    bool          // messages may have to be sent again
 	news    base.Event    // of the device's identity; empty for none
 	remarks []base.Event  // of a reaction or a retraction inside the encryption
+	closed  bool          // what stands beside the envelope does not count
 }
 
 // Message receives an envelope.
@@ -53,7 +54,7 @@ func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message)
 			return err
 		}
 		if !first {
-			a.event, a.cause = base.EventReplayed, signal.ErrReplay
+			a.event, a.cause, a.closed = base.EventReplayed, signal.ErrReplay, true
 			return nil
 		}
 		a, err = s.open(tx, m, now)
@@ -72,7 +73,7 @@ func (s *Inbound) Message(ctx context.Context, b *base.Batch, m carrier.Message)
 		}
 		return err
 	})
-	return s.beside(ctx, b, m, func() omemo.Content { return a.opened.Content })
+	return s.beside(ctx, b, m, func() *arrival { return &a })
 }
 
 // arrived does what follows from a message that is stored.
@@ -159,7 +160,7 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	// time: a client that keeps an old device list would answer each time.
 	if d := sender(c, m); late {
 		o.Heartbeat = false
-		if o.NewSession = o.Text != nil && s.peers.MayRepair(d, now); o.NewSession {
+		if o.NewSession = hasContent(o) && s.peers.MayRepair(d, now); o.NewSession {
 			a.repair = &d
 		}
 	}
@@ -176,15 +177,22 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 	return a, err
 }
 
+// hasContent says whether a customer says something with a message, unlike with one that only carries keys.
+func hasContent(o omemo.Opened) bool {
+	return o.Text != nil || o.Reaction != nil || o.Retraction != nil || o.OptOut != nil
+}
+
 // unopened writes everything that follows from a message that could not be opened because of
 // cause. It returns record.ErrNoNews when nothing does, and cause when the store failed.
 func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, cause error, now time.Time) (arrival, error) {
-	a := arrival{event: base.EventUndecryptable, cause: cause}
+	// In OMEMO2 a reaction stands inside, and one outside is not the customer's client's. In Legacy there is
+	// no other place for it.
+	a := arrival{event: base.EventUndecryptable, cause: cause, closed: m.Envelope.Format == carrier.OMEMO2}
 	switch fault(cause) {
 	case faultStorage:
 		return a, cause
 	case faultReplay:
-		a.event = base.EventReplayed
+		a.event, a.closed = base.EventReplayed, true
 		return a, record.ErrNoNews
 	case faultNotForUs:
 		a.event, a.publish = base.EventNotForUs, true

@@ -33,13 +33,20 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	if err != nil {
 		return false, err
 	}
-	if opened.OptOut != nil {
+	whole := valid(string(opened.Words()))
+	if opened.Text != nil {
+		said := saying{stanza: m.ID, text: whole, time: m.Time, renewed: renewed}
+		if again, err = said.repeated(tx, c); err != nil {
+			return false, err
+		}
+	}
+	if opened.OptOut != nil && !again { // before the text, by which a copy of both is recognized
 		if err := s.optedOut(tx, c, m, opened, now); err != nil {
 			return false, err
 		}
 	}
-	if opened.Text != nil {
-		if again, err = s.keepText(tx, c, m, opened, renewed, now); err != nil {
+	if opened.Text != nil && !again {
+		if err = s.keepText(tx, c, m, opened, whole, now); err != nil {
 			return false, err
 		}
 	}
@@ -56,7 +63,8 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if err != nil || again {
 		return err
 	}
-	details := unreadDetails(carrier.OptedOut)
+	told := opened.Text == nil && m.ID != "" && m.Resource != "" // a text of the same message is accepted
+	details := unreadDetails(carrier.OptedOut, told)
 	if why := opened.OptOut.Reason; why != "" {
 		details += " The reason that they give: " + why
 	}
@@ -64,25 +72,20 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 		Time: m.Time, Errors: []webhook.Error{webhook.Unsupported(details)}, IdentityHash: peers.IdentityHash(opened.Identity.Bytes()),
 	}
 	err = s.receive(tx, c, w, record.Content{At: m.Time, Refused: carrier.OptedOut}, m.ID, now)
-	if err != nil || opened.Text != nil || m.ID == "" || m.Resource == "" {
-		return err // a text of the same message is accepted
+	if err != nil || !told {
+		return err
 	}
 	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: m.ID, Resource: m.Resource, Refused: carrier.OptedOut})
 }
 
-// keepText writes a message's text, unless it is a second copy of one that is stored.
-func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, renewed bool, now time.Time) (again bool, err error) {
+// keepText writes a message's text. Whole is that text with the links of its files.
+func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, whole string, now time.Time) error {
 	text := valid(string(opened.Text))
-	whole := valid(string(opened.Words()))
-	said := saying{stanza: m.ID, text: whole, time: m.Time, renewed: renewed}
-	if again, err = said.repeated(tx, c); err != nil || again {
-		return again, err
-	}
 	refs, outside := opened.Refers(m)
 	body := record.Content{Markable: m.WantsRead, At: m.Time}
 	rest, err := references{s.Base}.refer(tx, c, refs, outside, text, &body)
 	if err != nil {
-		return false, err
+		return err
 	}
 	parts := []part{{Part: media.Part{Text: whole}}}
 	if s.Files != nil {
@@ -90,7 +93,7 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	} else if rest != text {
 		parts[0].Text = rest
 	}
-	return false, s.write(tx, c, m, whole, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
+	return s.write(tx, c, m, whole, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
 }
 
 // write writes what a customer says: a text, files, or both. A file's text goes with it. Whole is all of it

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -70,13 +71,13 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 		one.refuse = carrier.NotEmoji
 		return nil
 	}
-	before := about.Content.Reaction
-	if before == nil {
-		before = &record.Reaction{}
+	before := cmp.Or(about.Content.Reaction, &record.Reaction{})
+	same, since := before.Emoji == last, before.At
+	if one.encrypted && about.Content.Reaction != nil && !before.Inside {
+		// What the carrier may have written never keeps the business from what was encrypted.
+		same, since = false, before.InsideAt
 	}
-	// What the carrier may have written never keeps the business from what was encrypted.
-	forgeable := about.Content.Reaction != nil && !before.Inside && one.encrypted
-	if !forgeable && (before.Emoji == last || one.time.Before(before.At)) {
+	if same || one.time.Before(since) {
 		one.event = base.EventReplayed
 		return record.ErrNoNews
 	}
@@ -85,6 +86,9 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 	}
 	err := record.PutBody(tx, about.Message, func(b *record.Content) {
 		b.Reaction = &record.Reaction{Emoji: last, At: one.time, Inside: one.encrypted}
+		if !one.encrypted {
+			b.Reaction.InsideAt = before.LastInside()
+		}
 	})
 	if err != nil {
 		return err
@@ -255,16 +259,16 @@ func (s *Inbound) inside(tx *store.Tx, c store.Customer, opened omemo.Opened, a 
 }
 
 // beside receives the reaction and the retraction beside a message's envelopes, unless it turns out that
-// there is one inside the encryption.
-func (s *Inbound) beside(ctx context.Context, b *base.Batch, m carrier.Message, inside func() omemo.Content) error {
+// there is one inside the encryption, or that they do not count. Opened is what became of the envelope.
+func (s *Inbound) beside(ctx context.Context, b *base.Batch, m carrier.Message, opened func() *arrival) error {
 	if m.Reaction != nil {
-		one := s.reaction(*m.Reaction).unless(func() bool { return inside().Reaction != nil })
+		one := s.reaction(*m.Reaction).unless(func() bool { return opened().closed || opened().opened.Reaction != nil })
 		if err := s.remark(ctx, b, one); err != nil {
 			return err
 		}
 	}
 	if m.Retraction != nil {
-		one := s.retraction(*m.Retraction).unless(func() bool { return inside().Retraction != nil })
+		one := s.retraction(*m.Retraction).unless(func() bool { return opened().closed || opened().opened.Retraction != nil })
 		return s.remark(ctx, b, one)
 	}
 	return nil

@@ -98,6 +98,9 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 		if err != nil {
 			return a, err
 		}
+		if err := (references{s.Base}).understand(tx, c, body.Text, &body); err != nil {
+			return a, err
+		}
 		if err := s.writtenInClear(tx, c, u); err != nil {
 			return a, err
 		}
@@ -119,9 +122,10 @@ func (s *Inbound) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said 
 			return err
 		}
 	}
-	w := webhook.Message{Time: u.Time, Errors: []webhook.Error{webhook.Unsupported(unreadDetails(u.Kind))}}
+	told := u.ID != "" && u.Resource != ""
+	w := webhook.Message{Time: u.Time, Errors: []webhook.Error{webhook.Unsupported(unreadDetails(u.Kind, told))}}
 	err := s.receive(tx, c, w, record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark), Refused: u.Kind}, said.stanza, now)
-	if err != nil || u.ID == "" || u.Resource == "" {
+	if err != nil || !told {
 		return err
 	}
 	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: u.ID, Resource: u.Resource, Refused: u.Kind})

@@ -127,6 +127,16 @@ type Reaction struct {
 	Emoji  string    `json:"emoji,omitempty"` // empty when it was removed
 	At     time.Time `json:"at,omitzero"`
 	Inside bool      `json:"inside,omitempty"` // it stood inside the encryption
+	// InsideAt is when the latest one inside the encryption was sent, if this one is in clear.
+	InsideAt time.Time `json:"insideAt,omitzero"`
+}
+
+// LastInside is when the latest reaction inside the encryption was sent; zero for none.
+func (r Reaction) LastInside() time.Time {
+	if r.Inside {
+		return r.At
+	}
+	return r.InsideAt
 }
 
 // TypeEdit is the type of a customer's message that replaces an earlier one.
