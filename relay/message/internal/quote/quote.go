@@ -17,7 +17,7 @@ const (
 	ellipsis     = "…"
 )
 
-// Quote is what a text quotes at its beginning. Every line of a quote begins with ">".
+// Quote is what a text quotes at its beginning. Every line of a quote begins with a mark.
 type Quote struct {
 	// Rest is the text below the quote; it is never blank.
 	Rest  string
@@ -63,7 +63,7 @@ func lineEnds(text string, at int) bool {
 }
 
 // end returns where the quote at a text's beginning ends; 0 when there is none. Blank lines
-// between two quoted lines belong to it.
+// above a quoted line belong to it: the chats of Psi+ begin with one.
 func end(text string) (at int) {
 	for place := 0; place < len(text); {
 		line, _, _ := strings.Cut(text[place:], "\n")
@@ -71,24 +71,38 @@ func end(text string) (at int) {
 		switch {
 		case marked(line):
 			at = place
-		case strings.TrimSpace(line) != "" || at == 0:
+		case strings.TrimSpace(line) != "":
 			return at
 		}
 	}
 	return at
 }
 
-func marked(line string) bool { return strings.HasPrefix(line, ">") }
+func marked(line string) bool {
+	_, ok := unmarked(line)
+	return ok
+}
+
+// unmarked returns a quoted line without its mark and the space behind that. Most clients
+// mark with ">", the chats of Psi+ with "»".
+func unmarked(line string) (said string, ok bool) {
+	for _, mark := range []string{">", "»"} {
+		if said, ok = strings.CutPrefix(line, mark); ok {
+			return strings.TrimPrefix(said, " "), true
+		}
+	}
+	return line, false
+}
 
 // cut makes a quote of a text's beginning, if that is one and something stands below it.
 func cut(text string, at int) (Quote, bool) {
 	q := Quote{Rest: strings.TrimLeft(text[at:], "\r\n")}
 	for line := range strings.SplitSeq(text[:at], "\n") {
-		line = strings.TrimRight(line, "\r")
+		said, ok := unmarked(strings.TrimRight(line, "\r"))
 		switch {
-		case marked(line):
-			q.lines = append(q.lines, strings.TrimPrefix(line[1:], " "))
-		case strings.TrimSpace(line) != "":
+		case ok:
+			q.lines = append(q.lines, said)
+		case strings.TrimSpace(said) != "":
 			return Quote{}, false
 		}
 	}

@@ -19,6 +19,8 @@ func TestQuote_OfEachClientIsRecognised(t *testing.T) {
 		"Converse, a reaction":      {"> one two\n👍", "one\n\ntwo", "👍"},
 		"Psi+, wrapped":             {"> Our shop is open from nine to six\n> on weekdays\n\nThanks", "Our shop is open from nine to six on weekdays", "Thanks"},
 		"Psi+, with blank lines":    {"> one\n\n> two\n\nthree", "one\n\ntwo", "three"},
+		"Psi+, in a chat":           {"\n» one\n» two\nThen I come at six.", "one\ntwo", "Then I come at six."},
+		"Psi+, of one that quotes":  {"\n» > Hello\n» Hi\nyes?", "> Hello\nHi", "yes?"},
 		"of a message that quotes":  {"> > Hello\n> Hi\nyes?", "> Hello\nHi", "yes?"},
 		"of one without its quote":  {"> Hi\nyes?", "> Hello\nHi", "yes?"},
 		"of one that we quoted for": {"> > Hello\n> Hi\nyes?", "Hi", "yes?"},
@@ -50,7 +52,7 @@ func TestQuote_ThatRepeatsSomethingElseIsToldFromIt(t *testing.T) {
 			t.Errorf("%q repeats %q", text, said)
 		}
 	}
-	for _, text := range []string{"", "no quote", "> only a quote", "> only\n> quotes\n\n", "text\n> first", " > indented\nx", "\n> after a blank\nx"} {
+	for _, text := range []string{"", "no quote", "> only a quote", "> only\n> quotes\n\n", "text\n> first", " > indented\nx", " » indented\nx", "\n\n»"} {
 		if q, ok := Of(text); ok {
 			t.Errorf("%q is a quote above %q", text, q.Rest)
 		}
@@ -104,6 +106,7 @@ func FuzzQuote(tf *testing.F) {
 	f := mutation.Of(tf)
 	f.Add("> Hello\nHi", "Hello", 8)
 	f.Add("> Acme:\n> Hello there, dear…\n\nHi", "> x\nHello there, dear customer", 1)
+	f.Add("\n» Hello\n» there\nHi", "Hello\nthere", 9)
 	f.Fuzz(func(t *testing.T, text, said string, length int) {
 		for _, split := range []func() (Quote, bool){func() (Quote, bool) { return Of(text) }, func() (Quote, bool) { return In(text, length) }} {
 			q, ok := split()
@@ -115,7 +118,7 @@ func FuzzQuote(tf *testing.F) {
 				t.Fatalf("rest %q is not the end of %q", q.Rest, text)
 			}
 			for line := range strings.SplitSeq(above, "\n") {
-				if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, ">") {
+				if strings.TrimSpace(line) != "" && !marked(line) {
 					t.Errorf("%q was cut off", line)
 				}
 			}
