@@ -59,7 +59,8 @@ func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.Busines
 		return fmt.Errorf("DataRegion %s has no carrier: set spec.carrier.xmpp", region.Name)
 	}
 	address := relay.Spec.PhoneNumber + "@" + string(region.Spec.Carrier.XMPP.Domain)
-	link := "xmpp:" + address + "?message" + trusted(relay.Status.Identity)
+	// The type is for Psi+, which opens a window for single messages otherwise.
+	link := "xmpp:" + address + "?message;type=chat" + trusted(relay.Status.Identity)
 	if linkOnly {
 		fmt.Fprintln(streams.Out, link)
 		return nil

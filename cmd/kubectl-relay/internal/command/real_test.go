@@ -178,7 +178,7 @@ func TestInviteReadsTheCluster(t *testing.T) {
 	k.createAcme(t)
 	out, _, err := run(t, "invite", "acme", "-n", "acme", "-o", "uri", "--kubeconfig="+k.kubeconfig)
 	check(t, err)
-	if !strings.HasPrefix(out, "xmpp:+4930111111@eu.relay.test?message;omemo-sid-1234567=0011") {
+	if !strings.HasPrefix(out, "xmpp:+4930111111@eu.relay.test?message;type=chat;omemo-sid-1234567=0011") {
 		t.Errorf("printed %q", out)
 	}
 	var relay v1alpha1.BusinessRelay
