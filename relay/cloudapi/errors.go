@@ -157,7 +157,7 @@ func errNumber(param string, err error) *Error {
 
 func errUnsupportedType() *Error {
 	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
-		"This relay sends messages of the types text, reaction, image, video, audio, document, sticker, location and interactive.")
+		"This relay sends messages of the types text, reaction, image, video, audio, document, sticker, location, contacts and interactive.")
 }
 
 func errToSelf() *Error {

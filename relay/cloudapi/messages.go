@@ -19,6 +19,8 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request, _ string) (any, e
 		return success{true}, fromService(a.Service.MarkRead(r.Context(), *o.read))
 	case o.attachment != nil:
 		return a.sendAttachment(r.Context(), *o.attachment, o.input)
+	case o.contacts != nil:
+		return a.sendContacts(r.Context(), *o.contacts, o.input)
 	case o.reaction != nil:
 		return a.sendReaction(r.Context(), *o.reaction, o.input)
 	}

@@ -9,6 +9,7 @@ import (
 type order struct {
 	text       *Text
 	attachment *Attachment
+	contacts   *card
 	reaction   *Reaction
 	read       *Read
 	input      string // the recipient as the client wrote it
@@ -38,6 +39,8 @@ func (q *request) order(self phone.Number) (o order, err error) {
 		o.text, err = q.interactive(to)
 	case q.Type == "location":
 		o.text, err = q.location(to)
+	case q.Type == "contacts":
+		o.contacts, err = q.contacts(to)
 	case q.Type == "reaction":
 		o.reaction, err = q.reaction(to)
 	case media.Kind(q.Type).Valid():

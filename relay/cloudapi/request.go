@@ -18,6 +18,7 @@ type request struct {
 	Text             *textObject        `json:"text"`
 	Interactive      *interactiveObject `json:"interactive"`
 	Location         *locationObject    `json:"location"`
+	Contacts         []contactObject    `json:"contacts"`
 	Reaction         *reactionObject    `json:"reaction"`
 	Context          *contextObject     `json:"context"`
 	Opaque           string             `json:"biz_opaque_callback_data"`

@@ -52,6 +52,10 @@ func (k Kind) MaxSize() int64 {
 	return 0
 }
 
+// VCard is the media type of contacts (RFC 6350). A business sends them as a message of contacts, from which
+// the relay makes the file.
+const VCard = "text/vcard"
+
 // format is one kind of file that a business may send.
 type format struct {
 	mime, extension string
@@ -103,6 +107,8 @@ func furtherType(extension string) string {
 		return "video/quicktime"
 	case "wav":
 		return "audio/wav"
+	case "vcf":
+		return VCard
 	}
 	return ""
 }
@@ -146,6 +152,8 @@ func usual(mimeType string) string {
 		return "video/3gpp"
 	case "video/x-m4v":
 		return "video/mp4"
+	case "text/x-vcard", "text/directory":
+		return VCard
 	}
 	return mimeType
 }
@@ -169,13 +177,16 @@ func KindOf(mimeType string) Kind {
 	return ""
 }
 
-// Extension is the file extension, without dot, of a media type that a business may
-// send, or "".
+// Extension is the file extension, without dot, of a media type that the relay sends for a
+// business, or "".
 func Extension(mimeType string) string {
 	for _, f := range formats() {
 		if f.mime == mimeType {
 			return f.extension
 		}
+	}
+	if mimeType == VCard {
+		return "vcf"
 	}
 	return ""
 }

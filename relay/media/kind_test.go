@@ -32,6 +32,7 @@ func TestTypesAreReadWithoutParameters(t *testing.T) {
 		"a/" + strings.Repeat("b", 300): "", "image/png; name=" + strings.Repeat("b", 2000): "",
 		"video/mp4;codecs=avc1,mp4a.40.2": "video/mp4", "application/pdf; name=Offer 2.pdf": "application/pdf", "image/jpeg; charset=": "image/jpeg",
 		"image/jpeg; charset=utf-8; charset=utf-8": "image/jpeg", "; charset=utf-8": "", "audio/opus": "audio/ogg", "application/ogg": "audio/ogg", "image/jpg": "image/jpeg", "audio/x-m4a": "audio/mp4",
+		"text/x-vcard": "text/vcard",
 	} {
 		if got := media.Type(in); got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
@@ -54,6 +55,7 @@ func TestFileKind_OfACustomersFileIsGuessed(t *testing.T) {
 		{"unnamed", png, "image/png", media.Image},
 		{"unnamed.jpg", png, "image/png", media.Image},
 		{"photo.gif", nil, "image/gif", media.Document},
+		{"Barbara.vcf", []byte("BEGIN:VCARD"), "text/vcard", media.Document},
 		{"unnamed", []byte("OggS\x00\x02"), "audio/ogg", media.Audio},
 		{"", []byte{0, 1, 2}, "application/octet-stream", media.Document},
 		{"page.html", []byte("<html>"), "text/html", media.Document},

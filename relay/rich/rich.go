@@ -1,5 +1,5 @@
-// Package rich writes as text what OMEMO has no form for: messages with choices or a link, and places. It
-// also reads what customers' clients send instead: a choice by its number or title, a place as a geo URI. It
+// Package rich writes as text what OMEMO has no form for: messages with choices or a link, places, and
+// contacts, which it also writes as vCards. It also reads what customers' clients send instead: a choice by its number or title, a place as a geo URI. It
 // is pure. It must not know who sends a message or how.
 package rich
 
