@@ -15,7 +15,7 @@ CLUSTER := bin/cluster
 LINT := bin/golangci-lint
 
 # Debian packages of the servers, clients and libraries that tests run against.
-TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-oldmemo \
+TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-jwcrypto python3-oldmemo \
 	python3-slixmpp python3-twomemo python3-xmlschema tmux
 
 # Debian packages of the clients that `make clients` drives, and of what it needs: a
