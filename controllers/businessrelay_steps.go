@@ -14,6 +14,7 @@ import (
 	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers/internal/apply"
 	"github.com/relaykeep/relaykeep/controllers/internal/desired"
@@ -21,12 +22,18 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// checkSupported refuses what the API has but this version's relay does not support:
-// its messages would be stored where they are lost with the pod.
+// checkSupported refuses what the API has but this version's relay does not support (its messages
+// would be stored where they are lost with the pod), and a public key that the API server cannot
+// check whole. A relay that runs goes on with its former configuration.
 func (p *pass) checkSupported(context.Context) error {
 	if p.relay.Spec.Storage.Postgres != nil {
 		return outcome.Stalled(v1alpha1.ReasonNotSupported,
 			"this version keeps a relay's store on a volume only: create a BusinessRelay without storage.postgres")
+	}
+	if e := p.relay.Spec.PayloadEncryption; e != nil {
+		if _, err := contract.ParsePublicKey(e.PublicKey); err != nil {
+			return outcome.Stalled(v1alpha1.ReasonInvalidPublicKey, "payloadEncryption.publicKey %v", err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -402,6 +403,40 @@ func TestUnsupportedSpec_Stalls(t *testing.T) {
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNotSupported)
 }
+
+// The API server checks how a public key begins; the operator reads it whole, before any child has it.
+func TestPublicKey_ThatNoRelayReadsStallsAndChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	config := &corev1.ConfigMap{}
+	w.get("acme-relay", config)
+	before := config.Data
+	relay = w.reread(relay)
+	relay.Spec.PayloadEncryption = &v1alpha1.PayloadEncryption{PublicKey: shortKey}
+	if err := server.Client.Update(t.Context(), relay); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInvalidPublicKey)
+	w.get("acme-relay", config)
+	if !maps.Equal(config.Data, before) {
+		t.Error("the relay's configuration changed")
+	}
+}
+
+// shortKey is an RSA public key of 2,040 bits.
+const shortKey = `-----BEGIN PUBLIC KEY-----
+MIIBITANBgkqhkiG9w0BAQEFAAOCAQ4AMIIBCQKCAQAA2U+VrnXx67B1Ms+JenzC
+9dfT9OY6DvxFe3ynC6gk6zCjPmRelnX+8Lofh/Us+Qj8PH8ckkooceC0HoXBqDOm
+niGk/hhi2O2YO0CxdEIha1RuLY1MGdUibAfooQm+z+6sgmrRodMKRLCKQvkNTxrc
+bP/x1Ep3A0DmwV4rZhyewuC7tUFuRpeDeFCzuVJy45mW7kHvP65xPlrv0qWmBuP9
+l4QqusLASHSfAevjI5uZgBN03/xD8Mhq83+W6e4EmFJHZyQR2NwXM5OFeTp+DzhS
+kAPXyCmGkVi/SrXppUTcYWhB5Ur7ub/u39gHhXYmcS6pfMXW/jS3/oxlHZ72uNxX
+AgMBAAE=
+-----END PUBLIC KEY-----
+`
 
 // What the operator made is its relay's, whichever of its labels somebody takes away,
 // and gets them back: nobody is told that it is somebody else's.

@@ -44,12 +44,14 @@ type Config struct {
 	Profile     Profile `json:"profile"`
 	// Vault and Carrier are now in the pod's arguments, where admission compares them with
 	// the DataRegion whenever a pod is created. Files of former releases have them.
-	Vault         Vault    `json:"vault,omitzero"`
-	Carrier       Carrier  `json:"carrier,omitzero"`
-	Endpoint      Endpoint `json:"endpoint"`
-	Webhook       *Webhook `json:"webhook,omitempty"`
-	RetentionDays int      `json:"retentionDays"` // 1 to 30
-	Trust         string   `json:"trust"`         // "blind" or "firstUse"
+	Vault    Vault    `json:"vault,omitzero"`
+	Carrier  Carrier  `json:"carrier,omitzero"`
+	Endpoint Endpoint `json:"endpoint"`
+	Webhook  *Webhook `json:"webhook,omitempty"`
+	// PayloadEncryption has webhooks encrypted, and lets the business encrypt what it sends.
+	PayloadEncryption *PayloadEncryption `json:"payloadEncryption,omitempty"`
+	RetentionDays     int                `json:"retentionDays"` // 1 to 30
+	Trust             string             `json:"trust"`         // "blind" or "firstUse"
 	// AcceptUnencrypted makes the relay pass on messages that arrive in clear, marked as such.
 	AcceptUnencrypted bool `json:"acceptUnencrypted,omitempty"`
 	// ClearMetadata lets reactions of the business go in clear, where encryption has no form
@@ -127,6 +129,11 @@ type Webhook struct {
 	URL               string `json:"url"`
 	CABundle          string `json:"caBundle,omitempty"`
 	ClientCertificate bool   `json:"clientCertificate,omitempty"` // in WebhookClientDir
+}
+
+// PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS.
+type PayloadEncryption struct {
+	PublicKey string `json:"publicKey"` // the business's, as ParsePublicKey reads it
 }
 
 // Rotation holds the counters that name the identity and the access credentials in

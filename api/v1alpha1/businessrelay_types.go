@@ -106,6 +106,10 @@ type BusinessRelaySpec struct {
 	// sends messages.
 	// +optional
 	Webhook *Webhook `json:"webhook,omitempty"`
+	// payloadEncryption has the relay encrypt every webhook for the business inside TLS, and lets
+	// the business encrypt the messages that it sends. The business needs a program that knows it.
+	// +optional
+	PayloadEncryption *PayloadEncryption `json:"payloadEncryption,omitempty"`
 	// retention is how long messages stay readable.
 	// +optional
 	// +kubebuilder:default={days: 30}
@@ -249,6 +253,21 @@ type Webhook struct {
 	// with the relay's client certificate for the webhook.
 	// +optional
 	ClientCertificateSecretName ObjectName `json:"clientCertificateSecretName,omitempty"`
+}
+
+// PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS
+// (the Cloud API's payload encryption: JWE with RSA-OAEP and A256GCM).
+type PayloadEncryption struct {
+	// publicKey is the business's RSA public key of 2,048 to 8,192 bits in PEM. It is public; the
+	// business keeps the private key. Webhooks that wait are encrypted with the key that is here
+	// when they are delivered.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +kubebuilder:validation:XValidation:rule="!self.contains('PRIVATE KEY-----')",message="payloadEncryption.publicKey must be the public key: remove the private key, and make another pair, because it has been disclosed"
+	// +kubebuilder:validation:XValidation:rule=`self.contains('PRIVATE KEY-----') || self.matches(r'^\s*-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----\s*$')`,message="payloadEncryption.publicKey must be one RSA public key in PEM, which begins with -----BEGIN PUBLIC KEY-----: openssl rsa -in private.pem -pubout"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^\s*-----BEGIN PUBLIC KEY-----') || self.matches(r'^\s*-----BEGIN PUBLIC KEY-----\s+MII[A-Z][A-Za-z0-9+/][DTjz]ANBgkqhkiG9w0BAQEFAAOC')`,message="payloadEncryption.publicKey must be an RSA key of at least 2048 bits: openssl genrsa -out private.pem 2048"
+	PublicKey string `json:"publicKey"`
 }
 
 // Retention is how long messages stay readable.

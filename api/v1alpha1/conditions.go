@@ -60,6 +60,8 @@ const (
 	ReasonNameTaken = "NameTaken"
 	// ReasonNotSupported: the spec asks for what this version cannot do.
 	ReasonNotSupported = "NotSupported"
+	// ReasonInvalidPublicKey: the spec's public key is not an RSA key of a size that relays use.
+	ReasonInvalidPublicKey = "InvalidPublicKey"
 	// ReasonRefused: the API server, an admission policy or a quota refuses a child.
 	ReasonRefused = "Refused"
 	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.

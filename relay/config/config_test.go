@@ -36,6 +36,27 @@ func valid() contract.Config {
 	}
 }
 
+// strongKey and weakKey are RSA public keys of 2,048 and 1,024 bits.
+const (
+	strongKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAuCdnZNA/P/Bj0y/D4TiE
+kRKN9r3+VbP+T6ODIMppibkYAro6/BkgiS353sifnQdedFKf6rxXbdgv2LkryQEU
+ATFREHsQ0j2XP2KUWk8pQ0aeawzhAa4iBRuECOludlG1izD9YFq+bbvGdR/UOd4i
+NbmAO9ifHTwE+/05Amnt7IrIYkaHOMB1Hv0mPZZmHHRbqH6EEfQvY05KyfHwWVp8
+iGQFrxCO6K8jdv7CLR6GtDjOWISFjaFmlyiQMX6afYu2Hq4J/CNXYWGlFvRB5s6N
+pR2K+5WwC26EuQMKVIRCYyjWfRT5DM0r6zYTlrAIXnazh2R8niN9TGcuuYPoQxXM
+RQIDAQAB
+-----END PUBLIC KEY-----
+`
+	weakKey = `-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDN4+aT6hZqupK0dy0NxnDIKbfb
+vh7LTIN4VG4iapB1fmuVqlvYi+4AtEi1qnLDyPtL+ImTipOz8N5tz37aAdgKd4z5
+kyfwa6UUy6InnAJf0ccAtowbvMvFULGVowJ0fls9dI6cf/4lRqk0DyIk3OpkK24R
+hCqdr7dQfldgNAHRbQIDAQAB
+-----END PUBLIC KEY-----
+`
+)
+
 func encode(t *testing.T, v any) []byte {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -47,14 +68,16 @@ func encode(t *testing.T, v any) []byte {
 
 func TestLoadReadsWhatTheOperatorRenders(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.json")
-	if err := os.WriteFile(path, encode(t, valid()), 0o600); err != nil {
+	want := valid()
+	want.PayloadEncryption = &contract.PayloadEncryption{PublicKey: strongKey}
+	if err := os.WriteFile(path, encode(t, want), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(valid(), f.Config); diff != "" {
+	if diff := cmp.Diff(want, f.Config); diff != "" {
 		t.Error(diff)
 	}
 	if len(f.Hash) != 64 {
@@ -191,6 +214,8 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"profile":         {func(c *contract.Config) { c.Profile.About = strings.Repeat("ä", 513) }, "profile.about:"},
 		"volume":          {func(c *contract.Config) { c.Volume = "a b" }, "volume:"},
 		"picture":         {func(c *contract.Config) { c.Profile.Picture = strings.Repeat("A", contract.MaxPicture+1) }, "profile.picture:"},
+		"no public key":   {func(c *contract.Config) { c.PayloadEncryption = &contract.PayloadEncryption{} }, "payloadEncryption.publicKey: must be one RSA public key"},
+		"weak public key": {func(c *contract.Config) { c.PayloadEncryption = &contract.PayloadEncryption{PublicKey: weakKey} }, "payloadEncryption.publicKey: must have 2048 to 8192 bits"},
 		"websites":        {func(c *contract.Config) { c.Profile.Websites = []string{"a", "b", "c"} }, "profile.websites:"},
 	}
 	for name, tc := range cases {

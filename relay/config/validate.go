@@ -108,6 +108,11 @@ func validate(c *contract.Config) []string {
 		p.https("webhook.url", c.Webhook.URL)
 		p.bundle("webhook.caBundle", c.Webhook.CABundle)
 	}
+	if c.PayloadEncryption != nil {
+		if _, err := contract.ParsePublicKey(c.PayloadEncryption.PublicKey); err != nil {
+			p.addf("payloadEncryption.publicKey", "%v", err)
+		}
+	}
 	return p
 }
 

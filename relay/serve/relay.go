@@ -103,5 +103,7 @@ type parts struct {
 	messages *message.Service
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
-	drained  chan struct{}      // closed when the endpoint has no requests left
+	// encryption is that of payloads; nil when the business does not ask for it.
+	encryption *encryption
+	drained    chan struct{} // closed when the endpoint has no requests left
 }

@@ -19,6 +19,9 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), carrier: &carrierSlot{}, drained: make(chan struct{})}
+	if p.encryption, err = r.payloadEncryption(); err != nil {
+		return nil, err
+	}
 	files, err := p.files()
 	if err != nil {
 		return nil, err
@@ -60,8 +63,12 @@ func (p *parts) addWebhook() (err error) {
 			return &c, err
 		}
 	}
+	var encrypt func([]byte) (string, error)
+	if p.encryption != nil {
+		encrypt = p.encryption.business.Encrypt
+	}
 	p.delivery, err = webhook.New(webhook.Options{
-		Receiver: receiver, Finish: backend.Finish, Recovered: func() { p.webhooks.Hurry() },
+		Receiver: receiver, Encrypt: encrypt, Finish: backend.Finish, Recovered: func() { p.webhooks.Hurry() },
 		Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
 	})
 	if err != nil {

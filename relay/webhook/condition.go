@@ -18,6 +18,7 @@ const (
 	ReasonUntrusted       = "CertificateUntrusted"
 	ReasonChallengeFailed = "ChallengeFailed"
 	ReasonDeliveryFailing = "DeliveryFailing"
+	ReasonNotEncrypted    = "EncryptionFailing"
 	ReasonFormer          = "FormerCredentials"
 )
 
@@ -40,6 +41,9 @@ func (d *Deliverer) Condition() contract.Condition {
 		c.Status, c.Reason, c.Message = contract.Unknown, ReasonVerifying, "the handshake with the webhook's receiver is in progress"
 	case !d.verified:
 		c.Reason, c.Message = unverified(d.last)
+	case errors.Is(d.last, ErrNotEncrypted):
+		c.Reason = ReasonNotEncrypted
+		c.Message = "webhooks cannot be encrypted, and so are not sent: set spec.payloadEncryption.publicKey again; deliveries are retried for up to 7 days"
 	case d.failures >= failing:
 		c.Reason = ReasonDeliveryFailing
 		c.Message = fmt.Sprintf("the receiver passed the handshake but does not accept deliveries (%v): make it answer 200; deliveries are retried for up to 7 days", d.last)

@@ -57,6 +57,9 @@ type Options struct {
 	Finish func(ctx context.Context, job queue.Job) error
 	// Recovered is called when waiting deliveries should be attempted at once.
 	Recovered func()
+	// Encrypt returns what it is given as a JWE for the business. With it, no payload is sent
+	// that it did not encrypt; nil sends payloads as they are.
+	Encrypt func(plain []byte) (jwe string, err error)
 	// Retention is how long anything may be kept, and so how long deliveries are tried.
 	Retention time.Duration
 	Now       func() time.Time
@@ -165,7 +168,7 @@ func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 		d.o.Observe(Deferred, 0)
 		return queue.Later(firstProbe) // Recovered makes it due
 	}
-	err := d.post(ctx, job.Body)
+	err := d.send(ctx, job.Body)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return queue.Later(0) // we are stopping; the receiver did nothing wrong
 	}
@@ -176,6 +179,17 @@ func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 	}
 	d.o.Observe(Taken, d.o.Now().Sub(start))
 	return d.finish(ctx, job)
+}
+
+// send posts a payload, encrypted if the business has a key. It encrypts at each attempt: the key may
+// have changed since the job was stored.
+func (d *Deliverer) send(ctx context.Context, payload []byte) (err error) {
+	if d.o.Encrypt != nil {
+		if payload, err = encryptPayload(payload, d.o.Encrypt); err != nil {
+			return err
+		}
+	}
+	return d.post(ctx, payload)
 }
 
 // finish removes a job. When that fails the job is delivered again: at least once.

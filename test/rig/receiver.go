@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"crypto/rsa"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,8 +22,9 @@ type Receiver struct {
 	t      testing.TB
 	server *httptest.Server
 
-	mu       sync.Mutex   // guards the following fields
-	known    vault.Access // credentials that it goes by
+	mu       sync.Mutex      // guards the following fields
+	known    vault.Access    // credentials that it goes by
+	key      *rsa.PrivateKey // decrypts every webhook; nil for webhooks in clear
 	down     bool
 	got      []webhooktest.Update
 	next     int // how far Next has come
@@ -42,6 +44,14 @@ func (r *Receiver) Expect(known vault.Access) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.known = known
+}
+
+// ExpectEncrypted has the receiver refuse every webhook that is not encrypted for a key. Nil has it
+// expect webhooks in clear.
+func (r *Receiver) ExpectEncrypted(key *rsa.PrivateKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key = key
 }
 
 // SetDown has the receiver refuse everything, or accept it again.
@@ -67,9 +77,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		r.unsigned++
 		w.WriteHeader(http.StatusUnauthorized)
 	default:
-		updates, err := webhooktest.Decode(body)
-		if err != nil {
+		if r.key != nil {
+			body, err = webhooktest.DecryptPayload(body, r.key)
+		}
+		updates, malformed := webhooktest.Decode(body)
+		if err != nil || malformed != nil {
 			r.unsigned++
+			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		r.got = append(r.got, updates...)
@@ -86,7 +100,7 @@ func (r *Receiver) handshake(w http.ResponseWriter, request *http.Request) {
 	_, _ = io.WriteString(w, q.Get("hub.challenge"))
 }
 
-// Unsigned returns how many webhooks had no valid signature or shape so far.
+// Unsigned returns how many webhooks had no valid signature, encryption or shape so far.
 func (r *Receiver) Unsigned() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

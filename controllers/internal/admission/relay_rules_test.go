@@ -7,6 +7,32 @@ import (
 
 const pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 
+// Public keys: an RSA key of 2,048 bits, one of 1,024, and one of an elliptic curve.
+const (
+	publicKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAuCdnZNA/P/Bj0y/D4TiE
+kRKN9r3+VbP+T6ODIMppibkYAro6/BkgiS353sifnQdedFKf6rxXbdgv2LkryQEU
+ATFREHsQ0j2XP2KUWk8pQ0aeawzhAa4iBRuECOludlG1izD9YFq+bbvGdR/UOd4i
+NbmAO9ifHTwE+/05Amnt7IrIYkaHOMB1Hv0mPZZmHHRbqH6EEfQvY05KyfHwWVp8
+iGQFrxCO6K8jdv7CLR6GtDjOWISFjaFmlyiQMX6afYu2Hq4J/CNXYWGlFvRB5s6N
+pR2K+5WwC26EuQMKVIRCYyjWfRT5DM0r6zYTlrAIXnazh2R8niN9TGcuuYPoQxXM
+RQIDAQAB
+-----END PUBLIC KEY-----
+`
+	weakKey = `-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDN4+aT6hZqupK0dy0NxnDIKbfb
+vh7LTIN4VG4iapB1fmuVqlvYi+4AtEi1qnLDyPtL+ImTipOz8N5tz37aAdgKd4z5
+kyfwa6UUy6InnAJf0ccAtowbvMvFULGVowJ0fls9dI6cf/4lRqk0DyIk3OpkK24R
+hCqdr7dQfldgNAHRbQIDAQAB
+-----END PUBLIC KEY-----
+`
+	curveKey = `-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAETB25nYSCZIyCHj5EdfNfMJjQ8gZZ
+hdSxGL/q5sZhZOLArZu31fnqI7DDXWL5RHP7gOvbhiEhg67qEMXmWE0q8A==
+-----END PUBLIC KEY-----
+`
+)
+
 func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T) {
 	rules := []rule{
 		{"number without plus", none, set("spec/phoneNumber", "41441234567"), "must be in E.164 form"},
@@ -32,6 +58,13 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"claims without resource claims", set("spec/resources/limits/cpu", "1"), set("spec/resources/claims", secrets("gpu")), "remove resources.claims"},
 		{"authority that is no PEM", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", "AA==")), "PEM text"},
 		{"authority with a private key", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem+"-----BEGIN PRIVATE KEY-----\n")), "remove the private key"},
+		{"private key", none, set("spec/payloadEncryption/publicKey", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"), "remove the private key"},
+		{"public key that is no PEM", set("spec/payloadEncryption/publicKey", publicKey), set("spec/payloadEncryption/publicKey", "MIIB"), "must be one RSA public key in PEM"},
+		{"public key and more", set("spec/payloadEncryption/publicKey", "\n"+publicKey+"\n"), set("spec/payloadEncryption/publicKey", publicKey+publicKey), "must be one RSA public key in PEM"},
+		{"weak public key", none, set("spec/payloadEncryption/publicKey", weakKey), "at least 2048 bits"},
+		{"public key of an elliptic curve", none, set("spec/payloadEncryption/publicKey", curveKey), "must be an RSA key"},
+		{"public key that is too long", none, set("spec/payloadEncryption/publicKey", publicKey+strings.Repeat("\n", 4096)), "may not be more than 4096"},
+		{"payload encryption without a key", none, set("spec/payloadEncryption", map[string]any{}), "Required value"},
 		{"volume too small", set("spec/storage/size", "64Mi"), set("spec/storage/size", "1Mi"), "between 64Mi and 16Ti"},
 		{"volume that is no quantity", set("spec/storage/size", int64(1<<30)), set("spec/storage/size", "big"), "storage.size"},
 		{"database in capitals", set("spec/storage/postgres/database", "acme_1"), set("spec/storage/postgres/database", "Acme"), "lower case"},

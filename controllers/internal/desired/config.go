@@ -92,6 +92,9 @@ func config(in Input) contract.Config {
 			ClientCertificate: w.ClientCertificateSecretName != "",
 		}
 	}
+	if e := relay.PayloadEncryption; e != nil {
+		c.PayloadEncryption = &contract.PayloadEncryption{PublicKey: e.PublicKey}
+	}
 	return c
 }
 

@@ -68,6 +68,7 @@ func full() desired.Input {
 	relay.Webhook = &v1alpha1.Webhook{
 		URL: "https://hooks.acme.example:9443/in", CABundle: caBundle, ClientCertificateSecretName: "hook-client",
 	}
+	relay.PayloadEncryption = &v1alpha1.PayloadEncryption{PublicKey: "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"}
 	relay.Retention.Days = 7
 	relay.Storage = v1alpha1.Storage{
 		Size: resource.MustParse("5Gi"), Postgres: &v1alpha1.PostgresStorage{Database: "acme"},
