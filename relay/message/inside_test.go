@@ -191,6 +191,7 @@ func TestInside_AnOlderReactionIsNotTold(t *testing.T) {
 	dir := t.TempDir()
 	inOMEMO2(t, func(t *testing.T, w *world) {
 		s := begunIn(w, dir, carrier.OMEMO2)
+		begin := time.Now().Add(-time.Hour)
 		var held carrier.Message
 		w.tamper(func(m carrier.Message) carrier.Message {
 			if m.From == s.number {
@@ -200,15 +201,19 @@ func TestInside_AnOlderReactionIsNotTold(t *testing.T) {
 		})
 		s.reacts(s.questionStanza, "👍")
 		w.take()
-		w.tamper(nil)
-		held.Time = time.Now()
-		time.Sleep(time.Minute)
+		held.Time = begin
+		w.tamper(func(m carrier.Message) carrier.Message {
+			m.Time = begin.Add(time.Minute)
+			return m
+		})
 		s.reacts(s.questionStanza, "👎")
 		if got := w.next(); got.Emoji != "👎" || got.Unencrypted {
 			t.Errorf("the reaction is %+v", got)
 		}
-		time.Sleep(time.Minute)
-		check(t, w.brings(reaction(s.number, s.questionStanza, "😀")))
+		w.tamper(nil)
+		forged := reaction(s.number, s.questionStanza, "😀")
+		forged.Time = begin.Add(2 * time.Minute)
+		check(t, w.brings(forged))
 		if got := w.next(); got.Emoji != "😀" || !got.Unencrypted {
 			t.Errorf("the one in clear is %+v", got)
 		}

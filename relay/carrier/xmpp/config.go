@@ -12,6 +12,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
+	"github.com/relaykeep/relaykeep/relay/media"
 )
 
 // Registration says what a Carrier does when the server does not know its account.
@@ -48,6 +49,15 @@ const (
 // Login is an account and its server: where that is and whose certificates it may have.
 // An empty Resource means DefaultResource.
 type Login = stream.Login
+
+// Profile is what customers see of a business beside its number.
+type Profile struct {
+	// Name and Picture are published. Where one is empty, what the relay published of it before is removed.
+	Name    string
+	Picture media.Picture
+	// KeepPicture leaves the account's picture as it is, because the business's cannot be used.
+	KeepPicture bool
+}
 
 // Config configures a Carrier. The zero value of everything but Account, Domain and
 // Password has a useful meaning.

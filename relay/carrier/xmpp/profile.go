@@ -16,15 +16,6 @@ import (
 // it at that.
 const maxProfileTries = 5
 
-// Profile is what customers see of a business beside its number.
-type Profile struct {
-	// Name and Picture are published. Where one is empty, what the relay published of it before is removed.
-	Name    string
-	Picture media.Picture
-	// KeepPicture leaves the account's picture as it is, because the business's cannot be used.
-	KeepPicture bool
-}
-
 // publishProfile shows customers the business's name and picture, and removes those that we published
 // before. What others put into the account stays, unless the business has a name or picture of its own.
 // Where the server has no place for them, customers see the number.

@@ -33,27 +33,35 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	if err != nil {
 		return false, err
 	}
-	whole := valid(string(opened.Words()))
-	if opened.Text != nil {
-		said := saying{stanza: m.ID, text: whole, time: m.Time, renewed: renewed}
-		if again, err = said.repeated(tx, c); err != nil {
-			return false, err
-		}
-	}
-	if opened.OptOut != nil && !again { // before the text, by which a copy of both is recognized
-		if err := s.optedOut(tx, c, m, opened, now); err != nil {
-			return false, err
-		}
-	}
-	if opened.Text != nil && !again {
-		if err = s.keepText(tx, c, m, opened, whole, now); err != nil {
-			return false, err
-		}
+	if again, err = s.keepWords(tx, c, m, opened, renewed, now); err != nil {
+		return false, err
 	}
 	if opened.Text == nil && !taken || !m.WantsReceipt || m.ID == "" {
 		return again, nil
 	}
 	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+}
+
+// keepWords writes a message's opt-out and text, unless they are a second copy of what is stored; renewed says
+// that the session with the device has just begun. The opt-out comes first: a copy of both is recognized by
+// what was written last.
+func (s *Inbound) keepWords(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, renewed bool, now time.Time) (again bool, err error) {
+	whole := valid(string(opened.Words()))
+	if opened.Text != nil {
+		said := saying{stanza: m.ID, text: whole, time: m.Time, renewed: renewed}
+		if again, err = said.repeated(tx, c); err != nil || again {
+			return again, err
+		}
+	}
+	if opened.OptOut != nil {
+		if err := s.optedOut(tx, c, m, opened, now); err != nil {
+			return false, err
+		}
+	}
+	if opened.Text == nil {
+		return false, nil
+	}
+	return false, s.keepText(tx, c, m, opened, whole, now)
 }
 
 // optedOut tells the business that the customer asks for messages without encryption, and why, and tells

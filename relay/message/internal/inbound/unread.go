@@ -92,27 +92,29 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 	}
 	if again {
 		a.event = base.EventReplayed
-	} else {
-		body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
-		body.Text, err = references{s.Base}.refer(tx, c, u.References, omemo.Clear{Reply: true, Corrects: true}, said.text, &body)
-		if err != nil {
-			return a, err
-		}
-		if err := (references{s.Base}).understand(tx, c, body.Text, &body); err != nil {
-			return a, err
-		}
-		if err := s.writtenInClear(tx, c, u); err != nil {
-			return a, err
-		}
-		w := webhook.Message{Time: u.Time, Unencrypted: true}
-		if err := s.receive(tx, c, w, body, said.stanza, now); err != nil {
-			return a, err
-		}
+	} else if err := s.keepClear(tx, c, u, said, now); err != nil {
+		return a, err
 	}
 	if !u.WantsReceipt || u.ID == "" {
 		return a, nil
 	}
 	return a, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: u.ID, Receipt: carrier.Delivered})
+}
+
+// keepClear writes an unencrypted text and what follows from it.
+func (s *Inbound) keepClear(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) (err error) {
+	refs := references{s.Base}
+	body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
+	if body.Text, err = refs.refer(tx, c, u.References, omemo.Clear{Reply: true, Corrects: true}, said.text, &body); err != nil {
+		return err
+	}
+	if err := refs.understand(tx, c, body.Text, &body); err != nil {
+		return err
+	}
+	if err := s.writtenInClear(tx, c, u); err != nil {
+		return err
+	}
+	return s.receive(tx, c, webhook.Message{Time: u.Time, Unencrypted: true}, body, said.stanza, now)
 }
 
 // refuse tells the business that there was a message, and queues the answers to the customer.
