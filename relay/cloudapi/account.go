@@ -85,7 +85,7 @@ func (a *API) subscribe(w http.ResponseWriter, r *http.Request, _ string) (any, 
 		return nil, err
 	}
 	if a.Number.Webhook == "" {
-		return nil, errReadOnly("The BusinessRelay has no webhook: set spec.webhook.url.")
+		return nil, errDenied("The BusinessRelay has no webhook: set spec.webhook.url.")
 	}
 	return a.override(q)
 }

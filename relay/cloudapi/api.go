@@ -9,6 +9,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/access"
 )
 
 // Errors that a Service returns; the handler turns them into the API's.
@@ -31,7 +33,7 @@ type FormerToken struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but BaseURL, Hosts, Now, Log,
+// Options say what an API serves. All but Tokens, BaseURL, Hosts, Now, Log,
 // Quality, Problems and Observe are required.
 type Options struct {
 	Service   Service
@@ -41,6 +43,8 @@ type Options struct {
 	// Former is the token before Token, which is accepted for a while; the zero value accepts
 	// none.
 	Former FormerToken
+	// Tokens are the business's named access tokens; nil: there are none, and their edge does not exist.
+	Tokens *access.Tokens
 	// BaseURL is where clients find the API, for files' addresses; empty means the host that a
 	// request names.
 	BaseURL string

@@ -40,6 +40,7 @@ const (
 	oauthException       = "OAuthException"
 	graphMethodException = "GraphMethodException"
 	subcodeNoObject      = 33
+	subcodeExpired       = 463
 )
 
 // Error is an error object of the API, with its HTTP status. Its texts never repeat what a
@@ -69,6 +70,13 @@ func coded(status, code int, title, details string) *Error {
 
 func errToken(message string) *Error {
 	return &Error{Status: http.StatusUnauthorized, Code: CodeToken, Type: oauthException, Message: message}
+}
+
+// errTokenExpired has the subcode that the Graph API has for it.
+func errTokenExpired() *Error {
+	e := errToken("The access token has expired.")
+	e.Subcode = subcodeExpired
+	return e
 }
 
 // maxShownID bounds how much of a path an error repeats.
@@ -112,8 +120,8 @@ func errInvalidParameter(details string) *Error {
 // errNoField is the Graph API's answer for a field that an object does not have.
 func errNoField() *Error { return errInvalidParameter("Tried accessing a nonexisting field.") }
 
-// errReadOnly is the answer to a change that the BusinessRelay decides about.
-func errReadOnly(details string) *Error {
+// errDenied is the answer to what a caller may not do, such as a change that the BusinessRelay decides about.
+func errDenied(details string) *Error {
 	return coded(http.StatusForbidden, CodeAccess, "Access denied", details)
 }
 

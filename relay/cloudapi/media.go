@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/media"
 )
 
@@ -278,8 +279,12 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (any, 
 		return nil, errNoObject(r.Method, id)
 	}
 	if !a.signed(r, id) {
-		if err := a.authenticate(r); err != nil {
+		authenticated, err := a.authenticate(r)
+		switch {
+		case err != nil:
 			return nil, err
+		case !callerOf(authenticated).allows(access.Media):
+			return nil, errScope(access.Media)
 		}
 	}
 	f, content, err := a.Service.OpenFile(r.Context(), id)

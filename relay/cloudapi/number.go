@@ -90,7 +90,7 @@ func (a *API) configureNumber(w http.ResponseWriter, r *http.Request, _ string) 
 	}
 	switch {
 	case q.PIN != nil:
-		return nil, errReadOnly("A relay has no PIN: anyone who may change the BusinessRelay controls the number.")
+		return nil, errDenied("A relay has no PIN: anyone who may change the BusinessRelay controls the number.")
 	case q.Webhook == nil:
 		return nil, errMissing("webhook_configuration")
 	}
@@ -100,7 +100,7 @@ func (a *API) configureNumber(w http.ResponseWriter, r *http.Request, _ string) 
 // override answers a client that sets the webhook.
 func (a *API) override(q webhookOverride) (any, error) {
 	if q.URI != "" && q.URI != a.Number.Webhook {
-		return nil, errReadOnly("The webhook's URL is set in the BusinessRelay (spec.webhook.url).")
+		return nil, errDenied("The webhook's URL is set in the BusinessRelay (spec.webhook.url).")
 	}
 	return success{true}, nil
 }

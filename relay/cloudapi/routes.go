@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/relaykeep/relaykeep/relay/access"
 )
 
 // version is the first segment of most paths; any is accepted and ignored.
@@ -23,6 +25,7 @@ const (
 	routeProfile   = "profile"
 	routeAccount   = "account"
 	routeToken     = "token"
+	routeTokens    = "access_tokens"
 	routeNone      = "none"
 )
 
@@ -34,6 +37,7 @@ type route struct {
 	// edge that ends in a slash has one more segment, which serve gets.
 	object objectKind
 	edge   string
+	scope  access.Scope // what a named token must allow
 	serve  func(a *API, w http.ResponseWriter, r *http.Request, id string) (any, error)
 }
 
@@ -52,26 +56,29 @@ const (
 // routes is everything that the API serves.
 func routes() []route {
 	return []route{
-		{routeMessages, http.MethodPost, theNumber, "messages", (*API).messages},
-		{routeUpload, http.MethodPost, theNumber, "media", (*API).upload},
-		{routeMedia, http.MethodGet, aFile, "", (*API).describe},
-		{routeMedia, http.MethodDelete, aFile, "", (*API).remove},
-		{routeDownload, "", anAddress, "", (*API).download},
-		{routeBlock, http.MethodGet, theNumber, "block_users", (*API).blocked},
-		{routeBlock, http.MethodPost, theNumber, "block_users", (*API).block},
-		{routeBlock, http.MethodDelete, theNumber, "block_users", (*API).block},
-		{routeCustomers, http.MethodGet, theNumber, "customers", (*API).contactRequests},
-		{routeCustomers, "", theNumber, "customers/", (*API).customers},
-		{routeNumber, http.MethodGet, theNumber, "", (*API).number},
-		{routeNumber, http.MethodPost, theNumber, "", (*API).configureNumber},
-		{routeProfile, http.MethodGet, theNumber, "whatsapp_business_profile", (*API).profile},
-		{routeAccount, http.MethodGet, theAccount, "", (*API).account},
-		{routeAccount, http.MethodGet, theAccount, "phone_numbers", (*API).phoneNumbers},
-		{routeAccount, http.MethodGet, theAccount, "subscribed_apps", (*API).subscribed},
-		{routeAccount, http.MethodPost, theAccount, "subscribed_apps", (*API).subscribe},
-		{routeToken, http.MethodGet, theCaller, "", (*API).me},
-		{routeToken, http.MethodGet, theCaller, "permissions", (*API).permissions},
-		{routeToken, http.MethodGet, aToken, "", (*API).debugToken},
+		{routeMessages, http.MethodPost, theNumber, "messages", access.Send, (*API).messages},
+		{routeUpload, http.MethodPost, theNumber, "media", access.Media, (*API).upload},
+		{routeMedia, http.MethodGet, aFile, "", access.Media, (*API).describe},
+		{routeMedia, http.MethodDelete, aFile, "", access.Media, (*API).remove},
+		{routeDownload, "", anAddress, "", anyToken, (*API).download},
+		{routeBlock, http.MethodGet, theNumber, "block_users", access.Read, (*API).blocked},
+		{routeBlock, http.MethodPost, theNumber, "block_users", access.Send, (*API).block},
+		{routeBlock, http.MethodDelete, theNumber, "block_users", access.Send, (*API).block},
+		{routeCustomers, http.MethodGet, theNumber, "customers", access.Admin, (*API).contactRequests},
+		{routeCustomers, "", theNumber, "customers/", access.Admin, (*API).customers},
+		{routeNumber, http.MethodGet, theNumber, "", access.Read, (*API).number},
+		{routeNumber, http.MethodPost, theNumber, "", access.Admin, (*API).configureNumber},
+		{routeProfile, http.MethodGet, theNumber, "whatsapp_business_profile", access.Read, (*API).profile},
+		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
+		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
+		{routeAccount, http.MethodGet, theAccount, "subscribed_apps", access.Read, (*API).subscribed},
+		{routeAccount, http.MethodPost, theAccount, "subscribed_apps", access.Admin, (*API).subscribe},
+		{routeTokens, http.MethodGet, theNumber, "access_tokens", ownerOnly, (*API).tokens},
+		{routeTokens, http.MethodPost, theNumber, "access_tokens", ownerOnly, (*API).createToken},
+		{routeTokens, http.MethodDelete, theNumber, "access_tokens/", ownerOnly, (*API).revokeToken},
+		{routeToken, http.MethodGet, theCaller, "", anyToken, (*API).me},
+		{routeToken, http.MethodGet, theCaller, "permissions", anyToken, (*API).permissions},
+		{routeToken, http.MethodGet, aToken, "", anyToken, (*API).debugToken},
 	}
 }
 
@@ -139,12 +146,17 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string) (string, any, error) {
 	signed := object == "media" && edge != ""
 	if !signed {
-		if err := a.authenticate(r); err != nil {
+		authenticated, err := a.authenticate(r)
+		if err != nil {
 			return routeNone, nil, err
 		}
+		r = authenticated
 	}
 	for _, t := range routes() {
 		if id, ok := t.matches(a.Number, r.Method, object, edge); ok {
+			if !callerOf(r).allows(t.scope) {
+				return t.name, nil, errScope(t.scope)
+			}
 			body, err := t.serve(a, w, r, id)
 			return t.name, body, err
 		}

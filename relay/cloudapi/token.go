@@ -1,6 +1,9 @@
 package cloudapi
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // What a relay is to clients that ask for the application behind a token.
 const (
@@ -8,11 +11,6 @@ const (
 	appName = "Relaykeep"
 	appLink = "https://github.com/relaykeep/relaykeep"
 )
-
-// scopes are the permissions of an access token, as the Graph API names them.
-func scopes() []string {
-	return []string{"whatsapp_business_messaging", "whatsapp_business_management"}
-}
 
 // me serves GET /me: a token acts for the business.
 func (a *API) me(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
@@ -31,13 +29,13 @@ func (a *API) callerField(name string) (any, bool) {
 }
 
 // permissions serves GET /me/permissions.
-func (a *API) permissions(http.ResponseWriter, *http.Request, string) (any, error) {
+func (a *API) permissions(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	type permission struct {
 		Permission string `json:"permission"`
 		Status     string `json:"status"`
 	}
 	page := listed{Data: []any{}}
-	for _, s := range scopes() {
+	for _, s := range callerOf(r).scopes() {
 		page.Data = append(page.Data, permission{s, "granted"})
 	}
 	return page, nil
@@ -75,15 +73,20 @@ func (a *API) debugToken(_ http.ResponseWriter, r *http.Request, _ string) (any,
 	if input == "" {
 		return nil, errMissing("input_token")
 	}
-	info := tokenInfo{AppID: appID, Type: "SYSTEM_USER", Application: appName, IsValid: true, Scopes: scopes(), ExpiresAt: new(int64)}
+	c, err := a.holder(input)
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			return nil, err
+		}
+		return answer{tokenInfo{Scopes: []string{}, Error: &tokenError{e.Code, e.Message}}}, nil
+	}
+	info := tokenInfo{AppID: appID, Type: "SYSTEM_USER", Application: appName, IsValid: true, Scopes: c.scopes(), ExpiresAt: new(int64)}
 	for _, s := range info.Scopes {
 		info.Granular = append(info.Granular, granularScope{s, []string{a.Number.AccountID}})
 	}
-	switch until, ok := a.tokenUntil(input); {
-	case !ok:
-		info = tokenInfo{Scopes: []string{}, Error: &tokenError{CodeToken, "Invalid OAuth access token."}}
-	case !until.IsZero():
-		*info.ExpiresAt = until.Unix()
+	if !c.until.IsZero() {
+		*info.ExpiresAt = c.until.Unix()
 	}
 	return answer{info}, nil
 }

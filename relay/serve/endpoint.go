@@ -45,6 +45,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Number:     p.shownNumber(),
 		Token:      p.keys.access.AccessToken,
 		Former:     p.keys.former.token(),
+		Tokens:     p.tokens,
 		BaseURL:    p.cfg.Endpoint.URL,
 		Hosts:      p.names(),
 		Throughput: p.cfg.Throughput,

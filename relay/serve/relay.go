@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/clock"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/config"
@@ -101,6 +102,7 @@ type parts struct {
 	store    message.Store
 	carrier  *carrierSlot
 	messages *message.Service
+	tokens   *access.Tokens
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
 	// encryption is that of payloads; nil when the business does not ask for it.

@@ -27,6 +27,9 @@ func (p *parts) run(ctx, base context.Context) error {
 		p.state.setTampered()
 		p.Log.LogAttrs(ctx, slog.LevelError, "sessions or pre-keys on the volume were put back or removed while the relay was stopped")
 	}
+	if err := p.loadTokens(ctx); err != nil {
+		return err
+	}
 	if p.keys.store.Restored() {
 		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -45,6 +46,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 			return nil, err
 		}
 	}
+	p.tokens = access.New(tokenStorage{p.store}, r.Now)
 	r.metrics.attach(p)
 	return p, nil
 }

@@ -17,7 +17,7 @@ func Open(ctx context.Context, l *lab.Lab) (*Scene, error) {
 	s := &Scene{
 		lab: l, mark: strings.ToLower(rand.Text()[:6]),
 		root: map[*lab.Region]*api.Client{}, logins: map[login]*api.Client{},
-		wrapped: map[*lab.Business]string{}, settings: map[*lab.Business]string{},
+		wrapped: map[*lab.Business]string{}, settings: map[*lab.Business]string{}, holders: map[holder]string{},
 	}
 	for _, prepare := range []func(context.Context) error{s.openVaults, s.makeUsers, s.makeOperations, s.makeSecrets, s.makeDataKeys} {
 		if err := prepare(ctx); err != nil {

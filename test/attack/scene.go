@@ -25,6 +25,7 @@ type Scene struct {
 	logins map[login]*api.Client
 	// A data key of each business, wrapped by its wrapping key and by its settings key.
 	wrapped, settings map[*lab.Business]string
+	holders           map[holder]string // their access tokens
 	undo              []func(context.Context) error
 }
 

@@ -75,7 +75,7 @@ func (e *endpoint) contactRequests(ctx context.Context) ([]contactRequest, error
 		if after != "" {
 			query.Set("after", after)
 		}
-		body, err := e.ask(ctx, http.MethodGet, strings.TrimSuffix(e.url, "/"), query)
+		body, err := e.ask(ctx, http.MethodGet, "customers", query, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
+	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -24,6 +25,7 @@ type people struct {
 	erased  bool
 	err     error
 	devices []cloudapi.ExportedDevice
+	named   *access.Tokens
 
 	requests []cloudapi.ContactRequest
 }
@@ -85,7 +87,7 @@ func serveEndpoint(t *testing.T, p *people) *endpointFlags {
 	own, err := phone.Parse("+4930111111")
 	check(t, err)
 	server := httptest.NewTLSServer(cloudapi.New(cloudapi.Options{
-		Service: p, Customers: p, Token: "the token", Throughput: 80,
+		Service: p, Customers: p, Token: "the token", Tokens: p.named, Throughput: 80,
 		Number: cloudapi.Number{ID: "123456789012345", Phone: own},
 	}))
 	t.Cleanup(server.Close)

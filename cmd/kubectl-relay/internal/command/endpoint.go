@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -45,7 +46,7 @@ It calls the relay's endpoint with the business's credentials, as any program of
 may; kubectl relay credentials shows what that takes. If this machine cannot reach the
 endpoint by its name, run kubectl port-forward and use --endpoint-address.`
 
-// endpoint is a business's endpoint with what it takes to call it.
+// endpoint is a business's endpoint with what it takes to call it. Its URL is the number's, with a slash.
 type endpoint struct {
 	url, token string
 	client     *http.Client
@@ -109,23 +110,31 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 		}
 	}
 	return &endpoint{
-		url: c.Endpoint + "/v23.0/" + c.PhoneNumberID + "/customers/", token: c.AccessToken,
+		url: c.Endpoint + "/v23.0/" + c.PhoneNumberID + "/", token: c.AccessToken,
 		client: &http.Client{Timeout: endpointTimeout, Transport: transport},
 	}, nil
 }
 
 // call asks the endpoint about a person and returns its answer.
 func (e *endpoint) call(ctx context.Context, method string, number phone.Number, query url.Values) ([]byte, error) {
-	return e.ask(ctx, method, e.url+number.Digits(), query)
+	answer, err := e.ask(ctx, method, "customers/"+number.Digits(), query, nil)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.noObject() {
+		return nil, errors.New("the relay stores nothing about this person")
+	}
+	return answer, err
 }
 
-// ask sends a request to the endpoint and returns its answer.
-func (e *endpoint) ask(ctx context.Context, method, address string, query url.Values) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, address+"?"+query.Encode(), http.NoBody)
+// ask sends a request to an edge of the number and returns the answer. Body is JSON; nil for none. What the
+// relay refuses is a refusal.
+func (e *endpoint) ask(ctx context.Context, method, edge string, query url.Values, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, e.url+edge+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("calling the relay: its endpoint is not a URL")
 	}
 	request.Header.Set("Authorization", "Bearer "+e.token)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	response, err := e.client.Do(request)
 	if err != nil {
 		var failed *url.Error
@@ -135,15 +144,26 @@ func (e *endpoint) ask(ctx context.Context, method, address string, query url.Va
 		return nil, fmt.Errorf("calling the relay: %w; if this machine cannot reach it by name, use kubectl port-forward and --endpoint-address", err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the relay's answer: %w", err)
 	case response.StatusCode != http.StatusOK:
-		return nil, refusedByRelay(response.StatusCode, body)
+		return nil, refusedByRelay(response.StatusCode, answer)
 	}
-	return body, nil
+	return answer, nil
 }
+
+// refusal is an error that the endpoint answered.
+type refusal struct{ status, code, subcode int }
+
+// Error implements error.
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the relay answered %d (code %d)", r.status, r.code)
+}
+
+// noObject says whether the relay has nothing of that name.
+func (r *refusal) noObject() bool { return r.code == 100 && r.subcode == 33 }
 
 // refusedByRelay words an error of the endpoint.
 func refusedByRelay(status int, body []byte) error {
@@ -157,10 +177,8 @@ func refusedByRelay(status int, body []byte) error {
 	switch {
 	case status == http.StatusUnauthorized:
 		return fmt.Errorf("%w by the relay (401): its credentials have just been rotated, try again", exit.ErrRefused)
-	case answer.Error.Code == 100 && answer.Error.Subcode == 33:
-		return errors.New("the relay stores nothing about this person")
 	case answer.Error.Code == 131016:
-		return errors.New("the relay cannot finish this now, probably because the carrier is unreachable: run the command again to finish")
+		return errors.New("the relay cannot finish this now, probably because the carrier is unreachable or its volume is full: run the command again to finish")
 	}
-	return fmt.Errorf("the relay answered %d (code %d)", status, answer.Error.Code)
+	return &refusal{status, answer.Error.Code, answer.Error.Subcode}
 }

@@ -29,6 +29,7 @@ For a business:
   customers               the customers whose keys the relay may not read
   fingerprints            the identity keys of one customer's devices, to compare
   rotate                  replace a relay's identity or credentials
+  token                   make, list and revoke named access tokens
   erase-customer          erase everything that is stored about one person
   export-customer         show everything that is stored about one person
 For everyone:
@@ -59,7 +60,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newErase(streams), newEraseCustomer(streams),
-		newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newRotate(streams), newSetup(streams), newVersion(streams, version))
+		newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newRotate(streams), newSetup(streams), newToken(streams), newVersion(streams, version))
 	return root
 }
 

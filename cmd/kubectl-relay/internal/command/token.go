@@ -1,0 +1,288 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/relaykeep/relaykeep/relay/access"
+)
+
+// edgeTokens is where the endpoint keeps named access tokens.
+const edgeTokens = "access_tokens"
+
+// namedToken is a named access token, as the endpoint tells of it.
+type namedToken struct {
+	Name     string         `json:"name"`
+	Scopes   []access.Scope `json:"scopes"`
+	Created  int64          `json:"created"`
+	Expires  int64          `json:"expires_at"` // 0 for never
+	LastUsed string         `json:"last_used,omitempty"`
+	Token    string         `json:"token,omitempty"`
+}
+
+func newToken(streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Make, list and revoke named access tokens of a relay",
+		Long: `Make, list and revoke named access tokens of a relay: one for each program and person that calls its
+endpoint, which may do only what it has to. The relay keeps a hash of each, and the day of its latest use.
+
+The relay's own access token (kubectl relay credentials) may do everything, and it alone can manage
+named ones. Rotating it (kubectl relay rotate NAME access) does not revoke them.
+
+Scopes, of which none includes another:
+  send        messages, reactions, read marks and the block list
+  read        what the endpoint says about the business and its number
+  media       upload, describe, download and delete files
+  templates   create, change and delete templates
+  admin       export and erase customers, change settings of the number`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(cmd, "unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	cmd.AddCommand(newTokenCreate(streams), newTokenList(streams), newTokenRevoke(streams))
+	return cmd
+}
+
+func newTokenCreate(streams genericiooptions.IOStreams) *cobra.Command {
+	var f endpointFlags
+	var output textOrJSON
+	var name, expires string
+	var scopes []string
+	cmd := &cobra.Command{
+		Use:   "create NAME --for WHOM --scope SCOPE[,SCOPE…]",
+		Short: "Make a named access token and print it",
+		Long: `Make a named access token and print it. It is shown only now.
+` + howCalled,
+		Example: `  # For a team inbox: it reads and writes messages with files, and nothing else
+  kubectl relay token create acme -n acme --for chatwoot --scope send,read,media
+
+  # For a script that lasts a day
+  kubectl relay token create acme -n acme --for report --scope read --expires 1d`,
+		Args: oneRelay,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&name, "for", "", "the token's name: whom it is for, in lower-case letters, digits and hyphens (required)")
+	flags.StringSliceVar(&scopes, "scope", nil, "what it may do: send, read, media, templates, admin (required)")
+	flags.StringVar(&expires, "expires", "90d", "how long it is valid: in days (90d) or hours (12h), or never")
+	f.add(cmd)
+	output.add(cmd)
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := output.check(cmd); err != nil {
+			return err
+		}
+		if name == "" || len(scopes) == 0 {
+			return usage(cmd, "say whom the token is for with --for, and what it may do with --scope")
+		}
+		seconds, err := lifetime(expires)
+		if err != nil {
+			return usage(cmd, "%v", err)
+		}
+		e, err := f.openRelay(cmd.Context(), cluster, args[0])
+		if err != nil {
+			return err
+		}
+		made, err := e.createToken(cmd.Context(), name, scopes, seconds)
+		if err != nil {
+			return err
+		}
+		if output == asJSON {
+			return writeJSON(streams.Out, made)
+		}
+		fmt.Fprintf(streams.ErrOut, "The access token %s (%s), %s. It is shown only now:\n", made.Name, scopeList(made.Scopes), ends(made.Expires))
+		_, err = fmt.Fprintln(streams.Out, made.Token)
+		return err
+	}
+	return cmd
+}
+
+func newTokenList(streams genericiooptions.IOStreams) *cobra.Command {
+	var f endpointFlags
+	var output textOrJSON
+	cmd := &cobra.Command{
+		Use:     "list NAME",
+		Short:   "List the named access tokens, with the day of their latest use",
+		Long:    "List the named access tokens of a relay, with the day (UTC) of their latest use. Tokens that expired stay\nin the list until they are revoked.\n" + howCalled,
+		Example: `  kubectl relay token list acme -n acme`,
+		Args:    oneRelay,
+	}
+	f.add(cmd)
+	output.add(cmd)
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := output.check(cmd); err != nil {
+			return err
+		}
+		e, err := f.openRelay(cmd.Context(), cluster, args[0])
+		if err != nil {
+			return err
+		}
+		tokens, err := e.tokens(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if output == asJSON {
+			return writeJSON(streams.Out, map[string]any{"tokens": tokens})
+		}
+		return printTokens(streams.Out, tokens, time.Now())
+	}
+	return cmd
+}
+
+func newTokenRevoke(streams genericiooptions.IOStreams) *cobra.Command {
+	var f endpointFlags
+	var name string
+	cmd := &cobra.Command{
+		Use:     "revoke NAME --for WHOM",
+		Short:   "Revoke a named access token, at once",
+		Long:    "Revoke a named access token. The relay refuses it from then on. Addresses of files that it was given stay\nvalid for their five minutes.\n" + howCalled,
+		Example: `  kubectl relay token revoke acme -n acme --for chatwoot`,
+		Args:    oneRelay,
+	}
+	cmd.Flags().StringVar(&name, "for", "", "the token's name (required)")
+	f.add(cmd)
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if access.CheckName(name) != nil {
+			return usage(cmd, "say which token with --for")
+		}
+		e, err := f.openRelay(cmd.Context(), cluster, args[0])
+		if err != nil {
+			return err
+		}
+		if err := e.revokeToken(cmd.Context(), name); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(streams.Out, "The access token %s is revoked.\n", name)
+		return err
+	}
+	return cmd
+}
+
+// lifetime reads how long a token is valid, in seconds; 0 for ever.
+func lifetime(text string) (int64, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	for unit, seconds := range map[string]int64{"d": 24 * 60 * 60, "h": 60 * 60} {
+		if digits, ok := strings.CutSuffix(text, unit); ok {
+			if n, err := strconv.ParseUint(digits, 10, 16); err == nil && n > 0 {
+				return int64(n) * seconds, nil
+			}
+		}
+	}
+	return 0, errors.New("--expires must be a number of days or hours, such as 90d or 12h, or never")
+}
+
+// createToken makes a token.
+func (e *endpoint) createToken(ctx context.Context, name string, scopes []string, seconds int64) (made namedToken, err error) {
+	body, err := json.Marshal(map[string]any{"name": name, "scopes": scopes, "expires_in": seconds})
+	if err != nil {
+		return made, err
+	}
+	answer, err := e.ask(ctx, http.MethodPost, edgeTokens, nil, body)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.code == 100 && !refused.noObject() {
+		return made, fmt.Errorf("the relay refused it: either a token named %q exists (kubectl relay token list), or there are %d already, or the name, a scope or --expires is none", name, access.MaxTokens)
+	}
+	if err != nil {
+		return made, withoutTokens(err)
+	}
+	if json.Unmarshal(answer, &made) != nil || made.Token == "" {
+		return made, errors.New("the relay's answer is not an access token")
+	}
+	return made, nil
+}
+
+// tokens lists the tokens.
+func (e *endpoint) tokens(ctx context.Context) ([]namedToken, error) {
+	answer, err := e.ask(ctx, http.MethodGet, edgeTokens, nil, nil)
+	if err != nil {
+		return nil, withoutTokens(err)
+	}
+	var list struct {
+		Data []namedToken `json:"data"`
+	}
+	if json.Unmarshal(answer, &list) != nil || list.Data == nil {
+		return nil, errors.New("the relay's answer is not a list of access tokens")
+	}
+	return list.Data, nil
+}
+
+// revokeToken revokes a token.
+func (e *endpoint) revokeToken(ctx context.Context, name string) error {
+	_, err := e.ask(ctx, http.MethodDelete, edgeTokens+"/"+name, nil, nil)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.code == 100 && !refused.noObject() {
+		return fmt.Errorf("the relay has no access token named %q: see kubectl relay token list", name)
+	}
+	return withoutTokens(err)
+}
+
+// withoutTokens words the answer of a relay of an earlier release.
+func withoutTokens(err error) error {
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.noObject() {
+		return errors.New("this relay has no named access tokens yet: upgrade Relaykeep, and wait until the relay has restarted")
+	}
+	return err
+}
+
+func printTokens(w io.Writer, tokens []namedToken, now time.Time) error {
+	if len(tokens) == 0 {
+		_, err := fmt.Fprintln(w, "There are no named access tokens.")
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "FOR\tSCOPES\tEXPIRES\tLAST USED")
+	for _, t := range tokens {
+		expires, used := "never", "never"
+		if t.Expires > 0 {
+			expires = time.Unix(t.Expires, 0).UTC().Format(time.DateOnly)
+			if now.Unix() >= t.Expires {
+				expires += " (expired)"
+			}
+		}
+		if day, err := time.Parse(time.DateOnly, t.LastUsed); err == nil {
+			used = day.Format(time.DateOnly)
+		}
+		if access.CheckName(t.Name) != nil {
+			t.Name = "(not a name)"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Name, scopeList(t.Scopes), expires, used)
+	}
+	return table.Flush()
+}
+
+// scopeList lists scopes that we know.
+func scopeList(scopes []access.Scope) string {
+	var known []string
+	for _, s := range access.Scopes() {
+		for _, has := range scopes {
+			if s == has {
+				known = append(known, string(s))
+			}
+		}
+	}
+	return strings.Join(known, ",")
+}
+
+func ends(at int64) string {
+	if at == 0 {
+		return "which never expires"
+	}
+	return "which expires at " + time.Unix(at, 0).UTC().Format(time.RFC3339)
+}
