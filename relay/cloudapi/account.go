@@ -46,7 +46,7 @@ func (a *API) phoneNumbers(_ http.ResponseWriter, r *http.Request, _ string) (an
 		if err != nil {
 			return nil, err
 		}
-		page.Data, page.Paging = append(page.Data, n), &paging{cursors{After: cursor(to), Before: cursor(from)}}
+		page.Data, page.Paging = append(page.Data, n), &paging{Cursors: cursors{After: cursor(to), Before: cursor(from)}}
 	}
 	return page, nil
 }

@@ -38,6 +38,7 @@ type service struct {
 	reactions   []cloudapi.Reaction
 	files       map[string]storedFile
 	blocked     []phone.Number
+	templates   []cloudapi.Template
 	err         error
 }
 

@@ -47,7 +47,7 @@ func (a *API) contactRequests(_ http.ResponseWriter, r *http.Request, _ string) 
 		page.Data = append(page.Data, contactRequest{c.Number.Digits(), state, strconv.FormatInt(c.Since.Unix(), 10), c.Waiting})
 	}
 	if len(open) == limit {
-		page.Paging = &paging{cursors{After: strconv.FormatInt(open[limit-1].Cursor, 10)}}
+		page.Paging = &paging{Cursors: cursors{After: strconv.FormatInt(open[limit-1].Cursor, 10)}}
 	}
 	return page, nil
 }

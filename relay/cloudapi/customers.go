@@ -81,7 +81,7 @@ func (a *API) export(r *http.Request, n phone.Number) (any, error) {
 		body.Messages.Data = []ExportedMessage{}
 	}
 	if e.More && len(e.Messages) > 0 {
-		body.Messages.Paging = &paging{cursors{After: e.Messages[len(e.Messages)-1].ID}}
+		body.Messages.Paging = &paging{Cursors: cursors{After: e.Messages[len(e.Messages)-1].ID}}
 	}
 	return body, nil
 }

@@ -115,7 +115,7 @@ func (q *request) interactive(to phone.Number) (*Text, error) {
 		t.ChoiceKind = ListReply
 		m.Sections, err = o.Action.list()
 	case "cta_url":
-		m.Label, m.URL, err = o.Action.link()
+		m.Links, err = o.Action.link()
 	case "location_request_message":
 		if o.Action.Name != "send_location" {
 			err = errInvalidValue(`interactive.action.name must be "send_location".`)
@@ -219,18 +219,23 @@ func choicesOf(param string, rows []rowObject, maxID, maxTitle int) (choices []r
 	return choices, nil
 }
 
-func (a *actionObject) link() (label, link string, err error) {
+func (a *actionObject) link() ([]rich.Link, error) {
 	switch {
 	case a.Name != "cta_url":
-		return "", "", errInvalidValue(`interactive.action.name must be "cta_url".`)
+		return nil, errInvalidValue(`interactive.action.name must be "cta_url".`)
 	case a.Parameters == nil:
-		return "", "", errMissing("interactive.action.parameters")
+		return nil, errMissing("interactive.action.parameters")
 	}
-	label, link = a.Parameters.DisplayText, a.Parameters.URL
+	l := rich.Link{Label: a.Parameters.DisplayText, Target: a.Parameters.URL}
+	const param = "interactive.action.parameters.display_text"
+	return []rich.Link{l}, cmp.Or(webURL("interactive.action.parameters.url", l.Target), required(param, l.Label), atMost(param, l.Label, maxButtonTitle))
+}
+
+// webURL checks the address of a web page.
+func webURL(param, link string) error {
 	u, err := url.Parse(link)
 	if err != nil || len(link) > maxWebURL || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return "", "", errInvalidValue(fmt.Sprintf("interactive.action.parameters.url must be an http or https address of at most %d bytes.", maxWebURL))
+		return errInvalidValue(fmt.Sprintf("%s must be an http or https address of at most %d bytes.", param, maxWebURL))
 	}
-	const param = "interactive.action.parameters.display_text"
-	return label, link, cmp.Or(required(param, label), atMost(param, label, maxButtonTitle))
+	return nil
 }

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -233,24 +231,9 @@ const filePath = "/media/"
 // fileURL is an address of a file that works for MediaURLTime without a token, since some
 // clients send none there.
 func (a *API) fileURL(r *http.Request, id string) string {
-	base := strings.TrimSuffix(a.BaseURL, "/")
-	if base == "" || a.answersAs(r.Host) {
-		base = "https://" + r.Host
-	}
 	expires := strconv.FormatInt(a.Now().Add(MediaURLTime).Unix(), 10)
 	q := url.Values{"expires": {expires}, "signature": {a.signature(id, expires)}}
-	return base + filePath + id + "?" + q.Encode()
-}
-
-// answersAs says whether the host in a request is one of the relay's own names, at any port.
-// Clients refuse a file's address that is not where they find the API, which may be a name within
-// the cluster or a forwarded port.
-func (a *API) answersAs(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
-	}
-	return slices.ContainsFunc(a.Hosts, func(own string) bool { return strings.EqualFold(own, name) })
+	return a.base(r) + filePath + id + "?" + q.Encode()
 }
 
 // signature lets anyone who has it download one file until it expires. Its key is derived from

@@ -9,6 +9,7 @@ import (
 // paging leads from one page of an answer to the pages after and before it.
 type paging struct {
 	Cursors cursors `json:"cursors"`
+	Next    string  `json:"next,omitempty"` // the next page's address
 }
 
 type cursors struct {

@@ -24,6 +24,7 @@ const (
 	routeBlock     = "block_users"
 	routeProfile   = "profile"
 	routeAccount   = "account"
+	routeTemplates = "templates"
 	routeToken     = "token"
 	routeTokens    = "access_tokens"
 	routeNone      = "none"
@@ -47,6 +48,7 @@ type objectKind int
 const (
 	theNumber  objectKind = iota // the business's phone-number-id
 	theAccount                   // the business account's id
+	aTemplate                    // any other id of as many digits as templates have, which serve gets
 	aFile                        // any other id in digits, which serve gets
 	anAddress                    // "media": a file's id follows, and the address is signed
 	theCaller                    // "me"
@@ -71,6 +73,11 @@ func routes() []route {
 		{routeProfile, http.MethodGet, theNumber, "whatsapp_business_profile", access.Read, (*API).profile},
 		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
 		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
+		{routeTemplates, http.MethodGet, theAccount, "message_templates", access.Read, (*API).templates},
+		{routeTemplates, http.MethodPost, theAccount, "message_templates", access.Templates, (*API).createTemplate},
+		{routeTemplates, http.MethodDelete, theAccount, "message_templates", access.Templates, (*API).deleteTemplates},
+		{routeTemplates, http.MethodGet, aTemplate, "", access.Read, (*API).template},
+		{routeTemplates, http.MethodPost, aTemplate, "", access.Templates, (*API).editTemplate},
 		{routeAccount, http.MethodGet, theAccount, "subscribed_apps", access.Read, (*API).subscribed},
 		{routeAccount, http.MethodPost, theAccount, "subscribed_apps", access.Admin, (*API).subscribe},
 		{routeTokens, http.MethodGet, theNumber, "access_tokens", ownerOnly, (*API).tokens},
@@ -91,8 +98,9 @@ func (t route) matches(n Number, method, object, edge string) (id string, ok boo
 	switch t.object {
 	case anAddress:
 		return edge, object == "media" && edge != ""
-	case aFile:
-		return object, object != n.ID && object != n.AccountID && edge == "" && digits(object)
+	case aTemplate, aFile:
+		other := object != n.ID && object != n.AccountID && edge == "" && digits(object)
+		return object, other && (len(object) == TemplateDigits) == (t.object == aTemplate)
 	case theNumber:
 		return t.cut(edge, object == n.ID)
 	case theAccount:

@@ -34,6 +34,8 @@ const (
 	ownToken = "own token"
 	testID   = "106540352242922"
 	testWABA = "102290129340398"
+
+	testTemplate = "572279198452421"
 )
 
 // withTokens returns an API with named tokens, whose time is that of now.
@@ -95,7 +97,7 @@ func made(t *testing.T, h http.Handler, body string) shownToken {
 // path returns a path that belongs to the route.
 func (t route) path() string {
 	object := map[objectKind]string{
-		theNumber: testID, theAccount: testWABA, aFile: "17", anAddress: "media", theCaller: "me", aToken: "debug_token",
+		theNumber: testID, theAccount: testWABA, aFile: "17", aTemplate: testTemplate, anAddress: "media", theCaller: "me", aToken: "debug_token",
 	}[t.object]
 	edge := t.edge
 	if strings.HasSuffix(edge, "/") || t.object == anAddress {
@@ -126,6 +128,11 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"GET account/phone_numbers":            access.Read,
 		"GET account/subscribed_apps":          access.Read,
 		"POST account/subscribed_apps":         access.Admin,
+		"GET account/message_templates":        access.Read,
+		"POST account/message_templates":       access.Templates,
+		"DELETE account/message_templates":     access.Templates,
+		"GET template":                         access.Read,
+		"POST template":                        access.Templates,
 		"GET number/access_tokens":             ownerOnly,
 		"POST number/access_tokens":            ownerOnly,
 		"DELETE number/access_tokens/1":        ownerOnly,
@@ -133,7 +140,7 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"GET me/permissions":                   anyToken,
 		"GET debug_token":                      anyToken,
 	}
-	names := strings.NewReplacer(testID, "number", testWABA, "account", "17", "file")
+	names := strings.NewReplacer(testID, "number", testWABA, "account", "17", "file", testTemplate, "template")
 	tokens := map[access.Scope]string{}
 	for _, s := range access.Scopes() {
 		tokens[s] = made(t, a, `{"name":"only-`+string(s)+`","scopes":["`+string(s)+`"]}`).Token

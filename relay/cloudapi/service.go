@@ -72,6 +72,7 @@ type Service interface {
 	Block(ctx context.Context, numbers []phone.Number) error
 	Unblock(ctx context.Context, numbers []phone.Number) error
 	Blocked(ctx context.Context) ([]phone.Number, error)
+	Templates
 }
 
 // Number is the business's number as the API shows it.

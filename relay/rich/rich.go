@@ -1,5 +1,5 @@
 // Package rich writes as text what OMEMO has no form for: messages with choices or a link, places, and
-// contacts, which it also writes as vCards. It also reads what customers' clients send instead: a choice by its number or title, a place as a geo URI. It
+// contacts, which it also writes as vCards; and it fills templates. It also reads what customers' clients send instead: a choice by its number or title, a place as a geo URI. It
 // is pure. It must not know who sends a message or how.
 package rich
 
@@ -23,13 +23,15 @@ type Section struct {
 	Choices []Choice
 }
 
-// Interactive is a message that offers choices or leads to a web page. All but Body may be empty.
+// Interactive is a message that offers choices, or leads to web pages and such. All but Body may be empty.
 type Interactive struct {
 	Header, Body, Footer string
 	Sections             []Section
-	// Label names URL, which leads to a web page.
-	Label, URL string
+	Links                []Link
 }
+
+// Link is a web page, a telephone number or a code, with what it is for.
+type Link struct{ Label, Target string }
 
 // Choices are the choices in their order, which is also their numbers' order.
 func (i Interactive) Choices() (all []Choice) {
@@ -39,7 +41,7 @@ func (i Interactive) Choices() (all []Choice) {
 	return all
 }
 
-// Text is the message as people read it: paragraphs, and a line for each choice with its number.
+// Text is the message as people read it: paragraphs, and a line for each choice with its number and for each link.
 func (i Interactive) Text() string {
 	paragraphs := []string{i.Header, i.Body}
 	number := 0
@@ -58,9 +60,11 @@ func (i Interactive) Text() string {
 		}
 		paragraphs = append(paragraphs, strings.Join(lines, "\n"))
 	}
-	if i.URL != "" {
-		paragraphs = append(paragraphs, i.Label+": "+i.URL)
+	var lines []string
+	for _, l := range i.Links {
+		lines = append(lines, l.Label+": "+l.Target)
 	}
+	paragraphs = append(paragraphs, strings.Join(lines, "\n"))
 	return joined("\n\n", append(paragraphs, i.Footer)...)
 }
 

@@ -25,7 +25,10 @@ func TestInteractive_IsTextWithNumberedChoices(t *testing.T) {
 			rich.Interactive{Body: "Which one?", Sections: []rich.Section{{Title: "Strong", Choices: drinks[:1]}, {Title: "Mild", Choices: drinks[1:2]}}},
 			"Which one?\n\nStrong\n1. Café\n\nMild\n2. Tea! – hot",
 		},
-		"link": {rich.Interactive{Body: "Have a look", Label: "Shop", URL: "https://shop.test"}, "Have a look\n\nShop: https://shop.test"},
+		"links": {
+			rich.Interactive{Body: "Have a look", Links: []rich.Link{{"Shop", "https://shop.test"}, {"Call us", "+16505551234"}}},
+			"Have a look\n\nShop: https://shop.test\nCall us: +16505551234",
+		},
 	} {
 		if diff := cmp.Diff(tt.want, tt.message.Text()); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
@@ -71,6 +74,16 @@ func TestPlace_IsReadAsItWasWritten(t *testing.T) {
 		if _, err := rich.ParsePlace(text); !errors.Is(err, rich.ErrPlace) {
 			t.Errorf("%q is a place", text)
 		}
+	}
+}
+
+func TestTemplate_IsFilledOnce(t *testing.T) {
+	const text = "Dear {{1}}, {{ 2 }} and {{1}} {{}} {{a b}} {3}"
+	if diff := cmp.Diff([]string{"1", "2"}, rich.Variables(text)); diff != "" {
+		t.Error(diff)
+	}
+	if got := rich.Fill(text, map[string]string{"1": "{{2}}", "2": "$1"}); got != "Dear {{2}}, $1 and {{2}} {{}} {{a b}} {3}" {
+		t.Errorf("filled: %q", got)
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 )
 
 // service gives the HTTP interface access to the messages.
-type service struct{ *message.Service }
+type service struct {
+	*message.Service
+	templates
+}
 
 // AcceptText implements cloudapi.Service.
 func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
