@@ -31,6 +31,9 @@ type Options struct {
 	// Windowed says that the program counts places from its window's corner, and does not
 	// say what is on the screen, as GTK 4 does it. Its window must fill the screen.
 	Windowed bool
+	// NotRoot says that the program refuses to run as root. Where the tests do, it runs as
+	// the user nobody.
+	NotRoot bool
 	// Width and Height are those of the screen, in pixels.
 	Width, Height int
 }
@@ -48,10 +51,10 @@ type Session struct {
 
 // script runs in a mount namespace and a process namespace of its own, as their first
 // process: when it ends, all others do. It is called with the directory, the screen's
-// size and the program.
+// size, the command that changes the user, if any, and the program.
 const script = `set -e
-dir=$1 size=$2
-shift 2
+dir=$1 size=$2 as=$3
+shift 3
 mount --make-rprivate /
 mount --bind "$dir/hosts" /etc/hosts
 mount --bind "$dir/ca.crt" /etc/ssl/certs/ca-certificates.crt
@@ -59,7 +62,7 @@ mkfifo "$dir/display"
 Xvfb -displayfd 4 -screen 0 "$size" -nolisten tcp 4>"$dir/display" &
 read -r number <"$dir/display"
 export DISPLAY=":$number"
-dbus-run-session -- sh -c 'openbox 3>&- & printf "%s\n%s\n" "$DISPLAY" "$DBUS_SESSION_BUS_ADDRESS" >&3; exec 3>&-; exec "$@"' sh "$@"
+$as dbus-run-session -- sh -c 'openbox 3>&- & printf "%s\n%s\n" "$DISPLAY" "$DBUS_SESSION_BUS_ADDRESS" >&3; exec 3>&-; exec "$@"' sh "$@"
 `
 
 // Start runs a program. Stop it when done, even if there was an error with it.
@@ -105,7 +108,8 @@ func (s *Session) prepare(dir string) error {
 	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "hosts"), hosts, 0o600),
-		os.WriteFile(filepath.Join(dir, "ca.crt"), append(append(roots, '\n'), s.o.CA...), 0o600))
+		os.WriteFile(filepath.Join(dir, "ca.crt"), append(append(roots, '\n'), s.o.CA...), 0o600),
+		s.handOver())
 }
 
 func (s *Session) start(ctx context.Context, dir string) error {
@@ -120,7 +124,7 @@ func (s *Session) start(ctx context.Context, dir string) error {
 	}
 	defer from.Close()
 	size := fmt.Sprintf("%dx%dx24", s.o.Width, s.o.Height)
-	cmd := exec.Command("sh", append([]string{"-c", script, "sh", dir, size}, s.o.Program...)...) //nolint:noctx // ended by Stop
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh", dir, size, s.as()}, s.o.Program...)...) //nolint:noctx // ended by Stop
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles, cmd.Dir = log, log, []*os.File{to}, s.Home
 	s.env = append(s.environment(), s.o.Env...)
 	cmd.Env, cmd.SysProcAttr = s.env, namespaces()
@@ -138,7 +142,7 @@ func (s *Session) start(ctx context.Context, dir string) error {
 		return err
 	}
 	s.env = append(s.env, "DISPLAY="+display, "DBUS_SESSION_BUS_ADDRESS="+bus)
-	s.eyes, err = openEyes(s.env)
+	s.eyes, err = openEyes(s.env, s.user())
 	return err
 }
 
@@ -216,7 +220,7 @@ func (s *Session) Run(ctx context.Context, program string, args ...string) ([]by
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, complaints bytes.Buffer
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.Home, &out, &complaints
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = s.env, s.Home, &out, &complaints, s.user()
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", program, err, complaints.Bytes()[max(0, complaints.Len()-500):])
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -78,9 +79,9 @@ type eyes struct {
 	from *bufio.Reader
 }
 
-func openEyes(env []string) (*eyes, error) {
+func openEyes(env []string, user *syscall.SysProcAttr) (*eyes, error) {
 	cmd := exec.Command("/usr/bin/python3", "-c", lookScript) //nolint:noctx // ended by close
-	cmd.Env = env
+	cmd.Env, cmd.SysProcAttr = env, user
 	to, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
