@@ -30,9 +30,14 @@ import (
 const (
 	clientTime = 4 * time.Minute // of all rows of one client
 	rowTime    = time.Minute
-	password   = "correct horse battery staple"
-	number     = "+491702222222"
-	stranger   = "+491704444444"
+
+	// confirmTime is how long a client may take to confirm what it shows: many times what
+	// those need that do.
+	confirmTime = 15 * time.Second
+
+	password = "correct horse battery staple"
+	number   = "+491702222222"
+	stranger = "+491704444444"
 )
 
 var (

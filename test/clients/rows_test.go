@@ -27,6 +27,7 @@ const (
 	answer     = "Yes, until seven."
 	replied    = "Then I come at six."
 	businessRe = "See you at six."
+	reminder   = "Are you on your way?"
 )
 
 // wait bounds one look at the client.
@@ -65,7 +66,7 @@ func (s *scene) conversation(e expectations) {
 		if c, ok := s.customer.(accepter); ok && err != nil {
 			return s.firstAfterRequest(c, first)
 		}
-		return outcome(err, s.status(first, "delivered", "read"))
+		return s.arrival(err, first)
 	})
 	s.run(texts, e.of(texts), func(s *scene) string {
 		if err := errors.Join(s.customer.Encrypt(s.ctx), s.customer.Send(s.ctx, question)); err != nil {
@@ -79,7 +80,7 @@ func (s *scene) conversation(e expectations) {
 		answer1 = s.business.Say(number, answer)
 		ctx, cancel := s.wait()
 		defer cancel()
-		return outcome(s.customer.WaitText(ctx, answer), s.status(answer1, "delivered", "read"))
+		return s.arrival(s.customer.WaitText(ctx, answer), answer1)
 	})
 	s.run(replyIn, e.of(replyIn), func(s *scene) string { return s.replyIn(answer1) })
 	s.run(replyOut, e.of(replyOut), func(s *scene) string { return s.replyOut(question1) })
@@ -89,6 +90,20 @@ func (s *scene) conversation(e expectations) {
 	s.run(fileOut, e.of(fileOut), (*scene).fileOut)
 	s.shoot("conversation")
 	s.run(invitation, e.of(invitation), (*scene).invitation)
+}
+
+// arrival waits for what the business learns of a message. Shown is whether the customer
+// saw it.
+func (s *scene) arrival(shown error, id string) string {
+	inner := *s
+	ctx, cancel := context.WithTimeout(s.ctx, confirmTime)
+	defer cancel()
+	inner.ctx = ctx
+	err := inner.status(id, "delivered", "read")
+	if shown == nil && err != nil && ctx.Err() != nil && s.status(id, "sent") == nil {
+		return unconfirmed
+	}
+	return outcome(shown, err)
 }
 
 // firstAfterRequest has the customer accept the business's contact request, for which a
@@ -116,6 +131,7 @@ const (
 	refused      = "the customer sees a contact request; accepted, the message still fails with 131026"
 	cannot       = "the client has no such command"
 	withoutQuote = "the text is shown, without what it answers"
+	unconfirmed  = "the customer sees the message, the business only that it was sent"
 	offered      = "the file is offered, and the business sees that it was sent"
 	asAnswer     = "the emoji arrives as an encrypted text that answers the message"
 )
@@ -140,7 +156,7 @@ func (s *scene) replyOut(to string) string {
 	ctx, cancel := s.wait()
 	defer cancel()
 	if c, ok := s.customer.(quoter); ok {
-		return outcome(c.WaitQuote(ctx, businessRe, question), s.status(id, "delivered", "read"))
+		return s.arrival(c.WaitQuote(ctx, businessRe, question), id)
 	}
 	if err := errors.Join(s.customer.WaitText(ctx, businessRe), s.status(id, "delivered", "read")); err != nil {
 		return outcome(err)
@@ -222,7 +238,7 @@ func (s *scene) fileOut() string {
 		}
 		return offered
 	}
-	return outcome(s.customer.WaitPicture(ctx), s.status(id, "delivered", "read"))
+	return s.arrival(s.customer.WaitPicture(ctx), id)
 }
 
 // invitation has the customer write first, to a business that it never heard of.
