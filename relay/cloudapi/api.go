@@ -33,7 +33,7 @@ type FormerToken struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but Tokens, BaseURL, Hosts, Now, Log,
+// Options say what an API serves. All but Encryption, Tokens, BaseURL, Hosts, Now, Log,
 // Quality, Problems and Observe are required.
 type Options struct {
 	Service   Service
@@ -51,6 +51,8 @@ type Options struct {
 	// Hosts are the relay's own host names. A request to one of them, at any port, gets files'
 	// addresses there and not below BaseURL.
 	Hosts []string
+	// Encryption is the number's payload encryption; nil for none.
+	Encryption *Encryption
 	// Throughput is how many messages a second are accepted at most.
 	Throughput int
 	Log        *slog.Logger

@@ -125,9 +125,9 @@ func errDenied(details string) *Error {
 	return coded(http.StatusForbidden, CodeAccess, "Access denied", details)
 }
 
-func errTooLarge() *Error {
+func errTooLarge(limit int64) *Error {
 	return coded(http.StatusRequestEntityTooLarge, CodeInvalidParameter, "Invalid parameter",
-		fmt.Sprintf("The request body is larger than %d bytes.", MaxBody))
+		fmt.Sprintf("The request body is larger than %d bytes.", limit))
 }
 
 func errMissing(field string) *Error {

@@ -11,20 +11,25 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request, _ string) (any, e
 	if err := readParams(w, r, &q); err != nil {
 		return nil, err
 	}
+	return a.perform(r.Context(), &q)
+}
+
+// perform does what a request to messages asks for.
+func (a *API) perform(ctx context.Context, q *request) (any, error) {
 	o, err := q.order(a.Number.Phone)
 	switch {
 	case err != nil:
 		return nil, err
 	case o.read != nil:
-		return success{true}, fromService(a.Service.MarkRead(r.Context(), *o.read))
+		return success{true}, fromService(a.Service.MarkRead(ctx, *o.read))
 	case o.attachment != nil:
-		return a.sendAttachment(r.Context(), *o.attachment, o.input)
+		return a.sendAttachment(ctx, *o.attachment, o.input)
 	case o.contacts != nil:
-		return a.sendContacts(r.Context(), *o.contacts, o.input)
+		return a.sendContacts(ctx, *o.contacts, o.input)
 	case o.reaction != nil:
-		return a.sendReaction(r.Context(), *o.reaction, o.input)
+		return a.sendReaction(ctx, *o.reaction, o.input)
 	}
-	return a.send(r.Context(), *o.text, o.input)
+	return a.send(ctx, *o.text, o.input)
 }
 
 func (a *API) send(ctx context.Context, t Text, input string) (any, error) {

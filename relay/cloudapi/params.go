@@ -89,11 +89,16 @@ const opaqueParam = "biz_opaque_callback_data"
 
 // readBody reads a body of at most MaxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	return readBodyUpTo(w, r, MaxBody)
+}
+
+// readBodyUpTo reads a body of at most limit bytes.
+func readBodyUpTo(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, errTooLarge()
+		return nil, errTooLarge(limit)
 	case err != nil:
 		return nil, errInvalidParameter("The request body is incomplete.")
 	}

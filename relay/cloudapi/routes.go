@@ -16,6 +16,8 @@ var version = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,3}$`)
 // Names of the routes, for Observe.
 const (
 	routeMessages  = "messages"
+	routeEncrypted = "messages_encrypted"
+	routeSettings  = "settings"
 	routeNumber    = "number"
 	routeCustomers = "customers"
 	routeUpload    = "upload"
@@ -59,6 +61,9 @@ const (
 func routes() []route {
 	return []route{
 		{routeMessages, http.MethodPost, theNumber, "messages", access.Send, (*API).messages},
+		{routeEncrypted, http.MethodPost, theNumber, "messages_encrypted", access.Send, (*API).encryptedMessages},
+		{routeSettings, http.MethodGet, theNumber, "settings", anyToken, (*API).settings},
+		{routeSettings, http.MethodPost, theNumber, "settings", access.Admin, (*API).configureSettings},
 		{routeUpload, http.MethodPost, theNumber, "media", access.Media, (*API).upload},
 		{routeMedia, http.MethodGet, aFile, "", access.Media, (*API).describe},
 		{routeMedia, http.MethodDelete, aFile, "", access.Media, (*API).remove},

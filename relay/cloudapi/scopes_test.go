@@ -112,6 +112,9 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 	a := withTokens(t, &now)
 	wants := map[string]access.Scope{
 		"POST number/messages":                 access.Send,
+		"POST number/messages_encrypted":       access.Send,
+		"GET number/settings":                  anyToken,
+		"POST number/settings":                 access.Admin,
 		"GET number/block_users":               access.Read,
 		"POST number/block_users":              access.Send,
 		"DELETE number/block_users":            access.Send,

@@ -59,6 +59,16 @@ func NewRecipient(publicKey string) (*Recipient, error) {
 // Fingerprint names the recipient's key. It is also the kid of what Encrypt returns.
 func (r *Recipient) Fingerprint() string { return r.fingerprint }
 
+// Is says whether a text is the recipient's public key in PEM.
+func (r *Recipient) Is(publicKey string) bool {
+	key, err := contract.ParsePublicKey(publicKey)
+	if err != nil {
+		return false
+	}
+	fingerprint, err := contract.PublicKeyFingerprint(key)
+	return err == nil && fingerprint == r.fingerprint
+}
+
 // Encrypt returns a JWE of plain in compact form, with RSA-OAEP and A256GCM and a content key of its own.
 func (r *Recipient) Encrypt(plain []byte) (string, error) {
 	e, err := r.encrypter.Encrypt(plain)

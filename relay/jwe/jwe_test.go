@@ -115,6 +115,18 @@ func TestRecipient_ContentKeyIsUsedOnce(t *testing.T) {
 	all.Wait()
 }
 
+func TestRecipient_KnowsItsKey(t *testing.T) {
+	_, public := pair(t, 2048)
+	_, other := pair(t, 2048)
+	r, err := jwe.NewRecipient(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Is("\n"+public) || r.Is(other) || r.Is("") {
+		t.Error("it takes another key for its own, or not its own")
+	}
+}
+
 func TestRecipient_WeakOrOtherKeyIsRefused(t *testing.T) {
 	t.Setenv("GODEBUG", "rsa1024min=0")
 	_, weak := pair(t, 1024)

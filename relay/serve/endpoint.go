@@ -48,6 +48,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Tokens:     p.tokens,
 		BaseURL:    p.cfg.Endpoint.URL,
 		Hosts:      p.names(),
+		Encryption: p.keys.encryption.endpoint(),
 		Throughput: p.cfg.Throughput,
 		Problems:   p.problems,
 		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,

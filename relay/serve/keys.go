@@ -62,7 +62,11 @@ func (r *relay) fill(ctx context.Context, k *keys) error {
 	if err := r.openStore(ctx, k, found.begin); err != nil {
 		return err
 	}
-	return r.rotate(ctx, k)
+	if err := r.rotate(ctx, k); err != nil {
+		return err
+	}
+	k.encryption, err = r.payloadEncryption(ctx, k.store)
+	return err
 }
 
 // accountOf makes an identity's OMEMO account, and overwrites the identity's key.

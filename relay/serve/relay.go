@@ -44,6 +44,8 @@ type keys struct {
 	former   formerKeys
 	ring     *seal.Keyring
 	store    *store.Store
+	// encryption is that of payloads; nil when the business does not ask for it.
+	encryption *encryption
 }
 
 // close closes the store, then forgets the keys.
@@ -105,7 +107,5 @@ type parts struct {
 	tokens   *access.Tokens
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
-	// encryption is that of payloads; nil when the business does not ask for it.
-	encryption *encryption
-	drained    chan struct{} // closed when the endpoint has no requests left
+	drained  chan struct{}      // closed when the endpoint has no requests left
 }

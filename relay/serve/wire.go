@@ -20,9 +20,6 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), carrier: &carrierSlot{}, drained: make(chan struct{})}
-	if p.encryption, err = r.payloadEncryption(); err != nil {
-		return nil, err
-	}
 	files, err := p.files()
 	if err != nil {
 		return nil, err
@@ -66,8 +63,8 @@ func (p *parts) addWebhook() (err error) {
 		}
 	}
 	var encrypt func([]byte) (string, error)
-	if p.encryption != nil {
-		encrypt = p.encryption.business.Encrypt
+	if p.keys.encryption != nil {
+		encrypt = p.keys.encryption.business.Encrypt
 	}
 	p.delivery, err = webhook.New(webhook.Options{
 		Receiver: receiver, Encrypt: encrypt, Finish: backend.Finish, Recovered: func() { p.webhooks.Hurry() },
