@@ -28,6 +28,7 @@ type Options struct {
 	Hosts   map[string]string // addresses by names, for /etc/hosts
 	CA      []byte            // PEM of an authority that the program trusts
 	Env     []string          // further variables, as name=value
+	Files   map[string]string // what the program finds in its home, by paths below it
 	// Windowed says that the program counts places from its window's corner, and does not
 	// say what is on the screen, as GTK 4 does it. Its window must fill the screen.
 	Windowed bool
@@ -49,6 +50,9 @@ type Session struct {
 	eyes   *eyes
 }
 
+// Some programs look for authorities in the file ca-certificates.crt, some beside it by
+// the hash of their names.
+//
 // script runs in a mount namespace and a process namespace of its own, as their first
 // process: when it ends, all others do. It is called with the directory, the screen's
 // size, the command that changes the user, if any, and the program.
@@ -57,7 +61,11 @@ dir=$1 size=$2 as=$3
 shift 3
 mount --make-rprivate /
 mount --bind "$dir/hosts" /etc/hosts
-mount --bind "$dir/ca.crt" /etc/ssl/certs/ca-certificates.crt
+cp -a /etc/ssl/certs "$dir/certs"
+cp "$dir/roots.crt" "$dir/certs/ca-certificates.crt"
+cp "$dir/ca.crt" "$dir/certs/lab.pem"
+ln -sf lab.pem "$dir/certs/$(openssl x509 -noout -hash -in "$dir/ca.crt").0"
+mount --bind "$dir/certs" /etc/ssl/certs
 mkfifo "$dir/display"
 Xvfb -displayfd 4 -screen 0 "$size" -nolisten tcp 4>"$dir/display" &
 read -r number <"$dir/display"
@@ -106,10 +114,28 @@ func (s *Session) prepare(dir string) error {
 			return err
 		}
 	}
+	if err := s.furnish(); err != nil {
+		return err
+	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "hosts"), hosts, 0o600),
-		os.WriteFile(filepath.Join(dir, "ca.crt"), append(append(roots, '\n'), s.o.CA...), 0o600),
+		os.WriteFile(filepath.Join(dir, "ca.crt"), s.o.CA, 0o600),
+		os.WriteFile(filepath.Join(dir, "roots.crt"), append(append(roots, '\n'), s.o.CA...), 0o600),
 		s.handOver())
+}
+
+// furnish writes the files of the program's home.
+func (s *Session) furnish() error {
+	for name, content := range s.o.Files {
+		path := filepath.Join(s.Home, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Session) start(ctx context.Context, dir string) error {
@@ -192,6 +218,9 @@ func (s *Session) log() string { return filepath.Join(filepath.Dir(s.Home), "log
 
 // LastWords is the end of what the program and its desktop wrote.
 func (s *Session) LastWords() string {
+	if s == nil {
+		return ""
+	}
 	raw, err := os.ReadFile(s.log())
 	if err != nil {
 		return ""
@@ -230,7 +259,7 @@ func (s *Session) Run(ctx context.Context, program string, args ...string) ([]by
 // Screenshot returns a picture of the screen, and the ending of its file's name.
 func (s *Session) Screenshot() (picture []byte, ending string, err error) {
 	if s == nil || s.eyes == nil {
-		return nil, "", errors.New("there is no desktop")
+		return nil, "", errNoDesktop
 	}
 	picture, err = s.Run(context.Background(), "import", "-window", "root", "png:-")
 	return picture, ".png", err

@@ -17,6 +17,8 @@ import (
 	"time"
 )
 
+var errNoDesktop = errors.New("there is no desktop")
+
 //go:embed look.py
 var lookScript string
 
@@ -107,6 +109,7 @@ type request struct {
 	From   string `json:"from,omitempty"`
 	ID     int    `json:"id"`
 	Action string `json:"action,omitempty"`
+	At     int    `json:"at"`
 }
 
 type reply struct {
@@ -115,6 +118,7 @@ type reply struct {
 		Box [4]int
 	}
 	Done  bool
+	Place [4]int
 	Error string
 }
 
@@ -142,6 +146,9 @@ func (e *eyes) ask(r request) (answer reply, err error) {
 
 // Look returns what the windows show now.
 func (s *Session) Look() (Screen, error) {
+	if s == nil || s.eyes == nil {
+		return nil, errNoDesktop
+	}
 	from := "screen"
 	if s.o.Windowed {
 		from = "window"
@@ -153,12 +160,16 @@ func (s *Session) Look() (Screen, error) {
 	var screen Screen
 	for i, found := range answer.Elements {
 		e := found.Element
-		e.ID, e.Box = i, image.Rect(found.Box[0], found.Box[1], found.Box[0]+found.Box[2], found.Box[1]+found.Box[3])
+		e.ID, e.Box = i, rectangle(found.Box)
 		if !e.Box.Empty() && (e.Showing || s.o.Windowed) {
 			screen = append(screen, e)
 		}
 	}
 	return screen, nil
+}
+
+func rectangle(box [4]int) image.Rectangle {
+	return image.Rect(box[0], box[1], box[0]+box[2], box[1]+box[3])
 }
 
 // Until looks until done says so.

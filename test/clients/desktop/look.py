@@ -6,6 +6,7 @@ one line.
                                       places count from the screen's or the window's corner
   {"do": "press", "id": 7, "action": "click"}  an action of an element of the last look
   {"do": "focus", "id": 7}
+  {"do": "place", "id": 7, "at": 3}   where a character of an element's text is on the screen
 """
 
 import json
@@ -98,6 +99,10 @@ def main():
             elif request["do"] == "focus":
                 component = nodes[request["id"]].get_component_iface()
                 answer["done"] = bool(component and component.grab_focus())
+            elif request["do"] == "place":
+                text = nodes[request["id"]].get_text_iface()
+                box = Atspi.Text.get_character_extents(text, request["at"], Atspi.CoordType.SCREEN)
+                answer["place"] = [box.x, box.y, box.width, box.height]
             else:
                 answer["error"] = "unknown request"
         except GLib.Error as e:

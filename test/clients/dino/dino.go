@@ -88,7 +88,7 @@ func content(fits func(desktop.Element) bool) func(desktop.Element) bool {
 
 // Open opens the chat with an address by its link.
 func (c *Client) Open(ctx context.Context, jid string) error {
-	if _, err := c.Run(ctx, "dino-im", "xmpp:"+jid+"?message"); err != nil {
+	if _, err := c.Run(ctx, "dino-im", "xmpp:"+jid+"?message;type=chat"); err != nil {
 		return err
 	}
 	_, err := c.Wait(ctx, "the chat with "+jid, func(e desktop.Element) bool {
