@@ -21,7 +21,7 @@ TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanit
 # Debian packages of the clients that `make clients` drives, and of what it needs: a
 # screen and the accessibility interface. npm fetches Converse.js; one that is there will do.
 CLIENT_PACKAGES := adwaita-icon-theme at-spi2-core chromium dbus dino-im fonts-dejavu-core fonts-noto-color-emoji \
-	gajim gajim-omemo gir1.2-atspi-2.0 imagemagick openbox profanity python3-gi tmux xdotool xvfb
+	gajim gajim-omemo gir1.2-atspi-2.0 imagemagick openbox profanity psi-plus psi-plus-plugins python3-gi tmux xdotool xvfb
 
 # The XMPP server of `make clients`: prosody or ejabberd.
 SERVER := prosody
@@ -190,7 +190,7 @@ e2e: ## The tests on the real two-node cluster, and then an upgrade of the last 
 	$(GO) test -p 1 -tags e2e -count 1 -timeout 60m -v ./test/e2e/...
 
 .PHONY: clients
-clients: test-env ## Converse.js in Chromium, Dino, Gajim and Profanity as customers of a real relay, as a table; SERVER=ejabberd; installs them; no part of CI
+clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as customers of a real relay, as a table; SERVER=ejabberd; installs them; no part of CI
 	$(CLUSTER) packages $(CLIENT_PACKAGES) $$(command -v npm >/dev/null || echo npm)
 	. bin/test.env && $(GO) test -tags clients -count 1 -timeout 15m -v ./test/clients -server $(SERVER)
 

@@ -95,6 +95,11 @@ type (
 	accepter interface {
 		Accept(ctx context.Context) error // the open chat's contact request
 	}
+	// reserved encrypts only to contacts who have the user as a contact, too.
+	reserved interface {
+		accepter
+		WaitUnavailable(ctx context.Context) error // until the open chat says so
+	}
 	offerer interface {
 		WaitOffered(ctx context.Context) error // until a file waits for its user's click
 	}

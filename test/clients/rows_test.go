@@ -13,9 +13,11 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/rig"
 )
 
 // Texts of the conversation.
@@ -125,10 +127,15 @@ func (s *scene) firstAfterRequest(c accepter, id string) string {
 	return outcome(err, state)
 }
 
+// notice is what a customer gets who writes in clear.
+const notice = "Your message was not encrypted with OMEMO and was not accepted. " +
+	"Please switch on OMEMO encryption in this chat (usually with the padlock icon) and send the message again."
+
 // Outcomes other than works.
 const (
 	afterRequest = "the message arrives when the customer has accepted the contact request"
 	refused      = "the customer sees a contact request; accepted, the message still fails with 131026"
+	afterClear   = "a first text goes in clear and is refused with a notice and a contact request; accepted, it works"
 	cannot       = "the client has no such command"
 	withoutQuote = "the text is shown, without what it answers"
 	unconfirmed  = "the customer sees the message, the business only that it was sent"
@@ -245,8 +252,15 @@ func (s *scene) fileOut() string {
 func (s *scene) invitation() string {
 	other := s.newBusiness()
 	const text = "Are you open on Sunday?"
+	came := works
 	if err := s.customer.Open(s.ctx, other.JID()); err != nil {
 		return outcome(err)
+	}
+	if c, ok := s.customer.(reserved); ok {
+		if err := s.refuseClear(c, other, text); err != nil {
+			return outcome(err)
+		}
+		came = afterClear
 	}
 	if err := errors.Join(s.customer.Encrypt(s.ctx), s.customer.Send(s.ctx, text)); err != nil {
 		return outcome(err)
@@ -257,5 +271,26 @@ func (s *scene) invitation() string {
 	other.Say(number, "From ten to four.")
 	ctx, cancel := s.wait()
 	defer cancel()
-	return outcome(s.customer.WaitText(ctx, "From ten to four."))
+	if err := s.customer.WaitText(ctx, "From ten to four."); err != nil {
+		return outcome(err)
+	}
+	return came
+}
+
+// refuseClear has the customer write in clear, and accept the contact request that comes
+// with the notice about that.
+func (s *scene) refuseClear(c reserved, b *rig.Business, text string) error {
+	if err := errors.Join(c.WaitUnavailable(s.ctx), s.customer.Send(s.ctx, text)); err != nil {
+		return err
+	}
+	m, err := s.message(b, "that a text came in clear", func(u webhooktest.Update) bool { return u.Type == "unsupported" })
+	if err == nil && (m.Code != 131051 || !strings.HasPrefix(m.Details, "The message came without encryption")) {
+		err = fmt.Errorf("the business is told %d: %s", m.Code, m.Details)
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.wait()
+	defer cancel()
+	return errors.Join(c.Accept(ctx), s.customer.WaitText(ctx, notice))
 }

@@ -64,6 +64,7 @@ mount --bind "$dir/hosts" /etc/hosts
 cp -a /etc/ssl/certs "$dir/certs"
 cp "$dir/roots.crt" "$dir/certs/ca-certificates.crt"
 cp "$dir/ca.crt" "$dir/certs/lab.pem"
+chmod 644 "$dir/certs/ca-certificates.crt" "$dir/certs/lab.pem"
 ln -sf lab.pem "$dir/certs/$(openssl x509 -noout -hash -in "$dir/ca.crt").0"
 mount --bind "$dir/certs" /etc/ssl/certs
 mkfifo "$dir/display"
