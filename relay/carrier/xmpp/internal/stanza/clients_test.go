@@ -27,8 +27,14 @@ func TestKeyTransports_InEveryForm(t *testing.T) {
 		keys []carrier.Key
 		iv   int
 	}{
-		// Without id and hints; the Signal message holds 16 bytes, the key without a tag.
+		// Without hints; the Signal message holds 16 bytes, the key without a tag.
 		"Gajim": {
+			"<message from='JID' type='chat' id='1'><encrypted xmlns='NS'><header sid='9'><key rid='7' prekey='true'>KEY</key><iv>IV</iv></header></encrypted></message>",
+			"1",
+			[]carrier.Key{{Device: 7, PreKey: true, Data: []byte{0, 1}}},
+			12,
+		},
+		"without an id": {
 			"<message from='JID' type='chat'><encrypted xmlns='NS'><header sid='9'><key rid='7' prekey='true'>KEY</key><iv>IV</iv></header></encrypted></message>",
 			"",
 			[]carrier.Key{{Device: 7, PreKey: true, Data: []byte{0, 1}}},
