@@ -7,33 +7,31 @@ import (
 	"net/url"
 
 	"github.com/relaykeep/relaykeep/relay/media"
-	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// attachment reads a message with a file, whose envelope was checked.
-func (q *request) attachment(to phone.Number) (*Attachment, error) {
-	kind := media.Kind(q.Type)
-	f := q.fileOf(kind)
-	if f == nil {
-		return nil, errMissing(q.Type)
-	}
+// fileObject is a message's file.
+type fileObject struct {
+	ID       identifier `json:"id"`
+	Link     string     `json:"link"`
+	Caption  string     `json:"caption"`
+	Filename string     `json:"filename"`
+}
+
+// attachment checks a file, which is a parameter of that name.
+func (f *fileObject) attachment(param string, kind media.Kind) (*Attachment, error) {
 	switch {
+	case f == nil:
+		return nil, errMissing(param)
 	case f.ID == "" && f.Link == "":
-		return nil, errMissing(q.Type + ".id")
+		return nil, errMissing(param + ".id")
 	case f.ID != "" && f.Link != "":
-		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", q.Type, q.Type))
+		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", param, param))
 	case f.Link != "" && !followable(f.Link):
-		return nil, errInvalidValue(q.Type + ".link must be an http or https address of at most 2048 bytes.")
+		return nil, errInvalidValue(param + ".link must be an http or https address of at most 2048 bytes.")
 	case f.ID != "" && (!digits(string(f.ID)) || len(f.ID) > maxShownID):
-		return nil, errUnknownFile(q.Type)
+		return nil, errUnknownFile(param)
 	}
-	if err := atMost(q.Type+".caption", f.Caption, MaxCaption); err != nil {
-		return nil, err
-	}
-	if f.Caption != "" && (kind == media.Audio || kind == media.Sticker) {
-		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption does not exist.", q.Type))
-	}
-	a := &Attachment{To: to, Kind: kind, ID: string(f.ID), Link: f.Link, Caption: f.Caption, Opaque: q.Opaque, ReplyTo: q.replyTo()}
+	a := &Attachment{Kind: kind, ID: string(f.ID), Link: f.Link}
 	if kind == media.Document {
 		a.Filename = media.CleanName(f.Filename)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/media"
 )
@@ -26,8 +28,8 @@ func TestContacts_BecomeAFileOfVCardsWithAText(t *testing.T) {
 	}
 	const text = "Barbara J. Johnson\nLucky Shrub\n+1 650 555 9999 (CELL)\n+16505550000\nbj@luckyshrub.test\nMenlo Park, 94025, US\nhttps://luckyshrub.test (WORK)"
 	want := cloudapi.Attachment{To: mustNumber(t, "+16505551234"), Kind: media.Document, ID: fileID, Caption: text, Opaque: "7"}
-	if got := s.attachments[0]; got != want {
-		t.Errorf("sent as %+v", got)
+	if diff := cmp.Diff(want, s.attachments[0], sameNumber()); diff != "" {
+		t.Errorf("sent as\n%s", diff)
 	}
 	const file = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Barbara J. Johnson\r\nN:;Barbara;;;\r\nORG:Lucky Shrub;\r\nTEL;TYPE=CELL:+1 650 555 9999\r\nTEL:+16505550000\r\n" +
 		"EMAIL:bj@luckyshrub.test\r\nADR:;;;Menlo Park;;94025;US\r\nURL;TYPE=WORK:https://luckyshrub.test\r\nBDAY:1999-01-23\r\nEND:VCARD\r\n"

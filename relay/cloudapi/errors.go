@@ -32,6 +32,10 @@ const (
 	CodeUnsupportedType  = 131051
 	CodeMediaUpload      = 131053
 	CodePairRate         = 131056
+	CodeTemplateCount    = 132000
+	CodeNoTemplate       = 132001
+	CodeTemplateLength   = 132005
+	CodeTemplateFormat   = 132012
 	CodeBlock            = 139100
 	CodeBlockListFull    = 139101
 )
@@ -165,7 +169,7 @@ func errNumber(param string, err error) *Error {
 
 func errUnsupportedType() *Error {
 	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
-		"This relay sends messages of the types text, reaction, image, video, audio, document, sticker, location, contacts and interactive.")
+		"This relay sends messages of the types text, reaction, image, video, audio, document, sticker, location, contacts, interactive and template.")
 }
 
 func errToSelf() *Error {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/rich"
 )
 
@@ -32,6 +31,7 @@ const (
 const (
 	ButtonReply = "button_reply"
 	ListReply   = "list_reply"
+	ButtonPress = "button" // of a template's
 )
 
 // interactiveObject is the content of an interactive message.
@@ -93,9 +93,8 @@ func (a *actionObject) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(a))
 }
 
-// interactive reads an interactive message, whose envelope was checked: a text with its choices.
-func (q *request) interactive(to phone.Number) (*Text, error) {
-	o := q.Interactive
+// text checks an interactive message and returns it as a text with its choices, to nobody yet.
+func (o *interactiveObject) text() (*Text, error) {
 	switch {
 	case o == nil:
 		return nil, errMissing("interactive")
@@ -106,7 +105,7 @@ func (q *request) interactive(to phone.Number) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Text{To: to, Opaque: q.Opaque, ReplyTo: q.replyTo()}
+	t := &Text{}
 	switch o.Type {
 	case "button":
 		t.ChoiceKind = ButtonReply

@@ -18,6 +18,8 @@ func interactive(content string) string {
 	return `{"messaging_product":"whatsapp","to":"16505551234","type":"interactive","context":null,"interactive":` + content + `}`
 }
 
+func sameNumber() cmp.Option { return cmp.Comparer(func(a, b phone.Number) bool { return a == b }) }
+
 func TestInteractive_BecomesATextWithChoices(t *testing.T) {
 	yesNo := `"buttons":[{"type":"reply","reply":{"id":"y","title":"Yes"}},{"type":"reply","reply":{"id":7,"title":"No"}}]`
 	for name, tt := range map[string]struct {
@@ -55,7 +57,7 @@ func TestInteractive_BecomesATextWithChoices(t *testing.T) {
 		s := &service{}
 		w := call(cloudapi.New(options(t, s)), http.MethodPost, messages, interactive(tt.content))
 		tt.want.To = mustNumber(t, "+16505551234")
-		if diff := cmp.Diff([]cloudapi.Text{tt.want}, s.texts, cmp.Comparer(func(a, b phone.Number) bool { return a == b })); w.Code != 200 || diff != "" {
+		if diff := cmp.Diff([]cloudapi.Text{tt.want}, s.texts, sameNumber()); w.Code != 200 || diff != "" {
 			t.Errorf("%s: %d %s\n%s", name, w.Code, w.Body, diff)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/rich"
 )
 
@@ -34,33 +33,29 @@ func (d *degrees) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*string)(d))
 }
 
-// location reads a location, whose envelope was checked.
-func (q *request) location(to phone.Number) (*Text, error) {
-	l := q.Location
+// place checks a location, which is a parameter of that name.
+func (l *locationObject) place(param string) (p rich.Place, err error) {
 	if l == nil {
-		return nil, errMissing("location")
+		return p, errMissing(param)
 	}
-	p := rich.Place{Name: l.Name, Address: l.Address}
+	p.Name, p.Address = l.Name, l.Address
 	for _, field := range []struct {
 		name string
 		text degrees
 		to   *float64
-	}{{"location.latitude", l.Latitude, &p.Latitude}, {"location.longitude", l.Longitude, &p.Longitude}} {
+	}{{param + ".latitude", l.Latitude, &p.Latitude}, {param + ".longitude", l.Longitude, &p.Longitude}} {
 		text := strings.TrimSpace(string(field.text))
 		if text == "" {
-			return nil, errMissing(field.name)
+			return p, errMissing(field.name)
 		}
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || strings.Trim(text, "+-.0123456789eE") != "" {
-			return nil, errInvalidValue(field.name + " must be degrees, as a decimal number.")
+			return p, errInvalidValue(field.name + " must be degrees, as a decimal number.")
 		}
 		*field.to = n
 	}
 	if !p.Valid() {
-		return nil, errInvalidValue("location.latitude must be -90 to 90 and location.longitude -180 to 180.")
+		return p, errInvalidValue(param + ".latitude must be -90 to 90 and " + param + ".longitude -180 to 180.")
 	}
-	if err := cmp.Or(atMost("location.name", p.Name, maxPlace), atMost("location.address", p.Address, maxPlace)); err != nil {
-		return nil, err
-	}
-	return &Text{To: to, Body: p.Text(), Opaque: q.Opaque, ReplyTo: q.replyTo()}, nil
+	return p, cmp.Or(atMost(param+".name", p.Name, maxPlace), atMost(param+".address", p.Address, maxPlace))
 }

@@ -26,19 +26,10 @@ func (a *API) perform(ctx context.Context, q *request) (any, error) {
 		return a.sendAttachment(ctx, *o.attachment, o.input)
 	case o.contacts != nil:
 		return a.sendContacts(ctx, *o.contacts, o.input)
+	case o.template != nil:
+		return a.sendTemplate(ctx, *o.template, o.input)
 	case o.reaction != nil:
 		return a.sendReaction(ctx, *o.reaction, o.input)
 	}
 	return a.send(ctx, *o.text, o.input)
-}
-
-func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
-	if err := a.limits.take(t.To, a.Now()); err != nil {
-		return nil, err
-	}
-	id, err := a.Service.AcceptText(ctx, t)
-	if err != nil {
-		return nil, fromService(err)
-	}
-	return acceptance(t.To, input, id), nil
 }

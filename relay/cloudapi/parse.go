@@ -1,6 +1,8 @@
 package cloudapi
 
 import (
+	"fmt"
+
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
@@ -10,6 +12,7 @@ type order struct {
 	text       *Text
 	attachment *Attachment
 	contacts   *card
+	template   *filling
 	reaction   *Reaction
 	read       *Read
 	input      string // the recipient as the client wrote it
@@ -41,6 +44,8 @@ func (q *request) order(self phone.Number) (o order, err error) {
 		o.text, err = q.location(to)
 	case q.Type == "contacts":
 		o.contacts, err = q.contacts(to)
+	case q.Type == "template":
+		o.template, err = q.template(to)
 	case q.Type == "reaction":
 		o.reaction, err = q.reaction(to)
 	case media.Kind(q.Type).Valid():
@@ -49,4 +54,51 @@ func (q *request) order(self phone.Number) (o order, err error) {
 		err = errUnsupportedType()
 	}
 	return o, err
+}
+
+// interactive reads an interactive message, whose envelope was checked.
+func (q *request) interactive(to phone.Number) (*Text, error) {
+	t, err := q.Interactive.text()
+	if err != nil {
+		return nil, err
+	}
+	t.To, t.Opaque, t.ReplyTo = to, q.Opaque, q.replyTo()
+	return t, nil
+}
+
+// template reads a message by a template, whose envelope was checked.
+func (q *request) template(to phone.Number) (*filling, error) {
+	f, err := q.Template.filling()
+	if err != nil {
+		return nil, err
+	}
+	f.to, f.opaque, f.replyTo = to, q.Opaque, q.replyTo()
+	return f, nil
+}
+
+// location reads a location, whose envelope was checked.
+func (q *request) location(to phone.Number) (*Text, error) {
+	p, err := q.Location.place("location")
+	if err != nil {
+		return nil, err
+	}
+	return &Text{To: to, Body: p.Text(), Opaque: q.Opaque, ReplyTo: q.replyTo()}, nil
+}
+
+// attachment reads a message with a file, whose envelope was checked.
+func (q *request) attachment(to phone.Number) (*Attachment, error) {
+	kind := media.Kind(q.Type)
+	f := q.fileOf(kind)
+	a, err := f.attachment(q.Type, kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := atMost(q.Type+".caption", f.Caption, MaxCaption); err != nil {
+		return nil, err
+	}
+	if f.Caption != "" && (kind == media.Audio || kind == media.Sticker) {
+		return nil, errInvalidParameter(fmt.Sprintf("Param %s.caption does not exist.", q.Type))
+	}
+	a.To, a.Caption, a.Opaque, a.ReplyTo = to, f.Caption, q.Opaque, q.replyTo()
+	return a, nil
 }

@@ -19,6 +19,7 @@ type request struct {
 	Interactive      *interactiveObject `json:"interactive"`
 	Location         *locationObject    `json:"location"`
 	Contacts         []contactObject    `json:"contacts"`
+	Template         *templateObject    `json:"template"`
 	Reaction         *reactionObject    `json:"reaction"`
 	Context          *contextObject     `json:"context"`
 	Opaque           string             `json:"biz_opaque_callback_data"`
@@ -114,14 +115,6 @@ func (q *request) envelope() error {
 		return errInvalidValue(fmt.Sprintf("context.message_id must have at most %d bytes.", MaxMessageID))
 	}
 	return nil
-}
-
-// fileObject is a message's file.
-type fileObject struct {
-	ID       identifier `json:"id"`
-	Link     string     `json:"link"`
-	Caption  string     `json:"caption"`
-	Filename string     `json:"filename"`
 }
 
 // fileOf returns the object of a message's type.

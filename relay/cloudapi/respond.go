@@ -15,7 +15,8 @@ type accepted struct {
 }
 
 type acceptedMessage struct {
-	ID string `json:"id"`
+	ID     string `json:"id"`
+	Status string `json:"message_status,omitempty"` // of a message by a template
 }
 
 // success is the answer to everything that returns no object.

@@ -18,7 +18,7 @@ type Text struct {
 	To   phone.Number
 	Body string // 1 to MaxTextLength characters; somewhat more with choices
 	// Choices are the answers that Body offers. ChoiceKind is how the webhook of an answer
-	// names them: ButtonReply or ListReply.
+	// names them: ButtonReply, ListReply or ButtonPress.
 	Choices    []rich.Choice
 	ChoiceKind string
 	// ReplyTo is the id of the message that this one answers; empty for none.
@@ -107,10 +107,13 @@ type Attachment struct {
 	Kind     media.Kind
 	ID       string
 	Link     string // http or https
-	Caption  string // at most MaxCaption characters; never of a sticker or audio
+	Caption  string // at most MaxCaption characters, of contacts and templates MaxTextLength; never of a sticker or audio
 	Filename string // of a document; may be empty
 	ReplyTo  string
 	Opaque   string
+	// Choices and ChoiceKind are those of Text: what Caption offers.
+	Choices    []rich.Choice
+	ChoiceKind string
 }
 
 // NewFile is a file that a business uploads. Body must be read to its end; past Limit it returns

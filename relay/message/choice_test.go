@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/rich"
 )
@@ -69,6 +70,22 @@ func TestChoice_IsToldByTitleOrNumber(t *testing.T) {
 		s.about("no", carrier.References{Corrects: s.ownStanza})
 		if got := w.next(); got.Type != "edit" || got.Text != "no" {
 			t.Errorf("a correction was told as %+v", got)
+		}
+	})
+}
+
+// The text below a file offers the choices, and an answer to it answers the file's message.
+func TestChoice_BelowAFileIsToldAsTheFilesButton(t *testing.T) {
+	t.Parallel()
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		out := w.sends(message.Attachment{
+			To: a.number, Kind: media.Image, ID: w.keeps("image/png", picture()), Caption: "Shall we send it?\n\n1. Yes",
+			Choices: []rich.Choice{{ID: "yes-payload", Title: "Yes"}}, ChoiceKind: "button",
+		})
+		w.take()
+		a.says(w.number, "yes")
+		if got := w.take(); len(got) != 1 || got[0].Type != "button" || got[0].Context != out || got[0].Chosen != "yes-payload" || got[0].Text != "" {
+			t.Errorf("told as %+v", got)
 		}
 	})
 }

@@ -35,6 +35,7 @@ func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
 func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
 	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
 		To: a.To, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
+		Choices: a.Choices, ChoiceKind: a.ChoiceKind,
 	})
 	return id, translate(err)
 }

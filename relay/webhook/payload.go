@@ -42,8 +42,8 @@ type Message struct {
 	// of type "edit"; empty for none. CorrectsClear says that this was not encrypted.
 	Corrects      string
 	CorrectsClear bool
-	// Place makes it a message of type "location", and Chosen one of type "interactive",
-	// without Text.
+	// Place makes it a message of type "location", and Chosen one of type "interactive"
+	// or "button", without Text.
 	Place  *rich.Place
 	Chosen *Chosen
 	// Errors make it a message of type "unsupported".
@@ -156,6 +156,7 @@ type (
 		Sticker     *file          `json:"sticker,omitempty"`
 		Location    *rich.Place    `json:"location,omitempty"`
 		Interactive *interactive   `json:"interactive,omitempty"`
+		Button      *button        `json:"button,omitempty"`
 		Edit        *edit          `json:"edit,omitempty"`
 		Reaction    *reaction      `json:"reaction,omitempty"`
 		Revoke      *revoke        `json:"revoke,omitempty"`
@@ -202,12 +203,12 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	case m.Place != nil:
 		w.Type, w.Text, w.Location = "location", nil, m.Place
 	case m.Chosen != nil:
-		w.Type, w.Text, w.Interactive = "interactive", nil, m.Chosen.wire()
+		m.Chosen.write(&w)
 	}
 	w.refer(m)
 	if len(m.Errors) > 0 {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
-		w.Location, w.Interactive = nil, nil
+		w.Location, w.Interactive, w.Button = nil, nil, nil
 	}
 	return a.payload(value{
 		Contacts: []contact{{Profile: profileOf(m.Name, m.From.Digits()), WaID: m.From.Digits(), IdentityHash: m.IdentityHash}},

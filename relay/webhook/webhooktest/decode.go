@@ -33,8 +33,8 @@ type Update struct {
 	Emoji    string
 	HasEmoji bool
 
-	// Chosen is the id of an offered answer that a message of type interactive is, and
-	// ChoiceKind what that says it is.
+	// Chosen is the id of an offered answer that a message of type interactive is, or the payload
+	// of one of type button, and ChoiceKind what that says it is.
 	Chosen, ChoiceKind string
 	// Place is a location's latitude and longitude, with a comma between them.
 	Place string
@@ -109,6 +109,8 @@ type (
 			ListReply   struct{ ID string } `json:"list_reply"`
 		}
 
+		Button struct{ Payload string }
+
 		Image, Video, Audio, Document, Sticker *File
 
 		Errors []wireError
@@ -163,7 +165,7 @@ func (m message) update() Update {
 		ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted,
 		System: m.System.Type, Identity: m.System.Identity, Accepted: m.System.Accepted,
 		Context: m.Context.ID, ContextFrom: m.Context.From, Clear: strings.Join(m.Clear, " "),
-		Chosen: cmp.Or(m.Interactive.ButtonReply.ID, m.Interactive.ListReply.ID), ChoiceKind: m.Interactive.Type,
+		Chosen: cmp.Or(m.Interactive.ButtonReply.ID, m.Interactive.ListReply.ID, m.Button.Payload), ChoiceKind: m.Interactive.Type,
 		About: cmp.Or(m.Reaction.MessageID, m.Edit.OriginalID, m.Revoke.OriginalID),
 	}
 	if e := m.Edit.Message; e.Type == "text" {

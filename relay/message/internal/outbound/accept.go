@@ -52,11 +52,8 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		if err := tx.PutMessage(m); err != nil {
 			return err
 		}
-		if len(t.Choices) > 0 {
-			c.Offer = m.ID
-			if err := tx.PutCustomer(&c); err != nil {
-				return err
-			}
+		if err := offer(tx, &c, m.ID, t.Choices); err != nil {
+			return err
 		}
 		return s.Enqueue(tx, c.ID, m.ID, record.Task{Kind: record.KindText})
 	})
@@ -66,6 +63,15 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 	s.Counts.Add(base.EventAccepted)
 	s.WakeOutbox()
 	return m.ID, nil
+}
+
+// offer notes that a message offers its customer choices, if it does.
+func offer(tx *store.Tx, c *store.Customer, id string, choices []rich.Choice) error {
+	if len(choices) == 0 {
+		return nil
+	}
+	c.Offer = id
+	return tx.PutCustomer(c)
 }
 
 // MarkRead queues a read marker for a message and all before it; with typing, it also shows

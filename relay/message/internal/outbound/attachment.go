@@ -17,6 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/rich"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
@@ -32,13 +33,18 @@ type Attachment struct {
 	Filename string // of a document
 	ReplyTo  string
 	Opaque   string
+	// Choices are the answers that Caption offers, of a kind that the webhook of an answer names.
+	Choices    []rich.Choice
+	ChoiceKind string
 }
 
 // AcceptAttachment stores a message with a file and returns its id, as AcceptText does. It
 // returns ErrUnknownMedia or ErrMediaKind for a file that cannot be sent. Trouble with a link
 // only shows when it is fetched.
 func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
-	main := record.Content{ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}}
+	main := record.Content{
+		ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}, Choices: a.Choices, ChoiceKind: a.ChoiceKind,
+	}
 	caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 	id, now := store.NewMessageID(), s.Now()
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
@@ -56,8 +62,8 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 		if err := s.PutTask(tx, m, main, record.KindMedia); err != nil {
 			return err
 		}
-		if caption == "" {
-			return nil
+		if err := offer(tx, &c, id, a.Choices); err != nil || caption == "" {
+			return err
 		}
 		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, rand.Text(), ""
 		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo}, record.KindText)
