@@ -9,11 +9,8 @@ import (
 	"strings"
 )
 
-// Subcodes of the Graph API's errors about templates.
-const (
-	subcodeTemplateExists = 2388024
-	subcodeNoTemplate     = 2593002
-)
+// subcodeTemplateExists is the Graph API's for a name and language that a template has.
+const subcodeTemplateExists = 2388024
 
 // templateRequest has the parameters of a POST to the templates, or to one.
 type templateRequest struct {
@@ -255,9 +252,7 @@ func (a *API) deleteTemplates(w http.ResponseWriter, r *http.Request, _ string) 
 		}
 	}
 	if len(ids) == 0 {
-		e := errInvalidParameter("No template has this name or hsm_id.")
-		e.Subcode = subcodeNoTemplate
-		return nil, e
+		return nil, errInvalidParameter("No template has this name or hsm_id.")
 	}
 	if err := a.Service.DeleteTemplates(r.Context(), ids); err != nil {
 		return nil, fromService(err)
