@@ -28,7 +28,7 @@ type server interface {
 // sharedDomains is how many tests may have a domain of their own at the ejabberd
 // that they share: it takes seconds to start.
 const (
-	sharedDomains = 34
+	sharedDomains = 40
 	// forContacts is one more domain, where clients may show their keys to contacts alone. It
 	// is for one test.
 	forContacts = "contacts.test"
