@@ -92,9 +92,9 @@ type Tokens struct {
 	storage Storage
 	now     func() time.Time
 
-	saving  sync.Mutex   // held while the list changes
-	unsaved bool         // the storage has another list
-	mu      sync.RWMutex // guards list, which is replaced and not changed
+	saving  sync.Mutex      // held while the list changes
+	unsaved map[string]bool // names that were revoked, but are still in the storage
+	mu      sync.RWMutex    // guards list, which is replaced and not changed
 	list    []record
 }
 
@@ -104,7 +104,9 @@ type record struct {
 }
 
 // New returns the tokens of a storage, none before Load.
-func New(storage Storage, now func() time.Time) *Tokens { return &Tokens{storage: storage, now: now} }
+func New(storage Storage, now func() time.Time) *Tokens {
+	return &Tokens{storage: storage, now: now, unsaved: map[string]bool{}}
+}
 
 // Load reads the tokens. After an error none is accepted, and the next Create replaces what was stored.
 func (t *Tokens) Load(ctx context.Context) error {
@@ -166,11 +168,12 @@ func (t *Tokens) Revoke(ctx context.Context, name string) error {
 	t.saving.Lock()
 	defer t.saving.Unlock()
 	list := t.tokens()
-	if !slices.ContainsFunc(list, named(name)) && !t.unsaved {
+	if !slices.ContainsFunc(list, named(name)) && !t.unsaved[name] {
 		return ErrUnknown
 	}
 	list = slices.DeleteFunc(slices.Clone(list), named(name))
 	t.set(list)
+	t.unsaved[name] = true
 	return t.save(ctx, list, true)
 }
 
@@ -229,9 +232,10 @@ func (t *Tokens) save(ctx context.Context, list []record, shorter bool) error {
 	if err == nil {
 		err = t.storage.Save(ctx, data, shorter)
 	}
-	if t.unsaved = err != nil; t.unsaved {
+	if err != nil {
 		return fmt.Errorf("storing the access tokens: %w", err)
 	}
+	clear(t.unsaved)
 	return nil
 }
 

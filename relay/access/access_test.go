@@ -85,6 +85,9 @@ func TestToken_ThatIsRevokedIsGone(t *testing.T) {
 	if err := tokens.Revoke(t.Context(), "a"); !errors.Is(err, s.err) {
 		t.Errorf("revoked without a trace: %v", err)
 	}
+	if err := tokens.Revoke(t.Context(), "another"); !errors.Is(err, access.ErrUnknown) {
+		t.Errorf("revoking one that never was: %v", err)
+	}
 	if _, ok := tokens.Find(secrets[1]); ok {
 		t.Error("a revoked token is accepted until the volume has room")
 	}
