@@ -34,10 +34,13 @@ func ContactsText(contacts []Contact, most int) string {
 		switch {
 		case utf8.RuneCountInString(text) <= most && (left == 1 || utf8.RuneCountInString(text)+rest <= most):
 			all = text
-		case i == 0:
+		case i > 0:
+			return fmt.Sprintf("%s\n\n… +%d", all, left)
+		case left == 1:
 			return string([]rune(text)[:most-1]) + "…"
 		default:
-			return fmt.Sprintf("%s\n\n… +%d", all, left)
+			runes := []rune(text)
+			return fmt.Sprintf("%s…\n\n… +%d", string(runes[:min(len(runes), most-rest-1)]), left-1)
 		}
 	}
 	return all

@@ -90,3 +90,23 @@ func FuzzVCards(f *testing.F) {
 		}
 	})
 }
+
+// TestContactsText_IsAtMostAsLongAsItMayBe tries names of every length around the limit.
+func TestContactsText_IsAtMostAsLongAsItMayBe(t *testing.T) {
+	const most = 100
+	for n := most - 40; n <= most+2; n++ {
+		for others := range 3 {
+			contacts := append([]rich.Contact{{Name: strings.Repeat("ä", n)}}, make([]rich.Contact, others)...)
+			for i := range others {
+				contacts[i+1].Name = "b"
+			}
+			text := rich.ContactsText(contacts, most)
+			if got := utf8.RuneCountInString(text); got > most || strings.ContainsRune(text, 0) {
+				t.Errorf("a name of %d characters and %d others make %d: %q", n, others, got, text)
+			}
+			if all := n <= most-40; !all && others > 0 && n > most && !strings.HasSuffix(text, fmt.Sprintf("… +%d", others)) {
+				t.Errorf("a name of %d characters hides %d others: %q", n, others, text)
+			}
+		}
+	}
+}
