@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/access"
@@ -74,6 +75,7 @@ type API struct {
 	fileKey    [sha256.Size]byte // signs addresses of files
 	limits     *limits
 	uploads    chan struct{} // room for uploads that run
+	editing    sync.Mutex    // held while a template is read and changed
 }
 
 // New returns the handler for o.

@@ -109,7 +109,8 @@ func readBodyUpTo(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, 
 func errBody(err error) *Error {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
-		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, kind.Value))
+		name, _, _ := strings.Cut(kind.Value, " ") // a number's value follows
+		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, name))
 	}
 	return errInvalidParameter("The request body is not a JSON object.")
 }

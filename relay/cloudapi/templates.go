@@ -127,7 +127,7 @@ func (a *API) matching(r *http.Request) ([]shownTemplate, error) {
 	for _, t := range list {
 		s, err := t.shown()
 		if err != nil {
-			return nil, err
+			continue // one that cannot be read hides no other
 		}
 		if fits("name", t.Name) && fits("language", t.Language) && fits("category", s.content.Category) && fits("status", approved) {
 			all = append(all, s)
@@ -196,12 +196,14 @@ func (a *API) find(r *http.Request, id string) (shownTemplate, error) {
 
 // editTemplate serves POST /{template-id}: what the request names is replaced.
 func (a *API) editTemplate(w http.ResponseWriter, r *http.Request, id string) (any, error) {
-	t, err := a.find(r, id)
-	if err != nil {
-		return nil, err
-	}
 	var q templateRequest
 	if err := readParams(w, r, &q); err != nil {
+		return nil, err
+	}
+	a.editing.Lock()
+	defer a.editing.Unlock()
+	t, err := a.find(r, id)
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -241,15 +243,11 @@ func (a *API) deleteTemplates(w http.ResponseWriter, r *http.Request, _ string) 
 	if q.Name == "" && q.ID == "" {
 		return nil, errMissing("name")
 	}
-	list, err := a.Service.Templates(r.Context())
+	a.editing.Lock()
+	defer a.editing.Unlock()
+	ids, err := a.idsOf(r.Context(), q.Name, string(q.ID))
 	if err != nil {
-		return nil, fromService(err)
-	}
-	var ids []string
-	for _, t := range list {
-		if (q.Name == "" || t.Name == q.Name) && (q.ID == "" || t.ID == string(q.ID)) {
-			ids = append(ids, t.ID)
-		}
+		return nil, err
 	}
 	if len(ids) == 0 {
 		return nil, errInvalidParameter("No template has this name or hsm_id.")
@@ -258,4 +256,24 @@ func (a *API) deleteTemplates(w http.ResponseWriter, r *http.Request, _ string) 
 		return nil, fromService(err)
 	}
 	return success{true}, nil
+}
+
+// idsOf returns the templates of a name, an id, or both. One that is named by its id alone may be damaged.
+func (a *API) idsOf(ctx context.Context, name, id string) (ids []string, err error) {
+	if name == "" {
+		if _, err := a.Service.Template(ctx, id); errors.Is(err, ErrUnknownTemplate) {
+			return nil, nil
+		}
+		return []string{id}, nil
+	}
+	list, err := a.Service.Templates(ctx)
+	if err != nil {
+		return nil, fromService(err)
+	}
+	for _, t := range list {
+		if t.Name == name && (id == "" || t.ID == id) {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids, nil
 }
