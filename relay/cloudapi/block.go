@@ -34,11 +34,10 @@ func (a *API) block(w http.ResponseWriter, r *http.Request, _ string) (any, erro
 	if err := readParams(w, r, &q); err != nil {
 		return nil, err
 	}
+	if err := checkProduct(q.MessagingProduct); err != nil {
+		return nil, err
+	}
 	switch {
-	case q.MessagingProduct == "":
-		return nil, errMissing("messaging_product")
-	case q.MessagingProduct != product:
-		return nil, errInvalidValue(`messaging_product must be "whatsapp".`)
 	case len(q.Users) == 0:
 		return nil, errMissing("block_users")
 	case len(q.Users) > maxBlockUsers:

@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -23,16 +24,6 @@ type encryptedRequest struct {
 	Contents         string `json:"encrypted_contents"`
 }
 
-func (q *encryptedRequest) check() error {
-	if err := required("messaging_product", q.MessagingProduct); err != nil {
-		return err
-	}
-	if q.MessagingProduct != product {
-		return errInvalidValue(`messaging_product must be "whatsapp".`)
-	}
-	return required("encrypted_contents", q.Contents)
-}
-
 // encryptedMessages serves POST /{phone-number-id}/messages_encrypted: what messages does, with
 // request and answer encrypted. Errors are not, as in the hosted API.
 func (a *API) encryptedMessages(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
@@ -47,7 +38,7 @@ func (a *API) encryptedMessages(w http.ResponseWriter, r *http.Request, _ string
 	if err := decodeParams(r, body, &q); err != nil {
 		return nil, err
 	}
-	if err := q.check(); err != nil {
+	if err := cmp.Or(checkProduct(q.MessagingProduct), required("encrypted_contents", q.Contents)); err != nil {
 		return nil, err
 	}
 	plain, err := a.Encryption.Decrypt(q.Contents)

@@ -151,6 +151,14 @@ func required(param, value string) error {
 	return nil
 }
 
+// checkProduct checks the parameter messaging_product.
+func checkProduct(value string) error {
+	if value != "" && value != product {
+		return errInvalidValue(`messaging_product must be "whatsapp".`)
+	}
+	return required("messaging_product", value)
+}
+
 // atMost checks how many characters a parameter has.
 func atMost(param, value string, most int) error {
 	if utf8.RuneCountInString(value) > most {

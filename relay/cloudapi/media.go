@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -79,15 +80,7 @@ type form struct {
 }
 
 func (f *form) check() error {
-	switch {
-	case f.id == "":
-		return errMissing("file")
-	case f.product == "":
-		return errMissing("messaging_product")
-	case f.product != product:
-		return errInvalidValue(`messaging_product must be "whatsapp".`)
-	}
-	return nil
+	return cmp.Or(required("file", f.id), checkProduct(f.product))
 }
 
 // readForm reads an upload's parts in order. When it returns an error, f.id may name a file that

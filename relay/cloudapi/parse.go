@@ -20,11 +20,8 @@ type order struct {
 
 // order validates a request. Errors are *Error.
 func (q *request) order(self phone.Number) (o order, err error) {
-	if q.MessagingProduct == "" {
-		return o, errMissing("messaging_product")
-	}
-	if q.MessagingProduct != product {
-		return o, errInvalidValue(`messaging_product must be "whatsapp".`)
+	if err := checkProduct(q.MessagingProduct); err != nil {
+		return o, err
 	}
 	if q.Status != "" {
 		o.read, err = q.read()
