@@ -71,7 +71,7 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if err != nil || again {
 		return err
 	}
-	told := opened.Text == nil && m.ID != "" && m.Resource != "" // a text of the same message is accepted
+	told := opened.Text == nil && answerable(m.ID, m.Resource) // a text of the same message is accepted
 	details := unreadDetails(carrier.OptedOut, told)
 	if why := opened.OptOut.Reason; why != "" {
 		details += " The reason that they give: " + why
@@ -83,7 +83,7 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if err != nil || !told {
 		return err
 	}
-	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: m.ID, Resource: m.Resource, Refused: carrier.OptedOut})
+	return s.refusal(tx, c.ID, m.ID, m.Resource, carrier.OptedOut)
 }
 
 // keepText writes a message's text. Whole is that text with the links of its files.

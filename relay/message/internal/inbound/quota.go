@@ -52,7 +52,7 @@ func (s *Inbound) overQuota(ctx context.Context, m refusedMessage, now time.Time
 		if err != nil {
 			return err
 		}
-		queued, err := s.refuseQuota(tx, c.ID, m)
+		queued, err := s.boundedRefusal(tx, c.ID, m.id, m.resource, carrier.OverQuota)
 		if err == nil && !told && !queued {
 			return record.ErrNoNews
 		}
@@ -76,16 +76,25 @@ func (s *Inbound) tellQuota(tx *store.Tx, c *store.Customer, m refusedMessage, n
 	return true, s.receive(tx, *c, w, record.Content{At: m.time}, "", now)
 }
 
-// refuseQuota queues the answer to the customer's client, unless many jobs wait already.
-func (s *Inbound) refuseQuota(tx *store.Tx, c store.CustomerID, m refusedMessage) (queued bool, err error) {
-	if m.id == "" || m.resource == "" {
+// answerable says whether a customer's client can be told something about its message: that the message has
+// an id, and its sender an address.
+func answerable(id, resource string) bool { return id != "" && resource != "" }
+
+// refusal queues the answer to the customer's client that a message was refused.
+func (s *Inbound) refusal(tx *store.Tx, c store.CustomerID, id, resource string, why carrier.UnreadKind) error {
+	return s.Enqueue(tx, c, "", record.Task{Kind: record.KindRefuse, Stanza: id, Resource: resource, Refused: why})
+}
+
+// boundedRefusal is refusal, unless the client cannot be told or many jobs wait already.
+func (s *Inbound) boundedRefusal(tx *store.Tx, c store.CustomerID, id, resource string, why carrier.UnreadKind) (queued bool, err error) {
+	if !answerable(id, resource) {
 		return false, nil
 	}
 	n, err := tx.Waiting(c, base.QueueOutbox, maxRefusals)
 	if err != nil || n >= maxRefusals {
 		return false, err
 	}
-	return true, s.Enqueue(tx, c, "", record.Task{Kind: record.KindRefuse, Stanza: m.id, Resource: m.resource, Refused: carrier.OverQuota})
+	return true, s.refusal(tx, c, id, resource, why)
 }
 
 // fileOverQuota ends the download of a file that does not fit into the customer's quota.
@@ -95,7 +104,7 @@ func (s *Inbound) fileOverQuota(ctx context.Context, j queue.Job, sent arrivedFi
 		tx.Owed()
 		m, err := tx.Message(j.Message)
 		if err == nil {
-			_, err = s.refuseQuota(tx, m.Customer, refusedMessage{resource: sent.Resource, id: m.CarrierID})
+			_, err = s.boundedRefusal(tx, m.Customer, m.CarrierID, sent.Resource, carrier.OverQuota)
 		}
 		if err != nil && !record.IsNotFound(err) {
 			return err

@@ -304,15 +304,12 @@ func (s *Inbound) full(tx *store.Tx, c store.Customer, one *remark) (bool, error
 
 // refuseRemark queues the answer to the customer's client, unless many jobs wait already.
 func (s *Inbound) refuseRemark(tx *store.Tx, c store.CustomerID, one remark) error {
-	if c == 0 || one.id == "" || one.resource == "" {
+	if c == 0 {
 		return record.ErrNoNews
 	}
-	n, err := tx.Waiting(c, base.QueueOutbox, maxRefusals)
-	if err != nil {
-		return err
+	queued, err := s.boundedRefusal(tx, c, one.id, one.resource, one.refuse)
+	if err == nil && !queued {
+		err = record.ErrNoNews
 	}
-	if n >= maxRefusals {
-		return record.ErrNoNews
-	}
-	return s.Enqueue(tx, c, "", record.Task{Kind: record.KindRefuse, Stanza: one.id, Resource: one.resource, Refused: one.refuse})
+	return err
 }

@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -83,20 +84,16 @@ func fits(d *record.Described, m store.Media) bool {
 // recognized returns a file with its name and type, and what it is. A description that is of
 // another file is left out; one that was in clear names the file and decides nothing else.
 func recognized(m store.Media, link media.FileURL, beginning []byte, d *record.Described) (store.Media, arrived) {
-	m.Name = link.Name()
 	if !fits(d, m) {
 		d = &record.Described{}
 	}
+	m.Name = cmp.Or(d.Name, link.Name())
 	a := arrived{nameClear: d.Clear && d.Name != ""}
-	name := m.Name
-	if d.Name != "" {
-		m.Name = d.Name
+	if d.Clear {
+		d = &record.Described{}
 	}
-	if !d.Clear {
-		name = m.Name
-	}
-	a.Look = media.Recognize(name, beginning, m.Size, d.Sticker)
-	if a.MIME == unknownType && d.MIME != "" && !d.Clear {
+	a.Look = media.Recognize(cmp.Or(d.Name, link.Name()), beginning, m.Size, d.Sticker)
+	if a.MIME == unknownType && d.MIME != "" {
 		a.MIME, a.Kind = d.MIME, media.Received(d.MIME)
 	}
 	m.MIME = a.MIME

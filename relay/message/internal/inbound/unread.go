@@ -124,11 +124,11 @@ func (s *Inbound) refuse(tx *store.Tx, c store.Customer, u carrier.Unread, said 
 			return err
 		}
 	}
-	told := u.ID != "" && u.Resource != ""
+	told := answerable(u.ID, u.Resource)
 	w := webhook.Message{Time: u.Time, Errors: []webhook.Error{webhook.Unsupported(unreadDetails(u.Kind, told))}}
 	err := s.receive(tx, c, w, record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark), Refused: u.Kind}, said.stanza, now)
 	if err != nil || !told {
 		return err
 	}
-	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindRefuse, Stanza: u.ID, Resource: u.Resource, Refused: u.Kind})
+	return s.refusal(tx, c.ID, u.ID, u.Resource, u.Kind)
 }
