@@ -63,6 +63,11 @@ const (
 // Scopes returns all scopes.
 func Scopes() []Scope { return []Scope{Send, Read, Media, Templates, Admin} }
 
+// Known returns those of the given scopes that exist, each once, in the order of Scopes.
+func Known(given []Scope) []Scope {
+	return slices.DeleteFunc(Scopes(), func(s Scope) bool { return !slices.Contains(given, s) })
+}
+
 // Token is a named access token, without what proves it.
 type Token struct {
 	Name    string    `json:"name"`
@@ -126,12 +131,7 @@ func (t *Tokens) Load(ctx context.Context) error {
 // are ErrName, ErrScope, ErrExpires, ErrExists, ErrTooMany and those of the storage.
 func (t *Tokens) Create(ctx context.Context, name string, scopes []Scope, expires time.Time) (secret string, made Token, err error) {
 	now := t.now().UTC().Truncate(time.Second)
-	made = Token{Name: name, Created: now, Expires: expires.UTC()}
-	for _, s := range Scopes() {
-		if slices.Contains(scopes, s) {
-			made.Scopes = append(made.Scopes, s)
-		}
-	}
+	made = Token{Name: name, Scopes: Known(scopes), Created: now, Expires: expires.UTC()}
 	unknown := func(s Scope) bool { return !slices.Contains(Scopes(), s) }
 	switch {
 	case CheckName(name) != nil:

@@ -118,7 +118,7 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 // call asks the endpoint about a person and returns its answer.
 func (e *endpoint) call(ctx context.Context, method string, number phone.Number, query url.Values) ([]byte, error) {
 	answer, err := e.ask(ctx, method, "customers/"+number.Digits(), query, nil)
-	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.noObject() {
+	if refusedAs(err, noObject) {
 		return nil, errors.New("the relay stores nothing about this person")
 	}
 	return answer, err
@@ -163,7 +163,16 @@ func (r *refusal) Error() string {
 }
 
 // noObject says whether the relay has nothing of that name.
-func (r *refusal) noObject() bool { return r.code == 100 && r.subcode == 33 }
+func noObject(r *refusal) bool { return r.code == 100 && r.subcode == 33 }
+
+// badParameter says whether the relay did not take a parameter.
+func badParameter(r *refusal) bool { return r.code == 100 && !noObject(r) }
+
+// refusedAs says whether an error is a refusal of a kind.
+func refusedAs(err error, kind func(*refusal) bool) bool {
+	var r *refusal
+	return errors.As(err, &r) && kind(r)
+}
 
 // refusedByRelay words an error of the endpoint.
 func refusedByRelay(status int, body []byte) error {

@@ -175,7 +175,7 @@ func newTokenRevoke(streams genericiooptions.IOStreams) *cobra.Command {
 	return cmd
 }
 
-// lifetime reads how long a token is valid, in seconds; 0 for ever.
+// lifetime reads how long a token is valid, in seconds; 0 means that it never expires.
 func lifetime(text string) (int64, error) {
 	if text == "never" {
 		return 0, nil
@@ -197,7 +197,7 @@ func (e *endpoint) createToken(ctx context.Context, name string, scopes []string
 		return made, err
 	}
 	answer, err := e.ask(ctx, http.MethodPost, edgeTokens, nil, body)
-	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.code == 100 && !refused.noObject() {
+	if refusedAs(err, badParameter) {
 		return made, fmt.Errorf("the relay refused it: either a token named %q exists (kubectl relay token list), or there are %d already, or the name, a scope or --expires is none", name, access.MaxTokens)
 	}
 	if err != nil {
@@ -227,7 +227,7 @@ func (e *endpoint) tokens(ctx context.Context) ([]namedToken, error) {
 // revokeToken revokes a token.
 func (e *endpoint) revokeToken(ctx context.Context, name string) error {
 	_, err := e.ask(ctx, http.MethodDelete, edgeTokens+"/"+name, nil, nil)
-	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.code == 100 && !refused.noObject() {
+	if refusedAs(err, badParameter) {
 		return fmt.Errorf("the relay has no access token named %q: see kubectl relay token list", name)
 	}
 	return withoutTokens(err)
@@ -235,7 +235,7 @@ func (e *endpoint) revokeToken(ctx context.Context, name string) error {
 
 // withoutTokens words the answer of a relay of an earlier release.
 func withoutTokens(err error) error {
-	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.noObject() {
+	if refusedAs(err, noObject) {
 		return errors.New("this relay has no named access tokens yet: upgrade Relaykeep, and wait until the relay has restarted")
 	}
 	return err
@@ -270,12 +270,8 @@ func printTokens(w io.Writer, tokens []namedToken, now time.Time) error {
 // scopeList lists scopes that we know.
 func scopeList(scopes []access.Scope) string {
 	var known []string
-	for _, s := range access.Scopes() {
-		for _, has := range scopes {
-			if s == has {
-				known = append(known, string(s))
-			}
-		}
+	for _, s := range access.Known(scopes) {
+		known = append(known, string(s))
 	}
 	return strings.Join(known, ",")
 }
