@@ -13,16 +13,7 @@ func TestDino(t *testing.T) {
 	s, ip := desktopScene(t, "Dino")
 	_, _, ca := s.server.Where()
 	c, err := dino.Start(s.ctx, dino.Config{JID: number + "@" + s.domain, Password: password, Domain: s.domain, Address: ip, CA: ca})
-	s.customer = c
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(c.LastWords())
-		}
-		c.Stop()
-	})
-	if err != nil {
-		t.Fatalf("%v\nscreenshot: %s", err, s.shoot("start"))
-	}
+	s.seats(c, err)
 	s.waitKeys(number)
 	s.conversation(expectations{fileOut: offered})
 }

@@ -14,16 +14,7 @@ func TestGajim(t *testing.T) {
 	s, ip := desktopScene(t, "Gajim")
 	_, _, ca := s.server.Where()
 	c, err := gajim.Start(s.ctx, gajim.Config{JID: number + "@" + s.domain, Password: password, Domain: s.domain, Address: ip, CA: ca})
-	s.customer = c
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(c.LastWords())
-		}
-		c.Stop()
-	})
-	if err != nil {
-		t.Fatalf("%v\nscreenshot: %s", err, s.shoot("start"))
-	}
+	s.seats(c, err)
 	s.waitKeys(number)
 	s.conversation(expectations{
 		businessFirst: unconfirmed, texts: unconfirmed, replyOut: unconfirmed, fileOut: unconfirmed, reactionIn: cannot,

@@ -83,6 +83,27 @@ type customer interface {
 	Stop()
 }
 
+// program is a client that runs on a desktop of its own.
+type program interface {
+	customer
+	LastWords() string // what it printed
+}
+
+// seats makes a program the scene's customer until the test's end. Err says why it did not start.
+func (s *scene) seats(c program, err error) {
+	s.Helper()
+	s.customer = c
+	s.Cleanup(func() {
+		if s.Failed() {
+			s.Log(c.LastWords())
+		}
+		c.Stop()
+	})
+	if err != nil {
+		s.Fatalf("%v\nscreenshot: %s", err, s.shoot("start"))
+	}
+}
+
 // What not every client can do.
 type (
 	replier interface {
