@@ -72,7 +72,7 @@ func (a *API) expiry(seconds string) (time.Time, error) {
 	n, err := strconv.Atoi(cmp.Or(seconds, "0"))
 	switch {
 	case err != nil || n < 0 || n > maxLife:
-		return time.Time{}, errInvalidParameter("Param expires_in must be how many seconds the token is valid, at most ten years, or 0 for ever.")
+		return time.Time{}, errInvalidParameter("Param expires_in must be how many seconds the token is valid, at most ten years, or 0 for a token that never expires.")
 	case n == 0:
 		return time.Time{}, nil
 	}

@@ -85,7 +85,7 @@ func TestEncryptedDelivery_HoldsThePayloadForTheBusinessOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The decoder escapes HTML anew, and else keeps every byte.
+	// The decoder escapes HTML again and keeps every other byte.
 	var want bytes.Buffer
 	json.HTMLEscape(&want, j.Body)
 	if got := sorted(t, plain); got != sorted(t, want.Bytes()) {
