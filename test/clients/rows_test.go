@@ -155,6 +155,9 @@ func (s *scene) replyIn(to string) string {
 	if err == nil && m.Context != to {
 		err = fmt.Errorf("the context is %q", m.Context)
 	}
+	if err == nil { // whatever the client confirms, it showed what the user quoted
+		err = s.status(to, "read")
+	}
 	return outcome(err)
 }
 

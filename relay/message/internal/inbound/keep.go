@@ -91,7 +91,7 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	text := valid(string(opened.Text))
 	refs, outside := opened.Refers(m)
 	body := record.Content{Markable: m.WantsRead, At: m.Time}
-	rest, err := references{s.Base}.refer(tx, c, refs, outside, text, &body)
+	rest, repeated, err := references{s.Base}.refer(tx, c, refs, outside, text, &body)
 	if err != nil {
 		return err
 	}
@@ -101,18 +101,41 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	} else if rest != text {
 		parts[0].Text = rest
 	}
-	return s.write(tx, c, m, whole, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
-}
-
-// write writes what a customer says: a text, files, or both. A file's text goes with it. Whole is all of it
-// with its links, without what the parts left out.
-func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, whole string, parts []part, body record.Content, identity string, now time.Time) error {
 	if len(parts) > 1 || parts[0].URL != "" {
 		body.Whole = textHash(whole)
 		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
 	} else if err := (references{s.Base}).understand(tx, c, parts[0].Text, &body); err != nil {
 		return err
 	}
+	if err := s.reached(tx, c, body, repeated); err != nil {
+		return err
+	}
+	return s.write(tx, c, m, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
+}
+
+// reached queues what follows for the business's message that an encrypted one answers: the customer has it,
+// whether their client sends receipts or not. Repeated says that the answer repeats its words, which the
+// customer's client then showed.
+func (s *Inbound) reached(tx *store.Tx, c store.Customer, answer record.Content, repeated bool) error {
+	if answer.ReplyTo == "" || answer.ReplyOwn {
+		return nil
+	}
+	m, err := tx.Message(answer.ReplyTo)
+	if record.IsNotFound(err) {
+		return nil
+	}
+	if err != nil || m.State == record.StateRead || m.State == record.StateDelivered && !repeated {
+		return err // as with most clients, which sent a receipt before
+	}
+	t := record.Task{Kind: record.KindAnswered, Message: m.ID, Receipt: carrier.Delivered}
+	if repeated {
+		t.Receipt = carrier.Read
+	}
+	return s.Enqueue(tx, c.ID, "", t)
+}
+
+// write writes what a customer says: a text, files, or both. A file's text goes with it.
+func (s *Inbound) write(tx *store.Tx, c store.Customer, m carrier.Message, parts []part, body record.Content, identity string, now time.Time) error {
 	for _, p := range parts {
 		one := body
 		if p.URL != "" {

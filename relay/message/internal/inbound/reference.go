@@ -24,22 +24,23 @@ const maxRecent = 32
 
 // refer returns the text without its quote, if it has one that is told as an answer, and notes
 // in body which messages this one is about. Outside says which of the references were not encrypted.
-func (s references) refer(tx *store.Tx, c store.Customer, refs carrier.References, outside omemo.Clear, text string, body *record.Content) (string, error) {
+// Repeated says that the text repeats the words of the message that it answers.
+func (s references) refer(tx *store.Tx, c store.Customer, refs carrier.References, outside omemo.Clear, text string, body *record.Content) (rest string, repeated bool, err error) {
 	if refs.Corrects != "" {
 		m, err := s.Received(tx, c.ID, refs.Corrects)
 		if err != nil && !record.IsNotFound(err) {
-			return text, err
+			return text, false, err
 		}
 		if err == nil && correctable(m.Message.Type) {
 			body.Corrects, body.CorrectsClear = m.ID, outside.Corrects
 		}
 	}
-	rest, err := s.answers(tx, c, refs, text, body)
+	rest, repeated, err = s.answers(tx, c, refs, text, body)
 	body.ReplyClear = body.ReplyClear && outside.Reply
 	if err == nil && rest != text {
 		body.Whole = textHash(text)
 	}
-	return rest, err
+	return rest, repeated, err
 }
 
 // correctable says whether a text may replace a message of that type: a text, or one that
@@ -48,14 +49,15 @@ func correctable(kind string) bool {
 	return kind == "text" || kind == record.TypeEdit || kind == record.TypeUnsupported
 }
 
-// answers notes which message a message answers, and returns the text below its quote.
-func (s references) answers(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (string, error) {
+// answers notes which message a message answers, and returns the text below its quote, and whether
+// that repeats the answered message's words.
+func (s references) answers(tx *store.Tx, c store.Customer, refs carrier.References, text string, body *record.Content) (rest string, repeated bool, err error) {
 	answered, err := s.Named(tx, c.ID, refs.ReplyTo)
 	if record.IsNotFound(err) {
 		return s.quotes(tx, c, text, body)
 	}
 	if err != nil {
-		return text, err
+		return text, false, err
 	}
 	body.ReplyTo, body.ReplyOwn, body.ReplyClear = answered.ID, !answered.Ours(), true
 	var length int
@@ -64,35 +66,38 @@ func (s references) answers(tx *store.Tx, c store.Customer, refs carrier.Referen
 	}
 	q, ok := quote.In(text, length)
 	if !ok {
-		return text, nil
+		return text, false, nil
 	}
 	repeats, err := repeats(tx, q, answered)
 	if err != nil || !repeats {
-		return text, err // not what the answered message says: the business sees it as it is
+		return text, false, err // not what the answered message says: the business sees it as it is
 	}
-	return q.Rest, nil
+	return q.Rest, saysItself(answered), nil
 }
+
+// saysItself says whether the words of a message are all of it: it is no file, and no caption of one.
+func saysItself(r base.Referenced) bool { return r.ID == r.Message.ID && r.Content.Media == nil }
 
 // quotes looks for the only message, of those that were said last, that a text's quote repeats.
 // The quote was encrypted with the text, and so is the answer.
-func (s references) quotes(tx *store.Tx, c store.Customer, text string, body *record.Content) (string, error) {
+func (s references) quotes(tx *store.Tx, c store.Customer, text string, body *record.Content) (rest string, repeated bool, err error) {
 	q, ok := quote.Of(text)
 	if !ok {
-		return text, nil
+		return text, false, nil
 	}
 	found := map[string]base.Referenced{} // by the id that the business knows
 	for _, d := range s.mayHaveSaid(c, q.Author()) {
 		if err := s.repeated(tx, c.ID, d, q, found); err != nil {
-			return text, err
+			return text, false, err
 		}
 	}
 	if len(found) != 1 {
-		return text, nil
+		return text, false, nil
 	}
 	for id, r := range found {
-		body.ReplyTo, body.ReplyOwn = id, !r.Ours()
+		body.ReplyTo, body.ReplyOwn, repeated = id, !r.Ours(), saysItself(r)
 	}
-	return q.Rest, nil
+	return q.Rest, repeated, nil
 }
 
 // repeated adds to found the messages of one direction, of those that were said last, that a

@@ -105,7 +105,7 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 func (s *Inbound) keepClear(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) (err error) {
 	refs := references{s.Base}
 	body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
-	if body.Text, err = refs.refer(tx, c, u.References, omemo.Clear{Reply: true, Corrects: true}, said.text, &body); err != nil {
+	if body.Text, _, err = refs.refer(tx, c, u.References, omemo.Clear{Reply: true, Corrects: true}, said.text, &body); err != nil {
 		return err
 	}
 	if err := refs.understand(tx, c, body.Text, &body); err != nil {

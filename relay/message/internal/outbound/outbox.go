@@ -128,6 +128,8 @@ func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 		return s.notRead(ctx, j, c, t)
 	case record.KindProven:
 		return s.proven(ctx, j, c, t)
+	case record.KindAnswered:
+		return s.wasAnswered(ctx, j, c, t)
 	case record.KindAgain:
 		return s.sendAgain(ctx, c, t)
 	case record.KindBounced:

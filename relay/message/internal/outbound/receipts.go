@@ -7,6 +7,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -64,4 +65,25 @@ func (s *Outbound) read(tx *store.Tx, c store.Customer, m store.Message) error {
 		}
 	}
 	return s.advance(tx, c, m, record.StateRead, now)
+}
+
+// wasAnswered notes that a customer's encrypted message answers one of the business's: they have it, and
+// when the answer repeats its words, their client showed it. It says nothing about earlier ones.
+func (s *Outbound) wasAnswered(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
+	state := record.StateDelivered
+	if t.Receipt == carrier.Read {
+		state = record.StateRead
+	}
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		m, err := tx.Message(t.Message)
+		if err == nil && m.Customer == c.ID && m.Direction == store.Outbound {
+			err = s.advance(tx, c, m, state, s.Now())
+		}
+		if err != nil && !record.IsNotFound(err) {
+			return err
+		}
+		return tx.Finish(j.ID)
+	})
+	s.Deliveries()
+	return err
 }

@@ -13,19 +13,20 @@ type Kind string
 
 // The kinds.
 const (
-	KindText    Kind = "text"    // encrypt the message, unless it is, and send it
-	KindReceipt Kind = "receipt" // tell the customer's client
-	KindAnswer  Kind = "answer"  // complete a session that a device began, or let its ratchet turn
-	KindRepair  Kind = "repair"  // begin a new session with a device
-	KindInspect Kind = "inspect" // look at the identity key of a device that is new
-	KindLost    Kind = "lost"    // find what a device could not read
-	KindAgain   Kind = "again"   // encrypt a message once more and send it again
-	KindFirst   Kind = "first"   // see whether a message that began a session was answered
-	KindNotRead Kind = "notRead" // the customer could not read what began a session
-	KindProven  Kind = "proven"  // a device answered in a session that we began
-	KindBounced Kind = "bounced" // send a message again as it was, after it came back
-	KindRefuse  Kind = "refuse"  // tell the customer's client that its message was not accepted
-	KindName    Kind = "name"    // fetch the name that the customer gives themselves
+	KindText     Kind = "text"     // encrypt the message, unless it is, and send it
+	KindReceipt  Kind = "receipt"  // tell the customer's client
+	KindAnswer   Kind = "answer"   // complete a session that a device began, or let its ratchet turn
+	KindRepair   Kind = "repair"   // begin a new session with a device
+	KindInspect  Kind = "inspect"  // look at the identity key of a device that is new
+	KindLost     Kind = "lost"     // find what a device could not read
+	KindAgain    Kind = "again"    // encrypt a message once more and send it again
+	KindFirst    Kind = "first"    // see whether a message that began a session was answered
+	KindNotRead  Kind = "notRead"  // the customer could not read what began a session
+	KindProven   Kind = "proven"   // a device answered in a session that we began
+	KindAnswered Kind = "answered" // a customer's encrypted message answers this one
+	KindBounced  Kind = "bounced"  // send a message again as it was, after it came back
+	KindRefuse   Kind = "refuse"   // tell the customer's client that its message was not accepted
+	KindName     Kind = "name"     // fetch the name that the customer gives themselves
 
 	KindReaction Kind = "reaction" // send a reaction, in clear or as an encrypted text
 )
@@ -41,7 +42,7 @@ type Task struct {
 	Typing   bool                `json:"typing,omitempty"`
 	Device   carrier.DeviceID    `json:"device,omitempty"`
 	Format   carrier.Format      `json:"format,omitempty"`  // in which the device is answered or offered a session
-	Message  string              `json:"message,omitempty"` // to send again
+	Message  string              `json:"message,omitempty"` // to send again, or answered
 	Bounce   int                 `json:"bounce,omitempty"`  // how often its message had come back when the job was made
 	Since    time.Time           `json:"since,omitzero"`    // when the device could read last
 	Until    time.Time           `json:"until,omitzero"`    // when its new session began; zero: not yet
