@@ -23,6 +23,8 @@ type Templates interface {
 	Templates(ctx context.Context) ([]Template, error)
 	// Template returns one, or ErrUnknownTemplate.
 	Template(ctx context.Context, id string) (Template, error)
+	// TemplateNamed returns the one with that name in that language, or ErrUnknownTemplate.
+	TemplateNamed(ctx context.Context, name, language string) (Template, error)
 	// PutTemplate stores a template durably, a new one if it has no ID, and returns the ID. It may return
 	// ErrTemplateExists, ErrTooManyTemplates or ErrTemplateTooLarge.
 	PutTemplate(ctx context.Context, t Template) (id string, err error)

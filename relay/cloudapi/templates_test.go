@@ -1,6 +1,7 @@
 package cloudapi_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,6 +25,15 @@ func (s *service) Template(_ context.Context, id string) (cloudapi.Template, err
 		}
 	}
 	return cloudapi.Template{}, cloudapi.ErrUnknownTemplate
+}
+
+func (s *service) TemplateNamed(_ context.Context, name, language string) (cloudapi.Template, error) {
+	for _, t := range s.templates {
+		if t.Name == name && t.Language == language {
+			return t, s.err
+		}
+	}
+	return cloudapi.Template{}, cmp.Or(s.err, cloudapi.ErrUnknownTemplate)
 }
 
 func (s *service) PutTemplate(_ context.Context, t cloudapi.Template) (string, error) {

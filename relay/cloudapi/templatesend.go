@@ -3,6 +3,7 @@ package cloudapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -135,18 +136,16 @@ func (a *API) sendTemplate(ctx context.Context, f filling, input string) (any, e
 
 // named returns the template that a message names.
 func (a *API) named(ctx context.Context, f filling) (templateContent, error) {
-	list, err := a.Service.Templates(ctx)
+	t, err := a.Service.TemplateNamed(ctx, f.name, f.language)
+	if errors.Is(err, ErrUnknownTemplate) {
+		return templateContent{}, coded(http.StatusNotFound, CodeNoTemplate, "Template name does not exist in the translation",
+			"There is no template of template.name in template.language.code.")
+	}
 	if err != nil {
 		return templateContent{}, fromService(err)
 	}
-	for _, t := range list {
-		if t.Name == f.name && t.Language == f.language {
-			s, err := t.shown()
-			return s.content, err
-		}
-	}
-	return templateContent{}, coded(http.StatusNotFound, CodeNoTemplate, "Template name does not exist in the translation",
-		"There is no template of template.name in template.language.code.")
+	s, err := t.shown()
+	return s.content, err
 }
 
 // fill returns the message that a template becomes, and its file, if it has one.
