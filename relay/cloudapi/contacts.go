@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -169,8 +170,10 @@ func (a *API) sendContacts(ctx context.Context, c card, input string) (any, erro
 	}
 	c.ID = id
 	message, err := a.Service.AcceptAttachment(ctx, c.Attachment)
-	if err != nil {
+	if errors.Is(err, ErrRecipientFull) { // after other errors the message may be stored, and need its file
 		_ = a.Service.DeleteFile(context.WithoutCancel(ctx), id) // else the retention removes it
+	}
+	if err != nil {
 		return nil, fromService(err)
 	}
 	return acceptance(c.To, input, message), nil

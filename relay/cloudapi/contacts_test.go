@@ -2,6 +2,7 @@ package cloudapi_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -70,17 +71,23 @@ func TestContacts_RefusesWhatTheAPIDoes(t *testing.T) {
 	}
 }
 
-func TestContacts_LeaveNoFileWhenTheyAreNotAccepted(t *testing.T) {
-	s := &refusing{}
-	w := call(cloudapi.New(options(t, s)), http.MethodPost, messages, contacts(`[{"name":{"formatted_name":"x"}}]`))
-	if w.Code != cloudapi.ThrottledStatus || len(s.files) != 0 {
-		t.Errorf("%d %s, %d files", w.Code, w.Body, len(s.files))
+// The file stays where the message may have been stored although the service reports an error.
+func TestContacts_LeaveNoFileWhenTheyAreRefused(t *testing.T) {
+	for err, files := range map[error]int{cloudapi.ErrRecipientFull: 0, cloudapi.ErrUnavailable: 1, errors.New("commit"): 1} {
+		s := &refusing{err: err}
+		w := call(cloudapi.New(options(t, s)), http.MethodPost, messages, contacts(`[{"name":{"formatted_name":"x"}}]`))
+		if w.Code == http.StatusOK || len(s.files) != files {
+			t.Errorf("%v: %d %s, %d files", err, w.Code, w.Body, len(s.files))
+		}
 	}
 }
 
 // refusing is a service that accepts files but no messages.
-type refusing struct{ service }
+type refusing struct {
+	service
+	err error
+}
 
-func (*refusing) AcceptAttachment(context.Context, cloudapi.Attachment) (string, error) {
-	return "", cloudapi.ErrRecipientFull
+func (s *refusing) AcceptAttachment(context.Context, cloudapi.Attachment) (string, error) {
+	return "", s.err
 }

@@ -44,6 +44,9 @@ func (d *Deliverer) Condition() contract.Condition {
 	case errors.Is(d.last, ErrNotEncrypted):
 		c.Reason = ReasonNotEncrypted
 		c.Message = "webhooks cannot be encrypted, and so are not sent: set spec.payloadEncryption.publicKey again; deliveries are retried for up to 7 days"
+	case errors.Is(d.last, ErrNotPayload):
+		c.Reason = ReasonNotEncrypted
+		c.Message = "a stored webhook cannot be read, and so is neither encrypted nor sent: the relay wrote it wrong, please report that; others are delivered"
 	case d.failures >= failing:
 		c.Reason = ReasonDeliveryFailing
 		c.Message = fmt.Sprintf("the receiver passed the handshake but does not accept deliveries (%v): make it answer 200; deliveries are retried for up to 7 days", d.last)

@@ -6,8 +6,13 @@ import (
 	"fmt"
 )
 
-// ErrNotEncrypted means that a payload could not be encrypted. Then nothing was sent.
-var ErrNotEncrypted = errors.New("the webhook could not be encrypted")
+// Why a payload could not be encrypted. Then nothing was sent.
+var (
+	// ErrNotEncrypted means that the business's key does not encrypt.
+	ErrNotEncrypted = errors.New("the webhook could not be encrypted")
+	// ErrNotPayload means that what was stored is no payload, which no key is to blame for.
+	ErrNotPayload = errors.New("the stored webhook is not a payload, and so cannot be encrypted")
+)
 
 // The wire form of a payload whose values are encrypted. The Cloud API's documentation has no
 // example: the names are those of its messages_encrypted, and what a receiver needs to find the
@@ -33,11 +38,11 @@ type (
 )
 
 // encryptPayload returns a payload with the same envelope, in which each value has only the
-// number's own metadata and the value as a JWE. Any error is ErrNotEncrypted.
+// number's own metadata and the value as a JWE. Any error is ErrNotEncrypted or ErrNotPayload.
 func encryptPayload(body []byte, encrypt func(plain []byte) (string, error)) ([]byte, error) {
 	var p foreignPayload
 	if json.Unmarshal(body, &p) != nil || len(p.Entry) == 0 {
-		return nil, fmt.Errorf("%w: it is not a payload", ErrNotEncrypted)
+		return nil, ErrNotPayload
 	}
 	for i := range p.Entry {
 		for j := range p.Entry[i].Changes {
@@ -61,7 +66,7 @@ func encryptValue(plain []byte, encrypt func([]byte) (string, error)) ([]byte, e
 		Metadata metadata `json:"metadata"`
 	}
 	if json.Unmarshal(plain, &shown) != nil || shown.Metadata == (metadata{}) {
-		return nil, fmt.Errorf("%w: it is not a payload", ErrNotEncrypted)
+		return nil, ErrNotPayload
 	}
 	v.Metadata = shown.Metadata
 	var err error

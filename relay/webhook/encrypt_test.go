@@ -151,6 +151,9 @@ func TestEncryptedDelivery_FailsClosed(t *testing.T) {
 				t.Fatal("something was sent")
 			}
 			f.reason(t, contract.False, webhook.ReasonNotEncrypted)
+			if blamed := strings.Contains(f.Condition().Message, "publicKey"); blamed != (tc.body == "") {
+				t.Errorf("the condition blames the key: %v", blamed)
+			}
 			next := messageJob(t)
 			if tc.body != "" && (!f.Work(t.Context(), next).Done || len(r.got()) != 1) {
 				t.Error("the next webhook was not delivered")
