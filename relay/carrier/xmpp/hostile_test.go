@@ -241,7 +241,7 @@ func TestNode_NotMadeByTheServerIsNoPermanentRefusal(t *testing.T) {
 		t.Run(condition, func(t *testing.T) {
 			s := script(t, nil)
 			got := make(chan error, 1)
-			go func() { got <- s.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{1}) }()
+			go func() { got <- s.Carrier.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{1}) }()
 			id := s.after(t, "<iq type='set' id='")
 			s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><"+condition+" xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 			if err := <-got; err == nil || errors.Is(err, carrier.ErrRejected) != forGood {
