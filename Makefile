@@ -34,9 +34,11 @@ PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
-# it, or nothing, and run without it as well.
-RACE = $(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/internal/poll ./relay/... ./test/dataplane \
-	./test/interop ./test/keys ./test/lab/... ./test/link ./test/services/faultproxy | grep -v -e /relay/signal$$)
+# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, whose parts and
+# whose assembly (test/interop, test/keys) run under it here: `make nightly` runs all under it.
+RACE_AT_NIGHT = ./test/dataplane ./test/link
+RACE = $(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/internal/poll ./relay/... \
+	./test/interop ./test/keys ./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$)
 PLAIN = $(filter-out $(RACE),$(PACKAGES))
 EXHAUSTIVE_FILES = $(shell grep -rl --include='*_test.go' '/test/racing"' api charts cmd controllers relay test)
 EXHAUSTIVE = $(sort $(dir $(EXHAUSTIVE_FILES:%=./%)))
@@ -195,7 +197,8 @@ clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as
 	. bin/test.env && $(GO) test -tags clients -count 1 -timeout 15m -v ./test/clients -server $(SERVER)
 
 .PHONY: nightly
-nightly: ## What is too slow for CI: customers' own clients, with each XMPP server
+nightly: test-env ## What is too slow for CI: tests in full and all under the race detector, customers' own clients with each XMPP server
+	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT)
 	$(MAKE) clients SERVER=prosody
 	$(MAKE) clients SERVER=ejabberd
 
