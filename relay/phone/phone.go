@@ -1,5 +1,5 @@
-// Package phone holds the one type for a customer's or a business's telephone number. It knows
-// E.164 and how to keep a number out of logs. It knows nothing about carriers, stores or the HTTP
+// Package phone holds the one type for a customer's or a business's telephone number, or the name of
+// a customer who has none. It knows E.164, countries, and how to keep a number out of logs. It knows nothing about carriers, stores or the HTTP
 // interface.
 package phone
 
@@ -21,10 +21,13 @@ const MinDigits = 7
 // ErrInvalid says that a text is not a telephone number in E.164 form.
 var ErrInvalid = errors.New("not an E.164 number: write a plus sign, the country code and the subscriber number, 7 to 15 digits in all")
 
-// Number is a telephone number. The zero Number is no number. It prints as
-// "[number]" so that it never reaches a log, an event or an error by accident;
-// E164 and Digits reveal it to code that must have it.
-type Number struct{ digits string }
+// Number is how a carrier knows a person: a telephone number, or, of who has none, a name. The
+// zero Number is nobody's. It prints as "[number]" so that it never reaches a log, an event or an
+// error by accident; E164, Digits, Local and Key reveal it to code that must have it.
+type Number struct {
+	digits string
+	name   string // empty unless digits is
+}
 
 // Parse reads a number in E.164 form: a plus sign and 7 to 15 digits, the first
 // not zero.
@@ -33,7 +36,7 @@ func Parse(s string) (Number, error) {
 	if !plus || !valid(digits) {
 		return Number{}, ErrInvalid
 	}
-	return Number{digits}, nil
+	return Number{digits: digits}, nil
 }
 
 // ErrTrunkZero says that a number has a zero in parentheses, as in "+49 (0)170". Most countries
@@ -57,7 +60,7 @@ func ParseLoose(s string) (Number, error) {
 	if !valid(digits) {
 		return Number{}, ErrInvalid
 	}
-	return Number{digits}, nil
+	return Number{digits: digits}, nil
 }
 
 // maxLoose is the longest text that may be a number, in bytes: each digit may have company.
@@ -84,19 +87,19 @@ func valid(digits string) bool {
 	return true
 }
 
-// E164 returns the number with its plus sign.
+// E164 returns the number with its plus sign; empty for who has none.
 func (n Number) E164() string {
-	if n.IsZero() {
+	if n.digits == "" {
 		return ""
 	}
 	return "+" + n.digits
 }
 
-// Digits returns the number without its plus sign, as the Cloud API's wa_id.
+// Digits returns the number without its plus sign, as the Cloud API's wa_id; empty for who has none.
 func (n Number) Digits() string { return n.digits }
 
-// IsZero reports whether n is no number at all.
-func (n Number) IsZero() bool { return n.digits == "" }
+// IsZero reports whether n is nobody's.
+func (n Number) IsZero() bool { return n == Number{} }
 
 // Format implements fmt.Formatter for every verb: a number is never printed.
 func (n Number) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[number]")) }

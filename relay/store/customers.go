@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -10,7 +11,10 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
-const purposeCustomer = "customer"
+const (
+	purposeCustomer = "customer"
+	purposeUser     = "user" // of a user id's HMAC
+)
 
 // sealedCustomer is a customer's row as it is stored.
 type sealedCustomer struct {
@@ -61,14 +65,37 @@ func (t *Tx) MendCustomer(n phone.Number) (Customer, error) {
 		return Customer{}, err
 	}
 	c := Customer{ID: id, Number: n}
-	return c, t.writeCustomer(c)
+	err = t.writeCustomer(&c)
+	return c, err
 }
 
-// findCustomer looks up the number in each live epoch, the youngest first, where active
-// customers are.
+// CustomerByUser finds a customer by user id, or returns ErrNotFound. In an Update it moves the
+// customer into the current epoch.
+func (t *Tx) CustomerByUser(user string) (Customer, error) {
+	row, err := t.lookupCustomer(`SELECT id, epoch, sealed FROM customers WHERE user = ?`, purposeUser, user)
+	if err != nil {
+		return Customer{}, err
+	}
+	c, err := t.openCustomer(row)
+	if err != nil {
+		return Customer{}, err
+	}
+	if c.UserID != user { // the row's lookup was exchanged
+		return Customer{}, seal.ErrTampered
+	}
+	return c, nil
+}
+
+// findCustomer looks up a number.
 func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
+	return t.lookupCustomer(`SELECT id, epoch, sealed FROM customers WHERE lookup = ?`, purposeCustomer, n.Key())
+}
+
+// lookupCustomer looks up a value by its HMAC in each live epoch, the youngest first, where active
+// customers are.
+func (t *Tx) lookupCustomer(query, purpose, value string) (sealedCustomer, error) {
 	for _, epoch := range t.shared.keys.Live() {
-		mac, err := t.shared.keys.Lookup(epoch.ID, purposeCustomer, []byte(n.Digits()))
+		mac, err := t.shared.keys.Lookup(epoch.ID, purpose, []byte(value))
 		if errors.Is(err, seal.ErrErased) {
 			continue // forgotten meanwhile
 		}
@@ -76,7 +103,7 @@ func (t *Tx) findCustomer(n phone.Number) (sealedCustomer, error) {
 			return sealedCustomer{}, err
 		}
 		var s sealedCustomer
-		found, err := t.first(`SELECT id, epoch, sealed FROM customers WHERE lookup = ?`, s.scan, mac[:])
+		found, err := t.first(query, s.scan, mac[:])
 		s.moved, s.epoch = found && s.epoch != epoch.ID, epoch.ID
 		if found || err != nil {
 			return s, err
@@ -143,7 +170,7 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 		return Customer{}, err
 	}
 	r := newReader(plain)
-	digits, name, last := r.text(), r.text(), r.integer()
+	key, name, last := r.text(), r.text(), r.integer()
 	var noticed, refused int64
 	if len(r.b) > 0 { // rows of the first version end here
 		noticed = r.integer()
@@ -159,20 +186,25 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	if len(r.b) > 0 { // and those of the fourth here
 		offer = r.text()
 	}
+	var user string
+	if len(r.b) > 0 { // and those of the fifth here
+		user = r.text()
+	}
 	if err := r.done(); err != nil {
 		return Customer{}, err
 	}
-	number, err := phone.Parse("+" + digits)
+	number, err := phone.ParseKey(key)
 	if err != nil {
 		return Customer{}, seal.ErrTampered
 	}
 	c := Customer{
-		ID: s.id, Number: number, Name: name,
+		ID: s.id, Number: number, UserID: user, Name: name,
 		LastInbound: fromMillis(last), Noticed: fromMillis(noticed), Refused: fromMillis(refused),
 		Asked: fromMillis(asked), Declined: fromMillis(declined), Offer: offer,
 	}
-	if t.outdated(s.epoch) || s.moved && t.writes {
-		return c, t.writeCustomer(c)
+	if t.outdated(s.epoch) || t.writes && (s.moved || c.UserID == "") {
+		err := t.writeCustomer(&c)
+		return c, err
 	}
 	if t.writes {
 		t.kept = c.ID
@@ -180,10 +212,11 @@ func (t *Tx) openCustomer(s sealedCustomer) (Customer, error) {
 	return c, nil
 }
 
-// PutCustomer writes a customer. With a zero c.ID it creates one and fills in the ID. It
-// returns ErrInvalid when another customer has that number.
+// PutCustomer writes a customer. With a zero c.ID it creates one and fills in the ID. It also
+// fills in an empty UserID: with the customer's, or with a new one. It returns ErrInvalid when
+// another customer has that number.
 func (t *Tx) PutCustomer(c *Customer) error {
-	if err := t.allow(!c.Number.IsZero(), len(c.Name) <= MaxBody && len(c.Offer) <= MaxIdentifier); err != nil {
+	if err := t.allow(!c.Number.IsZero(), len(c.Name) <= MaxBody && len(c.Offer) <= MaxIdentifier && len(c.UserID) <= MaxIdentifier); err != nil {
 		return err
 	}
 	other, err := t.findCustomer(c.Number)
@@ -193,29 +226,52 @@ func (t *Tx) PutCustomer(c *Customer) error {
 		return err
 	case other.id != c.ID:
 		return fmt.Errorf("%w: another customer has that number", ErrInvalid)
+	case c.UserID == "":
+		was, err := t.openCustomer(other)
+		if err != nil && !errors.Is(err, seal.ErrTampered) {
+			return err
+		}
+		c.UserID = was.UserID
 	}
 	if c.ID == 0 {
 		c.ID = CustomerID(randomID())
 	}
-	return t.writeCustomer(*c)
+	return t.writeCustomer(c)
 }
 
-// writeCustomer writes the row in the current epoch.
-func (t *Tx) writeCustomer(c Customer) error {
-	plain := newWriter(64).text(c.Number.Digits()).text(c.Name).
+// noCountry is the country of a user id when neither the number nor the region has one (ISO 3166-1
+// leaves it to its users).
+const noCountry = "ZZ"
+
+// newUserID draws a user id: a country, a full stop and 26 letters and digits, 130 random bits. It
+// says nothing of the customer but the country.
+func (t *Tx) newUserID(n phone.Number) string {
+	return cmp.Or(n.Country(), t.shared.country, noCountry) + "." + rand.Text()
+}
+
+// writeCustomer writes the row in the current epoch. A customer without a user id gets one.
+func (t *Tx) writeCustomer(c *Customer) error {
+	if c.UserID == "" {
+		c.UserID = t.newUserID(c.Number)
+	}
+	plain := newWriter(96).text(c.Number.Key()).text(c.Name).
 		integer(toMillis(c.LastInbound)).integer(toMillis(c.Noticed)).integer(toMillis(c.Refused)).
-		integer(toMillis(c.Asked)).integer(toMillis(c.Declined)).text(c.Offer)
+		integer(toMillis(c.Asked)).integer(toMillis(c.Declined)).text(c.Offer).text(c.UserID)
 	epoch, sealed, err := t.shared.keys.Seal(purposeCustomer, rowOf(int64(c.ID)), plain.b)
 	if err != nil {
 		return err
 	}
-	mac, err := t.shared.keys.Lookup(epoch, purposeCustomer, []byte(c.Number.Digits()))
+	mac, err := t.shared.keys.Lookup(epoch, purposeCustomer, []byte(c.Number.Key()))
 	if err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO customers (id, epoch, lookup, sealed) VALUES (?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
-		int64(c.ID), epoch, mac[:], sealed)
+	user, err := t.shared.keys.Lookup(epoch, purposeUser, []byte(c.UserID))
+	if err != nil {
+		return err
+	}
+	_, err = t.run(`INSERT INTO customers (id, epoch, lookup, user, sealed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, user = excluded.user, sealed = excluded.sealed`,
+		int64(c.ID), epoch, mac[:], user[:], sealed)
 	return err
 }
 

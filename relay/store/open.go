@@ -20,7 +20,7 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 		opt(&o)
 	}
 	s := &Store{
-		shared: shared{keys: k, settings: k.Lasting(o.settings), usage: make(map[CustomerID]int64)},
+		shared: shared{keys: k, settings: k.Lasting(o.settings), usage: make(map[CustomerID]int64), country: o.country},
 		dir:    dir,
 		origin: origin{volume: o.volume},
 	}

@@ -9,6 +9,7 @@ type options struct {
 	mustExist bool
 	settings  seal.Wrapper // nil: the epochs'
 	volume    string
+	country   string
 }
 
 // MustExist makes Open fail with ErrStoreMissing when there is no store. It is for an identity
@@ -23,3 +24,7 @@ func SettingsKey(w seal.Wrapper) Option { return func(o *options) { o.settings =
 // OnVolume names the volume that the directory is on: on another volume, the database is a
 // copy. Empty means that the name is not known.
 func OnVolume(name string) Option { return func(o *options) { o.volume = name } }
+
+// Country is the ISO 3166-1 alpha-2 code that user ids begin with when the customer's number does
+// not tell a country.
+func Country(code string) Option { return func(o *options) { o.country = code } }

@@ -13,6 +13,7 @@ type shared struct {
 	settings *seal.Keyring // of the settings, the store's own
 	sumKey   int64         // of the settings' keys, the one for the sum
 	batch    int64         // bytes that one change should delete at most
+	country  string        // of customers whose number has none; may be empty
 
 	// Only the writer uses the following fields once the store is open.
 	next      nextIDs

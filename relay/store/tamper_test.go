@@ -101,6 +101,7 @@ func TestExchangedRowsAreSeen(t *testing.T) {
 	for _, c := range []struct{ table, key, column string }{
 		{"customers", "id", "sealed"},
 		{"customers", "id", "lookup"},
+		{"customers", "id", "user"},
 		{"messages", "row", "sealed"},
 		{"messages", "row", "customer"},
 		{"messages", "row", "id"},
@@ -134,10 +135,14 @@ func (w *world) readEverything(customers [2]store.CustomerID, messages [2]string
 	w.t.Helper()
 	reads := map[string]func(*store.Tx) error{
 		"customers": func(tx *store.Tx) error {
-			if _, err := tx.CustomerByID(customers[0]); err != nil {
+			c, err := tx.CustomerByID(customers[0])
+			if err != nil {
 				return err
 			}
-			_, err := tx.Customer(number(w.t, "+15551234567"))
+			if _, err := tx.CustomerByUser(c.UserID); err != nil {
+				return err
+			}
+			_, err = tx.Customer(number(w.t, "+15551234567"))
 			return err
 		},
 		"messages": func(tx *store.Tx) error {

@@ -50,6 +50,7 @@ type CustomerID int64
 type Customer struct {
 	ID          CustomerID // zero in PutCustomer makes a new customer
 	Number      phone.Number
+	UserID      string    // as the business knows them without the number; empty only in a View, until an Update opens the row
 	Name        string    // as the customer's client told it; may be empty
 	LastInbound time.Time // millisecond precision; zero when nothing came yet
 	// Noticed is when the relay itself wrote to them last; zero when it never did.

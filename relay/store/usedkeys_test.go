@@ -194,7 +194,7 @@ func TestStore_FromBeforeBaseKeysKeepsItsPreKeys(t *testing.T) {
 	w := newWorld(t)
 	w.oneTimeKeys(1)
 	w.reopened(func() {
-		w.sql(`DROP TABLE bases`, `DROP INDEX media_customer`, `ALTER TABLE media DROP COLUMN customer`, `PRAGMA user_version = 5`)
+		w.sql(append(beforeUsers, `DROP TABLE bases`, `DROP INDEX media_customer`, `ALTER TABLE media DROP COLUMN customer`, `PRAGMA user_version = 5`)...)
 	})
 	if w.Restored() {
 		t.Error("the store counts as restored")
