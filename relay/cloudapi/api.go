@@ -46,6 +46,10 @@ type Options struct {
 	Former FormerToken
 	// Tokens are the business's named access tokens; nil: there are none, and their edge does not exist.
 	Tokens *access.Tokens
+	// HideNumbers keeps customers' numbers out of all answers and takes none: the business knows its
+	// customers by user id only. If it could still name a number, it would find out whose a user id is,
+	// for example by blocking that user id and writing to the number.
+	HideNumbers bool
 	// BaseURL is where clients find the API, for files' addresses; empty means the host that a
 	// request names.
 	BaseURL string

@@ -37,7 +37,7 @@ type service struct {
 	reads       []cloudapi.Read
 	reactions   []cloudapi.Reaction
 	files       map[string]storedFile
-	blocked     []phone.Number
+	blocked     []cloudapi.BlockedUser
 	templates   []cloudapi.Template
 	err         error
 }
@@ -126,7 +126,12 @@ func TestAnswersAreTheAPIsToTheByte(t *testing.T) {
 		{"no-product", "POST", messages, `{"to":"+16505551234"}`},
 		{"other-product", "POST", messages, `{"messaging_product":"mail"}`},
 		{"no-recipient", "POST", messages, `{"messaging_product":"whatsapp","text":{"body":"x"}}`},
-		{"user-id-recipient", "POST", messages, `{"messaging_product":"whatsapp","recipient":"US.1","text":{"body":"x"}}`},
+		{"user-id-recipient", "POST", messages, `{"messaging_product":"whatsapp","recipient":"` + sheena + `","text":{"body":"x"}}`},
+		{"user-id-of-nobody", "POST", messages, `{"messaging_product":"whatsapp","recipient":"US.1","text":{"body":"x"}}`},
+		{"user-id-that-is-none", "POST", messages, `{"messaging_product":"whatsapp","recipient":"+16505551234","text":{"body":"x"}}`},
+		{"user-id-in-to", "POST", messages, `{"messaging_product":"whatsapp","to":"` + sheena + `","text":{"body":"x"}}`},
+		{"user-id-beside-to", "POST", messages, text(`,"recipient":"` + anna + `","text":{"body":"x"}`)},
+		{"user-id-that-is-none-beside-to", "POST", messages, text(`,"recipient":"US.","text":{"body":"x"}`)},
 		{"bad-recipient", "POST", messages, `{"messaging_product":"whatsapp","to":"123","text":{"body":"x"}}`},
 		{"group", "POST", messages, text(`,"recipient_type":"group","text":{"body":"x"}`)},
 		{"no-text", "POST", messages, text(`,"type":"text"`)},

@@ -44,7 +44,7 @@ func followable(link string) bool {
 }
 
 // sendAttachment passes an attachment to the service.
-func (a *API) sendAttachment(ctx context.Context, m Attachment, input string) (any, error) {
+func (a *API) sendAttachment(ctx context.Context, m Attachment, who acceptedContact) (any, error) {
 	if err := a.limits.take(m.To, a.Now()); err != nil {
 		return nil, err
 	}
@@ -57,5 +57,5 @@ func (a *API) sendAttachment(ctx context.Context, m Attachment, input string) (a
 	case err != nil:
 		return nil, fromService(err)
 	}
-	return acceptance(m.To, input, id), nil
+	return acceptance(who, id), nil
 }

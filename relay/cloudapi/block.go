@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -23,7 +24,8 @@ const (
 type blockRequest struct {
 	MessagingProduct string `json:"messaging_product"`
 	Users            []struct {
-		User identifier `json:"user"`
+		User   identifier `json:"user"`
+		UserID string     `json:"user_id"`
 	} `json:"block_users"`
 }
 
@@ -43,12 +45,19 @@ func (a *API) block(w http.ResponseWriter, r *http.Request, _ string) (any, erro
 	case len(q.Users) > maxBlockUsers:
 		return nil, errInvalidParameter(fmt.Sprintf("Param block_users must have at most %d users.", maxBlockUsers))
 	}
-	numbers, users, failed := a.sort(q)
+	to := a.addressees(r.Context())
+	if r.Method == http.MethodDelete {
+		to.find = a.findBlocked(r.Context(), to.find)
+	}
+	blocked, users, failed, err := to.sort(q)
+	if err != nil {
+		return nil, err
+	}
 	result, change := blockResult{Added: users, Failed: failed}, a.Service.Block
 	if r.Method == http.MethodDelete {
-		result, change = blockResult{Removed: users, Failed: failed}, a.Service.Unblock
+		result, change = blockResult{Removed: users, Failed: failed}, a.unblock
 	}
-	if err := apply(r.Context(), change, numbers); err != nil {
+	if err := apply(r.Context(), change, blocked); err != nil {
 		return nil, err
 	}
 	if len(failed) > 0 {
@@ -58,44 +67,108 @@ func (a *API) block(w http.ResponseWriter, r *http.Request, _ string) (any, erro
 }
 
 // apply changes the list unless there is nothing to change.
-func apply(ctx context.Context, change func(context.Context, []phone.Number) error, numbers []phone.Number) error {
-	if len(numbers) == 0 {
+func apply(ctx context.Context, change func(context.Context, []BlockedUser) error, users []BlockedUser) error {
+	if len(users) == 0 {
 		return nil
 	}
-	err := change(ctx, numbers)
+	err := change(ctx, users)
 	if errors.Is(err, ErrBlockListFull) {
 		return coded(http.StatusBadRequest, CodeBlockListFull, "Block list limit exceeded",
-			fmt.Sprintf("A number may block %d users: unblock some.", MaxBlockUsers))
+			fmt.Sprintf("A number may block %d users, fewer by user id: unblock some.", MaxBlockUsers))
 	}
 	return fromService(err)
 }
 
+func (a *API) unblock(ctx context.Context, users []BlockedUser) error {
+	numbers := make([]phone.Number, len(users))
+	for i, u := range users {
+		numbers[i] = u.Number
+	}
+	return a.Service.Unblock(ctx, numbers)
+}
+
+// addressees are who a request may name now.
+func (a *API) addressees(ctx context.Context) addressees {
+	return addressees{self: a.Number.Phone, hidden: a.HideNumbers, find: func(user string) (phone.Number, error) {
+		n, err := a.Service.Find(ctx, user)
+		return n, fromService(err)
+	}}
+}
+
+// findBlocked returns a function that also finds who was blocked by user id, and is no longer a customer.
+func (a *API) findBlocked(ctx context.Context, find func(string) (phone.Number, error)) func(string) (phone.Number, error) {
+	var byID map[string]phone.Number
+	return func(user string) (phone.Number, error) {
+		n, err := find(user)
+		if !errors.Is(err, ErrUnknownCustomer) {
+			return n, err
+		}
+		if byID == nil {
+			list, err := a.Service.Blocked(ctx)
+			if err != nil {
+				return phone.Number{}, err
+			}
+			byID = make(map[string]phone.Number, len(list))
+			for _, u := range list {
+				byID[u.User] = u.Number
+			}
+		}
+		n, there := byID[user]
+		if !there {
+			return phone.Number{}, ErrUnknownCustomer
+		}
+		return n, nil
+	}
+}
+
 // sort separates users who can be blocked from those who cannot.
-func (a *API) sort(q blockRequest) (numbers []phone.Number, users []acceptedContact, failed []failedUser) {
+func (a addressees) sort(q blockRequest) (blocked []BlockedUser, users []acceptedContact, failed []failedUser, err error) {
 	for _, u := range q.Users {
-		user := string(u.User)
-		n, err := phone.ParseLoose(user)
+		who := naming{number: string(u.User), user: u.UserID, numberParam: "user", userParam: "user_id"}
+		n, accepted, err := a.recipient(who)
 		var e *Error
 		switch {
-		case err != nil:
-			e = errNumber("user", err)
-		case n == a.Number.Phone:
-			e = errToSelf()
-		}
-		if e != nil {
-			failed = append(failed, failedUser{user, []errorObject{e.object("")}})
+		case errors.As(err, &e) && e.Status < http.StatusInternalServerError:
+			failed = append(failed, failedUser{cmp.Or(who.number, who.user), []errorObject{e.object("")}})
 			continue
+		case err != nil:
+			return nil, nil, nil, err
 		}
-		numbers = append(numbers, n)
-		users = append(users, acceptedContact{Input: user, WaID: n.Digits()})
+		blocked = append(blocked, BlockedUser{n, accepted.UserID})
+		users = append(users, accepted)
 	}
-	return numbers, users, failed
+	return blocked, users, failed, nil
 }
 
 // blockedUser is an entry of the block list.
 type blockedUser struct {
 	MessagingProduct string `json:"messaging_product"`
-	WaID             string `json:"wa_id"`
+	WaID             string `json:"wa_id,omitempty"`
+	UserID           string `json:"user_id,omitempty"`
+}
+
+// shown returns entries of the block list as the API has them. Where the business is to know no numbers,
+// who was blocked by number before and is no customer is left out.
+func (a *API) shown(ctx context.Context, entries []BlockedUser) ([]blockedUser, error) {
+	numbers := make([]phone.Number, len(entries))
+	for i, e := range entries {
+		numbers[i] = e.Number
+	}
+	now, err := a.Service.UserIDs(ctx, numbers)
+	if err != nil {
+		return nil, fromService(err)
+	}
+	users := []blockedUser{}
+	for i, e := range entries {
+		u := blockedUser{MessagingProduct: product, UserID: cmp.Or(e.User, now[i])}
+		if !a.HideNumbers {
+			u.WaID = e.Number.Digits()
+		}
+		if u.WaID != "" || u.UserID != "" {
+			users = append(users, u)
+		}
+	}
+	return users, nil
 }
 
 type blockedPage struct {
@@ -117,11 +190,11 @@ func (a *API) blocked(_ http.ResponseWriter, r *http.Request, _ string) (any, er
 	if err != nil {
 		return nil, err
 	}
-	page := blockedPage{Data: []blockedUser{}}
-	for _, n := range list[from:to] {
-		page.Data = append(page.Data, blockedUser{product, n.Digits()})
+	var page blockedPage
+	if page.Data, err = a.shown(r.Context(), list[from:to]); err != nil {
+		return nil, err
 	}
-	if len(page.Data) > 0 {
+	if to > from {
 		page.Paging.Cursors = cursors{After: cursor(to), Before: cursor(from)}
 	}
 	return page, nil

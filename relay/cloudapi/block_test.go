@@ -1,6 +1,7 @@
 package cloudapi_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,17 +13,45 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-func (s *service) Block(_ context.Context, n []phone.Number) error {
+func (s *service) Block(_ context.Context, n []cloudapi.BlockedUser) error {
 	s.blocked = append(s.blocked, n...)
 	return s.err
 }
 
+// The customers of the tests, by user id.
+const (
+	sheena = "US.13491208655302741918" // has a number
+	anna   = "CH.ANNA"                 // has none
+	gone   = "US.GONE"                 // is blocked, and no customer any more
+)
+
+func (s *service) Find(_ context.Context, user string) (phone.Number, error) {
+	switch user {
+	case sheena:
+		return phone.Parse("+16505551234")
+	case anna:
+		return phone.ParseName("anna")
+	}
+	return phone.Number{}, cmp.Or(s.err, cloudapi.ErrUnknownCustomer)
+}
+
+func (s *service) UserIDs(ctx context.Context, numbers []phone.Number) ([]string, error) {
+	users := make([]string, len(numbers))
+	for _, user := range []string{sheena, anna} {
+		n, _ := s.Find(ctx, user)
+		if i := slices.Index(numbers, n); i >= 0 {
+			users[i] = user
+		}
+	}
+	return users, s.err
+}
+
 func (s *service) Unblock(_ context.Context, n []phone.Number) error {
-	s.blocked = slices.DeleteFunc(s.blocked, func(o phone.Number) bool { return slices.Contains(n, o) })
+	s.blocked = slices.DeleteFunc(s.blocked, func(o cloudapi.BlockedUser) bool { return slices.Contains(n, o.Number) })
 	return s.err
 }
 
-func (s *service) Blocked(context.Context) ([]phone.Number, error) { return s.blocked, s.err }
+func (s *service) Blocked(context.Context) ([]cloudapi.BlockedUser, error) { return s.blocked, s.err }
 
 const blockUsers = "/v23.0/" + numberID + "/block_users"
 
@@ -67,7 +96,7 @@ func TestBlockRequestsThatAreRefused(t *testing.T) {
 func TestBlockList_ComesInPages(t *testing.T) {
 	s := &service{}
 	for i := range 5 {
-		s.blocked = append(s.blocked, mustNumber(t, fmt.Sprintf("+1650555123%d", i)))
+		s.blocked = append(s.blocked, cloudapi.BlockedUser{Number: mustNumber(t, fmt.Sprintf("+1650555123%d", i))})
 	}
 	h := cloudapi.New(options(t, s))
 	var seen []string

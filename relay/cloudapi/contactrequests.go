@@ -12,7 +12,8 @@ type contactPage struct {
 }
 
 type contactRequest struct {
-	WaID    string `json:"wa_id"`
+	WaID    string `json:"wa_id,omitempty"`
+	UserID  string `json:"user_id,omitempty"`
 	Request string `json:"contact_request"` // "pending" or "declined"
 	Since   string `json:"since"`           // Unix seconds
 	Waiting int    `json:"waiting_messages"`
@@ -44,7 +45,11 @@ func (a *API) contactRequests(_ http.ResponseWriter, r *http.Request, _ string) 
 		if c.Declined {
 			state = "declined"
 		}
-		page.Data = append(page.Data, contactRequest{c.Number.Digits(), state, strconv.FormatInt(c.Since.Unix(), 10), c.Waiting})
+		one := contactRequest{UserID: c.UserID, Request: state, Since: strconv.FormatInt(c.Since.Unix(), 10), Waiting: c.Waiting}
+		if !a.HideNumbers {
+			one.WaID = c.Number.Digits()
+		}
+		page.Data = append(page.Data, one)
 	}
 	if len(open) == limit {
 		page.Paging = &paging{Cursors: cursors{After: strconv.FormatInt(open[limit-1].Cursor, 10)}}

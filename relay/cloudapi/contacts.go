@@ -158,7 +158,7 @@ func short(part string, values ...string) (err error) {
 }
 
 // sendContacts stores the file and passes the message to the service.
-func (a *API) sendContacts(ctx context.Context, c card, input string) (any, error) {
+func (a *API) sendContacts(ctx context.Context, c card, who acceptedContact) (any, error) {
 	if err := a.limits.take(c.To, a.Now()); err != nil {
 		return nil, err
 	}
@@ -176,5 +176,5 @@ func (a *API) sendContacts(ctx context.Context, c card, input string) (any, erro
 	if err != nil {
 		return nil, fromService(err)
 	}
-	return acceptance(c.To, input, message), nil
+	return acceptance(who, message), nil
 }

@@ -20,7 +20,8 @@ const (
 // exported is the body of an export.
 type exported struct {
 	MessagingProduct string           `json:"messaging_product"`
-	WaID             string           `json:"wa_id"`
+	WaID             string           `json:"wa_id,omitempty"`
+	UserID           string           `json:"user_id,omitempty"`
 	Name             string           `json:"name,omitempty"`
 	LastInbound      string           `json:"last_inbound,omitempty"`
 	Blocked          bool             `json:"blocked"`
@@ -33,14 +34,19 @@ type messagePage struct {
 	Paging *paging           `json:"paging,omitempty"` // nil at the end
 }
 
-// customers serves DELETE and GET of /{phone-number-id}/customers/{number}.
-func (a *API) customers(_ http.ResponseWriter, r *http.Request, number string) (any, error) {
+// customers serves DELETE and GET of /{phone-number-id}/customers/{number or user id}.
+func (a *API) customers(_ http.ResponseWriter, r *http.Request, who string) (any, error) {
 	if a.Customers == nil {
 		return nil, errNoObject(r.Method, a.Number.ID)
 	}
-	n, err := phone.ParseLoose(number)
-	if err != nil {
-		return nil, errNumber("The last part of the path", err)
+	n, err := a.person(r, who)
+	switch {
+	case errors.Is(err, ErrUnknownCustomer) && r.Method == http.MethodDelete:
+		return success{true}, nil // as of a number that nothing is stored about
+	case errors.Is(err, ErrUnknownCustomer):
+		return nil, errNoObject(r.Method, "")
+	case err != nil:
+		return nil, err
 	}
 	switch r.Method {
 	case http.MethodDelete:
@@ -52,6 +58,27 @@ func (a *API) customers(_ http.ResponseWriter, r *http.Request, number string) (
 		return a.export(r, n)
 	}
 	return nil, errNoObject(r.Method, "")
+}
+
+// person returns who is named in a path.
+func (a *API) person(r *http.Request, who string) (phone.Number, error) {
+	const param = "The last part of the path"
+	if userID.MatchString(who) {
+		find := a.Service.Find
+		if r.Method == http.MethodDelete {
+			return a.findBlocked(r.Context(), func(user string) (phone.Number, error) { return find(r.Context(), user) })(who)
+		}
+		n, err := find(r.Context(), who)
+		return n, fromService(err)
+	}
+	n, err := phone.ParseLoose(who)
+	switch {
+	case err != nil:
+		return n, errNumber(param, err)
+	case a.HideNumbers:
+		return n, errHidden(param, "the user id")
+	}
+	return n, nil
 }
 
 func (a *API) export(r *http.Request, n phone.Number) (any, error) {
@@ -70,7 +97,10 @@ func (a *API) export(r *http.Request, n phone.Number) (any, error) {
 	if err != nil {
 		return nil, fromService(err)
 	}
-	body := exported{MessagingProduct: product, WaID: n.Digits(), Name: e.Name, Blocked: e.Blocked, Devices: e.Devices, Messages: messagePage{Data: e.Messages}}
+	body := exported{MessagingProduct: product, UserID: e.UserID, Name: e.Name, Blocked: e.Blocked, Devices: e.Devices, Messages: messagePage{Data: e.Messages}}
+	if !a.HideNumbers {
+		body.WaID = n.Digits()
+	}
 	if !e.LastInbound.IsZero() {
 		body.LastInbound = strconv.FormatInt(e.LastInbound.Unix(), 10)
 	}

@@ -30,6 +30,7 @@ const (
 	CodeToSelf           = 131021
 	CodeUndeliverable    = 131026
 	CodeUnsupportedType  = 131051
+	CodeNotToUser        = 131062
 	CodeMediaUpload      = 131053
 	CodePairRate         = 131056
 	CodeTemplateCount    = 132000
@@ -175,6 +176,29 @@ func errNumber(param string, err error) *Error {
 	return errInvalidValue(param + " must be a phone number with its country code.")
 }
 
+// errUser says that a parameter is no user id.
+func errUser(param string) *Error {
+	return errInvalidValue(param + " must be a user id: two capital letters, a full stop and 1 to 128 letters and digits.")
+}
+
+// errNobody says that a parameter is the user id of nobody.
+func errNobody(param string) *Error {
+	return coded(http.StatusBadRequest, CodeUndeliverable, "Message undeliverable",
+		param+" names no customer: a user id ends when nothing was written for longer than the retention, and when the customer is erased.")
+}
+
+// errHidden says that a parameter is a number where the business is to know none.
+func errHidden(param, instead string) *Error {
+	return errInvalidValue(fmt.Sprintf("%s is not taken: this relay knows customers by user id only (privacy.shareNumbers), so use %s.", param, instead))
+}
+
+// errNotToUser says that a template is none for a user id. The code that it contains proves to whom a
+// number belongs.
+func errNotToUser() *Error {
+	return coded(http.StatusBadRequest, CodeNotToUser, "Message type cannot be sent to a business-scoped user ID",
+		"An authentication template goes to a phone number only: write it in to.")
+}
+
 func errUnsupportedType() *Error {
 	return coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
 		"This relay sends messages of the types text, reaction, image, video, audio, document, sticker, location, contacts, interactive and template.")
@@ -269,7 +293,9 @@ type errorData struct {
 	Details          string `json:"details"`
 }
 
+// acceptedContact is a customer as the business named them: WaID of a number, UserID of a user id.
 type acceptedContact struct {
-	Input string `json:"input"`
-	WaID  string `json:"wa_id"`
+	Input  string `json:"input"`
+	WaID   string `json:"wa_id,omitempty"`
+	UserID string `json:"user_id,omitempty"`
 }

@@ -16,20 +16,20 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request, _ string) (any, e
 
 // perform does what a request to messages asks for.
 func (a *API) perform(ctx context.Context, q *request) (any, error) {
-	o, err := q.order(a.Number.Phone)
+	o, err := q.order(a.addressees(ctx))
 	switch {
 	case err != nil:
 		return nil, err
 	case o.read != nil:
 		return success{true}, fromService(a.Service.MarkRead(ctx, *o.read))
 	case o.attachment != nil:
-		return a.sendAttachment(ctx, *o.attachment, o.input)
+		return a.sendAttachment(ctx, *o.attachment, o.who)
 	case o.contacts != nil:
-		return a.sendContacts(ctx, *o.contacts, o.input)
+		return a.sendContacts(ctx, *o.contacts, o.who)
 	case o.template != nil:
-		return a.sendTemplate(ctx, *o.template, o.input)
+		return a.sendTemplate(ctx, *o.template, o.who)
 	case o.reaction != nil:
-		return a.sendReaction(ctx, *o.reaction, o.input)
+		return a.sendReaction(ctx, *o.reaction, o.who)
 	}
-	return a.send(ctx, *o.text, o.input)
+	return a.send(ctx, *o.text, o.who)
 }

@@ -15,11 +15,11 @@ type order struct {
 	template   *filling
 	reaction   *Reaction
 	read       *Read
-	input      string // the recipient as the client wrote it
+	who        acceptedContact // the recipient as the client wrote it
 }
 
 // order validates a request. Errors are *Error.
-func (q *request) order(self phone.Number) (o order, err error) {
+func (q *request) order(to addressees) (o order, err error) {
 	if err := checkProduct(q.MessagingProduct); err != nil {
 		return o, err
 	}
@@ -27,11 +27,16 @@ func (q *request) order(self phone.Number) (o order, err error) {
 		o.read, err = q.read()
 		return o, err
 	}
-	to, err := q.recipient(self)
+	n, who, err := q.recipient(to)
 	if err != nil {
 		return o, err
 	}
-	o.input = string(q.To)
+	o.who = who
+	return o, q.fill(&o, n)
+}
+
+// fill reads what a message says, by its type.
+func (q *request) fill(o *order, to phone.Number) (err error) {
 	switch {
 	case q.Type == "" || q.Type == "text":
 		o.text, err = q.text(to)
@@ -50,7 +55,26 @@ func (q *request) order(self phone.Number) (o order, err error) {
 	default:
 		err = errUnsupportedType()
 	}
-	return o, err
+	if err == nil && o.who.UserID != "" {
+		o.goesToUser()
+	}
+	return err
+}
+
+// goesToUser notes with a message that the business named its recipient by user id.
+func (o *order) goesToUser() {
+	switch {
+	case o.text != nil:
+		o.text.ToUser = true
+	case o.attachment != nil:
+		o.attachment.ToUser = true
+	case o.contacts != nil:
+		o.contacts.ToUser = true
+	case o.template != nil:
+		o.template.toUser = true
+	case o.reaction != nil:
+		o.reaction.ToUser = true
+	}
 }
 
 // interactive reads an interactive message, whose envelope was checked.

@@ -33,7 +33,7 @@ func (q *request) reaction(to phone.Number) (*Reaction, error) {
 }
 
 // sendReaction passes a reaction to the service.
-func (a *API) sendReaction(ctx context.Context, r Reaction, input string) (any, error) {
+func (a *API) sendReaction(ctx context.Context, r Reaction, who acceptedContact) (any, error) {
 	if err := a.limits.take(r.To, a.Now()); err != nil {
 		return nil, err
 	}
@@ -41,5 +41,5 @@ func (a *API) sendReaction(ctx context.Context, r Reaction, input string) (any, 
 	if err != nil {
 		return nil, fromService(err)
 	}
-	return acceptance(r.To, input, id), nil
+	return acceptance(who, id), nil
 }

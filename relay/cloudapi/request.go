@@ -61,18 +61,11 @@ func (q *request) read() (*Read, error) {
 }
 
 // recipient checks what all types of message have in common.
-func (q *request) recipient(self phone.Number) (phone.Number, error) {
+func (q *request) recipient(a addressees) (phone.Number, acceptedContact, error) {
 	if err := q.envelope(); err != nil {
-		return phone.Number{}, err
+		return phone.Number{}, acceptedContact{}, err
 	}
-	to, err := phone.ParseLoose(string(q.To))
-	switch {
-	case err != nil:
-		return phone.Number{}, errNumber("to", err)
-	case to == self:
-		return phone.Number{}, errToSelf()
-	}
-	return to, nil
+	return a.recipient(naming{number: string(q.To), user: string(q.Recipient), numberParam: "to", userParam: "recipient"})
 }
 
 func (q *request) text(to phone.Number) (*Text, error) {
@@ -100,9 +93,7 @@ func (q *request) envelope() error {
 	switch {
 	case q.RecipientType != "" && q.RecipientType != "individual":
 		return errInvalidValue(`recipient_type must be "individual": this relay has no groups.`)
-	case q.To == "" && q.Recipient != "":
-		return errInvalidValue("recipient is not supported: this relay reaches customers by phone number, write it in to.")
-	case q.To == "":
+	case q.To == "" && q.Recipient == "":
 		return errMissing("to")
 	case len(q.Opaque) > MaxOpaque:
 		return errInvalidValue(fmt.Sprintf("biz_opaque_callback_data must have at most %d bytes.", MaxOpaque))

@@ -1,10 +1,6 @@
 package cloudapi
 
-import (
-	"errors"
-
-	"github.com/relaykeep/relaykeep/relay/phone"
-)
+import "errors"
 
 // accepted is the answer to a message. It has exactly these fields, because some clients refuse
 // any others.
@@ -25,10 +21,10 @@ type success struct {
 }
 
 // acceptance is the answer to a message that was accepted.
-func acceptance(to phone.Number, input, id string) accepted {
+func acceptance(who acceptedContact, id string) accepted {
 	return accepted{
 		MessagingProduct: product,
-		Contacts:         []acceptedContact{{Input: input, WaID: to.Digits()}},
+		Contacts:         []acceptedContact{who},
 		Messages:         []acceptedMessage{{ID: id}},
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // Text is a text message that a business asks to send, or one that becomes a text. It was validated.
 type Text struct {
-	To   phone.Number
-	Body string // 1 to MaxTextLength characters; somewhat more with choices
+	To     phone.Number
+	ToUser bool   // the business named To by user id
+	Body   string // 1 to MaxTextLength characters; somewhat more with choices
 	// Choices are the answers that Body offers. ChoiceKind is how the webhook of an answer
 	// names them: ButtonReply, ListReply or ButtonPress.
 	Choices    []rich.Choice
@@ -33,6 +34,7 @@ type Text struct {
 // Reaction is a reaction that a business asks to send. It was validated.
 type Reaction struct {
 	To        phone.Number
+	ToUser    bool   // the business named To by user id
 	MessageID string // of the message that it is about; at most MaxMessageID bytes
 	Emoji     string // empty removes the reaction
 	// Opaque comes back in the reaction's statuses; at most MaxOpaque bytes.
@@ -69,10 +71,20 @@ type Service interface {
 	DeleteFile(ctx context.Context, id string) error
 	// Block drops what these customers send from now on, or returns ErrBlockListFull and
 	// blocks nobody. Unblock ends that. Blocked lists the blocked ones in a stable order.
-	Block(ctx context.Context, numbers []phone.Number) error
+	Block(ctx context.Context, users []BlockedUser) error
 	Unblock(ctx context.Context, numbers []phone.Number) error
-	Blocked(ctx context.Context) ([]phone.Number, error)
+	Blocked(ctx context.Context) ([]BlockedUser, error)
+	// Find returns the customer with a user id, or ErrUnknownCustomer.
+	Find(ctx context.Context, user string) (phone.Number, error)
+	// UserIDs returns the user ids of customers in the same order, empty for who is none.
+	UserIDs(ctx context.Context, numbers []phone.Number) ([]string, error)
 	Templates
+}
+
+// BlockedUser is somebody whom the business blocked.
+type BlockedUser struct {
+	Number phone.Number
+	User   string // the user id by which they were blocked; empty for none
 }
 
 // Number is the business's number as the API shows it.
@@ -104,6 +116,7 @@ type Problem struct {
 // validated: exactly one of ID and Link is set.
 type Attachment struct {
 	To       phone.Number
+	ToUser   bool // the business named To by user id
 	Kind     media.Kind
 	ID       string
 	Link     string // http or https
@@ -150,6 +163,7 @@ type Customers interface {
 // ContactRequest is a request to a customer to show their keys to the relay.
 type ContactRequest struct {
 	Number   phone.Number
+	UserID   string
 	Since    time.Time
 	Declined bool
 	Waiting  int // messages that wait for the answer
@@ -158,6 +172,7 @@ type ContactRequest struct {
 
 // Export is what is stored about one person.
 type Export struct {
+	UserID      string // empty when only the block list names the person
 	Name        string
 	LastInbound time.Time // zero when nothing came
 	Blocked     bool      // by the business

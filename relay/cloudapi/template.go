@@ -31,6 +31,9 @@ const (
 	named      = "NAMED"
 )
 
+// authentication is the category of templates with a code that proves who has a number.
+const authentication = "AUTHENTICATION"
+
 // Parts of a template.
 const (
 	partHeader  = "HEADER"
@@ -87,7 +90,7 @@ func (c *templateContent) check(language string) error {
 	switch {
 	case c.Category == "":
 		return errMissing("category")
-	case !slices.Contains([]string{"AUTHENTICATION", "MARKETING", "UTILITY"}, c.Category):
+	case !slices.Contains([]string{authentication, "MARKETING", "UTILITY"}, c.Category):
 		return errInvalidParameter("Param category must be AUTHENTICATION, MARKETING or UTILITY.")
 	case c.ParameterFormat != positional && c.ParameterFormat != named:
 		return errInvalidParameter("Param parameter_format must be POSITIONAL or NAMED.")
@@ -115,7 +118,7 @@ func (c *templateContent) checkPart(part *templateComponent, language string) er
 	case partHeader:
 		return c.checkHeader(part)
 	case partBody:
-		if part.Text == "" && c.Category == "AUTHENTICATION" {
+		if part.Text == "" && c.Category == authentication {
 			if err := part.preset(language); err != nil {
 				return err
 			}

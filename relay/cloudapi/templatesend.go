@@ -58,6 +58,7 @@ type fallback struct {
 // filling is a message by a template, before that is known.
 type filling struct {
 	to              phone.Number
+	toUser          bool
 	name, language  string
 	values          []templateValues
 	header, body    []templateValue
@@ -102,10 +103,13 @@ func (t *templateObject) filling() (*filling, error) {
 }
 
 // sendTemplate fills a template and passes the message to the service.
-func (a *API) sendTemplate(ctx context.Context, f filling, input string) (any, error) {
+func (a *API) sendTemplate(ctx context.Context, f filling, who acceptedContact) (any, error) {
 	content, err := a.named(ctx, f)
 	if err != nil {
 		return nil, err
+	}
+	if f.toUser && content.Category == authentication {
+		return nil, errNotToUser()
 	}
 	m, file, err := content.fill(f)
 	if err != nil {
@@ -123,10 +127,10 @@ func (a *API) sendTemplate(ctx context.Context, f filling, input string) (any, e
 	}
 	var answer any
 	if file != nil {
-		file.To, file.Caption, file.Choices, file.ChoiceKind, file.ReplyTo, file.Opaque = f.to, text, choices, kind, f.replyTo, f.opaque
-		answer, err = a.sendAttachment(ctx, *file, input)
+		file.To, file.ToUser, file.Caption, file.Choices, file.ChoiceKind, file.ReplyTo, file.Opaque = f.to, f.toUser, text, choices, kind, f.replyTo, f.opaque
+		answer, err = a.sendAttachment(ctx, *file, who)
 	} else {
-		answer, err = a.send(ctx, Text{To: f.to, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque}, input)
+		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque}, who)
 	}
 	if done, ok := answer.(accepted); ok {
 		done.Messages[0].Status = "accepted"

@@ -3,7 +3,7 @@ package cloudapi
 import "context"
 
 // send passes a text to the service.
-func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
+func (a *API) send(ctx context.Context, t Text, who acceptedContact) (any, error) {
 	if err := a.limits.take(t.To, a.Now()); err != nil {
 		return nil, err
 	}
@@ -11,5 +11,5 @@ func (a *API) send(ctx context.Context, t Text, input string) (any, error) {
 	if err != nil {
 		return nil, fromService(err)
 	}
-	return acceptance(t.To, input, id), nil
+	return acceptance(who, id), nil
 }

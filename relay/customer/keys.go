@@ -37,7 +37,7 @@ func newState(number phone.Number, now time.Time) (stateJSON, error) {
 		return stateJSON{}, fmt.Errorf("making a registration id: %w", err)
 	}
 	data := stateJSON{
-		Version: stateVersion, Number: number.E164(), Password: rand.Text(),
+		Version: stateVersion, Number: number.Local(), Password: rand.Text(),
 		Device:         carrier.DeviceID(1 + randomUint32()%(1<<31-1)),
 		RegistrationID: registration,
 		PreKeys:        map[uint32][]byte{},

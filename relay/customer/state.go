@@ -134,7 +134,7 @@ func (s *State) load(number phone.Number) error {
 	if json.Unmarshal(raw, &s.data) != nil || s.data.Version != stateVersion {
 		return ErrState
 	}
-	if s.data.Number != number.E164() {
+	if s.data.Number != number.Local() {
 		return ErrForeign
 	}
 	return nil
@@ -199,7 +199,7 @@ func (s *State) Close() error {
 func (s *State) Account() (number phone.Number, password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	number, _ = phone.Parse(s.data.Number) // was checked when the state was loaded
+	number, _ = phone.ParseLocal(s.data.Number) // was checked when the state was loaded
 	return number, s.data.Password
 }
 
@@ -218,7 +218,7 @@ func (s *State) speak(formats []carrier.Format, domain string) {
 		return
 	}
 	s.account.Own, _ = s.Account()
-	s.account.Address = func(n phone.Number) string { return n.E164() + "@" + domain }
+	s.account.Address = func(n phone.Number) string { return n.Local() + "@" + domain }
 }
 
 // Device returns the customer's own device and the fingerprint of its identity

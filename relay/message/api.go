@@ -110,6 +110,8 @@ type (
 	PersonsDevice = person.PersonsDevice
 	// PersonsMessage is one message to or from the person.
 	PersonsMessage = person.PersonsMessage
+	// BlockedUser is somebody whom the business blocked.
+	BlockedUser = blocklist.Entry
 	// ContactRequest is a request to a customer that was not accepted yet.
 	ContactRequest = person.ContactRequest
 	// PersonsFile is a file that came from the person or went to them.
@@ -188,8 +190,8 @@ func (s *Service) DeleteMedia(ctx context.Context, id string) error {
 // Block makes the relay drop what customers send from now on, and refuse to write to them.
 // Blocking somebody twice is harmless. When it returns ErrBlockListFull, it has blocked
 // nobody.
-func (s *Service) Block(ctx context.Context, numbers []phone.Number) error {
-	return s.blocklist.Block(ctx, numbers)
+func (s *Service) Block(ctx context.Context, entries []BlockedUser) error {
+	return s.blocklist.Block(ctx, entries)
 }
 
 // Unblock ends Block. Unblocking somebody who is not blocked is harmless.
@@ -198,8 +200,18 @@ func (s *Service) Unblock(ctx context.Context, numbers []phone.Number) error {
 }
 
 // Blocked returns who is blocked, sorted.
-func (s *Service) Blocked(ctx context.Context) ([]phone.Number, error) {
+func (s *Service) Blocked(ctx context.Context) ([]BlockedUser, error) {
 	return s.blocklist.Blocked(ctx)
+}
+
+// Find returns how the carrier knows the customer with that user id, or ErrUnknownCustomer.
+func (s *Service) Find(ctx context.Context, user string) (phone.Number, error) {
+	return s.people.Find(ctx, user)
+}
+
+// UserIDs returns the user ids of customers in the same order; those of who is no customer are empty.
+func (s *Service) UserIDs(ctx context.Context, numbers []phone.Number) ([]string, error) {
+	return s.people.UserIDs(ctx, numbers)
 }
 
 // Person returns what is stored about one person, with at most limit messages: those after the

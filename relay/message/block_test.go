@@ -31,6 +31,15 @@ func (b *blockList) goes(away bool) {
 	b.away = away
 }
 
+// entriesOf are entries of numbers.
+func entriesOf(numbers ...phone.Number) []message.BlockedUser {
+	var entries []message.BlockedUser
+	for _, n := range numbers {
+		entries = append(entries, message.BlockedUser{Number: n})
+	}
+	return entries
+}
+
 func (b *blockList) Blocked(context.Context) ([]phone.Number, error) {
 	defer b.lock()()
 	if b.away {
@@ -60,8 +69,8 @@ func TestBlockedCustomer_IsNeitherHeardNorWrittenTo(t *testing.T) {
 		a := w.customer(dir, alice)
 		a.says(w.number, "before")
 		w.take()
-		check(t, w.Block(t.Context(), []phone.Number{a.number}))
-		check(t, w.Block(t.Context(), []phone.Number{a.number}))
+		check(t, w.Block(t.Context(), entriesOf(a.number)))
+		check(t, w.Block(t.Context(), entriesOf(a.number)))
 		a.says(w.number, "meanwhile")
 		id := w.says(a.number, "to nobody")
 		events := w.take()
@@ -73,7 +82,7 @@ func TestBlockedCustomer_IsNeitherHeardNorWrittenTo(t *testing.T) {
 		}
 		w.stop()
 		w.start() // the list is the store's
-		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, []phone.Number{a.number}) {
+		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, entriesOf(a.number)) {
 			t.Errorf("%d are blocked: %v", len(got), err)
 		}
 		check(t, w.Unblock(t.Context(), []phone.Number{a.number}))
@@ -93,7 +102,7 @@ func TestBlockList_CarriersIsMadeEqualToOurs(t *testing.T) {
 			return theirs
 		}
 	}, func(t *testing.T, w *world) {
-		check(t, w.Block(t.Context(), []phone.Number{one, two}))
+		check(t, w.Block(t.Context(), entriesOf(one, two)))
 		w.settle()
 		if !slices.Equal(theirs.list, []phone.Number{one, two}) {
 			t.Errorf("the carrier blocks %d", len(theirs.list))
@@ -116,12 +125,12 @@ func TestBlockList_IsBounded(t *testing.T) {
 		for i := range message.MaxBlocked {
 			many = append(many, number(t, "+1555"+pad(i)))
 		}
-		check(t, w.Block(t.Context(), many))
-		err := w.Block(t.Context(), []phone.Number{number(t, alice)})
+		check(t, w.Block(t.Context(), entriesOf(many...)))
+		err := w.Block(t.Context(), entriesOf(number(t, alice)))
 		if !errors.Is(err, message.ErrBlockListFull) {
 			t.Errorf("one more is %v", err)
 		}
-		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, many) {
+		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, entriesOf(many...)) {
 			t.Errorf("%d are blocked: %v", len(got), err)
 		}
 	})

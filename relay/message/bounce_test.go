@@ -12,7 +12,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/test/racing"
 )
@@ -228,7 +227,7 @@ func TestBounce_FailsWhileTheCustomerIsBlocked(t *testing.T) {
 		w.carrier.Bounce(times(-1))
 		id := w.says(a.number, "too late")
 		w.settle()
-		check(t, w.Block(t.Context(), []phone.Number{a.number}))
+		check(t, w.Block(t.Context(), entriesOf(a.number)))
 		elapse(quarter)
 		if got := statuses(w.take(), id); !slices.Equal(got, []string{"sent", "failed"}) {
 			t.Errorf("statuses are %q", got)

@@ -132,7 +132,7 @@ func TestDamagedBlockList_IsReadAgainFromTheCarrier(t *testing.T) {
 					return theirs
 				}
 			}, func(t *testing.T, w *world) {
-				check(t, w.Block(t.Context(), []phone.Number{blocked}))
+				check(t, w.Block(t.Context(), entriesOf(blocked)))
 				w.settle()
 				w.puts("settings", "sealed", "zeroblob(60) WHERE name = 'blocked'")
 				theirs.goes(true)
@@ -150,17 +150,17 @@ func TestDamagedBlockList_IsReadAgainFromTheCarrier(t *testing.T) {
 					t.Errorf("erasing while the carrier is away: %v", err)
 				}
 				theirs.goes(false)
-				check(t, w.Block(t.Context(), []phone.Number{other}))
+				check(t, w.Block(t.Context(), entriesOf(other)))
 				want := []phone.Number{blocked, other}
 				if !there {
 					want = []phone.Number{other}
 				}
-				if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, want) {
+				if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, entriesOf(want...)) {
 					t.Errorf("%d are blocked, want %d: %v", len(got), len(want), err)
 				}
 				check(t, w.Erase(t.Context(), blocked))
 				w.settle()
-				if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, []phone.Number{other}) || slices.Contains(theirs.list, blocked) {
+				if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, entriesOf(other)) || slices.Contains(theirs.list, blocked) {
 					t.Errorf("after the erasure %d are blocked, %d there: %v", len(got), len(theirs.list), err)
 				}
 			})

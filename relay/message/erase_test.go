@@ -104,7 +104,7 @@ func TestErasure_RemovesFromTheBlockList(t *testing.T) {
 		}
 	}, func(t *testing.T, w *world) {
 		w.keepSecret(gone.Digits())
-		check(t, w.Block(t.Context(), []phone.Number{gone, stays}))
+		check(t, w.Block(t.Context(), entriesOf(gone, stays)))
 		w.settle()
 		p, err := w.Person(t.Context(), gone, "", 10)
 		if err != nil || !p.Blocked {
@@ -114,7 +114,7 @@ func TestErasure_RemovesFromTheBlockList(t *testing.T) {
 		if err := w.Erase(t.Context(), gone); !errors.Is(err, carrier.ErrOffline) {
 			t.Errorf("while the carrier is away: %v", err)
 		}
-		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, []phone.Number{stays}) {
+		if got, err := w.Blocked(t.Context()); err != nil || !slices.Equal(got, entriesOf(stays)) {
 			t.Errorf("%d are blocked: %v", len(got), err)
 		}
 		w.settle()

@@ -227,7 +227,7 @@ func TestArchive_DuplicateIsToldOnceWhateverItsTimes(t *testing.T) {
 func TestBlockedCustomer_UnreadMessageIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		n := number(t, alice)
-		err := w.Block(t.Context(), []phone.Number{n})
+		err := w.Block(t.Context(), entriesOf(n))
 		check(t, err)
 		for _, kind := range []carrier.UnreadKind{carrier.InClear, carrier.TooLarge} {
 			u := inClear(n, string(kind), "")

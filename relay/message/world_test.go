@@ -63,6 +63,7 @@ type world struct {
 	accept    bool   // messages in the clear
 	clear     bool   // the business's reactions
 	away      bool   // the receiver of webhooks; guarded by mu
+	hidden    bool   // customers' numbers
 	mute      bool   // no notices how to switch encryption on
 	notice    string // what they say; empty for the relay's own words
 	web       *web   // where files are; nil for none
@@ -165,7 +166,7 @@ func (w *world) start() {
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
 		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, ClearMetadata: w.clear, NoNotices: w.mute, Notice: w.notice,
-		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number},
+		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number, HideNumbers: w.hidden},
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
@@ -288,8 +289,21 @@ type person struct {
 // customer makes a customer that runs until the test's end.
 func (w *world) customer(dir, digits string) *person {
 	w.t.Helper()
-	p := &person{t: w.t, world: w, number: number(w.t, digits)}
-	w.keepSecret(p.number.Digits())
+	return w.person(dir, number(w.t, digits))
+}
+
+// nameless is customer for somebody without a number.
+func (w *world) nameless(dir, name string) *person {
+	w.t.Helper()
+	n, err := phone.ParseName(name)
+	check(w.t, err)
+	return w.person(dir, n)
+}
+
+func (w *world) person(dir string, n phone.Number) *person {
+	w.t.Helper()
+	p := &person{t: w.t, world: w, number: n}
+	w.keepSecret(strings.TrimPrefix(n.Local(), "+"))
 	state, err := customer.OpenState(dir, p.number)
 	check(w.t, err)
 	p.carrier = w.hub.Carrier(p.number)

@@ -51,6 +51,14 @@ func (n Number) Key() string {
 	return n.digits
 }
 
+// ParseLocal reads the local part of an address: a number in E.164 form, or a name.
+func ParseLocal(s string) (Number, error) {
+	if n, err := Parse(s); err == nil {
+		return n, nil
+	}
+	return ParseName(s)
+}
+
 // ParseKey reads what Key returned.
 func ParseKey(s string) (Number, error) {
 	if name, ok := strings.CutPrefix(s, "@"); ok {

@@ -88,7 +88,7 @@ func (r *relay) accountOf(id vault.Identity) (*omemo.Account, error) {
 		},
 		Device:  carrier.DeviceID(id.DeviceID),
 		Trust:   omemo.Trust(r.cfg.Trust),
-		Address: func(n phone.Number) string { return n.E164() + "@" + r.cfg.Carrier.XMPP.Domain },
+		Address: func(n phone.Number) string { return n.Local() + "@" + r.cfg.Carrier.XMPP.Domain },
 		Own:     own,
 	}, nil
 }

@@ -37,7 +37,7 @@ func (p persons) Export(ctx context.Context, n phone.Number, after string, limit
 	if err != nil {
 		return nil, translate(err)
 	}
-	e := &cloudapi.Export{Name: kept.Name, LastInbound: kept.LastInbound, Blocked: kept.Blocked, More: kept.More}
+	e := &cloudapi.Export{UserID: kept.UserID, Name: kept.Name, LastInbound: kept.LastInbound, Blocked: kept.Blocked, More: kept.More}
 	for _, d := range kept.Devices {
 		e.Devices = append(e.Devices, cloudapi.ExportedDevice(d))
 	}
@@ -63,7 +63,7 @@ func (p persons) ContactRequests(ctx context.Context, after int64, limit int) ([
 	var requests []cloudapi.ContactRequest
 	for _, c := range open {
 		requests = append(requests, cloudapi.ContactRequest{
-			Number: c.Number, Since: c.Since, Declined: !c.Declined.IsZero(), Waiting: c.Waiting, Cursor: int64(c.Cursor),
+			Number: c.Number, UserID: c.UserID, Since: c.Since, Declined: !c.Declined.IsZero(), Waiting: c.Waiting, Cursor: int64(c.Cursor),
 		})
 	}
 	return requests, nil

@@ -20,7 +20,7 @@ type service struct {
 // AcceptText implements cloudapi.Service.
 func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
 	id, err := s.Service.AcceptText(ctx, message.Text{
-		To: t.To, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
+		To: t.To, ToUser: t.ToUser, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
 		Choices: t.Choices, ChoiceKind: t.ChoiceKind,
 	})
 	return id, translate(err)
@@ -34,7 +34,7 @@ func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
 // AcceptAttachment implements cloudapi.Service, as the following methods do.
 func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
 	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
-		To: a.To, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
+		To: a.To, ToUser: a.ToUser, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
 		Choices: a.Choices, ChoiceKind: a.ChoiceKind,
 	})
 	return id, translate(err)
@@ -42,7 +42,7 @@ func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (s
 
 // AcceptReaction implements cloudapi.Service.
 func (s service) AcceptReaction(ctx context.Context, r cloudapi.Reaction) (string, error) {
-	id, err := s.Service.AcceptReaction(ctx, message.Reaction{To: r.To, About: r.MessageID, Emoji: r.Emoji, Opaque: r.Opaque})
+	id, err := s.Service.AcceptReaction(ctx, message.Reaction{To: r.To, ToUser: r.ToUser, About: r.MessageID, Emoji: r.Emoji, Opaque: r.Opaque})
 	return id, translate(err)
 }
 
@@ -70,8 +70,12 @@ func (s service) DeleteFile(ctx context.Context, id string) error {
 }
 
 // Block implements cloudapi.Service.
-func (s service) Block(ctx context.Context, n []phone.Number) error {
-	return translate(s.Service.Block(ctx, n))
+func (s service) Block(ctx context.Context, users []cloudapi.BlockedUser) error {
+	entries := make([]message.BlockedUser, len(users))
+	for i, u := range users {
+		entries[i] = message.BlockedUser(u)
+	}
+	return translate(s.Service.Block(ctx, entries))
 }
 
 // Unblock implements cloudapi.Service.
@@ -80,9 +84,25 @@ func (s service) Unblock(ctx context.Context, n []phone.Number) error {
 }
 
 // Blocked implements cloudapi.Service.
-func (s service) Blocked(ctx context.Context) ([]phone.Number, error) {
-	n, err := s.Service.Blocked(ctx)
+func (s service) Blocked(ctx context.Context) ([]cloudapi.BlockedUser, error) {
+	entries, err := s.Service.Blocked(ctx)
+	users := make([]cloudapi.BlockedUser, len(entries))
+	for i, e := range entries {
+		users[i] = cloudapi.BlockedUser(e)
+	}
+	return users, translate(err)
+}
+
+// Find implements cloudapi.Service.
+func (s service) Find(ctx context.Context, user string) (phone.Number, error) {
+	n, err := s.Service.Find(ctx, user)
 	return n, translate(err)
+}
+
+// UserIDs implements cloudapi.Service.
+func (s service) UserIDs(ctx context.Context, numbers []phone.Number) ([]string, error) {
+	users, err := s.Service.UserIDs(ctx, numbers)
+	return users, translate(err)
 }
 
 func shown(m store.Media) cloudapi.File {
@@ -98,6 +118,8 @@ func translate(err error) error {
 		return cloudapi.ErrUnknownFile
 	case errors.Is(err, message.ErrMediaKind):
 		return cloudapi.ErrFileKind
+	case errors.Is(err, message.ErrUnknownCustomer):
+		return cloudapi.ErrUnknownCustomer
 	case errors.Is(err, message.ErrBlockListFull):
 		return cloudapi.ErrBlockListFull
 	case errors.Is(err, store.ErrQuota):

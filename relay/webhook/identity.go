@@ -24,7 +24,8 @@ func IdentityMismatch() Error {
 type Identity struct {
 	ID       string
 	Customer phone.Number
-	Name     string // as the customer's client told it; empty: webhooks have the number
+	User     string // the customer's user id
+	Name     string // as the customer's client told it; empty: webhooks have the number, or the user id
 	Time     time.Time
 	// Hash names the key in recipient_identity_key_hash.
 	Hash string
@@ -43,19 +44,19 @@ type system struct {
 	Body     string `json:"body"`
 	Type     string `json:"type"`
 	Identity string `json:"identity"`
-	Customer string `json:"customer"`
+	Customer string `json:"customer,omitempty"`
 	Accepted bool   `json:"accepted"`
 }
 
 // IdentityPayload returns the payload of a webhook for i.
 func (a Account) IdentityPayload(i Identity) ([]byte, error) {
-	customer := i.Customer.Digits()
+	customer := a.digits(i.Customer)
 	return a.payload(value{
 		// The API's documentation has none here, but receivers read the first contact of every
 		// message.
-		Contacts: []contact{{Profile: profileOf(i.Name, customer), WaID: customer}},
+		Contacts: []contact{a.contact(i.Customer, i.User, i.Name)},
 		Messages: []message{{
-			From: customer, ID: i.ID, Timestamp: unix(i.Time), Type: "system",
+			From: customer, FromUser: i.User, ID: i.ID, Timestamp: unix(i.Time), Type: "system",
 			System: &system{
 				Body: i.body(), Type: "customer_identity_changed", Identity: i.Hash, Customer: customer, Accepted: i.Accepted,
 			},

@@ -9,7 +9,7 @@ import (
 
 func TestMessage_NamesTheKeyThatAuthenticatedIt(t *testing.T) {
 	got, err := account(t).MessagePayload(webhook.Message{
-		ID: "wamid.x", From: mustNumber(t, "+16505551234"), Time: time.Unix(1749416383, 0), Text: "hi",
+		ID: "wamid.x", From: mustNumber(t, "+16505551234"), User: sheena, Time: time.Unix(1749416383, 0), Text: "hi",
 		IdentityHash: "DF2lS5v2W6xDF2lS5v2W6w==",
 	})
 	if err != nil {
@@ -27,7 +27,7 @@ func TestIdentityPayloads(t *testing.T) {
 	}
 	for name, i := range cases {
 		t.Run(name, func(t *testing.T) {
-			i.ID, i.Customer, i.Time = "wamid.x", mustNumber(t, "+16505551234"), time.Unix(1749416383, 0)
+			i.ID, i.Customer, i.User, i.Time = "wamid.x", mustNumber(t, "+16505551234"), sheena, time.Unix(1749416383, 0)
 			i.Hash, i.Fingerprint = "DF2lS5v2W6xDF2lS5v2W6w==", "aabbccdd 00112233"
 			got, err := account(t).IdentityPayload(i)
 			if err != nil {

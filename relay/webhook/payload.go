@@ -19,13 +19,16 @@ type Account struct {
 	BusinessAccountID string
 	PhoneNumberID     string
 	Phone             phone.Number
+	// HideNumbers leaves customers' numbers out of all webhooks: the business knows them by their user ids only.
+	HideNumbers bool
 }
 
 // Message is a customer's message, as the business gets it.
 type Message struct {
 	ID   string
-	From phone.Number
-	Name string // as the customer's client told it; empty: webhooks have the number
+	From phone.Number // without digits if the customer has no number
+	User string       // the customer's user id
+	Name string       // as the customer's client told it; empty: webhooks have the number, or the user id
 	Time time.Time
 	// Text is the content of a text message. It is not used when Errors is not empty.
 	Text string
@@ -69,8 +72,12 @@ type Status struct {
 	State     State
 	Time      time.Time
 	Recipient phone.Number
-	Opaque    string // biz_opaque_callback_data; may be empty
-	Errors    []Error
+	User      string // the recipient's user id
+	Name      string // as the recipient's client told it; may be empty
+	// ToUser says that the business sent the message to the user id, and not to a number.
+	ToUser bool
+	Opaque string // biz_opaque_callback_data; may be empty
+	Errors []Error
 }
 
 // Error is an error object within a message or a status.
@@ -136,7 +143,8 @@ type (
 	}
 	contact struct {
 		Profile      profile `json:"profile"`
-		WaID         string  `json:"wa_id"`
+		WaID         string  `json:"wa_id,omitempty"`
+		UserID       string  `json:"user_id,omitempty"`
 		IdentityHash string  `json:"identity_key_hash,omitempty"`
 	}
 	profile struct {
@@ -144,7 +152,8 @@ type (
 	}
 	message struct {
 		Context     *contextObject `json:"context,omitempty"`
-		From        string         `json:"from"`
+		From        string         `json:"from,omitempty"`
+		FromUser    string         `json:"from_user_id,omitempty"`
 		ID          string         `json:"id"`
 		Timestamp   string         `json:"timestamp"`
 		Type        string         `json:"type"`
@@ -176,7 +185,8 @@ type (
 		ID          string      `json:"id"`
 		Status      State       `json:"status"`
 		Timestamp   string      `json:"timestamp"`
-		RecipientID string      `json:"recipient_id"`
+		RecipientID string      `json:"recipient_id,omitempty"`
+		UserID      string      `json:"recipient_user_id,omitempty"`
 		Opaque      string      `json:"biz_opaque_callback_data,omitempty"`
 		Errors      []wireError `json:"errors,omitempty"`
 	}
@@ -194,7 +204,7 @@ type (
 // MessagePayload returns the payload of a webhook for m.
 func (a Account) MessagePayload(m Message) ([]byte, error) {
 	w := message{
-		From: m.From.Digits(), ID: m.ID, Timestamp: unix(m.Time),
+		From: a.digits(m.From), FromUser: m.User, ID: m.ID, Timestamp: unix(m.Time),
 		Type: "text", Text: &text{m.Text}, Unencrypted: m.Unencrypted,
 	}
 	switch {
@@ -205,27 +215,52 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	case m.Chosen != nil:
 		m.Chosen.write(&w)
 	}
-	w.refer(m)
+	w.refer(a, m)
 	if len(m.Errors) > 0 {
 		w.Type, w.Text, w.Errors, w.Unsupported = "unsupported", nil, wireErrors(m.Errors), &unsupported{"unknown"}
 		w.Location, w.Interactive, w.Button = nil, nil, nil
 	}
-	return a.payload(value{
-		Contacts: []contact{{Profile: profileOf(m.Name, m.From.Digits()), WaID: m.From.Digits(), IdentityHash: m.IdentityHash}},
-		Messages: []message{w},
-	})
+	who := a.contact(m.From, m.User, m.Name)
+	who.IdentityHash = m.IdentityHash
+	return a.payload(value{Contacts: []contact{who}, Messages: []message{w}})
 }
 
-// profileOf never returns an empty name: inboxes show nothing then. Who gives themselves no
-// name has their number.
-func profileOf(name, digits string) profile { return profile{cmp.Or(name, digits)} }
+// digits returns a customer's number as webhooks have it: empty if they may not.
+func (a Account) digits(n phone.Number) string {
+	if a.HideNumbers {
+		return ""
+	}
+	return n.Digits()
+}
 
-// StatusPayload returns the payload of a webhook for s.
+// contact returns a customer as webhooks have one. The name is never empty: inboxes show nothing then.
+// Who gives themselves no name has their number, or else their user id. There is no username, which is
+// unique in the hosted API: a nickname is not, and an address is not the business's to know.
+func (a Account) contact(n phone.Number, user, name string) contact {
+	digits := a.digits(n)
+	return contact{Profile: profile{cmp.Or(name, digits, user)}, WaID: digits, UserID: user}
+}
+
+// StatusPayload returns the payload of a webhook for s. It names the recipient as the business did, and
+// of what went out beside that by user id: "Business-scoped user IDs" leaves that and contacts out of
+// failures. Where numbers are hidden, a message that still went to one is told by its id alone:
+// number and user id would show whose the user id is.
 func (a Account) StatusPayload(s Status) ([]byte, error) {
-	return a.payload(value{Statuses: []status{{
-		ID: s.ID, Status: s.State, Timestamp: unix(s.Time), RecipientID: s.Recipient.Digits(),
-		Opaque: s.Opaque, Errors: wireErrors(s.Errors),
-	}}})
+	w := status{ID: s.ID, Status: s.State, Timestamp: unix(s.Time), Opaque: s.Opaque, Errors: wireErrors(s.Errors)}
+	var v value
+	if named := s.ToUser || !a.HideNumbers; named {
+		if s.ToUser || s.State != Failed {
+			w.UserID = s.User
+		}
+		if !s.ToUser {
+			w.RecipientID = s.Recipient.Digits()
+		}
+		if s.State != Failed && s.User != "" {
+			v.Contacts = []contact{a.contact(s.Recipient, s.User, s.Name)}
+		}
+	}
+	v.Statuses = []status{w}
+	return a.payload(v)
 }
 
 func (a Account) payload(v value) ([]byte, error) {

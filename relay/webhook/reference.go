@@ -10,12 +10,14 @@ import (
 type Context struct {
 	ID   string
 	From phone.Number // who wrote it
+	User string       // the user id of who wrote it; empty when it was the business
 }
 
 // Reaction tells that a customer reacts to a message, or no longer does.
 type Reaction struct {
 	ID    string
 	From  phone.Number
+	User  string // the customer's user id
 	Name  string // as the customer's client told it; may be empty
 	Time  time.Time
 	About string // id of the message
@@ -28,6 +30,7 @@ type Reaction struct {
 type Revoke struct {
 	ID    string
 	From  phone.Number
+	User  string // the customer's user id
 	Name  string // as the customer's client told it; may be empty
 	Time  time.Time
 	About string // id of the message
@@ -40,8 +43,9 @@ type Revoke struct {
 // fields in webhooks.
 type (
 	contextObject struct {
-		From string `json:"from,omitempty"`
-		ID   string `json:"id"`
+		From     string `json:"from,omitempty"`
+		FromUser string `json:"from_user_id,omitempty"`
+		ID       string `json:"id"`
 	}
 	reaction struct {
 		MessageID string `json:"message_id"`
@@ -62,7 +66,7 @@ type (
 )
 
 // refer writes which messages m is about, and which of these fields were not encrypted.
-func (w *message) refer(m Message) {
+func (w *message) refer(a Account, m Message) {
 	if len(m.Errors) > 0 {
 		return
 	}
@@ -71,7 +75,7 @@ func (w *message) refer(m Message) {
 	}
 	place := "context"
 	if m.Context != nil {
-		w.Context = &contextObject{From: m.Context.From.Digits(), ID: m.Context.ID}
+		w.Context = &contextObject{From: a.author(*m.Context), FromUser: m.Context.User, ID: m.Context.ID}
 	}
 	if m.Corrects != "" && m.Media == nil {
 		place = "edit.message.context"
@@ -91,21 +95,31 @@ func (w *message) refer(m Message) {
 
 // ReactionPayload returns the payload of a webhook for r.
 func (a Account) ReactionPayload(r Reaction) ([]byte, error) {
-	return a.remark(r.Name, message{
-		From: r.From.Digits(), ID: r.ID, Timestamp: unix(r.Time), Type: "reaction",
+	return a.remark(r.From, r.Name, message{
+		FromUser: r.User, ID: r.ID, Timestamp: unix(r.Time), Type: "reaction",
 		Reaction: &reaction{MessageID: r.About, Emoji: r.Emoji}, Unencrypted: r.Unencrypted,
 	})
 }
 
 // RevokePayload returns the payload of a webhook for r.
 func (a Account) RevokePayload(r Revoke) ([]byte, error) {
-	return a.remark(r.Name, message{
-		From: r.From.Digits(), ID: r.ID, Timestamp: unix(r.Time), Type: "revoke",
+	return a.remark(r.From, r.Name, message{
+		FromUser: r.User, ID: r.ID, Timestamp: unix(r.Time), Type: "revoke",
 		Revoke: &revoke{OriginalID: r.About}, Unencrypted: r.Unencrypted,
 	})
 }
 
 // remark returns the payload of a customer's message that only says something about another.
-func (a Account) remark(name string, m message) ([]byte, error) {
-	return a.payload(value{Contacts: []contact{{Profile: profileOf(name, m.From), WaID: m.From}}, Messages: []message{m}})
+func (a Account) remark(from phone.Number, name string, m message) ([]byte, error) {
+	m.From = a.digits(from)
+	return a.payload(value{Contacts: []contact{a.contact(from, m.FromUser, name)}, Messages: []message{m}})
+}
+
+// author returns the number of who wrote the message that another one answers. The business's own is
+// never hidden.
+func (a Account) author(c Context) string {
+	if c.From == a.Phone {
+		return c.From.Digits()
+	}
+	return a.digits(c.From)
 }

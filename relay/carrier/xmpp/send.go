@@ -61,4 +61,4 @@ func (c *Carrier) SendTyping(_ context.Context, to phone.Number, composing bool)
 }
 
 // messageKey names a message in flight. It stays in memory.
-func messageKey(to phone.Number, id string) string { return to.E164() + " " + id }
+func messageKey(to phone.Number, id string) string { return to.Local() + " " + id }

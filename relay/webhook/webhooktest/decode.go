@@ -22,11 +22,15 @@ type Update struct {
 
 	Status    string // sent, delivered, read or failed; empty for a message
 	Recipient string // of a status: the customer, digits only
-	Opaque    string // of a status: what the business attached to the message
+	// User is the customer's user id, of a message or a status; Contact is the one in contacts, and Digits
+	// the number there.
+	User, Contact, Digits string
+	Opaque                string // of a status: what the business attached to the message
 
 	// Context is the id of the message that a message answers, and ContextFrom who wrote that
 	// one, digits only.
 	Context, ContextFrom string
+	ContextUser          string // user id of who wrote that one
 	// About is the id of the message that a reaction, an edit or a revoke is about. Text is
 	// an edit's new text, Emoji the reaction; HasEmoji is false for a reaction that was removed.
 	About    string
@@ -76,10 +80,13 @@ type (
 	}
 	contact struct {
 		Profile  struct{ Name string }
+		WaID     string `json:"wa_id"`
+		UserID   string `json:"user_id"`
 		Identity string `json:"identity_key_hash"`
 	}
 	message struct {
 		ID, From, Type string
+		FromUser       string `json:"from_user_id"`
 		Text           struct{ Body string }
 		Unencrypted    bool
 		Clear          []string `json:"unencrypted_fields"`
@@ -119,10 +126,14 @@ type (
 			Accepted       bool
 		}
 	}
-	reference struct{ From, ID string }
-	status    struct {
+	reference struct {
+		From, ID string
+		FromUser string `json:"from_user_id"`
+	}
+	status struct {
 		ID, Status string
 		Recipient  string `json:"recipient_id"`
+		UserID     string `json:"recipient_user_id"`
 		Opaque     string `json:"biz_opaque_callback_data"`
 		Errors     []wireError
 	}
@@ -147,13 +158,17 @@ func Decode(body []byte) ([]Update, error) {
 	for _, m := range v.Messages {
 		u := m.update()
 		if len(v.Contacts) > 0 {
+			u.Contact, u.Digits = v.Contacts[0].UserID, v.Contacts[0].WaID
 			u.Name = v.Contacts[0].Profile.Name
 			u.Identity = cmp.Or(u.Identity, v.Contacts[0].Identity)
 		}
 		all = append(all, u)
 	}
 	for _, s := range v.Statuses {
-		u := Update{ID: s.ID, Status: s.Status, Recipient: s.Recipient, Opaque: s.Opaque}
+		u := Update{ID: s.ID, Status: s.Status, Recipient: s.Recipient, User: s.UserID, Opaque: s.Opaque}
+		if len(v.Contacts) > 0 {
+			u.Contact, u.Digits = v.Contacts[0].UserID, v.Contacts[0].WaID
+		}
 		u.error(s.Errors)
 		all = append(all, u)
 	}
@@ -162,9 +177,9 @@ func Decode(body []byte) ([]Update, error) {
 
 func (m message) update() Update {
 	u := Update{
-		ID: m.ID, From: m.From, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted,
+		ID: m.ID, From: m.From, User: m.FromUser, Type: m.Type, Text: m.Text.Body, Unencrypted: m.Unencrypted,
 		System: m.System.Type, Identity: m.System.Identity, Accepted: m.System.Accepted,
-		Context: m.Context.ID, ContextFrom: m.Context.From, Clear: strings.Join(m.Clear, " "),
+		Context: m.Context.ID, ContextFrom: m.Context.From, ContextUser: m.Context.FromUser, Clear: strings.Join(m.Clear, " "),
 		Chosen: cmp.Or(m.Interactive.ButtonReply.ID, m.Interactive.ListReply.ID, m.Button.Payload), ChoiceKind: m.Interactive.Type,
 		About: cmp.Or(m.Reaction.MessageID, m.Edit.OriginalID, m.Revoke.OriginalID),
 	}

@@ -33,6 +33,22 @@ func (s *Base) Customer(tx *store.Tx, n phone.Number) (store.Customer, error) {
 	return c, err
 }
 
+// UserOf returns a customer's user id; empty if their row is gone or damaged.
+func (s *Base) UserOf(ctx context.Context, id store.CustomerID) (user string, err error) {
+	if id == 0 {
+		return "", nil
+	}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { // which makes one if there is none yet
+		c, err := tx.CustomerByID(id)
+		user = c.UserID
+		return err
+	})
+	if record.IsNotFound(err) || errors.Is(err, seal.ErrTampered) {
+		return "", nil
+	}
+	return user, err
+}
+
 // Enqueue adds a task to the outbox.
 func (s *Base) Enqueue(tx *store.Tx, c store.CustomerID, message string, t record.Task) error {
 	return s.EnqueueAt(tx, c, message, t, s.Now())
@@ -63,7 +79,7 @@ func (s *Base) Notify(tx *store.Tx, c store.CustomerID, message string, payload 
 // caption.
 func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) error {
 	t := record.Told{
-		From: w.From.Digits(), Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
+		From: w.From.Digits(), User: w.User, Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
 	}
 	if w.Media != nil {
 		m := *w.Media

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +26,22 @@ const MaxBlocked = 64_000
 // ErrBlockListFull means that the business has blocked as many as it may.
 var ErrBlockListFull = errors.New("the block list is full")
 
-// settingBlocked names the block list: eight bytes for each number, sorted. It is the
-// business's own data and, like all settings, outlives every epoch.
-const settingBlocked = "blocked"
+// The block list is in two settings, which are the business's own data and outlive every epoch: eight
+// bytes for each number, sorted, and entries of who has no number or was blocked by user id. That id is
+// kept with them, since the customer's row ends with the retention and the block does not.
+const (
+	settingBlocked      = "blocked"
+	settingBlockedUsers = "blocked users"
+)
+
+// maxBlockedUsers is how large the second setting may be, in bytes.
+const maxBlockedUsers = store.MaxBody
+
+// Entry is somebody who is blocked.
+type Entry struct {
+	Number phone.Number
+	User   string // the user id by which they were blocked; empty for none
+}
 
 // mirrorRetry is how long after a failure to tell the carrier the next attempt comes.
 const mirrorRetry = time.Minute
@@ -37,9 +51,9 @@ const mirrorRetry = time.Minute
 type blocks struct {
 	changed chan struct{}
 
-	mu   sync.Mutex                // guards the following fields
-	list map[phone.Number]struct{} // nil before it was read
-	lost bool                      // it was found damaged, and must be read from the carrier
+	mu   sync.Mutex              // guards the following fields
+	list map[phone.Number]string // to the user id by which they were blocked; nil before it was read
+	lost bool                    // it was found damaged, and must be read from the carrier
 }
 
 // errListLost means that the block list in the store is damaged and has not been read from
@@ -51,26 +65,81 @@ func numberOf(n uint64) (phone.Number, error) {
 }
 
 // ReadBlocked reads the list in the store. It returns seal.ErrTampered if that is damaged.
-func ReadBlocked(tx *store.Tx) (map[phone.Number]struct{}, error) {
+func ReadBlocked(tx *store.Tx) (map[phone.Number]string, error) {
 	saved, err := tx.Setting(settingBlocked)
 	if err != nil {
 		return nil, err
 	}
-	list := make(map[phone.Number]struct{}, len(saved)/8)
+	list := make(map[phone.Number]string, len(saved)/8)
 	for entry := range slices.Chunk(saved, 8) {
 		if len(entry) < 8 {
 			break
 		}
 		if n, err := numberOf(binary.BigEndian.Uint64(entry)); err == nil {
-			list[n] = struct{}{}
+			list[n] = ""
 		}
 	}
-	return list, nil
+	users, err := tx.Setting(settingBlockedUsers)
+	if err != nil {
+		return nil, err
+	}
+	return list, readUsers(users, list)
 }
 
-func writeBlocked(tx *store.Tx, list map[phone.Number]struct{}) error {
+// readUsers adds the entries of the second setting: the key and the user id of each, behind their
+// lengths.
+func readUsers(saved []byte, list map[phone.Number]string) error {
+	for len(saved) > 0 {
+		var parts [2]string
+		for i := range parts {
+			n, used := binary.Uvarint(saved)
+			if used <= 0 || n > uint64(len(saved)-used) {
+				return seal.ErrTampered
+			}
+			parts[i], saved = string(saved[used:used+int(n)]), saved[used+int(n):]
+		}
+		n, err := phone.ParseKey(parts[0])
+		if err != nil {
+			return seal.ErrTampered
+		}
+		list[n] = parts[1]
+	}
+	return nil
+}
+
+// writeUsers writes the second setting. It returns ErrBlockListFull when it would be too large.
+func writeUsers(tx *store.Tx, list map[phone.Number]string) error {
+	var entries []string
+	for n, user := range list {
+		if user == "" && n.HasDigits() {
+			continue
+		}
+		var e []byte
+		for _, part := range []string{n.Key(), user} {
+			e = append(binary.AppendUvarint(e, uint64(len(part))), part...)
+		}
+		entries = append(entries, string(e))
+	}
+	slices.Sort(entries)
+	saved := []byte(strings.Join(entries, ""))
+	if len(saved) > maxBlockedUsers {
+		return ErrBlockListFull
+	}
+	if len(saved) == 0 {
+		saved = nil // removes it
+	}
+	return tx.PutSetting(settingBlockedUsers, saved)
+}
+
+func writeBlocked(tx *store.Tx, list map[phone.Number]string) error {
+	if err := writeUsers(tx, list); err != nil {
+		return err
+	}
 	numbers := make([]uint64, 0, len(list))
-	for n := range list {
+	for n, user := range list {
+		if user != "" || !n.HasDigits() {
+			continue
+		}
 		v, err := strconv.ParseUint(n.Digits(), 10, 64)
 		if err != nil {
 			return store.ErrInvalid // a number has at most 15 digits
@@ -86,7 +155,7 @@ func writeBlocked(tx *store.Tx, list map[phone.Number]struct{}) error {
 }
 
 // changeBlocked changes the list durably, and the carrier's soon after.
-func (s *List) changeBlocked(ctx context.Context, change func(map[phone.Number]struct{})) error {
+func (s *List) changeBlocked(ctx context.Context, change func(map[phone.Number]string)) error {
 	if err := s.FindBlocked(ctx); err != nil {
 		return err
 	}
@@ -139,50 +208,67 @@ func Unlist(tx *store.Tx, n phone.Number) (was bool, err error) {
 // Block makes the relay drop what customers send from now on, and refuse to write to them.
 // Blocking somebody twice is harmless. When it returns ErrBlockListFull, it has blocked
 // nobody.
-func (s *List) Block(ctx context.Context, numbers []phone.Number) error {
-	return s.changeBlocked(ctx, func(list map[phone.Number]struct{}) {
-		for _, n := range numbers {
-			list[n] = struct{}{}
+func (s *List) Block(ctx context.Context, entries []Entry) error {
+	return s.changeBlocked(ctx, func(list map[phone.Number]string) {
+		for _, e := range entries {
+			list[e.Number] = cmp.Or(e.User, list[e.Number])
 		}
 	})
 }
 
 // Unblock ends Block. Unblocking somebody who is not blocked is harmless.
 func (s *List) Unblock(ctx context.Context, numbers []phone.Number) error {
-	return s.changeBlocked(ctx, func(list map[phone.Number]struct{}) {
+	return s.changeBlocked(ctx, func(list map[phone.Number]string) {
 		for _, n := range numbers {
 			delete(list, n)
 		}
 	})
 }
 
-// Blocked returns who is blocked, sorted.
-func (s *List) Blocked(ctx context.Context) ([]phone.Number, error) {
+// Blocked returns who is blocked, sorted: numbers by their value, then names.
+func (s *List) Blocked(ctx context.Context) ([]Entry, error) {
 	list, err := s.blocked(ctx)
 	if err != nil {
 		return nil, err
 	}
-	numbers := make([]phone.Number, 0, len(list))
-	for n := range list {
-		numbers = append(numbers, n)
+	entries := make([]Entry, 0, len(list))
+	for n, user := range list {
+		entries = append(entries, Entry{n, user})
 	}
-	slices.SortFunc(numbers, func(a, b phone.Number) int {
-		if d := len(a.Digits()) - len(b.Digits()); d != 0 {
-			return d
+	slices.SortFunc(entries, func(a, b Entry) int {
+		a1, b1 := a.Number, b.Number
+		if a1.HasDigits() != b1.HasDigits() {
+			if a1.HasDigits() {
+				return -1
+			}
+			return 1
 		}
-		return slices.Compare([]byte(a.Digits()), []byte(b.Digits()))
+		return cmp.Or(cmp.Compare(len(a1.Digits()), len(b1.Digits())), cmp.Compare(a1.Key(), b1.Key()))
 	})
+	return entries, nil
+}
+
+// numbers returns who is blocked, as the carrier knows them.
+func (s *List) numbers(ctx context.Context) ([]phone.Number, error) {
+	entries, err := s.Blocked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	numbers := make([]phone.Number, len(entries))
+	for i, e := range entries {
+		numbers[i] = e.Number
+	}
 	return numbers, nil
 }
 
 // blocked returns the list, which nobody may change.
-func (s *List) blocked(ctx context.Context) (map[phone.Number]struct{}, error) {
+func (s *List) blocked(ctx context.Context) (map[phone.Number]string, error) {
 	s.blocks.mu.Lock()
 	defer s.blocks.mu.Unlock()
 	if s.blocks.list != nil {
 		return s.blocks.list, nil
 	}
-	var list map[phone.Number]struct{}
+	var list map[phone.Number]string
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
 		list, err = ReadBlocked(tx)
 		return err
@@ -235,9 +321,9 @@ func (s *List) restoreBlocked(ctx context.Context, theirs []phone.Number) error 
 		if !errors.Is(err, seal.ErrTampered) {
 			return err
 		}
-		list := make(map[phone.Number]struct{}, len(theirs))
+		list := make(map[phone.Number]string, len(theirs))
 		for _, n := range theirs[:min(len(theirs), MaxBlocked)] {
-			list[n] = struct{}{}
+			list[n] = ""
 		}
 		return writeBlocked(tx, list)
 	})
@@ -320,14 +406,14 @@ func (s *List) Mirror(ctx context.Context) error {
 
 // mended returns our list. If that is damaged, it is replaced with the carrier's first.
 func (s *List) mended(ctx context.Context, theirs []phone.Number) ([]phone.Number, error) {
-	ours, err := s.Blocked(ctx)
+	ours, err := s.numbers(ctx)
 	if err != nil || !s.blocks.isLost() {
 		return ours, err
 	}
 	if err := s.restoreBlocked(ctx, theirs); err != nil {
 		return nil, err
 	}
-	return s.Blocked(ctx)
+	return s.numbers(ctx)
 }
 
 func (b *blocks) isLost() bool {

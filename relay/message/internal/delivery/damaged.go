@@ -19,7 +19,7 @@ func (s *Webhooks) replaceWebhook(tx *store.Tx, j queue.Job) error {
 		var c store.Customer
 		if c, err = tx.CustomerByID(m.Customer); err == nil {
 			err = s.NotifyOf(tx, c.ID, webhook.Message{
-				ID: m.ID, From: c.Number, Name: c.Name, Time: m.Created,
+				ID: m.ID, From: c.Number, User: c.UserID, Name: c.Name, Time: m.Created,
 				Errors: []webhook.Error{webhook.Unsupported(base.DamagedDetails)},
 			})
 			if err != nil {

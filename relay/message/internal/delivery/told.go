@@ -24,10 +24,7 @@ func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
 			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook's row in the store is damaged")
 			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j) })
 		}
-		if j.Body[0] != record.ToldVersion {
-			return deliver(ctx, j)
-		}
-		payload, err := s.wordMessage(ctx, j)
+		payload, err := s.word(ctx, j)
 		switch {
 		case errors.Is(err, record.ErrTold):
 			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
@@ -43,6 +40,41 @@ func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
 	}
 }
 
+// word returns the payload of a webhook.
+func (s *Webhooks) word(ctx context.Context, j queue.Job) ([]byte, error) {
+	if j.Body[0] == record.ToldVersion {
+		return s.wordMessage(ctx, j)
+	}
+	if !s.Webhook.HideNumbers {
+		return j.Body, nil
+	}
+	user, err := s.UserOf(ctx, store.CustomerID(j.Lane))
+	if err != nil {
+		return nil, err
+	}
+	payload, err := s.Webhook.Settled(j.Body, user)
+	if err != nil {
+		return nil, record.ErrTold
+	}
+	return payload, nil
+}
+
+// sender reads who a message is from.
+func (s *Webhooks) sender(ctx context.Context, j queue.Job, t record.Told) (from phone.Number, user string, err error) {
+	if t.From != "" {
+		if from, err = phone.Parse("+" + t.From); err != nil {
+			return from, "", record.ErrTold
+		}
+	}
+	if user = t.User; user == "" {
+		user, err = s.UserOf(ctx, store.CustomerID(j.Lane))
+	}
+	if err == nil && t.From == "" && user == "" {
+		err = record.ErrTold
+	}
+	return from, user, err
+}
+
 // wordMessage returns the payload of a webhook about a customer's message, or ErrFinished
 // when that message is gone.
 func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error) {
@@ -50,12 +82,12 @@ func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error)
 	if json.Unmarshal(j.Body[1:], &t) != nil {
 		return nil, record.ErrTold
 	}
-	from, err := phone.Parse("+" + t.From)
+	from, user, err := s.sender(ctx, j, t)
 	if err != nil {
-		return nil, record.ErrTold
+		return nil, err
 	}
 	w := webhook.Message{
-		ID: j.Message, From: from, Name: t.Name, Time: t.Time, IdentityHash: t.Identity,
+		ID: j.Message, From: from, User: user, Name: t.Name, Time: t.Time, IdentityHash: t.Identity,
 		Unencrypted: t.Unencrypted, Media: t.Media, Errors: t.Errors,
 	}
 	said, err := s.said(ctx, j.Message)
@@ -95,7 +127,7 @@ func (s *Webhooks) refer(w *webhook.Message, said record.Content) {
 	if said.ReplyTo != "" {
 		w.Context = &webhook.Context{ID: said.ReplyTo, From: s.Webhook.Phone}
 		if said.ReplyOwn {
-			w.Context.From = w.From
+			w.Context.From, w.Context.User = w.From, w.User
 		}
 	}
 	if !w.Unencrypted { // else that says it of everything

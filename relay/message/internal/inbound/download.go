@@ -274,7 +274,7 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 		return err
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity
-	w.ID, w.From, w.Name = m.ID, c.Number, c.Name
+	w.ID, w.From, w.User, w.Name = m.ID, c.Number, c.UserID, c.Name
 	if err := s.NotifyOf(tx, c.ID, w); err != nil {
 		return err
 	}

@@ -234,7 +234,7 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	if err != nil {
 		return err
 	}
-	w.ID, w.From, w.Name = store.NewMessageID(), c.Number, c.Name
+	w.ID, w.From, w.User, w.Name = store.NewMessageID(), c.Number, c.UserID, c.Name
 	kind := "text"
 	switch {
 	case len(w.Errors) > 0:
@@ -317,7 +317,7 @@ func keyFor(m carrier.Message, d carrier.DeviceID) []byte {
 // fingerprint identifies a ciphertext: the same bytes from the same device are the same
 // message, whichever stanza brings them.
 func (s *Inbound) fingerprint(m carrier.Message) [sha256.Size]byte {
-	parts := [][]byte{[]byte(m.From.Digits()), binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender))}
+	parts := [][]byte{[]byte(m.From.Key()), binary.BigEndian.AppendUint32(nil, uint32(m.Envelope.Sender))}
 	for _, k := range m.Envelope.Keys {
 		if k.Device == s.Account.Device || s.peers.WasOurs(k.Device) {
 			parts = append(parts, k.Data)

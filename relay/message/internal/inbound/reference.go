@@ -129,7 +129,7 @@ func (s references) mayHaveSaid(c store.Customer, author string) []store.Directi
 	switch {
 	case strings.Contains(author, s.Webhook.Phone.Digits()):
 		return []store.Direction{store.Outbound}
-	case strings.Contains(author, c.Number.Digits()):
+	case strings.Contains(author, c.Number.Local()):
 		return []store.Direction{store.Inbound}
 	}
 	return []store.Direction{store.Outbound, store.Inbound}

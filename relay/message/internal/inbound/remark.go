@@ -94,7 +94,7 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 		return err
 	}
 	payload, err := s.Webhook.ReactionPayload(webhook.Reaction{
-		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID, Emoji: last, Unencrypted: !one.encrypted,
+		ID: store.NewMessageID(), From: c.Number, User: c.UserID, Name: c.Name, Time: one.time, About: about.ID, Emoji: last, Unencrypted: !one.encrypted,
 	})
 	return s.Notify(tx, c.ID, "", payload, err)
 }
@@ -184,7 +184,7 @@ func (s *Inbound) revoke(tx *store.Tx, c store.Customer, one remark, about base.
 		return err
 	}
 	payload, err := s.Webhook.RevokePayload(webhook.Revoke{
-		ID: store.NewMessageID(), From: c.Number, Name: c.Name, Time: one.time, About: about.ID, Unencrypted: !one.encrypted,
+		ID: store.NewMessageID(), From: c.Number, User: c.UserID, Name: c.Name, Time: one.time, About: about.ID, Unencrypted: !one.encrypted,
 	})
 	return s.Notify(tx, c.ID, "", payload, err)
 }

@@ -20,6 +20,7 @@ var ErrUnknownMessage = errors.New("no message from a customer has this id")
 // Text is a text message that the business asks to send.
 type Text struct {
 	To      phone.Number
+	ToUser  bool // the business named To by user id
 	Body    string
 	ReplyTo string // id of the message that it answers; empty for none
 	Opaque  string // comes back in its statuses
@@ -34,7 +35,7 @@ type Text struct {
 // AcceptText stores a message and returns its id. When the error is nil, the message is
 // durable and will be sent. Store.ErrQuota means that the recipient's quota is used up.
 func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
-	body, err := record.Content{Text: t.Body, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash, Choices: t.Choices, ChoiceKind: t.ChoiceKind}.Encode()
+	body, err := record.Content{Text: t.Body, ToUser: t.ToUser, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash, Choices: t.Choices, ChoiceKind: t.ChoiceKind}.Encode()
 	if err != nil {
 		return "", err
 	}

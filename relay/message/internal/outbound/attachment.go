@@ -26,6 +26,7 @@ import (
 // set.
 type Attachment struct {
 	To       phone.Number
+	ToUser   bool // the business named To by user id
 	Kind     media.Kind
 	ID       string // of StoreMedia
 	Link     string // http or https
@@ -43,7 +44,7 @@ type Attachment struct {
 // only shows when it is fetched.
 func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
 	main := record.Content{
-		ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}, Choices: a.Choices, ChoiceKind: a.ChoiceKind,
+		ToUser: a.ToUser, ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}, Choices: a.Choices, ChoiceKind: a.ChoiceKind,
 	}
 	caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 	id, now := store.NewMessageID(), s.Now()

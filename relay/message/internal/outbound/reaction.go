@@ -23,6 +23,7 @@ const removedReaction = "(reaction removed)"
 // Reaction is the business's reaction to a message.
 type Reaction struct {
 	To     phone.Number
+	ToUser bool   // the business named To by user id
 	About  string // id of the message
 	Emoji  string // empty removes the reaction
 	Opaque string // comes back in its statuses
@@ -42,7 +43,7 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 			return err
 		}
 		m.Customer = c.ID
-		return s.PutTask(tx, m, record.Content{Text: r.Emoji, ReplyTo: r.About}, record.KindReaction)
+		return s.PutTask(tx, m, record.Content{Text: r.Emoji, ToUser: r.ToUser, ReplyTo: r.About}, record.KindReaction)
 	})
 	if err != nil {
 		return "", fmt.Errorf("accepting a reaction: %w", s.OutQuota(err))

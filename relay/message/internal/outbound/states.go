@@ -97,7 +97,8 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 	}
 	s.Counts.Add(eventOf(state))
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
-		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, Opaque: m.Opaque, Errors: errs,
+		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, User: c.UserID, Name: c.Name, ToUser: record.WentToUser(m),
+		Opaque: m.Opaque, Errors: errs,
 	})
 	return s.Notify(tx, c.ID, m.ID, payload, err)
 }

@@ -56,7 +56,7 @@ func (s *Peers) Refused(tx *store.Tx, c store.Customer, id carrier.DeviceID, key
 
 func (s *Peers) tellIdentity(tx *store.Tx, c store.Customer, key signal.IdentityKey, first, accepted bool) error {
 	payload, err := s.Webhook.IdentityPayload(webhook.Identity{
-		ID: store.NewMessageID(), Customer: c.Number, Name: c.Name, Time: s.Now(), Hash: IdentityHash(key.Bytes()),
+		ID: store.NewMessageID(), Customer: c.Number, User: c.UserID, Name: c.Name, Time: s.Now(), Hash: IdentityHash(key.Bytes()),
 		Fingerprint: key.Fingerprint(), NewDevice: first, Accepted: accepted,
 	})
 	return s.Notify(tx, c.ID, "", payload, err)

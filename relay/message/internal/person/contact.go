@@ -14,6 +14,7 @@ import (
 // accepted yet.
 type ContactRequest struct {
 	Number   phone.Number
+	UserID   string
 	Since    time.Time // when the customer was asked
 	Declined time.Time // zero: not answered yet
 	Waiting  int       // messages that wait for the answer
@@ -35,12 +36,20 @@ func (s *People) ContactRequests(ctx context.Context, after store.CustomerID, li
 			if err != nil {
 				return err
 			}
-			open = append(open, ContactRequest{c.Number, c.Asked, c.Declined, len(waiting), c.ID})
+			open = append(open, ContactRequest{c.Number, c.UserID, c.Asked, c.Declined, len(waiting), c.ID})
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the contact requests: %w", err)
+	}
+	for i, r := range open {
+		if r.UserID != "" {
+			continue
+		}
+		if open[i].UserID, err = s.UserOf(ctx, r.Cursor); err != nil { // a row from before user ids
+			return nil, fmt.Errorf("reading the contact requests: %w", err)
+		}
 	}
 	return open, nil
 }

@@ -21,6 +21,7 @@ var ErrUnknownCustomer = errors.New("nothing is kept of this person")
 
 // Person is what is stored about one person, to answer a request for access.
 type Person struct {
+	UserID      string // empty when only the block list names them
 	Name        string
 	LastInbound time.Time // zero when nothing came
 	Blocked     bool      // by the business
@@ -63,10 +64,18 @@ type PersonsFile struct {
 // ErrUnknownCustomer. For a blocked person that fact may be all that is stored.
 func (s *People) Person(ctx context.Context, n phone.Number, after string, limit int) (Person, error) {
 	var p Person
+	var id store.CustomerID
 	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
-		p, err = personIn(tx, n, after, limit)
+		if p, err = personIn(tx, n, after, limit); err == nil && p.UserID == "" {
+			if id, err = tx.CustomerID(n); record.IsNotFound(err) {
+				err = nil
+			}
+		}
 		return err
 	})
+	if err == nil && id != 0 {
+		p.UserID, err = s.UserOf(ctx, id)
+	}
 	if record.IsNotFound(err) {
 		return Person{}, ErrUnknownCustomer
 	}
@@ -93,7 +102,7 @@ func personIn(tx *store.Tx, n phone.Number, after string, limit int) (p Person, 
 	if err != nil {
 		return p, err
 	}
-	p.Name, p.LastInbound = c.Name, c.LastInbound
+	p.UserID, p.Name, p.LastInbound = c.UserID, c.Name, c.LastInbound
 	if p.Devices, err = devicesOf(tx, c.ID); err != nil {
 		return p, err
 	}
@@ -144,7 +153,7 @@ func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
 		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,
 		Time: m.Created, Opaque: m.Opaque,
 	}
-	own := []string{"at", "bounces", "correctsClear", "envelope", "for", "going", "mark", "markable", "quoted", "replyClear", "resent", "sealed", "unproven", "waits", "whole"}
+	own := []string{"at", "bounces", "correctsClear", "envelope", "for", "going", "mark", "markable", "quoted", "replyClear", "resent", "sealed", "toUser", "unproven", "waits", "whole"}
 	if body.Media != nil {
 		own = append(own, "media", "text")
 		if e.File, err = exportedFile(tx, *body.Media); err != nil {

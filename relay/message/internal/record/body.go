@@ -61,6 +61,12 @@ func ContentOf(m store.Message) (Content, error) {
 	return c, nil
 }
 
+// WentToUser says whether a message's ToUser is set, without decoding the message.
+func WentToUser(m store.Message) bool {
+	_, rest, err := splitBody(m.Body)
+	return err == nil && bytes.Contains(rest, []byte(`"toUser":true`)) // within a string the quotes are escaped
+}
+
 // splitBody splits a body; there are no parts if the rest holds everything.
 func splitBody(body []byte) (parts [][]byte, rest []byte, err error) {
 	if len(body) == 0 || body[0] != bodyVersion {

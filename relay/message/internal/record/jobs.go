@@ -54,6 +54,8 @@ type Task struct {
 // Content is a message's body as it is stored.
 type Content struct {
 	Text string `json:"text"`
+	// ToUser says that the business sent the message to the customer's user id, and not to a number.
+	ToUser bool `json:"toUser,omitempty"`
 	// Markable says that the customer's client handles read markers.
 	Markable bool `json:"markable,omitempty"`
 	// ReplyTo is the id of the message that this one answers. Of a customer's message,

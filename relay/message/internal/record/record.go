@@ -89,7 +89,8 @@ const TypeNotice = "notice"
 // What the customer wrote is stored once, in the message, and the payload is made when it is
 // delivered.
 type Told struct {
-	From        string          `json:"from"` // digits
+	From        string          `json:"from,omitempty"` // digits; empty for who has none
+	User        string          `json:"user,omitempty"` // the customer's user id; earlier relays wrote none
 	Name        string          `json:"name,omitempty"`
 	Time        time.Time       `json:"time,omitzero"`
 	Identity    string          `json:"identity,omitempty"` // hash of the sender's identity key

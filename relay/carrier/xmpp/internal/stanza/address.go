@@ -32,7 +32,7 @@ type Addresses struct {
 }
 
 // Of returns the number's address.
-func (a Addresses) Of(n phone.Number) string { return n.E164() + "@" + a.Domain }
+func (a Addresses) Of(n phone.Number) string { return n.Local() + "@" + a.Domain }
 
 // Origin reads a stanza's from address. It returns a number only for a peer. The server
 // stamps that address (RFC 6120, 8.1.2.1); an empty one means our own account. The server

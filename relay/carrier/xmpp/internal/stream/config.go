@@ -43,7 +43,7 @@ type Config struct {
 
 // JID is the account's full address. It returns an error when the resource is invalid.
 func (l Login) JID() (jid.JID, error) {
-	j, err := jid.New(l.Account.E164(), l.Domain, l.Resource)
+	j, err := jid.New(l.Account.Local(), l.Domain, l.Resource)
 	if err != nil {
 		return jid.JID{}, fmt.Errorf("xmpp: resource %q is no XMPP resource", l.Resource)
 	}
@@ -51,6 +51,6 @@ func (l Login) JID() (jid.JID, error) {
 }
 
 // bare is the account's address without resource.
-func (l Login) bare() string { return l.Account.E164() + "@" + l.Domain }
+func (l Login) bare() string { return l.Account.Local() + "@" + l.Domain }
 
 func (c Config) maxWire() int { return cmp.Or(c.MaxWire, maxWire) }

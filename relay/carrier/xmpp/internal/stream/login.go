@@ -43,7 +43,7 @@ func (c Config) login(_ context.Context, s *mellium.Session, o offer) error {
 		return err
 	}
 	opts := []sasl.Option{
-		sasl.Credentials(func() ([]byte, []byte, []byte) { return []byte(c.Account.E164()), []byte(c.Password), nil }),
+		sasl.Credentials(func() ([]byte, []byte, []byte) { return []byte(c.Account.Local()), []byte(c.Password), nil }),
 		sasl.RemoteMechanisms(o.mechanisms...),
 	}
 	if strings.HasSuffix(mechanism.Name, "-PLUS") {

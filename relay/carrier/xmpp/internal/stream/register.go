@@ -24,7 +24,7 @@ func Register(ctx context.Context, c Config, token *string) error {
 			}
 		}
 		query := stanza.New(stanza.NSRegister, "query").With(
-			stanza.New(stanza.NSRegister, "username").WithText(c.Account.E164()),
+			stanza.New(stanza.NSRegister, "username").WithText(c.Account.Local()),
 			stanza.New(stanza.NSRegister, "password").WithText(c.Password))
 		if err := c.registerStep(s, "register", query); err != nil {
 			return err
