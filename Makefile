@@ -212,7 +212,7 @@ findings: ## Run findings/, what surprised in public software; ONLY names one. D
 
 .PHONY: test-env
 test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin/test.env
-	$(CLUSTER) packages $(TEST_PACKAGES) $$(command -v node >/dev/null || echo nodejs)
+	$(CLUSTER) packages $(TEST_PACKAGES) $$(command -v node >/dev/null || echo nodejs) $$(command -v npm >/dev/null || echo npm)
 	$(GO) run ./test/services/install
 	$(CLUSTER) binaries >/dev/null
 	@mkdir -p bin; { \

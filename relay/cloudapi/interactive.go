@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/rich"
 )
@@ -100,6 +101,9 @@ func (o *interactiveObject) text() (*Text, error) {
 		return nil, errMissing("interactive")
 	case o.Type == "":
 		return nil, errMissing("interactive.type")
+	case !slices.Contains([]string{"button", "list", "cta_url", "location_request_message"}, o.Type):
+		return nil, coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
+			"This relay sends interactive messages of the types button, list, cta_url and location_request_message.")
 	}
 	m, err := o.frame()
 	if err != nil {
@@ -115,13 +119,10 @@ func (o *interactiveObject) text() (*Text, error) {
 		m.Sections, err = o.Action.list()
 	case "cta_url":
 		m.Links, err = o.Action.link()
-	case "location_request_message":
+	default: // location_request_message
 		if o.Action.Name != "send_location" {
 			err = errInvalidValue(`interactive.action.name must be "send_location".`)
 		}
-	default:
-		err = coded(http.StatusBadRequest, CodeUnsupportedType, "Unsupported message type",
-			"This relay sends interactive messages of the types button, list, cta_url and location_request_message.")
 	}
 	if err != nil {
 		return nil, err

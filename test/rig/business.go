@@ -37,6 +37,8 @@ type Business struct {
 	Client   *http.Client // trusts the endpoint's certificate
 	Token    string       // the access token
 	NumberID string
+	// Authorities are those of the endpoint's certificate, in PEM.
+	Authorities []byte
 
 	t     testing.TB
 	house *House

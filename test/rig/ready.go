@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -111,27 +110,23 @@ func (b *Business) TakeCredentials() {
 	b.Token = access.AccessToken
 	b.Hide(access.AccessToken, access.WebhookSecret, access.VerifyToken)
 	b.NumberID = b.Report().PhoneNumberID
-	pool, err := b.house.endpointCAs(b.t.Context(), b.Config.Vault.PKIMount)
+	b.Authorities, err = b.house.endpointCAs(b.t.Context(), b.Config.Vault.PKIMount)
 	check(b.t, err)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b.Authorities) {
+		b.t.Fatal("no authority for endpoints in Vault")
+	}
 	b.Trust(pool)
 }
 
-// endpointCAs returns the authorities that Vault has for endpoints.
-func (h *House) endpointCAs(ctx context.Context, mount string) (*x509.CertPool, error) {
+// endpointCAs returns the authorities that Vault has for endpoints, in PEM.
+func (h *House) endpointCAs(ctx context.Context, mount string) ([]byte, error) {
 	response, err := h.Root.Logical().ReadRawWithContext(ctx, mount+"/ca_chain")
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	chain, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(chain) {
-		return nil, errors.New("no authority for endpoints in Vault")
-	}
-	return pool, nil
+	return io.ReadAll(response.Body)
 }
 
 // Trust has the business's client trust an authority's certificates.

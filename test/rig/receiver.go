@@ -29,6 +29,7 @@ type Receiver struct {
 	got      []webhooktest.Update
 	next     int // how far Next has come
 	unsigned int
+	listener func(request *http.Request, body []byte) // nil for none
 }
 
 func newReceiver(t testing.TB) *Receiver {
@@ -54,6 +55,21 @@ func (r *Receiver) ExpectEncrypted(key *rsa.PrivateKey) {
 	r.key = key
 }
 
+// Listen has a function be called for each request from now on, handshakes included, with its body. It
+// must not call the receiver.
+func (r *Receiver) Listen(f func(request *http.Request, body []byte)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.listener = f
+}
+
+// Known returns the credentials that the receiver goes by.
+func (r *Receiver) Known() vault.Access {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known
+}
+
 // SetDown has the receiver refuse everything, or accept it again.
 func (r *Receiver) SetDown(down bool) {
 	r.mu.Lock()
@@ -66,6 +82,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.listener != nil {
+		r.listener(request, body)
+	}
 	switch {
 	case r.down:
 		w.WriteHeader(http.StatusServiceUnavailable)

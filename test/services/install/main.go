@@ -1,21 +1,24 @@
-// Command install installs the servers of the tests whose packages would otherwise
-// start a service of the machine's. It takes minutes on a new machine, which no test
-// should wait for.
+// Command install installs the servers and clients of the tests whose packages would otherwise
+// start a service of the machine's, or that npm has. It takes minutes on a new machine, which no
+// test should wait for.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/relaykeep/relaykeep/test/interop/nodeclients"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := ejabberd.Install(ctx)
+	_, err := nodeclients.Install(ctx)
+	err = errors.Join(ejabberd.Install(ctx), err)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "install:", err)
