@@ -1,0 +1,63 @@
+package xmpp
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
+)
+
+// asks has a node ask to see another's presence, as a client does that adds a contact.
+func (n *node) asks(t *testing.T, peer *node) {
+	t.Helper()
+	check(t, n.post(stanza.New(stanza.NSClient, "presence", "to", n.addr.Of(peer.number), "type", "subscribe")))
+}
+
+func TestPresence_WhoAddsTheBusinessLearnsOfItsDevicesAndItOfTheirs(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
+		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
+		c.asks(t, b)
+		for _, pair := range [][2]*node{{b, c}, {c, b}} {
+			side, other := pair[0], pair[1]
+			eventually(t, "a contact", func() bool {
+				state, err := side.Contact(t.Context(), other.number, false)
+				return err == nil && state == carrier.ContactAllowed
+			})
+			// ejabberd may not pass on what is published in the moment that the request is answered.
+			eventually(t, "the other's devices, unasked", func() bool {
+				check(t, other.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{7}))
+				defer side.lock()()
+				return slices.Equal(side.devices[other.number], []carrier.DeviceID{7})
+			})
+		}
+	})
+}
+
+func TestPresence_RequestIsAcceptedAndReturned(t *testing.T) {
+	s := script(t, nil)
+	s.says(t, "<presence type='subscribe' from='"+xmpptest.Customer+"@relay.test'/>")
+	s.wrote(t, "to='"+xmpptest.Customer+"@relay.test' type='subscribed'")
+	s.wrote(t, "to='"+xmpptest.Customer+"@relay.test' type='subscribe'")
+}
+
+// What a customer's presence says reaches nobody, and nothing is answered to it.
+func TestPresence_OfACustomerIsDropped(t *testing.T) {
+	s := script(t, nil)
+	for _, text := range []string{
+		"<presence from='JID'><show>away</show><status>At the doctor's</status><x xmlns='vcard-temp:x:update'><photo>aa</photo></x></presence>",
+		"<presence from='JID' type='unavailable'/>", "<presence from='JID' type='subscribed'/>",
+		"<presence from='JID' type='unsubscribe'/>", "<presence from='JID' type='unsubscribed'/>", "<presence from='JID' type='error'/>",
+	} {
+		s.says(t, strings.ReplaceAll(text, "JID", xmpptest.PeerJID))
+	}
+	s.says(t, xmpptest.Stanzas()[0])
+	s.wait(t, "the message after all that", func() bool { return len(s.messages) == 1 })
+	defer s.lock()()
+	if len(s.answers) != 0 || s.hasWritten("to='"+xmpptest.Customer) {
+		t.Error("the presence was answered, or told to the handler")
+	}
+}
