@@ -79,7 +79,7 @@ func call(h http.Handler, method, path, body string) *httptest.ResponseRecorder 
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	serve(h, w, r)
 	return w
 }
 
@@ -241,7 +241,7 @@ func TestToken_OnlyTheRightOneIsAccepted(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/v23.0/"+numberID+tc.query, nil)
 			r.Header.Set("Authorization", tc.header)
 			w := httptest.NewRecorder()
-			cloudapi.New(options(t, &service{})).ServeHTTP(w, r)
+			serve(cloudapi.New(options(t, &service{})), w, r)
 			if w.Code != tc.status {
 				t.Errorf("status %d, want %d", w.Code, tc.status)
 			}

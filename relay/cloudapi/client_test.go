@@ -18,7 +18,7 @@ import (
 // answers with fields that it does not know.
 func client(t *testing.T, api *cloudapi.API, token string) *message.Client {
 	t.Helper()
-	server := httptest.NewServer(api)
+	server := httptest.NewServer(written().handler(api))
 	t.Cleanup(server.Close)
 	read := config.ReaderFunc(func(context.Context) (*config.Config, error) {
 		return &config.Config{BaseURL: server.URL, APIVersion: "v23.0", AccessToken: token, PhoneNumberID: numberID}, nil

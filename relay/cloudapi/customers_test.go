@@ -29,11 +29,14 @@ func (r *registry) Erase(_ context.Context, n phone.Number) error {
 func (r *registry) Export(_ context.Context, _ phone.Number, after string, limit int) (*cloudapi.Export, error) {
 	r.asked = append(r.asked, after)
 	return &cloudapi.Export{
-		Name: "Ada", LastInbound: time.Unix(1749416383, 0), Blocked: true, More: after == "",
+		UserID: "US.13491208655302741918", Name: "Ada", LastInbound: time.Unix(1749416383, 0), Blocked: true, More: after == "",
 		Devices: []cloudapi.ExportedDevice{{ID: 7, IdentityKey: []byte{5, 1}, Active: true}},
 		Messages: []cloudapi.ExportedMessage{{
 			ID: wamid, Direction: "inbound", Type: "text", Status: "received", Timestamp: "1749416383",
 			Content: json.RawMessage(`{"text":"hello"}`),
+		}, {
+			ID: wamid, Direction: "outbound", Type: "text", Status: "accepted", Detail: "waits for the contact request", Timestamp: "1749416383",
+			Opaque: "order 7", Content: json.RawMessage(`{"text":"hello to you"}`),
 		}, {
 			ID: wamid, Direction: "inbound", Type: "image", Status: "received", Timestamp: "1749416384", Content: json.RawMessage(`{}`),
 			File: &cloudapi.ExportedFile{ID: fileID, Kind: "image", MIME: "image/png", SHA256: strings.Repeat("0f", 32), Size: 7, Filename: "a.png"},
@@ -47,7 +50,7 @@ func (r *registry) ContactRequests(_ context.Context, after int64, limit int) ([
 		return nil, err
 	}
 	open := []cloudapi.ContactRequest{
-		{Number: n, Since: time.Unix(1749416383, 0), Waiting: 2, Cursor: 11},
+		{Number: n, UserID: "US.13491208655302741918", Since: time.Unix(1749416383, 0), Waiting: 2, Cursor: 11},
 		{Number: n, Since: time.Unix(1749416384, 0), Declined: true, Cursor: 12},
 	}
 	return open[:min(limit, 2)], r.err
@@ -142,7 +145,7 @@ func FuzzPersonPath(f *testing.F) {
 		request.Method, request.URL.Path, request.URL.RawQuery = method, "/v23.0/"+numberID+"/customers/"+number, query
 		request.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
-		cloudapi.New(o).ServeHTTP(w, request)
+		serve(cloudapi.New(o), w, request)
 		if !json.Valid(w.Body.Bytes()) || w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
 			t.Errorf("answered %d %s", w.Code, w.Body)
 		}

@@ -19,7 +19,7 @@ func TestFormerToken_IsAcceptedUntilItsEndAndNoLonger(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/v23.0/"+numberID, nil)
 		r.Header.Set("Authorization", "Bearer "+bearer)
 		w := httptest.NewRecorder()
-		api.ServeHTTP(w, r)
+		serve(api, w, r)
 		return w.Code
 	}
 	for bearer, want := range map[string]int{token: 200, "the one before": 200, "another": 401, "": 401} {

@@ -209,7 +209,7 @@ func fetch(h http.Handler, method, path string, header ...string) *httptest.Resp
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	serve(h, w, r)
 	return w
 }
 
@@ -399,7 +399,7 @@ func FuzzUpload(f *testing.F) {
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
-		cloudapi.New(options(t, s)).ServeHTTP(w, r)
+		serve(cloudapi.New(options(t, s)), w, r)
 		if !json.Valid(w.Body.Bytes()) || w.Code != 200 && len(s.files) != 0 || w.Code == 200 && len(s.files) != 1 {
 			t.Errorf("answer %d %s with %d files", w.Code, w.Body, len(s.files))
 		}

@@ -21,7 +21,7 @@ func ask(h http.Handler, method, path, contentType, body string) *httptest.Respo
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", contentType)
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	serve(h, w, r)
 	return w
 }
 
@@ -119,7 +119,7 @@ func TestFileAddress_IsWhereTheRequestWent(t *testing.T) {
 		r.Host = host
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		serve(h, w, r)
 		if !strings.Contains(w.Body.String(), `"url":"`+want+"/media/") {
 			t.Errorf("%s: %s", host, w.Body)
 		}

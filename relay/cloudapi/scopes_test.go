@@ -69,7 +69,7 @@ func asks(t *testing.T, h http.Handler, token, method, path, body string, out an
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	Checked(h).ServeHTTP(w, r)
 	var answer struct {
 		Error failure `json:"error"`
 	}

@@ -155,7 +155,7 @@ func TestTemplates_PagesLeadToEachOther(t *testing.T) {
 		}
 		r := httptest.NewRequest(http.MethodGet, next, nil)
 		answer := httptest.NewRecorder()
-		w.api.ServeHTTP(answer, r)
+		serve(w.api, answer, r)
 		names, after := w.names(answer)
 		got, next = append(got, names...), after
 	}

@@ -136,6 +136,7 @@ func TestHiddenNumbers_AreInNoAnswer(t *testing.T) {
 	if len(s.texts) != 1 {
 		t.Errorf("%d texts went out", len(s.texts))
 	}
+	call(h, "DELETE", blockUsers, `{"messaging_product":"whatsapp","block_users":[{"user_id":"`+sheena+`"}]}`) // whichever of the above was last
 	golden(t, "hidden-block-list", call(h, "GET", blockUsers, ""))
 	golden(t, "hidden-to", call(h, "POST", messages, `{"messaging_product":"whatsapp","to":"+16505551234","text":{"body":"x"}}`))
 }
