@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"GET account":                          access.Read,
 		"GET account/phone_numbers":            access.Read,
 		"GET account/subscribed_apps":          access.Read,
-		"POST account/subscribed_apps":         access.Admin,
+		"POST account/subscribed_apps":         access.Read,
 		"GET account/message_templates":        access.Read,
 		"POST account/message_templates":       access.Templates,
 		"DELETE account/message_templates":     access.Templates,
@@ -182,6 +183,36 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 	}
 	for name := range wants {
 		t.Errorf("%s is not served", name)
+	}
+}
+
+// The guides hand out these scopes: what the tools call must not need more.
+func TestScopes_OfTheGuidesAreEnough(t *testing.T) {
+	bot := []string{
+		"POST " + testID + "/messages", "POST " + testID + "/media", "GET 17", "GET " + testID, "GET debug_token",
+		"GET " + testWABA + "/phone_numbers", "GET " + testWABA + "/subscribed_apps", "POST " + testWABA + "/subscribed_apps",
+	}
+	inbox := append([]string{
+		"GET " + testWABA, "GET " + testWABA + "/message_templates", "POST " + testWABA + "/message_templates", "DELETE " + testWABA + "/message_templates",
+	}, bot...)
+	allowed := func(call string, scopes []access.Scope) bool {
+		method, path, _ := strings.Cut(call, " ")
+		_, object, edge := split("/v25.0/" + path)
+		i := slices.IndexFunc(routes(), func(r route) bool {
+			_, ok := r.matches(Number{ID: testID, AccountID: testWABA}, method, object, edge)
+			return ok
+		})
+		return i >= 0 && caller{named: access.Token{Scopes: scopes}}.allows(routes()[i].scope)
+	}
+	for _, call := range inbox {
+		if !allowed(call, []access.Scope{access.Send, access.Read, access.Media, access.Templates}) {
+			t.Errorf("Chatwoot may not call %s", call)
+		}
+	}
+	for _, call := range bot {
+		if !allowed(call, []access.Scope{access.Send, access.Read, access.Media}) {
+			t.Errorf("Typebot may not call %s", call)
+		}
 	}
 }
 
