@@ -13,6 +13,7 @@ const (
 	FlagXMPPAddress       = "xmpp-address"
 	FlagXMPPCA            = "xmpp-ca"
 	FlagXMPPRegistration  = "xmpp-registration"
+	FlagXMPPWithoutNumber = "xmpp-customers-without-number"
 )
 
 // MaxArgumentBytes is the longest argument with which Linux starts a program
@@ -28,12 +29,17 @@ func (v Vault) Arguments() []string {
 	}
 }
 
-// Arguments are the flags that say where the XMPP server is, empty ones included.
+// Arguments are the flags that say where the XMPP server is, empty ones included, and who may be a
+// customer, only if not everybody needs a number: pods of former releases have no such flag.
 func (x XMPP) Arguments() []string {
-	return []string{
+	args := []string{
 		flag(FlagXMPPDomain, x.Domain), flag(FlagXMPPAddress, x.Address), flag(FlagXMPPCA, x.CABundle),
 		flag(FlagXMPPRegistration, x.Registration),
 	}
+	if x.CustomersWithoutNumber != "" {
+		args = append(args, flag(FlagXMPPWithoutNumber, x.CustomersWithoutNumber))
+	}
+	return args
 }
 
 func flag(name, value string) string { return "--" + name + "=" + value }

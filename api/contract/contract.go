@@ -38,8 +38,11 @@ type Config struct {
 	Namespace string `json:"namespace"`
 	// Name is the tenant's name in Vault and on the network: the service
 	// account's, "<BusinessRelay>-relay".
-	Name        string  `json:"name"`
-	Region      string  `json:"region"`
+	Name   string `json:"name"`
+	Region string `json:"region"`
+	// Country is the region's, ISO 3166-1 alpha-2 or EU: user ids begin with it where the customer's
+	// number has none. Files of former releases have none.
+	Country     string  `json:"country,omitempty"`
 	PhoneNumber string  `json:"phoneNumber"` // the business's own, E.164
 	Profile     Profile `json:"profile"`
 	// Vault and Carrier are now in the pod's arguments, where admission compares them with
@@ -57,6 +60,8 @@ type Config struct {
 	// ClearMetadata lets reactions of the business go in clear, where encryption has no form
 	// for them.
 	ClearMetadata bool `json:"clearMetadata,omitempty"`
+	// HideNumbers keeps customers' numbers from the business.
+	HideNumbers bool `json:"hideNumbers,omitempty"`
 	// NoEncryptionNotice makes the relay not tell customers, when it refuses their
 	// messages, how to switch encryption on.
 	NoEncryptionNotice bool `json:"noEncryptionNotice,omitempty"`
@@ -106,7 +111,13 @@ type XMPP struct {
 	// Registration is "Closed" (an admin put the account into Vault), "Open"
 	// (XEP-0077) or "Token" (XEP-0077 with a token from Vault).
 	Registration string `json:"registration"`
+	// CustomersWithoutNumber is "Allow" where addresses that are no numbers may be customers'; empty means
+	// "Refuse".
+	CustomersWithoutNumber string `json:"customersWithoutNumber,omitempty"`
 }
+
+// Allow is the one value of CustomersWithoutNumber that is ever passed on.
+const Allow = "Allow"
 
 // Endpoint is the business's HTTPS endpoint.
 type Endpoint struct {

@@ -313,6 +313,11 @@ type Privacy struct {
 	// it such a device gets an encrypted text: a quote and the emoji. omemo:2 encrypts reactions.
 	// +optional
 	ClearMetadata bool `json:"clearMetadata,omitempty"`
+	// shareNumbers says whether the business is told its customers' numbers; it is without the field. With
+	// false, webhooks and answers have only user ids, and the endpoint takes no number of a customer.
+	// What the business was told before stays told.
+	// +optional
+	ShareNumbers *bool `json:"shareNumbers,omitempty"`
 }
 
 // RelayEndpoint says which certificate a business's endpoint uses.

@@ -182,6 +182,17 @@ const (
 	RegistrationToken  Registration = "Token"  // XEP-0077 with a token from Vault
 )
 
+// CustomersWithoutNumber says whether somebody without a number can be a customer.
+//
+// +kubebuilder:validation:Enum=Allow;Refuse
+type CustomersWithoutNumber string
+
+// The values of CustomersWithoutNumber.
+const (
+	CustomersWithoutNumberAllow  CustomersWithoutNumber = "Allow"
+	CustomersWithoutNumberRefuse CustomersWithoutNumber = "Refuse"
+)
+
 // XMPP is a region's XMPP server.
 type XMPP struct {
 	// domain is the part of an address after the at sign: a number becomes
@@ -201,6 +212,12 @@ type XMPP struct {
 	// +optional
 	// +kubebuilder:default=Closed
 	Registration Registration `json:"registration,omitempty"`
+	// customersWithoutNumber says what becomes of messages from addresses of the domain that are no
+	// numbers: Refuse drops them, Allow makes their owners customers, whom businesses know by user id only.
+	// Whoever may have an account of any name may then write to every business of the region.
+	// +optional
+	// +kubebuilder:default=Refuse
+	CustomersWithoutNumber CustomersWithoutNumber `json:"customersWithoutNumber,omitempty"`
 }
 
 // Postgres is a region's PostgreSQL server.

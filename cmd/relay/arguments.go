@@ -28,6 +28,7 @@ func carrierFlags(cmd *cobra.Command) {
 	flags.String(contract.FlagXMPPAddress, "", "host:port of the XMPP server; empty means the domain's DNS records")
 	flags.String(contract.FlagXMPPCA, "", "the XMPP server's CA certificates (PEM); empty means public CAs")
 	flags.String(contract.FlagXMPPRegistration, "", "how the relay gets its account: Closed, Open or Token")
+	flags.String(contract.FlagXMPPWithoutNumber, "", "Allow: addresses that are no numbers may be customers'; empty refuses them")
 }
 
 // arguments reads the flags that name the configuration file, and those for what the
@@ -44,6 +45,7 @@ func arguments(cmd *cobra.Command) (path string, a config.Arguments, err error) 
 	if carrier {
 		values[contract.FlagXMPPDomain], values[contract.FlagXMPPAddress] = &x.Domain, &x.Address
 		values[contract.FlagXMPPCA], values[contract.FlagXMPPRegistration] = &x.CABundle, &x.Registration
+		values[contract.FlagXMPPWithoutNumber] = &x.CustomersWithoutNumber
 	}
 	for name, to := range values {
 		value, flagErr := cmd.Flags().GetString(name)

@@ -25,6 +25,9 @@ const (
 	maxVolume        = 253
 )
 
+// country is a country's code as in ISO 3166-1 alpha-2.
+var country = regexp.MustCompile(`^[A-Z]{2}$`)
+
 // label is a DNS label (RFC 1123).
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
@@ -87,6 +90,9 @@ func validate(c *contract.Config) []string {
 	p.match("namespace", c.Namespace, label, "a DNS label")
 	p.match("name", c.Name, label, "a DNS label")
 	p.match("region", c.Region, label, "a DNS label")
+	if c.Country != "" {
+		p.match("country", c.Country, country, "two capital letters")
+	}
 	if _, err := phone.Parse(c.PhoneNumber); err != nil {
 		p.addf("phoneNumber", "%v", err)
 	}
@@ -172,6 +178,7 @@ func (p *problems) carrier(c contract.Carrier) {
 	}
 	p.bundle("carrier.xmpp.caBundle", c.XMPP.CABundle)
 	p.oneOf("carrier.xmpp.registration", c.XMPP.Registration, "Closed", "Open", "Token")
+	p.oneOf("carrier.xmpp.customersWithoutNumber", c.XMPP.CustomersWithoutNumber, "", contract.Allow)
 }
 
 func (p *problems) endpoint(c contract.Endpoint) {

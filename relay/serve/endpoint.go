@@ -40,18 +40,19 @@ func newServer(h http.Handler) *http.Server {
 // finish.
 func (p *parts) serveEndpoint(ctx context.Context) error {
 	server := newServer(cloudapi.New(cloudapi.Options{
-		Service:    service{p.messages, newTemplates(p.store)},
-		Customers:  persons{p.messages},
-		Number:     p.shownNumber(),
-		Token:      p.keys.access.AccessToken,
-		Former:     p.keys.former.token(),
-		Tokens:     p.tokens,
-		BaseURL:    p.cfg.Endpoint.URL,
-		Hosts:      p.names(),
-		Encryption: p.keys.encryption.endpoint(),
-		Throughput: p.cfg.Throughput,
-		Problems:   p.problems,
-		Log:        p.Log, Now: p.Now, Observe: p.metrics.request,
+		Service:     service{p.messages, newTemplates(p.store)},
+		Customers:   persons{p.messages},
+		Number:      p.shownNumber(),
+		Token:       p.keys.access.AccessToken,
+		Former:      p.keys.former.token(),
+		Tokens:      p.tokens,
+		HideNumbers: p.cfg.HideNumbers,
+		BaseURL:     p.cfg.Endpoint.URL,
+		Hosts:       p.names(),
+		Encryption:  p.keys.encryption.endpoint(),
+		Throughput:  p.cfg.Throughput,
+		Problems:    p.problems,
+		Log:         p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))
 	certificates, err := p.certificates(ctx)
 	if err != nil {

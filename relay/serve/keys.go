@@ -116,7 +116,7 @@ func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 	}
 	k.ring = seal.New(r.vault, seal.Period(r.retention()), r.Now)
 	opened, err := store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, store.MustExist(),
-		store.SettingsKey(r.vault.Settings()), store.OnVolume(r.cfg.Volume))
+		store.SettingsKey(r.vault.Settings()), store.OnVolume(r.cfg.Volume), store.Country(r.cfg.Country))
 	if err == nil {
 		k.store = opened
 	}

@@ -118,6 +118,7 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 		Registration: registration(x.Registration, account), RegistrationToken: account.RegistrationToken,
 		Profile:           xmpp.Profile{Name: p.cfg.Profile.DisplayName, Picture: picture, KeepPicture: err != nil},
 		AcceptUnencrypted: p.cfg.AcceptUnencrypted,
+		Names:             x.CustomersWithoutNumber == contract.Allow,
 		Archive:           p.messages, Now: p.Now, Log: p.Log, Metrics: p.metrics,
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		Forget: p.carrier.Forget, Scrub: k.store.Scrub,
 		Webhook: webhook.Account{
 			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
+			HideNumbers: r.cfg.HideNumbers,
 		},
 		Files: files,
 		Deliveries: func() {

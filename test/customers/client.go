@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,16 @@ func Start(t testing.TB, at Carrier, number string) *Client {
 	return StartIn(t, at, number)
 }
 
+// StartNamed is Start for somebody without a number, at an address of that name.
+func StartNamed(t testing.TB, at Carrier, name string) *Client {
+	t.Helper()
+	n, err := phone.ParseName(name)
+	check(t, err)
+	c := &Client{Number: n, Dir: t.TempDir(), t: t, carrier: at, resource: "phone"}
+	c.Start()
+	return c
+}
+
 // StartIn is Start with a client that speaks those versions of OMEMO.
 func StartIn(t testing.TB, at Carrier, number string, formats ...carrier.Format) *Client {
 	t.Helper()
@@ -98,7 +109,7 @@ func (c *Client) Start() {
 	domain, addr, ca := c.carrier.Where()
 	link, err := xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: c.Number, Domain: domain, Address: addr, CABundle: ca, Password: c.password, Resource: c.resource},
-		Registration: xmpp.Open, ContactsOnly: c.shy, Log: log,
+		Registration: xmpp.Open, ContactsOnly: c.shy, Names: !c.Number.HasDigits(), Log: log,
 	})
 	check(c.t, err)
 	c.link = link
@@ -148,7 +159,7 @@ func (c *Client) Listen(on func(customer.Event)) {
 // JID is the customer's address at the carrier.
 func (c *Client) JID() string {
 	domain, _, _ := c.carrier.Where()
-	return c.Number.E164() + "@" + domain
+	return c.Number.Local() + "@" + domain
 }
 
 // Count returns how many events fit, among all since the first start.
@@ -175,7 +186,7 @@ func (c *Client) Wait(what string, fits func(customer.Event) bool) {
 // Says writes to a business and returns the message's id.
 func (c *Client) Says(b Business, text string) string {
 	c.t.Helper()
-	b.Hide(text, c.Number.Digits())
+	b.Hide(text, strings.TrimPrefix(c.Number.Local(), "+"))
 	ctx, cancel := context.WithTimeout(c.t.Context(), await.Patience)
 	defer cancel()
 	id, err := c.Send(ctx, b.Phone(), text)

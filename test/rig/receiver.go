@@ -27,6 +27,7 @@ type Receiver struct {
 	key      *rsa.PrivateKey // decrypts every webhook; nil for webhooks in clear
 	down     bool
 	got      []webhooktest.Update
+	bodies   [][]byte
 	next     int // how far Next has come
 	unsigned int
 	listener func(request *http.Request, body []byte) // nil for none
@@ -106,6 +107,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 			return
 		}
 		r.got = append(r.got, updates...)
+		r.bodies = append(r.bodies, body)
 	}
 }
 
@@ -117,6 +119,13 @@ func (r *Receiver) handshake(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	_, _ = io.WriteString(w, q.Get("hub.challenge"))
+}
+
+// Bodies returns what the webhooks said, word for word.
+func (r *Receiver) Bodies() [][]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bodies)
 }
 
 // Unsigned returns how many webhooks had no valid signature, encryption or shape so far.

@@ -48,6 +48,7 @@ func configurationRules() []rule {
 		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
 		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
 		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
+		{"customers' numbers", none, rewrite(`"hideNumbers": true,`, ""), settings},
 		{"notices to customers", none, rewrite(`"noEncryptionNotice": true,`, ""), settings},
 		{"another notice", none, rewrite("Tap the lock.", "Call +1 900."), settings},
 		{"no notice of the business's own", none, rewrite(`"encryptionNoticeText"`, `"text"`), settings},
@@ -117,6 +118,7 @@ func (h *house) testBareConfiguration(t *testing.T) {
 		{"a webhook", none, insert(`"webhook" : {"url": "https://evil.example"},`), "delivers to the webhook"},
 		{"messages in clear", none, insert(`"acceptUnencrypted": true,`), "must be those of its BusinessRelay"},
 		{"reactions in clear", none, insert(`"clearMetadata": true,`), "must be those of its BusinessRelay"},
+		{"no numbers", none, insert(`"hideNumbers": true,`), "must be those of its BusinessRelay"},
 		{"no notices", none, insert(`"noEncryptionNotice": true,`), "must be those of its BusinessRelay"},
 		{"a notice", none, insert(`"encryptionNoticeText": "Call +1 900.",`), "must be those of its BusinessRelay"},
 	})

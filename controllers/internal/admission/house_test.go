@@ -58,7 +58,7 @@ spec:
   endpoint: {tlsSecretName: endpoint-tls}
   trust: firstUse
   acceptUnencrypted: true
-  privacy: {clearMetadata: true}
+  privacy: {clearMetadata: true, shareNumbers: false}
   encryptionNotice: Never
   encryptionNoticeText: "Tap the lock.\n\"Acme\" \\ <reads> & writes: \U0001F512"
   imagePullSecrets: [{name: registry}]

@@ -149,6 +149,9 @@ func carrierRules(spec string) []rule {
 		{"another address of the carrier", none, argument(spec, 12, "--xmpp-address=192.0.2.1:5222"), carrier},
 		{"another authority for the carrier", none, argument(spec, 13, "--xmpp-ca=-----BEGIN CERTIFICATE-----"), carrier},
 		{"another way to an account", none, argument(spec, 14, "--xmpp-registration=Open"), carrier},
+		{"customers without numbers", none, at(spec+"/containers/0", func(c fields) {
+			c["args"] = append(c["args"].([]any), "--xmpp-customers-without-number=Allow")
+		}), carrier},
 		{"no carrier", none, at(spec+"/containers/0", func(c fields) { c["args"] = c["args"].([]any)[:11] }), "a relay runs serve"},
 	}
 }

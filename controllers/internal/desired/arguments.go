@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
 // janitorArgs are the arguments of a pod that uses Vault only. They, and not the
@@ -21,9 +22,13 @@ func (in Input) relayArgs(command string) []string {
 	if x == nil {
 		return args
 	}
-	return append(args, contract.XMPP{
+	to := contract.XMPP{
 		Domain: string(x.Domain), Address: string(x.Address), CABundle: string(x.CABundle), Registration: string(x.Registration),
-	}.Arguments()...)
+	}
+	if x.CustomersWithoutNumber == v1alpha1.CustomersWithoutNumberAllow {
+		to.CustomersWithoutNumber = contract.Allow
+	}
+	return append(args, to.Arguments()...)
 }
 
 func (in Input) vault() contract.Vault {

@@ -65,6 +65,7 @@ func config(in Input) contract.Config {
 		Namespace:   in.Relay.Namespace,
 		Name:        in.tenant(),
 		Region:      in.Region.Name,
+		Country:     country(in.Region.Spec),
 		PhoneNumber: relay.PhoneNumber,
 		Profile:     contract.Profile(relay.Profile),
 		Endpoint: contract.Endpoint{
@@ -76,6 +77,7 @@ func config(in Input) contract.Config {
 		Trust:                string(relay.Trust),
 		AcceptUnencrypted:    relay.AcceptUnencrypted,
 		ClearMetadata:        relay.Privacy.ClearMetadata,
+		HideNumbers:          relay.Privacy.ShareNumbers != nil && !*relay.Privacy.ShareNumbers,
 		NoEncryptionNotice:   relay.EncryptionNotice == v1alpha1.EncryptionNoticeNever,
 		EncryptionNoticeText: relay.EncryptionNoticeText,
 		Throughput:           int(relay.Throughput),
@@ -96,6 +98,19 @@ func config(in Input) contract.Config {
 		c.PayloadEncryption = &contract.PayloadEncryption{PublicKey: e.PublicKey}
 	}
 	return c
+}
+
+// country is what the user ids of customers begin with whose numbers have no country. EU is reserved in
+// ISO 3166-1; North America has nothing of that kind.
+func country(region v1alpha1.DataRegionSpec) string {
+	switch region.Type {
+	case v1alpha1.RegionEU:
+		return "EU"
+	case v1alpha1.RegionNA:
+		return "US"
+	case v1alpha1.RegionLocal:
+	}
+	return region.Country
 }
 
 func tlsSource(e v1alpha1.RelayEndpoint) string {

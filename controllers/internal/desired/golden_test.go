@@ -76,7 +76,7 @@ func full() desired.Input {
 	relay.Replicas = 3
 	relay.Endpoint.TLSSecretName = "endpoint-tls"
 	relay.Trust, relay.AcceptUnencrypted, relay.Throughput = v1alpha1.TrustFirstUse, true, 500
-	relay.Privacy.ClearMetadata = true
+	relay.Privacy.ClearMetadata, relay.Privacy.ShareNumbers = true, new(false)
 	relay.EncryptionNotice, relay.EncryptionNoticeText = v1alpha1.EncryptionNoticeNever, "Tap the lock.\n\"Acme\" <reads> OMEMO."
 	relay.Rotation = v1alpha1.Rotation{Identity: 2, Access: 3}
 	relay.Resources = corev1.ResourceRequirements{
@@ -97,6 +97,7 @@ func full() desired.Input {
 		Address: "https://vault.eu.example.org", CABundle: caBundle, AuthPath: "k8s/one",
 		KVMount: "one/kv", TransitMount: "one/transit", PKIMount: "one/pki",
 	}
+	region.Carrier.XMPP.CustomersWithoutNumber = v1alpha1.CustomersWithoutNumberAllow
 	region.Carrier.XMPP.Address, region.Carrier.XMPP.CABundle = "xmpp.eu.example.org:5223", caBundle
 	region.Endpoint = v1alpha1.RegionEndpoint{
 		Domain:     "relays.example.org",

@@ -49,7 +49,7 @@ func New(c Config) (*Carrier, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, s := stanza.Addresses{Own: c.Account, Domain: c.Domain}, stream.New()
+	addr, s := stanza.Addresses{Own: c.Account, Domain: c.Domain, Names: c.Names}, stream.New()
 	return &Carrier{
 		cfg:       c,
 		addr:      addr,

@@ -75,6 +75,9 @@ type Config struct {
 	// carrier.Unread. Otherwise the Handler only learns that there was one.
 	AcceptUnencrypted bool
 
+	// Names makes a peer of everybody at the domain, also at an address that is no number.
+	Names bool
+
 	// ContactsOnly publishes devices and keys for contacts alone, as some clients do. A relay
 	// must not: strangers could not write to it.
 	ContactsOnly bool

@@ -17,18 +17,20 @@ type origin int
 
 // Who sends stanzas.
 const (
-	FromPeer    origin = iota // a number at our domain
+	FromPeer    origin = iota // a number at our domain, or a name where that is allowed
 	FromOwn                   // our own account itself
 	FromSelf                  // one of our own account's devices
 	FromServer                // the server
 	fromForeign               // another domain
-	fromNobody                // an address at our domain that is not a number
+	fromNobody                // an address at our domain that is nobody's to write from
 )
 
 // Addresses maps addresses to numbers, exactly: +<digits>@<domain>.
 type Addresses struct {
 	Own    phone.Number
 	Domain string
+	// Names lets <name>@<domain> be a peer as well.
+	Names bool
 }
 
 // Of returns the number's address.
@@ -56,6 +58,9 @@ func (a Addresses) Origin(from string) (origin, phone.Number) {
 		return FromServer, phone.Number{}
 	}
 	n, err := phone.Parse(local)
+	if err != nil && a.Names {
+		n, err = phone.ParseName(local)
+	}
 	switch {
 	case err != nil:
 		return fromNobody, phone.Number{}

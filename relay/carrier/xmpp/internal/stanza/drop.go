@@ -6,7 +6,7 @@ type Drop string
 // The reasons.
 const (
 	DropForeignDomain     Drop = "foreign_domain"     // sender of another domain
-	DropForeignAddress    Drop = "foreign_address"    // sender whose address is no number
+	DropForeignAddress    Drop = "foreign_address"    // sender whose address is no number, and no name where those are allowed
 	DropFromServer        Drop = "from_server"        // announcements and the like
 	DropFromSelf          Drop = "from_self"          // our own account's other devices
 	DropMalformed         Drop = "malformed"          // an encrypted element, device list or bundle that breaks its format or limits
