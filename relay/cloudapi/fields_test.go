@@ -1,7 +1,11 @@
 package cloudapi_test
 
 import (
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +37,50 @@ func TestFields_OfTheDocumentCanBeAskedFor(t *testing.T) {
 		if a := call(q.h, http.MethodGet, "/v27.0/"+q.path+"?fields=credit_line", ""); a.Code != http.StatusBadRequest {
 			t.Errorf("%s with another field: %d %s", schema, a.Code, a.Body)
 		}
+	}
+}
+
+// Every field that the code knows of an object is in the document, also one that no test asks for.
+func TestFields_OfTheCodeAreInTheDocument(t *testing.T) {
+	documented := map[string]bool{"profile_picture_url": true} // may be asked for, and is never there
+	for _, schema := range []string{"Number", "Account", "Template", "Profile"} {
+		for name := range written().doc.Components.Schemas[schema].Value.Properties {
+			documented[name] = true
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for _, name := range files {
+		file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !slices.Contains([]string{"field", "callerField", "account"}, f.Name.Name) || f.Recv == nil {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				c, ok := n.(*ast.CaseClause)
+				for i := 0; ok && i < len(c.List); i++ {
+					text, isText := c.List[i].(*ast.BasicLit)
+					if !isText || text.Kind != gotoken.STRING {
+						continue
+					}
+					known++
+					if field := strings.Trim(text.Value, `"`); !documented[field] {
+						t.Errorf("%s has the field %s, which is not in %s: add it to its object below components/schemas", name, field, document)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if known < 30 {
+		t.Errorf("only %d fields were found in the code: where are they now?", known)
 	}
 }
 

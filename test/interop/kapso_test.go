@@ -205,13 +205,13 @@ func (c *client) kapsoWebhooks() {
 		Verified, Forged bool
 		PhoneNumberID    string
 		Contacts         []struct {
-			WaID    string
-			Profile struct{ Name string }
+			WaID, UserID string
+			Profile      struct{ Name string }
 		}
 		Messages []struct {
-			From, ID, Type string
-			Text           struct{ Body string }
-			Kapso          struct{ Direction string }
+			From, FromUserID, ID, Type string
+			Text                       struct{ Body string }
+			Kapso                      struct{ Direction string }
 		}
 		Statuses []struct{ ID, Status, RecipientID string }
 	}
@@ -228,7 +228,26 @@ func (c *client) kapsoWebhooks() {
 		c.t.Errorf("the client reads of a text %+v", w)
 	case w.Messages[0].Text.Body != "Grüße ❤", w.Messages[0].Kapso.Direction != "inbound", w.Contacts[0].WaID != c.from, w.Contacts[0].Profile.Name == "":
 		c.t.Errorf("the client reads of a text %+v", w)
+	case w.Contacts[0].UserID == "", w.Contacts[0].UserID != w.Messages[0].FromUserID:
+		c.t.Errorf("the client reads of a text's sender %+v", w)
+	default:
+		c.toUser(w.Contacts[0].UserID)
 	}
+}
+
+// toUser sends to the customer's user id instead of the number.
+func (c *client) toUser(id string) {
+	c.t.Helper()
+	var valid bool
+	c.does(&valid, "isBusinessScopedUserId", id)
+	var a struct {
+		Contacts []struct{ Input, WaID, UserID string }
+	}
+	c.does(&a, "messages.sendText", object{"phoneNumberId": c.office.NumberID, "recipient": id, "body": "Only you"})
+	if !valid || len(a.Contacts) != 1 || a.Contacts[0].UserID != id || a.Contacts[0].Input != id || a.Contacts[0].WaID != "" {
+		c.t.Errorf("sending to a user id that is valid %t returns %+v", valid, a)
+	}
+	c.shows("Only you")
 }
 
 // kapsoRefused calls what a relay does not serve.

@@ -28,12 +28,10 @@ function resolve(host, address) {
 }
 
 async function kapso(config) {
-  const { WhatsAppClient, buildTemplatePayload, buildTemplateSendPayload, TemplateDefinition } = await import("@kapso/whatsapp-cloud-api");
+  const { WhatsAppClient, buildTemplateSendPayload, isBusinessScopedUserId } = await import("@kapso/whatsapp-cloud-api");
   const { verifySignature, normalizeWebhook } = await import("@kapso/whatsapp-cloud-api/server");
   const client = new WhatsAppClient({ accessToken: config.token, baseUrl: config.url });
-  client.buildTemplatePayload = buildTemplatePayload;
-  client.buildTemplateSendPayload = buildTemplateSendPayload;
-  client.buildTemplateDefinition = TemplateDefinition.buildTemplateDefinition;
+  Object.assign(client, { buildTemplateSendPayload, isBusinessScopedUserId });
   client.webhook = ({ signature, body }) => ({
     verified: verifySignature({ appSecret: config.secret, rawBody: body, signatureHeader: signature }),
     forged: verifySignature({ appSecret: config.secret, rawBody: body + " ", signatureHeader: signature }),
