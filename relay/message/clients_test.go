@@ -28,11 +28,12 @@ type stanzaOf struct {
 	Question, Own, This string // stanza ids
 	QuestionText        string
 	encrypt             func(text string) string
-	question, owned     string // as the business knows them
+	file                func(name string) string // the link to a file of the customer's
+	question, owned     string                   // as the business knows them
 }
 
 // TestClients_StanzasAreToldAsGolden reads what each client sends when its user replies, corrects,
-// reacts or takes something back, and compares the webhook with the one beside the stanza.
+// reacts, takes something back or sends a file, and compares the webhook with the one beside the stanza.
 func TestClients_StanzasAreToldAsGolden(t *testing.T) {
 	t.Parallel()
 	stanzas, err := filepath.Glob("testdata/clients/*.xml")
@@ -45,7 +46,7 @@ func TestClients_StanzasAreToldAsGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubbleWith(t, func(w *world) { w.web = newWeb() }, func(t *testing.T, w *world) {
 				s := answering(w, dir)
 				events, err := stanzatest.Events(w.number, rendered(t, path, s), time.Now())
 				check(t, err)
@@ -82,6 +83,7 @@ func answering(w *world, dir string) stanzaOf {
 		check(w.t, err)
 		return stanzatest.Encrypted(e)
 	}
+	s.file = func(name string) string { return p.hands("https://up.test:5281/9/"+name, picture()).Text() }
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bodies = nil
@@ -92,7 +94,7 @@ func answering(w *world, dir string) stanzaOf {
 func rendered(t *testing.T, path string, s stanzaOf) string {
 	t.Helper()
 	parsed, err := template.New(filepath.Base(path)).Funcs(template.FuncMap{
-		"encrypt": s.encrypt, "characters": utf8.RuneCountInString, "bytes": func(text string) int { return len(text) },
+		"encrypt": s.encrypt, "file": s.file, "characters": utf8.RuneCountInString, "bytes": func(text string) int { return len(text) },
 	}).ParseFiles(path)
 	check(t, err)
 	var b strings.Builder
