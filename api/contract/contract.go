@@ -8,15 +8,22 @@ import "time"
 
 // Where the operator mounts files in a pod, and the ports that the pod serves.
 const (
-	ConfigPath             = "/etc/relaykeep/relay.json"
-	TLSDir                 = "/etc/relaykeep/tls"            // tls.crt, tls.key of a tenant's own Secret
-	WebhookClientDir       = "/etc/relaykeep/webhook-client" // tls.crt, tls.key for mutual TLS
-	DataDir                = "/var/lib/relaykeep"
-	RelayTokenPath         = "/var/run/secrets/relaykeep.dev/relay/token"
-	JanitorTokenPath       = "/var/run/secrets/relaykeep.dev/janitor/token"
-	TerminationPath        = "/dev/termination-log"
-	EndpointPort     int32 = 8443 // the business's endpoint: HTTPS, or HTTP behind a gateway that terminates TLS
-	StatusPort       int32 = 9090 // /healthz /readyz /status /metrics, plain HTTP
+	ConfigPath                  = "/etc/relaykeep/relay.json"
+	TLSDir                      = "/etc/relaykeep/tls"                 // tls.crt, tls.key of a tenant's own Secret
+	WebhookClientDir            = "/etc/relaykeep/webhook-client"      // tls.crt, tls.key for mutual TLS
+	WebhookCredentialsDir       = "/etc/relaykeep/webhook-credentials" // AppSecretKey, VerifyTokenKey of a receiver that brings its own
+	DataDir                     = "/var/lib/relaykeep"
+	RelayTokenPath              = "/var/run/secrets/relaykeep.dev/relay/token"
+	JanitorTokenPath            = "/var/run/secrets/relaykeep.dev/janitor/token"
+	TerminationPath             = "/dev/termination-log"
+	EndpointPort          int32 = 8443 // the business's endpoint: HTTPS, or HTTP behind a gateway that terminates TLS
+	StatusPort            int32 = 9090 // /healthz /readyz /status /metrics, plain HTTP
+)
+
+// Keys of a Secret with a receiver's own credentials, and the names of their files.
+const (
+	AppSecretKey   = "appSecret"   // signs webhooks
+	VerifyTokenKey = "verifyToken" // shown in the handshake
 )
 
 // ConfigVersion is the version of Config that this build writes and reads.
@@ -140,6 +147,7 @@ type Webhook struct {
 	URL               string `json:"url"`
 	CABundle          string `json:"caBundle,omitempty"`
 	ClientCertificate bool   `json:"clientCertificate,omitempty"` // in WebhookClientDir
+	OwnCredentials    bool   `json:"ownCredentials,omitempty"`    // the receiver's, in WebhookCredentialsDir
 }
 
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS.

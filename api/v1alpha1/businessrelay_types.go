@@ -24,6 +24,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="choose a name of at most 40 characters: host names and Vault paths are made from it"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="choose a name that is a DNS label: lower-case letters, digits and hyphens, beginning with a letter and without dots"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.initializedTime) || self.spec.phoneNumber == oldSelf.spec.phoneNumber",message="phoneNumber cannot be changed once the relay has its identity: create another BusinessRelay for the other number"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.webhook) || !has(self.spec.webhook.credentialsSecretName) || self.spec.webhook.credentialsSecretName == self.metadata.name + '-webhook-credentials'",message="webhook.credentialsSecretName must be the BusinessRelay's name and -webhook-credentials, so that no other Secret can be used"
 type BusinessRelay struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the object's name and what Kubernetes keeps about it.
@@ -253,6 +254,12 @@ type Webhook struct {
 	// with the relay's client certificate for the webhook.
 	// +optional
 	ClientCertificateSecretName ObjectName `json:"clientCertificateSecretName,omitempty"`
+	// credentialsSecretName is a Secret of this namespace with what the receiver recognises the
+	// relay by, for a receiver that brings its own: appSecret, which signs webhooks, and
+	// verifyToken, which the handshake shows. It must be named <BusinessRelay>-webhook-credentials.
+	// Change the Secret to rotate them. Without it, the relay makes both (kubectl relay credentials).
+	// +optional
+	CredentialsSecretName ObjectName `json:"credentialsSecretName,omitempty"`
 }
 
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS

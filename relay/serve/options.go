@@ -30,6 +30,8 @@ type Options struct {
 	StatusAddr     string
 	TLSDir         string
 	WebhookCertDir string
+	// WebhookCredentialsDir has the credentials that the webhook's receiver brings.
+	WebhookCredentialsDir string
 	// Now is the node's clock. Once Vault's time is known, the node's clock counts only while
 	// it agrees with that: see clock.Trusted.
 	Now func() time.Time
@@ -61,6 +63,7 @@ func (o Options) withDefaults() Options {
 	set(&o.StatusAddr, ":"+strconv.Itoa(int(contract.StatusPort)))
 	set(&o.TLSDir, contract.TLSDir)
 	set(&o.WebhookCertDir, contract.WebhookClientDir)
+	set(&o.WebhookCredentialsDir, contract.WebhookCredentialsDir)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

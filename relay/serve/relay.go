@@ -92,7 +92,7 @@ func (f *formerKeys) webhook() *webhook.FormerCredentials {
 		return nil
 	}
 	return &webhook.FormerCredentials{
-		Credentials: webhook.Credentials{Secret: f.access.WebhookSecret, VerifyToken: f.access.VerifyToken}, Until: f.accessUntil,
+		Credentials: webhook.Credentials{Secret: []byte(f.access.WebhookSecret), VerifyToken: []byte(f.access.VerifyToken)}, Until: f.accessUntil,
 	}
 }
 

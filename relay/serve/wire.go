@@ -54,8 +54,12 @@ func (p *parts) addWebhook() (err error) {
 	backend := message.Queue(p.store, message.QueueWebhook)
 	receiver := webhook.Receiver{
 		URL: p.cfg.Webhook.URL, CABundle: p.cfg.Webhook.CABundle,
-		Credentials: webhook.Credentials{Secret: p.keys.access.WebhookSecret, VerifyToken: p.keys.access.VerifyToken},
+		Credentials: webhook.Credentials{Secret: []byte(p.keys.access.WebhookSecret), VerifyToken: []byte(p.keys.access.VerifyToken)},
 		Former:      p.keys.former.webhook(),
+	}
+	if p.cfg.Webhook.OwnCredentials {
+		receiver.Credentials, receiver.Former = webhook.Credentials{}, nil
+		receiver.Own = func() (webhook.Credentials, error) { return webhook.ReadCredentials(p.WebhookCredentialsDir) }
 	}
 	if p.cfg.Webhook.ClientCertificate {
 		receiver.Certificate = func() (*tls.Certificate, error) {

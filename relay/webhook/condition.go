@@ -20,6 +20,7 @@ const (
 	ReasonDeliveryFailing = "DeliveryFailing"
 	ReasonNotEncrypted    = "EncryptionFailing"
 	ReasonFormer          = "FormerCredentials"
+	ReasonCredentials     = "CredentialsUnusable"
 )
 
 // NotConfigured is the condition of a relay without a webhook.
@@ -36,11 +37,16 @@ func (d *Deliverer) Condition() contract.Condition {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := contract.Condition{Type: contract.ConditionWebhookVerified, Status: contract.False}
+	credentials := (*CredentialsError)(nil)
 	switch {
+	case errors.As(d.last, &credentials):
+		c.Reason = ReasonCredentials
+		c.Message = fmt.Sprintf("nothing is sent, because in the Secret of spec.webhook.credentialsSecretName %v: give it %s (%d to %d characters) and %s (at most %d), one line each; the relay notices within two minutes",
+			credentials, contract.AppSecretKey, minAppSecret, maxOwnCredential, contract.VerifyTokenKey, maxOwnCredential)
 	case !d.once:
 		c.Status, c.Reason, c.Message = contract.Unknown, ReasonVerifying, "the handshake with the webhook's receiver is in progress"
 	case !d.verified:
-		c.Reason, c.Message = unverified(d.last)
+		c.Reason, c.Message = unverified(d.last, d.whose())
 	case errors.Is(d.last, ErrNotEncrypted):
 		c.Reason = ReasonNotEncrypted
 		c.Message = "webhooks cannot be encrypted, and so are not sent: set spec.payloadEncryption.publicKey again; deliveries are retried for up to 7 days"
@@ -60,17 +66,25 @@ func (d *Deliverer) Condition() contract.Condition {
 	return c
 }
 
+// whose says which verify token the receiver must know.
+func (d *Deliverer) whose() string {
+	if d.o.Receiver.Own != nil {
+		return "the verifyToken of the Secret of spec.webhook.credentialsSecretName"
+	}
+	return "the one of kubectl relay credentials"
+}
+
 // unverified says why a handshake failed.
-func unverified(err error) (reason, message string) {
+func unverified(err error, whose string) (reason, message string) {
 	var status StatusError
 	const again = "; the handshake is retried automatically"
 	switch {
 	case errors.Is(err, ErrUntrusted):
 		return ReasonUntrusted, "the receiver's certificate is not trusted or not for this host: set spec.webhook.caBundle or renew it" + again
 	case errors.Is(err, ErrChallenge):
-		return ReasonChallengeFailed, "the receiver answered 200 without the challenge: make it return hub.challenge if hub.verify_token is the one of kubectl relay credentials" + again
+		return ReasonChallengeFailed, "the receiver answered 200 without the challenge: make it return hub.challenge if hub.verify_token is " + whose + again
 	case errors.As(err, &status):
-		return ReasonChallengeFailed, fmt.Sprintf("the receiver answered the handshake with %d: make it return hub.challenge if hub.verify_token is the one of kubectl relay credentials"+again, int(status))
+		return ReasonChallengeFailed, fmt.Sprintf("the receiver answered the handshake with %d: make it return hub.challenge if hub.verify_token is %s"+again, int(status), whose)
 	case errors.Is(err, context.Canceled):
 		return ReasonVerifying, "the relay is stopping"
 	}

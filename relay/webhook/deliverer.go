@@ -62,9 +62,11 @@ type Options struct {
 	Encrypt func(plain []byte) (jwe string, err error)
 	// Retention is how long anything may be kept, and so how long deliveries are tried.
 	Retention time.Duration
-	Now       func() time.Time
-	Log       *slog.Logger
-	Observe   func(o Outcome, took time.Duration)
+	// Recheck is how often Receiver.Own is read to see whether it changed; 0 for every ten seconds.
+	Recheck time.Duration
+	Now     func() time.Time
+	Log     *slog.Logger
+	Observe func(o Outcome, took time.Duration)
 }
 
 // Deliverer delivers webhooks to one receiver. It is safe for concurrent use.
@@ -72,6 +74,8 @@ type Deliverer struct {
 	o      Options
 	client *client
 	probe  chan struct{}
+	// markKey keys the marks of the receiver's own credentials.
+	markKey []byte
 
 	mu sync.Mutex // guards the following fields
 	// verified says that the last handshake succeeded: without it nothing is sent.
@@ -80,7 +84,8 @@ type Deliverer struct {
 	last     error // why the last handshake or delivery failed
 	once     bool  // a handshake was made at all
 	probed   time.Time
-	former   bool // the receiver has the former credentials
+	former   bool   // the receiver has the former credentials
+	shown    []byte // the mark of the receiver's own credentials in the last handshake; nil for none
 }
 
 // New returns a Deliverer. Nothing is sent before Run has verified the receiver.
@@ -98,7 +103,10 @@ func New(o Options) (*Deliverer, error) {
 	if o.Observe == nil {
 		o.Observe = func(Outcome, time.Duration) {}
 	}
-	return &Deliverer{o: o, client: c, probe: make(chan struct{}, 1)}, nil
+	if o.Recheck == 0 {
+		o.Recheck = recheckEvery
+	}
+	return &Deliverer{o: o, client: c, probe: make(chan struct{}, 1), markKey: newMarkKey()}, nil
 }
 
 // Verified says whether deliveries may be made; it is a queue's Open.
@@ -109,15 +117,13 @@ func (d *Deliverer) Verified() bool {
 }
 
 // Run makes the handshake until the receiver is verified, and again whenever
-// deliveries fail in a row, until ctx ends.
+// deliveries fail in a row or the receiver's own credentials change, until ctx ends.
 func (d *Deliverer) Run(ctx context.Context) error {
 	defer d.client.http.CloseIdleConnections()
 	for {
 		d.untilVerified(ctx)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-d.probe:
+		if err := d.watch(ctx); err != nil {
+			return err
 		}
 	}
 }

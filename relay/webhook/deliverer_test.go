@@ -106,7 +106,7 @@ func deliver(t *testing.T, to webhook.Receiver) *fixture {
 	t.Helper()
 	f := &fixture{}
 	d, err := webhook.New(webhook.Options{
-		Receiver: to, Retention: 30 * 24 * time.Hour,
+		Receiver: to, Retention: 30 * 24 * time.Hour, Recheck: 5 * time.Millisecond,
 		Finish: func(_ context.Context, j queue.Job) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -154,7 +154,7 @@ func (f *fixture) reason(t *testing.T, status contract.ConditionStatus, reason s
 }
 
 func (r *receiver) as() webhook.Receiver {
-	return webhook.Receiver{URL: r.URL + "/in?tenant=1", CABundle: r.bundle(), Credentials: webhook.Credentials{Secret: secret, VerifyToken: verifyToken}}
+	return webhook.Receiver{URL: r.URL + "/in?tenant=1", CABundle: r.bundle(), Credentials: webhook.Credentials{Secret: []byte(secret), VerifyToken: []byte(verifyToken)}}
 }
 
 func job(id int64) queue.Job {
@@ -222,7 +222,7 @@ func TestCondition_SaysWhyTheHandshakeFails(t *testing.T) {
 		to           webhook.Receiver
 		handshake    func(http.ResponseWriter, *http.Request)
 	}{
-		{"wrong verify token", webhook.ReasonChallengeFailed, func() webhook.Receiver { a := r.as(); a.VerifyToken = "other"; return a }(), echo},
+		{"wrong verify token", webhook.ReasonChallengeFailed, func() webhook.Receiver { a := r.as(); a.VerifyToken = []byte("other"); return a }(), echo},
 		{"no challenge", webhook.ReasonChallengeFailed, r.as(), ok},
 		{"redirect", webhook.ReasonChallengeFailed, r.as(), func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, "https://elsewhere.test/", http.StatusFound)
@@ -333,7 +333,7 @@ func TestClientCertificate_IsPresented(t *testing.T) {
 	r.StartTLS()
 	t.Cleanup(r.Close)
 	pool := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw}))
-	to := webhook.Receiver{URL: r.URL, CABundle: pool, Credentials: webhook.Credentials{VerifyToken: verifyToken}}
+	to := webhook.Receiver{URL: r.URL, CABundle: pool, Credentials: webhook.Credentials{VerifyToken: []byte(verifyToken)}}
 	deliver(t, to).start(t).reason(t, contract.False, webhook.ReasonUnreachable)
 	to.Certificate = func() (*tls.Certificate, error) { return &r.TLS.Certificates[0], nil }
 	deliver(t, to).start(t).reason(t, contract.True, webhook.ReasonVerified)
@@ -347,7 +347,7 @@ func TestTLSBelow12IsRefused(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(r.Certificate())
 	to := webhook.Receiver{
-		URL: r.URL, Credentials: webhook.Credentials{VerifyToken: verifyToken},
+		URL: r.URL, Credentials: webhook.Credentials{VerifyToken: []byte(verifyToken)},
 		CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw})),
 	}
 	deliver(t, to).start(t).reason(t, contract.False, webhook.ReasonUnreachable)

@@ -12,6 +12,13 @@ import (
 
 // verify makes one handshake, with the present credentials first.
 func (d *Deliverer) verify(ctx context.Context) error {
+	if d.o.Receiver.Own != nil {
+		d.setShown(nil)
+		return d.asOwn(func(c Credentials) error {
+			d.setShown(d.mark(c))
+			return d.client.verify(ctx, c)
+		})
+	}
 	err := d.client.verify(ctx, d.o.Receiver.Credentials)
 	former := false
 	if d.honoured() && (refused(err) || errors.Is(err, ErrChallenge)) && d.client.verify(ctx, d.o.Receiver.Former.Credentials) == nil {
@@ -24,6 +31,9 @@ func (d *Deliverer) verify(ctx context.Context) error {
 // post delivers a payload. If the receiver refuses the credentials, it tries once more with the
 // others.
 func (d *Deliverer) post(ctx context.Context, body []byte) error {
+	if d.o.Receiver.Own != nil {
+		return d.asOwn(func(c Credentials) error { return d.client.post(ctx, body, c) })
+	}
 	if !d.honoured() {
 		d.setFormer(false)
 		return d.client.post(ctx, body, d.o.Receiver.Credentials)
@@ -47,6 +57,13 @@ func (d *Deliverer) post(ctx context.Context, body []byte) error {
 func (d *Deliverer) honoured() bool {
 	f := d.o.Receiver.Former
 	return f != nil && d.o.Now().Before(f.Until)
+}
+
+// setShown notes the mark of the receiver's own credentials at a handshake; nil for none.
+func (d *Deliverer) setShown(mark []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shown = mark
 }
 
 func (d *Deliverer) setFormer(former bool) {

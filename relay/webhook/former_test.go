@@ -14,7 +14,7 @@ import (
 // knows is a receiver's two ends for one set of credentials.
 func knows(c webhook.Credentials) (handshake, post func(http.ResponseWriter, *http.Request)) {
 	handshake = func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("hub.verify_token") != c.VerifyToken {
+		if r.URL.Query().Get("hub.verify_token") != string(c.VerifyToken) {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
@@ -29,7 +29,7 @@ func knows(c webhook.Credentials) (handshake, post func(http.ResponseWriter, *ht
 }
 
 func TestReceiverWithTheFormerCredentialsIsServedUntilItHasTheNewOnes(t *testing.T) {
-	before := webhook.Credentials{Secret: "before", VerifyToken: "verify before"}
+	before := webhook.Credentials{Secret: []byte("before"), VerifyToken: []byte("verify before")}
 	r := newReceiver(t)
 	r.behave(knows(before))
 	to := r.as()
@@ -58,7 +58,7 @@ func TestReceiverWithTheFormerCredentialsIsServedUntilItHasTheNewOnes(t *testing
 }
 
 func TestFormerCredentials_EndWithTheOverlap(t *testing.T) {
-	before := webhook.Credentials{Secret: "before", VerifyToken: "verify before"}
+	before := webhook.Credentials{Secret: []byte("before"), VerifyToken: []byte("verify before")}
 	r := newReceiver(t)
 	r.behave(knows(before))
 	to := r.as()

@@ -53,6 +53,10 @@ type Receiver struct {
 	// Former are the credentials before, for a receiver that does not have the present ones
 	// yet; nil for none.
 	Former *FormerCredentials
+	// Own reads the credentials that the receiver brought, for one use, after which they are overwritten;
+	// nil for a receiver that was given the relay's. With it, Credentials and Former are not used.
+	// Its error is a *CredentialsError.
+	Own func() (Credentials, error)
 	// Certificate returns the client certificate for mutual TLS; nil for none. It is called for
 	// each connection, so that a renewed certificate is picked up.
 	Certificate func() (*tls.Certificate, error)
@@ -60,8 +64,8 @@ type Receiver struct {
 
 // Credentials are what a receiver recognizes the relay by.
 type Credentials struct {
-	Secret      string // signs deliveries
-	VerifyToken string // proves in the handshake that it is us
+	Secret      []byte // signs deliveries
+	VerifyToken []byte // proves in the handshake that it is us
 }
 
 // FormerCredentials are credentials that were rotated away. They are used, until Until, with a
@@ -120,7 +124,7 @@ func (c *client) verify(ctx context.Context, as Credentials) error {
 		return err
 	}
 	u := *c.url
-	q := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {as.VerifyToken}}
+	q := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {string(as.VerifyToken)}}
 	// The URL's own query stays as the business wrote it: reading it would drop what contains
 	// a semicolon.
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+q.Encode(), "&")

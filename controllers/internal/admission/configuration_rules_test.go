@@ -46,6 +46,7 @@ func configurationRules() []rule {
 		{"another webhook", none, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"), webhook},
 		{"another authority for the webhook", none, rewrite("AA==", "AB=="), webhook},
 		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
+		{"other credentials than the receiver's", none, rewrite(",\n    \"ownCredentials\": true", ""), webhook},
 		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
 		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
 		{"customers' numbers", none, rewrite(`"hideNumbers": true,`, ""), settings},

@@ -55,6 +55,7 @@ spec:
       AA==
       -----END CERTIFICATE-----
     clientCertificateSecretName: hook-client
+    credentialsSecretName: acme-webhook-credentials
   endpoint: {tlsSecretName: endpoint-tls}
   trust: firstUse
   acceptUnencrypted: true

@@ -181,8 +181,45 @@ func formerPodRules() []rule {
 	}
 }
 
+// credentialRules hold the Secret with a receiver's own credentials to the relay's, and to its two keys.
+func credentialRules(spec string) []rule {
+	const volumes, places = "of <BusinessRelay>-webhook-credentials", "must mount each volume where the operator would"
+	volume := func(edit func(fields)) func(fields) {
+		return at(spec, func(s fields) {
+			for _, v := range s["volumes"].([]any) {
+				if v := v.(fields); v["name"] == "webhook-credentials" {
+					edit(v["secret"].(fields))
+					return
+				}
+			}
+			panic("there is no volume of credentials") // a mistake in the test's table
+		})
+	}
+	items := func(items ...any) func(fields) { return volume(func(s fields) { s["items"] = items }) }
+	item := func(key, path string) fields { return fields{"key": key, "path": path} }
+	mountAt := func(path string) func(fields) {
+		return at(spec+"/containers/0", func(c fields) {
+			for _, m := range c["volumeMounts"].([]any) {
+				if m := m.(fields); m["name"] == "webhook-credentials" {
+					m["mountPath"] = path
+				}
+			}
+		})
+	}
+	return []rule{
+		{"another Secret's credentials", none, volume(func(s fields) { s["secretName"] = "globex-webhook-credentials" }), volumes},
+		{"credentials of any name", none, volume(func(s fields) { s["secretName"] = "passwords" }), volumes},
+		{"a further key of the credentials", items(item("verifyToken", "verifyToken")), items(item("verifyToken", "verifyToken"), item("password", "password")), volumes},
+		{"another key as verify token", none, items(item("password", "verifyToken")), volumes},
+		{"the app secret as verify token", none, items(item("appSecret", "verifyToken")), volumes},
+		{"all keys of the credentials", none, items(), volumes},
+		{"credentials elsewhere", none, mountAt("/etc/relaykeep/credentials"), places},
+		{"credentials over the configuration", none, mountAt("/etc/relaykeep"), places},
+	}
+}
+
 func relayPodRules() []rule {
-	return append(append(podRules("spec"), carrierRules("spec")...),
+	return append(append(append(podRules("spec"), carrierRules("spec")...), credentialRules("spec")...),
 		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
 		rule{"a name by which it could be entered", put("metadata/name", "acme-relay-12"), put("metadata/name", "acme-relay-x0"), named},
 		rule{"a janitor's name", none, put("metadata/name", "acme-retention-1"), named},
@@ -219,7 +256,7 @@ func withoutTokens(spec string) func(fields) {
 
 func statefulSetRules() []rule {
 	const spec = "spec/template/spec"
-	return append(append(podRules(spec), carrierRules(spec)...),
+	return append(append(append(podRules(spec), carrierRules(spec)...), credentialRules(spec)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
 		rule{"a claim of its own", none, put("spec/volumeClaimTemplates", []any{fields{"metadata": fields{"name": "x"}, "spec": fields{
 			"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}},

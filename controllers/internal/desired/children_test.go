@@ -139,7 +139,7 @@ func TestVolumeAndSecrets_AreMountedByTheRelayOnly(t *testing.T) {
 				secrets++
 			}
 		}
-		if relay := name == "relay"; relay != (claims == 1) || relay != (secrets == 2) {
+		if relay := name == "relay"; relay != (claims == 1) || relay != (secrets == 3) {
 			t.Errorf("%s: mounts %d claims and %d secrets", name, claims, secrets)
 		}
 	}

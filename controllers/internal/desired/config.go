@@ -92,6 +92,7 @@ func config(in Input) contract.Config {
 			URL:               w.URL,
 			CABundle:          string(w.CABundle),
 			ClientCertificate: w.ClientCertificateSecretName != "",
+			OwnCredentials:    w.CredentialsSecretName != "",
 		}
 	}
 	if e := relay.PayloadEncryption; e != nil {

@@ -67,6 +67,7 @@ func full() desired.Input {
 	}
 	relay.Webhook = &v1alpha1.Webhook{
 		URL: "https://hooks.acme.example:9443/in", CABundle: caBundle, ClientCertificateSecretName: "hook-client",
+		CredentialsSecretName: "acme-webhook-credentials",
 	}
 	relay.PayloadEncryption = &v1alpha1.PayloadEncryption{PublicKey: "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"}
 	relay.Retention.Days = 7

@@ -24,6 +24,8 @@ const (
 	volumeWebhook    = "webhook-client"
 	volumeTmp        = "tmp"
 
+	volumeCredentials = "webhook-credentials"
+
 	// ContainerRelay and ContainerJanitor name the only container of each pod.
 	ContainerRelay   = "relay"
 	ContainerJanitor = "janitor"
@@ -137,6 +139,17 @@ func secretVolume(volume string, secret v1alpha1.ObjectName) *corev1ac.VolumeApp
 		WithItems(
 			corev1ac.KeyToPath().WithKey(corev1.TLSCertKey).WithPath(corev1.TLSCertKey),
 			corev1ac.KeyToPath().WithKey(corev1.TLSPrivateKeyKey).WithPath(corev1.TLSPrivateKeyKey),
+		))
+}
+
+// credentialsVolume mounts the credentials that a webhook's receiver brings. Without the Secret,
+// or with a part of it, the relay starts all the same, and says what is missing.
+func credentialsVolume(secret v1alpha1.ObjectName) *corev1ac.VolumeApplyConfiguration {
+	return corev1ac.Volume().WithName(volumeCredentials).WithSecret(corev1ac.SecretVolumeSource().
+		WithSecretName(string(secret)).WithDefaultMode(0o440).WithOptional(true).
+		WithItems(
+			corev1ac.KeyToPath().WithKey(contract.AppSecretKey).WithPath(contract.AppSecretKey),
+			corev1ac.KeyToPath().WithKey(contract.VerifyTokenKey).WithPath(contract.VerifyTokenKey),
 		))
 }
 

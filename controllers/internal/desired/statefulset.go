@@ -57,6 +57,10 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 		spec.WithVolumes(secretVolume(volumeWebhook, w.ClientCertificateSecretName))
 		container.WithVolumeMounts(mount(volumeWebhook, contract.WebhookClientDir, true))
 	}
+	if w := relay.Webhook; w != nil && w.CredentialsSecretName != "" {
+		spec.WithVolumes(credentialsVolume(w.CredentialsSecretName))
+		container.WithVolumeMounts(mount(volumeCredentials, contract.WebhookCredentialsDir, true))
+	}
 	if relay.RuntimeClassName != "" {
 		spec.WithRuntimeClassName(string(relay.RuntimeClassName))
 	}
