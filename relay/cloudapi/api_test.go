@@ -39,6 +39,7 @@ type service struct {
 	files       map[string]storedFile
 	blocked     []cloudapi.BlockedUser
 	templates   []cloudapi.Template
+	profile     cloudapi.Profile
 	err         error
 }
 

@@ -76,6 +76,7 @@ func routes() []route {
 		{routeNumber, http.MethodGet, theNumber, "", access.Read, (*API).number},
 		{routeNumber, http.MethodPost, theNumber, "", access.Admin, (*API).configureNumber},
 		{routeProfile, http.MethodGet, theNumber, "whatsapp_business_profile", access.Read, (*API).profile},
+		{routeProfile, http.MethodPost, theNumber, "whatsapp_business_profile", access.Admin, (*API).editProfile},
 		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
 		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
 		{routeTemplates, http.MethodGet, theAccount, "message_templates", access.Read, (*API).templates},

@@ -79,6 +79,7 @@ type Service interface {
 	// UserIDs returns the user ids of customers in the same order, empty for who is none.
 	UserIDs(ctx context.Context, numbers []phone.Number) ([]string, error)
 	Templates
+	Profiles
 }
 
 // BlockedUser is somebody whom the business blocked.
@@ -96,12 +97,6 @@ type Number struct {
 	Since     time.Time // when the relay made the number's keys; zero if it is not known
 	Webhook   string    // URL; empty for none
 	Profile   Profile
-}
-
-// Profile is what the business says about itself.
-type Profile struct {
-	About, Address, Description, Email, Vertical string
-	Websites                                     []string
 }
 
 // Problem keeps the business from sending, or some of its messages from arriving.

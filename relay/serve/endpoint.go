@@ -40,7 +40,7 @@ func newServer(h http.Handler) *http.Server {
 // finish.
 func (p *parts) serveEndpoint(ctx context.Context) error {
 	server := newServer(cloudapi.New(cloudapi.Options{
-		Service:     service{p.messages, newTemplates(p.store)},
+		Service:     service{p.messages, newTemplates(p.store), profiles{p.store}},
 		Customers:   persons{p.messages},
 		Number:      p.shownNumber(),
 		Token:       p.keys.access.AccessToken,

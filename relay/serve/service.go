@@ -15,6 +15,7 @@ import (
 type service struct {
 	*message.Service
 	templates
+	profiles
 }
 
 // AcceptText implements cloudapi.Service.
