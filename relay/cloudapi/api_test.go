@@ -157,7 +157,7 @@ func TestAnswersAreTheAPIsToTheByte(t *testing.T) {
 		{"to-self", "POST", messages, `{"messaging_product":"whatsapp","to":"15550783881","text":{"body":"x"}}`},
 		{"opaque-too-long", "POST", messages, text(`,"text":{"body":"x"},"biz_opaque_callback_data":"` + strings.Repeat("x", 513) + `"`)},
 		{"identity-hash-too-long", "POST", messages, text(`,"text":{"body":"x"},"recipient_identity_key_hash":"` + strings.Repeat("x", 129) + `"`)},
-		{"identity-hash-of-image", "POST", messages, text(`,"type":"image","image":{"id":"1"},"recipient_identity_key_hash":"DF2lS5v2W6x="`)},
+		{"identity-hash-of-reaction", "POST", messages, text(`,"type":"reaction","reaction":{"message_id":"wamid.x","emoji":"❤"},"recipient_identity_key_hash":"DF2lS5v2W6x="`)},
 		{"identity-hash", "POST", messages, text(`,"text":{"body":"x"},"recipient_identity_key_hash":"DF2lS5v2W6x="`)},
 		{"read-without-message", "POST", messages, `{"messaging_product":"whatsapp","status":"read"}`},
 		{"other-status", "POST", messages, `{"messaging_product":"whatsapp","status":"deleted","message_id":"wamid.x"}`},
@@ -196,6 +196,40 @@ func TestTextReachesTheServiceWhole(t *testing.T) {
 	want := []cloudapi.Text{{To: mustNumber(t, "+16505551234"), Body: "Grüße ❤", ReplyTo: "wamid.q", Opaque: "order 7", IdentityHash: "DF2lS5v2W6x="}}
 	if diff := cmp.Diff(want, s.texts, cmp.Comparer(func(a, b phone.Number) bool { return a == b })); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A message of any type but a reaction goes to the identity key that the business named.
+func TestIdentityHashReachesTheServiceWithEachType(t *testing.T) {
+	const hash = "DF2lS5v2W6x="
+	w := templates(t)
+	w.create(`{"name":"welcome","language":"en_US","category":"UTILITY","components":[{"type":"BODY","text":"Hello"}]}`)
+	w.create(`{"name":"photo","language":"en_US","category":"UTILITY","components":[{"type":"HEADER","format":"IMAGE"},{"type":"BODY","text":"Look"}]}`)
+	bodies := []string{
+		`"type":"image","image":{"id":"1"}`, `"type":"location","location":{"latitude":1.5,"longitude":2}`,
+		`"type":"contacts","contacts":[{"name":{"formatted_name":"x"}}]`,
+		`"type":"interactive","interactive":{"type":"button","body":{"text":"Well?"},"action":{"buttons":[{"type":"reply","reply":{"id":"y","title":"Yes"}}]}}`,
+		`"type":"template","template":{"name":"welcome","language":{"code":"en_US"}}`,
+		`"type":"template","template":{"name":"photo","language":{"code":"en_US"},"components":[{"type":"header","parameters":[{"type":"image","image":{"id":"1"}}]}]}`,
+	}
+	for _, body := range bodies {
+		if a := call(w.api, http.MethodPost, messages, `{"messaging_product":"whatsapp","to":"16505551234","recipient_identity_key_hash":"`+hash+`",`+body+`}`); a.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", body, a.Code, a.Body)
+		}
+	}
+	named := 0
+	for _, m := range w.s.texts {
+		if m.IdentityHash == hash {
+			named++
+		}
+	}
+	for _, m := range w.s.attachments {
+		if m.IdentityHash == hash {
+			named++
+		}
+	}
+	if named != len(bodies) {
+		t.Errorf("%d of %d name the key", named, len(bodies))
 	}
 }
 

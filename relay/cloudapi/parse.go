@@ -55,25 +55,26 @@ func (q *request) fill(o *order, to phone.Number) (err error) {
 	default:
 		err = errUnsupportedType()
 	}
-	if err == nil && o.who.UserID != "" {
-		o.goesToUser()
+	if err == nil {
+		o.goesTo(o.who.UserID != "", q.IdentityKeyHash)
 	}
 	return err
 }
 
-// goesToUser notes with a message that the business named its recipient by user id.
-func (o *order) goesToUser() {
+// goesTo notes with a message whether the business named its recipient by user id, and for which
+// identity key it is. A reaction is for none.
+func (o *order) goesTo(user bool, identity string) {
 	switch {
 	case o.text != nil:
-		o.text.ToUser = true
+		o.text.ToUser, o.text.IdentityHash = user, identity
 	case o.attachment != nil:
-		o.attachment.ToUser = true
+		o.attachment.ToUser, o.attachment.IdentityHash = user, identity
 	case o.contacts != nil:
-		o.contacts.ToUser = true
+		o.contacts.ToUser, o.contacts.IdentityHash = user, identity
 	case o.template != nil:
-		o.template.toUser = true
+		o.template.toUser, o.template.identity = user, identity
 	case o.reaction != nil:
-		o.reaction.ToUser = true
+		o.reaction.ToUser = user
 	}
 }
 

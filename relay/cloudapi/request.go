@@ -78,7 +78,7 @@ func (q *request) text(to phone.Number) (*Text, error) {
 	if err := atMost("text.body", q.Text.Body, MaxTextLength); err != nil {
 		return nil, err
 	}
-	return &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque, ReplyTo: q.replyTo(), IdentityHash: q.IdentityKeyHash}, nil
+	return &Text{To: to, Body: q.Text.Body, Opaque: q.Opaque, ReplyTo: q.replyTo()}, nil
 }
 
 func (q *request) replyTo() string {
@@ -97,9 +97,9 @@ func (q *request) envelope() error {
 		return errMissing("to")
 	case len(q.Opaque) > MaxOpaque:
 		return errInvalidValue(fmt.Sprintf("biz_opaque_callback_data must have at most %d bytes.", MaxOpaque))
-	case q.IdentityKeyHash != "" && q.Type != "" && q.Type != "text":
-		// Ignoring it would send to an identity that the business did not mean.
-		return errInvalidValue("recipient_identity_key_hash is supported in text messages only: send others without it.")
+	case q.IdentityKeyHash != "" && q.Type == "reaction":
+		// It may go in clear. Ignoring the hash would send to an identity that the business did not mean.
+		return errInvalidValue("recipient_identity_key_hash is not supported in reactions: send them without it.")
 	case len(q.IdentityKeyHash) > MaxIdentityHash:
 		return errInvalidValue(fmt.Sprintf("recipient_identity_key_hash must have at most %d bytes.", MaxIdentityHash))
 	case q.Context != nil && len(q.Context.MessageID) > MaxMessageID:

@@ -122,6 +122,8 @@ type Attachment struct {
 	// Choices and ChoiceKind are those of Text: what Caption offers.
 	Choices    []rich.Choice
 	ChoiceKind string
+	// IdentityHash is that of Text.
+	IdentityHash string
 }
 
 // NewFile is a file that a business uploads. Body must be read to its end; past Limit it returns

@@ -59,6 +59,7 @@ type fallback struct {
 type filling struct {
 	to              phone.Number
 	toUser          bool
+	identity        string // key hash
 	name, language  string
 	values          []templateValues
 	header, body    []templateValue
@@ -127,10 +128,11 @@ func (a *API) sendTemplate(ctx context.Context, f filling, who acceptedContact) 
 	}
 	var answer any
 	if file != nil {
-		file.To, file.ToUser, file.Caption, file.Choices, file.ChoiceKind, file.ReplyTo, file.Opaque = f.to, f.toUser, text, choices, kind, f.replyTo, f.opaque
+		file.To, file.ToUser, file.IdentityHash, file.ReplyTo, file.Opaque = f.to, f.toUser, f.identity, f.replyTo, f.opaque
+		file.Caption, file.Choices, file.ChoiceKind = text, choices, kind
 		answer, err = a.sendAttachment(ctx, *file, who)
 	} else {
-		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque}, who)
+		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque, IdentityHash: f.identity}, who)
 	}
 	if done, ok := answer.(accepted); ok {
 		done.Messages[0].Status = "accepted"

@@ -96,6 +96,26 @@ func (p *person) opens(text string) []byte {
 
 const upload = "https://relay.test/upload/1/photo.png"
 
+// Neither a file nor its caption goes to another identity key than the business named.
+func TestFile_ForAnUnknownIdentityKeyFails(t *testing.T) {
+	withFiles(t, func(t *testing.T, w *world, a *person) {
+		a.says(w.number, "my key is in this webhook")
+		hash, sent := w.take()[0].Identity, len(w.carrier.Texts())
+		file := message.Attachment{To: a.number, Kind: media.Image, ID: w.keeps("image/png", picture()), Caption: "for somebody else"}
+		file.IdentityHash = "DF2lS5v2W6xDF2lS5v2W6w=="
+		id := w.sends(file)
+		events := w.take()
+		if len(events) != 1 || events[0].ID != id || events[0].Code != 137000 || len(w.carrier.Texts()) != sent {
+			t.Errorf("the business got %+v, and %d messages were sent", events, len(w.carrier.Texts())-sent)
+		}
+		file.IdentityHash = hash
+		id = w.sends(file)
+		if got := statuses(w.take(), id); len(got) == 0 || got[0] != "sent" {
+			t.Errorf("for the known key the statuses are %q", got)
+		}
+	})
+}
+
 func TestFile_OfACustomerReachesTheBusiness(t *testing.T) {
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		content := picture()

@@ -36,7 +36,7 @@ func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
 func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
 	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
 		To: a.To, ToUser: a.ToUser, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
-		Choices: a.Choices, ChoiceKind: a.ChoiceKind,
+		Choices: a.Choices, ChoiceKind: a.ChoiceKind, IdentityHash: a.IdentityHash,
 	})
 	return id, translate(err)
 }

@@ -37,6 +37,8 @@ type Attachment struct {
 	// Choices are the answers that Caption offers, of a kind that the webhook of an answer names.
 	Choices    []rich.Choice
 	ChoiceKind string
+	// IdentityHash is that of Text.
+	IdentityHash string
 }
 
 // AcceptAttachment stores a message with a file and returns its id, as AcceptText does. It
@@ -44,7 +46,7 @@ type Attachment struct {
 // only shows when it is fetched.
 func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, error) {
 	main := record.Content{
-		ToUser: a.ToUser, ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}, Choices: a.Choices, ChoiceKind: a.ChoiceKind,
+		ToUser: a.ToUser, ReplyTo: a.ReplyTo, Media: &record.Attached{Kind: a.Kind, ID: a.ID, From: a.Link}, Choices: a.Choices, ChoiceKind: a.ChoiceKind, IdentityHash: a.IdentityHash,
 	}
 	caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 	id, now := store.NewMessageID(), s.Now()
@@ -67,7 +69,7 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 			return err
 		}
 		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, rand.Text(), ""
-		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo}, record.KindText)
+		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo, IdentityHash: a.IdentityHash}, record.KindText)
 	})
 	if err != nil {
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
