@@ -95,9 +95,20 @@ name NAME-relay. That login can read the credentials and nothing else.`,
 		if err != nil {
 			return err
 		}
+		if name := receiversSecret(relay); name != "" {
+			fmt.Fprintf(streams.ErrOut, "note: the webhook uses appSecret and verifyToken of the Secret %s, not the webhook secret and verify token shown here\n", name)
+		}
 		return show(streams.Out, c)
 	}
 	return cmd
+}
+
+// receiversSecret returns the Secret with the webhook's credentials, if its receiver brings its own.
+func receiversSecret(relay *v1alpha1.BusinessRelay) string {
+	if relay.Spec.Webhook == nil {
+		return ""
+	}
+	return string(relay.Spec.Webhook.CredentialsSecretName)
 }
 
 // regionVault returns a client of the region's Vault, reached as the flags say.

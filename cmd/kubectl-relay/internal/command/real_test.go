@@ -12,6 +12,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
@@ -102,6 +103,20 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 		}
 		if got != want {
 			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+	t.Run("of which the receiver has its own", func(t *testing.T) {
+		patch := func(webhook string) {
+			t.Helper()
+			relay := &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "acme"}}
+			check(t, k.client.Patch(t.Context(), relay, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"webhook":`+webhook+`}}`))))
+		}
+		patch(`{"url":"https://shop.test/in","credentialsSecretName":"acme-webhook-credentials"}`)
+		defer patch("null")
+		_, errOut, err := run(t, args...)
+		check(t, err)
+		if !strings.Contains(errOut, "of the Secret acme-webhook-credentials") {
+			t.Errorf("printed %q", errOut)
 		}
 	})
 	t.Run("at another address with another authority", func(t *testing.T) {
