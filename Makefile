@@ -45,9 +45,10 @@ EXHAUSTIVE = $(sort $(dir $(EXHAUSTIVE_FILES:%=./%)))
 EXHAUSTIVE_TESTS = $(shell awk '/^func Test/ { name = $$2; sub(/[^A-Za-z0-9_].*/, "", name) } /racing\.[SE]/ { print "^" name "$$" }' $(EXHAUSTIVE_FILES) | sort -u | paste -sd '|')
 
 # How many packages are tested at once, and how many tests of one that allow it: many wait
-# for servers most of the time.
-PARALLEL ?= 4
-TESTS ?= 8
+# for servers part of the time. More of both leave servers no processor for so long that ejabberd
+# forgets what it was to pass on.
+PARALLEL ?= 2
+TESTS ?= 6
 
 # Where tests keep their files: in memory where there is room, which spares them waiting
 # for the disk. What Go compiles stays where it was.
