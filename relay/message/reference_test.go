@@ -90,6 +90,24 @@ func TestReply_NamesTheAnsweredMessageWithoutItsQuote(t *testing.T) {
 	})
 }
 
+// The name of a customer without a number may be part of the business's.
+func TestReply_QuotesTheBusinessUnderANameThatHoldsTheCustomers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.nameless(dir, "anna.b")
+		a.says(w.number, "hello")
+		question := w.tells(w.take()[0].User, "We do. Which size?")
+		w.take()
+		for author, want := range map[string]string{"hanna.bakery": question, "anna.b@relay.test": "", "xmpp:Anna.B": ""} {
+			a.says(w.number, "> "+author+":\n> We do. Which size?\n42")
+			if got := w.next(); got.Context != want {
+				t.Errorf("%s: %+v", author, got)
+			}
+		}
+	})
+}
+
 func TestReply_ToWordsThatWereSaidTwiceStaysText(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

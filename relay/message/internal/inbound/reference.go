@@ -8,6 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/quote"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -129,10 +130,20 @@ func (s references) mayHaveSaid(c store.Customer, author string) []store.Directi
 	switch {
 	case strings.Contains(author, s.Webhook.Phone.Digits()):
 		return []store.Direction{store.Outbound}
-	case strings.Contains(author, c.Number.Local()):
+	case isAuthor(author, c.Number):
 		return []store.Direction{store.Inbound}
 	}
 	return []store.Direction{store.Outbound, store.Inbound}
+}
+
+// isAuthor says whether a quote names somebody's address: their number wherever it stands in it, but a
+// name only as the whole or before the @, for a short one is part of many others.
+func isAuthor(author string, n phone.Number) bool {
+	if d := n.Digits(); d != "" {
+		return strings.Contains(author, d)
+	}
+	local, _, _ := strings.Cut(strings.TrimPrefix(author, "xmpp:"), "@")
+	return strings.EqualFold(local, n.Local())
 }
 
 // repeats says whether a quote repeats a message.
