@@ -38,11 +38,14 @@ func (s *Base) UserOf(ctx context.Context, id store.CustomerID) (user string, er
 	if id == 0 {
 		return "", nil
 	}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error { // which makes one if there is none yet
+	read := func(tx *store.Tx) error {
 		c, err := tx.CustomerByID(id)
 		user = c.UserID
 		return err
-	})
+	}
+	if err = s.Store.View(ctx, read); err == nil && user == "" {
+		err = s.Store.Update(ctx, read) // makes one for a row from before user ids
+	}
 	if record.IsNotFound(err) || errors.Is(err, seal.ErrTampered) {
 		return "", nil
 	}
