@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/relaykeep/relaykeep/relay/media"
 )
@@ -26,7 +25,7 @@ func (f *fileObject) attachment(param string, kind media.Kind) (*Attachment, err
 		return nil, errMissing(param + ".id")
 	case f.ID != "" && f.Link != "":
 		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", param, param))
-	case f.Link != "" && !followable(f.Link):
+	case f.Link != "" && !followable(f.Link, maxFileLink):
 		return nil, errInvalidValue(param + ".link must be an http or https address of at most 2048 bytes.")
 	case f.ID != "" && (!digits(string(f.ID)) || len(f.ID) > maxShownID):
 		return nil, errUnknownFile(param)
@@ -36,11 +35,6 @@ func (f *fileObject) attachment(param string, kind media.Kind) (*Attachment, err
 		a.Filename = media.CleanName(f.Filename)
 	}
 	return a, nil
-}
-
-func followable(link string) bool {
-	u, err := url.Parse(link)
-	return err == nil && len(link) <= maxFileLink && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
 }
 
 // sendAttachment passes an attachment to the service.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/rich"
@@ -229,13 +228,4 @@ func (a *actionObject) link() ([]rich.Link, error) {
 	l := rich.Link{Label: a.Parameters.DisplayText, Target: a.Parameters.URL}
 	const param = "interactive.action.parameters.display_text"
 	return []rich.Link{l}, cmp.Or(webURL("interactive.action.parameters.url", l.Target), required(param, l.Label), atMost(param, l.Label, maxButtonTitle))
-}
-
-// webURL checks the address of a web page.
-func webURL(param, link string) error {
-	u, err := url.Parse(link)
-	if err != nil || len(link) > maxWebURL || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return errInvalidValue(fmt.Sprintf("%s must be an http or https address of at most %d bytes.", param, maxWebURL))
-	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -158,8 +157,7 @@ func (q profileRequest) check() error {
 		return errInvalidParameter(fmt.Sprintf("Param websites must have at most %d addresses.", maxWebsites))
 	}
 	for _, site := range *q.Websites {
-		u, err := url.Parse(site)
-		if err != nil || len(site) > maxWebsite || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
+		if !followable(site, maxWebsite) {
 			return errInvalidValue(fmt.Sprintf("websites must be http or https addresses of at most %d bytes.", maxWebsite))
 		}
 	}
@@ -169,10 +167,10 @@ func (q profileRequest) check() error {
 // apply changes a profile, unless the BusinessRelay says otherwise.
 func (q profileRequest) apply(p *Profile, fixed Profile) error {
 	for _, f := range []struct {
-		name      string
-		said      *string
-		kept      *string
-		unchanged string
+		name  string
+		said  *string
+		kept  *string
+		fixed string
 	}{
 		{"about", q.About, &p.About, fixed.About},
 		{"address", q.Address, &p.Address, fixed.Address},
@@ -181,8 +179,8 @@ func (q profileRequest) apply(p *Profile, fixed Profile) error {
 		{"vertical", q.Vertical, &p.Vertical, fixed.Vertical},
 	} {
 		switch {
-		case f.said == nil, *f.said == f.unchanged && f.unchanged != "":
-		case f.unchanged != "":
+		case f.said == nil, *f.said == f.fixed && f.fixed != "":
+		case f.fixed != "":
 			return errProfile(f.name)
 		default:
 			*f.kept = *f.said
