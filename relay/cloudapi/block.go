@@ -45,11 +45,7 @@ func (a *API) block(w http.ResponseWriter, r *http.Request, _ string) (any, erro
 	case len(q.Users) > maxBlockUsers:
 		return nil, errInvalidParameter(fmt.Sprintf("Param block_users must have at most %d users.", maxBlockUsers))
 	}
-	to := a.addressees(r.Context())
-	if r.Method == http.MethodDelete {
-		to.find = a.findBlocked(r.Context(), to.find)
-	}
-	blocked, users, failed, err := to.sort(q)
+	blocked, users, failed, err := a.addresseesOf(r).sort(q)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +76,15 @@ func apply(ctx context.Context, change func(context.Context, []BlockedUser) erro
 }
 
 func (a *API) unblock(ctx context.Context, users []BlockedUser) error {
+	return a.Service.Unblock(ctx, numbersOf(users))
+}
+
+func numbersOf(users []BlockedUser) []phone.Number {
 	numbers := make([]phone.Number, len(users))
 	for i, u := range users {
 		numbers[i] = u.Number
 	}
-	return a.Service.Unblock(ctx, numbers)
+	return numbers
 }
 
 // addressees are who a request may name now.
@@ -93,6 +93,15 @@ func (a *API) addressees(ctx context.Context) addressees {
 		n, err := a.Service.Find(ctx, user)
 		return n, fromService(err)
 	}}
+}
+
+// addresseesOf is addressees for a request about people: a DELETE may also name who was blocked by user id.
+func (a *API) addresseesOf(r *http.Request) addressees {
+	to := a.addressees(r.Context())
+	if r.Method == http.MethodDelete {
+		to.find = a.findBlocked(r.Context(), to.find)
+	}
+	return to
 }
 
 // findBlocked returns a function that also finds who was blocked by user id, and is no longer a customer.
@@ -106,7 +115,7 @@ func (a *API) findBlocked(ctx context.Context, find func(string) (phone.Number, 
 		if byID == nil {
 			list, err := a.Service.Blocked(ctx)
 			if err != nil {
-				return phone.Number{}, err
+				return phone.Number{}, fromService(err)
 			}
 			byID = make(map[string]phone.Number, len(list))
 			for _, u := range list {
@@ -150,11 +159,7 @@ type blockedUser struct {
 // shown returns entries of the block list as the API has them. Where the business is to know no numbers,
 // who was blocked by number before and is no customer is left out.
 func (a *API) shown(ctx context.Context, entries []BlockedUser) ([]blockedUser, error) {
-	numbers := make([]phone.Number, len(entries))
-	for i, e := range entries {
-		numbers[i] = e.Number
-	}
-	now, err := a.Service.UserIDs(ctx, numbers)
+	now, err := a.Service.UserIDs(ctx, numbersOf(entries))
 	if err != nil {
 		return nil, fromService(err)
 	}

@@ -64,12 +64,7 @@ func (a *API) customers(_ http.ResponseWriter, r *http.Request, who string) (any
 func (a *API) person(r *http.Request, who string) (phone.Number, error) {
 	const param = "The last part of the path"
 	if userID.MatchString(who) {
-		find := a.Service.Find
-		if r.Method == http.MethodDelete {
-			return a.findBlocked(r.Context(), func(user string) (phone.Number, error) { return find(r.Context(), user) })(who)
-		}
-		n, err := find(r.Context(), who)
-		return n, fromService(err)
+		return a.addresseesOf(r).find(who)
 	}
 	n, err := phone.ParseLoose(who)
 	switch {
