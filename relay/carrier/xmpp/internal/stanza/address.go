@@ -57,10 +57,11 @@ func (a Addresses) Origin(from string) (origin, phone.Number) {
 	if !account {
 		return FromServer, phone.Number{}
 	}
-	n, err := phone.Parse(local)
-	if err != nil && a.Names {
-		n, err = phone.ParseName(local)
+	parse := phone.Parse
+	if a.Names {
+		parse = phone.ParseLocal
 	}
+	n, err := parse(local)
 	switch {
 	case err != nil:
 		return fromNobody, phone.Number{}
