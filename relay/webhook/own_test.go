@@ -53,16 +53,24 @@ func brought(which string) webhook.Credentials {
 	return webhook.Credentials{Secret: []byte("the app secret " + which), VerifyToken: []byte("verify " + which)}
 }
 
-func TestOwnCredentials_AreUsedAndFollowTheSecret(t *testing.T) {
-	first, second := brought("one"), brought("two")
+// verifiedWith returns a receiver that knows some credentials, the Secret that has them, and a deliverer
+// that was verified with them.
+func verifiedWith(t *testing.T, c webhook.Credentials) (*receiver, *mounted, *fixture) {
+	t.Helper()
 	r := newReceiver(t)
-	r.behave(knows(first))
+	r.behave(knows(c))
 	secret := mountSecret(t)
-	secret.put(keys(first))
+	secret.put(keys(c))
 	to := r.as()
 	to.Own = secret.own
 	f := deliver(t, to).start(t)
 	f.reason(t, contract.True, webhook.ReasonVerified)
+	return r, secret, f
+}
+
+func TestOwnCredentials_AreUsedAndFollowTheSecret(t *testing.T) {
+	first, second := brought("one"), brought("two")
+	r, secret, f := verifiedWith(t, first)
 	if !f.Work(t.Context(), job(1)).Done {
 		t.Error("not delivered with the receiver's own credentials")
 	}
@@ -86,14 +94,7 @@ func TestOwnCredentials_AreUsedAndFollowTheSecret(t *testing.T) {
 // A receiver that has the next credentials first refuses what is signed with the former ones.
 func TestOwnCredentials_ReceiverMayChangeFirst(t *testing.T) {
 	first, second := brought("one"), brought("two")
-	r := newReceiver(t)
-	r.behave(knows(first))
-	secret := mountSecret(t)
-	secret.put(keys(first))
-	to := r.as()
-	to.Own = secret.own
-	f := deliver(t, to).start(t)
-	f.reason(t, contract.True, webhook.ReasonVerified)
+	r, secret, f := verifiedWith(t, first)
 	r.behave(knows(second))
 	if f.Work(t.Context(), job(1)).Done {
 		t.Fatal("delivered with credentials that the receiver does not have any more")
@@ -151,14 +152,7 @@ func TestOwnCredentials_NothingIsSentWithoutThem(t *testing.T) {
 // Credentials that disappear stop deliveries that were verified before.
 func TestOwnCredentials_AreMissedWhenTheyGo(t *testing.T) {
 	good := brought("one")
-	r := newReceiver(t)
-	r.behave(knows(good))
-	secret := mountSecret(t)
-	secret.put(keys(good))
-	to := r.as()
-	to.Own = secret.own
-	f := deliver(t, to).start(t)
-	f.reason(t, contract.True, webhook.ReasonVerified)
+	r, secret, f := verifiedWith(t, good)
 	secret.put(nil)
 	if f.Work(t.Context(), job(1)).Done || len(r.got()) != 0 {
 		t.Error("something was sent without credentials")

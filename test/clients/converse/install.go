@@ -14,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/relaykeep/relaykeep/test/cache"
 )
 
 // The package at npm, and the SHA-256 of its archive.
@@ -27,19 +29,19 @@ const (
 // them with npm unless an earlier call did. Nothing of the package runs on this machine
 // but in the browser.
 func Install(ctx context.Context) (string, error) {
-	cache, err := cacheDir()
+	downloads, err := cache.Dir("clients")
 	if err != nil {
 		return "", err
 	}
-	raw, err := fetch(ctx, cache)
+	raw, err := fetch(ctx, downloads)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "converse-"+checksum[:12])
+	dir := filepath.Join(downloads, "converse-"+checksum[:12])
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	temporary, err := os.MkdirTemp(cache, "converse-*")
+	temporary, err := os.MkdirTemp(downloads, "converse-*")
 	if err != nil {
 		return "", fmt.Errorf("making a directory: %w", err)
 	}
@@ -49,28 +51,14 @@ func Install(ctx context.Context) (string, error) {
 	return dir, os.Rename(temporary, dir)
 }
 
-// cacheDir is where downloads are kept.
-func cacheDir() (string, error) {
-	dir := os.Getenv("RELAYKEEP_CACHE")
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		dir = filepath.Join(user, "relaykeep")
-	}
-	dir = filepath.Join(dir, "clients")
-	return dir, os.MkdirAll(dir, 0o750)
-}
-
 // fetch returns the archive, whose checksum is right.
-func fetch(ctx context.Context, cache string) ([]byte, error) {
-	path := filepath.Join(cache, archive)
+func fetch(ctx context.Context, dir string) ([]byte, error) {
+	path := filepath.Join(dir, archive)
 	if raw, err := os.ReadFile(path); err == nil && right(raw) {
 		return raw, nil
 	}
 	cmd := exec.CommandContext(ctx, "npm", "pack", "--silent", "--ignore-scripts", release)
-	cmd.Dir = cache
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("npm pack %s, which needs npm and its registry: %w: %s", release, err, out)
 	}

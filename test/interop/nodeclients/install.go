@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/relaykeep/relaykeep/test/cache"
 )
 
 var (
@@ -66,18 +68,13 @@ func fill(ctx context.Context, dir string) error {
 
 // place is where the clients are kept: other versions, or another program, are at another place.
 func place() (string, error) {
-	cache := os.Getenv("RELAYKEEP_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		cache = filepath.Join(user, "relaykeep")
+	dir, err := cache.Dir("clients")
+	if err != nil {
+		return "", err
 	}
-	cache = filepath.Join(cache, "clients")
 	sum := sha256.New()
 	for _, content := range [][]byte{manifest, lock, program} {
 		sum.Write(content)
 	}
-	return filepath.Join(cache, "node-"+hex.EncodeToString(sum.Sum(nil)[:6])), os.MkdirAll(cache, 0o750)
+	return filepath.Join(dir, "node-"+hex.EncodeToString(sum.Sum(nil)[:6])), nil
 }
