@@ -214,7 +214,7 @@ type XMPP struct {
 	Registration Registration `json:"registration,omitempty"`
 	// customersWithoutNumber says what becomes of messages from addresses of the domain that are no
 	// numbers: Refuse drops them, Allow makes their owners customers, whom businesses know by user id only.
-	// Whoever may have an account of any name may then write to every business of the region.
+	// Anybody who can get an account under any name can then write to every business of the region.
 	// +optional
 	// +kubebuilder:default=Refuse
 	CustomersWithoutNumber CustomersWithoutNumber `json:"customersWithoutNumber,omitempty"`

@@ -11,7 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 )
 
-// What team inboxes and bots send. The requests are written anew from what they were seen to send; no code of theirs
+// What team inboxes and bots send. The requests are our own, made from what they were seen to send; no code of theirs
 // is here. Each answer is a golden file with what the tool reads.
 
 const (

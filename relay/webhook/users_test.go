@@ -61,7 +61,7 @@ func all(t testing.TB, a webhook.Account, from phone.Number) map[string][]byte {
 // TestHiddenNumbers_AreInNoWebhook also reads webhooks that were finished while numbers were shared.
 func TestHiddenNumbers_AreInNoWebhook(t *testing.T) {
 	from := mustNumber(t, "+"+number)
-	anew := all(t, hiding(t), from)
+	fresh := all(t, hiding(t), from)
 	for name, before := range all(t, account(t), from) {
 		if !strings.Contains(string(before), number) && name != "failed-to-user" {
 			t.Fatalf("%s: the number is not shared, so that nothing is proved", name)
@@ -70,7 +70,7 @@ func TestHiddenNumbers_AreInNoWebhook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for when, payload := range map[string][]byte{"written": anew[name], "settled": settled} {
+		for when, payload := range map[string][]byte{"written": fresh[name], "settled": settled} {
 			if strings.Contains(string(payload), number) {
 				t.Errorf("%s, %s: %s", name, when, payload)
 			}
@@ -82,10 +82,10 @@ func TestHiddenNumbers_AreInNoWebhook(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "hidden-text", anew["text"])
-	golden(t, "hidden-reply", anew["reply"])
-	golden(t, "hidden-identity", anew["identity"])
-	golden(t, "hidden-status-to-number", anew["sent-to-number"])
+	golden(t, "hidden-text", fresh["text"])
+	golden(t, "hidden-reply", fresh["reply"])
+	golden(t, "hidden-identity", fresh["identity"])
+	golden(t, "hidden-status-to-number", fresh["sent-to-number"])
 }
 
 func TestFormerWebhook_GetsTheUserIDInPlaceOfTheNumber(t *testing.T) {

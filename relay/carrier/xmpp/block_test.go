@@ -66,7 +66,7 @@ func TestBlockList_LongestIsReadAndChanged(t *testing.T) {
 		t.Skip("a list of thousands")
 	}
 	onServers(t, func(t *testing.T, s server) {
-		// Servers write the whole list anew at each change: the longest takes ejabberd minutes.
+		// Servers rewrite the whole list at each change: the longest takes ejabberd minutes.
 		most := nightly.Or(64_000, 12_000)
 		conf := config(t, s, xmpptest.Business)
 		conf.IQTimeout = time.Minute
