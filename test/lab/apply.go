@@ -182,6 +182,18 @@ func (l *Lab) TakeCredentials(ctx context.Context, b *Business) (Credentials, er
 	return l.Credentials(b)
 }
 
+// KeepCredentials has a business, and its webhook's receiver, go by other credentials.
+func (l *Lab) KeepCredentials(b *Business, c Credentials) error {
+	text, err := json.Marshal(c) //nolint:gosec // as kubectl relay credentials prints them
+	if err == nil {
+		err = os.WriteFile(l.credentialsFile(b), text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the credentials of %s: %w", b.Name, err)
+	}
+	return nil
+}
+
 // Credentials returns what a business was given when its relay became ready.
 func (l *Lab) Credentials(b *Business) (Credentials, error) {
 	data, err := os.ReadFile(l.credentialsFile(b))
