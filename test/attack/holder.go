@@ -90,36 +90,43 @@ func (s *Scene) endpoint(ctx context.Context, h holder, method, edge, body strin
 	if err != nil {
 		return nil, err
 	}
-	known, err := s.lab.Credentials(lab.Acme)
-	if err != nil {
+	status, answer, err := s.request(ctx, lab.Acme, token, method, edge, body)
+	switch {
+	case err != nil:
 		return nil, err
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return nil, &refusedAtEndpoint{status}
 	}
-	client, err := s.lab.EndpointClient(ctx, lab.Acme)
+	return answer, nil
+}
+
+// request sends a request to an edge of a business's number. An answer that says that the relay failed is an error.
+func (s *Scene) request(ctx context.Context, b *lab.Business, token, method, edge, body string) (status int, answer []byte, err error) {
+	known, err := s.lab.Credentials(b)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
+	}
+	client, err := s.lab.EndpointClient(ctx, b)
+	if err != nil {
+		return 0, nil, err
 	}
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, method, known.Endpoint+"/v25.0/"+known.PhoneNumberID+"/"+edge, strings.NewReader(body))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	switch {
-	case err != nil:
-		return nil, err
-	case response.StatusCode == http.StatusUnauthorized, response.StatusCode == http.StatusForbidden:
-		return nil, &refusedAtEndpoint{response.StatusCode}
-	case response.StatusCode >= http.StatusInternalServerError:
-		return nil, fmt.Errorf("the endpoint answered %d", response.StatusCode)
+	answer, err = io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err == nil && response.StatusCode >= http.StatusInternalServerError {
+		err = fmt.Errorf("the endpoint answered %d", response.StatusCode)
 	}
-	return answer, nil
+	return response.StatusCode, answer, err
 }
 
 // asks asks acme's endpoint as a holder.

@@ -26,6 +26,7 @@ type Scene struct {
 	// A data key of each business, wrapped by its wrapping key and by its settings key.
 	wrapped, settings map[*lab.Business]string
 	holders           map[holder]string // their access tokens
+	hiding            bool              // globex's relay keeps customers' numbers from globex
 	undo              []func(context.Context) error
 }
 
