@@ -1,12 +1,14 @@
 package dataplane_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/customers"
@@ -123,15 +125,38 @@ func TestHiddenNumbers_AreNeverTheBusinesss(t *testing.T) {
 	b.WaitStatus(b.tells(first.User, "somebody with a user id"), "read")
 	p.Reacts(b, p.Shown("somebody with a user id").ID, "👍")
 	b.WaitUpdate("a reaction", func(u webhooktest.Update) bool { return u.Type == "reaction" })
-	for _, path := range []string{"/customers/" + first.User, "/customers", "/block_users"} {
+	p.SaysAbout(b, "an answer", carrier.References{ReplyTo: p.Shown("somebody with a user id").ID})
+	b.WaitText("an answer")
+	theirs := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 1000)...)
+	_, err := p.SendFile(t.Context(), b.Phone(), "garden.png", bytes.NewReader(theirs), int64(len(theirs)))
+	check(t, err)
+	file := b.WaitUpdate("a picture", func(u webhooktest.Update) bool { return u.Type == "image" }).File.ID
+	b.WaitStatus(b.Send(map[string]any{"recipient": first.User, "type": "image", "image": map[string]string{"id": b.Keep("image/png", "a picture back")}}), "read")
+	b.blockUser(http.MethodPost, first.User)
+	b.WaitStatus(b.tells(first.User, "to somebody blocked"), "failed")
+	b.blockUser(http.MethodDelete, first.User)
+	for _, path := range []string{"/customers/" + first.User, "/customers", "/block_users", "", "?fields=health_status"} {
 		if status, answer := b.Request(http.MethodGet, path, b.Token, nil); status != http.StatusOK || strings.Contains(answer, digits) {
 			t.Errorf("%s answers %d %s", path, status, answer)
 		}
 	}
-	if status, answer := b.Call(b.Token, map[string]any{
-		"messaging_product": "whatsapp", "to": p.Number.E164(), "text": map[string]string{"body": "is it you?"},
-	}); status != http.StatusBadRequest || !strings.Contains(answer, "131009") {
-		t.Errorf("to the number it answers %d %s", status, answer)
+	if status, answer := b.Ask(http.MethodGet, "/"+file, "", nil); status != http.StatusOK || strings.Contains(answer, digits) {
+		t.Errorf("the file answers %d %s", status, answer)
+	}
+	block := []byte(`{"messaging_product":"whatsapp","block_users":[{"user":"` + digits + `"}]}`)
+	for what, c := range map[string]struct {
+		method, path string
+		body         []byte
+	}{
+		"to the number":            {http.MethodPost, "/messages", []byte(`{"messaging_product":"whatsapp","to":"` + digits + `","text":{"body":"is it you?"}}`)},
+		"a block of the number":    {http.MethodPost, "/block_users", block},
+		"an unblock of the number": {http.MethodDelete, "/block_users", block},
+		"an export of the number":  {http.MethodGet, "/customers/" + digits, nil},
+		"an erasure of the number": {http.MethodDelete, "/customers/" + digits, nil},
+	} {
+		if status, answer := b.Request(c.method, c.path, b.Token, c.body); status != http.StatusBadRequest || !strings.Contains(answer, "131009") {
+			t.Errorf("%s: %d %s", what, status, answer)
+		}
 	}
 	b.noWebhookHas(digits)
 	b.NothingLeaked()
