@@ -167,7 +167,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 		r = authenticated
 	}
 	for _, t := range routes() {
-		if id, ok := t.matches(a.Number, r.Method, object, edge); ok {
+		if id, ok := t.matches(a.Number, r.Method, object, edge); ok && !a.lacks(t.name) {
 			if !callerOf(r).allows(t.scope) {
 				return t.name, nil, errScope(t.scope)
 			}
@@ -176,6 +176,11 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 		}
 	}
 	return routeNone, nil, errNoObject(r.Method, object)
+}
+
+// lacks says whether nothing is behind a route: its edge does not exist.
+func (a *API) lacks(route string) bool {
+	return route == routeTokens && a.Tokens == nil || route == routeCustomers && a.Customers == nil
 }
 
 // split splits a path into an optional version, the object's id, and the edge, which may have

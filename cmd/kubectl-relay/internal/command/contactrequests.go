@@ -37,24 +37,12 @@ wait for three days. Ask these customers to accept the request, or to write to t
 
 ` + howCalled,
 		Example: `  kubectl relay customers acme -n acme`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage(cmd, "give one BusinessRelay, not %d arguments", len(args))
-			}
-			return nil
-		},
+		Args:    oneRelay,
 	}
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := output.check(cmd); err != nil {
-			return err
-		}
-		e, err := f.openRelay(cmd.Context(), cluster, args[0])
-		if err != nil {
-			return err
-		}
+	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		open, err := e.contactRequests(cmd.Context())
 		if err != nil {
 			return err
@@ -63,7 +51,7 @@ wait for three days. Ask these customers to accept the request, or to write to t
 			return writeJSON(streams.Out, map[string]any{"customers": open})
 		}
 		return printContactRequests(streams.Out, open)
-	}
+	}, output.check)
 	return cmd
 }
 

@@ -33,11 +33,7 @@ until its key is destroyed by the retention.
 	f.add(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "skip the confirmation prompt")
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		e, number, err := f.open(cmd.Context(), cluster, args)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, args []string, e *endpoint, number phone.Number) error {
 		if !yes && !confirmed(streams, args[0], "Everything that relay "+args[0]+" stores about this person will be erased.") {
 			return errors.New("nothing was erased: the name was not confirmed")
 		}
@@ -46,7 +42,7 @@ until its key is destroyed by the retention.
 		}
 		fmt.Fprintln(streams.Out, "Erased: the relay stores nothing about this person.")
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -65,11 +61,7 @@ request for access, as far as the relay is concerned.
 	}
 	f.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		e, number, err := f.open(cmd.Context(), cluster, args)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, _ []string, e *endpoint, number phone.Number) error {
 		person, err := e.export(cmd.Context(), number)
 		if err != nil {
 			return err
@@ -78,7 +70,7 @@ request for access, as far as the relay is concerned.
 		out.SetIndent("", "  ")
 		out.SetEscapeHTML(false)
 		return out.Encode(person)
-	}
+	})
 	return cmd
 }
 

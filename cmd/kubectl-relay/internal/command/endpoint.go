@@ -52,14 +52,32 @@ type endpoint struct {
 	client     *http.Client
 }
 
-// open reads the credentials and returns the endpoint and the number.
-func (f *endpointFlags) open(ctx context.Context, cluster *cluster, args []string) (*endpoint, phone.Number, error) {
-	number, err := phone.Parse(args[1])
-	if err != nil {
-		return nil, number, err
+// onEndpoint returns what a command runs that calls the endpoint of the relay that its first argument names. The
+// checks of its flags come first.
+func (f *endpointFlags) onEndpoint(cluster *cluster, do func(*cobra.Command, []string, *endpoint) error, checks ...func(*cobra.Command) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		for _, check := range checks {
+			if err := check(cmd); err != nil {
+				return err
+			}
+		}
+		e, err := f.openRelay(cmd.Context(), cluster, args[0])
+		if err != nil {
+			return err
+		}
+		return do(cmd, args, e)
 	}
-	e, err := f.openRelay(ctx, cluster, args[0])
-	return e, number, err
+}
+
+// onCustomer is onEndpoint for a command whose second argument is a customer's number.
+func (f *endpointFlags) onCustomer(cluster *cluster, do func(*cobra.Command, []string, *endpoint, phone.Number) error, checks ...func(*cobra.Command) error) func(*cobra.Command, []string) error {
+	return f.onEndpoint(cluster, func(cmd *cobra.Command, args []string, e *endpoint) error {
+		number, err := phone.Parse(args[1])
+		if err != nil {
+			return err
+		}
+		return do(cmd, args, e, number)
+	}, checks...)
 }
 
 // openRelay reads the credentials of a relay and returns its endpoint.

@@ -43,14 +43,7 @@ customer in turn compares the business's own fingerprint, which kubectl relay in
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := output.check(cmd); err != nil {
-			return err
-		}
-		e, number, err := f.open(cmd.Context(), cluster, args)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, _ []string, e *endpoint, number phone.Number) error {
 		devices, err := e.devices(cmd.Context(), number)
 		if err != nil {
 			return err
@@ -60,7 +53,7 @@ customer in turn compares the business's own fingerprint, which kubectl relay in
 		}
 		printFingerprints(streams.Out, devices)
 		return nil
-	}
+	}, output.check)
 	return cmd
 }
 

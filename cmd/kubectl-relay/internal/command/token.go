@@ -83,21 +83,17 @@ func newTokenCreate(streams genericiooptions.IOStreams) *cobra.Command {
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := output.check(cmd); err != nil {
-			return err
-		}
+	var seconds int64
+	whole := func(cmd *cobra.Command) (err error) {
 		if name == "" || len(scopes) == 0 {
 			return usage(cmd, "say whom the token is for with --for, and what it may do with --scope")
 		}
-		seconds, err := lifetime(expires)
-		if err != nil {
+		if seconds, err = lifetime(expires); err != nil {
 			return usage(cmd, "%v", err)
 		}
-		e, err := f.openRelay(cmd.Context(), cluster, args[0])
-		if err != nil {
-			return err
-		}
+		return nil
+	}
+	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		made, err := e.createToken(cmd.Context(), name, scopes, seconds)
 		if err != nil {
 			return err
@@ -108,7 +104,7 @@ func newTokenCreate(streams genericiooptions.IOStreams) *cobra.Command {
 		fmt.Fprintf(streams.ErrOut, "The access token %s (%s), %s. It is shown only now:\n", made.Name, scopeList(made.Scopes), ends(made.Expires))
 		_, err = fmt.Fprintln(streams.Out, made.Token)
 		return err
-	}
+	}, output.check, whole)
 	return cmd
 }
 
@@ -125,14 +121,7 @@ func newTokenList(streams genericiooptions.IOStreams) *cobra.Command {
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := output.check(cmd); err != nil {
-			return err
-		}
-		e, err := f.openRelay(cmd.Context(), cluster, args[0])
-		if err != nil {
-			return err
-		}
+	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		tokens, err := e.tokens(cmd.Context())
 		if err != nil {
 			return err
@@ -141,7 +130,7 @@ func newTokenList(streams genericiooptions.IOStreams) *cobra.Command {
 			return writeJSON(streams.Out, map[string]any{"tokens": tokens})
 		}
 		return printTokens(streams.Out, tokens, time.Now())
-	}
+	}, output.check)
 	return cmd
 }
 
@@ -158,20 +147,19 @@ func newTokenRevoke(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd.Flags().StringVar(&name, "for", "", "the token's name (required)")
 	f.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	named := func(cmd *cobra.Command) error {
 		if access.CheckName(name) != nil {
 			return usage(cmd, "say which token with --for")
 		}
-		e, err := f.openRelay(cmd.Context(), cluster, args[0])
-		if err != nil {
-			return err
-		}
+		return nil
+	}
+	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		if err := e.revokeToken(cmd.Context(), name); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(streams.Out, "The access token %s is revoked.\n", name)
+		_, err := fmt.Fprintf(streams.Out, "The access token %s is revoked.\n", name)
 		return err
-	}
+	}, named)
 	return cmd
 }
 
