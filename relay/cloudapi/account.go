@@ -10,12 +10,32 @@ const accountFields = "id,name"
 
 // account serves GET /{business-account-id}.
 func (a *API) account(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	return show(r, a.Number.AccountID, accountFields, func(name string) (any, bool) {
+	fields, err := wanted(r, accountFields)
+	if err != nil {
+		return nil, err
+	}
+	var counted analytics
+	for i, f := range fields {
+		if f.name == "analytics" {
+			if counted, err = a.analytics(r, f.params); err != nil {
+				return nil, err
+			}
+			fields[i].params = nil
+		}
+	}
+	return showFields(fields, a.Number.AccountID, a.accountField(counted))
+}
+
+// accountField returns a function that returns one field of the account.
+func (a *API) accountField(counted analytics) func(wantedField) (any, bool) {
+	return plainField(func(name string) (any, bool) {
 		switch name {
 		case "owner_business_info":
 			return map[string]string{"id": a.Number.AccountID, "name": a.Number.Name}, true
 		case "health_status":
 			return a.health("WABA", a.Number.AccountID), true
+		case "analytics":
+			return counted, true
 		}
 		return a.callerField(name)
 	})

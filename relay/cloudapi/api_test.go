@@ -40,6 +40,8 @@ type service struct {
 	blocked     []cloudapi.BlockedUser
 	templates   []cloudapi.Template
 	profile     cloudapi.Profile
+	sent        []cloudapi.SentMessage
+	counts      []cloudapi.SentCount
 	err         error
 }
 

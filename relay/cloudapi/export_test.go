@@ -8,7 +8,7 @@ import (
 // Served returns what the routes serve, in the way of docs/openapi.yaml: a method, a space and a path.
 func Served() (all []string) {
 	objects := map[objectKind]string{
-		theNumber: "/{phone-number-id}", theAccount: "/{business-account-id}", aTemplate: "/{object-id}", aFile: "/{object-id}",
+		theNumber: "/{phone-number-id}", theAccount: "/{business-account-id}", aTemplate: "/{object-id}", aFile: "/{object-id}", aHistory: "/{message-history-id}",
 		anAddress: "/media/{media-id}", theCaller: "/me", aToken: "/debug_token",
 	}
 	lasts := map[string]string{"customers/": "customers/{customer}", "access_tokens/": "access_tokens/{name}"}

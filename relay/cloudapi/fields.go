@@ -15,6 +15,8 @@ type wantedField struct {
 	name string
 	// nested are the fields of it that the answer may have; nil for all.
 	nested []string
+	// params are its parameters; nil for none.
+	params map[string]string
 }
 
 // show returns the fields of an object that a request names, or else those of a list. The id is
@@ -24,12 +26,25 @@ func show(r *http.Request, id, unlessNamed string, field func(name string) (any,
 	if err != nil {
 		return nil, err
 	}
-	shown := map[string]any{"id": id}
-	for _, f := range fields {
+	return showFields(fields, id, plainField(field))
+}
+
+// plainField returns a function for fields without parameters, which returns of each what the request wants.
+func plainField(field func(name string) (any, bool)) func(wantedField) (any, bool) {
+	return func(f wantedField) (any, bool) {
 		value, ok := field(f.name)
 		if ok && f.nested != nil {
 			value, ok = nestedFields(value, f.nested)
 		}
+		return value, ok && f.params == nil
+	}
+}
+
+// showFields is show for fields that are read and may have parameters.
+func showFields(fields []wantedField, id string, field func(wantedField) (any, bool)) (map[string]any, error) {
+	shown := map[string]any{"id": id}
+	for _, f := range fields {
+		value, ok := field(f)
 		if !ok {
 			return nil, errNoField()
 		}
@@ -44,16 +59,19 @@ func wanted(r *http.Request, unlessNamed string) ([]wantedField, error) {
 }
 
 // splitFields reads the parameter "fields" of the Graph API: names separated by commas, each
-// possibly with the names of its own fields in braces.
+// possibly with parameters, as in name.param(value), and with the names of its own fields in braces.
 func splitFields(list string) ([]wantedField, error) {
 	var fields []wantedField
 	for list != "" {
-		end := strings.IndexAny(list, ",{")
+		end := strings.IndexAny(list, ",{.")
 		if end < 0 {
 			end = len(list)
 		}
 		f := wantedField{name: strings.TrimSpace(list[:end])}
-		list = list[end:]
+		var err error
+		if f.params, list, err = fieldParams(list[end:]); err != nil {
+			return nil, err
+		}
 		if nested, found := strings.CutPrefix(list, "{"); found {
 			inner, rest, closed := strings.Cut(nested, "}")
 			if !closed || strings.Contains(inner, "{") {
@@ -75,6 +93,26 @@ func splitFields(list string) ([]wantedField, error) {
 		list = rest
 	}
 	return fields, nil
+}
+
+// fieldParams reads the parameters that follow a field's name, and returns the rest. No value has a closing
+// parenthesis.
+func fieldParams(list string) (params map[string]string, rest string, err error) {
+	for {
+		param, found := strings.CutPrefix(list, ".")
+		if !found {
+			return params, list, nil
+		}
+		name, value, opened := strings.Cut(param, "(")
+		value, rest, closed := strings.Cut(value, ")")
+		if !opened || !closed || len(params) > maxFields {
+			return nil, "", errInvalidParameter("Param fields has a parameter that is not written as .name(value).")
+		}
+		if params == nil {
+			params = map[string]string{}
+		}
+		params[name], list = value, rest
+	}
 }
 
 // nestedFields returns what a request wants of an object; false when it is no object or has no
@@ -100,7 +138,7 @@ func nestedFields(value any, names []string) (any, bool) {
 // mayLack says whether objects have a field of that name only sometimes.
 func mayLack(name string) bool {
 	switch name {
-	case "application", "phone_number", "whatsapp_business_account":
+	case "application", "phone_number", "whatsapp_business_account", "webhook_update_state", "webhook_uri", "error_description":
 		return true
 	}
 	return false

@@ -41,7 +41,7 @@ func (a *API) profile(_ http.ResponseWriter, r *http.Request, _ string) (any, er
 	for _, f := range fields {
 		value, ok := all.field(f.name)
 		switch {
-		case !ok || f.nested != nil:
+		case !ok || f.nested != nil || f.params != nil:
 			return nil, errNoField()
 		case value != nil:
 			shown[f.name] = value

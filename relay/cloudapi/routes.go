@@ -29,6 +29,7 @@ const (
 	routeTemplates = "templates"
 	routeToken     = "token"
 	routeTokens    = "access_tokens"
+	routeHistory   = "message_history"
 	routeNone      = "none"
 )
 
@@ -52,6 +53,7 @@ const (
 	theAccount                   // the business account's id
 	aTemplate                    // any other id of as many digits as templates have, which serve gets
 	aFile                        // any other id in digits, which serve gets
+	aHistory                     // an id in digits of a message's history, which serve gets
 	anAddress                    // "media": a file's id follows, and the address is signed
 	theCaller                    // "me"
 	aToken                       // "debug_token"
@@ -77,6 +79,8 @@ func routes() []route {
 		{routeNumber, http.MethodPost, theNumber, "", access.Admin, (*API).configureNumber},
 		{routeProfile, http.MethodGet, theNumber, "whatsapp_business_profile", access.Read, (*API).profile},
 		{routeProfile, http.MethodPost, theNumber, "whatsapp_business_profile", access.Admin, (*API).editProfile},
+		{routeHistory, http.MethodGet, theNumber, "message_history", access.Read, (*API).history},
+		{routeHistory, http.MethodGet, aHistory, "events", access.Read, (*API).historyEvents},
 		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
 		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
 		{routeTemplates, http.MethodGet, theAccount, "message_templates", access.Read, (*API).templates},
@@ -107,6 +111,8 @@ func (t route) matches(n Number, method, object, edge string) (id string, ok boo
 	case aTemplate, aFile:
 		other := object != n.ID && object != n.AccountID && edge == "" && digits(object)
 		return object, other && (len(object) == TemplateDigits) == (t.object == aTemplate)
+	case aHistory:
+		return object, object != n.ID && object != n.AccountID && edge == t.edge && digits(object)
 	case theNumber:
 		return t.cut(edge, object == n.ID)
 	case theAccount:

@@ -98,7 +98,7 @@ func made(t *testing.T, h http.Handler, body string) shownToken {
 // path returns a path that belongs to the route.
 func (t route) path() string {
 	object := map[objectKind]string{
-		theNumber: testID, theAccount: testWABA, aFile: "17", aTemplate: testTemplate, anAddress: "media", theCaller: "me", aToken: "debug_token",
+		theNumber: testID, theAccount: testWABA, aFile: "17", aHistory: "17", aTemplate: testTemplate, anAddress: "media", theCaller: "me", aToken: "debug_token",
 	}[t.object]
 	edge := t.edge
 	if strings.HasSuffix(edge, "/") || t.object == anAddress {
@@ -128,6 +128,8 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"GET number":                           access.Read,
 		"POST number":                          access.Admin,
 		"GET number/whatsapp_business_profile": access.Read, "POST number/whatsapp_business_profile": access.Admin,
+		"GET number/message_history":       access.Read,
+		"GET file/events":                  access.Read,
 		"GET account":                      access.Read,
 		"GET account/phone_numbers":        access.Read,
 		"GET account/subscribed_apps":      access.Read,

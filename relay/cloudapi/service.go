@@ -80,6 +80,7 @@ type Service interface {
 	UserIDs(ctx context.Context, numbers []phone.Number) ([]string, error)
 	Templates
 	Profiles
+	History
 }
 
 // BlockedUser is somebody whom the business blocked.

@@ -8,6 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
 	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/history"
 	"github.com/relaykeep/relaykeep/relay/message/internal/outbound"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/person"
@@ -118,6 +119,26 @@ type (
 	PersonsFile = person.PersonsFile
 )
 
+// What became of the business's messages.
+type (
+	// Sent is what became of one message.
+	Sent = history.Sent
+	// SentEvent is a state that it came into.
+	SentEvent = history.Event
+	// SentQuery says which messages to return, and SentPage is the answer.
+	SentQuery = history.Query
+	// SentPage is one page of messages.
+	SentPage = history.Page
+)
+
+// What may have become of an event's webhook.
+const (
+	WebhookUnknown   = history.Unknown
+	WebhookPending   = history.Pending
+	WebhookRetrying  = history.Retrying
+	WebhookDelivered = history.Delivered
+)
+
 // MaxBlocked is how many customers a business may block ("Block users").
 const MaxBlocked = blocklist.MaxBlocked
 
@@ -138,6 +159,8 @@ var (
 	// ErrUnknownCustomer means that nothing is stored about that person, or that no message of
 	// theirs has the given id.
 	ErrUnknownCustomer = person.ErrUnknownCustomer
+	// ErrUnknownSent means that the business sent no such message, or that it is no longer stored.
+	ErrUnknownSent = history.ErrUnknown
 )
 
 // AcceptText stores a message and returns its id. When the error is nil, the message is
@@ -225,6 +248,28 @@ func (s *Service) Person(ctx context.Context, n phone.Number, after string, limi
 // a cursor, or from the first if it is zero.
 func (s *Service) ContactRequests(ctx context.Context, after store.CustomerID, limit int) ([]ContactRequest, error) {
 	return s.people.ContactRequests(ctx, after, limit)
+}
+
+// SentMessages returns what became of the business's messages, youngest first. A page may have fewer than
+// it may, or none, although there are more.
+func (s *Service) SentMessages(ctx context.Context, q SentQuery) (SentPage, error) {
+	return s.history.Page(ctx, q)
+}
+
+// SentAt returns what became of the message at a place, or ErrUnknownSent.
+func (s *Service) SentAt(ctx context.Context, place int64) (Sent, error) {
+	return s.history.At(ctx, place)
+}
+
+// SentByID returns what became of the message with an id, or ErrUnknownSent.
+func (s *Service) SentByID(ctx context.Context, id string) (Sent, error) {
+	return s.history.ByID(ctx, id)
+}
+
+// SentCounts returns how many messages were sent and delivered in the half hours between two times. The
+// counts are kept as long as messages are.
+func (s *Service) SentCounts(ctx context.Context, from, to time.Time) ([]store.Count, error) {
+	return s.history.Counts(ctx, from, to)
 }
 
 // Erase removes everything that is stored about one person. It may be called again, and then

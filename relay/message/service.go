@@ -27,6 +27,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
 	"github.com/relaykeep/relaykeep/relay/message/internal/delivery"
 	"github.com/relaykeep/relaykeep/relay/message/internal/files"
+	"github.com/relaykeep/relaykeep/relay/message/internal/history"
 	"github.com/relaykeep/relaykeep/relay/message/internal/inbound"
 	"github.com/relaykeep/relaykeep/relay/message/internal/outbound"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
@@ -44,6 +45,7 @@ type Service struct {
 	outbound  *outbound.Outbound
 	delivery  *delivery.Webhooks
 	people    *person.People
+	history   *history.History
 }
 
 // New returns a Service; call Run, and give it to a carrier as its handler.
@@ -64,6 +66,7 @@ func New(o Options) *Service {
 	}
 	s.inbound = inbound.New(b, s.peers, s.blocklist, s.files)
 	s.people = person.New(b, s.peers, s.blocklist, s.files, s.outbound)
+	s.history = history.New(b)
 	return s
 }
 

@@ -17,11 +17,12 @@
 //
 // # What is readable without a key
 //
-// Content, files, numbers, names, session records, pre-keys, job bodies and names of settings
+// Content, files, numbers, names, session records, pre-keys, job bodies and values of settings
 // are sealed with their row's identity as associated data. The following stays in the clear:
 // random row and message identifiers, which rows belong to one (nameless) customer, times, the
-// direction and state of a message, queue names, counts and sizes, also of files. Numbers and
-// carrier IDs are found by an HMAC whose key dies with the epoch.
+// direction and state of a message, names of queues and settings, counts and sizes, also of
+// files, and how many messages were sent and delivered in each half hour. Numbers and carrier
+// IDs are found by an HMAC whose key dies with the epoch.
 //
 // # What lives how long
 //

@@ -115,6 +115,9 @@ func (t *Tx) sealMessage(row, epoch int64, m Message) (sealedMessage, any, error
 	}
 	plain := newWriter(len(m.Body) + len(m.Opaque) + len(m.CarrierID)).
 		text(m.Type).text(m.CarrierID).text(m.Opaque).bytes(m.Body)
+	if !m.Sent.IsZero() || !m.Delivered.IsZero() {
+		plain.integer(toMillis(m.Sent)).integer(toMillis(m.Delivered))
+	}
 	var err error
 	if s.sealed, err = t.shared.keys.SealIn(epoch, purposeMessage, s.identity(), plain.b); err != nil {
 		return s, nil, err
@@ -223,6 +226,9 @@ func (t *Tx) openMessage(s sealedMessage) (Message, error) {
 		ID: s.id, Direction: Direction(s.direction), Customer: CustomerID(s.customer), State: s.state,
 		Created: fromMillis(s.created), Updated: fromMillis(s.updated),
 		Type: r.text(), CarrierID: r.text(), Opaque: r.text(), Body: r.bytes(),
+	}
+	if len(r.b) > 0 { // earlier relays wrote no times
+		m.Sent, m.Delivered = fromMillis(r.integer()), fromMillis(r.integer())
 	}
 	return m, gone(r.done())
 }

@@ -163,6 +163,11 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 	if err != nil {
 		return err
 	}
+	err = s.deleteAll(ctx, &swept.Others,
+		`DELETE FROM counts WHERE period IN (SELECT period FROM counts WHERE period < ? LIMIT ?)`, countPeriod(before), int64(sweepBatch))
+	if err != nil {
+		return err
+	}
 	return s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
 		`SELECT id, length(sealed), coalesce(customer, 0) FROM jobs WHERE created < ?1 LIMIT ?2`, toMillis(before), int64(sweepBatch))
 }

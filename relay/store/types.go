@@ -107,7 +107,10 @@ type Message struct {
 	State     string // "received", "sent" and so on; readable without a key
 	Opaque    string // biz_opaque_callback_data
 	Created   time.Time
-	Updated   time.Time
+	Updated   time.Time // when it came into its State
+	// Sent and Delivered are when it came into states before that one; zero when it never did, or
+	// when an earlier relay wrote it.
+	Sent, Delivered time.Time
 }
 
 // Key is a pre-key's private half, as bytes.

@@ -14,8 +14,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// beforeUsers are the statements that make a store one of before user ids, apart from its version.
-var beforeUsers = []string{`DROP INDEX customers_user`, `ALTER TABLE customers DROP COLUMN user`}
+// beforeUsers are the statements that make a store one of before user ids, and what came later, apart from its version.
+var beforeUsers = []string{`DROP TABLE counts`, `DROP INDEX customers_user`, `ALTER TABLE customers DROP COLUMN user`}
 
 var userID = regexp.MustCompile(`^[A-Z]{2}\.[A-Za-z0-9]{1,128}$`)
 

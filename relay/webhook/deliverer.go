@@ -164,7 +164,7 @@ func (d *Deliverer) handshake(err error) (recovered bool) {
 // Work delivers one job; it is a queue's Worker.
 func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 	start := d.o.Now()
-	if start.Sub(job.Created) > min(giveUp, d.o.Retention) {
+	if start.Sub(job.Created) > TriedFor(d.o.Retention) {
 		d.o.Observe(Dropped, 0)
 		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "webhook dropped: the receiver did not accept it in time",
 			slog.Int("attempts", job.Attempts))

@@ -66,26 +66,52 @@ func (s *Outbound) advance(tx *store.Tx, c store.Customer, m store.Message, stat
 		if state == record.StateFailed || order(implied) <= order(m.State) || order(implied) >= order(state) {
 			continue
 		}
+		reached(&m, implied, at)
 		if err := s.tell(tx, c, m, implied, at, nil); err != nil {
 			return err
 		}
 	}
-	if err := putState(tx, m, state, at); err != nil {
+	if err := putState(tx, m, state, at, errs); err != nil {
 		return err
 	}
 	return s.tell(tx, c, m, state, at, errs)
 }
 
+// reached notes when a message came into a state that others follow.
+func reached(m *store.Message, state string, at time.Time) {
+	switch state {
+	case record.StateSent:
+		m.Sent = at
+	case record.StateDelivered:
+		m.Delivered = at
+	}
+}
+
 // putState writes a message's state, and drops its ciphertext once it is no longer needed.
-func putState(tx *store.Tx, m store.Message, state string, at time.Time) error {
+func putState(tx *store.Tx, m store.Message, state string, at time.Time, errs []webhook.Error) error {
 	m.State, m.Updated = state, at
+	reached(&m, state, at)
 	if state == record.StateSent {
 		return tx.ReplaceMessage(m)
 	}
 	return record.PutBody(tx, m, func(b *record.Content) {
 		b.Envelope, b.Other = nil, nil
 		b.Unproven = b.Unproven && state == record.StateDelivered
+		if len(errs) > 0 {
+			b.Failure = errs[0].Details
+		}
 	})
+}
+
+// count counts what the business is told of.
+func count(tx *store.Tx, state string, at time.Time) error {
+	switch state {
+	case record.StateSent:
+		return tx.AddCount(at, 1, 0)
+	case record.StateDelivered:
+		return tx.AddCount(at, 0, 1)
+	}
+	return nil
 }
 
 func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
@@ -96,6 +122,9 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 		return nil // the API has no such webhooks for reactions
 	}
 	s.Counts.Add(eventOf(state))
+	if err := count(tx, state, at); err != nil {
+		return err
+	}
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
 		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, User: c.UserID, Name: c.Name, ToUser: record.WentToUser(m),
 		Opaque: m.Opaque, Errors: errs,

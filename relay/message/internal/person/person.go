@@ -153,7 +153,7 @@ func exportOf(tx *store.Tx, m store.Message) (PersonsMessage, error) {
 		ID: m.ID, Inbound: m.Direction == store.Inbound, Type: m.Type, State: m.State,
 		Time: m.Created, Opaque: m.Opaque,
 	}
-	own := []string{"at", "bounces", "correctsClear", "envelope", "for", "going", "mark", "markable", "quoted", "replyClear", "resent", "sealed", "toUser", "unproven", "waits", "whole"}
+	own := []string{"at", "bounces", "correctsClear", "envelope", "failure", "for", "going", "mark", "markable", "quoted", "replyClear", "resent", "sealed", "toUser", "unproven", "waits", "whole"}
 	if body.Media != nil {
 		own = append(own, "media", "text")
 		if e.File, err = exportedFile(tx, *body.Media); err != nil {

@@ -107,6 +107,8 @@ type Content struct {
 	Other *carrier.Envelope `json:"other,omitempty"`
 	// Sealed is when the message was last encrypted.
 	Sealed time.Time `json:"sealed,omitzero"`
+	// Failure says why the business's message failed; empty when it did not, or an earlier relay wrote it.
+	Failure string `json:"failure,omitempty"`
 	// IdentityHash names the identity key that the message is for; empty for all.
 	IdentityHash string `json:"identity,omitempty"`
 	// For holds the devices that the message was encrypted for, with the hashes of their
