@@ -7,6 +7,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
+	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 var _ carrier.Carrier = (*Carrier)(nil)
@@ -26,6 +27,9 @@ type Carrier struct {
 	contacts *contacts       // as read in this stream; nil before
 	knocks   map[string]bool // messages that say nothing, by id: whether they came back
 	upload   string          // address of the upload service, "" while unknown
+
+	// newContacts are peers who let us see their presence: how many of these we still answer.
+	newContacts map[phone.Number]int
 }
 
 // progress is how far the Handler got with what we asked for at the start of a stream. What
@@ -58,6 +62,8 @@ func New(c Config) (*Carrier, error) {
 		questions: newQuestions(c, addr, s),
 		status:    carrier.Status{State: carrier.Disconnected, Reason: ReasonNotStarted, Detail: detail(ReasonNotStarted), Since: time.Now()},
 		knocks:    map[string]bool{},
+
+		newContacts: map[phone.Number]int{},
 	}, nil
 }
 

@@ -40,9 +40,9 @@ func capsVersion() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// presence says that we are online and what we understand.
-func presence() *stanza.Element {
-	return stanza.New(stanza.NSClient, "presence").With(
+// presence says that we are online and what we understand, to all who may see it or to an address.
+func presence(attrs ...string) *stanza.Element {
+	return stanza.New(stanza.NSClient, "presence", attrs...).With(
 		stanza.New(stanza.NSCaps, "c", "hash", "sha-1", "node", clientNode, "ver", capsVersion()))
 }
 

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
@@ -21,6 +20,7 @@ func TestPresence_WhoAddsTheBusinessLearnsOfItsDevicesAndItOfTheirs(t *testing.T
 	onServers(t, func(t *testing.T, s server) {
 		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
 		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
+		check(t, b.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{5}))
 		c.asks(t, b)
 		for _, pair := range [][2]*node{{b, c}, {c, b}} {
 			side, other := pair[0], pair[1]
@@ -28,30 +28,22 @@ func TestPresence_WhoAddsTheBusinessLearnsOfItsDevicesAndItOfTheirs(t *testing.T
 				state, err := side.Contact(t.Context(), other.number, false)
 				return err == nil && state == carrier.ContactAllowed
 			})
-			side.learnsOf(t, other)
 		}
+		c.learnsOf(t, b, 5)
+		check(t, b.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{6}))
+		c.learnsOf(t, b, 6)
+		check(t, c.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{7}))
+		b.learnsOf(t, c, 7)
 	})
 }
 
-// learnsOf waits until a node was told of another's devices, which it did not ask for. When the
-// request was answered while the machine is busy, ejabberd may tell it only once it has logged in again.
-func (n *node) learnsOf(t *testing.T, other *node) {
+// learnsOf waits until a node was told of another's device, which it did not ask for.
+func (n *node) learnsOf(t *testing.T, other *node, device carrier.DeviceID) {
 	t.Helper()
-	next := time.Now().Add(again)
-	eventually(t, "the other's devices, unasked", func() bool {
-		check(t, other.PublishDevices(t.Context(), carrier.Legacy, []carrier.DeviceID{7}))
-		if time.Now().After(next) {
-			n.stop()
-			n.start(t)
-			next = time.Now().Add(again)
-		}
-		defer n.lock()()
-		return slices.Equal(n.devices[other.number], []carrier.DeviceID{7})
+	n.wait(t, "the other's devices, unasked", func() bool {
+		return slices.Equal(n.devices[other.number], []carrier.DeviceID{device})
 	})
 }
-
-// again is after how long a client that was told nothing logs in again.
-const again = 10 * time.Second
 
 func TestPresence_RequestIsAcceptedAndReturned(t *testing.T) {
 	s := script(t, nil)
@@ -60,12 +52,30 @@ func TestPresence_RequestIsAcceptedAndReturned(t *testing.T) {
 	s.wrote(t, "to='"+xmpptest.Customer+"@relay.test' type='subscribe'")
 }
 
+// Without this, ejabberd tells a new contact nothing of the other's devices.
+func TestPresence_NewContactSeesOursAgainAndIsAcceptedOnceTheirsArrives(t *testing.T) {
+	s := script(t, nil)
+	s.says(t, "<presence type='subscribed' from='"+xmpptest.Customer+"@relay.test'/>")
+	s.wrote(t, "<presence to='"+xmpptest.Customer+"@relay.test'><c ")
+	for range 2 * answeredPresences {
+		s.says(t, "<presence from='"+xmpptest.PeerJID+"'/>")
+	}
+	const other = "+491705555555@relay.test"
+	s.says(t, "<presence type='subscribe' from='"+other+"'/>")
+	s.wrote(t, "to='"+other+"' type='subscribed'")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := strings.Count(s.seen.String(), "to='"+xmpptest.Customer+"@relay.test' type='subscribed'"); n != answeredPresences {
+		t.Errorf("%d presences were answered, want %d", n, answeredPresences)
+	}
+}
+
 // What a customer's presence says reaches nobody, and nothing is answered to it.
 func TestPresence_OfACustomerIsDropped(t *testing.T) {
 	s := script(t, nil)
 	for _, text := range []string{
 		"<presence from='JID'><show>away</show><status>At the doctor's</status><x xmlns='vcard-temp:x:update'><photo>aa</photo></x></presence>",
-		"<presence from='JID' type='unavailable'/>", "<presence from='JID' type='subscribed'/>",
+		"<presence from='JID' type='unavailable'/>",
 		"<presence from='JID' type='unsubscribe'/>", "<presence from='JID' type='unsubscribed'/>", "<presence from='JID' type='error'/>",
 	} {
 		s.says(t, strings.ReplaceAll(text, "JID", xmpptest.PeerJID))
