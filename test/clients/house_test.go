@@ -120,6 +120,8 @@ type (
 	reserved interface {
 		accepter
 		WaitUnavailable(ctx context.Context) error // until the open chat says so
+		// Add adds the open chat's peer as a contact, and accepts the request that comes back.
+		Add(ctx context.Context) error
 	}
 	offerer interface {
 		WaitOffered(ctx context.Context) error // until a file waits for its user's click
@@ -148,6 +150,7 @@ type scene struct {
 	domain   string
 	business *rig.Business
 	customer customer
+	openKeys bool // strangers can read every client's keys, whatever that wants
 }
 
 // newScene runs a server and a business. The client is started by the caller. The
@@ -156,7 +159,7 @@ func newScene(t *testing.T, client, address string) *scene {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientTime)
 	t.Cleanup(cancel)
-	s := &scene{T: t, ctx: ctx, client: client, server: startServer(t, address)}
+	s := &scene{T: t, ctx: ctx, client: client, server: startServer(t, address), openKeys: *serverName == "ejabberd"}
 	s.domain, _, _ = s.server.Where()
 	check(t, s.server.AddAccount(ctx, number, password))
 	s.business = s.newBusiness()

@@ -10,9 +10,6 @@ import (
 
 func TestPsi(t *testing.T) {
 	t.Parallel()
-	if *serverName == "ejabberd" {
-		t.Skip("driven with Prosody only: see docs/clients.md")
-	}
 	s, ip := desktopScene(t, "Psi+")
 	_, _, ca := s.server.Where()
 	c, err := psi.Start(s.ctx, psi.Config{JID: number + "@" + s.domain, Password: password, Domain: s.domain, Address: ip, CA: ca})
@@ -26,5 +23,9 @@ func TestPsi(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\nscreenshot: %s", err, s.shoot("start"))
 	}
-	s.conversation(expectations{businessFirst: afterRequest, reactionIn: cannot, fileIn: psi.ErrNoUpload.Error(), invitation: afterClear})
+	e := expectations{businessFirst: afterRequest, reactionIn: cannot, fileIn: psi.ErrNoUpload.Error(), invitation: afterClear}
+	if s.openKeys {
+		e = expectations{businessFirst: unconfirmed, texts: afterAdding, reactionIn: cannot, invitation: afterNotice}
+	}
+	s.conversation(e)
 }

@@ -71,6 +71,13 @@ func (s *scene) conversation(e expectations) {
 		return s.arrival(err, first)
 	})
 	s.run(texts, e.of(texts), func(s *scene) string {
+		came := works
+		if c, ok := s.customer.(reserved); ok && s.openKeys { // no request came that they could accept
+			if err := errors.Join(c.WaitUnavailable(s.ctx), c.Add(s.ctx)); err != nil {
+				return outcome(err)
+			}
+			came = afterAdding
+		}
 		if err := errors.Join(s.customer.Encrypt(s.ctx), s.customer.Send(s.ctx, question)); err != nil {
 			return outcome(err)
 		}
@@ -82,7 +89,10 @@ func (s *scene) conversation(e expectations) {
 		answer1 = s.business.Say(number, answer)
 		ctx, cancel := s.wait()
 		defer cancel()
-		return s.arrival(s.customer.WaitText(ctx, answer), answer1)
+		if arrived := s.arrival(s.customer.WaitText(ctx, answer), answer1); arrived != works {
+			return arrived
+		}
+		return came
 	})
 	s.run(replyIn, e.of(replyIn), func(s *scene) string { return s.replyIn(answer1) })
 	s.run(replyOut, e.of(replyOut), func(s *scene) string { return s.replyOut(question1) })
@@ -135,7 +145,9 @@ const notice = "Your message was not encrypted with OMEMO and was not accepted. 
 const (
 	afterRequest = "the message arrives when the customer has accepted the contact request"
 	refused      = "the customer sees a contact request; accepted, the message still fails with 131026"
+	afterAdding  = "works once the customer has added the business, and accepted the request that comes back"
 	afterClear   = "a first text goes in clear and is refused with a notice and a contact request; accepted, it works"
+	afterNotice  = "a first text goes in clear and is refused with a notice; it works once the customer has added the business"
 	cannot       = "the client has no such command"
 	withoutQuote = "the text is shown, without what it answers"
 	unconfirmed  = "the customer sees the message, the business only that it was sent"
@@ -263,7 +275,9 @@ func (s *scene) invitation() string {
 		if err := s.refuseClear(c, other, text); err != nil {
 			return outcome(err)
 		}
-		came = afterClear
+		if came = afterClear; s.openKeys {
+			came = afterNotice
+		}
 	}
 	if err := errors.Join(s.customer.Encrypt(s.ctx), s.customer.Send(s.ctx, text)); err != nil {
 		return outcome(err)
@@ -280,8 +294,8 @@ func (s *scene) invitation() string {
 	return came
 }
 
-// refuseClear has the customer write in clear, and accept the contact request that comes
-// with the notice about that.
+// refuseClear has the customer write in clear, read the notice about that, and accept a
+// contact request: one that comes with the notice, or the answer to their own.
 func (s *scene) refuseClear(c reserved, b *rig.Business, text string) error {
 	if err := errors.Join(c.WaitUnavailable(s.ctx), s.customer.Send(s.ctx, text)); err != nil {
 		return err
@@ -295,5 +309,8 @@ func (s *scene) refuseClear(c reserved, b *rig.Business, text string) error {
 	}
 	ctx, cancel := s.wait()
 	defer cancel()
+	if s.openKeys {
+		return errors.Join(s.customer.WaitText(ctx, notice), c.Add(ctx))
+	}
 	return errors.Join(c.Accept(ctx), s.customer.WaitText(ctx, notice))
 }

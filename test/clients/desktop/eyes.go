@@ -33,6 +33,7 @@ type Element struct {
 	Actions []string
 	Box     image.Rectangle
 	Checked bool
+	Enabled bool // the user can use it
 	Focused bool
 	Showing bool
 }

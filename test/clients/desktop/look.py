@@ -54,6 +54,7 @@ def describe(node, parent, origin):
         "actions": actions_of(node),
         "box": box_of(node, origin),
         "showing": states.contains(Atspi.StateType.SHOWING),
+        "enabled": states.contains(Atspi.StateType.ENABLED),
         "checked": states.contains(Atspi.StateType.CHECKED),
         "focused": states.contains(Atspi.StateType.FOCUSED),
     }

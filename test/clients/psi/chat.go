@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/relaykeep/relaykeep/test/clients/desktop"
 )
@@ -27,6 +29,21 @@ const (
 // entry fits an entry in the list of contacts.
 func (c *Client) entry(name string) func(desktop.Element) bool {
 	return func(e desktop.Element) bool { return e.Role == "table cell" && e.Name == name }
+}
+
+// contacts returns the entries of people in the list of contacts, which stand deepest in it.
+// Two may have the same nickname.
+func contacts(s desktop.Screen) (entries []desktop.Element) {
+	for _, e := range s {
+		switch {
+		case e.Role != "table cell" || len(entries) > 0 && e.Box.Min.X < entries[0].Box.Min.X:
+			continue
+		case len(entries) > 0 && e.Box.Min.X > entries[0].Box.Min.X:
+			entries = nil
+		}
+		entries = append(entries, e)
+	}
+	return entries
 }
 
 // window returns what the window around an element shows.
@@ -92,19 +109,93 @@ func (c *Client) Open(ctx context.Context, jid string) error {
 	return err
 }
 
-// Accept opens the peer's contact request in the list of contacts, and agrees to it.
+// Add adds the open chat's peer to the list of contacts, and accepts the request that the peer
+// sends in return.
+func (c *Client) Add(ctx context.Context) error {
+	if _, err := c.wait(ctx, "the button Add Contact", named("Add Contact")); err != nil {
+		return err
+	}
+	return errors.Join(
+		c.Press(ctx, "Add Contact", "Press", named("Add Contact")),
+		c.Press(ctx, "Add", "Press", named("Add")), c.Press(ctx, "OK", "Press", named("OK")), c.Accept(ctx))
+}
+
+// Accept opens the open chat's contact request in the list of contacts, and agrees to it.
 func (c *Client) Accept(ctx context.Context) error {
-	e, err := c.Wait(ctx, "the peer in the list of contacts", c.entry(c.jid))
+	// A star in its title says that something is to be opened.
+	var entries []desktop.Element
+	err := c.Until(ctx, "something new in the list of contacts", func(s desktop.Screen) bool {
+		entries = contacts(s)
+		return s.Has(named("* Psi+"))
+	})
 	if err != nil {
 		return err
 	}
-	if err := c.DoubleClick(ctx, middle(e.Box)); err != nil {
+	slices.SortStableFunc(entries, func(a, b desktop.Element) int { return first(a.Name == c.jid) - first(b.Name == c.jid) })
+	opened := 0
+	for shown := false; !shown; opened++ {
+		if opened == len(entries) {
+			return errors.New("there is no contact request")
+		}
+		if shown, err = c.openRequest(ctx, entries[opened]); err != nil {
+			return err
+		}
+	}
+	if err := c.agree(ctx); err != nil || opened == 1 {
 		return err
 	}
+	return c.Open(ctx, c.jid) // another's chat may be in front
+}
+
+// first orders true before false.
+func first(so bool) int {
+	if so {
+		return 0
+	}
+	return 1
+}
+
+// openRequest opens what is new in an entry of the list of contacts, and tells whether that
+// is a request. It closes anything else.
+func (c *Client) openRequest(ctx context.Context, e desktop.Element) (shown bool, err error) {
+	within, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := c.DoubleClick(ctx, middle(e.Box)); err != nil {
+		return false, err
+	}
+	err = c.Until(within, "something new", func(s desktop.Screen) bool {
+		shown = s.Has(named("Add/Auth"))
+		return shown || s.Has(named("Close"))
+	})
+	if err != nil || shown {
+		return shown, ctx.Err() // without anything new, its chat opens
+	}
+	return false, c.closeMessage(ctx)
+}
+
+// agree agrees to the request that is open, and closes it. It closes by itself then, unless
+// there is something else to read, as that the peer accepted.
+func (c *Client) agree(ctx context.Context) error {
 	if err := c.Press(ctx, "Add/Auth", "Press", named("Add/Auth")); err != nil {
 		return err
 	}
-	return c.Until(ctx, "the request closed", func(s desktop.Screen) bool { return !s.Has(named("Add/Auth")) })
+	shown := false
+	err := c.Until(ctx, "the request accepted", func(s desktop.Screen) bool {
+		var e desktop.Element
+		e, shown = s.Find(named("Add/Auth"))
+		return !shown || !e.Enabled
+	})
+	if err != nil || !shown {
+		return err
+	}
+	return c.closeMessage(ctx)
+}
+
+// closeMessage closes the window that shows a request or a message of the server's.
+func (c *Client) closeMessage(ctx context.Context) error {
+	return errors.Join(
+		c.Press(ctx, "Close", "Press", named("Close")),
+		c.Until(ctx, "the message closed", func(s desktop.Screen) bool { return !s.Has(named("Close")) }))
 }
 
 func middle(box image.Rectangle) image.Point { return box.Min.Add(box.Max).Div(2) }
