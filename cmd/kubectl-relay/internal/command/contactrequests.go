@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -19,7 +20,8 @@ import (
 
 // contactRequest is a customer who has not accepted a relay's contact request.
 type contactRequest struct {
-	WaID    string `json:"wa_id"`
+	WaID    string `json:"wa_id,omitempty"`
+	UserID  string `json:"user_id,omitempty"`
 	Request string `json:"contact_request"`
 	Since   string `json:"since"`
 	Waiting int    `json:"waiting_messages"`
@@ -93,15 +95,31 @@ func printContactRequests(w io.Writer, open []contactRequest) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "NUMBER\tCONTACT REQUEST\tSINCE\tWAITING MESSAGES")
+	fmt.Fprintln(table, "NUMBER\tUSER ID\tCONTACT REQUEST\tSINCE\tWAITING MESSAGES")
 	for _, c := range open {
 		since := ""
 		if seconds, err := strconv.ParseInt(c.Since, 10, 64); err == nil {
 			since = time.Unix(seconds, 0).UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(table, "+%s\t%s\t%s\t%d\n", onlyDigits(c.WaID), request(c.Request), since, c.Waiting)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\n", shownNumber(c.WaID), shownUser(c.UserID), request(c.Request), since, c.Waiting)
 	}
 	return table.Flush()
+}
+
+// shownNumber is a customer's number, or a dash where they have none or the business is not told.
+func shownNumber(waID string) string {
+	if waID = onlyDigits(waID); waID == "" {
+		return "-"
+	}
+	return "+" + waID
+}
+
+// shownUser is a user id, or a dash for what is none.
+func shownUser(id string) string {
+	if !regexp.MustCompile(userIDForm).MatchString(id) {
+		return "-"
+	}
+	return id
 }
 
 // onlyDigits keeps whatever a relay answers from controlling the terminal.

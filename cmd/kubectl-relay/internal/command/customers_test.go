@@ -28,6 +28,17 @@ type people struct {
 	named   *access.Tokens
 
 	requests []cloudapi.ContactRequest
+	hidden   bool // the business is told no numbers
+}
+
+// ada is the user id of the person.
+const ada = "DE.4K7QX2MZ5T3VJ6WHYB2ADNCRE5"
+
+func (p *people) Find(_ context.Context, user string) (phone.Number, error) {
+	if user != ada || p.erased {
+		return phone.Number{}, cloudapi.ErrUnknownCustomer
+	}
+	return p.number, nil
 }
 
 func (p *people) Erase(_ context.Context, n phone.Number) error {
@@ -43,7 +54,7 @@ func (p *people) Export(_ context.Context, n phone.Number, after string, _ int) 
 	case n != p.number || p.erased:
 		return nil, cloudapi.ErrUnknownCustomer
 	case after == "":
-		return &cloudapi.Export{Name: "Ada", More: true, Devices: p.devices, Messages: []cloudapi.ExportedMessage{message("1"), message("2")}}, nil
+		return &cloudapi.Export{Name: "Ada", UserID: ada, More: true, Devices: p.devices, Messages: []cloudapi.ExportedMessage{message("1"), message("2")}}, nil
 	}
 	return &cloudapi.Export{Name: "Ada", Messages: []cloudapi.ExportedMessage{message("3")}}, nil
 }
@@ -63,7 +74,7 @@ func TestContactRequestsAreListedWhole(t *testing.T) {
 	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	var out strings.Builder
-	for _, want := range []string{"every customer", "+491701234567   declined          2026-11-28T18:00:00Z   3"} {
+	for _, want := range []string{"every customer", "+491701234567   -         declined          2026-11-28T18:00:00Z   3"} {
 		open, err := e.contactRequests(t.Context())
 		check(t, err)
 		out.Reset()
@@ -87,7 +98,7 @@ func serveEndpoint(t *testing.T, p *people) *endpointFlags {
 	own, err := phone.Parse("+4930111111")
 	check(t, err)
 	server := httptest.NewTLSServer(cloudapi.New(cloudapi.Options{
-		Service: p, Customers: p, Token: "the token", Tokens: p.named, Throughput: 80,
+		Service: p, Customers: p, Token: "the token", Tokens: p.named, Throughput: 80, HideNumbers: p.hidden,
 		Number: cloudapi.Number{ID: "123456789012345", Phone: own},
 	}))
 	t.Cleanup(server.Close)
@@ -104,25 +115,25 @@ func TestPersonIsExportedWholeAndErased(t *testing.T) {
 	p := &people{number: n}
 	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
-	person, err := e.export(t.Context(), n)
+	kept, err := e.export(t.Context(), person(n.Digits()))
 	check(t, err)
-	if messages, _ := person["messages"].([]any); len(messages) != 3 || person["wa_id"] != "491701234567" || person["name"] != "Ada" {
-		t.Errorf("exported %v", person)
+	if messages, _ := kept["messages"].([]any); len(messages) != 3 || kept["wa_id"] != "491701234567" || kept["name"] != "Ada" {
+		t.Errorf("exported %v", kept)
 	}
-	_, err = e.call(t.Context(), "DELETE", n, nil)
+	_, err = e.call(t.Context(), "DELETE", person(n.Digits()), nil)
 	check(t, err)
 	if !p.erased {
 		t.Error("the person is not erased")
 	}
-	if _, err := e.export(t.Context(), n); err == nil || !strings.Contains(err.Error(), "stores nothing about this person") {
+	if _, err := e.export(t.Context(), person(n.Digits())); err == nil || !strings.Contains(err.Error(), "stores nothing about this person") {
 		t.Errorf("after the erasure: %v", err)
 	}
 	p.err = cloudapi.ErrUnavailable
-	if _, err := e.call(t.Context(), "DELETE", n, nil); err == nil || !strings.Contains(err.Error(), "run the command again") {
+	if _, err := e.call(t.Context(), "DELETE", person(n.Digits()), nil); err == nil || !strings.Contains(err.Error(), "run the command again") {
 		t.Errorf("while the carrier is away: %v", err)
 	}
 	e.token = "rotated away"
-	_, err = e.call(t.Context(), "DELETE", n, nil)
+	_, err = e.call(t.Context(), "DELETE", person(n.Digits()), nil)
 	if exit.Code(err) != exit.Refused {
 		t.Errorf("with another token: exit %d, %v", exit.Code(err), err)
 	}
@@ -137,11 +148,62 @@ func TestEndpointThatCannotBeReachedIsSaidWithoutTheNumber(t *testing.T) {
 	f := &endpointFlags{endpointAddress: "127.0.0.1:1"}
 	e, err := f.endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "1", AccessToken: "t"})
 	check(t, err)
-	_, err = e.call(t.Context(), "GET", n, nil)
+	_, err = e.call(t.Context(), "GET", person(n.Digits()), nil)
 	if err == nil || !strings.Contains(err.Error(), "--endpoint-address") || strings.Contains(err.Error(), n.Digits()) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := f.endpoint(&credentials{}); err == nil || !strings.Contains(err.Error(), "not reported its endpoint yet") {
 		t.Errorf("before the relay reports: %v", err)
+	}
+}
+
+// A customer without a number, or whose number the business is not told, is named by user id.
+func TestPersonWithoutANumberIsExportedAndErasedByUserID(t *testing.T) {
+	n, err := phone.ParseName("romeo.montague")
+	check(t, err)
+	p := &people{number: n, hidden: true, requests: []cloudapi.ContactRequest{{Number: n, UserID: ada, Since: time.Date(2026, 11, 28, 18, 0, 0, 0, time.UTC), Cursor: 1}}}
+	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	check(t, err)
+	who, err := readPerson(ada)
+	check(t, err)
+	kept, err := e.export(t.Context(), who)
+	check(t, err)
+	if kept["user_id"] != ada || kept["wa_id"] != nil || kept["name"] != "Ada" {
+		t.Errorf("exported %v", kept)
+	}
+	open, err := e.contactRequests(t.Context())
+	check(t, err)
+	var out strings.Builder
+	check(t, printContactRequests(&out, open))
+	if want := "-        " + ada + "   pending "; !strings.Contains(out.String(), want) {
+		t.Errorf("listed:\n%s\nwant %q", out.String(), want)
+	}
+	if _, err := e.call(t.Context(), "DELETE", "491701234567", nil); err == nil || !strings.Contains(err.Error(), "user id") || p.erased {
+		t.Errorf("by a number: %v", err)
+	}
+	_, err = e.call(t.Context(), "DELETE", who, nil)
+	check(t, err)
+	if !p.erased || who.words() != "customer "+ada {
+		t.Errorf("erased: %v; %s", p.erased, who.words())
+	}
+	if _, err := e.export(t.Context(), who); err == nil || !strings.Contains(err.Error(), "stores nothing about this person") {
+		t.Errorf("after the erasure: %v", err)
+	}
+}
+
+func TestPersonIsANumberOrAUserID(t *testing.T) {
+	for arg, want := range map[string]person{"+491701234567": "491701234567", ada: ada, "US.1": "US.1"} {
+		if got, err := readPerson(arg); err != nil || got != want {
+			t.Errorf("%s: %q, %v", arg, got, err)
+		}
+	}
+	for _, arg := range []string{"", "491701234567", "de.1", "DE.", "DE.1/../..", "DE.ä", "DE." + strings.Repeat("1", 129), "romeo.montague"} {
+		if got, err := readPerson(arg); err == nil {
+			t.Errorf("%q is taken as %q", arg, got)
+		}
+	}
+	// Nothing that a relay answers controls the terminal.
+	if got := shownUser("DE.1\x1b[2J") + shownNumber("\x1b"); got != "--" {
+		t.Errorf("shown as %q", got)
 	}
 }

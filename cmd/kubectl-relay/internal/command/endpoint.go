@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
-	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
 // Bounds of one call of a relay's endpoint.
@@ -69,14 +68,14 @@ func (f *endpointFlags) onEndpoint(cluster *cluster, do func(*cobra.Command, []s
 	}
 }
 
-// onCustomer is onEndpoint for a command whose second argument is a customer's number.
-func (f *endpointFlags) onCustomer(cluster *cluster, do func(*cobra.Command, []string, *endpoint, phone.Number) error, checks ...func(*cobra.Command) error) func(*cobra.Command, []string) error {
+// onCustomer is onEndpoint for a command whose second argument is a customer.
+func (f *endpointFlags) onCustomer(cluster *cluster, do func(*cobra.Command, []string, *endpoint, person) error, checks ...func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	return f.onEndpoint(cluster, func(cmd *cobra.Command, args []string, e *endpoint) error {
-		number, err := phone.Parse(args[1])
+		who, err := readPerson(args[1])
 		if err != nil {
 			return err
 		}
-		return do(cmd, args, e, number)
+		return do(cmd, args, e, who)
 	}, checks...)
 }
 
@@ -134,10 +133,13 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 }
 
 // call asks the endpoint about a person and returns its answer.
-func (e *endpoint) call(ctx context.Context, method string, number phone.Number, query url.Values) ([]byte, error) {
-	answer, err := e.ask(ctx, method, "customers/"+number.Digits(), query, nil)
-	if refusedAs(err, noObject) {
+func (e *endpoint) call(ctx context.Context, method string, who person, query url.Values) ([]byte, error) {
+	answer, err := e.ask(ctx, method, "customers/"+string(who), query, nil)
+	switch {
+	case refusedAs(err, noObject):
 		return nil, errors.New("the relay stores nothing about this person")
+	case refusedAs(err, badValue):
+		return nil, errors.New("the relay takes no numbers, because its BusinessRelay has privacy.shareNumbers: false: give the person's user id, which is in the webhook of each of their messages")
 	}
 	return answer, err
 }
@@ -157,7 +159,7 @@ func (e *endpoint) ask(ctx context.Context, method, edge string, query url.Value
 	if err != nil {
 		var failed *url.Error
 		if errors.As(err, &failed) {
-			err = failed.Err // the URL holds the number
+			err = failed.Err // the URL says who the person is
 		}
 		return nil, fmt.Errorf("calling the relay: %w; if this machine cannot reach it by name, use kubectl port-forward and --endpoint-address", err)
 	}
@@ -185,6 +187,9 @@ func noObject(r *refusal) bool { return r.code == 100 && r.subcode == 33 }
 
 // badParameter says whether the relay did not take a parameter.
 func badParameter(r *refusal) bool { return r.code == 100 && !noObject(r) }
+
+// badValue says whether the relay does not accept a value.
+func badValue(r *refusal) bool { return r.code == 131009 }
 
 // refusedAs says whether an error is a refusal of a kind.
 func refusedAs(err error, kind func(*refusal) bool) bool {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/signal"
 )
 
@@ -29,22 +28,22 @@ func newFingerprints(streams genericiooptions.IOStreams) *cobra.Command {
 	var f endpointFlags
 	var output textOrJSON
 	cmd := &cobra.Command{
-		Use:   "fingerprints NAME NUMBER",
+		Use:   "fingerprints NAME NUMBER|USER-ID",
 		Short: "Show the identity keys of one customer's devices",
 		Long: `Show the fingerprints of the identity keys with which one customer's devices encrypt, as
 OMEMO clients show a device's own key: eight groups of eight hexadecimal digits. Read them
 to the customer, or have them read to you: if all are equal, nobody is in between. The
 customer in turn compares the business's own fingerprint, which kubectl relay invite shows.
 
-` + howCalled,
+` + whichCustomer + howCalled,
 		Example: `  kubectl relay fingerprints acme +491701234567 -n acme`,
-		Args:    relayAndNumber,
+		Args:    relayAndCustomer,
 	}
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, _ []string, e *endpoint, number phone.Number) error {
-		devices, err := e.devices(cmd.Context(), number)
+	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, _ []string, e *endpoint, who person) error {
+		devices, err := e.devices(cmd.Context(), who)
 		if err != nil {
 			return err
 		}
@@ -58,22 +57,22 @@ customer in turn compares the business's own fingerprint, which kubectl relay in
 }
 
 // devices asks the endpoint which devices a person writes with.
-func (e *endpoint) devices(ctx context.Context, number phone.Number) ([]customerDevice, error) {
-	body, err := e.call(ctx, http.MethodGet, number, url.Values{"limit": {"1"}})
+func (e *endpoint) devices(ctx context.Context, who person) ([]customerDevice, error) {
+	body, err := e.call(ctx, http.MethodGet, who, url.Values{"limit": {"1"}})
 	if err != nil {
 		return nil, err
 	}
-	var person struct {
+	var kept struct {
 		Devices []struct {
 			customerDevice
 			IdentityKey []byte `json:"identity_key"`
 		} `json:"devices"`
 	}
-	if json.Unmarshal(body, &person) != nil {
+	if json.Unmarshal(body, &kept) != nil {
 		return nil, errors.New("the relay's answer is not an export")
 	}
-	devices := make([]customerDevice, 0, len(person.Devices))
-	for _, d := range person.Devices {
+	devices := make([]customerDevice, 0, len(kept.Devices))
+	for _, d := range kept.Devices {
 		if key, err := signal.ParseIdentityKey(d.IdentityKey); err == nil {
 			d.Fingerprint = key.Fingerprint()
 		}

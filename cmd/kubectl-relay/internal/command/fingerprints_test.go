@@ -19,7 +19,7 @@ func TestFingerprints_AreThoseThatTheDevicesShow(t *testing.T) {
 	}}
 	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
-	devices, err := e.devices(t.Context(), n)
+	devices, err := e.devices(t.Context(), person(n.Digits()))
 	check(t, err)
 	var out bytes.Buffer
 	printFingerprints(&out, devices)

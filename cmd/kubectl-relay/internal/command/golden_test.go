@@ -75,8 +75,8 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 	for line, want := range map[string]string{
 		"invite":                     "give one BusinessRelay, not 0 arguments",
 		"invite acme globex":         "give one BusinessRelay, not 2 arguments",
-		"erase-customer acme":        "give one BusinessRelay and one telephone number",
-		"export-customer acme 0123":  "the number: not an E.164 number",
+		"erase-customer acme":        "give one BusinessRelay and one customer",
+		"export-customer acme 0123":  "write a telephone number with + and country code, or a user id",
 		"rotate acme":                "identity or access",
 		"erase":                      "give one BusinessRelay",
 		"invite acme -o png":         `unknown output "png": write text or uri`,
