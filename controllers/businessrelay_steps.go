@@ -140,6 +140,9 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 		return err
 	}
 	p.in.Volume = string(claim.UID)
+	if p.in.Account, err = p.accountNumbers(ctx, p.relay); err != nil {
+		return err
+	}
 	file, hash, err := desired.Config(p.in)
 	if err != nil {
 		return err

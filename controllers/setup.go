@@ -130,6 +130,7 @@ func (r *BusinessRelayReconciler) setup(mgr ctrl.Manager, concurrent int) error 
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
 		For(&v1alpha1.BusinessRelay{}, builder.WithPredicates(intent())).
 		Watches(&v1alpha1.BusinessRelay{}, r.rivals(), builder.WithPredicates(intent())).
+		Watches(&v1alpha1.BusinessRelay{}, r.accountMembers()).
 		Watches(&v1alpha1.DataRegion{}, handler.EnqueueRequestsFromMapFunc(r.inRegion),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(labelled())).

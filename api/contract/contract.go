@@ -12,6 +12,7 @@ const (
 	TLSDir                      = "/etc/relaykeep/tls"                 // tls.crt, tls.key of a tenant's own Secret
 	WebhookClientDir            = "/etc/relaykeep/webhook-client"      // tls.crt, tls.key for mutual TLS
 	WebhookCredentialsDir       = "/etc/relaykeep/webhook-credentials" // AppSecretKey, VerifyTokenKey of a receiver that brings its own
+	AccountDir                  = "/etc/relaykeep/account"             // AccountFile of a relay that has others in its business account
 	DataDir                     = "/var/lib/relaykeep"
 	RelayTokenPath              = "/var/run/secrets/relaykeep.dev/relay/token"
 	JanitorTokenPath            = "/var/run/secrets/relaykeep.dev/janitor/token"
@@ -49,9 +50,12 @@ type Config struct {
 	Region string `json:"region"`
 	// Country is the region's, ISO 3166-1 alpha-2 or EU: user ids begin with it where the customer's
 	// number has none. Files of former releases have none.
-	Country     string  `json:"country,omitempty"`
-	PhoneNumber string  `json:"phoneNumber"` // the business's own, E.164
-	Profile     Profile `json:"profile"`
+	Country     string `json:"country,omitempty"`
+	PhoneNumber string `json:"phoneNumber"` // the business's own, E.164
+	// BusinessAccount names the business account that the relay shares with others of its namespace;
+	// empty for one of its own.
+	BusinessAccount string  `json:"businessAccount,omitempty"`
+	Profile         Profile `json:"profile"`
 	// Vault and Carrier are now in the pod's arguments, where admission compares them with
 	// the DataRegion whenever a pod is created. Files of former releases have them.
 	Vault    Vault    `json:"vault,omitzero"`

@@ -103,6 +103,15 @@ type BusinessRelaySpec struct {
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dataRegion cannot be changed, because data never moves between regions: create another BusinessRelay in the other region"
 	DataRegion ObjectName `json:"dataRegion"`
+	// businessAccount groups the relays of this namespace that name the same one: numbers of one business.
+	// They have one business account id in common and list each other's numbers, and a token can be made for all
+	// of them (kubectl relay token --business-account). It is a DNS label. A change of it changes the id,
+	// which clients and webhooks name. Without it a relay is an account of its own.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.size() <= 63 && self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="businessAccount must be a DNS label: at most 63 lower-case letters, digits and hyphens, beginning with a letter, for example acme"
+	BusinessAccount string `json:"businessAccount,omitempty"`
 	// webhook is where the relay delivers messages and statuses. Without it the relay only
 	// sends messages.
 	// +optional

@@ -30,6 +30,8 @@ var (
 	ErrName = fmt.Errorf("the name of an access token has 1 to %d lower-case letters, digits and hyphens, and begins and ends with a letter or digit", maxName)
 	// ErrScope means that a token has no scope, or one that does not exist.
 	ErrScope = errors.New("the scopes of an access token are one or more of send, read, media, templates and admin")
+	// ErrHash means that a hash is none, or another token's.
+	ErrHash = errors.New("the hash of an access token is a SHA-256, and no other token's")
 	// ErrDamaged means that the list of tokens cannot be read.
 	ErrDamaged = errors.New("the list of access tokens is damaged")
 	// ErrExpires means that a token would have ended already.
@@ -127,39 +129,58 @@ func (t *Tokens) Load(ctx context.Context) error {
 	return nil
 }
 
+// NewSecret returns what proves a new token, and its SHA-256.
+func NewSecret() (secret string, hash []byte) {
+	random := make([]byte, secretSize)
+	_, _ = rand.Read(random)
+	secret = prefix + base64.RawURLEncoding.EncodeToString(random)
+	sum := sha256.Sum256([]byte(secret))
+	return secret, sum[:]
+}
+
 // Create makes a token and returns what proves it, which is not kept. Expires is zero for never. The errors
 // are ErrName, ErrScope, ErrExpires, ErrExists, ErrTooMany and those of the storage.
 func (t *Tokens) Create(ctx context.Context, name string, scopes []Scope, expires time.Time) (secret string, made Token, err error) {
+	secret, hash := NewSecret()
+	if made, err = t.Add(ctx, hash, name, scopes, expires); err != nil {
+		return "", Token{}, err
+	}
+	return secret, made, nil
+}
+
+// Add keeps a token whose secret somebody else made with NewSecret, to have it accepted by several relays. Beside
+// the errors of Create there is ErrHash, also if another token has that hash: to revoke one would not end the other.
+func (t *Tokens) Add(ctx context.Context, hash []byte, name string, scopes []Scope, expires time.Time) (made Token, err error) {
 	now := t.now().UTC().Truncate(time.Second)
 	made = Token{Name: name, Scopes: Known(scopes), Created: now, Expires: expires.UTC()}
 	unknown := func(s Scope) bool { return !slices.Contains(Scopes(), s) }
 	switch {
 	case CheckName(name) != nil:
-		return "", Token{}, ErrName
+		return Token{}, ErrName
 	case len(scopes) == 0 || slices.ContainsFunc(scopes, unknown):
-		return "", Token{}, ErrScope
+		return Token{}, ErrScope
 	case made.Expired(now):
-		return "", Token{}, ErrExpires
+		return Token{}, ErrExpires
+	case len(hash) != sha256.Size:
+		return Token{}, ErrHash
 	}
-	random := make([]byte, secretSize)
-	_, _ = rand.Read(random)
-	secret = prefix + base64.RawURLEncoding.EncodeToString(random)
-	sum := sha256.Sum256([]byte(secret))
 	t.saving.Lock()
 	defer t.saving.Unlock()
 	list := t.tokens()
 	switch {
 	case slices.ContainsFunc(list, named(name)):
-		return "", Token{}, ErrExists
+		return Token{}, ErrExists
 	case len(list) >= MaxTokens:
-		return "", Token{}, ErrTooMany
+		return Token{}, ErrTooMany
+	case slices.ContainsFunc(list, func(r record) bool { return subtle.ConstantTimeCompare(r.Hash, hash) == 1 }):
+		return Token{}, ErrHash
 	}
-	list = append(slices.Clone(list), record{made, sum[:]})
+	list = append(slices.Clone(list), record{made, slices.Clone(hash)})
 	if err := t.save(ctx, list, false); err != nil {
-		return "", Token{}, err
+		return Token{}, err
 	}
 	t.set(list)
-	return secret, made, nil
+	return made, nil
 }
 
 // Revoke ends a token, from this moment on. The errors are ErrUnknown and those of the storage. After one of

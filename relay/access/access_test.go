@@ -70,6 +70,35 @@ func TestToken_IsFoundByItsSecretAlsoAfterARestart(t *testing.T) {
 	}
 }
 
+// TestToken_MayBeOfSeveralRelays adds one token to the lists of two.
+func TestToken_MayBeOfSeveralRelays(t *testing.T) {
+	now := time.Now()
+	one, two := opened(t, &shelf{}, &now), opened(t, &shelf{}, &now)
+	secret, hash := access.NewSecret()
+	for _, tokens := range []*access.Tokens{one, two} {
+		if _, err := tokens.Add(t.Context(), hash, "inbox", []access.Scope{access.Send}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if found, ok := tokens.Find(secret); !ok || found.Name != "inbox" {
+			t.Errorf("found %v: %+v", ok, found)
+		}
+	}
+	for _, bad := range [][]byte{nil, hash[:31], hash} {
+		if _, err := one.Add(t.Context(), bad, "other", []access.Scope{access.Send}, time.Time{}); !errors.Is(err, access.ErrHash) {
+			t.Errorf("%d bytes of a hash: %v", len(bad), err)
+		}
+	}
+	if err := one.Revoke(t.Context(), "inbox"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := one.Find(secret); ok {
+		t.Error("it is not revoked")
+	}
+	if _, ok := two.Find(secret); !ok {
+		t.Error("it is revoked where nobody asked for that")
+	}
+}
+
 func TestToken_ThatIsRevokedIsGone(t *testing.T) {
 	s, now := &shelf{}, time.Now()
 	tokens := opened(t, s, &now)

@@ -2,6 +2,7 @@ package cloudapi
 
 import (
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
@@ -18,6 +19,8 @@ type newToken struct {
 	Name      string         `json:"name"`
 	Scopes    []access.Scope `json:"scopes"`
 	ExpiresIn identifier     `json:"expires_in"` // seconds; empty or 0 for never
+	// SHA256 is the hash of a token that the caller made, in hexadecimal; empty to have one made.
+	SHA256 string `json:"sha256"`
 }
 
 // shownToken is what the edge tells of a token.
@@ -27,7 +30,7 @@ type shownToken struct {
 	Created  int64          `json:"created"`             // Unix seconds, as all times here
 	Expires  int64          `json:"expires_at"`          // 0 for never
 	LastUsed string         `json:"last_used,omitempty"` // a day, UTC; empty for never
-	Token    string         `json:"token,omitempty"`     // only in the answer that makes it
+	Token    string         `json:"token,omitempty"`     // only in the answer to the request that had it made
 }
 
 // maxLife is the longest life of a token that ends, in seconds: ten years.
@@ -51,6 +54,14 @@ func (a *API) createToken(w http.ResponseWriter, r *http.Request, _ string) (any
 	expires, err := a.expiry(string(q.ExpiresIn))
 	if err != nil {
 		return nil, err
+	}
+	if q.SHA256 != "" {
+		hash, _ := hex.DecodeString(q.SHA256) // what is no hash has not its length
+		made, err := a.Tokens.Add(r.Context(), hash, q.Name, q.Scopes, expires)
+		if err != nil {
+			return nil, fromTokens(err)
+		}
+		return shownOf(made), nil
 	}
 	secret, made, err := a.Tokens.Create(r.Context(), q.Name, q.Scopes, expires)
 	if err != nil {
@@ -97,6 +108,7 @@ func fromTokens(err error) error {
 	for bad, param := range map[error]string{
 		access.ErrName: "name", access.ErrExists: "name", access.ErrUnknown: "name",
 		access.ErrScope: "scopes", access.ErrExpires: "expires_in", access.ErrTooMany: "name",
+		access.ErrHash: "sha256",
 	} {
 		if errors.Is(err, bad) {
 			return errInvalidParameter("Param " + param + ": " + bad.Error() + ".")

@@ -31,7 +31,7 @@ func (a *API) accountField(counted analytics) func(wantedField) (any, bool) {
 	return plainField(func(name string) (any, bool) {
 		switch name {
 		case "owner_business_info":
-			return map[string]string{"id": a.Number.AccountID, "name": a.Number.Name}, true
+			return map[string]string{"id": a.Number.AccountID, "name": a.accountName()}, true
 		case "health_status":
 			return a.health("WABA", a.Number.AccountID), true
 		case "analytics":
@@ -50,29 +50,41 @@ type listed struct {
 // numberFields are the fields of a listed number that are shown when the request names none.
 const numberFields = defaultFields + ",code_verification_status,platform_type,throughput,webhook_configuration"
 
-// phoneNumbers serves GET /{business-account-id}/phone_numbers: there is one.
+// phoneNumbers serves GET /{business-account-id}/phone_numbers: the relay's own number, and then those of the other
+// relays of the account.
 func (a *API) phoneNumbers(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	limit, err := pageLimit(r, 1, maxNumbers)
+	limit, err := pageLimit(r, defaultNumbers, maxNumbers)
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := window(r, 1, limit)
+	others := a.Others()
+	from, to, err := window(r, 1+len(others), limit)
 	if err != nil {
 		return nil, err
 	}
 	page := listed{Data: []any{}}
-	if from < to {
-		n, err := show(r, a.Number.ID, numberFields, a.field)
+	for i := from; i < to; i++ {
+		id, field := a.Number.ID, a.field
+		if i > 0 {
+			id, field = others[i-1].ID, otherField(others[i-1])
+		}
+		n, err := show(r, id, numberFields, field)
 		if err != nil {
 			return nil, err
 		}
-		page.Data, page.Paging = append(page.Data, n), &paging{Cursors: cursors{After: cursor(to), Before: cursor(from)}}
+		page.Data = append(page.Data, n)
+	}
+	if from < to {
+		page.Paging = &paging{Cursors: cursors{After: cursor(to), Before: cursor(from)}}
 	}
 	return page, nil
 }
 
-// maxNumbers is the most that clients ask of a page of numbers.
-const maxNumbers = 1000
+// A page of numbers.
+const (
+	defaultNumbers = 25
+	maxNumbers     = 1000 // the most that clients ask for
+)
 
 // subscribed serves GET /{business-account-id}/subscribed_apps: the business's webhook is the one
 // application.

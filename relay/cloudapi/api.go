@@ -35,7 +35,7 @@ type FormerToken struct {
 }
 
 // Options say what an API serves. All but Encryption, Tokens, BaseURL, Hosts, Now, Log,
-// Quality, Problems and Observe are required.
+// Quality, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: the edge "customers" does not exist
@@ -66,6 +66,8 @@ type Options struct {
 	Quality func() string
 	// Problems returns what keeps the business from sending now; none for nil.
 	Problems func() []Problem
+	// Others returns the other numbers of the business account; none for nil.
+	Others func() []OtherNumber
 	// Observe is called for each answer with the route, the HTTP status, the API's error code
 	// (0 for none) and how long it took. Nothing in it is personal.
 	Observe func(route string, status, code int, took time.Duration)
@@ -95,6 +97,9 @@ func New(o Options) *API {
 	}
 	if o.Problems == nil {
 		o.Problems = func() []Problem { return nil }
+	}
+	if o.Others == nil {
+		o.Others = func() []OtherNumber { return nil }
 	}
 	if o.Observe == nil {
 		o.Observe = func(string, int, int, time.Duration) {}

@@ -19,6 +19,9 @@ type wantedField struct {
 	params map[string]string
 }
 
+// leftOut is the value of a field that an object may have, and this one has not.
+type leftOut struct{}
+
 // show returns the fields of an object that a request names, or else those of a list. The id is
 // always one of them.
 func show(r *http.Request, id, unlessNamed string, field func(name string) (any, bool)) (map[string]any, error) {
@@ -33,7 +36,7 @@ func show(r *http.Request, id, unlessNamed string, field func(name string) (any,
 func plainField(field func(name string) (any, bool)) func(wantedField) (any, bool) {
 	return func(f wantedField) (any, bool) {
 		value, ok := field(f.name)
-		if ok && f.nested != nil {
+		if ok && f.nested != nil && value != (leftOut{}) {
 			value, ok = nestedFields(value, f.nested)
 		}
 		return value, ok && f.params == nil
@@ -48,7 +51,9 @@ func showFields(fields []wantedField, id string, field func(wantedField) (any, b
 		if !ok {
 			return nil, errNoField()
 		}
-		shown[f.name] = value
+		if value != (leftOut{}) {
+			shown[f.name] = value
+		}
 	}
 	return shown, nil
 }

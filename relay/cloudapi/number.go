@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -17,20 +18,48 @@ func (a *API) number(_ http.ResponseWriter, r *http.Request, _ string) (any, err
 // field returns one field of the number.
 func (a *API) field(name string) (any, bool) {
 	switch name {
+	case "webhook_configuration":
+		return a.webhookConfiguration(), true
+	case "last_onboarded_time":
+		return graphTime(a.Number.Since), true
+	case "health_status":
+		return a.health("PHONE_NUMBER", a.Number.ID), true
+	}
+	return OtherNumber{ID: a.Number.ID, Phone: a.Number.Phone, Name: a.Number.Name, Quality: a.Quality(), Connected: true}.field(name)
+}
+
+// otherField returns one field of another relay's number. What only that relay knows is left out.
+func otherField(n OtherNumber) func(name string) (any, bool) {
+	return func(name string) (any, bool) {
+		switch name {
+		case "webhook_configuration", "last_onboarded_time", "health_status":
+			return leftOut{}, true
+		}
+		return n.field(name)
+	}
+}
+
+// field returns one field of those that are known of every number of the business account.
+func (n OtherNumber) field(name string) (any, bool) {
+	quality := cmp.Or(n.Quality, "UNKNOWN")
+	switch name {
 	case "id":
-		return a.Number.ID, true
+		return n.ID, true
 	case "display_phone_number":
-		return a.Number.Phone.E164(), true
+		return n.Phone.E164(), true
 	case "verified_name":
-		return a.Number.Name, true
+		return n.Name, true
 	case "name_status":
 		return "APPROVED", true
 	case "quality_rating":
-		return a.Quality(), true
+		return quality, true
 	case "quality_score":
-		return map[string]string{"score": a.Quality()}, true
+		return map[string]string{"score": quality}, true
 	case "status":
-		return "CONNECTED", true
+		if n.Connected {
+			return "CONNECTED", true
+		}
+		return "DISCONNECTED", true
 	case "code_verification_status":
 		return "VERIFIED", true
 	case "platform_type":
@@ -43,12 +72,6 @@ func (a *API) field(name string) (any, bool) {
 		return "TIER_UNLIMITED", true
 	case "is_on_biz_app", "is_official_business_account", "is_pin_enabled":
 		return false, true
-	case "webhook_configuration":
-		return a.webhookConfiguration(), true
-	case "last_onboarded_time":
-		return graphTime(a.Number.Since), true
-	case "health_status":
-		return a.health("PHONE_NUMBER", a.Number.ID), true
 	}
 	return nil, false
 }

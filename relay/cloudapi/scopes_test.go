@@ -3,6 +3,7 @@ package cloudapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -262,6 +263,25 @@ func TestNamedToken_WorksUntilItIsRevokedOrEnds(t *testing.T) {
 	}
 }
 
+// TestNamedToken_OfTheCallersOwn adds a token by its hash, as for all relays of a business account.
+func TestNamedToken_OfTheCallersOwn(t *testing.T) {
+	now := time.Now()
+	a := withTokens(t, &now)
+	secret, hash := access.NewSecret()
+	body := fmt.Sprintf(`{"name":"inbox","scopes":["read"],"sha256":"%x"}`, hash)
+	var added shownToken
+	if status, failed := asks(t, a, ownToken, http.MethodPost, testID+"/access_tokens", body, &added); status != http.StatusOK || added.Name != "inbox" || added.Token != "" {
+		t.Fatalf("%d: %+v, %+v", status, failed, added)
+	}
+	if status, failed := asks(t, a, secret, http.MethodGet, testID, "", nil); status != http.StatusOK {
+		t.Errorf("with the token: %d: %+v", status, failed)
+	}
+	other := strings.Replace(body, "inbox", "other", 1)
+	if status, failed := asks(t, a, ownToken, http.MethodPost, testID+"/access_tokens", other, nil); status != http.StatusBadRequest || failed.Code != CodeInvalidParameter {
+		t.Errorf("a second name for it: %d: %+v", status, failed)
+	}
+}
+
 func TestNamedToken_ThatCannotBeMadeSaysWhichParameter(t *testing.T) {
 	now := time.Now()
 	a := withTokens(t, &now)
@@ -274,6 +294,8 @@ func TestNamedToken_ThatCannotBeMadeSaysWhichParameter(t *testing.T) {
 		`{"name":"a","scopes":["send"],"expires_in":"90d"}`:     "expires_in",
 		`{"name":"a","scopes":["send"],"expires_in":400000000}`: "expires_in",
 		`{"name":["a"],"scopes":["send"]}`:                      "",
+		`{"name":"a","scopes":["send"],"sha256":"ab"}`:          "sha256",
+		`{"name":"a","scopes":["send"],"sha256":"secret"}`:      "sha256",
 		`{"name":"a","scopes":"send"`:                           "",
 	} {
 		status, failed := asks(t, a, ownToken, http.MethodPost, testID+"/access_tokens", body, nil)

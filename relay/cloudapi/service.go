@@ -93,11 +93,22 @@ type BlockedUser struct {
 type Number struct {
 	ID        string // phone-number-id, decimal
 	AccountID string // of the WhatsApp Business Account, decimal
+	// AccountName is the name of a business account that has further numbers; empty for an account of one.
+	AccountName string
+	Phone       phone.Number
+	Name        string    // verified_name
+	Since       time.Time // when the relay made the number's keys; zero if it is not known
+	Webhook     string    // URL; empty for none
+	Profile     Profile
+}
+
+// OtherNumber is a number of the same business account, which another relay serves.
+type OtherNumber struct {
+	ID        string // phone-number-id, decimal
 	Phone     phone.Number
-	Name      string    // verified_name
-	Since     time.Time // when the relay made the number's keys; zero if it is not known
-	Webhook   string    // URL; empty for none
-	Profile   Profile
+	Name      string // verified_name
+	Quality   string // as Options.Quality has it; empty when it is not known
+	Connected bool   // to its carrier
 }
 
 // Problem keeps the business from sending, or some of its messages from arriving.

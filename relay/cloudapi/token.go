@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 )
@@ -23,10 +24,13 @@ func (a *API) callerField(name string) (any, bool) {
 	case "id":
 		return a.Number.AccountID, true
 	case "name":
-		return a.Number.Name, true
+		return a.accountName(), true
 	}
 	return nil, false
 }
+
+// accountName is the name of the business account: that of its one number, if it has no other.
+func (a *API) accountName() string { return cmp.Or(a.Number.AccountName, a.Number.Name) }
 
 // permissions serves GET /me/permissions.
 func (a *API) permissions(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {

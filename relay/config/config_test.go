@@ -195,6 +195,7 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"name":            {func(c *contract.Config) { c.Name = "" }, "name:"},
 		"region":          {func(c *contract.Config) { c.Region = "e.u" }, "region:"},
 		"number":          {func(c *contract.Config) { c.PhoneNumber = "030123456" }, "phoneNumber:"},
+		"account":         {func(c *contract.Config) { c.BusinessAccount = "Acme" }, "businessAccount:"},
 		"31 days":         {func(c *contract.Config) { c.RetentionDays = 31 }, "retentionDays: must be from 1 to 30"},
 		"trust":           {func(c *contract.Config) { c.Trust = "all" }, "trust: must be one of blind, firstUse"},
 		"notice":          {func(c *contract.Config) { c.EncryptionNoticeText = strings.Repeat("ä", 1001) }, "encryptionNoticeText: must have at most 1000"},

@@ -96,6 +96,9 @@ func validate(c *contract.Config) []string {
 	if _, err := phone.Parse(c.PhoneNumber); err != nil {
 		p.addf("phoneNumber", "%v", err)
 	}
+	if c.BusinessAccount != "" {
+		p.match("businessAccount", c.BusinessAccount, label, "a DNS label")
+	}
 	p.upTo("retentionDays", c.RetentionDays, maxRetentionDays)
 	p.oneOf("trust", c.Trust, "blind", "firstUse")
 	if len([]rune(c.EncryptionNoticeText)) > contract.MaxNotice {

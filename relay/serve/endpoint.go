@@ -52,6 +52,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Encryption:  p.keys.encryption.endpoint(),
 		Throughput:  p.cfg.Throughput,
 		Problems:    p.problems,
+		Others:      p.otherNumbers,
 		Log:         p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))
 	certificates, err := p.certificates(ctx)

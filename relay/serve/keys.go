@@ -43,7 +43,9 @@ func (r *relay) tryOpen(ctx context.Context) (*keys, error) {
 		k.close(r.Log)
 		return nil, err
 	}
-	r.state.setIdentity(k.identity, k.account.Local.Identity.Public().Fingerprint())
+	shown := k.identity
+	shown.BusinessAccountID = r.accountID(k.identity)
+	r.state.setIdentity(shown, k.account.Local.Identity.Public().Fingerprint())
 	return k, nil
 }
 

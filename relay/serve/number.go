@@ -9,7 +9,7 @@ import (
 // shownNumber is what the endpoint says about the number.
 func (p *parts) shownNumber() cloudapi.Number {
 	n := cloudapi.Number{
-		ID: p.keys.identity.PhoneNumberID, AccountID: p.keys.identity.BusinessAccountID, Phone: p.number,
+		ID: p.keys.identity.PhoneNumberID, AccountID: p.accountID(p.keys.identity), AccountName: p.cfg.BusinessAccount, Phone: p.number,
 		Name: p.cfg.Profile.DisplayName, Since: p.keys.identity.Created,
 		Profile: cloudapi.Profile{
 			About: p.cfg.Profile.About, Address: p.cfg.Profile.Address, Description: p.cfg.Profile.Description,

@@ -32,6 +32,8 @@ type Options struct {
 	WebhookCertDir string
 	// WebhookCredentialsDir has the credentials that the webhook's receiver brings.
 	WebhookCredentialsDir string
+	// AccountDir has the file about the relay's business account.
+	AccountDir string
 	// Now is the node's clock. Once Vault's time is known, the node's clock counts only while
 	// it agrees with that: see clock.Trusted.
 	Now func() time.Time
@@ -64,6 +66,7 @@ func (o Options) withDefaults() Options {
 	set(&o.TLSDir, contract.TLSDir)
 	set(&o.WebhookCertDir, contract.WebhookClientDir)
 	set(&o.WebhookCredentialsDir, contract.WebhookCredentialsDir)
+	set(&o.AccountDir, contract.AccountDir)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -28,7 +28,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		Store: p.store, Carrier: r.WrapCarrier(p.carrier), Account: k.account, Former: k.former.messages(),
 		Forget: p.carrier.Forget, Scrub: k.store.Scrub,
 		Webhook: webhook.Account{
-			BusinessAccountID: k.identity.BusinessAccountID, PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
+			BusinessAccountID: r.accountID(k.identity), PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
 			HideNumbers: r.cfg.HideNumbers,
 		},
 		Files: files,

@@ -46,6 +46,7 @@ metadata: {name: acme, namespace: default}
 spec:
   phoneNumber: "+41441234567"
   dataRegion: eu
+  businessAccount: acme-numbers
   profile: {displayName: 'Acme "Anvils" \u0041 & <Sons>', about: '"webhook": {"url": "https://evil.example"}'}
   webhook:
     url: https://hooks.acme.example:9443/in?a=1&b=<2>

@@ -185,26 +185,12 @@ func formerPodRules() []rule {
 func credentialRules(spec string) []rule {
 	const volumes, places = "of <BusinessRelay>-webhook-credentials", "must mount each volume where the operator would"
 	volume := func(edit func(fields)) func(fields) {
-		return at(spec, func(s fields) {
-			for _, v := range s["volumes"].([]any) {
-				if v := v.(fields); v["name"] == "webhook-credentials" {
-					edit(v["secret"].(fields))
-					return
-				}
-			}
-			panic("there is no volume of credentials") // a mistake in the test's table
-		})
+		return at(spec, func(s fields) { edit(called(s["volumes"], "webhook-credentials")["secret"].(fields)) })
 	}
 	items := func(items ...any) func(fields) { return volume(func(s fields) { s["items"] = items }) }
 	item := func(key, path string) fields { return fields{"key": key, "path": path} }
 	mountAt := func(path string) func(fields) {
-		return at(spec+"/containers/0", func(c fields) {
-			for _, m := range c["volumeMounts"].([]any) {
-				if m := m.(fields); m["name"] == "webhook-credentials" {
-					m["mountPath"] = path
-				}
-			}
-		})
+		return at(spec+"/containers/0", func(c fields) { called(c["volumeMounts"], "webhook-credentials")["mountPath"] = path })
 	}
 	return []rule{
 		{"another Secret's credentials", none, volume(func(s fields) { s["secretName"] = "globex-webhook-credentials" }), volumes},
@@ -218,8 +204,37 @@ func credentialRules(spec string) []rule {
 	}
 }
 
+// accountRules hold what a relay tells of its business account to its own ConfigMap, and to one place.
+func accountRules(spec string) []rule {
+	const volumes, places = "may mount its own configuration", "must mount each volume where the operator would"
+	volume := func(edit func(fields)) func(fields) {
+		return at(spec, func(s fields) { edit(called(s["volumes"], "account")["configMap"].(fields)) })
+	}
+	mount := func(edit func(fields)) func(fields) {
+		return at(spec+"/containers/0", func(c fields) { edit(called(c["volumeMounts"], "account")) })
+	}
+	return []rule{
+		{"another tenant's business account", none, volume(put("name", "globex-relay")), volumes},
+		{"another key of the business account", none, volume(put("items", []any{fields{"key": "other", "path": "account.json"}})), volumes},
+		{"all keys of the business account", none, volume(put("items", nil)), "ValidatingAdmissionPolicy"},
+		{"a business account of another name", none, volume(put("items", []any{fields{"key": "account.json", "path": "relay.json"}})), volumes},
+		{"a business account over the configuration", none, mount(put("mountPath", "/etc/relaykeep")), places},
+		{"a business account that stays as it was", none, mount(put("subPath", "account.json")), places},
+	}
+}
+
+// called returns the entry of a list that has a name.
+func called(list any, name string) fields {
+	for _, entry := range list.([]any) {
+		if entry := entry.(fields); entry["name"] == name {
+			return entry
+		}
+	}
+	panic("nothing is called " + name) // a mistake in the test's table
+}
+
 func relayPodRules() []rule {
-	return append(append(append(podRules("spec"), carrierRules("spec")...), credentialRules("spec")...),
+	return append(append(append(append(podRules("spec"), carrierRules("spec")...), credentialRules("spec")...), accountRules("spec")...),
 		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
 		rule{"a name by which it could be entered", put("metadata/name", "acme-relay-12"), put("metadata/name", "acme-relay-x0"), named},
 		rule{"a janitor's name", none, put("metadata/name", "acme-retention-1"), named},
@@ -241,6 +256,7 @@ func janitorPodRules() []rule {
 		rule{"a repository that hides behind the name", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", elsewhere), "may not hold a token"},
 		rule{"a relay's command", none, argument("spec", 0, "serve"), "a relay runs serve"},
 		rule{"the command that takes both tokens", none, argument("spec", 0, "erase"), "a relay runs serve"},
+		rule{"the relay's business account", none, mounted("spec", fields{"configMap": fields{"name": "acme-relay", "items": []any{fields{"key": "account.json", "path": "account.json"}}}}), "a janitor its configuration"},
 		rule{"a carrier", none, add("spec/containers/0/args", "--xmpp-domain=eu.example.org"), "ValidatingAdmissionPolicy"},
 		rule{"the relay's volume", none, mounted("spec", fields{"persistentVolumeClaim": fields{"claimName": "acme-relay"}}), "a janitor its configuration"},
 	)
@@ -256,7 +272,7 @@ func withoutTokens(spec string) func(fields) {
 
 func statefulSetRules() []rule {
 	const spec = "spec/template/spec"
-	return append(append(append(podRules(spec), carrierRules(spec)...), credentialRules(spec)...),
+	return append(append(append(append(podRules(spec), carrierRules(spec)...), credentialRules(spec)...), accountRules(spec)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
 		rule{"a claim of its own", none, put("spec/volumeClaimTemplates", []any{fields{"metadata": fields{"name": "x"}, "spec": fields{
 			"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}},

@@ -67,7 +67,10 @@ func config(in Input) contract.Config {
 		Region:      in.Region.Name,
 		Country:     country(in.Region.Spec),
 		PhoneNumber: relay.PhoneNumber,
-		Profile:     contract.Profile(relay.Profile),
+
+		BusinessAccount: relay.BusinessAccount,
+
+		Profile: contract.Profile(relay.Profile),
 		Endpoint: contract.Endpoint{
 			URL:  URL(in.Relay, in.Region),
 			Host: Host(in.Relay, in.Region),
@@ -125,10 +128,26 @@ func tlsSource(e v1alpha1.RelayEndpoint) string {
 	}
 }
 
-// ConfigMap holds the configuration file. It outlives the relay, because the
-// janitor reads it.
+// ConfigMap holds the configuration file, and what the relay tells of its business account if it names one. It
+// outlives the relay, because the janitor reads it.
 func ConfigMap(in Input, file []byte) *corev1ac.ConfigMapApplyConfiguration {
+	data := map[string]string{ConfigKey: string(file)}
+	if in.Relay.Spec.BusinessAccount != "" {
+		data[contract.AccountFile] = account(in.Account)
+	}
 	return corev1ac.ConfigMap(in.tenant(), in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentRelay)).
-		WithData(map[string]string{ConfigKey: string(file)})
+		WithData(data)
+}
+
+// account is the account file.
+func account(numbers []contract.AccountNumber) string {
+	if len(numbers) == 0 {
+		numbers = []contract.AccountNumber{}
+	}
+	file, err := json.MarshalIndent(contract.Account{Version: contract.AccountVersion, Numbers: numbers}, "", "  ")
+	if err != nil {
+		panic(err) // the struct has nothing that cannot be written
+	}
+	return string(file) + "\n"
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers/internal/desired"
 )
@@ -69,6 +70,8 @@ func full() desired.Input {
 		URL: "https://hooks.acme.example:9443/in", CABundle: caBundle, ClientCertificateSecretName: "hook-client",
 		CredentialsSecretName: "acme-webhook-credentials",
 	}
+	relay.BusinessAccount = "acme-numbers"
+	in.Account = []contract.AccountNumber{{ID: "100000000000001", PhoneNumber: "+41441234568", Name: "Acme \"Shop\"", Quality: "GREEN", Connected: true}}
 	relay.PayloadEncryption = &v1alpha1.PayloadEncryption{PublicKey: "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"}
 	relay.Retention.Days = 7
 	relay.Storage = v1alpha1.Storage{

@@ -5,6 +5,7 @@ import (
 
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
@@ -17,6 +18,8 @@ type Input struct {
 	// Volume is the UID of the relay's claim, by which the relay tells a store that was
 	// restored onto another volume; empty while there is none.
 	Volume string
+	// Account are the numbers of the other relays of its business account, sorted by the relays' names.
+	Account []contract.AccountNumber
 	// RelayImage is the reference of the relay's image.
 	RelayImage string
 	// OperatorNamespace is where the operator runs. Empty means outside the

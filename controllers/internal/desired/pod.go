@@ -25,6 +25,7 @@ const (
 	volumeTmp        = "tmp"
 
 	volumeCredentials = "webhook-credentials"
+	volumeAccount     = "account"
 
 	// ContainerRelay and ContainerJanitor name the only container of each pod.
 	ContainerRelay   = "relay"
@@ -112,6 +113,13 @@ func (in Input) configVolume() *corev1ac.VolumeApplyConfiguration {
 	return corev1ac.Volume().WithName(volumeConfig).WithConfigMap(corev1ac.ConfigMapVolumeSource().
 		WithName(in.tenant()).WithDefaultMode(0o444).
 		WithItems(corev1ac.KeyToPath().WithKey(ConfigKey).WithPath(ConfigKey)))
+}
+
+// accountVolume mounts what the relay tells of its business account, as a folder: it changes while the relay runs.
+func (in Input) accountVolume() *corev1ac.VolumeApplyConfiguration {
+	return corev1ac.Volume().WithName(volumeAccount).WithConfigMap(corev1ac.ConfigMapVolumeSource().
+		WithName(in.tenant()).WithDefaultMode(0o444).
+		WithItems(corev1ac.KeyToPath().WithKey(contract.AccountFile).WithPath(contract.AccountFile)))
 }
 
 // tokenVolume projects a token that only Vault accepts, and only for the role of that

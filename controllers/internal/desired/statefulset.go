@@ -61,6 +61,10 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 		spec.WithVolumes(credentialsVolume(w.CredentialsSecretName))
 		container.WithVolumeMounts(mount(volumeCredentials, contract.WebhookCredentialsDir, true))
 	}
+	if relay.BusinessAccount != "" {
+		spec.WithVolumes(in.accountVolume())
+		container.WithVolumeMounts(mount(volumeAccount, contract.AccountDir, true))
+	}
 	if relay.RuntimeClassName != "" {
 		spec.WithRuntimeClassName(string(relay.RuntimeClassName))
 	}
