@@ -183,7 +183,7 @@ func (w *ward) nextDay() {
 // messages and two files, of which the second ones are a day younger, and restores a
 // copy of the volume beside the relay, whether that ran meanwhile or was stopped.
 func TestRetention_EndsEveryCopy(t *testing.T) {
-	t.Parallel() // with itself only: no other test is, so that it comes last
+	t.Parallel() // beside tests of objects that nothing runs for, after all the others
 	for i, c := range []struct {
 		what, name    string
 		stopped       bool

@@ -16,40 +16,37 @@ import (
 // candidate is a BusinessRelay as somebody would write it. It is suspended: nothing
 // of it runs.
 type candidate struct {
-	name, number, region, size string
-	days                       int
+	namespace, name, number, region, size string
+	days                                  int
 }
-
-// rightful is a candidate that is taken.
-var rightful = candidate{name: "trial", number: "+493023125101", region: "eu", size: "128Mi", days: 30}
-
-const trialNamespace = "trial"
 
 func (c candidate) manifest() string {
 	return fmt.Sprintf(`{apiVersion: relaykeep.dev/v1alpha1, kind: BusinessRelay, metadata: {name: %s, namespace: %s}, spec: {
 		phoneNumber: %q, dataRegion: %s, storage: {size: %s}, retention: {days: %d}, suspend: true}}`,
-		c.name, trialNamespace, c.number, c.region, c.size, c.days)
+		c.name, c.namespace, c.number, c.region, c.size, c.days)
 }
 
 func (c candidate) relay() *v1alpha1.BusinessRelay {
-	return &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: trialNamespace, Name: c.name}}
+	return &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: c.name}}
 }
 
-// trial makes the namespace of the candidates, empty at the test's beginning and
-// gone after it.
-func trial(t *testing.T) {
+// trial returns a candidate that is taken, in a namespace of its own that is gone after
+// the test. Tests on such run beside others: they wait most of the time.
+func trial(t *testing.T, namespace, number string) candidate {
 	t.Helper()
-	_, err := environment.Apply(within(t), fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", trialNamespace))
+	t.Parallel()
+	_, err := environment.Apply(within(t), fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", namespace))
 	check(t, err)
-	t.Cleanup(func() { endTrial(t) })
+	t.Cleanup(func() { endTrial(t, namespace) })
+	return candidate{namespace: namespace, name: "trial", number: number, region: "eu", size: "128Mi", days: 30}
 }
 
 // endTrial removes what the candidates left. Each is deleted before its namespace,
 // as its finalizer asks for objects in it.
-func endTrial(t *testing.T) {
+func endTrial(t *testing.T, namespace string) {
 	for _, args := range [][]string{
-		{"delete", "brelay", "--all", "-n", trialNamespace, "--timeout=90s"},
-		{"delete", "namespace", trialNamespace, "--timeout=90s"},
+		{"delete", "brelay", "--all", "-n", namespace, "--timeout=90s"},
+		{"delete", "namespace", namespace, "--timeout=90s"},
 	} {
 		if _, err := environment.Kubectl(withoutTest(), args...); err != nil {
 			t.Error(err)
@@ -58,7 +55,7 @@ func endTrial(t *testing.T) {
 }
 
 func TestInvalidSpec_IsRefusedAtApplyWithWhatToDo(t *testing.T) {
-	trial(t)
+	rightful := trial(t, "trial-refused", "+493023125101")
 	_, err := environment.Apply(within(t), rightful.manifest())
 	check(t, err)
 	changed := func(change func(*candidate)) candidate {
@@ -98,7 +95,7 @@ func TestInvalidSpec_IsRefusedAtApplyWithWhatToDo(t *testing.T) {
 }
 
 func TestRegion_UnknownIsACondition(t *testing.T) {
-	trial(t)
+	rightful := trial(t, "trial-region", "+493023125102")
 	lost := rightful
 	lost.region = "atlantis"
 	_, err := environment.Apply(within(t), lost.manifest())
@@ -109,10 +106,10 @@ func TestRegion_UnknownIsACondition(t *testing.T) {
 		t.Errorf("the reason is %s", c.Reason)
 	}
 	contains(t, c.Message, "atlantis", "DataRegion")
-	if pods := kubectl(t, "get", "pods,pvc", "-n", trialNamespace, "-o", "name"); pods != "" {
+	if pods := kubectl(t, "get", "pods,pvc", "-n", lost.namespace, "-o", "name"); pods != "" {
 		t.Errorf("something was placed nevertheless: %s", pods)
 	}
-	kubectl(t, "delete", "brelay", "-n", trialNamespace, lost.name)
+	kubectl(t, "delete", "brelay", "-n", lost.namespace, lost.name)
 	_, err = environment.Apply(within(t), rightful.manifest())
 	check(t, err)
 	_, err = environment.WaitCondition(within(t), rightful.relay(), v1alpha1.ConditionPlaced, metav1.ConditionTrue)
@@ -120,7 +117,7 @@ func TestRegion_UnknownIsACondition(t *testing.T) {
 }
 
 func TestNumber_TakenIsACondition(t *testing.T) {
-	trial(t)
+	rightful := trial(t, "trial-number", "+493023125103")
 	thief := rightful
 	thief.number = lab.Acme.Number
 	_, err := environment.Apply(within(t), thief.manifest())
