@@ -14,6 +14,7 @@ type fileObject struct {
 	Link     string     `json:"link"`
 	Caption  string     `json:"caption"`
 	Filename string     `json:"filename"`
+	Voice    yesOrNo    `json:"voice"`
 }
 
 // attachment checks a file, which is a parameter of that name.
@@ -22,7 +23,7 @@ func (f *fileObject) attachment(param string, kind media.Kind) (*Attachment, err
 	case f == nil:
 		return nil, errMissing(param)
 	case f.ID == "" && f.Link == "":
-		return nil, errMissing(param + ".id")
+		return nil, errMissing(param + ".id or " + param + ".link")
 	case f.ID != "" && f.Link != "":
 		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", param, param))
 	case f.Link != "" && !followable(f.Link, maxFileLink):

@@ -106,11 +106,11 @@ func (o contactObject) contact() (c rich.Contact, err error) {
 		Name: o.Name.Formatted, First: o.Name.First, Middle: o.Name.Middle, Last: o.Name.Last, Prefix: o.Name.Prefix, Suffix: o.Name.Suffix,
 		Company: o.Org.Company, Department: o.Org.Department, Title: o.Org.Title, Birthday: o.Birthday,
 	}
-	err = cmp.Or(
-		short("name", c.Name, c.First, c.Middle, c.Last, c.Prefix, c.Suffix), short("org", c.Company, c.Department, c.Title),
-		o.lists(&c),
+	return c, cmp.Or(
+		short("name.formatted_name", c.Name), short("name.first_name", c.First), short("name.middle_name", c.Middle), short("name.last_name", c.Last),
+		short("name.prefix", c.Prefix), short("name.suffix", c.Suffix),
+		short("org.company", c.Company), short("org.department", c.Department), short("org.title", c.Title), o.lists(&c),
 	)
-	return c, err
 }
 
 // lists checks what a contact may have several of.
@@ -121,41 +121,39 @@ func (o contactObject) lists(c *rich.Contact) error {
 			number = "+" + string(p.WaID)
 		}
 		c.Phones = append(c.Phones, rich.Labelled{Value: number, Label: p.Type})
-		if err := cmp.Or(required("contacts.phones.phone", number), short("phones", number, p.Type)); err != nil {
+		if err := cmp.Or(required("contacts.phones.phone", number), short("phones.phone", number), short("phones.type", p.Type)); err != nil {
 			return err
 		}
 	}
 	for _, e := range o.Emails {
 		c.Emails = append(c.Emails, rich.Labelled{Value: e.Email, Label: e.Type})
-		if err := cmp.Or(required("contacts.emails.email", e.Email), short("emails", e.Email, e.Type)); err != nil {
+		if err := cmp.Or(required("contacts.emails.email", e.Email), short("emails.email", e.Email), short("emails.type", e.Type)); err != nil {
 			return err
 		}
 	}
 	for _, u := range o.URLs {
 		c.Links = append(c.Links, rich.Labelled{Value: u.URL, Label: u.Type})
-		if err := cmp.Or(required("contacts.urls.url", u.URL), short("urls", u.URL, u.Type)); err != nil {
+		if err := cmp.Or(required("contacts.urls.url", u.URL), short("urls.url", u.URL), short("urls.type", u.Type)); err != nil {
 			return err
 		}
 	}
 	for _, a := range o.Addresses {
-		a.Country = cmp.Or(a.Country, a.Code)
 		c.Addresses = append(c.Addresses, rich.Address{
-			Street: a.Street, City: a.City, State: a.State, Code: string(a.Zip), Country: a.Country, Label: a.Type,
+			Street: a.Street, City: a.City, State: a.State, Code: string(a.Zip), Country: cmp.Or(a.Country, a.Code), Label: a.Type,
 		})
-		if err := short("addresses", a.Street, a.City, a.State, string(a.Zip), a.Country, a.Type); err != nil {
+		err := cmp.Or(
+			short("addresses.street", a.Street), short("addresses.city", a.City), short("addresses.state", a.State), short("addresses.zip", string(a.Zip)),
+			short("addresses.country", a.Country), short("addresses.country_code", a.Code), short("addresses.type", a.Type),
+		)
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// short checks how long the values in one part of a contact are.
-func short(part string, values ...string) (err error) {
-	for _, v := range values {
-		err = cmp.Or(err, atMost("contacts."+part, v, maxContactField))
-	}
-	return err
-}
+// short checks how long a value of a contact is.
+func short(param, value string) error { return atMost("contacts."+param, value, maxContactField) }
 
 // sendContacts stores the file and passes the message to the service.
 func (a *API) sendContacts(ctx context.Context, c card, who acceptedContact) (any, error) {

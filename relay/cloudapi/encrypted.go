@@ -49,6 +49,9 @@ func (a *API) encryptedMessages(w http.ResponseWriter, r *http.Request, _ string
 		return nil, errTooLarge(MaxBody)
 	}
 	var inner request
+	if !json.Valid(plain) {
+		return nil, errInvalidParameter("What encrypted_contents holds is not a JSON object.")
+	}
 	if err := json.Unmarshal(plain, &inner); err != nil {
 		return nil, errBody(err)
 	}
@@ -127,7 +130,7 @@ func (a *API) configureSettings(w http.ResponseWriter, r *http.Request, _ string
 		return nil, errInvalidValue(`payload_encryption.status must be "enabled" or "disabled".`)
 	}
 	if !same {
-		return nil, errDenied("Payload encryption is set in the BusinessRelay (spec.payloadEncryption).")
+		return nil, errDenied("Params payload_encryption.status and client_encryption_key: payload encryption is set in the BusinessRelay (spec.payloadEncryption).")
 	}
 	return success{true}, nil
 }

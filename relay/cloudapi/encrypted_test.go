@@ -13,11 +13,17 @@ import (
 
 const encryptedMessages = "/v23.0/" + numberID + "/messages_encrypted"
 
-// encryptedAPI has an encryption that turns texts around; what begins with "!" cannot be decrypted.
+// encryptedAPI has such an encryption.
 func encryptedAPI(t testing.TB, s cloudapi.Service) *cloudapi.API {
 	t.Helper()
 	o := options(t, s)
-	o.Encryption = &cloudapi.Encryption{
+	o.Encryption = turnedEncryption()
+	return cloudapi.New(o)
+}
+
+// turnedEncryption turns texts around; what begins with "!" cannot be decrypted.
+func turnedEncryption() *cloudapi.Encryption {
+	return &cloudapi.Encryption{
 		Fingerprint: "SHA256:00", RelayKey: "relay's key", IsKey: func(pem string) bool { return pem == "business's key" },
 		Decrypt: func(text string) ([]byte, error) {
 			if strings.HasPrefix(text, "!") {
@@ -27,7 +33,6 @@ func encryptedAPI(t testing.TB, s cloudapi.Service) *cloudapi.API {
 		},
 		Encrypt: func(plain []byte) (string, error) { return turned(string(plain)), nil },
 	}
-	return cloudapi.New(o)
 }
 
 func turned(s string) string {

@@ -96,6 +96,8 @@ func (a *API) webhookConfiguration() map[string]string {
 // webhookOverride is a webhook that a client wants to set.
 type webhookOverride struct {
 	URI string `json:"override_callback_uri"`
+	// Token makes no difference: the relay has the verify token.
+	Token identifier `json:"verify_token"`
 }
 
 // numberRequest has the parameters of a POST to the number.
@@ -123,7 +125,7 @@ func (a *API) configureNumber(w http.ResponseWriter, r *http.Request, _ string) 
 // override answers a client that sets the webhook.
 func (a *API) override(q webhookOverride) (any, error) {
 	if q.URI != "" && q.URI != a.Number.Webhook {
-		return nil, errDenied("The webhook's URL is set in the BusinessRelay (spec.webhook.url).")
+		return nil, errDenied("Param override_callback_uri: the webhook's URL is set in the BusinessRelay (spec.webhook.url).")
 	}
 	return success{true}, nil
 }

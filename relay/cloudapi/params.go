@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -110,9 +111,29 @@ func errBody(err error) *Error {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
 		name, _, _ := strings.Cut(kind.Value, " ") // a number's value follows
-		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", kind.Field, name))
+		return errInvalidParameter(fmt.Sprintf("Param %s must be of another type than %s.", paramName(kind.Field), name))
 	}
 	return errInvalidParameter("The request body is not a JSON object.")
+}
+
+// paramName leaves names of Go's types out of a field's path. No parameter has a capital.
+func paramName(path string) string {
+	names := strings.Split(path, ".")
+	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name != strings.ToLower(name) }), ".")
+}
+
+// yesOrNo is a parameter that makes no difference, and must be true or false all the same. Some clients
+// write it as a string or as a number.
+type yesOrNo struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (*yesOrNo) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `"true"`, `"false"`, `""`, `"1"`, `"0"`, `1`, `0`:
+		return nil
+	}
+	var value bool
+	return json.Unmarshal(b, &value)
 }
 
 // identifier is an id or a telephone number. Clients write those in digits as JSON numbers, too.

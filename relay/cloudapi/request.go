@@ -35,7 +35,8 @@ type request struct {
 }
 
 type textObject struct {
-	Body string `json:"body"`
+	Body    string  `json:"body"`
+	Preview yesOrNo `json:"preview_url"`
 }
 
 type contextObject struct {

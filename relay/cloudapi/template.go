@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -98,6 +99,9 @@ func (c *templateContent) check(language string) error {
 	seen := map[string]bool{}
 	for i := range c.Components {
 		part := &c.Components[i]
+		if err := part.checkExamples(); err != nil {
+			return err
+		}
 		part.Type = strings.ToUpper(part.Type)
 		if seen[part.Type] {
 			return errInvalidParameter("Param components must have each type once.")
@@ -111,6 +115,38 @@ func (c *templateContent) check(language string) error {
 		return errInvalidParameter("Param components must have one of type BODY.")
 	}
 	return nil
+}
+
+// maxExampleDepth bounds how deep an example's lists are. It is answered as it came, and what encodes the
+// answer refuses what is nested deeper than 10,000.
+const maxExampleDepth = 16
+
+// checkExamples checks what is kept for people who read the template.
+func (part *templateComponent) checkExamples() error {
+	if depth(part.Example) > maxExampleDepth {
+		return errInvalidParameter("Param components.example has too many lists within lists.")
+	}
+	for _, b := range part.Buttons {
+		if depth(b.Example) > maxExampleDepth {
+			return errInvalidParameter("Param components.buttons.example has too many lists within lists.")
+		}
+	}
+	return nil
+}
+
+// depth is how deep lists and objects are nested in JSON.
+func depth(value json.RawMessage) (deepest int) {
+	d := json.NewDecoder(bytes.NewReader(value))
+	for n := 0; ; deepest = max(deepest, n) {
+		switch token, err := d.Token(); {
+		case err != nil:
+			return deepest
+		case token == json.Delim('['), token == json.Delim('{'):
+			n++
+		case token == json.Delim(']'), token == json.Delim('}'):
+			n--
+		}
+	}
 }
 
 func (c *templateContent) checkPart(part *templateComponent, language string) error {
@@ -235,8 +271,11 @@ func (b *templateButton) check() error {
 		return cmp.Or(label, required(param+"phone_number", string(b.Phone)), atMost(param+"phone_number", string(b.Phone), maxTemplatePhone))
 	case copyCode:
 		return atMost(param+"text", b.Text, maxTemplateLabel)
-	case oneTime:
-		return nil // the code is in the text
+	case oneTime: // the code is in the text
+		if !slices.Contains([]string{"", "COPY_CODE", "ONE_TAP", "ZERO_TAP"}, strings.ToUpper(b.OTP)) {
+			return errInvalidParameter("Param components.buttons.otp_type must be COPY_CODE, ONE_TAP or ZERO_TAP.")
+		}
+		return atMost(param+"text", b.Text, maxTemplateLabel)
 	}
 	return errInvalidParameter("Param components.buttons.type must be QUICK_REPLY, URL, PHONE_NUMBER, COPY_CODE or OTP: this relay has no other buttons.")
 }

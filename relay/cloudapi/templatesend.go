@@ -23,7 +23,8 @@ const maxPayload = 256
 type templateObject struct {
 	Name     string `json:"name"`
 	Language *struct {
-		Code string `json:"code"`
+		Code   string `json:"code"`
+		Policy string `json:"policy"` // makes no difference
 	} `json:"language"`
 	Components []templateValues `json:"components"`
 }
@@ -52,7 +53,9 @@ type templateValue struct {
 
 // fallback is what is shown of an amount or a time: the relay does not translate them.
 type fallback struct {
-	Value string `json:"fallback_value"`
+	Value  string     `json:"fallback_value"`
+	Code   string     `json:"code"`        // of the currency; makes no difference, like the amount
+	Amount identifier `json:"amount_1000"` // 1,000 times
 }
 
 // filling is a message by a template, before that is known.
@@ -119,7 +122,7 @@ func (a *API) sendTemplate(ctx context.Context, f filling, who acceptedContact) 
 	text := m.Text()
 	if utf8.RuneCountInString(text) > MaxTextLength {
 		return nil, coded(http.StatusBadRequest, CodeTemplateLength, "Translated text too long",
-			fmt.Sprintf("With its values the template has more than %d characters.", MaxTextLength))
+			fmt.Sprintf("With the values of template.components the template has more than %d characters.", MaxTextLength))
 	}
 	choices := m.Choices()
 	kind := ""
