@@ -88,7 +88,7 @@ func requests() []request {
 		{"blocking", http.MethodPost, "/" + numberID + "/block_users", `{"messaging_product":"whatsapp","block_users":[{"user":"16505551234"},{"user_id":"` + anna + `"}]}`},
 		{"unblocking", http.MethodDelete, "/" + numberID + "/block_users", `{"messaging_product":"whatsapp","block_users":[{"user":"16505551234"},{"user_id":"` + anna + `"}]}`},
 		{"encrypted", http.MethodPost, "/" + numberID + "/messages_encrypted", `{"messaging_product":"whatsapp","encrypted_contents":"` + strings.ReplaceAll(turned(`{"messaging_product":"whatsapp","to":"16505551234","text":{"body":"x"}}`), `"`, `\"`) + `"}`},
-		{"named token", http.MethodPost, "/" + numberID + "/access_tokens", `{"name":"chatwoot","scopes":["send","read"],"expires_in":3600}`},
+		{"named token", http.MethodPost, "/" + numberID + "/access_tokens", `{"name":"chatwoot","scopes":["send","read"],"expires_in":3600,"sha256":"` + strings.Repeat("0f", 32) + `"}`},
 	}
 }
 
