@@ -13,10 +13,13 @@ import (
 // inOMEMO2 runs a test with a relay that speaks both formats.
 func inOMEMO2(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
-	inBubbleWith(t, func(w *world) {
-		w.account.Own = w.number
-		w.account.Address = func(n phone.Number) string { return n.E164() + "@" + domain }
-	}, test)
+	inBubbleWith(t, (*world).speaksOMEMO2, test)
+}
+
+// speaksOMEMO2 has the relay speak both formats.
+func (w *world) speaksOMEMO2() {
+	w.account.Own = w.number
+	w.account.Address = func(n phone.Number) string { return n.E164() + "@" + domain }
 }
 
 // customerIn is a customer whose client speaks those formats.

@@ -40,8 +40,12 @@ func Events(own phone.Number, text string, now time.Time) ([]carrier.Event, erro
 	}
 }
 
-// Encrypted returns the element of an envelope, as legacy OMEMO writes it.
-func Encrypted(e carrier.Envelope) string {
-	m := stanza.Outgoing(stanza.Addresses{Domain: Domain}, carrier.Outgoing{Envelope: e})
-	return string(m.Child(stanza.NSOMEMO, "encrypted").Bytes())
+// Encrypted returns the element of an envelope to an account, as its version of OMEMO writes it.
+func Encrypted(to phone.Number, e carrier.Envelope) string {
+	m := stanza.Outgoing(stanza.Addresses{Domain: Domain}, carrier.Outgoing{To: to, Envelope: e})
+	space := stanza.NSOMEMO
+	if e.Format == carrier.OMEMO2 {
+		space = stanza.NSOMEMO2
+	}
+	return string(m.Child(space, "encrypted").Bytes())
 }
