@@ -42,14 +42,17 @@ func (c *Client) Open(ctx context.Context, jid string) error {
 	name, _, _ := strings.Cut(jid, "@")
 	title := func(e desktop.Element) bool { return label(name)(e) && e.Box.Min.X > left && e.Box.Max.Y < top }
 	var opened bool
-	err := c.Until(ctx, "the chat or the offer of a new one", func(s desktop.Screen) bool {
+	var offer desktop.Element
+	err := c.Until(ctx, "the chat or the offer of a new one", func(s desktop.Screen) (offered bool) {
 		opened = s.Has(title) && !s.Has(window(startChat))
-		return opened || offers(s, jid)
+		offer, offered = offers(s, jid)
+		return opened || offered
 	})
 	if err != nil || opened {
 		return err
 	}
-	if err := c.Key(ctx, "Return"); err != nil {
+	// On a busy machine the Return key alone may still choose somebody who has left the list.
+	if err := errors.Join(c.Click(ctx, offer.Box.Min.Add(offer.Box.Size().Div(2)), 1), c.Key(ctx, "Return")); err != nil {
 		return err
 	}
 	if err := c.gone(ctx, startChat); err != nil {
@@ -60,11 +63,11 @@ func (c *Client) Open(ctx context.Context, jid string) error {
 }
 
 // offers tells whether Gajim asks whether to start a chat with an address, and has taken
-// everybody else out of the list, of which the Return key chooses the first.
-func offers(s desktop.Screen, jid string) bool {
+// everybody else out of the list. It returns what stands there for the chat.
+func offers(s desktop.Screen, jid string) (desktop.Element, bool) {
 	dialog, ok := s.Find(window(startChat))
 	if !ok {
-		return false
+		return desktop.Element{}, false
 	}
 	n := 0
 	for _, e := range s {
@@ -72,7 +75,8 @@ func offers(s desktop.Screen, jid string) bool {
 			n++
 		}
 	}
-	return n == 1 && s.Has(func(e desktop.Element) bool { return label(jid)(e) && e.Box.In(dialog.Box) })
+	e, ok := s.Find(func(e desktop.Element) bool { return label(jid)(e) && e.Box.In(dialog.Box) })
+	return e, n == 1 && ok
 }
 
 // Encrypt chooses OMEMO in the open chat with the padlock beside the text field. It is an

@@ -43,7 +43,8 @@ var (
 const profile = "config/psi+/profiles/default/"
 
 // startTime bounds one of startTries: on a busy machine some runs of Psi+ never offer their
-// windows to the accessibility interface.
+// windows to the accessibility interface, at which Qt registers by itself when a program starts.
+// Nothing else shows whether it did, so there is nothing to wait for but the windows.
 const (
 	startTime  = 30 * time.Second
 	startTries = 3

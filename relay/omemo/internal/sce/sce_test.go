@@ -60,7 +60,8 @@ func TestEnvelopesOfOthers(t *testing.T) {
 		"XEP-0384": {"<body xmlns='jabber:client'>\n Hello World!\n</body>", "<rpad>...</rpad>" + from, Content{Body: []byte("\n Hello World!\n")}},
 		"Converse 14": {
 			"<body xmlns='jabber:client'>a</body><active xmlns='http://jabber.org/protocol/chatstates'/>",
-			"\n  <rpad>+7y4Y9hnyFLKLpo7</rpad>\n  <from xmlns='" + nsSCE + "' jid='" + alice + "'/>\n  \n", Content{Body: []byte("a")},
+			"\n  <rpad>+7y4Y9hnyFLKLpo7</rpad>\n  <from xmlns='" + nsSCE + "' jid='" + alice + "'/>\n  \n",
+			Content{Body: []byte("a")},
 		},
 		"without from":                {"<body xmlns='jabber:client'>a</body>", "<rpad/>", Content{Body: []byte("a")}},
 		"from a full address":         {"<body xmlns='jabber:client'>a</body>", `<from jid='` + alice + `/phone'/>`, Content{Body: []byte("a")}},
