@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 )
@@ -55,10 +56,8 @@ type endpoint struct {
 // checks of its flags come first.
 func (f *endpointFlags) onEndpoint(cluster *cluster, do func(*cobra.Command, []string, *endpoint) error, checks ...func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		for _, check := range checks {
-			if err := check(cmd); err != nil {
-				return err
-			}
+		if err := checked(cmd, checks); err != nil {
+			return err
 		}
 		e, err := f.openRelay(cmd.Context(), cluster, args[0])
 		if err != nil {
@@ -66,6 +65,16 @@ func (f *endpointFlags) onEndpoint(cluster *cluster, do func(*cobra.Command, []s
 		}
 		return do(cmd, args, e)
 	}
+}
+
+// checked runs checks until one fails.
+func checked(cmd *cobra.Command, checks []func(*cobra.Command) error) error {
+	for _, check := range checks {
+		if err := check(cmd); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // onCustomer is onEndpoint for a command whose second argument is a customer.
@@ -85,6 +94,11 @@ func (f *endpointFlags) openRelay(ctx context.Context, cluster *cluster, name st
 	if err != nil {
 		return nil, err
 	}
+	return f.openIn(ctx, k, namespace, name)
+}
+
+// openIn is openRelay for a relay of a cluster that is connected.
+func (f *endpointFlags) openIn(ctx context.Context, k client.Client, namespace, name string) (*endpoint, error) {
 	relay, region, err := readRelay(ctx, k, namespace, name)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,21 +61,28 @@ Scopes, of which none includes another:
 }
 
 func newTokenCreate(streams genericiooptions.IOStreams) *cobra.Command {
-	var f endpointFlags
+	var f memberFlags
 	var output textOrJSON
 	var name, expires string
 	var scopes []string
 	cmd := &cobra.Command{
-		Use:   "create NAME --for WHOM --scope SCOPE[,SCOPE…]",
+		Use:   "create NAME|--business-account ACCOUNT --for WHOM --scope SCOPE[,SCOPE…]",
 		Short: "Make a named access token and print it",
 		Long: `Make a named access token and print it. It is shown only now.
+
+With --business-account, all relays of that account accept the same token, or none does. A relay that
+joins the account later does not accept it: revoke it and make another. A relay that leaves goes on
+accepting it until it is revoked there.
 ` + howCalled,
 		Example: `  # For a team inbox: it reads and writes messages with files, and nothing else
   kubectl relay token create acme -n acme --for chatwoot --scope send,read,media
 
   # For a script that lasts a day
-  kubectl relay token create acme -n acme --for report --scope read --expires 1d`,
-		Args: oneRelay,
+  kubectl relay token create acme -n acme --for report --scope read --expires 1d
+
+  # One token that all relays of the business account shop accept
+  kubectl relay token create --business-account shop -n acme --for chatwoot --scope send,read,media`,
+		Args: f.relays,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&name, "for", "", "the token's name: whom it is for, in lower-case letters, digits and hyphens (required)")
@@ -93,56 +101,75 @@ func newTokenCreate(streams genericiooptions.IOStreams) *cobra.Command {
 		}
 		return nil
 	}
-	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
-		made, err := e.createToken(cmd.Context(), name, scopes, seconds)
-		if err != nil {
+	shown := func(made accountToken, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		if output == asJSON {
+		case output == asJSON:
 			return writeJSON(streams.Out, made)
 		}
-		fmt.Fprintf(streams.ErrOut, "The access token %s (%s), %s. It is shown only now:\n", made.Name, scopeList(made.Scopes), ends(made.Expires))
+		accepted := ""
+		if len(made.Relays) > 0 {
+			accepted = " of " + strings.Join(made.Relays, ", ")
+		}
+		fmt.Fprintf(streams.ErrOut, "The access token %s%s (%s), %s. It is shown only now:\n", made.Name, accepted, scopeList(made.Scopes), ends(made.Expires))
 		_, err = fmt.Fprintln(streams.Out, made.Token)
 		return err
+	}
+	cmd.RunE = f.onMembers(cluster, func(cmd *cobra.Command, e *endpoint) error {
+		made, err := e.createToken(cmd.Context(), name, scopes, seconds)
+		return shown(accountToken{namedToken: made}, err)
+	}, func(cmd *cobra.Command, members []member, missing error) error {
+		if missing != nil {
+			return fmt.Errorf("no token was made: %w", missing)
+		}
+		return shown(createTokens(cmd.Context(), members, name, scopes, seconds))
 	}, output.check, whole)
 	return cmd
 }
 
 func newTokenList(streams genericiooptions.IOStreams) *cobra.Command {
-	var f endpointFlags
+	var f memberFlags
 	var output textOrJSON
 	cmd := &cobra.Command{
-		Use:     "list NAME",
+		Use:     "list NAME|--business-account ACCOUNT",
 		Short:   "List the named access tokens, with the day of their latest use",
-		Long:    "List the named access tokens of a relay, with the day (UTC) of their latest use. Tokens that expired stay\nin the list until they are revoked.\n" + howCalled,
+		Long:    "List the named access tokens of a relay, with the day (UTC) of their latest use. Tokens that expired stay\nin the list until they are revoked. With --business-account it says which relays have each.\n" + howCalled,
 		Example: `  kubectl relay token list acme -n acme`,
-		Args:    oneRelay,
+		Args:    f.relays,
 	}
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
-	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
+	cmd.RunE = f.onMembers(cluster, func(cmd *cobra.Command, e *endpoint) error {
 		tokens, err := e.tokens(cmd.Context())
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if output == asJSON {
+		case output == asJSON:
 			return writeJSON(streams.Out, map[string]any{"tokens": tokens})
 		}
 		return printTokens(streams.Out, tokens, time.Now())
+	}, func(cmd *cobra.Command, members []member, missing error) error {
+		tokens, err := listTokens(cmd.Context(), members)
+		err = errors.Join(missing, err)
+		if output == asJSON {
+			return errors.Join(writeJSON(streams.Out, map[string]any{"tokens": tokens}), err)
+		}
+		return errors.Join(printAccountTokens(streams.Out, tokens, time.Now()), err)
 	}, output.check)
 	return cmd
 }
 
 func newTokenRevoke(streams genericiooptions.IOStreams) *cobra.Command {
-	var f endpointFlags
+	var f memberFlags
 	var name string
 	cmd := &cobra.Command{
-		Use:     "revoke NAME --for WHOM",
+		Use:     "revoke NAME|--business-account ACCOUNT --for WHOM",
 		Short:   "Revoke a named access token, at once",
-		Long:    "Revoke a named access token. The relay refuses it from then on. Addresses of files that it was given stay\nvalid for their five minutes.\n" + howCalled,
+		Long:    "Revoke a named access token. The relay refuses it from then on. Addresses of files that it was given stay\nvalid for their five minutes. With --business-account every relay of that account refuses it that can be\nreached; if one cannot be, run the command again.\n" + howCalled,
 		Example: `  kubectl relay token revoke acme -n acme --for chatwoot`,
-		Args:    oneRelay,
+		Args:    f.relays,
 	}
 	cmd.Flags().StringVar(&name, "for", "", "the token's name (required)")
 	f.add(cmd)
@@ -153,11 +180,20 @@ func newTokenRevoke(streams genericiooptions.IOStreams) *cobra.Command {
 		}
 		return nil
 	}
-	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
+	cmd.RunE = f.onMembers(cluster, func(cmd *cobra.Command, e *endpoint) error {
 		if err := e.revokeToken(cmd.Context(), name); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(streams.Out, "The access token %s is revoked.\n", name)
+		return err
+	}, func(cmd *cobra.Command, members []member, missing error) error {
+		revoked, err := revokeTokens(cmd.Context(), members, name)
+		if missing != nil {
+			err = fmt.Errorf("relays that cannot be called may still have it: %w", errors.Join(missing, err))
+		}
+		if len(revoked) > 0 {
+			fmt.Fprintf(streams.Out, "The access token %s is revoked in %s.\n", name, strings.Join(revoked, ", "))
+		}
 		return err
 	}, named)
 	return cmd
@@ -178,9 +214,29 @@ func lifetime(text string) (int64, error) {
 	return 0, errors.New("--expires must be a number of days or hours, such as 90d or 12h, or never")
 }
 
-// createToken makes a token.
+// errNoSuchToken means that a relay has no token of that name.
+var errNoSuchToken = errors.New("the relay has no access token")
+
+// createToken has the relay make a token.
 func (e *endpoint) createToken(ctx context.Context, name string, scopes []string, seconds int64) (made namedToken, err error) {
-	body, err := json.Marshal(map[string]any{"name": name, "scopes": scopes, "expires_in": seconds})
+	made, err = e.postToken(ctx, name, map[string]any{"name": name, "scopes": scopes, "expires_in": seconds})
+	if err == nil && made.Token == "" {
+		err = errors.New("the relay's answer is not an access token")
+	}
+	return made, err
+}
+
+// addToken has the relay accept a token that was made here, by its hash.
+func (e *endpoint) addToken(ctx context.Context, name string, scopes []string, seconds int64, hash []byte) (added namedToken, err error) {
+	added, err = e.postToken(ctx, name, map[string]any{"name": name, "scopes": scopes, "expires_in": seconds, "sha256": hex.EncodeToString(hash)})
+	if err == nil && added.Token != "" { // it did not look at the hash, and made one
+		err = errors.New("this relay does not accept a token of all relays yet: upgrade Relaykeep, and wait until the relay has restarted")
+	}
+	return added, err
+}
+
+func (e *endpoint) postToken(ctx context.Context, name string, fields map[string]any) (made namedToken, err error) {
+	body, err := json.Marshal(fields)
 	if err != nil {
 		return made, err
 	}
@@ -191,7 +247,7 @@ func (e *endpoint) createToken(ctx context.Context, name string, scopes []string
 	if err != nil {
 		return made, withoutTokens(err)
 	}
-	if json.Unmarshal(answer, &made) != nil || made.Token == "" {
+	if json.Unmarshal(answer, &made) != nil || made.Name != name {
 		return made, errors.New("the relay's answer is not an access token")
 	}
 	return made, nil
@@ -216,7 +272,7 @@ func (e *endpoint) tokens(ctx context.Context) ([]namedToken, error) {
 func (e *endpoint) revokeToken(ctx context.Context, name string) error {
 	_, err := e.ask(ctx, http.MethodDelete, edgeTokens+"/"+name, nil, nil)
 	if refusedAs(err, badParameter) {
-		return fmt.Errorf("the relay has no access token named %q: see kubectl relay token list", name)
+		return fmt.Errorf("%w named %q: see kubectl relay token list", errNoSuchToken, name)
 	}
 	return withoutTokens(err)
 }
@@ -229,13 +285,31 @@ func withoutTokens(err error) error {
 	return err
 }
 
+// printTokens prints the tokens of one relay.
 func printTokens(w io.Writer, tokens []namedToken, now time.Time) error {
+	list := make([]accountToken, len(tokens))
+	for i, t := range tokens {
+		list[i].namedToken = t
+	}
+	return printTable(w, list, now, false)
+}
+
+// printAccountTokens also prints which relays have each.
+func printAccountTokens(w io.Writer, tokens []accountToken, now time.Time) error {
+	return printTable(w, tokens, now, true)
+}
+
+func printTable(w io.Writer, tokens []accountToken, now time.Time, relays bool) error {
 	if len(tokens) == 0 {
 		_, err := fmt.Fprintln(w, "There are no named access tokens.")
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "FOR\tSCOPES\tEXPIRES\tLAST USED")
+	heading := "FOR\tSCOPES\tEXPIRES\tLAST USED"
+	if relays {
+		heading += "\tRELAYS"
+	}
+	fmt.Fprintln(table, heading)
 	for _, t := range tokens {
 		expires, used := "never", "never"
 		if t.Expires > 0 {
@@ -250,7 +324,11 @@ func printTokens(w io.Writer, tokens []namedToken, now time.Time) error {
 		if access.CheckName(t.Name) != nil {
 			t.Name = "(not a name)"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Name, scopeList(t.Scopes), expires, used)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s", t.Name, scopeList(t.Scopes), expires, used)
+		if relays {
+			fmt.Fprint(table, "\t", strings.Join(t.Relays, ","))
+		}
+		fmt.Fprintln(table)
 	}
 	return table.Flush()
 }
