@@ -80,6 +80,7 @@ type API struct {
 	formerHash [sha256.Size]byte
 	fileKey    [sha256.Size]byte // signs addresses of files
 	limits     *limits
+	routes     []route
 	uploads    chan struct{} // room for uploads that run
 	editing    sync.Mutex    // held while a template is read and changed
 }
@@ -105,7 +106,7 @@ func New(o Options) *API {
 		o.Observe = func(string, int, int, time.Duration) {}
 	}
 	return &API{
-		Options: o, limits: newLimits(o.Throughput),
+		Options: o, limits: newLimits(o.Throughput), routes: routes(),
 		tokenHash: sha256.Sum256([]byte(o.Token)), formerHash: sha256.Sum256([]byte(o.Former.Token)),
 		fileKey: sha256.Sum256([]byte("relaykeep media address v1\x00" + o.Token)), uploads: make(chan struct{}, maxUploads),
 	}

@@ -172,7 +172,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 		}
 		r = authenticated
 	}
-	for _, t := range routes() {
+	for _, t := range a.routes {
 		if id, ok := t.matches(a.Number, r.Method, object, edge); ok && !a.lacks(t.name) {
 			if !callerOf(r).allows(t.scope) {
 				return t.name, nil, errScope(t.scope)

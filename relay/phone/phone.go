@@ -56,7 +56,12 @@ func ParseLoose(s string) (Number, error) {
 	if strings.Contains(written, "(0") {
 		return Number{}, ErrTrunkZero
 	}
-	digits := strings.NewReplacer("(", "", ")", "").Replace(written)
+	digits := strings.Map(func(r rune) rune {
+		if r == '(' || r == ')' {
+			return -1
+		}
+		return r
+	}, written)
 	if !valid(digits) {
 		return Number{}, ErrInvalid
 	}
@@ -69,6 +74,9 @@ const maxLoose = 8 * MaxDigits
 // visible drops what only separates digits: spaces of all widths, dashes, dots, and marks such as
 // the direction marks that are copied along with a number.
 func visible(r rune) rune {
+	if r >= '0' && r <= '9' { // as most are
+		return r
+	}
 	if r == '.' || r == '\u2212' || unicode.In(r, unicode.White_Space, unicode.Pd, unicode.Cf) { // U+2212 is the minus sign
 		return -1
 	}
