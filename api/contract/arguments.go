@@ -1,5 +1,7 @@
 package contract
 
+import "strings"
+
 // Names of the flags that say, in a pod's arguments, where its region's Vault and
 // carrier are.
 const (
@@ -14,7 +16,17 @@ const (
 	FlagXMPPCA            = "xmpp-ca"
 	FlagXMPPRegistration  = "xmpp-registration"
 	FlagXMPPWithoutNumber = "xmpp-customers-without-number"
+	FlagPrivateLinks      = "private-links"
 )
+
+// PrivateLinks is the flag that names the hosts of a region's private links, none without any: pods of former
+// releases have no such flag.
+func PrivateLinks(hosts []string) []string {
+	if len(hosts) == 0 {
+		return nil
+	}
+	return []string{flag(FlagPrivateLinks, strings.Join(hosts, ","))}
+}
 
 // MaxArgumentBytes is the longest argument with which Linux starts a program
 // (MAX_ARG_STRLEN of execve(2), without the final zero).

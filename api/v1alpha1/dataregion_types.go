@@ -296,6 +296,25 @@ type Network struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	PrivateWebhooks []Egress `json:"privateWebhooks,omitempty"`
+	// privateLinks are web servers inside private networks from which businesses may send files by link.
+	// Public ones need no entry; links to all other private addresses fail.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	PrivateLinks []PrivateLinks `json:"privateLinks,omitempty"`
+}
+
+// PrivateLinks are web servers inside private networks, by their names and as NetworkPolicy peers: a link must name
+// one of the hosts, and lead to one of the peers.
+type PrivateLinks struct {
+	// hosts are the names in links, for example files.acme.svc. An IPv4 address is a name, too.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Hosts []Hostname `json:"hosts"`
+
+	Egress `json:",inline"`
 }
 
 // Egress is a list of peers, and the ports that are open at each.

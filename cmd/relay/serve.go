@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/serve"
 )
 
@@ -21,10 +22,14 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if args.PrivateLinks, err = cmd.Flags().GetStringSlice(contract.FlagPrivateLinks); err != nil {
+				return err
+			}
 			return serve.Run(cmd.Context(), serve.Options{ConfigPath: path, Arguments: args, Version: version, Log: log})
 		},
 	}
 	vaultFlags(cmd)
 	carrierFlags(cmd)
+	cmd.Flags().StringSlice(contract.FlagPrivateLinks, nil, "hosts in private networks to which a business's links may lead")
 	return cmd
 }

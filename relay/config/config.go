@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/relaykeep/relaykeep/api/contract"
@@ -41,6 +42,8 @@ type File struct {
 	// EarlierRelease says that an earlier release wrote the file, since it names Vault and
 	// the carrier itself. The token's audience and the role in Vault are then that release's, too.
 	EarlierRelease bool
+	// PrivateLinks are the hosts in private networks to which a business's links may lead.
+	PrivateLinks []string
 }
 
 // Arguments are what the pod's arguments say. Admission enforces that they match the pod's region.
@@ -49,6 +52,8 @@ type Arguments struct {
 	Region  string         // the only region whose configuration is accepted; empty accepts any
 	Vault   contract.Vault // empty: the file's
 	Carrier contract.Carrier
+	// PrivateLinks are host names.
+	PrivateLinks []string
 }
 
 // LoadRelay reads a relay's file at path. Vault and carrier are those of the arguments, whatever
@@ -89,8 +94,11 @@ func load(path string, a Arguments) (*File, error) {
 	if a.Vault == (contract.Vault{}) {
 		return f, nil
 	}
-	f.Vault, f.Carrier, f.EarlierRelease = a.Vault, a.Carrier, false
+	f.Vault, f.Carrier, f.EarlierRelease, f.PrivateLinks = a.Vault, a.Carrier, false, a.PrivateLinks
 	var p problems
+	if slices.ContainsFunc(a.PrivateLinks, func(host string) bool { return !hostname(host) }) {
+		p.addf("--"+contract.FlagPrivateLinks, "must be host names, separated by commas")
+	}
 	p.services(&f.Config)
 	if len(p) > 0 {
 		return nil, &Invalid{Problems: p}

@@ -185,6 +185,19 @@ func TestLoadSaysThatTheFileIsMissing(t *testing.T) {
 	}
 }
 
+func TestArguments_NameTheHostsOfPrivateLinks(t *testing.T) {
+	a := given()
+	a.PrivateLinks = []string{"files.acme.svc", "10.1.2.3"}
+	f, err := config.LoadRelay(write(t, false), a)
+	if err != nil || len(f.PrivateLinks) != 2 {
+		t.Errorf("read %v: %v", f, err)
+	}
+	a.PrivateLinks = []string{"https://files.acme.svc"}
+	if _, err := config.LoadRelay(write(t, false), a); err == nil || !strings.Contains(err.Error(), "--private-links:") {
+		t.Errorf("an address in place of a name: %v", err)
+	}
+}
+
 func TestParseNamesTheFieldAtFault(t *testing.T) {
 	cases := map[string]struct {
 		change func(*contract.Config)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,13 +48,21 @@ type Client struct {
 }
 
 // NewPublic returns a client for a business's links. It connects to public addresses only,
-// whatever names resolve to and wherever redirects lead. Allow, when not nil, permits further
+// whatever names resolve to and wherever redirects lead; a link to one of the private hosts, which are
+// names in lower case, may also lead to a private network. Allow, when not nil, permits further
 // addresses; it is for tests.
-func NewPublic(allow func(netip.Addr) bool) *Client {
-	dialer := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool {
-		return public(a) || allow != nil && allow(a)
-	})
-	return newClient(dialer.DialContext, nil, true)
+func NewPublic(allow func(netip.Addr) bool, private ...string) *Client {
+	open := func(a netip.Addr) bool { return public(a) || allow != nil && allow(a) }
+	outside := guard(&net.Dialer{Timeout: dialTime}, open)
+	inside := guard(&net.Dialer{Timeout: dialTime}, func(a netip.Addr) bool { return open(a) || reachable(a) })
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err == nil && slices.Contains(private, strings.ToLower(strings.TrimSuffix(host, "."))) {
+			return inside.DialContext(ctx, network, address)
+		}
+		return outside.DialContext(ctx, network, address)
+	}
+	return newClient(dial, nil, true)
 }
 
 // Carrier says where a carrier's web server is.

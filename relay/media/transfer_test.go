@@ -50,6 +50,77 @@ func TestDownload_IsDownloaded(t *testing.T) {
 	}
 }
 
+// fetched begins to download a file.
+func fetched(t *testing.T, c *media.Client, link string) error {
+	t.Helper()
+	f, err := c.Get(t.Context(), link, 100)
+	if err == nil {
+		err = f.Close()
+	}
+	return err
+}
+
+func TestPrivateLinks_NeverLeadToThisMachineOrToMetadata(t *testing.T) {
+	here := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("on this machine")) })
+	c := media.NewPublic(nil, "127.0.0.1", "localhost", "169.254.169.254", "100.100.100.200")
+	defer c.Close()
+	for _, link := range []string{
+		here, strings.Replace(here, "127.0.0.1", "LocalHost", 1), "http://169.254.169.254/latest/meta-data/", "http://100.100.100.200/",
+	} {
+		if err := fetched(t, c, link); !errors.Is(err, media.ErrAddress) {
+			t.Errorf("%s: %v", link, err)
+		}
+	}
+}
+
+// insideAddress is an address of this machine in a private network.
+func insideAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	check(t, err)
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsPrivate() {
+			return p.Addr().String()
+		}
+	}
+	t.Skip("this machine has no address in a private network")
+	return ""
+}
+
+// TestPrivateLinks_OnlyNamedHostsMayBePrivate has a web server in a private network, which is also reached over the
+// loopback address and by a redirect.
+func TestPrivateLinks_OnlyNamedHostsMayBePrivate(t *testing.T) {
+	inside := insideAddress(t)
+	listener, err := net.Listen("tcp", net.JoinHostPort(inside, "0"))
+	check(t, err)
+	var away string
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/away" {
+			http.Redirect(w, r, away, http.StatusFound)
+			return
+		}
+		_, _ = w.Write([]byte("a file"))
+	}))
+	check(t, s.Listener.Close())
+	s.Listener = listener
+	s.Start()
+	t.Cleanup(s.Close)
+	away = serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("on this machine")) })
+
+	get := func(c *media.Client, link string) error { return fetched(t, c, link) }
+	named := media.NewPublic(nil, "files.acme.svc", inside, "127.0.0.1")
+	defer named.Close()
+	check(t, get(named, s.URL+"/file"))
+	if err := get(named, s.URL+"/away"); !errors.Is(err, media.ErrAddress) {
+		t.Errorf("a redirect to this machine: %v", err)
+	}
+	other := media.NewPublic(nil, "files.acme.svc")
+	defer other.Close()
+	if err := get(other, s.URL+"/file"); !errors.Is(err, media.ErrAddress) {
+		t.Errorf("a private host that nobody named: %v", err)
+	}
+}
+
 // Many web servers say of every file that it is bytes.
 func TestDownload_TypeIsGuessedWhereTheServerSaysNone(t *testing.T) {
 	body := append([]byte("OggS\x00\x02"), random(10_000)...)

@@ -95,7 +95,7 @@ func (p *parts) files() (*message.Files, error) {
 		return nil, fmt.Errorf("configuring the carrier's web server: %w", err)
 	}
 	return &message.Files{
-		Uploads: p.carrier, Carrier: web, Public: media.NewPublic(p.AllowLinks), Owns: where.Owns,
+		Uploads: p.carrier, Carrier: web, Public: media.NewPublic(p.AllowLinks, p.cfg.PrivateLinks...), Owns: where.Owns,
 		Room: func() bool { return hasRoom(p.DataDir, p.keys.store.Freed()) },
 	}, nil
 }

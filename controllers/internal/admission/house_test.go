@@ -190,6 +190,26 @@ func (h *house) testOperatorsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.tryAll(t, in)
+	elsewhere := object(t, relayYAML, all(set("metadata/name", "elsewhere"), set("spec/dataRegion", "na")))
+	if err := server.Client.Create(t.Context(), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, elsewhere)
+	if err := server.Client.Get(t.Context(), client.ObjectKeyFromObject(elsewhere), in.Relay); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: "na"}, in.Region); err != nil {
+		t.Fatal(err)
+	}
+	h.tryAll(t, in)
+}
+
+// withPrivateLinks has a region take links to private hosts, and customers without a number.
+func withPrivateLinks(o map[string]any) {
+	egress := func(hosts ...any) map[string]any {
+		return map[string]any{"hosts": hosts, "to": []any{map[string]any{"podSelector": map[string]any{}}}, "ports": []any{map[string]any{"port": int64(8080)}}}
+	}
+	all(set("spec/network/privateLinks", []any{egress("files.acme.svc", "10.0.0.9"), egress("media.acme.svc")}), set("spec/carrier/xmpp/customersWithoutNumber", "Allow"))(o)
 }
 
 func (h *house) tryAll(t *testing.T, in desired.Input) {

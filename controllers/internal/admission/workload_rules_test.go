@@ -233,8 +233,17 @@ func called(list any, name string) fields {
 	panic("nothing is called " + name) // a mistake in the test's table
 }
 
+// linkRules hold the hosts of private links to those of the DataRegion, which has none.
+func linkRules(spec string) []rule {
+	const links = "must take links to the private hosts of its DataRegion"
+	return []rule{
+		{"links to a private host", none, add(spec+"/containers/0/args", "--private-links=files.acme.svc"), links},
+		{"links to no private host, said twice", none, add(spec+"/containers/0/args", "--private-links=", "--private-links="), "ValidatingAdmissionPolicy"},
+	}
+}
+
 func relayPodRules() []rule {
-	return append(append(append(append(podRules("spec"), carrierRules("spec")...), credentialRules("spec")...), accountRules("spec")...),
+	return append(append(append(append(podRules("spec"), carrierRules("spec")...), credentialRules("spec")...), append(accountRules("spec"), linkRules("spec")...)...),
 		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
 		rule{"a name by which it could be entered", put("metadata/name", "acme-relay-12"), put("metadata/name", "acme-relay-x0"), named},
 		rule{"a janitor's name", none, put("metadata/name", "acme-retention-1"), named},
@@ -272,7 +281,7 @@ func withoutTokens(spec string) func(fields) {
 
 func statefulSetRules() []rule {
 	const spec = "spec/template/spec"
-	return append(append(append(append(podRules(spec), carrierRules(spec)...), credentialRules(spec)...), accountRules(spec)...),
+	return append(append(append(append(podRules(spec), carrierRules(spec)...), credentialRules(spec)...), append(accountRules(spec), linkRules(spec)...)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
 		rule{"a claim of its own", none, put("spec/volumeClaimTemplates", []any{fields{"metadata": fields{"name": "x"}, "spec": fields{
 			"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}},
@@ -284,6 +293,7 @@ func jobRules() []rule {
 	const spec = "spec/template/spec"
 	return append(append(podRules(spec), carrierRules(spec)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
+		rule{"links to a private host", none, add(spec+"/containers/0/args", "--private-links=files.acme.svc"), "ValidatingAdmissionPolicy"},
 		rule{"a relay's command with both tokens", none, argument(spec, 0, "serve"), "a relay runs serve"},
 		rule{"a janitor's command with both tokens", none, argument(spec, 0, "retain"), "a relay runs serve"},
 	)

@@ -31,6 +31,17 @@ func (in Input) relayArgs(command string) []string {
 	return append(args, to.Arguments()...)
 }
 
+// serveArgs are those of a pod that also fetches the files of a business's links.
+func (in Input) serveArgs() []string {
+	var hosts []string
+	for _, l := range in.Region.Spec.Network.PrivateLinks {
+		for _, h := range l.Hosts {
+			hosts = append(hosts, string(h))
+		}
+	}
+	return append(in.relayArgs("serve"), contract.PrivateLinks(hosts)...)
+}
+
 func (in Input) vault() contract.Vault {
 	v := in.Region.Spec.Vault
 	return contract.Vault{

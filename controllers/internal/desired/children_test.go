@@ -104,14 +104,14 @@ func TestPods_HoldTheTokensOfTheirOwnAudiencesOnly(t *testing.T) {
 // when it is written.
 func TestVaultAndCarrierAddress_AreInThePodsArgumentsOnly(t *testing.T) {
 	in := full()
-	carrier := map[string]int{"relay": 5, "erase": 5, "janitor": 0} // how many arguments
+	carrier := map[string]int{"relay": 6, "erase": 5, "janitor": 0} // how many arguments
 	for name, pod := range pods(in) {
 		args := pod.Spec.Containers[0].Args
 		want := []string{
 			"--vault-address=https://vault.eu.example.org", "--vault-ca=" + caBundle, "--vault-auth-path=k8s/one",
 			"--vault-kv-mount=one/kv", "--vault-transit-mount=one/transit", "--vault-pki-mount=one/pki",
 			"--xmpp-domain=eu.example.org", "--xmpp-address=xmpp.eu.example.org:5223", "--xmpp-ca=" + caBundle, "--xmpp-registration=Closed",
-			"--xmpp-customers-without-number=Allow",
+			"--xmpp-customers-without-number=Allow", "--private-links=files.acme.svc,10.30.0.9,media.acme.svc",
 		}[:6+carrier[name]]
 		if len(args) < 5 || !slices.Equal(args[5:], want) {
 			t.Errorf("%s: arguments are %q", name, args)

@@ -47,7 +47,7 @@ func Config(in Input) (file []byte, hash string, err error) {
 		return nil, "", fmt.Errorf("rendering the relay's configuration: %d bytes are more than the %d that a relay reads",
 			len(file), contract.MaxConfigBytes)
 	}
-	for _, arg := range in.relayArgs("") {
+	for _, arg := range in.serveArgs() {
 		if len(arg) > contract.MaxArgumentBytes {
 			name, _, _ := strings.Cut(arg, "=")
 			return nil, "", fmt.Errorf("rendering the relay's arguments: %s has %d bytes, more than the %d that a program can be given: shorten it in the DataRegion",

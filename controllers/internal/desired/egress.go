@@ -107,6 +107,15 @@ func (in Input) webhookEgress() []*egressRule {
 	return rules
 }
 
+// linkEgress opens the web servers that the region names for a business's links.
+func (in Input) linkEgress() []*egressRule {
+	var rules []*egressRule
+	for i := range in.Region.Spec.Network.PrivateLinks {
+		rules = append(rules, explicit(&in.Region.Spec.Network.PrivateLinks[i].Egress))
+	}
+	return rules
+}
+
 func towardsURL(address string) *egressRule {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -132,6 +132,10 @@ func fullNetwork() v1alpha1.Network {
 		DNS:     &v1alpha1.Egress{To: peer("169.254.20.10/32"), Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolUDP), Port: new(intstr.FromInt32(53))}}},
 		Vault:   &v1alpha1.Egress{To: peer("10.9.0.0/24"), Ports: port(8200)},
 		Carrier: &v1alpha1.Egress{To: peer("2001:db8::5/128"), Ports: []networkingv1.NetworkPolicyPort{{Port: new(intstr.FromInt32(5222)), EndPort: new(int32(5223))}}},
+		PrivateLinks: []v1alpha1.PrivateLinks{
+			{Hosts: []v1alpha1.Hostname{"files.acme.svc", "10.30.0.9"}, Egress: v1alpha1.Egress{To: peer("10.30.0.0/24"), Ports: port(8080)}},
+			{Hosts: []v1alpha1.Hostname{"media.acme.svc"}, Egress: v1alpha1.Egress{To: peer("10.31.0.0/24"), Ports: port(443)}},
+		},
 		PrivateWebhooks: []v1alpha1.Egress{{
 			To:    []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.20.0.0/16", Except: []string{"10.20.1.0/24"}}}},
 			Ports: []networkingv1.NetworkPolicyPort{{Port: new(intstr.FromString("https"))}},

@@ -35,6 +35,7 @@ func RelayPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 	spec.WithEgress(in.dnsEgress(), in.vaultEgress())
 	spec.WithEgress(in.carrierEgress(uploadPorts()...)...)
 	spec.WithEgress(in.webhookEgress()...)
+	spec.WithEgress(in.linkEgress()...)
 	return networkingv1ac.NetworkPolicy(in.tenant(), in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentRelay)).
 		WithOwnerReferences(in.owner()).

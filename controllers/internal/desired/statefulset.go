@@ -75,7 +75,7 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 }
 
 func (in Input) relayContainer() *corev1ac.ContainerApplyConfiguration {
-	return in.container(ContainerRelay, contract.RelayTokenPath, in.relayArgs("serve")).
+	return in.container(ContainerRelay, contract.RelayTokenPath, in.serveArgs()).
 		WithPorts(containerPort(portHTTPS, contract.EndpointPort), containerPort(portStatus, contract.StatusPort)).
 		WithVolumeMounts(mount(volumeData, contract.DataDir, false)).
 		WithResources(resources(in.Relay.Spec.Resources)).
