@@ -178,8 +178,9 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 	$(IN_SCRATCH); $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
 	$(GO) -C test/cluster test $(QUICK) ./...
 
-# What reads from a network that is not trusted, before anything is authenticated.
-FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream
+# What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
+FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
+	./relay/rich ./relay/cloudapi ./relay/jwe ./api/contract
 FUZZTIME ?= 60s
 FUZZLIMIT ?= 15m
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // publicPEM encodes a public key.
@@ -71,7 +72,8 @@ func TestPublicKey_NothingElseIsRead(t *testing.T) {
 	}
 }
 
-func FuzzParsePublicKey(f *testing.F) {
+func FuzzParsePublicKey(tf *testing.F) {
+	f := mutation.Of(tf)
 	for _, bits := range []int{512, 2048, 4096} {
 		f.Add(publicPEM(f, sized(bits)))
 	}

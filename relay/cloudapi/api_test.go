@@ -20,6 +20,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/emoji"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -380,7 +381,8 @@ func TestObserveLearnsRouteStatusAndCode(t *testing.T) {
 
 // FuzzMessages holds that whatever body arrives, the answer is one of the API's and
 // the service only ever sees what is valid.
-func FuzzMessages(f *testing.F) {
+func FuzzMessages(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","text":{"body":"Hello"}}`)
 	f.Add(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.x","typing_indicator":{"type":"text"}}`)
 	f.Add(`{"messaging_product":"whatsapp","to":"+16505551234","type":"document","document":{"link":"https://a.test/b","filename":"../c"}}`)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // registry keeps one person.
@@ -132,7 +133,8 @@ func TestFailuresAboutAPersonAreTypedAndNameNobody(t *testing.T) {
 
 // FuzzPersonPath holds that whatever path and query arrive, the answer is one of the
 // API's, and that nobody is erased but whose number the path names.
-func FuzzPersonPath(f *testing.F) {
+func FuzzPersonPath(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("DELETE", "16505551234", "")
 	f.Add("GET", "+1 (650) 555-1234", "limit=1&after=wamid.x")
 	f.Add("DELETE", "16505551234/../491701234567", "")

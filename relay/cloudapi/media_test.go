@@ -31,6 +31,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // storedFile is a file that the service has.
@@ -389,7 +390,8 @@ func (s *blockingService) StoreFile(_ context.Context, f cloudapi.NewFile) (stri
 	return fileID, err
 }
 
-func FuzzUpload(f *testing.F) {
+func FuzzUpload(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("--b\r\nContent-Disposition: form-data; name=\"messaging_product\"\r\n\r\nwhatsapp\r\n--b\r\n" +
 		"Content-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n")
 	f.Add("--b\r\n\r\n--b--")

@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/rich"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // send sends a message by a template.
@@ -142,7 +143,8 @@ func TestTemplate_ValuesThatDoNotFitAreRefused(t *testing.T) {
 }
 
 // FuzzTemplate holds that what is accepted as a template is listed, and that whatever is sent by it is bounded.
-func FuzzTemplate(f *testing.F) {
+func FuzzTemplate(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add(welcome, by("welcome", helloPablo+","+order7+","+track7))
 	f.Add(`{"name":"a","language":"en_US","category":"AUTHENTICATION","components":[{"type":"BODY"},{"type":"BUTTONS","buttons":[{"type":"otp"}]}]}`, by("a", ""))
 	f.Fuzz(func(t *testing.T, template, message string) {

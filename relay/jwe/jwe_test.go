@@ -18,6 +18,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/jwe"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 // pair is a business's pair of keys, the public one in PEM.
@@ -219,7 +220,8 @@ func TestParseKey_RefusesAnythingElse(t *testing.T) {
 	}
 }
 
-func FuzzDecrypt(f *testing.F) {
+func FuzzDecrypt(tf *testing.F) {
+	f := mutation.Of(tf)
 	k := newKey(f)
 	f.Add(sealed(f, k, jose.RSA_OAEP, jose.A256GCM, jose.NONE))
 	f.Add("eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkExMjhDQkMtSFMyNTYifQ.AA.AA.AA.AA")

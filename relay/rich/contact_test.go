@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/rich"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -69,7 +70,8 @@ func TestContactsText_SaysHowManyDoNotFit(t *testing.T) {
 }
 
 // FuzzVCards holds that no value becomes a property of its own, and that no line is too long.
-func FuzzVCards(f *testing.F) {
+func FuzzVCards(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("Barbara\r\nTEL:+1", "WORK:x", "a;b,c\\")
 	f.Fuzz(func(t *testing.T, name, label, value string) {
 		file := string(rich.VCards([]rich.Contact{{Name: name, Phones: []rich.Labelled{{Value: value, Label: label}}}}))

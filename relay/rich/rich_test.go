@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/rich"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 var drinks = []rich.Choice{{ID: "a", Title: "Café"}, {ID: "b", Title: "Tea!", Description: "hot"}, {ID: "c", Title: "2"}}
@@ -88,7 +89,8 @@ func TestTemplate_IsFilledOnce(t *testing.T) {
 }
 
 // FuzzChoice holds that whatever a customer writes, it is one of the choices or none.
-func FuzzChoice(f *testing.F) {
+func FuzzChoice(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("2. Tea! – hot")
 	f.Fuzz(func(t *testing.T, text string) {
 		if c, ok := rich.Find(drinks, text); ok == (c == rich.Choice{}) {
@@ -98,7 +100,8 @@ func FuzzChoice(f *testing.F) {
 }
 
 // FuzzPlace holds that a place which is read is valid, and that its own form is read as the same place.
-func FuzzPlace(f *testing.F) {
+func FuzzPlace(tf *testing.F) {
+	f := mutation.Of(tf)
 	f.Add("geo:50.1109,-8.68,3;u=40")
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := rich.ParsePlace(text)
