@@ -14,6 +14,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
@@ -333,9 +334,12 @@ func TestSuspendStopsTheRelayAndNotTheJanitor(t *testing.T) {
 // update changes a relay as its user would.
 func (w *world) update(relay *v1alpha1.BusinessRelay, edit func(*v1alpha1.BusinessRelay)) {
 	w.t.Helper()
-	fresh := w.reread(relay)
-	edit(fresh)
-	if err := server.Client.Update(w.t.Context(), fresh); err != nil {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { // a manager may write meanwhile
+		fresh := w.reread(relay)
+		edit(fresh)
+		return server.Client.Update(w.t.Context(), fresh)
+	})
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }
