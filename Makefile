@@ -158,6 +158,7 @@ verify: $(LINT) ## Generated files current, formatting, lint, circles of files, 
 	sums() { (cd "$$hack/copy" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }; \
 	sums > "$$hack/before"; $(MAKE) -C "$$hack/copy" generate; sums > "$$hack/after"; \
 	diff -u "$$hack/before" "$$hack/after" || { echo "generated files are not current: run 'make generate' and commit" >&2; exit 1; }
+	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo "left of a merge: remove them" >&2; exit 1; }
 	@unformatted=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); \
 	[ -z "$$unformatted" ] || { echo "not formatted (run 'make fmt'):" $$unformatted >&2; exit 1; }
 	$(GO) mod tidy -diff
