@@ -136,6 +136,15 @@ func (*yesOrNo) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &value)
 }
 
+// anyNumber is a number that makes no difference: any in JSON, or in a string.
+type anyNumber struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (*anyNumber) UnmarshalJSON(b []byte) error {
+	var number json.Number
+	return json.Unmarshal(b, &number)
+}
+
 // identifier is an id or a telephone number. Clients write those in digits as JSON numbers, too.
 type identifier string
 

@@ -17,7 +17,7 @@ type templateRequest struct {
 	Name     string `json:"name"`
 	Language string `json:"language"`
 	// TTL makes no difference: messages are tried for the retention.
-	TTL identifier `json:"message_send_ttl_seconds"`
+	TTL anyNumber `json:"message_send_ttl_seconds"`
 	templateContent
 }
 

@@ -53,9 +53,9 @@ type templateValue struct {
 
 // fallback is what is shown of an amount or a time: the relay does not translate them.
 type fallback struct {
-	Value  string     `json:"fallback_value"`
-	Code   string     `json:"code"`        // of the currency; makes no difference, like the amount
-	Amount identifier `json:"amount_1000"` // 1,000 times
+	Value  string    `json:"fallback_value"`
+	Code   string    `json:"code"` // of the currency; makes no difference, like the amount
+	Amount anyNumber `json:"amount_1000"`
 }
 
 // filling is a message by a template, before that is known.
