@@ -56,7 +56,10 @@ func (a *API) createToken(w http.ResponseWriter, r *http.Request, _ string) (any
 		return nil, err
 	}
 	if q.SHA256 != "" {
-		hash, _ := hex.DecodeString(q.SHA256) // what is no hash has not its length
+		hash, err := hex.DecodeString(q.SHA256)
+		if err != nil {
+			return nil, fromTokens(access.ErrHash)
+		}
 		made, err := a.Tokens.Add(r.Context(), hash, q.Name, q.Scopes, expires)
 		if err != nil {
 			return nil, fromTokens(err)

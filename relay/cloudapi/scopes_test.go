@@ -296,7 +296,9 @@ func TestNamedToken_ThatCannotBeMadeSaysWhichParameter(t *testing.T) {
 		`{"name":["a"],"scopes":["send"]}`:                      "",
 		`{"name":"a","scopes":["send"],"sha256":"ab"}`:          "sha256",
 		`{"name":"a","scopes":["send"],"sha256":"secret"}`:      "sha256",
-		`{"name":"a","scopes":"send"`:                           "",
+
+		`{"name":"a","scopes":["send"],"sha256":"` + strings.Repeat("0f", 32) + `x"}`: "sha256",
+		`{"name":"a","scopes":"send"`: "",
 	} {
 		status, failed := asks(t, a, ownToken, http.MethodPost, testID+"/access_tokens", body, nil)
 		if status != http.StatusBadRequest || failed.Code != CodeInvalidParameter || !strings.Contains(failed.Message+failed.Data.Details, param) {
