@@ -43,6 +43,8 @@ func (a *API) history(_ http.ResponseWriter, r *http.Request, _ string) (any, er
 	switch {
 	case back && len(sent.Sent) > 0:
 		page.Paging.Next = a.nextPage(r, int(sent.Sent[len(sent.Sent)-1].Place))
+	case back && sent.More: // nothing there, but before it there may be
+		page.Paging = &paging{Cursors: cursors{After: cursor(int(sent.To)), Before: cursor(int(sent.To))}}
 	case !back && sent.More:
 		page.Paging = &paging{Cursors: cursors{After: cursor(int(sent.To)), Before: cursor(int(sent.To))}}
 		if len(sent.Sent) > 0 {
@@ -110,6 +112,9 @@ type historyApp struct {
 
 // historyField returns one field of a message.
 func (a *API) historyField(m SentMessage, f wantedField) (any, bool) {
+	if f.params != nil {
+		return nil, false
+	}
 	switch f.name {
 	case "id":
 		return historyID(m), f.nested == nil

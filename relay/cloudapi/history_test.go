@@ -98,6 +98,7 @@ func TestHistory_SaysWhatBecameOfMessages(t *testing.T) {
 		"history-of-none":         list + "?message_id=wamid.none",
 		"history-unknown-field":   list + "?fields=recipient",
 		"history-unknown-nested":  list + "?fields=events{recipient}",
+		"history-parameter":       list + "?fields=message_id.limit(1)",
 		"history-too-many":        list + "?limit=101",
 		"history-long-id":         list + "?message_id=" + strings.Repeat("x", 129),
 		"history-bad-cursor":      list + "?after=x",
