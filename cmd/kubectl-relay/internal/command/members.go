@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,6 +50,9 @@ func (f *memberFlags) addresses() (map[string]string, error) {
 		if _, _, err := net.SplitHostPort(address); err != nil || name == "" {
 			return nil, errors.New("--endpoint-address must be NAME=host:port for each relay, separated by commas")
 		}
+		if at[name] != "" {
+			return nil, fmt.Errorf("--endpoint-address: %s stands there twice", name)
+		}
 		at[name] = address
 	}
 	return at, nil
@@ -73,6 +77,11 @@ func (f *memberFlags) members(ctx context.Context, cluster *cluster) ([]member, 
 	names, err := memberNames(ctx, k, namespace, f.account)
 	if err != nil {
 		return nil, err
+	}
+	for name := range addresses {
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("--endpoint-address: %s is no relay of business account %s", name, f.account)
+		}
 	}
 	var members []member
 	var failed []error

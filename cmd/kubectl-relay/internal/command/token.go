@@ -217,6 +217,9 @@ func lifetime(text string) (int64, error) {
 // errNoSuchToken means that a relay has no token of that name.
 var errNoSuchToken = errors.New("the relay has no access token")
 
+// errTokenRefused means that a relay did not take a token.
+var errTokenRefused = errors.New("the relay refused it")
+
 // createToken has the relay make a token.
 func (e *endpoint) createToken(ctx context.Context, name string, scopes []string, seconds int64) (made namedToken, err error) {
 	made, err = e.postToken(ctx, name, map[string]any{"name": name, "scopes": scopes, "expires_in": seconds})
@@ -242,7 +245,7 @@ func (e *endpoint) postToken(ctx context.Context, name string, fields map[string
 	}
 	answer, err := e.ask(ctx, http.MethodPost, edgeTokens, nil, body)
 	if refusedAs(err, badParameter) {
-		return made, fmt.Errorf("the relay refused it: either a token named %q exists (kubectl relay token list), or there are %d already, or the name, a scope or --expires is none", name, access.MaxTokens)
+		return made, fmt.Errorf("%w: either a token named %q exists (kubectl relay token list), or there are %d already, or the name, a scope or --expires is none", errTokenRefused, name, access.MaxTokens)
 	}
 	if err != nil {
 		return made, withoutTokens(err)

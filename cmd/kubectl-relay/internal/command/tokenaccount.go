@@ -13,7 +13,7 @@ import (
 // accountToken is a named access token that some relays of a business account have.
 type accountToken struct {
 	namedToken
-	Relays []string `json:"relays"`
+	Relays []string `json:"relays,omitempty"`
 }
 
 // sameEnd is how far apart the ends of one token may be in several relays, in seconds: each counts from when it was asked.
@@ -31,8 +31,11 @@ func createTokens(ctx context.Context, members []member, name string, scopes []s
 		added, err := m.addToken(ctx, name, scopes, seconds, hash)
 		if err != nil {
 			err = fmt.Errorf("relay %s: %w", m.name, err)
-			// The last one may have added it before the call failed.
-			return accountToken{}, withdrawn(ctx, members[:i+1], name, err)
+			tried := members[:i+1] // the last one may have added it before the call failed
+			if errors.Is(err, errTokenRefused) {
+				tried = members[:i] // what it has of that name is somebody else's
+			}
+			return accountToken{}, withdrawn(ctx, tried, name, err)
 		}
 		made.namedToken, made.Relays = added, append(made.Relays, m.name)
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -111,6 +112,34 @@ func TestTokenOfAnAccount_IsMadeInAllRelaysOrInNone(t *testing.T) {
 		if len(tokens.List()) != 0 {
 			t.Errorf("relay %d has %+v", i, tokens.List())
 		}
+	}
+}
+
+// meanwhile does something before each POST.
+type meanwhile struct {
+	http.RoundTripper
+	do func()
+}
+
+func (m meanwhile) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		m.do()
+	}
+	return m.RoundTripper.RoundTrip(r)
+}
+
+func TestTokenOfAnAccount_OneThatSomebodyMadeMeanwhileStays(t *testing.T) {
+	members, kept := account(t, 99, 99)
+	members[1].client.Transport = meanwhile{members[1].client.Transport, func() {
+		_, _, err := kept[1].Create(t.Context(), "inbox", []access.Scope{access.Read}, time.Time{})
+		check(t, err)
+	}}
+	_, err := createTokens(t.Context(), members, "inbox", []string{"read"}, 0)
+	if !errors.Is(err, errTokenRefused) {
+		t.Errorf("made though there is one: %v", err)
+	}
+	if len(kept[0].List()) != 0 || len(kept[1].List()) != 1 {
+		t.Errorf("the relays have %+v and %+v", kept[0].List(), kept[1].List())
 	}
 }
 
