@@ -70,6 +70,24 @@ func TestPresence_NewContactSeesOursAgainAndIsAcceptedOnceTheirsArrives(t *testi
 	}
 }
 
+// A customer who was erased is not put on the contact list again.
+func TestPresence_OfAContactThatWasForgottenIsNotAnswered(t *testing.T) {
+	s := script(t, nil)
+	s.says(t, "<presence type='subscribed' from='"+xmpptest.Customer+"@relay.test'/>")
+	s.wrote(t, "<presence to='"+xmpptest.Customer+"@relay.test'><c ")
+	go func() { _ = s.Forget(t.Context(), xmpptest.Number(t, xmpptest.Customer)) }()
+	s.wrote(t, "subscription='remove'")
+	s.says(t, "<presence from='"+xmpptest.PeerJID+"'/>")
+	const other = "+491705555555@relay.test"
+	s.says(t, "<presence type='subscribe' from='"+other+"'/>")
+	s.wrote(t, "to='"+other+"' type='subscribed'")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if strings.Contains(s.seen.String(), "to='"+xmpptest.Customer+"@relay.test' type='subscribed'") {
+		t.Error("they were accepted again")
+	}
+}
+
 // What a customer's presence says reaches nobody, and nothing is answered to it.
 func TestPresence_OfACustomerIsDropped(t *testing.T) {
 	s := script(t, nil)

@@ -30,6 +30,9 @@ func (c *Carrier) rosterPush(e *stanza.Element) (events []carrier.Event, ok bool
 // subscriptions to presence (RFC 6121, section 2.5). A peer that is not on the list is no
 // error. It returns ErrOffline when there is no link.
 func (c *Carrier) Forget(ctx context.Context, peer phone.Number) error {
+	c.mu.Lock()
+	delete(c.newContacts, peer)
+	c.mu.Unlock()
 	_, err := c.questions.set(ctx, stanza.New(nsRoster, "query").With(
 		stanza.New(nsRoster, "item", "jid", c.addr.Of(peer), "subscription", "remove")))
 	if stanza.IsCondition(err, "item-not-found") {
