@@ -305,13 +305,16 @@ type Network struct {
 }
 
 // PrivateLinks are web servers inside private networks, by their names and as NetworkPolicy peers: a link must name
-// one of the hosts, and lead to one of the peers.
+// one of the hosts, and the relays' NetworkPolicy opens the peers. Who controls a host's DNS may lead it to whatever
+// private address that policy opens.
 type PrivateLinks struct {
-	// hosts are the names in links, for example files.acme.svc. An IPv4 address is a name, too.
+	// hosts are the names in links, for example files.acme.svc. An IPv4 address is a name, too. Name only hosts whose
+	// DNS you control.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(h, !h.matches('[^.]{64}'))",message="each part of a name has at most 63 characters"
 	Hosts []Hostname `json:"hosts"`
 
 	Egress `json:",inline"`
