@@ -54,7 +54,7 @@ func endTrial(t *testing.T, namespace string) {
 	}
 }
 
-func TestInvalidSpec_IsRefusedAtApplyWithWhatToDo(t *testing.T) {
+func TestInvalidSpec_IsRefusedAtApplyWithWhatToDo(t *testing.T) { //nolint:tparallel // its parts are steps
 	rightful := trial(t, "trial-refused", "+493023125101")
 	_, err := environment.Apply(within(t), rightful.manifest())
 	check(t, err)
