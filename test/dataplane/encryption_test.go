@@ -95,7 +95,7 @@ func TestPayloadEncryption_WebhooksThatWaitGoToTheKeyInForce(t *testing.T) {
 	b.StartReady()
 	p.Says(b, "with the first key")
 	b.WaitText("with the first key")
-	b.WaitStatus(b.Say(p.Number.E164(), "an answer"), "read")
+	b.WaitStatus(b.Say(p.Number.E164(), "what acme answers"), "read")
 
 	b.SetDown(true)
 	p.Says(b, "it waits")
