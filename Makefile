@@ -54,7 +54,7 @@ EXHAUSTIVE_TESTS = $(shell awk '/^func Test/ { name = $$2; sub(/[^A-Za-z0-9_].*/
 # for servers part of the time. More of both leave servers no processor for so long that ejabberd
 # forgets what it was to pass on.
 PARALLEL ?= 2
-TESTS ?= 6
+TESTS ?= 4
 
 # Where tests keep their files: in memory where there is room, which spares them waiting
 # for the disk. What Go compiles stays where it was.
