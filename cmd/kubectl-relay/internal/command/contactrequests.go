@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -116,7 +115,7 @@ func shownNumber(waID string) string {
 
 // shownUser is a user id, or a dash for what is none.
 func shownUser(id string) string {
-	if !regexp.MustCompile(userIDForm).MatchString(id) {
+	if !userIDForm.MatchString(id) {
 		return "-"
 	}
 	return id

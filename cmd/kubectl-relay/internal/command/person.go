@@ -14,11 +14,11 @@ import (
 type person string
 
 // userIDForm is the form of the user ids that a relay makes.
-const userIDForm = `^[A-Z]{2}\.[A-Za-z0-9]{1,128}$`
+var userIDForm = regexp.MustCompile(`^[A-Z]{2}\.[A-Za-z0-9]{1,128}$`)
 
 // readPerson reads a customer's number or user id.
 func readPerson(arg string) (person, error) {
-	if regexp.MustCompile(userIDForm).MatchString(arg) {
+	if userIDForm.MatchString(arg) {
 		return person(arg), nil
 	}
 	n, err := phone.Parse(arg)
