@@ -91,10 +91,15 @@ const messages = "/v23.0/" + numberID + "/messages"
 
 var trace = regexp.MustCompile(`"fbtrace_id":"A[A-Za-z0-9_-]{22}"`)
 
-// golden compares an answer with testdata/<name>.json.
+// golden compares an answer with testdata/<name>.txt.
 func golden(t *testing.T, name string, w *httptest.ResponseRecorder) {
 	t.Helper()
-	got := http.StatusText(w.Code) + "\n" + trace.ReplaceAllString(w.Body.String(), `"fbtrace_id":"TRACE"`) + "\n"
+	goldenText(t, name, http.StatusText(w.Code)+"\n"+trace.ReplaceAllString(w.Body.String(), `"fbtrace_id":"TRACE"`)+"\n")
+}
+
+// goldenText compares a text with testdata/<name>.txt.
+func goldenText(t *testing.T, name, got string) {
+	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
@@ -106,7 +111,7 @@ func golden(t *testing.T, name string, w *httptest.ResponseRecorder) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("answer differs from %s (-want +got):\n%s", path, diff)
+		t.Errorf("it differs from %s (-want +got):\n%s", path, diff)
 	}
 }
 

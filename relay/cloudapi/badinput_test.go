@@ -7,15 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
@@ -332,20 +329,7 @@ func TestBadInput_IsRefusedByName(t *testing.T) {
 			}
 		})
 	}
-	got := strings.Join(slices.Sorted(maps.Keys(outcomes)), "\n") + "\n"
-	path := filepath.Join("testdata", "bad-input.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("what is refused differs from %s (-want +got):\n%s", path, diff)
-	}
+	goldenText(t, "bad-input", strings.Join(slices.Sorted(maps.Keys(outcomes)), "\n")+"\n")
 }
 
 // The requests that are made bad have every field of the document.
