@@ -122,7 +122,7 @@ func (c *Client) Add(ctx context.Context) error {
 
 // Accept opens the open chat's contact request in the list of contacts, and agrees to it.
 func (c *Client) Accept(ctx context.Context) error {
-	// A star in its title says that something is to be opened.
+	// The title of the window with the contacts begins with a star while something is unread.
 	var entries []desktop.Element
 	err := c.Until(ctx, "something new in the list of contacts", func(s desktop.Screen) bool {
 		entries = contacts(s)
