@@ -178,24 +178,32 @@ func stored(t *testing.T, want int) {
 	}))
 }
 
-// leaveBehind deletes a relay under its policy, which is Retain, and waits until it is gone.
+// leaveBehind deletes a relay under its policy, which is Retain, and waits until it and
+// what it owns are gone: Kubernetes deletes those afterwards.
 func leaveBehind(t *testing.T, b *lab.Business) {
 	t.Helper()
 	check(t, former.Client().Delete(within(t), b.Relay()))
 	check(t, lab.Poll(within(t), func(ctx context.Context) error {
 		err := former.Client().Get(ctx, client.ObjectKeyFromObject(b.Relay()), b.Relay())
-		if apierrors.IsNotFound(err) {
-			return nil
+		if !apierrors.IsNotFound(err) {
+			return errors.Join(err, errors.New("the relay is there still"))
 		}
-		return errors.Join(err, errors.New("the relay is there still"))
+		owners, err := former.Kubectl(ctx, "get", kinds, "-n", b.Name, "-o", "jsonpath={.items[*].metadata.ownerReferences[*].kind}")
+		if err == nil && strings.Contains(owners, v1alpha1.KindBusinessRelay) {
+			err = errors.New("the relay's own objects are there still")
+		}
+		return err
 	}))
 }
+
+// kinds are those of the objects that a business has in the cluster.
+const kinds = "businessrelays,serviceaccounts,configmaps,services,persistentvolumeclaims,statefulsets,cronjobs,networkpolicies"
 
 // objects lists what a business has in the cluster.
 func objects(t *testing.T, b *lab.Business) []string {
 	t.Helper()
-	out, err := former.Kubectl(within(t), "get", "businessrelays,serviceaccounts,configmaps,services,persistentvolumeclaims,statefulsets,cronjobs,networkpolicies",
-		"-n", b.Name, "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}{"\n"}{end}`)
+	out, err := former.Kubectl(within(t), "get", kinds, "-n", b.Name, "-o",
+		`jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}{"\n"}{end}`)
 	check(t, err)
 	var all []string
 	for line := range strings.SplitSeq(strings.TrimSpace(out), "\n") {
