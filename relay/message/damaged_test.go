@@ -13,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/test/racing"
 )
 
@@ -27,6 +28,11 @@ func (w *world) puts(table, column, value string) {
 	_, err = db.Exec(`UPDATE OR IGNORE ` + table + ` SET ` + column + ` = ` + value)
 	check(w.t, err)
 	check(w.t, db.Close())
+	// The writer remembers rows until it may have deleted one.
+	err = w.store.Update(w.t.Context(), func(tx *store.Tx) error { return tx.EraseCustomer(1) })
+	if !errors.Is(err, store.ErrNotFound) {
+		w.t.Errorf("erasing nobody: %v", err)
+	}
 }
 
 func TestDamagedRow_OfACustomerEndsNothingElse(t *testing.T) {

@@ -2,26 +2,37 @@ package store
 
 import "time"
 
-// CountPeriod is the time for which there is one Count.
-const CountPeriod = 30 * time.Minute
-
-// Count says how many of the business's messages were sent and delivered within a CountPeriod. It
-// names nobody: it is readable without a key, as the times and states of messages are, and stays when
-// a customer is erased. It is kept as long as messages are.
-type Count struct {
-	Start           time.Time
-	Sent, Delivered int64
-}
-
 // AddCount counts messages that were sent or delivered at a time.
 func (t *Tx) AddCount(at time.Time, sent, delivered int64) error {
 	if err := t.allow(!at.IsZero(), sent >= 0, delivered >= 0); err != nil {
 		return err
 	}
-	_, err := t.run(`INSERT INTO counts (period, sent, delivered) VALUES (?, ?, ?)
-		ON CONFLICT (period) DO UPDATE SET sent = sent + excluded.sent, delivered = delivered + excluded.delivered`,
-		countPeriod(at), sent, delivered)
-	return err
+	t.counts = append(t.counts, Count{Start: at, Sent: sent, Delivered: delivered})
+	return nil
+}
+
+// counted adopts what an update counted, for the commit that it shares.
+func (s *shared) counted(t *Tx) {
+	for _, n := range t.counts {
+		if s.counts == nil {
+			s.counts = map[int64]Count{}
+		}
+		sum := s.counts[countPeriod(n.Start)]
+		sum.Sent, sum.Delivered = sum.Sent+n.Sent, sum.Delivered+n.Delivered
+		s.counts[countPeriod(n.Start)] = sum
+	}
+}
+
+// writeCounts writes what the running group counted.
+func (t *Tx) writeCounts() error {
+	for period, n := range t.shared.counts {
+		if _, err := t.run(`INSERT INTO counts (period, sent, delivered) VALUES (?, ?, ?)
+			ON CONFLICT (period) DO UPDATE SET sent = counts.sent + excluded.sent, delivered = counts.delivered + excluded.delivered`,
+			period, n.Sent, n.Delivered); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Counts returns what was counted in the periods that began from one time on and before another, in order.

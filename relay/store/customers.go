@@ -16,21 +16,6 @@ const (
 	purposeUser     = "user" // of a user id's HMAC
 )
 
-// sealedCustomer is a customer's row as it is stored.
-type sealedCustomer struct {
-	id     CustomerID
-	epoch  int64
-	sealed []byte
-	// moved says that the row names another epoch than the one whose key found it.
-	moved bool
-}
-
-func (s *sealedCustomer) scan(r row) error {
-	r.numbers((*int64)(&s.id), &s.epoch)
-	s.sealed = r.octets(2)
-	return nil
-}
-
 // Customer finds a customer by number, or returns ErrNotFound. In an Update it
 // moves the customer into the current epoch.
 func (t *Tx) Customer(n phone.Number) (Customer, error) {
@@ -102,9 +87,17 @@ func (t *Tx) lookupCustomer(query, purpose, value string) (sealedCustomer, error
 		if err != nil {
 			return sealedCustomer{}, err
 		}
+		if h := t.hot(); h != nil {
+			if s := h.found(mac, epoch.ID); s != nil {
+				return *s, nil
+			}
+		}
 		var s sealedCustomer
 		found, err := t.first(query, s.scan, mac[:])
 		s.moved, s.epoch = found && s.epoch != epoch.ID, epoch.ID
+		if found && !s.moved && err == nil && t.writes {
+			t.hot().putCustomer(s, mac)
+		}
 		if found || err != nil {
 			return s, err
 		}
@@ -115,6 +108,11 @@ func (t *Tx) lookupCustomer(query, purpose, value string) (sealedCustomer, error
 // CustomerByID finds a customer, or returns ErrNotFound. In an Update it moves the
 // customer into the current epoch.
 func (t *Tx) CustomerByID(id CustomerID) (Customer, error) {
+	if t.writes {
+		if c := t.hot().customers[id]; c != nil && c.row != nil {
+			return t.openCustomer(*c.row)
+		}
+	}
 	var s sealedCustomer
 	found, err := t.first(`SELECT id, epoch, sealed FROM customers WHERE id = ?`, s.scan, int64(id))
 	if err != nil {
@@ -272,6 +270,10 @@ func (t *Tx) writeCustomer(c *Customer) error {
 	_, err = t.run(`INSERT INTO customers (id, epoch, lookup, user, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, user = excluded.user, sealed = excluded.sealed`,
 		int64(c.ID), epoch, mac[:], user[:], sealed)
+	if err == nil {
+		t.hot().changed = true
+		t.hot().putCustomer(sealedCustomer{id: c.ID, epoch: epoch, sealed: sealed}, mac, user)
+	}
 	return err
 }
 
@@ -279,6 +281,10 @@ func (t *Tx) writeCustomer(c *Customer) error {
 // does not outlive their number. It returns ErrNotFound when there is no such customer.
 func (t *Tx) keepCustomer(id CustomerID) error {
 	if id == t.kept {
+		return nil
+	}
+	if c := t.hot().customers[id]; c != nil && c.row != nil && !t.outdated(c.row.epoch) {
+		t.kept = id
 		return nil
 	}
 	var epoch int64

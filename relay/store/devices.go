@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -35,16 +36,28 @@ func (t *Tx) Devices(c CustomerID) ([]Device, error) {
 }
 
 func (t *Tx) deviceRows(c CustomerID) ([]child, error) {
-	var children []child
-	err := t.rows(`SELECT id, customer, epoch, lookup, sealed FROM devices WHERE customer = ? ORDER BY id`,
-		func(r row) error {
-			var row child
-			if err := row.scan(r); err != nil {
-				return err
-			}
-			children = append(children, row)
-			return nil
-		}, int64(c))
+	return t.children(c, `SELECT id, customer, epoch, lookup, sealed FROM devices WHERE customer = ? ORDER BY id`,
+		func(h *hotCustomer) **[]child { return &h.devices })
+}
+
+// children reads a customer's rows in the table devices or sessions, or remembers them.
+func (t *Tx) children(c CustomerID, query string, known func(*hotCustomer) **[]child) (children []child, err error) {
+	if h := t.hot(); h != nil && h.customers[c] != nil {
+		if rows := *known(h.customers[c]); rows != nil {
+			return slices.Clone(*rows), nil // callers change them
+		}
+	}
+	err = t.rows(query, func(r row) error {
+		var row child
+		if err := row.scan(r); err != nil {
+			return err
+		}
+		children = append(children, row)
+		return nil
+	}, int64(c))
+	if err == nil && t.writes {
+		*known(t.hot().of(c)) = new(slices.Clone(children))
+	}
 	return children, err
 }
 
@@ -178,5 +191,9 @@ func (t *Tx) writeDevice(row *child, d Device) error {
 	_, err = t.run(`INSERT INTO devices (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
 		row.id, int64(row.customer), epoch, mac, sealed)
+	if err == nil {
+		t.hot().changed = true
+		putChild(t.hot().of(row.customer).devices, *row)
+	}
 	return err
 }

@@ -22,28 +22,6 @@ func NewMessageID() string {
 	return "wamid." + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// sealedMessage is a message's row as it is stored.
-type sealedMessage struct {
-	row, epoch, customer, direction, created, updated int64
-	id, state                                         string
-	sealed                                            []byte
-}
-
-const messageColumns = `row, epoch, customer, direction, created, updated, id, state, sealed`
-
-func (s *sealedMessage) scan(r row) error {
-	r.numbers(&s.row, &s.epoch, &s.customer, &s.direction, &s.created, &s.updated)
-	s.id, s.state, s.sealed = r.words(6), r.words(7), r.octets(8)
-	return nil
-}
-
-// identity is what the message's value is bound to: every column in the clear.
-func (s *sealedMessage) identity() []byte {
-	b := rowOf(s.row, s.customer, s.direction, s.created, s.updated)
-	w := &writer{b: b}
-	return w.text(s.id).text(s.state).b
-}
-
 // PutMessage writes a message of an existing customer, who moves into the current epoch.
 // Writing an ID again replaces the message but leaves it in its first epoch and at its first
 // Created: a changed message does not live longer. For a new message it may return ErrQuota,
@@ -73,6 +51,7 @@ func (t *Tx) PutMessage(m Message) error {
 		return err
 	}
 	if n == 1 {
+		t.wroteMessage(s)
 		t.conn.Fresh()
 		return t.adds(m.Customer, s.sealed)
 	}
@@ -86,7 +65,7 @@ func (t *Tx) ReplaceMessage(m Message) error {
 	if err != nil {
 		return err
 	}
-	old, err := t.findMessage(`WHERE id = ?`, m.ID)
+	old, err := t.messageRow(m.ID)
 	if err != nil {
 		return err
 	}
@@ -101,7 +80,30 @@ func (t *Tx) ReplaceMessage(m Message) error {
 	t.use(m.Customer, int64(len(s.sealed)-len(old.sealed)))
 	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, carrier = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, mac, s.sealed, s.row)
+	if err == nil {
+		t.wroteMessage(s)
+	}
 	return err
+}
+
+// wroteMessage remembers a row that was written.
+func (t *Tx) wroteMessage(s sealedMessage) {
+	t.hot().changed = true
+	t.hot().putMessage(s)
+}
+
+// messageRow reads a message's row by its ID, or remembers it.
+func (t *Tx) messageRow(id string) (sealedMessage, error) {
+	if t.writes {
+		if s, ok := t.hot().messages[id]; ok {
+			return s, nil
+		}
+	}
+	s, err := t.findMessage(`WHERE id = ?`, id)
+	if err == nil && t.writes {
+		t.hot().putMessage(s)
+	}
+	return s, err
 }
 
 // sealMessage returns the row and the HMAC of the carrier's ID, nil without one.
@@ -139,7 +141,7 @@ func (t *Tx) SetMessageState(id, state string, at time.Time) error {
 	if err := t.allow(identifier(state), !at.IsZero()); err != nil {
 		return err
 	}
-	old, err := t.findMessage(`WHERE id = ?`, id)
+	old, err := t.messageRow(id)
 	if err != nil {
 		return err
 	}
@@ -155,12 +157,15 @@ func (t *Tx) SetMessageState(id, state string, at time.Time) error {
 	t.use(CustomerID(s.customer), int64(len(s.sealed)-len(old.sealed)))
 	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, s.sealed, s.row)
+	if err == nil {
+		t.wroteMessage(s)
+	}
 	return err
 }
 
 // Message returns a message by its ID, or ErrNotFound.
 func (t *Tx) Message(id string) (Message, error) {
-	s, err := t.findMessage(`WHERE id = ?`, id)
+	s, err := t.messageRow(id)
 	if err != nil {
 		return Message{}, err
 	}

@@ -49,16 +49,8 @@ func (t *Tx) findSession(c CustomerID, d carrier.DeviceID) (*child, error) {
 	if t.session != nil && t.session.customer == c && t.device == d {
 		return t.session, nil
 	}
-	var children []child
-	err := t.rows(`SELECT id, customer, epoch, lookup, sealed FROM sessions WHERE customer = ?`,
-		func(r row) error {
-			var row child
-			if err := row.scan(r); err != nil {
-				return err
-			}
-			children = append(children, row)
-			return nil
-		}, int64(c))
+	children, err := t.children(c, `SELECT id, customer, epoch, lookup, sealed FROM sessions WHERE customer = ?`,
+		func(h *hotCustomer) **[]child { return &h.sessions })
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +102,7 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 			return err
 		}
 		_, err = t.run(`UPDATE sessions SET sealed = ? WHERE id = ?`, sealed, row.id)
-		return err
+		return t.wroteSession(child{id: row.id, customer: row.customer, epoch: epoch, lookup: row.lookup, sealed: sealed}, err)
 	}
 	mac, err := t.deviceLookup(epoch, purposeSession, row.customer, d)
 	if err != nil {
@@ -123,6 +115,16 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 	_, err = t.run(`INSERT INTO sessions (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
 		row.id, int64(row.customer), epoch, mac, sealed)
+	moved.sealed = sealed
+	return t.wroteSession(moved, err)
+}
+
+// wroteSession remembers a row that was written.
+func (t *Tx) wroteSession(row child, err error) error {
+	if err == nil {
+		t.hot().changed = true
+		putChild(t.hot().of(row.customer).sessions, row)
+	}
 	return err
 }
 

@@ -19,8 +19,10 @@ type shared struct {
 	next      nextIDs
 	seenMAC   hash.Hash
 	usage     map[CustomerID]int64 // what customers use, as far as it was counted
-	total     sum                  // of sessions and pre-keys, the running group's included
-	committed sum                  // the same without that group
+	hot       hot
+	counts    map[int64]Count // of the running group, by period
+	total     sum             // of sessions and pre-keys, the running group's included
+	committed sum             // the same without that group
 }
 
 // nextIDs are the next row identifiers of the tables that count up. A sealed value is bound to

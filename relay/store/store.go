@@ -53,11 +53,14 @@ func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
 	return engine.Change{
 		Frees: frees,
 		Do: func(tx engine.Tx) error {
+			s.hot.begin()
 			t = &Tx{conn: tx, shared: &s.shared, writes: true}
 			defer t.end()
 			return fn(t)
 		},
 		Kept: func() {
+			s.hot.keep()
+			s.counted(t)
 			s.total.add(t.change)
 			s.used(t)
 		},
@@ -77,21 +80,24 @@ func (s *Store) View(ctx context.Context, fn func(t *Tx) error) error {
 // group is the store as its engine's writer sees it.
 type group struct{ shared *shared }
 
-// Commit records the sum as it will be once the running transaction commits.
+// Commit records the counts, and the sum as it will be once the running transaction commits.
 func (g group) Commit(tx engine.Tx) error {
-	if g.shared.total == g.shared.committed {
-		return nil
-	}
+	g.shared.hot.begin()
 	t := &Tx{conn: tx, shared: g.shared, writes: true}
+	if err := t.writeCounts(); err != nil || g.shared.total == g.shared.committed {
+		return err
+	}
 	return t.writeSum(g.shared.total)
 }
 
 // Ended keeps what the writer remembers in step with what is durable.
 func (g group) Ended(err error) {
+	clear(g.shared.counts)
 	if err == nil {
 		g.shared.committed = g.shared.total
 		return
 	}
+	g.shared.hot = hot{}
 	g.shared.total = g.shared.committed
 	clear(g.shared.usage)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
@@ -25,8 +26,9 @@ type Tx struct {
 	session *child     // was found or written last, for device
 	device  carrier.DeviceID
 
-	uses []use // what customers came to use
-	owed bool  // the quota is lifted
+	uses   []use   // what customers came to use
+	counts []Count // what was counted
+	owed   bool    // the quota is lifted
 
 	recount bool // uses does not cover everything that was deleted
 }
@@ -44,7 +46,30 @@ func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
 	if !t.writes {
 		return 0, ErrReadOnly
 	}
+	if deletesHot(text) {
+		t.shared.hot.forget()
+		t.shared.hot.changed = true
+	}
 	return t.conn.Run(text, t.pass(args)...)
+}
+
+// hot returns what the writer remembers; nil in a view.
+func (t *Tx) hot() *hot {
+	if !t.writes {
+		return nil
+	}
+	return &t.shared.hot
+}
+
+// deletesHot says whether a statement may delete rows that the writer remembers: devices, sessions and
+// messages also go with their customer.
+func deletesHot(text string) bool {
+	table, deletes := strings.CutPrefix(text, "DELETE FROM ")
+	if !deletes {
+		return false
+	}
+	table, _, _ = strings.Cut(table, " ")
+	return table == "customers" || table == "devices" || table == "sessions" || table == "messages"
 }
 
 // pass copies arguments into t, so that a statement costs its caller no allocation. Engines

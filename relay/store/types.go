@@ -140,3 +140,14 @@ type Swept struct {
 	Jobs     int
 	Others   int
 }
+
+// CountPeriod is the time for which there is one Count.
+const CountPeriod = 30 * time.Minute
+
+// Count says how many of the business's messages were sent and delivered within a CountPeriod. It
+// names nobody: it is readable without a key, as the times and states of messages are, and stays when
+// a customer is erased. It is kept as long as messages are.
+type Count struct {
+	Start           time.Time
+	Sent, Delivered int64
+}

@@ -1,0 +1,156 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// seenBy is what a transaction reads of everybody.
+type seenBy struct {
+	Customers []store.Customer
+	Devices   [][]store.Device
+	Records   [][]byte
+	Messages  []store.Message
+}
+
+const hotCustomers, hotMessages = 4, 6
+
+func lookAt(tx *store.Tx, numbers []phone.Number) (seen seenBy, err error) {
+	for _, n := range numbers {
+		c, err := tx.Customer(n)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		again, err2 := tx.CustomerByID(c.ID)
+		devices, err3 := tx.Devices(c.ID)
+		if err := errors.Join(err, err2, err3); err != nil {
+			return seen, err
+		}
+		seen.Customers = append(seen.Customers, c, again)
+		seen.Devices = append(seen.Devices, devices)
+		for d := range carrier.DeviceID(2) {
+			record, err := tx.Record(c.ID, d+1)
+			if err != nil {
+				return seen, err
+			}
+			seen.Records = append(seen.Records, record)
+		}
+	}
+	for i := range hotMessages {
+		m, err := tx.Message(fmt.Sprint("m", i))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return seen, err
+		}
+		seen.Messages = append(seen.Messages, m)
+	}
+	return seen, nil
+}
+
+// changeSomething makes a random change.
+func changeSomething(tx *store.Tx, n phone.Number, r *rand.Rand, step int) error {
+	c, err := tx.Customer(n)
+	if errors.Is(err, store.ErrNotFound) {
+		c, err = store.Customer{Number: n}, nil
+	}
+	if err != nil {
+		return err
+	}
+	c.Name = fmt.Sprint("name ", step)
+	if err := tx.PutCustomer(&c); err != nil {
+		return err
+	}
+	d := carrier.DeviceID(r.IntN(2) + 1)
+	id := fmt.Sprint("m", r.IntN(hotMessages))
+	switch r.IntN(7) {
+	case 0:
+		return tx.PutDevice(c.ID, store.Device{ID: d, Active: step%2 == 0})
+	case 1:
+		return tx.PutRecord(c.ID, d, fmt.Append(nil, "record ", step))
+	case 2:
+		return tx.DeleteDevice(c.ID, d)
+	case 3:
+		return tx.EraseCustomer(c.ID)
+	case 4:
+		err := tx.SetMessageState(id, fmt.Sprint("state", step), time.Unix(int64(step), 0))
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return err
+	default:
+		m := store.Message{ID: id, Customer: c.ID, Direction: store.Outbound, State: "new", Type: "text", Body: fmt.Append(nil, step), Created: time.Unix(1, 0)}
+		if known, err := tx.Message(id); err == nil {
+			m.Customer = known.Customer
+		}
+		return tx.PutMessage(m)
+	}
+}
+
+// What the writer remembers is what is in the database, whatever was changed, moved into another epoch,
+// undone or erased.
+func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
+	undo := errors.New("undo")
+	var numbers []phone.Number
+	for i := range hotCustomers {
+		numbers = append(numbers, number(t, fmt.Sprintf("+1555000000%d", i)))
+	}
+	for seed := range uint64(10) {
+		w := newWorld(t)
+		r := rand.New(rand.NewPCG(seed, 0))
+		for step := range 100 {
+			if r.IntN(20) == 0 {
+				w.pass(24 * time.Hour)
+			}
+			err := undoing(func() error {
+				return w.Update(t.Context(), func(tx *store.Tx) error {
+					for range r.IntN(3) + 1 {
+						if err := changeSomething(tx, numbers[r.IntN(hotCustomers)], r, step); err != nil {
+							return err
+						}
+					}
+					switch r.IntN(6) {
+					case 0:
+						return undo
+					case 1:
+						panic(undo)
+					}
+					return nil
+				})
+			})
+			if err != nil && !errors.Is(err, undo) {
+				t.Fatal(err)
+			}
+			var viewed, updated seenBy
+			w.update(func(tx *store.Tx) (err error) {
+				updated, err = lookAt(tx, numbers)
+				return err
+			})
+			w.view(func(tx *store.Tx) (err error) {
+				viewed, err = lookAt(tx, numbers)
+				return err
+			})
+			if diff := cmp.Diff(viewed, updated, cmp.AllowUnexported(phone.Number{})); diff != "" {
+				t.Fatalf("seed %d, step %d: an update reads something else than a view: %s", seed, step, diff)
+			}
+		}
+		w.close()
+	}
+}
+
+// undoing returns the error that fn panics with.
+func undoing(fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err, _ = v.(error)
+		}
+	}()
+	return fn()
+}
