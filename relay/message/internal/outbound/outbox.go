@@ -91,6 +91,11 @@ func (s *Outbound) do(ctx context.Context, j queue.Job, t record.Task) error {
 	if s.Now().Sub(j.Created) > s.Retention {
 		return record.ErrFinished // as the hosted API drops what it could not deliver
 	}
+	if t.Kind == record.KindText {
+		if ready, err := s.sendReady(ctx, j); ready {
+			return err
+		}
+	}
 	c, err := s.recipient(ctx, j)
 	if err != nil {
 		return err
@@ -163,7 +168,12 @@ func (s *Outbound) sendText(ctx context.Context, j queue.Job, c store.Customer) 
 	if err := s.send(ctx, c, m, body); err != nil {
 		return err
 	}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+	return s.sent(ctx, j, c, m)
+}
+
+// sent notes that the carrier has a message, and ends its job.
+func (s *Outbound) sent(ctx context.Context, j queue.Job, c store.Customer, m store.Message) error {
+	err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := s.advanceMessage(tx, m.ID, record.StateSent); err != nil {
 			return err
 		}

@@ -83,10 +83,7 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		if m, err = tx.Message(m.ID); err != nil {
 			return err
 		}
-		return record.PutBody(tx, m, func(b *record.Content) {
-			b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
-			b.Quoted = utf8.RuneCountInString(to.quote)
-		})
+		return s.putSealed(tx, m, e, to)
 	})
 	if record.IsNotFound(err) {
 		err = record.ErrFinished
@@ -95,6 +92,14 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 		return peers.Sealed{}, fmt.Errorf("encrypting: %w", err)
 	}
 	return sealed, nil
+}
+
+// putSealed writes a message's ciphertext.
+func (s *Outbound) putSealed(tx *store.Tx, m store.Message, e peers.Sealed, to answered) error {
+	return record.PutBody(tx, m, func(b *record.Content) {
+		b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
+		b.Quoted = utf8.RuneCountInString(to.quote)
+	})
 }
 
 // saying returns what to encrypt for a message.

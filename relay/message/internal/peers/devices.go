@@ -256,10 +256,7 @@ func (s *Peers) DevicesOf(ctx context.Context, c store.Customer) ([]carrier.Devi
 // did not show it; it is nil if the carrier did, or told us the list before.
 func (s *Peers) fetchList(ctx context.Context, c store.Customer, f carrier.Format) (missing, err error) {
 	l := list{c.ID, f}
-	s.mu.Lock()
-	last := s.fetched[l]
-	s.mu.Unlock()
-	if !last.outdated(s.Now()) {
+	if s.fresh(l) {
 		return nil, nil
 	}
 	listed, err := s.Carrier.Devices(ctx, c.Number, f)
@@ -277,6 +274,13 @@ func (s *Peers) fetchList(ctx context.Context, c store.Customer, f carrier.Forma
 	return missing, err
 }
 
+// fresh says whether a device list is known to be up to date.
+func (s *Peers) fresh(l list) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.fetched[l].outdated(s.Now())
+}
+
 // forgetLists forgets that a customer's device lists are up to date.
 func (s *Peers) forgetLists(c store.CustomerID) {
 	s.mu.Lock()
@@ -292,20 +296,22 @@ func (s *Peers) active(ctx context.Context, c store.CustomerID) ([]carrier.Devic
 	var devices []carrier.DeviceID
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		known, err := tx.Devices(c)
-		if err != nil {
-			return err
-		}
-		strict := s.strict(known)
-		slices.SortStableFunc(known, livelier)
-		devices = nil
-		for _, d := range known {
-			if d.Reachable() && (d.Accepted || !strict) {
-				devices = append(devices, d.ID)
-			}
-		}
-		return nil
+		devices = s.activeOf(known)
+		return err
 	})
 	return devices, err
+}
+
+// activeOf is active for devices that were read. It sorts them.
+func (s *Peers) activeOf(known []store.Device) (devices []carrier.DeviceID) {
+	strict := s.strict(known)
+	slices.SortStableFunc(known, livelier)
+	for _, d := range known {
+		if d.Reachable() && (d.Accepted || !strict) {
+			devices = append(devices, d.ID)
+		}
+	}
+	return devices
 }
 
 // OwnDevices receives our account's device list. The relay has one device. Another device on

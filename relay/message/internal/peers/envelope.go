@@ -3,6 +3,7 @@ package peers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -71,20 +72,54 @@ func (s *Peers) seal(view *Sessions, c store.Customer, p Plan, say omemo.Saying)
 // that reads both formats is written to in OMEMO2.
 func (s *Peers) Choose(ctx context.Context, c store.Customer, devices []carrier.DeviceID) (p Plan, missing []carrier.DeviceID, err error) {
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
-		p, missing = In(carrier.Legacy, devices...), nil
 		known, err := tx.Devices(c.ID)
 		if err != nil {
 			return err
 		}
-		for _, d := range known {
-			if d.OMEMO2 && slices.Contains(devices, d.ID) && slices.Contains(s.Account.Formats(), carrier.OMEMO2) {
-				p.formats[d.ID] = carrier.OMEMO2
-			}
-		}
+		p = s.planFor(devices, known)
 		missing, err = s.withoutSession(tx, c, p)
 		return err
 	})
 	return p, missing, err
+}
+
+// planFor says in which format each device is written to.
+func (s *Peers) planFor(devices []carrier.DeviceID, known []store.Device) Plan {
+	p := In(carrier.Legacy, devices...)
+	for _, d := range known {
+		if d.OMEMO2 && slices.Contains(devices, d.ID) && slices.Contains(s.Account.Formats(), carrier.OMEMO2) {
+			p.formats[d.ID] = carrier.OMEMO2
+		}
+	}
+	return p
+}
+
+// ErrNotReady means that something must be asked of the carrier before a message can be encrypted.
+var ErrNotReady = errors.New("the customer's devices or sessions are not known yet")
+
+// SealReady encrypts what is said for all devices of a customer whose device lists are fresh and with each
+// of whose devices there is a session. Else it returns ErrNotReady, and the transaction must be undone.
+func (s *Peers) SealReady(tx *store.Tx, c store.Customer, say omemo.Saying) (Sealed, error) {
+	for _, f := range s.Account.Formats() {
+		if !s.fresh(list{c.ID, f}) {
+			return Sealed{}, ErrNotReady
+		}
+	}
+	known, err := tx.Devices(c.ID)
+	if err != nil {
+		return Sealed{}, err
+	}
+	devices := s.activeOf(known)
+	if len(devices) == 0 || len(devices) > omemo.MaxDevices {
+		return Sealed{}, ErrNotReady
+	}
+	view := s.View(tx, c.ID)
+	defer view.Forget()
+	sealed, err := s.seal(view, c, s.planFor(devices, known), say)
+	if errors.Is(err, omemo.ErrNoSession) {
+		err = ErrNotReady
+	}
+	return sealed, err
 }
 
 // WithoutSession returns which devices have no session with us in the plan's formats.
