@@ -1,0 +1,155 @@
+package message_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/phone"
+)
+
+// What the route's benchmark sends: to and from how many customers, and texts of which length.
+const (
+	routeCustomers = 128
+	routeText      = "Your order is on its way. You can answer here if something is not as it should be, and we will look into it."
+)
+
+// BenchmarkRoute is the way of messages through a relay, all durable: out from the endpoint's handler
+// through the store and the ratchets to a carrier in memory, and to the webhook that says "sent", over
+// HTTPS; in from the carrier to the webhook with the text; and half of each. An operation is one message.
+// Clients are requests at once, or in the other direction messages that arrive together. TLS of
+// the endpoint and the carrier's own protocol are not part of it.
+//
+// This file and route_relay_test.go are also compiled into the build that test/bench compares with.
+func BenchmarkRoute(b *testing.B) {
+	for _, way := range []string{"out", "in", "both"} {
+		for _, clients := range []int{1, 16, 128} {
+			b.Run(fmt.Sprintf("way=%s/clients=%d", way, clients), func(b *testing.B) {
+				benchmarkRoute(b, way, clients)
+			})
+		}
+	}
+}
+
+func benchmarkRoute(b *testing.B, way string, clients int) {
+	got := &receiver{}
+	server := httptest.NewUnstartedServer(got)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = false
+	server.StartTLS()
+	b.Cleanup(server.Close)
+	r := newRoute(b, server)
+	for i := range routeCustomers { // every customer has written once, so that there is a session
+		r.seal(b, i, 1)
+	}
+	r.deliver(b, routeCustomers)
+	got.await(b, &got.texts, routeCustomers)
+	r.settle(b)
+
+	out, in := b.N, 0
+	switch way {
+	case "in":
+		out, in = 0, b.N
+	case "both":
+		out, in = b.N-b.N/2, b.N/2
+	}
+	for i := range in {
+		r.seal(b, i%routeCustomers, 1)
+	}
+	took := make([]time.Duration, out)
+	texts, statuses := got.texts.Load(), got.statuses.Load()
+
+	b.ResetTimer()
+	begun, processor := time.Now(), processorTime(b)
+	var ways, callers sync.WaitGroup
+	var next atomic.Int64
+	for range clients {
+		callers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < out; i = int(next.Add(1)) - 1 {
+				start := time.Now()
+				send(b, r.api, i)
+				took[i] = time.Since(start)
+			}
+		})
+	}
+	ways.Go(func() { r.deliver(b, clients) })
+	callers.Wait()
+	accepted := time.Since(begun)
+	ways.Wait()
+	got.await(b, &got.statuses, statuses+int64(out))
+	got.await(b, &got.texts, texts+int64(in))
+	told := time.Since(begun)
+	b.StopTimer()
+
+	b.ReportMetric(float64(processorTime(b)-processor)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(b.N)/told.Seconds(), "told/s")
+	if out > 0 {
+		slices.Sort(took)
+		b.ReportMetric(float64(out)/accepted.Seconds(), "accepted/s")
+		b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns/op")
+	}
+}
+
+// send sends a text as a business would.
+func send(b *testing.B, api http.Handler, i int) {
+	body := fmt.Sprintf(`{"messaging_product":"whatsapp","to":%q,"type":"text","text":{"body":%q}}`, routeNumber(i), routeText)
+	req := httptest.NewRequest(http.MethodPost, "/v23.0/106540352242922/messages", strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer token")
+	req.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if api.ServeHTTP(w, req); w.Code != http.StatusOK {
+		b.Errorf("the endpoint answers %d", w.Code)
+	}
+}
+
+// routeNumber is the number of a customer.
+func routeNumber(i int) string { return fmt.Sprintf("+1555%07d", i%routeCustomers) }
+
+func routePhone(b *testing.B, i int) phone.Number { return number(b, routeNumber(i)) }
+
+// receiver is the business's end of the webhooks. It reads as little of them as it can.
+type receiver struct{ statuses, texts atomic.Int64 }
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method == http.MethodGet {
+		_, _ = io.WriteString(w, req.URL.Query().Get("hub.challenge"))
+		return
+	}
+	body, _ := io.ReadAll(req.Body)
+	r.statuses.Add(int64(bytes.Count(body, []byte(`"status":"sent"`))))
+	r.texts.Add(int64(bytes.Count(body, []byte(`"type":"text"`))))
+}
+
+// await waits until a counter has reached a value.
+func (r *receiver) await(b *testing.B, n *atomic.Int64, want int64) {
+	b.Helper()
+	tick, late := time.NewTicker(time.Millisecond), time.After(10*time.Minute)
+	defer tick.Stop()
+	for n.Load() < want {
+		select {
+		case <-tick.C:
+		case <-late:
+			b.Fatalf("%d of %d webhooks came", n.Load(), want)
+		}
+	}
+}
+
+// processorTime is what this process has used.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

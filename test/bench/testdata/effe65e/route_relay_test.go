@@ -1,0 +1,233 @@
+package message_test
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/signal"
+	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// route is a relay for BenchmarkRoute, wired as package serve does it, with the carrier in memory.
+type route struct {
+	api       http.Handler
+	messages  *message.Service
+	store     *store.Store
+	link      *routeLink
+	customers []*writer
+	waiting   []carrier.Message // what customers wrote and deliver delivers
+	written   int
+}
+
+func newRoute(b *testing.B, receiver *httptest.Server) *route {
+	ring := seal.New(&wrapper{}, seal.Period(retention), time.Now)
+	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, ring)
+	check(b, err)
+	pair, err := signal.GenerateIdentityKeyPair()
+	check(b, err)
+	business := number(b, "+4930222222")
+	r := &route{store: s, link: &routeLink{published: make(chan struct{})}}
+	var deliveries *queue.Runner
+	r.messages = message.New(message.Options{
+		Store: s, Link: r.link, Retention: retention, Deliveries: func() { deliveries.Wake() },
+		Account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
+		Webhook: webhook.Account{BusinessAccountID: "1", PhoneNumberID: "106540352242922", Phone: business},
+	})
+	backend := message.Queue(s, message.QueueWebhook)
+	deliverer, err := webhook.New(webhook.Options{
+		Receiver: webhook.Receiver{
+			URL: receiver.URL, CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: receiver.Certificate().Raw})),
+			Credentials: webhook.Credentials{Secret: "secret", VerifyToken: "token"},
+		},
+		Finish: backend.Finish, Recovered: func() { deliveries.Hurry() }, Retention: retention,
+	})
+	check(b, err)
+	deliveries = queue.New(queue.Options{
+		Name: message.QueueWebhook, Backend: backend, Worker: deliverer.Work, Workers: webhook.Concurrency, Open: deliverer.Verified,
+	})
+	now := time.Now()
+	var mu sync.Mutex
+	r.api = cloudapi.New(cloudapi.Options{
+		Service: routeService{messages: r.messages}, Token: "token", Throughput: 1 << 20,
+		Number: cloudapi.Number{ID: "106540352242922", Phone: business},
+		Now: func() time.Time { // no rate limit is reached
+			mu.Lock()
+			defer mu.Unlock()
+			now = now.Add(10 * time.Second)
+			return now
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { _ = r.messages.Run(ctx) })
+	group.Go(func() { _ = deliverer.Run(ctx) })
+	group.Go(func() { _ = deliveries.Run(ctx) })
+	b.Cleanup(func() {
+		cancel()
+		group.Wait()
+		check(b, s.Close())
+		ring.Close()
+	})
+	check(b, r.messages.Connected(ctx, false))
+	<-r.link.published
+	for i := range routeCustomers {
+		r.customers = append(r.customers, newWriter(b, routePhone(b, i), business, r.link.bundle))
+	}
+	return r
+}
+
+// seal has a customer write n texts, which wait for deliver.
+func (r *route) seal(b *testing.B, customer, n int) {
+	for range n {
+		r.written++
+		w := r.customers[customer]
+		e, err := w.account.Seal(w, w.peer, []carrier.DeviceID{4711}, []byte(routeText))
+		check(b, err)
+		r.waiting = append(r.waiting, carrier.Message{ID: fmt.Sprint("m", r.written), From: w.number, Envelope: e, Time: time.Now(), WantsReceipt: true})
+	}
+}
+
+// deliver delivers what customers wrote, so many at once.
+func (r *route) deliver(b *testing.B, together int) {
+	for len(r.waiting) > 0 {
+		n := min(together, len(r.waiting))
+		check(b, r.messages.Group(b.Context(), func(h carrier.Handler) error {
+			for _, m := range r.waiting[:n] {
+				if err := h.Message(b.Context(), m); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		r.waiting = r.waiting[n:]
+	}
+}
+
+// settle waits until the relay has nothing to do, and has customers read its answers, with which it
+// completes their sessions.
+func (r *route) settle(b *testing.B) {
+	b.Helper()
+	for _, q := range []string{message.QueueOutbox, message.QueueWebhook} {
+		for {
+			n, err := message.Queue(r.store, q).Length(b.Context())
+			check(b, err)
+			if n == 0 {
+				break
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	r.link.answered.Store(true)
+	for _, w := range r.customers {
+		e, ok := r.link.answers.Load(w.number)
+		if !ok {
+			b.Fatal("a session was not completed")
+		}
+		_, err := w.account.Open(w, carrier.Message{From: w.peer, Envelope: e.(carrier.Envelope)}, time.Now())
+		check(b, err)
+	}
+}
+
+// routeService accepts texts as package serve has it.
+type routeService struct {
+	cloudapi.Service
+	messages *message.Service
+}
+
+func (s routeService) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
+	return s.messages.AcceptText(ctx, message.Text{To: t.To, Body: t.Body})
+}
+
+// routeLink is a carrier that takes everything at once and delivers nothing.
+type routeLink struct {
+	once      sync.Once
+	published chan struct{} // closed when there is a bundle
+	bundle    carrier.Bundle
+	answers   sync.Map    // the first envelope to each customer
+	answered  atomic.Bool // all have it
+}
+
+func (l *routeLink) PublishBundle(_ context.Context, _ carrier.DeviceID, b carrier.Bundle) error {
+	l.once.Do(func() {
+		l.bundle = b
+		close(l.published)
+	})
+	return nil
+}
+
+func (*routeLink) PublishDevices(context.Context, []carrier.DeviceID) error { return nil }
+
+func (*routeLink) Devices(context.Context, phone.Number) ([]carrier.DeviceID, error) {
+	return []carrier.DeviceID{1}, nil
+}
+
+func (*routeLink) Bundle(context.Context, phone.Number, carrier.DeviceID) (carrier.Bundle, error) {
+	return carrier.Bundle{}, carrier.ErrNotFound
+}
+
+func (l *routeLink) Send(_ context.Context, o carrier.Outgoing) error {
+	if !l.answered.Load() {
+		l.answers.Store(o.To, o.Envelope)
+	}
+	return nil
+}
+
+func (*routeLink) SendReceipt(context.Context, phone.Number, string, ...carrier.ReceiptKind) error {
+	return nil
+}
+func (*routeLink) SendTyping(context.Context, phone.Number, bool) error { return nil }
+
+// writer is a customer who only writes. It is its account's view of its one session.
+type writer struct {
+	number, peer phone.Number
+	account      *omemo.Account
+	record       *signal.Record
+	identity     signal.IdentityKey
+	known        bool
+	signal.PreKeySource
+}
+
+func newWriter(b *testing.B, n, peer phone.Number, bundle carrier.Bundle) *writer {
+	pair, err := signal.GenerateIdentityKeyPair()
+	check(b, err)
+	w := &writer{number: n, peer: peer, account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 1}}
+	bundle.PreKeys = nil // there are fewer than customers
+	_, err = w.account.Start(w, peer, 4711, bundle, time.Now())
+	check(b, err)
+	return w
+}
+
+func (w *writer) Record(phone.Number, carrier.DeviceID) (*signal.Record, error) {
+	return w.record, nil
+}
+
+func (w *writer) PutRecord(_ phone.Number, _ carrier.DeviceID, r *signal.Record) error {
+	w.record = r
+	return nil
+}
+
+func (w *writer) Identity(phone.Number, carrier.DeviceID) (signal.IdentityKey, bool, error) {
+	return w.identity, w.known, nil
+}
+
+func (w *writer) PutIdentity(_ phone.Number, _ carrier.DeviceID, key signal.IdentityKey) error {
+	w.identity, w.known = key, true
+	return nil
+}
+
+func (w *writer) UsePreKey(uint32) error { return nil }
