@@ -1,9 +1,7 @@
 package store
 
 import (
-	"crypto/rand"
 	"database/sql/driver"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,14 +11,6 @@ import (
 )
 
 const purposeMessage = "message"
-
-// NewMessageID returns a new message ID: "wamid." and 32 characters of base64url over 24
-// random bytes. Unlike an ID of the hosted API it says nothing about anyone.
-func NewMessageID() string {
-	var b [24]byte
-	_, _ = rand.Read(b[:])
-	return "wamid." + base64.RawURLEncoding.EncodeToString(b[:])
-}
 
 // PutMessage writes a message of an existing customer, who moves into the current epoch.
 // Writing an ID again replaces the message but leaves it in its first epoch and at its first
@@ -133,6 +123,9 @@ func (t *Tx) sealMessage(row, epoch int64, m Message) (sealedMessage, any, error
 
 func (t *Tx) carrierLookup(epoch int64, d Direction, id string) ([]byte, error) {
 	mac, err := t.shared.keys.Lookup(epoch, purposeMessage, append([]byte{byte(d)}, id...))
+	if made, ok := timeOf(id); ok {
+		return append(made, mac[:10]...), err
+	}
 	return mac[:16], err
 }
 

@@ -2,7 +2,6 @@ package inbound
 
 import (
 	"cmp"
-	"crypto/rand"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ func (s *Inbound) explain(tx *store.Tx, c *store.Customer, language string, now 
 	}
 	c.Noticed = now
 	return s.PutTask(tx, store.Message{
-		ID: store.NewMessageID(), Direction: store.Outbound, Customer: c.ID, Type: record.TypeNotice, CarrierID: rand.Text(),
+		ID: store.NewMessageID(), Direction: store.Outbound, Customer: c.ID, Type: record.TypeNotice, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Created: now, Updated: now,
 	}, record.Content{Text: cmp.Or(s.Notice, notice(language))}, record.KindText)
 }

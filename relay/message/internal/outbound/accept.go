@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -41,7 +40,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 	}
 	now := s.Now()
 	m := store.Message{
-		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: body, CarrierID: rand.Text(),
+		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: body, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: t.Opaque, Created: now, Updated: now,
 	}
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {

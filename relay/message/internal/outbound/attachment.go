@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +58,7 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 			return err
 		}
 		m := store.Message{
-			ID: id, Direction: store.Outbound, Customer: c.ID, Type: string(a.Kind), CarrierID: rand.Text(),
+			ID: id, Direction: store.Outbound, Customer: c.ID, Type: string(a.Kind), CarrierID: store.NewCarrierID(),
 			State: record.StateAccepted, Opaque: a.Opaque, Created: now, Updated: now,
 		}
 		if err := s.PutTask(tx, m, main, record.KindMedia); err != nil {
@@ -68,7 +67,7 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 		if err := offer(tx, &c, id, a.Choices); err != nil || caption == "" {
 			return err
 		}
-		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, rand.Text(), ""
+		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, store.NewCarrierID(), ""
 		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo, IdentityHash: a.IdentityHash}, record.KindText)
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -34,7 +33,7 @@ type Reaction struct {
 func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, error) {
 	now := s.Now()
 	m := store.Message{
-		ID: store.NewMessageID(), Direction: store.Outbound, Type: record.TypeReaction, CarrierID: rand.Text(),
+		ID: store.NewMessageID(), Direction: store.Outbound, Type: record.TypeReaction, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: r.Opaque, Created: now, Updated: now,
 	}
 	err := s.Store.Update(ctx, func(tx *store.Tx) error {
