@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
+	"math"
 	"strconv"
 	"time"
 )
@@ -240,7 +241,7 @@ func (t *Tx) DeleteMedia(id string) (found bool, err error) {
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	if err := t.frees(n, -1); err != nil {
+	if err := t.frees(n, math.MaxInt64); err != nil {
 		return false, err
 	}
 	rows, err := t.run(`DELETE FROM media WHERE id = ?`, n)

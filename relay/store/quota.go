@@ -119,10 +119,10 @@ func (t *Tx) finishes(job int64) error {
 // textFrees sums up what the last chunks of a file take.
 const textFrees = `SELECT coalesce(m.customer, 0),
 	(SELECT coalesce(sum(length(sealed) + 256), 0) FROM
-		(SELECT sealed FROM media_chunks WHERE media = m.id ORDER BY place DESC LIMIT ?2))
+		(SELECT sealed FROM media_chunks WHERE media = m.id ORDER BY place DESC LIMIT ?2) AS last)
 	FROM media m WHERE m.id = ?1`
 
-// frees notes that so many of a file's last chunks are removed, or all with a negative limit.
+// frees notes that so many of a file's last chunks are removed.
 func (t *Tx) frees(media, limit int64) error {
 	if len(t.shared.usage) == 0 {
 		return nil
@@ -138,5 +138,5 @@ func (t *Tx) frees(media, limit int64) error {
 
 // Waiting counts a customer's jobs in a queue, up to a limit.
 func (t *Tx) Waiting(c CustomerID, queue string, limit int) (int64, error) {
-	return t.integer(`SELECT count(*) FROM (SELECT 1 FROM jobs WHERE customer = ? AND queue = ? LIMIT ?)`, int64(c), queue, int64(limit))
+	return t.integer(`SELECT count(*) FROM (SELECT 1 FROM jobs WHERE customer = ? AND queue = ? LIMIT ?) AS waiting`, int64(c), queue, int64(limit))
 }

@@ -12,7 +12,7 @@ import (
 type Store struct {
 	shared
 	dir string
-	db  database
+	db  engine.Database
 
 	outdated func(wrapped string) bool // nil: no key of the settings ever is
 	origin   origin                    // where the database lies now

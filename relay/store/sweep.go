@@ -83,7 +83,7 @@ func (s *Store) sweepEpochs(ctx context.Context, dead []int64) (Swept, error) {
 // died before an older one, its rows are reached only now.
 func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 	err := s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?) WHERE epoch < (SELECT min(id) FROM epochs)`,
+		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?) AS oldest WHERE epoch < (SELECT min(id) FROM epochs)`,
 		int64(sweepBatch))
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 		return err
 	}
 	err = s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?2) WHERE epoch = ?1`,
+		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, epoch FROM messages ORDER BY row LIMIT ?2) AS oldest WHERE epoch = ?1`,
 		epoch, int64(sweepBatch))
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 		return err
 	}
 	err = s.deleteRows(ctx, &swept.Messages, `DELETE FROM messages WHERE row = ?`,
-		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, created FROM messages ORDER BY row LIMIT ?2) WHERE created < ?1`,
+		`SELECT row, length(sealed), customer FROM (SELECT row, sealed, customer, created FROM messages ORDER BY row LIMIT ?2) AS oldest WHERE created < ?1`,
 		toMillis(before), int64(sweepBatch))
 	if err != nil {
 		return err

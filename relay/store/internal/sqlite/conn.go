@@ -31,11 +31,14 @@ type stmt struct {
 	row   []driver.Value
 }
 
+// busyTimeout is how long a connection waits for others', in milliseconds.
+const busyTimeout = "busy_timeout(10000)"
+
 // pragmas of every connection. secure_delete overwrites what is deleted;
 // synchronous=FULL makes a commit in WAL mode survive a loss of power.
 func pragmas() []string {
 	return []string{
-		"busy_timeout(10000)",
+		busyTimeout,
 		"foreign_keys(1)",
 		"secure_delete(1)",
 		"synchronous(FULL)",

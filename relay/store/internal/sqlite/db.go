@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/relaykeep/relaykeep/relay/store/internal/commit"
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
@@ -14,10 +15,12 @@ import (
 type DB struct {
 	path    string
 	lock    *os.File
-	room    *room
 	writer  *writer
+	changes *commit.Writer
 	readers *readerPool
 }
+
+var _ engine.Database = (*DB)(nil)
 
 // Open opens the database in a directory, or creates it. It holds the directory's lock until
 // Close, and tells g about each group of changes. Errors are engine.ErrForeign, ErrMissing,
@@ -27,18 +30,13 @@ func Open(f Files, g engine.Group) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{path: f.path(), lock: o.lock, room: o.room, writer: newWriter(o.conn, o.room, g), readers: newReaderPool(f.path())}
-	go d.writer.run()
-	return d, nil
+	w := &writer{conn: o.conn, room: o.room}
+	return &DB{path: f.path(), lock: o.lock, writer: w, changes: commit.Start(w, g), readers: newReaderPool(f.path())}, nil
 }
 
-// Begin gives a change its place among the changes of all callers. They run one after another,
-// each sees what those before it wrote, and those that wait at the same time share a commit.
-// wait returns once the change is durable, or returns the error of Do as it is; it passes on a
-// panic of Do. It must be called once. When ctx ends before Do has begun, Do is not run; after
-// that wait waits for the outcome.
+// Begin queues a change for the writing goroutine.
 func (d *DB) Begin(ctx context.Context, c engine.Change) (wait func() error) {
-	return d.writer.queue(ctx, &request{change: c, done: make(chan error, 1)})
+	return d.changes.Begin(ctx, c)
 }
 
 // Shrink runs a change that frees room. When no other room is left, it deletes the reserve and
@@ -50,8 +48,8 @@ func (d *DB) Shrink(ctx context.Context, c engine.Change) error {
 		return err
 	}
 	given := false
-	if failed := d.writer.alone(ctx, func() error {
-		given = d.room.give()
+	if failed := d.changes.Alone(ctx, func() error {
+		given = d.writer.room.give()
 		_ = d.writer.checkpoint() // it may free room
 		return nil
 	}); failed != nil || !given {
@@ -70,18 +68,18 @@ func (d *DB) View(ctx context.Context, fn func(engine.Tx) error) error {
 // earlier states of its pages. While a view is open, it leaves that to a later Scrub.
 func (d *DB) Scrub(ctx context.Context) error {
 	// Between two groups of changes: a checkpoint cannot run within a transaction.
-	return d.writer.alone(ctx, d.writer.checkpoint)
+	return d.changes.Alone(ctx, d.writer.checkpoint)
 }
 
 // Batch is how many bytes one change should delete at most: they go through the log.
-func (d *DB) Batch() int64 { return d.room.log }
+func (d *DB) Batch() int64 { return d.writer.room.log }
 
 // Full says whether the volume may have no room for anything new. It is measured with each
 // group of changes.
-func (d *DB) Full() bool { return d.room.full.Load() }
+func (d *DB) Full() bool { return d.writer.room.full.Load() }
 
 // Freed is how many bytes in the file are free for new rows: the file does not shrink.
-func (d *DB) Freed() int64 { return d.room.free.Load() }
+func (d *DB) Freed() int64 { return d.writer.room.free.Load() }
 
 // Birth says when the file was made, in nanoseconds since 1970, or 0 if the file system does
 // not record that. A copy of a file has its own birth time; a snapshot of a whole block device
@@ -98,6 +96,6 @@ func (d *DB) Birth() int64 {
 // Close lets the running transactions end, fails those that wait with engine.ErrClosed,
 // and unlocks the directory.
 func (d *DB) Close() error {
-	d.writer.stop()
+	d.changes.Stop()
 	return errors.Join(d.readers.close(), d.writer.conn.close(), d.lock.Close())
 }

@@ -1,140 +1,90 @@
 package sqlite_test
 
 import (
-	"context"
-	"database/sql/driver"
-	"errors"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine/enginetest"
 	"github.com/relaykeep/relaykeep/relay/store/internal/sqlite"
 )
 
-var errRefused = errors.New("refused")
-
-// group counts what the engine tells it. With fail set, its own statement fails.
-type group struct {
-	fail  error
-	ended []error
+func TestEngine(t *testing.T) {
+	enginetest.Run(t, func(t *testing.T) enginetest.Place { return &place{t: t, dir: filepath.Join(t.TempDir(), "data")} })
 }
 
-func (g *group) Commit(tx engine.Tx) error {
-	if g.fail != nil {
-		return g.fail
-	}
-	return put(tx, "group")
+// place is a directory.
+type place struct {
+	t   *testing.T
+	dir string
 }
 
-func (g *group) Ended(err error) { g.ended = append(g.ended, err) }
-
-func put(tx engine.Tx, key string) error {
-	_, err := tx.Run(`INSERT INTO meta (key, value) VALUES (?, x'00') ON CONFLICT (key) DO NOTHING`, key)
-	return err
-}
-
-func open(t *testing.T, g engine.Group) *sqlite.DB {
-	t.Helper()
-	db, err := sqlite.Open(sqlite.Files{Dir: t.TempDir(), Owner: [16]byte{1}}, g)
+func (p *place) Open(owner [16]byte, mustExist bool, g engine.Group) (engine.Database, error) {
+	db, err := sqlite.Open(sqlite.Files{Dir: p.dir, Owner: owner, MustExist: mustExist}, g)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = db.Close() })
+	return db, nil
+}
+
+func (p *place) Empty() bool {
+	_, err := os.Stat(p.dir)
+	return err != nil
+}
+
+func (p *place) Strange() {
+	p.must(os.MkdirAll(p.dir, 0o700))
+	p.exec(`CREATE TABLE meta (key TEXT, value BLOB); PRAGMA user_version = 1`)
+}
+
+func (p *place) Version(version int) { p.exec(`PRAGMA user_version = ` + strconv.Itoa(version)) }
+
+func (p *place) Earlier(owner [16]byte, migrations int) {
+	p.must(os.MkdirAll(p.dir, 0o700))
+	p.must(sqlite.MakeEarlier(sqlite.Files{Dir: p.dir, Owner: owner}, migrations))
+}
+
+func (p *place) Migrations() int {
+	n, err := sqlite.Migrations()
+	p.must(err)
+	return n
+}
+
+func (p *place) Columns() (columns []string) {
+	db := p.raw()
+	defer db.Close()
+	rows, err := db.Query(`SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+		WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' ORDER BY 1`)
+	p.must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var column string
+		p.must(rows.Scan(&column))
+		columns = append(columns, column)
+	}
+	p.must(rows.Err())
+	return columns
+}
+
+func (p *place) raw() *sql.DB {
+	db, err := sql.Open("sqlite", filepath.Join(p.dir, "relay.db"))
+	p.must(err)
 	return db
 }
 
-// keys returns the rows that are durable, but for the owner's.
-func keys(t *testing.T, db *sqlite.DB) (found []string) {
-	t.Helper()
-	err := db.View(t.Context(), func(tx engine.Tx) error {
-		return tx.Rows(`SELECT key FROM meta WHERE key <> 'store' ORDER BY key`, func(row []driver.Value) error {
-			key, _ := row[0].(string)
-			found = append(found, key)
-			return nil
-		})
-	})
+func (p *place) exec(text string) {
+	db := p.raw()
+	defer db.Close()
+	_, err := db.Exec(text)
+	p.must(err)
+}
+
+func (p *place) must(err error) {
+	p.t.Helper()
 	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-func TestChange_ErrorUndoesItAloneAndGroupCommits(t *testing.T) {
-	g := new(group)
-	db := open(t, g)
-	kept := 0
-	begin := func(key string, err error) func() error {
-		return db.Begin(t.Context(), engine.Change{
-			Do:   func(tx engine.Tx) error { return errors.Join(put(tx, key), err) },
-			Kept: func() { kept++ },
-		})
-	}
-	good, bad := begin("good", nil), begin("bad", errRefused)
-	if err := good(); err != nil {
-		t.Fatal(err)
-	}
-	if err := bad(); !errors.Is(err, errRefused) {
-		t.Fatalf("the refused change returned %v", err)
-	}
-	if found := keys(t, db); len(found) != 2 || found[0] != "good" || found[1] != "group" {
-		t.Errorf("durable are %q", found)
-	}
-	if kept != 1 {
-		t.Errorf("%d changes were said to be kept", kept)
-	}
-}
-
-func TestGroup_FailedCommitUndoesAllAndIsTold(t *testing.T) {
-	g := &group{fail: errRefused}
-	db := open(t, g)
-	err := db.Begin(t.Context(), engine.Change{
-		Do:   func(tx engine.Tx) error { return put(tx, "good") },
-		Kept: func() {},
-	})()
-	if !errors.Is(err, errRefused) {
-		t.Fatalf("the change returned %v", err)
-	}
-	if found := keys(t, db); len(found) != 0 {
-		t.Errorf("durable are %q", found)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if len(g.ended) != 1 || !errors.Is(g.ended[0], errRefused) {
-		t.Errorf("the group was told %v", g.ended)
-	}
-}
-
-func TestView_CannotWrite(t *testing.T) {
-	db := open(t, new(group))
-	err := db.View(t.Context(), func(tx engine.Tx) error { return put(tx, "good") })
-	if !errors.Is(err, engine.ErrReadOnly) {
-		t.Errorf("writing in a view returned %v", err)
-	}
-}
-
-func TestChange_ContextEndsBeforeItBegins(t *testing.T) {
-	db := open(t, new(group))
-	running, release := make(chan struct{}), make(chan struct{})
-	first := db.Begin(t.Context(), engine.Change{
-		Do:   func(engine.Tx) error { close(running); <-release; return nil },
-		Kept: func() {},
-	})
-	<-running
-	ctx, cancel := context.WithCancel(t.Context())
-	ran := false
-	second := db.Begin(ctx, engine.Change{Do: func(engine.Tx) error { ran = true; return nil }, Kept: func() {}})
-	cancel()
-	if err := second(); !errors.Is(err, context.Canceled) {
-		t.Errorf("the change whose context ended returned %v", err)
-	}
-	close(release)
-	if err := first(); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if ran {
-		t.Error("a change ran after its caller gave up")
+		p.t.Fatal(err)
 	}
 }
