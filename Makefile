@@ -14,7 +14,8 @@ TOOL := $(GO) tool -modfile=test/tools/go.mod
 CLUSTER := bin/cluster
 LINT := bin/golangci-lint
 
-# Debian packages of the servers, clients and libraries that tests run against.
+# Debian packages of the servers, clients and libraries that tests run against; test/services/install has those
+# that would start a service of the machine's, ejabberd and PostgreSQL.
 TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev profanity prosody python3-aiohttp python3-jwcrypto python3-oldmemo \
 	python3-slixmpp python3-twomemo python3-xmlschema tmux
 

@@ -113,6 +113,7 @@ func TestOutgoing_LeadsThroughTheBusinesssMessagesBothWays(t *testing.T) {
 
 // A store of a build without counts goes on, and its messages have no times.
 func TestCounts_OfAnEarlierBuild(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	c := w.customer("+15551234567")
 	id := w.message(c, "hello")

@@ -44,7 +44,7 @@ func openFixed(ctx context.Context, dir string) (*store.Store, error) {
 func TestMain(m *testing.M) {
 	dir := os.Getenv(crashDir)
 	if dir == "" {
-		os.Exit(m.Run())
+		os.Exit(onEngine(m.Run))
 	}
 	ctx := context.Background()
 	s, err := openFixed(ctx, dir)
@@ -72,6 +72,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestKill_KeepsAllThatWasAcknowledged(t *testing.T) {
+	ofFiles(t)
 	dir := t.TempDir()
 	var acknowledged []string
 	for round := range 3 {
@@ -162,6 +163,7 @@ func find(held map[string]string, text string) (found []string) {
 }
 
 func TestScannerFindsWhatIsPlanted(t *testing.T) {
+	ofFiles(t)
 	const canary = "a canary of some length"
 	for form, text := range forms(canary) {
 		dir := t.TempDir()
@@ -175,6 +177,7 @@ func TestScannerFindsWhatIsPlanted(t *testing.T) {
 }
 
 func TestDirectory_HoldsNothingPersonal(t *testing.T) {
+	ofFiles(t)
 	const text, name, opaque, carrierID, e164 = "meet me at the fountain", "Ada Lovelace", "ticket-4711-0815", "stanza-from-ada", "+15551234567"
 	w := newWorld(t)
 	c := store.Customer{Number: number(t, e164), Name: name, LastInbound: w.now}

@@ -1,8 +1,9 @@
 // Package store keeps a relay's messages, sessions, keys and queues durably, sealed. It
 // decides what is sealed under which epoch, and how rows are found without their numbers. It
 // knows nothing about Vault, Signal or XMPP: it seals and opens through a seal.Keyring and
-// treats what it is given as bytes. Its engine (internal/sqlite), which it uses through the
-// interface database, handles files, locks, commits and room on the volume.
+// treats what it is given as bytes. Its engine, which it uses through the interface
+// engine.Database, handles locks, commits and room: internal/sqlite in a directory,
+// internal/postgres in a database of a server.
 //
 // # Transactions and contexts
 //
@@ -36,6 +37,7 @@
 // A database that was copied since it was last open may be older than what the carrier and
 // customers have seen of this relay. Open notices that (Restored) by the birth time of the
 // file, by the volume's name, or by a file named RestoredMarker beside it. The ratchets in the
-// database must not be used again then (DropRatchets). The same is true if single sessions or
+// database must not be used again then (DropRatchets). On a server the database notices itself that
+// it lies elsewhere or is older. The same is true if single sessions or
 // pre-keys were put back or removed (Tampered).
 package store

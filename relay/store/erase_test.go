@@ -63,6 +63,9 @@ func TestErasedCustomerIsGoneWithAllThatIsTheirsAndNobodyElse(t *testing.T) {
 		}
 		return nil
 	})
+	if w.server != nil {
+		return // its files, log and backups are not ours to clean
+	}
 	for _, file := range []string{"relay.db", "relay.db-wal"} {
 		content, err := os.ReadFile(filepath.Join(w.dir, file))
 		if err != nil {

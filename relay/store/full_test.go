@@ -52,6 +52,7 @@ func volumes(t *testing.T) map[string]func(*testing.T) string {
 
 // onVolume runs a test on each kind of small volume.
 func onVolume(t *testing.T, test func(*testing.T, *world)) {
+	ofFiles(t)
 	for kind, dir := range volumes(t) {
 		t.Run(kind, func(t *testing.T) {
 			w := &world{t: t, dir: dir(t), id: [16]byte{1, 2, 3}, vw: sealtest.New(), own: sealtest.New(), now: start}

@@ -35,7 +35,7 @@ func (m moved) Outdated(wrapped string) bool {
 func (w *world) openMoved(m moved) error {
 	w.t.Helper()
 	w.keys = seal.New(w.vw, seal.Period(30*day), func() time.Time { return w.now })
-	s, err := store.Open(w.t.Context(), w.dir, w.id, w.keys, store.MustExist(), store.SettingsKey(m))
+	s, err := store.Open(w.t.Context(), w.dir, w.id, w.keys, w.options(store.MustExist(), store.SettingsKey(m))...)
 	if err == nil {
 		w.Store = s
 		w.t.Cleanup(func() { _ = s.Close() })
@@ -100,6 +100,7 @@ func TestSettingsWhoseKeyHasAnotherPlaceAreSealedUnderItOnce(t *testing.T) {
 }
 
 func TestMoveOfSettingsThatFailsIsMadeByTheNextOpen(t *testing.T) {
+	ofFiles(t)
 	w := settled(t)
 	m := moved{sealtest.New(), w.own}
 	w.sql(`CREATE TRIGGER cut BEFORE DELETE ON settings_keys BEGIN SELECT RAISE(ABORT, 'cut'); END`)

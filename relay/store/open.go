@@ -6,13 +6,15 @@ import (
 	"fmt"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
+	"github.com/relaykeep/relaykeep/relay/store/internal/postgres"
 	"github.com/relaykeep/relaykeep/relay/store/internal/sqlite"
 )
 
-// Open opens the store in dir, or creates it unless MustExist says that there must be one,
-// loads its epochs into k and opens a new epoch when one is due. It holds dir's lock until
-// Close. Errors are ErrForeignStore, ErrStoreMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull,
-// those of k's Wrapper, or of the file system. When a new epoch is due and the Wrapper fails,
+// Open opens the store in dir, or in the database that OnServer names, or creates it unless
+// MustExist says that there must be one, loads its epochs into k and opens a new epoch when one
+// is due. No other process can open it until Close. Errors are ErrForeignStore, ErrStoreMissing, ErrLocked, ErrNewer, ErrDamaged, ErrFull,
+// those of k's Wrapper, of the file system or of the database server. When a new epoch is due and the Wrapper fails,
 // the store keeps using the present one; only without any epoch does Open fail.
 func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, opts ...Option) (*Store, error) {
 	var o options
@@ -27,15 +29,38 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 	if w, ok := o.settings.(mover); ok {
 		s.outdated = w.Outdated
 	}
-	db, err := sqlite.Open(sqlite.Files{Dir: dir, Owner: storeID, MustExist: o.mustExist}, group{&s.shared})
+	var err error
+	if o.server != nil {
+		s.dir = ""
+		s.db, err = openServer(ctx, o.server.config(storeID, o.mustExist), group{&s.shared})
+	} else {
+		s.db, err = openFiles(sqlite.Files{Dir: dir, Owner: storeID, MustExist: o.mustExist}, group{&s.shared})
+	}
 	if err != nil {
 		return nil, err
 	}
-	s.db, s.batch = db, db.Batch()
+	s.batch = s.db.Batch()
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// openFiles and openServer return an engine, and no interface that holds none when they fail.
+func openFiles(f sqlite.Files, g engine.Group) (engine.Database, error) {
+	db, err := sqlite.Open(f, g)
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+func openServer(ctx context.Context, f postgres.Config, g engine.Group) (engine.Database, error) {
+	db, err := postgres.Open(ctx, f, g)
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
 }
 
 // begin makes an opened store ready: row identifiers, its origin, epochs, settings and
@@ -59,9 +84,16 @@ func (s *Store) begin(ctx context.Context) error {
 	return s.dropUnfinishedMedia(ctx)
 }
 
-// Create creates an empty store bound to storeID in dir, unless that store is there already. A
+// Create creates an empty store bound to storeID in dir, or in the database that OnServer names, unless that store is there already. A
 // relay creates its store before its wrapping key, so the key proves that there was a store.
-func Create(_ context.Context, dir string, storeID [16]byte) error {
+func Create(ctx context.Context, dir string, storeID [16]byte, opts ...Option) error {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.server != nil {
+		return postgres.Create(ctx, o.server.config(storeID, false))
+	}
 	return sqlite.Create(sqlite.Files{Dir: dir, Owner: storeID})
 }
 

@@ -19,12 +19,13 @@ func TestStoreOfAnotherIdentityIsRefused(t *testing.T) {
 	w.id[0]++
 	_, err := w.tryOpen()
 	wantIs(t, err, store.ErrForeignStore)
-	wantIs(t, store.Create(t.Context(), w.dir, w.id), store.ErrForeignStore)
+	wantIs(t, store.Create(t.Context(), w.dir, w.id, w.options()...), store.ErrForeignStore)
 	w.id[0]--
 	w.open(store.MustExist())
 }
 
 func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	w.close()
 	w.sql(`PRAGMA application_id = 7`)
@@ -33,6 +34,7 @@ func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
 }
 
 func TestMissingStoreIsRefusedWhereThereWasOne(t *testing.T) {
+	ofFiles(t)
 	w := &world{t: t, dir: filepath.Join(t.TempDir(), "data"), id: [16]byte{9}, vw: sealtest.New(), own: sealtest.New(), now: start}
 	_, err := w.tryOpen(store.MustExist())
 	wantIs(t, err, store.ErrStoreMissing)
@@ -51,9 +53,10 @@ func TestMissingStoreIsRefusedWhereThereWasOne(t *testing.T) {
 }
 
 func TestCreatedStoreIsThereAndEmpty(t *testing.T) {
+	ofFiles(t)
 	w := &world{t: t, dir: t.TempDir(), id: [16]byte{9}, vw: sealtest.New(), own: sealtest.New(), now: start}
 	for range 2 { // the second time it is there already
-		if err := store.Create(t.Context(), w.dir, w.id); err != nil {
+		if err := store.Create(t.Context(), w.dir, w.id, w.options()...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,7 +66,7 @@ func TestCreatedStoreIsThereAndEmpty(t *testing.T) {
 
 func TestOpenStoreIsLocked(t *testing.T) {
 	w := newWorld(t)
-	second := &world{t: t, dir: w.dir, id: w.id, vw: w.vw, own: w.own, now: start}
+	second := &world{t: t, dir: w.dir, server: w.server, id: w.id, vw: w.vw, own: w.own, now: start}
 	_, err := second.tryOpen()
 	wantIs(t, err, store.ErrLocked)
 	w.close()
@@ -71,6 +74,7 @@ func TestOpenStoreIsLocked(t *testing.T) {
 }
 
 func TestStoreOfANewerVersionIsRefused(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	w.close()
 	w.sql(`PRAGMA user_version = 99`)
@@ -79,6 +83,7 @@ func TestStoreOfANewerVersionIsRefused(t *testing.T) {
 }
 
 func TestDamagedDatabaseIsSaid(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	w.close()
 	if err := os.WriteFile(filepath.Join(w.dir, "relay.db"), []byte("this was a database once, and then it was not"), 0o600); err != nil {

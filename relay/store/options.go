@@ -10,6 +10,7 @@ type options struct {
 	settings  seal.Wrapper // nil: the epochs'
 	volume    string
 	country   string
+	server    *Server // nil: a directory
 }
 
 // MustExist makes Open fail with ErrStoreMissing when there is no store. It is for an identity

@@ -25,16 +25,29 @@ func (s *Store) checkOrigin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading where the database lay: %w", err)
 	}
-	_, err = os.Lstat(s.marker())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking for the mark of a restored database: %w", err)
+	marked, err := s.marked()
+	if err != nil {
+		return err
 	}
 	was := parseOrigin(recorded)
-	s.restored.Store(err == nil || found && was.moved(s.origin))
+	s.restored.Store(marked || found && was.moved(s.origin))
 	if s.restored.Load() || found && was == s.origin {
 		return nil
 	}
 	return s.Shrink(ctx, func(t *Tx) error { return t.recordOrigin(s.origin) })
+}
+
+// marked says whether there is a RestoredMarker. A database on a server has none: who restores it by
+// hand says so in the database.
+func (s *Store) marked() (bool, error) {
+	if s.dir == "" {
+		return false, nil
+	}
+	_, err := os.Lstat(s.marker())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("looking for the mark of a restored database: %w", err)
+	}
+	return err == nil, nil
 }
 
 func (s *Store) marker() string { return filepath.Join(s.dir, RestoredMarker) }
@@ -78,8 +91,10 @@ func (s *Store) DropRatchets(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("dropping sessions: %w", err)
 	}
-	if err := os.Remove(s.marker()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the mark of a restored database: %w", err)
+	if s.dir != "" {
+		if err := os.Remove(s.marker()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the mark of a restored database: %w", err)
+		}
 	}
 	s.restored.Store(false)
 	s.tampered.Store(false)

@@ -31,6 +31,7 @@ func TestStoreThatOnlyRestartedIsNotRestored(t *testing.T) {
 }
 
 func TestCopiedMarkedOrMovedStoreIsRestoredUntilItsRatchetsAreDropped(t *testing.T) {
+	ofFiles(t)
 	cases := map[string]struct {
 		do   func(*world)
 		opts []store.Option
@@ -96,6 +97,7 @@ func (w *world) noRatchets(c store.CustomerID) {
 }
 
 func TestOwnerIsKnownWithoutAKey(t *testing.T) {
+	ofFiles(t)
 	empty := t.TempDir()
 	if owner, err := store.OwnerOf(empty); owner != nil || err != nil {
 		t.Errorf("of an empty directory: %v, %v", owner, err)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/services/postgres"
 )
 
 // erase makes the first n data keys of a vault unreadable for good.
@@ -24,6 +26,8 @@ type world struct {
 	own  *sealtest.Wrapper // of the settings
 	now  time.Time
 	keys *seal.Keyring
+	// server is where the store is instead of in dir; nil for SQLite.
+	server *postgres.Database
 	*store.Store
 }
 
@@ -31,9 +35,31 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: sealtest.New(), own: sealtest.New(), now: start}
+	w := newPlace(t)
 	w.open()
 	return w
+}
+
+// newPlace is a world without a store.
+func newPlace(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), id: [16]byte{1, 2, 3}, vw: sealtest.New(), own: sealtest.New(), now: start}
+	if onServer != nil {
+		d := onServer.LendDatabaseT(t)
+		w.dir, w.server = "", &d
+	}
+	return w
+}
+
+// options are what opens the store where it is.
+func (w *world) options(opts ...store.Option) []store.Option {
+	if w.server == nil {
+		return opts
+	}
+	return append(opts, store.OnServer(store.Server{
+		Address: w.server.Address, Database: w.server.Name, CA: w.server.CA,
+		Login: func(context.Context) (string, string, error) { return w.server.Name, w.server.Password, nil },
+	}))
 }
 
 func (w *world) open(opts ...store.Option) {
@@ -48,7 +74,7 @@ func (w *world) open(opts ...store.Option) {
 
 func (w *world) tryOpen(opts ...store.Option) (*store.Store, error) {
 	w.keys = seal.New(w.vw, seal.Period(30*24*time.Hour), func() time.Time { return w.now })
-	return store.Open(w.t.Context(), w.dir, w.id, w.keys, append(opts, store.SettingsKey(w.own))...)
+	return store.Open(w.t.Context(), w.dir, w.id, w.keys, w.options(append(opts, store.SettingsKey(w.own))...)...)
 }
 
 func (w *world) reopen() {

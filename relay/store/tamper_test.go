@@ -2,9 +2,7 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -15,44 +13,6 @@ import (
 )
 
 func runtimeGoexit() { runtime.Goexit() }
-
-// sql changes the database as somebody with access to the volume could.
-func (w *world) sql(statements ...string) {
-	w.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(w.dir, "relay.db"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.ExecContext(w.t.Context(), s); err != nil {
-			w.t.Fatalf("%s: %v", s, err)
-		}
-	}
-}
-
-// query reads the database beside the store.
-func (w *world) query(each func(scan func(...any) error) error, query string, args ...any) {
-	w.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(w.dir, "relay.db"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
-	rows, err := db.QueryContext(context.Background(), query, args...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		w.t.Fatal(err)
-	}
-}
 
 // swap exchanges one column of the two rows of a table.
 func swap(table, key, column string) []string {
@@ -98,6 +58,7 @@ func two(w *world) (customers [2]store.CustomerID, messages [2]string) {
 }
 
 func TestExchangedRowsAreSeen(t *testing.T) {
+	ofFiles(t)
 	for _, c := range []struct{ table, key, column string }{
 		{"customers", "id", "sealed"},
 		{"customers", "id", "lookup"},
@@ -177,6 +138,7 @@ func (w *world) readEverything(customers [2]store.CustomerID, messages [2]string
 }
 
 func TestChangedColumnsAreSeen(t *testing.T) {
+	ofFiles(t)
 	for table, changes := range map[string][]string{
 		"customers": {"sealed = substr(sealed, 1, 10)", "sealed = zeroblob(100)", "sealed = 'text'", "sealed = 7"},
 		"messages": {
@@ -211,6 +173,7 @@ func TestChangedColumnsAreSeen(t *testing.T) {
 // A damaged epoch is not believed where the row's HMAC says which one it is; of a damaged
 // HMAC there is no such row.
 func TestDamagedRow_AffectsOnlyItself(t *testing.T) {
+	ofFiles(t)
 	for change, want := range map[string]error{
 		"epoch = 'text' WHERE id = 1":  nil,
 		"epoch = 99 WHERE id = 1":      nil,
@@ -254,6 +217,7 @@ func TestDamagedPreKey_DoesNotKeepTheOthersFromTheNextEpoch(t *testing.T) {
 }
 
 func TestJob_WithoutAValidTimeIsDue(t *testing.T) {
+	ofFiles(t)
 	for _, mend := range []string{"opening", "sweeping"} {
 		for _, value := range []string{"'x'", "zeroblob(8)", "1.5"} {
 			t.Run(mend+" "+value, func(t *testing.T) {
@@ -278,6 +242,7 @@ func TestJob_WithoutAValidTimeIsDue(t *testing.T) {
 }
 
 func TestDamagedFile_IsGone(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	m, _ := w.file(10)
 	w.sql(`UPDATE media_chunks SET sealed = 'text'`)
@@ -294,6 +259,7 @@ func TestDamagedFile_IsGone(t *testing.T) {
 // A file whose row has a number that is none of an ID's goes like any other: opening the
 // store, or a sweep, would look for it without end.
 func TestFile_OfADamagedNumberGoes(t *testing.T) {
+	ofFiles(t)
 	for _, number := range []string{"5", "-7000000000000000", "9000000000000000000"} {
 		t.Run(number, func(t *testing.T) {
 			w := newWorld(t)
@@ -315,6 +281,7 @@ func TestFile_OfADamagedNumberGoes(t *testing.T) {
 }
 
 func TestDamagedBaseKey_DoesNotHoldItsSignedPreKey(t *testing.T) {
+	ofFiles(t)
 	for _, change := range []string{"hash = 'text'", "hash = 1.5", "hash = x'00'"} {
 		t.Run(change, func(t *testing.T) {
 			w := newWorld(t)
@@ -352,6 +319,7 @@ func TestRowOfAnotherEpochIsSeen(t *testing.T) {
 
 // Rows that all others depend on fail closed.
 func TestDamagedRow_ThatOthersDependOnKeepsTheStoreClosed(t *testing.T) {
+	ofFiles(t)
 	for _, change := range []string{
 		"epochs SET created = 'text'", "settings_keys SET wrapped = 5", "settings SET sealed = 'text' WHERE name = 'store.seen'",
 	} {

@@ -191,6 +191,7 @@ func TestUsedPreKey_MadeUnusedIsNoticed(t *testing.T) {
 }
 
 func TestStore_FromBeforeBaseKeysKeepsItsPreKeys(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	w.oneTimeKeys(1)
 	w.reopened(func() {

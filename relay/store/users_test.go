@@ -1,9 +1,7 @@
 package store_test
 
 import (
-	"database/sql"
 	"encoding/binary"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -135,6 +133,7 @@ func TestUserID_OfNobodysCountryHasTheRegions(t *testing.T) {
 
 // TestUserID_OfAFormerStoreIsMadeOnFirstNeed opens a store as the build before user ids left it.
 func TestUserID_OfAFormerStoreIsMadeOnFirstNeed(t *testing.T) {
+	ofFiles(t)
 	w := newWorld(t)
 	id := w.customer("+15551234567")
 	w.formerCustomer(id, "15551234567", "Ada")
@@ -188,17 +187,4 @@ func TestUserID_OfAnotherRowIsSeen(t *testing.T) {
 		wantIs(t, err, seal.ErrTampered)
 		return nil
 	})
-}
-
-// exec changes the database beside the store.
-func (w *world) exec(statement string, args ...any) {
-	w.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(w.dir, "relay.db"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(w.t.Context(), statement, args...); err != nil {
-		w.t.Fatal(err)
-	}
 }

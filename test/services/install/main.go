@@ -13,12 +13,13 @@ import (
 
 	"github.com/relaykeep/relaykeep/test/interop/nodeclients"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
+	"github.com/relaykeep/relaykeep/test/services/postgres"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	_, err := nodeclients.Install(ctx)
-	err = errors.Join(ejabberd.Install(ctx), err)
+	err = errors.Join(ejabberd.Install(ctx), postgres.Install(ctx), err)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "install:", err)

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+
+	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
+	"github.com/relaykeep/relaykeep/relay/store/internal/postgres"
+)
+
+// Server names a PostgreSQL database that holds a store. Only this store is in its schema
+// relaykeep, and its role owns it.
+type Server struct {
+	Address  string // host:port; the server's certificate must be for this host
+	Database string
+	// Login returns the role and its password. It is asked for each connection, so that both
+	// may change.
+	Login func(context.Context) (user, password string, err error)
+	CA    []byte // certificates that may have signed the server's, PEM; empty means the system's
+	Size  int64  // bytes that the database may take; 0 when that is not known
+}
+
+// OnServer keeps the store in a database instead of a directory.
+func OnServer(s Server) Option { return func(o *options) { o.server = &s } }
+
+func (s Server) config(storeID [16]byte, mustExist bool) postgres.Config {
+	return postgres.Config{
+		Address: s.Address, Database: s.Database, Login: s.Login, CA: s.CA, Size: s.Size,
+		Owner: storeID, MustExist: mustExist,
+	}
+}
+
+// Errors of a store on a server. Each says what to do.
+var (
+	// ErrFenced means that another process has taken the store over: this one must end.
+	ErrFenced = engine.ErrFenced
+	// ErrUncertain means that the store was closed before the server said whether a commit
+	// happened.
+	ErrUncertain = engine.ErrUncertain
+	// ErrRolledBack means that the server lost what it had committed: open the store again,
+	// which then is Restored.
+	ErrRolledBack = engine.ErrRolledBack
+	// ErrUnreachable means that there is no connection to the server.
+	ErrUnreachable = engine.ErrUnreachable
+	// ErrDenied means that the server refuses the login.
+	ErrDenied = engine.ErrDenied
+	// ErrCertificate means that the server's certificate is not trusted.
+	ErrCertificate = engine.ErrCertificate
+	// ErrTooOld means that the server's version is not supported.
+	ErrTooOld = engine.ErrTooOld
+	// ErrEncoding means that the database does not have the encoding UTF8.
+	ErrEncoding = engine.ErrEncoding
+	// ErrStandby means that the server accepts no writes.
+	ErrStandby = engine.ErrStandby
+	// ErrBusy means that the server has no connection left.
+	ErrBusy = engine.ErrBusy
+	// ErrRights means that the role lacks a right in the database.
+	ErrRights = engine.ErrRights
+)
