@@ -224,6 +224,7 @@ type Counts struct {
 	MessagesOut     int64 `json:"messagesOut"`
 	OutboxQueued    int64 `json:"outboxQueued"`
 	WebhookQueued   int64 `json:"webhookQueued"`
+	DeadLetters     int64 `json:"deadLetters"` // webhooks that were given up, and are kept for the retention
 	PlaintextDenied int64 `json:"plaintextDenied"`
 	ForeignDevices  int64 `json:"foreignDevices"` // on our own account; anything but 0 is an alarm
 }

@@ -59,7 +59,7 @@ const (
 	Read      Scope = "read"      // what the endpoint says about the business, its number, templates and blocked customers
 	Media     Scope = "media"     // upload, describe and delete files
 	Templates Scope = "templates" // create, change and delete templates
-	Admin     Scope = "admin"     // export and erase customers, change settings of the number
+	Admin     Scope = "admin"     // export and erase customers, change settings of the number, deliver dead letters
 )
 
 // Scopes returns all scopes.

@@ -34,13 +34,15 @@ type FormerToken struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but Encryption, Tokens, BaseURL, Hosts, Now, Log,
+// Options say what an API serves. All but Encryption, Tokens, DeadLetters, BaseURL, Hosts, Now, Log,
 // Quality, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: the edge "customers" does not exist
-	Number    Number
-	Token     string // the access token that requests must have
+	// DeadLetters are the webhooks that were given up; nil: the edge "dead_letters" does not exist.
+	DeadLetters DeadLetters
+	Number      Number
+	Token       string // the access token that requests must have
 	// Former is the token before Token, which is accepted for a while; the zero value accepts
 	// none.
 	Former FormerToken

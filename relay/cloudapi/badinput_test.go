@@ -85,6 +85,8 @@ func requests() []request {
 		{"blocking", http.MethodPost, "/" + numberID + "/block_users", `{"messaging_product":"whatsapp","block_users":[{"user":"16505551234"},{"user_id":"` + anna + `"}]}`},
 		{"unblocking", http.MethodDelete, "/" + numberID + "/block_users", `{"messaging_product":"whatsapp","block_users":[{"user":"16505551234"},{"user_id":"` + anna + `"}]}`},
 		{"encrypted", http.MethodPost, "/" + numberID + "/messages_encrypted", `{"messaging_product":"whatsapp","encrypted_contents":"` + strings.ReplaceAll(turned(`{"messaging_product":"whatsapp","to":"16505551234","text":{"body":"x"}}`), `"`, `\"`) + `"}`},
+		{"replay", http.MethodPost, "/" + numberID + "/dead_letters", `{"ids":["7","8"]}`},
+		{"replay of all", http.MethodPost, "/" + numberID + "/dead_letters", `{"all":true}`},
 		{"named token", http.MethodPost, "/" + numberID + "/access_tokens", `{"name":"chatwoot","scopes":["send","read"],"expires_in":3600,"sha256":"` + strings.Repeat("0f", 32) + `"}`},
 	}
 }
@@ -169,13 +171,15 @@ type business struct {
 	t      *testing.T
 	s      *service
 	tokens *tokenMemory
+	dead   *deadLetters
 	api    http.Handler
 }
 
 func newBusiness(t *testing.T) *business {
 	t.Helper()
-	b := &business{t: t, s: &service{}, tokens: &tokenMemory{}}
+	b := &business{t: t, s: &service{}, tokens: &tokenMemory{}, dead: &deadLetters{letters: []cloudapi.DeadLetter{letter(7), letter(8)}}}
 	o := options(t, b.s)
+	o.DeadLetters = b.dead
 	o.Number.AccountID, o.Number.Webhook, o.Encryption, o.Tokens = account, "https://shop.test/in", turnedEncryption(), access.New(b.tokens, time.Now)
 	b.api = cloudapi.New(o)
 	for _, template := range []string{plants, withHeader("IMAGE"), withHeader("VIDEO"), withHeader("DOCUMENT"), withHeader("LOCATION")} {
@@ -188,7 +192,7 @@ func newBusiness(t *testing.T) *business {
 
 // stored is what the business has stored.
 func (b *business) stored() string {
-	return fmt.Sprint(b.s.texts, b.s.attachments, b.s.reads, b.s.reactions, b.s.files, b.s.blocked, b.s.templates, b.s.profile, string(b.tokens.list))
+	return fmt.Sprint(b.s.texts, b.s.attachments, b.s.reads, b.s.reactions, b.s.files, b.s.blocked, b.s.templates, b.s.profile, string(b.tokens.list), b.dead.replayed)
 }
 
 // refusal is the error that a request is answered with; zero for none.

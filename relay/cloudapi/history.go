@@ -238,7 +238,7 @@ func (a *API) nodes(r *http.Request, id, status string) (nodes []historyNode, er
 			switch e.Webhook {
 			case WebhookDelivered:
 				n.Webhook = "SUCCESS"
-			case WebhookRetrying:
+			case WebhookRetrying, WebhookFailed:
 				n.Webhook = "ERROR"
 			case WebhookPending:
 			}

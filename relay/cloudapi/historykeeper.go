@@ -49,6 +49,7 @@ const (
 	WebhookPending   WebhookState = "PENDING"
 	WebhookRetrying  WebhookState = "RETRYING"
 	WebhookDelivered WebhookState = "DELIVERED"
+	WebhookFailed    WebhookState = "FAILED" // it is a dead letter
 )
 
 // CountPeriod is the time for which there is one SentCount.

@@ -30,6 +30,7 @@ const (
 	routeToken     = "token"
 	routeTokens    = "access_tokens"
 	routeHistory   = "message_history"
+	routeLetters   = "dead_letters"
 	routeNone      = "none"
 )
 
@@ -55,6 +56,8 @@ func routes() []route {
 		{routeProfile, http.MethodPost, theNumber, "whatsapp_business_profile", access.Admin, (*API).editProfile},
 		{routeHistory, http.MethodGet, theNumber, "message_history", access.Read, (*API).history},
 		{routeHistory, http.MethodGet, aHistory, "events", access.Read, (*API).historyEvents},
+		{routeLetters, http.MethodGet, theNumber, "dead_letters", access.Read, (*API).deadLetters},
+		{routeLetters, http.MethodPost, theNumber, "dead_letters", access.Admin, (*API).replayLetters},
 		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
 		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
 		{routeTemplates, http.MethodGet, theAccount, "message_templates", access.Read, (*API).templates},
@@ -125,7 +128,8 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 
 // lacks says whether nothing is behind a route: its edge does not exist.
 func (a *API) lacks(route string) bool {
-	return route == routeTokens && a.Tokens == nil || route == routeCustomers && a.Customers == nil
+	return route == routeTokens && a.Tokens == nil || route == routeCustomers && a.Customers == nil ||
+		route == routeLetters && a.DeadLetters == nil
 }
 
 // split splits a path into an optional version, the object's id, and the edge, which may have

@@ -49,10 +49,19 @@ func withTokens(t *testing.T, now *time.Time) *API {
 	}
 	clock := func() time.Time { return *now }
 	return New(Options{
-		Service: nothing{}, Customers: nothing{}, Number: Number{ID: testID, AccountID: testWABA, Phone: number, Name: "Lucky Shrub"},
+		Service: nothing{}, Customers: nothing{}, DeadLetters: noLetters{}, Number: Number{ID: testID, AccountID: testWABA, Phone: number, Name: "Lucky Shrub"},
 		Token: ownToken, Tokens: access.New(&memory{}, clock), Throughput: 80, Now: clock,
 	})
 }
+
+// noLetters are the dead letters of a relay that has none.
+type noLetters struct{}
+
+func (noLetters) DeadLetters(context.Context, DeadLetterPlace, int) ([]DeadLetter, error) {
+	return nil, nil
+}
+func (noLetters) Replay(context.Context, []int64) error  { return ErrUnknownLetter }
+func (noLetters) ReplayAll(context.Context) (int, error) { return 0, nil }
 
 // failure is the API's error in an answer; zero for none.
 type failure struct {
@@ -140,6 +149,8 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"DELETE account/message_templates": access.Templates,
 		"GET template":                     access.Read,
 		"POST template":                    access.Templates,
+		"GET number/dead_letters":          access.Read,
+		"POST number/dead_letters":         access.Admin,
 		"GET number/access_tokens":         ownerOnly,
 		"POST number/access_tokens":        ownerOnly,
 		"DELETE number/access_tokens/1":    ownerOnly,

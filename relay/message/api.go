@@ -7,6 +7,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
+	"github.com/relaykeep/relaykeep/relay/message/internal/delivery"
 	"github.com/relaykeep/relaykeep/relay/message/internal/files"
 	"github.com/relaykeep/relaykeep/relay/message/internal/history"
 	"github.com/relaykeep/relaykeep/relay/message/internal/outbound"
@@ -82,11 +83,15 @@ func OverQuotas() []OverQuota { return base.OverQuotas() }
 const (
 	QueueOutbox  = base.QueueOutbox
 	QueueWebhook = base.QueueWebhook
+	QueueDead    = base.QueueDead  // webhooks that were given up
 	QueueMedia   = base.QueueMedia // customers' files that are still at the carrier
 )
 
 // Backend is one of the store's queues.
 type Backend = base.Backend
+
+// DeadLetter is a webhook that was given up.
+type DeadLetter = delivery.DeadLetter
 
 // Queue returns the store's queue of that name.
 func Queue(s Store, name string) *Backend { return base.Queue(s, name) }
@@ -137,6 +142,7 @@ const (
 	WebhookPending   = history.Pending
 	WebhookRetrying  = history.Retrying
 	WebhookDelivered = history.Delivered
+	WebhookFailed    = history.Failed
 )
 
 // MaxBlocked is how many customers a business may block ("Block users").
@@ -159,6 +165,8 @@ var (
 	// ErrUnknownCustomer means that nothing is stored about that person, or that no message of
 	// theirs has the given id.
 	ErrUnknownCustomer = person.ErrUnknownCustomer
+	// ErrUnknownLetter means that there is no such dead letter.
+	ErrUnknownLetter = delivery.ErrUnknownLetter
 	// ErrUnknownSent means that the business sent no such message, or that it is no longer stored.
 	ErrUnknownSent = history.ErrUnknown
 )
@@ -279,6 +287,31 @@ func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.pe
 // Deliver returns a worker for the queue of webhooks. It passes the payload of each webhook
 // that can be delivered to deliver.
 func (s *Service) Deliver(deliver queue.Worker) queue.Worker { return s.delivery.Deliver(deliver) }
+
+// Bury makes a webhook a dead letter, after so many failed attempts, the last of them for a reason in the relay's
+// own words. One that is gone is no error.
+func (s *Service) Bury(ctx context.Context, job int64, attempts int, failure string) error {
+	return s.delivery.Bury(ctx, job, attempts, failure)
+}
+
+// BuryOverdue makes dead letters of the webhooks that were due before a time and are still there, and says how
+// many there were.
+func (s *Service) BuryOverdue(ctx context.Context, before time.Time, failure string) (int, error) {
+	return s.delivery.BuryOverdue(ctx, before, failure)
+}
+
+// DeadLetters returns at most limit dead letters, those that died first behind a place on, and the place that
+// was read to.
+func (s *Service) DeadLetters(ctx context.Context, after store.Place, limit int) ([]DeadLetter, store.Place, error) {
+	return s.delivery.DeadLetters(ctx, after, limit)
+}
+
+// Replay queues dead letters once more, or returns ErrUnknownLetter and queues none. The queue has to be hurried
+// then.
+func (s *Service) Replay(ctx context.Context, ids []int64) error { return s.delivery.Replay(ctx, ids) }
+
+// ReplayAll queues all dead letters once more and says how many there were.
+func (s *Service) ReplayAll(ctx context.Context) (int, error) { return s.delivery.ReplayAll(ctx) }
 
 // RenewSignedPreKey makes the signed pre-key that a new identity publishes.
 func RenewSignedPreKey(tx *store.Tx, l signal.Local, now time.Time) error {

@@ -57,6 +57,7 @@ func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.parts.status(context.Background())
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
+	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.DeadLetters), message.QueueDead)
 	if n, err := message.Queue(c.parts.store, message.QueueMedia).Length(context.Background()); err == nil {
 		ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(n), message.QueueMedia)
 	}

@@ -42,6 +42,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 	server := newServer(cloudapi.New(cloudapi.Options{
 		Service:     service{p.messages, newTemplates(p.store), profiles{p.store}},
 		Customers:   persons{p.messages},
+		DeadLetters: letters{p},
 		Number:      p.shownNumber(),
 		Token:       p.keys.access.AccessToken,
 		Former:      p.keys.former.token(),

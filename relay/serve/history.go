@@ -67,6 +67,8 @@ func webhookState(e message.SentEvent) cloudapi.WebhookState {
 		return cloudapi.WebhookRetrying
 	case message.WebhookDelivered:
 		return cloudapi.WebhookDelivered
+	case message.WebhookFailed:
+		return cloudapi.WebhookFailed
 	case message.WebhookUnknown:
 	}
 	return ""

@@ -176,6 +176,7 @@ func (p *parts) sweep(ctx context.Context) {
 	if !known {
 		return
 	}
+	p.buryOverdue(ctx, now)
 	swept, err := p.keys.store.Sweep(ctx, now.Add(-p.retention()))
 	if ctx.Err() != nil {
 		return

@@ -70,14 +70,14 @@ func (r *relay) status(ctx context.Context) contract.Status {
 			waiting(contract.ConditionVolumeHasRoom))
 		return s
 	}
-	s.Conditions = append(s.Conditions, p.conditions()...)
 	s.Counts = p.counts(ctx)
+	s.Conditions = append(s.Conditions, p.conditions(s.Counts.DeadLetters)...)
 	return s
 }
 
-// conditions are those that need the keys.
-func (p *parts) conditions() []contract.Condition {
-	return []contract.Condition{p.carrierCondition(), p.webhookCondition(), volumeCondition(p.keys.store.Full())}
+// conditions are those that need the keys, of a relay with so many dead letters.
+func (p *parts) conditions(letters int64) []contract.Condition {
+	return []contract.Condition{p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full())}
 }
 
 // waiting is the condition of something that waits for the keys.
@@ -118,5 +118,6 @@ func (p *parts) counts(ctx context.Context) contract.Counts {
 	// A count that fails is left out: the status still reports everything else.
 	c.OutboxQueued, _ = message.Queue(p.store, message.QueueOutbox).Length(ctx)
 	c.WebhookQueued, _ = message.Queue(p.store, message.QueueWebhook).Length(ctx)
+	c.DeadLetters = p.deadLetters(ctx)
 	return c
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"path/filepath"
@@ -72,7 +73,11 @@ func (p *parts) addWebhook() (err error) {
 		encrypt = p.keys.encryption.business.Encrypt
 	}
 	p.delivery, err = webhook.New(webhook.Options{
-		Receiver: receiver, Encrypt: encrypt, Finish: backend.Finish, Recovered: func() { p.webhooks.Hurry() },
+		Receiver: receiver, Encrypt: encrypt, Finish: backend.Finish,
+		Bury: func(ctx context.Context, j queue.Job, attempts int, failure string) error {
+			return p.messages.Bury(ctx, j.ID, attempts, failure)
+		},
+		Recovered: func() { p.webhooks.Hurry() },
 		Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
 	})
 	if err != nil {

@@ -21,6 +21,7 @@ const (
 	ReasonNotEncrypted    = "EncryptionFailing"
 	ReasonFormer          = "FormerCredentials"
 	ReasonCredentials     = "CredentialsUnusable"
+	ReasonDeadLetters     = "DeadLetters"
 )
 
 // NotConfigured is the condition of a relay without a webhook.
@@ -62,6 +63,16 @@ func (d *Deliverer) Condition() contract.Condition {
 			d.o.Receiver.Former.Until.UTC().Format(time.RFC3339))
 	default:
 		c.Status, c.Reason, c.Message = contract.True, ReasonVerified, "the receiver passed the handshake and accepts deliveries"
+	}
+	return c
+}
+
+// WithDeadLetters is the condition of a relay that has so many dead letters. A condition that is not True says
+// already what to do first.
+func WithDeadLetters(c contract.Condition, letters int64) contract.Condition {
+	if c.Status == contract.True && c.Reason == ReasonVerified && letters > 0 {
+		c.Reason = ReasonDeadLetters
+		c.Message = fmt.Sprintf("the receiver accepts deliveries, but did not accept %d webhooks in time: see kubectl relay dead-letters, and send them again with kubectl relay replay-webhooks", letters)
 	}
 	return c
 }

@@ -46,15 +46,18 @@ type Outcome string
 const (
 	Taken    Outcome = "taken"
 	Refused  Outcome = "refused"
-	Dropped  Outcome = "dropped" // too old to be tried again
+	Dead     Outcome = "dead" // not accepted in time: it is a dead letter now
 	Deferred Outcome = "deferred"
 )
 
-// Options say how a Deliverer works. Receiver, Finish and Recovered are required.
+// Options say how a Deliverer works. Receiver, Finish, Bury and Recovered are required.
 type Options struct {
 	Receiver Receiver
 	// Finish removes a job from the queue for good.
 	Finish func(ctx context.Context, job queue.Job) error
+	// Bury makes a job a dead letter, after so many attempts, the last of which failed for that reason. The
+	// reason is in the relay's own words, and empty if there was no attempt.
+	Bury func(ctx context.Context, job queue.Job, attempts int, failure string) error
 	// Recovered is called when waiting deliveries should be attempted at once.
 	Recovered func()
 	// Encrypt returns what it is given as a JWE for the business. With it, no payload is sent
@@ -165,10 +168,7 @@ func (d *Deliverer) handshake(err error) (recovered bool) {
 func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 	start := d.o.Now()
 	if start.Sub(job.Created) > TriedFor(d.o.Retention) {
-		d.o.Observe(Dropped, 0)
-		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "webhook dropped: the receiver did not accept it in time",
-			slog.Int("attempts", job.Attempts))
-		return d.finish(ctx, job)
+		return d.bury(ctx, job, job.Attempts, d.Failure())
 	}
 	if !d.Verified() {
 		d.o.Observe(Deferred, 0)
@@ -181,10 +181,36 @@ func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
 	d.delivered(err)
 	if err != nil {
 		d.o.Observe(Refused, d.o.Now().Sub(start))
-		return queue.Retry(retryAfter(job.Attempts))
+		wait := retryAfter(job.Attempts)
+		if start.Add(wait).Sub(job.Created) > TriedFor(d.o.Retention) {
+			return d.bury(ctx, job, job.Attempts+1, err.Error())
+		}
+		return queue.Retry(wait)
 	}
 	d.o.Observe(Taken, d.o.Now().Sub(start))
 	return d.finish(ctx, job)
+}
+
+// Failure says why the last handshake or delivery failed; empty if it did not.
+func (d *Deliverer) Failure() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last == nil {
+		return ""
+	}
+	return d.last.Error()
+}
+
+// bury makes a job a dead letter.
+func (d *Deliverer) bury(ctx context.Context, job queue.Job, attempts int, failure string) queue.Result {
+	if err := d.o.Bury(ctx, job, attempts, failure); err != nil {
+		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "making a webhook a dead letter failed", slog.Any("error", err))
+		return queue.Later(lastProbe)
+	}
+	d.o.Observe(Dead, 0)
+	d.o.Log.LogAttrs(ctx, slog.LevelWarn, "a webhook is a dead letter now: the receiver did not accept it in time",
+		slog.Int("attempts", attempts))
+	return queue.Done()
 }
 
 // send posts a payload, encrypted if the business has a key. It encrypts at each attempt: the key may

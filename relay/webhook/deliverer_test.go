@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -99,18 +101,25 @@ type fixture struct {
 	*webhook.Deliverer
 	mu        sync.Mutex
 	finished  []int64
+	dead      map[int64]string // why each was given up
 	recovered int
 }
 
 func deliver(t *testing.T, to webhook.Receiver) *fixture {
 	t.Helper()
-	f := &fixture{}
+	f := &fixture{dead: map[int64]string{}}
 	d, err := webhook.New(webhook.Options{
 		Receiver: to, Retention: 30 * 24 * time.Hour, Recheck: 5 * time.Millisecond,
 		Finish: func(_ context.Context, j queue.Job) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.finished = append(f.finished, j.ID)
+			return nil
+		},
+		Bury: func(_ context.Context, j queue.Job, attempts int, failure string) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.dead[j.ID] = fmt.Sprintf("%d attempts, %s", attempts, failure)
 			return nil
 		},
 		Recovered: func() {
@@ -278,16 +287,40 @@ func TestRetry_FirstIsImmediateAndLaterOnesBackOff(t *testing.T) {
 	}
 }
 
-func TestDeliveriesAreDroppedAfterSevenDays(t *testing.T) {
+func TestDelivery_NotAcceptedInSevenDaysIsADeadLetter(t *testing.T) {
 	r := newReceiver(t)
 	f := deliver(t, r.as()).start(t)
 	f.reason(t, contract.True, webhook.ReasonVerified)
-	young, old := job(1), job(2)
-	young.Created = time.Now().Add(-7*24*time.Hour + time.Minute)
+	r.behave(echo, answer(503))
+	young, last, old := job(1), job(2), job(3)
+	young.Created = time.Now().Add(-6 * 24 * time.Hour)
+	last.Created = time.Now().Add(-7*24*time.Hour + time.Minute) // the next attempt would be too late
 	old.Created = time.Now().Add(-7*24*time.Hour - time.Minute)
-	f.Work(t.Context(), young)
-	if !f.Work(t.Context(), old).Done || len(r.got()) != 1 {
-		t.Errorf("%d deliveries, want only the younger one", len(r.got()))
+	young.Attempts, last.Attempts, old.Attempts = 170, 171, 172
+	if res := f.Work(t.Context(), young); res.Done || res.RetryAfter == 0 {
+		t.Errorf("the younger one: %+v, want that it is tried again", res)
+	}
+	for _, j := range []queue.Job{last, old} {
+		if !f.Work(t.Context(), j).Done {
+			t.Errorf("job %d is not done", j.ID)
+		}
+	}
+	want := map[int64]string{2: "172 attempts, the webhook's receiver answered 503", 3: "172 attempts, the webhook's receiver answered 503"}
+	if !maps.Equal(f.dead, want) || len(r.got()) != 2 || len(f.finished) != 0 {
+		t.Errorf("dead letters %v, %d deliveries, finished %v", f.dead, len(r.got()), f.finished)
+	}
+}
+
+func TestCondition_CountsDeadLettersWhereAllElseIsWell(t *testing.T) {
+	well := contract.Condition{Type: contract.ConditionWebhookVerified, Status: contract.True, Reason: webhook.ReasonVerified, Message: "well"}
+	if c := webhook.WithDeadLetters(well, 0); c != well {
+		t.Errorf("without any: %+v", c)
+	}
+	if c := webhook.WithDeadLetters(well, 3); c.Status != contract.True || c.Reason != webhook.ReasonDeadLetters || !strings.Contains(c.Message, " 3 webhooks") {
+		t.Errorf("with three: %+v", c)
+	}
+	if ill := (contract.Condition{Status: contract.False, Reason: webhook.ReasonUnreachable}); webhook.WithDeadLetters(ill, 3) != ill {
+		t.Error("what is wrong now is hidden")
 	}
 }
 

@@ -25,7 +25,8 @@ func deliverEncrypted(t *testing.T, r *receiver, encrypt func([]byte) (string, e
 	t.Helper()
 	d, err := webhook.New(webhook.Options{
 		Receiver: r.as(), Encrypt: encrypt, Retention: 30 * 24 * time.Hour,
-		Finish: func(context.Context, queue.Job) error { return nil }, Recovered: func() {},
+		Finish: func(context.Context, queue.Job) error { return nil },
+		Bury:   func(context.Context, queue.Job, int, string) error { return nil }, Recovered: func() {},
 	})
 	if err != nil {
 		t.Fatal(err)

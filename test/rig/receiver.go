@@ -31,6 +31,7 @@ type Receiver struct {
 	next     int // how far Next has come
 	unsigned int
 	listener func(request *http.Request, body []byte) // nil for none
+	hangs    func(body []byte) bool                   // nil for never
 }
 
 func newReceiver(t testing.TB) *Receiver {
@@ -78,11 +79,24 @@ func (r *Receiver) SetDown(down bool) {
 	r.down = down
 }
 
+// Hang has the receiver not answer webhooks whose body fits, until the relay ends the request. Nil ends that.
+func (r *Receiver) Hang(fits func(body []byte) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hangs = fits
+}
+
 // ServeHTTP answers the handshake and accepts webhooks.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.hangs != nil && request.Method == http.MethodPost && r.hangs(body) {
+		r.mu.Unlock()
+		<-request.Context().Done()
+		r.mu.Lock()
+		return
+	}
 	if r.listener != nil {
 		r.listener(request, body)
 	}

@@ -27,6 +27,7 @@ type people struct {
 	devices []cloudapi.ExportedDevice
 	named   *access.Tokens
 
+	letters  cloudapi.DeadLetters
 	requests []cloudapi.ContactRequest
 	hidden   bool // the business is told no numbers
 }
@@ -98,7 +99,7 @@ func serveEndpoint(t *testing.T, p *people) *endpointFlags {
 	own, err := phone.Parse("+4930111111")
 	check(t, err)
 	server := httptest.NewTLSServer(cloudapi.New(cloudapi.Options{
-		Service: p, Customers: p, Token: "the token", Tokens: p.named, Throughput: 80, HideNumbers: p.hidden,
+		Service: p, Customers: p, DeadLetters: p.letters, Token: "the token", Tokens: p.named, Throughput: 80, HideNumbers: p.hidden,
 		Number: cloudapi.Number{ID: "123456789012345", Phone: own},
 	}))
 	t.Cleanup(server.Close)

@@ -27,6 +27,8 @@ For a business:
   credentials             what the business's own programs need to call its relay
   invite                  the address and QR code with which customers write to it
   customers               the customers whose keys the relay may not read
+  dead-letters            the webhooks that a relay gave up
+  replay-webhooks         deliver webhooks that a relay gave up
   fingerprints            the identity keys of one customer's devices, to compare
   rotate                  replace a relay's identity or credentials
   token                   make, list and revoke named access tokens
@@ -59,8 +61,8 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newErase(streams), newEraseCustomer(streams),
-		newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newRotate(streams), newSetup(streams), newToken(streams), newVersion(streams, version))
+	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newErase(streams), newEraseCustomer(streams),
+		newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newReplayWebhooks(streams), newRotate(streams), newSetup(streams), newToken(streams), newVersion(streams, version))
 	return root
 }
 

@@ -47,7 +47,7 @@ Scopes, of which none includes another:
   read        what the endpoint says about the business and its number
   media       upload, describe, download and delete files
   templates   create, change and delete templates
-  admin       export and erase customers, change settings of the number`,
+  admin       export and erase customers, change settings of the number, deliver dead letters`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

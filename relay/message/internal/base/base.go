@@ -114,6 +114,7 @@ type FormerIdentity struct {
 const (
 	QueueOutbox  = "outbox"
 	QueueWebhook = "webhook"
+	QueueDead    = "dead-letters" // webhooks that were given up; nobody works them off
 )
 
 // DamagedDetails tells the business that a message was received and can no longer be read.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
-	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -13,8 +12,8 @@ import (
 
 // replaceWebhook replaces a damaged webhook about a customer's message with one that says
 // "unsupported". A damaged status is dropped: a later status implies it.
-func (s *Webhooks) replaceWebhook(tx *store.Tx, j queue.Job) error {
-	m, err := tx.Message(j.Message)
+func (s *Webhooks) replaceWebhook(tx *store.Tx, job int64, message string) error {
+	m, err := tx.Message(message)
 	if err == nil && m.Direction == store.Inbound {
 		var c store.Customer
 		if c, err = tx.CustomerByID(m.Customer); err == nil {
@@ -30,5 +29,5 @@ func (s *Webhooks) replaceWebhook(tx *store.Tx, j queue.Job) error {
 	if err != nil && !record.IsNotFound(err) && !errors.Is(err, seal.ErrTampered) {
 		return err
 	}
-	return tx.Finish(j.ID)
+	return tx.Finish(job)
 }

@@ -22,26 +22,34 @@ func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
 	return func(ctx context.Context, j queue.Job) (r queue.Result) {
 		if len(j.Body) == 0 {
 			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook's row in the store is damaged")
-			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j) })
+			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) })
 		}
-		payload, err := s.word(ctx, j)
+		letter, body, err := record.LetterOf(j.Body)
+		if j.Body = body; err == nil {
+			j.Body, err = s.word(ctx, j)
+		}
 		switch {
 		case errors.Is(err, record.ErrTold):
 			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
-			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j) })
+			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) })
 		case errors.Is(err, record.ErrFinished):
 			return s.Finish(ctx, j)
 		case err != nil:
 			s.Log.LogAttrs(ctx, slog.LevelWarn, "writing a webhook failed", slog.Any("error", err))
 			return queue.Retry(base.FirstRetry)
 		}
-		j.Body = payload
+		if !letter.Replayed.IsZero() {
+			j.Created = letter.Replayed // it is tried for as long as a new one
+		}
 		return deliver(ctx, j)
 	}
 }
 
 // word returns the payload of a webhook.
 func (s *Webhooks) word(ctx context.Context, j queue.Job) ([]byte, error) {
+	if len(j.Body) == 0 {
+		return nil, record.ErrTold
+	}
 	if j.Body[0] == record.ToldVersion {
 		return s.wordMessage(ctx, j)
 	}

@@ -4,7 +4,6 @@ package history
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,12 +36,13 @@ type Event struct {
 // Webhook is what became of an event's webhook.
 type Webhook string
 
-// What may have become of a webhook. Unknown is one that may have been dropped, because its time was up.
+// What may have become of a webhook. Unknown is one that an earlier relay may have dropped, because its time was up.
 const (
 	Unknown   Webhook = ""
 	Pending   Webhook = "pending"
 	Retrying  Webhook = "retrying"
 	Delivered Webhook = "delivered"
+	Failed    Webhook = "failed" // it is a dead letter
 )
 
 // Query says which messages to return.
@@ -145,12 +145,10 @@ func (h *History) become(tx *store.Tx, found []store.Placed) ([]Sent, error) {
 	for _, m := range found {
 		s := Sent{Place: m.Place, ID: m.ID, Events: eventsOf(m.Message)}
 		for i, e := range s.Events {
-			attempts, waits := waiting[told{m.ID, e.State}]
+			state, waits := waiting[told{m.ID, e.State}]
 			switch {
-			case waits && attempts > 0:
-				e.Webhook = Retrying
 			case waits:
-				e.Webhook = Pending
+				e.Webhook = state
 			case h.Now().Sub(e.At) <= webhook.TriedFor(h.Retention):
 				e.Webhook = Delivered
 			}
@@ -194,8 +192,8 @@ type told struct{ message, state string }
 // maxWaiting bounds how many webhooks of one customer are read.
 const maxWaiting = 1000
 
-// waitingFor returns the webhooks about messages that wait, with how often each was tried.
-func waitingFor(tx *store.Tx, found []store.Placed, now time.Time) (map[told]int, error) {
+// waitingFor returns what became of the webhooks about messages that were not delivered.
+func waitingFor(tx *store.Tx, found []store.Placed, now time.Time) (map[told]Webhook, error) {
 	of := map[store.CustomerID]map[string]bool{}
 	for _, m := range found {
 		if of[m.Customer] == nil {
@@ -203,45 +201,40 @@ func waitingFor(tx *store.Tx, found []store.Placed, now time.Time) (map[told]int
 		}
 		of[m.Customer][m.ID] = true
 	}
-	waiting := map[told]int{}
+	waiting := map[told]Webhook{}
 	for customer, ids := range of {
-		jobs, _, err := tx.DueOf(store.Wanted{
-			Queue: base.QueueWebhook, Customer: customer, Now: now.Add(aYear), Limit: maxWaiting,
-			Skip: func(j store.Job) bool { return !ids[j.Message] },
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, j := range jobs {
-			if state := statusIn(j.Body); state != "" {
-				waiting[told{j.Message, state}] = j.Attempts
+		for _, queue := range []string{base.QueueDead, base.QueueWebhook} {
+			jobs, _, err := tx.DueOf(store.Wanted{
+				Queue: queue, Customer: customer, Now: now.Add(aYear), Limit: maxWaiting,
+				Skip: func(j store.Job) bool { return !ids[j.Message] },
+			})
+			if err != nil {
+				return nil, err
+			}
+			for _, j := range jobs {
+				_, body, _ := record.LetterOf(j.Body)
+				if state := webhook.StatusIn(body); state != "" {
+					waiting[told{j.Message, state}] = stateOf(j)
+				}
 			}
 		}
 	}
 	return waiting, nil
 }
 
+// stateOf is the state of a webhook that was not delivered.
+func stateOf(j store.Job) Webhook {
+	switch {
+	case j.Queue == base.QueueDead:
+		return Failed
+	case j.Attempts > 0:
+		return Retrying
+	}
+	return Pending
+}
+
 // aYear is longer than any webhook is put off.
 const aYear = 365 * 24 * time.Hour
-
-// statusIn returns the state that a webhook's payload tells of; empty for another payload.
-func statusIn(payload []byte) string {
-	var w struct {
-		Entry []struct {
-			Changes []struct {
-				Value struct {
-					Statuses []struct {
-						Status string `json:"status"`
-					} `json:"statuses"`
-				} `json:"value"`
-			} `json:"changes"`
-		} `json:"entry"`
-	}
-	if json.Unmarshal(payload, &w) != nil || len(w.Entry) != 1 || len(w.Entry[0].Changes) != 1 || len(w.Entry[0].Changes[0].Value.Statuses) != 1 {
-		return ""
-	}
-	return w.Entry[0].Changes[0].Value.Statuses[0].Status
-}
 
 // Counts returns how many messages were sent and delivered in the half hours between two times.
 func (h *History) Counts(ctx context.Context, from, to time.Time) (counts []store.Count, err error) {
