@@ -34,11 +34,13 @@ type FormerToken struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but Encryption, Tokens, DeadLetters, BaseURL, Hosts, Now, Log,
+// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, BaseURL, Hosts, Now, Log,
 // Quality, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: the edge "customers" does not exist
+	// Requests remembers those that name an Idempotency-Key; nil: the header makes no difference.
+	Requests Requests
 	// DeadLetters are the webhooks that were given up; nil: the edge "dead_letters" does not exist.
 	DeadLetters DeadLetters
 	Number      Number

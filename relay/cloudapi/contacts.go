@@ -168,7 +168,7 @@ func (a *API) sendContacts(ctx context.Context, c card, who acceptedContact) (an
 	}
 	c.ID = id
 	message, err := a.Service.AcceptAttachment(ctx, c.Attachment)
-	if errors.Is(err, ErrRecipientFull) { // after other errors the message may be stored, and need its file
+	if errors.Is(err, ErrRecipientFull) || errors.Is(err, ErrOtherBody) { // after other errors the message may be stored, and need its file
 		_ = a.Service.DeleteFile(context.WithoutCancel(ctx), id) // else the retention removes it
 	}
 	if err != nil {

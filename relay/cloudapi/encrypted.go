@@ -55,7 +55,11 @@ func (a *API) encryptedMessages(w http.ResponseWriter, r *http.Request, _ string
 	if err := json.Unmarshal(plain, &inner); err != nil {
 		return nil, errBody(err)
 	}
-	answer, err := a.perform(r.Context(), &inner)
+	once, err := a.once(r, routeEncrypted, plain)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.perform(r.Context(), &inner, once)
 	if err != nil {
 		return nil, err
 	}

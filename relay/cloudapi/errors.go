@@ -229,6 +229,12 @@ func errRecipientFull() *Error {
 		"This phone number has used up its share of the volume, an eighth: erase the customer, or wait until the retention frees space. Other numbers are not affected.")
 }
 
+// errKeyUsed is the answer to another request with a key that was used.
+func errKeyUsed() *Error {
+	return coded(http.StatusConflict, CodeInvalidParameter, "Invalid parameter",
+		"The header "+onceHeader+" has a key that another request used within 24 hours: repeat that request as it was, or use a new key.")
+}
+
 func errUnavailable() *Error {
 	return coded(http.StatusInternalServerError, CodeUnavailable, "Service unavailable",
 		"The relay cannot accept this request now: send it again later.")

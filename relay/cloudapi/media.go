@@ -2,10 +2,12 @@ package cloudapi
 
 import (
 	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -50,6 +52,10 @@ type uploaded struct {
 // upload serves POST /{phone-number-id}/media. The file streams into the store, so fields that
 // follow it are checked afterwards.
 func (a *API) upload(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
+	key, err := a.onceKey(r)
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case a.uploads <- struct{}{}:
 		defer func() { <-a.uploads }()
@@ -69,7 +75,31 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request, _ string) (any, err
 	if err != nil {
 		return nil, err
 	}
-	return uploaded{f.id}, nil
+	if key == "" {
+		return uploaded{f.id}, nil
+	}
+	return a.uploadedOnce(r, f.id)
+}
+
+// uploadedOnce answers an upload with the file's id, or with that of the first upload that has its Idempotency-Key:
+// then the file is removed again.
+func (a *API) uploadedOnce(r *http.Request, id string) (any, error) {
+	f, err := a.Service.File(r.Context(), id)
+	var o *Once
+	if err == nil {
+		o, err = a.once(r, routeUpload, fmt.Appendf(nil, "%x %q %q", f.SHA256, f.MIME, f.Name))
+	}
+	first := ""
+	if err == nil {
+		first, err = a.Requests.Answer(r.Context(), *o, id)
+	}
+	if first != id {
+		_ = a.Service.DeleteFile(context.WithoutCancel(r.Context()), id) // else the retention removes it
+	}
+	if err != nil {
+		return nil, fromService(err)
+	}
+	return uploaded{first}, nil
 }
 
 // form is the content of an upload's form.

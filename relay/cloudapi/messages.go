@@ -7,16 +7,28 @@ import (
 
 // messages serves POST /{phone-number-id}/messages.
 func (a *API) messages(w http.ResponseWriter, r *http.Request, _ string) (any, error) {
-	var q request
-	if err := readParams(w, r, &q); err != nil {
+	body, err := readBody(w, r)
+	if err != nil {
 		return nil, err
 	}
-	return a.perform(r.Context(), &q)
+	var q request
+	if err := decodeParams(r, body, &q); err != nil {
+		return nil, err
+	}
+	once, err := a.once(r, routeMessages, body)
+	if err != nil {
+		return nil, err
+	}
+	return a.perform(r.Context(), &q, once)
 }
 
-// perform does what a request to messages asks for.
-func (a *API) perform(ctx context.Context, q *request) (any, error) {
+// perform does what a request to messages asks for; once, unless that is nil.
+func (a *API) perform(ctx context.Context, q *request, once *Once) (any, error) {
+	if answer, done, err := a.again(ctx, q, once); done || err != nil {
+		return answer, err
+	}
 	o, err := q.order(a.addressees(ctx))
+	o.isOnce(once)
 	switch {
 	case err != nil:
 		return nil, err

@@ -220,6 +220,11 @@ func (c *contract) request(name string, op *openapi3.Operation, r *http.Request,
 			c.seen[property{op.Parameters.GetByInAndName("query", param).Schema.Value, ""}] = true
 		}
 	}
+	for _, p := range op.Parameters {
+		if p.Value.In == openapi3.ParameterInHeader && r.Header.Get(p.Value.Name) != "" {
+			c.seen[property{p.Value.Schema.Value, ""}] = true
+		}
+	}
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	var value any
 	switch {

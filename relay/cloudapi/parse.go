@@ -78,6 +78,24 @@ func (o *order) goesTo(user bool, identity string) {
 	}
 }
 
+// isOnce notes with what is to be done that it is to be done once.
+func (o *order) isOnce(once *Once) {
+	switch {
+	case o.read != nil:
+		o.read.Once = once
+	case o.text != nil:
+		o.text.Once = once
+	case o.attachment != nil:
+		o.attachment.Once = once
+	case o.contacts != nil:
+		o.contacts.Once = once
+	case o.template != nil:
+		o.template.once = once
+	case o.reaction != nil:
+		o.reaction.Once = once
+	}
+}
+
 // interactive reads an interactive message, whose envelope was checked.
 func (q *request) interactive(to phone.Number) (*Text, error) {
 	t, err := q.Interactive.text()

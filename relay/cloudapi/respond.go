@@ -15,6 +15,9 @@ type acceptedMessage struct {
 	Status string `json:"message_status,omitempty"` // of a message by a template
 }
 
+// templateAccepted is the status of a message by a template, when it was accepted.
+const templateAccepted = "accepted"
+
 // success is the answer to everything that returns no object.
 type success struct {
 	Success bool `json:"success"`
@@ -36,6 +39,8 @@ func fromService(err error) error {
 		return errInvalidValue("message_id names no message that was received within the retention.")
 	case errors.Is(err, ErrUnavailable):
 		return errUnavailable()
+	case errors.Is(err, ErrOtherBody):
+		return errKeyUsed()
 	case errors.Is(err, ErrRecipientFull):
 		return errRecipientFull()
 	}

@@ -29,6 +29,7 @@ type Text struct {
 	// IdentityHash names the identity key of the recipient's device that the message
 	// is for, at most MaxIdentityHash bytes; empty for all devices.
 	IdentityHash string
+	Once         *Once // nil: it is sent each time
 }
 
 // Reaction is a reaction that a business asks to send. It was validated.
@@ -39,6 +40,7 @@ type Reaction struct {
 	Emoji     string // empty removes the reaction
 	// Opaque comes back in the reaction's statuses; at most MaxOpaque bytes.
 	Opaque string
+	Once   *Once // that of Text
 }
 
 // Read marks a customer's message, and all before it, as read.
@@ -47,12 +49,14 @@ type Read struct {
 	// Typing shows the customer that an answer is being written; it ends with the
 	// answer or after 25 seconds.
 	Typing bool
+	Once   *Once // nil: it is done each time
 }
 
 // Service does what requests ask for.
 type Service interface {
 	// AcceptText stores the message durably and returns its id. When the error is nil, the
-	// message will be sent, whatever happens to this process.
+	// message will be sent, whatever happens to this process. If its Once was done before, it returns what that
+	// was answered with, or ErrOtherBody, as the three that follow do.
 	AcceptText(ctx context.Context, t Text) (id string, err error)
 	// AcceptAttachment does the same for a message with a file. It also returns
 	// ErrUnknownFile, ErrFileKind and media.ErrTooLarge.
@@ -136,6 +140,7 @@ type Attachment struct {
 	ChoiceKind string
 	// IdentityHash is that of Text.
 	IdentityHash string
+	Once         *Once // that of Text
 }
 
 // NewFile is a file that a business uploads. Body must be read to its end; past Limit it returns

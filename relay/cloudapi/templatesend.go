@@ -67,6 +67,7 @@ type filling struct {
 	values          []templateValues
 	header, body    []templateValue
 	replyTo, opaque string
+	once            *Once
 }
 
 // filling checks what can be checked without the template, and returns a message to nobody yet.
@@ -131,14 +132,14 @@ func (a *API) sendTemplate(ctx context.Context, f filling, who acceptedContact) 
 	}
 	var answer any
 	if file != nil {
-		file.To, file.ToUser, file.IdentityHash, file.ReplyTo, file.Opaque = f.to, f.toUser, f.identity, f.replyTo, f.opaque
+		file.To, file.ToUser, file.IdentityHash, file.ReplyTo, file.Opaque, file.Once = f.to, f.toUser, f.identity, f.replyTo, f.opaque, f.once
 		file.Caption, file.Choices, file.ChoiceKind = text, choices, kind
 		answer, err = a.sendAttachment(ctx, *file, who)
 	} else {
-		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque, IdentityHash: f.identity}, who)
+		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque, IdentityHash: f.identity, Once: f.once}, who)
 	}
 	if done, ok := answer.(accepted); ok {
-		done.Messages[0].Status = "accepted"
+		done.Messages[0].Status = templateAccepted
 	}
 	return answer, err
 }

@@ -104,6 +104,12 @@ type (
 	Attachment = outbound.Attachment
 	// Reaction is the business's reaction to a message.
 	Reaction = outbound.Reaction
+	// Read marks a customer's message as read.
+	Read = outbound.Read
+	// Once is a request that is to be done once.
+	Once = store.Once
+	// RepeatedError means that a request was done before, and with which answer.
+	RepeatedError = base.RepeatedError
 	// Upload is a file that the business uploads.
 	Upload = files.Upload
 )
@@ -172,7 +178,8 @@ var (
 )
 
 // AcceptText stores a message and returns its id. When the error is nil, the message is
-// durable and will be sent. Store.ErrQuota means that the recipient's quota is used up.
+// durable and will be sent. Store.ErrQuota means that the recipient's quota is used up. A text whose Once was
+// done before is a *RepeatedError, or store.ErrOtherBody, and nothing is stored.
 func (s *Service) AcceptText(ctx context.Context, t Text) (string, error) {
 	return s.outbound.AcceptText(ctx, t)
 }
@@ -190,10 +197,23 @@ func (s *Service) AcceptReaction(ctx context.Context, r Reaction) (string, error
 	return s.outbound.AcceptReaction(ctx, r)
 }
 
-// MarkRead queues a read marker for a message and all before it; with typing, it also shows the
-// customer that an answer is being written. It may return ErrUnknownMessage.
-func (s *Service) MarkRead(ctx context.Context, id string, typing bool) error {
-	return s.outbound.MarkRead(ctx, id, typing)
+// MarkRead queues a read marker for a message and all before it. It may return ErrUnknownMessage, and those of Once.
+func (s *Service) MarkRead(ctx context.Context, r Read) error { return s.outbound.MarkRead(ctx, r) }
+
+// Answered returns the answer to a request that was done before. It returns store.ErrNotFound if it was not, and
+// store.ErrOtherBody if one with its key was.
+func (s *Service) Answered(ctx context.Context, o Once) (answer string, err error) {
+	err = s.base.Store.View(ctx, func(tx *store.Tx) error {
+		answer, err = tx.Answered(o, s.base.Now())
+		return err
+	})
+	return answer, err
+}
+
+// Answer remembers the answer to a request that was done in another way than by its Once. It returns a
+// *RepeatedError or store.ErrOtherBody if one was done meanwhile.
+func (s *Service) Answer(ctx context.Context, o Once, answer string) error {
+	return s.base.Store.Update(ctx, s.base.Once(&o, answer, func(*store.Tx) error { return nil }))
 }
 
 // StoreMedia stores a file and returns its id. It may return ErrMediaTooLarge or ErrNoRoom.

@@ -133,7 +133,7 @@ func TestFile_OfACustomerReachesTheBusiness(t *testing.T) {
 		if got := a.all(customer.Delivered); len(got) != 2 {
 			t.Errorf("the customer got %d receipts", len(got))
 		}
-		check(t, w.MarkRead(t.Context(), events[0].ID, false))
+		check(t, w.MarkRead(t.Context(), message.Read{ID: events[0].ID, Typing: false}))
 		w.settle()
 		if got := a.all(customer.Read); len(got) == 0 || got[len(got)-1].ID != a.carrier.Last().ID {
 			t.Error("the customer was not told that it was read")

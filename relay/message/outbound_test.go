@@ -178,7 +178,7 @@ func TestMarkingAsReadTellsTheCustomerAndShowsTyping(t *testing.T) {
 		a, ctx := w.customer(dir, alice), t.Context()
 		a.says(w.number, "anybody there?")
 		in := w.take()[0]
-		check(t, w.MarkRead(ctx, in.ID, true))
+		check(t, w.MarkRead(ctx, message.Read{ID: in.ID, Typing: true}))
 		w.take()
 		if len(a.all(customer.Read)) != 1 {
 			t.Error("the customer does not see that it was read")
@@ -191,13 +191,13 @@ func TestMarkingAsReadTellsTheCustomerAndShowsTyping(t *testing.T) {
 		if !slices.Equal(w.hub.Typed(), []bool{true, false}) {
 			t.Errorf("typing is %v, want ended by the answer", w.hub.Typed())
 		}
-		check(t, w.MarkRead(ctx, in.ID, true))
+		check(t, w.MarkRead(ctx, message.Read{ID: in.ID, Typing: true}))
 		elapse(30 * time.Second)
 		if !slices.Equal(w.hub.Typed(), []bool{true, false, true, false}) {
 			t.Errorf("typing is %v, want ended after a while", w.hub.Typed())
 		}
 		for _, id := range []string{out, "wamid.unknown"} {
-			if err := w.MarkRead(ctx, id, false); !errors.Is(err, message.ErrUnknownMessage) {
+			if err := w.MarkRead(ctx, message.Read{ID: id, Typing: false}); !errors.Is(err, message.ErrUnknownMessage) {
 				t.Errorf("error %v, want ErrUnknownMessage", err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -97,7 +98,7 @@ func TestWebhooksOfEarlierRelaysAreDelivered(t *testing.T) {
 		if got := strings.Join(texts(w.take()), ", "); got != "from before the upgrade, after it" {
 			t.Errorf("the business got %q", got)
 		}
-		check(t, w.MarkRead(t.Context(), id, false))
+		check(t, w.MarkRead(t.Context(), message.Read{ID: id, Typing: false}))
 		p, err := w.Person(t.Context(), a.number, "", 10)
 		check(t, err)
 		if got := string(p.Messages[1].Content); got != `{"text":"from before the upgrade"}` {

@@ -43,6 +43,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Service:     service{p.messages, newTemplates(p.store), profiles{p.store}},
 		Customers:   persons{p.messages},
 		DeadLetters: letters{p},
+		Requests:    requests{p.messages},
 		Number:      p.shownNumber(),
 		Token:       p.keys.access.AccessToken,
 		Former:      p.keys.former.token(),

@@ -178,6 +178,9 @@ func (p *parts) sweep(ctx context.Context) {
 	}
 	p.buryOverdue(ctx, now)
 	swept, err := p.keys.store.Sweep(ctx, now.Add(-p.retention()))
+	if err == nil {
+		err = p.keys.store.ForgetRequests(ctx, now)
+	}
 	if ctx.Err() != nil {
 		return
 	}

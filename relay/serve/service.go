@@ -22,29 +22,30 @@ type service struct {
 func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
 	id, err := s.Service.AcceptText(ctx, message.Text{
 		To: t.To, ToUser: t.ToUser, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
-		Choices: t.Choices, ChoiceKind: t.ChoiceKind,
+		Choices: t.Choices, ChoiceKind: t.ChoiceKind, Once: onceOf(t.Once),
 	})
-	return id, translate(err)
+	return once(id, err)
 }
 
 // MarkRead implements cloudapi.Service.
 func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
-	return translate(s.Service.MarkRead(ctx, r.MessageID, r.Typing))
+	_, err := once("", s.Service.MarkRead(ctx, message.Read{ID: r.MessageID, Typing: r.Typing, Once: onceOf(r.Once)}))
+	return err
 }
 
 // AcceptAttachment implements cloudapi.Service, as the following methods do.
 func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
 	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
 		To: a.To, ToUser: a.ToUser, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
-		Choices: a.Choices, ChoiceKind: a.ChoiceKind, IdentityHash: a.IdentityHash,
+		Choices: a.Choices, ChoiceKind: a.ChoiceKind, IdentityHash: a.IdentityHash, Once: onceOf(a.Once),
 	})
-	return id, translate(err)
+	return once(id, err)
 }
 
 // AcceptReaction implements cloudapi.Service.
 func (s service) AcceptReaction(ctx context.Context, r cloudapi.Reaction) (string, error) {
-	id, err := s.Service.AcceptReaction(ctx, message.Reaction{To: r.To, ToUser: r.ToUser, About: r.MessageID, Emoji: r.Emoji, Opaque: r.Opaque})
-	return id, translate(err)
+	id, err := s.Service.AcceptReaction(ctx, message.Reaction{To: r.To, ToUser: r.ToUser, About: r.MessageID, Emoji: r.Emoji, Opaque: r.Opaque, Once: onceOf(r.Once)})
+	return once(id, err)
 }
 
 // StoreFile implements cloudapi.Service.
@@ -123,6 +124,8 @@ func translate(err error) error {
 		return cloudapi.ErrUnknownCustomer
 	case errors.Is(err, message.ErrBlockListFull):
 		return cloudapi.ErrBlockListFull
+	case errors.Is(err, store.ErrOtherBody):
+		return cloudapi.ErrOtherBody
 	case errors.Is(err, store.ErrQuota):
 		return cloudapi.ErrRecipientFull
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):

@@ -22,12 +22,12 @@
 // are sealed with their row's identity as associated data. The following stays in the clear:
 // random row and message identifiers, which rows belong to one (nameless) customer, times, the
 // direction and state of a message, names of queues and settings, counts and sizes, also of
-// files, and how many messages were sent and delivered in each half hour. Numbers and carrier
-// IDs are found by an HMAC whose key dies with the epoch.
+// files, and how many messages were sent and delivered in each half hour. Numbers, carrier
+// IDs and keys of requests are found by an HMAC whose key dies with the epoch.
 //
 // # What lives how long
 //
-// Messages, files and jobs stay in the epoch in which they were first written. Customers,
+// Messages, files, jobs and remembered requests stay in the epoch in which they were first written. Customers,
 // devices and sessions move into the current epoch whenever they are written or used in an
 // Update; pre-keys at every new epoch. So what was idle for longer than the retention dies
 // with its key. Settings, which the business itself wants kept, have their own data key.

@@ -123,8 +123,9 @@ func (s *Store) loadIDs(ctx context.Context) error {
 			(SELECT coalesce(max(id), 0) + 1 FROM sessions),
 			(SELECT coalesce(max(row), 0) + 1 FROM messages),
 			(SELECT coalesce(max(row), 0) + 1 FROM seen),
+			(SELECT coalesce(max(row), 0) + 1 FROM requests),
 			(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'jobs')`,
-			func(r row) error { return r.integers(&n.device, &n.session, &n.message, &n.seen, &n.job) })
+			func(r row) error { return r.integers(&n.device, &n.session, &n.message, &n.seen, &n.request, &n.job) })
 		return err
 	})
 }

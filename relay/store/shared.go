@@ -28,7 +28,7 @@ type shared struct {
 // nextIDs are the next row identifiers of the tables that count up. A sealed value is bound to
 // its identifier, so that must be known before the row is written. An identifier that was given
 // out is not used again while the store is open.
-type nextIDs struct{ device, session, message, seen, job int64 }
+type nextIDs struct{ device, session, message, seen, request, job int64 }
 
 // take returns the value and increments it.
 func take(n *int64) int64 {

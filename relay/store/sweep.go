@@ -88,9 +88,15 @@ func (s *Store) sweepOrphans(ctx context.Context, swept *Swept) error {
 	if err != nil {
 		return err
 	}
-	return s.deleteAll(ctx, &swept.Others,
-		`DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?) AND epoch < (SELECT min(id) FROM epochs)`,
-		int64(sweepBatch))
+	for _, table := range []string{"seen", "requests"} {
+		err := s.deleteAll(ctx, &swept.Others,
+			`DELETE FROM `+table+` WHERE row IN (SELECT row FROM `+table+` ORDER BY row LIMIT ?) AND epoch < (SELECT min(id) FROM epochs)`,
+			int64(sweepBatch))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweepRows removes the rows of one epoch from every table: first pre-keys, since no pre-key
@@ -127,6 +133,7 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 			return t.eachPreKey(`WHERE epoch = ?`, t.change.subtract, epoch)
 		}},
 		{&swept.Others, `DELETE FROM seen WHERE row IN (SELECT row FROM seen ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
+		{&swept.Others, `DELETE FROM requests WHERE row IN (SELECT row FROM requests ORDER BY row LIMIT ?2) AND epoch = ?1`, nil},
 		{&swept.Others, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE epoch = ?1 ORDER BY id LIMIT ?2)`, func(t *Tx) error {
 			return t.eachSession(`WHERE epoch = ? ORDER BY id LIMIT ?`, t.change.subtract, epoch, int64(sweepBatch))
 		}},
@@ -160,6 +167,11 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 		return err
 	}
 	err = s.deleteMediaWhere(ctx, &swept.Others, `SELECT id FROM media WHERE created < ? LIMIT 1`, toMillis(before))
+	if err != nil {
+		return err
+	}
+	err = s.deleteAll(ctx, &swept.Others,
+		`DELETE FROM requests WHERE row IN (SELECT row FROM requests ORDER BY row LIMIT ?2) AND created < ?1`, toMillis(before), int64(sweepBatch))
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type Text struct {
 	// IdentityHash names the identity key of the recipient's device that the message is for,
 	// as webhooks name it, and accepts that key; empty for all devices.
 	IdentityHash string
+	Once         *store.Once // nil: it is sent each time
 }
 
 // AcceptText stores a message and returns its id. When the error is nil, the message is
@@ -43,7 +44,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: body, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: t.Opaque, Created: now, Updated: now,
 	}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+	err = s.Store.Update(ctx, s.Once(t.Once, m.ID, func(tx *store.Tx) error {
 		c, err := s.Customer(tx, t.To)
 		if err != nil {
 			return err
@@ -56,7 +57,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 			return err
 		}
 		return s.Enqueue(tx, c.ID, m.ID, record.Task{Kind: record.KindText})
-	})
+	}))
 	if err != nil {
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}
@@ -74,11 +75,17 @@ func offer(tx *store.Tx, c *store.Customer, id string, choices []rich.Choice) er
 	return tx.PutCustomer(c)
 }
 
-// MarkRead queues a read marker for a message and all before it; with typing, it also shows
-// the customer that an answer is being written.
-func (s *Outbound) MarkRead(ctx context.Context, id string, typing bool) error {
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
-		m, err := tx.Message(id)
+// Read marks a customer's message as read.
+type Read struct {
+	ID     string
+	Typing bool        // also show the customer that an answer is being written
+	Once   *store.Once // nil: it is done each time
+}
+
+// MarkRead queues a read marker for a message and all before it.
+func (s *Outbound) MarkRead(ctx context.Context, r Read) error {
+	err := s.Store.Update(ctx, s.Once(r.Once, "", func(tx *store.Tx) error {
+		m, err := tx.Message(r.ID)
 		if record.IsNotFound(err) || err == nil && m.Direction != store.Inbound {
 			return ErrUnknownMessage
 		}
@@ -92,12 +99,12 @@ func (s *Outbound) MarkRead(ctx context.Context, id string, typing bool) error {
 		if err := tx.SetMessageState(m.ID, record.StateRead, s.Now()); err != nil {
 			return err
 		}
-		t := record.Task{Kind: record.KindReceipt, Typing: typing}
+		t := record.Task{Kind: record.KindReceipt, Typing: r.Typing}
 		if body.Markable {
 			t.Receipt, t.Stanza = carrier.Read, m.CarrierID
 		}
 		return s.Enqueue(tx, m.Customer, "", t)
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("marking a message as read: %w", err)
 	}

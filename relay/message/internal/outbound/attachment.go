@@ -38,6 +38,7 @@ type Attachment struct {
 	ChoiceKind string
 	// IdentityHash is that of Text.
 	IdentityHash string
+	Once         *store.Once // that of Text
 }
 
 // AcceptAttachment stores a message with a file and returns its id, as AcceptText does. It
@@ -49,7 +50,7 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 	}
 	caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 	id, now := store.NewMessageID(), s.Now()
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.Store.Update(ctx, s.Once(a.Once, id, func(tx *store.Tx) error {
 		if err := sendable(tx, a); err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 		}
 		m.ID, m.Type, m.CarrierID, m.Opaque = store.NewMessageID(), record.TypeCaption, store.NewCarrierID(), ""
 		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo, IdentityHash: a.IdentityHash}, record.KindText)
-	})
+	}))
 	if err != nil {
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}

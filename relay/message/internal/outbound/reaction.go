@@ -22,10 +22,11 @@ const removedReaction = "(reaction removed)"
 // Reaction is the business's reaction to a message.
 type Reaction struct {
 	To     phone.Number
-	ToUser bool   // the business named To by user id
-	About  string // id of the message
-	Emoji  string // empty removes the reaction
-	Opaque string // comes back in its statuses
+	ToUser bool        // the business named To by user id
+	About  string      // id of the message
+	Emoji  string      // empty removes the reaction
+	Opaque string      // comes back in its statuses
+	Once   *store.Once // that of Text
 }
 
 // AcceptReaction stores a reaction and returns its id, as AcceptText does. A reaction to a
@@ -36,14 +37,14 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 		ID: store.NewMessageID(), Direction: store.Outbound, Type: record.TypeReaction, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: r.Opaque, Created: now, Updated: now,
 	}
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.Store.Update(ctx, s.Once(r.Once, m.ID, func(tx *store.Tx) error {
 		c, err := s.Customer(tx, r.To)
 		if err != nil {
 			return err
 		}
 		m.Customer = c.ID
 		return s.PutTask(tx, m, record.Content{Text: r.Emoji, ToUser: r.ToUser, ReplyTo: r.About}, record.KindReaction)
-	})
+	}))
 	if err != nil {
 		return "", fmt.Errorf("accepting a reaction: %w", s.OutQuota(err))
 	}
