@@ -33,6 +33,9 @@ const ConfigVersion = 1
 // MaxConfigBytes is the largest configuration file that a relay reads.
 const MaxConfigBytes = 512 << 10
 
+// MaxWebhookUpdates is the largest Webhook.MaxUpdates.
+const MaxWebhookUpdates = 1000
+
 // MaxNotice is how many characters a notice about encryption has at most.
 const MaxNotice = 1000
 
@@ -152,6 +155,8 @@ type Webhook struct {
 	CABundle          string `json:"caBundle,omitempty"`
 	ClientCertificate bool   `json:"clientCertificate,omitempty"` // in WebhookClientDir
 	OwnCredentials    bool   `json:"ownCredentials,omitempty"`    // the receiver's, in WebhookCredentialsDir
+	// MaxUpdates is how many updates a webhook has at most; 0 for one, at most MaxWebhookUpdates.
+	MaxUpdates int `json:"maxUpdates,omitempty"`
 }
 
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS.

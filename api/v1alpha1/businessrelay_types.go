@@ -269,6 +269,13 @@ type Webhook struct {
 	// Change the Secret to rotate them. Without it, the relay makes both (kubectl relay credentials).
 	// +optional
 	CredentialsSecretName ObjectName `json:"credentialsSecretName,omitempty"`
+	// maxUpdates is how many updates, messages and statuses, the relay puts into one webhook at most: those that
+	// wait, up to 3 MB. Raise it only for a receiver that reads every entry's every change: many read only the
+	// first. Without it, each has a webhook of its own.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000",message="webhook.maxUpdates must be 1 to 1000 updates"
+	MaxUpdates int32 `json:"maxUpdates,omitempty"`
 }
 
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS

@@ -224,6 +224,8 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"endpoint tls":    {func(c *contract.Config) { c.Endpoint.TLS = "maybe" }, "endpoint.tls:"},
 		"endpoint host":   {func(c *contract.Config) { c.Endpoint.Host = "" }, "endpoint.host:"},
 		"webhook clear":   {func(c *contract.Config) { c.Webhook.URL = "http://hook" }, "webhook.url: must start with https"},
+		"webhook updates": {func(c *contract.Config) { c.Webhook.MaxUpdates = 1001 }, "webhook.maxUpdates: must be 1 to 1000"},
+		"webhook fewer":   {func(c *contract.Config) { c.Webhook.MaxUpdates = -1 }, "webhook.maxUpdates: must be 1 to 1000"},
 		"webhook login":   {func(c *contract.Config) { c.Webhook.URL = "https://u:p@hook" }, "webhook.url: must have neither"},
 		"profile":         {func(c *contract.Config) { c.Profile.About = strings.Repeat("ä", 513) }, "profile.about:"},
 		"volume":          {func(c *contract.Config) { c.Volume = "a b" }, "volume:"},

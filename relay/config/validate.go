@@ -116,6 +116,9 @@ func validate(c *contract.Config) []string {
 	if c.Webhook != nil {
 		p.https("webhook.url", c.Webhook.URL)
 		p.bundle("webhook.caBundle", c.Webhook.CABundle)
+		if n := c.Webhook.MaxUpdates; n < 0 || n > contract.MaxWebhookUpdates {
+			p.addf("webhook.maxUpdates", "must be 1 to %d", contract.MaxWebhookUpdates)
+		}
 	}
 	if c.PayloadEncryption != nil {
 		if _, err := contract.ParsePublicKey(c.PayloadEncryption.PublicKey); err != nil {

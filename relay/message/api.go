@@ -304,9 +304,11 @@ func (s *Service) SentCounts(ctx context.Context, from, to time.Time) ([]store.C
 // does what was left. A person about whom nothing is stored is no error.
 func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.people.Erase(ctx, n) }
 
-// Deliver returns a worker for the queue of webhooks. It passes the payload of each webhook
+// Deliver returns a worker for the queue of webhooks. It passes the payloads of the webhooks
 // that can be delivered to deliver.
-func (s *Service) Deliver(deliver queue.Worker) queue.Worker { return s.delivery.Deliver(deliver) }
+func (s *Service) Deliver(deliver queue.BatchWorker) queue.BatchWorker {
+	return s.delivery.Deliver(deliver)
+}
 
 // Bury makes a webhook a dead letter, after so many failed attempts, the last of them for a reason in the relay's
 // own words. One that is gone is no error.

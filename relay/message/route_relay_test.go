@@ -59,7 +59,7 @@ func newRoute(b *testing.B, receiver *httptest.Server) *route {
 	})
 	check(b, err)
 	deliveries = queue.New(queue.Options{
-		Name: message.QueueWebhook, Backend: backend, Worker: r.messages.Deliver(deliverer.Work), Workers: webhook.Concurrency, Open: deliverer.Verified,
+		Name: message.QueueWebhook, Backend: backend, Batch: r.messages.Deliver(deliverer.Work), Workers: webhook.Workers(1), Open: deliverer.Verified,
 	})
 	now := time.Now()
 	var mu sync.Mutex

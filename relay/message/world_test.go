@@ -170,15 +170,19 @@ func (w *world) start() {
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
-	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, Worker: w.Deliver(func(ctx context.Context, j queue.Job) queue.Result {
-		if later, away := w.later(); away {
-			return later
+	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, MaxBatch: 3, Batch: w.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
+		results := make([]queue.Result, len(jobs))
+		for i, j := range jobs {
+			var away bool
+			if results[i], away = w.later(); away {
+				continue
+			}
+			w.receive(j.Body)
+			if results[i] = queue.Done(); backend.Finish(ctx, j) != nil {
+				results[i] = queue.Later(time.Second)
+			}
 		}
-		w.receive(j.Body)
-		if backend.Finish(ctx, j) != nil {
-			return queue.Later(time.Second)
-		}
-		return queue.Done()
+		return results
 	})})
 	if w.store.Restored() {
 		check(w.t, w.Restored(context.Background(), w.store.DropRatchets))

@@ -20,7 +20,7 @@ const forever = 100 * 365 * 24 * time.Hour
 // touches it.
 type dispatch struct {
 	r      *Runner
-	run    func(Job) (Result, bool) // does a job, and reports whether what became of it is written
+	run    func([]Job) ([]Result, bool) // does jobs, and reports whether what became of them is written
 	lanes  lanes
 	cursor cursor
 	timers timers
@@ -31,17 +31,22 @@ type dispatch struct {
 	tried map[int64]bool
 }
 
-// ended is the outcome of a lane's first job.
+// ended is what became of jobs that ran at once.
 type ended struct {
-	lane    int64
-	job     Job
-	result  Result
+	parts   []part
 	written bool
 }
 
-func newDispatch(r *Runner, run func(Job) (Result, bool)) *dispatch {
+// part are the first jobs of a lane, and what became of them.
+type part struct {
+	lane    int64
+	jobs    []Job
+	results []Result
+}
+
+func newDispatch(r *Runner, run func([]Job) ([]Result, bool)) *dispatch {
 	return &dispatch{
-		r: r, run: run, lanes: newLanes(r.o.Workers), cursor: cursor{more: true},
+		r: r, run: run, lanes: newLanes(r.o.Workers, r.o.MaxBatch, r.o.HoldLane), cursor: cursor{more: true},
 		ended: make(chan ended, r.o.Workers),
 	}
 }
@@ -60,12 +65,7 @@ func (d *dispatch) step(ctx context.Context) {
 	if next := d.lanes.release(now); !next.IsZero() {
 		d.timers.wakeAt(next)
 	}
-	for d.busy < d.r.o.Workers {
-		id, l := d.lanes.next()
-		if l == nil {
-			return
-		}
-		d.start(ctx, now, id, l)
+	for d.busy < d.r.o.Workers && d.start(ctx, now) {
 	}
 }
 
@@ -186,22 +186,41 @@ func (d *dispatch) calm() {
 	}
 }
 
-// start runs a lane's first job, if there is one.
-func (d *dispatch) start(ctx context.Context, now time.Time, id int64, l *lane) {
-	if len(l.jobs) == 0 {
-		d.fill(ctx, now, id, l)
+// start has a worker do as many jobs as are ready, at most MaxBatch, and says whether there are any.
+func (d *dispatch) start(ctx context.Context, now time.Time) bool {
+	var jobs []Job
+	var parts []part
+	for len(jobs) < d.r.o.MaxBatch {
+		id, l := d.lanes.next()
+		if l == nil {
+			break
+		}
+		if len(l.jobs) == 0 {
+			d.fill(ctx, now, id, l)
+		}
+		if len(l.jobs) == 0 {
+			d.lanes.settle(id, l)
+			continue
+		}
+		first := l.jobs[:min(len(l.jobs), d.r.o.MaxBatch-len(jobs))]
+		if d.r.holds(first[0]) {
+			first = first[:1]
+		}
+		l.running = true
+		jobs, parts = append(jobs, first...), append(parts, part{lane: id, jobs: first})
 	}
-	if len(l.jobs) == 0 {
-		d.lanes.settle(id, l)
-		return
+	if len(jobs) == 0 {
+		return false
 	}
-	l.running = true
 	d.busy++
-	job := l.jobs[0]
 	go func() {
-		result, written := d.run(job)
-		d.ended <- ended{id, job, result, written}
+		results, written := d.run(jobs)
+		for i, p := range parts {
+			parts[i].results, results = results[:len(p.jobs)], results[len(p.jobs):]
+		}
+		d.ended <- ended{parts, written}
 	}()
+	return true
 }
 
 // wait sleeps until there is something to do, and handles jobs that ended.
@@ -224,29 +243,50 @@ func (d *dispatch) wait(ctx context.Context) {
 	}
 }
 
-// end removes a lane's first job from memory, and holds the lane if its other jobs have to
+// end removes jobs from memory, and holds a lane if its other jobs have to
 // wait for the next attempt.
 func (d *dispatch) end(e ended) {
 	d.busy--
-	l := d.lanes.byID[e.lane]
-	l.running = false
 	now := d.r.o.Now()
-	at := now.Add(e.result.RetryAfter)
+	for _, p := range e.parts {
+		l := d.lanes.byID[p.lane]
+		l.running = false
+		if until, failed := p.again(now); failed && !e.written && p.jobs[0].Lane != 0 && !d.r.holds(p.jobs[0]) {
+			d.lanes.hold(now, hold{p.lane, until, true}, d.cursor.all)
+		} else {
+			for i, j := range p.jobs {
+				d.endJob(now, p.lane, j, p.results[i])
+			}
+		}
+		d.lanes.settle(p.lane, l)
+	}
+}
+
+// again is when the first of the jobs that are not done is to be tried again, and whether there are any.
+func (p part) again(now time.Time) (at time.Time, failed bool) {
+	for _, res := range p.results {
+		if next := now.Add(res.RetryAfter); !res.Done && (!failed || next.Before(at)) {
+			at, failed = next, true
+		}
+	}
+	return at, failed
+}
+
+// endJob removes a lane's first job from memory, or holds the lane for it.
+func (d *dispatch) endJob(now time.Time, lane int64, j Job, res Result) {
+	l, at := d.lanes.byID[lane], now.Add(res.RetryAfter)
 	switch {
-	case e.result.Done:
+	case res.Done:
 		d.lanes.drop(l)
-	case d.r.holds(e.job):
-		d.lanes.hold(now, hold{e.lane, at, e.result.Uncounted}, d.cursor.all)
-	case !e.written && e.job.Lane != 0:
-		d.lanes.hold(now, hold{e.lane, at, true}, d.cursor.all)
+	case d.r.holds(j):
+		d.lanes.hold(now, hold{lane, at, res.Uncounted}, d.cursor.all)
 	default:
 		d.lanes.drop(l)
 		d.timers.remember(at)
 		if d.tried != nil {
-			d.tried[e.job.ID] = true
+			d.tried[j.ID] = true
 		}
 	}
-	d.lanes.settle(e.lane, l)
 }
 
 // drain waits for the running jobs.

@@ -9,7 +9,7 @@ import (
 func (r *Runner) RunWatched(ctx context.Context, wrong func(string)) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	d := newDispatch(r, func(j Job) (Result, bool) { return r.attempt(work, j) })
+	d := newDispatch(r, func(jobs []Job) ([]Result, bool) { return r.attempt(work, jobs) })
 	d.rush()
 	for steps := 0; ctx.Err() == nil; steps++ {
 		d.step(ctx)
@@ -37,10 +37,10 @@ func (d *dispatch) look(wrong func(string)) {
 			wrong(fmt.Sprintf("lane %d has no part in a rush", id))
 		}
 	}
-	if most := window + batch + d.lanes.share + d.r.o.Workers; n > most || n != len(d.lanes.known) {
+	if most := d.lanes.window + batch + d.lanes.share + d.r.o.Workers; n > most || n != len(d.lanes.known) {
 		wrong(fmt.Sprintf("%d jobs are in memory and %d are known there, at most %d may be", n, len(d.lanes.known), most))
 	}
-	if n >= window && d.busy < d.r.o.Workers && d.r.o.Open() {
+	if n >= d.lanes.window && d.busy < d.r.o.Workers && d.r.o.Open() {
 		wrong(fmt.Sprintf("memory is full and %d workers have nothing to do", d.r.o.Workers-d.busy))
 	}
 }

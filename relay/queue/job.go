@@ -48,8 +48,8 @@ type Backend interface {
 	// A job that is added is due then or later, so never before a place that was already
 	// read.
 	Due(ctx context.Context, q Query) (jobs []Job, to Place, err error)
-	// Postpone sets when a job is due again and how often it was tried.
-	Postpone(ctx context.Context, job Job, notBefore time.Time, attempts int) error
+	// Postpone writes the NotBefore and Attempts that jobs have now, of all or of none.
+	Postpone(ctx context.Context, jobs []Job) error
 }
 
 // Result is what became of one attempt.
@@ -75,3 +75,6 @@ func Later(after time.Duration) Result { return Result{RetryAfter: after, Uncoun
 // Worker does one job. It must tolerate doing a job that it did before: a crash
 // between an effect and its removal repeats it.
 type Worker func(ctx context.Context, j Job) Result
+
+// BatchWorker does several jobs at once, the first of a lane first, and returns what became of each.
+type BatchWorker func(ctx context.Context, jobs []Job) []Result

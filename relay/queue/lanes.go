@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Bounds on the jobs in memory.
+// Bounds on the jobs in memory, where they are done one by one.
 const (
-	window  = 1024 // in all lanes: no more are read while there are so many
-	perLane = 64   // in one lane
+	leastWindow = 1024 // in all lanes: no more are read while there are so many
+	perLane     = 64   // in one lane
 )
 
-// lane is a lane's jobs in memory, the first of which may be running.
+// lane is a lane's jobs in memory, the first of which, or several with it, may be running.
 //
 //	           add                start               Done
 //	absent ──────────► ready ──────────────► running ────────► settle: ready while there
@@ -39,15 +39,25 @@ type hold struct {
 
 // lanes are the lanes that have jobs in memory or are held.
 type lanes struct {
-	byID  map[int64]*lane
-	share int            // how many jobs of a lane may be in memory
-	known map[int64]bool // ids of all jobs in memory
-	held  []hold         // lanes that are held, earliest end first
-	ready []int64        // lanes that may have work and are not running; may repeat
+	byID map[int64]*lane
+	// window is how many jobs may be in memory before no more are read, and share how many of one lane.
+	window, share int
+	known         map[int64]bool // ids of all jobs in memory
+	held          []hold         // lanes that are held, earliest end first
+	ready         []int64        // lanes that may have work and are not running; may repeat
 }
 
-func newLanes(workers int) lanes {
-	return lanes{byID: map[int64]*lane{}, known: map[int64]bool{}, share: min(perLane, max(1, window/workers))}
+// newLanes has room for all the jobs of the lanes that workers have in hand, each so many jobs at once. Of lanes that
+// can be held that is one job each; of others a worker does all, but for the last lane that it takes.
+func newLanes(workers, atOnce int, hold bool) lanes {
+	share := max(atOnce, min(perLane, leastWindow/workers))
+	inHand := atOnce + share - 1
+	if hold {
+		share = max(1, min(perLane, leastWindow/(workers*atOnce)))
+		inHand = atOnce * share
+	}
+	window := max(leastWindow, workers*inHand)
+	return lanes{byID: map[int64]*lane{}, known: map[int64]bool{}, window: window, share: share}
 }
 
 // laneOf gives jobs without a lane one of their own: customers' are positive, and
@@ -60,7 +70,7 @@ func laneOf(j Job) int64 {
 }
 
 // full says whether as many jobs are in memory as may be.
-func (ls *lanes) full() bool { return len(ls.known) >= window }
+func (ls *lanes) full() bool { return len(ls.known) >= ls.window }
 
 // add puts a job at its lane's end if there is room. All says that it was read in a rush.
 func (ls *lanes) add(j Job, all bool) {

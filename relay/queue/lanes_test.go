@@ -432,7 +432,7 @@ func TestLane_FailedReadIsRetried(t *testing.T) {
 // full is a Backend on a disk that takes no more.
 type full struct{ *memory }
 
-func (full) Postpone(context.Context, queue.Job, time.Time, int) error {
+func (full) Postpone(context.Context, []queue.Job) error {
 	return errors.New("disk is full")
 }
 

@@ -28,6 +28,10 @@ type Options struct {
 	Name    string // for logs
 	Backend Backend
 	Worker  Worker
+	// Batch, when it is not nil, does in Worker's place as many jobs at once as wait, at most MaxBatch: those of
+	// one lane behind each other, and of a lane that can be held only one. It never waits for more.
+	Batch    BatchWorker
+	MaxBatch int
 	// Workers is how many jobs run at once, at least 1.
 	Workers int
 	// HoldLane keeps a lane's later jobs waiting while an earlier one backs off. Without it,
@@ -68,7 +72,11 @@ func New(o Options) *Runner {
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second
 	}
-	o.Workers = max(1, o.Workers)
+	o.Workers, o.MaxBatch = max(1, o.Workers), max(1, o.MaxBatch)
+	if o.Batch == nil {
+		o.MaxBatch = 1
+		o.Batch = func(ctx context.Context, jobs []Job) []Result { return []Result{o.Worker(ctx, jobs[0])} }
+	}
 	return &Runner{o: o, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
@@ -97,7 +105,7 @@ func signal(c chan struct{}) {
 func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	d := newDispatch(r, func(j Job) (Result, bool) { return r.attempt(work, j) })
+	d := newDispatch(r, func(jobs []Job) ([]Result, bool) { return r.attempt(work, jobs) })
 	d.rush()
 	for ctx.Err() == nil {
 		d.step(ctx)
@@ -109,17 +117,23 @@ func (r *Runner) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// attempt runs a job once and, unless it is done, writes when it is due again. It reports
+// attempt runs jobs once and, of those that are not done, writes when they are due again. It reports
 // whether the storage holds the outcome.
-func (r *Runner) attempt(ctx context.Context, j Job) (res Result, written bool) {
-	res = r.o.Worker(ctx, j)
-	if res.Done || res.Uncounted && r.holds(j) {
-		return res, true // gone, or as it was
+func (r *Runner) attempt(ctx context.Context, jobs []Job) (results []Result, written bool) {
+	results = r.o.Batch(ctx, jobs)
+	var failed []Job
+	for i, j := range jobs {
+		res := results[i]
+		if res.Done || res.Uncounted && r.holds(j) {
+			continue // gone, or as it was
+		}
+		if !res.Uncounted {
+			j.Attempts++
+		}
+		j.NotBefore = r.notBefore(j, res)
+		failed = append(failed, j)
 	}
-	if !res.Uncounted {
-		j.Attempts++
-	}
-	return res, r.postpone(ctx, j, r.notBefore(j, res), j.Attempts)
+	return results, len(failed) == 0 || r.postpone(ctx, failed)
 }
 
 // notBefore is when the storage shows a failed job again. In a held lane jobs keep their
@@ -134,17 +148,17 @@ func (r *Runner) notBefore(j Job, res Result) time.Time {
 // holds says whether a lane waits while this job of it backs off.
 func (r *Runner) holds(j Job) bool { return r.o.HoldLane && j.Lane != 0 }
 
-// postpone writes that a job failed and reports whether it could. If it could not, the job
-// stays as it is in the queue, and its lane is held so that the job is not found again at
+// postpone writes that jobs failed and reports whether it could. If it could not, they
+// stay as they are in the queue, and their lanes are held so that they are not found again at
 // once.
-func (r *Runner) postpone(ctx context.Context, j Job, at time.Time, attempts int) bool {
+func (r *Runner) postpone(ctx context.Context, jobs []Job) bool {
 	// An attempt that was cut short because the runner stops counts too; otherwise a job
 	// that always takes longer than the grace would be retried without end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Grace)
 	defer cancel()
-	err := r.o.Backend.Postpone(ctx, j, at, attempts)
+	err := r.o.Backend.Postpone(ctx, jobs)
 	if err != nil && !errors.Is(err, context.Canceled) {
-		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "postponing a job failed",
+		r.o.Log.LogAttrs(ctx, slog.LevelWarn, "postponing jobs failed",
 			slog.String("queue", r.o.Name), slog.Any("error", err))
 	}
 	return err == nil

@@ -62,12 +62,14 @@ func (m *memory) Due(_ context.Context, q queue.Query) (due []queue.Job, to queu
 	return due, to, nil
 }
 
-func (m *memory) Postpone(_ context.Context, j queue.Job, at time.Time, attempts int) error {
+func (m *memory) Postpone(_ context.Context, jobs []queue.Job) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if j := m.remove(j.ID); j != nil {
-		j.NotBefore, j.Attempts = at, attempts
-		m.put(j)
+	for _, now := range jobs {
+		if j := m.remove(now.ID); j != nil {
+			j.NotBefore, j.Attempts = now.NotBefore, now.Attempts
+			m.put(j)
+		}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 // storm is a worker whose jobs take and fail as chance has it.
 type storm struct {
 	backend *memory
+	atOnce  int // more than one: several jobs at once
 	hold    bool
 	early   func(time.Time) bool // says that a time has not come; nil where it does not count
 
@@ -66,6 +67,17 @@ func (s *storm) work(_ context.Context, j queue.Job) queue.Result {
 	return result
 }
 
+// workAll does several jobs, one after another.
+func (s *storm) workAll(ctx context.Context, jobs []queue.Job) (results []queue.Result) {
+	if len(jobs) > s.atOnce {
+		s.set(func() { s.wrong = append(s.wrong, fmt.Sprintf("%d jobs at once", len(jobs))) })
+	}
+	for _, j := range jobs {
+		results = append(results, s.work(ctx, j))
+	}
+	return results
+}
+
 // result draws what becomes of an attempt.
 func (s *storm) result() queue.Result {
 	delays := []time.Duration{0, time.Nanosecond, time.Millisecond, time.Second, 40 * time.Second}
@@ -106,11 +118,14 @@ func TestJobs_AreDoneOnceAndInOrderUnderRandomSchedules(t *testing.T) {
 	if racing.Enabled {
 		backlogs = backlogs[:2] // all of them run without the race detector
 	}
+	turn := 0
 	for i, b := range backlogs {
 		seed := uint64(i)
 		for _, hold := range []bool{false, true} {
 			for _, steps := range []bool{false, true} {
-				synctest.Test(t, func(t *testing.T) { weather(t, seed, b, hold, steps) })
+				atOnce := []int{1, 2, 1, 7, 300}[turn%5]
+				turn++
+				synctest.Test(t, func(t *testing.T) { weather(t, seed, b, hold, steps, atOnce) })
 			}
 		}
 	}
@@ -119,11 +134,11 @@ func TestJobs_AreDoneOnceAndInOrderUnderRandomSchedules(t *testing.T) {
 // weather has jobs come, some for later, fail and be hurried, the runner stop, the queue
 // fail and, with steps, the clock be set, until it gets calm. Lanes in which everything
 // fails have no part in the calm until the others are through.
-func weather(t *testing.T, seed uint64, first backlog, hold, steps bool) {
+func weather(t *testing.T, seed uint64, first backlog, hold, steps bool, atOnce int) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	m, c := &memory{}, &clock{}
 	s := &storm{
-		backend: m, hold: hold, random: rand.New(rand.NewPCG(seed, 1)), dead: first.lanes, running: map[int64]bool{},
+		backend: m, hold: hold, atOnce: atOnce, random: rand.New(rand.NewPCG(seed, 1)), dead: first.lanes, running: map[int64]bool{},
 		lanes: map[int64]int{}, done: map[int64]bool{}, order: map[int64][]int64{},
 	}
 	if !hold {
@@ -132,6 +147,9 @@ func weather(t *testing.T, seed uint64, first backlog, hold, steps bool) {
 		s.early = func(at time.Time) bool { return at.After(c.now()) }
 	}
 	o := queue.Options{Backend: m, Worker: s.work, Workers: 1 + random.IntN(20), HoldLane: hold, Now: c.now}
+	if atOnce > 1 {
+		o.Batch, o.MaxBatch = s.workAll, atOnce
+	}
 	r, stop := s.watch(o)
 	defer func() { stop() }()
 	added, lanes := int64(0), 1+random.Int64N(30)
@@ -196,7 +214,7 @@ func weather(t *testing.T, seed uint64, first backlog, hold, steps bool) {
 		t.Errorf("%d jobs are left after ten quiet minutes in which nothing failed", n)
 	}
 	if t.Failed() {
-		t.Fatalf("seed %d, held lanes %v, a clock that is set %v, %d workers, %d jobs", seed, hold, steps, o.Workers, added)
+		t.Fatalf("seed %d, held lanes %v, a clock that is set %v, %d workers, %d at once, %d jobs", seed, hold, steps, o.Workers, atOnce, added)
 	}
 }
 

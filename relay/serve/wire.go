@@ -77,15 +77,15 @@ func (p *parts) addWebhook() (err error) {
 		Bury: func(ctx context.Context, j queue.Job, attempts int, failure string) error {
 			return p.messages.Bury(ctx, j.ID, attempts, failure)
 		},
-		Recovered: func() { p.webhooks.Hurry() },
-		Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
+		Recovered:  func() { p.webhooks.Hurry() },
+		MaxUpdates: p.cfg.Webhook.MaxUpdates, Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
 	})
 	if err != nil {
 		return err
 	}
 	p.webhooks = queue.New(queue.Options{
-		Name: message.QueueWebhook, Backend: backend, Worker: p.messages.Deliver(p.delivery.Work), Workers: webhook.Concurrency,
-		Open: p.delivery.Verified, Now: p.Now, Log: p.Log,
+		Name: message.QueueWebhook, Backend: backend, Batch: p.messages.Deliver(p.delivery.Work), MaxBatch: p.cfg.Webhook.MaxUpdates,
+		Workers: webhook.Workers(p.cfg.Webhook.MaxUpdates), Open: p.delivery.Verified, Now: p.Now, Log: p.Log,
 	})
 	return nil
 }

@@ -36,9 +36,6 @@ func deliveryPauses() [7]time.Duration {
 	}
 }
 
-// Concurrency is how many workers a queue of deliveries should have.
-const Concurrency = concurrency
-
 // Outcome is what became of an attempt, for metrics.
 type Outcome string
 
@@ -53,8 +50,8 @@ const (
 // Options say how a Deliverer works. Receiver, Finish, Bury and Recovered are required.
 type Options struct {
 	Receiver Receiver
-	// Finish removes a job from the queue for good.
-	Finish func(ctx context.Context, job queue.Job) error
+	// Finish removes jobs from the queue for good, all or none.
+	Finish func(ctx context.Context, jobs ...queue.Job) error
 	// Bury makes a job a dead letter, after so many attempts, the last of which failed for that reason. The
 	// reason is in the relay's own words, and empty if there was no attempt.
 	Bury func(ctx context.Context, job queue.Job, attempts int, failure string) error
@@ -63,6 +60,8 @@ type Options struct {
 	// Encrypt returns what it is given as a JWE for the business. With it, no payload is sent
 	// that it did not encrypt; nil sends payloads as they are.
 	Encrypt func(plain []byte) (jwe string, err error)
+	// MaxUpdates is how many jobs go in one request at most; 0 for one, at most MaxUpdates.
+	MaxUpdates int
 	// Retention is how long anything may be kept, and so how long deliveries are tried.
 	Retention time.Duration
 	// Recheck is how often Receiver.Own is read to see whether it changed; 0 for every ten seconds.
@@ -106,6 +105,7 @@ func New(o Options) (*Deliverer, error) {
 	if o.Observe == nil {
 		o.Observe = func(Outcome, time.Duration) {}
 	}
+	o.MaxUpdates = min(max(1, o.MaxUpdates), MaxUpdates)
 	if o.Recheck == 0 {
 		o.Recheck = recheckEvery
 	}
@@ -164,31 +164,64 @@ func (d *Deliverer) handshake(err error) (recovered bool) {
 	return recovered
 }
 
-// Work delivers one job; it is a queue's Worker.
-func (d *Deliverer) Work(ctx context.Context, job queue.Job) queue.Result {
+// Work delivers jobs; it is a queue's BatchWorker.
+func (d *Deliverer) Work(ctx context.Context, jobs []queue.Job) []queue.Result {
+	results, open := make([]queue.Result, len(jobs)), []int{}
+	for i, job := range jobs {
+		switch {
+		case d.o.Now().Sub(job.Created) > TriedFor(d.o.Retention):
+			results[i] = d.bury(ctx, job, job.Attempts, d.Failure())
+		case !d.Verified():
+			d.o.Observe(Deferred, 0)
+			results[i] = queue.Later(firstProbe) // Recovered makes it due
+		default:
+			open = append(open, i)
+		}
+	}
+	parcels, err := d.parcels(jobs, open)
+	if err != nil { // cannot happen: what is written was read as JSON before
+		d.o.Log.LogAttrs(ctx, slog.LevelError, "several webhooks cannot be sent at once", slog.Any("error", err))
+	}
+	for _, i := range open {
+		results[i] = queue.Retry(lastProbe)
+	}
+	for _, p := range parcels {
+		d.deliver(ctx, jobs, p, results)
+	}
+	return results
+}
+
+// deliver sends one request and notes what becomes of its jobs.
+func (d *Deliverer) deliver(ctx context.Context, jobs []queue.Job, p parcel, results []queue.Result) {
+	note := func(res queue.Result) {
+		for _, i := range p.jobs {
+			results[i] = res
+		}
+	}
 	start := d.o.Now()
-	if start.Sub(job.Created) > TriedFor(d.o.Retention) {
-		return d.bury(ctx, job, job.Attempts, d.Failure())
-	}
-	if !d.Verified() {
-		d.o.Observe(Deferred, 0)
-		return queue.Later(firstProbe) // Recovered makes it due
-	}
-	err := d.send(ctx, job.Body)
+	err := d.send(ctx, p.payload)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return queue.Later(0) // we are stopping; the receiver did nothing wrong
+		note(queue.Later(0)) // we are stopping; the receiver did nothing wrong
+		return
 	}
 	d.delivered(err)
-	if err != nil {
-		d.o.Observe(Refused, d.o.Now().Sub(start))
-		wait := retryAfter(job.Attempts)
-		if start.Add(wait).Sub(job.Created) > TriedFor(d.o.Retention) {
-			return d.bury(ctx, job, job.Attempts+1, err.Error())
-		}
-		return queue.Retry(wait)
+	if err == nil {
+		d.o.Observe(Taken, d.o.Now().Sub(start))
+		note(d.finish(ctx, jobs, p.jobs))
+		return
 	}
-	d.o.Observe(Taken, d.o.Now().Sub(start))
-	return d.finish(ctx, job)
+	d.o.Observe(Refused, d.o.Now().Sub(start))
+	attempts := jobs[p.jobs[0]].Attempts
+	for _, i := range p.jobs {
+		attempts = min(attempts, jobs[i].Attempts)
+	}
+	wait := retryAfter(attempts) // the same for all, so that they are tried again together
+	note(queue.Retry(wait))
+	for _, i := range p.jobs {
+		if start.Add(wait).Sub(jobs[i].Created) > TriedFor(d.o.Retention) {
+			results[i] = d.bury(ctx, jobs[i], jobs[i].Attempts+1, err.Error())
+		}
+	}
 }
 
 // Failure says why the last handshake or delivery failed; empty if it did not.
@@ -224,10 +257,14 @@ func (d *Deliverer) send(ctx context.Context, payload []byte) (err error) {
 	return d.post(ctx, payload)
 }
 
-// finish removes a job. When that fails the job is delivered again: at least once.
-func (d *Deliverer) finish(ctx context.Context, job queue.Job) queue.Result {
-	if err := d.o.Finish(ctx, job); err != nil {
-		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "removing a delivered webhook failed", slog.Any("error", err))
+// finish removes jobs. When that fails they are delivered again: at least once.
+func (d *Deliverer) finish(ctx context.Context, jobs []queue.Job, places []int) queue.Result {
+	done := make([]queue.Job, len(places))
+	for i, place := range places {
+		done[i] = jobs[place]
+	}
+	if err := d.o.Finish(ctx, done...); err != nil {
+		d.o.Log.LogAttrs(ctx, slog.LevelWarn, "removing delivered webhooks failed", slog.Any("error", err))
 		return queue.Retry(firstProbe)
 	}
 	return queue.Done()

@@ -101,19 +101,35 @@ type fixture struct {
 	*webhook.Deliverer
 	mu        sync.Mutex
 	finished  []int64
+	commits   int
 	dead      map[int64]string // why each was given up
 	recovered int
 }
 
+// work delivers one job.
+func (f *fixture) work(ctx context.Context, j queue.Job) queue.Result {
+	return f.Work(ctx, []queue.Job{j})[0]
+}
+
 func deliver(t *testing.T, to webhook.Receiver) *fixture {
+	t.Helper()
+	return deliverAtOnce(t, to, 1)
+}
+
+// deliverAtOnce is deliver for several updates in a webhook.
+func deliverAtOnce(t *testing.T, to webhook.Receiver, maxUpdates int) *fixture {
 	t.Helper()
 	f := &fixture{dead: map[int64]string{}}
 	d, err := webhook.New(webhook.Options{
 		Receiver: to, Retention: 30 * 24 * time.Hour, Recheck: 5 * time.Millisecond,
-		Finish: func(_ context.Context, j queue.Job) error {
+		MaxUpdates: maxUpdates,
+		Finish: func(_ context.Context, jobs ...queue.Job) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.finished = append(f.finished, j.ID)
+			for _, j := range jobs {
+				f.finished = append(f.finished, j.ID)
+			}
+			f.commits++
 			return nil
 		},
 		Bury: func(_ context.Context, j queue.Job, attempts int, failure string) error {
@@ -176,11 +192,11 @@ func TestHandshake_ComesBeforeAnythingIsSent(t *testing.T) {
 	if f.Verified() {
 		t.Fatal("verified without a handshake")
 	}
-	if res := f.Work(t.Context(), job(1)); res.Done || len(r.got()) != 0 {
+	if res := f.work(t.Context(), job(1)); res.Done || len(r.got()) != 0 {
 		t.Fatalf("delivered before the handshake: %+v", res)
 	}
 	f.start(t).reason(t, contract.True, webhook.ReasonVerified)
-	if res := f.Work(t.Context(), job(1)); !res.Done || len(r.got()) != 1 {
+	if res := f.work(t.Context(), job(1)); !res.Done || len(r.got()) != 1 {
 		t.Fatalf("not delivered after the handshake: %+v", res)
 	}
 	if r.badSigned != 0 {
@@ -261,7 +277,7 @@ func TestDelivery_SucceedsWithStatus200Only(t *testing.T) {
 	f.reason(t, contract.True, webhook.ReasonVerified)
 	for _, status := range []int{201, 204, 302, 400, 500} {
 		r.behave(echo, answer(status))
-		if f.Work(t.Context(), job(1)).Done {
+		if f.work(t.Context(), job(1)).Done {
 			t.Errorf("status %d counted as delivered", status)
 		}
 	}
@@ -276,7 +292,7 @@ func TestRetry_FirstIsImmediateAndLaterOnesBackOff(t *testing.T) {
 	for attempt := range 7 {
 		j := job(1)
 		j.Attempts = attempt
-		wait := f.Work(t.Context(), j).RetryAfter
+		wait := f.work(t.Context(), j).RetryAfter
 		if attempt == 0 && wait != 0 {
 			t.Errorf("first retry after %v, want at once", wait)
 		}
@@ -297,11 +313,11 @@ func TestDelivery_NotAcceptedInSevenDaysIsADeadLetter(t *testing.T) {
 	last.Created = time.Now().Add(-7*24*time.Hour + time.Minute) // the next attempt would be too late
 	old.Created = time.Now().Add(-7*24*time.Hour - time.Minute)
 	young.Attempts, last.Attempts, old.Attempts = 170, 171, 172
-	if res := f.Work(t.Context(), young); res.Done || res.RetryAfter == 0 {
+	if res := f.work(t.Context(), young); res.Done || res.RetryAfter == 0 {
 		t.Errorf("the younger one: %+v, want that it is tried again", res)
 	}
 	for _, j := range []queue.Job{last, old} {
-		if !f.Work(t.Context(), j).Done {
+		if !f.work(t.Context(), j).Done {
 			t.Errorf("job %d is not done", j.ID)
 		}
 	}
@@ -344,11 +360,11 @@ func TestReceiver_AcceptingNothingIsReported(t *testing.T) {
 	f.reason(t, contract.True, webhook.ReasonVerified)
 	r.behave(echo, answer(500))
 	for range 3 {
-		f.Work(t.Context(), job(1))
+		f.work(t.Context(), job(1))
 	}
 	f.reason(t, contract.False, webhook.ReasonDeliveryFailing)
 	r.behave(echo, ok)
-	f.Work(t.Context(), job(1))
+	f.work(t.Context(), job(1))
 	f.reason(t, contract.True, webhook.ReasonVerified)
 }
 

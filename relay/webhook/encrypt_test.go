@@ -24,8 +24,8 @@ import (
 func deliverEncrypted(t *testing.T, r *receiver, encrypt func([]byte) (string, error)) *fixture {
 	t.Helper()
 	d, err := webhook.New(webhook.Options{
-		Receiver: r.as(), Encrypt: encrypt, Retention: 30 * 24 * time.Hour,
-		Finish: func(context.Context, queue.Job) error { return nil },
+		Receiver: r.as(), Encrypt: encrypt, MaxUpdates: webhook.MaxUpdates, Retention: 30 * 24 * time.Hour,
+		Finish: func(context.Context, ...queue.Job) error { return nil },
 		Bury:   func(context.Context, queue.Job, int, string) error { return nil }, Recovered: func() {},
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func TestEncryptedDelivery_HoldsThePayloadForTheBusinessOnly(t *testing.T) {
 	r := newReceiver(t)
 	key, to := newPair(t)
 	f, j := deliverEncrypted(t, r, to.Encrypt), messageJob(t)
-	if !f.Work(t.Context(), j).Done || len(r.got()) != 1 {
+	if !f.work(t.Context(), j).Done || len(r.got()) != 1 {
 		t.Fatal("not delivered")
 	}
 	body := r.got()[0]
@@ -122,8 +122,8 @@ func TestEncryptedDelivery_IsNotRepeatedInItsBytes(t *testing.T) {
 	_, to := newPair(t)
 	f, j := deliverEncrypted(t, r, to.Encrypt), messageJob(t)
 	r.behave(echo, answer(500))
-	f.Work(t.Context(), j)
-	f.Work(t.Context(), j)
+	f.work(t.Context(), j)
+	f.work(t.Context(), j)
 	if got := r.got(); len(got) != 2 || got[0] == got[1] {
 		t.Errorf("%d attempts, or two with one content key", len(got))
 	}
@@ -148,7 +148,7 @@ func TestEncryptedDelivery_FailsClosed(t *testing.T) {
 			if tc.body != "" {
 				j.Body = []byte(tc.body)
 			}
-			if f.Work(t.Context(), j).Done || len(r.got()) != 0 {
+			if f.work(t.Context(), j).Done || len(r.got()) != 0 {
 				t.Fatal("something was sent")
 			}
 			f.reason(t, contract.False, webhook.ReasonNotEncrypted)
@@ -156,7 +156,7 @@ func TestEncryptedDelivery_FailsClosed(t *testing.T) {
 				t.Errorf("the condition blames the key: %v", blamed)
 			}
 			next := messageJob(t)
-			if tc.body != "" && (!f.Work(t.Context(), next).Done || len(r.got()) != 1) {
+			if tc.body != "" && (!f.work(t.Context(), next).Done || len(r.got()) != 1) {
 				t.Error("the next webhook was not delivered")
 			}
 			r.mu.Lock()
@@ -169,7 +169,7 @@ func TestEncryptedDelivery_FailsClosed(t *testing.T) {
 func TestDelivery_WithoutAKeyIsAsStored(t *testing.T) {
 	r := newReceiver(t)
 	f, j := deliverEncrypted(t, r, nil), messageJob(t)
-	if !f.Work(t.Context(), j).Done || r.got()[0] != string(j.Body) {
+	if !f.work(t.Context(), j).Done || r.got()[0] != string(j.Body) {
 		t.Error("the body is not the stored payload")
 	}
 }

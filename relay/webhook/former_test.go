@@ -39,20 +39,20 @@ func TestReceiverWithTheFormerCredentialsIsServedUntilItHasTheNewOnes(t *testing
 	if !strings.Contains(c.Message, "kubectl relay credentials") {
 		t.Errorf("the condition does not say what to do: %s", c.Message)
 	}
-	if res := f.Work(t.Context(), job(1)); !res.Done {
+	if res := f.work(t.Context(), job(1)); !res.Done {
 		t.Errorf("by the former credentials: %+v", res)
 	}
 	r.behave(knows(to.Credentials)) // the business has changed them
-	if res := f.Work(t.Context(), job(2)); !res.Done {
+	if res := f.work(t.Context(), job(2)); !res.Done {
 		t.Errorf("by the new ones: %+v", res)
 	}
 	f.reason(t, contract.True, webhook.ReasonVerified)
 	r.behave(knows(before)) // and back again
-	if res := f.Work(t.Context(), job(3)); !res.Done {
+	if res := f.work(t.Context(), job(3)); !res.Done {
 		t.Errorf("by the former ones again: %+v", res)
 	}
 	r.behave(echo, answer(http.StatusForbidden))
-	if res := f.Work(t.Context(), job(4)); res.Done {
+	if res := f.work(t.Context(), job(4)); res.Done {
 		t.Error("a receiver that refuses both took it")
 	}
 }
@@ -65,7 +65,7 @@ func TestFormerCredentials_EndWithTheOverlap(t *testing.T) {
 	to.Former = &webhook.FormerCredentials{Credentials: before, Until: time.Now().Add(-time.Second)}
 	f := deliver(t, to).start(t)
 	f.reason(t, contract.False, webhook.ReasonChallengeFailed)
-	if f.Work(t.Context(), job(1)).Done {
+	if f.work(t.Context(), job(1)).Done {
 		t.Error("delivered by credentials that have ended")
 	}
 }

@@ -71,7 +71,7 @@ func verifiedWith(t *testing.T, c webhook.Credentials) (*receiver, *mounted, *fi
 func TestOwnCredentials_AreUsedAndFollowTheSecret(t *testing.T) {
 	first, second := brought("one"), brought("two")
 	r, secret, f := verifiedWith(t, first)
-	if !f.Work(t.Context(), job(1)).Done {
+	if !f.work(t.Context(), job(1)).Done {
 		t.Error("not delivered with the receiver's own credentials")
 	}
 
@@ -81,12 +81,12 @@ func TestOwnCredentials_AreUsedAndFollowTheSecret(t *testing.T) {
 		t.Errorf("the condition names other credentials than the receiver's: %s", c.Message)
 	}
 	sent := len(r.got())
-	if f.Work(t.Context(), job(2)).Done || len(r.got()) != sent {
+	if f.work(t.Context(), job(2)).Done || len(r.got()) != sent {
 		t.Error("something was sent to a receiver that does not have the new credentials")
 	}
 	r.behave(knows(second))
 	f.reason(t, contract.True, webhook.ReasonVerified)
-	if !f.Work(t.Context(), job(2)).Done {
+	if !f.work(t.Context(), job(2)).Done {
 		t.Error("not delivered with the new credentials")
 	}
 }
@@ -96,11 +96,11 @@ func TestOwnCredentials_ReceiverMayChangeFirst(t *testing.T) {
 	first, second := brought("one"), brought("two")
 	r, secret, f := verifiedWith(t, first)
 	r.behave(knows(second))
-	if f.Work(t.Context(), job(1)).Done {
+	if f.work(t.Context(), job(1)).Done {
 		t.Fatal("delivered with credentials that the receiver does not have any more")
 	}
 	secret.put(keys(second))
-	for deadline := time.Now().Add(15 * time.Second); !f.Work(t.Context(), job(1)).Done; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(15 * time.Second); !f.work(t.Context(), job(1)).Done; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not delivered after the Secret was changed")
 		}
@@ -139,7 +139,7 @@ func TestOwnCredentials_NothingIsSentWithoutThem(t *testing.T) {
 			if !strings.Contains(c.Message, "credentialsSecretName") || strings.Contains(c.Message, "0123456789") {
 				t.Errorf("the condition does not say what to do, or says too much: %s", c.Message)
 			}
-			if f.Work(t.Context(), job(1)).Done || len(r.got()) != 0 {
+			if f.work(t.Context(), job(1)).Done || len(r.got()) != 0 {
 				t.Error("something was sent")
 			}
 			r.behave(knows(good))
@@ -154,7 +154,7 @@ func TestOwnCredentials_AreMissedWhenTheyGo(t *testing.T) {
 	good := brought("one")
 	r, secret, f := verifiedWith(t, good)
 	secret.put(nil)
-	if f.Work(t.Context(), job(1)).Done || len(r.got()) != 0 {
+	if f.work(t.Context(), job(1)).Done || len(r.got()) != 0 {
 		t.Error("something was sent without credentials")
 	}
 	f.reason(t, contract.False, webhook.ReasonCredentials)

@@ -107,12 +107,12 @@ func (h *house) run(t testing.TB, at customers.Carrier) (r *relay, stop func()) 
 		Deliveries: func() { deliveries.Wake() },
 	})
 	backend := message.Queue(kept, message.QueueWebhook)
-	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Worker: r.Deliver(func(ctx context.Context, j queue.Job) queue.Result {
-		r.receive(j.Body)
-		if backend.Finish(ctx, j) != nil {
-			return queue.Later(time.Second)
+	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Batch: r.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
+		r.receive(jobs[0].Body)
+		if backend.Finish(ctx, jobs[0]) != nil {
+			return []queue.Result{queue.Later(time.Second)}
 		}
-		return queue.Done()
+		return []queue.Result{queue.Done()}
 	})})
 	r.carrier, err = xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: n, Domain: domain, Address: addr, CABundle: ca, Password: "a good password"},

@@ -47,6 +47,8 @@ func configurationRules() []rule {
 		{"another authority for the webhook", none, rewrite("AA==", "AB=="), webhook},
 		{"no certificate for the webhook", none, rewrite(",\n    \"clientCertificate\": true", ""), webhook},
 		{"other credentials than the receiver's", none, rewrite(",\n    \"ownCredentials\": true", ""), webhook},
+		{"more updates in a webhook", none, rewrite(`"maxUpdates": 100`, `"maxUpdates": 1000`), webhook},
+		{"one update in a webhook", none, rewrite(",\n    \"maxUpdates\": 100", ""), webhook},
 		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
 		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
 		{"customers' numbers", none, rewrite(`"hideNumbers": true,`, ""), settings},

@@ -57,6 +57,7 @@ spec:
       -----END CERTIFICATE-----
     clientCertificateSecretName: hook-client
     credentialsSecretName: acme-webhook-credentials
+    maxUpdates: 100
   endpoint: {tlsSecretName: endpoint-tls}
   trust: firstUse
   acceptUnencrypted: true

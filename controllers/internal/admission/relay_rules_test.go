@@ -52,6 +52,8 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"webhook with a password", set("spec/webhook/url", "https://example.org/@me"), set("spec/webhook/url", "https://me:secret@example.org/"), "without user name, password"},
 		{"webhook with a fragment", none, set("spec/webhook/url", "https://example.org/#a"), "or fragment"},
 		{"webhook that is no URL", none, set("spec/webhook/url", "https://exa mple.org/"), "must be an https:// URL"},
+		{"webhook of no updates", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", 1)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", -1)), "1 to 1000"},
+		{"webhook of too many updates", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", 1000)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", 1001)), "1 to 1000"},
 		{"webhook at no port", set("spec/webhook/url", "https://example.org:65535/"), set("spec/webhook/url", "https://example.org:65536/"), "from 1 to 65535"},
 		{"pull secret without a name", set("spec/imagePullSecrets", secrets("a", "b")), set("spec/imagePullSecrets", secrets("")), "the name of a Secret"},
 		{"pull secret named twice", none, set("spec/imagePullSecrets", secrets("a", "a")), "Duplicate value"},

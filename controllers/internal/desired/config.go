@@ -97,6 +97,9 @@ func config(in Input) contract.Config {
 			ClientCertificate: w.ClientCertificateSecretName != "",
 			OwnCredentials:    w.CredentialsSecretName != "",
 		}
+		if w.MaxUpdates > 1 { // files of former releases have none
+			c.Webhook.MaxUpdates = int(w.MaxUpdates)
+		}
 	}
 	if e := relay.PayloadEncryption; e != nil {
 		c.PayloadEncryption = &contract.PayloadEncryption{PublicKey: e.PublicKey}

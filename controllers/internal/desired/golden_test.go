@@ -68,7 +68,7 @@ func full() desired.Input {
 	}
 	relay.Webhook = &v1alpha1.Webhook{
 		URL: "https://hooks.acme.example:9443/in", CABundle: caBundle, ClientCertificateSecretName: "hook-client",
-		CredentialsSecretName: "acme-webhook-credentials",
+		CredentialsSecretName: "acme-webhook-credentials", MaxUpdates: 100,
 	}
 	relay.BusinessAccount = "acme-numbers"
 	in.Account = []contract.AccountNumber{{ID: "100000000000001", PhoneNumber: "+41441234568", Name: "Acme \"Shop\"", Quality: "GREEN", Connected: true}}

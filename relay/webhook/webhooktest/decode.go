@@ -5,6 +5,7 @@ package webhooktest
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -143,18 +144,30 @@ type (
 	}
 )
 
-// Decode returns what a webhook's body tells, in order. A relay's webhook has exactly one entry
-// with one change; anything else is an error.
+// Decode returns what a webhook's body tells, in order: that of each change of each entry. A body without entries, or
+// an entry without changes, is an error.
 func Decode(body []byte) ([]Update, error) {
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
 		return nil, fmt.Errorf("reading a webhook: %w", err)
 	}
-	if len(p.Entry) != 1 || len(p.Entry[0].Changes) != 1 {
-		return nil, fmt.Errorf("reading a webhook: it has %d entries, or not one change in each", len(p.Entry))
+	if len(p.Entry) == 0 {
+		return nil, errors.New("reading a webhook: it has no entries")
 	}
-	v := p.Entry[0].Changes[0].Value
 	var all []Update
+	for _, e := range p.Entry {
+		if len(e.Changes) == 0 {
+			return nil, errors.New("reading a webhook: an entry has no changes")
+		}
+		for _, c := range e.Changes {
+			all = append(all, c.Value.updates()...)
+		}
+	}
+	return all, nil
+}
+
+// updates are what one change tells.
+func (v value) updates() (all []Update) {
 	for _, m := range v.Messages {
 		u := m.update()
 		if len(v.Contacts) > 0 {
@@ -172,7 +185,7 @@ func Decode(body []byte) ([]Update, error) {
 		u.error(s.Errors)
 		all = append(all, u)
 	}
-	return all, nil
+	return all
 }
 
 func (m message) update() Update {

@@ -29,6 +29,18 @@ func TestDecode_UpdatesComeInOrder(t *testing.T) {
 	}
 }
 
+func TestDecode_EveryChangeOfEveryEntryIsRead(t *testing.T) {
+	got, err := Decode([]byte(`{"entry":[{"changes":[{"value":{"messages":[{"id":"A","type":"text"}]}},{"value":{"statuses":[{"id":"B","status":"sent"}]}}]},
+		{"changes":[{"value":{"contacts":[{"profile":{"name":"Ada"}}],"messages":[{"id":"C","type":"text"}]}}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Update{{ID: "A", Type: "text"}, {ID: "B", Status: "sent"}, {ID: "C", Type: "text", Name: "Ada"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDecode_NoticeOfTheSystemNamesItsKey(t *testing.T) {
 	got, err := Decode([]byte(`{"entry":[{"changes":[{"value":{"contacts":[{"profile":{"name":"Ada"}}],"messages":[
 		{"id":"wamid.A","type":"system","system":{"type":"customer_identity_changed","identity":"aGFzaA==","accepted":true}}]}}]}]}`))
@@ -64,7 +76,7 @@ func TestDecode_WhatIsAboutAnotherMessageNamesIt(t *testing.T) {
 }
 
 func TestDecode_BodyThatIsNoWebhookIsRefused(t *testing.T) {
-	for _, body := range []string{``, `{`, `{}`, `{"entry":[{"changes":[]}]}`, `{"entry":[{"changes":[{},{}]}]}`, `{"entry":[{},{}]}`} {
+	for _, body := range []string{``, `{`, `{}`, `{"entry":[]}`, `{"entry":[{"changes":[]}]}`, `{"entry":[{"changes":[{}]},{}]}`} {
 		if got, err := Decode([]byte(body)); err == nil {
 			t.Errorf("%q is read as %v", body, got)
 		}

@@ -2,8 +2,8 @@ package base
 
 import (
 	"context"
-	"time"
 
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
@@ -60,14 +60,31 @@ func jobOf(j store.Job) queue.Job {
 	}
 }
 
-// Postpone implements queue.Backend.
-func (b *Backend) Postpone(ctx context.Context, j queue.Job, at time.Time, attempts int) error {
-	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.Postpone(j.ID, at, attempts) })
+// Postpone implements queue.Backend. Jobs that are gone are left out: their customer was erased meanwhile.
+func (b *Backend) Postpone(ctx context.Context, jobs []queue.Job) error {
+	return b.each(ctx, jobs, func(tx *store.Tx, j queue.Job) error {
+		if err := tx.Postpone(j.ID, j.NotBefore, j.Attempts); !record.IsNotFound(err) {
+			return err
+		}
+		return nil
+	})
 }
 
-// Finish removes a job.
-func (b *Backend) Finish(ctx context.Context, j queue.Job) error {
-	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.Finish(j.ID) })
+// Finish removes jobs, all or none.
+func (b *Backend) Finish(ctx context.Context, jobs ...queue.Job) error {
+	return b.each(ctx, jobs, func(tx *store.Tx, j queue.Job) error { return tx.Finish(j.ID) })
+}
+
+// each changes jobs in one transaction.
+func (b *Backend) each(ctx context.Context, jobs []queue.Job, change func(*store.Tx, queue.Job) error) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		for _, j := range jobs {
+			if err := change(tx, j); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Length counts the queue's jobs.

@@ -15,34 +15,55 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// Deliver returns a worker for the queue of webhooks. It passes the payload of each webhook
+// Deliver returns a worker for the queue of webhooks. It passes the payloads of the webhooks
 // that can be delivered to deliver. If a webhook's row is damaged, it tells the business what
 // is known: that there was a message.
-func (s *Webhooks) Deliver(deliver queue.Worker) queue.Worker {
-	return func(ctx context.Context, j queue.Job) (r queue.Result) {
-		if len(j.Body) == 0 {
-			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook's row in the store is damaged")
-			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) })
+func (s *Webhooks) Deliver(deliver queue.BatchWorker) queue.BatchWorker {
+	return func(ctx context.Context, jobs []queue.Job) []queue.Result {
+		results := make([]queue.Result, len(jobs))
+		var whole []queue.Job
+		var places []int
+		for i, j := range jobs {
+			var ok bool
+			if j, results[i], ok = s.written(ctx, j); ok {
+				whole, places = append(whole, j), append(places, i)
+			}
 		}
-		letter, body, err := record.LetterOf(j.Body)
-		if j.Body = body; err == nil {
-			j.Body, err = s.word(ctx, j)
+		if len(whole) == 0 {
+			return results
 		}
-		switch {
-		case errors.Is(err, record.ErrTold):
-			s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
-			return s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) })
-		case errors.Is(err, record.ErrFinished):
-			return s.Finish(ctx, j)
-		case err != nil:
-			s.Log.LogAttrs(ctx, slog.LevelWarn, "writing a webhook failed", slog.Any("error", err))
-			return queue.Retry(base.FirstRetry)
+		for i, res := range deliver(ctx, whole) {
+			results[places[i]] = res
 		}
-		if !letter.Replayed.IsZero() {
-			j.Created = letter.Replayed // it is tried for as long as a new one
-		}
-		return deliver(ctx, j)
+		return results
 	}
+}
+
+// written returns a webhook's job with its payload. If it cannot be delivered, ok is false, and r what becomes
+// of it.
+func (s *Webhooks) written(ctx context.Context, j queue.Job) (whole queue.Job, r queue.Result, ok bool) {
+	if len(j.Body) == 0 {
+		s.Log.LogAttrs(ctx, slog.LevelError, "a webhook's row in the store is damaged")
+		return j, s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) }), false
+	}
+	letter, body, err := record.LetterOf(j.Body)
+	if j.Body = body; err == nil {
+		j.Body, err = s.word(ctx, j)
+	}
+	switch {
+	case errors.Is(err, record.ErrTold):
+		s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
+		return j, s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) }), false
+	case errors.Is(err, record.ErrFinished):
+		return j, s.Finish(ctx, j), false
+	case err != nil:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "writing a webhook failed", slog.Any("error", err))
+		return j, queue.Retry(base.FirstRetry), false
+	}
+	if !letter.Replayed.IsZero() {
+		j.Created = letter.Replayed // it is tried for as long as a new one
+	}
+	return j, r, true
 }
 
 // word returns the payload of a webhook.
