@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/test/services/postgres"
 )
 
 // BenchmarkInbound does what a relay does for each message that comes in: find the
@@ -21,11 +23,21 @@ func BenchmarkInbound(b *testing.B) {
 	for _, callers := range []int{1, 16, 128} {
 		b.Run(fmt.Sprintf("%d callers", callers), func(b *testing.B) { benchmarkInbound(b, callers) })
 	}
+	s := postgres.StartT(b, postgres.Options{Fsync: true})
+	for _, callers := range []int{1, 16, 128} {
+		b.Run(fmt.Sprintf("PostgreSQL, %d callers", callers), func(b *testing.B) {
+			d := s.NewDatabaseT(b)
+			benchmarkInbound(b, callers, store.OnServer(store.Server{
+				Address: d.Address, Database: d.Name, CA: d.CA,
+				Login: func(context.Context) (string, string, error) { return d.Name, d.Password, nil },
+			}))
+		})
+	}
 }
 
-func benchmarkInbound(b *testing.B, callers int) {
+func benchmarkInbound(b *testing.B, callers int, opts ...store.Option) {
 	k := seal.New(sealtest.New(), 24*time.Hour, time.Now)
-	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, k)
+	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, k, opts...)
 	if err != nil {
 		b.Fatal(err)
 	}

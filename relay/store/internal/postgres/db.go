@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -95,10 +94,15 @@ func checkServer(c *conn) error {
 	if err != nil {
 		return err
 	}
+	return checkSettings(version, readOnly)
+}
+
+// checkSettings says why a server of a version, as server_version_num has it, cannot be used.
+func checkSettings(version, readOnly string) error {
 	number, err := strconv.Atoi(version)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading the server's version: %w", err)
+		return errors.New("reading the server's version: it is no number")
 	case number < oldest:
 		return engine.ErrTooOld
 	case readOnly != "off":
