@@ -13,12 +13,13 @@ import (
 	"syscall"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(bench()) }
 
-func run() int {
+func bench() int {
 	count := flag.Int("count", 7, "how often all benchmarks run; the medians count")
 	benchtime := flag.String("benchtime", "100ms", "how long each run lasts")
 	messages := flag.Int("messages", 6000, "how many messages each run through a carrier's server sends; there are three")
+	routed := flag.Int("routed", 6000, "how many messages each run of the way through a relay sends, in each build; there are three")
 	raw := flag.String("raw", "", "also write what the benchmarks printed to this file, for benchstat")
 	flag.Parse()
 
@@ -31,6 +32,12 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
+	routes, err := measureRoutes(ctx, os.Stderr, 3, *routed)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	output = append(output, routes...)
 	if *raw != "" {
 		if err := os.WriteFile(*raw, output, 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
