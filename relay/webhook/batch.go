@@ -20,8 +20,8 @@ const (
 	// encryptedMore is how many bytes an update has more when it is encrypted, beside a third of its length.
 	encryptedMore = 2048
 	// aloneAfter is after how many failed attempts an update goes alone: otherwise one that the receiver cannot
-	// take would hold all that wait with it.
-	aloneAfter = 2
+	// take would hold all that wait with it. A receiver that is down fails a handshake before, mostly.
+	aloneAfter = 4
 )
 
 // Workers is how many workers a queue of deliveries should have, each of which does as many jobs at once.

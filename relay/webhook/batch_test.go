@@ -91,9 +91,9 @@ func TestBatch_FailsAndIsRetriedWhole(t *testing.T) {
 		t.Errorf("the condition is %+v", c)
 	}
 	r.behave(echo, ok)
-	jobs[0].Attempts, jobs[1].Attempts, jobs[2].Attempts, jobs[3].Attempts = 1, 2, 1, 1
+	jobs[0].Attempts, jobs[1].Attempts, jobs[2].Attempts, jobs[3].Attempts = 3, 4, 3, 1
 	f.Work(t.Context(), jobs)
-	// Update 1 failed twice: it goes alone, in case the receiver cannot take it.
+	// Update 1 failed four times: it goes alone, in case the receiver cannot take it.
 	if got, want := fmt.Sprint(told(t, r.got()[1:])), "[[0] [1] [2 3]]"; got != want || len(f.finished) != 4 {
 		t.Errorf("then %v, want %v; removed %v", got, want, f.finished)
 	}

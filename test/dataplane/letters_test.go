@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 	"github.com/relaykeep/relaykeep/test/await"
+	"github.com/relaykeep/relaykeep/test/rig"
 )
 
 // A receiver that never answers about one customer holds up neither what it is told of others, nor what arrives.
@@ -86,4 +89,90 @@ func TestDeadLetters_AreListedAndReplayed(t *testing.T) {
 	}
 	b.WaitText("not accepted for a week")
 	b.Wait(contract.ConditionWebhookVerified, contract.True, webhook.ReasonVerified)
+}
+
+func TestWebhook_HasSeveralUpdatesWhereTheBusinessAsks(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.Config.Webhook.MaxUpdates = 100
+	b.Expect(vault.Access{VerifyToken: "another token than the relay has"}) // so that all of it waits
+	b.Start()
+	b.Wait(contract.ConditionWebhookVerified, contract.False, "ChallengeFailed")
+	b.Wait(contract.ConditionCarrierConnected, contract.True, "")
+	p, q := newPerson(t), newPerson(t)
+	texts := []string{"one of six", "two of six", "three of six", "four of six", "five of six", "six of six"}
+	for _, text := range texts[:4] {
+		p.Says(b, text)
+	}
+	for _, text := range texts[4:] {
+		q.Says(b, text)
+	}
+	await.Until(t, "all of it waits", func() bool { return b.Report().Counts.WebhookQueued == 6 })
+	b.TakeCredentials() // the right token
+	for _, text := range texts {
+		b.WaitText(text)
+	}
+	var order []string
+	for _, u := range b.Updates() {
+		if i := slices.Index(texts[:4], u.Text); i >= 0 && !slices.Contains(order, u.Text) {
+			order = append(order, u.Text)
+		}
+	}
+	if webhooks := len(b.Bodies()); webhooks > 2 || !slices.Equal(order, texts[:4]) {
+		t.Errorf("six messages came in %d webhooks, those of one customer as %q", webhooks, order)
+	}
+	await.Until(t, "nothing is left", func() bool { return b.Report().Counts.WebhookQueued == 0 })
+}
+
+func TestIdempotencyKey_SendsOnceAcrossARestart(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.StartReady()
+	p := newPerson(t)
+	p.Says(b, "hello")
+	b.WaitText("hello")
+	send := func(text string) (status int, id string) {
+		t.Helper()
+		body, err := json.Marshal(map[string]any{"messaging_product": "whatsapp", "to": p.Number.E164(), "text": map[string]string{"body": text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+b.Endpoint()+rig.Version+"/"+b.NumberID+"/messages", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+b.Token)
+		r.Header.Set("Idempotency-Key", "order 7")
+		w, err := b.Client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Body.Close()
+		var answer struct{ Messages []struct{ ID string } }
+		if err := json.NewDecoder(w.Body).Decode(&answer); err != nil || w.StatusCode == http.StatusOK && len(answer.Messages) != 1 {
+			t.Fatalf("%d, %v", w.StatusCode, err)
+		}
+		if w.StatusCode == http.StatusOK {
+			id = answer.Messages[0].ID
+		}
+		return w.StatusCode, id
+	}
+	status, first := send("your order is ready")
+	if status != http.StatusOK {
+		t.Fatalf("%d", status)
+	}
+	b.Stop()
+	b.StartReady()
+	if status, again := send("your order is ready"); status != http.StatusOK || again != first {
+		t.Errorf("again: %d, another id: %v", status, again != first)
+	}
+	if status, _ := send("your order is late"); status != http.StatusConflict {
+		t.Errorf("another body: %d", status)
+	}
+	b.WaitStatus(first, "read")
+	b.Say(p.Number.E164(), "and this once more")
+	p.Shown("and this once more")
+	if n := p.Sees("your order is ready"); n != 1 {
+		t.Errorf("the customer got it %d times", n)
+	}
 }
