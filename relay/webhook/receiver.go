@@ -22,6 +22,8 @@ import (
 const (
 	requestTimeout = 20 * time.Second
 	dialTimeout    = 10 * time.Second
+	pingAfter      = 10 * time.Second // without a word of an HTTP/2 connection on which a request is under way
+	pingTimeout    = 5 * time.Second
 	maxAnswer      = 64 << 10 // bytes of an answer that are read
 	maxHeader      = 32 << 10
 )
@@ -48,7 +50,7 @@ func (e StatusError) Error() string { return fmt.Sprintf("the webhook's receiver
 // Receiver is the business's end, as the relay reaches it.
 type Receiver struct {
 	URL      string
-	CABundle string // PEM; empty means the system's
+	CABundle string // PEM: the only authorities that count; empty means the system's
 	Credentials
 	// Former are the credentials before, for a receiver that does not have the present ones
 	// yet; nil for none.
@@ -113,6 +115,9 @@ func newClient(r Receiver) (*client, error) {
 			IdleConnTimeout:        90 * time.Second,
 			DisableCompression:     true,
 			ForceAttemptHTTP2:      true,
+			// Otherwise an HTTP/2 connection whose other end is gone would be used until TCP gives it up, a
+			// quarter of an hour later.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		},
 	}}, nil
 }
