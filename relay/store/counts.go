@@ -26,7 +26,7 @@ func (s *shared) counted(t *Tx) {
 // writeCounts writes what the running group counted.
 func (t *Tx) writeCounts() error {
 	for period, n := range t.shared.counts {
-		if _, err := t.run(`INSERT INTO counts (period, sent, delivered) VALUES (?, ?, ?)
+		if err := t.write(`INSERT INTO counts (period, sent, delivered) VALUES (?, ?, ?)
 			ON CONFLICT (period) DO UPDATE SET sent = counts.sent + excluded.sent, delivered = counts.delivered + excluded.delivered`,
 			period, n.Sent, n.Delivered); err != nil {
 			return err

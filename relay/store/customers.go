@@ -267,7 +267,7 @@ func (t *Tx) writeCustomer(c *Customer) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO customers (id, epoch, lookup, user, sealed) VALUES (?, ?, ?, ?, ?)
+	err = t.write(`INSERT INTO customers (id, epoch, lookup, user, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, user = excluded.user, sealed = excluded.sealed`,
 		int64(c.ID), epoch, mac[:], user[:], sealed)
 	if err == nil {

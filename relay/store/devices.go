@@ -188,7 +188,7 @@ func (t *Tx) writeDevice(row *child, d Device) error {
 		return err
 	}
 	row.epoch, row.lookup, row.sealed = epoch, mac, sealed
-	_, err = t.run(`INSERT INTO devices (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
+	err = t.write(`INSERT INTO devices (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
 		row.id, int64(row.customer), epoch, mac, sealed)
 	if err == nil {

@@ -60,7 +60,7 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 		return 0, err
 	}
 	t.use(j.Customer, int64(len(s.sealed))+rowCost)
-	_, err = t.run(`INSERT INTO jobs (id, epoch, queue, customer, message, not_before, attempts, created, sealed)
+	err = t.write(`INSERT INTO jobs (id, epoch, queue, customer, message, not_before, attempts, created, sealed)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.id, s.epoch, s.queue, customer, s.message, toMillis(j.NotBefore), int64(j.Attempts), s.created, s.sealed)
 	return s.id, err
@@ -166,8 +166,7 @@ func (t *Tx) Finish(job int64) error {
 	if err := t.finishes(job); err != nil {
 		return err
 	}
-	_, err := t.run(`DELETE FROM jobs WHERE id = ?`, job)
-	return err
+	return t.write(`DELETE FROM jobs WHERE id = ?`, job)
 }
 
 // Postpone changes when a job is due and how often it was tried, or returns

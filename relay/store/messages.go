@@ -68,7 +68,7 @@ func (t *Tx) ReplaceMessage(m Message) error {
 		return err
 	}
 	t.use(m.Customer, int64(len(s.sealed)-len(old.sealed)))
-	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, carrier = ?, sealed = ? WHERE row = ?`,
+	err = t.write(`UPDATE messages SET state = ?, updated = ?, carrier = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, mac, s.sealed, s.row)
 	if err == nil {
 		t.wroteMessage(s)
@@ -148,7 +148,7 @@ func (t *Tx) SetMessageState(id, state string, at time.Time) error {
 		return err
 	}
 	t.use(CustomerID(s.customer), int64(len(s.sealed)-len(old.sealed)))
-	_, err = t.run(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
+	err = t.write(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, s.sealed, s.row)
 	if err == nil {
 		t.wroteMessage(s)

@@ -136,7 +136,10 @@ func (t *Tx) Answer(o Once, answer string, now time.Time) error {
 		return err
 	}
 	// One of that key may be there that is too old, or damaged.
-	if _, err := t.run(`DELETE FROM requests WHERE lookup = ? OR row <= ?`, s.lookup, s.row-MaxRequests); err != nil {
+	if err := t.write(`DELETE FROM requests WHERE lookup = ?`, s.lookup); err != nil {
+		return err
+	}
+	if err := t.write(`DELETE FROM requests WHERE row <= ?`, s.row-MaxRequests); err != nil {
 		return err
 	}
 	_, err = t.run(`DELETE FROM requests WHERE row IN (SELECT row FROM requests ORDER BY row LIMIT ?) AND created < ?`,

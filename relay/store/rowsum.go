@@ -95,7 +95,7 @@ func (t *Tx) writeSum(total sum) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO meta (key, value) VALUES ('sum', ?)
+	err = t.write(`INSERT INTO meta (key, value) VALUES ('sum', ?)
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value`, value)
 	return err
 }

@@ -101,7 +101,7 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 		if err := t.enters(tableSessions, row.identity(), sealed); err != nil {
 			return err
 		}
-		_, err = t.run(`UPDATE sessions SET sealed = ? WHERE id = ?`, sealed, row.id)
+		err = t.write(`UPDATE sessions SET sealed = ? WHERE id = ?`, sealed, row.id)
 		return t.wroteSession(child{id: row.id, customer: row.customer, epoch: epoch, lookup: row.lookup, sealed: sealed}, err)
 	}
 	mac, err := t.deviceLookup(epoch, purposeSession, row.customer, d)
@@ -112,7 +112,7 @@ func (t *Tx) writeSession(row *child, d carrier.DeviceID, record []byte) error {
 	if err := t.enters(tableSessions, moved.identity(), sealed); err != nil {
 		return err
 	}
-	_, err = t.run(`INSERT INTO sessions (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
+	err = t.write(`INSERT INTO sessions (id, customer, epoch, lookup, sealed) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lookup = excluded.lookup, sealed = excluded.sealed`,
 		row.id, int64(row.customer), epoch, mac, sealed)
 	moved.sealed = sealed

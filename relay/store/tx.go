@@ -72,6 +72,18 @@ func deletesHot(text string) bool {
 	return table == "customers" || table == "devices" || table == "sessions" || table == "messages"
 }
 
+// write is run for a statement of which nobody needs to know how many rows it changed: an engine may
+// send it with the next. If it fails, a later call or the end of the update says so.
+func (t *Tx) write(text string, args ...driver.Value) error {
+	if t.conn == nil {
+		return errEnded
+	}
+	if !t.writes {
+		return ErrReadOnly
+	}
+	return t.conn.Write(text, t.pass(args)...)
+}
+
 // pass copies arguments into t, so that a statement costs its caller no allocation. Engines
 // copy them before they run anything.
 func (t *Tx) pass(args []driver.Value) []driver.Value {

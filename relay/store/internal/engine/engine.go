@@ -86,6 +86,10 @@ type Tx interface {
 	// Run executes a statement and says how many rows it changed. In a view it returns
 	// ErrReadOnly.
 	Run(text string, args ...driver.Value) (int64, error)
+	// Write is Run for a statement of which nobody needs to know how many rows it changed. An
+	// engine may execute it later, but before any other statement of the transaction: that
+	// then fails, or the change.
+	Write(text string, args ...driver.Value) error
 	// Rows calls each for every row of a query until it returns an error, which Rows returns
 	// (errors.Is). It costs about as much as the rows that each has seen. The row is valid until
 	// each returns; byte slices in it may be kept. Within each other queries may run, but none

@@ -19,13 +19,15 @@ type conn struct {
 	pg    *pgconn.PgConn
 	stmts map[string]*stmt
 
-	ahead  []step    // goes to the server before the next statement
-	mark   int       // where in ahead the running change begins; -1: the server has it
-	sent   bool      // the server knows of the transaction
-	depth  int       // of the queries whose rows are being read
-	failed error     // of a statement, after which the server takes no other until Undo
-	broken error     // why the connection is of no use any more
-	used   time.Time // when the server answered last
+	ahead []step // goes to the server before the next statement
+	mark  int    // where in ahead the running change begins; -1: the server has it
+	sent  bool   // the server knows of the transaction
+	// written says that the transaction has statements that may still be ahead.
+	written bool
+	depth   int       // of the queries whose rows are being read
+	failed  error     // of a statement, after which the server takes no other until Undo
+	broken  error     // why the connection is of no use any more
+	used    time.Time // when the server answered last
 }
 
 // stmt is a prepared statement.
@@ -80,8 +82,14 @@ func (c *conn) within(d time.Duration) { _ = c.pg.Conn().SetDeadline(time.Now().
 
 // begin begins a transaction with a statement, which travels with the first that is run in it.
 func (c *conn) begin(text string) error {
-	c.ahead, c.mark, c.sent, c.failed = c.ahead[:0], -1, false, nil
+	c.ahead, c.mark, c.sent, c.written, c.failed = c.ahead[:0], -1, false, false, nil
 	return c.add(text, nil)
+}
+
+// write has the server run a statement of the transaction before the next one, or before its end.
+func (c *conn) write(text string, args ...driver.Value) error {
+	c.written = true
+	return c.add(text, nil, args...)
 }
 
 // add has the server run a statement before the next one.

@@ -43,3 +43,14 @@ func Quiet(d *DB) {
 		c.used = time.Time{}
 	}
 }
+
+// Revive gives a writer whose session was ended another one, as if only its lease had been taken.
+func Revive(ctx context.Context, d *DB) {
+	_ = d.changes.Alone(ctx, func() error {
+		c, err := dial(ctx, d.config, idleWriter)
+		if err == nil {
+			d.writer.conn = c
+		}
+		return err
+	})
+}

@@ -22,18 +22,22 @@ import (
 
 // hook is a group that calls a function right before each commit.
 type hook struct {
-	mu     sync.Mutex // guards before
+	mu     sync.Mutex // guards the following fields
 	before func()
+	write  string // a key that each group writes; empty: none
 }
 
-func (h *hook) Commit(engine.Tx) error {
+func (h *hook) Commit(tx engine.Tx) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.before != nil {
 		h.before()
 		h.before = nil
 	}
-	return nil
+	if h.write == "" {
+		return nil
+	}
+	return tx.Write(`INSERT INTO meta (key, value) VALUES (?, ?)`, h.write, []byte{1})
 }
 
 func (*hook) Ended(error) {}
@@ -268,6 +272,22 @@ func TestWriter_WithAFormerTermWritesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Its first word with the server is the one that would commit.
+func TestWriter_WithAFormerTermDoesNotCommitWhatIsTheGroups(t *testing.T) {
+	p := newPlace(t, shared(t))
+	h := new(hook)
+	old := open(t, p.config(), h)
+	young := open(t, p.config().WithSilence(time.Nanosecond), new(hook))
+	if err := put(young, "a"); err != nil {
+		t.Fatal(err)
+	}
+	postgres.Revive(t.Context(), old)
+	h.next(func() { h.write = "stale" })
+	err := old.Begin(t.Context(), engine.Change{Do: func(engine.Tx) error { return nil }, Kept: func() {}})()
+	wantIs(t, err, engine.ErrFenced)
+	wantKeys(t, young, "a")
 }
 
 func TestWriter_ThatLostItsTermLearnsWhatBecameOfItsLastGroup(t *testing.T) {

@@ -141,6 +141,8 @@ type view struct{ conn *conn }
 
 func (view) Run(string, ...driver.Value) (int64, error) { return 0, engine.ErrReadOnly }
 
+func (view) Write(string, ...driver.Value) error { return engine.ErrReadOnly }
+
 func (v view) Rows(text string, each func([]driver.Value) error, args ...driver.Value) error {
 	return v.conn.rows(text, each, args...)
 }

@@ -1,6 +1,9 @@
 package postgres
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // savepoint begins a savepoint. As long as nothing was run in it, the server does not know of it.
 func (c *conn) savepoint() error {
@@ -10,6 +13,11 @@ func (c *conn) savepoint() error {
 	}
 	c.mark = at
 	return nil
+}
+
+// writes says whether the running change has statements that the server does not know yet.
+func (c *conn) writes() bool {
+	return slices.ContainsFunc(c.ahead[c.mark+1:], func(s step) bool { return s.stmt != nil })
 }
 
 // keep ends the savepoint and keeps what was written since.
@@ -31,6 +39,7 @@ func (c *conn) undo() error {
 		c.ahead, c.mark = c.ahead[:c.mark], -1
 		return nil
 	}
+	c.ahead = c.ahead[:0] // the change's own, which must not fail now
 	if err := c.add("ROLLBACK TO caller", nil); err != nil {
 		return err
 	}
@@ -40,9 +49,14 @@ func (c *conn) undo() error {
 // commit ends the transaction. asked says that the server was asked to: if the connection broke
 // then, it may have done it or not.
 func (c *conn) commit() (asked bool, err error) {
-	if !c.sent { // nothing was run
+	if !c.sent && !c.written {
 		c.ahead = c.ahead[:0]
 		return false, nil
+	}
+	if !c.sent { // what the first exchange checks must be known before the last
+		if _, err := c.exchange(step{}, nil); err != nil {
+			return false, err
+		}
 	}
 	s, err := c.step("COMMIT", nil)
 	if err != nil {

@@ -300,17 +300,29 @@ type tx struct {
 
 // Run executes a statement.
 func (t *tx) Run(text string, args ...driver.Value) (int64, error) {
-	if !strings.HasPrefix(text, "DELETE") {
-		for _, a := range args {
-			switch v := a.(type) {
-			case []byte:
-				t.wrote += int64(len(v))
-			case string:
-				t.wrote += int64(len(v))
-			}
+	t.weigh(text, args)
+	return t.writer.conn.run(text, args...)
+}
+
+// Write has a statement executed before the next one, or at the end of the change.
+func (t *tx) Write(text string, args ...driver.Value) error {
+	t.weigh(text, args)
+	return t.writer.conn.write(text, args...)
+}
+
+// weigh adds up what a statement writes.
+func (t *tx) weigh(text string, args []driver.Value) {
+	if strings.HasPrefix(text, "DELETE") {
+		return
+	}
+	for _, a := range args {
+		switch v := a.(type) {
+		case []byte:
+			t.wrote += int64(len(v))
+		case string:
+			t.wrote += int64(len(v))
 		}
 	}
-	return t.writer.conn.run(text, args...)
 }
 
 // Rows runs a query.
@@ -327,11 +339,17 @@ func (t *tx) Usage() (volume, held int64) {
 	return w.config.Size, w.held + w.spent + w.group + t.wrote
 }
 
-// Admit refuses a change of which a statement failed, whatever it returned: the server has
-// undone all of it.
+// Admit has the server execute what was written last, and refuses a change of which a statement
+// failed, whatever it returned: the server has undone all of it.
 func (t *tx) Admit(bool) error {
-	if err := t.writer.conn.unusable(); err != nil {
+	c := t.writer.conn
+	if err := c.unusable(); err != nil {
 		return err
+	}
+	if c.writes() {
+		if _, err := c.exchange(step{}, nil); err != nil {
+			return err
+		}
 	}
 	t.writer.group += t.wrote
 	return nil

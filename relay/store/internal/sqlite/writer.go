@@ -79,6 +79,11 @@ func (t *tx) Run(text string, args ...driver.Value) (int64, error) {
 	return t.conn.run(text, args...)
 }
 
+func (t *tx) Write(text string, args ...driver.Value) error {
+	_, err := t.Run(text, args...)
+	return err
+}
+
 func (t *tx) Rows(text string, each func([]driver.Value) error, args ...driver.Value) error {
 	return t.conn.rows(text, each, args...)
 }

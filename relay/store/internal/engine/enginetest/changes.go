@@ -64,6 +64,48 @@ func changes(w *world) {
 			w.Errorf("durable are %q", found)
 		}
 	})
+	w.run("fails when what it wrote last failed, and is undone alone", func(w *world) {
+		write := func(key string) func(engine.Tx) error {
+			return func(tx engine.Tx) error {
+				return tx.Write(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, []byte{1})
+			}
+		}
+		all := make(chan struct{})
+		before := w.begin(func(tx engine.Tx) error { <-all; return write("before")(tx) })
+		bad := w.begin(func(tx engine.Tx) error { return errors.Join(write("bad")(tx), write("before")(tx)) })
+		seen := w.begin(func(tx engine.Tx) error {
+			if err := write("seen")(tx); err != nil {
+				return err
+			}
+			found, err := keys(tx)
+			if !slices.Equal(found, []string{"before", "seen"}) {
+				w.Errorf("a change that has written sees %q", found)
+			}
+			return err
+		})
+		refused := w.begin(func(tx engine.Tx) error { return errors.Join(write("refused")(tx), errRefused) })
+		again := w.begin(func(tx engine.Tx) error {
+			if _, err := keys(tx); err != nil {
+				return err
+			}
+			return errors.Join(write("again")(tx), write("before")(tx), errRefused)
+		})
+		after := w.begin(write("behind"))
+		close(all)
+		w.must(before())
+		if err := bad(); err == nil {
+			w.Error("a key was inserted twice")
+		}
+		w.must(seen())
+		w.wantIs(refused(), errRefused)
+		if err := again(); err == nil {
+			w.Error("a refused change was kept")
+		}
+		w.must(after())
+		if found := w.durable(); !slices.Equal(found, []string{"before", "behind", "seen"}) {
+			w.Errorf("durable are %q", found)
+		}
+	})
 	w.run("passes on a panic, and is undone alone", func(w *world) {
 		func() {
 			defer func() {
@@ -156,6 +198,13 @@ func groups(w *world) {
 		w.group.write(nil)
 		w.must(w.change(func(tx engine.Tx) error { return put(tx, "b") }))
 		if found := w.durable(); !slices.Equal(found, []string{"b", "group"}) {
+			w.Errorf("durable are %q", found)
+		}
+	})
+	w.run("commits what is the group's although its changes wrote nothing", func(w *world) {
+		w.group.write(nil)
+		w.must(w.change(func(engine.Tx) error { return nil }))
+		if found := w.durable(); !slices.Equal(found, []string{"group"}) {
 			w.Errorf("durable are %q", found)
 		}
 	})

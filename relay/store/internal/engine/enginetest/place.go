@@ -149,7 +149,7 @@ func (g *group) Commit(tx engine.Tx) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.writes {
-		if err := put(tx, "group"); err != nil {
+		if err := tx.Write(`INSERT INTO meta (key, value) VALUES ('group', ?) ON CONFLICT (key) DO NOTHING`, []byte{1}); err != nil {
 			return err
 		}
 	}

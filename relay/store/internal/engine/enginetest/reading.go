@@ -32,6 +32,7 @@ func views(w *world) {
 	})
 	w.run("cannot write", func(w *world) {
 		w.wantIs(w.db.View(w.Context(), func(tx engine.Tx) error { return put(tx, "a") }), engine.ErrReadOnly)
+		w.wantIs(w.db.View(w.Context(), func(tx engine.Tx) error { return tx.Write(`DELETE FROM meta`) }), engine.ErrReadOnly)
 	})
 	w.run("returns its error as it is, and passes on its panic", func(w *world) {
 		for range 10 { // each of its connections, too
