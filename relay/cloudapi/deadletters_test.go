@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 const letters = "/v23.0/" + numberID + "/dead_letters"
@@ -116,4 +118,27 @@ func TestDeadLetters_OfARelayWithoutThemDoNotExist(t *testing.T) {
 	if w := call(cloudapi.New(options(t, &service{})), http.MethodGet, letters, ""); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"error_subcode":33`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+func FuzzDeadLetters(tf *testing.F) {
+	f := mutation.Of(tf)
+	f.Add(`{"ids":["7","8"]}`, "limit=2&after=1772971200000_8")
+	f.Add(`{"all":true}`, "after=_")
+	f.Add(`ids=["7"]`, "ids=%5B7%5D")
+	f.Fuzz(func(t *testing.T, body, query string) {
+		d := &deadLetters{letters: []cloudapi.DeadLetter{letter(7), letter(8), letter(9)}}
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			r := httptest.NewRequest(method, letters, strings.NewReader(body))
+			r.URL.RawQuery = query
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			withLetters(t, d).ServeHTTP(w, r)
+			if !json.Valid(w.Body.Bytes()) || w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+				t.Errorf("%s: %d %s", method, w.Code, w.Body)
+			}
+			if w.Code != http.StatusOK && len(d.replayed) > 0 || len(d.replayed) > 3 {
+				t.Errorf("%s: %d, and %v are replayed", method, w.Code, d.replayed)
+			}
+		}
+	})
 }
