@@ -89,6 +89,13 @@ func (s crashingStore) View(ctx context.Context, fn func(*store.Tx) error) error
 	return s.Store.View(ctx, fn)
 }
 
+func (s crashingStore) Lately(id string) (store.Message, bool) {
+	if s.happened() {
+		return store.Message{}, false
+	}
+	return s.Store.Lately(id)
+}
+
 // crashingLink is a link within a process that crashes.
 type crashingLink struct {
 	message.Carrier

@@ -1,6 +1,9 @@
 package store
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // Bounds of what the writer remembers.
 const (
@@ -17,9 +20,10 @@ const (
 type hot struct {
 	customers map[CustomerID]*hotCustomer
 	lookups   map[[32]byte]CustomerID // HMACs of numbers and user ids
-	messages  map[string]sealedMessage
-	ids       []string // of the messages, in the order in which they came
-	bytes     int      // of the messages' sealed values
+	messages  messageRows
+	// written are the messages that the running group wrote. Lost says that some of them are not known.
+	written []string
+	lost    bool
 	// changed says that the running change wrote to the tables that rows are remembered of: it may
 	// still be undone, and what was read since with it.
 	changed bool
@@ -33,12 +37,13 @@ type hotCustomer struct {
 }
 
 // forget forgets everything.
-func (h *hot) forget() { *h = hot{changed: h.changed} }
+func (h *hot) forget() { *h = hot{changed: h.changed, lost: true} }
 
 // begin begins a change. What one before it wrote and did not keep was undone.
 func (h *hot) begin() {
 	if h.changed {
-		*h = hot{}
+		h.forget()
+		h.changed = false
 	}
 }
 
@@ -87,21 +92,67 @@ func putChild(known *[]child, row child) {
 	*known = append(*known, row) // ids grow
 }
 
-// putMessage remembers a message's row.
-func (h *hot) putMessage(s sealedMessage) {
-	if h.messages == nil || h.bytes > maxHotBytes {
-		h.messages, h.ids, h.bytes = map[string]sealedMessage{}, nil, 0
+// messageRows are the messages' rows that came last.
+type messageRows struct {
+	rows  map[string]sealedMessage
+	ids   []string // in the order in which they came
+	bytes int      // of their sealed values
+}
+
+// put adds a row, or replaces it.
+func (r *messageRows) put(s sealedMessage) {
+	if r.rows == nil || r.bytes > maxHotBytes {
+		*r = messageRows{rows: map[string]sealedMessage{}}
 	}
-	if old, ok := h.messages[s.id]; ok {
-		h.bytes -= len(old.sealed)
+	if old, ok := r.rows[s.id]; ok {
+		r.bytes -= len(old.sealed)
 	} else {
-		h.ids = append(h.ids, s.id)
+		r.ids = append(r.ids, s.id)
 	}
-	h.messages[s.id] = s
-	h.bytes += len(s.sealed)
-	if len(h.ids) > maxHotMessages {
-		h.bytes -= len(h.messages[h.ids[0]].sealed)
-		delete(h.messages, h.ids[0])
-		h.ids = h.ids[1:]
+	r.rows[s.id] = s
+	r.bytes += len(s.sealed)
+	if len(r.ids) > maxHotMessages {
+		r.bytes -= len(r.rows[r.ids[0]].sealed)
+		delete(r.rows, r.ids[0])
+		r.ids = r.ids[1:]
 	}
+}
+
+// lately holds messages as they were committed last, for those who read beside the writer and need no
+// snapshot.
+type lately struct {
+	mu       sync.Mutex
+	messages messageRows
+}
+
+// adopt takes over what a group that is durable wrote.
+func (l *lately) adopt(h *hot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.lost {
+		l.messages = messageRows{}
+	}
+	for _, id := range h.written {
+		if s, ok := h.messages.rows[id]; ok {
+			l.messages.put(s)
+		} else { // there were too many
+			l.messages = messageRows{}
+		}
+	}
+	h.written, h.lost = nil, false
+}
+
+// forget forgets everything.
+func (l *lately) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages = messageRows{}
+}
+
+// find returns a message's row, if it is known.
+func (l *lately) find(id string) (s sealedMessage, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok = l.messages.rows[id]
+	return s, ok
 }

@@ -94,7 +94,7 @@ func changeSomething(tx *store.Tx, n phone.Number, r *rand.Rand, step int) error
 	}
 }
 
-// What the writer remembers is what is in the database, whatever was changed, moved into another epoch,
+// What the writer and the readers beside it remember is what is in the database, whatever was changed, moved into another epoch,
 // undone or erased.
 func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 	undo := errors.New("undo")
@@ -102,6 +102,7 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 	for i := range hotCustomers {
 		numbers = append(numbers, number(t, fmt.Sprintf("+1555000000%d", i)))
 	}
+	remembered := 0
 	for seed := range uint64(10) {
 		w := newWorld(t)
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -109,8 +110,10 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 			if r.IntN(20) == 0 {
 				w.pass(24 * time.Hour)
 			}
-			err := undoing(func() error {
-				return w.Update(t.Context(), func(tx *store.Tx) error {
+			var waits []func() error
+			for n := range r.IntN(4) + 1 { // which may share a commit
+				r := rand.New(rand.NewPCG(seed, uint64(step*10+n)))
+				waits = append(waits, w.Begin(t.Context(), func(tx *store.Tx) error {
 					for range r.IntN(3) + 1 {
 						if err := changeSomething(tx, numbers[r.IntN(hotCustomers)], r, step); err != nil {
 							return err
@@ -123,10 +126,12 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 						panic(undo)
 					}
 					return nil
-				})
-			})
-			if err != nil && !errors.Is(err, undo) {
-				t.Fatal(err)
+				}))
+			}
+			for _, wait := range waits {
+				if err := undoing(wait); err != nil && !errors.Is(err, undo) {
+					t.Fatal(err)
+				}
 			}
 			var viewed, updated seenBy
 			w.update(func(tx *store.Tx) (err error) {
@@ -140,8 +145,20 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 			if diff := cmp.Diff(viewed, updated, cmp.AllowUnexported(phone.Number{})); diff != "" {
 				t.Fatalf("seed %d, step %d: an update reads something else than a view: %s", seed, step, diff)
 			}
+			for i, m := range viewed.Messages {
+				late, ok := w.Lately(fmt.Sprint("m", i))
+				if diff := cmp.Diff(m, late); ok && diff != "" {
+					t.Fatalf("seed %d, step %d: a message was committed as something else: %s", seed, step, diff)
+				}
+				if ok {
+					remembered++
+				}
+			}
 		}
 		w.close()
+	}
+	if remembered == 0 {
+		t.Error("no message was remembered")
 	}
 }
 

@@ -78,20 +78,33 @@ func (t *Tx) ReplaceMessage(m Message) error {
 
 // wroteMessage remembers a row that was written.
 func (t *Tx) wroteMessage(s sealedMessage) {
-	t.hot().changed = true
-	t.hot().putMessage(s)
+	h := t.hot()
+	h.changed = true
+	h.messages.put(s)
+	h.written = append(h.written, s.id)
+}
+
+// Lately returns a message as it was committed last, if that was a moment ago. It is for readers who would
+// look at nothing else in a View.
+func (s *Store) Lately(id string) (m Message, ok bool) {
+	row, ok := s.lately.find(id)
+	if !ok {
+		return Message{}, false
+	}
+	m, err := (&Tx{shared: &s.shared}).openMessage(row)
+	return m, err == nil
 }
 
 // messageRow reads a message's row by its ID, or remembers it.
 func (t *Tx) messageRow(id string) (sealedMessage, error) {
 	if t.writes {
-		if s, ok := t.hot().messages[id]; ok {
+		if s, ok := t.hot().messages.rows[id]; ok {
 			return s, nil
 		}
 	}
 	s, err := t.findMessage(`WHERE id = ?`, id)
 	if err == nil && t.writes {
-		t.hot().putMessage(s)
+		t.hot().messages.put(s)
 	}
 	return s, err
 }

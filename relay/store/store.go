@@ -95,9 +95,12 @@ func (g group) Ended(err error) {
 	clear(g.shared.counts)
 	if err == nil {
 		g.shared.committed = g.shared.total
+		g.shared.hot.begin() // what the last change did not keep
+		g.shared.lately.adopt(&g.shared.hot)
 		return
 	}
 	g.shared.hot = hot{}
+	g.shared.lately.forget() // it may not be known what became of the group
 	g.shared.total = g.shared.committed
 	clear(g.shared.usage)
 }

@@ -40,17 +40,26 @@ type use struct {
 }
 
 func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
+	if err := t.changes(text); err != nil {
+		return 0, err
+	}
+	return t.conn.Run(text, t.pass(args)...)
+}
+
+// changes refuses a statement where nothing may be written, and forgets rows that it may delete.
+func (t *Tx) changes(text string) error {
 	if t.conn == nil {
-		return 0, errEnded
+		return errEnded
 	}
 	if !t.writes {
-		return 0, ErrReadOnly
+		return ErrReadOnly
 	}
 	if deletesHot(text) {
 		t.shared.hot.forget()
 		t.shared.hot.changed = true
+		t.shared.lately.forget()
 	}
-	return t.conn.Run(text, t.pass(args)...)
+	return nil
 }
 
 // hot returns what the writer remembers; nil in a view.
@@ -75,11 +84,8 @@ func deletesHot(text string) bool {
 // write is run for a statement of which nobody needs to know how many rows it changed: an engine may
 // send it with the next. If it fails, a later call or the end of the update says so.
 func (t *Tx) write(text string, args ...driver.Value) error {
-	if t.conn == nil {
-		return errEnded
-	}
-	if !t.writes {
-		return ErrReadOnly
+	if err := t.changes(text); err != nil {
+		return err
 	}
 	return t.conn.Write(text, t.pass(args)...)
 }

@@ -40,6 +40,8 @@ type Store interface {
 	Shrink(ctx context.Context, fn func(*store.Tx) error) error
 	// View runs fn on a consistent snapshot.
 	View(ctx context.Context, fn func(*store.Tx) error) error
+	// Lately returns a message as it was committed last, if that was a moment ago.
+	Lately(id string) (store.Message, bool)
 }
 
 // Carrier is what the life of a message needs of the carrier; a carrier.Carrier is one.

@@ -139,6 +139,9 @@ func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error)
 
 // said reads what a message holds.
 func (s *Webhooks) said(ctx context.Context, id string) (c record.Content, err error) {
+	if m, ok := s.Store.Lately(id); ok {
+		return record.ContentOf(m)
+	}
 	err = s.Store.View(ctx, func(tx *store.Tx) error {
 		m, err := tx.Message(id)
 		if err != nil {
