@@ -23,7 +23,8 @@
 // random row and message identifiers, which rows belong to one (nameless) customer, times, the
 // direction and state of a message, names of queues and settings, counts and sizes, also of
 // files, and how many messages were sent and delivered in each half hour. Numbers, carrier
-// IDs and keys of requests are found by an HMAC whose key dies with the epoch.
+// IDs and keys of requests are found by an HMAC whose key dies with the epoch; before that of the
+// relay's own carrier IDs stands their time.
 //
 // # What lives how long
 //
