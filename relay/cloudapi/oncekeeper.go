@@ -6,11 +6,11 @@ import (
 	"errors"
 )
 
-// onceHeader names a request that is to be done once (draft-ietf-httpapi-idempotency-key-header). The hosted API does
+// onceHeader holds a request's idempotency key (draft-ietf-httpapi-idempotency-key-header). The hosted API does
 // not have it.
 const onceHeader = "Idempotency-Key"
 
-// Errors of requests that are to be done once.
+// Errors of requests with an idempotency key.
 var (
 	// ErrNotAnswered means that no such request was done.
 	ErrNotAnswered = errors.New("the request was not done")
@@ -18,7 +18,7 @@ var (
 	ErrOtherBody = errors.New("the request's key was used for another body")
 )
 
-// Once names a request that is to be done once within 24 hours.
+// Once identifies a request with an idempotency key: within 24 hours it is done once.
 type Once struct {
 	Key  string
 	Body [sha256.Size]byte // a hash of everything that the request asks for

@@ -78,7 +78,7 @@ func (o *order) goesTo(user bool, identity string) {
 	}
 }
 
-// isOnce notes with what is to be done that it is to be done once.
+// isOnce adds the request's idempotency key to the order.
 func (o *order) isOnce(once *Once) {
 	switch {
 	case o.read != nil:

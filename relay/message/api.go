@@ -106,7 +106,7 @@ type (
 	Reaction = outbound.Reaction
 	// Read marks a customer's message as read.
 	Read = outbound.Read
-	// Once is a request that is to be done once.
+	// Once identifies a request with an idempotency key.
 	Once = store.Once
 	// RepeatedError means that a request was done before, and with which answer.
 	RepeatedError = base.RepeatedError

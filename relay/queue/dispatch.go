@@ -262,7 +262,7 @@ func (d *dispatch) end(e ended) {
 	}
 }
 
-// again is when the first of the jobs that are not done is to be tried again, and whether there are any.
+// again returns the earliest time of a retry; failed is false when all jobs are done.
 func (p part) again(now time.Time) (at time.Time, failed bool) {
 	for _, res := range p.results {
 		if next := now.Add(res.RetryAfter); !res.Done && (!failed || next.Before(at)) {

@@ -54,7 +54,7 @@ func (l letters) hurry() {
 	}
 }
 
-// buryOverdue makes dead letters of what waits for too long for a receiver to which nothing is tried. Now is by Vault's
+// buryOverdue makes dead letters of what waits for too long for a receiver that is not verified. Now is by Vault's
 // clock, as for everything that ends something.
 func (p *parts) buryOverdue(ctx context.Context, now time.Time) {
 	if p.delivery == nil {

@@ -27,7 +27,7 @@ const (
 // ErrOtherBody means that a request with that key was done, and had another body.
 var ErrOtherBody = errors.New("store: the request's key was used for another body")
 
-// Once is a request that is to be done once. Neither value is stored, but an HMAC of each, whose key dies with
+// Once identifies a request with an idempotency key. Neither value is stored, but an HMAC of each, whose key dies with
 // the epoch.
 type Once struct {
 	Key  string   // the caller's; not empty

@@ -71,7 +71,7 @@ func (s *Webhooks) bury(tx *store.Tx, id int64, attempts int, failure string) er
 }
 
 // BuryOverdue makes dead letters of the webhooks that were due before a time and are still there, and says how
-// many there were. It is for a receiver to which nothing is tried: otherwise whoever tries gives up.
+// many there were. It is for a receiver that is not verified: to others each attempt decides that by itself.
 func (s *Webhooks) BuryOverdue(ctx context.Context, before time.Time, failure string) (buried int, err error) {
 	for {
 		n := 0
