@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -82,7 +83,7 @@ func (h *house) testErased(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = server.Client.Patch(t.Context(), o, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
+		_ = server.Client.Patch(context.WithoutCancel(t.Context()), o, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
 	})
 	if err := patch(clerk, o, `{"spec":{"suspend":true}}`); err != nil {
 		t.Errorf("changing something else: %v", err)

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"os"
@@ -19,17 +21,21 @@ func asRoot(t *testing.T) {
 	}
 }
 
-// newNamespace makes a network namespace that goes with the test.
+// newNamespace makes a network namespace that goes with the test. Its name is nobody else's, also if a run that was killed left one.
 func newNamespace(t *testing.T) string {
 	t.Helper()
 	asRoot(t)
-	name := fmt.Sprintf("rk-test-%d", os.Getpid())
-	if _, err := command(t.Context(), "", "ip", "netns", "add", name); err != nil {
+	n := Network{Namespace: "rk-test-" + strings.ToLower(rand.Text()), HostLink: "rk-none"}
+	if _, err := command(t.Context(), "", "ip", "netns", "add", n.Namespace); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Remove(Network{Namespace: name}.NamespaceFile()) })
-	t.Cleanup(func() { _ = (Network{Namespace: name, HostLink: "rk-none"}).Remove(t.Context()) })
-	return name
+	t.Cleanup(func() {
+		// The test's context has ended by now.
+		if err := n.Remove(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return n.Namespace
 }
 
 // testNetwork is a network beside the cluster's own.
