@@ -2,8 +2,8 @@ package contract
 
 import "strings"
 
-// Names of the flags that say, in a pod's arguments, where its region's Vault and
-// carrier are.
+// Names of the flags that say, in a pod's arguments, where its region's Vault, carrier and
+// PostgreSQL are.
 const (
 	FlagVaultAddress      = "vault-address"
 	FlagVaultCA           = "vault-ca"
@@ -17,6 +17,8 @@ const (
 	FlagXMPPRegistration  = "xmpp-registration"
 	FlagXMPPWithoutNumber = "xmpp-customers-without-number"
 	FlagPrivateLinks      = "private-links"
+	FlagPostgresAddress   = "postgres-address"
+	FlagPostgresCA        = "postgres-ca"
 )
 
 // PrivateLinks is the flag that names the hosts of a region's private links, none without any: pods of former
@@ -52,6 +54,12 @@ func (x XMPP) Arguments() []string {
 		args = append(args, flag(FlagXMPPWithoutNumber, x.CustomersWithoutNumber))
 	}
 	return args
+}
+
+// Arguments are the flags that say where the PostgreSQL server is. Only a relay whose store is there has
+// them.
+func (p PostgresServer) Arguments() []string {
+	return []string{flag(FlagPostgresAddress, p.Address), flag(FlagPostgresCA, p.CABundle)}
 }
 
 func flag(name, value string) string { return "--" + name + "=" + value }

@@ -87,6 +87,22 @@ type Config struct {
 	// Volume names the volume of DataDir, so that the relay can tell a store that was
 	// restored onto another volume from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`
+	// Postgres names the relay's database on the region's PostgreSQL server, which the pod's arguments name;
+	// nil for a store on the volume.
+	Postgres *Postgres `json:"postgres,omitempty"`
+}
+
+// Postgres is a relay's database on a PostgreSQL server.
+type Postgres struct {
+	Database string `json:"database"`
+	// Size is how many bytes the database should take; quotas are parts of it.
+	Size int64 `json:"size"`
+}
+
+// PostgresServer is a region's PostgreSQL server.
+type PostgresServer struct {
+	Address  string // host:port; the server's certificate must be for this host
+	CABundle string // PEM; empty means the system's
 }
 
 // Profile is what customers see of the business.

@@ -31,6 +31,13 @@ func carrierFlags(cmd *cobra.Command) {
 	flags.String(contract.FlagXMPPWithoutNumber, "", "Allow: addresses that are no numbers may be customers'; empty refuses them")
 }
 
+// postgresFlags adds the flags that say where the region's PostgreSQL is.
+func postgresFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.String(contract.FlagPostgresAddress, "", "host:port of the region's PostgreSQL, for a relay whose store is there")
+	flags.String(contract.FlagPostgresCA, "", "PostgreSQL's CA certificates (PEM); empty means public CAs")
+}
+
 // arguments reads the flags that name the configuration file, and those for what the
 // file does not decide. A command without carrier flags has no carrier.
 func arguments(cmd *cobra.Command) (path string, a config.Arguments, err error) {
@@ -46,6 +53,9 @@ func arguments(cmd *cobra.Command) (path string, a config.Arguments, err error) 
 		values[contract.FlagXMPPDomain], values[contract.FlagXMPPAddress] = &x.Domain, &x.Address
 		values[contract.FlagXMPPCA], values[contract.FlagXMPPRegistration] = &x.CABundle, &x.Registration
 		values[contract.FlagXMPPWithoutNumber] = &x.CustomersWithoutNumber
+	}
+	if cmd.Flags().Lookup(contract.FlagPostgresAddress) != nil {
+		values[contract.FlagPostgresAddress], values[contract.FlagPostgresCA] = &a.Postgres.Address, &a.Postgres.CABundle
 	}
 	for name, to := range values {
 		value, flagErr := cmd.Flags().GetString(name)

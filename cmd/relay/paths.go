@@ -13,13 +13,13 @@ import (
 // relay shares its processes with another container or with its node.
 const podsOwnProcess = 1
 
-// placeFlag says whether a flag says where Vault or the carrier is.
+// placeFlag says whether a flag says where Vault, the carrier or PostgreSQL is.
 func placeFlag(name string) bool {
-	return strings.HasPrefix(name, "vault-") || strings.HasPrefix(name, "xmpp-")
+	return strings.HasPrefix(name, "vault-") || strings.HasPrefix(name, "xmpp-") || strings.HasPrefix(name, "postgres-")
 }
 
 // ownPathsOnly refuses flags that name another path than the operator's, in a release,
-// and those that say where Vault and the carrier are to any process but the pod's own,
+// and those that say where Vault, the carrier and PostgreSQL are to any process but the pod's own,
 // whose arguments admission compared. Otherwise an attacker who can run the program in a
 // relay's pod could give it another configuration, and so send the relay's token to
 // another Vault.

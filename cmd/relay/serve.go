@@ -30,6 +30,7 @@ func serveCommand() *cobra.Command {
 	}
 	vaultFlags(cmd)
 	carrierFlags(cmd)
+	postgresFlags(cmd)
 	cmd.Flags().StringSlice(contract.FlagPrivateLinks, nil, "hosts in private networks to which a business's links may lead")
 	return cmd
 }

@@ -44,6 +44,8 @@ type File struct {
 	EarlierRelease bool
 	// PrivateLinks are the hosts in private networks to which a business's links may lead.
 	PrivateLinks []string
+	// Server is the PostgreSQL server with the relay's database.
+	Server contract.PostgresServer
 }
 
 // Arguments are what the pod's arguments say. Admission enforces that they match the pod's region.
@@ -54,6 +56,8 @@ type Arguments struct {
 	Carrier contract.Carrier
 	// PrivateLinks are host names.
 	PrivateLinks []string
+	// Postgres is where a relay's database is whose store is in one.
+	Postgres contract.PostgresServer
 }
 
 // LoadRelay reads a relay's file at path. Vault and carrier are those of the arguments, whatever
@@ -69,7 +73,15 @@ func LoadRelay(path string, a Arguments) (*File, error) {
 	if len(p) > 0 {
 		return nil, &Invalid{Problems: p}
 	}
-	return load(path, a)
+	f, err := load(path, a)
+	if err != nil {
+		return nil, err
+	}
+	if p.server(f.Postgres, a.Postgres); len(p) > 0 {
+		return nil, &Invalid{Problems: p}
+	}
+	f.Server = a.Postgres
+	return f, nil
 }
 
 // LoadJanitor reads a janitor's file at path. Vault is that of the arguments or, if they name

@@ -308,3 +308,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestDatabase_NeedsItsServerInTheArguments(t *testing.T) {
+	c := valid()
+	c.Vault, c.Carrier = contract.Vault{}, contract.Carrier{}
+	c.Postgres = &contract.Postgres{Database: "acme_1-x", Size: 1 << 30}
+	path := filepath.Join(t.TempDir(), "relay.json")
+	if err := os.WriteFile(path, encode(t, c), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := config.Arguments{Vault: valid().Vault, Carrier: valid().Carrier}
+	for address, problem := range map[string]string{
+		"": "--postgres-address: is missing", "db.eu.test": "must be host:port", "db.eu.test:5432": "",
+	} {
+		a.Postgres.Address = address
+		f, err := config.LoadRelay(path, a)
+		if problem == "" {
+			if err != nil || f.Server.Address != address || f.Postgres.Database != "acme_1-x" {
+				t.Errorf("%q: %v", address, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%q: %v, want %q", address, err, problem)
+		}
+	}
+	for _, name := range []string{"", "Acme", "1acme", "acme;", strings.Repeat("a", 64)} {
+		c := valid()
+		c.Postgres = &contract.Postgres{Database: name, Size: 1}
+		if _, err := config.Parse(encode(t, c)); err == nil || !strings.Contains(err.Error(), "postgres.database") {
+			t.Errorf("the database %q: %v", name, err)
+		}
+	}
+}

@@ -34,6 +34,9 @@ var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 // mount is a path in Vault without slashes at its ends.
 var mount = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 
+// database is the name of a PostgreSQL database that needs no quotes, apart from hyphens.
+var database = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`)
+
 // problems collects what is wrong.
 type problems []string
 
@@ -110,6 +113,12 @@ func validate(c *contract.Config) []string {
 	if len(c.Volume) > maxVolume || strings.ContainsFunc(c.Volume, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		p.addf("volume", "must be a name of at most %d printable characters", maxVolume)
 	}
+	if c.Postgres != nil {
+		p.match("postgres.database", c.Postgres.Database, database, "a name of up to 63 lower-case letters, digits, underscores and hyphens that begins with a letter or an underscore")
+		if c.Postgres.Size < 1 {
+			p.addf("postgres.size", "must be a number of bytes")
+		}
+	}
 	p.profile(c.Profile)
 	p.services(c)
 	p.endpoint(c.Endpoint)
@@ -185,6 +194,19 @@ func (p *problems) carrier(c contract.Carrier) {
 	p.bundle("carrier.xmpp.caBundle", c.XMPP.CABundle)
 	p.oneOf("carrier.xmpp.registration", c.XMPP.Registration, "Closed", "Open", "Token")
 	p.oneOf("carrier.xmpp.customersWithoutNumber", c.XMPP.CustomersWithoutNumber, "", contract.Allow)
+}
+
+// server is where the relay's database is, if it has one.
+func (p *problems) server(c *contract.Postgres, s contract.PostgresServer) {
+	switch {
+	case c == nil:
+		return
+	case s.Address == "":
+		p.addf("--"+contract.FlagPostgresAddress, "is missing: the operator sets it in the pod's arguments")
+	case !hostPort(s.Address):
+		p.addf("--"+contract.FlagPostgresAddress, "must be host:port")
+	}
+	p.bundle("--"+contract.FlagPostgresCA, s.CABundle)
 }
 
 func (p *problems) endpoint(c contract.Endpoint) {

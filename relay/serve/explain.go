@@ -57,11 +57,21 @@ func explanations() []explanation {
 		{vault.ErrNotFound, ReasonVaultForeign, "something that Vault held is gone: run kubectl relay setup vault"},
 		{errCertificate, "CertificateUnreadable", errCertificate.Error()},
 		{errOverdue, ReasonKeyOverdue, "the oldest key version is older than the retention allows: check why the janitor's CronJob does not run"},
-		{store.ErrForeignStore, ReasonStoreForeign, "the volume holds another identity's store: give this relay its own volume, or an empty one"},
-		{store.ErrStoreMissing, ReasonStoreMissing, "the volume is empty although this identity had a store: restore the volume, or raise spec.rotation.identity to start over"},
+		{store.ErrForeignStore, ReasonStoreForeign, "the volume or database holds another identity's store: give this relay its own, or an empty one"},
+		{store.ErrStoreMissing, ReasonStoreMissing, "the volume or database is empty although this identity had a store: restore it, or raise spec.rotation.identity to start over"},
 		{store.ErrLocked, ReasonStoreLocked, "another process has the store open: it must stop first"},
 		{seal.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
 	}
+}
+
+// explanationFor finds what to do about an error, in the given ones.
+func explanationFor(err error, all []explanation) (explanation, bool) {
+	for _, e := range all {
+		if errors.Is(err, e.err) {
+			return e, true
+		}
+	}
+	return explanation{}, false
 }
 
 // explain turns an error into a condition's reason and message.
@@ -69,10 +79,11 @@ func explain(err error) (reason, message string) {
 	if err == nil {
 		return ReasonKeysReady, ""
 	}
-	for _, e := range explanations() {
-		if errors.Is(err, e.err) {
-			return e.reason, e.message
-		}
+	if e, found := explanationFor(err, explanations()); found {
+		return e.reason, e.message
 	}
-	return ReasonStoreUnusable, "the store cannot be opened: check the relay's log and the volume"
+	if e, found := explanationFor(err, databaseExplanations()); found {
+		return e.reason, e.message
+	}
+	return ReasonStoreUnusable, "the store cannot be opened: check the relay's log and the volume or database"
 }

@@ -36,7 +36,7 @@ type found struct {
 // In the last two cases there must be an earlier identity, else it returns errIdentityMissing.
 func (r *relay) findIdentity(ctx context.Context) (found, error) {
 	n := r.cfg.Rotation.Identity
-	owner, err := store.OwnerOf(r.DataDir)
+	owner, err := r.ownerOfStore(ctx)
 	if err != nil {
 		return found{}, err
 	}

@@ -109,7 +109,7 @@ func newIdentity() ([]byte, error) {
 // replaced by an empty one.
 func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 	if begin {
-		if err := store.Create(ctx, r.DataDir, k.identity.StoreID); err != nil {
+		if err := store.Create(ctx, r.DataDir, k.identity.StoreID, r.place()...); err != nil {
 			return err
 		}
 	}
@@ -117,8 +117,8 @@ func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 		return err
 	}
 	k.ring = seal.New(r.vault, seal.Period(r.retention()), r.Now)
-	opened, err := store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, store.MustExist(),
-		store.SettingsKey(r.vault.Settings()), store.OnVolume(r.cfg.Volume), store.Country(r.cfg.Country))
+	opened, err := store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, append(r.place(), store.MustExist(),
+		store.SettingsKey(r.vault.Settings()), store.Country(r.cfg.Country))...)
 	if err == nil {
 		k.store = opened
 	}

@@ -25,7 +25,7 @@ func (p *parts) shownNumber() cloudapi.Number {
 // problems are the relay's conditions as the endpoint tells them. Dead letters are none: they make no condition
 // False.
 func (p *parts) problems() []cloudapi.Problem {
-	return problemsOf(append([]contract.Condition{p.state.keysCondition(p.vault.Ready())}, p.conditions(0)...)...)
+	return problemsOf(append([]contract.Condition{p.keysCondition()}, p.conditions(0)...)...)
 }
 
 // problemsOf returns a problem for each condition that is not True. Only a full volume makes the

@@ -15,11 +15,11 @@ func TestProblemsAreTheConditionsThatDoNotHold(t *testing.T) {
 		contract.Condition{Type: contract.ConditionKeysReady, Status: contract.True},
 		webhook.NotConfigured(),
 		contract.Condition{Type: contract.ConditionCarrierConnected, Status: contract.False, Reason: "Offline", Message: "wait"},
-		volumeCondition(true),
+		volumeCondition(true, false),
 	)
 	want := []cloudapi.Problem{
 		{Description: "CarrierConnected is False (Offline)", Solution: "wait"},
-		{Blocks: true, Description: "VolumeHasRoom is False (" + volumeCondition(true).Reason + ")", Solution: volumeCondition(true).Message},
+		{Blocks: true, Description: "VolumeHasRoom is False (" + volumeCondition(true, false).Reason + ")", Solution: volumeCondition(true, false).Message},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -24,6 +24,7 @@ type relay struct {
 	Options
 	cfg     *config.File
 	vault   *vault.Client
+	login   *databaseLogin
 	metrics *metrics
 	state   state
 	account string                // the UID of the service account as which the keys were opened

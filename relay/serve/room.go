@@ -17,10 +17,18 @@ const (
 const (
 	ReasonHasRoom    = "HasRoom"
 	ReasonVolumeFull = "VolumeFull"
+	// ReasonDatabaseFull is that of a store in a database.
+	ReasonDatabaseFull = "DatabaseFull"
 )
 
 // volumeCondition is the condition VolumeHasRoom.
-func volumeCondition(full bool) contract.Condition {
+func volumeCondition(full, onServer bool) contract.Condition {
+	if full && onServer {
+		return contract.Condition{
+			Type: contract.ConditionVolumeHasRoom, Status: contract.False, Reason: ReasonDatabaseFull,
+			Message: "the database server had no room for what was written last: new messages are refused, or wait at the carrier; give the server more room, or erase customers or files",
+		}
+	}
 	if full {
 		return contract.Condition{
 			Type: contract.ConditionVolumeHasRoom, Status: contract.False, Reason: ReasonVolumeFull,
@@ -28,8 +36,16 @@ func volumeCondition(full bool) contract.Condition {
 		}
 	}
 	return contract.Condition{
-		Type: contract.ConditionVolumeHasRoom, Status: contract.True, Reason: ReasonHasRoom, Message: "the volume has room for new messages",
+		Type: contract.ConditionVolumeHasRoom, Status: contract.True, Reason: ReasonHasRoom, Message: "there is room for new messages",
 	}
+}
+
+// roomForFiles says whether there is room for files.
+func (p *parts) roomForFiles() bool {
+	if p.onServer() { // which alone knows how much room it has
+		return !p.keys.store.Full()
+	}
+	return hasRoom(p.DataDir, p.keys.store.Freed())
 }
 
 // hasRoom says whether the volume has room for files, in addition to what was freed in the
@@ -40,8 +56,8 @@ func hasRoom(dir string, freed int64) bool {
 	if syscall.Statfs(dir, &s) != nil {
 		return true
 	}
-	return roomForFiles(int64(s.Bavail)*s.Bsize+freed, int64(s.Blocks)*s.Bsize)
+	return leavesRoom(int64(s.Bavail)*s.Bsize+freed, int64(s.Blocks)*s.Bsize)
 }
 
-// roomForFiles says whether files may take from so many free bytes of a volume.
-func roomForFiles(free, volume int64) bool { return free > min(volume/keptShare, maxKept) }
+// leavesRoom says whether files may take from so many free bytes of a volume.
+func leavesRoom(free, volume int64) bool { return free > min(volume/keptShare, maxKept) }

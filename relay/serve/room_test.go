@@ -16,7 +16,7 @@ func TestRoomForFiles_LeavesAnEighthToMessagesAndAtMostAGibibyte(t *testing.T) {
 		{free: gib, volume: 252 * gib, want: false},
 		{free: 0, volume: 0, want: false},
 	} {
-		if got := roomForFiles(c.free, c.volume); got != c.want {
+		if got := leavesRoom(c.free, c.volume); got != c.want {
 			t.Errorf("%d bytes free of %d: room is %v, want %v", c.free, c.volume, got, c.want)
 		}
 	}

@@ -38,6 +38,7 @@ func Run(ctx context.Context, o Options) error {
 	if r.vault, err = vault.New(vc); err != nil {
 		return err
 	}
+	r.login = &databaseLogin{read: r.vault.DatabaseLogin}
 	r.Log.LogAttrs(ctx, slog.LevelInfo, "relay starts", slog.String("version", o.Version), slog.String("config", cfg.Hash))
 	// Ends last: others need it to stop in order.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))

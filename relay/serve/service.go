@@ -128,7 +128,7 @@ func translate(err error) error {
 		return cloudapi.ErrOtherBody
 	case errors.Is(err, store.ErrQuota):
 		return cloudapi.ErrRecipientFull
-	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
+	case store.Unavailable(err), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
 		return cloudapi.ErrUnavailable
 	}
 	return err

@@ -69,6 +69,13 @@ func (s *state) setErased() {
 	s.opened, s.failure = false, errErased
 }
 
+// lasting is why the keys that were opened are of no use any more; nil while they are.
+func (s *state) lasting() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
 // setOwner notes whether the relay's names belong to another owner, while it runs, and says
 // whether that is new.
 func (s *state) setOwner(err error) (changed bool) {

@@ -61,7 +61,7 @@ const countTime = 2 * time.Second
 func (r *relay) status(ctx context.Context) contract.Status {
 	s := contract.Status{
 		Version: contract.StatusVersion, ConfigHash: r.cfg.Hash, Quality: "UNKNOWN",
-		Conditions: []contract.Condition{r.state.keysCondition(r.vault.Ready())},
+		Conditions: []contract.Condition{r.keysCondition()},
 	}
 	r.state.fill(&s)
 	p := r.running.Load()
@@ -77,7 +77,22 @@ func (r *relay) status(ctx context.Context) contract.Status {
 
 // conditions are those that need the keys, of a relay with so many dead letters.
 func (p *parts) conditions(letters int64) []contract.Condition {
-	return []contract.Condition{p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full())}
+	return []contract.Condition{p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full(), p.onServer())}
+}
+
+// keysCondition is KeysReady, which also says why the store cannot be written.
+func (r *relay) keysCondition() contract.Condition {
+	c := r.state.keysCondition(r.vault.Ready())
+	p := r.running.Load()
+	if p == nil || errors.Is(r.state.lasting(), errErased) {
+		return c
+	}
+	if err := p.keys.store.Trouble(); err != nil {
+		c.Status = contract.False
+		c.Reason, c.Message = explain(err)
+		c.Message += "; the relay tries again by itself"
+	}
+	return c
 }
 
 // waiting is the condition of something that waits for the keys.

@@ -101,6 +101,6 @@ func (p *parts) files() (*message.Files, error) {
 	}
 	return &message.Files{
 		Uploads: p.carrier, Carrier: web, Public: media.NewPublic(p.AllowLinks, p.cfg.PrivateLinks...), Owns: where.Owns,
-		Room: func() bool { return hasRoom(p.DataDir, p.keys.store.Freed()) },
+		Room: p.roomForFiles,
 	}, nil
 }

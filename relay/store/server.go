@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 	"github.com/relaykeep/relaykeep/relay/store/internal/postgres"
@@ -27,6 +28,32 @@ func (s Server) config(storeID [16]byte, mustExist bool) postgres.Config {
 		Address: s.Address, Database: s.Database, Login: s.Login, CA: s.CA, Size: s.Size,
 		Owner: storeID, MustExist: mustExist,
 	}
+}
+
+// OwnerOn reads whose store is in a database, as OwnerOf does for a directory. Errors are also those
+// of the server.
+func OwnerOn(ctx context.Context, s Server) (*Owner, error) {
+	found, err := postgres.OwnerOf(ctx, s.config([16]byte{}, true))
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return &Owner{StoreID: found.ID, Used: found.Used}, nil
+}
+
+// Lost says whether an error means that this process can never write to its store again, and must
+// open it anew.
+func Lost(err error) bool { return errors.Is(err, ErrFenced) || errors.Is(err, ErrRolledBack) }
+
+// Unavailable says whether an error is that of a database server that may work again later.
+func Unavailable(err error) bool {
+	for _, e := range []error{
+		ErrUnreachable, ErrUncertain, ErrDenied, ErrCertificate, ErrTooOld, ErrStandby, ErrBusy, ErrRights, ErrFenced, ErrRolledBack,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // Errors of a store on a server. Each says what to do.

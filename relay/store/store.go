@@ -120,6 +120,11 @@ func (s *Store) Full() bool { return s.db.Full() }
 // shrink.
 func (s *Store) Freed() int64 { return s.db.Freed() }
 
+// Trouble says why nothing can be written at present, as far as that is known; one of the errors of a
+// store on a server, and nil in a directory. After ErrFenced and ErrRolledBack the store must be
+// opened again.
+func (s *Store) Trouble() error { return s.db.Trouble() }
+
 // Close lets the running transactions end, fails those that wait with ErrClosed, and unlocks
 // the directory. The keyring keeps its keys; those of the settings are overwritten.
 func (s *Store) Close() error {

@@ -31,8 +31,9 @@ func (Access) LogValue() slog.Value { return slog.StringValue("[access]") }
 
 // Names of a tenant's secrets: secretAccess is the folder of the business's credentials.
 const (
-	secretAccess  = "access"
-	secretCarrier = "carrier"
+	secretAccess   = "access"
+	secretCarrier  = "carrier"
+	secretDatabase = "postgres"
 )
 
 // Fields of the secrets.

@@ -8,10 +8,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/rig"
+	"github.com/relaykeep/relaykeep/test/services/postgres"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
 
@@ -20,6 +22,8 @@ import (
 type house struct {
 	*rig.House
 	prosody *prosody.Server
+	// postgres is started by the first test that asks for it.
+	postgres func() (*postgres.Server, error)
 }
 
 var shared *house
@@ -31,7 +35,16 @@ func TestMain(m *testing.M) {
 			return 1, err
 		}
 		defer server.Stop()
-		shared = &house{h, server}
+		var database *postgres.Server
+		shared = &house{h, server, sync.OnceValues(func() (s *postgres.Server, err error) {
+			database, err = postgres.Start(ctx, filepath.Join(h.Dir, "postgres"), postgres.Options{})
+			return database, err
+		})}
+		defer func() {
+			if database != nil {
+				database.Kill()
+			}
+		}()
 		return m.Run(), nil
 	}))
 }

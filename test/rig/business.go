@@ -31,7 +31,9 @@ type Business struct {
 	Number    string          // E.164
 	Config    contract.Config // with which the relay starts next
 	Dir       string          // holds the volume
-	TLSDir    string          // where the kubelet mounts a certificate of the tenant's own
+	Postgres  contract.PostgresServer
+	ServerDir string // what PostgreSQL writes is below it; empty for a store on the volume
+	TLSDir    string // where the kubelet mounts a certificate of the tenant's own
 	Log       Journal
 
 	Client   *http.Client // trusts the endpoint's certificate
@@ -43,6 +45,8 @@ type Business struct {
 	t     testing.TB
 	house *House
 	stop  func()
+	// process is the relay's, when it has one of its own.
+	process *Process
 
 	mu       sync.Mutex // guards the following fields
 	endpoint string     // host:port
@@ -141,7 +145,10 @@ func (b *Business) configure() serve.Options {
 	raw, err := json.Marshal(b.Config)
 	check(b.t, err)
 	check(b.t, os.WriteFile(b.ConfigFile(), raw, 0o600))
-	return options(b.Dir, config.Arguments{Vault: b.Config.Vault, Carrier: b.Config.Carrier})
+	raw, err = json.Marshal(b.Postgres)
+	check(b.t, err)
+	check(b.t, os.WriteFile(filepath.Join(b.Dir, serverFile), raw, 0o600))
+	return options(b.Dir, config.Arguments{Vault: b.Config.Vault, Carrier: b.Config.Carrier, Postgres: b.Postgres})
 }
 
 // options are a relay's whose configuration and volume are in dir.

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -68,7 +69,7 @@ func (b *Business) NothingLeaked() {
 	b.t.Helper()
 	b.Stop()
 	hidden := b.Hidden()
-	for name, data := range map[string][]byte{"log": b.Log.Bytes(), "volume": b.stored()} {
+	for name, data := range map[string][]byte{"log": b.Log.Bytes(), "store": b.stored()} {
 		if len(data) < 100 {
 			b.t.Errorf("the %s is empty: nothing was looked at", name)
 		}
@@ -85,10 +86,10 @@ func (b *Business) NothingLeaked() {
 	}
 }
 
-// stored returns all bytes of the relay's volume.
+// stored returns all bytes of the relay's volume, or of the server that its database is on.
 func (b *Business) stored() (all []byte) {
 	b.t.Helper()
-	check(b.t, filepath.WalkDir(b.Volume(), func(path string, d os.DirEntry, err error) error {
+	check(b.t, filepath.WalkDir(cmp.Or(b.ServerDir, b.Volume()), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

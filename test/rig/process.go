@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
@@ -27,8 +28,12 @@ const processVariable = "RELAYKEEP_TEST_RELAY"
 func beRelay(dir string) (code int) {
 	o := options(dir, config.Arguments{})
 	file, err := config.Load(o.ConfigPath)
+	var server contract.PostgresServer
 	if err == nil {
-		o.Arguments = config.Arguments{Vault: file.Vault, Carrier: file.Carrier}
+		server, err = readServer(dir)
+	}
+	if err == nil {
+		o.Arguments = config.Arguments{Vault: file.Vault, Carrier: file.Carrier, Postgres: server}
 		o.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 		o.Listening = func(name string, a net.Addr) { fmt.Println(name, a) }
 		err = serve.Run(context.Background(), o)
@@ -51,9 +56,15 @@ func (b *Business) StartProcess() {
 	out, err := cmd.StdoutPipe()
 	check(b.t, err)
 	check(b.t, cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	b.process = &Process{cmd, ended}
 	b.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 	})
 	b.t.Cleanup(b.stop)
 	lines := bufio.NewScanner(out)
@@ -65,4 +76,24 @@ func (b *Business) StartProcess() {
 		b.listens(name, addr)
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
+}
+
+// Process is a relay's process.
+type Process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// Freeze stops the relay's process without closing its connections, and leaves it to the caller: the
+// business may start another.
+func (b *Business) Freeze() *Process {
+	b.t.Helper()
+	check(b.t, b.process.cmd.Process.Signal(syscall.SIGSTOP))
+	return b.process
+}
+
+// Thaw lets a process go on. The channel is closed when it has ended.
+func (p *Process) Thaw() <-chan struct{} {
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	return p.ended
 }

@@ -60,6 +60,8 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 		return queue.Later(turnPause)
 	case errors.Is(err, store.ErrFull):
 		return queue.Later(fullPause) // a full volume is no reason to give up on an accepted message
+	case store.Unavailable(err):
+		return queue.Later(storePause) // nor is a database that is away
 	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
 		log("giving up on an outbox job")
 		return s.endWith(ctx, j, givenUp(t.Kind))

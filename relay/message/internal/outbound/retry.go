@@ -14,6 +14,8 @@ const (
 	maxAttempts = 20
 	// fullPause is how long a job waits for room on the volume.
 	fullPause = 30 * time.Second
+	// storePause is how long a job waits for a database that is away.
+	storePause = time.Second
 )
 
 // retryAfter is how long to wait after a failure that came after so many others.

@@ -70,6 +70,9 @@ type Database interface {
 	// was put in place, and stays the same otherwise, as far as the engine can tell; 0 when it
 	// cannot tell.
 	Birth() int64
+	// Trouble says why nothing can be written at present; nil when the last attempt did not find
+	// anything. It costs nothing, and with ErrFenced and ErrRolledBack it stays.
+	Trouble() error
 	// Close lets the running group end, fails the changes that wait with ErrClosed, and lets
 	// others open the database. After it every method that takes a context fails with
 	// ErrClosed. It must be called once.

@@ -32,13 +32,14 @@ type writer struct {
 	spent    int64 // bytes written since
 	group    int64 // bytes written by this group
 
-	full atomic.Bool // the server had no room
+	full    atomic.Bool           // the server had no room
+	trouble atomic.Pointer[error] // how the last attempt to reach the database failed; nil: it did not
 }
 
 // Transact runs fn in a transaction that begins with a look at the term. If the answer to its
 // end is lost, it asks the server what became of it.
 func (w *writer) Transact(fn func() error) error {
-	if err := w.begin(); err != nil {
+	if err := w.note(w.begin()); err != nil {
 		return err
 	}
 	w.group = 0
@@ -46,13 +47,16 @@ func (w *writer) Transact(fn func() error) error {
 	if err == nil {
 		err = w.lost // whatever the changes made of it
 	}
+	if w.lost != nil {
+		_ = w.note(w.lost)
+	}
 	if err != nil {
 		w.noteFull(err)
 		return errors.Join(err, w.conn.rollback())
 	}
 	asked, err := w.conn.commit()
 	if asked && w.conn.broken != nil {
-		err = w.resolve()
+		err = w.note(w.resolve())
 	} else if asked && err == nil {
 		w.lease.groups++
 	}
@@ -154,6 +158,7 @@ func (w *writer) resolve() error {
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, time.Second
 	for {
 		groups, err := w.reconnect()
+		_ = w.note(err)
 		switch {
 		case errors.Is(err, engine.ErrFenced):
 			return w.formerly(before)
@@ -244,7 +249,9 @@ func (w *writer) rolledBack() error {
 }
 
 // renew tells others that we are there, if no group has lately. It reconnects if it must.
-func (w *writer) renew() error {
+func (w *writer) renew() error { return w.note(w.stay()) }
+
+func (w *writer) stay() error {
 	if err := w.ready(); err != nil {
 		return err
 	}

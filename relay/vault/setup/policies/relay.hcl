@@ -5,6 +5,10 @@ path "{{.KV}}/data/{{.N}}/{{.S}}/identity/*" {
 path "{{.KV}}/data/{{.N}}/{{.S}}/carrier" {
   capabilities = ["create", "read"]
 }
+# The login at PostgreSQL, which an admin writes.
+path "{{.KV}}/data/{{.N}}/{{.S}}/postgres" {
+  capabilities = ["read"]
+}
 # Who used these names first: recorded once; only an admin can change it.
 path "{{.KV}}/data/{{.N}}/{{.S}}/owner" {
   capabilities = ["create", "read"]
