@@ -153,16 +153,22 @@ func TestLane_LongAndHeldKeepsTheStoresOrder(t *testing.T) {
 		var mute bool
 		var done []int64
 		rest := 0
-		work := func(ctx context.Context, j queue.Job) queue.Result {
+		retry := func(j queue.Job) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case j.Lane != int64(held.ID):
 				rest++
 			case mute || j.ID%100 == 0 && j.Attempts == 0:
-				return queue.Retry(time.Second)
+				return true
 			default:
 				done = append(done, j.ID)
+			}
+			return false
+		}
+		work := func(ctx context.Context, j queue.Job) queue.Result {
+			if retry(j) {
+				return queue.Retry(time.Second)
 			}
 			check(t, backend.Finish(ctx, j))
 			return queue.Done()

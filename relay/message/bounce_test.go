@@ -245,7 +245,15 @@ type betweenSessions struct {
 }
 
 func (s betweenSessions) Update(ctx context.Context, fn func(*store.Tx) error) error {
-	err := s.Store.Update(ctx, fn)
+	return s.after(ctx, s.Store.Update(ctx, fn))
+}
+
+func (s betweenSessions) UpdateLate(ctx context.Context, fn func(*store.Tx) error) error {
+	return s.after(ctx, s.Store.UpdateLate(ctx, fn))
+}
+
+// after runs happens if it is time, and returns err.
+func (s betweenSessions) after(ctx context.Context, err error) error {
 	if m, ok := s.lost(ctx); ok {
 		s.once.Do(func() {
 			if err := s.happens(m); err != nil {

@@ -64,6 +64,10 @@ func (s crashingStore) Update(ctx context.Context, fn func(*store.Tx) error) err
 	return s.step(func() error { return s.Store.Update(ctx, fn) })
 }
 
+func (s crashingStore) UpdateLate(ctx context.Context, fn func(*store.Tx) error) error {
+	return s.step(func() error { return s.Store.UpdateLate(ctx, fn) })
+}
+
 func (s crashingStore) Shrink(ctx context.Context, fn func(*store.Tx) error) error {
 	return s.step(func() error { return s.Store.Shrink(ctx, fn) })
 }

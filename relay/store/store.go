@@ -40,6 +40,14 @@ func (s *Store) Begin(ctx context.Context, fn func(t *Tx) error) (wait func() er
 	return s.db.Begin(ctx, s.change(fn, false))
 }
 
+// UpdateLate is Update for what nobody waits for: it waits some milliseconds for others, to share a commit
+// with them.
+func (s *Store) UpdateLate(ctx context.Context, fn func(t *Tx) error) error {
+	c := s.change(fn, false)
+	c.Late = true
+	return s.db.Begin(ctx, c)()
+}
+
 // Shrink is Update for what frees room: it uses the volume's reserve when no other room is
 // left, and then runs fn a second time. fn must not delete much more than MayShrink bytes at
 // once.

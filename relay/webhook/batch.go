@@ -24,11 +24,15 @@ const (
 	aloneAfter = 4
 )
 
-// Workers is how many workers a queue of deliveries should have, each of which does as many jobs at once.
-func Workers(maxUpdates int) int { return max(leastWorkers, concurrency/max(1, maxUpdates)) }
+// Workers is how many workers a queue of deliveries should have, each of which does as many jobs at once: a
+// few for each request in flight, since the others read what is to be sent and write what became of it.
+func Workers(maxUpdates int) int { return 4 * requests(maxUpdates) }
 
-// leastWorkers keeps slow requests from holding up all others.
-const leastWorkers = 4
+// requests is how many requests are in flight at once.
+func requests(maxUpdates int) int { return max(leastRequests, concurrency/max(1, maxUpdates)) }
+
+// leastRequests keeps slow requests from holding up all others.
+const leastRequests = 4
 
 // parcel is what goes in one request: jobs, by their place, and their payload.
 type parcel struct {

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/relaykeep/relaykeep/relay/queue"
 )
 
 // How deliveries are tried.
 const (
-	// concurrency is how many deliveries are in flight at once.
+	// concurrency is how many requests of one update are in flight at once.
 	concurrency = 16
 	// giveUp is the longest time for which a delivery is retried.
 	giveUp = 7 * 24 * time.Hour
@@ -75,6 +76,7 @@ type Options struct {
 type Deliverer struct {
 	o      Options
 	client *client
+	turns  *semaphore.Weighted // of requests
 	probe  chan struct{}
 	// markKey keys the marks of the receiver's own credentials.
 	markKey []byte
@@ -109,7 +111,7 @@ func New(o Options) (*Deliverer, error) {
 	if o.Recheck == 0 {
 		o.Recheck = recheckEvery
 	}
-	return &Deliverer{o: o, client: c, probe: make(chan struct{}, 1), markKey: newMarkKey()}, nil
+	return &Deliverer{o: o, client: c, turns: semaphore.NewWeighted(int64(requests(o.MaxUpdates))), probe: make(chan struct{}, 1), markKey: newMarkKey()}, nil
 }
 
 // Verified says whether deliveries may be made; it is a queue's Open.
@@ -198,8 +200,19 @@ func (d *Deliverer) deliver(ctx context.Context, jobs []queue.Job, p parcel, res
 			results[i] = res
 		}
 	}
+	if d.turns.Acquire(ctx, 1) != nil {
+		note(queue.Later(0))
+		return
+	}
+	if !d.Verified() { // no longer
+		d.turns.Release(1)
+		d.o.Observe(Deferred, 0)
+		note(queue.Later(firstProbe))
+		return
+	}
 	start := d.o.Now()
 	err := d.send(ctx, p.payload)
+	d.turns.Release(1)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		note(queue.Later(0)) // we are stopping; the receiver did nothing wrong
 		return

@@ -102,6 +102,7 @@ type fixture struct {
 	mu        sync.Mutex
 	finished  []int64
 	commits   int
+	finishing func()           // called by Finish first, if it is not nil
 	dead      map[int64]string // why each was given up
 	recovered int
 }
@@ -124,6 +125,9 @@ func deliverAtOnce(t *testing.T, to webhook.Receiver, maxUpdates int) *fixture {
 		Receiver: to, Retention: 30 * 24 * time.Hour, Recheck: 5 * time.Millisecond,
 		MaxUpdates: maxUpdates,
 		Finish: func(_ context.Context, jobs ...queue.Job) error {
+			if f.finishing != nil {
+				f.finishing()
+			}
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			for _, j := range jobs {

@@ -33,6 +33,8 @@ type Store interface {
 	// Update runs fn, one call at a time, and returns when what fn wrote is durable. When it
 	// returns an error, do not rely on anything that fn wrote.
 	Update(ctx context.Context, fn func(*store.Tx) error) error
+	// UpdateLate is Update for what nobody waits for: it waits a moment for others, to share a commit with them.
+	UpdateLate(ctx context.Context, fn func(*store.Tx) error) error
 	// Begin is Update in two steps: the wait for durability is the second.
 	Begin(ctx context.Context, fn func(*store.Tx) error) (wait func() error)
 	// Shrink is Update for what frees room, and works on a full volume, too. It may run fn

@@ -175,7 +175,7 @@ func (s *Outbound) sendText(ctx context.Context, j queue.Job, c store.Customer) 
 
 // sent notes that the carrier has a message, and ends its job.
 func (s *Outbound) sent(ctx context.Context, j queue.Job, c store.Customer, m store.Message) error {
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.Store.UpdateLate(ctx, func(tx *store.Tx) error {
 		if err := s.advanceMessage(tx, m.ID, record.StateSent); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
@@ -13,6 +14,12 @@ import (
 const (
 	maxGroup    = 512
 	queueLength = 256
+)
+
+// How long changes that may be late wait for a group that they can join, and how many of them.
+const (
+	lateness = 2 * time.Millisecond
+	maxLate  = 64
 )
 
 // Database is what a Writer needs of its engine. Only the writing goroutine calls it.
@@ -56,8 +63,10 @@ type Writer struct {
 	stopped  chan struct{} // closed when run has returned
 	once     sync.Once     // guards closing
 
-	db    Database     // only run uses it
-	group engine.Group // likewise
+	// Only run uses the following fields.
+	db    Database
+	group engine.Group
+	ready []*request // changes that come before those in requests
 }
 
 // Start starts a writer. It tells g about each group.
@@ -123,18 +132,45 @@ func (w *Writer) await(ctx context.Context, r *request) error {
 // run is the writing goroutine: it takes waiting requests, runs them, and commits.
 func (w *Writer) run() {
 	defer close(w.stopped)
+	late := time.NewTimer(lateness)
+	late.Stop()
 	for {
 		select {
 		case <-w.closing:
+			w.commitReady()
 			return
+		case <-late.C:
+			w.commitReady()
 		case r := <-w.requests:
 			if r.alone != nil {
 				runAlone(r)
 				continue
 			}
-			w.commitGroup(r)
+			w.ready = append(w.ready, r)
+			if r.change.Late && len(w.ready) < maxLate {
+				if len(w.ready) == 1 {
+					late.Reset(lateness)
+				}
+				continue
+			}
+			late.Stop()
+			w.commitReady()
 		}
 	}
+}
+
+// commitReady commits what is ready, if anything is.
+func (w *Writer) commitReady() {
+	for len(w.ready) > 0 {
+		w.commitGroup(w.take())
+	}
+}
+
+// take returns the first of the changes that are ready.
+func (w *Writer) take() *request {
+	r := w.ready[0]
+	w.ready = w.ready[1:]
+	return r
 }
 
 // commitGroup runs one request and those that wait behind it in one transaction. Callers get
@@ -193,6 +229,9 @@ func runAlone(r *request) {
 func (w *Writer) waiting(taken int) *request {
 	if taken >= maxGroup || w.db.Enough() {
 		return nil
+	}
+	if len(w.ready) > 0 {
+		return w.take()
 	}
 	select {
 	case r := <-w.requests:

@@ -1,8 +1,12 @@
 package commit_test
 
 import (
+	"database/sql/driver"
 	"errors"
+	"reflect"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/commit"
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
@@ -38,4 +42,84 @@ func TestWriter_SaysThatATransactionCouldNotBegin(t *testing.T) {
 	if len(g.ended) != 3 || !errors.Is(g.ended[0], errAway) {
 		t.Errorf("the group was told %v", g.ended)
 	}
+}
+
+// ledger is a database that notes what is written in which transaction.
+type ledger struct {
+	groups [][]string
+	open   []string
+}
+
+func (l *ledger) Transact(fn func() error) error {
+	l.open = nil
+	err := fn()
+	if err == nil {
+		l.groups = append(l.groups, l.open)
+	}
+	return err
+}
+
+func (l *ledger) Mark() (commit.Tx, error) { return entry{l}, nil }
+func (l *ledger) Keep() error              { return nil }
+func (l *ledger) Undo() error              { return nil }
+func (l *ledger) Whole() engine.Tx         { return nil }
+func (l *ledger) Enough() bool             { return false }
+
+// entry is a change's place in a ledger.
+type entry struct{ *ledger }
+
+func (e entry) Run(text string, _ ...driver.Value) (int64, error) {
+	e.open = append(e.open, text)
+	return 1, nil
+}
+
+func (e entry) Write(text string, _ ...driver.Value) error {
+	_, err := e.Run(text)
+	return err
+}
+func (entry) Rows(string, func([]driver.Value) error, ...driver.Value) error { return nil }
+func (entry) Fresh()                                                         {}
+func (entry) Usage() (volume, held int64)                                    { return 0, 0 }
+func (entry) Admit(bool) error                                               { return nil }
+
+func TestLateChange_SharesTheNextCommitOrHasItsOwnSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(ledger)
+		w := commit.Start(l, new(group))
+		var told []string
+		begin := func(name string, late bool) {
+			wait := w.Begin(t.Context(), engine.Change{
+				Do:   func(tx engine.Tx) error { return tx.Write(name) },
+				Kept: func() {}, Late: late,
+			})
+			go func() {
+				if err := wait(); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				told = append(told, name)
+			}()
+			synctest.Wait()
+		}
+		begin("late", true)
+		begin("later", true)
+		if len(l.groups) != 0 {
+			t.Errorf("late changes did not wait for others: %v", l.groups)
+		}
+		begin("now", false)
+		begin("alone", true)
+		if want := [][]string{{"late", "later", "now"}}; !reflect.DeepEqual(l.groups, want) || len(told) != 3 {
+			t.Errorf("the commits were %v, want %v; told are %v", l.groups, want, told)
+		}
+		<-time.After(10 * time.Millisecond)
+		synctest.Wait()
+		if len(l.groups) != 2 || len(told) != 4 {
+			t.Errorf("a late change waits for good: %v", l.groups)
+		}
+		begin("last", true)
+		w.Stop()
+		synctest.Wait()
+		if want := []string{"last"}; len(l.groups) != 3 || !reflect.DeepEqual(l.groups[2], want) {
+			t.Errorf("stopping did not write a late change: %v", l.groups)
+		}
+	})
 }

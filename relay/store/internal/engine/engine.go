@@ -117,6 +117,9 @@ type Change struct {
 	Kept func()
 	// Frees says that the change frees room: it is not refused because there is none.
 	Frees bool
+	// Late says that the change may wait some milliseconds for others, to share a commit with
+	// them. Its place among the changes stays.
+	Late bool
 }
 
 // Group is told about each group of changes that shares a commit, in the engine's writing

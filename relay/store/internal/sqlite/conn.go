@@ -193,6 +193,17 @@ func (c *conn) transact(fn func() error) error {
 	return nil
 }
 
+// restart undoes all of the running transaction and begins another, unless an error has ended it.
+func (c *conn) restart() error {
+	if c.ended != nil {
+		return c.ended
+	}
+	if err := c.rollback(); err != nil {
+		return fmt.Errorf("undoing a refused write: %w", err)
+	}
+	return c.begin()
+}
+
 // begin begins a write transaction. Outside of one no error stays.
 func (c *conn) begin() error {
 	c.ended = nil

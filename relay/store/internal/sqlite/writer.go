@@ -15,30 +15,44 @@ import (
 type writer struct {
 	conn *conn
 	room *room
+
+	first bool // no change of the transaction was marked yet
+	saved bool // the change that runs has a savepoint
 }
 
 // Transact runs fn in a write transaction.
 func (w *writer) Transact(fn func() error) error {
 	w.room.measure(w.conn)
+	w.first = true
 	err := w.conn.transact(fn)
 	w.room.failed(err)
 	return err
 }
 
-// Mark begins a savepoint, which Keep or Undo ends.
+// Mark begins a savepoint, which Keep or Undo ends. The first change of a transaction needs none.
 func (w *writer) Mark() (commit.Tx, error) {
+	w.saved, w.first = !w.first, false
+	if !w.saved {
+		return w.tx(), nil
+	}
 	_, err := w.conn.run("SAVEPOINT caller")
 	return w.tx(), err
 }
 
 // Keep keeps what was written since Mark.
 func (w *writer) Keep() error {
+	if !w.saved {
+		return nil
+	}
 	_, err := w.conn.run("RELEASE caller")
 	return err
 }
 
 // Undo undoes what was written since Mark.
 func (w *writer) Undo() error {
+	if !w.saved {
+		return w.conn.restart()
+	}
 	if _, err := w.conn.run("ROLLBACK TO caller"); err != nil {
 		return fmt.Errorf("undoing a refused write: %w", err)
 	}
