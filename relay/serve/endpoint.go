@@ -57,6 +57,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Others:      p.otherNumbers,
 		Log:         p.Log, Now: p.Now, Observe: p.metrics.request,
 	}))
+	(&connections{most: maxConnections}).bound(server)
 	certificates, err := p.certificates(ctx)
 	if err != nil {
 		return err

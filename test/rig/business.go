@@ -45,8 +45,6 @@ type Business struct {
 	t     testing.TB
 	house *House
 	stop  func()
-	// process is the relay's, when it has one of its own.
-	process *Process
 
 	mu       sync.Mutex // guards the following fields
 	endpoint string     // host:port
@@ -54,6 +52,8 @@ type Business struct {
 	took     time.Duration
 	last     contract.Status
 	hidden   []string
+	process  *Process      // the relay's, when it has one of its own
+	wrong    time.Duration // by how much its node's clock is wrong
 }
 
 // NewBusiness makes a tenant whose relay is configured but does not run. A test that

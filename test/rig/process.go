@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
@@ -24,9 +26,29 @@ import (
 const processVariable = "RELAYKEEP_TEST_RELAY"
 
 // beRelay is the relay's process. It prints where it listens and runs until it is
-// killed.
+// killed. Each line of its standard input says by how much its node's clock is wrong from then on; it
+// waits for the first.
 func beRelay(dir string) (code int) {
 	o := options(dir, config.Arguments{})
+	wrong := new(atomic.Int64)
+	lines := bufio.NewScanner(os.Stdin)
+	next := func() bool {
+		if !lines.Scan() {
+			return false
+		}
+		by, err := time.ParseDuration(lines.Text())
+		wrong.Store(int64(by))
+		return err == nil
+	}
+	if !next() {
+		fmt.Fprintln(os.Stderr, "no line says how wrong the clock is")
+		return 1
+	}
+	go func() {
+		for next() {
+		}
+	}()
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
 	file, err := config.Load(o.ConfigPath)
 	var server contract.PostgresServer
 	if err == nil {
@@ -55,13 +77,19 @@ func (b *Business) StartProcess() {
 	cmd.Stderr = &b.Log
 	out, err := cmd.StdoutPipe()
 	check(b.t, err)
+	in, err := cmd.StdinPipe()
+	check(b.t, err)
 	check(b.t, cmd.Start())
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	b.process = &Process{cmd, ended}
+	b.mu.Lock()
+	b.process = &Process{cmd, in, ended}
+	err = b.tellClock()
+	b.mu.Unlock()
+	check(b.t, err)
 	b.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		<-ended
@@ -81,6 +109,7 @@ func (b *Business) StartProcess() {
 // Process is a relay's process.
 type Process struct {
 	cmd   *exec.Cmd
+	node  io.Writer // tells it how wrong its node's clock is
 	ended chan struct{}
 }
 
@@ -96,4 +125,26 @@ func (b *Business) Freeze() *Process {
 func (p *Process) Thaw() <-chan struct{} {
 	_ = p.cmd.Process.Signal(syscall.SIGCONT)
 	return p.ended
+}
+
+// PID is the relay's process, as StartProcess last started it.
+func (b *Business) PID() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.process.cmd.Process.Pid
+}
+
+// SetClock makes the clock of the relay's node wrong by some time from now on, also after the relay's
+// process was started again. It counts for processes. It returns an error if the process has ended.
+func (b *Business) SetClock(wrong time.Duration) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrong = wrong
+	return b.tellClock()
+}
+
+// tellClock tells the process how wrong its clock is. The caller holds mu.
+func (b *Business) tellClock() error {
+	_, err := fmt.Fprintln(b.process.node, b.wrong)
+	return err
 }
