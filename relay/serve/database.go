@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ const (
 	ReasonStoreTakenOver       = "StoreTakenOver"
 	ReasonStoreRolledBack      = "StoreRolledBack"
 	ReasonStoreNewer           = "StoreNewer"
+	ReasonStoreMoved           = "StoreMoved"
+	ReasonDatabaseNotEmpty     = "DatabaseNotEmpty"
+	ReasonStoreNotCopied       = "StoreNotCopied"
 )
 
 // errLoginMissing means that no admin has put the login at PostgreSQL into Vault.
@@ -33,6 +37,9 @@ var errLoginMissing = errors.New("the login at PostgreSQL is not in Vault")
 func databaseExplanations() []explanation {
 	return []explanation{
 		{errLoginMissing, ReasonDatabaseLoginMissing, "Vault has no login at PostgreSQL for this relay: an admin makes a role and a database and writes both to Vault (docs/postgresql.md)"},
+		{store.ErrMoved, ReasonStoreMoved, "the store on the volume was moved into a database: set storage.postgres as it was"},
+		{store.ErrNotEmpty, ReasonDatabaseNotEmpty, "the volume holds a store that should be moved into the database, but that holds something else: give the relay an empty database, or remove the volume if what is on it is not wanted"},
+		{store.ErrCopy, ReasonStoreNotCopied, "the database server returned something else than what was copied to it, so nothing was moved: check the server and its disk"},
 		{store.ErrFenced, ReasonStoreTakenOver, "another process has taken the store over, and this one ends"},
 		{store.ErrRolledBack, ReasonStoreRolledBack, "the database server lost what it had committed, through a restoration or a failover: the relay starts again and then resets all sessions"},
 		{store.ErrDenied, ReasonDatabaseDenied, "PostgreSQL refuses the relay's login: check that role and password in Vault, the database's name and pg_hba.conf are right"},
@@ -67,12 +74,43 @@ func (r *relay) place() []store.Option {
 	return []store.Option{store.OnVolume(r.cfg.Volume)}
 }
 
-// ownerOfStore reads whose the store is; nil when there is none.
+// ownerOfStore reads whose the store is; nil when there is none. One that must still be moved into the
+// database counts.
 func (r *relay) ownerOfStore(ctx context.Context) (*store.Owner, error) {
-	if r.onServer() {
-		return store.OwnerOn(ctx, r.server())
+	if !r.onServer() {
+		return store.OwnerOf(r.DataDir)
 	}
-	return store.OwnerOf(r.DataDir)
+	if left, err := r.leftOver(); err != nil || left != nil {
+		return left, err
+	}
+	return store.OwnerOn(ctx, r.server())
+}
+
+// leftOver reads whose store is on the volume that must be moved into the database; nil when there is none.
+func (r *relay) leftOver() (*store.Owner, error) {
+	left, err := store.OwnerOf(r.DataDir)
+	if errors.Is(err, store.ErrMoved) {
+		return nil, nil
+	}
+	return left, err
+}
+
+// moveStore moves what is on the volume into the database. An admin who adds storage.postgres to a suspended
+// BusinessRelay asks for it.
+func (r *relay) moveStore(ctx context.Context, storeID [16]byte) error {
+	if !r.onServer() {
+		return nil
+	}
+	if left, err := r.leftOver(); err != nil || left == nil {
+		return err
+	}
+	r.Log.LogAttrs(ctx, slog.LevelInfo, "moving the store from the volume into the database")
+	rows, err := store.MoveToServer(ctx, r.DataDir, storeID, r.server(), store.OnVolume(r.cfg.Volume))
+	if err != nil {
+		return fmt.Errorf("moving the store into the database: %w", err)
+	}
+	r.Log.LogAttrs(ctx, slog.LevelInfo, "moved the store into the database; the one on the volume cannot be used any more", slog.Int64("rows", rows))
+	return nil
 }
 
 // databaseLogin reads the login at PostgreSQL from Vault for each connection, so that an admin may

@@ -34,6 +34,7 @@ func TestEveryErrorOfAServer_HasAReasonOfItsOwn(t *testing.T) {
 	for _, err := range []error{
 		store.ErrFenced, store.ErrUncertain, store.ErrRolledBack, store.ErrUnreachable, store.ErrDenied, store.ErrCertificate, store.ErrTooOld, store.ErrEncoding,
 		store.ErrStandby, store.ErrBusy, store.ErrRights, store.ErrForeignStore, store.ErrStoreMissing, store.ErrLocked, store.ErrNewer,
+		store.ErrMoved, store.ErrNotEmpty, store.ErrCopy,
 	} {
 		if reason, message := explain(err); reason == ReasonStoreUnusable || message == "" {
 			t.Errorf("%v is %s: %s", err, reason, message)

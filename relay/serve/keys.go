@@ -104,10 +104,13 @@ func newIdentity() ([]byte, error) {
 	return pair.MarshalBinary()
 }
 
-// openStore opens the store; with begin it makes the store first. The store is made before the
+// openStore opens the store, after it was moved if it must be; with begin it makes the store first. The store is made before the
 // wrapping key: if there is a key but no store, the store was lost, and must not be silently
 // replaced by an empty one.
 func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
+	if err := r.moveStore(ctx, k.identity.StoreID); err != nil {
+		return err
+	}
 	if begin {
 		if err := store.Create(ctx, r.DataDir, k.identity.StoreID, r.place()...); err != nil {
 			return err

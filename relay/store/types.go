@@ -14,6 +14,8 @@ import (
 var (
 	// ErrForeignStore means that the directory holds another identity's store.
 	ErrForeignStore = engine.ErrForeign
+	// ErrMoved means that the store was moved to a server, and must not be used in its directory again.
+	ErrMoved = engine.ErrMoved
 	// ErrStoreMissing means that a store that existed is gone.
 	ErrStoreMissing = engine.ErrMissing
 	// ErrLocked means that another process has the store open.

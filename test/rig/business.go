@@ -139,6 +139,15 @@ func (b *Business) Start(change ...func(*serve.Options)) {
 	}
 }
 
+// Options are those with which the relay would start now, for its other commands.
+func (b *Business) Options() serve.Options {
+	b.t.Helper()
+	o := b.configure()
+	o.Log = slog.New(slog.NewJSONHandler(&b.Log, nil))
+	o.Token = func(ctx context.Context) (string, error) { return b.IssueToken(ctx, contract.AudienceRelay(Region)) }
+	return o
+}
+
 // configure writes the relay's configuration and returns options for reading it.
 func (b *Business) configure() serve.Options {
 	b.t.Helper()

@@ -16,6 +16,8 @@ import (
 var (
 	// ErrForeign means that the database belongs to another identity, or is not one of ours.
 	ErrForeign = errors.New("store: belongs to another identity")
+	// ErrMoved means that the database was moved to a server and must not be used here again.
+	ErrMoved = errors.New("store: moved to a database server; use it there")
 	// ErrMissing means that there is no database where there must be one.
 	ErrMissing = errors.New("store: missing, though this identity had one")
 	// ErrLocked means that another process has the database open.

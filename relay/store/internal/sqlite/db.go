@@ -84,9 +84,11 @@ func (d *DB) Freed() int64 { return d.writer.room.free.Load() }
 // Birth says when the file was made, in nanoseconds since 1970, or 0 if the file system does
 // not record that. A copy of a file has its own birth time; a snapshot of a whole block device
 // keeps the time.
-func (d *DB) Birth() int64 {
+func (d *DB) Birth() int64 { return birth(d.path) }
+
+func birth(path string) int64 {
 	var stat unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, d.path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &stat); err != nil ||
+	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &stat); err != nil ||
 		stat.Mask&unix.STATX_BTIME == 0 {
 		return 0
 	}

@@ -120,7 +120,11 @@ func ownerIn(c *conn) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if application != applicationID {
+	switch application {
+	case applicationID:
+	case movedID:
+		return nil, engine.ErrMoved
+	default:
 		return nil, engine.ErrForeign
 	}
 	var bound []byte
