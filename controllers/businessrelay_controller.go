@@ -45,6 +45,7 @@ func (p *pass) steps() []step {
 		{"checking the spec", p.checkSupported},
 		{"finding the region", p.findRegion},
 		{"stopping the relay", p.stopSuspended},
+		{"finding the database", p.findDatabase},
 		{"claiming the number", p.claimNumber},
 		{"holding the object", p.ensureFinalizer},
 		{"making the identity", p.applyIdentity},

@@ -22,13 +22,11 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// checkSupported refuses what the API has but this version's relay does not support (its messages
-// would be stored where they are lost with the pod), and a public key that the API server cannot
+// checkSupported refuses what the API has but this version's relay does not support, and a public key that the API server cannot
 // check whole. A relay that runs goes on with its former configuration.
 func (p *pass) checkSupported(context.Context) error {
-	if p.relay.Spec.Storage.Postgres != nil {
-		return outcome.Stalled(v1alpha1.ReasonNotSupported,
-			"this version keeps a relay's store on a volume only: create a BusinessRelay without storage.postgres")
+	if p.relay.Spec.Replicas > 1 {
+		return outcome.Stalled(v1alpha1.ReasonNotSupported, "this version runs one pod for each relay: set replicas to 1")
 	}
 	if e := p.relay.Spec.PayloadEncryption; e != nil {
 		if _, err := contract.ParsePublicKey(e.PublicKey); err != nil {
@@ -75,6 +73,15 @@ func (p *pass) stopSuspended(ctx context.Context) error {
 		return nil
 	}
 	return p.stop(ctx)
+}
+
+// findDatabase looks whether the region has what the relay's store is to be in.
+func (p *pass) findDatabase(context.Context) error {
+	if p.relay.Spec.Storage.Postgres != nil && p.region.Spec.Postgres == nil {
+		return outcome.Stalled(v1alpha1.ReasonPostgresMissing,
+			"DataRegion %q has no PostgreSQL: a cluster admin has to set its spec.postgres, or create a BusinessRelay without storage.postgres", p.region.Name)
+	}
+	return nil
 }
 
 // stop scales the relay to no pods, if it ever had any.
@@ -139,7 +146,7 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.in.Volume = string(claim.UID)
+	p.in.Volume = p.volume(claim)
 	if p.in.Account, err = p.accountNumbers(ctx, p.relay); err != nil {
 		return err
 	}
@@ -155,6 +162,15 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 		apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap),
 		apply.Typed(desired.Service(p.in), corev1ac.ExtractService),
 	)
+}
+
+// volume names a claim for the configuration. A relay whose store is in a database lets go of a claim that
+// is being deleted.
+func (p *pass) volume(claim *corev1.PersistentVolumeClaim) string {
+	if p.relay.Spec.Storage.Postgres != nil && claim.DeletionTimestamp != nil {
+		return ""
+	}
+	return string(claim.UID)
 }
 
 // claim returns the relay's claim, an empty one if there is none. A claim that lost our
@@ -189,9 +205,10 @@ func (p *pass) place(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if claim.UID != "" {
+	if p.volume(claim) != "" {
 		facts.Claim = claim
 	}
+	facts.Started = p.status.StartedTime != nil
 	if err := placement.Relay(facts); err != nil {
 		return p.unplaced(err)
 	}
@@ -209,11 +226,14 @@ func (p *pass) unplaced(err error) error {
 }
 
 // applyClaim makes the relay's volume, lets it grow, and records how certain it is that
-// it is in the region.
+// it is in the region. A relay whose store is in a database needs none.
 func (p *pass) applyClaim(ctx context.Context) error {
 	current, err := p.claim(ctx)
 	if err != nil {
 		return err
+	}
+	if p.relay.Spec.Storage.Postgres != nil { // one of before stays as it is until somebody deletes it
+		return p.verifyVolume(ctx, current.Spec.VolumeName)
 	}
 	want := desired.Claim(p.in, current.Spec.Resources.Requests[corev1.ResourceStorage])
 	_, applyErr := p.applier().Apply(ctx, p.relay, apply.Typed(want, corev1ac.ExtractPersistentVolumeClaim))

@@ -403,9 +403,76 @@ func TestUnsupportedSpec_Stalls(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"}
+	relay.Spec.Replicas = 2
 	w.create(relay)
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNotSupported)
+}
+
+func TestDatabase_NeedsARegionThatHasPostgreSQLAndNoClaim(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	relay.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"}
+	w.create(relay)
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonPostgresMissing)
+
+	region := &v1alpha1.DataRegion{}
+	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
+		t.Fatal(err)
+	}
+	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.9:5432"}
+	if err := server.Client.Update(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(relay)
+	w.absent(relay, v1alpha1.ConditionStalled)
+	set := &appsv1.StatefulSet{}
+	if !w.get("acme-relay", set) {
+		t.Fatal("the relay does not run")
+	}
+	if args := set.Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, "--postgres-address=192.0.2.9:5432") {
+		t.Errorf("the relay's arguments are %q", args)
+	}
+	if w.get("acme-relay", &corev1.PersistentVolumeClaim{}) {
+		t.Error("a relay whose store is in a database has a claim")
+	}
+}
+
+func TestDatabase_AddedLaterKeepsTheClaimUntilItIsDeleted(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	region := &v1alpha1.DataRegion{}
+	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
+		t.Fatal(err)
+	}
+	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.9:5432"}
+	if err := server.Client.Update(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
+	w.pass(relay)
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"} })
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = false })
+	claim := func() bool {
+		w.pass(relay)
+		set := &appsv1.StatefulSet{}
+		w.get("acme-relay", set)
+		return slices.ContainsFunc(set.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil })
+	}
+	if !claim() {
+		t.Error("the relay cannot reach the volume that it has to move")
+	}
+	c := &corev1.PersistentVolumeClaim{}
+	w.get("acme-relay", c)
+	if err := server.Client.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if claim() {
+		t.Error("the relay holds on to a claim that is being deleted")
+	}
 }
 
 // The API server checks how a public key begins; the operator reads it whole, before any child has it.

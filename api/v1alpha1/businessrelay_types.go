@@ -87,6 +87,7 @@ const (
 // BusinessRelaySpec is what a business asks for.
 //
 // +kubebuilder:validation:XValidation:rule="self.replicas == 1 || has(self.storage.postgres)",message="replicas above 1 need a shared store: set storage.postgres, or replicas to 1"
+// +kubebuilder:validation:XValidation:rule="has(self.storage.postgres) == has(oldSelf.storage.postgres) || (has(self.suspend) && self.suspend && has(oldSelf.suspend) && oldSelf.suspend)",message="storage.postgres can be added only while the relay is stopped: set suspend: true first, and false again once the database and its login are there"
 type BusinessRelaySpec struct {
 	// phoneNumber is the business's telephone number in E.164 form, for example
 	// +41441234567. One number belongs to one relay in the whole cluster.
@@ -305,15 +306,17 @@ type Retention struct {
 // Storage is where a relay keeps its sealed data.
 //
 // +kubebuilder:validation:XValidation:rule="quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",message="storage.size cannot shrink: set it back to its former size or larger"
-// +kubebuilder:validation:XValidation:rule="has(self.postgres) == has(oldSelf.postgres)",message="storage.postgres cannot be added or removed later, because messages would be left behind: create another BusinessRelay"
+// +kubebuilder:validation:XValidation:rule="has(self.postgres) || !has(oldSelf.postgres)",message="storage.postgres cannot be removed, because messages would be left behind: create another BusinessRelay"
 type Storage struct {
 	// size is the volume's size. It can grow if the storage class allows that, but never
-	// shrink.
+	// shrink. With postgres it is what the database should take: quotas are parts of it, and the server does not
+	// enforce it.
 	// +optional
 	// +kubebuilder:default="1Gi"
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Mi')) >= 0 && quantity(string(self)).compareTo(quantity('16Ti')) <= 0",message="storage.size must be between 64Mi and 16Ti, for example 1Gi"
 	Size resource.Quantity `json:"size,omitzero"`
-	// postgres keeps the store in the region's PostgreSQL instead of a volume.
+	// postgres keeps the store in the region's PostgreSQL instead of a volume. A relay with a volume moves
+	// what is on it into the empty database when it starts; it must be suspended when postgres is added.
 	// +optional
 	Postgres *PostgresStorage `json:"postgres,omitempty"`
 }

@@ -62,6 +62,8 @@ const (
 	ReasonNotSupported = "NotSupported"
 	// ReasonInvalidPublicKey: the spec's public key is not an RSA key of a size that relays use.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
+	// ReasonPostgresMissing: the spec asks for a store in PostgreSQL, and the region has none.
+	ReasonPostgresMissing = "PostgresMissing"
 	// ReasonRefused: the API server, an admission policy or a quota refuses a child.
 	ReasonRefused = "Refused"
 	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.

@@ -123,6 +123,7 @@ func (h *house) testBareConfiguration(t *testing.T) {
 		{"a webhook", none, insert(`"webhook" : {"url": "https://evil.example"},`), "delivers to the webhook"},
 		{"messages in clear", none, insert(`"acceptUnencrypted": true,`), "must be those of its BusinessRelay"},
 		{"reactions in clear", none, insert(`"clearMetadata": true,`), "must be those of its BusinessRelay"},
+		{"a database", none, insert(`"postgres": {"database": "globex", "size": 1073741824},`), "in the database of its BusinessRelay"},
 		{"a business account", none, insert(`"businessAccount": "globex-numbers",`), "must be those of its BusinessRelay"},
 		{"no numbers", none, insert(`"hideNumbers": true,`), "must be those of its BusinessRelay"},
 		{"no notices", none, insert(`"noEncryptionNotice": true,`), "must be those of its BusinessRelay"},

@@ -238,6 +238,7 @@ func linkRules(spec string) []rule {
 	const links = "must take links to the private hosts of its DataRegion"
 	return []rule{
 		{"links to a private host", none, add(spec+"/containers/0/args", "--private-links=files.acme.svc"), links},
+		{"a PostgreSQL that the DataRegion does not name", none, add(spec+"/containers/0/args", "--postgres-address=192.0.2.1:5432", "--postgres-ca="), "must use the PostgreSQL of its DataRegion"},
 		{"links to no private host, said twice", none, add(spec+"/containers/0/args", "--private-links=", "--private-links="), "ValidatingAdmissionPolicy"},
 	}
 }
@@ -294,6 +295,7 @@ func jobRules() []rule {
 	return append(append(podRules(spec), carrierRules(spec)...),
 		rule{"no token for Vault", none, withoutTokens(spec), "exactly one token for Vault"},
 		rule{"links to a private host", none, add(spec+"/containers/0/args", "--private-links=files.acme.svc"), "ValidatingAdmissionPolicy"},
+		rule{"a PostgreSQL", none, add(spec+"/containers/0/args", "--postgres-address=192.0.2.1:5432", "--postgres-ca="), "ValidatingAdmissionPolicy"},
 		rule{"a relay's command with both tokens", none, argument(spec, 0, "serve"), "a relay runs serve"},
 		rule{"a janitor's command with both tokens", none, argument(spec, 0, "retain"), "a relay runs serve"},
 	)

@@ -31,7 +31,8 @@ func (in Input) relayArgs(command string) []string {
 	return append(args, to.Arguments()...)
 }
 
-// serveArgs are those of a pod that also fetches the files of a business's links.
+// serveArgs are those of a pod that also fetches the files of a business's links, and may have its store
+// in a database.
 func (in Input) serveArgs() []string {
 	var hosts []string
 	for _, l := range in.Region.Spec.Network.PrivateLinks {
@@ -39,7 +40,16 @@ func (in Input) serveArgs() []string {
 			hosts = append(hosts, string(h))
 		}
 	}
-	return append(in.relayArgs("serve"), contract.PrivateLinks(hosts)...)
+	return append(append(in.relayArgs("serve"), contract.PrivateLinks(hosts)...), in.postgresArgs()...)
+}
+
+// postgresArgs are those of a relay whose store is in a database.
+func (in Input) postgresArgs() []string {
+	p := in.Region.Spec.Postgres
+	if in.Relay.Spec.Storage.Postgres == nil || p == nil {
+		return nil
+	}
+	return contract.PostgresServer{Address: string(p.Address), CABundle: string(p.CABundle)}.Arguments()
 }
 
 func (in Input) vault() contract.Vault {

@@ -104,7 +104,7 @@ func TestPods_HoldTheTokensOfTheirOwnAudiencesOnly(t *testing.T) {
 // when it is written.
 func TestVaultAndCarrierAddress_AreInThePodsArgumentsOnly(t *testing.T) {
 	in := full()
-	carrier := map[string]int{"relay": 6, "erase": 5, "janitor": 0} // how many arguments
+	carrier := map[string]int{"relay": 8, "erase": 5, "janitor": 0} // how many arguments
 	for name, pod := range pods(in) {
 		args := pod.Spec.Containers[0].Args
 		want := []string{
@@ -112,6 +112,7 @@ func TestVaultAndCarrierAddress_AreInThePodsArgumentsOnly(t *testing.T) {
 			"--vault-kv-mount=one/kv", "--vault-transit-mount=one/transit", "--vault-pki-mount=one/pki",
 			"--xmpp-domain=eu.example.org", "--xmpp-address=xmpp.eu.example.org:5223", "--xmpp-ca=" + caBundle, "--xmpp-registration=Closed",
 			"--xmpp-customers-without-number=Allow", "--private-links=files.acme.svc,10.30.0.9,media.acme.svc",
+			"--postgres-address=postgres.eu.example.org:5433", "--postgres-ca=" + caBundle,
 		}[:6+carrier[name]]
 		if len(args) < 5 || !slices.Equal(args[5:], want) {
 			t.Errorf("%s: arguments are %q", name, args)
@@ -121,7 +122,7 @@ func TestVaultAndCarrierAddress_AreInThePodsArgumentsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{`"vault"`, `"carrier"`, "vault.eu.example.org", "xmpp.eu.example.org", "one/kv"} {
+	for _, word := range []string{`"vault"`, `"carrier"`, "vault.eu.example.org", "xmpp.eu.example.org", "postgres.eu.example.org", "one/kv"} {
 		if strings.Contains(string(file), word) {
 			t.Errorf("the configuration has %s", word)
 		}
@@ -129,7 +130,9 @@ func TestVaultAndCarrierAddress_AreInThePodsArgumentsOnly(t *testing.T) {
 }
 
 func TestVolumeAndSecrets_AreMountedByTheRelayOnly(t *testing.T) {
-	for name, pod := range pods(full()) {
+	in := full()
+	in.Volume = "of before it had a database"
+	for name, pod := range pods(in) {
 		claims, secrets := 0, 0
 		for _, v := range pod.Spec.Volumes {
 			if v.PersistentVolumeClaim != nil {
@@ -335,5 +338,36 @@ func TestConfigHoldsNoSecretName(t *testing.T) {
 	}
 	if !c.Webhook.ClientCertificate || c.Endpoint.TLS != contract.TLSFromSecret {
 		t.Error("the configuration does not tell the relay to use the mounted certificates")
+	}
+}
+
+// A relay whose store is in a database needs no volume, and reaches that server alone. One that had a volume keeps it
+// until its claim is gone.
+func TestDatabase_TakesTheVolumesPlace(t *testing.T) {
+	in := minimal()
+	in.Region.Spec.Postgres = &v1alpha1.Postgres{Address: "10.40.0.7:5432"}
+	opens := func() (there bool) {
+		for _, rule := range desired.RelayPolicy(in).Spec.Egress {
+			for _, p := range rule.Ports {
+				there = there || p.Port.IntValue() == 5432 && len(rule.To) == 1 && *rule.To[0].IPBlock.CIDR == "10.40.0.7/32"
+			}
+		}
+		return there
+	}
+	mounts := func() bool {
+		return slices.ContainsFunc(desired.StatefulSet(in, "").Spec.Template.Spec.Volumes, func(v corev1ac.VolumeApplyConfiguration) bool {
+			return v.PersistentVolumeClaim != nil
+		})
+	}
+	if opens() || !mounts() {
+		t.Error("a relay with a volume reaches PostgreSQL, or has no volume")
+	}
+	in.Relay.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"}
+	if !opens() || mounts() {
+		t.Error("a relay with a database does not reach PostgreSQL, or has a volume")
+	}
+	in.Volume = "there is a claim"
+	if !mounts() {
+		t.Error("a relay cannot move what is on its volume")
 	}
 }

@@ -101,6 +101,9 @@ func config(in Input) contract.Config {
 			c.Webhook.MaxUpdates = int(w.MaxUpdates)
 		}
 	}
+	if p := relay.Storage.Postgres; p != nil {
+		c.Postgres = &contract.Postgres{Database: p.Database, Size: relay.Storage.Size.Value()}
+	}
 	if e := relay.PayloadEncryption; e != nil {
 		c.PayloadEncryption = &contract.PayloadEncryption{PublicKey: e.PublicKey}
 	}

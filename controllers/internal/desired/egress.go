@@ -19,6 +19,8 @@ import (
 const (
 	portDNS  int32 = 53
 	portXMPP int32 = 5222
+
+	portPostgres int32 = 5432
 )
 
 // public are the peers that are neither private nor a metadata service.
@@ -83,6 +85,22 @@ func (in Input) carrierEgress(further ...int32) []*egressRule {
 	}
 	further = slices.DeleteFunc(further, func(p int32) bool { return p == port })
 	return []*egressRule{towards(host, append([]int32{port}, further...)...)}
+}
+
+// postgresEgress opens PostgreSQL to a relay whose store is there.
+func (in Input) postgresEgress() []*egressRule {
+	p := in.Region.Spec.Postgres
+	if in.Relay.Spec.Storage.Postgres == nil || p == nil {
+		return nil
+	}
+	if e := in.Region.Spec.Network.Postgres; e != nil {
+		return []*egressRule{explicit(e)}
+	}
+	host, port, err := net.SplitHostPort(string(p.Address))
+	if err != nil { // the API server has checked it
+		return nil
+	}
+	return []*egressRule{towards(host, parsePort(port, portPostgres))}
 }
 
 // uploadPorts are where carriers' web servers for files (XEP-0363) usually listen:

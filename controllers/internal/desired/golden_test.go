@@ -101,6 +101,7 @@ func full() desired.Input {
 		Address: "https://vault.eu.example.org", CABundle: caBundle, AuthPath: "k8s/one",
 		KVMount: "one/kv", TransitMount: "one/transit", PKIMount: "one/pki",
 	}
+	region.Postgres = &v1alpha1.Postgres{Address: "postgres.eu.example.org:5433", CABundle: caBundle}
 	region.Carrier.XMPP.CustomersWithoutNumber = v1alpha1.CustomersWithoutNumberAllow
 	region.Carrier.XMPP.Address, region.Carrier.XMPP.CABundle = "xmpp.eu.example.org:5223", caBundle
 	region.Endpoint = v1alpha1.RegionEndpoint{
@@ -129,9 +130,10 @@ func fullNetwork() v1alpha1.Network {
 		Monitoring: []networkingv1.NetworkPolicyPeer{{
 			NamespaceSelector: &metav1.LabelSelector{},
 		}},
-		DNS:     &v1alpha1.Egress{To: peer("169.254.20.10/32"), Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolUDP), Port: new(intstr.FromInt32(53))}}},
-		Vault:   &v1alpha1.Egress{To: peer("10.9.0.0/24"), Ports: port(8200)},
-		Carrier: &v1alpha1.Egress{To: peer("2001:db8::5/128"), Ports: []networkingv1.NetworkPolicyPort{{Port: new(intstr.FromInt32(5222)), EndPort: new(int32(5223))}}},
+		DNS:      &v1alpha1.Egress{To: peer("169.254.20.10/32"), Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolUDP), Port: new(intstr.FromInt32(53))}}},
+		Vault:    &v1alpha1.Egress{To: peer("10.9.0.0/24"), Ports: port(8200)},
+		Carrier:  &v1alpha1.Egress{To: peer("2001:db8::5/128"), Ports: []networkingv1.NetworkPolicyPort{{Port: new(intstr.FromInt32(5222)), EndPort: new(int32(5223))}}},
+		Postgres: &v1alpha1.Egress{To: peer("10.40.0.7/32"), Ports: port(5433)},
 		PrivateLinks: []v1alpha1.PrivateLinks{
 			{Hosts: []v1alpha1.Hostname{"files.acme.svc", "10.30.0.9"}, Egress: v1alpha1.Egress{To: peer("10.30.0.0/24"), Ports: port(8080)}},
 			{Hosts: []v1alpha1.Hostname{"media.acme.svc"}, Egress: v1alpha1.Egress{To: peer("10.31.0.0/24"), Ports: port(443)}},

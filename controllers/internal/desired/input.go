@@ -29,6 +29,10 @@ type Input struct {
 	Stopped bool
 }
 
+// UsesClaim says whether the relay mounts its claim. One whose store is in a database does so while there is a claim,
+// from which it moves what was there before.
+func (in Input) UsesClaim() bool { return in.Relay.Spec.Storage.Postgres == nil || in.Volume != "" }
+
 func (in Input) tenant() string { return v1alpha1.TenantName(in.Relay.Name) }
 
 // selector is the set of labels that find a component's pods. A StatefulSet's

@@ -34,6 +34,7 @@ func RelayPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 	}
 	spec.WithEgress(in.dnsEgress(), in.vaultEgress())
 	spec.WithEgress(in.carrierEgress(uploadPorts()...)...)
+	spec.WithEgress(in.postgresEgress()...)
 	spec.WithEgress(in.webhookEgress()...)
 	spec.WithEgress(in.linkEgress()...)
 	return networkingv1ac.NetworkPolicy(in.tenant(), in.Relay.Namespace).

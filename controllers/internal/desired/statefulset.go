@@ -46,9 +46,12 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 	relay := in.Relay.Spec
 	container := in.relayContainer()
 	spec := in.podSpec(contract.AudienceRelay(in.Region.Name)).
-		WithTerminationGracePeriodSeconds(graceSeconds).
-		WithVolumes(corev1ac.Volume().WithName(volumeData).WithPersistentVolumeClaim(
+		WithTerminationGracePeriodSeconds(graceSeconds)
+	if in.UsesClaim() {
+		spec.WithVolumes(corev1ac.Volume().WithName(volumeData).WithPersistentVolumeClaim(
 			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(in.tenant())))
+		container.WithVolumeMounts(mount(volumeData, contract.DataDir, false))
+	}
 	if s := relay.Endpoint.TLSSecretName; s != "" {
 		spec.WithVolumes(secretVolume(volumeTLS, s))
 		container.WithVolumeMounts(mount(volumeTLS, contract.TLSDir, true))
@@ -77,7 +80,6 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 func (in Input) relayContainer() *corev1ac.ContainerApplyConfiguration {
 	return in.container(ContainerRelay, contract.RelayTokenPath, in.serveArgs()).
 		WithPorts(containerPort(portHTTPS, contract.EndpointPort), containerPort(portStatus, contract.StatusPort)).
-		WithVolumeMounts(mount(volumeData, contract.DataDir, false)).
 		WithResources(resources(in.Relay.Spec.Resources)).
 		WithStartupProbe(probe("/healthz", 1).WithFailureThreshold(60)).
 		WithLivenessProbe(probe("/healthz", 20).WithFailureThreshold(3)).

@@ -21,6 +21,8 @@ type Facts struct {
 	ClassExists bool
 	// Nodes are the labels of the nodes that carry the region's own label.
 	Nodes []map[string]string
+	// Started says that the relay ran before: one whose store is in a database has no claim.
+	Started bool
 	// Claim is the relay's, nil while there is none.
 	Claim *corev1.PersistentVolumeClaim
 }
@@ -60,7 +62,7 @@ func alsoWith(region *v1alpha1.DataRegion) string {
 
 // Relay says whether the region can take this relay: nil, or why not.
 func Relay(f Facts) error {
-	if f.Claim == nil && f.Region.DeletionTimestamp != nil {
+	if f.Claim == nil && !f.Started && f.Region.DeletionTimestamp != nil {
 		return outcome.Stalled(v1alpha1.ReasonRegionNotReady,
 			"DataRegion %q is being deleted and accepts no new relays: use another DataRegion", f.Region.Name)
 	}
