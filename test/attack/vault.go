@@ -125,6 +125,27 @@ func readCredentials(l login, of *lab.Business) act {
 	}
 }
 
+// readDatabaseLogin reads a business's login at PostgreSQL. Where the business has none, Vault's admin writes one, which
+// Close removes.
+func readDatabaseLogin(l login, of *lab.Business) act {
+	return func(ctx context.Context, s *Scene) error {
+		path, vaults := data(of, "postgres"), s.root[of.Region].Logical()
+		there, err := vaults.ReadWithContext(ctx, path)
+		if err != nil {
+			return err
+		}
+		if there == nil {
+			if _, err := vaults.WriteWithContext(ctx, path, map[string]any{"data": map[string]any{"username": "attack", "password": "attack"}}); err != nil {
+				return err
+			}
+			s.undo = append(s.undo, func(ctx context.Context) error {
+				return rooted(of.Region, http.MethodDelete, fmt.Sprintf("kv/metadata/%s/%s/postgres", of.Name, of.Tenant()))(ctx, s)
+			})
+		}
+		return read(l, path)(ctx, s)
+	}
+}
+
 func data(b *lab.Business, entry string) string {
 	return fmt.Sprintf("kv/data/%s/%s/%s", b.Name, b.Tenant(), entry)
 }
@@ -153,6 +174,7 @@ func atVault() []Attempt {
 		steal("reads globex's identity", func(l login) act { return read(l, data(lab.Globex, "identity/1")) }),
 		steal("reads globex's credentials", func(l login) act { return readCredentials(l, lab.Globex) }),
 		steal("reads globex's carrier account", func(l login) act { return read(l, data(lab.Globex, "carrier")) }),
+		steal("reads globex's login at PostgreSQL", func(l login) act { return readDatabaseLogin(l, lab.Globex) }),
 		steal("plants an entry below globex's path", func(l login) act { return create(l, lab.Globex) }),
 		{
 			acmesRelay, "has a certificate signed for globex's endpoint", "the PKI role, templated on the login", "globex's relay",
@@ -225,6 +247,11 @@ func acrossRoles() []Attempt {
 			acmesRelay, "overwrites the record of who used its names first", vaultsPolicy, "its relay, which reads it",
 			write(relay, data(lab.Acme, "owner"), map[string]any{"data": map[string]any{"a": "b"}}), read(relay, data(lab.Acme, "owner")), byVault,
 		},
+		{
+			acmesRelay, "overwrites its login at PostgreSQL", vaultsPolicy, "its relay, which reads it",
+			write(relay, data(lab.Acme, "postgres"), map[string]any{"data": map[string]any{"username": "a", "password": "b"}}), readDatabaseLogin(relay, lab.Acme), byVault,
+		},
+		across("acme's admin, who may read credentials,", "reads acme's login at PostgreSQL", credentials, relay, "its relay", func(l login) act { return readDatabaseLogin(l, lab.Acme) }),
 		across("acme's admin, who may read credentials,", "reads acme's identity", credentials, relay, "its relay", func(l login) act { return read(l, data(lab.Acme, "identity/1")) }),
 		across("the region's keeper", "opens acme's data key", keeperOf(lab.Acme), relay, "its relay", func(l login) act { return decrypt(l, lab.Acme) }),
 		across("the region's keeper", "opens acme's settings", keeperOf(lab.Acme), relay, "its relay", func(l login) act { return decryptSettings(l, lab.Acme) }),

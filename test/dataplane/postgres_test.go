@@ -1,6 +1,8 @@
 package dataplane_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/services/postgres"
 )
@@ -90,6 +93,33 @@ func TestPostgres_WhatIsWrongIsSaidAndMended(t *testing.T) {
 	b.Stop()
 	b.Postgres.CABundle = ca
 	b.StartReady()
+}
+
+func TestPostgres_LoginOfOneBusinessOpensNoOther(t *testing.T) {
+	t.Parallel()
+	globex, server, d := newBusinessOnPostgres(t)
+	globex.StartReady()
+	globex.Stop()
+	acme := server.NewDatabaseT(t)
+	tries := func(with postgres.Database) error {
+		_, err := store.OwnerOn(t.Context(), store.Server{
+			Address: d.Address, Database: d.Name, CA: d.CA,
+			Login: func(context.Context) (string, string, error) { return with.Name, with.Password, nil },
+		})
+		return err
+	}
+	if err := tries(acme); !errors.Is(err, store.ErrDenied) {
+		t.Errorf("another business's login: %v", err)
+	}
+	if err := tries(d); err != nil {
+		t.Errorf("the owner's: %v", err)
+	}
+	// Even a role that may connect sees nothing.
+	_, err := server.Query(t.Context(), postgres.Superuser, "GRANT CONNECT ON DATABASE "+d.Name+" TO "+acme.Name)
+	check(t, err)
+	if err := tries(acme); !errors.Is(err, store.ErrRights) {
+		t.Errorf("another business's login that may connect: %v", err)
+	}
 }
 
 func TestPostgres_OfAnotherIdentityIsRefused(t *testing.T) {
