@@ -23,6 +23,9 @@ import (
 // killed.
 const crashDir = "RELAYKEEP_TEST_CRASH_DIR"
 
+// crashOn has such a child process go on after a write that failed. It is the number that it begins with.
+const crashOn = "RELAYKEEP_TEST_CRASH_ON"
+
 // fixed is a wrapper whose one key outlives the process that used it.
 type fixed struct{}
 
@@ -52,12 +55,16 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	first, _ := strconv.Atoi(os.Getenv(crashOn)) // 0 without it
 	var printing sync.Mutex
 	var group sync.WaitGroup
 	for writer := range 8 {
 		group.Go(func() {
-			for n := writer; ; n += 8 {
+			for n := first + writer; ; n += 8 {
 				err := s.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(strconv.Itoa(n), []byte(strconv.Itoa(n))) })
+				if err != nil && os.Getenv(crashOn) != "" {
+					continue
+				}
 				if err != nil {
 					fmt.Fprintln(os.Stderr, err)
 					os.Exit(1)
