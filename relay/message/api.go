@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/outbound"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/person"
+	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/signal"
@@ -308,6 +310,25 @@ func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.pe
 // that can be delivered to deliver.
 func (s *Service) Deliver(deliver queue.BatchWorker) queue.BatchWorker {
 	return s.delivery.Deliver(deliver)
+}
+
+// Taken removes the jobs of webhooks that the business took, all or none. Without storage, it queues the receipts
+// that follow.
+func (s *Service) Taken(ctx context.Context, jobs ...queue.Job) error {
+	return s.delivery.Taken(ctx, jobs...)
+}
+
+// TellLost tells the business of the messages that wait and whose content is gone. Call it when the relay starts, and
+// every minute or so, if content is kept in memory only.
+func (s *Service) TellLost(ctx context.Context) error {
+	return errors.Join(s.outbound.FailLost(ctx), s.inbound.TellForgotten(ctx))
+}
+
+// ContentInMemory makes the store keep content in memory only, and each for at most life.
+func ContentInMemory(life time.Duration) store.Option {
+	return store.ContentInMemory(store.Memory{Life: life, Message: record.Bare, Job: func(name string, body []byte) ([]byte, error) {
+		return record.BareJob(name == base.QueueWebhook || name == base.QueueDead, body)
+	}})
 }
 
 // Bury makes a webhook a dead letter, after so many failed attempts, the last of them for a reason in the relay's

@@ -3,7 +3,6 @@ package message_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
-	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // crashingWeb is the web as a process that crashes sees it.
@@ -29,32 +27,17 @@ func (w crashingWeb) Put(ctx context.Context, link string, h http.Header, body i
 // TestCrash_LosesAndDoublesNoFile is the same for files, which take more
 // steps: each side sends one, the business with a caption.
 func TestCrash_LosesAndDoublesNoFile(t *testing.T) {
-	racing.SkipExhaustive(t)
-	for _, after := range []bool{false, true} {
-		steps := 0
-		for n := 1; ; n++ {
-			crashed := false
-			t.Run(fmt.Sprintf("at step %d, after its effect: %v", n, after), func(t *testing.T) {
-				crashed = crashWithFilesAt(t, n, after)
-			})
-			if !crashed || t.Failed() {
-				break
-			}
-			steps = n
-		}
-		if steps < 25 {
-			t.Errorf("only %d steps were crashed at", steps)
-		}
-	}
+	eachCrash(t, crashWithFilesAt)
 }
 
 const shop = "https://shop.test/a.png"
 
-func crashWithFilesAt(t *testing.T, n int, after bool) (crashed bool) {
+func crashWithFilesAt(t *testing.T, at crashes) (crashed bool) {
 	dir, relayDir := t.TempDir(), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		c := &crash{left: n, after: after}
+		c := &crash{left: at.step, after: at.after}
 		w := newWorld(t, relayDir)
+		w.noStorage = at.noStorage
 		w.web = newWeb()
 		w.web.files[shop], w.web.types[shop] = picture(), "image/png"
 		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
@@ -75,7 +58,13 @@ func crashWithFilesAt(t *testing.T, n int, after bool) (crashed bool) {
 		if !accepted {
 			id = w.sends(sent)
 		}
+		w.tellLost()
 		events = append(events, w.take()...)
+		if at.noStorage {
+			everyFileTold(t, a, events, id)
+			w.stop()
+			return
+		}
 		everyFileOnce(t, w, a, events, id, accepted)
 		w.stop()
 	})

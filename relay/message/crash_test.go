@@ -114,18 +114,30 @@ func (l crashingLink) Send(ctx context.Context, o carrier.Outgoing) error {
 // and sends in turn, before and after it took effect, starts it again on what it
 // left, and looks that both sides have every message once.
 func TestCrash_LosesAndDoublesNothing(t *testing.T) {
+	eachCrash(t, crashAt)
+}
+
+// crashes says where a relay crashes.
+type crashes struct {
+	step      int
+	after     bool // the step took effect
+	noStorage bool // content is in memory only
+}
+
+// eachCrash crashes at each step in turn, with and without storage, until at says that it did not come to it.
+func eachCrash(t *testing.T, at func(*testing.T, crashes) bool) {
 	racing.SkipExhaustive(t)
-	for _, after := range []bool{false, true} {
+	for _, c := range []crashes{{}, {after: true}, {noStorage: true}, {noStorage: true, after: true}} {
 		steps := 0
-		for n := 1; ; n++ {
+		for c.step = 1; ; c.step++ {
 			crashed := false
-			t.Run(fmt.Sprintf("at step %d, after its effect: %v", n, after), func(t *testing.T) {
-				crashed = crashAt(t, n, after)
+			t.Run(fmt.Sprintf("at step %d, after its effect: %v, without storage: %v", c.step, c.after, c.noStorage), func(t *testing.T) {
+				crashed = at(t, c)
 			})
 			if !crashed || t.Failed() {
 				break
 			}
-			steps = n
+			steps = c.step
 		}
 		if steps < 25 {
 			t.Errorf("only %d steps were crashed at", steps)
@@ -133,12 +145,13 @@ func TestCrash_LosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
-// crashAt runs a conversation with a crash at step n and says whether it came to it.
-func crashAt(t *testing.T, n int, after bool) (crashed bool) {
+// crashAt runs a conversation with a crash and says whether it came to it.
+func crashAt(t *testing.T, at crashes) (crashed bool) {
 	dir, relayDir := t.TempDir(), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		c := &crash{left: n, after: after}
+		c := &crash{left: at.step, after: at.after}
 		w := newWorld(t, relayDir)
+		w.noStorage = at.noStorage
 		w.wrap = func(s message.Store) message.Store { return crashingStore{s, c} }
 		w.wire = func(l message.Carrier) message.Carrier { return crashingLink{l, c} }
 		w.start()
@@ -154,8 +167,13 @@ func crashAt(t *testing.T, n int, after bool) (crashed bool) {
 		for _, text := range refused { // the business tries again what was not accepted
 			told[text] = w.says(a.number, text)
 		}
+		w.tellLost()
 		events = append(events, w.take()...)
 		w.stop()
+		if at.noStorage {
+			everythingTold(t, a, events, told)
+			return
+		}
 		everythingOnce(t, a, events, told, refused)
 	})
 	return crashed

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,10 +61,12 @@ type world struct {
 	former    *message.FormerIdentity
 	turned    bool // the account is another since the last start
 	number    phone.Number
-	accept    bool   // messages in the clear
-	clear     bool   // the business's reactions
-	away      bool   // the receiver of webhooks; guarded by mu
-	hidden    bool   // customers' numbers
+	accept    bool // messages in the clear
+	clear     bool // the business's reactions
+	away      bool // the receiver of webhooks; guarded by mu
+	hidden    bool // customers' numbers
+	noSending atomic.Bool
+	noStorage bool   // content is in memory only
 	mute      bool   // no notices how to switch encryption on
 	notice    string // what they say; empty for the relay's own words
 	web       *web   // where files are; nil for none
@@ -152,7 +155,11 @@ func (w *world) start() {
 	w.t.Helper()
 	w.ring = seal.New(w.wrapper, seal.Period(retention), time.Now)
 	var err error
-	w.store, err = store.Open(context.Background(), w.dir, [16]byte{1}, w.ring)
+	var options []store.Option
+	if w.noStorage {
+		options = append(options, message.ContentInMemory(time.Hour))
+	}
+	w.store, err = store.Open(context.Background(), w.dir, [16]byte{1}, w.ring, options...)
 	check(w.t, err)
 	if w.turned {
 		check(w.t, w.store.Update(context.Background(), func(tx *store.Tx) error {
@@ -165,7 +172,7 @@ func (w *world) start() {
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
 	w.Service = message.New(message.Options{
-		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, ClearMetadata: w.clear, NoNotices: w.mute, Notice: w.notice,
+		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, ClearMetadata: w.clear, NoStorage: w.noStorage, NoNotices: w.mute, Notice: w.notice,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number, HideNumbers: w.hidden},
 		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
@@ -178,7 +185,7 @@ func (w *world) start() {
 				continue
 			}
 			w.receive(j.Body)
-			if results[i] = queue.Done(); backend.Finish(ctx, j) != nil {
+			if results[i] = queue.Done(); w.Taken(ctx, j) != nil {
 				results[i] = queue.Later(time.Second)
 			}
 		}

@@ -40,6 +40,9 @@ func New(w Wrapper, period time.Duration, now func() time.Time) *Keyring {
 	}
 }
 
+// Now returns the time of k's clock.
+func (k *Keyring) Now() time.Time { return k.now() }
+
 // Lasting returns an empty keyring with k's clock that uses a data key until it has sealed half
 // of what it may. A nil wrapper means k's.
 func (k *Keyring) Lasting(w Wrapper) *Keyring {

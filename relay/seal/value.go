@@ -35,6 +35,10 @@ func (k *Keyring) SealIn(epoch int64, purpose string, row, plaintext []byte) ([]
 	if err != nil {
 		return nil, err
 	}
+	return s.seal(epoch, purpose, row, plaintext)
+}
+
+func (s *subkey) seal(epoch int64, purpose string, row, plaintext []byte) ([]byte, error) {
 	if s.sealed.Add(1) > hardLimit {
 		return nil, ErrExhausted
 	}
@@ -54,6 +58,10 @@ func (k *Keyring) Open(epoch int64, purpose string, row, value []byte) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
+	return s.open(epoch, purpose, row, value)
+}
+
+func (s *subkey) open(epoch int64, purpose string, row, value []byte) ([]byte, error) {
 	if len(value) < Overhead || value[0] != valueVersion {
 		return nil, ErrTampered
 	}

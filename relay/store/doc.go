@@ -26,6 +26,11 @@
 // IDs and keys of requests are found by an HMAC whose key dies with the epoch; before that of the
 // relay's own carrier IDs stands their time.
 //
+// # What is in memory only
+//
+// With ContentInMemory, what people wrote is sealed under keys that are never stored. The rest of its
+// row is as described here; what is lost is marked so (Message.Lost, Job.Lost) or not found (files).
+//
 // # What lives how long
 //
 // Messages, files, jobs and remembered requests stay in the epoch in which they were first written. Customers,

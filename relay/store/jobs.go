@@ -56,7 +56,11 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 		id: take(&t.shared.next.job), created: toMillis(j.Created), customer: int64(j.Customer),
 		queue: j.Queue, message: j.Message,
 	}
-	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposeJob, s.identity(), j.Body); err != nil {
+	body, err := t.shared.memory.job(s.id, j.Queue, j.Body, 0)
+	if err != nil {
+		return 0, err
+	}
+	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposeJob, s.identity(), body); err != nil {
 		return 0, err
 	}
 	t.use(j.Customer, int64(len(s.sealed))+rowCost)
@@ -121,14 +125,13 @@ func (t *Tx) DueOf(w Wanted) (jobs []Job, to Place, err error) {
 		if w.Skip != nil && w.Skip(job) {
 			return nil
 		}
-		body, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+		_, err := t.openJob(&s, &job)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
 		if errors.Is(err, seal.ErrTampered) {
-			body, err, job.Damaged = nil, nil, true
+			job.Body, err, job.Damaged = nil, nil, true
 		}
-		job.Body = body
 		jobs = append(jobs, job)
 		return err
 	}, args...)
@@ -136,6 +139,15 @@ func (t *Tx) DueOf(w Wanted) (jobs []Job, to Place, err error) {
 		return nil, w.After, err
 	}
 	return jobs, to, nil
+}
+
+// openJob opens a job's row, and returns the key in memory of its content, or 0.
+func (t *Tx) openJob(s *sealedJob, j *Job) (key int64, err error) {
+	plain, err := t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+	if err != nil {
+		return 0, err
+	}
+	return t.shared.memory.readJob(plain, j)
 }
 
 // errEnough ends a query whose caller has enough rows.

@@ -102,7 +102,11 @@ func (t *Tx) BeginMedia(id string, of CustomerID, created time.Time) error {
 		return err
 	}
 	s := sealedMedia{id: n, created: toMillis(created)}
-	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposeMedia, s.identity(), nil); err != nil {
+	begins, err := t.shared.memory.begunMedia()
+	if err != nil {
+		return err
+	}
+	if s.epoch, s.sealed, err = t.shared.keys.Seal(purposeMedia, s.identity(), begins); err != nil {
 		return err
 	}
 	var customer any // NULL for none
@@ -128,7 +132,7 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 	if s.complete != 0 {
 		return ErrInvalid
 	}
-	sealed, err := t.shared.keys.SealIn(s.epoch, purposeChunk, rowOf(s.id, place), data)
+	sealed, err := t.sealChunk(s, place, data)
 	if err != nil {
 		return err
 	}
@@ -137,6 +141,42 @@ func (t *Tx) PutMediaChunk(id string, place int64, data []byte) error {
 		return err
 	}
 	return t.adds(CustomerID(s.customer), sealed)
+}
+
+// mediaKey is the key in memory of a file's pieces, 0 for a file that is stored as ever.
+func (t *Tx) mediaKey(s sealedMedia) (int64, error) {
+	plain, err := t.open(s.epoch, purposeMedia, s.identity(), s.sealed)
+	if err != nil {
+		return 0, err
+	}
+	return mediaKey(plain)
+}
+
+// sealChunk seals a piece of a file, and openChunk opens it.
+func (t *Tx) sealChunk(s sealedMedia, place int64, data []byte) ([]byte, error) {
+	key, err := t.mediaKey(s)
+	if err != nil {
+		return nil, err
+	}
+	if key == 0 {
+		return t.shared.keys.SealIn(s.epoch, purposeChunk, rowOf(s.id, place), data)
+	}
+	return t.shared.memory.put(key, purposeChunkSaid, rowOf(s.id, place), data)
+}
+
+func (t *Tx) openChunk(s sealedMedia, place int64, sealed []byte) ([]byte, error) {
+	key, err := t.mediaKey(s)
+	if err != nil {
+		return nil, err
+	}
+	if key == 0 {
+		return t.open(s.epoch, purposeChunk, rowOf(s.id, place), sealed)
+	}
+	plain, lost, err := t.shared.memory.show(said{key, sealed}, purposeChunkSaid, s.id, place)
+	if lost {
+		return nil, ErrNotFound
+	}
+	return plain, err
 }
 
 // FinishMedia makes a file readable once all of its chunks are there. It ignores m.Created.
@@ -155,9 +195,18 @@ func (t *Tx) FinishMedia(m Media) error {
 	if s.complete != 0 || n != m.Chunks() {
 		return ErrInvalid
 	}
+	key, err := t.mediaKey(s)
+	if err != nil {
+		return err
+	}
 	s.complete = 1
-	plain := newWriter(len(m.MIME) + len(m.Name) + len(m.SHA256)).integer(m.Size).text(m.MIME).text(m.Name).bytes(m.SHA256[:])
-	if s.sealed, err = t.shared.keys.SealIn(s.epoch, purposeMedia, s.identity(), plain.b); err != nil {
+	plain := newWriter(len(m.MIME) + len(m.Name) + len(m.SHA256)).integer(m.Size).text(m.MIME).text(m.Name).bytes(m.SHA256[:]).b
+	if key != 0 {
+		if plain, err = t.shared.memory.wholeMedia(s.id, key, plain); err != nil {
+			return err
+		}
+	}
+	if s.sealed, err = t.shared.keys.SealIn(s.epoch, purposeMedia, s.identity(), plain); err != nil {
 		return err
 	}
 	_, err = t.run(`UPDATE media SET complete = 1, sealed = ? WHERE id = ?`, s.sealed, s.id)
@@ -174,6 +223,9 @@ func (t *Tx) Media(id string) (Media, error) {
 		return Media{}, ErrNotFound
 	}
 	plain, err := t.open(s.epoch, purposeMedia, s.identity(), s.sealed)
+	if err == nil {
+		plain, err = t.shared.memory.readMedia(s.id, plain)
+	}
 	if err != nil {
 		return Media{}, gone(err)
 	}
@@ -202,7 +254,7 @@ func (t *Tx) ReadMedia(id string, place int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	piece, err := t.open(s.epoch, purposeChunk, rowOf(s.id, place), sealed)
+	piece, err := t.openChunk(s, place, sealed)
 	return piece, gone(err)
 }
 

@@ -11,6 +11,7 @@ type options struct {
 	volume    string
 	country   string
 	server    *Server // nil: a directory
+	memory    *Memory // nil: content is stored
 }
 
 // MustExist makes Open fail with ErrStoreMissing when there is no store. It is for an identity
@@ -25,6 +26,10 @@ func SettingsKey(w seal.Wrapper) Option { return func(o *options) { o.settings =
 // OnVolume names the volume that the directory is on: on another volume, the database is a
 // copy. Empty means that the name is not known.
 func OnVolume(name string) Option { return func(o *options) { o.volume = name } }
+
+// ContentInMemory keeps content only in the way that m says. What an earlier process stored without this
+// option stays readable until its epoch ends.
+func ContentInMemory(m Memory) Option { return func(o *options) { o.memory = &m } }
 
 // Country is the ISO 3166-1 alpha-2 code that user ids begin with when the customer's number does
 // not tell a country.

@@ -92,16 +92,24 @@ func (t *Tx) answeredIn(epoch int64, o Once, from time.Time) (answer string, err
 	if err != nil {
 		return "", forgotten(err)
 	}
-	r := newReader(plain)
-	same := hmac.Equal(r.bytes(), body[:])
-	answer = r.text()
+	done, answer, err := t.doneRequest(s, plain)
 	switch {
-	case r.done() != nil:
-		return "", gone(r.done())
-	case !same:
+	case err != nil:
+		return "", gone(err)
+	case done != nil && !hmac.Equal(done, body[:]): // what was lost is taken for the same
 		return "", ErrOtherBody
 	}
 	return answer, nil
+}
+
+// doneRequest reads what a request's row seals: the HMAC of its body, nil if that is lost, and its answer.
+func (t *Tx) doneRequest(s sealedRequest, plain []byte) (body []byte, answer string, err error) {
+	if r, ok := readBare(plain); ok {
+		return t.shared.memory.readRequest(s.row, r)
+	}
+	r := newReader(plain)
+	body, answer = append([]byte{}, r.bytes()...), r.text()
+	return body, answer, r.done()
 }
 
 // forgotten turns the error of an epoch that was erased meanwhile into ErrNotFound.
@@ -131,8 +139,13 @@ func (t *Tx) Answer(o Once, answer string, now time.Time) error {
 		return err
 	}
 	s := sealedRequest{row: take(&t.shared.next.request), epoch: epoch, created: toMillis(now), lookup: lookup[:]}
-	plain := newWriter(len(body) + len(answer)).bytes(body[:]).text(answer)
-	if s.sealed, err = t.shared.keys.SealIn(epoch, purposeRequest, s.identity(), plain.b); err != nil {
+	plain := newWriter(len(body) + len(answer)).bytes(body[:]).text(answer).b
+	if t.shared.memory != nil {
+		if plain, err = t.shared.memory.request(s.row, body, answer); err != nil {
+			return err
+		}
+	}
+	if s.sealed, err = t.shared.keys.SealIn(epoch, purposeRequest, s.identity(), plain); err != nil {
 		return err
 	}
 	// One of that key may be there that is too old, or damaged.

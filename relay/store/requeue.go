@@ -13,7 +13,7 @@ func (t *Tx) JobOf(queue string, id int64) (Job, error) {
 		return Job{}, err
 	}
 	job := s.closed()
-	job.Body, err = t.open(s.epoch, purposeJob, s.identity(), s.sealed)
+	_, err = t.openJob(&s, &job)
 	if errors.Is(err, seal.ErrTampered) {
 		job.Body, err, job.Damaged = nil, nil, true
 	}
@@ -32,9 +32,18 @@ func (t *Tx) Requeue(from string, j Job) error {
 	if err != nil {
 		return err
 	}
-	before := len(s.sealed)
+	before, key := len(s.sealed), int64(0)
+	if t.shared.memory != nil {
+		if key, err = t.openJob(&s, &Job{ID: s.id}); err != nil && !errors.Is(err, seal.ErrTampered) {
+			return err
+		}
+	}
 	s.queue = j.Queue
-	s.sealed, err = t.shared.keys.SealIn(s.epoch, purposeJob, s.identity(), j.Body)
+	body, err := t.shared.memory.job(s.id, j.Queue, j.Body, key)
+	if err != nil {
+		return err
+	}
+	s.sealed, err = t.shared.keys.SealIn(s.epoch, purposeJob, s.identity(), body)
 	if errors.Is(err, seal.ErrErased) {
 		return errors.Join(ErrNotFound, err)
 	}

@@ -15,6 +15,8 @@ type shared struct {
 	batch    int64         // bytes that one change should delete at most
 	country  string        // of customers whose number has none; may be empty
 
+	memory *memory // nil: content is stored
+
 	lately lately
 
 	// Only the writer uses the following fields once the store is open.

@@ -139,6 +139,9 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.closeErr = s.db.Close()
 		s.settings.Close()
+		if s.memory != nil {
+			s.memory.keys.Close()
+		}
 	})
 	return s.closeErr
 }

@@ -35,6 +35,22 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (Swept, error) {
 	return swept, err
 }
 
+// ForgetContent destroys the keys in memory whose time is over, and removes the files that they sealed, which
+// nobody can open any more; so also those of a former process. Call it every minute or so. Without
+// ContentInMemory it does nothing.
+func (s *Store) ForgetContent(ctx context.Context, now time.Time) error {
+	if s.memory == nil {
+		return nil
+	}
+	s.memory.keys.Expire()
+	before := now.Add(-s.memory.Life)
+	if s.memory.opened.After(before) {
+		before = s.memory.opened
+	}
+	var n int
+	return s.deleteMediaWhere(ctx, &n, `SELECT id FROM media WHERE created < ? LIMIT 1`, toMillis(before))
+}
+
 // epochsUntil returns the recorded epochs that were opened until the given time.
 func (s *Store) epochsUntil(ctx context.Context, before time.Time) ([]int64, error) {
 	var recorded []seal.Epoch

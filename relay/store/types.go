@@ -113,6 +113,9 @@ type Message struct {
 	// Sent and Delivered are when it came into states before that one; zero when it never did, or
 	// when an earlier relay wrote it.
 	Sent, Delivered time.Time
+	// Lost says that what was written is gone, with Opaque: Body has only what else is known. It is set only by
+	// reading, and stays as it is when the message is written again.
+	Lost bool
 }
 
 // Key is a pre-key's private half, as bytes.
@@ -133,6 +136,7 @@ type Job struct {
 	Created   time.Time
 	Body      []byte
 	Damaged   bool // its row cannot be opened: there is no Body
+	Lost      bool // its content is gone: Body has only what else is known
 }
 
 // Swept says what Sweep removed.

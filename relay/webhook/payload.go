@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
@@ -95,6 +96,14 @@ const (
 	CodeUnsupported   = 131051
 )
 
+// Codes of errors about content that is gone (developers.facebook.com, "No storage").
+const (
+	// CodeNotDelivered is that of a customer's message that the business did not take in time.
+	CodeNotDelivered = 131035
+	// CodeContentGone is that of the business's message that cannot be sent any more.
+	CodeContentGone = 131036
+)
+
 // Undeliverable is the error of a message that cannot reach its recipient.
 func Undeliverable(details string) Error {
 	return Error{Code: CodeUndeliverable, Title: "Message undeliverable", Details: details}
@@ -136,6 +145,8 @@ type (
 		Contacts         []contact `json:"contacts,omitempty"`
 		Messages         []message `json:"messages,omitempty"`
 		Statuses         []status  `json:"statuses,omitempty"`
+		// Errors repeat that a message's content was lost: the hosted API says it only here.
+		Errors []wireError `json:"errors,omitempty"`
 	}
 	metadata struct {
 		DisplayPhoneNumber string `json:"display_phone_number"`
@@ -222,7 +233,11 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	}
 	who := a.contact(m.From, m.User, m.Name)
 	who.IdentityHash = m.IdentityHash
-	return a.payload(value{Contacts: []contact{who}, Messages: []message{w}})
+	v := value{Contacts: []contact{who}, Messages: []message{w}}
+	if slices.ContainsFunc(m.Errors, func(e Error) bool { return e.Code == CodeNotDelivered }) {
+		v.Errors = w.Errors
+	}
+	return a.payload(v)
 }
 
 // digits returns a customer's number as webhooks have it: empty if they may not.
@@ -271,13 +286,16 @@ func (a Account) payload(v value) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(payload{
 		Object: "whatsapp_business_account",
-		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: "messages"}}}},
+		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: fieldMessages}}}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding a webhook: %w", err)
 	}
 	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
+
+// fieldMessages is what webhooks about messages and their statuses are about.
+const fieldMessages = "messages"
 
 func wireErrors(errs []Error) []wireError {
 	var out []wireError

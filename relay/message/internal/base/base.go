@@ -86,6 +86,9 @@ type Options struct {
 	// ClearMetadata lets the business's reactions go in clear, as legacy OMEMO has them;
 	// otherwise they go as encrypted texts.
 	ClearMetadata bool
+	// NoStorage means that the store keeps content in memory only: then a customer's client gets its delivery
+	// receipt when the business took the message, and not when it was stored.
+	NoStorage bool
 	// NoNotices means that customers get no notice of how to switch encryption on.
 	NoNotices bool
 	// Notice is the text of that notice; empty means the relay's own text.

@@ -78,9 +78,9 @@ func (s *Base) Notify(tx *store.Tx, c store.CustomerID, message string, payload 
 	return err
 }
 
-// NotifyOf queues a webhook about a customer's message. The message must hold w's text and
-// caption.
-func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) error {
+// NotifyOf queues a webhook about a customer's message, from which a receipt follows unless that is zero.
+// The message must hold w's text and caption.
+func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, receipt record.Confirm) error {
 	t := record.Told{
 		From: w.From.Digits(), User: w.User, Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
 	}
@@ -93,7 +93,8 @@ func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message) err
 	if err != nil {
 		return fmt.Errorf("encoding a webhook: %w", err)
 	}
-	return s.Notify(tx, c, w.ID, append([]byte{record.ToldVersion}, body...), nil)
+	body, err = receipt.On(append([]byte{record.ToldVersion}, body...))
+	return s.Notify(tx, c, w.ID, body, err)
 }
 
 // PutTask writes an outgoing message and the task to do with it.

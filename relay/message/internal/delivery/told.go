@@ -47,7 +47,10 @@ func (s *Webhooks) written(ctx context.Context, j queue.Job) (whole queue.Job, r
 		return j, s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) }), false
 	}
 	letter, body, err := record.LetterOf(j.Body)
-	if j.Body = body; err == nil {
+	if err == nil {
+		_, j.Body, err = record.ConfirmOf(body)
+	}
+	if err == nil {
 		j.Body, err = s.word(ctx, j)
 	}
 	switch {
@@ -119,8 +122,10 @@ func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error)
 		ID: j.Message, From: from, User: user, Name: t.Name, Time: t.Time, IdentityHash: t.Identity,
 		Unencrypted: t.Unencrypted, Media: t.Media, Errors: t.Errors,
 	}
-	said, err := s.said(ctx, j.Message)
+	said, lost, err := s.said(ctx, j.Message)
 	switch {
+	case lost && len(t.Errors) == 0:
+		w.Media, w.Errors, said.Corrects = nil, []webhook.Error{webhook.NotDelivered()}, ""
 	case errors.Is(err, seal.ErrTampered), errors.Is(err, record.ErrBody):
 		w.Media, w.Errors = nil, []webhook.Error{webhook.Unsupported(base.DamagedDetails)}
 	case record.IsNotFound(err):
@@ -137,20 +142,19 @@ func (s *Webhooks) wordMessage(ctx context.Context, j queue.Job) ([]byte, error)
 	return s.Webhook.MessagePayload(w)
 }
 
-// said reads what a message holds.
-func (s *Webhooks) said(ctx context.Context, id string) (c record.Content, err error) {
-	if m, ok := s.Store.Lately(id); ok {
-		return record.ContentOf(m)
-	}
-	err = s.Store.View(ctx, func(tx *store.Tx) error {
-		m, err := tx.Message(id)
-		if err != nil {
+// said reads what a message holds, and says whether its content is lost.
+func (s *Webhooks) said(ctx context.Context, id string) (c record.Content, lost bool, err error) {
+	m, ok := s.Store.Lately(id)
+	if !ok {
+		err = s.Store.View(ctx, func(tx *store.Tx) error {
+			m, err = tx.Message(id)
 			return err
-		}
+		})
+	}
+	if err == nil {
 		c, err = record.ContentOf(m)
-		return err
-	})
-	return c, err
+	}
+	return c, m.Lost, err
 }
 
 // refer says which messages a message is about, and what of that was not encrypted.

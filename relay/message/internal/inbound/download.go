@@ -31,14 +31,6 @@ const (
 	maxMissing = 4
 )
 
-// arrivedFile is a download job's body: what the webhook will say about the message apart
-// from the file.
-type arrivedFile struct {
-	Time     time.Time `json:"time"`
-	Identity string    `json:"identity,omitempty"` // hash of the sender's identity key
-	Resource string    `json:"resource,omitempty"` // of the sender's client
-}
-
 // arriving writes a message that is a file URL, and queues the download. The business learns
 // of the message when the file is there.
 func (s *Inbound) arriving(tx *store.Tx, c store.Customer, m carrier.Message, part record.Content, identity string, now time.Time) error {
@@ -58,7 +50,7 @@ func (s *Inbound) arriving(tx *store.Tx, c store.Customer, m carrier.Message, pa
 	if err != nil {
 		return err
 	}
-	sent, err := json.Marshal(arrivedFile{m.Time, identity, m.Resource})
+	sent, err := json.Marshal(record.ArrivedFile{Time: m.Time, Identity: identity, Resource: m.Resource, Confirm: part.Confirm})
 	if err != nil {
 		return err
 	}
@@ -135,16 +127,21 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 		return record.ErrFinished
 	}
 	var body record.Content
+	lost := false
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		m, err := tx.Message(j.Message)
 		if err != nil {
 			return err
 		}
+		lost = m.Lost
 		body, err = record.ContentOf(m)
 		return err
 	})
 	if err != nil {
 		return record.Gone(err)
+	}
+	if lost {
+		return s.Store.Update(ctx, func(tx *store.Tx) error { return s.tellForgotten(tx, j) })
 	}
 	if body.Media == nil || s.Files == nil {
 		return record.ErrFinished
@@ -239,6 +236,42 @@ func (s *Inbound) lostFile(tx *store.Tx, j queue.Job, details string) error {
 	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) { m.Type, b.Media = record.TypeUnsupported, nil })
 }
 
+// tellForgotten tells the business that the link to a file was lost before the file was there.
+func (s *Inbound) tellForgotten(tx *store.Tx, j queue.Job) error {
+	tx.Owed()
+	w := webhook.Message{Errors: []webhook.Error{webhook.NotDelivered()}}
+	return s.tellFile(tx, j, w, func(m *store.Message, _ *record.Content) { m.Type = record.TypeUnsupported })
+}
+
+// TellForgotten tells the business of the files that were not fetched before the links to them were lost.
+func (s *Inbound) TellForgotten(ctx context.Context) error {
+	place, more := store.Place{}, true
+	for more {
+		err := s.Store.Update(ctx, func(tx *store.Tx) error {
+			jobs, to, err := tx.DueOf(store.Wanted{Queue: base.QueueMedia, Now: s.Now().Add(anyTime), After: place, Limit: forgottenBatch})
+			place, more = to, len(jobs) == forgottenBatch
+			for _, j := range jobs {
+				m, readErr := tx.Message(j.Message)
+				if err == nil && readErr == nil && m.Lost {
+					err = s.tellForgotten(tx, queue.Job{ID: j.ID, Message: j.Message, Body: j.Body})
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("telling of files that are lost: %w", err)
+		}
+	}
+	s.Deliveries()
+	return nil
+}
+
+// forgottenBatch is how many files' jobs are read at once, and anyTime longer than one is put off.
+const (
+	forgottenBatch = 256
+	anyTime        = 365 * 24 * time.Hour
+)
+
 // tellFile changes a file's message, queues its webhook and ends its job.
 func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change func(*store.Message, *record.Content)) error {
 	m, err := tx.Message(j.Message)
@@ -256,7 +289,12 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	if err != nil {
 		return err
 	}
+	sent, err := arrivedOf(j, m.Created)
+	if err != nil {
+		return err
+	}
 	change(&m, &body)
+	body.Confirm = sent.Confirm
 	below := body.Caption
 	if w.Media != nil && captioned(media.Kind(w.Media.Kind)) {
 		w.Media.Caption, below = body.Caption, ""
@@ -269,13 +307,9 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	if err := tx.PutMessage(m); err != nil {
 		return err
 	}
-	sent, err := arrivedOf(j, m.Created)
-	if err != nil {
-		return err
-	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity
 	w.ID, w.From, w.User, w.Name = m.ID, c.Number, c.UserID, c.Name
-	if err := s.NotifyOf(tx, c.ID, w); err != nil {
+	if err := s.NotifyOf(tx, c.ID, w, sent.Confirm); err != nil {
 		return err
 	}
 	if below != "" {
@@ -287,8 +321,8 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 }
 
 // arrivedOf reads a download's body. If that is damaged, only what the message says is known.
-func arrivedOf(j queue.Job, created time.Time) (arrivedFile, error) {
-	sent := arrivedFile{Time: created}
+func arrivedOf(j queue.Job, created time.Time) (record.ArrivedFile, error) {
+	sent := record.ArrivedFile{Time: created}
 	if err := json.Unmarshal(j.Body, &sent); err != nil && len(j.Body) > 0 {
 		return sent, fmt.Errorf("decoding a job: %w", err)
 	}
@@ -302,5 +336,5 @@ func captioned(k media.Kind) bool { return k == media.Image || k == media.Video 
 // could not be fetched or its kind has no caption.
 func (s *Inbound) tellBelow(tx *store.Tx, c store.Customer, file store.Message, body record.Content, w webhook.Message, text string) error {
 	below := webhook.Message{Time: w.Time, Text: text, IdentityHash: w.IdentityHash}
-	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole}, file.CarrierID, file.Created)
+	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole, Confirm: body.Confirm}, file.CarrierID, file.Created)
 }

@@ -249,7 +249,7 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	if err != nil {
 		return err
 	}
-	return s.NotifyOf(tx, c.ID, w)
+	return s.NotifyOf(tx, c.ID, w, body.Confirm)
 }
 
 // unreadable writes that a message could not be opened: the business learns that there was

@@ -29,14 +29,16 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 		}
 	}
 	m.WantsReceipt, m.WantsRead = m.WantsReceipt || opened.WantsReceipt, m.WantsRead || opened.WantsRead
-	taken, err := s.inside(tx, c, opened, a)
+	receipt := s.confirm(m.ID, m.WantsReceipt)
+	receipt.Parts = receipt.Stanza != ""
+	taken, err := s.inside(tx, c, opened, receipt, a)
 	if err != nil {
 		return false, err
 	}
 	if again, err = s.keepWords(tx, c, m, opened, renewed, now); err != nil {
 		return false, err
 	}
-	if opened.Text == nil && !taken || !m.WantsReceipt || m.ID == "" {
+	if opened.Text == nil && !taken || !m.WantsReceipt || m.ID == "" || s.NoStorage { // then it follows from the webhook
 		return again, nil
 	}
 	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
@@ -73,7 +75,7 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 	}
 	told := opened.Text == nil && answerable(m.ID, m.Resource) // a text of the same message is accepted
 	details := unreadDetails(carrier.OptedOut, told)
-	if why := opened.OptOut.Reason; why != "" {
+	if why := opened.OptOut.Reason; why != "" && !s.NoStorage { // it would be stored with the webhook
 		details += " The reason that they give: " + why
 	}
 	w := webhook.Message{
@@ -90,7 +92,7 @@ func (s *Inbound) optedOut(tx *store.Tx, c store.Customer, m carrier.Message, op
 func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, opened omemo.Opened, whole string, now time.Time) error {
 	text := valid(string(opened.Text))
 	refs, outside := opened.Refers(m)
-	body := record.Content{Markable: m.WantsRead, At: m.Time}
+	body := record.Content{Markable: m.WantsRead, At: m.Time, Confirm: s.confirm(m.ID, m.WantsReceipt)}
 	rest, repeated, err := references{s.Base}.refer(tx, c, refs, outside, text, &body)
 	if err != nil {
 		return err
@@ -102,6 +104,7 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 		parts[0].Text = rest
 	}
 	if len(parts) > 1 || parts[0].URL != "" {
+		body.Confirm.Parts = body.Confirm.Stanza != ""
 		body.Whole = textHash(whole)
 		body.Corrects, body.CorrectsClear = "", false // a file replaces nothing
 	} else if err := (references{s.Base}).understand(tx, c, parts[0].Text, &body); err != nil {
@@ -111,6 +114,14 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 		return err
 	}
 	return s.write(tx, c, m, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
+}
+
+// confirm returns the receipt that follows from the webhook about a customer's message, zero for none.
+func (s *Inbound) confirm(stanza string, wanted bool) record.Confirm {
+	if !s.NoStorage || !wanted {
+		return record.Confirm{}
+	}
+	return record.Confirm{Stanza: stanza}
 }
 
 // reached queues what follows for the business's message that an encrypted one answers: the customer has it,

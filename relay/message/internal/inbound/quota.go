@@ -98,7 +98,7 @@ func (s *Inbound) boundedRefusal(tx *store.Tx, c store.CustomerID, id, resource 
 }
 
 // fileOverQuota ends the download of a file that does not fit into the customer's quota.
-func (s *Inbound) fileOverQuota(ctx context.Context, j queue.Job, sent arrivedFile) error {
+func (s *Inbound) fileOverQuota(ctx context.Context, j queue.Job, sent record.ArrivedFile) error {
 	s.Quotas.Add(base.OverQuotaInbound)
 	return s.Store.Update(ctx, func(tx *store.Tx) error {
 		tx.Owed()

@@ -34,7 +34,8 @@ type remark struct {
 	about        string // stanza id
 	time         time.Time
 	encrypted    bool
-	event        base.Event // what to count; empty for nothing
+	confirm      record.Confirm // the receipt that follows from its webhook
+	event        base.Event     // what to count; empty for nothing
 	refuse       carrier.UnreadKind
 	// take writes what follows from the remark, or says why it is refused.
 	take func(*store.Tx, store.Customer, *remark) error
@@ -96,6 +97,9 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 	payload, err := s.Webhook.ReactionPayload(webhook.Reaction{
 		ID: store.NewMessageID(), From: c.Number, User: c.UserID, Name: c.Name, Time: one.time, About: about.ID, Emoji: last, Unencrypted: !one.encrypted,
 	})
+	if err == nil {
+		payload, err = one.confirm.On(payload)
+	}
 	return s.Notify(tx, c.ID, "", payload, err)
 }
 
@@ -186,6 +190,9 @@ func (s *Inbound) revoke(tx *store.Tx, c store.Customer, one remark, about base.
 	payload, err := s.Webhook.RevokePayload(webhook.Revoke{
 		ID: store.NewMessageID(), From: c.Number, User: c.UserID, Name: c.Name, Time: one.time, About: about.ID, Unencrypted: !one.encrypted,
 	})
+	if err == nil {
+		payload, err = one.confirm.On(payload)
+	}
 	return s.Notify(tx, c.ID, "", payload, err)
 }
 
@@ -239,7 +246,7 @@ func (s *Inbound) settled(tx *store.Tx, c store.CustomerID, one *remark, err err
 
 // inside takes the reaction and the retraction inside a message's encryption, in the transaction that keeps
 // the session's step. It says whether there was one that was not refused.
-func (s *Inbound) inside(tx *store.Tx, c store.Customer, opened omemo.Opened, a *arrival) (taken bool, err error) {
+func (s *Inbound) inside(tx *store.Tx, c store.Customer, opened omemo.Opened, receipt record.Confirm, a *arrival) (taken bool, err error) {
 	var said []remark
 	if opened.Reaction != nil {
 		said = append(said, s.reaction(*opened.Reaction))
@@ -248,6 +255,7 @@ func (s *Inbound) inside(tx *store.Tx, c store.Customer, opened omemo.Opened, a 
 		said = append(said, s.retraction(*opened.Retraction))
 	}
 	for _, one := range said {
+		one.confirm = receipt
 		err := s.settled(tx, c.ID, &one, one.take(tx, c, &one))
 		if err != nil && !errors.Is(err, record.ErrNoNews) {
 			return false, err

@@ -95,7 +95,7 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 	} else if err := s.keepClear(tx, c, u, said, now); err != nil {
 		return a, err
 	}
-	if !u.WantsReceipt || u.ID == "" {
+	if !u.WantsReceipt || u.ID == "" || s.NoStorage { // then it follows from the webhook
 		return a, nil
 	}
 	return a, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: u.ID, Receipt: carrier.Delivered})
@@ -104,7 +104,7 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 // keepClear writes an unencrypted text and what follows from it.
 func (s *Inbound) keepClear(tx *store.Tx, c store.Customer, u carrier.Unread, said saying, now time.Time) (err error) {
 	refs := references{s.Base}
-	body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark)}
+	body := record.Content{Markable: u.WantsRead, At: u.Time, Mark: record.Limited(u.Mark), Confirm: s.confirm(u.ID, u.WantsReceipt)}
 	if body.Text, _, err = refs.refer(tx, c, u.References, omemo.Clear{Reply: true, Corrects: true}, said.text, &body); err != nil {
 		return err
 	}

@@ -106,6 +106,9 @@ func (s *Outbound) sendMedia(ctx context.Context, j queue.Job, c store.Customer)
 	if err != nil {
 		return err
 	}
+	if m.Lost {
+		return fails(contentGone())
+	}
 	if s.Files == nil || body.Media == nil {
 		return fails(webhook.MediaUpload("This relay sends no files."))
 	}

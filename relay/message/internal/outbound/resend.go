@@ -91,6 +91,9 @@ func (s *Outbound) sendAgain(ctx context.Context, c store.Customer, t record.Tas
 	if err != nil {
 		return record.Gone(err)
 	}
+	if m.Lost { // the job is not the message's, which fails all the same
+		return s.failLost(ctx, m.ID)
+	}
 	if err := s.send(ctx, c, m, body); err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ import (
 // send sends a message to the carrier, in every attempt: the ciphertext that an earlier attempt
 // left, or else a new one, which is durable before it is sent.
 func (s *Outbound) send(ctx context.Context, c store.Customer, m store.Message, body record.Content) (err error) {
+	if m.Lost {
+		return fails(contentGone())
+	}
 	to, err := s.answered(ctx, c.ID, body)
 	if err != nil {
 		return err

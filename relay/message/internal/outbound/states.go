@@ -74,7 +74,33 @@ func (s *Outbound) advance(tx *store.Tx, c store.Customer, m store.Message, stat
 	if err := putState(tx, m, state, at, errs); err != nil {
 		return err
 	}
+	if m.Lost && m.Type == record.TypeCaption && state == record.StateFailed {
+		if err := s.captionLost(tx, c, m, at); err != nil {
+			return err
+		}
+	}
 	return s.tell(tx, c, m, state, at, errs)
+}
+
+// captionLost tells the business that a file's caption is lost, of which it knows only the file's message. That
+// does not fail if the customer has it; but nothing is lost in silence.
+func (s *Outbound) captionLost(tx *store.Tx, c store.Customer, caption store.Message, at time.Time) error {
+	body, err := record.ContentOf(caption)
+	if err != nil {
+		return err
+	}
+	file, err := tx.Message(body.With)
+	if record.IsNotFound(err) || err == nil && file.State == record.StateFailed {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	why := webhook.ContentGone("The relay keeps content in memory only, for at most an hour, and lost the text beside the file, its caption or name, before it was certain that the customer has it: send the text again.")
+	if order(file.State) >= order(record.StateDelivered) {
+		return s.tell(tx, c, file, record.StateFailed, at, []webhook.Error{why})
+	}
+	return s.advance(tx, c, file, record.StateFailed, at, why)
 }
 
 // reached notes when a message came into a state that others follow.

@@ -125,6 +125,8 @@ type Content struct {
 	Waits bool `json:"waits,omitempty"`
 	// Going says that it is being sent again, and may come back once more.
 	Going bool `json:"going,omitempty"`
+	// Confirm is not stored here but with the message's webhook: the receipt that follows from that.
+	Confirm Confirm `json:"-"`
 }
 
 // Reaction is a customer's latest reaction to a message.
@@ -162,3 +164,12 @@ const (
 	StateRead      = "read"
 	StateFailed    = "failed"
 )
+
+// ArrivedFile is a download job's body: what the webhook will say about the message apart
+// from the file.
+type ArrivedFile struct {
+	Time     time.Time `json:"time"`
+	Identity string    `json:"identity,omitempty"` // hash of the sender's identity key
+	Resource string    `json:"resource,omitempty"` // of the sender's client
+	Confirm  Confirm   `json:"confirm,omitzero"`   // the receipt that follows from the webhook
+}

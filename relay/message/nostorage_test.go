@@ -1,0 +1,341 @@
+package message_test
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
+	"github.com/relaykeep/relaykeep/relay/media"
+	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/webhook"
+)
+
+// tellLost does what the relay does at its start and every minute without storage.
+func (w *world) tellLost() {
+	w.t.Helper()
+	if w.noStorage {
+		check(w.t, w.TellLost(context.Background()))
+	}
+}
+
+// withoutStorage runs a test of a relay that keeps content in memory only.
+func withoutStorage(t *testing.T, test func(t *testing.T, w *world, a *person)) {
+	dir := t.TempDir()
+	inBubbleWith(t, func(w *world) {
+		w.noStorage, w.web = true, newWeb()
+		w.wire = func(l message.Carrier) message.Carrier { return unlinked{l, &w.noSending} }
+	}, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		a.says(w.number, "hello") // the two know each other
+		w.take()
+		test(t, w, a)
+	})
+}
+
+// unlinked is a link that is down while a test says so.
+type unlinked struct {
+	message.Carrier
+	down *atomic.Bool
+}
+
+func (l unlinked) Send(ctx context.Context, o carrier.Outgoing) error {
+	if l.down.Load() {
+		return carrier.ErrOffline
+	}
+	return l.Carrier.Send(ctx, o)
+}
+
+// setAway has the business's receiver refuse webhooks.
+func (w *world) setAway(away bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = away
+}
+
+// again ends the process and starts another.
+func (w *world) again() {
+	w.stop()
+	w.start()
+	w.tellLost()
+}
+
+// lostIn returns the ids of the messages that were lost on their way to the business.
+func lostIn(events []event) (ids []string) {
+	for _, e := range events {
+		if e.Type == "unsupported" && e.Code == webhook.CodeNotDelivered {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}
+
+// receipts returns the stanza ids that a customer's client got delivery receipts for, each once.
+func (p *person) receipts() (ids []string) {
+	for _, e := range p.all(customer.Delivered) {
+		ids = append(ids, e.ID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// everythingTold looks at what both sides have after a crash without storage: each message is there or
+// told as lost, and no client believes that something arrived that the business does not have.
+func everythingTold(t *testing.T, a *person, events []event, told map[string]string) {
+	t.Helper()
+	in, lost := texts(events), lostIn(events)
+	slices.Sort(in)
+	in = slices.Compact(in)
+	if len(in)+len(lost) < 2 {
+		t.Errorf("the business has %q and lost %d", in, len(lost))
+	}
+	if got := a.receipts(); len(got) > len(in) {
+		t.Errorf("the customer has %d receipts for %d messages", len(got), len(in))
+	}
+	got := a.got()
+	for text, id := range told {
+		now := statuses(events, id)
+		failed := slices.ContainsFunc(events, func(e event) bool { return e.ID == id && e.Status == "failed" && e.Code == webhook.CodeContentGone })
+		if there := slices.Contains(got, text); !failed && (!there || !slices.Contains(now, "read")) {
+			t.Errorf("%q: the customer has it: %v, statuses %q", text, there, now)
+		}
+	}
+	if n := len(a.all(customer.Unreadable)); n > 0 {
+		t.Errorf("%d messages were unreadable to the customer", n)
+	}
+}
+
+// everyFileTold is everythingTold for one file of each side.
+func everyFileTold(t *testing.T, a *person, events []event, id string) {
+	t.Helper()
+	whole := 0
+	for _, e := range events {
+		if e.Type == "image" {
+			whole++
+		}
+	}
+	if lost := lostIn(events); whole+len(lost) == 0 {
+		t.Errorf("nothing was told of the customer's file: %+v", events)
+	}
+	if got := a.receipts(); whole == 0 && len(got) > 0 {
+		t.Errorf("the customer has %d receipts for a file that is lost", len(got))
+	}
+	files, captions := 0, 0
+	for _, text := range a.got() {
+		if text == "see" {
+			captions++
+		} else if files++; !bytes.Equal(a.opens(text), picture()) {
+			t.Error("the customer's file is another one")
+		}
+	}
+	failed := slices.Contains(statuses(events, id), "failed")
+	if !failed && (files == 0 || captions == 0) {
+		t.Errorf("the customer has %d files and %d captions, statuses %q", files, captions, statuses(events, id))
+	}
+}
+
+func TestNoStorage_ConversesBothWays(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		stanza := a.says(w.number, "from the customer")
+		id := w.says(a.number, "from the business")
+		events := w.take()
+		if got := texts(events); !slices.Equal(got, []string{"from the customer"}) {
+			t.Errorf("the business has %q", got)
+		}
+		if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses %q", got)
+		}
+		if !slices.Contains(a.receipts(), stanza) {
+			t.Error("the customer's client got no receipt")
+		}
+	})
+}
+
+func TestNoStorage_ReceiptFollowsTheBusinessNotTheStore(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.setAway(true)
+		stanza := a.says(w.number, "waits")
+		w.settle()
+		if slices.Contains(a.receipts(), stanza) {
+			t.Error("the client got a receipt before the business took the message")
+		}
+		w.setAway(false)
+		elapse(time.Minute)
+		if got := texts(w.take()); !slices.Equal(got, []string{"waits"}) {
+			t.Errorf("the business has %q", got)
+		}
+		if !slices.Contains(a.receipts(), stanza) {
+			t.Error("the client got no receipt")
+		}
+	})
+}
+
+func TestNoStorage_CrashBeforeTheWebhookIsTold(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.setAway(true)
+		stanza := a.says(w.number, "is lost")
+		w.settle()
+		w.stop()
+		w.setAway(false)
+		w.start()
+		events := w.take()
+		if len(lostIn(events)) != 1 || len(texts(events)) != 0 {
+			t.Errorf("the business got %+v", events)
+		}
+		if slices.Contains(a.receipts(), stanza) {
+			t.Error("the client got a receipt for a message that is lost")
+		}
+	})
+}
+
+func TestNoStorage_AnHourWithoutTheBusinessIsTold(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.setAway(true)
+		stanza := a.says(w.number, "is lost")
+		w.settle()
+		elapse(time.Hour)
+		w.setAway(false)
+		elapse(2 * time.Minute)
+		events := w.take()
+		if len(lostIn(events)) != 1 || len(texts(events)) != 0 {
+			t.Errorf("the business got %+v", events)
+		}
+		if slices.Contains(a.receipts(), stanza) {
+			t.Error("the client got a receipt for a message that is lost")
+		}
+	})
+}
+
+func TestNoStorage_MessageThatWaitsForTheCarrierFails(t *testing.T) {
+	for name, pass := range map[string]func(*world){
+		"an hour":   func(w *world) { elapse(time.Hour) },
+		"a restart": (*world).again,
+	} {
+		t.Run(name, func(t *testing.T) {
+			withoutStorage(t, func(t *testing.T, w *world, a *person) {
+				w.noSending.Store(true)
+				id := w.says(a.number, "never arrives")
+				w.settle()
+				pass(w)
+				w.tellLost()
+				events := w.take()
+				if got := statuses(events, id); !slices.Equal(got, []string{"failed"}) {
+					t.Errorf("statuses %q", got)
+				}
+				for _, e := range events {
+					if e.ID == id && e.Code != webhook.CodeContentGone {
+						t.Errorf("it failed with %d", e.Code)
+					}
+				}
+				w.noSending.Store(false)
+				elapse(2 * time.Minute)
+				w.settle()
+				if slices.Contains(a.got(), "never arrives") {
+					t.Error("it was sent all the same")
+				}
+			})
+		})
+	}
+}
+
+func TestNoStorage_FilesLastAnHour(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		stanza := a.says(w.number, a.hands(upload, picture()).Text())
+		events := w.take()
+		if len(events) != 1 || events[0].Type != "image" || !bytes.Equal(w.stored(events[0].File.ID), picture()) {
+			t.Fatalf("the business got %+v", events)
+		}
+		if !slices.Contains(a.receipts(), stanza) {
+			t.Error("the client got no receipt")
+		}
+		mine := w.keeps("image/png", picture())
+		elapse(time.Hour)
+		for _, id := range []string{events[0].File.ID, mine} {
+			if _, err := w.Media(t.Context(), id); err == nil {
+				t.Error("a file can be read after an hour")
+			}
+		}
+		if _, err := w.AcceptAttachment(t.Context(), message.Attachment{To: a.number, Kind: media.Image, ID: mine}); err == nil {
+			t.Error("a file that is gone was accepted")
+		}
+	})
+}
+
+func TestNoStorage_ReactionThatIsLostIsTold(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		id := w.says(a.number, "nice?")
+		w.take()
+		w.setAway(true)
+		check(t, a.React(t.Context(), w.number, a.all(customer.Received)[0].ID, "👍"))
+		w.settle()
+		w.stop()
+		w.setAway(false)
+		w.start()
+		if events := w.take(); len(lostIn(events)) != 1 || events[0].Emoji != "" {
+			t.Errorf("of a reaction to %s the business got %+v", id, events)
+		}
+	})
+}
+
+func TestNoStorage_CustomersClientMaySendWhatWasLostOnceMore(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.setAway(true)
+		a.says(w.number, "once more")
+		w.settle()
+		w.stop()
+		w.setAway(false)
+		w.start()
+		w.take()
+		stanza := a.says(w.number, "once more")
+		if got := texts(w.take()); !slices.Equal(got, []string{"once more"}) {
+			t.Errorf("the business has %q", got)
+		}
+		if !slices.Contains(a.receipts(), stanza) {
+			t.Error("the client got no receipt")
+		}
+	})
+}
+
+func TestNoStorage_DeadLetterIsReplayedWithoutItsContent(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.setAway(true)
+		a.says(w.number, "dies")
+		w.settle()
+		_, err := w.BuryOverdue(t.Context(), time.Now().Add(time.Hour), "away")
+		check(t, err)
+		elapse(time.Hour)
+		w.setAway(false)
+		n, err := w.ReplayAll(t.Context())
+		if err != nil || n != 1 {
+			t.Errorf("%d replayed, %v", n, err)
+		}
+		elapse(2 * time.Minute)
+		if events := w.take(); len(lostIn(events)) != 1 {
+			t.Errorf("the business got %+v", events)
+		}
+	})
+}
+
+func TestNoStorage_StatusLosesWhatTheBusinessAttached(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.setAway(true)
+		id := w.says(a.number, "hi")
+		w.settle()
+		w.stop()
+		w.setAway(false)
+		w.start()
+		events := w.take()
+		if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses %q", got)
+		}
+		for _, e := range events {
+			if e.Opaque != "" {
+				t.Errorf("opaque data outlived the process: %+v", e)
+			}
+		}
+	})
+}
