@@ -74,6 +74,8 @@ type Config struct {
 	// ClearMetadata lets reactions of the business go in clear, where encryption has no form
 	// for them.
 	ClearMetadata bool `json:"clearMetadata,omitempty"`
+	// NoStorage keeps what people write in memory only, for at most an hour.
+	NoStorage bool `json:"noStorage,omitempty"`
 	// HideNumbers keeps customers' numbers from the business.
 	HideNumbers bool `json:"hideNumbers,omitempty"`
 	// NoEncryptionNotice makes the relay not tell customers, when it refuses their
@@ -165,6 +167,12 @@ const (
 	TLSAtGateway  = "None"
 )
 
+// The storage modes that a relay says it runs in.
+const (
+	StorageRetained = "Retained"
+	StorageNone     = "None"
+)
+
 // Webhook is where the relay delivers messages and statuses to the business.
 type Webhook struct {
 	URL               string `json:"url"`
@@ -236,7 +244,9 @@ type Status struct {
 	InitializedTime *time.Time `json:"initializedTime,omitempty"`
 	OldestKeyTime   *time.Time `json:"oldestKeyTime,omitempty"`
 	Quality         string     `json:"quality,omitempty"` // GREEN, YELLOW, RED or UNKNOWN
-	Counts          Counts     `json:"counts"`
+	// Storage is the storage mode that the relay runs in: Retained or None.
+	Storage string `json:"storage,omitempty"`
+	Counts  Counts `json:"counts"`
 }
 
 // Counts are totals since the relay started, and queue lengths now.

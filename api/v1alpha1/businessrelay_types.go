@@ -315,11 +315,29 @@ type Storage struct {
 	// +kubebuilder:default="1Gi"
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Mi')) >= 0 && quantity(string(self)).compareTo(quantity('16Ti')) <= 0",message="storage.size must be between 64Mi and 16Ti, for example 1Gi"
 	Size resource.Quantity `json:"size,omitzero"`
+	// mode says whether what customers and the business write is stored. Retained stores it, sealed, for the
+	// retention. None keeps it in the relay's memory only, for at most an hour: what is lost with it is told to
+	// the business, 131035 for a customer's message and 131036 for its own. It cannot be changed.
+	// +optional
+	// +kubebuilder:default=Retained
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="storage.mode cannot be changed, because what was stored before would stay: create another BusinessRelay"
+	Mode StorageMode `json:"mode,omitempty"`
 	// postgres keeps the store in the region's PostgreSQL instead of a volume. A relay with a volume moves
 	// what is on it into the empty database when it starts; it must be suspended when postgres is added.
 	// +optional
 	Postgres *PostgresStorage `json:"postgres,omitempty"`
 }
+
+// StorageMode says whether content is stored.
+//
+// +kubebuilder:validation:Enum=Retained;None
+type StorageMode string
+
+// The storage modes.
+const (
+	StorageRetained StorageMode = "Retained"
+	StorageNone     StorageMode = "None"
+)
 
 // PostgresStorage is a relay's share of the region's PostgreSQL.
 type PostgresStorage struct {

@@ -17,6 +17,7 @@ func (m *metrics) attach(p *parts) { m.registry.MustRegister(newPartsCollector(p
 type partsCollector struct {
 	parts                            *parts
 	messages, queue, state, oldestAt *prometheus.Desc
+	storage                          *prometheus.Desc
 	refused, overQuota               *prometheus.Desc
 }
 
@@ -29,6 +30,7 @@ func newPartsCollector(p *parts) *partsCollector {
 			"Messages and files that were refused because their customer's share of the volume is used up, by direction.", []string{"direction"}, nil),
 		queue:    prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil),
 		state:    prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil),
+		storage:  prometheus.NewDesc("relaykeep_storage_mode", "Always 1; the label is the storage mode, Retained or None.", []string{"mode"}, nil),
 		oldestAt: prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil),
 	}
 }
@@ -41,6 +43,7 @@ func (c *partsCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.queue
 	ch <- c.state
 	ch <- c.oldestAt
+	ch <- c.storage
 }
 
 // Collect implements prometheus.Collector.
@@ -55,6 +58,7 @@ func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(c.overQuota, prometheus.CounterValue, float64(c.parts.messages.OverQuota(what)), string(what))
 	}
 	s := c.parts.status(context.Background())
+	ch <- prometheus.MustNewConstMetric(c.storage, prometheus.GaugeValue, 1, s.Storage)
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.DeadLetters), message.QueueDead)

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -120,13 +121,19 @@ func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 		return err
 	}
 	k.ring = seal.New(r.vault, seal.Period(r.retention()), r.Now)
-	opened, err := store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, append(r.place(), store.MustExist(),
-		store.SettingsKey(r.vault.Settings()), store.Country(r.cfg.Country))...)
+	options := append(r.place(), store.MustExist(), store.SettingsKey(r.vault.Settings()), store.Country(r.cfg.Country))
+	if r.cfg.NoStorage {
+		options = append(options, message.ContentInMemory(contentLife))
+	}
+	opened, err := store.Open(ctx, r.DataDir, k.identity.StoreID, k.ring, options...)
 	if err == nil {
 		k.store = opened
 	}
 	return err
 }
+
+// contentLife is how long content is kept at most in a relay without storage, as in the hosted API.
+const contentLife = time.Hour
 
 // checkKeys makes the wrapping keys if they are missing. It refuses to work with a key that the
 // janitor should have destroyed: what it wraps would outlive the retention.

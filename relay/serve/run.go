@@ -142,11 +142,13 @@ func (p *parts) maintain(ctx context.Context) error {
 	defer advance.Stop()
 	defer sweep.Stop()
 	p.sweep(ctx)
+	p.forgetContent(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-advance.C:
+			p.forgetContent(ctx)
 			p.recheckOwner(ctx)
 			if p.clock.Skewed() {
 				_, _ = p.askTime(ctx) // finds out which of the two jumped; KeysReady says so
@@ -163,6 +165,18 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-sweep.C:
 			p.sweep(ctx)
 		}
+	}
+}
+
+// forgetContent removes the content whose time is over, and tells the business what was lost with it. Without
+// storage there is nothing else to remove it.
+func (p *parts) forgetContent(ctx context.Context) {
+	if !p.cfg.NoStorage {
+		return
+	}
+	err := errors.Join(p.keys.store.ForgetContent(ctx, p.Now()), p.messages.TellLost(ctx))
+	if err != nil && ctx.Err() == nil {
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "forgetting content failed", slog.Any("error", err))
 	}
 }
 

@@ -54,13 +54,21 @@ func plain(w http.ResponseWriter, code int, text string) {
 	_, _ = fmt.Fprintln(w, text)
 }
 
+// storageMode is the storage mode as the BusinessRelay names it.
+func (r *relay) storageMode() string {
+	if r.cfg.NoStorage {
+		return contract.StorageNone
+	}
+	return contract.StorageRetained
+}
+
 // countTime bounds how long the queues are counted for a status.
 const countTime = 2 * time.Second
 
 // status is the answer at /status.
 func (r *relay) status(ctx context.Context) contract.Status {
 	s := contract.Status{
-		Version: contract.StatusVersion, ConfigHash: r.cfg.Hash, Quality: "UNKNOWN",
+		Version: contract.StatusVersion, ConfigHash: r.cfg.Hash, Quality: "UNKNOWN", Storage: r.storageMode(),
 		Conditions: []contract.Condition{r.keysCondition()},
 	}
 	r.state.fill(&s)

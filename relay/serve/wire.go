@@ -38,7 +38,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 				p.webhooks.Wake()
 			}
 		},
-		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, ClearMetadata: r.cfg.ClearMetadata, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
+		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, ClearMetadata: r.cfg.ClearMetadata, NoStorage: r.cfg.NoStorage, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
 	})
 	if r.cfg.Webhook != nil {
 		if err := p.addWebhook(); err != nil {
@@ -73,7 +73,7 @@ func (p *parts) addWebhook() (err error) {
 		encrypt = p.keys.encryption.business.Encrypt
 	}
 	p.delivery, err = webhook.New(webhook.Options{
-		Receiver: receiver, Encrypt: encrypt, Finish: backend.Finish,
+		Receiver: receiver, Encrypt: encrypt, Finish: p.messages.Taken,
 		Bury: func(ctx context.Context, j queue.Job, attempts int, failure string) error {
 			return p.messages.Bury(ctx, j.ID, attempts, failure)
 		},

@@ -80,6 +80,7 @@ func config(in Input) contract.Config {
 		Trust:                string(relay.Trust),
 		AcceptUnencrypted:    relay.AcceptUnencrypted,
 		ClearMetadata:        relay.Privacy.ClearMetadata,
+		NoStorage:            relay.Storage.Mode == v1alpha1.StorageNone,
 		HideNumbers:          relay.Privacy.ShareNumbers != nil && !*relay.Privacy.ShareNumbers,
 		NoEncryptionNotice:   relay.EncryptionNotice == v1alpha1.EncryptionNoticeNever,
 		EncryptionNoticeText: relay.EncryptionNoticeText,

@@ -80,6 +80,7 @@ func full() desired.Input {
 	relay.Replicas = 3
 	relay.Endpoint.TLSSecretName = "endpoint-tls"
 	relay.Trust, relay.AcceptUnencrypted, relay.Throughput = v1alpha1.TrustFirstUse, true, 500
+	relay.Storage.Mode = v1alpha1.StorageNone
 	relay.Privacy.ClearMetadata, relay.Privacy.ShareNumbers = true, new(false)
 	relay.EncryptionNotice, relay.EncryptionNoticeText = v1alpha1.EncryptionNoticeNever, "Tap the lock.\n\"Acme\" <reads> OMEMO."
 	relay.Rotation = v1alpha1.Rotation{Identity: 2, Access: 3}
