@@ -212,6 +212,16 @@ nightly: test-env ## What is too slow for CI: tests in full and all under the ra
 	$(MAKE) clients SERVER=prosody
 	$(MAKE) clients SERVER=ejabberd
 
+# How many messages `make soak` has, half of them each way; the seed of its faults, 0 for another each time; and
+# where the relay's store is: sqlite or postgres.
+N ?= 20000
+SEED ?= 0
+STORE ?= sqlite
+
+.PHONY: soak
+soak: test-env ## N messages both ways (20000) while everything around a relay breaks, counted at both ends; SEED, STORE=postgres
+	$(IN_SCRATCH); . bin/test.env; $(GO) test -vet=off -count 1 -timeout 0 -v ./test/soak -soak.n $(N) -soak.seed $(SEED) -soak.store $(STORE)
+
 .PHONY: bench
 bench: ## The budgets, each as a ratio against a floor or a peer in the same run
 	$(GO) run ./test/bench

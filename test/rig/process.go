@@ -25,6 +25,9 @@ import (
 // with the configuration.
 const processVariable = "RELAYKEEP_TEST_RELAY"
 
+// IsProcess says whether this process is a relay's, which Main then runs.
+func IsProcess() bool { return os.Getenv(processVariable) != "" }
+
 // beRelay is the relay's process. It prints where it listens and runs until it is
 // killed. Each line of its standard input says by how much its node's clock is wrong from then on; it
 // waits for the first.
