@@ -11,7 +11,7 @@ import (
 
 func TestDatabaseLogin_LastOneCountsWhileVaultHasNone(t *testing.T) {
 	var login vault.DatabaseLogin
-	fails := error(vault.ErrSealed)
+	fails := vault.ErrSealed
 	d := &databaseLogin{read: func(context.Context) (vault.DatabaseLogin, error) { return login, fails }}
 	want := func(role string, want error) {
 		t.Helper()

@@ -143,7 +143,7 @@ func (m *move) look() error {
 }
 
 // elsewhere is an origin that no database on a server has: one that is recorded there counts as restored.
-var elsewhere = origin{birth: 1}
+const elsewhere = "1/"
 
 // lookAtMeta reads the table meta. Whose the store is is elsewhere in the database, and where it lies is noted when it
 // is opened; but a store that was restored must count as that there, too.
@@ -165,7 +165,7 @@ func (m *move) lookAtMeta() error {
 		return err
 	}
 	if marked || found && parseOrigin(string(recorded)).moved(m.origin) {
-		m.meta["origin"] = []byte(elsewhere.String())
+		m.meta["origin"] = []byte(elsewhere)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func TestPostgres_WhatIsWrongIsSaidAndMended(t *testing.T) {
 	b.Config.Postgres.Database = d.Name
 	b.PutLogin(d.Name, d.Password)
 	ca := b.Postgres.CABundle
-	b.Postgres.CABundle = string(b.Config.Carrier.XMPP.CABundle)
+	b.Postgres.CABundle = b.Config.Carrier.XMPP.CABundle
 	b.Start()
 	b.Wait(contract.ConditionKeysReady, contract.False, "DatabaseCertificate")
 	b.Stop()
