@@ -232,6 +232,7 @@ func testWorkloadPolicies(t *testing.T) {
 	t.Run("configurations", func(t *testing.T) { testRules(t, server.Client, h.configuration, configurationRules()) })
 	t.Run("ConfigMaps of others", h.testForeignMaps)
 	t.Run("configurations that exist", h.testConfigurationUpdate)
+	t.Run("stores in databases", h.testDatabase)
 }
 
 func TestAdmission_BindsPodsClaimsAndTokensToTheirRegion(t *testing.T) {

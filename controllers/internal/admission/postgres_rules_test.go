@@ -37,6 +37,16 @@ func (h *house) testDatabase(t *testing.T) {
 		}
 		deleteAtEnd(t, o)
 	}
+	for _, name := range []string{"eu", "na"} { // as the operator notes it
+		r := &v1alpha1.DataRegion{}
+		if err := server.Client.Get(t.Context(), client.ObjectKey{Name: name}, r); err != nil {
+			t.Fatal(err)
+		}
+		r.Status.Regions = append(r.Status.Regions, "sql")
+		if err := server.Client.Status().Update(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.in.Relay, h.in.Region = &v1alpha1.BusinessRelay{}, region
 	if err := server.Client.Get(t.Context(), client.ObjectKeyFromObject(relay), h.in.Relay); err != nil {
 		t.Fatal(err)
