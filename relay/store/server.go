@@ -18,6 +18,9 @@ type Server struct {
 	Login func(context.Context) (user, password string, err error)
 	CA    []byte // certificates that may have signed the server's, PEM; empty means the system's
 	Size  int64  // bytes that the database may take; 0 when that is not known
+	// Name is what others are told who look for the process that has the store open, in at most 47 characters;
+	// empty for nothing.
+	Name string
 }
 
 // OnServer keeps the store in a database instead of a directory.
@@ -25,7 +28,7 @@ func OnServer(s Server) Option { return func(o *options) { o.server = &s } }
 
 func (s Server) config(storeID [16]byte, mustExist bool) postgres.Config {
 	return postgres.Config{
-		Address: s.Address, Database: s.Database, Login: s.Login, CA: s.CA, Size: s.Size,
+		Address: s.Address, Database: s.Database, Login: s.Login, CA: s.CA, Size: s.Size, Name: s.Name,
 		Owner: storeID, MustExist: mustExist,
 	}
 }
@@ -39,6 +42,21 @@ func OwnerOn(ctx context.Context, s Server) (*Owner, error) {
 	}
 	return &Owner{StoreID: found.ID, Used: found.Used}, nil
 }
+
+// Watch looks who has a store open. Its methods are not safe for concurrent use.
+type Watch struct{ watch *postgres.Watch }
+
+// NewWatch returns a Watch of a store on a server. It connects when it is asked.
+func NewWatch(s Server) *Watch { return &Watch{postgres.NewWatch(s.config([16]byte{}, true))} }
+
+// Holder returns the Name of the process that has the store open; held is false when nobody has, or when who
+// had it has been silent for so long that another may take it over. Errors are those of the server.
+func (w *Watch) Holder(ctx context.Context) (name string, held bool, err error) {
+	return w.watch.Holder(ctx)
+}
+
+// Close ends its connection.
+func (w *Watch) Close() { w.watch.Close() }
 
 // Lost says whether an error means that this process can never write to its store again, and must
 // open it anew.

@@ -33,18 +33,24 @@ type Config struct {
 	// Size is how many bytes the database may take, 0 when that is not known.
 	Size int64
 
+	// Name says who the process is, in at most 47 characters, to those who ask Holder; empty
+	// for nobody.
+	Name string
+
 	Owner     [16]byte // a new database is bound to it, and an old one must be
 	MustExist bool     // engine.ErrMissing when there is no database
 
 	silence time.Duration // instead of leaseTime, for tests; 0: not
 }
 
+// applicationName begins the name of every session, as the server shows it.
+const applicationName = "relaykeep "
+
 // Settings of every session. An index leads to the rows of each query in their order; what the
 // planner is told keeps it from reading and sorting all rows before the first, because it does
 // not know that few of them will be fetched.
 func settings() map[string]string {
 	return map[string]string{
-		"application_name":              "relaykeep",
 		"client_encoding":               "UTF8",
 		"search_path":                   schemaName,
 		"default_transaction_isolation": "read committed",
@@ -65,6 +71,7 @@ func (f Config) connect(ctx context.Context, idle time.Duration) (*pgconn.PgConn
 	if err != nil {
 		return nil, err
 	}
+	c.RuntimeParams["application_name"] = applicationName + f.Name
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(idle.Milliseconds(), 10)
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()

@@ -66,8 +66,9 @@ func (f Config) open(ctx context.Context) (*conn, lease, error) {
 	var l lease
 	for _, step := range []func() error{
 		func() error { return checkServer(c) },
-		func() error { return f.prepare(c) },
+		func() error { return f.begin(c) },
 		func() (err error) { l, err = takeLease(ctx, c, cmp.Or(f.silence, leaseTime)); return err },
+		func() error { return f.prepare(c) }, // not beneath another writer
 	} {
 		if err := step(); err != nil {
 			c.close()

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -22,7 +23,17 @@ func MakeEarlier(ctx context.Context, f Config, migrations int) error {
 	if err != nil {
 		return err
 	}
-	return f.migrate(c, all[:migrations])
+	return errors.Join(f.begin(c), f.migrate(c, all[:migrations]))
+}
+
+// Hold holds a database's lease, without a look at its tables, until the returned function is called.
+func Hold(ctx context.Context, f Config) (leave func(), err error) {
+	c, err := dial(ctx, f, idleWriter)
+	if err != nil {
+		return nil, err
+	}
+	l, err := takeLease(ctx, c, leaseTime)
+	return (&writer{conn: c, lease: l}).leave, err
 }
 
 // WithSilence makes a writer that was silent for so long one that others may take over from.

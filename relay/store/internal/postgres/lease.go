@@ -44,6 +44,10 @@ const (
 		FROM relaykeep.engine e JOIN pg_stat_activity a ON a.pid = e.pid AND a.backend_start = e.started
 		WHERE e.pid <> pg_backend_pid()`
 
+	// textName is the name of the session that writes.
+	textName = `SELECT a.application_name
+		FROM relaykeep.engine e JOIN pg_stat_activity a ON a.pid = e.pid AND a.backend_start = e.started`
+
 	textState = `SELECT term, groups, place, birth FROM relaykeep.engine FOR UPDATE`
 	// textPlace says where the database lies: a copy has another system identifier, or is
 	// another database or table; a restoration in place and a failover another timeline.

@@ -91,7 +91,17 @@ func (f Config) check(s state, known int) error {
 	return nil
 }
 
-// prepare creates the schema or brings it up to date. What must not be opened is not changed.
+// begin makes the schema, without a table of the store, unless it is there. What must not be opened is not
+// changed.
+func (f Config) begin(c *conn) error {
+	all, err := texts()
+	if err != nil {
+		return err
+	}
+	return f.change(c, len(all), func(s state) bool { return s.schema }, func(s state) error { return f.create(c) })
+}
+
+// prepare brings the tables of the store up to date.
 func (f Config) prepare(c *conn) error {
 	all, err := texts()
 	if err != nil {
@@ -100,39 +110,38 @@ func (f Config) prepare(c *conn) error {
 	return f.migrate(c, all)
 }
 
-func (f Config) migrate(c *conn, all []string) error {
+// change changes a schema that is not done yet, and that a build with so many migrations may open.
+func (f Config) change(c *conn, known int, done func(state) bool, do func(state) error) error {
 	s, err := look(c)
-	if err != nil {
-		return err
+	if err == nil {
+		err = f.check(s, known)
 	}
-	if err := f.check(s, len(all)); err != nil {
+	if err != nil || done(s) {
 		return err
-	}
-	if s.version == len(all) {
-		return nil
 	}
 	return c.transact(func() error {
 		if _, err := c.run(`SELECT pg_advisory_xact_lock(?)`, int64(advisoryLock)); err != nil {
 			return err
 		}
 		s, err := look(c) // another process may have been here meanwhile
-		if err != nil {
+		if err == nil {
+			err = f.check(s, known)
+		}
+		if err != nil || done(s) {
 			return err
 		}
-		if err := f.check(s, len(all)); err != nil {
-			return err
-		}
-		if !s.schema {
-			if err := f.create(c); err != nil {
-				return err
-			}
-		}
+		return do(s)
+	})
+}
+
+func (f Config) migrate(c *conn, all []string) error {
+	return f.change(c, len(all), func(s state) bool { return s.version == len(all) }, func(s state) error {
 		for version := s.version; version < len(all); version++ {
 			if err := c.script(all[version]); err != nil {
 				return fmt.Errorf("applying migration %d: %w", version+1, err)
 			}
 		}
-		_, err = c.run(`UPDATE relaykeep.engine SET version = ?`, int64(len(all)))
+		_, err := c.run(`UPDATE relaykeep.engine SET version = ?`, int64(len(all)))
 		return err
 	})
 }

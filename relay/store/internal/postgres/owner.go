@@ -35,6 +35,9 @@ func OwnerOf(ctx context.Context, f Config) (*Owner, error) {
 		return nil, engine.ErrForeign
 	}
 	o := &Owner{ID: [16]byte(s.owner)}
+	if s.version == 0 {
+		return o, nil
+	}
 	err = c.rows(`SELECT EXISTS (SELECT FROM relaykeep.epochs)`, func(row []driver.Value) error {
 		o.Used = row[0] == int64(1)
 		return nil
