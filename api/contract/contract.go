@@ -89,6 +89,8 @@ type Config struct {
 	// Volume names the volume of DataDir, so that the relay can tell a store that was
 	// restored onto another volume from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`
+	// Replicas is how many pods the relay has, which share one store in a database; 0 for one.
+	Replicas int `json:"replicas,omitempty"`
 	// Postgres names the relay's database on the region's PostgreSQL server, which the pod's arguments name;
 	// nil for a store on the volume.
 	Postgres *Postgres `json:"postgres,omitempty"`

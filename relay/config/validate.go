@@ -23,6 +23,7 @@ const (
 	maxProfileField  = 512  // characters
 	maxWebsites      = 2
 	maxVolume        = 253
+	maxReplicas      = 10
 )
 
 // country is a country's code as in ISO 3166-1 alpha-2.
@@ -113,12 +114,7 @@ func validate(c *contract.Config) []string {
 	if len(c.Volume) > maxVolume || strings.ContainsFunc(c.Volume, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		p.addf("volume", "must be a name of at most %d printable characters", maxVolume)
 	}
-	if c.Postgres != nil {
-		p.match("postgres.database", c.Postgres.Database, database, "a name of up to 63 lower-case letters, digits, underscores and hyphens that begins with a letter or an underscore")
-		if c.Postgres.Size < 1 {
-			p.addf("postgres.size", "must be a number of bytes")
-		}
-	}
+	p.store(c)
 	p.profile(c.Profile)
 	p.services(c)
 	p.endpoint(c.Endpoint)
@@ -207,6 +203,22 @@ func (p *problems) server(c *contract.Postgres, s contract.PostgresServer) {
 		p.addf("--"+contract.FlagPostgresAddress, "must be host:port")
 	}
 	p.bundle("--"+contract.FlagPostgresCA, s.CABundle)
+}
+
+// store is where the store is and who shares it.
+func (p *problems) store(c *contract.Config) {
+	if c.Replicas < 0 || c.Replicas > maxReplicas {
+		p.addf("replicas", "must be at most %d", maxReplicas)
+	}
+	switch {
+	case c.Postgres != nil:
+		p.match("postgres.database", c.Postgres.Database, database, "a name of up to 63 lower-case letters, digits, underscores and hyphens that begins with a letter or an underscore")
+		if c.Postgres.Size < 1 {
+			p.addf("postgres.size", "must be a number of bytes")
+		}
+	case c.Replicas > 1:
+		p.addf("replicas", "must be 1 for a store on a volume, which one pod can have")
+	}
 }
 
 func (p *problems) endpoint(c contract.Endpoint) {

@@ -62,7 +62,7 @@ func (r *relay) onServer() bool { return r.cfg.Postgres != nil }
 func (r *relay) server() store.Server {
 	return store.Server{
 		Address: r.cfg.Server.Address, Database: r.cfg.Postgres.Database, Login: r.login.get,
-		CA: []byte(r.cfg.Server.CABundle), Size: r.cfg.Postgres.Size,
+		CA: []byte(r.cfg.Server.CABundle), Size: r.cfg.Postgres.Size, Name: r.ownAddress,
 	}
 }
 

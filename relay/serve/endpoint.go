@@ -23,7 +23,6 @@ const (
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10
-	drainTime     = 10 * time.Second
 )
 
 // newServer returns a server with limits. Its own log lines contain addresses of clients, so
@@ -68,12 +67,12 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 			NextProtos: []string{"h2", "http/1.1"},
 		}
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", p.EndpointAddr)
-	if err != nil {
-		return fmt.Errorf("listening for the endpoint: %w", err)
+	var listener net.Listener
+	if p.door != nil {
+		listener = p.door.Open()
+	} else if listener, err = p.listen(ctx); err != nil {
+		return err
 	}
-	p.Listening("endpoint", listener.Addr())
 	p.state.setServing(true)
 	p.Log.LogAttrs(ctx, slog.LevelInfo, "endpoint is up", slog.String("tls", p.cfg.Endpoint.TLS))
 	stop := context.AfterFunc(ctx, func() { p.drain(ctx, server) })

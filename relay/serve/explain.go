@@ -12,6 +12,7 @@ import (
 const (
 	ReasonKeysReady        = "Ready"
 	ReasonStarting         = "Starting"
+	ReasonStandingBy       = "StandingBy" // another replica holds the store
 	ReasonVaultSealed      = "VaultSealed"
 	ReasonVaultUnavailable = "VaultUnavailable"
 	ReasonVaultDenied      = "VaultDenied"

@@ -23,6 +23,9 @@ import (
 // to restart relays after Vault was sealed or a policy was missing.
 func (r *relay) open(ctx context.Context) (*keys, error) {
 	return backoff.Retry(ctx, func() (*keys, error) {
+		if r.door != nil {
+			r.standBy(ctx)
+		}
 		k, err := r.tryOpen(ctx)
 		if ctx.Err() != nil {
 			if k != nil {
@@ -51,6 +54,11 @@ func (r *relay) tryOpen(ctx context.Context) (*keys, error) {
 }
 
 func (r *relay) fill(ctx context.Context, k *keys) error {
+	if r.door != nil {
+		if err := r.findOwnAddress(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.checkOwner(ctx); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/seal"
+	"github.com/relaykeep/relaykeep/relay/standby"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -22,14 +23,17 @@ import (
 // relay is the process with all its parts.
 type relay struct {
 	Options
-	cfg     *config.File
-	vault   *vault.Client
-	login   *databaseLogin
-	metrics *metrics
-	state   state
-	account string                // the UID of the service account as which the keys were opened
-	clock   *clock.Trusted        // Now reads it
-	running atomic.Pointer[parts] // nil before the keys are there
+	cfg   *config.File
+	vault *vault.Client
+	login *databaseLogin
+	door  *standby.Door // nil without other replicas
+	// ownAddress is host:port at which other replicas reach this one; empty without them, or while it is not known.
+	ownAddress string
+	metrics    *metrics
+	state      state
+	account    string                // the UID of the service account as which the keys were opened
+	clock      *clock.Trusted        // Now reads it
+	running    atomic.Pointer[parts] // nil before the keys are there
 }
 
 // retention is how long anything is stored.

@@ -43,7 +43,16 @@ func Run(ctx context.Context, o Options) error {
 	// Ends last: others need it to stop in order.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	if err := r.openDoor(ctx); err != nil {
+		return err
+	}
 	g, base := errgroup.WithContext(base)
+	if r.door != nil {
+		g.Go(func() error {
+			defer context.AfterFunc(base, func() { _ = r.door.Close() })()
+			return r.door.Run(base)
+		})
+	}
 	g.Go(func() error { return r.serveStatus(base) })
 	g.Go(func() error { return r.vault.Run(base) })
 	g.Go(func() error {
@@ -71,6 +80,9 @@ func (r *relay) work(ctx, base context.Context) error {
 	defer context.AfterFunc(base, cancel)()
 	k, err := r.open(ctx)
 	if err != nil {
+		if r.door != nil {
+			r.leaveDoor(ctx)
+		}
 		return err
 	}
 	defer k.close(r.Log)

@@ -17,6 +17,7 @@ type state struct {
 	failure     error
 	opened      bool // the keys and the store are open
 	serving     bool // the endpoint listens
+	standingBy  bool // connections are passed on to another replica
 	certificate error
 	skew        error
 	owner       error // set when the names belong to another owner now, while the relay runs
@@ -100,6 +101,15 @@ func (s *state) setTampered() {
 	s.tampered = true
 }
 
+// setStandingBy notes whether another replica holds the store, and says whether that is new.
+func (s *state) setStandingBy(on bool) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = s.standingBy != on
+	s.standingBy = on
+	return changed
+}
+
 func (s *state) setServing(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,6 +128,8 @@ func (s *state) ready() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.standingBy:
+		return true, "standing by"
 	case !s.opened:
 		reason, _ := explain(s.failure)
 		if !s.tried {
@@ -136,6 +148,8 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 	defer s.mu.Unlock()
 	c := contract.Condition{Type: contract.ConditionKeysReady, Status: contract.False}
 	switch {
+	case s.standingBy:
+		c.Status, c.Reason, c.Message = contract.True, ReasonStandingBy, "another replica holds the store; this one passes connections on to it, and takes over when it ends"
 	case !s.tried && trouble == nil:
 		c.Status, c.Reason, c.Message = contract.Unknown, ReasonStarting, "the keys are being fetched from Vault"
 	case !s.opened:

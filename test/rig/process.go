@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -61,7 +62,12 @@ func beRelay(dir string) (code int) {
 		o.Arguments = config.Arguments{Vault: file.Vault, Carrier: file.Carrier, Postgres: server}
 		o.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 		o.Listening = func(name string, a net.Addr) { fmt.Println(name, a) }
-		err = serve.Run(context.Background(), o)
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		err = serve.Run(ctx, o)
+	}
+	if err == nil {
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return 1
@@ -116,13 +122,33 @@ type Process struct {
 	ended chan struct{}
 }
 
+// Process is the relay's, as StartProcess last started it. The business may start another beside it.
+func (b *Business) Process() *Process {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.process
+}
+
+// Kill ends a process without a word.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
 // Freeze stops the relay's process without closing its connections, and leaves it to the caller: the
 // business may start another.
 func (b *Business) Freeze() *Process {
 	b.t.Helper()
-	check(b.t, b.process.cmd.Process.Signal(syscall.SIGSTOP))
-	return b.process
+	p := b.Process()
+	p.Stall()
+	return p
 }
+
+// Stall stops a process without closing its connections.
+func (p *Process) Stall() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Terminate tells a process to end, as the kubelet does.
+func (p *Process) Terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
 
 // Thaw lets a process go on. The channel is closed when it has ended.
 func (p *Process) Thaw() <-chan struct{} {

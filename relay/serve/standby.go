@@ -1,0 +1,86 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/standby"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// holderEvery is how often a replica that stands by looks who holds the store.
+const holderEvery = time.Second
+
+// openDoor listens for the endpoint at once if the relay has several replicas: connections are passed on to
+// the one that holds the store until this one does.
+func (r *relay) openDoor(ctx context.Context) error {
+	if r.cfg.Replicas < 2 {
+		return nil
+	}
+	listener, err := r.listen(ctx)
+	if err != nil {
+		return err
+	}
+	r.door = standby.New(listener)
+	return nil
+}
+
+// findOwnAddress finds where other replicas reach this one's endpoint: at the address from which it reaches the
+// database server, unless it listens at one address only.
+func (r *relay) findOwnAddress(ctx context.Context) error {
+	at, _ := netip.ParseAddrPort(r.door.Addr().String())
+	if !at.Addr().IsUnspecified() {
+		r.ownAddress = at.String()
+		return nil
+	}
+	var d net.Dialer
+	way, err := d.DialContext(ctx, "udp", r.cfg.Server.Address) // sends nothing
+	if err != nil {
+		return fmt.Errorf("%w: no way to it is known: %w", store.ErrUnreachable, err)
+	}
+	defer func() { _ = way.Close() }()
+	own, err := netip.ParseAddrPort(way.LocalAddr().String())
+	if err != nil {
+		return fmt.Errorf("reading this replica's own address: %w", err)
+	}
+	r.ownAddress = netip.AddrPortFrom(own.Addr(), at.Port()).String()
+	return nil
+}
+
+// standBy passes connections on until nobody holds the store. It also returns when that cannot be found out:
+// opening the store says why.
+func (r *relay) standBy(ctx context.Context) {
+	watch := store.NewWatch(r.server())
+	defer watch.Close()
+	defer r.state.setStandingBy(false)
+	tick := time.NewTicker(holderEvery)
+	defer tick.Stop()
+	for {
+		holder, held, err := watch.Holder(ctx)
+		if err != nil || !held {
+			return
+		}
+		r.door.PassTo(holder)
+		if r.state.setStandingBy(true) {
+			r.Log.LogAttrs(ctx, slog.LevelInfo, "standing by: another replica holds the store")
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// leaveDoor lets what is passed on end, when the process is told to stop.
+func (r *relay) leaveDoor(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := r.door.Drain(ctx); err != nil {
+		r.Log.LogAttrs(ctx, slog.LevelWarn, "connections to another replica were cut", slog.Any("error", err))
+	}
+}

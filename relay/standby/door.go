@@ -1,0 +1,339 @@
+// Package standby lets every replica of a relay take the endpoint's connections, although only one of them holds
+// the store: the others pass connections on to it, byte by byte. It must not know TLS, HTTP, or what a store is.
+package standby
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Limits of what is passed on.
+const (
+	// maxPassed is how many connections there are at once; for a further one that one ends that has been silent
+	// for longest. Each costs about 70 kB.
+	maxPassed = 512
+	// patience is how long a connection waits for a replica that holds the store: longer than it takes
+	// another to take over.
+	patience = 20 * time.Second
+	// again is after how long the holder is tried again.
+	again = 100 * time.Millisecond
+	// quiet is for how long nothing must have moved behind an answer until it counts as whole.
+	quiet = 500 * time.Millisecond
+	// dialTimeout bounds how long connecting to the holder may take.
+	dialTimeout = 2 * time.Second
+)
+
+// Door is the endpoint's listener of one replica. While the replica stands by, Door passes each connection on to
+// the holder; once it is open, connections are the replica's own. It is safe for concurrent use.
+type Door struct {
+	listener net.Listener
+	own      chan net.Conn // connections for whoever serves them
+	slots    chan struct{}
+
+	mu     sync.Mutex // guards the following fields
+	holder string     // host:port of the replica that holds the store; empty while none is known
+	passed map[*passage]struct{}
+	opened chan struct{} // closed by Open
+	closed chan struct{} // closed when the listener is
+}
+
+// passage is a connection on its way to the holder.
+type passage struct {
+	from, to net.Conn
+	at       string // the holder to which it is connected
+
+	mu       sync.Mutex // guards the following fields
+	moved    time.Time  // when something was passed on last
+	answered bool       // that came from the holder
+}
+
+// New returns a Door for a listener, which it closes in the end; call Run.
+func New(l net.Listener) *Door {
+	return &Door{
+		listener: l, own: make(chan net.Conn), slots: make(chan struct{}, maxPassed),
+		passed: map[*passage]struct{}{}, opened: make(chan struct{}), closed: make(chan struct{}),
+	}
+}
+
+// Run takes connections until the listener is closed, by Close or by whoever serves Open's listener. ctx
+// ends what is passed on.
+func (d *Door) Run(ctx context.Context) error {
+	defer close(d.closed)
+	for {
+		c, err := d.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return ctx.Err()
+		}
+		if err != nil { // too many open files, for example
+			select {
+			case <-time.After(again):
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if !d.admit() {
+			_ = c.Close()
+			continue
+		}
+		go func() {
+			defer func() { <-d.slots }()
+			d.take(ctx, c)
+		}()
+	}
+}
+
+// admit makes room for one more connection, and says whether there is any: those that wait for a holder stay.
+func (d *Door) admit() bool {
+	for {
+		select {
+		case d.slots <- struct{}{}:
+			return true
+		default:
+		}
+		if !d.cutSilent() {
+			return false
+		}
+		select {
+		case d.slots <- struct{}{}:
+			return true
+		case <-time.After(again):
+		}
+	}
+}
+
+// cutSilent cuts the connection that has been silent for longest, and says whether there was any.
+func (d *Door) cutSilent() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var silent *passage
+	var since time.Time
+	for p := range d.passed {
+		if at := p.last(); silent == nil || at.Before(since) {
+			silent, since = p, at
+		}
+	}
+	if silent == nil {
+		return false
+	}
+	silent.cut()
+	delete(d.passed, silent)
+	return true
+}
+
+// Addr is the listener's address.
+func (d *Door) Addr() net.Addr { return d.listener.Addr() }
+
+// Close closes the listener.
+func (d *Door) Close() error { return d.listener.Close() }
+
+// PassTo says who holds the store; empty for nobody. Connections to a former holder are cut: it may only be
+// stalled, and would never answer.
+func (d *Door) PassTo(holder string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.holder = holder
+	for p := range d.passed {
+		if holder != "" && p.at != holder {
+			p.cut()
+		}
+	}
+}
+
+// Open has the replica serve the connections itself from now on, those that wait for a holder first. It may be
+// called once.
+func (d *Door) Open() net.Listener {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.opened)
+	for p := range d.passed {
+		p.cut()
+	}
+	return own{d}
+}
+
+// Drain closes the listener and returns when nothing is passed on any more, or when ctx ends. It cuts a
+// connection once the holder's last answer is whole, as far as can be told from outside.
+func (d *Door) Drain(ctx context.Context) error {
+	err := d.Close()
+	tick := time.NewTicker(again)
+	defer tick.Stop()
+	for d.cutQuiet() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	return err
+}
+
+// cutQuiet cuts what is quiet, and says how many connections are left.
+func (d *Door) cutQuiet() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for p := range d.passed {
+		if p.quiet() {
+			p.cut()
+		}
+	}
+	return len(d.slots)
+}
+
+// take gives a connection to who serves it.
+func (d *Door) take(ctx context.Context, c net.Conn) {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(again)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.opened:
+			d.deliver(ctx, c)
+			return
+		default:
+		}
+		if d.pass(wait, c) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-d.opened:
+		case <-d.closed:
+			_ = c.Close()
+			return
+		case <-wait.Done():
+			_ = c.Close()
+			return
+		}
+	}
+}
+
+// deliver gives a connection to Open's listener.
+func (d *Door) deliver(ctx context.Context, c net.Conn) {
+	select {
+	case d.own <- c:
+	case <-d.closed:
+		_ = c.Close()
+	case <-ctx.Done():
+		_ = c.Close()
+	}
+}
+
+// pass passes a connection on until either end closes it, and says whether it was connected to a holder.
+func (d *Door) pass(ctx context.Context, c net.Conn) bool {
+	d.mu.Lock()
+	holder := d.holder
+	d.mu.Unlock()
+	if holder == "" {
+		return false
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	to, err := dialer.DialContext(ctx, "tcp", holder)
+	if err != nil {
+		return false
+	}
+	p := &passage{from: c, to: to, at: holder, moved: time.Now()}
+	if !d.begin(p) {
+		_ = to.Close()
+		return false
+	}
+	defer d.end(p)
+	p.run()
+	return true
+}
+
+// begin notes a passage, unless it leads to somebody who is the holder no more.
+func (d *Door) begin(p *passage) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	select {
+	case <-d.opened:
+		return false
+	default:
+	}
+	if d.holder != "" && d.holder != p.at {
+		return false
+	}
+	d.passed[p] = struct{}{}
+	return true
+}
+
+func (d *Door) end(p *passage) {
+	p.cut()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.passed, p)
+}
+
+// cut closes both ends.
+func (p *passage) cut() {
+	_ = p.from.Close()
+	_ = p.to.Close()
+}
+
+// run copies both ways until both ends have said all that they had to say.
+func (p *passage) run() {
+	var ways sync.WaitGroup
+	ways.Go(func() { p.copy(p.to, p.from, false) })
+	ways.Go(func() { p.copy(p.from, p.to, true) })
+	ways.Wait()
+}
+
+// copy copies until from has ended, and says so to the other end.
+func (p *passage) copy(to, from net.Conn, answer bool) {
+	_, err := io.Copy(noting{to, func() { p.note(answer) }}, from)
+	half, ok := to.(interface{ CloseWrite() error })
+	if !ok || err != nil || half.CloseWrite() != nil {
+		p.cut()
+	}
+}
+
+// note notes that something was passed on.
+func (p *passage) note(answer bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.moved, p.answered = time.Now(), answer
+}
+
+// quiet says whether nothing has moved since the holder's last answer, for a while.
+func (p *passage) quiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answered && time.Since(p.moved) >= quiet
+}
+
+// last is when something was passed on last.
+func (p *passage) last() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.moved
+}
+
+// noting is a Writer that notes each write.
+type noting struct {
+	io.Writer
+	note func()
+}
+
+func (n noting) Write(b []byte) (int, error) {
+	n.note()
+	return n.Writer.Write(b)
+}
+
+// own is the listener of a door that is open.
+type own struct{ *Door }
+
+// Accept returns the next connection.
+func (o own) Accept() (net.Conn, error) {
+	select {
+	case c := <-o.own:
+		return c, nil
+	case <-o.closed:
+		return nil, net.ErrClosed
+	}
+}

@@ -1,0 +1,279 @@
+package standby_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/standby"
+)
+
+// serve answers each line of a listener's connections with the name and the line, until the test ends.
+func serve(t *testing.T, l net.Listener, name string) {
+	t.Helper()
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				lines := bufio.NewScanner(c)
+				for lines.Scan() {
+					fmt.Fprintf(c, "%s: %s\n", name, lines.Text())
+				}
+				fmt.Fprintf(c, "%s: that was all\n", name)
+			}()
+		}
+	}()
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// door is a door that runs until the test ends, and its address.
+func door(t *testing.T) (*standby.Door, string) {
+	t.Helper()
+	l := listen(t)
+	d := standby.New(l)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = d.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		_ = d.Close()
+		<-done
+	})
+	return d, l.Addr().String()
+}
+
+// caller is a client's connection.
+type caller struct {
+	*testing.T
+	*net.TCPConn
+	*bufio.Reader
+}
+
+func call(t *testing.T, address string) caller {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	return caller{t, c.(*net.TCPConn), bufio.NewReader(c)}
+}
+
+func (c caller) says(text string) {
+	c.Helper()
+	if _, err := io.WriteString(c.TCPConn, text+"\n"); err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c caller) hears(want string) {
+	c.Helper()
+	got, err := c.ReadString('\n')
+	if err != nil || got != want+"\n" {
+		c.Fatalf("heard %q, %v, want %q", got, err, want)
+	}
+}
+
+// ends wants the other end to close the connection.
+func (c caller) ends() {
+	c.Helper()
+	if rest, err := io.ReadAll(c.Reader); len(rest) > 0 {
+		c.Errorf("heard %q, %v, want the end", rest, err)
+	}
+}
+
+func TestConnection_IsPassedToTheHolderBothWaysToItsEnd(t *testing.T) {
+	holder := listen(t)
+	serve(t, holder, "holder")
+	d, address := door(t)
+	d.PassTo(holder.Addr().String())
+	c := call(t, address)
+	c.says("one")
+	c.hears("holder: one")
+	c.says("two")
+	c.hears("holder: two")
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.hears("holder: that was all")
+	c.ends()
+}
+
+func TestConnection_WaitsForAHolder(t *testing.T) {
+	d, address := door(t)
+	c := call(t, address)
+	c.says("is anybody there?")
+	gone := listen(t)
+	_ = gone.Close()
+	d.PassTo(gone.Addr().String())
+	holder := listen(t)
+	serve(t, holder, "holder")
+	d.PassTo(holder.Addr().String())
+	c.hears("holder: is anybody there?")
+}
+
+func TestConnection_ToAFormerHolderIsCut(t *testing.T) {
+	first, second := listen(t), listen(t)
+	serve(t, first, "first")
+	serve(t, second, "second")
+	d, address := door(t)
+	d.PassTo(first.Addr().String())
+	c := call(t, address)
+	c.says("one")
+	c.hears("first: one")
+	d.PassTo("") // it is not known who holds the store: the connection may still be good
+	c.says("two")
+	c.hears("first: two")
+	d.PassTo(second.Addr().String())
+	c.ends()
+	c = call(t, address)
+	c.says("three")
+	c.hears("second: three")
+}
+
+func TestDoor_OpensForItsOwnReplica(t *testing.T) {
+	former := listen(t)
+	serve(t, former, "former")
+	d, address := door(t)
+	d.PassTo(former.Addr().String())
+	passed := call(t, address)
+	passed.says("one")
+	passed.hears("former: one")
+	d.PassTo("")
+	waits := call(t, address)
+	waits.says("two")
+	own := d.Open()
+	serve(t, own, "own")
+	passed.ends()
+	waits.hears("own: two")
+	c := call(t, address)
+	c.says("three")
+	c.hears("own: three")
+	if got := own.Addr().String(); got != address {
+		t.Errorf("the listener's address is %s, want %s", got, address)
+	}
+	_ = own.Close()
+	if _, err := own.Accept(); err == nil {
+		t.Error("a closed listener accepts")
+	}
+}
+
+func TestWaiting_EndsWithTheDoor(t *testing.T) {
+	d, address := door(t)
+	c := call(t, address)
+	c.says("is anybody there?")
+	_ = d.Close()
+	c.ends()
+}
+
+func TestDraining_LetsAnswersEnd(t *testing.T) {
+	holder := listen(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	go func() {
+		c, err := holder.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		go func() { // of those who only look whether the door is closed
+			for {
+				other, err := holder.Accept()
+				if err != nil {
+					return
+				}
+				_ = other.Close()
+			}
+		}()
+		lines := bufio.NewReader(c)
+		_, _ = lines.ReadString('\n')
+		fmt.Fprintln(c, "first answer")
+		_, _ = lines.ReadString('\n')
+		close(asked)
+		<-answer
+		fmt.Fprintln(c, "second answer")
+		_, _ = lines.ReadString('\n')
+	}()
+	t.Cleanup(func() { _ = holder.Close() })
+	d, address := door(t)
+	d.PassTo(holder.Addr().String())
+	c := call(t, address)
+	c.says("first question")
+	c.hears("first answer")
+	c.says("second question")
+	<-asked
+	drained := make(chan error, 1)
+	go func() { drained <- d.Drain(t.Context()) }()
+	for { // until the listener is closed
+		other, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = other.Close()
+	}
+	close(answer)
+	c.hears("second answer")
+	c.ends()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDraining_EndsInTime(t *testing.T) {
+	holder := listen(t)
+	t.Cleanup(func() { _ = holder.Close() })
+	d, address := door(t)
+	d.PassTo(holder.Addr().String())
+	c := call(t, address)
+	c.says("a question that nobody answers")
+	taken, err := holder.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := d.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("draining ended with %v", err)
+	}
+}
+
+func TestDoor_CutsTheMostSilentConnectionForAnother(t *testing.T) {
+	holder := listen(t)
+	serve(t, holder, "holder")
+	d, address := door(t)
+	d.PassTo(holder.Addr().String())
+	var callers []caller
+	for range 513 {
+		c := call(t, address)
+		c.says("hello")
+		c.hears("holder: hello")
+		callers = append(callers, c)
+	}
+	callers[0].ends()
+	callers[512].says("still there?")
+	callers[512].hears("holder: still there?")
+	callers[1].says("and me?")
+	callers[1].hears("holder: and me?")
+}
