@@ -4,6 +4,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"reflect"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,14 +48,25 @@ func TestWriter_SaysThatATransactionCouldNotBegin(t *testing.T) {
 
 // ledger is a database that notes what is written in which transaction.
 type ledger struct {
+	open []string
+
+	mu     sync.Mutex // guards groups
 	groups [][]string
-	open   []string
+}
+
+// commits returns what was written in each commit.
+func (l *ledger) commits() [][]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.groups)
 }
 
 func (l *ledger) Transact(fn func() error) error {
 	l.open = nil
 	err := fn()
 	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.groups = append(l.groups, l.open)
 	}
 	return err
@@ -86,7 +99,7 @@ func TestLateChange_SharesTheNextCommitOrHasItsOwnSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(ledger)
 		w := commit.Start(l, new(group))
-		var told []string
+		told := make(chan string, 8)
 		begin := func(name string, late bool) {
 			wait := w.Begin(t.Context(), engine.Change{
 				Do:   func(tx engine.Tx) error { return tx.Write(name) },
@@ -96,30 +109,30 @@ func TestLateChange_SharesTheNextCommitOrHasItsOwnSoon(t *testing.T) {
 				if err := wait(); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
-				told = append(told, name)
+				told <- name
 			}()
 			synctest.Wait()
 		}
 		begin("late", true)
 		begin("later", true)
-		if len(l.groups) != 0 {
-			t.Errorf("late changes did not wait for others: %v", l.groups)
+		if len(l.commits()) != 0 {
+			t.Errorf("late changes did not wait for others: %v", l.commits())
 		}
 		begin("now", false)
 		begin("alone", true)
-		if want := [][]string{{"late", "later", "now"}}; !reflect.DeepEqual(l.groups, want) || len(told) != 3 {
-			t.Errorf("the commits were %v, want %v; told are %v", l.groups, want, told)
+		if want := [][]string{{"late", "later", "now"}}; !reflect.DeepEqual(l.commits(), want) || len(told) != 3 {
+			t.Errorf("the commits were %v, want %v; %d are told", l.commits(), want, len(told))
 		}
 		<-time.After(10 * time.Millisecond)
 		synctest.Wait()
-		if len(l.groups) != 2 || len(told) != 4 {
-			t.Errorf("a late change waits for good: %v", l.groups)
+		if len(l.commits()) != 2 || len(told) != 4 {
+			t.Errorf("a late change waits for good: %v", l.commits())
 		}
 		begin("last", true)
 		w.Stop()
 		synctest.Wait()
-		if want := []string{"last"}; len(l.groups) != 3 || !reflect.DeepEqual(l.groups[2], want) {
-			t.Errorf("stopping did not write a late change: %v", l.groups)
+		if want := []string{"last"}; len(l.commits()) != 3 || !reflect.DeepEqual(l.commits()[2], want) {
+			t.Errorf("stopping did not write a late change: %v", l.commits())
 		}
 	})
 }
