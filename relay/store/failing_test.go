@@ -112,11 +112,12 @@ func (w *failingWriter) failing(calls string) {
 	cmd := exec.CommandContext(w.t.Context(), "strace", "-f", "-qqq", "-o", "/dev/null", "-p", fmt.Sprint(w.cmd.Process.Pid),
 		"-P", filepath.Join(w.dir, "data", "relay.db-wal"), "-P", filepath.Join(w.dir, "data", "relay.db"),
 		"-e", "trace="+calls, "-e", fmt.Sprint("inject=", calls, ":error=EIO:when=", 1+rand.IntN(3), "+", 1+rand.IntN(9)))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it forks when it starts, and may be told to end then
 	if err := cmd.Start(); err != nil {
 		w.t.Skipf("SKIPPED: making system calls fail takes strace: %v", err)
 	}
 	<-time.After(time.Duration(50+rand.IntN(100)) * time.Millisecond)
-	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 	_ = cmd.Wait()
 }
 

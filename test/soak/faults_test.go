@@ -246,7 +246,9 @@ func (b *breaker) failing(f fault, calls, with string) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "strace", "-f", "-qqq", "-o", "/dev/null", "-p", fmt.Sprint(b.PID()),
 		"-P", b.volume.dir+"/relay.db-wal", "-P", b.volume.dir+"/relay.db", "-e", "trace="+calls, "-e", "inject="+calls+":error="+with+":when="+when)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it lets the relay go
+	// It lets the relay go then. It forks when it starts, and may be told to end then.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
 	if err == nil || ctx.Err() != nil || strings.Contains(string(out), "No such process") {
 		return nil // the relay may have been killed meanwhile
