@@ -55,6 +55,13 @@ func (s *service) readArchive(ctx context.Context) error {
 	if after == archiveStart {
 		after = ""
 	}
+	s.held.begin()
+	defer s.release(ctx)
+	end, err := s.page(ctx, set("before", "", 1), false)
+	if err != nil {
+		return err
+	}
+	s.held.waitFor(end.last)
 	for read := 0; read < maxArchived; read += archivePage {
 		p, err := s.page(ctx, following(after), true)
 		if read == 0 && after != "" {
@@ -63,7 +70,7 @@ func (s *service) readArchive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.complete || p.last == "" || p.last == after {
+		if p.complete || p.last == "" || p.last == after || s.held.enough() {
 			return nil
 		}
 		after = p.last

@@ -175,8 +175,7 @@ func result(from, query, id, inner string) string {
 func TestForgedArchivesAreRefused(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
-	query := s.after(t, "queryid='")
-	id := s.after(t, "<iq type='set' id='")
+	id, query := s.endsAt(t, "20")
 	own := xmpptest.Business + "@relay.test"
 	inner := strings.Replace(xmpptest.Stanzas()[0], "<message", "<message xmlns='jabber:client'", 1)
 	for _, text := range []string{
@@ -211,7 +210,7 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 
 func TestPositionThatTheServerForgotBeginsAtItsOldest(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
-	id := s.after(t, "<iq type='set' id='")
+	id, _ := s.endsAt(t, "20")
 	s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='"+stanza.NSStanzas+"'/></error></iq>")
 	s.wrote(t, "<max>100</max></set></query>")
 }
@@ -240,7 +239,7 @@ func TestArchivePosition_OfAnotherServerBeginsAtTheOldest(t *testing.T) {
 func TestArchivePosition_AtTheEndIsNotUnknown(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
 	own := xmpptest.Business + "@relay.test"
-	for i, set := range []string{"", lastIs("7")} {
+	for i, set := range []string{lastIs("7"), "", lastIs("7")} {
 		s.says(t, "<iq type='result' id='"+s.asked(t, i+1)+"' from='"+own+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'>"+set+"</fin></iq>")
 	}
 	s.catchesUp(t)
@@ -283,7 +282,7 @@ func TestArchivePosition_StaysUntilTheArchiveWasRead(t *testing.T) {
 func TestArchivePosition_IsNotMovedByAMessageFromBeforeItWasRead(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place })
-	id := s.after(t, "<iq type='set' id='")
+	id, _ := s.endsAt(t, "9")
 	own := xmpptest.Business + "@relay.test"
 	held := s.lock() // the Handler's
 	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+own+"' id='99'/><store", 1))
@@ -308,7 +307,7 @@ func check(t testing.TB, err error) {
 // A position that cannot be kept must not be passed over.
 func TestPositionThatCannotBeKeptGivesTheLinkUp(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = broken{} })
-	id := s.after(t, "<iq type='set' id='")
+	id, _ := s.endsAt(t, "9")
 	s.says(t, "<iq type='result' id='"+id+"'><fin xmlns='"+stanza.NSArchive+"' complete='true'>"+lastIs("9")+"</fin></iq>")
 	s.catchesUp(t)
 	s.says(t, strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+xmpptest.Business+"@relay.test' id='99'/><store", 1))
@@ -355,4 +354,89 @@ func FuzzArchive(tf *testing.F) {
 			}
 		}
 	})
+}
+
+// live is a message that arrives, and archivedAs what the archive brings of it.
+func live(id, inArchive string) string {
+	text := strings.Replace(strings.Replace(xmpptest.Stanzas()[0], "<store", "<stanza-id xmlns='"+stanza.NSStanzaID+"' by='"+xmpptest.Business+"@relay.test' id='"+inArchive+"'/><store", 1),
+		"<message", "<message xmlns='jabber:client'", 1)
+	before, rest, _ := strings.Cut(text, " id='")
+	_, after, _ := strings.Cut(rest, "'")
+	return before + " id='" + id + "'" + after
+}
+
+// What arrives while the archive is read is newer than what it still brings: read first, it would turn the
+// ratchet on, and what is older could not be opened any more.
+func TestArchive_ComesBeforeWhatArrivesMeanwhile(t *testing.T) {
+	own := xmpptest.Business + "@relay.test"
+	fin := func(id, last string, complete bool) string {
+		return fmt.Sprintf("<iq type='result' id='%s' from='%s'><fin xmlns='%s' complete='%v'>%s</fin></iq>", id, own, stanza.NSArchive, complete, lastIs(last))
+	}
+	for name, test := range map[string]struct {
+		n      int  // how many messages arrive meanwhile
+		brings bool // the archive brings them, too
+		early  int  // how many of them come first, since there is no room for all
+	}{
+		"which it brings, too":       {1, true, 0},
+		"which it does not bring":    {1, false, 0},
+		"more than can be held back": {maxHeld + 1, true, maxHeld + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
+			id, query := s.endsAt(t, "B")
+			for i := range test.n {
+				s.says(t, live(fmt.Sprint("live", i), fmt.Sprint("L", i)))
+			}
+			s.hasRead(t)
+			s.wait(t, "what cannot be held back", func() bool { return len(s.messages) == test.early })
+			s.says(t, result(own, query, "A", live("older", "A"))+fin(id, "A", false))
+			id, query = s.asked(t, 3), s.lastQuery(t)
+			s.says(t, result(own, query, "B", live("old", "B")))
+			for i := range test.n {
+				if test.brings && i < 3 {
+					s.says(t, result(own, query, fmt.Sprint("L", i), live(fmt.Sprint("live", i), fmt.Sprint("L", i))))
+				}
+			}
+			s.says(t, fin(id, "Z", false)) // it goes on, with what arrives
+			s.catchesUp(t)
+			s.wait(t, "all messages", func() bool { return len(s.messages) >= test.n+2 })
+			defer s.lock()()
+			var order []string
+			for _, m := range s.messages[test.early:] {
+				order = append(order, m.ID)
+			}
+			if len(order) < 2 || order[0] != "older" || order[1] != "old" {
+				t.Errorf("the Handler got %q", order)
+			}
+			seen := map[string]bool{}
+			for _, m := range s.messages {
+				seen[m.ID] = true
+			}
+			if len(seen) != test.n+2 || test.early == 0 && len(s.messages) != len(seen) {
+				t.Errorf("the Handler got %d messages, %d of %d", len(s.messages), len(seen), test.n+2)
+			}
+		})
+	}
+}
+
+// endsAt answers where the archive ends, and returns the id of the request for the first page and its query.
+func (s *scripted) endsAt(t *testing.T, id string) (page, query string) {
+	t.Helper()
+	s.says(t, "<iq type='result' id='"+s.asked(t, 1)+"' from='"+xmpptest.Business+"@relay.test'><fin xmlns='"+stanza.NSArchive+"' complete='false'>"+lastIs(id)+"</fin></iq>")
+	page = s.asked(t, 2)
+	return page, s.lastQuery(t)
+}
+
+// lastQuery is the queryid of the carrier's last request.
+func (s *scripted) lastQuery(t *testing.T) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := s.seen.String()
+	_, id, found := strings.Cut(text[strings.LastIndex(text, "queryid="):], "'")
+	if !found {
+		t.Fatal("there is no query")
+	}
+	id, _, _ = strings.Cut(id, "'")
+	return id
 }

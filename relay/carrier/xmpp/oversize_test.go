@@ -98,7 +98,7 @@ func TestOversize_HoldsUpNobodyElse(t *testing.T) {
 func TestOversize_IsCountedToldAndAcknowledged(t *testing.T) {
 	place := &shelf{id: "7"}
 	s := script(t, func(c *Config) { c.Archive = place; c.MaxStanza = 64 << 10 })
-	query, id := s.after(t, "queryid='"), s.after(t, "<iq type='set' id='")
+	id, query := s.endsAt(t, "20")
 	own, junk := xmpptest.Business+"@relay.test", strings.Repeat("<x><![CDATA[</message>]>]]></x>", stanza.MaxElements)
 	inner := strings.Replace(xmpptest.Stanzas()[0], "<message", "<message xmlns='jabber:client'", 1)
 	for _, text := range []string{
@@ -120,7 +120,7 @@ func TestOversize_IsCountedToldAndAcknowledged(t *testing.T) {
 		s.says(t, text)
 	}
 	s.wait(t, "the messages that are not", func() bool { return len(s.messages) == 3 })
-	s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='12'/>")
+	s.wrote(t, "<a xmlns='urn:xmpp:sm:3' h='13'/>")
 	s.wrote(t, "<iq type='error' to='"+xmpptest.PeerJID+"' id='ask'><error type='modify'><policy-violation")
 	eventually(t, "the position", func() bool { return place.position() == "10" })
 	if got := s.counts.counts(); got[stanza.DropTooLarge] < 8 {

@@ -36,6 +36,7 @@ type service struct {
 
 	settled  bool     // all that the server sends again for a resumed stream has come; used by the reader
 	position position // used by the receiver
+	held     held
 }
 
 func (c *Carrier) newService(l *stream.Link) *service {
