@@ -170,7 +170,7 @@ func TestLane_LongAndHeldKeepsTheStoresOrder(t *testing.T) {
 			if retry(j) {
 				return queue.Retry(time.Second)
 			}
-			check(t, backend.Finish(ctx, j))
+			check(t, w.store.UpdateLate(ctx, func(tx *store.Tx) error { return tx.Finish(j.ID) }))
 			return queue.Done()
 		}
 		for _, mute = range []bool{true, false} {

@@ -55,7 +55,7 @@ func newRoute(b *testing.B, receiver *httptest.Server) *route {
 			URL: receiver.URL, CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: receiver.Certificate().Raw})),
 			Credentials: webhook.Credentials{Secret: []byte("secret"), VerifyToken: []byte("token")},
 		},
-		Finish: backend.Finish, Recovered: func() { deliveries.Hurry() }, Retention: retention,
+		Finish: r.messages.Taken, Recovered: func() { deliveries.Hurry() }, Retention: retention,
 	})
 	check(b, err)
 	deliveries = queue.New(queue.Options{

@@ -62,24 +62,9 @@ func jobOf(j store.Job) queue.Job {
 
 // Postpone implements queue.Backend. Jobs that are gone are left out: their customer was erased meanwhile.
 func (b *Backend) Postpone(ctx context.Context, jobs []queue.Job) error {
-	return each(ctx, b.store.Update, jobs, func(tx *store.Tx, j queue.Job) error {
-		if err := tx.Postpone(j.ID, j.NotBefore, j.Attempts); !record.IsNotFound(err) {
-			return err
-		}
-		return nil
-	})
-}
-
-// Finish removes jobs, all or none.
-func (b *Backend) Finish(ctx context.Context, jobs ...queue.Job) error {
-	return each(ctx, b.store.UpdateLate, jobs, func(tx *store.Tx, j queue.Job) error { return tx.Finish(j.ID) })
-}
-
-// each changes jobs in one transaction.
-func each(ctx context.Context, update func(context.Context, func(*store.Tx) error) error, jobs []queue.Job, change func(*store.Tx, queue.Job) error) error {
-	return update(ctx, func(tx *store.Tx) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error {
 		for _, j := range jobs {
-			if err := change(tx, j); err != nil {
+			if err := tx.Postpone(j.ID, j.NotBefore, j.Attempts); err != nil && !record.IsNotFound(err) {
 				return err
 			}
 		}

@@ -27,7 +27,7 @@ const (
 // follow. A message whose content was lost gets none.
 func (s *Webhooks) Taken(ctx context.Context, jobs ...queue.Job) error {
 	receipts := 0
-	err := s.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.Store.UpdateLate(ctx, func(tx *store.Tx) error {
 		receipts = 0
 		for _, j := range jobs {
 			queued, err := s.taken(tx, j.ID)
