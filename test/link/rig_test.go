@@ -109,7 +109,7 @@ func (h *house) run(t testing.TB, at customers.Carrier) (r *relay, stop func()) 
 	backend := message.Queue(kept, message.QueueWebhook)
 	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Batch: r.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
 		r.receive(jobs[0].Body)
-		if backend.Finish(ctx, jobs[0]) != nil {
+		if r.Taken(ctx, jobs...) != nil {
 			return []queue.Result{queue.Later(time.Second)}
 		}
 		return []queue.Result{queue.Done()}
