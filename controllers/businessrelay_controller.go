@@ -42,7 +42,7 @@ type step struct {
 // steps that can fail.
 func (p *pass) steps() []step {
 	return []step{
-		{"checking the spec", p.checkSupported},
+		{"checking the public key", p.checkPublicKey},
 		{"finding the region", p.findRegion},
 		{"stopping the relay", p.stopSuspended},
 		{"finding the database", p.findDatabase},

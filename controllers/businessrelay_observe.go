@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 
@@ -69,10 +70,10 @@ func rollout(live client.Object, want int32) error {
 	return nil
 }
 
-// observeRelay follows the relay's first pod and carries over what it last said.
+// observeRelay follows the pod that can tell of the relay, and carries over what it last said.
 func (p *pass) observeRelay(pods []corev1.Pod) {
 	key := client.ObjectKeyFromObject(p.relay)
-	pod := first(pods)
+	pod := p.holder(key, pods)
 	p.status.Region.Node = ""
 	if pod == nil {
 		p.Poller.Forget(key)
@@ -92,11 +93,39 @@ func (p *pass) observeRelay(pods []corev1.Pod) {
 	switch {
 	case seen.Unreachable():
 		p.unknown(v1alpha1.ReasonRelayUnreachable, "the relay's status port did not answer three times in a row: see the logs of pod "+pod.Name)
-	case seen.Status == nil:
-		p.pending()
+	case seen.Status == nil || seen.Status.Holder != "":
+		p.pending() // another replica can tell, and is asked next
 	default:
 		p.carryOver(seen.Status)
 	}
+}
+
+// holder returns the pod that holds the relay's store, as far as is known: the one that was followed, the one that
+// that one named, or else the first; nil if there is none.
+func (p *pass) holder(key client.ObjectKey, pods []corev1.Pod) *corev1.Pod {
+	host, seen := p.Poller.Followed(key)
+	if seen.Unreachable() {
+		host = ""
+	} else if seen.Status != nil && seen.Status.Holder != "" {
+		if named, _, err := net.SplitHostPort(seen.Status.Holder); err == nil && at(pods, named) != nil {
+			host = named
+		}
+	}
+	if pod := at(pods, host); pod != nil {
+		return pod
+	}
+	return first(pods)
+}
+
+// at returns the pod with an address that is not being deleted, nil if there is none.
+func at(pods []corev1.Pod, host string) *corev1.Pod {
+	i := slices.IndexFunc(pods, func(pod corev1.Pod) bool {
+		return host != "" && pod.DeletionTimestamp == nil && pod.Status.PodIP == host
+	})
+	if i < 0 {
+		return nil
+	}
+	return &pods[i]
 }
 
 // first returns the first pod that is not being deleted, nil if there is none.

@@ -22,12 +22,9 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// checkSupported refuses what the API has but this version's relay does not support, and a public key that the API server cannot
-// check whole. A relay that runs goes on with its former configuration.
-func (p *pass) checkSupported(context.Context) error {
-	if p.relay.Spec.Replicas > 1 {
-		return outcome.Stalled(v1alpha1.ReasonNotSupported, "this version runs one pod for each relay: set replicas to 1")
-	}
+// checkPublicKey refuses a public key that the API server cannot check whole. A relay that runs goes on with its former
+// configuration.
+func (p *pass) checkPublicKey(context.Context) error {
 	if e := p.relay.Spec.PayloadEncryption; e != nil {
 		if _, err := contract.ParsePublicKey(e.PublicKey); err != nil {
 			return outcome.Stalled(v1alpha1.ReasonInvalidPublicKey, "payloadEncryption.publicKey %v", err)

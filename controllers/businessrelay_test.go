@@ -399,14 +399,81 @@ func TestClaim_GrowsIfTheClassAllowsItAndStallsOtherwise(t *testing.T) {
 	}
 }
 
-func TestUnsupportedSpec_Stalls(t *testing.T) {
+// withDatabase gives the world's region a PostgreSQL.
+func (w *world) withDatabase() {
+	w.t.Helper()
+	region := &v1alpha1.DataRegion{}
+	if err := server.Client.Get(w.t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
+		w.t.Fatal(err)
+	}
+	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.99:5432"}
+	if err := server.Client.Update(w.t.Context(), region); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Replicas stand by for one that holds the store, and only that one can tell of the relay.
+func TestReplicas_AreToldOfByTheOneThatHoldsTheStore(t *testing.T) {
 	w := newWorld(t)
+	w.withDatabase()
 	relay := w.relay("acme")
 	relay.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"}
 	relay.Spec.Replicas = 2
 	w.create(relay)
 	w.pass(relay)
-	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNotSupported)
+	set := &appsv1.StatefulSet{}
+	if !w.get("acme-relay", set) || *set.Spec.Replicas != 2 || len(set.Spec.Template.Spec.TopologySpreadConstraints) != 2 {
+		t.Fatalf("the relay runs as %+v", set.Spec)
+	}
+	if !w.get("acme-relay", &policyv1.PodDisruptionBudget{}) {
+		t.Error("its pods may all be evicted at once")
+	}
+	standsBy := &contract.Status{
+		Version: contract.StatusVersion, Holder: "192.0.2.8:8443",
+		Conditions: []contract.Condition{
+			{Type: contract.ConditionKeysReady, Status: contract.True, Reason: "StandingBy"},
+			{Type: contract.ConditionCarrierConnected, Status: contract.Unknown, Reason: "KeysNotReady"},
+		},
+	}
+	w.status.setAt("192.0.2.7", standsBy)
+	w.status.set(w.healthy())
+	w.startPod(relay)
+	holder := w.startReplica(relay, 1)
+	w.eventually(relay, "the holder's answer", isReason(v1alpha1.ReasonReady))
+	w.want(relay, v1alpha1.ConditionKeysReady, metav1.ConditionTrue, "Well")
+	for range 5 { // and it stays with it
+		w.pass(relay)
+		w.want(relay, v1alpha1.ConditionCarrierConnected, metav1.ConditionTrue, "Well")
+	}
+	// The holder ends; the other takes over.
+	w.status.setAt("192.0.2.7", nil)
+	if err := server.Client.Delete(t.Context(), holder, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	other := w.healthy()
+	other.Quality = "YELLOW"
+	w.status.set(other)
+	w.eventually(relay, "the other's answer", func(r *v1alpha1.BusinessRelay) bool { return r.Status.Quality == "YELLOW" })
+}
+
+func TestReplicas_ThatWouldShareAVolumeWait(t *testing.T) {
+	w := newWorld(t)
+	w.withDatabase()
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
+	w.pass(relay)
+	w.update(relay, func(r *v1alpha1.BusinessRelay) {
+		r.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"}
+		r.Spec.Replicas = 3
+	})
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = false })
+	w.pass(relay)
+	set := &appsv1.StatefulSet{}
+	if !w.get("acme-relay", set) || *set.Spec.Replicas != 1 {
+		t.Errorf("%d pods have the volume from which the store is moved", *set.Spec.Replicas)
+	}
 }
 
 func TestDatabase_NeedsARegionThatHasPostgreSQLAndNoClaim(t *testing.T) {

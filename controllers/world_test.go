@@ -45,17 +45,32 @@ type world struct {
 
 // statuses answers polls for relays.
 type statuses struct {
-	mu     sync.Mutex // guards the following field
+	mu     sync.Mutex // guards the following fields
 	answer *contract.Status
+	at     map[string]*contract.Status // of hosts with an answer of their own
 }
 
-func (s *statuses) Fetch(context.Context, string) (*contract.Status, error) {
+func (s *statuses) Fetch(_ context.Context, host string) (*contract.Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.answer == nil {
+	answer := s.answer
+	if own := s.at[host]; own != nil {
+		answer = own
+	}
+	if answer == nil {
 		return nil, errors.New("nobody answers")
 	}
-	return s.answer, nil
+	return answer, nil
+}
+
+// setAt has a host give another answer than the others.
+func (s *statuses) setAt(host string, answer *contract.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil {
+		s.at = map[string]*contract.Status{}
+	}
+	s.at[host] = answer
 }
 
 func (s *statuses) set(answer *contract.Status) {
@@ -258,24 +273,30 @@ func (w *world) absent(relay *v1alpha1.BusinessRelay, kind string) {
 // pod, ready, at an address.
 func (w *world) startPod(relay *v1alpha1.BusinessRelay) *corev1.Pod {
 	w.t.Helper()
+	return w.startReplica(relay, 0)
+}
+
+// startReplica is startPod for the pod with that number, at 192.0.2.7 and up; it is the last.
+func (w *world) startReplica(relay *v1alpha1.BusinessRelay, n int32) *corev1.Pod {
+	w.t.Helper()
 	set := &appsv1.StatefulSet{}
 	if !w.get(v1alpha1.TenantName(relay.Name), set) {
 		w.t.Fatal("there is no StatefulSet")
 	}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: set.Name + "-0", Labels: set.Spec.Template.Labels},
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: fmt.Sprintf("%s-%d", set.Name, n), Labels: set.Spec.Template.Labels},
 		Spec:       *set.Spec.Template.Spec.DeepCopy(),
 	}
 	pod.Spec.NodeName = w.name
 	w.create(pod)
 	pod.Status.Phase = corev1.PodRunning
-	pod.Status.PodIP = "192.0.2.7"
+	pod.Status.PodIP = fmt.Sprintf("192.0.2.%d", 7+n)
 	pod.Status.PodIPs = []corev1.PodIP{{IP: pod.Status.PodIP}}
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "relay", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	if err := server.Client.Status().Update(w.t.Context(), pod); err != nil {
 		w.t.Fatal(err)
 	}
-	set.Status = appsv1.StatefulSetStatus{ObservedGeneration: set.Generation, Replicas: 1, ReadyReplicas: 1, UpdatedReplicas: 1, CurrentReplicas: 1}
+	set.Status = appsv1.StatefulSetStatus{ObservedGeneration: set.Generation, Replicas: n + 1, ReadyReplicas: n + 1, UpdatedReplicas: n + 1, CurrentReplicas: n + 1}
 	if err := server.Client.Status().Update(w.t.Context(), set); err != nil {
 		w.t.Fatal(err)
 	}

@@ -89,8 +89,8 @@ type Config struct {
 	// Volume names the volume of DataDir, so that the relay can tell a store that was
 	// restored onto another volume from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`
-	// Replicas is how many pods the relay has, which share one store in a database; 0 for one.
-	Replicas int `json:"replicas,omitempty"`
+	// Replicated says that the relay has several pods, which share its store in a database.
+	Replicated bool `json:"replicated,omitempty"`
 	// Postgres names the relay's database on the region's PostgreSQL server, which the pod's arguments name;
 	// nil for a store on the volume.
 	Postgres *Postgres `json:"postgres,omitempty"`
@@ -248,7 +248,10 @@ type Status struct {
 	Quality         string     `json:"quality,omitempty"` // GREEN, YELLOW, RED or UNKNOWN
 	// Storage is the storage mode that the relay runs in: Retained or None.
 	Storage string `json:"storage,omitempty"`
-	Counts  Counts `json:"counts"`
+	// Holder is host:port of the replica that holds the store, if that is another. What this one says about
+	// the relay is then of no use.
+	Holder string `json:"holder,omitempty"`
+	Counts Counts `json:"counts"`
 }
 
 // Counts are totals since the relay started, and queue lengths now.

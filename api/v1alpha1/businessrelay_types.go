@@ -129,8 +129,8 @@ type BusinessRelaySpec struct {
 	// +optional
 	// +kubebuilder:default={size: "1Gi"}
 	Storage Storage `json:"storage,omitzero"`
-	// replicas is how many relays serve the endpoint. Above 1 needs
-	// storage.postgres.
+	// replicas is how many pods the relay has: one holds the store, the others stand by and pass
+	// connections on to it. Above 1 needs storage.postgres.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 10",message="replicas must be 1 to 10; to stop the relay set suspend: true"

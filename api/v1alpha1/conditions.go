@@ -58,8 +58,6 @@ const (
 	ReasonNumberInUse = "NumberInUse"
 	// ReasonNameTaken: an object with a child's name exists, and the operator did not make it.
 	ReasonNameTaken = "NameTaken"
-	// ReasonNotSupported: the spec asks for what this version cannot do.
-	ReasonNotSupported = "NotSupported"
 	// ReasonInvalidPublicKey: the spec's public key is not an RSA key of a size that relays use.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
 	// ReasonPostgresMissing: the spec asks for a store in PostgreSQL, and the region has none.

@@ -343,22 +343,13 @@ func TestDatabase_NeedsItsServerInTheArguments(t *testing.T) {
 }
 
 func TestReplicas_NeedADatabase(t *testing.T) {
-	for _, test := range []struct {
-		replicas int
-		database *contract.Postgres
-		ok       bool
-	}{
-		{0, nil, true},
-		{1, nil, true},
-		{2, nil, false},
-		{10, &contract.Postgres{Database: "acme", Size: 1}, true},
-		{11, &contract.Postgres{Database: "acme", Size: 1}, false},
-		{-1, nil, false},
-	} {
-		c := valid()
-		c.Replicas, c.Postgres = test.replicas, test.database
-		if _, err := config.Parse(encode(t, c)); (err == nil) != test.ok || err != nil && !strings.Contains(err.Error(), "replicas: ") {
-			t.Errorf("%d replicas with the database %v: %v", test.replicas, test.database, err)
-		}
+	c := valid()
+	c.Replicated = true
+	if _, err := config.Parse(encode(t, c)); err == nil || !strings.Contains(err.Error(), "replicated: ") {
+		t.Errorf("without a database: %v", err)
+	}
+	c.Postgres = &contract.Postgres{Database: "acme", Size: 1}
+	if _, err := config.Parse(encode(t, c)); err != nil {
+		t.Error(err)
 	}
 }

@@ -23,7 +23,6 @@ const (
 	maxProfileField  = 512  // characters
 	maxWebsites      = 2
 	maxVolume        = 253
-	maxReplicas      = 10
 )
 
 // country is a country's code as in ISO 3166-1 alpha-2.
@@ -207,17 +206,14 @@ func (p *problems) server(c *contract.Postgres, s contract.PostgresServer) {
 
 // store is where the store is and who shares it.
 func (p *problems) store(c *contract.Config) {
-	if c.Replicas < 0 || c.Replicas > maxReplicas {
-		p.addf("replicas", "must be at most %d", maxReplicas)
-	}
 	switch {
 	case c.Postgres != nil:
 		p.match("postgres.database", c.Postgres.Database, database, "a name of up to 63 lower-case letters, digits, underscores and hyphens that begins with a letter or an underscore")
 		if c.Postgres.Size < 1 {
 			p.addf("postgres.size", "must be a number of bytes")
 		}
-	case c.Replicas > 1:
-		p.addf("replicas", "must be 1 for a store on a volume, which one pod can have")
+	case c.Replicated:
+		p.addf("replicated", "needs a store in a database: only one pod can have a volume")
 	}
 }
 

@@ -18,7 +18,7 @@ const holderEvery = time.Second
 // openDoor listens for the endpoint at once if the relay has several replicas: connections are passed on to
 // the one that holds the store until this one does.
 func (r *relay) openDoor(ctx context.Context) error {
-	if r.cfg.Replicas < 2 {
+	if !r.cfg.Replicated {
 		return nil
 	}
 	listener, err := r.listen(ctx)
@@ -56,7 +56,7 @@ func (r *relay) findOwnAddress(ctx context.Context) error {
 func (r *relay) standBy(ctx context.Context) {
 	watch := store.NewWatch(r.server())
 	defer watch.Close()
-	defer r.state.setStandingBy(false)
+	defer r.state.setHolder("")
 	tick := time.NewTicker(holderEvery)
 	defer tick.Stop()
 	for {
@@ -65,7 +65,7 @@ func (r *relay) standBy(ctx context.Context) {
 			return
 		}
 		r.door.PassTo(holder)
-		if r.state.setStandingBy(true) {
+		if r.state.setHolder(holder) {
 			r.Log.LogAttrs(ctx, slog.LevelInfo, "standing by: another replica holds the store")
 		}
 		select {

@@ -15,9 +15,9 @@ type state struct {
 	// tried says that the relay tried to get the keys; failure is why it has none.
 	tried       bool
 	failure     error
-	opened      bool // the keys and the store are open
-	serving     bool // the endpoint listens
-	standingBy  bool // connections are passed on to another replica
+	opened      bool   // the keys and the store are open
+	serving     bool   // the endpoint listens
+	holder      string // host:port of the replica that connections are passed on to; empty: none
 	certificate error
 	skew        error
 	owner       error // set when the names belong to another owner now, while the relay runs
@@ -101,12 +101,12 @@ func (s *state) setTampered() {
 	s.tampered = true
 }
 
-// setStandingBy notes whether another replica holds the store, and says whether that is new.
-func (s *state) setStandingBy(on bool) (changed bool) {
+// setHolder notes which other replica holds the store, and says whether that is new.
+func (s *state) setHolder(address string) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed = s.standingBy != on
-	s.standingBy = on
+	changed = s.holder != address
+	s.holder = address
 	return changed
 }
 
@@ -128,7 +128,7 @@ func (s *state) ready() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.standingBy:
+	case s.holder != "":
 		return true, "standing by"
 	case !s.opened:
 		reason, _ := explain(s.failure)
@@ -148,7 +148,7 @@ func (s *state) keysCondition(trouble error) contract.Condition {
 	defer s.mu.Unlock()
 	c := contract.Condition{Type: contract.ConditionKeysReady, Status: contract.False}
 	switch {
-	case s.standingBy:
+	case s.holder != "":
 		c.Status, c.Reason, c.Message = contract.True, ReasonStandingBy, "another replica holds the store; this one passes connections on to it, and takes over when it ends"
 	case !s.tried && trouble == nil:
 		c.Status, c.Reason, c.Message = contract.Unknown, ReasonStarting, "the keys are being fetched from Vault"

@@ -112,6 +112,7 @@ func waiting(kind string) contract.Condition {
 func (s *state) fill(out *contract.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	out.Holder = s.holder
 	out.PhoneNumberID, out.BusinessAccountID = s.identity.PhoneNumberID, s.identity.BusinessAccountID
 	out.Fingerprint, out.DeviceID = s.fingerprint, s.identity.DeviceID
 	if !s.identity.Created.IsZero() {

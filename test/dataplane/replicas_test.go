@@ -17,7 +17,7 @@ import (
 func TestReplicas_TakeOverLosingAndDoublingNothing(t *testing.T) {
 	const each = 4
 	b, _, _ := newBusinessOnPostgres(t)
-	b.Config.Replicas = 2
+	b.Config.Replicated = true
 	b.StartProcess()
 	b.WaitWell()
 	b.TakeCredentials()

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/desired"
 )
 
 const databaseRelayYAML = `
@@ -19,10 +21,12 @@ metadata: {name: initrode, namespace: default}
 spec:
   phoneNumber: "+41441234599"
   dataRegion: sql
+  replicas: 3
   storage: {postgres: {database: initrode}}
 `
 
-// testDatabase: a relay whose store is in a database is held to its region's server and to its own database.
+// testDatabase: a relay whose store is in a database is held to its region's server and to its own database, and each of
+// its replicas is.
 func (h *house) testDatabase(t *testing.T) {
 	there := *h
 	h = &there
@@ -86,4 +90,40 @@ func (h *house) testDatabase(t *testing.T) {
 	} {
 		t.Run(r.name, func(t *testing.T) { r.testCreate(t, h.configuration) })
 	}
+	t.Run("replicas", h.testReplicas)
+}
+
+// testReplicas: the policies let the operator run several pods of a relay, apart from each other, and hold each to what
+// they hold the first to.
+func (h *house) testReplicas(t *testing.T) {
+	h.tryAll(t, h.in)
+	const template = "spec/template/spec"
+	spread, _, err := unstructured.NestedSlice(object(t, h.statefulSet, nil).Object, "spec", "template", "spec", "topologySpreadConstraints")
+	if err != nil || len(spread) == 0 {
+		t.Fatalf("the replicas are not kept apart: %v", err)
+	}
+	testRules(t, h.operator, h.statefulSet, []rule{
+		{"another image in all replicas", none, image(template, "evil"), "may not hold a token"},
+		{"a sidecar in all replicas", none, add(template+"/containers", fields{"name": "x", "image": relayImage}), "alone in its pod"},
+		{"a claim for each replica", none, set("spec/volumeClaimTemplates", []any{fields{
+			"metadata": fields{"name": "data"},
+			"spec":     fields{"accessModes": []any{"ReadWriteOnce"}, "resources": fields{"requests": fields{"storage": "1Gi"}}},
+		}}), "remove volumeClaimTemplates"},
+	})
+	second := set("metadata/name", "initrode-relay-1")
+	testRules(t, server.Client, h.relayPod, []rule{
+		{"a second replica with another image", second, all(second, image("spec", "evil")), "may not hold a token"},
+		{"a second replica with another server", second, all(second, argument("spec", 15, "--postgres-address=evil.example:5432")), "must use the PostgreSQL of its DataRegion"},
+		{"a second replica of another's name", second, set("metadata/name", "acme-relay-1"), "must be named after its relay"},
+		{"a second replica outside the region", second, all(second, set("spec/nodeSelector", nil)), "must select that region's nodes"},
+		{"a second replica at a place of somebody's choice", second, all(second, set("spec/nodeName", "na-1")), "must be placed by the scheduler"},
+	})
+	policy, budget := manifest(t, desired.RelayPolicy(h.in)), manifest(t, desired.DisruptionBudget(h.in))
+	testRules(t, h.operator, policy, []rule{
+		{"every pod of the namespace among the replicas", none, set("spec/podSelector", fields{}), "for relays and janitors only"},
+	})
+	testRules(t, h.operator, budget, []rule{
+		{"a budget that is not the relay's", none, set("metadata/name", "coredns"), "may write only what belongs to a BusinessRelay"},
+		{"a budget without the relay's labels", none, put("metadata/labels", nil), "may write only what belongs to a BusinessRelay"},
+	})
 }

@@ -86,6 +86,7 @@ func config(in Input) contract.Config {
 		EncryptionNoticeText: relay.EncryptionNoticeText,
 		Throughput:           int(relay.Throughput),
 		Volume:               in.Volume,
+		Replicated:           in.replicated(),
 		Rotation: contract.Rotation{
 			Identity: int(relay.Rotation.Identity),
 			Access:   int(relay.Rotation.Access),

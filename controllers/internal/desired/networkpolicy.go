@@ -33,6 +33,12 @@ func RelayPolicy(in Input) *networkingv1ac.NetworkPolicyApplyConfiguration {
 			WithFrom(p...).WithPorts(tcp(contract.StatusPort)))
 	}
 	spec.WithEgress(in.dnsEgress(), in.vaultEgress())
+	if in.replicated() {
+		// Those that stand by pass the endpoint's connections on.
+		among := networkingv1ac.NetworkPolicyPeer().WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(in.selector(v1alpha1.ComponentRelay)))
+		spec.WithIngress(networkingv1ac.NetworkPolicyIngressRule().WithFrom(among).WithPorts(tcp(contract.EndpointPort)))
+		spec.WithEgress(rule([]*policyPeer{among}, tcp(contract.EndpointPort)))
+	}
 	spec.WithEgress(in.carrierEgress(uploadPorts()...)...)
 	spec.WithEgress(in.postgresEgress()...)
 	spec.WithEgress(in.webhookEgress()...)

@@ -19,8 +19,11 @@ import (
 // restart it.
 func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfiguration {
 	replicas := in.Relay.Spec.Replicas
-	if in.Relay.Spec.Suspend || in.Stopped {
+	switch {
+	case in.Relay.Spec.Suspend || in.Stopped:
 		replicas = 0
+	case !in.replicated():
+		replicas = 1
 	}
 	return appsv1ac.StatefulSet(in.tenant(), in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentRelay)).
@@ -68,6 +71,9 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 		spec.WithVolumes(in.accountVolume())
 		container.WithVolumeMounts(mount(volumeAccount, contract.AccountDir, true))
 	}
+	if in.replicated() {
+		spec.WithTopologySpreadConstraints(in.spread(corev1.LabelTopologyZone), in.spread(corev1.LabelHostname))
+	}
 	if relay.RuntimeClassName != "" {
 		spec.WithRuntimeClassName(string(relay.RuntimeClassName))
 	}
@@ -75,6 +81,15 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 		spec.WithPriorityClassName(string(relay.PriorityClassName))
 	}
 	return spec.WithContainers(container)
+}
+
+// spread has replicas run apart, as far as there is room: a replica that starts late is better than none.
+func (in Input) spread(over string) *corev1ac.TopologySpreadConstraintApplyConfiguration {
+	return corev1ac.TopologySpreadConstraint().
+		WithMaxSkew(1).
+		WithTopologyKey(over).
+		WithWhenUnsatisfiable(corev1.ScheduleAnyway).
+		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(in.selector(v1alpha1.ComponentRelay)))
 }
 
 func (in Input) relayContainer() *corev1ac.ContainerApplyConfiguration {

@@ -117,6 +117,16 @@ func (p *Poller) Latest(key types.NamespacedName) Observation {
 	return Observation{}
 }
 
+// Followed returns at which host a relay is asked, empty for none, and what is known of it.
+func (p *Poller) Followed(key types.NamespacedName) (host string, seen Observation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.targets[key]; t != nil {
+		return t.host, t.seen
+	}
+	return "", Observation{}
+}
+
 // Start polls until ctx ends. It implements manager.Runnable and returns nil.
 func (p *Poller) Start(ctx context.Context) error {
 	var running sync.WaitGroup
