@@ -326,7 +326,7 @@ func (s *Service) TellLost(ctx context.Context) error {
 
 // ContentInMemory makes the store keep content in memory only, and each for at most life.
 func ContentInMemory(life time.Duration) store.Option {
-	return store.ContentInMemory(store.Memory{Life: life, Message: record.Bare, Job: func(name string, body []byte) ([]byte, error) {
+	return store.ContentInMemory(store.Memory{Life: life, Message: record.Bare, Own: record.Own, Job: func(name string, body []byte) ([]byte, error) {
 		return record.BareJob(name == base.QueueWebhook || name == base.QueueDead, body)
 	}})
 }

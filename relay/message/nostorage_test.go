@@ -3,6 +3,7 @@ package message_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -261,6 +262,137 @@ func TestNoStorage_FilesLastAnHour(t *testing.T) {
 		}
 		if _, err := w.AcceptAttachment(t.Context(), message.Attachment{To: a.number, Kind: media.Image, ID: mine}); err == nil {
 			t.Error("a file that is gone was accepted")
+		}
+	})
+}
+
+// quoted has the business answer a customer's message 50 minutes later, and returns the answer's id.
+func quoted(t *testing.T, w *world, a *person) string {
+	t.Helper()
+	a.says(w.number, "what is quoted")
+	events := w.take()
+	elapse(50 * time.Minute)
+	w.noSending.Store(true)
+	id, err := w.AcceptText(t.Context(), message.Text{To: a.number, Body: "the answer", ReplyTo: events[0].ID})
+	check(t, err)
+	w.settle()
+	return id
+}
+
+func TestNoStorage_QuoteEndsWithWhatItQuotes(t *testing.T) {
+	for name, want := range map[string]string{"within the hour": "> what is quoted\nthe answer", "after it": "the answer"} {
+		t.Run(name, func(t *testing.T) {
+			withoutStorage(t, func(t *testing.T, w *world, a *person) {
+				id := quoted(t, w, a)
+				if name == "after it" {
+					elapse(10 * time.Minute)
+				}
+				w.noSending.Store(false)
+				elapse(2 * time.Minute)
+				if got := statuses(w.take(), id); !slices.Contains(got, "read") {
+					t.Errorf("statuses %q", got)
+				}
+				if got := a.got(); !slices.Equal(got, []string{want}) {
+					t.Errorf("the customer has %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestNoStorage_FileThatWasFetchedLaterEndsWithItsMessage(t *testing.T) {
+	for name, within := range map[string]bool{"within the hour": true, "after it": false} {
+		t.Run(name, func(t *testing.T) {
+			withoutStorage(t, func(t *testing.T, w *world, a *person) {
+				song := a.hands("https://relay.test/song.mp3", []byte("ID3\x03"))
+				w.web.change(func() { w.web.fails = slices.Repeat([]error{errors.New("busy")}, 11) }) // for about half an hour
+				w.setAway(true)
+				a.says(w.number, song.Text()+"\nlisten")
+				elapse(58 * time.Minute)
+				w.web.change(func() {
+					if len(w.web.fails) > 0 {
+						t.Fatalf("the file was not fetched, %d more attempts would fail", len(w.web.fails))
+					}
+				})
+				if !within {
+					elapse(2 * time.Minute)
+				}
+				w.setAway(false)
+				elapse(10 * time.Second)
+				events := w.take()
+				if !within {
+					if len(events) != 2 || len(lostIn(events)) != 2 {
+						t.Errorf("the business got %+v", events)
+					}
+					return
+				}
+				if len(events) != 2 || events[0].Type != "audio" || events[1].Text != "listen" {
+					t.Fatalf("the business got %+v", events)
+				}
+				elapse(2 * time.Minute)
+				if _, err := w.Media(t.Context(), events[0].File.ID); err == nil {
+					t.Error("the file can be read an hour after its message came")
+				}
+			})
+		})
+	}
+}
+
+func TestNoStorage_ChosenAnswerEndsWithItsOffer(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.offers(a, "button_reply")
+		elapse(50 * time.Minute)
+		w.setAway(true)
+		a.says(w.number, "yes")
+		w.settle()
+		elapse(10 * time.Minute)
+		w.setAway(false)
+		elapse(time.Minute)
+		if events := w.take(); len(events) != 1 || events[0].Type != "text" || events[0].Text != "yes" || events[0].Chosen != "" {
+			t.Errorf("the business got %+v", events)
+		}
+	})
+}
+
+func TestNoStorage_OpaqueDataEndsWithItsMessage(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		w.noSending.Store(true)
+		id := w.says(a.number, "hi")
+		elapse(50 * time.Minute)
+		w.setAway(true)
+		w.noSending.Store(false)
+		elapse(11 * time.Minute)
+		w.setAway(false)
+		elapse(time.Minute)
+		events := w.take()
+		if got := statuses(events, id); !slices.Equal(got, []string{"sent", "delivered", "read"}) {
+			t.Errorf("statuses %q", got)
+		}
+		for _, e := range events {
+			if e.Opaque != "" {
+				t.Errorf("opaque data outlived its message: %+v", e)
+			}
+		}
+	})
+}
+
+func TestNoStorage_LinkToAFileEndsWithTheFile(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		file := w.keeps("image/png", picture())
+		elapse(50 * time.Minute)
+		w.noSending.Store(true)
+		id := w.sends(message.Attachment{To: a.number, Kind: media.Image, ID: file})
+		w.settle()
+		elapse(10 * time.Minute)
+		w.noSending.Store(false)
+		elapse(2 * time.Minute)
+		w.tellLost()
+		events := w.take()
+		if got := statuses(events, id); !slices.Equal(got, []string{"failed"}) || events[len(events)-1].Code != webhook.CodeContentGone {
+			t.Errorf("the business got %+v", events)
+		}
+		if got := a.got(); len(got) > 0 {
+			t.Errorf("the customer has %q", got)
 		}
 	})
 }

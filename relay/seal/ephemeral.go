@@ -105,6 +105,20 @@ func (e *Ephemeral) subkey(key int64, purpose string) (*subkey, error) {
 	return n.subkey(purpose)
 }
 
+// First returns which of two keys ends first; 0 stands for the one that Seal uses next. A key that is gone has ended.
+func (e *Ephemeral) First(a, b int64) int64 {
+	if a == 0 || b == 0 || a == b {
+		return max(a, b)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch x, y := e.entries[a], e.entries[b]; {
+	case x == nil, y != nil && x.Created.Before(y.Created):
+		return a
+	}
+	return b
+}
+
 // Expire destroys the keys whose life is over. Nothing can be opened with one even before. Call it
 // every minute or so.
 func (e *Ephemeral) Expire() {

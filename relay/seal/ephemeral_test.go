@@ -68,6 +68,28 @@ func TestEphemeral_ChangedValueDoesNotLiveLonger(t *testing.T) {
 	wantIs(t, "sealing", err, seal.ErrErased)
 }
 
+func TestEphemeral_FirstIsTheKeyThatEndsFirst(t *testing.T) {
+	e, c := ephemeral(t)
+	older, _ := mustHide(t, e, "a")
+	c.at = c.at.Add(life / 2)
+	younger, _ := mustHide(t, e, "b")
+	wants := func(when string, a, b, want int64) {
+		t.Helper()
+		if got := e.First(a, b); got != want {
+			t.Errorf("%s it is %d, want %d", when, got, want)
+		}
+		if got := e.First(b, a); got != want {
+			t.Errorf("%s, the other way round, it is %d, want %d", when, got, want)
+		}
+	}
+	wants("of two", older, younger, older)
+	wants("of one and the next", younger, 0, younger)
+	wants("of two that are to come", 0, 0, 0)
+	c.at = c.at.Add(life / 2)
+	e.Expire()
+	wants("of one that is gone", older, younger, older)
+}
+
 func TestEphemeral_AnotherProcessOpensNothing(t *testing.T) {
 	e, _ := ephemeral(t)
 	key, value := mustHide(t, e, "a")

@@ -280,7 +280,7 @@ func TestFull_FilesAreRemovedPieceByPiece(t *testing.T) {
 		for err == nil {
 			id := store.NewMediaID()
 			ids = append(ids, id)
-			err = w.Update(t.Context(), func(tx *store.Tx) error { return tx.BeginMedia(id, 0, start) })
+			err = w.Update(t.Context(), func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: id, Created: start}, 0) })
 			for place := int64(0); err == nil && place < 30; place++ {
 				err = w.Update(t.Context(), func(tx *store.Tx) error { return tx.PutMediaChunk(id, place, make([]byte, store.MediaChunk)) })
 			}

@@ -56,7 +56,7 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 		id: take(&t.shared.next.job), created: toMillis(j.Created), customer: int64(j.Customer),
 		queue: j.Queue, message: j.Message,
 	}
-	body, err := t.shared.memory.job(s.id, j.Queue, j.Body, 0)
+	body, err := t.shared.memory.job(s.id, j.Queue, j.Body, int64(j.Life))
 	if err != nil {
 		return 0, err
 	}

@@ -32,6 +32,7 @@ type Media struct {
 	SHA256  [sha256.Size]byte
 	Size    int64 // bytes
 	Created time.Time
+	Life    Life
 }
 
 // Chunks is how many chunks a file has.
@@ -86,23 +87,23 @@ func (t *Tx) findMedia(id string) (s sealedMedia, err error) {
 	return s, err
 }
 
-// BeginMedia creates a file in the current epoch, in which all of it stays. Until FinishMedia
-// it has no content, and opening the store removes it. It counts towards the customer's quota,
-// unless the customer is zero.
-func (t *Tx) BeginMedia(id string, of CustomerID, created time.Time) error {
-	n, err := mediaRow(id)
+// BeginMedia creates a file in the current epoch, in which all of it stays, with its ID, Created and Life. Until
+// FinishMedia it has no content, and opening the store removes it. It counts towards the
+// customer's quota, unless the customer is zero.
+func (t *Tx) BeginMedia(m Media, of CustomerID) error {
+	n, err := mediaRow(m.ID)
 	if err != nil {
 		return ErrInvalid
 	}
-	if err := t.allow(!created.IsZero()); err != nil {
+	if err := t.allow(!m.Created.IsZero()); err != nil {
 		return err
 	}
 	t.conn.Fresh()
 	if err := t.Quota(of); err != nil {
 		return err
 	}
-	s := sealedMedia{id: n, created: toMillis(created)}
-	begins, err := t.shared.memory.begunMedia()
+	s := sealedMedia{id: n, created: toMillis(m.Created)}
+	begins, err := t.shared.memory.begunMedia(m.Life)
 	if err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func (t *Tx) openChunk(s sealedMedia, place int64, sealed []byte) ([]byte, error
 	return plain, err
 }
 
-// FinishMedia makes a file readable once all of its chunks are there. It ignores m.Created.
+// FinishMedia makes a file readable once all of its chunks are there. It ignores m.Created and m.Life.
 func (t *Tx) FinishMedia(m Media) error {
 	if err := t.allow(m.Size >= 0, len(m.MIME) <= maxMediaText, len(m.Name) <= maxMediaText); err != nil {
 		return err
@@ -223,14 +224,15 @@ func (t *Tx) Media(id string) (Media, error) {
 		return Media{}, ErrNotFound
 	}
 	plain, err := t.open(s.epoch, purposeMedia, s.identity(), s.sealed)
+	var life Life
 	if err == nil {
-		plain, err = t.shared.memory.readMedia(s.id, plain)
+		plain, life, err = t.shared.memory.readMedia(s.id, plain)
 	}
 	if err != nil {
 		return Media{}, gone(err)
 	}
 	r := newReader(plain)
-	m := Media{ID: id, Size: r.integer(), MIME: r.text(), Name: r.text(), Created: fromMillis(s.created)}
+	m := Media{ID: id, Size: r.integer(), MIME: r.text(), Name: r.text(), Created: fromMillis(s.created), Life: life}
 	if copy(m.SHA256[:], r.bytes()) != sha256.Size {
 		r.bad = true
 	}

@@ -19,7 +19,7 @@ func (w *world) file(size int) (store.Media, []byte) {
 		ID: store.NewMediaID(), MIME: "image/jpeg", Name: "photo.jpg", SHA256: sha256.Sum256(content), Size: int64(size),
 		Created: w.now,
 	}
-	w.update(func(tx *store.Tx) error { return tx.BeginMedia(m.ID, 0, w.now) })
+	w.update(func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: m.ID, Created: w.now}, 0) })
 	for place := range m.Chunks() {
 		chunk := content[place*store.MediaChunk : min(int64(size), (place+1)*store.MediaChunk)]
 		w.update(func(tx *store.Tx) error { return tx.PutMediaChunk(m.ID, place, chunk) })
@@ -73,7 +73,7 @@ func TestFile_IsReadAsItWasWritten(t *testing.T) {
 func TestFile_UnfinishedIsNotThereAndGoneAfterRestart(t *testing.T) {
 	w := newWorld(t)
 	id := store.NewMediaID()
-	w.update(func(tx *store.Tx) error { return tx.BeginMedia(id, 0, w.now) })
+	w.update(func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: id, Created: w.now}, 0) })
 	w.update(func(tx *store.Tx) error { return tx.PutMediaChunk(id, 0, []byte("half")) })
 	err := w.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.FinishMedia(store.Media{ID: id, Size: store.MediaChunk + 1})
@@ -97,7 +97,7 @@ func TestFile_IsWrittenOnce(t *testing.T) {
 		"finish": func(tx *store.Tx) error { return tx.FinishMedia(m) },
 		"empty":  func(tx *store.Tx) error { return tx.PutMediaChunk(m.ID, 1, nil) },
 		"large":  func(tx *store.Tx) error { return tx.PutMediaChunk(m.ID, 1, make([]byte, store.MediaChunk+1)) },
-		"id":     func(tx *store.Tx) error { return tx.BeginMedia("1", 0, w.now) },
+		"id":     func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: "1", Created: w.now}, 0) },
 	} {
 		if err := w.Update(t.Context(), fn); err == nil {
 			t.Errorf("%s is taken", name)

@@ -14,13 +14,15 @@ import (
 // keys that exist in the process's memory only. The rest of a row is sealed as ever. Once such a key
 // is gone, because the process ended or its time was over, what it sealed is lost, and the row says so.
 type Memory struct {
-	// Life is how long content can be read at most, from when its row was first written.
+	// Life is how long content can be read at most, from when it came: its copies end with it.
 	Life time.Duration
 	// Message returns a message's body without what anybody wrote, and Job that of a job in a queue.
 	// Both return a body unchanged that has nothing of that. Nothing of what they leave in may be
 	// content.
 	Message func(body []byte) ([]byte, error)
-	Job     func(queue string, body []byte) ([]byte, error)
+	// Own returns a message's body without what was copied into it from other messages.
+	Own func(body []byte) ([]byte, error)
+	Job func(queue string, body []byte) ([]byte, error)
 }
 
 // memory is Memory with its keys. A nil memory is that of a store that stores content: it reads what
@@ -34,6 +36,7 @@ type memory struct {
 // Purposes of what is sealed under the keys in memory.
 const (
 	purposeSaid        = "message content"
+	purposeBorrowed    = "message content of another"
 	purposeJobSaid     = "job content"
 	purposeMediaSaid   = "media content"
 	purposeChunkSaid   = "media-chunk content"
@@ -87,6 +90,14 @@ func (b *memory) show(p said, purpose string, row ...int64) (plain []byte, lost 
 	return plain, false, err
 }
 
+// first returns which of two Lives ends first; zero stands for one that begins now.
+func (b *memory) first(x, y Life) Life {
+	if b == nil {
+		return 0
+	}
+	return Life(b.keys.First(int64(x), int64(y)))
+}
+
 // readBare returns a reader behind the version, if a value has this layout.
 func readBare(plain []byte) (*reader, bool) {
 	if len(plain) == 0 || plain[0] != bareLayout {
@@ -109,15 +120,38 @@ func (b *memory) message(row int64, m Message, key int64) ([]byte, error) {
 	case m.Lost:
 		hidden.key = max(key, lostKey)
 	case m.Opaque != "" || !bytes.Equal(bare, m.Body):
-		inner := newWriter(len(m.Opaque) + len(m.Body)).text(m.Opaque).bytes(m.Body)
-		var err error
-		if hidden, err = b.hide(key, purposeSaid, row, inner.b); err != nil {
+		inner, err := b.content(row, m)
+		if err != nil {
+			return nil, err
+		}
+		if hidden, err = b.hide(int64(b.first(Life(key), m.Life)), purposeSaid, row, inner); err != nil {
 			return nil, err
 		}
 	}
 	w := newWriter(len(bare) + len(m.CarrierID) + len(hidden.sealed))
 	w.b[0] = bareLayout
 	return w.text(m.Type).text(m.CarrierID).bytes(bare).integer(toMillis(m.Sent)).integer(toMillis(m.Delivered)).said(hidden).b, nil
+}
+
+// content returns what a message's content is before it is sealed: its own, and once more with what was copied into
+// it, sealed so that this ends with what it was copied from.
+func (b *memory) content(row int64, m Message) ([]byte, error) {
+	own := m.Body
+	if m.Borrowed != 0 {
+		var err error
+		if own, err = b.Own(m.Body); err != nil {
+			return nil, err
+		}
+	}
+	w := newWriter(len(m.Opaque) + len(m.Body)).text(m.Opaque).bytes(own)
+	if !bytes.Equal(own, m.Body) {
+		whole, err := b.hide(int64(m.Borrowed), purposeBorrowed, row, m.Body)
+		if err != nil {
+			return nil, err
+		}
+		w.said(whole)
+	}
+	return w.b, nil
 }
 
 // messageKey is the key in memory of a message whose row seals this, or 0.
@@ -143,8 +177,20 @@ func (b *memory) readMessage(row int64, m *Message, r *reader) error {
 		return err
 	}
 	r = newReader(inner)
-	m.Opaque, m.Body = r.text(), r.bytes()
-	return r.done()
+	m.Opaque, m.Body, m.Life = r.text(), r.bytes(), Life(hidden.key)
+	if r.bad || len(r.b) == 0 {
+		return r.done()
+	}
+	borrowed := r.said()
+	if err := r.done(); err != nil {
+		return err
+	}
+	whole, lost, err := b.show(borrowed, purposeBorrowed, row)
+	if err != nil || lost {
+		return err
+	}
+	m.Body, m.Borrowed = whole, Life(borrowed.key)
+	return nil
 }
 
 // job returns what a job's row seals. Key is the one that it has already, or 0.
@@ -177,20 +223,26 @@ func (b *memory) readJob(plain []byte, j *Job) (key int64, err error) {
 		return 0, err
 	}
 	inner, lost, err := b.show(hidden, purposeJobSaid, j.ID)
-	if j.Body, j.Lost = inner, lost; lost {
+	j.Body, j.Lost = inner, lost
+	if lost {
 		j.Body = bare
+	} else {
+		j.Life = Life(hidden.key)
 	}
 	return hidden.key, err
 }
 
 // begunMedia is what the row of a file without content seals: the key of its pieces.
-func (b *memory) begunMedia() ([]byte, error) {
+func (b *memory) begunMedia(life Life) ([]byte, error) {
 	if b == nil {
 		return nil, nil
 	}
-	key, err := b.keys.Current()
-	if err != nil {
-		return nil, err
+	key := int64(life)
+	if key == 0 {
+		var err error
+		if key, err = b.keys.Current(); err != nil {
+			return nil, err
+		}
 	}
 	return binary.BigEndian.AppendUint64([]byte{bareLayout}, uint64(key)), nil
 }
@@ -228,21 +280,21 @@ func (b *memory) wholeMedia(id, key int64, plain []byte) ([]byte, error) {
 	return (&writer{b: []byte{bareLayout}}).said(said{key, sealed}).b, nil
 }
 
-// readMedia returns what is known of a whole file, or ErrNotFound if it is lost.
-func (b *memory) readMedia(id int64, plain []byte) ([]byte, error) {
+// readMedia returns what is known of a whole file, and its Life, or ErrNotFound if it is lost.
+func (b *memory) readMedia(id int64, plain []byte) ([]byte, Life, error) {
 	r, ok := readBare(plain)
 	if !ok {
-		return plain, nil
+		return plain, 0, nil
 	}
 	hidden := r.said()
 	if err := r.done(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	inner, lost, err := b.show(hidden, purposeMediaSaid, id)
 	if lost {
-		return nil, ErrNotFound
+		return nil, 0, ErrNotFound
 	}
-	return inner, err
+	return inner, Life(hidden.key), err
 }
 
 // request is what a request's row seals. The hash of its body would let somebody with the epoch's key

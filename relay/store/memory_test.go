@@ -15,9 +15,15 @@ func bareOf(body []byte) ([]byte, error) {
 	return bare, nil
 }
 
+// ownOf is what of a body was not copied from elsewhere: what stands before a plus.
+func ownOf(body []byte) ([]byte, error) {
+	own, _, _ := bytes.Cut(body, []byte("+"))
+	return own, nil
+}
+
 // inMemory keeps content in memory for an hour.
 func inMemory() store.Option {
-	return store.ContentInMemory(store.Memory{Life: time.Hour, Message: bareOf, Job: func(_ string, body []byte) ([]byte, error) { return bareOf(body) }})
+	return store.ContentInMemory(store.Memory{Life: time.Hour, Message: bareOf, Own: ownOf, Job: func(_ string, body []byte) ([]byte, error) { return bareOf(body) }})
 }
 
 // forgetful is a world whose store keeps content in memory.
@@ -42,25 +48,34 @@ type kept struct {
 
 var once = store.Once{Key: "key", Body: [32]byte{1}}
 
-func (w *world) keep() (k kept) {
+func (w *world) keep() kept {
+	w.t.Helper()
+	return w.keepWith(0, once.Key)
+}
+
+// keepWith keeps copies of what has that Life, zero for what is new.
+func (w *world) keepWith(life store.Life, request string) (k kept) {
 	w.t.Helper()
 	c := store.Customer{Number: number(w.t, "+15551234567")}
 	k.message, k.file = store.NewMessageID(), store.NewMediaID()
 	w.update(func(tx *store.Tx) (err error) {
+		if known, err := tx.Customer(c.Number); err == nil {
+			c = known
+		}
 		if err := tx.PutCustomer(&c); err != nil {
 			return err
 		}
 		m := store.Message{
 			ID: k.message, Direction: store.Inbound, Customer: c.ID, Type: "text", Body: []byte("bare:content"), CarrierID: "stanza",
-			Opaque: "opaque", State: "received", Created: w.now,
+			Opaque: "opaque", State: "received", Created: w.now, Life: life,
 		}
 		if err := tx.PutMessage(m); err != nil {
 			return err
 		}
-		if k.job, err = tx.Enqueue(store.Job{Queue: "q", Customer: c.ID, Message: m.ID, NotBefore: w.now, Body: []byte("task:content")}); err != nil {
+		if k.job, err = tx.Enqueue(store.Job{Queue: "q", Customer: c.ID, Message: m.ID, NotBefore: w.now, Body: []byte("task:content"), Life: life}); err != nil {
 			return err
 		}
-		if err := tx.BeginMedia(k.file, c.ID, w.now); err != nil {
+		if err := tx.BeginMedia(store.Media{ID: k.file, Created: w.now, Life: life}, c.ID); err != nil {
 			return err
 		}
 		if err := tx.PutMediaChunk(k.file, 0, []byte("piece")); err != nil {
@@ -69,7 +84,7 @@ func (w *world) keep() (k kept) {
 		if err := tx.FinishMedia(store.Media{ID: k.file, MIME: "text/plain", Name: "name", Size: 5}); err != nil {
 			return err
 		}
-		return tx.Answer(once, "answer", w.now)
+		return tx.Answer(store.Once{Key: request, Body: once.Body}, "answer", w.now)
 	})
 	return k
 }
@@ -167,6 +182,104 @@ func TestMemory_ChangesDoNotLetContentLiveLonger(t *testing.T) {
 	w.look(k, "after the hour", true)
 }
 
+func TestMemory_CopiesEndWithTheirOriginals(t *testing.T) {
+	w := forgetful(t)
+	original := w.keep()
+	w.pass(50 * time.Minute)
+	var life store.Life
+	w.view(func(tx *store.Tx) error {
+		m, err := tx.Message(original.message)
+		life = m.Life
+		return err
+	})
+	k := w.keepWith(life, "key of the copy")
+	w.look(k, "at once", false)
+	w.pass(10 * time.Minute)
+	w.look(k, "after the original's hour", true)
+}
+
+// What is older decides, whichever of the two it is.
+func TestMemory_LaterCopyIntoARowShortensItsLife(t *testing.T) {
+	w := forgetful(t)
+	older := w.keep()
+	w.pass(20 * time.Minute)
+	younger := w.keepWith(0, "key of the younger")
+	lives := map[string]store.Life{}
+	into := func(message, from string) {
+		w.update(func(tx *store.Tx) error {
+			m, err := tx.Message(message)
+			if err != nil {
+				return err
+			}
+			m.Life = tx.First(m.Life, lives[from])
+			return tx.ReplaceMessage(m)
+		})
+	}
+	for _, id := range []string{older.message, younger.message} {
+		w.view(func(tx *store.Tx) error {
+			m, err := tx.Message(id)
+			lives[id] = m.Life
+			return err
+		})
+	}
+	into(older.message, younger.message)
+	into(younger.message, older.message)
+	w.pass(40 * time.Minute)
+	w.view(func(tx *store.Tx) error {
+		for _, id := range []string{older.message, younger.message} {
+			if m, err := tx.Message(id); err != nil || !m.Lost {
+				t.Errorf("it is %+v, %v", m, err)
+			}
+		}
+		return nil
+	})
+}
+
+func TestMemory_BorrowedPartEndsWithItsOriginalAndTheRestDoesNot(t *testing.T) {
+	w := forgetful(t)
+	original := w.keep()
+	w.pass(30 * time.Minute)
+	id := store.NewMessageID()
+	w.update(func(tx *store.Tx) error {
+		from, err := tx.Message(original.message)
+		if err != nil {
+			return err
+		}
+		return tx.PutMessage(store.Message{
+			ID: id, Direction: store.Outbound, Customer: from.Customer, Type: "text", Body: []byte("bare:own+borrowed"), State: "accepted",
+			Opaque: "opaque", Created: w.now, Borrowed: from.Life,
+		})
+	})
+	wants := func(when, body string, lost bool) {
+		t.Helper()
+		w.view(func(tx *store.Tx) error {
+			m, err := tx.Message(id)
+			if err != nil || string(m.Body) != body || m.Lost != lost || (m.Opaque == "") != lost {
+				t.Errorf("%s it is %+v, %v", when, m, err)
+			}
+			return nil
+		})
+	}
+	changes := func(state string) {
+		w.update(func(tx *store.Tx) error {
+			m, err := tx.Message(id)
+			if err != nil {
+				return err
+			}
+			m.State = state
+			return tx.ReplaceMessage(m)
+		})
+	}
+	changes("sent")
+	wants("at first", "bare:own+borrowed", false)
+	w.pass(30 * time.Minute)
+	wants("after the original's hour", "bare:own", false)
+	changes("delivered")
+	wants("after a change", "bare:own", false)
+	w.pass(30 * time.Minute)
+	wants("after its hour", "bare", true)
+}
+
 func TestMemory_WhatHasNoContentIsNeverLost(t *testing.T) {
 	w := forgetful(t)
 	c := store.Customer{Number: number(t, "+15551234567")}
@@ -231,7 +344,7 @@ func TestMemory_ForgottenFilesFreeTheirRoom(t *testing.T) {
 	}
 	w.update(func(tx *store.Tx) error {
 		id := store.NewMediaID()
-		return errors.Join(tx.BeginMedia(id, 0, w.now), tx.PutMediaChunk(id, 0, []byte("a")), tx.FinishMedia(store.Media{ID: id, Size: 1}))
+		return errors.Join(tx.BeginMedia(store.Media{ID: id, Created: w.now}, 0), tx.PutMediaChunk(id, 0, []byte("a")), tx.FinishMedia(store.Media{ID: id, Size: 1}))
 	})
 	w.pass(time.Second)
 	w.restart(inMemory())

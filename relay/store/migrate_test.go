@@ -43,7 +43,7 @@ func (w *world) everything() {
 			tx.PutPreKey(store.Key{ID: 1, Data: []byte("k"), Created: w.now}),
 			tx.PutSignedPreKey(store.Key{ID: 1, Data: []byte("s"), Created: w.now}),
 			tx.PutSetting("profile", []byte("the business's")),
-			tx.BeginMedia(media, c, w.now), tx.PutMediaChunk(media, 0, bytes.Repeat([]byte("x"), 1000)),
+			tx.BeginMedia(store.Media{ID: media, Created: w.now}, c), tx.PutMediaChunk(media, 0, bytes.Repeat([]byte("x"), 1000)),
 			tx.FinishMedia(store.Media{ID: media, MIME: "image/png", Size: 1000}),
 		)
 	})
@@ -113,7 +113,7 @@ func (w *world) more() {
 		_, queued := tx.Enqueue(store.Job{Queue: "outbox", Customer: c, Message: id, NotBefore: w.now, Created: w.now, Body: []byte("send it")})
 		return errors.Join(queued,
 			tx.PutRecord(c, 8, []byte("another")),
-			tx.BeginMedia(media, c, w.now), tx.PutMediaChunk(media, 0, []byte("y")),
+			tx.BeginMedia(store.Media{ID: media, Created: w.now}, c), tx.PutMediaChunk(media, 0, []byte("y")),
 			tx.FinishMedia(store.Media{ID: media, MIME: "image/png", Size: 1}),
 		)
 	})

@@ -81,7 +81,7 @@ func TestQuota_JobsAndFilesCountUntilTheyGo(t *testing.T) {
 		w.reopen() // has all be counted again
 		put := func(fn func(tx *store.Tx) error) error { return w.Update(t.Context(), fn) }
 		file := store.NewMediaID()
-		if err := put(func(tx *store.Tx) error { return tx.BeginMedia(file, c.ID, start) }); err != nil {
+		if err := put(func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: file, Created: start}, c.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		chunk := func(id string, place int64) error {
@@ -91,7 +91,7 @@ func TestQuota_JobsAndFilesCountUntilTheyGo(t *testing.T) {
 			t.Errorf("a piece of a file: %v, want ErrQuota", err)
 		}
 		nobodys := store.NewMediaID()
-		if err := put(func(tx *store.Tx) error { return tx.BeginMedia(nobodys, 0, start) }); err != nil {
+		if err := put(func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: nobodys, Created: start}, 0) }); err != nil {
 			t.Fatal(err)
 		}
 		if err := chunk(nobodys, 0); err != nil {
@@ -173,7 +173,7 @@ func (w *world) wantSameCount(c store.CustomerID) {
 func (w *world) beside() {
 	w.t.Helper()
 	id := store.NewMediaID()
-	w.update(func(tx *store.Tx) error { return tx.BeginMedia(id, 0, start.Add(time.Hour)) })
+	w.update(func(tx *store.Tx) error { return tx.BeginMedia(store.Media{ID: id, Created: start.Add(time.Hour)}, 0) })
 	for place := range int64(32) {
 		w.update(func(tx *store.Tx) error { return tx.PutMediaChunk(id, place, make([]byte, store.MediaChunk)) })
 	}
@@ -194,7 +194,7 @@ func (w *world) greedy(n phone.Number, files ...string) (id store.CustomerID) {
 		}
 		id = c.ID
 		for _, file := range files {
-			err = errors.Join(err, tx.BeginMedia(file, id, start), tx.PutMediaChunk(file, 0, make([]byte, store.MediaChunk)),
+			err = errors.Join(err, tx.BeginMedia(store.Media{ID: file, Created: start}, id), tx.PutMediaChunk(file, 0, make([]byte, store.MediaChunk)),
 				tx.FinishMedia(store.Media{ID: file, Size: store.MediaChunk}))
 		}
 		_, failed := tx.Enqueue(store.Job{Queue: "q", Customer: id, NotBefore: start, Body: make([]byte, textSize)})

@@ -90,6 +90,9 @@ func (t *Tx) write(text string, args ...driver.Value) error {
 	return t.conn.Write(text, t.pass(args)...)
 }
 
+// First returns which of two Lives ends first; zero stands for one that begins now.
+func (t *Tx) First(a, b Life) Life { return t.shared.memory.first(a, b) }
+
 // pass copies arguments into t, so that a statement costs its caller no allocation. Engines
 // copy them before they run anything.
 func (t *Tx) pass(args []driver.Value) []driver.Value {

@@ -48,6 +48,11 @@ const (
 // zero CustomerID is no customer.
 type CustomerID int64
 
+// Life is how long content can be read at most where it is kept in memory only (Memory). A copy gets the Life of what
+// it was copied from, so that it ends with that. The zero Life begins when a row is written; where content is stored,
+// there is no other. Its number names a key, and says nothing to others.
+type Life int64
+
 // Customer is someone who wrote to the business, or was written to.
 type Customer struct {
 	ID          CustomerID // zero in PutCustomer makes a new customer
@@ -113,6 +118,11 @@ type Message struct {
 	// Sent and Delivered are when it came into states before that one; zero when it never did, or
 	// when an earlier relay wrote it.
 	Sent, Delivered time.Time
+	// Life is that of Body and Opaque. A row keeps the one that ends first, however often it is written.
+	Life Life
+	// Borrowed is that of the part of Body which was copied from another message: what Memory.Own leaves out. Once it
+	// is over, Body is without that part. Zero means that no part was.
+	Borrowed Life
 	// Lost says that what was written is gone, with Opaque: Body has only what else is known. It is set only by
 	// reading, and stays as it is when the message is written again.
 	Lost bool
@@ -135,6 +145,7 @@ type Job struct {
 	Attempts  int
 	Created   time.Time
 	Body      []byte
+	Life      Life // of Body
 	Damaged   bool // its row cannot be opened: there is no Body
 	Lost      bool // its content is gone: Body has only what else is known
 }

@@ -65,7 +65,7 @@ func (v *volume) keep(text string) {
 	data := forensic.TextFile(text)
 	m := store.Media{ID: store.NewMediaID(), MIME: "text/plain", Name: text + ".txt", Size: int64(len(data)), SHA256: sha256.Sum256(data)}
 	v.update(func(tx *store.Tx) error {
-		if err := tx.BeginMedia(m.ID, 0, time.Now()); err != nil {
+		if err := tx.BeginMedia(store.Media{ID: m.ID, Created: time.Now()}, 0); err != nil {
 			return err
 		}
 		place := int64(0)

@@ -71,9 +71,9 @@ func ReferencedBy(m store.Message) (Referenced, error) {
 }
 
 // Words returns what a client may show, and quote, of the message: its text, its caption, or
-// its file's name. None are blank.
-func (r Referenced) Words(tx *store.Tx) ([]string, error) {
-	var words []string
+// its file's name. None are blank. Life is that of all of them.
+func (r Referenced) Words(tx *store.Tx) (words []string, life store.Life, err error) {
+	life = r.Message.Life
 	add := func(s string) {
 		if s != "" {
 			words = append(words, s)
@@ -82,19 +82,19 @@ func (r Referenced) Words(tx *store.Tx) ([]string, error) {
 	a := r.Content.Media
 	if a == nil {
 		add(r.Content.Text)
-		return words, nil
+		return words, life, nil
 	}
 	add(r.Content.Caption)
 	if link, err := media.ParseFileURL(r.Content.Text); err == nil { // what was uploaded for the customer
 		add(link.Name())
 	}
 	if a.ID == "" {
-		return words, nil
+		return words, life, nil
 	}
 	f, err := tx.Media(a.ID)
 	if record.IsNotFound(err) {
-		return words, nil
+		return words, life, nil
 	}
 	add(f.Name)
-	return words, err
+	return words, tx.First(life, f.Life), err
 }

@@ -67,20 +67,19 @@ func (s *Base) EnqueueAt(tx *store.Tx, c store.CustomerID, message string, t rec
 	return err
 }
 
-// Notify queues a webhook with a finished payload.
-func (s *Base) Notify(tx *store.Tx, c store.CustomerID, message string, payload []byte, err error) error {
+// Notify queues a webhook with a finished payload. Of j it takes the customer, the message and the Life of what the
+// payload tells.
+func (s *Base) Notify(tx *store.Tx, j store.Job, payload []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Enqueue(store.Job{
-		Queue: QueueWebhook, Customer: c, Message: message, NotBefore: s.Now(), Body: payload,
-	})
+	j.Queue, j.NotBefore, j.Body = QueueWebhook, s.Now(), payload
+	_, err = tx.Enqueue(j)
 	return err
 }
 
-// NotifyOf queues a webhook about a customer's message, from which a receipt follows unless that is zero.
-// The message must hold w's text and caption.
-func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, receipt record.Confirm) error {
+// NotifyOf queues a webhook about a customer's message, whose content is body: that must hold w's text and caption.
+func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, body record.Content) error {
 	t := record.Told{
 		From: w.From.Digits(), User: w.User, Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
 	}
@@ -89,12 +88,12 @@ func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, rec
 		m.Caption = ""
 		t.Media = &m
 	}
-	body, err := json.Marshal(t)
+	told, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encoding a webhook: %w", err)
 	}
-	body, err = receipt.On(append([]byte{record.ToldVersion}, body...))
-	return s.Notify(tx, c, w.ID, body, err)
+	told, err = body.Confirm.On(append([]byte{record.ToldVersion}, told...))
+	return s.Notify(tx, store.Job{Customer: c, Message: w.ID, Life: body.Life}, told, err)
 }
 
 // PutTask writes an outgoing message and the task to do with it.

@@ -20,7 +20,7 @@ func (s *Webhooks) replaceWebhook(tx *store.Tx, job int64, message string) error
 			err = s.NotifyOf(tx, c.ID, webhook.Message{
 				ID: m.ID, From: c.Number, User: c.UserID, Name: c.Name, Time: m.Created,
 				Errors: []webhook.Error{webhook.Unsupported(base.DamagedDetails)},
-			}, record.Confirm{})
+			}, record.Content{})
 			if err != nil {
 				return err
 			}

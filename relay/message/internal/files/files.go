@@ -36,7 +36,7 @@ type Upload struct {
 
 // StoreMedia keeps a file and returns its id.
 func (s *Keeper) StoreMedia(ctx context.Context, u Upload) (string, error) {
-	m, err := s.Save(ctx, 0, media.Bounded(u.Body, u.Limit))
+	m, err := s.Save(ctx, 0, 0, media.Bounded(u.Body, u.Limit))
 	if err != nil {
 		return "", fmt.Errorf("storing a file: %w", err)
 	}
@@ -100,10 +100,10 @@ func (s *Keeper) RemoveFile(ctx context.Context, id string, may func(*store.Tx) 
 
 // Save writes what r reads into a new file, piece by piece. The file exists once FinishMedia
 // was called for it, with everything else that is known about it. It counts towards the
-// customer's quota, unless the customer is zero.
-func (s *Keeper) Save(ctx context.Context, c store.CustomerID, r io.Reader) (m store.Media, err error) {
-	m = store.Media{ID: store.NewMediaID(), Created: s.Now()}
-	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.BeginMedia(m.ID, c, m.Created) })
+// customer's quota, unless the customer is zero. Life is that of the message which brings the file.
+func (s *Keeper) Save(ctx context.Context, c store.CustomerID, life store.Life, r io.Reader) (m store.Media, err error) {
+	m = store.Media{ID: store.NewMediaID(), Created: s.Now(), Life: life}
+	err = s.Store.Update(ctx, func(tx *store.Tx) error { return tx.BeginMedia(m, c) })
 	if err != nil {
 		return m, err
 	}

@@ -46,7 +46,7 @@ func (s references) understand(tx *store.Tx, c store.Customer, text string, body
 		ok, err = s.last(tx, m)
 	}
 	if ok && err == nil {
-		body.ReplyTo, body.Chosen = m.ID, &webhook.Chosen{Choice: chosen, Kind: offer.ChoiceKind}
+		body.ReplyTo, body.Chosen, body.Borrowed = m.ID, &webhook.Chosen{Choice: chosen, Kind: offer.ChoiceKind}, offer.Life
 	}
 	return err
 }

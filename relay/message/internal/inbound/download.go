@@ -151,7 +151,7 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 	if err != nil {
 		return record.ErrFinished // cannot happen: it was a file URL when it was written
 	}
-	m, is, err := s.get(ctx, store.CustomerID(j.Lane), link, body.Media.Described)
+	m, is, err := s.get(ctx, store.CustomerID(j.Lane), link, body)
 	if err != nil {
 		return err
 	}
@@ -162,9 +162,9 @@ func (s *Inbound) fetchFile(ctx context.Context, j queue.Job) error {
 	return record.Gone(err)
 }
 
-// get downloads a file and writes its decrypted content to the store. The file is not finished
+// get downloads a message's file and writes its decrypted content to the store. The file is not finished
 // there: only at its end is it known to be authentic, in CBC by its hash.
-func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL, d *record.Described) (m store.Media, is arrived, err error) {
+func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileURL, body record.Content) (m store.Media, is arrived, err error) {
 	ours, err := s.Files.Carries(ctx, link.URL)
 	if err != nil {
 		return m, is, err
@@ -182,14 +182,14 @@ func (s *Inbound) get(ctx context.Context, c store.CustomerID, link media.FileUR
 		return m, is, err
 	}
 	var beginning bytes.Buffer
-	if m, err = s.files.Save(ctx, c, io.TeeReader(plain, &prefix{&beginning})); err != nil {
+	if m, err = s.files.Save(ctx, c, body.Life, io.TeeReader(plain, &prefix{&beginning})); err != nil {
 		return m, is, fmt.Errorf("downloading a file: %w", err)
 	}
-	if link.CBC && !fits(d, m) {
+	if link.CBC && !fits(body.Media.Described, m) {
 		s.files.Discard(ctx, m.ID)
 		return m, is, media.ErrNotAuthentic
 	}
-	m, is = recognized(m, link, beginning.Bytes(), d)
+	m, is = recognized(m, link, beginning.Bytes(), body.Media.Described)
 	return m, is, nil
 }
 
@@ -309,7 +309,7 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity
 	w.ID, w.From, w.User, w.Name = m.ID, c.Number, c.UserID, c.Name
-	if err := s.NotifyOf(tx, c.ID, w, sent.Confirm); err != nil {
+	if err := s.NotifyOf(tx, c.ID, w, body); err != nil {
 		return err
 	}
 	if below != "" {
@@ -336,5 +336,5 @@ func captioned(k media.Kind) bool { return k == media.Image || k == media.Video 
 // could not be fetched or its kind has no caption.
 func (s *Inbound) tellBelow(tx *store.Tx, c store.Customer, file store.Message, body record.Content, w webhook.Message, text string) error {
 	below := webhook.Message{Time: w.Time, Text: text, IdentityHash: w.IdentityHash}
-	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole, Confirm: body.Confirm}, file.CarrierID, file.Created)
+	return s.receive(tx, c, below, record.Content{Text: text, Markable: body.Markable, At: body.At, Whole: body.Whole, Confirm: body.Confirm, Life: body.Life}, file.CarrierID, file.Created)
 }

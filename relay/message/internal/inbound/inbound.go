@@ -245,11 +245,12 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	err = tx.PutMessage(store.Message{
 		ID: w.ID, Direction: store.Inbound, Customer: c.ID, Type: kind, Body: data,
 		CarrierID: record.Limited(stanza), State: record.StateReceived, Created: now, Updated: now,
+		Life: body.Life, Borrowed: body.Borrowed,
 	})
 	if err != nil {
 		return err
 	}
-	return s.NotifyOf(tx, c.ID, w, body.Confirm)
+	return s.NotifyOf(tx, c.ID, w, body)
 }
 
 // unreadable writes that a message could not be opened: the business learns that there was

@@ -148,7 +148,7 @@ func isAuthor(author string, n phone.Number) bool {
 
 // repeats says whether a quote repeats a message.
 func repeats(tx *store.Tx, q quote.Quote, r base.Referenced) (bool, error) {
-	words, err := r.Words(tx)
+	words, _, err := r.Words(tx)
 	for _, w := range words {
 		if q.Repeats(w) {
 			return true, err

@@ -100,7 +100,7 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 	if err == nil {
 		payload, err = one.confirm.On(payload)
 	}
-	return s.Notify(tx, c.ID, "", payload, err)
+	return s.Notify(tx, store.Job{Customer: c.ID}, payload, err)
 }
 
 // Retraction receives a retraction. It counts for the customer's own messages only. What is
@@ -193,7 +193,7 @@ func (s *Inbound) revoke(tx *store.Tx, c store.Customer, one remark, about base.
 	if err == nil {
 		payload, err = one.confirm.On(payload)
 	}
-	return s.Notify(tx, c.ID, "", payload, err)
+	return s.Notify(tx, store.Job{Customer: c.ID}, payload, err)
 }
 
 // remark receives a remark that stands outside the encryption.

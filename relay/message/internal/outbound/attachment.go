@@ -116,7 +116,7 @@ func (s *Outbound) sendMedia(ctx context.Context, j queue.Job, c store.Customer)
 		if _, err := s.recipients(ctx, c, body); errors.Is(err, peers.ErrHidden) {
 			return err // the carrier does not keep a file for as long as the message may wait
 		}
-		if err := s.bring(ctx, c.ID, m.ID, body.Media); err != nil {
+		if err := s.bring(ctx, m, body.Media); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ const (
 )
 
 // bring uploads a message's file to the carrier, or returns errBusy.
-func (s *Outbound) bring(ctx context.Context, c store.CustomerID, message string, a *record.Attached) error {
+func (s *Outbound) bring(ctx context.Context, m store.Message, a *record.Attached) error {
 	turn, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	if s.transfers.Acquire(turn, 1) != nil {
@@ -139,15 +139,15 @@ func (s *Outbound) bring(ctx context.Context, c store.CustomerID, message string
 	}
 	defer s.transfers.Release(1)
 	if a.ID == "" {
-		if err := s.fetchLink(ctx, c, message, a); err != nil {
+		if err := s.fetchLink(ctx, m, a); err != nil {
 			return err
 		}
 	}
-	return s.upload(ctx, message, a.ID)
+	return s.upload(ctx, m.ID, a.ID)
 }
 
 // fetchLink downloads a file from the business's link.
-func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message string, a *record.Attached) error {
+func (s *Outbound) fetchLink(ctx context.Context, of store.Message, a *record.Attached) error {
 	f, err := s.Files.Public.Get(ctx, a.From, a.Kind.MaxSize())
 	if err != nil {
 		return linkError(err)
@@ -159,7 +159,7 @@ func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message st
 	if a.Kind != media.Document && media.KindOf(f.Type) != a.Kind {
 		return fails(webhook.MediaUpload("The link's web server gives the file another type than the message has."))
 	}
-	m, err := s.files.Save(ctx, c, f)
+	m, err := s.files.Save(ctx, of.Customer, of.Life, f)
 	if err != nil {
 		return linkError(s.OutQuota(err))
 	}
@@ -168,7 +168,7 @@ func (s *Outbound) fetchLink(ctx context.Context, c store.CustomerID, message st
 		if err := tx.FinishMedia(m); err != nil {
 			return err
 		}
-		return changeBody(tx, message, func(b *record.Content) { b.Media.ID, b.Media.From = m.ID, "" })
+		return changeBody(tx, of.ID, func(b *record.Content) { b.Media.ID, b.Media.From = m.ID, "" })
 	})
 	if err != nil {
 		s.files.Discard(ctx, m.ID)
@@ -222,7 +222,10 @@ func (s *Outbound) upload(ctx context.Context, message, id string) error {
 		return fmt.Errorf("uploading a file: %w", err)
 	}
 	return record.Gone(s.Store.Update(ctx, func(tx *store.Tx) error {
-		return changeBody(tx, message, func(b *record.Content) { b.Text, b.Media.Uploaded = link.Text(), true })
+		return changeBody(tx, message, func(b *record.Content) {
+			b.Text, b.Media.Uploaded = link.Text(), true
+			b.Life = tx.First(b.Life, m.Life) // the link opens the copy
+		})
 	}))
 }
 

@@ -16,6 +16,7 @@ import (
 type answered struct {
 	refs  carrier.References
 	quote string
+	life  store.Life // of the quote
 }
 
 // references returns what a message answers when its text begins with so many characters of a quote.
@@ -59,9 +60,9 @@ func answeredIn(tx *store.Tx, c store.CustomerID, body record.Content) (a answer
 	if body.Media != nil || r.Content.Revoked {
 		return a, nil // a file's text is its link and nothing else; what was taken back is not repeated
 	}
-	words, err := r.Words(tx)
+	words, life, err := r.Words(tx)
 	if len(words) > 0 {
-		a.quote = quote.Write(words[0])
+		a.quote, a.life = quote.Write(words[0]), life
 	}
 	return a, err
 }

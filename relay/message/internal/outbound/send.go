@@ -101,7 +101,7 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 func (s *Outbound) putSealed(tx *store.Tx, m store.Message, e peers.Sealed, to answered) error {
 	return record.PutBody(tx, m, func(b *record.Content) {
 		b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
-		b.Quoted = utf8.RuneCountInString(to.quote)
+		b.Quoted, b.Borrowed = utf8.RuneCountInString(to.quote), to.life
 	})
 }
 

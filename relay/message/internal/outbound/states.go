@@ -155,7 +155,7 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 		ID: m.ID, State: webhook.State(state), Time: at, Recipient: c.Number, User: c.UserID, Name: c.Name, ToUser: record.WentToUser(m),
 		Opaque: m.Opaque, Errors: errs,
 	})
-	return s.Notify(tx, c.ID, m.ID, payload, err)
+	return s.Notify(tx, store.Job{Customer: c.ID, Message: m.ID, Life: m.Life}, payload, err)
 }
 
 // advanceMessage is advance for a message that may be gone.

@@ -59,7 +59,7 @@ func (s *Peers) tellIdentity(tx *store.Tx, c store.Customer, key signal.Identity
 		ID: store.NewMessageID(), Customer: c.Number, User: c.UserID, Name: c.Name, Time: s.Now(), Hash: IdentityHash(key.Bytes()),
 		Fingerprint: key.Fingerprint(), NewDevice: first, Accepted: accepted,
 	})
-	return s.Notify(tx, c.ID, "", payload, err)
+	return s.Notify(tx, store.Job{Customer: c.ID}, payload, err)
 }
 
 // Named returns the device of a customer whose identity key the business named. If that key was

@@ -29,6 +29,17 @@ func Bare(body []byte) ([]byte, error) {
 	}.Encode()
 }
 
+// Own returns a message's body without what was copied into it from other messages: the ciphertext, which may begin
+// with a quote, and the answer that another message offered. Without the ciphertext a message is encrypted again.
+func Own(body []byte) ([]byte, error) {
+	c, err := ContentOf(store.Message{Body: body})
+	if err != nil {
+		return nil, err
+	}
+	c.Envelope, c.Other, c.Chosen = nil, nil, nil
+	return c.Encode()
+}
+
 // BareJob returns a job's body without content, and unchanged if it has none. Of a webhook about a
 // message it leaves out the file, and of any other what webhook.Bare does. All other jobs have none.
 // Webhooks says whether the queue's jobs are webhooks.

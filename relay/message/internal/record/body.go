@@ -47,7 +47,7 @@ func ContentOf(m store.Message) (Content, error) {
 	if err != nil {
 		return Content{}, err
 	}
-	var c Content
+	c := Content{Life: m.Life, Borrowed: m.Borrowed}
 	if json.Unmarshal(rest, &c) != nil {
 		return Content{}, ErrBody
 	}

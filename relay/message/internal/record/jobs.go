@@ -5,6 +5,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/rich"
+	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
@@ -127,6 +128,9 @@ type Content struct {
 	Going bool `json:"going,omitempty"`
 	// Confirm is not stored here but with the message's webhook: the receipt that follows from that.
 	Confirm Confirm `json:"-"`
+	// Life is the message's, and Borrowed that of what Own leaves out.
+	Life     store.Life `json:"-"`
+	Borrowed store.Life `json:"-"`
 }
 
 // Reaction is a customer's latest reaction to a message.

@@ -36,13 +36,14 @@ func Gone(err error) error {
 	return err
 }
 
-// PutBody changes what a message holds.
+// PutBody changes what a message holds, with the Life of what is copied into it.
 func PutBody(tx *store.Tx, m store.Message, change func(*Content)) error {
 	body, err := ContentOf(m)
 	if err != nil {
 		return err
 	}
 	change(&body)
+	m.Life, m.Borrowed = body.Life, body.Borrowed
 	if m.Body, err = body.Encode(); err != nil {
 		return err
 	}
