@@ -23,6 +23,9 @@ const (
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10
+	// lingerTime is for how long requests on connections that were taken last are waited for, where further
+	// connections wait for another replica.
+	lingerTime = 500 * time.Millisecond
 )
 
 // newServer returns a server with limits. Its own log lines contain addresses of clients, so
@@ -95,6 +98,12 @@ func (p *parts) drain(ctx context.Context, server *http.Server) {
 	p.state.setServing(false)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	if p.door != nil {
+		p.state.setWaiting()
+		p.door.Leave()
+		// Shutdown cuts connections whose first request has not come yet.
+		<-time.After(lingerTime)
+	}
 	if server.Shutdown(ctx) != nil {
 		_ = server.Close()
 	}

@@ -75,14 +75,17 @@ func Run(ctx context.Context, o Options) error {
 // needs them until ctx ends. Base ends after work has returned, or when another part of the
 // process has failed.
 func (r *relay) work(ctx, base context.Context) error {
+	told := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(base, cancel)()
+	defer func() { // last, when another replica may have the store
+		if r.door != nil && told.Err() != nil && base.Err() == nil {
+			r.leave(told)
+		}
+	}()
 	k, err := r.open(ctx)
 	if err != nil {
-		if r.door != nil {
-			r.leaveDoor(ctx)
-		}
 		return err
 	}
 	defer k.close(r.Log)

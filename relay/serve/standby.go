@@ -6,14 +6,20 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/standby"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// holderEvery is how often a replica that stands by looks who holds the store.
-const holderEvery = time.Second
+const (
+	// holderEvery is how often a replica that stands by looks who holds the store.
+	holderEvery = time.Second
+	// lameTime is for how long a replica that ends still takes connections: until the cluster leads nobody to its
+	// pod any more, which Kubernetes does not say.
+	lameTime = 5 * time.Second
+)
 
 // openDoor listens for the endpoint at once if the relay has several replicas: connections are passed on to
 // the one that holds the store until this one does.
@@ -56,7 +62,11 @@ func (r *relay) findOwnAddress(ctx context.Context) error {
 func (r *relay) standBy(ctx context.Context) {
 	watch := store.NewWatch(r.server())
 	defer watch.Close()
-	defer r.state.setHolder("")
+	defer func() {
+		// Or what others already pass on to this one, which takes the store over, would go back to them.
+		r.door.PassTo("")
+		r.state.setHolder("")
+	}()
 	tick := time.NewTicker(holderEvery)
 	defer tick.Stop()
 	for {
@@ -76,11 +86,43 @@ func (r *relay) standBy(ctx context.Context) {
 	}
 }
 
-// leaveDoor lets what is passed on end, when the process is told to stop.
-func (r *relay) leaveDoor(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+// leave passes connections on to the replica that holds the store next, until nobody is led to this one any more, and
+// lets those end that are passed on. Without that, requests would be refused while a pod is replaced.
+func (r *relay) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lameTime+drainTime)
 	defer cancel()
+	following, stop := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() { r.follow(following) })
+	defer done.Wait()
+	defer stop()
+	lame := time.NewTimer(lameTime)
+	defer lame.Stop()
+	select {
+	case <-lame.C:
+	case <-ctx.Done():
+	}
 	if err := r.door.Drain(ctx); err != nil {
 		r.Log.LogAttrs(ctx, slog.LevelWarn, "connections to another replica were cut", slog.Any("error", err))
+	}
+}
+
+// follow passes connections on to whoever holds the store, until ctx ends.
+func (r *relay) follow(ctx context.Context) {
+	watch := store.NewWatch(r.server())
+	defer watch.Close()
+	tick := time.NewTicker(holderEvery / 5) // somebody waits
+	defer tick.Stop()
+	for {
+		// What goes wrong is not said: connections wait, and there is another look.
+		if holder, held, err := watch.Holder(ctx); err == nil && held {
+			r.door.PassTo(holder)
+			r.state.setHolder(holder)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

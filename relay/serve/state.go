@@ -9,15 +9,20 @@ import (
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
+// waitTime is for how long a replica counts as ready although nobody is known to hold the store: connections wait for
+// as long, and if no pod were ready, they would be refused.
+const waitTime = 20 * time.Second
+
 // state is what the process reports about itself.
 type state struct {
 	mu sync.Mutex // guards the following fields
 	// tried says that the relay tried to get the keys; failure is why it has none.
 	tried       bool
 	failure     error
-	opened      bool   // the keys and the store are open
-	serving     bool   // the endpoint listens
-	holder      string // host:port of the replica that connections are passed on to; empty: none
+	opened      bool      // the keys and the store are open
+	serving     bool      // the endpoint listens
+	holder      string    // host:port of the replica that connections are passed on to; empty: none
+	waits       time.Time // until when connections wait for a replica that holds the store
 	certificate error
 	skew        error
 	owner       error // set when the names belong to another owner now, while the relay runs
@@ -106,8 +111,18 @@ func (s *state) setHolder(address string) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changed = s.holder != address
+	if changed && address == "" {
+		s.waits = time.Now().Add(waitTime)
+	}
 	s.holder = address
 	return changed
+}
+
+// setWaiting notes that connections wait for another replica from now on: this one gives the store up.
+func (s *state) setWaiting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waits = time.Now().Add(waitTime)
 }
 
 func (s *state) setServing(on bool) {
@@ -130,6 +145,8 @@ func (s *state) ready() (bool, string) {
 	switch {
 	case s.holder != "":
 		return true, "standing by"
+	case !s.serving && time.Now().Before(s.waits):
+		return true, "connections wait for a replica that holds the store"
 	case !s.opened:
 		reason, _ := explain(s.failure)
 		if !s.tried {

@@ -68,6 +68,33 @@ func TestKeysConditionInTheCourseOfARelaysLife(t *testing.T) {
 	}
 }
 
+// A Service without a pod that is ready refuses connections, which the replicas would let wait.
+func TestReplica_IsReadyWhileConnectionsWaitForAHolder(t *testing.T) {
+	var s state
+	want := func(when string, ready bool) {
+		t.Helper()
+		if got, why := s.ready(); got != ready {
+			t.Errorf("%s: ready is %v, %q", when, got, why)
+		}
+	}
+	want("at the start", false)
+	s.setHolder("")
+	want("with nobody to wait for", false)
+	s.setHolder("192.0.2.7:8443")
+	want("standing by", true)
+	s.setHolder("")
+	want("taking over", true)
+	s.waits = time.Now()
+	want("when nobody took over in time", false)
+	s.setKeys(nil)
+	s.setServing(true)
+	want("as the holder", true)
+	s.setServing(false)
+	want("that stops alone", false)
+	s.setWaiting()
+	want("that leaves the store to another", true)
+}
+
 func TestSetKeysTellsNewsFromRepetition(t *testing.T) {
 	var s state
 	steps := []struct {

@@ -1,5 +1,6 @@
 // Package standby lets every replica of a relay take the endpoint's connections, although only one of them holds
-// the store: the others pass connections on to it, byte by byte. It must not know TLS, HTTP, or what a store is.
+// the store: the others pass connections on to it, byte by byte. A replica that is about to end does so, too, once it
+// holds the store no more. It must not know TLS, HTTP, or what a store is.
 package standby
 
 import (
@@ -23,22 +24,26 @@ const (
 	again = 100 * time.Millisecond
 	// quiet is for how long nothing must have moved behind an answer until it counts as whole.
 	quiet = 500 * time.Millisecond
+	// staleTime is for how long an answer of a former holder is waited for: it may only be stalled, and then never
+	// answers. One that gave the store up in order passes on what it was passed.
+	staleTime = 3 * time.Second
 	// dialTimeout bounds how long connecting to the holder may take.
 	dialTimeout = 2 * time.Second
 )
 
 // Door is the endpoint's listener of one replica. While the replica stands by, Door passes each connection on to
-// the holder; once it is open, connections are the replica's own. It is safe for concurrent use.
+// the holder; while it is open, connections are the replica's own. It is safe for concurrent use.
 type Door struct {
 	listener net.Listener
-	own      chan net.Conn // connections for whoever serves them
 	slots    chan struct{}
+	closed   chan struct{} // closed by Close
+	close    func() error
 
 	mu     sync.Mutex // guards the following fields
 	holder string     // host:port of the replica that holds the store; empty while none is known
 	passed map[*passage]struct{}
+	own    *own          // who serves connections; nil before Open and after Leave
 	opened chan struct{} // closed by Open
-	closed chan struct{} // closed when the listener is
 }
 
 // passage is a connection on its way to the holder.
@@ -53,16 +58,19 @@ type passage struct {
 
 // New returns a Door for a listener, which it closes in the end; call Run.
 func New(l net.Listener) *Door {
-	return &Door{
-		listener: l, own: make(chan net.Conn), slots: make(chan struct{}, maxPassed),
-		passed: map[*passage]struct{}{}, opened: make(chan struct{}), closed: make(chan struct{}),
+	d := &Door{
+		listener: l, slots: make(chan struct{}, maxPassed), closed: make(chan struct{}),
+		passed: map[*passage]struct{}{}, opened: make(chan struct{}),
 	}
+	d.close = sync.OnceValue(func() error {
+		close(d.closed)
+		return l.Close()
+	})
+	return d
 }
 
-// Run takes connections until the listener is closed, by Close or by whoever serves Open's listener. ctx
-// ends what is passed on.
+// Run takes connections until the listener is closed, by Close or by Drain. ctx ends what is passed on.
 func (d *Door) Run(ctx context.Context) error {
-	defer close(d.closed)
 	for {
 		c, err := d.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -128,38 +136,60 @@ func (d *Door) cutSilent() bool {
 // Addr is the listener's address.
 func (d *Door) Addr() net.Addr { return d.listener.Addr() }
 
-// Close closes the listener.
-func (d *Door) Close() error { return d.listener.Close() }
+// Close closes the listener and ends connections that wait.
+func (d *Door) Close() error { return d.close() }
 
-// PassTo says who holds the store; empty for nobody. Connections to a former holder are cut: it may only be
-// stalled, and would never answer.
+// PassTo says who holds the store; empty for nobody. Connections to a former holder are cut as soon as its answer
+// is whole, and after staleTime in any case.
 func (d *Door) PassTo(holder string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.holder == holder {
+		return
+	}
 	d.holder = holder
+	if holder != "" {
+		d.cutFormer()
+	}
+}
+
+// cutFormer cuts what was passed to others than the holder. The caller holds the lock.
+func (d *Door) cutFormer() {
 	for p := range d.passed {
-		if holder != "" && p.at != holder {
+		switch {
+		case p.at == d.holder:
+		case p.quiet():
 			p.cut()
+		default:
+			time.AfterFunc(staleTime, p.cut)
 		}
 	}
 }
 
-// Open has the replica serve the connections itself from now on, those that wait for a holder first. It may be
-// called once.
+// Open has the replica serve the connections itself from now on, those that wait for a holder first, until Leave. It
+// may be called once.
 func (d *Door) Open() net.Listener {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.own = newOwn(d)
+	d.holder = "" // was another
 	close(d.opened)
-	for p := range d.passed {
-		p.cut()
-	}
-	return own{d}
+	d.cutFormer()
+	return d.own
 }
 
-// Drain closes the listener and returns when nothing is passed on any more, or when ctx ends. It cuts a
-// connection once the holder's last answer is whole, as far as can be told from outside.
+// Leave gives no further connections to Open's listener: they wait and are passed on again, so that who is led to a
+// replica that ends is not refused. Closing that listener does the same.
+func (d *Door) Leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.own = nil
+}
+
+// Drain closes the listener and returns when nothing is passed on any more and nothing waits to be, or when ctx ends.
+// It cuts a connection once the holder's last answer is whole, as far as can be told from outside.
 func (d *Door) Drain(ctx context.Context) error {
-	err := d.Close()
+	err := d.listener.Close()
 	tick := time.NewTicker(again)
 	defer tick.Stop()
 	for d.cutQuiet() > 0 {
@@ -190,19 +220,15 @@ func (d *Door) take(ctx context.Context, c net.Conn) {
 	defer cancel()
 	tick := time.NewTicker(again)
 	defer tick.Stop()
+	opened := d.opened
 	for {
-		select {
-		case <-d.opened:
-			d.deliver(ctx, c)
-			return
-		default:
-		}
-		if d.pass(wait, c) {
+		if d.deliver(wait, c) || d.pass(wait, c) {
 			return
 		}
 		select {
 		case <-tick.C:
-		case <-d.opened:
+		case <-opened:
+			opened = nil // once is enough to wake up
 		case <-d.closed:
 			_ = c.Close()
 			return
@@ -213,15 +239,27 @@ func (d *Door) take(ctx context.Context, c net.Conn) {
 	}
 }
 
-// deliver gives a connection to Open's listener.
-func (d *Door) deliver(ctx context.Context, c net.Conn) {
-	select {
-	case d.own <- c:
-	case <-d.closed:
-		_ = c.Close()
-	case <-ctx.Done():
-		_ = c.Close()
+// deliver gives a connection to Open's listener, and says whether that took it.
+func (d *Door) deliver(ctx context.Context, c net.Conn) bool {
+	own := d.server()
+	if own == nil {
+		return false
 	}
+	select {
+	case own.conns <- c:
+		return true
+	case <-own.closed:
+	case <-d.closed:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// server is Open's listener; nil while connections are passed on.
+func (d *Door) server() *own {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.own
 }
 
 // pass passes a connection on until either end closes it, and says whether it was connected to a holder.
@@ -251,12 +289,7 @@ func (d *Door) pass(ctx context.Context, c net.Conn) bool {
 func (d *Door) begin(p *passage) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	select {
-	case <-d.opened:
-		return false
-	default:
-	}
-	if d.holder != "" && d.holder != p.at {
+	if d.own != nil || d.holder != "" && d.holder != p.at {
 		return false
 	}
 	d.passed[p] = struct{}{}
@@ -326,14 +359,37 @@ func (n noting) Write(b []byte) (int, error) {
 }
 
 // own is the listener of a door that is open.
-type own struct{ *Door }
+type own struct {
+	door   *Door
+	conns  chan net.Conn
+	closed chan struct{}
+	close  func()
+}
+
+func newOwn(d *Door) *own {
+	o := &own{door: d, conns: make(chan net.Conn), closed: make(chan struct{})}
+	o.close = sync.OnceFunc(func() { close(o.closed) })
+	return o
+}
 
 // Accept returns the next connection.
-func (o own) Accept() (net.Conn, error) {
+func (o *own) Accept() (net.Conn, error) {
 	select {
-	case c := <-o.own:
+	case c := <-o.conns:
 		return c, nil
 	case <-o.closed:
 		return nil, net.ErrClosed
+	case <-o.door.closed:
+		return nil, net.ErrClosed
 	}
+}
+
+// Addr is the door's address.
+func (o *own) Addr() net.Addr { return o.door.Addr() }
+
+// Close has the door pass connections on again.
+func (o *own) Close() error {
+	o.door.Leave()
+	o.close()
+	return nil
 }

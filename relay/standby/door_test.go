@@ -153,6 +153,22 @@ func TestConnection_ToAFormerHolderIsCut(t *testing.T) {
 	c.hears("second: three")
 }
 
+// A former holder that is about to end passes on what it was passed.
+func TestConnection_ThroughAFormerHolderReachesTheNext(t *testing.T) {
+	former, own := door(t)
+	next, address := door(t)
+	next.PassTo(own)
+	c := call(t, address)
+	c.says("one")
+	waits := call(t, address)
+	next.PassTo("")
+	serve(t, next.Open(), "next")
+	former.PassTo(address)
+	c.hears("next: one")
+	waits.says("two")
+	waits.hears("next: two")
+}
+
 func TestDoor_OpensForItsOwnReplica(t *testing.T) {
 	former := listen(t)
 	serve(t, former, "former")
@@ -177,6 +193,43 @@ func TestDoor_OpensForItsOwnReplica(t *testing.T) {
 	_ = own.Close()
 	if _, err := own.Accept(); err == nil {
 		t.Error("a closed listener accepts")
+	}
+}
+
+// What comes while a replica ends waits for the next one that holds the store, also after nobody is taken any more.
+func TestDoor_PassesOnAgainOnceItsReplicaEnds(t *testing.T) {
+	former, next := listen(t), listen(t)
+	serve(t, former, "former")
+	d, address := door(t)
+	d.PassTo(former.Addr().String())
+	own := d.Open()
+	serve(t, own, "own")
+	served := call(t, address)
+	served.says("one")
+	served.hears("own: one")
+	d.Leave()
+	served.says("two")
+	served.hears("own: two") // it is the server that ends those
+	waits := call(t, address)
+	waits.says("three")
+	if err := own.Close(); err != nil {
+		t.Fatal(err)
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- d.Drain(t.Context()) }()
+	for { // until the listener is closed
+		other, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = other.Close()
+	}
+	serve(t, next, "next")
+	d.PassTo(next.Addr().String())
+	waits.hears("next: three")
+	waits.ends()
+	if err := <-drained; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package dataplane_test
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -26,14 +27,15 @@ func TestReplicas_TakeOverLosingAndDoublingNothing(t *testing.T) {
 	ways := []struct {
 		name string
 		end  func(*rig.Process)
-		ends bool // it ends at once
+		ends bool // it ends by itself
+		asks bool // it still takes requests meanwhile
 	}{
-		{"killed", (*rig.Process).Kill, true},
-		{"stalled", (*rig.Process).Stall, false},
-		{"told to end", (*rig.Process).Terminate, true},
+		{"killed", (*rig.Process).Kill, true, false},
+		{"stalled", (*rig.Process).Stall, false, false},
+		{"told to end", (*rig.Process).Terminate, true, true},
 	}
 	for round, way := range ways {
-		holder := b.Process()
+		holder, endpoint := b.Process(), b.Endpoint()
 		b.StartProcess()
 		b.Wait(contract.ConditionKeysReady, contract.True, serve.ReasonStandingBy)
 		unsure := len(c.unsure)
@@ -44,6 +46,9 @@ func TestReplicas_TakeOverLosingAndDoublingNothing(t *testing.T) {
 		<-wait.C
 		begun := time.Now()
 		way.end(holder)
+		if way.asks {
+			wg.Go(func() { askOnNewConnections(b, endpoint) })
+		}
 		b.Wait(contract.ConditionKeysReady, contract.True, serve.ReasonKeysReady)
 		took := time.Since(begun)
 		t.Logf("%s: another took over after %s", way.name, took.Round(time.Millisecond))
@@ -65,4 +70,30 @@ func TestReplicas_TakeOverLosingAndDoublingNothing(t *testing.T) {
 	}
 	c.everythingOnce(len(ways) * each)
 	b.NothingLeaked()
+}
+
+// askOnNewConnections asks for a while at the endpoint of a replica that ends, and wants each request answered: the cluster
+// still leads connections to it.
+func askOnNewConnections(b *business, endpoint string) {
+	url := "https://" + endpoint + rig.Version + "/" + b.NumberID
+	asked := 0
+	for begun := time.Now(); time.Since(begun) < 4*time.Second; asked++ {
+		request, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, url, http.NoBody)
+		if err != nil {
+			b.t.Error(err)
+			return
+		}
+		request.Header.Set("Authorization", "Bearer "+b.Token)
+		request.Close = true
+		answer, err := b.Client.Do(request)
+		if err != nil {
+			b.t.Errorf("request %d at a replica that ends: %v", asked, err)
+			return
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			b.t.Errorf("request %d at a replica that ends: %s", asked, answer.Status)
+		}
+	}
+	b.t.Logf("a replica that ended had %d requests answered", asked)
 }
