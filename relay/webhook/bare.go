@@ -3,7 +3,6 @@ package webhook
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 )
 
 // NotDelivered is the error of a customer's message whose content was lost before the business took it.
@@ -20,48 +19,39 @@ func ContentGone(details string) Error {
 }
 
 // Bare returns a finished payload without what anybody wrote: a status without the business's opaque data,
-// and in a message's place one that says that its content was lost, with NotDelivered. Anything else is
-// returned unchanged.
+// and in a message's place one that says that its content was lost, with NotDelivered. It lists what stays, and leaves
+// out all that it does not know. A payload that has nothing else is returned unchanged.
 func Bare(data []byte) ([]byte, error) {
 	var p payload
 	if err := json.Unmarshal(data, &p); err != nil {
 		return nil, errPayload
 	}
-	changed := false
 	for _, e := range p.Entry {
 		for i := range e.Changes {
-			if c := &e.Changes[i]; c.Field == fieldMessages {
-				changed = c.Value.bare() || changed
-			}
+			e.Changes[i].Value.bare()
 		}
 	}
-	if !changed {
-		return data, nil
+	bare, err := p.encode()
+	if err == nil && bytes.Equal(bare, data) {
+		bare = data
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(p); err != nil {
-		return nil, fmt.Errorf("encoding a webhook: %w", err)
-	}
-	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+	return bare, err
 }
 
-// bare takes out what anybody wrote, and says whether there was something.
-func (v *value) bare() (changed bool) {
+// bare takes out what anybody wrote.
+func (v *value) bare() {
 	for i := range v.Statuses {
-		changed = changed || v.Statuses[i].Opaque != ""
 		v.Statuses[i].Opaque = ""
 	}
 	for i, m := range v.Messages {
-		if m.Revoke != nil || m.System != nil || len(m.Errors) > 0 {
-			continue // the relay's own words and ids
+		kept := message{From: m.From, FromUser: m.FromUser, ID: m.ID, Timestamp: m.Timestamp}
+		if m.Revoke != nil || m.System != nil || len(m.Errors) > 0 { // the relay's own words and ids
+			kept.Context, kept.Type, kept.Unencrypted, kept.Clear = m.Context, m.Type, m.Unencrypted, m.Clear
+			kept.Revoke, kept.System, kept.Errors, kept.Unsupported = m.Revoke, m.System, m.Errors, m.Unsupported
+		} else {
+			kept.Type, kept.Unsupported, kept.Errors = "unsupported", &unsupported{"unknown"}, wireErrors([]Error{NotDelivered()})
+			v.Errors = kept.Errors
 		}
-		v.Messages[i] = message{
-			From: m.From, FromUser: m.FromUser, ID: m.ID, Timestamp: m.Timestamp, Type: "unsupported",
-			Unsupported: &unsupported{"unknown"}, Errors: wireErrors([]Error{NotDelivered()}),
-		}
-		v.Errors, changed = v.Messages[i].Errors, true
+		v.Messages[i] = kept
 	}
-	return changed
 }

@@ -2,11 +2,14 @@ package webhook_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/webhook"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
+	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
 func bareOf(t *testing.T, payload []byte, err error) []byte {
@@ -61,4 +64,55 @@ func TestBare_RefusesWhatIsNoPayload(t *testing.T) {
 			t.Errorf("%q is a payload", text)
 		}
 	}
+}
+
+// staysInMessages are the fields of a message that may be stored where content may not.
+var staysInMessages = []string{
+	"context", "from", "from_user_id", "id", "timestamp", "type", "revoke", "unencrypted", "unencrypted_fields", "errors", "unsupported", "system",
+}
+
+// FuzzBare holds that no payload, whatever is in it, keeps a field that may be somebody's words.
+func FuzzBare(tf *testing.F) {
+	f := mutation.Of(tf)
+	for _, payload := range all(tf, account(tf), mustNumber(tf, "+"+number)) {
+		f.Add(payload)
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		bare, err := webhook.Bare(payload)
+		if err != nil {
+			return
+		}
+		if again, err := webhook.Bare(bare); err != nil || !bytes.Equal(again, bare) {
+			t.Errorf("taken out twice it is another: %v", err)
+		}
+		var p struct {
+			Entry []struct {
+				Changes []struct {
+					Value struct{ Messages, Statuses []map[string]json.RawMessage }
+				}
+			}
+		}
+		if err := json.Unmarshal(bare, &p); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range p.Entry {
+			for _, c := range e.Changes {
+				for _, m := range c.Value.Messages {
+					for field := range m {
+						if !slices.Contains(staysInMessages, field) {
+							t.Errorf("a message keeps its %s", field)
+						}
+					}
+					if m["errors"] == nil && m["revoke"] == nil && m["system"] == nil {
+						t.Error("a message does not say that it was lost")
+					}
+				}
+				for _, s := range c.Value.Statuses {
+					if s["biz_opaque_callback_data"] != nil {
+						t.Error("a status keeps what the business attached")
+					}
+				}
+			}
+		}
+	})
 }

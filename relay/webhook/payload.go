@@ -281,14 +281,18 @@ func (a Account) StatusPayload(s Status) ([]byte, error) {
 func (a Account) payload(v value) ([]byte, error) {
 	v.MessagingProduct = "whatsapp"
 	v.Metadata = metadata{DisplayPhoneNumber: a.Phone.Digits(), PhoneNumberID: a.PhoneNumberID}
+	return payload{
+		Object: "whatsapp_business_account",
+		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: fieldMessages}}}},
+	}.encode()
+}
+
+// encode returns a payload as it is delivered.
+func (p payload) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(payload{
-		Object: "whatsapp_business_account",
-		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: fieldMessages}}}},
-	})
-	if err != nil {
+	if err := e.Encode(p); err != nil {
 		return nil, fmt.Errorf("encoding a webhook: %w", err)
 	}
 	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil

@@ -94,6 +94,43 @@ func TestBareJob_LeavesOthersAsTheyAre(t *testing.T) {
 	}
 }
 
+// FuzzBareMessage holds that no message's body, whatever is in it, keeps a field that may be somebody's words.
+func FuzzBareMessage(tf *testing.F) {
+	f := mutation.Of(tf)
+	for _, c := range []record.Content{{Text: "text", Caption: "caption"}, everything()} {
+		body, err := c.Encode()
+		if err != nil {
+			tf.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte(`{"text":"an earlier release's","reaction":{"emoji":"👍"},"envelope":{"Payload":"AAAA"}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		bare, err := record.Bare(body)
+		if err != nil {
+			return
+		}
+		if again, err := record.Bare(bare); err != nil || !bytes.Equal(again, bare) {
+			t.Errorf("taken out twice it is another: %v", err)
+		}
+		c, err := record.ContentOf(store.Message{Body: bare})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Text != "" || c.Caption != "" || c.Whole != "" || c.ChoiceKind != "" || len(c.Choices) > 0 || c.Chosen != nil || c.Place != nil ||
+			c.Reaction != nil || c.Media != nil || c.Envelope != nil || c.Other != nil {
+			t.Errorf("it keeps content: %q", bare)
+		}
+		own, err := record.Own(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := record.ContentOf(store.Message{Body: own}); err != nil || c.Chosen != nil || c.Envelope != nil || c.Other != nil {
+			t.Errorf("it keeps what was copied: %q, %v", own, err)
+		}
+	})
+}
+
 func FuzzBareJob(tf *testing.F) {
 	f := mutation.Of(tf)
 	f.Add([]byte("\x01{}"))
