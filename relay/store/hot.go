@@ -8,7 +8,7 @@ import (
 // Bounds of what the writer remembers.
 const (
 	maxHotCustomers = 1 << 10
-	maxHotMessages  = 1 << 9
+	maxHotMessages  = 1 << 12
 	maxHotBytes     = 4 << 20 // of messages, sealed
 )
 

@@ -203,3 +203,12 @@ const textMendJobs = `UPDATE jobs SET not_before = 1 WHERE typeof(not_before) <>
 func (t *Tx) QueueLength(queue string) (int64, error) {
 	return t.integer(`SELECT count(*) FROM jobs WHERE queue = ?`, queue)
 }
+
+// textQueuedFor counts in the index of a customer's jobs.
+const textQueuedFor = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE customer = ? AND queue = ? LIMIT ?) AS waiting`
+
+// QueuedFor counts a customer's jobs in a queue, whether they are due or not; it stops at most.
+func (t *Tx) QueuedFor(queue string, c CustomerID, most int) (int, error) {
+	n, err := t.integer(textQueuedFor, int64(c), queue, int64(most))
+	return int(n), err
+}

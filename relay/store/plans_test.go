@@ -28,6 +28,7 @@ func TestPlans_OnPostgreSQLFollowAnIndex(t *testing.T) {
 	for name, q := range map[string]struct{ text, index string }{
 		"jobs of a queue":               {textDue, "jobs_due"},
 		"jobs of a customer in a queue": {textDueOf, "jobs_lane"},
+		"how many of those there are":   {textQueuedFor, "jobs_lane"},
 		"messages in order":             {`SELECT ` + messageColumns + ` FROM messages WHERE row > ? ORDER BY row`, "messages_pkey"},
 		"the youngest messages":         {`SELECT ` + messageColumns + ` FROM messages WHERE row < ? ORDER BY row DESC`, "messages_pkey"},
 		"messages of a customer":        {`SELECT ` + messageColumns + ` FROM messages WHERE customer = ? AND row > ? ORDER BY row`, "messages_of"},

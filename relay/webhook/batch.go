@@ -64,7 +64,7 @@ func (d *Deliverer) parcels(jobs []queue.Job, places []int) (parcels []parcel, e
 	for _, i := range places {
 		var p foreignPayload
 		more := d.sizeOf(jobs[i])
-		alone := jobs[i].Attempts >= aloneAfter || json.Unmarshal(jobs[i].Body, &p) != nil || len(p.Entry) == 0
+		alone := d.o.MaxUpdates <= 1 || len(places) == 1 || jobs[i].Attempts >= aloneAfter || json.Unmarshal(jobs[i].Body, &p) != nil || len(p.Entry) == 0
 		if alone || len(in) >= d.o.MaxUpdates || size+more > maxRequest || len(in) > 0 && p.Object != open.Object {
 			if err := end(); err != nil {
 				return nil, err

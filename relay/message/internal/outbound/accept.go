@@ -7,6 +7,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/rich"
@@ -35,30 +36,42 @@ type Text struct {
 // AcceptText stores a message and returns its id. When the error is nil, the message is
 // durable and will be sent. Store.ErrQuota means that the recipient's quota is used up.
 func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
-	body, err := record.Content{Text: t.Body, ToUser: t.ToUser, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash, Choices: t.Choices, ChoiceKind: t.ChoiceKind}.Encode()
+	body := record.Content{Text: t.Body, ToUser: t.ToUser, ReplyTo: t.ReplyTo, IdentityHash: t.IdentityHash, Choices: t.Choices, ChoiceKind: t.ChoiceKind}
+	encoded, err := body.Encode()
 	if err != nil {
 		return "", err
 	}
 	now := s.Now()
 	m := store.Message{
-		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: body, CarrierID: store.NewCarrierID(),
+		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: encoded, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: t.Opaque, Created: now, Updated: now,
 	}
-	err = s.Store.Update(ctx, s.Once(t.Once, m.ID, func(tx *store.Tx) error {
-		c, err := s.Customer(tx, t.To)
-		if err != nil {
-			return err
-		}
-		m.Customer = c.ID
-		if err := tx.PutMessage(m); err != nil {
-			return err
-		}
-		if err := offer(tx, &c, m.ID, t.Choices); err != nil {
-			return err
-		}
-		return s.Enqueue(tx, c.ID, m.ID, record.Task{Kind: record.KindText})
-	}))
+	accept := func(seal func(*store.Tx, store.Customer, *store.Message, record.Content) error) error {
+		return s.Store.Update(ctx, s.Once(t.Once, m.ID, func(tx *store.Tx) error {
+			c, err := s.Customer(tx, t.To)
+			if err != nil {
+				return err
+			}
+			m := m
+			m.Customer = c.ID
+			if err := seal(tx, c, &m, body); err != nil {
+				return err
+			}
+			if err := tx.PutMessage(m); err != nil {
+				return err
+			}
+			if err := offer(tx, &c, m.ID, t.Choices); err != nil {
+				return err
+			}
+			return s.Enqueue(tx, c.ID, m.ID, record.Task{Kind: record.KindText})
+		}))
+	}
+	err = accept(s.sealAhead)
+	if errors.Is(err, peers.ErrNotReady) {
+		err = accept(sealLater)
+	}
 	if err != nil {
+		s.ahead.take(m.ID)
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)
@@ -66,14 +79,30 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 	return m.ID, nil
 }
 
-// offer notes that a message offers its customer choices, if it does.
-func offer(tx *store.Tx, c *store.Customer, id string, choices []rich.Choice) error {
-	if len(choices) == 0 {
+// sealAhead encrypts a message that is being accepted, if nothing has to be asked of the carrier for it and few
+// messages to the customer wait, and puts the ciphertext into it. It returns peers.ErrNotReady when the transaction
+// must be undone, and the message accepted as it is.
+func (s *Outbound) sealAhead(tx *store.Tx, c store.Customer, m *store.Message, body record.Content) error {
+	if !plain(*m, body) || !c.Asked.IsZero() || !s.peers.Reachable() || !s.blocklist.Allowed(c.Number) || !s.peers.Fresh(c.ID) {
 		return nil
 	}
-	c.Offer = id
-	return tx.PutCustomer(c)
+	if queued, err := tx.QueuedFor(base.QueueOutbox, c.ID, maxAheadOf); err != nil || queued == maxAheadOf {
+		return err
+	}
+	e, err := s.peers.SealReady(tx, c, saying(*m, body, answered{}))
+	if err != nil {
+		return notReady(err)
+	}
+	s.setSealed(&body, e, answered{})
+	if m.Body, err = body.Encode(); err != nil {
+		return err
+	}
+	s.ahead.put(readyMessage{id: m.ID, carrierID: m.CarrierID, customer: c, sealed: e})
+	return nil
 }
+
+// sealLater leaves a message to be encrypted in its turn.
+func sealLater(*store.Tx, store.Customer, *store.Message, record.Content) error { return nil }
 
 // Read marks a customer's message as read.
 type Read struct {

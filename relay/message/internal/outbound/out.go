@@ -22,5 +22,6 @@ type Outbound struct {
 	files     *files.Keeper
 	outbox    *queue.Runner
 	typing    typing
+	ahead     ahead
 	transfers *semaphore.Weighted // of maxTransfers: files in transfer to the carrier
 }

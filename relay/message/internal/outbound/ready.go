@@ -12,30 +12,34 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// sendReady sends a plain text for the first time if nothing has to be asked of the carrier before:
-// all is read, encrypted and written in one transaction, in which the writer remembers most of it. It
+// sendReady sends a plain text for the first time if nothing has to be asked of the carrier before. What was not
+// encrypted ahead is read, encrypted and written in one transaction, in which the writer remembers most of it. It
 // says whether it did; what it cannot do, or what is in doubt, is left to the longer way.
 func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err error) {
-	var c store.Customer
-	var m store.Message
-	var sealed peers.Sealed
+	if r, ok := s.ahead.take(j.Message); ok && s.blocklist.Allowed(r.customer.Number) {
+		return true, s.sendSealed(ctx, j, r)
+	}
+	var now readyMessage
 	err = s.Store.Update(ctx, func(tx *store.Tx) error {
-		if c, err = tx.CustomerByID(store.CustomerID(j.Lane)); err != nil {
+		c, err := tx.CustomerByID(store.CustomerID(j.Lane))
+		if err != nil {
 			return notReady(err)
 		}
 		if !s.blocklist.Allowed(c.Number) || !c.Asked.IsZero() {
 			return peers.ErrNotReady
 		}
-		var body record.Content
-		if m, body, err = pendingIn(tx, j.Message, record.StateAccepted); err != nil {
+		m, body, err := pendingIn(tx, j.Message, record.StateAccepted)
+		if err != nil {
 			return notReady(err)
 		}
 		if !plain(m, body) {
 			return peers.ErrNotReady
 		}
-		if sealed, err = s.peers.SealReady(tx, c, saying(m, body, answered{})); err != nil {
+		sealed, err := s.peers.SealReady(tx, c, saying(m, body, answered{}))
+		if err != nil {
 			return notReady(err)
 		}
+		now = readyMessage{id: m.ID, carrierID: m.CarrierID, customer: c, sealed: sealed}
 		return s.putSealed(tx, m, sealed, answered{})
 	})
 	if errors.Is(err, peers.ErrNotReady) {
@@ -44,12 +48,19 @@ func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err 
 	if err != nil {
 		return true, fmt.Errorf("encrypting: %w", err)
 	}
-	s.endTyping(ctx, c)
-	err = s.Carrier.Send(ctx, carrier.Outgoing{ID: m.CarrierID, To: c.Number, Envelope: *sealed.Envelope, Other: sealed.Other, Receipts: true})
+	return true, s.sendSealed(ctx, j, now)
+}
+
+// sendSealed sends a message as it was encrypted.
+func (s *Outbound) sendSealed(ctx context.Context, j queue.Job, r readyMessage) error {
+	s.endTyping(ctx, r.customer)
+	err := s.Carrier.Send(ctx, carrier.Outgoing{
+		ID: r.carrierID, To: r.customer.Number, Envelope: *r.sealed.Envelope, Other: r.sealed.Other, Receipts: true,
+	})
 	if err != nil {
-		return true, fmt.Errorf("sending: %w", err)
+		return fmt.Errorf("sending: %w", err)
 	}
-	return true, s.sent(ctx, j, c, m)
+	return s.sent(ctx, j, r.customer, r.id)
 }
 
 // notReady leaves the cause of an error to the longer way.

@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/files"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // New returns an Outbound, and makes everything that writes to the outbox wake it.
@@ -31,6 +32,12 @@ func (s *Outbound) Run(ctx context.Context) error {
 
 // Hurry retries now what could not be sent, because the link is up.
 func (s *Outbound) Hurry() { s.outbox.Hurry() }
+
+// Forget forgets what memory holds of a customer who was erased.
+func (s *Outbound) Forget(c store.CustomerID) {
+	s.typing.forget(c)
+	s.ahead.forget(c)
+}
 
 // workers is how many customers are served at once: a worker waits for the carrier's
 // acknowledgement, which takes a busy server a while. Up to maxTransfers workers may transfer

@@ -99,10 +99,13 @@ func (s *Outbound) sealText(ctx context.Context, c store.Customer, m store.Messa
 
 // putSealed writes a message's ciphertext.
 func (s *Outbound) putSealed(tx *store.Tx, m store.Message, e peers.Sealed, to answered) error {
-	return record.PutBody(tx, m, func(b *record.Content) {
-		b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
-		b.Quoted, b.Borrowed = utf8.RuneCountInString(to.quote), to.life
-	})
+	return record.PutBody(tx, m, func(b *record.Content) { s.setSealed(b, e, to) })
+}
+
+// setSealed puts a message's ciphertext into its content.
+func (s *Outbound) setSealed(b *record.Content, e peers.Sealed, to answered) {
+	b.Envelope, b.Other, b.For, b.Sealed, b.Unproven = e.Envelope, e.Other, e.For, s.Now(), beginsOnly(e)
+	b.Quoted, b.Borrowed = utf8.RuneCountInString(to.quote), to.life
 }
 
 // saying returns what to encrypt for a message.

@@ -79,6 +79,3 @@ func (t *typing) stop() {
 	}
 	t.timers = nil
 }
-
-// ForgetTyping stops the timer of a customer who was erased.
-func (s *Outbound) ForgetTyping(id store.CustomerID) { s.typing.forget(id) }

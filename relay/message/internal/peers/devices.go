@@ -281,6 +281,11 @@ func (s *Peers) fresh(l list) bool {
 	return !s.fetched[l].outdated(s.Now())
 }
 
+// Fresh says whether all device lists of a customer are known to be up to date.
+func (s *Peers) Fresh(c store.CustomerID) bool {
+	return !slices.ContainsFunc(s.Account.Formats(), func(f carrier.Format) bool { return !s.fresh(list{c, f}) })
+}
+
 // forgetLists forgets that a customer's device lists are up to date.
 func (s *Peers) forgetLists(c store.CustomerID) {
 	s.mu.Lock()

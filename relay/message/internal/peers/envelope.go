@@ -100,10 +100,8 @@ var ErrNotReady = errors.New("the customer's devices or sessions are not known y
 // SealReady encrypts what is said for all devices of a customer whose device lists are fresh and with each
 // of whose devices there is a session. Else it returns ErrNotReady, and the transaction must be undone.
 func (s *Peers) SealReady(tx *store.Tx, c store.Customer, say omemo.Saying) (Sealed, error) {
-	for _, f := range s.Account.Formats() {
-		if !s.fresh(list{c.ID, f}) {
-			return Sealed{}, ErrNotReady
-		}
+	if !s.Fresh(c.ID) {
+		return Sealed{}, ErrNotReady
 	}
 	known, err := tx.Devices(c.ID)
 	if err != nil {

@@ -204,6 +204,6 @@ func eachFile(tx *store.Tx, c store.CustomerID, after int64, fn func(store.Messa
 
 // forget drops what memory holds about a customer to save work.
 func (s *People) forget(id store.CustomerID) {
-	s.outbound.ForgetTyping(id)
+	s.outbound.Forget(id)
 	s.peers.ForgetDevices(id)
 }
