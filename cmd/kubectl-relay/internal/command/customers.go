@@ -78,34 +78,26 @@ request for access, as far as the relay is concerned.
 func (e *endpoint) export(ctx context.Context, who person) (map[string]any, error) {
 	var all map[string]any
 	messages := []any{}
-	for after := ""; ; {
-		query := url.Values{"limit": {"500"}}
-		if after != "" {
-			query.Set("after", after)
-		}
+	err := eachPage(func(query url.Values) (paging, error) {
 		body, err := e.call(ctx, http.MethodGet, who, query)
 		if err != nil {
-			return nil, err
+			return paging{}, err
 		}
 		var page struct {
 			Messages struct {
-				Data   []any `json:"data"`
-				Paging struct {
-					Cursors struct {
-						After string `json:"after"`
-					} `json:"cursors"`
-				} `json:"paging"`
+				Data   []any  `json:"data"`
+				Paging paging `json:"paging"`
 			} `json:"messages"`
 		}
 		if err := errors.Join(json.Unmarshal(body, &page), json.Unmarshal(body, &all)); err != nil {
-			return nil, errors.New("the relay's answer is not an export")
+			return paging{}, errors.New("the relay's answer is not an export")
 		}
 		messages = append(messages, page.Messages.Data...)
-		next := page.Messages.Paging.Cursors.After
-		if next == "" || next == after {
-			all["messages"] = messages
-			return all, nil
-		}
-		after = next
+		return page.Messages.Paging, nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	all["messages"] = messages
+	return all, nil
 }

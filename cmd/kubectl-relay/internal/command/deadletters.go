@@ -101,33 +101,22 @@ recognise a message by its id and its timestamp.
 // deadLetters reads all pages of the list.
 func (e *endpoint) deadLetters(ctx context.Context) ([]deadLetter, error) {
 	letters := []deadLetter{}
-	for after := ""; ; {
-		query := url.Values{"limit": {"500"}}
-		if after != "" {
-			query.Set("after", after)
-		}
+	err := eachPage(func(query url.Values) (paging, error) {
 		body, err := e.ask(ctx, http.MethodGet, edgeLetters, query, nil)
 		if err != nil {
-			return nil, withoutLetters(err)
+			return paging{}, withoutLetters(err)
 		}
 		var page struct {
 			Data   []deadLetter `json:"data"`
-			Paging struct {
-				Cursors struct {
-					After string `json:"after"`
-				} `json:"cursors"`
-			} `json:"paging"`
+			Paging paging       `json:"paging"`
 		}
 		if json.Unmarshal(body, &page) != nil || page.Data == nil {
-			return nil, errors.New("the relay's answer is not a list of dead letters")
+			return paging{}, errors.New("the relay's answer is not a list of dead letters")
 		}
 		letters = append(letters, page.Data...)
-		next := page.Paging.Cursors.After
-		if next == "" || next == after {
-			return letters, nil
-		}
-		after = next
-	}
+		return page.Paging, nil
+	})
+	return letters, err
 }
 
 // maxReplayed is how many dead letters one request may name.
