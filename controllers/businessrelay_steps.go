@@ -72,7 +72,7 @@ func (p *pass) stopSuspended(ctx context.Context) error {
 	return p.stop(ctx)
 }
 
-// findDatabase looks whether the region has what the relay's store is to be in.
+// findDatabase looks whether the region has a PostgreSQL server for a store that belongs into a database.
 func (p *pass) findDatabase(context.Context) error {
 	if p.relay.Spec.Storage.Postgres != nil && p.region.Spec.Postgres == nil {
 		return outcome.Stalled(v1alpha1.ReasonPostgresMissing,

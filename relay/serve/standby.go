@@ -107,7 +107,7 @@ func (r *relay) leave(ctx context.Context) {
 	}
 }
 
-// follow passes connections on to whoever holds the store, until ctx ends.
+// follow passes connections on to the replica that holds the store, until ctx ends.
 func (r *relay) follow(ctx context.Context) {
 	watch := store.NewWatch(r.server())
 	defer watch.Close()

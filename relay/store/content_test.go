@@ -336,7 +336,7 @@ func TestJobsAreDueInOrderUntilFinished(t *testing.T) {
 		if err := tx.Finish(ids[2]); err != nil {
 			return err
 		}
-		return tx.Postpone(ids[1], start.Add(2*time.Hour), 3)
+		return tx.Postpone("webhook", ids[1], start.Add(2*time.Hour), 3)
 	})
 	equal(t, "after finishing one and postponing one", due(start.Add(3*time.Hour)), []int64{ids[0], ids[1]})
 	w.view(func(tx *store.Tx) error {

@@ -181,13 +181,13 @@ func (t *Tx) Finish(job int64) error {
 	return t.write(`DELETE FROM jobs WHERE id = ?`, job)
 }
 
-// Postpone changes when a job is due and how often it was tried, or returns
-// ErrNotFound. The job stays in its epoch.
-func (t *Tx) Postpone(job int64, notBefore time.Time, attempts int) error {
+// Postpone changes when a queue's job is due and how often it was tried, or returns ErrNotFound, also when the job was
+// moved into another queue. It stays in its epoch.
+func (t *Tx) Postpone(queue string, job int64, notBefore time.Time, attempts int) error {
 	if err := t.allow(!notBefore.IsZero(), attempts >= 0); err != nil {
 		return err
 	}
-	n, err := t.run(`UPDATE jobs SET not_before = ?, attempts = ? WHERE id = ?`, toMillis(notBefore), int64(attempts), job)
+	n, err := t.run(`UPDATE jobs SET not_before = ?, attempts = ? WHERE id = ? AND queue = ?`, toMillis(notBefore), int64(attempts), job, queue)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}

@@ -51,7 +51,7 @@ func TestRequest_IsRememberedForADay(t *testing.T) {
 	}
 	w.answers(request("k", 2), "wamid.B")
 	if got, err := w.answered(request("k", 2)); err != nil || got != "wamid.B" {
-		t.Errorf("done anew: %q, %v", got, err)
+		t.Errorf("done again: %q, %v", got, err)
 	}
 }
 

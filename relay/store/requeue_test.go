@@ -30,6 +30,9 @@ func TestRequeue_KeepsTheJobsIDTimeAndEnd(t *testing.T) {
 		if err := tx.Requeue("webhook", moved); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("once more from the former queue: %v", err)
 		}
+		if err := tx.Postpone("webhook", id, w.now.Add(time.Hour), 4); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("postponing it in the former queue: %v", err)
+		}
 		if err := tx.Requeue("dead-letters", store.Job{ID: id, NotBefore: w.now}); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("into no queue: %v", err)
 		}

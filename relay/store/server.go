@@ -59,7 +59,7 @@ func (w *Watch) Holder(ctx context.Context) (name string, held bool, err error) 
 func (w *Watch) Close() { w.watch.Close() }
 
 // Lost says whether an error means that this process can never write to its store again, and must
-// open it anew.
+// close it and open it again.
 func Lost(err error) bool { return errors.Is(err, ErrFenced) || errors.Is(err, ErrRolledBack) }
 
 // Unavailable says whether an error is that of a database server that may work again later.

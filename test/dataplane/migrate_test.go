@@ -49,7 +49,7 @@ func TestMigrate_KeepsEverySessionAlive(t *testing.T) {
 		t.Error("the identity is another after the move")
 	}
 	if log := string(b.Log.Bytes()); strings.Contains(log, "session") || strings.Contains(log, "repair") {
-		t.Errorf("sessions were begun anew: %s", log)
+		t.Errorf("new sessions were begun: %s", log)
 	}
 	for _, u := range b.Updates() {
 		if u.Type == "unsupported" {

@@ -60,11 +60,12 @@ func jobOf(j store.Job) queue.Job {
 	}
 }
 
-// Postpone implements queue.Backend. Jobs that are gone are left out: their customer was erased meanwhile.
+// Postpone implements queue.Backend. Jobs that are gone are left out: their customer was
+// erased meanwhile, or they were moved into another queue.
 func (b *Backend) Postpone(ctx context.Context, jobs []queue.Job) error {
 	return b.store.Update(ctx, func(tx *store.Tx) error {
 		for _, j := range jobs {
-			if err := tx.Postpone(j.ID, j.NotBefore, j.Attempts); err != nil && !record.IsNotFound(err) {
+			if err := tx.Postpone(b.name, j.ID, j.NotBefore, j.Attempts); err != nil && !record.IsNotFound(err) {
 				return err
 			}
 		}
