@@ -243,6 +243,33 @@ func TestNoStorage_MessageThatWaitsForTheCarrierFails(t *testing.T) {
 	}
 }
 
+// What was accepted while others were in its way was not encrypted before it was lost: then there is nothing to encrypt.
+func TestNoStorage_NothingIsSentInPlaceOfWhatIsLost(t *testing.T) {
+	withoutStorage(t, func(t *testing.T, w *world, a *person) {
+		elapse(45 * time.Second)
+		w.says(a.number, "arrives") // and has the device list fetched
+		w.take()
+		w.noSending.Store(true) // their key is older than the device list
+		ids := []string{w.says(a.number, "first"), w.says(a.number, "second"), w.says(a.number, "third")}
+		elapse(time.Hour - 50*time.Second)
+		w.noSending.Store(false)
+		last := w.says(a.number, "said later")
+		elapse(2 * time.Minute)
+		events := w.take()
+		for _, id := range ids {
+			if got := statuses(events, id); !slices.Equal(got, []string{"failed"}) {
+				t.Errorf("statuses %q", got)
+			}
+		}
+		if got := statuses(events, last); !slices.Contains(got, "read") {
+			t.Errorf("statuses of a later message %q", got)
+		}
+		if got := a.got(); !slices.Equal(got, []string{"arrives", "said later"}) {
+			t.Errorf("the customer has %q", got)
+		}
+	})
+}
+
 func TestNoStorage_FilesLastAnHour(t *testing.T) {
 	withoutStorage(t, func(t *testing.T, w *world, a *person) {
 		stanza := a.says(w.number, a.hands(upload, picture()).Text())

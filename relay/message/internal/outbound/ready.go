@@ -32,7 +32,7 @@ func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err 
 		if err != nil {
 			return notReady(err)
 		}
-		if !plain(m, body) {
+		if m.Lost || !plain(m, body) {
 			return peers.ErrNotReady
 		}
 		sealed, err := s.peers.SealReady(tx, c, saying(m, body, answered{}))
