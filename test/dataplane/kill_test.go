@@ -28,7 +28,7 @@ func TestKill_LosesAndDoublesNothing(t *testing.T) {
 	b.WaitWell()
 	b.TakeCredentials()
 	p := newPerson(t)
-	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}}
+	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}}
 	for round := range rounds {
 		var wg sync.WaitGroup
 		wg.Go(func() { c.customerWrites(round, each) })
@@ -51,20 +51,23 @@ type chatter struct {
 	// pause is how long the business waits before it asks again: what fails counts towards the rate, too.
 	pause time.Duration
 
-	mu     sync.Mutex // guards the following fields
-	ids    map[string]string
-	asked  []string // texts of the customer
-	unsure []string // texts of the business that may have been accepted twice
+	mu      sync.Mutex        // guards the following fields
+	ids     map[string]string // of the business's texts
+	stanzas map[string]string // of the customer's, as their client knows them
+	asked   []string          // texts of the customer
+	unsure  []string          // texts of the business that may have been accepted twice
 }
 
 func (c *chatter) customerWrites(round, n int) {
 	for i := range n {
 		text := fmt.Sprintf("customer's text %d of round %d", i, round)
-		if _, err := c.p.Send(c.b.t.Context(), c.to, text); err != nil {
+		id, err := c.p.Send(c.b.t.Context(), c.to, text)
+		if err != nil {
 			c.b.t.Errorf("the customer could not send: %v", err)
 		}
 		c.mu.Lock()
 		c.asked = append(c.asked, text)
+		c.stanzas[text] = id
 		c.mu.Unlock()
 	}
 }
