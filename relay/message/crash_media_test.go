@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -61,7 +63,7 @@ func crashWithFilesAt(t *testing.T, at crashes) (crashed bool) {
 		w.tellLost()
 		events = append(events, w.take()...)
 		if at.noStorage {
-			everyFileTold(t, a, events, id)
+			everyFileTold(t, w, a, events, id, accepted)
 			w.stop()
 			return
 		}
@@ -86,6 +88,14 @@ func everyFileOnce(t *testing.T, w *world, a *person, events []event, id string,
 	}
 	if len(files) != 1 {
 		t.Fatalf("the business has %d files", len(files))
+	}
+	if in := w.matched(a, events); len(in.lost) > 0 || !slices.Equal(slices.Collect(maps.Values(in.arrived)), slices.Collect(maps.Keys(a.said))) {
+		t.Errorf("the client sent %q, of which the business was told %+v", a.said, in)
+	}
+	for _, e := range a.all(customer.Received) {
+		if about := w.reacted(a, e); accepted && about != id {
+			t.Errorf("the customer has %q as %s, which was accepted as %s", e.Text, about, id)
+		}
 	}
 	for _, f := range files {
 		if !bytes.Equal(w.stored(f.ID), picture()) {

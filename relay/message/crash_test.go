@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -169,12 +170,12 @@ func crashAt(t *testing.T, at crashes) (crashed bool) {
 		}
 		w.tellLost()
 		events = append(events, w.take()...)
-		w.stop()
 		if at.noStorage {
-			everythingTold(t, a, events, told)
-			return
+			everythingTold(t, w, a, events, told, refused)
+		} else {
+			everythingOnce(t, w, a, events, told, refused)
 		}
-		everythingOnce(t, a, events, told, refused)
+		w.stop()
 	})
 	return crashed
 }
@@ -197,7 +198,7 @@ func converse(t *testing.T, w *world, a *person, told map[string]string) (refuse
 }
 
 // everythingOnce looks at what both sides have in the end.
-func everythingOnce(t *testing.T, a *person, events []event, told map[string]string, refused []string) {
+func everythingOnce(t *testing.T, w *world, a *person, events []event, told map[string]string, refused []string) {
 	t.Helper()
 	ids := map[string]string{} // webhooks may come twice, with the same id
 	for _, e := range events {
@@ -213,6 +214,16 @@ func everythingOnce(t *testing.T, a *person, events []event, told map[string]str
 	if want := []string{"from customer, first", "from customer, second"}; !slices.Equal(in, want) {
 		t.Errorf("the business has %q", in)
 	}
+	matched := w.matched(a, events)
+	for id, stanza := range matched.arrived {
+		if ids[id] != a.said[stanza] {
+			t.Errorf("the business has %q as what the client knows as %q", ids[id], a.said[stanza])
+		}
+	}
+	if len(matched.lost) > 0 {
+		t.Errorf("with storage %+v were told as lost", matched.lost)
+	}
+	everyReactionIsMatched(t, w, a, told, refused)
 	count := map[string]int{}
 	for _, text := range a.got() {
 		count[text]++
@@ -231,7 +242,7 @@ func everythingOnce(t *testing.T, a *person, events []event, told map[string]str
 	if n := len(a.all(customer.Unreadable)); n > 0 {
 		t.Errorf("%d messages were unreadable to the customer", n)
 	}
-	if got := len(a.all(customer.Delivered)); got < 2 {
-		t.Errorf("the customer got %d delivery receipts, want 2", got)
+	if got, want := a.receipts(), slices.Sorted(maps.Keys(a.said)); !slices.Equal(got, want) {
+		t.Errorf("the client has delivery receipts for %q, want %q", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -84,19 +85,95 @@ func (p *person) receipts() (ids []string) {
 	return slices.Compact(ids)
 }
 
-// everythingTold looks at what both sides have after a crash without storage: each message is there or
-// told as lost, and no client believes that something arrived that the business does not have.
-func everythingTold(t *testing.T, a *person, events []event, told map[string]string) {
+// sayings are what a customer said, as the business knows it: by its ids, which a message may be told of twice.
+type sayings struct{ arrived, lost map[string]string }
+
+// matched finds out, for each message of a customer's that the business was told of, which one it is to the customer's
+// client: the business marks it as read, and the client learns the id that it gave it itself. Lost are those that were
+// told as lost, and not before as what they are.
+func (w *world) matched(a *person, events []event) sayings {
+	w.t.Helper()
+	s := sayings{map[string]string{}, map[string]string{}}
+	for _, e := range events {
+		if e.Type != "" && e.Type != "unsupported" {
+			s.arrived[e.ID] = w.marked(a, e.ID)
+		}
+	}
+	for _, id := range lostIn(events) {
+		if _, arrived := s.arrived[id]; !arrived {
+			s.lost[id] = w.marked(a, id)
+		}
+	}
+	return s
+}
+
+// marked marks a customer's message as read, and returns the id by which their client then knows it.
+func (w *world) marked(a *person, id string) string {
+	w.t.Helper()
+	before := len(a.all(customer.Read))
+	check(w.t, w.MarkRead(context.Background(), message.Read{ID: id}))
+	w.settle()
+	read := a.all(customer.Read)[before:]
+	if len(read) != 1 {
+		w.t.Errorf("marking %s as read told the client %+v", id, read)
+		return ""
+	}
+	return read[0].ID
+}
+
+// reacted returns the id by which the business knows what arrived at a customer: the customer reacts to it.
+func (w *world) reacted(a *person, to customer.Event) string {
+	w.t.Helper()
+	check(w.t, a.React(context.Background(), w.number, to.ID, "👍"))
+	for _, e := range w.take() {
+		if e.Type == "reaction" {
+			return e.About
+		}
+	}
+	w.t.Errorf("nothing was told of a reaction to %+v", to)
+	return ""
+}
+
+// everyReactionIsMatched holds that what the customer has of the business's is what the business was told ids of. What
+// was not accepted in time may be there once more under an id that the business does not know.
+func everyReactionIsMatched(t *testing.T, w *world, a *person, told map[string]string, refused []string) {
 	t.Helper()
-	in, lost := texts(events), lostIn(events)
-	slices.Sort(in)
-	in = slices.Compact(in)
-	if len(in)+len(lost) < 2 {
-		t.Errorf("the business has %q and lost %d", in, len(lost))
+	for _, e := range a.all(customer.Received) {
+		if id := w.reacted(a, e); id != told[e.Text] && !slices.Contains(refused, e.Text) {
+			t.Errorf("%q is %s, and was accepted as %s", e.Text, id, told[e.Text])
+		}
 	}
-	if got := a.receipts(); len(got) > len(in) {
-		t.Errorf("the customer has %d receipts for %d messages", len(got), len(in))
+}
+
+// everythingTold looks at what both sides have after a crash without storage: each message is there or
+// told as lost, by its id, and no client believes that something arrived that the business does not have.
+func everythingTold(t *testing.T, w *world, a *person, events []event, told map[string]string, refused []string) {
+	t.Helper()
+	in := w.matched(a, events)
+	count := map[string]int{}
+	for id, stanza := range in.arrived {
+		count[stanza]++
+		if i := slices.IndexFunc(events, func(e event) bool { return e.ID == id && e.Type == "text" }); i < 0 || events[i].Text != a.said[stanza] {
+			t.Errorf("message %s is %q to the customer's client", id, a.said[stanza])
+		}
 	}
+	for _, stanza := range in.lost {
+		count[stanza]++
+	}
+	if len(a.said) != 2 {
+		t.Errorf("the customer said %q", a.said)
+	}
+	for stanza, text := range a.said {
+		if count[stanza] != 1 {
+			t.Errorf("%q was told as %d messages: %+v", text, count[stanza], in)
+		}
+	}
+	for _, stanza := range a.receipts() {
+		if !slices.Contains(slices.Collect(maps.Values(in.arrived)), stanza) {
+			t.Errorf("the client has a receipt for %q, which the business has not got", a.said[stanza])
+		}
+	}
+	everyReactionIsMatched(t, w, a, told, refused)
 	got := a.got()
 	for text, id := range told {
 		now := statuses(events, id)
@@ -111,19 +188,20 @@ func everythingTold(t *testing.T, a *person, events []event, told map[string]str
 }
 
 // everyFileTold is everythingTold for one file of each side.
-func everyFileTold(t *testing.T, a *person, events []event, id string) {
+func everyFileTold(t *testing.T, w *world, a *person, events []event, id string, accepted bool) {
 	t.Helper()
-	whole := 0
-	for _, e := range events {
-		if e.Type == "image" {
-			whole++
-		}
+	in := w.matched(a, events)
+	stanzas := slices.Concat(slices.Collect(maps.Values(in.arrived)), slices.Collect(maps.Values(in.lost)))
+	if len(stanzas) != 1 || a.said[stanzas[0]] == "" {
+		t.Errorf("of the customer's file was told %+v, and the client sent %q", in, a.said)
 	}
-	if lost := lostIn(events); whole+len(lost) == 0 {
-		t.Errorf("nothing was told of the customer's file: %+v", events)
-	}
-	if got := a.receipts(); whole == 0 && len(got) > 0 {
+	if got := a.receipts(); len(in.arrived) == 0 && len(got) > 0 {
 		t.Errorf("the customer has %d receipts for a file that is lost", len(got))
+	}
+	for _, e := range a.all(customer.Received) {
+		if about := w.reacted(a, e); accepted && about != id {
+			t.Errorf("the customer has %q as %s, which was accepted as %s", e.Text, about, id)
+		}
 	}
 	files, captions := 0, 0
 	for _, text := range a.got() {

@@ -295,6 +295,7 @@ type person struct {
 
 	mu     sync.Mutex // guards the following fields
 	events []customer.Event
+	said   map[string]string // what trySay sent, by the ids that the client gave it
 }
 
 // customer makes a customer that runs until the test's end.
@@ -313,7 +314,7 @@ func (w *world) nameless(dir, name string) *person {
 
 func (w *world) person(dir string, n phone.Number) *person {
 	w.t.Helper()
-	p := &person{t: w.t, world: w, number: n}
+	p := &person{t: w.t, world: w, number: n, said: map[string]string{}}
 	w.keepSecret(strings.TrimPrefix(n.Local(), "+"))
 	state, err := customer.OpenState(dir, p.number)
 	check(w.t, err)
@@ -353,7 +354,10 @@ func (p *person) trySay(to phone.Number, text string) {
 	p.world.keepSecret(text)
 	go func() {
 		for {
-			if _, err := p.Send(context.Background(), to, text); err == nil {
+			if id, err := p.Send(context.Background(), to, text); err == nil {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.said[id] = text
 				return
 			}
 			elapse(time.Second)
