@@ -1,13 +1,11 @@
 package store_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -42,14 +40,17 @@ func openFixed(ctx context.Context, dir string) (*store.Store, error) {
 	return store.Open(ctx, dir, [16]byte{4}, k)
 }
 
-// TestMain is the child when crashDir says so: many write at once, and each number is
+// TestMain is the child when crashDir or killed say so. Where crashDir does, many write at once, and each number is
 // printed only once it was acknowledged.
 func TestMain(m *testing.M) {
+	ctx := context.Background()
+	if where := os.Getenv(killed); where != "" {
+		os.Exit(writeUntilKilled(ctx, where))
+	}
 	dir := os.Getenv(crashDir)
 	if dir == "" {
 		os.Exit(onEngine(m.Run))
 	}
-	ctx := context.Background()
 	s, err := openFixed(ctx, dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -76,54 +77,6 @@ func TestMain(m *testing.M) {
 		})
 	}
 	group.Wait()
-}
-
-func TestKill_KeepsAllThatWasAcknowledged(t *testing.T) {
-	ofFiles(t)
-	dir := t.TempDir()
-	var acknowledged []string
-	for round := range 3 {
-		child := exec.CommandContext(t.Context(), os.Args[0])
-		child.Env = append(os.Environ(), crashDir+"="+dir)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		child.Stderr = os.Stderr
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for seen := 0; lines.Scan(); seen++ {
-			acknowledged = append(acknowledged, lines.Text())
-			if seen == 150+70*round {
-				if err := child.Process.Kill(); err != nil { // what it printed meanwhile is read on
-					t.Fatal(err)
-				}
-			}
-		}
-		_ = child.Wait()
-	}
-	s, err := openFixed(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	err = s.View(t.Context(), func(tx *store.Tx) error {
-		for _, n := range acknowledged {
-			got, err := tx.Setting(n)
-			if err != nil || string(got) != n {
-				t.Errorf("setting %s is %q, %v", n, got, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	if len(acknowledged) < 600 {
-		t.Errorf("only %d were acknowledged in three rounds", len(acknowledged))
-	}
 }
 
 // forms are the ways in which a text may lie on a disk.
