@@ -206,30 +206,37 @@ func places() []place {
 func TestNoStorage_KillsLoseNothingInSilence(t *testing.T) {
 	t.Parallel()
 	const rounds, each = 6, 6
-	b := newBusiness(t)
-	b.Config.NoStorage = true
-	b.StartProcess()
-	b.WaitWell()
-	b.TakeCredentials()
-	p := newPerson(t)
-	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}}
-	for round := range rounds {
-		b.SetDown(round%2 > 0) // so that some messages wait in the relay when it ends
-		var wg sync.WaitGroup
-		wg.Go(func() { c.customerWrites(round, each) })
-		wg.Go(func() { c.businessWrites(round, each) })
-		if round%3 == 2 {
-			wg.Wait() // so that some arrive
-		}
-		wait := time.NewTimer(time.Duration(20+rand.IntN(1000)) * time.Millisecond)
-		<-wait.C
-		b.Stop()
-		b.StartProcess()
-		wg.Wait()
+	for _, place := range places()[:2] {
+		t.Run(place.name, func(t *testing.T) {
+			t.Parallel()
+			b := place.business(t)
+			b.StartProcess()
+			b.WaitWell()
+			b.TakeCredentials()
+			p := newPerson(t)
+			c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}, pause: 500 * time.Millisecond}
+			for round := range rounds {
+				arrive := round%3 == 2            // all of a round's messages, before the next kill
+				b.SetDown(!arrive && round%2 > 0) // so that some wait in the relay when it ends
+				var wg sync.WaitGroup
+				wg.Go(func() { c.customerWrites(round, each) })
+				wg.Go(func() { c.businessWrites(round, each) })
+				if arrive {
+					wg.Wait()
+					p.Sees(fmt.Sprintf("business's text %d of round %d", each-1, round))
+					b.WaitText(fmt.Sprintf("customer's text %d of round %d", each-1, round))
+				}
+				wait := time.NewTimer(time.Duration(20+rand.IntN(1000)) * time.Millisecond)
+				<-wait.C
+				b.Stop()
+				b.StartProcess()
+				wg.Wait()
+			}
+			b.SetDown(false)
+			c.everythingTold(rounds * each)
+			b.NothingLeaked()
+		})
 	}
-	b.SetDown(false)
-	c.everythingTold(rounds * each)
-	b.NothingLeaked()
 }
 
 // everythingTold waits until each message arrived or was told as lost.
@@ -272,6 +279,9 @@ func (c *chatter) everythingTold(want int) {
 		return len(texts)+len(lost) >= want
 	})
 	t.Logf("%d of the customer's %d messages arrived and %d were told as lost; %d of the business's failed", len(texts), want, len(lost), failed)
+	if len(texts) == 0 || failed == want { // how much is lost depends on the machine; the test above loses some in any case
+		t.Error("nothing arrived: nothing is proven")
+	}
 	gone := map[string]bool{}
 	for _, id := range lost {
 		gone[c.b.stanzaOf(c.p, id)] = true
