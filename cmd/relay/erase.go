@@ -47,7 +47,7 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	if err != nil {
 		return err
 	}
-	file, err := config.LoadRelay(path, args)
+	file, err := config.LoadEraser(path, args)
 	if err != nil {
 		return err
 	}

@@ -60,9 +60,23 @@ type Arguments struct {
 	Postgres contract.PostgresServer
 }
 
-// LoadRelay reads a relay's file at path. Vault and carrier are those of the arguments, whatever
+// LoadRelay reads a relay's file at path. Vault, carrier and database server are those of the arguments, whatever
 // the file says about them. It returns ErrTooLarge or *Invalid for bad content.
 func LoadRelay(path string, a Arguments) (*File, error) {
+	f, err := LoadEraser(path, a)
+	if err != nil {
+		return nil, err
+	}
+	var p problems
+	if p.server(f.Postgres, a.Postgres); len(p) > 0 {
+		return nil, &Invalid{Problems: p}
+	}
+	f.Server = a.Postgres
+	return f, nil
+}
+
+// LoadEraser is LoadRelay for who only erases what Vault and the carrier hold of a relay, and opens no store.
+func LoadEraser(path string, a Arguments) (*File, error) {
 	var p problems
 	if a.Vault == (contract.Vault{}) {
 		p.addf("--"+contract.FlagVaultAddress, "is missing: the operator sets it in the pod's arguments")
@@ -73,15 +87,7 @@ func LoadRelay(path string, a Arguments) (*File, error) {
 	if len(p) > 0 {
 		return nil, &Invalid{Problems: p}
 	}
-	f, err := load(path, a)
-	if err != nil {
-		return nil, err
-	}
-	if p.server(f.Postgres, a.Postgres); len(p) > 0 {
-		return nil, &Invalid{Problems: p}
-	}
-	f.Server = a.Postgres
-	return f, nil
+	return load(path, a)
 }
 
 // LoadJanitor reads a janitor's file at path. Vault is that of the arguments or, if they name

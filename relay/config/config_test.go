@@ -322,6 +322,9 @@ func TestDatabase_NeedsItsServerInTheArguments(t *testing.T) {
 		"": "--postgres-address: is missing", "db.eu.test": "must be host:port", "db.eu.test:5432": "",
 	} {
 		a.Postgres.Address = address
+		if _, err := config.LoadEraser(path, a); err != nil {
+			t.Errorf("%q: who erases needs no database: %v", address, err)
+		}
 		f, err := config.LoadRelay(path, a)
 		if problem == "" {
 			if err != nil || f.Server.Address != address || f.Postgres.Database != "acme_1-x" {

@@ -54,7 +54,7 @@ func (r *relay) tryOpen(ctx context.Context) (*keys, error) {
 }
 
 func (r *relay) fill(ctx context.Context, k *keys) error {
-	if r.door != nil {
+	if r.onServer() {
 		if err := r.findOwnAddress(ctx); err != nil {
 			return err
 		}

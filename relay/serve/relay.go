@@ -27,7 +27,8 @@ type relay struct {
 	vault *vault.Client
 	login *databaseLogin
 	door  *standby.Door // nil without other replicas
-	// ownAddress is host:port at which other replicas reach this one; empty without them, or while it is not known.
+	// ownAddress is host:port at which other replicas reach this one; empty while it is not known, and without a
+	// database.
 	ownAddress string
 	metrics    *metrics
 	state      state

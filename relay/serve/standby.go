@@ -36,11 +36,19 @@ func (r *relay) openDoor(ctx context.Context) error {
 }
 
 // findOwnAddress finds where other replicas reach this one's endpoint: at the address from which it reaches the
-// database server, unless it listens at one address only.
+// database server, unless it listens at one address only. A relay that is alone has one, too: it may be about to get
+// replicas.
 func (r *relay) findOwnAddress(ctx context.Context) error {
-	at, _ := netip.ParseAddrPort(r.door.Addr().String())
-	if !at.Addr().IsUnspecified() {
-		r.ownAddress = at.String()
+	listens := r.EndpointAddr
+	if r.door != nil {
+		listens = r.door.Addr().String()
+	}
+	host, port, err := net.SplitHostPort(listens)
+	if err != nil {
+		return fmt.Errorf("reading the endpoint's address: %w", err)
+	}
+	if at, err := netip.ParseAddr(host); err == nil && !at.IsUnspecified() {
+		r.ownAddress = listens
 		return nil
 	}
 	var d net.Dialer
@@ -53,7 +61,7 @@ func (r *relay) findOwnAddress(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading this replica's own address: %w", err)
 	}
-	r.ownAddress = netip.AddrPortFrom(own.Addr(), at.Port()).String()
+	r.ownAddress = net.JoinHostPort(own.Addr().String(), port)
 	return nil
 }
 
@@ -73,6 +81,9 @@ func (r *relay) standBy(ctx context.Context) {
 		holder, held, err := watch.Holder(ctx)
 		if err != nil || !held {
 			return
+		}
+		if holder == "" { // of a release whose relays had no replicas: connections wait until that one is replaced
+			r.state.setWaiting()
 		}
 		r.door.PassTo(holder)
 		if r.state.setHolder(holder) {
