@@ -20,24 +20,44 @@ const routePackage = "relay/message"
 // same run: docs/decisions/0049-speed-of-messages.md says what is aimed at and what stands in the way.
 func routeBudgets() []budget {
 	cpu := func(build, name string) key { return cpuPerOp(build + "/" + name) }
-	var all []budget
-	for _, b := range []struct {
-		what, name string
-		most       float64
-	}{
-		{"text out, 128 clients", "way=out/clients=128", 1},
-		{"text out, one client", "way=out/clients=1", 1},
-		{"text in, 128 together", "way=in/clients=128", 1.3},
-	} {
-		all = append(all, budget{
-			what: "CPU of a " + b.what, of: cpu("Route", b.name), by: cpu("FormerRoute", b.name), most: b.most,
-			atMost: fmt.Sprintf("%.2f x that of %s", b.most, former),
-		})
+	const out, one, in = "way=out/clients=128", "way=out/clients=1", "way=in/clients=128"
+	against := func(what, name string, most float64) budget {
+		return budget{
+			what: "CPU of a " + what, of: cpu("Route", name), by: cpu("FormerRoute", name), most: most,
+			atMost: fmt.Sprintf("%.2f x that of %s", most, former),
+		}
 	}
-	return all
+	return []budget{
+		against("text out, 128 clients", out, 0.8),
+		against("text out, one client", one, 0.95),
+		against("text in, 128 together", in, 1.2),
+		{
+			what: "time of a text out, 128 clients", of: nsPerOp("Route/" + out), by: nsPerOp("FormerRoute/" + out), most: 0.75,
+			atMost: "0.75 x that of " + former,
+		},
+		{
+			what: "time of a text out, 128 clients", of: nsPerOp("Route/" + out), by: nsPerOp("Peer/clients=128"), most: 1,
+			atMost: "whatsmeow's to encrypt it and store the session",
+		},
+		{
+			what: "CPU of a text out, 128 clients", of: cpu("Route", out), by: cpu("Peer", "clients=128"), most: 1,
+			atMost: "whatsmeow's to encrypt it and store the session",
+		},
+		{
+			what: "time of a text out, 128 clients", of: nsPerOp("Route/" + out), by: nsPerOp("RouteFloor/of=commits/clients=128"), most: 12,
+			atMost: "12 x three commits to a plain file",
+		},
+		{
+			what: "CPU of a text out, 128 clients", of: cpu("Route", out), by: cpu("RouteFloor", "of=crypto"), most: 20,
+			atMost: "20 x its cryptography",
+		},
+	}
 }
 
-// measureRoutes runs BenchmarkRoute of this build and of the former one in turn, and returns what they
+// peerModule measures what another client's store costs, in a module of its own.
+const peerModule = "test/bench/peer"
+
+// measureRoutes runs BenchmarkRoute of this build and of the former one and the peer's in turn, and returns what they
 // printed, the former one's as BenchmarkFormerRoute.
 func measureRoutes(ctx context.Context, progress io.Writer, rounds, messages int) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "relaykeep-bench-")
@@ -45,20 +65,20 @@ func measureRoutes(ctx context.Context, progress io.Writer, rounds, messages int
 		return nil, fmt.Errorf("making a folder for the former build: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	now, was := filepath.Join(dir, "now.test"), filepath.Join(dir, "former.test")
+	now, was, peer := filepath.Join(dir, "now.test"), filepath.Join(dir, "former.test"), filepath.Join(dir, "peer.test")
 	source, err := checkOutFormer(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, build := range []struct{ from, to string }{{".", now}, {source, was}} {
-		if _, err := run(ctx, build.from, progress, "go", "test", "-c", "-o", build.to, "./"+routePackage); err != nil {
+	for _, build := range []struct{ from, to, of string }{{".", now, "./" + routePackage}, {source, was, "./" + routePackage}, {peerModule, peer, "."}} {
+		if _, err := run(ctx, build.from, progress, "go", "test", "-c", "-o", build.to, build.of); err != nil {
 			return nil, fmt.Errorf("building the benchmark of a message's way: %w", err)
 		}
 	}
 	var out bytes.Buffer
 	for range rounds {
-		for _, program := range []string{was, now} {
-			printed, err := run(ctx, dir, progress, program, "-test.run", "^$", "-test.bench", "Route", "-test.benchtime", fmt.Sprint(messages, "x"), "-test.timeout", "30m")
+		for _, program := range []string{was, now, peer} {
+			printed, err := run(ctx, dir, progress, program, "-test.run", "^$", "-test.bench", "Route|Peer", "-test.benchtime", fmt.Sprint(messages, "x"), "-test.timeout", "30m")
 			if err != nil {
 				return nil, fmt.Errorf("measuring a message's way: %w", err)
 			}
