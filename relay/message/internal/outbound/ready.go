@@ -16,7 +16,7 @@ import (
 // encrypted ahead is read, encrypted and written in one transaction, in which the writer remembers most of it. It
 // says whether it did; what it cannot do, or what is in doubt, is left to the longer way.
 func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err error) {
-	if r, ok := s.ahead.take(j.Message); ok && s.blocklist.Allowed(r.customer.Number) {
+	if r, ok := s.ahead.take(j.Message); ok && s.stillWaits(r) {
 		return true, s.sendSealed(ctx, j, r)
 	}
 	var now readyMessage
@@ -49,6 +49,13 @@ func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err 
 		return true, fmt.Errorf("encrypting: %w", err)
 	}
 	return true, s.sendSealed(ctx, j, now)
+}
+
+// stillWaits says whether a message that was encrypted ahead is known to wait: its job may be in memory after the
+// message failed, or was erased.
+func (s *Outbound) stillWaits(r readyMessage) bool {
+	m, known := s.Store.Lately(r.id)
+	return known && m.State == record.StateAccepted && s.blocklist.Allowed(r.customer.Number)
 }
 
 // sendSealed sends a message as it was encrypted.
