@@ -360,6 +360,41 @@ func TestPairRateAllowsABurstOf45ThenOneInSixSeconds(t *testing.T) {
 	}
 }
 
+// A client that repeats its calls during an outage need not wait after it.
+func TestPairRate_DoesNotCountWhatWasRefused(t *testing.T) {
+	for kind, message := range map[string]string{
+		"text":     `"text":{"body":"x"}`,
+		"reaction": `"type":"reaction","reaction":{"message_id":"` + wamid + `","emoji":"👍"}`,
+		"file":     `"type":"image","image":{"id":"` + fileID + `"}`,
+		"contacts": `"type":"contacts","contacts":[{"name":{"formatted_name":"A","first_name":"B"}}]`,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			c := &clock{time.Unix(1_700_000_000, 0)}
+			s := &service{err: cloudapi.ErrUnavailable}
+			o := options(t, s)
+			o.Now, o.Throughput = c.Now, 1000
+			api := cloudapi.New(o)
+			send := func() int {
+				return call(api, "POST", messages, `{"messaging_product":"whatsapp","to":"16505551234",`+message+`}`).Code
+			}
+			for i := range 100 {
+				if code := send(); code != http.StatusInternalServerError {
+					t.Fatalf("call %d of the outage: status %d, want 500", i+1, code)
+				}
+			}
+			s.err = nil
+			for i := range 45 {
+				if code := send(); code != 200 {
+					t.Fatalf("message %d after the outage: status %d, want 200", i+1, code)
+				}
+			}
+			if code := send(); code != cloudapi.ThrottledStatus {
+				t.Errorf("the message after these: status %d, want %d", code, cloudapi.ThrottledStatus)
+			}
+		})
+	}
+}
+
 func TestHeadersAreThoseOfTheGraphAPI(t *testing.T) {
 	h := call(cloudapi.New(options(t, &service{})), "GET", "/v25.0/"+numberID, "").Header()
 	if got := h.Get("Facebook-Api-Version"); got != "v25.0" {

@@ -40,10 +40,7 @@ func (f *fileObject) attachment(param string, kind media.Kind) (*Attachment, err
 
 // sendAttachment passes an attachment to the service.
 func (a *API) sendAttachment(ctx context.Context, m Attachment, who acceptedContact) (any, error) {
-	if err := a.limits.take(m.To, a.Now()); err != nil {
-		return nil, err
-	}
-	id, err := a.Service.AcceptAttachment(ctx, m)
+	id, err := a.limits.accept(m.To, a.Now(), func() (string, error) { return a.Service.AcceptAttachment(ctx, m) })
 	switch {
 	case errors.Is(err, ErrUnknownFile):
 		return nil, errUnknownFile(string(m.Kind))

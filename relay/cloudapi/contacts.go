@@ -157,22 +157,24 @@ func short(param, value string) error { return atMost("contacts."+param, value, 
 
 // sendContacts stores the file and passes the message to the service.
 func (a *API) sendContacts(ctx context.Context, c card, who acceptedContact) (any, error) {
-	if err := a.limits.take(c.To, a.Now()); err != nil {
-		return nil, err
+	id, err := a.limits.accept(c.To, a.Now(), func() (string, error) { return a.acceptContacts(ctx, c) })
+	if err != nil {
+		return nil, fromService(err)
 	}
-	id, err := a.Service.StoreFile(ctx, NewFile{
+	return acceptance(who, id), nil
+}
+
+func (a *API) acceptContacts(ctx context.Context, c card) (string, error) {
+	file, err := a.Service.StoreFile(ctx, NewFile{
 		MIME: media.VCard, Name: "contacts.vcf", Body: bytes.NewReader(c.vcards), Limit: media.Document.MaxSize(),
 	})
 	if err != nil {
-		return nil, fromService(err)
+		return "", err
 	}
-	c.ID = id
-	message, err := a.Service.AcceptAttachment(ctx, c.Attachment)
+	c.ID = file
+	id, err := a.Service.AcceptAttachment(ctx, c.Attachment)
 	if errors.Is(err, ErrRecipientFull) || errors.Is(err, ErrOtherBody) { // after other errors the message may be stored, and need its file
-		_ = a.Service.DeleteFile(context.WithoutCancel(ctx), id) // else the retention removes it
+		_ = a.Service.DeleteFile(context.WithoutCancel(ctx), file) // else the retention removes it
 	}
-	if err != nil {
-		return nil, fromService(err)
-	}
-	return acceptance(who, message), nil
+	return id, err
 }

@@ -52,6 +52,28 @@ func (l *limits) take(to phone.Number, now time.Time) error {
 	return nil
 }
 
+// accept has accept take a message to a customer, if the limits allow one. What accept refuses does not count towards
+// the pair limit: else a client that repeats its requests during an outage would have to wait after it.
+func (l *limits) accept(to phone.Number, now time.Time, accept func() (id string, err error)) (string, error) {
+	if err := l.take(to, now); err != nil {
+		return "", err
+	}
+	id, err := accept()
+	if err != nil {
+		l.giveBack(to)
+	}
+	return id, err
+}
+
+// giveBack undoes takePair.
+func (l *limits) giveBack(to phone.Number) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if full, ok := l.full[to]; ok {
+		l.full[to] = full.Add(-pairInterval)
+	}
+}
+
 // takePair is a token bucket that stores one time per customer: when the bucket is full again
 // (the generic cell rate algorithm).
 func (l *limits) takePair(to phone.Number, now time.Time) time.Duration {

@@ -34,10 +34,7 @@ func (q *request) reaction(to phone.Number) (*Reaction, error) {
 
 // sendReaction passes a reaction to the service.
 func (a *API) sendReaction(ctx context.Context, r Reaction, who acceptedContact) (any, error) {
-	if err := a.limits.take(r.To, a.Now()); err != nil {
-		return nil, err
-	}
-	id, err := a.Service.AcceptReaction(ctx, r)
+	id, err := a.limits.accept(r.To, a.Now(), func() (string, error) { return a.Service.AcceptReaction(ctx, r) })
 	if err != nil {
 		return nil, fromService(err)
 	}

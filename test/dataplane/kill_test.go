@@ -1,7 +1,6 @@
 package dataplane_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -48,8 +47,6 @@ type chatter struct {
 	b  *business
 	p  *customers.Client
 	to phone.Number // the business's
-	// pause is how long the business waits before it asks again: what fails counts towards the rate, too.
-	pause time.Duration
 
 	mu      sync.Mutex        // guards the following fields
 	ids     map[string]string // of the business's texts
@@ -84,7 +81,7 @@ func (c *chatter) businessWrites(round, n int) {
 			c.b.t.Error(err)
 			return
 		}
-		for deadline := time.Now().Add(await.Patience); ; <-time.After(cmp.Or(c.pause, 50*time.Millisecond)) {
+		for deadline := time.Now().Add(await.Patience); ; <-time.After(50 * time.Millisecond) {
 			_, answer, err := c.b.Try(c.b.Token, http.MethodPost, path, "", body)
 			if id := rig.MessageID(answer); id != "" {
 				c.mu.Lock()

@@ -214,7 +214,7 @@ func TestNoStorage_KillsLoseNothingInSilence(t *testing.T) {
 			b.WaitWell()
 			b.TakeCredentials()
 			p := newPerson(t)
-			c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}, pause: 500 * time.Millisecond}
+			c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}}
 			for round := range rounds {
 				arrive := round%3 == 2            // all of a round's messages, before the next kill
 				b.SetDown(!arrive && round%2 > 0) // so that some wait in the relay when it ends

@@ -145,7 +145,7 @@ func TestPostgres_KilledLosesAndDoublesNothing(t *testing.T) {
 	b, server, _ := newBusinessOnPostgres(t)
 	b.StartReady()
 	p := newPerson(t)
-	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}, pause: 500 * time.Millisecond}
+	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}}
 	for round := range rounds {
 		var wg sync.WaitGroup
 		wg.Go(func() { c.customerWrites(round, each) })

@@ -23,7 +23,7 @@ func TestReplicas_TakeOverLosingAndDoublingNothing(t *testing.T) {
 	b.WaitWell()
 	b.TakeCredentials()
 	p := newPerson(t)
-	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}, pause: 500 * time.Millisecond}
+	c := &chatter{b: b, p: p, to: b.Phone(), ids: map[string]string{}, stanzas: map[string]string{}}
 	ways := []struct {
 		name string
 		end  func(*rig.Process)
