@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,12 +37,30 @@ type House struct {
 	Setup setup.Options     // how Vault was set up
 	Dir   string            // for further servers; Close removes it
 
-	numbers atomic.Int64 // handed out
+	numbers     atomic.Int64  // handed out
+	interrupted chan struct{} // closed once the process was told to end
+	grace       atomic.Int64  // a time.Duration
+
+	mu     sync.Mutex // guards atOnce
+	atOnce []func()
 }
+
+// Interrupted is closed once this process was told to end, as by Ctrl-C.
+func (h *House) Interrupted() <-chan struct{} { return h.interrupted }
+
+// AtOnce has a function be called when the process ends without the tests' own clean-up.
+func (h *House) AtOnce(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.atOnce = append(h.atOnce, f)
+}
+
+// Grace is how long the tests may go on after that, to end by themselves; without it not at all.
+func (h *House) Grace(d time.Duration) { h.grace.Store(int64(d)) }
 
 // Main runs a package's tests in a house and returns the process's exit code, for
 // TestMain. With -short it runs nothing. It also lets the test binary be a relay's
-// process: see Business.StartProcess.
+// process: see Business.StartProcess. When the test's process is told to end, all that it started ends with it.
 func Main(run func(context.Context, *House) (code int, err error)) (code int) {
 	if dir := os.Getenv(processVariable); dir != "" {
 		return beRelay(dir)
@@ -53,7 +72,9 @@ func Main(run func(context.Context, *House) (code int, err error)) (code int) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // builds included
 	defer cancel()
-	h, err := Open(ctx)
+	h := &House{}
+	defer h.endWithAll()()
+	err := h.begin(ctx)
 	if err == nil {
 		code, err = run(ctx, h)
 		err = errors.Join(err, h.Close())
@@ -68,10 +89,17 @@ func Main(run func(context.Context, *House) (code int, err error)) (code int) {
 // Open starts a house's servers. The context bounds the start alone.
 func Open(ctx context.Context) (*House, error) {
 	h := &House{}
-	if err := h.open(ctx); err != nil {
-		return nil, errors.Join(err, h.Close())
+	if err := h.begin(ctx); err != nil {
+		return nil, err
 	}
 	return h, nil
+}
+
+func (h *House) begin(ctx context.Context) error {
+	if err := h.open(ctx); err != nil {
+		return errors.Join(err, h.Close())
+	}
+	return nil
 }
 
 func (h *House) open(ctx context.Context) (err error) {

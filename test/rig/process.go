@@ -84,6 +84,8 @@ func (b *Business) StartProcess() {
 	cmd := exec.CommandContext(context.Background(), os.Args[0])
 	cmd.Env = append(os.Environ(), processVariable+"="+b.Dir)
 	cmd.Stderr = &b.Log
+	// A test's interrupt goes to the test alone, which then ends the relay.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	check(b.t, err)
 	in, err := cmd.StdinPipe()

@@ -47,6 +47,8 @@ func startPeople(t *testing.T, l *ledger, count int) []*person {
 			case <-online:
 			case err := <-ended:
 				failed <- fmt.Errorf("a customer's client ended: %w", err)
+			case <-shared.Interrupted():
+				failed <- errors.New("interrupted")
 			}
 		})
 	}

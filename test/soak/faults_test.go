@@ -290,7 +290,9 @@ func mountVolume(t *testing.T, dir string, size int64) *volume {
 	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", v.option(size), "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: mounting a file system of the relay's own takes root; nothing here was tested: %v: %s", err, out)
 	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	unmount := func() { _ = exec.Command("umount", "-l", dir).Run() }
+	t.Cleanup(unmount)
+	shared.AtOnce(unmount)
 	return v
 }
 

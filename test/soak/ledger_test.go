@@ -1,7 +1,6 @@
 package soak_test
 
 import (
-	"context"
 	"fmt"
 	"hash/maphash"
 	"strconv"
@@ -27,9 +26,9 @@ type way struct {
 	names []uint64      // hash of the id that each arrived under; 0: it has not arrived
 	slots chan struct{} // has one for each message that is under way
 	// How many have each of the bits.
-	taken, arrived, sent, delivered int
-	doubled                         int // arrived again under another id, or were shown again
-	again                           int // webhooks that came again with the same id
+	begun, taken, arrived, sent, delivered int
+	doubled                                int // arrived again under another id, or were shown again
+	again                                  int // webhooks that came again with the same id
 }
 
 // ledger counts every message at both ends. Its size is ten bytes a message.
@@ -85,18 +84,23 @@ func (l *ledger) wrong(what string) { l.with(func() { l.strange[what]++ }) }
 // again notes that a request is made again.
 func (l *ledger) again(why string) { l.with(func() { l.retried[why]++ }) }
 
-// room waits until another message may be under way, and counts it as that. It returns false when ctx ends
+// room waits until another message may be under way, and counts it as that. It returns false when stop is closed
 // before.
-func (w *way) room(ctx context.Context) bool {
+func (w *way) room(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return false
+	default:
+	}
 	select {
 	case w.slots <- struct{}{}:
 		return true
-	case <-ctx.Done():
+	case <-stop:
 		return false
 	}
 }
 
-func (w *way) begin(n int) { w.state[n] |= begun }
+func (w *way) begin(n int) { w.mark(n, begun, &w.begun) }
 
 func (w *way) take(n int) { w.mark(n, taken, &w.taken) }
 
@@ -121,10 +125,10 @@ func (w *way) arrive(n int, name uint64, repeats bool) {
 	w.mark(n, arrived, &w.arrived)
 }
 
-// lack returns the numbers of messages below n that lack one of some bits, up to 20.
+// lack returns the numbers of messages below n that were written and lack one of some bits, up to 20.
 func (w *way) lack(n int, bits uint8) (some []int, count int) {
 	for i, s := range w.state[:n] {
-		if s&bits != bits {
+		if s&begun != 0 && s&bits != bits {
 			count++
 			if len(some) < 20 {
 				some = append(some, i)

@@ -39,8 +39,11 @@ log = { { levels = { min = {{quote .LogLevel}} }, to = "file", filename = {{quot
 -- Clients only: a number at a foreign domain is no customer.
 modules_disabled = { "s2s" }
 
-storage = "internal"
-{{if .ArchiveLimit}}storage_archive_item_limit = {{.ArchiveLimit}}
+{{if .SQL}}default_storage = "internal"
+storage = { archive = "sql" }
+sql = { driver = "SQLite3", database = "archive.sqlite" } -- below data_path
+{{else}}storage = "internal"
+{{end}}{{if .ArchiveLimit}}storage_archive_item_limit = {{.ArchiveLimit}}
 {{end}}-- The default collects garbage whenever memory grew by a twentieth, which takes
 -- a third of a busy server's processor time.
 gc = { threshold = 200 }
@@ -111,6 +114,7 @@ func renderConfig(s *Server, o Options) ([]byte, error) {
 		"Registration": o.Registration || o.Invitations, "Invitations": o.Invitations, "WebSocket": o.WebSocket,
 		"ArchiveExpiry": o.ArchiveExpiry,
 		"ArchiveLimit":  o.ArchiveLimit,
+		"SQL":           o.ArchiveInSQL,
 		"Hibernation":   int(o.Hibernation.Seconds()),
 		"Domains":       o.Domains,
 		"Modules":       slices.Sorted(maps.Keys(o.Modules)), "ModulesDir": s.modules(),

@@ -9,6 +9,7 @@ package prosody
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -44,6 +45,9 @@ type Options struct {
 	// Prosody's default of 10,000. An archive that is full is rewritten with each
 	// hundredth stanza, which takes a second or more.
 	ArchiveLimit int
+	// ArchiveInSQL keeps the archive in an SQLite database instead of one file for each account, which
+	// Prosody reads from its beginning. It needs Debian's lua-dbi-sqlite3.
+	ArchiveInSQL bool
 	// Hibernation is how long the server remembers a link that broke; 0 means 10
 	// minutes. It is rounded to seconds.
 	Hibernation time.Duration
@@ -88,6 +92,11 @@ func Prepare(dir string, o Options) (*Server, error) {
 		},
 		Data:   filepath.Join(dir, "data"),
 		config: filepath.Join(dir, "prosody.cfg.lua"),
+	}
+	if o.ArchiveInSQL {
+		if found, err := filepath.Glob("/usr/lib/*/lua/*/dbd/sqlite3.so"); err != nil || len(found) == 0 {
+			return nil, errors.New("the driver of Lua for SQLite is not installed: run `make test-env`, or `apt-get install lua-dbi-sqlite3` as root")
+		}
 	}
 	s.Make = s.Command
 	listen := []string{o.Address}
