@@ -202,7 +202,7 @@ func (s *service) archived(e *stanza.Element, now time.Time) (r stanza.Reading, 
 	r.Drops = all.Drops
 	for _, ev := range all.Events {
 		switch ev.(type) {
-		case carrier.Message, carrier.Receipt, carrier.Unread:
+		case carrier.Message, carrier.Receipt, carrier.Unread, carrier.Reaction, carrier.Retraction:
 			r.Event(ev)
 		default: // old device lists and bounces are no news
 		}

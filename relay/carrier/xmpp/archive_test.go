@@ -107,6 +107,29 @@ func TestArchive_HasWhatTheServerLost(t *testing.T) {
 	})
 }
 
+// A reaction, or that a message was taken back, may stand outside the encryption.
+func TestArchive_HasReactionsThatTheServerLost(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		b, c, place := startReading(t, s)
+		before := place.position()
+		check(t, c.SendReaction(t.Context(), carrier.OutgoingReaction{ID: "r1", To: b.number, About: "m1", Emoji: "👍"}))
+		check(t, c.SendRetraction(t.Context(), b.number, "m2"))
+		b.wait(t, "a reaction and a retraction", func() bool { return len(b.reactions) == 1 && len(b.taken) == 1 })
+		b.leave(t, c)
+		// As if the server had handed them to a process that died before it stored them.
+		unlock := b.lock()
+		b.reactions, b.taken = nil, nil
+		unlock()
+		check(t, place.SetPosition(t.Context(), before))
+		b.start(t)
+		b.wait(t, "both out of the archive", func() bool { return len(b.reactions) > 0 && len(b.taken) > 0 })
+		defer b.lock()()
+		if r := b.reactions[0]; r.From != c.number || r.About != "m1" || b.taken[0].About != "m2" {
+			t.Errorf("the archive brings %+v and %+v", r, b.taken[0])
+		}
+	})
+}
+
 // What the archive brought and was not stored when the link broke is not sent again as
 // what was asked for: it has to be asked for once more, though the stream goes on.
 func TestArchive_UnstoredMessagesAreReadAgainOnTheResumedLink(t *testing.T) {

@@ -39,6 +39,8 @@ type recorder struct {
 	unread    []carrier.Unread
 	connected []bool
 	typing    []bool
+	reactions []carrier.Reaction
+	taken     []carrier.Retraction
 	answers   []carrier.ContactAnswer
 	caughtUp  []int                       // how many messages had come whenever it had caught up
 	fail      func(carrier.Message) error // nil: take everything
@@ -85,6 +87,10 @@ func (r *recorder) receive(_ context.Context, ev carrier.Event) error {
 		r.caughtUp = append(r.caughtUp, len(r.messages))
 	case carrier.ContactAnswer:
 		r.answers = append(r.answers, ev)
+	case carrier.Reaction:
+		r.reactions = append(r.reactions, ev)
+	case carrier.Retraction:
+		r.taken = append(r.taken, ev)
 	case carrier.Typing:
 		r.typing = append(r.typing, ev.Composing)
 	}
