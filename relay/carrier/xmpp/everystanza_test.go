@@ -1,10 +1,12 @@
 package xmpp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,6 +96,42 @@ func faultsFor(s server) []faultproxy.Fault {
 		return []faultproxy.Fault{faultproxy.Drop, faultproxy.Reset, faultproxy.Swallow}
 	}
 	return []faultproxy.Fault{faultproxy.Swallow}
+}
+
+func TestLinkCutWithinAStanza_LosesAndDoublesNothing(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		p := faultproxy.StartT(t, s)
+		conf := behind(config(t, s, xmpptest.Business), p)
+		conf.Idle = 4 * time.Second
+		b, c := online(t, conf), online(t, config(t, s, xmpptest.Customer))
+		b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
+		converse(t, b, c, 0)
+		var torn atomic.Int32
+		p.Follow(func(w faultproxy.Way, e []byte) faultproxy.Fault {
+			if w == faultproxy.ToServer && bytes.HasPrefix(e, []byte("<message")) && torn.Add(1) == 1 {
+				return faultproxy.Tear
+			}
+			return faultproxy.Pass
+		})
+		converse(t, b, c, 1)
+		if torn.Load() == 0 {
+			t.Error("the link was not cut")
+		}
+		if theirs, ours := once(b, 2), once(c, 2); theirs > 0 || ours > 0 {
+			t.Errorf("%d of the customer's messages and %d of the business's did not arrive once", theirs, ours)
+		}
+	})
+}
+
+// once returns how many of the first messages a side does not have once.
+func once(n *node, count int) (wrong int) {
+	seen := n.counts()
+	for i := range count {
+		if seen[fmt.Sprint("m", i)] != 1 {
+			wrong++
+		}
+	}
+	return wrong
 }
 
 func TestLinkCutAtEveryStanzaLosesAndDoublesNothing(t *testing.T) {

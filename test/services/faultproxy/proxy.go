@@ -45,13 +45,15 @@ const (
 	Delay
 	// Omit forwards all but the element.
 	Omit
+	// Tear forwards half of the element, and ends the link.
+	Tear
 )
 
 // Faults are those that break the link, and Delay.
 func Faults() []Fault { return []Fault{Drop, Reset, Swallow, Delay} }
 
 func (f Fault) String() string {
-	return [...]string{"pass", "drop", "reset", "swallow", "delay", "omit"}[f]
+	return [...]string{"pass", "drop", "reset", "swallow", "delay", "omit", "tear"}[f]
 }
 
 // How long a delayed element waits, and a swallowed answer is waited for.
@@ -165,6 +167,17 @@ type pair struct {
 
 func (l *pair) reset() { l.once.Do(func() { reset(l.client); reset(l.server) }) }
 
+// end ends both connections so that what was written to them arrives.
+func (l *pair) end() {
+	for _, c := range []net.Conn{l.client, l.server} {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.CloseWrite()
+		}
+	}
+	<-time.After(delay)
+	l.reset()
+}
+
 func (p *Proxy) handle(client net.Conn) {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -220,6 +233,10 @@ func (p *Proxy) forward(l *pair, way Way) {
 			return
 		case Omit:
 			continue
+		case Tear:
+			_, _ = to.Write(e[:len(e)/2])
+			l.end()
+			return
 		case Delay:
 			<-time.After(delay)
 		case Swallow:

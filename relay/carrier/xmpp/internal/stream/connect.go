@@ -19,6 +19,9 @@ const (
 	maxStreamID = 4000
 	// maxBefore is how many other elements the server may send before it answers.
 	maxBefore = 64
+	// proofPart is the part of Config.Idle within which a server must acknowledge something on a link that
+	// resumed a stream.
+	proofPart = 4
 )
 
 // Connect logs in and makes a link that carries the stream: the previous stream when the
@@ -38,7 +41,26 @@ func (s *Stream) Connect(ctx context.Context, c Config) (l *Link, resumed bool, 
 		l.End(ErrStopped)
 		return nil, false, Failed(networkReason(err), err)
 	}
+	if resumed {
+		s.prove(l)
+	}
 	return l, resumed, nil
+}
+
+// prove ends a link that resumed the stream unless the server acknowledges something on it soon, and has the next link
+// begin a new stream. The caller asks for that acknowledgement once the link is attached. Prosody 0.12 was seen to
+// resume a stream and then to read all that came on the link without doing anything with it.
+func (s *Stream) prove(l *Link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proof = time.AfterFunc(l.cfg.Idle/proofPart, func() {
+		s.mu.Lock()
+		if s.link == l {
+			s.id = ""
+		}
+		s.mu.Unlock()
+		l.End(errNotTaken)
+	})
 }
 
 func (s *Stream) establish(l *Link) (resumed bool, err error) {

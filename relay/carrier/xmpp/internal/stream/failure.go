@@ -41,6 +41,7 @@ var (
 
 var (
 	errNoManagement = &Failure{ReasonNoStreamManagement, errors.New("server does not offer stream management")}
+	errNotTaken     = errors.New("xmpp: server resumed the stream, and acknowledges nothing that is sent on it")
 	errStalled      = errors.New("xmpp: server does not read what we answer")
 	errStreamClosed = errors.New("xmpp: server closed the stream")
 	// errBadCount says that the server acknowledged more than we sent.

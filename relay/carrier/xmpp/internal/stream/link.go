@@ -40,6 +40,7 @@ type Link struct {
 	request   bool         // guarded by mu: stanzas were sent and no request for an acknowledgement after them
 	requested bool         // guarded by mu: such a request has no answer yet
 	closing   bool         // guarded by mu: nothing more is written
+	proof     *time.Timer  // guarded by mu: ends the link, until the server has acknowledged something; may be nil
 
 	kick  chan struct{} // room for one: there is something to write
 	ended chan struct{} // closed by End
@@ -76,6 +77,11 @@ func (l *Link) End(err error) {
 		l.err = err
 		close(l.ended)
 		_ = l.conn.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.proof != nil {
+			l.proof.Stop()
+		}
 	})
 }
 
@@ -125,6 +131,10 @@ func (l *Link) confirmed(more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.requested = false
+	if l.proof != nil {
+		l.proof.Stop()
+		l.proof = nil
+	}
 	l.request = l.request || more
 	if l.request {
 		l.poke()

@@ -1,0 +1,68 @@
+package stream
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// resumedLink is a link that has just resumed a stream.
+func resumedLink(t *testing.T) (*Stream, *Link) {
+	ours, theirs := net.Pipe()
+	s := New()
+	s.Begin("resumable")
+	l := NewLink(ours, Config{MaxStanza: 1 << 20, Idle: time.Minute})
+	s.prove(l)
+	s.Attach(l)
+	t.Cleanup(func() { l.End(ErrStopped); _ = theirs.Close() })
+	return s, l
+}
+
+func TestResumedLink_OnWhichTheServerTakesNothingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := resumedLink(t)
+		begun := time.Now()
+		<-l.Ended()
+		if took := time.Since(begun); took != 15*time.Second || !errors.Is(l.Err(), errNotTaken) {
+			t.Errorf("it ended after %s: %v", took, l.Err())
+		}
+		s.Detach()
+		if s.id != "" {
+			t.Error("the next link resumes the stream again")
+		}
+	})
+}
+
+func TestResumedLink_OnWhichTheServerAcknowledgesStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := resumedLink(t)
+		time.Sleep(14 * time.Second)
+		if err := s.Confirm(l, "0"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		select {
+		case <-l.Ended():
+			t.Errorf("it ended: %v", l.Err())
+		default:
+		}
+		if s.id != "resumable" {
+			t.Error("the stream is resumed no more")
+		}
+	})
+}
+
+// A link that ended otherwise does not keep its stream from being resumed.
+func TestResumedLink_ThatBreaksAgainIsResumedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := resumedLink(t)
+		l.End(errStreamClosed)
+		s.Detach()
+		time.Sleep(time.Minute)
+		if s.id != "resumable" {
+			t.Error("the stream is resumed no more")
+		}
+	})
+}
