@@ -130,6 +130,7 @@ func (r *relay) openStore(ctx context.Context, k *keys, begin bool) error {
 	}
 	k.ring = seal.New(r.vault, seal.Period(r.retention()), r.Now)
 	options := append(r.place(), store.MustExist(), store.SettingsKey(r.vault.Settings()), store.Country(r.cfg.Country))
+	options = append(options, r.StoreOptions...)
 	if r.cfg.NoStorage {
 		options = append(options, message.ContentInMemory(contentLife))
 	}

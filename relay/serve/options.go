@@ -12,6 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/clock"
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // Options say how to run. ConfigPath and Arguments are required. The others are for tests; when
@@ -41,12 +42,16 @@ type Options struct {
 	VaultOffset func() time.Duration
 	// SweepEvery is how often the store is swept and its keys are looked at.
 	SweepEvery time.Duration
+	// AdvanceEvery is how often it is looked whether a new epoch is due.
+	AdvanceEvery time.Duration
 	// Listening is called with each address once the relay listens on it: first the status
 	// server's, then the endpoint's.
 	Listening func(name string, addr net.Addr)
 	// AllowLinks permits a business's links to lead to more than public addresses, for tests
 	// whose servers are on this machine.
 	AllowLinks func(netip.Addr) bool
+	// StoreOptions are further ones.
+	StoreOptions []store.Option
 	// WrapStore wraps the store that the messages use, for tests that make it fail.
 	WrapStore func(message.Store) message.Store
 	// WrapCarrier wraps the carrier that the messages use.
@@ -72,6 +77,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = sweepEvery
+	}
+	if o.AdvanceEvery == 0 {
+		o.AdvanceEvery = advanceEvery
 	}
 	if o.Now == nil {
 		o.Now = clock.Now

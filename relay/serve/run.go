@@ -138,7 +138,7 @@ func (p *parts) runLink(ctx context.Context, account vault.CarrierAccount) error
 // maintain opens new epochs in time and removes what is past the retention. This is housekeeping:
 // data becomes unreadable because its keys are destroyed.
 func (p *parts) maintain(ctx context.Context) error {
-	advance, sweep := time.NewTicker(advanceEvery), time.NewTicker(p.SweepEvery)
+	advance, sweep := time.NewTicker(p.AdvanceEvery), time.NewTicker(p.SweepEvery)
 	defer advance.Stop()
 	defer sweep.Stop()
 	p.sweep(ctx)

@@ -26,6 +26,7 @@ func Open(ctx context.Context, dir string, storeID [16]byte, k *seal.Keyring, op
 		dir:    dir,
 		origin: origin{volume: o.volume},
 	}
+	s.observed.Observer = o.observer
 	if o.memory != nil {
 		s.memory = &memory{Memory: *o.memory, keys: k.Ephemeral(o.memory.Life), opened: k.Now()}
 	}

@@ -12,6 +12,7 @@ type options struct {
 	country   string
 	server    *Server // nil: a directory
 	memory    *Memory // nil: content is stored
+	observer  *Observer
 }
 
 // MustExist makes Open fail with ErrStoreMissing when there is no store. It is for an identity

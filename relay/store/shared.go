@@ -27,6 +27,7 @@ type shared struct {
 	counts    map[int64]Count // of the running group, by period
 	total     sum             // of sessions and pre-keys, the running group's included
 	committed sum             // the same without that group
+	observed  observed
 }
 
 // nextIDs are the next row identifiers of the tables that count up. A sealed value is bound to

@@ -58,6 +58,7 @@ func (s *Store) Shrink(ctx context.Context, fn func(*Tx) error) error {
 // change is what the engine runs for fn.
 func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
 	var t *Tx
+	name := s.observed.begun()
 	return engine.Change{
 		Frees: frees,
 		Do: func(tx engine.Tx) error {
@@ -71,6 +72,7 @@ func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
 			s.counted(t)
 			s.total.add(t.change)
 			s.used(t)
+			s.observed.kept(name)
 		},
 	}
 }
@@ -92,14 +94,19 @@ type group struct{ shared *shared }
 func (g group) Commit(tx engine.Tx) error {
 	g.shared.hot.begin()
 	t := &Tx{conn: tx, shared: g.shared, writes: true}
-	if err := t.writeCounts(); err != nil || g.shared.total == g.shared.committed {
-		return err
+	err := t.writeCounts()
+	if err == nil && g.shared.total != g.shared.committed {
+		err = t.writeSum(g.shared.total)
 	}
-	return t.writeSum(g.shared.total)
+	if err == nil {
+		g.shared.observed.committing()
+	}
+	return err
 }
 
 // Ended keeps what the writer remembers in step with what is durable.
 func (g group) Ended(err error) {
+	g.shared.observed.ended(err)
 	clear(g.shared.counts)
 	if err == nil {
 		g.shared.committed = g.shared.total

@@ -38,6 +38,8 @@ type Client struct {
 	Dir    string // of its state
 	// Formats are the versions of OMEMO that it speaks; nil means Legacy. A change counts from the next Start.
 	Formats []carrier.Format
+	// Name is what the customer calls themselves; empty for nothing. A change counts from the next Start.
+	Name string
 
 	t        testing.TB
 	carrier  Carrier
@@ -109,7 +111,7 @@ func (c *Client) Start() {
 	domain, addr, ca := c.carrier.Where()
 	link, err := xmpp.New(xmpp.Config{
 		Login:        xmpp.Login{Account: c.Number, Domain: domain, Address: addr, CABundle: ca, Password: c.password, Resource: c.resource},
-		Registration: xmpp.Open, ContactsOnly: c.shy, Names: !c.Number.HasDigits(), Log: log,
+		Registration: xmpp.Open, ContactsOnly: c.shy, Profile: xmpp.Profile{Name: c.Name}, Names: !c.Number.HasDigits(), Log: log,
 	})
 	check(c.t, err)
 	c.link = link

@@ -54,6 +54,8 @@ type Business struct {
 	hidden   []string
 	process  *Process      // the relay's, when it has one of its own
 	wrong    time.Duration // by how much its node's clock is wrong
+	later    time.Duration // by how much every clock is
+	kept     bool          // the process is started again whenever it ends
 }
 
 // NewBusiness makes a tenant whose relay is configured but does not run. A test that

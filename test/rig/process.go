@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -30,19 +31,22 @@ const processVariable = "RELAYKEEP_TEST_RELAY"
 func IsProcess() bool { return os.Getenv(processVariable) != "" }
 
 // beRelay is the relay's process. It prints where it listens and runs until it is
-// killed. Each line of its standard input says by how much its node's clock is wrong from then on; it
-// waits for the first.
+// killed. Each line of its standard input says by how much its node's clock is wrong from then on, and by how
+// much later it is by every clock; it waits for the first.
 func beRelay(dir string) (code int) {
 	o := options(dir, config.Arguments{})
-	wrong := new(atomic.Int64)
+	wrong, later := new(atomic.Int64), new(atomic.Int64)
 	lines := bufio.NewScanner(os.Stdin)
 	next := func() bool {
 		if !lines.Scan() {
 			return false
 		}
-		by, err := time.ParseDuration(lines.Text())
-		wrong.Store(int64(by))
-		return err == nil
+		by, all, _ := strings.Cut(lines.Text(), " ")
+		node, err := time.ParseDuration(by)
+		everywhere, alsoErr := time.ParseDuration(all)
+		wrong.Store(int64(node + everywhere))
+		later.Store(int64(everywhere))
+		return err == nil && alsoErr == nil
 	}
 	if !next() {
 		fmt.Fprintln(os.Stderr, "no line says how wrong the clock is")
@@ -53,7 +57,15 @@ func beRelay(dir string) (code int) {
 		}
 	}()
 	o.Now = func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
+	o.VaultOffset = func() time.Duration { return time.Duration(later.Load()) }
 	file, err := config.Load(o.ConfigPath)
+	if err == nil {
+		o.StoreOptions, err = observer(dir)
+	}
+	if err == nil && len(o.StoreOptions) > 0 {
+		o.SweepEvery = 500 * time.Millisecond
+		o.AllowLinks = func(netip.Addr) bool { return true }
+	}
 	var server contract.PostgresServer
 	if err == nil {
 		server, err = readServer(dir)
@@ -77,10 +89,69 @@ func beRelay(dir string) (code int) {
 // TestMain must call Main.
 func (b *Business) StartProcess() {
 	b.t.Helper()
+	b.prepareProcess()
+	ready := b.startProcess()
+	b.stop = b.Process().Kill
+	b.t.Cleanup(b.stop)
+	if !ready {
+		b.t.Fatal("the relay's process ended")
+	}
+}
+
+// KeepRunning runs the relay as a process of its own and starts it again whenever it ends, as the kubelet does, until Stop.
+// Calls that find no process fail meanwhile.
+func (b *Business) KeepRunning() {
+	b.t.Helper()
+	b.prepareProcess()
+	b.mu.Lock()
+	b.kept = true
+	b.mu.Unlock()
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	b.startProcess()
+	go func() {
+		defer close(stopped)
+		for {
+			<-b.Process().ended
+			select {
+			case <-stopping:
+				return
+			default:
+				b.startProcess()
+			}
+		}
+	}()
+	b.stop = sync.OnceFunc(func() {
+		close(stopping)
+		for ended := false; !ended; { // one may just be starting
+			b.Process().Kill()
+			select {
+			case <-stopped:
+				ended = true
+			default:
+			}
+		}
+	})
+	b.t.Cleanup(b.stop)
+}
+
+// Configure writes what the relay's next start reads, for a process that is kept running.
+func (b *Business) Configure() {
+	b.t.Helper()
+	b.configure()
+}
+
+// prepareProcess writes what a process reads when it starts.
+func (b *Business) prepareProcess() {
+	b.t.Helper()
 	b.configure()
 	token, err := b.IssueToken(b.t.Context(), contract.AudienceRelay(Region))
 	check(b.t, err)
 	check(b.t, os.WriteFile(filepath.Join(b.Dir, "token"), []byte(token), 0o600))
+}
+
+// startProcess starts the process. It says whether it came to listen at both of its ports.
+func (b *Business) startProcess() (ready bool) {
+	b.t.Helper()
 	cmd := exec.CommandContext(context.Background(), os.Args[0])
 	cmd.Env = append(os.Environ(), processVariable+"="+b.Dir)
 	cmd.Stderr = &b.Log
@@ -101,20 +172,16 @@ func (b *Business) StartProcess() {
 	err = b.tellClock()
 	b.mu.Unlock()
 	check(b.t, err)
-	b.stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-	})
-	b.t.Cleanup(b.stop)
 	lines := bufio.NewScanner(out)
 	for range 2 {
 		if !lines.Scan() {
-			b.t.Fatal("the relay's process ended")
+			return false
 		}
 		name, addr, _ := strings.Cut(lines.Text(), " ")
 		b.listens(name, addr)
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return true
 }
 
 // Process is a relay's process.
@@ -174,8 +241,19 @@ func (b *Business) SetClock(wrong time.Duration) error {
 	return b.tellClock()
 }
 
+// SetLater makes it later by every clock, from now on. It counts for processes. Without a process it counts from the
+// next start.
+func (b *Business) SetLater(by time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.later = by
+	if b.process != nil {
+		_ = b.tellClock() // one that has ended learns it when it starts again
+	}
+}
+
 // tellClock tells the process how wrong its clock is. The caller holds mu.
 func (b *Business) tellClock() error {
-	_, err := fmt.Fprintln(b.process.node, b.wrong)
+	_, err := fmt.Fprintln(b.process.node, b.wrong, b.later)
 	return err
 }

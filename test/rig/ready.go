@@ -45,7 +45,7 @@ func (b *Business) WaitReady() {
 	await.Until(b.t, "the relay is ready", func() bool { code, _ := b.Get("/readyz"); return code == http.StatusOK })
 }
 
-// Get asks the status server.
+// Get asks the status server. Its answer is 0 while a process that is kept is started again.
 func (b *Business) Get(path string) (int, []byte) {
 	b.t.Helper()
 	b.mu.Lock()
@@ -53,18 +53,38 @@ func (b *Business) Get(path string) (int, []byte) {
 	b.mu.Unlock()
 	request, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, url, http.NoBody)
 	check(b.t, err)
+	status, body, err := fetch(request)
+	if err != nil && b.isKept() {
+		return 0, nil
+	}
+	check(b.t, err)
+	return status, body
+}
+
+func fetch(request *http.Request) (status int, body []byte, err error) {
 	response, err := http.DefaultClient.Do(request)
-	check(b.t, err)
+	if err != nil {
+		return 0, nil, err
+	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	check(b.t, err)
-	return response.StatusCode, body
+	body, err = io.ReadAll(response.Body)
+	return response.StatusCode, body, err
+}
+
+// isKept says whether there may be no process for a moment.
+func (b *Business) isKept() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.kept
 }
 
 // Report returns the relay's /status.
 func (b *Business) Report() (s contract.Status) {
 	b.t.Helper()
-	_, body := b.Get("/status")
+	code, body := b.Get("/status")
+	if code == 0 {
+		return s
+	}
 	check(b.t, json.Unmarshal(body, &s))
 	b.mu.Lock()
 	defer b.mu.Unlock()
