@@ -8,6 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -128,7 +129,8 @@ func translate(err error) error {
 		return cloudapi.ErrOtherBody
 	case errors.Is(err, store.ErrQuota):
 		return cloudapi.ErrRecipientFull
-	case store.Unavailable(err), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, context.Canceled):
+	case store.Unavailable(err), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFull), errors.Is(err, message.ErrNoRoom), errors.Is(err, seal.ErrNoEpoch),
+		errors.Is(err, context.Canceled):
 		return cloudapi.ErrUnavailable
 	}
 	return err
