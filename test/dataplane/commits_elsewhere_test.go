@@ -1,6 +1,6 @@
 package dataplane_test
 
-// elsewhere names the kinds of changes at which TestKill_AtEveryCommitLosesAndDoublesNothing kills nothing, by file,
+// elsewhere names the kinds of changes at which TestKill_AtEveryCommitLosesAndDoublesNothing may kill nothing, by file,
 // function and place within it, and says why.
 func elsewhere() map[string]string {
 	const (
@@ -23,6 +23,7 @@ func elsewhere() map[string]string {
 		"message/internal/outbound/bounce.go sendBounced 2":    inProcess,
 		"message/internal/outbound/receipts.go wasAnswered 1":  "it takes a client that answers and sends no receipts",
 		"message/internal/peers/identity.go Inspect 1":         "it takes a customer whose list of devices comes unasked",
+		"message/internal/outbound/ready.go sendReady 1":       "only for a text that could not be encrypted when it was accepted, and can be when its turn comes",
 		"serve/rotation.go endFormer 1":                        nothing,
 		"serve/run.go maintain 1":                              nothing,
 		"store/move.go moveSettings 1":                         "only for a store whose settings have no key of their own in Vault yet",

@@ -269,8 +269,7 @@ func killWithoutStorage(t *testing.T, all []changeSite, hit []string) []string {
 	return s.Killed()
 }
 
-// report fails for places that were not hit, unless it is known why, and for those that were although they are said
-// not to be.
+// report fails for places that were not hit, unless it is known why.
 func report(t *testing.T, all []changeSite, hit []string) {
 	t.Helper()
 	boundaries := 0
@@ -285,7 +284,7 @@ func report(t *testing.T, all []changeSite, hit []string) {
 			case !was && !excused:
 				t.Errorf("not killed %s the commit of %s (%s)", moment, c.at, c.in)
 			case was && excused:
-				t.Errorf("killed %s the commit of %s (%s), which is said not to happen here: %s", moment, c.at, c.in, why)
+				t.Logf("killed %s the commit of %s (%s), which is said not to be sure here: %s", moment, c.at, c.in, why)
 			}
 		}
 	}
