@@ -39,7 +39,13 @@ var (
 
 	Acme   = &Business{Name: "acme", DisplayName: "Acme GmbH", Region: EU, Number: "+493023125100", webhookPort: 18443}
 	Globex = &Business{Name: "globex", DisplayName: "Globex Inc.", Region: NA, Number: "+12025550142", webhookPort: 18444}
+
+	// Initrode is made by the test of relays with replicas, and by nothing else.
+	Initrode = &Business{Name: "initrode", DisplayName: "Initrode", Region: EU, Number: "+493023125900", webhookPort: 18445}
 )
+
+// postgresPort is where a region's PostgreSQL answers, for the tests that have one.
+const postgresPort = 15432
 
 func regions() []*Region      { return []*Region{EU, NA} }
 func businesses() []*Business { return []*Business{Acme, Globex} }

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,8 +24,20 @@ import (
 // needs access to the nodes.
 var ErrForeignCluster = errors.New("only the lab's own cluster lets one look into its nodes")
 
-// RelayPod returns a business's relay pod.
+// RelayPod returns a business's relay pod, one of them if it has replicas.
 func (l *Lab) RelayPod(ctx context.Context, b *Business) (*corev1.Pod, error) {
+	pods, err := l.RelayPods(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("no relay of %s runs", b.Name)
+	}
+	return &pods[0], nil
+}
+
+// RelayPods returns the pods of a business's relay that are not about to end.
+func (l *Lab) RelayPods(ctx context.Context, b *Business) ([]corev1.Pod, error) {
 	var pods corev1.PodList
 	err := l.kube.List(ctx, &pods, client.InNamespace(b.Name), client.MatchingLabels{
 		v1alpha1.LabelInstance: b.Name, v1alpha1.LabelComponent: v1alpha1.ComponentRelay,
@@ -30,12 +45,42 @@ func (l *Lab) RelayPod(ctx context.Context, b *Business) (*corev1.Pod, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for the relay of %s: %w", b.Name, err)
 	}
-	for i := range pods.Items {
-		if p := &pods.Items[i]; p.DeletionTimestamp == nil && p.Status.PodIP != "" {
-			return p, nil
-		}
+	return slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil || p.Status.PodIP == "" }), nil
+}
+
+// KillRelay kills the process of a relay's pod from its node, without a word.
+func (l *Lab) KillRelay(ctx context.Context, pod *corev1.Pod) error {
+	network, err := l.PodNetwork(ctx, pod)
+	if err != nil {
+		return err
 	}
-	return nil, fmt.Errorf("no relay of %s runs", b.Name)
+	own, err := os.Stat(network)
+	if err != nil {
+		return fmt.Errorf("looking at the network of pod %s: %w", pod.Name, err)
+	}
+	found, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return fmt.Errorf("looking for the process of pod %s: %w", pod.Name, err)
+	}
+	for _, file := range found {
+		process := filepath.Dir(filepath.Dir(file))
+		if its, err := os.Stat(file); err != nil || !os.SameFile(own, its) {
+			continue // or it has ended
+		}
+		name, err := os.ReadFile(filepath.Join(process, "comm"))
+		if err != nil || strings.TrimSpace(string(name)) != "relay" {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(process))
+		if err != nil {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return fmt.Errorf("killing the process of pod %s: %w", pod.Name, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("no process of pod %s runs here", pod.Name)
 }
 
 // edgePod is the name of the pod that stands where a gateway would.

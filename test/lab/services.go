@@ -105,23 +105,27 @@ func (l *Lab) startReceivers(ctx context.Context) (string, error) {
 	}
 	var evidence strings.Builder
 	for _, b := range businesses() {
-		pair, err := l.authority.Server(webhookProcess(b), l.address)
-		if err != nil {
-			return "", err
-		}
-		err = l.keeper.Start(ctx, process.Spec{
-			Name: webhookProcess(b), Path: l.bin("lab-receiver"), Dir: l.dir, Env: plainEnv(), Log: l.WebhookLog(b),
-			Args: []string{"-listen", l.at(b.webhookPort), "-cert", pair.Cert, "-key", pair.Key, "-credentials", l.credentialsFile(b)},
-		})
-		if err != nil {
-			return "", err
-		}
-		if err := waitWith(ctx, func(ctx context.Context) error { return l.answers(ctx, l.WebhookURL(b)) }); err != nil {
+		if err := l.startReceiver(ctx, b); err != nil {
 			return "", err
 		}
 		fmt.Fprintf(&evidence, "%s of %s\n", l.WebhookURL(b), b.Name)
 	}
 	return evidence.String(), nil
+}
+
+func (l *Lab) startReceiver(ctx context.Context, b *Business) error {
+	pair, err := l.authority.Server(webhookProcess(b), l.address)
+	if err != nil {
+		return err
+	}
+	err = l.keeper.Start(ctx, process.Spec{
+		Name: webhookProcess(b), Path: l.bin("lab-receiver"), Dir: l.dir, Env: plainEnv(), Log: l.WebhookLog(b),
+		Args: []string{"-listen", l.at(b.webhookPort), "-cert", pair.Cert, "-key", pair.Key, "-credentials", l.credentialsFile(b)},
+	})
+	if err != nil {
+		return err
+	}
+	return waitWith(ctx, func(ctx context.Context) error { return l.answers(ctx, l.WebhookURL(b)) })
 }
 
 // credentialsFile is what a business keeps of its relay's credentials.

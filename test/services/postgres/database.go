@@ -39,11 +39,21 @@ func (s *Server) NewDatabase(ctx context.Context) (Database, error) {
 
 // Query runs statements in a database as the superuser and returns the last one's rows as text.
 func (s *Server) Query(ctx context.Context, database, text string) ([][]string, error) {
+	return query(ctx, Database{Address: s.Addr, Name: Superuser, Password: password, CA: s.CAPEM}, database, text)
+}
+
+// Query runs statements in a database of the same server as the role that owns d, and returns the last one's rows
+// as text.
+func (d Database) Query(ctx context.Context, database, text string) ([][]string, error) {
+	return query(ctx, d, database, text)
+}
+
+func query(ctx context.Context, as Database, database, text string) ([][]string, error) {
 	c, err := pgconn.ParseConfig("host=localhost user=nobody dbname=none sslmode=disable")
 	if err != nil {
 		return nil, err
 	}
-	host, port, err := net.SplitHostPort(s.Addr)
+	host, port, err := net.SplitHostPort(as.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +62,8 @@ func (s *Server) Query(ctx context.Context, database, text string) ([][]string, 
 		return nil, err
 	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(s.CAPEM)
-	c.Host, c.Port, c.Database, c.User, c.Password = host, uint16(number), database, Superuser, password
+	roots.AppendCertsFromPEM(as.CA)
+	c.Host, c.Port, c.Database, c.User, c.Password = host, uint16(number), database, as.Name, as.Password
 	c.TLSConfig, c.Fallbacks = &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}, nil
 	c.RuntimeParams = map[string]string{}
 	conn, err := pgconn.ConnectConfig(ctx, c)
