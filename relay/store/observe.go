@@ -10,9 +10,6 @@ type Observer struct {
 	Committed func(changes []string)
 }
 
-// Observe has o told about the commits of changes. Without this option nobody is.
-func Observe(o Observer) Option { return func(to *options) { to.observer = &o } }
-
 // observed is what a store does for its Observer.
 type observed struct {
 	*Observer          // nil: there is none

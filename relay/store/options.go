@@ -35,3 +35,6 @@ func ContentInMemory(m Memory) Option { return func(o *options) { o.memory = &m 
 // Country is the ISO 3166-1 alpha-2 code that user ids begin with when the customer's number does
 // not tell a country.
 func Country(code string) Option { return func(o *options) { o.country = code } }
+
+// Observe has o told about the commits of changes. Without this option nobody is.
+func Observe(o Observer) Option { return func(to *options) { to.observer = &o } }

@@ -8,15 +8,39 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// ending is how a process ends when it is told to.
+type ending struct {
+	interrupted chan struct{} // closed once it was told
+	grace       atomic.Int64  // a time.Duration
+
+	mu     sync.Mutex // guards atOnce
+	atOnce []func()
+}
+
+// Interrupted is closed once this process was told to end, as by Ctrl-C.
+func (h *ending) Interrupted() <-chan struct{} { return h.interrupted }
+
+// Grace is how long the tests may go on after that, to end by themselves; without it not at all.
+func (h *ending) Grace(d time.Duration) { h.grace.Store(int64(d)) }
+
+// AtOnce has a function be called when the process ends without the tests' own clean-up.
+func (h *ending) AtOnce(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.atOnce = append(h.atOnce, f)
+}
+
 // endWithAll has the processes that this one started end with it when it is told to, or when nobody reads any more
 // what it prints: after the house's grace, or at once when it is told again. The function that it returns undoes that.
-func (h *House) endWithAll() (undo func()) {
+func (h *ending) endWithAll(dir func() string) (undo func()) {
 	told := make(chan os.Signal, 2)
 	signal.Notify(told, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	broken := make(chan os.Signal, 1) // of any pipe or connection
@@ -46,8 +70,8 @@ func (h *House) endWithAll() (undo func()) {
 		for _, f := range h.atOnce {
 			f()
 		}
-		if h.Dir != "" {
-			_ = os.RemoveAll(h.Dir)
+		if d := dir(); d != "" {
+			_ = os.RemoveAll(d)
 		}
 		os.Exit(1)
 	}()

@@ -59,8 +59,8 @@ func TestEnd_TakesAllWithItThatWasStarted(t *testing.T) {
 
 // begin is a process that starts one which has two others, one of them stopped, and goes on printing.
 func begin(t *testing.T, grace string) {
-	h := &House{}
-	defer h.endWithAll()()
+	h := &ending{}
+	defer h.endWithAll(func() string { return "" })()
 	d, err := time.ParseDuration(grace)
 	check(t, err)
 	h.Grace(d)

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,32 +30,16 @@ const Region = "eu"
 // House is the servers that all tests of a package share. Each test has businesses of
 // its own.
 type House struct {
+	ending
+
 	Vault *vault.Server
 	Root  *api.Client       // of Vault
 	Kube  *apiserver.Server // issues and reviews the relays' tokens
 	Setup setup.Options     // how Vault was set up
 	Dir   string            // for further servers; Close removes it
 
-	numbers     atomic.Int64  // handed out
-	interrupted chan struct{} // closed once the process was told to end
-	grace       atomic.Int64  // a time.Duration
-
-	mu     sync.Mutex // guards atOnce
-	atOnce []func()
+	numbers atomic.Int64 // handed out
 }
-
-// Interrupted is closed once this process was told to end, as by Ctrl-C.
-func (h *House) Interrupted() <-chan struct{} { return h.interrupted }
-
-// AtOnce has a function be called when the process ends without the tests' own clean-up.
-func (h *House) AtOnce(f func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.atOnce = append(h.atOnce, f)
-}
-
-// Grace is how long the tests may go on after that, to end by themselves; without it not at all.
-func (h *House) Grace(d time.Duration) { h.grace.Store(int64(d)) }
 
 // Main runs a package's tests in a house and returns the process's exit code, for
 // TestMain. With -short it runs nothing. It also lets the test binary be a relay's
@@ -73,7 +56,7 @@ func Main(run func(context.Context, *House) (code int, err error)) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // builds included
 	defer cancel()
 	h := &House{}
-	defer h.endWithAll()()
+	defer h.endWithAll(func() string { return h.Dir })()
 	err := h.begin(ctx)
 	if err == nil {
 		code, err = run(ctx, h)

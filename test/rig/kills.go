@@ -31,17 +31,16 @@ func (k Kills) due(place, moment string, hit []string) bool {
 	return slices.Contains(k.Places, place) && !slices.Contains(hit, place+" "+moment)
 }
 
-// Kill has the relay's process kill itself from its next start on. The process must be kept: see KeepRunning.
-func (b *Business) Kill(k Kills) {
-	b.t.Helper()
+// write has the relay's process that runs on a directory kill itself from its next start on.
+func (k Kills) write(dir string) error {
 	raw, err := json.Marshal(k)
-	check(b.t, err)
-	check(b.t, os.WriteFile(filepath.Join(b.Dir, killsFile), raw, 0o600))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, killsFile), raw, 0o600)
 }
 
-// Killed returns where the relay's process killed itself, each a place and a moment.
-func (b *Business) Killed() []string { return killed(b.Dir) }
-
+// killed returns where it killed itself, each a place and a moment.
 func killed(dir string) []string {
 	raw, err := os.ReadFile(filepath.Join(dir, killsFile+".hit"))
 	if err != nil {

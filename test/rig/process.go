@@ -134,6 +134,15 @@ func (b *Business) KeepRunning() {
 	b.t.Cleanup(b.stop)
 }
 
+// Kill has the relay's process kill itself from its next start on. The process must be kept: see KeepRunning.
+func (b *Business) Kill(k Kills) {
+	b.t.Helper()
+	check(b.t, k.write(b.Dir))
+}
+
+// Killed returns where the relay's process killed itself, each a place and a moment.
+func (b *Business) Killed() []string { return killed(b.Dir) }
+
 // Configure writes what the relay's next start reads, for a process that is kept running.
 func (b *Business) Configure() {
 	b.t.Helper()

@@ -38,11 +38,11 @@ func TestResumedLink_OnWhichTheServerTakesNothingEnds(t *testing.T) {
 func TestResumedLink_OnWhichTheServerAcknowledgesStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := resumedLink(t)
-		time.Sleep(14 * time.Second)
+		<-time.After(14 * time.Second)
 		if err := s.Confirm(l, "0"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		select {
 		case <-l.Ended():
 			t.Errorf("it ended: %v", l.Err())
@@ -60,7 +60,7 @@ func TestResumedLink_ThatBreaksAgainIsResumedAgain(t *testing.T) {
 		s, l := resumedLink(t)
 		l.End(errStreamClosed)
 		s.Detach()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if s.id != "resumable" {
 			t.Error("the stream is resumed no more")
 		}
