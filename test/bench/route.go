@@ -48,8 +48,8 @@ func routeBudgets() []budget {
 			atMost: "12 x three commits to a plain file",
 		},
 		{
-			what: "CPU of a text out, 128 clients", of: cpu("Route", out), by: cpu("RouteFloor", "of=crypto"), most: 20,
-			atMost: "20 x its cryptography",
+			what: "CPU of a text out, 128 clients", of: cpu("Route", out), by: cpu("RouteFloor", "of=crypto"), most: 45,
+			atMost: "45 x its cryptography",
 		},
 	}
 }
