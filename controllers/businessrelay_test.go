@@ -406,7 +406,7 @@ func (w *world) withDatabase() {
 	if err := server.Client.Get(w.t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
 		w.t.Fatal(err)
 	}
-	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.99:5432"}
+	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.9:5432"}
 	if err := server.Client.Update(w.t.Context(), region); err != nil {
 		w.t.Fatal(err)
 	}
@@ -484,14 +484,7 @@ func TestDatabase_NeedsARegionThatHasPostgreSQLAndNoClaim(t *testing.T) {
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonPostgresMissing)
 
-	region := &v1alpha1.DataRegion{}
-	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
-		t.Fatal(err)
-	}
-	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.9:5432"}
-	if err := server.Client.Update(t.Context(), region); err != nil {
-		t.Fatal(err)
-	}
+	w.withDatabase()
 	w.pass(relay)
 	w.absent(relay, v1alpha1.ConditionStalled)
 	set := &appsv1.StatefulSet{}
@@ -511,14 +504,7 @@ func TestDatabase_AddedLaterKeepsTheClaimUntilItIsDeleted(t *testing.T) {
 	relay := w.relay("acme")
 	w.create(relay)
 	w.pass(relay)
-	region := &v1alpha1.DataRegion{}
-	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
-		t.Fatal(err)
-	}
-	region.Spec.Postgres = &v1alpha1.Postgres{Address: "192.0.2.9:5432"}
-	if err := server.Client.Update(t.Context(), region); err != nil {
-		t.Fatal(err)
-	}
+	w.withDatabase()
 	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
 	w.pass(relay)
 	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Storage.Postgres = &v1alpha1.PostgresStorage{Database: "acme"} })

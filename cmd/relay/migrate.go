@@ -17,15 +17,11 @@ func migrateCommand() *cobra.Command {
 			"nothing has changed: run it again. `relay serve` does the same before it opens the database.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := newLogger(cmd)
+			options, err := relayOptions(cmd)
 			if err != nil {
 				return err
 			}
-			path, args, err := arguments(cmd)
-			if err != nil {
-				return err
-			}
-			return serve.Migrate(cmd.Context(), serve.Options{ConfigPath: path, Arguments: args, Version: version, Log: log})
+			return serve.Migrate(cmd.Context(), options)
 		},
 	}
 	vaultFlags(cmd)

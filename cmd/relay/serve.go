@@ -14,18 +14,14 @@ func serveCommand() *cobra.Command {
 		Short: "Run the relay",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := newLogger(cmd)
+			options, err := relayOptions(cmd)
 			if err != nil {
 				return err
 			}
-			path, args, err := arguments(cmd)
-			if err != nil {
+			if options.Arguments.PrivateLinks, err = cmd.Flags().GetStringSlice(contract.FlagPrivateLinks); err != nil {
 				return err
 			}
-			if args.PrivateLinks, err = cmd.Flags().GetStringSlice(contract.FlagPrivateLinks); err != nil {
-				return err
-			}
-			return serve.Run(cmd.Context(), serve.Options{ConfigPath: path, Arguments: args, Version: version, Log: log})
+			return serve.Run(cmd.Context(), options)
 		},
 	}
 	vaultFlags(cmd)
@@ -33,4 +29,14 @@ func serveCommand() *cobra.Command {
 	postgresFlags(cmd)
 	cmd.Flags().StringSlice(contract.FlagPrivateLinks, nil, "hosts in private networks to which a business's links may lead")
 	return cmd
+}
+
+// relayOptions reads what every command needs that opens a relay's store.
+func relayOptions(cmd *cobra.Command) (serve.Options, error) {
+	log, err := newLogger(cmd)
+	if err != nil {
+		return serve.Options{}, err
+	}
+	path, args, err := arguments(cmd)
+	return serve.Options{ConfigPath: path, Arguments: args, Version: version, Log: log}, err
 }
