@@ -179,7 +179,7 @@ func (r *replicated) testMove(t *testing.T) {
 	contains(t, log, "moved the store into the database")
 	for _, word := range []string{"session", "repair"} {
 		if strings.Contains(log, word) {
-			t.Errorf("the relay began sessions anew:\n%s", log)
+			t.Errorf("the relay started new sessions:\n%s", log)
 		}
 	}
 	r.readable(t)

@@ -89,7 +89,7 @@ type run struct {
 	faults *breaker
 	each   int // messages each way
 	begun  time.Time
-	stop   <-chan struct{} // closed when no more is to be written
+	stop   <-chan struct{} // closed to stop writing
 	most   atomic.Int64    // bytes of memory that the relay had
 	used   meter
 }
