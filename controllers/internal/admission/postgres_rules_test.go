@@ -115,7 +115,7 @@ func (h *house) testReplicas(t *testing.T) {
 		{"a second replica with another image", second, all(second, image("spec", "evil")), "may not hold a token"},
 		{"a second replica with another server", second, all(second, argument("spec", 15, "--postgres-address=evil.example:5432")), "must use the PostgreSQL of its DataRegion"},
 		{"a second replica of another's name", second, set("metadata/name", "acme-relay-1"), "must be named after its relay"},
-		{"a second replica outside the region", second, all(second, set("spec/nodeSelector", nil)), "must select that region's nodes"},
+		{"a second replica outside the region", second, all(second, set("spec/nodeSelector", fields{"disk": "encrypted"})), "must select that region's nodes"}, // one policy alone refuses it: of two, either answers
 		{"a second replica at a place of somebody's choice", second, all(second, set("spec/nodeName", "na-1")), "must be placed by the scheduler"},
 	})
 	policy, budget := manifest(t, desired.RelayPolicy(h.in)), manifest(t, desired.DisruptionBudget(h.in))
