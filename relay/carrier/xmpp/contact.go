@@ -32,10 +32,12 @@ func (c *Carrier) Contact(ctx context.Context, peer phone.Number, ask bool) (car
 	if err := c.mayExist(ctx, peer); err != nil {
 		return carrier.ContactNone, err
 	}
-	if err := c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe")); err != nil {
+	err = contacts.ask(peer, func() error {
+		return c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe"))
+	})
+	if err != nil {
 		return carrier.ContactNone, err
 	}
-	contacts.put(peer, carrier.ContactAsked)
 	return carrier.ContactAsked, nil
 }
 

@@ -119,6 +119,22 @@ func TestContact_NobodyWithoutAnAccountIsAsked(t *testing.T) {
 	})
 }
 
+func TestContact_AnswerThatArrivesWhileTheRequestIsSentCounts(t *testing.T) {
+	peer, known := xmpptest.Number(t, xmpptest.Customer), newContacts()
+	if err := known.ask(peer, func() error { return carrier.ErrOffline }); !errors.Is(err, carrier.ErrOffline) || known.state(peer) != carrier.ContactNone {
+		t.Errorf("after a request that was not sent the contact is in state %d, error %v", known.state(peer), err)
+	}
+	check(t, known.ask(peer, func() error {
+		if before := known.put(peer, carrier.ContactAllowed); before != carrier.ContactAsked {
+			t.Errorf("the answer finds the contact in state %d, want asked", before)
+		}
+		return nil
+	}))
+	if s := known.state(peer); s != carrier.ContactAllowed {
+		t.Errorf("after the answer the contact is in state %d, want allowed", s)
+	}
+}
+
 func TestContact_StrangersAreNotAskedForWhatTheySend(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))

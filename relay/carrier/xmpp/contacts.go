@@ -33,3 +33,14 @@ func (cs *contacts) put(n phone.Number, s carrier.ContactState) (before carrier.
 	}
 	return before
 }
+
+// ask notes that a peer is asked, and sends the request: the answer, which may arrive before send returns, then comes
+// after what is noted. Of a request that was not sent nothing stays.
+func (cs *contacts) ask(n phone.Number, send func() error) error {
+	before := cs.put(n, carrier.ContactAsked)
+	err := send()
+	if err != nil {
+		cs.put(n, before)
+	}
+	return err
+}
