@@ -168,7 +168,11 @@ func kubectl(ctx context.Context, i invocation) error {
 	cmd := exec.CommandContext(ctx, path, i.args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return cmd.Run()
+	err = cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return &runError{exit}
+	}
+	return err
 }
 
 func binary(ctx context.Context, i invocation) error {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,6 +65,22 @@ func TestCommandsSayWhatTheyNeed(t *testing.T) {
 		if err := run(t.Context(), strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", args, err)
 		}
+	}
+}
+
+func TestOutcome_OnlyWhatAPersonRanSpeaksForItself(t *testing.T) {
+	var exit *exec.ExitError
+	if err := exec.CommandContext(t.Context(), "sh", "-c", "exit 7").Run(); !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if code, message := outcome(fmt.Errorf("kubectl: %w", &runError{exit})); code != 7 || message != "" {
+		t.Errorf("kubectl that ended with 7 gives %d and %q", code, message)
+	}
+	if code, message := outcome(fmt.Errorf("ip -batch -: %w: no such device", exit)); code != 1 || !strings.Contains(message, "no such device") {
+		t.Errorf("a step whose program failed gives %d and %q", code, message)
+	}
+	if code, message := outcome(nil); code != 0 || message != "" {
+		t.Errorf("success gives %d and %q", code, message)
 	}
 }
 

@@ -23,11 +23,29 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:])
 	stop()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
-		os.Exit(exit.ExitCode())
+	code, message := outcome(err)
+	if message != "" {
+		fmt.Fprintln(os.Stderr, "cluster:", message)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
+	os.Exit(code)
+}
+
+// outcome is the exit status for an error, and what to say about it: nothing about a program that a person ran through
+// this one, such as kubectl, and that has said it.
+func outcome(err error) (code int, message string) {
+	var ran *runError
+	switch {
+	case err == nil:
+		return 0, ""
+	case errors.As(err, &ran) && ran.exit.ExitCode() > 0:
+		return ran.exit.ExitCode(), ""
+	default:
+		return 1, err.Error()
 	}
 }
+
+// runError is the failure of a program that a person ran through this one.
+type runError struct{ exit *exec.ExitError }
+
+// Error says how the program ended.
+func (e *runError) Error() string { return e.exit.Error() }
