@@ -63,6 +63,7 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	relay := &v1alpha1.BusinessRelay{}
 	if err := r.Client.Get(ctx, req.NamespacedName, relay); err != nil {
 		r.Poller.Forget(req.NamespacedName)
+		r.memory.Forget(req.NamespacedName)
 		r.routes.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

@@ -212,7 +212,8 @@ func (p *pass) startErase(ctx context.Context) error {
 	)
 	if err == nil {
 		// Jobs are not in the cache: the operator may not list them.
-		live := apply.Applier{Client: liveReads{p.Client, p.Live}, Live: p.Live}
+		live := p.applier()
+		live.Client = liveReads{p.Client, p.Live}
 		_, err = live.Apply(ctx, p.relay, apply.Typed(desired.EraseJob(p.in), batchv1ac.ExtractJob))
 	}
 	if outcome.Of(err).Reason == v1alpha1.ReasonNamespaceTerminating {

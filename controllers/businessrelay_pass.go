@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,6 +36,7 @@ type BusinessRelayReconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
+	memory apply.Memory
 	routes routes
 }
 
@@ -73,7 +75,23 @@ func (p *pass) lookAgain(d time.Duration) {
 	}
 }
 
-func (p *pass) applier() apply.Applier { return apply.Applier{Client: p.Client, Live: p.Live} }
+func (p *pass) applier() apply.Applier {
+	return apply.Applier{
+		Client: p.Client, Live: p.Live, Owner: client.ObjectKeyFromObject(p.relay), Memory: &p.memory, Told: p.tellDrift, Now: p.Now,
+	}
+}
+
+// tellDrift emits an event when somebody changed a child. Where a network policy was changed, pods may have reached what
+// they must not, or been reached.
+func (p *pass) tellDrift(d apply.Drift) { tellDrift(p.Events, p.relay, d) }
+
+func tellDrift(to events.EventRecorder, about client.Object, d apply.Drift) {
+	reason := v1alpha1.ReasonChildChanged
+	if d.Kind == "NetworkPolicy" {
+		reason = v1alpha1.ReasonNetworkPolicyChanged
+	}
+	to.Eventf(about, nil, corev1.EventTypeWarning, reason, "Mend", "%s", d)
+}
 
 // apply applies children, in order.
 func (p *pass) apply(ctx context.Context, children ...apply.Child) error {

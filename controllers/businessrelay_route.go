@@ -37,7 +37,8 @@ func (p *pass) applyRoute(ctx context.Context) error {
 		return fmt.Errorf("looking for the Gateway API: %w", err)
 	}
 	// Routes are not in the cache: the kind may not exist when the operator starts.
-	live := apply.Applier{Client: liveReads{p.Client, p.Live}, Live: p.Live}
+	live := p.applier()
+	live.Client = liveReads{p.Client, p.Live}
 	_, err = live.Apply(ctx, p.relay, apply.Untyped(desired.Route(p.in, mapping.GroupVersionKind.Version)))
 	return err
 }

@@ -298,7 +298,7 @@ func TestChild_ForeignChangeIsReverted(t *testing.T) {
 	}
 	w.written()
 	w.pass(relay)
-	if writes := w.written(); len(writes) != 1 || !strings.Contains(writes[0], "NetworkPolicy") {
+	if writes := w.written(); len(writes) == 0 || slices.ContainsFunc(writes, func(s string) bool { return !strings.Contains(s, "NetworkPolicy") }) {
 		t.Errorf("the pass wrote %v, want the changed policy only", writes)
 	}
 	w.get("acme-relay", policy)

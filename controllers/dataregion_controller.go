@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/apply"
 	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
@@ -36,6 +37,8 @@ type DataRegionReconciler struct {
 	OperatorNamespace string
 	// Now is the clock.
 	Now func() time.Time
+
+	memory apply.Memory
 }
 
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions,verbs=get;list;watch;patch
@@ -45,6 +48,7 @@ type DataRegionReconciler struct {
 func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	region := &v1alpha1.DataRegion{}
 	if err := r.Client.Get(ctx, req.NamespacedName, region); err != nil {
+		r.memory.Forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	status := region.Status.DeepCopy()

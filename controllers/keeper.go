@@ -71,12 +71,19 @@ func (r *DataRegionReconciler) observeKeeper(ctx context.Context, region *v1alph
 	return h.Recheck, nil
 }
 
+func (r *DataRegionReconciler) applier(region *v1alpha1.DataRegion) apply.Applier {
+	return apply.Applier{
+		Client: r.Client, Live: r.Live, Owner: client.ObjectKeyFromObject(region), Memory: &r.memory, Now: r.Now,
+		Told: func(d apply.Drift) { tellDrift(r.Events, region, d) },
+	}
+}
+
 // applyKeeper makes the region's keeper.
 func (r *DataRegionReconciler) applyKeeper(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) error {
 	if r.OperatorNamespace == "" {
 		return nil
 	}
-	a := apply.Applier{Client: r.Client, Live: r.Live}
+	a := r.applier(region)
 	for _, child := range r.keeper(region) {
 		if err := a.ApplyKeepers(ctx, region.Name, child); err != nil {
 			v := outcome.Of(err)
@@ -103,7 +110,7 @@ func (r *DataRegionReconciler) dismissKeeper(ctx context.Context, region *v1alph
 			"the region's Vault holds %d wrapping keys, which the keeper destroys when they are due: see kubectl relay orphans --region %s. If that Vault is gone, annotate this object with %s=%s",
 			left, region.Name, v1alpha1.AnnotationAbandonKeys, v1alpha1.AnnotationAbandonKeysYes)
 	}
-	a := apply.Applier{Client: r.Client, Live: r.Live}
+	a := r.applier(region)
 	all := true
 	for _, child := range r.keeper(region) {
 		gone, err := a.DeleteKeepers(ctx, region.Name, child)

@@ -126,6 +126,19 @@ func TestRoute_IsTheOneThatIsWantedNow(t *testing.T) {
 	w.wantRoutes(relay, "TLSRoute")
 	w.quiet(relay)
 
+	route := w.route("TLSRoute")
+	if !w.get(v1alpha1.TenantName(relay.Name), route) {
+		t.Fatal("there is no route")
+	}
+	if err := unstructured.SetNestedStringSlice(route.Object, []string{"other.example"}, "spec", "more"); err != nil {
+		t.Fatal(err)
+	}
+	w.change(route)
+	w.told()
+	w.pass(relay)
+	w.wantTold("Warning " + v1alpha1.ReasonChildChanged)
+	w.quiet(relay)
+
 	// The wish may change while no operator runs.
 	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Endpoint.GatewayRef = nil })
 	w.restart()

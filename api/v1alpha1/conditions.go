@@ -64,6 +64,8 @@ const (
 	ReasonPostgresMissing = "PostgresMissing"
 	// ReasonRefused: the API server, an admission policy or a quota refuses a child.
 	ReasonRefused = "Refused"
+	// ReasonContested: somebody keeps changing a child, which the operator brings back.
+	ReasonContested = "Contested"
 	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.
 	ReasonVolumeNotExpandable = "VolumeNotExpandable"
 	// ReasonGatewayAPIMissing: the region names a gateway, but the cluster does not
@@ -73,6 +75,14 @@ const (
 	ReasonRelayStarting = "RelayStarting"
 	// ReasonInUse: a DataRegion is being deleted, but relays still use it.
 	ReasonInUse = "InUse"
+)
+
+// Reasons of the events that tell what others did to a relay's or a region's objects.
+const (
+	// ReasonChildChanged: somebody changed or deleted an object of the operator's, which is as it should be again.
+	ReasonChildChanged = "ChildChanged"
+	// ReasonNetworkPolicyChanged: the same, of a network policy: what it held off may have been reached meanwhile.
+	ReasonNetworkPolicyChanged = "NetworkPolicyChanged"
 )
 
 // Reasons of Placed, and of a DataRegion's Ready.

@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -24,6 +25,14 @@ type Applier struct {
 	// Live reads from the API server: an object that is not in the cache may still exist,
 	// and belong to somebody else.
 	Live client.Reader
+	// Owner is what the children belong to: a relay, or a region without a namespace.
+	Owner types.NamespacedName
+	// Memory is the process's.
+	Memory *Memory
+	// Told is called when a child that others changed is as it should be again.
+	Told func(Drift)
+	// Now is the clock.
+	Now func() time.Time
 }
 
 // Apply brings a child of relay to its desired state. It returns the object as it was
@@ -37,17 +46,19 @@ func (a Applier) Apply(ctx context.Context, relay *v1alpha1.BusinessRelay, c Chi
 		if err := guard(relay, c, live); err != nil {
 			return nil, err
 		}
-		if differs, err := c.differs(live); err != nil || !differs {
-			return live, err
-		}
 	}
-	err = a.Client.Apply(ctx, c.config, client.FieldOwner(v1alpha1.FieldManager), client.ForceOwnership)
-	return live, outcome.FromAPI("applying "+c.Name(), err)
+	return live, a.settle(ctx, c, live)
 }
 
 // Delete removes a child of relay and says whether it is gone. An object that is not
 // ours counts as gone: it was never the relay's.
 func (a Applier) Delete(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (gone bool, err error) {
+	return a.delete(ctx, c, func(live client.Object) bool { return ours(relay, live) })
+}
+
+// delete removes a child that is its owner's, and says whether it is gone.
+func (a Applier) delete(ctx context.Context, c Child, owned func(live client.Object) bool) (gone bool, err error) {
+	a.Memory.drop(a.Owner, c)
 	live := c.empty()
 	err = a.Live.Get(ctx, c.key, live)
 	switch {
@@ -55,7 +66,7 @@ func (a Applier) Delete(ctx context.Context, relay *v1alpha1.BusinessRelay, c Ch
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("reading %s: %w", c.Name(), err)
-	case !ours(relay, live):
+	case !owned(live):
 		return true, nil
 	case live.GetDeletionTimestamp() != nil:
 		return false, nil

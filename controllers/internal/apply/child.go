@@ -1,9 +1,10 @@
 // Package apply brings one child of a relay to its desired state, by server-side apply:
-// only if a field that we set differs, and never by taking over somebody else's object.
-// It must not know what any child is for.
+// only if a field that we set differs or others wrote into what is ours alone, and never by
+// taking over somebody else's object. It must not know what any child is for.
 package apply
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -29,6 +30,7 @@ type Child struct {
 	kind    schema.GroupVersionKind
 	key     client.ObjectKey
 	config  runtime.ApplyConfiguration
+	wanted  []byte // config in JSON
 	empty   func() client.Object
 	differs func(live client.Object) (bool, error)
 }
@@ -47,6 +49,7 @@ func Typed[T any, L interface {
 		kind:   schema.FromAPIVersionAndKind(*want.GetAPIVersion(), *want.GetKind()),
 		key:    client.ObjectKey{Namespace: *want.GetNamespace(), Name: *want.GetName()},
 		config: want,
+		wanted: encode(want),
 		empty:  func() client.Object { return L(new(T)) },
 		differs: func(live client.Object) (bool, error) {
 			have, err := extract(live.(L), v1alpha1.FieldManager)
@@ -65,6 +68,7 @@ func Untyped(want *unstructured.Unstructured) Child {
 		kind:   want.GroupVersionKind(),
 		key:    client.ObjectKeyFromObject(want),
 		config: client.ApplyConfigurationFromUnstructured(want),
+		wanted: encode(want.Object),
 		empty: func() client.Object {
 			u := &unstructured.Unstructured{}
 			u.SetGroupVersionKind(want.GroupVersionKind())
@@ -77,6 +81,15 @@ func Untyped(want *unstructured.Unstructured) Child {
 				!contains(have.GetLabels(), want.GetLabels()), nil
 		},
 	}
+}
+
+// encode returns an apply configuration in JSON. What consists of strings, numbers and lists of them cannot fail.
+func encode(want any) []byte {
+	raw, err := json.Marshal(want)
+	if err != nil {
+		panic(fmt.Sprintf("encoding a %T: %v", want, err))
+	}
+	return raw
 }
 
 func contains(have, want map[string]string) bool {

@@ -2,10 +2,7 @@ package apply
 
 import (
 	"context"
-	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -25,36 +22,14 @@ func (a Applier) ApplyKeepers(ctx context.Context, region string, c Child) error
 		case !keepers(region, live):
 			return outcome.Stalled(v1alpha1.ReasonNameTaken, "%s exists in the operator's namespace and does not belong to this region: find out who made it", c.Name())
 		}
-		if differs, err := c.differs(live); err != nil || !differs {
-			return err
-		}
 	}
-	err = a.Client.Apply(ctx, c.config, client.FieldOwner(v1alpha1.FieldManager), client.ForceOwnership)
-	return outcome.FromAPI("applying "+c.Name(), err)
+	return a.settle(ctx, c, live)
 }
 
 // DeleteKeepers removes a child of a region's keeper and says whether it is gone. One
 // that is not the keeper's counts as gone.
 func (a Applier) DeleteKeepers(ctx context.Context, region string, c Child) (gone bool, err error) {
-	live := c.empty()
-	err = a.Live.Get(ctx, c.key, live)
-	switch {
-	case apierrors.IsNotFound(err):
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("reading %s: %w", c.Name(), err)
-	case !keepers(region, live):
-		return true, nil
-	case live.GetDeletionTimestamp() != nil:
-		return false, nil
-	}
-	err = a.Client.Delete(ctx, live,
-		client.Preconditions{UID: new(live.GetUID())},
-		client.PropagationPolicy(metav1.DeletePropagationBackground))
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("deleting %s: %w", c.Name(), err)
-	}
-	return false, nil
+	return a.delete(ctx, c, func(live client.Object) bool { return keepers(region, live) })
 }
 
 // keepers says whether an object is what the operator made for a region's keeper.
