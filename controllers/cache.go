@@ -40,10 +40,10 @@ func CacheOptions() (cache.Options, error) {
 		&policyv1.PodDisruptionBudget{}: children,
 		// Pods: of their spec, only the node is of interest.
 		&corev1.Pod{}: {Label: ours, Transform: slimPod},
-		// Nodes: only those of a region. Only the metadata is watched.
+		// Nodes: only those of a region.
 		&corev1.Node{}: {
 			Label:     labels.NewSelector().Add(*inARegion),
-			Transform: stripManagedFields,
+			Transform: slimNode,
 		},
 		// Storage classes are few. Only the metadata is watched.
 		&storagev1.StorageClass{}: {Transform: stripManagedFields},
@@ -58,6 +58,24 @@ func stripManagedFields(o any) (any, error) {
 		m.SetManagedFields(nil)
 	}
 	return o, nil
+}
+
+// slimNode keeps a node's labels, and whether it takes pods.
+func slimNode(o any) (any, error) {
+	node, ok := o.(*corev1.Node)
+	if !ok {
+		return o, nil
+	}
+	node.ManagedFields, node.Annotations = nil, nil
+	node.Spec = corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable}
+	var ready []corev1.NodeCondition
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			ready = append(ready, corev1.NodeCondition{Type: c.Type, Status: c.Status})
+		}
+	}
+	node.Status = corev1.NodeStatus{Conditions: ready}
+	return node, nil
 }
 
 // slimPod keeps only the parts of a pod that its relay's status is made from.

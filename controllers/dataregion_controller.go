@@ -82,7 +82,7 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 	if err := r.Client.List(ctx, relays, client.MatchingFields{v1alpha1.FieldDataRegion: region.Name}); err != nil {
 		return 0, fmt.Errorf("listing the region's relays: %w", err)
 	}
-	status.Nodes = int32(placement.Matching(region, facts.Nodes))
+	status.Nodes = int32(placement.Matching(region, facts.Usable))
 	status.Relays = int32(len(relays.Items))
 	recheck, err := r.observeKeeper(ctx, region, status)
 	if err != nil {

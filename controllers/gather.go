@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -14,8 +15,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/placement"
 )
 
-// gather reads the facts that decide whether a region can take relays: of nodes and
-// storage classes, only the metadata.
+// gather reads the facts that decide whether a region can take relays.
 func gather(ctx context.Context, c client.Reader, region *v1alpha1.DataRegion) (placement.Facts, error) {
 	facts := placement.Facts{Region: region}
 	class := &metav1.PartialObjectMetadata{}
@@ -26,14 +26,24 @@ func gather(ctx context.Context, c client.Reader, region *v1alpha1.DataRegion) (
 	}
 	facts.ClassExists = err == nil
 
-	nodes := &metav1.PartialObjectMetadataList{}
-	nodes.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NodeList"))
+	nodes := &corev1.NodeList{}
 	err = c.List(ctx, nodes, client.MatchingLabels{v1alpha1.LabelNodeRegion: region.Name})
 	if err != nil {
 		return facts, fmt.Errorf("listing the region's nodes: %w", err)
 	}
 	for i := range nodes.Items {
-		facts.Nodes = append(facts.Nodes, nodes.Items[i].Labels)
+		node := &nodes.Items[i]
+		facts.Nodes = append(facts.Nodes, node.Labels)
+		if usable(node) {
+			facts.Usable = append(facts.Usable, node.Labels)
+		}
 	}
 	return facts, nil
+}
+
+// usable says whether a node takes new pods: it is not cordoned, and nobody says that it is not ready.
+func usable(node *corev1.Node) bool {
+	return !node.Spec.Unschedulable && !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue
+	})
 }

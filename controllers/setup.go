@@ -116,8 +116,20 @@ func intent() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 }
 
-// labelled passes the creation and deletion of a node or class, and changes of its
-// labels: nodes report their health all the time.
+// nodeChanged passes the creation and deletion of a node, changes of its labels, and whether it takes pods: nodes report
+// their health all the time.
+func nodeChanged() predicate.Predicate {
+	return predicate.Or(labelled(), predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false }, // labelled passes it
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			was, ok := e.ObjectOld.(*corev1.Node)
+			is, also := e.ObjectNew.(*corev1.Node)
+			return ok && also && usable(was) != usable(is)
+		},
+	})
+}
+
+// labelled passes the creation and deletion of a node or class, and changes of its labels.
 func labelled() predicate.Predicate { return predicate.LabelChangedPredicate{} }
 
 func (r *BusinessRelayReconciler) setup(mgr ctrl.Manager, concurrent int) error {
@@ -133,7 +145,7 @@ func (r *BusinessRelayReconciler) setup(mgr ctrl.Manager, concurrent int) error 
 		Watches(&v1alpha1.BusinessRelay{}, r.accountMembers()).
 		Watches(&v1alpha1.DataRegion{}, handler.EnqueueRequestsFromMapFunc(r.inRegion),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesMetadata(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(labelled())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(nodeChanged())).
 		WatchesMetadata(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.ofClass), builder.WithPredicates(labelled())).
 		WatchesRawSource(source.TypedChannel(polled, &handler.TypedEnqueueRequestForObject[client.Object]{}))
 	for _, child := range []client.Object{
@@ -156,7 +168,7 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 		})).
 		Watches(&batchv1.CronJob{}, handler.EnqueueRequestsFromMapFunc(regionOfJanitor)).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(regionOfClaim)).
-		WatchesMetadata(&corev1.Node{}, byNode(), builder.WithPredicates(labelled())).
+		Watches(&corev1.Node{}, byNode(), builder.WithPredicates(nodeChanged())).
 		WatchesMetadata(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.withClass), builder.WithPredicates(labelled()))
 	for _, kind := range keeperKinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(keeperOf))

@@ -21,6 +21,8 @@ type Facts struct {
 	ClassExists bool
 	// Nodes are the labels of the nodes that carry the region's own label.
 	Nodes []map[string]string
+	// Usable are those of them that are ready and take new pods.
+	Usable []map[string]string
 	// Started says that the relay ran before: one whose store is in a database has no claim.
 	Started bool
 	// Claim is the relay's, nil while there is none.
@@ -46,6 +48,9 @@ func Region(f Facts) error {
 	case !f.ClassExists:
 		return outcome.Stalled(v1alpha1.ReasonStorageClassMissing,
 			"there is no StorageClass %q, which DataRegion %q names: create it, or correct storageClassName", f.Region.Spec.StorageClassName, name)
+	case Matching(f.Region, f.Usable) == 0 && Matching(f.Region, f.Nodes) > 0:
+		return outcome.Stalled(v1alpha1.ReasonNoMatchingNode,
+			"no node of DataRegion %q is ready and takes pods: see kubectl get nodes -l %s=%s", name, v1alpha1.LabelNodeRegion, name)
 	case Matching(f.Region, f.Nodes) == 0:
 		return outcome.Stalled(v1alpha1.ReasonNoMatchingNode,
 			"no node belongs to DataRegion %q: label one %s=%s%s", name, v1alpha1.LabelNodeRegion, name, alsoWith(f.Region))

@@ -41,16 +41,17 @@ func TestPlacement_OnlyWhereAllIsOfTheRegion(t *testing.T) {
 		facts  placement.Facts
 		reason string // empty means placed
 	}{
-		"all there":              {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes}, ""},
-		"its claim there":        {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Claim: claim("eu", "eu-class")}, ""},
-		"no class":               {placement.Facts{Region: region(), Nodes: nodes}, v1alpha1.ReasonStorageClassMissing},
+		"all there":              {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes}, ""},
+		"its claim there":        {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes, Claim: claim("eu", "eu-class")}, ""},
+		"no class":               {placement.Facts{Region: region(), Nodes: nodes, Usable: nodes}, v1alpha1.ReasonStorageClassMissing},
 		"no node at all":         {placement.Facts{Region: region(), ClassExists: true}, v1alpha1.ReasonNoMatchingNode},
-		"nodes of others only":   {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes[:1]}, v1alpha1.ReasonNoMatchingNode},
-		"nodes not admitted":     {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes[:2]}, v1alpha1.ReasonNoMatchingNode},
-		"region goes":            {placement.Facts{Region: going, ClassExists: true, Nodes: nodes}, v1alpha1.ReasonRegionNotReady},
-		"region goes, relay was": {placement.Facts{Region: going, ClassExists: true, Nodes: nodes, Claim: claim("eu", "eu-class")}, ""},
-		"claim of another":       {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Claim: claim("na", "eu-class")}, v1alpha1.ReasonVolumeElsewhere},
-		"claim of another class": {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Claim: claim("eu", "na-class")}, v1alpha1.ReasonVolumeElsewhere},
+		"nodes of others only":   {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes[:1], Usable: nodes[:1]}, v1alpha1.ReasonNoMatchingNode},
+		"nodes not admitted":     {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes[:2], Usable: nodes[:2]}, v1alpha1.ReasonNoMatchingNode},
+		"no node is usable":      {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes[:2]}, v1alpha1.ReasonNoMatchingNode},
+		"region goes":            {placement.Facts{Region: going, ClassExists: true, Nodes: nodes, Usable: nodes}, v1alpha1.ReasonRegionNotReady},
+		"region goes, relay was": {placement.Facts{Region: going, ClassExists: true, Nodes: nodes, Usable: nodes, Claim: claim("eu", "eu-class")}, ""},
+		"claim of another":       {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes, Claim: claim("na", "eu-class")}, v1alpha1.ReasonVolumeElsewhere},
+		"claim of another class": {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes, Claim: claim("eu", "na-class")}, v1alpha1.ReasonVolumeElsewhere},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
