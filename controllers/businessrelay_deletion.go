@@ -172,7 +172,11 @@ func (p *pass) runErase(ctx context.Context) error {
 			return p.retryErase(ctx, c.LastTransitionTime.Time)
 		}
 	}
-	return outcome.Waiting(eraseCheck, v1alpha1.ReasonErasing, "the relay's keys are being erased by Job %s", job.Name)
+	waiting := outcome.Waiting(eraseCheck, v1alpha1.ReasonErasing, "the relay's keys are being erased by Job %s", job.Name)
+	if job.Status.Active > 0 {
+		return waiting
+	}
+	return p.withFailure(ctx, "Job", job, waiting)
 }
 
 // believe records that a Job has erased the keys once one of its pods proves it.

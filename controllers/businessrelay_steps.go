@@ -302,7 +302,7 @@ func (p *pass) applyRelay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.working = rollout(live, *set.Spec.Replicas)
+	p.working = p.whyNoPod(ctx, live, rollout(live, *set.Spec.Replicas))
 	budget := apply.Typed(desired.DisruptionBudget(p.in), policyv1ac.ExtractPodDisruptionBudget)
 	if p.relay.Spec.Replicas > 1 {
 		return p.apply(ctx, budget)

@@ -26,7 +26,16 @@ func InMemory(context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := fake.NewClientBuilder().
+	b := fake.NewClientBuilder()
+	for field, value := range map[string]func(*corev1.Event) string{ // which an API server can select by
+		"involvedObject.kind": func(e *corev1.Event) string { return e.InvolvedObject.Kind },
+		"involvedObject.name": func(e *corev1.Event) string { return e.InvolvedObject.Name },
+		"involvedObject.uid":  func(e *corev1.Event) string { return string(e.InvolvedObject.UID) },
+		"reason":              func(e *corev1.Event) string { return e.Reason },
+	} {
+		b = b.WithIndex(&corev1.Event{}, field, func(o client.Object) []string { return []string{value(o.(*corev1.Event))} })
+	}
+	c := b.
 		WithScheme(Scheme()).
 		WithObjectTracker(objects).
 		WithReturnManagedFields().
