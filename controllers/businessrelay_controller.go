@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,6 +51,8 @@ func (p *pass) steps() []step {
 		{"claiming the number", p.claimNumber},
 		{"holding the object", p.ensureFinalizer},
 		{"making the identity", p.applyIdentity},
+		{"waiting for its turn", p.awaitTurn},
+		{"configuring the relay", p.applyConfig},
 		{"scheduling the janitor", p.applyJanitor},
 		{"placing the relay", p.place},
 		{"claiming the volume", p.applyClaim},
@@ -65,12 +68,14 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	if err := r.Client.Get(ctx, req.NamespacedName, relay); err != nil {
 		r.Poller.Forget(req.NamespacedName)
 		r.memory.Forget(req.NamespacedName)
+		r.turns.Done(req.NamespacedName)
 		r.routes.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	p := r.begin(relay)
 	var err error
 	if relay.DeletionTimestamp != nil {
+		r.turns.Done(req.NamespacedName)
 		var done bool
 		if done, err = p.finish(ctx); done {
 			return ctrl.Result{}, nil
@@ -89,7 +94,11 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 func (p *pass) run(ctx context.Context) error {
 	var stopped error
 	for _, s := range p.steps() {
-		if err := s.do(ctx); err != nil {
+		err := s.do(ctx)
+		if errors.Is(err, errNotItsTurn) {
+			break
+		}
+		if err != nil {
 			stopped = fmt.Errorf("%s: %w", s.name, err)
 			break
 		}

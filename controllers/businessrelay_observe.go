@@ -52,9 +52,9 @@ func split(pods []corev1.Pod) (relays, janitors []corev1.Pod) {
 	return relays, janitors
 }
 
-// rollout returns nil if all of a StatefulSet's pods are up and current, and else what
+// rolledOut returns nil if all of a StatefulSet's pods are up and current, and else what
 // the operator waits for.
-func rollout(live client.Object, want int32) error {
+func rolledOut(live client.Object, want int32) error {
 	set, ok := live.(*appsv1.StatefulSet)
 	waiting := func(format string, args ...any) error {
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonRelayStarting, format, args...)

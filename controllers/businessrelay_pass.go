@@ -16,6 +16,7 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
 	"github.com/relaykeep/relaykeep/controllers/internal/desired"
 	"github.com/relaykeep/relaykeep/controllers/internal/poll"
+	"github.com/relaykeep/relaykeep/controllers/internal/rollout"
 )
 
 // BusinessRelayReconciler creates and maintains the children of BusinessRelays.
@@ -37,6 +38,7 @@ type BusinessRelayReconciler struct {
 	Now func() time.Time
 
 	memory apply.Memory
+	turns  rollout.Turns
 	routes routes
 }
 
@@ -57,6 +59,8 @@ type pass struct {
 	// working says why the workload is not up yet although nothing is wrong; nil when it is
 	// up.
 	working error
+	// waits says why the relay is not updated yet; nil if it is as it should be.
+	waits error
 	// again is after what time to run another pass even if nothing changes; 0 for never.
 	again time.Duration
 }

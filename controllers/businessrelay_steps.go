@@ -147,18 +147,22 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 	if p.in.Account, err = p.accountNumbers(ctx, p.relay); err != nil {
 		return err
 	}
+	return p.apply(ctx,
+		apply.Typed(desired.RelayPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(desired.JanitorPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
+		apply.Typed(desired.ServiceAccount(p.in), corev1ac.ExtractServiceAccount),
+		apply.Typed(desired.Service(p.in), corev1ac.ExtractService),
+	)
+}
+
+// applyConfig makes the configuration, which relay and janitor of one version read.
+func (p *pass) applyConfig(ctx context.Context) error {
 	file, hash, err := desired.Config(p.in)
 	if err != nil {
 		return err
 	}
 	p.configHash = hash
-	return p.apply(ctx,
-		apply.Typed(desired.RelayPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
-		apply.Typed(desired.JanitorPolicy(p.in), networkingv1ac.ExtractNetworkPolicy),
-		apply.Typed(desired.ServiceAccount(p.in), corev1ac.ExtractServiceAccount),
-		apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap),
-		apply.Typed(desired.Service(p.in), corev1ac.ExtractService),
-	)
+	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
 }
 
 // volume names a claim for the configuration. A relay whose store is in a database lets go of a claim that
@@ -258,12 +262,7 @@ func (p *pass) nameVolume(ctx context.Context) error {
 		return err
 	}
 	p.in.Volume = string(claim.UID)
-	file, hash, err := desired.Config(p.in)
-	if err != nil {
-		return err
-	}
-	p.configHash = hash
-	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
+	return p.applyConfig(ctx)
 }
 
 // verifyVolume checks whether the volume itself is bound to the region.
@@ -302,7 +301,7 @@ func (p *pass) applyRelay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.working = p.whyNoPod(ctx, live, rollout(live, *set.Spec.Replicas))
+	p.working = p.whyNoPod(ctx, live, rolledOut(live, *set.Spec.Replicas))
 	budget := apply.Typed(desired.DisruptionBudget(p.in), policyv1ac.ExtractPodDisruptionBudget)
 	if p.relay.Spec.Replicas > 1 {
 		return p.apply(ctx, budget)

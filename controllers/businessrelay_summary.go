@@ -29,7 +29,11 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	was := conditions.For(&p.relay.Status.Conditions, 0)
 	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
 	p.marks.Mark(v1alpha1.ConditionReady, status, v.Reason, v.Message)
-	p.marks.Progress(v)
+	if p.waits != nil && !v.Stalled && !v.Moving {
+		p.marks.Progress(outcome.Of(p.waits))
+	} else {
+		p.marks.Progress(v)
+	}
 	if err := p.writeStatus(ctx); err != nil {
 		return err
 	}

@@ -93,6 +93,9 @@ type DataRegionSpec struct {
 	// endpoint says under which names businesses reach their relays.
 	// +optional
 	Endpoint RegionEndpoint `json:"endpoint,omitzero"`
+	// rollout says how fast an update reaches the region's relays.
+	// +optional
+	Rollout Rollout `json:"rollout,omitzero"`
 	// network says with whom relays may communicate. Everything that it does not name is
 	// closed.
 	// +optional
@@ -101,6 +104,19 @@ type DataRegionSpec struct {
 	// Relays of this version report their quality and do not act on it.
 	// +optional
 	Integrity Integrity `json:"integrity,omitzero"`
+}
+
+// DefaultMaxUnavailable is the rollout.maxUnavailable of a DataRegion that says nothing.
+const DefaultMaxUnavailable = 3
+
+// Rollout says how fast an update of the operator, of the relays' image or of the DataRegion reaches the region's relays.
+type Rollout struct {
+	// maxUnavailable is how many of the region's relays may be away for an update at a time. A relay that does not come up
+	// within five minutes pauses the others' updates. A change of a BusinessRelay's own spec is made at once.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000",message="rollout.maxUnavailable must be 1 to 1000"
+	MaxUnavailable int32 `json:"maxUnavailable,omitempty"`
 }
 
 // Placement narrows down which of a region's nodes take relays.

@@ -37,6 +37,12 @@ const (
 	// AnnotationConfigHash, on a relay's pod template, is the hash of the
 	// configuration file, so that a change of it restarts the relay.
 	AnnotationConfigHash = "relaykeep.dev/config-hash"
+	// AnnotationTemplateHash, on a relay's StatefulSet, is the hash of its pod template, by which the operator sees that
+	// an update restarts the relay.
+	AnnotationTemplateHash = "relaykeep.dev/template-hash"
+	// AnnotationUpdating, on a relay's StatefulSet, says since when the relay is being updated. It is gone when the relay
+	// is up again.
+	AnnotationUpdating = "relaykeep.dev/updating-since"
 	// AnnotationErased, on a BusinessRelay that is being deleted with the policy
 	// Erase, says that its keys are erased: by the operator's Job, or by an admin (kubectl
 	// relay erase) if no Job can run. Its value is AnnotationErasedYes.

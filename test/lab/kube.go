@@ -89,6 +89,14 @@ func (l *Lab) install(ctx context.Context) (string, error) {
 	return l.Kubectl(ctx, "get", "deployments", "-n", Namespace)
 }
 
+// UpdateRelays has the operator run relays from the image of another tag.
+func (l *Lab) UpdateRelays(ctx context.Context, tag string) error {
+	_, err := l.run(ctx, command{path: l.helm, args: []string{
+		"upgrade", release, "charts/relaykeep", "--namespace", Namespace, "--wait", "--timeout", "3m", "--reuse-values", "--set", "relayImage.tag=" + tag,
+	}})
+	return err
+}
+
 // buildNote is the note of which build the relays run.
 const buildNote = "relays-build"
 

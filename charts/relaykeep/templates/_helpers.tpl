@@ -43,7 +43,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The images that may hold a token for Vault, a list in CEL. */}}
 {{- define "relaykeep.relayImages" -}}
 {{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
-['{{ join "', '" (prepend .Values.admissionPolicies.relayImages $own) }}']
+{{- $former := include "relaykeep.formerRelayImage" . | list | compact -}}
+['{{ join "', '" (concat (list $own) $former .Values.admissionPolicies.relayImages | uniq) }}']
+{{- end -}}
+
+{{/* The image that relays ran before the last change of it, empty if there is none: what the operator in the cluster was
+started with, or else what it noted. Without a cluster, as with helm template, nothing is known. */}}
+{{- define "relaykeep.formerRelayImage" -}}
+{{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
+{{- $deployed := lookup "apps/v1" "Deployment" .Release.Namespace (include "relaykeep.manager" .) -}}
+{{- if and (dig "keepFormerImage" true .Values.admissionPolicies) $deployed -}}
+{{- $former := dig "metadata" "annotations" "relaykeep.dev/former-relay-image" "" $deployed -}}
+{{- range dig "spec" "template" "spec" "containers" list $deployed -}}
+{{- range .args -}}
+{{- if and (hasPrefix "--relay-image=" .) (ne . (printf "--relay-image=%s" $own)) -}}
+{{- $former = trimPrefix "--relay-image=" . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if ne $former $own -}}{{- $former -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The environment variables that their pods may have, a list in CEL. */}}

@@ -25,6 +25,8 @@ type Input struct {
 	// OperatorNamespace is where the operator runs. Empty means outside the
 	// cluster: relays then let no pod of the operator in.
 	OperatorNamespace string
+	// Updating says since when the relay is being updated, in RFC 3339; empty if it is not.
+	Updating string
 	// Stopped leaves the relay without pods though its spec does not suspend it.
 	Stopped bool
 }

@@ -1,6 +1,10 @@
 package desired
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -25,8 +29,17 @@ func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfigur
 	case !in.replicated():
 		replicas = 1
 	}
+	template := corev1ac.PodTemplateSpec().
+		WithLabels(in.regional(v1alpha1.ComponentRelay)).
+		WithAnnotations(map[string]string{v1alpha1.AnnotationConfigHash: configHash}).
+		WithSpec(in.relayPod())
+	annotations := map[string]string{v1alpha1.AnnotationTemplateHash: hashOf(template)}
+	if in.Updating != "" {
+		annotations[v1alpha1.AnnotationUpdating] = in.Updating
+	}
 	return appsv1ac.StatefulSet(in.tenant(), in.Relay.Namespace).
 		WithLabels(in.labels(v1alpha1.ComponentRelay)).
+		WithAnnotations(annotations).
 		WithOwnerReferences(in.owner()).
 		WithSpec(appsv1ac.StatefulSetSpec().
 			WithReplicas(replicas).
@@ -39,10 +52,17 @@ func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfigur
 				WithType(appsv1.RollingUpdateStatefulSetStrategyType)).
 			WithSelector(metav1ac.LabelSelector().
 				WithMatchLabels(in.selector(v1alpha1.ComponentRelay))).
-			WithTemplate(corev1ac.PodTemplateSpec().
-				WithLabels(in.regional(v1alpha1.ComponentRelay)).
-				WithAnnotations(map[string]string{v1alpha1.AnnotationConfigHash: configHash}).
-				WithSpec(in.relayPod())))
+			WithTemplate(template))
+}
+
+// hashOf is a hash of what is rendered.
+func hashOf(rendered any) string {
+	raw, err := json.Marshal(rendered)
+	if err != nil {
+		panic(fmt.Sprintf("encoding a %T: %v", rendered, err)) // it consists of strings, numbers and lists of them
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])[:16]
 }
 
 func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {

@@ -1,0 +1,171 @@
+package controllers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/rollout"
+)
+
+// fleet makes relays that are up, in a region that lets one at a time be away.
+func (w *world) fleet(n int) (relays []*v1alpha1.BusinessRelay) {
+	w.t.Helper()
+	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Rollout.MaxUnavailable = 1 })
+	w.status.set(w.healthy())
+	for i := range n {
+		relay := w.relay(fmt.Sprintf("shop-%d", i))
+		number := w.number()
+		relay.Spec.PhoneNumber = fmt.Sprintf("%s%d", number[:len(number)-1], i)
+		w.create(relay)
+		w.pass(relay)
+		w.startPod(relay)
+		w.eventually(relay, "ready", isReason(v1alpha1.ReasonReady))
+		relays = append(relays, relay)
+	}
+	return relays
+}
+
+// upgrade has another version of the operator run.
+func (w *world) upgrade(image string) {
+	w.restart()
+	w.relays.RelayImage = image
+}
+
+// image is what a relay's pods are to run.
+func (w *world) image(relay *v1alpha1.BusinessRelay) string {
+	w.t.Helper()
+	return w.children(relay)["StatefulSet"].(*appsv1.StatefulSet).Spec.Template.Spec.Containers[0].Image
+}
+
+// comeUp does what the StatefulSet controller and kubelet would after an update.
+func (w *world) comeUp(relay *v1alpha1.BusinessRelay) {
+	w.t.Helper()
+	set := w.children(relay)["StatefulSet"].(*appsv1.StatefulSet)
+	set.Status.ObservedGeneration = set.Generation
+	if err := server.Client.Status().Update(w.t.Context(), set); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// updated are the relays that run an image.
+func (w *world) updated(relays []*v1alpha1.BusinessRelay, image string) (n int) {
+	w.t.Helper()
+	for _, r := range relays {
+		if w.image(r) == image {
+			n++
+		}
+	}
+	return n
+}
+
+func TestUpdate_RestartsAFewRelaysAtATime(t *testing.T) {
+	onServer(t) // in memory, who owns a field is lost at the second update
+	const next = "ghcr.io/relaykeep/relay:next"
+	w := newWorld(t)
+	relays := w.fleet(3)
+	w.upgrade(next)
+	for range 2 {
+		for _, r := range relays {
+			w.pass(r)
+		}
+	}
+	if n := w.updated(relays, next); n != 1 || w.image(relays[0]) != next {
+		t.Fatalf("%d relays are updated at once, want the first alone", n)
+	}
+	if again := w.pass(relays[1]); again.RequeueAfter <= 0 {
+		t.Error("nobody looks again at a relay that waits")
+	}
+	w.want(relays[1], v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting)
+	w.quiet(relays[1])
+
+	w.upgrade(next) // another operator knows who has begun
+	w.pass(relays[1])
+	if n := w.updated(relays, next); n != 1 {
+		t.Errorf("after the operator's restart %d relays are updated at once", n)
+	}
+
+	for i, r := range relays {
+		w.comeUp(r)
+		w.pass(r)
+		for _, other := range relays {
+			w.pass(other)
+		}
+		if n := w.updated(relays, next); n != min(i+2, 3) {
+			t.Errorf("when %d are up again, %d are updated", i+1, n)
+		}
+	}
+	for _, r := range relays {
+		w.pass(r)
+		w.quiet(r)
+		w.absent(r, v1alpha1.ConditionReconciling)
+		if since := w.children(r)["StatefulSet"].GetAnnotations()[v1alpha1.AnnotationUpdating]; since != "" {
+			t.Errorf("a relay that is up has been updating since %s", since)
+		}
+	}
+}
+
+func TestUpdate_IsPausedByARelayThatDoesNotComeUp(t *testing.T) {
+	const next = "ghcr.io/relaykeep/relay:next"
+	w := newWorld(t)
+	relays := w.fleet(2)
+	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Rollout.MaxUnavailable = 2 })
+	w.upgrade(next)
+	w.pass(relays[0])
+	w.now = w.now.Add(rollout.Patience)
+	w.pass(relays[1])
+	if n := w.updated(relays, next); n != 1 {
+		t.Errorf("behind a relay that does not come up %d are updated", n)
+	}
+	if c := w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting); !strings.Contains(c.Message, "paused") || strings.Contains(c.Message, relays[0].Name) {
+		t.Errorf("the message is %q", c.Message)
+	}
+	w.comeUp(relays[0])
+	w.pass(relays[0])
+	w.pass(relays[1])
+	if n := w.updated(relays, next); n != 2 {
+		t.Errorf("once it is up, %d are updated", n)
+	}
+}
+
+// TestUpdate_WhatTakesNoTurn: what the business asks for, and relays that are down.
+func TestUpdate_WhatTakesNoTurn(t *testing.T) {
+	const next = "ghcr.io/relaykeep/relay:next"
+	w := newWorld(t)
+	relays := w.fleet(4)
+	down := w.children(relays[1])["StatefulSet"].(*appsv1.StatefulSet)
+	down.Status.ReadyReplicas = 0
+	if err := server.Client.Status().Update(t.Context(), down); err != nil {
+		t.Fatal(err)
+	}
+	w.update(relays[2], func(r *v1alpha1.BusinessRelay) { r.Spec.Retention.Days = 7 })
+	w.upgrade(next)
+	for _, i := range []int{1, 0, 2, 3, 1} {
+		w.pass(relays[i])
+	}
+	for i, want := range []bool{true, true, true, false} {
+		if got := w.image(relays[i]) == next; got != want {
+			t.Errorf("relay %d is updated: %t, want %t", i, got, want)
+		}
+	}
+}
+
+// TestUpdate_OfTheRegionIsARolloutToo: another Vault restarts every relay of a region.
+func TestUpdate_OfTheRegionIsARolloutToo(t *testing.T) {
+	w := newWorld(t)
+	relays := w.fleet(2)
+	before := w.children(relays[1])["ConfigMap"].GetResourceVersion()
+	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Vault.Address = "https://vault.example.org:8300" })
+	for _, r := range relays {
+		w.pass(r)
+	}
+	w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting)
+	if after := w.children(relays[1])["ConfigMap"].GetResourceVersion(); after != before {
+		t.Error("a relay that waits has a configuration that it was not started with")
+	}
+}
