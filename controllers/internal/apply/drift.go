@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func (c Child) foreign(live client.Object) (all []owned, err error) {
 			continue
 		}
 		fields := fieldpath.NewSet()
-		if err := fields.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+		if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 			return nil, fmt.Errorf("reading who owns the fields of %s: %w", c.Name(), err)
 		}
 		// What we once wrote in any other way than this one is as good as another's.

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -166,7 +167,7 @@ func cannotChange(live client.Object, err error) bool {
 	case *corev1.ConfigMap:
 		return o.Immutable != nil && *o.Immutable
 	case *appsv1.StatefulSet:
-		status, is := err.(apierrors.APIStatus) //nolint:errorlint // IsInvalid has found it
+		status, is := errors.AsType[*apierrors.StatusError](err)
 		return is && status.Status().Details != nil && slices.ContainsFunc(status.Status().Details.Causes, func(cause metav1.StatusCause) bool {
 			return cause.Field == "spec" && cause.Type == metav1.CauseTypeForbidden
 		})
