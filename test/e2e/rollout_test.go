@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,14 +28,10 @@ const taint = "relaykeep.dev/rollout-test"
 func TestRollout_IsOneRelayAtATimeAndOutlivesADrain(t *testing.T) {
 	guest := *lab.Initrode
 	guest.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	t.Cleanup(func() { check(t, environment.Equip(withoutTest(), lab.EU, nil, nil)) })
+	check(t, environment.Equip(within(t), lab.EU, &guest, func(s *v1alpha1.DataRegionSpec) { s.Rollout.MaxUnavailable = 1 }))
 	t.Cleanup(func() { check(t, environment.Dismiss(withoutTest(), &guest)) })
 	check(t, environment.Host(within(t), &guest))
-	limit := func(ctx context.Context, n int) error {
-		region := &v1alpha1.DataRegion{ObjectMeta: metav1.ObjectMeta{Name: lab.EU.Name}}
-		return environment.Client().Patch(ctx, region, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"rollout":{"maxUnavailable":%d}}}`, n)))
-	}
-	t.Cleanup(func() { check(t, limit(withoutTest(), v1alpha1.DefaultMaxUnavailable)) })
-	check(t, limit(within(t), 1))
 
 	former := templateImage(t, lab.Acme)
 	tag := func(image string) string { return image[strings.LastIndex(image, ":")+1:] }
@@ -66,7 +61,8 @@ func TestRollout_IsOneRelayAtATimeAndOutlivesADrain(t *testing.T) {
 	check(t, err)
 	kubectl(t, "delete", "pod", was.Name, "-n", was.Namespace) // as a drain does
 	check(t, until(within(t), func(ctx context.Context) (bool, error) {
-		pod, err := environment.RelayPod(ctx, waits)
+		pod := &corev1.Pod{}
+		err := environment.Client().Get(ctx, client.ObjectKeyFromObject(was), pod)
 		return err == nil && pod.UID != was.UID && pod.Spec.Containers[0].Image == former && pod.Status.Phase == corev1.PodPending, nil
 	}))
 	if got := templateImage(t, waits); got != former {

@@ -40,7 +40,7 @@ var (
 	Acme   = &Business{Name: "acme", DisplayName: "Acme GmbH", Region: EU, Number: "+493023125100", webhookPort: 18443}
 	Globex = &Business{Name: "globex", DisplayName: "Globex Inc.", Region: NA, Number: "+12025550142", webhookPort: 18444}
 
-	// Initrode is made by the test of relays with replicas, and by nothing else.
+	// Initrode is made by tests that need a guest, one at a time.
 	Initrode = &Business{Name: "initrode", DisplayName: "Initrode", Region: EU, Number: "+493023125900", webhookPort: 18445}
 )
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Host makes a business that is not of the lab's cast, with its webhook, and waits until its relay is Ready. The
-// region's private webhooks must have its port: see PermitWebhook.
+// region must let relays reach the webhook: see Equip.
 func (l *Lab) Host(ctx context.Context, b *Business) error {
 	if err := l.startReceiver(ctx, b); err != nil {
 		return err
@@ -56,14 +56,14 @@ func (l *Lab) Dismiss(ctx context.Context, b *Business) error {
 	return errors.Join(failed...)
 }
 
-// Equip has a region know a PostgreSQL, and lets its relays reach a guest's webhook. Equipping it with none takes both
-// back.
-func (l *Lab) Equip(ctx context.Context, r *Region, guest *Business, postgres *v1alpha1.Postgres) error {
+// Equip lets a region's relays reach a guest's webhook, and changes the region further. Equipping it for no guest takes
+// everything back.
+func (l *Lab) Equip(ctx context.Context, r *Region, guest *Business, further func(*v1alpha1.DataRegionSpec)) error {
 	region := l.dataRegion(r)
-	if postgres != nil {
-		region.Spec.Postgres = postgres
+	if guest != nil {
 		ports := &region.Spec.Network.PrivateWebhooks[0].Ports
 		*ports = append(*ports, networkingv1.NetworkPolicyPort{Port: new(intstr.FromInt(guest.webhookPort))})
+		further(&region.Spec)
 	}
 	text, err := manifest(region)
 	if err != nil {
