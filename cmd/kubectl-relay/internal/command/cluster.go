@@ -87,7 +87,7 @@ func readRelay(ctx context.Context, k client.Client, namespace, name string) (*v
 	return &relay, region, err
 }
 
-func readRegion(ctx context.Context, k client.Client, name string) (*v1alpha1.DataRegion, error) {
+func readRegion(ctx context.Context, k client.Reader, name string) (*v1alpha1.DataRegion, error) {
 	var region v1alpha1.DataRegion
 	if err := k.Get(ctx, client.ObjectKey{Name: name}, &region); err != nil {
 		return nil, explain(err, "DataRegion "+name, "list all with: kubectl get dataregions")

@@ -1,0 +1,257 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
+)
+
+// watchEvery is how often --watch looks.
+const watchEvery = 2 * time.Second
+
+// statusFlags are the own flags of status.
+type statusFlags struct {
+	output        string
+	allNamespaces bool
+	watch         bool
+}
+
+func newStatus(streams genericiooptions.IOStreams) *cobra.Command {
+	var f statusFlags
+	cmd := &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Show how one relay is, or all",
+		Long: `Show how one relay is: what works, what does not and since when, where it runs, and how far
+the erasure of old keys has come. Without a name, one line for each relay of the namespace,
+or with -A of the cluster.
+
+json and yaml have the same content as a list of objects, also for one relay. No output
+contains a telephone number, a message or a secret.`,
+		Example: `  kubectl relay status acme -n acme
+
+  # All relays, and again whenever something changes
+  kubectl relay status -A --watch`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(cmd, "give one BusinessRelay or none, not %d arguments", len(args))
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "text", "output format: text, json or yaml")
+	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "the relays of all namespaces")
+	flags.BoolVarP(&f.watch, "watch", "w", false, "print again whenever something changes, until interrupted")
+	cluster := newCluster(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case f.output != "text" && f.output != "json" && f.output != "yaml":
+			return usage(cmd, "unknown output %q: write text, json or yaml", f.output)
+		case f.allNamespaces && len(args) > 0:
+			return usage(cmd, "give a name or --all-namespaces, not both")
+		}
+		k, namespace, err := cluster.connect()
+		if err != nil {
+			return err
+		}
+		return f.show(cmd.Context(), streams.Out, k, namespace, strings.Join(args, ""))
+	}
+	return cmd
+}
+
+// show prints the status of the relays that are asked for, with --watch until ctx ends.
+func (f *statusFlags) show(ctx context.Context, out io.Writer, k client.Reader, namespace, name string) error {
+	if f.allNamespaces {
+		namespace = ""
+	}
+	var before []byte
+	once := func(ctx context.Context) (bool, error) {
+		relays, err := findRelays(ctx, k, namespace, name)
+		if err != nil {
+			return false, err
+		}
+		var text bytes.Buffer
+		if err := f.print(&text, relays, name != "", time.Now()); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(before, text.Bytes()) {
+			if _, err := out.Write(text.Bytes()); err != nil {
+				return false, fmt.Errorf("printing: %w", err)
+			}
+			before = text.Bytes()
+		}
+		return !f.watch, nil
+	}
+	err := wait.PollUntilContextCancel(ctx, watchEvery, true, once)
+	if f.watch && ctx.Err() != nil {
+		return nil // it was interrupted, as it must be
+	}
+	return err
+}
+
+// findRelays reads one relay, or all of a namespace, or of all namespaces if that is empty.
+func findRelays(ctx context.Context, k client.Reader, namespace, name string) ([]v1alpha1.BusinessRelay, error) {
+	if name != "" {
+		var relay v1alpha1.BusinessRelay
+		if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay); err != nil {
+			return nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
+				"try another namespace with -n, or list all with: kubectl relay status -A")
+		}
+		return []v1alpha1.BusinessRelay{relay}, nil
+	}
+	var list v1alpha1.BusinessRelayList
+	if err := k.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, explain(err, "the list of BusinessRelays", "give a namespace with -n")
+	}
+	return list.Items, nil
+}
+
+func (f *statusFlags) print(out io.Writer, relays []v1alpha1.BusinessRelay, one bool, now time.Time) error {
+	switch {
+	case f.output != "text":
+		states := make([]relayState, len(relays))
+		for i := range relays {
+			states[i] = stateOf(&relays[i])
+		}
+		if f.output == "json" {
+			return writeJSON(out, states)
+		}
+		raw, err := yaml.Marshal(states)
+		if err != nil {
+			return fmt.Errorf("encoding the status: %w", err)
+		}
+		_, err = out.Write(raw)
+		return err
+	case one:
+		return printRelay(out, &relays[0], now)
+	case len(relays) == 0:
+		fmt.Fprintln(out, "There is no BusinessRelay here; -A looks in all namespaces.")
+		return nil
+	default:
+		return printRelays(out, relays, now)
+	}
+}
+
+// relayState is a relay's status for programs.
+type relayState struct {
+	Namespace     string             `json:"namespace"`
+	Name          string             `json:"name"`
+	Ready         bool               `json:"ready"`
+	Reason        string             `json:"reason,omitempty"`
+	Message       string             `json:"message,omitempty"`
+	Region        string             `json:"region"`
+	Node          string             `json:"node,omitempty"`
+	Volume        string             `json:"volume,omitempty"`
+	URL           string             `json:"url,omitempty"`
+	PhoneNumberID string             `json:"phoneNumberID,omitempty"`
+	Fingerprint   string             `json:"fingerprint,omitempty"`
+	Quality       string             `json:"quality,omitempty"`
+	OldestKey     *metav1.Time       `json:"oldestKeyTime,omitempty"`
+	LastErasure   *metav1.Time       `json:"lastErasureTime,omitempty"`
+	Conditions    []metav1.Condition `json:"conditions"`
+}
+
+func stateOf(r *v1alpha1.BusinessRelay) relayState {
+	s := relayState{
+		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Node: r.Status.Region.Node, Volume: string(r.Status.Region.Volume),
+		URL: r.Status.Endpoint.URL, PhoneNumberID: r.Status.Endpoint.PhoneNumberID, Fingerprint: r.Status.Identity.Fingerprint, Quality: r.Status.Quality,
+		OldestKey: r.Status.Retention.OldestKeyTime, LastErasure: r.Status.Retention.LastSuccessTime, Conditions: r.Status.Conditions,
+	}
+	if c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		s.Ready, s.Reason, s.Message = c.Status == metav1.ConditionTrue, c.Reason, c.Message
+	}
+	return s
+}
+
+// printRelays prints one line for each relay.
+func printRelays(out io.Writer, relays []v1alpha1.BusinessRelay, now time.Time) error {
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "NAMESPACE\tNAME\tREADY\tREASON\tUPDATE\tREGION\tNODE\tQUALITY\tAGE")
+	for i := range relays {
+		r := &relays[i]
+		s := stateOf(r)
+		update := ""
+		if c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionReconciling); c != nil && s.Ready {
+			update = c.Reason
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Namespace, r.Name, yesNo(s.Ready), orDash(s.Reason), orDash(update),
+			s.Region, orDash(s.Node), orDash(s.Quality), age(r.CreationTimestamp, now))
+	}
+	return table.Flush()
+}
+
+// printRelay prints one relay at length.
+func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
+	s := stateOf(r)
+	if s.Ready {
+		fmt.Fprintf(out, "%s in namespace %s is ready\n\n", r.Name, r.Namespace)
+	} else {
+		fmt.Fprintf(out, "%s in namespace %s is not ready\n  %s: %s\n\n", r.Name, r.Namespace, orDash(s.Reason), printable.Text(orDash(s.Message)))
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	for _, line := range [][2]string{
+		{"endpoint", s.URL},
+		{"phone number id", s.PhoneNumberID},
+		{"region", s.Region},
+		{"node", s.Node},
+		{"volume in the region", s.Volume},
+		{"fingerprint", strings.TrimSpace(s.Fingerprint)},
+		{"quality", s.Quality},
+		{"oldest key", ago(s.OldestKey, now)},
+		{"last erasure", ago(s.LastErasure, now)},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(table, "%s\t%s\n", line[0], printable.Text(line[1]))
+		}
+	}
+	fmt.Fprintln(table)
+	for _, c := range r.Status.Conditions {
+		fmt.Fprintf(table, "%s\t%s\t%s\tfor %s\n", c.Type, c.Status, c.Reason, age(c.LastTransitionTime, now))
+	}
+	return table.Flush()
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "True"
+	}
+	return "False"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// age says how long ago something was, as kubectl does.
+func age(t metav1.Time, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return duration.HumanDuration(now.Sub(t.Time))
+}
+
+func ago(t *metav1.Time, now time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return age(*t, now) + " ago"
+}
