@@ -39,7 +39,7 @@ func (p *pass) findRegion(ctx context.Context) error {
 	region := &v1alpha1.DataRegion{}
 	err := p.Client.Get(ctx, client.ObjectKey{Name: string(p.relay.Spec.DataRegion)}, region)
 	if apierrors.IsNotFound(err) {
-		return p.unplaced(outcome.Stalled(v1alpha1.ReasonRegionNotFound,
+		return p.unplaced(outcome.Missing(v1alpha1.ReasonRegionNotFound,
 			"there is no DataRegion %q: see kubectl get dataregions, and create the BusinessRelay again in one of them, or ask a cluster admin to add it", p.relay.Spec.DataRegion))
 	}
 	if err != nil {
@@ -109,7 +109,7 @@ func (p *pass) claimNumber(ctx context.Context) error {
 			if err := p.stop(ctx); err != nil {
 				return err
 			}
-			return outcome.Stalled(v1alpha1.ReasonNumberInUse,
+			return outcome.Missing(v1alpha1.ReasonNumberInUse,
 				"another BusinessRelay in this cluster has this phoneNumber: set another number, or ask a cluster admin to delete that one (kubectl get brelay -A)")
 		}
 	}

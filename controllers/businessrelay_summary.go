@@ -107,8 +107,8 @@ func (p *pass) troubled(before *metav1.Condition, status metav1.ConditionStatus,
 	switch {
 	case status == metav1.ConditionTrue || v.Reason == v1alpha1.ReasonSuspended:
 		return false
-	case v.Stalled || p.relay.DeletionTimestamp != nil:
-		return v.Stalled
+	case v.Stalled || v.Missing || p.relay.DeletionTimestamp != nil:
+		return v.Stalled || v.Missing
 	default:
 		lost := before != nil && before.Status == metav1.ConditionTrue && p.status.ObservedGeneration == before.ObservedGeneration
 		return lost || p.firstThatIs(metav1.ConditionFalse) != nil

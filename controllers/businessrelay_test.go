@@ -169,14 +169,26 @@ func TestRelayReport_CannotWriteAnythingIntoTheStatus(t *testing.T) {
 	}
 }
 
-func TestRelayOfAnUnknownRegionStallsUntilTheRegionExists(t *testing.T) {
+// Helm and others that wait for an object take one without a word in its status for done.
+func TestNewRelay_IsNotDone(t *testing.T) {
+	onServer(t)
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	if got := w.reread(relay).Status.ObservedGeneration; got != -1 {
+		t.Errorf("before the operator has seen the relay, generation %d is observed", got)
+	}
+}
+
+func TestRelayOfAnUnknownRegionWaitsUntilTheRegionExists(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.DataRegion = v1alpha1.ObjectName(w.name + "-later")
 	w.create(relay)
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionPlaced, metav1.ConditionFalse, v1alpha1.ReasonRegionNotFound)
-	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonRegionNotFound)
+	w.want(relay, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRegionNotFound)
+	w.absent(relay, v1alpha1.ConditionStalled)
 	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRegionNotFound)
 	if got := w.children(relay); len(got) > 0 {
 		t.Errorf("a relay without region has children: %v", names(got))
@@ -234,7 +246,7 @@ func TestNumber_BelongsToTheOldestRelayUntilThatIsDeleted(t *testing.T) {
 	w.pass(older)
 	w.pass(younger)
 	w.want(older, v1alpha1.ConditionPlaced, metav1.ConditionTrue, v1alpha1.ReasonPlaced)
-	c := w.want(younger, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
+	c := w.want(younger, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
 	if strings.Contains(c.Message, older.Name) || strings.Contains(c.Message, w.number()) {
 		t.Errorf("the message tells whose number it is: %q", c.Message)
 	}

@@ -162,7 +162,7 @@ func (r *DataRegionReconciler) summarize(ctx context.Context, region *v1alpha1.D
 	}
 	if before == nil || before.Status != is || before.Reason != v.Reason {
 		kind := corev1.EventTypeNormal
-		if v.Stalled {
+		if v.Stalled || v.Missing {
 			kind = corev1.EventTypeWarning
 		}
 		r.Events.Eventf(region, nil, kind, v.Reason, "Reconcile", "%s", v.Message)

@@ -38,7 +38,7 @@ func TestNumber_InUseIsNotTakenByAnOlderRelay(t *testing.T) {
 
 	w.update(squatter, func(r *v1alpha1.BusinessRelay) { r.Spec.PhoneNumber = w.number() })
 	w.pass(squatter)
-	w.want(squatter, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
+	w.want(squatter, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
 	w.pass(business)
 	w.want(business, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }
@@ -55,7 +55,7 @@ func TestNumber_RelayWithoutItCannotReportInitialized(t *testing.T) {
 	w.update(impostor, func(r *v1alpha1.BusinessRelay) { r.Spec.PhoneNumber = w.number() })
 	w.status.set(w.healthy())
 	w.eventually(impostor, "reporting", func(r *v1alpha1.BusinessRelay) bool { return r.Status.Quality != "" })
-	w.want(impostor, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
+	w.want(impostor, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
 	if w.reread(impostor).Status.InitializedTime != nil {
 		t.Error("a relay that has no number counts as initialized")
 	}
@@ -75,7 +75,7 @@ func TestNumber_RelayThatLosesItStops(t *testing.T) {
 	w.wantReplicas(other, 1)
 	w.update(other, func(r *v1alpha1.BusinessRelay) { r.Spec.PhoneNumber = w.number() })
 	w.pass(other)
-	w.want(other, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
+	w.want(other, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonNumberInUse)
 	w.wantReplicas(other, 0)
 	w.wantReplicas(business, 1)
 	w.quiet(other)

@@ -34,8 +34,10 @@ type BusinessRelay struct {
 	// spec is what the business asks for.
 	// +required
 	Spec BusinessRelaySpec `json:"spec"`
-	// status is what the operator and the relay report.
+	// status is what the operator and the relay report. Before the operator has seen the object, its observedGeneration
+	// is -1, so that nobody who waits for it takes it for done (kstatus).
 	// +optional
+	// +kubebuilder:default={observedGeneration:-1}
 	Status BusinessRelayStatus `json:"status,omitzero"`
 }
 

@@ -61,8 +61,8 @@ func settled(name string, edit func(*v1alpha1.BusinessRelay)) act {
 			if err := s.lab.Client().Get(ctx, key, o); err != nil {
 				return err
 			}
-			if stalled := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Status == metav1.ConditionTrue {
-				return lab.Final(conditionError{stalled.Reason, stalled.Message})
+			if c := stopped(o.Status.Conditions); c != nil {
+				return lab.Final(conditionError{c.Reason, c.Message})
 			}
 			if placed := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionPlaced); placed == nil || placed.Status != metav1.ConditionTrue {
 				return fmt.Errorf("BusinessRelay %s is neither placed nor stalled", o.Name)
@@ -70,6 +70,21 @@ func settled(name string, edit func(*v1alpha1.BusinessRelay)) act {
 			return nil
 		})
 	}
+}
+
+// stopped is the condition that says why a relay does not go on, nil if it does: somebody must change it, or what it asks
+// for is not there or another's.
+func stopped(all []metav1.Condition) *metav1.Condition {
+	if c := meta.FindStatusCondition(all, v1alpha1.ConditionStalled); c != nil && c.Status == metav1.ConditionTrue {
+		return c
+	}
+	c := meta.FindStatusCondition(all, v1alpha1.ConditionReady)
+	for _, reason := range []string{v1alpha1.ReasonNumberInUse, v1alpha1.ReasonRegionNotFound, v1alpha1.ReasonNoMatchingNode} {
+		if c != nil && c.Status == metav1.ConditionFalse && c.Reason == reason {
+			return c
+		}
+	}
+	return nil
 }
 
 // forget deletes a candidate and what it left behind for its janitor: there was never

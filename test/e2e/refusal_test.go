@@ -122,7 +122,7 @@ func TestNumber_TakenIsACondition(t *testing.T) {
 	thief.number = lab.Acme.Number
 	_, err := environment.Apply(within(t), thief.manifest())
 	check(t, err)
-	c, err := environment.WaitCondition(within(t), thief.relay(), v1alpha1.ConditionStalled, metav1.ConditionTrue)
+	c, err := environment.WaitCondition(within(t), thief.relay(), v1alpha1.ConditionReady, metav1.ConditionFalse)
 	check(t, err)
 	if c.Reason != v1alpha1.ReasonNumberInUse {
 		t.Errorf("the reason is %s", c.Reason)

@@ -40,6 +40,8 @@ type Error struct {
 	Message string
 	// Stalled says that nothing progresses until somebody changes something.
 	Stalled bool
+	// Missing says that something is not there that others bring, without a change of the object.
+	Missing bool
 	// After is when to reconcile again even if nothing that is watched changes.
 	After time.Duration
 }
@@ -50,6 +52,12 @@ func (e *Error) Error() string { return e.Reason + ": " + e.Message }
 // Stalled says that somebody must change something.
 func Stalled(reason, format string, args ...any) error {
 	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true, After: Recheck}
+}
+
+// Missing says that something is not there that others bring, and that mends itself then: a tool that waits for the object
+// goes on waiting.
+func Missing(reason, format string, args ...any) error {
+	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Missing: true, After: Recheck}
 }
 
 // Waiting says that something outside must change, and when to look again.
@@ -94,6 +102,8 @@ type Verdict struct {
 	Reason, Message string
 	// Stalled and Moving are never both true; both are false when err was nil.
 	Stalled, Moving bool
+	// Missing says that something is not there that others bring.
+	Missing bool
 }
 
 // Of returns the verdict for an error, for a condition or an event, whose length the API
@@ -104,7 +114,7 @@ func Of(err error) Verdict {
 	case err == nil:
 		return Verdict{}
 	case errors.As(err, &o):
-		return Verdict{Reason: o.Reason, Message: Clip(o.Message), Stalled: o.Stalled, Moving: !o.Stalled}
+		return Verdict{Reason: o.Reason, Message: Clip(o.Message), Stalled: o.Stalled, Moving: !o.Stalled, Missing: o.Missing}
 	default:
 		return Verdict{Reason: v1alpha1.ReasonRetrying, Message: "retrying soon: " + Clip(err.Error()), Moving: true}
 	}

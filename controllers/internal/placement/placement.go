@@ -46,13 +46,13 @@ func Region(f Facts) error {
 	name := f.Region.Name
 	switch {
 	case !f.ClassExists:
-		return outcome.Stalled(v1alpha1.ReasonStorageClassMissing,
+		return outcome.Missing(v1alpha1.ReasonStorageClassMissing,
 			"there is no StorageClass %q, which DataRegion %q names: create it, or correct storageClassName", f.Region.Spec.StorageClassName, name)
 	case Matching(f.Region, f.Usable) == 0 && Matching(f.Region, f.Nodes) > 0:
-		return outcome.Stalled(v1alpha1.ReasonNoMatchingNode,
+		return outcome.Missing(v1alpha1.ReasonNoMatchingNode,
 			"no node of DataRegion %q is ready and takes pods: see kubectl get nodes -l %s=%s", name, v1alpha1.LabelNodeRegion, name)
 	case Matching(f.Region, f.Nodes) == 0:
-		return outcome.Stalled(v1alpha1.ReasonNoMatchingNode,
+		return outcome.Missing(v1alpha1.ReasonNoMatchingNode,
 			"no node belongs to DataRegion %q: label one %s=%s%s", name, v1alpha1.LabelNodeRegion, name, alsoWith(f.Region))
 	}
 	return nil

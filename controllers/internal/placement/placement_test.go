@@ -56,7 +56,8 @@ func TestPlacement_OnlyWhereAllIsOfTheRegion(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			v := outcome.Of(placement.Relay(c.facts))
-			if v.Reason != c.reason || v.Stalled != (c.reason != "") {
+			mendsItself := c.reason == v1alpha1.ReasonNoMatchingNode || c.reason == v1alpha1.ReasonStorageClassMissing
+			if v.Reason != c.reason || v.Missing != mendsItself || v.Stalled != (c.reason != "" && !mendsItself) {
 				t.Errorf("the verdict is %+v, want %q", v, c.reason)
 			}
 		})
