@@ -70,6 +70,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewKeeperMetrics(mgr.GetClient())}}); err != nil {
 		return fmt.Errorf("adding the keepers' metrics: %w", err)
 	}
+	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewStateMetrics(mgr.GetClient())}}); err != nil {
+		return fmt.Errorf("adding the states' metrics: %w", err)
+	}
 	relays := &BusinessRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(),
 		Events: mgr.GetEventRecorder(eventSource), Poller: poller,
