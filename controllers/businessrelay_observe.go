@@ -30,6 +30,7 @@ func reported() []string {
 var (
 	reasonPattern      = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
 	numberIDPattern    = regexp.MustCompile(`^[0-9]{1,32}$`)
+	imagePattern       = regexp.MustCompile(`^[A-Za-z0-9@:._/+-]{1,512}$`)
 	fingerprintPattern = regexp.MustCompile(`^[0-9a-f ]{1,128}$`)
 )
 
@@ -74,13 +75,16 @@ func rolledOut(live client.Object, want int32) error {
 func (p *pass) observeRelay(pods []corev1.Pod) {
 	key := client.ObjectKeyFromObject(p.relay)
 	pod := p.holder(key, pods)
-	p.status.Region.Node = ""
+	p.status.Region.Node, p.status.Image = "", ""
 	if pod == nil {
 		p.Poller.Forget(key)
 		p.unknown(v1alpha1.ReasonNotReported, "no pod of the relay is running")
 		return
 	}
 	p.status.Region.Node = pod.Spec.NodeName
+	for _, s := range pod.Status.ContainerStatuses {
+		p.status.Image = matching(imagePattern, s.ImageID, "")
+	}
 	if p.working != nil {
 		p.working = explain(p.working, pod)
 	}

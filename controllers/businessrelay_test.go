@@ -143,6 +143,9 @@ func TestRelayReport_IsShownAndRecovers(t *testing.T) {
 	w.status.set(without)
 	w.eventually(relay, "ready again", isReason(v1alpha1.ReasonReady))
 	w.want(relay, v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured)
+	if image := w.reread(relay).Status.Image; image != "ghcr.io/relaykeep/relay@sha256:0011" {
+		t.Errorf("the relay's image is %q", image)
+	}
 }
 
 func TestRelayReport_CannotWriteAnythingIntoTheStatus(t *testing.T) {

@@ -292,7 +292,7 @@ func (w *world) startReplica(relay *v1alpha1.BusinessRelay, n int32) *corev1.Pod
 	pod.Status.Phase = corev1.PodRunning
 	pod.Status.PodIP = fmt.Sprintf("192.0.2.%d", 7+n)
 	pod.Status.PodIPs = []corev1.PodIP{{IP: pod.Status.PodIP}}
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "relay", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "relay", Ready: true, ImageID: "ghcr.io/relaykeep/relay@sha256:0011", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	if err := server.Client.Status().Update(w.t.Context(), pod); err != nil {
 		w.t.Fatal(err)
 	}

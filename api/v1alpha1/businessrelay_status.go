@@ -24,6 +24,10 @@ type BusinessRelayStatus struct {
 	// region is where the relay is.
 	// +optional
 	Region RegionStatus `json:"region,omitzero"`
+	// image is what the relay's pod (the first of several) runs, by the digest that its node reports.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
 	// retention is how far the erasure of old keys has come.
 	// +optional
 	Retention RetentionStatus `json:"retention,omitzero"`

@@ -157,6 +157,7 @@ type relayState struct {
 	Message       string             `json:"message,omitempty"`
 	Region        string             `json:"region"`
 	Node          string             `json:"node,omitempty"`
+	Image         string             `json:"image,omitempty"`
 	Volume        string             `json:"volume,omitempty"`
 	URL           string             `json:"url,omitempty"`
 	PhoneNumberID string             `json:"phoneNumberID,omitempty"`
@@ -169,7 +170,7 @@ type relayState struct {
 
 func stateOf(r *v1alpha1.BusinessRelay) relayState {
 	s := relayState{
-		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Node: r.Status.Region.Node, Volume: string(r.Status.Region.Volume),
+		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Node: r.Status.Region.Node, Image: r.Status.Image, Volume: string(r.Status.Region.Volume),
 		URL: r.Status.Endpoint.URL, PhoneNumberID: r.Status.Endpoint.PhoneNumberID, Fingerprint: r.Status.Identity.Fingerprint, Quality: r.Status.Quality,
 		OldestKey: r.Status.Retention.OldestKeyTime, LastErasure: r.Status.Retention.LastSuccessTime, Conditions: r.Status.Conditions,
 	}
@@ -210,6 +211,7 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 		{"phone number id", s.PhoneNumberID},
 		{"region", s.Region},
 		{"node", s.Node},
+		{"image", s.Image},
 		{"volume in the region", s.Volume},
 		{"fingerprint", strings.TrimSpace(s.Fingerprint)},
 		{"quality", s.Quality},

@@ -36,6 +36,7 @@ func patients(t *testing.T) ([]v1alpha1.BusinessRelay, client.Client) {
 	well.CreationTimestamp = metav1.NewTime(now().Add(-48 * time.Hour))
 	well.Status.Region = v1alpha1.RegionStatus{Name: "eu", Node: "eu-1", Volume: v1alpha1.VolumeVerified}
 	well.Status.Quality = "GREEN"
+	well.Status.Image = "ghcr.io/relaykeep/relay@sha256:0011"
 	well.Status.Retention.OldestKeyTime = new(metav1.NewTime(now().Add(-72 * time.Hour)))
 	well.Status.Conditions = []metav1.Condition{
 		condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the relay receives, delivers and sends messages"),
