@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,9 @@ func run(t *testing.T, args ...string) (out, complaint string, err error) {
 // written are the templates that are written by hand.
 var written = []string{"deployment", "leaderelection", "networkpolicy", "service", "serviceaccount"}
 
+// optional are those of them that are rendered only if the values ask for it.
+var optional = []string{"poddisruptionbudget", "prometheusrule", "servicemonitor"}
+
 func TestTemplatesRenderAsBefore(t *testing.T) {
 	for name, values := range map[string][]string{
 		"default": nil,
@@ -53,7 +57,11 @@ func TestTemplatesRenderAsBefore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"template", "relaykeep", "relaykeep", "--namespace", "relaykeep-system"}, values...)
-			for _, template := range written {
+			templates := written
+			if values != nil {
+				templates = slices.Concat(written, optional)
+			}
+			for _, template := range templates {
 				args = append(args, "--show-only", "templates/"+template+".yaml")
 			}
 			got, complaint, err := run(t, args...)

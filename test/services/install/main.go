@@ -14,12 +14,13 @@ import (
 	"github.com/relaykeep/relaykeep/test/interop/nodeclients"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 	"github.com/relaykeep/relaykeep/test/services/postgres"
+	"github.com/relaykeep/relaykeep/test/services/promtool"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	_, err := nodeclients.Install(ctx)
-	err = errors.Join(ejabberd.Install(ctx), postgres.Install(ctx), err)
+	err = errors.Join(ejabberd.Install(ctx), postgres.Install(ctx), promtool.Install(ctx), err)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "install:", err)
