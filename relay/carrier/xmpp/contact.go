@@ -35,10 +35,23 @@ func (c *Carrier) Contact(ctx context.Context, peer phone.Number, ask bool) (car
 	err = contacts.ask(peer, func() error {
 		return c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe"))
 	})
+	if err == nil {
+		err = c.handled(ctx)
+	}
 	if err != nil {
 		return carrier.ContactNone, err
 	}
 	return carrier.ContactAsked, nil
+}
+
+// handled waits until the server has handled all that was sent to it: it answers in order. Whoever notes that a peer was
+// asked may then trust that the server knows.
+func (c *Carrier) handled(ctx context.Context) error {
+	_, err := c.questions.ask(ctx, c.addr.Domain, "get", stanza.New(stanza.NSPing, "ping"))
+	if _, answered := errors.AsType[*stanza.Error](err); answered {
+		return nil
+	}
+	return err
 }
 
 // readContacts returns the account's contact list, which it reads once in a stream. From then
@@ -124,7 +137,7 @@ func (c *Carrier) mayExist(ctx context.Context, peer phone.Number) error {
 	if err := c.post(stanza.Knock(c.addr, peer, id)); err != nil {
 		return err
 	}
-	if _, err := c.questions.ask(ctx, c.addr.Domain, "get", stanza.New(stanza.NSPing, "ping")); err != nil && !errors.As(err, &e) {
+	if err := c.handled(ctx); err != nil {
 		return err
 	}
 	c.mu.Lock()
