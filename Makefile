@@ -70,6 +70,9 @@ LEAN := -trimpath -buildvcs=false -gcflags=all=-dwarf=false -toolexec="env GOMAX
 # Only the race detector needs a C compiler.
 export CGO_ENABLED ?= 0
 
+# Code compiles to the same wherever the checkout is, so that a new one finds in Go's cache what another has compiled.
+export GOFLAGS := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath)
+
 ##@ General
 
 .PHONY: help
@@ -100,7 +103,7 @@ cluster-down: $(CLUSTER) ## End the local cluster and leave nothing behind
 .PHONY: run-relay
 run-relay: test-env ## Run one relay with a Vault and a Prosody, without a cluster; DEBUG=1 waits for a debugger at 127.0.0.1:2345
 	$(GO) build -o bin/ ./cmd/kubectl-relay
-	$(GO) build $(if $(DEBUG),-gcflags='all=-N -l') -o bin/run-relay ./test/runrelay
+	$(GO) build $(if $(DEBUG),-trimpath=false -gcflags='all=-N -l') -o bin/run-relay ./test/runrelay
 	$(if $(DEBUG),$(GO) build -modfile=test/tools/go.mod -o bin/dlv github.com/go-delve/delve/cmd/dlv)
 	@. bin/test.env && exec bin/run-relay $(if $(DEBUG),-debugger bin/dlv)
 
