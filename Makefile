@@ -35,9 +35,9 @@ PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
-# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, with real
+# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
 # servers, whose parts run under it here: `make nightly` runs all under it.
-RACE_AT_NIGHT = $(shell $(GO) list ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
+RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
 RACE = $(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/internal/poll ./relay/... \
 	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$))
 PLAIN = $(filter-out $(RACE),$(PACKAGES))
