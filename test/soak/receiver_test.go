@@ -2,6 +2,7 @@ package soak_test
 
 import (
 	"encoding/pem"
+	"fmt"
 	"hash/maphash"
 	"io"
 	"log"
@@ -117,7 +118,7 @@ func (r *receiver) note(u webhooktest.Update) {
 	case "system", "":
 		r.status(u)
 	default:
-		r.strange["a webhook of type "+u.Type]++
+		r.strange[fmt.Sprintf("a webhook of type %s, code %d", u.Type, u.Code)]++
 	}
 }
 

@@ -70,7 +70,7 @@ func (s *service) readArchive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.complete || p.last == "" || p.last == after || s.held.enough() {
+		if p.last == "" || p.last == after || s.held.enough() || p.complete && !s.held.owes() {
 			return nil
 		}
 		after = p.last

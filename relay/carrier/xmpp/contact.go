@@ -33,11 +33,11 @@ func (c *Carrier) Contact(ctx context.Context, peer phone.Number, ask bool) (car
 		return carrier.ContactNone, err
 	}
 	err = contacts.ask(peer, func() error {
-		return c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe"))
+		if err := c.post(stanza.New(stanza.NSClient, "presence", "to", c.addr.Of(peer), "type", "subscribe")); err != nil {
+			return err
+		}
+		return c.handled(ctx)
 	})
-	if err == nil {
-		err = c.handled(ctx)
-	}
 	if err != nil {
 		return carrier.ContactNone, err
 	}

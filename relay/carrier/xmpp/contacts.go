@@ -35,11 +35,11 @@ func (cs *contacts) put(n phone.Number, s carrier.ContactState) (before carrier.
 }
 
 // ask notes that a peer is asked, and sends the request: the answer, which may arrive before send returns, then comes
-// after what is noted. Of a request that was not sent nothing stays.
+// after what is noted. Of a request that may not have been sent nothing stays, so that it is made again.
 func (cs *contacts) ask(n phone.Number, send func() error) error {
 	before := cs.put(n, carrier.ContactAsked)
 	err := send()
-	if err != nil {
+	if err != nil && cs.state(n) == carrier.ContactAsked {
 		cs.put(n, before)
 	}
 	return err

@@ -13,7 +13,8 @@ const (
 
 // held are messages that arrived while the archive is read. They are newer than what it had before, and
 // a conversation's ratchet goes on with each turn: what is read a few turns late cannot be opened any more. So they
-// wait until the archive has brought what it had when the stream began, as long as there is room for them.
+// wait until the archive has brought what it had when the stream began. What there is no room for is dropped, and the
+// archive is read until it has brought that as well.
 //
 // They count as handled at once: the archive has them, behind our position, and brings them again if the link or the
 // process ends first.
@@ -24,13 +25,14 @@ type held struct {
 	bytes   int64
 	until   string // the id at which the archive ended; empty while that is not known
 	reached bool   // the archive has brought it
+	owed    string // the id of the last message that was dropped and that the archive has not brought; empty for none
 }
 
 // begin holds messages back from now on.
 func (h *held) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.on, h.until, h.reached = true, "", false
+	h.on, h.until, h.reached, h.owed = true, "", false, ""
 }
 
 // waitFor says at which id the archive ended.
@@ -40,25 +42,34 @@ func (h *held) waitFor(id string) {
 	h.until = id
 }
 
-// enough says whether the archive has brought what it had.
+// enough says whether the archive has brought what it had, and what was dropped since.
 func (h *held) enough() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.reached
+	return h.reached && h.owed == ""
 }
 
-// hold takes a message that the archive has, and says whether it did. Full says that no other will be taken.
-func (h *held) hold(it item) (taken, full bool) {
+// owes says whether the archive has not yet brought what was dropped.
+func (h *held) owes() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.owed != ""
+}
+
+// hold takes a message that the archive has, and says whether it did: it is held back or, without room, dropped. After
+// one that was dropped all are, until the archive has brought it: their order stays.
+func (h *held) hold(it item) (taken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.on || it.archive == "" {
-		return false, false
+		return false
 	}
-	if len(h.items) >= maxHeld || h.bytes+it.size > maxHeldBytes {
-		return false, true
+	if h.owed != "" || len(h.items) >= maxHeld || h.bytes+it.size > maxHeldBytes {
+		h.owed = it.archive
+		return true
 	}
 	h.items, h.bytes = append(h.items, it), h.bytes+it.size
-	return true, false
+	return true
 }
 
 // came forgets a message that the archive brought.
@@ -66,6 +77,9 @@ func (h *held) came(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.reached = h.reached || id != "" && id == h.until
+	if id == h.owed {
+		h.owed = ""
+	}
 	for i, it := range h.items {
 		if it.archive == id {
 			h.items, h.bytes = append(h.items[:i], h.items[i+1:]...), h.bytes-it.size

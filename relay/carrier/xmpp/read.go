@@ -54,10 +54,8 @@ func (s *service) element(ctx context.Context, e *stanza.Element) error {
 		it.size = size
 		if e.Child(stanza.NSArchive, "result") != nil {
 			s.held.came(it.archive)
-		} else if taken, full := s.held.hold(it); taken {
+		} else if s.held.hold(it) {
 			it = item{counted: true}
-		} else if full {
-			s.release(ctx) // it cannot wait for an archive that brings too little
 		}
 		s.enqueue(ctx, it)
 	}
