@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -68,6 +69,11 @@ func TestDrift_WhatOthersWriteIsTakenOutAndTold(t *testing.T) {
 			s := o.(*corev1.Service)
 			s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "more", Port: 9999})
 		}},
+		{"a field with a default", "Service", func(o client.Object) { o.(*corev1.Service).Spec.SessionAffinity = corev1.ServiceAffinityClientIP }},
+		{"another field with a default", "StatefulSet", func(o client.Object) {
+			o.(*appsv1.StatefulSet).Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: new(int32(1))}
+		}},
+		{"a policy for names", "StatefulSet", pods(func(s *corev1.PodSpec) { s.DNSPolicy = corev1.DNSDefault })},
 		{"secrets", "ServiceAccount", func(o client.Object) {
 			o.(*corev1.ServiceAccount).Secrets = []corev1.ObjectReference{{Name: "acme"}}
 		}},
@@ -195,6 +201,26 @@ func TestDrift_DeletedOrImmutableChildrenAreMadeAgain(t *testing.T) {
 	if fresh == nil || fresh.UID == file.UID || fresh.Immutable != nil || equality.Semantic.DeepEqual(fresh.Data, file.Data) {
 		t.Error("the configuration that somebody made immutable is not made again")
 	}
+}
+
+// TestDrift_AnAdoptedObjectIsOursAlone: somebody restored the Service from a backup, and owns even what the API server chose.
+func TestDrift_AnAdoptedObjectIsOursAlone(t *testing.T) {
+	onServer(t)
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	service := w.children(relay)["Service"].(*corev1.Service)
+	backup := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: service.Name, Labels: service.Labels}, Spec: *service.Spec.DeepCopy()}
+	if err := server.Client.Delete(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Client.Create(t.Context(), backup, somebody); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.pass(relay)
+	w.quiet(relay)
 }
 
 func TestDrift_ContestedChildIsNoHotLoop(t *testing.T) {

@@ -57,7 +57,7 @@ func content(kind string) []string {
 	case "ConfigMap":
 		return []string{"data", "binaryData", "immutable"}
 	case "ServiceAccount":
-		return []string{"secrets", "imagePullSecrets", "automountServiceAccountToken"}
+		return []string{"secrets", "automountServiceAccountToken"} // some clusters give every account pull secrets
 	case "PersistentVolumeClaim", "Job": // the API server lets nothing of them be changed that matters, and fills in much
 		return nil
 	default:
@@ -95,6 +95,36 @@ func (c Child) foreign(live client.Object) (all []owned, err error) {
 		})
 	}
 	return slices.DeleteFunc(all, func(o owned) bool { return o.fields.Empty() }), nil
+}
+
+// owners are a live child's managed fields without what others own of its content, and whether that is a change.
+func (c Child) owners(live client.Object) (kept []metav1.ManagedFieldsEntry, changed bool, err error) {
+	within := content(c.kind.Kind)
+	for _, entry := range live.GetManagedFields() {
+		ours := entry.Manager == v1alpha1.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply
+		if entry.FieldsV1 == nil || entry.Subresource == "status" || ours {
+			kept = append(kept, entry)
+			continue
+		}
+		fields := fieldpath.NewSet()
+		if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
+			return nil, false, fmt.Errorf("reading who owns the fields of %s: %w", c.Name(), err)
+		}
+		rest := filter(fields, func(p fieldpath.Path) bool {
+			return len(p) == 0 || p[0].FieldName == nil || !slices.Contains(within, *p[0].FieldName) || isRestart(p)
+		})
+		if changed = changed || !rest.Equals(fields); rest.Empty() {
+			continue
+		}
+		raw, err := rest.ToJSON()
+		if err != nil {
+			return nil, false, fmt.Errorf("writing who owns the fields of %s: %w", c.Name(), err)
+		}
+		entry.FieldsV1 = entry.FieldsV1.DeepCopy()
+		entry.FieldsV1.SetRawBytes(raw)
+		kept = append(kept, entry)
+	}
+	return kept, changed, nil
 }
 
 func filter(s *fieldpath.Set, keep func(fieldpath.Path) bool) *fieldpath.Set {
@@ -135,7 +165,8 @@ func add(names []string, name string, room int) []string {
 	return append(names, name)
 }
 
-// named joins the names of a path's fields up to the first list or four levels: below it, names may be anything.
+// named joins the names of a path's fields up to four levels, and no further than the first list or map: below it, names
+// may be anything.
 func named(p fieldpath.Path) string {
 	var names []string
 	for _, e := range p {
@@ -143,14 +174,22 @@ func named(p fieldpath.Path) string {
 			break
 		}
 		names = append(names, *e.FieldName)
+		if slices.Contains([]string{"data", "binaryData", "selector", "matchLabels", "labels", "annotations", "nodeSelector"}, *e.FieldName) {
+			break
+		}
 	}
 	return strings.Join(names, ".")
 }
 
-// lastWriter is the field manager that was the last to write an object, other than us and those who write its status;
-// empty if there is none.
+// lastWriter is the field manager that was the last to write an object since we applied it, other than those who write its
+// status; empty if there is none. A removal leaves no other trace.
 func lastWriter(o client.Object) (manager string) {
 	var at metav1.Time
+	for _, entry := range o.GetManagedFields() {
+		if entry.Manager == v1alpha1.FieldManager && entry.Time != nil && at.Before(entry.Time) {
+			at = *entry.Time
+		}
+	}
 	for _, entry := range o.GetManagedFields() {
 		if entry.Manager != v1alpha1.FieldManager && entry.Subresource != "status" && entry.Time != nil && at.Before(entry.Time) {
 			manager, at = entry.Manager, *entry.Time

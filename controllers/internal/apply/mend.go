@@ -44,6 +44,9 @@ func (a Applier) settle(ctx context.Context, c Child, live client.Object) error 
 	if live != nil && cannotChange(live, err) {
 		err = a.replace(ctx, c, live)
 	}
+	if err == nil && found.foreign {
+		err = a.disown(ctx, c)
+	}
 	if err != nil {
 		return outcome.FromAPI("applying "+c.Name(), err)
 	}
@@ -121,11 +124,6 @@ func (a Applier) prune(ctx context.Context, c Child, live client.Object) error {
 		return fmt.Errorf("reading what %s should be: %w", c.Name(), err)
 	}
 	carry(have, want)
-	type operation struct {
-		Op    string `json:"op"`
-		Path  string `json:"path"`
-		Value any    `json:"value,omitempty"`
-	}
 	patch := []operation{{"replace", "/metadata/resourceVersion", live.GetResourceVersion()}} // of just this version
 	for _, field := range content(c.kind.Kind) {
 		if value, ok := want[field]; ok {
@@ -139,6 +137,33 @@ func (a Applier) prune(ctx context.Context, c Child, live client.Object) error {
 		return fmt.Errorf("bringing %s back: %w", c.Name(), err)
 	}
 	return a.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, raw), client.FieldOwner(v1alpha1.FieldManager))
+}
+
+// disown takes out of the managed fields what nobody but our apply may own. After a prune we would own, by that, the
+// defaults to which values went back, and others what they set to their defaults: both would count as drift for ever.
+func (a Applier) disown(ctx context.Context, c Child) error {
+	live := c.empty()
+	if err := a.Live.Get(ctx, c.key, live); err != nil {
+		return fmt.Errorf("reading %s: %w", c.Name(), err)
+	}
+	entries, changed, err := c.owners(live)
+	if err != nil || !changed {
+		return err
+	}
+	raw, err := json.Marshal([]operation{
+		{"replace", "/metadata/resourceVersion", live.GetResourceVersion()}, {"replace", "/metadata/managedFields", entries},
+	})
+	if err != nil {
+		return fmt.Errorf("bringing %s back: %w", c.Name(), err)
+	}
+	return a.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, raw), client.FieldOwner(v1alpha1.FieldManager))
+}
+
+// operation is one of a JSON patch (RFC 6902).
+type operation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
 }
 
 // carry takes over what neither we nor others decide: the addresses that the API server gave a Service, and an admin's
