@@ -130,14 +130,16 @@ func (d *doctor) look(out io.Writer, s subject, is []metav1.Condition, should []
 	if len(is) == 0 {
 		print(metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reasonUnseen, Message: "the operator has not seen it"})
 	}
+	ready := meta.FindStatusCondition(is, v1alpha1.ConditionReady)
+	asleep := ready != nil && ready.Reason == v1alpha1.ReasonSuspended // and reports nothing
 	for _, kind := range should {
 		c := meta.FindStatusCondition(is, kind)
-		if c == nil || c.Status == metav1.ConditionTrue || waits(*c) || slices.Contains(told, c.Reason) {
+		if c == nil || c.Status == metav1.ConditionTrue || waits(*c) || asleep && c.Status == metav1.ConditionUnknown || slices.Contains(told, c.Reason) {
 			continue
 		}
 		print(*c)
 	}
-	if c := meta.FindStatusCondition(is, v1alpha1.ConditionReconciling); c != nil && c.Reason == v1alpha1.ReasonUpdateWaiting && strings.Contains(c.Message, "paused") {
+	if c := meta.FindStatusCondition(is, v1alpha1.ConditionReconciling); c != nil && c.Reason == v1alpha1.ReasonUpdatePaused {
 		print(*c)
 	}
 	if len(told) > 0 {
@@ -175,12 +177,12 @@ func (s subject) remedy(reason string) string {
 func remedyFor(reason string) (string, error) {
 	switch reason {
 	case reasonUnseen, v1alpha1.ReasonRetrying, v1alpha1.ReasonNotReported:
-		return "kubectl logs -l app.kubernetes.io/component=manager -A --tail 50", nil
+		return "kubectl logs -n relaykeep-system -l app.kubernetes.io/component=manager --tail 50", nil
 	case v1alpha1.ReasonProgressing, v1alpha1.ReasonRelayStarting:
 		return "kubectl describe pod -l app.kubernetes.io/instance=NAME,app.kubernetes.io/component=relay -n NAMESPACE", nil
 	case v1alpha1.ReasonRelayUnreachable:
 		return "kubectl logs NAME-relay-0 -n NAMESPACE --tail 50", nil
-	case v1alpha1.ReasonUpdateWaiting, v1alpha1.ReasonNumberInUse:
+	case v1alpha1.ReasonUpdateWaiting, v1alpha1.ReasonUpdatePaused, v1alpha1.ReasonNumberInUse:
 		return "kubectl relay status -A", nil
 	case v1alpha1.ReasonNameTaken, v1alpha1.ReasonContested:
 		return "kubectl get all,cm,sa,pvc,netpol -n NAMESPACE --show-managed-fields -o yaml", nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,15 @@ func purge(ctx context.Context, k client.Client, relay client.ObjectKey) (contra
 
 // purgeResult reads what the last pod of a janitor's Job left as its termination message.
 func purgeResult(ctx context.Context, k client.Reader, job *batchv1.Job) (contract.RetentionResult, error) {
+	var live batchv1.Job
+	if err := k.Get(ctx, client.ObjectKeyFromObject(job), &live); err != nil {
+		return contract.RetentionResult{}, explain(err, "Job "+job.Name, "try again")
+	}
+	if !slices.ContainsFunc(live.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
+	}) {
+		return contract.RetentionResult{}, errUnreported // a pod that failed is tried again
+	}
 	var pods corev1.PodList
 	if err := k.List(ctx, &pods, client.InNamespace(job.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job.Name}); err != nil {
 		return contract.RetentionResult{}, explain(err, "the janitor's pods", "try again")

@@ -44,9 +44,14 @@ func janitors(t *testing.T, messages ...string) client.Client {
 					return err
 				}
 			}
-			return nil
+			if len(messages) == 0 {
+				return nil
+			}
+			job := o.(*batchv1.Job)
+			job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue}}
+			return c.Status().Update(ctx, job)
 		},
-	}).Build()
+	}).WithStatusSubresource(&batchv1.Job{}).Build()
 }
 
 func TestPurgeNow_PrintsTheLastReport(t *testing.T) {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -80,21 +80,17 @@ func (f *statusFlags) show(ctx context.Context, out io.Writer, k client.Reader, 
 	if f.allNamespaces {
 		namespace = ""
 	}
-	var before []byte
+	var before []relayState
 	once := func(ctx context.Context) (bool, error) {
 		relays, err := findRelays(ctx, k, namespace, name)
 		if err != nil {
 			return false, err
 		}
-		var text bytes.Buffer
-		if err := f.print(&text, relays, name != "", time.Now()); err != nil {
-			return false, err
-		}
-		if !bytes.Equal(before, text.Bytes()) {
-			if _, err := out.Write(text.Bytes()); err != nil {
-				return false, fmt.Errorf("printing: %w", err)
+		if now := statesOf(relays); before == nil || !equality.Semantic.DeepEqual(before, now) {
+			if err := f.print(out, relays, name != "", time.Now()); err != nil {
+				return false, err
 			}
-			before = text.Bytes()
+			before = now
 		}
 		return !f.watch, nil
 	}
@@ -125,10 +121,7 @@ func findRelays(ctx context.Context, k client.Reader, namespace, name string) ([
 func (f *statusFlags) print(out io.Writer, relays []v1alpha1.BusinessRelay, one bool, now time.Time) error {
 	switch {
 	case f.output != "text":
-		states := make([]relayState, len(relays))
-		for i := range relays {
-			states[i] = stateOf(&relays[i])
-		}
+		states := statesOf(relays)
 		if f.output == "json" {
 			return writeJSON(out, states)
 		}
@@ -166,6 +159,14 @@ type relayState struct {
 	OldestKey     *metav1.Time       `json:"oldestKeyTime,omitempty"`
 	LastErasure   *metav1.Time       `json:"lastErasureTime,omitempty"`
 	Conditions    []metav1.Condition `json:"conditions"`
+}
+
+func statesOf(relays []v1alpha1.BusinessRelay) []relayState {
+	states := make([]relayState, len(relays))
+	for i := range relays {
+		states[i] = stateOf(&relays[i])
+	}
+	return states
 }
 
 func stateOf(r *v1alpha1.BusinessRelay) relayState {

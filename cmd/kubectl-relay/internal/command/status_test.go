@@ -56,10 +56,16 @@ func patients(t *testing.T) ([]v1alpha1.BusinessRelay, client.Client) {
 		condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "it can take relays"),
 		condition(v1alpha1.ConditionKeeperHealthy, metav1.ConditionFalse, v1alpha1.ReasonOverdue, "the keeper did not run"),
 	}
+	asleep := well.DeepCopy()
+	asleep.Namespace, asleep.Name = "shops", "asleep"
+	asleep.Status = v1alpha1.BusinessRelayStatus{Conditions: []metav1.Condition{
+		condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "the relay is stopped by spec.suspend"),
+		condition(v1alpha1.ConditionKeysReady, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "no pod of the relay is running"),
+	}}
 	unseen := &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "shops", Name: "new"}, Spec: v1alpha1.BusinessRelaySpec{DataRegion: "nowhere"}}
 	scheme := runtime.NewScheme()
 	check(t, v1alpha1.AddToScheme(scheme))
-	return []v1alpha1.BusinessRelay{*well, *ill, *unseen}, fake.NewClientBuilder().WithScheme(scheme).WithObjects(well, ill, unseen, region).Build()
+	return []v1alpha1.BusinessRelay{*well, *ill, *unseen, *asleep}, fake.NewClientBuilder().WithScheme(scheme).WithObjects(well, ill, unseen, asleep, region).Build()
 }
 
 func TestStatus(t *testing.T) {
@@ -100,7 +106,7 @@ func TestStatus_ReadsOneOrAllOfANamespace(t *testing.T) {
 		namespace, name string
 		all             bool
 		want            int
-	}{{"shops", "initech", false, 1}, {"shops", "", false, 2}, {"shops", "", true, 3}} {
+	}{{"shops", "initech", false, 1}, {"shops", "", false, 3}, {"shops", "", true, 4}} {
 		var out bytes.Buffer
 		f := statusFlags{output: "json", allNamespaces: tt.all}
 		check(t, f.show(t.Context(), &out, k, tt.namespace, tt.name))
@@ -118,7 +124,7 @@ func TestStatus_ReadsOneOrAllOfANamespace(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	_, k := patients(t)
 	for name, tt := range map[string]struct{ namespace, name, err string }{
-		"all.txt":  {"", "", "6 problems found with 3 relays and 2 regions"},
+		"all.txt":  {"", "", "6 problems found with 4 relays and 2 regions"},
 		"one.txt":  {"acme", "acme", "1 problem found with 1 relay and 1 region"},
 		"none.txt": {"empty", "", ""},
 	} {
