@@ -92,7 +92,10 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 // run runs the steps up to the first that fails, and then observes the relay and its
 // janitor, which does not depend on the steps.
 func (p *pass) run(ctx context.Context) error {
-	var stopped error
+	stopped := p.readSet(ctx)
+	if stopped != nil {
+		return stopped
+	}
 	for _, s := range p.steps() {
 		err := s.do(ctx)
 		if errors.Is(err, errNotItsTurn) {
@@ -103,6 +106,7 @@ func (p *pass) run(ctx context.Context) error {
 			break
 		}
 	}
+	p.endTurn()
 	if err := p.observe(ctx); err != nil && stopped == nil {
 		return err
 	}

@@ -18,6 +18,8 @@ const (
 	failedCreate = "FailedCreate"
 	// failedCheck is when to look again for such an event: nothing that is watched tells of it.
 	failedCheck = 15 * time.Second
+	// failedRecent is how old such an event may be: Kubernetes tries again, and says so, after a quarter of an hour at most.
+	failedRecent = 20 * time.Minute
 	// maxEvents is how many events of one object are read.
 	maxEvents = 50
 )
@@ -48,7 +50,7 @@ func (p *pass) withFailure(ctx context.Context, kind string, of client.Object, w
 			last = e
 		}
 	}
-	if last == nil {
+	if last == nil || p.Now().Sub(last.LastTimestamp.Time) > failedRecent {
 		return waiting
 	}
 	v := outcome.Of(waiting)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/events"
@@ -50,6 +51,7 @@ type pass struct {
 	status v1alpha1.BusinessRelayStatus // as it will be written
 	marks  conditions.Set               // the conditions of status
 
+	set        *appsv1.StatefulSet  // the relay's before the pass; nil if there is none
 	region     *v1alpha1.DataRegion // once found
 	in         desired.Input        // once the region is found
 	configHash string               // once the configuration is rendered
@@ -61,6 +63,8 @@ type pass struct {
 	working error
 	// waits says why the relay is not updated yet; nil if it is as it should be.
 	waits error
+	// updating says that the relay's update is underway when the pass ends.
+	updating bool
 	// again is after what time to run another pass even if nothing changes; 0 for never.
 	again time.Duration
 }

@@ -83,12 +83,19 @@ func (p *pass) findDatabase(context.Context) error {
 
 // stop scales the relay to no pods, if it ever had any.
 func (p *pass) stop(ctx context.Context) error {
-	_, hash, err := desired.Config(p.in)
+	claim, err := p.claim(ctx)
 	if err != nil {
 		return err
 	}
 	in := p.in
-	in.Stopped = true
+	in.Stopped, in.Volume = true, p.volume(claim)
+	if in.Account, err = p.accountNumbers(ctx, p.relay); err != nil {
+		return err
+	}
+	_, hash, err := desired.Config(in)
+	if err != nil {
+		return err
+	}
 	set := apply.Typed(desired.StatefulSet(in, hash), appsv1ac.ExtractStatefulSet)
 	if there, err := p.applier().Cached(ctx, set); err != nil || !there {
 		return err
@@ -301,6 +308,7 @@ func (p *pass) applyRelay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.updating = p.in.Updating != ""
 	p.working = p.whyNoPod(ctx, live, rolledOut(live, *set.Spec.Replicas))
 	budget := apply.Typed(desired.DisruptionBudget(p.in), policyv1ac.ExtractPodDisruptionBudget)
 	if p.relay.Spec.Replicas > 1 {

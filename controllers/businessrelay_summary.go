@@ -28,9 +28,12 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	v, status := p.verdict(stopped)
 	was := conditions.For(&p.relay.Status.Conditions, 0)
 	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
+	if p.waits != nil && v.Moving {
+		v.Message += "; " + outcome.Of(p.waits).Message
+	}
 	p.marks.Mark(v1alpha1.ConditionReady, status, v.Reason, v.Message)
 	if p.waits != nil && !v.Stalled && !v.Moving {
-		p.marks.Progress(outcome.Of(p.waits))
+		p.marks.Progress(outcome.Of(p.waits)) // it is ready, and not yet as it should be
 	} else {
 		p.marks.Progress(v)
 	}

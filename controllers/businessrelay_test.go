@@ -339,6 +339,7 @@ func TestSuspendStopsTheRelayAndNotTheJanitor(t *testing.T) {
 	if job := children["CronJob"].(*batchv1.CronJob); *job.Spec.Suspend {
 		t.Error("the janitor is suspended with the relay")
 	}
+	w.quiet(relay)
 	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = false })
 	w.pass(relay)
 	if got := *w.children(relay)["StatefulSet"].(*appsv1.StatefulSet).Spec.Replicas; got != 1 {

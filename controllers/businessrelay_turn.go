@@ -5,10 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -17,85 +23,164 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/rollout"
 )
 
-// errNotItsTurn ends the steps of a relay that works and is to be updated later.
+// errNotItsTurn ends the steps of a relay that is to be updated later.
 var errNotItsTurn = errors.New("it is not the relay's turn")
 
-// awaitTurn has a relay that works be restarted for the sake of an update only when it is its turn: a few of a region at a
-// time. What the business asks for by its spec is done at once.
-func (p *pass) awaitTurn(ctx context.Context) error {
+// readSet reads the relay's StatefulSet as it is before the pass, and whether its update is underway.
+func (p *pass) readSet(ctx context.Context) error {
 	set := &appsv1.StatefulSet{}
-	key := client.ObjectKeyFromObject(p.relay)
 	err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}, set)
-	if client.IgnoreNotFound(err) != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
 		return fmt.Errorf("reading the relay's StatefulSet: %w", err)
 	}
-	up := err == nil && set.Spec.Replicas != nil && *set.Spec.Replicas > 0 && rolledOut(set, *set.Spec.Replicas) == nil
-	restarts := err == nil
-	if restarts {
-		if restarts, err = p.restarts(set); err != nil {
-			return err
-		}
-	}
-	switch {
-	case apierrors.IsNotFound(err), !restarts && up:
-		p.turns.Done(key)
-	case !restarts:
-		p.in.Updating = set.Annotations[v1alpha1.AnnotationUpdating]
-	case p.relay.Spec.Suspend || p.relay.Generation != p.relay.Status.ObservedGeneration:
-		p.turns.Done(key)
-	default:
-		return p.takeTurn(ctx, key, up)
-	}
+	p.set = set
+	p.updating = isUpdating(set) && !p.relay.Spec.Suspend
 	return nil
 }
 
-// restarts says whether what we want of a relay's pods is other than what we last wanted.
-func (p *pass) restarts(set *appsv1.StatefulSet) (bool, error) {
+// isUp says whether a relay runs, all of its pods ready and as its StatefulSet wants them.
+func isUp(set *appsv1.StatefulSet) bool {
+	return set.Spec.Replicas != nil && *set.Spec.Replicas > 0 && rolledOut(set, *set.Spec.Replicas) == nil
+}
+
+// isUpdating says whether a relay was updated and has not come up since.
+func isUpdating(set *appsv1.StatefulSet) bool {
+	return set.Annotations[v1alpha1.AnnotationUpdating] != "" && set.Spec.Replicas != nil && *set.Spec.Replicas > 0 && !isUp(set)
+}
+
+// endTurn gives the relay's turn back unless its update is underway: whatever ended the pass must not hold the others up.
+func (p *pass) endTurn() {
+	if !p.updating && p.waits == nil {
+		p.turns.Done(client.ObjectKeyFromObject(p.relay))
+	}
+}
+
+// awaitTurn has a relay be restarted for the sake of an update only when it is its turn: a few of a region at a time. What
+// the business asks for by its spec is done at once.
+func (p *pass) awaitTurn(ctx context.Context) error {
+	if p.set == nil {
+		return nil
+	}
+	want, err := p.wantedSet()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !p.restarts(want) && p.updating:
+		p.in.Updating = p.set.Annotations[v1alpha1.AnnotationUpdating]
+		return nil
+	case !p.restarts(want), p.atOnce(want):
+		return nil
+	}
+	return p.takeTurn(ctx)
+}
+
+func (p *pass) wantedSet() (*appsv1ac.StatefulSetApplyConfiguration, error) {
 	_, hash, err := desired.Config(p.in)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	want := desired.StatefulSet(p.in, hash)
-	if was := set.Annotations[v1alpha1.AnnotationTemplateHash]; was != "" {
-		return was != want.Annotations[v1alpha1.AnnotationTemplateHash], nil
+	return desired.StatefulSet(p.in, hash), nil
+}
+
+// restarts says whether what we want of a relay's pods is other than what we last wanted.
+func (p *pass) restarts(want *appsv1ac.StatefulSetApplyConfiguration) bool {
+	if was := p.set.Annotations[v1alpha1.AnnotationTemplateHash]; was != "" {
+		return was != want.Annotations[v1alpha1.AnnotationTemplateHash]
 	}
 	// It was made before there was such an annotation.
-	containers := set.Spec.Template.Spec.Containers
-	return set.Spec.Template.Annotations[v1alpha1.AnnotationConfigHash] != hash || len(containers) != 1 || containers[0].Image != p.RelayImage, nil
+	containers, hash := p.set.Spec.Template.Spec.Containers, want.Spec.Template.Annotations[v1alpha1.AnnotationConfigHash]
+	return len(containers) != 1 || containers[0].Image != p.RelayImage || p.set.Spec.Template.Annotations[v1alpha1.AnnotationConfigHash] != hash
+}
+
+// atOnce says whether a relay that would be restarted must not wait: its business asks for it, it has no pods that could go
+// on, or the region no longer admits them as they are.
+func (p *pass) atOnce(want *appsv1ac.StatefulSetApplyConfiguration) bool {
+	asked := p.relay.Generation != p.relay.Status.ObservedGeneration
+	if of := p.set.Annotations[v1alpha1.AnnotationSpecGeneration]; of != "" {
+		asked = of != strconv.FormatInt(p.relay.Generation, 10)
+	}
+	stopped := p.relay.Spec.Suspend || p.set.Spec.Replicas == nil || *p.set.Spec.Replicas == 0
+	return asked || stopped || p.in.UsesClaim() && p.in.Volume == "" || p.outlawed(want)
+}
+
+// outlawed says whether pods as they are would be refused if they had to start again, and may reach what they use no more:
+// the admission policies hold them to the DataRegion's Vault, carrier, database and nodes, the network policies to their
+// addresses.
+func (p *pass) outlawed(want *appsv1ac.StatefulSetApplyConfiguration) bool {
+	live := p.set.Spec.Template.Spec
+	wanted := want.Spec.Template.Spec
+	if len(live.Containers) != 1 || len(wanted.Containers) != 1 {
+		return true
+	}
+	services := func(args []string) []string {
+		return slices.DeleteFunc(slices.Clone(args), func(a string) bool {
+			return !slices.ContainsFunc([]string{"--vault-", "--xmpp-", "--postgres-", "--private-links"}, func(s string) bool { return strings.HasPrefix(a, s) })
+		})
+	}
+	if !slices.Equal(services(live.Containers[0].Args), services(wanted.Containers[0].Args)) {
+		return true
+	}
+	for label, value := range wanted.NodeSelector {
+		if live.NodeSelector[label] != value {
+			return true
+		}
+	}
+	return false
 }
 
 // takeTurn begins the relay's update, or says why it waits. A relay that is not up waits as well, since it may come up as it
 // is, but takes nobody's turn: it may have troubles of its own.
-func (p *pass) takeTurn(ctx context.Context, key client.ObjectKey, up bool) error {
+func (p *pass) takeTurn(ctx context.Context) error {
+	key := client.ObjectKeyFromObject(p.relay)
 	limit := int(cmp.Or(p.region.Spec.Rollout.MaxUnavailable, v1alpha1.DefaultMaxUnavailable))
 	since, wait, err := p.turns.Take(p.region.Name, key, limit, p.Now(), func() ([]rollout.Underway, error) { return p.underway(ctx) })
 	if err != nil {
 		return err
 	}
 	if wait != nil {
-		p.waits = outcome.Waiting(wait.After, v1alpha1.ReasonUpdateWaiting, "%s", wait.Reason)
+		p.waits = outcome.Waiting(wait.After, v1alpha1.ReasonUpdateWaiting, "the update waits for its turn: others of the region are being updated")
+		if wait.Paused {
+			p.waits = outcome.Waiting(wait.After, v1alpha1.ReasonUpdatePaused,
+				"the update is paused: another relay of the region was updated and does not become ready; a cluster admin finds it with kubectl get brelay -A")
+		}
 		p.lookAgain(wait.After)
 		return errNotItsTurn
 	}
-	if !up {
-		p.turns.Done(key)
-		return nil
+	if isUp(p.set) || p.updating {
+		p.in.Updating = since.UTC().Format(time.RFC3339)
 	}
-	p.in.Updating = since.UTC().Format(time.RFC3339)
 	return nil
 }
 
-// underway lists the updates of the region's relays that have begun.
+// underway lists the updates of the region's relays that have begun. StatefulSets that are no relay's do not count.
 func (p *pass) underway(ctx context.Context) (all []rollout.Underway, err error) {
+	relays := &v1alpha1.BusinessRelayList{}
+	if err := p.Client.List(ctx, relays, client.MatchingFields{v1alpha1.FieldDataRegion: p.region.Name}); err != nil {
+		return nil, fmt.Errorf("listing the region's relays: %w", err)
+	}
+	owners := map[types.UID]client.ObjectKey{}
+	for i := range relays.Items {
+		if r := &relays.Items[i]; !r.Spec.Suspend {
+			owners[r.UID] = client.ObjectKeyFromObject(r)
+		}
+	}
 	sets := &appsv1.StatefulSetList{}
 	if err := p.Client.List(ctx, sets, client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}); err != nil {
 		return nil, fmt.Errorf("listing the relays' StatefulSets: %w", err)
 	}
 	for i := range sets.Items {
 		set := &sets.Items[i]
+		owner := metav1.GetControllerOf(set)
+		if owner == nil || !isUpdating(set) {
+			continue
+		}
+		relay, is := owners[owner.UID]
 		since, err := time.Parse(time.RFC3339, set.Annotations[v1alpha1.AnnotationUpdating])
-		if err == nil && set.Spec.Template.Labels[v1alpha1.LabelRegion] == p.region.Name {
-			relay := client.ObjectKey{Namespace: set.Namespace, Name: set.Labels[v1alpha1.LabelInstance]}
+		if is && err == nil && relay.Namespace == set.Namespace && set.Name == v1alpha1.TenantName(relay.Name) {
 			all = append(all, rollout.Underway{Relay: relay, Since: since})
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // StateMetrics shows, for each relay and region, whether it is ready, stalled or still being brought to its desired state,
 // also when no pod of it runs. It reads the cache on each scrape, so that a deleted object leaves no series.
 type StateMetrics struct {
-	objects       client.Reader
-	relay, region *prometheus.Desc
+	objects              client.Reader
+	relay, region, leads *prometheus.Desc
 }
 
 // NewStateMetrics returns the collector over what objects reads.
@@ -24,6 +24,7 @@ func NewStateMetrics(objects client.Reader) *StateMetrics {
 	const meaning = "1 when the condition is True, 0 when it is False or absent, -1 when it is Unknown or nobody has looked yet."
 	return &StateMetrics{
 		objects: objects,
+		leads:   prometheus.NewDesc("relaykeep_operator_leads", "1 from the operator that leads; the others that stand by have none.", nil, nil),
 		relay: prometheus.NewDesc("relaykeep_businessrelay_condition",
 			"Conditions of a BusinessRelay, as the operator sees them: "+meaning, []string{"namespace", "name", "condition"}, nil),
 		region: prometheus.NewDesc("relaykeep_dataregion_condition",
@@ -35,12 +36,14 @@ func NewStateMetrics(objects client.Reader) *StateMetrics {
 func (m *StateMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.relay
 	ch <- m.region
+	ch <- m.leads
 }
 
 // Collect implements prometheus.Collector.
 func (m *StateMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
+	ch <- prometheus.MustNewConstMetric(m.leads, prometheus.GaugeValue, 1)
 	relays := &v1alpha1.BusinessRelayList{}
 	if err := m.objects.List(ctx, relays); err != nil {
 		ch <- prometheus.NewInvalidMetric(m.relay, fmt.Errorf("listing relays: %w", err))

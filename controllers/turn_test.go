@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -122,7 +124,7 @@ func TestUpdate_IsPausedByARelayThatDoesNotComeUp(t *testing.T) {
 	if n := w.updated(relays, next); n != 1 {
 		t.Errorf("behind a relay that does not come up %d are updated", n)
 	}
-	if c := w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting); !strings.Contains(c.Message, "paused") || strings.Contains(c.Message, relays[0].Name) {
+	if c := w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdatePaused); strings.Contains(c.Message, relays[0].Name) {
 		t.Errorf("the message is %q", c.Message)
 	}
 	w.comeUp(relays[0])
@@ -155,17 +157,50 @@ func TestUpdate_WhatTakesNoTurn(t *testing.T) {
 	}
 }
 
-// TestUpdate_OfTheRegionIsARolloutToo: another Vault restarts every relay of a region.
+// TestUpdate_OfTheRegionIsARolloutToo, unless the policies no longer admit relays as they are.
 func TestUpdate_OfTheRegionIsARolloutToo(t *testing.T) {
 	w := newWorld(t)
 	relays := w.fleet(2)
-	before := w.children(relays[1])["ConfigMap"].GetResourceVersion()
-	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Vault.Address = "https://vault.example.org:8300" })
+	hash := func(r *v1alpha1.BusinessRelay) string {
+		return w.children(r)["StatefulSet"].GetAnnotations()[v1alpha1.AnnotationTemplateHash]
+	}
+	before := hash(relays[1])
+	w.updateRegion(func(r *v1alpha1.DataRegion) {
+		r.Spec.Placement.Tolerations = []corev1.Toleration{{Key: "example.org/relays", Operator: corev1.TolerationOpExists}}
+	})
 	for _, r := range relays {
 		w.pass(r)
 	}
 	w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting)
-	if after := w.children(relays[1])["ConfigMap"].GetResourceVersion(); after != before {
-		t.Error("a relay that waits has a configuration that it was not started with")
+	if hash(relays[0]) == before || hash(relays[1]) != before {
+		t.Error("it is not the first relay alone that gets the region's tolerations")
+	}
+	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Vault.Address = "https://vault.example.org:8300" })
+	w.pass(relays[1])
+	if hash(relays[1]) == before {
+		t.Error("a relay waits that may reach its Vault no more")
+	}
+}
+
+// TestUpdate_HoldsNobodyUpForAnotherReason: a relay that is suspended, or whose pass stops, gives its turn back.
+func TestUpdate_HoldsNobodyUpForAnotherReason(t *testing.T) {
+	onServer(t)
+	const next = "ghcr.io/relaykeep/relay:next"
+	w := newWorld(t)
+	relays := w.fleet(3)
+	w.update(relays[0], func(r *v1alpha1.BusinessRelay) { r.Spec.Storage.Size = resource.MustParse("20Gi") })
+	w.pass(relays[0])
+	w.want(relays[0], v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonVolumeNotExpandable)
+	w.upgrade(next)
+	w.pass(relays[0])
+	w.pass(relays[1])
+	if w.image(relays[1]) != next {
+		t.Fatal("a relay whose volume does not grow holds the region's updates up")
+	}
+	w.update(relays[1], func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
+	w.pass(relays[1])
+	w.pass(relays[2])
+	if w.image(relays[2]) != next {
+		t.Error("a relay that was suspended in its update holds the region's updates up")
 	}
 }

@@ -66,8 +66,10 @@ const (
 	ReasonRefused = "Refused"
 	// ReasonContested: somebody keeps changing a child, which the operator brings back.
 	ReasonContested = "Contested"
-	// ReasonUpdateWaiting: the relay works and is to be updated when it is its turn (Reconciling).
+	// ReasonUpdateWaiting: the relay is to be updated when it is its turn (Reconciling).
 	ReasonUpdateWaiting = "UpdateWaiting"
+	// ReasonUpdatePaused: the relay is to be updated, and another of its region was and does not come up (Reconciling).
+	ReasonUpdatePaused = "UpdatePaused"
 	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.
 	ReasonVolumeNotExpandable = "VolumeNotExpandable"
 	// ReasonGatewayAPIMissing: the region names a gateway, but the cluster does not

@@ -40,6 +40,8 @@ const (
 	// AnnotationTemplateHash, on a relay's StatefulSet, is the hash of its pod template, by which the operator sees that
 	// an update restarts the relay.
 	AnnotationTemplateHash = "relaykeep.dev/template-hash"
+	// AnnotationSpecGeneration, on a relay's StatefulSet, is the generation of the BusinessRelay that it was made from.
+	AnnotationSpecGeneration = "relaykeep.dev/spec-generation"
 	// AnnotationUpdating, on a relay's StatefulSet, says since when the relay is being updated. It is gone when the relay
 	// is up again.
 	AnnotationUpdating = "relaykeep.dev/updating-since"

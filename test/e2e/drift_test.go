@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"strings"
 	"testing"
 
@@ -35,7 +36,8 @@ func TestDrift_IsBroughtBackAndTold(t *testing.T) {
 			}
 			before, err := get(within(t))
 			check(t, err)
-			kubectl(t, "patch", d.object, "-n", lab.Acme.Name, "--type", "merge", "-p", d.patch)
+			manager := "drift-" + strings.ToLower(rand.Text()[:8]) // no other run's event has it
+			kubectl(t, "patch", d.object, "-n", lab.Acme.Name, "--type", "merge", "-p", d.patch, "--field-manager", manager)
 			check(t, until(within(t), func(ctx context.Context) (bool, error) {
 				now, err := get(ctx)
 				return now == before, err
@@ -43,7 +45,7 @@ func TestDrift_IsBroughtBackAndTold(t *testing.T) {
 			check(t, until(within(t), func(ctx context.Context) (bool, error) {
 				events, err := environment.Kubectl(ctx, "get", "events.events.k8s.io", "-n", lab.Acme.Name, "--field-selector", "reason="+d.reason, "-o", "jsonpath={.items[*].note}")
 				name := d.object[strings.Index(d.object, "/")+1:]
-				return strings.Contains(events, name+" was changed by kubectl-patch"), err
+				return strings.Contains(events, name+" was changed by "+manager), err
 			}))
 		})
 	}

@@ -43,25 +43,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The images that may hold a token for Vault, a list in CEL. */}}
 {{- define "relaykeep.relayImages" -}}
 {{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
-{{- $former := include "relaykeep.formerRelayImage" . | list | compact -}}
+{{- $former := splitList "," (include "relaykeep.formerRelayImages" .) | compact -}}
 ['{{ join "', '" (concat (list $own) $former .Values.admissionPolicies.relayImages | uniq) }}']
 {{- end -}}
 
-{{/* The image that relays ran before the last change of it, empty if there is none: what the operator in the cluster was
-started with, or else what it noted. Without a cluster, as with helm template, nothing is known. */}}
-{{- define "relaykeep.formerRelayImage" -}}
+{{/* The images that relays ran before, at most three, separated by commas: what the operator in the cluster was started with,
+and what it noted. Several, because a release may come before all relays had the last one. Without a cluster, as with helm
+template, nothing is known. */}}
+{{- define "relaykeep.formerRelayImages" -}}
 {{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
 {{- $deployed := lookup "apps/v1" "Deployment" .Release.Namespace (include "relaykeep.manager" .) -}}
 {{- if and (dig "keepFormerImage" true .Values.admissionPolicies) $deployed -}}
-{{- $former := dig "metadata" "annotations" "relaykeep.dev/former-relay-image" "" $deployed -}}
+{{- $former := splitList "," (dig "metadata" "annotations" "relaykeep.dev/former-relay-images" "" $deployed) -}}
 {{- range dig "spec" "template" "spec" "containers" list $deployed -}}
 {{- range .args -}}
-{{- if and (hasPrefix "--relay-image=" .) (ne . (printf "--relay-image=%s" $own)) -}}
-{{- $former = trimPrefix "--relay-image=" . -}}
+{{- if hasPrefix "--relay-image=" . -}}
+{{- $former = prepend $former (trimPrefix "--relay-image=" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if ne $former $own -}}{{- $former -}}{{- end -}}
+{{- $former = without (compact $former | uniq) $own -}}
+{{- slice $former 0 (min 3 (len $former)) | join "," -}}
 {{- end -}}
 {{- end -}}
 

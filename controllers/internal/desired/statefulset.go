@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +34,9 @@ func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfigur
 		WithLabels(in.regional(v1alpha1.ComponentRelay)).
 		WithAnnotations(map[string]string{v1alpha1.AnnotationConfigHash: configHash}).
 		WithSpec(in.relayPod())
-	annotations := map[string]string{v1alpha1.AnnotationTemplateHash: hashOf(template)}
+	annotations := map[string]string{
+		v1alpha1.AnnotationTemplateHash: hashOf(template), v1alpha1.AnnotationSpecGeneration: strconv.FormatInt(in.Relay.Generation, 10),
+	}
 	if in.Updating != "" {
 		annotations[v1alpha1.AnnotationUpdating] = in.Updating
 	}

@@ -71,6 +71,9 @@ func Relay(f Facts) error {
 		return outcome.Stalled(v1alpha1.ReasonRegionNotReady,
 			"DataRegion %q is being deleted and accepts no new relays: use another DataRegion", f.Region.Name)
 	}
+	if f.Started { // what runs goes on, also on a node that takes no more
+		f.Usable = f.Nodes
+	}
 	if err := Region(f); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func TestPlacement_OnlyWhereAllIsOfTheRegion(t *testing.T) {
 		"nodes of others only":   {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes[:1], Usable: nodes[:1]}, v1alpha1.ReasonNoMatchingNode},
 		"nodes not admitted":     {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes[:2], Usable: nodes[:2]}, v1alpha1.ReasonNoMatchingNode},
 		"no node is usable":      {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes[:2]}, v1alpha1.ReasonNoMatchingNode},
+		"no node, relay was":     {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes[:2], Started: true}, ""},
 		"region goes":            {placement.Facts{Region: going, ClassExists: true, Nodes: nodes, Usable: nodes}, v1alpha1.ReasonRegionNotReady},
 		"region goes, relay was": {placement.Facts{Region: going, ClassExists: true, Nodes: nodes, Usable: nodes, Claim: claim("eu", "eu-class")}, ""},
 		"claim of another":       {placement.Facts{Region: region(), ClassExists: true, Nodes: nodes, Usable: nodes, Claim: claim("na", "eu-class")}, v1alpha1.ReasonVolumeElsewhere},

@@ -44,7 +44,8 @@ type waiting struct {
 
 // Wait says why it is not a relay's turn, and when to ask again.
 type Wait struct {
-	Reason string
+	// Paused says that an updated relay does not come up.
+	Paused bool
 	After  time.Duration
 }
 
@@ -90,20 +91,14 @@ func (t *Turns) Take(name string, relay types.NamespacedName, limit int, now tim
 func (r *region) wait(relay types.NamespacedName, limit int, now time.Time) *Wait {
 	for _, since := range r.underway {
 		if now.Sub(since) >= Patience {
-			return &Wait{
-				"the update is paused: another relay of the region was updated and does not become ready; a cluster admin finds it with kubectl get brelay -A",
-				12 * pace,
-			}
+			return &Wait{true, 12 * pace}
 		}
 	}
 	before := r.before(relay, now)
 	if len(r.underway)+before < limit {
 		return nil
 	}
-	return &Wait{
-		fmt.Sprintf("the update waits for its turn: %d relays of the region are being updated, %d wait before this one", len(r.underway), before),
-		time.Duration(1+before/(2*limit)) * pace,
-	}
+	return &Wait{false, time.Duration(1+before/(2*limit)) * pace}
 }
 
 // before is how many wait longer than a relay, and still ask.
@@ -125,7 +120,7 @@ func compare(a, b types.NamespacedName) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
-// Done ends a relay's turn, or its waiting, in every region.
+// Done ends a relay's turn, and its waiting, in every region.
 func (t *Turns) Done(relay types.NamespacedName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -3,7 +3,6 @@ package rollout_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -68,7 +67,7 @@ func TestTurns_OneThatDoesNotComeUpPausesTheOthers(t *testing.T) {
 	c := newClerk(t)
 	c.want(1, true)
 	c.now = c.now.Add(rollout.Patience)
-	if wait := c.take(2); wait == nil || !strings.Contains(wait.Reason, "paused") {
+	if wait := c.take(2); wait == nil || !wait.Paused {
 		t.Errorf("behind a relay that does not come up another gets %v", wait)
 	}
 	c.turns.Done(relay(1))
