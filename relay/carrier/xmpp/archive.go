@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -23,6 +24,9 @@ const (
 	// archiveRetry is how long to wait after a failure before reading the archive again.
 	archiveRetry = 30 * time.Second
 )
+
+// errTooMuch says that more was archived than is read at one time, and that some of it did not come in another way.
+var errTooMuch = errors.New("the archive has more than is read at one time")
 
 // catchUp reads what the archive holds past our position, and retries until that succeeds
 // or ctx ends. The position does not move until the Handler has received it all. A server
@@ -56,13 +60,14 @@ func (s *service) readArchive(ctx context.Context) error {
 		after = ""
 	}
 	s.held.begin()
-	defer s.release(ctx)
+	defer func() { s.release(ctx, s.held.end()) }()
 	end, err := s.page(ctx, set("before", "", 1), false)
 	if err != nil {
 		return err
 	}
 	s.held.waitFor(end.last)
 	for read := 0; read < maxArchived; read += archivePage {
+		owed := s.held.owing()
 		p, err := s.page(ctx, following(after), true)
 		if read == 0 && after != "" {
 			p, err = s.orOldest(ctx, after, p, err)
@@ -70,12 +75,22 @@ func (s *service) readArchive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.last == "" || p.last == after || s.held.enough() || p.complete && !s.held.owes() {
+		noMore := p.last == "" || p.last == after
+		rest, done := s.held.finish(owed, noMore || p.complete)
+		for ; len(rest) > 0; rest, done = s.held.finish(owed, noMore || p.complete) {
+			s.release(ctx, rest)
+		}
+		if done {
 			return nil
 		}
-		after = p.last
+		if !noMore {
+			after = p.last
+		}
 	}
 	s.c.cfg.Metrics.Dropped(stanza.DropArchive)
+	if s.held.owing() != "" {
+		return errTooMuch
+	}
 	return nil
 }
 

@@ -42,18 +42,32 @@ func (h *held) waitFor(id string) {
 	h.until = id
 }
 
-// enough says whether the archive has brought what it had, and what was dropped since.
-func (h *held) enough() bool {
+// owing is the id of the last message that was dropped and has not come; empty for none.
+func (h *held) owing() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.reached && h.owed == ""
+	return h.owed
 }
 
-// owes says whether the archive has not yet brought what was dropped.
-func (h *held) owes() bool {
+// finish is called after a page. If the archive has brought what it had when the stream began, or says that it has no more,
+// and has brought what was dropped, it returns what is held; once that is nothing, it is done, and nothing is held any more.
+// What was owed before a page that had no more, and still is, came earlier: servers send again what was not acknowledged.
+func (h *held) finish(owed string, noMore bool) (rest []item, done bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.owed != ""
+	if noMore {
+		h.reached = true
+		if h.owed == owed {
+			h.owed = ""
+		}
+	}
+	if !h.reached || h.owed != "" {
+		return nil, false
+	}
+	rest = h.items
+	h.items, h.bytes = nil, 0
+	h.on = len(rest) > 0 // what arrives before they are passed on comes after them
+	return rest, !h.on
 }
 
 // hold takes a message that the archive has, and says whether it did: it is held back or, without room, dropped. After
@@ -88,7 +102,8 @@ func (h *held) came(id string) {
 	}
 }
 
-// end holds nothing back any more, and returns what was.
+// end holds nothing back any more although the archive cannot be read, and returns what was. What was dropped comes when it
+// can be: until then our position stays before it.
 func (h *held) end() []item {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,8 +113,8 @@ func (h *held) end() []item {
 }
 
 // release gives the Handler what was held back.
-func (s *service) release(ctx context.Context) {
-	for _, it := range s.held.end() {
+func (s *service) release(ctx context.Context, rest []item) {
+	for _, it := range rest {
 		it.counted = false // it was, when it arrived
 		s.enqueue(ctx, it)
 	}

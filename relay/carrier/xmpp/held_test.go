@@ -9,6 +9,12 @@ import (
 func TestHeld_WhatThereIsNoRoomForIsLeftToTheArchive(t *testing.T) {
 	var h held
 	id := func(i int) item { return item{archive: fmt.Sprint("live-", i), size: 1} }
+	unfinished := func(when, owed string, noMore bool) {
+		t.Helper()
+		if rest, done := h.finish(owed, noMore); done || len(rest) > 0 {
+			t.Errorf("%s it ends with %d messages", when, len(rest))
+		}
+	}
 	h.begin()
 	for i := range maxHeld + 3 { // before it is known where the archive ends
 		if !h.hold(id(i)) {
@@ -19,28 +25,51 @@ func TestHeld_WhatThereIsNoRoomForIsLeftToTheArchive(t *testing.T) {
 	if h.hold(item{}) {
 		t.Error("a message that the archive does not have is held back")
 	}
-	for _, came := range []string{"old-1", "old-2"} {
-		h.came(came)
-	}
-	if h.enough() || !h.owes() {
-		t.Error("the archive has brought what it had, but not what was dropped")
-	}
+	h.came("old-1")
+	unfinished("before the archive has brought what it had", h.owing(), false)
+	h.came("old-2")
+	unfinished("before the archive has brought what was dropped", h.owing(), false)
 	for i := range maxHeld + 2 {
 		h.came(id(i).archive)
 	}
-	if !h.hold(id(maxHeld+3)) || h.enough() {
+	owed := h.owing()
+	if !h.hold(id(maxHeld + 3)) {
 		t.Error("what arrives after a message that was dropped overtakes it")
 	}
-	for i := range 2 {
-		h.came(id(maxHeld + 2 + i).archive)
-	}
-	if !h.enough() || h.owes() {
-		t.Error("the archive has brought everything, and more is waited for")
-	}
+	unfinished("when more was dropped during the last page", owed, true)
+	h.came(id(maxHeld + 2).archive)
+	h.came(id(maxHeld + 3).archive)
 	if !h.hold(id(maxHeld + 4)) {
-		t.Error("what arrives before the rest is released is not held back")
+		t.Error("what arrives before the end is not held back")
 	}
-	if rest := h.end(); len(rest) != 1 || rest[0].archive != id(maxHeld+4).archive {
+	rest, done := h.finish("", false)
+	if done || len(rest) != 1 || rest[0].archive != id(maxHeld+4).archive {
 		t.Errorf("%d messages are released, want the last alone", len(rest))
+	}
+	if !h.hold(id(maxHeld + 5)) {
+		t.Error("what arrives while the rest is passed on overtakes it")
+	}
+	if rest, done = h.finish("", false); done || len(rest) != 1 {
+		t.Errorf("then %d messages are released, want 1", len(rest))
+	}
+	if rest, done = h.finish("", false); !done || len(rest) > 0 || h.hold(id(maxHeld+6)) {
+		t.Error("it does not end")
+	}
+}
+
+// TestHeld_WhatTheArchiveBroughtBeforeIsNotWaitedFor: servers send messages again that were not acknowledged.
+func TestHeld_WhatTheArchiveBroughtBeforeIsNotWaitedFor(t *testing.T) {
+	var h held
+	h.begin()
+	h.waitFor("old")
+	h.came("old")
+	for i := range maxHeld + 1 {
+		h.hold(item{archive: fmt.Sprint(i)})
+	}
+	if rest, done := h.finish(h.owing(), true); done || len(rest) != maxHeld {
+		t.Errorf("%d messages are released, want %d", len(rest), maxHeld)
+	}
+	if _, done := h.finish("", true); !done {
+		t.Error("it does not end")
 	}
 }
