@@ -17,10 +17,12 @@ import (
 
 // Bounds on reading the archive.
 const (
-	archivePage = 100
-	// maxArchived is how many messages are read at one time. A server that claims to have
-	// more is not believed, and what has waited longer came in other ways.
-	maxArchived = 100_000
+	// archivePage is how many messages are asked for at a time. Servers give fewer: each page takes a turn behind what
+	// arrives meanwhile, so that small pages are slow when much does.
+	archivePage = 500
+	// maxPages is how many pages are read at one time. A server that claims to have more is not believed, and what has
+	// waited longer came in other ways.
+	maxPages = 2000
 	// archiveRetry is how long to wait after a failure before reading the archive again.
 	archiveRetry = 30 * time.Second
 )
@@ -66,9 +68,9 @@ func (s *service) readArchive(ctx context.Context) error {
 		return err
 	}
 	s.held.waitFor(end.last)
-	for read := 0; read < maxArchived; read += archivePage {
+	for read := range maxPages {
 		owed := s.held.owing()
-		p, err := s.page(ctx, following(after), true)
+		p, err := s.page(ctx, s.following(after), true)
 		if read == 0 && after != "" {
 			p, err = s.orOldest(ctx, after, p, err)
 		}
@@ -105,13 +107,13 @@ func (s *service) orOldest(ctx context.Context, after string, first page, err er
 			return first, err
 		}
 		// Something may have arrived after the first page.
-		if first, err = s.page(ctx, following(after), true); err != nil || first.last != "" {
+		if first, err = s.page(ctx, s.following(after), true); err != nil || first.last != "" {
 			return first, err
 		}
 	} else if !stanza.IsCondition(err, "item-not-found") {
 		return first, err
 	}
-	return s.page(ctx, following(""), true)
+	return s.page(ctx, s.following(""), true)
 }
 
 // begin makes the archive's end our position: older messages came, or wait, in other ways.
@@ -164,11 +166,11 @@ func (s *service) page(ctx context.Context, set *stanza.Element, wanted bool) (p
 const archiveStart = "-"
 
 // following is the page after a position; the empty position is before the oldest message.
-func following(position string) *stanza.Element {
+func (s *service) following(position string) *stanza.Element {
 	if position == "" {
-		return set("", "", archivePage)
+		return set("", "", s.c.cfg.page)
 	}
-	return set("after", position, archivePage)
+	return set("after", position, s.c.cfg.page)
 }
 
 // set limits a page (XEP-0059).

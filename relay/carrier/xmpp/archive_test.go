@@ -38,13 +38,16 @@ func (s *shelf) SetPosition(_ context.Context, id string) error {
 
 func (s *shelf) position() string { id, _ := s.Position(context.Background()); return id }
 
+// pageOf is how many messages these tests ask for at a time.
+const pageOf = 100
+
 // startReading brings a business that reads its archive online, and a customer, and waits
 // until the business has its place in the archive.
 func startReading(t *testing.T, s server) (b, c *node, place *shelf) {
 	t.Helper()
 	place = &shelf{}
 	conf := config(t, s, xmpptest.Business)
-	conf.Archive = place
+	conf.Archive, conf.page = place, pageOf
 	b, c = online(t, conf), online(t, config(t, s, xmpptest.Customer))
 	b.wait(t, "own devices", func() bool { return len(b.own) > 0 })
 	eventually(t, "position", func() bool { return place.position() != "" })
@@ -79,7 +82,7 @@ func TestArchive_HasWhatTheServerLost(t *testing.T) {
 		b.wait(t, "first message", func() bool { return len(b.messages) == 1 })
 		eventually(t, "position of the first message", func() bool { return place.position() != begin })
 		before := place.position()
-		const count = 3*archivePage/2 + 1
+		const count = 3*pageOf/2 + 1
 		for i := range count {
 			c.send(t, b, i+2)
 			b.send(t, c, i) // our own are there, too
@@ -137,7 +140,7 @@ func TestArchive_UnstoredMessagesAreReadAgainOnTheResumedLink(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		b, c, place := startReading(t, s)
 		before := place.position()
-		const count = archivePage / 2
+		const count = pageOf / 2
 		for i := range count {
 			c.send(t, b, i)
 		}
@@ -402,10 +405,10 @@ func TestArchive_ComesBeforeWhatArrivesMeanwhile(t *testing.T) {
 	}{
 		"which it brings, too":       {1, true},
 		"which it does not bring":    {1, false},
-		"more than can be held back": {maxHeld + 20, true},
+		"more than can be held back": {room + 20, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
+			s := script(t, func(c *Config) { c.Archive, c.holdBack = &shelf{id: "7"}, room })
 			id, query := s.endsAt(t, "B")
 			for i := range test.n {
 				s.says(t, live(fmt.Sprint("live", i), fmt.Sprint("L", i)))

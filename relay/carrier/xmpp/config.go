@@ -100,6 +100,10 @@ type Config struct {
 	// reportWithin is how long a report of our count may wait for the Handler once the server
 	// has requested it: to servers, silence means a broken link. 0 means 5 seconds.
 	reportWithin time.Duration
+	// page is how many messages of the archive are asked for at a time; 0 means archivePage.
+	page int
+	// holdBack is how many messages are held back while the archive is read; 0 means maxHeld.
+	holdBack int
 	// IQTimeout bounds each question to the server or a peer.
 	IQTimeout time.Duration
 	// Idle is how long the link may be silent before we ask the server for a sign of life. It
@@ -153,6 +157,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.IQTimeout, DefaultIQTimeout)
 	setDefault(&c.Idle, DefaultIdle)
 	setDefault(&c.reportWithin, 5*time.Second)
+	setDefault(&c.page, archivePage)
+	setDefault(&c.holdBack, maxHeld)
 	setDefault(&c.MinBackoff, DefaultMinBackoff)
 	setDefault(&c.MaxBackoff, DefaultMaxBackoff)
 	return c, nil

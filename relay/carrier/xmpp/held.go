@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// Bounds of what is held back.
+// Bounds of what is held back: what arrives at 500 messages a second while a server brings tens of thousands, some tens of
+// megabytes. Beyond them the archive would have to be read as fast as messages arrive.
 const (
-	maxHeld      = 1000
-	maxHeldBytes = 4 << 20
+	maxHeld      = 1 << 15
+	maxHeldBytes = 24 << 20
 )
 
 // held are messages that arrived while the archive is read. They are newer than what it had before, and
@@ -21,7 +22,9 @@ const (
 type held struct {
 	mu      sync.Mutex // guards the following fields
 	on      bool
+	most    int // of items
 	items   []item
+	ids     map[string]struct{} // of items
 	bytes   int64
 	until   string // the id at which the archive ended; empty while that is not known
 	reached bool   // the archive has brought it
@@ -33,6 +36,9 @@ func (h *held) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.on, h.until, h.reached, h.owed = true, "", false, ""
+	if h.ids == nil {
+		h.ids = map[string]struct{}{}
+	}
 }
 
 // waitFor says at which id the archive ended.
@@ -64,8 +70,7 @@ func (h *held) finish(owed string, noMore bool) (rest []item, done bool) {
 	if !h.reached || h.owed != "" {
 		return nil, false
 	}
-	rest = h.items
-	h.items, h.bytes = nil, 0
+	rest = h.take()
 	h.on = len(rest) > 0 // what arrives before they are passed on comes after them
 	return rest, !h.on
 }
@@ -78,11 +83,12 @@ func (h *held) hold(it item) (taken bool) {
 	if !h.on || it.archive == "" {
 		return false
 	}
-	if h.owed != "" || len(h.items) >= maxHeld || h.bytes+it.size > maxHeldBytes {
+	if h.owed != "" || len(h.items) >= h.most || h.bytes+it.size > maxHeldBytes {
 		h.owed = it.archive
 		return true
 	}
 	h.items, h.bytes = append(h.items, it), h.bytes+it.size
+	h.ids[it.archive] = struct{}{}
 	return true
 }
 
@@ -94,12 +100,30 @@ func (h *held) came(id string) {
 	if id == h.owed {
 		h.owed = ""
 	}
-	for i, it := range h.items {
-		if it.archive == id {
-			h.items, h.bytes = append(h.items[:i], h.items[i+1:]...), h.bytes-it.size
-			return
-		}
+	if _, is := h.ids[id]; !is {
+		return
 	}
+	delete(h.ids, id)
+	for i, it := range h.items { // it is the first, unless the archive is in another order
+		if it.archive != id {
+			continue
+		}
+		h.bytes -= it.size
+		if i == 0 {
+			h.items = h.items[1:]
+		} else {
+			h.items = append(h.items[:i], h.items[i+1:]...)
+		}
+		return
+	}
+}
+
+// take returns what is held and forgets it. The caller holds mu.
+func (h *held) take() []item {
+	rest := h.items
+	h.items, h.bytes = nil, 0
+	clear(h.ids)
+	return rest
 }
 
 // end holds nothing back any more although the archive cannot be read, and returns what was. What was dropped comes when it
@@ -107,9 +131,8 @@ func (h *held) came(id string) {
 func (h *held) end() []item {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	rest := h.items
-	h.on, h.items, h.bytes = false, nil, 0
-	return rest
+	h.on = false
+	return h.take()
 }
 
 // release gives the Handler what was held back.

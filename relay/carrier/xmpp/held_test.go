@@ -5,9 +5,12 @@ import (
 	"testing"
 )
 
+// room is for how many messages there is room in these tests.
+const room = 100
+
 // TestHeld_WhatThereIsNoRoomForIsLeftToTheArchive: a message that overtakes others cannot be opened any more, so none does.
 func TestHeld_WhatThereIsNoRoomForIsLeftToTheArchive(t *testing.T) {
-	var h held
+	h := held{most: room}
 	id := func(i int) item { return item{archive: fmt.Sprint("live-", i), size: 1} }
 	unfinished := func(when, owed string, noMore bool) {
 		t.Helper()
@@ -16,7 +19,7 @@ func TestHeld_WhatThereIsNoRoomForIsLeftToTheArchive(t *testing.T) {
 		}
 	}
 	h.begin()
-	for i := range maxHeld + 3 { // before it is known where the archive ends
+	for i := range room + 3 { // before it is known where the archive ends
 		if !h.hold(id(i)) {
 			t.Fatalf("message %d is not held back", i)
 		}
@@ -29,45 +32,45 @@ func TestHeld_WhatThereIsNoRoomForIsLeftToTheArchive(t *testing.T) {
 	unfinished("before the archive has brought what it had", h.owing(), false)
 	h.came("old-2")
 	unfinished("before the archive has brought what was dropped", h.owing(), false)
-	for i := range maxHeld + 2 {
+	for i := range room + 2 {
 		h.came(id(i).archive)
 	}
 	owed := h.owing()
-	if !h.hold(id(maxHeld + 3)) {
+	if !h.hold(id(room + 3)) {
 		t.Error("what arrives after a message that was dropped overtakes it")
 	}
 	unfinished("when more was dropped during the last page", owed, true)
-	h.came(id(maxHeld + 2).archive)
-	h.came(id(maxHeld + 3).archive)
-	if !h.hold(id(maxHeld + 4)) {
+	h.came(id(room + 2).archive)
+	h.came(id(room + 3).archive)
+	if !h.hold(id(room + 4)) {
 		t.Error("what arrives before the end is not held back")
 	}
 	rest, done := h.finish("", false)
-	if done || len(rest) != 1 || rest[0].archive != id(maxHeld+4).archive {
+	if done || len(rest) != 1 || rest[0].archive != id(room+4).archive {
 		t.Errorf("%d messages are released, want the last alone", len(rest))
 	}
-	if !h.hold(id(maxHeld + 5)) {
+	if !h.hold(id(room + 5)) {
 		t.Error("what arrives while the rest is passed on overtakes it")
 	}
 	if rest, done = h.finish("", false); done || len(rest) != 1 {
 		t.Errorf("then %d messages are released, want 1", len(rest))
 	}
-	if rest, done = h.finish("", false); !done || len(rest) > 0 || h.hold(id(maxHeld+6)) {
+	if rest, done = h.finish("", false); !done || len(rest) > 0 || h.hold(id(room+6)) {
 		t.Error("it does not end")
 	}
 }
 
 // TestHeld_WhatTheArchiveBroughtBeforeIsNotWaitedFor: servers send messages again that were not acknowledged.
 func TestHeld_WhatTheArchiveBroughtBeforeIsNotWaitedFor(t *testing.T) {
-	var h held
+	h := held{most: room}
 	h.begin()
 	h.waitFor("old")
 	h.came("old")
-	for i := range maxHeld + 1 {
+	for i := range room + 1 {
 		h.hold(item{archive: fmt.Sprint(i)})
 	}
-	if rest, done := h.finish(h.owing(), true); done || len(rest) != maxHeld {
-		t.Errorf("%d messages are released, want %d", len(rest), maxHeld)
+	if rest, done := h.finish(h.owing(), true); done || len(rest) != room {
+		t.Errorf("%d messages are released, want %d", len(rest), room)
 	}
 	if _, done := h.finish("", true); !done {
 		t.Error("it does not end")

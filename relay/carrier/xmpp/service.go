@@ -46,6 +46,7 @@ func (c *Carrier) newService(l *stream.Link) *service {
 		queue:    make(chan item, maxQueued),
 		room:     semaphore.NewWeighted(maxQueuedBytes),
 		position: position{archive: c.cfg.Archive},
+		held:     held{most: c.cfg.holdBack},
 	}
 }
 

@@ -66,6 +66,7 @@ smacks_max_queue_size = 5000
 
 -- No longer than the relays' retention: archives hold ciphertext and addresses.
 archive_expires_after = {{quote .ArchiveExpiry}}
+max_archive_query_results = 500
 {{if .Uploads}}
 -- Encrypted files (XEP-0363). They need last no longer than the archive.
 http_ports = { }
