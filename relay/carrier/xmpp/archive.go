@@ -17,9 +17,6 @@ import (
 
 // Bounds on reading the archive.
 const (
-	// archivePage is how many messages are asked for at a time. Servers give fewer: each page takes a turn behind what
-	// arrives meanwhile, so that small pages are slow when much does.
-	archivePage = 500
 	// maxPages is how many pages are read at one time. A server that claims to have more is not believed, and what has
 	// waited longer came in other ways.
 	maxPages = 2000

@@ -100,9 +100,10 @@ type Config struct {
 	// reportWithin is how long a report of our count may wait for the Handler once the server
 	// has requested it: to servers, silence means a broken link. 0 means 5 seconds.
 	reportWithin time.Duration
-	// page is how many messages of the archive are asked for at a time; 0 means archivePage.
+	// page is how many messages of the archive are asked for at a time; 0 means 500. Servers give fewer: each page takes a
+	// turn behind what arrives meanwhile, so that small pages are slow when much does.
 	page int
-	// holdBack is how many messages are held back while the archive is read; 0 means maxHeld.
+	// holdBack is how many messages are held back while the archive is read; 0 means 32,768.
 	holdBack int
 	// IQTimeout bounds each question to the server or a peer.
 	IQTimeout time.Duration
@@ -157,8 +158,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.IQTimeout, DefaultIQTimeout)
 	setDefault(&c.Idle, DefaultIdle)
 	setDefault(&c.reportWithin, 5*time.Second)
-	setDefault(&c.page, archivePage)
-	setDefault(&c.holdBack, maxHeld)
+	setDefault(&c.page, 500)
+	setDefault(&c.holdBack, 1<<15)
 	setDefault(&c.MinBackoff, DefaultMinBackoff)
 	setDefault(&c.MaxBackoff, DefaultMaxBackoff)
 	return c, nil

@@ -5,12 +5,9 @@ import (
 	"sync"
 )
 
-// Bounds of what is held back: what arrives at 500 messages a second while a server brings tens of thousands, some tens of
-// megabytes. Beyond them the archive would have to be read as fast as messages arrive.
-const (
-	maxHeld      = 1 << 15
-	maxHeldBytes = 24 << 20
-)
+// maxHeldBytes bounds what is held back, with Config.holdBack: it is what arrives at 500 messages a second while a server
+// brings tens of thousands. Beyond it the archive has to be read faster than messages arrive.
+const maxHeldBytes = 24 << 20
 
 // held are messages that arrived while the archive is read. They are newer than what it had before, and
 // a conversation's ratchet goes on with each turn: what is read a few turns late cannot be opened any more. So they

@@ -118,7 +118,7 @@ type doctor struct{ problems int }
 // look prints what is wrong with one object. What is only a consequence of what was printed is left out.
 func (d *doctor) look(out io.Writer, s subject, is []metav1.Condition, should []string) {
 	var told []string
-	print := func(c metav1.Condition) {
+	tell := func(c metav1.Condition) {
 		if len(told) == 0 {
 			fmt.Fprintln(out, strings.TrimSpace(s.kind+" "+strings.TrimPrefix(s.namespace+"/"+s.name, "/")))
 		}
@@ -128,7 +128,7 @@ func (d *doctor) look(out io.Writer, s subject, is []metav1.Condition, should []
 		fmt.Fprintf(out, "    %s\n", s.remedy(c.Reason))
 	}
 	if len(is) == 0 {
-		print(metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reasonUnseen, Message: "the operator has not seen it"})
+		tell(metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reasonUnseen, Message: "the operator has not seen it"})
 	}
 	ready := meta.FindStatusCondition(is, v1alpha1.ConditionReady)
 	asleep := ready != nil && ready.Reason == v1alpha1.ReasonSuspended // and reports nothing
@@ -137,10 +137,10 @@ func (d *doctor) look(out io.Writer, s subject, is []metav1.Condition, should []
 		if c == nil || c.Status == metav1.ConditionTrue || waits(*c) || asleep && c.Status == metav1.ConditionUnknown || slices.Contains(told, c.Reason) {
 			continue
 		}
-		print(*c)
+		tell(*c)
 	}
 	if c := meta.FindStatusCondition(is, v1alpha1.ConditionReconciling); c != nil && c.Reason == v1alpha1.ReasonUpdatePaused {
-		print(*c)
+		tell(*c)
 	}
 	if len(told) > 0 {
 		fmt.Fprintln(out)

@@ -95,8 +95,8 @@ func (f *statusFlags) show(ctx context.Context, out io.Writer, k client.Reader, 
 		return !f.watch, nil
 	}
 	err := wait.PollUntilContextCancel(ctx, watchEvery, true, once)
-	if f.watch && ctx.Err() != nil {
-		return nil // it was interrupted, as it must be
+	if f.watch && wait.Interrupted(err) { // as it must be
+		err = nil
 	}
 	return err
 }
