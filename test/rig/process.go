@@ -21,6 +21,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/test/services/freeze"
 )
 
 // processVariable makes a test binary a relay's process: its value is the directory
@@ -223,7 +224,7 @@ func (b *Business) Freeze() *Process {
 }
 
 // Stall stops a process without closing its connections.
-func (p *Process) Stall() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *Process) Stall() { freeze.Process(p.cmd.Process.Pid) }
 
 // Terminate tells a process to end, as the kubelet does.
 func (p *Process) Terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/test/lab/authority"
+	"github.com/relaykeep/relaykeep/test/services/freeze"
 	"github.com/relaykeep/relaykeep/test/services/internal/freeport"
 )
 
@@ -278,7 +279,7 @@ func (s *Server) Kill() {
 	// Sessions lead process groups of their own, and one that is busy outlives the postmaster,
 	// might still commit, and keeps a new one from starting. While the postmaster stands still it
 	// makes no others.
-	_ = s.cmd.Process.Signal(syscall.SIGSTOP)
+	freeze.Process(s.cmd.Process.Pid)
 	sessions := s.Sessions()
 	_ = s.cmd.Process.Signal(syscall.SIGKILL)
 	<-s.exited
@@ -320,14 +321,16 @@ func (s *Server) Sessions() (pids []int) {
 }
 
 // Freeze stops the server without closing its connections; Thaw lets it go on.
-func (s *Server) Freeze() { s.signalAll(syscall.SIGSTOP) }
+func (s *Server) Freeze() {
+	for _, pid := range append(s.Sessions(), s.cmd.Process.Pid) {
+		freeze.Process(pid)
+	}
+}
 
 // Thaw ends Freeze.
-func (s *Server) Thaw() { s.signalAll(syscall.SIGCONT) }
-
-func (s *Server) signalAll(sig syscall.Signal) {
+func (s *Server) Thaw() {
 	for _, pid := range append(s.Sessions(), s.cmd.Process.Pid) {
-		_ = syscall.Kill(pid, sig)
+		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
 }
 

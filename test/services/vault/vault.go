@@ -23,6 +23,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/test/services/freeze"
 	"github.com/relaykeep/relaykeep/test/services/internal/freeport"
 )
 
@@ -205,7 +206,7 @@ func (s *Server) Stop() {
 func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
 
 // Freeze stops the server without closing its connections; Thaw lets it go on.
-func (s *Server) Freeze() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() { freeze.Process(s.cmd.Process.Pid) }
 
 // Thaw ends Freeze.
 func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/relaykeep/relaykeep/test/services/freeze"
 )
 
 // Process is a server's process, running or not. It is not safe for concurrent use.
@@ -159,7 +161,7 @@ func (p *Process) Kill() {
 }
 
 // Freeze stops the server without closing its connections; Thaw lets it go on.
-func (p *Process) Freeze() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *Process) Freeze() { freeze.Process(p.cmd.Process.Pid) }
 
 // Thaw ends Freeze.
 func (p *Process) Thaw() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
