@@ -305,10 +305,10 @@ func (p *pass) noteStart(ctx context.Context) error {
 func (p *pass) applyRelay(ctx context.Context) error {
 	set := desired.StatefulSet(p.in, p.configHash)
 	live, err := p.applier().Apply(ctx, p.relay, apply.Typed(set, appsv1ac.ExtractStatefulSet))
+	p.updating = p.in.Updating != "" && (err == nil || outcome.Of(err).Reason == v1alpha1.ReasonProgressing)
 	if err != nil {
 		return err
 	}
-	p.updating = p.in.Updating != ""
 	p.working = p.whyNoPod(ctx, live, rolledOut(live, *set.Spec.Replicas))
 	budget := apply.Typed(desired.DisruptionBudget(p.in), policyv1ac.ExtractPodDisruptionBudget)
 	if p.relay.Spec.Replicas > 1 {

@@ -61,7 +61,10 @@ func (p *pass) endTurn() {
 // awaitTurn has a relay be restarted for the sake of an update only when it is its turn: a few of a region at a time. What
 // the business asks for by its spec is done at once.
 func (p *pass) awaitTurn(ctx context.Context) error {
-	if p.set == nil {
+	if p.set == nil { // it may be made again in its update
+		if since, has := p.turns.Since(p.region.Name, client.ObjectKeyFromObject(p.relay)); has {
+			p.in.Updating = since.UTC().Format(time.RFC3339)
+		}
 		return nil
 	}
 	want, err := p.wantedSet()

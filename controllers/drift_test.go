@@ -223,6 +223,38 @@ func TestDrift_AnAdoptedObjectIsOursAlone(t *testing.T) {
 	w.quiet(relay)
 }
 
+// TestDrift_SetThatCannotBeChangedIsMadeAgainWithoutItsPods: a field of a StatefulSet that cannot be changed differs.
+func TestDrift_SetThatCannotBeChangedIsMadeAgainWithoutItsPods(t *testing.T) {
+	onServer(t)
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	set := w.children(relay)["StatefulSet"].(*appsv1.StatefulSet)
+	other := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: set.Name, Labels: set.Labels, OwnerReferences: set.OwnerReferences}, Spec: *set.Spec.DeepCopy(),
+	}
+	other.Spec.ServiceName = "other"
+	if err := server.Client.Delete(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Client.Create(t.Context(), other, somebody); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.pass(relay)
+	going := w.children(relay)["StatefulSet"].(*appsv1.StatefulSet)
+	if going.DeletionTimestamp == nil || len(going.Finalizers) != 1 || going.Finalizers[0] != metav1.FinalizerOrphanDependents {
+		t.Fatalf("the set is deleted at %v with the finalizers %v, want it to leave its pods", going.DeletionTimestamp, going.Finalizers)
+	}
+	going.Finalizers = nil // as the garbage collector does once the pods are nobody's
+	w.change(going)
+	w.pass(relay)
+	if fresh, is := w.children(relay)["StatefulSet"].(*appsv1.StatefulSet); !is || fresh.Spec.ServiceName != set.Spec.ServiceName {
+		t.Error("the set is not made again")
+	}
+}
+
 func TestDrift_ContestedChildIsNoHotLoop(t *testing.T) {
 	onServer(t)
 	w := newWorld(t)

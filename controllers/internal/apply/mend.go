@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -183,6 +184,9 @@ func carry(have, want map[string]any) {
 	}
 }
 
+// immutable ends the API server's words about a field that cannot be changed.
+const immutable = "field is immutable"
+
 // cannotChange says whether a write failed because its object cannot take the change, but a new one could.
 func cannotChange(live client.Object, err error) bool {
 	if !apierrors.IsInvalid(err) {
@@ -194,7 +198,8 @@ func cannotChange(live client.Object, err error) bool {
 	case *appsv1.StatefulSet:
 		status, is := errors.AsType[*apierrors.StatusError](err)
 		return is && status.Status().Details != nil && slices.ContainsFunc(status.Status().Details.Causes, func(cause metav1.StatusCause) bool {
-			return cause.Field == "spec" && cause.Type == metav1.CauseTypeForbidden
+			// Some API servers forbid a change of the spec as a whole, others name the field.
+			return cause.Field == "spec" && cause.Type == metav1.CauseTypeForbidden || strings.HasSuffix(cause.Message, immutable)
 		})
 	}
 	return false

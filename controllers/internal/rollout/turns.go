@@ -130,6 +130,18 @@ func (t *Turns) Done(relay types.NamespacedName) {
 	}
 }
 
+// Since says since when a relay has its turn; false if it has none.
+func (t *Turns) Since(name string, relay types.NamespacedName) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.regions[name]
+	if r == nil {
+		return time.Time{}, false
+	}
+	since, has := r.underway[relay]
+	return since, has
+}
+
 // Updating returns the relays of a region that have their turn, sorted.
 func (t *Turns) Updating(name string) (all []types.NamespacedName) {
 	t.mu.Lock()
