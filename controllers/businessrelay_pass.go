@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -91,14 +92,24 @@ func (p *pass) applier() apply.Applier {
 
 // tellDrift emits an event when somebody changed a child. Where a network policy was changed, pods may have reached what
 // they must not, or been reached.
-func (p *pass) tellDrift(d apply.Drift) { tellDrift(p.Events, p.relay, d) }
+func (p *pass) tellDrift(d apply.Drift) {
+	if d.Live == nil && p.relay.DeletionTimestamp != nil {
+		return // a deletion in the foreground takes objects that the erasure needs
+	}
+	tellDrift(p.Events, p.relay, d)
+}
 
 func tellDrift(to events.EventRecorder, about client.Object, d apply.Drift) {
 	reason := v1alpha1.ReasonChildChanged
 	if d.Kind == "NetworkPolicy" {
 		reason = v1alpha1.ReasonNetworkPolicyChanged
 	}
-	to.Eventf(about, nil, corev1.EventTypeWarning, reason, "Mend", "%s", d)
+	// Events that are about the same version of the same object are counted as one, with the first one's words.
+	var child runtime.Object
+	if d.Live != nil {
+		child = d.Live
+	}
+	to.Eventf(about, child, corev1.EventTypeWarning, reason, "Mend", "%s", d)
 }
 
 // apply applies children, in order.

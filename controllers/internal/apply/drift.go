@@ -26,8 +26,8 @@ const restartedAt = "kubectl.kubernetes.io/restartedAt"
 // Drift is what others did to a child, which was brought back.
 type Drift struct {
 	Kind, Name string
-	// Deleted says that the whole object was gone.
-	Deleted bool
+	// Live is the object as it was found; nil if the whole object was gone.
+	Live client.Object
 	// By are the field managers that wrote, empty if the object does not tell.
 	By []string
 	// Fields are the names of what they wrote, as in "spec.template.spec.containers", without keys and values; empty if
@@ -37,7 +37,7 @@ type Drift struct {
 
 // String says in one sentence what happened, for an event.
 func (d Drift) String() string {
-	if d.Deleted {
+	if d.Live == nil {
 		return fmt.Sprintf("%s %s was deleted by somebody; it is made again", d.Kind, d.Name)
 	}
 	by := "somebody"
@@ -143,8 +143,8 @@ func isRestart(p fieldpath.Path) bool {
 }
 
 // drift describes what others did to a child.
-func (c Child) drift(by []owned) *Drift {
-	d := &Drift{Kind: c.kind.Kind, Name: c.key.Name}
+func (c Child) drift(live client.Object, by []owned) *Drift {
+	d := &Drift{Kind: c.kind.Kind, Name: c.key.Name, Live: live}
 	for _, o := range by {
 		if o.manager != v1alpha1.FieldManager {
 			d.By = add(d.By, o.manager, maxManagers)

@@ -90,7 +90,7 @@ func (a Applier) compare(c Child, live client.Object) (finding, error) {
 	f := finding{live: live, differs: true}
 	if live == nil {
 		if ever {
-			f.drift = &Drift{Kind: c.kind.Kind, Name: c.key.Name, Deleted: true}
+			f.drift = &Drift{Kind: c.kind.Kind, Name: c.key.Name}
 		}
 		return f, nil
 	}
@@ -103,9 +103,9 @@ func (a Applier) compare(c Child, live client.Object) (finding, error) {
 	}
 	switch {
 	case len(by) > 0:
-		f.drift, f.foreign = c.drift(by), true
+		f.drift, f.foreign = c.drift(live, by), true
 	case f.differs && same: // somebody removed something
-		f.drift = c.drift(nil)
+		f.drift = c.drift(live, nil)
 		if w := lastWriter(live); w != "" {
 			f.drift.By = add(nil, w, maxManagers)
 		}
