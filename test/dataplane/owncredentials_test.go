@@ -39,8 +39,8 @@ func TestReceiver_BringsItsOwnCredentials(t *testing.T) {
 
 	next := vault.Access{WebhookSecret: "the receiver's next app secret", VerifyToken: "the receiver's next token"}
 	b.Expect(next)
-	p.Says(b, "while the Secret is changed")
-	b.bringsOwn(dir, next)
-	b.WaitText("while the Secret is changed")
+	b.bringsOwn(dir, next) // before anything is told: what is signed with the former ones the receiver refuses, and gets again
+	p.Says(b, "after the Secret was changed")
+	b.WaitText("after the Secret was changed")
 	b.NothingLeaked()
 }

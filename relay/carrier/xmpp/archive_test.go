@@ -239,7 +239,7 @@ func TestPositionThatTheServerForgotBeginsAtItsOldest(t *testing.T) {
 	s := script(t, func(c *Config) { c.Archive = &shelf{id: "7"} })
 	id, _ := s.endsAt(t, "20")
 	s.says(t, "<iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='"+stanza.NSStanzas+"'/></error></iq>")
-	s.wrote(t, "<max>100</max></set></query>")
+	s.wrote(t, "<max>500</max></set></query>")
 }
 
 func TestArchivePosition_OfAnotherServerBeginsAtTheOldest(t *testing.T) {
