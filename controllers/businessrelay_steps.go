@@ -83,15 +83,11 @@ func (p *pass) findDatabase(context.Context) error {
 
 // stop scales the relay to no pods, if it ever had any.
 func (p *pass) stop(ctx context.Context) error {
-	claim, err := p.claim(ctx)
-	if err != nil {
+	if err := p.complete(ctx); err != nil {
 		return err
 	}
 	in := p.in
-	in.Stopped, in.Volume = true, p.volume(claim)
-	if in.Account, err = p.accountNumbers(ctx, p.relay); err != nil {
-		return err
-	}
+	in.Stopped = true
 	_, hash, err := desired.Config(in)
 	if err != nil {
 		return err
@@ -146,12 +142,7 @@ func precedes(a, b *v1alpha1.BusinessRelay) bool {
 // applyIdentity makes everything that a relay needs before it runs. Its network
 // policies come first, so that no pod is ever without one.
 func (p *pass) applyIdentity(ctx context.Context) error {
-	claim, err := p.claim(ctx)
-	if err != nil {
-		return err
-	}
-	p.in.Volume = p.volume(claim)
-	if p.in.Account, err = p.accountNumbers(ctx, p.relay); err != nil {
+	if err := p.complete(ctx); err != nil {
 		return err
 	}
 	return p.apply(ctx,
@@ -170,6 +161,17 @@ func (p *pass) applyConfig(ctx context.Context) error {
 	}
 	p.configHash = hash
 	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
+}
+
+// complete adds what else the configuration depends on: the relay's claim and its business account.
+func (p *pass) complete(ctx context.Context) error {
+	claim, err := p.claim(ctx)
+	if err != nil {
+		return err
+	}
+	p.in.Volume = p.volume(claim)
+	p.in.Account, err = p.accountNumbers(ctx, p.relay)
+	return err
 }
 
 // volume names a claim for the configuration. A relay whose store is in a database lets go of a claim that

@@ -71,11 +71,11 @@ func (p *pass) awaitTurn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case !p.restarts(want) && p.updating:
+	switch restarts := p.restarts(want); {
+	case !restarts && p.updating:
 		p.in.Updating = p.set.Annotations[v1alpha1.AnnotationUpdating]
 		return nil
-	case !p.restarts(want), p.atOnce(want):
+	case !restarts, p.atOnce(want):
 		return nil
 	}
 	return p.takeTurn(ctx)

@@ -73,46 +73,39 @@ type owned struct {
 
 // foreign returns what others own of a live child's content and we do not: what they added or changed.
 func (c Child) foreign(live client.Object) (all []owned, err error) {
-	ours, within := fieldpath.NewSet(), content(c.kind.Kind)
+	ours := fieldpath.NewSet()
 	for _, entry := range live.GetManagedFields() {
 		if entry.FieldsV1 == nil || entry.Subresource == "status" {
 			continue
 		}
-		fields := fieldpath.NewSet()
-		if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
-			return nil, fmt.Errorf("reading who owns the fields of %s: %w", c.Name(), err)
+		fields, err := c.fields(entry)
+		if err != nil {
+			return nil, err
 		}
-		// What we once wrote in any other way than this one is as good as another's.
-		if entry.Manager == v1alpha1.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply {
+		if isOurs(entry) {
 			ours = ours.Union(fields)
 			continue
 		}
 		all = append(all, owned{entry.Manager, fields})
 	}
 	for i, o := range all {
-		all[i].fields = filter(o.fields.Difference(ours).Leaves(), func(p fieldpath.Path) bool {
-			return len(p) > 0 && p[0].FieldName != nil && slices.Contains(within, *p[0].FieldName) && !isRestart(p)
-		})
+		all[i].fields = filter(o.fields.Difference(ours).Leaves(), c.isOnlyOurs)
 	}
 	return slices.DeleteFunc(all, func(o owned) bool { return o.fields.Empty() }), nil
 }
 
 // owners are a live child's managed fields without what others own of its content, and whether that is a change.
 func (c Child) owners(live client.Object) (kept []metav1.ManagedFieldsEntry, changed bool, err error) {
-	within := content(c.kind.Kind)
 	for _, entry := range live.GetManagedFields() {
-		ours := entry.Manager == v1alpha1.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply
-		if entry.FieldsV1 == nil || entry.Subresource == "status" || ours {
+		if entry.FieldsV1 == nil || entry.Subresource == "status" || isOurs(entry) {
 			kept = append(kept, entry)
 			continue
 		}
-		fields := fieldpath.NewSet()
-		if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
-			return nil, false, fmt.Errorf("reading who owns the fields of %s: %w", c.Name(), err)
+		fields, err := c.fields(entry)
+		if err != nil {
+			return nil, false, err
 		}
-		rest := filter(fields, func(p fieldpath.Path) bool {
-			return len(p) == 0 || p[0].FieldName == nil || !slices.Contains(within, *p[0].FieldName) || isRestart(p)
-		})
+		rest := filter(fields, func(p fieldpath.Path) bool { return !c.isOnlyOurs(p) })
 		if changed = changed || !rest.Equals(fields); rest.Empty() {
 			continue
 		}
@@ -125,6 +118,25 @@ func (c Child) owners(live client.Object) (kept []metav1.ManagedFieldsEntry, cha
 		kept = append(kept, entry)
 	}
 	return kept, changed, nil
+}
+
+// isOurs says whether an entry of the managed fields is our apply's. What we wrote in any other way is as good as another's.
+func isOurs(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == v1alpha1.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply
+}
+
+// fields reads which fields an entry of a child's managed fields is about.
+func (c Child) fields(entry metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
+	fields := fieldpath.NewSet()
+	if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
+		return nil, fmt.Errorf("reading who owns the fields of %s: %w", c.Name(), err)
+	}
+	return fields, nil
+}
+
+// isOnlyOurs says whether nobody else may own a field of a child.
+func (c Child) isOnlyOurs(p fieldpath.Path) bool {
+	return len(p) > 0 && p[0].FieldName != nil && slices.Contains(content(c.kind.Kind), *p[0].FieldName) && !isRestart(p)
 }
 
 func filter(s *fieldpath.Set, keep func(fieldpath.Path) bool) *fieldpath.Set {

@@ -125,7 +125,7 @@ func (a Applier) prune(ctx context.Context, c Child, live client.Object) error {
 		return fmt.Errorf("reading what %s should be: %w", c.Name(), err)
 	}
 	carry(have, want)
-	patch := []operation{{"replace", "/metadata/resourceVersion", live.GetResourceVersion()}} // of just this version
+	var patch []operation
 	for _, field := range content(c.kind.Kind) {
 		if value, ok := want[field]; ok {
 			patch = append(patch, operation{"add", "/" + field, value}) // or replace
@@ -133,15 +133,20 @@ func (a Applier) prune(ctx context.Context, c Child, live client.Object) error {
 			patch = append(patch, operation{Op: "remove", Path: "/" + field})
 		}
 	}
-	raw, err := json.Marshal(patch)
+	return a.patch(ctx, c, live, patch...)
+}
+
+// patch changes a child in the version that was read, and in no other.
+func (a Applier) patch(ctx context.Context, c Child, live client.Object, operations ...operation) error {
+	raw, err := json.Marshal(append([]operation{{"replace", "/metadata/resourceVersion", live.GetResourceVersion()}}, operations...))
 	if err != nil {
 		return fmt.Errorf("bringing %s back: %w", c.Name(), err)
 	}
 	return a.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, raw), client.FieldOwner(v1alpha1.FieldManager))
 }
 
-// disown takes out of the managed fields what nobody but our apply may own. After a prune we would own, by that, the
-// defaults to which values went back, and others what they set to their defaults: both would count as drift for ever.
+// disown leaves our apply the only owner of a child's content. A prune makes us the owner of the defaults that come back, and
+// others stay the owners of what they set to its default: each pass would find both again.
 func (a Applier) disown(ctx context.Context, c Child) error {
 	live := c.empty()
 	if err := a.Live.Get(ctx, c.key, live); err != nil {
@@ -151,13 +156,7 @@ func (a Applier) disown(ctx context.Context, c Child) error {
 	if err != nil || !changed {
 		return err
 	}
-	raw, err := json.Marshal([]operation{
-		{"replace", "/metadata/resourceVersion", live.GetResourceVersion()}, {"replace", "/metadata/managedFields", entries},
-	})
-	if err != nil {
-		return fmt.Errorf("bringing %s back: %w", c.Name(), err)
-	}
-	return a.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, raw), client.FieldOwner(v1alpha1.FieldManager))
+	return a.patch(ctx, c, live, operation{"replace", "/metadata/managedFields", entries})
 }
 
 // operation is one of a JSON patch (RFC 6902).

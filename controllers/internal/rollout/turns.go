@@ -5,7 +5,6 @@ package rollout
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -140,17 +139,4 @@ func (t *Turns) Since(name string, relay types.NamespacedName) (time.Time, bool)
 	}
 	since, has := r.underway[relay]
 	return since, has
-}
-
-// Updating returns the relays of a region that have their turn, sorted.
-func (t *Turns) Updating(name string) (all []types.NamespacedName) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if r := t.regions[name]; r != nil {
-		for relay := range r.underway {
-			all = append(all, relay)
-		}
-	}
-	slices.SortFunc(all, compare)
-	return all
 }
