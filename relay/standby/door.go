@@ -36,6 +36,7 @@ const (
 type Door struct {
 	listener net.Listener
 	slots    chan struct{}
+	ran      chan struct{} // closed when Run has ended
 	closed   chan struct{} // closed by Close
 	close    func() error
 
@@ -59,7 +60,7 @@ type passage struct {
 // New returns a Door for a listener, which it closes in the end; call Run.
 func New(l net.Listener) *Door {
 	d := &Door{
-		listener: l, slots: make(chan struct{}, maxPassed), closed: make(chan struct{}),
+		listener: l, slots: make(chan struct{}, maxPassed), ran: make(chan struct{}), closed: make(chan struct{}),
 		passed: map[*passage]struct{}{}, opened: make(chan struct{}),
 	}
 	d.close = sync.OnceValue(func() error {
@@ -69,8 +70,10 @@ func New(l net.Listener) *Door {
 	return d
 }
 
-// Run takes connections until the listener is closed, by Close or by Drain. ctx ends what is passed on.
+// Run takes connections until the listener is closed, by Close or by Drain. ctx ends what is passed on. It may be called
+// once.
 func (d *Door) Run(ctx context.Context) error {
+	defer close(d.ran)
 	for {
 		c, err := d.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -190,6 +193,11 @@ func (d *Door) Leave() {
 // It cuts a connection once the holder's last answer is whole, as far as can be told from outside.
 func (d *Door) Drain(ctx context.Context) error {
 	err := d.listener.Close()
+	select {
+	case <-d.ran: // with the last connection that the listener gave
+	case <-ctx.Done():
+		return errors.Join(err, ctx.Err())
+	}
 	tick := time.NewTicker(again)
 	defer tick.Stop()
 	for d.cutQuiet() > 0 {

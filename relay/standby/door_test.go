@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -99,7 +100,7 @@ func (c caller) hears(want string) {
 // ends wants the other end to close the connection.
 func (c caller) ends() {
 	c.Helper()
-	if rest, err := io.ReadAll(c.Reader); len(rest) > 0 {
+	if rest, err := io.ReadAll(c.Reader); len(rest) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		c.Errorf("heard %q, %v, want the end", rest, err)
 	}
 }
@@ -329,4 +330,57 @@ func TestDoor_CutsTheMostSilentConnectionForAnother(t *testing.T) {
 	callers[512].hears("holder: still there?")
 	callers[1].says("and me?")
 	callers[1].hears("holder: and me?")
+}
+
+// late is a listener that has one more connection to give when it is closed, as one that was accepted just then.
+type late struct {
+	net.Listener
+	conns chan net.Conn
+	gate  chan struct{}
+}
+
+func (l *late) Accept() (net.Conn, error) {
+	<-l.gate
+	if c, ok := <-l.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *late) Close() error {
+	close(l.gate)
+	return nil
+}
+
+func TestDraining_WaitsForAConnectionThatWasJustTaken(t *testing.T) {
+	holder := listen(t)
+	serve(t, holder, "holder")
+	ours, theirs := net.Pipe()
+	l := &late{Listener: listen(t), conns: make(chan net.Conn, 1), gate: make(chan struct{})}
+	l.conns <- theirs
+	close(l.conns)
+	d := standby.New(l)
+	d.PassTo(holder.Addr().String())
+	go func() { _ = d.Run(t.Context()) }()
+	_ = ours.SetDeadline(time.Now().Add(30 * time.Second))
+	heard := make(chan string, 1)
+	go func() {
+		if _, err := io.WriteString(ours, "one\n"); err != nil {
+			heard <- err.Error()
+			return
+		}
+		all, err := io.ReadAll(ours)
+		heard <- fmt.Sprint(string(all), err)
+	}()
+	if err := d.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	select {
+	case got := <-heard:
+		if got != "holder: one\n<nil>" {
+			t.Errorf("heard %q", got)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the connection was left open")
+	}
 }
