@@ -176,12 +176,18 @@ verify: $(LINT) ## Generated files current, formatting, lint, circles of files, 
 test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, no servers, no root, no C
 	$(GO) test $(LEAN) -short -vet=off $(PRODUCT)
 
-.PHONY: test
+# What computes gives way to what waits for servers, which runs beside it.
+.PHONY: test test-parts test-servers
 test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
-	$(IN_SCRATCH); . bin/test.env; CGO_ENABLED=1 $(GO) test $(QUICK) $(RACE_FLAGS) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(RACE)
+	@$(MAKE) -j 2 test-parts test-servers
+
+test-parts:
+	$(IN_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(RACE)
+	$(IN_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
+	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
+
+test-servers:
 	$(IN_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(PLAIN)
-	$(IN_SCRATCH); $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
-	$(GO) -C test/cluster test $(QUICK) ./...
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
@@ -215,19 +221,20 @@ nightly: test-env ## What is too slow for CI: tests in full and all under the ra
 	$(MAKE) clients SERVER=prosody
 	$(MAKE) clients SERVER=ejabberd
 
-# How many messages `make soak` has, half of them each way; the seed of its faults, 0 for another each time; and
-# where the relay's store is: sqlite or postgres.
+# How many messages `make soak` has, half of them each way; the seed of its faults, 0 for another each time; about how many
+# messages there are to each fault, 0 to choose; and where the relay's store is: sqlite or postgres.
 N ?= 20000
 SEED ?= 0
+EVERY ?= 0
 STORE ?= sqlite
 
 .PHONY: soak
-soak: test-env ## N messages both ways (20000) while everything around a relay breaks, counted at both ends; SEED, STORE=postgres
-	$(IN_SCRATCH); . bin/test.env; $(GO) test -vet=off -count 1 -timeout 0 -v ./test/soak -soak.n $(N) -soak.seed $(SEED) -soak.store $(STORE)
+soak: test-env ## N messages both ways (20000) while everything around a relay breaks, counted at both ends; SEED, EVERY, STORE=postgres
+	$(IN_SCRATCH); . bin/test.env; $(GO) test -vet=off -count 1 -timeout 0 -v ./test/soak -soak.n $(N) -soak.seed $(SEED) -soak.every $(EVERY) -soak.store $(STORE)
 
 .PHONY: bench
-bench: ## The budgets, each as a ratio against a floor or a peer in the same run
-	$(GO) run ./test/bench
+bench: test-env ## The budgets, each as a ratio against a floor or a peer in the same run; RELAYKEEP_BENCH_DAYS=100 keeps 10 million messages
+	. bin/test.env; $(GO) run ./test/bench
 
 .PHONY: findings
 findings: ## Run findings/, what surprised in public software; ONLY names one. Downloads; no part of CI

@@ -19,7 +19,6 @@ func silently(w *world, dir string) said {
 }
 
 func TestAnswered_MessageIsDeliveredAndReadWhenItsWordsAreRepeated(t *testing.T) {
-	t.Parallel()
 	quoted := "> We do. Which size?\n"
 	for _, tc := range []struct {
 		what, text string
@@ -43,7 +42,6 @@ func TestAnswered_MessageIsDeliveredAndReadWhenItsWordsAreRepeated(t *testing.T)
 		{"by other words", "> We do not.\n42", func(said) carrier.References { return carrier.References{} }, nil},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
-			t.Parallel()
 			dir := t.TempDir()
 			inBubble(t, func(t *testing.T, w *world) {
 				s := silently(w, dir)
@@ -57,7 +55,6 @@ func TestAnswered_MessageIsDeliveredAndReadWhenItsWordsAreRepeated(t *testing.T)
 }
 
 func TestAnswered_EachStateIsToldOnceAndEarlierMessagesKeepTheirs(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := silently(w, dir)
@@ -86,7 +83,6 @@ func TestAnswered_EachStateIsToldOnceAndEarlierMessagesKeepTheirs(t *testing.T) 
 }
 
 func TestAnswered_ByAnotherOrInClearIsNotBelieved(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.accept = true }, func(t *testing.T, w *world) {
 		s := silently(w, dir+"/a")
@@ -104,7 +100,6 @@ func TestAnswered_ByAnotherOrInClearIsNotBelieved(t *testing.T) {
 
 // A client may show a file's caption and offer the file for download.
 func TestAnswered_CaptionProvesThatTheFileArrivedNotThatItWasShown(t *testing.T) {
-	t.Parallel()
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		w.hub.Change(func() { w.hub.Muted = true })
 		id, err := w.AcceptAttachment(t.Context(), message.Attachment{
@@ -120,7 +115,6 @@ func TestAnswered_CaptionProvesThatTheFileArrivedNotThatItWasShown(t *testing.T)
 }
 
 func TestAnswered_OfferIsDeliveredWhenItsChoiceIsMade(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := silently(w, dir)

@@ -22,7 +22,6 @@ func (w *world) offers(to *person, kind string) (id, stanza string) {
 }
 
 func TestChoice_IsToldByTitleOrNumber(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -76,7 +75,6 @@ func TestChoice_IsToldByTitleOrNumber(t *testing.T) {
 
 // The text below a file offers the choices, and an answer to it answers the file's message.
 func TestChoice_BelowAFileIsToldAsTheFilesButton(t *testing.T) {
-	t.Parallel()
 	withFiles(t, func(t *testing.T, w *world, a *person) {
 		out := w.sends(message.Attachment{
 			To: a.number, Kind: media.Image, ID: w.keeps("image/png", picture()), Caption: "Shall we send it?\n\n1. Yes",
@@ -91,7 +89,6 @@ func TestChoice_BelowAFileIsToldAsTheFilesButton(t *testing.T) {
 }
 
 func TestPlace_IsToldAsALocation(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)

@@ -266,7 +266,6 @@ func TestInside_CountsAlsoAfterTheSameOutside(t *testing.T) {
 
 func TestInside_TheBusinessRepliesAndReactsThere(t *testing.T) {
 	dir := t.TempDir()
-	t.Parallel()
 	for name, inTheClear := range map[string]bool{"encrypted": false, "clear metadata allowed": true} {
 		t.Run(name, func(t *testing.T) {
 			dir := dir + "/" + name

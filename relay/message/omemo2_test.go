@@ -12,7 +12,6 @@ import (
 
 // inOMEMO2 runs a test with a relay that speaks both formats.
 func inOMEMO2(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Parallel()
 	inBubbleWith(t, (*world).speaksOMEMO2, test)
 }
 

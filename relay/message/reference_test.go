@@ -55,7 +55,6 @@ func (w *world) next() event {
 }
 
 func TestReply_NamesTheAnsweredMessageWithoutItsQuote(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -92,7 +91,6 @@ func TestReply_NamesTheAnsweredMessageWithoutItsQuote(t *testing.T) {
 
 // The name of a customer without a number may be part of the business's.
 func TestReply_QuotesTheBusinessUnderANameThatHoldsTheCustomers(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.nameless(dir, "anna.b")
@@ -109,7 +107,6 @@ func TestReply_QuotesTheBusinessUnderANameThatHoldsTheCustomers(t *testing.T) {
 }
 
 func TestReply_ToWordsThatWereSaidTwiceStaysText(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -123,7 +120,6 @@ func TestReply_ToWordsThatWereSaidTwiceStaysText(t *testing.T) {
 }
 
 func TestReply_ToAnothersMessageIsNone(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -136,7 +132,6 @@ func TestReply_ToAnothersMessageIsNone(t *testing.T) {
 }
 
 func TestReply_ComesOnceAlthoughItIsSentTwice(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -155,7 +150,6 @@ func TestReply_ComesOnceAlthoughItIsSentTwice(t *testing.T) {
 }
 
 func TestCorrection_OfAnOwnMessageIsAnEdit(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -177,7 +171,6 @@ func TestCorrection_OfAnOwnMessageIsAnEdit(t *testing.T) {
 }
 
 func TestCorrection_OfAnythingElseIsAnotherText(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -196,7 +189,6 @@ func TestCorrection_OfAnythingElseIsAnotherText(t *testing.T) {
 }
 
 func TestCorrection_AfterTheRetentionIsAnotherText(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -216,7 +208,6 @@ func TestCorrection_AfterTheRetentionIsAnotherText(t *testing.T) {
 }
 
 func TestCorrection_InClearChangesNothingUnlessClearTextIsAccepted(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -240,7 +231,6 @@ func TestCorrection_InClearChangesNothingUnlessClearTextIsAccepted(t *testing.T)
 }
 
 func TestReaction_ToBothSidesMessagesIsTold(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -272,7 +262,6 @@ func TestReaction_ToBothSidesMessagesIsTold(t *testing.T) {
 }
 
 func TestReaction_ThatCannotCountIsRefused(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -308,7 +297,6 @@ func TestReaction_ThatCannotCountIsRefused(t *testing.T) {
 }
 
 func TestReactions_TenThousandAreBounded(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -348,7 +336,6 @@ func TestReactions_TenThousandAreBounded(t *testing.T) {
 }
 
 func TestRetraction_OfAnOwnMessageIsTold(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -383,7 +370,6 @@ func TestRetraction_OfAnOwnMessageIsTold(t *testing.T) {
 }
 
 func TestRetraction_OfAMessageInPartsTakesAllOfThemBack(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.web = newWeb() }, func(t *testing.T, w *world) {
 		s := begun(w, dir)

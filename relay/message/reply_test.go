@@ -32,7 +32,6 @@ func (p *person) shown() customer.Event {
 }
 
 func TestSentReply_QuotesInsideTheEncryptionAndNamesTheMessage(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -59,7 +58,6 @@ func TestSentReply_QuotesInsideTheEncryptionAndNamesTheMessage(t *testing.T) {
 }
 
 func TestSentReply_ToNothingThatIsStoredIsSentWithoutContext(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir+"/a")
@@ -86,7 +84,6 @@ func TestSentReply_ToNothingThatIsStoredIsSentWithoutContext(t *testing.T) {
 }
 
 func TestSentReply_ComesBackAndGoesAgainAsItWas(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -110,7 +107,6 @@ func TestSentReply_ComesBackAndGoesAgainAsItWas(t *testing.T) {
 }
 
 func TestSentReply_WithAFileIsNamedByItsCaption(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubbleWith(t, func(w *world) { w.web = newWeb() }, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -134,7 +130,6 @@ func TestSentReply_WithAFileIsNamedByItsCaption(t *testing.T) {
 }
 
 func TestSentReaction_IsAnEncryptedTextUnlessClearMetadataIsAllowed(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	inBubble(t, func(t *testing.T, w *world) {
 		s := begun(w, dir)
@@ -177,11 +172,9 @@ func TestSentReaction_IsAnEncryptedTextUnlessClearMetadataIsAllowed(t *testing.T
 }
 
 func TestSentReaction_ToNothingThatIsStoredFails(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	for name, inTheClear := range map[string]bool{"encrypted": false, "in clear": true} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			inBubbleWith(t, func(w *world) { w.clear = inTheClear }, func(t *testing.T, w *world) {
 				s := begun(w, dir+"/"+name)
 				id, err := w.AcceptReaction(t.Context(), message.Reaction{To: s.number, About: "wamid.unknown", Emoji: "👍"})

@@ -19,7 +19,6 @@ import (
 // sharing runs a test of a customer whose client speaks omemo:2, and of a relay with files.
 func sharing(t *testing.T, test func(t *testing.T, w *world, a *person)) {
 	dir := t.TempDir()
-	t.Parallel()
 	inBubbleWith(t, func(w *world) {
 		w.web = newWeb()
 		w.account.Own = w.number
@@ -61,7 +60,6 @@ func described(l media.FileURL, name string, content []byte) carrier.SharedFile 
 }
 
 func TestSharedFile_InsideTheEncryptionReachesTheBusiness(t *testing.T) {
-	t.Parallel()
 	const random, recording = "https://relay.test/upload/1/Zk3", "20260102_030405.m4a"
 	sound, unknown := []byte("\x00\x00\x00\x18ftypM4A and what was said"), []byte{0, 1, 2, 3}
 	lie := func(f carrier.SharedFile) carrier.SharedFile {

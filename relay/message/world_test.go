@@ -119,7 +119,9 @@ func (w *world) keepSecret(s string) {
 	w.secret = append(w.secret, s)
 }
 
-// inBubble runs a test whose clock stands still while anything is under way.
+// inBubble runs a test whose clock stands still while anything is under way. Such tests are not parallel: in Go 1.26 the
+// race detector reports what the standard library remembers in a sync.Map, of encoding/json's types for example, when
+// two bubbles come to it first.
 func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
 	inBubbleWith(t, func(*world) {}, test)
 }

@@ -128,6 +128,7 @@ func TestOwnCredentials_NothingIsSentWithoutThem(t *testing.T) {
 		"not text":           with(contract.VerifyTokenKey, "\xff\xfe"),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newReceiver(t)
 			r.behave(echo, ok)
 			secret := mountSecret(t)

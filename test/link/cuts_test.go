@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/customers"
+	"github.com/relaykeep/relaykeep/test/nightly"
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
@@ -21,7 +22,9 @@ func TestMessages_ArriveOnceUnderRandomCuts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("minutes with real servers")
 	}
-	t.Run("prosody", func(t *testing.T) { underCuts(t, prosody.StartT(t, prosody.Options{Registration: true}), 1000, 250) })
+	t.Run("prosody", func(t *testing.T) {
+		underCuts(t, prosody.StartT(t, prosody.Options{Registration: true}), nightly.Or(1000, 250), nightly.Or(250, 90))
+	})
 	t.Run("ejabberd", func(t *testing.T) { underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), 100, 125) })
 }
 
