@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -35,22 +37,13 @@ func BenchmarkRoute(b *testing.B) {
 	for _, way := range []string{"out", "in", "both"} {
 		for _, clients := range []int{1, 16, 128} {
 			b.Run(fmt.Sprintf("way=%s/clients=%d", way, clients), func(b *testing.B) {
-				benchmarkRoute(b, way, clients)
+				benchmarkRoute(b, newRoute, way, clients)
 			})
 		}
 	}
 }
 
-func benchmarkRoute(b *testing.B, way string, clients int) {
-	got := &receiver{}
-	r := newRoute(b, newReceiver(b, got))
-	for i := range routeCustomers { // every customer has written once, so that there is a session
-		r.seal(b, i, 1)
-	}
-	r.deliver(b, routeCustomers)
-	got.await(b, &got.texts, routeCustomers)
-	r.settle(b)
-
+func benchmarkRoute(b *testing.B, open func(*testing.B, *httptest.Server) *route, way string, clients int) {
 	out, in := b.N, 0
 	switch way {
 	case "in":
@@ -58,11 +51,31 @@ func benchmarkRoute(b *testing.B, way string, clients int) {
 	case "both":
 		out, in = b.N-b.N/2, b.N/2
 	}
+	got := &receiver{}
+	goRoute(b, openRoute(b, open, got), got, out, in, clients, rate.Inf)
+}
+
+// openRoute opens a relay to which every customer has written once, so that there is a session.
+func openRoute(b *testing.B, open func(*testing.B, *httptest.Server) *route, got *receiver) *route {
+	r := open(b, newReceiver(b, got))
+	for i := range routeCustomers {
+		r.seal(b, i, 1)
+	}
+	r.deliver(b, routeCustomers)
+	got.await(b, &got.texts, routeCustomers)
+	r.settle(b)
+	return r
+}
+
+// goRoute has the business and customers write so many messages, the business at most limit a second, and returns how
+// many a second were told.
+func goRoute(b *testing.B, r *route, got *receiver, out, in, clients int, limit rate.Limit) (told float64) {
 	for i := range in {
 		r.seal(b, i%routeCustomers, 1)
 	}
 	took := make([]time.Duration, out)
 	texts, statuses := got.texts.Load(), got.statuses.Load()
+	pace := rate.NewLimiter(limit, 1)
 
 	b.ResetTimer()
 	begun, processor := time.Now(), processorTime(b)
@@ -71,6 +84,10 @@ func benchmarkRoute(b *testing.B, way string, clients int) {
 	for range clients {
 		callers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < out; i = int(next.Add(1)) - 1 {
+				if err := pace.Wait(b.Context()); err != nil {
+					b.Error(err)
+					return
+				}
 				start := time.Now()
 				send(b, r.api, i)
 				took[i] = time.Since(start)
@@ -81,21 +98,22 @@ func benchmarkRoute(b *testing.B, way string, clients int) {
 	callers.Wait()
 	accepted := time.Since(begun)
 	if b.Failed() {
-		return
+		return 0
 	}
 	ways.Wait()
 	got.await(b, &got.statuses, statuses+int64(out))
 	got.await(b, &got.texts, texts+int64(in))
-	told := time.Since(begun)
+	told = float64(b.N) / time.Since(begun).Seconds()
 	b.StopTimer()
 
 	b.ReportMetric(float64(processorTime(b)-processor)/float64(b.N), "cpu-ns/op")
-	b.ReportMetric(float64(b.N)/told.Seconds(), "told/s")
+	b.ReportMetric(told, "told/s")
 	if out > 0 {
 		slices.Sort(took)
 		b.ReportMetric(float64(out)/accepted.Seconds(), "accepted/s")
 		b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns/op")
 	}
+	return told
 }
 
 // newReceiver starts the business's end of the webhooks.

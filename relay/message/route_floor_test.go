@@ -41,33 +41,47 @@ func BenchmarkRouteFloor(b *testing.B) {
 		b.Run(fmt.Sprintf("of=commits/clients=%d", clients), func(b *testing.B) {
 			f, err := os.Create(filepath.Join(b.TempDir(), "log"))
 			check(b, err)
-			l := &sharedLog{f: f, wants: make(chan chan error, clients)}
-			go l.run()
-			begun := processorTime(b)
-			var group sync.WaitGroup
-			var next atomic.Int64
-			for range clients {
-				group.Go(func() {
-					done := make(chan error, 1)
-					for int(next.Add(1)) <= b.N {
-						for range floorCommits {
-							l.wants <- done
-							if err := <-done; err != nil {
-								b.Error(err)
-								return
-							}
-						}
+			record := make([]byte, floorBytes)
+			benchmarkCommits(b, clients, func(n int) error {
+				for range n {
+					if _, err := f.Write(record); err != nil {
+						return err
 					}
-				})
-			}
-			group.Wait()
-			b.StopTimer()
-			close(l.wants)
-			b.ReportMetric(float64(processorTime(b)-begun)/float64(b.N), "cpu-ns/op")
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "told/s")
+				}
+				return unix.Fdatasync(int(f.Fd()))
+			})
 			check(b, f.Close())
 		})
 	}
+}
+
+// benchmarkCommits has so many clients at once wait for floorCommits commits a message. Commit makes n records durable.
+func benchmarkCommits(b *testing.B, clients int, commit func(n int) error) {
+	shared := &commits{commit: commit, wants: make(chan chan error, clients)}
+	go shared.run()
+	b.ResetTimer()
+	begun := processorTime(b)
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for range clients {
+		group.Go(func() {
+			done := make(chan error, 1)
+			for int(next.Add(1)) <= b.N {
+				for range floorCommits {
+					shared.wants <- done
+					if err := <-done; err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	b.StopTimer()
+	close(shared.wants)
+	b.ReportMetric(float64(processorTime(b)-begun)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "told/s")
 }
 
 // newWriters returns customers with a session with the business.
@@ -76,19 +90,18 @@ func newWriters(b *testing.B) []*writer {
 	return r.customers
 }
 
-// sharedLog appends to a file for all that wait, and syncs it once for them.
-type sharedLog struct {
-	f     *os.File
-	wants chan chan error
+// commits makes one commit for all that wait for one.
+type commits struct {
+	commit func(n int) error
+	wants  chan chan error
 }
 
-func (l *sharedLog) run() {
-	record := make([]byte, floorBytes)
-	for first := range l.wants {
+func (c *commits) run() {
+	for first := range c.wants {
 		waiting := []chan error{first}
 		for more := true; more; {
 			select {
-			case w, ok := <-l.wants:
+			case w, ok := <-c.wants:
 				if more = ok; ok {
 					waiting = append(waiting, w)
 				}
@@ -96,15 +109,7 @@ func (l *sharedLog) run() {
 				more = false
 			}
 		}
-		var err error
-		for range waiting {
-			if _, failed := l.f.Write(record); failed != nil {
-				err = failed
-			}
-		}
-		if err == nil {
-			err = unix.Fdatasync(int(l.f.Fd()))
-		}
+		err := c.commit(len(waiting))
 		for _, w := range waiting {
 			w <- err
 		}

@@ -35,9 +35,17 @@ type route struct {
 	written   int
 }
 
-func newRoute(b *testing.B, receiver *httptest.Server) *route {
+// routeKind is what a business may have otherwise.
+type routeKind struct {
+	store      []store.Option
+	maxUpdates int // of a webhook; 0 for one
+}
+
+func newRoute(b *testing.B, receiver *httptest.Server) *route { return routeKind{}.open(b, receiver) }
+
+func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
 	ring := seal.New(sealtest.New(), seal.Period(retention), time.Now)
-	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, ring)
+	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, ring, k.store...)
 	check(b, err)
 	pair, err := signal.GenerateIdentityKeyPair()
 	check(b, err)
@@ -55,11 +63,12 @@ func newRoute(b *testing.B, receiver *httptest.Server) *route {
 			URL: receiver.URL, CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: receiver.Certificate().Raw})),
 			Credentials: webhook.Credentials{Secret: []byte("secret"), VerifyToken: []byte("token")},
 		},
-		Finish: r.messages.Taken, Recovered: func() { deliveries.Hurry() }, Retention: retention,
+		Finish: r.messages.Taken, Recovered: func() { deliveries.Hurry() }, Retention: retention, MaxUpdates: k.maxUpdates,
 	})
 	check(b, err)
 	deliveries = queue.New(queue.Options{
-		Name: message.QueueWebhook, Backend: backend, Batch: r.messages.Deliver(deliverer.Work), Workers: webhook.Workers(1), Open: deliverer.Verified,
+		Name: message.QueueWebhook, Backend: backend, Batch: r.messages.Deliver(deliverer.Work), MaxBatch: k.maxUpdates,
+		Workers: webhook.Workers(max(1, k.maxUpdates)), Open: deliverer.Verified,
 	})
 	now := time.Now()
 	var mu sync.Mutex

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -51,7 +52,7 @@ func budgets() []budget {
 			what: "memory of a session with 1,000 skipped keys",
 			of:   key{"Memory/skipped=1000/impl=relaykeep", "B/session"}, most: 80_000, atMost: "80 kB",
 		},
-	}, append(carrierBudgets(), routeBudgets()...)...)
+	}, slices.Concat(carrierBudgets(), routeBudgets(), idleBudgets())...)
 }
 
 // printTable writes a row for each budget and returns how many were missed. A budget

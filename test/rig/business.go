@@ -16,6 +16,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/test/rig/internal/process"
 )
 
 // Carrier is an XMPP server where anybody may register.
@@ -39,6 +40,8 @@ type Business struct {
 	Client   *http.Client // trusts the endpoint's certificate
 	Token    string       // the access token
 	NumberID string
+	// Program is what StartProcess runs, with Dir, instead of the test itself: test/rig/relay, built.
+	Program string
 	// Authorities are those of the endpoint's certificate, in PEM.
 	Authorities []byte
 
@@ -158,17 +161,8 @@ func (b *Business) configure() serve.Options {
 	check(b.t, os.WriteFile(b.ConfigFile(), raw, 0o600))
 	raw, err = json.Marshal(b.Postgres)
 	check(b.t, err)
-	check(b.t, os.WriteFile(filepath.Join(b.Dir, serverFile), raw, 0o600))
-	return options(b.Dir, config.Arguments{Vault: b.Config.Vault, Carrier: b.Config.Carrier, Postgres: b.Postgres})
-}
-
-// options are a relay's whose configuration and volume are in dir.
-func options(dir string, arguments config.Arguments) serve.Options {
-	return serve.Options{
-		ConfigPath: filepath.Join(dir, "relay.json"), Arguments: arguments, Version: "test",
-		DataDir: filepath.Join(dir, "data"), TokenPath: filepath.Join(dir, "token"),
-		EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
-	}
+	check(b.t, os.WriteFile(filepath.Join(b.Dir, process.ServerFile), raw, 0o600))
+	return process.Options(b.Dir, config.Arguments{Vault: b.Config.Vault, Carrier: b.Config.Carrier, Postgres: b.Postgres})
 }
 
 // listens notes where one of the relay's servers listens.

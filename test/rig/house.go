@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/test/rig/internal/process"
 	"github.com/relaykeep/relaykeep/test/services/apiserver"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
@@ -46,7 +47,7 @@ type House struct {
 // process: see Business.StartProcess. When the test's process is told to end, all that it started ends with it.
 func Main(run func(context.Context, *House) (code int, err error)) (code int) {
 	if dir := os.Getenv(processVariable); dir != "" {
-		return beRelay(dir)
+		return process.Be(dir)
 	}
 	flag.Parse()
 	if testing.Short() {

@@ -1,27 +1,12 @@
 package rig
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
-
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/test/services/postgres"
 )
 
 // databaseSize is what a business asks for in these tests.
 const databaseSize = 1 << 30
-
-// serverFile tells a relay's process where PostgreSQL is, which the operator does in its arguments.
-const serverFile = "postgres.json"
-
-func readServer(dir string) (s contract.PostgresServer, err error) {
-	raw, err := os.ReadFile(filepath.Join(dir, serverFile))
-	if err != nil {
-		return s, err
-	}
-	return s, json.Unmarshal(raw, &s)
-}
 
 // OnPostgres has the relay keep its store in a database from its next start on: what a BusinessRelay
 // and a DataRegion say, and the login that an admin writes to Vault.

@@ -5,22 +5,16 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
-	"github.com/relaykeep/relaykeep/relay/config"
-	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/test/rig/internal/process"
 	"github.com/relaykeep/relaykeep/test/services/freeze"
 )
 
@@ -30,61 +24,6 @@ const processVariable = "RELAYKEEP_TEST_RELAY"
 
 // IsProcess says whether this process is a relay's, which Main then runs.
 func IsProcess() bool { return os.Getenv(processVariable) != "" }
-
-// beRelay is the relay's process. It prints where it listens and runs until it is
-// killed. Each line of its standard input says by how much its node's clock is wrong from then on, and by how
-// much later it is by every clock; it waits for the first.
-func beRelay(dir string) (code int) {
-	o := options(dir, config.Arguments{})
-	wrong, later := new(atomic.Int64), new(atomic.Int64)
-	lines := bufio.NewScanner(os.Stdin)
-	next := func() bool {
-		if !lines.Scan() {
-			return false
-		}
-		by, all, _ := strings.Cut(lines.Text(), " ")
-		node, err := time.ParseDuration(by)
-		everywhere, alsoErr := time.ParseDuration(all)
-		wrong.Store(int64(node + everywhere))
-		later.Store(int64(everywhere))
-		return err == nil && alsoErr == nil
-	}
-	if !next() {
-		fmt.Fprintln(os.Stderr, "no line says how wrong the clock is")
-		return 1
-	}
-	go func() {
-		for next() {
-		}
-	}()
-	o.Now = func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
-	o.VaultOffset = func() time.Duration { return time.Duration(later.Load()) }
-	file, err := config.Load(o.ConfigPath)
-	if err == nil {
-		o.StoreOptions, err = observer(dir)
-	}
-	if err == nil && len(o.StoreOptions) > 0 {
-		o.SweepEvery = 500 * time.Millisecond
-		o.AllowLinks = func(netip.Addr) bool { return true }
-	}
-	var server contract.PostgresServer
-	if err == nil {
-		server, err = readServer(dir)
-	}
-	if err == nil {
-		o.Arguments = config.Arguments{Vault: file.Vault, Carrier: file.Carrier, Postgres: server}
-		o.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
-		o.Listening = func(name string, a net.Addr) { fmt.Println(name, a) }
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		err = serve.Run(ctx, o)
-	}
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
-}
 
 // StartProcess runs the relay as a process of its own, which Stop kills. The package's
 // TestMain must call Main.
@@ -135,14 +74,23 @@ func (b *Business) KeepRunning() {
 	b.t.Cleanup(b.stop)
 }
 
+// Kills are the places of the relay's code at whose commits its process kills itself.
+type Kills = process.Kills
+
+// The moments of a commit at which it does.
+const (
+	Before = process.Before
+	After  = process.After
+)
+
 // Kill has the relay's process kill itself from its next start on. The process must be kept: see KeepRunning.
 func (b *Business) Kill(k Kills) {
 	b.t.Helper()
-	check(b.t, k.write(b.Dir))
+	check(b.t, k.Write(b.Dir))
 }
 
 // Killed returns where the relay's process killed itself, each a place and a moment.
-func (b *Business) Killed() []string { return killed(b.Dir) }
+func (b *Business) Killed() []string { return process.Killed(b.Dir) }
 
 // Configure writes what the relay's next start reads, for a process that is kept running.
 func (b *Business) Configure() {
@@ -163,6 +111,9 @@ func (b *Business) prepareProcess() {
 func (b *Business) startProcess() (ready bool) {
 	b.t.Helper()
 	cmd := exec.CommandContext(context.Background(), os.Args[0])
+	if b.Program != "" {
+		cmd = exec.CommandContext(context.Background(), b.Program, b.Dir)
+	}
 	cmd.Env = append(os.Environ(), processVariable+"="+b.Dir)
 	cmd.Stderr = &b.Log
 	// A test's interrupt goes to the test alone, which then ends the relay.

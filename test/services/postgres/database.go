@@ -48,7 +48,12 @@ func (d Database) Query(ctx context.Context, database, text string) ([][]string,
 	return query(ctx, d, database, text)
 }
 
-func query(ctx context.Context, as Database, database, text string) ([][]string, error) {
+// Connect connects to d as the role that owns it.
+func (d Database) Connect(ctx context.Context) (*pgconn.PgConn, error) {
+	return connect(ctx, d, d.Name)
+}
+
+func connect(ctx context.Context, as Database, database string) (*pgconn.PgConn, error) {
 	c, err := pgconn.ParseConfig("host=localhost user=nobody dbname=none sslmode=disable")
 	if err != nil {
 		return nil, err
@@ -66,7 +71,11 @@ func query(ctx context.Context, as Database, database, text string) ([][]string,
 	c.Host, c.Port, c.Database, c.User, c.Password = host, uint16(number), database, as.Name, as.Password
 	c.TLSConfig, c.Fallbacks = &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}, nil
 	c.RuntimeParams = map[string]string{}
-	conn, err := pgconn.ConnectConfig(ctx, c)
+	return pgconn.ConnectConfig(ctx, c)
+}
+
+func query(ctx context.Context, as Database, database, text string) ([][]string, error) {
+	conn, err := connect(ctx, as, database)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package rig
+package process
 
 import (
 	"encoding/json"
@@ -31,8 +31,8 @@ func (k Kills) due(place, moment string, hit []string) bool {
 	return slices.Contains(k.Places, place) && !slices.Contains(hit, place+" "+moment)
 }
 
-// write has the relay's process that runs on a directory kill itself from its next start on.
-func (k Kills) write(dir string) error {
+// Write has the relay's process that runs on a directory kill itself from its next start on.
+func (k Kills) Write(dir string) error {
 	raw, err := json.Marshal(k)
 	if err != nil {
 		return err
@@ -40,8 +40,8 @@ func (k Kills) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, killsFile), raw, 0o600)
 }
 
-// killed returns where it killed itself, each a place and a moment.
-func killed(dir string) []string {
+// Killed returns where it killed itself, each a place and a moment.
+func Killed(dir string) []string {
 	raw, err := os.ReadFile(filepath.Join(dir, killsFile+".hit"))
 	if err != nil {
 		return nil // none yet
@@ -62,7 +62,7 @@ func observer(dir string) ([]store.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	hit := killed(dir)
+	hit := Killed(dir)
 	at := func(moment string) func([]string) {
 		return func(changes []string) {
 			var due []string
