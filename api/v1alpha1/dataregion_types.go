@@ -77,6 +77,9 @@ type DataRegionSpec struct {
 	// placement narrows down which of the region's nodes take relays.
 	// +optional
 	Placement Placement `json:"placement,omitzero"`
+	// pods says how the region's pods run: relays, their janitors and erase Jobs, and the region's keeper.
+	// +optional
+	Pods Pods `json:"pods,omitzero"`
 	// storageClassName is the class of the relays' volumes. It must make volumes
 	// inside the region only.
 	// +required
@@ -132,6 +135,15 @@ type Placement struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// Pods says how a region's pods run.
+type Pods struct {
+	// hostUsers is the hostUsers of the pods. With false each pod has a user namespace of its own, so that its users are
+	// none of the node's. The region's nodes must support that; where they do not, pods do not start. Without it nothing is
+	// said, which means true.
+	// +optional
+	HostUsers *bool `json:"hostUsers,omitempty"`
 }
 
 // MountPath is the path of a mount in Vault, without slashes at its ends.

@@ -66,7 +66,7 @@ func makeRegions(t *testing.T) {
 	t.Helper()
 	for _, o := range []*unstructured.Unstructured{
 		object(t, regionYAML, set("spec/placement/nodeSelector", map[string]any{"disk": "encrypted"})),
-		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/vault/address", "https://vault.na.example.org:8200"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"), withPrivateLinks)),
+		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/vault/address", "https://vault.na.example.org:8200"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"), set("spec/pods/hostUsers", false), withPrivateLinks)),
 	} {
 		if err := server.Client.Create(t.Context(), o); err != nil {
 			t.Fatal(err)

@@ -98,6 +98,7 @@ func full() desired.Input {
 			Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(int64(60)),
 		}},
 	}
+	region.Pods.HostUsers = new(false)
 	region.Vault = v1alpha1.Vault{
 		Address: "https://vault.eu.example.org", CABundle: caBundle, AuthPath: "k8s/one",
 		KVMount: "one/kv", TransitMount: "one/transit", PKIMount: "one/pki",

@@ -70,6 +70,9 @@ func (in Input) barePod(account string) *corev1ac.PodSpecApplyConfiguration {
 			WithFSGroup(userID).
 			WithFSGroupChangePolicy(corev1.FSGroupChangeOnRootMismatch).
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault)))
+	if hostUsers := in.Region.Spec.Pods.HostUsers; hostUsers != nil {
+		spec.WithHostUsers(*hostUsers)
+	}
 	for _, t := range in.Region.Spec.Placement.Tolerations {
 		spec.WithTolerations(toleration(t))
 	}
