@@ -137,6 +137,35 @@ func TestRoleThatCoversSecretsIsRefused(t *testing.T) {
 	}
 }
 
+func TestStaticPolicies_AreThoseWithoutParameters(t *testing.T) {
+	binding := "---\napiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata:\n  name: relaykeep-region\nspec:\n  policyName: relaykeep-region\n"
+	config, chart := source(t, map[string]string{
+		"config/admission/region.yaml":      "# Why it is there.\n" + policy + binding,
+		"config/admission/of-kind.yaml":     strings.Replace(policy, "spec:\n", "spec:\n  paramKind: {apiVersion: v1, kind: Thing}\n", 1) + binding,
+		"config/admission/of-ref.yaml":      policy + binding + "  paramRef: {selector: {}}\n",
+		"config/admission-static/gone.yaml": "left of a source that is gone\n",
+		"config/admission-static/README.md": "written by hand\n",
+	})
+	if err := run([]string{"-config", config, "-chart", chart}); err != nil {
+		t.Fatal(err)
+	}
+	there, err := filepath.Glob(filepath.Join(config, "admission-static", "*"))
+	if err != nil || len(there) != 2 {
+		t.Errorf("there are %v, %v; want the one policy without parameters and what was written by hand", there, err)
+	}
+	got := read(t, config, "admission-static", "region.yaml")
+	for _, want := range []string{
+		"# Why it is there.", "\n  name: relaykeep-region.static.k8s.io\nspec:\n  matchConditions", "\n  policyName: relaykeep-region.static.k8s.io\n", "{name: braces,",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, ".static.k8s.io"); n != 3 {
+		t.Errorf("%d names were changed, want 3:\n%s", n, got)
+	}
+}
+
 func TestCheckFailsUntilEverythingIsCurrent(t *testing.T) {
 	config, chart := source(t, nil)
 	check := []string{"-config", config, "-chart", chart, "-check"}

@@ -28,8 +28,11 @@ type Server struct {
 }
 
 // Start starts an API server and installs the kinds of config/crd/bases.
-func Start(ctx context.Context) (*Server, error) {
-	server, err := apiserver.Start(ctx, apiserver.Options{CRDs: []string{"config/crd/bases"}})
+func Start(ctx context.Context) (*Server, error) { return StartStatic(ctx, "") }
+
+// StartStatic is Start with an API server that reads admission policies from the files of a folder of this repository.
+func StartStatic(ctx context.Context, policies string) (*Server, error) {
+	server, err := apiserver.Start(ctx, apiserver.Options{CRDs: []string{"config/crd/bases"}, StaticPolicies: policies})
 	if err != nil {
 		return nil, err
 	}

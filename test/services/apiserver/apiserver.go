@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -27,6 +28,9 @@ type Options struct {
 	// CRDs are folders of this repository with kinds to install, each relative to the
 	// repository's root.
 	CRDs []string
+	// StaticPolicies is a folder of this repository, relative to its root, with admission policies that the server reads
+	// from files; empty for none.
+	StaticPolicies string
 }
 
 // Server is a running API server. It has no controllers: what a controller would do
@@ -37,6 +41,7 @@ type Server struct {
 	// Kube is a cluster admin's client.
 	Kube kubernetes.Interface
 	env  *envtest.Environment
+	dir  string // with the server's configuration; empty if it has none
 }
 
 // Start runs an API server until Stop. Without AssetsVariable the programs are taken
@@ -61,22 +66,64 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	env.ControlPlane.Etcd = &envtest.Etcd{}
 	env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true") // no test outlives a power cut
+	s := &Server{env: env}
+	if err := s.readPolicies(o.StaticPolicies); err != nil {
+		return nil, errors.Join(err, s.removeConfiguration())
+	}
 	cfg, err := env.Start()
 	if err != nil {
-		return nil, fmt.Errorf("starting the API server: %w", errors.Join(err, env.Stop()))
+		return nil, fmt.Errorf("starting the API server: %w", errors.Join(err, s.Stop()))
 	}
 	// Tests compare what the server holds; the client must not slow them down.
 	cfg.QPS, cfg.Burst = -1, -1
 	cfg.WarningHandler = rest.NoWarnings{}
-	kube, err := kubernetes.NewForConfig(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", errors.Join(err, env.Stop()))
+	s.Config = cfg
+	if s.Kube, err = kubernetes.NewForConfig(cfg); err != nil {
+		return nil, fmt.Errorf("making a client: %w", errors.Join(err, s.Stop()))
 	}
-	return &Server{Config: cfg, Kube: kube, env: env}, nil
+	return s, nil
 }
 
 // Stop ends the API server and its etcd.
-func (s *Server) Stop() error { return s.env.Stop() }
+func (s *Server) Stop() error { return errors.Join(s.env.Stop(), s.removeConfiguration()) }
+
+// admissionConfiguration has an API server read admission policies from the files of a folder.
+const admissionConfiguration = `apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+  - name: ValidatingAdmissionPolicy
+    configuration:
+      apiVersion: apiserver.config.k8s.io/v1
+      kind: ValidatingAdmissionPolicyConfiguration
+      staticManifestsDir: %q
+`
+
+// readPolicies has the server, which does not run yet, read admission policies from a folder.
+func (s *Server) readPolicies(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	path, err := repository.File(folder)
+	if err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp("", "relaykeep-apiserver-"); err != nil {
+		return fmt.Errorf("configuring the API server: %w", err)
+	}
+	file := filepath.Join(s.dir, "admission.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, admissionConfiguration, path), 0o600); err != nil {
+		return fmt.Errorf("configuring the API server: %w", err)
+	}
+	s.env.ControlPlane.GetAPIServer().Configure().Set("admission-control-config-file", file)
+	return nil
+}
+
+func (s *Server) removeConfiguration() error {
+	if s.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
+}
 
 // Kubeconfig returns a cluster admin's kubeconfig file.
 func (s *Server) Kubeconfig() []byte { return s.env.KubeConfig }
