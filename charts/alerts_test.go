@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/test/services/promtool"
@@ -36,5 +38,39 @@ func TestAlerts_AreRaisedByWhatTheySay(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}
+	}
+}
+
+// TestScrapeConfiguration_IsOneForPrometheus has Prometheus's own tool read what the manual says of a Prometheus without its
+// operator.
+func TestScrapeConfiguration_IsOneForPrometheus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs promtool")
+	}
+	program, err := promtool.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, config, found := strings.Cut(string(text), "```yaml\nscrape_configs:\n")
+	config, _, closed := strings.Cut(config, "```")
+	if !found || !closed {
+		t.Fatal("there is no configuration")
+	}
+	// Debian's Prometheus is built without Kubernetes' discovery.
+	discovery := regexp.MustCompile(`(?m)^    kubernetes_sd_configs: .*$`)
+	if !discovery.MatchString(config) {
+		t.Error("it does not say where the operator is found")
+	}
+	config = discovery.ReplaceAllLiteralString(config, "    static_configs: [{targets: [operator:8080]}]")
+	file := filepath.Join(t.TempDir(), "prometheus.yaml")
+	if err := os.WriteFile(file, []byte("scrape_configs:\n"+config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), program, "check", "config", "--syntax-only", file).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -3,6 +3,7 @@ package charts
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"os"
 	"os/exec"
@@ -13,19 +14,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/test/services/helm"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// helm returns the path of Helm, built by test/cluster if it is not yet.
-var helm = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("RELAYKEEP_HELM"); path != "" {
-		return path, nil
-	}
-	out, err := exec.Command("go", "-C", filepath.Join("..", "test", "cluster"), "run", ".", "binary", "helm").Output()
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1], err
-})
+// program returns the path of Helm, built by test/cluster if it is not yet.
+var program = sync.OnceValues(func() (string, error) { return helm.Path(context.Background()) })
 
 // run runs Helm and returns what it printed to each stream.
 func run(t *testing.T, args ...string) (out, complaint string, err error) {
@@ -33,33 +29,34 @@ func run(t *testing.T, args ...string) (out, complaint string, err error) {
 	if testing.Short() {
 		t.Skip("needs Helm")
 	}
-	program, err := helm()
+	path, err := program()
 	if err != nil {
-		t.Fatalf("Helm cannot be built: run `go -C test/cluster run . binary helm` to see why: %v", err)
+		t.Fatal(err)
 	}
 	var o, e bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()
 	return o.String(), e.String(), err
 }
 
 // written are the templates that are written by hand.
-var written = []string{"deployment", "leaderelection", "networkpolicy", "service", "serviceaccount"}
+var written = []string{"deployment", "leaderelection", "metricsreader", "networkpolicy", "service", "serviceaccount"}
 
 // optional are those of them that are rendered only if the values ask for it.
 var optional = []string{"poddisruptionbudget", "prometheusrule", "servicemonitor"}
 
 func TestTemplatesRenderAsBefore(t *testing.T) {
-	for name, values := range map[string][]string{
-		"default": nil,
-		"full":    {"--values", filepath.Join("testdata", "full-values.yaml")},
+	for name, templates := range map[string][]string{
+		"default":    written,
+		"full":       slices.Concat(written, optional),
+		"namespaced": {"deployment", "generated-rbac-role", "servicemonitor", "watchnamespaces"},
+		"mesh":       {"deployment", "generated-rbac-role", "servicemonitor"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"template", "relaykeep", "relaykeep", "--namespace", "relaykeep-system"}, values...)
-			templates := written
-			if values != nil {
-				templates = slices.Concat(written, optional)
+			args := []string{"template", "relaykeep", "relaykeep", "--namespace", "relaykeep-system"}
+			if name != "default" {
+				args = append(args, "--values", filepath.Join("testdata", name+"-values.yaml"))
 			}
 			for _, template := range templates {
 				args = append(args, "--show-only", "templates/"+template+".yaml")
@@ -109,10 +106,17 @@ func TestDefinitionsAndPoliciesCanBeLeftToOthers(t *testing.T) {
 }
 
 func TestOperatorHasNoVerbOnSecrets(t *testing.T) {
-	out, complaint, err := run(t, "template", "relaykeep", "relaykeep")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, complaint)
+	for _, set := range []string{"replicas=1", "watchNamespaces={acme}"} {
+		out, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", set)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, complaint)
+		}
+		wantNoSecrets(t, out)
 	}
+}
+
+func wantNoSecrets(t *testing.T, out string) {
+	t.Helper()
 	for document := range strings.SplitSeq(out, "\n---\n") {
 		if strings.Contains(document, "kind: ClusterRole\n") || strings.Contains(document, "kind: Role\n") {
 			if strings.Contains(document, "secrets") || strings.Contains(document, `"*"`) || strings.Contains(document, "'*'") {
@@ -139,6 +143,13 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"admissionPolicies.relayImages={a'b:c}":    "relayImages",
 		"admissionPolicies.relayEnvironment={A B}": "relayEnvironment",
 		"serviceAccount.annotations.a.b=nest":      "annotations",
+		"watchNamespaces={Acme}":                   "watchNamespaces",
+		"watchNamespaces={a.b}":                    "watchNamespaces",
+		"watchNamespaces={acme,acme}":              "watchNamespaces",
+		"watchNamespaces[0]=":                      "watchNamespaces",
+		"watchNamespaces=acme":                     "watchNamespaces",
+		"metrics.secure=yes":                       "secure",
+		"metrics.readers[0].name=prometheus":       "readers",
 	} {
 		_, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", set)
 		if err == nil || !strings.Contains(complaint, says) {
@@ -147,6 +158,20 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	if _, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "global.team=a", "--set", "enabled=true"); err != nil {
 		t.Errorf("a parent chart's values are refused: %s", complaint)
+	}
+}
+
+// Somebody who upgrades with --reuse-values has the values of the former release, and none that came since.
+func TestChart_TakesTheValuesOfTheReleaseBefore(t *testing.T) {
+	out, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "metrics.serviceMonitor.enabled=true", "--set",
+		"watchNamespaces=null,metrics.secure=null,metrics.certificateSecretName=null,metrics.readers=null,metrics.serviceMonitor.tokenSecretName=null")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	for _, want := range []string{"--metrics-secure=true", "scheme: https", "- tokenreviews", "- statefulsets", "name: relaykeep-metrics-reader"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s", want)
+		}
 	}
 }
 

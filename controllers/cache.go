@@ -19,8 +19,9 @@ import (
 )
 
 // CacheOptions limits what the operator keeps in memory: otherwise it would hold every
-// pod and ConfigMap of the cluster.
-func CacheOptions() (cache.Options, error) {
+// pod and ConfigMap of the cluster. Relays and their children are watched in the scope's
+// namespaces, keepers in the operator's own. Every namespace costs a watch for each of ten kinds.
+func CacheOptions(scope Scope, operatorNamespace string) (cache.Options, error) {
 	ours := labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})
 	inARegion, err := labels.NewRequirement(v1alpha1.LabelNodeRegion, selection.Exists, nil)
 	if err != nil {
@@ -29,17 +30,18 @@ func CacheOptions() (cache.Options, error) {
 	// Children: only those we made. They keep their managed fields, which show a pass
 	// whether anything that we set was changed.
 	children := cache.ByObject{Label: ours}
-	return cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&corev1.ServiceAccount{}:        children,
+	orKeepers := cache.ByObject{Label: ours, Namespaces: keeperNamespaces(scope, operatorNamespace)}
+	return cache.Options{DefaultNamespaces: configs(scope), ByObject: map[client.Object]cache.ByObject{
+		&corev1.ServiceAccount{}:        orKeepers,
 		&corev1.ConfigMap{}:             children,
 		&corev1.Service{}:               children,
 		&corev1.PersistentVolumeClaim{}: children,
 		&appsv1.StatefulSet{}:           children,
-		&batchv1.CronJob{}:              children,
-		&networkingv1.NetworkPolicy{}:   children,
+		&batchv1.CronJob{}:              orKeepers,
+		&networkingv1.NetworkPolicy{}:   orKeepers,
 		&policyv1.PodDisruptionBudget{}: children,
 		// Pods: of their spec, only the node is of interest.
-		&corev1.Pod{}: {Label: ours, Transform: slimPod},
+		&corev1.Pod{}: {Label: ours, Transform: slimPod, Namespaces: orKeepers.Namespaces},
 		// Nodes: only those of a region.
 		&corev1.Node{}: {
 			Label:     labels.NewSelector().Add(*inARegion),
@@ -51,6 +53,32 @@ func CacheOptions() (cache.Options, error) {
 		&v1alpha1.BusinessRelay{}: {Transform: stripManagedFields},
 		&v1alpha1.DataRegion{}:    {Transform: stripManagedFields},
 	}}, nil
+}
+
+// configs are the settings of the scope's namespaces; nil stands for all namespaces.
+func configs(scope Scope) map[string]cache.Config {
+	watched := scope.Watched()
+	if len(watched) == 0 {
+		return nil
+	}
+	all := make(map[string]cache.Config, len(watched)+1)
+	for _, namespace := range watched {
+		all[namespace] = cache.Config{}
+	}
+	return all
+}
+
+// keeperNamespaces are the settings for the kinds that keepers consist of. In the operator's own namespace, unless
+// relays are watched there as well, the operator looks at keepers only.
+func keeperNamespaces(scope Scope, operatorNamespace string) map[string]cache.Config {
+	all := configs(scope)
+	if _, watched := all[operatorNamespace]; all == nil || watched || operatorNamespace == "" {
+		return all
+	}
+	all[operatorNamespace] = cache.Config{LabelSelector: labels.SelectorFromSet(labels.Set{
+		v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelName: v1alpha1.NameKeeper,
+	})}
+	return all
 }
 
 func stripManagedFields(o any) (any, error) {

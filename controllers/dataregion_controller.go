@@ -41,8 +41,16 @@ type DataRegionReconciler struct {
 	memory apply.Memory
 }
 
+// What a region needs beside its relays' namespaces: its keeper in the operator's own, and events about the region,
+// which Kubernetes keeps in the namespace default. An operator that watches all namespaces has both already.
+//
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=relaykeep.dev,resources=dataregions/status,verbs=patch
+// +kubebuilder:rbac:groups="",namespace=relaykeep-system,resources=serviceaccounts,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",namespace=relaykeep-system,resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups=batch,namespace=relaykeep-system,resources=cronjobs,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,namespace=relaykeep-system,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,namespace=default,resources=events,verbs=create;patch
 
 // Reconcile brings one DataRegion and its keeper to the desired state.
 func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {

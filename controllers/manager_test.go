@@ -13,12 +13,12 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/yaml"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers"
@@ -29,8 +29,7 @@ import (
 // operator is the user of the tests' manager.
 const operator = "the-operator"
 
-// permitted returns a configuration of a user who may do what config/rbac/role.yaml
-// says and nothing else.
+// permitted returns a configuration of a user who may do what the ClusterRole in config/rbac/role.yaml says and nothing else.
 func permitted(t *testing.T) *rest.Config {
 	t.Helper()
 	onServer(t)
@@ -42,13 +41,18 @@ func permitted(t *testing.T) *rest.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := &rbacv1.ClusterRole{}
-	if err := yaml.UnmarshalStrict(data, role); err != nil {
-		t.Fatal(err)
+	var role *unstructured.Unstructured
+	for _, o := range decode(t, data) {
+		if o.GetKind() == "ClusterRole" {
+			role = o
+		}
+	}
+	if role == nil {
+		t.Fatal("there is no ClusterRole")
 	}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: operator},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.GetName()},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operator}},
 	}
 	for _, o := range []client.Object{role, binding} {
@@ -66,31 +70,45 @@ func permitted(t *testing.T) *rest.Config {
 // watches and its role.
 func startManager(t *testing.T, answers *statuses) {
 	t.Helper()
-	options, err := controllers.CacheOptions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mgr, err := ctrl.NewManager(permitted(t), ctrl.Options{
-		Scheme: testenv.Scheme(), Cache: options, Metrics: metricsOff, Controller: config.Controller{SkipNameValidation: new(true)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(background())
-	err = controllers.Setup(ctx, mgr, controllers.Options{
-		RelayImage: "ghcr.io/relaykeep/relay:dev", PollInterval: 300 * time.Millisecond, MaxConcurrentReconciles: 2, Source: answers,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- mgr.Start(ctx) }()
+	runUntilEnd(t, permitted(t), controllers.Options{Source: answers})
+}
+
+// runUntilEnd runs the operator as the user of cfg until the test ends.
+func runUntilEnd(t *testing.T, cfg *rest.Config, o controllers.Options) {
+	t.Helper()
+	stop, ended := runManager(t, cfg, o)
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("the manager ended with %v", err)
 		}
 	})
+}
+
+// runManager runs the operator as the user of cfg until stop is called. How it ended is sent once. With a namespace of its
+// own it elects a leader there.
+func runManager(t *testing.T, cfg *rest.Config, o controllers.Options) (stop func(), ended <-chan error) {
+	t.Helper()
+	options, err := controllers.CacheOptions(o.Scope, o.OperatorNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme: testenv.Scheme(), Cache: options, Metrics: metricsOff, Controller: config.Controller{SkipNameValidation: new(true)},
+		LeaderElection: o.OperatorNamespace != "", LeaderElectionNamespace: o.OperatorNamespace, LeaderElectionID: "relaykeep-manager", LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(background())
+	o.RelayImage, o.PollInterval, o.MaxConcurrentReconciles = "ghcr.io/relaykeep/relay:dev", 300*time.Millisecond, 2
+	if err := controllers.Setup(ctx, mgr, o); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	end := make(chan error, 1)
+	go func() { end <- mgr.Start(ctx) }()
+	return cancel, end
 }
 
 var metricsOff = metrics.Options{BindAddress: "0"}

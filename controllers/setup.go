@@ -39,6 +39,8 @@ type Options struct {
 	PullSecrets []string
 	// OperatorNamespace is where the operator runs; empty outside the cluster.
 	OperatorNamespace string
+	// Scope is in which namespaces the manager's cache has relays, as CacheOptions was told.
+	Scope Scope
 	// PollInterval is the average interval at which each relay is asked for its status.
 	PollInterval time.Duration
 	// MaxConcurrentReconciles is how many relays are reconciled at a time.
@@ -72,6 +74,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewStateMetrics(mgr.GetClient())}}); err != nil {
 		return fmt.Errorf("adding the states' metrics: %w", err)
+	}
+	if err := addScopeGuard(mgr, o.Scope); err != nil {
+		return fmt.Errorf("adding the look at the namespaces: %w", err)
 	}
 	relays := &BusinessRelayReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(),

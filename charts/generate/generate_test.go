@@ -18,7 +18,7 @@ spec:
   description: write {{ braces }}
 `
 
-const role = `---
+const clusterRole = `---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
@@ -28,8 +28,43 @@ rules:
   - ""
   resources:
   - nodes
+  - pods
   verbs:
   - get
+- apiGroups:
+  - authentication.k8s.io
+  resources:
+  - tokenreviews
+  verbs:
+  - create
+`
+
+const role = clusterRole + `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: manager-role
+  namespace: default
+rules:
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - create
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: manager-role
+  namespace: relaykeep-system
+rules:
+- apiGroups:
+  - batch
+  resources:
+  - cronjobs
+  verbs:
+  - list
 `
 
 const policy = `apiVersion: admissionregistration.k8s.io/v1
@@ -105,8 +140,20 @@ func TestRoleHasTheChartsNamesAndTheSourcesRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := read(t, chart, "templates", "generated-rbac-role.yaml")
-	if strings.Contains(got, "manager-role") || !strings.Contains(got, "- nodes") || !strings.Contains(got, "kind: ClusterRoleBinding") {
+	if strings.Contains(got, "manager-role") || strings.Contains(got, "RULES OF") || !strings.Contains(got, "kind: ClusterRoleBinding") {
 		t.Errorf("got\n%s", got)
+	}
+	// One rule of the source is granted in two places.
+	for _, want := range []string{
+		"rules:\n- apiGroups:\n  - \"\"\n  resources:\n  - nodes\n  verbs:\n  - get\n{{- if not .Values.watchNamespaces }}\n- apiGroups:\n  - \"\"\n  resources:\n  - pods\n",
+		"\"true\" }}\n- apiGroups:\n  - authentication.k8s.io\n",
+		"  namespace: default\n  labels:\n    {{- include \"relaykeep.labels\" $ | nindent 4 }}\nrules:\n- apiGroups:\n  - events.k8s.io\n",
+		"  namespace: {{ $.Release.Namespace }}\n  labels:\n    {{- include \"relaykeep.labels\" $ | nindent 4 }}\nrules:\n- apiGroups:\n  - batch\n",
+		"  namespace: {{ . }}\n  labels:\n    {{- include \"relaykeep.labels\" $ | nindent 4 }}\nrules:\n- apiGroups:\n  - \"\"\n  resources:\n  - pods\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
 	}
 }
 
@@ -128,11 +175,23 @@ func TestPolicyHasTheChartsAccountAndLists(t *testing.T) {
 	}
 }
 
-func TestRoleThatCoversSecretsIsRefused(t *testing.T) {
-	for _, resource := range []string{"secrets", `"*"`} {
-		config, chart := source(t, map[string]string{"config/rbac/role.yaml": strings.Replace(role, "nodes", resource, 1)})
+func TestRole_ThatCouldDoMoreThanIsPromisedIsRefused(t *testing.T) {
+	for name, changed := range map[string]string{
+		"secrets":                     strings.Replace(role, "- nodes", "- secrets", 1),
+		"every resource":              strings.Replace(role, "- nodes", `- "*"`, 1),
+		"every group":                 strings.Replace(role, `- ""`, `- "*"`, 1),
+		"every subresource":           strings.Replace(role, "- nodes", `- "*/status"`, 1),
+		"every verb":                  strings.Replace(role, "- get", `- "*"`, 1),
+		"every verb, in one place":    strings.Replace(role, "- list", `- "*"`, 1),
+		"secrets, in one place":       strings.Replace(role, "- cronjobs", "- secrets", 1),
+		"roles that it could bind":    strings.Replace(role, "- get", "- bind", 1),
+		"to be somebody else":         strings.Replace(role, "- get", "- impersonate", 1),
+		"an unknown resource":         strings.Replace(role, "- nodes", "- endpoints", 1),
+		"a Role of another namespace": strings.Replace(role, "namespace: default", "namespace: kube-system", 1),
+	} {
+		config, chart := source(t, map[string]string{"config/rbac/role.yaml": changed})
 		if err := run([]string{"-config", config, "-chart", chart}); err == nil {
-			t.Errorf("a role with %s is accepted", resource)
+			t.Errorf("a role with %s is accepted", name)
 		}
 	}
 }
@@ -200,6 +259,8 @@ func TestMissingOrOddSourceIsAnError(t *testing.T) {
 	for name, changes := range map[string]map[string]string{
 		"two definitions": {"config/crd/bases/relaykeep.dev_things.yaml": crd + crd},
 		"no rules":        {"config/rbac/role.yaml": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n"},
+		"no Roles":        {"config/rbac/role.yaml": clusterRole},
+		"two roles":       {"config/rbac/role.yaml": role + clusterRole},
 		"unknown field":   {"config/rbac/role.yaml": role + "surprise: 1\n"},
 	} {
 		config, chart := source(t, changes)

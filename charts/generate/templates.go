@@ -5,11 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	rbacv1 "k8s.io/api/rbac/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // notice begins every generated template. It is a template comment, so that it
@@ -101,56 +97,3 @@ func wrap(source, condition string, document []byte) []byte {
 	out.WriteString("{{- end }}\n")
 	return out.Bytes()
 }
-
-// renderRole gives the operator's cluster role the chart's names, and binds it.
-func renderRole(source string, document []byte) ([]byte, error) {
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(bytes.TrimPrefix(document, []byte("---\n")), &role); err != nil {
-		return nil, err
-	}
-	if role.Kind != "ClusterRole" || len(role.Rules) == 0 {
-		return nil, fmt.Errorf("expected one ClusterRole with rules")
-	}
-	for _, rule := range role.Rules {
-		// The promise that the operator holds no secret ends with the first such rule.
-		if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*") {
-			return nil, fmt.Errorf("a rule covers secrets: the operator has no verb on them")
-		}
-	}
-	rules, err := yaml.Marshal(role.Rules)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	fmt.Fprintf(&out, notice, source)
-	out.WriteString(roleHead)
-	out.Write(escape(rules))
-	out.WriteString(roleBinding)
-	return out.Bytes(), nil
-}
-
-const roleHead = `apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: {{ include "relaykeep.manager" . }}
-  labels:
-    {{- include "relaykeep.labels" . | nindent 4 }}
-rules:
-`
-
-const roleBinding = `---
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: {{ include "relaykeep.manager" . }}
-  labels:
-    {{- include "relaykeep.labels" . | nindent 4 }}
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: {{ include "relaykeep.manager" . }}
-subjects:
-  - kind: ServiceAccount
-    name: {{ include "relaykeep.serviceAccountName" . }}
-    namespace: {{ .Release.Namespace }}
-`

@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -26,6 +30,15 @@ import (
 
 // version is set by the build.
 var version = "dev"
+
+// Names of the files of the metrics' certificate, as in a Secret of type kubernetes.io/tls.
+const (
+	certificateFile = "tls.crt"
+	keyFile         = "tls.key"
+)
+
+// scopeTime bounds the look at the namespaces before the start.
+const scopeTime = time.Minute
 
 // leaseName is the Lease by which one of several managers is chosen.
 const leaseName = "relaykeep-manager"
@@ -59,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("connecting to the API server: %w", err)
 	}
 	cfg.UserAgent = "relaykeep-manager/" + version
-	mgr, err := newManager(cfg, s)
+	mgr, err := newManager(ctx, cfg, s)
 	if err != nil {
 		return err
 	}
@@ -67,25 +80,38 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	log.Info("starting", "version", version, "relayImage", s.controllers.RelayImage)
-	if err := mgr.Start(ctx); err != nil {
+	err = mgr.Start(ctx)
+	if errors.Is(err, controllers.ErrNamespaceAppeared) {
+		log.Info("ending, so that a new start watches it", "reason", err.Error())
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("running: %w", err)
 	}
 	return nil
 }
 
-func newManager(cfg *rest.Config, s *settings) (ctrl.Manager, error) {
+func newManager(ctx context.Context, cfg *rest.Config, s *settings) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+	if err != nil {
 		return nil, fmt.Errorf("registering the API types: %w", err)
 	}
-	options, err := controllers.CacheOptions()
+	if s.controllers.Scope, err = findScope(ctx, cfg, scheme, s.namespaces); err != nil {
+		return nil, err
+	}
+	options, err := controllers.CacheOptions(s.controllers.Scope, s.controllers.OperatorNamespace)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := metricsOptions(s)
 	if err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                  scheme,
 		Cache:                   options,
-		Metrics:                 server.Options{BindAddress: s.metricsAddress},
+		Metrics:                 metrics,
 		HealthProbeBindAddress:  s.healthAddress,
 		LeaderElection:          s.leaderElect,
 		LeaderElectionID:        leaseName,
@@ -105,4 +131,50 @@ func newManager(cfg *rest.Config, s *settings) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("adding the health checks: %w", err)
 	}
 	return mgr, nil
+}
+
+// findScope finds out which of the namespaces can be watched, and logs which cannot.
+func findScope(ctx context.Context, cfg *rest.Config, scheme *runtime.Scheme, namespaces []string) (controllers.Scope, error) {
+	if len(namespaces) == 0 {
+		return controllers.Scope{}, nil
+	}
+	live, err := client.New(cfg, client.Options{Scheme: scheme})
+	if err != nil {
+		return controllers.Scope{}, fmt.Errorf("connecting to the API server: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, scopeTime)
+	defer cancel()
+	scope, err := controllers.NewScope(ctx, live, namespaces)
+	if err != nil {
+		return controllers.Scope{}, err
+	}
+	if len(scope.LeftOut) > 0 {
+		ctrl.Log.Error(nil, "some namespaces do not exist or have no role for this operator: their BusinessRelays are not watched until they have", "namespaces", scope.LeftOut)
+	}
+	return scope, nil
+}
+
+// metricsOptions says how metrics are served.
+func metricsOptions(s *settings) (server.Options, error) {
+	if !s.metricsSecure {
+		return server.Options{BindAddress: s.metricsAddress}, nil
+	}
+	if dir := s.metricsCertificate; dir != "" {
+		// Where a file is missing, the metrics server would serve a certificate that it makes itself.
+		if _, err := tls.LoadX509KeyPair(filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile)); err != nil {
+			return server.Options{}, fmt.Errorf("reading the metrics' certificate: %w", err)
+		}
+	}
+	return server.Options{
+		BindAddress:    s.metricsAddress,
+		SecureServing:  true,
+		FilterProvider: controllers.MetricsFilter,
+		CertDir:        s.metricsCertificate,
+		CertName:       certificateFile,
+		KeyName:        keyFile,
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+			c.MinVersion = tls.VersionTLS12
+			c.NextProtos = []string{"http/1.1"} // metrics need none of what HTTP/2 offers, nor its attacks
+		}},
+	}, nil
 }

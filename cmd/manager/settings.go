@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,10 @@ import (
 type settings struct {
 	controllers controllers.Options
 
+	namespaces                                []string
 	metricsAddress, healthAddress             string
+	metricsSecure                             bool
+	metricsCertificate                        string
 	leaderElect                               bool
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 	logLevel                                  slog.Level
@@ -50,10 +54,13 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	f.StringVar(&s.controllers.RelayImage, "relay-image", "", "`reference` of the image that relays run; required")
 	f.StringVar(&s.controllers.OperatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"),
 		"`namespace` of the operator, whose pods the relays' network policies admit; empty outside a cluster (default: POD_NAMESPACE)")
+	f.Func("namespaces", "comma-separated `names` of the namespaces whose BusinessRelays this operator watches; without it, those of all namespaces", s.scope)
 	f.Func("keeper-image-pull-secrets", "comma-separated `names` of Secrets in the operator's namespace for pulling the keepers' image", s.pullSecrets)
 	f.DurationVar(&s.controllers.PollInterval, "poll-interval", 30*time.Second, "average interval at which each relay is asked for its status")
 	f.IntVar(&s.controllers.MaxConcurrentReconciles, "max-concurrent-reconciles", 4, "how many relays are reconciled at a time")
 	f.StringVar(&s.metricsAddress, "metrics-bind-address", "0", "`address` of /metrics, for example :8080; 0 serves none")
+	f.BoolVar(&s.metricsSecure, "metrics-secure", true, "serve metrics over TLS, and only to those whom the API server allows to get /metrics; false serves them to anybody, over HTTP")
+	f.StringVar(&s.metricsCertificate, "metrics-cert-path", "", "`folder` with tls.crt and tls.key for the metrics, which are read again when they change; without it, a self-signed certificate is made at each start")
 	f.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 serves none")
 	f.BoolVar(&s.leaderElect, "leader-elect", false, "elect a leader among several managers, with a Lease in the operator's namespace")
 	f.DurationVar(&s.leaseDuration, "leader-election-lease-duration", 30*time.Second, "how long a lease stays valid after its leader stopped renewing it")
@@ -65,6 +72,23 @@ func parse(args []string, out io.Writer) (*settings, error) {
 		return nil, err
 	}
 	return s, s.check(f.Args())
+}
+
+// scope reads a list of namespaces. An empty one is a mistake: it must not stand for all of them.
+func (s *settings) scope(list string) error {
+	if list == "" {
+		return errors.New("it names no namespace: leave the flag out to watch all")
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return fmt.Errorf("%q is not a valid namespace name: %s", name, problems[0])
+		}
+		if slices.Contains(s.namespaces, name) {
+			return fmt.Errorf("%q is there twice", name)
+		}
+		s.namespaces = append(s.namespaces, name)
+	}
+	return nil
 }
 
 // pullSecrets reads a list of names.
@@ -97,6 +121,7 @@ func (s *settings) check(rest []string) error {
 	problem(s.controllers.RelayImage == "", "--relay-image is required")
 	problem(s.controllers.PollInterval < time.Second, "--poll-interval must be at least 1s")
 	problem(s.controllers.MaxConcurrentReconciles < 1, "--max-concurrent-reconciles must be at least 1")
+	problem(s.metricsCertificate != "" && !s.metricsSecure, "--metrics-cert-path is of no use with --metrics-secure=false: leave one of them out")
 	problem(s.leaderElect && s.controllers.OperatorNamespace == "", "--leader-elect requires --operator-namespace")
 	problem(s.leaseDuration <= s.renewDeadline || s.renewDeadline <= s.retryPeriod,
 		"--leader-election-lease-duration must be longer than -renew-deadline, and that longer than -retry-period")

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -94,6 +95,18 @@ func (l *Lab) install(ctx context.Context) (string, error) {
 func (l *Lab) UpdateRelays(ctx context.Context, tag string) error {
 	_, err := l.run(ctx, command{path: l.helm, args: []string{
 		"upgrade", release, "charts/relaykeep", "--namespace", Namespace, "--wait", "--timeout", "3m", "--reuse-values", "--set", "relayImage.tag=" + tag,
+	}})
+	return err
+}
+
+// WatchOnly has the operator watch some namespaces, which must exist; without any, all.
+func (l *Lab) WatchOnly(ctx context.Context, namespaces ...string) error {
+	list, err := json.Marshal(append([]string{}, namespaces...))
+	if err != nil {
+		return fmt.Errorf("naming the namespaces: %w", err)
+	}
+	_, err = l.run(ctx, command{path: l.helm, args: []string{
+		"upgrade", release, "charts/relaykeep", "--namespace", Namespace, "--wait", "--timeout", "3m", "--reuse-values", "--set-json", "watchNamespaces=" + string(list),
 	}})
 	return err
 }

@@ -84,3 +84,40 @@ dyn([])
 {{- printf "%s:%s" .image.repository (default .root.Chart.AppVersion .image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Whether metrics are served to those only who may read them: "true" or "false". */}}
+{{- define "relaykeep.metricsSecure" -}}
+{{- and .Values.metrics.enabled (dig "secure" true .Values.metrics) -}}
+{{- end -}}
+
+{{/* Binds a Role of the operator's to its account, in the Role's namespace. */}}
+{{- define "relaykeep.roleBinding" -}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ .role }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "relaykeep.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .role }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "relaykeep.serviceAccountName" .root }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end -}}
+
+{{/* Fails for a namespace of watchNamespaces that does not exist. Helm would fail as well, but only after it had taken the
+operator's rights on all namespaces. Without a cluster, as with helm template, nothing is known. */}}
+{{- define "relaykeep.checkNamespaces" -}}
+{{- if lookup "v1" "Namespace" "" "default" -}}
+{{- range .Values.watchNamespaces -}}
+{{- if not (lookup "v1" "Namespace" "" .) -}}
+{{- fail (printf "watchNamespaces names %s, which does not exist: create that namespace first" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -35,7 +35,7 @@ func (nobody) Fetch(context.Context, string) (*contract.Status, error) {
 // startOperator runs the operator as its own account until the test ends.
 func (h *house) startOperator(t *testing.T) {
 	t.Helper()
-	options, err := controllers.CacheOptions()
+	options, err := controllers.CacheOptions(controllers.Scope{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,9 @@ func StartStatic(ctx context.Context, policies string) (*Server, error) {
 	return &Server{Config: server.Config, Client: c, server: server}, nil
 }
 
+// Kubeconfig returns a cluster admin's kubeconfig file, for a program that is not one of these tests.
+func (s *Server) Kubeconfig() []byte { return s.server.Kubeconfig() }
+
 // Stop ends the API server.
 func (s *Server) Stop() error {
 	if s.server == nil {

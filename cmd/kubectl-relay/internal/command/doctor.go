@@ -128,7 +128,11 @@ func (d *doctor) look(out io.Writer, s subject, is []metav1.Condition, should []
 		fmt.Fprintf(out, "    %s\n", s.remedy(c.Reason))
 	}
 	if len(is) == 0 {
-		tell(metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reasonUnseen, Message: "the operator has not seen it"})
+		message := "the operator has not seen it"
+		if s.namespace != "" {
+			message += ": it does not run, or does not watch this namespace (watchNamespaces of its release)"
+		}
+		tell(metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reasonUnseen, Message: message})
 	}
 	ready := meta.FindStatusCondition(is, v1alpha1.ConditionReady)
 	asleep := ready != nil && ready.Reason == v1alpha1.ReasonSuspended // and reports nothing
