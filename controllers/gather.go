@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -41,9 +40,5 @@ func gather(ctx context.Context, c client.Reader, region *v1alpha1.DataRegion) (
 	return facts, nil
 }
 
-// usable says whether a node takes new pods: it is not cordoned, and nobody says that it is not ready.
-func usable(node *corev1.Node) bool {
-	return !node.Spec.Unschedulable && !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue
-	})
-}
+// usable says whether a node takes new pods.
+func usable(node *corev1.Node) bool { return v1alpha1.StateOf(node) == v1alpha1.NodeUsable }

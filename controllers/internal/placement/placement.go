@@ -31,10 +31,9 @@ type Facts struct {
 
 // Matching counts the nodes that the region's placement admits.
 func Matching(region *v1alpha1.DataRegion, nodes []map[string]string) int {
-	selector := labels.SelectorFromSet(region.Spec.Placement.NodeSelector)
 	count := 0
 	for _, node := range nodes {
-		if node[v1alpha1.LabelNodeRegion] == region.Name && selector.Matches(labels.Set(node)) {
+		if region.Admits(node) {
 			count++
 		}
 	}
