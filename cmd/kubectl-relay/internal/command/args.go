@@ -13,6 +13,14 @@ func usage(cmd *cobra.Command, format string, a ...any) error {
 	return fmt.Errorf("%s (%w: %s --help)", fmt.Sprintf(format, a...), exit.ErrUsage, cmd.CommandPath())
 }
 
+// unknownCommand is an error about a command that does not exist, and the ones that may be meant.
+func unknownCommand(cmd *cobra.Command, typed string) error {
+	if names := cmd.SuggestionsFor(typed); len(names) > 0 {
+		return usage(cmd, "unknown command %q; %s", typed, meant(names, ""))
+	}
+	return usage(cmd, "unknown command %q", typed)
+}
+
 // oneRelay wants one argument, the name of a BusinessRelay.
 func oneRelay(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {

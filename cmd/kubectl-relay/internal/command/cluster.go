@@ -6,15 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
-	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -52,16 +50,29 @@ func newCluster(cmd *cobra.Command) *cluster {
 	return &cluster{flags}
 }
 
-// connect returns a client and the namespace to work in.
-func (c *cluster) connect() (client.Client, string, error) {
-	const hint = "select a cluster with --kubeconfig, --context or $KUBECONFIG"
+// config returns how to connect to the API server.
+func (c *cluster) config() (*rest.Config, error) {
 	config, err := c.flags.ToRESTConfig()
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the kubeconfig: %w; %s", err, hint)
+		return nil, c.unconfigured(err)
 	}
+	return config, c.nowhere(config)
+}
+
+// connect returns a client and the namespace to work in.
+func (c *cluster) connect() (client.Client, string, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, "", err
+	}
+	return c.connectBy(config)
+}
+
+// connectBy is connect with a configuration that the caller changed.
+func (c *cluster) connectBy(config *rest.Config) (client.Client, string, error) {
 	namespace, _, err := c.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the kubeconfig: %w; %s", err, hint)
+		return nil, "", c.unconfigured(err)
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -71,26 +82,35 @@ func (c *cluster) connect() (client.Client, string, error) {
 	}
 	k, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
-		return nil, "", fmt.Errorf("connecting to the cluster: %w; %s", err, hint)
+		return nil, "", fmt.Errorf("connecting to the cluster: %w; %s", err, whichCluster)
 	}
 	return k, namespace, nil
 }
 
-// relay reads a BusinessRelay and its DataRegion.
-func readRelay(ctx context.Context, k client.Client, namespace, name string) (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion, error) {
+// findRelay reads a BusinessRelay. The error of one that is not there says which may be meant.
+func findRelay(ctx context.Context, k client.Reader, namespace, name string) (*v1alpha1.BusinessRelay, error) {
 	var relay v1alpha1.BusinessRelay
 	if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay); err != nil {
-		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
-			"try another namespace with -n, or list all with: kubectl get brelay -A")
+		return nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace), meantRelay(ctx, k, namespace, name, err))
 	}
-	region, err := readRegion(ctx, k, string(relay.Spec.DataRegion))
-	return &relay, region, err
+	return &relay, nil
 }
 
+// readRelay reads a BusinessRelay and its DataRegion.
+func readRelay(ctx context.Context, k client.Reader, namespace, name string) (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion, error) {
+	relay, err := findRelay(ctx, k, namespace, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	region, err := readRegion(ctx, k, string(relay.Spec.DataRegion))
+	return relay, region, err
+}
+
+// readRegion reads a DataRegion. The error of one that is not there says which may be meant.
 func readRegion(ctx context.Context, k client.Reader, name string) (*v1alpha1.DataRegion, error) {
 	var region v1alpha1.DataRegion
 	if err := k.Get(ctx, client.ObjectKey{Name: name}, &region); err != nil {
-		return nil, explain(err, "DataRegion "+name, "list all with: kubectl get dataregions")
+		return nil, explain(err, "DataRegion "+name, meantRegion(ctx, k, name, err))
 	}
 	return &region, nil
 }
@@ -113,18 +133,4 @@ func (c *cluster) regionOf(ctx context.Context, number phone.Number) (*v1alpha1.
 		}
 	}
 	return nil, fmt.Errorf("no BusinessRelay has the number given with --to; %s", hint)
-}
-
-// explain says what an API server's error means and what to do.
-func explain(err error, what, hint string) error {
-	switch {
-	case apierrors.IsNotFound(err):
-		return fmt.Errorf("there is no %s; %s", what, hint)
-	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return fmt.Errorf("reading %s: %w by Kubernetes: %w", what, exit.ErrRefused, err)
-	case meta.IsNoMatchError(err):
-		return fmt.Errorf("this cluster does not know Relaykeep's API: install its chart, or choose another cluster with --context")
-	default:
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
 }

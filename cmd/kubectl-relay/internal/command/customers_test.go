@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
@@ -72,7 +73,7 @@ func TestContactRequestsAreListedWhole(t *testing.T) {
 	n, err := phone.Parse("+491701234567")
 	check(t, err)
 	p := &people{number: n}
-	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, p).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	var out strings.Builder
 	for _, want := range []string{"every customer", "+491701234567   -         declined          2026-11-28T18:00:00Z   3"} {
@@ -110,11 +111,14 @@ func serveEndpoint(t *testing.T, p *people) *endpointFlags {
 	return &endpointFlags{endpointAddress: u.Host, endpointCA: ca}
 }
 
+// at returns the endpoint of serveEndpoint.
+func (f *endpointFlags) at(c *credentials) (*endpoint, error) { return f.endpoint(c, f.given()) }
+
 func TestPersonIsExportedWholeAndErased(t *testing.T) {
 	n, err := phone.Parse("+491701234567")
 	check(t, err)
 	p := &people{number: n}
-	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, p).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	kept, err := e.export(t.Context(), person(n.Digits()))
 	check(t, err)
@@ -147,14 +151,20 @@ func TestEndpointThatCannotBeReachedIsSaidWithoutTheNumber(t *testing.T) {
 	n, err := phone.Parse("+491701234567")
 	check(t, err)
 	f := &endpointFlags{endpointAddress: "127.0.0.1:1"}
-	e, err := f.endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "1", AccessToken: "t"})
+	e, err := f.at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "1", AccessToken: "t"})
 	check(t, err)
 	_, err = e.call(t.Context(), "GET", person(n.Digits()), nil)
 	if err == nil || !strings.Contains(err.Error(), "--endpoint-address") || strings.Contains(err.Error(), n.Digits()) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := f.endpoint(&credentials{}); err == nil || !strings.Contains(err.Error(), "not reported its endpoint yet") {
-		t.Errorf("before the relay reports: %v", err)
+}
+
+func TestEndpointThatTheRelayHasNotReportedIsNotCalled(t *testing.T) {
+	relay, region := acme()
+	relay.Status = v1alpha1.BusinessRelayStatus{}
+	_, err := new(endpointFlags).openIn(t.Context(), nil, inMemory(t, relay, region), "acme", "acme")
+	if err == nil || !strings.Contains(err.Error(), "not reported its endpoint yet: see kubectl relay check relay/acme -n acme") {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -163,7 +173,7 @@ func TestPersonWithoutANumberIsExportedAndErasedByUserID(t *testing.T) {
 	n, err := phone.ParseName("romeo.montague")
 	check(t, err)
 	p := &people{number: n, hidden: true, requests: []cloudapi.ContactRequest{{Number: n, UserID: ada, Since: time.Date(2026, 11, 28, 18, 0, 0, 0, time.UTC), Cursor: 1}}}
-	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, p).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	who, err := readPerson(ada)
 	check(t, err)

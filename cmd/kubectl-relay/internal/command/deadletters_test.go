@@ -43,7 +43,7 @@ func TestDeadLetters_AreListedWholeAndReplayed(t *testing.T) {
 		})
 	}
 	d.letters[699].Status, d.letters[699].Failure = "read", ""
-	e, err := serveEndpoint(t, &people{letters: d}).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, &people{letters: d}).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	list, err := e.deadLetters(t.Context())
 	check(t, err)
@@ -78,7 +78,7 @@ func TestDeadLetters_AreListedWholeAndReplayed(t *testing.T) {
 	if out.String() != "There are no dead letters.\n" {
 		t.Errorf("none: %q", out.String())
 	}
-	older, err := serveEndpoint(t, &people{}).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	older, err := serveEndpoint(t, &people{}).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	if _, err := older.deadLetters(t.Context()); err == nil || !strings.Contains(err.Error(), "upgrade Relaykeep") {
 		t.Errorf("of an earlier release: %v", err)

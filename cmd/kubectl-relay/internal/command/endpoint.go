@@ -19,13 +19,15 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 )
 
 // Bounds of one call of a relay's endpoint.
 const (
-	endpointTimeout = 60 * time.Second
-	maxAnswer       = 64 << 20
+	endpointTimeout  = 60 * time.Second
+	handshakeTimeout = 10 * time.Second
+	maxAnswer        = 64 << 20 // bytes
 )
 
 // endpointFlags say how to reach a business's endpoint.
@@ -38,19 +40,22 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.vaultAddress, "vault-address", "", "https URL of the region's Vault, as this machine reaches it; default: the DataRegion's")
 	flags.StringVar(&f.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: the DataRegion's")
-	flags.StringVar(&f.endpointAddress, "endpoint-address", "", "host:port to connect to instead of the endpoint's, for example of kubectl port-forward")
+	flags.StringVar(&f.endpointAddress, "endpoint-address", "", "host:port to connect to instead of the relay's pod, for example the endpoint's own")
 	flags.StringVar(&f.endpointCA, "endpoint-ca", "", "PEM file with the endpoint's CA certificates; default: Vault's CA, else the system's")
 }
 
 const howCalled = `
 It calls the relay's endpoint with the business's credentials, as any program of the business
-may; kubectl relay credentials shows what that takes. If this machine cannot reach the
-endpoint by its name, run kubectl port-forward and use --endpoint-address.`
+may; kubectl relay credentials shows what that takes. It connects to the relay's pod through
+the API server, which takes the right to "get" the resource "pods" and to "create" the resource
+"pods/portforward"; without it, to the endpoint by its name. The endpoint's certificate is
+verified either way, except that the pod has none with spec.endpoint.terminateAtGateway.`
 
 // endpoint is a business's endpoint with what it takes to call it. Its URL is the number's, with a slash.
 type endpoint struct {
 	url, token string
 	client     *http.Client
+	way        way
 }
 
 // onEndpoint returns what a command runs that calls the endpoint of the relay that its first argument names. The
@@ -64,6 +69,7 @@ func (f *endpointFlags) onEndpoint(cluster *cluster, do func(*cobra.Command, []s
 		if err != nil {
 			return err
 		}
+		defer e.way.close()
 		return do(cmd, args, e)
 	}
 }
@@ -95,14 +101,17 @@ func (f *endpointFlags) openRelay(ctx context.Context, cluster *cluster, name st
 	if err != nil {
 		return nil, err
 	}
-	return f.openIn(ctx, k, namespace, name)
+	return f.openIn(ctx, cluster, k, namespace, name)
 }
 
 // openIn is openRelay for a relay of a cluster that is connected.
-func (f *endpointFlags) openIn(ctx context.Context, k client.Client, namespace, name string) (*endpoint, error) {
+func (f *endpointFlags) openIn(ctx context.Context, cluster *cluster, k client.Client, namespace, name string) (*endpoint, error) {
 	relay, region, err := readRelay(ctx, k, namespace, name)
 	if err != nil {
 		return nil, err
+	}
+	if relay.Status.Endpoint.URL == "" || relay.Status.Endpoint.PhoneNumberID == "" {
+		return nil, noEndpoint(relay)
 	}
 	v, err := regionVault(region, f.vaultAddress, f.vaultCA)
 	if err != nil {
@@ -112,13 +121,24 @@ func (f *endpointFlags) openIn(ctx context.Context, k client.Client, namespace, 
 	if err != nil {
 		return nil, err
 	}
-	return f.endpoint(c)
+	to, err := f.reach(ctx, cluster, k, relay)
+	if err != nil {
+		return nil, err
+	}
+	e, err := f.endpoint(c, to)
+	if err != nil {
+		to.close()
+	}
+	return e, err
 }
 
-func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
-	if c.Endpoint == "" || c.PhoneNumberID == "" {
-		return nil, errors.New("the relay has not reported its endpoint yet: check its conditions with kubectl get brelay -o yaml")
-	}
+// noEndpoint says that a relay has not said yet what its endpoint is.
+func noEndpoint(relay *v1alpha1.BusinessRelay) error {
+	return fmt.Errorf("the relay has not reported its endpoint yet: see kubectl relay check relay/%s -n %s", relay.Name, relay.Namespace)
+}
+
+// endpoint returns the endpoint that the credentials name, reached by a way.
+func (f *endpointFlags) endpoint(c *credentials, to way) (*endpoint, error) {
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	ca := c.CACertificate
 	if f.endpointCA != "" {
@@ -134,16 +154,21 @@ func (f *endpointFlags) endpoint(c *credentials) (*endpoint, error) {
 			return nil, errors.New("--endpoint-ca holds no PEM certificate")
 		}
 	}
-	transport := &http.Transport{TLSClientConfig: trust, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second}
-	if f.endpointAddress != "" {
+	transport := &http.Transport{TLSClientConfig: trust, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: handshakeTimeout}
+	if to.dial != nil {
 		transport.Proxy = nil
-		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, f.endpointAddress)
-		}
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return to.dial(ctx) }
+	}
+	base := c.Endpoint
+	if to.plain {
+		base = "http://" + strings.TrimPrefix(base, "https://")
 	}
 	return &endpoint{
-		url: c.Endpoint + "/v23.0/" + c.PhoneNumberID + "/", token: c.AccessToken,
-		client: &http.Client{Timeout: endpointTimeout, Transport: transport},
+		url: base + "/v23.0/" + c.PhoneNumberID + "/", token: c.AccessToken, way: to,
+		client: &http.Client{
+			Timeout: endpointTimeout, Transport: transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token is for the endpoint alone
+		},
 	}, nil
 }
 
@@ -176,17 +201,28 @@ func (e *endpoint) ask(ctx context.Context, method, edge string, query url.Value
 		if errors.As(err, &failed) {
 			err = failed.Err // the URL says who the person is
 		}
-		return nil, fmt.Errorf("calling the relay: %w; if this machine cannot reach it by name, use kubectl port-forward and --endpoint-address", err)
+		return nil, e.way.failed(untrusted(err))
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the relay's answer: %w", err)
+	case len(answer) > maxAnswer:
+		return nil, fmt.Errorf("the relay's answer is larger than %d MiB", maxAnswer>>20)
 	case response.StatusCode != http.StatusOK:
 		return nil, refusedByRelay(response.StatusCode, answer)
 	}
 	return answer, nil
+}
+
+// untrusted adds what to do about a certificate that is not trusted.
+func untrusted(err error) error {
+	var unverified *tls.CertificateVerificationError
+	if errors.As(err, &unverified) {
+		return fmt.Errorf("%w: give the CA that signed the endpoint's certificate with --endpoint-ca", err)
+	}
+	return err
 }
 
 // refusal is an error that the endpoint answered.

@@ -201,7 +201,7 @@ func (f *eraseFlags) find(ctx context.Context, streams genericiooptions.IOStream
 		return nil, region, err
 	case err != nil:
 		return nil, nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
-			"if the object is gone, give the region of its Vault with --region")
+			meantRelay(ctx, k, namespace, name, err)+" If the object is gone, give the region of its Vault with --region")
 	}
 	if f.vault.region == "" {
 		f.vault.region = string(relay.Spec.DataRegion)

@@ -17,7 +17,7 @@ func TestFingerprints_AreThoseThatTheDevicesShow(t *testing.T) {
 	p := &people{number: n, devices: []cloudapi.ExportedDevice{
 		{ID: 7, IdentityKey: pair.Public().Bytes(), Active: true}, {ID: 8, IdentityKey: pair.Public().Bytes()}, {ID: 9, Active: true},
 	}}
-	e, err := serveEndpoint(t, p).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, p).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	devices, err := e.devices(t.Context(), person(n.Digits()))
 	check(t, err)

@@ -87,6 +87,8 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 		"setup carrier-account acme":        "give a password with --password-file",
 		"setup carrier-account acme --generate --password-file x": "give a password with --password-file",
 		"bogus":                           `unknown command "bogus"`,
+		"exprot-customer acme":            `unknown command "exprot-customer"; did you mean export-customer?`,
+		"token revok acme":                `unknown command "revok"; did you mean revoke?`,
 		"version now":                     `unexpected argument "now"`,
 		"chat --to +4930111111":           "--as: not an E.164 number",
 		"chat --as +4930111111 --to 0123": "--to: not an E.164 number",

@@ -88,7 +88,7 @@ func (f *memberFlags) members(ctx context.Context, cluster *cluster) ([]member, 
 	for _, name := range names {
 		to := f.endpointFlags
 		to.endpointAddress = addresses[name]
-		e, err := to.openIn(ctx, k, namespace, name)
+		e, err := to.openIn(ctx, cluster, k, namespace, name)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("relay %s: %w", name, err))
 			continue
@@ -131,6 +131,11 @@ func (f *memberFlags) onMembers(cluster *cluster, one func(*cobra.Command, *endp
 		if len(members) == 0 {
 			return err
 		}
+		defer func() {
+			for _, m := range members {
+				m.way.close()
+			}
+		}()
 		return all(cmd, members, err)
 	}
 }

@@ -69,7 +69,7 @@ func purge(ctx context.Context, k client.Client, relay client.ObjectKey) (contra
 	var cron batchv1.CronJob
 	key := client.ObjectKey{Namespace: relay.Namespace, Name: relay.Name + v1alpha1.SuffixRetention}
 	if err := k.Get(ctx, key, &cron); err != nil {
-		return contract.RetentionResult{}, explain(err, fmt.Sprintf("janitor of a relay %s in namespace %s", relay.Name, relay.Namespace), "try another namespace with -n")
+		return contract.RetentionResult{}, explain(err, fmt.Sprintf("janitor of a relay %s in namespace %s", relay.Name, relay.Namespace), meantRelay(ctx, k, relay.Namespace, relay.Name, err))
 	}
 	job := &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{

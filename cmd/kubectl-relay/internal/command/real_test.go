@@ -74,6 +74,7 @@ func TestSetupAndCredentialsAgainstRealVault(t *testing.T) {
 		}
 	})
 	t.Run("credentials", func(t *testing.T) { testCredentials(t, k, server) })
+	t.Run("a person's data", func(t *testing.T) { testThroughPod(t, k, server) })
 	t.Run("carrier account", func(t *testing.T) { testCarrierAccount(t, k, server) })
 }
 
@@ -164,6 +165,13 @@ func (k *kubernetes) accountUID(t *testing.T) string {
 // asRelay writes to Vault as acme's relay would, by a token with its audience.
 func asRelay(t *testing.T, k *kubernetes, server *vault.Server, path string, fields map[string]any) {
 	t.Helper()
+	_, err := relaysLogin(t, k, server).Logical().WriteWithContext(t.Context(), path, map[string]any{"data": fields, "options": map[string]any{"cas": 0}})
+	check(t, err)
+}
+
+// relaysLogin is acme's relay's, until the test ends.
+func relaysLogin(t *testing.T, k *kubernetes, server *vault.Server) *api.Client {
+	t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "acme-relay"}}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{contract.AudienceRelay("eu")}}}
 	check(t, k.client.SubResource("token").Create(t.Context(), account, request))
@@ -171,9 +179,8 @@ func asRelay(t *testing.T, k *kubernetes, server *vault.Server, path string, fie
 	check(t, err)
 	_, logout, err := loginVault(t.Context(), v, "kubernetes", contract.RoleRelay("eu"), request.Status.Token)
 	check(t, err)
-	defer logout()
-	_, err = v.Logical().WriteWithContext(t.Context(), path, map[string]any{"data": fields, "options": map[string]any{"cas": 0}})
-	check(t, err)
+	t.Cleanup(logout)
+	return v
 }
 
 func mounted(t *testing.T, server *vault.Server, path string) bool {
@@ -185,12 +192,18 @@ func mounted(t *testing.T, server *vault.Server, path string) bool {
 	return mounts[path] != (*api.MountOutput)(nil)
 }
 
-func TestInviteReadsTheCluster(t *testing.T) {
+// TestCluster runs what needs an API server and nothing else.
+func TestCluster(t *testing.T) {
 	k := startKubernetes(t)
 	_, region := acme()
 	region.Spec.StorageClassName = "standard"
 	check(t, k.client.Create(t.Context(), region))
 	k.createAcme(t)
+	t.Run("invitations are read from it", func(t *testing.T) { testInvitationOfACluster(t, k) })
+	t.Run("errors", func(t *testing.T) { testErrors(t, k) })
+}
+
+func testInvitationOfACluster(t *testing.T, k *kubernetes) {
 	out, _, err := run(t, "invite", "acme", "-n", "acme", "-o", "uri", "--kubeconfig="+k.kubeconfig)
 	check(t, err)
 	if !strings.HasPrefix(out, "xmpp:+4930111111@eu.relay.test?message;type=chat;omemo-sid-1234567=0011") {

@@ -49,7 +49,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 		Args:    cobra.ArbitraryArgs, // unknown commands are wrong usage, with its exit code
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage(cmd, "unknown command %q", args[0])
+				return unknownCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
@@ -58,15 +58,29 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams), newErase(streams), newEraseCustomer(streams),
-		newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams), newSetup(streams), newStatus(streams), newToken(streams), newVersion(streams, version))
+	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
+		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
+		newSetup(streams), newStatus(streams), newToken(streams), newVersion(streams, version))
+	finish(root)
 	return root
+}
+
+// finish gives every command of a tree what all have: errors that mean the same everywhere are explained.
+func finish(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error { return explained(run(cmd, args)) }
+	}
+	for _, child := range cmd.Commands() {
+		finish(child)
+	}
 }
 
 func newVersion(streams genericiooptions.IOStreams, version string) *cobra.Command {

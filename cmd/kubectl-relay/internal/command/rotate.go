@@ -6,8 +6,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
 func newRotate(streams genericiooptions.IOStreams) *cobra.Command {
@@ -44,9 +42,9 @@ instead: the tool would set it back, which is refused.`,
 		if err != nil {
 			return err
 		}
-		var relay v1alpha1.BusinessRelay
-		if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: args[0]}, &relay); err != nil {
-			return explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", args[0], namespace), "try another namespace with -n")
+		relay, err := findRelay(ctx, k, namespace, args[0])
+		if err != nil {
+			return err
 		}
 		before := relay.DeepCopy()
 		counter := &relay.Spec.Rotation.Identity
@@ -56,7 +54,7 @@ instead: the tool would set it back, which is refused.`,
 		*counter++
 		// If two people rotate at once, only one rotation happens: the second gets a conflict.
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-		if err := k.Patch(ctx, &relay, patch); err != nil {
+		if err := k.Patch(ctx, relay, patch); err != nil {
 			return explain(err, "BusinessRelay "+args[0], "try again")
 		}
 		fmt.Fprintf(streams.Out, "spec.rotation.%s is now %d; the relay restarts to apply it.\n", args[1], *counter)

@@ -185,7 +185,7 @@ func (f *setupFlags) readRegion(ctx context.Context, cluster *cluster) (*v1alpha
 		return none, nil
 	}
 	if err != nil {
-		return nil, explain(err, "DataRegion "+f.region, "create it first, or give its Vault with --vault-address")
+		return nil, explain(err, "DataRegion "+f.region, meantRegion(ctx, k, f.region, err)+" If it is yet to be made, give its Vault with --vault-address")
 	}
 	return &region, nil
 }

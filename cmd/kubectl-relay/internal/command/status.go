@@ -104,12 +104,11 @@ func (f *statusFlags) show(ctx context.Context, out io.Writer, k client.Reader, 
 // findRelays reads one relay, or all of a namespace, or of all namespaces if that is empty.
 func findRelays(ctx context.Context, k client.Reader, namespace, name string) ([]v1alpha1.BusinessRelay, error) {
 	if name != "" {
-		var relay v1alpha1.BusinessRelay
-		if err := k.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &relay); err != nil {
-			return nil, explain(err, fmt.Sprintf("BusinessRelay %s in namespace %s", name, namespace),
-				"try another namespace with -n, or list all with: kubectl relay status -A")
+		relay, err := findRelay(ctx, k, namespace, name)
+		if err != nil {
+			return nil, err
 		}
-		return []v1alpha1.BusinessRelay{relay}, nil
+		return []v1alpha1.BusinessRelay{*relay}, nil
 	}
 	var list v1alpha1.BusinessRelayList
 	if err := k.List(ctx, &list, client.InNamespace(namespace)); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -63,9 +64,20 @@ func patients(t *testing.T) ([]v1alpha1.BusinessRelay, client.Client) {
 		condition(v1alpha1.ConditionKeysReady, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "no pod of the relay is running"),
 	}}
 	unseen := &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "shops", Name: "new"}, Spec: v1alpha1.BusinessRelaySpec{DataRegion: "nowhere"}}
+	region.Spec.StorageClassName = "standard"
+	return []v1alpha1.BusinessRelay{*well, *ill, *unseen, *asleep}, inMemory(t, well, ill, unseen, asleep, region)
+}
+
+// inMemory is a cluster with some objects, in memory.
+func inMemory(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
 	scheme := runtime.NewScheme()
+	check(t, clientgoscheme.AddToScheme(scheme))
 	check(t, v1alpha1.AddToScheme(scheme))
-	return []v1alpha1.BusinessRelay{*well, *ill, *unseen, *asleep}, fake.NewClientBuilder().WithScheme(scheme).WithObjects(well, ill, unseen, asleep, region).Build()
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithIndex(&v1alpha1.BusinessRelay{}, v1alpha1.FieldDataRegion, func(o client.Object) []string {
+			return []string{string(o.(*v1alpha1.BusinessRelay).Spec.DataRegion)}
+		}).Build()
 }
 
 func TestStatus(t *testing.T) {

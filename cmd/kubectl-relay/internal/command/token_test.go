@@ -17,7 +17,7 @@ func (noStorage) Load(context.Context) ([]byte, error)     { return nil, nil }
 func (noStorage) Save(context.Context, []byte, bool) error { return nil }
 
 func TestToken_IsMadeListedAndRevoked(t *testing.T) {
-	e, err := serveEndpoint(t, &people{named: access.New(noStorage{}, time.Now)}).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, &people{named: access.New(noStorage{}, time.Now)}).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	made, err := e.createToken(t.Context(), "chatwoot", []string{"read", "send"}, 3600)
 	check(t, err)
@@ -54,7 +54,7 @@ func TestToken_IsMadeListedAndRevoked(t *testing.T) {
 }
 
 func TestToken_OfARelayThatHasNoneSaysSo(t *testing.T) {
-	e, err := serveEndpoint(t, &people{}).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+	e, err := serveEndpoint(t, &people{}).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 	check(t, err)
 	_, create := e.createToken(t.Context(), "a", []string{"read"}, 0)
 	_, list := e.tokens(t.Context())

@@ -41,7 +41,7 @@ func account(t *testing.T, room ...int) (members []member, kept []*access.Tokens
 	t.Helper()
 	for i, writes := range room {
 		tokens := access.New(&volume{room: writes}, time.Now)
-		e, err := serveEndpoint(t, &people{named: tokens}).endpoint(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
+		e, err := serveEndpoint(t, &people{named: tokens}).at(&credentials{Endpoint: "https://example.com:8443", PhoneNumberID: "123456789012345", AccessToken: "the token"})
 		check(t, err)
 		members, kept = append(members, member{string(rune('a' + i)), e}), append(kept, tokens)
 	}
