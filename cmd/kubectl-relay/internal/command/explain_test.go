@@ -22,6 +22,8 @@ func refusals() map[string]string {
 		"status acme -n acme":                        "get businessrelays.relaykeep.dev in namespace acme: kubectl auth can-i get businessrelays.relaykeep.dev -n acme",
 		"status -A":                                  "list businessrelays.relaykeep.dev in the whole cluster",
 		"doctor -n acme":                             "list businessrelays.relaykeep.dev in namespace acme",
+		"check region/eu":                            "get dataregions.relaykeep.dev in the whole cluster: kubectl auth can-i get dataregions.relaykeep.dev",
+		"check relays -n acme":                       "list businessrelays.relaykeep.dev in namespace acme",
 		"purge-now acme -n acme":                     "get cronjobs.batch in namespace acme",
 		"rotate acme access -n acme":                 "get businessrelays.relaykeep.dev in namespace acme",
 		"invite acme -n acme":                        "get businessrelays.relaykeep.dev in namespace acme",
@@ -51,6 +53,8 @@ func testErrors(t *testing.T, k *kubernetes) {
 			"doctor acme -n default":      "there is one of that name in namespace acme: give it with -n",
 			"purge-now acm -n acme":       "did you mean acme?",
 			"erase acm -n acme":           "did you mean acme? If the object is gone",
+			"check region/eo":             "there is no DataRegion eo; did you mean eu?",
+			"check region/atlantis":       "there is no DataRegion atlantis; list all with: kubectl get dataregions",
 			"invite unlike -n acme":       "there is no BusinessRelay unlike in namespace acme; try another namespace with -n",
 		} {
 			_, _, err := run(t, append(strings.Fields(line), own)...)

@@ -20,6 +20,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 For those who run the cluster:
   status                  how one relay is, or all
   doctor                  what is wrong, and the command that shows or mends it
+  check                   look closely at a region or a relay, and say what was looked at
   setup vault             prepare a region's Vault: mounts, policies, roles
   setup carrier-account   put a relay's carrier account into Vault
   adopt                   let a relay take over what Vault holds under its names
@@ -66,7 +67,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
+	root.AddCommand(newAdopt(streams), newChat(streams), newCheck(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
 		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
 		newSetup(streams), newStatus(streams), newToken(streams), newVersion(streams, version))
 	finish(root)

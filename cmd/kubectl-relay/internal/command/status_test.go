@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -65,7 +67,8 @@ func patients(t *testing.T) ([]v1alpha1.BusinessRelay, client.Client) {
 	}}
 	unseen := &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "shops", Name: "new"}, Spec: v1alpha1.BusinessRelaySpec{DataRegion: "nowhere"}}
 	region.Spec.StorageClassName = "standard"
-	return []v1alpha1.BusinessRelay{*well, *ill, *unseen, *asleep}, inMemory(t, well, ill, unseen, asleep, region)
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "standard"}}
+	return []v1alpha1.BusinessRelay{*well, *ill, *unseen, *asleep}, inMemory(t, well, ill, unseen, asleep, region, class, aNode("eu-1", func(*corev1.Node) {}))
 }
 
 // inMemory is a cluster with some objects, in memory.
@@ -142,7 +145,7 @@ func TestDoctor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := examine(t.Context(), &out, k, tt.namespace, tt.name)
+			err := examine(t.Context(), &out, examiner{k, now()}, tt.namespace, tt.name)
 			if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 				t.Errorf("the error is %v, want %q", err, tt.err)
 			}
@@ -187,7 +190,7 @@ func TestDoctor_KnowsWhatToDo(t *testing.T) {
 		}
 	}
 	known := strings.Join(reasons(t, "../../../../relay"), " ") + " "
-	source, err := os.ReadFile("doctor.go")
+	source, err := os.ReadFile("remedy.go")
 	check(t, err)
 	_, reported, _ := strings.Cut(string(source), "func reportedRemedy")
 	for _, line := range strings.Split(reported, "\n") {
