@@ -24,6 +24,7 @@ func refusals() map[string]string {
 		"doctor -n acme":                             "list businessrelays.relaykeep.dev in namespace acme",
 		"check region/eu":                            "get dataregions.relaykeep.dev in the whole cluster: kubectl auth can-i get dataregions.relaykeep.dev",
 		"check relays -n acme":                       "list businessrelays.relaykeep.dev in namespace acme",
+		"connect n8n acme -n acme":                   "get businessrelays.relaykeep.dev in namespace acme",
 		"purge-now acme -n acme":                     "get cronjobs.batch in namespace acme",
 		"rotate acme access -n acme":                 "get businessrelays.relaykeep.dev in namespace acme",
 		"invite acme -n acme":                        "get businessrelays.relaykeep.dev in namespace acme",

@@ -93,6 +93,8 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 		"check pods":                      `unknown type "pods"`,
 		"check region/eu acme":            `"acme": write TYPE/NAME`,
 		"check regions -A":                "--all-namespaces is for relays without a name",
+		"connect slack acme":              "give chatwoot, n8n, typebot, and one BusinessRelay",
+		"connect n8n":                     "give chatwoot, n8n, typebot, and one BusinessRelay",
 		"version now":                     `unexpected argument "now"`,
 		"chat --to +4930111111":           "--as: not an E.164 number",
 		"chat --as +4930111111 --to 0123": "--to: not an E.164 number",

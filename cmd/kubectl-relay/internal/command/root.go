@@ -29,6 +29,7 @@ For those who run the cluster:
   purge-now               run a relay's janitor now, and say what it erased
 For a business:
   credentials             what the business's own programs need to call its relay
+  connect                 what Chatwoot, Typebot or n8n is told to use a relay
   invite                  the address and QR code with which customers write to it
   customers               the customers whose keys the relay may not read
   dead-letters            the webhooks that a relay gave up
@@ -67,7 +68,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCheck(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
+	root.AddCommand(newAdopt(streams), newChat(streams), newCheck(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
 		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
 		newSetup(streams), newStatus(streams), newToken(streams), newVersion(streams, version))
 	finish(root)

@@ -147,3 +147,21 @@ func endpointCertificate(t *testing.T, k *kubernetes, server *vault.Server) tls.
 	block, _ := pem.Decode([]byte(signed.Data["certificate"].(string)))
 	return tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key}
 }
+
+func testConnectShowsSecrets(t *testing.T, k *kubernetes) {
+	args := []string{"connect", "chatwoot", "acme", "-n", "acme", "--kubeconfig=" + k.kubeconfig}
+	out, _, err := run(t, args...)
+	check(t, err)
+	if strings.Contains(out, `"the secret"`) || strings.Contains(out, `"the verify token"`) || strings.Contains(out, "the access token") {
+		t.Errorf("it prints a secret unasked:\n%s", out)
+	}
+	out, _, err = run(t, append(args, "--show-secrets")...)
+	check(t, err)
+	if !strings.Contains(out, `"app_secret": "the secret"`) || !strings.Contains(out, `"webhook_verify_token": "the verify token"`) || strings.Contains(out, "the access token") {
+		t.Errorf("asked, it prints:\n%s", out)
+	}
+	out, _, err = run(t, append(args, "-o", "json")...)
+	if err != nil || !strings.Contains(out, `"product": "Chatwoot"`) {
+		t.Errorf("as JSON: %v\n%s", err, out)
+	}
+}
