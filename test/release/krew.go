@@ -28,6 +28,7 @@ type krewSpec struct {
 	Homepage         string         `json:"homepage"`
 	ShortDescription string         `json:"shortDescription"`
 	Description      string         `json:"description"`
+	Caveats          string         `json:"caveats"`
 	Platforms        []krewPlatform `json:"platforms"`
 }
 
@@ -55,6 +56,10 @@ func (r *release) krew(context.Context) error {
 			ShortDescription: "Run end-to-end encrypted messaging relays",
 			Description: "For those who run and those who use Relaykeep: prepares a Vault, hands a business\n" +
 				"its credentials, invites its customers, and is a customer in the terminal.\n",
+			Caveats: "To complete names in your shell, put a script beside kubectl (krew installs one program only):\n" +
+				"  kubectl relay completion kubectl > ~/.local/bin/" + completer + "\n" +
+				"  chmod +x ~/.local/bin/" + completer + "\n" +
+				"On Windows, copy kubectl-relay.exe to " + completer + ".exe in a folder of the PATH.\n",
 		},
 	}
 	for _, p := range admins() {

@@ -82,12 +82,19 @@ func (r *release) images(ctx context.Context) error {
 	return nil
 }
 
-// plugins builds the kubectl plugin for each platform, packs it with the licence, and
-// writes its bill of materials.
+// completer is the program that kubectl runs to complete what follows the plugin's name.
+const completer = "kubectl_complete-relay"
+
+// plugins builds the kubectl plugin for each platform, packs it with the licence and what completes it, and writes its
+// bill of materials.
 func (r *release) plugins(ctx context.Context) error {
 	licence, err := os.ReadFile(filepath.Join(r.root, "LICENSE"))
 	if err != nil {
 		return fmt.Errorf("reading the licence: %w", err)
+	}
+	script, err := os.ReadFile(filepath.Join(r.root, "cmd", plugin, "internal", "command", completer))
+	if err != nil {
+		return fmt.Errorf("reading what completes the plugin: %w", err)
 	}
 	for _, p := range admins() {
 		fmt.Fprintf(os.Stderr, "building %s for %s/%s\n", plugin, p.os, p.arch)
@@ -97,10 +104,7 @@ func (r *release) plugins(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		packed, err := pack(pluginArchive(r.version, p), []file{
-			{name: "LICENSE", mode: 0o644, data: licence},
-			{name: pluginFile(p), mode: 0o755, data: program},
-		})
+		packed, err := pack(pluginArchive(r.version, p), pluginFiles(p, licence, program, script))
 		if err != nil {
 			return err
 		}
@@ -112,6 +116,16 @@ func (r *release) plugins(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// pluginFiles are the files of the plugin's archive. Windows runs no shell scripts: a copy of the plugin under the name of
+// the script does the same there.
+func pluginFiles(p platform, licence, program, script []byte) []file {
+	files := []file{{name: "LICENSE", mode: 0o644, data: licence}, {name: pluginFile(p), mode: 0o755, data: program}}
+	if p.os != "windows" {
+		files = append(files, file{name: completer, mode: 0o755, data: script})
+	}
+	return files
 }
 
 // pluginFile is the plugin's file name on a platform.

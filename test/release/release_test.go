@@ -81,6 +81,20 @@ func TestArchives_HoldTheFilesWithTheirModes(t *testing.T) {
 	}
 }
 
+func TestPlugin_ComesWithWhatCompletesItExceptOnWindows(t *testing.T) {
+	for _, p := range admins() {
+		files := pluginFiles(p, []byte("free"), []byte("program"), []byte("script"))
+		has := slices.ContainsFunc(files, func(f file) bool { return f.name == completer && f.mode == 0o755 })
+		if has != (p.os != "windows") {
+			t.Errorf("%s has %v", p, files)
+		}
+	}
+	script, err := os.ReadFile(filepath.Join("..", "..", "cmd", plugin, "internal", "command", completer))
+	if err != nil || !strings.HasPrefix(string(script), "#!/bin/sh\n") {
+		t.Errorf("the script is %q, %v", script, err)
+	}
+}
+
 func TestChart_PackedAtAnotherTimeIsTheSame(t *testing.T) {
 	helm := func(names ...string) []byte {
 		var files []file
@@ -166,7 +180,7 @@ func TestKrew_ManifestNamesEachArchiveWithItsSum(t *testing.T) {
 	if err := yaml.UnmarshalStrict(text, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Metadata["name"] != "relay" || m.Spec.Version != "v1.2.3" || len(m.Spec.Platforms) != len(admins()) {
+	if m.Metadata["name"] != "relay" || m.Spec.Version != "v1.2.3" || len(m.Spec.Platforms) != len(admins()) || !strings.Contains(m.Spec.Caveats, completer) {
 		t.Errorf("the manifest is %+v", m)
 	}
 	for _, p := range m.Spec.Platforms {

@@ -44,6 +44,7 @@ business's messages, under its identity. Destroy it instead: kubectl relay erase
 	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
 	flags.BoolVar(&f.yes, "yes", false, "skip the confirmation prompt")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		k, namespace, err := cluster.connect()
 		if err != nil {

@@ -70,6 +70,7 @@ old one.`,
 	flags.StringVar(&f.vault.vaultAddress, "vault-address", "", "https URL of Vault, as this machine reaches it; default: $VAULT_ADDR, else the DataRegion's")
 	flags.StringVar(&f.vault.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if given(f.passwordFile != "", f.generate, f.tokenFile != "") != 1 {
 			return usage(cmd, "give a password with --password-file, generate one with --generate, or give a token with --registration-token-file")

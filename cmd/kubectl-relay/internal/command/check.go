@@ -51,6 +51,7 @@ It exits with 1 if something is wrong, so that a pipeline can use it.`,
 	}
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "with relays: those of all namespaces")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.checked
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		asked, err := parseChecked(args)
 		if err != nil {
@@ -191,4 +192,30 @@ func printChecked(streams genericiooptions.IOStreams, reports []*report) error {
 		return nil
 	}
 	return sumUp(streams.Out, problems, strings.Join(with, " and "))
+}
+
+// checked completes what check looks at: a type, or a name after a type.
+func (c *cluster) checked(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := ""
+	kind, name, slash := strings.Cut(typed, "/")
+	if slash {
+		before = kind + "/"
+	} else if len(args) > 0 && !strings.Contains(args[0], "/") {
+		kind, name, slash = args[0], typed, true
+	}
+	if !slash {
+		return []string{"region/", "relay/", "regions", "relays"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	complete := c.relays
+	switch kind, err := checkedKind(kind); {
+	case err != nil:
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	case kind == checkRegion:
+		complete = c.regions
+	}
+	names, directive := complete(cmd, nil, name)
+	for i := range names {
+		names[i] = before + names[i]
+	}
+	return names, directive
 }

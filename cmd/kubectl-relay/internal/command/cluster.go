@@ -47,7 +47,9 @@ func newCluster(cmd *cobra.Command) *cluster {
 		}
 	})
 	cmd.Flags().AddFlagSet(all)
-	return &cluster{flags}
+	c := &cluster{flags}
+	c.completeFlags(cmd)
+	return c
 }
 
 // config returns how to connect to the API server.

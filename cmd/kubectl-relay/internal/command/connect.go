@@ -57,6 +57,15 @@ product alone.`,
 	flags.StringVar(&f.vaultCA, "vault-ca", "", "with --show-secrets: PEM file with Vault's CA certificates; default: the DataRegion's")
 	f.output.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		switch len(args) {
+		case 0:
+			return connect.Products(), cobra.ShellCompDirectiveNoFileComp
+		case 1:
+			return cluster.relays(cmd, nil, typed)
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.output.check(cmd); err != nil {
 			return err

@@ -43,6 +43,7 @@ wait for three days. Ask these customers to accept the request, or to write to t
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		open, err := e.contactRequests(cmd.Context())
 		if err != nil {

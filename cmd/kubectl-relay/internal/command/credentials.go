@@ -71,9 +71,11 @@ name NAME-relay. That login can read the credentials and nothing else.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&output, "output", "o", "text", "output format: text, json, yaml, env or ca")
+	completeWords(cmd, "output", "text", "json", "yaml", "env", "ca")
 	flags.StringVar(&address, "vault-address", "", "https URL of the region's Vault, as this machine reaches it; default: the DataRegion's")
 	flags.StringVar(&caFile, "vault-ca", "", "PEM file with Vault's CA certificates; default: the DataRegion's")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		show, ok := credentialPrinters()[output]
 		if !ok {

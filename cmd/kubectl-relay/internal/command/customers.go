@@ -32,6 +32,7 @@ until its key is destroyed by the retention.
 	f.add(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "skip the confirmation prompt")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, args []string, e *endpoint, who person) error {
 		if !yes && !confirmed(streams, args[0], "Everything that relay "+args[0]+" stores about "+who.words()+" will be erased.") {
 			return errors.New("nothing was erased: the name was not confirmed")
@@ -61,6 +62,7 @@ request for access, as far as the relay is concerned.
 	}
 	f.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, _ []string, e *endpoint, who person) error {
 		all, err := e.export(cmd.Context(), who)
 		if err != nil {

@@ -50,6 +50,7 @@ kubectl relay replay-webhooks delivers them.
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		letters, err := e.deadLetters(cmd.Context())
 		switch {
@@ -82,6 +83,7 @@ recognise a message by its id and its timestamp.
 	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
 	f.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onEndpoint(cluster, func(cmd *cobra.Command, _ []string, e *endpoint) error {
 		n, err := e.replay(cmd.Context(), ids, all)
 		if err != nil {

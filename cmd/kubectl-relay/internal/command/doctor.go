@@ -36,6 +36,7 @@ It exits with 1 if something is wrong, so that a pipeline can use it.`,
 	}
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "the relays of all namespaces")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if all && len(args) > 0 {
 			return usage(cmd, "give a name or --all-namespaces, not both")

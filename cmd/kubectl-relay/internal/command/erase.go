@@ -76,6 +76,7 @@ to say everything. If Vault holds nothing under the name, it was mistyped, and e
 	flags.BoolVar(&f.force, "force", false, "erase even if the relay may be running")
 	flags.BoolVar(&f.withoutCluster, "without-cluster", false, "the cluster is gone: contact no API server, and do not check whether the relay still runs")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return runErase(cmd, streams, &f, cluster, args[0]) }
 	return cmd
 }

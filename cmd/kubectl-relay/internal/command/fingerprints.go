@@ -42,6 +42,7 @@ customer in turn compares the business's own fingerprint, which kubectl relay in
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onCustomer(cluster, func(cmd *cobra.Command, _ []string, e *endpoint, who person) error {
 		devices, err := e.devices(cmd.Context(), who)
 		if err != nil {

@@ -46,7 +46,7 @@ func TestHelp(t *testing.T) {
 	t.Setenv("HOME", "/home/somebody")
 	var walk func(cmd *cobra.Command, path []string)
 	walk = func(cmd *cobra.Command, path []string) {
-		if cmd.Name() == "completion" || cmd.Name() == "help" {
+		if cmd.Name() == "help" {
 			return
 		}
 		t.Run(cmd.CommandPath(), func(t *testing.T) {
@@ -95,6 +95,7 @@ func TestWrongUsageSaysWhatAndExits2(t *testing.T) {
 		"check regions -A":                "--all-namespaces is for relays without a name",
 		"connect slack acme":              "give chatwoot, n8n, typebot, and one BusinessRelay",
 		"connect n8n":                     "give chatwoot, n8n, typebot, and one BusinessRelay",
+		"completion tcsh":                 "give one of bash, fish, kubectl, powershell, zsh",
 		"version now":                     `unexpected argument "now"`,
 		"chat --to +4930111111":           "--as: not an E.164 number",
 		"chat --as +4930111111 --to 0123": "--to: not an E.164 number",

@@ -35,7 +35,9 @@ published. A new identity (spec.rotation.identity) needs a new invitation.`,
 		Args: oneRelay,
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or uri")
+	completeWords(cmd, "output", "text", "uri")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if output != "text" && output != "uri" {
 			return usage(cmd, "unknown output %q: write text or uri", output)

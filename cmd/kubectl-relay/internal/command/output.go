@@ -14,6 +14,7 @@ const asJSON textOrJSON = "json"
 
 func (o *textOrJSON) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP((*string)(o), "output", "o", "text", "output format: text or json")
+	completeWords(cmd, "output", "text", string(asJSON))
 }
 
 func (o *textOrJSON) check(cmd *cobra.Command) error {

@@ -42,6 +42,7 @@ You need the right to create Jobs in the relay's namespace.`,
 	}
 	cmd.Flags().DurationVar(&within, "timeout", 2*time.Minute, "how long to wait for the janitor's report")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if within <= 0 {
 			return usage(cmd, "--timeout must be more than 0")

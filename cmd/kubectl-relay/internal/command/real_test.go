@@ -202,6 +202,7 @@ func TestCluster(t *testing.T) {
 	k.createAcme(t)
 	t.Run("invitations are read from it", func(t *testing.T) { testInvitationOfACluster(t, k) })
 	t.Run("errors", func(t *testing.T) { testErrors(t, k) })
+	t.Run("names are completed from it", func(t *testing.T) { testCompletion(t, k) })
 }
 
 func testInvitationOfACluster(t *testing.T, k *kubernetes) {

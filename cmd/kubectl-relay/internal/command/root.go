@@ -41,6 +41,7 @@ For a business:
   export-customer         show everything that is stored about one person
 For everyone:
   chat                    chat with a business as a customer
+  completion              complete commands and names in a shell
 
 Commands that read the cluster take kubectl's flags too, such as --user, --cluster,
 --token and --request-timeout.
@@ -59,7 +60,6 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 
 		SuggestionsMinimumDistance: 2,
 	}
@@ -68,17 +68,21 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCheck(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
+	root.AddCommand(newAdopt(streams), newChat(streams), newCheck(streams), newCompletion(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
 		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
 		newSetup(streams), newStatus(streams), newToken(streams), newVersion(streams, version))
 	finish(root)
 	return root
 }
 
-// finish gives every command of a tree what all have: errors that mean the same everywhere are explained.
+// finish gives every command of a tree what all have: errors that mean the same everywhere are explained, and arguments
+// are no files unless a command says so.
 func finish(cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error { return explained(run(cmd, args)) }
+	}
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	for _, child := range cmd.Commands() {
 		finish(child)

@@ -36,6 +36,7 @@ instead: the tool would set it back, which is refused.`,
 		},
 	}
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay("identity", "access")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		k, namespace, err := cluster.connect()

@@ -56,9 +56,11 @@ contains a telephone number, a message or a secret.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "text", "output format: text, json or yaml")
+	completeWords(cmd, "output", "text", "json", "yaml")
 	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "the relays of all namespaces")
 	flags.BoolVarP(&f.watch, "watch", "w", false, "print again whenever something changes, until interrupted")
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case f.output != "text" && f.output != "json" && f.output != "yaml":

@@ -87,10 +87,12 @@ accepting it until it is revoked there.
 	flags := cmd.Flags()
 	flags.StringVar(&name, "for", "", "the token's name: whom it is for, in lower-case letters, digits and hyphens (required)")
 	flags.StringSliceVar(&scopes, "scope", nil, "what it may do: send, read, media, templates, admin (required)")
+	completeWords(cmd, "scope", "send", "read", "media", "templates", "admin")
 	flags.StringVar(&expires, "expires", "90d", "how long it is valid: in days (90d) or hours (12h), or never")
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	var seconds int64
 	whole := func(cmd *cobra.Command) (err error) {
 		if name == "" || len(scopes) == 0 {
@@ -141,6 +143,7 @@ func newTokenList(streams genericiooptions.IOStreams) *cobra.Command {
 	f.add(cmd)
 	output.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = f.onMembers(cluster, func(cmd *cobra.Command, e *endpoint) error {
 		tokens, err := e.tokens(cmd.Context())
 		switch {
@@ -174,6 +177,7 @@ func newTokenRevoke(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd.Flags().StringVar(&name, "for", "", "the token's name (required)")
 	f.add(cmd)
 	cluster := newCluster(cmd)
+	cmd.ValidArgsFunction = cluster.firstRelay()
 	named := func(cmd *cobra.Command) error {
 		if access.CheckName(name) != nil {
 			return usage(cmd, "say which token with --for")
