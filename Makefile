@@ -181,9 +181,11 @@ test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, 
 test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
 	@$(MAKE) -j 2 test-parts test-servers
 
+# The reconcilers once more with an API server in memory, as `make test-fast` has them.
 test-parts:
 	$(IN_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(RACE)
 	$(IN_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
+	nice -n 19 $(GO) test $(QUICK) -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 
 test-servers:

@@ -18,6 +18,8 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
 // protection is the finalizer that every claim gets from the API server.
@@ -76,8 +78,8 @@ func (t *tracker) Apply(gvr schema.GroupVersionResource, o apiruntime.Object, ns
 	if err != nil {
 		return fmt.Errorf("applying a %T: %w", o, err)
 	}
-	if u, is := o.(*unstructured.Unstructured); is && u.Object["status"] == nil {
-		delete(u.Object, "status") // the client adds it also where a kind has none
+	if o, err = t.withoutStatus(gvr, o); err != nil {
+		return err
 	}
 	before, beforeErr := t.Get(gvr, ns, wanted.GetName())
 	if err := t.ObjectTracker.Apply(gvr, o, ns, options...); err != nil {
@@ -96,6 +98,32 @@ func (t *tracker) Apply(gvr schema.GroupVersionResource, o apiruntime.Object, ns
 		return err
 	}
 	return t.ObjectTracker.Update(gvr, after, ns)
+}
+
+// withoutStatus returns an apply configuration as it was meant: the client adds a status, the present one or an empty
+// one, also to what says nothing of it. We only apply that of our own kinds.
+func (t *tracker) withoutStatus(gvr schema.GroupVersionResource, o apiruntime.Object) (apiruntime.Object, error) {
+	u, is := o.(*unstructured.Unstructured)
+	if is && u.Object["status"] != nil && gvr.Group == v1alpha1.GroupVersion.Group {
+		return o, nil
+	}
+	if !is {
+		if gvr.Group == v1alpha1.GroupVersion.Group {
+			return o, nil
+		}
+		content, err := unstructuredOf(o)
+		if err != nil {
+			return nil, err
+		}
+		kinds, _, err := t.scheme.ObjectKinds(o)
+		if err != nil {
+			return nil, fmt.Errorf("applying a %T: %w", o, err)
+		}
+		u = &unstructured.Unstructured{Object: content}
+		u.SetGroupVersionKind(kinds[0])
+	}
+	delete(u.Object, "status")
+	return u, nil
 }
 
 // begin sets what a new object gets.
