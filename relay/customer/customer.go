@@ -53,6 +53,8 @@ type Event struct {
 	// showing it. If media.ParseFileURL accepts it, it names a file, and is as secret as that.
 	Text string
 	Time time.Time
+	// Err says why a message is Unreadable, if that is known. It has neither content nor numbers.
+	Err error
 	// References is what a Received message says about others. Clear says that this, or what is Reacted,
 	// stood outside the encryption.
 	References carrier.References

@@ -173,7 +173,7 @@ func (h *handler) unreadable(m carrier.Message, err error) {
 		return
 	}
 	h.c.Log.Warn("a message could not be opened", "error", err)
-	h.c.emit(Event{Kind: Unreadable, Peer: m.From, ID: m.ID, Time: m.Time})
+	h.c.emit(Event{Kind: Unreadable, Peer: m.From, ID: m.ID, Time: m.Time, Err: err})
 	for _, mends := range []error{signal.ErrNoSession, signal.ErrUnknownPreKey, signal.ErrUnauthenticated, signal.ErrTooFarAhead} {
 		if errors.Is(err, mends) {
 			h.c.later("repair a session", func(ctx context.Context) error { return h.c.repair(ctx, m.From, m.Envelope.Sender, m.Envelope.Format) })

@@ -8,20 +8,29 @@ import (
 	"testing/synctest"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// slowLink holds what is sent until it is opened.
+// slowLink holds what is sent until it is opened, or lets single ones through.
 type slowLink struct {
 	message.Carrier
-	open chan struct{}
+	gate chan struct{}
+}
+
+func (l *slowLink) open() { close(l.gate) }
+
+// pass lets the next one through.
+func (l *slowLink) pass() {
+	l.gate <- struct{}{}
+	synctest.Wait()
 }
 
 func (l *slowLink) Send(ctx context.Context, o carrier.Outgoing) error {
 	select {
-	case <-l.open:
+	case <-l.gate:
 		return l.Carrier.Send(ctx, o)
 	case <-ctx.Done():
 		return carrier.ErrOffline
@@ -30,13 +39,13 @@ func (l *slowLink) Send(ctx context.Context, o carrier.Outgoing) error {
 
 // onSlowLink runs a test with a customer whom the business knows, while nothing that is sent to them arrives
 // before the link is opened.
-func onSlowLink(t *testing.T, test func(t *testing.T, w *world, a *person, open func())) {
+func onSlowLink(t *testing.T, test func(t *testing.T, w *world, a *person, l *slowLink)) {
 	dir := t.TempDir()
-	l := &slowLink{open: make(chan struct{})}
+	l := &slowLink{gate: make(chan struct{})}
 	inBubbleWith(t, func(w *world) {
 		w.wire = func(c message.Carrier) message.Carrier {
-			l.Carrier, l.open = c, make(chan struct{})
-			close(l.open)
+			l.Carrier, l.gate = c, make(chan struct{})
+			l.open()
 			return l
 		}
 	}, func(t *testing.T, w *world) {
@@ -44,8 +53,8 @@ func onSlowLink(t *testing.T, test func(t *testing.T, w *world, a *person, open 
 		a.says(w.number, "hello")
 		w.says(a.number, "hello to you")
 		w.take()
-		l.open = make(chan struct{})
-		test(t, w, a, func() { close(l.open) })
+		l.gate = make(chan struct{})
+		test(t, w, a, l)
 	})
 }
 
@@ -65,7 +74,7 @@ func (w *world) encrypted(id string) bool {
 }
 
 func TestAhead_TextIsEncryptedWhenItIsAccepted(t *testing.T) {
-	onSlowLink(t, func(t *testing.T, w *world, a *person, open func()) {
+	onSlowLink(t, func(t *testing.T, w *world, a *person, l *slowLink) {
 		want := []string{"hello to you"}
 		for i := range 50 {
 			text := fmt.Sprintf("number %d of fifty", i)
@@ -75,7 +84,7 @@ func TestAhead_TextIsEncryptedWhenItIsAccepted(t *testing.T) {
 				t.Errorf("text %d behind others was encrypted: %v", i, got)
 			}
 		}
-		open()
+		l.open()
 		w.take()
 		if got := a.got(); !slices.Equal(got, want) {
 			t.Errorf("the customer got %q", got)
@@ -83,9 +92,45 @@ func TestAhead_TextIsEncryptedWhenItIsAccepted(t *testing.T) {
 	})
 }
 
+// A ciphertext belongs to a turn of its session, and clients keep the keys of few former turns: what was encrypted before
+// others, and is sent after them, could not be opened if the customer answers each of those.
+func TestAhead_NothingIsEncryptedBeforeWhatIsSentBeforeIt(t *testing.T) {
+	onSlowLink(t, func(t *testing.T, w *world, a *person, l *slowLink) {
+		want := []string{"hello to you"}
+		for i := range 56 {
+			want = append(want, fmt.Sprintf("number %d of many", i))
+			w.says(a.number, want[len(want)-1])
+		}
+		for range 26 {
+			l.pass()
+		}
+		last := w.says(a.number, "and the last")
+		if w.encrypted(last) {
+			t.Error("it was encrypted before those that were accepted before it")
+		}
+		for i, text := range want {
+			for !slices.Contains(a.got(), text) {
+				l.pass()
+			}
+			if i > 32 {
+				a.says(w.number, fmt.Sprintf("answer %d", i))
+				synctest.Wait()
+			}
+		}
+		l.open()
+		w.take()
+		if got := a.got(); !slices.Equal(got, append(want, "and the last")) {
+			t.Errorf("the customer got %q", got)
+		}
+		if unread := a.all(customer.Unreadable); len(unread) > 0 {
+			t.Errorf("%d could not be opened: %v", len(unread), unread[0].Err)
+		}
+	})
+}
+
 // What was encrypted is sent by the next process as it is.
 func TestAhead_OutlivesARestart(t *testing.T) {
-	onSlowLink(t, func(t *testing.T, w *world, a *person, _ func()) {
+	onSlowLink(t, func(t *testing.T, w *world, a *person, _ *slowLink) {
 		ids := []string{w.says(a.number, "one"), w.says(a.number, "two")}
 		w.stop()
 		w.start()
@@ -107,14 +152,14 @@ func TestAhead_WhoIsErasedOrBlockedMeanwhileGetsNothing(t *testing.T) {
 		"blocked": func(w *world, a *person) error { return w.Block(w.t.Context(), entriesOf(a.number)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onSlowLink(t, func(t *testing.T, w *world, a *person, open func()) {
+			onSlowLink(t, func(t *testing.T, w *world, a *person, l *slowLink) {
 				w.says(a.number, "on its way")
 				w.settle()
 				if id := w.says(a.number, "waits"); !w.encrypted(id) {
 					t.Error("it was not encrypted")
 				}
 				check(t, end(w, a))
-				open()
+				l.open()
 				w.take()
 				if slices.Contains(a.got(), "waits") {
 					t.Error("they got what waited")

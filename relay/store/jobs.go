@@ -204,11 +204,15 @@ func (t *Tx) QueueLength(queue string) (int64, error) {
 	return t.integer(`SELECT count(*) FROM jobs WHERE queue = ?`, queue)
 }
 
-// textQueuedFor counts in the index of a customer's jobs.
-const textQueuedFor = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE customer = ? AND queue = ? LIMIT ?) AS waiting`
+// textQueuedFor reads in the index of a customer's jobs.
+const textQueuedFor = `SELECT message FROM jobs WHERE customer = ? AND queue = ? LIMIT ?`
 
-// QueuedFor counts a customer's jobs in a queue, whether they are due or not; it stops at most.
-func (t *Tx) QueuedFor(queue string, c CustomerID, most int) (int, error) {
-	n, err := t.integer(textQueuedFor, int64(c), queue, int64(most))
-	return int(n), err
+// QueuedFor returns the messages of a customer's jobs in a queue, empty for a job that has none, whether they are due or
+// not, in no order; it stops at most.
+func (t *Tx) QueuedFor(queue string, c CustomerID, most int) (messages []string, err error) {
+	err = t.rows(textQueuedFor, func(r row) error {
+		messages = append(messages, r.words(0))
+		return nil
+	}, int64(c), queue, int64(most))
+	return messages, err
 }

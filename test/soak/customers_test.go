@@ -91,7 +91,9 @@ func newPerson(number string, l *ledger, online func()) (*person, error) {
 				return
 			}
 			l.with(func() { l.out.arrive(number, maphash.String(l.seed, e.ID), false) })
-		case customer.Bounced, customer.Unreadable, customer.Plaintext, customer.Reacted:
+		case customer.Unreadable:
+			l.wrong(fmt.Sprint("at a customer: unreadable: ", e.Err))
+		case customer.Bounced, customer.Plaintext, customer.Reacted:
 			l.wrong("at a customer: " + string(e.Kind))
 		case customer.Delivered, customer.Read, customer.Typing:
 		}

@@ -71,7 +71,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		err = accept(sealLater)
 	}
 	if err != nil {
-		s.ahead.take(m.ID)
+		s.ahead.ended(m.ID)
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)
@@ -79,14 +79,14 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 	return m.ID, nil
 }
 
-// sealAhead encrypts a message that is being accepted, if nothing has to be asked of the carrier for it and few
-// messages to the customer wait, and puts the ciphertext into it. It returns peers.ErrNotReady when the transaction
+// sealAhead encrypts a message that is being accepted, if nothing has to be asked of the carrier for it, and few
+// messages to the customer wait, all of them encrypted, and puts the ciphertext into it. It returns peers.ErrNotReady when the transaction
 // must be undone, and the message accepted as it is.
 func (s *Outbound) sealAhead(tx *store.Tx, c store.Customer, m *store.Message, body record.Content) error {
 	if !plain(*m, body) || !c.Asked.IsZero() || !s.peers.Reachable() || !s.blocklist.Allowed(c.Number) || !s.peers.Fresh(c.ID) {
 		return nil
 	}
-	if queued, err := tx.QueuedFor(base.QueueOutbox, c.ID, maxAheadOf); err != nil || queued == maxAheadOf {
+	if queued, err := tx.QueuedFor(base.QueueOutbox, c.ID, maxAheadOf); err != nil || len(queued) == maxAheadOf || !s.ahead.sealed(queued) {
 		return err
 	}
 	e, err := s.peers.SealReady(tx, c, saying(*m, body, answered{}))

@@ -9,19 +9,23 @@ import (
 )
 
 // Bounds of what is encrypted before its turn. Of one customer's messages few are, so that a change of their
-// devices concerns few, and so that those that were accepted before and are encrypted later are not many: their
-// clients keep the keys of messages that were passed over. Those in memory are bounded in all.
+// devices concerns few. Those in memory are bounded in all.
 const (
 	maxAheadOf = 32
 	maxAhead   = 4 << 10
 )
 
 // ahead remembers messages that were encrypted in the transaction that accepted them, so that sending one reads
-// nothing. It may forget any of them: the store has all that is in here.
+// nothing, and which of those that wait are encrypted. It may forget any of them: the store has all that is in here.
+//
+// Messages are encrypted in the order in which they are sent. A ciphertext belongs to a turn of its session, and
+// clients keep the keys of a few former turns only: one that others overtook, each of which the customer answered, could
+// not be opened.
 type ahead struct {
-	mu       sync.Mutex // guards the following fields
-	messages map[string]readyMessage
-	order    []string // ids as they came; some may be gone
+	mu        sync.Mutex // guards the following fields
+	messages  map[string]readyMessage
+	order     []string // ids as they came; some may be gone
+	encrypted map[string]struct{}
 }
 
 // readyMessage is a message to send as it is.
@@ -44,9 +48,37 @@ func (a *ahead) put(r readyMessage) {
 	}
 	a.messages[r.id] = r
 	a.order = append(a.order, r.id)
+	a.note(r.id)
 }
 
-// take removes a message.
+// inTurn notes that a message was encrypted in its turn.
+func (a *ahead) inTurn(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.note(id)
+}
+
+// note notes that a message is encrypted. The caller holds mu.
+func (a *ahead) note(id string) {
+	if a.encrypted == nil || len(a.encrypted) == maxAhead {
+		a.encrypted = map[string]struct{}{}
+	}
+	a.encrypted[id] = struct{}{}
+}
+
+// sealed says whether all of some messages are known to be encrypted.
+func (a *ahead) sealed(ids []string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range ids {
+		if _, ok := a.encrypted[id]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// take removes a message that is about to be sent.
 func (a *ahead) take(id string) (r readyMessage, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -56,6 +88,14 @@ func (a *ahead) take(id string) (r readyMessage, ok bool) {
 		a.order = nil
 	}
 	return r, ok
+}
+
+// ended forgets a message that does not wait any more.
+func (a *ahead) ended(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.messages, id)
+	delete(a.encrypted, id)
 }
 
 // forget removes a customer's messages.

@@ -84,6 +84,7 @@ func (s *Outbound) endWith(ctx context.Context, j queue.Job, why ...webhook.Erro
 	if err != nil {
 		return queue.Retry(base.FirstRetry)
 	}
+	s.ahead.ended(j.Message)
 	s.Deliveries()
 	return queue.Done()
 }
@@ -184,6 +185,9 @@ func (s *Outbound) sent(ctx context.Context, j queue.Job, c store.Customer, id s
 		}
 		return s.reached(tx, c.ID)
 	})
+	if err == nil {
+		s.ahead.ended(id)
+	}
 	s.WakeOutbox()
 	s.Deliveries()
 	return err

@@ -48,6 +48,7 @@ func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err 
 	if err != nil {
 		return true, fmt.Errorf("encrypting: %w", err)
 	}
+	s.ahead.inTurn(now.id)
 	return true, s.sendSealed(ctx, j, now)
 }
 
