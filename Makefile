@@ -130,11 +130,12 @@ release: ## Make all that a release VERSION=v1.2.3 has, twice to compare, into d
 ##@ Develop
 
 .PHONY: generate
-generate: ## Regenerate CRDs, deep copies, role rules and what the chart takes from them
+generate: ## Regenerate CRDs, deep copies, role rules, what the chart takes from them, and the API's reference
 	$(TOOL) controller-gen object paths=./api/v1alpha1
 	$(TOOL) controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases
 	$(TOOL) controller-gen rbac:roleName=relaykeep-manager paths=./controllers/... output:rbac:dir=config/rbac
 	$(GO) run ./charts/generate
+	$(GO) run ./docs/generate
 
 .PHONY: fmt
 fmt: ## Format the code

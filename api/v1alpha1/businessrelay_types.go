@@ -91,8 +91,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.replicas == 1 || has(self.storage.postgres)",message="replicas above 1 need a shared store: set storage.postgres, or replicas to 1"
 // +kubebuilder:validation:XValidation:rule="has(self.storage.postgres) == has(oldSelf.storage.postgres) || (has(self.suspend) && self.suspend && has(oldSelf.suspend) && oldSelf.suspend)",message="storage.postgres can be added only while the relay is stopped: set suspend: true first, and false again once the database and its login are there"
 type BusinessRelaySpec struct {
-	// phoneNumber is the business's telephone number in E.164 form, for example
-	// +41441234567. One number belongs to one relay in the whole cluster.
+	// phoneNumber is the business's telephone number in E.164 form, for example +41441234567.
+	// One number belongs to one relay in the whole cluster.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64

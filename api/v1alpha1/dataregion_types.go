@@ -223,8 +223,7 @@ const (
 
 // XMPP is a region's XMPP server.
 type XMPP struct {
-	// domain is the part of an address after the at sign: a number becomes
-	// +<digits>@<domain>.
+	// domain is the part of an address after the at sign: a number becomes +<digits>@<domain>.
 	// +required
 	Domain Hostname `json:"domain"`
 	// address is where the server accepts clients, as host:port; without it, the domain's
