@@ -108,7 +108,7 @@ type BusinessRelaySpec struct {
 	DataRegion ObjectName `json:"dataRegion"`
 	// businessAccount groups the relays of this namespace that name the same one: numbers of one business.
 	// They have one business account id in common and list each other's numbers, and a token can be made for all
-	// of them (kubectl relay token --business-account). It is a DNS label. A change of it changes the id,
+	// of them (kubectl relay token create --business-account). It is a DNS label. A change of it changes the id,
 	// which clients and webhooks name. Without it a relay is an account of its own.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
