@@ -44,7 +44,7 @@ func run(t *testing.T, args ...string) (out, complaint string, err error) {
 var written = []string{"deployment", "leaderelection", "metricsreader", "networkpolicy", "service", "serviceaccount"}
 
 // optional are those of them that are rendered only if the values ask for it.
-var optional = []string{"poddisruptionbudget", "prometheusrule", "servicemonitor"}
+var optional = []string{"dashboard", "poddisruptionbudget", "prometheusrule", "servicemonitor"}
 
 func TestTemplatesRenderAsBefore(t *testing.T) {
 	for name, templates := range map[string][]string{
