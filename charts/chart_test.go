@@ -14,6 +14,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	podsecurity "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
 
 	"github.com/relaykeep/relaykeep/test/services/helm"
 )
@@ -41,7 +45,7 @@ func run(t *testing.T, args ...string) (out, complaint string, err error) {
 }
 
 // written are the templates that are written by hand.
-var written = []string{"deployment", "leaderelection", "metricsreader", "networkpolicy", "service", "serviceaccount"}
+var written = []string{"deployment", "leaderelection", "metricsreader", "networkpolicy", "service", "serviceaccount", "tests/ready"}
 
 // optional are those of them that are rendered only if the values ask for it.
 var optional = []string{"dashboard", "poddisruptionbudget", "prometheusrule", "servicemonitor"}
@@ -228,5 +232,43 @@ func TestPoliciesNameTheInstalledAccountAndImages(t *testing.T) {
 func TestChartPassesLint(t *testing.T) {
 	if out, complaint, err := run(t, "lint", "--strict", "relaykeep"); err != nil {
 		t.Errorf("%v\n%s%s", err, out, complaint)
+	}
+}
+
+// TestHelmTest_PodSatisfiesTheRestrictedStandard asks the evaluator that the API server asks, of the pod with the default values.
+func TestHelmTest_PodSatisfiesTheRestrictedStandard(t *testing.T) {
+	out, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--namespace", "relaykeep-system", "--show-only", "templates/tests/ready.yaml")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, complaint)
+	}
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for document := range strings.SplitSeq(out, "\n---\n") {
+		var pod corev1.Pod
+		if err := yaml.Unmarshal([]byte(document), &pod); err != nil {
+			t.Fatal(err)
+		}
+		if pod.Kind != "Pod" {
+			continue
+		}
+		found = true
+		restricted := podsecurity.LevelVersion{Level: podsecurity.LevelRestricted, Version: podsecurity.LatestVersion()}
+		for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+			if !result.Allowed {
+				t.Errorf("%s: %s", result.ForbiddenReason, result.ForbiddenDetail)
+			}
+		}
+		if token := pod.Spec.AutomountServiceAccountToken; token == nil || *token {
+			t.Error("it has a token")
+		}
+		if pod.Annotations["helm.sh/hook"] != "test" {
+			t.Error("it is no test of Helm's")
+		}
+	}
+	if !found {
+		t.Error("there is no pod")
 	}
 }

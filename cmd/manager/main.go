@@ -53,9 +53,12 @@ func main() {
 	}
 }
 
-// run parses the arguments and runs the manager until ctx ends. It writes the version
+// run parses the arguments and runs the manager until ctx ends, or probes one. It writes the version
 // and help to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == "probe" {
+		return probe(ctx, args[1:], probePause, out)
+	}
 	s, err := parse(args, os.Stderr)
 	if err != nil {
 		return err

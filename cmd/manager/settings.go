@@ -34,6 +34,7 @@ const usage = `manager runs Relaykeep's operator. It connects to the API server 
 or outside a cluster with --kubeconfig or KUBECONFIG.
 
   manager --relay-image ghcr.io/relaykeep/relay:VERSION
+  manager probe http://HOST:8081/readyz
 
 Flags:
 `

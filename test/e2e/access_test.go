@@ -81,6 +81,12 @@ func TestOperatorMetrics_AreForThoseWhoMayReadThem(t *testing.T) {
 	}
 }
 
+// TestHelmTest_PassesWithAnOperator runs the pod of the chart's test in the operator's namespace, which is held to the restricted
+// profile and whose NetworkPolicies let nobody else through.
+func TestHelmTest_PassesWithAnOperator(t *testing.T) {
+	check(t, environment.TestChart(within(t)))
+}
+
 // TestWatchNamespaces_OperatorWorksWithTheirRolesAlone makes a relay, and erases it, while the operator may write in some
 // namespaces only.
 func TestWatchNamespaces_OperatorWorksWithTheirRolesAlone(t *testing.T) {

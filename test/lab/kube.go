@@ -91,6 +91,12 @@ func (l *Lab) install(ctx context.Context) (string, error) {
 	return l.Kubectl(ctx, "get", "deployments", "-n", Namespace)
 }
 
+// TestChart runs the chart's own test.
+func (l *Lab) TestChart(ctx context.Context) error {
+	_, err := l.run(ctx, command{path: l.helm, args: []string{"test", release, "--namespace", Namespace, "--timeout", "2m"}})
+	return err
+}
+
 // UpdateRelays has the operator run relays from the image of another tag.
 func (l *Lab) UpdateRelays(ctx context.Context, tag string) error {
 	_, err := l.run(ctx, command{path: l.helm, args: []string{
