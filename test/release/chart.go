@@ -41,15 +41,19 @@ func (r *release) chart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("packaging the chart: %w", err)
 	}
-	if packaged, err = repack(packaged); err != nil {
+	annotations, err := hubAnnotations(r.root, r.version)
+	if err != nil {
+		return err
+	}
+	if packaged, err = repack(packaged, annotations); err != nil {
 		return fmt.Errorf("packaging the chart: %w", err)
 	}
 	return r.write(name, packaged)
 }
 
-// repack packs a chart's package again, since Helm writes the time into it. Chart.yaml
+// repack packs a chart's package again, since Helm writes the time into it, with further annotations. Chart.yaml
 // stays first, where readers look for it.
-func repack(packaged []byte) ([]byte, error) {
+func repack(packaged []byte, annotations map[string]string) ([]byte, error) {
 	files, err := readTarGz(bytes.NewReader(packaged))
 	if err != nil {
 		return nil, err
@@ -63,6 +67,9 @@ func repack(packaged []byte) ([]byte, error) {
 	slices.SortFunc(files, func(a, b file) int {
 		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(a.name, b.name))
 	})
+	if files[0].data, err = annotate(files[0].data, annotations); err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
 	err = writeTarGz(&out, files)
 	return out.Bytes(), err

@@ -1,5 +1,5 @@
 // Command release makes everything that a release of Relaykeep has, in one folder,
-// and publishes nothing: container images, the chart, the kubectl plugin for each
+// and publishes nothing: container images and the list of them, the chart, the kubectl plugin for each
 // system with its krew manifest, a bill of materials for each program, and the
 // checksums of all of it. It makes it twice, the second time from a copy of the
 // source elsewhere, and fails if the two differ. It must not know how an image is

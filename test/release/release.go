@@ -49,7 +49,7 @@ func makeRelease(ctx context.Context, version, root, out string) (*release, erro
 	if err := os.MkdirAll(r.out, 0o755); err != nil {
 		return nil, fmt.Errorf("making the release's folder: %w", err)
 	}
-	for _, step := range []func(context.Context) error{r.images, r.chart, r.plugins, r.krew} {
+	for _, step := range []func(context.Context) error{r.images, r.imageList, r.chart, r.plugins, r.krew} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func (r *release) images(ctx context.Context) error {
 	if _, err := r.command(ctx, "go", "run", "./test/images", "-version", r.version, "-out", r.out, "-programs", programs); err != nil {
 		return err
 	}
-	for _, name := range []string{"manager", "relay"} {
+	for _, name := range imageNames() {
 		for _, p := range clusters() {
 			program, err := os.ReadFile(filepath.Join(programs, name+"_"+p.String()))
 			if err != nil {
