@@ -173,3 +173,49 @@ func walkValues(root node, visit func(path string, n node)) {
 	}
 	walk("", root)
 }
+
+// TestSchema_SaysWhatValuesYamlSays wants the comment of each value in values.yaml as its description, which editors show.
+func TestSchema_SaysWhatValuesYamlSays(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("relaykeep", "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := comments(string(text))
+	walkValues(schema(t), func(path string, n node) {
+		if len(n.Properties) == 0 && n.Description == "" {
+			t.Errorf("the schema does not describe %s", path)
+		}
+		if len(n.Properties) == 0 && said[path] != n.Description {
+			t.Errorf("of %s values.yaml says %q, the schema %q", path, said[path], n.Description)
+		}
+	})
+}
+
+// comments are the comments before values that begin with two dashes.
+func comments(text string) map[string]string {
+	all := map[string]string{}
+	var path []string
+	var comment []string
+	value := regexp.MustCompile(`^( *)([A-Za-z_]+):`)
+	for line := range strings.SplitSeq(text, "\n") {
+		trimmed := strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(trimmed, "# -- "); ok {
+			comment = []string{rest}
+			continue
+		}
+		if rest, ok := strings.CutPrefix(trimmed, "#"); ok {
+			if comment != nil {
+				comment = append(comment, strings.TrimSpace(rest))
+			}
+			continue
+		}
+		if m := value.FindStringSubmatch(line); m != nil {
+			path = append(path[:len(m[1])/2], m[2])
+			if comment != nil {
+				all[strings.Join(path, ".")] = strings.Join(comment, " ")
+			}
+		}
+		comment = nil
+	}
+	return all
+}
