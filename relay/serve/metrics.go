@@ -76,9 +76,3 @@ func (m *metrics) Dropped(reason xmpp.Drop) { m.drops.WithLabelValues(string(rea
 
 // Linked implements xmpp.Metrics.
 func (m *metrics) Linked(resumed bool) { m.links.WithLabelValues(strconv.FormatBool(resumed)).Inc() }
-
-// DescribeMetrics describes every metric that a relay shows, for those who check what is asked of them: dashboards and alerts.
-func DescribeMetrics(to chan<- *prometheus.Desc) {
-	newMetrics("").registry.Describe(to)
-	newPartsCollector(nil).Describe(to)
-}
