@@ -65,7 +65,8 @@ func TestForward_ExportsAndErasesAPersonWithoutAFlag(t *testing.T) {
 			_, err := environment.Apply(within(t), fmt.Sprintf(clerk, resource))
 			check(t, err)
 			check(t, lab.Poll(within(t), func(ctx context.Context) error { // authorizers learn of it soon
-				_, err := environment.Kubectl(ctx, "auth", "can-i", "create", resource, "-n", lab.Acme.Name, "--as=clerk")
+				resource, sub, _ := strings.Cut(resource, "/") // after a slash it takes a name
+				_, err := environment.Kubectl(ctx, "auth", "can-i", "create", resource, "--subresource", sub, "-n", lab.Acme.Name, "--as=clerk")
 				return err
 			}))
 		}
