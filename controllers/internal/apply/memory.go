@@ -23,8 +23,15 @@ type Memory struct {
 }
 
 type remembered struct {
-	applied  map[string]uint64 // a hash of what was last applied, by kind and name
+	applied  map[string]known // by kind and name
 	mendings *rate.Limiter
+}
+
+// known is what is remembered of one child.
+type known struct {
+	wanted uint64 // a hash of what was last applied
+	// version is the resource version in which the child was found as it was wanted; empty if it was not looked at since.
+	version string
 }
 
 // Forget drops what is remembered of an owner's children.
@@ -41,17 +48,29 @@ func (m *Memory) of(owner types.NamespacedName) *remembered {
 	}
 	r := m.owners[owner]
 	if r == nil {
-		r = &remembered{applied: map[string]uint64{}, mendings: rate.NewLimiter(rate.Every(mendPause), mendings)}
+		r = &remembered{applied: map[string]known{}, mendings: rate.NewLimiter(rate.Every(mendPause), mendings)}
 		m.owners[owner] = r
 	}
 	return r
 }
 
-// note remembers a child as it is now.
-func (m *Memory) note(owner types.NamespacedName, c Child) {
+// note remembers that a child was applied as it is wanted now.
+func (m *Memory) note(owner types.NamespacedName, c Child) { m.noteVersion(owner, c, "") }
+
+// noteVersion remembers in which version a child was found as it is wanted now.
+func (m *Memory) noteVersion(owner types.NamespacedName, c Child, version string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.of(owner).applied[c.Name()] = c.hash()
+	m.of(owner).applied[c.Name()] = known{c.hash(), version}
+}
+
+// settled says whether a child was found as it is wanted now in the version that it still has: then there is nothing to
+// compare, which is most of a pass's work.
+func (m *Memory) settled(owner types.NamespacedName, c Child, version string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.of(owner).applied[c.Name()]
+	return version != "" && k.version == version && k.wanted == c.hash()
 }
 
 // drop forgets a child that the operator deletes itself.
@@ -65,8 +84,8 @@ func (m *Memory) drop(owner types.NamespacedName, c Child) {
 func (m *Memory) applied(owner types.NamespacedName, c Child) (ever, same bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	hash, ever := m.of(owner).applied[c.Name()]
-	return ever, ever && hash == c.hash()
+	k, ever := m.of(owner).applied[c.Name()]
+	return ever, ever && k.wanted == c.hash()
 }
 
 // mayMend says whether an owner's child may be brought back now.

@@ -24,12 +24,15 @@ import (
 // settle brings a child to its desired state, if it is not in it; live is the child as it is, nil if there is none.
 // What others wrote into it is taken out, and what they removed comes back.
 func (a Applier) settle(ctx context.Context, c Child, live client.Object) error {
+	if live != nil && a.Memory.settled(a.Owner, c, live.GetResourceVersion()) {
+		return nil
+	}
 	found, err := a.examine(ctx, c, live)
 	if err != nil {
 		return err
 	}
 	if live = found.live; live != nil && found.drift == nil && !found.differs {
-		a.Memory.note(a.Owner, c)
+		a.Memory.noteVersion(a.Owner, c, live.GetResourceVersion())
 		return nil
 	}
 	if found.drift != nil && !a.Memory.mayMend(a.Owner, a.Now()) {
