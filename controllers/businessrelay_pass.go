@@ -52,12 +52,13 @@ type pass struct {
 	status v1alpha1.BusinessRelayStatus // as it will be written
 	marks  conditions.Set               // the conditions of status
 
-	set        *appsv1.StatefulSet  // the relay's before the pass; nil if there is none
-	region     *v1alpha1.DataRegion // once found
-	in         desired.Input        // once the region is found
-	configHash string               // once the configuration is rendered
-	nodes      []map[string]string  // once placed
-	numbered   bool                 // whether the number is this relay's
+	claimed    *corev1.PersistentVolumeClaim // once read; empty if there is none
+	set        *appsv1.StatefulSet           // the relay's before the pass; nil if there is none
+	region     *v1alpha1.DataRegion          // once found
+	in         desired.Input                 // once the region is found
+	configHash string                        // once the configuration is rendered
+	nodes      []map[string]string           // once placed
+	numbered   bool                          // whether the number is this relay's
 
 	// working says why the workload is not up yet although nothing is wrong; nil when it is
 	// up.

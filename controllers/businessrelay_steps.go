@@ -183,9 +183,19 @@ func (p *pass) volume(claim *corev1.PersistentVolumeClaim) string {
 	return string(claim.UID)
 }
 
-// claim returns the relay's claim, an empty one if there is none. A claim that lost our
+// claim returns the relay's claim as the pass found it or made it, an empty one if there is none. A claim that lost our
 // label is not in the cache but still the relay's, so it is read from the API server.
 func (p *pass) claim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
+	if p.claimed == nil {
+		var err error
+		if p.claimed, err = p.readClaim(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p.claimed, nil
+}
+
+func (p *pass) readClaim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
 	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}
 	for _, from := range []client.Reader{p.Client, p.Live} {
 		claim := &corev1.PersistentVolumeClaim{}
@@ -253,6 +263,9 @@ func (p *pass) applyClaim(ctx context.Context) error {
 	}
 	if applyErr != nil {
 		return applyErr
+	}
+	if current.UID == "" {
+		p.claimed = nil // it is there now
 	}
 	if err := p.nameVolume(ctx); err != nil {
 		return err
