@@ -87,7 +87,7 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 		return 0, err
 	}
 	relays := &v1alpha1.BusinessRelayList{}
-	if err := r.Client.List(ctx, relays, client.MatchingFields{v1alpha1.FieldDataRegion: region.Name}); err != nil {
+	if err := r.Client.List(ctx, relays, client.MatchingFields{v1alpha1.FieldDataRegion: region.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, fmt.Errorf("listing the region's relays: %w", err)
 	}
 	status.Nodes = int32(placement.Matching(region, facts.Usable))
@@ -140,7 +140,7 @@ func (r *DataRegionReconciler) letGo(ctx context.Context, region *v1alpha1.DataR
 // names lists all DataRegions, in order.
 func (r *DataRegionReconciler) names(ctx context.Context) ([]string, error) {
 	list := &v1alpha1.DataRegionList{}
-	if err := r.Client.List(ctx, list); err != nil {
+	if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the regions: %w", err)
 	}
 	names := make([]string, 0, len(list.Items))

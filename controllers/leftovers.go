@@ -9,7 +9,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,12 +30,23 @@ type leftover struct {
 // all.
 func leftovers(ctx context.Context, c client.Reader, region string, now time.Time) ([]leftover, error) {
 	ours := client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelName: v1alpha1.NameRelay}
-	jobs, claims := &batchv1.CronJobList{}, &corev1.PersistentVolumeClaimList{}
-	if err := c.List(ctx, jobs, ours); err != nil {
+	jobs, claims, relays := &batchv1.CronJobList{}, &corev1.PersistentVolumeClaimList{}, &v1alpha1.BusinessRelayList{}
+	// Nearly all of them are of relays that are there: nothing is copied to find that out.
+	if err := c.List(ctx, jobs, ours, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing janitors: %w", err)
 	}
-	if err := c.List(ctx, claims, ours); err != nil {
+	if err := c.List(ctx, claims, ours, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing claims: %w", err)
+	}
+	if err := c.List(ctx, relays, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing relays: %w", err)
+	}
+	there := make(map[client.ObjectKey]bool, len(relays.Items))
+	for i := range relays.Items {
+		there[client.ObjectKeyFromObject(&relays.Items[i])] = true
+	}
+	counts := func(key client.ObjectKey, in string) bool {
+		return key.Name != "" && !there[key] && (region == "" || in == region)
 	}
 	found := map[client.ObjectKey]leftover{}
 	for i := range claims.Items {
@@ -44,23 +54,20 @@ func leftovers(ctx context.Context, c client.Reader, region string, now time.Tim
 		found[relayOf(o)] = leftover{relay: relayOf(o), region: o.Labels[v1alpha1.LabelRegion]}
 	}
 	for i := range jobs.Items {
-		health, err := janitorHealth(ctx, c, &jobs.Items[i], now)
-		if err != nil {
-			return nil, err
+		l := leftover{relay: relayOf(&jobs.Items[i]), region: janitorRegion(&jobs.Items[i])}
+		if counts(l.relay, l.region) {
+			health, err := janitorHealth(ctx, c, &jobs.Items[i], now)
+			if err != nil {
+				return nil, err
+			}
+			l.health = &health
 		}
-		key := relayOf(&jobs.Items[i])
-		found[key] = leftover{relay: key, region: janitorRegion(&jobs.Items[i]), health: &health}
+		found[l.relay] = l
 	}
 	var left []leftover
 	for key, l := range found {
-		if key.Name == "" || region != "" && l.region != region {
-			continue
-		}
-		err := c.Get(ctx, key, &v1alpha1.BusinessRelay{})
-		if apierrors.IsNotFound(err) {
+		if counts(key, l.region) {
 			left = append(left, l)
-		} else if err != nil {
-			return nil, fmt.Errorf("reading a relay: %w", err)
 		}
 	}
 	slices.SortFunc(left, func(a, b leftover) int { return cmp.Compare(a.relay.String(), b.relay.String()) })

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -101,6 +102,27 @@ func regionsWithClass(ctx context.Context, c client.Reader, class string) []stri
 		}
 	}
 	return names
+}
+
+// regionPause is how long a region waits for more of what changes before it is looked at: each look counts its relays and
+// what deleted ones left behind, and relays come and their janitors run by the thousand.
+const regionPause = time.Second
+
+// gathered requeues the regions of an object once regionPause has passed, however many objects change meanwhile.
+func gathered(regions handler.MapFunc) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(ctx context.Context, q queue, objects ...client.Object) {
+		for _, o := range objects {
+			for _, r := range regions(ctx, o) {
+				q.AddAfter(r, regionPause)
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, q, e.ObjectOld, e.ObjectNew) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
+	}
 }
 
 func regionOf(_ context.Context, relay client.Object) []reconcile.Request {

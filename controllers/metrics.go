@@ -47,7 +47,7 @@ func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	list := &v1alpha1.BusinessRelayList{}
-	if err := m.relays.List(ctx, list); err != nil {
+	if err := m.relays.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		ch <- prometheus.NewInvalidMetric(m.healthy, fmt.Errorf("listing relays: %w", err))
 		return
 	}
@@ -105,7 +105,7 @@ func (m *KeeperMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
 	list := &v1alpha1.DataRegionList{}
-	if err := m.regions.List(ctx, list); err != nil {
+	if err := m.regions.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		ch <- prometheus.NewInvalidMetric(m.healthy, fmt.Errorf("listing regions: %w", err))
 		return
 	}

@@ -45,12 +45,12 @@ func (m *StateMetrics) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	ch <- prometheus.MustNewConstMetric(m.leads, prometheus.GaugeValue, 1)
 	relays := &v1alpha1.BusinessRelayList{}
-	if err := m.objects.List(ctx, relays); err != nil {
+	if err := m.objects.List(ctx, relays, client.UnsafeDisableDeepCopy); err != nil {
 		ch <- prometheus.NewInvalidMetric(m.relay, fmt.Errorf("listing relays: %w", err))
 		return
 	}
 	regions := &v1alpha1.DataRegionList{}
-	if err := m.objects.List(ctx, regions); err != nil {
+	if err := m.objects.List(ctx, regions, client.UnsafeDisableDeepCopy); err != nil {
 		ch <- prometheus.NewInvalidMetric(m.region, fmt.Errorf("listing regions: %w", err))
 		return
 	}

@@ -171,11 +171,11 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 		For(&v1alpha1.DataRegion{}, builder.WithPredicates(intent())).
 		Watches(&v1alpha1.DataRegion{}, r.neighbours()).
 		// Only creation and deletion of a relay matter: its region is immutable.
-		Watches(&v1alpha1.BusinessRelay{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(predicate.Funcs{
+		Watches(&v1alpha1.BusinessRelay{}, gathered(regionOf), builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 		})).
-		Watches(&batchv1.CronJob{}, handler.EnqueueRequestsFromMapFunc(regionOfJanitor)).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(regionOfClaim)).
+		Watches(&batchv1.CronJob{}, gathered(regionOfJanitor)).
+		Watches(&corev1.PersistentVolumeClaim{}, gathered(regionOfClaim)).
 		Watches(&corev1.Node{}, byNode(), builder.WithPredicates(nodeChanged())).
 		WatchesMetadata(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.withClass), builder.WithPredicates(labelled()))
 	for _, kind := range keeperKinds() {
