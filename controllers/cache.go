@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -10,12 +11,14 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/apply"
 )
 
 // CacheOptions limits what the operator keeps in memory: otherwise it would hold every
@@ -28,18 +31,19 @@ func CacheOptions(scope Scope, operatorNamespace string) (cache.Options, error) 
 		return cache.Options{}, fmt.Errorf("selecting the regions' nodes: %w", err)
 	}
 	// Children: only those we made. They keep their managed fields, which show a pass
-	// whether anything that we set was changed.
-	children := cache.ByObject{Label: ours}
-	orKeepers := cache.ByObject{Label: ours, Namespaces: keeperNamespaces(scope, operatorNamespace)}
+	// whether anything that we set was changed. Those that only apply looks into are packed.
+	children := cache.ByObject{Label: ours, Transform: dropStatusFields}
+	packed := cache.ByObject{Label: ours, Transform: apply.Pack}
+	orKeepers := cache.ByObject{Label: ours, Transform: apply.Pack, Namespaces: keeperNamespaces(scope, operatorNamespace)}
 	return cache.Options{DefaultNamespaces: configs(scope), ByObject: map[client.Object]cache.ByObject{
 		&corev1.ServiceAccount{}:        orKeepers,
-		&corev1.ConfigMap{}:             children,
-		&corev1.Service{}:               children,
+		&corev1.ConfigMap{}:             packed,
+		&corev1.Service{}:               packed,
 		&corev1.PersistentVolumeClaim{}: children,
 		&appsv1.StatefulSet{}:           children,
 		&batchv1.CronJob{}:              orKeepers,
 		&networkingv1.NetworkPolicy{}:   orKeepers,
-		&policyv1.PodDisruptionBudget{}: children,
+		&policyv1.PodDisruptionBudget{}: packed,
 		// Pods: of their spec, only the node is of interest.
 		&corev1.Pod{}: {Label: ours, Transform: slimPod, Namespaces: orKeepers.Namespaces},
 		// Nodes: only those of a region.
@@ -84,6 +88,14 @@ func keeperNamespaces(scope Scope, operatorNamespace string) map[string]cache.Co
 func stripManagedFields(o any) (any, error) {
 	if m, err := meta.Accessor(o); err == nil {
 		m.SetManagedFields(nil)
+	}
+	return o, nil
+}
+
+// dropStatusFields drops who owns which fields of a child's status: it is not ours, and a pass does not ask.
+func dropStatusFields(o any) (any, error) {
+	if m, err := meta.Accessor(o); err == nil {
+		m.SetManagedFields(slices.DeleteFunc(m.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool { return f.Subresource == "status" }))
 	}
 	return o, nil
 }

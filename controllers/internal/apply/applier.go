@@ -81,13 +81,13 @@ func (a Applier) delete(ctx context.Context, c Child, owned func(live client.Obj
 }
 
 // get reads a child from the cache and, before concluding that there is none, from
-// the API server.
+// the API server. The cache's own object is not copied: nobody may change it.
 func (a Applier) get(ctx context.Context, c Child) (client.Object, error) {
 	for _, from := range []client.Reader{a.Client, a.Live} {
 		live := c.empty()
-		err := from.Get(ctx, c.key, live)
+		err := from.Get(ctx, c.key, live, client.UnsafeDisableDeepCopy)
 		if err == nil {
-			return live, nil
+			return unpack(live, c.empty())
 		}
 		if !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("reading %s: %w", c.Name(), err)
@@ -154,7 +154,7 @@ func former(relay *v1alpha1.BusinessRelay, o client.Object) bool {
 
 // Cached says whether the cache has a child.
 func (a Applier) Cached(ctx context.Context, c Child) (bool, error) {
-	err := a.Client.Get(ctx, c.key, c.empty())
+	err := a.Client.Get(ctx, c.key, c.empty(), client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
