@@ -236,7 +236,7 @@ soak: test-env ## N messages both ways (20000) while everything around a relay b
 	$(IN_SCRATCH); . bin/test.env; $(GO) test -vet=off -count 1 -timeout 0 -v ./test/soak -soak.n $(N) -soak.seed $(SEED) -soak.every $(EVERY) -soak.store $(STORE)
 
 .PHONY: bench
-bench: test-env ## The budgets, each as a ratio against a floor or a peer in the same run; RELAYKEEP_BENCH_DAYS=100 keeps 10 million messages
+bench: test-env ## The budgets, each as a ratio against a floor or a peer in the same run; RELAYKEEP_BENCH_DAYS=100 keeps 10 million messages, RELAYKEEP_BENCH_RELAYS=100 has the operator keep 100 relays instead of 1,000
 	. bin/test.env; $(GO) run ./test/bench
 
 .PHONY: findings

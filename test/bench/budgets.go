@@ -52,7 +52,7 @@ func budgets() []budget {
 			what: "memory of a session with 1,000 skipped keys",
 			of:   key{"Memory/skipped=1000/impl=relaykeep", "B/session"}, most: 80_000, atMost: "80 kB",
 		},
-	}, slices.Concat(carrierBudgets(), routeBudgets(), idleBudgets())...)
+	}, slices.Concat(carrierBudgets(), routeBudgets(), idleBudgets(), scaleBudgets())...)
 }
 
 // printTable writes a row for each budget and returns how many were missed. A budget

@@ -28,7 +28,8 @@ func bench() int {
 	output, err := measure(ctx, os.Stderr,
 		suite{packages: signalPackages(), rounds: *count, benchtime: *benchtime},
 		suite{packages: carrierPackages(), rounds: 3, benchtime: fmt.Sprint(*messages, "x")},
-		suite{packages: idlePackages(), rounds: 1, benchtime: "1x"})
+		suite{packages: idlePackages(), rounds: 1, benchtime: "1x"},
+		suite{packages: scalePackages(), rounds: 1, benchtime: "1x"})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
