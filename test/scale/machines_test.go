@@ -222,7 +222,7 @@ func (m *machines) listen() (host string, err error) {
 	base := strings.LastIndexByte(m.prefix, '.')
 	third, _ := strconv.Atoi(m.prefix[base+1:])
 	host = fmt.Sprintf("%s.%d.%d", m.prefix[:base], third+n/250, 1+n%250)
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(contract.StatusPort)))) //nolint:noctx // it takes no time
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(contract.StatusPort))))
 	if err != nil {
 		return "", fmt.Errorf("listening for polls: %w", err)
 	}

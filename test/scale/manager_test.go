@@ -39,7 +39,7 @@ type manager struct {
 // startManager starts the operator with the settings that the chart gives it, and ends it with the test.
 func startManager(tb testing.TB, program, kubeconfig string) *manager {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it takes no time
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(tb, err)
 	m := &manager{tb: tb, metrics: l.Addr().String(), log: &bytes.Buffer{}}
 	check(tb, l.Close())

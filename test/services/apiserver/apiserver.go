@@ -65,7 +65,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, path)
 	}
 	env.ControlPlane.Etcd = &envtest.Etcd{}
-	env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true") // no test outlives a power cut
+	env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true")                           // no test outlives a power cut
 	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16") // envtest's has 254 addresses
 	s := &Server{env: env}
 	if err := s.readPolicies(o.StaticPolicies); err != nil {
