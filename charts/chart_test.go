@@ -168,11 +168,12 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 // Somebody who upgrades with --reuse-values has the values of the former release, and none that came since.
 func TestChart_TakesTheValuesOfTheReleaseBefore(t *testing.T) {
 	out, complaint, err := run(t, "template", "relaykeep", "relaykeep", "--set", "metrics.serviceMonitor.enabled=true", "--set",
-		"watchNamespaces=null,metrics.secure=null,metrics.certificateSecretName=null,metrics.readers=null,metrics.serviceMonitor.tokenSecretName=null")
+		"watchNamespaces=null,metrics.secure=null,metrics.certificateSecretName=null,metrics.readers=null,metrics.serviceMonitor.tokenSecretName=null",
+		"--set", "metrics.grafanaDashboard.enabled=true,metrics.grafanaDashboard.labels=null,metrics.grafanaDashboard.annotations=null")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, complaint)
 	}
-	for _, want := range []string{"--metrics-secure=true", "scheme: https", "- tokenreviews", "- statefulsets", "name: relaykeep-metrics-reader"} {
+	for _, want := range []string{"--metrics-secure=true", "scheme: https", "- tokenreviews", "- statefulsets", "name: relaykeep-metrics-reader", `grafana_dashboard: "1"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s", want)
 		}

@@ -113,10 +113,16 @@ subjects:
 {{/* Fails for a namespace of watchNamespaces that does not exist. Helm would fail as well, but only after it had taken the
 operator's rights on all namespaces. Without a cluster, as with helm template, nothing is known. */}}
 {{- define "relaykeep.checkNamespaces" -}}
+{{- if .Values.watchNamespaces -}}
 {{- if lookup "v1" "Namespace" "" "default" -}}
 {{- range .Values.watchNamespaces -}}
-{{- if not (lookup "v1" "Namespace" "" .) -}}
+{{- $namespace := lookup "v1" "Namespace" "" . -}}
+{{- if not $namespace -}}
 {{- fail (printf "watchNamespaces names %s, which does not exist: create that namespace first" .) -}}
+{{- end -}}
+{{- if dig "metadata" "deletionTimestamp" "" $namespace -}}
+{{- fail (printf "watchNamespaces names %s, which is being deleted: take it out, or wait until it is gone and create it" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -31,24 +31,38 @@ const (
 	// taken, still counts, and as long as a new right does not count yet.
 	allowedFor = time.Minute
 	refusedFor = 10 * time.Second
-	// remembered is how many answers are; the one that was needed longest ago goes first.
+	// admittedFor is how long it is remembered that a token was allowed to get a path once. It lets nobody in: such a token
+	// is asked about within a limit that strangers with invented ones do not use up.
+	admittedFor = time.Hour
+	// remembered is how many answers of each kind are; the one that was needed longest ago goes first.
 	remembered = 512
-	// asksPerSecond and asksAtOnce bound what strangers with invented tokens can have the API server asked.
+	// asksPerSecond and asksAtOnce bound what strangers with invented tokens can have the API server asked, and as many
+	// those who were allowed once.
 	asksPerSecond = 10
 	asksAtOnce    = 20
 )
 
 // Guard asks the API server. It is safe for concurrent use.
 type Guard struct {
-	tokens  authenticationclient.TokenReviewInterface
-	rights  authorizationclient.SubjectAccessReviewInterface
-	answers *cache.LRUExpireCache
-	asks    *rate.Limiter
+	tokens authenticationclient.TokenReviewInterface
+	rights authorizationclient.SubjectAccessReviewInterface
+
+	allowances, refusals, admitted *cache.LRUExpireCache // each by token and path
+	strangers, regulars            *rate.Limiter
 }
 
 // New returns a guard that asks the API server of cfg with client. Its user must be allowed to create TokenReviews and
 // SubjectAccessReviews.
 func New(cfg *rest.Config, client *http.Client) (*Guard, error) {
+	return newGuard(cfg, client, clock{})
+}
+
+// clock is the time.
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Now() }
+
+func newGuard(cfg *rest.Config, client *http.Client, now cache.Clock) (*Guard, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS, cfg.RateLimiter = -1, nil // the guard has a limit of its own, beyond which it does not wait
 	tokens, err := authenticationclient.NewForConfigAndClient(cfg, client)
@@ -61,7 +75,9 @@ func New(cfg *rest.Config, client *http.Client) (*Guard, error) {
 	}
 	return &Guard{
 		tokens: tokens.TokenReviews(), rights: rights.SubjectAccessReviews(),
-		answers: cache.NewLRUExpireCache(remembered), asks: rate.NewLimiter(asksPerSecond, asksAtOnce),
+		allowances: cache.NewLRUExpireCacheWithClock(remembered, now), refusals: cache.NewLRUExpireCacheWithClock(remembered, now),
+		admitted:  cache.NewLRUExpireCacheWithClock(remembered, now),
+		strangers: rate.NewLimiter(asksPerSecond, asksAtOnce), regulars: rate.NewLimiter(asksPerSecond, asksAtOnce),
 	}, nil
 }
 
@@ -99,7 +115,7 @@ func (g *Guard) Filter(log logr.Logger, next http.Handler) (http.Handler, error)
 			return
 		}
 		a, err := g.about(r)
-		if err != nil {
+		if err != nil && r.Context().Err() == nil { // who asked still waits
 			log.Error(err, "cannot check who asks, so nobody is answered")
 		}
 		switch a.status {
@@ -123,10 +139,16 @@ func (g *Guard) about(r *http.Request) (answer, error) {
 	}
 	hash := sha256.Sum256([]byte(token))
 	key := string(hash[:]) + r.URL.Path
-	if known, ok := g.answers.Get(key); ok {
-		return known.(answer), nil
+	for _, answers := range []*cache.LRUExpireCache{g.allowances, g.refusals} {
+		if known, ok := answers.Get(key); ok {
+			return known.(answer), nil
+		}
 	}
-	if !g.asks.Allow() {
+	asks := g.strangers
+	if _, ok := g.admitted.Get(key); ok {
+		asks = g.regulars
+	}
+	if !asks.Allow() {
 		return tooMany(), nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTime)
@@ -135,11 +157,13 @@ func (g *Guard) about(r *http.Request) (answer, error) {
 	if err != nil {
 		return unproven(), err
 	}
-	ttl := refusedFor
 	if a == allowed() {
-		ttl = allowedFor
+		g.allowances.Add(key, a, allowedFor)
+		g.admitted.Add(key, struct{}{}, admittedFor)
+	} else {
+		g.refusals.Add(key, a, refusedFor)
+		g.admitted.Remove(key)
 	}
-	g.answers.Add(key, a, ttl)
 	return a, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr/funcr"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -22,7 +23,11 @@ type reviewers struct {
 	may   func(authorizationv1.SubjectAccessReviewSpec) authorizationv1.SubjectAccessReviewStatus
 	fail  atomic.Bool
 	asked atomic.Int64
+	later atomic.Int64 // by how much it is later than it is
 }
+
+// Now is the guard's time.
+func (s *reviewers) Now() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }
 
 func (s *reviewers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.asked.Add(1)
@@ -65,7 +70,7 @@ func guarded(t *testing.T, s *reviewers) (http.Handler, *strings.Builder) {
 	}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	g, err := New(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, server.Client())
+	g, err := newGuard(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, server.Client(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +203,29 @@ func TestGuard_RemembersAnswersAndNoFailure(t *testing.T) {
 	}
 }
 
+func TestGuard_ForgetsAnswersInTime(t *testing.T) {
+	s := &reviewers{known: map[string]string{"good": "reader"}}
+	h, _ := guarded(t, s)
+	answers := func(token string, want int) {
+		t.Helper()
+		if w := get(t, h, "/metrics", "Bearer "+token); w.Code != want {
+			t.Errorf("the answer is %d, want %d", w.Code, want)
+		}
+	}
+	answers("good", http.StatusOK)
+	answers("late", http.StatusUnauthorized)
+	s.known = map[string]string{"late": "reader"}
+	s.later.Store(int64(9 * time.Second))
+	answers("late", http.StatusUnauthorized)
+	s.later.Store(int64(11 * time.Second))
+	answers("late", http.StatusOK)
+	answers("good", http.StatusOK)
+	s.later.Store(int64(59 * time.Second))
+	answers("good", http.StatusOK)
+	s.later.Store(int64(61 * time.Second))
+	answers("good", http.StatusUnauthorized)
+}
+
 func TestGuard_PassesNoFloodOn(t *testing.T) {
 	s := &reviewers{known: map[string]string{"good": "reader"}}
 	h, _ := guarded(t, s)
@@ -214,7 +242,10 @@ func TestGuard_PassesNoFloodOn(t *testing.T) {
 	if n := s.asked.Load(); refused == 0 || n+int64(refused) != 10*asksAtOnce {
 		t.Errorf("of %d invented tokens the API server was asked about %d, and %d were refused before", 10*asksAtOnce, n, refused)
 	}
-	if w := get(t, h, "/metrics", "Bearer good"); w.Code != http.StatusOK {
-		t.Errorf("a reader who is known is answered with %d", w.Code)
+	for _, later := range []time.Duration{0, 2 * allowedFor} { // remembered, and asked about again
+		s.later.Store(int64(later))
+		if w := get(t, h, "/metrics", "Bearer good"); w.Code != http.StatusOK {
+			t.Errorf("a reader who is known is answered with %d after %s", w.Code, later)
+		}
 	}
 }

@@ -66,7 +66,8 @@ func (a *ahead) note(id string) {
 	a.encrypted[id] = struct{}{}
 }
 
-// sealed says whether all of some messages are known to be encrypted.
+// sealed says whether all of some messages are known to be encrypted. A job without a message, such as a read mark or an
+// answer to a new session, counts as not encrypted: some of them are, in their turn.
 func (a *ahead) sealed(ids []string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,5 +103,10 @@ func (a *ahead) ended(id string) {
 func (a *ahead) forget(c store.CustomerID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.messages, func(_ string, r readyMessage) bool { return r.customer.ID == c })
+	maps.DeleteFunc(a.messages, func(id string, r readyMessage) bool {
+		if r.customer.ID == c {
+			delete(a.encrypted, id)
+		}
+		return r.customer.ID == c
+	})
 }
