@@ -108,6 +108,7 @@ func TestOwnCredentials_ReceiverMayChangeFirst(t *testing.T) {
 }
 
 func TestOwnCredentials_NothingIsSentWithoutThem(t *testing.T) {
+	t.Parallel()
 	good := brought("one")
 	with := func(key, value string) map[string]string {
 		k := keys(good)
