@@ -2,8 +2,10 @@ package admission
 
 import (
 	"context"
+	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
+	"github.com/relaykeep/relaykeep/test/await"
 )
 
 // userWho is a client of a user who may do what the verbs say to kinds of our own.
@@ -34,7 +37,24 @@ func userWho(t *testing.T, name string, rules ...rbacv1.PolicyRule) client.Clien
 	if err != nil {
 		t.Fatal(err)
 	}
+	awaitRights(t, name, "", rules)
 	return c
+}
+
+// awaitRights waits until the API server's authorizer knows what a user may do: it learns of roles a moment after they are made.
+func awaitRights(t *testing.T, user, namespace string, rules []rbacv1.PolicyRule) {
+	t.Helper()
+	for _, rule := range rules {
+		resource, sub, _ := strings.Cut(rule.Resources[0], "/")
+		await.Until(t, "the user's rights count", func() bool {
+			asked := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+				User: user, Groups: []string{"system:authenticated"}, ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Namespace: namespace, Group: rule.APIGroups[0], Resource: resource, Subresource: sub, Verb: rule.Verbs[0],
+				},
+			}}
+			return server.Client.Create(t.Context(), asked) == nil && asked.Status.Allowed
+		})
+	}
 }
 
 // userIn is a client of a user who may do what the rules say in one namespace.
@@ -53,6 +73,7 @@ func userIn(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) cl
 		}
 		deleteAtEnd(t, o)
 	}
+	awaitRights(t, name, namespace, rules)
 	return c
 }
 

@@ -29,7 +29,7 @@ func TestVersions_SharedWithTheClusterAreTheSame(t *testing.T) {
 	}
 }
 
-// required are the versions that a go.mod requires.
+// required are the versions that a go.mod requires, or takes in their place.
 func required(t *testing.T, file ...string) map[string]string {
 	t.Helper()
 	path, err := repository.File(file...)
@@ -40,13 +40,18 @@ func required(t *testing.T, file ...string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := modfile.ParseLax(path, data, nil)
+	parsed, err := modfile.Parse(path, data, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	versions := make(map[string]string)
 	for _, r := range parsed.Require {
 		versions[r.Mod.Path] = r.Mod.Version
+	}
+	for _, r := range parsed.Replace { // Kubernetes' own module names its parts as v0.0.0
+		if _, ok := versions[r.Old.Path]; ok && r.New.Path == r.Old.Path {
+			versions[r.Old.Path] = r.New.Version
+		}
 	}
 	return versions
 }
