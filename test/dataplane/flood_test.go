@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/rig"
+	"github.com/relaykeep/relaykeep/test/usage"
 )
 
 // memoryLimit is the memory that a pod of a relay may have, unless its business asks for another: 256 MiB.
@@ -93,10 +92,7 @@ func TestEndpoint_HangingConnectionsLeaveMemoryBounded(t *testing.T) {
 // resident returns how many bytes of memory a process has.
 func resident(t *testing.T, pid int) int64 {
 	t.Helper()
-	raw, err := os.ReadFile(fmt.Sprint("/proc/", pid, "/status"))
+	bytes, err := usage.Resident(pid)
 	check(t, err)
-	_, rest, _ := strings.Cut(string(raw), "VmRSS:")
-	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	check(t, err)
-	return kib << 10
+	return bytes
 }

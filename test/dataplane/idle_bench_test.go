@@ -1,14 +1,12 @@
 package dataplane_test
 
 import (
-	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/relaykeep/relaykeep/test/usage"
 )
 
 // idleFor is how long a relay has had nothing to do when its memory is measured: Go's runtime collects garbage at the
@@ -38,19 +36,7 @@ func BenchmarkIdle(b *testing.B) {
 	b.ReportMetric(float64(start().Nanoseconds()), "start-ns/op")
 	r.WaitWell()
 	<-time.After(idleFor)
-	b.ReportMetric(float64(private(b, r.PID())), "B/relay")
-}
-
-// private returns how many bytes of memory only a process has and the kernel could not read again from a file.
-func private(b *testing.B, pid int) int64 {
-	b.Helper()
-	raw, err := os.ReadFile(fmt.Sprint("/proc/", pid, "/smaps_rollup"))
+	memory, err := usage.Private(r.PID())
 	check(b, err)
-	_, rest, found := strings.Cut(string(raw), "Private_Dirty:")
-	if !found {
-		b.Fatal("the kernel does not tell a process's own memory")
-	}
-	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	check(b, err)
-	return kib << 10
+	b.ReportMetric(float64(memory), "B/relay")
 }

@@ -2,7 +2,6 @@ package link_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
+	"github.com/relaykeep/relaykeep/test/usage"
 )
 
 // crowdSize is how many customers there are, and underWay how many messages to and from
@@ -92,26 +92,18 @@ func (p *process) TempDir() string {
 	return dir
 }
 
-// usage is what relay and server used of the processors.
-type usage struct{ relay, server time.Duration }
+// taken is what relay and server took of the processors.
+type taken struct{ relay, server time.Duration }
 
-func (r *bench) usage(b *testing.B) usage {
+func (r *bench) taken(b *testing.B) taken {
 	b.Helper()
 	var self syscall.Rusage
 	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &self))
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.server.PID()))
+	server, err := usage.Processor(r.server.PID())
 	check(b, err)
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	var ticks int64
-	for _, f := range fields[11:13] { // utime, stime (proc(5)), in hundredths of a second
-		n, err := strconv.ParseInt(f, 10, 64)
-		check(b, err)
-		ticks += n
-	}
-	return usage{
+	return taken{
 		relay:  time.Duration(self.Utime.Nano() + self.Stime.Nano()),
-		server: time.Duration(ticks) * 10 * time.Millisecond,
+		server: server,
 	}
 }
 
@@ -125,11 +117,11 @@ func BenchmarkThroughProsody(b *testing.B) {
 	b.Run("impl=relay", func(b *testing.B) {
 		shared.start(b)
 		runtime.GC()
-		before := shared.usage(b)
+		before := shared.taken(b)
 		b.ResetTimer()
 		l := bothWays(b, b.N, rate.Inf)
 		b.StopTimer()
-		after := shared.usage(b)
+		after := shared.taken(b)
 		n := float64(b.N)
 		b.ReportMetric(n/b.Elapsed().Seconds(), "messages/s")
 		b.ReportMetric(float64(l.p99()), "p99-ns/op")

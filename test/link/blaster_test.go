@@ -170,7 +170,7 @@ func blast(b *testing.B, managed bool) {
 			group.Done()
 		}
 	})
-	before := shared.usage(b)
+	before := shared.taken(b)
 	b.ResetTimer()
 	group.Go(func() {
 		for i := range (b.N + 1) / 2 {
@@ -186,7 +186,7 @@ func blast(b *testing.B, managed bool) {
 	})
 	group.Wait()
 	b.StopTimer()
-	after := shared.usage(b)
+	after := shared.taken(b)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 	b.ReportMetric(float64((after.server-before.server).Nanoseconds())/float64(b.N), "server-cpu-ns/op")
 }

@@ -10,11 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/relaykeep/relaykeep/test/usage"
 )
 
 // buildManager builds the operator as its image has it.
@@ -128,28 +128,15 @@ func (m *manager) settle(atLeast int, within time.Duration) (at time.Time) {
 // cpu is how much processor time the manager took.
 func (m *manager) cpu() time.Duration {
 	m.tb.Helper()
-	raw, err := os.ReadFile(fmt.Sprint("/proc/", m.cmd.Process.Pid, "/stat"))
+	took, err := usage.Processor(m.cmd.Process.Pid)
 	check(m.tb, err)
-	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] { // utime and stime
-		n, err := strconv.ParseInt(field, 10, 64)
-		check(m.tb, err)
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return took
 }
 
 // memory is how many bytes only the manager has and the kernel could not read again from a file.
 func (m *manager) memory() int64 {
 	m.tb.Helper()
-	raw, err := os.ReadFile(fmt.Sprint("/proc/", m.cmd.Process.Pid, "/smaps_rollup"))
+	bytes, err := usage.Private(m.cmd.Process.Pid)
 	check(m.tb, err)
-	_, rest, found := strings.Cut(string(raw), "Private_Dirty:")
-	if !found {
-		m.tb.Fatal("the kernel does not tell a process's own memory")
-	}
-	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	check(m.tb, err)
-	return kib << 10
+	return bytes
 }

@@ -1,18 +1,14 @@
 package soak_test
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-)
 
-// tick is the unit of processor time in /proc on all of Go's Linux platforms.
-const tick = 10 * time.Millisecond
+	"github.com/relaykeep/relaykeep/test/usage"
+)
 
 // meter notes the processor time of processes, also of those that were replaced, as it was when they were last
 // looked at.
@@ -22,16 +18,10 @@ type meter struct {
 }
 
 func (m *meter) look(name string, pid int) {
-	raw, err := os.ReadFile(fmt.Sprint("/proc/", pid, "/stat"))
+	took, err := usage.Processor(pid)
 	if err != nil {
 		return // it has ended
 	}
-	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:])) // from the third on
-	if len(fields) < 13 {
-		return
-	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.used == nil {
@@ -40,7 +30,7 @@ func (m *meter) look(name string, pid int) {
 	if m.used[name] == nil {
 		m.used[name] = map[int]time.Duration{}
 	}
-	m.used[name][pid] = time.Duration(user+system) * tick
+	m.used[name][pid] = took
 }
 
 // each says how much processor time a message took, of so many.

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +20,7 @@ import (
 	"github.com/relaykeep/relaykeep/test/rig"
 	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
+	"github.com/relaykeep/relaykeep/test/usage"
 )
 
 var (
@@ -340,15 +339,9 @@ func (r *run) line() string {
 
 // residentMemory returns how many bytes of memory a process has; 0 when it has ended.
 func residentMemory(pid int) int64 {
-	raw, err := os.ReadFile(fmt.Sprint("/proc/", pid, "/status"))
+	bytes, err := usage.Resident(pid)
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(raw), "VmRSS:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kib, _ := strconv.ParseInt(fields[0], 10, 64)
-	return kib << 10
+	return bytes
 }
