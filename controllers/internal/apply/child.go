@@ -6,6 +6,7 @@ package apply
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,6 +32,7 @@ type Child struct {
 	key     client.ObjectKey
 	config  runtime.ApplyConfiguration
 	wanted  []byte // config in JSON
+	hash    uint64 // of wanted
 	empty   func() client.Object
 	differs func(live client.Object) (bool, error)
 }
@@ -45,11 +47,13 @@ func Typed[T any, L interface {
 	*T
 	client.Object
 }, A Configuration](want A, extract func(live L, manager string) (A, error)) Child {
+	wanted := encode(want)
 	return Child{
 		kind:   schema.FromAPIVersionAndKind(*want.GetAPIVersion(), *want.GetKind()),
 		key:    client.ObjectKey{Namespace: *want.GetNamespace(), Name: *want.GetName()},
 		config: want,
-		wanted: encode(want),
+		wanted: wanted,
+		hash:   hashOf(wanted),
 		empty:  func() client.Object { return L(new(T)) },
 		differs: func(live client.Object) (bool, error) {
 			have, err := extract(live.(L), v1alpha1.FieldManager)
@@ -64,11 +68,13 @@ func Typed[T any, L interface {
 // Untyped makes a child of a kind that this program has no types for. Its spec is
 // all ours: any difference in it counts.
 func Untyped(want *unstructured.Unstructured) Child {
+	wanted := encode(want.Object)
 	return Child{
 		kind:   want.GroupVersionKind(),
 		key:    client.ObjectKeyFromObject(want),
 		config: client.ApplyConfigurationFromUnstructured(want),
-		wanted: encode(want.Object),
+		wanted: wanted,
+		hash:   hashOf(wanted),
 		empty: func() client.Object {
 			u := &unstructured.Unstructured{}
 			u.SetGroupVersionKind(want.GroupVersionKind())
@@ -90,6 +96,13 @@ func encode(want any) []byte {
 		panic(fmt.Sprintf("encoding a %T: %v", want, err))
 	}
 	return raw
+}
+
+// hashOf is of a child's desired state.
+func hashOf(wanted []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(wanted) // a hash never fails
+	return h.Sum64()
 }
 
 func contains(have, want map[string]string) bool {

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -61,7 +60,7 @@ func (m *Memory) note(owner types.NamespacedName, c Child) { m.noteVersion(owner
 func (m *Memory) noteVersion(owner types.NamespacedName, c Child, version string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.of(owner).applied[c.Name()] = known{c.hash(), version}
+	m.of(owner).applied[c.Name()] = known{c.hash, version}
 }
 
 // settled says whether a child was found as it is wanted now in the version that it still has: then there is nothing to
@@ -70,7 +69,7 @@ func (m *Memory) settled(owner types.NamespacedName, c Child, version string) bo
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k := m.of(owner).applied[c.Name()]
-	return version != "" && k.version == version && k.wanted == c.hash()
+	return version != "" && k.version == version && k.wanted == c.hash
 }
 
 // drop forgets a child that the operator deletes itself.
@@ -85,7 +84,7 @@ func (m *Memory) applied(owner types.NamespacedName, c Child) (ever, same bool) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, ever := m.of(owner).applied[c.Name()]
-	return ever, ever && k.wanted == c.hash()
+	return ever, ever && k.wanted == c.hash
 }
 
 // mayMend says whether an owner's child may be brought back now.
@@ -93,11 +92,4 @@ func (m *Memory) mayMend(owner types.NamespacedName, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.of(owner).mendings.AllowN(now, 1)
-}
-
-// hash is of a child's desired state.
-func (c Child) hash() uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(c.wanted) // a hash never fails
-	return h.Sum64()
 }
