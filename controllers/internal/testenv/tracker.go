@@ -104,13 +104,10 @@ func (t *tracker) Apply(gvr schema.GroupVersionResource, o apiruntime.Object, ns
 // one, also to what says nothing of it. We only apply that of our own kinds.
 func (t *tracker) withoutStatus(gvr schema.GroupVersionResource, o apiruntime.Object) (apiruntime.Object, error) {
 	u, is := o.(*unstructured.Unstructured)
-	if is && u.Object["status"] != nil && gvr.Group == v1alpha1.GroupVersion.Group {
+	if gvr.Group == v1alpha1.GroupVersion.Group && (!is || u.Object["status"] != nil) {
 		return o, nil
 	}
 	if !is {
-		if gvr.Group == v1alpha1.GroupVersion.Group {
-			return o, nil
-		}
 		content, err := unstructuredOf(o)
 		if err != nil {
 			return nil, err
