@@ -164,7 +164,7 @@ func TestScope_LeavesOutWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A manager whose scope leaves a namespace out ends as soon as it may read it, so that it is started anew and watches it.
+// A manager whose scope leaves a namespace out ends as soon as it may read it, so that a new start watches it.
 func TestScope_EndsTheManagerWhenANamespaceAppears(t *testing.T) {
 	onServer(t)
 	w, late := bareWorld(t), bareWorld(t)

@@ -87,7 +87,7 @@ func (r *report) print(out io.Writer, facts bool) {
 	fmt.Fprintln(out)
 }
 
-// relayConditions are those of a relay that should be True, in the order in which their causes are to be looked for.
+// relayConditions are those of a relay that should be True, in the order in which to look for causes.
 func relayConditions() []string {
 	return []string{
 		v1alpha1.ConditionPlaced, v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
