@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -125,7 +126,8 @@ func (w *world) tells(want string) {
 func (w *world) metric(name string) float64 {
 	w.t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(controllers.NewRetentionMetrics(server.Client))
+	// The operator reads a cache; here each read is a request, so only this test's own objects.
+	registry.MustRegister(controllers.NewRetentionMetrics(client.NewNamespacedClient(server.Client, w.name)))
 	families, err := registry.Gather()
 	if err != nil {
 		w.t.Fatal(err)
