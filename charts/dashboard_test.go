@@ -108,7 +108,7 @@ func values(label string) []string {
 	case "type":
 		return []string{v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified, v1alpha1.ConditionVolumeHasRoom}
 	case "queue":
-		return []string{message.QueueOutbox, message.QueueWebhook, message.QueueDead, message.QueueMedia}
+		return []string{message.QueueOutbox, message.QueueReceipts, message.QueueWebhook, message.QueueDead, message.QueueMedia}
 	}
 	return []string{"any"}
 }

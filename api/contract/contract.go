@@ -258,7 +258,7 @@ type Status struct {
 type Counts struct {
 	MessagesIn      int64 `json:"messagesIn"`
 	MessagesOut     int64 `json:"messagesOut"`
-	OutboxQueued    int64 `json:"outboxQueued"`
+	OutboxQueued    int64 `json:"outboxQueued"` // of what is to be sent to customers: messages, receipts and the like
 	WebhookQueued   int64 `json:"webhookQueued"`
 	DeadLetters     int64 `json:"deadLetters"` // webhooks that were given up, and are kept for the retention
 	PlaintextDenied int64 `json:"plaintextDenied"`

@@ -153,8 +153,10 @@ type Carrier interface {
 	// Send returns nil once the carrier has acknowledged the message (status "sent"),
 	// ErrUnconfirmed when the link broke before that, and ErrOffline when there was no link.
 	Send(ctx context.Context, o Outgoing) error
-	// SendReceipt tells a peer that its message was delivered, read, or both in turn.
-	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...ReceiptKind) error
+	// SendReceipts tells peers, one after another, what became of their messages, and returns what Send returns once the
+	// carrier has acknowledged the last. A receipt that cannot be written, for a message without an id or with one that is
+	// longer than the carrier takes, is left out.
+	SendReceipts(ctx context.Context, receipts ...OutgoingReceipt) error
 	// SendReaction sends a reaction, which is not encrypted. It returns what Send returns.
 	SendReaction(ctx context.Context, r OutgoingReaction) error
 	// Refuse tells a peer's client that its message was not accepted, and why.

@@ -58,6 +58,13 @@ type Receipt struct {
 	Kind ReceiptKind
 }
 
+// OutgoingReceipt is what we say about a message that a peer sent us.
+type OutgoingReceipt struct {
+	To   phone.Number
+	ID   string // of the peer's message
+	Kind ReceiptKind
+}
+
 // Bounce says that the carrier returned an outgoing message undelivered. It may arrive
 // before the carrier acknowledged the message, and more than once.
 type Bounce struct {

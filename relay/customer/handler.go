@@ -152,18 +152,18 @@ func (h *handler) acknowledge(m carrier.Message) {
 	if m.ID == "" {
 		return
 	}
-	var kinds []carrier.ReceiptKind
+	var receipts []carrier.OutgoingReceipt
 	if m.WantsReceipt {
-		kinds = append(kinds, carrier.Delivered)
+		receipts = append(receipts, carrier.OutgoingReceipt{To: m.From, ID: m.ID, Kind: carrier.Delivered})
 	}
 	if m.WantsRead {
-		kinds = append(kinds, carrier.Read)
+		receipts = append(receipts, carrier.OutgoingReceipt{To: m.From, ID: m.ID, Kind: carrier.Read})
 	}
-	if kinds == nil {
+	if receipts == nil {
 		return
 	}
 	h.c.later("send receipts", func(ctx context.Context) error {
-		return retry(ctx, func() error { return h.c.Carrier.SendReceipt(ctx, m.From, m.ID, kinds...) })
+		return retry(ctx, func() error { return h.c.Carrier.SendReceipts(ctx, receipts...) })
 	})
 }
 

@@ -83,10 +83,11 @@ func OverQuotas() []OverQuota { return base.OverQuotas() }
 
 // Names of the queues in the store.
 const (
-	QueueOutbox  = base.QueueOutbox
-	QueueWebhook = base.QueueWebhook
-	QueueDead    = base.QueueDead  // webhooks that were given up
-	QueueMedia   = base.QueueMedia // customers' files that are still at the carrier
+	QueueOutbox   = base.QueueOutbox
+	QueueReceipts = base.QueueReceipts // delivery receipts for customers' messages
+	QueueWebhook  = base.QueueWebhook
+	QueueDead     = base.QueueDead  // webhooks that were given up
+	QueueMedia    = base.QueueMedia // customers' files that are still at the carrier
 )
 
 // Backend is one of the store's queues.

@@ -201,7 +201,7 @@ func (l *routeLink) Send(_ context.Context, o carrier.Outgoing) error {
 	return nil
 }
 
-func (*routeLink) SendReceipt(context.Context, phone.Number, string, ...carrier.ReceiptKind) error {
+func (*routeLink) SendReceipts(context.Context, ...carrier.OutgoingReceipt) error {
 	return nil
 }
 func (*routeLink) SendReaction(context.Context, carrier.OutgoingReaction) error { return nil }

@@ -119,9 +119,9 @@ func (l *carrierSlot) Send(ctx context.Context, o carrier.Outgoing) error {
 	return l.get().Send(ctx, o)
 }
 
-// SendReceipt implements message.Carrier.
-func (l *carrierSlot) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
-	return l.get().SendReceipt(ctx, to, id, kinds...)
+// SendReceipts implements message.Carrier.
+func (l *carrierSlot) SendReceipts(ctx context.Context, receipts ...carrier.OutgoingReceipt) error {
+	return l.get().SendReceipts(ctx, receipts...)
 }
 
 // SendReaction implements message.Carrier.
@@ -164,7 +164,7 @@ func (offline) Nickname(context.Context, phone.Number) (string, error) {
 
 func (offline) Send(context.Context, carrier.Outgoing) error { return carrier.ErrOffline }
 
-func (offline) SendReceipt(context.Context, phone.Number, string, ...carrier.ReceiptKind) error {
+func (offline) SendReceipts(context.Context, ...carrier.OutgoingReceipt) error {
 	return carrier.ErrOffline
 }
 

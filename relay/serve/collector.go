@@ -59,11 +59,11 @@ func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	s := c.parts.status(context.Background())
 	ch <- prometheus.MustNewConstMetric(c.storage, prometheus.GaugeValue, 1, s.Storage)
-	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.OutboxQueued), message.QueueOutbox)
-	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.WebhookQueued), message.QueueWebhook)
 	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.DeadLetters), message.QueueDead)
-	if n, err := message.Queue(c.parts.store, message.QueueMedia).Length(context.Background()); err == nil {
-		ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(n), message.QueueMedia)
+	for _, name := range []string{message.QueueOutbox, message.QueueReceipts, message.QueueWebhook, message.QueueMedia} {
+		if n, err := message.Queue(c.parts.store, name).Length(context.Background()); err == nil {
+			ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(n), name)
+		}
 	}
 	for _, cond := range s.Conditions {
 		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, value(cond.Status), cond.Type)

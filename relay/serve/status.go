@@ -140,7 +140,9 @@ func (p *parts) counts(ctx context.Context) contract.Counts {
 		ForeignDevices:  p.messages.Count(message.EventForeignDevice),
 	}
 	// A count that fails is left out: the status still reports everything else.
-	c.OutboxQueued, _ = message.Queue(p.store, message.QueueOutbox).Length(ctx)
+	outbox, _ := message.Queue(p.store, message.QueueOutbox).Length(ctx)
+	receipts, _ := message.Queue(p.store, message.QueueReceipts).Length(ctx)
+	c.OutboxQueued = outbox + receipts
 	c.WebhookQueued, _ = message.Queue(p.store, message.QueueWebhook).Length(ctx)
 	c.DeadLetters = p.deadLetters(ctx)
 	return c

@@ -267,16 +267,16 @@ func (c *Carrier) Refuse(_ context.Context, to phone.Number, r carrier.Refusal) 
 	return nil
 }
 
-// SendReceipt delivers receipts (carrier.Carrier).
-func (c *Carrier) SendReceipt(_ context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
+// SendReceipts delivers receipts (carrier.Carrier).
+func (c *Carrier) SendReceipts(_ context.Context, receipts ...carrier.OutgoingReceipt) error {
 	c.hub.mu.Lock()
 	muted := c.hub.Muted
 	c.hub.mu.Unlock()
 	if muted {
 		return nil
 	}
-	for _, kind := range kinds {
-		c.hub.Deliver(to, carrier.Receipt{From: c.own, ID: id, Kind: kind})
+	for _, r := range receipts {
+		c.hub.Deliver(r.To, carrier.Receipt{From: c.own, ID: r.ID, Kind: r.Kind})
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/xmpptest"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -32,7 +34,7 @@ func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 		c.wait(t, "answer", func() bool { return len(c.messages) == 1 })
 
 		for _, kind := range []carrier.ReceiptKind{carrier.Delivered, carrier.Read} {
-			if err := b.SendReceipt(t.Context(), c.number, "m1", kind); err != nil {
+			if err := b.SendReceipts(t.Context(), carrier.OutgoingReceipt{To: c.number, ID: "m1", Kind: kind}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -51,6 +53,26 @@ func TestMessagesAndReceiptsTravelBothWays(t *testing.T) {
 		want := []carrier.Receipt{{From: b.number, ID: "m1", Kind: carrier.Delivered}, {From: b.number, ID: "m1", Kind: carrier.Read}}
 		if diff := cmp.Diff(want, c.receipts, cmp.AllowUnexported(want[0].From)); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+func TestReceipts_ThatCannotBeWrittenKeepNoOtherBack(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		b, c := online(t, config(t, s, xmpptest.Business)), online(t, config(t, s, xmpptest.Customer))
+		var receipts []carrier.OutgoingReceipt
+		for _, id := range []string{"first", "", strings.Repeat("x", stream.MaxOutgoing), "last"} {
+			receipts = append(receipts, carrier.OutgoingReceipt{To: c.number, ID: id, Kind: carrier.Delivered})
+		}
+		if err := b.SendReceipts(t.Context(), receipts...); err != nil {
+			t.Fatal(err)
+		}
+		c.wait(t, "receipts", func() bool { return len(c.receipts) == 2 })
+		if c.receipts[0].ID != "first" || c.receipts[1].ID != "last" {
+			t.Errorf("receipts arrived as %+v", c.receipts)
+		}
+		if err := b.SendReceipts(t.Context(), receipts[1]); err != nil {
+			t.Errorf("nothing to send ends with %v", err)
 		}
 	})
 }

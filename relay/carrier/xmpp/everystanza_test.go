@@ -70,7 +70,9 @@ func converse(t *testing.T, b, c *node, n int) {
 			return b.Send(ctx, carrier.Outgoing{ID: id, To: c.number, Envelope: xmpptest.Envelope(n), Receipts: true})
 		},
 		func() error { return b.PublishDevices(ctx, carrier.Legacy, []carrier.DeviceID{77}) },
-		func() error { return b.SendReceipt(ctx, c.number, id, carrier.Read) },
+		func() error {
+			return b.SendReceipts(ctx, carrier.OutgoingReceipt{To: c.number, ID: id, Kind: carrier.Read})
+		},
 	} {
 		if err := insist(ctx, step); err != nil {
 			t.Fatalf("conversation %d: %v", n, err)

@@ -50,7 +50,7 @@ func TestOversize_HoldsUpNobodyElse(t *testing.T) {
 		sent := 0
 		for name, content := range monsters() {
 			c.tells(t, stanza.New(stanza.NSClient, "message", "to", c.addr.Of(b.number), "type", "chat", "id", "monster").With(content))
-			check(t, c.SendReceipt(t.Context(), b.number, "behind", carrier.Read)) // the server has both
+			check(t, c.SendReceipts(t.Context(), carrier.OutgoingReceipt{To: b.number, ID: "behind", Kind: carrier.Read})) // the server has both
 			sent++
 			other.send(t, b, sent)
 			b.wait(t, "another's message behind "+name, func() bool {
@@ -221,7 +221,7 @@ func TestUnread_HasOneMarkHoweverItComes(t *testing.T) {
 		for id, content := range map[string]*stanza.Element{"large": wide, "clear": body} {
 			c.tells(t, stanza.New(stanza.NSClient, "message", "to", c.addr.Of(b.number), "type", "chat", "id", id).With(content, stanza.New(stanza.NSHints, "store")))
 		}
-		check(t, c.SendReceipt(t.Context(), b.number, "behind", carrier.Read)) // the server has both
+		check(t, c.SendReceipts(t.Context(), carrier.OutgoingReceipt{To: b.number, ID: "behind", Kind: carrier.Read})) // the server has both
 		check(t, place.SetPosition(t.Context(), before))
 		b.start(t)
 		b.wait(t, "the end of the archive", func() bool { return len(b.caughtUp) == 2 })

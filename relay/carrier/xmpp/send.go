@@ -7,6 +7,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stanza"
+	"github.com/relaykeep/relaykeep/relay/carrier/xmpp/internal/stream"
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
@@ -34,14 +35,16 @@ func (c *Carrier) SendRetraction(ctx context.Context, to phone.Number, about str
 	return c.stream.Send(ctx, "", stanza.Retraction(c.addr, rand.Text(), to, about).Bytes())
 }
 
-// SendReceipt implements carrier.Carrier. It returns once the server has them.
-func (c *Carrier) SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error {
-	if id == "" {
-		return fmt.Errorf("xmpp: receipt for a message without id: %w", carrier.ErrRejected)
-	}
-	stanzas := make([][]byte, len(kinds))
-	for i, kind := range kinds {
-		stanzas[i] = stanza.Receipt(c.addr, rand.Text(), to, id, kind).Bytes()
+// SendReceipts implements carrier.Carrier. It returns once the server has them.
+func (c *Carrier) SendReceipts(ctx context.Context, receipts ...carrier.OutgoingReceipt) error {
+	stanzas := make([][]byte, 0, len(receipts))
+	for _, r := range receipts {
+		if r.ID == "" {
+			continue
+		}
+		if b := stanza.Receipt(c.addr, rand.Text(), r.To, r.ID, r.Kind).Bytes(); len(b) <= stream.MaxOutgoing {
+			stanzas = append(stanzas, b)
+		}
 	}
 	return c.stream.Send(ctx, "", stanzas...)
 }

@@ -54,7 +54,7 @@ type Carrier interface {
 	Bundle(ctx context.Context, peer phone.Number, device carrier.DeviceID, f carrier.Format) (carrier.Bundle, error)
 	Contact(ctx context.Context, peer phone.Number, ask bool) (carrier.ContactState, error)
 	Send(ctx context.Context, o carrier.Outgoing) error
-	SendReceipt(ctx context.Context, to phone.Number, id string, kinds ...carrier.ReceiptKind) error
+	SendReceipts(ctx context.Context, receipts ...carrier.OutgoingReceipt) error
 	SendReaction(ctx context.Context, r carrier.OutgoingReaction) error
 	Nickname(ctx context.Context, peer phone.Number) (string, error)
 	SendTyping(ctx context.Context, to phone.Number, composing bool) error
@@ -100,7 +100,7 @@ type Options struct {
 // Base is what the parts share.
 type Base struct {
 	Options
-	// WakeOutbox says that there is a new job for the outbox. It is set before anything runs.
+	// WakeOutbox says that there is a new job in the outbox or a new receipt. It is set before anything runs.
 	WakeOutbox func()
 	// Receipt receives a receipt that was encrypted. It is set before anything runs.
 	Receipt func(ctx context.Context, r carrier.Receipt) error
@@ -119,9 +119,10 @@ type FormerIdentity struct {
 
 // Names of the queues in the store.
 const (
-	QueueOutbox  = "outbox"
-	QueueWebhook = "webhook"
-	QueueDead    = "dead-letters" // webhooks that were given up; nobody works them off
+	QueueOutbox   = "outbox"
+	QueueReceipts = "receipts" // delivery receipts for customers' messages
+	QueueWebhook  = "webhook"
+	QueueDead     = "dead-letters" // webhooks that were given up; nobody works them off
 )
 
 // DamagedDetails tells the business that a message was received and can no longer be read.

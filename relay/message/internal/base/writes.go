@@ -59,11 +59,21 @@ func (s *Base) Enqueue(tx *store.Tx, c store.CustomerID, message string, t recor
 
 // EnqueueAt adds a task that is due at a time.
 func (s *Base) EnqueueAt(tx *store.Tx, c store.CustomerID, message string, t record.Task, at time.Time) error {
-	body, err := json.Marshal(t)
-	if err != nil {
+	return s.enqueue(tx, store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: at}, t)
+}
+
+// EnqueueReceipt adds the delivery receipt for a customer's message, by the id that its client gave it.
+func (s *Base) EnqueueReceipt(tx *store.Tx, c store.CustomerID, stanza string) error {
+	t := record.Task{Kind: record.KindReceipt, Stanza: stanza, Receipt: carrier.Delivered}
+	return s.enqueue(tx, store.Job{Queue: QueueReceipts, Customer: c, NotBefore: s.Now()}, t)
+}
+
+func (s *Base) enqueue(tx *store.Tx, j store.Job, t record.Task) (err error) {
+	if j.Body, err = json.Marshal(t); err != nil {
 		return fmt.Errorf("encoding a job: %w", err)
 	}
-	_, err = tx.Enqueue(store.Job{Queue: QueueOutbox, Customer: c, Message: message, NotBefore: at, Created: s.Now(), Body: body})
+	j.Created = s.Now()
+	_, err = tx.Enqueue(j)
 	return err
 }
 

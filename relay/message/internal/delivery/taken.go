@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
@@ -71,7 +70,7 @@ func (s *Webhooks) taken(tx *store.Tx, id int64) (queued bool, err error) {
 	if missing, err := s.missing(tx, j, receipt); err != nil || missing {
 		return false, err
 	}
-	return true, s.Enqueue(tx, j.Customer, "", record.Task{Kind: record.KindReceipt, Stanza: receipt.Stanza, Receipt: carrier.Delivered})
+	return true, s.EnqueueReceipt(tx, j.Customer, receipt.Stanza)
 }
 
 // missing says whether something of what a customer's message was is lost, or was not taken yet.

@@ -41,7 +41,7 @@ func (s *Inbound) keep(tx *store.Tx, c store.Customer, m carrier.Message, opened
 	if opened.Text == nil && !taken || !m.WantsReceipt || m.ID == "" || s.NoStorage { // then it follows from the webhook
 		return again, nil
 	}
-	return again, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: m.ID, Receipt: carrier.Delivered})
+	return again, s.EnqueueReceipt(tx, c.ID, m.ID)
 }
 
 // keepWords writes a message's opt-out and text, unless they are a second copy of what is stored; renewed says

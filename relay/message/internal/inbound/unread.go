@@ -98,7 +98,7 @@ func (s *Inbound) takeClear(tx *store.Tx, c store.Customer, u carrier.Unread, no
 	if !u.WantsReceipt || u.ID == "" || s.NoStorage { // then it follows from the webhook
 		return a, nil
 	}
-	return a, s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindReceipt, Stanza: u.ID, Receipt: carrier.Delivered})
+	return a, s.EnqueueReceipt(tx, c.ID, u.ID)
 }
 
 // keepClear writes an unencrypted text and what follows from it.

@@ -21,7 +21,10 @@ type Outbound struct {
 	blocklist *blocklist.List
 	files     *files.Keeper
 	outbox    *queue.Runner
-	typing    typing
-	ahead     ahead
-	transfers *semaphore.Weighted // of maxTransfers: files in transfer to the carrier
+	// confirming works off the receipts. They have a queue of their own, in which nothing waits for anything: in the
+	// outbox, a text would wait until the receipts before it are acknowledged, one by one.
+	confirming *queue.Runner
+	typing     typing
+	ahead      ahead
+	transfers  *semaphore.Weighted // of maxTransfers: files in transfer to the carrier
 }

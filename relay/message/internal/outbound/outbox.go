@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
@@ -53,21 +54,33 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 		return s.endWith(ctx, j, webhook.Undeliverable("The carrier refused the message."))
 	case errors.Is(err, peers.ErrIdentity):
 		return s.endWith(ctx, j, webhook.IdentityMismatch())
-	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
-		s.peers.LinkFailed(link, s.WakeOutbox)
-		return queue.Later(peers.LinkProbe) // Connected makes it due sooner
 	case errors.Is(err, errBusy):
 		return queue.Later(turnPause)
-	case errors.Is(err, store.ErrFull):
-		return queue.Later(fullPause) // a full volume is no reason to give up on an accepted message
-	case store.Unavailable(err):
-		return queue.Later(storePause) // nor is a database that is away
-	case ctx.Err() == nil && j.Attempts+1 >= maxAttempts:
+	}
+	if pause := s.pause(err, link); pause > 0 {
+		return queue.Later(pause)
+	}
+	if ctx.Err() == nil && j.Attempts+1 >= maxAttempts {
 		log("giving up on an outbox job")
 		return s.endWith(ctx, j, givenUp(t.Kind))
 	}
 	log("an outbox job failed")
 	return queue.Retry(retryAfter(j.Attempts))
+}
+
+// pause says how long jobs wait because of an error that is no fault of theirs and counts as no attempt; 0 means that it
+// is. The link is the one that was up when they began.
+func (s *Outbound) pause(err error, link int) time.Duration {
+	switch {
+	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
+		s.peers.LinkFailed(link, s.WakeOutbox)
+		return peers.LinkProbe // Connected makes them due sooner
+	case errors.Is(err, store.ErrFull):
+		return fullPause // a full volume is no reason to give up on an accepted message
+	case store.Unavailable(err):
+		return storePause // nor is a database that is away
+	}
+	return 0
 }
 
 // endWith removes a job; its message fails for the given reasons, if there are any.

@@ -9,11 +9,15 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// FailQueued ends everything in the outbox and returns how many messages failed.
+// FailQueued ends everything in the outbox, and the receipts, and returns how many messages failed.
 func (s *Outbound) FailQueued(tx *store.Tx) (failed int, err error) {
-	jobs, err := tx.Due(base.QueueOutbox, s.Now().Add(100*365*24*time.Hour), store.Place{}, everything)
-	if err != nil {
-		return 0, err
+	var jobs []store.Job
+	for _, name := range []string{base.QueueOutbox, base.QueueReceipts} {
+		found, err := tx.Due(name, s.Now().Add(100*365*24*time.Hour), store.Place{}, everything)
+		if err != nil {
+			return 0, err
+		}
+		jobs = append(jobs, found...)
 	}
 	for _, j := range jobs {
 		if j.Message != "" {

@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
@@ -20,18 +21,31 @@ func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Outb
 		Name: base.QueueOutbox, Backend: base.Queue(b.Store, base.QueueOutbox), Worker: s.work, Workers: workers,
 		HoldLane: true, Open: p.Reachable, Now: b.Now, Log: b.Log,
 	})
-	b.WakeOutbox = s.outbox.Wake
+	s.confirming = queue.New(queue.Options{
+		Name: base.QueueReceipts, Backend: base.Queue(b.Store, base.QueueReceipts), Batch: s.confirm, MaxBatch: maxReceipts,
+		Workers: receiptWorkers, Open: p.Reachable, Now: b.Now, Log: b.Log,
+	})
+	b.WakeOutbox = func() {
+		s.outbox.Wake()
+		s.confirming.Wake()
+	}
 	return s
 }
 
 // Run sends what is queued until ctx ends.
 func (s *Outbound) Run(ctx context.Context) error {
 	defer s.typing.stop()
-	return s.outbox.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.outbox.Run(ctx) })
+	g.Go(func() error { return s.confirming.Run(ctx) })
+	return g.Wait()
 }
 
 // Hurry retries now what could not be sent, because the link is up.
-func (s *Outbound) Hurry() { s.outbox.Hurry() }
+func (s *Outbound) Hurry() {
+	s.outbox.Hurry()
+	s.confirming.Hurry()
+}
 
 // Forget forgets what memory holds of a customer who was erased.
 func (s *Outbound) Forget(c store.CustomerID) {
@@ -45,4 +59,11 @@ func (s *Outbound) Forget(c store.CustomerID) {
 const (
 	workers      = 256
 	maxTransfers = 32
+)
+
+// Receipts are sent maxReceipts at a time by each of receiptWorkers: fewer than the carrier acknowledges in a second
+// would fall behind the messages that they are for.
+const (
+	receiptWorkers = 16
+	maxReceipts    = 64
 )

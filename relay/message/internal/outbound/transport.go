@@ -59,7 +59,8 @@ func (s *Outbound) sendRefusal(ctx context.Context, c store.Customer, t record.T
 // sendReceipt tells a customer's client what became of its message.
 func (s *Outbound) sendReceipt(ctx context.Context, j queue.Job, c store.Customer, t record.Task) error {
 	if t.Stanza != "" {
-		if err := s.Carrier.SendReceipt(ctx, c.Number, t.Stanza, t.Receipt); err != nil {
+		err := s.Carrier.SendReceipts(ctx, carrier.OutgoingReceipt{To: c.Number, ID: t.Stanza, Kind: t.Receipt})
+		if err != nil {
 			return fmt.Errorf("sending a receipt: %w", err)
 		}
 	}
