@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -127,7 +128,7 @@ func (w *world) metric(name string) float64 {
 	w.t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	// The operator reads a cache; here each read is a request, so only this test's own objects.
-	registry.MustRegister(controllers.NewRetentionMetrics(client.NewNamespacedClient(server.Client, w.name)))
+	registry.MustRegister(controllers.NewRetentionMetrics(inNamespace{server.Client, w.name}))
 	families, err := registry.Gather()
 	if err != nil {
 		w.t.Fatal(err)
@@ -159,4 +160,16 @@ func TestJanitor_DeletedIsCreatedAgain(t *testing.T) {
 	if again.UID == janitor.UID || again.DeletionTimestamp != nil {
 		t.Error("the janitor is still the deleted one")
 	}
+}
+
+// inNamespace lists what is in one namespace. Controller-runtime's own asks the API server how an object is scoped, which one in memory
+// does not know.
+type inNamespace struct {
+	client.Reader
+	namespace string
+}
+
+// List implements client.Reader.
+func (r inNamespace) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	return r.Reader.List(ctx, list, append([]client.ListOption{client.InNamespace(r.namespace)}, options...)...)
 }
