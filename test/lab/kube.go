@@ -91,6 +91,18 @@ func (l *Lab) install(ctx context.Context) (string, error) {
 	return l.Kubectl(ctx, "get", "deployments", "-n", Namespace)
 }
 
+// Uninstall removes the chart's release, and waits until what it made is gone.
+func (l *Lab) Uninstall(ctx context.Context) error {
+	_, err := l.run(ctx, command{path: l.helm, args: []string{"uninstall", release, "--namespace", Namespace, "--wait", "--timeout", "3m"}})
+	return err
+}
+
+// Install installs the chart, or upgrades it.
+func (l *Lab) Install(ctx context.Context) error {
+	_, err := l.install(ctx)
+	return err
+}
+
 // TestChart runs the chart's own test.
 func (l *Lab) TestChart(ctx context.Context) error {
 	_, err := l.run(ctx, command{path: l.helm, args: []string{"test", release, "--namespace", Namespace, "--timeout", "2m"}})

@@ -96,6 +96,25 @@ func TestInstallation_UpgradesInPlace(t *testing.T) {
 			}
 		}
 	})
+	t.Run("relays outlive the operator, and another takes them over", func(t *testing.T) {
+		pod, err := current.RelayPod(within(t), lab.Acme)
+		check(t, err)
+		made := append(objects(t, lab.Acme), objects(t, lab.Globex)...)
+		check(t, current.Uninstall(within(t)))
+		converse(t, customer, inbox, "Asked without "+mark, "Answered without "+mark)
+		check(t, current.Install(within(t)))
+		_, err = current.WaitCondition(within(t), lab.Acme.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)
+		check(t, err)
+		if now := append(objects(t, lab.Acme), objects(t, lab.Globex)...); !slices.Equal(now, made) {
+			t.Errorf("there were\n%s\nand are\n%s", strings.Join(made, "\n"), strings.Join(now, "\n"))
+		}
+		next, err := current.RelayPod(within(t), lab.Acme)
+		check(t, err)
+		if next.UID != pod.UID {
+			t.Error("the relay was restarted")
+		}
+		converse(t, customer, inbox, "Asked again "+mark, "Answered again "+mark)
+	})
 }
 
 // converse lets the customer ask and the business answer, with the credentials that it
