@@ -28,9 +28,9 @@ type Command struct {
 // maxFile bounds what is read of a document, in bytes.
 const maxFile = 1 << 20
 
-// Commands returns the commands of every document below root that begin with a word of programs.
-func Commands(root string, programs ...string) ([]Command, error) {
-	var all []Command
+// Documents returns the paths of every document below root.
+func Documents(root string) ([]string, error) {
+	var all []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -38,25 +38,40 @@ func Commands(root string, programs ...string) ([]Command, error) {
 		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules" || d.Name() == "dist") {
 			return filepath.SkipDir
 		}
-		if d.IsDir() || filepath.Ext(path) != ".md" {
-			return nil
+		if !d.IsDir() && filepath.Ext(path) == ".md" {
+			all = append(all, path)
 		}
+		return nil
+	})
+	return all, err
+}
+
+// Commands returns the commands of every document below root that begin with a word of programs.
+func Commands(root string, programs ...string) ([]Command, error) {
+	documents, err := Documents(root)
+	if err != nil {
+		return nil, err
+	}
+	var all []Command
+	for _, path := range documents {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("reading a document: %w", err)
+			return nil, fmt.Errorf("reading a document: %w", err)
 		}
 		if len(text) > maxFile {
-			return fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+			return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
 		}
 		name, err := filepath.Rel(root, path)
 		if err != nil {
-			return fmt.Errorf("reading a document: %w", err)
+			return nil, fmt.Errorf("reading a document: %w", err)
 		}
 		found, err := In(filepath.ToSlash(name), string(text), programs...)
+		if err != nil {
+			return nil, err
+		}
 		all = append(all, found...)
-		return err
-	})
-	return all, err
+	}
+	return all, nil
 }
 
 var (
