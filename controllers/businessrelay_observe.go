@@ -74,6 +74,7 @@ func rolledOut(live client.Object, want int32) error {
 // observeRelay follows the pod that can tell of the relay, and carries over what it last said.
 func (p *pass) observeRelay(pods []corev1.Pod) {
 	key := client.ObjectKeyFromObject(p.relay)
+	p.pods = len(pods)
 	pod := p.holder(key, pods)
 	p.status.Region.Node, p.status.Image = "", ""
 	if pod == nil {

@@ -59,6 +59,7 @@ type pass struct {
 	configHash string                        // once the configuration is rendered
 	nodes      []map[string]string           // once placed
 	numbered   bool                          // whether the number is this relay's
+	pods       int                           // how many pods of the relay there are, once observed
 
 	// working says why the workload is not up yet although nothing is wrong; nil when it is
 	// up.

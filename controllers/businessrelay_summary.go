@@ -75,7 +75,7 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 		return outcome.Of(stopped), metav1.ConditionFalse
 	}
 	if p.relay.Spec.Suspend {
-		return outcome.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "the relay is stopped by spec.suspend; the janitor keeps running"}, metav1.ConditionFalse
+		return p.suspended()
 	}
 	if c := p.firstThatIs(metav1.ConditionFalse); c != nil {
 		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
@@ -94,6 +94,15 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 	return outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the relay receives, delivers and sends messages"}, metav1.ConditionTrue
 }
 
+// suspended is the verdict on a relay that spec.suspend stops. Once it has no pod it is as its spec wants it: tools that wait
+// for the object (kstatus) take one whose Ready is not True for unfinished, and would wait until it is resumed.
+func (p *pass) suspended() (outcome.Verdict, metav1.ConditionStatus) {
+	if p.pods > 0 {
+		return outcome.Verdict{Reason: v1alpha1.ReasonProgressing, Message: "the relay is being stopped by spec.suspend", Moving: true}, metav1.ConditionFalse
+	}
+	return outcome.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "the relay is stopped by spec.suspend, as asked for; the janitor keeps running"}, metav1.ConditionTrue
+}
+
 func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
 	for _, kind := range required() {
 		if c := p.marks.Get(kind); c != nil && c.Status == status {
@@ -108,9 +117,9 @@ func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
 // suspended or being deleted does what it was told.
 func (p *pass) troubled(before *metav1.Condition, status metav1.ConditionStatus, v outcome.Verdict) bool {
 	switch {
-	case status == metav1.ConditionTrue || v.Reason == v1alpha1.ReasonSuspended:
+	case status == metav1.ConditionTrue:
 		return false
-	case v.Stalled || v.Missing || p.relay.DeletionTimestamp != nil:
+	case v.Stalled || v.Missing || p.relay.DeletionTimestamp != nil || p.relay.Spec.Suspend:
 		return v.Stalled || v.Missing
 	default:
 		lost := before != nil && before.Status == metav1.ConditionTrue && p.status.ObservedGeneration == before.ObservedGeneration

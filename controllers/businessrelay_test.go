@@ -172,17 +172,6 @@ func TestRelayReport_CannotWriteAnythingIntoTheStatus(t *testing.T) {
 	}
 }
 
-// Helm and others that wait for an object take one without a word in its status for done.
-func TestNewRelay_IsNotDone(t *testing.T) {
-	onServer(t)
-	w := newWorld(t)
-	relay := w.relay("acme")
-	w.create(relay)
-	if got := w.reread(relay).Status.ObservedGeneration; got != -1 {
-		t.Errorf("before the operator has seen the relay, generation %d is observed", got)
-	}
-}
-
 func TestRelayOfAnUnknownRegionWaitsUntilTheRegionExists(t *testing.T) {
 	w := newWorld(t)
 	relay := w.relay("acme")
@@ -331,7 +320,7 @@ func TestSuspendStopsTheRelayAndNotTheJanitor(t *testing.T) {
 	w.pass(relay)
 	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
 	w.pass(relay)
-	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
+	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSuspended)
 	children := w.children(relay)
 	if got := *children["StatefulSet"].(*appsv1.StatefulSet).Spec.Replicas; got != 0 {
 		t.Errorf("%d replicas run though the relay is suspended", got)

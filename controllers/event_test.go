@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -39,7 +40,7 @@ func TestEventsWarnOfTroubleAndOfNothingElse(t *testing.T) {
 	w.pass(relay)
 	w.wantTold("Normal RelayStarting")
 
-	w.startPod(relay)
+	pod := w.startPod(relay)
 	w.status.set(w.healthy())
 	w.eventually(relay, "ready", isReason(v1alpha1.ReasonReady))
 	if got := w.told(); !strings.HasSuffix(got, "Normal Ready") || strings.Contains(got, "Warning") {
@@ -63,6 +64,11 @@ func TestEventsWarnOfTroubleAndOfNothingElse(t *testing.T) {
 	w.wantTold("Warning RelayUnreachable")
 
 	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
+	w.pass(relay)
+	w.wantTold("Normal Progressing")
+	if err := server.Client.Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
 	w.pass(relay)
 	w.wantTold("Normal Suspended")
 }

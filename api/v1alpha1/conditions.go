@@ -4,8 +4,8 @@ package v1alpha1
 // condition carries the generation that it was computed for.
 const (
 	// ConditionReady says whether the object works: a DataRegion accepts relays; a
-	// BusinessRelay receives, delivers and sends messages. It sums up the others and is
-	// computed last. True is good.
+	// BusinessRelay receives, delivers and sends messages, or is stopped as spec.suspend
+	// asks (reason Suspended). It sums up the others and is computed last. True is good.
 	ConditionReady = "Ready"
 	// ConditionReconciling is True while the operator is still bringing the object to its
 	// desired state, and absent otherwise (kstatus). True means unfinished.
@@ -52,7 +52,8 @@ const (
 	ReasonProgressing = "Progressing"
 	// ReasonRetrying: a call to the API server failed; the operator retries.
 	ReasonRetrying = "Retrying"
-	// ReasonSuspended: spec.suspend stopped the relay. The janitor keeps running.
+	// ReasonSuspended: spec.suspend stopped the relay, which has no pod. Ready is True: this
+	// was asked for. The janitor keeps running.
 	ReasonSuspended = "Suspended"
 	// ReasonNumberInUse: another BusinessRelay has this telephone number.
 	ReasonNumberInUse = "NumberInUse"

@@ -31,8 +31,10 @@ type DataRegion struct {
 	// spec is what a cluster admin decides about the region.
 	// +required
 	Spec DataRegionSpec `json:"spec"`
-	// status is what the operator knows about the region.
+	// status is what the operator knows about the region. Before the operator has seen the object, its observedGeneration
+	// is -1, so that nobody who waits for it takes it for done (kstatus).
 	// +optional
+	// +kubebuilder:default={observedGeneration:-1}
 	Status DataRegionStatus `json:"status,omitzero"`
 }
 

@@ -61,9 +61,15 @@ func documents(t *testing.T, elements ...string) []*unstructured.Unstructured {
 	return all
 }
 
-// eu is a region with a placement, na one without.
+// eu is a region with a placement, na one without. A third was just made, and the operator has not seen it: it must not be
+// in the others' way.
 func makeRegions(t *testing.T) {
 	t.Helper()
+	unseen := object(t, regionYAML, set("metadata/name", "unseen"))
+	if err := server.Client.Create(t.Context(), unseen); err != nil {
+		t.Fatal(err)
+	}
+	deleteAtEnd(t, unseen)
 	for _, o := range []*unstructured.Unstructured{
 		object(t, regionYAML, set("spec/placement/nodeSelector", map[string]any{"disk": "encrypted"})),
 		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/vault/address", "https://vault.na.example.org:8200"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"), set("spec/pods/hostUsers", false), withPrivateLinks)),

@@ -62,7 +62,7 @@ func patients(t *testing.T) ([]v1alpha1.BusinessRelay, client.Client) {
 	asleep := well.DeepCopy()
 	asleep.Namespace, asleep.Name = "shops", "asleep"
 	asleep.Status = v1alpha1.BusinessRelayStatus{Conditions: []metav1.Condition{
-		condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "the relay is stopped by spec.suspend"),
+		condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSuspended, "the relay is stopped by spec.suspend"),
 		condition(v1alpha1.ConditionKeysReady, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "no pod of the relay is running"),
 	}}
 	unseen := &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "shops", Name: "new"}, Spec: v1alpha1.BusinessRelaySpec{DataRegion: "nowhere"}}
