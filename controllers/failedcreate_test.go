@@ -43,3 +43,25 @@ func TestPod_ThatCannotBeMadeSaysWhyInReady(t *testing.T) {
 		t.Errorf("the operator looks again after %s", result.RequeueAfter)
 	}
 }
+
+// TestEraseJob_ThatGetsNoPodSaysWhy: until somebody makes room for it, nothing is erased.
+func TestEraseJob_ThatGetsNoPodSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	relay := w.erasing()
+	job := w.untilJob(relay)
+	w.create(&corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: w.name, Name: "a"},
+		InvolvedObject: corev1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: w.name, Name: job.Name, UID: job.UID},
+		Reason:         "FailedCreate", Message: "exceeded quota: small", Type: corev1.EventTypeWarning, LastTimestamp: metav1.NewTime(w.now),
+	})
+	w.pass(relay)
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling} {
+		status := metav1.ConditionFalse
+		if kind == v1alpha1.ConditionReconciling {
+			status = metav1.ConditionTrue
+		}
+		if c := w.want(relay, kind, status, v1alpha1.ReasonErasing); !strings.Contains(c.Message, "exceeded quota: small") {
+			t.Errorf("%s says %q", kind, c.Message)
+		}
+	}
+}
