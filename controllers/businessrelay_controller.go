@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,11 +96,7 @@ func (p *pass) run(ctx context.Context) error {
 		return stopped
 	}
 	for _, s := range p.steps() {
-		err := s.do(ctx)
-		if errors.Is(err, errNotItsTurn) {
-			break
-		}
-		if err != nil {
+		if err := s.do(ctx); err != nil {
 			stopped = fmt.Errorf("%s: %w", s.name, err)
 			break
 		}
@@ -124,6 +119,9 @@ func (p *pass) observe(ctx context.Context) error {
 	}
 	relays, janitors := split(pods.Items)
 	p.observeRelay(relays)
+	if err := p.markPlaced(ctx, relays); err != nil {
+		return err
+	}
 	p.observeRetention(janitors)
 	return nil
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"regexp"
@@ -122,6 +123,34 @@ func (p *pass) holder(key client.ObjectKey, pods []corev1.Pod) *corev1.Pod {
 	return first(pods)
 }
 
+// markPlaced says of a relay that has its place whether its pods are there. One runs on a node that is not the region's after
+// somebody took the node's label away. Nothing is moved: where the business's data may be, a person decides.
+func (p *pass) markPlaced(ctx context.Context, pods []corev1.Pod) error {
+	if !p.placed {
+		return nil
+	}
+	for i := range pods {
+		pod := &pods[i]
+		name := pod.Spec.NodeName
+		if name == "" || pod.DeletionTimestamp != nil || slices.Contains(p.nodeNames, name) {
+			continue
+		}
+		node := &corev1.Node{} // a node that was labelled just now may not be in the cache yet
+		if err := p.Live.Get(ctx, client.ObjectKey{Name: name}, node); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading the node of the relay's pod: %w", err)
+		}
+		if node.Labels[v1alpha1.LabelNodeRegion] != p.region.Name {
+			p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionFalse, v1alpha1.ReasonNodeElsewhere, fmt.Sprintf(
+				"pod %s runs on node %s, which does not have the region's label: give the node its label %s=%s back, or delete the pod, which then starts on a node that has it",
+				pod.Name, name, v1alpha1.LabelNodeRegion, p.region.Name))
+			return nil
+		}
+	}
+	p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionTrue, v1alpha1.ReasonPlaced,
+		"the region has a node and a storage class for the relay")
+	return nil
+}
+
 // at returns the pod with an address that is not being deleted, nil if there is none.
 func at(pods []corev1.Pod, host string) *corev1.Pod {
 	i := slices.IndexFunc(pods, func(pod corev1.Pod) bool {
@@ -216,6 +245,10 @@ func (p *pass) carryOver(s *contract.Status) {
 	p.status.Endpoint.PhoneNumberID = matching(numberIDPattern, s.PhoneNumberID, p.status.Endpoint.PhoneNumberID)
 	p.status.Endpoint.BusinessAccountID = matching(numberIDPattern, s.BusinessAccountID, p.status.Endpoint.BusinessAccountID)
 	p.status.Identity.Fingerprint = matching(fingerprintPattern, s.Fingerprint, p.status.Identity.Fingerprint)
+	// With this configuration, and its keys, the relay uses the identity and the credentials that it names.
+	if keys := p.marks.Get(v1alpha1.ConditionKeysReady); s.ConfigHash == p.configHash && p.configHash != "" && keys != nil && keys.Status == metav1.ConditionTrue {
+		p.status.Rotation = v1alpha1.RotationStatus(p.relay.Spec.Rotation)
+	}
 	if s.DeviceID != 0 {
 		p.status.Identity.DeviceID = int64(s.DeviceID)
 	}

@@ -58,6 +58,8 @@ type pass struct {
 	in         desired.Input                 // once the region is found
 	configHash string                        // once the configuration is rendered
 	nodes      []map[string]string           // once placed
+	nodeNames  []string                      // likewise
+	placed     bool                          // whether the region can take the relay
 	numbered   bool                          // whether the number is this relay's
 	pods       int                           // how many pods of the relay there are, once observed
 
@@ -66,6 +68,8 @@ type pass struct {
 	working error
 	// waits says why the relay is not updated yet; nil if it is as it should be.
 	waits error
+	// grows says why the volume is smaller than it should be; nil if it is not.
+	grows error
 	// updating says that the relay's update is underway when the pass ends.
 	updating bool
 	// again is after what time to run another pass even if nothing changes; 0 for never.

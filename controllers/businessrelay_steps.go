@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -160,6 +159,9 @@ func (p *pass) applyConfig(ctx context.Context) error {
 		return err
 	}
 	p.configHash = hash
+	if p.waits != nil && hash != p.set.Spec.Template.Annotations[v1alpha1.AnnotationConfigHash] {
+		return nil // it goes on with the former one
+	}
 	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
 }
 
@@ -174,43 +176,14 @@ func (p *pass) complete(ctx context.Context) error {
 	return err
 }
 
-// volume names a claim for the configuration. A relay whose store is in a database lets go of a claim that
-// is being deleted.
-func (p *pass) volume(claim *corev1.PersistentVolumeClaim) string {
-	if p.relay.Spec.Storage.Postgres != nil && claim.DeletionTimestamp != nil {
-		return ""
-	}
-	return string(claim.UID)
-}
-
-// claim returns the relay's claim as the pass found it or made it, an empty one if there is none. A claim that lost our
-// label is not in the cache but still the relay's, so it is read from the API server.
-func (p *pass) claim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
-	if p.claimed == nil {
-		var err error
-		if p.claimed, err = p.readClaim(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return p.claimed, nil
-}
-
-func (p *pass) readClaim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
-	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}
-	for _, from := range []client.Reader{p.Client, p.Live} {
-		claim := &corev1.PersistentVolumeClaim{}
-		err := from.Get(ctx, key, claim)
-		if err == nil {
-			return claim, nil
-		}
-		if !apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("reading the relay's claim: %w", err)
-		}
-	}
-	return &corev1.PersistentVolumeClaim{}, nil
-}
-
+// applyJanitor schedules the janitor. While the relay waits for its turn, the janitor is of the former version as well: only
+// what others did to it is undone.
 func (p *pass) applyJanitor(ctx context.Context) error {
+	if p.waits != nil {
+		former := p.in
+		former.RelayImage = p.set.Spec.Template.Spec.Containers[0].Image // there is one, or the relay would not wait
+		return p.applier().Mend(ctx, p.relay, apply.Typed(desired.CronJob(former), batchv1ac.ExtractCronJob))
+	}
 	return p.apply(ctx, apply.Typed(desired.CronJob(p.in), batchv1ac.ExtractCronJob))
 }
 
@@ -221,6 +194,7 @@ func (p *pass) place(ctx context.Context) error {
 		return err
 	}
 	p.nodes = facts.Nodes
+	p.nodeNames = facts.Names
 	claim, err := p.claim(ctx)
 	if err != nil {
 		return err
@@ -232,8 +206,7 @@ func (p *pass) place(ctx context.Context) error {
 	if err := placement.Relay(facts); err != nil {
 		return p.unplaced(err)
 	}
-	p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionTrue, v1alpha1.ReasonPlaced,
-		"the region has a node and a storage class for the relay")
+	p.placed = true
 	return nil
 }
 
@@ -243,66 +216,6 @@ func (p *pass) unplaced(err error) error {
 	v := outcome.Of(err)
 	p.marks.Mark(v1alpha1.ConditionPlaced, metav1.ConditionFalse, v.Reason, v.Message)
 	return err
-}
-
-// applyClaim makes the relay's volume, lets it grow, and records how certain it is that
-// it is in the region. A relay whose store is in a database needs none.
-func (p *pass) applyClaim(ctx context.Context) error {
-	current, err := p.claim(ctx)
-	if err != nil {
-		return err
-	}
-	if p.relay.Spec.Storage.Postgres != nil { // one of before stays as it is until somebody deletes it
-		return p.verifyVolume(ctx, current.Spec.VolumeName)
-	}
-	want := desired.Claim(p.in, current.Spec.Resources.Requests[corev1.ResourceStorage])
-	_, applyErr := p.applier().Apply(ctx, p.relay, apply.Typed(want, corev1ac.ExtractPersistentVolumeClaim))
-	if current.UID != "" && outcome.Of(applyErr).Reason == v1alpha1.ReasonRefused {
-		return outcome.Stalled(v1alpha1.ReasonVolumeNotExpandable,
-			"the volume cannot grow to storage.size: %s", outcome.Of(applyErr).Message)
-	}
-	if applyErr != nil {
-		return applyErr
-	}
-	if current.UID == "" {
-		p.claimed = nil // it is there now
-	}
-	if err := p.nameVolume(ctx); err != nil {
-		return err
-	}
-	return p.verifyVolume(ctx, current.Spec.VolumeName)
-}
-
-// nameVolume writes the UID of a claim that was just made into the configuration, which
-// was written before the claim.
-func (p *pass) nameVolume(ctx context.Context) error {
-	if p.in.Volume != "" {
-		return nil
-	}
-	claim, err := p.claim(ctx)
-	if err != nil {
-		return err
-	}
-	p.in.Volume = string(claim.UID)
-	return p.applyConfig(ctx)
-}
-
-// verifyVolume checks whether the volume itself is bound to the region.
-func (p *pass) verifyVolume(ctx context.Context, name string) error {
-	if name == "" {
-		p.status.Region.Volume = ""
-		return nil
-	}
-	volume := &corev1.PersistentVolume{}
-	if err := p.Live.Get(ctx, client.ObjectKey{Name: name}, volume); err != nil {
-		if !apierrors.IsNotFound(err) {
-			return fmt.Errorf("reading the relay's volume: %w", err)
-		}
-		p.status.Region.Volume = v1alpha1.VolumeDeclared
-		return nil
-	}
-	p.status.Region.Volume = placement.Evidence(p.region.Name, p.nodes, volume)
-	return nil
 }
 
 // noteStart records that the relay runs, before its first pod can make a key. From the
@@ -318,18 +231,32 @@ func (p *pass) noteStart(ctx context.Context) error {
 
 // applyRelay runs the relay's pods; none if it is suspended.
 func (p *pass) applyRelay(ctx context.Context) error {
-	set := desired.StatefulSet(p.in, p.configHash)
-	live, err := p.applier().Apply(ctx, p.relay, apply.Typed(set, appsv1ac.ExtractStatefulSet))
-	p.updating = p.in.Updating != "" && (err == nil || outcome.Of(err).Reason == v1alpha1.ReasonProgressing)
-	if err != nil {
+	if err := p.applySet(ctx); err != nil {
 		return err
 	}
-	p.working = p.whyNoPod(ctx, live, rolledOut(live, *set.Spec.Replicas))
 	budget := apply.Typed(desired.DisruptionBudget(p.in), policyv1ac.ExtractPodDisruptionBudget)
 	if p.relay.Spec.Replicas > 1 {
 		return p.apply(ctx, budget)
 	}
 	return p.remove(ctx, budget)
+}
+
+// applySet applies the relay's StatefulSet, and notes why its pods are not up. One that waits for its turn stays as it is.
+func (p *pass) applySet(ctx context.Context) error {
+	set := desired.StatefulSet(p.in, p.configHash)
+	live, want := client.Object(p.set), *set.Spec.Replicas
+	if p.waits == nil {
+		var err error
+		live, err = p.applier().Apply(ctx, p.relay, apply.Typed(set, appsv1ac.ExtractStatefulSet))
+		p.updating = p.in.Updating != "" && (err == nil || outcome.Of(err).Reason == v1alpha1.ReasonProgressing)
+		if err != nil {
+			return err
+		}
+	} else {
+		want = *p.set.Spec.Replicas
+	}
+	p.working = p.whyNoPod(ctx, live, rolledOut(live, want))
+	return nil
 }
 
 // remove deletes a child that is no longer wanted. It asks the cache first, so that a

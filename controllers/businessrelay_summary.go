@@ -28,12 +28,13 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	v, status := p.verdict(stopped)
 	was := conditions.For(&p.relay.Status.Conditions, 0)
 	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
-	if p.waits != nil && v.Moving {
-		v.Message += "; " + outcome.Of(p.waits).Message
+	behind := p.behind()
+	if behind != nil && v.Moving {
+		v.Message += "; " + outcome.Of(behind).Message
 	}
 	p.marks.Mark(v1alpha1.ConditionReady, status, v.Reason, v.Message)
-	if p.waits != nil && !v.Stalled && !v.Moving {
-		p.marks.Progress(outcome.Of(p.waits)) // it is ready, and not yet as it should be
+	if behind != nil && !v.Stalled && !v.Moving {
+		p.marks.Progress(outcome.Of(behind)) // it is ready, and not yet as it should be
 	} else {
 		p.marks.Progress(v)
 	}
@@ -45,6 +46,18 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	}
 	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
 	return nil
+}
+
+// behind says what is not yet as it should be though the relay works; nil for nothing.
+func (p *pass) behind() error {
+	switch {
+	case p.relay.Spec.Suspend: // what is left happens once it is resumed
+		return nil
+	case p.waits != nil:
+		return p.waits
+	default:
+		return p.grows
+	}
 }
 
 // writeStatus writes the status if it changed.
@@ -73,6 +86,9 @@ func (p *pass) tellRetention(was, is *metav1.Condition) {
 func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) {
 	if stopped != nil {
 		return outcome.Of(stopped), metav1.ConditionFalse
+	}
+	if v := outcome.Of(p.grows); v.Stalled {
+		return v, metav1.ConditionFalse
 	}
 	if p.relay.Spec.Suspend {
 		return p.suspended()

@@ -12,7 +12,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -368,39 +367,6 @@ func TestConfiguration_ChangeRestartsTheRelayOnly(t *testing.T) {
 		if !strings.Contains(write, "ConfigMap") && !strings.Contains(write, "StatefulSet") && !strings.Contains(write, "status") {
 			t.Errorf("the change wrote %s", write)
 		}
-	}
-}
-
-func TestClaim_GrowsIfTheClassAllowsItAndStallsOtherwise(t *testing.T) {
-	onServer(t)
-	w := newWorld(t)
-	relay := w.relay("acme")
-	w.create(relay)
-	w.pass(relay)
-	claim := &corev1.PersistentVolumeClaim{}
-	w.get("acme-relay", claim)
-	claim.Status.Phase = corev1.ClaimBound
-	claim.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
-	if err := server.Client.Status().Update(t.Context(), claim); err != nil {
-		t.Fatal(err)
-	}
-	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Storage.Size = resource.MustParse("2Gi") })
-	w.pass(relay)
-	w.want(relay, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonVolumeNotExpandable)
-
-	class := &storagev1.StorageClass{}
-	if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, class); err != nil {
-		t.Fatal(err)
-	}
-	class.AllowVolumeExpansion = new(true)
-	if err := server.Client.Update(t.Context(), class); err != nil {
-		t.Fatal(err)
-	}
-	w.pass(relay)
-	w.absent(relay, v1alpha1.ConditionStalled)
-	w.get("acme-relay", claim)
-	if got := claim.Spec.Resources.Requests[corev1.ResourceStorage]; got.String() != "2Gi" {
-		t.Errorf("the claim asks for %s, want 2Gi", got.String())
 	}
 }
 

@@ -3,7 +3,6 @@ package controllers
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -22,9 +22,6 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 	"github.com/relaykeep/relaykeep/controllers/internal/rollout"
 )
-
-// errNotItsTurn ends the steps of a relay that is to be updated later.
-var errNotItsTurn = errors.New("it is not the relay's turn")
 
 // readSet reads the relay's StatefulSet as it is before the pass, and whether its update is underway.
 func (p *pass) readSet(ctx context.Context) error {
@@ -59,7 +56,8 @@ func (p *pass) endTurn() {
 }
 
 // awaitTurn has a relay be restarted for the sake of an update only when it is its turn: a few of a region at a time. What
-// the business asks for by its spec is done at once.
+// the business asks for by its spec is done at once. The steps after this one leave what restarts the relay, and its janitor,
+// in the former version while it waits.
 func (p *pass) awaitTurn(ctx context.Context) error {
 	if p.set == nil { // it may be made again in its update
 		if since, has := p.turns.Since(p.region.Name, client.ObjectKeyFromObject(p.relay)); has {
@@ -78,7 +76,26 @@ func (p *pass) awaitTurn(ctx context.Context) error {
 	case !restarts, p.atOnce(want):
 		return nil
 	}
+	if lost, err := p.lostConfig(ctx, want); err != nil || lost {
+		return err
+	}
 	return p.takeTurn(ctx)
+}
+
+// lostConfig says whether the configuration that the relay's pods run with is gone, and this operator would write another:
+// they could not start again as they are.
+func (p *pass) lostConfig(ctx context.Context, want *appsv1ac.StatefulSetApplyConfiguration) (bool, error) {
+	const hash = v1alpha1.AnnotationConfigHash
+	if p.set.Spec.Template.Annotations[hash] == want.Spec.Template.Annotations[hash] {
+		return false, nil // it is made again as it was
+	}
+	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}
+	for _, from := range []client.Reader{p.Client, p.Live} {
+		if err := from.Get(ctx, key, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
+			return false, client.IgnoreNotFound(err)
+		}
+	}
+	return true, nil
 }
 
 func (p *pass) wantedSet() (*appsv1ac.StatefulSetApplyConfiguration, error) {
@@ -151,7 +168,7 @@ func (p *pass) takeTurn(ctx context.Context) error {
 				"the update is paused: another relay of the region was updated and does not become ready; a cluster admin finds it with kubectl get brelay -A")
 		}
 		p.lookAgain(wait.After)
-		return errNotItsTurn
+		return nil
 	}
 	if isUp(p.set) || p.updating {
 		p.in.Updating = since.UTC().Format(time.RFC3339)

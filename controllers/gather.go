@@ -33,6 +33,7 @@ func gather(ctx context.Context, c client.Reader, region *v1alpha1.DataRegion) (
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
 		facts.Nodes = append(facts.Nodes, node.Labels)
+		facts.Names = append(facts.Names, node.Name)
 		if usable(node) {
 			facts.Usable = append(facts.Usable, node.Labels)
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -188,19 +188,100 @@ func TestUpdate_HoldsNobodyUpForAnotherReason(t *testing.T) {
 	const next = "ghcr.io/relaykeep/relay:next"
 	w := newWorld(t)
 	relays := w.fleet(3)
-	w.update(relays[0], func(r *v1alpha1.BusinessRelay) { r.Spec.Storage.Size = resource.MustParse("20Gi") })
-	w.pass(relays[0])
-	w.want(relays[0], v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonVolumeNotExpandable)
+	config := w.children(relays[0])["ConfigMap"]
+	if err := server.Client.Delete(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	w.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: config.GetName()}})
 	w.upgrade(next)
 	w.pass(relays[0])
+	w.want(relays[0], v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNameTaken)
 	w.pass(relays[1])
 	if w.image(relays[1]) != next {
-		t.Fatal("a relay whose volume does not grow holds the region's updates up")
+		t.Fatal("a relay whose configuration is another's holds the region's updates up")
 	}
 	w.update(relays[1], func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
 	w.pass(relays[1])
 	w.pass(relays[2])
 	if w.image(relays[2]) != next {
 		t.Error("a relay that was suspended in its update holds the region's updates up")
+	}
+}
+
+// TestUpdate_RelayThatWaitsIsMended: what others do to it is undone in the former version, or its janitor would stay stopped
+// as long as the roll-out is paused.
+func TestUpdate_RelayThatWaitsIsMended(t *testing.T) {
+	onServer(t)
+	const next = "ghcr.io/relaykeep/relay:next"
+	w := newWorld(t)
+	relays := w.fleet(2)
+	waits := relays[1]
+	former := w.image(waits)
+	w.upgrade(next)
+	w.pass(relays[0])
+	w.pass(waits)
+	w.want(waits, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting)
+
+	job := w.children(waits)["CronJob"].(*batchv1.CronJob)
+	job.Spec.Suspend = new(true)
+	w.change(job)
+	config := w.children(waits)["ConfigMap"].(*corev1.ConfigMap)
+	config.Data["relay.json"] = "{}"
+	w.change(config)
+	w.pass(waits)
+	w.want(waits, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting)
+	job = w.children(waits)["CronJob"].(*batchv1.CronJob)
+	if *job.Spec.Suspend || job.Spec.JobTemplate.Spec.Template.Spec.Containers[0].Image != former {
+		t.Error("the janitor of a relay that waits is stopped, or updated before its relay")
+	}
+	if w.children(waits)["ConfigMap"].(*corev1.ConfigMap).Data["relay.json"] == "{}" {
+		t.Error("the configuration of a relay that waits stays as somebody left it")
+	}
+	w.quiet(waits)
+
+	if err := server.Client.Delete(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(waits)
+	if job := w.children(waits)["CronJob"]; job == nil || job.(*batchv1.CronJob).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Image != former {
+		t.Error("a janitor that was deleted while its relay waits does not come back as it was")
+	}
+	if w.image(waits) != former {
+		t.Error("the relay did not wait")
+	}
+	w.lose(waits)
+}
+
+// lose has the region lose its nodes, and checks that a relay says so and goes on.
+func (w *world) lose(relay *v1alpha1.BusinessRelay) {
+	w.t.Helper()
+	set := w.children(relay)["StatefulSet"].GetResourceVersion()
+	if err := server.Client.Delete(w.t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.name}}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionPlaced, metav1.ConditionFalse, v1alpha1.ReasonNoMatchingNode)
+	if w.children(relay)["StatefulSet"].GetResourceVersion() != set {
+		w.t.Error("a relay whose region lost its nodes is changed")
+	}
+}
+
+// TestUpdate_RelayWithoutItsFormerConfigurationDoesNotWait: it could not start again as it is.
+func TestUpdate_RelayWithoutItsFormerConfigurationDoesNotWait(t *testing.T) {
+	onServer(t)
+	const next = "ghcr.io/relaykeep/relay:next"
+	w := newWorld(t)
+	relays := w.fleet(2)
+	w.upgrade(next)
+	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Endpoint.Domain = "relays.example.org" }) // which is in the configuration
+	w.pass(relays[0])
+	w.pass(relays[1])
+	w.want(relays[1], v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonUpdateWaiting)
+	if err := server.Client.Delete(t.Context(), w.children(relays[1])["ConfigMap"]); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(relays[1])
+	if w.image(relays[1]) != next || w.children(relays[1])["ConfigMap"] == nil {
+		t.Error("a relay waits that has no configuration to start with")
 	}
 }

@@ -21,6 +21,10 @@ type BusinessRelayStatus struct {
 	// identity is the relay's Signal identity.
 	// +optional
 	Identity IdentityStatus `json:"identity,omitzero"`
+	// rotation is which identity and which credentials the relay uses, by their counters in spec.rotation; 0 if it has not
+	// reported. While a counter is below that of the spec, its rotation is pending.
+	// +optional
+	Rotation RotationStatus `json:"rotation,omitzero"`
 	// region is where the relay is.
 	// +optional
 	Region RegionStatus `json:"region,omitzero"`
@@ -71,6 +75,16 @@ type IdentityStatus struct {
 	// fingerprint, so that a customer's client can verify the device by itself.
 	// +optional
 	DeviceID int64 `json:"deviceID,omitempty"`
+}
+
+// RotationStatus is what a relay uses of what spec.rotation counts.
+type RotationStatus struct {
+	// identity is the counter of the Signal identity in force.
+	// +optional
+	Identity int32 `json:"identity,omitempty"`
+	// access is the counter of the access token, webhook secret and verify token in force.
+	// +optional
+	Access int32 `json:"access,omitempty"`
 }
 
 // VolumeEvidence says how certain it is that a volume is in its region.

@@ -188,6 +188,7 @@ type BusinessRelaySpec struct {
 	// resources are the relay container's; the operator sets what is left out.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.claims) || self.claims.size() == 0",message="remove resources.claims: a relay's pod has no resource claims"
+	// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || !(r in self.limits) || quantity(string(self.requests[r])).compareTo(quantity(string(self.limits[r]))) <= 0)",message="resources.requests must not be above resources.limits: lower the request or raise the limit"
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 	// runtimeClassName is the relay pod's runtime class.
 	// +optional

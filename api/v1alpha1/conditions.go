@@ -71,8 +71,10 @@ const (
 	ReasonUpdateWaiting = "UpdateWaiting"
 	// ReasonUpdatePaused: the relay is to be updated, and another of its region was and does not come up (Reconciling).
 	ReasonUpdatePaused = "UpdatePaused"
-	// ReasonVolumeNotExpandable: the storage class does not let the claim grow.
+	// ReasonVolumeNotExpandable: the storage class does not let the claim grow, or the storage cannot.
 	ReasonVolumeNotExpandable = "VolumeNotExpandable"
+	// ReasonVolumeResizing: the volume grows to storage.size; the relay works meanwhile (Reconciling).
+	ReasonVolumeResizing = "VolumeResizing"
 	// ReasonGatewayAPIMissing: the region names a gateway, but the cluster does not
 	// serve the Gateway API's route kind.
 	ReasonGatewayAPIMissing = "GatewayAPIMissing"
@@ -100,6 +102,8 @@ const (
 	ReasonRegionNotReady = "RegionNotReady"
 	// ReasonNoMatchingNode: no node has the region's label and placement labels.
 	ReasonNoMatchingNode = "NoMatchingNode"
+	// ReasonNodeElsewhere: a pod of the relay runs on a node that does not have the region's label.
+	ReasonNodeElsewhere = "NodeElsewhere"
 	// ReasonStorageClassMissing: the region's storage class does not exist.
 	ReasonStorageClassMissing = "StorageClassMissing"
 	// ReasonVolumeElsewhere: the relay's claim belongs to another region or another

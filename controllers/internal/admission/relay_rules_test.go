@@ -58,6 +58,8 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"pull secret without a name", set("spec/imagePullSecrets", secrets("a", "b")), set("spec/imagePullSecrets", secrets("")), "the name of a Secret"},
 		{"pull secret named twice", none, set("spec/imagePullSecrets", secrets("a", "a")), "Duplicate value"},
 		{"claims without resource claims", set("spec/resources/limits/cpu", "1"), set("spec/resources/claims", secrets("gpu")), "remove resources.claims"},
+		{"request of memory above the limit", resources("100m", "64Mi"), resources("100m", "65Mi"), "must not be above resources.limits"},
+		{"request of a CPU above the limit", resources("1", "1Mi"), resources("1001m", "1Mi"), "must not be above resources.limits"},
 		{"authority that is no PEM", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", "AA==")), "PEM text"},
 		{"authority with a private key", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem)), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/caBundle", pem+"-----BEGIN PRIVATE KEY-----\n")), "remove the private key"},
 		{"private key", none, set("spec/payloadEncryption/publicKey", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"), "remove the private key"},
@@ -93,6 +95,13 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) { r.testCreate(t, relayYAML) })
 	}
+}
+
+// resources requests some of a limit of one CPU and 64Mi.
+func resources(cpu, memory string) func(map[string]any) {
+	return set("spec/resources", map[string]any{
+		"limits": map[string]any{"cpu": int64(1), "memory": "64Mi"}, "requests": map[string]any{"cpu": cpu, "memory": memory},
+	})
 }
 
 // secrets is a list of references to objects of those names.

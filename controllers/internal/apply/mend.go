@@ -61,6 +61,24 @@ func (a Applier) settle(ctx context.Context, c Child, live client.Object) error 
 	return nil
 }
 
+// Mend undoes what others did to a child of relay. Otherwise the child stays as it is: it may be of another version, whose time
+// to be changed has not come.
+func (a Applier) Mend(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) error {
+	live, err := a.get(ctx, c)
+	if err != nil {
+		return err
+	}
+	if live != nil {
+		if err := guard(relay, c, live); err != nil {
+			return err
+		}
+		if found, err := a.compare(c, live); err != nil || found.drift == nil {
+			return err
+		}
+	}
+	return a.settle(ctx, c, live)
+}
+
 // finding is how a child is, compared with how it should be.
 type finding struct {
 	live    client.Object

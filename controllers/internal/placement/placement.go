@@ -21,6 +21,8 @@ type Facts struct {
 	ClassExists bool
 	// Nodes are the labels of the nodes that carry the region's own label.
 	Nodes []map[string]string
+	// Names are those nodes' names.
+	Names []string
 	// Usable are those of them that are ready and take new pods.
 	Usable []map[string]string
 	// Started says that the relay ran before: one whose store is in a database has no claim.

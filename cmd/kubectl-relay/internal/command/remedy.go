@@ -51,6 +51,10 @@ func remedyFor(reason string) (string, error) {
 		return "kubectl edit dataregion REGION", nil
 	case v1alpha1.ReasonRefused:
 		return "kubectl describe quota,limits -n NAMESPACE; kubectl get validatingadmissionpolicies", nil
+	case v1alpha1.ReasonVolumeResizing:
+		return "kubectl describe pvc NAME-relay -n NAMESPACE", nil
+	case v1alpha1.ReasonNodeElsewhere:
+		return "kubectl get pods -n NAMESPACE -o wide; kubectl get nodes -L " + v1alpha1.LabelNodeRegion, nil
 	case v1alpha1.ReasonVolumeNotExpandable, v1alpha1.ReasonStorageClassMissing, v1alpha1.ReasonVolumeElsewhere:
 		return "kubectl get storageclass; kubectl get pvc NAME-relay -n NAMESPACE", nil
 	case v1alpha1.ReasonGatewayAPIMissing:
