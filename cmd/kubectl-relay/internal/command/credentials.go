@@ -44,6 +44,8 @@ type credentials struct {
 	// CACertificate is what the endpoint's certificate chains to, PEM, when the
 	// region's Vault signs it.
 	CACertificate string `json:"caCertificate,omitempty"`
+
+	rotation int32 // the counter of spec.rotation.access that they belong to
 }
 
 func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
@@ -54,6 +56,9 @@ func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
 		Long: `Print what a business's programs need to call its relay: the endpoint's URL and the
 phone number id for request paths, the access token for the Authorization header, and
 the secret and verify token with which the business's webhook recognises the relay.
+
+Right after a rotation they are those in force until the relay has made the new ones, and a
+note says so.
 
 They are read from the region's Vault, where the relay created them. Vault accepts a token
 of the relay's service account with the audience ` + contract.AudienceCredentials("REGION") + `,
@@ -97,6 +102,10 @@ name NAME-relay. That login can read the credentials and nothing else.`,
 		if err != nil {
 			return err
 		}
+		if asked := relay.Spec.Rotation.Access; c.rotation != asked {
+			fmt.Fprintf(streams.ErrOut, "note: a rotation is pending: the relay has not made the credentials %d yet (see kubectl relay status %s -n %s); those shown, %d, are in force, and for a day after\n",
+				asked, relay.Name, relay.Namespace, c.rotation)
+		}
 		if name := receiversSecret(relay); name != "" {
 			fmt.Fprintf(streams.ErrOut, "note: the webhook uses appSecret and verifyToken of the Secret %s, not the webhook secret and verify token shown here\n", name)
 		}
@@ -129,7 +138,8 @@ func regionVault(region *v1alpha1.DataRegion, address, caFile string) (*api.Clie
 	return vaultAt(address, ca)
 }
 
-// readCredentials reads the credentials in force as the relay's service account.
+// readCredentials reads the credentials in force as the relay's service account: those that the spec asks for, or, until the
+// relay has made them, those that it uses.
 func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (*credentials, error) {
 	token, err := requestToken(ctx, k, relay, region.Name)
 	if err != nil {
@@ -142,7 +152,12 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 	}
 	defer logout()
 	tenant := vault.Tenant{KVMount: string(settings.KVMount), Namespace: relay.Namespace, Account: v1alpha1.TenantName(relay.Name)}
-	access, err := tenant.Access(ctx, v, account, int(relay.Spec.Rotation.Access))
+	rotation := relay.Spec.Rotation.Access
+	access, err := tenant.Access(ctx, v, account, int(rotation))
+	if former := relay.Status.Rotation.Access; errors.Is(err, vault.ErrNotFound) && former > 0 && former < rotation {
+		rotation = former
+		access, err = tenant.Access(ctx, v, account, int(rotation))
+	}
 	missing := (*vault.MissingError)(nil)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
@@ -159,6 +174,7 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 		AccessToken:       access.AccessToken,
 		WebhookSecret:     access.WebhookSecret,
 		VerifyToken:       access.VerifyToken,
+		rotation:          rotation,
 	}
 	if relay.Spec.Endpoint.TLSSecretName == "" && !relay.Spec.Endpoint.TerminateAtGateway {
 		if c.CACertificate, err = readAuthority(ctx, v, string(settings.PKIMount)); err != nil {

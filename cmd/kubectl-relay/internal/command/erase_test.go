@@ -173,8 +173,11 @@ func TestRotateRaisesOneCounterByOne(t *testing.T) {
 	k.createAcme(t)
 	kubeconfig := "--kubeconfig=" + k.kubeconfig
 	for _, what := range []string{"access", "identity"} {
-		_, _, err := run(t, "rotate", "acme", what, "-n", "acme", kubeconfig)
+		out, _, err := run(t, "rotate", "acme", what, "-n", "acme", kubeconfig)
 		check(t, err)
+		if show := map[string]string{"access": "kubectl relay credentials acme", "identity": "kubectl relay invite acme"}[what]; !strings.Contains(out, show) {
+			t.Errorf("it does not say what shows what is in force until then:\n%s", out)
+		}
 	}
 	var relay v1alpha1.BusinessRelay
 	check(t, k.client.Get(t.Context(), client.ObjectKey{Namespace: "acme", Name: "acme"}, &relay))

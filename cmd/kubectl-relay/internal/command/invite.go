@@ -63,6 +63,10 @@ func printInvitation(streams genericiooptions.IOStreams, relay *v1alpha1.Busines
 	address := relay.Spec.PhoneNumber + "@" + string(region.Spec.Carrier.XMPP.Domain)
 	// The type is for Psi+, which opens a window for single messages otherwise.
 	link := "xmpp:" + address + "?message;type=chat" + trusted(relay.Status.Identity)
+	if is, asked := relay.Status.Rotation.Identity, relay.Spec.Rotation.Identity; is > 0 && is < asked {
+		fmt.Fprintf(streams.ErrOut, "note: a rotation is pending: the relay does not have the identity %d yet (see kubectl relay status %s -n %s); this invitation is for the one in force, %d, and customers need another then\n",
+			asked, relay.Name, relay.Namespace, is)
+	}
 	if linkOnly {
 		fmt.Fprintln(streams.Out, link)
 		return nil

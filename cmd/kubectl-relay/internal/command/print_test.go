@@ -48,6 +48,7 @@ func TestInvitation(t *testing.T) {
 		"link":             {true, func(*v1alpha1.BusinessRelay) {}},
 		"without-identity": {false, func(r *v1alpha1.BusinessRelay) { r.Status = v1alpha1.BusinessRelayStatus{} }},
 		"without-device":   {true, func(r *v1alpha1.BusinessRelay) { r.Status.Identity.DeviceID = 0 }},
+		"pending":          {true, func(r *v1alpha1.BusinessRelay) { r.Spec.Rotation.Identity, r.Status.Rotation.Identity = 2, 1 }},
 		"without-a-name":   {false, func(r *v1alpha1.BusinessRelay) { r.Spec.Profile.DisplayName = "" }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -143,6 +143,25 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 			t.Errorf("error %v", err)
 		}
 	})
+	t.Run("of a rotation that is pending", func(t *testing.T) {
+		relay := &v1alpha1.BusinessRelay{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "acme"}}
+		check(t, k.client.Status().Patch(t.Context(), relay, client.RawPatch(types.MergePatchType, []byte(`{"status":{"rotation":{"identity":1,"access":1}}}`))))
+		_, _, err := run(t, "rotate", "acme", "access", "-n", "acme", args[4])
+		check(t, err)
+		out, errOut, err := run(t, args...)
+		check(t, err)
+		if !strings.Contains(out, "the access token") || !strings.Contains(errOut, "has not made the credentials 2 yet") {
+			t.Errorf("printed %q and %q", out, errOut)
+		}
+		asRelay(t, k, server, "kv/data/acme/acme-relay/access/"+k.accountUID(t)+"/2", map[string]any{
+			"accessToken": "the access token", "webhookSecret": "the secret", "verifyToken": "the verify token",
+		})
+		_, errOut, err = run(t, args...)
+		check(t, err)
+		if errOut != "" {
+			t.Errorf("once the relay has made them, it prints %q", errOut)
+		}
+	})
 	t.Run("while vault is sealed", func(t *testing.T) {
 		check(t, server.Seal(t.Context()))
 		_, _, err := run(t, args...)

@@ -2,10 +2,13 @@ package command
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 )
 
 func newRotate(streams genericiooptions.IOStreams) *cobra.Command {
@@ -58,8 +61,20 @@ instead: the tool would set it back, which is refused.`,
 		if err := k.Patch(ctx, relay, patch); err != nil {
 			return explain(err, "BusinessRelay "+args[0], "try again")
 		}
-		fmt.Fprintf(streams.Out, "spec.rotation.%s is now %d; the relay restarts to apply it.\n", args[1], *counter)
+		printRotation(streams.Out, relay, args[1], *counter)
 		return nil
 	}
 	return cmd
+}
+
+// printRotation says what a raised counter does, and what is in force until then.
+func printRotation(out io.Writer, relay *v1alpha1.BusinessRelay, what string, counter int32) {
+	applies := "the relay restarts to apply it"
+	if relay.Spec.Suspend {
+		applies = "the relay is suspended, and applies it once it is resumed"
+	}
+	show := map[string]string{"access": "credentials", "identity": "invite"}[what]
+	fmt.Fprintf(out, `spec.rotation.%s is now %d; %s.
+Until then the former is in force: kubectl relay %s %s -n %s shows it, and says that another is pending.
+`, what, counter, applies, show, relay.Name, relay.Namespace)
 }

@@ -202,9 +202,12 @@ func printRelays(out io.Writer, relays []v1alpha1.BusinessRelay, now time.Time) 
 // printRelay prints one relay at length.
 func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 	s := stateOf(r)
-	if s.Ready {
+	switch {
+	case s.Reason == v1alpha1.ReasonSuspended:
+		fmt.Fprintf(out, "%s in namespace %s is suspended\n\n", r.Name, r.Namespace)
+	case s.Ready:
 		fmt.Fprintf(out, "%s in namespace %s is ready\n\n", r.Name, r.Namespace)
-	} else {
+	default:
 		fmt.Fprintf(out, "%s in namespace %s is not ready\n  %s: %s\n\n", r.Name, r.Namespace, orDash(s.Reason), printable.Text(orDash(s.Message)))
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
@@ -216,6 +219,7 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 		{"image", s.Image},
 		{"volume in the region", s.Volume},
 		{"fingerprint", strings.TrimSpace(s.Fingerprint)},
+		{"pending", pendingRotations(r)},
 		{"quality", s.Quality},
 		{"oldest key", ago(s.OldestKey, now)},
 		{"last erasure", ago(s.LastErasure, now)},
@@ -229,6 +233,23 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\tfor %s\n", c.Type, c.Status, c.Reason, age(c.LastTransitionTime, now))
 	}
 	return table.Flush()
+}
+
+// pendingRotations names the rotations that were asked for and that the relay has not applied yet.
+func pendingRotations(r *v1alpha1.BusinessRelay) string {
+	var all []string
+	for _, c := range []struct {
+		what      string
+		is, asked int32
+	}{
+		{"identity", r.Status.Rotation.Identity, r.Spec.Rotation.Identity},
+		{"access", r.Status.Rotation.Access, r.Spec.Rotation.Access},
+	} {
+		if c.is > 0 && c.is < c.asked {
+			all = append(all, fmt.Sprintf("rotation of %s to %d, from %d", c.what, c.asked, c.is))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 func yesNo(yes bool) string {

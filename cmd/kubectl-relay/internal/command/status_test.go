@@ -85,16 +85,26 @@ func inMemory(t *testing.T, objects ...client.Object) client.Client {
 
 func TestStatus(t *testing.T) {
 	relays, _ := patients(t)
+	rotating := relays[0].DeepCopy()
+	rotating.Spec.Rotation, rotating.Status.Rotation = v1alpha1.Rotation{Identity: 2, Access: 3}, v1alpha1.RotationStatus{Identity: 2, Access: 1}
+	var asleep v1alpha1.BusinessRelay
+	for _, r := range relays {
+		if r.Name == "asleep" {
+			asleep = r
+		}
+	}
 	for name, tt := range map[string]struct {
 		output string
 		relays []v1alpha1.BusinessRelay
 		one    bool
 	}{
-		"one.txt":  {"text", relays[:1], true},
-		"ill.txt":  {"text", relays[1:2], true},
-		"all.txt":  {"text", relays, false},
-		"none.txt": {"text", nil, false},
-		"all.yaml": {"yaml", relays, false},
+		"one.txt":      {"text", relays[:1], true},
+		"ill.txt":      {"text", relays[1:2], true},
+		"asleep.txt":   {"text", []v1alpha1.BusinessRelay{asleep}, true},
+		"rotating.txt": {"text", []v1alpha1.BusinessRelay{*rotating}, true},
+		"all.txt":      {"text", relays, false},
+		"none.txt":     {"text", nil, false},
+		"all.yaml":     {"yaml", relays, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
