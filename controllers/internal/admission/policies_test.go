@@ -260,7 +260,7 @@ func TestAdmission_BindsPodsClaimsAndTokensToTheirRegion(t *testing.T) {
 }
 
 func TestSamplesApplyAsTheyAre(t *testing.T) {
-	for _, o := range documents(t, "config", "samples") {
+	for _, o := range append(documents(t, "config", "samples"), documents(t, "config", "samples", "clouds")...) {
 		if ns := o.GetNamespace(); ns != "" {
 			// It stays: the controller that lets a deleted namespace go is not here.
 			err := server.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
