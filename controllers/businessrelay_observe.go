@@ -6,6 +6,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +36,12 @@ var (
 	fingerprintPattern = regexp.MustCompile(`^[0-9a-f ]{1,128}$`)
 )
 
+// notRunning is said of a relay that cannot be asked how it is.
+const notRunning = "no pod of the relay is running"
+
+// creating is how long a container may be created before that is told as a trouble.
+const creating = 30 * time.Second
+
 // qualities are those of the Cloud API.
 func qualities() []string { return []string{"GREEN", "YELLOW", "RED", "UNKNOWN"} }
 
@@ -55,21 +62,16 @@ func split(pods []corev1.Pod) (relays, janitors []corev1.Pod) {
 }
 
 // rolledOut returns nil if all of a StatefulSet's pods are up and current, and else what
-// the operator waits for.
+// the operator waits for: in the same words until a pod is ready, as each change is a write of the status.
 func rolledOut(live client.Object, want int32) error {
 	set, ok := live.(*appsv1.StatefulSet)
-	waiting := func(format string, args ...any) error {
-		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonRelayStarting, format, args...)
+	current := int32(0)
+	if ok && set != nil && set.Status.ObservedGeneration >= set.Generation {
+		if current = min(set.Status.UpdatedReplicas, set.Status.ReadyReplicas); current >= want && set.Status.Replicas <= want {
+			return nil
+		}
 	}
-	switch {
-	case !ok || set == nil || set.Status.ObservedGeneration < set.Generation:
-		return waiting("the relay's pods are being created")
-	case set.Status.UpdatedReplicas < want || set.Status.Replicas > want:
-		return waiting("%d of %d pods are up to date", set.Status.UpdatedReplicas, want)
-	case set.Status.ReadyReplicas < want:
-		return waiting("%d of %d pods are ready", set.Status.ReadyReplicas, want)
-	}
-	return nil
+	return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonRelayStarting, "%d of %d pods are up to date and ready", current, want)
 }
 
 // observeRelay follows the pod that can tell of the relay, and carries over what it last said.
@@ -80,7 +82,7 @@ func (p *pass) observeRelay(pods []corev1.Pod) {
 	p.status.Region.Node, p.status.Image = "", ""
 	if pod == nil {
 		p.Poller.Forget(key)
-		p.unknown(v1alpha1.ReasonNotReported, "no pod of the relay is running")
+		p.unknown(v1alpha1.ReasonNotReported, notRunning)
 		return
 	}
 	p.status.Region.Node = pod.Spec.NodeName
@@ -88,10 +90,10 @@ func (p *pass) observeRelay(pods []corev1.Pod) {
 		p.status.Image = matching(imagePattern, s.ImageID, "")
 	}
 	if p.working != nil {
-		p.working = explain(p.working, pod)
+		p.working = p.explain(p.working, pod)
 	}
 	if pod.Status.PodIP == "" {
-		p.unknown(v1alpha1.ReasonNotReported, "the relay is not running yet")
+		p.unknown(v1alpha1.ReasonNotReported, notRunning)
 		return
 	}
 	p.Poller.Follow(key, pod.Status.PodIP, stamp(pod))
@@ -181,8 +183,8 @@ func stamp(pod *corev1.Pod) string {
 	return fmt.Sprintf("%s/%t/%d", pod.UID, ready, restarts)
 }
 
-// explain adds the pod's state to the reason why the relay is not up.
-func explain(err error, pod *corev1.Pod) error {
+// explain adds the pod's state to the reason why the relay is not up. That its container is being created is no news at first.
+func (p *pass) explain(err error, pod *corev1.Pod) error {
 	v := outcome.Of(err)
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
@@ -191,6 +193,10 @@ func explain(err error, pod *corev1.Pod) error {
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		if w := s.State.Waiting; w != nil {
+			if left := creating - p.Now().Sub(pod.CreationTimestamp.Time); w.Reason == "ContainerCreating" && left > 0 {
+				p.lookAgain(left)
+				return err
+			}
 			// The kubelet's own message may contain the name of a Secret or an image, and
 			// changes with each attempt. People who may read the pod find it there.
 			return outcome.Waiting(outcome.Recheck, v.Reason, "%s: pod %s waits, %s: if this persists, see kubectl describe pod %s -n %s",

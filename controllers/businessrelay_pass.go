@@ -50,6 +50,7 @@ type pass struct {
 
 	relay  *v1alpha1.BusinessRelay
 	status v1alpha1.BusinessRelayStatus // as it will be written
+	wrote  v1alpha1.BusinessRelayStatus // as the API server has it
 	marks  conditions.Set               // the conditions of status
 
 	claimed    *corev1.PersistentVolumeClaim // once read; empty if there is none
@@ -78,7 +79,7 @@ type pass struct {
 
 func (r *BusinessRelayReconciler) begin(relay *v1alpha1.BusinessRelay) *pass {
 	p := &pass{BusinessRelayReconciler: r, relay: relay}
-	p.status = *relay.Status.DeepCopy()
+	p.status, p.wrote = *relay.Status.DeepCopy(), relay.Status
 	p.marks = conditions.For(&p.status.Conditions, relay.Generation)
 	return p
 }

@@ -152,8 +152,17 @@ func (p *pass) applyIdentity(ctx context.Context) error {
 	)
 }
 
+// isNew says whether nothing can have run yet that a janitor would have to erase, and the volume is still to be made, which
+// the configuration names: it is written once, after the volume.
+func (p *pass) isNew() bool {
+	return p.in.UsesClaim() && p.in.Volume == "" && p.set == nil && !p.started()
+}
+
 // applyConfig makes the configuration, which relay and janitor of one version read.
 func (p *pass) applyConfig(ctx context.Context) error {
+	if p.isNew() {
+		return nil
+	}
 	file, hash, err := desired.Config(p.in)
 	if err != nil {
 		return err
@@ -179,6 +188,9 @@ func (p *pass) complete(ctx context.Context) error {
 // applyJanitor schedules the janitor. While the relay waits for its turn, the janitor is of the former version as well: only
 // what others did to it is undone.
 func (p *pass) applyJanitor(ctx context.Context) error {
+	if p.isNew() {
+		return nil
+	}
 	if p.waits != nil {
 		former := p.in
 		former.RelayImage = p.set.Spec.Template.Spec.Containers[0].Image // there is one, or the relay would not wait
@@ -226,6 +238,13 @@ func (p *pass) noteStart(ctx context.Context) error {
 		return nil
 	}
 	p.status.StartedTime = new(metav1.NewTime(p.Now()).Rfc3339Copy())
+	if p.set == nil { // what the pass will say at its end is in the same write
+		p.working = rolledOut(nil, p.relay.Spec.Replicas)
+		if err := p.observe(ctx); err != nil {
+			return err
+		}
+		p.conclude(nil)
+	}
 	return p.writeStatus(ctx)
 }
 

@@ -24,10 +24,23 @@ func required() []string {
 // summarize computes Ready, Reconciling and Stalled and writes the status. It emits an
 // event when Ready or RetentionHealthy changes.
 func (p *pass) summarize(ctx context.Context, stopped error) error {
-	p.status.ObservedGeneration = p.relay.Generation
-	v, status := p.verdict(stopped)
 	was := conditions.For(&p.relay.Status.Conditions, 0)
 	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
+	v, status := p.conclude(stopped)
+	if err := p.writeStatus(ctx); err != nil {
+		return err
+	}
+	if before == nil || before.Status != status || before.Reason != v.Reason {
+		p.tell(v, p.troubled(before, status, v))
+	}
+	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
+	return nil
+}
+
+// conclude marks Ready, Reconciling and Stalled by what stopped the pass and by the other conditions.
+func (p *pass) conclude(stopped error) (outcome.Verdict, metav1.ConditionStatus) {
+	p.status.ObservedGeneration = p.relay.Generation
+	v, status := p.verdict(stopped)
 	behind := p.behind()
 	if behind != nil && v.Moving {
 		v.Message += "; " + outcome.Of(behind).Message
@@ -38,14 +51,7 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	} else {
 		p.marks.Progress(v)
 	}
-	if err := p.writeStatus(ctx); err != nil {
-		return err
-	}
-	if before == nil || before.Status != status || before.Reason != v.Reason {
-		p.tell(v, p.troubled(before, status, v))
-	}
-	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
-	return nil
+	return v, status
 }
 
 // behind says what is not yet as it should be though the relay works; nil for nothing.
@@ -62,8 +68,12 @@ func (p *pass) behind() error {
 
 // writeStatus writes the status if it changed.
 func (p *pass) writeStatus(ctx context.Context) error {
-	return conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
-		client.ObjectKeyFromObject(p.relay), &p.relay.Status, &p.status)
+	err := conditions.WriteStatus(ctx, p.Client, v1alpha1.GroupVersion.WithKind(v1alpha1.KindBusinessRelay),
+		client.ObjectKeyFromObject(p.relay), &p.wrote, &p.status)
+	if err == nil {
+		p.wrote = *p.status.DeepCopy()
+	}
+	return err
 }
 
 // tellRetention emits an event when old keys are no longer erased on time, and when
@@ -100,6 +110,9 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 		return outcome.Of(p.working), metav1.ConditionFalse
 	}
 	if c := p.firstThatIs(metav1.ConditionUnknown); c != nil {
+		if c.Reason == v1alpha1.ReasonNotReported { // its pods are up, and it is being asked
+			return outcome.Of(outcome.Waiting(outcome.Recheck, v1alpha1.ReasonRelayStarting, "the relay has not said how it is yet")), metav1.ConditionFalse
+		}
 		return outcome.Verdict{Reason: c.Reason, Message: c.Message, Moving: true}, metav1.ConditionFalse
 	}
 	// One failed run of the janitor shows only in its condition; after two in a row the

@@ -86,8 +86,7 @@ func (p *pass) applyClaim(ctx context.Context) error {
 	return p.verifyVolume(ctx, current.Spec.VolumeName)
 }
 
-// nameVolume writes the UID of a claim that was just made into the configuration, which
-// was written before the claim.
+// nameVolume writes the UID of a claim that was just made into the configuration, and makes what had to wait for it.
 func (p *pass) nameVolume(ctx context.Context) error {
 	if p.in.Volume != "" {
 		return nil
@@ -97,7 +96,10 @@ func (p *pass) nameVolume(ctx context.Context) error {
 		return err
 	}
 	p.in.Volume = string(claim.UID)
-	return p.applyConfig(ctx)
+	if err := p.applyConfig(ctx); err != nil {
+		return err
+	}
+	return p.applyJanitor(ctx)
 }
 
 // verifyVolume checks whether the volume itself is bound to the region.

@@ -377,7 +377,7 @@ func TestDeletion_RelayThatNeverRanLeavesNothingBehind(t *testing.T) {
 	relay := w.relay("acme")
 	w.create(relay)
 	w.pass(relay)
-	if w.children(relay)["CronJob"] == nil {
+	if w.children(relay)["ServiceAccount"] == nil {
 		t.Fatal("nothing was made that could be left behind")
 	}
 	w.delete(relay)

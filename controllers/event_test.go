@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -79,12 +80,15 @@ func TestPod_WaitingIsShownWithWhereToLook(t *testing.T) {
 	w.create(relay)
 	w.pass(relay)
 	pod := w.startPod(relay)
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "relay", State: corev1.ContainerState{
-		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"},
-	}}}
-	if err := server.Client.Status().Update(t.Context(), pod); err != nil {
-		t.Fatal(err)
+	waits := func(reason string) {
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "relay", State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: reason},
+		}}}
+		if err := server.Client.Status().Update(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
 	}
+	waits("ImagePullBackOff")
 	set := &appsv1.StatefulSet{}
 	w.get(v1alpha1.TenantName(relay.Name), set)
 	set.Status.ReadyReplicas = 0
@@ -93,9 +97,21 @@ func TestPod_WaitingIsShownWithWhereToLook(t *testing.T) {
 	}
 	w.pass(relay)
 	c := w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRelayStarting)
-	for _, want := range []string{"0 of 1 pods are ready", "ImagePullBackOff", "kubectl describe pod acme-relay-0 -n " + w.name} {
+	for _, want := range []string{"0 of 1 pods are up to date and ready", "ImagePullBackOff", "kubectl describe pod acme-relay-0 -n " + w.name} {
 		if !strings.Contains(c.Message, want) {
 			t.Errorf("%q does not say %q", c.Message, want)
 		}
+	}
+
+	waits("ContainerCreating") // which every container is at first
+	w.now = pod.CreationTimestamp.Add(10 * time.Second)
+	again := w.pass(relay).RequeueAfter
+	if c := w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRelayStarting); strings.Contains(c.Message, "ContainerCreating") || again <= 0 || again > time.Minute {
+		t.Errorf("of a container that was begun ten seconds ago it says %q, and looks again after %s", c.Message, again)
+	}
+	w.now = w.now.Add(again)
+	w.pass(relay)
+	if c := w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRelayStarting); !strings.Contains(c.Message, "ContainerCreating") {
+		t.Errorf("of a container that is not made in time it says %q", c.Message)
 	}
 }

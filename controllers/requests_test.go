@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,4 +32,25 @@ func TestRelay_AsksTheServerForEachOfItsObjectsOnce(t *testing.T) {
 			t.Errorf("%s is asked for %d times", what, times)
 		}
 	}
+}
+
+// TestRelay_NewOneIsWrittenOnce: with a thousand of them, each write that says half of what the next one says takes seconds.
+func TestRelay_NewOneIsWrittenOnce(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	times := map[string]int{}
+	for _, write := range w.written() {
+		times[write]++
+	}
+	for what, n := range times {
+		if n > 1 && !strings.Contains(what, "NetworkPolicy") { // of which it has two
+			t.Errorf("%s: %d times", what, n)
+		}
+	}
+	if len(times) < 8 {
+		t.Errorf("it was written no more than %v", times)
+	}
+	w.quiet(relay)
 }

@@ -48,11 +48,20 @@ type statuses struct {
 	mu     sync.Mutex // guards the following fields
 	answer *contract.Status
 	at     map[string]*contract.Status // of hosts with an answer of their own
+	asked  int
+}
+
+// polled is how often it was asked.
+func (s *statuses) polled() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 func (s *statuses) Fetch(_ context.Context, host string) (*contract.Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	answer := s.answer
 	if own := s.at[host]; own != nil {
 		answer = own
@@ -280,7 +289,7 @@ func (w *world) startPod(relay *v1alpha1.BusinessRelay) *corev1.Pod {
 func (w *world) startReplica(relay *v1alpha1.BusinessRelay, n int32) *corev1.Pod {
 	w.t.Helper()
 	set := &appsv1.StatefulSet{}
-	if !w.get(v1alpha1.TenantName(relay.Name), set) {
+	if !w.within(func() bool { return w.get(v1alpha1.TenantName(relay.Name), set) }) {
 		w.t.Fatal("there is no StatefulSet")
 	}
 	pod := &corev1.Pod{

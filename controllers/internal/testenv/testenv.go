@@ -46,6 +46,9 @@ func StartStatic(ctx context.Context, policies string) (*Server, error) {
 // Kubeconfig returns a cluster admin's kubeconfig file, for a program that is not one of these tests.
 func (s *Server) Kubeconfig() []byte { return s.server.Kubeconfig() }
 
+// Restart stops the API server, calls down while it is away, and starts it again at its address.
+func (s *Server) Restart(down func()) error { return s.server.Restart(down) }
+
 // Stop ends the API server.
 func (s *Server) Stop() error {
 	if s.server == nil {

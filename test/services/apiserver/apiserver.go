@@ -41,7 +41,7 @@ type Server struct {
 	// Kube is a cluster admin's client.
 	Kube kubernetes.Interface
 	env  *envtest.Environment
-	dir  string // with the server's configuration; empty if it has none
+	dir  string // with the server's configuration and certificates
 }
 
 // Start runs an API server until Stop. Without AssetsVariable the programs are taken
@@ -68,6 +68,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true")                           // no test outlives a power cut
 	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16") // envtest's has 254 addresses
 	s := &Server{env: env}
+	if s.dir, err = os.MkdirTemp("", "relaykeep-apiserver-"); err != nil {
+		return nil, fmt.Errorf("configuring the API server: %w", err)
+	}
+	env.ControlPlane.GetAPIServer().CertDir = s.dir // one of its own would be made anew by a restart
 	if err := s.readPolicies(o.StaticPolicies); err != nil {
 		return nil, errors.Join(err, s.removeConfiguration())
 	}
@@ -108,9 +112,6 @@ func (s *Server) readPolicies(folder string) error {
 	if err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "relaykeep-apiserver-"); err != nil {
-		return fmt.Errorf("configuring the API server: %w", err)
-	}
 	file := filepath.Join(s.dir, "admission.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, admissionConfiguration, path), 0o600); err != nil {
 		return fmt.Errorf("configuring the API server: %w", err)
@@ -119,12 +120,7 @@ func (s *Server) readPolicies(folder string) error {
 	return nil
 }
 
-func (s *Server) removeConfiguration() error {
-	if s.dir == "" {
-		return nil
-	}
-	return os.RemoveAll(s.dir)
-}
+func (s *Server) removeConfiguration() error { return os.RemoveAll(s.dir) }
 
 // Kubeconfig returns a cluster admin's kubeconfig file.
 func (s *Server) Kubeconfig() []byte { return s.env.KubeConfig }
