@@ -150,3 +150,55 @@ func TestClaim_ThatDoesNotGrowSaysSo(t *testing.T) {
 	w.absent(relay, v1alpha1.ConditionReconciling)
 	w.absent(relay, v1alpha1.ConditionStalled)
 }
+
+// TestClaim_OfASnapshotTakesTheLostOnesPlace, as docs/operations.md says: a suspended relay gets no empty volume meanwhile, and
+// is told of the other volume, by which it knows that its store was restored.
+func TestClaim_OfASnapshotTakesTheLostOnesPlace(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = true })
+	w.pass(relay)
+	lost := w.children(relay)["PersistentVolumeClaim"].(*corev1.PersistentVolumeClaim)
+	labels := lost.Labels
+	if err := server.Client.Delete(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	w.releaseClaim()
+	w.pass(relay)
+	if w.children(relay)["PersistentVolumeClaim"] != nil {
+		t.Fatal("a suspended relay gets an empty volume in place of one that is to be restored")
+	}
+	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSuspended)
+	w.quiet(relay)
+
+	restored := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: lost.Name},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: lost.Spec.AccessModes, StorageClassName: lost.Spec.StorageClassName, Resources: lost.Spec.Resources,
+			DataSource: &corev1.TypedLocalObjectReference{APIGroup: new("snapshot.storage.k8s.io"), Kind: "VolumeSnapshot", Name: "monday"},
+		},
+	}
+	w.create(restored)
+	w.pass(relay)
+	c := w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonVolumeElsewhere)
+	for _, want := range []string{"make it again", v1alpha1.LabelManagedBy + "=relaykeep", v1alpha1.LabelInstance + "=acme", v1alpha1.LabelRegion + "=" + w.name} {
+		if !strings.Contains(c.Message, want) || strings.Contains(c.Message, "delete") {
+			t.Errorf("of a claim without labels it says %q", c.Message)
+		}
+	}
+	restored.Labels = labels
+	w.change(restored)
+	w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Suspend = false })
+	w.pass(relay)
+	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRelayStarting)
+	children := w.children(relay)
+	if file := children["ConfigMap"].(*corev1.ConfigMap).Data["relay.json"]; !strings.Contains(file, string(restored.UID)) {
+		t.Errorf("the configuration does not name the restored volume:\n%s", file)
+	}
+	claim := children["PersistentVolumeClaim"].(*corev1.PersistentVolumeClaim)
+	if claim.UID != restored.UID || claim.Spec.DataSource == nil || claim.Spec.DataSource.Name != "monday" {
+		t.Errorf("the claim is %+v", claim.Spec)
+	}
+}

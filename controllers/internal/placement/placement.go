@@ -5,6 +5,7 @@ package placement
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -81,7 +82,13 @@ func Relay(f Facts) error {
 	if f.Claim == nil {
 		return nil
 	}
-	if in := f.Claim.Labels[v1alpha1.LabelRegion]; in != f.Region.Name {
+	in, says := f.Claim.Labels[v1alpha1.LabelRegion]
+	if !says {
+		return outcome.Stalled(v1alpha1.ReasonVolumeElsewhere,
+			"PersistentVolumeClaim %s does not say that its volume is in the region: if you restored it from a snapshot, make it again from that with all labels of the one that it replaces, which are %s=%s, %s=%s and %s=%s at least",
+			f.Claim.Name, v1alpha1.LabelManagedBy, v1alpha1.ManagedBy, v1alpha1.LabelInstance, strings.TrimSuffix(f.Claim.Name, v1alpha1.SuffixRelay), v1alpha1.LabelRegion, f.Region.Name)
+	}
+	if in != f.Region.Name {
 		return outcome.Stalled(v1alpha1.ReasonVolumeElsewhere,
 			"PersistentVolumeClaim %s, left by an earlier relay, belongs to region %q: delete it, or use another name for the relay", f.Claim.Name, in)
 	}
