@@ -117,6 +117,9 @@ const (
 	Refused      State = "Refused"      // the carrier refuses the account; trying again, slowly
 )
 
+// States lists all states of a link.
+func States() []State { return []State{Connecting, Online, Disconnected, Refused} }
+
 // Status is the link's state and, when it is not Online, the reason. Its words are fit for
 // a condition: no customer's address and no text from the server.
 type Status struct {

@@ -47,6 +47,9 @@ func TestDeadLetter_IsDeliveredWhenItIsReplayed(t *testing.T) {
 		if len(dead) != 4 { // the message, and sent, delivered and read
 			t.Fatalf("%d dead letters: %+v", len(dead), dead)
 		}
+		if n, since, err := message.Queue(w.store, message.QueueDead).Waiting(t.Context(), time.Now()); n != 4 || !since.Equal(dead[0].Died) || err != nil {
+			t.Errorf("%d wait since %v, %v, want those since the first died, %v", n, since, err, dead[0].Died)
+		}
 		for _, l := range dead {
 			if l.Died.Sub(began) < time.Minute || l.Created.After(began) || l.Message == "" || l.Failure != "the webhook's receiver does not answer" {
 				t.Errorf("%+v", l)

@@ -57,6 +57,16 @@ func (l *carrierSlot) get() carrier.Carrier {
 	return l.carrier
 }
 
+// status is the link's; known is false while there is no account to link with.
+func (l *carrierSlot) status() (s carrier.Status, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.carrier == nil {
+		return s, false
+	}
+	return l.carrier.Status(), true
+}
+
 // condition is CarrierConnected, except for what only the messages know.
 func (l *carrierSlot) condition() contract.Condition {
 	l.mu.Lock()

@@ -2,74 +2,186 @@ package serve
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// attach adds what the parts know.
-func (m *metrics) attach(p *parts) { m.registry.MustRegister(newPartsCollector(p)) }
+// The keys whose ages are shown.
+const (
+	keyIdentity     = "identity"
+	keySignedPreKey = "signed_prekey"
+	keyData         = "data"
+)
 
-// partsCollector reads counts where they are kept when they are asked for.
-type partsCollector struct {
-	parts                            *parts
-	messages, queue, state, oldestAt *prometheus.Desc
-	storage                          *prometheus.Desc
-	refused, overQuota               *prometheus.Desc
+// collector reads, when it is asked, what is kept elsewhere. Until the keys are open it shows little more than the
+// conditions, which say why.
+type collector struct {
+	relay                      *relay
+	messages, queue, waited    *prometheus.Desc
+	condition, storage         *prometheus.Desc
+	refused, overQuota         *prometheus.Desc
+	oldestKey, key, retention  *prometheus.Desc
+	limit, used, free          *prometheus.Desc
+	carrierState, carrierSince *prometheus.Desc
 }
 
-func newPartsCollector(p *parts) *partsCollector {
-	return &partsCollector{
-		parts:    p,
-		messages: prometheus.NewDesc("relaykeep_messages_total", "What happened to messages, since the process started.", []string{"event"}, nil),
-		refused:  prometheus.NewDesc("relaykeep_signal_errors_total", "Messages and bundles that the Signal layer refused, by class, since the process started.", []string{"class"}, nil),
-		overQuota: prometheus.NewDesc("relaykeep_quota_refusals_total",
-			"Messages and files that were refused because their customer's share of the volume is used up, by direction.", []string{"direction"}, nil),
-		queue:    prometheus.NewDesc("relaykeep_queue_jobs", "Jobs that are queued.", []string{"queue"}, nil),
-		state:    prometheus.NewDesc("relaykeep_condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", []string{"type"}, nil),
-		storage:  prometheus.NewDesc("relaykeep_storage_mode", "Always 1; the label is the storage mode, Retained or None.", []string{"mode"}, nil),
-		oldestAt: prometheus.NewDesc("relaykeep_oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made.", nil, nil),
+func newCollector(r *relay) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("relaykeep_"+name, help, labels, nil)
+	}
+	return &collector{
+		relay:    r,
+		messages: desc("messages_total", "What happened to messages, since the process started.", "event"),
+		refused:  desc("signal_errors_total", "Messages and bundles that the Signal layer refused, by class, since the process started.", "class"),
+		overQuota: desc("quota_refusals_total",
+			"Messages and files that were refused because their customer's share of the volume is used up, by direction.", "direction"),
+		queue: desc("queue_jobs", "Jobs that are queued.", "queue"),
+		waited: desc("queue_oldest_age_seconds",
+			"How long the oldest job of a queue has waited, of dead letters since it became one; 0 when none waits. What a customer must accept first does not wait.", "queue"),
+		condition: desc("condition", "1 when the condition is true, 0 when it is false, -1 when it is unknown.", "type"),
+		storage:   desc("storage_mode", "Always 1; the label is the storage mode, Retained or None.", "mode"),
+		oldestKey: desc("oldest_key_timestamp_seconds", "When the oldest key that can still decrypt was made."),
+		key: desc("key_timestamp_seconds",
+			"When a key that is in use was made: the identity, the signed pre-key that is published, the data key that seals what is written now.", "key"),
+		retention:    desc("retention_period_seconds", "For how long messages can be read."),
+		limit:        desc("store_limit_bytes", "Size of the volume, or what the database may take; none when it is not known."),
+		used:         desc("store_used_bytes", "What the store holds, without what is free for new rows."),
+		free:         desc("store_free_bytes", "Room for what is new, on the volume and in the store; none when it is not known."),
+		carrierState: desc("carrier_state", "1 for the state that the link to the carrier is in, 0 for the others.", "state"),
+		carrierSince: desc("carrier_state_timestamp_seconds", "Since when the link to the carrier has been in its state."),
 	}
 }
 
 // Describe implements prometheus.Collector.
-func (c *partsCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.messages
-	ch <- c.refused
-	ch <- c.overQuota
-	ch <- c.queue
-	ch <- c.state
-	ch <- c.oldestAt
-	ch <- c.storage
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.messages, c.refused, c.overQuota, c.queue, c.waited, c.condition, c.storage, c.oldestKey, c.key, c.retention,
+		c.limit, c.used, c.free, c.carrierState, c.carrierSince,
+	} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *partsCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(c.storage, 1, c.relay.storageMode())
+	gauge(c.retention, c.relay.retention().Seconds())
+	p := c.relay.running.Load()
+	var letters int64
+	if p != nil {
+		c.counts(ch, p)
+		letters = c.queues(ctx, gauge, p)
+		c.keys(ctx, gauge, p)
+		c.room(ctx, gauge, p)
+		c.link(gauge, p)
+	}
+	s := c.relay.statusOf(contract.Counts{DeadLetters: letters})
+	if t := s.OldestKeyTime; t != nil {
+		gauge(c.oldestKey, float64(t.Unix()))
+	}
+	if s.Holder != "" { // what a replica says that stands by is not about the relay
+		return
+	}
+	for _, is := range s.Conditions {
+		gauge(c.condition, value(is.Status), is.Type)
+	}
+}
+
+// counts shows what happened since the process started.
+func (c *collector) counts(ch chan<- prometheus.Metric, p *parts) {
+	counter := func(d *prometheus.Desc, n int64, label string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), label)
+	}
 	for _, e := range message.Events() {
-		ch <- prometheus.MustNewConstMetric(c.messages, prometheus.CounterValue, float64(c.parts.messages.Count(e)), string(e))
+		counter(c.messages, p.messages.Count(e), string(e))
 	}
 	for _, class := range omemo.Classes() {
-		ch <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(c.parts.messages.Refused(class)), class)
+		counter(c.refused, p.messages.Refused(class), class)
 	}
 	for _, what := range message.OverQuotas() {
-		ch <- prometheus.MustNewConstMetric(c.overQuota, prometheus.CounterValue, float64(c.parts.messages.OverQuota(what)), string(what))
+		counter(c.overQuota, p.messages.OverQuota(what), string(what))
 	}
-	s := c.parts.status(context.Background())
-	ch <- prometheus.MustNewConstMetric(c.storage, prometheus.GaugeValue, 1, s.Storage)
-	ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(s.Counts.DeadLetters), message.QueueDead)
-	for _, name := range []string{message.QueueOutbox, message.QueueReceipts, message.QueueWebhook, message.QueueMedia} {
-		if n, err := message.Queue(c.parts.store, name).Length(context.Background()); err == nil {
-			ch <- prometheus.MustNewConstMetric(c.queue, prometheus.GaugeValue, float64(n), name)
+}
+
+// queues shows what waits and for how long, and returns how many dead letters there are. What cannot be counted is left out.
+func (c *collector) queues(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), p *parts) (letters int64) {
+	now := p.Now()
+	for _, name := range []string{message.QueueOutbox, message.QueueReceipts, message.QueueWebhook, message.QueueDead, message.QueueMedia} {
+		n, since, err := message.Queue(p.store, name).Waiting(ctx, now)
+		if err != nil {
+			continue
+		}
+		gauge(c.queue, float64(n), name)
+		age := time.Duration(0)
+		if !since.IsZero() {
+			age = now.Sub(since)
+		}
+		gauge(c.waited, age.Seconds(), name)
+		if name == message.QueueDead {
+			letters = n
 		}
 	}
-	for _, cond := range s.Conditions {
-		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, value(cond.Status), cond.Type)
+	return letters
+}
+
+// keys shows when keys were made.
+func (c *collector) keys(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), p *parts) {
+	show := func(name string, made time.Time) {
+		if !made.IsZero() {
+			gauge(c.key, float64(made.Unix()), name)
+		}
 	}
-	if s.OldestKeyTime != nil {
-		ch <- prometheus.MustNewConstMetric(c.oldestAt, prometheus.GaugeValue, float64(s.OldestKeyTime.Unix()))
+	show(keyIdentity, p.keys.identity.Created)
+	if live := p.keys.ring.Live(); len(live) > 0 {
+		show(keyData, live[0].Created)
+	}
+	var signed time.Time
+	err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+		signed, err = tx.SignedPreKeyCreated()
+		return err
+	})
+	if err == nil {
+		show(keySignedPreKey, signed)
+	}
+}
+
+// room shows how much room there is, as far as it is known.
+func (c *collector) room(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), p *parts) {
+	r, err := p.keys.store.Room(ctx)
+	if err != nil {
+		return
+	}
+	gauge(c.used, float64(r.Used))
+	if r.Limit > 0 {
+		gauge(c.limit, float64(r.Limit))
+		gauge(c.free, float64(r.Free))
+	}
+}
+
+// link shows the state of the link to the carrier. Without an account there is no link.
+func (c *collector) link(gauge func(*prometheus.Desc, float64, ...string), p *parts) {
+	s, known := p.carrier.status()
+	for _, state := range carrier.States() {
+		is := 0.
+		if known && s.State == state {
+			is = 1
+		}
+		gauge(c.carrierState, is, string(state))
+	}
+	if known {
+		gauge(c.carrierSince, float64(s.Since.Unix()))
 	}
 }
 

@@ -202,6 +202,7 @@ func (p *parts) sweep(ctx context.Context) {
 	if err != nil {
 		p.Log.LogAttrs(ctx, slog.LevelError, "sweeping the store failed", slog.Any("error", err))
 	} else {
+		p.metrics.swept.Set(float64(now.Unix()))
 		p.Log.LogAttrs(ctx, slog.LevelInfo, "swept the store", slog.Int("epochs", swept.Epochs),
 			slog.Int("messages", swept.Messages), slog.Int("jobs", swept.Jobs), slog.Int("others", swept.Others))
 	}

@@ -33,6 +33,7 @@ func Run(ctx context.Context, o Options) error {
 	r := &relay{Options: o, cfg: cfg, clock: clock.NewTrusted(o.Now)}
 	r.Now = r.clock.Now
 	r.metrics = newMetrics(o.Version)
+	r.metrics.registry.MustRegister(newCollector(r))
 	vc := vault.ForTenant(cfg.Config, contract.RoleRelay(cfg.Region), o.TokenPath)
 	vc.Token, vc.Log, vc.Observer = o.Token, o.Log, r.metrics
 	if r.vault, err = vault.New(vc); err != nil {

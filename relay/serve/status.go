@@ -67,6 +67,15 @@ const countTime = 2 * time.Second
 
 // status is the answer at /status.
 func (r *relay) status(ctx context.Context) contract.Status {
+	var c contract.Counts
+	if p := r.running.Load(); p != nil {
+		c = p.counts(ctx)
+	}
+	return r.statusOf(c)
+}
+
+// statusOf is the answer at /status with counts of now.
+func (r *relay) statusOf(counts contract.Counts) contract.Status {
 	s := contract.Status{
 		Version: contract.StatusVersion, ConfigHash: r.cfg.Hash, Quality: "UNKNOWN", Storage: r.storageMode(),
 		Conditions: []contract.Condition{r.keysCondition()},
@@ -78,7 +87,12 @@ func (r *relay) status(ctx context.Context) contract.Status {
 			waiting(contract.ConditionVolumeHasRoom))
 		return s
 	}
-	s.Counts = p.counts(ctx)
+	s.Counts = counts
+	// Those that were there at the start may be gone by now, as they should.
+	s.OldestKeyTime = nil
+	if live := p.keys.ring.Live(); len(live) > 0 {
+		s.OldestKeyTime = new(live[len(live)-1].Created)
+	}
 	s.Conditions = append(s.Conditions, p.conditions(s.Counts.DeadLetters)...)
 	return s
 }

@@ -46,7 +46,6 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		}
 	}
 	p.tokens = access.New(tokenStorage{p.store}, r.Now)
-	r.metrics.attach(p)
 	return p, nil
 }
 
@@ -78,7 +77,7 @@ func (p *parts) addWebhook() (err error) {
 			return p.messages.Bury(ctx, j.ID, attempts, failure)
 		},
 		Recovered:  func() { p.webhooks.Hurry() },
-		MaxUpdates: p.cfg.Webhook.MaxUpdates, Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook,
+		MaxUpdates: p.cfg.Webhook.MaxUpdates, Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook, Answered: p.metrics.receiver,
 	})
 	if err != nil {
 		return err

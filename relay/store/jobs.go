@@ -204,6 +204,24 @@ func (t *Tx) QueueLength(queue string) (int64, error) {
 	return t.integer(`SELECT count(*) FROM jobs WHERE queue = ?`, queue)
 }
 
+// textQueued counts a queue's jobs and finds the first that was added, both in the queue's index.
+const textQueued = `SELECT count(*), coalesce(min(id), 0) FROM jobs WHERE queue = ?`
+
+// Queued counts the jobs of a queue, including those not yet due, and says when the oldest was created; the zero
+// time for an empty queue.
+func (t *Tx) Queued(queue string) (n int64, oldest time.Time, err error) {
+	var first int64
+	err = t.rows(textQueued, func(r row) error {
+		r.numbers(&n, &first)
+		return nil
+	}, queue)
+	if err != nil || n == 0 {
+		return n, oldest, err
+	}
+	created, err := t.integer(`SELECT created FROM jobs WHERE id = ?`, first)
+	return n, fromMillis(created), err
+}
+
 // textQueuedFor reads in the index of a customer's jobs.
 const textQueuedFor = `SELECT message FROM jobs WHERE customer = ? AND queue = ? LIMIT ?`
 

@@ -20,6 +20,7 @@ func TestJobs_IndexLeadsToThemInOrder(t *testing.T) {
 		"of a queue":                {textDue, "jobs_due (queue=? AND not_before>? AND not_before<?)"},
 		"of a customer in a queue":  {textDueOf, "jobs_lane (customer=? AND queue=? AND not_before>? AND not_before<?)"},
 		"counted, of a customer":    {textQueuedFor, "INDEX jobs_lane (customer=? AND queue=?)"},
+		"counted, with the first":   {textQueued, "COVERING INDEX jobs_due (queue=?)"},
 		"of a customer who is gone": {"DELETE FROM customers WHERE id = ?", "jobs_lane (customer=?)"},
 	} {
 		args := make([]driver.Value, strings.Count(q.text, "?"))

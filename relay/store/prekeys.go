@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+	"time"
 )
 
 const purposePreKey = "prekey"
@@ -20,6 +21,12 @@ func (t *Tx) SignedPreKey(id uint32) (Key, error) { return t.key(kindSigned, id)
 
 // SignedPreKeys returns all signed pre-keys in the order of their IDs.
 func (t *Tx) SignedPreKeys() ([]Key, error) { return t.allKeys(kindSigned) }
+
+// SignedPreKeyCreated says when the newest signed pre-key was made, without opening it; the zero time when there is none.
+func (t *Tx) SignedPreKeyCreated() (time.Time, error) {
+	created, err := t.integer(`SELECT coalesce(max(created), 0) FROM prekeys WHERE kind = ?`, kindSigned)
+	return fromMillis(created), err
+}
 
 // PutSignedPreKey writes a signed pre-key.
 func (t *Tx) PutSignedPreKey(k Key) error { return t.putKey(kindSigned, k) }

@@ -135,6 +135,12 @@ func (s *Store) Full() bool { return s.db.Full() }
 // shrink.
 func (s *Store) Freed() int64 { return s.db.Freed() }
 
+// Room is how much room there is, in bytes; 0 is what is not known.
+type Room = engine.Room
+
+// Room measures how much room there is now.
+func (s *Store) Room(ctx context.Context) (Room, error) { return s.db.Room(ctx) }
+
 // Trouble says why nothing can be written at present, as far as that is known; one of the errors of a
 // store on a server, and nil in a directory. After ErrFenced and ErrRolledBack the store must be
 // opened again.

@@ -48,6 +48,9 @@ const (
 	Deferred Outcome = "deferred"
 )
 
+// Outcomes lists all outcomes of an attempt.
+func Outcomes() []Outcome { return []Outcome{Taken, Refused, Dead, Deferred} }
+
 // Options say how a Deliverer works. Receiver, Finish, Bury and Recovered are required.
 type Options struct {
 	Receiver Receiver
@@ -70,6 +73,8 @@ type Options struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Observe func(o Outcome, took time.Duration)
+	// Answered is told how the receiver answered each handshake and each request that delivers.
+	Answered func(Request, Answer)
 }
 
 // Deliverer delivers webhooks to one receiver. It is safe for concurrent use.
@@ -107,6 +112,9 @@ func New(o Options) (*Deliverer, error) {
 	if o.Observe == nil {
 		o.Observe = func(Outcome, time.Duration) {}
 	}
+	if o.Answered == nil {
+		o.Answered = func(Request, Answer) {}
+	}
 	o.MaxUpdates = min(max(1, o.MaxUpdates), MaxUpdates)
 	if o.Recheck == 0 {
 		o.Recheck = recheckEvery
@@ -140,8 +148,11 @@ func (d *Deliverer) untilVerified(ctx context.Context) {
 	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstProbe, lastProbe, 2
 	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
 		err := d.verify(ctx)
-		if ctx.Err() == nil && d.handshake(err) {
-			d.o.Recovered()
+		if ctx.Err() == nil {
+			d.o.Answered(Handshake, answerOf(err))
+			if d.handshake(err) {
+				d.o.Recovered()
+			}
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0)) // an error is ctx's
@@ -218,6 +229,7 @@ func (d *Deliverer) deliver(ctx context.Context, jobs []queue.Job, p parcel, res
 		return
 	}
 	d.delivered(err)
+	d.o.Answered(Delivery, answerOf(err))
 	if err == nil {
 		d.o.Observe(Taken, d.o.Now().Sub(start))
 		note(d.finish(ctx, jobs, p.jobs))
@@ -302,6 +314,27 @@ func (d *Deliverer) delivered(err error) {
 		default:
 		}
 	}
+}
+
+// answerOf classifies the error of a handshake or of a delivery.
+func answerOf(err error) Answer {
+	var status StatusError
+	credentials := (*CredentialsError)(nil)
+	switch {
+	case err == nil:
+		return Accepted
+	case errors.As(err, &status):
+		return answerOfStatus(int(status))
+	case errors.Is(err, ErrChallenge):
+		return NoChallenge
+	case errors.Is(err, ErrUntrusted):
+		return Untrusted
+	case errors.As(err, &credentials):
+		return NotAsked
+	case errors.Is(err, ErrNotEncrypted), errors.Is(err, ErrNotPayload):
+		return NotEncrypted
+	}
+	return Unreachable
 }
 
 // retryAfter is the back-off after an attempt that followed so many failed ones.

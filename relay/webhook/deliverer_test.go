@@ -105,6 +105,7 @@ type fixture struct {
 	finishing func()           // called by Finish first, if it is not nil
 	dead      map[int64]string // why each was given up
 	recovered int
+	answers   []string // of the receiver: request and class
 }
 
 // work delivers one job.
@@ -146,6 +147,11 @@ func deliverAtOnce(t *testing.T, to webhook.Receiver, maxUpdates int) *fixture {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.recovered++
+		},
+		Answered: func(r webhook.Request, a webhook.Answer) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.answers = append(f.answers, fmt.Sprint(r, " ", a))
 		},
 	})
 	if err != nil {
@@ -272,6 +278,58 @@ func TestCondition_SaysWhyTheHandshakeFails(t *testing.T) {
 				t.Errorf("the message shows too much: %s", c.Message)
 			}
 		})
+	}
+}
+
+func TestAnswers_AreToldByClass(t *testing.T) {
+	r, closed := newReceiver(t), newReceiver(t)
+	closed.Close()
+	told := func(f *fixture) []string {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.answers
+	}
+	for name, c := range map[string]struct {
+		to        webhook.Receiver
+		handshake func(http.ResponseWriter, *http.Request)
+		want      string
+	}{
+		"accepted":          {r.as(), echo, "handshake accepted"},
+		"no challenge":      {r.as(), ok, "handshake no_challenge"},
+		"refused":           {r.as(), answer(403), "handshake 4xx"},
+		"without an answer": {closed.as(), echo, "handshake unreachable"},
+		"unknown authority": {webhook.Receiver{URL: r.URL}, echo, "handshake untrusted"},
+		"credentials are bad": {webhook.Receiver{URL: r.URL, CABundle: r.bundle(), Own: func() (webhook.Credentials, error) {
+			return webhook.Credentials{}, &webhook.CredentialsError{Key: "appSecret"}
+		}}, echo, "handshake not_asked"},
+	} {
+		r.behave(c.handshake, ok)
+		f := deliver(t, c.to).start(t)
+		for deadline := time.Now().Add(15 * time.Second); len(told(f)) == 0 && time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		}
+		if got := told(f); len(got) == 0 || got[0] != c.want {
+			t.Errorf("%s: told %q, want %q", name, got, c.want)
+		}
+	}
+	r.behave(echo, ok)
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	var want []string
+	for _, d := range []struct {
+		status int
+		class  webhook.Answer
+	}{{200, webhook.Accepted}, {204, webhook.Other2xx}, {302, webhook.Redirect}, {410, webhook.ClientError}, {503, webhook.ServerError}, {600, webhook.OtherStatus}} {
+		r.behave(echo, answer(d.status))
+		f.work(t.Context(), job(1))
+		want = append(want, "delivery "+string(d.class))
+	}
+	if got := slices.DeleteFunc(slices.Clone(told(f)), func(a string) bool { return strings.HasPrefix(a, "handshake") }); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	for _, w := range append(want, "delivery unreachable", "delivery untrusted", "delivery not_encrypted") {
+		if !slices.Contains(webhook.Answers(), webhook.Answer(strings.TrimPrefix(w, "delivery "))) {
+			t.Errorf("%s is not among those that are listed", w)
+		}
 	}
 }
 

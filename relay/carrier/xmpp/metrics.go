@@ -8,6 +8,9 @@ import (
 // program: fit for a metric's label.
 type Drop = stanza.Drop
 
+// Drops lists all reasons.
+func Drops() []Drop { return stanza.Drops() }
+
 // Metrics counts what happens on a link, without addresses or numbers. Implementations must
 // be quick and safe for concurrent use.
 type Metrics interface {

@@ -2,6 +2,7 @@ package base
 
 import (
 	"context"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/queue"
@@ -71,6 +72,25 @@ func (b *Backend) Postpone(ctx context.Context, jobs []queue.Job) error {
 		}
 		return nil
 	})
+}
+
+// Waiting counts the queue's jobs and says since when the first of them waits; the zero time if none does. A job of the
+// outbox that is put off, because its customer has to answer a contact request first, is counted but waits for nothing.
+// A dead letter waits since it became one.
+func (b *Backend) Waiting(ctx context.Context, now time.Time) (n int64, since time.Time, err error) {
+	err = b.store.View(ctx, func(tx *store.Tx) error {
+		if n, since, err = tx.Queued(b.name); err != nil || n == 0 {
+			return err
+		}
+		if b.name == QueueOutbox || b.name == QueueDead { // what waits there keeps its time, attempts or not
+			since, _, err = tx.NextDue(b.name)
+		}
+		return err
+	})
+	if since.After(now) {
+		since = time.Time{}
+	}
+	return n, since, err
 }
 
 // Length counts the queue's jobs.

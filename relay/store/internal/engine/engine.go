@@ -68,6 +68,8 @@ type Database interface {
 	// Freed is how many bytes in the database are free for new rows, in addition to what the
 	// volume has left; 0 also when that is not known.
 	Freed() int64
+	// Room measures how much room there is now. It costs one short view.
+	Room(ctx context.Context) (Room, error)
 	// Birth is a number that differs after the database was copied or an earlier state of it
 	// was put in place, and stays the same otherwise, as far as the engine can tell; 0 when it
 	// cannot tell.
@@ -79,6 +81,13 @@ type Database interface {
 	// others open the database. After it every method that takes a context fails with
 	// ErrClosed. It must be called once.
 	Close() error
+}
+
+// Room is how much room there is, in bytes.
+type Room struct {
+	Limit int64 // of what the database is in; 0 when it is not known or has none
+	Used  int64 // by the database, without what is free for new rows
+	Free  int64 // for new rows; 0 without a Limit
 }
 
 // Tx is a transaction. It is valid within the function that it was given to, and for one

@@ -179,6 +179,22 @@ func (d *DB) Full() bool { return d.writer.full.Load() }
 // Freed is 0: the server does not say how much of its files is free.
 func (d *DB) Freed() int64 { return 0 }
 
+// Room asks the server how much the database takes. How much room the server has it does not say, so the limit is the
+// configured size.
+func (d *DB) Room(ctx context.Context) (r engine.Room, err error) {
+	r.Limit = d.config.Size
+	err = d.readers.view(ctx, func(tx engine.Tx) error {
+		return tx.Rows(textSize, func(row []driver.Value) error {
+			r.Used, _ = row[0].(int64)
+			return nil
+		})
+	})
+	if r.Limit > 0 {
+		r.Free = max(0, r.Limit-r.Used)
+	}
+	return r, err
+}
+
 // Birth is a random number that opening replaces when the database lies elsewhere.
 func (d *DB) Birth() int64 { return d.birth }
 

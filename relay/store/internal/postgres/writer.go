@@ -121,13 +121,16 @@ func (w *writer) fenced(err error) error {
 	return nil
 }
 
+// textSize asks how many bytes the database takes.
+const textSize = `SELECT pg_database_size(current_database())`
+
 // measure looks at how much the database takes, now and then. What cannot be measured stays.
 func (w *writer) measure() {
 	if w.config.Size == 0 || time.Since(w.measured) < 10*time.Second {
 		return
 	}
 	w.measured = time.Now()
-	_ = w.conn.rows(`SELECT pg_database_size(current_database())`, func(row []driver.Value) error {
+	_ = w.conn.rows(textSize, func(row []driver.Value) error {
 		w.held, _ = row[0].(int64)
 		w.spent = 0
 		return nil

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"os"
 
@@ -80,6 +81,36 @@ func (d *DB) Full() bool { return d.writer.room.full.Load() }
 
 // Freed is how many bytes in the file are free for new rows: the file does not shrink.
 func (d *DB) Freed() int64 { return d.writer.room.free.Load() }
+
+// Room measures the volume, and the database in it. What others keep on the volume is neither used nor free.
+func (d *DB) Room(ctx context.Context) (r engine.Room, err error) {
+	err = d.readers.view(ctx, func(tx engine.Tx) error {
+		pages, err := integer(tx, "PRAGMA page_count")
+		if err != nil {
+			return err
+		}
+		unused, err := integer(tx, "PRAGMA freelist_count")
+		if err != nil {
+			return err
+		}
+		r.Used = (pages - unused) * pageSize
+		var s unix.Statfs_t
+		if unix.Statfs(d.path, &s) == nil {
+			r.Limit, r.Free = int64(s.Blocks)*s.Bsize, int64(s.Bavail)*s.Bsize+unused*pageSize
+		}
+		return nil
+	})
+	return r, err
+}
+
+// integer returns the one number that a query finds.
+func integer(tx engine.Tx, text string) (n int64, err error) {
+	err = tx.Rows(text, func(row []driver.Value) error {
+		n, _ = row[0].(int64)
+		return nil
+	})
+	return n, err
+}
 
 // Birth says when the file was made, in nanoseconds since 1970, or 0 if the file system does
 // not record that. A copy of a file has its own birth time; a snapshot of a whole block device

@@ -27,6 +27,15 @@ const (
 	DropManyAttributes Drop = "too_many_attributes" // of one element
 )
 
+// Drops lists all reasons.
+func Drops() []Drop {
+	return []Drop{
+		DropForeignDomain, DropForeignAddress, DropFromServer, DropFromSelf, DropMalformed, DropForeignType, DropForeignEncryption,
+		DropPlaintext, DropEmpty, DropLongID, DropArchive, DropUnasked, DropRoster,
+		DropTooLarge, DropTooDeep, DropManyElements, DropManyAttributes,
+	}
+}
+
 // Oversize says that an element breaks a bound. The stream itself is intact: the rest of the
 // element can be read and forgotten.
 type Oversize struct{ Reason Drop }

@@ -144,6 +144,11 @@ func room(w *world) {
 		if w.db.Full() || w.db.Batch() <= 0 || w.db.Freed() < 0 {
 			w.Errorf("full %v, batch %d, freed %d", w.db.Full(), w.db.Batch(), w.db.Freed())
 		}
+		r, err := w.db.Room(w.Context())
+		w.must(err)
+		if r.Used <= 0 || r.Limit < 0 || r.Free < 0 || r.Free > r.Limit || r.Limit > 0 && r.Free == 0 {
+			w.Errorf("the room is %+v", r)
+		}
 	})
 }
 
