@@ -71,7 +71,10 @@ type metric struct {
 }
 
 // description is how a description prints; there is no other way to read it.
-var description = regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+var description = regexp.MustCompile(`fqName: "([^"]+)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+
+// constant is a label with its value, of those that are the same in every series.
+var constant = regexp.MustCompile(`([a-z_]+)="[^"]*"`)
 
 // registered are all metrics of operator and relay, with the labels that a scrape of a relay's pod adds to its own.
 func registered(t *testing.T) []metric {
@@ -84,7 +87,10 @@ func registered(t *testing.T) []metric {
 			if m == nil {
 				t.Fatalf("unreadable: %s", d)
 			}
-			labels := strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' })
+			labels := strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' })
+			for _, c := range constant.FindAllStringSubmatch(m[2], -1) {
+				labels = append(labels, c[1])
+			}
 			all = append(all, metric{m[1], append(labels, added...)})
 		}
 		return all
@@ -94,7 +100,7 @@ func registered(t *testing.T) []metric {
 		t.Fatal("controller-runtime's registry does not describe its metrics")
 	}
 	return slices.Concat(
-		read(controllers.NewStateMetrics(nil).Describe), read(controllers.NewRetentionMetrics(nil).Describe), read(controllers.NewKeeperMetrics(nil).Describe),
+		read(controllers.NewStateMetrics(nil).Describe), read(controllers.NewRetentionMetrics(nil, nil).Describe), read(controllers.NewKeeperMetrics(nil).Describe),
 		read(runtime.Describe),
 		read(serve.DescribeMetrics, "namespace", "pod"),
 	)
@@ -113,10 +119,13 @@ func values(label string) []string {
 	return []string{"any"}
 }
 
+// moment ends the names of what is in seconds and no histogram.
+var moment = regexp.MustCompile(`_(timestamp|age|lag|period)_seconds$`)
+
 // series are the series of a metric, in Prometheus's writing: one for each combination of its labels' values.
 func (m metric) series() []string {
 	names := []string{m.name}
-	if strings.HasSuffix(m.name, "_seconds") && !strings.HasSuffix(m.name, "_timestamp_seconds") { // a histogram
+	if strings.HasSuffix(m.name, "_seconds") && !moment.MatchString(m.name) { // a histogram
 		names = []string{m.name + `_bucket{le="+Inf"`, m.name + "_sum{", m.name + "_count{"}
 	} else {
 		names[0] += "{"

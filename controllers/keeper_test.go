@@ -95,6 +95,9 @@ func TestKeeper_RunsForEachRegionAndShowsInItsStatus(t *testing.T) {
 	if got := w.keeperMetric("relaykeep_keeper_last_success_timestamp_seconds"); got != float64(w.now.Unix()) {
 		t.Errorf("the metric says %v", got)
 	}
+	if got := w.keeperMetric("relaykeep_keeper_oldest_key_timestamp_seconds"); got != float64(oldest.Unix()) {
+		t.Errorf("the metric says %v", got)
+	}
 
 	w.now = w.now.Add(time.Hour)
 	w.keeperRan("two", w.now, keeperSaid(t, contract.KeeperResult{Time: w.now, Reason: "Incomplete", Message: "not all"}))

@@ -21,18 +21,25 @@ const scrapeTime = 5 * time.Second
 // deleted relay leaves no series.
 type RetentionMetrics struct {
 	relays               client.Reader
+	now                  func() time.Time
 	healthy, lastSuccess *prometheus.Desc
+	oldestKey, lag       *prometheus.Desc
 }
 
-// NewRetentionMetrics returns the collector over what relays reads.
-func NewRetentionMetrics(relays client.Reader) *RetentionMetrics {
+// NewRetentionMetrics returns the collector over what relays reads, at the time that now says.
+func NewRetentionMetrics(relays client.Reader, now func() time.Time) *RetentionMetrics {
 	labels := []string{"namespace", "name"}
 	return &RetentionMetrics{
 		relays: relays,
+		now:    now,
 		healthy: prometheus.NewDesc("relaykeep_retention_healthy",
 			"1 when the janitor erases a relay's old keys on time, 0 when it failed or two runs were missed, -1 before it ran.", labels, nil),
 		lastSuccess: prometheus.NewDesc("relaykeep_retention_last_success_timestamp_seconds",
 			"When a relay's janitor last succeeded, by Vault's clock.", labels, nil),
+		oldestKey: prometheus.NewDesc("relaykeep_retention_oldest_key_timestamp_seconds",
+			"When the oldest of a relay's wrapping keys was made that its janitor left at its last success.", labels, nil),
+		lag: prometheus.NewDesc("relaykeep_retention_lag_seconds",
+			"By how much that key has outlived the relay's retention; 0 while it has not.", labels, nil),
 	}
 }
 
@@ -40,6 +47,8 @@ func NewRetentionMetrics(relays client.Reader) *RetentionMetrics {
 func (m *RetentionMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.healthy
 	ch <- m.lastSuccess
+	ch <- m.oldestKey
+	ch <- m.lag
 }
 
 // Collect implements prometheus.Collector.
@@ -51,7 +60,7 @@ func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(m.healthy, fmt.Errorf("listing relays: %w", err))
 		return
 	}
-	left, err := leftovers(ctx, m.relays, "", time.Now())
+	left, err := leftovers(ctx, m.relays, "", m.now())
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(m.healthy, err)
 		return
@@ -69,14 +78,19 @@ func (m *RetentionMetrics) Collect(ch chan<- prometheus.Metric) {
 		if at := r.Status.Retention.LastSuccessTime; at != nil {
 			ch <- prometheus.MustNewConstMetric(m.lastSuccess, prometheus.GaugeValue, float64(at.Unix()), r.Namespace, r.Name)
 		}
+		if made := r.Status.Retention.OldestKeyTime; made != nil {
+			outlived := m.now().Sub(made.Add(time.Duration(r.Spec.Retention.Days) * 24 * time.Hour))
+			ch <- prometheus.MustNewConstMetric(m.oldestKey, prometheus.GaugeValue, float64(made.Unix()), r.Namespace, r.Name)
+			ch <- prometheus.MustNewConstMetric(m.lag, prometheus.GaugeValue, max(0, outlived).Seconds(), r.Namespace, r.Name)
+		}
 	}
 }
 
 // KeeperMetrics shows, for each DataRegion, whether its keeper of last resort checks
 // every wrapping key on time. It reads the cache on each scrape.
 type KeeperMetrics struct {
-	regions                    client.Reader
-	healthy, lastSuccess, keys *prometheus.Desc
+	regions                               client.Reader
+	healthy, lastSuccess, keys, oldestKey *prometheus.Desc
 }
 
 // NewKeeperMetrics returns the collector over what regions reads.
@@ -90,6 +104,8 @@ func NewKeeperMetrics(regions client.Reader) *KeeperMetrics {
 			"When a region's keeper last checked every wrapping key, by Vault's clock.", labels, nil),
 		keys: prometheus.NewDesc("relaykeep_keeper_wrapping_keys",
 			"How many wrapping keys a region's keeper last found in Vault.", labels, nil),
+		oldestKey: prometheus.NewDesc("relaykeep_keeper_oldest_key_timestamp_seconds",
+			"When the oldest wrapping key was made that a region's keeper last left in Vault.", labels, nil),
 	}
 }
 
@@ -98,6 +114,7 @@ func (m *KeeperMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.healthy
 	ch <- m.lastSuccess
 	ch <- m.keys
+	ch <- m.oldestKey
 }
 
 // Collect implements prometheus.Collector.
@@ -116,6 +133,9 @@ func (m *KeeperMetrics) Collect(ch chan<- prometheus.Metric) {
 		if at := r.Status.Keeper.LastSuccessTime; at != nil {
 			ch <- prometheus.MustNewConstMetric(m.lastSuccess, prometheus.GaugeValue, float64(at.Unix()), r.Name)
 			ch <- prometheus.MustNewConstMetric(m.keys, prometheus.GaugeValue, float64(r.Status.Keeper.WrappingKeys), r.Name)
+		}
+		if made := r.Status.Keeper.OldestKeyTime; made != nil {
+			ch <- prometheus.MustNewConstMetric(m.oldestKey, prometheus.GaugeValue, float64(made.Unix()), r.Name)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func NewStateMetrics(objects client.Reader) *StateMetrics {
 		objects: objects,
 		leads:   prometheus.NewDesc("relaykeep_operator_leads", "1 from the operator that leads; the others that stand by have none.", nil, nil),
 		relay: prometheus.NewDesc("relaykeep_businessrelay_condition",
-			"Conditions of a BusinessRelay, as the operator sees them: "+meaning, []string{"namespace", "name", "condition"}, nil),
+			"Conditions of a BusinessRelay, as the operator sees them: "+meaning, []string{"namespace", "name", "region", "condition"}, nil),
 		region: prometheus.NewDesc("relaykeep_dataregion_condition",
 			"Conditions of a DataRegion: "+meaning, []string{"region", "condition"}, nil),
 	}
@@ -57,7 +57,7 @@ func (m *StateMetrics) Collect(ch chan<- prometheus.Metric) {
 	for i := range relays.Items {
 		r := &relays.Items[i]
 		for kind, value := range states(r.Status.Conditions) {
-			ch <- prometheus.MustNewConstMetric(m.relay, prometheus.GaugeValue, value, r.Namespace, r.Name, kind)
+			ch <- prometheus.MustNewConstMetric(m.relay, prometheus.GaugeValue, value, r.Namespace, r.Name, string(r.Spec.DataRegion), kind)
 		}
 	}
 	for i := range regions.Items {

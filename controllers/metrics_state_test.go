@@ -47,6 +47,10 @@ func TestMetrics_TellOfRelaysWithoutAPod(t *testing.T) {
 	want("before anybody looked", map[string]float64{v1alpha1.ConditionReady: -1, v1alpha1.ConditionReconciling: 0, v1alpha1.ConditionStalled: 0})
 	w.pass(relay)
 	want("without a pod", map[string]float64{v1alpha1.ConditionReady: 0, v1alpha1.ConditionReconciling: 1, v1alpha1.ConditionStalled: 0})
+	// So that relays can be counted by region.
+	if got := w.states("relaykeep_businessrelay_condition", "region", w.name); len(got) != 3 {
+		t.Errorf("of the region's relays the metrics say %v", got)
+	}
 	w.regionPass()
 	if got := w.states("relaykeep_dataregion_condition", "region", w.name); got[v1alpha1.ConditionReady] != 1 || got[v1alpha1.ConditionStalled] != 0 {
 		t.Errorf("of the region the metrics say %v", got)

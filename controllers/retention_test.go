@@ -90,6 +90,15 @@ func TestJanitor_ResultsShowInTheStatusUntilRunsAreMissed(t *testing.T) {
 	if got := w.metric("relaykeep_retention_last_success_timestamp_seconds"); got != float64(w.now.Unix()) {
 		t.Errorf("the metric says %v, want %v", got, w.now.Unix())
 	}
+	if got := w.metric("relaykeep_retention_oldest_key_timestamp_seconds"); got != float64(oldest.Unix()) {
+		t.Errorf("the metric says %v, want %v", got, oldest.Unix())
+	}
+	for days, want := range map[int32]float64{30: 0, 1: w.now.Sub(oldest.Add(24 * time.Hour)).Seconds()} {
+		w.update(relay, func(r *v1alpha1.BusinessRelay) { r.Spec.Retention.Days = days })
+		if got := w.metric("relaykeep_retention_lag_seconds"); got != want {
+			t.Errorf("with a retention of %d days and a key of %v the lag is %v seconds, want %v", days, w.now.Sub(oldest), got, want)
+		}
+	}
 }
 
 func TestMissedRunsOfASuspendedRelaysJanitorAreTold(t *testing.T) {
@@ -128,7 +137,7 @@ func (w *world) metric(name string) float64 {
 	w.t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	// The operator reads a cache; here each read is a request, so only this test's own objects.
-	registry.MustRegister(controllers.NewRetentionMetrics(inNamespace{server.Client, w.name}))
+	registry.MustRegister(controllers.NewRetentionMetrics(inNamespace{server.Client, w.name}, func() time.Time { return w.now }))
 	families, err := registry.Gather()
 	if err != nil {
 		w.t.Fatal(err)

@@ -66,7 +66,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := mgr.Add(leaderOnly{poller}); err != nil {
 		return fmt.Errorf("adding the poller: %w", err)
 	}
-	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewRetentionMetrics(mgr.GetClient())}}); err != nil {
+	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewRetentionMetrics(mgr.GetClient(), o.Now)}}); err != nil {
 		return fmt.Errorf("adding the metrics: %w", err)
 	}
 	if err := mgr.Add(leaderOnly{served{metrics.Registry, NewKeeperMetrics(mgr.GetClient())}}); err != nil {
