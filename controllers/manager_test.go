@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -94,7 +95,7 @@ func runManager(t *testing.T, cfg *rest.Config, o controllers.Options) (stop fun
 		t.Fatal(err)
 	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme: testenv.Scheme(), Cache: options, Metrics: metricsOff, Controller: config.Controller{SkipNameValidation: new(true)},
+		Scheme: testenv.Scheme(), Logger: managersLog, Cache: options, Metrics: metricsOff, Controller: config.Controller{SkipNameValidation: new(true)},
 		LeaderElection: o.OperatorNamespace != "", LeaderElectionNamespace: o.OperatorNamespace, LeaderElectionID: "relaykeep-manager", LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
@@ -112,6 +113,9 @@ func runManager(t *testing.T, cfg *rest.Config, o controllers.Options) (stop fun
 }
 
 var metricsOff = metrics.Options{BindAddress: "0"}
+
+// managersLog is where managers log that are started; the zero value is nowhere in particular.
+var managersLog logr.Logger
 
 // await polls until a relay's Ready has a reason.
 func (w *world) await(relay *v1alpha1.BusinessRelay, reason string) {

@@ -148,6 +148,7 @@ func writesEverything(t *testing.T, b *business) {
 	p := customers.StartIn(t, shared.prosody, shared.Number(), carrier.OMEMO2)
 	gone := newPerson(t)
 	shy := customers.StartShy(t, shared.prosody, shared.Number())
+	b.Hide(p.Number.Digits(), gone.Number.Digits(), shy.Number.Digits())
 	shy.Stop() // so that nobody answers the contact request, for which messages wait
 	says := func(what string) string { b.Hide(written[what]); return written[what] }
 	question := p.Says(b, says("a customer's text"))

@@ -110,7 +110,7 @@ func (b *Business) Start(change ...func(*serve.Options)) {
 	b.t.Helper()
 	begun, up := time.Now(), make(chan struct{})
 	o := b.configure()
-	o.Log = slog.New(slog.NewJSONHandler(&b.Log, nil))
+	o.Log = b.logger()
 	o.TLSDir = b.TLSDir
 	o.Token = func(ctx context.Context) (string, error) { return b.IssueToken(ctx, contract.AudienceRelay(Region)) }
 	o.Listening = func(name string, a net.Addr) {
@@ -144,11 +144,16 @@ func (b *Business) Start(change ...func(*serve.Options)) {
 	}
 }
 
+// logger writes all that the relay can log, so that what must not be in a log is looked for in all of it.
+func (b *Business) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(&b.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 // Options are those with which the relay would start now, for its other commands.
 func (b *Business) Options() serve.Options {
 	b.t.Helper()
 	o := b.configure()
-	o.Log = slog.New(slog.NewJSONHandler(&b.Log, nil))
+	o.Log = b.logger()
 	o.Token = func(ctx context.Context) (string, error) { return b.IssueToken(ctx, contract.AudienceRelay(Region)) }
 	return o
 }

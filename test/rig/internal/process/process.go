@@ -85,7 +85,7 @@ func Be(dir string) (code int) {
 	}
 	if err == nil {
 		o.Arguments = config.Arguments{Vault: file.Vault, Carrier: file.Carrier, Postgres: server}
-		o.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+		o.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		o.Listening = func(name string, a net.Addr) { fmt.Println(name, a) }
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
