@@ -1,12 +1,15 @@
 package charts
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/relaykeep/relaykeep/test/services/promtool"
 )
@@ -72,5 +75,41 @@ func TestScrapeConfiguration_IsOneForPrometheus(t *testing.T) {
 	}
 	if out, err := exec.CommandContext(t.Context(), program, "check", "config", "--syntax-only", file).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestAlerts_AreThoseOfTheManual compares the alerts with the table of docs/metrics.md.
+func TestAlerts_AreThoseOfTheManual(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("relaykeep", "files", "alerts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert  string
+				Labels map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &rules); err != nil {
+		t.Fatal(err)
+	}
+	raised := map[string]string{}
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			raised[r.Alert] = r.Labels["severity"]
+		}
+	}
+	manual, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\| (Relaykeep[A-Za-z]+) \| ([a-z]+) \|`).FindAllStringSubmatch(string(manual), -1) {
+		explained[m[1]] = m[2]
+	}
+	if len(raised) < 10 || !maps.Equal(raised, explained) {
+		t.Errorf("the chart raises %v, the manual explains %v", raised, explained)
 	}
 }
