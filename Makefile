@@ -124,8 +124,8 @@ chart: $(CLUSTER) ## Package the Helm chart into dist/charts
 	helm=$$($(CLUSTER) binary helm | tail -n 1); "$$helm" lint charts/relaykeep && "$$helm" package charts/relaykeep -d dist/charts
 
 .PHONY: release
-release: ## Make all that a release VERSION=v1.2.3 has, twice to compare, into dist/VERSION; publishes nothing
-	$(GO) run ./test/release -version "$(VERSION)"
+release: ## Make all that a release VERSION=v1.2.3 has, twice to compare, into dist/VERSION, signed with KEY=file; publishes nothing
+	$(GO) run ./test/release -version "$(VERSION)" -key "$(KEY)"
 
 ##@ Develop
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/relaykeep/relaykeep/test/images/attest"
 	"github.com/relaykeep/relaykeep/test/images/binary"
 	"github.com/relaykeep/relaykeep/test/images/oci"
 )
@@ -61,6 +62,26 @@ func (i image) build(p oci.Platform, version string, files []oci.File) (oci.Imag
 		layers = append(layers, layer)
 	}
 	return oci.Image{Platform: p, Config: i.config(version), Layers: layers, Created: created}, nil
+}
+
+// attested is what is attested about the image: what its program was built from, and how.
+func (i image) attested(o options, p oci.Platform, files []oci.File) func(string) ([]oci.Attachment, error) {
+	build := attest.Build{Image: i.name, Name: o.registry + "/" + i.repository, Version: o.version, Revision: o.revision, Platform: p.String()}
+	for _, f := range files {
+		if f.Path == i.programPath() {
+			build.Program = f.Data
+		}
+	}
+	return func(digest string) ([]oci.Attachment, error) {
+		statements, err := build.Statements(digest)
+		var all []oci.Attachment
+		for _, s := range statements {
+			all = append(all, oci.Attachment{
+				MediaType: attest.MediaType, Data: s.Document, Annotations: map[string]string{"in-toto.io/predicate-type": s.Predicate},
+			})
+		}
+		return all, err
+	}
 }
 
 func (i image) config(version string) oci.Config {

@@ -41,6 +41,8 @@ type options struct {
 	out       string
 	programs  string
 	rootfs    string
+	attest    bool
+	revision  string
 	platforms []oci.Platform
 	images    []image
 }
@@ -79,6 +81,8 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.out, "out", filepath.Join("dist", "images"), "`folder` for the archives")
 	flags.StringVar(&o.programs, "programs", "", "write each image's program into this `folder` too, as NAME_OS_ARCHITECTURE")
 	flags.StringVar(&o.rootfs, "rootfs", "", "write one image's files into this `folder` instead of an archive")
+	flags.BoolVar(&o.attest, "attest", false, "attach a bill of materials and the provenance to each image")
+	flags.StringVar(&o.revision, "revision", "", "`commit` of the source, for the provenance; empty when it is none's")
 	flags.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64", "comma-separated os/architecture, or \"host\"")
 	flags.StringVar(&names, "image", "manager,relay", "comma-separated images: manager, relay, relay-testclock (never released)")
 	if err := flags.Parse(args); err != nil {
@@ -122,6 +126,9 @@ func writeImage(ctx context.Context, o options, i image) error {
 		one, err := i.build(p, o.version, files)
 		if err != nil {
 			return err
+		}
+		if o.attest {
+			one.Attest = i.attested(o, p, files)
 		}
 		built = append(built, one)
 	}

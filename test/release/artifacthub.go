@@ -16,8 +16,7 @@ import (
 )
 
 // Artifact Hub's annotations of a chart: https://artifacthub.io/docs/topics/annotations/helm. Those that belong to a release are
-// written when it is made, so that they say nothing else than what they are taken from. There is no signKey: a release is not
-// signed.
+// written when it is made, so that they say nothing else than what they are taken from. There is no signKey, which is for PGP.
 type (
 	hubImage struct {
 		Name      string   `json:"name"`

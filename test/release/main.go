@@ -1,7 +1,7 @@
 // Command release makes everything that a release of Relaykeep has, in one folder,
 // and publishes nothing: container images and the list of them, the chart, the kubectl plugin for each
-// system with its krew manifest, a bill of materials for each program, and the
-// checksums of all of it. It makes it twice, the second time from a copy of the
+// system with its krew manifest, a bill of materials for each program, the
+// checksums of all of it, and with a key the signatures of these and of the images. It makes it twice, the second time from a copy of the
 // source elsewhere, and fails if the two differ. It must not know how an image is
 // built (test/images does) nor what the programs do.
 //
@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"flag"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ type options struct {
 	version string // with its v
 	out     string // folder of releases
 	once    bool
+	key     string // file of the key that signs; empty signs nothing
 }
 
 func parse(args []string) (options, error) {
@@ -46,6 +48,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.version, "version", "", "semantic `version` of the release, such as v1.2.3 (required)")
 	flags.StringVar(&o.out, "out", "dist", "`folder` in which the release's folder is made")
 	flags.BoolVar(&o.once, "once", false, "do not make it a second time to compare")
+	flags.StringVar(&o.key, "key", "", "`file` of the private key that signs the release (PEM, ECDSA P-256); without it nothing is signed")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -72,6 +75,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var key *ecdsa.PrivateKey
+	if o.key != "" {
+		if key, err = readKey(o.key); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return fmt.Errorf("making the folder for releases: %w", err)
 	}
@@ -80,15 +89,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("making the folder of the release: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := warnOfChanges(ctx); err != nil {
+	revision, err := revisionOf(ctx)
+	if err != nil {
 		return err
 	}
-	first, err := makeRelease(ctx, o.version, ".", filepath.Join(dir, "first"))
+	first, err := makeRelease(ctx, o.version, revision, ".", filepath.Join(dir, "first"))
 	if err != nil {
 		return err
 	}
 	if !o.once {
 		if err := compare(ctx, o.version, first, filepath.Join(dir, "second")); err != nil {
+			return err
+		}
+	}
+	if key != nil {
+		if err := first.sign(key); err != nil {
 			return err
 		}
 	}
@@ -99,20 +114,25 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := os.Rename(first.out, target); err != nil {
 		return fmt.Errorf("naming the folder of the release: %w", err)
 	}
-	return report(out, target, o.once)
+	return report(out, target, o)
 }
 
-// warnOfChanges says so when the source is not a commit's: nobody could make that release
-// again.
-func warnOfChanges(ctx context.Context) error {
+// revisionOf returns the commit of the source. When the source is not a commit's, it says so and returns none: nobody could make
+// that release again.
+func revisionOf(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
 	if err != nil {
-		return fmt.Errorf("asking git about the source: %w", err)
+		return "", fmt.Errorf("asking git about the source: %w", err)
 	}
 	if len(out) > 0 {
 		fmt.Fprintln(os.Stderr, "The source has changes that are not committed: publish nothing of this.")
+		return "", nil
 	}
-	return nil
+	out, err = exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking git for the commit: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // compare makes the release again from a copy of the source in another folder, and
@@ -126,7 +146,7 @@ func compare(ctx context.Context, version string, first *release, out string) er
 	if err := copySource(ctx, first.root, source); err != nil {
 		return err
 	}
-	second, err := makeRelease(ctx, version, source, out)
+	second, err := makeRelease(ctx, version, first.revision, source, out)
 	if err != nil {
 		return fmt.Errorf("making it again to compare: %w", err)
 	}
@@ -137,7 +157,7 @@ func compare(ctx context.Context, version string, first *release, out string) er
 }
 
 // report says what there is, and that nothing was published.
-func report(out io.Writer, dir string, once bool) error {
+func report(out io.Writer, dir string, o options) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("reading the release: %w", err)
@@ -149,8 +169,11 @@ func report(out io.Writer, dir string, once bool) error {
 		}
 		fmt.Fprintf(out, "%10d  %s\n", info.Size(), filepath.Join(dir, e.Name()))
 	}
-	if !once {
+	if !o.once {
 		fmt.Fprintln(out, "Made twice, from two folders, with the same checksums.")
+	}
+	if o.key == "" {
+		fmt.Fprintln(out, "Nothing is signed: KEY names no key.")
 	}
 	fmt.Fprintln(out, "Nothing was published.")
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/relaykeep/relaykeep/test/images/binary"
+	"github.com/relaykeep/relaykeep/test/images/bom"
 )
 
 // plugin is the kubectl plugin's file name; kubectl finds it by that.
@@ -30,16 +31,17 @@ func admins() []platform {
 
 // release is a release being made.
 type release struct {
-	version string
-	root    string // of the source
-	out     string // the folder that is filled
-	sums    map[string]string
+	version  string
+	revision string // commit of the source; empty when it has changes that are not committed
+	root     string // of the source
+	out      string // the folder that is filled
+	sums     map[string]string
 }
 
 // makeRelease fills the folder out from the source below root.
-func makeRelease(ctx context.Context, version, root, out string) (*release, error) {
+func makeRelease(ctx context.Context, version, revision, root, out string) (*release, error) {
 	var err error
-	r := &release{version: version}
+	r := &release{version: version, revision: revision}
 	if r.root, err = filepath.Abs(root); err != nil {
 		return nil, fmt.Errorf("finding the source: %w", err)
 	}
@@ -65,7 +67,7 @@ func (r *release) images(ctx context.Context) error {
 		return fmt.Errorf("making a folder for the images' programs: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(programs) }()
-	if _, err := r.command(ctx, "go", "run", "./test/images", "-version", r.version, "-out", r.out, "-programs", programs); err != nil {
+	if _, err := r.command(ctx, "go", "run", "./test/images", "-version", r.version, "-attest", "-revision", r.revision, "-out", r.out, "-programs", programs); err != nil {
 		return err
 	}
 	for _, name := range imageNames() {
@@ -144,6 +146,15 @@ func pluginArchive(version string, p platform) string {
 		ending = ".zip"
 	}
 	return fmt.Sprintf("%s_%s_%s%s", plugin, version, p, ending)
+}
+
+// sbom writes a program's bill of materials, name.cdx.json.
+func (r *release) sbom(name string, p platform, program []byte) error {
+	text, err := bom.Describe(name, r.version, p.os+"/"+p.arch, program)
+	if err != nil {
+		return fmt.Errorf("describing %s: %w", name, err)
+	}
+	return r.write(fmt.Sprintf("%s_%s_%s.cdx.json", name, r.version, p), text)
 }
 
 // write writes one file of the release.

@@ -4,21 +4,17 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	cdx "github.com/CycloneDX/cyclonedx-go"
 	"sigs.k8s.io/yaml"
 
 	"github.com/relaykeep/relaykeep/test/images/binary"
@@ -214,52 +210,6 @@ func TestProgram_ReportsItsVersionAndIsTheSameFromAnotherFolder(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), path, "version").CombinedOutput()
 	if err != nil || string(out) != "v1.2.3\n" {
 		t.Errorf("it says %q, %v", out, err)
-	}
-}
-
-func TestSBOM_NamesTheModulesThatTheProgramWasBuiltFrom(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := describe("relay", "v1.2.3", platform{"linux", "amd64"}, program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := describe("relay", "v1.2.3", platform{"linux", "amd64"}, program)
-	if err != nil || !bytes.Equal(text, again) {
-		t.Errorf("described again, it differs: %v", err)
-	}
-	var bom cdx.BOM
-	if err := cdx.NewBOMDecoder(bytes.NewReader(text), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
-		t.Fatal(err)
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		t.Fatal("this test knows nothing of its modules")
-	}
-	want := []string{purl("std", info.GoVersion)}
-	for _, m := range info.Deps {
-		want = append(want, purl(m.Path, m.Version))
-	}
-	var got []string
-	for _, c := range *bom.Components {
-		got = append(got, c.PackageURL)
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	sum := sha256.Sum256(program)
-	c := bom.Metadata.Component
-	if c.Name != "relay" || c.Version != "v1.2.3" || (*c.Hashes)[0].Value != hex.EncodeToString(sum[:]) {
-		t.Errorf("it describes %+v", c)
-	}
-	if _, err := describe("relay", "v1.2.3", platform{"linux", "amd64"}, []byte("no program")); err == nil {
-		t.Error("what is no program was described")
 	}
 }
 

@@ -95,6 +95,15 @@ type Image struct {
 	Config   Config
 	Layers   []Layer
 	Created  time.Time
+	// Attest returns what is attested about the image, whose manifest has this digest; nil attests nothing.
+	Attest func(digest string) ([]Attachment, error)
+}
+
+// Attachment is a document beside an image.
+type Attachment struct {
+	MediaType   string
+	Data        []byte
+	Annotations map[string]string
 }
 
 // WriteArchive writes the images, one a platform, as one OCI archive under the
@@ -103,23 +112,83 @@ func WriteArchive(w io.Writer, name string, images []Image) error {
 	if len(images) == 0 {
 		return fmt.Errorf("writing %s: no platform given", name)
 	}
-	_, tag, ok := cutTag(name)
+	tag, ok := tagOf(name)
 	if !ok {
 		return fmt.Errorf("writing %q: a name needs a registry, a repository and a tag", name)
 	}
 	blobs := map[string]blob{}
-	var manifests []descriptor
+	var manifests, attestations []descriptor
 	for _, image := range images {
 		d, err := addImage(blobs, image)
 		if err != nil {
 			return fmt.Errorf("writing %s for %s: %w", name, image.Platform, err)
 		}
 		manifests = append(manifests, d)
+		if image.Attest == nil {
+			continue
+		}
+		a, err := addAttestation(blobs, d.Digest, image.Attest)
+		if err != nil {
+			return fmt.Errorf("attesting %s for %s: %w", name, image.Platform, err)
+		}
+		attestations = append(attestations, a)
 	}
+	// Behind the images: those who take the first of a platform never meet them.
+	manifests = append(manifests, attestations...)
 	inner, err := add(blobs, mediaTypeIndex, index{SchemaVersion: 2, MediaType: mediaTypeIndex, Manifests: manifests})
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
+	return writeNamed(w, name, tag, inner, blobs)
+}
+
+// WriteArtifact writes documents that are no image under a fully qualified name.
+func WriteArtifact(w io.Writer, name string, documents []Attachment) error {
+	tag, ok := tagOf(name)
+	if !ok {
+		return fmt.Errorf("writing %q: a name needs a registry, a repository and a tag", name)
+	}
+	blobs := map[string]blob{}
+	d, err := addDocuments(blobs, documents)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return writeNamed(w, name, tag, d, blobs)
+}
+
+// addAttestation adds what is attested about an image in the form that BuildKit gave it, so that it is copied with the image's index
+// and found by tools that read it there.
+func addAttestation(blobs map[string]blob, image string, attest func(string) ([]Attachment, error)) (descriptor, error) {
+	documents, err := attest(image)
+	if err != nil {
+		return descriptor{}, err
+	}
+	d, err := addDocuments(blobs, documents)
+	d.Platform = &Platform{OS: "unknown", Architecture: "unknown"} // nothing that runs
+	d.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image}
+	return d, err
+}
+
+// addDocuments adds a manifest of documents, with a configuration that names them as layers, as registries and tools expect one.
+func addDocuments(blobs map[string]blob, documents []Attachment) (descriptor, error) {
+	config := configFile{Architecture: "unknown", OS: "unknown", RootFS: rootFS{Type: "layers"}, Created: time.Unix(0, 0).UTC()}
+	m := manifest{SchemaVersion: 2, MediaType: mediaTypeManifest}
+	for _, a := range documents {
+		d := addBlob(blobs, blob{a.MediaType, a.Data})
+		d.Annotations = a.Annotations
+		m.Layers = append(m.Layers, d)
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, d.Digest)
+		config.History = append(config.History, history{Created: time.Unix(0, 0).UTC(), CreatedBy: "relaykeep images"})
+	}
+	var err error
+	if m.Config, err = add(blobs, mediaTypeConfig, config); err != nil {
+		return descriptor{}, err
+	}
+	return add(blobs, mediaTypeManifest, m)
+}
+
+// writeNamed writes a layout whose one entry has a name.
+func writeNamed(w io.Writer, name, tag string, inner descriptor, blobs map[string]blob) error {
 	// containerd takes the name from the first, other tools the tag from the second.
 	inner.Annotations = map[string]string{
 		"io.containerd.image.name":          name,
@@ -129,14 +198,14 @@ func WriteArchive(w io.Writer, name string, images []Image) error {
 	return writeLayout(w, top, blobs)
 }
 
-// cutTag splits registry/repository:tag. The registry is needed because
+// tagOf returns the tag of registry/repository:tag. The registry is needed because
 // containerd finds only fully qualified names.
-func cutTag(name string) (repository, tag string, ok bool) {
+func tagOf(name string) (tag string, ok bool) {
 	i := strings.LastIndexByte(name, ':')
 	if i < 0 || !strings.Contains(name[:i], "/") || strings.Contains(name[i:], "/") || i+1 == len(name) {
-		return "", "", false
+		return "", false
 	}
-	return name[:i], name[i+1:], true
+	return name[i+1:], true
 }
 
 func addImage(blobs map[string]blob, image Image) (descriptor, error) {

@@ -1,4 +1,6 @@
-package main
+// Package bom describes what a program was built from, as a CycloneDX document. Its one job is that the same program gives the same
+// document. It must not know where documents are kept.
+package bom
 
 import (
 	"bytes"
@@ -14,32 +16,23 @@ import (
 // specification is the version of CycloneDX that is written.
 const specification = cdx.SpecVersion1_6
 
-// product is the module whose programs are described.
-const product = "github.com/relaykeep/relaykeep"
+// Product is the module whose programs are described.
+const Product = "github.com/relaykeep/relaykeep"
 
-// sbom writes a program's bill of materials, name.cdx.json.
-func (r *release) sbom(name string, p platform, program []byte) error {
-	text, err := describe(name, r.version, p, program)
-	if err != nil {
-		return fmt.Errorf("describing %s: %w", name, err)
-	}
-	return r.write(fmt.Sprintf("%s_%s_%s.cdx.json", name, r.version, p), text)
-}
-
-// describe renders the list of modules that Go wrote into a program, and Go itself, as a
-// CycloneDX document. It has no serial number and no time: both would differ each time.
-func describe(name, version string, p platform, program []byte) ([]byte, error) {
+// Describe renders the list of modules that Go wrote into a program, and Go itself, as a
+// CycloneDX document. Platform is os/architecture. It has no serial number and no time: both would differ each time.
+func Describe(name, version, platform string, program []byte) ([]byte, error) {
 	info, err := buildinfo.Read(bytes.NewReader(program))
 	if err != nil {
 		return nil, fmt.Errorf("reading what it was built from: %w", err)
 	}
 	sum := sha256.Sum256(program)
-	url := purl(product, version) + "#cmd/" + name
+	url := PURL(Product, version) + "#cmd/" + name
 	self := cdx.Component{
 		BOMRef: url, Type: cdx.ComponentTypeApplication, Name: name, Version: version, PackageURL: url,
 		Licenses:   &cdx.Licenses{{License: &cdx.License{ID: "GPL-3.0-only"}}},
 		Hashes:     &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}},
-		Properties: &[]cdx.Property{{Name: "relaykeep:platform", Value: p.os + "/" + p.arch}},
+		Properties: &[]cdx.Property{{Name: "relaykeep:platform", Value: platform}},
 	}
 	components := []cdx.Component{library("std", info.GoVersion)}
 	for _, m := range info.Deps {
@@ -72,9 +65,9 @@ func module(m *debug.Module) cdx.Component {
 
 func library(path, version string) cdx.Component {
 	return cdx.Component{
-		BOMRef: purl(path, version), Type: cdx.ComponentTypeLibrary, Name: path, Version: version, PackageURL: purl(path, version),
+		BOMRef: PURL(path, version), Type: cdx.ComponentTypeLibrary, Name: path, Version: version, PackageURL: PURL(path, version),
 	}
 }
 
-// purl is a module's package URL: https://github.com/package-url/purl-spec.
-func purl(path, version string) string { return "pkg:golang/" + path + "@" + version }
+// PURL is a module's package URL: https://github.com/package-url/purl-spec.
+func PURL(path, version string) string { return "pkg:golang/" + path + "@" + version }
