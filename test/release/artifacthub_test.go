@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,7 +162,9 @@ func TestChart_OfAReleaseIsReadByHelm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	annotations, err := hubAnnotations(root, "v1.2.3")
+	r := signed(t, keyFile(t, newKey(t, elliptic.P256())))
+	r.root = root
+	annotations, err := r.annotations()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +189,24 @@ func TestChart_OfAReleaseIsReadByHelm(t *testing.T) {
 			t.Errorf("Helm reads another %s", name)
 		}
 	}
-	if out := run("template", path); !bytes.Contains(out, []byte("ghcr.io/relaykeep/manager:v1.2.3")) {
-		t.Error("it does not install the release's image")
+	// By digest, unless somebody names a tag or another digest.
+	digest := map[string]string{}
+	for _, name := range imageNames() {
+		if digest[name], err = digestOf(filepath.Join(r.out, name+"-v1.2.3.tar"), reference(name, r.version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := "sha256:" + strings.Repeat("0a", 32)
+	for set, want := range map[string][]string{
+		"nameOverride=": {"image: ghcr.io/relaykeep/manager@" + digest["manager"], "--relay-image=ghcr.io/relaykeep/relay@" + digest["relay"], "['ghcr.io/relaykeep/relay@" + digest["relay"] + "']"},
+		"image.tag=v1.2.4,relayImage.repository=mirror.example/relay":       {"image: ghcr.io/relaykeep/manager:v1.2.4", "--relay-image=mirror.example/relay@" + digest["relay"]},
+		"image.tag=v1.2.4,image.digest=" + other + ",relayImage.tag=v1.2.5": {"image: ghcr.io/relaykeep/manager@" + other, "--relay-image=ghcr.io/relaykeep/relay:v1.2.5"},
+	} {
+		out := run("template", path, "--set", set)
+		for _, w := range want {
+			if !bytes.Contains(out, []byte(w)) {
+				t.Errorf("with %s it does not have %s", set, w)
+			}
+		}
 	}
 }

@@ -41,7 +41,7 @@ func (r *release) chart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("packaging the chart: %w", err)
 	}
-	annotations, err := hubAnnotations(r.root, r.version)
+	annotations, err := r.annotations()
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,20 @@ func (r *release) chart(ctx context.Context) error {
 		return fmt.Errorf("packaging the chart: %w", err)
 	}
 	return r.write(name, packaged)
+}
+
+// annotations are those of Artifact Hub, and the digests of the images that the chart installs.
+func (r *release) annotations() (map[string]string, error) {
+	all, err := hubAnnotations(r.root, r.version)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range imageNames() {
+		if all["relaykeep.dev/"+name+"-digest"], err = digestOf(filepath.Join(r.out, name+"-"+r.version+".tar"), reference(name, r.version)); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // repack packs a chart's package again, since Helm writes the time into it, with further annotations. Chart.yaml

@@ -42,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The images that may hold a token for Vault, a list in CEL. */}}
 {{- define "relaykeep.relayImages" -}}
-{{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
+{{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "name" "relay" "root" .) -}}
 {{- $former := splitList "," (include "relaykeep.formerRelayImages" .) | compact -}}
 ['{{ join "', '" (concat (list $own) $former .Values.admissionPolicies.relayImages | uniq) }}']
 {{- end -}}
@@ -51,7 +51,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 and what it noted. Several, because a release may come before all relays had the last one. Without a cluster, as with helm
 template, nothing is known. */}}
 {{- define "relaykeep.formerRelayImages" -}}
-{{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "root" .) -}}
+{{- $own := include "relaykeep.image" (dict "image" .Values.relayImage "name" "relay" "root" .) -}}
 {{- $deployed := lookup "apps/v1" "Deployment" .Release.Namespace (include "relaykeep.manager" .) -}}
 {{- if and (dig "keepFormerImage" true .Values.admissionPolicies) $deployed -}}
 {{- $former := splitList "," (dig "metadata" "annotations" "relaykeep.dev/former-relay-images" "" $deployed) -}}
@@ -76,10 +76,13 @@ dyn([])
 {{- end -}}
 {{- end -}}
 
-{{/* A reference to an image: the digest, else the tag, else the chart's version. */}}
+{{/* A reference to an image: the digest, else the tag, else the digest that the chart's release has, else the chart's version. */}}
 {{- define "relaykeep.image" -}}
+{{- $released := index .root.Chart.Annotations (printf "relaykeep.dev/%s-digest" .name) -}}
 {{- if .image.digest -}}
 {{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else if and $released (not .image.tag) -}}
+{{- printf "%s@%s" .image.repository $released -}}
 {{- else -}}
 {{- printf "%s:%s" .image.repository (default .root.Chart.AppVersion .image.tag) -}}
 {{- end -}}

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"strings"
 	"testing"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -259,11 +260,14 @@ func relayPodRules() []rule {
 
 func janitorPodRules() []rule {
 	elsewhere := "ghcr.io/relaykeep/relay:5000/evil/relay"
+	digest := "@sha256:" + strings.Repeat("0a", 32)
 	return append(podRules("spec"),
 		rule{"a name by which it could be entered", generated("acme-retention-now-"), generated("now-"), named},
 		rule{"a relay's name", none, put("metadata/name", "acme-relay-0"), named},
 		rule{"another release of another repository", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", "ghcr.io/evil/relay:v0"), "may not hold a token"},
 		rule{"a repository that hides behind the name", image("spec", "ghcr.io/relaykeep/relay:v0"), image("spec", elsewhere), "may not hold a token"},
+		rule{"a digest of another repository", image("spec", "ghcr.io/relaykeep/relay"+digest), image("spec", "ghcr.io/relaykeep/relays"+digest), "may not hold a token"},
+		rule{"a tag behind which another repository hides", none, image("spec", elsewhere+digest), "may not hold a token"},
 		rule{"a relay's command", none, argument("spec", 0, "serve"), "a relay runs serve"},
 		rule{"the command that takes both tokens", none, argument("spec", 0, "erase"), "a relay runs serve"},
 		rule{"the relay's business account", none, mounted("spec", fields{"configMap": fields{"name": "acme-relay", "items": []any{fields{"key": "account.json", "path": "account.json"}}}}), "a janitor its configuration"},
