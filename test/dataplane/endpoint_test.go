@@ -142,6 +142,9 @@ func TestCarrierAccount_MissingAtAClosedCarrierSaysWhoMustAct(t *testing.T) {
 	b.Config.Carrier.XMPP.Registration = "Closed"
 	b.Start()
 	b.Wait(contract.ConditionCarrierConnected, contract.False, "AccountMissing")
+	if since, found := b.gauge("relaykeep_carrier_state_timestamp_seconds", ""); found {
+		t.Errorf("without an account it has had a state since %v", since)
+	}
 	check(t, shared.prosody.AddAccount(t.Context(), b.Number, "an admin's choice"))
 	put := func(password string) {
 		_, err := shared.Root.KVv2("kv").Put(t.Context(), b.Namespace+"/acme-relay/carrier",

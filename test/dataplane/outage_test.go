@@ -79,8 +79,18 @@ func TestCarrierOutage_RelayKeepsMessagesAndContinues(t *testing.T) {
 	b.Wait(contract.ConditionCarrierConnected, contract.False, "")
 	id := b.Say(p.Number.E164(), "written while the carrier was away")
 	await.Until(t, "the message is queued", func() bool { return b.Report().Counts.OutboxQueued >= 1 })
+	if online, _ := b.gauge("relaykeep_carrier_state", "Online"); online != 0 {
+		t.Error("the metrics say that the link is up")
+	}
+	await.Until(t, "the metrics say that the message waits", func() bool {
+		age, _ := b.gauge("relaykeep_queue_oldest_age_seconds", "outbox")
+		return age > 0
+	})
 	check(t, shared.prosody.Start(t.Context()))
 	b.Wait(contract.ConditionCarrierConnected, contract.True, "")
+	if online, _ := b.gauge("relaykeep_carrier_state", "Online"); online != 1 {
+		t.Error("the metrics say that the link is not up")
+	}
 	b.WaitStatus(id, "read")
 	if n := p.Sees("written while the carrier was away"); n != 1 {
 		t.Errorf("the customer saw it %d times", n)

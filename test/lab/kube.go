@@ -77,6 +77,7 @@ func (l *Lab) install(ctx context.Context) (string, error) {
 		"upgrade", "--install", release, "charts/relaykeep", "--namespace", Namespace, "--wait", "--timeout", "3m",
 		"--set", "image.tag=" + l.version, "--set", "relayImage.tag=" + l.version,
 		"--set", "pollInterval=5s", // what happens to a relay is seen soon
+		"--set", "log.level=debug", // what must not be in a log is looked for in all that there can be
 		// For the janitor that is to see the future; see TestClockRelay.
 		"--set", "admissionPolicies.relayImages={" + strings.Join(l.keep, ",") + "},admissionPolicies.relayEnvironment={" + clockVariable + "}",
 		"--set-string", `podAnnotations.relaykeep\.dev/build=` + build,
