@@ -16,7 +16,7 @@ LINT := bin/golangci-lint
 
 # Debian packages of the servers, clients and libraries that tests run against; test/services/install has those
 # that would start a service of the machine's, ejabberd and PostgreSQL.
-TEST_PACKAGES := curl gcc libc6-dev libsignal-protocol-c-dev libssl-dev lua-dbi-sqlite3 profanity prosody python3-aiohttp python3-jwcrypto python3-oldmemo \
+TEST_PACKAGES := curl gcc haproxy libc6-dev libsignal-protocol-c-dev libssl-dev lua-dbi-sqlite3 profanity prosody python3-aiohttp python3-jwcrypto python3-oldmemo \
 	python3-slixmpp python3-twomemo python3-xmlschema strace tmux
 
 # Debian packages of the clients that `make clients` drives, and of what it needs: a

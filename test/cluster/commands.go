@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/test/cluster/internal/build"
 	"github.com/relaykeep/relaykeep/test/cluster/internal/cluster"
+	"github.com/relaykeep/relaykeep/test/cluster/internal/gateway"
 	"github.com/relaykeep/relaykeep/test/cluster/internal/host"
 )
 
@@ -44,6 +46,7 @@ func verbs() []verb {
 		{name: "status", summary: "say what runs; fails when not all of it does", run: status},
 		{name: "load", arguments: "IMAGE.tar...", summary: "import image archives into both nodes", run: load},
 		{name: "kubectl", arguments: "ARGS...", summary: "run kubectl as the cluster's administrator", own: true, run: kubectl},
+		{name: "gateway", arguments: "NAMESPACE/NAME ADDRESS [OBJECTS]", summary: "serve a Gateway with the machine's HAProxy at an address, until ended; its objects are the cluster's, or those in a file", run: serveGateway},
 		{name: "binary", arguments: "NAME", summary: "build a program if needed; the last line is its path", run: binary},
 		{name: "binaries", summary: "build every program", run: binaries},
 		{name: "fetch", summary: "download what the programs are built from, and build nothing", run: fetch},
@@ -173,6 +176,47 @@ func kubectl(ctx context.Context, i invocation) error {
 		return &runError{exit}
 	}
 	return err
+}
+
+// serveGateway serves a Gateway and its routes, as they are applied, or as a file has them.
+func serveGateway(ctx context.Context, i invocation) error {
+	if len(i.args) != 2 && len(i.args) != 3 {
+		return errors.New("gateway needs a Gateway as namespace/name, and the address to listen at")
+	}
+	namespace, name, ok := strings.Cut(i.args[0], "/")
+	if !ok || net.ParseIP(i.args[1]) == nil {
+		return fmt.Errorf("%s is no namespace/name, or %s no address", i.args[0], i.args[1])
+	}
+	if err := gateway.Installed(); err != nil {
+		return err
+	}
+	r := gateway.Runner{
+		Name:    gateway.Key{Namespace: namespace, Name: name},
+		Options: gateway.Options{Address: i.args[1], Dir: filepath.Join(i.state, "gateway-"+namespace+"-"+name)},
+		Log:     i.progress,
+	}
+	if len(i.args) == 3 {
+		r.Objects = gateway.File(i.args[2])
+		return r.Run(ctx)
+	}
+	path, err := i.cache.Path(ctx, "kubectl")
+	if err != nil {
+		return err
+	}
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	r.Objects = gateway.Cluster(func(ctx context.Context, args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, path, args...)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
+		out, err := cmd.Output()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = fmt.Errorf("kubectl %s: %w: %s", args[0], err, exit.Stderr)
+		}
+		return out, err
+	})
+	return r.Run(ctx)
 }
 
 func binary(ctx context.Context, i invocation) error {
