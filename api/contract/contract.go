@@ -157,6 +157,9 @@ const Allow = "Allow"
 type Endpoint struct {
 	URL  string `json:"url"`
 	Host string `json:"host"`
+	// SharedHost is a host name that the relay has in common with others, empty for none: the ids of its
+	// files then say whose they are.
+	SharedHost string `json:"sharedHost,omitempty"`
 	// TLS says where the certificate comes from: "PKI" (Vault), "Secret" (TLSDir) or
 	// "None" (a gateway terminates TLS).
 	TLS string `json:"tls"`

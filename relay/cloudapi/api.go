@@ -34,7 +34,7 @@ type FormerToken struct {
 	Until time.Time
 }
 
-// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, BaseURL, Hosts, Now, Log,
+// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, BaseURL, Hosts, MarkFiles, Now, Log,
 // Quality, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
@@ -60,6 +60,9 @@ type Options struct {
 	// Hosts are the relay's own host names. A request to one of them, at any port, gets files'
 	// addresses there and not below BaseURL.
 	Hosts []string
+	// MarkFiles has the ids of files begin with the number's and a slash, for a host name that several relays
+	// have in common: gateways there find the relay by whole segments of a path.
+	MarkFiles bool
 	// Encryption is the number's payload encryption; nil for none.
 	Encryption *Encryption
 	// Throughput is how many messages a second are accepted at most.

@@ -28,10 +28,12 @@ func (f *fileObject) attachment(param string, kind media.Kind) (*Attachment, err
 		return nil, errInvalidParameter(fmt.Sprintf("Params %s.id and %s.link exclude each other.", param, param))
 	case f.Link != "" && !followable(f.Link, maxFileLink):
 		return nil, errInvalidValue(param + ".link must be an http or https address of at most 2048 bytes.")
-	case f.ID != "" && (!digits(string(f.ID)) || len(f.ID) > maxShownID):
+	}
+	id := fileID(string(f.ID))
+	if f.ID != "" && (!digits(id) || len(id) > maxShownID) {
 		return nil, errUnknownFile(param)
 	}
-	a := &Attachment{Kind: kind, ID: string(f.ID), Link: f.Link}
+	a := &Attachment{Kind: kind, ID: id, Link: f.Link}
 	if kind == media.Document {
 		a.Filename = media.CleanName(f.Filename)
 	}

@@ -76,7 +76,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request, _ string) (any, err
 		return nil, err
 	}
 	if key == "" {
-		return uploaded{f.id}, nil
+		return uploaded{a.shownFile(f.id)}, nil
 	}
 	return a.uploadedOnce(r, f.id)
 }
@@ -99,7 +99,7 @@ func (a *API) uploadedOnce(r *http.Request, id string) (any, error) {
 	if err != nil {
 		return nil, fromService(err)
 	}
-	return uploaded{first}, nil
+	return uploaded{a.shownFile(first)}, nil
 }
 
 // form is the content of an upload's form.
@@ -218,7 +218,7 @@ func (a *API) describe(_ http.ResponseWriter, r *http.Request, id string) (any, 
 	}
 	return fileInfo{
 		MessagingProduct: product, URL: a.fileURL(r, f.ID), MIME: f.MIME,
-		SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Size, ID: f.ID,
+		SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Size, ID: a.shownFile(f.ID),
 	}, nil
 }
 
@@ -256,7 +256,11 @@ const filePath = "/media/"
 func (a *API) fileURL(r *http.Request, id string) string {
 	expires := strconv.FormatInt(a.Now().Add(MediaURLTime).Unix(), 10)
 	q := url.Values{"expires": {expires}, "signature": {a.signature(id, expires)}}
-	return a.base(r) + filePath + id + "?" + q.Encode()
+	path := filePath + id
+	if a.MarkFiles {
+		path = "/" + a.Number.ID + path
+	}
+	return a.base(r) + path + "?" + q.Encode()
 }
 
 // signature lets anyone who has it download one file until it expires. Its key is derived from

@@ -80,6 +80,7 @@ func routes() []route {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := a.Now()
 	ver, object, edge := split(r.URL.Path)
+	object, edge = a.unmark(object, edge)
 	answer := newAnswer(w, ver)
 	route, body, err := a.route(w, r, object, edge)
 	if body == (served{}) && err == nil {

@@ -222,6 +222,8 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		"carrier address": {func(c *contract.Config) { c.Carrier.XMPP.Address = "host" }, "carrier.xmpp.address:"},
 		"registration":    {func(c *contract.Config) { c.Carrier.XMPP.Registration = "" }, "carrier.xmpp.registration:"},
 		"endpoint tls":    {func(c *contract.Config) { c.Endpoint.TLS = "maybe" }, "endpoint.tls:"},
+		"shared host":     {func(c *contract.Config) { c.Endpoint.SharedHost, c.Endpoint.TLS = "a b", "None" }, "endpoint.sharedHost: must be a host name"},
+		"shared with TLS": {func(c *contract.Config) { c.Endpoint.SharedHost, c.Endpoint.TLS = "api.example.org", "PKI" }, "endpoint.sharedHost: needs endpoint.tls"},
 		"endpoint host":   {func(c *contract.Config) { c.Endpoint.Host = "" }, "endpoint.host:"},
 		"webhook clear":   {func(c *contract.Config) { c.Webhook.URL = "http://hook" }, "webhook.url: must start with https"},
 		"webhook updates": {func(c *contract.Config) { c.Webhook.MaxUpdates = 1001 }, "webhook.maxUpdates: must be 1 to 1000"},

@@ -223,6 +223,12 @@ func (p *problems) endpoint(c contract.Endpoint) {
 		p.addf("endpoint.host", "must be a host name")
 	}
 	p.oneOf("endpoint.tls", c.TLS, contract.TLSFromPKI, contract.TLSFromSecret, contract.TLSAtGateway)
+	if c.SharedHost != "" && !hostname(c.SharedHost) {
+		p.addf("endpoint.sharedHost", "must be a host name")
+	}
+	if c.SharedHost != "" && c.TLS != contract.TLSAtGateway {
+		p.addf("endpoint.sharedHost", "needs endpoint.tls to be %q", contract.TLSAtGateway)
+	}
 }
 
 // hostname accepts dotted DNS labels and IP addresses.

@@ -52,7 +52,8 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Tokens:      p.tokens,
 		HideNumbers: p.cfg.HideNumbers,
 		BaseURL:     p.cfg.Endpoint.URL,
-		Hosts:       p.names(),
+		Hosts:       p.hosts(),
+		MarkFiles:   p.cfg.Endpoint.SharedHost != "",
 		Encryption:  p.keys.encryption.endpoint(),
 		Throughput:  p.cfg.Throughput,
 		Problems:    p.problems,
@@ -148,4 +149,12 @@ func (p *parts) names() []string {
 		return []string{internal}
 	}
 	return []string{p.cfg.Endpoint.Host, internal}
+}
+
+// hosts are the names by which clients may ask for this relay.
+func (p *parts) hosts() []string {
+	if shared := p.cfg.Endpoint.SharedHost; shared != "" {
+		return append(p.names(), shared)
+	}
+	return p.names()
 }

@@ -30,7 +30,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 		Forget: p.carrier.Forget, Scrub: k.store.Scrub,
 		Webhook: webhook.Account{
 			BusinessAccountID: r.accountID(k.identity), PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
-			HideNumbers: r.cfg.HideNumbers,
+			HideNumbers: r.cfg.HideNumbers, MarkFiles: r.cfg.Endpoint.SharedHost != "",
 		},
 		Files: files,
 		Deliveries: func() {

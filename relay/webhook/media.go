@@ -46,6 +46,14 @@ type file struct {
 	Animated *bool  `json:"animated,omitempty"`
 }
 
+// shown is a file with the id by which the business gets it.
+func (a Account) shown(m Media) Media {
+	if a.MarkFiles {
+		m.ID = a.PhoneNumberID + "/" + m.ID
+	}
+	return m
+}
+
 // file puts a file into the message's field for its kind.
 func (w *message) file(m Media) {
 	f := &file{MIME: m.MIME, SHA256: base64.StdEncoding.EncodeToString(m.SHA256[:]), ID: m.ID}

@@ -22,6 +22,8 @@ type Account struct {
 	Phone             phone.Number
 	// HideNumbers leaves customers' numbers out of all webhooks: the business knows them by their user ids only.
 	HideNumbers bool
+	// MarkFiles has the ids of files begin with the number's and a slash, as the endpoint shows them.
+	MarkFiles bool
 }
 
 // Message is a customer's message, as the business gets it.
@@ -220,7 +222,7 @@ func (a Account) MessagePayload(m Message) ([]byte, error) {
 	}
 	switch {
 	case m.Media != nil:
-		w.file(*m.Media)
+		w.file(a.shown(*m.Media))
 	case m.Place != nil:
 		w.Type, w.Text, w.Location = "location", nil, m.Place
 	case m.Chosen != nil:

@@ -158,3 +158,15 @@ func FuzzSettled(f *testing.F) {
 		}
 	})
 }
+
+func TestPayload_MarkedFilesBeginWithTheNumbersID(t *testing.T) {
+	a := account(t)
+	a.MarkFiles = true
+	got, err := a.MessagePayload(webhook.Message{
+		ID: "wamid.x", From: mustNumber(t, "+16505551234"), User: sheena, Time: time.Unix(1749416383, 0),
+		Media: &webhook.Media{Kind: "image", ID: "1003383421387256", MIME: "image/jpeg"},
+	})
+	if want := `"id":"` + a.PhoneNumberID + `/1003383421387256"`; err != nil || !strings.Contains(string(got), want) {
+		t.Errorf("%s, %v: want %s", got, err, want)
+	}
+}
