@@ -58,6 +58,7 @@ func (p *pass) steps() []step {
 		{"noting that the relay runs", p.noteStart},
 		{"running the relay", p.applyRelay},
 		{"routing to the relay", p.applyRoute},
+		{"routing the shared host", p.applyShared},
 	}
 }
 

@@ -248,8 +248,7 @@ func (p *pass) carryOver(s *contract.Status) {
 		}
 		p.marks.Mark(c.Type, metav1.ConditionStatus(c.Status), c.Reason, c.Message)
 	}
-	p.status.Endpoint.PhoneNumberID = matching(numberIDPattern, s.PhoneNumberID, p.status.Endpoint.PhoneNumberID)
-	p.status.Endpoint.BusinessAccountID = matching(numberIDPattern, s.BusinessAccountID, p.status.Endpoint.BusinessAccountID)
+	p.learnIDs(s)
 	p.status.Identity.Fingerprint = matching(fingerprintPattern, s.Fingerprint, p.status.Identity.Fingerprint)
 	// With this configuration, and its keys, the relay uses the identity and the credentials that it names.
 	if keys := p.marks.Get(v1alpha1.ConditionKeysReady); s.ConfigHash == p.configHash && p.configHash != "" && keys != nil && keys.Status == metav1.ConditionTrue {

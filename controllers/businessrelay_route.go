@@ -28,19 +28,33 @@ func (p *pass) applyRoute(ctx context.Context) error {
 	if err := p.clearRoutes(ctx, kind.Kind); err != nil {
 		return err
 	}
-	mapping, err := p.Mapper.RESTMapping(kind)
+	if err := p.servesRoutes(kind); err != nil {
+		return err
+	}
+	_, err := p.routeApplier().Apply(ctx, p.relay, apply.Untyped(desired.Route(p.in)))
+	return err
+}
+
+// servesRoutes returns nil if the cluster serves a kind of route in the version of ours.
+func (p *pass) servesRoutes(kind schema.GroupKind) error {
+	_, err := p.Mapper.RESTMapping(kind, desired.RouteVersion)
 	if meta.IsNoMatchError(err) {
 		return outcome.Waiting(outcome.Recheck, v1alpha1.ReasonGatewayAPIMissing,
-			"the DataRegion names a Gateway, but the cluster serves no %s: install the Gateway API, or remove endpoint.gatewayRef", kind.Kind)
+			"the DataRegion names a Gateway, but the cluster serves no %s %s: install the Gateway API's standard channel, 1.5 or later, or remove endpoint.gatewayRef",
+			kind.Kind, desired.RouteVersion)
 	}
 	if err != nil {
 		return fmt.Errorf("looking for the Gateway API: %w", err)
 	}
-	// Routes are not in the cache: the kind may not exist when the operator starts.
-	live := p.applier()
-	live.Client = liveReads{p.Client, p.Live}
-	_, err = live.Apply(ctx, p.relay, apply.Untyped(desired.Route(p.in, mapping.GroupVersionKind.Version)))
-	return err
+	return nil
+}
+
+// routeApplier reads from the API server: routes are not in the cache, because the kind may not exist
+// when the operator starts.
+func (p *pass) routeApplier() apply.Applier {
+	a := p.applier()
+	a.Client = liveReads{p.Client, p.Live}
+	return a
 }
 
 // clearRoutes removes the relay's routes of all kinds but one. It asks the API server
@@ -56,7 +70,7 @@ func (p *pass) clearRoutes(ctx context.Context, keep string) error {
 			if kind.Kind == keep {
 				continue
 			}
-			if err := p.removeRoute(ctx, kind); err != nil {
+			if err := p.removeRoute(ctx, kind, v1alpha1.TenantName(p.relay.Name)); err != nil {
 				return err
 			}
 		}
@@ -65,7 +79,7 @@ func (p *pass) clearRoutes(ctx context.Context, keep string) error {
 	return nil
 }
 
-func (p *pass) removeRoute(ctx context.Context, kind schema.GroupKind) error {
+func (p *pass) removeRoute(ctx context.Context, kind schema.GroupKind, name string) error {
 	mapping, err := p.Mapper.RESTMapping(kind)
 	if meta.IsNoMatchError(err) {
 		return nil
@@ -76,7 +90,7 @@ func (p *pass) removeRoute(ctx context.Context, kind schema.GroupKind) error {
 	route := &unstructured.Unstructured{}
 	route.SetGroupVersionKind(mapping.GroupVersionKind)
 	route.SetNamespace(p.relay.Namespace)
-	route.SetName(v1alpha1.TenantName(p.relay.Name))
+	route.SetName(name)
 	_, err = p.applier().Delete(ctx, p.relay, apply.Untyped(route))
 	return err
 }

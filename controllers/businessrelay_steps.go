@@ -55,7 +55,7 @@ func (p *pass) findRegion(ctx context.Context) error {
 }
 
 func (p *pass) markEndToEnd() {
-	if p.relay.Spec.Endpoint.TerminateAtGateway {
+	if p.relay.Spec.Endpoint.TerminateAtGateway { // the shared host needs it
 		p.marks.Mark(v1alpha1.ConditionEndToEndTLS, metav1.ConditionFalse, v1alpha1.ReasonEndsAtGateway,
 			"the region's gateway terminates TLS and can read what the business and its relay exchange: set endpoint.terminateAtGateway to false to prevent that")
 		return

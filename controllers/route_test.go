@@ -11,56 +11,35 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers"
+	"github.com/relaykeep/relaykeep/test/gatewayapi"
 )
 
 // gatewayVersion is the version of the routes' kinds that these tests serve.
 const gatewayVersion = "v1"
 
-// serveRoutes makes the API server serve a kind of route, as the Gateway API does.
-func (w *world) serveRoutes(kind string) {
+// serveRoutes makes the API server serve kinds of routes, as the Gateway API defines them.
+func (w *world) serveRoutes(kinds ...string) {
 	w.t.Helper()
 	onServer(w.t)
-	plural := strings.ToLower(kind) + "s"
-	definition := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{
-			"name":        plural + ".gateway.networking.k8s.io",
-			"annotations": map[string]any{"api-approved.kubernetes.io": "unapproved, for a test"},
-		},
-		"spec": map[string]any{
-			"group": "gateway.networking.k8s.io", "scope": "Namespaced",
-			"names": map[string]any{"kind": kind, "plural": plural},
-			"versions": []any{map[string]any{
-				"name": gatewayVersion, "served": true, "storage": true,
-				"schema": map[string]any{"openAPIV3Schema": routeSchema(kind)},
-			}},
-		},
-	}}
-	w.create(definition)
-	if !w.within(func() bool {
-		_, err := server.Client.RESTMapper().RESTMapping(schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: kind}, gatewayVersion)
-		probe := w.route(kind)
-		probe.SetName("probe")
-		return err == nil && server.Client.Create(w.t.Context(), probe) == nil
-	}) {
-		w.t.Fatalf("%s is not served in time", kind)
+	plurals := make([]string, 0, len(kinds))
+	for _, kind := range kinds {
+		plurals = append(plurals, strings.ToLower(kind)+"s")
 	}
-}
-
-// routeSchema leaves a route as it is, but for the default that the Gateway API has
-// for an HTTPRoute's rules.
-func routeSchema(kind string) map[string]any {
-	open := func(properties map[string]any) map[string]any {
-		return map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": properties}
+	definitions, err := gatewayapi.Definitions(w.t.Context(), plurals...)
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	rule := map[string]any{}
-	if kind == "HTTPRoute" {
-		everything := map[string]any{"path": map[string]any{"type": "PathPrefix", "value": "/"}}
-		rule["matches"] = map[string]any{"type": "array", "items": open(nil), "default": []any{everything}}
+	for i, kind := range kinds {
+		w.create(definitions[i])
+		if !w.within(func() bool {
+			_, err := server.Client.RESTMapper().RESTMapping(schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: kind}, gatewayVersion)
+			list := &unstructured.UnstructuredList{}
+			list.SetGroupVersionKind(w.route(kind).GroupVersionKind())
+			return err == nil && server.Client.List(w.t.Context(), list) == nil
+		}) {
+			w.t.Fatalf("%s is not served in time", kind)
+		}
 	}
-	return open(map[string]any{"spec": open(map[string]any{
-		"rules": map[string]any{"type": "array", "items": open(rule)},
-	})})
 }
 
 func (w *world) route(kind string) *unstructured.Unstructured {
@@ -110,8 +89,7 @@ func TestRoute_IsTheOneThatIsWantedNow(t *testing.T) {
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonGatewayAPIMissing)
 
-	w.serveRoutes("TLSRoute")
-	w.serveRoutes("HTTPRoute")
+	w.serveRoutes("TLSRoute", "HTTPRoute")
 	w.pass(relay)
 	w.wantRoutes(relay, "TLSRoute")
 
@@ -130,7 +108,7 @@ func TestRoute_IsTheOneThatIsWantedNow(t *testing.T) {
 	if !w.get(v1alpha1.TenantName(relay.Name), route) {
 		t.Fatal("there is no route")
 	}
-	if err := unstructured.SetNestedStringSlice(route.Object, []string{"other.example"}, "spec", "more"); err != nil {
+	if err := unstructured.SetNestedStringSlice(route.Object, []string{"other.example"}, "spec", "hostnames"); err != nil {
 		t.Fatal(err)
 	}
 	w.change(route)
@@ -147,10 +125,15 @@ func TestRoute_IsTheOneThatIsWantedNow(t *testing.T) {
 
 	foreign := w.route("TLSRoute")
 	foreign.SetName(v1alpha1.TenantName(relay.Name))
+	foreign.Object["spec"] = map[string]any{
+		"hostnames": []any{"other.example"}, "rules": []any{map[string]any{"backendRefs": []any{map[string]any{"name": "other", "port": int64(443)}}}},
+	}
 	w.create(foreign)
 	w.restart()
 	w.pass(relay)
 	w.wantRoutes(relay, "TLSRoute") // it is somebody else's
+
+	t.Run("at the shared host", func(t *testing.T) { newWorld(t).testShared() })
 }
 
 // quiet checks that another pass writes nothing.

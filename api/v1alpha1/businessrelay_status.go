@@ -6,7 +6,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // about any customer.
 type BusinessRelayStatus struct {
 	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
-	// CarrierConnected, WebhookVerified, VolumeHasRoom, RetentionHealthy and EndToEndTLS.
+	// CarrierConnected, WebhookVerified, VolumeHasRoom, RetentionHealthy, EndToEndTLS and, with
+	// endpoint.shared, SharedHost.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -55,6 +56,10 @@ type EndpointStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	URL string `json:"url,omitempty"`
+	// sharedURL is the base URL of the region's shared host, if it leads to this relay.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	SharedURL string `json:"sharedURL,omitempty"`
 	// phoneNumberID is the number's id in the Cloud API's paths.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32

@@ -370,6 +370,7 @@ type Privacy struct {
 // RelayEndpoint says which certificate a business's endpoint uses.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.tlsSecretName) || !has(self.terminateAtGateway) || !self.terminateAtGateway",message="tlsSecretName and terminateAtGateway exclude each other: if the gateway terminates TLS, the certificate is the gateway's"
+// +kubebuilder:validation:XValidation:rule="!has(self.shared) || !self.shared || (has(self.terminateAtGateway) && self.terminateAtGateway)",message="at the region's shared host the gateway terminates TLS and can read everything: set endpoint.terminateAtGateway to true as well"
 type RelayEndpoint struct {
 	// tlsSecretName is a Secret of this namespace (tls.crt, tls.key). Without it the
 	// region's Vault signs the relay's certificate.
@@ -379,6 +380,10 @@ type RelayEndpoint struct {
 	// the condition EndToEndTLS is then False.
 	// +optional
 	TerminateAtGateway bool `json:"terminateAtGateway,omitempty"`
+	// shared has the relay answer at the region's shared host as well, where the gateway finds it by the ids in
+	// paths. The ids of its files then begin with the number's id and a slash.
+	// +optional
+	Shared bool `json:"shared,omitempty"`
 }
 
 // Rotation counts identities and access credentials. Raising a counter makes new ones;

@@ -42,6 +42,9 @@ const (
 	// ConditionEndToEndTLS says whether TLS ends in the relay, not before it. True is
 	// good.
 	ConditionEndToEndTLS = "EndToEndTLS"
+	// ConditionSharedHost says whether the region's shared host leads to the relay. It is absent
+	// without endpoint.shared. Ready does not need it. True is good.
+	ConditionSharedHost = "SharedHost"
 )
 
 // Reasons of Ready, Reconciling and Stalled that belong to no other condition.
@@ -142,6 +145,22 @@ const (
 	ReasonEndsInRelay = "EndsInRelay"
 	// ReasonEndsAtGateway: spec.endpoint.terminateAtGateway lets the gateway read.
 	ReasonEndsAtGateway = "EndsAtGateway"
+)
+
+// Reasons of SharedHost, beside those of EndToEndTLS.
+const (
+	// ReasonRouted: the gateway accepts the relay's route at the shared host.
+	ReasonRouted = "Routed"
+	// ReasonAwaitingGateway: the route is there, and the gateway has not said what it makes of it.
+	ReasonAwaitingGateway = "AwaitingGateway"
+	// ReasonRouteRefused: the gateway does not accept the route, or lacks something that it uses.
+	ReasonRouteRefused = "RouteRefused"
+	// ReasonNoSharedHost: spec.endpoint.shared is set, and the region has no shared host.
+	ReasonNoSharedHost = "NoSharedHost"
+	// ReasonAwaitingNumberID: the relay has not said yet which id its number has in paths.
+	ReasonAwaitingNumberID = "AwaitingNumberID"
+	// ReasonIDTaken: another relay says that it has an id of this one, so its requests would be ambiguous.
+	ReasonIDTaken = "IDTaken"
 )
 
 // Reasons of Ready while a BusinessRelay is being deleted.

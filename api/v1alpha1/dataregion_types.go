@@ -263,6 +263,8 @@ type Postgres struct {
 // RegionEndpoint says under which names businesses reach their relays.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.gatewayRef) || has(self.domain)",message="a gateway routes by host name: set endpoint.domain as well"
+// +kubebuilder:validation:XValidation:rule="!has(self.shared) || has(self.gatewayRef)",message="the shared host is the gateway's: set endpoint.gatewayRef as well"
+// +kubebuilder:validation:XValidation:rule="!has(self.shared) || !has(self.domain) || self.shared.host != self.domain && (!self.shared.host.endsWith('.' + self.domain) || self.shared.host.split('.').size() == self.domain.split('.').size() + 1)",message="relays' own names are below endpoint.domain: let endpoint.shared.host be elsewhere, or one label below it, for example api.<domain>"
 type RegionEndpoint struct {
 	// domain is the parent of the relays' host names,
 	// <name>-relay.<namespace>.<domain>. Without it a relay is reached inside the
@@ -273,6 +275,22 @@ type RegionEndpoint struct {
 	// The operator adds a route to it for each relay.
 	// +optional
 	GatewayRef *GatewayReference `json:"gatewayRef,omitempty"`
+	// shared is one host name for all relays that ask for it (endpoint.shared of a BusinessRelay), for
+	// inbox software that has one base URL. The gateway terminates TLS there, and finds the relay by path.
+	// +optional
+	Shared *SharedHost `json:"shared,omitempty"`
+}
+
+// SharedHost is a host name of the region's gateway that many relays are behind.
+type SharedHost struct {
+	// host is the name, for example api.relays.example.org. Only the operator's routes may name it.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self.matches('[a-z]') && !self.contains(':')",message="a host name, and no IP address: gateways route by name"
+	Host Hostname `json:"host"`
+	// sectionName is the Gateway's listener that has the host name, its certificate, and terminates TLS; without
+	// it, every listener that allows the route.
+	// +optional
+	SectionName ObjectName `json:"sectionName,omitempty"`
 }
 
 // GatewayReference names a Gateway.

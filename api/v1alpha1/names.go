@@ -75,6 +75,8 @@ const (
 	SuffixJanitorPolicy = "-retention"
 	// SuffixRetention ends the name of the janitor's CronJob.
 	SuffixRetention = "-retention"
+	// SuffixShared ends the name of the HTTPRoute at the region's shared host.
+	SuffixShared = "-shared"
 	// SuffixErase ends the name of the Job that erases a deleted relay's keys.
 	SuffixErase = "-erase"
 )

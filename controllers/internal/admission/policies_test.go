@@ -256,6 +256,7 @@ func TestAdmission_BindsPodsClaimsAndTokensToTheirRegion(t *testing.T) {
 	t.Run("tokens", testTokenPolicy)
 	t.Run("protection", testProtection)
 	t.Run("entering", testEntering)
+	t.Run("the shared host", testSharedHost)
 	t.Run("workloads", testWorkloadPolicies)
 }
 

@@ -26,6 +26,10 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 		{"carrier's address without port", set("spec/carrier/xmpp/address", "[2001:db8::1]:5222"), set("spec/carrier/xmpp/address", "a.example"), "write host:port"},
 		{"unknown registration", set("spec/carrier/xmpp/registration", "Token"), set("spec/carrier/xmpp/registration", "Magic"), "supported values"},
 		{"gateway without domain", all(set("spec/endpoint/domain", "a.example"), set("spec/endpoint/gatewayRef", map[string]any{"namespace": "gw", "name": "gw"})), set("spec/endpoint/gatewayRef", map[string]any{"namespace": "gw", "name": "gw"}), "set endpoint.domain"},
+		{"shared host without gateway", sharedAt("api.a.example", true), sharedAt("api.a.example", false), "set endpoint.gatewayRef"},
+		{"shared host among the relays' names", sharedAt("api.b.example", true), sharedAt("acme-relay.acme.a.example", true), "one label below it"},
+		{"shared host is the relays' domain", sharedAt("api.aa.example", true), sharedAt("a.example", true), "one label below it"},
+		{"shared host is an address", none, sharedAt("192.0.2.1", true), "a host name, and no IP address"},
 		{"region's own label as placement", set("spec/placement/nodeSelector", map[string]any{"disk": "ssd"}), set("spec/placement/nodeSelector", map[string]any{"node-restriction.kubernetes.io/relaykeep-region": "eu"}), "the operator sets it"},
 		{"placement with a value that is no label's", none, set("spec/placement/nodeSelector", map[string]any{"disk": strings.Repeat("a", 64)}), "at most 63 characters"},
 		{"egress without ports", set("spec/network/vault", map[string]any{"to": []any{peer}, "ports": []any{port}}), set("spec/network/vault", map[string]any{"to": []any{peer}, "ports": []any{}}), "at least 1 items"},
@@ -60,4 +64,13 @@ func TestDataRegionKeepsItsTypeAndCountry(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.testUpdate(t, regionYAML, c.before) })
 	}
+}
+
+// sharedAt gives the region a shared host, and a gateway to have it at.
+func sharedAt(host string, gateway bool) func(map[string]any) {
+	endpoint := map[string]any{"domain": "a.example", "shared": map[string]any{"host": host}}
+	if gateway {
+		endpoint["gatewayRef"] = map[string]any{"namespace": "gw", "name": "gw"}
+	}
+	return set("spec/endpoint", endpoint)
 }

@@ -48,6 +48,7 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"replicas without PostgreSQL", all(set("spec/replicas", int64(2)), set("spec/storage/postgres/database", "acme")), set("spec/replicas", int64(2)), "set storage.postgres"},
 		{"no replicas", set("spec/suspend", true), set("spec/replicas", int64(0)), "set suspend: true"},
 		{"too many replicas", all(set("spec/replicas", int64(10)), set("spec/storage/postgres/database", "acme")), all(set("spec/replicas", int64(11)), set("spec/storage/postgres/database", "acme")), "must be 1 to 10"},
+		{"shared host without ending TLS at the gateway", set("spec/endpoint", map[string]any{"shared": true, "terminateAtGateway": true}), set("spec/endpoint", map[string]any{"shared": true}), "set endpoint.terminateAtGateway to true as well"},
 		{"webhook without TLS", set("spec/webhook/url", "https://example.org/hook?x=1"), set("spec/webhook/url", "http://example.org/hook"), "must be an https:// URL"},
 		{"webhook with a password", set("spec/webhook/url", "https://example.org/@me"), set("spec/webhook/url", "https://me:secret@example.org/"), "without user name, password"},
 		{"webhook with a fragment", none, set("spec/webhook/url", "https://example.org/#a"), "or fragment"},

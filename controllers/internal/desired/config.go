@@ -75,6 +75,8 @@ func config(in Input) contract.Config {
 			URL:  URL(in.Relay, in.Region),
 			Host: Host(in.Relay, in.Region),
 			TLS:  tlsSource(relay.Endpoint),
+
+			SharedHost: SharedHost(in.Relay, in.Region),
 		},
 		RetentionDays:        int(relay.Retention.Days),
 		Trust:                string(relay.Trust),

@@ -109,6 +109,7 @@ func full() desired.Input {
 	region.Endpoint = v1alpha1.RegionEndpoint{
 		Domain:     "relays.example.org",
 		GatewayRef: &v1alpha1.GatewayReference{Namespace: "gateways", Name: "public", SectionName: "tls"},
+		Shared:     &v1alpha1.SharedHost{Host: "api.relays.example.org", SectionName: "https"},
 	}
 	region.Network = fullNetwork()
 	return in
@@ -161,7 +162,10 @@ func children(t *testing.T, in desired.Input) []byte {
 		desired.DisruptionBudget(in), desired.CronJob(in), desired.ErasePolicy(in), desired.EraseJob(in),
 	}
 	if in.Region.Spec.Endpoint.GatewayRef != nil {
-		objects = append(objects, desired.Route(in, "v1alpha2").Object)
+		objects = append(objects, desired.Route(in).Object)
+	}
+	if desired.SharedHost(in.Relay, in.Region) != "" {
+		objects = append(objects, desired.SharedRoute(in, "100000000000001", "200000000000002").Object)
 	}
 	var out bytes.Buffer
 	for _, o := range objects {
@@ -215,7 +219,7 @@ func TestKeepersAreRenderedAsTheGoldenFilesSay(t *testing.T) {
 
 func TestChildrenAreRenderedAsTheGoldenFilesSay(t *testing.T) {
 	gateway := full()
-	gateway.Relay.Spec.Endpoint = v1alpha1.RelayEndpoint{TerminateAtGateway: true}
+	gateway.Relay.Spec.Endpoint = v1alpha1.RelayEndpoint{TerminateAtGateway: true, Shared: true}
 	gateway.Relay.Spec.Suspend = true
 	gateway.OperatorNamespace = ""
 	for name, in := range map[string]desired.Input{"minimal": minimal(), "full": full(), "gateway-suspended": gateway} {

@@ -10,6 +10,10 @@ import (
 // GatewayGroup is the API group of the Gateway API.
 const GatewayGroup = "gateway.networking.k8s.io"
 
+// RouteVersion is the version of all routes, in which the Gateway API's standard channel has both
+// kinds since 1.5.
+const RouteVersion = "v1"
+
 // Kinds of routes.
 const (
 	routeTLS  = "TLSRoute"
@@ -31,28 +35,41 @@ func RouteKind(in Input) schema.GroupKind {
 }
 
 // Route is the route from the region's gateway to the relay, by the relay's host name.
-// It is only for regions with a gateway. The version is the one that the cluster
-// serves.
-func Route(in Input, version string) *unstructured.Unstructured {
+// It is only for regions with a gateway.
+func Route(in Input) *unstructured.Unstructured {
+	rule := in.routeRule()
+	if RouteKind(in).Kind == routeHTTP {
+		rule["matches"] = []any{pathPrefix("/")}
+	}
 	gateway := in.Region.Spec.Endpoint.GatewayRef
-	parent := map[string]any{
+	return in.route(RouteKind(in), in.tenant(), parent(gateway, gateway.SectionName), Host(in.Relay, in.Region), rule)
+}
+
+// parent refers to the region's gateway, or one listener of it. The Gateway API's defaults are
+// written out, here and below: what the API server adds would count as a difference.
+func parent(gateway *v1alpha1.GatewayReference, section v1alpha1.ObjectName) map[string]any {
+	p := map[string]any{
 		"group":     GatewayGroup,
 		"kind":      "Gateway",
 		"namespace": string(gateway.Namespace),
 		"name":      string(gateway.Name),
 	}
-	if gateway.SectionName != "" {
-		parent["sectionName"] = string(gateway.SectionName)
+	if section != "" {
+		p["sectionName"] = string(section)
 	}
+	return p
+}
+
+func (in Input) route(kind schema.GroupKind, name string, parent map[string]any, host string, rules ...any) *unstructured.Unstructured {
 	labels := map[string]any{}
 	for k, v := range in.labels(v1alpha1.ComponentRelay) {
 		labels[k] = v
 	}
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": GatewayGroup + "/" + version,
-		"kind":       RouteKind(in).Kind,
+		"apiVersion": GatewayGroup + "/" + RouteVersion,
+		"kind":       kind.Kind,
 		"metadata": map[string]any{
-			"name":      in.tenant(),
+			"name":      name,
 			"namespace": in.Relay.Namespace,
 			"labels":    labels,
 			"ownerReferences": []any{map[string]any{
@@ -66,23 +83,23 @@ func Route(in Input, version string) *unstructured.Unstructured {
 		},
 		"spec": map[string]any{
 			"parentRefs": []any{parent},
-			"hostnames":  []any{Host(in.Relay, in.Region)},
-			"rules":      []any{in.routeRule()},
+			"hostnames":  []any{host},
+			"rules":      rules,
 		},
 	}}
 }
 
-// routeRule sends every request to the relay. The Gateway API's defaults are written
-// out: what the API server adds would count as a difference.
+// routeRule sends to the relay's Service.
 func (in Input) routeRule() map[string]any {
-	rule := map[string]any{
+	return map[string]any{
 		"backendRefs": []any{map[string]any{
 			"group": "", "kind": "Service", "name": in.tenant(),
 			"port": int64(HTTPSPort), "weight": int64(1),
 		}},
 	}
-	if RouteKind(in).Kind == routeHTTP {
-		rule["matches"] = []any{map[string]any{"path": map[string]any{"type": "PathPrefix", "value": "/"}}}
-	}
-	return rule
+}
+
+// pathPrefix matches a path and all below it, by whole segments.
+func pathPrefix(path string) map[string]any {
+	return map[string]any{"path": map[string]any{"type": "PathPrefix", "value": path}}
 }

@@ -57,6 +57,12 @@ func remedyFor(reason string) (string, error) {
 		return "kubectl get pods -n NAMESPACE -o wide; kubectl get nodes -L " + v1alpha1.LabelNodeRegion, nil
 	case v1alpha1.ReasonVolumeNotExpandable, v1alpha1.ReasonStorageClassMissing, v1alpha1.ReasonVolumeElsewhere:
 		return "kubectl get storageclass; kubectl get pvc NAME-relay -n NAMESPACE", nil
+	case v1alpha1.ReasonAwaitingGateway, v1alpha1.ReasonRouteRefused:
+		return "kubectl describe httproute NAME-shared -n NAMESPACE", nil
+	case v1alpha1.ReasonNoSharedHost:
+		return "kubectl edit dataregion REGION", nil
+	case v1alpha1.ReasonIDTaken:
+		return "kubectl get brelay -A -o custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,NUMBER:.status.endpoint.phoneNumberID,ACCOUNT:.status.endpoint.businessAccountID", nil
 	case v1alpha1.ReasonGatewayAPIMissing:
 		return "kubectl api-resources --api-group gateway.networking.k8s.io", nil
 	case v1alpha1.ReasonRegionNotFound, v1alpha1.ReasonRegionNotReady:

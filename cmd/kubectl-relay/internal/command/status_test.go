@@ -193,7 +193,7 @@ func reasons(t *testing.T, dir string) (found []string) {
 // TestDoctor_KnowsWhatToDo: each reason of the operator that is a trouble has a command of its own, and each reason that has
 // one exists.
 func TestDoctor_KnowsWhatToDo(t *testing.T) {
-	fine := " Ready Suspended Placed OnTime NoLeftovers AwaitingFirstRun NotConfigured EndsInRelay EndsAtGateway ChildChanged NetworkPolicyChanged "
+	fine := " Ready Suspended Placed OnTime NoLeftovers AwaitingFirstRun NotConfigured EndsInRelay EndsAtGateway Routed AwaitingNumberID ChildChanged NetworkPolicyChanged "
 	for _, reason := range reasons(t, "../../../../api/v1alpha1") {
 		if _, err := remedyFor(reason); err != nil && !strings.Contains(fine, " "+reason+" ") {
 			t.Errorf("%s: %v", reason, err)
