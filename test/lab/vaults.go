@@ -99,18 +99,7 @@ func answered(err error) (int, error) {
 func (l *Lab) setUpVaults(ctx context.Context) (string, error) {
 	var evidence strings.Builder
 	for _, r := range regions() {
-		s, err := l.Vault(ctx, r)
-		if err != nil {
-			return "", err
-		}
-		root, err := s.Root()
-		if err != nil {
-			return "", err
-		}
-		out, err := l.run(ctx, command{
-			path: l.kubectl, args: []string{"relay", "setup", "vault", "--region", r.Name}, quiet: true,
-			env: []string{"VAULT_TOKEN=" + root.Token()},
-		})
+		out, err := l.SetUpVault(ctx, r)
 		if err != nil {
 			return "", err
 		}
