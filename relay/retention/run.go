@@ -27,6 +27,10 @@ type Vault interface {
 	// Now returns Vault's clock.
 	Now(ctx context.Context) (time.Time, error)
 	SetRotation(ctx context.Context, retention time.Duration) error
+	// Carried lists the data keys that the relay brought from another region.
+	Carried(ctx context.Context) ([]vault.CarriedKey, error)
+	// DropCarried destroys one of them, for good.
+	DropCarried(ctx context.Context, key vault.CarriedKey) error
 }
 
 // attempts is how often a run starts over when another run changed the key meanwhile.
@@ -55,6 +59,11 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 	result.Time = now.Add(offset)
 	err = j.run(ctx)
 	result.Erased = j.erased
+	carried, dropped, carriedErr := dropCarried(ctx, v, retention, j.next)
+	result.Erased += dropped
+	if carriedErr != nil && (err == nil || errors.Is(err, vault.ErrNotFound)) {
+		return failed(result, carriedErr)
+	}
 	if errors.Is(err, vault.ErrNotFound) {
 		// The relay never started, or was erased: there is nothing to keep or destroy.
 		result.Succeeded, result.Reason = true, "NoKey"
@@ -66,8 +75,35 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 	}
 	result.Succeeded = true
 	result.LatestVersion, result.OldestVersion = j.state.Latest().Version, j.state.Oldest().Version
-	result.OldestKeyTime = new(j.state.Oldest().Created)
+	oldest := j.state.Oldest().Created
+	if !carried.IsZero() && carried.Before(oldest) {
+		oldest = carried
+	}
+	result.OldestKeyTime = new(oldest)
 	return result, nil
+}
+
+// dropCarried destroys the data keys from another region that are due, as a version of the wrapping key from then would be.
+// It returns since when the oldest of the others counts, the zero time if there is none.
+func dropCarried(ctx context.Context, v Vault, retention time.Duration, next time.Time) (oldest time.Time, dropped int, err error) {
+	keys, err := v.Carried(ctx)
+	if err != nil {
+		err = fmt.Errorf("listing the data keys from another region: %w", err)
+	}
+	for _, key := range keys {
+		if !key.Created.Add(retention).After(next) {
+			if failed := v.DropCarried(ctx, key); failed != nil {
+				err = errors.Join(err, fmt.Errorf("destroying a data key from another region: %w", failed))
+				continue
+			}
+			dropped++
+			continue
+		}
+		if oldest.IsZero() || key.Created.Before(oldest) {
+			oldest = key.Created
+		}
+	}
+	return oldest, dropped, err
 }
 
 // pass is one run's work on one key.

@@ -30,6 +30,8 @@ type transit struct {
 	failAfter                         bool
 	log                               []string
 	interfere                         func(*transit)
+	carried, dropped                  []vault.CarriedKey
+	listing                           error // of carried
 }
 
 var errLost = &lostError{}
@@ -87,6 +89,15 @@ func (v *transit) change(name string, allowed bool, apply func()) error {
 
 func (v *transit) Rotate(context.Context) error {
 	return v.change("rotate", true, func() { v.created = append(v.created, v.now) })
+}
+
+func (v *transit) Carried(context.Context) ([]vault.CarriedKey, error) {
+	return v.carried, v.listing
+}
+
+func (v *transit) DropCarried(_ context.Context, key vault.CarriedKey) error {
+	v.dropped = append(v.dropped, key)
+	return nil
 }
 
 func (v *transit) SetRotation(_ context.Context, retention time.Duration) error {
@@ -248,5 +259,27 @@ func TestReportFitsATerminationMessage(t *testing.T) {
 	var back contract.RetentionResult
 	if err := json.Unmarshal(text, &back); err != nil || len(text) > maxReport {
 		t.Errorf("%d bytes, which read back as %v", len(text), err)
+	}
+}
+
+// A data key from another region dies as a version of that age would, whatever else the run does.
+func TestRunDestroysWhatWasCarriedWhenItIsDue(t *testing.T) {
+	v := newTransit(100)
+	at := func(hours int) vault.CarriedKey {
+		return vault.CarriedKey{Created: v.now.Add(-time.Duration(hours) * time.Hour)}
+	}
+	// The run looks ahead to the next one: 719 hours and one more are 30 days.
+	v.carried = []vault.CarriedKey{at(800), at(719), at(718), at(200)}
+	result := run(t, v, 30)
+	if !slices.Equal(v.dropped, v.carried[:2]) || result.Erased != 2 || !result.OldestKeyTime.Equal(v.carried[2].Created) {
+		t.Errorf("dropped %d, result %+v", len(v.dropped), result)
+	}
+	v.dropped, v.none = nil, true
+	if run(t, v, 30); len(v.dropped) != 2 {
+		t.Errorf("without a wrapping key it dropped %d", len(v.dropped))
+	}
+	v.dropped, v.none, v.listing = nil, false, vault.ErrUnavailable
+	if result, err := Run(t.Context(), v, 30, 0); !errors.Is(err, vault.ErrUnavailable) || result.Succeeded || len(v.dropped) != 2 {
+		t.Errorf("with a list that is not whole: %v, result %+v, dropped %d", err, result, len(v.dropped))
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/hashicorp/vault/api"
 )
 
 // Adopt gives the tenant's names to another owner, with an admin's own login. What is stored
@@ -74,8 +72,5 @@ func (c *Client) copySecret(ctx context.Context, from, to string) error {
 
 // writeOwner replaces the recorded owner.
 func (c *Client) writeOwner(ctx context.Context, o Owner) error {
-	return c.call(ctx, opCreateKV, func(ctx context.Context, client *api.Client) error {
-		_, err := client.Logical().WriteWithContext(ctx, c.kvPath(secretOwner), map[string]any{"data": o.fields()})
-		return err
-	})
+	return c.replaceKV(ctx, secretOwner, o.fields())
 }

@@ -25,7 +25,9 @@ const (
 	opRotateKey   = "key-rotate"
 	opDeleteKey   = "key-delete"
 	opDataKey     = "datakey"
+	opWrap        = "wrap"
 	opUnwrap      = "unwrap"
+	opReadPolicy  = "policy-read"
 	opCertificate = "certificate"
 )
 
@@ -46,7 +48,9 @@ var operations = map[string]string{ //nolint:gochecknoglobals // a constant in a
 	opRotateKey:   "rotating a key in Vault",
 	opDeleteKey:   "deleting a key in Vault",
 	opDataKey:     "getting a data key from Vault",
+	opWrap:        "wrapping a data key in Vault",
 	opUnwrap:      "unwrapping a data key in Vault",
+	opReadPolicy:  "reading a policy of Vault",
 	opCertificate: "having Vault sign a certificate",
 }
 

@@ -127,6 +127,9 @@ func (c *Client) DataKey(ctx context.Context) (plain []byte, wrapped string, err
 // Unwrap returns a data key that DataKey wrapped. It returns ErrErased when the version that
 // wrapped it was destroyed, and ErrNotFound when the tenant has no wrapping key at all.
 func (c *Client) Unwrap(ctx context.Context, wrapped string) ([]byte, error) {
+	if name, is := strings.CutPrefix(wrapped, carriedPrefix); is {
+		return c.unwrapCarried(ctx, name)
+	}
 	return c.unwrap(ctx, c.wrapping(), wrapped)
 }
 

@@ -9,6 +9,26 @@ path "{{.KV}}/data/{{.N}}/{{.S}}/carrier" {
 path "{{.KV}}/data/{{.N}}/{{.S}}/postgres" {
   capabilities = ["read"]
 }
+# What an admin allows a relay that moves to another region: to leave this one, or to take in one file here.
+path "{{.KV}}/data/{{.N}}/{{.S}}/departure" {
+  capabilities = ["read"]
+}
+path "{{.KV}}/data/{{.N}}/{{.S}}/arrival" {
+  capabilities = ["read"]
+}
+path "{{.Settings}}/decrypt/{{.N}}.{{.S}}-arrival" {
+  capabilities = ["update"]
+}
+# Data keys that it brought along, which the janitor deletes in time.
+path "{{.KV}}/data/{{.N}}/{{.S}}/carried/*" {
+  capabilities = ["create", "read"]
+}
+path "{{.Transit}}/encrypt/{{.N}}.{{.S}}" {
+  capabilities = ["update"]
+}
+path "{{.Settings}}/encrypt/{{.N}}.{{.S}}" {
+  capabilities = ["update"]
+}
 # Who used these names first: recorded once; only an admin can change it.
 path "{{.KV}}/data/{{.N}}/{{.S}}/owner" {
   capabilities = ["create", "read"]
