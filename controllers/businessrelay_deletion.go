@@ -278,7 +278,7 @@ func eraseChild(r *v1alpha1.BusinessRelay) apply.Child {
 func remainders(r *v1alpha1.BusinessRelay) []apply.Child {
 	tenant := v1alpha1.TenantName(r.Name)
 	return []apply.Child{
-		apply.Typed(corev1ac.PersistentVolumeClaim(tenant, r.Namespace), corev1ac.ExtractPersistentVolumeClaim),
+		apply.Typed(corev1ac.PersistentVolumeClaim(v1alpha1.ClaimName(r), r.Namespace), corev1ac.ExtractPersistentVolumeClaim),
 		apply.Typed(networkingv1ac.NetworkPolicy(r.Name+v1alpha1.SuffixJanitorPolicy, r.Namespace), networkingv1ac.ExtractNetworkPolicy),
 		apply.Typed(networkingv1ac.NetworkPolicy(eraseName(r), r.Namespace), networkingv1ac.ExtractNetworkPolicy),
 		apply.Typed(corev1ac.ServiceAccount(tenant, r.Namespace), corev1ac.ExtractServiceAccount),

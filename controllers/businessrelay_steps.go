@@ -65,7 +65,7 @@ func (p *pass) markEndToEnd() {
 
 // stopSuspended stops a suspended relay, whatever else is wrong with it.
 func (p *pass) stopSuspended(ctx context.Context) error {
-	if !p.relay.Spec.Suspend {
+	if !p.relay.Spec.Suspend || p.relay.InTransit() {
 		return nil
 	}
 	return p.stop(ctx)

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -97,6 +98,12 @@ func (p *pass) verdict(stopped error) (outcome.Verdict, metav1.ConditionStatus) 
 	if stopped != nil {
 		return outcome.Of(stopped), metav1.ConditionFalse
 	}
+	if p.relay.InTransit() {
+		m := p.relay.Spec.Moving
+		return outcome.Verdict{Reason: v1alpha1.ReasonMoving, Moving: true, Message: fmt.Sprintf(
+			"the relay moves from DataRegion %s to %s and does nothing else: go on with kubectl relay move %s -n %s --to-region %s, or return with --back",
+			m.From, m.To, p.relay.Name, p.relay.Namespace, m.To)}, metav1.ConditionFalse
+	}
 	if v := outcome.Of(p.grows); v.Stalled {
 		return v, metav1.ConditionFalse
 	}
@@ -146,7 +153,7 @@ func (p *pass) firstThatIs(status metav1.ConditionStatus) *metav1.Condition {
 // suspended or being deleted does what it was told.
 func (p *pass) troubled(before *metav1.Condition, status metav1.ConditionStatus, v outcome.Verdict) bool {
 	switch {
-	case status == metav1.ConditionTrue:
+	case status == metav1.ConditionTrue || v.Reason == v1alpha1.ReasonMoving:
 		return false
 	case v.Stalled || v.Missing || p.relay.DeletionTimestamp != nil || p.relay.Spec.Suspend:
 		return v.Stalled || v.Missing

@@ -39,7 +39,7 @@ func (p *pass) claim(ctx context.Context) (*corev1.PersistentVolumeClaim, error)
 }
 
 func (p *pass) readClaim(ctx context.Context) (*corev1.PersistentVolumeClaim, error) {
-	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.TenantName(p.relay.Name)}
+	key := client.ObjectKey{Namespace: p.relay.Namespace, Name: v1alpha1.ClaimName(p.relay)}
 	for _, from := range []client.Reader{p.Client, p.Live} {
 		claim := &corev1.PersistentVolumeClaim{}
 		err := from.Get(ctx, key, claim)

@@ -91,10 +91,25 @@ type Config struct {
 	Volume string `json:"volume,omitempty"`
 	// Replicated says that the relay has several pods, which share its store in a database.
 	Replicated bool `json:"replicated,omitempty"`
+	// Move has the relay leave a region or arrive in one, and do nothing else: MoveDepart or MoveArrive.
+	Move string `json:"move,omitempty"`
 	// Postgres names the relay's database on the region's PostgreSQL server, which the pod's arguments name;
 	// nil for a store on the volume.
 	Postgres *Postgres `json:"postgres,omitempty"`
 }
+
+// What a relay that moves to another region does.
+const (
+	MoveDepart = "Depart"
+	MoveArrive = "Arrive"
+)
+
+// MovePath is where the status port of such a relay hands out its file (GET) or takes it in (PUT). Whoever asks shows a token
+// that an admin wrote into the region's Vault. Of a relay that arrives, GET says whether it has: MoveArrived.
+const (
+	MovePath    = "/move"
+	MoveArrived = "arrived"
+)
 
 // Postgres is a relay's database on a PostgreSQL server.
 type Postgres struct {

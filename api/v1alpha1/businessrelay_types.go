@@ -90,6 +90,13 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="self.replicas == 1 || has(self.storage.postgres)",message="replicas above 1 need a shared store: set storage.postgres, or replicas to 1"
 // +kubebuilder:validation:XValidation:rule="has(self.storage.postgres) == has(oldSelf.storage.postgres) || (has(self.suspend) && self.suspend && has(oldSelf.suspend) && oldSelf.suspend)",message="storage.postgres can be added only while the relay is stopped: set suspend: true first, and false again once the database and its login are there"
+// +kubebuilder:validation:XValidation:rule="!has(self.moving) || self.moving.from != self.moving.to",message="a relay moves from one DataRegion to another"
+// +kubebuilder:validation:XValidation:rule="!has(self.moving) || !has(self.storage.postgres)",message="a relay whose store is in PostgreSQL cannot move to another region"
+// +kubebuilder:validation:XValidation:rule="!has(self.moving) || (has(self.moving.settled) && self.moving.settled) || (has(self.suspend) && self.suspend)",message="the relay is moving to another region: finish that with kubectl relay move, or return with --back, before it is started"
+// +kubebuilder:validation:XValidation:rule="has(self.moving) || !has(oldSelf.moving) || self.dataRegion == oldSelf.moving.from || (has(oldSelf.moving.settled) && oldSelf.moving.settled)",message="the relay is moving to another region: finish that with kubectl relay move, or return with --back"
+// +kubebuilder:validation:XValidation:rule="!has(self.moving) || (has(oldSelf.moving) ? self.moving.from == oldSelf.moving.from && self.moving.to == oldSelf.moving.to && self.moving.carrierDomain == oldSelf.moving.carrierDomain : self.moving.from == self.dataRegion)",message="a move is from the relay's DataRegion, and its regions and carrier domain cannot be changed"
+// +kubebuilder:validation:XValidation:rule="!has(self.moving) || ((has(self.moving.settled) && self.moving.settled) ? self.dataRegion == self.moving.to : !(has(oldSelf.moving) && has(oldSelf.moving.settled) && oldSelf.moving.settled))",message="a move is settled in the new region, and for good"
+// +kubebuilder:validation:XValidation:rule="self.dataRegion == oldSelf.dataRegion ? (has(self.moves) ? self.moves : 0) == (has(oldSelf.moves) ? oldSelf.moves : 0) : has(self.moving) && has(oldSelf.moving) && has(self.suspend) && self.suspend && has(oldSelf.suspend) && oldSelf.suspend && !(has(self.moving.settled) && self.moving.settled) && (self.dataRegion == self.moving.to ? oldSelf.dataRegion == self.moving.from && self.moves == (has(oldSelf.moves) ? oldSelf.moves : 0) + 1 : self.dataRegion == self.moving.from && (has(self.moves) ? self.moves : 0) == oldSelf.moves - 1)",message="dataRegion and moves change only by kubectl relay move, while the relay is suspended: its data has to be taken along. Or create another BusinessRelay in the other region"
 type BusinessRelaySpec struct {
 	// phoneNumber is the business's telephone number in E.164 form, for example +41441234567.
 	// One number belongs to one relay in the whole cluster.
@@ -101,11 +108,18 @@ type BusinessRelaySpec struct {
 	// profile is what customers see of the business.
 	// +optional
 	Profile Profile `json:"profile,omitzero"`
-	// dataRegion names the DataRegion that the relay runs in and its data stays in.
-	// It cannot be changed.
+	// dataRegion names the DataRegion that the relay runs in and its data stays in. Only kubectl relay move changes
+	// it: the data has to be taken along.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dataRegion cannot be changed, because data never moves between regions: create another BusinessRelay in the other region"
 	DataRegion ObjectName `json:"dataRegion"`
+	// moves counts the moves to another region. Only kubectl relay move changes it. It ends the name of the relay's claim:
+	// each region has a claim of its own.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 10000",message="moves must be 0 to 10000"
+	Moves int32 `json:"moves,omitempty"`
+	// moving is there while the relay moves to another region. Only kubectl relay move writes it.
+	// +optional
+	Moving *Moving `json:"moving,omitempty"`
 	// businessAccount groups the relays of this namespace that name the same one: numbers of one business.
 	// They have one business account id in common and list each other's numbers, and a token can be made for all
 	// of them (kubectl relay token create --business-account). It is a DNS label. A change of it changes the id,
@@ -207,6 +221,23 @@ type BusinessRelaySpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(s, s.name != '')",message="give each of imagePullSecrets the name of a Secret"
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+}
+
+// Moving is a move to another region. Until it is settled, the relay is suspended, and its pod hands its store over.
+type Moving struct {
+	// from is the DataRegion that the relay leaves.
+	// +required
+	From ObjectName `json:"from"`
+	// to is the DataRegion that it moves to.
+	// +required
+	To ObjectName `json:"to"`
+	// carrierDomain is the domain of the carrier, which must be the same in both.
+	// +required
+	CarrierDomain Hostname `json:"carrierDomain"`
+	// settled says that the store has arrived and opened, so that the relay runs in the new region. What is left is to
+	// destroy what the old region has.
+	// +optional
+	Settled bool `json:"settled,omitempty"`
 }
 
 // Profile is what customers see of a business. Its limits are the Cloud API's.

@@ -58,6 +58,8 @@ const (
 	// ReasonSuspended: spec.suspend stopped the relay, which has no pod. Ready is True: this
 	// was asked for. The janitor keeps running.
 	ReasonSuspended = "Suspended"
+	// ReasonMoving: the relay is on its way to another region, and is stopped.
+	ReasonMoving = "Moving"
 	// ReasonNumberInUse: another BusinessRelay has this telephone number.
 	ReasonNumberInUse = "NumberInUse"
 	// ReasonNameTaken: an object with a child's name exists, and the operator did not make it.

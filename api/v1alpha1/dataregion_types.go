@@ -105,10 +105,28 @@ type DataRegionSpec struct {
 	// closed.
 	// +optional
 	Network Network `json:"network,omitzero"`
+	// moves names the regions with which this one exchanges relays (kubectl relay move). Each must name the other, and
+	// both must have one carrier domain. Without it no relay leaves the region or comes into it.
+	// +optional
+	Moves RegionMoves `json:"moves,omitzero"`
 	// integrity says when a relay's quality counts as low, and which relays are exempt.
 	// Relays of this version report their quality and do not act on it.
 	// +optional
 	Integrity Integrity `json:"integrity,omitzero"`
+}
+
+// RegionMoves names the regions with which a region exchanges relays.
+type RegionMoves struct {
+	// to are DataRegions that relays may move to from this one.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	To []ObjectName `json:"to,omitempty"`
+	// from are DataRegions that relays may come from to this one.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	From []ObjectName `json:"from,omitempty"`
 }
 
 // DefaultMaxUnavailable is the rollout.maxUnavailable of a DataRegion that says nothing.

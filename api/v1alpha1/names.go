@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "strconv"
+
 // Labels that the operator puts on children. Nothing personal is ever in a label.
 const (
 	// LabelName is the recommended label that names the application; its value on
@@ -91,3 +93,25 @@ const (
 // TenantName is the name of a relay's service account, which is the tenant's name
 // in Vault and the name of most children.
 func TenantName(relay string) string { return relay + SuffixRelay }
+
+// ClaimName is the name of a relay's claim. After a move to another region, it is another one.
+func ClaimName(relay *BusinessRelay) string { return claimName(relay.Name, relay.Spec.Moves) }
+
+func claimName(relay string, moves int32) string {
+	name := TenantName(relay)
+	if moves > 0 {
+		name += "-" + strconv.Itoa(int(moves))
+	}
+	return name
+}
+
+// OtherClaimName is the name of the claim that a moving relay has in its other region, if it has one.
+func OtherClaimName(relay *BusinessRelay) string {
+	if relay.Spec.Moving != nil && relay.Spec.DataRegion == relay.Spec.Moving.From {
+		return claimName(relay.Name, relay.Spec.Moves+1)
+	}
+	return claimName(relay.Name, relay.Spec.Moves-1)
+}
+
+// InTransit says whether the relay is on its way to another region, so that its pod hands its store over.
+func (r *BusinessRelay) InTransit() bool { return r.Spec.Moving != nil && !r.Spec.Moving.Settled }

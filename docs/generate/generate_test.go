@@ -99,7 +99,7 @@ func TestReference_LinksLead(t *testing.T) {
 func TestReference_SaysWhatCannotBeChanged(t *testing.T) {
 	pages := written(t)
 	for field, want := range map[string]string{
-		"`dataRegion`": "dataRegion cannot be changed", "`phoneNumber`": "phoneNumber cannot be changed once the relay has its identity",
+		"`dataRegion`": "dataRegion and moves change only by kubectl relay move", "`phoneNumber`": "phoneNumber cannot be changed once the relay has its identity",
 		"`size`": "storage.size cannot shrink", "`postgres`": "can be added only while", "`identity`": "only count up", "`database`": "cannot be changed",
 		"`suspend`": "yes", "`deletionPolicy`": "yes",
 	} {

@@ -110,6 +110,7 @@ func validate(c *contract.Config) []string {
 	p.upTo("throughput", c.Throughput, maxThroughput)
 	p.upTo("rotation.identity", c.Rotation.Identity, 1<<20)
 	p.upTo("rotation.access", c.Rotation.Access, 1<<20)
+	p.oneOf("move", c.Move, "", contract.MoveDepart, contract.MoveArrive)
 	if len(c.Volume) > maxVolume || strings.ContainsFunc(c.Volume, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		p.addf("volume", "must be a name of at most %d printable characters", maxVolume)
 	}

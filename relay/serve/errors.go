@@ -42,3 +42,10 @@ var (
 	errCounterBack   = errors.New("the rotation counter is lower than what was in force")
 	errAccessMissing = errors.New("the credentials in force are gone from Vault")
 )
+
+// What a relay that moves to another region is doing, as KeysReady tells it.
+var (
+	errDeparting = errors.New("the relay is leaving its region")
+	errArriving  = errors.New("the relay waits for its store from another region")
+	errArrived   = errors.New("the relay has its store from another region")
+)

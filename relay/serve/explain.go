@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 
+	"github.com/relaykeep/relaykeep/relay/parcel"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
@@ -28,6 +29,9 @@ const (
 	ReasonStoreMissing     = "StoreMissing"
 	ReasonStoreLocked      = "StoreLocked"
 	ReasonStoreUnusable    = "StoreUnusable"
+	ReasonDeparting        = "Departing"
+	ReasonArriving         = "Arriving"
+	ReasonArrived          = "Arrived"
 )
 
 // ReasonOwnerChanged is the reason of KeysReady while another owner's things are in Vault under
@@ -62,6 +66,10 @@ func explanations() []explanation {
 		{store.ErrStoreMissing, ReasonStoreMissing, "the volume or database is empty although this identity had a store: restore it, or raise spec.rotation.identity to start over"},
 		{store.ErrLocked, ReasonStoreLocked, "another process has the store open: it must stop first"},
 		{seal.ErrErased, ReasonKeysErased, "the key of what is stored was destroyed"},
+		{errDeparting, ReasonDeparting, "the relay is leaving for another region: run kubectl relay move again to go on, or with --back to stay"},
+		{errArriving, ReasonArriving, "the relay waits for its store from another region: run kubectl relay move again to go on, or with --back to return"},
+		{errArrived, ReasonArrived, "the relay's store has arrived and opens: run kubectl relay move again to start it"},
+		{parcel.ErrInvalid, ReasonStoreForeign, "the file of the move was changed or cut off: run kubectl relay move with --back, then again"},
 	}
 }
 

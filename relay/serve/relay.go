@@ -35,6 +35,7 @@ type relay struct {
 	account    string                // the UID of the service account as which the keys were opened
 	clock      *clock.Trusted        // Now reads it
 	running    atomic.Pointer[parts] // nil before the keys are there
+	move       mover                 // of a relay that moves to another region
 }
 
 // retention is how long anything is stored.

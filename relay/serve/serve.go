@@ -85,6 +85,9 @@ func (r *relay) work(ctx, base context.Context) error {
 			r.leave(told)
 		}
 	}()
+	if r.cfg.Move != "" {
+		return r.moveAway(ctx)
+	}
 	k, err := r.open(ctx)
 	if err != nil {
 		return err

@@ -40,18 +40,15 @@ func (r *relay) serveStatus(ctx context.Context) error {
 		_ = json.NewEncoder(w).Encode(r.status(req.Context()))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2}))
+	if r.cfg.Move != "" {
+		mux.Handle(contract.MovePath, &r.move)
+	}
 	server := newServer(mux)
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the status: %w", err)
 	}
 	return ctx.Err()
-}
-
-func plain(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = fmt.Fprintln(w, text)
 }
 
 // storageMode is the storage mode as the BusinessRelay names it.

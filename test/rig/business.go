@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/api"
+
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -37,6 +39,7 @@ type Business struct {
 	TLSDir    string // where the kubelet mounts a certificate of the tenant's own
 	Log       Journal
 
+	Root     *api.Client  // of the Vault that the relay uses
 	Client   *http.Client // trusts the endpoint's certificate
 	Token    string       // the access token
 	NumberID string
@@ -68,7 +71,7 @@ func (h *House) NewBusiness(t testing.TB, carrier Carrier) *Business {
 	namespace, account := h.NewTenant(t, "acme")
 	b := &Business{
 		Receiver: newReceiver(t), Namespace: namespace, Number: h.Number(), Dir: t.TempDir(), TLSDir: t.TempDir(),
-		t: t, house: h, stop: func() {},
+		Root: h.Root, t: t, house: h, stop: func() {},
 	}
 	b.Hide(b.Number[1:])
 	check(t, os.Mkdir(b.Volume(), 0o700))
@@ -112,7 +115,9 @@ func (b *Business) Start(change ...func(*serve.Options)) {
 	o := b.configure()
 	o.Log = b.logger()
 	o.TLSDir = b.TLSDir
-	o.Token = func(ctx context.Context) (string, error) { return b.IssueToken(ctx, contract.AudienceRelay(Region)) }
+	o.Token = func(ctx context.Context) (string, error) {
+		return b.IssueToken(ctx, contract.AudienceRelay(b.Config.Region))
+	}
 	o.Listening = func(name string, a net.Addr) {
 		b.listens(name, a.String())
 		if name == "status" {
@@ -154,7 +159,9 @@ func (b *Business) Options() serve.Options {
 	b.t.Helper()
 	o := b.configure()
 	o.Log = b.logger()
-	o.Token = func(ctx context.Context) (string, error) { return b.IssueToken(ctx, contract.AudienceRelay(Region)) }
+	o.Token = func(ctx context.Context) (string, error) {
+		return b.IssueToken(ctx, contract.AudienceRelay(b.Config.Region))
+	}
 	return o
 }
 

@@ -102,7 +102,7 @@ func (b *Business) Configure() {
 func (b *Business) prepareProcess() {
 	b.t.Helper()
 	b.configure()
-	token, err := b.IssueToken(b.t.Context(), contract.AudienceRelay(Region))
+	token, err := b.IssueToken(b.t.Context(), contract.AudienceRelay(b.Config.Region))
 	check(b.t, err)
 	check(b.t, os.WriteFile(filepath.Join(b.Dir, "token"), []byte(token), 0o600))
 }

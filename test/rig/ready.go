@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/hashicorp/vault/api"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/contract"
@@ -71,6 +72,13 @@ func fetch(request *http.Request) (status int, body []byte, err error) {
 	return response.StatusCode, body, err
 }
 
+// StatusURL is the base URL of the relay's status server.
+func (b *Business) StatusURL() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status
+}
+
 // isKept says whether there may be no process for a moment.
 func (b *Business) isKept() bool {
 	b.mu.Lock()
@@ -124,13 +132,13 @@ func (b *Business) AccountUID() string {
 func (b *Business) TakeCredentials() {
 	b.t.Helper()
 	tenant := vault.Tenant{KVMount: b.Config.Vault.KVMount, Namespace: b.Namespace, Account: b.Config.Name}
-	access, err := tenant.Access(b.t.Context(), b.house.Root, b.AccountUID(), b.Config.Rotation.Access)
+	access, err := tenant.Access(b.t.Context(), b.Root, b.AccountUID(), b.Config.Rotation.Access)
 	check(b.t, err)
 	b.Expect(access)
 	b.Token = access.AccessToken
 	b.Hide(access.AccessToken, access.WebhookSecret, access.VerifyToken)
 	b.NumberID = b.Report().PhoneNumberID
-	b.Authorities, err = b.house.endpointCAs(b.t.Context(), b.Config.Vault.PKIMount)
+	b.Authorities, err = endpointCAs(b.t.Context(), b.Root, b.Config.Vault.PKIMount)
 	check(b.t, err)
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b.Authorities) {
@@ -140,8 +148,8 @@ func (b *Business) TakeCredentials() {
 }
 
 // endpointCAs returns the authorities that Vault has for endpoints, in PEM.
-func (h *House) endpointCAs(ctx context.Context, mount string) ([]byte, error) {
-	response, err := h.Root.Logical().ReadRawWithContext(ctx, mount+"/ca_chain")
+func endpointCAs(ctx context.Context, root *api.Client, mount string) ([]byte, error) {
+	response, err := root.Logical().ReadRawWithContext(ctx, mount+"/ca_chain")
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ func configurationRules() []rule {
 		{"a Vault in other spacing", none, insert("\"vault\"\t:\n{},"), places},
 		{"a Vault in other letters", none, insert(`"Vault": {},`), places},
 		{"a name in escapes", none, insert(`"\u0076ault": {"address": "https://evil.example"},`), "not as escapes"},
+		{"a move", none, insert(`"move": "Depart",`), "only as its BusinessRelay says"},
 		{"no region", none, rewrite(`"region": "eu"`, `"regional": "eu"`), "must name its DataRegion"},
 		{"a region in other spacing", none, rewrite(`"region": "eu"`, `"region":"eu"`), "must name its DataRegion"},
 		{"another webhook", none, rewrite("https://hooks.acme.example:9443/in", "https://evil.example/in"), webhook},

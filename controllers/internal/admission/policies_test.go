@@ -61,8 +61,8 @@ func documents(t *testing.T, elements ...string) []*unstructured.Unstructured {
 	return all
 }
 
-// eu is a region with a placement, na one without. A third was just made, and the operator has not seen it: it must not be
-// in the others' way.
+// eu is a region with a placement, na one without. Relays may move from eu to both others, of which eu2 has another carrier.
+// Another was just made, and the operator has not seen it: it must not be in the others' way.
 func makeRegions(t *testing.T) {
 	t.Helper()
 	unseen := object(t, regionYAML, set("metadata/name", "unseen"))
@@ -71,15 +71,16 @@ func makeRegions(t *testing.T) {
 	}
 	deleteAtEnd(t, unseen)
 	for _, o := range []*unstructured.Unstructured{
-		object(t, regionYAML, set("spec/placement/nodeSelector", map[string]any{"disk": "encrypted"})),
-		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/vault/address", "https://vault.na.example.org:8200"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"), set("spec/pods/hostUsers", false), withPrivateLinks)),
+		object(t, regionYAML, all(set("spec/placement/nodeSelector", map[string]any{"disk": "encrypted"}), set("spec/moves/to", []any{"na", "eu2", "zz"}), set("spec/moves/from", []any{"na"}))),
+		object(t, regionYAML, all(set("metadata/name", "eu2"), set("spec/vault/address", "https://vault.eu2.example.org:8200"), set("spec/carrier/xmpp/domain", "other.example.org"), set("spec/moves/from", []any{"eu"}))),
+		object(t, regionYAML, all(set("metadata/name", "na"), set("spec/vault/address", "https://vault.na.example.org:8200"), set("spec/type", "NA"), set("spec/storageClassName", "relaykeep-na"), set("spec/pods/hostUsers", false), set("spec/moves/from", []any{"eu"}), withPrivateLinks)),
 	} {
 		if err := server.Client.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 		deleteAtEnd(t, o)
 		// As the operator notes it.
-		o.Object["status"] = map[string]any{"observedGeneration": int64(1), "regions": []any{"eu", "na"}}
+		o.Object["status"] = map[string]any{"observedGeneration": int64(1), "regions": []any{"eu", "eu2", "na"}}
 		if err := server.Client.Status().Update(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
@@ -255,6 +256,7 @@ func TestAdmission_BindsPodsClaimsAndTokensToTheirRegion(t *testing.T) {
 	t.Run("claims", testClaimPolicies)
 	t.Run("tokens", testTokenPolicy)
 	t.Run("protection", testProtection)
+	t.Run("moves", testMoves)
 	t.Run("entering", testEntering)
 	t.Run("the shared host", testSharedHost)
 	t.Run("workloads", testWorkloadPolicies)

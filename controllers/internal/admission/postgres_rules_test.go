@@ -41,7 +41,7 @@ func (h *house) testDatabase(t *testing.T) {
 		}
 		deleteAtEnd(t, o)
 	}
-	for _, name := range []string{"eu", "na", "unseen"} { // as the operator, which ran meanwhile, notes it
+	for _, name := range []string{"eu", "eu2", "na", "unseen"} { // as the operator, which ran meanwhile, notes it
 		r := &v1alpha1.DataRegion{}
 		if err := server.Client.Get(t.Context(), client.ObjectKey{Name: name}, r); err != nil {
 			t.Fatal(err)

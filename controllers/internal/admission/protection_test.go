@@ -83,6 +83,38 @@ func testProtection(t *testing.T) {
 		err := server.Client.DeleteAllOf(t.Context(), &corev1.PersistentVolumeClaim{}, client.InNamespace(tn.namespace), client.DryRunAll)
 		wantRefusal(t, err, "would be lost")
 	})
+	t.Run("what a relay uses that moved, and while it moves", func(t *testing.T) {
+		tn := newTenant(t)
+		next := tn.claim.DeepCopy()
+		next.ObjectMeta = metav1.ObjectMeta{Namespace: tn.namespace, Name: "acme-relay-1", Labels: tn.claim.Labels}
+		if err := server.Client.Create(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		refused := func(claim *corev1.PersistentVolumeClaim) bool { return tryDelete(t, server.Client, claim) != nil }
+		tn.held(t)
+		if refused(next) {
+			t.Error("a claim that the relay does not use yet is held")
+		}
+		for _, step := range []struct {
+			spec      string
+			old, next bool
+		}{
+			{`{"suspend":true,"moving":{"from":"eu","to":"na","carrierDomain":"eu.example.org"}}`, true, true},
+			{`{"dataRegion":"na","moves":1}`, true, true},
+			{`{"suspend":false,"moving":{"settled":true}}`, true, true},
+			{`{"moving":null}`, false, true},
+		} {
+			if err := server.Client.Patch(t.Context(), tn.relay, client.RawPatch("application/merge-patch+json", []byte(`{"spec":`+step.spec+`}`))); err != nil {
+				t.Fatalf("%s: %v", step.spec, err)
+			}
+			within(t, step.spec+": the claims are not held as they should be", func() bool {
+				return refused(tn.claim) == step.old && refused(next) == step.next
+			})
+		}
+		if tryDelete(t, server.Client, tn.account) == nil {
+			t.Error("the account of a relay that moved may be deleted")
+		}
+	})
 	t.Run("what its admin lets go", func(t *testing.T) {
 		tn := newTenant(t)
 		tn.held(t)

@@ -116,11 +116,30 @@ func secrets(names ...string) []any {
 
 func TestBusinessRelayIsRefusedAtUpdateWithASentenceThatSaysWhatToDo(t *testing.T) {
 	postgres := set("spec/storage/postgres/database", "acme")
+	toNA := set("spec/moving", map[string]any{"from": "eu", "to": "na", "carrierDomain": "eu.example.org"})
+	inNA := all(set("spec/dataRegion", "na"), set("spec/moves", int64(1)))
+	settled := all(toNA, set("spec/moving/settled", true))
 	cases := []struct {
 		before func(map[string]any)
 		rule
 	}{
-		{none, rule{"changed region", none, set("spec/dataRegion", "na"), "dataRegion cannot be changed"}},
+		{none, rule{"changed region", none, set("spec/dataRegion", "na"), "only by kubectl relay move"}},
+		{set("spec/suspend", true), rule{"changed region of a stopped relay", none, all(set("spec/dataRegion", "na"), set("spec/moves", int64(1))), "only by kubectl relay move"}},
+		{none, rule{"count of moves", none, set("spec/moves", int64(1)), "only by kubectl relay move"}},
+		{none, rule{"move of a relay that runs", all(set("spec/suspend", true), toNA), toNA, "before it is started"}},
+		{none, rule{"move from elsewhere", all(set("spec/suspend", true), toNA), all(set("spec/suspend", true), toNA, set("spec/moving/from", "eu2")), "from the relay's DataRegion"}},
+		{none, rule{"move to where it is", all(set("spec/suspend", true), toNA), all(set("spec/suspend", true), toNA, set("spec/moving/to", "eu")), "from one DataRegion to another"}},
+		{none, rule{"move of a database", none, all(postgres, set("spec/suspend", true), toNA), "PostgreSQL cannot move"}},
+		{all(set("spec/suspend", true), toNA), rule{"start while it moves", none, set("spec/suspend", false), "before it is started"}},
+		{all(set("spec/suspend", true), toNA), rule{"other destination", none, set("spec/moving/to", "eu2"), "cannot be changed"}},
+		{all(set("spec/suspend", true), toNA), rule{"settled where it was", none, set("spec/moving/settled", true), "settled in the new region"}},
+		{all(set("spec/suspend", true), toNA), rule{"region without its count", inNA, set("spec/dataRegion", "na"), "only by kubectl relay move"}},
+		{all(set("spec/suspend", true), toNA), rule{"region as it is started", inNA, all(inNA, set("spec/moving/settled", true), set("spec/suspend", false)), "only by kubectl relay move"}},
+		{all(set("spec/suspend", true), toNA), rule{"given up where it was", set("spec/moving", nil), all(inNA, set("spec/moving", nil)), "only by kubectl relay move"}},
+		{all(set("spec/suspend", true), toNA, inNA), rule{"given up where it is not yet", all(set("spec/dataRegion", "eu"), set("spec/moves", nil)), set("spec/moving", nil), "finish that"}},
+		{all(set("spec/suspend", true), toNA, inNA), rule{"started there unsettled", all(set("spec/moving/settled", true), set("spec/suspend", false)), set("spec/suspend", false), "before it is started"}},
+		{all(settled, inNA), rule{"unsettled again", set("spec/suspend", true), all(set("spec/suspend", true), set("spec/moving/settled", nil)), "for good"}},
+		{all(settled, inNA), rule{"back once settled", set("spec/moving", nil), all(set("spec/suspend", true), set("spec/dataRegion", "eu"), set("spec/moves", nil)), "for good"}},
 		{set("spec/storage/size", "2Gi"), rule{"smaller volume", set("spec/storage/size", "3Gi"), set("spec/storage/size", "1Gi"), "cannot shrink"}},
 		{set("spec/storage/size", "2Gi"), rule{"volume left out again", set("spec/storage/size", "2048Mi"), set("spec/storage", nil), "cannot shrink"}},
 		{none, rule{"storage mode changed", none, set("spec/storage/mode", "None"), "storage.mode cannot be changed"}},

@@ -15,6 +15,17 @@ func mounted(spec string, volume fields) func(fields) {
 	return all(add(spec+"/volumes", volume), add(spec+"/containers/0/volumeMounts", fields{"name": "extra", "mountPath": "/extra"}))
 }
 
+// claimed has the relay mount another claim.
+func claimed(spec, name string) func(fields) {
+	return at(spec, func(s fields) {
+		for _, v := range s["volumes"].([]any) {
+			if claim, is := v.(fields)["persistentVolumeClaim"].(fields); is {
+				claim["claimName"] = name
+			}
+		}
+	})
+}
+
 // image is a rule's edit of the image.
 func image(spec, reference string) func(fields) {
 	return put(spec+"/containers/0/image", reference)
@@ -247,6 +258,7 @@ func linkRules(spec string) []rule {
 func relayPodRules() []rule {
 	return append(append(append(append(podRules("spec"), carrierRules("spec")...), credentialRules("spec")...), append(accountRules("spec"), linkRules("spec")...)...),
 		rule{"another release", none, image("spec", "ghcr.io/relaykeep/relay:v0"), "a cluster admin allows " + relayImage},
+		rule{"a claim like that of a relay that moved", claimed("spec", "acme-relay-12"), claimed("spec", "acme-relay-1-relay"), "may mount its own configuration and claim"},
 		rule{"a name by which it could be entered", put("metadata/name", "acme-relay-12"), put("metadata/name", "acme-relay-x0"), named},
 		rule{"a janitor's name", none, put("metadata/name", "acme-retention-1"), named},
 		rule{"another relay's name", none, put("metadata/name", "globex-relay-0"), named},

@@ -17,7 +17,7 @@ func Claim(in Input, current resource.Quantity) *corev1ac.PersistentVolumeClaimA
 	if current.Cmp(size) > 0 {
 		size = current
 	}
-	return corev1ac.PersistentVolumeClaim(in.tenant(), in.Relay.Namespace).
+	return corev1ac.PersistentVolumeClaim(v1alpha1.ClaimName(in.Relay), in.Relay.Namespace).
 		WithLabels(in.regional(v1alpha1.ComponentRelay)).
 		WithSpec(corev1ac.PersistentVolumeClaimSpec().
 			WithAccessModes(corev1.ReadWriteOnce).

@@ -94,6 +94,12 @@ func config(in Input) contract.Config {
 			Access:   int(relay.Rotation.Access),
 		},
 	}
+	if in.Relay.InTransit() {
+		c.Move = contract.MoveDepart
+		if relay.DataRegion == relay.Moving.To {
+			c.Move = contract.MoveArrive
+		}
+	}
 	if w := relay.Webhook; w != nil {
 		c.Webhook = &contract.Webhook{
 			URL:               w.URL,

@@ -25,7 +25,7 @@ import (
 func StatefulSet(in Input, configHash string) *appsv1ac.StatefulSetApplyConfiguration {
 	replicas := in.Relay.Spec.Replicas
 	switch {
-	case in.Relay.Spec.Suspend || in.Stopped:
+	case in.Relay.Spec.Suspend && !in.Relay.InTransit() || in.Stopped:
 		replicas = 0
 	case !in.replicated():
 		replicas = 1
@@ -75,7 +75,7 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 		WithTerminationGracePeriodSeconds(graceSeconds)
 	if in.UsesClaim() {
 		spec.WithVolumes(corev1ac.Volume().WithName(volumeData).WithPersistentVolumeClaim(
-			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(in.tenant())))
+			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(v1alpha1.ClaimName(in.Relay))))
 		container.WithVolumeMounts(mount(volumeData, contract.DataDir, false))
 	}
 	if s := relay.Endpoint.TLSSecretName; s != "" {

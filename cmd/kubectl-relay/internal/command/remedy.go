@@ -43,6 +43,8 @@ func remedyFor(reason string) (string, error) {
 		return "kubectl logs NAME-relay-0 -n NAMESPACE --tail 50", nil
 	case v1alpha1.ReasonUpdateWaiting, v1alpha1.ReasonUpdatePaused, v1alpha1.ReasonNumberInUse:
 		return "kubectl relay status -A", nil
+	case v1alpha1.ReasonMoving:
+		return "kubectl get brelay NAME -n NAMESPACE -o jsonpath={.spec.moving}  # go on: kubectl relay move NAME -n NAMESPACE --to-region …", nil
 	case v1alpha1.ReasonNameTaken, v1alpha1.ReasonContested:
 		return "kubectl get all,cm,sa,pvc,netpol -n NAMESPACE --show-managed-fields -o yaml", nil
 	case v1alpha1.ReasonInvalidPublicKey:
