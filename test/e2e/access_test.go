@@ -69,7 +69,7 @@ func TestOperatorMetrics_AreForThoseWhoMayReadThem(t *testing.T) {
 	for account, want := range map[string]string{"": "status 401", "e2e-stranger": "status 403", "e2e-prometheus": "status 200"} {
 		got, err := fetch(operator, account)
 		check(t, err)
-		shown := strings.Contains(got, `relaykeep_businessrelay_condition{condition="Ready",name="acme",namespace="acme"}`)
+		shown := strings.Contains(got, `relaykeep_businessrelay_condition{condition="Ready",name="acme",namespace="acme",`)
 		if !strings.Contains(got, want) || shown != (want == "status 200") {
 			t.Errorf("%q is answered, want %s: %.300s", account, want, got)
 		}
