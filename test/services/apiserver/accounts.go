@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,10 +23,12 @@ func (s *Server) AddServiceAccount(ctx context.Context, namespace, name string) 
 }
 
 // Token has the API server issue a token of a service account, for the server's own
-// audience when none is named.
+// audience when none is named. It lasts a day, longer than any test: a kubelet renews tokens, and nobody does here.
 func (s *Server) Token(ctx context.Context, namespace, name string, audiences ...string) (string, error) {
 	answer, err := s.Kube.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}, metav1.CreateOptions{})
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+			Audiences: audiences, ExpirationSeconds: new(int64((24 * time.Hour).Seconds())),
+		}}, metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("requesting a token: %w", err)
 	}
