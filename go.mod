@@ -3,8 +3,8 @@ module github.com/relaykeep/relaykeep
 go 1.26.0
 
 require (
-	filippo.io/age v1.3.2
-	filippo.io/edwards25519 v1.2.0
+	filippo.io/age v1.2.1
+	filippo.io/edwards25519 v1.1.0
 	github.com/CycloneDX/cyclonedx-go v0.9.3
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/cloudflare/circl v1.6.5
@@ -52,7 +52,6 @@ require (
 )
 
 require (
-	filippo.io/hpke v0.4.0 // indirect
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

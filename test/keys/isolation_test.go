@@ -181,7 +181,7 @@ func TestRelaysTokenOpensNoOtherPath(t *testing.T) {
 		{"GET", "transit/backup/" + key},
 		{"PUT", "transit/restore/" + key},
 		{"PUT", "transit/rewrap/" + key},
-		{"PUT", "transit/encrypt/" + key},
+		{"PUT", "transit/encrypt/another." + acme.name},
 		{"PUT", "transit/keys/" + key + "/config"},
 		{"PUT", "transit/keys/" + key + "/rotate"},
 		{"PUT", "transit/keys/" + key + "/trim"},
