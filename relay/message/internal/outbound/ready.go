@@ -16,7 +16,7 @@ import (
 // encrypted ahead is read, encrypted and written in one transaction, in which the writer remembers most of it. It
 // says whether it did; what it cannot do, or what is in doubt, is left to the longer way.
 func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err error) {
-	if r, ok := s.ahead.take(j.Message); ok && s.stillWaits(r) {
+	if r, ok := s.ahead.take(j.Message); ok && s.stillWaits(ctx, r) {
 		return true, s.sendSealed(ctx, j, r)
 	}
 	var now readyMessage
@@ -54,9 +54,22 @@ func (s *Outbound) sendReady(ctx context.Context, j queue.Job) (ready bool, err 
 
 // stillWaits says whether a message that was encrypted ahead is known to wait: its job may be in memory after the
 // message failed, or was erased.
-func (s *Outbound) stillWaits(r readyMessage) bool {
+func (s *Outbound) stillWaits(ctx context.Context, r readyMessage) bool {
 	m, known := s.Store.Lately(r.id)
-	return known && m.State == record.StateAccepted && s.blocklist.Allowed(r.customer.Number)
+	if !known || m.State != record.StateAccepted || !s.blocklist.Allowed(r.customer.Number) {
+		return false
+	}
+	return !s.NoStorage || s.hasContent(ctx, r.id)
+}
+
+// hasContent says whether a message's content is not lost: what was encrypted ahead must not outlive it.
+func (s *Outbound) hasContent(ctx context.Context, id string) bool {
+	var m store.Message
+	err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+		m, err = tx.Message(id)
+		return err
+	})
+	return err == nil && !m.Lost
 }
 
 // sendSealed sends a message as it was encrypted.
