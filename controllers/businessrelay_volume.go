@@ -63,8 +63,7 @@ func (p *pass) applyClaim(ctx context.Context) error {
 	if p.relay.Spec.Storage.Postgres != nil { // one of before stays as it is until somebody deletes it
 		return p.verifyVolume(ctx, current.Spec.VolumeName)
 	}
-	arrives := p.relay.InTransit() && p.relay.Spec.DataRegion == p.relay.Spec.Moving.To // and its store comes after it
-	if gone := current.UID == "" || current.DeletionTimestamp != nil; gone && p.relay.Spec.Suspend && p.started() && !arrives {
+	if gone := current.UID == "" || current.DeletionTimestamp != nil; gone && p.relay.Spec.Suspend && p.started() && !p.relay.Arrives() {
 		return nil // an admin is about to put a copy in its place, and an empty one would be in the way
 	}
 	want := desired.Claim(p.in, current.Spec.Resources.Requests[corev1.ResourceStorage])

@@ -115,3 +115,6 @@ func OtherClaimName(relay *BusinessRelay) string {
 
 // InTransit says whether the relay is on its way to another region, so that its pod hands its store over.
 func (r *BusinessRelay) InTransit() bool { return r.Spec.Moving != nil && !r.Spec.Moving.Settled }
+
+// Arrives says whether it is the new region in which it does so.
+func (r *BusinessRelay) Arrives() bool { return r.InTransit() && r.Spec.DataRegion == r.Spec.Moving.To }

@@ -59,6 +59,20 @@ func shows(req *http.Request, token string) bool {
 	return is && token != "" && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
 }
 
+// admits answers a request itself, and returns false, unless it shows the token that Vault holds for the move: token, if
+// reading it did not fail with err.
+func (r *relay) admits(w http.ResponseWriter, req *http.Request, token string, err error) bool {
+	switch {
+	case errors.Is(err, vault.ErrNotFound), err == nil && !shows(req, token):
+		plain(w, http.StatusUnauthorized, "an admin of this region's Vault has to allow the move: kubectl relay move does it")
+		return false
+	case err != nil:
+		r.refuse(w, req, err)
+		return false
+	}
+	return true
+}
+
 // refuse answers a request that failed with a condition's words.
 func (r *relay) refuse(w http.ResponseWriter, req *http.Request, err error) {
 	r.Log.LogAttrs(req.Context(), slog.LevelWarn, "moving failed", slog.Any("error", err))
@@ -70,14 +84,10 @@ func (r *relay) refuse(w http.ResponseWriter, req *http.Request, err error) {
 func (r *relay) handOut(w http.ResponseWriter, req *http.Request, d *store.Departing, id [16]byte, restored bool) {
 	ctx := req.Context()
 	allowed, err := r.vault.Departure(ctx)
-	switch {
-	case errors.Is(err, vault.ErrNotFound), err == nil && !shows(req, allowed.Token):
-		plain(w, http.StatusUnauthorized, "an admin of this region's Vault has to allow the move: kubectl relay move does it")
+	if !r.admits(w, req, allowed.Token, err) {
 		return
-	case err != nil:
-		r.refuse(w, req, err)
-		return
-	case req.Method != http.MethodGet:
+	}
+	if req.Method != http.MethodGet {
 		plain(w, http.StatusMethodNotAllowed, "the relay is leaving: its file can be read, with GET")
 		return
 	}
@@ -146,12 +156,7 @@ func unwrapTo(ctx context.Context, to []parcel.Key, w seal.Wrapper, e seal.Epoch
 func (r *relay) takeIn(w http.ResponseWriter, req *http.Request) {
 	ctx := req.Context()
 	allowed, err := r.vault.Arrival(ctx)
-	switch {
-	case errors.Is(err, vault.ErrNotFound), err == nil && !shows(req, allowed.Token):
-		plain(w, http.StatusUnauthorized, "an admin of this region's Vault has to allow the move: kubectl relay move does it")
-		return
-	case err != nil:
-		r.refuse(w, req, err)
+	if !r.admits(w, req, allowed.Token, err) {
 		return
 	}
 	owner, err := store.OwnerOf(r.DataDir)

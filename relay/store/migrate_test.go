@@ -68,10 +68,10 @@ func (w *world) openAt(to store.Server) {
 	w.open(store.MustExist(), store.OnServer(to))
 }
 
-func TestMove_KeepsEveryRowAndRetiresTheDirectory(t *testing.T) {
-	w, to := movable(t)
-	w.close()
-	w.moved(to)
+// hasAll checks that a store that was moved is the one that movable made.
+func (w *world) hasAll() {
+	t := w.t
+	t.Helper()
 	if w.Restored() || w.Tampered() {
 		t.Errorf("restored: %v, tampered: %v", w.Restored(), w.Tampered())
 	}
@@ -90,6 +90,13 @@ func TestMove_KeepsEveryRowAndRetiresTheDirectory(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestMove_KeepsEveryRowAndRetiresTheDirectory(t *testing.T) {
+	w, to := movable(t)
+	w.close()
+	w.moved(to)
+	w.hasAll()
 	w.more()
 	w.close()
 	if _, err := w.tryOpen(); !errors.Is(err, store.ErrMoved) {

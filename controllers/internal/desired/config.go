@@ -94,11 +94,11 @@ func config(in Input) contract.Config {
 			Access:   int(relay.Rotation.Access),
 		},
 	}
-	if in.Relay.InTransit() {
+	switch {
+	case in.Relay.Arrives():
+		c.Move = contract.MoveArrive
+	case in.Relay.InTransit():
 		c.Move = contract.MoveDepart
-		if relay.DataRegion == relay.Moving.To {
-			c.Move = contract.MoveArrive
-		}
 	}
 	if w := relay.Webhook; w != nil {
 		c.Webhook = &contract.Webhook{
