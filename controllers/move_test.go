@@ -109,6 +109,7 @@ func TestMove_IsNothingThatARegionWithoutNodesDoes(t *testing.T) {
 }
 
 func TestMove_ErasureAfterwardsRemovesTheClaimThatTheRelayHas(t *testing.T) {
+	onServer(t)
 	w := newWorld(t)
 	relay := w.relay("acme")
 	relay.Spec.Moves, relay.Spec.DeletionPolicy = 3, v1alpha1.DeletionErase
