@@ -33,25 +33,45 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("port %d of pod %s does not answer: %s", e.Port, e.Pod, e.Said)
 }
 
-// conn is a connection to a port of a pod. It has no deadlines: what uses it closes it.
-type conn struct {
-	forwarder        *Forwarder
-	port             int32
-	data, complaints httpstream.Stream
-
-	said    chan struct{} // closed once complaint is set
-	refusal string        // written before said is closed
-	closing sync.Once
+// complaints is what a node says of one connection that it could not make.
+type complaints struct {
+	stream httpstream.Stream
+	said   chan struct{} // closed once text is set
+	text   string        // written before said is closed
 }
 
-func newConn(f *Forwarder, port int32, data, complaints httpstream.Stream) *conn {
-	c := &conn{forwarder: f, port: port, data: data, complaints: complaints, said: make(chan struct{})}
+// listen reads what comes on a stream of errors.
+func listen(stream httpstream.Stream) *complaints {
+	c := &complaints{stream: stream, said: make(chan struct{})}
 	go func() {
 		defer close(c.said)
-		text, _ := io.ReadAll(io.LimitReader(complaints, maxComplaint)) // a connection that breaks says nothing
-		c.refusal = strings.TrimSpace(printable.Text(string(text)))
+		text, _ := io.ReadAll(io.LimitReader(stream, maxComplaint)) // a connection that breaks says nothing
+		c.text = strings.TrimSpace(printable.Text(string(text)))
 	}()
 	return c
+}
+
+// explain returns why a connection to a port ended with err: a RefusedError if its node said so.
+func (f *Forwarder) explain(port int32, c *complaints, err error) error {
+	wait := time.NewTimer(complaintWait)
+	defer wait.Stop()
+	select {
+	case <-c.said:
+		if c.text != "" {
+			return &RefusedError{f.pod, port, c.text}
+		}
+	case <-wait.C:
+	}
+	return err
+}
+
+// conn is a connection to a port of a pod. It has no deadlines: what uses it closes it.
+type conn struct {
+	forwarder  *Forwarder
+	port       int32
+	data       httpstream.Stream
+	complaints *complaints
+	closing    sync.Once
 }
 
 // Read implements net.Conn. The end of a connection that its node could not make is a RefusedError.
@@ -60,16 +80,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n > 0 || err == nil {
 		return n, err
 	}
-	wait := time.NewTimer(complaintWait)
-	defer wait.Stop()
-	select {
-	case <-c.said:
-		if c.refusal != "" {
-			return 0, &RefusedError{c.forwarder.pod, c.port, c.refusal}
-		}
-	case <-wait.C:
-	}
-	return 0, err
+	return 0, c.forwarder.explain(c.port, c.complaints, err)
 }
 
 // Write implements net.Conn.
@@ -79,8 +90,8 @@ func (c *conn) Write(p []byte) (int, error) { return c.data.Write(p) }
 func (c *conn) Close() error {
 	c.closing.Do(func() {
 		_ = c.data.Reset() // both directions, also what was not sent yet
-		_ = c.complaints.Reset()
-		c.forwarder.conn.RemoveStreams(c.data, c.complaints)
+		_ = c.complaints.stream.Reset()
+		c.forwarder.conn.RemoveStreams(c.data, c.complaints.stream)
 	})
 	return nil
 }

@@ -123,7 +123,8 @@ func address(config *rest.Config, namespace, pod string) (*url.URL, error) {
 	return client.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL(), nil
 }
 
-// Dial connects to a port of the pod. Whether something listens there shows when it is read from: see RefusedError.
+// Dial connects to a port of the pod. Whether something listens there shows here, when the node is quick, or when the
+// connection is read from: both end with a RefusedError.
 func (f *Forwarder) Dial(port int32) (net.Conn, error) {
 	id := strconv.FormatInt(f.requests.Add(1), 10)
 	open := func(kind string) (httpstream.Stream, error) {
@@ -133,17 +134,20 @@ func (f *Forwarder) Dial(port int32) (net.Conn, error) {
 		headers.Set(corev1.PortForwardRequestIDHeader, id)
 		return f.conn.CreateStream(headers)
 	}
-	complaints, err := open(corev1.StreamTypeError)
+	stream, err := open(corev1.StreamTypeError)
 	if err != nil {
 		return nil, fmt.Errorf("opening port %d of pod %s: %w", port, f.pod, err)
 	}
-	_ = complaints.Close() // we send nothing on it
+	_ = stream.Close() // we send nothing on it
+	complaints := listen(stream)
 	data, err := open(corev1.StreamTypeData)
-	if err != nil {
-		f.conn.RemoveStreams(complaints)
+	if err != nil { // over SPDY a node may end a stream before it has agreed to it
+		err = f.explain(port, complaints, err)
+		_ = stream.Reset()
+		f.conn.RemoveStreams(stream)
 		return nil, fmt.Errorf("opening port %d of pod %s: %w", port, f.pod, err)
 	}
-	return newConn(f, port, data, complaints), nil
+	return &conn{forwarder: f, port: port, data: data, complaints: complaints}, nil
 }
 
 // Close ends all connections to the pod.
