@@ -36,9 +36,10 @@ PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
 # it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
-# servers, whose parts run under it here: `make nightly` runs all under it.
-RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
-RACE = $(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers ./controllers/internal/poll ./relay/... \
+# servers, whose parts run under it here, and the reconcilers, which do so with an API server in memory: `make nightly` runs all
+# under it.
+RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./controllers ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
+RACE = $(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
 	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$))
 PLAIN = $(filter-out $(RACE),$(PACKAGES))
 # SQLite is C that was translated: what it keeps is no memory that Go's detector knows, and under
@@ -182,11 +183,11 @@ test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, 
 test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
 	@$(MAKE) -j 2 test-parts test-servers
 
-# The reconcilers once more with an API server in memory, as `make test-fast` has them.
+# The reconcilers once more with an API server in memory.
 test-parts:
 	$(IN_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(RACE)
 	$(IN_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
-	nice -n 19 $(GO) test $(QUICK) -short ./controllers
+	CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) -race -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 
 test-servers:
