@@ -45,6 +45,7 @@ func (p *pass) findRegion(ctx context.Context) error {
 		return fmt.Errorf("reading the region: %w", err)
 	}
 	p.region = region
+	p.status.Region.Countries = region.Spec.InCountries()
 	p.in = desired.Input{
 		Relay: p.relay, Region: region,
 		RelayImage: p.RelayImage, OperatorNamespace: p.OperatorNamespace,

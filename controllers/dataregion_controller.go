@@ -78,6 +78,7 @@ func (r *DataRegionReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 // returns after what time the verdict on the keeper or on leftovers may change by
 // itself.
 func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataRegion, status *v1alpha1.DataRegionStatus) (time.Duration, error) {
+	status.Countries = region.Spec.InCountries()
 	var err error
 	if status.Regions, err = r.names(ctx); err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,38 @@ func TestPlaced_IsFalseForARelayOnANodeOfNoRegion(t *testing.T) {
 	w.pass(relay)
 	w.want(relay, v1alpha1.ConditionPlaced, metav1.ConditionTrue, v1alpha1.ReasonPlaced)
 	w.want(relay, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+}
+
+// TestRegion_SaysItsCountriesToItsRelays, which are those that it declares, or the one of a region of type Local.
+func TestRegion_SaysItsCountriesToItsRelays(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec v1alpha1.DataRegionSpec
+		want []v1alpha1.CountryCode
+	}{
+		"declared":     {v1alpha1.DataRegionSpec{Type: v1alpha1.RegionEU, Countries: []v1alpha1.CountryCode{"FR", "DE"}}, []v1alpha1.CountryCode{"FR", "DE"}},
+		"one country":  {v1alpha1.DataRegionSpec{Type: v1alpha1.RegionLocal, Country: "CH"}, []v1alpha1.CountryCode{"CH"}},
+		"not declared": {v1alpha1.DataRegionSpec{Type: v1alpha1.RegionNA}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := bareWorld(t)
+			region := w.region()
+			region.Spec.Type, region.Spec.Country, region.Spec.Countries = c.spec.Type, c.spec.Country, c.spec.Countries
+			w.create(region)
+			relay := w.relay("acme")
+			w.create(relay)
+			w.regionPass()
+			w.pass(relay)
+			if err := server.Client.Get(t.Context(), client.ObjectKeyFromObject(region), region); err != nil {
+				t.Fatal(err)
+			}
+			if got := region.Status.Countries; !slices.Equal(got, c.want) {
+				t.Errorf("the region says %v, want %v", got, c.want)
+			}
+			if got := w.reread(relay).Status.Region.Countries; !slices.Equal(got, c.want) {
+				t.Errorf("its relay says %v, want %v", got, c.want)
+			}
+		})
+	}
 }
 
 // TestRotation_InForceIsWhatTheRelayRunsWith, and not what the spec asks for.

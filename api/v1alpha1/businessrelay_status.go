@@ -109,6 +109,12 @@ type RegionStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
+	// countries are those that the DataRegion's data stays in, as its admin declares; none if it says nothing closer than
+	// its type.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Countries []CountryCode `json:"countries,omitempty"`
 	// node is the name of the node that the relay (the first of several) runs on.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253

@@ -15,7 +15,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
-// +kubebuilder:printcolumn:name="Country",type=string,JSONPath=`.spec.country`
+// +kubebuilder:printcolumn:name="Countries",type=string,JSONPath=`.status.countries`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Nodes",type=integer,JSONPath=`.status.nodes`
@@ -64,6 +64,10 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 'Local' || has(self.country)",message="a region of type Local must say which country it is: set country to its two letters (ISO 3166-1 alpha-2), for example CH"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Local' || !has(self.country)",message="country belongs to type Local only: remove it, or set type to Local"
 // +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type && has(self.country) == has(oldSelf.country) && (!has(self.country) || self.country == oldSelf.country)",message="type and country cannot be changed, because businesses were promised them: create another DataRegion"
+// +kubebuilder:validation:XValidation:rule="self.type != 'EU' || !has(self.countries) || self.countries.all(c, c in ['AT','BE','BG','CY','CZ','DE','DK','EE','ES','FI','FR','GR','HR','HU','IE','IT','LT','LU','LV','MT','NL','PL','PT','RO','SE','SI','SK'])",message="countries of a region of type EU must be members of the European Union: for others, make a region of type Local"
+// +kubebuilder:validation:XValidation:rule="self.type != 'NA' || !has(self.countries) || self.countries.all(c, c in ['AG','AI','AW','BB','BL','BM','BQ','BS','BZ','CA','CR','CU','CW','DM','DO','GD','GL','GP','GT','HN','HT','JM','KN','KY','LC','MF','MQ','MS','MX','NI','PA','PM','PR','SV','SX','TC','TT','US','VC','VG','VI'])",message="countries of a region of type NA must be in North America: for others, make a region of type Local"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Local' || !has(self.countries) || !has(self.country) || self.countries == [self.country]",message="a region of type Local has one country: leave countries out, or name the same one there"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.countries) || has(self.countries) && self.countries.all(c, c in oldSelf.countries)",message="countries can be removed and not added, because businesses were promised them: create another DataRegion"
 type DataRegionSpec struct {
 	// type is the part of the world that the region stands for: NA, EU, or Local
 	// for a single country. It cannot be changed.
@@ -72,10 +76,16 @@ type DataRegionSpec struct {
 	// country is the ISO 3166-1 alpha-2 code of the country, with type Local only.
 	// It cannot be changed.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=8
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Z]{2}$')",message="country must be two capital letters (ISO 3166-1 alpha-2), for example CH"
-	Country string `json:"country,omitempty"`
+	Country CountryCode `json:"country,omitempty"`
+	// countries are the only ones in which the region's nodes, volumes, Vault, carrier and PostgreSQL are: some of the
+	// European Union's with type EU, some of North America's with type NA. Without it, type Local means its country, and NA
+	// and EU say nothing closer. It is shown to businesses (status.region.countries of their relays). The operator cannot
+	// check where a machine is. Countries can be removed later, and not added.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Countries []CountryCode `json:"countries,omitempty"`
 	// placement narrows down which of the region's nodes take relays.
 	// +optional
 	Placement Placement `json:"placement,omitzero"`
@@ -113,6 +123,14 @@ type DataRegionSpec struct {
 	// Relays of this version report their quality and do not act on it.
 	// +optional
 	Integrity Integrity `json:"integrity,omitzero"`
+}
+
+// InCountries returns the countries that the region's data stays in; none if the region says nothing closer than its type.
+func (s *DataRegionSpec) InCountries() []CountryCode {
+	if s.Type == RegionLocal && len(s.Countries) == 0 {
+		return []CountryCode{s.Country}
+	}
+	return s.Countries
 }
 
 // RegionMoves names the regions with which a region exchanges relays.
@@ -465,6 +483,11 @@ type DataRegionStatus struct {
 	// +kubebuilder:validation:MaxItems=1024
 	// +kubebuilder:validation:items:MaxLength=63
 	Regions []string `json:"regions,omitempty"`
+	// countries are those that the region's data stays in: spec.countries, or the country of a region of type Local.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Countries []CountryCode `json:"countries,omitempty"`
 	// nodes is how many nodes have the region's label and match its placement.
 	// +optional
 	Nodes int32 `json:"nodes"`

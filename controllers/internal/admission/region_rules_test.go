@@ -14,6 +14,13 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 		{"Local without country", local, set("spec/type", "Local"), "must say which country"},
 		{"country without Local", none, set("spec/country", "CH"), "belongs to type Local only"},
 		{"country in small letters", local, all(set("spec/type", "Local"), set("spec/country", "ch")), "two capital letters"},
+		{"country that is none", all(set("spec/type", "Local"), set("spec/country", "GB")), all(set("spec/type", "Local"), set("spec/country", "UK")), "GB for the United Kingdom"},
+		{"countries that are none", in("DE"), in("EU"), "as the two capital letters"},
+		{"no countries", none, in(), "at least 1 items"},
+		{"countries twice", in("DE", "FR"), in("DE", "DE"), "Duplicate value"},
+		{"countries outside the European Union", in("DE", "SK"), in("DE", "NO"), "must be members of the European Union"},
+		{"countries outside North America", all(set("spec/type", "NA"), in("US", "CA")), all(set("spec/type", "NA"), in("US", "BR")), "must be in North America"},
+		{"Local with another country's", all(local, in("CH")), all(local, in("CH", "LI")), "has one country"},
 		{"unknown type", set("spec/type", "NA"), set("spec/type", "Mars"), "supported values"},
 		{"name too long for a label", set("metadata/name", strings.Repeat("a", 63)), set("metadata/name", strings.Repeat("a", 64)), "usable as a label"},
 		{"name with a dot", set("metadata/name", "eu-1"), set("metadata/name", "eu.1"), "usable as a label"},
@@ -52,10 +59,13 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 
 func TestDataRegionKeepsItsTypeAndCountry(t *testing.T) {
 	local := all(set("spec/type", "Local"), set("spec/country", "CH"))
+	declared := in("DE", "FR")
 	cases := []struct {
 		before func(map[string]any)
 		rule
 	}{
+		{declared, rule{"another country declared", in("DE"), in("DE", "NL"), "countries can be removed and not added"}},
+		{declared, rule{"countries no longer declared", none, set("spec/countries", nil), "countries can be removed and not added"}},
 		{none, rule{"changed type", set("spec/storageClassName", "other"), set("spec/type", "NA"), "type and country cannot be changed"}},
 		{none, rule{"type changed to Local", none, local, "type and country cannot be changed"}},
 		{local, rule{"changed country", none, set("spec/country", "LI"), "type and country cannot be changed"}},
@@ -64,6 +74,11 @@ func TestDataRegionKeepsItsTypeAndCountry(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.testUpdate(t, regionYAML, c.before) })
 	}
+}
+
+// in declares the region's countries.
+func in(countries ...any) func(map[string]any) {
+	return set("spec/countries", append([]any{}, countries...))
 }
 
 // sharedAt gives the region a shared host, and a gateway to have it at.

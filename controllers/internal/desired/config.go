@@ -130,7 +130,7 @@ func country(region v1alpha1.DataRegionSpec) string {
 		return "US"
 	case v1alpha1.RegionLocal:
 	}
-	return region.Country
+	return string(region.Country)
 }
 
 func tlsSource(e v1alpha1.RelayEndpoint) string {

@@ -30,6 +30,7 @@ func ward(t *testing.T) (region *v1alpha1.DataRegion, relays []*v1alpha1.Busines
 	t.Helper()
 	_, region = acme()
 	region.Spec.StorageClassName = "relaykeep-eu"
+	region.Spec.Countries = []v1alpha1.CountryCode{"DE", "FR"}
 	region.Spec.Placement = v1alpha1.Placement{
 		NodeSelector: map[string]string{"disk": "ssd"},
 		Tolerations:  []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpExists}},

@@ -183,6 +183,9 @@ func (e examiner) regionNamed(ctx context.Context, name string) *report {
 func (e examiner) region(ctx context.Context, region *v1alpha1.DataRegion) *report {
 	r := &report{subject: subject{"DataRegion", "", region.Name, region.Name}}
 	r.judge(region.Status.Conditions, regionConditions())
+	if in := listed(region.Spec.InCountries()); in != "" {
+		r.factf("countries: %s, as declared", in)
+	}
 	e.nodes(ctx, region, r)
 	e.storageClass(ctx, region, r)
 	e.services(ctx, region, r)

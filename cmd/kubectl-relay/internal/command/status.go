@@ -144,22 +144,23 @@ func (f *statusFlags) print(out io.Writer, relays []v1alpha1.BusinessRelay, one 
 
 // relayState is a relay's status for programs.
 type relayState struct {
-	Namespace     string             `json:"namespace"`
-	Name          string             `json:"name"`
-	Ready         bool               `json:"ready"`
-	Reason        string             `json:"reason,omitempty"`
-	Message       string             `json:"message,omitempty"`
-	Region        string             `json:"region"`
-	Node          string             `json:"node,omitempty"`
-	Image         string             `json:"image,omitempty"`
-	Volume        string             `json:"volume,omitempty"`
-	URL           string             `json:"url,omitempty"`
-	PhoneNumberID string             `json:"phoneNumberID,omitempty"`
-	Fingerprint   string             `json:"fingerprint,omitempty"`
-	Quality       string             `json:"quality,omitempty"`
-	OldestKey     *metav1.Time       `json:"oldestKeyTime,omitempty"`
-	LastErasure   *metav1.Time       `json:"lastErasureTime,omitempty"`
-	Conditions    []metav1.Condition `json:"conditions"`
+	Namespace     string                 `json:"namespace"`
+	Name          string                 `json:"name"`
+	Ready         bool                   `json:"ready"`
+	Reason        string                 `json:"reason,omitempty"`
+	Message       string                 `json:"message,omitempty"`
+	Region        string                 `json:"region"`
+	Countries     []v1alpha1.CountryCode `json:"countries,omitempty"`
+	Node          string                 `json:"node,omitempty"`
+	Image         string                 `json:"image,omitempty"`
+	Volume        string                 `json:"volume,omitempty"`
+	URL           string                 `json:"url,omitempty"`
+	PhoneNumberID string                 `json:"phoneNumberID,omitempty"`
+	Fingerprint   string                 `json:"fingerprint,omitempty"`
+	Quality       string                 `json:"quality,omitempty"`
+	OldestKey     *metav1.Time           `json:"oldestKeyTime,omitempty"`
+	LastErasure   *metav1.Time           `json:"lastErasureTime,omitempty"`
+	Conditions    []metav1.Condition     `json:"conditions"`
 }
 
 func statesOf(relays []v1alpha1.BusinessRelay) []relayState {
@@ -172,7 +173,7 @@ func statesOf(relays []v1alpha1.BusinessRelay) []relayState {
 
 func stateOf(r *v1alpha1.BusinessRelay) relayState {
 	s := relayState{
-		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Node: r.Status.Region.Node, Image: r.Status.Image, Volume: string(r.Status.Region.Volume),
+		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Countries: r.Status.Region.Countries, Node: r.Status.Region.Node, Image: r.Status.Image, Volume: string(r.Status.Region.Volume),
 		URL: r.Status.Endpoint.URL, PhoneNumberID: r.Status.Endpoint.PhoneNumberID, Fingerprint: r.Status.Identity.Fingerprint, Quality: r.Status.Quality,
 		OldestKey: r.Status.Retention.OldestKeyTime, LastErasure: r.Status.Retention.LastSuccessTime, Conditions: r.Status.Conditions,
 	}
@@ -215,6 +216,7 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 		{"endpoint", s.URL},
 		{"phone number id", s.PhoneNumberID},
 		{"region", s.Region},
+		{"countries", listed(s.Countries)},
 		{"node", s.Node},
 		{"image", s.Image},
 		{"volume in the region", s.Volume},
@@ -233,6 +235,15 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\tfor %s\n", c.Type, c.Status, c.Reason, age(c.LastTransitionTime, now))
 	}
 	return table.Flush()
+}
+
+// listed writes countries one after another.
+func listed(countries []v1alpha1.CountryCode) string {
+	texts := make([]string, len(countries))
+	for i, c := range countries {
+		texts[i] = string(c)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // pendingRotations names the rotations that were asked for and that the relay has not applied yet.

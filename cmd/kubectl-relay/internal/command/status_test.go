@@ -37,7 +37,7 @@ func patients(t *testing.T) ([]v1alpha1.BusinessRelay, client.Client) {
 	t.Helper()
 	well, region := acme()
 	well.CreationTimestamp = metav1.NewTime(now().Add(-48 * time.Hour))
-	well.Status.Region = v1alpha1.RegionStatus{Name: "eu", Node: "eu-1", Volume: v1alpha1.VolumeVerified}
+	well.Status.Region = v1alpha1.RegionStatus{Name: "eu", Countries: []v1alpha1.CountryCode{"DE", "FR"}, Node: "eu-1", Volume: v1alpha1.VolumeVerified}
 	well.Status.Quality = "GREEN"
 	well.Status.Image = "ghcr.io/relaykeep/relay@sha256:0011"
 	well.Status.Retention.OldestKeyTime = new(metav1.NewTime(now().Add(-72 * time.Hour)))
