@@ -294,9 +294,19 @@ type RetentionResult struct {
 	OldestVersion int        `json:"oldestVersion,omitempty"`
 	OldestKeyTime *time.Time `json:"oldestKeyTime,omitempty"`
 	Erased        int        `json:"erased"` // key versions that this run destroyed
-	Reason        string     `json:"reason,omitempty"`
-	Message       string     `json:"message,omitempty"`
+	// Receipt is ReceiptWritten, or why the run left no receipt; empty when there was nothing to say, and from
+	// janitors of former releases. A missing receipt is no failure of the run.
+	Receipt string `json:"receipt,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
 }
+
+// What a run says about its receipt, besides the reasons for which runs fail.
+const (
+	ReceiptWritten = "Written"
+	// ReceiptNotSetUp: Vault was set up by a former release, and has no place for receipts.
+	ReceiptNotSetUp = "NotSetUp"
+)
 
 // RetentionResultVersion is the version of RetentionResult that this build writes.
 const RetentionResultVersion = 1
@@ -314,8 +324,11 @@ type KeeperResult struct {
 	Failed        int        `json:"failed,omitempty"` // of those checked
 	Erased        int        `json:"erased"`           // key versions that this run destroyed
 	OldestKeyTime *time.Time `json:"oldestKeyTime,omitempty"`
-	Reason        string     `json:"reason,omitempty"`
-	Message       string     `json:"message,omitempty"`
+	// Receipt is as in RetentionResult: the first reason for which a key's receipt is missing, else ReceiptWritten;
+	// empty when nothing was destroyed.
+	Receipt string `json:"receipt,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // KeeperResultVersion is the version of KeeperResult that this build writes.

@@ -131,6 +131,8 @@ const (
 const (
 	// ReasonOnTime: the janitor's last run succeeded and is recent.
 	ReasonOnTime = "OnTime"
+	// ReasonNoReceipts: old keys are erased on time, and the last run could leave no receipt of it.
+	ReasonNoReceipts = "NoReceipts"
 	// ReasonNoLeftovers: no deleted relay left anything behind.
 	ReasonNoLeftovers = "NoLeftovers"
 	// ReasonAwaitingFirstRun: the janitor has not run yet; it runs within the hour.

@@ -58,9 +58,9 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), erasePatience)
 	defer cancel()
 	defer client.Close(context.WithoutCancel(ctx))
-	var secrets int
+	var erasure retention.Erasure
 	err = client.Retry(ctx, func(ctx context.Context) (err error) {
-		secrets, err = retention.Erase(ctx, client, func(ctx context.Context) error {
+		erasure, err = retention.Erase(ctx, client, func(ctx context.Context) error {
 			return endAccount(ctx, cmd, file, relayToken)
 		})
 		return err
@@ -68,7 +68,10 @@ func erase(cmd *cobra.Command, token, relayToken string) error {
 	if err != nil {
 		return unwrapped(err)
 	}
-	cmd.Printf("erased: Vault holds no more keys of the relay; %d secrets were deleted\n", secrets)
+	cmd.Printf("erased: Vault holds no more keys of the relay; %d secrets were deleted\n", erasure.Secrets)
+	if erasure.Receipt != contract.ReceiptWritten {
+		cmd.Printf("no receipt of it could be put into Vault (%s)\n", erasure.Receipt)
+	}
 	return nil
 }
 

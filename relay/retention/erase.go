@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/relaykeep/relaykeep/relay/receipt"
+	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
 // secretCarrier holds the carrier account's password.
@@ -18,6 +22,19 @@ type Eraser interface {
 	Secrets(ctx context.Context) ([]string, error)
 	// DeleteSecret destroys a secret, if it exists.
 	DeleteSecret(ctx context.Context, name string) error
+	// Now returns Vault's clock.
+	Now(ctx context.Context) (time.Time, error)
+	// Key returns the wrapping key's state, or vault.ErrNotFound when there is no key.
+	Key(ctx context.Context) (vault.KeyState, error)
+	// CreateReceipt puts a receipt, which outlives the tenant.
+	CreateReceipt(ctx context.Context, r receipt.Receipt) error
+}
+
+// Erasure is what an erasure did.
+type Erasure struct {
+	Secrets int // that were destroyed
+	// Receipt is contract.ReceiptWritten, or why the erasure left no receipt; empty when it did not get that far.
+	Receipt string
 }
 
 // Erase destroys everything that Vault holds of a tenant: first the keys, which makes everything
@@ -25,23 +42,44 @@ type Eraser interface {
 // The amount of work depends on what is there and not on the rotation counters, which anybody who
 // may write the BusinessRelay can raise. If it was interrupted, running it again finishes the
 // work. Account, when not nil, is called before the carrier account's secret is destroyed, to
-// remove the account at the carrier. Erase returns how many secrets it destroyed.
-func Erase(ctx context.Context, v Eraser, account func(context.Context) error) (int, error) {
-	if err := v.DeleteKeys(ctx); err != nil {
-		return 0, fmt.Errorf("erasing the keys: %w", err)
+// remove the account at the carrier. A receipt that cannot be put is no failure.
+func Erase(ctx context.Context, v Eraser, account func(context.Context) error) (e Erasure, err error) {
+	if e.Receipt, err = eraseKeys(ctx, v); err != nil {
+		return e, fmt.Errorf("erasing the keys: %w", err)
 	}
-	count, hasCarrier, failed := eraseSecrets(ctx, v)
+	var hasCarrier bool
+	e.Secrets, hasCarrier, err = eraseSecrets(ctx, v)
 	if account != nil {
-		if err := account(ctx); err != nil {
-			return count, errors.Join(failed, fmt.Errorf("removing the carrier account: %w", err))
+		if failed := account(ctx); failed != nil {
+			return e, errors.Join(err, fmt.Errorf("removing the carrier account: %w", failed))
 		}
 	}
-	if err := v.DeleteSecret(ctx, secretCarrier); err != nil {
-		failed = errors.Join(failed, fmt.Errorf("erasing the carrier account: %w", err))
+	if failed := v.DeleteSecret(ctx, secretCarrier); failed != nil {
+		err = errors.Join(err, fmt.Errorf("erasing the carrier account: %w", failed))
 	} else if hasCarrier {
-		count++
+		e.Secrets++
 	}
-	return count, failed
+	return e, err
+}
+
+// eraseKeys destroys the keys, sees that the wrapping key is gone, and leaves a receipt of that, also when it was gone before.
+func eraseKeys(ctx context.Context, v Eraser) (outcome string, err error) {
+	r := receipt.Receipt{Version: receipt.Version, Deleted: true}
+	r.Began, _ = v.Now(ctx) // without the times there is no receipt
+	if state, err := v.Key(ctx); err == nil {
+		r.Latest, r.Below = state.Latest().Version, max(state.MinAvailable, 1)
+		r.AddDestroyed(receipt.Range{From: r.Below, Below: r.Latest + 1, Newest: new(state.Latest().Created)})
+	}
+	if err := v.DeleteKeys(ctx); err != nil {
+		return "", err
+	}
+	if r.Time, err = v.Now(ctx); err != nil {
+		return reason(err), nil
+	}
+	if _, err := v.Key(ctx); !errors.Is(err, vault.ErrNotFound) {
+		return reason(err), nil // the keys are deleted; only the receipt is missing
+	}
+	return putReceipt(ctx, r, v.CreateReceipt), nil
 }
 
 // eraseSecrets destroys every secret but the carrier account's. It lists again until nothing else

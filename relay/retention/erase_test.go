@@ -7,7 +7,12 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -18,6 +23,27 @@ type shelf struct {
 	page    int // how many names one listing holds; 0: all
 	fail    string
 	calls   int
+
+	receipts []receipt.Receipt
+}
+
+func (s *shelf) Now(context.Context) (time.Time, error) { return epoch, nil }
+
+func (s *shelf) Key(context.Context) (vault.KeyState, error) {
+	if !s.keys {
+		return vault.KeyState{}, vault.ErrNotFound
+	}
+	return vault.KeyState{Versions: []vault.KeyVersion{{Version: 3, Created: epoch}, {Version: 4, Created: epoch}}, MinAvailable: 2}, nil
+}
+
+func (s *shelf) CreateReceipt(_ context.Context, r receipt.Receipt) error {
+	if s.fail == "receipt" {
+		return vault.ErrDenied
+	}
+	r.By = receipt.Janitor
+	s.receipts = append(s.receipts, r)
+	_, err := r.Encode()
+	return err
 }
 
 func (s *shelf) DeleteKeys(context.Context) error {
@@ -58,12 +84,12 @@ func fullShelf() *shelf {
 func TestEraseTakesWhatVaultListsHoweverFarTheCountersRose(t *testing.T) {
 	s := fullShelf()
 	called := false
-	count, err := Erase(t.Context(), s, func(context.Context) error {
+	e, err := Erase(t.Context(), s, func(context.Context) error {
 		called = s.secrets["carrier"]
 		return nil
 	})
-	if err != nil || s.keys || len(s.secrets) != 0 || !called || count != 6 {
-		t.Errorf("error %v, keys left %v, secrets left %v, account ended first %v, %d went", err, s.keys, s.secrets, called, count)
+	if err != nil || s.keys || len(s.secrets) != 0 || !called || e.Secrets != 6 || e.Receipt != contract.ReceiptWritten {
+		t.Errorf("error %v, keys left %v, secrets left %v, account ended first %v, %d went", err, s.keys, s.secrets, called, e.Secrets)
 	}
 	if s.calls > 10 {
 		t.Errorf("it took %d calls", s.calls)
@@ -76,8 +102,8 @@ func TestEraseListsAgainWhatOneListingCannotHold(t *testing.T) {
 		s.secrets[fmt.Sprint("planted/", i)] = true
 	}
 	s.page = 100
-	if count, err := Erase(t.Context(), s, nil); err != nil || len(s.secrets) != 0 || count != 1006 {
-		t.Errorf("error %v, %d went, %d are left", err, count, len(s.secrets))
+	if e, err := Erase(t.Context(), s, nil); err != nil || len(s.secrets) != 0 || e.Secrets != 1006 {
+		t.Errorf("error %v, %d went, %d are left", err, e.Secrets, len(s.secrets))
 	}
 }
 
@@ -108,5 +134,25 @@ func TestEraseKeepsThePasswordOfAnAccountThatCouldNotBeEnded(t *testing.T) {
 	away := errors.New("the carrier is away")
 	if _, err := Erase(t.Context(), s, func(context.Context) error { return away }); !errors.Is(err, away) || len(s.secrets) != 1 || !s.secrets["carrier"] {
 		t.Errorf("error %v, left are %v", err, s.secrets)
+	}
+}
+
+// The receipt says what died, also when an earlier attempt destroyed it and could say nothing; and nothing stays for its sake.
+func TestEraseLeavesAReceipt(t *testing.T) {
+	s := fullShelf()
+	if _, err := Erase(t.Context(), s, nil); err != nil {
+		t.Fatal(err)
+	}
+	r := s.receipts[0]
+	if want := (receipt.Range{From: 2, Below: 5, Newest: new(epoch)}); !r.Deleted || r.Latest != 4 || len(r.Destroyed) != 1 || !cmp.Equal(r.Destroyed[0], want) {
+		t.Errorf("the receipt is %+v", r)
+	}
+	if e, err := Erase(t.Context(), s, nil); err != nil || e.Receipt != contract.ReceiptWritten || !s.receipts[1].Deleted || s.receipts[1].Destroyed != nil {
+		t.Errorf("the second: %+v, %v: %+v", e, err, s.receipts)
+	}
+	s = fullShelf()
+	s.fail = "receipt"
+	if e, err := Erase(t.Context(), s, nil); err != nil || s.keys || len(s.secrets) != 0 || e.Receipt != contract.ReceiptNotSetUp {
+		t.Errorf("without the right: %+v, %v", e, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -24,6 +25,8 @@ type Region interface {
 	WrappingKeys(ctx context.Context) (names []string, others int, err error)
 	// Key returns one of those keys.
 	Key(name string) Key
+	// CreateReceipt puts a receipt for the tenant of one of those keys.
+	CreateReceipt(ctx context.Context, name string, r receipt.Receipt) error
 }
 
 // RegionAt is the region that a keeper's client reaches.
@@ -55,9 +58,9 @@ func Keep(ctx context.Context, r Region, limits Limits, offset time.Duration, lo
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	k := keeper{region: r, limits: limits, log: log}
+	k := keeper{region: r, limits: limits, log: log, offset: offset}
 	k.result.Version = contract.KeeperResultVersion
-	err := k.run(ctx, offset)
+	err := k.run(ctx)
 	k.result.Succeeded = err == nil
 	if err != nil {
 		k.result.Reason, k.result.Message = reason(err), err.Error()
@@ -70,7 +73,8 @@ type keeper struct {
 	region Region
 	limits Limits
 	log    *slog.Logger
-	next   time.Time // when the next run will be
+	now    time.Time // Vault's, when the run began
+	offset time.Duration
 	result contract.KeeperResult
 	first  error // of a key
 }
@@ -81,13 +85,12 @@ var (
 	errKeys       = errors.New("some wrapping keys could not be processed: the run's log names them")
 )
 
-func (k *keeper) run(ctx context.Context, offset time.Duration) error {
+func (k *keeper) run(ctx context.Context) error {
 	now, err := k.region.Now(ctx)
 	if err != nil {
 		return err
 	}
-	k.result.Time = now.Add(offset)
-	k.next = k.result.Time.Add(Interval)
+	k.now, k.result.Time = now, now.Add(k.offset)
 	names, others, err := k.region.WrappingKeys(ctx)
 	if err != nil && len(names) == 0 {
 		return fmt.Errorf("listing the wrapping keys: %w", err)
@@ -143,13 +146,26 @@ func (k *keeper) each(ctx context.Context, names []string) {
 	}
 }
 
+// leaveReceipt puts the receipt of a key's versions. One that cannot be put does not make the run fail.
+func (k *keeper) leaveReceipt(ctx context.Context, name string, r receipt.Receipt) {
+	outcome := putReceipt(ctx, r, func(ctx context.Context, r receipt.Receipt) error {
+		return k.region.CreateReceipt(ctx, name, r)
+	})
+	if k.result.Receipt == "" || k.result.Receipt == contract.ReceiptWritten {
+		k.result.Receipt = outcome
+	}
+}
+
 // one destroys a key's old versions.
 func (k *keeper) one(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, k.limits.KeyTime)
 	defer cancel()
-	p := pass{key: k.region.Key(name), retention: MaxRetention, next: k.next}
+	p := newPass(k.region.Key(name), k.region.Now, MaxRetention, k.now, k.offset)
 	err := p.run(ctx)
 	k.result.Erased += p.erased
+	if err == nil && p.erased > 0 {
+		k.leaveReceipt(ctx, name, p.receipt(false))
+	}
 	if errors.Is(err, vault.ErrNotFound) {
 		return nil // it was erased after it was listed
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -33,6 +34,11 @@ func (m *mount) Now(context.Context) (time.Time, error) { return epoch, m.away }
 
 func (m *mount) WrappingKeys(context.Context) ([]string, int, error) {
 	return slices.Sorted(maps.Keys(m.keys)), m.others, nil
+}
+
+func (m *mount) CreateReceipt(ctx context.Context, name string, r receipt.Receipt) error {
+	r.By = receipt.Keeper
+	return m.keys[name].CreateReceipt(ctx, r)
 }
 
 func (m *mount) Key(name string) Key { return mounted{m.keys[name], m, name} }

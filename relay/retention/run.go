@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
@@ -31,6 +32,8 @@ type Vault interface {
 	Carried(ctx context.Context) ([]vault.CarriedKey, error)
 	// DropCarried destroys one of them, for good.
 	DropCarried(ctx context.Context, key vault.CarriedKey) error
+	// CreateReceipt puts a receipt, which nobody but an admin can change or remove.
+	CreateReceipt(ctx context.Context, r receipt.Receipt) error
 }
 
 // attempts is how often a run starts over when another run changed the key meanwhile.
@@ -46,7 +49,7 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 		return failed(result, err)
 	}
 	retention := time.Duration(days) * 24 * time.Hour
-	j := pass{key: v, retention: retention, next: now.Add(offset).Add(Interval)}
+	j := newPass(v, v.Now, retention, now, offset)
 	j.assert = func(ctx context.Context) error {
 		if j.state.AutoRotate == seal.Period(retention) {
 			return nil
@@ -59,8 +62,11 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 	result.Time = now.Add(offset)
 	err = j.run(ctx)
 	result.Erased = j.erased
-	carried, dropped, carriedErr := dropCarried(ctx, v, retention, j.next)
+	carried, dropped, carriedErr := dropCarried(ctx, v, &j)
 	result.Erased += dropped
+	if gone := errors.Is(err, vault.ErrNotFound); err == nil || gone && dropped > 0 {
+		result.Receipt = putReceipt(ctx, j.receipt(gone), v.CreateReceipt)
+	}
 	if carriedErr != nil && (err == nil || errors.Is(err, vault.ErrNotFound)) {
 		return failed(result, carriedErr)
 	}
@@ -85,18 +91,19 @@ func Run(ctx context.Context, v Vault, days int, offset time.Duration) (contract
 
 // dropCarried destroys the data keys from another region that are due, as a version of the wrapping key from then would be.
 // It returns since when the oldest of the others counts, the zero time if there is none.
-func dropCarried(ctx context.Context, v Vault, retention time.Duration, next time.Time) (oldest time.Time, dropped int, err error) {
+func dropCarried(ctx context.Context, v Vault, j *pass) (oldest time.Time, dropped int, err error) {
 	keys, err := v.Carried(ctx)
 	if err != nil {
 		err = fmt.Errorf("listing the data keys from another region: %w", err)
 	}
 	for _, key := range keys {
-		if !key.Created.Add(retention).After(next) {
+		if !key.Created.Add(j.retention).After(j.next) {
 			if failed := v.DropCarried(ctx, key); failed != nil {
 				err = errors.Join(err, fmt.Errorf("destroying a data key from another region: %w", failed))
 				continue
 			}
 			dropped++
+			j.said.AddCarried(key.Created)
 			continue
 		}
 		if oldest.IsZero() || key.Created.Before(oldest) {
@@ -112,9 +119,24 @@ type pass struct {
 	retention time.Duration
 	next      time.Time                   // when the next run will be
 	assert    func(context.Context) error // further settings to ensure; nil for none
+	now       func(context.Context) (time.Time, error)
 
 	state  vault.KeyState // as read last
 	erased int
+	said   receipt.Receipt // what was destroyed, and when
+}
+
+// newPass is a pass that begins now, by Vault's clock, which offset shifts in tests.
+func newPass(key Key, clock func(context.Context) (time.Time, error), retention time.Duration, now time.Time, offset time.Duration) pass {
+	now = now.Add(offset)
+	return pass{
+		key: key, retention: retention, next: now.Add(Interval),
+		now: func(ctx context.Context) (time.Time, error) {
+			now, err := clock(ctx)
+			return now.Add(offset), err
+		},
+		said: receipt.Receipt{Version: receipt.Version, Began: now.UTC(), Time: now.UTC()},
+	}
 }
 
 // run does the steps, and starts over when another run changed the key meanwhile.
@@ -158,6 +180,10 @@ func (j *pass) once(ctx context.Context) error {
 	if err := j.retire(ctx, p.keep); err != nil {
 		return err
 	}
+	// Before what is left is read: a receipt of a later time then never says less than one of an earlier time.
+	if now, err := j.now(ctx); err == nil { // else the receipt's time stays the run's begin
+		j.said.Time = now.UTC()
+	}
 	if err := j.read(ctx); err != nil {
 		return err
 	}
@@ -182,7 +208,9 @@ func (j *pass) trim(ctx context.Context, below int) error {
 	if err := j.key.Trim(ctx, below); err != nil {
 		return fmt.Errorf("destroying versions that are due: %w", err)
 	}
-	j.erased += below - max(j.state.MinAvailable, 1)
+	from := max(j.state.MinAvailable, 1)
+	j.erased += below - from
+	j.noteDestroyed(from, below)
 	j.state.MinAvailable = below
 	return nil
 }

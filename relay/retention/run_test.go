@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
@@ -32,6 +33,20 @@ type transit struct {
 	interfere                         func(*transit)
 	carried, dropped                  []vault.CarriedKey
 	listing                           error // of carried
+	receipts                          []receipt.Receipt
+	unwritten                         error
+}
+
+func (v *transit) CreateReceipt(_ context.Context, r receipt.Receipt) error {
+	if v.unwritten != nil {
+		return v.unwritten
+	}
+	if r.By == "" {
+		r.By = receipt.Janitor
+	}
+	v.receipts = append(v.receipts, r)
+	_, err := r.Encode()
+	return err
 }
 
 var errLost = &lostError{}

@@ -29,6 +29,11 @@ const (
 	opUnwrap      = "unwrap"
 	opReadPolicy  = "policy-read"
 	opCertificate = "certificate"
+
+	opCreateReceipt = "receipt-create"
+	opListReceipts  = "receipt-list"
+	opReadReceipt   = "receipt-read"
+	opDeleteReceipt = "receipt-delete"
 )
 
 // operations are their names in errors.
@@ -52,6 +57,11 @@ var operations = map[string]string{ //nolint:gochecknoglobals // a constant in a
 	opUnwrap:      "unwrapping a data key in Vault",
 	opReadPolicy:  "reading a policy of Vault",
 	opCertificate: "having Vault sign a certificate",
+
+	opCreateReceipt: "putting a receipt into Vault",
+	opListReceipts:  "listing receipts in Vault",
+	opReadReceipt:   "reading a receipt from Vault",
+	opDeleteReceipt: "removing a receipt from Vault",
 }
 
 // call runs one operation with a token. If it is refused, it logs in again and retries

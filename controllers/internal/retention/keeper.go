@@ -69,7 +69,7 @@ func JudgeKeeper(now, created time.Time, status v1alpha1.KeeperStatus, run *Keep
 	if run != nil {
 		last = &Run{Finished: run.Finished}
 		if r := run.Result; r != nil {
-			last.Result = &contract.RetentionResult{Succeeded: r.Succeeded, Time: r.Time, Reason: r.Reason, Message: r.Message}
+			last.Result = &contract.RetentionResult{Succeeded: r.Succeeded, Time: r.Time, Receipt: r.Receipt, Reason: r.Reason, Message: r.Message}
 		}
 	}
 	h := judge("keeper", now, created, v1alpha1.RetentionStatus{LastSuccessTime: status.LastSuccessTime}, last)

@@ -140,7 +140,26 @@ func judge(who string, now, created time.Time, status v1alpha1.RetentionStatus, 
 		return Health{metav1.ConditionFalse, reason, message, left}
 	case status.LastSuccessTime == nil:
 		return Health{metav1.ConditionUnknown, v1alpha1.ReasonAwaitingFirstRun, "the " + who + " runs for the first time within the hour", left}
+	case last.withoutReceipt():
+		return Health{metav1.ConditionTrue, v1alpha1.ReasonNoReceipts, "old keys are erased on time, " + last.missing(who), left}
 	default:
 		return Health{metav1.ConditionTrue, v1alpha1.ReasonOnTime, "old keys are erased on time", left}
+	}
+}
+
+// withoutReceipt says whether a run should have left a receipt and did not.
+func (r *Run) withoutReceipt() bool {
+	return r != nil && r.succeeded() && r.Result.Receipt != "" && r.Result.Receipt != contract.ReceiptWritten
+}
+
+// missing says why a run left no receipt.
+func (r *Run) missing(who string) string {
+	switch {
+	case r.Result.Receipt == contract.ReceiptNotSetUp:
+		return "and no receipt says so: Vault was set up by a former release; run kubectl relay setup vault for the region"
+	case reasonPattern.MatchString(r.Result.Receipt):
+		return "and the " + who + "'s last run left no receipt of it (" + r.Result.Receipt + "); the next one says what is gone since"
+	default:
+		return "and the " + who + "'s last run left no receipt of it; the next one says what is gone since"
 	}
 }

@@ -19,6 +19,13 @@ func success(at time.Time) Run {
 	return Run{Finished: at, Result: &contract.RetentionResult{Version: 1, Succeeded: true, Time: at}}
 }
 
+// unsaid is a success that says how its receipt went.
+func unsaid(at time.Time, receipt string) Run {
+	r := success(at)
+	r.Result.Receipt = receipt
+	return r
+}
+
 func failure(at time.Time, reason string) Run {
 	return Run{Finished: at, Result: &contract.RetentionResult{Version: 1, Time: at, Reason: reason, Message: "unseal Vault"}}
 }
@@ -40,6 +47,10 @@ func TestErasureIsHealthyUntilTwoRunsAreMissed(t *testing.T) {
 		"failed for too long":     {5 * time.Hour, []Run{success(noon.Add(time.Hour)), failure(noon.Add(4*time.Hour), "VaultSealed")}, metav1.ConditionFalse, v1alpha1.ReasonOverdue},
 		"failed without a word":   {time.Hour, []Run{{Finished: noon}}, metav1.ConditionFalse, v1alpha1.ReasonRunFailed},
 		"failed with a bad word":  {time.Hour, []Run{failure(noon, "no reason")}, metav1.ConditionFalse, v1alpha1.ReasonRunFailed},
+		"without a receipt":       {90 * time.Minute, []Run{unsaid(noon.Add(time.Hour), contract.ReceiptNotSetUp)}, metav1.ConditionTrue, v1alpha1.ReasonNoReceipts},
+		"receipt failed":          {90 * time.Minute, []Run{unsaid(noon.Add(time.Hour), "VaultSealed")}, metav1.ConditionTrue, v1alpha1.ReasonNoReceipts},
+		"with a receipt":          {90 * time.Minute, []Run{unsaid(noon.Add(time.Hour), contract.ReceiptWritten)}, metav1.ConditionTrue, v1alpha1.ReasonOnTime},
+		"no receipt, overdue":     {5 * time.Hour, []Run{unsaid(noon.Add(time.Hour), contract.ReceiptNotSetUp)}, metav1.ConditionFalse, v1alpha1.ReasonOverdue},
 		"from before it was made": {time.Minute, []Run{success(noon.Add(-48 * time.Hour))}, metav1.ConditionTrue, v1alpha1.ReasonOnTime},
 	}
 	for name, c := range cases {

@@ -113,6 +113,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("setting up Vault: the token of a service account bound to system:auth-delegator is missing")
 	case strings.HasSuffix(o.TransitMount, vault.SettingsMount("")):
 		return o, errors.New("setting up Vault: choose a transit mount that does not end in -settings: those hold another's settings keys")
+	case strings.HasSuffix(o.KVMount, vault.ReceiptsMount("")):
+		return o, errors.New("setting up Vault: choose a KV mount that does not end in -receipts: those hold another's receipts")
 	case o.EndpointDomain == "" || strings.ContainsAny(o.EndpointDomain, ",*{} /"):
 		return o, errors.New("setting up Vault: the endpoint domain must be one DNS name")
 	}
@@ -163,6 +165,10 @@ func mounts(o Options) []Step {
 		},
 		{
 			Title: "identities and credentials", Path: "sys/mounts/" + o.KVMount, Once: true,
+			Data: map[string]any{"type": "kv", "options": map[string]any{"version": "2"}},
+		},
+		{
+			Title: "receipts of erasures", Path: "sys/mounts/" + vault.ReceiptsMount(o.KVMount), Once: true,
 			Data: map[string]any{"type": "kv", "options": map[string]any{"version": "2"}},
 		},
 		{
@@ -255,9 +261,9 @@ var policyFiles embed.FS
 // templateData is what the policies are rendered from. N, S and U are Vault's own
 // templates for namespace, name and UID of the service account that logged in.
 type templateData struct {
-	N, S, U, KV, Transit, Settings, PKI string
-	Periods                             []string
-	Roles                               struct{ Relay, Janitor, Credentials, Keeper string }
+	N, S, U, KV, Receipts, Transit, Settings, PKI string
+	Periods                                       []string
+	Roles                                         struct{ Relay, Janitor, Credentials, Keeper string }
 }
 
 func newTemplateData(o Options, accessor string) templateData {
@@ -267,7 +273,8 @@ func newTemplateData(o Options, accessor string) templateData {
 	alias := "{{identity.entity.aliases." + accessor + ".metadata."
 	d := templateData{
 		N: alias + "service_account_namespace}}", S: alias + "service_account_name}}", U: alias + vault.MetadataAccount + "}}",
-		KV: o.KVMount, Transit: o.TransitMount, Settings: vault.SettingsMount(o.TransitMount), PKI: o.PKIMount, Periods: periods(),
+		KV: o.KVMount, Receipts: vault.ReceiptsMount(o.KVMount),
+		Transit: o.TransitMount, Settings: vault.SettingsMount(o.TransitMount), PKI: o.PKIMount, Periods: periods(),
 	}
 	d.Roles.Relay, d.Roles.Janitor, d.Roles.Credentials = contract.RoleRelay(o.Region), contract.RoleJanitor(o.Region), contract.RoleCredentials(o.Region)
 	d.Roles.Keeper = contract.RoleKeeper(o.Region)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -249,12 +250,13 @@ func (f *eraseFlags) overrideMounts(region *v1alpha1.DataRegion) {
 }
 
 func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStreams, target eraseTarget, v *vault.Client) error {
-	secrets, err := retention.Erase(ctx, v, nil)
+	erased, err := retention.Erase(ctx, v, nil)
 	if err != nil {
 		return explainErase(err)
 	}
-	fmt.Fprintf(streams.Out, "Erased: the keys and %d secrets. Nothing that the relay stored can be read any longer.\n", secrets)
-	if secrets == 0 {
+	fmt.Fprintf(streams.Out, "Erased: the keys and %d secrets. Nothing that the relay stored can be read any longer.\n", erased.Secrets)
+	noteReceipt(streams.ErrOut, erased, target.region.Name)
+	if erased.Secrets == 0 {
 		fmt.Fprintf(streams.ErrOut, "note: mount %s held no secrets of the relay; if it had an identity, that is in another mount: run the command again with --kv-mount\n", target.region.Spec.Vault.KVMount)
 	}
 	fmt.Fprintln(streams.Out, "Its account at the carrier may still exist; an admin of the carrier can remove it.")
@@ -270,6 +272,17 @@ func (f *eraseFlags) erase(ctx context.Context, streams genericiooptions.IOStrea
 	}
 	fmt.Fprintln(streams.Out, "The object is marked as erased; the operator finishes its deletion.")
 	return nil
+}
+
+// noteReceipt says so when an erasure left no receipt.
+func noteReceipt(w io.Writer, e retention.Erasure, region string) {
+	switch e.Receipt {
+	case contract.ReceiptWritten:
+	case contract.ReceiptNotSetUp:
+		fmt.Fprintf(w, "note: the region's Vault has no place for receipts, so the erasure left none: run `kubectl relay setup vault --region %s` for those to come\n", region)
+	default:
+		fmt.Fprintf(w, "note: no receipt of the erasure could be put into Vault (%s)\n", e.Receipt)
+	}
 }
 
 // explainErase says what to do about a failure; everything erased so far stays erased.

@@ -117,7 +117,7 @@ func (r *report) judge(is []metav1.Condition, should []string) {
 	for _, kind := range should {
 		switch c := meta.FindStatusCondition(is, kind); {
 		case c == nil || asleep && c.Status == metav1.ConditionUnknown:
-		case c.Status == metav1.ConditionTrue:
+		case c.Status == metav1.ConditionTrue && c.Reason != v1alpha1.ReasonNoReceipts:
 			well = append(well, kind)
 		case waits(*c):
 			r.factf("%s is %s, %s", kind, c.Status, c.Reason)

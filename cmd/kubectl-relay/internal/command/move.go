@@ -324,11 +324,12 @@ func (m *move) finish(ctx context.Context) error {
 	if err := m.vaultsAreRight(ctx, m.here, m.there, m.from.Name, hasArrival); err != nil {
 		return err
 	}
-	secrets, err := retention.Erase(ctx, m.here, nil)
+	erased, err := retention.Erase(ctx, m.here, nil)
 	if err != nil {
 		return explainErase(err)
 	}
-	m.sayf("Destroyed the keys and %d secrets in region %s.", secrets, m.from.Name)
+	m.sayf("Destroyed the keys and %d secrets in region %s.", erased.Secrets, m.from.Name)
+	noteReceipt(m.streams.ErrOut, erased, m.from.Name)
 	if err := m.deleteClaim(ctx, m.from.Name); err != nil {
 		return err
 	}
@@ -363,9 +364,11 @@ func (m *move) turnBack(ctx context.Context) error {
 	if err := m.vaultsAreRight(ctx, m.there, m.here, m.to, hasDeparture); err != nil {
 		return err
 	}
-	if _, err := retention.Erase(ctx, m.there, nil); err != nil {
+	erased, err := retention.Erase(ctx, m.there, nil)
+	if err != nil {
 		return explainErase(err)
 	}
+	noteReceipt(m.streams.ErrOut, erased, m.to)
 	if err := m.there.EndArrival(ctx); err != nil {
 		return fmt.Errorf("destroying the key of the sealed file: %w", err)
 	}

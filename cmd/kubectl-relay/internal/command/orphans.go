@@ -177,7 +177,7 @@ func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams
 	if err != nil {
 		return err
 	}
-	secrets, err := retention.Erase(ctx, v, nil)
+	erased, err := retention.Erase(ctx, v, nil)
 	if err != nil {
 		return explainErase(err)
 	}
@@ -186,6 +186,7 @@ func (o *orphans) remove(ctx context.Context, streams genericiooptions.IOStreams
 			return fmt.Errorf("the keys of %s are erased; deleting %s %s: %w; run the command again to finish", name, kindOf(object), object.GetName(), err)
 		}
 	}
-	fmt.Fprintf(streams.Out, "Erased what %s left behind: its keys, %d secrets, and %d objects of the cluster.\n", name, secrets, len(r.objects))
+	fmt.Fprintf(streams.Out, "Erased what %s left behind: its keys, %d secrets, and %d objects of the cluster.\n", name, erased.Secrets, len(r.objects))
+	noteReceipt(streams.ErrOut, erased, o.region.Name)
 	return nil
 }

@@ -136,6 +136,9 @@ func printPurge(streams genericiooptions.IOStreams, r contract.RetentionResult, 
 		return fmt.Errorf("the janitor failed: %s: %s", printable.Text(r.Reason), printable.Text(r.Message))
 	}
 	fmt.Fprintf(streams.Out, "%s destroyed; messages are kept for %s.\n", count(r.Erased, "key version"), count(r.RetentionDays, "day"))
+	if r.Receipt != "" && r.Receipt != contract.ReceiptWritten {
+		fmt.Fprintf(streams.ErrOut, "note: the run left no receipt in Vault (%s): kubectl relay doctor says what to do\n", printable.Text(r.Receipt))
+	}
 	if r.OldestKeyTime != nil {
 		fmt.Fprintf(streams.Out, "The oldest that is left was made %s ago.\n", age(metav1.NewTime(*r.OldestKeyTime), now))
 	}

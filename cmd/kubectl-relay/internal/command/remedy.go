@@ -75,6 +75,8 @@ func remedyFor(reason string) (string, error) {
 		return "kubectl relay orphans --region REGION", nil
 	case v1alpha1.ReasonOverdue, v1alpha1.ReasonRunFailed:
 		return "kubectl get cronjobs,jobs -n NAMESPACE; kubectl logs -l app.kubernetes.io/instance=NAME,app.kubernetes.io/component=janitor -n NAMESPACE", nil
+	case v1alpha1.ReasonNoReceipts:
+		return "kubectl relay setup vault --region REGION", nil
 	case v1alpha1.ReasonErasing, v1alpha1.ReasonEraseFailed, v1alpha1.ReasonNamespaceTerminating:
 		return "kubectl logs job/NAME-erase -n NAMESPACE; kubectl relay erase NAME -n NAMESPACE", nil
 	}

@@ -39,6 +39,10 @@ path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings/config" {
     "deletion_allowed" = []
   }
 }
+# What it destroyed, which it can only add to.
+path "{{.Receipts}}/data/{{.N}}/{{.S}}/janitor/*" {
+  capabilities = ["create"]
+}
 path "auth/token/revoke-self" {
   capabilities = ["update"]
 }

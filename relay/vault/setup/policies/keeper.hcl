@@ -1,6 +1,6 @@
 # {{.Roles.Keeper}}: the keeper of last resort of a region. It can destroy old versions
 # of wrapping keys whose janitors are gone. It can decrypt nothing, cannot delete a key, and
-# reaches nothing in the KV mount. Settings keys are in another mount.
+# reaches nothing in the KV mount. Settings keys and receipts are in other mounts.
 path "{{.Transit}}/keys" {
   capabilities = ["list"]
 }
@@ -19,6 +19,10 @@ path "{{.Transit}}/keys/+/config" {
     "min_decryption_version" = []
     "min_encryption_version" = []
   }
+}
+# What it destroyed, which it can only add to.
+path "{{.Receipts}}/data/+/+/keeper/*" {
+  capabilities = ["create"]
 }
 path "auth/token/revoke-self" {
   capabilities = ["update"]

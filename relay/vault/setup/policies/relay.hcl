@@ -42,6 +42,13 @@ path "{{.KV}}/data/{{.N}}/{{.S}}/access/{{.U}}/*" {
 path "{{.KV}}/data/{{.N}}/{{.S}}/access/+" {
   capabilities = ["read"]
 }
+# What janitor and keeper destroyed.
+path "{{.Receipts}}/data/{{.N}}/{{.S}}/*" {
+  capabilities = ["read"]
+}
+path "{{.Receipts}}/metadata/{{.N}}/{{.S}}/*" {
+  capabilities = ["list"]
+}
 path "{{.Transit}}/keys/{{.N}}.{{.S}}" {
   capabilities       = ["update"]
   allowed_parameters = {
