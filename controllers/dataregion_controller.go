@@ -101,6 +101,7 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 	if err != nil {
 		return 0, err
 	}
+	unserved := observeServices(region, relays.Items, status)
 	if recheck == 0 || soon > 0 && soon < recheck {
 		recheck = soon
 	}
@@ -112,7 +113,10 @@ func (r *DataRegionReconciler) run(ctx context.Context, region *v1alpha1.DataReg
 		if err := placement.Region(facts); err != nil {
 			return recheck, err
 		}
-		return recheck, keeperErr
+		if keeperErr != nil {
+			return recheck, keeperErr
+		}
+		return recheck, unserved
 	}
 	return recheck, r.letGo(ctx, region, status, left)
 }
@@ -158,7 +162,7 @@ func (r *DataRegionReconciler) summarize(ctx context.Context, region *v1alpha1.D
 	marks := conditions.For(&status.Conditions, region.Generation)
 	v, is := outcome.Of(stopped), metav1.ConditionFalse
 	if stopped == nil {
-		v = outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the region has nodes and its storage class"}
+		v = outcome.Verdict{Reason: v1alpha1.ReasonReady, Message: "the region has nodes and its storage class, and nothing is known to be wrong with its Vault and carrier"}
 		is = metav1.ConditionTrue
 	}
 	before := marks.Get(v1alpha1.ConditionReady).DeepCopy()

@@ -65,6 +65,9 @@ func (m *StateMetrics) Collect(ch chan<- prometheus.Metric) {
 		for kind, value := range states(r.Status.Conditions) {
 			ch <- prometheus.MustNewConstMetric(m.region, prometheus.GaugeValue, value, r.Name, kind)
 		}
+		for _, s := range services() {
+			ch <- prometheus.MustNewConstMetric(m.region, prometheus.GaugeValue, gauge(meta.FindStatusCondition(r.Status.Conditions, s.kind)), r.Name, s.kind)
+		}
 	}
 }
 

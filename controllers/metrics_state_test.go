@@ -52,7 +52,7 @@ func TestMetrics_TellOfRelaysWithoutAPod(t *testing.T) {
 		t.Errorf("of the region's relays the metrics say %v", got)
 	}
 	w.regionPass()
-	if got := w.states("relaykeep_dataregion_condition", "region", w.name); got[v1alpha1.ConditionReady] != 1 || got[v1alpha1.ConditionStalled] != 0 {
+	if got := w.states("relaykeep_dataregion_condition", "region", w.name); got[v1alpha1.ConditionReady] != 1 || got[v1alpha1.ConditionStalled] != 0 || got[v1alpha1.ConditionVaultReady] != -1 || len(got) != 5 {
 		t.Errorf("of the region the metrics say %v", got)
 	}
 }

@@ -170,10 +170,7 @@ func (r *DataRegionReconciler) setup(mgr ctrl.Manager) error {
 		Named("dataregion").
 		For(&v1alpha1.DataRegion{}, builder.WithPredicates(intent())).
 		Watches(&v1alpha1.DataRegion{}, r.neighbours()).
-		// Only creation and deletion of a relay matter: its region is immutable.
-		Watches(&v1alpha1.BusinessRelay{}, gathered(regionOf), builder.WithPredicates(predicate.Funcs{
-			UpdateFunc: func(event.UpdateEvent) bool { return false },
-		})).
+		Watches(&v1alpha1.BusinessRelay{}, gathered(regionOf), builder.WithPredicates(tellsOfServices())).
 		Watches(&batchv1.CronJob{}, gathered(regionOfJanitor)).
 		Watches(&corev1.PersistentVolumeClaim{}, gathered(regionOfClaim)).
 		Watches(&corev1.Node{}, byNode(), builder.WithPredicates(nodeChanged())).

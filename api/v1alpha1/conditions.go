@@ -39,6 +39,13 @@ const (
 	// ConditionLeftoversHealthy, of a DataRegion, says whether the janitors that
 	// outlived their relays erase old keys on time. True is good.
 	ConditionLeftoversHealthy = "LeftoversHealthy"
+	// ConditionVaultReady, of a DataRegion, says whether its Vault works, by what most of its relays
+	// say that tell, or its keeper; the operator itself does not reach it. Unknown if nobody tells.
+	// True is good.
+	ConditionVaultReady = "VaultReady"
+	// ConditionCarrierReady, of a DataRegion, says whether its carrier works, by what most of its
+	// relays say that tell. Unknown if none does. True is good.
+	ConditionCarrierReady = "CarrierReady"
 	// ConditionEndToEndTLS says whether TLS ends in the relay, not before it. True is
 	// good.
 	ConditionEndToEndTLS = "EndToEndTLS"
@@ -125,6 +132,31 @@ const (
 	ReasonNotReported = "NotReported"
 	// ReasonNotConfigured: the spec does not ask for it.
 	ReasonNotConfigured = "NotConfigured"
+)
+
+// Reasons of VaultReady and CarrierReady. Those of trouble are what relays say in KeysReady and CarrierConnected; a
+// DataRegion's Ready has them, too.
+const (
+	// ReasonReached: relays or the keeper use it.
+	ReasonReached = "Reached"
+	// ReasonNobodyTells: no relay of the region runs that could tell, and the keeper did not yet.
+	ReasonNobodyTells = "NobodyTells"
+	// ReasonVaultSealed: Vault is sealed.
+	ReasonVaultSealed = "VaultSealed"
+	// ReasonVaultUnavailable: Vault does not answer.
+	ReasonVaultUnavailable = "VaultUnavailable"
+	// ReasonVaultDenied: Vault refuses what a relay's or keeper's role allows.
+	ReasonVaultDenied = "VaultDenied"
+	// ReasonCarrierUnreachable: the carrier does not answer.
+	ReasonCarrierUnreachable = "CarrierUnreachable"
+	// ReasonLinkLost: the link to the carrier broke.
+	ReasonLinkLost = "LinkLost"
+	// ReasonServerClosed: the carrier ended the link.
+	ReasonServerClosed = "ServerClosed"
+	// ReasonTLSFailed: the carrier's certificate does not prove that it is the carrier.
+	ReasonTLSFailed = "TLSFailed"
+	// ReasonNoStreamManagement: the carrier lacks XEP-0198.
+	ReasonNoStreamManagement = "NoStreamManagement"
 )
 
 // Reasons of RetentionHealthy.

@@ -466,7 +466,7 @@ type RelayReference struct {
 
 // DataRegionStatus is what the operator knows about a region.
 type DataRegionStatus struct {
-	// conditions are Ready, Reconciling, Stalled, KeeperHealthy and LeftoversHealthy.
+	// conditions are Ready, Reconciling, Stalled, VaultReady, CarrierReady, KeeperHealthy and LeftoversHealthy.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -96,7 +96,10 @@ func relayConditions() []string {
 }
 
 func regionConditions() []string {
-	return []string{v1alpha1.ConditionReady, v1alpha1.ConditionKeeperHealthy, v1alpha1.ConditionLeftoversHealthy}
+	return []string{
+		v1alpha1.ConditionReady, v1alpha1.ConditionVaultReady, v1alpha1.ConditionCarrierReady,
+		v1alpha1.ConditionKeeperHealthy, v1alpha1.ConditionLeftoversHealthy,
+	}
 }
 
 // judge finds what is wrong by conditions. What is only a consequence of what was found is left out.
@@ -135,7 +138,8 @@ func (r *report) judge(is []metav1.Condition, should []string) {
 
 // waits says whether a condition is what was asked for, or is only about to become True.
 func waits(c metav1.Condition) bool {
-	return c.Reason == v1alpha1.ReasonSuspended || c.Reason == v1alpha1.ReasonAwaitingFirstRun || c.Reason == v1alpha1.ReasonNotConfigured
+	return c.Reason == v1alpha1.ReasonSuspended || c.Reason == v1alpha1.ReasonAwaitingFirstRun || c.Reason == v1alpha1.ReasonNotConfigured ||
+		c.Reason == v1alpha1.ReasonNobodyTells
 }
 
 // relayReport looks at a relay by what it reported.

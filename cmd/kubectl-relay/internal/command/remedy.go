@@ -89,9 +89,9 @@ func remedyFor(reason string) (string, error) {
 // reportedRemedy is about reasons that relays report; empty for others.
 func reportedRemedy(reason string) string {
 	switch reason {
-	case "VaultSealed", "VaultUnavailable":
+	case v1alpha1.ReasonVaultSealed, v1alpha1.ReasonVaultUnavailable:
 		return "kubectl get dataregion REGION -o jsonpath={.spec.vault.address}  # unseal or start that Vault"
-	case "VaultDenied", "VaultContentUnexpected", "KeysErased", "IdentityMissing", "CredentialsMissing":
+	case v1alpha1.ReasonVaultDenied, "VaultContentUnexpected", "KeysErased", "IdentityMissing", "CredentialsMissing":
 		return "kubectl relay setup vault --region REGION"
 	case "KeyOverdue":
 		return "kubectl create job --from=cronjob/NAME-retention NAME-retention-now -n NAMESPACE"
@@ -99,7 +99,7 @@ func reportedRemedy(reason string) string {
 		return "kubectl relay adopt NAME -n NAMESPACE"
 	case "AccountMissing", "RegistrationRefused", "AccountTaken", "CredentialsRefused":
 		return "kubectl relay setup carrier-account NAME -n NAMESPACE"
-	case "CarrierUnreachable", "TLSFailed":
+	case v1alpha1.ReasonCarrierUnreachable, v1alpha1.ReasonTLSFailed, v1alpha1.ReasonLinkLost, v1alpha1.ReasonServerClosed, v1alpha1.ReasonNoStreamManagement:
 		return "kubectl get dataregion REGION -o jsonpath={.spec.carrier.xmpp}"
 	case "Unreachable", "CertificateUntrusted", "ChallengeFailed", "DeliveryFailing", "EncryptionFailing":
 		return "kubectl get brelay NAME -n NAMESPACE -o jsonpath={.spec.webhook}; kubectl get dataregion REGION -o jsonpath={.spec.network}"
@@ -118,7 +118,8 @@ func reportedRemedy(reason string) string {
 // ofRegion says whether a relay's reason can be about its region's Vault or carrier as a whole.
 func ofRegion(reason string) bool {
 	switch reason {
-	case "VaultSealed", "VaultUnavailable", "VaultDenied", "CarrierUnreachable", "TLSFailed":
+	case v1alpha1.ReasonVaultSealed, v1alpha1.ReasonVaultUnavailable, v1alpha1.ReasonVaultDenied,
+		v1alpha1.ReasonCarrierUnreachable, v1alpha1.ReasonLinkLost, v1alpha1.ReasonServerClosed, v1alpha1.ReasonTLSFailed, v1alpha1.ReasonNoStreamManagement:
 		return true
 	}
 	return false
