@@ -102,7 +102,7 @@ func (f *connectFlags) relay(ctx context.Context, k client.Client, relay *v1alph
 	}
 	told := connect.Relay{
 		Namespace: relay.Namespace, Name: relay.Name, Region: string(spec.DataRegion),
-		Endpoint: at.URL, PhoneNumber: spec.PhoneNumber, PhoneNumberID: at.PhoneNumberID, BusinessAccountID: at.BusinessAccountID,
+		Endpoint: at.URL, Shared: at.SharedURL, PhoneNumber: spec.PhoneNumber, PhoneNumberID: at.PhoneNumberID, BusinessAccountID: at.BusinessAccountID,
 		OwnAuthority:      spec.Endpoint.TLSSecretName == "" && !spec.Endpoint.TerminateAtGateway,
 		CredentialsSecret: receiversSecret(relay),
 		EncryptsPayloads:  spec.PayloadEncryption != nil,

@@ -50,6 +50,25 @@ func TestConnect_SaysThatTheRelayHasNotReported(t *testing.T) {
 	}
 }
 
+// TestConnect_KnowsTheSharedHost: what is one URL for an installation is that of many relays; Typebot cannot use it.
+func TestConnect_KnowsTheSharedHost(t *testing.T) {
+	const shared = "https://api.relays.test"
+	for product, want := range map[string]struct{ says, not string }{
+		"chatwoot": {"WHATSAPP_CLOUD_BASE_URL   " + shared, "-o ca"},
+		"typebot":  {"Do not give it the region's shared host, " + shared, "WHATSAPP_CLOUD_API_URL   " + shared},
+		"n8n":      {shared + " in place of https://acme-relay.acme.svc:8443", shared + "/v25.0"},
+	} {
+		relay, _ := acme()
+		if text := guideOf(t, product, relay); strings.Contains(text, shared) {
+			t.Errorf("%s is told of a shared host that does not lead to the relay", product)
+		}
+		relay.Status.Endpoint.SharedURL = shared
+		if text := guideOf(t, product, relay); !strings.Contains(text, want.says) || strings.Contains(text, want.not) {
+			t.Errorf("%s: %q is missing, or %q is there:\n%s", product, want.says, want.not, text)
+		}
+	}
+}
+
 // guideOf is what connect prints about a relay.
 func guideOf(t *testing.T, product string, relay *v1alpha1.BusinessRelay) string {
 	t.Helper()

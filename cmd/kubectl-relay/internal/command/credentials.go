@@ -35,7 +35,9 @@ const maxCABytes = 256 << 10
 // credentials are what a business's own programs need. The names are those of the
 // JSON output, which scripts rely on.
 type credentials struct {
-	Endpoint          string `json:"endpoint"`
+	Endpoint string `json:"endpoint"`
+	// SharedEndpoint is the region's shared host, if it leads to this relay.
+	SharedEndpoint    string `json:"sharedEndpoint,omitempty"`
 	PhoneNumberID     string `json:"phoneNumberID"`
 	BusinessAccountID string `json:"businessAccountID"`
 	AccessToken       string `json:"accessToken"`
@@ -54,7 +56,8 @@ func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "credentials NAME",
 		Short: "Print what a business's programs need to call its relay",
 		Long: `Print what a business's programs need to call its relay: the endpoint's URL and the
-phone number id for request paths, the access token for the Authorization header, and
+phone number id for request paths, the region's shared host if it leads to the relay (one URL
+for several relays; not for /me and /debug_token), the access token for the Authorization header, and
 the secret and verify token with which the business's webhook recognises the relay.
 
 Right after a rotation they are those in force until the relay has made the new ones, and a
@@ -169,6 +172,7 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 	}
 	c := &credentials{
 		Endpoint:          relay.Status.Endpoint.URL,
+		SharedEndpoint:    relay.Status.Endpoint.SharedURL,
 		PhoneNumberID:     relay.Status.Endpoint.PhoneNumberID,
 		BusinessAccountID: relay.Status.Endpoint.BusinessAccountID,
 		AccessToken:       access.AccessToken,
@@ -246,14 +250,17 @@ func credentialPrinters() map[string]func(io.Writer, *credentials) error {
 
 func printCredentials(w io.Writer, c *credentials) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{
-		{"Endpoint", c.Endpoint},
+	rows := [][2]string{{"Endpoint", c.Endpoint}}
+	if c.SharedEndpoint != "" {
+		rows = append(rows, [2]string{"Shared endpoint", c.SharedEndpoint})
+	}
+	for _, row := range append(rows, [][2]string{
 		{"Phone number id", c.PhoneNumberID},
 		{"Business account id", c.BusinessAccountID},
 		{"Access token", c.AccessToken},
 		{"Webhook secret", c.WebhookSecret},
 		{"Verify token", c.VerifyToken},
-	} {
+	}...) {
 		if row[1] == "" {
 			row[1] = "(not reported by the relay yet)"
 		}
@@ -264,14 +271,17 @@ func printCredentials(w io.Writer, c *credentials) error {
 
 // printEnvironment prints assignments that a POSIX shell may evaluate.
 func printEnvironment(w io.Writer, c *credentials) error {
-	for _, row := range [][2]string{
-		{"ENDPOINT", c.Endpoint},
+	rows := [][2]string{{"ENDPOINT", c.Endpoint}}
+	if c.SharedEndpoint != "" {
+		rows = append(rows, [2]string{"SHARED_ENDPOINT", c.SharedEndpoint})
+	}
+	for _, row := range append(rows, [][2]string{
 		{"PHONE_NUMBER_ID", c.PhoneNumberID},
 		{"BUSINESS_ACCOUNT_ID", c.BusinessAccountID},
 		{"ACCESS_TOKEN", c.AccessToken},
 		{"WEBHOOK_SECRET", c.WebhookSecret},
 		{"VERIFY_TOKEN", c.VerifyToken},
-	} {
+	}...) {
 		quoted := "'" + strings.ReplaceAll(row[1], "'", `'\''`) + "'"
 		if _, err := fmt.Fprintf(w, "RELAYKEEP_%s=%s\n", row[0], quoted); err != nil {
 			return err

@@ -91,6 +91,20 @@ func TestCredentialsOutputs(t *testing.T) {
 		check(t, printCredentials(&out, &credentials{AccessToken: "a", WebhookSecret: "b", VerifyToken: "c"}))
 		golden(t, "credentials/not-ready.txt", out.String())
 	})
+	t.Run("of a shared host, where it leads to the relay", func(t *testing.T) {
+		c := sample()
+		c.SharedEndpoint = "https://api.relays.test"
+		for name, want := range map[string]string{
+			"text": "Shared endpoint      https://api.relays.test\n", "env": "RELAYKEEP_SHARED_ENDPOINT='https://api.relays.test'\n",
+			"json": `"sharedEndpoint": "https://api.relays.test"`, "yaml": "sharedEndpoint: https://api.relays.test\n",
+		} {
+			var out bytes.Buffer
+			check(t, credentialPrinters()[name](&out, c))
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %q is missing in\n%s", name, want, out.String())
+			}
+		}
+	})
 	t.Run("no authority", func(t *testing.T) {
 		c := sample()
 		c.CACertificate = ""

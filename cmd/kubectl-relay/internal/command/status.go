@@ -155,6 +155,7 @@ type relayState struct {
 	Image         string                 `json:"image,omitempty"`
 	Volume        string                 `json:"volume,omitempty"`
 	URL           string                 `json:"url,omitempty"`
+	SharedURL     string                 `json:"sharedURL,omitempty"`
 	PhoneNumberID string                 `json:"phoneNumberID,omitempty"`
 	Fingerprint   string                 `json:"fingerprint,omitempty"`
 	Quality       string                 `json:"quality,omitempty"`
@@ -174,7 +175,7 @@ func statesOf(relays []v1alpha1.BusinessRelay) []relayState {
 func stateOf(r *v1alpha1.BusinessRelay) relayState {
 	s := relayState{
 		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Countries: r.Status.Region.Countries, Node: r.Status.Region.Node, Image: r.Status.Image, Volume: string(r.Status.Region.Volume),
-		URL: r.Status.Endpoint.URL, PhoneNumberID: r.Status.Endpoint.PhoneNumberID, Fingerprint: r.Status.Identity.Fingerprint, Quality: r.Status.Quality,
+		URL: r.Status.Endpoint.URL, SharedURL: r.Status.Endpoint.SharedURL, PhoneNumberID: r.Status.Endpoint.PhoneNumberID, Fingerprint: r.Status.Identity.Fingerprint, Quality: r.Status.Quality,
 		OldestKey: r.Status.Retention.OldestKeyTime, LastErasure: r.Status.Retention.LastSuccessTime, Conditions: r.Status.Conditions,
 	}
 	if c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionReady); c != nil {
@@ -214,6 +215,7 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	for _, line := range [][2]string{
 		{"endpoint", s.URL},
+		{"shared endpoint", s.SharedURL},
 		{"phone number id", s.PhoneNumberID},
 		{"region", s.Region},
 		{"countries", listed(s.Countries)},

@@ -10,8 +10,15 @@ import (
 // a signature, which the inbox's app_secret verifies.
 func chatwoot(r Relay) Guide {
 	const callback = "https://CHATWOOT/webhooks/whatsapp/"
+	base, trust := r.Endpoint, r.authority("SSL_CERT_FILE", "a file with the public authorities and what this prints: %s")
+	whole := "WHATSAPP_CLOUD_BASE_URL is one for the whole installation: all its WhatsApp Cloud inboxes then go to this relay. For several relays, have the region give them a shared host (endpoint.shared), or take another Chatwoot."
+	if r.Shared != "" {
+		base, trust = r.Shared, nil // the gateway's certificate
+		whole = "WHATSAPP_CLOUD_BASE_URL is one for the whole installation: it is the region's shared host, so inboxes of other relays that have it (endpoint.shared) work in the same Chatwoot. " +
+			"The gateway terminates TLS there, and can read what Chatwoot and the relay exchange."
+	}
 	limits := []string{
-		"WHATSAPP_CLOUD_BASE_URL is one for the whole installation: all its WhatsApp Cloud inboxes then go to this relay. Others need a proxy that chooses by the ids in the path, or another Chatwoot.",
+		whole,
 		"Chatwoot's setup wizard goes to graph.facebook.com whatever the base URL is, and so do its health poll every six hours and the deletion of such an inbox: all with the token. " +
 			"Let that name lead to 127.0.0.1 in its pods (hostAliases). Its page on the inbox's health then shows errors.",
 		"Without source embedded_signup, Chatwoot registers a webhook at graph.facebook.com when the inbox is made; when that fails, it takes the inbox for disconnected and drops what customers write.",
@@ -29,9 +36,8 @@ func chatwoot(r Relay) Guide {
 		Steps: []Step{
 			r.token("chatwoot", "send,read,media,templates", "90d"),
 			{
-				Title: "In the environment of Chatwoot's web and worker processes",
-				Settings: append([]Setting{{"WHATSAPP_CLOUD_BASE_URL", r.Endpoint}},
-					r.authority("SSL_CERT_FILE", "a file with the public authorities and what this prints: %s")...),
+				Title:    "In the environment of Chatwoot's web and worker processes",
+				Settings: append([]Setting{{"WHATSAPP_CLOUD_BASE_URL", base}}, trust...),
 			},
 			{
 				Title: "Make the inbox: POST this to https://CHATWOOT/api/v1/accounts/ACCOUNT/inboxes with the header api_access_token of an administrator",

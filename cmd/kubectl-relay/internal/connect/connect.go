@@ -11,6 +11,7 @@ import (
 type Relay struct {
 	Namespace, Name, Region          string
 	Endpoint                         string // base URL, without a version
+	Shared                           string // the region's shared host, likewise; empty if it does not lead to the relay
 	PhoneNumber                      string // E.164, the business's own
 	PhoneNumberID, BusinessAccountID string
 	// OwnAuthority says that no public authority signed the endpoint's certificate.

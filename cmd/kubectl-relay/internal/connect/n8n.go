@@ -9,6 +9,9 @@ func n8n(r Relay) Guide {
 		"Do not put the token into n8n's credential \"WhatsApp API\": its test and its nodes send it to graph.facebook.com. Nor into a node's parameters or a URL, which are in exports and execution data.",
 		"A webhook may come twice: look for the message's id before you act on it.",
 	}
+	if r.Shared != "" {
+		limits = append(limits, "The region's shared host works as well, for workflows of several relays: "+r.Shared+" in place of "+r.Endpoint+". /me and /debug_token are refused there.")
+	}
 	if r.MaxUpdates > 1 {
 		limits = append(limits, "This relay sends several updates in one webhook (spec.webhook.maxUpdates): go through every entry's every change, messages and statuses.")
 	}

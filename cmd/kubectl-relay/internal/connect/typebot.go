@@ -14,6 +14,9 @@ func typebot(r Relay) Guide {
 		"Typebot sends the token in the query of GET /debug_token: let no proxy before the relay log queries.",
 		"Its preview in the builder takes the system user token META_SYSTEM_USER_TOKEN and a template of its own; it was not looked at.",
 	}
+	if r.Shared != "" {
+		limits = append(limits, "Do not give it the region's shared host, "+r.Shared+": Typebot checks its token with /debug_token, which is refused there. WHATSAPP_CLOUD_API_URL must be the relay's own address, as above.")
+	}
 	if r.HidesNumbers {
 		limits = append(limits, "Typebot refuses statuses without recipient_id, and this relay tells no numbers (spec.privacy.shareNumbers: false): they do not work together.")
 	}
