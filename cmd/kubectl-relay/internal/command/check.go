@@ -30,10 +30,11 @@ each with the command that shows or mends it. It changes nothing.
 
   region/NAME   the DataRegion's conditions; its nodes, and why one takes no relays; its storage
                 class; what its relays and its keeper say of its Vault and its carrier
-  relay/NAME    the BusinessRelay's conditions, and its pods
+  relay/NAME    the BusinessRelay's conditions, its pods, and what waits in its queues
 
 relays and regions without a name are all of them. What you may not read is said, and left out.
-Nothing is connected to from here: what this machine reaches says nothing about what relays reach.
+Queues are asked for through the API server, as by kubectl port-forward. Nothing else is
+connected to from here: what this machine reaches says nothing about what relays reach.
 
 To see only what is wrong with relays and their regions, use kubectl relay doctor; to see how
 relays are, kubectl relay status.
@@ -69,7 +70,7 @@ It exits with 1 if something is wrong, so that a pipeline can use it.`,
 		if all {
 			namespace = ""
 		}
-		reports, err := examiner{k, time.Now()}.checked(cmd.Context(), namespace, asked)
+		reports, err := examiner{k, time.Now(), cluster.askQueues(k)}.checked(cmd.Context(), namespace, asked)
 		if err != nil {
 			return err
 		}
@@ -141,6 +142,7 @@ func (e examiner) checked(ctx context.Context, namespace string, list []asked) (
 			for i := range relays {
 				r := relayReport(&relays[i])
 				e.pods(ctx, &relays[i], r)
+				e.queues(ctx, &relays[i], r)
 				reports = append(reports, r)
 			}
 			continue

@@ -117,7 +117,7 @@ func TestCheck_Region(t *testing.T) {
 			region, relays := ward(t)
 			tt.change(region, relays)
 			objects := slices.Concat(tt.objects, []client.Object{region, relays[0], relays[1]})
-			reports, err := examiner{inMemory(t, objects...), now()}.checked(t.Context(), "", []asked{{checkRegion, "eu"}})
+			reports, err := examiner{inMemory(t, objects...), now(), nil}.checked(t.Context(), "", []asked{{checkRegion, "eu"}})
 			check(t, err)
 			var out bytes.Buffer
 			err = printChecked(genericiooptions.IOStreams{Out: &out}, reports)
@@ -136,7 +136,7 @@ func TestCheck_RelayWithItsPods(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shops", Name: "initech-relay-0"}, Spec: corev1.PodSpec{NodeName: "eu-1"},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{RestartCount: 3}}},
 	}
-	reports, err := examiner{inMemory(t, &relays[1], pod), now()}.checked(t.Context(), "shops", []asked{{checkRelay, "initech"}})
+	reports, err := examiner{inMemory(t, &relays[1], pod), now(), nil}.checked(t.Context(), "shops", []asked{{checkRelay, "initech"}})
 	check(t, err)
 	var out bytes.Buffer
 	if err := printChecked(genericiooptions.IOStreams{Out: &out}, reports); err == nil || err.Error() != "3 problems found with 1 relay" {
@@ -153,10 +153,10 @@ func TestCheck_AndDoctorFindTheSame(t *testing.T) {
 	}
 	k := inMemory(t, region, relays[0], relays[1])
 	var doctor bytes.Buffer
-	if err := examine(t.Context(), &doctor, examiner{k, now()}, "", ""); err == nil {
+	if err := examine(t.Context(), &doctor, examiner{k, now(), nil}, "", ""); err == nil {
 		t.Error("doctor found nothing")
 	}
-	r := examiner{k, now()}.region(t.Context(), region)
+	r := examiner{k, now(), nil}.region(t.Context(), region)
 	if len(r.findings) != 3 { // Vault, nodes, storage class
 		t.Errorf("check found %+v", r.findings)
 	}

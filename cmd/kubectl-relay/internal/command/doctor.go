@@ -19,7 +19,8 @@ func newDoctor(streams genericiooptions.IOStreams) *cobra.Command {
 		Short: "Say what is wrong, and the command that shows or mends it",
 		Long: `Look at one relay, or at all of the namespace (-A: of the cluster), and at their regions. Each
 thing that is wrong is printed with its reason, the operator's message, and the command that
-shows or mends it. It changes nothing. kubectl relay check looks at one relay or region as
+shows or mends it. Up to 20 relays are also asked for what waits in their queues, if you may
+forward ports to their pods. It changes nothing. kubectl relay check looks at one relay or region as
 closely, and also says what it looked at.
 
 It exits with 1 if something is wrong, so that a pipeline can use it.`,
@@ -48,7 +49,7 @@ It exits with 1 if something is wrong, so that a pipeline can use it.`,
 		if all {
 			namespace = ""
 		}
-		return examine(cmd.Context(), streams.Out, examiner{k, time.Now()}, namespace, strings.Join(args, ""))
+		return examine(cmd.Context(), streams.Out, examiner{k, time.Now(), cluster.askQueues(k)}, namespace, strings.Join(args, ""))
 	}
 	return cmd
 }
@@ -66,6 +67,9 @@ func examine(ctx context.Context, out io.Writer, e examiner, namespace, name str
 			regions = append(regions, region)
 		}
 		r := relayReport(&relays[i])
+		if len(relays) <= maxAsked {
+			e.queues(ctx, &relays[i], r)
+		}
 		r.print(out, false)
 		problems += len(r.findings)
 	}

@@ -24,6 +24,7 @@ import (
 type examiner struct {
 	k   client.Reader
 	now time.Time
+	ask queueAsker // nil: queues are not looked at
 }
 
 // subject is what is looked at.

@@ -30,6 +30,7 @@ type statusFlags struct {
 	output        string
 	allNamespaces bool
 	watch         bool
+	ask           queueAsker // nil: queues are not looked at
 }
 
 func newStatus(streams genericiooptions.IOStreams) *cobra.Command {
@@ -38,7 +39,8 @@ func newStatus(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "status [NAME]",
 		Short: "Show how one relay is, or all",
 		Long: `Show how one relay is: what works, what does not and since when, where it runs, and how far
-the erasure of old keys has come. Without a name, one line for each relay of the namespace,
+the erasure of old keys has come; and what waits in its queues, if you may forward ports to its
+pod. Without a name, one line for each relay of the namespace,
 or with -A of the cluster.
 
 json and yaml have the same content as a list of objects, also for one relay. No output
@@ -72,6 +74,7 @@ contains a telephone number, a message or a secret.`,
 		if err != nil {
 			return err
 		}
+		f.ask = cluster.askQueues(k)
 		return f.show(cmd.Context(), streams.Out, k, namespace, strings.Join(args, ""))
 	}
 	return cmd
@@ -89,7 +92,7 @@ func (f *statusFlags) show(ctx context.Context, out io.Writer, k client.Reader, 
 			return false, err
 		}
 		if now := statesOf(relays); before == nil || !equality.Semantic.DeepEqual(before, now) {
-			if err := f.print(out, relays, name != "", time.Now()); err != nil {
+			if err := f.print(ctx, out, relays, name != "", time.Now()); err != nil {
 				return false, err
 			}
 			before = now
@@ -119,10 +122,13 @@ func findRelays(ctx context.Context, k client.Reader, namespace, name string) ([
 	return list.Items, nil
 }
 
-func (f *statusFlags) print(out io.Writer, relays []v1alpha1.BusinessRelay, one bool, now time.Time) error {
+func (f *statusFlags) print(ctx context.Context, out io.Writer, relays []v1alpha1.BusinessRelay, one bool, now time.Time) error {
 	switch {
 	case f.output != "text":
 		states := statesOf(relays)
+		if one && f.asks(&relays[0]) {
+			states[0].Queues, _ = f.ask(ctx, &relays[0]) // which may not be permitted
+		}
 		if f.output == "json" {
 			return writeJSON(out, states)
 		}
@@ -133,13 +139,22 @@ func (f *statusFlags) print(out io.Writer, relays []v1alpha1.BusinessRelay, one 
 		_, err = out.Write(raw)
 		return err
 	case one:
-		return printRelay(out, &relays[0], now)
+		if err := printRelay(out, &relays[0], now); err != nil || !f.asks(&relays[0]) {
+			return err
+		}
+		waiting, err := f.ask(ctx, &relays[0])
+		return printQueues(out, waiting, err)
 	case len(relays) == 0:
 		fmt.Fprintln(out, "There is no BusinessRelay here; -A looks in all namespaces.")
 		return nil
 	default:
 		return printRelays(out, relays, now)
 	}
+}
+
+// asks says whether a relay is asked for its queues: one that is stopped has nobody to answer.
+func (f *statusFlags) asks(relay *v1alpha1.BusinessRelay) bool {
+	return f.ask != nil && !relay.Spec.Suspend && relay.Spec.Moving == nil
 }
 
 // relayState is a relay's status for programs.
@@ -162,6 +177,7 @@ type relayState struct {
 	OldestKey     *metav1.Time           `json:"oldestKeyTime,omitempty"`
 	LastErasure   *metav1.Time           `json:"lastErasureTime,omitempty"`
 	Conditions    []metav1.Condition     `json:"conditions"`
+	Queues        []queueState           `json:"queues,omitempty"` // of one relay that told; empty ones are left out
 }
 
 func statesOf(relays []v1alpha1.BusinessRelay) []relayState {

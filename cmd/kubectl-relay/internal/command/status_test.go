@@ -109,7 +109,7 @@ func TestStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			f := statusFlags{output: tt.output}
-			check(t, f.print(&out, tt.relays, tt.one, now()))
+			check(t, f.print(t.Context(), &out, tt.relays, tt.one, now()))
 			golden(t, "status/"+name, out.String())
 			if strings.Contains(out.String(), relays[0].Spec.PhoneNumber) {
 				t.Error("it shows a telephone number")
@@ -118,7 +118,7 @@ func TestStatus(t *testing.T) {
 	}
 	var out bytes.Buffer
 	f := statusFlags{output: "json"}
-	check(t, f.print(&out, relays, false, now()))
+	check(t, f.print(t.Context(), &out, relays, false, now()))
 	var read []relayState
 	if err := json.Unmarshal(out.Bytes(), &read); err != nil || len(read) != len(relays) || !read[0].Ready {
 		t.Errorf("as JSON it is %s: %v", out.String(), err)
@@ -155,7 +155,7 @@ func TestDoctor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := examine(t.Context(), &out, examiner{k, now()}, tt.namespace, tt.name)
+			err := examine(t.Context(), &out, examiner{k, now(), nil}, tt.namespace, tt.name)
 			if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 				t.Errorf("the error is %v, want %q", err, tt.err)
 			}
