@@ -270,6 +270,26 @@ type Status struct {
 	// the relay is then of no use.
 	Holder string `json:"holder,omitempty"`
 	Counts Counts `json:"counts"`
+	// Receipts are what the erasure receipts in Vault say and lack; nil until they were read.
+	Receipts *ReceiptsStatus `json:"receipts,omitempty"`
+}
+
+// ReceiptsStatus is what a relay found in the receipts that janitor, keeper and erasures left in Vault in the last 13 months.
+type ReceiptsStatus struct {
+	FirstTime *time.Time `json:"firstTime,omitempty"` // of the first receipt, by Vault's clock
+	LastTime  *time.Time `json:"lastTime,omitempty"`
+	// MissingHours are hours in which the janitor left no receipt.
+	MissingHours int `json:"missingHours"`
+	// UnclaimedVersions are key versions that died and that no receipt says were destroyed by its run.
+	UnclaimedVersions int `json:"unclaimedVersions"`
+	// ReturnedVersions are key versions that were destroyed and were there again later.
+	ReturnedVersions int `json:"returnedVersions"`
+	// ReplacedKeys is how often the key went back to earlier versions, and no receipt says that it was deleted.
+	ReplacedKeys int `json:"replacedKeys"`
+	// Unreadable are entries among the receipts that are none.
+	Unreadable int `json:"unreadable,omitempty"`
+	// Problem is why the receipts could not be read the last time: ReceiptNotSetUp, or a reason as of KeysReady.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Counts are totals since the relay started, and queue lengths now.

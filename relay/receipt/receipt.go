@@ -178,6 +178,17 @@ func NewName(by Writer, at time.Time) Name {
 // String returns the path below the tenant.
 func (n Name) String() string { return string(n.By) + "/" + n.Month + "/" + n.Entry }
 
+// ParseName reads what String returned; false if it is not the name of a receipt.
+func ParseName(path string) (Name, bool) {
+	parts := strings.Split(path, "/")
+	if len(parts) != 3 {
+		return Name{}, false
+	}
+	n := Name{By: Writer(parts[0]), Month: parts[1], Entry: parts[2]}
+	_, ok := n.Time()
+	return n, ok && slices.Contains(Writers(), n.By)
+}
+
 // IsMonth says whether a folder's name is a month.
 func IsMonth(folder string) bool {
 	at, err := time.Parse(monthFormat, folder)

@@ -84,6 +84,9 @@ func TestNamesSortByTimeAndSayIt(t *testing.T) {
 		if at, ok := n.Time(); !ok || !at.Equal(epoch.Add(after)) || n.By != receipt.Keeper {
 			t.Errorf("%s is of %s, %v", n, at, ok)
 		}
+		if back, ok := receipt.ParseName(n.String()); !ok || back != n {
+			t.Errorf("%s reads back as %+v", n, back)
+		}
 		names = append(names, n.String())
 	}
 	if again := receipt.NewName(receipt.Keeper, epoch).String(); !slices.IsSorted(names) || slices.Contains(names, again) {

@@ -163,3 +163,51 @@ func TestTrail_FindsWhatWasLostAndNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// Read in batches of any size, while more arrive, every receipt is read once and in order.
+func TestRecord_EveryReceiptIsReadOnceAndInOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	var there []receipt.Name
+	record := receipt.Record{}.For("eu")
+	var read []string
+	for hour := range 200 {
+		for _, by := range receipt.Writers() {
+			for range random.IntN(3) {
+				there = append(there, receipt.NewName(by, at(hour).Add(time.Duration(random.IntN(3000))*time.Second)))
+			}
+		}
+		for range random.IntN(3) {
+			kept, err := json.Marshal(record)
+			if err != nil || json.Unmarshal(kept, &record) != nil {
+				t.Fatal(err)
+			}
+			for _, n := range record.Unread(there, at(hour+1), 1+random.IntN(5)) {
+				if when, _ := n.Time(); when.Before(record.Since(n.By)) {
+					t.Fatalf("%s is from before %s", n, record.Since(n.By))
+				}
+				record.Mark(n)
+				read = append(read, n.String())
+			}
+		}
+	}
+	for _, n := range record.Unread(there, at(1000), len(there)) {
+		record.Mark(n)
+		read = append(read, n.String())
+	}
+	seen := map[string]bool{}
+	var last time.Time
+	for _, path := range read {
+		n, ok := receipt.ParseName(path)
+		when, _ := n.Time()
+		if !ok || seen[path] || when.Before(last) {
+			t.Fatalf("%s is read twice or late", path)
+		}
+		seen[path], last = true, when
+	}
+	if len(read) != len(there) {
+		t.Errorf("read %d of %d", len(read), len(there))
+	}
+	if other := record.For("na"); other.Read != nil || other.Region != "na" || record.For("eu").Read == nil {
+		t.Errorf("in another region: %+v", other)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
+	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
@@ -30,6 +31,7 @@ type collector struct {
 	oldestKey, key, retention  *prometheus.Desc
 	limit, used, free          *prometheus.Desc
 	carrierState, carrierSince *prometheus.Desc
+	receiptGaps, lastReceipt   *prometheus.Desc
 }
 
 func newCollector(r *relay) *collector {
@@ -55,6 +57,9 @@ func newCollector(r *relay) *collector {
 		used:         desc("store_used_bytes", "What the store holds, without what is free for new rows."),
 		free:         desc("store_free_bytes", "Room for what is new, on the volume and in the store; none when it is not known."),
 		carrierState: desc("carrier_state", "1 for the state that the link to the carrier is in, 0 for the others.", "state"),
+		receiptGaps: desc("erasure_receipt_gaps",
+			"What the erasure receipts of the last 13 months lack, by kind: hours without one, versions that died and that no run owns to, versions that returned, keys that were replaced; none while they cannot be read.", "kind"),
+		lastReceipt:  desc("erasure_receipt_timestamp_seconds", "When the last erasure receipt was put, by Vault's clock; none before there is one."),
 		carrierSince: desc("carrier_state_timestamp_seconds", "Since when the link to the carrier has been in its state."),
 	}
 }
@@ -63,7 +68,7 @@ func newCollector(r *relay) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.messages, c.refused, c.overQuota, c.queue, c.waited, c.condition, c.storage, c.oldestKey, c.key, c.retention,
-		c.limit, c.used, c.free, c.carrierState, c.carrierSince,
+		c.limit, c.used, c.free, c.carrierState, c.carrierSince, c.receiptGaps, c.lastReceipt,
 	} {
 		ch <- d
 	}
@@ -91,11 +96,27 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if t := s.OldestKeyTime; t != nil {
 		gauge(c.oldestKey, float64(t.Unix()))
 	}
+	c.receipts(gauge, s.Receipts)
 	if s.Holder != "" { // what a replica says that stands by is not about the relay
 		return
 	}
 	for _, is := range s.Conditions {
 		gauge(c.condition, value(is.Status), is.Type)
+	}
+}
+
+// receipts shows what the erasure receipts lack.
+func (c *collector) receipts(gauge func(*prometheus.Desc, float64, ...string), s *contract.ReceiptsStatus) {
+	if s == nil || s.Problem != "" {
+		return
+	}
+	if s.LastTime != nil {
+		gauge(c.lastReceipt, float64(s.LastTime.Unix()))
+	}
+	for kind, n := range map[receipt.Kind]int{
+		receipt.Hours: s.MissingHours, receipt.Versions: s.UnclaimedVersions, receipt.Returned: s.ReturnedVersions, receipt.Replaced: s.ReplacedKeys,
+	} {
+		gauge(c.receiptGaps, float64(n), string(kind))
 	}
 }
 

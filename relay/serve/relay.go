@@ -112,6 +112,7 @@ type parts struct {
 	carrier  *carrierSlot
 	messages *message.Service
 	tokens   *access.Tokens
+	receipts receipts
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
 	drained  chan struct{}      // closed when the endpoint has no requests left

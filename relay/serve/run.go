@@ -47,6 +47,7 @@ func (p *parts) run(ctx, base context.Context) error {
 	g.Go(func() error { return p.messages.Run(ctx) })
 	g.Go(func() error { return p.maintain(ctx) })
 	g.Go(func() error { return p.watchStore(ctx) })
+	g.Go(func() error { return p.watchReceipts(ctx) })
 	if p.delivery != nil {
 		g.Go(func() error { return p.delivery.Run(ctx) })
 		g.Go(func() error { return p.webhooks.Run(ctx) })

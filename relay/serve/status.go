@@ -90,6 +90,8 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 	if live := p.keys.ring.Live(); len(live) > 0 {
 		s.OldestKeyTime = new(live[len(live)-1].Created)
 	}
+	now, _ := p.clock.Vault()
+	s.Receipts = p.receipts.status(now)
 	s.Conditions = append(s.Conditions, p.conditions(s.Counts.DeadLetters)...)
 	return s
 }
