@@ -7,7 +7,7 @@ import (
 )
 
 // Event is what a carrier's Handler receives: something that arrived (Message, Unread, Reaction,
-// Retraction, Receipt, Bounce, DeviceList, OwnDeviceList, Typing, ContactAnswer) or that happened
+// Retraction, Receipt, Bounce, DeviceList, OwnDeviceList, Typing, ContactAnswer, Report) or that happened
 // to the link (Connected, CaughtUp). Everything in it comes from a network that is not trusted.
 type Event interface{ isEvent() }
 
@@ -98,6 +98,12 @@ type Typing struct {
 	Composing bool
 }
 
+// Report says that somebody reported us as sending spam, and that the carrier forwards that. Who it was is not said. It may
+// arrive more than once.
+type Report struct {
+	ID string // chosen by the carrier; empty if it gave none
+}
+
 // Connected says that the link is up. It comes each time, before anything else that
 // arrives on the link.
 type Connected struct {
@@ -121,5 +127,6 @@ func (Bounce) isEvent()        {}
 func (DeviceList) isEvent()    {}
 func (OwnDeviceList) isEvent() {}
 func (Typing) isEvent()        {}
+func (Report) isEvent()        {}
 func (Connected) isEvent()     {}
 func (CaughtUp) isEvent()      {}

@@ -56,6 +56,7 @@ func (p Reader) Message(e *Element, when Span) Reading {
 		}
 	case from == FromOwn:
 		p.notification(&r, e, peer, true)
+	case from == FromServer && p.report(&r, e):
 	case from != FromPeer:
 		r.Drop(from.Drop())
 	case e.Attr("type") == "error":

@@ -15,6 +15,11 @@ import (
 	"github.com/relaykeep/relaykeep/test/fuzz/mutation"
 )
 
+// report is a report of spam as the server forwards it.
+func report(reason, about string) string {
+	return "<report xmlns='urn:xmpp:reporting:1' reason='" + reason + "'><jid xmlns='urn:xmpp:jid:0'>" + about + "</jid><text>never asked for it</text></report>"
+}
+
 func testReader(t testing.TB) Reader {
 	return Reader{Addresses: Addresses{Own: xmpptest.Number(t, xmpptest.Business), Domain: "relay.test"}}
 }
@@ -73,6 +78,18 @@ func TestMessageStanzas(t *testing.T) {
 			from(xmpptest.PeerJID, "", xmpptest.Enc+"<request xmlns='urn:xmpp:receipts'/>"),
 			changed(func(m *carrier.Message) { m.ID = "" }), nil,
 		},
+		"a report of spam": {
+			from("relay.test", "id='9'", report(reportSpam, "+15550100001@relay.test/phone")), []carrier.Event{carrier.Report{ID: "9"}}, nil,
+		},
+		"a report of abuse": {
+			from("relay.test", "", report(reportAbuse, " +15550100001@relay.test\n")), []carrier.Event{carrier.Report{}}, nil,
+		},
+		"a report for no reason":   {from("relay.test", "", report("urn:other", "+15550100001@relay.test")), nil, []Drop{DropMalformed}},
+		"a report about another":   {from("relay.test", "", report(reportSpam, "+4930999999@relay.test")), nil, []Drop{DropFromServer}},
+		"a report about nobody":    {from("relay.test", "", "<report xmlns='urn:xmpp:reporting:1' reason='"+reportSpam+"'/>"), nil, []Drop{DropFromServer}},
+		"a report that came back":  {from("relay.test", "type='error'", report(reportSpam, "+15550100001@relay.test")), nil, []Drop{DropFromServer}},
+		"a report from a customer": {from(xmpptest.PeerJID, "", report(reportSpam, "+15550100001@relay.test")), nil, []Drop{DropEmpty}},
+		"a report from elsewhere":  {from("other.test", "", report(reportSpam, "+15550100001@relay.test")), nil, []Drop{DropForeignDomain}},
 		"long id": {
 			from(xmpptest.PeerJID, "id='"+strings.Repeat("x", MaxID+1)+"'", xmpptest.Enc),
 			changed(func(m *carrier.Message) { m.ID = "" }),

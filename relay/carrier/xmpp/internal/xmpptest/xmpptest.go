@@ -73,6 +73,7 @@ func Stanzas() []string {
 		`<message from='` + PeerJID + `' id='3'>` + Enc + `<reply xmlns='urn:xmpp:reply:0' id='1'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='8'/></fallback><replace xmlns='urn:xmpp:message-correct:0' id='2'/></message>`,
 		`<message from='` + PeerJID + `' id='4'><reactions xmlns='urn:xmpp:reactions:0' id='1'><reaction>👍</reaction></reactions><retract xmlns='urn:xmpp:message-retract:1' id='2'/><apply-to xmlns='urn:xmpp:fasten:0' id='2'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to></message>`,
 		`<bundle xmlns='eu.siacs.conversations.axolotl'><signedPreKeyPublic signedPreKeyId='1'>AAE=</signedPreKeyPublic><signedPreKeySignature>AAE=</signedPreKeySignature><identityKey>AAE=</identityKey><prekeys><preKeyPublic preKeyId='1'>AAE=</preKeyPublic></prekeys></bundle>`,
+		`<message from='relay.test' id='5'><report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'><jid xmlns='urn:xmpp:jid:0'>` + Business + `@relay.test</jid><text>no</text></report></message>`,
 	}
 }
 
