@@ -47,5 +47,8 @@ func (t *Tx) Counts(from, to time.Time) (counts []Count, err error) {
 	return counts, err
 }
 
+// Customers counts the customers of whom something is stored.
+func (t *Tx) Customers() (int64, error) { return t.integer(`SELECT count(*) FROM customers`) }
+
 // countPeriod is the period that a time is in.
 func countPeriod(at time.Time) int64 { return at.Unix() / int64(CountPeriod/time.Second) }
