@@ -24,6 +24,7 @@ import (
 func reported() []string {
 	return []string{
 		v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified, v1alpha1.ConditionVolumeHasRoom,
+		v1alpha1.ConditionSendingUnlimited,
 	}
 }
 
@@ -260,6 +261,7 @@ func (p *pass) carryOver(s *contract.Status) {
 	if slices.Contains(qualities(), s.Quality) {
 		p.status.Quality = s.Quality
 	}
+	p.learnConduct(s.Integrity)
 	// Only for a relay that has its number: an initialized relay keeps the number.
 	if s.InitializedTime != nil && p.status.InitializedTime == nil && p.numbered {
 		p.status.InitializedTime = new(metav1.NewTime(s.InitializedTime.UTC()).Rfc3339Copy())

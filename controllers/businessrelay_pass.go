@@ -39,9 +39,10 @@ type BusinessRelayReconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	memory apply.Memory
-	turns  rollout.Turns
-	routes routes
+	memory   apply.Memory
+	conducts conducts
+	turns    rollout.Turns
+	routes   routes
 }
 
 // pass is one reconciliation of one relay.

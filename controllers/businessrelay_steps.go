@@ -175,13 +175,15 @@ func (p *pass) applyConfig(ctx context.Context) error {
 	return p.apply(ctx, apply.Typed(desired.ConfigMap(p.in, file), corev1ac.ExtractConfigMap))
 }
 
-// complete adds what else the configuration depends on: the relay's claim and its business account.
+// complete adds what else the configuration depends on: the relay's claim, its business account, and what holds for its first
+// contacts.
 func (p *pass) complete(ctx context.Context) error {
 	claim, err := p.claim(ctx)
 	if err != nil {
 		return err
 	}
 	p.in.Volume = p.volume(claim)
+	p.in.Integrity = p.integrity()
 	p.in.Account, err = p.accountNumbers(ctx, p.relay)
 	return err
 }

@@ -151,6 +151,7 @@ func (r *BusinessRelayReconciler) setup(mgr ctrl.Manager, concurrent int) error 
 		For(&v1alpha1.BusinessRelay{}, builder.WithPredicates(intent())).
 		Watches(&v1alpha1.BusinessRelay{}, r.rivals(), builder.WithPredicates(intent())).
 		Watches(&v1alpha1.BusinessRelay{}, r.accountMembers()).
+		Watches(&v1alpha1.BusinessRelay{}, r.namespaceRelays()).
 		Watches(&v1alpha1.DataRegion{}, handler.EnqueueRequestsFromMapFunc(r.inRegion),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(nodeChanged())).

@@ -13,6 +13,7 @@ const (
 	WebhookClientDir            = "/etc/relaykeep/webhook-client"      // tls.crt, tls.key for mutual TLS
 	WebhookCredentialsDir       = "/etc/relaykeep/webhook-credentials" // AppSecretKey, VerifyTokenKey of a receiver that brings its own
 	AccountDir                  = "/etc/relaykeep/account"             // AccountFile of a relay that has others in its business account
+	IntegrityDir                = "/etc/relaykeep/integrity"           // IntegrityFile
 	DataDir                     = "/var/lib/relaykeep"
 	RelayTokenPath              = "/var/run/secrets/relaykeep.dev/relay/token"
 	JanitorTokenPath            = "/var/run/secrets/relaykeep.dev/janitor/token"
@@ -83,9 +84,11 @@ type Config struct {
 	NoEncryptionNotice bool `json:"noEncryptionNotice,omitempty"`
 	// EncryptionNoticeText is the notice, at most MaxNotice characters; empty means the
 	// relay's own text.
-	EncryptionNoticeText string   `json:"encryptionNoticeText,omitempty"`
-	Throughput           int      `json:"throughput"` // messages a second, both directions
-	Rotation             Rotation `json:"rotation"`
+	EncryptionNoticeText string `json:"encryptionNoticeText,omitempty"`
+	Throughput           int    `json:"throughput"` // messages a second, both directions
+	// OptOut lets customers stop the business by a word; nil: there is no such word.
+	OptOut   *OptOut  `json:"optOut,omitempty"`
+	Rotation Rotation `json:"rotation"`
 	// Volume names the volume of DataDir, so that the relay can tell a store that was
 	// restored onto another volume from one that only restarted; empty when not known.
 	Volume string `json:"volume,omitempty"`
@@ -203,6 +206,25 @@ type Webhook struct {
 	MaxUpdates int `json:"maxUpdates,omitempty"`
 }
 
+// Limits of OptOut.
+const (
+	MaxOptOutWords        = 16
+	MaxOptOutWord         = 32  // characters
+	MaxOptOutConfirmation = 500 // characters
+)
+
+// OptOut are the words by which customers stop the business, and allow it again: whole messages, without regard to case and
+// spaces around them.
+type OptOut struct {
+	Words       []string `json:"words"`                 // 1 to MaxOptOutWords
+	ResumeWords []string `json:"resumeWords,omitempty"` // at most MaxOptOutWords
+	// Confirmation and ResumeConfirmation are what the customer is answered; empty for the relay's own text.
+	Confirmation       string `json:"confirmation,omitempty"`
+	ResumeConfirmation string `json:"resumeConfirmation,omitempty"`
+	// MarketingOnly stops marketing templates alone.
+	MarketingOnly bool `json:"marketingOnly,omitempty"`
+}
+
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS.
 type PayloadEncryption struct {
 	PublicKey string `json:"publicKey"` // the business's, as ParsePublicKey reads it
@@ -232,6 +254,7 @@ const (
 	ConditionCarrierConnected = "CarrierConnected"
 	ConditionWebhookVerified  = "WebhookVerified"
 	ConditionVolumeHasRoom    = "VolumeHasRoom"
+	ConditionSendingUnlimited = "SendingUnlimited"
 )
 
 // Condition is one aspect of a relay's state. It holds nothing personal and may be shown.
@@ -264,6 +287,8 @@ type Status struct {
 	InitializedTime *time.Time `json:"initializedTime,omitempty"`
 	OldestKeyTime   *time.Time `json:"oldestKeyTime,omitempty"`
 	Quality         string     `json:"quality,omitempty"` // GREEN, YELLOW, RED or UNKNOWN
+	// Integrity is nil in answers of former releases, and until the relay has its keys.
+	Integrity *IntegrityStatus `json:"integrity,omitempty"`
 	// Storage is the storage mode that the relay runs in: Retained or None.
 	Storage string `json:"storage,omitempty"`
 	// Holder is host:port of the replica that holds the store, if that is another. What this one says about

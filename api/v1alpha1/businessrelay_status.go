@@ -6,7 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // about any customer.
 type BusinessRelayStatus struct {
 	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
-	// CarrierConnected, WebhookVerified, VolumeHasRoom, RetentionHealthy, EndToEndTLS and, with
+	// CarrierConnected, WebhookVerified, VolumeHasRoom, SendingUnlimited, RetentionHealthy, EndToEndTLS and, with
 	// endpoint.shared, SharedHost.
 	// +optional
 	// +listType=map
@@ -41,6 +41,9 @@ type BusinessRelayStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Quality string `json:"quality,omitempty"`
+	// integrity is what the relay says of the strangers whom the business writes to.
+	// +optional
+	Integrity IntegrityStatus `json:"integrity,omitzero"`
 	// initializedTime is when the relay got its first identity.
 	// +optional
 	InitializedTime *metav1.Time `json:"initializedTime,omitempty"`
@@ -48,6 +51,19 @@ type BusinessRelayStatus struct {
 	// keys of it, even if the objects in its namespace are gone.
 	// +optional
 	StartedTime *metav1.Time `json:"startedTime,omitempty"`
+}
+
+// IntegrityStatus is what a relay says of the strangers whom its business writes to: people of whom the relay knew nothing.
+type IntegrityStatus struct {
+	// firstContacts is to how many it wrote within a day, rounded up.
+	// +optional
+	FirstContacts int64 `json:"firstContacts,omitempty"`
+	// dailyLimit is to how many it may write in a day; 0 for no limit.
+	// +optional
+	DailyLimit int64 `json:"dailyLimit,omitempty"`
+	// held says that the relay's own conduct makes it write to no stranger.
+	// +optional
+	Held bool `json:"held,omitempty"`
 }
 
 // EndpointStatus is what a business's client needs to know, apart from its token.

@@ -86,6 +86,53 @@ const (
 	DeletionErase DeletionPolicy = "Erase"
 )
 
+// OptOutScope says what an opt-out stops.
+//
+// +kubebuilder:validation:Enum=All;Marketing
+type OptOutScope string
+
+// What an opt-out may stop.
+const (
+	OptOutAll       OptOutScope = "All"       // everything but answers within 24 hours after the customer wrote again
+	OptOutMarketing OptOutScope = "Marketing" // templates of the category MARKETING
+)
+
+// OptOut are the words by which customers stop the business, and allow it again. A word counts if it is the whole message, without
+// regard to case and spaces around it.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.resumeWords) || self.resumeWords.all(w, !self.words.exists(o, o.lowerAscii() == w.lowerAscii()))",message="a word of optOut stops the business or resumes it, not both"
+type OptOut struct {
+	// words stop the business: it is told so (webhook user_preferences), and its later messages are refused with error 131050.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=32
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^\S(.*\S)?$')`,message="a word of optOut has no spaces around it and no line breaks"
+	Words []string `json:"words"`
+	// resumeWords allow the business again. Without one, a customer who stopped it stays so until they are erased.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=32
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^\S(.*\S)?$')`,message="a word of optOut has no spaces around it and no line breaks"
+	ResumeWords []string `json:"resumeWords,omitempty"`
+	// confirmation is what the customer is answered, once; without it the relay's own text, in English.
+	// +optional
+	// +kubebuilder:validation:MaxLength=500
+	Confirmation string `json:"confirmation,omitempty"`
+	// resumeConfirmation is the same for those who allow the business again.
+	// +optional
+	// +kubebuilder:validation:MaxLength=500
+	ResumeConfirmation string `json:"resumeConfirmation,omitempty"`
+	// applies says what is stopped: All but answers within 24 hours after the customer wrote again, or Marketing templates only.
+	// +optional
+	// +kubebuilder:default=All
+	Applies OptOutScope `json:"applies,omitempty"`
+}
+
 // BusinessRelaySpec is what a business asks for.
 //
 // +kubebuilder:validation:XValidation:rule="self.replicas == 1 || has(self.storage.postgres)",message="replicas above 1 need a shared store: set storage.postgres, or replicas to 1"
@@ -179,6 +226,9 @@ type BusinessRelaySpec struct {
 	// +kubebuilder:validation:MaxLength=1000
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'\S') && !self.matches(r'[\x00-\x09\x0b-\x1f\x7f\x{2028}\x{2029}]')`,message="encryptionNoticeText must contain text, and no control characters except line feeds"
 	EncryptionNoticeText string `json:"encryptionNoticeText,omitempty"`
+	// optOut lets customers stop the business by a word. Without it a message like any other reaches the business.
+	// +optional
+	OptOut *OptOut `json:"optOut,omitempty"`
 	// throughput is how many messages a second the relay handles, both directions
 	// together.
 	// +optional

@@ -29,6 +29,9 @@ const (
 	// ConditionVolumeHasRoom says whether the relay's volume has room for new messages.
 	// Reported by the relay. True is good.
 	ConditionVolumeHasRoom = "VolumeHasRoom"
+	// ConditionSendingUnlimited says whether the business may write to whom it likes. While it is False, it gets error
+	// 131048 for some people who never wrote to it. Reported by the relay; Ready does not need it. True is good.
+	ConditionSendingUnlimited = "SendingUnlimited"
 	// ConditionRetentionHealthy says whether the janitor erases old keys on time:
 	// False after two missed runs or a failed one. True is good.
 	ConditionRetentionHealthy = "RetentionHealthy"

@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,8 +121,8 @@ type DataRegionSpec struct {
 	// both must have one carrier domain. Without it no relay leaves the region or comes into it.
 	// +optional
 	Moves RegionMoves `json:"moves,omitzero"`
-	// integrity says when a relay's quality counts as low, and which relays are exempt.
-	// Relays of this version report their quality and do not act on it.
+	// integrity says when a relay's quality counts as low, whether the strangers are limited whom a business may write to,
+	// and which relays are exempt.
 	// +optional
 	Integrity Integrity `json:"integrity,omitzero"`
 }
@@ -420,19 +422,49 @@ type Egress struct {
 	Ports []networkingv1.NetworkPolicyPort `json:"ports"`
 }
 
-// Integrity says when a relay's quality counts as low.
+// FirstContacts says what holds for businesses that write to people who never wrote to them.
+//
+// +kubebuilder:validation:Enum=Limited;Counted
+type FirstContacts string
+
+// What may hold for them.
+const (
+	// FirstContactsLimited: a business may write to so many a day, more after it behaved well.
+	FirstContactsLimited FirstContacts = "Limited"
+	// FirstContactsCounted: they are counted only.
+	FirstContactsCounted FirstContacts = "Counted"
+)
+
+// Integrity says when a relay's quality counts as low, and what follows.
 type Integrity struct {
+	// firstContacts is Limited, so that a business which suddenly writes to many people who never wrote to it is slowed and
+	// then held (error 131048), or Counted. Whoever wrote to a business can always be answered.
+	// +optional
+	// +kubebuilder:default=Limited
+	FirstContacts FirstContacts `json:"firstContacts,omitempty"`
+
 	// thresholds are the shares of failed messages at which quality drops.
 	// +optional
 	// +kubebuilder:default={yellowPercent: 5, redPercent: 15}
 	Thresholds IntegrityThresholds `json:"thresholds,omitzero"`
-	// exemptions are relays whose quality is not rated.
+	// exemptions are relays whose first contacts are counted only.
 	// +optional
 	// +listType=map
 	// +listMapKey=namespace
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=256
 	Exemptions []RelayReference `json:"exemptions,omitempty"`
+	// exemptNamespaces are namespaces whose relays are all exempt.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	ExemptNamespaces []ObjectName `json:"exemptNamespaces,omitempty"`
+}
+
+// Exempts says whether a relay is exempt.
+func (i Integrity) Exempts(namespace, name string) bool {
+	return slices.Contains(i.ExemptNamespaces, ObjectName(namespace)) ||
+		slices.Contains(i.Exemptions, RelayReference{Namespace: ObjectName(namespace), Name: ObjectName(name)})
 }
 
 // IntegrityThresholds are percentages of the messages of the last seven days that

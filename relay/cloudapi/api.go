@@ -22,6 +22,8 @@ var (
 	ErrUnavailable = errors.New("service unavailable")
 	// ErrRecipientFull means that the recipient's share of the volume is used up.
 	ErrRecipientFull = errors.New("the recipient's share of the volume is used up")
+	// ErrOptedOut means that the recipient asked the business to stop.
+	ErrOptedOut = errors.New("the recipient opted out")
 	// ErrUnknownFile means that no file has this id.
 	ErrUnknownFile = errors.New("no such file")
 	// ErrFileKind means that a file cannot be sent as a message of that kind.
@@ -34,8 +36,18 @@ type FormerToken struct {
 	Until time.Time
 }
 
+// LimitError means that the business may not write to the recipient now, because it wrote to too many strangers. Held says
+// that it may write to none; Wait is after what time it may be worth trying again.
+type LimitError struct {
+	Held bool
+	Wait time.Duration
+}
+
+// Error implements error.
+func (e *LimitError) Error() string { return "the business may not write to the recipient now" }
+
 // Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, BaseURL, Hosts, MarkFiles, Now, Log,
-// Quality, Problems, Others and Observe are required.
+// Quality, Tier, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
 	Customers Customers // nil: the edge "customers" does not exist
@@ -71,6 +83,8 @@ type Options struct {
 	Now        func() time.Time
 	// Quality is the number's quality rating: GREEN, YELLOW, RED or UNKNOWN.
 	Quality func() string
+	// Tier is how many strangers the number may write to a day, TIER_250 to TIER_UNLIMITED.
+	Tier func() string
 	// Problems returns what keeps the business from sending now; none for nil.
 	Problems func() []Problem
 	// Others returns the other numbers of the business account; none for nil.

@@ -187,6 +187,9 @@ func TestServiceErrorsBecomeTheAPIs(t *testing.T) {
 		"unknown-message": cloudapi.ErrUnknownMessage,
 		"unavailable":     cloudapi.ErrUnavailable,
 		"recipient-full":  cloudapi.ErrRecipientFull,
+		"opted-out":       cloudapi.ErrOptedOut,
+		"spam-slowed":     &cloudapi.LimitError{Wait: 345600 * time.Millisecond},
+		"spam-held":       &cloudapi.LimitError{Held: true, Wait: time.Hour},
 		"internal":        errors.New("a reason that is for the log only"),
 	}
 	for name, err := range cases {

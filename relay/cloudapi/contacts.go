@@ -173,7 +173,8 @@ func (a *API) acceptContacts(ctx context.Context, c card) (string, error) {
 	}
 	c.ID = file
 	id, err := a.Service.AcceptAttachment(ctx, c.Attachment)
-	if errors.Is(err, ErrRecipientFull) || errors.Is(err, ErrOtherBody) { // after other errors the message may be stored, and need its file
+	limit := (*LimitError)(nil)
+	if errors.Is(err, ErrRecipientFull) || errors.Is(err, ErrOtherBody) || errors.Is(err, ErrOptedOut) || errors.As(err, &limit) { // after other errors the message may be stored, and need its file
 		_ = a.Service.DeleteFile(context.WithoutCancel(ctx), file) // else the retention removes it
 	}
 	return id, err

@@ -73,7 +73,7 @@ func TestContacts_RefusesWhatTheAPIDoes(t *testing.T) {
 
 // The file stays where the message may have been stored although the service reports an error.
 func TestContacts_LeaveNoFileWhenTheyAreRefused(t *testing.T) {
-	for err, files := range map[error]int{cloudapi.ErrRecipientFull: 0, cloudapi.ErrUnavailable: 1, errors.New("commit"): 1} {
+	for err, files := range map[error]int{cloudapi.ErrRecipientFull: 0, &cloudapi.LimitError{}: 0, cloudapi.ErrUnavailable: 1, errors.New("commit"): 1} {
 		s := &refusing{err: err}
 		w := call(cloudapi.New(options(t, s)), http.MethodPost, messages, contacts(`[{"name":{"formatted_name":"x"}}]`))
 		if w.Code == http.StatusOK || len(s.files) != files {

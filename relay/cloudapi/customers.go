@@ -25,6 +25,7 @@ type exported struct {
 	Name             string           `json:"name,omitempty"`
 	LastInbound      string           `json:"last_inbound,omitempty"`
 	Blocked          bool             `json:"blocked"`
+	OptedOut         string           `json:"opted_out,omitempty"`
 	Devices          []ExportedDevice `json:"devices"`
 	Messages         messagePage      `json:"messages"`
 }
@@ -95,6 +96,9 @@ func (a *API) export(r *http.Request, n phone.Number) (any, error) {
 	}
 	if !e.LastInbound.IsZero() {
 		body.LastInbound = strconv.FormatInt(e.LastInbound.Unix(), 10)
+	}
+	if !e.OptedOut.IsZero() {
+		body.OptedOut = strconv.FormatInt(e.OptedOut.Unix(), 10)
 	}
 	if len(e.Devices) == 0 {
 		body.Devices = []ExportedDevice{}

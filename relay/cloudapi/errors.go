@@ -12,7 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/phone"
 )
 
-// ThrottledStatus is the HTTP status for both rate limits. The API's documentation says 400, but
+// ThrottledStatus is the HTTP status for all rate limits. The API's documentation says 400, but
 // generic HTTP clients back off only on 429, and the API's own clients read the code in the body:
 // 429 suits all of them.
 const ThrottledStatus = http.StatusTooManyRequests
@@ -29,6 +29,8 @@ const (
 	CodeUnavailable      = 131016
 	CodeToSelf           = 131021
 	CodeUndeliverable    = 131026
+	CodeSpamLimit        = 131048
+	CodeOptedOut         = 131050
 	CodeUnsupportedType  = 131051
 	CodeNotToUser        = 131062
 	CodeMediaUpload      = 131053
@@ -220,6 +222,23 @@ func errPairRate(wait time.Duration) *Error {
 		"Too many messages were sent to the same phone number in a short time: wait, then send again.")
 	e.RetryAfter = wait
 	return e
+}
+
+// errSpamLimit is the answer to a message to a stranger, when there were too many.
+func errSpamLimit(l *LimitError) *Error {
+	details := "The business wrote to too many people of late who never wrote to it: send this message again later. Whoever wrote to the business can be answered."
+	if l.Held {
+		details = "The business can write only to people who wrote to it: it tried to write to too many others, or they refused it. " +
+			"This ends by itself, or the cluster's admin ends it (DataRegion, spec.integrity.exemptions)."
+	}
+	e := coded(ThrottledStatus, CodeSpamLimit, "Spam rate limit hit", details)
+	e.RetryAfter = l.Wait
+	return e
+}
+
+func errOptedOut() *Error {
+	return coded(http.StatusBadRequest, CodeOptedOut, "User stopped marketing messages",
+		"The recipient asked the business to stop writing to them: they can be answered for 24 hours after they write again, and get everything again once they say so.")
 }
 
 // errRecipientFull has the pair limit's code: of the codes that clients know, only this one says

@@ -17,6 +17,9 @@ func New(o Options) *API {
 	if o.Quality == nil {
 		o.Quality = func() string { return "UNKNOWN" }
 	}
+	if o.Tier == nil {
+		o.Tier = func() string { return unlimitedTier }
+	}
 	if o.Problems == nil {
 		o.Problems = func() []Problem { return nil }
 	}

@@ -15,6 +15,9 @@ func (a *API) number(_ http.ResponseWriter, r *http.Request, _ string) (any, err
 	return show(r, a.Number.ID, defaultFields, a.field)
 }
 
+// unlimitedTier is the tier of a number that may write to as many strangers as it likes.
+const unlimitedTier = "TIER_UNLIMITED"
+
 // field returns one field of the number.
 func (a *API) field(name string) (any, bool) {
 	switch name {
@@ -24,6 +27,8 @@ func (a *API) field(name string) (any, bool) {
 		return graphTime(a.Number.Since), true
 	case "health_status":
 		return a.health("PHONE_NUMBER", a.Number.ID), true
+	case "whatsapp_business_manager_messaging_limit", "messaging_limit_tier":
+		return a.Tier(), true
 	}
 	return OtherNumber{ID: a.Number.ID, Phone: a.Number.Phone, Name: a.Number.Name, Quality: a.Quality(), Connected: true}.field(name)
 }
@@ -32,7 +37,7 @@ func (a *API) field(name string) (any, bool) {
 func otherField(n OtherNumber) func(name string) (any, bool) {
 	return func(name string) (any, bool) {
 		switch name {
-		case "webhook_configuration", "last_onboarded_time", "health_status":
+		case "webhook_configuration", "last_onboarded_time", "health_status", "whatsapp_business_manager_messaging_limit", "messaging_limit_tier":
 			return leftOut{}, true
 		}
 		return n.field(name)
@@ -68,8 +73,6 @@ func (n OtherNumber) field(name string) (any, bool) {
 		return "LIVE", true
 	case "throughput":
 		return map[string]string{"level": "STANDARD"}, true
-	case "whatsapp_business_manager_messaging_limit", "messaging_limit_tier":
-		return "TIER_UNLIMITED", true
 	case "is_on_biz_app", "is_official_business_account", "is_pin_enabled":
 		return false, true
 	}

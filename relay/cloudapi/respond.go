@@ -34,6 +34,9 @@ func acceptance(who acceptedContact, id string) accepted {
 
 // fromService translates a Service's error.
 func fromService(err error) error {
+	if limit := (*LimitError)(nil); errors.As(err, &limit) {
+		return errSpamLimit(limit)
+	}
 	switch {
 	case errors.Is(err, ErrUnknownMessage):
 		return errInvalidValue("message_id names no message that was received within the retention.")
@@ -41,6 +44,8 @@ func fromService(err error) error {
 		return errUnavailable()
 	case errors.Is(err, ErrOtherBody):
 		return errKeyUsed()
+	case errors.Is(err, ErrOptedOut):
+		return errOptedOut()
 	case errors.Is(err, ErrRecipientFull):
 		return errRecipientFull()
 	}

@@ -29,6 +29,7 @@ type Text struct {
 	// IdentityHash names the identity key of the recipient's device that the message
 	// is for, at most MaxIdentityHash bytes; empty for all devices.
 	IdentityHash string
+	Marketing    bool  // it is by a template of that category
 	Once         *Once // nil: it is sent each time
 }
 
@@ -140,6 +141,7 @@ type Attachment struct {
 	ChoiceKind string
 	// IdentityHash is that of Text.
 	IdentityHash string
+	Marketing    bool  // that of Text
 	Once         *Once // that of Text
 }
 
@@ -190,6 +192,7 @@ type Export struct {
 	Name        string
 	LastInbound time.Time // zero when nothing came
 	Blocked     bool      // by the business
+	OptedOut    time.Time // when they asked the business to stop; zero if they did not
 	Devices     []ExportedDevice
 	Messages    []ExportedMessage // oldest first
 	More        bool              // there are further messages

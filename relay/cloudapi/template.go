@@ -32,6 +32,9 @@ const (
 	named      = "NAMED"
 )
 
+// marketing is the category of templates that nobody asked for.
+const marketing = "MARKETING"
+
 // authentication is the category of templates with a code that proves who has a number.
 const authentication = "AUTHENTICATION"
 
@@ -91,7 +94,7 @@ func (c *templateContent) check(language string) error {
 	switch {
 	case c.Category == "":
 		return errMissing("category")
-	case !slices.Contains([]string{authentication, "MARKETING", "UTILITY"}, c.Category):
+	case !slices.Contains([]string{authentication, marketing, "UTILITY"}, c.Category):
 		return errInvalidParameter("Param category must be AUTHENTICATION, MARKETING or UTILITY.")
 	case c.ParameterFormat != positional && c.ParameterFormat != named:
 		return errInvalidParameter("Param parameter_format must be POSITIONAL or NAMED.")

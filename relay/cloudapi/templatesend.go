@@ -133,10 +133,10 @@ func (a *API) sendTemplate(ctx context.Context, f filling, who acceptedContact) 
 	var answer any
 	if file != nil {
 		file.To, file.ToUser, file.IdentityHash, file.ReplyTo, file.Opaque, file.Once = f.to, f.toUser, f.identity, f.replyTo, f.opaque, f.once
-		file.Caption, file.Choices, file.ChoiceKind = text, choices, kind
+		file.Caption, file.Choices, file.ChoiceKind, file.Marketing = text, choices, kind, content.Category == marketing
 		answer, err = a.sendAttachment(ctx, *file, who)
 	} else {
-		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque, IdentityHash: f.identity, Once: f.once}, who)
+		answer, err = a.send(ctx, Text{To: f.to, ToUser: f.toUser, Body: text, Choices: choices, ChoiceKind: kind, ReplyTo: f.replyTo, Opaque: f.opaque, IdentityHash: f.identity, Marketing: content.Category == marketing, Once: f.once}, who)
 	}
 	if done, ok := answer.(accepted); ok {
 		done.Messages[0].Status = templateAccepted

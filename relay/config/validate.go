@@ -125,12 +125,41 @@ func validate(c *contract.Config) []string {
 			p.addf("webhook.maxUpdates", "must be 1 to %d", contract.MaxWebhookUpdates)
 		}
 	}
+	p.optOut(c.OptOut)
 	if c.PayloadEncryption != nil {
 		if _, err := contract.ParsePublicKey(c.PayloadEncryption.PublicKey); err != nil {
 			p.addf("payloadEncryption.publicKey", "%v", err)
 		}
 	}
 	return p
+}
+
+// optOut are the words by which customers stop the business.
+func (p *problems) optOut(o *contract.OptOut) {
+	if o == nil {
+		return
+	}
+	if len(o.Words) == 0 {
+		p.addf("optOut.words", "must have at least one word")
+	}
+	seen := map[string]bool{}
+	for field, words := range map[string][]string{"optOut.words": o.Words, "optOut.resumeWords": o.ResumeWords} {
+		if len(words) > contract.MaxOptOutWords {
+			p.addf(field, "must have at most %d words", contract.MaxOptOutWords)
+		}
+		for _, w := range words {
+			key := strings.ToLower(strings.TrimSpace(w))
+			if key == "" || len([]rune(w)) > contract.MaxOptOutWord || seen[key] {
+				p.addf(field, "must be words of 1 to %d characters, each once", contract.MaxOptOutWord)
+			}
+			seen[key] = true
+		}
+	}
+	for field, text := range map[string]string{"optOut.confirmation": o.Confirmation, "optOut.resumeConfirmation": o.ResumeConfirmation} {
+		if len([]rune(text)) > contract.MaxOptOutConfirmation {
+			p.addf(field, "must have at most %d characters", contract.MaxOptOutConfirmation)
+		}
+	}
 }
 
 func (p *problems) profile(c contract.Profile) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
 	"github.com/relaykeep/relaykeep/relay/message/internal/delivery"
@@ -17,13 +18,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/queue"
+	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 // What a Service is made of.
 type (
-	// Options say whose messages they are. All but Files, Now and Log are required.
+	// Options say whose messages they are. All but Conduct, Files, Now and Log are required.
 	Options = base.Options
 	// Store is what the life of a message needs of the store.
 	Store = base.Store
@@ -35,6 +37,8 @@ type (
 	Files = base.Files
 	// Web downloads and uploads files.
 	Web = base.Web
+	// OptOut are the words by which customers stop the business.
+	OptOut = base.OptOut
 )
 
 // What is counted, in words that are fit for a metric's label.
@@ -161,6 +165,8 @@ const MaxBlocked = blocklist.MaxBlocked
 var (
 	// ErrUnknownMessage means that no message of a customer has that id.
 	ErrUnknownMessage = outbound.ErrUnknownMessage
+	// ErrOptedOut means that the recipient asked the business to stop.
+	ErrOptedOut = outbound.ErrOptedOut
 	// ErrUnknownMedia means that there is no such file, or no longer.
 	ErrUnknownMedia = files.ErrUnknownMedia
 	// ErrMediaKind means that a file cannot be sent as a message of that kind.
@@ -198,6 +204,32 @@ func (s *Service) AcceptAttachment(ctx context.Context, a Attachment) (string, e
 // message that is not stored, or not of this conversation, fails.
 func (s *Service) AcceptReaction(ctx context.Context, r Reaction) (string, error) {
 	return s.outbound.AcceptReaction(ctx, r)
+}
+
+// OpenConduct returns the book about the business's conduct, as it was kept in the store or begun for one that is there
+// already. Its error says that what was kept cannot be read; there is a book all the same unless the store failed.
+func OpenConduct(ctx context.Context, s Store, now time.Time) (book *conduct.Book, err error) {
+	var kept []byte
+	var customers int64
+	err = s.View(ctx, func(tx *store.Tx) (err error) {
+		if kept, err = outbound.KeptConduct(tx); err != nil {
+			return err
+		}
+		customers, err = tx.Customers()
+		return err
+	})
+	if errors.Is(err, seal.ErrTampered) {
+		kept, err = []byte{}, nil // which is no state
+	}
+	if err != nil {
+		return nil, err
+	}
+	return conduct.Open(kept, customers, now)
+}
+
+// KeepConduct keeps what changed of the business's conduct; last says that no message is accepted any more.
+func (s *Service) KeepConduct(ctx context.Context, last bool) error {
+	return s.outbound.KeepConduct(ctx, last)
 }
 
 // MarkRead queues a read marker for a message and all before it. It may return ErrUnknownMessage, and those of Once.

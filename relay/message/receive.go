@@ -2,9 +2,12 @@ package message
 
 import (
 	"context"
+	"crypto/sha256"
+	"log/slog"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
+	"github.com/relaykeep/relaykeep/relay/store"
 )
 
 var _ carrier.Handler = (*Service)(nil)
@@ -63,7 +66,26 @@ func (s *Service) receiveEvent(ctx context.Context, b *base.Batch, ev carrier.Ev
 		s.peers.CaughtUp()
 	case carrier.Typing:
 		s.outbound.CustomerTypes(ev)
+	case carrier.Report:
+		return s.reported(ctx, ev)
 	}
+	return nil
+}
+
+// reported counts a report of spam, once.
+func (s *Service) reported(ctx context.Context, r carrier.Report) error {
+	if r.ID != "" {
+		var first bool
+		err := s.base.Store.Update(ctx, func(tx *store.Tx) (err error) {
+			first, err = tx.SeenCiphertext(sha256.Sum256([]byte("spam report\x00" + r.ID)))
+			return err
+		})
+		if err != nil || !first {
+			return err
+		}
+	}
+	s.base.Conduct.Reported(s.base.Now())
+	s.base.Log.LogAttrs(ctx, slog.LevelWarn, "the carrier forwarded a report of spam about the business")
 	return nil
 }
 

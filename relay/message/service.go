@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
 	"github.com/relaykeep/relaykeep/relay/message/internal/delivery"
@@ -55,6 +56,9 @@ func New(o Options) *Service {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Conduct == nil {
+		o.Conduct, _ = conduct.Open(nil, 0, o.Now()) // there is no state that it could not read
 	}
 	b := &base.Base{Options: o}
 	s := &Service{base: b, peers: peers.New(b), blocklist: blocklist.New(b), files: files.New(b), delivery: delivery.New(b)}

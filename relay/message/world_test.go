@@ -13,6 +13,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/carrier/carriertest"
+	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -69,7 +70,9 @@ type world struct {
 	noStorage bool   // content is in memory only
 	mute      bool   // no notices how to switch encryption on
 	notice    string // what they say; empty for the relay's own words
-	web       *web   // where files are; nil for none
+	limited   bool   // first contacts
+	optOut    *message.OptOut
+	web       *web // where files are; nil for none
 	retention time.Duration
 	formats   []carrier.Format // of customers that start from now on
 	// wrap stands between the service and its store.
@@ -80,6 +83,7 @@ type world struct {
 	store   *store.Store
 	ring    *seal.Keyring
 	carrier *carriertest.Carrier
+	book    *conduct.Book
 	*message.Service
 	stop func()
 
@@ -173,12 +177,18 @@ func (w *world) start() {
 	wrapped := w.wrap(w.store)
 	backend := message.Queue(wrapped, message.QueueWebhook)
 	var deliveries *queue.Runner
+	book, err := message.OpenConduct(context.Background(), wrapped, time.Now())
+	check(w.t, err)
+	w.book = book
 	w.Service = message.New(message.Options{
 		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, ClearMetadata: w.clear, NoStorage: w.noStorage, NoNotices: w.mute, Notice: w.notice,
 		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number, HideNumbers: w.hidden},
-		Deliveries: func() { deliveries.Wake() }, Files: w.files(),
+		Deliveries: func() { deliveries.Wake() }, Files: w.files(), Conduct: book, OptOut: w.optOut,
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
+	if w.limited {
+		book.SetRules(conduct.Rules{Enforce: true})
+	}
 	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, MaxBatch: 3, Batch: w.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
 		results := make([]queue.Result, len(jobs))
 		for i, j := range jobs {

@@ -32,6 +32,7 @@ type collector struct {
 	limit, used, free          *prometheus.Desc
 	carrierState, carrierSince *prometheus.Desc
 	receiptGaps, lastReceipt   *prometheus.Desc
+	conduct                    conductDescs
 }
 
 func newCollector(r *relay) *collector {
@@ -61,6 +62,7 @@ func newCollector(r *relay) *collector {
 			"What the erasure receipts of the last 13 months lack, by kind: hours without one, versions that died and that no run owns to, versions that returned, keys that were replaced; none while they cannot be read.", "kind"),
 		lastReceipt:  desc("erasure_receipt_timestamp_seconds", "When the last erasure receipt was put, by Vault's clock; none before there is one."),
 		carrierSince: desc("carrier_state_timestamp_seconds", "Since when the link to the carrier has been in its state."),
+		conduct:      newConductDescs(desc),
 	}
 }
 
@@ -72,6 +74,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	c.conduct.describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -91,6 +94,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		c.keys(ctx, gauge, p)
 		c.room(ctx, gauge, p)
 		c.link(gauge, p)
+		c.conduct.collect(gauge, p.signals())
 	}
 	s := c.relay.statusOf(contract.Counts{DeadLetters: letters})
 	if t := s.OldestKeyTime; t != nil {

@@ -56,6 +56,8 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		MarkFiles:   p.cfg.Endpoint.SharedHost != "",
 		Encryption:  p.keys.encryption.endpoint(),
 		Throughput:  p.cfg.Throughput,
+		Quality:     func() string { return string(p.signals().Quality) },
+		Tier:        func() string { return p.signals().Tier },
 		Problems:    p.problems,
 		Others:      p.otherNumbers,
 		Log:         p.Log, Now: p.Now, Observe: p.metrics.request,

@@ -35,6 +35,8 @@ type Options struct {
 	WebhookCredentialsDir string
 	// AccountDir has the file about the relay's business account.
 	AccountDir string
+	// IntegrityDir has the file about what holds for first contacts; without the folder, nothing is limited.
+	IntegrityDir string
 	// Now is the node's clock. Once Vault's time is known, the node's clock counts only while
 	// it agrees with that: see clock.Trusted.
 	Now func() time.Time
@@ -72,6 +74,7 @@ func (o Options) withDefaults() Options {
 	set(&o.WebhookCertDir, contract.WebhookClientDir)
 	set(&o.WebhookCredentialsDir, contract.WebhookCredentialsDir)
 	set(&o.AccountDir, contract.AccountDir)
+	set(&o.IntegrityDir, contract.IntegrityDir)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -37,7 +37,7 @@ func (p persons) Export(ctx context.Context, n phone.Number, after string, limit
 	if err != nil {
 		return nil, translate(err)
 	}
-	e := &cloudapi.Export{UserID: kept.UserID, Name: kept.Name, LastInbound: kept.LastInbound, Blocked: kept.Blocked, More: kept.More}
+	e := &cloudapi.Export{UserID: kept.UserID, Name: kept.Name, LastInbound: kept.LastInbound, Blocked: kept.Blocked, OptedOut: kept.OptedOut, More: kept.More}
 	for _, d := range kept.Devices {
 		e.Devices = append(e.Devices, cloudapi.ExportedDevice(d))
 	}

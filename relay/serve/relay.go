@@ -8,6 +8,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/clock"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/config"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
@@ -116,4 +117,6 @@ type parts struct {
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
 	drained  chan struct{}      // closed when the endpoint has no requests left
+	conduct  *conduct.Book
+	ruled    bool // the conduct's rules were read
 }

@@ -46,6 +46,7 @@ func (p *parts) run(ctx, base context.Context) error {
 	g.Go(func() error { return p.serveEndpoint(ctx) })
 	g.Go(func() error { return p.messages.Run(ctx) })
 	g.Go(func() error { return p.maintain(ctx) })
+	g.Go(func() error { return p.keepConduct(ctx) })
 	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return p.watchReceipts(ctx) })
 	if p.delivery != nil {
@@ -62,6 +63,7 @@ func (p *parts) run(ctx, base context.Context) error {
 		}
 	})
 	err := g.Wait()
+	p.endConduct(ctx)
 	unlink()
 	if failed := stopped(<-linked); failed != nil {
 		return failed

@@ -93,7 +93,7 @@ func (r *relay) work(ctx, base context.Context) error {
 		return err
 	}
 	defer k.close(r.Log)
-	p, err := r.parts(k)
+	p, err := r.parts(ctx, k)
 	if err != nil {
 		return err
 	}

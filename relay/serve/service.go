@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -23,7 +24,7 @@ type service struct {
 func (s service) AcceptText(ctx context.Context, t cloudapi.Text) (string, error) {
 	id, err := s.Service.AcceptText(ctx, message.Text{
 		To: t.To, ToUser: t.ToUser, Body: t.Body, ReplyTo: t.ReplyTo, Opaque: t.Opaque, IdentityHash: t.IdentityHash,
-		Choices: t.Choices, ChoiceKind: t.ChoiceKind, Once: onceOf(t.Once),
+		Choices: t.Choices, ChoiceKind: t.ChoiceKind, Marketing: t.Marketing, Once: onceOf(t.Once),
 	})
 	return once(id, err)
 }
@@ -38,7 +39,7 @@ func (s service) MarkRead(ctx context.Context, r cloudapi.Read) error {
 func (s service) AcceptAttachment(ctx context.Context, a cloudapi.Attachment) (string, error) {
 	id, err := s.Service.AcceptAttachment(ctx, message.Attachment{
 		To: a.To, ToUser: a.ToUser, Kind: a.Kind, ID: a.ID, Link: a.Link, Caption: a.Caption, Filename: a.Filename, ReplyTo: a.ReplyTo, Opaque: a.Opaque,
-		Choices: a.Choices, ChoiceKind: a.ChoiceKind, IdentityHash: a.IdentityHash, Once: onceOf(a.Once),
+		Choices: a.Choices, ChoiceKind: a.ChoiceKind, IdentityHash: a.IdentityHash, Marketing: a.Marketing, Once: onceOf(a.Once),
 	})
 	return once(id, err)
 }
@@ -114,6 +115,9 @@ func shown(m store.Media) cloudapi.File {
 
 // translate turns errors of the messages into those that the HTTP interface knows.
 func translate(err error) error {
+	if limited := (*conduct.LimitError)(nil); errors.As(err, &limited) {
+		return &cloudapi.LimitError{Held: limited.Held, Wait: limited.Wait}
+	}
 	switch {
 	case errors.Is(err, message.ErrUnknownMessage):
 		return cloudapi.ErrUnknownMessage
@@ -123,6 +127,8 @@ func translate(err error) error {
 		return cloudapi.ErrFileKind
 	case errors.Is(err, message.ErrUnknownCustomer):
 		return cloudapi.ErrUnknownCustomer
+	case errors.Is(err, message.ErrOptedOut):
+		return cloudapi.ErrOptedOut
 	case errors.Is(err, message.ErrBlockListFull):
 		return cloudapi.ErrBlockListFull
 	case errors.Is(err, store.ErrOtherBody):

@@ -81,10 +81,12 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 	p := r.running.Load()
 	if p == nil {
 		s.Conditions = append(s.Conditions, waiting(contract.ConditionCarrierConnected), waiting(contract.ConditionWebhookVerified),
-			waiting(contract.ConditionVolumeHasRoom))
+			waiting(contract.ConditionVolumeHasRoom), waiting(contract.ConditionSendingUnlimited))
 		return s
 	}
 	s.Counts = counts
+	signals := p.signals()
+	s.Quality, s.Integrity = string(signals.Quality), integrityStatus(signals)
 	// Those that were there at the start may be gone by now, as they should.
 	s.OldestKeyTime = nil
 	if live := p.keys.ring.Live(); len(live) > 0 {
@@ -98,7 +100,10 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 
 // conditions are those that need the keys, of a relay with so many dead letters.
 func (p *parts) conditions(letters int64) []contract.Condition {
-	return []contract.Condition{p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full(), p.onServer())}
+	return []contract.Condition{
+		p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full(), p.onServer()),
+		sendingCondition(p.signals()),
+	}
 }
 
 // keysCondition is KeysReady, which also says why the store cannot be written.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
@@ -15,12 +16,15 @@ import (
 )
 
 // parts wires what needs the keys.
-func (r *relay) parts(k *keys) (*parts, error) {
+func (r *relay) parts(ctx context.Context, k *keys) (*parts, error) {
 	number, err := phone.Parse(r.cfg.PhoneNumber)
 	if err != nil {
 		return nil, err
 	}
 	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), carrier: &carrierSlot{}, drained: make(chan struct{})}
+	if err := p.openConduct(ctx); err != nil {
+		return nil, err
+	}
 	files, err := p.files()
 	if err != nil {
 		return nil, err
@@ -32,7 +36,7 @@ func (r *relay) parts(k *keys) (*parts, error) {
 			BusinessAccountID: r.accountID(k.identity), PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
 			HideNumbers: r.cfg.HideNumbers, MarkFiles: r.cfg.Endpoint.SharedHost != "",
 		},
-		Files: files,
+		Conduct: p.conduct, OptOut: optOut(r.cfg.OptOut), Files: files,
 		Deliveries: func() {
 			if p.webhooks != nil {
 				p.webhooks.Wake()
@@ -47,6 +51,16 @@ func (r *relay) parts(k *keys) (*parts, error) {
 	}
 	p.tokens = access.New(tokenStorage{p.store}, r.Now)
 	return p, nil
+}
+
+// optOut are the words by which customers stop the business; nil for none.
+func optOut(o *contract.OptOut) *message.OptOut {
+	if o == nil {
+		return nil
+	}
+	return &message.OptOut{
+		Words: o.Words, Back: o.ResumeWords, Confirmation: o.Confirmation, BackConfirmation: o.ResumeConfirmation, MarketingOnly: o.MarketingOnly,
+	}
 }
 
 // addWebhook wires the deliveries to the business.

@@ -62,6 +62,9 @@ func (a Account) hideIn(v map[string]any, user string) {
 			delete(v, "contacts")
 		}
 	}
+	for _, p := range objects(v["user_preferences"]) {
+		replace(p, "wa_id", "user_id", user)
+	}
 	for _, c := range objects(v["contacts"]) {
 		if digits == nil {
 			digits = c["wa_id"]

@@ -147,6 +147,8 @@ type (
 		Contacts         []contact `json:"contacts,omitempty"`
 		Messages         []message `json:"messages,omitempty"`
 		Statuses         []status  `json:"statuses,omitempty"`
+		// Preferences stand in webhooks of the field user_preferences.
+		Preferences []preference `json:"user_preferences,omitempty"`
 		// Errors repeat that a message's content was lost: the hosted API says it only here.
 		Errors []wireError `json:"errors,omitempty"`
 	}
@@ -280,12 +282,15 @@ func (a Account) StatusPayload(s Status) ([]byte, error) {
 	return a.payload(v)
 }
 
-func (a Account) payload(v value) ([]byte, error) {
+func (a Account) payload(v value) ([]byte, error) { return a.payloadOf(fieldMessages, v) }
+
+// payloadOf returns the payload of a webhook about a field.
+func (a Account) payloadOf(field string, v value) ([]byte, error) {
 	v.MessagingProduct = "whatsapp"
 	v.Metadata = metadata{DisplayPhoneNumber: a.Phone.Digits(), PhoneNumberID: a.PhoneNumberID}
 	return payload{
 		Object: "whatsapp_business_account",
-		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: fieldMessages}}}},
+		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: field}}}},
 	}.encode()
 }
 

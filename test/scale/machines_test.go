@@ -241,7 +241,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(contract.Status{
 		Version: contract.StatusVersion,
 		Conditions: []contract.Condition{
-			well(contract.ConditionKeysReady), well(contract.ConditionCarrierConnected), well(contract.ConditionWebhookVerified), well(contract.ConditionVolumeHasRoom),
+			well(contract.ConditionKeysReady), well(contract.ConditionCarrierConnected), well(contract.ConditionWebhookVerified), well(contract.ConditionVolumeHasRoom), well(contract.ConditionSendingUnlimited),
 		},
 		PhoneNumberID: "1" + id, BusinessAccountID: "2" + id, Fingerprint: strings.TrimSpace(strings.Repeat("0a1b2c3d ", 8)), DeviceID: 7,
 		InitializedTime: &started, Quality: "GREEN", Counts: contract.Counts{MessagesIn: time.Now().Unix()},

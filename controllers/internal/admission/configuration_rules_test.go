@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -90,6 +91,15 @@ func (h *house) testConfigurationUpdate(t *testing.T) {
 		if err := update(c, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {
 			t.Errorf("the accepted twin is refused: %v", err)
 		}
+	}
+	editor := userWho(t, "integrity-editor", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"update"}})
+	exempt := at("data", func(data fields) { data["integrity.json"] = `{"version":1,"limits":"Exempt","relays":1}` })
+	wantRefusal(t, update(editor, exempt), "integrity.json of a relay's ConfigMap is the operator's to write")
+	if err := update(editor, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {
+		t.Errorf("who leaves integrity.json as it is: %v", err)
+	}
+	if err := update(h.operator, exempt); err != nil {
+		t.Errorf("the operator: %v", err)
 	}
 	h.testBareConfiguration(t)
 }

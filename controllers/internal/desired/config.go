@@ -111,6 +111,12 @@ func config(in Input) contract.Config {
 			c.Webhook.MaxUpdates = int(w.MaxUpdates)
 		}
 	}
+	if o := relay.OptOut; o != nil {
+		c.OptOut = &contract.OptOut{
+			Words: o.Words, ResumeWords: o.ResumeWords, Confirmation: o.Confirmation, ResumeConfirmation: o.ResumeConfirmation,
+			MarketingOnly: o.Applies == v1alpha1.OptOutMarketing,
+		}
+	}
 	if p := relay.Storage.Postgres; p != nil {
 		c.Postgres = &contract.Postgres{Database: p.Database, Size: relay.Storage.Size.Value()}
 	}
@@ -144,10 +150,10 @@ func tlsSource(e v1alpha1.RelayEndpoint) string {
 	}
 }
 
-// ConfigMap holds the configuration file, and what the relay tells of its business account if it names one. It
-// outlives the relay, because the janitor reads it.
+// ConfigMap holds the configuration file, what holds for first contacts, and what the relay tells of its business account if it
+// names one. It outlives the relay, because the janitor reads it.
 func ConfigMap(in Input, file []byte) *corev1ac.ConfigMapApplyConfiguration {
-	data := map[string]string{ConfigKey: string(file)}
+	data := map[string]string{ConfigKey: string(file), contract.IntegrityFile: indented(in.Integrity)}
 	if in.Relay.Spec.BusinessAccount != "" {
 		data[contract.AccountFile] = account(in.Account)
 	}
@@ -161,9 +167,14 @@ func account(numbers []contract.AccountNumber) string {
 	if len(numbers) == 0 {
 		numbers = []contract.AccountNumber{}
 	}
-	file, err := json.MarshalIndent(contract.Account{Version: contract.AccountVersion, Numbers: numbers}, "", "  ")
+	return indented(contract.Account{Version: contract.AccountVersion, Numbers: numbers})
+}
+
+// indented is a struct as a JSON file.
+func indented(content any) string {
+	file, err := json.MarshalIndent(content, "", "  ")
 	if err != nil {
-		panic(err) // the struct has nothing that cannot be written
+		panic(err) // the structs have nothing that cannot be written
 	}
 	return string(file) + "\n"
 }

@@ -20,6 +20,8 @@ type Input struct {
 	Volume string
 	// Account are the numbers of the other relays of its business account, sorted by the relays' names.
 	Account []contract.AccountNumber
+	// Integrity is what holds for the relay's first contacts.
+	Integrity contract.Integrity
 	// RelayImage is the reference of the relay's image.
 	RelayImage string
 	// OperatorNamespace is where the operator runs. Empty means outside the

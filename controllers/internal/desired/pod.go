@@ -26,6 +26,7 @@ const (
 
 	volumeCredentials = "webhook-credentials"
 	volumeAccount     = "account"
+	volumeIntegrity   = "integrity"
 
 	// ContainerRelay and ContainerJanitor name the only container of each pod.
 	ContainerRelay   = "relay"
@@ -118,11 +119,11 @@ func (in Input) configVolume() *corev1ac.VolumeApplyConfiguration {
 		WithItems(corev1ac.KeyToPath().WithKey(ConfigKey).WithPath(ConfigKey)))
 }
 
-// accountVolume mounts what the relay tells of its business account, as a folder: it changes while the relay runs.
-func (in Input) accountVolume() *corev1ac.VolumeApplyConfiguration {
-	return corev1ac.Volume().WithName(volumeAccount).WithConfigMap(corev1ac.ConfigMapVolumeSource().
+// changingVolume mounts one file of the ConfigMap as a folder: it changes while the relay runs.
+func (in Input) changingVolume(name, file string) *corev1ac.VolumeApplyConfiguration {
+	return corev1ac.Volume().WithName(name).WithConfigMap(corev1ac.ConfigMapVolumeSource().
 		WithName(in.tenant()).WithDefaultMode(0o444).
-		WithItems(corev1ac.KeyToPath().WithKey(contract.AccountFile).WithPath(contract.AccountFile)))
+		WithItems(corev1ac.KeyToPath().WithKey(file).WithPath(file)))
 }
 
 // tokenVolume projects a token that only Vault accepts, and only for the role of that

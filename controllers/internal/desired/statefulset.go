@@ -91,9 +91,11 @@ func (in Input) relayPod() *corev1ac.PodSpecApplyConfiguration {
 		container.WithVolumeMounts(mount(volumeCredentials, contract.WebhookCredentialsDir, true))
 	}
 	if relay.BusinessAccount != "" {
-		spec.WithVolumes(in.accountVolume())
+		spec.WithVolumes(in.changingVolume(volumeAccount, contract.AccountFile))
 		container.WithVolumeMounts(mount(volumeAccount, contract.AccountDir, true))
 	}
+	spec.WithVolumes(in.changingVolume(volumeIntegrity, contract.IntegrityFile))
+	container.WithVolumeMounts(mount(volumeIntegrity, contract.IntegrityDir, true))
 	if in.replicated() {
 		spec.WithTopologySpreadConstraints(in.spread(corev1.LabelTopologyZone), in.spread(corev1.LabelHostname))
 	}

@@ -21,6 +21,8 @@ type Update struct {
 	File   File
 	System string // of a message of type system: what kind of notice it is
 
+	Preference string // of a customer: stop or resume; empty for a message or status
+
 	Status    string // sent, delivered, read or failed; empty for a message
 	Recipient string // of a status: the customer, digits only
 	// User is the customer's user id, of a message or a status; Contact is the one in contacts, and Digits
@@ -78,6 +80,12 @@ type (
 		Contacts []contact
 		Messages []message
 		Statuses []status
+		Prefs    []preference `json:"user_preferences"`
+	}
+	preference struct {
+		WaID            string `json:"wa_id"`
+		UserID          string `json:"user_id"`
+		Category, Value string
 	}
 	contact struct {
 		Profile  struct{ Name string }
@@ -176,6 +184,9 @@ func (v value) updates() (all []Update) {
 			u.Identity = cmp.Or(u.Identity, v.Contacts[0].Identity)
 		}
 		all = append(all, u)
+	}
+	for _, p := range v.Prefs {
+		all = append(all, Update{Preference: p.Value, From: p.WaID, User: p.UserID, Type: p.Category})
 	}
 	for _, s := range v.Statuses {
 		u := Update{ID: s.ID, Status: s.Status, Recipient: s.Recipient, User: s.UserID, Opaque: s.Opaque}

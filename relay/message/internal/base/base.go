@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
+	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -61,12 +62,14 @@ type Carrier interface {
 	Refuse(ctx context.Context, to phone.Number, r carrier.Refusal) error
 }
 
-// Options say whose messages they are. All but Files, Now and Log are required.
+// Options say whose messages they are. All but Conduct, Files, Now and Log are required.
 type Options struct {
 	Store   Store
 	Carrier Carrier
 	Account *omemo.Account
 	Webhook webhook.Account
+	// Conduct judges whom the business may write to; nil: everybody.
+	Conduct *conduct.Book
 	// Files are the dependencies for moving files; nil: no file is sent or fetched.
 	Files *Files
 	// Deliveries is called when a webhook was queued.
@@ -91,10 +94,22 @@ type Options struct {
 	NoStorage bool
 	// NoNotices means that customers get no notice of how to switch encryption on.
 	NoNotices bool
+	// OptOut lets customers stop the business by a word; nil: there is no such word.
+	OptOut *OptOut
 	// Notice is the text of that notice; empty means the relay's own text.
 	Notice string
 	Now    func() time.Time
 	Log    *slog.Logger
+}
+
+// OptOut are the words by which customers stop the business, and allow it again. A word counts if it is the whole message,
+// without regard to case and spaces around it.
+type OptOut struct {
+	Words, Back []string
+	// Confirmation and BackConfirmation are what the customer is answered, once each; empty for the relay's own text.
+	Confirmation, BackConfirmation string
+	// MarketingOnly stops templates of the category MARKETING; otherwise everything stops that does not answer the customer.
+	MarketingOnly bool
 }
 
 // Base is what the parts share.

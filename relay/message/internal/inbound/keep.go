@@ -113,7 +113,10 @@ func (s *Inbound) keepText(tx *store.Tx, c store.Customer, m carrier.Message, op
 	if err := s.reached(tx, c, body, repeated); err != nil {
 		return err
 	}
-	return s.write(tx, c, m, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now)
+	if err := s.write(tx, c, m, parts, body, peers.IdentityHash(opened.Identity.Bytes()), now); err != nil || len(parts) > 1 || parts[0].URL != "" || body.Corrects != "" {
+		return err
+	}
+	return s.optOut(tx, c, parts[0].Text, now)
 }
 
 // confirm returns the receipt that follows from the webhook about a customer's message, zero for none.

@@ -30,6 +30,7 @@ type Text struct {
 	// IdentityHash names the identity key of the recipient's device that the message is for,
 	// as webhooks name it, and accepts that key; empty for all devices.
 	IdentityHash string
+	Marketing    bool        // by a template of that category
 	Once         *store.Once // nil: it is sent each time
 }
 
@@ -46,9 +47,10 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		ID: store.NewMessageID(), Direction: store.Outbound, Type: "text", Body: encoded, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: t.Opaque, Created: now, Updated: now,
 	}
+	to := addressee{Outbound: s, marketing: t.Marketing}
 	accept := func(seal func(*store.Tx, store.Customer, *store.Message, record.Content) error) error {
 		return s.Store.Update(ctx, s.Once(t.Once, m.ID, func(tx *store.Tx) error {
-			c, err := s.Customer(tx, t.To)
+			c, err := to.find(tx, t.To)
 			if err != nil {
 				return err
 			}
@@ -71,6 +73,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		err = accept(sealLater)
 	}
 	if err != nil {
+		to.undo()
 		s.ahead.ended(m.ID)
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}

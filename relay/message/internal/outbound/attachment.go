@@ -38,6 +38,7 @@ type Attachment struct {
 	ChoiceKind string
 	// IdentityHash is that of Text.
 	IdentityHash string
+	Marketing    bool        // that of Text
 	Once         *store.Once // that of Text
 }
 
@@ -50,11 +51,12 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 	}
 	caption := strings.TrimSpace(a.Filename + "\n" + a.Caption)
 	id, now := store.NewMessageID(), s.Now()
+	to := addressee{Outbound: s, marketing: a.Marketing}
 	err := s.Store.Update(ctx, s.Once(a.Once, id, func(tx *store.Tx) error {
 		if err := sendable(tx, a); err != nil {
 			return err
 		}
-		c, err := s.Customer(tx, a.To)
+		c, err := to.find(tx, a.To)
 		if err != nil {
 			return err
 		}
@@ -72,6 +74,7 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 		return s.PutTask(tx, m, record.Content{Text: caption, With: id, ReplyTo: a.ReplyTo, IdentityHash: a.IdentityHash}, record.KindText)
 	}))
 	if err != nil {
+		to.undo()
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)

@@ -10,6 +10,12 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
+// Details of messages that cannot be delivered though nothing is wrong with the recipient.
+const (
+	noKeysDetails  = "The relay could not get the recipient's keys from the carrier."
+	blockedDetails = "The business has blocked the recipient: unblock them to write to them."
+)
+
 // failure ends a message for good, with the reason for the business.
 type failure struct{ reason webhook.Error }
 
@@ -29,7 +35,7 @@ func givenUp(k record.Kind) webhook.Error {
 	if k == record.KindBounced {
 		return webhook.Unavailable("The carrier returned the message, and the relay could not send it again.")
 	}
-	return webhook.Undeliverable("The relay could not get the recipient's keys from the carrier.")
+	return webhook.Undeliverable(noKeysDetails)
 }
 
 // timeFor bounds one attempt at a job.
@@ -44,7 +50,7 @@ func timeFor(k record.Kind) time.Duration {
 // not sent.
 func refused(k record.Kind) error {
 	if k == record.KindText || k == record.KindMedia || k == record.KindReaction || k == record.KindBounced {
-		return fails(webhook.Undeliverable("The business has blocked the recipient: unblock them to write to them."))
+		return fails(webhook.Undeliverable(blockedDetails))
 	}
 	return record.ErrFinished
 }

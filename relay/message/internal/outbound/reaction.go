@@ -37,8 +37,9 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 		ID: store.NewMessageID(), Direction: store.Outbound, Type: record.TypeReaction, CarrierID: store.NewCarrierID(),
 		State: record.StateAccepted, Opaque: r.Opaque, Created: now, Updated: now,
 	}
+	to := addressee{Outbound: s}
 	err := s.Store.Update(ctx, s.Once(r.Once, m.ID, func(tx *store.Tx) error {
-		c, err := s.Customer(tx, r.To)
+		c, err := to.find(tx, r.To)
 		if err != nil {
 			return err
 		}
@@ -46,6 +47,7 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 		return s.PutTask(tx, m, record.Content{Text: r.Emoji, ToUser: r.ToUser, ReplyTo: r.About}, record.KindReaction)
 	}))
 	if err != nil {
+		to.undo()
 		return "", fmt.Errorf("accepting a reaction: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)

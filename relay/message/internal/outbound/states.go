@@ -140,6 +140,18 @@ func count(tx *store.Tx, state string, at time.Time) error {
 	return nil
 }
 
+// judge counts what says something about the business's conduct. That it blocked the recipient itself, or that the carrier
+// was in trouble, does not.
+func (s *Outbound) judge(state string, errs []webhook.Error) {
+	switch {
+	case state == record.StateDelivered:
+		s.Conduct.Delivered(s.Now())
+	case state == record.StateFailed && len(errs) > 0 && errs[0].Code == webhook.CodeUndeliverable &&
+		errs[0].Details != blockedDetails && errs[0].Details != noKeysDetails:
+		s.Conduct.Undelivered(s.Now())
+	}
+}
+
 func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
 	if m.Type == record.TypeCaption || m.Type == record.TypeNotice {
 		return nil // the business knows only the message that it goes with, or did not send it
@@ -148,6 +160,7 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 		return nil // the API has no such webhooks for reactions
 	}
 	s.Counts.Add(eventOf(state))
+	s.judge(state, errs)
 	if err := count(tx, state, at); err != nil {
 		return err
 	}

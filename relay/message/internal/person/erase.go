@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/blocklist"
@@ -15,8 +16,8 @@ import (
 )
 
 // Erase removes everything that is stored about one person: messages in both directions with
-// their files and everything that belongs to them, sessions and devices, queued jobs, and the
-// entries on the block list and on the carrier's contact list. A file of the business that
+// their files and everything that belongs to them, sessions and devices, queued jobs, an
+// opt-out, and the entries on the block list and on the carrier's contact list. A file of the business that
 // another customer's message names stays. Erase may be called again, and then does what was
 // left. A person about whom nothing is stored is no error. When the carrier cannot be reached,
 // Erase returns the carrier's error: the relay's part is done then, the carrier's lists are
@@ -35,6 +36,9 @@ func (s *People) Erase(ctx context.Context, n phone.Number) error {
 	var blocked bool
 	err = s.Store.Shrink(ctx, func(tx *store.Tx) (err error) {
 		if blocked, err = blocklist.Unlist(tx, n); err != nil {
+			return err
+		}
+		if err = tx.PutOptOut(n, time.Time{}); err != nil {
 			return err
 		}
 		id, err = erase(tx, n, used)

@@ -21,10 +21,11 @@ var ErrUnknownCustomer = errors.New("nothing is kept of this person")
 
 // Person is what is stored about one person, to answer a request for access.
 type Person struct {
-	UserID      string // empty when only the block list names them
+	UserID      string // empty when only the block list or an opt-out is about them
 	Name        string
 	LastInbound time.Time // zero when nothing came
 	Blocked     bool      // by the business
+	OptedOut    time.Time // when they asked the business to stop; zero if they did not
 	Devices     []PersonsDevice
 	Messages    []PersonsMessage // oldest first
 	More        bool             // there are further messages
@@ -92,11 +93,14 @@ func personIn(tx *store.Tx, n phone.Number, after string, limit int) (p Person, 
 		return p, err
 	}
 	_, p.Blocked = blocked[n]
+	if p.OptedOut, err = tx.OptedOut(n); err != nil && !errors.Is(err, seal.ErrTampered) {
+		return p, err
+	}
 	c, err := tx.Customer(n)
 	if errors.Is(err, seal.ErrTampered) { // everything else can still be read
 		c.ID, err = tx.CustomerID(n)
 	}
-	if record.IsNotFound(err) && p.Blocked && after == "" {
+	if record.IsNotFound(err) && (p.Blocked || !p.OptedOut.IsZero()) && after == "" {
 		return p, nil
 	}
 	if err != nil {

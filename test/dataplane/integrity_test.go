@@ -1,0 +1,82 @@
+package dataplane_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/serve"
+	"github.com/relaykeep/relaykeep/test/await"
+)
+
+// writeIntegrity writes what holds for first contacts, as the kubelet mounts it.
+func writeIntegrity(t *testing.T, dir string, i contract.Integrity) {
+	t.Helper()
+	i.Version, i.Relays = contract.IntegrityVersion, 1
+	data, err := json.Marshal(i)
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(dir, contract.IntegrityFile), data, 0o600))
+}
+
+// tryStranger writes to somebody who never wrote to the business.
+func (b *business) tryStranger(n int) (status int, answer string) {
+	b.t.Helper()
+	return b.Call(b.Token, map[string]any{
+		"messaging_product": "whatsapp", "to": fmt.Sprintf("+49309%06d", n), "type": "text", "text": map[string]string{"body": "an offer"},
+	})
+}
+
+// TestFirstContacts_OfASpammerAreRefusedUntilAnAdminExemptsIt covers error 131048 through a relay: it comes, survives a restart,
+// never concerns who wrote to the business, and lifts with the exemption.
+func TestFirstContacts_OfASpammerAreRefusedUntilAnAdminExemptsIt(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t)
+	b.Config.Throughput = 1000
+	dir := t.TempDir()
+	writeIntegrity(t, dir, contract.Integrity{Limits: contract.LimitsEnforced})
+	there := func(o *serve.Options) { o.IntegrityDir = dir }
+	b.StartReady(there)
+	p := newPerson(t)
+	p.Says(b, "where is my parcel?")
+	b.WaitText("where is my parcel?")
+	refused := 0
+	for n := range 400 {
+		status, answer := b.tryStranger(n)
+		if status == http.StatusTooManyRequests && strings.Contains(answer, `"code":131048`) {
+			refused++
+		} else if status != http.StatusOK {
+			t.Fatalf("stranger %d: %d %s", n, status, answer)
+		}
+	}
+	if refused < 400-130 {
+		t.Errorf("%d of 400 strangers were refused", refused)
+	}
+	b.Wait(contract.ConditionSendingUnlimited, contract.False, serve.ReasonHeld)
+	b.WaitStatus(b.Say(p.Number.E164(), "it comes today"), "read")
+
+	b.Stop()
+	b.Start(there)
+	b.Wait(contract.ConditionSendingUnlimited, contract.False, serve.ReasonHeld)
+	b.WaitReady()
+	if status, answer := b.tryStranger(1000); status != http.StatusTooManyRequests || !strings.Contains(answer, `"code":131048`) {
+		t.Errorf("after a restart: %d %s", status, answer)
+	}
+	if s := b.Report(); s.Integrity == nil || !s.Integrity.Held || s.Integrity.DailyLimit != 250 || s.Integrity.FirstContacts < 50 {
+		t.Errorf("the status says %+v", s.Integrity)
+	}
+	if _, metrics := b.Get("/metrics"); !strings.Contains(string(metrics), `relaykeep_sending_state{state="Held"} 1`) {
+		t.Error("the metrics do not show the hold")
+	}
+	writeIntegrity(t, dir, contract.Integrity{Limits: contract.LimitsExempt})
+	await.Until(t, "the exemption counts", func() bool {
+		status, _ := b.tryStranger(2000)
+		return status == http.StatusOK
+	})
+	b.Wait(contract.ConditionSendingUnlimited, contract.True, serve.ReasonExempt)
+	b.NothingLeaked()
+}
