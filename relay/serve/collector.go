@@ -9,6 +9,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/receipt"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -33,6 +34,8 @@ type collector struct {
 	carrierState, carrierSince *prometheus.Desc
 	receiptGaps, lastReceipt   *prometheus.Desc
 	conduct                    conductDescs
+	usageMessages, usageBytes  *prometheus.Desc
+	usageCustomers             *prometheus.Desc
 }
 
 func newCollector(r *relay) *collector {
@@ -63,6 +66,11 @@ func newCollector(r *relay) *collector {
 		lastReceipt:  desc("erasure_receipt_timestamp_seconds", "When the last erasure receipt was put, by Vault's clock; none before there is one."),
 		carrierSince: desc("carrier_state_timestamp_seconds", "Since when the link to the carrier has been in its state."),
 		conduct:      newConductDescs(desc),
+		usageMessages: desc("usage_messages_total",
+			"Messages that the business used, by direction and kind, in tens, as of the last full hour. It goes on when the relay restarts.", "direction", "kind"),
+		usageBytes: desc("usage_media_bytes_total",
+			"Bytes of the files of these messages, by direction, in megabytes, as of the last full hour.", "direction"),
+		usageCustomers: desc("usage_customer_days_total", "Customers with whom there were messages, added up over days that are over, in tens."),
 	}
 }
 
@@ -71,6 +79,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.messages, c.refused, c.overQuota, c.queue, c.waited, c.condition, c.storage, c.oldestKey, c.key, c.retention,
 		c.limit, c.used, c.free, c.carrierState, c.carrierSince, c.receiptGaps, c.lastReceipt,
+		c.usageMessages, c.usageBytes, c.usageCustomers,
 	} {
 		ch <- d
 	}
@@ -95,6 +104,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		c.room(ctx, gauge, p)
 		c.link(gauge, p)
 		c.conduct.collect(gauge, p.signals())
+		c.usage(ctx, ch, p)
 	}
 	s := c.relay.statusOf(contract.Counts{DeadLetters: letters})
 	if t := s.OldestKeyTime; t != nil {
@@ -208,6 +218,31 @@ func (c *collector) link(gauge func(*prometheus.Desc, float64, ...string), p *pa
 	if known {
 		gauge(c.carrierSince, float64(s.Since.Unix()))
 	}
+}
+
+// usage shows what was ever published of what the business used.
+func (c *collector) usage(ctx context.Context, ch chan<- prometheus.Metric, p *parts) {
+	total := map[metering.Cell]metering.Amount{}
+	err := p.store.View(ctx, func(tx *store.Tx) error {
+		found, err := tx.UsageTotals()
+		for _, m := range found {
+			total[m.Cell] = m.Amount
+		}
+		return err
+	})
+	if err != nil {
+		return
+	}
+	counter := func(d *prometheus.Desc, n int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	for _, d := range metering.Directions() {
+		for _, k := range metering.Messages() {
+			counter(c.usageMessages, total[metering.Cell{Direction: d, Kind: k}].Count, string(d), string(k))
+		}
+		counter(c.usageBytes, total[metering.Cell{Direction: d, Kind: metering.Media}].Bytes, string(d))
+	}
+	counter(c.usageCustomers, total[metering.Cell{Kind: metering.Customers}].Count)
 }
 
 func value(s contract.ConditionStatus) float64 {

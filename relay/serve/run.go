@@ -15,6 +15,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message"
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
@@ -144,6 +145,13 @@ func (p *parts) maintain(ctx context.Context) error {
 	advance, sweep := time.NewTicker(p.AdvanceEvery), time.NewTicker(p.SweepEvery)
 	defer advance.Stop()
 	defer sweep.Stop()
+	var published int64
+	publish := func() {
+		if hour := metering.Hour(p.Now()); hour != published && p.publishUsage(ctx) {
+			published = hour
+		}
+	}
+	publish() // before the sweep: it counts messages that the sweep may remove
 	p.sweep(ctx)
 	p.forgetContent(ctx)
 	for {
@@ -151,6 +159,7 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-advance.C:
+			publish()
 			p.forgetContent(ctx)
 			p.recheckOwner(ctx)
 			if p.clock.Skewed() {
@@ -166,6 +175,7 @@ func (p *parts) maintain(ctx context.Context) error {
 				p.Log.LogAttrs(ctx, slog.LevelWarn, "no new data key; the current one stays in use", slog.Any("error", err))
 			}
 		case <-sweep.C:
+			publish()
 			p.sweep(ctx)
 		}
 	}

@@ -39,6 +39,7 @@ func (r *relay) serveStatus(ctx context.Context) error {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(r.status(req.Context()))
 	})
+	mux.HandleFunc("GET "+contract.UsagePath, r.serveUsage)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2}))
 	if r.cfg.Move != "" {
 		mux.Handle(contract.MovePath, &r.move)

@@ -26,7 +26,7 @@ var ErrCopy = errors.New("store: what the database server returns is not what wa
 func tables() []string {
 	return []string{
 		"epochs", "settings_keys", "settings", "customers", "devices", tableSessions, tablePreKeys, "messages", "seen", "jobs",
-		"media", "media_chunks", tableBases, "counts", "requests",
+		"media", "media_chunks", tableBases, "counts", "requests", "meter_hours", "meter_days",
 	}
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"hash"
 
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/seal"
 )
 
@@ -24,9 +25,10 @@ type shared struct {
 	seenMAC   hash.Hash
 	usage     map[CustomerID]int64 // what customers use, as far as it was counted
 	hot       hot
-	counts    map[int64]Count // of the running group, by period
-	total     sum             // of sessions and pre-keys, the running group's included
-	committed sum             // the same without that group
+	counts    map[int64]Count             // of the running group, by period
+	metered   map[metered]metering.Amount // of the running group
+	total     sum                         // of sessions and pre-keys, the running group's included
+	committed sum                         // the same without that group
 	observed  observed
 }
 

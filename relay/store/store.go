@@ -70,6 +70,7 @@ func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
 		Kept: func() {
 			s.hot.keep()
 			s.counted(t)
+			s.meter(t)
 			s.total.add(t.change)
 			s.used(t)
 			s.observed.kept(name)
@@ -95,6 +96,9 @@ func (g group) Commit(tx engine.Tx) error {
 	g.shared.hot.begin()
 	t := &Tx{conn: tx, shared: g.shared, writes: true}
 	err := t.writeCounts()
+	if err == nil {
+		err = t.writeMetered()
+	}
 	if err == nil && g.shared.total != g.shared.committed {
 		err = t.writeSum(g.shared.total)
 	}
@@ -108,6 +112,7 @@ func (g group) Commit(tx engine.Tx) error {
 func (g group) Ended(err error) {
 	g.shared.observed.ended(err)
 	clear(g.shared.counts)
+	clear(g.shared.metered)
 	if err == nil {
 		g.shared.committed = g.shared.total
 		g.shared.hot.begin() // what the last change did not keep

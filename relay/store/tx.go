@@ -26,9 +26,10 @@ type Tx struct {
 	session *child     // was found or written last, for device
 	device  carrier.DeviceID
 
-	uses   []use   // what customers came to use
-	counts []Count // what was counted
-	owed   bool    // the quota is lifted
+	uses    []use           // what customers came to use
+	counts  []Count         // what was counted
+	metered []meteredAmount // what is to be billed
+	owed    bool            // the quota is lifted
 
 	recount bool // uses does not cover everything that was deleted
 }

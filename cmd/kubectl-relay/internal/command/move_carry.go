@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -201,12 +200,7 @@ func (m *move) throughPod(ctx context.Context, do func(context.Context, *http.Cl
 		return err
 	}
 	defer forwarder.Close()
-	transport := &http.Transport{
-		DialContext:           func(context.Context, string, string) (net.Conn, error) { return forwarder.Dial(contract.StatusPort) },
-		DisableKeepAlives:     true,
-		ResponseHeaderTimeout: m.timeout,
-	}
-	return do(ctx, &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }})
+	return do(ctx, statusClient(forwarder, m.timeout))
 }
 
 func (m *move) podName() string { return v1alpha1.TenantName(m.name) + "-0" }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -91,33 +92,55 @@ func throughPod(relay *v1alpha1.BusinessRelay, pod string, forwarder *forward.Fo
 	}
 }
 
+// statusClient calls the status port of a relay's pod. It waits for as long as that for an answer to begin.
+func statusClient(forwarder *forward.Forwarder, patience time.Duration) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:           func(context.Context, string, string) (net.Conn, error) { return forwarder.Dial(contract.StatusPort) },
+			DisableKeepAlives:     true,
+			ResponseHeaderTimeout: patience,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // runningPod returns the name of a pod of the relay that runs; of several, one that is ready. It reads each by its name,
 // so that it takes the rights that kubectl port-forward takes, and no others.
 func runningPod(ctx context.Context, k client.Reader, relay *v1alpha1.BusinessRelay) (string, error) {
-	if relay.Spec.Suspend {
-		return "", fmt.Errorf("relay %s is stopped by spec.suspend, and nothing of it answers: kubectl patch brelay %s -n %s --type merge -p '{\"spec\":{\"suspend\":false}}'", relay.Name, relay.Name, relay.Namespace)
+	pods, err := runningPods(ctx, k, relay)
+	if err != nil {
+		return "", err
 	}
-	running := ""
-	var idle []string
+	return pods[0], nil
+}
+
+// runningPods returns the names of all pods of the relay that run, of which there is one at least; those that are ready
+// come first.
+func runningPods(ctx context.Context, k client.Reader, relay *v1alpha1.BusinessRelay) ([]string, error) {
+	if relay.Spec.Suspend {
+		return nil, fmt.Errorf("relay %s is stopped by spec.suspend, and nothing of it answers: kubectl patch brelay %s -n %s --type merge -p '{\"spec\":{\"suspend\":false}}'", relay.Name, relay.Name, relay.Namespace)
+	}
+	var ready, running, idle []string
 	for _, name := range podNames(relay) {
 		var pod corev1.Pod
 		switch err := k.Get(ctx, client.ObjectKey{Namespace: relay.Namespace, Name: name}, &pod); {
 		case apierrors.IsNotFound(err):
 			idle = append(idle, name+" is not there")
 		case err != nil:
-			return "", explain(err, "pod "+name, "")
+			return nil, explain(err, "pod "+name, "")
 		case pod.DeletionTimestamp != nil:
 			idle = append(idle, name+" is being deleted")
 		case pod.Status.Phase != corev1.PodRunning:
 			idle = append(idle, name+" is "+string(pod.Status.Phase))
 		case isReady(&pod):
-			return name, nil
-		case running == "":
-			running = name
+			ready = append(ready, name)
+		default:
+			running = append(running, name)
 		}
 	}
-	if running == "" {
-		return "", fmt.Errorf("no pod of relay %s runs (%s): see kubectl relay check relay/%s -n %s", relay.Name, strings.Join(idle, ", "), relay.Name, relay.Namespace)
+	running = append(ready, running...)
+	if len(running) == 0 {
+		return nil, fmt.Errorf("no pod of relay %s runs (%s): see kubectl relay check relay/%s -n %s", relay.Name, strings.Join(idle, ", "), relay.Name, relay.Namespace)
 	}
 	return running, nil
 }

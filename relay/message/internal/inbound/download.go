@@ -16,6 +16,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/webhook"
@@ -215,7 +216,7 @@ func (s *Inbound) haveFile(tx *store.Tx, j queue.Job, f store.Media, is arrived)
 	w := webhook.Message{Media: &webhook.Media{
 		Kind: string(kind), ID: f.ID, MIME: f.MIME, SHA256: f.SHA256, Name: f.Name, Voice: is.Voice, Animated: is.Animated, NameClear: is.nameClear,
 	}}
-	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) {
+	return s.tellFile(tx, j, w, f.Size, func(m *store.Message, b *record.Content) {
 		m.Type = string(kind)
 		old := record.Attached{}
 		if b.Media != nil {
@@ -233,14 +234,14 @@ func (s *Inbound) lost(ctx context.Context, j queue.Job, details string) error {
 func (s *Inbound) lostFile(tx *store.Tx, j queue.Job, details string) error {
 	tx.Owed() // the message is stored already
 	w := webhook.Message{Errors: []webhook.Error{webhook.MediaDownload(details)}}
-	return s.tellFile(tx, j, w, func(m *store.Message, b *record.Content) { m.Type, b.Media = record.TypeUnsupported, nil })
+	return s.tellFile(tx, j, w, 0, func(m *store.Message, b *record.Content) { m.Type, b.Media = record.TypeUnsupported, nil })
 }
 
 // tellForgotten tells the business that the link to a file was lost before the file was there.
 func (s *Inbound) tellForgotten(tx *store.Tx, j queue.Job) error {
 	tx.Owed()
 	w := webhook.Message{Errors: []webhook.Error{webhook.NotDelivered()}}
-	return s.tellFile(tx, j, w, func(m *store.Message, _ *record.Content) { m.Type = record.TypeUnsupported })
+	return s.tellFile(tx, j, w, 0, func(m *store.Message, _ *record.Content) { m.Type = record.TypeUnsupported })
 }
 
 // TellForgotten tells the business of the files that were not fetched before the links to them were lost.
@@ -272,8 +273,8 @@ const (
 	anyTime        = 365 * 24 * time.Hour
 )
 
-// tellFile changes a file's message, queues its webhook and ends its job.
-func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change func(*store.Message, *record.Content)) error {
+// tellFile changes a file's message, queues its webhook, meters both and ends its job.
+func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, size int64, change func(*store.Message, *record.Content)) error {
 	m, err := tx.Message(j.Message)
 	if record.IsNotFound(err) {
 		return tx.Finish(j.ID)
@@ -305,6 +306,9 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, change 
 		return err
 	}
 	if err := tx.PutMessage(m); err != nil {
+		return err
+	}
+	if err := record.Meter(tx, s.Now(), metering.In, m.Type, size); err != nil {
 		return err
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity

@@ -12,6 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/signal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -248,6 +249,9 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 		Life: body.Life, Borrowed: body.Borrowed,
 	})
 	if err != nil {
+		return err
+	}
+	if err := record.Meter(tx, s.Now(), metering.In, kind, 0); err != nil {
 		return err
 	}
 	return s.NotifyOf(tx, c.ID, w, body)

@@ -12,6 +12,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -93,6 +94,11 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 	})
 	if err != nil {
 		return err
+	}
+	if last != "" {
+		if err := record.Meter(tx, s.Now(), metering.In, record.TypeReaction, 0); err != nil {
+			return err
+		}
 	}
 	payload, err := s.Webhook.ReactionPayload(webhook.Reaction{
 		ID: store.NewMessageID(), From: c.Number, User: c.UserID, Name: c.Name, Time: one.time, About: about.ID, Emoji: last, Unencrypted: !one.encrypted,

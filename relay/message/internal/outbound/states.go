@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/base"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
+	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -129,11 +131,14 @@ func putState(tx *store.Tx, m store.Message, state string, at time.Time, errs []
 	})
 }
 
-// count counts what the business is told of.
-func count(tx *store.Tx, state string, at time.Time) error {
+// count counts what the business is told of, and meters what was sent.
+func count(tx *store.Tx, m store.Message, state string, at time.Time) error {
 	switch state {
 	case record.StateSent:
-		return tx.AddCount(at, 1, 0)
+		if err := tx.AddCount(at, 1, 0); err != nil {
+			return err
+		}
+		return record.Meter(tx, at, metering.Out, m.Type, fileSize(tx, m))
 	case record.StateDelivered:
 		return tx.AddCount(at, 0, 1)
 	}
@@ -152,6 +157,22 @@ func (s *Outbound) judge(state string, errs []webhook.Error) {
 	}
 }
 
+// fileSize is how large a message's file is, in bytes; 0 for none, and for one that was deleted since.
+func fileSize(tx *store.Tx, m store.Message) int64 {
+	if !media.Kind(m.Type).Valid() {
+		return 0
+	}
+	body, err := record.ContentOf(m)
+	if err != nil || body.Media == nil {
+		return 0
+	}
+	f, err := tx.Media(body.Media.ID)
+	if err != nil {
+		return 0
+	}
+	return f.Size
+}
+
 func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state string, at time.Time, errs []webhook.Error) error {
 	if m.Type == record.TypeCaption || m.Type == record.TypeNotice {
 		return nil // the business knows only the message that it goes with, or did not send it
@@ -161,7 +182,7 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 	}
 	s.Counts.Add(eventOf(state))
 	s.judge(state, errs)
-	if err := count(tx, state, at); err != nil {
+	if err := count(tx, m, state, at); err != nil {
 		return err
 	}
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
