@@ -32,19 +32,27 @@ func (s *Stream) Connect(ctx context.Context, c Config) (l *Link, resumed bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	stop := context.AfterFunc(ctx, func() { l.End(ErrStopped) })
+	if resumed, err = s.carried(ctx, l); err != nil {
+		return nil, false, Failed(networkReason(err), err)
+	}
+	return l, resumed, nil
+}
+
+// carried has a link carry the stream, and says whether it resumed it. It ends the link if it fails, as it does when ctx ends.
+func (s *Stream) carried(ctx context.Context, l *Link) (resumed bool, err error) {
+	stop := context.AfterFunc(ctx, func() { l.End(ErrStopped) }) // which may be after the return
 	resumed, err = s.establish(l)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		l.End(ErrStopped)
-		return nil, false, Failed(networkReason(err), err)
+		return false, err
 	}
 	if resumed {
 		s.prove(l)
 	}
-	return l, resumed, nil
+	return resumed, nil
 }
 
 // prove ends a link that resumed the stream unless the server acknowledges something on it soon, and has the next link

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"net"
 	"testing"
@@ -64,5 +65,22 @@ func TestResumedLink_ThatBreaksAgainIsResumedAgain(t *testing.T) {
 		if s.id != "resumable" {
 			t.Error("the stream is resumed no more")
 		}
+	})
+}
+
+// What stops an attempt to connect may come when the attempt has failed by itself.
+func TestConnecting_IsStoppedAsItFails(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	synctest.Test(t, func(*testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		l := NewLink(ours, Config{MaxStanza: 1 << 20, Idle: time.Minute})
+		l.management = false
+		if _, err := New().carried(ctx, l); !errors.Is(err, errNoManagement) {
+			t.Errorf("error %v", err)
+		}
+		synctest.Wait() // for what ends the link from outside
+		<-l.Ended()
 	})
 }
