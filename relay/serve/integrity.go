@@ -105,7 +105,7 @@ func integrityStatus(s conduct.Signals) *contract.IntegrityStatus {
 // sendingCondition is SendingUnlimited.
 func sendingCondition(s conduct.Signals) contract.Condition {
 	c := contract.Condition{Type: contract.ConditionSendingUnlimited, Status: contract.True}
-	const recover = "; it recovers by itself, or a cluster admin exempts the relay in the DataRegion (spec.integrity.exemptions); see docs/integrity.md"
+	const ends = "; it recovers by itself, or a cluster admin exempts the relay in the DataRegion (spec.integrity.exemptions); see docs/integrity.md"
 	switch {
 	case s.State == conduct.Off:
 		c.Reason, c.Message = ReasonNotLimited, "first contacts are counted and not limited"
@@ -113,14 +113,14 @@ func sendingCondition(s conduct.Signals) contract.Condition {
 		c.Reason, c.Message = ReasonExempt, "a cluster admin exempted the relay: first contacts are counted and not limited"
 	case s.State == conduct.Slowed:
 		c.Status, c.Reason = contract.False, ReasonSlowed
-		c.Message = fmt.Sprintf("the business writes to strangers faster than its tier allows, %d a day, and gets error 131048 for those beyond it; everybody else gets its messages%s", s.Limit, recover)
+		c.Message = fmt.Sprintf("the business writes to strangers faster than its tier allows, %d a day, and gets error 131048 for those beyond it; everybody else gets its messages%s", s.Limit, ends)
 	case s.State == conduct.Held && !s.Until.IsZero():
 		c.Status, c.Reason = contract.False, ReasonHeld
 		c.Message = fmt.Sprintf("until %s the business can write only to those who wrote to it, and gets error 131048 for others, because it tried to write to too many strangers%s",
-			s.Until.UTC().Format(time.RFC3339), recover)
+			s.Until.UTC().Format(time.RFC3339), ends)
 	case s.State == conduct.Held && s.Complained:
 		c.Status, c.Reason = contract.False, ReasonHeld
-		c.Message = "too many people refused the business or reported it as spam within a week; it can write only to those who wrote to it, and gets error 131048 for others" + recover
+		c.Message = "too many people refused the business or reported it as spam within a week; it can write only to those who wrote to it, and gets error 131048 for others" + ends
 	case s.State == conduct.Held:
 		c.Status, c.Reason = contract.False, ReasonHeld
 		c.Message = "another relay of the namespace is held; until that recovers, this one can write only to those who wrote to it, and gets error 131048 for others: see kubectl get businessrelays"
