@@ -82,6 +82,24 @@ func TestFirstContacts_ACrashForgetsNone(t *testing.T) {
 	})
 }
 
+// An upgrade must not hold a business for what it did before: nothing was kept of its conduct then.
+func TestFirstContacts_ABusinessWithCustomersBeginsInATierThatFits(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for i := range 300 {
+			check(t, w.tries(nth(i)))
+		}
+		w.stop()
+		w.limited = true
+		w.start()
+		if s := w.book.Signals(time.Now()); s.Tier != "TIER_2K" || s.State != conduct.Free {
+			t.Errorf("with 300 customers it begins with %+v", s)
+		}
+		for i := range 500 {
+			check(t, w.tries(nth(1000+i)))
+		}
+	})
+}
+
 func TestFirstContacts_WhatIsNotStoredDoesNotCount(t *testing.T) {
 	fail := false
 	prepare := func(w *world) {

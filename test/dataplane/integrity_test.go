@@ -1,11 +1,8 @@
 package dataplane_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,15 +10,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/test/await"
 )
-
-// writeIntegrity writes what holds for first contacts, as the kubelet mounts it.
-func writeIntegrity(t *testing.T, dir string, i contract.Integrity) {
-	t.Helper()
-	i.Version, i.Relays = contract.IntegrityVersion, 1
-	data, err := json.Marshal(i)
-	check(t, err)
-	check(t, os.WriteFile(filepath.Join(dir, contract.IntegrityFile), data, 0o600))
-}
 
 // tryStranger writes to somebody who never wrote to the business.
 func (b *business) tryStranger(n int) (status int, answer string) {
@@ -37,10 +25,8 @@ func TestFirstContacts_OfASpammerAreRefusedUntilAnAdminExemptsIt(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
 	b.Config.Throughput = 1000
-	dir := t.TempDir()
-	writeIntegrity(t, dir, contract.Integrity{Limits: contract.LimitsEnforced})
-	there := func(o *serve.Options) { o.IntegrityDir = dir }
-	b.StartReady(there)
+	b.Limit(contract.LimitsEnforced)
+	b.StartReady()
 	p := newPerson(t)
 	p.Says(b, "where is my parcel?")
 	b.WaitText("where is my parcel?")
@@ -60,7 +46,7 @@ func TestFirstContacts_OfASpammerAreRefusedUntilAnAdminExemptsIt(t *testing.T) {
 	b.WaitStatus(b.Say(p.Number.E164(), "it comes today"), "read")
 
 	b.Stop()
-	b.Start(there)
+	b.Start()
 	b.Wait(contract.ConditionSendingUnlimited, contract.False, serve.ReasonHeld)
 	b.WaitReady()
 	if status, answer := b.tryStranger(1000); status != http.StatusTooManyRequests || !strings.Contains(answer, `"code":131048`) {
@@ -72,7 +58,7 @@ func TestFirstContacts_OfASpammerAreRefusedUntilAnAdminExemptsIt(t *testing.T) {
 	if _, metrics := b.Get("/metrics"); !strings.Contains(string(metrics), `relaykeep_sending_state{state="Held"} 1`) {
 		t.Error("the metrics do not show the hold")
 	}
-	writeIntegrity(t, dir, contract.Integrity{Limits: contract.LimitsExempt})
+	b.Limit(contract.LimitsExempt)
 	await.Until(t, "the exemption counts", func() bool {
 		status, _ := b.tryStranger(2000)
 		return status == http.StatusOK

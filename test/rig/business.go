@@ -85,6 +85,17 @@ func (h *House) NewBusiness(t testing.TB, carrier Carrier) *Business {
 	return b
 }
 
+// Limit writes what holds for the relay's first contacts, one of contract's Limits, as the kubelet mounts it. Before that nothing
+// is limited.
+func (b *Business) Limit(limits string) {
+	b.t.Helper()
+	raw, err := json.Marshal(contract.Integrity{Version: contract.IntegrityVersion, Limits: limits, Relays: 1})
+	check(b.t, err)
+	dir := filepath.Join(b.Dir, "integrity")
+	check(b.t, os.MkdirAll(dir, 0o700))
+	check(b.t, os.WriteFile(filepath.Join(dir, contract.IntegrityFile), raw, 0o600))
+}
+
 // Phone is the business's number.
 func (b *Business) Phone() phone.Number {
 	b.t.Helper()

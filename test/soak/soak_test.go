@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/test/rig"
 	"github.com/relaykeep/relaykeep/test/services/faultproxy"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
@@ -129,6 +130,7 @@ func newRun(t *testing.T, each, customers int) *run {
 	if *store == "postgres" {
 		d = startDatabase(t, r.b.Business)
 	}
+	r.b.Limit(contract.LimitsExempt) // thousands of strangers in minutes, as an admin would allow
 	r.b.StartProcess()
 	t.Cleanup(func() { r.b.Stop() }) // before the volume is unmounted
 	r.b.WaitWell()

@@ -38,7 +38,7 @@ func readServer(dir string) (s contract.PostgresServer, err error) {
 func Options(dir string, arguments config.Arguments) serve.Options {
 	return serve.Options{
 		ConfigPath: filepath.Join(dir, "relay.json"), Arguments: arguments, Version: "test",
-		DataDir: filepath.Join(dir, "data"), TokenPath: filepath.Join(dir, "token"),
+		DataDir: filepath.Join(dir, "data"), TokenPath: filepath.Join(dir, "token"), IntegrityDir: filepath.Join(dir, "integrity"),
 		EndpointAddr: "127.0.0.1:0", StatusAddr: "127.0.0.1:0",
 	}
 }
