@@ -19,7 +19,7 @@ func Open(ctx context.Context, l *lab.Lab) (*Scene, error) {
 		root: map[*lab.Region]*api.Client{}, logins: map[login]*api.Client{},
 		wrapped: map[*lab.Business]string{}, settings: map[*lab.Business]string{}, holders: map[holder]string{},
 	}
-	for _, prepare := range []func(context.Context) error{s.openVaults, s.makeUsers, s.makeOperations, s.makeSecrets, s.makeDataKeys, s.makeSharedHost} {
+	for _, prepare := range []func(context.Context) error{s.openVaults, s.makeUsers, s.makeOperations, s.makeSecrets, s.makeDataKeys, s.makeSharedHost, s.makeMoves} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, s.Close(ctx))
 		}
