@@ -1,5 +1,5 @@
-// Package kubelet serves port forwarding as a node's kubelet does, with Kubernetes' own code, for tests that have an API
-// server and no nodes. It must not know what listens at a port.
+// Package kubelet serves port forwarding and logs as a node's kubelet does, the former with Kubernetes' own code, for tests
+// that have an API server and no nodes. It must not know what listens at a port.
 package kubelet
 
 import (
@@ -31,9 +31,18 @@ type Ports map[int32]string
 // StartT makes a node known to an API server, whose pods have these ports, until the test ends.
 func StartT(t testing.TB, kube kubernetes.Interface, name string, ports Ports) {
 	t.Helper()
+	StartWithLogsT(t, kube, name, ports, func(string) string { return "" })
+}
+
+// StartWithLogsT is StartT of a node whose pods have logs.
+func StartWithLogsT(t testing.TB, kube kubernetes.Interface, name string, ports Ports, logs func(pod string) string) {
+	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/portForward/{namespace}/{pod}", func(w http.ResponseWriter, r *http.Request) {
 		portforward.ServePortForward(w, r, ports, r.PathValue("pod"), "", nil, idleTimeout, createTimeout, portforward.SupportedProtocols)
+	})
+	mux.HandleFunc("/containerLogs/{namespace}/{pod}/{container}", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, logs(r.PathValue("pod")))
 	})
 	server := httptest.NewTLSServer(mux)
 	t.Cleanup(server.Close)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/permission"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
 )
 
@@ -58,7 +59,7 @@ func (r *report) wrong(reason, what string) {
 
 // unread is the fact that something could not be looked at.
 func (r *report) unread(what string, err error) {
-	why := missingPermission(err)
+	why := permission.Missing(err)
 	if why == "" {
 		why = err.Error()
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +20,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/permission"
 )
 
 // whichCluster says how to choose a cluster.
@@ -51,7 +51,7 @@ func explained(err error) error {
 	case apierrors.IsUnauthorized(err):
 		return refusedHere(err, "Kubernetes does not know who you are: log in again, or choose another user with --user or --context")
 	case apierrors.IsForbidden(err):
-		return refusedHere(err, missingPermission(err))
+		return refusedHere(err, permission.Missing(err))
 	}
 	return err
 }
@@ -65,32 +65,6 @@ func refusedHere(err error, advice string) error {
 		err = fmt.Errorf("%w by Kubernetes: %w", exit.ErrRefused, err)
 	}
 	return err
-}
-
-// forbidden is how an API server says that its authorizers did not allow a request; what an admission policy refuses is
-// worded otherwise (forbiddenMessage of k8s.io/apiserver/pkg/endpoints/handlers/responsewriters).
-var forbidden = regexp.MustCompile(`cannot ([a-z]+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)"| at the cluster scope)`)
-
-// missingPermission names the permission that somebody lacks, and the command that asks for it; empty if the refusal is
-// about something else.
-func missingPermission(err error) string {
-	m := forbidden.FindStringSubmatch(err.Error())
-	if m == nil {
-		return ""
-	}
-	verb, group, namespace := m[1], m[3], m[4]
-	resource, subresource, _ := strings.Cut(m[2], "/")
-	if group != "" {
-		resource += "." + group
-	}
-	named, where, flags := resource, "in the whole cluster", ""
-	if subresource != "" {
-		named, flags = resource+"/"+subresource, " --subresource="+subresource
-	}
-	if namespace != "" {
-		where, flags = "in namespace "+namespace, flags+" -n "+namespace
-	}
-	return fmt.Sprintf("you lack the permission to %s %s %s: kubectl auth can-i %s %s%s", verb, named, where, verb, resource, flags)
 }
 
 // unconfigured says what is wrong with the kubeconfig.

@@ -20,6 +20,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/forward"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/permission"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
 )
 
@@ -148,7 +149,7 @@ func byQueue(family *dto.MetricFamily) map[string]float64 {
 func printQueues(out io.Writer, waiting []queueState, failed error) error {
 	fmt.Fprintln(out)
 	if failed != nil {
-		why := missingPermission(failed)
+		why := permission.Missing(failed)
 		if why == "" {
 			why = failed.Error()
 		}

@@ -21,6 +21,7 @@ For those who run the cluster:
   status                  how one relay is, or all
   doctor                  what is wrong, and the command that shows or mends it
   check                   look closely at a region or a relay, and say what was looked at
+  audit                   try who may see what, and show it as a table
   setup vault             prepare a region's Vault: mounts, policies, roles
   setup carrier-account   put a relay's carrier account into Vault
   adopt                   let a relay take over what Vault holds under its names
@@ -49,7 +50,7 @@ Commands that read the cluster take kubectl's flags too, such as --user, --clust
 --token and --request-timeout.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
---expect; 4 Kubernetes or Vault denied access.`,
+--expect; 4 Kubernetes or Vault denied access; 5 audit --strict could not try everything.`,
 		Version: version,
 		Args:    cobra.ArbitraryArgs, // unknown commands are wrong usage, with its exit code
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,7 +71,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(newAdopt(streams), newChat(streams), newCheck(streams), newCompletion(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
+	root.AddCommand(newAdopt(streams), newAudit(streams, version), newChat(streams), newCheck(streams), newCompletion(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
 		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newMove(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
 		newSetup(streams), newStatus(streams), newToken(streams), newUsage(streams), newVersion(streams, version))
 	finish(root)
