@@ -14,5 +14,6 @@ func scaleBudgets() []budget {
 		{what: "the operator's memory above 64 MiB, for each relay", of: of("B/relay"), most: 20e3, atMost: "20 kB"},
 		{what: "writes of an operator that starts again", of: of("restart-writes"), most: 0, atMost: "none"},
 		{what: "time until it has looked at all relays", of: of("restart-ns/op"), most: 30e9, atMost: "30 s"},
+		{what: "time in which 100 relays are audited", of: key{"Audit", "audit-ns/op"}, most: 60e9, atMost: "60 s"},
 	}
 }
