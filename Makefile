@@ -218,6 +218,7 @@ e2e: ## The tests on the real two-node cluster, and then an upgrade of the last 
 clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as customers of a real relay, as a table; SERVER=ejabberd; installs them; no part of CI
 	$(CLUSTER) packages $(CLIENT_PACKAGES) $$(command -v npm >/dev/null || echo npm)
 	. bin/test.env && $(GO) test -tags clients -count 1 -timeout 15m -v ./test/clients -server $(SERVER)
+	$(GO) test -tags clients -count 1 -v ./cmd/kubectl-relay/internal/audit -run InARealBrowser
 
 .PHONY: nightly
 nightly: test-env ## What is too slow for CI: tests in full and all under the race detector, customers' own clients with each XMPP server
