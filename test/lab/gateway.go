@@ -96,6 +96,11 @@ func (l *Lab) GatewayLog() string { return filepath.Join(l.dir, "logs", gatewayP
 
 // SetUpVault prepares a region's Vault for what its DataRegion says now.
 func (l *Lab) SetUpVault(ctx context.Context, r *Region) (string, error) {
+	return l.AsVaultAdmin(ctx, r, "relay", "setup", "vault", "--region", r.Name)
+}
+
+// AsVaultAdmin runs kubectl with the login of the admin of a region's Vault.
+func (l *Lab) AsVaultAdmin(ctx context.Context, r *Region, args ...string) (string, error) {
 	s, err := l.Vault(ctx, r)
 	if err != nil {
 		return "", err
@@ -105,7 +110,7 @@ func (l *Lab) SetUpVault(ctx context.Context, r *Region) (string, error) {
 		return "", err
 	}
 	return l.run(ctx, command{
-		path: l.kubectl, args: []string{"relay", "setup", "vault", "--region", r.Name}, quiet: true,
+		path: l.kubectl, args: args, quiet: true,
 		env: []string{"VAULT_TOKEN=" + root.Token()},
 	})
 }
