@@ -118,7 +118,7 @@ func TestCounts_OfAnEarlierBuild(t *testing.T) {
 	c := w.customer("+15551234567")
 	id := w.message(c, "hello")
 	w.reopened(func() {
-		w.sql(`DROP TABLE meter_days`, `DROP TABLE meter_hours`, `DROP TABLE requests`, `DROP TABLE counts`, `PRAGMA user_version = 8`)
+		w.sql(`DROP TABLE log_entries`, `DROP TABLE log_hashes`, `DROP TABLE meter_days`, `DROP TABLE meter_hours`, `DROP TABLE requests`, `DROP TABLE counts`, `PRAGMA user_version = 8`)
 	})
 	w.sent(start, 1, 0)
 	w.view(func(tx *store.Tx) error {

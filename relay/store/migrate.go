@@ -27,6 +27,7 @@ func tables() []string {
 	return []string{
 		"epochs", "settings_keys", "settings", "customers", "devices", tableSessions, tablePreKeys, "messages", "seen", "jobs",
 		"media", "media_chunks", tableBases, "counts", "requests", "meter_hours", "meter_days",
+		"log_hashes", "log_entries",
 	}
 }
 

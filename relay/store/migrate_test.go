@@ -43,6 +43,7 @@ func (w *world) everything() {
 			tx.PutPreKey(store.Key{ID: 1, Data: []byte("k"), Created: w.now}),
 			tx.PutSignedPreKey(store.Key{ID: 1, Data: []byte("s"), Created: w.now}),
 			tx.PutSetting("profile", []byte("the business's")),
+			tx.AppendLog(0, []byte("logged"), w.now, 0, []store.LogHash{{1}}),
 			tx.BeginMedia(store.Media{ID: media, Created: w.now}, c), tx.PutMediaChunk(media, 0, bytes.Repeat([]byte("x"), 1000)),
 			tx.FinishMedia(store.Media{ID: media, MIME: "image/png", Size: 1000}),
 		)
@@ -53,7 +54,7 @@ func (w *world) everything() {
 func (w *world) moved(to store.Server) {
 	w.t.Helper()
 	rows, err := w.move(to)
-	if err != nil || rows < 9 {
+	if err != nil || rows < 11 {
 		w.t.Fatalf("moving: %d rows, %v", rows, err)
 	}
 	w.openAt(to)
@@ -83,6 +84,10 @@ func (w *world) hasAll() {
 		record, err := tx.Record(c.ID, 7)
 		if err != nil || string(record) != "ratchet" {
 			t.Errorf("the session is %q, %v", record, err)
+		}
+		log, err := tx.LogEntries(0, 1)
+		if err != nil || string(log[0]) != "logged" {
+			t.Errorf("the log's entry is %q, %v", log, err)
 		}
 		profile, err := tx.Setting("profile")
 		if err != nil || string(profile) != "the business's" {

@@ -52,7 +52,7 @@ func (s *Store) moveSettings(ctx context.Context) error {
 	return nil
 }
 
-// moveSettings seals every setting and the sum under the key e, which becomes the
+// moveSettings seals every setting, the log and the sum under the key e, which becomes the
 // only one.
 func (t *Tx) moveSettings(e seal.Epoch) error {
 	_, err := t.run(`INSERT INTO settings_keys (id, wrapped, created) VALUES (?, ?, ?)`, e.ID, e.Wrapped, toMillis(e.Created))
@@ -73,6 +73,9 @@ func (t *Tx) moveSettings(e seal.Epoch) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := t.moveLog(e.ID); err != nil {
+		return err
 	}
 	if _, err := t.run(`DELETE FROM settings_keys WHERE id <> ?`, e.ID); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // beforeUsers are the statements that make a store one of before user ids, and what came later, apart from its version.
-var beforeUsers = []string{`DROP TABLE meter_days`, `DROP TABLE meter_hours`, `DROP TABLE requests`, `DROP TABLE counts`, `DROP INDEX customers_user`, `ALTER TABLE customers DROP COLUMN user`}
+var beforeUsers = []string{`DROP TABLE log_entries`, `DROP TABLE log_hashes`, `DROP TABLE meter_days`, `DROP TABLE meter_hours`, `DROP TABLE requests`, `DROP TABLE counts`, `DROP INDEX customers_user`, `ALTER TABLE customers DROP COLUMN user`}
 
 var userID = regexp.MustCompile(`^[A-Z]{2}\.[A-Za-z0-9]{1,128}$`)
 

@@ -115,7 +115,7 @@ func (*Client) listBy(ctx context.Context, call caller, op, path string) ([]stri
 // Holds says whether Vault holds anything of the tenant, a key or a secret. Only an admin may
 // ask. For a mistyped namespace or name it says no.
 func (c *Client) Holds(ctx context.Context) (bool, error) {
-	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings()} {
+	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings(), c.logKey()} {
 		_, err := c.read(ctx, opReadKey, key.path("keys"))
 		if err == nil {
 			return true, nil

@@ -29,6 +29,7 @@ const (
 	opUnwrap      = "unwrap"
 	opReadPolicy  = "policy-read"
 	opCertificate = "certificate"
+	opSign        = "sign"
 
 	opCreateReceipt = "receipt-create"
 	opListReceipts  = "receipt-list"
@@ -57,6 +58,7 @@ var operations = map[string]string{ //nolint:gochecknoglobals // a constant in a
 	opUnwrap:      "unwrapping a data key in Vault",
 	opReadPolicy:  "reading a policy of Vault",
 	opCertificate: "having Vault sign a certificate",
+	opSign:        "having Vault sign the log",
 
 	opCreateReceipt: "putting a receipt into Vault",
 	opListReceipts:  "listing receipts in Vault",

@@ -20,6 +20,7 @@ type Holding struct {
 	Namespace, Account string
 	WrappingKey        bool
 	SettingsKey        bool // in its own mount, or in its former place
+	LogKey             bool
 	Secrets            bool
 }
 
@@ -74,6 +75,10 @@ func (all holdings) keys(ctx context.Context, c *Client) error {
 func (all holdings) settings(ctx context.Context, c *Client) error {
 	names, err := c.list(ctx, opListKeys, SettingsMount(c.cfg.Vault.TransitMount)+"/keys")
 	for _, name := range names {
+		if tenant, is := strings.CutSuffix(name, logSuffix); is {
+			all.note(tenant, func(h *Holding) { h.LogKey = true })
+			continue
+		}
 		all.note(name, func(h *Holding) { h.SettingsKey = true })
 	}
 	return err

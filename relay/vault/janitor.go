@@ -43,15 +43,15 @@ func (c *Client) configure(ctx context.Context, key place, data map[string]any) 
 	return err
 }
 
-// DeleteKeys destroys the wrapping key and the settings key, in its present and its former
-// place, with all versions. A key that is already gone is no error.
+// DeleteKeys destroys the wrapping key, the settings key, in its present and its former
+// place, and the log's key, with all versions. A key that is already gone is no error.
 func (c *Client) DeleteKeys(ctx context.Context) error {
 	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings()} {
 		if err := c.deleteKey(ctx, key); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.deleteLogKey(ctx)
 }
 
 func (c *Client) deleteKey(ctx context.Context, key place) error {

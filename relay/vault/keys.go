@@ -166,7 +166,7 @@ func lostKey(err error) error {
 	}
 	lost := *e
 	switch {
-	case e.says("encryption key not found"):
+	case e.says("encryption key not found", "signing key not found"):
 		lost.kind = ErrNotFound
 	case e.says("too old", "version is too new", "message authentication failed"):
 		lost.kind = ErrErased

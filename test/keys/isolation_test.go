@@ -40,6 +40,7 @@ func use(c *vault.Client) map[string]func(context.Context) error {
 		"keys":            func(ctx context.Context) error { _, err := c.EnsureKeys(ctx, month); return err },
 		"data key":        func(ctx context.Context) error { _, _, err := c.DataKey(ctx); return err },
 		"settings key":    func(ctx context.Context) error { _, _, err := c.Settings().DataKey(ctx); return err },
+		"log key":         func(ctx context.Context) error { _, err := c.LogKey(ctx); return err },
 	}
 }
 

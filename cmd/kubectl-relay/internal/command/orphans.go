@@ -123,7 +123,7 @@ func (r *remnant) name() string { return r.namespace + "/" + r.relay }
 // holds says which parts of a remnant are in Vault.
 func (r *remnant) holds() []string {
 	var held []string
-	for what, is := range map[string]bool{"wrapping key": r.vault.WrappingKey, "settings key": r.vault.SettingsKey, "secrets": r.vault.Secrets} {
+	for what, is := range map[string]bool{"wrapping key": r.vault.WrappingKey, "settings key": r.vault.SettingsKey, "log key": r.vault.LogKey, "secrets": r.vault.Secrets} {
 		if is {
 			held = append(held, what)
 		}

@@ -29,6 +29,16 @@ path "{{.Settings}}/keys/{{.N}}.{{.S}}/config" {
     "deletion_allowed" = []
   }
 }
+# The key of the relay's log.
+path "{{.Settings}}/keys/{{.N}}.{{.S}}-log" {
+  capabilities = ["read", "delete"]
+}
+path "{{.Settings}}/keys/{{.N}}.{{.S}}-log/config" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "deletion_allowed" = []
+  }
+}
 # The former place of settings keys.
 path "{{.Transit}}/keys/{{.N}}.{{.S}}-settings" {
   capabilities = ["read", "delete"]

@@ -74,6 +74,19 @@ path "{{.Settings}}/datakey/plaintext/{{.N}}.{{.S}}" {
 path "{{.Settings}}/decrypt/{{.N}}.{{.S}}" {
   capabilities = ["update"]
 }
+# The key of its log, which never leaves Vault: only this relay has something signed by it.
+path "{{.Settings}}/keys/{{.N}}.{{.S}}-log" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "type" = ["ed25519"]
+  }
+}
+path "{{.Settings}}/sign/{{.N}}.{{.S}}-log" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "input" = []
+  }
+}
 # The former place of settings keys: what they wrapped is opened once more, to move it.
 path "{{.Transit}}/decrypt/{{.N}}.{{.S}}-settings" {
   capabilities = ["update"]

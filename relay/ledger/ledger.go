@@ -1,0 +1,235 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/relaykeep/relaykeep/relay/proof"
+	"github.com/relaykeep/relaykeep/relay/store"
+)
+
+// Times.
+const (
+	// SaveEvery is how often what was counted is stored.
+	SaveEvery = 5 * time.Second
+	// signEvery is the least time between two checkpoints.
+	signEvery = time.Minute
+	// askEvery is how long a witness that does not answer, and a signer that refuses, are left alone.
+	askEvery = 5 * time.Minute
+	// callTime bounds one call to either.
+	callTime = 15 * time.Second
+)
+
+// maxSums bounds how many different sums are counted at once. What is more is counted for proof.Others.
+const maxSums = 4096
+
+// Store is what a Ledger needs of the store.
+type Store interface {
+	Update(ctx context.Context, fn func(*store.Tx) error) error
+	UpdateLate(ctx context.Context, fn func(*store.Tx) error) error
+	View(ctx context.Context, fn func(*store.Tx) error) error
+}
+
+// Signer signs checkpoints.
+type Signer interface {
+	// LogKey returns the public key, and makes the key if there is none.
+	LogKey(ctx context.Context) (ed25519.PublicKey, error)
+	// SignLog signs what that key verifies.
+	SignLog(ctx context.Context, text []byte) (signature []byte, err error)
+}
+
+// Witness cosigns checkpoints.
+type Witness interface {
+	// Add asks for a cosignature. Old is the size of the checkpoint that it cosigned last, as far as that is known, and
+	// prove returns the proof that the log only grew since a size. It returns lines of signatures. Errors are also those of
+	// prove, ErrForked and ErrRefused.
+	Add(ctx context.Context, old int64, prove func(old int64) ([][32]byte, error), signed []byte) (lines []byte, err error)
+	// Verifier checks its signatures.
+	Verifier() note.Verifier
+}
+
+// Errors of a witness.
+var (
+	// ErrRolledBack means that the witness has cosigned a longer log: this one was rolled back.
+	ErrRolledBack = errors.New("the witness has cosigned a longer log: this one was rolled back, or the store was restored from a copy")
+	// ErrForked means that the witness has cosigned another history.
+	ErrForked = errors.New("the witness has cosigned another history of this log")
+	// ErrRefused means that the witness does not cosign this log.
+	ErrRefused = errors.New("the witness does not know this log, or its present key: add it there (relay witness add)")
+)
+
+// Options say whose log it is. Store, Origin and Now are required.
+type Options struct {
+	Store   Store
+	Origin  string
+	Signer  Signer  // nil: nothing is signed
+	Witness Witness // nil: nobody cosigns
+	Now     func() time.Time
+	Log     *slog.Logger
+	// Tell is called when State has changed; nil for nobody.
+	Tell func()
+}
+
+// State is how a log is.
+type State struct {
+	Size   int64  // entries
+	Key    string // public, as signed notes have it; empty before it is known
+	Signed int64  // up to where a checkpoint is signed
+	// Unsigned is why the latest checkpoint is not signed; nil if it is.
+	Unsigned  error
+	Witnessed int64 // up to where a checkpoint is cosigned
+	// WitnessedAt is when the witness cosigned last; zero for never.
+	WitnessedAt time.Time
+	// Away is why the witness did not cosign the latest checkpoint; nil if it did, or is not asked.
+	Away error
+}
+
+// Ledger keeps a log. It is safe for concurrent use.
+type Ledger struct {
+	Options
+
+	mu     sync.Mutex // guards the following fields
+	counts map[sumKey]int64
+	state  State
+
+	saving  sync.Mutex // held while counts are stored; guards nextDue
+	nextDue int64      // when a minute or hour with sums is over, Unix seconds; 0 for none
+	wake    chan struct{}
+
+	// Only Run uses the following fields.
+	key       note.Verifier
+	nextSign  time.Time
+	nextAsked time.Time
+}
+
+// sumKey is what is counted together.
+type sumKey struct {
+	begin       int64 // Unix seconds
+	seconds     int64
+	who, result string
+	kind        proof.Kind
+}
+
+// New returns a ledger. It does nothing before Run, but counts.
+func New(o Options) *Ledger {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Tell == nil {
+		o.Tell = func() {}
+	}
+	return &Ledger{Options: o, counts: map[sumKey]int64{}, wake: make(chan struct{}, 1)}
+}
+
+// Count counts something that was done now. It costs a fraction of a microsecond, and never waits for the store.
+func (l *Ledger) Count(who string, kind proof.Kind, result string) {
+	span := int64(kind.Span() / time.Second)
+	now := l.Now().Unix()
+	k := sumKey{now - now%span, span, who, result, kind}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.counts[k]; !known && len(l.counts) >= maxSums {
+		k.who = proof.Others
+	}
+	l.counts[k]++
+}
+
+// CountNow counts something, and stores what was counted. After an error it is stored later.
+func (l *Ledger) CountNow(ctx context.Context, who string, kind proof.Kind, result string) error {
+	l.Count(who, kind, result)
+	return l.save(ctx, l.Store.Update)
+}
+
+// Enter adds an entry about one thing, durably. Body is a JSON object of at most proof.MaxBody bytes without anything
+// personal. It returns the entry's index.
+func (l *Ledger) Enter(ctx context.Context, kind proof.Kind, body []byte) (index int64, err error) {
+	err = l.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		index, err = Enter(tx, kind, body, l.Now())
+		return err
+	})
+	if err == nil {
+		l.set(func(s *State) { s.Size = max(s.Size, index+1) })
+		l.poke()
+	}
+	return index, err
+}
+
+// EnterChanged is Enter, unless the latest entry of that kind that it made has the same body.
+func (l *Ledger) EnterChanged(ctx context.Context, kind proof.Kind, body []byte) error {
+	name := settingLatest + string(kind)
+	var was []byte
+	err := l.Store.View(ctx, func(tx *store.Tx) (err error) {
+		was, err = tx.Setting(name)
+		return err
+	})
+	if err != nil || bytes.Equal(was, body) {
+		return err
+	}
+	err = l.Store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := Enter(tx, kind, body, l.Now()); err != nil {
+			return err
+		}
+		return tx.PutSetting(name, body)
+	})
+	if err == nil {
+		l.poke()
+	}
+	return err
+}
+
+// settingLatest begins the names of the store's settings with the latest body of a kind.
+const settingLatest = "log-latest-"
+
+// poke has Run look at once.
+func (l *Ledger) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// State returns how the log is.
+func (l *Ledger) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+func (l *Ledger) set(change func(*State)) {
+	l.mu.Lock()
+	change(&l.state)
+	l.mu.Unlock()
+	l.Tell()
+}
+
+// Run stores what is counted, closes minutes and hours, and has checkpoints signed and cosigned, until ctx ends. Then it
+// stores what was counted last.
+func (l *Ledger) Run(ctx context.Context) error {
+	if err := l.load(ctx); err != nil {
+		return err
+	}
+	every := time.NewTicker(SaveEvery)
+	defer every.Stop()
+	for {
+		if err := l.save(ctx, l.Store.UpdateLate); err != nil && ctx.Err() == nil {
+			l.Log.LogAttrs(ctx, slog.LevelWarn, "the log's sums were not stored, trying again", slog.Any("error", err))
+		}
+		l.publish(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-every.C:
+		case <-l.wake:
+		}
+	}
+}
+
+// Flush stores what was counted. Call it when nothing is counted any more.
+func (l *Ledger) Flush(ctx context.Context) error { return l.save(ctx, l.Store.Update) }
