@@ -24,7 +24,7 @@ import (
 func reported() []string {
 	return []string{
 		v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified, v1alpha1.ConditionVolumeHasRoom,
-		v1alpha1.ConditionSendingUnlimited,
+		v1alpha1.ConditionSendingUnlimited, v1alpha1.ConditionLogVerifiable,
 	}
 }
 

@@ -99,6 +99,36 @@ type Config struct {
 	// Postgres names the relay's database on the region's PostgreSQL server, which the pod's arguments name;
 	// nil for a store on the volume.
 	Postgres *Postgres `json:"postgres,omitempty"`
+	// Log says how long the log's entries are kept and who cosigns it.
+	Log Log `json:"log,omitzero"`
+}
+
+// Log is what a business asks of its relay's log.
+type Log struct {
+	// RetentionMonths is how long entries are kept, at most MaxLogMonths; 0 means DefaultLogMonths.
+	RetentionMonths int      `json:"retentionMonths,omitempty"`
+	Witness         *Witness `json:"witness,omitempty"` // nil for none
+}
+
+// Months is how long entries are kept.
+func (l Log) Months() int {
+	if l.RetentionMonths == 0 {
+		return DefaultLogMonths
+	}
+	return l.RetentionMonths
+}
+
+// For how many months the log's entries are kept.
+const (
+	DefaultLogMonths = 13
+	MaxLogMonths     = 120
+)
+
+// Witness cosigns a relay's log.
+type Witness struct {
+	URL       string `json:"url"`
+	PublicKey string `json:"publicKey"` // of a cosignature/v1 key, as signed notes have it
+	CABundle  string `json:"caBundle,omitempty"`
 }
 
 // What a relay that moves to another region does.
@@ -255,6 +285,7 @@ const (
 	ConditionWebhookVerified  = "WebhookVerified"
 	ConditionVolumeHasRoom    = "VolumeHasRoom"
 	ConditionSendingUnlimited = "SendingUnlimited"
+	ConditionLogVerifiable    = "LogVerifiable"
 )
 
 // Condition is one aspect of a relay's state. It holds nothing personal and may be shown.
@@ -297,6 +328,8 @@ type Status struct {
 	Counts Counts `json:"counts"`
 	// Receipts are what the erasure receipts in Vault say and lack; nil until they were read.
 	Receipts *ReceiptsStatus `json:"receipts,omitempty"`
+	// Log is how the relay's log is; nil before the keys are there. Relays of former releases have none.
+	Log *LogStatus `json:"log,omitempty"`
 }
 
 // ReceiptsStatus is what a relay found in the receipts that janitor, keeper and erasures left in Vault in the last 13 months.
@@ -315,6 +348,15 @@ type ReceiptsStatus struct {
 	Unreadable int `json:"unreadable,omitempty"`
 	// Problem is why the receipts could not be read the last time: ReceiptNotSetUp, or a reason as of KeysReady.
 	Problem string `json:"problem,omitempty"`
+}
+
+// LogStatus is how a relay's log is.
+type LogStatus struct {
+	Entries       int64      `json:"entries"`
+	Key           string     `json:"key,omitempty"` // public, as signed notes have it
+	Signed        int64      `json:"signed"`        // entries under the latest signed checkpoint
+	Witnessed     int64      `json:"witnessed,omitempty"`
+	WitnessedTime *time.Time `json:"witnessedTime,omitempty"` // since the relay started
 }
 
 // Counts are totals since the relay started, and queue lengths now.

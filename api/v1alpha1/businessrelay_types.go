@@ -240,6 +240,9 @@ type BusinessRelaySpec struct {
 	// +optional
 	// +kubebuilder:default={identity: 1, access: 1}
 	Rotation Rotation `json:"rotation,omitzero"`
+	// log says how long the entries of the relay's log are kept, and who cosigns it.
+	// +optional
+	Log RelayLog `json:"log,omitzero"`
 	// deletionPolicy says what becomes of the data when this object is deleted:
 	// Retain keeps the volume, and the janitor that destroys its keys as they age; Erase
 	// destroys keys and volume at once.
@@ -432,6 +435,41 @@ type PostgresStorage struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z_][a-z0-9_-]*$')",message="write the database's name in lower case: letters, digits, underscores and hyphens, beginning with a letter"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="storage.postgres.database cannot be changed, because messages would be left behind: create another BusinessRelay"
 	Database string `json:"database"`
+}
+
+// RelayLog says how long the entries of a relay's log are kept, and who cosigns it. The log has sums of what was done with the
+// business's data, by token, kind and minute.
+type RelayLog struct {
+	// retentionMonths is how long an entry is kept, in months. Its hash stays, so that the log can still be verified.
+	// +optional
+	// +kubebuilder:default=13
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 120",message="log.retentionMonths must be 1 to 120"
+	RetentionMonths int32 `json:"retentionMonths,omitempty"`
+	// witness cosigns the log, so that nobody can show another history of it or take a part back unnoticed. The business may
+	// run it itself: relay witness. While it is away, nothing waits for it.
+	// +optional
+	Witness *LogWitness `json:"witness,omitempty"`
+}
+
+// LogWitness is a witness (c2sp.org/tlog-witness), which the relay reaches by the same network rules as the webhook.
+type LogWitness struct {
+	// url is the https:// URL below which the witness answers. It is not secret: put no password or token into it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+(/[^?#]*)?$') && isURL(self)",message="log.witness.url must be an https:// URL without user name, password, query or fragment, for example https://witness.example.org"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})(/|$)')",message="log.witness.url must name a port from 1 to 65535, or none for 443"
+	URL string `json:"url"`
+	// publicKey is the witness's public key, as relay witness init prints it: name, key id and key.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._/:-]+[+][0-9a-f]{8}[+]B[A-Za-z0-9+/]{43}$')",message="log.witness.publicKey must be the public key of a witness as relay witness init prints it, for example witness.example.org+89abcdef+B…"
+	PublicKey string `json:"publicKey"`
+	// caBundle holds the CA certificates that verify the witness's certificate. Without it, the relay image's public CAs are
+	// used.
+	// +optional
+	CABundle CABundle `json:"caBundle,omitempty"`
 }
 
 // Privacy says what the relay may tell the carrier for the sake of convenience.

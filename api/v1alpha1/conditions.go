@@ -32,6 +32,9 @@ const (
 	// ConditionSendingUnlimited says whether the business may write to whom it likes. While it is False, it gets error
 	// 131048 for some people who never wrote to it. Reported by the relay; Ready does not need it. True is good.
 	ConditionSendingUnlimited = "SendingUnlimited"
+	// ConditionLogVerifiable says whether the relay's log is signed, and cosigned if it has a witness.
+	// Reported by the relay. Ready does not need it. True is good.
+	ConditionLogVerifiable = "LogVerifiable"
 	// ConditionRetentionHealthy says whether the janitor erases old keys on time:
 	// False after two missed runs or a failed one. True is good.
 	ConditionRetentionHealthy = "RetentionHealthy"

@@ -1,6 +1,7 @@
 // Command relay is a business's relay: serve is the relay itself, retain the janitor
 // that destroys its old keys, keep the region's keeper of last resort, erase
-// destroys all keys of a relay, migrate moves its store into PostgreSQL, and probe tries the network.
+// destroys all keys of a relay, migrate moves its store into PostgreSQL, probe tries the
+// network, and witness cosigns logs.
 package main
 
 import (
@@ -45,7 +46,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", contract.ConfigPath, "configuration file, written by the operator")
 	root.PersistentFlags().String("region", "", "refuse the configuration of another region; empty accepts any")
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
-	root.AddCommand(serveCommand(), migrateCommand(), newRetainCommand(), newKeepCommand(), newEraseCommand(), newProbeCommand(), versionCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), newRetainCommand(), newKeepCommand(), newEraseCommand(), newProbeCommand(), newWitnessCommand(), versionCommand())
 	return root
 }
 

@@ -135,6 +135,7 @@ func TestReasons_OfRelaysAreExplained(t *testing.T) {
 		"relay/carrier/xmpp/internal/stream/failure.go": {"CarrierConnected"},
 		"relay/serve/room.go":                           {"VolumeHasRoom"},
 		"relay/serve/integrity.go":                      {"SendingUnlimited"},
+		"relay/serve/ledger.go":                         {"LogVerifiable"},
 		"relay/serve/explain.go":                        {"KeysReady"},
 		"relay/serve/database.go":                       {"KeysReady"},
 	} {

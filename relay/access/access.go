@@ -29,7 +29,7 @@ var (
 	// ErrName means that a name cannot be one.
 	ErrName = fmt.Errorf("the name of an access token has 1 to %d lower-case letters, digits and hyphens, and begins and ends with a letter or digit", maxName)
 	// ErrScope means that a token has no scope, or one that does not exist.
-	ErrScope = errors.New("the scopes of an access token are one or more of send, read, media, templates and admin")
+	ErrScope = errors.New("the scopes of an access token are one or more of send, read, media, templates, audit and admin")
 	// ErrHash means that a hash is none, or another token's.
 	ErrHash = errors.New("the hash of an access token is a SHA-256, and no other token's")
 	// ErrDamaged means that the list of tokens cannot be read.
@@ -59,11 +59,12 @@ const (
 	Read      Scope = "read"      // what the endpoint says about the business, its number, templates and blocked customers
 	Media     Scope = "media"     // upload, describe and delete files
 	Templates Scope = "templates" // create, change and delete templates
+	Audit     Scope = "audit"     // read the relay's log
 	Admin     Scope = "admin"     // export and erase customers, change settings of the number, deliver dead letters
 )
 
 // Scopes returns all scopes.
-func Scopes() []Scope { return []Scope{Send, Read, Media, Templates, Admin} }
+func Scopes() []Scope { return []Scope{Send, Read, Media, Templates, Audit, Admin} }
 
 // Known returns those of the given scopes that exist, each once, in the order of Scopes.
 func Known(given []Scope) []Scope {

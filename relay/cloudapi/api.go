@@ -5,6 +5,7 @@
 package cloudapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/access"
+	"github.com/relaykeep/relaykeep/relay/proof"
 )
 
 // Errors that a Service returns; the handler turns them into the API's.
@@ -46,7 +48,7 @@ type LimitError struct {
 // Error implements error.
 func (e *LimitError) Error() string { return "the business may not write to the recipient now" }
 
-// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, BaseURL, Hosts, MarkFiles, Now, Log,
+// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, Ledger, Note, BaseURL, Hosts, MarkFiles, Now, Log,
 // Quality, Tier, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
@@ -55,8 +57,10 @@ type Options struct {
 	Requests Requests
 	// DeadLetters are the webhooks that were given up; nil: the edge "dead_letters" does not exist.
 	DeadLetters DeadLetters
-	Number      Number
-	Token       string // the access token that requests must have
+	// Ledger is the relay's log; nil: the edge "log" does not exist.
+	Ledger Ledger
+	Number Number
+	Token  string // the access token that requests must have
 	// Former is the token before Token, which is accepted for a while; the zero value accepts
 	// none.
 	Former FormerToken
@@ -92,6 +96,10 @@ type Options struct {
 	// Observe is called for each answer with the route, the HTTP status, the API's error code
 	// (0 for none) and how long it took. Nothing in it is personal.
 	Observe func(route string, status, code int, took time.Duration)
+	// Note is called before each answer to a request about messages, files, customers, tokens or the log, and to one without
+	// a valid token, with who sent it and what came of it, in the words of package proof; nil for nobody. The context may have
+	// ended.
+	Note func(ctx context.Context, who string, kind proof.Kind, result string)
 }
 
 // API is the HTTP handler of one number. It is safe for concurrent use.

@@ -35,7 +35,7 @@ func (c caller) scopes() []string {
 	if c.allows(access.Send) || c.allows(access.Media) {
 		scopes = append(scopes, "whatsapp_business_messaging")
 	}
-	if slices.ContainsFunc([]access.Scope{access.Read, access.Templates, access.Admin}, c.allows) {
+	if slices.ContainsFunc([]access.Scope{access.Read, access.Templates, access.Audit, access.Admin}, c.allows) {
 		scopes = append(scopes, "whatsapp_business_management")
 	}
 	return scopes
@@ -71,6 +71,8 @@ func (a *API) authenticate(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	u := useOf(r)
+	u.caller, u.known = c, true
 	if c.named.Name != "" {
 		if err := a.Tokens.Use(r.Context(), c.named); err != nil {
 			a.Log.LogAttrs(r.Context(), slog.LevelWarn, "the day of a token's use was not noted", slog.Any("error", err))

@@ -11,7 +11,7 @@ func Served() (all []string) {
 		theNumber: "/{phone-number-id}", theAccount: "/{business-account-id}", aTemplate: "/{object-id}", aFile: "/{object-id}", aHistory: "/{message-history-id}",
 		anAddress: "/media/{media-id}", theCaller: "/me", aToken: "/debug_token",
 	}
-	lasts := map[string]string{"customers/": "customers/{customer}", "access_tokens/": "access_tokens/{name}"}
+	lasts := map[string]string{"customers/": "customers/{customer}", "access_tokens/": "access_tokens/{name}", "log/": "log/{path}"}
 	for _, t := range routes() {
 		path := objects[t.object]
 		switch last, ok := lasts[t.edge]; {

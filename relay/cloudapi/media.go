@@ -296,6 +296,8 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, id string) (any, 
 		case !callerOf(authenticated).allows(access.Media):
 			return nil, errScope(access.Media)
 		}
+	} else {
+		useOf(r).signed = true
 	}
 	f, content, err := a.Service.OpenFile(r.Context(), id)
 	if errors.Is(err, ErrUnknownFile) {

@@ -1,9 +1,12 @@
 package cloudapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"log/slog"
 	"time"
+
+	"github.com/relaykeep/relaykeep/relay/proof"
 )
 
 // New returns the handler for o.
@@ -28,6 +31,9 @@ func New(o Options) *API {
 	}
 	if o.Observe == nil {
 		o.Observe = func(string, int, int, time.Duration) {}
+	}
+	if o.Note == nil {
+		o.Note = func(context.Context, string, proof.Kind, string) {}
 	}
 	return &API{
 		Options: o, limits: newLimits(o.Throughput), routes: routes(),

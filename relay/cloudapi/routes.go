@@ -1,6 +1,7 @@
 package cloudapi
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -31,6 +32,7 @@ const (
 	routeTokens    = "access_tokens"
 	routeHistory   = "message_history"
 	routeLetters   = "dead_letters"
+	routeLog       = "log"
 	routeNone      = "none"
 )
 
@@ -58,6 +60,7 @@ func routes() []route {
 		{routeHistory, http.MethodGet, aHistory, "events", access.Read, (*API).historyEvents},
 		{routeLetters, http.MethodGet, theNumber, "dead_letters", access.Read, (*API).deadLetters},
 		{routeLetters, http.MethodPost, theNumber, "dead_letters", access.Admin, (*API).replayLetters},
+		{routeLog, http.MethodGet, theNumber, "log/", access.Audit, (*API).logFile},
 		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
 		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
 		{routeTemplates, http.MethodGet, theAccount, "message_templates", access.Read, (*API).templates},
@@ -82,8 +85,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ver, object, edge := split(r.URL.Path)
 	object, edge = a.unmark(object, edge)
 	answer := newAnswer(w, ver)
+	u := &use{method: r.Method}
+	r = r.WithContext(context.WithValue(r.Context(), useKey{}, u))
 	route, body, err := a.route(w, r, object, edge)
+	u.route = route
 	if body == (served{}) && err == nil {
+		a.note(r, u, http.StatusOK)
 		a.Observe(route, http.StatusOK, 0, a.Now().Sub(start))
 		return
 	}
@@ -96,8 +103,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				slog.String("route", route), slog.String("trace", answer.trace), slog.Any("error", err))
 		}
 		status, code = e.Status, e.Code
+		a.note(r, u, status)
 		answer.fail(e)
 	} else {
+		a.note(r, u, status)
 		answer.succeed(body)
 	}
 	a.Observe(route, status, code, a.Now().Sub(start))
@@ -117,6 +126,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 	}
 	for _, t := range a.routes {
 		if id, ok := t.matches(a.Number, r.Method, object, edge); ok && !a.lacks(t.name) {
+			useOf(r).customer = t.name == routeCustomers && id != ""
 			if !callerOf(r).allows(t.scope) {
 				return t.name, nil, errScope(t.scope)
 			}
@@ -130,17 +140,21 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 // lacks says whether nothing is behind a route: its edge does not exist.
 func (a *API) lacks(route string) bool {
 	return route == routeTokens && a.Tokens == nil || route == routeCustomers && a.Customers == nil ||
-		route == routeLetters && a.DeadLetters == nil
+		route == routeLetters && a.DeadLetters == nil || route == routeLog && a.Ledger == nil
 }
 
 // split splits a path into an optional version, the object's id, and the edge, which may have
-// two parts.
+// two parts; that of the log has more.
 func split(path string) (ver, object, edge string) {
 	parts := strings.SplitN(strings.Trim(path, "/"), "/", 5)
 	if version.MatchString(parts[0]) {
 		ver, parts = parts[0], parts[1:]
 	}
 	switch len(parts) {
+	case 4, 5:
+		if parts[1] == routeLog {
+			object, edge = parts[0], strings.Join(parts[1:], "/")
+		}
 	case 1:
 		object = parts[0]
 	case 2:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/access"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/proof"
 )
 
 // memory is a storage of tokens.
@@ -49,10 +50,19 @@ func withTokens(t *testing.T, now *time.Time) *API {
 	}
 	clock := func() time.Time { return *now }
 	return New(Options{
-		Service: nothing{}, Customers: nothing{}, DeadLetters: noLetters{}, Number: Number{ID: testID, AccountID: testWABA, Phone: number, Name: "Lucky Shrub"},
+		Service: nothing{}, Customers: nothing{}, DeadLetters: noLetters{}, Ledger: noLog{}, Number: Number{ID: testID, AccountID: testWABA, Phone: number, Name: "Lucky Shrub"},
 		Token: ownToken, Tokens: access.New(&memory{}, clock), Throughput: 80, Now: clock,
 	})
 }
+
+// noLog is a log without any file.
+type noLog struct{}
+
+func (noLog) Header(context.Context) (proof.Header, error) {
+	return proof.Header{Log: "relaykeep.dev/log/1"}, nil
+}
+func (noLog) Checkpoint(context.Context) ([]byte, error)   { return nil, ErrNoLogFile }
+func (noLog) Tile(context.Context, string) ([]byte, error) { return nil, ErrNoLogFile }
 
 // noLetters are the dead letters of a relay that has none.
 type noLetters struct{}
@@ -151,6 +161,7 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"POST template":                    access.Templates,
 		"GET number/dead_letters":          access.Read,
 		"POST number/dead_letters":         access.Admin,
+		"GET number/log/1":                 access.Audit,
 		"GET number/access_tokens":         ownerOnly,
 		"POST number/access_tokens":        ownerOnly,
 		"DELETE number/access_tokens/1":    ownerOnly,
@@ -163,7 +174,7 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 	for _, s := range access.Scopes() {
 		tokens[s] = made(t, a, `{"name":"only-`+string(s)+`","scopes":["`+string(s)+`"]}`).Token
 	}
-	all := made(t, a, `{"name":"all","scopes":["send","read","media","templates","admin"]}`).Token
+	all := made(t, a, `{"name":"all","scopes":["send","read","media","templates","audit","admin"]}`).Token
 	for _, r := range routes() {
 		method := r.method
 		if method == "" {

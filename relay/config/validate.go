@@ -34,6 +34,9 @@ var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 // mount is a path in Vault without slashes at its ends.
 var mount = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 
+// witnessKey is the public key of a witness, whose type is cosignature/v1.
+var witnessKey = regexp.MustCompile(`^[A-Za-z0-9._/:-]+[+][0-9a-f]{8}[+]B[A-Za-z0-9+/]{43}$`)
+
 // database is the name of a PostgreSQL database that needs no quotes, apart from hyphens.
 var database = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`)
 
@@ -126,6 +129,7 @@ func validate(c *contract.Config) []string {
 		}
 	}
 	p.optOut(c.OptOut)
+	p.log(c.Log)
 	if c.PayloadEncryption != nil {
 		if _, err := contract.ParsePublicKey(c.PayloadEncryption.PublicKey); err != nil {
 			p.addf("payloadEncryption.publicKey", "%v", err)
@@ -159,6 +163,15 @@ func (p *problems) optOut(o *contract.OptOut) {
 		if len([]rune(text)) > contract.MaxOptOutConfirmation {
 			p.addf(field, "must have at most %d characters", contract.MaxOptOutConfirmation)
 		}
+	}
+}
+
+func (p *problems) log(c contract.Log) {
+	p.upTo("log.retentionMonths", c.Months(), contract.MaxLogMonths)
+	if w := c.Witness; w != nil {
+		p.https("log.witness.url", w.URL)
+		p.bundle("log.witness.caBundle", w.CABundle)
+		p.match("log.witness.publicKey", w.PublicKey, witnessKey, "the public key of a witness, such as witness.example.org+89abcdef+B…")
 	}
 }
 

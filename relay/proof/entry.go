@@ -46,6 +46,7 @@ const (
 	Key      Kind = "key"      // the key that signs checkpoints from here on
 	Identity Kind = "identity" // the relay's device and fingerprint, as published
 	Rotation Kind = "rotation" // what rotation counters came into force
+	Receipt  Kind = "receipt"  // an erasure receipt of janitor, keeper or erasure, as it is in Vault
 	Restored Kind = "restored" // the store was restored from a copy: what was logged since the copy is gone
 )
 

@@ -36,6 +36,7 @@ type collector struct {
 	conduct                    conductDescs
 	usageMessages, usageBytes  *prometheus.Desc
 	usageCustomers             *prometheus.Desc
+	logEntries, logWitnessed   *prometheus.Desc
 }
 
 func newCollector(r *relay) *collector {
@@ -64,6 +65,8 @@ func newCollector(r *relay) *collector {
 		receiptGaps: desc("erasure_receipt_gaps",
 			"What the erasure receipts of the last 13 months lack, by kind: hours without one, versions that died and that no run owns to, versions that returned, keys that were replaced; none while they cannot be read.", "kind"),
 		lastReceipt:  desc("erasure_receipt_timestamp_seconds", "When the last erasure receipt was put, by Vault's clock; none before there is one."),
+		logEntries:   desc("log_entries", "Entries of the relay's log: all, those under a signed checkpoint, those under a cosigned one.", "up_to"),
+		logWitnessed: desc("log_witnessed_timestamp_seconds", "When the witness cosigned the log last, since the process started; none before."),
 		carrierSince: desc("carrier_state_timestamp_seconds", "Since when the link to the carrier has been in its state."),
 		conduct:      newConductDescs(desc),
 		usageMessages: desc("usage_messages_total",
@@ -79,7 +82,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.messages, c.refused, c.overQuota, c.queue, c.waited, c.condition, c.storage, c.oldestKey, c.key, c.retention,
 		c.limit, c.used, c.free, c.carrierState, c.carrierSince, c.receiptGaps, c.lastReceipt,
-		c.usageMessages, c.usageBytes, c.usageCustomers,
+		c.usageMessages, c.usageBytes, c.usageCustomers, c.logEntries, c.logWitnessed,
 	} {
 		ch <- d
 	}
@@ -105,6 +108,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		c.link(gauge, p)
 		c.conduct.collect(gauge, p.signals())
 		c.usage(ctx, ch, p)
+		c.log(gauge, p)
 	}
 	s := c.relay.statusOf(contract.Counts{DeadLetters: letters})
 	if t := s.OldestKeyTime; t != nil {
@@ -131,6 +135,17 @@ func (c *collector) receipts(gauge func(*prometheus.Desc, float64, ...string), s
 		receipt.Hours: s.MissingHours, receipt.Versions: s.UnclaimedVersions, receipt.Returned: s.ReturnedVersions, receipt.Replaced: s.ReplacedKeys,
 	} {
 		gauge(c.receiptGaps, float64(n), string(kind))
+	}
+}
+
+// log shows how the relay's log is.
+func (c *collector) log(gauge func(*prometheus.Desc, float64, ...string), p *parts) {
+	s := p.ledger.State()
+	gauge(c.logEntries, float64(s.Size), "entered")
+	gauge(c.logEntries, float64(s.Signed), "signed")
+	gauge(c.logEntries, float64(s.Witnessed), "witnessed")
+	if !s.WitnessedAt.IsZero() {
+		gauge(c.logWitnessed, float64(s.WitnessedAt.Unix()))
 	}
 }
 

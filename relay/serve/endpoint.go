@@ -45,6 +45,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Service:     service{p.messages, newTemplates(p.store), profiles{p.store}},
 		Customers:   persons{p.messages},
 		DeadLetters: letters{p},
+		Ledger:      logFiles{p.ledger},
 		Requests:    requests{p.messages},
 		Number:      p.shownNumber(),
 		Token:       p.keys.access.AccessToken,
@@ -60,7 +61,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Tier:        func() string { return p.signals().Tier },
 		Problems:    p.problems,
 		Others:      p.otherNumbers,
-		Log:         p.Log, Now: p.Now, Observe: p.metrics.request,
+		Log:         p.Log, Now: p.Now, Observe: p.metrics.request, Note: p.note,
 	}))
 	(&connections{most: maxConnections}).bound(server)
 	certificates, err := p.certificates(ctx)

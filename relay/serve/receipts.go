@@ -97,7 +97,12 @@ func (p *parts) takeReceipts(ctx context.Context, record receipt.Record, unread 
 	if err != nil {
 		return record, fmt.Errorf("encoding the record of erasure receipts: %w", err)
 	}
-	err = p.keys.store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(settingReceipts, text) })
+	err = p.keys.store.Update(ctx, func(tx *store.Tx) error {
+		if err := enterReceipts(tx, found, p.Now()); err != nil {
+			return err
+		}
+		return tx.PutSetting(settingReceipts, text)
+	})
 	if err != nil {
 		return record, fmt.Errorf("recording erasure receipts: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 	"github.com/relaykeep/relaykeep/relay/conduct"
 	"github.com/relaykeep/relaykeep/relay/config"
+	"github.com/relaykeep/relaykeep/relay/ledger"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
@@ -114,6 +115,7 @@ type parts struct {
 	messages *message.Service
 	tokens   *access.Tokens
 	receipts receipts
+	ledger   *ledger.Ledger
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
 	drained  chan struct{}      // closed when the endpoint has no requests left

@@ -131,6 +131,9 @@ func (r *relay) turn(ctx context.Context, k *keys, was, next rotations) error {
 				return err
 			}
 		}
+		if err := enterRotation(tx, next, r.Now()); err != nil {
+			return err
+		}
 		return tx.PutSetting(settingRotation, record)
 	})
 	if err != nil {

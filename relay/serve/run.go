@@ -17,6 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/metering"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/proof"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
@@ -35,9 +36,13 @@ func (p *parts) run(ctx, base context.Context) error {
 		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
 			return err
 		}
+		if _, err := p.ledger.Enter(ctx, proof.Restored, []byte("{}")); err != nil {
+			return fmt.Errorf("entering into the log: %w", err)
+		}
 	}
 	p.running.Store(p)
 	defer p.running.Store(nil)
+	defer p.flushLedger(ctx)
 	links, unlink := context.WithCancel(base)
 	defer unlink()
 	linked := make(chan error, 1)
@@ -50,6 +55,7 @@ func (p *parts) run(ctx, base context.Context) error {
 	g.Go(func() error { return p.keepConduct(ctx) })
 	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return p.watchReceipts(ctx) })
+	g.Go(func() error { return p.ledger.Run(ctx) })
 	if p.delivery != nil {
 		g.Go(func() error { return p.delivery.Run(ctx) })
 		g.Go(func() error { return p.webhooks.Run(ctx) })
@@ -161,6 +167,7 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-advance.C:
 			publish()
 			p.forgetContent(ctx)
+			p.enterIdentity(ctx)
 			p.recheckOwner(ctx)
 			if p.clock.Skewed() {
 				_, _ = p.askTime(ctx) // finds out which of the two jumped; KeysReady says so
@@ -207,7 +214,7 @@ func (p *parts) sweep(ctx context.Context) {
 	p.buryOverdue(ctx, now)
 	swept, err := p.keys.store.Sweep(ctx, now.Add(-p.retention()))
 	if err == nil {
-		err = p.keys.store.ForgetRequests(ctx, now)
+		err = errors.Join(p.keys.store.ForgetRequests(ctx, now), p.dropLog(ctx, now))
 	}
 	if ctx.Err() != nil {
 		return

@@ -82,10 +82,11 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 	p := r.running.Load()
 	if p == nil {
 		s.Conditions = append(s.Conditions, waiting(contract.ConditionCarrierConnected), waiting(contract.ConditionWebhookVerified),
-			waiting(contract.ConditionVolumeHasRoom), waiting(contract.ConditionSendingUnlimited))
+			waiting(contract.ConditionVolumeHasRoom), waiting(contract.ConditionSendingUnlimited),
+			waiting(contract.ConditionLogVerifiable))
 		return s
 	}
-	s.Counts = counts
+	s.Counts, s.Log = counts, p.logStatus()
 	signals := p.signals()
 	s.Quality, s.Integrity = string(signals.Quality), integrityStatus(signals)
 	// Those that were there at the start may be gone by now, as they should.
@@ -103,7 +104,7 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 func (p *parts) conditions(letters int64) []contract.Condition {
 	return []contract.Condition{
 		p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full(), p.onServer()),
-		sendingCondition(p.signals()),
+		sendingCondition(p.signals()), p.logCondition(),
 	}
 }
 

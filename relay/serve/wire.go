@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -22,7 +23,7 @@ func (r *relay) parts(ctx context.Context, k *keys) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{relay: r, keys: k, number: number, store: r.WrapStore(k.store), carrier: &carrierSlot{}, drained: make(chan struct{})}
-	if err := p.openConduct(ctx); err != nil {
+	if err := errors.Join(p.openConduct(ctx), p.addLedger()); err != nil {
 		return nil, err
 	}
 	files, err := p.files()
@@ -91,7 +92,7 @@ func (p *parts) addWebhook() (err error) {
 			return p.messages.Bury(ctx, j.ID, attempts, failure)
 		},
 		Recovered:  func() { p.webhooks.Hurry() },
-		MaxUpdates: p.cfg.Webhook.MaxUpdates, Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.metrics.webhook, Answered: p.metrics.receiver,
+		MaxUpdates: p.cfg.Webhook.MaxUpdates, Retention: p.retention(), Now: p.Now, Log: p.Log, Observe: p.noteDelivery, Answered: p.metrics.receiver,
 	})
 	if err != nil {
 		return err

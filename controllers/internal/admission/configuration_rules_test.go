@@ -33,6 +33,7 @@ func configurationRules() []rule {
 	const (
 		places   = "must not say where Vault and the carrier are"
 		webhook  = "delivers to the webhook of its BusinessRelay"
+		log      = "keeps its log as its BusinessRelay says"
 		settings = "must be those of its BusinessRelay"
 	)
 	unrelated := func(o fields) { o["metadata"].(fields)["name"] = "acme-other" }
@@ -51,6 +52,11 @@ func configurationRules() []rule {
 		{"other credentials than the receiver's", none, rewrite(",\n    \"ownCredentials\": true", ""), webhook},
 		{"more updates in a webhook", none, rewrite(`"maxUpdates": 100`, `"maxUpdates": 1000`), webhook},
 		{"one update in a webhook", none, rewrite(",\n    \"maxUpdates\": 100", ""), webhook},
+		{"another witness", none, rewrite("https://witness.acme.example:8089", "https://evil.example"), log},
+		{"another witness's key", none, rewrite("+0123abcd+B", "+0123abcd+BB"), log},
+		{"no witness", none, rewrite("\"witness\": {\n      \"url\"", "\"other\": {\n      \"url\""), log},
+		{"a log that is kept shorter", none, rewrite(`"retentionMonths": 24`, `"retentionMonths": 2`), log},
+		{"no log settings", none, rewrite(`"log": {`, `"loggy": {`), log},
 		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
 		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
 		{"customers' numbers", none, rewrite(`"hideNumbers": true,`, ""), settings},

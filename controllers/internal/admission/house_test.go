@@ -58,6 +58,11 @@ spec:
     clientCertificateSecretName: hook-client
     credentialsSecretName: acme-webhook-credentials
     maxUpdates: 100
+  log:
+    retentionMonths: 24
+    witness:
+      url: https://witness.acme.example:8089
+      publicKey: witness.acme.example+0123abcd+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
   endpoint: {tlsSecretName: endpoint-tls}
   trust: firstUse
   acceptUnencrypted: true

@@ -55,6 +55,12 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"webhook that is no URL", none, set("spec/webhook/url", "https://exa mple.org/"), "must be an https:// URL"},
 		{"webhook of no updates", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", int64(1))), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", int64(-1))), "1 to 1000"},
 		{"webhook of too many updates", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", int64(1000))), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/maxUpdates", int64(1001))), "1 to 1000"},
+		{"log kept for no time", set("spec/log/retentionMonths", int64(120)), set("spec/log/retentionMonths", int64(-1)), "1 to 120"},
+		{"log kept for too long", set("spec/log/retentionMonths", int64(1)), set("spec/log/retentionMonths", int64(121)), "1 to 120"},
+		{"witness without TLS", witnessAt("https://example.org/w"), witnessAt("http://example.org/w"), "must be an https:// URL"},
+		{"witness with a query", none, witnessAt("https://example.org/w?x=1"), "without user name, password, query"},
+		{"witness at no port", witnessAt("https://example.org:65535"), witnessAt("https://example.org:65536"), "from 1 to 65535"},
+		{"witness with a log's key", none, all(witnessAt("https://example.org"), set("spec/log/witness/publicKey", "example.org+0123abcd+A"+strings.Repeat("A", 43))), "public key of a witness"},
 		{"webhook at no port", set("spec/webhook/url", "https://example.org:65535/"), set("spec/webhook/url", "https://example.org:65536/"), "from 1 to 65535"},
 		{"pull secret without a name", set("spec/imagePullSecrets", secrets("a", "b")), set("spec/imagePullSecrets", secrets("")), "the name of a Secret"},
 		{"pull secret named twice", none, set("spec/imagePullSecrets", secrets("a", "a")), "Duplicate value"},
@@ -180,4 +186,9 @@ func TestNumberIsFreeUntilTheRelayHasItsIdentityAndFixedThereafter(t *testing.T)
 	}
 	set("spec/phoneNumber", "+41441234569")(o.Object)
 	wantRefusal(t, server.Client.Update(t.Context(), o), "cannot be changed once the relay has its identity")
+}
+
+// witnessAt names a witness of the log.
+func witnessAt(address string) func(fields) {
+	return all(set("spec/log/witness/url", address), set("spec/log/witness/publicKey", "example.org+0123abcd+B"+strings.Repeat("A", 43)))
 }

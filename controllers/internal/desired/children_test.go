@@ -280,6 +280,10 @@ func TestNetworkPolicy_WithoutAWebhookNoneCanBeReached(t *testing.T) {
 	in := full()
 	with := len(desired.RelayPolicy(in).Spec.Egress)
 	in.Relay.Spec.Webhook = nil
+	if got := len(desired.RelayPolicy(in).Spec.Egress); got != with {
+		t.Errorf("%d rules with a witness alone, %d with a webhook, too: want those of the webhook", got, with)
+	}
+	in.Relay.Spec.Log.Witness = nil
 	if got := len(desired.RelayPolicy(in).Spec.Egress); got != with-2 {
 		t.Errorf("%d rules without a webhook, %d with one: want the public and the private rule gone", got, with)
 	}

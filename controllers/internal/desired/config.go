@@ -117,6 +117,12 @@ func config(in Input) contract.Config {
 			MarketingOnly: o.Applies == v1alpha1.OptOutMarketing,
 		}
 	}
+	if m := relay.Log.RetentionMonths; m != contract.DefaultLogMonths { // files of former releases have none
+		c.Log.RetentionMonths = int(m)
+	}
+	if w := relay.Log.Witness; w != nil {
+		c.Log.Witness = &contract.Witness{URL: w.URL, PublicKey: w.PublicKey, CABundle: string(w.CABundle)}
+	}
 	if p := relay.Storage.Postgres; p != nil {
 		c.Postgres = &contract.Postgres{Database: p.Database, Size: relay.Storage.Size.Value()}
 	}

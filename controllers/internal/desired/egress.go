@@ -108,17 +108,31 @@ func (in Input) postgresEgress() []*egressRule {
 // another says so in network.carrier.
 func uploadPorts() []int32 { return []int32{HTTPSPort, 5281, 5443} }
 
-// webhookEgress opens the webhook's port at public addresses, and at the private ones
-// that the region names. Without a webhook both stay closed.
+// webhookEgress opens the ports of the webhook and of the log's witness at public addresses, and what private addresses the
+// region names. Without either all stay closed.
 func (in Input) webhookEgress() []*egressRule {
-	if in.Relay.Spec.Webhook == nil {
+	var addresses []string
+	if w := in.Relay.Spec.Webhook; w != nil {
+		addresses = append(addresses, w.URL)
+	}
+	if w := in.Relay.Spec.Log.Witness; w != nil {
+		addresses = append(addresses, w.URL)
+	}
+	var ports []*policyPort
+	var open []int32
+	for _, address := range addresses {
+		port := HTTPSPort
+		if u, err := url.Parse(address); err == nil {
+			port = parsePort(u.Port(), HTTPSPort)
+		}
+		if !slices.Contains(open, port) {
+			open, ports = append(open, port), append(ports, tcp(port))
+		}
+	}
+	if len(ports) == 0 {
 		return nil
 	}
-	port := HTTPSPort
-	if u, err := url.Parse(in.Relay.Spec.Webhook.URL); err == nil {
-		port = parsePort(u.Port(), HTTPSPort)
-	}
-	rules := []*egressRule{rule(public(), tcp(port))}
+	rules := []*egressRule{rule(public(), ports...)}
 	for i := range in.Region.Spec.Network.PrivateWebhooks {
 		rules = append(rules, explicit(&in.Region.Spec.Network.PrivateWebhooks[i]))
 	}

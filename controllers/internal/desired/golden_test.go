@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,6 +71,9 @@ func full() desired.Input {
 		URL: "https://hooks.acme.example:9443/in", CABundle: caBundle, ClientCertificateSecretName: "hook-client",
 		CredentialsSecretName: "acme-webhook-credentials", MaxUpdates: 100,
 	}
+	relay.Log = v1alpha1.RelayLog{RetentionMonths: 24, Witness: &v1alpha1.LogWitness{
+		URL: "https://witness.acme.example:8089", PublicKey: "witness.acme.example+0123abcd+B" + strings.Repeat("A", 43), CABundle: caBundle,
+	}}
 	relay.BusinessAccount = "acme-numbers"
 	in.Account = []contract.AccountNumber{{ID: "100000000000001", PhoneNumber: "+41441234568", Name: "Acme \"Shop\"", Quality: "GREEN", Connected: true}}
 	relay.PayloadEncryption = &v1alpha1.PayloadEncryption{PublicKey: "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"}

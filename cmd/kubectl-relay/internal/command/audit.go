@@ -103,6 +103,7 @@ docs/audit.md says what each check tries and what it cannot see.`,
 		}
 		return f.run(cmd.Context(), streams.Out, cluster, strings.Join(args, ""))
 	}
+	cmd.AddCommand(newAuditVerify(streams))
 	return cmd
 }
 

@@ -42,6 +42,8 @@ For a business:
   token                   make, list and revoke named access tokens
   erase-customer          erase everything that is stored about one person
   export-customer         show everything that is stored about one person
+  log                     the log of what was done with the business's data
+  audit                   check what an installation promises, and its logs
 For everyone:
   chat                    chat with a business as a customer
   completion              complete commands and names in a shell
@@ -72,7 +74,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(newAdopt(streams), newAudit(streams, version), newChat(streams), newCheck(streams), newCompletion(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
-		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newMove(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
+		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newLog(streams), newMove(streams), newOrphans(streams), newPurgeNow(streams), newReplayWebhooks(streams), newRotate(streams),
 		newSetup(streams), newStatus(streams), newToken(streams), newUsage(streams), newVersion(streams, version))
 	finish(root)
 	return root

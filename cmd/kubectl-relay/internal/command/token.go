@@ -47,6 +47,7 @@ Scopes, of which none includes another:
   read        what the endpoint says about the business and its number
   media       upload, describe, download and delete files
   templates   create, change and delete templates
+  audit       read the relay's log
   admin       export and erase customers, change settings of the number, deliver dead letters`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,7 +87,7 @@ accepting it until it is revoked there.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&name, "for", "", "the token's name: whom it is for, in lower-case letters, digits and hyphens (required)")
-	flags.StringSliceVar(&scopes, "scope", nil, "what it may do: send, read, media, templates, admin (required)")
+	flags.StringSliceVar(&scopes, "scope", nil, "what it may do: send, read, media, templates, audit, admin (required)")
 	completeWords(cmd, "scope", "send", "read", "media", "templates", "admin")
 	flags.StringVar(&expires, "expires", "90d", "how long it is valid: in days (90d) or hours (12h), or never")
 	f.add(cmd)
