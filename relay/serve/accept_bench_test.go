@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,8 +10,10 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/ledger"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/proof"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
@@ -26,9 +29,16 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAcceptText is a text from the request to the answer, which says that it is stored. To compare two
-// builds, compile the test of each and run them in turn.
+// BenchmarkAcceptText is a text from the request to the answer, which says that it is stored, with the relay's log and
+// without it, which must make no more than a twentieth. To compare two builds, compile the test of each and run them in turn.
 func BenchmarkAcceptText(b *testing.B) {
+	for name, logged := range map[string]bool{"log": true, "nolog": false} {
+		b.Run(name, func(b *testing.B) { acceptTexts(b, logged) })
+	}
+}
+
+func acceptTexts(b *testing.B, logged bool) {
+	b.Helper()
 	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, seal.New(sealtest.New(), 24*time.Hour, time.Now))
 	if err != nil {
 		b.Fatal(err)
@@ -39,9 +49,18 @@ func BenchmarkAcceptText(b *testing.B) {
 		b.Fatal(err)
 	}
 	now := time.Now()
+	var note func(context.Context, string, proof.Kind, string)
+	if logged {
+		l := ledger.New(ledger.Options{Store: s, Origin: proof.Origin("106540352242922"), Now: time.Now})
+		note = func(_ context.Context, who string, kind proof.Kind, result string) { l.Count(who, kind, result) }
+		ctx, cancel := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.Run(ctx) }()
+		defer func() { cancel(); <-ended }()
+	}
 	api := cloudapi.New(cloudapi.Options{
 		Service: service{Service: message.New(message.Options{Store: s, Retention: 30 * 24 * time.Hour, Deliveries: func() {}})},
-		Token:   "token", Throughput: 1000, Number: cloudapi.Number{ID: "106540352242922", Phone: n},
+		Note:    note, Token: "token", Throughput: 1000, Number: cloudapi.Number{ID: "106540352242922", Phone: n},
 		Now: func() time.Time { now = now.Add(10 * time.Second); return now }, // no rate limit is reached
 	})
 	body := `{"messaging_product":"whatsapp","to":"+16505551234","type":"text","text":{"body":"` + strings.Repeat("Hello you. ", 20) + `"}}`
