@@ -37,6 +37,7 @@ const adminRole = "admin"
 func (c *Client) useAdmin(login *api.Client) {
 	never := time.Now().Add(100 * 365 * 24 * time.Hour)
 	c.token = token{client: login, renewAt: never, endsAt: never}
+	c.api = login // it knows how Vault is reached from here
 }
 
 // Secrets lists the names of the tenant's secrets in KV, such as "identity/1". The janitor and

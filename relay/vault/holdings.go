@@ -39,13 +39,17 @@ func Holdings(ctx context.Context, login *api.Client, v contract.Vault) ([]Holdi
 			return nil, err
 		}
 	}
-	return slices.SortedFunc(maps.Values(all), func(a, b Holding) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Account, b.Account))
-	}), nil
+	return all.sorted(), nil
 }
 
 // holdings are the Holdings by the name of their wrapping key.
 type holdings map[string]Holding
+
+func (all holdings) sorted() []Holding {
+	return slices.SortedFunc(maps.Values(all), func(a, b Holding) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Account, b.Account))
+	})
+}
 
 // note changes the holding of the tenant whose wrapping key has that name, if a tenant's key
 // can have it.
@@ -85,7 +89,11 @@ func (all holdings) settings(ctx context.Context, c *Client) error {
 }
 
 func (all holdings) secrets(ctx context.Context, c *Client) error {
-	metadata := c.cfg.Vault.KVMount + "/metadata"
+	return all.folders(ctx, c, c.cfg.Vault.KVMount+"/metadata", func(h *Holding) { h.Secrets = true })
+}
+
+// folders notes each tenant that has a folder below a path of a KV engine.
+func (all holdings) folders(ctx context.Context, c *Client, metadata string, change func(*Holding)) error {
 	namespaces, err := c.list(ctx, opListKV, metadata)
 	if err != nil {
 		return err
@@ -106,7 +114,7 @@ func (all holdings) secrets(ctx context.Context, c *Client) error {
 				continue
 			}
 			key := strings.TrimSuffix(namespace, "/") + "." + strings.TrimSuffix(account, "/")
-			all.note(key, func(h *Holding) { h.Secrets = true })
+			all.note(key, change)
 		}
 	}
 	return nil

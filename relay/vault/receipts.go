@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/receipt"
 )
 
@@ -52,23 +54,29 @@ func (c *Client) createReceipt(ctx context.Context, tenant string, r receipt.Rec
 	return c.callOnce(ctx, opCreateReceipt, writer(path, map[string]any{"data": data, "options": map[string]any{"cas": 0}}, &answer))
 }
 
-// Bounds of what ReceiptNames lists.
+// maxReceiptMonths bounds how many months ReceiptNames lists.
 const maxReceiptMonths = 24
+
+// ReceiptMonths lists the months of which the tenant has receipts of one writer, oldest first.
+func (c *Client) ReceiptMonths(ctx context.Context, by receipt.Writer) ([]string, error) {
+	folders, err := c.listOnce(ctx, opListReceipts, c.receiptsPath("metadata", string(by)))
+	var months []string
+	for _, folder := range folders {
+		if month := strings.TrimSuffix(folder, "/"); receipt.IsMonth(month) {
+			months = append(months, month)
+		}
+	}
+	return months, err
+}
 
 // ReceiptNames lists the tenant's receipts of one writer from a time on, oldest first. The relay and an admin may do that. Where
 // Vault was set up by an earlier release, it returns ErrDenied; that says nothing about the token.
 func (c *Client) ReceiptNames(ctx context.Context, by receipt.Writer, since time.Time) ([]receipt.Name, error) {
-	folders, err := c.listOnce(ctx, opListReceipts, c.receiptsPath("metadata", string(by)))
+	months, err := c.ReceiptMonths(ctx, by)
 	if err != nil {
 		return nil, err
 	}
-	var months []string
-	for _, folder := range folders {
-		month := strings.TrimSuffix(folder, "/")
-		if receipt.IsMonth(month) && month >= since.UTC().Format("2006-01") {
-			months = append(months, month)
-		}
-	}
+	months = slices.DeleteFunc(months, func(month string) bool { return month < since.UTC().Format("2006-01") })
 	var names []receipt.Name
 	for _, month := range months[:min(len(months), maxReceiptMonths)] {
 		entries, err := c.listOnce(ctx, opListReceipts, c.receiptsPath("metadata", string(by)+"/"+month))
@@ -134,4 +142,19 @@ func (c *Client) DeleteReceipts(ctx context.Context, by receipt.Writer, month st
 
 func (c *Client) receiptsPath(kind, name string) string {
 	return ReceiptsMount(c.cfg.Vault.KVMount) + "/" + kind + "/" + c.cfg.Namespace + "/" + c.cfg.Tenant + "/" + name
+}
+
+// ReceiptTenants lists, with an admin's own login, the tenants that have receipts, by namespace and account. Names that no relay can
+// have are left out.
+func ReceiptTenants(ctx context.Context, login *api.Client, v contract.Vault) ([]Holding, error) {
+	c, err := newClient(Config{Vault: v, Role: adminRole})
+	if err != nil {
+		return nil, err
+	}
+	c.useAdmin(login)
+	all := holdings{}
+	if err := all.folders(ctx, c, ReceiptsMount(v.KVMount)+"/metadata", func(*Holding) {}); err != nil {
+		return nil, err
+	}
+	return all.sorted(), nil
 }
