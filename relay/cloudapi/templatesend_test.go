@@ -37,7 +37,7 @@ func TestTemplate_IsSentAsATextWithItsButtons(t *testing.T) {
 	w.create(welcome)
 	answer := w.send(by("welcome", helloPablo+","+order7+","+track7+`,{"type":"button","sub_type":"quick_reply","index":0,"parameters":[{"type":"payload","payload":"stop-it"}]}`))
 	want := cloudapi.Text{
-		To: mustNumber(t, "+16505551234"), Opaque: "7", ChoiceKind: cloudapi.ButtonPress, Choices: []rich.Choice{{ID: "stop-it", Title: "Stop"}},
+		To: mustNumber(t, "+16505551234"), Opaque: "7", Marketing: true, ChoiceKind: cloudapi.ButtonPress, Choices: []rich.Choice{{ID: "stop-it", Title: "Stop"}},
 		Body: "Hello Pablo\n\nOrder 7 for $ 100.\n\n1. Stop\n\nTrack: https://shop.test/7?a=b\nCall us: 15550051310\n\nLucky Shrub",
 	}
 	if diff := cmp.Diff([]cloudapi.Text{want}, w.s.texts, sameNumber()); diff != "" {
