@@ -210,8 +210,7 @@ func (p *pass) explain(err error, pod *corev1.Pod) error {
 // unknown marks all conditions that a relay reports as Unknown.
 func (p *pass) unknown(reason, message string) {
 	for _, kind := range reported() {
-		if kind == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
-			p.noWebhook()
+		if kind == v1alpha1.ConditionWebhookVerified && p.markNoWebhook() {
 			continue
 		}
 		p.marks.Mark(kind, metav1.ConditionUnknown, reason, message)
@@ -230,11 +229,6 @@ func (p *pass) pending() {
 	}
 }
 
-func (p *pass) noWebhook() {
-	p.marks.Mark(v1alpha1.ConditionWebhookVerified, metav1.ConditionTrue, v1alpha1.ReasonNotConfigured,
-		"spec.webhook is not set: the relay only sends")
-}
-
 // carryOver copies those of the relay's values that have the expected form.
 func (p *pass) carryOver(s *contract.Status) {
 	p.unsaid(s)
@@ -243,12 +237,12 @@ func (p *pass) carryOver(s *contract.Status) {
 			!slices.Contains([]contract.ConditionStatus{contract.True, contract.False, contract.Unknown}, c.Status) {
 			continue
 		}
-		if c.Type == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
-			p.noWebhook() // the relay cannot know that this was intended
+		if c.Type == v1alpha1.ConditionWebhookVerified && p.markNoWebhook() {
 			continue
 		}
 		p.marks.Mark(c.Type, metav1.ConditionStatus(c.Status), c.Reason, c.Message)
 	}
+	p.carryProcessors(s.Processors)
 	p.learnIDs(s)
 	p.status.Identity.Fingerprint = matching(fingerprintPattern, s.Fingerprint, p.status.Identity.Fingerprint)
 	// With this configuration, and its keys, the relay uses the identity and the credentials that it names.
@@ -274,8 +268,7 @@ func (p *pass) unsaid(s *contract.Status) {
 		if slices.ContainsFunc(s.Conditions, func(c contract.Condition) bool { return c.Type == kind }) {
 			continue
 		}
-		if kind == v1alpha1.ConditionWebhookVerified && p.relay.Spec.Webhook == nil {
-			p.noWebhook()
+		if kind == v1alpha1.ConditionWebhookVerified && p.markNoWebhook() {
 			continue
 		}
 		p.marks.Mark(kind, metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "the relay has not reported this yet")

@@ -52,6 +52,7 @@ func (p *pass) findRegion(ctx context.Context) error {
 	}
 	p.status.Endpoint.URL = desired.URL(p.relay, region)
 	p.markEndToEnd()
+	p.markTransfers()
 	return nil
 }
 

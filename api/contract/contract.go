@@ -66,6 +66,8 @@ type Config struct {
 	Carrier  Carrier  `json:"carrier,omitzero"`
 	Endpoint Endpoint `json:"endpoint"`
 	Webhook  *Webhook `json:"webhook,omitempty"`
+	// Processors get copies of what the webhook gets.
+	Processors []Processor `json:"processors,omitempty"`
 	// PayloadEncryption has webhooks encrypted, and lets the business encrypt what it sends.
 	PayloadEncryption *PayloadEncryption `json:"payloadEncryption,omitempty"`
 	RetentionDays     int                `json:"retentionDays"` // 1 to 30
@@ -255,6 +257,23 @@ type OptOut struct {
 	MarketingOnly bool `json:"marketingOnly,omitempty"`
 }
 
+// MaxProcessors is how many processors a relay has at most.
+const MaxProcessors = 4
+
+// Processor is a further receiver of what the webhook gets.
+type Processor struct {
+	Name     string `json:"name"` // a DNS label of at most 40 characters; no two have the same
+	URL      string `json:"url"`
+	CABundle string `json:"caBundle,omitempty"` // PEM; empty means the system's
+}
+
+// ProcessorStatus is how a processor is.
+type ProcessorStatus struct {
+	Name     string `json:"name"`
+	Verified bool   `json:"verified"` // it passed the handshake and accepts copies
+	Reason   string `json:"reason"`   // as that of ConditionWebhookVerified
+}
+
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS.
 type PayloadEncryption struct {
 	PublicKey string `json:"publicKey"` // the business's, as ParsePublicKey reads it
@@ -325,7 +344,9 @@ type Status struct {
 	// Holder is host:port of the replica that holds the store, if that is another. What this one says about
 	// the relay is then of no use.
 	Holder string `json:"holder,omitempty"`
-	Counts Counts `json:"counts"`
+	// Processors are those of the configuration.
+	Processors []ProcessorStatus `json:"processors,omitempty"`
+	Counts     Counts            `json:"counts"`
 	// Receipts are what the erasure receipts in Vault say and lack; nil until they were read.
 	Receipts *ReceiptsStatus `json:"receipts,omitempty"`
 	// Log is how the relay's log is; nil before the keys are there. Relays of former releases have none.

@@ -6,8 +6,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // about any customer.
 type BusinessRelayStatus struct {
 	// conditions are Ready, Reconciling, Stalled, Placed, KeysReady,
-	// CarrierConnected, WebhookVerified, VolumeHasRoom, SendingUnlimited, RetentionHealthy, EndToEndTLS and, with
-	// endpoint.shared, SharedHost.
+	// CarrierConnected, WebhookVerified, VolumeHasRoom, SendingUnlimited, RetentionHealthy, EndToEndTLS with endpoint.shared
+	// SharedHost and, where receivers declare countries, TransfersAllowed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -44,6 +44,18 @@ type BusinessRelayStatus struct {
 	// integrity is what the relay says of the strangers whom the business writes to.
 	// +optional
 	Integrity IntegrityStatus `json:"integrity,omitzero"`
+	// transfers are the receivers outside the DataRegion's countries, by the countries that the business declares.
+	// +optional
+	// +listType=map
+	// +listMapKey=receiver
+	// +kubebuilder:validation:MaxItems=8
+	Transfers []Transfer `json:"transfers,omitempty"`
+	// processors are those of the spec, as the relay reports them.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Processors []ProcessorStatus `json:"processors,omitempty"`
 	// initializedTime is when the relay got its first identity.
 	// +optional
 	InitializedTime *metav1.Time `json:"initializedTime,omitempty"`
@@ -64,6 +76,36 @@ type IntegrityStatus struct {
 	// held says that the relay's own conduct makes it write to no stranger.
 	// +optional
 	Held bool `json:"held,omitempty"`
+}
+
+// Transfer is a receiver outside the DataRegion's countries.
+type Transfer struct {
+	// receiver is webhook, or processor and its name.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Receiver string `json:"receiver"`
+	// country is the one that the business declares; empty if it declares none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2
+	Country string `json:"country,omitempty"`
+	// forbidden says that the DataRegion forbids it: the relay was not given this receiver, and nothing is sent there.
+	// +optional
+	Forbidden bool `json:"forbidden,omitempty"`
+}
+
+// ProcessorStatus is how a processor is, as far as the relay can tell.
+type ProcessorStatus struct {
+	// name is that of the spec.
+	// +required
+	// +kubebuilder:validation:MaxLength=40
+	Name string `json:"name"`
+	// verified says that it passed the handshake and accepts copies.
+	// +optional
+	Verified bool `json:"verified"`
+	// reason is as that of the condition WebhookVerified.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
 }
 
 // EndpointStatus is what a business's client needs to know, apart from its token.

@@ -144,6 +144,7 @@ type OptOut struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.moving) || (has(oldSelf.moving) ? self.moving.from == oldSelf.moving.from && self.moving.to == oldSelf.moving.to && self.moving.carrierDomain == oldSelf.moving.carrierDomain : self.moving.from == self.dataRegion)",message="a move is from the relay's DataRegion, and its regions and carrier domain cannot be changed"
 // +kubebuilder:validation:XValidation:rule="!has(self.moving) || ((has(self.moving.settled) && self.moving.settled) ? self.dataRegion == self.moving.to : !(has(oldSelf.moving) && has(oldSelf.moving.settled) && oldSelf.moving.settled))",message="a move is settled in the new region, and for good"
 // +kubebuilder:validation:XValidation:rule="self.dataRegion == oldSelf.dataRegion ? (has(self.moves) ? self.moves : 0) == (has(oldSelf.moves) ? oldSelf.moves : 0) : has(self.moving) && has(oldSelf.moving) && has(self.suspend) && self.suspend && has(oldSelf.suspend) && oldSelf.suspend && !(has(self.moving.settled) && self.moving.settled) && (self.dataRegion == self.moving.to ? oldSelf.dataRegion == self.moving.from && self.moves == (has(oldSelf.moves) ? oldSelf.moves : 0) + 1 : self.dataRegion == self.moving.from && (has(self.moves) ? self.moves : 0) == oldSelf.moves - 1)",message="dataRegion and moves change only by kubectl relay move, while the relay is suspended: its data has to be taken along. Or create another BusinessRelay in the other region"
+// +kubebuilder:validation:XValidation:rule="!has(self.processors) || size(self.processors) == 0 || !has(self.payloadEncryption)",message="processors cannot read what payloadEncryption encrypts for the business, and get nothing in clear beside it: remove one of the two"
 type BusinessRelaySpec struct {
 	// phoneNumber is the business's telephone number in E.164 form, for example +41441234567.
 	// One number belongs to one relay in the whole cluster.
@@ -180,6 +181,13 @@ type BusinessRelaySpec struct {
 	// sends messages.
 	// +optional
 	Webhook *Webhook `json:"webhook,omitempty"`
+	// processors get a copy of every webhook: further receivers that work for the business, for example an analytics
+	// service. Each stands in status and is shown to whoever may read the object. Without it nobody gets a copy.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=4
+	Processors []Processor `json:"processors,omitempty"`
 	// payloadEncryption has the relay encrypt every webhook for the business inside TLS, and lets
 	// the business encrypt the messages that it sends. The business needs a program that knows it.
 	// +optional
@@ -364,6 +372,39 @@ type Webhook struct {
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1000",message="webhook.maxUpdates must be 1 to 1000 updates"
 	MaxUpdates int32 `json:"maxUpdates,omitempty"`
+	// country is where the receiver is, by its two letters (ISO 3166-1 alpha-2), as the business declares it: nobody can
+	// check it. One outside the DataRegion is a transfer, which status shows and the DataRegion may forbid.
+	// +optional
+	Country CountryCode `json:"country,omitempty"`
+}
+
+// Processor is a further receiver of a business's webhooks, and what it is for.
+type Processor struct {
+	// name stands for the processor in status and logs. Copies that wait belong to it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="choose a name of lower-case letters, digits and hyphens, beginning with a letter"
+	Name string `json:"name"`
+	// url is an HTTPS URL. It is not secret: put no password or token into it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^/@?#]+([/?][^#]*)?$') && isURL(self)",message="a processor's url must be an https:// URL without user name, password or fragment, for example https://example.org/copies"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://[^/?#]*:(0|6553[6-9]|655[4-9][0-9]|65[6-9][0-9]{2}|6[6-9][0-9]{3}|[7-9][0-9]{4}|[0-9]{6,})([/?#]|$)')",message="a processor's url must name a port from 1 to 65535, or none for 443"
+	URL string `json:"url"`
+	// caBundle holds the CA certificates that verify the processor's certificate. Without it,
+	// the relay image's public CAs are used.
+	// +optional
+	CABundle CABundle `json:"caBundle,omitempty"`
+	// purpose says what the processor does with the copies, for those who have to answer for it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Purpose string `json:"purpose"`
+	// country is where the processor is, as that of webhook.
+	// +required
+	Country CountryCode `json:"country"`
 }
 
 // PayloadEncryption is the encryption of payloads between a relay and its business, inside TLS

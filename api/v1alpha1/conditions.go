@@ -58,6 +58,10 @@ const (
 	// ConditionSharedHost says whether the region's shared host leads to the relay. It is absent
 	// without endpoint.shared. Ready does not need it. True is good.
 	ConditionSharedHost = "SharedHost"
+	// ConditionTransfersAllowed says whether the DataRegion lets the relay deliver to all receivers of the spec, by the
+	// countries that they declare. It is absent where none declares one and the DataRegion does not ask. Ready does not
+	// need it. True is good.
+	ConditionTransfersAllowed = "TransfersAllowed"
 )
 
 // Reasons of Ready, Reconciling and Stalled that belong to no other condition.
@@ -187,6 +191,16 @@ const (
 	ReasonEndsInRelay = "EndsInRelay"
 	// ReasonEndsAtGateway: spec.endpoint.terminateAtGateway lets the gateway read.
 	ReasonEndsAtGateway = "EndsAtGateway"
+)
+
+// Reasons of TransfersAllowed.
+const (
+	// ReasonInRegion: all receivers declare countries of the DataRegion, or none.
+	ReasonInRegion = "InRegion"
+	// ReasonLeavesRegion: a receiver declares another country, which the DataRegion allows.
+	ReasonLeavesRegion = "LeavesRegion"
+	// ReasonTransferForbidden: the DataRegion forbids a receiver for its country, so nothing is sent there.
+	ReasonTransferForbidden = "TransferForbidden"
 )
 
 // Reasons of SharedHost, beside those of EndToEndTLS.

@@ -121,6 +121,11 @@ type DataRegionSpec struct {
 	// both must have one carrier domain. Without it no relay leaves the region or comes into it.
 	// +optional
 	Moves RegionMoves `json:"moves,omitzero"`
+	// transfers says whether webhooks and processors may be outside the region's countries, as businesses declare them:
+	// Allow, or Forbid. With Forbid, a relay is not given a receiver that declares another country, or none.
+	// +optional
+	// +kubebuilder:default=Allow
+	Transfers TransferPolicy `json:"transfers,omitempty"`
 	// integrity says when a relay's quality counts as low, whether the strangers are limited whom a business may write to,
 	// and which relays are exempt.
 	// +optional
@@ -134,6 +139,44 @@ func (s *DataRegionSpec) InCountries() []CountryCode {
 	}
 	return s.Countries
 }
+
+// Contains says whether a country is one that the region's data stays in. A region of type EU or NA that names no
+// countries contains those of the European Union, or of North America.
+func (s *DataRegionSpec) Contains(country CountryCode) bool {
+	in := s.InCountries()
+	if len(in) == 0 {
+		in = countriesOf(s.Type)
+	}
+	return slices.Contains(in, country)
+}
+
+// countriesOf are those that a region of a type may name: the rules of DataRegionSpec have the same.
+func countriesOf(t RegionType) []CountryCode {
+	switch t {
+	case RegionEU:
+		return []CountryCode{
+			"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+		}
+	case RegionNA:
+		return []CountryCode{
+			"AG", "AI", "AW", "BB", "BL", "BM", "BQ", "BS", "BZ", "CA", "CR", "CU", "CW", "DM", "DO", "GD", "GL", "GP", "GT", "HN", "HT", "JM", "KN", "KY", "LC", "MF", "MQ",
+			"MS", "MX", "NI", "PA", "PM", "PR", "SV", "SX", "TC", "TT", "US", "VC", "VG", "VI",
+		}
+	case RegionLocal:
+	}
+	return nil
+}
+
+// TransferPolicy says whether receivers may be outside a region's countries.
+//
+// +kubebuilder:validation:Enum=Allow;Forbid
+type TransferPolicy string
+
+// The values of TransferPolicy.
+const (
+	TransfersAllow  TransferPolicy = "Allow"
+	TransfersForbid TransferPolicy = "Forbid"
+)
 
 // RegionMoves names the regions with which a region exchanges relays.
 type RegionMoves struct {

@@ -121,6 +121,7 @@ func validate(c *contract.Config) []string {
 	p.profile(c.Profile)
 	p.services(c)
 	p.endpoint(c.Endpoint)
+	p.processors(c)
 	if c.Webhook != nil {
 		p.https("webhook.url", c.Webhook.URL)
 		p.bundle("webhook.caBundle", c.Webhook.CABundle)
@@ -172,6 +173,27 @@ func (p *problems) log(c contract.Log) {
 		p.https("log.witness.url", w.URL)
 		p.bundle("log.witness.caBundle", w.CABundle)
 		p.match("log.witness.publicKey", w.PublicKey, witnessKey, "the public key of a witness, such as witness.example.org+89abcdef+B…")
+	}
+}
+
+// processors are the further receivers. What is encrypted for the business they could not read.
+func (p *problems) processors(c *contract.Config) {
+	if len(c.Processors) > contract.MaxProcessors {
+		p.addf("processors", "must be at most %d", contract.MaxProcessors)
+	}
+	if len(c.Processors) > 0 && c.PayloadEncryption != nil {
+		p.addf("processors", "must be none with payloadEncryption, whose payloads are for the business alone")
+	}
+	seen := map[string]bool{}
+	for i, of := range c.Processors {
+		field := fmt.Sprintf("processors[%d]", i)
+		p.match(field+".name", of.Name, label, "a DNS label")
+		p.https(field+".url", of.URL)
+		p.bundle(field+".caBundle", of.CABundle)
+		if seen[of.Name] {
+			p.addf(field+".name", "must not be another's")
+		}
+		seen[of.Name] = true
 	}
 }
 

@@ -339,11 +339,32 @@ func (s *Service) SentCounts(ctx context.Context, from, to time.Time) ([]store.C
 // does what was left. A person about whom nothing is stored is no error.
 func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.people.Erase(ctx, n) }
 
+// QueueOfProcessor is the queue of a processor's copies of webhooks.
+func QueueOfProcessor(name string) string { return base.QueueOfProcessor(name) }
+
 // Deliver returns a worker for the queue of webhooks. It passes the payloads of the webhooks
 // that can be delivered to deliver.
 func (s *Service) Deliver(deliver queue.BatchWorker) queue.BatchWorker {
 	return s.delivery.Deliver(deliver)
 }
+
+// DeliverCopies is Deliver for the queue of a processor's copies.
+func (s *Service) DeliverCopies(deliver queue.BatchWorker) queue.BatchWorker {
+	return s.delivery.DeliverCopies(deliver)
+}
+
+// FinishCopies removes a processor's copies, all or none.
+func (s *Service) FinishCopies(ctx context.Context, ids ...int64) error {
+	return s.delivery.FinishCopies(ctx, ids...)
+}
+
+// DropCopies removes a processor's copies that were queued before a time, and says how many there were.
+func (s *Service) DropCopies(ctx context.Context, processor string, before time.Time) (int, error) {
+	return s.delivery.DropCopies(ctx, processor, before)
+}
+
+// DropFormer removes the copies of processors that are no longer configured.
+func (s *Service) DropFormer(ctx context.Context) error { return s.delivery.DropFormer(ctx) }
 
 // Taken removes the jobs of webhooks that the business took, all or none. Without storage, it queues the receipts
 // that follow.
@@ -360,7 +381,7 @@ func (s *Service) TellLost(ctx context.Context) error {
 // ContentInMemory makes the store keep content in memory only, and each for at most life.
 func ContentInMemory(life time.Duration) store.Option {
 	return store.ContentInMemory(store.Memory{Life: life, Message: record.Bare, Own: record.Own, Job: func(name string, body []byte) ([]byte, error) {
-		return record.BareJob(name == base.QueueWebhook || name == base.QueueDead, body)
+		return record.BareJob(base.TellsBusiness(name), body)
 	}})
 }
 

@@ -103,6 +103,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if p != nil {
 		c.counts(ch, p)
 		letters = c.queues(ctx, gauge, p)
+		c.copies(ctx, gauge, p)
 		c.keys(ctx, gauge, p)
 		c.room(ctx, gauge, p)
 		c.link(gauge, p)
@@ -184,6 +185,26 @@ func (c *collector) queues(ctx context.Context, gauge func(*prometheus.Desc, flo
 		}
 	}
 	return letters
+}
+
+// copies shows what waits for processors, all together, and for how long.
+func (c *collector) copies(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), p *parts) {
+	const name = "processors"
+	now := p.Now()
+	var n int64
+	var oldest time.Duration
+	for _, to := range p.copies {
+		waiting, since, err := message.Queue(p.store, message.QueueOfProcessor(to.name)).Waiting(ctx, now)
+		if err != nil {
+			return
+		}
+		n += waiting
+		if !since.IsZero() {
+			oldest = max(oldest, now.Sub(since))
+		}
+	}
+	gauge(c.queue, float64(n), name)
+	gauge(c.waited, oldest.Seconds(), name)
 }
 
 // keys shows when keys were made.

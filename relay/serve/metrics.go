@@ -17,6 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	requests, deliveries, vaultCalls *prometheus.CounterVec
+	copies                           *prometheus.CounterVec
 	receivers, drops, links          *prometheus.CounterVec
 	requestTime                      prometheus.Histogram
 	deliveryTime, vaultTime          prometheus.Histogram
@@ -40,6 +41,7 @@ func newMetrics(version string) *metrics {
 	m.requests = counter("requests_total", "Requests to the business's endpoint, by route, HTTP status and the API's error code.", "route", "status", "code")
 	m.requestTime = histogram("request_seconds", "How long requests to the business's endpoint took.")
 	m.deliveries = counter("webhook_attempts_total", "Attempts to deliver a webhook, by outcome.", "outcome")
+	m.copies = counter("processor_attempts_total", "Attempts to deliver a copy of a webhook to a processor, by outcome.", "outcome")
 	m.receivers = counter("webhook_answers_total", "How the webhook's receiver answered, by request (handshake or delivery) and class of answer.", "request", "answer")
 	m.deliveryTime = histogram("webhook_attempt_seconds", "How long attempts to deliver a webhook took.")
 	m.vaultCalls = counter("vault_calls_total", "Calls to Vault, by operation and outcome.", "operation", "outcome")
@@ -63,6 +65,7 @@ func newMetrics(version string) *metrics {
 func (m *metrics) begin() {
 	for _, o := range webhook.Outcomes() {
 		m.deliveries.WithLabelValues(string(o))
+		m.copies.WithLabelValues(string(o))
 	}
 	for _, r := range webhook.Requests() {
 		for _, a := range webhook.Answers() {
@@ -87,6 +90,11 @@ func (m *metrics) request(route string, status, code int, took time.Duration) {
 func (m *metrics) webhook(o webhook.Outcome, took time.Duration) {
 	m.deliveries.WithLabelValues(string(o)).Inc()
 	m.deliveryTime.Observe(took.Seconds())
+}
+
+// copied counts an attempt to deliver a copy to a processor.
+func (m *metrics) copied(o webhook.Outcome, _ time.Duration) {
+	m.copies.WithLabelValues(string(o)).Inc()
 }
 
 // receiver counts an answer of the webhook's receiver.

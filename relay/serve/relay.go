@@ -118,6 +118,7 @@ type parts struct {
 	ledger   *ledger.Ledger
 	webhooks *queue.Runner      // nil without a webhook
 	delivery *webhook.Deliverer // nil without a webhook
+	copies   []*copies          // for processors
 	drained  chan struct{}      // closed when the endpoint has no requests left
 	conduct  *conduct.Book
 	ruled    bool // the conduct's rules were read

@@ -32,6 +32,9 @@ func (p *parts) run(ctx, base context.Context) error {
 	if err := p.loadTokens(ctx); err != nil {
 		return err
 	}
+	if err := p.messages.DropFormer(ctx); err != nil {
+		return err
+	}
 	if p.keys.store.Restored() {
 		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
 			return err
@@ -49,6 +52,7 @@ func (p *parts) run(ctx, base context.Context) error {
 	go func() { linked <- p.runCarrier(links) }()
 
 	g, ctx := errgroup.WithContext(ctx)
+	p.runCopies(ctx, g)
 	g.Go(func() error { return p.serveEndpoint(ctx) })
 	g.Go(func() error { return p.messages.Run(ctx) })
 	g.Go(func() error { return p.maintain(ctx) })
@@ -212,6 +216,7 @@ func (p *parts) sweep(ctx context.Context) {
 		return
 	}
 	p.buryOverdue(ctx, now)
+	p.dropOverdue(ctx, now)
 	swept, err := p.keys.store.Sweep(ctx, now.Add(-p.retention()))
 	if err == nil {
 		err = errors.Join(p.keys.store.ForgetRequests(ctx, now), p.dropLog(ctx, now))

@@ -86,7 +86,7 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 			waiting(contract.ConditionLogVerifiable))
 		return s
 	}
-	s.Counts, s.Log = counts, p.logStatus()
+	s.Counts, s.Log, s.Processors = counts, p.logStatus(), p.processorStatus()
 	signals := p.signals()
 	s.Quality, s.Integrity = string(signals.Quality), integrityStatus(signals)
 	// Those that were there at the start may be gone by now, as they should.

@@ -37,8 +37,12 @@ func (r *relay) parts(ctx context.Context, k *keys) (*parts, error) {
 			BusinessAccountID: r.accountID(k.identity), PhoneNumberID: k.identity.PhoneNumberID, Phone: number,
 			HideNumbers: r.cfg.HideNumbers, MarkFiles: r.cfg.Endpoint.SharedHost != "",
 		},
-		Conduct: p.conduct, OptOut: optOut(r.cfg.OptOut), Files: files,
+		Processors: processorNames(r.cfg.Processors),
+		Conduct:    p.conduct, OptOut: optOut(r.cfg.OptOut), Files: files,
 		Deliveries: func() {
+			for _, c := range p.copies {
+				c.runner.Wake()
+			}
 			if p.webhooks != nil {
 				p.webhooks.Wake()
 			}
@@ -49,6 +53,13 @@ func (r *relay) parts(ctx context.Context, k *keys) (*parts, error) {
 		if err := p.addWebhook(); err != nil {
 			return nil, err
 		}
+	}
+	for _, of := range r.cfg.Processors {
+		c, err := p.copiesFor(of)
+		if err != nil {
+			return nil, err
+		}
+		p.copies = append(p.copies, c)
 	}
 	p.tokens = access.New(tokenStorage{p.store}, r.Now)
 	return p, nil

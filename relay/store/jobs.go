@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/seal"
@@ -206,6 +207,17 @@ func (t *Tx) QueueLength(queue string) (int64, error) {
 
 // textQueued counts a queue's jobs and finds the first that was added, both in the queue's index.
 const textQueued = `SELECT count(*), coalesce(min(id), 0) FROM jobs WHERE queue = ?`
+
+// Queues returns the names of queues with jobs that begin so, in no order.
+func (t *Tx) Queues(prefix string) (names []string, err error) {
+	err = t.rows(`SELECT DISTINCT queue FROM jobs`, func(r row) error {
+		if name := r.words(0); strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
 
 // Queued counts the jobs of a queue, including those not yet due, and says when the oldest was created; the zero
 // time for an empty queue.

@@ -59,6 +59,8 @@ type Options struct {
 	// Bury makes a job a dead letter, after so many attempts, the last of which failed for that reason. The
 	// reason is in the relay's own words, and empty if there was no attempt.
 	Bury func(ctx context.Context, job queue.Job, attempts int, failure string) error
+	// TriedFor is for how long a delivery is tried, if that is less than for the business's own.
+	TriedFor time.Duration
 	// Recovered is called when waiting deliveries should be attempted at once.
 	Recovered func()
 	// Encrypt returns what it is given as a JWE for the business. With it, no payload is sent
@@ -182,7 +184,7 @@ func (d *Deliverer) Work(ctx context.Context, jobs []queue.Job) []queue.Result {
 	results, open := make([]queue.Result, len(jobs)), []int{}
 	for i, job := range jobs {
 		switch {
-		case d.o.Now().Sub(job.Created) > TriedFor(d.o.Retention):
+		case d.o.Now().Sub(job.Created) > d.triedFor():
 			results[i] = d.bury(ctx, job, job.Attempts, d.Failure())
 		case !d.Verified():
 			d.o.Observe(Deferred, 0)
@@ -243,10 +245,19 @@ func (d *Deliverer) deliver(ctx context.Context, jobs []queue.Job, p parcel, res
 	wait := retryAfter(attempts) // the same for all, so that they are tried again together
 	note(queue.Retry(wait))
 	for _, i := range p.jobs {
-		if start.Add(wait).Sub(jobs[i].Created) > TriedFor(d.o.Retention) {
+		if start.Add(wait).Sub(jobs[i].Created) > d.triedFor() {
 			results[i] = d.bury(ctx, jobs[i], jobs[i].Attempts+1, err.Error())
 		}
 	}
+}
+
+// triedFor is for how long a delivery is tried.
+func (d *Deliverer) triedFor() time.Duration {
+	most := TriedFor(d.o.Retention)
+	if d.o.TriedFor > 0 {
+		most = min(most, d.o.TriedFor)
+	}
+	return most
 }
 
 // Failure says why the last handshake or delivery failed; empty if it did not.
@@ -266,7 +277,7 @@ func (d *Deliverer) bury(ctx context.Context, job queue.Job, attempts int, failu
 		return queue.Later(lastProbe)
 	}
 	d.o.Observe(Dead, 0)
-	d.o.Log.LogAttrs(ctx, slog.LevelWarn, "a webhook is a dead letter now: the receiver did not accept it in time",
+	d.o.Log.LogAttrs(ctx, slog.LevelWarn, "a webhook was given up: the receiver did not accept it in time",
 		slog.Int("attempts", attempts))
 	return queue.Done()
 }

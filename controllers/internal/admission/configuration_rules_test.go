@@ -34,7 +34,10 @@ func configurationRules() []rule {
 		places   = "must not say where Vault and the carrier are"
 		webhook  = "delivers to the webhook of its BusinessRelay"
 		log      = "keeps its log as its BusinessRelay says"
+		copies   = "sends copies to the processors of its BusinessRelay"
 		settings = "must be those of its BusinessRelay"
+
+		archive = ",\n    {\n      \"name\": \"archive\",\n      \"url\": \"https://archive.example/\"\n    }"
 	)
 	unrelated := func(o fields) { o["metadata"].(fields)["name"] = "acme-other" }
 	return []rule{
@@ -57,6 +60,11 @@ func configurationRules() []rule {
 		{"no witness", none, rewrite("\"witness\": {\n      \"url\"", "\"other\": {\n      \"url\""), log},
 		{"a log that is kept shorter", none, rewrite(`"retentionMonths": 24`, `"retentionMonths": 2`), log},
 		{"no log settings", none, rewrite(`"log": {`, `"loggy": {`), log},
+		{"another processor", rewrite(archive, ""), rewrite("https://archive.example/", "https://evil.example/"), copies},
+		{"one processor more", none, rewrite(archive, archive+strings.ReplaceAll(archive, "archive", "evil")), copies},
+		{"another authority for a processor", none, rewrite("Aw==", "Ag=="), copies},
+		{"no authority for a processor", none, rewrite("/acme?a=1\\u0026b=\\u003c2\\u003e\",\n      \"caBundle\"", "/acme?a=1\\u0026b=\\u003c2\\u003e\",\n      \"ca\""), copies},
+		{"processors in other spacing", none, rewrite(`"processors": [`, `"processors" : [`), copies},
 		{"a longer retention", none, rewrite(`"retentionDays": 30`, `"retentionDays": 300`), settings},
 		{"blind trust", none, rewrite(`"trust": "firstUse"`, `"trust": "blind"`), settings},
 		{"customers' numbers", none, rewrite(`"hideNumbers": true,`, ""), settings},
@@ -138,6 +146,7 @@ func (h *house) testBareConfiguration(t *testing.T) {
 	one.render(t)
 	testRules(t, server.Client, one.configuration, []rule{
 		{"a webhook", none, insert(`"webhook" : {"url": "https://evil.example"},`), "delivers to the webhook"},
+		{"a processor", none, insert(`"processors": [{"name": "evil", "url": "https://evil.example"}],`), "sends copies to the processors"},
 		{"messages in clear", none, insert(`"acceptUnencrypted": true,`), "must be those of its BusinessRelay"},
 		{"reactions in clear", none, insert(`"clearMetadata": true,`), "must be those of its BusinessRelay"},
 		{"a database", none, insert(`"postgres": {"database": "globex", "size": 1073741824},`), "in the database of its BusinessRelay"},

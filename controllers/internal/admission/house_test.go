@@ -63,6 +63,17 @@ spec:
     witness:
       url: https://witness.acme.example:8089
       publicKey: witness.acme.example+0123abcd+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+  processors:
+    - name: insight
+      url: https://copies.example:9443/acme?a=1&b=<2>
+      caBundle: |
+        # Copies & "Sons"
+        -----BEGIN CERTIFICATE-----
+        Aw==
+        -----END CERTIFICATE-----
+      purpose: statistics
+      country: DE
+    - {name: archive, url: "https://archive.example/", purpose: archive, country: US}
   endpoint: {tlsSecretName: endpoint-tls}
   trust: firstUse
   acceptUnencrypted: true

@@ -49,6 +49,7 @@ func TestDataRegionIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testing.T
 		{"private links without peers", none, set("spec/network/privateLinks", []any{map[string]any{"hosts": []any{"files.svc"}, "to": []any{}, "ports": []any{port}}}), "at least 1 items"},
 		{"Vault at no port", set("spec/vault/address", "https://a.example"), set("spec/vault/address", "https://a.example:70000"), "from 1 to 65535"},
 		{"carrier at no port", set("spec/carrier/xmpp/address", "a.example:65535"), set("spec/carrier/xmpp/address", "a.example:65536"), "from 1 to 65535"},
+		{"transfers of another word", set("spec/transfers", "Forbid"), set("spec/transfers", "Deny"), "Unsupported value"},
 		{"thresholds in the wrong order", set("spec/integrity/thresholds/yellowPercent", int64(14)), set("spec/integrity/thresholds/yellowPercent", int64(15)), "must be below redPercent"},
 		{"PostgreSQL without port", set("spec/postgres/address", "db.example:5432"), set("spec/postgres/address", "db.example"), "write host:port"},
 	}

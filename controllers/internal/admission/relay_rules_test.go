@@ -62,6 +62,14 @@ func TestBusinessRelayIsRefusedAtCreationWithASentenceThatSaysWhatToDo(t *testin
 		{"witness at no port", witnessAt("https://example.org:65535"), witnessAt("https://example.org:65536"), "from 1 to 65535"},
 		{"witness with a log's key", none, all(witnessAt("https://example.org"), set("spec/log/witness/publicKey", "example.org+0123abcd+A"+strings.Repeat("A", 43))), "public key of a witness"},
 		{"webhook at no port", set("spec/webhook/url", "https://example.org:65535/"), set("spec/webhook/url", "https://example.org:65536/"), "from 1 to 65535"},
+		{"webhook in no country", all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/country", "CH")), all(set("spec/webhook/url", "https://a.example"), set("spec/webhook/country", "ch")), "country"},
+		{"processor without TLS", processors(processor("a", "https://a.example/")), processors(processor("a", "http://a.example/")), "must be an https:// URL"},
+		{"processor without a purpose", none, processors(map[string]any{"name": "a", "url": "https://a.example/", "country": "DE"}), "purpose: Required value"},
+		{"processor without a country", none, processors(map[string]any{"name": "a", "url": "https://a.example/", "purpose": "statistics"}), "country: Required value"},
+		{"processor named twice", processors(processor("a", "https://a.example/"), processor("b", "https://a.example/")), processors(processor("a", "https://a.example/"), processor("a", "https://b.example/")), "Duplicate value"},
+		{"processor whose name is a path", none, processors(processor("a/b", "https://a.example/")), "lower-case letters, digits and hyphens"},
+		{"five processors", none, processors(processor("a", "https://a.example/"), processor("b", "https://a.example/"), processor("c", "https://a.example/"), processor("d", "https://a.example/"), processor("e", "https://a.example/")), "at most 4 items"},
+		{"processor of what is encrypted for the business", set("spec/payloadEncryption/publicKey", publicKey), all(set("spec/payloadEncryption/publicKey", publicKey), processors(processor("a", "https://a.example/"))), "remove one of the two"},
 		{"pull secret without a name", set("spec/imagePullSecrets", secrets("a", "b")), set("spec/imagePullSecrets", secrets("")), "the name of a Secret"},
 		{"pull secret named twice", none, set("spec/imagePullSecrets", secrets("a", "a")), "Duplicate value"},
 		{"claims without resource claims", set("spec/resources/limits/cpu", "1"), set("spec/resources/claims", secrets("gpu")), "remove resources.claims"},
@@ -191,4 +199,17 @@ func TestNumberIsFreeUntilTheRelayHasItsIdentityAndFixedThereafter(t *testing.T)
 // witnessAt names a witness of the log.
 func witnessAt(address string) func(fields) {
 	return all(set("spec/log/witness/url", address), set("spec/log/witness/publicKey", "example.org+0123abcd+B"+strings.Repeat("A", 43)))
+}
+
+func processor(name, url string) map[string]any {
+	return map[string]any{"name": name, "url": url, "purpose": "statistics", "country": "DE"}
+}
+
+// processors sets those of a relay.
+func processors(of ...map[string]any) func(map[string]any) {
+	list := make([]any, len(of))
+	for i, p := range of {
+		list[i] = p
+	}
+	return set("spec/processors", list)
 }

@@ -100,7 +100,7 @@ func config(in Input) contract.Config {
 	case in.Relay.InTransit():
 		c.Move = contract.MoveDepart
 	}
-	if w := relay.Webhook; w != nil {
+	if w := in.webhook(); w != nil {
 		c.Webhook = &contract.Webhook{
 			URL:               w.URL,
 			CABundle:          string(w.CABundle),
@@ -122,6 +122,9 @@ func config(in Input) contract.Config {
 	}
 	if w := relay.Log.Witness; w != nil {
 		c.Log.Witness = &contract.Witness{URL: w.URL, PublicKey: w.PublicKey, CABundle: string(w.CABundle)}
+	}
+	for _, p := range in.processors() {
+		c.Processors = append(c.Processors, contract.Processor{Name: p.Name, URL: p.URL, CABundle: string(p.CABundle)})
 	}
 	if p := relay.Storage.Postgres; p != nil {
 		c.Postgres = &contract.Postgres{Database: p.Database, Size: relay.Storage.Size.Value()}

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -108,29 +109,32 @@ func (in Input) postgresEgress() []*egressRule {
 // another says so in network.carrier.
 func uploadPorts() []int32 { return []int32{HTTPSPort, 5281, 5443} }
 
-// webhookEgress opens the ports of the webhook and of the log's witness at public addresses, and what private addresses the
-// region names. Without either all stay closed.
+// webhookEgress opens the ports of webhook, processors and the log's witness at public addresses, and the private
+// ones that the region names. Without any of these both stay closed.
 func (in Input) webhookEgress() []*egressRule {
-	var addresses []string
-	if w := in.Relay.Spec.Webhook; w != nil {
-		addresses = append(addresses, w.URL)
-	}
-	if w := in.Relay.Spec.Log.Witness; w != nil {
-		addresses = append(addresses, w.URL)
-	}
-	var ports []*policyPort
-	var open []int32
-	for _, address := range addresses {
+	open := map[int32]bool{}
+	add := func(address string) {
 		port := HTTPSPort
 		if u, err := url.Parse(address); err == nil {
 			port = parsePort(u.Port(), HTTPSPort)
 		}
-		if !slices.Contains(open, port) {
-			open, ports = append(open, port), append(ports, tcp(port))
-		}
+		open[port] = true
 	}
-	if len(ports) == 0 {
+	if w := in.webhook(); w != nil {
+		add(w.URL)
+	}
+	for _, p := range in.processors() {
+		add(p.URL)
+	}
+	if w := in.Relay.Spec.Log.Witness; w != nil {
+		add(w.URL)
+	}
+	if len(open) == 0 {
 		return nil
+	}
+	var ports []*policyPort
+	for _, port := range slices.Sorted(maps.Keys(open)) {
+		ports = append(ports, tcp(port))
 	}
 	rules := []*egressRule{rule(public(), ports...)}
 	for i := range in.Region.Spec.Network.PrivateWebhooks {

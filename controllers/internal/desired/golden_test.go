@@ -226,7 +226,11 @@ func TestChildrenAreRenderedAsTheGoldenFilesSay(t *testing.T) {
 	gateway.Relay.Spec.Endpoint = v1alpha1.RelayEndpoint{TerminateAtGateway: true, Shared: true}
 	gateway.Relay.Spec.Suspend = true
 	gateway.OperatorNamespace = ""
-	for name, in := range map[string]desired.Input{"minimal": minimal(), "full": full(), "gateway-suspended": gateway} {
+	forbidden := withProcessors()
+	forbidden.Region.Spec.Transfers = v1alpha1.TransfersForbid
+	for name, in := range map[string]desired.Input{
+		"minimal": minimal(), "full": full(), "gateway-suspended": gateway, "processors": withProcessors(), "transfers-forbidden": forbidden,
+	} {
 		t.Run(name, func(t *testing.T) {
 			got := children(t, in)
 			path := filepath.Join("testdata", name+".yaml")

@@ -23,6 +23,7 @@ import (
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/relay/vault"
+	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
 // tokenSeconds is how long the service account's token is valid: the least that
@@ -46,8 +47,17 @@ type credentials struct {
 	// CACertificate is what the endpoint's certificate chains to, PEM, when the
 	// region's Vault signs it.
 	CACertificate string `json:"caCertificate,omitempty"`
+	// Processors are those of spec.processors.
+	Processors []processorCredentials `json:"processors,omitempty"`
 
 	rotation int32 // the counter of spec.rotation.access that they belong to
+}
+
+// processorCredentials are what one processor recognises the relay by.
+type processorCredentials struct {
+	Name        string `json:"name"`
+	Secret      string `json:"secret"`
+	VerifyToken string `json:"verifyToken"`
 }
 
 func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
@@ -58,7 +68,8 @@ func newCredentials(streams genericiooptions.IOStreams) *cobra.Command {
 		Long: `Print what a business's programs need to call its relay: the endpoint's URL and the
 phone number id for request paths, the region's shared host if it leads to the relay (one URL
 for several relays; not for /me and /debug_token), the access token for the Authorization header, and
-the secret and verify token with which the business's webhook recognises the relay.
+the secret and verify token with which the business's webhook recognises the relay. Each
+processor (spec.processors) has a secret and a verify token of its own: give it no others.
 
 Right after a rotation they are those in force until the relay has made the new ones, and a
 note says so.
@@ -180,6 +191,13 @@ func readCredentials(ctx context.Context, k client.Client, v *api.Client, relay 
 		VerifyToken:       access.VerifyToken,
 		rotation:          rotation,
 	}
+	for _, of := range relay.Spec.Processors {
+		its, err := webhook.ForProcessor(of.Name, access.WebhookSecret)
+		if err != nil {
+			return nil, err
+		}
+		c.Processors = append(c.Processors, processorCredentials{Name: of.Name, Secret: string(its.Secret), VerifyToken: string(its.VerifyToken)})
+	}
 	if relay.Spec.Endpoint.TLSSecretName == "" && !relay.Spec.Endpoint.TerminateAtGateway {
 		if c.CACertificate, err = readAuthority(ctx, v, string(settings.PKIMount)); err != nil {
 			return nil, err
@@ -254,13 +272,17 @@ func printCredentials(w io.Writer, c *credentials) error {
 	if c.SharedEndpoint != "" {
 		rows = append(rows, [2]string{"Shared endpoint", c.SharedEndpoint})
 	}
-	for _, row := range append(rows, [][2]string{
+	rows = append(rows, [][2]string{
 		{"Phone number id", c.PhoneNumberID},
 		{"Business account id", c.BusinessAccountID},
 		{"Access token", c.AccessToken},
 		{"Webhook secret", c.WebhookSecret},
 		{"Verify token", c.VerifyToken},
-	}...) {
+	}...)
+	for _, p := range c.Processors {
+		rows = append(rows, [2]string{"Secret of processor " + p.Name, p.Secret}, [2]string{"Verify token of processor " + p.Name, p.VerifyToken})
+	}
+	for _, row := range rows {
 		if row[1] == "" {
 			row[1] = "(not reported by the relay yet)"
 		}

@@ -93,7 +93,7 @@ func (r *report) print(out io.Writer, facts bool) {
 func relayConditions() []string {
 	return []string{
 		v1alpha1.ConditionPlaced, v1alpha1.ConditionKeysReady, v1alpha1.ConditionCarrierConnected, v1alpha1.ConditionWebhookVerified,
-		v1alpha1.ConditionVolumeHasRoom, v1alpha1.ConditionSendingUnlimited, v1alpha1.ConditionLogVerifiable, v1alpha1.ConditionRetentionHealthy, v1alpha1.ConditionReady,
+		v1alpha1.ConditionVolumeHasRoom, v1alpha1.ConditionSendingUnlimited, v1alpha1.ConditionLogVerifiable, v1alpha1.ConditionRetentionHealthy, v1alpha1.ConditionTransfersAllowed, v1alpha1.ConditionReady,
 	}
 }
 

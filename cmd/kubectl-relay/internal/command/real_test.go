@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func testCredentials(t *testing.T, k *kubernetes, server *vault.Server) {
 			Endpoint: "https://acme-relay.acme.svc:8443", PhoneNumberID: "123456789012345", BusinessAccountID: "543210987654321",
 			AccessToken: "the access token", WebhookSecret: "the secret", VerifyToken: "the verify token",
 		}
-		if got != want {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})

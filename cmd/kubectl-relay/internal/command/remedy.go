@@ -51,6 +51,8 @@ func remedyFor(reason string) (string, error) {
 		return "kubectl edit brelay NAME -n NAMESPACE", nil
 	case v1alpha1.ReasonPostgresMissing:
 		return "kubectl edit dataregion REGION", nil
+	case v1alpha1.ReasonTransferForbidden, v1alpha1.ReasonInRegion, v1alpha1.ReasonLeavesRegion:
+		return "kubectl relay processors NAME -n NAMESPACE; kubectl edit brelay NAME -n NAMESPACE", nil
 	case v1alpha1.ReasonRefused:
 		return "kubectl describe quota,limits -n NAMESPACE; kubectl get validatingadmissionpolicies", nil
 	case v1alpha1.ReasonVolumeResizing:

@@ -29,6 +29,7 @@ For those who run the cluster:
   orphans                 list what deleted relays left behind
   move                    move a relay to another region, with all that it has
   purge-now               run a relay's janitor now, and say what it erased
+  processors              who gets what of a relay, and in which countries
   receipts                what janitor, keeper and erasures destroyed of a relay
   usage                   how much businesses used, to bill by
 For a business:
@@ -75,7 +76,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 chat received fewer messages than
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(newAdopt(streams), newAudit(streams, version), newChat(streams), newCheck(streams), newCompletion(streams), newConnect(streams), newCredentials(streams), newCustomers(streams), newDeadLetters(streams), newDoctor(streams),
-		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newLog(streams), newMove(streams), newOrphans(streams), newPurgeNow(streams), newReceipts(streams), newReplayWebhooks(streams), newRotate(streams),
+		newErase(streams), newEraseCustomer(streams), newExportCustomer(streams), newFingerprints(streams), newInvite(streams), newLog(streams), newMove(streams), newOrphans(streams), newProcessors(streams), newPurgeNow(streams), newReceipts(streams), newReplayWebhooks(streams), newRotate(streams),
 		newSetup(streams), newStatus(streams), newToken(streams), newUsage(streams), newVersion(streams, version))
 	finish(root)
 	return root

@@ -159,25 +159,27 @@ func (f *statusFlags) asks(relay *v1alpha1.BusinessRelay) bool {
 
 // relayState is a relay's status for programs.
 type relayState struct {
-	Namespace     string                 `json:"namespace"`
-	Name          string                 `json:"name"`
-	Ready         bool                   `json:"ready"`
-	Reason        string                 `json:"reason,omitempty"`
-	Message       string                 `json:"message,omitempty"`
-	Region        string                 `json:"region"`
-	Countries     []v1alpha1.CountryCode `json:"countries,omitempty"`
-	Node          string                 `json:"node,omitempty"`
-	Image         string                 `json:"image,omitempty"`
-	Volume        string                 `json:"volume,omitempty"`
-	URL           string                 `json:"url,omitempty"`
-	SharedURL     string                 `json:"sharedURL,omitempty"`
-	PhoneNumberID string                 `json:"phoneNumberID,omitempty"`
-	Fingerprint   string                 `json:"fingerprint,omitempty"`
-	Quality       string                 `json:"quality,omitempty"`
-	OldestKey     *metav1.Time           `json:"oldestKeyTime,omitempty"`
-	LastErasure   *metav1.Time           `json:"lastErasureTime,omitempty"`
-	Conditions    []metav1.Condition     `json:"conditions"`
-	Queues        []queueState           `json:"queues,omitempty"` // of one relay that told; empty ones are left out
+	Namespace     string                     `json:"namespace"`
+	Name          string                     `json:"name"`
+	Ready         bool                       `json:"ready"`
+	Reason        string                     `json:"reason,omitempty"`
+	Message       string                     `json:"message,omitempty"`
+	Region        string                     `json:"region"`
+	Countries     []v1alpha1.CountryCode     `json:"countries,omitempty"`
+	Node          string                     `json:"node,omitempty"`
+	Image         string                     `json:"image,omitempty"`
+	Volume        string                     `json:"volume,omitempty"`
+	URL           string                     `json:"url,omitempty"`
+	SharedURL     string                     `json:"sharedURL,omitempty"`
+	PhoneNumberID string                     `json:"phoneNumberID,omitempty"`
+	Fingerprint   string                     `json:"fingerprint,omitempty"`
+	Quality       string                     `json:"quality,omitempty"`
+	OldestKey     *metav1.Time               `json:"oldestKeyTime,omitempty"`
+	LastErasure   *metav1.Time               `json:"lastErasureTime,omitempty"`
+	Processors    []v1alpha1.ProcessorStatus `json:"processors,omitempty"`
+	Transfers     []v1alpha1.Transfer        `json:"transfers,omitempty"`
+	Conditions    []metav1.Condition         `json:"conditions"`
+	Queues        []queueState               `json:"queues,omitempty"` // of one relay that told; empty ones are left out
 }
 
 func statesOf(relays []v1alpha1.BusinessRelay) []relayState {
@@ -193,6 +195,7 @@ func stateOf(r *v1alpha1.BusinessRelay) relayState {
 		Namespace: r.Namespace, Name: r.Name, Region: string(r.Spec.DataRegion), Countries: r.Status.Region.Countries, Node: r.Status.Region.Node, Image: r.Status.Image, Volume: string(r.Status.Region.Volume),
 		URL: r.Status.Endpoint.URL, SharedURL: r.Status.Endpoint.SharedURL, PhoneNumberID: r.Status.Endpoint.PhoneNumberID, Fingerprint: r.Status.Identity.Fingerprint, Quality: r.Status.Quality,
 		OldestKey: r.Status.Retention.OldestKeyTime, LastErasure: r.Status.Retention.LastSuccessTime, Conditions: r.Status.Conditions,
+		Processors: r.Status.Processors, Transfers: r.Status.Transfers,
 	}
 	if c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		s.Ready, s.Reason, s.Message = c.Status == metav1.ConditionTrue, c.Reason, c.Message
@@ -241,6 +244,8 @@ func printRelay(out io.Writer, r *v1alpha1.BusinessRelay, now time.Time) error {
 		{"fingerprint", strings.TrimSpace(s.Fingerprint)},
 		{"pending", pendingRotations(r)},
 		{"quality", s.Quality},
+		{"processors", processorsIn(s.Processors)},
+		{"transfers", transfersIn(s.Transfers)},
 		{"oldest key", ago(s.OldestKey, now)},
 		{"last erasure", ago(s.LastErasure, now)},
 	} {

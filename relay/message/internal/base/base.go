@@ -5,6 +5,7 @@ package base
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
@@ -70,6 +71,8 @@ type Options struct {
 	Webhook webhook.Account
 	// Conduct judges whom the business may write to; nil: everybody.
 	Conduct *conduct.Book
+	// Processors are the names of those that get a copy of each webhook.
+	Processors []string
 	// Files are the dependencies for moving files; nil: no file is sent or fetched.
 	Files *Files
 	// Deliveries is called when a webhook was queued.
@@ -139,6 +142,17 @@ const (
 	QueueWebhook  = "webhook"
 	QueueDead     = "dead-letters" // webhooks that were given up; nobody works them off
 )
+
+// processorQueues is how the names of the processors' queues begin: a copy belongs to the receiver that its queue names.
+const processorQueues = "processor/"
+
+// QueueOfProcessor is the queue of a processor's copies.
+func QueueOfProcessor(name string) string { return processorQueues + name }
+
+// TellsBusiness says whether a queue's jobs are webhooks, or copies of them.
+func TellsBusiness(queue string) bool {
+	return queue == QueueWebhook || queue == QueueDead || strings.HasPrefix(queue, processorQueues)
+}
 
 // DamagedDetails tells the business that a message was received and can no longer be read.
 const DamagedDetails = "What the relay kept of the message was damaged: ask the customer to send it once more."

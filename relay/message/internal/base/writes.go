@@ -77,19 +77,43 @@ func (s *Base) enqueue(tx *store.Tx, j store.Job, t record.Task) (err error) {
 	return err
 }
 
-// Notify queues a webhook with a finished payload. Of j it takes the customer, the message and the Life of what the
-// payload tells.
+// Notify queues a webhook with a finished payload, and a copy for each processor. Of j it takes the customer, the message
+// and the Life of what the payload tells.
 func (s *Base) Notify(tx *store.Tx, j store.Job, payload []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	j.Queue, j.NotBefore, j.Body = QueueWebhook, s.Now(), payload
-	_, err = tx.Enqueue(j)
-	return err
+	j.NotBefore, j.Body = s.Now(), payload
+	return s.notify(tx, j, s.Processors)
 }
 
-// NotifyOf queues a webhook about a customer's message, whose content is body: that must hold w's text and caption.
+// notify queues a webhook, and copies for some processors.
+func (s *Base) notify(tx *store.Tx, j store.Job, processors []string) error {
+	j.Queue = QueueWebhook
+	if _, err := tx.Enqueue(j); err != nil {
+		return err
+	}
+	for _, p := range processors {
+		j.Queue = QueueOfProcessor(p)
+		if _, err := tx.Enqueue(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NotifyOf queues a webhook about a customer's message, and a copy for each processor. The message's content is body: that
+// must hold w's text and caption.
 func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, body record.Content) error {
+	return s.notifyOf(tx, c, w, body, s.Processors)
+}
+
+// NotifyBusiness is NotifyOf without processors, who had a copy of their own of what it replaces.
+func (s *Base) NotifyBusiness(tx *store.Tx, c store.CustomerID, w webhook.Message, body record.Content) error {
+	return s.notifyOf(tx, c, w, body, nil)
+}
+
+func (s *Base) notifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, body record.Content, processors []string) error {
 	t := record.Told{
 		From: w.From.Digits(), User: w.User, Name: w.Name, Time: w.Time, Identity: w.IdentityHash, Unencrypted: w.Unencrypted, Errors: w.Errors,
 	}
@@ -102,8 +126,10 @@ func (s *Base) NotifyOf(tx *store.Tx, c store.CustomerID, w webhook.Message, bod
 	if err != nil {
 		return fmt.Errorf("encoding a webhook: %w", err)
 	}
-	told, err = body.Confirm.On(append([]byte{record.ToldVersion}, told...))
-	return s.Notify(tx, store.Job{Customer: c, Message: w.ID, Life: body.Life}, told, err)
+	if told, err = body.Confirm.On(append([]byte{record.ToldVersion}, told...)); err != nil {
+		return err
+	}
+	return s.notify(tx, store.Job{Customer: c, Message: w.ID, Life: body.Life, NotBefore: s.Now(), Body: told}, processors)
 }
 
 // PutTask writes an outgoing message and the task to do with it.

@@ -17,7 +17,7 @@ func (s *Webhooks) replaceWebhook(tx *store.Tx, job int64, message string) error
 	if err == nil && m.Direction == store.Inbound {
 		var c store.Customer
 		if c, err = tx.CustomerByID(m.Customer); err == nil {
-			err = s.NotifyOf(tx, c.ID, webhook.Message{
+			err = s.NotifyBusiness(tx, c.ID, webhook.Message{
 				ID: m.ID, From: c.Number, User: c.UserID, Name: c.Name, Time: m.Created,
 				Errors: []webhook.Error{webhook.Unsupported(base.DamagedDetails)},
 			}, record.Content{})

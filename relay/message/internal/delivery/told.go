@@ -19,13 +19,24 @@ import (
 // that can be delivered to deliver. If a webhook's row is damaged, it tells the business what
 // is known: that there was a message.
 func (s *Webhooks) Deliver(deliver queue.BatchWorker) queue.BatchWorker {
+	return s.worker(deliver, func(tx *store.Tx, j queue.Job) error { return s.replaceWebhook(tx, j.ID, j.Message) })
+}
+
+// DeliverCopies is Deliver for the queue of a processor. A copy whose row is damaged is dropped: the business has the
+// webhook.
+func (s *Webhooks) DeliverCopies(deliver queue.BatchWorker) queue.BatchWorker {
+	return s.worker(deliver, func(tx *store.Tx, j queue.Job) error { return tx.Finish(j.ID) })
+}
+
+// worker does both. Damaged says what becomes of a job that cannot be read.
+func (s *Webhooks) worker(deliver queue.BatchWorker, damaged func(*store.Tx, queue.Job) error) queue.BatchWorker {
 	return func(ctx context.Context, jobs []queue.Job) []queue.Result {
 		results := make([]queue.Result, len(jobs))
 		var whole []queue.Job
 		var places []int
 		for i, j := range jobs {
 			var ok bool
-			if j, results[i], ok = s.written(ctx, j); ok {
+			if j, results[i], ok = s.written(ctx, j, damaged); ok {
 				whole, places = append(whole, j), append(places, i)
 			}
 		}
@@ -41,10 +52,10 @@ func (s *Webhooks) Deliver(deliver queue.BatchWorker) queue.BatchWorker {
 
 // written returns a webhook's job with its payload. If it cannot be delivered, ok is false, and r what becomes
 // of it.
-func (s *Webhooks) written(ctx context.Context, j queue.Job) (whole queue.Job, r queue.Result, ok bool) {
+func (s *Webhooks) written(ctx context.Context, j queue.Job, damaged func(*store.Tx, queue.Job) error) (whole queue.Job, r queue.Result, ok bool) {
 	if len(j.Body) == 0 {
 		s.Log.LogAttrs(ctx, slog.LevelError, "a webhook's row in the store is damaged")
-		return j, s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) }), false
+		return j, s.Settle(ctx, func(tx *store.Tx) error { return damaged(tx, j) }), false
 	}
 	letter, body, err := record.LetterOf(j.Body)
 	if err == nil {
@@ -56,7 +67,7 @@ func (s *Webhooks) written(ctx context.Context, j queue.Job) (whole queue.Job, r
 	switch {
 	case errors.Is(err, record.ErrTold):
 		s.Log.LogAttrs(ctx, slog.LevelError, "a webhook in the store cannot be read")
-		return j, s.Settle(ctx, func(tx *store.Tx) error { return s.replaceWebhook(tx, j.ID, j.Message) }), false
+		return j, s.Settle(ctx, func(tx *store.Tx) error { return damaged(tx, j) }), false
 	case errors.Is(err, record.ErrFinished):
 		return j, s.Finish(ctx, j), false
 	case err != nil:
