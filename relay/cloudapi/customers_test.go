@@ -30,7 +30,7 @@ func (r *registry) Erase(_ context.Context, n phone.Number) error {
 func (r *registry) Export(_ context.Context, _ phone.Number, after string, limit int) (*cloudapi.Export, error) {
 	r.asked = append(r.asked, after)
 	return &cloudapi.Export{
-		UserID: "US.13491208655302741918", Name: "Ada", LastInbound: time.Unix(1749416383, 0), Blocked: true, More: after == "",
+		UserID: "US.13491208655302741918", Name: "Ada", LastInbound: time.Unix(1749416383, 0), Blocked: true, OptedOut: time.Unix(1749416400, 0), More: after == "",
 		Devices: []cloudapi.ExportedDevice{{ID: 7, IdentityKey: []byte{5, 1}, Active: true}},
 		Messages: []cloudapi.ExportedMessage{{
 			ID: wamid, Direction: "inbound", Type: "text", Status: "received", Timestamp: "1749416383",
