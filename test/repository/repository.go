@@ -16,6 +16,9 @@ import (
 // product is the first line of the go.mod at the repository's root.
 const product = "module github.com/relaykeep/relaykeep"
 
+// Released is the commit of the last release, from which tests of upgrades begin.
+const Released = "effe65e"
+
 // Root returns the root of the repository that the working directory is in.
 func Root() (string, error) {
 	dir, err := os.Getwd()

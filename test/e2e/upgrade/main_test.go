@@ -17,10 +17,8 @@ import (
 
 	"github.com/relaykeep/relaykeep/test/lab"
 	"github.com/relaykeep/relaykeep/test/lab/report"
+	"github.com/relaykeep/relaykeep/test/repository"
 )
-
-// released is the commit of the last release.
-const released = "effe65e"
 
 // patience with anything that has to come about on the cluster.
 const patience = 3 * time.Minute
@@ -55,7 +53,7 @@ func run(m *testing.M) (code int, err error) {
 			}
 		}()
 	}
-	if former, err = l.UpFormer(ctx, released, regions, businesses); err != nil {
+	if former, err = l.UpFormer(ctx, repository.Released, regions, businesses); err != nil {
 		return 0, err
 	}
 	current = l

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"github.com/relaykeep/relaykeep/test/repository"
 )
@@ -21,6 +22,21 @@ func Path(ctx context.Context) (string, error) {
 		return path, nil
 	}
 	return repository.Program(ctx, "helm")
+}
+
+// Build3 builds Helm 3 into a folder and returns its path. It takes minutes, and once built some seconds.
+func Build3(ctx context.Context, dir string) (string, error) {
+	root, err := repository.Root()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "helm3")
+	cmd := exec.CommandContext(ctx, "go", "build", "-modfile=test/helm3/go.mod", "-trimpath", "-ldflags=-s -w", "-o", path, "helm.sh/helm/v3/cmd/helm")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Helm 3: %w\n%s", err, out)
+	}
+	return path, nil
 }
 
 // Template returns what the chart renders, by the Helm of that path, for the release relaykeep in the namespace
