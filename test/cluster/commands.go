@@ -43,6 +43,7 @@ func verbs() []verb {
 	return []verb{
 		{name: "up", summary: "build what is missing, start the cluster or mend it; the last line is KUBECONFIG=<path>", run: up},
 		{name: "down", summary: "end the cluster and all that it made, but its logs", run: down},
+		{name: "end", arguments: "PROCESS", summary: "end one of the cluster's processes, which up starts again; status names them", run: end},
 		{name: "status", summary: "say what runs; fails when not all of it does", run: status},
 		{name: "load", arguments: "IMAGE.tar...", summary: "import image archives into both nodes", run: load},
 		{name: "kubectl", arguments: "ARGS...", summary: "run kubectl as the cluster's administrator", own: true, run: kubectl},
@@ -138,6 +139,17 @@ func down(ctx context.Context, i invocation) error {
 		return err
 	}
 	return c.Down(ctx)
+}
+
+func end(ctx context.Context, i invocation) error {
+	if len(i.args) != 1 {
+		return errors.New("end needs the name of a process: see cluster status")
+	}
+	c, err := i.cluster()
+	if err != nil {
+		return err
+	}
+	return c.End(ctx, i.args[0])
 }
 
 func status(ctx context.Context, i invocation) error {

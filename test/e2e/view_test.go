@@ -3,14 +3,18 @@
 package e2e
 
 import (
+	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -53,11 +57,7 @@ func TestRelays_StayInTheirRegion(t *testing.T) {
 
 // TestSecondPass_WritesNothing lets the operator see every object again.
 func TestSecondPass_WritesNothing(t *testing.T) {
-	versions := func() string {
-		return kubectl(t, "get", "serviceaccounts,configmaps,services,persistentvolumeclaims,statefulsets,networkpolicies,cronjobs",
-			"-n", lab.Acme.Name, "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.metadata.managedFields[?(@.manager=="relaykeep")].time}{"\n"}{end}`)
-	}
-	before := versions()
+	before := versions(t)
 	if !strings.Contains(before, "StatefulSet/acme-relay") {
 		t.Fatalf("the children of acme are\n%s", before)
 	}
@@ -67,7 +67,39 @@ func TestSecondPass_WritesNothing(t *testing.T) {
 	kubectl(t, "annotate", "brelay", lab.Acme.Name, "-n", lab.Acme.Name, "e2e.relaykeep.dev/seen-")
 	_, err := environment.WaitCondition(within(t), lab.Acme.Relay(), v1alpha1.ConditionReady, "True")
 	check(t, err)
-	if after := versions(); after != before {
+	if after := versions(t); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// versions are what the operator wrote of acme's objects, and when.
+func versions(t *testing.T) string {
+	t.Helper()
+	return kubectl(t, "get", "serviceaccounts,configmaps,services,persistentvolumeclaims,statefulsets,networkpolicies,cronjobs",
+		"-n", lab.Acme.Name, "-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.metadata.managedFields[?(@.manager=="relaykeep")].time}{"\n"}{end}`)
+}
+
+// TestAPIServer_RestartTouchesNoRelay: relays work without it, and the operator, when it is back, has nothing to do.
+func TestAPIServer_RestartTouchesNoRelay(t *testing.T) {
+	_, err := environment.WaitCondition(within(t), lab.Acme.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)
+	check(t, err)
+	written, acme, globex := versions(t), relayInstance(t, lab.Acme), relayInstance(t, lab.Globex)
+	text := "Written while the API server is away, " + rand.Text()[:6]
+	customer := customers.Start(t, carrierOf{lab.EU}, fmt.Sprintf("+498999998%03d", randomNumber(t, 1000)))
+	away := environment.APIServerAway()
+	t.Cleanup(func() { check(t, away.Restore(withoutTest())) })
+	check(t, away.Begin(within(t)))
+	customer.Says(&replicated{Business: lab.Acme, t: t}, text)
+	arrives(t, text)
+	check(t, away.Restore(within(t)))
+	for _, b := range []*lab.Business{lab.Acme, lab.Globex} {
+		_, err := environment.WaitCondition(within(t), b.Relay(), v1alpha1.ConditionReady, metav1.ConditionTrue)
+		check(t, err)
+	}
+	if acme != relayInstance(t, lab.Acme) || globex != relayInstance(t, lab.Globex) {
+		t.Error("a relay was restarted")
+	}
+	if after := versions(t); after != written {
+		t.Errorf("before:\n%s\nafter:\n%s", written, after)
 	}
 }

@@ -36,6 +36,20 @@ func (l *Lab) WebhookAway(b *Business) Outage {
 	return l.processAway(webhookProcess(b), func(ctx context.Context) error { return l.answers(ctx, l.WebhookURL(b)) })
 }
 
+// APIServerAway is the outage of the cluster's API server.
+func (l *Lab) APIServerAway() Outage {
+	return Outage{
+		Begin: func(ctx context.Context) error {
+			_, err := l.run(ctx, command{path: l.clusterProgram(), args: []string{"end", "kube-apiserver"}, quiet: true})
+			return err
+		},
+		Restore: func(ctx context.Context) error { // up returns when it answers
+			_, err := l.run(ctx, command{path: l.clusterProgram(), args: []string{"up"}, quiet: true})
+			return err
+		},
+	}
+}
+
 func (l *Lab) processAway(name string, answers func(context.Context) error) Outage {
 	return Outage{
 		Begin: func(ctx context.Context) error { return l.keeper.Stop(ctx, name) },

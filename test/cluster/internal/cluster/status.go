@@ -50,6 +50,19 @@ func (c *Cluster) Status(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
+// End ends one of the cluster's processes. Up starts it again.
+func (c *Cluster) End(ctx context.Context, name string) error {
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if _, alive := c.table().Alive(name); !alive {
+		return fmt.Errorf("no process %s of the cluster runs: cluster status names them", name)
+	}
+	return c.table().Stop(ctx, name, grace(name))
+}
+
 // Load imports image archives (OCI layouts or docker archives) into both nodes.
 func (c *Cluster) Load(ctx context.Context, paths []string) error {
 	for _, n := range c.all() {
