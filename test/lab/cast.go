@@ -16,7 +16,8 @@ type Region struct {
 	StorageClass string
 	vaultPort    int
 	prosodyPort  int
-	uploadPort   int // of its Prosody's web server for files
+	uploadPort   int    // of its Prosody's web server for files
+	vaultOf      string // the region whose Vault it uses, at mounts of its own; empty: it has one
 }
 
 // Business is one of the lab's two businesses. It has a namespace of its own name.
@@ -36,6 +37,10 @@ func (b *Business) Tenant() string { return v1alpha1.TenantName(b.Name) }
 var (
 	EU = &Region{Name: "eu", Type: v1alpha1.RegionEU, Domain: "eu.relay.test", StorageClass: "relaykeep-eu", vaultPort: 18200, prosodyPort: 15222, uploadPort: 5281}
 	NA = &Region{Name: "na", Type: v1alpha1.RegionNA, Domain: "na.relay.test", StorageClass: "relaykeep-na", vaultPort: 18201, prosodyPort: 15223, uploadPort: 5443}
+
+	// West is a region to which relays of EU can move: it has EU's carrier, and mounts of its own in NA's Vault. Tests
+	// that need it make it, and give it a node.
+	West = &Region{Name: "west", Type: v1alpha1.RegionEU, Domain: EU.Domain, StorageClass: NA.StorageClass, vaultPort: NA.vaultPort, prosodyPort: EU.prosodyPort, vaultOf: NA.Name}
 
 	Acme   = &Business{Name: "acme", DisplayName: "Acme GmbH", Region: EU, Number: "+493023125100", webhookPort: 18443}
 	Globex = &Business{Name: "globex", DisplayName: "Globex Inc.", Region: NA, Number: "+12025550142", webhookPort: 18444}

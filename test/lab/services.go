@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,7 +19,7 @@ import (
 )
 
 // Names of the services' processes; Stop and Start take them.
-func vaultProcess(r *Region) string     { return "vault-" + r.Name }
+func vaultProcess(r *Region) string     { return "vault-" + cmp.Or(r.vaultOf, r.Name) }
 func prosodyProcess(r *Region) string   { return "prosody-" + r.Name }
 func webhookProcess(b *Business) string { return "webhook-" + b.Name }
 
