@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/vaultaudit"
 	"github.com/relaykeep/relaykeep/relay/proof"
 )
 
@@ -27,7 +28,14 @@ const (
 // auditVerify are the flags of audit verify.
 type auditVerify struct {
 	keys, witnesses []string
+	vault           auditVault
 	output          textOrJSON
+}
+
+// verified is what audit verify prints.
+type verified struct {
+	proof.Report
+	Vault *vaultaudit.Report `json:"vaultAudit,omitempty"`
 }
 
 func newAuditVerify(streams genericiooptions.IOStreams) *cobra.Command {
@@ -41,9 +49,15 @@ forked or rolled back, and says between which entries.
 
 In a directory it reads the exports, *.jsonl, and the checkpoints, *.checkpoint: those that a witness keeps, for
 example. Exports must be in order, the oldest first: give them names that begin with the day. The key is what kubectl relay log key printed when the log began. After the log's key has changed, give
-both.`,
+both.
+
+With --vault-audit, the erasure receipts in the log are held against the file of an audit
+device of Vault, as kubectl relay receipts does with those that are in Vault: what was
+destroyed and no receipt says, what a receipt says and nobody did, and what others did with
+what is the relay's.`,
 		Example: `  kubectl relay audit verify audit --key audit/log.key --witness-key witness.key
-  kubectl relay audit verify audit/2026-11-30.jsonl --key relaykeep.dev/log/1234+89abcdef+A…`,
+  kubectl relay audit verify audit/2026-11-30.jsonl --key relaykeep.dev/log/1234+89abcdef+A…
+  kubectl relay audit verify audit --key audit/log.key --vault-audit vault-audit.log --relay acme/acme --region eu`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(cmd, "give a directory, or exports and checkpoints")
@@ -56,6 +70,7 @@ both.`,
 	}
 	cmd.Flags().StringArrayVar(&v.keys, "key", nil, "public key of the log, or a file with it; again for a further one (required)")
 	cmd.Flags().StringArrayVar(&v.witnesses, "witness-key", nil, "public key of a witness that must have cosigned the log, or a file with it; again for a further one")
+	v.vault.add(cmd)
 	v.output.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := v.output.check(cmd); err != nil {
@@ -64,47 +79,64 @@ both.`,
 		if len(v.keys) == 0 {
 			return usage(cmd, "name the log's public key with --key: without it, nothing says who wrote the log (kubectl relay log key)")
 		}
+		if err := v.vault.check(cmd); err != nil {
+			return err
+		}
 		report, err := v.run(args)
 		if err != nil {
 			return err
 		}
-		if v.output == asJSON {
-			err = writeJSON(streams.Out, report)
-		} else {
-			err = printVerified(streams.Out, report)
-		}
-		if err == nil && !report.OK() {
-			err = errors.New("the log does not verify")
-		}
-		return err
+		return v.print(streams.Out, report)
 	}
 	return cmd
 }
 
+// print prints a report, and returns an error if anything is wrong.
+func (v *auditVerify) print(out io.Writer, report verified) (err error) {
+	if v.output == asJSON {
+		err = writeJSON(out, report)
+	} else if err = printVerified(out, report.Report); err == nil && report.Vault != nil {
+		err = printAudit(out, *report.Vault)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !report.OK():
+		return errors.New("the log does not verify")
+	case report.Vault != nil:
+		return auditFits(*report.Vault)
+	}
+	return nil
+}
+
 // run verifies files.
-func (v *auditVerify) run(args []string) (proof.Report, error) {
+func (v *auditVerify) run(args []string) (report verified, err error) {
 	keys, err := readKeys(v.keys, proof.LogVerifier)
 	if err != nil {
-		return proof.Report{}, fmt.Errorf("--key: %w", err)
+		return report, fmt.Errorf("--key: %w", err)
 	}
 	witnesses, err := readKeys(v.witnesses, proof.WitnessVerifier)
 	if err != nil {
-		return proof.Report{}, fmt.Errorf("--witness-key: %w", err)
+		return report, fmt.Errorf("--witness-key: %w", err)
 	}
 	check, err := proof.NewVerification(keys, witnesses)
 	if err != nil {
-		return proof.Report{}, err
+		return report, err
 	}
 	files, err := logFiles(args)
 	if err != nil {
-		return proof.Report{}, err
+		return report, err
 	}
 	for _, name := range files {
 		if err := addLogFile(check, name); err != nil {
-			return proof.Report{}, err
+			return report, err
 		}
 	}
-	return check.Result()
+	if report.Report, err = check.Result(); err != nil {
+		return report, err
+	}
+	report.Vault, err = v.vault.join(files)
+	return report, err
 }
 
 // maxKeyFile is the largest file with a public key, in bytes.
