@@ -49,7 +49,8 @@ func understand(args []string, whole bool) string {
 	if cmd == root && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		return "there is no such command"
 	}
-	if cmd.HasSubCommands() && cmd != root && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+	// audit takes a relay, and has commands of its own.
+	if cmd.HasSubCommands() && cmd != root && cmd.Name() != "audit" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		return "there is no such command of " + cmd.CommandPath()
 	}
 	cmd.InitDefaultHelpFlag()
