@@ -79,15 +79,13 @@ type Book struct {
 func Open(kept []byte, customers int64, now time.Time) (*Book, error) {
 	b := &Book{state: state{Version: stateVersion, Since: now}, rules: Rules{Relays: 1}}
 	var err error
-	switch {
-	case kept == nil:
+	if kept == nil {
 		b.state.Tier = tierFor(customers)
 		b.changed = true
-	default:
-		var s state
-		if s, err = read(kept); err == nil {
-			b.state = s
-		}
+	} else if s, failed := read(kept); failed == nil {
+		b.state = s
+	} else {
+		err = failed
 	}
 	b.hour = hourOf(now)
 	b.before = b.state.last(1, now).Reached
@@ -156,7 +154,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // limit is how many strangers may be written to in a day; 0 for no limit.
-func (b *Book) limit() int64 { return tiers[b.state.Tier].limit }
+func (b *Book) limit() int64 { return tiers()[b.state.Tier].limit }
 
 // pace is how long it takes until one more first contact may be made.
 func (b *Book) pace() time.Duration {

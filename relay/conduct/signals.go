@@ -46,7 +46,7 @@ func (b *Book) Signals(now time.Time) Signals {
 	h := b.turn(now)
 	day, week := b.state.last(hoursOfDay, now), b.state.last(hoursOfWeek, now)
 	s := Signals{
-		State: Free, Quality: b.quality(now), Complained: b.complained(now), Tier: tiers[b.state.Tier].name, Limit: b.limit(), OthersHeld: b.rules.OthersHeld,
+		State: Free, Quality: b.quality(now), Complained: b.complained(now), Tier: tiers()[b.state.Tier].name, Limit: b.limit(), OthersHeld: b.rules.OthersHeld,
 		FirstContacts: day.First, Reached: h.Reached, Delivered: week.Delivered, Undelivered: week.Undelivered,
 		Blocks: week.Blocks, SpamReports: week.Reports, OthersFirst: b.rules.Others, Silents: b.rules.Silent,
 	}

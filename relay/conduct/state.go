@@ -85,7 +85,7 @@ func (s *state) last(hours int64, now time.Time) (sum tally) {
 
 // read reads a state that was kept.
 func read(kept []byte) (s state, err error) {
-	if len(kept) > MaxState || json.Unmarshal(kept, &s) != nil || s.Version != stateVersion || s.Tier < 0 || s.Tier >= len(tiers) ||
+	if len(kept) > MaxState || json.Unmarshal(kept, &s) != nil || s.Version != stateVersion || s.Tier < 0 || s.Tier >= len(tiers()) ||
 		len(s.Hours) > hoursOfWeek || slices.ContainsFunc(s.Hours, func(h hour) bool { return !h.valid() }) ||
 		!slices.IsSortedFunc(s.Hours, func(a, b hour) int { return int(min(max(a.At-b.At, -1), 1)) }) {
 		return state{}, errState

@@ -5,12 +5,15 @@ import "time"
 // Day is the time over which first contacts are limited.
 const Day = 24 * time.Hour
 
-// The tiers: how many strangers a business may write to a day, and what the Cloud API calls that ("Messaging limits").
-var tiers = []struct {
+// tier is how many strangers a business may write to a day, and what the Cloud API calls that ("Messaging limits").
+type tier struct {
 	name  string
 	limit int64 // 0: none
-}{
-	{"TIER_250", 250}, {"TIER_2K", 2_000}, {"TIER_10K", 10_000}, {"TIER_100K", 100_000}, {Unlimited, 0},
+}
+
+// tiers returns all, the lowest first.
+func tiers() []tier {
+	return []tier{{"TIER_250", 250}, {"TIER_2K", 2_000}, {"TIER_10K", 10_000}, {"TIER_100K", 100_000}, {Unlimited, 0}}
 }
 
 // Unlimited is the tier without a limit.
@@ -18,7 +21,7 @@ const Unlimited = "TIER_UNLIMITED"
 
 // tierFor returns the lowest tier that lets so many strangers be written to in a day.
 func tierFor(contacts int64) int {
-	for i, t := range tiers {
+	for i, t := range tiers() {
 		if t.limit == 0 || contacts <= t.limit {
 			return i
 		}

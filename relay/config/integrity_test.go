@@ -48,12 +48,12 @@ func TestIntegrity_IsReadAsWritten(t *testing.T) {
 
 func TestIntegrity_BadOnesAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*contract.Integrity){
-		"version:":       func(i *contract.Integrity) { i.Version = 2 },
-		"limits:":        func(i *contract.Integrity) { i.Limits = "" },
-		"relays:":        func(i *contract.Integrity) { i.Relays = 0 },
-		"others:":        func(i *contract.Integrity) { i.Others = -1 },
-		"silent:":        func(i *contract.Integrity) { i.Silent = contract.MaxNamespaceRelays + 1 },
-		"yellowPercent ": func(i *contract.Integrity) { i.YellowPercent = 101 },
+		"version:":      func(i *contract.Integrity) { i.Version = 2 },
+		"limits:":       func(i *contract.Integrity) { i.Limits = "" },
+		"relays:":       func(i *contract.Integrity) { i.Relays = 0 },
+		"others:":       func(i *contract.Integrity) { i.Others = -1 },
+		"silent:":       func(i *contract.Integrity) { i.Silent = contract.MaxNamespaceRelays + 1 },
+		"yellowPercent": func(i *contract.Integrity) { i.YellowPercent = 101 },
 	} {
 		i := validIntegrity()
 		change(&i)

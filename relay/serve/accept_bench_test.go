@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -56,7 +57,12 @@ func acceptTexts(b *testing.B, logged bool) {
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- l.Run(ctx) }()
-		defer func() { cancel(); <-ended }()
+		defer func() {
+			cancel()
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				b.Error(err)
+			}
+		}()
 	}
 	api := cloudapi.New(cloudapi.Options{
 		Service: service{Service: message.New(message.Options{Store: s, Retention: 30 * 24 * time.Hour, Deliveries: func() {}})},

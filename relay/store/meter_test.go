@@ -211,7 +211,9 @@ func TestMeter_OfAnEarlierBuild(t *testing.T) {
 	for i := range 25 {
 		w.wrote(fmt.Sprintf("+1555123%04d", i), start)
 	}
-	w.reopened(func() { w.sql(`DROP TABLE log_entries`, `DROP TABLE log_hashes`, `DROP TABLE meter_days`, `DROP TABLE meter_hours`, `PRAGMA user_version = 10`) })
+	w.reopened(func() {
+		w.sql(`DROP TABLE log_entries`, `DROP TABLE log_hashes`, `DROP TABLE meter_days`, `DROP TABLE meter_hours`, `PRAGMA user_version = 10`)
+	})
 	w.publish(metering.DayStart(metering.Day(start) + 1))
 	if got := w.usage(customers)[metering.Day(start)].Count; !within(got, 25) {
 		t.Errorf("%d customers of 25", got)

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -143,7 +144,7 @@ func wellFormed(t *testing.T, page []byte) {
 	var open []string
 	for {
 		token, err := reader.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
