@@ -10,17 +10,6 @@ import (
 
 // This edge is the relay's own: the hosted API shows no log. It serves the paths of c2sp.org/tlog-tiles below log/.
 
-// Ledger is the relay's log.
-type Ledger interface {
-	proof.Source
-	// Checkpoint returns the latest signed checkpoint. It returns ErrNoLogFile when there is none, as Tile does for a tile
-	// that the log does not have.
-	Checkpoint(ctx context.Context) ([]byte, error)
-}
-
-// ErrNoLogFile means that the log has no such tile, or no checkpoint yet.
-var ErrNoLogFile = errors.New("the log has no such file")
-
 // Paths below log/, apart from tiles.
 const (
 	logCheckpoint = "checkpoint"

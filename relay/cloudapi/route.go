@@ -7,6 +7,28 @@ import (
 	"github.com/relaykeep/relaykeep/relay/access"
 )
 
+// Names of the routes, for Observe.
+const (
+	routeMessages  = "messages"
+	routeEncrypted = "messages_encrypted"
+	routeSettings  = "settings"
+	routeNumber    = "number"
+	routeCustomers = "customers"
+	routeUpload    = "upload"
+	routeMedia     = "media"
+	routeDownload  = "download"
+	routeBlock     = "block_users"
+	routeProfile   = "profile"
+	routeAccount   = "account"
+	routeTemplates = "templates"
+	routeToken     = "token"
+	routeTokens    = "access_tokens"
+	routeHistory   = "message_history"
+	routeLetters   = "dead_letters"
+	routeLog       = "log"
+	routeNone      = "none"
+)
+
 // route is one thing that the API serves.
 type route struct {
 	name   string

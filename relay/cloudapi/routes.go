@@ -14,28 +14,6 @@ import (
 // version is the first segment of most paths; any is accepted and ignored.
 var version = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,3}$`)
 
-// Names of the routes, for Observe.
-const (
-	routeMessages  = "messages"
-	routeEncrypted = "messages_encrypted"
-	routeSettings  = "settings"
-	routeNumber    = "number"
-	routeCustomers = "customers"
-	routeUpload    = "upload"
-	routeMedia     = "media"
-	routeDownload  = "download"
-	routeBlock     = "block_users"
-	routeProfile   = "profile"
-	routeAccount   = "account"
-	routeTemplates = "templates"
-	routeToken     = "token"
-	routeTokens    = "access_tokens"
-	routeHistory   = "message_history"
-	routeLetters   = "dead_letters"
-	routeLog       = "log"
-	routeNone      = "none"
-)
-
 // routes is everything that the API serves.
 func routes() []route {
 	return []route{
