@@ -13,13 +13,6 @@ import (
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
-// copies brings a processor its copies of webhooks, apart from the webhook and from other processors.
-type copies struct {
-	name     string
-	delivery *webhook.Deliverer
-	runner   *queue.Runner
-}
-
 func processorNames(of []contract.Processor) []string {
 	names := make([]string, len(of))
 	for i, p := range of {

@@ -123,3 +123,10 @@ type parts struct {
 	conduct  *conduct.Book
 	ruled    bool // the conduct's rules were read
 }
+
+// copies brings a processor its copies of webhooks, apart from the webhook and from other processors.
+type copies struct {
+	name     string
+	delivery *webhook.Deliverer
+	runner   *queue.Runner
+}
