@@ -22,15 +22,6 @@ type Inbound struct {
 	downloads *queue.Runner
 }
 
-// New returns an Inbound.
-func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Inbound {
-	s := &Inbound{Base: b, peers: p, blocklist: l, files: f}
-	s.downloads = queue.New(queue.Options{
-		Name: base.QueueMedia, Backend: base.Queue(b.Store, base.QueueMedia), Worker: s.download, Workers: downloadWorkers, Now: b.Now, Log: b.Log,
-	})
-	return s
-}
-
 // Run fetches customers' files until ctx ends.
 func (s *Inbound) Run(ctx context.Context) error { return s.downloads.Run(ctx) }
 
