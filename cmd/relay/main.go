@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,27 +44,4 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("log-level", "info", "debug, info, warn or error")
 	root.AddCommand(serveCommand(), migrateCommand(), newRetainCommand(), newKeepCommand(), newEraseCommand(), newProbeCommand(), newWitnessCommand(), versionCommand())
 	return root
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version) },
-	}
-}
-
-// newLogger returns the process's logger: JSON lines on standard error, which hold
-// neither numbers nor content.
-func newLogger(cmd *cobra.Command) (*slog.Logger, error) {
-	name, err := cmd.Flags().GetString("log-level")
-	if err != nil {
-		return nil, err
-	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(name)); err != nil {
-		return nil, fmt.Errorf("--log-level: %q is not debug, info, warn or error", name)
-	}
-	return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})), nil
 }
