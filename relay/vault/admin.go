@@ -72,47 +72,6 @@ func (c *Client) Secrets(ctx context.Context) ([]string, error) {
 	return found[:min(len(found), maxSecrets)], failed
 }
 
-// list returns the names below a path, none if there is nothing; folders end in a slash. Names
-// that would be invalid in a path are left out and lead to an error.
-func (c *Client) list(ctx context.Context, op, path string) ([]string, error) {
-	return c.listBy(ctx, c.call, op, path)
-}
-
-// listOnce is list for what may be refused for another reason than the token.
-func (c *Client) listOnce(ctx context.Context, op, path string) ([]string, error) {
-	return c.listBy(ctx, c.callOnce, op, path)
-}
-
-// caller is call or callOnce.
-type caller func(ctx context.Context, op string, fn func(context.Context, *api.Client) error) error
-
-func (*Client) listBy(ctx context.Context, call caller, op, path string) ([]string, error) {
-	var keys []any
-	err := call(ctx, op, func(ctx context.Context, client *api.Client) error {
-		secret, err := client.Logical().ListWithContext(ctx, path)
-		if err == nil && secret != nil {
-			keys, _ = secret.Data["keys"].([]any)
-		}
-		return err
-	})
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, err
-	}
-	names, odd := make([]string, 0, len(keys)), false
-	for _, key := range keys {
-		name, _ := key.(string)
-		if !pathPart(strings.TrimSuffix(name, "/")) {
-			odd = true
-			continue
-		}
-		names = append(names, name)
-	}
-	if odd {
-		return names, foreign(op, "the list holds an invalid name")
-	}
-	return names, nil
-}
-
 // Holds says whether Vault holds anything of the tenant, a key or a secret. Only an admin may
 // ask. For a mistyped namespace or name it says no.
 func (c *Client) Holds(ctx context.Context) (bool, error) {

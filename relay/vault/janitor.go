@@ -54,6 +54,16 @@ func (c *Client) DeleteKeys(ctx context.Context) error {
 	return c.deleteLogKey(ctx)
 }
 
+// deleteLogKey destroys the key that signs the log. Policies of earlier releases do not allow
+// it; where they are in force, there can be no such key.
+func (c *Client) deleteLogKey(ctx context.Context) error {
+	err := c.deleteKey(ctx, c.logKey())
+	if errors.Is(err, ErrDenied) {
+		return nil
+	}
+	return err
+}
+
 func (c *Client) deleteKey(ctx context.Context, key place) error {
 	if _, err := c.read(ctx, opReadKey, key.path("keys")); errors.Is(err, ErrNotFound) {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"errors"
 	"strings"
 )
 
@@ -49,14 +48,4 @@ func (c *Client) SignLog(ctx context.Context, text []byte) (signature []byte, er
 		f.fail("signature", "one by the key's first version")
 	}
 	return signature, f.err()
-}
-
-// deleteLogKey destroys that key. Policies of earlier releases do not allow it; where they are in force, there can be no such
-// key.
-func (c *Client) deleteLogKey(ctx context.Context) error {
-	err := c.deleteKey(ctx, c.logKey())
-	if errors.Is(err, ErrDenied) {
-		return nil
-	}
-	return err
 }
