@@ -1,18 +1,12 @@
 package controllers
 
 import (
-	"context"
 	"math/bits"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -20,9 +14,6 @@ import (
 
 // A namespace is one business here: its relays share what one may write to strangers, so that splitting it over many numbers
 // wins nothing. Each relay is told how many there are and what the others have reported, never to whom anybody wrote.
-
-// conductPause is how long the other relays of a namespace wait for more of what changes.
-const conductPause = 5 * time.Second
 
 // conductOf is what the other relays of its namespace are told of a relay.
 type conductOf struct {
@@ -133,30 +124,4 @@ func (p *pass) learnConduct(s *contract.IntegrityStatus) {
 		return
 	}
 	p.status.Integrity = v1alpha1.IntegrityStatus(*s)
-}
-
-// namespaceRelays remembers what relays say of their conduct, and requeues the others of a namespace when that changes.
-func (r *BusinessRelayReconciler) namespaceRelays() handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	tell := func(o client.Object, q queue) {
-		for _, name := range r.conducts.others(client.ObjectKeyFromObject(o)) {
-			q.AddAfter(request(o.GetNamespace(), name), conductPause)
-		}
-	}
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
-			if r.conducts.note(e.Object.(*v1alpha1.BusinessRelay)) {
-				tell(e.Object, q)
-			}
-		},
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			if r.conducts.note(e.ObjectNew.(*v1alpha1.BusinessRelay)) {
-				tell(e.ObjectNew, q)
-			}
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			r.conducts.forget(client.ObjectKeyFromObject(e.Object))
-			tell(e.Object, q)
-		},
-	}
 }

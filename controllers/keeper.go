@@ -13,7 +13,6 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/controllers/internal/apply"
@@ -29,15 +28,6 @@ const keeperGone = 3 * time.Second
 // keeperKinds are the kinds of what a region's keeper consists of.
 func keeperKinds() []client.Object {
 	return []client.Object{&corev1.ServiceAccount{}, &networkingv1.NetworkPolicy{}, &batchv1.CronJob{}, &corev1.Pod{}}
-}
-
-// keeperOf maps an object of a keeper's to its region.
-func keeperOf(_ context.Context, o client.Object) []reconcile.Request {
-	l := o.GetLabels()
-	if region := l[v1alpha1.LabelRegion]; region != "" && l[v1alpha1.LabelComponent] == v1alpha1.ComponentKeeper {
-		return []reconcile.Request{request("", region)}
-	}
-	return nil
 }
 
 // keeper returns the objects of a region's keeper. Its network policy comes first, so that

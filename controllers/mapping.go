@@ -154,6 +154,15 @@ func byNode() handler.EventHandler {
 	})
 }
 
+// keeperOf maps an object of a keeper's to its region.
+func keeperOf(_ context.Context, o client.Object) []reconcile.Request {
+	l := o.GetLabels()
+	if region := l[v1alpha1.LabelRegion]; region != "" && l[v1alpha1.LabelComponent] == v1alpha1.ComponentKeeper {
+		return []reconcile.Request{request("", region)}
+	}
+	return nil
+}
+
 // rivals requeues the other claims of a number when the relay that had it is deleted or
 // changes its number, and those of the number that it changes to.
 func (r *BusinessRelayReconciler) rivals() handler.EventHandler {
@@ -171,5 +180,34 @@ func (r *BusinessRelayReconciler) rivals() handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
+	}
+}
+
+// conductPause is how long the other relays of a namespace wait for more of what changes.
+const conductPause = 5 * time.Second
+
+// namespaceRelays remembers what relays say of their conduct, and requeues the others of a namespace when that changes.
+func (r *BusinessRelayReconciler) namespaceRelays() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	tell := func(o client.Object, q queue) {
+		for _, name := range r.conducts.others(client.ObjectKeyFromObject(o)) {
+			q.AddAfter(request(o.GetNamespace(), name), conductPause)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if r.conducts.note(e.Object.(*v1alpha1.BusinessRelay)) {
+				tell(e.Object, q)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if r.conducts.note(e.ObjectNew.(*v1alpha1.BusinessRelay)) {
+				tell(e.ObjectNew, q)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			r.conducts.forget(client.ObjectKeyFromObject(e.Object))
+			tell(e.Object, q)
+		},
 	}
 }
