@@ -1,6 +1,11 @@
 package probe
 
-import "sync"
+import (
+	"context"
+	"sync"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
 
 // memo keeps what was found out about something, so that many relays ask once.
 type memo[K comparable, V any] struct {
@@ -27,4 +32,9 @@ func (m *memo[K, V]) of(key K, find func() V) V {
 type read[T any] struct {
 	value T
 	err   error
+}
+
+func get[T client.Object](ctx context.Context, k client.Reader, key client.ObjectKey, into T) read[T] {
+	err := k.Get(ctx, key, into)
+	return read[T]{into, err}
 }

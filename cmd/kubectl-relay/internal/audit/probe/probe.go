@@ -5,47 +5,18 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"time"
 
-	"github.com/hashicorp/vault/api"
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/audit"
-	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/permission"
 )
 
-const (
-	// relaysAtOnce is how many relays are looked at at a time.
-	relaysAtOnce = 16
-	// connecting bounds the connecting to one pod, and what is asked of it.
-	connecting = 10 * time.Second
-)
-
-// Options say what is audited, and by which rights.
-type Options struct {
-	Config *rest.Config
-	Client client.Client
-	// OperatorNamespace and OperatorAccount are the operator's.
-	OperatorNamespace, OperatorAccount string
-	// Vault returns a client with a login that may read policies, roles and key settings; the error says why there is none.
-	Vault func(*v1alpha1.DataRegion) (*api.Client, error)
-	// Anybody returns a client of a region's Vault without a login, for what it tells anybody.
-	Anybody func(*v1alpha1.DataRegion) (*api.Client, error)
-	// Released are the digests of the release's images; nil if none was given.
-	Released []string
-	// Network makes pods that try the network.
-	Network bool
-	// Now is the time by which ages are judged.
-	Now time.Time
-}
+// relaysAtOnce is how many relays are looked at at a time.
+const relaysAtOnce = 16
 
 // Run audits relays. What cannot be tried is an outcome, and no error.
 func Run(ctx context.Context, o Options, relays []v1alpha1.BusinessRelay) ([]audit.Relay, error) {
@@ -75,18 +46,6 @@ func Run(ctx context.Context, o Options, relays []v1alpha1.BusinessRelay) ([]aud
 	}
 	return tables, nil
 }
-
-// auditor audits the relays of one cluster.
-type auditor struct {
-	Options
-
-	kube   kubernetes.Interface
-	relays []v1alpha1.BusinessRelay // as many as may be listed, for what must not be possible between them
-	shared *shared
-}
-
-// outcomes are those of checks.
-type outcomes map[audit.ID]audit.Outcome
 
 // relay makes every check of one relay.
 func (a *auditor) relay(ctx context.Context, relay *v1alpha1.BusinessRelay) outcomes {
@@ -119,47 +78,13 @@ func (a *auditor) relay(ctx context.Context, relay *v1alpha1.BusinessRelay) outc
 	return all
 }
 
-// Outcomes, as sentences.
-
-func kept(format string, args ...any) audit.Outcome {
-	return audit.Outcome{State: audit.Kept, Detail: fmt.Sprintf(format, args...)}
-}
-
-func byDesign(format string, args ...any) audit.Outcome {
-	return audit.Outcome{State: audit.ByDesign, Detail: fmt.Sprintf(format, args...)}
-}
-
-func notTried(format string, args ...any) audit.Outcome {
-	return audit.Outcome{State: audit.NotTried, Detail: fmt.Sprintf(format, args...)}
-}
-
-func broken(remedy, format string, args ...any) audit.Outcome {
-	return audit.Outcome{State: audit.Broken, Detail: fmt.Sprintf(format, args...), Remedy: remedy}
-}
-
-// unread is the outcome of a check for which something could not be read.
-func unread(what string, err error) audit.Outcome {
-	why := permission.Missing(err)
-	switch {
-	case why != "":
-	case errors.Is(err, context.DeadlineExceeded):
-		why = "no answer in time"
-	case apierrors.IsNotFound(err):
-		why = "it is not there"
-	default:
-		why = err.Error()
-	}
-	return notTried("%s: %s", what, why)
-}
-
-// first returns the first outcome that is not kept, or else the last one.
-func first(all ...audit.Outcome) audit.Outcome {
-	for _, state := range []audit.State{audit.Broken, audit.NotTried, audit.ByDesign} {
-		for _, o := range all {
-			if o.State == state {
-				return o
-			}
+// region makes the checks of a region's keeper, for relays of a namespace.
+func (s *shared) region(ctx context.Context, region *v1alpha1.DataRegion, namespace string) outcomes {
+	return s.perRegion.of([2]string{region.Name, namespace}, func() outcomes {
+		return outcomes{
+			audit.KeeperRuns:    s.keeperRuns(ctx, region),
+			audit.KeeperNetwork: s.keeperNetwork(ctx, region),
+			audit.KeeperRights:  s.keeperRights(ctx, region, namespace),
 		}
-	}
-	return all[len(all)-1]
+	})
 }

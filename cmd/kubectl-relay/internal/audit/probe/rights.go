@@ -21,17 +21,6 @@ import (
 // metricsReaderSuffix ends the name of the ClusterRole with which the operator's metrics are read.
 const metricsReaderSuffix = "-metrics-reader"
 
-// account is a service account.
-type account struct{ namespace, name string }
-
-func (a account) user() string { return "system:serviceaccount:" + a.namespace + ":" + a.name }
-
-func (a account) groups() []string {
-	return []string{"system:serviceaccounts", "system:serviceaccounts:" + a.namespace, "system:authenticated"}
-}
-
-func (a account) String() string { return a.namespace + "/" + a.name }
-
 // right is what somebody may do with a kind of objects.
 type right struct{ verb, group, resource, subresource string }
 
@@ -44,13 +33,6 @@ func (r right) String() string {
 		name += "." + r.group
 	}
 	return r.verb + " " + name
-}
-
-// rightsKey is whose rights in which namespace, of which list.
-type rightsKey struct {
-	account   account
-	namespace string
-	list      string
 }
 
 // entering are the ways into a pod, or to its ports, and to what opens a business's secrets.

@@ -27,6 +27,13 @@ type shared struct {
 	authorities  memo[string, read[[]byte]]
 }
 
+// rightsKey is whose rights in which namespace, of which list.
+type rightsKey struct {
+	account   account
+	namespace string
+	list      string
+}
+
 func (s *shared) regionNamed(ctx context.Context, name string) (*v1alpha1.DataRegion, error) {
 	found := s.regions.of(name, func() read[*v1alpha1.DataRegion] {
 		return get(ctx, s.Client, client.ObjectKey{Name: name}, &v1alpha1.DataRegion{})
@@ -56,15 +63,4 @@ func (s *shared) allNodes(ctx context.Context) (map[string]corev1.Node, error) {
 		return read[map[string]corev1.Node]{nodes, err}
 	})
 	return found.value, found.err
-}
-
-// region makes the checks of a region's keeper, for relays of a namespace.
-func (s *shared) region(ctx context.Context, region *v1alpha1.DataRegion, namespace string) outcomes {
-	return s.perRegion.of([2]string{region.Name, namespace}, func() outcomes {
-		return outcomes{
-			audit.KeeperRuns:    s.keeperRuns(ctx, region),
-			audit.KeeperNetwork: s.keeperNetwork(ctx, region),
-			audit.KeeperRights:  s.keeperRights(ctx, region, namespace),
-		}
-	})
 }

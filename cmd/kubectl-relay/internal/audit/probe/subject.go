@@ -61,11 +61,6 @@ func (a *auditor) gather(ctx context.Context, relay *v1alpha1.BusinessRelay) *su
 	return s
 }
 
-func get[T client.Object](ctx context.Context, k client.Reader, key client.ObjectKey, into T) read[T] {
-	err := k.Get(ctx, key, into)
-	return read[T]{into, err}
-}
-
 func (s *subject) tenant() string { return v1alpha1.TenantName(s.relay.Name) }
 
 func (s *subject) at() string { return fmt.Sprintf("%s -n %s", s.relay.Name, s.relay.Namespace) }
