@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/conduct"
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // The limits were chosen for 250 strangers a day and round numbers of complaints. The parameters of spammers and of normal
-// businesses were written down before anything was run, and are as they were then: the limits were not fitted to them. Every
-// draw has a seed.
+// businesses were written down before anything was run, and none was changed since: the limits were not fitted to them. One
+// normal business was added afterwards, and the list of mostly dead addresses got 20 minutes instead of 10 when undelivered
+// messages no longer held anybody. Every draw has a seed.
 
 // crowd is how the people react to whom a business writes.
 type crowd struct {
@@ -84,6 +86,7 @@ func simulate(t *testing.T, b *business, perHour float64, strange float64, peopl
 }
 
 func TestSimulation_ASpammerIsHeldWithinMinutes(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for i, c := range []struct {
 		name    string
 		perHour float64
@@ -106,6 +109,7 @@ func TestSimulation_ASpammerIsHeldWithinMinutes(t *testing.T) {
 }
 
 func TestSimulation_ASpammerWithAHistoryIsHeldWithinMinutes(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for seed := range uint64(5) {
 		b := open(t, nil, 0)
 		if o := simulate(t, b, 22, .05, crowd{nobody: .01, answers: .7}, 72*time.Hour, seed); o.strangers+o.known > 0 {
@@ -118,6 +122,7 @@ func TestSimulation_ASpammerWithAHistoryIsHeldWithinMinutes(t *testing.T) {
 }
 
 func TestSimulation_NormalBusinessesAreLeftAlone(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for i, c := range []struct {
 		name             string
 		customers        int64
@@ -141,6 +146,7 @@ func TestSimulation_NormalBusinessesAreLeftAlone(t *testing.T) {
 }
 
 func TestSimulation_ABurstOfATinyBusinessIsSlowedAndItsCustomersAreNot(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for seed := range uint64(10) {
 		b := open(t, nil, 31)
 		// An announcement to 180 of whom it has never written to 160, in four minutes, and it goes on with its customers.
@@ -156,6 +162,7 @@ func TestSimulation_ABurstOfATinyBusinessIsSlowedAndItsCustomersAreNot(t *testin
 }
 
 func TestSimulation_SlowGrowthReachesHigherTiers(t *testing.T) {
+	racing.SkipExhaustive(t)
 	for seed := range uint64(2) {
 		b := open(t, nil, 0)
 		refused := 0
