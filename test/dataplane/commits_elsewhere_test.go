@@ -6,10 +6,17 @@ func elsewhere() map[string]string {
 	const (
 		nothing   = "it writes nothing"
 		inProcess = "TestBounce_OutlivesACrash crashes there, within one process"
+		copies    = "it takes a processor; a copy that is sent again after a crash has the same id"
 		quota     = "it takes a customer whose share of the volume is used up"
 		memory    = "it takes content that was lost without storage: TestCrash_LosesAndDoublesNothing crashes there, within one process"
 	)
 	return map[string]string{
+		"ledger/ledger.go EnterChanged 1":                      "it comes a minute after the start, and again until it is done",
+		"ledger/publish.go ask 1":                              "it takes a witness, which is asked again",
+		"message/internal/delivery/copies.go FinishCopies 1":   copies,
+		"message/internal/delivery/copies.go drop 1":           copies,
+		"message/receive.go reported 1":                        "it takes a carrier that forwards reports of spam",
+		"serve/receipts.go takeReceipts 1":                     "it takes receipts of erasures, which are read again",
 		"message/internal/base/writes.go UserOf 1":             "only for a customer's row from before user ids",
 		"message/internal/base/writes.go Settle 1":             "only for a webhook that has nothing to tell any more",
 		"message/internal/blocklist/block.go restoreBlocked 1": "only for a block list that was damaged",

@@ -112,7 +112,7 @@ func TestStatusAndMetricsTellStatesAndCountsOnly(t *testing.T) {
 	p := newPerson(t)
 	p.Says(b, "count me")
 	b.WaitText("count me")
-	b.WaitStatus(b.Say(p.Number.E164(), "counted"), "read")
+	b.WaitStatus(b.Say(p.Number.E164(), "please count this"), "read")
 	s := b.Report()
 	if s.Counts.MessagesIn != 1 || s.Counts.MessagesOut != 1 || len(s.ConfigHash) != 64 || s.OldestKeyTime == nil {
 		t.Errorf("the status is %+v", s)

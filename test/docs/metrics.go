@@ -19,7 +19,7 @@ type Metric struct {
 
 var (
 	metricRow   = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([a-z]+) \\|([^|]*)\\|")
-	metricLabel = regexp.MustCompile("`([a-z]+)`(?: \\(([^)]*)\\))?")
+	metricLabel = regexp.MustCompile("`([a-z_]+)`(?: \\(([^)]*)\\))?")
 )
 
 // Metrics reads the table of metrics below a heading, by name.
