@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,7 @@ func TestAudit_TellsWhatHoldsOnTheCluster(t *testing.T) {
 		switch {
 		case id == "hidden-numbers" && c.state == "by design": // the business is told numbers
 		case id == "release" && c.state == "not tried": // no release was named
+		case slices.Contains([]string{"janitor-runs", "keeper-runs", "keys"}, id) && c.state == "not tried": // neither ran yet
 		case c.state != "kept":
 			t.Errorf("%s is %s: %s", id, c.state, c.detail)
 		}
