@@ -12,7 +12,9 @@ import (
 const labelsOfChildren = `{app.kubernetes.io/managed-by: relaykeep, app.kubernetes.io/name: relaykeep-relay}`
 
 const (
-	operatorsMap     = `{apiVersion: v1, kind: ConfigMap, metadata: {name: x-relay, namespace: default, labels: ` + labelsOfChildren + `}}`
+	operatorsMap   = `{apiVersion: v1, kind: ConfigMap, metadata: {name: x-relay, namespace: default, labels: ` + labelsOfChildren + `}}`
+	operatorsClaim = `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: x-relay-1, namespace: default, labels: ` + labelsOfChildren + `},
+		spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}`
 	operatorsService = `{apiVersion: v1, kind: Service, metadata: {name: x-relay, namespace: default, labels: ` + labelsOfChildren + `},
 		spec: {selector: {a: b}, ports: [{port: 443}]}}`
 	operatorsAccount = `{apiVersion: v1, kind: ServiceAccount, metadata: {name: x-relay, namespace: default, labels: ` + labelsOfChildren + `},
@@ -30,6 +32,11 @@ func (h *house) testElsewhere(t *testing.T) {
 			{"no label", none, put("metadata/labels", fields{}), only},
 			{"another's label", none, put("metadata/labels", fields{"app.kubernetes.io/managed-by": "x", "app.kubernetes.io/name": "relaykeep-relay"}), only},
 			{"another name", set("metadata/name", "y-relay"), set("metadata/name", "coredns"), only},
+		},
+		operatorsClaim: {
+			{"a claim's name", set("metadata/name", "y-relay-12"), set("metadata/name", "y-relay-x"), only},
+			{"a claim that counts from nothing", set("metadata/name", "y-relay"), set("metadata/name", "y-relay-0"), only},
+			{"another claim", none, set("metadata/name", "data-0"), only},
 		},
 		operatorsService: {
 			{"a name outside the cluster", none, all(set("spec/type", "ExternalName"), set("spec/externalName", "evil.example")), "inside the cluster"},
