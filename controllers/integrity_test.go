@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
@@ -47,8 +48,8 @@ func TestIntegrity_AnAdminExemptsARelayWithoutARestart(t *testing.T) {
 		"the region":    {v1alpha1.Integrity{FirstContacts: v1alpha1.FirstContactsCounted}, contract.LimitsOff},
 	} {
 		region := &v1alpha1.DataRegion{}
-		if !w.get(w.name, region) {
-			t.Fatal("there is no region")
+		if err := server.Client.Get(t.Context(), client.ObjectKey{Name: w.name}, region); err != nil {
+			t.Fatal(err)
 		}
 		region.Spec.Integrity = c.set
 		region.Spec.Integrity.Thresholds = v1alpha1.IntegrityThresholds{YellowPercent: 5, RedPercent: 15}

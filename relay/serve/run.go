@@ -36,11 +36,12 @@ func (p *parts) run(ctx, base context.Context) error {
 		return err
 	}
 	if p.keys.store.Restored() {
-		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
-			return err
-		}
+		// First, since what follows ends that it counts as restored: a crash between them enters it twice.
 		if _, err := p.ledger.Enter(ctx, proof.Restored, []byte("{}")); err != nil {
 			return fmt.Errorf("entering into the log: %w", err)
+		}
+		if err := p.messages.Restored(ctx, p.keys.store.DropRatchets); err != nil {
+			return err
 		}
 	}
 	p.running.Store(p)
