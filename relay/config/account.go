@@ -3,8 +3,6 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"regexp"
 	"slices"
 
@@ -21,14 +19,9 @@ var numberID = regexp.MustCompile(`^[1-9][0-9]{0,31}$`)
 // LoadAccount reads the file about a business account and returns its other numbers. It returns ErrTooLarge or
 // *Invalid for bad content.
 func LoadAccount(path string) ([]contract.AccountNumber, error) {
-	f, err := os.Open(path)
+	data, err := readFile(path, "the account file", contract.MaxAccountBytes)
 	if err != nil {
-		return nil, fmt.Errorf("opening the account file: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, contract.MaxAccountBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the account file: %w", err)
+		return nil, err
 	}
 	return ParseAccount(data)
 }

@@ -126,16 +126,25 @@ func load(path string, a Arguments) (*File, error) {
 
 // Load reads the file at path without arguments.
 func Load(path string) (*File, error) {
-	f, err := os.Open(path)
+	data, err := readFile(path, "the configuration", contract.MaxConfigBytes)
 	if err != nil {
-		return nil, fmt.Errorf("opening the configuration: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, contract.MaxConfigBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, err
 	}
 	return Parse(data)
+}
+
+// readFile reads a file, and of one that is longer than most bytes one more, so that it shows. Errors call it what.
+func readFile(path, what string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", what, err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", what, err)
+	}
+	return data, nil
 }
 
 // Parse reads a configuration from JSON. It refuses fields that this build does not know: an older

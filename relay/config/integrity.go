@@ -2,9 +2,6 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"os"
 	"slices"
 
 	"github.com/relaykeep/relaykeep/api/contract"
@@ -12,14 +9,9 @@ import (
 
 // LoadIntegrity reads the file that says what holds for first contacts. It returns ErrTooLarge or *Invalid for bad content.
 func LoadIntegrity(path string) (contract.Integrity, error) {
-	f, err := os.Open(path)
+	data, err := readFile(path, "the integrity file", contract.MaxIntegrityBytes)
 	if err != nil {
-		return contract.Integrity{}, fmt.Errorf("opening the integrity file: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, contract.MaxIntegrityBytes+1))
-	if err != nil {
-		return contract.Integrity{}, fmt.Errorf("reading the integrity file: %w", err)
+		return contract.Integrity{}, err
 	}
 	return ParseIntegrity(data)
 }

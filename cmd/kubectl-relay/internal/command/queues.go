@@ -78,13 +78,12 @@ func (c *cluster) askQueues(k client.Reader) queueAsker {
 			return nil, err
 		}
 		defer func() { _ = forwarder.Close() }()
-		return fetchQueues(ctx, func(context.Context, string, string) (net.Conn, error) { return forwarder.Dial(contract.StatusPort) })
+		return fetchQueues(ctx, statusClient(forwarder, queuesTimeout).Transport)
 	}
 }
 
 // fetchQueues reads a relay's metrics at its status port.
-func fetchQueues(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error)) ([]queueState, error) {
-	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
+func fetchQueues(ctx context.Context, transport http.RoundTripper) ([]queueState, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("relay", strconv.Itoa(int(contract.StatusPort)))+"/metrics", nil)
 	if err != nil {
 		return nil, err

@@ -51,9 +51,9 @@ func TestQueues_AreAskedOfARelaysMetrics(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			got, err := fetchQueues(t.Context(), func(ctx context.Context, network, _ string) (net.Conn, error) {
+			got, err := fetchQueues(t.Context(), &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
-			})
+			}})
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("error %v", err)
