@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,20 +102,21 @@ func TestFirstContacts_ABusinessWithCustomersBeginsInATierThatFits(t *testing.T)
 }
 
 func TestFirstContacts_WhatIsNotStoredDoesNotCount(t *testing.T) {
-	fail := false
+	var fail atomic.Bool
 	prepare := func(w *world) {
 		w.limited = true
 		w.wrap = func(s message.Store) message.Store { return failing{s, &fail} }
 	}
 	inBubbleWith(t, prepare, func(t *testing.T, w *world) {
 		check(t, w.tries(nth(1)))
-		fail = true
+		w.settle()
+		fail.Store(true)
 		for i := range 300 {
 			if _, err := w.AcceptText(context.Background(), message.Text{To: number(t, nth(10+i)), Body: "hello"}); !errors.Is(err, errNoCommit) {
 				t.Fatal(err)
 			}
 		}
-		fail = false
+		fail.Store(false)
 		if got := w.book.Signals(time.Now()).FirstContacts; got != 1 {
 			t.Errorf("%d first contacts, want the one that was stored", got)
 		}
@@ -126,13 +128,13 @@ var errNoCommit = errors.New("the commit failed")
 // failing is a store whose commits fail while it is told so.
 type failing struct {
 	message.Store
-	fail *bool
+	fail *atomic.Bool
 }
 
 func (f failing) Update(ctx context.Context, fn func(*store.Tx) error) error {
 	return f.Store.Update(ctx, func(tx *store.Tx) error {
 		err := fn(tx)
-		if err == nil && *f.fail {
+		if err == nil && f.fail.Load() {
 			return errNoCommit
 		}
 		return err
