@@ -9,7 +9,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits of what is passed on.
@@ -27,6 +30,9 @@ const (
 	// staleTime is for how long an answer of a former holder is waited for: it may only be stalled, and then never
 	// answers. One that gave the store up in order passes on what it was passed.
 	staleTime = 3 * time.Second
+	// queueTime is for how long a door that drains takes what has connected already, and queueCheck how often it looks.
+	queueTime  = time.Second
+	queueCheck = time.Millisecond
 	// dialTimeout bounds how long connecting to the holder may take.
 	dialTimeout = 2 * time.Second
 )
@@ -192,6 +198,7 @@ func (d *Door) Leave() {
 // Drain closes the listener and returns when nothing is passed on any more and nothing waits to be, or when ctx ends.
 // It cuts a connection once the holder's last answer is whole, as far as can be told from outside.
 func (d *Door) Drain(ctx context.Context) error {
+	d.emptyQueue(ctx)
 	err := d.listener.Close()
 	select {
 	case <-d.ran: // with the last connection that the listener gave
@@ -208,6 +215,42 @@ func (d *Door) Drain(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// emptyQueue waits until Run has taken the connections that the kernel holds for it: closing the listener resets them,
+// although their clients have been told that they are connected. It gives up after queueTime, for new ones may come as
+// fast as they are taken.
+func (d *Door) emptyQueue(ctx context.Context) {
+	listener, ok := d.listener.(syscall.Conn)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
+	defer cancel()
+	tick := time.NewTicker(queueCheck)
+	defer tick.Stop()
+	for queued(listener) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// queued says whether a connection waits to be accepted. A listener that is closed has none.
+func queued(listener syscall.Conn) bool {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	if raw.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	}) != nil {
+		return false
+	}
+	return n > 0
 }
 
 // cutQuiet cuts what is quiet, and says how many connections are left.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +51,12 @@ func listen(t *testing.T) net.Listener {
 func door(t *testing.T) (*standby.Door, string) {
 	t.Helper()
 	l := listen(t)
+	return runs(t, l), l.Addr().String()
+}
+
+// runs is the door of a listener, which runs until the test ends.
+func runs(t *testing.T, l net.Listener) *standby.Door {
+	t.Helper()
 	d := standby.New(l)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -61,7 +69,7 @@ func door(t *testing.T) (*standby.Door, string) {
 		_ = d.Close()
 		<-done
 	})
-	return d, l.Addr().String()
+	return d
 }
 
 // caller is a client's connection.
@@ -229,6 +237,49 @@ func TestDoor_PassesOnAgainOnceItsReplicaEnds(t *testing.T) {
 	d.PassTo(next.Addr().String())
 	waits.hears("next: three")
 	waits.ends()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// slow is a listener that accepts nothing before it may. It tells that it is about to be closed, or is asked for what
+// waits.
+type slow struct {
+	*net.TCPListener
+	may, asked chan struct{}
+	ask        func()
+}
+
+func (s slow) Accept() (net.Conn, error) {
+	<-s.may
+	return s.TCPListener.Accept()
+}
+
+func (s slow) SyscallConn() (syscall.RawConn, error) {
+	s.ask()
+	return s.TCPListener.SyscallConn()
+}
+
+func (s slow) Close() error {
+	s.ask()
+	return s.TCPListener.Close()
+}
+
+func TestDraining_TakesWhatHasConnected(t *testing.T) {
+	holder := listen(t)
+	serve(t, holder, "holder")
+	l := slow{TCPListener: listen(t).(*net.TCPListener), may: make(chan struct{}), asked: make(chan struct{})}
+	l.ask = sync.OnceFunc(func() { close(l.asked) })
+	d := runs(t, l)
+	d.PassTo(holder.Addr().String())
+	c := call(t, l.Addr().String())
+	c.says("one")
+	drained := make(chan error, 1)
+	go func() { drained <- d.Drain(t.Context()) }()
+	<-l.asked
+	close(l.may)
+	c.hears("holder: one")
+	c.ends()
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}
