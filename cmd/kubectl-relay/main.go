@@ -10,7 +10,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/command"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
@@ -21,6 +23,7 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	log.SetLogger(logr.Discard()) // else a client that is made late has controller-runtime print a warning
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 	root := command.New(streams, version)
 	root.SetArgs(command.Args(os.Args))

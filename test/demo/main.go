@@ -12,6 +12,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/relaykeep/relaykeep/test/lab"
 	"github.com/relaykeep/relaykeep/test/lab/report"
 	"github.com/relaykeep/relaykeep/test/story"
@@ -19,6 +22,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	log.SetLogger(logr.Discard()) // else a client that is made late has controller-runtime print a warning
 	err := run(ctx, os.Args[1:])
 	stop()
 	if err != nil {
