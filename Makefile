@@ -59,9 +59,14 @@ PARALLEL ?= 2
 TESTS ?= 4
 
 # Where tests keep their files: in memory where there is room, which spares them waiting
-# for the disk. What Go compiles stays where it was.
+# for the disk. What Go compiles stays where it was. IN_SAME_SCRATCH is the same folder each time, for Go knows a test's
+# result again only if its environment is as it was; what a test that was killed left there goes after two hours.
 SCRATCH ?= $(shell [ "$$(df --output=avail --block-size=1G /dev/shm 2>/dev/null | tail -n 1)" -ge 8 ] 2>/dev/null && echo /dev/shm || echo $${TMPDIR:-/tmp})
-IN_SCRATCH = scratch=$$(mktemp -d $(SCRATCH)/relaykeep-test-XXXXXX); trap 'rm -rf "$$scratch"' EXIT; export GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=$$scratch
+TO_SCRATCH = export GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=$$scratch
+IN_SCRATCH = scratch=$$(mktemp -d $(SCRATCH)/relaykeep-test-XXXXXX); trap 'rm -rf "$$scratch"' EXIT; $(TO_SCRATCH)
+IN_SAME_SCRATCH = scratch=$(SCRATCH)/relaykeep-tests-$$(id -u); mkdir -p -m 700 "$$scratch"; \
+	[ -O "$$scratch" ] || { echo "$$scratch belongs to somebody else: set SCRATCH to another folder" >&2; exit 1; }; \
+	find "$$scratch" -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf {} +; $(TO_SCRATCH)
 
 # As the cluster's programs are compiled, which share most of what the product is made of:
 # without what debuggers need, and each of the compilers that run at once on one processor,
@@ -185,13 +190,13 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 
 # The reconcilers once more with an API server in memory.
 test-parts:
-	$(IN_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(RACE)
-	$(IN_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
+	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(RACE)
+	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
 	CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) -race -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 
 test-servers:
-	$(IN_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(PLAIN)
+	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(PLAIN)
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
