@@ -148,6 +148,12 @@ func (c *Client) write(ctx context.Context, op, path string, data map[string]any
 	return answer, err
 }
 
+// writeOnce is write for what may be refused for another reason than the token.
+func (c *Client) writeOnce(ctx context.Context, op, path string, data map[string]any) (answer map[string]any, err error) {
+	err = c.callOnce(ctx, op, writer(path, data, &answer))
+	return answer, err
+}
+
 func writer(path string, data map[string]any, answer *map[string]any) func(context.Context, *api.Client) error {
 	return func(ctx context.Context, client *api.Client) error {
 		secret, err := client.Logical().WriteWithContext(ctx, path, data)

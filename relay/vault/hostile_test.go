@@ -45,6 +45,13 @@ func newAnswerer(t *testing.T) *answerer {
 	return a
 }
 
+// answers sets how it answers from now on to anything but a login.
+func (a *answerer) answers(answer func(w http.ResponseWriter, r *http.Request, call int)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answer = answer
+}
+
 func (a *answerer) serve(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -19,9 +19,9 @@ func (c *Client) logKey() place {
 }
 
 // LogKey returns the public half of the key that signs the relay's log, and makes the key if there is none. Policies of
-// earlier releases do not allow it: ErrDenied.
+// earlier releases do not allow it: ErrDenied, which says nothing about the token.
 func (c *Client) LogKey(ctx context.Context) (ed25519.PublicKey, error) {
-	answer, err := c.write(ctx, opCreateKey, c.logKey().path("keys"), map[string]any{"type": logKeyType})
+	answer, err := c.writeOnce(ctx, opCreateKey, c.logKey().path("keys"), map[string]any{"type": logKeyType})
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func (c *Client) LogKey(ctx context.Context) (ed25519.PublicKey, error) {
 	return key, f.err()
 }
 
-// SignLog signs with that key.
+// SignLog signs with that key. It returns ErrDenied as LogKey does.
 func (c *Client) SignLog(ctx context.Context, text []byte) (signature []byte, err error) {
-	answer, err := c.write(ctx, opSign, c.logKey().path("sign"), map[string]any{"input": base64.StdEncoding.EncodeToString(text)})
+	answer, err := c.writeOnce(ctx, opSign, c.logKey().path("sign"), map[string]any{"input": base64.StdEncoding.EncodeToString(text)})
 	if err != nil {
 		return nil, lostKey(err)
 	}
