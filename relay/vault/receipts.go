@@ -78,7 +78,7 @@ func (c *Client) ReceiptNames(ctx context.Context, by receipt.Writer, since time
 	}
 	months = slices.DeleteFunc(months, func(month string) bool { return month < since.UTC().Format("2006-01") })
 	var names []receipt.Name
-	for _, month := range months[:min(len(months), maxReceiptMonths)] {
+	for _, month := range months[max(len(months)-maxReceiptMonths, 0):] {
 		entries, err := c.listOnce(ctx, opListReceipts, c.receiptsPath("metadata", string(by)+"/"+month))
 		if err != nil {
 			return nil, err
