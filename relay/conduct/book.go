@@ -174,11 +174,11 @@ func (b *Book) Contact(now time.Time, who string, stranger, wrote bool) (keep []
 	if stranger {
 		b.grow(now)
 	}
-	if err := b.refuse(now, stranger, wrote); err != nil {
-		if stranger {
-			b.refusedTo(now, who)
+	if refused := b.refuse(now, stranger, wrote); refused != nil {
+		if !refused.Held { // what a hold refuses must not make the next hold
+			b.tooMuch(now, who)
 		}
-		return nil, err
+		return nil, refused
 	}
 	h := b.turn(now)
 	if b.reached.add(who) {
@@ -213,7 +213,7 @@ func (b *Book) Undo(now time.Time) {
 func (b *Book) enforces() bool { return b.rules.Enforce && !b.rules.Exempt }
 
 // refuse says why somebody may not be written to now; nil if they may.
-func (b *Book) refuse(now time.Time, stranger, wrote bool) error {
+func (b *Book) refuse(now time.Time, stranger, wrote bool) *LimitError {
 	if !b.enforces() || wrote {
 		return nil
 	}
@@ -257,12 +257,12 @@ func (b *Book) tooMany(now time.Time) time.Duration {
 	return max(later(b.state.Full, now).Sub(now)-time.Duration(burst-1)*b.pace(), 0)
 }
 
-// refusedTo notes that a stranger was refused, and holds a business that wants to write to many.
-func (b *Book) refusedTo(now time.Time, who string) {
+// tooMuch notes that a stranger was refused who was one too many, and holds a business that wants to write to many such.
+func (b *Book) tooMuch(now time.Time, who string) {
 	b.turn(now)
 	b.slowed = now
 	b.refused.add(who)
-	if now.Before(b.state.Until) || b.refused.count() < max(b.limit()/heldPart, 1) {
+	if b.refused.count() < max(b.limit()/heldPart, 1) {
 		return
 	}
 	b.state.Until = now.Add(holdTime)

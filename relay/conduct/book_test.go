@@ -293,6 +293,23 @@ func TestRules_RelaysOfANamespaceShareTheLimit(t *testing.T) {
 	}
 }
 
+// Whom a hold refuses does not count towards another one: relays of a namespace would keep each other held for ever, and one
+// without a limit would fall from its tier with the first.
+func TestRules_WhatAHoldRefusesMakesNoOtherHold(t *testing.T) {
+	for name, customers := range map[string]int64{"with a limit": 0, "without one": 1 << 30} {
+		b := open(t, nil, customers)
+		tier := b.signals().Tier
+		b.book.SetRules(conduct.Rules{Enforce: true, Relays: 2, OthersHeld: true})
+		if allowed := b.strangers(1000); allowed != 0 {
+			t.Errorf("%s: %d strangers beside a relay that is held", name, allowed)
+		}
+		b.book.SetRules(conduct.Rules{Enforce: true, Relays: 2})
+		if s := b.signals(); s.State != conduct.Free || s.Tier != tier {
+			t.Errorf("%s, once the other is not held any more: %+v", name, s)
+		}
+	}
+}
+
 func TestState_SurvivesARestart(t *testing.T) {
 	b := open(t, nil, 0)
 	b.strangers(300)
