@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,6 +139,52 @@ func (f failing) Update(ctx context.Context, fn func(*store.Tx) error) error {
 			return errNoCommit
 		}
 		return err
+	})
+}
+
+// A commit that fails is tried again: what it is about counts once.
+func TestConduct_ADeclineThatIsStoredLateCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	var fail atomic.Bool
+	prepare := func(w *world) { w.wrap = func(s message.Store) message.Store { return failing{s, &fail} } }
+	inBubbleWith(t, prepare, func(t *testing.T, w *world) {
+		p := w.customer(dir, "+4930111111")
+		w.hide(p)
+		w.says(p.number, "good morning")
+		w.settle()
+		declined := []carrier.Event{carrier.ContactAnswer{Peer: p.number, State: carrier.ContactNone}}
+		fail.Store(true)
+		for range 5 {
+			if err := w.Receive(context.Background(), declined); !errors.Is(err, errNoCommit) {
+				t.Fatal(err)
+			}
+		}
+		fail.Store(false)
+		check(t, w.Receive(context.Background(), declined))
+		w.settle()
+		if s := w.book.Signals(time.Now()); s.Blocks != 1 || s.Undelivered != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Quality is about the business, and not about what a restoration of its relay ended.
+func TestConduct_WhatARestorationEndsDoesNotCount(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		p := w.customer(dir, "+4930111111")
+		w.hide(p)
+		id := w.says(p.number, "good morning")
+		w.settle()
+		check(t, w.Restored(context.Background(), w.store.DropRatchets))
+		if s := w.book.Signals(time.Now()); s.Undelivered != 0 {
+			t.Errorf("%+v", s)
+		}
+		w.stop()
+		w.start()
+		if why := failure(t, w.take(), id); !strings.Contains(why, "restored") {
+			t.Errorf("the message failed because %s", why)
+		}
 	})
 }
 

@@ -27,6 +27,7 @@ type shared struct {
 	hot       hot
 	counts    map[int64]Count             // of the running group, by period
 	metered   map[metered]metering.Amount // of the running group
+	then      []func()                    // of the running group
 	total     sum                         // of sessions and pre-keys, the running group's included
 	committed sum                         // the same without that group
 	observed  observed

@@ -71,6 +71,7 @@ func (s *Store) change(fn func(*Tx) error, frees bool) engine.Change {
 			s.hot.keep()
 			s.counted(t)
 			s.meter(t)
+			s.then = append(s.then, t.then...)
 			s.total.add(t.change)
 			s.used(t)
 			s.observed.kept(name)
@@ -113,7 +114,14 @@ func (g group) Ended(err error) {
 	g.shared.observed.ended(err)
 	clear(g.shared.counts)
 	clear(g.shared.metered)
+	then := g.shared.then
+	g.shared.then = nil
 	if err == nil {
+		defer func() {
+			for _, do := range then {
+				do()
+			}
+		}()
 		g.shared.committed = g.shared.total
 		g.shared.hot.begin() // what the last change did not keep
 		g.shared.lately.adopt(&g.shared.hot)

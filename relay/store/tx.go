@@ -29,6 +29,7 @@ type Tx struct {
 	uses    []use           // what customers came to use
 	counts  []Count         // what was counted
 	metered []meteredAmount // what is to be billed
+	then    []func()        // to be called once it is durable
 	owed    bool            // the quota is lifted
 
 	recount bool // uses does not cover everything that was deleted
@@ -90,6 +91,10 @@ func (t *Tx) write(text string, args ...driver.Value) error {
 	}
 	return t.conn.Write(text, t.pass(args)...)
 }
+
+// Then has do called once what the update wrote is durable, before Update returns; never if it fails. Do must be quick, and must
+// not wait for the store. It is for what is counted outside of the store, which a change that is tried again must not count twice.
+func (t *Tx) Then(do func()) { t.then = append(t.then, do) }
 
 // First returns which of two Lives ends first; zero stands for one that begins now.
 func (t *Tx) First(a, b Life) Life { return t.shared.memory.first(a, b) }

@@ -173,7 +173,7 @@ func (s *Outbound) ContactAnswered(ctx context.Context, a carrier.ContactAnswer)
 // refusedContact writes that a customer declined, and fails what waited.
 func (s *Outbound) refusedContact(tx *store.Tx, c store.Customer) error {
 	if c.Declined.IsZero() {
-		s.Conduct.Blocked(s.Now())
+		tx.Then(func() { s.Conduct.Blocked(s.Now()) })
 		c.Declined = s.Now()
 		if err := tx.PutCustomer(&c); err != nil {
 			return err

@@ -12,8 +12,9 @@ import (
 
 // Details of messages that cannot be delivered though nothing is wrong with the recipient.
 const (
-	noKeysDetails  = "The relay could not get the recipient's keys from the carrier."
-	blockedDetails = "The business has blocked the recipient: unblock them to write to them."
+	noKeysDetails   = "The relay could not get the recipient's keys from the carrier."
+	blockedDetails  = "The business has blocked the recipient: unblock them to write to them."
+	restoredDetails = "The relay was restored from a backup in which this message waited: it may have been sent since. Send it again if the customer has not got it."
 )
 
 // failure ends a message for good, with the reason for the business.

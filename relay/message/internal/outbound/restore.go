@@ -22,9 +22,7 @@ func (s *Outbound) FailQueued(tx *store.Tx) (failed int, err error) {
 	for _, j := range jobs {
 		if j.Message != "" {
 			failed++
-			err := s.advanceMessage(tx, j.Message, record.StateFailed, webhook.Undeliverable(
-				"The relay was restored from a backup in which this message waited: it may have been sent since. Send it again if the customer has not got it."))
-			if err != nil {
+			if err := s.advanceMessage(tx, j.Message, record.StateFailed, webhook.Undeliverable(restoredDetails)); err != nil {
 				return 0, err
 			}
 		}

@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/relaykeep/relaykeep/relay/media"
@@ -145,15 +146,15 @@ func count(tx *store.Tx, m store.Message, state string, at time.Time) error {
 	return nil
 }
 
-// judge counts what says something about the business's conduct. That it blocked the recipient itself, or that the carrier
-// was in trouble, does not.
-func (s *Outbound) judge(state string, errs []webhook.Error) {
+// judge counts what says something about the business's conduct. That it blocked the recipient itself, that the carrier was in
+// trouble, or that the relay was restored, does not.
+func (s *Outbound) judge(tx *store.Tx, state string, errs []webhook.Error) {
 	switch {
 	case state == record.StateDelivered:
-		s.Conduct.Delivered(s.Now())
+		tx.Then(func() { s.Conduct.Delivered(s.Now()) })
 	case state == record.StateFailed && len(errs) > 0 && errs[0].Code == webhook.CodeUndeliverable &&
-		errs[0].Details != blockedDetails && errs[0].Details != noKeysDetails:
-		s.Conduct.Undelivered(s.Now())
+		!slices.Contains([]string{blockedDetails, noKeysDetails, restoredDetails}, errs[0].Details):
+		tx.Then(func() { s.Conduct.Undelivered(s.Now()) })
 	}
 }
 
@@ -181,7 +182,7 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 		return nil // the API has no such webhooks for reactions
 	}
 	s.Counts.Add(eventOf(state))
-	s.judge(state, errs)
+	s.judge(tx, state, errs)
 	if err := count(tx, m, state, at); err != nil {
 		return err
 	}
