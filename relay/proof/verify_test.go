@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -214,6 +215,30 @@ func TestVerify_ForkIsBetweenWhatWasKept(t *testing.T) {
 	}
 }
 
+// newWitness is a witness's key.
+func newWitness(t testing.TB) *torchwood.CosignatureSigner {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	w, err := torchwood.NewCosignatureSigner("witness.example.org", private)
+	must(t, err)
+	return w
+}
+
+// A witness vouches for what it saw, and cannot speak for the log.
+func TestVerify_ACosignatureAloneIsNoSignature(t *testing.T) {
+	l, w := newLog(t, 10), newWitness(t)
+	l.signer = w
+	v, err := proof.NewVerification([]note.Verifier{l.key}, []note.Verifier{w.Verifier()})
+	must(t, err)
+	must(t, v.Checkpoint("kept", l.checkpoint()))
+	r, err := v.Result()
+	must(t, err)
+	if r.OK() || r.Findings[0].What != proof.Unsigned || r.Signed != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestVerify_WhatIsNoLogIsRefused(t *testing.T) {
 	l := newLog(t, 3)
 	for name, text := range map[string]string{
@@ -266,6 +291,29 @@ func FuzzReadExport(tf *testing.F) {
 		r, err := v.Result()
 		if err == nil && r.OK() && r.Signed != 5 {
 			t.Errorf("a log that its key did not sign verifies: %+v", r)
+		}
+	})
+}
+
+// FuzzCosign holds that whatever a witness answers, the log's own signature stays, and the cosignature is the witness's.
+func FuzzCosign(tf *testing.F) {
+	f := mutation.Of(tf)
+	l, w := newLog(tf, 5), newWitness(tf)
+	signed := l.checkpoint()
+	l.signer = w
+	_, lines, _ := bytes.Cut(l.checkpoint(), []byte("\n\n"))
+	f.Add(string(lines))
+	f.Add(string(lines) + string(lines))
+	f.Fuzz(func(t *testing.T, lines string) {
+		both, err := proof.Cosign(signed, []byte(lines), w.Verifier())
+		if err != nil {
+			return
+		}
+		if c, err := proof.ParseCheckpoint(both, l.key); err != nil || c.N != 5 || !bytes.HasPrefix(both, signed) {
+			t.Errorf("%q: %v", both, err)
+		}
+		if _, err := proof.ParseCheckpoint(both, w.Verifier()); err != nil {
+			t.Errorf("%q is not cosigned: %v", both, err)
 		}
 	})
 }
