@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -47,7 +48,7 @@ func (r Record) Unread(names []Name, until time.Time, most int) []Name {
 	slices.SortFunc(unread, func(a, b Name) int {
 		x, _ := a.Time()
 		y, _ := b.Time()
-		return x.Compare(y)
+		return cmp.Or(x.Compare(y), cmp.Compare(a.String(), b.String())) // as Mark compares them
 	})
 	return unread[:min(len(unread), most)]
 }

@@ -164,6 +164,24 @@ func TestTrail_FindsWhatWasLostAndNothingElse(t *testing.T) {
 	}
 }
 
+// Two runs of one writer may end in the same second.
+func TestRecord_ReceiptsOfOneSecondAreAllRead(t *testing.T) {
+	for range 20 { // names end at random
+		var there []receipt.Name
+		for range 4 {
+			there = append(there, receipt.NewName(receipt.Janitor, at(0)))
+		}
+		record := receipt.Record{}.For("eu")
+		for range there {
+			unread := record.Unread(there, at(1), 1)
+			if len(unread) == 0 {
+				t.Fatal("one is passed over")
+			}
+			record.Mark(unread[0])
+		}
+	}
+}
+
 // Read in batches of any size, while more arrive, every receipt is read once and in order.
 func TestRecord_EveryReceiptIsReadOnceAndInOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
