@@ -1,14 +1,9 @@
 package config_test
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
@@ -22,25 +17,7 @@ func validAccount() contract.Account {
 }
 
 func TestAccount_IsReadAsWritten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), contract.AccountFile)
-	data, err := json.Marshal(validAccount())
-	if err == nil {
-		err = os.WriteFile(path, data, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	numbers, err := config.LoadAccount(path)
-	if diff := cmp.Diff(validAccount().Numbers, numbers); diff != "" || err != nil {
-		t.Errorf("%v, %s", err, diff)
-	}
-	later := strings.Replace(string(data), "{", `{"later":1,`, 1)
-	if _, err := config.ParseAccount([]byte(later)); err != nil {
-		t.Errorf("a field of a later release: %v", err)
-	}
-	if _, err := config.LoadAccount(path + "x"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing file: %v", err)
-	}
+	isRead(t, validAccount(), validAccount().Numbers, config.LoadAccount)
 }
 
 func TestAccount_BadOnesAreRefused(t *testing.T) {
@@ -55,11 +32,7 @@ func TestAccount_BadOnesAreRefused(t *testing.T) {
 	} {
 		a := validAccount()
 		change(&a)
-		data, err := json.Marshal(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := config.ParseAccount(data); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := config.ParseAccount(encoded(t, a)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
@@ -70,8 +43,7 @@ func TestAccount_BadOnesAreRefused(t *testing.T) {
 
 // FuzzParseAccount holds that no input makes the parser panic, and that it returns no more than it may.
 func FuzzParseAccount(f *testing.F) {
-	seed, _ := json.Marshal(validAccount())
-	f.Add(seed)
+	f.Add(encoded(f, validAccount()))
 	f.Add([]byte(`{"version":1,"numbers":null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if numbers, _ := config.ParseAccount(data); len(numbers) > contract.MaxAccountNumbers {

@@ -1,10 +1,7 @@
 package config_test
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,31 +16,8 @@ func validIntegrity() contract.Integrity {
 	}
 }
 
-func encoded(t testing.TB, i contract.Integrity) []byte {
-	t.Helper()
-	data, err := json.Marshal(i)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 func TestIntegrity_IsReadAsWritten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), contract.IntegrityFile)
-	data := encoded(t, validIntegrity())
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if i, err := config.LoadIntegrity(path); err != nil || i != validIntegrity() {
-		t.Errorf("%+v, %v", i, err)
-	}
-	later := strings.Replace(string(data), "{", `{"later":1,`, 1)
-	if _, err := config.ParseIntegrity([]byte(later)); err != nil {
-		t.Errorf("a field of a later release: %v", err)
-	}
-	if _, err := config.LoadIntegrity(path + "x"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing file: %v", err)
-	}
+	isRead(t, validIntegrity(), validIntegrity(), config.LoadIntegrity)
 }
 
 func TestIntegrity_BadOnesAreRefused(t *testing.T) {
