@@ -39,6 +39,7 @@ const (
 	LogRead      Kind = "log-read"      // this log read
 	Refused      Kind = "refused"       // requests without a valid token
 	Webhook      Kind = "webhook"       // attempts to deliver a webhook
+	Copy         Kind = "copy"          // attempts to deliver a copy of one to a processor
 )
 
 // Kinds of entries of their own.

@@ -63,11 +63,24 @@ func (p *parts) note(ctx context.Context, who string, kind proof.Kind, result st
 // noteDelivery counts an attempt to deliver a webhook.
 func (p *parts) noteDelivery(o webhook.Outcome, took time.Duration) {
 	p.metrics.webhook(o, took)
-	result := proof.Failed
-	if o == webhook.Taken {
-		result = proof.OK
+	p.noteAttempt(proof.Webhook, o)
+}
+
+// noteCopy counts an attempt to deliver a copy to a processor.
+func (p *parts) noteCopy(o webhook.Outcome, took time.Duration) {
+	p.metrics.copied(o, took)
+	p.noteAttempt(proof.Copy, o)
+}
+
+// noteAttempt counts a request that was made for the log: that a delivery is put off or given up is none.
+func (p *parts) noteAttempt(kind proof.Kind, o webhook.Outcome) {
+	switch o {
+	case webhook.Taken:
+		p.ledger.Count(proof.Relay, kind, proof.OK)
+	case webhook.Refused:
+		p.ledger.Count(proof.Relay, kind, proof.Failed)
+	case webhook.Dead, webhook.Deferred:
 	}
-	p.ledger.Count(proof.Relay, proof.Webhook, result)
 }
 
 // enterIdentity enters the relay's device and its identity key into the log, as they are published, if they are others than

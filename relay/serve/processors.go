@@ -50,7 +50,7 @@ func (p *parts) copiesFor(of contract.Processor) (*copies, error) {
 			return p.messages.FinishCopies(ctx, j.ID)
 		},
 		Recovered: func() { c.runner.Hurry() },
-		Retention: p.retention(), TriedFor: webhook.CopiesTriedFor, Now: p.Now, Log: log, Observe: p.metrics.copied,
+		Retention: p.retention(), TriedFor: webhook.CopiesTriedFor, Now: p.Now, Log: log, Observe: p.noteCopy,
 	})
 	if err != nil {
 		return nil, err
