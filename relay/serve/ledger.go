@@ -176,9 +176,8 @@ const (
 	ReasonWitnessNotAsked = "WitnessNotAskedYet"
 )
 
-// logCondition is LogVerifiable.
-func (p *parts) logCondition() contract.Condition {
-	s := p.ledger.State()
+// logCondition is LogVerifiable of a log that is as s says and, if witnessed, has a witness.
+func logCondition(s ledger.State, witnessed bool) contract.Condition {
 	c := contract.Condition{Type: contract.ConditionLogVerifiable, Status: contract.False}
 	switch {
 	case errors.Is(s.Unsigned, vault.ErrDenied):
@@ -194,11 +193,13 @@ func (p *parts) logCondition() contract.Condition {
 		c.Reason, c.Message = ReasonLogForked, "the witness has cosigned another history of the log: find out who put another store in place (kubectl relay log export, kubectl relay audit verify)"
 	case errors.Is(s.Away, ledger.ErrRefused):
 		c.Reason, c.Message = ReasonWitnessRefuses, "the witness does not know the log or its key: add the key there (relay witness add), which kubectl relay log key prints"
+	case errors.Is(s.Away, proof.ErrSignature):
+		c.Reason, c.Message = ReasonWitnessAway, "what answers at the witness's address does not cosign with spec.log.witness.publicKey: compare that with the key that relay witness serve logs"
 	case s.Away != nil:
 		c.Reason, c.Message = ReasonWitnessAway, "the witness does not answer, which delays nothing: check that it runs, spec.log.witness, and that the network lets the relay through"
-	case p.cfg.Log.Witness != nil && s.Witnessed == 0:
+	case witnessed && s.Witnessed == 0:
 		c.Status, c.Reason, c.Message = contract.Unknown, ReasonWitnessNotAsked, "the witness has not been asked yet"
-	case p.cfg.Log.Witness != nil:
+	case witnessed:
 		c.Status, c.Reason, c.Message = contract.True, ReasonLogWitnessed, "the log's checkpoints are signed and cosigned"
 	default:
 		c.Status, c.Reason, c.Message = contract.True, ReasonLogSigned, "the log's checkpoints are signed"

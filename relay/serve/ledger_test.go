@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,11 +9,13 @@ import (
 
 	"filippo.io/torchwood"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/ledger"
 	"github.com/relaykeep/relaykeep/relay/proof"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
+	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/webhook"
 )
 
@@ -52,5 +55,34 @@ func TestLog_CountsRequestsToReceiversAndNothingElse(t *testing.T) {
 	const want = "relay copy failed 1, relay copy ok 1, relay webhook failed 1, relay webhook ok 1"
 	if got := strings.Join(sums, ", "); got != want {
 		t.Errorf("the log says %s, want %s", got, want)
+	}
+}
+
+func TestLogCondition_SaysWhatIsMissing(t *testing.T) {
+	for name, c := range map[string]struct {
+		state     ledger.State
+		witnessed bool
+		status    contract.ConditionStatus
+		reason    string
+		says      string
+	}{
+		"signed":               {ledger.State{Signed: 1}, false, contract.True, ReasonLogSigned, ""},
+		"cosigned":             {ledger.State{Signed: 1, Witnessed: 1}, true, contract.True, ReasonLogWitnessed, ""},
+		"new":                  {ledger.State{}, false, contract.Unknown, ReasonLogNotYet, ""},
+		"not asked":            {ledger.State{Signed: 1}, true, contract.Unknown, ReasonWitnessNotAsked, ""},
+		"an old set-up":        {ledger.State{Unsigned: fmt.Errorf("x: %w", vault.ErrDenied)}, false, contract.False, ReasonLogNotSigned, "kubectl relay setup vault"},
+		"Vault is sealed":      {ledger.State{Signed: 1, Unsigned: vault.ErrSealed}, false, contract.False, ReasonLogNotSigned, "not signed"},
+		"rolled back":          {ledger.State{Signed: 1, Away: ledger.ErrRolledBack}, true, contract.False, ReasonLogRolledBack, "put back"},
+		"forked":               {ledger.State{Signed: 1, Away: ledger.ErrForked}, true, contract.False, ReasonLogForked, "audit verify"},
+		"unknown there":        {ledger.State{Signed: 1, Away: ledger.ErrRefused}, true, contract.False, ReasonWitnessRefuses, "relay witness add"},
+		"another key":          {ledger.State{Signed: 1, Away: fmt.Errorf("x: %w", proof.ErrSignature)}, true, contract.False, ReasonWitnessAway, "publicKey"},
+		"away":                 {ledger.State{Signed: 1, Away: context.DeadlineExceeded}, true, contract.False, ReasonWitnessAway, "does not answer"},
+		"unsigned and forked":  {ledger.State{Signed: 1, Unsigned: vault.ErrSealed, Away: ledger.ErrForked}, true, contract.False, ReasonLogNotSigned, ""},
+		"away, cosigned early": {ledger.State{Signed: 9, Witnessed: 5, Away: context.DeadlineExceeded}, true, contract.False, ReasonWitnessAway, ""},
+	} {
+		got := logCondition(c.state, c.witnessed)
+		if got.Type != contract.ConditionLogVerifiable || got.Status != c.status || got.Reason != c.reason || !strings.Contains(got.Message, c.says) {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

@@ -104,7 +104,7 @@ func (r *relay) statusOf(counts contract.Counts) contract.Status {
 func (p *parts) conditions(letters int64) []contract.Condition {
 	return []contract.Condition{
 		p.carrierCondition(), webhook.WithDeadLetters(p.webhookCondition(), letters), volumeCondition(p.keys.store.Full(), p.onServer()),
-		sendingCondition(p.signals()), p.logCondition(),
+		sendingCondition(p.signals()), logCondition(p.ledger.State(), p.cfg.Log.Witness != nil),
 	}
 }
 
