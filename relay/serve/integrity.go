@@ -82,13 +82,16 @@ func (p *parts) readRules(ctx context.Context) {
 			Relays: said.Relays, Others: said.Others, Silent: said.Silent, OthersHeld: said.OthersHeld,
 			YellowPercent: said.YellowPercent, RedPercent: said.RedPercent,
 		})
-		p.ruled = true
+		p.ruled, p.unruled = true, ""
 		return
 	}
 	if _, missing := os.Stat(p.IntegrityDir); errors.Is(missing, fs.ErrNotExist) {
 		return
 	}
-	p.Log.LogAttrs(ctx, slog.LevelWarn, "what holds for first contacts is not known", slog.Any("error", err))
+	if p.unruled != err.Error() { // it is tried every few seconds
+		p.unruled = err.Error()
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "what holds for first contacts is not known: the operator writes it into the relay's ConfigMap", slog.Any("error", err))
+	}
 	if !p.ruled {
 		p.conduct.SetRules(conduct.Rules{Enforce: true, Relays: contract.MaxNamespaceRelays})
 	}

@@ -121,7 +121,8 @@ type parts struct {
 	copies   []*copies          // for processors
 	drained  chan struct{}      // closed when the endpoint has no requests left
 	conduct  *conduct.Book
-	ruled    bool // the conduct's rules were read
+	ruled    bool   // the conduct's rules were read
+	unruled  string // why they were not the last time
 }
 
 // copies brings a processor its copies of webhooks, apart from the webhook and from other processors.
