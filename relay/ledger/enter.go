@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -94,27 +95,28 @@ func appendLeaf(tx *store.Tx, leaf []byte, now time.Time) (index int64, err erro
 
 // save stores what was counted, and enters the minutes and hours that are over.
 func (l *Ledger) save(ctx context.Context, update func(context.Context, func(*store.Tx) error) error) error {
-	l.saving.Lock()
-	defer l.saving.Unlock()
+	select {
+	case l.saving <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.saving }()
+	now := l.Now()
 	l.mu.Lock()
 	counted := l.counts
-	l.counts = map[sumKey]int64{}
-	l.mu.Unlock()
-	now := l.Now()
 	if len(counted) == 0 && !l.due(now) {
+		l.mu.Unlock()
 		return nil
 	}
+	l.counts, l.begun = map[sumKey]int64{}, now
+	l.mu.Unlock()
 	var entered, next int64
 	err := update(ctx, func(tx *store.Tx) (err error) {
 		entered, next, err = merge(tx, counted, now)
 		return err
 	})
+	l.saved(ctx, counted, err)
 	if err != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for k, n := range counted {
-			l.counts[k] += n
-		}
 		return err
 	}
 	l.nextDue = next
@@ -122,6 +124,26 @@ func (l *Ledger) save(ctx context.Context, update func(context.Context, func(*st
 		l.set(func(s *State) { s.Size += entered })
 	}
 	return nil
+}
+
+// saved notes whether what was counted could be stored. What could not be counts as before, and is logged when that begins.
+func (l *Ledger) saved(ctx context.Context, counted map[sumKey]int64, err error) {
+	l.mu.Lock()
+	l.begun = time.Time{}
+	if err != nil {
+		for k, n := range counted {
+			l.counts[k] += n
+		}
+	}
+	changed := (l.state.Unwritten == nil) != (err == nil) && !errors.Is(err, context.Canceled)
+	l.mu.Unlock()
+	if !changed {
+		return
+	}
+	if err != nil {
+		l.Log.LogAttrs(ctx, slog.LevelWarn, "the log's sums were not stored, trying again", slog.Any("error", err))
+	}
+	l.set(func(s *State) { s.Unwritten = err })
 }
 
 // due says whether a minute or hour with sums is over.

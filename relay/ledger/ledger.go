@@ -25,9 +25,12 @@ const (
 	askEvery = 5 * time.Minute
 	// callTime bounds one call to either.
 	callTime = 15 * time.Second
+	// lateAfter is how long the store may take until what was counted counts as unwritten.
+	lateAfter = 10 * time.Second
 )
 
-// maxSums bounds how many different sums are counted at once. What is more is counted for proof.Others.
+// maxSums bounds how many different sums are counted at once. What is more is counted for proof.Others, and once there are
+// twice as many, because nothing can be stored for long, by the hour.
 const maxSums = 4096
 
 // Store is what a Ledger needs of the store.
@@ -55,6 +58,9 @@ type Witness interface {
 	Verifier() note.Verifier
 }
 
+// errLate means that the store takes long to store counts.
+var errLate = errors.New("the store does not answer")
+
 // Errors of a witness.
 var (
 	// ErrRolledBack means that the witness has cosigned a longer log: this one was rolled back.
@@ -79,9 +85,11 @@ type Options struct {
 
 // State is how a log is.
 type State struct {
-	Size   int64  // entries
-	Key    string // public, as signed notes have it; empty before it is known
-	Signed int64  // up to where a checkpoint is signed
+	Size int64 // entries
+	// Unwritten is why what was counted is not in the store yet; nil while it is, or is about to be.
+	Unwritten error
+	Key       string // public, as signed notes have it; empty before it is known
+	Signed    int64  // up to where a checkpoint is signed
 	// Unsigned is why the latest checkpoint is not signed; nil if it is.
 	Unsigned  error
 	Witnessed int64 // up to where a checkpoint is cosigned
@@ -98,12 +106,13 @@ type Ledger struct {
 	mu     sync.Mutex // guards the following fields
 	counts map[sumKey]int64
 	state  State
+	begun  time.Time // when the store was asked to store counts; zero while it is not
 
-	saving  sync.Mutex // held while counts are stored; guards nextDue
-	nextDue int64      // when a minute or hour with sums is over, Unix seconds; 0 for none
+	saving  chan struct{} // has room while no counts are stored; guards nextDue
+	nextDue int64         // when a minute or hour with sums is over, Unix seconds; 0 for none
 	wake    chan struct{}
 
-	// Only Run uses the following fields.
+	// Only publish uses the following fields.
 	key       note.Verifier
 	nextSign  time.Time
 	nextAsked time.Time
@@ -125,7 +134,7 @@ func New(o Options) *Ledger {
 	if o.Tell == nil {
 		o.Tell = func() {}
 	}
-	return &Ledger{Options: o, counts: map[sumKey]int64{}, wake: make(chan struct{}, 1)}
+	return &Ledger{Options: o, counts: map[sumKey]int64{}, saving: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
 // Count counts something that was done now. It costs a fraction of a microsecond, and never waits for the store.
@@ -138,10 +147,14 @@ func (l *Ledger) Count(who string, kind proof.Kind, result string) {
 	if _, known := l.counts[k]; !known && len(l.counts) >= maxSums {
 		k.who = proof.Others
 	}
+	if _, known := l.counts[k]; !known && len(l.counts) >= 2*maxSums {
+		span = int64(proof.Hour / time.Second)
+		k.begin, k.seconds = now-now%span, span
+	}
 	l.counts[k]++
 }
 
-// CountNow counts something, and stores what was counted. After an error it is stored later.
+// CountNow counts something, and stores what was counted. After an error, also that of ctx, it is stored later.
 func (l *Ledger) CountNow(ctx context.Context, who string, kind proof.Kind, result string) error {
 	l.Count(who, kind, result)
 	return l.save(ctx, l.Store.Update)
@@ -199,7 +212,11 @@ func (l *Ledger) poke() {
 func (l *Ledger) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state
+	s := l.state
+	if s.Unwritten == nil && !l.begun.IsZero() && l.Now().Sub(l.begun) > lateAfter {
+		s.Unwritten = errLate
+	}
+	return s
 }
 
 func (l *Ledger) set(change func(*State)) {
@@ -209,19 +226,28 @@ func (l *Ledger) set(change func(*State)) {
 	l.Tell()
 }
 
-// Run stores what is counted, closes minutes and hours, and has checkpoints signed and cosigned, until ctx ends. Then it
-// stores what was counted last.
+// Run stores what is counted, closes minutes and hours, and has checkpoints signed and cosigned, until ctx ends. What was
+// counted last is for Flush.
 func (l *Ledger) Run(ctx context.Context) error {
 	if err := l.load(ctx); err != nil {
 		return err
 	}
+	publish, published := make(chan struct{}, 1), make(chan struct{})
+	go func() { // beside the saving: a witness that does not answer holds up no sum
+		defer close(published)
+		for range publish {
+			l.publish(ctx)
+		}
+	}()
+	defer func() { close(publish); <-published }()
 	every := time.NewTicker(SaveEvery)
 	defer every.Stop()
 	for {
-		if err := l.save(ctx, l.Store.UpdateLate); err != nil && ctx.Err() == nil {
-			l.Log.LogAttrs(ctx, slog.LevelWarn, "the log's sums were not stored, trying again", slog.Any("error", err))
+		_ = l.save(ctx, l.Store.UpdateLate) // it is tried again, and State says so
+		select {
+		case publish <- struct{}{}:
+		default:
 		}
-		l.publish(ctx)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -27,6 +27,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/witness"
+	"github.com/relaykeep/relaykeep/test/await"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -74,7 +75,30 @@ type world struct {
 	key     *key
 	witness ledger.Witness
 	store   *store.Store
+	fails   error         // what changes of the store fail with
+	waits   chan struct{} // gets a word from each change of the store, which then waits for one; nil for neither
 	*ledger.Ledger
+}
+
+// failing is a store whose changes may fail.
+type failing struct {
+	*store.Store
+	w *world
+}
+
+func (f failing) Update(ctx context.Context, fn func(*store.Tx) error) error {
+	if f.w.fails != nil {
+		return f.w.fails
+	}
+	if f.w.waits != nil {
+		f.w.waits <- struct{}{}
+		<-f.w.waits // as in a group that the server does not confirm, which nothing ends
+	}
+	return f.Store.Update(ctx, fn)
+}
+
+func (f failing) UpdateLate(ctx context.Context, fn func(*store.Tx) error) error {
+	return f.Update(ctx, fn)
 }
 
 func newWorld(t *testing.T) *world {
@@ -90,7 +114,7 @@ func (w *world) open() {
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = s.Close() })
 	w.store = s
-	w.Ledger = ledger.New(ledger.Options{Store: s, Origin: origin, Signer: w.key, Witness: w.witness, Now: w.clock})
+	w.Ledger = ledger.New(ledger.Options{Store: failing{s, w}, Origin: origin, Signer: w.key, Witness: w.witness, Now: w.clock})
 }
 
 func (w *world) clock() time.Time { return w.now }
@@ -233,6 +257,86 @@ func TestSums_AreBoundedHoweverManyTokensThereWere(t *testing.T) {
 	}
 }
 
+// A store that takes nothing for days delays no count and loses none, and what waits for it stays small.
+func TestUnwritten_IsSaidBoundedAndMadeGood(t *testing.T) {
+	w := newWorld(t)
+	w.turn(0)
+	w.fails = store.ErrFull
+	if err := w.CountNow(t.Context(), proof.Owner, proof.Erase, proof.OK); !errors.Is(err, store.ErrFull) {
+		t.Errorf("a count that cannot be stored: %v", err)
+	}
+	if s := w.State(); !errors.Is(s.Unwritten, store.ErrFull) {
+		t.Errorf("the state is %+v", s)
+	}
+	const days = 10
+	kinds := []proof.Kind{proof.Send, proof.HistoryRead, proof.CustomerRead, proof.LogRead, proof.Webhook}
+	for range days * 24 * 60 {
+		w.now = w.now.Add(time.Minute)
+		for _, kind := range kinds {
+			w.Count(proof.Owner, kind, proof.Failed)
+		}
+	}
+	if err := w.Turn(t.Context()); !errors.Is(err, store.ErrFull) {
+		t.Errorf("a turn of a full store: %v", err)
+	}
+	w.fails = nil
+	w.turn(time.Hour)
+	if s := w.State(); s.Unwritten != nil || s.Signed != s.Size || s.Size > 3000 {
+		t.Errorf("once there is room the state is %+v", s)
+	}
+	total := int64(0)
+	must(t, w.store.View(t.Context(), func(tx *store.Tx) error {
+		leaves, err := tx.LogEntries(0, w.State().Size)
+		for _, leaf := range leaves {
+			e, err := proof.ParseEntry(leaf)
+			must(t, err)
+			for _, s := range e.Sums {
+				total += s.Count
+			}
+		}
+		return err
+	}))
+	if want := int64(days*24*60*len(kinds) + 1); total != want {
+		t.Errorf("%d of %d are counted", total, want)
+	}
+	if r := w.verify(map[string][]byte{"a.jsonl": w.export()}); !r.OK() {
+		t.Errorf("verified: %+v", r)
+	}
+}
+
+// A store that does not answer holds up no request that is to be stored before its answer for longer than that may wait.
+func TestUnwritten_IsSaidOfAStoreThatDoesNotAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.turn(0)
+	w.waits = make(chan struct{})
+	w.Count(proof.Owner, proof.Send, proof.OK)
+	saved := make(chan error, 1)
+	go func() { saved <- w.Flush(t.Context()) }()
+	<-w.waits
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.CountNow(over, proof.Owner, proof.Erase, proof.OK); !errors.Is(err, context.Canceled) {
+		t.Errorf("a count that waits for the store: %v", err)
+	}
+	if s := w.State(); s.Unwritten != nil {
+		t.Errorf("at once the state is %+v", s)
+	}
+	w.now = w.now.Add(time.Minute)
+	if s := w.State(); s.Unwritten == nil {
+		t.Errorf("after a minute the state is %+v", s)
+	}
+	w.waits <- struct{}{}
+	must(t, <-saved)
+	w.waits = nil
+	if s := w.State(); s.Unwritten != nil {
+		t.Errorf("once it answers the state is %+v", s)
+	}
+	w.turn(time.Hour)
+	if got, want := w.sums(), "12:00 owner send ok 1\n12:00 owner erase ok 1"; got != want {
+		t.Errorf("the sums are\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestLog_IsVerifiedAlsoAfterItsOldEntriesAreGone(t *testing.T) {
 	w := newWorld(t)
 	for range 300 { // more than one tile
@@ -363,6 +467,44 @@ func TestWitness_CosignsAndDelaysNothingWhenItIsAway(t *testing.T) {
 	w.turn(10 * time.Minute)
 	if got := w.State(); !errors.Is(got.Away, witness.ErrAway) || got.Signed != got.Size || got.Witnessed != s.Witnessed {
 		t.Errorf("without the witness the state is %+v", got)
+	}
+}
+
+// hangs is a witness that never answers.
+type hangs struct {
+	ledger.Witness
+	asked chan struct{}
+}
+
+func (h hangs) Add(ctx context.Context, _ int64, _ func(int64) ([][32]byte, error), _ []byte) ([]byte, error) {
+	h.asked <- struct{}{}
+	<-ctx.Done()
+	return nil, witness.ErrAway
+}
+
+func TestWitness_ThatHangsHoldsUpNoSum(t *testing.T) {
+	w := newWorld(t)
+	h := hangs{asked: make(chan struct{})}
+	w.witness = h
+	w.crash()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	<-h.asked
+	w.Count(proof.Owner, proof.Send, proof.OK)
+	_, err := w.Enter(ctx, proof.Rotation, []byte("{}")) // has it look at once
+	must(t, err)
+	await.Until(t, "what was counted is stored", func() bool {
+		var sums []byte
+		must(t, w.store.View(ctx, func(tx *store.Tx) (err error) {
+			sums, err = tx.Setting("log-pending")
+			return err
+		}))
+		return sums != nil
+	})
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

@@ -78,9 +78,9 @@ func (l *Ledger) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
-	l.saving.Lock()
+	l.saving <- struct{}{}
 	l.nextDue = next
-	l.saving.Unlock()
+	<-l.saving
 	l.set(func(s *State) { *s = now })
 	return nil
 }

@@ -37,6 +37,7 @@ type collector struct {
 	usageMessages, usageBytes  *prometheus.Desc
 	usageCustomers             *prometheus.Desc
 	logEntries, logWitnessed   *prometheus.Desc
+	logProblem                 *prometheus.Desc
 }
 
 func newCollector(r *relay) *collector {
@@ -67,6 +68,8 @@ func newCollector(r *relay) *collector {
 		lastReceipt:  desc("erasure_receipt_timestamp_seconds", "When the last erasure receipt was put, by Vault's clock; none before there is one."),
 		logEntries:   desc("log_entries", "Entries of the relay's log: all, those under a signed checkpoint, those under a cosigned one.", "up_to"),
 		logWitnessed: desc("log_witnessed_timestamp_seconds", "When the witness cosigned the log last, since the process started; none before."),
+		logProblem: desc("log_problem",
+			"1 for what is wrong with the relay's log, 0 for what is not: unwritten, unsigned, witness_away, witness_refuses, rolled_back, forked.", "problem"),
 		carrierSince: desc("carrier_state_timestamp_seconds", "Since when the link to the carrier has been in its state."),
 		conduct:      newConductDescs(desc),
 		usageMessages: desc("usage_messages_total",
@@ -82,7 +85,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.messages, c.refused, c.overQuota, c.queue, c.waited, c.condition, c.storage, c.oldestKey, c.key, c.retention,
 		c.limit, c.used, c.free, c.carrierState, c.carrierSince, c.receiptGaps, c.lastReceipt,
-		c.usageMessages, c.usageBytes, c.usageCustomers, c.logEntries, c.logWitnessed,
+		c.usageMessages, c.usageBytes, c.usageCustomers, c.logEntries, c.logWitnessed, c.logProblem,
 	} {
 		ch <- d
 	}
@@ -147,6 +150,9 @@ func (c *collector) log(gauge func(*prometheus.Desc, float64, ...string), p *par
 	gauge(c.logEntries, float64(s.Witnessed), "witnessed")
 	if !s.WitnessedAt.IsZero() {
 		gauge(c.logWitnessed, float64(s.WitnessedAt.Unix()))
+	}
+	for problem, is := range logProblems(s) {
+		gauge(c.logProblem, indicator(is), problem)
 	}
 }
 
@@ -245,11 +251,7 @@ func (c *collector) room(ctx context.Context, gauge func(*prometheus.Desc, float
 func (c *collector) link(gauge func(*prometheus.Desc, float64, ...string), p *parts) {
 	s, known := p.carrier.status()
 	for _, state := range carrier.States() {
-		is := 0.
-		if known && s.State == state {
-			is = 1
-		}
-		gauge(c.carrierState, is, string(state))
+		gauge(c.carrierState, indicator(known && s.State == state), string(state))
 	}
 	if known {
 		gauge(c.carrierSince, float64(s.Since.Unix()))
@@ -279,6 +281,14 @@ func (c *collector) usage(ctx context.Context, ch chan<- prometheus.Metric, p *p
 		counter(c.usageBytes, total[metering.Cell{Direction: d, Kind: metering.Media}].Bytes, string(d))
 	}
 	counter(c.usageCustomers, total[metering.Cell{Kind: metering.Customers}].Count)
+}
+
+// indicator is 1 for what is true.
+func indicator(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func value(s contract.ConditionStatus) float64 {

@@ -28,17 +28,11 @@ func (d conductDescs) describe(ch chan<- *prometheus.Desc) {
 }
 
 func (d conductDescs) collect(gauge func(*prometheus.Desc, float64, ...string), s conduct.Signals) {
-	is := func(yes bool) float64 {
-		if yes {
-			return 1
-		}
-		return 0
-	}
 	for _, q := range conduct.Qualities() {
-		gauge(d.quality, is(q == s.Quality), string(q))
+		gauge(d.quality, indicator(q == s.Quality), string(q))
 	}
 	for _, state := range conduct.States() {
-		gauge(d.state, is(state == s.State), string(state))
+		gauge(d.state, indicator(state == s.State), string(state))
 	}
 	gauge(d.contacts, float64(s.FirstContacts))
 	if s.Limit > 0 {

@@ -55,9 +55,7 @@ func (p *parts) note(ctx context.Context, who string, kind proof.Kind, result st
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
-	if err := p.ledger.CountNow(ctx, who, kind, result); err != nil {
-		p.Log.LogAttrs(ctx, slog.LevelWarn, "the log's sums were not stored, trying again", slog.Any("error", err))
-	}
+	_ = p.ledger.CountNow(ctx, who, kind, result) // what could not be stored is tried again, and the ledger says so
 }
 
 // noteDelivery counts an attempt to deliver a webhook.
@@ -165,6 +163,7 @@ func (p *parts) logStatus() *contract.LogStatus {
 
 // Reasons of the condition LogVerifiable.
 const (
+	ReasonLogNotWritten   = "NotWritten"
 	ReasonLogSigned       = "Signed"
 	ReasonLogWitnessed    = "Witnessed"
 	ReasonLogNotSigned    = "NotSigned"
@@ -180,6 +179,8 @@ const (
 func logCondition(s ledger.State, witnessed bool) contract.Condition {
 	c := contract.Condition{Type: contract.ConditionLogVerifiable, Status: contract.False}
 	switch {
+	case s.Unwritten != nil:
+		c.Reason, c.Message = ReasonLogNotWritten, "the log's latest sums cannot be stored, and would be lost with the process; they are tried again every few seconds: see VolumeHasRoom and KeysReady, and kubectl logs of the relay's pod"
 	case errors.Is(s.Unsigned, vault.ErrDenied):
 		c.Reason, c.Message = ReasonLogNotSigned, "Vault's policies are of an earlier release and let the relay sign no log: run kubectl relay setup vault --region with the DataRegion's name; entries are kept meanwhile"
 	case s.Unsigned != nil:
@@ -205,4 +206,14 @@ func logCondition(s ledger.State, witnessed bool) contract.Condition {
 		c.Status, c.Reason, c.Message = contract.True, ReasonLogSigned, "the log's checkpoints are signed"
 	}
 	return c
+}
+
+// logProblems are what can be wrong with the log, as the metrics name it, and whether it is.
+func logProblems(s ledger.State) map[string]bool {
+	found := map[string]bool{
+		"unwritten": s.Unwritten != nil, "unsigned": s.Unsigned != nil, "witness_refuses": errors.Is(s.Away, ledger.ErrRefused),
+		"rolled_back": errors.Is(s.Away, ledger.ErrRolledBack), "forked": errors.Is(s.Away, ledger.ErrForked),
+	}
+	found["witness_away"] = s.Away != nil && !found["witness_refuses"] && !found["rolled_back"] && !found["forked"]
+	return found
 }

@@ -68,6 +68,7 @@ func TestLogCondition_SaysWhatIsMissing(t *testing.T) {
 	}{
 		"signed":               {ledger.State{Signed: 1}, false, contract.True, ReasonLogSigned, ""},
 		"cosigned":             {ledger.State{Signed: 1, Witnessed: 1}, true, contract.True, ReasonLogWitnessed, ""},
+		"not written":          {ledger.State{Signed: 1, Witnessed: 1, Unwritten: store.ErrFull}, true, contract.False, ReasonLogNotWritten, "VolumeHasRoom"},
 		"new":                  {ledger.State{}, false, contract.Unknown, ReasonLogNotYet, ""},
 		"not asked":            {ledger.State{Signed: 1}, true, contract.Unknown, ReasonWitnessNotAsked, ""},
 		"an old set-up":        {ledger.State{Unsigned: fmt.Errorf("x: %w", vault.ErrDenied)}, false, contract.False, ReasonLogNotSigned, "kubectl relay setup vault"},
@@ -83,6 +84,28 @@ func TestLogCondition_SaysWhatIsMissing(t *testing.T) {
 		got := logCondition(c.state, c.witnessed)
 		if got.Type != contract.ConditionLogVerifiable || got.Status != c.status || got.Reason != c.reason || !strings.Contains(got.Message, c.says) {
 			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestLogProblems_AreToldApart(t *testing.T) {
+	for want, s := range map[string]ledger.State{
+		"":                {Size: 3, Signed: 3, Witnessed: 3},
+		"unwritten":       {Unwritten: store.ErrFull},
+		"unsigned":        {Unsigned: vault.ErrDenied},
+		"witness_away":    {Away: proof.ErrSignature},
+		"witness_refuses": {Away: ledger.ErrRefused},
+		"rolled_back":     {Away: ledger.ErrRolledBack},
+		"forked":          {Away: ledger.ErrForked},
+	} {
+		found := logProblems(s)
+		for problem, is := range found {
+			if is != (problem == want) {
+				t.Errorf("%q: %v", want, found)
+			}
+		}
+		if want != "" && !found[want] {
+			t.Errorf("%q is not told: %v", want, found)
 		}
 	}
 }

@@ -111,7 +111,15 @@ func reportedRemedy(reason string) string {
 		return "kubectl relay dead-letters NAME -n NAMESPACE"
 	case "VolumeFull":
 		return "kubectl edit brelay NAME -n NAMESPACE  # raise spec.storage.size"
-	case "StoreMissing", "StoreForeign", "StoreLocked", "StoreUnusable", "DatabaseLoginMissing", "DatabaseUnreachable", "DatabaseDenied":
+	case "NotSigned":
+		return "kubectl relay setup vault --region REGION"
+	case "WitnessAway":
+		return "kubectl get brelay NAME -n NAMESPACE -o jsonpath={.spec.log.witness}; kubectl get dataregion REGION -o jsonpath={.spec.network}"
+	case "WitnessRefuses":
+		return "kubectl relay log key NAME -n NAMESPACE  # and where the witness runs: relay witness add KEY --dir DIR"
+	case "LogRolledBack", "LogForked":
+		return "kubectl relay log export NAME -n NAMESPACE > now.jsonl; kubectl relay audit verify FORMER now.jsonl --key FILE"
+	case "NotWritten", "StoreMissing", "StoreForeign", "StoreLocked", "StoreUnusable", "DatabaseLoginMissing", "DatabaseUnreachable", "DatabaseDenied":
 		return "kubectl logs NAME-relay-0 -n NAMESPACE --tail 50"
 	}
 	return ""
