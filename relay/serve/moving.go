@@ -26,8 +26,8 @@ func (r *relay) moveAway(ctx context.Context) error {
 		return errors.New("a relay whose store is in PostgreSQL cannot move to another region")
 	}
 	if r.cfg.Move == contract.MoveArrive {
-		r.state.setKeys(errArriving)
 		r.move.set(http.HandlerFunc(r.takeIn))
+		r.state.setKeys(errArriving) // who waits for it may ask
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -47,8 +47,8 @@ func (r *relay) moveAway(ctx context.Context) error {
 			r.Log.LogAttrs(ctx, slog.LevelError, "closing the store failed", slog.Any("error", err))
 		}
 	}()
-	r.state.setKeys(errDeparting)
 	r.move.set(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.handOut(w, req, d, id, restored) }))
+	r.state.setKeys(errDeparting)
 	<-ctx.Done()
 	return ctx.Err()
 }

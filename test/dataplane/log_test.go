@@ -23,19 +23,21 @@ import (
 	"github.com/relaykeep/relaykeep/relay/witness"
 )
 
-// witnessed has a witness of its own cosign the relay's log, once the log's key is added to its directory.
-func (b *business) witnessed() (dir, key string) {
+// witnessed has a witness of its own cosign the log of a relay that runs, from its next start on.
+func (b *business) witnessed() (dir, logKey, witnessKey string) {
 	b.t.Helper()
+	logKey = b.logSaid(serve.ReasonLogSigned).Log.Key
 	dir = b.t.TempDir()
-	key, err := witness.Create(dir, "witness.example.org")
+	witnessKey, err := witness.Create(dir, "witness.example.org")
 	check(b.t, err)
+	check(b.t, witness.AddLog(dir, logKey))
 	w, err := witness.Open(dir, nil)
 	check(b.t, err)
 	server := httptest.NewTLSServer(w)
 	b.t.Cleanup(func() { server.Close(); _ = w.Close() })
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	b.Config.Log.Witness = &contract.Witness{URL: server.URL, PublicKey: key, CABundle: string(ca)}
-	return dir, key
+	b.Config.Log.Witness = &contract.Witness{URL: server.URL, PublicKey: witnessKey, CABundle: string(ca)}
+	return dir, logKey, witnessKey
 }
 
 // logSaid waits until the relay says of its log one of the reasons.
@@ -46,6 +48,15 @@ func (b *business) logSaid(reasons ...string) contract.Status {
 			return c.Type == contract.ConditionLogVerifiable && slices.Contains(reasons, c.Reason)
 		})
 	})
+}
+
+// cosigned waits until the latest checkpoint, of more than so many entries, is cosigned, and returns of how many it is.
+func (b *business) cosigned(than int64) (entries int64) {
+	b.t.Helper()
+	s := b.WaitReport("a new checkpoint is cosigned", func(s contract.Status) bool {
+		return s.Log != nil && s.Log.Witnessed > than && s.Log.Witnessed == s.Log.Signed
+	})
+	return s.Log.Witnessed
 }
 
 // endpointLog reads the log at the endpoint, with a token.
@@ -77,14 +88,18 @@ func (l endpointLog) export() []byte {
 	return out.Bytes()
 }
 
-// verified verifies exports, the oldest first.
-func verified(t *testing.T, key, witnessKey string, exports ...[]byte) proof.Report {
+// verified verifies exports, the oldest first, by the keys that the log had.
+func verified(t *testing.T, keys []string, witnessKey string, exports ...[]byte) proof.Report {
 	t.Helper()
-	log, err := proof.LogVerifier(key)
-	check(t, err)
+	var logs []note.Verifier
+	for _, key := range keys {
+		log, err := proof.LogVerifier(key)
+		check(t, err)
+		logs = append(logs, log)
+	}
 	w, err := proof.WitnessVerifier(witnessKey)
 	check(t, err)
-	v, err := proof.NewVerification([]note.Verifier{log}, []note.Verifier{w})
+	v, err := proof.NewVerification(logs, []note.Verifier{w})
 	check(t, err)
 	for i, e := range exports {
 		check(t, v.Export(string(rune('a'+i)), bytes.NewReader(e)))
@@ -94,15 +109,22 @@ func verified(t *testing.T, key, witnessKey string, exports ...[]byte) proof.Rep
 	return r
 }
 
+// wantWhole checks that exports, the oldest first, are of one log that only grew, whose whole is cosigned.
+func wantWhole(t *testing.T, keys []string, witnessKey string, exports ...[]byte) {
+	t.Helper()
+	r := verified(t, keys, witnessKey, exports...)
+	if !r.OK() || r.Kept < 2 || r.Witnessed[0].Size != r.Entries {
+		t.Errorf("verified: %+v", r)
+	}
+}
+
 // TestLog covers a relay's log with real Vault and a witness: what is entered, who may read it, that it verifies without the
 // relay, and that a store that was put back is found by the witness and by what was exported before.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
 	b.StartReady()
-	s := b.logSaid(serve.ReasonLogSigned)
-	dir, witnessKey := b.witnessed()
-	check(t, witness.AddLog(dir, s.Log.Key))
+	_, logKey, witnessKey := b.witnessed()
 	p := newPerson(t)
 	sender := b.makeToken(map[string]any{"name": "bot", "scopes": []string{"send"}})
 	auditor := b.makeToken(map[string]any{"name": "auditor", "scopes": []string{"audit"}})
@@ -128,7 +150,7 @@ func TestLog(t *testing.T) {
 	change := func(o *serve.Options) { o.VaultOffset = func() time.Duration { return later } }
 	b.Start(off(func() time.Duration { return later }), change)
 	b.WaitReady()
-	s = b.logSaid(serve.ReasonLogWitnessed)
+	b.logSaid(serve.ReasonLogWitnessed)
 	log := endpointLog{b, auditor}
 	then := log.export()
 	for _, want := range []string{
@@ -142,7 +164,7 @@ func TestLog(t *testing.T) {
 	if strings.Contains(string(then), p.Number.Digits()) {
 		t.Error("the log names a customer")
 	}
-	if r := verified(t, s.Log.Key, witnessKey, then); !r.OK() || r.Witnessed[0].Size != r.Entries {
+	if r := verified(t, []string{logKey}, witnessKey, then); !r.OK() || r.Witnessed[0].Size != r.Entries {
 		t.Errorf("verified: %+v", r)
 	}
 	if status, answer := b.Request(http.MethodGet, "/log/tile/0/001", auditor, nil); status != http.StatusNotFound {
@@ -157,7 +179,7 @@ func TestLog(t *testing.T) {
 	b.WaitReady()
 	b.logSaid(serve.ReasonLogRolledBack, serve.ReasonLogForked) // by how much was logged since
 	now := endpointLog{b, b.Token}.export()                     // named tokens end with a store that was put back
-	r := verified(t, s.Log.Key, witnessKey, then, now)
+	r := verified(t, []string{logKey}, witnessKey, then, now)
 	if r.OK() || r.Findings[0].What != proof.RolledBack && r.Findings[0].What != proof.Forked {
 		t.Errorf("a store that was put back verifies: %+v", r)
 	}

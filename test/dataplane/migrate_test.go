@@ -3,6 +3,7 @@ package dataplane_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/serve"
@@ -21,10 +22,17 @@ func (b *business) converse(p interface {
 	}
 }
 
+// TestMigrate_KeepsEverySessionAlive covers the move into a database: it also keeps the log, which verifies as one with what was
+// exported before, and how the business behaved.
 func TestMigrate_KeepsEverySessionAlive(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t)
+	b.Limit(contract.LimitsEnforced)
 	b.StartReady()
+	_, logKey, witnessKey := b.witnessed()
+	b.Stop()
+	b.StartReady()
+	b.strangers(0, 30)
 	p := newPerson(t)
 	p.Says(b, "before the move")
 	b.WaitText("before the move")
@@ -32,18 +40,25 @@ func TestMigrate_KeepsEverySessionAlive(t *testing.T) {
 	b.SetDown(true)
 	p.Says(b, "the receiver is down")
 	await.Until(t, "the webhook's job is queued", func() bool { return b.Report().Counts.WebhookQueued > 0 })
-	before := b.Report()
+	before, contacts := b.Report(), b.firstContacts()
+	entries := b.cosigned(0)
+	log := endpointLog{b, b.Token}.export()
 	b.Stop()
 	p.Says(b, "written during the move")
 
 	server, d := database(t)
 	b.OnPostgres(d)
 	b.SetDown(false)
-	b.StartReady()
+	b.StartReady(later(time.Hour + time.Minute)) // every minute with sums is over
 	b.ServerDir = server.Dir
 	b.WaitText("the receiver is down")
 	b.WaitText("written during the move")
 	b.converse(p, p.Number.E164(), "answered after the move")
+	if now := b.firstContacts(); contacts == 0 || now != contacts {
+		t.Errorf("of %v first contacts %v are counted after the move", contacts, now)
+	}
+	b.cosigned(entries)
+	wantWhole(t, []string{logKey}, witnessKey, log, endpointLog{b, b.Token}.export())
 	after := b.Report()
 	if before.Fingerprint != after.Fingerprint || before.PhoneNumberID != after.PhoneNumberID {
 		t.Error("the identity is another after the move")

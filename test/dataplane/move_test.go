@@ -18,9 +18,12 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/parcel"
+	"github.com/relaykeep/relaykeep/relay/proof"
 	"github.com/relaykeep/relaykeep/relay/retention"
+	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/relay/vault/setup"
+	"github.com/relaykeep/relaykeep/relay/witness"
 	"github.com/relaykeep/relaykeep/test/await"
 	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
 )
@@ -94,7 +97,10 @@ func TestMove_TakesEverythingToAnotherRegionAndEndsTheOldOne(t *testing.T) {
 	t.Parallel()
 	there, root := otherRegion(t, "na")
 	b := newBusiness(t)
+	b.Limit(contract.LimitsEnforced)
 	b.StartReady()
+	witnessDir, logKey, witnessKey := b.witnessed()
+	b.strangers(0, 30)
 	p := newPerson(t)
 	p.Says(b, "before the move")
 	b.WaitText("before the move")
@@ -105,7 +111,12 @@ func TestMove_TakesEverythingToAnotherRegionAndEndsTheOldOne(t *testing.T) {
 	before := b.Report()
 	b.Stop()
 	var unsent string
+	var entries int64
+	var log []byte
+	var contacts float64
 	b.withoutCarrier(func() {
+		entries = b.cosigned(0)
+		log, contacts = endpointLog{b, b.Token}.export(), b.firstContacts()
 		unsent = b.Say(p.Number.E164(), "sent from the new region")
 		await.Until(t, "the message waits to be sent", func() bool { return b.Report().Counts.OutboxQueued > 0 })
 	})
@@ -159,13 +170,18 @@ func TestMove_TakesEverythingToAnotherRegionAndEndsTheOldOne(t *testing.T) {
 	b.Wait(contract.ConditionKeysReady, contract.False, "Arrived")
 	b.Stop()
 	b.Start() // as after a crash
+	b.Wait(contract.ConditionKeysReady, contract.False, "Arriving")
 	b.wantAnswer("after another start", http.MethodGet, "arrive", nil, http.StatusOK, contract.MoveArrived)
 	b.Stop()
 
 	// It runs.
 	b.Config.Move = ""
 	b.SetDown(false)
-	b.StartReady()
+	b.Start()
+	logKeys := []string{logKey, b.logSaid(serve.ReasonWitnessRefuses).Log.Key} // it is signed by that region's key
+	check(t, witness.AddLog(witnessDir, logKeys[1]))
+	b.WaitReady()
+	b.TakeCredentials()
 	b.WaitText("the receiver is down")
 	b.WaitText("written during the move")
 	b.WaitStatus(unsent, "read")
@@ -207,6 +223,15 @@ func TestMove_TakesEverythingToAnotherRegionAndEndsTheOldOne(t *testing.T) {
 		t.Errorf("the key of the file: %v", err)
 	}
 	b.StartReady()
+	b.cosigned(entries)
+	if now := b.firstContacts(); contacts == 0 || now != contacts {
+		t.Errorf("of %v first contacts %v are counted after the move", contacts, now)
+	}
+	moved := endpointLog{b, b.Token}.export()
+	wantWhole(t, logKeys, witnessKey, log, moved)
+	if r := verified(t, logKeys[:1], witnessKey, log, moved); r.OK() || r.Findings[0].What != proof.Unsigned {
+		t.Errorf("without the new region's key: %+v", r)
+	}
 	b.Stop()
 	check(t, os.Rename(b.Volume(), b.Volume()+"-new"))
 	check(t, os.Rename(oldVolume, b.Volume()))

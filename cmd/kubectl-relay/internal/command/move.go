@@ -344,6 +344,7 @@ func (m *move) finish(ctx context.Context) error {
 	if url := m.relay.Status.Endpoint.URL; url != "" {
 		m.sayf("Its programs reach it at %s; see kubectl relay credentials %s -n %s.", url, m.name, m.namespace)
 	}
+	m.sayf("Its log goes on, signed by that region's key: keep what kubectl relay log key %s -n %s prints beside the former key, and add it at a witness (relay witness add).", m.name, m.namespace)
 	return nil
 }
 
