@@ -66,6 +66,9 @@ func Create(dir, name string) (public string, err error) {
 	text := pem.EncodeToMemory(&pem.Block{Type: pemType, Headers: map[string]string{headerName: name}, Bytes: der})
 	defer clear(text)
 	f, err := os.OpenFile(filepath.Join(dir, fileKey), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("the directory has a witness's key already: %w", err)
+	}
 	if err != nil {
 		return "", err
 	}
