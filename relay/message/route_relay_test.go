@@ -13,9 +13,11 @@ import (
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
+	"github.com/relaykeep/relaykeep/relay/ledger"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/omemo"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/relay/proof"
 	"github.com/relaykeep/relaykeep/relay/queue"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/seal/sealtest"
@@ -38,7 +40,8 @@ type route struct {
 // routeKind is what a business may have otherwise.
 type routeKind struct {
 	store      []store.Option
-	maxUpdates int // of a webhook; 0 for one
+	maxUpdates int            // of a webhook; 0 for one
+	log        *ledger.Ledger // what counts; nil for nothing. Its store is set
 }
 
 func newRoute(b *testing.B, receiver *httptest.Server) *route { return routeKind{}.open(b, receiver) }
@@ -51,6 +54,13 @@ func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
 	check(b, err)
 	business := number(b, "+4930222222")
 	r := &route{store: s, link: &routeLink{published: make(chan struct{})}}
+	var note func(context.Context, string, proof.Kind, string)
+	var delivered func(webhook.Outcome, time.Duration)
+	if k.log != nil {
+		k.log.Store = s
+		note = func(_ context.Context, who string, kind proof.Kind, result string) { k.log.Count(who, kind, result) }
+		delivered = func(webhook.Outcome, time.Duration) { k.log.Count(proof.Relay, proof.Webhook, proof.OK) }
+	}
 	var deliveries *queue.Runner
 	r.messages = message.New(message.Options{
 		Store: s, Carrier: r.link, Retention: retention, Deliveries: func() { deliveries.Wake() },
@@ -63,7 +73,7 @@ func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
 			URL: receiver.URL, CABundle: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: receiver.Certificate().Raw})),
 			Credentials: webhook.Credentials{Secret: []byte("secret"), VerifyToken: []byte("token")},
 		},
-		Finish: r.messages.Taken, Recovered: func() { deliveries.Hurry() }, Retention: retention, MaxUpdates: k.maxUpdates,
+		Finish: r.messages.Taken, Recovered: func() { deliveries.Hurry() }, Retention: retention, MaxUpdates: k.maxUpdates, Observe: delivered,
 	})
 	check(b, err)
 	deliveries = queue.New(queue.Options{
@@ -73,7 +83,7 @@ func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
 	now := time.Now()
 	var mu sync.Mutex
 	r.api = cloudapi.New(cloudapi.Options{
-		Service: routeService{messages: r.messages}, Token: "token", Throughput: 1 << 20,
+		Service: routeService{messages: r.messages}, Token: "token", Throughput: 1 << 20, Note: note,
 		Number: cloudapi.Number{ID: "106540352242922", Phone: business},
 		Now: func() time.Time { // no rate limit is reached
 			mu.Lock()

@@ -30,16 +30,9 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAcceptText is a text from the request to the answer, which says that it is stored, with the relay's log and
-// without it, which must make no more than a twentieth. To compare two builds, compile the test of each and run them in turn.
+// BenchmarkAcceptText is a text from the request to the answer, which says that it is stored, of one client. To compare two builds,
+// compile the test of each and run them in turn. What the log costs is measured by BenchmarkRouteLog in relay/message.
 func BenchmarkAcceptText(b *testing.B) {
-	for name, logged := range map[string]bool{"log": true, "nolog": false} {
-		b.Run(name, func(b *testing.B) { acceptTexts(b, logged) })
-	}
-}
-
-func acceptTexts(b *testing.B, logged bool) {
-	b.Helper()
 	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, seal.New(sealtest.New(), 24*time.Hour, time.Now))
 	if err != nil {
 		b.Fatal(err)
@@ -50,20 +43,17 @@ func acceptTexts(b *testing.B, logged bool) {
 		b.Fatal(err)
 	}
 	now := time.Now()
-	var note func(context.Context, string, proof.Kind, string)
-	if logged {
-		l := ledger.New(ledger.Options{Store: s, Origin: proof.Origin("106540352242922"), Now: time.Now})
-		note = func(_ context.Context, who string, kind proof.Kind, result string) { l.Count(who, kind, result) }
-		ctx, cancel := context.WithCancel(b.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- l.Run(ctx) }()
-		defer func() {
-			cancel()
-			if err := <-ended; !errors.Is(err, context.Canceled) {
-				b.Error(err)
-			}
-		}()
-	}
+	l := ledger.New(ledger.Options{Store: s, Origin: proof.Origin("106540352242922"), Now: time.Now})
+	note := func(_ context.Context, who string, kind proof.Kind, result string) { l.Count(who, kind, result) }
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			b.Error(err)
+		}
+	}()
 	api := cloudapi.New(cloudapi.Options{
 		Service: service{Service: message.New(message.Options{Store: s, Retention: 30 * 24 * time.Hour, Deliveries: func() {}})},
 		Note:    note, Token: "token", Throughput: 1000, Number: cloudapi.Number{ID: "106540352242922", Phone: n},

@@ -20,7 +20,7 @@ const routePackage = "relay/message"
 // same run: docs/decisions/0049-speed-of-messages.md says what is aimed at and what stands in the way.
 func routeBudgets() []budget {
 	cpu := func(build, name string) key { return cpuPerOp(build + "/" + name) }
-	const out, one, in = "way=out/clients=128", "way=out/clients=1", "way=in/clients=128"
+	const out, one, in, routeLog = "way=out/clients=128", "way=out/clients=1", "way=in/clients=128", "RouteLog/clients=128"
 	against := func(what, name string, most float64) budget {
 		return budget{
 			what: "CPU of a " + what, of: cpu("Route", name), by: cpu("FormerRoute", name), most: most,
@@ -62,6 +62,14 @@ func routeBudgets() []budget {
 		{
 			what: "time of a text out, in PostgreSQL", of: nsPerOp("RouteOtherwise/kind=postgres/" + out),
 			by: nsPerOp("RouteOtherwise/kind=postgres/of=commits/clients=128"), most: 4, atMost: "4 x three bare inserts there",
+		},
+		{
+			what: "time of a text out, 128 clients, with the log", of: key{routeLog, "log-ns/op"}, by: key{routeLog, "nolog-ns/op"}, most: 1.05,
+			atMost: "1.05 x without the log",
+		},
+		{
+			what: "CPU of a text out, 128 clients, with the log", of: key{routeLog, "log-cpu-ns/op"}, by: key{routeLog, "nolog-cpu-ns/op"}, most: 1.05,
+			atMost: "1.05 x without the log",
 		},
 		{
 			what: "CPU of a text out, 10 days kept", of: cpu("RouteKept/days=10", "clients=128"), by: cpu("RouteKept/days=1", "clients=128"), most: 1.15,
@@ -111,7 +119,7 @@ func measureRoutes(ctx context.Context, progress io.Writer, rounds, messages int
 	}
 	for range rounds {
 		for _, program := range []string{was, now, peer} {
-			if err := measure(program, "Route|RouteFloor|RouteOtherwise|Peer"); err != nil {
+			if err := measure(program, "Route|RouteFloor|RouteLog|RouteOtherwise|Peer"); err != nil {
 				return nil, err
 			}
 		}
