@@ -23,9 +23,9 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/controllers"
 	"github.com/relaykeep/relaykeep/test/docs"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 	"github.com/relaykeep/relaykeep/test/repository"
 )
 

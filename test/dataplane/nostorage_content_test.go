@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/media"
@@ -20,7 +21,6 @@ import (
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/forensic"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 )
 
 // What both sides write in these tests, by what it is. None is part of another.

@@ -17,11 +17,11 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/docs"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 	"github.com/relaykeep/relaykeep/test/repository"
 	"github.com/relaykeep/relaykeep/test/rig"
 )

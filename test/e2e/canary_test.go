@@ -14,8 +14,8 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/test/lab"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 )
 
 // plantings are the encodings in which the scanner has to see a secret.

@@ -19,10 +19,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/test/forensic"
 	"github.com/relaykeep/relaykeep/test/lab"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 	"github.com/relaykeep/relaykeep/test/services/vault"
 )
 

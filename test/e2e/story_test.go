@@ -5,8 +5,8 @@ package e2e
 import (
 	"testing"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/test/lab"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 	"github.com/relaykeep/relaykeep/test/story"
 )
 

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 )
 
 // Content is what a copy of a volume says with every key that Vault has.

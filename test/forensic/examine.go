@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 )
 
 // Case is what a copy has to be held to.

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 )
 
 // Row is a message or a part of a file as it lies on a volume: sealed.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/relaykeep/relaykeep/test/lab/scan"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 )
 
 // settingsKeysAreApart holds that root unwraps the settings' data keys, which are to

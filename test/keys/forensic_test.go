@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/phone"
 	"github.com/relaykeep/relaykeep/relay/seal"
 	"github.com/relaykeep/relaykeep/relay/store"
 	"github.com/relaykeep/relaykeep/relay/vault"
 	"github.com/relaykeep/relaykeep/test/forensic"
-	"github.com/relaykeep/relaykeep/test/lab/scan"
 	vaulttest "github.com/relaykeep/relaykeep/test/services/vault"
 )
 
