@@ -48,7 +48,7 @@ type LimitError struct {
 // Error implements error.
 func (e *LimitError) Error() string { return "the business may not write to the recipient now" }
 
-// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, Ledger, Note, BaseURL, Hosts, MarkFiles, Now, Log,
+// Options say what an API serves. All but Encryption, Tokens, Requests, DeadLetters, Ledger, Canaries, Note, BaseURL, Hosts, MarkFiles, Now, Log,
 // Quality, Tier, Problems, Others and Observe are required.
 type Options struct {
 	Service   Service
@@ -59,8 +59,10 @@ type Options struct {
 	DeadLetters DeadLetters
 	// Ledger is the relay's log; nil: the edge "log" does not exist.
 	Ledger Ledger
-	Number Number
-	Token  string // the access token that requests must have
+	// Canaries announces the customer of an audit; nil: the edge "canary" does not exist.
+	Canaries Canaries
+	Number   Number
+	Token    string // the access token that requests must have
 	// Former is the token before Token, which is accepted for a while; the zero value accepts
 	// none.
 	Former FormerToken

@@ -87,6 +87,7 @@ func requests() []request {
 		{"encrypted", http.MethodPost, "/" + numberID + "/messages_encrypted", `{"messaging_product":"whatsapp","encrypted_contents":"` + strings.ReplaceAll(turned(`{"messaging_product":"whatsapp","to":"16505551234","text":{"body":"x"}}`), `"`, `\"`) + `"}`},
 		{"replay", http.MethodPost, "/" + numberID + "/dead_letters", `{"ids":["7","8"]}`},
 		{"replay of all", http.MethodPost, "/" + numberID + "/dead_letters", `{"all":true}`},
+		{"canary", http.MethodPost, "/" + numberID + "/canary", `{"number":"+999123456789012"}`},
 		{"named token", http.MethodPost, "/" + numberID + "/access_tokens", `{"name":"chatwoot","scopes":["send","read"],"expires_in":3600,"sha256":"` + strings.Repeat("0f", 32) + `"}`},
 	}
 }
@@ -171,6 +172,7 @@ type business struct {
 	t      *testing.T
 	s      *service
 	tokens *tokenMemory
+	canary canaries
 	dead   *deadLetters
 	api    http.Handler
 }
@@ -179,7 +181,7 @@ func newBusiness(t *testing.T) *business {
 	t.Helper()
 	b := &business{t: t, s: &service{}, tokens: &tokenMemory{}, dead: &deadLetters{letters: []cloudapi.DeadLetter{letter(7), letter(8)}}}
 	o := options(t, b.s)
-	o.DeadLetters = b.dead
+	o.DeadLetters, o.Canaries = b.dead, &b.canary
 	o.Number.AccountID, o.Number.Webhook, o.Encryption, o.Tokens = account, "https://shop.test/in", turnedEncryption(), access.New(b.tokens, time.Now)
 	b.api = cloudapi.New(o)
 	for _, template := range []string{plants, withHeader("IMAGE"), withHeader("VIDEO"), withHeader("DOCUMENT"), withHeader("LOCATION")} {
@@ -192,7 +194,7 @@ func newBusiness(t *testing.T) *business {
 
 // stored is what the business has stored.
 func (b *business) stored() string {
-	return fmt.Sprint(b.s.texts, b.s.attachments, b.s.reads, b.s.reactions, b.s.files, b.s.blocked, b.s.templates, b.s.profile, string(b.tokens.list), b.dead.replayed)
+	return fmt.Sprint(b.s.texts, b.s.attachments, b.s.reads, b.s.reactions, b.s.files, b.s.blocked, b.s.templates, b.s.profile, string(b.tokens.list), b.dead.replayed, b.canary.number)
 }
 
 // refusal is the error that a request is answered with; zero for none.

@@ -103,6 +103,8 @@ func (u *use) kind() proof.Kind {
 		return either(proof.TokenRead, proof.TokenWrite)
 	case routeLog:
 		return proof.LogRead
+	case routeCanary:
+		return either("", proof.Canary)
 	}
 	if !u.known {
 		return proof.Refused

@@ -26,6 +26,7 @@ const (
 	routeHistory   = "message_history"
 	routeLetters   = "dead_letters"
 	routeLog       = "log"
+	routeCanary    = "canary"
 	routeNone      = "none"
 )
 

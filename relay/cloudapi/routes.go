@@ -38,6 +38,9 @@ func routes() []route {
 		{routeHistory, http.MethodGet, aHistory, "events", access.Read, (*API).historyEvents},
 		{routeLetters, http.MethodGet, theNumber, "dead_letters", access.Read, (*API).deadLetters},
 		{routeLetters, http.MethodPost, theNumber, "dead_letters", access.Admin, (*API).replayLetters},
+		{routeCanary, http.MethodGet, theNumber, "canary", ownerOnly, (*API).canary},
+		{routeCanary, http.MethodPost, theNumber, "canary", ownerOnly, (*API).canary},
+		{routeCanary, http.MethodDelete, theNumber, "canary", ownerOnly, (*API).canary},
 		{routeLog, http.MethodGet, theNumber, "log/", access.Audit, (*API).logFile},
 		{routeAccount, http.MethodGet, theAccount, "", access.Read, (*API).account},
 		{routeAccount, http.MethodGet, theAccount, "phone_numbers", access.Read, (*API).phoneNumbers},
@@ -118,7 +121,8 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, object, edge string)
 // lacks says whether nothing is behind a route: its edge does not exist.
 func (a *API) lacks(route string) bool {
 	return route == routeTokens && a.Tokens == nil || route == routeCustomers && a.Customers == nil ||
-		route == routeLetters && a.DeadLetters == nil || route == routeLog && a.Ledger == nil
+		route == routeLetters && a.DeadLetters == nil || route == routeLog && a.Ledger == nil ||
+		route == routeCanary && a.Canaries == nil
 }
 
 // split splits a path into an optional version, the object's id, and the edge, which may have

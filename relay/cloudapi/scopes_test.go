@@ -50,7 +50,7 @@ func withTokens(t *testing.T, now *time.Time) *API {
 	}
 	clock := func() time.Time { return *now }
 	return New(Options{
-		Service: nothing{}, Customers: nothing{}, DeadLetters: noLetters{}, Ledger: noLog{}, Number: Number{ID: testID, AccountID: testWABA, Phone: number, Name: "Lucky Shrub"},
+		Service: nothing{}, Customers: nothing{}, DeadLetters: noLetters{}, Ledger: noLog{}, Canaries: noCanary{}, Number: Number{ID: testID, AccountID: testWABA, Phone: number, Name: "Lucky Shrub"},
 		Token: ownToken, Tokens: access.New(&memory{}, clock), Throughput: 80, Now: clock,
 	})
 }
@@ -63,6 +63,15 @@ func (noLog) Header(context.Context) (proof.Header, error) {
 }
 func (noLog) Checkpoint(context.Context) ([]byte, error)   { return nil, ErrNoLogFile }
 func (noLog) Tile(context.Context, string) ([]byte, error) { return nil, ErrNoLogFile }
+
+// noCanary is a relay without one.
+type noCanary struct{}
+
+func (noCanary) Announce(context.Context, phone.Number) (Canary, error) {
+	return Canary{}, ErrCanaryTaken
+}
+func (noCanary) Announced(context.Context) (Canary, error) { return Canary{}, ErrNoCanary }
+func (noCanary) End(context.Context) error                 { return ErrNoCanary }
 
 // noLetters are the dead letters of a relay that has none.
 type noLetters struct{}
@@ -162,6 +171,9 @@ func TestScopes_HoldOnEveryRoute(t *testing.T) {
 		"GET number/dead_letters":          access.Read,
 		"POST number/dead_letters":         access.Admin,
 		"GET number/log/1":                 access.Audit,
+		"GET number/canary":                ownerOnly,
+		"POST number/canary":               ownerOnly,
+		"DELETE number/canary":             ownerOnly,
 		"GET number/access_tokens":         ownerOnly,
 		"POST number/access_tokens":        ownerOnly,
 		"DELETE number/access_tokens/1":    ownerOnly,

@@ -89,8 +89,7 @@ func OpenState(dir string, number phone.Number) (*State, error) {
 	return s, nil
 }
 
-// NewState begins a customer whose keys and sessions are only in memory. It is for tests with
-// many customers, where the disk does not matter.
+// NewState begins a customer whose keys and sessions are only in memory: who never comes back, or a test's.
 func NewState(number phone.Number) (*State, error) {
 	if number.IsZero() {
 		return nil, phone.ErrInvalid

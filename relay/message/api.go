@@ -180,6 +180,14 @@ var (
 	// ErrUnknownCustomer means that nothing is stored about that person, or that no message of
 	// theirs has the given id.
 	ErrUnknownCustomer = person.ErrUnknownCustomer
+	// ErrCanaryNumber means that a number is not one that only a canary can have.
+	ErrCanaryNumber = base.ErrCanaryNumber
+	// ErrCanaryKnown means that the relay stores something about that number.
+	ErrCanaryKnown = base.ErrCanaryKnown
+	// ErrCanaryRunning means that another canary is announced.
+	ErrCanaryRunning = base.ErrCanaryRunning
+	// ErrNoCanary means that none is announced.
+	ErrNoCanary = base.ErrNoCanary
 	// ErrUnknownLetter means that there is no such dead letter.
 	ErrUnknownLetter = delivery.ErrUnknownLetter
 	// ErrUnknownSent means that the business sent no such message, or that it is no longer stored.
@@ -338,6 +346,25 @@ func (s *Service) SentCounts(ctx context.Context, from, to time.Time) ([]store.C
 // Erase removes everything that is stored about one person. It may be called again, and then
 // does what was left. A person about whom nothing is stored is no error.
 func (s *Service) Erase(ctx context.Context, n phone.Number) error { return s.people.Erase(ctx, n) }
+
+// Canary is a customer who is nobody, and whose webhooks are kept back.
+type Canary = base.Canary
+
+// Announce announces a canary: until it ends, webhooks about that customer go to nobody. The number must be one that only
+// a canary can have, and unknown to the relay. The errors are ErrCanaryNumber, ErrCanaryKnown, ErrCanaryRunning and the store's.
+func (s *Service) Announce(ctx context.Context, n phone.Number) (Canary, error) {
+	return s.base.Announce(ctx, n)
+}
+
+// LoadCanary reads which canary was announced before the relay was stopped. Call it before anything runs.
+func (s *Service) LoadCanary(ctx context.Context) error { return s.base.LoadCanary(ctx) }
+
+// Announced returns the canary, and how many webhooks about it are kept back. It may return ErrNoCanary.
+func (s *Service) Announced(ctx context.Context) (Canary, int64, error) { return s.base.Announced(ctx) }
+
+// EndCanary erases the canary, as Erase does, and ends the announcement. It may return ErrNoCanary and what Erase returns:
+// then the canary is still announced.
+func (s *Service) EndCanary(ctx context.Context) error { return s.base.EndCanary(ctx, s.Erase) }
 
 // QueueOfProcessor is the queue of a processor's copies of webhooks.
 func QueueOfProcessor(name string) string { return base.QueueOfProcessor(name) }

@@ -37,6 +37,7 @@ const (
 	TokenRead    Kind = "token-read"    // named tokens listed
 	TokenWrite   Kind = "token-write"   // named tokens made or revoked
 	LogRead      Kind = "log-read"      // this log read
+	Canary       Kind = "canary"        // an audit's canary announced or ended
 	Refused      Kind = "refused"       // requests without a valid token
 	Webhook      Kind = "webhook"       // attempts to deliver a webhook
 	Copy         Kind = "copy"          // attempts to deliver a copy of one to a processor

@@ -46,6 +46,7 @@ func (p *parts) serveEndpoint(ctx context.Context) error {
 		Customers:   persons{p.messages},
 		DeadLetters: letters{p},
 		Ledger:      logFiles{p.ledger},
+		Canaries:    canaries{p.messages},
 		Requests:    requests{p.messages},
 		Number:      p.shownNumber(),
 		Token:       p.keys.access.AccessToken,

@@ -32,7 +32,7 @@ func (p *parts) run(ctx, base context.Context) error {
 	if err := p.loadTokens(ctx); err != nil {
 		return err
 	}
-	if err := p.messages.DropFormer(ctx); err != nil {
+	if err := errors.Join(p.messages.DropFormer(ctx), p.messages.LoadCanary(ctx)); err != nil {
 		return err
 	}
 	if p.keys.store.Restored() {
@@ -172,6 +172,7 @@ func (p *parts) maintain(ctx context.Context) error {
 		case <-advance.C:
 			publish()
 			p.forgetContent(ctx)
+			p.endCanary(ctx)
 			p.enterIdentity(ctx)
 			p.recheckOwner(ctx)
 			if p.clock.Skewed() {

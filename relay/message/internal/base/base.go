@@ -123,6 +123,8 @@ type Base struct {
 	// Receipt receives a receipt that was encrypted. It is set before anything runs.
 	Receipt func(ctx context.Context, r carrier.Receipt) error
 
+	canary canary
+
 	Counts  Counters         // of events
 	Classes Tally[string]    // what the session layer refused, by omemo.Class
 	Quotas  Tally[OverQuota] // what was refused because of the quota
@@ -151,7 +153,7 @@ func QueueOfProcessor(name string) string { return processorQueues + name }
 
 // TellsBusiness says whether a queue's jobs are webhooks, or copies of them.
 func TellsBusiness(queue string) bool {
-	return queue == QueueWebhook || queue == QueueDead || strings.HasPrefix(queue, processorQueues)
+	return queue == QueueWebhook || queue == QueueDead || queue == QueueKept || strings.HasPrefix(queue, processorQueues)
 }
 
 // DamagedDetails tells the business that a message was received and can no longer be read.

@@ -87,9 +87,15 @@ func (s *Base) Notify(tx *store.Tx, j store.Job, payload []byte, err error) erro
 	return s.notify(tx, j, s.Processors)
 }
 
-// notify queues a webhook, and copies for some processors.
+// notify queues a webhook, and copies for some processors. What is about the canary is kept back from all of them.
 func (s *Base) notify(tx *store.Tx, j store.Job, processors []string) error {
 	j.Queue = QueueWebhook
+	switch is, err := s.IsCanary(tx, j.Customer); {
+	case err != nil:
+		return err
+	case is:
+		j.Queue, processors = QueueKept, nil
+	}
 	if _, err := tx.Enqueue(j); err != nil {
 		return err
 	}

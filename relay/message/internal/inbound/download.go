@@ -308,7 +308,7 @@ func (s *Inbound) tellFile(tx *store.Tx, j queue.Job, w webhook.Message, size in
 	if err := tx.PutMessage(m); err != nil {
 		return err
 	}
-	if err := record.Meter(tx, s.Now(), metering.In, m.Type, size); err != nil {
+	if err := s.Meter(tx, m.Customer, metering.In, s.Now(), m.Type, size); err != nil {
 		return err
 	}
 	w.Time, w.IdentityHash = sent.Time, sent.Identity

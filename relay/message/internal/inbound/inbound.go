@@ -251,7 +251,7 @@ func (s *Inbound) receive(tx *store.Tx, c store.Customer, w webhook.Message, bod
 	if err != nil {
 		return err
 	}
-	if err := record.Meter(tx, s.Now(), metering.In, kind, 0); err != nil {
+	if err := s.Meter(tx, c.ID, metering.In, s.Now(), kind, 0); err != nil {
 		return err
 	}
 	return s.NotifyOf(tx, c.ID, w, body)

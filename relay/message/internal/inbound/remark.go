@@ -96,7 +96,7 @@ func (s *Inbound) react(tx *store.Tx, c store.Customer, one *remark, about base.
 		return err
 	}
 	if last != "" {
-		if err := record.Meter(tx, s.Now(), metering.In, record.TypeReaction, 0); err != nil {
+		if err := s.Meter(tx, c.ID, metering.In, s.Now(), record.TypeReaction, 0); err != nil {
 			return err
 		}
 	}

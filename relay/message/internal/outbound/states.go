@@ -133,7 +133,10 @@ func putState(tx *store.Tx, m store.Message, state string, at time.Time, errs []
 }
 
 // count counts what the business is told of, and meters what was sent.
-func count(tx *store.Tx, m store.Message, state string, at time.Time) error {
+func (s *Outbound) count(tx *store.Tx, m store.Message, state string, at time.Time) error {
+	if is, err := s.IsCanary(tx, m.Customer); err != nil || is {
+		return err
+	}
 	switch state {
 	case record.StateSent:
 		if err := tx.AddCount(at, 1, 0); err != nil {
@@ -183,7 +186,7 @@ func (s *Outbound) tell(tx *store.Tx, c store.Customer, m store.Message, state s
 	}
 	s.Counts.Add(eventOf(state))
 	s.judge(tx, state, errs)
-	if err := count(tx, m, state, at); err != nil {
+	if err := s.count(tx, m, state, at); err != nil {
 		return err
 	}
 	payload, err := s.Webhook.StatusPayload(webhook.Status{
