@@ -1,5 +1,5 @@
 // Package expected says what the operator would render and conclude, for programs that compare it with a cluster: the
-// network policies of a relay, its janitor and a region's keeper, and where a volume is. It must not know a client.
+// network policies of a relay, its janitor and a region's keeper, where a volume is, and what goes to other countries. It must not know a client.
 package expected
 
 import (
@@ -28,6 +28,11 @@ func JanitorPolicy(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (
 // KeeperPolicy returns the policy of a region's keeper, which runs in the operator's namespace.
 func KeeperPolicy(region *v1alpha1.DataRegion, operatorNamespace string) (*networkingv1.NetworkPolicy, error) {
 	return typed(desired.KeeperPolicy(desired.KeeperInput{Region: region, Namespace: operatorNamespace}))
+}
+
+// Transfers lists the receivers of a relay that are outside its region, or may be where that is forbidden.
+func Transfers(relay *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) []v1alpha1.Transfer {
+	return desired.Transfers(relay, region)
 }
 
 // VolumeEvidence says how certain it is that a volume is in a region, given the labels of the region's nodes.

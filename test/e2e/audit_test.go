@@ -68,3 +68,34 @@ func TestAudit_TellsWhatHoldsOnTheCluster(t *testing.T) {
 		}
 	}
 }
+
+// TestAudit_CanaryLeavesNothing sends a canary through acme's relay and has it looked for in the cluster's own files.
+func TestAudit_CanaryLeavesNothing(t *testing.T) {
+	places, err := environment.Places(within(t), lab.Acme)
+	check(t, err)
+	out, failed := environment.AsVaultAdmin(within(t), lab.EU, "relay", "audit", lab.Acme.Name, "-n", lab.Acme.Name, "--canary", "-o", "json",
+		"--search", "volume="+places.Blind[0], "--search", "etcd="+places.Blind[1], "--search", "carrier="+environment.ProsodyData(lab.EU))
+	var report struct {
+		Canary struct {
+			Steps     []struct{ ID, State, Detail string }
+			Sightings []struct{ Place, Data, State, Detail string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Canary.Steps) == 0 || len(report.Canary.Sightings) == 0 {
+		t.Fatalf("the audit: %v, %v", err, failed)
+	}
+	for _, s := range report.Canary.Steps {
+		if s.State != "kept" {
+			t.Errorf("%s is %s: %s", s.ID, s.State, s.Detail)
+		}
+	}
+	for _, s := range report.Canary.Sightings {
+		want := "kept"
+		if s.Place == "carrier" && s.Data == "customer's number" {
+			want = "by design"
+		}
+		if s.State != want {
+			t.Errorf("%s in %s is %s: %s", s.Data, s.Place, s.State, s.Detail)
+		}
+	}
+}

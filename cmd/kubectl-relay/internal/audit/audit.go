@@ -70,9 +70,13 @@ type Report struct {
 	Program string `json:"program"`
 	// Cluster is the API server's address.
 	Cluster string `json:"cluster"`
-	// State is the worst of the relays'.
+	// State is the worst of the relays' and the canary's.
 	State  State   `json:"state"`
 	Relays []Relay `json:"relays"`
+	// Receivers are those who get something of these relays.
+	Receivers []Receiver `json:"processors"`
+	// Canary is what became of a message that was sent to be looked for; nil if none was.
+	Canary *Canary `json:"canary,omitempty"`
 }
 
 // FormatVersion is the current Report.Version.
@@ -142,5 +146,8 @@ func (r *Report) Sum() {
 	r.State = Kept
 	for i := range r.Relays {
 		r.State = worst(r.State, r.Relays[i].State)
+	}
+	if r.Canary != nil {
+		r.State = worst(r.State, r.Canary.State)
 	}
 }

@@ -47,6 +47,50 @@ func report(relays ...audit.Relay) *audit.Report {
 	return r
 }
 
+// receivers are those of a relay, of which a processor is abroad.
+func receivers(relay string) []audit.Receiver {
+	return []audit.Receiver{
+		{Namespace: relay, Relay: relay, Party: "vault", Where: "vault.example", Countries: []string{"DE", "FR"}, Gets: "keys", ChosenBy: "region"},
+		{Namespace: relay, Relay: relay, Party: "processor insight", Where: "copies.example", Countries: []string{"US"}, Gets: "messages and statuses", Purpose: "response\ntimes <b>", ChosenBy: "business", Transfer: true},
+	}
+}
+
+// withCanary adds a canary whose text was found in a metric, and for which no files of etcd were given.
+func withCanary(r *audit.Report) *audit.Report {
+	steps := map[audit.ID]audit.Outcome{}
+	for _, e := range audit.CanaryCatalogue() {
+		steps[e.ID] = audit.Outcome{State: audit.Kept, Detail: "it did"}
+	}
+	var seen []audit.Sighting
+	for _, place := range audit.Places() {
+		for _, data := range audit.CanaryRows() {
+			o := audit.Outcome{State: audit.Kept, Detail: "not found"}
+			switch {
+			case place == audit.InEtcd:
+				continue
+			case place == audit.InMetrics && data == audit.Content:
+				o = audit.Outcome{State: audit.Broken, Detail: "the canary's text is in a metric", Remedy: "kubectl port-forward"}
+			case place == audit.InCarrier && data == audit.Number:
+				o = audit.Outcome{State: audit.ByDesign, Detail: "the carrier routes by numbers"}
+			}
+			seen = append(seen, audit.Sighting{Place: place, Data: data, Outcome: o})
+		}
+	}
+	r.Canary = audit.JudgeCanary("acme", "acme", "no files", steps, seen)
+	r.Sum()
+	return r
+}
+
+func TestCanary_CountsInTheReport(t *testing.T) {
+	r := withCanary(report(audit.Judge("acme", "acme", "eu", outcomes(nil))))
+	if r.State != audit.Broken || r.Canary.Sighting(audit.Content, audit.InEtcd).State != audit.NotTried {
+		t.Errorf("the report is %s, with etcd %s", r.State, r.Canary.Sighting(audit.Content, audit.InEtcd).State)
+	}
+	if c := audit.JudgeCanary("acme", "acme", "no right", nil, nil); c.State != audit.NotTried || c.Steps[0].Detail != "no right" {
+		t.Errorf("a canary that was not sent is %s", c.State)
+	}
+}
+
 func TestTable_HasEveryCellOnceAndUsesEveryCheck(t *testing.T) {
 	table := audit.Judge("acme", "acme", "eu", outcomes(nil))
 	seen, used := map[string]int{}, map[audit.ID]bool{}
@@ -111,7 +155,9 @@ func TestJudge_IsNeverGreenWithoutAnAnswer(t *testing.T) {
 func TestText(t *testing.T) {
 	one := report(audit.Judge("acme", "acme", "eu", outcomes(broken())))
 	two := report(audit.Judge("acme", "acme", "eu", outcomes(broken())), audit.Judge("globex", "globex", "na", outcomes(nil)))
-	for name, r := range map[string]*audit.Report{"one.txt": one, "two.txt": two} {
+	one.Receivers, two.Receivers = receivers("acme"), append(receivers("acme"), receivers("globex")...)
+	sent := withCanary(report(audit.Judge("acme", "acme", "eu", outcomes(nil))))
+	for name, r := range map[string]*audit.Report{"one.txt": one, "two.txt": two, "canary.txt": sent} {
 		var out bytes.Buffer
 		if err := audit.Text(&out, r); err != nil {
 			t.Fatal(err)
@@ -124,7 +170,9 @@ func TestHTML_StandsAlone(t *testing.T) {
 	nasty := broken()
 	nasty[audit.Workloads] = audit.Outcome{State: audit.Broken, Detail: `<script>alert("1")</script>`, Remedy: `x" onload="y`}
 	var out bytes.Buffer
-	if err := audit.HTML(&out, report(audit.Judge("acme", "acme", "eu", outcomes(nasty)), audit.Judge("globex", "globex", "na", outcomes(nil)))); err != nil {
+	page := withCanary(report(audit.Judge("acme", "acme", "eu", outcomes(nasty)), audit.Judge("globex", "globex", "na", outcomes(nil))))
+	page.Receivers = append(receivers("acme"), receivers("globex")...)
+	if err := audit.HTML(&out, page); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "page.html", out.Bytes())
@@ -173,9 +221,15 @@ func wellFormed(t *testing.T, page []byte) {
 	}
 }
 
-// TestManual_HasEveryCheck compares the manual's table with the catalogue; -update writes it.
+// TestManual_HasEveryCheck compares the manual's tables with the catalogues; -update writes them.
 func TestManual_HasEveryCheck(t *testing.T) {
-	const begin, end = "<!-- checks: written by `go test ./cmd/kubectl-relay/internal/audit -update` -->\n", "\n<!-- end of checks -->"
+	manualHas(t, "checks", audit.Catalogue())
+	manualHas(t, "canary", audit.CanaryCatalogue())
+}
+
+func manualHas(t *testing.T, name string, entries []audit.Entry) {
+	t.Helper()
+	begin, end := "<!-- "+name+": written by `go test ./cmd/kubectl-relay/internal/audit -update` -->\n", "<!-- end of "+name+" -->"
 	path := filepath.Join("..", "..", "..", "..", "docs", "audit.md")
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -184,12 +238,12 @@ func TestManual_HasEveryCheck(t *testing.T) {
 	before, rest, ok := strings.Cut(string(raw), begin)
 	is, after, ended := strings.Cut(rest, end)
 	if !ok || !ended {
-		t.Fatalf("%s has no table of checks", path)
+		t.Fatalf("%s has no table of %s", path, name)
 	}
 	var want strings.Builder
-	want.WriteString("| check | holds if kept | what is tried | what that cannot see |\n|---|---|---|---|")
-	for _, e := range audit.Catalogue() {
-		fmt.Fprintf(&want, "\n| `%s` | %s | %s | %s |", e.ID, e.Title, e.How, e.Blind)
+	want.WriteString("| check | holds if kept | what is tried | what that cannot see |\n|---|---|---|---|\n")
+	for _, e := range entries {
+		fmt.Fprintf(&want, "| `%s` | %s | %s | %s |\n", e.ID, e.Title, e.How, e.Blind)
 	}
 	if *update {
 		if err := os.WriteFile(path, []byte(before+begin+want.String()+end+after), 0o644); err != nil {

@@ -19,16 +19,18 @@ var page string
 // HTML writes a report as one page that needs nothing else: no script, no font and no picture from elsewhere.
 func HTML(out io.Writer, r *Report) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"rows": Rows, "columns": Columns, "catalogue": Catalogue,
-		"cell":     func(t *Relay, d Data, p Party) Cell { return t.Cell(d, p) },
-		"findings": func(state string) []Finding { return r.Findings(State(state)) },
-		"class":    func(s State) string { return strings.ReplaceAll(string(s), " ", "-") },
-		"sign":     sign,
-		"time":     func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
-		"verdict":  func() string { return strings.TrimSpace(Verdict(r)) },
-		"anchor":   func(t *Relay) string { return "relay-" + t.Namespace + "-" + t.Name },
-		"join":     func(list []string) string { return strings.Join(list, "; ") },
-		"reason":   reason,
+		"rows": Rows, "columns": Columns, "catalogue": Catalogue, "places": Places, "canaryRows": CanaryRows, "canaryCatalogue": CanaryCatalogue,
+		"cell":      func(t *Relay, d Data, p Party) Cell { return t.Cell(d, p) },
+		"sighting":  func(c *Canary, d Data, p Place) Sighting { return c.Sighting(d, p) },
+		"receivers": r.InCommon,
+		"findings":  func(state string) []Finding { return r.Findings(State(state)) },
+		"class":     func(s State) string { return strings.ReplaceAll(string(s), " ", "-") },
+		"sign":      sign,
+		"time":      func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"verdict":   func() string { return strings.TrimSpace(Verdict(r)) },
+		"anchor":    func(t *Relay) string { return "relay-" + t.Namespace + "-" + t.Name },
+		"join":      func(list []string) string { return strings.Join(list, "; ") },
+		"reason":    reason,
 		"plain": func(markdown string) string {
 			return link.ReplaceAllString(strings.ReplaceAll(markdown, "`", ""), "$1")
 		},

@@ -30,11 +30,12 @@ const (
 	Janitor     Party = "janitor"
 	Keeper      Party = "keeper"
 	Business    Party = "business"
+	Receivers   Party = "processors" // whom the business named to get copies
 )
 
 // Columns are the parties in their order.
 func Columns() []Party {
-	return []Party{ThisRelay, OtherRelays, Operator, Platform, Carrier, VaultAdmin, Janitor, Keeper, Business}
+	return []Party{ThisRelay, OtherRelays, Operator, Platform, Carrier, VaultAdmin, Janitor, Keeper, Business, Receivers}
 }
 
 // ID names a check.
@@ -52,6 +53,7 @@ const (
 	KeeperRuns    ID = "keeper-runs"
 	Clear         ID = "clear"
 	HiddenNumbers ID = "hidden-numbers"
+	Processors    ID = "processors"
 	Traces        ID = "traces"
 
 	AccountRights  ID = "account-rights"
@@ -103,6 +105,7 @@ func Catalogue() []Entry {
 		{KeeperRuns, "the region's keeper ran within two hours", "its CronJob and its last success", "whether Vault destroyed what it was told to; `vault-key` does"},
 		{Clear, "nothing goes to the carrier, or is taken from it, in clear", "the BusinessRelay and the configuration file that its pod mounts", "what customers' clients send besides, such as addresses and times; that the program encrypts, which `release` answers for"},
 		{HiddenNumbers, "the business is told no numbers", "the BusinessRelay and the configuration file that its pod mounts", "numbers that customers write in a text"},
+		{Processors, "nobody but the webhook gets copies, and none goes to another country", "the receivers in the configuration file that its pod mounts, against the BusinessRelay and what its DataRegion allows", "where a receiver is: its country is the business's word; what it does with what it gets"},
 		{Traces, "no log, event, status or metric holds a customer's number", "they are read, and searched for whatever is written like a telephone number", "texts, since nothing here knows what was written; numbers without a plus sign; logs that were shipped elsewhere; more than the last 5,000 lines and 2,000 events"},
 		{AccountRights, "the relay's and janitor's account has no right in Kubernetes", "SubjectAccessReviews", "rights that are granted later"},
 		{OperatorRights, "the operator reads no Secret, makes no token and no pod, enters none, and changes no policy", "SubjectAccessReviews", "who else may act as the operator: whoever may make pods or tokens in its namespace"},
@@ -157,6 +160,7 @@ func table() []promise {
 		{Content, Janitor, "", append([]ID{JanitorRuns}, janitor...)},
 		{Content, Keeper, "", append([]ID{KeeperRuns}, keeper...)},
 		{Content, Business, "its own", []ID{Certificate, VaultCredentials}},
+		{Content, Receivers, "", []ID{Processors}},
 
 		{Number, ThisRelay, "sealed at rest, until the key is destroyed", []ID{Image, Release, Keys, VaultKey}},
 		{Number, OtherRelays, "", between},
@@ -167,6 +171,7 @@ func table() []promise {
 		{Number, Janitor, "", janitor},
 		{Number, Keeper, "", keeper},
 		{Number, Business, "", []ID{HiddenNumbers}},
+		{Number, Receivers, "", []ID{Processors}},
 
 		{Statistics, ThisRelay, "it counts", []ID{Release}},
 		{Statistics, OtherRelays, "", status},
@@ -177,6 +182,7 @@ func table() []promise {
 		{Statistics, Janitor, "", []ID{JanitorNetwork}},
 		{Statistics, Keeper, "", []ID{KeeperNetwork}},
 		{Statistics, Business, "its own", nil},
+		{Statistics, Receivers, "", status},
 
 		{Signals, ThisRelay, "it counts", []ID{Release}},
 		{Signals, OtherRelays, "", status},
@@ -187,6 +193,7 @@ func table() []promise {
 		{Signals, Janitor, "", []ID{JanitorNetwork}},
 		{Signals, Keeper, "", []ID{KeeperNetwork}},
 		{Signals, Business, "its own", nil},
+		{Signals, Receivers, "", status},
 
 		{BusinessInfo, ThisRelay, "its own", nil},
 		{BusinessInfo, OtherRelays, "", []ID{AccountRights, VaultRelay}},
@@ -197,6 +204,7 @@ func table() []promise {
 		{BusinessInfo, Janitor, "", []ID{AccountRights, VaultJanitor}},
 		{BusinessInfo, Keeper, "", []ID{KeeperRights, VaultKeeper}},
 		{BusinessInfo, Business, "its own", nil},
+		{BusinessInfo, Receivers, "", []ID{Processors}},
 
 		{Billing, ThisRelay, "it counts", []ID{Release}},
 		{Billing, OtherRelays, "", append([]ID{AccountRights}, status...)},
@@ -207,5 +215,6 @@ func table() []promise {
 		{Billing, Janitor, "", []ID{JanitorNetwork}},
 		{Billing, Keeper, "", []ID{KeeperNetwork}},
 		{Billing, Business, "its own", nil},
+		{Billing, Receivers, "", status},
 	}
 }

@@ -28,6 +28,14 @@ func Text(out io.Writer, r *Report) error {
 	} else if err := lines(out, r); err != nil {
 		return err
 	}
+	if err := receivers(out, r); err != nil {
+		return err
+	}
+	if r.Canary != nil {
+		if err := canary(out, r.Canary); err != nil {
+			return err
+		}
+	}
 	list(out, r, Broken)
 	list(out, r, NotTried)
 	list(out, r, ByDesign)
@@ -94,6 +102,9 @@ func (r *Report) Findings(state State) []Finding {
 		place := func(id ID) int { return slices.IndexFunc(order, func(e Entry) bool { return e.ID == id }) }
 		return place(a.ID) - place(b.ID)
 	})
+	if r.Canary != nil {
+		all = append(all, r.Canary.findings(state)...)
+	}
 	return all
 }
 
@@ -118,9 +129,11 @@ func cellsOf(id ID) []string {
 const maxNamed = 5
 
 // named names the relays of a finding.
-func (f *Finding) named() string {
-	names := strings.Join(f.Relays[:min(len(f.Relays), maxNamed)], ", ")
-	if more := len(f.Relays) - maxNamed; more > 0 {
+func (f *Finding) named() string { return named(f.Relays) }
+
+func named(relays []string) string {
+	names := strings.Join(relays[:min(len(relays), maxNamed)], ", ")
+	if more := len(relays) - maxNamed; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	return names
@@ -138,7 +151,7 @@ func list(out io.Writer, r *Report, state State) {
 		if len(r.Relays) > 1 {
 			fmt.Fprintf(out, "    of %s\n", f.named())
 		}
-		if state == Broken {
+		if state == Broken || strings.HasPrefix(string(f.ID), "canary-") {
 			fmt.Fprintf(out, "    concerns %s\n", strings.Join(f.Cells, "; "))
 		}
 		fmt.Fprintf(out, "    %s\n", printable.Text(f.Detail))

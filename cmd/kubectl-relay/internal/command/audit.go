@@ -37,12 +37,13 @@ type auditFlags struct {
 	vaultAddress, vaultCA              string
 	release, releaseKey                string
 	version                            string
+	canary                             canaryFlags
 }
 
 func newAudit(streams genericiooptions.IOStreams, version string) *cobra.Command {
 	f := auditFlags{version: version}
 	cmd := &cobra.Command{
-		Use:   "audit [NAME]",
+		Use:   "audit [NAME|brelay/NAME]",
 		Short: "Try who may see what, and show it as a table",
 		Long: `Try, on the running installation, what each party may see of a relay's data, and show it as a
 table: message content, customers' numbers, statistics, integrity signals, business information
@@ -54,7 +55,7 @@ status), the carrier, Vault's admin, the janitor, the keeper and the business.
   not tried   it is not known; the reason is below the table
   BROKEN      somebody can do what must not be possible; the command that shows or mends it is below
 
-It changes nothing: forbidden changes are dry runs, which the admission policies have to refuse, and
+Without --canary it changes nothing: forbidden changes are dry runs, which the admission policies have to refuse, and
 tokens are asked for pods that are not there. With --probe-network it makes a pod in the namespace
 of each relay for some seconds, which connects to where a relay must not get.
 
@@ -66,12 +67,23 @@ Vault only: with relays of several regions, name the region with --region.
 Whether pods run what was released is tried with --release and --release-key: images.txt of a
 release, with SHA256SUMS and SHA256SUMS.sig beside it, and its public key.
 
+With --canary it then sends a message through the relay, from a customer with a number that is
+nobody's (+999), and has the business answer. The relay keeps webhooks about that customer back.
+What they wrote, and the number, is looked for in logs, metrics, events and status, and in files
+that --search names: a copy or snapshot of the relay's volume, of etcd, of the carrier's store.
+Then the customer is erased, and everything is searched again. It takes what kubectl relay
+credentials takes, and an account at the carrier: where not everybody may register, one that its
+admin made, with --canary-number and --canary-password-file.
+
 It exits with 1 if something is broken, and with --strict with 5 if something was not tried.
 docs/audit.md says what each check tries and what it cannot see.`,
 		Example: `  kubectl relay audit acme -n acme
 
   # All relays of the cluster, as a page for an auditor
   kubectl relay audit --all --probe-network -o html > audit.html
+
+  # A message of nobody's, looked for in a copy of the volume that a program makes
+  kubectl relay audit acme -n acme --canary --search volume=/mnt/copy --prepare ./copy-volume
 
   # In a pipeline, with what the release says that runs
   kubectl relay audit --all --strict --release images.txt --release-key relaykeep.pub -o json`,
@@ -95,13 +107,14 @@ docs/audit.md says what each check tries and what it cannot see.`,
 	flags.StringVar(&f.vaultCA, "vault-ca", "", "PEM file with Vault's CA certificates; default: $VAULT_CACERT, else the DataRegion's")
 	flags.StringVar(&f.release, "release", "", "images.txt of a release, whose images pods have to run")
 	flags.StringVar(&f.releaseKey, "release-key", "", "public key of the release, PEM")
+	f.canary.add(cmd)
 	cluster := newCluster(cmd)
 	cmd.ValidArgsFunction = cluster.firstRelay()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.check(cmd, args); err != nil {
 			return err
 		}
-		return f.run(cmd.Context(), streams.Out, cluster, strings.Join(args, ""))
+		return f.run(cmd.Context(), streams, cluster, relayNamed(args))
 	}
 	cmd.AddCommand(newAuditVerify(streams))
 	return cmd
@@ -115,14 +128,34 @@ func (f *auditFlags) check(cmd *cobra.Command, args []string) error {
 		return usage(cmd, "give a name or --all, not both")
 	case f.region != "" && len(args) > 0:
 		return usage(cmd, "give a name or --region, not both")
+	case len(args) > 0 && relayNamed(args) == "":
+		return usage(cmd, "write the BusinessRelay as NAME or %s/NAME, not %q", relayKinds()[0], args[0])
 	case (f.release == "") != (f.releaseKey == ""):
 		return usage(cmd, "give --release and --release-key together")
 	}
-	return nil
+	return f.canary.check(cmd, args)
+}
+
+// relayKinds are what may stand before a relay's name and a slash, as kubectl has it: a relay that is called as a subcommand is
+// can be named in no other way.
+func relayKinds() []string {
+	return []string{"brelay", "businessrelay", "businessrelays", "businessrelays." + v1alpha1.GroupVersion.Group, "relay"}
+}
+
+// relayNamed returns the name of the relay that an argument names; empty if it names none.
+func relayNamed(args []string) string {
+	kind, name, ok := strings.Cut(strings.Join(args, ""), "/")
+	switch {
+	case !ok:
+		return kind
+	case slices.Contains(relayKinds(), strings.ToLower(kind)) && !strings.Contains(name, "/"):
+		return name
+	}
+	return ""
 }
 
 // run audits and prints.
-func (f *auditFlags) run(ctx context.Context, out io.Writer, cluster *cluster, name string) error {
+func (f *auditFlags) run(ctx context.Context, streams genericiooptions.IOStreams, cluster *cluster, name string) error {
 	var released []string
 	if f.release != "" {
 		var err error
@@ -156,15 +189,19 @@ func (f *auditFlags) run(ctx context.Context, out io.Writer, cluster *cluster, n
 		return errors.New("there is no BusinessRelay to audit here; --all looks in all namespaces")
 	}
 	report := &audit.Report{Version: audit.FormatVersion, Time: time.Now().UTC().Truncate(time.Second), Program: f.version, Cluster: config.Host}
-	report.Relays, err = probe.Run(ctx, probe.Options{
+	by := probe.Options{
 		Config: config, Client: k, OperatorNamespace: f.operatorNamespace, OperatorAccount: f.operatorAccount,
 		Vault: f.vaultLogin(relays), Anybody: f.vaultAnybody, Released: released, Network: f.network, Now: time.Now(),
-	}, relays)
-	if err != nil {
+	}
+	if report.Relays, err = probe.Run(ctx, by, relays); err != nil {
 		return err
 	}
+	report.Receivers, _ = involvedInAll(ctx, k, relays) // the check processors says which region could not be read
+	if f.canary.send {
+		report.Canary = f.sendCanary(ctx, streams.ErrOut, cluster, by, &relays[0])
+	}
 	report.Sum()
-	if err := f.print(out, report); err != nil {
+	if err := f.print(streams.Out, report); err != nil {
 		return err
 	}
 	return f.judge(report)

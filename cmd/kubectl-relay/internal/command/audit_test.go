@@ -164,6 +164,7 @@ func (i *installation) operate(t *testing.T) {
 		RelayImage: auditedImage, OperatorNamespace: operatorSpace, PollInterval: time.Hour, MaxConcurrentReconciles: 1,
 	}))
 	relay, _ := acme()
+	relay.Spec.Webhook = &v1alpha1.Webhook{URL: "https://hooks.acme.example/in"}
 	check(t, i.client.Create(t.Context(), relay))
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -387,6 +388,7 @@ func TestAudit(t *testing.T) {
 	t.Run("the network is tried", func(t *testing.T) { i.testNetwork(t) })
 	t.Run("by somebody with few rights", func(t *testing.T) { i.testFewRights(t) })
 	t.Run("prints", func(t *testing.T) { i.testPrinted(t) })
+	t.Run("a relay that is called as a subcommand is", func(t *testing.T) { i.testNamedVerify(t) })
 }
 
 // inKubernetes are breakages by kubectl.
@@ -466,6 +468,11 @@ func (i *installation) inKubernetes() []breakage {
 		breakage{"the relay's account gets rights", kubectl("create", "rolebinding", "wide", "--clusterrole=wide", "--serviceaccount=acme:acme-relay", "-n", "acme"), kubectl("delete", "rolebinding", "wide", "-n", "acme"), audit.AccountRights, audit.Content, audit.Janitor},
 		breakage{"the operator may read Secrets", kubectl("create", "rolebinding", "wide", "--clusterrole=wide", "--serviceaccount="+operatorSpace+":relaykeep-manager", "-n", "acme"), kubectl("delete", "rolebinding", "wide", "-n", "acme"), audit.OperatorRights, audit.Content, audit.Operator},
 		breakage{"the node leaves the region", kubectl("label", "node", "eu-1", v1alpha1.LabelNodeRegion+"=na", "--overwrite"), kubectl("label", "node", "eu-1", v1alpha1.LabelNodeRegion+"=eu", "--overwrite"), audit.PodRegion, audit.Content, audit.ThisRelay},
+		breakage{
+			"the region forbids what the relay was told",
+			kubectl("patch", "dataregion", "eu", "--type=merge", "-p", `{"spec":{"transfers":"Forbid"}}`),
+			kubectl("patch", "dataregion", "eu", "--type=merge", "-p", `{"spec":{"transfers":"Allow"}}`), audit.Processors, audit.Content, audit.Receivers,
+		},
 		breakage{
 			"a log tells a number",
 			func(*testing.T) { i.log.Store(`{"level":"INFO","msg":"sent","to":"+491701234567"}` + "\n") },
@@ -553,6 +560,12 @@ func (i *installation) testFewRights(t *testing.T) {
 	if detail := report.Relays[0].Check(audit.VaultRelay).Detail; !strings.Contains(detail, "VAULT_TOKEN") {
 		t.Errorf("it does not say which login is missing: %s", detail)
 	}
+	out, _, err = run(t, "audit", "acme", "-n", "acme", "--canary", "-o", "json", clerk)
+	check(t, err)
+	check(t, json.Unmarshal([]byte(out), &report))
+	if c := report.Canary; c == nil || c.State != audit.NotTried || !strings.Contains(c.Steps[0].Detail, "kubectl auth can-i") {
+		t.Errorf("without the rights that it takes, the canary is %+v", c)
+	}
 	if _, _, err := run(t, "audit", "acme", "-n", "acme", "--strict", clerk); exit.Code(err) != exit.NotTried {
 		t.Errorf("--strict exits with %d: %v", exit.Code(err), err)
 	}
@@ -623,7 +636,7 @@ func (i *installation) testPrinted(t *testing.T) {
 	args := append([]string{"audit", "--all", "--kubeconfig=" + i.kubeconfig}, i.release...)
 	out, _, err := run(t, args...)
 	check(t, err)
-	for _, want := range []string{"acme in namespace acme, region eu: who may see what", "NOT TRIED", "--probe-network", "Nothing is broken at 1 relay"} {
+	for _, want := range []string{"acme in namespace acme, region eu: who may see what", "WHO GETS WHAT", "hooks.acme.example", "NOT TRIED", "--probe-network", "Nothing is broken at 1 relay"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not print %q:\n%s", want, out)
 		}
@@ -632,5 +645,35 @@ func (i *installation) testPrinted(t *testing.T) {
 	check(t, err)
 	if !strings.HasPrefix(out, "<!DOCTYPE html>") || strings.Contains(out, "+4930111111") {
 		t.Errorf("the page is %s", out)
+	}
+}
+
+// testNamedVerify audits a relay that the subcommand verify hides.
+func (i *installation) testNamedVerify(t *testing.T) {
+	relay, _ := acme()
+	relay.Name, relay.Spec.PhoneNumber = "verify", "+4930111112"
+	check(t, i.client.Create(t.Context(), relay))
+	defer func() { check(t, i.client.Delete(t.Context(), relay)) }()
+	for _, name := range []string{"brelay/verify", "businessrelays.relaykeep.dev/verify"} {
+		out, _, err := run(t, "audit", name, "-n", "acme", "-o", "json", "--kubeconfig="+i.kubeconfig)
+		var report audit.Report
+		if failed := json.Unmarshal([]byte(out), &report); failed != nil || len(report.Relays) != 1 || report.Relays[0].Name != "verify" {
+			t.Errorf("%s: %v, %v", name, failed, err)
+		}
+	}
+}
+
+func TestAudit_RefusesWhatMakesNoSense(t *testing.T) {
+	for says, args := range map[string][]string{
+		"give its name":             {"--all", "--canary"},
+		"write the BusinessRelay":   {"pod/acme"},
+		"--search is for --canary":  {"acme", "--search", "volume=/tmp"},
+		"write PLACE=PATH":          {"acme", "--canary", "--search", "memory=/tmp"},
+		"begins with +999":          {"acme", "--canary", "--canary-number", "+491701234567"},
+		"--prepare is for --search": {"acme", "--canary", "--prepare", "true"},
+	} {
+		if _, _, err := run(t, append([]string{"audit"}, args...)...); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: exit %d, %v", args, exit.Code(err), err)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/chat"
 	"github.com/relaykeep/relaykeep/relay/carrier/xmpp"
 	"github.com/relaykeep/relaykeep/relay/customer"
@@ -132,12 +133,20 @@ func runChat(cmd *cobra.Command, streams genericiooptions.IOStreams, f *chatFlag
 
 // config returns where the server is, from the flags or from the business's region.
 func (f *chatFlags) config(ctx context.Context, cluster *cluster, to phone.Number) (xmpp.Config, error) {
+	if f.domain != "" {
+		return f.at(nil)
+	}
+	region, err := cluster.regionOf(ctx, to)
+	if err != nil {
+		return xmpp.Config{}, err
+	}
+	return f.at(region)
+}
+
+// at returns where the server is, from the flags or from a region; nil for none.
+func (f *chatFlags) at(region *v1alpha1.DataRegion) (xmpp.Config, error) {
 	config := xmpp.Config{Login: xmpp.Login{Domain: f.domain, Resource: chatResource}}
-	if f.domain == "" {
-		region, err := cluster.regionOf(ctx, to)
-		if err != nil {
-			return config, err
-		}
+	if region != nil {
 		server := region.Spec.Carrier.XMPP
 		if server == nil {
 			return config, fmt.Errorf("DataRegion %s has no carrier: give the server with --domain", region.Name)

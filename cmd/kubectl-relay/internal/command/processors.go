@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -14,22 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
-	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
+	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/audit"
+	"github.com/relaykeep/relaykeep/controllers/expected"
 )
-
-// involved is one party that gets something of a relay.
-type involved struct {
-	Namespace string   `json:"namespace"`
-	Relay     string   `json:"relay"`
-	Party     string   `json:"party"` // carrier, vault, postgresql, webhook, or processor and its name
-	Where     string   `json:"where"` // a host or domain
-	Countries []string `json:"countries,omitempty"`
-	Gets      string   `json:"gets"`
-	Purpose   string   `json:"purpose,omitempty"` // of a processor
-	ChosenBy  string   `json:"chosenBy"`          // region or business
-	Transfer  bool     `json:"transfer,omitempty"`
-	Forbidden bool     `json:"forbidden,omitempty"`
-}
 
 func newProcessors(streams genericiooptions.IOStreams) *cobra.Command {
 	var output textOrJSON
@@ -83,28 +71,33 @@ transfer; if the DataRegion forbids it, nothing is sent there.`,
 }
 
 // findInvolved lists who is involved in relays.
-func findInvolved(ctx context.Context, k client.Reader, namespace, name string) ([]involved, error) {
+func findInvolved(ctx context.Context, k client.Reader, namespace, name string) ([]audit.Receiver, error) {
 	relays, err := findRelays(ctx, k, namespace, name)
 	if err != nil {
 		return nil, err
 	}
-	parties := []involved{}
+	return involvedInAll(ctx, k, relays)
+}
+
+// involvedInAll lists who is involved in relays: all whose DataRegions can be read, if one cannot.
+func involvedInAll(ctx context.Context, k client.Reader, relays []v1alpha1.BusinessRelay) (parties []audit.Receiver, failed error) {
+	parties = []audit.Receiver{}
 	regions := map[string]*v1alpha1.DataRegion{}
 	for i := range relays {
-		r := &relays[i]
-		in := string(r.Spec.DataRegion)
-		if regions[in] == nil {
-			if regions[in], err = readRegion(ctx, k, in); err != nil {
-				return nil, err
-			}
+		in := string(relays[i].Spec.DataRegion)
+		if _, known := regions[in]; !known {
+			region, err := readRegion(ctx, k, in)
+			regions[in], failed = region, errors.Join(failed, err)
 		}
-		parties = append(parties, involvedIn(r, regions[in])...)
+		if regions[in] != nil {
+			parties = append(parties, involvedIn(&relays[i], regions[in])...)
+		}
 	}
-	return parties, nil
+	return parties, failed
 }
 
 // involvedIn lists who is involved in one relay.
-func involvedIn(r *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (all []involved) {
+func involvedIn(r *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (all []audit.Receiver) {
 	within := make([]string, 0, 1)
 	for _, c := range region.Spec.InCountries() {
 		within = append(within, string(c))
@@ -112,29 +105,30 @@ func involvedIn(r *v1alpha1.BusinessRelay, region *v1alpha1.DataRegion) (all []i
 	if len(within) == 0 {
 		within = append(within, string(region.Spec.Type))
 	}
-	add := func(p involved) {
+	transfers := expected.Transfers(r, region)
+	add := func(p audit.Receiver) {
 		p.Namespace, p.Relay = r.Namespace, r.Name
 		if p.ChosenBy == "" {
 			p.ChosenBy, p.Countries = "region", within
 		}
-		if i := slices.IndexFunc(r.Status.Transfers, func(t v1alpha1.Transfer) bool { return t.Receiver == p.Party }); i >= 0 {
-			p.Transfer, p.Forbidden = true, r.Status.Transfers[i].Forbidden
+		if i := slices.IndexFunc(transfers, func(t v1alpha1.Transfer) bool { return t.Receiver == p.Party }); i >= 0 {
+			p.Transfer, p.Forbidden = true, transfers[i].Forbidden
 		}
 		all = append(all, p)
 	}
 	if x := region.Spec.Carrier.XMPP; x != nil {
-		add(involved{Party: "carrier", Where: string(x.Domain), Gets: "ciphertext, addresses and times"})
+		add(audit.Receiver{Party: "carrier", Where: string(x.Domain), Gets: "ciphertext, addresses and times"})
 	}
-	add(involved{Party: "vault", Where: hostOf(region.Spec.Vault.Address), Gets: "keys"})
+	add(audit.Receiver{Party: "vault", Where: hostOf(region.Spec.Vault.Address), Gets: "keys"})
 	if p := region.Spec.Postgres; p != nil && r.Spec.Storage.Postgres != nil {
-		add(involved{Party: "postgresql", Where: string(p.Address), Gets: "sealed rows"})
+		add(audit.Receiver{Party: "postgresql", Where: string(p.Address), Gets: "sealed rows"})
 	}
 	const copied = "messages and statuses"
 	if w := r.Spec.Webhook; w != nil {
-		add(involved{Party: "webhook", Where: hostOf(w.URL), Countries: declared(w.Country), Gets: copied, ChosenBy: "business"})
+		add(audit.Receiver{Party: "webhook", Where: hostOf(w.URL), Countries: declared(w.Country), Gets: copied, ChosenBy: "business"})
 	}
 	for _, p := range r.Spec.Processors {
-		add(involved{Party: "processor " + p.Name, Where: hostOf(p.URL), Countries: declared(p.Country), Gets: copied, Purpose: p.Purpose, ChosenBy: "business"})
+		add(audit.Receiver{Party: "processor " + p.Name, Where: hostOf(p.URL), Countries: declared(p.Country), Gets: copied, Purpose: p.Purpose, ChosenBy: "business"})
 	}
 	return all
 }
@@ -155,23 +149,16 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-func printInvolved(out io.Writer, parties []involved) error {
+func printInvolved(out io.Writer, parties []audit.Receiver) error {
 	if len(parties) == 0 {
 		_, err := fmt.Fprintln(out, "There is no BusinessRelay here; -A looks in all namespaces.")
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "NAMESPACE\tRELAY\tPARTY\tWHERE\tCOUNTRIES\tTRANSFER\tGETS\tPURPOSE")
-	for _, p := range parties {
-		transfer := "-"
-		switch {
-		case p.Forbidden:
-			transfer = "forbidden"
-		case p.Transfer:
-			transfer = "yes"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Namespace, p.Relay, p.Party, printable.Text(orDash(p.Where)),
-			orDash(strings.Join(p.Countries, ",")), transfer, p.Gets, orDash(shownLine(p.Purpose)))
+	for i := range parties {
+		p := &parties[i]
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Namespace, p.Relay, p.Party, p.Host(), p.In(), p.Goes(), p.Gets, p.Line())
 	}
 	return table.Flush()
 }

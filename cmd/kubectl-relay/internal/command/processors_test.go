@@ -17,6 +17,7 @@ func withProcessors() (*v1alpha1.BusinessRelay, *v1alpha1.DataRegion) {
 		{Name: "insight", URL: "https://copies.example:9443/acme", Purpose: "response\ntimes \x1b[31m", Country: "DE"},
 		{Name: "archive", URL: "https://archive.example/", Purpose: "archive", Country: "US"},
 	}
+	region.Spec.Transfers = v1alpha1.TransfersForbid
 	relay.Status.Transfers = []v1alpha1.Transfer{{Receiver: "processor archive", Country: "US", Forbidden: true}}
 	relay.Status.Processors = []v1alpha1.ProcessorStatus{{Name: "insight", Verified: true, Reason: "Verified"}, {Name: "archive", Reason: "NotReported"}}
 	return relay, region
@@ -30,7 +31,7 @@ func TestProcessors_Print(t *testing.T) {
 	if strings.Contains(out.String(), "token=x") {
 		t.Error("it prints more of a URL than its host")
 	}
-	relay.Status.Transfers[0].Forbidden = false
+	region.Spec.Transfers = v1alpha1.TransfersAllow
 	out.Reset()
 	check(t, writeJSON(&out, involvedIn(relay, region)))
 	golden(t, "processors/all.json", out.String())

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
@@ -120,12 +122,13 @@ func (a *auditor) judgeCertificate(ctx context.Context, s *subject, host string,
 
 // traces looks for telephone numbers in what the platform keeps. The business's own is left out.
 func (a *auditor) traces(ctx context.Context, s *subject, pod *corev1.Pod, metrics dialer) audit.Outcome {
-	all := []audit.Outcome{a.statusTrace(s), a.eventTrace(ctx, s), a.shared.operatorTrace(ctx)}
+	own := s.relay.Spec.PhoneNumber
+	all := []audit.Outcome{statusText(s).traced(own), a.eventText(ctx, s).traced(own), a.shared.operatorTrace(ctx)}
 	if pod != nil {
-		all = append(all, a.logTrace(ctx, pod, s.relay.Spec.PhoneNumber))
+		all = append(all, a.logText(ctx, pod).traced(own))
 	}
 	if metrics != nil {
-		all = append(all, metricsTrace(ctx, metrics, s.relay.Spec.PhoneNumber))
+		all = append(all, metricsText(ctx, metrics).traced(own))
 	}
 	if o := first(all...); o.State != audit.Kept {
 		return o
@@ -133,31 +136,95 @@ func (a *auditor) traces(ctx context.Context, s *subject, pod *corev1.Pod, metri
 	return kept("status, events, logs and metrics hold nothing that is written like a number")
 }
 
-// traced is the outcome of a search.
-func traced(where, show, own string, text []byte) audit.Outcome {
-	lines := bufio.NewScanner(bytes.NewReader(text))
+// Text is what one place of the platform says of a relay.
+type Text struct {
+	Place audit.Place
+	Where string // in a sentence
+	Show  string // the command that shows it
+	Bytes []byte
+	// Failed says why it could not be read; nil if it was.
+	Failed *audit.Outcome
+}
+
+// Texts reads what the platform says of a relay, anew with each call.
+func Texts(ctx context.Context, o Options, relay *v1alpha1.BusinessRelay) ([]Text, error) {
+	kube, err := kubernetes.NewForConfig(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	a := &auditor{Options: o, kube: kube}
+	a.shared = &shared{auditor: a}
+	s := a.gather(ctx, relay)
+	all := append([]Text{a.objectText(ctx, s), a.eventText(ctx, s)}, a.operatorTexts(ctx)...)
+	pod := s.running()
+	if pod == nil {
+		failed := s.noPod()
+		return append(all, Text{Place: audit.InLogs, Failed: &failed}, Text{Place: audit.InMetrics, Failed: &failed}), nil
+	}
+	all = append(all, a.logText(ctx, pod))
+	ctx, cancel := context.WithTimeout(ctx, connecting)
+	defer cancel()
+	forwarder, err := forward.Open(ctx, a.Config, pod.Namespace, pod.Name)
+	if err != nil {
+		failed := unread("pod "+pod.Name+" through the API server", err)
+		return append(all, Text{Place: audit.InMetrics, Failed: &failed}, Text{Place: audit.InStatus, Failed: &failed}), nil
+	}
+	defer func() { _ = forwarder.Close() }()
+	return append(all, metricsText(ctx, forwarder), page(ctx, forwarder, audit.InStatus, "/status", "the relay's status page")), nil
+}
+
+// traced looks for what is written like a telephone number.
+func (t Text) traced(own string) audit.Outcome {
+	if t.Failed != nil {
+		return *t.Failed
+	}
+	lines := bufio.NewScanner(bytes.NewReader(t.Bytes))
 	lines.Buffer(nil, maxTrace+1)
 	for n := 1; lines.Scan(); n++ {
 		if holdsNumber(lines.Text(), own) {
-			return broken(show, "%s holds what is written like a telephone number, in line %d", where, n)
+			return broken(t.Show, "%s holds what is written like a telephone number, in line %d", t.Where, n)
 		}
 	}
-	return kept("%s: no number", where)
+	return kept("%s: no number", t.Where)
 }
 
-func (a *auditor) statusTrace(s *subject) audit.Outcome {
+// unreadable is a text that could not be read.
+func (t Text) unreadable(what string, err error) Text {
+	t.Failed = new(unread(what, err))
+	return t
+}
+
+func statusText(s *subject) Text {
 	var text bytes.Buffer
 	for _, c := range s.relay.Status.Conditions {
 		fmt.Fprintln(&text, c.Message)
 	}
 	fmt.Fprintln(&text, s.relay.Status.Endpoint.URL, s.relay.Status.Image, s.relay.Status.Region.Node)
-	return traced("the status of the BusinessRelay", "kubectl get brelay "+s.at()+" -o yaml", s.relay.Spec.PhoneNumber, text.Bytes())
+	return Text{Place: audit.InStatus, Where: "the status of the BusinessRelay", Show: showRelay(s), Bytes: text.Bytes()}
 }
 
-func (a *auditor) eventTrace(ctx context.Context, s *subject) audit.Outcome {
+func showRelay(s *subject) string { return "kubectl get brelay " + s.at() + " -o yaml" }
+
+// objectText is the whole BusinessRelay as it is now.
+func (a *auditor) objectText(ctx context.Context, s *subject) Text {
+	t := Text{Place: audit.InStatus, Where: "the BusinessRelay", Show: showRelay(s)}
+	now := get(ctx, a.Client, client.ObjectKeyFromObject(s.relay), &v1alpha1.BusinessRelay{})
+	if now.err != nil {
+		return t.unreadable(t.Where, now.err)
+	}
+	raw, err := json.Marshal(now.value)
+	if err != nil {
+		return t.unreadable(t.Where, err)
+	}
+	t.Bytes = raw
+	return t
+}
+
+func (a *auditor) eventText(ctx context.Context, s *subject) Text {
+	t := Text{Place: audit.InEvents, Where: "an event of the relay's", Show: "kubectl get events -n " + s.relay.Namespace}
 	var list corev1.EventList
 	if err := a.Client.List(ctx, &list, client.InNamespace(s.relay.Namespace), client.Limit(maxEvents)); err != nil {
-		return unread("events of namespace "+s.relay.Namespace, err)
+		return t.unreadable("events of namespace "+s.relay.Namespace, err)
 	}
 	var text bytes.Buffer
 	for i := range list.Items {
@@ -167,21 +234,24 @@ func (a *auditor) eventTrace(ctx context.Context, s *subject) audit.Outcome {
 			fmt.Fprintln(&text, e.Reason, e.Message)
 		}
 	}
-	return traced("an event of the relay's", "kubectl get events -n "+s.relay.Namespace, s.relay.Spec.PhoneNumber, text.Bytes())
+	t.Bytes = text.Bytes()
+	return t
 }
 
-// logTrace searches the end of a pod's log.
-func (a *auditor) logTrace(ctx context.Context, pod *corev1.Pod, own string) audit.Outcome {
+// logText reads the end of a pod's log.
+func (a *auditor) logText(ctx context.Context, pod *corev1.Pod) Text {
+	t := Text{
+		Place: audit.InLogs, Where: "the log of pod " + pod.Name, Show: fmt.Sprintf("kubectl logs %s -n %s --tail %d", pod.Name, pod.Namespace, maxLines),
+	}
 	stream, err := a.kube.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: new(int64(maxLines)), LimitBytes: new(int64(maxTrace))}).Stream(ctx)
 	if err != nil {
-		return unread("the log of pod "+pod.Name, err)
+		return t.unreadable(t.Where, err)
 	}
 	defer func() { _ = stream.Close() }()
-	text, err := io.ReadAll(io.LimitReader(stream, maxTrace))
-	if err != nil {
-		return unread("the log of pod "+pod.Name, err)
+	if t.Bytes, err = io.ReadAll(io.LimitReader(stream, maxTrace)); err != nil {
+		return t.unreadable(t.Where, err)
 	}
-	return traced("the log of pod "+pod.Name, fmt.Sprintf("kubectl logs %s -n %s --tail %d", pod.Name, pod.Namespace, maxLines), own, text)
+	return t
 }
 
 // operatorTrace searches the logs of the operator, once. It knows every business's number, and none is left out here.
@@ -189,43 +259,60 @@ func (s *shared) operatorTrace(ctx context.Context) audit.Outcome {
 	return s.operatorLogs.of(struct{}{}, func() audit.Outcome {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connecting) // others wait for it, too
 		defer cancel()
-		var pods corev1.PodList
-		err := s.Client.List(ctx, &pods, client.InNamespace(s.OperatorNamespace), client.MatchingLabels{v1alpha1.LabelComponent: v1alpha1.ComponentManager})
-		if err != nil {
-			return unread("the operator's pods", err)
-		}
-		if len(pods.Items) == 0 {
-			return notTried("no pod of the operator is in namespace %s: name that with --operator-namespace", s.OperatorNamespace)
-		}
 		var all []audit.Outcome
-		for i := range pods.Items {
-			all = append(all, s.logTrace(ctx, &pods.Items[i], ""))
+		for _, t := range s.operatorTexts(ctx) {
+			all = append(all, t.traced(""))
 		}
 		return first(all...)
 	})
 }
 
-// metricsTrace searches what monitoring reads of the relay.
-func metricsTrace(ctx context.Context, pod dialer, own string) audit.Outcome {
+// operatorTexts are the logs of the operator's pods, or one text that says why there are none.
+func (a *auditor) operatorTexts(ctx context.Context) []Text {
+	none := Text{Place: audit.InLogs}
+	var pods corev1.PodList
+	err := a.Client.List(ctx, &pods, client.InNamespace(a.OperatorNamespace), client.MatchingLabels{v1alpha1.LabelComponent: v1alpha1.ComponentManager})
+	if err != nil {
+		return []Text{none.unreadable("the operator's pods", err)}
+	}
+	if len(pods.Items) == 0 {
+		none.Failed = new(notTried("no pod of the operator is in namespace %s: name that with --operator-namespace", a.OperatorNamespace))
+		return []Text{none}
+	}
+	var all []Text
+	for i := range pods.Items {
+		all = append(all, a.logText(ctx, &pods.Items[i]))
+	}
+	return all
+}
+
+// metricsText is what monitoring reads of the relay.
+func metricsText(ctx context.Context, pod dialer) Text {
+	return page(ctx, pod, audit.InMetrics, "/metrics", "a metric of the relay's")
+}
+
+// page is what the relay's status port serves below a path.
+func page(ctx context.Context, pod dialer, place audit.Place, path, where string) Text {
+	t := Text{Place: place, Where: where, Show: fmt.Sprintf("kubectl port-forward POD %d, and read %s there", contract.StatusPort, path)}
+	what := "the relay's " + path
 	one := &http.Client{Transport: &http.Transport{
 		DialContext:       func(context.Context, string, string) (net.Conn, error) { return pod.Dial(contract.StatusPort) },
 		DisableKeepAlives: true,
 	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay/metrics", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay"+path, http.NoBody)
 	if err != nil {
-		return unread("the relay's metrics", err)
+		return t.unreadable(what, err)
 	}
 	answer, err := one.Do(request)
 	if err != nil {
-		return unread("the relay's metrics", err)
+		return t.unreadable(what, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxTrace))
-	if err != nil {
-		return unread("the relay's metrics", err)
+	if t.Bytes, err = io.ReadAll(io.LimitReader(answer.Body, maxTrace)); err != nil {
+		return t.unreadable(what, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return notTried("the relay's metrics: it answered %d", answer.StatusCode)
+		t.Failed = new(notTried("%s: it answered %d", what, answer.StatusCode))
 	}
-	return traced("a metric of the relay's", fmt.Sprintf("kubectl port-forward POD %d, and read /metrics there", contract.StatusPort), own, text)
+	return t
 }

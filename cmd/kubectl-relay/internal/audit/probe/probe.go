@@ -56,6 +56,7 @@ func (a *auditor) relay(ctx context.Context, relay *v1alpha1.BusinessRelay) outc
 		audit.MetricsRights:  a.shared.metricsRights(ctx, relay.Namespace),
 		audit.AccountRights:  a.accountRights(ctx, s),
 		audit.Clear:          s.clear(),
+		audit.Processors:     s.processors(),
 		audit.HiddenNumbers:  s.hiddenNumbers(),
 		audit.Keys:           a.keys(s),
 		audit.JanitorRuns:    a.janitorRuns(s),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/audit"
+	"github.com/relaykeep/relaykeep/controllers/expected"
 )
 
 // configKey is the key of a relay's configuration file in its ConfigMap.
@@ -94,11 +96,20 @@ func (s *subject) noPod() audit.Outcome {
 	return notTried("no pod of the relay runs: kubectl relay check relay/%s", s.at())
 }
 
-// settings are what the configuration file says about numbers and encryption.
+// settings are what the configuration file says about numbers, encryption and receivers.
 type settings struct {
 	AcceptUnencrypted bool `json:"acceptUnencrypted"`
 	ClearMetadata     bool `json:"clearMetadata"`
 	HideNumbers       bool `json:"hideNumbers"`
+
+	Webhook    *receiver  `json:"webhook"`
+	Processors []receiver `json:"processors"`
+}
+
+// receiver is one in the configuration file; the webhook has no name.
+type receiver struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
 }
 
 // settings reads the file that the relay's pod mounts.
@@ -143,4 +154,51 @@ func (s *subject) hiddenNumbers() audit.Outcome {
 		return byDesign("the business is told its customers' numbers: spec.privacy.shareNumbers")
 	}
 	return kept("spec.privacy.shareNumbers is false")
+}
+
+// processors holds the receivers that the relay is given against those that the business named and the region allows.
+func (s *subject) processors() audit.Outcome {
+	file, failed := s.settings()
+	switch {
+	case failed != nil:
+		return *failed
+	case s.regionErr != nil:
+		return unread("DataRegion "+string(s.relay.Spec.DataRegion), s.regionErr)
+	}
+	allowed, abroad := map[receiver]bool{}, map[string]v1alpha1.Transfer{}
+	for _, t := range expected.Transfers(s.relay, s.region) {
+		abroad[t.Receiver] = t
+	}
+	if w := s.relay.Spec.Webhook; w != nil {
+		allowed[receiver{URL: w.URL}] = !abroad["webhook"].Forbidden
+	}
+	for _, p := range s.relay.Spec.Processors {
+		allowed[receiver{p.Name, p.URL}] = !abroad["processor "+p.Name].Forbidden
+	}
+	given := file.Processors
+	if file.Webhook != nil {
+		given = append(given, receiver{URL: file.Webhook.URL})
+	}
+	var told []string
+	for _, r := range given {
+		what := "the webhook"
+		if r.Name != "" {
+			what = "processor " + r.Name
+		}
+		if !allowed[r] {
+			return broken("kubectl relay doctor "+s.at(), "the relay is given %s, which the BusinessRelay does not name or its DataRegion forbids", what)
+		}
+		key := strings.TrimPrefix(what, "the ")
+		switch t, is := abroad[key]; {
+		case is:
+			told = append(told, what+" in "+t.Country+", a transfer")
+		case r.Name != "":
+			told = append(told, what)
+		}
+	}
+	if len(told) > 0 {
+		slices.Sort(told)
+		return byDesign("the business named " + strings.Join(told, "; ") + ": spec.processors and spec.webhook")
+	}
+	return kept("no processor is named, and nothing goes to another country")
 }
