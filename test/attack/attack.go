@@ -13,7 +13,7 @@ import (
 
 // All returns all attempts, in the order of the threat model.
 func All() []Attempt {
-	return slices.Concat(atVault(), acrossRoles(), atReceipts(), onTheNetwork(), atTheAPI(), byTheOperator(), byTheOperatorsPods(), byTheOperatorsObjects(), byTheClerk(), atTheSharedHost(), atThePromise(), byHolders(), withReceiversCredentials(), aboutNumbers(), onMoves())
+	return slices.Concat(atVault(), acrossRoles(), atReceipts(), onTheNetwork(), atTheAPI(), byTheOperator(), byTheOperatorsPods(), byTheOperatorsObjects(), byTheClerk(), atTheSharedHost(), atThePromise(), byHolders(), withReceiversCredentials(), aboutNumbers(), onMoves(), atTheLimits(), atTheCopies())
 }
 
 // Table returns the attempts as a table in Markdown.
