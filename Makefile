@@ -59,10 +59,10 @@ PARALLEL ?= 2
 TESTS ?= 4
 
 # Where tests keep their files: in memory where there is room, which spares them waiting
-# for the disk. What Go compiles stays where it was. IN_SAME_SCRATCH is the same folder each time, for Go knows a test's
+# for the disk. Go's testing package has them in GOTMPDIR if that is set. IN_SAME_SCRATCH is the same folder each time, for Go knows a test's
 # result again only if its environment is as it was; what a test that was killed left there goes after two hours.
 SCRATCH ?= $(shell [ "$$(df --output=avail --block-size=1G /dev/shm 2>/dev/null | tail -n 1)" -ge 8 ] 2>/dev/null && echo /dev/shm || echo $${TMPDIR:-/tmp})
-TO_SCRATCH = export GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=$$scratch
+TO_SCRATCH = export GOTMPDIR=$$scratch TMPDIR=$$scratch
 IN_SCRATCH = scratch=$$(mktemp -d $(SCRATCH)/relaykeep-test-XXXXXX); trap 'rm -rf "$$scratch"' EXIT; $(TO_SCRATCH)
 IN_SAME_SCRATCH = scratch=$(SCRATCH)/relaykeep-tests-$$(id -u); mkdir -p -m 700 "$$scratch"; \
 	[ -O "$$scratch" ] || { echo "$$scratch belongs to somebody else: set SCRATCH to another folder" >&2; exit 1; }; \

@@ -150,6 +150,7 @@ func (s *Server) configure(o Options) error {
 		"fsync = " + fsync,
 		"shared_buffers = 32MB",
 		"max_connections = 100",
+		"dynamic_shared_memory_type = mmap", // is below the data, and goes with it when the server was killed
 		"logging_collector = off",
 	}, o.Settings...)
 	for name, text := range map[string]string{
