@@ -75,7 +75,8 @@ func configurationRules() []rule {
 		{"another business account", none, rewrite(`"businessAccount": "acme-numbers"`, `"businessAccount": "globex-numbers"`), settings},
 		{"no business account", none, rewrite(`"businessAccount": "acme-numbers",`, ""), settings},
 		{"another number", none, rewrite(`"phoneNumber": "+41441234567"`, `"phoneNumber": "+41441234568"`), settings},
-		{"binary", all(unrelated, at("metadata", none), toBinary), toBinary, "put relay.json into data"},
+		{"binary", all(unrelated, at("metadata", none), toBinary), toBinary, "put its files into data"},
+		{"binary limits", none, limitsToBinary, "put its files into data"},
 		{"nothing of a relay's", all(unrelated, insert(evilVault)), insert(evilVault), places},
 	}
 }
@@ -84,6 +85,12 @@ func configurationRules() []rule {
 func toBinary(o fields) {
 	delete(o, "data")
 	o["binaryData"] = fields{"relay.json": "e30="}
+}
+
+// limitsToBinary hides what holds for first contacts where the rule that it is the operator's does not look.
+func limitsToBinary(o fields) {
+	delete(o["data"].(fields), "integrity.json")
+	o["binaryData"] = fields{"integrity.json": "e30="}
 }
 
 // testConfigurationUpdate holds that a configuration cannot be changed into what it
@@ -109,6 +116,7 @@ func (h *house) testConfigurationUpdate(t *testing.T) {
 	editor := userWho(t, "integrity-editor", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"update"}})
 	exempt := at("data", func(data fields) { data["integrity.json"] = `{"version":1,"limits":"Exempt","relays":1}` })
 	wantRefusal(t, update(editor, exempt), "integrity.json of a relay's ConfigMap is the operator's to write")
+	wantRefusal(t, update(editor, limitsToBinary), "put its files into data")
 	if err := update(editor, rewrite(`"throughput": 80`, `"throughput": 90`)); err != nil {
 		t.Errorf("who leaves integrity.json as it is: %v", err)
 	}
