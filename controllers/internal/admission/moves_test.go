@@ -8,6 +8,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/desired"
 	"github.com/relaykeep/relaykeep/controllers/internal/testenv"
 )
 
@@ -32,7 +34,7 @@ func testMoves(t *testing.T) {
 	})
 	wantRefusal(t, mover.Create(t.Context(), object(t, relayYAML, onItsWay), client.DryRunAll), "remove spec.moving")
 
-	o := object(t, relayYAML, all(named, set("spec/phoneNumber", "+41441234631")))
+	o := object(t, relayYAML, all(named, set("spec/phoneNumber", "+41441234631"), set("spec/log/retentionMonths", int64(24))))
 	if err := ruler.Create(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +75,7 @@ func testMoves(t *testing.T) {
 	if err := change(mover, begin); err != nil {
 		t.Fatalf("who may move it: %v", err)
 	}
+	testLeaving(t, o.GetNamespace(), o.GetName())
 	wantRefusal(t, try(ruler, fields{"suspend": false, "moving": nil}), only)
 	if err := try(ruler, fields{"throughput": int64(10)}); err != nil {
 		t.Errorf("changing something else meanwhile: %v", err)
@@ -111,6 +114,26 @@ func testMoves(t *testing.T) {
 	if err := tryDelete(t, ruler, o); err != nil {
 		t.Errorf("a relay that moved cannot be deleted: %v", err)
 	}
+}
+
+// testLeaving checks that a relay that has begun to move is told to leave, whatever else its configuration says, and cannot be
+// told to arrive.
+func testLeaving(t *testing.T, namespace, name string) {
+	t.Helper()
+	one := &house{in: desired.Input{
+		Relay: &v1alpha1.BusinessRelay{}, Region: &v1alpha1.DataRegion{}, RelayImage: relayImage, OperatorNamespace: "relaykeep-system",
+	}}
+	for o, key := range map[client.Object]client.ObjectKey{one.in.Relay: {Namespace: namespace, Name: name}, one.in.Region: {Name: "eu"}} {
+		if err := server.Client.Get(t.Context(), key, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one.render(t)
+	within(t, "a relay with settings of its log cannot be told to leave", func() bool {
+		return server.Client.Create(t.Context(), object(t, one.configuration, nil), client.DryRunAll) == nil
+	})
+	arrive := object(t, one.configuration, rewrite(`"move": "Depart"`, `"move": "Arrive"`))
+	wantRefusal(t, server.Client.Create(t.Context(), arrive, client.DryRunAll), "only as its BusinessRelay says")
 }
 
 // mayMoveFrom grants a user the verb move on one region.
