@@ -33,8 +33,8 @@ each with the command that shows or mends it. It changes nothing.
   relay/NAME    the BusinessRelay's conditions, its pods, and what waits in its queues
 
 relays and regions without a name are all of them. What you may not read is said, and left out.
-Queues are asked for through the API server, as by kubectl port-forward. Nothing else is
-connected to from here: what this machine reaches says nothing about what relays reach.
+Queues of up to 20 relays are asked for through the API server, as by kubectl port-forward.
+Nothing else is connected to from here: what this machine reaches says nothing about what relays reach.
 
 To see only what is wrong with relays and their regions, use kubectl relay doctor; to see how
 relays are, kubectl relay status.
@@ -142,7 +142,7 @@ func (e examiner) checked(ctx context.Context, namespace string, list []asked) (
 			for i := range relays {
 				r := relayReport(&relays[i])
 				e.pods(ctx, &relays[i], r)
-				e.queues(ctx, &relays[i], r)
+				e.queues(ctx, &relays[i], len(relays), r)
 				reports = append(reports, r)
 			}
 			continue

@@ -67,9 +67,7 @@ func examine(ctx context.Context, out io.Writer, e examiner, namespace, name str
 			regions = append(regions, region)
 		}
 		r := relayReport(&relays[i])
-		if len(relays) <= maxAsked {
-			e.queues(ctx, &relays[i], r)
-		}
+		e.queues(ctx, &relays[i], len(relays), r)
 		r.print(out, false)
 		problems += len(r.findings)
 	}

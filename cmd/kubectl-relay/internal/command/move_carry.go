@@ -18,7 +18,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
-	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/forward"
 	"github.com/relaykeep/relaykeep/relay/vault"
 )
 
@@ -193,14 +192,7 @@ func (m *move) throughPod(ctx context.Context, do func(context.Context, *http.Cl
 	if err != nil {
 		return err
 	}
-	connecting, cancel := context.WithTimeout(ctx, forwardTimeout)
-	defer cancel()
-	forwarder, err := forward.Open(connecting, config, m.namespace, m.podName())
-	if err != nil {
-		return err
-	}
-	defer forwarder.Close()
-	return do(ctx, statusClient(forwarder, m.timeout))
+	return atStatusPort(ctx, config, m.namespace, m.podName(), m.timeout, do)
 }
 
 func (m *move) podName() string { return v1alpha1.TenantName(m.name) + "-0" }

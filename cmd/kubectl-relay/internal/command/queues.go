@@ -2,12 +2,11 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -17,9 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
-	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/forward"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/permission"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/printable"
 )
@@ -29,7 +26,7 @@ const (
 	queuesTimeout = 5 * time.Second
 	// maxMetrics is the largest answer that is read, in bytes.
 	maxMetrics = 4 << 20
-	// maxAsked is of how many relays doctor asks for queues.
+	// maxAsked is how many relays doctor and check ask for their queues: a pod that does not answer takes queuesTimeout.
 	maxAsked = 20
 	// waitsLong is from when on the first of a queue is told as a trouble, as the chart's alerts do.
 	waitsLong = 30 * time.Minute
@@ -60,37 +57,30 @@ func (q queueState) String() string {
 // queueAsker asks a relay for its queues.
 type queueAsker func(context.Context, *v1alpha1.BusinessRelay) ([]queueState, error)
 
-// askQueues returns how to ask relays through the API server, which takes the rights of kubectl port-forward.
+// askQueues returns how to ask relays through the API server.
 func (c *cluster) askQueues(k client.Reader) queueAsker {
-	return func(ctx context.Context, relay *v1alpha1.BusinessRelay) ([]queueState, error) {
-		ctx, cancel := context.WithTimeout(ctx, queuesTimeout)
-		defer cancel()
-		pod, err := runningPod(ctx, k, relay)
-		if err != nil {
-			return nil, err
-		}
+	return func(ctx context.Context, relay *v1alpha1.BusinessRelay) (waiting []queueState, err error) {
 		config, err := c.config()
 		if err != nil {
 			return nil, err
 		}
-		forwarder, err := forward.Open(ctx, config, relay.Namespace, pod)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = forwarder.Close() }()
-		return fetchQueues(ctx, statusClient(forwarder, queuesTimeout).Transport)
+		err = askPods(ctx, config, k, relay, queuesTimeout, func(ctx context.Context, pod *http.Client) (err error) {
+			waiting, err = fetchQueues(ctx, pod)
+			return err
+		})
+		return waiting, err
 	}
 }
 
 // fetchQueues reads a relay's metrics at its status port.
-func fetchQueues(ctx context.Context, transport http.RoundTripper) ([]queueState, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("relay", strconv.Itoa(int(contract.StatusPort)))+"/metrics", nil)
+func fetchQueues(ctx context.Context, pod *http.Client) ([]queueState, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay/metrics", nil)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := transport.RoundTrip(req)
+	answer, err := pod.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("asking the relay for its metrics: %w", err)
+		return nil, fmt.Errorf("asking the relay for its metrics: %w", errors.Unwrap(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
@@ -108,7 +98,7 @@ func parseQueues(metrics io.Reader) ([]queueState, error) {
 	}
 	jobs, ages := byQueue(families[metricJobs]), byQueue(families[metricOldest])
 	if jobs == nil {
-		return nil, fmt.Errorf("the relay's metrics have no %s: it has not got its keys yet", metricJobs)
+		return nil, fmt.Errorf("the relay's metrics have no %s: it has not got its keys yet, or another replica holds its store", metricJobs)
 	}
 	var found []queueState
 	for queue, n := range jobs {
@@ -167,9 +157,13 @@ func printQueues(out io.Writer, waiting []queueState, failed error) error {
 	return table.Flush()
 }
 
-// queues looks at what waits in a relay: messages and webhooks that wait for long are a trouble.
-func (e examiner) queues(ctx context.Context, relay *v1alpha1.BusinessRelay, r *report) {
-	if e.ask == nil || relay.Spec.Suspend || relay.Spec.Moving != nil {
+// queues looks at what waits in one of so many relays: messages and webhooks that wait for long are a trouble.
+func (e examiner) queues(ctx context.Context, relay *v1alpha1.BusinessRelay, of int, r *report) {
+	switch {
+	case e.ask == nil || relay.Spec.Suspend || relay.Spec.Moving != nil:
+		return
+	case of > maxAsked:
+		r.factf("queues: not looked at, of more than %d relays", maxAsked)
 		return
 	}
 	waiting, err := e.ask(ctx, relay)

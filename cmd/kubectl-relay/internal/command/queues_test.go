@@ -51,9 +51,9 @@ func TestQueues_AreAskedOfARelaysMetrics(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			got, err := fetchQueues(t.Context(), &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			got, err := fetchQueues(t.Context(), &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
-			}})
+			}}})
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("error %v", err)
@@ -100,10 +100,12 @@ func TestQueues_AreShownByStatusAndLongOnesToldByDoctor(t *testing.T) {
 	asleep := relays[3]
 	asleep.Spec.Suspend = true
 	r := relayReport(&asleep)
-	examiner{k, now(), func(context.Context, *v1alpha1.BusinessRelay) ([]queueState, error) {
-		t.Error("a relay that is stopped is asked")
+	nobody := examiner{k, now(), func(context.Context, *v1alpha1.BusinessRelay) ([]queueState, error) {
+		t.Error("a relay is asked that is stopped, or one of many")
 		return nil, nil
-	}}.queues(t.Context(), &asleep, r)
+	}}
+	nobody.queues(t.Context(), &asleep, 1, r)
+	nobody.queues(t.Context(), &well[0], maxAsked+1, r)
 }
 
 func FuzzQueues(f *testing.F) {

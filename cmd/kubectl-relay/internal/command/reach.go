@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -89,18 +88,6 @@ func throughPod(relay *v1alpha1.BusinessRelay, pod string, forwarder *forward.Fo
 			return fmt.Errorf("calling the relay through its pod %s: %w; see kubectl relay check relay/%s -n %s", pod, err, relay.Name, relay.Namespace)
 		},
 		close: func() { _ = forwarder.Close() },
-	}
-}
-
-// statusClient calls the status port of a relay's pod. It waits for as long as that for an answer to begin.
-func statusClient(forwarder *forward.Forwarder, patience time.Duration) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:           func(context.Context, string, string) (net.Conn, error) { return forwarder.Dial(contract.StatusPort) },
-			DisableKeepAlives:     true,
-			ResponseHeaderTimeout: patience,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 

@@ -76,7 +76,7 @@ func TestSetupAndCredentialsAgainstRealVault(t *testing.T) {
 	})
 	t.Run("credentials", func(t *testing.T) { testCredentials(t, k, server) })
 	t.Run("a person's data", func(t *testing.T) { testThroughPod(t, k, server) })
-	t.Run("usage", func(t *testing.T) { testUsage(t, k) })
+	t.Run("usage and queues of replicas", func(t *testing.T) { testReplicas(t, k) })
 	t.Run("connect", func(t *testing.T) { testConnectShowsSecrets(t, k) })
 	t.Run("carrier account", func(t *testing.T) { testCarrierAccount(t, k, server) })
 }

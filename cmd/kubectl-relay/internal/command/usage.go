@@ -13,14 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
-	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/forward"
 )
 
 // usageFlags are the own flags of usage.
@@ -187,46 +185,31 @@ func askUsage(ctx context.Context, config *rest.Config, k client.Reader, relays 
 	return report
 }
 
-// usageOf asks the pods of one relay, until that which holds its store answers.
+// usageOf asks one relay.
 func usageOf(ctx context.Context, config *rest.Config, k client.Reader, relay *v1alpha1.BusinessRelay, span days) (u contract.Usage, err error) {
-	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
-	defer cancel()
-	pods, err := runningPods(ctx, k, relay)
-	if err != nil {
-		return u, err
-	}
-	for _, pod := range pods {
-		u, err = usageOfPod(ctx, config, relay, pod, span)
-		if err == nil {
-			return u, nil
-		}
-	}
+	err = askPods(ctx, config, k, relay, usageTimeout, func(ctx context.Context, pod *http.Client) (err error) {
+		u, err = fetchUsage(ctx, pod, relay.Name, span)
+		return err
+	})
 	return u, err
 }
 
-func usageOfPod(ctx context.Context, config *rest.Config, relay *v1alpha1.BusinessRelay, pod string, span days) (u contract.Usage, err error) {
-	forwarder, err := forward.Open(ctx, config, relay.Namespace, pod)
-	if apierrors.IsForbidden(err) {
-		return u, explain(err, "the port of pod "+pod, "")
-	}
-	if err != nil {
-		return u, err
-	}
-	defer forwarder.Close()
+// fetchUsage reads a relay's usage at its status port.
+func fetchUsage(ctx context.Context, pod *http.Client, relay string, span days) (u contract.Usage, err error) {
 	query := url.Values{"since": {span.since}, "until": {span.until}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay"+contract.UsagePath+"?"+query.Encode(), nil)
 	if err != nil {
 		return u, err
 	}
-	response, err := statusClient(forwarder, usageTimeout).Do(request)
+	response, err := pod.Do(request)
 	if err != nil {
-		return u, fmt.Errorf("asking pod %s: %w", pod, errors.Unwrap(err))
+		return u, fmt.Errorf("asking the relay for its usage: %w", errors.Unwrap(err))
 	}
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
 		_ = response.Body.Close()
-		return u, fmt.Errorf("relay %s does not meter yet: upgrade Relaykeep, and wait until the relay has restarted", relay.Name)
+		return u, fmt.Errorf("relay %s does not meter yet: upgrade Relaykeep, and wait until the relay has restarted", relay)
 	default:
 		return u, said(response)
 	}

@@ -125,23 +125,29 @@ func FuzzReadUsage(f *testing.F) {
 	})
 }
 
-// testUsage asks a relay of two pods, of which one stands by, and another relay, which is stopped.
-func testUsage(t *testing.T, k *kubernetes) {
-	says := func(code int, text string) string {
+// testReplicas asks a relay of two pods, of which one stands by, and another relay, which is stopped.
+func testReplicas(t *testing.T, k *kubernetes) {
+	says := func(code int, usage, metrics string) string {
 		pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.String() != "/usage?since=2026-10-01&until=2026-10-31" {
+			switch r.URL.String() {
+			case "/usage?since=2026-10-01&until=2026-10-31":
+				w.WriteHeader(code)
+				_, _ = fmt.Fprint(w, usage)
+			case "/metrics":
+				_, _ = fmt.Fprint(w, metrics)
+			default:
 				t.Errorf("asked for %s", r.URL)
 			}
-			w.WriteHeader(code)
-			_, _ = fmt.Fprint(w, text)
 		}))
 		t.Cleanup(pod.Close)
 		return pod.Listener.Addr().String()
 	}
 	text, err := json.Marshal(used10("acme", 120, 3400).Usage)
 	check(t, err)
-	kubelet.StartT(t, k.server.Kube, "standing-by", kubelet.Ports{contract.StatusPort: says(http.StatusServiceUnavailable, "another replica holds the store: ask that one")})
-	kubelet.StartT(t, k.server.Kube, "holding", kubelet.Ports{contract.StatusPort: says(http.StatusOK, string(text))})
+	kubelet.StartT(t, k.server.Kube, "standing-by", kubelet.Ports{contract.StatusPort: says(
+		http.StatusServiceUnavailable, "another replica holds the store: ask that one", "# TYPE relaykeep_storage_mode gauge\nrelaykeep_storage_mode{mode=\"Retained\"} 1\n",
+	)})
+	kubelet.StartT(t, k.server.Kube, "holding", kubelet.Ports{contract.StatusPort: says(http.StatusOK, string(text), queueMetrics)})
 	check(t, k.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "metered"}}))
 	relay, _ := acme()
 	relay.Namespace, relay.Spec.PhoneNumber, relay.Spec.Replicas = "metered", "+4930222222", 2
@@ -165,5 +171,9 @@ func testUsage(t *testing.T, k *kubernetes) {
 	out, errOut, err := run(t, append([]string{"usage"}, args...)...)
 	if exit.Code(err) != exit.Failed || !strings.Contains(out, "3430") || !strings.Contains(errOut, "Relay stopped in namespace metered is missing: relay stopped is stopped by spec.suspend") {
 		t.Errorf("%v, printed %s and %s", err, out, errOut)
+	}
+	out, _, err = run(t, "status", "acme", "-n", "metered", "--kubeconfig="+k.kubeconfig)
+	if err != nil || !strings.Contains(out, "webhook    12        45m") {
+		t.Errorf("%v, the status is %s", err, out)
 	}
 }
