@@ -46,7 +46,7 @@ func testCompletion(t *testing.T, k *kubernetes) {
 		"status --namespace ac":              "acme",
 		"credentials acme -o ":               "text json yaml env ca",
 		"completion ":                        "bash fish kubectl powershell zsh",
-		"token create acme --for x --scope ": "send read media templates admin",
+		"token create acme --for x --scope ": "send read media templates audit admin",
 	} {
 		if got := strings.Join(completed(t, strings.Split(line, " ")...), " "); got != want {
 			t.Errorf("%q offers %q, want %q", line, got, want)

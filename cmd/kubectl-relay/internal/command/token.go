@@ -88,7 +88,7 @@ accepting it until it is revoked there.
 	flags := cmd.Flags()
 	flags.StringVar(&name, "for", "", "the token's name: whom it is for, in lower-case letters, digits and hyphens (required)")
 	flags.StringSliceVar(&scopes, "scope", nil, "what it may do: send, read, media, templates, audit, admin (required)")
-	completeWords(cmd, "scope", "send", "read", "media", "templates", "admin")
+	completeWords(cmd, "scope", "send", "read", "media", "templates", "audit", "admin")
 	flags.StringVar(&expires, "expires", "90d", "how long it is valid: in days (90d) or hours (12h), or never")
 	f.add(cmd)
 	output.add(cmd)
