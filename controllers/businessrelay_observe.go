@@ -207,7 +207,7 @@ func (p *pass) explain(err error, pod *corev1.Pod) error {
 	return err
 }
 
-// unknown marks all conditions that a relay reports as Unknown.
+// unknown marks all that a relay reports as not known: conditions and processors.
 func (p *pass) unknown(reason, message string) {
 	for _, kind := range reported() {
 		if kind == v1alpha1.ConditionWebhookVerified && p.markNoWebhook() {
@@ -215,6 +215,7 @@ func (p *pass) unknown(reason, message string) {
 		}
 		p.marks.Mark(kind, metav1.ConditionUnknown, reason, message)
 	}
+	p.carryProcessors(nil, reason)
 }
 
 // pending keeps the last report of a relay that has not been asked since the operator
@@ -242,7 +243,7 @@ func (p *pass) carryOver(s *contract.Status) {
 		}
 		p.marks.Mark(c.Type, metav1.ConditionStatus(c.Status), c.Reason, c.Message)
 	}
-	p.carryProcessors(s.Processors)
+	p.carryProcessors(s.Processors, v1alpha1.ReasonNotReported)
 	p.learnIDs(s)
 	p.status.Identity.Fingerprint = matching(fingerprintPattern, s.Fingerprint, p.status.Identity.Fingerprint)
 	// With this configuration, and its keys, the relay uses the identity and the credentials that it names.

@@ -56,7 +56,7 @@ func (p *pass) markNoWebhook() bool {
 			"spec.webhook is not set: the relay only sends")
 		return true
 	}
-	withheld := slices.ContainsFunc(p.status.Transfers, func(t v1alpha1.Transfer) bool { return t.Receiver == desired.ReceiverWebhook && t.Forbidden })
+	withheld := p.withheld(desired.ReceiverWebhook)
 	if withheld {
 		p.marks.Mark(v1alpha1.ConditionWebhookVerified, metav1.ConditionFalse, v1alpha1.ReasonTransferForbidden,
 			"the DataRegion forbids the webhook for its country: see TransfersAllowed")
@@ -64,15 +64,24 @@ func (p *pass) markNoWebhook() bool {
 	return withheld
 }
 
-// carryProcessors copies what the relay says of the processors that the spec names.
-func (p *pass) carryProcessors(said []contract.ProcessorStatus) {
+// withheld says whether the region forbids a receiver, so that the relay does not know of it.
+func (p *pass) withheld(receiver string) bool {
+	return slices.ContainsFunc(p.status.Transfers, func(t v1alpha1.Transfer) bool { return t.Receiver == receiver && t.Forbidden })
+}
+
+// carryProcessors copies what the relay says of the processors that the spec names. Of one that it does not tell of, the
+// reason is that which is given.
+func (p *pass) carryProcessors(said []contract.ProcessorStatus, otherwise string) {
 	p.status.Processors = nil
 	for _, of := range p.relay.Spec.Processors {
-		i := slices.IndexFunc(said, func(s contract.ProcessorStatus) bool { return s.Name == of.Name })
-		if i < 0 || !reasonPattern.MatchString(said[i].Reason) {
-			p.status.Processors = append(p.status.Processors, v1alpha1.ProcessorStatus{Name: of.Name, Reason: v1alpha1.ReasonNotReported})
-			continue
+		is := v1alpha1.ProcessorStatus{Name: of.Name, Reason: otherwise}
+		i := slices.IndexFunc(said, func(s contract.ProcessorStatus) bool { return s.Name == of.Name && reasonPattern.MatchString(s.Reason) })
+		switch {
+		case p.withheld(desired.ReceiverProcessor(of.Name)):
+			is.Reason = v1alpha1.ReasonTransferForbidden
+		case i >= 0:
+			is = v1alpha1.ProcessorStatus(said[i])
 		}
-		p.status.Processors = append(p.status.Processors, v1alpha1.ProcessorStatus(said[i]))
+		p.status.Processors = append(p.status.Processors, is)
 	}
 }

@@ -69,3 +69,30 @@ func TestTransfers_AreNotAskedForByDefault(t *testing.T) {
 		t.Errorf("the message is %q", c.Message)
 	}
 }
+
+// What nobody tells of is not verified: a processor that the region forbids, and all of a relay that does not answer.
+func TestProcessors_AreVerifiedOnlyWhileTheRelaySaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.updateRegion(func(r *v1alpha1.DataRegion) { r.Spec.Transfers = v1alpha1.TransfersForbid })
+	relay := w.relay("acme")
+	relay.Spec.Processors = []v1alpha1.Processor{
+		{Name: "insight", URL: "https://copies.example/", Purpose: "statistics", Country: "DE"},
+		{Name: "archive", URL: "https://archive.example/", Purpose: "archive", Country: "US"},
+	}
+	w.create(relay)
+	w.pass(relay)
+	w.startPod(relay)
+	answer := w.healthy()
+	answer.Processors = []contract.ProcessorStatus{{Name: "insight", Verified: true, Reason: "Verified"}}
+	w.status.set(answer)
+	forbidden := v1alpha1.ProcessorStatus{Name: "archive", Reason: v1alpha1.ReasonTransferForbidden}
+	says := func(what string, insight v1alpha1.ProcessorStatus) {
+		t.Helper()
+		w.eventually(relay, what, func(r *v1alpha1.BusinessRelay) bool {
+			return slices.Equal(r.Status.Processors, []v1alpha1.ProcessorStatus{insight, forbidden})
+		})
+	}
+	says("says that one is verified and one forbidden", v1alpha1.ProcessorStatus{Name: "insight", Verified: true, Reason: "Verified"})
+	w.status.set(nil)
+	says("says that none is known to be verified", v1alpha1.ProcessorStatus{Name: "insight", Reason: v1alpha1.ReasonRelayUnreachable})
+}
