@@ -32,7 +32,10 @@ const (
 	foreignClass = "another-class.invalid"
 )
 
-// policyNames are the admission policies of a release; bindings have the same names, and some policies a second one.
+// twiceBound is the policy that has two bindings, each for some of its resources.
+const twiceBound = "relaykeep-region-services"
+
+// policyNames are the admission policies of a release; bindings have the same names, and twiceBound has a second one.
 func policyNames() []string {
 	return []string{
 		"relaykeep-configuration-business", "relaykeep-configuration-region", "relaykeep-enter", "relaykeep-erased", "relaykeep-moves",
@@ -84,8 +87,9 @@ func wrongPolicy(name string, policies []admissionv1.ValidatingAdmissionPolicy, 
 		if b.PolicyName != name || !slices.Contains(b.ValidationActions, admissionv1.Deny) {
 			continue
 		}
-		if m := b.MatchResources; m != nil && (len(m.ExcludeResourceRules) > 0 || selects(m.NamespaceSelector)) {
-			return "the binding " + bindings[i].Name + " leaves out namespaces or resources"
+		if m := b.MatchResources; m != nil && (len(m.ExcludeResourceRules) > 0 || selects(m.NamespaceSelector) ||
+			name != twiceBound && (len(m.ResourceRules) > 0 || selects(m.ObjectSelector))) {
+			return "the binding " + bindings[i].Name + " leaves out namespaces, resources or objects"
 		}
 		denies = true
 	}

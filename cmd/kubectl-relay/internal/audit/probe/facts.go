@@ -145,6 +145,10 @@ func (f *vaultFacts) listLogins(ctx context.Context, auth string) {
 	f.logins = map[string]string{}
 	for _, accessor := range accessors {
 		answer, err := f.client.Auth().Token().LookupAccessorWithContext(ctx, accessor)
+		if ctx.Err() != nil {
+			f.asked = fmt.Sprintf("its login was not among those of Vault's %d that could be looked at within %s", len(accessors), readingVault)
+			return
+		}
 		if err != nil || answer == nil { // it ended meanwhile
 			continue
 		}
