@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/scan"
 	"github.com/relaykeep/relaykeep/relay/serve"
 	"github.com/relaykeep/relaykeep/test/await"
@@ -67,6 +68,7 @@ func TestMetrics_AreThoseOfTheManual(t *testing.T) {
 	b.StartReady()
 	p := newPerson(t)
 	b.WaitStatus(b.Say(p.Number.E164(), "a message, so that there is something to count"), "read")
+	b.WaitReport("the relay looked for receipts", func(s contract.Status) bool { return s.Receipts != nil })
 	for _, none := range []string{ // without a receipt of an erasure, a limit and a witness
 		"relaykeep_erasure_receipt_timestamp_seconds", "relaykeep_first_contacts_limit", "relaykeep_log_witnessed_timestamp_seconds",
 	} {
