@@ -41,8 +41,10 @@ type Contents struct {
 	// Settings are the data keys of the settings, which do not age.
 	Settings []Key `json:"settings"`
 	// Restored says that the store was restored and not opened since.
-	Restored bool  `json:"restored,omitempty"`
-	Size     int64 `json:"size"` // of the store, in bytes
+	Restored bool `json:"restored,omitempty"`
+	// Form says how the store is written, in the store's words.
+	Form string `json:"form,omitempty"`
+	Size int64  `json:"size"` // of the store, in bytes
 }
 
 // Secret is what Vault holds of the relay.

@@ -38,7 +38,7 @@ func databaseExplanations() []explanation {
 	return []explanation{
 		{errLoginMissing, ReasonDatabaseLoginMissing, "Vault has no login at PostgreSQL for this relay: an admin makes a role and a database and writes both to Vault (docs/postgresql.md)"},
 		{store.ErrMoved, ReasonStoreMoved, "the store on the volume was moved into a database: set storage.postgres as it was"},
-		{store.ErrNotEmpty, ReasonDatabaseNotEmpty, "the volume holds a store that should be moved into the database, but that holds something else: give the relay an empty database, or remove the volume if what is on it is not wanted"},
+		{store.ErrNotEmpty, ReasonDatabaseNotEmpty, "a store should be moved into the database, but that holds something else: give the relay an empty database, or remove the relay's volume, if it has one, when what is on it is not wanted"},
 		{store.ErrCopy, ReasonStoreNotCopied, "the database server returned something else than what was copied to it, so nothing was moved: check the server and its disk"},
 		{store.ErrFenced, ReasonStoreTakenOver, "another process has taken the store over, and this one ends"},
 		{store.ErrRolledBack, ReasonStoreRolledBack, "the database server lost what it had committed, through a restoration or a failover: the relay starts again and then resets all sessions"},

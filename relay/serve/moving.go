@@ -22,9 +22,6 @@ import (
 
 // moveAway has the relay leave its region or arrive in one, until ctx ends.
 func (r *relay) moveAway(ctx context.Context) error {
-	if r.onServer() {
-		return errors.New("a relay whose store is in PostgreSQL cannot move to another region")
-	}
 	if r.cfg.Move == contract.MoveArrive {
 		r.move.set(http.HandlerFunc(r.takeIn))
 		r.state.setKeys(errArriving) // who waits for it may ask
@@ -37,7 +34,7 @@ func (r *relay) moveAway(ctx context.Context) error {
 	}
 	id, restored := k.identity.StoreID, k.store.Restored()
 	k.close(r.Log)
-	d, err := store.Depart(r.DataDir, id)
+	d, err := r.depart(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -51,6 +48,22 @@ func (r *relay) moveAway(ctx context.Context) error {
 	r.state.setKeys(errDeparting)
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// depart prepares the store.
+func (r *relay) depart(ctx context.Context, id [16]byte) (*store.Departing, error) {
+	if r.onServer() {
+		return store.DepartFrom(ctx, r.server(), id)
+	}
+	return store.Depart(r.DataDir, id)
+}
+
+// form is how the store is written in the relay's file.
+func (r *relay) form() string {
+	if r.onServer() {
+		return store.FormRows
+	}
+	return store.FormFile
 }
 
 // shows says whether a request shows the token.
@@ -98,7 +111,7 @@ func (r *relay) handOut(w http.ResponseWriter, req *http.Request, d *store.Depar
 		return
 	}
 	c.StoreID, c.Restored = id, restored
-	image, err := d.Open()
+	image, err := d.Open(ctx)
 	if err != nil {
 		r.refuse(w, req, err)
 		return
@@ -114,7 +127,7 @@ func (r *relay) handOut(w http.ResponseWriter, req *http.Request, d *store.Depar
 
 // contents gathers what the relay takes along beside its store.
 func (r *relay) contents(ctx context.Context, d *store.Departing) (c parcel.Contents, err error) {
-	c = parcel.Contents{Version: parcel.Version, Number: r.cfg.PhoneNumber, Size: d.Size()}
+	c = parcel.Contents{Version: parcel.Version, Number: r.cfg.PhoneNumber, Form: r.form(), Size: d.Size()}
 	secrets, err := r.vault.Belongings(ctx, r.cfg.Rotation.Identity, r.cfg.Rotation.Access, lookBack)
 	if err != nil {
 		return c, err
@@ -159,15 +172,16 @@ func (r *relay) takeIn(w http.ResponseWriter, req *http.Request) {
 	if !r.admits(w, req, allowed.Token, err) {
 		return
 	}
-	owner, err := store.OwnerOf(r.DataDir)
+	owner, err := r.ownerOfStore(ctx)
+	waits := owner == nil || r.onServer() && !owner.Used // a database that was prepared for a file that did not come whole
 	switch {
 	case err != nil:
 		r.refuse(w, req, err)
 		return
-	case owner == nil && req.Method != http.MethodPut:
+	case waits && req.Method != http.MethodPut:
 		plain(w, http.StatusNotFound, "the relay waits for its file")
 		return
-	case owner == nil:
+	case waits:
 		if err := r.unpack(ctx, req.Body, allowed.Digest); err != nil {
 			r.refuse(w, req, err)
 			return
@@ -196,10 +210,17 @@ func (r *relay) unpack(ctx context.Context, from io.Reader, digest [32]byte) err
 	if c.Number != r.cfg.PhoneNumber {
 		return fmt.Errorf("taking in a file: %w", store.ErrForeignStore)
 	}
-	return store.Arriving{
+	if c.Form != r.form() {
+		return fmt.Errorf("%w: its store is of another kind than this relay's", parcel.ErrInvalid)
+	}
+	a := store.Arriving{
 		StoreID: c.StoreID, Size: c.Size, Restored: c.Restored,
 		Wrap: func() (epochs, settings map[int64]string, err error) { return r.wrapAgain(ctx, c) },
-	}.Place(r.DataDir, &checked{image, whole, digest})
+	}
+	if r.onServer() {
+		return a.PlaceIn(ctx, r.server(), &checked{image, whole, digest})
+	}
+	return a.Place(r.DataDir, &checked{image, whole, digest})
 }
 
 // checked is a reader whose end is an error if what was read up to there has another digest.

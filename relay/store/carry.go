@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -10,12 +11,19 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store/internal/sqlite"
 )
 
-// Departing is a store in a directory that is taken elsewhere, as it is, sealed. No process can open it before Close.
+// Departing is a store that is taken elsewhere, as it is, sealed. No process can open it before Close.
 type Departing struct {
 	// Epochs and Settings name the data keys of its rows and of its settings, which have to be wrapped again where it goes.
 	Epochs, Settings []seal.Epoch
 
-	image *sqlite.Image
+	content content
+}
+
+// content is the store's bytes.
+type content interface {
+	Size() int64
+	Open(context.Context) (io.ReadCloser, error)
+	Close() error
 }
 
 // Depart prepares the store in dir, which belongs to storeID and no process has open. It changes nothing in it. Errors are
@@ -26,6 +34,19 @@ func Depart(dir string, storeID [16]byte) (*Departing, error) {
 		return nil, err
 	}
 	d := &Departing{}
+	if err := d.readKeys(from); err != nil {
+		return nil, errors.Join(err, from.Close())
+	}
+	image, err := from.Image()
+	if err != nil {
+		return nil, err
+	}
+	d.content = image
+	return d, nil
+}
+
+// readKeys reads the data keys' tables.
+func (d *Departing) readKeys(from querier) error {
 	for table, to := range map[string]*[]seal.Epoch{"epochs": &d.Epochs, "settings_keys": &d.Settings} {
 		err := from.Rows(`SELECT id, created, wrapped FROM `+table+` ORDER BY id`, func(row []driver.Value) error {
 			id, isID := row[0].(int64)
@@ -38,21 +59,20 @@ func Depart(dir string, storeID [16]byte) (*Departing, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("reading the data keys' table: %w", err), from.Close())
+			return fmt.Errorf("reading the data keys' table: %w", err)
 		}
 	}
-	d.image, err = from.Image()
-	return d, err
+	return nil
 }
 
 // Size is how many bytes Open's reader returns.
-func (d *Departing) Size() int64 { return d.image.Size() }
+func (d *Departing) Size() int64 { return d.content.Size() }
 
-// Open returns a reader of the store, from its beginning.
-func (d *Departing) Open() (io.ReadCloser, error) { return d.image.Open() }
+// Open returns a reader of the store, from its beginning. It is the same at each time.
+func (d *Departing) Open(ctx context.Context) (io.ReadCloser, error) { return d.content.Open(ctx) }
 
 // Close lets other processes open the store again.
-func (d *Departing) Close() error { return d.image.Close() }
+func (d *Departing) Close() error { return d.content.Close() }
 
 // Arriving is a store that comes from elsewhere.
 type Arriving struct {

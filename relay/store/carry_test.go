@@ -30,7 +30,7 @@ func departing(t *testing.T) (*world, *store.Departing) {
 // image reads what is taken along.
 func image(t *testing.T, d *store.Departing) []byte {
 	t.Helper()
-	r, err := d.Open()
+	r, err := d.Open(t.Context())
 	check(t, err)
 	raw, err := io.ReadAll(r)
 	check(t, errors.Join(err, r.Close()))

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 	"github.com/relaykeep/relaykeep/relay/store/internal/postgres"
@@ -173,8 +172,7 @@ func (m *move) lookAtMeta() error {
 
 // read calls each for every row of a table, and returns its digest.
 func (m *move) read(from querier, table string, each func([]driver.Value) error) (d digest, err error) {
-	query := "SELECT " + strings.Join(m.columns[table], ", ") + " FROM " + table
-	err = from.Rows(query, func(row []driver.Value) error {
+	err = from.Rows(selection(table, m.columns[table]), func(row []driver.Value) error {
 		if err := d.add(row); err != nil {
 			return fmt.Errorf("%s: %w", table, err)
 		}
@@ -197,8 +195,7 @@ func (m *move) copy(ctx context.Context) error {
 	}
 	m.sent = make(map[string]digest)
 	for _, table := range tables() {
-		columns := m.columns[table]
-		text := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Repeat("?, ", len(columns)-1) + "?)"
+		text := insertion(table, m.columns[table])
 		d, err := m.read(m.from, table, func(row []driver.Value) error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -211,7 +208,7 @@ func (m *move) copy(ctx context.Context) error {
 		m.sent[table] = d
 	}
 	for key, value := range m.meta {
-		if err := m.to.Put(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, value); err != nil {
+		if err := m.to.Put(textMeta, key, value); err != nil {
 			return fmt.Errorf("copying meta: %w", err)
 		}
 		d := m.sent["meta"]

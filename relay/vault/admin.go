@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,15 @@ func (c *Client) Secrets(ctx context.Context) ([]string, error) {
 // Holds says whether Vault holds anything of the tenant, a key or a secret. Only an admin may
 // ask. For a mistyped namespace or name it says no.
 func (c *Client) Holds(ctx context.Context) (bool, error) {
+	return c.holds(ctx, func(string) bool { return true })
+}
+
+// HoldsMore is Holds without the login at PostgreSQL, which an admin puts there before the relay comes.
+func (c *Client) HoldsMore(ctx context.Context) (bool, error) {
+	return c.holds(ctx, func(secret string) bool { return secret != secretDatabase })
+}
+
+func (c *Client) holds(ctx context.Context, counts func(secret string) bool) (bool, error) {
 	for _, key := range []place{c.wrapping(), c.settings(), c.formerSettings(), c.logKey()} {
 		_, err := c.read(ctx, opReadKey, key.path("keys"))
 		if err == nil {
@@ -85,5 +95,5 @@ func (c *Client) Holds(ctx context.Context) (bool, error) {
 		}
 	}
 	names, err := c.Secrets(ctx)
-	return len(names) > 0, err
+	return slices.ContainsFunc(names, counts), err
 }

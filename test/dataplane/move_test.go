@@ -240,6 +240,92 @@ func TestMove_TakesEverythingToAnotherRegionAndEndsTheOldOne(t *testing.T) {
 	b.Wait(contract.ConditionKeysReady, contract.False, "IdentityMissing")
 }
 
+// TestMove_TakesAStoreOnAServerToTheServerOfAnotherRegion, as rows from one database into the other.
+func TestMove_TakesAStoreOnAServerToTheServerOfAnotherRegion(t *testing.T) {
+	t.Parallel()
+	there, root := otherRegion(t, "na")
+	b, server, left := newBusinessOnPostgres(t)
+	b.StartReady()
+	p := newPerson(t)
+	p.Says(b, "before the move")
+	b.WaitText("before the move")
+	b.converse(p, p.Number.E164(), "answered before the move")
+	b.SetDown(true)
+	p.Says(b, "the receiver is down")
+	await.Until(t, "the webhook's job is queued", func() bool { return b.Report().Counts.WebhookQueued > 0 })
+	before := b.Report()
+	b.Stop()
+	p.Says(b, "written during the move")
+	old, next := b.admin(shared.Root, shared.Vault.Contract()), b.admin(root, there.Contract())
+
+	b.Config.Move = contract.MoveDepart
+	b.Start()
+	b.Wait(contract.ConditionKeysReady, contract.False, "Departing")
+	public, err := next.PrepareArrival(t.Context())
+	check(t, err)
+	check(t, old.AllowDeparture(t.Context(), "leave", public))
+	file := b.wantAnswer("the file", http.MethodGet, "leave", nil, http.StatusOK, "age-encryption.org/v1")
+	b.wantAnswer("the file again", http.MethodGet, "leave", nil, http.StatusOK, "age-encryption.org/v1")
+	b.Stop()
+
+	into := server.NewDatabaseT(t)
+	_, err = root.Logical().WriteWithContext(t.Context(), there.Contract().KVMount+"/data/"+b.Namespace+"/"+b.Config.Name+"/postgres",
+		map[string]any{"data": map[string]any{"username": into.Name, "password": into.Password}})
+	check(t, err)
+	b.Hide(into.Password)
+	b.Config.Move, b.Config.Region, b.Config.Vault = contract.MoveArrive, "na", there.Contract()
+	b.Config.Postgres.Database, b.Root = into.Name, root
+	b.Start()
+	b.Wait(contract.ConditionKeysReady, contract.False, "Arriving")
+	check(t, next.AllowArrival(t.Context(), vault.Arrival{Token: "arrive", Digest: sha256.Sum256(file)}))
+	for name, wrong := range map[string][]byte{
+		"cut off":       file[:len(file)-1],
+		"changed":       append(slices.Clone(file[:len(file)-20]), make([]byte, 20)...),
+		"not announced": b.foreignFile(public, b.Number),
+	} {
+		b.wantAnswer(name, http.MethodPut, "arrive", wrong, http.StatusServiceUnavailable, "StoreForeign")
+		b.wantAnswer("after one that was "+name, http.MethodGet, "arrive", nil, http.StatusNotFound, "waits")
+	}
+	b.wantAnswer("the file", http.MethodPut, "arrive", file, http.StatusOK, contract.MoveArrived)
+	b.wantAnswer("the file again", http.MethodPut, "arrive", file, http.StatusOK, contract.MoveArrived)
+	b.Stop()
+
+	b.Config.Move = ""
+	b.SetDown(false)
+	b.StartReady()
+	b.WaitText("the receiver is down")
+	b.WaitText("written during the move")
+	b.converse(p, p.Number.E164(), "answered after the move")
+	after := b.Report()
+	if before.Fingerprint != after.Fingerprint || before.PhoneNumberID != after.PhoneNumberID || before.DeviceID != after.DeviceID {
+		t.Error("the identity is another after the move")
+	}
+	texts := map[string]int{}
+	for _, u := range b.Updates() {
+		texts[u.Text]++
+	}
+	for _, text := range []string{"before the move", "the receiver is down", "written during the move"} {
+		if texts[text] != 1 {
+			t.Errorf("the business got %q %d times", text, texts[text])
+		}
+	}
+	if log := string(b.Log.Bytes()); strings.Contains(log, "repair") {
+		t.Errorf("new sessions were begun: %s", log)
+	}
+	b.NothingLeaked()
+	b.Stop()
+
+	_, err = retention.Erase(t.Context(), old, nil)
+	check(t, err)
+	if holds, err := old.Holds(t.Context()); holds || err != nil {
+		t.Errorf("the old region's Vault still holds something (%v)", err)
+	}
+	b.StartReady() // and needs nothing of the database that it left
+	if into.Name == left.Name {
+		t.Error("both databases are the same")
+	}
+}
+
 // foreignFile is a file that somebody made who knows the key, for a relay of that number.
 func (b *business) foreignFile(public, number string) []byte {
 	b.t.Helper()

@@ -375,3 +375,21 @@ func TestDatabase_TakesTheVolumesPlace(t *testing.T) {
 		t.Error("a relay cannot move what is on its volume")
 	}
 }
+
+// A relay with replicas hands its store over from one pod: the others could take it.
+func TestMove_OfReplicasIsMadeByOnePod(t *testing.T) {
+	in := full()
+	in.Volume = ""
+	if got := *desired.StatefulSet(in, "").Spec.Replicas; got != 3 {
+		t.Fatalf("at rest it has %d pods", got)
+	}
+	in.Relay.Spec.Suspend = true
+	in.Relay.Spec.Moving = &v1alpha1.Moving{From: in.Relay.Spec.DataRegion, To: "elsewhere", CarrierDomain: "eu.example.org"}
+	if got := *desired.StatefulSet(in, "").Spec.Replicas; got != 1 {
+		t.Errorf("on its way it has %d pods", got)
+	}
+	file, _, err := desired.Config(in)
+	if err != nil || !strings.Contains(string(file), `"move": "Depart"`) || strings.Contains(string(file), `"replicated"`) {
+		t.Errorf("it is told %s, %v", file, err)
+	}
+}

@@ -41,7 +41,9 @@ func (in Input) tenant() string { return v1alpha1.TenantName(in.Relay.Name) }
 
 // replicated says whether the relay has several pods. One that still moves its store from its volume has one, since
 // only one can have that.
-func (in Input) replicated() bool { return in.Relay.Spec.Replicas > 1 && !in.UsesClaim() }
+func (in Input) replicated() bool {
+	return in.Relay.Spec.Replicas > 1 && !in.UsesClaim() && !in.Relay.InTransit()
+}
 
 // selector is the set of labels that find a component's pods. A StatefulSet's
 // cannot be changed, so neither may these.

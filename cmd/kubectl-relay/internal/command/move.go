@@ -50,7 +50,9 @@ spec.moves.to, the new one in spec.moves.from. You need the verb move on both, t
 change the relay and to forward ports to its pod, and an admin's login to both Vaults. The
 token for the old region's Vault is in VAULT_TOKEN, ~/.vault-token or --vault-token-file; that
 for the new one's in --to-vault-token-file, or the same if both are one Vault. Addresses and
-CAs are the DataRegions', unless flags say otherwise; VAULT_ADDR is not used.
+CAs are the DataRegions', unless flags say otherwise; VAULT_ADDR is not used. If the relay's store
+is in PostgreSQL, the new region has a server of its own, an empty database of the same name, and
+its login in its Vault (docs/postgresql.md).
 
 The file is written to this machine (--file), as large as the store, and removed at the end.
 When something fails, run the command again, and it goes on; until the relay has been started
@@ -333,6 +335,7 @@ func (m *move) finish(ctx context.Context) error {
 	if err := m.deleteClaim(ctx, m.from.Name); err != nil {
 		return err
 	}
+	m.sayOfDatabase(m.from.Name)
 	if err := m.there.EndArrival(ctx); err != nil {
 		return fmt.Errorf("destroying the key of the sealed file: %w", err)
 	}
@@ -379,6 +382,7 @@ func (m *move) turnBack(ctx context.Context) error {
 	if err := m.deleteClaim(ctx, m.to); err != nil {
 		return err
 	}
+	m.sayOfDatabase(m.to)
 	if err := m.change(ctx, func(s *v1alpha1.BusinessRelaySpec) { s.Suspend, s.Moving = false, nil }); err != nil {
 		return err
 	}
@@ -404,7 +408,7 @@ func hasDeparture(ctx context.Context, c *vault.Client) error {
 // vaultsAreRight looks, before everything in one Vault is erased, whether flags did not lead to the other: that one holds
 // what the relay goes on with, and a record that this one must not have.
 func (m *move) vaultsAreRight(ctx context.Context, erased, kept *vault.Client, region string, record func(context.Context, *vault.Client) error) error {
-	holds, err := kept.Holds(ctx)
+	holds, err := kept.HoldsMore(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the Vault that keeps the relay's keys: %w", err)
 	}
@@ -447,6 +451,13 @@ func (m *move) deleteClaim(ctx context.Context, region string) error {
 	}
 	m.sayf("Deleted claim %s.", name)
 	return nil
+}
+
+// sayOfDatabase says what is left of a store in PostgreSQL in a region that has nothing of the relay any more.
+func (m *move) sayOfDatabase(region string) {
+	if p := m.relay.Spec.Storage.Postgres; p != nil {
+		m.sayf("What database %s of region %s still holds cannot be read any more, and its login is gone from Vault: drop the database there.", p.Database, region)
+	}
 }
 
 // awaitKeys waits until the relay has opened its keys where it is.

@@ -37,7 +37,21 @@ func (m *move) check(ctx context.Context) error {
 			return fmt.Errorf("the Vault of region %s does not know of moves yet: run kubectl relay setup vault --region %s", at.region.Name, at.region.Name)
 		}
 	}
-	holds, err := m.there.Holds(ctx)
+	return m.checkVault(ctx)
+}
+
+// checkVault looks whether the new region's Vault has what it must have of the relay, and nothing else.
+func (m *move) checkVault(ctx context.Context) error {
+	if m.relay.Spec.Storage.Postgres != nil {
+		switch _, err := m.there.DatabaseLogin(ctx); {
+		case errors.Is(err, vault.ErrNotFound):
+			return fmt.Errorf("the Vault of region %s has no login at PostgreSQL for the relay: make an empty database %s there and put its login into that Vault, as docs/postgresql.md says",
+				m.into.Name, m.relay.Spec.Storage.Postgres.Database)
+		case err != nil:
+			return fmt.Errorf("looking at the Vault of region %s: %w", m.into.Name, err)
+		}
+	}
+	holds, err := m.there.HoldsMore(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the Vault of region %s: %w", m.into.Name, err)
 	}
@@ -72,8 +86,10 @@ func (m *move) checkObjects() error {
 	switch ready := meta.FindStatusCondition(relay.Status.Conditions, v1alpha1.ConditionKeysReady); {
 	case relay.DeletionTimestamp != nil:
 		return errors.New("the relay is being deleted")
-	case relay.Spec.Storage.Postgres != nil:
-		return errors.New("the relay's store is in PostgreSQL, and cannot be moved to another region yet")
+	case relay.Spec.Storage.Postgres != nil && into.Spec.Postgres == nil:
+		return fmt.Errorf("the relay's store is in PostgreSQL, and DataRegion %s names none: its admin sets spec.postgres", to)
+	case relay.Spec.Storage.Postgres != nil && from.Spec.Postgres != nil && from.Spec.Postgres.Address == into.Spec.Postgres.Address:
+		return fmt.Errorf("the regions %s and %s have the same PostgreSQL, in which the relay's database would be the same: give %s one of its own", from.Name, to, to)
 	case relay.Spec.Suspend:
 		return errors.New("the relay is stopped by spec.suspend: start it first, so that it is known to work")
 	case ready == nil || ready.Status != metav1.ConditionTrue:

@@ -40,6 +40,7 @@ type Config struct {
 	Owner     [16]byte // a new database is bound to it, and an old one must be
 	MustExist bool     // engine.ErrMissing when there is no database
 
+	idle    time.Duration // instead of idleWriter, for a writer; 0: not
 	silence time.Duration // instead of leaseTime, for tests; 0: not
 }
 

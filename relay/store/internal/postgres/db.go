@@ -59,7 +59,7 @@ func Create(ctx context.Context, f Config) error {
 // open connects, looks whether the server and the database are what they must be, and begins a
 // term.
 func (f Config) open(ctx context.Context) (*conn, lease, error) {
-	c, err := dial(ctx, f, idleWriter)
+	c, err := dial(ctx, f, cmp.Or(f.idle, idleWriter))
 	if err != nil {
 		return nil, lease{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
@@ -27,6 +28,18 @@ type Import struct {
 // ImportInto runs fn in a transaction of its own term and commits it if fn returns nil. It creates the
 // schema in an empty database, as Open does, and fails like it.
 func ImportInto(ctx context.Context, f Config, fn func(*Import) error) error {
+	return f.importing(ctx, fn, func(*conn, lease) error { return nil })
+}
+
+// ReceiveInto is ImportInto for rows that come over a way that may be slow, from somebody who is not known yet: the server
+// waits for so long for what comes next, and if fn fails, a schema in which nothing was ever sealed is removed, so that the
+// database is bound to nobody.
+func ReceiveInto(ctx context.Context, f Config, idle time.Duration, fn func(*Import) error) error {
+	f.idle = idle
+	return f.importing(ctx, fn, forget)
+}
+
+func (f Config) importing(ctx context.Context, fn func(*Import) error, failed func(*conn, lease) error) error {
 	c, l, err := f.open(ctx)
 	if err != nil {
 		return err
@@ -48,7 +61,29 @@ func ImportInto(ctx context.Context, f Config, fn func(*Import) error) error {
 		}
 		return i.flush()
 	})
+	if err != nil && c.broken == nil {
+		err = errors.Join(err, failed(c, l))
+	}
 	return cmp.Or(ctx.Err(), err)
+}
+
+// forget removes the schema, unless something was sealed in it or another process writes.
+func forget(c *conn, l lease) error {
+	err := c.transact(func() error {
+		held, err := c.run(textRenew, l.term)
+		if err != nil || held != 1 {
+			return err
+		}
+		used, err := state{version: 1}.used(c)
+		if err != nil || used {
+			return err
+		}
+		return c.script("DROP SCHEMA relaykeep CASCADE")
+	})
+	if err != nil {
+		return fmt.Errorf("removing an empty schema: %w", err)
+	}
+	return nil
 }
 
 // Put has the server execute a statement, at the latest before the next query.

@@ -35,12 +35,18 @@ func OwnerOf(ctx context.Context, f Config) (*Owner, error) {
 		return nil, engine.ErrForeign
 	}
 	o := &Owner{ID: [16]byte(s.owner)}
+	o.Used, err = s.used(c)
+	return o, err
+}
+
+// used says whether something may have been sealed in a database of ours.
+func (s state) used(c *conn) (used bool, err error) {
 	if s.version == 0 {
-		return o, nil
+		return false, nil
 	}
 	err = c.rows(`SELECT EXISTS (SELECT FROM relaykeep.epochs)`, func(row []driver.Value) error {
-		o.Used = row[0] == int64(1)
+		used = row[0] == int64(1)
 		return nil
 	})
-	return o, err
+	return used, err
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func (s *Source) Image() (*Image, error) {
 func (i *Image) Size() int64 { return i.size }
 
 // Open opens the file for reading.
-func (i *Image) Open() (io.ReadCloser, error) {
+func (i *Image) Open(context.Context) (io.ReadCloser, error) {
 	f, err := os.Open(i.path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database's file: %w", err)
