@@ -200,7 +200,7 @@ test-servers:
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
-	./relay/rich ./relay/cloudapi ./relay/jwe ./relay/webhook ./relay/message/internal/record ./relay/parcel ./relay/proof ./relay/witness ./relay/store/internal/postgres ./api/contract
+	./relay/rich ./relay/cloudapi ./relay/jwe ./relay/webhook ./relay/message/internal/record ./relay/parcel ./relay/proof ./relay/store ./relay/witness ./relay/store/internal/postgres ./api/contract
 FUZZTIME ?= 60s
 FUZZLIMIT ?= 15m
 
