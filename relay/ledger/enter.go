@@ -110,9 +110,11 @@ func (l *Ledger) save(ctx context.Context, update func(context.Context, func(*st
 	}
 	l.counts, l.begun = map[sumKey]int64{}, now
 	l.mu.Unlock()
-	var entered, next int64
+	var entries, next int64
 	err := update(ctx, func(tx *store.Tx) (err error) {
-		entered, next, err = merge(tx, counted, now)
+		if next, err = merge(tx, counted, now); err == nil {
+			entries, _, err = size(tx)
+		}
 		return err
 	})
 	l.saved(ctx, counted, err)
@@ -120,8 +122,8 @@ func (l *Ledger) save(ctx context.Context, update func(context.Context, func(*st
 		return err
 	}
 	l.nextDue = next
-	if entered > 0 {
-		l.set(func(s *State) { s.Size += entered })
+	if entries > l.State().Size {
+		l.set(func(s *State) { s.Size = max(s.Size, entries) })
 	}
 	return nil
 }
@@ -149,12 +151,12 @@ func (l *Ledger) saved(ctx context.Context, counted map[sumKey]int64, err error)
 // due says whether a minute or hour with sums is over.
 func (l *Ledger) due(now time.Time) bool { return l.nextDue != 0 && now.Unix() >= l.nextDue }
 
-// merge adds what was counted to what is pending, and enters what is over. It returns how many entries that were, and when
-// the next minute or hour with sums is over; 0 for none.
-func merge(tx *store.Tx, counted map[sumKey]int64, now time.Time) (entered, next int64, err error) {
+// merge adds what was counted to what is pending, and enters what is over. It returns when the next minute or hour with sums
+// is over; 0 for none.
+func merge(tx *store.Tx, counted map[sumKey]int64, now time.Time) (next int64, err error) {
 	pending, err := readPending(tx)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	was := len(pending)
 	for k, n := range counted {
@@ -174,19 +176,17 @@ func merge(tx *store.Tx, counted map[sumKey]int64, now time.Time) (entered, next
 			}
 			continue
 		}
-		n, err := enterBucket(tx, b, now)
-		if err != nil {
-			return 0, 0, err
+		if err := enterBucket(tx, b, now); err != nil {
+			return 0, err
 		}
-		entered += n
 	}
 	if was == 0 && len(left) == 0 {
-		return entered, 0, nil
+		return 0, nil
 	}
-	return entered, next, writePending(tx, left)
+	return next, writePending(tx, left)
 }
 
-func enterBucket(tx *store.Tx, b bucket, now time.Time) (entered int64, err error) {
+func enterBucket(tx *store.Tx, b bucket, now time.Time) error {
 	// In an order that says nothing about which came first.
 	slices.SortFunc(b.Sums, func(x, y proof.Sum) int {
 		return cmp.Or(cmp.Compare(x.Who, y.Who), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Result, y.Result))
@@ -194,14 +194,13 @@ func enterBucket(tx *store.Tx, b bucket, now time.Time) (entered int64, err erro
 	for part := range slices.Chunk(b.Sums, maxLeafSums) {
 		leaf, err := proof.NewSums(part, time.Unix(b.Begin, 0), time.Duration(b.Seconds)*time.Second)
 		if err != nil {
-			return entered, err
+			return err
 		}
 		if _, err := appendLeaf(tx, leaf, now); err != nil {
-			return entered, err
+			return err
 		}
-		entered++
 	}
-	return entered, nil
+	return nil
 }
 
 func readPending(tx *store.Tx) (pending []bucket, err error) {

@@ -79,8 +79,6 @@ type Options struct {
 	Witness Witness // nil: nobody cosigns
 	Now     func() time.Time
 	Log     *slog.Logger
-	// Tell is called when State has changed; nil for nobody.
-	Tell func()
 }
 
 // State is how a log is.
@@ -131,9 +129,6 @@ func New(o Options) *Ledger {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Tell == nil {
-		o.Tell = func() {}
-	}
 	return &Ledger{Options: o, counts: map[sumKey]int64{}, saving: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
@@ -168,10 +163,15 @@ func (l *Ledger) Enter(ctx context.Context, kind proof.Kind, body []byte) (index
 		return err
 	})
 	if err == nil {
-		l.set(func(s *State) { s.Size = max(s.Size, index+1) })
-		l.poke()
+		l.entered(index + 1)
 	}
 	return index, err
+}
+
+// entered notes how many entries there are, and has Run look at them at once.
+func (l *Ledger) entered(size int64) {
+	l.set(func(s *State) { s.Size = max(s.Size, size) })
+	l.poke()
 }
 
 // EnterChanged is Enter, unless the latest entry of that kind that it made has the same body.
@@ -185,14 +185,15 @@ func (l *Ledger) EnterChanged(ctx context.Context, kind proof.Kind, body []byte)
 	if err != nil || bytes.Equal(was, body) {
 		return err
 	}
-	err = l.Store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := Enter(tx, kind, body, l.Now()); err != nil {
+	var index int64
+	err = l.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		if index, err = Enter(tx, kind, body, l.Now()); err != nil {
 			return err
 		}
 		return tx.PutSetting(name, body)
 	})
 	if err == nil {
-		l.poke()
+		l.entered(index + 1)
 	}
 	return err
 }
@@ -221,16 +222,15 @@ func (l *Ledger) State() State {
 
 func (l *Ledger) set(change func(*State)) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	change(&l.state)
-	l.mu.Unlock()
-	l.Tell()
 }
 
 // Run stores what is counted, closes minutes and hours, and has checkpoints signed and cosigned, until ctx ends. What was
-// counted last is for Flush.
+// counted last is for Flush. A log that cannot be read is tried again; State says why nothing is signed.
 func (l *Ledger) Run(ctx context.Context) error {
-	if err := l.load(ctx); err != nil {
-		return err
+	if err := l.load(ctx); err != nil && ctx.Err() == nil {
+		l.Log.LogAttrs(ctx, slog.LevelError, "the log cannot be read, trying again", slog.Any("error", err))
 	}
 	publish, published := make(chan struct{}, 1), make(chan struct{})
 	go func() { // beside the saving: a witness that does not answer holds up no sum

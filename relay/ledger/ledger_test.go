@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,14 +247,17 @@ func TestSums_AreBoundedHoweverManyTokensThereWere(t *testing.T) {
 		w.Count(proof.Named("t"+strings.Repeat("x", i%100)+string(rune('a'+i/100%26))), proof.Send, string(rune('a'+i/2600)))
 	}
 	w.turn(time.Minute)
-	total := int64(0)
+	total, sums, others := int64(0), 0, int64(0)
 	for _, e := range w.entries() {
 		for _, s := range e.Sums {
-			total += s.Count
+			total, sums = total+s.Count, sums+1
+			if s.Who == proof.Others {
+				others += s.Count
+			}
 		}
 	}
-	if total != 10_000 {
-		t.Errorf("%d of 10000 are counted", total)
+	if total != 10_000 || sums > 5000 || others == 0 {
+		t.Errorf("%d of 10000 are counted, in %d sums, %d of them as others", total, sums, others)
 	}
 }
 
@@ -425,6 +429,70 @@ func TestUnsigned_IsSaidAndEndsByItself(t *testing.T) {
 	w.turn(10 * time.Minute)
 	if s := w.State(); s.Unsigned != nil || s.Signed != s.Size || s.Key == "" {
 		t.Errorf("the state is %+v", s)
+	}
+}
+
+// What is asked of whoever looks is the present reason, not the first.
+func TestUnsigned_SaysThePresentReason(t *testing.T) {
+	w := newWorld(t)
+	w.key.refuses = errors.New("denied")
+	w.turn(0)
+	w.key.refuses = errors.New("sealed")
+	w.turn(10 * time.Minute)
+	if s := w.State(); !errors.Is(s.Unsigned, w.key.refuses) {
+		t.Errorf("the state is %+v", s)
+	}
+}
+
+func TestState_CountsWhatOthersEnterInTheirTransactions(t *testing.T) {
+	w := newWorld(t)
+	l := ledger.New(ledger.Options{Store: w.store, Origin: origin, Now: w.clock})
+	l.Count(proof.Owner, proof.Send, proof.OK)
+	_, err := l.Enter(t.Context(), "receipt", []byte("{}"))
+	must(t, err)
+	must(t, w.store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := ledger.Enter(tx, proof.Rotation, []byte("{}"), w.now)
+		return err
+	}))
+	w.now = w.now.Add(time.Minute)
+	must(t, l.Turn(t.Context()))
+	if s := l.State(); s.Size != 3 {
+		t.Errorf("of 3 entries the state says %d", s.Size)
+	}
+}
+
+// run has the ledger run until the test ends, or stop is called.
+func (w *world) run() (stop func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			w.t.Errorf("it ended with %v", err)
+		}
+	})
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// What a relay does must not end with a damaged row of its log.
+func TestRun_GoesOnWithALogThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	spoil := func(value []byte) {
+		t.Helper()
+		must(t, w.store.Update(t.Context(), func(tx *store.Tx) error { return tx.PutSetting("log-checkpoint", value) }))
+	}
+	spoil([]byte("x"))
+	stop := w.run()
+	await.Until(t, "the state says so", func() bool { return w.State().Unsigned != nil })
+	w.Count(proof.Owner, proof.Send, proof.OK)
+	stop()
+	spoil(nil)
+	w.turn(10 * time.Minute)
+	if s := w.State(); s.Unsigned != nil || s.Signed != s.Size || !strings.Contains(w.sums(), "owner send ok 1") {
+		t.Errorf("afterwards: %+v, %s", s, w.sums())
 	}
 }
 

@@ -76,11 +76,14 @@ func (l *Ledger) load(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("reading the log: %w", err)
+		next = 1 // it is not known, so that it is looked for
 	}
 	l.saving <- struct{}{}
 	l.nextDue = next
 	<-l.saving
+	if err != nil {
+		return fmt.Errorf("reading the log: %w", err)
+	}
 	l.set(func(s *State) { *s = now })
 	return nil
 }
@@ -106,7 +109,7 @@ func (l *Ledger) publish(ctx context.Context) {
 	case did:
 		l.nextSign = now.Add(signEvery)
 	}
-	if was := l.State().Unsigned; (was == nil) != (err == nil) {
+	if was := l.State().Unsigned; text(was) != text(err) {
 		if err != nil {
 			l.Log.LogAttrs(ctx, slog.LevelWarn, "the log's checkpoint was not signed, trying again", slog.Any("error", err))
 		}
@@ -115,6 +118,14 @@ func (l *Ledger) publish(ctx context.Context) {
 	if err == nil {
 		l.ask(ctx)
 	}
+}
+
+// text is what an error says; empty without one.
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // sign signs the log as it is now, unless that was done.
@@ -142,12 +153,13 @@ func (l *Ledger) sign(ctx context.Context) (did bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l.set(func(s *State) { s.Size = max(s.Size, tree.N) })
+	l.set(func(s *State) {
+		s.Size, s.Signed, s.Witnessed = max(s.Size, tree.N), sizeOf(last.Latest), sizeOf(last.Witnessed)
+	})
 	if tree.N == sizeOf(last.Latest) {
 		return false, nil
 	}
-	text := proof.Text(l.Origin, tree)
-	signedNote, err := note.Sign(&note.Note{Text: text}, noteSigner{l.key, func(text []byte) ([]byte, error) { return l.Signer.SignLog(ctx, text) }})
+	signedNote, err := note.Sign(&note.Note{Text: proof.Text(l.Origin, tree)}, noteSigner{l.key, func(text []byte) ([]byte, error) { return l.Signer.SignLog(ctx, text) }})
 	if err != nil {
 		return false, err
 	}
