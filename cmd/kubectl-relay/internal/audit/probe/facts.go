@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/audit"
 )
+
+// readingVault bounds the reading of a Vault's roles, policies and logins.
+const readingVault = 30 * time.Second
 
 // role is a role of Vault's Kubernetes auth method.
 type role struct {

@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// readingVault bounds the reading of a Vault's roles, policies and logins.
-	readingVault = 30 * time.Second
 	// maxAuthority bounds what is read of an authority, in bytes.
 	maxAuthority = 1 << 20
 	// stranger is a tenant that no cluster has, whose paths nobody else's login may reach.
