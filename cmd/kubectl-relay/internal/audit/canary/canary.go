@@ -188,11 +188,11 @@ func until(ctx context.Context, otherwise string, ask func() (bool, error)) erro
 func (r *run) erase(ctx context.Context, again bool) {
 	ctx, cancel := context.WithTimeout(ctx, cleanUp)
 	defer cancel()
+	began := r.Now()
 	var account error
 	if r.customer != nil {
 		account = r.customer.Leave(ctx)
 	}
-	began := r.Now()
 	err := r.Relay.Erase(ctx, r.user)
 	left, asked := r.Relay.Stores(ctx, r.user)
 	kept, counted := r.Relay.KeptBack(ctx)

@@ -191,7 +191,7 @@ func (r *run) searchFile(l *look, f File, step string, since time.Time) {
 	}
 }
 
-// names lists the names below a path, and says when the newest file was written.
+// names lists the names below a path, and says when the newest file was written, or one was removed from a folder.
 func names(path string) (list string, newest time.Time, err error) {
 	var all strings.Builder
 	err = filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
@@ -203,7 +203,7 @@ func names(path string) (list string, newest time.Time, err error) {
 		}
 		fmt.Fprintln(&all, entry.Name())
 		info, err := entry.Info()
-		if err == nil && info.Mode().IsRegular() && info.ModTime().After(newest) {
+		if err == nil && info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
 		return nil
