@@ -64,25 +64,28 @@ func copied(country v1alpha1.CountryCode) act {
 		}()
 		ctx, cancel := context.WithTimeout(ctx, pollFor)
 		defer cancel()
-		return lab.Poll(ctx, func(ctx context.Context) error {
-			if err := s.lab.Client().Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-				return err
-			}
-			is := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionTransfersAllowed)
-			if is == nil {
-				return fmt.Errorf("BusinessRelay %s does not say whether transfers are allowed", o.Name)
-			}
-			var told corev1.ConfigMap
-			key := client.ObjectKey{Namespace: o.Namespace, Name: v1alpha1.TenantName(o.Name)}
-			if err := client.IgnoreNotFound(s.lab.Client().Get(ctx, key, &told)); err != nil {
-				return err
-			}
-			if is.Status == metav1.ConditionTrue || strings.Contains(fmt.Sprint(told.Data), copiesHost) {
-				return nil
-			}
-			return lab.Final(conditionError{is.Reason, is.Message})
-		})
+		return lab.Poll(ctx, func(ctx context.Context) error { return s.copiesTo(ctx, o) })
 	}
+}
+
+// copiesTo returns nil if a relay may copy to its processor, or is told of it; the condition that says no otherwise.
+func (s *Scene) copiesTo(ctx context.Context, o *v1alpha1.BusinessRelay) error {
+	if err := s.lab.Client().Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		return err
+	}
+	is := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionTransfersAllowed)
+	if is == nil {
+		return fmt.Errorf("BusinessRelay %s does not say whether transfers are allowed", o.Name)
+	}
+	var told corev1.ConfigMap
+	key := client.ObjectKey{Namespace: o.Namespace, Name: v1alpha1.TenantName(o.Name)}
+	if err := client.IgnoreNotFound(s.lab.Client().Get(ctx, key, &told)); err != nil {
+		return err
+	}
+	if is.Status == metav1.ConditionTrue || strings.Contains(fmt.Sprint(told.Data), copiesHost) {
+		return nil
+	}
+	return lab.Final(conditionError{is.Reason, is.Message})
 }
 
 // atTheCopies are attempts to have what customers write copied to where it must not go.
