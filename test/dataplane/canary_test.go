@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -55,7 +56,7 @@ func (b *business) leaves(number string, texts ...string) {
 	for i, text := range texts {
 		said[i] = scan.Secret{Name: "text", Bytes: text}
 	}
-	everything, err := scan.New(append(said, scan.Secret{Name: "number", Bytes: strings.TrimPrefix(number, "+")})...)
+	everything, err := scan.New(slices.Concat(said, []scan.Secret{{Name: "number", Bytes: strings.TrimPrefix(number, "+")}})...)
 	check(b.t, err)
 	words, err := scan.New(said...)
 	check(b.t, err)
