@@ -136,12 +136,13 @@ release: ## Make all that a release VERSION=v1.2.3 has, twice to compare, into d
 ##@ Develop
 
 .PHONY: generate
-generate: ## Regenerate CRDs, deep copies, role rules, what the chart takes from them, and the API's reference
+generate: ## Regenerate CRDs, deep copies, role rules, what the chart takes from them, the API's reference, and pictures
 	$(TOOL) controller-gen object paths=./api/v1alpha1
 	$(TOOL) controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases
 	$(TOOL) controller-gen rbac:roleName=relaykeep-manager paths=./controllers/... output:rbac:dir=config/rbac
 	$(GO) run ./charts/generate
 	$(GO) run ./docs/generate
+	$(GO) -C test/tools run ./pictures $(addprefix ../../,$(wildcard docs/pictures/*.dot))
 
 .PHONY: fmt
 fmt: ## Format the code
