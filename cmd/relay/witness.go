@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/relaykeep/relaykeep/relay/certfile"
 	"github.com/relaykeep/relaykeep/relay/witness"
 )
 
@@ -104,6 +105,13 @@ func serveWitness(cmd *cobra.Command, dir, address, certificate, key string) (er
 		Handler: w, ReadTimeout: witnessTimeout, WriteTimeout: witnessTimeout, IdleTimeout: witnessIdle, MaxHeaderBytes: witnessHeader,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
+	if certificate != "" {
+		files := certfile.New(certificate, key, time.Now)
+		if err := files.Load(); err != nil {
+			return fmt.Errorf("--tls-certificate and --tls-key: %w", err)
+		}
+		server.TLSConfig.GetCertificate = files.Get
+	}
 	ctx := cmd.Context()
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", address)
@@ -119,7 +127,7 @@ func serveWitness(cmd *cobra.Command, dir, address, certificate, key string) (er
 	})
 	defer stop()
 	if certificate != "" {
-		err = server.ServeTLS(listener, certificate, key)
+		err = server.ServeTLS(listener, "", "")
 	} else {
 		err = server.Serve(listener)
 	}

@@ -10,9 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -82,61 +79,6 @@ func (c *issuedCertificate) keep(ctx context.Context, tell func(error)) {
 			tell(err)
 		}
 	}
-}
-
-// fileCertificate is a tenant's own certificate. A kubelet replaces the files when
-// the Secret changes; they are looked at again every recheck.
-type fileCertificate struct {
-	cert, key string
-	now       func() time.Time
-
-	mu      sync.Mutex // guards the following fields
-	current *tls.Certificate
-	stamp   time.Time
-	checked time.Time
-}
-
-const recheck = 10 * time.Second
-
-func newFileCertificate(dir string, now func() time.Time) *fileCertificate {
-	return &fileCertificate{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), now: now}
-}
-
-// load reads the files.
-func (f *fileCertificate) load() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.loadLocked()
-}
-
-func (f *fileCertificate) loadLocked() error {
-	f.checked = f.now()
-	info, err := os.Stat(f.cert)
-	if err != nil {
-		return errCertificate
-	}
-	if f.current != nil && info.ModTime().Equal(f.stamp) {
-		return nil
-	}
-	c, err := tls.LoadX509KeyPair(f.cert, f.key)
-	if err != nil {
-		return errCertificate
-	}
-	f.current, f.stamp = &c, info.ModTime()
-	return nil
-}
-
-// get returns the certificate, the one before when the files are being replaced.
-func (f *fileCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.now().Sub(f.checked) >= recheck {
-		_ = f.loadLocked()
-	}
-	if f.current == nil {
-		return nil, errCertificate
-	}
-	return f.current, nil
 }
 
 // parseChain decodes PEM certificates, the leaf first.

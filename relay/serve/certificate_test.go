@@ -146,13 +146,3 @@ func TestCertificate_EmptyChainIsRefused(t *testing.T) {
 		}
 	}
 }
-
-func TestMissingCertificateFilesAreReported(t *testing.T) {
-	f := newFileCertificate(t.TempDir(), time.Now)
-	if err := f.load(); !errors.Is(err, errCertificate) {
-		t.Errorf("error is %v", err)
-	}
-	if _, err := f.get(nil); !errors.Is(err, errCertificate) {
-		t.Errorf("error is %v", err)
-	}
-}

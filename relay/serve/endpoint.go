@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/relaykeep/relaykeep/api/contract"
+	"github.com/relaykeep/relaykeep/relay/certfile"
 	"github.com/relaykeep/relaykeep/relay/cloudapi"
 )
 
@@ -119,8 +121,13 @@ func (p *parts) drain(ctx context.Context, server *http.Server) {
 func (p *parts) certificates(ctx context.Context) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
 	switch p.cfg.Endpoint.TLS {
 	case contract.TLSFromSecret:
-		f := newFileCertificate(p.TLSDir, p.Now)
-		return f.get, p.untilCertificate(ctx, f.load)
+		f := certfile.New(filepath.Join(p.TLSDir, "tls.crt"), filepath.Join(p.TLSDir, "tls.key"), p.Now)
+		return f.Get, p.untilCertificate(ctx, func() error {
+			if f.Load() != nil {
+				return errCertificate
+			}
+			return nil
+		})
 	case contract.TLSFromPKI:
 		c := &issuedCertificate{names: p.names(), sign: p.vault.Certificate, now: p.Now}
 		if err := p.untilCertificate(ctx, func() error { return c.renew(ctx) }); err != nil {
