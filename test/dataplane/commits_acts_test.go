@@ -49,6 +49,7 @@ func acts() []act {
 		{"a first message without an answer", (*stage).stayAway},
 		{"a device that lost its session", (*stage).loseSession},
 		{"an erased customer", (*stage).eraseCustomer},
+		{"an audit's canary", (*stage).endCanary},
 		{"rotated keys", (*stage).rotateKeys},
 		{"a receiver that is down for a week", (*stage).buryLetters},
 		{"a database that was restored", (*stage).restoreDatabase},
@@ -273,6 +274,14 @@ func (s *stage) eraseCustomer() {
 	if status, answer, err := s.Try(s.Token, http.MethodGet, rig.Version+"/"+s.NumberID+"/customers/"+gone.Number.Digits(), "", nil); err == nil && status == http.StatusOK {
 		s.t.Errorf("who was erased is there: %s", answer)
 	}
+}
+
+func (s *stage) endCanary() {
+	s.ask(http.MethodPost, "/"+s.NumberID+"/canary", map[string]string{"number": aCanarysNumber()})
+	await.Until(s.t, "the canary ends", func() bool {
+		status, _, err := s.Try(s.Token, http.MethodDelete, rig.Version+"/"+s.NumberID+"/canary", "", nil)
+		return err == nil && status < http.StatusInternalServerError // also once there is none any more
+	})
 }
 
 func (s *stage) rotateKeys() {
