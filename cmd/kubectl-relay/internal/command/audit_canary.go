@@ -92,7 +92,7 @@ const storedIn = "kept-back"
 // sendCanary sends a canary through a relay. What it lacks is an outcome.
 func (f *auditFlags) sendCanary(ctx context.Context, errOut io.Writer, cluster *cluster, by probe.Options, relay *v1alpha1.BusinessRelay) *audit.Canary {
 	refused := func(err error) *audit.Canary {
-		return audit.JudgeCanary(relay.Namespace, relay.Name, err.Error(), nil, nil)
+		return audit.JudgeCanary(relay.Namespace, relay.Name, explained(err).Error(), nil, nil)
 	}
 	region, err := readRegion(ctx, by.Client, string(relay.Spec.DataRegion))
 	if err != nil {
