@@ -38,10 +38,13 @@ PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 # it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
 # servers, whose parts run under it here, and the reconcilers, which do so with an API server in memory: `make nightly` runs all
 # under it.
-RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./controllers ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
+RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
 RACE = $(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
 	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$))
 PLAIN = $(filter-out $(RACE),$(PACKAGES))
+# Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
+LONGEST = $(addprefix $(shell $(GO) list -m)/,test/dataplane cmd/kubectl-relay/internal/command controllers relay/message relay/store relay/store/internal/postgres)
+longest_first = $(filter $(LONGEST),$1) $(filter-out $(LONGEST),$1)
 # SQLite is C that was translated: what it keeps is no memory that Go's detector knows, and under
 # it each query takes three times as long.
 RACE_FLAGS = -race '-gcflags=modernc.org/...=-race=false -d=checkptr=0'
@@ -191,13 +194,13 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 
 # The reconcilers once more with an API server in memory.
 test-parts:
-	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(RACE)
+	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
 	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
 	CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) -race -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 
 test-servers:
-	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(PLAIN)
+	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
