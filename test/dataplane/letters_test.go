@@ -61,7 +61,7 @@ func TestDeadLetters_AreListedAndReplayed(t *testing.T) {
 	b.WaitText("accepted")
 	b.SetDown(true)
 	p.Says(b, "not accepted for a week")
-	await.Until(t, "the webhook's job is queued", func() bool { return b.Report().Counts.WebhookQueued > 0 })
+	b.Wait(contract.ConditionWebhookVerified, contract.False, webhook.ReasonDeliveryFailing) // so that why it failed is stored
 	b.Stop()
 	week := func() time.Duration { return 8 * 24 * time.Hour }
 	b.Start(off(week), func(o *serve.Options) { o.VaultOffset, o.SweepEvery = week, 100*time.Millisecond })
