@@ -293,7 +293,7 @@ func TestRules_RelaysOfANamespaceShareTheLimit(t *testing.T) {
 	}
 }
 
-// Whom a hold refuses does not count towards another one: relays of a namespace would keep each other held for ever, and one
+// People who are refused during a hold do not count towards the next: relays of a namespace would keep each other held for ever, and one
 // without a limit would fall from its tier with the first.
 func TestRules_WhatAHoldRefusesMakesNoOtherHold(t *testing.T) {
 	for name, customers := range map[string]int64{"with a limit": 0, "without one": 1 << 30} {

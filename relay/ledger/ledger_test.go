@@ -308,7 +308,7 @@ func TestUnwritten_IsSaidBoundedAndMadeGood(t *testing.T) {
 	}
 }
 
-// A store that does not answer holds up no request that is to be stored before its answer for longer than that may wait.
+// A request that must be logged before it is answered waits no longer than its own deadline for a store that hangs.
 func TestUnwritten_IsSaidOfAStoreThatDoesNotAnswer(t *testing.T) {
 	w := newWorld(t)
 	w.turn(0)
@@ -432,7 +432,7 @@ func TestUnsigned_IsSaidAndEndsByItself(t *testing.T) {
 	}
 }
 
-// What is asked of whoever looks is the present reason, not the first.
+// State gives the latest reason, not the first.
 func TestUnsigned_SaysThePresentReason(t *testing.T) {
 	w := newWorld(t)
 	w.key.refuses = errors.New("denied")

@@ -211,11 +211,11 @@ func (m *move) copy(ctx context.Context) error {
 		if err := m.to.Put(textMeta, key, value); err != nil {
 			return fmt.Errorf("copying meta: %w", err)
 		}
-		d := m.sent["meta"]
+		d := m.sent[tableMeta]
 		if err := d.add([]driver.Value{key, value}); err != nil {
 			return err
 		}
-		m.sent["meta"] = d
+		m.sent[tableMeta] = d
 	}
 	if there, err = m.digests(m.to); err != nil {
 		return err

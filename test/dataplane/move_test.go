@@ -194,22 +194,7 @@ func TestMove_TakesEverythingToAnotherRegionAndEndsTheOldOne(t *testing.T) {
 	if n := p.Sees("sent from the new region"); n != 1 {
 		t.Errorf("the customer saw what waited to be sent %d times", n)
 	}
-	texts := map[string]int{}
-	for _, u := range b.Updates() {
-		if u.Type == "unsupported" {
-			t.Error("the business was told of a message that could not be read")
-		}
-		texts[u.Text]++
-	}
-	for _, text := range []string{"before the move", "the receiver is down", "written during the move"} {
-		if texts[text] != 1 {
-			t.Errorf("the business got %q %d times", text, texts[text])
-		}
-	}
-	if log := string(b.Log.Bytes()); strings.Contains(log, "repair") {
-		t.Errorf("new sessions were begun: %s", log)
-	}
-	b.NothingLeaked()
+	b.wantMovedWhole()
 	b.Stop()
 
 	// The old region ends, and the file with it.
@@ -300,19 +285,7 @@ func TestMove_TakesAStoreOnAServerToTheServerOfAnotherRegion(t *testing.T) {
 	if before.Fingerprint != after.Fingerprint || before.PhoneNumberID != after.PhoneNumberID || before.DeviceID != after.DeviceID {
 		t.Error("the identity is another after the move")
 	}
-	texts := map[string]int{}
-	for _, u := range b.Updates() {
-		texts[u.Text]++
-	}
-	for _, text := range []string{"before the move", "the receiver is down", "written during the move"} {
-		if texts[text] != 1 {
-			t.Errorf("the business got %q %d times", text, texts[text])
-		}
-	}
-	if log := string(b.Log.Bytes()); strings.Contains(log, "repair") {
-		t.Errorf("new sessions were begun: %s", log)
-	}
-	b.NothingLeaked()
+	b.wantMovedWhole()
 	b.Stop()
 
 	_, err = retention.Erase(t.Context(), old, nil)
@@ -324,6 +297,27 @@ func TestMove_TakesAStoreOnAServerToTheServerOfAnotherRegion(t *testing.T) {
 	if into.Name == left.Name {
 		t.Error("both databases are the same")
 	}
+}
+
+// wantMovedWhole wants the business to have each text of the move once, and all sessions to go on.
+func (b *business) wantMovedWhole() {
+	b.t.Helper()
+	texts := map[string]int{}
+	for _, u := range b.Updates() {
+		if u.Type == "unsupported" {
+			b.t.Error("the business was told of a message that could not be read")
+		}
+		texts[u.Text]++
+	}
+	for _, text := range []string{"before the move", "the receiver is down", "written during the move"} {
+		if texts[text] != 1 {
+			b.t.Errorf("the business got %q %d times", text, texts[text])
+		}
+	}
+	if log := string(b.Log.Bytes()); strings.Contains(log, "repair") {
+		b.t.Errorf("new sessions were begun: %s", log)
+	}
+	b.NothingLeaked()
 }
 
 // foreignFile is a file that somebody made who knows the key, for a relay of that number.

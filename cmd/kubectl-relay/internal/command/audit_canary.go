@@ -32,7 +32,7 @@ type canaryFlags struct {
 	endpoint             endpointFlags
 
 	files  []canary.File
-	nobody phone.Number // zero if it is to be drawn
+	nobody phone.Number // zero for a random one
 }
 
 func (f *canaryFlags) add(cmd *cobra.Command) {
@@ -72,7 +72,7 @@ func (f *canaryFlags) check(cmd *cobra.Command, args []string) error {
 	}
 	if f.number != "" {
 		var err error
-		if f.nobody, err = phone.Parse(f.number); err != nil || !strings.HasPrefix(f.number, "+999") {
+		if f.nobody, err = phone.Parse(f.number); err != nil || !canary.IsNobodys(f.nobody) {
 			return usage(cmd, "--canary-number: write a number that begins with +999, which is nobody's, of at most 15 digits")
 		}
 	}

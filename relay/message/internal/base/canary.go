@@ -71,7 +71,7 @@ func (s *Base) Announce(ctx context.Context, n phone.Number) (Canary, error) {
 	s.canary.mu.Lock()
 	defer s.canary.mu.Unlock()
 	if at := s.canary.at.Load(); at != nil {
-		if at.Number == n { // whoever got no answer asks again
+		if at.Number == n { // the same request again, whose answer was lost
 			return *at, nil
 		}
 		return Canary{}, ErrCanaryRunning

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/audit"
@@ -79,6 +80,9 @@ const (
 
 // code is the country code of canaries; the relay takes no other. The ITU keeps it in reserve.
 const code = "+999"
+
+// IsNobodys says whether a number can only be a canary's.
+func IsNobodys(n phone.Number) bool { return strings.HasPrefix(n.E164(), code) }
 
 // NewNumber draws a number that is nobody's.
 func NewNumber() (phone.Number, error) {

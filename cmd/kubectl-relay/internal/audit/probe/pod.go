@@ -146,7 +146,7 @@ type Text struct {
 	Failed *audit.Outcome
 }
 
-// Texts reads what the platform says of a relay, anew with each call.
+// Texts reads a relay's object, events, logs, metrics and status page. Each call reads them again.
 func Texts(ctx context.Context, o Options, relay *v1alpha1.BusinessRelay) ([]Text, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
