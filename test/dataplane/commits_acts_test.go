@@ -160,14 +160,15 @@ func (s *stage) configureByAPI() {
 	}
 }
 
-// askShyCustomers writes to customers who show their keys to contacts alone, until a kill came between an answer to
-// a contact request and what follows from it, at both moments: an answer does not come again.
+// askShyCustomers writes to customers who show their keys to contacts alone, until a kill came between what their server
+// says once, an answer to a contact request and a list of devices, and what follows from it, at both moments.
 func (s *stage) askShyCustomers() {
-	const answered = "outbound/contact.go ContactAnswered"
-	for n := 0; n < 2 || n < 6 && !s.wasKilledIn(answered); n++ {
+	const answered, listed = "outbound/contact.go ContactAnswered", "peers/devices.go DeviceList"
+	for n := 0; n < 2 || n < 8 && !(s.wasKilledIn(answered) && s.wasKilledIn(listed)); n++ {
 		s.askShyCustomer()
 	}
 	s.killedIn(answered)
+	s.killedIn(listed)
 }
 
 func (s *stage) askShyCustomer() {

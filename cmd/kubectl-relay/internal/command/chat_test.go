@@ -17,6 +17,7 @@ import (
 	"github.com/relaykeep/relaykeep/cmd/kubectl-relay/internal/exit"
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/phone"
+	"github.com/relaykeep/relaykeep/test/await"
 	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/services/prosody"
 )
@@ -55,21 +56,23 @@ func startShopThat(t *testing.T, server *prosody.Server, answer func(context.Con
 			received <- e
 		}
 	})
-	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
 	var answering sync.WaitGroup
 	answering.Go(func() {
 		for {
 			select {
 			case e := <-received:
+				ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 				_ = shop.Flush(ctx)
 				answer(ctx, shop.Customer, e)
-			case <-ctx.Done():
+				cancel()
+			case <-over:
 				return
 			}
 		}
 	})
-	t.Cleanup(func() {
-		cancel()
+	t.Cleanup(func() { // an answer that the chat has seen may still wait for the server's acknowledgement
+		close(over)
 		answering.Wait()
 	})
 }
