@@ -190,7 +190,10 @@ test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, 
 # What computes gives way to what waits for servers, which runs beside it.
 .PHONY: test test-parts test-servers
 test: test-env ## Every test that needs no cluster of nodes: real API server, Vault, Prosody, ejabberd; interop
-	@$(MAKE) -j 2 test-parts test-servers
+	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; $(MAKE) -j 2 test-parts test-servers 2>&1 | tee "$$said" || { $(SUM_UP) "$$said" >&2; exit 1; }
+
+# What failed is said once more at the end: each failed test's first lines, and the packages.
+SUM_UP = awk 'BEGIN { print "\nfailed:" } /^ *--- FAIL|^panic:|^WARNING: DATA RACE/ { left = 60 } /^(ok|FAIL|[?]|--- PASS|===)/ { left = 0 } left-- > 0 || /^FAIL\t/'
 
 # The reconcilers once more with an API server in memory.
 test-parts:
