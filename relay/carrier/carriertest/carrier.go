@@ -70,6 +70,7 @@ func (c *Carrier) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 	for {
 		c.hub.mu.Lock()
 		var next []carrier.Event
+		taken := in.taken
 		if len(in.events) > 0 {
 			next = in.events[:1]
 		}
@@ -90,8 +91,8 @@ func (c *Carrier) serve(ctx context.Context, h carrier.Handler, in *inbox) {
 		}
 		c.hub.mu.Lock()
 		cut := c.hub.Cuts != nil && c.hub.Cuts(c.own)
-		if !cut {
-			in.events = in.events[1:]
+		if !cut && in.taken == taken { // another link of the account may have had it, too
+			in.events, in.taken = in.events[1:], in.taken+1
 		}
 		c.hub.mu.Unlock()
 		if cut {

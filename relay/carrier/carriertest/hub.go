@@ -47,7 +47,8 @@ type Hub struct {
 }
 
 type inbox struct {
-	events []carrier.Event
+	events []carrier.Event // that no link had yet
+	taken  int             // how many were had
 	wake   chan struct{}
 }
 
