@@ -42,8 +42,9 @@ func Processor(pid int) (time.Duration, error) {
 // Resident returns how many bytes of memory a process has.
 func Resident(pid int) (int64, error) { return kibibytes(pid, "status", "VmRSS:") }
 
-// Private returns how many bytes of memory only a process has and the kernel could not read again from a file.
-func Private(pid int) (int64, error) { return kibibytes(pid, "smaps_rollup", "Private_Dirty:") }
+// Private returns how many bytes of memory only a process has and the kernel could not read again from a file. What it has of
+// a file's is not counted, wherever the file is: in memory (tmpfs) it would be, as Private_Dirty.
+func Private(pid int) (int64, error) { return kibibytes(pid, "smaps_rollup", "\nAnonymous:") }
 
 // kibibytes returns in bytes what a file of a process says of a name in kibibytes.
 func kibibytes(pid int, file, name string) (int64, error) {
