@@ -15,8 +15,10 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -41,9 +43,9 @@ type work struct {
 	key   types.NamespacedName
 }
 
-// machines stand in for the controllers of StatefulSets and volumes, the scheduler and the nodes, with one write each for
-// what those do in several: they bind claims, make the pods of StatefulSets and say that they run. At each pod's address
-// they answer the operator's polls as a relay does that is well.
+// machines stand in for the controllers of StatefulSets, volumes and endpoints, the scheduler and the nodes, with the writes
+// that those make but for their events: they bind claims, make and bind the pods of StatefulSets, and say step by step that
+// they run. At each pod's address they answer the operator's polls as a relay does that is well.
 type machines struct {
 	kube   kubernetes.Interface
 	sets   appslisters.StatefulSetLister
@@ -142,7 +144,12 @@ func (m *machines) bind(ctx context.Context, key types.NamespacedName) error {
 			}}},
 		},
 	}
-	if _, err := m.kube.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	made, err := m.kube.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{FieldManager: asKubernetes})
+	if err == nil {
+		made.Status.Phase = corev1.VolumeBound
+		_, err = m.kube.CoreV1().PersistentVolumes().UpdateStatus(ctx, made, metav1.UpdateOptions{FieldManager: asKubernetes})
+	}
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	bound := claim.DeepCopy()
@@ -164,27 +171,86 @@ func (m *machines) run(ctx context.Context, key types.NamespacedName) error {
 		return err
 	}
 	pods := m.kube.CoreV1().Pods(key.Namespace)
-	pod := podOf(set)
-	if pod, err = pods.Create(ctx, pod, metav1.CreateOptions{FieldManager: asKubernetes}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := m.kube.AppsV1().ControllerRevisions(key.Namespace).Create(ctx, revisionOf(set), metav1.CreateOptions{FieldManager: asKubernetes}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	if err == nil {
-		host, err := m.listen()
-		if err != nil {
-			return err
-		}
-		pod.Status = running(host)
-		if _, err := pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{FieldManager: "kubelet"}); err != nil {
-			return err
-		}
+	pod, err := pods.Create(ctx, podOf(set), metav1.CreateOptions{FieldManager: asKubernetes})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
 	}
 	up := set.DeepCopy()
 	up.Status = appsv1.StatefulSetStatus{
-		ObservedGeneration: set.Generation, Replicas: 1, ReadyReplicas: 1, AvailableReplicas: 1, UpdatedReplicas: 1, CurrentReplicas: 1,
-		CurrentRevision: set.Name + "-1", UpdateRevision: set.Name + "-1", CollisionCount: new(int32),
+		ObservedGeneration: set.Generation, Replicas: 1, UpdatedReplicas: 1, CurrentReplicas: 1,
+		CurrentRevision: revisionOf(set).Name, UpdateRevision: revisionOf(set).Name, CollisionCount: new(int32),
 	}
+	if err == nil {
+		if err := m.start(ctx, pod); err != nil {
+			return err
+		}
+	}
+	if up, err = m.kube.AppsV1().StatefulSets(key.Namespace).UpdateStatus(ctx, up, metav1.UpdateOptions{FieldManager: asKubernetes}); err != nil {
+		return err
+	}
+	up.Status.ReadyReplicas, up.Status.AvailableReplicas = 1, 1
 	_, err = m.kube.AppsV1().StatefulSets(key.Namespace).UpdateStatus(ctx, up, metav1.UpdateOptions{FieldManager: asKubernetes})
 	return err
+}
+
+// start puts a pod on a node, and says there that its container is being created, runs and is ready, as its endpoint is.
+func (m *machines) start(ctx context.Context, pod *corev1.Pod) error {
+	pods := m.kube.CoreV1().Pods(pod.Namespace)
+	node := nodeName(pod.Spec.NodeSelector[v1alpha1.LabelNodeRegion])
+	err := pods.Bind(ctx, &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, UID: pod.UID}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}, metav1.CreateOptions{FieldManager: "kube-scheduler"})
+	if err != nil {
+		return err
+	}
+	if pod, err = pods.Get(ctx, pod.Name, metav1.GetOptions{}); err != nil {
+		return err
+	}
+	host, err := m.listen()
+	if err != nil {
+		return err
+	}
+	slice, err := m.kube.DiscoveryV1().EndpointSlices(pod.Namespace).Create(ctx, sliceOf(pod), metav1.CreateOptions{FieldManager: asKubernetes})
+	if err != nil {
+		return err
+	}
+	for _, now := range []corev1.PodStatus{creating(), running(host, false), running(host, true)} {
+		pod.Status = now
+		if pod, err = pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{FieldManager: "kubelet"}); err != nil {
+			return err
+		}
+	}
+	slice.Endpoints[0].Conditions.Ready = new(true)
+	_, err = m.kube.DiscoveryV1().EndpointSlices(pod.Namespace).Update(ctx, slice, metav1.UpdateOptions{FieldManager: asKubernetes})
+	return err
+}
+
+// revisionOf is the one revision of a StatefulSet's template.
+func revisionOf(set *appsv1.StatefulSet) *appsv1.ControllerRevision {
+	raw, err := json.Marshal(map[string]any{"spec": map[string]any{"template": set.Spec.Template}})
+	if err != nil {
+		panic(err) // it came from the API server
+	}
+	return &appsv1.ControllerRevision{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: set.Namespace, Name: set.Name + "-1", Labels: set.Spec.Template.Labels,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))},
+		},
+		Data: runtime.RawExtension{Raw: raw}, Revision: 1,
+	}
+}
+
+// sliceOf is the slice of endpoints of a pod's Service.
+func sliceOf(pod *corev1.Pod) *discoveryv1.EndpointSlice {
+	return &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, Labels: map[string]string{discoveryv1.LabelServiceName: strings.TrimSuffix(pod.Name, "-0")}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints: []discoveryv1.Endpoint{{
+			Addresses: []string{"192.0.2.1"}, NodeName: &pod.Spec.NodeName, Conditions: discoveryv1.EndpointConditions{Ready: new(false)},
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		}},
+	}
 }
 
 // podOf is the first pod of a StatefulSet, on a node of its region.
@@ -193,24 +259,43 @@ func podOf(set *appsv1.StatefulSet) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	pod.Namespace, pod.Name = set.Namespace, set.Name+"-0"
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}
-	pod.Spec.NodeName = nodeName(template.Spec.NodeSelector[v1alpha1.LabelNodeRegion])
 	return pod
 }
 
-// running is the status of a pod whose container runs.
-func running(host string) corev1.PodStatus {
+// creating is the status of a pod whose container is being created.
+func creating() corev1.PodStatus {
 	now := metav1.Now()
-	s := corev1.PodStatus{
-		Phase: corev1.PodRunning, PodIP: host, PodIPs: []corev1.PodIP{{IP: host}}, HostIP: "192.0.2.1", StartTime: &now, QOSClass: corev1.PodQOSBurstable,
+	return corev1.PodStatus{
+		Phase: corev1.PodPending, HostIP: "192.0.2.1", StartTime: &now, QOSClass: corev1.PodQOSBurstable, Conditions: conditions(now, false),
 		ContainerStatuses: []corev1.ContainerStatus{{
-			Name: "relay", Ready: true, Started: new(true), Image: image, ImageID: imageID, ContainerID: "containerd://" + strings.Repeat("0f", 32),
+			Name: "relay", Image: image, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}},
+		}},
+	}
+}
+
+// running is the status of a pod whose container runs.
+func running(host string, ready bool) corev1.PodStatus {
+	now := metav1.Now()
+	return corev1.PodStatus{
+		Phase: corev1.PodRunning, PodIP: host, PodIPs: []corev1.PodIP{{IP: host}}, HostIP: "192.0.2.1", StartTime: &now, QOSClass: corev1.PodQOSBurstable,
+		Conditions: conditions(now, ready),
+		ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "relay", Ready: ready, Started: new(true), Image: image, ImageID: imageID, ContainerID: "containerd://" + strings.Repeat("0f", 32),
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
 		}},
 	}
+}
+
+// conditions are those of a pod that is on its node.
+func conditions(now metav1.Time, ready bool) (all []corev1.PodCondition) {
 	for _, kind := range []corev1.PodConditionType{corev1.PodScheduled, corev1.PodInitialized, corev1.ContainersReady, corev1.PodReady} {
-		s.Conditions = append(s.Conditions, corev1.PodCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: now})
+		c := corev1.PodCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: now}
+		if !ready && (kind == corev1.ContainersReady || kind == corev1.PodReady) {
+			c.Status = corev1.ConditionFalse
+		}
+		all = append(all, c)
 	}
-	return s
+	return all
 }
 
 // listen has the next address answer polls.
