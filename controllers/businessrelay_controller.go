@@ -70,6 +70,7 @@ func (r *BusinessRelayReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		r.memory.Forget(req.NamespacedName)
 		r.turns.Done(req.NamespacedName)
 		r.routes.forget(req.NamespacedName)
+		r.volumes.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	p := r.begin(relay)

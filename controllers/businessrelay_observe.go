@@ -97,7 +97,7 @@ func (p *pass) observeRelay(pods []corev1.Pod) {
 		p.unknown(v1alpha1.ReasonNotReported, notRunning)
 		return
 	}
-	p.Poller.Follow(key, pod.Status.PodIP, stamp(pod))
+	p.asked = p.Poller.Follow(key, pod.Status.PodIP, stamp(pod))
 	seen := p.Poller.Latest(key)
 	switch {
 	case seen.Unreachable():

@@ -43,6 +43,7 @@ type BusinessRelayReconciler struct {
 	conducts conducts
 	turns    rollout.Turns
 	routes   routes
+	volumes  volumes
 }
 
 // pass is one reconciliation of one relay.
@@ -74,6 +75,8 @@ type pass struct {
 	grows error
 	// updating says that the relay's update is underway when the pass ends.
 	updating bool
+	// asked says that the pass has had the relay asked, which was not asked before as it is now.
+	asked bool
 	// again is after what time to run another pass even if nothing changes; 0 for never.
 	again time.Duration
 }

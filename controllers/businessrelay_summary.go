@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,9 @@ import (
 	"github.com/relaykeep/relaykeep/controllers/internal/conditions"
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 )
+
+// answers is after what time a relay that begins to be asked should have answered.
+const answers = 3 * time.Second
 
 // required are the conditions that Ready needs; Ready shows the first of them that
 // fails. VolumeHasRoom is not one of them: a version that does not report it can be
@@ -28,6 +32,10 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	was := conditions.For(&p.relay.Status.Conditions, 0)
 	before, retention := was.Get(v1alpha1.ConditionReady).DeepCopy(), was.Get(v1alpha1.ConditionRetentionHealthy).DeepCopy()
 	v, status := p.conclude(stopped)
+	if p.noNews(before, v) {
+		p.lookAgain(answers)
+		return nil
+	}
 	if err := p.writeStatus(ctx); err != nil {
 		return err
 	}
@@ -36,6 +44,13 @@ func (p *pass) summarize(ctx context.Context, stopped error) error {
 	}
 	p.tellRetention(retention, p.marks.Get(v1alpha1.ConditionRetentionHealthy))
 	return nil
+}
+
+// noNews says whether all there is to tell is that a relay that is starting runs and is being asked: its answer comes at
+// once, as a rule, and is told with it.
+func (p *pass) noNews(before *metav1.Condition, v outcome.Verdict) bool {
+	return p.asked && v.Reason == v1alpha1.ReasonRelayStarting && before != nil && before.Reason == v.Reason &&
+		(p.working == nil || before.Message == v.Message) && p.wrote.ObservedGeneration == p.relay.Generation
 }
 
 // conclude marks Ready, Reconciling and Stalled by what stopped the pass and by the other conditions.

@@ -66,8 +66,13 @@ func (p *pass) applyClaim(ctx context.Context) error {
 	if gone := current.UID == "" || current.DeletionTimestamp != nil; gone && p.relay.Spec.Suspend && p.started() && !p.relay.Arrives() {
 		return nil // an admin is about to put a copy in its place, and an empty one would be in the way
 	}
-	want := desired.Claim(p.in, current.Spec.Resources.Requests[corev1.ResourceStorage])
-	_, applyErr := p.applier().Apply(ctx, p.relay, apply.Typed(want, corev1ac.ExtractPersistentVolumeClaim))
+	want := apply.Typed(desired.Claim(p.in, current.Spec.Resources.Requests[corev1.ResourceStorage]), corev1ac.ExtractPersistentVolumeClaim)
+	var applyErr error
+	if current.UID == "" {
+		applyErr = p.applier().Make(ctx, want)
+	} else {
+		_, applyErr = p.applier().Apply(ctx, p.relay, want)
+	}
 	switch {
 	case current.UID != "" && outcome.Of(applyErr).Reason == v1alpha1.ReasonRefused: // the relay goes on with the volume that it has
 		p.grows = outcome.Stalled(v1alpha1.ReasonVolumeNotExpandable,
@@ -111,13 +116,18 @@ func (p *pass) verifyVolume(ctx context.Context, name string) error {
 		p.status.Region.Volume = ""
 		return nil
 	}
-	volume := &corev1.PersistentVolume{}
-	if err := p.Live.Get(ctx, client.ObjectKey{Name: name}, volume); err != nil {
-		if !apierrors.IsNotFound(err) {
-			return fmt.Errorf("reading the relay's volume: %w", err)
+	key := client.ObjectKeyFromObject(p.relay)
+	volume := p.volumes.read(key, name, p.Now())
+	if volume == nil {
+		volume = &corev1.PersistentVolume{}
+		if err := p.Live.Get(ctx, client.ObjectKey{Name: name}, volume); err != nil {
+			if !apierrors.IsNotFound(err) {
+				return fmt.Errorf("reading the relay's volume: %w", err)
+			}
+			p.status.Region.Volume = v1alpha1.VolumeDeclared
+			return nil
 		}
-		p.status.Region.Volume = v1alpha1.VolumeDeclared
-		return nil
+		p.volumes.keep(key, volume, p.Now())
 	}
 	p.status.Region.Volume = placement.Evidence(p.region.Name, p.nodes, volume)
 	return nil

@@ -144,7 +144,7 @@ func TestOperators_TwoAtOnceComeToRest(t *testing.T) {
 	}
 }
 
-// restful waits until nothing is written for two seconds, and fails if that does not happen.
+// restful waits until nothing is written for longer than the operator puts anything off, and fails if that does not happen.
 func (w *world) restful(written func() []string) {
 	w.t.Helper()
 	quiet, last := time.Now(), []string(nil)
@@ -152,7 +152,7 @@ func (w *world) restful(written func() []string) {
 		if writes := written(); len(writes) > 0 {
 			quiet, last = time.Now(), writes
 		}
-		return time.Since(quiet) > 2*time.Second
+		return time.Since(quiet) > 6*time.Second
 	}) {
 		w.t.Errorf("it does not come to rest; the last it wrote was %v", last)
 	}
@@ -262,5 +262,5 @@ func TestOperator_DoesNothingAtRest(t *testing.T) {
 // How often a relay may be looked at, and its status written, until it is Ready.
 const (
 	maxPasses       = 10
-	maxStatusWrites = 5
+	maxStatusWrites = 4
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -23,12 +24,11 @@ func TestRelay_AsksTheServerForEachOfItsObjectsOnce(t *testing.T) {
 	relay := w.relay("acme")
 	w.create(relay)
 	w.pass(relay)
-	const claim = "*v1.PersistentVolumeClaim acme-relay" // once for what is in the configuration, and once before it is made
 	if len(asked) < 8 {
 		t.Errorf("it is asked for no more than %v", asked)
 	}
 	for what, times := range asked {
-		if times > 1 && (what != claim || times > 2) {
+		if times > 1 {
 			t.Errorf("%s is asked for %d times", what, times)
 		}
 	}
@@ -53,4 +53,26 @@ func TestRelay_NewOneIsWrittenOnce(t *testing.T) {
 		t.Errorf("it was written no more than %v", times)
 	}
 	w.quiet(relay)
+}
+
+// TestRelay_ThatStartsIsToldWithItsAnswer: that its pod runs is told with what the relay says of itself, which it is asked for
+// at once, or some seconds later if it says nothing.
+func TestRelay_ThatStartsIsToldWithItsAnswer(t *testing.T) {
+	w := newWorld(t)
+	relay := w.relay("acme")
+	w.create(relay)
+	w.pass(relay)
+	w.startPod(relay)
+	w.written()
+	again := w.pass(relay).RequeueAfter
+	if writes := w.written(); len(writes) > 0 {
+		t.Errorf("before it could answer it was written: %v", writes)
+	}
+	if again <= 0 || again > 5*time.Second {
+		t.Errorf("it is looked at again after %s", again)
+	}
+	w.pass(relay)
+	if fresh := w.reread(relay); fresh.Status.Region.Node == "" {
+		t.Errorf("after it did not answer its node is not told: %+v", fresh.Status)
+	}
 }

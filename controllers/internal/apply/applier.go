@@ -50,6 +50,9 @@ func (a Applier) Apply(ctx context.Context, relay *v1alpha1.BusinessRelay, c Chi
 	return live, a.settle(ctx, c, live)
 }
 
+// Make makes a child that its caller has just not found at the API server.
+func (a Applier) Make(ctx context.Context, c Child) error { return a.settle(ctx, c, nil) }
+
 // Delete removes a child of relay and says whether it is gone. An object that is not
 // ours counts as gone: it was never the relay's.
 func (a Applier) Delete(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (gone bool, err error) {

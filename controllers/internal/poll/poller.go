@@ -80,8 +80,8 @@ func New(source Source, interval time.Duration) *Poller {
 func (p *Poller) Changes() <-chan types.NamespacedName { return p.changes }
 
 // Follow starts polling the relay at host. A new host or stamp makes it poll at once:
-// the stamp stands for anything that may have changed the relay's state.
-func (p *Poller) Follow(key types.NamespacedName, host, stamp string) {
+// the stamp stands for anything that may have changed the relay's state. Follow says whether it does.
+func (p *Poller) Follow(key types.NamespacedName, host, stamp string) (asks bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.targets[key]
@@ -90,13 +90,14 @@ func (p *Poller) Follow(key types.NamespacedName, host, stamp string) {
 		p.targets[key] = t
 	}
 	if t.host == host && t.stamp == stamp {
-		return
+		return false
 	}
 	if t.host != host {
 		t.seen.Misses = 0
 	}
 	t.host, t.stamp, t.next = host, stamp, time.Time{}
 	p.queue.Add(key)
+	return true
 }
 
 // Forget stops polling a relay.
