@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
+	"github.com/relaykeep/relaykeep/controllers/internal/apply"
 	"github.com/relaykeep/relaykeep/controllers/internal/desired"
 	"github.com/relaykeep/relaykeep/controllers/internal/outcome"
 	"github.com/relaykeep/relaykeep/controllers/internal/rollout"
@@ -32,6 +33,9 @@ func (p *pass) readSet(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("reading the relay's StatefulSet: %w", err)
+	}
+	if set, err = apply.Unpack(set, &appsv1.StatefulSet{}); err != nil {
+		return err
 	}
 	p.set = set
 	p.updating = isUpdating(set) && !p.relay.Spec.Suspend

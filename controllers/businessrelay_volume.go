@@ -44,7 +44,7 @@ func (p *pass) readClaim(ctx context.Context) (*corev1.PersistentVolumeClaim, er
 		claim := &corev1.PersistentVolumeClaim{}
 		err := from.Get(ctx, key, claim)
 		if err == nil {
-			return claim, nil
+			return apply.Unpack(claim, &corev1.PersistentVolumeClaim{})
 		}
 		if !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("reading the relay's claim: %w", err)

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"fmt"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -11,7 +10,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -31,19 +29,19 @@ func CacheOptions(scope Scope, operatorNamespace string) (cache.Options, error) 
 		return cache.Options{}, fmt.Errorf("selecting the regions' nodes: %w", err)
 	}
 	// Children: only those we made. They keep their managed fields, which show a pass
-	// whether anything that we set was changed. Those that only apply looks into are packed.
-	children := cache.ByObject{Label: ours, Transform: dropStatusFields}
-	packed := cache.ByObject{Label: ours, Transform: apply.Pack}
-	orKeepers := cache.ByObject{Label: ours, Transform: apply.Pack, Namespaces: keeperNamespaces(scope, operatorNamespace)}
+	// whether anything that we set was changed, and are packed.
+	pack := apply.NewPacker().Pack
+	children := cache.ByObject{Label: ours, Transform: pack}
+	orKeepers := cache.ByObject{Label: ours, Transform: pack, Namespaces: keeperNamespaces(scope, operatorNamespace)}
 	return cache.Options{DefaultNamespaces: configs(scope), ByObject: map[client.Object]cache.ByObject{
 		&corev1.ServiceAccount{}:        orKeepers,
-		&corev1.ConfigMap{}:             packed,
-		&corev1.Service{}:               packed,
+		&corev1.ConfigMap{}:             children,
+		&corev1.Service{}:               children,
 		&corev1.PersistentVolumeClaim{}: children,
 		&appsv1.StatefulSet{}:           children,
 		&batchv1.CronJob{}:              orKeepers,
 		&networkingv1.NetworkPolicy{}:   orKeepers,
-		&policyv1.PodDisruptionBudget{}: packed,
+		&policyv1.PodDisruptionBudget{}: children,
 		// Pods: of their spec, only the node is of interest.
 		&corev1.Pod{}: {Label: ours, Transform: slimPod, Namespaces: orKeepers.Namespaces},
 		// Nodes: only those of a region.
@@ -92,14 +90,6 @@ func stripManagedFields(o any) (any, error) {
 	return o, nil
 }
 
-// dropStatusFields drops who owns which fields of a child's status: it is not ours, and a pass does not ask.
-func dropStatusFields(o any) (any, error) {
-	if m, err := meta.Accessor(o); err == nil {
-		m.SetManagedFields(slices.DeleteFunc(m.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool { return f.Subresource == "status" }))
-	}
-	return o, nil
-}
-
 // slimNode keeps a node's labels, and whether it takes pods.
 func slimNode(o any) (any, error) {
 	node, ok := o.(*corev1.Node)
@@ -127,11 +117,17 @@ func slimPod(o any) (any, error) {
 	pod.ManagedFields = nil
 	pod.Annotations = nil
 	pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
-	pod.Status = corev1.PodStatus{
-		Phase:             pod.Status.Phase,
-		PodIP:             pod.Status.PodIP,
-		Conditions:        pod.Status.Conditions,
-		ContainerStatuses: pod.Status.ContainerStatuses,
+	small := corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled {
+			small.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status, Message: c.Message}}
+		}
 	}
+	for _, s := range pod.Status.ContainerStatuses {
+		small.ContainerStatuses = append(small.ContainerStatuses, corev1.ContainerStatus{
+			Name: s.Name, Ready: s.Ready, RestartCount: s.RestartCount, ImageID: s.ImageID, State: s.State,
+		})
+	}
+	pod.Status = small
 	return pod, nil
 }

@@ -47,7 +47,7 @@ const leaseName = "relaykeep-manager"
 // garbage is how much may be allocated, in percent of what is in use, before Go's runtime collects garbage, unless GOGC says
 // otherwise. Most of what is in use is the cache, which grows with the relays and hardly changes: with Go's own 100 percent
 // as much again would stand by for it.
-const garbage = 50
+const garbage = 40
 
 func main() {
 	if os.Getenv("GOGC") == "" {

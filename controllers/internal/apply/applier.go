@@ -36,9 +36,12 @@ type Applier struct {
 }
 
 // Apply brings a child of relay to its desired state. It returns the object as it was
-// before, nil if it did not exist.
+// before, nil if it did not exist. One that is as it was found before may be packed.
 func (a Applier) Apply(ctx context.Context, relay *v1alpha1.BusinessRelay, c Child) (client.Object, error) {
-	live, err := a.get(ctx, c)
+	live, err := a.find(ctx, c)
+	if err == nil && live != nil && !a.Memory.settled(a.Owner, c, live.GetResourceVersion()) {
+		live, err = Unpack(live, c.empty())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,14 +86,23 @@ func (a Applier) delete(ctx context.Context, c Child, owned func(live client.Obj
 	return false, nil
 }
 
-// get reads a child from the cache and, before concluding that there is none, from
-// the API server. The cache's own object is not copied: nobody may change it.
+// get reads a child as it is; nil if there is none.
 func (a Applier) get(ctx context.Context, c Child) (client.Object, error) {
+	live, err := a.find(ctx, c)
+	if err != nil || live == nil {
+		return nil, err
+	}
+	return Unpack(live, c.empty())
+}
+
+// find reads a child from the cache and, before concluding that there is none, from
+// the API server. The cache's own object is not copied: nobody may change it.
+func (a Applier) find(ctx context.Context, c Child) (client.Object, error) {
 	for _, from := range []client.Reader{a.Client, a.Live} {
 		live := c.empty()
 		err := from.Get(ctx, c.key, live, client.UnsafeDisableDeepCopy)
 		if err == nil {
-			return unpack(live, c.empty())
+			return live, nil
 		}
 		if !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("reading %s: %w", c.Name(), err)
