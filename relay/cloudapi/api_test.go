@@ -363,6 +363,19 @@ func TestPairRateAllowsABurstOf45ThenOneInSixSeconds(t *testing.T) {
 	}
 }
 
+func TestPairRate_IsNotThatOfATimeThatTheClockWasSetBackFrom(t *testing.T) {
+	c := &clock{time.Unix(1_700_000_000, 0)}
+	o := options(t, &service{})
+	o.Now = c.Now
+	api := cloudapi.New(o)
+	for _, back := range []time.Duration{0, time.Hour, 100 * 24 * time.Hour} {
+		c.now = c.now.Add(-back)
+		if w := sendTo(api, "16505551234"); w.Code != 200 {
+			t.Errorf("after the clock was set back by %s: status %d, want 200", back, w.Code)
+		}
+	}
+}
+
 // A client that repeats its calls during an outage need not wait after it.
 func TestPairRate_DoesNotCountWhatWasRefused(t *testing.T) {
 	for kind, message := range map[string]string{

@@ -80,7 +80,7 @@ func (l *limits) takePair(to phone.Number, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := l.full[to]
-	if full.Before(now) {
+	if full.Before(now) || full.Sub(now) > pairBurst*pairInterval { // or the clock was set back
 		full = now
 	}
 	if wait := full.Sub(now) - (pairBurst-1)*pairInterval; wait > 0 {
