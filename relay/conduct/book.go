@@ -138,12 +138,20 @@ func (b *Book) encode(now time.Time, ahead int64) []byte {
 	return kept
 }
 
-// turn begins a new hour.
+// turn begins a new hour, or an earlier one again after the clock was set back.
 func (b *Book) turn(now time.Time) *hour {
+	b.follow(now)
 	if at := hourOf(now); at > b.hour {
 		b.hour, b.reached, b.refused, b.before = at, sketch{}, sketch{}, 0
 	}
 	return b.state.now(now)
+}
+
+// follow has what was kept follow a clock that was set back.
+func (b *Book) follow(now time.Time) {
+	if b.state.setBack(now) {
+		b.changed, b.ahead, b.hour = true, 0, hourOf(now)
+	}
 }
 
 func later(a, b time.Time) time.Time {
@@ -171,6 +179,7 @@ func (b *Book) pace() time.Duration {
 func (b *Book) Contact(now time.Time, who string, stranger, wrote bool) (keep []byte, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.follow(now)
 	if stranger {
 		b.grow(now)
 	}

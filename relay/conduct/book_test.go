@@ -360,6 +360,35 @@ func TestState_WhatIsUndoneOrNotKeptCountsRight(t *testing.T) {
 	}
 }
 
+func TestState_FollowsAClockThatIsSetBack(t *testing.T) {
+	for _, ahead := range []time.Duration{2 * time.Hour, 100 * conduct.Day} {
+		b := open(t, nil, 0)
+		b.now = monday.Add(ahead)
+		b.strangers(300)
+		if err := b.stranger(); !isHeld(err) {
+			t.Fatalf("%s ahead: %v", ahead, err)
+		}
+		again, err := conduct.Open(b.book.Save(b.now, true), 0, monday)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.SetRules(conduct.Rules{Enforce: true})
+		for what, book := range map[string]*conduct.Book{"which runs": b.book, "which starts": again} {
+			b.book, b.now = book, monday
+			if err := b.stranger(); !isHeld(err) {
+				t.Errorf("a relay %s, set back by %s, forgot its hold: %v", what, ahead, err)
+			}
+			if s := b.signals(); s.FirstContacts < 125 || s.Until.After(monday.Add(conduct.Day)) {
+				t.Errorf("a relay %s, set back by %s: %+v", what, ahead, s)
+			}
+			b.now = monday.Add(conduct.Day + time.Hour)
+			if got := b.strangers(10); got != 10 {
+				t.Errorf("a relay %s, set back by %s, may write to %d strangers after a day, want 10", what, ahead, got)
+			}
+		}
+	}
+}
+
 func TestState_DamagedOnesBeginInTheLowestTier(t *testing.T) {
 	for _, kept := range []string{
 		"", "{}", `{"version":2}`, `{"version":1,"tier":9}`, `{"version":1,"tier":-1}`, `{"version":1,"hours":[{"at":2},{"at":1}]}`,

@@ -62,8 +62,32 @@ type state struct {
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
-// now returns the hour that now is in, and forgets those of more than a week ago. A clock that goes back counts in the last
-// hour there is.
+// setBack brings a state of a time that the clock was set back from to now, and says whether there was anything of such a
+// time. What was counted in later hours counts in the present one, and a hold begins anew: else both would last until the
+// clock is as late as it was.
+func (s *state) setBack(now time.Time) (was bool) {
+	at := hourOf(now)
+	if i := slices.IndexFunc(s.Hours, func(h hour) bool { return h.At > at }); i >= 0 {
+		var later tally
+		for _, h := range s.Hours[i:] {
+			later.add(h.tally)
+		}
+		s.Hours, was = s.Hours[:i], true
+		s.now(now).add(later)
+	}
+	if end := now.Add(holdTime); s.Until.After(end) {
+		s.Until, was = end, true
+	}
+	if s.Full.After(now.Add(Day)) { // a burst is half a day's
+		s.Full, was = now, true
+	}
+	if s.Since.After(now) {
+		s.Since, was = now, true
+	}
+	return was
+}
+
+// now returns the hour that now is in, and forgets those of more than a week ago.
 func (s *state) now(now time.Time) *hour {
 	at := hourOf(now)
 	if n := len(s.Hours); n == 0 || s.Hours[n-1].At < at {
