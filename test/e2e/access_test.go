@@ -91,7 +91,7 @@ func TestHelmTest_PassesWithAnOperator(t *testing.T) {
 // namespaces only.
 func TestWatchNamespaces_OperatorWorksWithTheirRolesAlone(t *testing.T) {
 	guest := *lab.Initrode
-	guest.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	guest.Number = guestNumber(t)
 	t.Cleanup(func() { check(t, environment.Equip(withoutTest(), lab.EU, nil, nil)) })
 	check(t, environment.Equip(within(t), lab.EU, &guest, func(*v1alpha1.DataRegionSpec) {}))
 	_, err := environment.Apply(within(t), fmt.Sprintf(`{apiVersion: v1, kind: Namespace, metadata: {name: %q, labels: {pod-security.kubernetes.io/enforce: restricted}}}`, guest.Name))

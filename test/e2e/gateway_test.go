@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
@@ -83,7 +82,7 @@ func (g gatewayCall) wantStatus(t *testing.T, method, path string, want int) []b
 // relay, and then at the region's shared host.
 func TestGateway(t *testing.T) {
 	guest := *lab.Initrode
-	guest.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	guest.Number = guestNumber(t)
 	check(t, environment.ServeGateway(within(t)))
 	t.Cleanup(func() { check(t, environment.EndGateway(withoutTest())) })
 	t.Cleanup(func() {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -257,12 +256,4 @@ func (l *load) answeredAgain() error {
 func (l *load) takeover(since time.Time) (time.Duration, string) {
 	count := l.begin()
 	return count.first.Sub(since), count.String()
-}
-
-// randomNumber is one of 0 to below.
-func randomNumber(t *testing.T, below int64) int64 {
-	t.Helper()
-	n, err := rand.Int(rand.Reader, big.NewInt(below))
-	check(t, err)
-	return n.Int64()
 }

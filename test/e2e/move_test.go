@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -24,7 +23,7 @@ const downtime = 5 * time.Minute
 // sessions, no message is lost, and the region that it left has nothing of it.
 func TestMove(t *testing.T) {
 	business := *lab.Initrode
-	business.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	business.Number = guestNumber(t)
 	g := &replicated{Business: &business, t: t}
 	moveNode(t, "na-1", "na", lab.West.Name)
 	t.Cleanup(func() { check(t, environment.CloseWest(withoutTest())) })
@@ -34,7 +33,7 @@ func TestMove(t *testing.T) {
 	var err error
 	g.inbox, err = environment.OpenInbox(g.Business)
 	check(t, err)
-	g.people = append(g.people, customers.Start(t, carrierOf{g.Region}, fmt.Sprintf("+498999998%03d", randomNumber(t, 1000))))
+	g.people = append(g.people, customers.Start(t, carrierOf{g.Region}, personNumber(t)))
 	g.converse(t, "Before the move")
 	before := g.Relay()
 	check(t, environment.Client().Get(within(t), client.ObjectKeyFromObject(before), before))

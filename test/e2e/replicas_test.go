@@ -76,7 +76,7 @@ func newReplicated(t *testing.T) *replicated {
 	t.Helper()
 	// The carrier may remember an account that was not taken back.
 	business := *lab.Initrode
-	business.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	business.Number = guestNumber(t)
 	r := &replicated{Business: &business, t: t}
 	moveNode(t, "na-1", "na", r.Region.Name)
 	var err error
@@ -91,11 +91,8 @@ func newReplicated(t *testing.T) *replicated {
 	check(t, environment.Host(within(t), r.Business))
 	r.inbox, err = environment.OpenInbox(r.Business)
 	check(t, err)
-	// Of those set aside for fiction; an environment that stays has the accounts of former runs.
-	const people = 6
-	number := randomNumber(t, 1000-people)
-	for i := range int64(people) {
-		r.people = append(r.people, customers.Start(t, carrierOf{r.Region}, fmt.Sprintf("+498999998%03d", number+i)))
+	for range 6 {
+		r.people = append(r.people, customers.Start(t, carrierOf{r.Region}, personNumber(t)))
 	}
 	return r
 }

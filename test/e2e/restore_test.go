@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -26,7 +25,7 @@ import (
 // which a CSI driver would do, is ours: the cluster has no such driver.
 func TestRestore_OfACopyOfAVolume(t *testing.T) {
 	business := *lab.Initrode
-	business.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	business.Number = guestNumber(t)
 	r := &replicated{Business: &business, t: t}
 	restored, copied := "initrode-restored", ""
 	t.Cleanup(func() { // after the business, whose claim holds the volume
@@ -43,7 +42,7 @@ func TestRestore_OfACopyOfAVolume(t *testing.T) {
 	var err error
 	r.inbox, err = environment.OpenInbox(r.Business)
 	check(t, err)
-	r.people = append(r.people, customers.Start(t, carrierOf{r.Region}, fmt.Sprintf("+498999998%03d", randomNumber(t, 1000))))
+	r.people = append(r.people, customers.Start(t, carrierOf{r.Region}, personNumber(t)))
 	r.converse(t, "Before the copy")
 
 	check(t, environment.Suspend(within(t), r.Business))

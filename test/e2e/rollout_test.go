@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +26,7 @@ const taint = "relaykeep.dev/rollout-test"
 // first does not come up, so the other waits with the former image, which may start again when its pod was drained.
 func TestRollout_IsOneRelayAtATimeAndOutlivesADrain(t *testing.T) {
 	guest := *lab.Initrode
-	guest.Number = fmt.Sprintf("+4930231259%02d", randomNumber(t, 100))
+	guest.Number = guestNumber(t)
 	t.Cleanup(func() { check(t, environment.Equip(withoutTest(), lab.EU, nil, nil)) })
 	check(t, environment.Equip(within(t), lab.EU, &guest, func(s *v1alpha1.DataRegionSpec) { s.Rollout.MaxUnavailable = 1 }))
 	t.Cleanup(func() { check(t, environment.Dismiss(withoutTest(), &guest)) })

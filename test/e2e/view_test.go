@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -86,7 +85,7 @@ func TestAPIServer_RestartTouchesNoRelay(t *testing.T) {
 	check(t, err)
 	written, acme, globex := versions(t), relayInstance(t, lab.Acme), relayInstance(t, lab.Globex)
 	text := "Written while the API server is away, " + rand.Text()[:6]
-	customer := customers.Start(t, carrierOf{lab.EU}, fmt.Sprintf("+498999998%03d", randomNumber(t, 1000)))
+	customer := customers.Start(t, carrierOf{lab.EU}, personNumber(t))
 	away := environment.APIServerAway()
 	t.Cleanup(func() { check(t, away.Restore(withoutTest())) })
 	check(t, away.Begin(within(t)))
