@@ -164,7 +164,7 @@ func (s *stage) configureByAPI() {
 // says once, an answer to a contact request and a list of devices, and what follows from it, at both moments.
 func (s *stage) askShyCustomers() {
 	const answered, listed = "outbound/contact.go ContactAnswered", "peers/devices.go DeviceList"
-	for n := 0; n < 2 || n < 8 && !(s.wasKilledIn(answered) && s.wasKilledIn(listed)); n++ {
+	for n := 0; n < 2 || n < 8 && (!s.wasKilledIn(answered) || !s.wasKilledIn(listed)); n++ {
 		s.askShyCustomer()
 	}
 	s.killedIn(answered)
