@@ -143,6 +143,9 @@ func TestMeter_CountsEachCustomerOnceADay(t *testing.T) {
 	w := newWorld(t)
 	day := metering.Day(start)
 	w.publish(start)
+	if days := w.usage(customers); len(days) > 0 {
+		t.Errorf("days before the first message are told: %v", days)
+	}
 	for i := range 30 {
 		w.wrote(fmt.Sprintf("+1555123%04d", i), start, start.Add(time.Hour), metering.DayStart(day+1))
 	}

@@ -47,8 +47,12 @@ func (s *Store) activeCustomers(ctx context.Context, now time.Time) (counted map
 		if err != nil {
 			return err
 		}
-		if last == 0 {
-			last = today - 2 // of a new store or a former build's
+		if last == 0 { // of a new store or a former build's: none before its first message
+			oldest, err := t.integer(`SELECT coalesce(min(created), 0) FROM messages`)
+			if err != nil || oldest == 0 {
+				return err
+			}
+			last = metering.Day(time.UnixMilli(oldest)) - 1
 		}
 		for day := max(last+1, today-maxUncounted); day < today; day++ {
 			n, err := t.integer(textActive, toMillis(metering.DayStart(day)), toMillis(metering.DayStart(day+1)))
