@@ -3,10 +3,14 @@
 package e2e
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/relaykeep/relaykeep/test/lab"
@@ -25,22 +29,34 @@ type answered struct {
 	}
 }
 
-func (a asked) post(t *testing.T, endpoint string, client *http.Client) (int, answered) {
+func (a asked) post(t *testing.T, endpoint string, client *http.Client) (status int, out answered) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(within(t), http.MethodPost, endpoint+"/v23.0/"+a.numberID+"/messages", bytes.NewReader([]byte(a.body)))
-	check(t, err)
-	req.Header.Set("Authorization", "Bearer "+a.token)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := client.Do(req)
-	check(t, err)
-	defer func() { _ = res.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	check(t, err)
-	var out answered
-	if err := json.Unmarshal(data, &out); err != nil {
-		t.Fatalf("the answer is no JSON: %v", err)
-	}
-	return res.StatusCode, out
+	check(t, lab.Poll(within(t), func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/v23.0/"+a.numberID+"/messages", strings.NewReader(a.body))
+		if err != nil {
+			return lab.Final(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+a.token)
+		req.Header.Set("Content-Type", "application/json")
+		res, err := client.Do(req)
+		if errors.Is(err, syscall.ECONNREFUSED) { // nodes lead a Service to its pod some time after that is ready
+			return err
+		}
+		if err != nil {
+			return lab.Final(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		if err != nil {
+			return lab.Final(err)
+		}
+		if err := json.Unmarshal(data, &out); err != nil {
+			return lab.Final(fmt.Errorf("the answer is no JSON: %w", err))
+		}
+		status = res.StatusCode
+		return nil
+	}))
+	return status, out
 }
 
 func TestEndpoint_RefusesWithTheCloudAPIsErrorObject(t *testing.T) {
