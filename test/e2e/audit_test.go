@@ -5,6 +5,8 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -73,7 +75,14 @@ func TestAudit_TellsWhatHoldsOnTheCluster(t *testing.T) {
 func TestAudit_CanaryLeavesNothing(t *testing.T) {
 	places, err := environment.Places(within(t), lab.Acme)
 	check(t, err)
-	out, failed := environment.AsVaultAdmin(within(t), lab.EU, "relay", "audit", lab.Acme.Name, "-n", lab.Acme.Name, "--canary", "-o", "json",
+	// In a cluster at rest, nothing may be written into etcd between a step and the search.
+	prepare := filepath.Join(t.TempDir(), "prepare")
+	check(t, os.WriteFile(prepare, []byte("#!/bin/sh\nexec kubectl annotate namespace "+lab.Acme.Name+" example.org/canary=$1 --overwrite >/dev/null\n"), 0o700))
+	t.Cleanup(func() {
+		_, err := environment.Kubectl(withoutTest(), "annotate", "namespace", lab.Acme.Name, "example.org/canary-")
+		check(t, err)
+	})
+	out, failed := environment.AsVaultAdmin(within(t), lab.EU, "relay", "audit", lab.Acme.Name, "-n", lab.Acme.Name, "--canary", "-o", "json", "--prepare", prepare,
 		"--search", "volume="+places.Blind[0], "--search", "etcd="+places.Blind[1], "--search", "carrier="+environment.ProsodyData(lab.EU))
 	var report struct {
 		Canary struct {
