@@ -138,20 +138,15 @@ func (b *Book) encode(now time.Time, ahead int64) []byte {
 	return kept
 }
 
-// turn begins a new hour, or an earlier one again after the clock was set back.
+// turn begins a new hour. After the clock was set back, what was kept follows it.
 func (b *Book) turn(now time.Time) *hour {
-	b.follow(now)
+	if b.state.setBack(now) {
+		b.changed, b.ahead, b.hour = true, 0, hourOf(now)
+	}
 	if at := hourOf(now); at > b.hour {
 		b.hour, b.reached, b.refused, b.before = at, sketch{}, sketch{}, 0
 	}
 	return b.state.now(now)
-}
-
-// follow has what was kept follow a clock that was set back.
-func (b *Book) follow(now time.Time) {
-	if b.state.setBack(now) {
-		b.changed, b.ahead, b.hour = true, 0, hourOf(now)
-	}
 }
 
 func later(a, b time.Time) time.Time {
@@ -179,7 +174,7 @@ func (b *Book) pace() time.Duration {
 func (b *Book) Contact(now time.Time, who string, stranger, wrote bool) (keep []byte, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.follow(now)
+	h := b.turn(now)
 	if stranger {
 		b.grow(now)
 	}
@@ -189,7 +184,6 @@ func (b *Book) Contact(now time.Time, who string, stranger, wrote bool) (keep []
 		}
 		return nil, refused
 	}
-	h := b.turn(now)
 	if b.reached.add(who) {
 		h.Reached = b.before + b.reached.count()
 	}

@@ -293,8 +293,8 @@ func TestRules_RelaysOfANamespaceShareTheLimit(t *testing.T) {
 	}
 }
 
-// People who are refused during a hold do not count towards the next: relays of a namespace would keep each other held for ever, and one
-// without a limit would fall from its tier with the first.
+// People who are refused during a hold do not count towards the next. Otherwise the relays of a namespace would keep each
+// other held forever, and one without a limit would drop a tier at the first refusal.
 func TestRules_WhatAHoldRefusesMakesNoOtherHold(t *testing.T) {
 	for name, customers := range map[string]int64{"with a limit": 0, "without one": 1 << 30} {
 		b := open(t, nil, customers)

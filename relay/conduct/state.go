@@ -62,9 +62,9 @@ type state struct {
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
-// setBack brings a state of a time that the clock was set back from to now, and says whether there was anything of such a
-// time. What was counted in later hours counts in the present one, and a hold begins anew: else both would last until the
-// clock is as late as it was.
+// setBack moves whatever lies in the future to the present, after the clock was set back, and says whether there was
+// anything. Counts of later hours are added to the present hour, and a hold lasts a day from now at most. Otherwise both
+// would last until the clock has caught up.
 func (s *state) setBack(now time.Time) (was bool) {
 	at := hourOf(now)
 	if i := slices.IndexFunc(s.Hours, func(h hour) bool { return h.At > at }); i >= 0 {
