@@ -171,7 +171,8 @@ func (m *machines) run(ctx context.Context, key types.NamespacedName) error {
 		return err
 	}
 	pods := m.kube.CoreV1().Pods(key.Namespace)
-	if _, err := m.kube.AppsV1().ControllerRevisions(key.Namespace).Create(ctx, revisionOf(set), metav1.CreateOptions{FieldManager: asKubernetes}); err != nil && !apierrors.IsAlreadyExists(err) {
+	revision := revisionOf(set)
+	if _, err := m.kube.AppsV1().ControllerRevisions(key.Namespace).Create(ctx, revision, metav1.CreateOptions{FieldManager: asKubernetes}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	pod, err := pods.Create(ctx, podOf(set), metav1.CreateOptions{FieldManager: asKubernetes})
@@ -181,7 +182,7 @@ func (m *machines) run(ctx context.Context, key types.NamespacedName) error {
 	up := set.DeepCopy()
 	up.Status = appsv1.StatefulSetStatus{
 		ObservedGeneration: set.Generation, Replicas: 1, UpdatedReplicas: 1, CurrentReplicas: 1,
-		CurrentRevision: revisionOf(set).Name, UpdateRevision: revisionOf(set).Name, CollisionCount: new(int32),
+		CurrentRevision: revision.Name, UpdateRevision: revision.Name, CollisionCount: new(int32),
 	}
 	if err == nil {
 		if err := m.start(ctx, pod); err != nil {
