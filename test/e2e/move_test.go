@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
-	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -22,18 +21,11 @@ const downtime = 5 * time.Minute
 // TestMove moves a relay to another region, node and Vault in the midst of a conversation: it keeps its identity and its
 // sessions, no message is lost, and the region that it left has nothing of it.
 func TestMove(t *testing.T) {
-	business := *lab.Initrode
-	business.Number = guestNumber(t)
-	g := &replicated{Business: &business, t: t}
+	g := newGuest(t)
 	moveNode(t, "na-1", "na", lab.West.Name)
 	t.Cleanup(func() { check(t, environment.CloseWest(withoutTest())) })
 	check(t, environment.OpenWest(within(t), g.Business))
-	t.Cleanup(func() { check(t, environment.Dismiss(withoutTest(), g.Business)) })
-	check(t, environment.Host(within(t), g.Business))
-	var err error
-	g.inbox, err = environment.OpenInbox(g.Business)
-	check(t, err)
-	g.people = append(g.people, customers.Start(t, carrierOf{g.Region}, personNumber(t)))
+	g.host(1)
 	g.converse(t, "Before the move")
 	before := g.Relay()
 	check(t, environment.Client().Get(within(t), client.ObjectKeyFromObject(before), before))
@@ -46,7 +38,7 @@ func TestMove(t *testing.T) {
 		moved <- err
 	}()
 	check(t, lab.Poll(within(t), func(ctx context.Context) error {
-		relay := business.Relay()
+		relay := g.Relay()
 		if err := environment.Client().Get(ctx, client.ObjectKeyFromObject(relay), relay); err != nil {
 			return err
 		}
@@ -64,7 +56,7 @@ func TestMove(t *testing.T) {
 		t.Errorf("it was away for longer than %s", downtime)
 	}
 
-	_, err = g.inbox.Wait(within(t), "what was written on the way", func(m webhooktest.Update) bool { return m.Text == onTheWay })
+	_, err := g.inbox.Wait(within(t), "what was written on the way", func(m webhooktest.Update) bool { return m.Text == onTheWay })
 	check(t, err)
 	g.converse(t, "After the move")
 	after := g.Relay()

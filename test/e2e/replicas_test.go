@@ -74,10 +74,7 @@ func TestReplicas(t *testing.T) {
 // newReplicated makes the business and its database. For the time of the test both nodes are of its region.
 func newReplicated(t *testing.T) *replicated {
 	t.Helper()
-	// The carrier may remember an account that was not taken back.
-	business := *lab.Initrode
-	business.Number = guestNumber(t)
-	r := &replicated{Business: &business, t: t}
+	r := newGuest(t)
 	moveNode(t, "na-1", "na", r.Region.Name)
 	var err error
 	r.database, err = environment.StartDatabase(within(t), r.Region)
@@ -87,14 +84,31 @@ func newReplicated(t *testing.T) *replicated {
 	check(t, err)
 	t.Cleanup(func() { check(t, environment.Equip(withoutTest(), r.Region, nil, nil)) })
 	check(t, environment.Equip(within(t), r.Region, r.Business, func(s *v1alpha1.DataRegionSpec) { s.Postgres = r.database.Postgres() }))
+	r.host(6)
+	return r
+}
+
+// newGuest is a business for one test, whose relay is not there yet. Its number is its own: the carrier may remember an
+// account that was not taken back.
+func newGuest(t *testing.T) *replicated {
+	t.Helper()
+	business := *lab.Initrode
+	business.Number = guestNumber(t)
+	return &replicated{Business: &business, t: t}
+}
+
+// host brings the business's relay up until the test ends, and so many people who can write to it.
+func (r *replicated) host(people int) {
+	t := r.t
+	t.Helper()
 	t.Cleanup(func() { check(t, environment.Dismiss(withoutTest(), r.Business)) })
 	check(t, environment.Host(within(t), r.Business))
+	var err error
 	r.inbox, err = environment.OpenInbox(r.Business)
 	check(t, err)
-	for range 6 {
+	for range people {
 		r.people = append(r.people, customers.Start(t, carrierOf{r.Region}, personNumber(t)))
 	}
-	return r
 }
 
 // moveNode labels a node as one of another region until the test ends. What runs there stays.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/v1alpha1"
 	"github.com/relaykeep/relaykeep/relay/webhook/webhooktest"
-	"github.com/relaykeep/relaykeep/test/customers"
 	"github.com/relaykeep/relaykeep/test/lab"
 )
 
@@ -24,9 +23,7 @@ import (
 // has for a VolumeSnapshot: the relay knows that its store was restored, begins new sessions, and goes on. The copying itself,
 // which a CSI driver would do, is ours: the cluster has no such driver.
 func TestRestore_OfACopyOfAVolume(t *testing.T) {
-	business := *lab.Initrode
-	business.Number = guestNumber(t)
-	r := &replicated{Business: &business, t: t}
+	r := newGuest(t)
 	restored, copied := "initrode-restored", ""
 	t.Cleanup(func() { // after the business, whose claim holds the volume
 		_, err := environment.Kubectl(withoutTest(), "delete", "pv", restored, "--ignore-not-found", "--timeout=60s")
@@ -37,12 +34,7 @@ func TestRestore_OfACopyOfAVolume(t *testing.T) {
 	})
 	t.Cleanup(func() { check(t, environment.Equip(withoutTest(), r.Region, nil, nil)) })
 	check(t, environment.Equip(within(t), r.Region, r.Business, func(*v1alpha1.DataRegionSpec) {}))
-	t.Cleanup(func() { check(t, environment.Dismiss(withoutTest(), r.Business)) })
-	check(t, environment.Host(within(t), r.Business))
-	var err error
-	r.inbox, err = environment.OpenInbox(r.Business)
-	check(t, err)
-	r.people = append(r.people, customers.Start(t, carrierOf{r.Region}, personNumber(t)))
+	r.host(1)
 	r.converse(t, "Before the copy")
 
 	check(t, environment.Suspend(within(t), r.Business))
