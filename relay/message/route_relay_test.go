@@ -63,7 +63,7 @@ func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
 	}
 	var deliveries *queue.Runner
 	r.messages = message.New(message.Options{
-		Store: s, Carrier: r.link, Retention: retention, Deliveries: func() { deliveries.Wake() },
+		Store: s, Carrier: r.link, Retention: retention,
 		Account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
 		Webhook: webhook.Account{BusinessAccountID: "1", PhoneNumberID: "106540352242922", Phone: business},
 	})

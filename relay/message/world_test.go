@@ -176,20 +176,19 @@ func (w *world) start() {
 	w.carrier = w.hub.Carrier(w.number)
 	wrapped := w.wrap(w.store)
 	backend := message.Queue(wrapped, message.QueueWebhook)
-	var deliveries *queue.Runner
 	book, err := message.OpenConduct(context.Background(), wrapped, time.Now())
 	check(w.t, err)
 	w.book = book
 	w.Service = message.New(message.Options{
 		Store: wrapped, Carrier: w.wire(w.carrier), Account: w.account, Former: w.former, Retention: w.retention, AcceptUnencrypted: w.accept, ClearMetadata: w.clear, NoStorage: w.noStorage, NoNotices: w.mute, Notice: w.notice,
-		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number, HideNumbers: w.hidden},
-		Deliveries: func() { deliveries.Wake() }, Files: w.files(), Conduct: book, OptOut: w.optOut,
+		Webhook: webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: w.number, HideNumbers: w.hidden},
+		Files:   w.files(), Conduct: book, OptOut: w.optOut,
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	if w.limited {
 		book.SetRules(conduct.Rules{Enforce: true})
 	}
-	deliveries = queue.New(queue.Options{Backend: backend, Workers: 4, MaxBatch: 3, Batch: w.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
+	deliveries := queue.New(queue.Options{Backend: backend, Workers: 4, MaxBatch: 3, Batch: w.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
 		results := make([]queue.Result, len(jobs))
 		for i, j := range jobs {
 			var away bool

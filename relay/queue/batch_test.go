@@ -56,10 +56,9 @@ func TestBatch_TakesWhatWaitsAndNeverWaits(t *testing.T) {
 		m := &memory{}
 		b := &batches{m: m}
 		m.add(queue.Job{ID: 1, Lane: 7}, queue.Job{ID: 2, Lane: 8}, queue.Job{ID: 3, Lane: 7}, queue.Job{ID: 4}, queue.Job{ID: 5, Lane: 7}, queue.Job{ID: 6, Lane: 9})
-		r := run(t, queue.Options{Backend: m, Batch: b.work, MaxBatch: 4})
+		run(t, queue.Options{Backend: m, Batch: b.work, MaxBatch: 4})
 		synctest.Wait()
 		m.add(queue.Job{ID: 7, Lane: 8})
-		r.Wake()
 		elapse(time.Minute)
 		synctest.Wait()
 		if got, want := b.done(), "[[1 3 5 2] [4 6 7]]"; got != want {

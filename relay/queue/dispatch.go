@@ -53,9 +53,11 @@ func newDispatch(r *Runner, run func([]Job) ([]Result, bool)) *dispatch {
 
 // step starts whatever can be started now.
 func (d *dispatch) step(ctx context.Context) {
+	added, missed := d.r.inbox.take() // before the time is read, so that they are due
 	now := d.r.o.Now()
 	d.timers.next = now.Add(d.r.o.Poll)
 	d.noteTime(now)
+	d.takeOver(now, added, missed)
 	if !d.r.o.Open() {
 		return
 	}
@@ -93,17 +95,44 @@ func (d *dispatch) rewindWhenDue(now time.Time) {
 	d.timers.plan()
 }
 
+// takeOver puts jobs that were announced into their lanes, as load does with what it reads, if everything before them was
+// read and nothing was missed. Else they are read.
+func (d *dispatch) takeOver(now time.Time, added []Job, missed bool) {
+	d.cursor.more = d.cursor.more || missed
+	for _, j := range added {
+		switch {
+		case j.NotBefore.After(now):
+			d.timers.remember(j.NotBefore)
+		case d.cursor.more:
+		case d.lanes.full(), !d.cursor.follows(j): // it may have been read and done
+			d.cursor.more = true
+		default:
+			d.cursor.after = j.place()
+			if !d.waitsInLane(j) && !d.passed(j, now) {
+				d.cursor.took(j, now)
+				d.lanes.add(j, false)
+			}
+		}
+	}
+}
+
+// waitsInLane says whether a job is among those of its lane that are read later.
+func (d *dispatch) waitsInLane(j Job) bool {
+	l := d.lanes.byID[laneOf(j)]
+	return l != nil && l.more
+}
+
 // load reads jobs that are not in memory yet and reports whether it could.
 func (d *dispatch) load(ctx context.Context, now time.Time) bool {
 	q := Query{Now: now, After: d.cursor.after, Limit: batch, Skip: func(j Job) bool {
-		l := d.lanes.byID[laneOf(j)]
-		return l != nil && l.more || d.passed(j, now)
+		return d.waitsInLane(j) || d.passed(j, now)
 	}}
 	jobs, to, ok := d.read(ctx, now, d.cursor.all, q)
 	if !ok {
 		return false
 	}
 	for _, j := range jobs {
+		d.cursor.took(j, now)
 		d.lanes.add(j, d.cursor.all)
 	}
 	if d.cursor.read(to, len(jobs) == batch) {
@@ -124,6 +153,9 @@ func (d *dispatch) fill(ctx context.Context, now time.Time, id int64, l *lane) {
 	if !ok {
 		d.lanes.hold(now, hold{lane: id, until: now.Add(failedFetch)}, d.cursor.all)
 		return
+	}
+	for _, j := range jobs {
+		d.cursor.took(j, now)
 	}
 	more := len(jobs) == q.Limit
 	d.lanes.fill(l, jobs, more)
@@ -232,7 +264,6 @@ func (d *dispatch) wait(ctx context.Context) {
 	case <-timer.C:
 		d.cursor.more = true
 	case <-d.r.wake:
-		d.cursor.more = true
 	case e := <-d.ended:
 		d.end(e)
 	}

@@ -10,6 +10,7 @@ func (r *Runner) RunWatched(ctx context.Context, wrong func(string)) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	d := newDispatch(r, func(jobs []Job) ([]Result, bool) { return r.attempt(work, jobs) })
+	defer r.o.Backend.Announce(r.added, r.changed)()
 	d.rush()
 	for steps := 0; ctx.Err() == nil; steps++ {
 		d.step(ctx)

@@ -29,6 +29,16 @@ type Place struct {
 	ID        int64
 }
 
+func (j Job) place() Place { return Place{j.NotBefore, j.ID} }
+
+// after says whether p stands behind another place.
+func (p Place) after(other Place) bool {
+	if !p.NotBefore.Equal(other.NotBefore) {
+		return p.NotBefore.After(other.NotBefore)
+	}
+	return p.ID > other.ID
+}
+
 // Query says which jobs are wanted.
 type Query struct {
 	Now   time.Time // at which they are due
@@ -50,6 +60,9 @@ type Backend interface {
 	Due(ctx context.Context, q Query) (jobs []Job, to Place, err error)
 	// Postpone writes the NotBefore and Attempts that jobs have now, of all or of none.
 	Postpone(ctx context.Context, jobs []Job) error
+	// Announce has added called for each job that is added, once Due finds it and in the order in which jobs are added, and
+	// changed whenever a job may be due sooner than it was, until end is called. Both are quick.
+	Announce(added func(Job), changed func()) (end func())
 }
 
 // Result is what became of one attempt.

@@ -11,7 +11,8 @@
 // them later, for that lane alone and from its start, when its jobs in memory are done and
 // it is its turn: then at least the one job that runs next, however full memory is. A held
 // lane has no job in memory, only the time at which it is released, and is then read in
-// the same way. So memory is full only while every worker is busy, and lanes wait for
+// the same way. What a Backend announces goes into its lane without being read, while everything before it was read.
+// So memory is full only while every worker is busy, and lanes wait for
 // workers and nothing else: neither a lane with very many jobs nor very many held lanes
 // keep the jobs of another lane from being read.
 package queue
@@ -53,6 +54,7 @@ type Runner struct {
 	o     Options
 	wake  chan struct{}
 	hurry chan struct{}
+	inbox inbox
 }
 
 // New returns a Runner for o; call Run.
@@ -80,7 +82,7 @@ func New(o Options) *Runner {
 	return &Runner{o: o, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
-// Wake says that a job was added or that Open changed. It never blocks.
+// Wake says that Open changed. It never blocks.
 func (r *Runner) Wake() { signal(r.wake) }
 
 // Hurry makes waiting jobs due now, once; call it when the reason why attempts failed is
@@ -106,6 +108,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	d := newDispatch(r, func(jobs []Job) ([]Result, bool) { return r.attempt(work, jobs) })
+	defer r.o.Backend.Announce(r.added, r.changed)()
 	d.rush()
 	for ctx.Err() == nil {
 		d.step(ctx)

@@ -23,6 +23,26 @@ type memory struct {
 	broken int                    // how often Due failed since it always does; 0 when it does not
 	opened int                    // jobs that were read
 	passed int                    // jobs that were passed over
+	added  func(queue.Job)        // of whoever works the queue off; nil while nobody does
+	vague  int64                  // of every so many jobs it only says that something changed; 0: it names all
+}
+
+// Announce tells of what is added.
+func (m *memory) Announce(added func(queue.Job), changed func()) (end func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.added = func(j queue.Job) {
+		if m.vague > 0 && j.ID%m.vague == 0 {
+			changed()
+			return
+		}
+		added(j)
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.added = nil
+	}
 }
 
 func inOrder(a, b *queue.Job) int {
@@ -140,6 +160,9 @@ func (m *memory) add(jobs ...queue.Job) {
 	defer m.mu.Unlock()
 	for _, j := range jobs {
 		m.put(&j)
+		if m.added != nil {
+			m.added(j)
+		}
 	}
 }
 
@@ -545,7 +568,7 @@ func TestJob_NewRunsThoughTheCursorIsPastIt(t *testing.T) {
 				var back time.Duration
 				now := func() time.Time { return time.Now().Add(-back) }
 				m.add(queue.Job{ID: 1, NotBefore: now().Add(c.waits)})
-				r := run(t, queue.Options{Backend: m, Now: now, Worker: func(_ context.Context, j queue.Job) queue.Result {
+				run(t, queue.Options{Backend: m, Now: now, Worker: func(_ context.Context, j queue.Job) queue.Result {
 					d.begin(j.ID)
 					m.finish(j.ID)
 					return queue.Done()
@@ -553,7 +576,6 @@ func TestJob_NewRunsThoughTheCursorIsPastIt(t *testing.T) {
 				synctest.Wait()
 				back = c.back
 				m.add(queue.Job{ID: 2, NotBefore: now()})
-				r.Wake()
 				synctest.Wait()
 				if got := d.order(1, 2); !slices.Equal(got, []int64{1, 2}) {
 					t.Errorf("ran %v, want 1 2", got)

@@ -55,7 +55,7 @@ func BenchmarkAcceptText(b *testing.B) {
 		}
 	}()
 	api := cloudapi.New(cloudapi.Options{
-		Service: service{Service: message.New(message.Options{Store: s, Retention: 30 * 24 * time.Hour, Deliveries: func() {}})},
+		Service: service{Service: message.New(message.Options{Store: s, Retention: 30 * 24 * time.Hour})},
 		Note:    note, Token: "token", Throughput: 1000, Number: cloudapi.Number{ID: "106540352242922", Phone: n},
 		Now: func() time.Time { now = now.Add(10 * time.Second); return now }, // no rate limit is reached
 	})

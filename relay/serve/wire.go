@@ -39,14 +39,6 @@ func (r *relay) parts(ctx context.Context, k *keys) (*parts, error) {
 		},
 		Processors: processorNames(r.cfg.Processors),
 		Conduct:    p.conduct, OptOut: optOut(r.cfg.OptOut), Files: files,
-		Deliveries: func() {
-			for _, c := range p.copies {
-				c.runner.Wake()
-			}
-			if p.webhooks != nil {
-				p.webhooks.Wake()
-			}
-		},
 		Retention: r.retention(), AcceptUnencrypted: r.cfg.AcceptUnencrypted, ClearMetadata: r.cfg.ClearMetadata, NoStorage: r.cfg.NoStorage, NoNotices: r.cfg.NoEncryptionNotice, Notice: r.cfg.EncryptionNoticeText, Now: r.Now, Log: r.Log,
 	})
 	if r.cfg.Webhook != nil {

@@ -32,7 +32,7 @@ func (t *Tx) EraseSome(id CustomerID) (more bool, err error) {
 	if err != nil || n > 0 {
 		return err == nil, err
 	}
-	n, err = t.deleteSome(`DELETE FROM jobs WHERE id = ?`,
+	n, err = t.deleteSome(textFinish,
 		`SELECT id, length(sealed), customer FROM jobs WHERE customer = ? LIMIT ?`, int64(id), int64(sweepBatch))
 	return err == nil && n > 0, err
 }

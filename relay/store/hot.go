@@ -10,6 +10,7 @@ const (
 	maxHotCustomers = 1 << 10
 	maxHotMessages  = 1 << 12
 	maxHotBytes     = 4 << 20 // of messages, sealed
+	maxHotQueued    = 1 << 10 // of one customer's jobs
 )
 
 // hot is what the writer remembers of rows that it read or wrote last, as they are in the database
@@ -20,6 +21,7 @@ const (
 type hot struct {
 	customers map[CustomerID]*hotCustomer
 	lookups   map[[32]byte]CustomerID // HMACs of numbers and user ids
+	jobs      map[int64]CustomerID    // ids of those in a customer's queued
 	messages  messageRows
 	// written are the messages that the running group wrote. Lost says that some of them are not known.
 	written []string
@@ -34,6 +36,14 @@ type hotCustomer struct {
 	row      *sealedCustomer
 	devices  *[]child
 	sessions *[]child
+	queued   *queued
+}
+
+// queued are all of a customer's jobs in one queue.
+type queued struct {
+	queue    string
+	ids      []int64
+	messages []string // of each, in the same order; empty for one that has none
 }
 
 // forget forgets everything.
@@ -55,7 +65,7 @@ func (h *hot) of(id CustomerID) *hotCustomer {
 	c := h.customers[id]
 	if c == nil {
 		if h.customers == nil || len(h.customers) >= maxHotCustomers {
-			h.customers, h.lookups = map[CustomerID]*hotCustomer{}, map[[32]byte]CustomerID{}
+			h.customers, h.lookups, h.jobs = map[CustomerID]*hotCustomer{}, map[[32]byte]CustomerID{}, map[int64]CustomerID{}
 		}
 		c = &hotCustomer{}
 		h.customers[id] = c
@@ -90,6 +100,67 @@ func putChild(known *[]child, row child) {
 		return
 	}
 	*known = append(*known, row) // ids grow
+}
+
+// putQueued remembers all of a customer's jobs in a queue, in place of another queue's.
+func (h *hot) putQueued(id CustomerID, q queued) {
+	h.forgetQueued(id)
+	h.of(id).queued = &q
+	for _, job := range q.ids {
+		h.jobs[job] = id
+	}
+}
+
+// forgetQueued forgets a customer's jobs.
+func (h *hot) forgetQueued(id CustomerID) {
+	c := h.customers[id]
+	if c == nil || c.queued == nil {
+		return
+	}
+	for _, job := range c.queued.ids {
+		delete(h.jobs, job)
+	}
+	c.queued = nil
+}
+
+// queuedFor returns a customer's jobs in a queue, nil when they are not known.
+func (h *hot) queuedFor(id CustomerID, queue string) *queued {
+	c := h.customers[id]
+	if c == nil || c.queued == nil || c.queued.queue != queue {
+		return nil
+	}
+	return c.queued
+}
+
+// addJob notes that a job was added to a queue, and the message that it is about.
+func (h *hot) addJob(queue string, id CustomerID, job int64, message string) {
+	q := h.queuedFor(id, queue)
+	if q == nil {
+		return
+	}
+	h.changed = true
+	if len(q.ids) == maxHotQueued {
+		h.forgetQueued(id)
+		return
+	}
+	q.ids, q.messages = append(q.ids, job), append(q.messages, message)
+	h.jobs[job] = id
+}
+
+// textFinish removes a job; whoever does so uses it, so that the writer forgets the job.
+const textFinish = `DELETE FROM jobs WHERE id = ?`
+
+// dropJob notes that a job was removed, or moved into another queue.
+func (h *hot) dropJob(job int64) {
+	id, ok := h.jobs[job]
+	if !ok {
+		return // then it is in no list
+	}
+	h.changed = true
+	q := h.customers[id].queued
+	i := slices.Index(q.ids, job)
+	q.ids, q.messages = slices.Delete(q.ids, i, i+1), slices.Delete(q.messages, i, i+1)
+	delete(h.jobs, job)
 }
 
 // messageRows are the messages' rows that came last.

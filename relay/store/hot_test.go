@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type seenBy struct {
 	Devices   [][]store.Device
 	Records   [][]byte
 	Messages  []store.Message
+	Queued    [][]string
 }
 
 const hotCustomers, hotMessages = 4, 6
@@ -34,6 +36,15 @@ func lookAt(tx *store.Tx, numbers []phone.Number) (seen seenBy, err error) {
 		devices, err3 := tx.Devices(c.ID)
 		if err := errors.Join(err, err2, err3); err != nil {
 			return seen, err
+		}
+		for _, most := range []int{2, 50} {
+			queued, err := tx.QueuedFor("out", c.ID, most)
+			if err != nil {
+				return seen, err
+			}
+			if most > 2 { // else which of them does not matter
+				seen.Queued = append(seen.Queued, slices.Sorted(slices.Values(queued)))
+			}
 		}
 		seen.Customers = append(seen.Customers, c, again)
 		seen.Devices = append(seen.Devices, devices)
@@ -51,6 +62,12 @@ func lookAt(tx *store.Tx, numbers []phone.Number) (seen seenBy, err error) {
 			return seen, err
 		}
 		seen.Messages = append(seen.Messages, m)
+		if m.CarrierID == "" {
+			continue
+		}
+		if _, err := tx.MessageByCarrierID(m.Direction, m.CarrierID); err != nil {
+			return seen, fmt.Errorf("finding a message by the carrier's id: %w", err)
+		}
 	}
 	return seen, nil
 }
@@ -64,13 +81,20 @@ func changeSomething(tx *store.Tx, n phone.Number, r *rand.Rand, step int) error
 	if err != nil {
 		return err
 	}
-	c.Name = fmt.Sprint("name ", step)
-	if err := tx.PutCustomer(&c); err != nil {
-		return err
+	if c.ID == 0 || r.IntN(2) == 0 {
+		c.Name = fmt.Sprint("name ", step)
+		if err := tx.PutCustomer(&c); err != nil {
+			return err
+		}
 	}
 	d := carrier.DeviceID(r.IntN(2) + 1)
 	id := fmt.Sprint("m", r.IntN(hotMessages))
-	switch r.IntN(7) {
+	switch r.IntN(12) {
+	case 7, 8, 9:
+		_, err := tx.Enqueue(store.Job{Queue: "out", Customer: c.ID, Message: fmt.Sprint("job ", step), NotBefore: time.Unix(int64(r.IntN(9)+1), 0)})
+		return err
+	case 10, 11:
+		return changeJob(tx, c.ID, r)
 	case 0:
 		return tx.PutDevice(c.ID, store.Device{ID: d, Active: step%2 == 0})
 	case 1:
@@ -87,11 +111,33 @@ func changeSomething(tx *store.Tx, n phone.Number, r *rand.Rand, step int) error
 		return err
 	default:
 		m := store.Message{ID: id, Customer: c.ID, Direction: store.Outbound, State: "new", Type: "text", Body: fmt.Append(nil, step), Created: time.Unix(1, 0)}
+		if r.IntN(3) > 0 {
+			m.CarrierID = fmt.Sprint("carrier's ", r.IntN(2))
+		}
 		if known, err := tx.Message(id); err == nil {
 			m.Customer = known.Customer
 		}
 		return tx.PutMessage(m)
 	}
+}
+
+// changeJob ends, moves or puts off one of a customer's jobs, if there is one.
+func changeJob(tx *store.Tx, c store.CustomerID, r *rand.Rand) error {
+	queues := []string{"out", "dead"}
+	from := r.IntN(2)
+	jobs, _, err := tx.DueOf(store.Wanted{Queue: queues[from], Customer: c, Now: time.Unix(99, 0), Limit: 10})
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	j := jobs[r.IntN(len(jobs))]
+	switch r.IntN(3) {
+	case 0:
+		j.Queue = queues[1-from]
+		return tx.Requeue(queues[from], j)
+	case 1:
+		return tx.Postpone(queues[from], j.ID, time.Unix(50, 0), 1)
+	}
+	return tx.Finish(j.ID)
 }
 
 // What the writer and the readers beside it remember is what is in the database, whatever was changed, moved into another epoch,

@@ -68,7 +68,31 @@ func (t *Tx) Enqueue(j Job) (int64, error) {
 	err = t.write(`INSERT INTO jobs (id, epoch, queue, customer, message, not_before, attempts, created, sealed)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.id, s.epoch, s.queue, customer, s.message, toMillis(j.NotBefore), int64(j.Attempts), s.created, s.sealed)
+	if err == nil {
+		t.hot().addJob(s.queue, j.Customer, s.id, s.message)
+		t.jobAdded(&s, j)
+	}
 	return s.id, err
+}
+
+// jobAdded has listeners told of a job once it is durable. Who they are counts then: one that began to listen since may read the
+// queue before.
+func (t *Tx) jobAdded(s *sealedJob, j Job) {
+	j.ID, j.NotBefore, j.Created = s.id, fromMillis(toMillis(j.NotBefore)), fromMillis(s.created)
+	t.Then(func() {
+		for _, l := range t.shared.listeners.of(j.Queue) {
+			l.Added(j)
+		}
+	})
+}
+
+// queueChanged has listeners told, once it is durable, that something else changed in a queue.
+func (t *Tx) queueChanged(queue string) {
+	t.Then(func() {
+		for _, l := range t.shared.listeners.of(queue) {
+			l.Changed()
+		}
+	})
 }
 
 // Place is where a job stands in its queue. The zero Place is before all jobs, and
@@ -179,7 +203,7 @@ func (t *Tx) Finish(job int64) error {
 	if err := t.finishes(job); err != nil {
 		return err
 	}
-	return t.write(`DELETE FROM jobs WHERE id = ?`, job)
+	return t.write(textFinish, job)
 }
 
 // Postpone changes when a queue's job is due and how often it was tried, or returns ErrNotFound, also when the job was
@@ -191,6 +215,9 @@ func (t *Tx) Postpone(queue string, job int64, notBefore time.Time, attempts int
 	n, err := t.run(`UPDATE jobs SET not_before = ?, attempts = ? WHERE id = ? AND queue = ?`, toMillis(notBefore), int64(attempts), job, queue)
 	if err == nil && n == 0 {
 		err = ErrNotFound
+	}
+	if err == nil {
+		t.queueChanged(queue)
 	}
 	return err
 }
@@ -235,14 +262,25 @@ func (t *Tx) Queued(queue string) (n int64, oldest time.Time, err error) {
 }
 
 // textQueuedFor reads in the index of a customer's jobs.
-const textQueuedFor = `SELECT message FROM jobs WHERE customer = ? AND queue = ? LIMIT ?`
+const textQueuedFor = `SELECT id, message FROM jobs WHERE customer = ? AND queue = ? ORDER BY not_before, id LIMIT ?`
 
 // QueuedFor returns the messages of a customer's jobs in a queue, empty for a job that has none, whether they are due or
-// not, in no order; it stops at most.
+// not, those without a message apart in the order in which they are due; it stops at most. The caller must not keep or change what it returns.
 func (t *Tx) QueuedFor(queue string, c CustomerID, most int) (messages []string, err error) {
+	if t.writes {
+		if q := t.hot().queuedFor(c, queue); q != nil {
+			return q.messages[:min(len(q.messages), most)], nil
+		}
+	}
+	found := queued{queue: queue}
 	err = t.rows(textQueuedFor, func(r row) error {
-		messages = append(messages, r.words(0))
+		var id int64
+		r.numbers(&id)
+		found.ids, found.messages = append(found.ids, id), append(found.messages, r.words(1))
 		return nil
 	}, int64(c), queue, int64(most))
-	return messages, err
+	if err == nil && t.writes && len(found.ids) < most {
+		t.hot().putQueued(c, found)
+	}
+	return found.messages, err
 }

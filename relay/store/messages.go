@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -78,8 +79,21 @@ func (t *Tx) ReplaceMessage(m Message) error {
 		return err
 	}
 	t.use(m.Customer, int64(len(s.sealed)-len(old.sealed)))
+	if old.carrier != nil && bytes.Equal(old.carrier, s.carrier) { // what is not named costs its index nothing
+		return t.updateMessage(s)
+	}
 	err = t.write(`UPDATE messages SET state = ?, updated = ?, carrier = ?, sealed = ? WHERE row = ?`,
 		s.state, s.updated, mac, s.sealed, s.row)
+	if err == nil {
+		t.wroteMessage(s)
+	}
+	return err
+}
+
+// updateMessage writes a row whose carrier's id stays as it is.
+func (t *Tx) updateMessage(s sealedMessage) error {
+	err := t.write(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
+		s.state, s.updated, s.sealed, s.row)
 	if err == nil {
 		t.wroteMessage(s)
 	}
@@ -139,8 +153,8 @@ func (t *Tx) sealMessage(row, epoch int64, m Message, key int64) (sealedMessage,
 	if m.CarrierID == "" {
 		return s, nil, nil
 	}
-	mac, err := t.carrierLookup(epoch, m.Direction, m.CarrierID)
-	return s, mac, err
+	s.carrier, err = t.carrierLookup(epoch, m.Direction, m.CarrierID)
+	return s, s.carrier, err
 }
 
 // plainMessage is what a message's row seals.
@@ -183,12 +197,7 @@ func (t *Tx) SetMessageState(id, state string, at time.Time) error {
 		return err
 	}
 	t.use(CustomerID(s.customer), int64(len(s.sealed)-len(old.sealed)))
-	err = t.write(`UPDATE messages SET state = ?, updated = ?, sealed = ? WHERE row = ?`,
-		s.state, s.updated, s.sealed, s.row)
-	if err == nil {
-		t.wroteMessage(s)
-	}
-	return err
+	return t.updateMessage(s)
 }
 
 // Message returns a message by its ID, or ErrNotFound.

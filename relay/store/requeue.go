@@ -53,6 +53,10 @@ func (t *Tx) Requeue(from string, j Job) error {
 	t.use(CustomerID(s.customer), int64(len(s.sealed)-before))
 	_, err = t.run(`UPDATE jobs SET queue = ?, not_before = ?, attempts = ?, sealed = ? WHERE id = ?`,
 		s.queue, toMillis(j.NotBefore), int64(j.Attempts), s.sealed, s.id)
+	if err == nil {
+		t.hot().forgetQueued(CustomerID(s.customer))
+		t.queueChanged(s.queue)
+	}
 	return err
 }
 

@@ -20,6 +20,8 @@ type sealedMessage struct {
 	row, epoch, customer, direction, created, updated int64
 	id, state                                         string
 	sealed                                            []byte
+	// carrier is the HMAC of the carrier's id, in rows that were written and not read; nil in others.
+	carrier []byte
 }
 
 const messageColumns = `row, epoch, customer, direction, created, updated, id, state, sealed`

@@ -18,7 +18,8 @@ type shared struct {
 
 	memory *memory // nil: content is stored
 
-	lately lately
+	lately    lately
+	listeners listeners
 
 	// Only the writer uses the following fields once the store is open.
 	next      nextIDs

@@ -133,6 +133,11 @@ func (g group) Ended(err error) {
 	clear(g.shared.usage)
 }
 
+// Listen has l told of a queue until end is called.
+func (s *Store) Listen(queue string, l Listener) (end func()) {
+	return s.listeners.add(queue, &l)
+}
+
 // Scrub moves what is committed into the database and truncates the log, which holds earlier
 // states of its pages. While a view is open, it leaves that to a later Scrub.
 func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }

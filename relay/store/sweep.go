@@ -132,7 +132,7 @@ func (s *Store) sweepRows(ctx context.Context, epoch int64, swept *Swept) error 
 	if err != nil {
 		return err
 	}
-	err = s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
+	err = s.deleteRows(ctx, &swept.Jobs, textFinish,
 		`SELECT id, length(sealed), coalesce(customer, 0) FROM jobs WHERE epoch = ?1 LIMIT ?2`, epoch, int64(sweepBatch))
 	if err != nil {
 		return err
@@ -196,7 +196,7 @@ func (s *Store) sweepOld(ctx context.Context, before time.Time, swept *Swept) er
 	if err != nil {
 		return err
 	}
-	return s.deleteRows(ctx, &swept.Jobs, `DELETE FROM jobs WHERE id = ?`,
+	return s.deleteRows(ctx, &swept.Jobs, textFinish,
 		`SELECT id, length(sealed), coalesce(customer, 0) FROM jobs WHERE created < ?1 LIMIT ?2`, toMillis(before), int64(sweepBatch))
 }
 

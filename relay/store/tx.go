@@ -42,14 +42,14 @@ type use struct {
 }
 
 func (t *Tx) run(text string, args ...driver.Value) (int64, error) {
-	if err := t.changes(text); err != nil {
+	if err := t.changes(text, args); err != nil {
 		return 0, err
 	}
 	return t.conn.Run(text, t.pass(args)...)
 }
 
 // changes refuses a statement where nothing may be written, and forgets rows that it may delete.
-func (t *Tx) changes(text string) error {
+func (t *Tx) changes(text string, args []driver.Value) error {
 	if t.conn == nil {
 		return errEnded
 	}
@@ -60,6 +60,9 @@ func (t *Tx) changes(text string) error {
 		t.shared.hot.forget()
 		t.shared.hot.changed = true
 		t.shared.lately.forget()
+	}
+	if text == textFinish {
+		t.shared.hot.dropJob(args[0].(int64))
 	}
 	return nil
 }
@@ -86,7 +89,7 @@ func deletesHot(text string) bool {
 // write is run for a statement of which nobody needs to know how many rows it changed: an engine may
 // send it with the next. If it fails, a later call or the end of the update says so.
 func (t *Tx) write(text string, args ...driver.Value) error {
-	if err := t.changes(text); err != nil {
+	if err := t.changes(text, args); err != nil {
 		return err
 	}
 	return t.conn.Write(text, t.pass(args)...)

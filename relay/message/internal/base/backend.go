@@ -33,6 +33,11 @@ func (b *Backend) Due(ctx context.Context, q queue.Query) ([]queue.Job, queue.Pl
 	return jobs, to, err
 }
 
+// Announce implements queue.Backend.
+func (b *Backend) Announce(added func(queue.Job), changed func()) (end func()) {
+	return b.store.Listen(b.name, store.Listener{Added: func(j store.Job) { added(jobOf(j)) }, Changed: changed})
+}
+
 // due reads the wanted jobs that are in the store, and says whether it passed a job that was
 // put off.
 func (b *Backend) due(ctx context.Context, q queue.Query) (jobs []queue.Job, to queue.Place, putOff bool, err error) {

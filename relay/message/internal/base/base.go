@@ -46,6 +46,8 @@ type Store interface {
 	View(ctx context.Context, fn func(*store.Tx) error) error
 	// Lately returns a message as it was committed last, if that was a moment ago.
 	Lately(id string) (store.Message, bool)
+	// Listen has l told what changes in a queue until end is called.
+	Listen(queue string, l store.Listener) (end func())
 }
 
 // Carrier is what the life of a message needs of the carrier; a carrier.Carrier is one.
@@ -75,8 +77,6 @@ type Options struct {
 	Processors []string
 	// Files are the dependencies for moving files; nil: no file is sent or fetched.
 	Files *Files
-	// Deliveries is called when a webhook was queued.
-	Deliveries func()
 	// Former is the identity before Account's, while messages encrypted to it may still
 	// arrive; nil for none.
 	Former *FormerIdentity
@@ -118,8 +118,6 @@ type OptOut struct {
 // Base is what the parts share.
 type Base struct {
 	Options
-	// WakeOutbox says that there is a new job in the outbox or a new receipt. It is set before anything runs.
-	WakeOutbox func()
 	// Receipt receives a receipt that was encrypted. It is set before anything runs.
 	Receipt func(ctx context.Context, r carrier.Receipt) error
 

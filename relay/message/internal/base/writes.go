@@ -154,7 +154,6 @@ func (s *Base) Settle(ctx context.Context, change func(*store.Tx) error) queue.R
 	if err := s.Store.Update(ctx, change); err != nil {
 		return queue.Retry(FirstRetry)
 	}
-	s.Deliveries()
 	return queue.Done()
 }
 

@@ -25,16 +25,10 @@ const (
 // Taken removes the jobs of webhooks that the business took, all or none, and queues the receipts that
 // follow. A message whose content was lost gets none.
 func (s *Webhooks) Taken(ctx context.Context, jobs ...queue.Job) error {
-	receipts := 0
 	err := s.Store.UpdateLate(ctx, func(tx *store.Tx) error {
-		receipts = 0
 		for _, j := range jobs {
-			queued, err := s.taken(tx, j.ID)
-			if err != nil {
+			if err := s.taken(tx, j.ID); err != nil {
 				return err
-			}
-			if queued {
-				receipts++
 			}
 		}
 		return nil
@@ -42,35 +36,32 @@ func (s *Webhooks) Taken(ctx context.Context, jobs ...queue.Job) error {
 	if err != nil {
 		return fmt.Errorf("ending webhooks: %w", err)
 	}
-	if receipts > 0 {
-		s.WakeOutbox()
-	}
 	return nil
 }
 
-// taken ends one job, and says whether a receipt was queued.
-func (s *Webhooks) taken(tx *store.Tx, id int64) (queued bool, err error) {
+// taken ends one job, and queues the receipt that follows.
+func (s *Webhooks) taken(tx *store.Tx, id int64) error {
 	if !s.NoStorage {
-		return false, tx.Finish(id)
+		return tx.Finish(id)
 	}
 	j, err := tx.JobOf(base.QueueWebhook, id)
 	if record.IsNotFound(err) {
-		return false, nil
+		return nil
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := tx.Finish(id); err != nil {
-		return false, err
+		return err
 	}
 	receipt := confirmOf(j)
 	if receipt.Stanza == "" {
-		return false, nil
+		return nil
 	}
 	if missing, err := s.missing(tx, j, receipt); err != nil || missing {
-		return false, err
+		return err
 	}
-	return true, s.EnqueueReceipt(tx, j.Customer, receipt.Stanza)
+	return s.EnqueueReceipt(tx, j.Customer, receipt.Stanza)
 }
 
 // missing says whether something of what a customer's message was is lost, or was not taken yet.

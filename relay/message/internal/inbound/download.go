@@ -67,13 +67,11 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 		if err := s.lost(ctx, j, base.DamagedDetails); err != nil {
 			return queue.Retry(base.FirstRetry)
 		}
-		s.Deliveries()
 		return queue.Done()
 	}
 	err := s.fetchFile(ctx, j)
 	switch {
 	case err == nil:
-		s.Deliveries()
 		return queue.Done()
 	case errors.Is(err, carrier.ErrOffline):
 		return queue.Later(peers.LinkProbe)
@@ -87,8 +85,6 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 		if err != nil {
 			return queue.Retry(base.FirstRetry)
 		}
-		s.WakeOutbox()
-		s.Deliveries()
 		return queue.Done()
 	}
 	reason, final := downloadError(err)
@@ -97,7 +93,6 @@ func (s *Inbound) download(ctx context.Context, j queue.Job) queue.Result {
 		if err := s.lost(ctx, j, reason); err != nil {
 			return queue.Retry(base.FirstRetry)
 		}
-		s.Deliveries()
 		return queue.Done()
 	}
 	return queue.Retry(min(base.FirstRetry<<min(j.Attempts, 12), lastDownloadRetry))
@@ -263,7 +258,6 @@ func (s *Inbound) TellForgotten(ctx context.Context) error {
 			return fmt.Errorf("telling of files that are lost: %w", err)
 		}
 	}
-	s.Deliveries()
 	return nil
 }
 

@@ -26,7 +26,6 @@ type arrival struct {
 	opened  omemo.Opened
 	publish bool
 	repair  *peers.Device // the device that is offered a new session; nil for none
-	lost    bool          // messages may have to be sent again
 	news    base.Event    // of the device's identity; empty for none
 	remarks []base.Event  // of a reaction or a retraction inside the encryption
 	closed  bool          // what stands beside the envelope does not count
@@ -94,9 +93,6 @@ func (s *Inbound) arrived(a arrival) {
 		s.Counts.Add(a.news)
 		s.Log.LogAttrs(context.Background(), slog.LevelWarn, "a customer used an identity key that was not known", slog.String("event", string(a.news)))
 	}
-	if a.lost {
-		time.AfterFunc(base.ResendGrace, s.WakeOutbox)
-	}
 	if a.repair != nil {
 		s.Counts.Add(base.EventRepaired)
 	}
@@ -108,9 +104,6 @@ func (s *Inbound) arrived(a arrival) {
 			s.Log.LogAttrs(context.Background(), slog.LevelWarn, "could not store an encrypted receipt", slog.Any("error", err))
 		}
 	}
-	s.WakeOutbox()
-	s.downloads.Wake()
-	s.Deliveries()
 }
 
 // open opens a message and writes everything that follows from it. It returns ErrNoNews when
@@ -149,7 +142,6 @@ func (s *Inbound) opened(tx *store.Tx, c store.Customer, m carrier.Message, view
 		}
 	}
 	if o.Replaced && !o.IdentityChanged {
-		a.lost = true
 		if err := s.ResendLater(tx, c, m.Envelope.Sender, now); err != nil {
 			return a, err
 		}
@@ -207,7 +199,7 @@ func (s *Inbound) unopened(tx *store.Tx, c store.Customer, m carrier.Message, ca
 		}
 	case faultRepairable:
 		if d := sender(c, m); s.peers.MayRepair(d, now) {
-			a.repair, a.lost = &d, true
+			a.repair = &d
 		}
 	case faultNone, faultHopeless:
 	}

@@ -61,8 +61,6 @@ func (s *Inbound) overQuota(ctx context.Context, m refusedMessage, now time.Time
 	if errors.Is(err, record.ErrNoNews) {
 		return nil
 	}
-	s.WakeOutbox()
-	s.Deliveries()
 	return err
 }
 

@@ -230,8 +230,6 @@ func (s *Inbound) remark(ctx context.Context, b *base.Batch, r remark) error {
 		if one.event != "" {
 			s.Counts.Add(one.event)
 		}
-		s.WakeOutbox()
-		s.Deliveries()
 		return nil
 	})
 	return nil

@@ -78,7 +78,6 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)
-	s.WakeOutbox()
 	return m.ID, nil
 }
 
@@ -140,6 +139,5 @@ func (s *Outbound) MarkRead(ctx context.Context, r Read) error {
 	if err != nil {
 		return fmt.Errorf("marking a message as read: %w", err)
 	}
-	s.WakeOutbox()
 	return nil
 }

@@ -78,7 +78,6 @@ func (s *Outbound) AcceptAttachment(ctx context.Context, a Attachment) (string, 
 		return "", fmt.Errorf("accepting a message: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)
-	s.WakeOutbox()
 	return id, nil
 }
 

@@ -37,7 +37,6 @@ func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce
 	}, func() {
 		if wait > 0 {
 			s.Counts.Add(base.EventBounced)
-			time.AfterFunc(wait, s.WakeOutbox)
 		}
 	})
 }

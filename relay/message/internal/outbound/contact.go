@@ -138,7 +138,6 @@ func (s *Outbound) waitsBehind(ctx context.Context, j queue.Job, c store.Custome
 		}
 		return s.putOff(tx, j, t, m.Created.Add(s.contactWait()))
 	})
-	s.WakeOutbox()
 	return behind, record.Gone(err)
 }
 
@@ -153,6 +152,7 @@ func (s *Outbound) ContactAnswered(ctx context.Context, a carrier.ContactAnswer)
 		if err != nil {
 			return err
 		}
+		tx.Then(func() { s.peers.ForgetDevices(c.ID) }) // what was hidden is not any more: before what waited is sent
 		if a.State == carrier.ContactAllowed {
 			_, err = s.Release(tx, c.ID)
 			return err
@@ -162,11 +162,6 @@ func (s *Outbound) ContactAnswered(ctx context.Context, a carrier.ContactAnswer)
 	if errors.Is(err, record.ErrNoNews) {
 		return nil
 	}
-	if err == nil {
-		s.peers.ForgetDevices(c.ID) // what was hidden is not any more
-	}
-	s.WakeOutbox()
-	s.Deliveries()
 	return err
 }
 

@@ -26,7 +26,6 @@ func (s *Outbound) failLost(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	s.Deliveries()
 	return record.ErrFinished
 }
 
@@ -59,7 +58,6 @@ func (s *Outbound) FailLost(ctx context.Context) error {
 			return fmt.Errorf("failing messages that are lost: %w", err)
 		}
 	}
-	s.Deliveries()
 	return nil
 }
 

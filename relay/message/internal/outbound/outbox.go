@@ -73,7 +73,7 @@ func (s *Outbound) work(ctx context.Context, j queue.Job) queue.Result {
 func (s *Outbound) pause(err error, link int) time.Duration {
 	switch {
 	case errors.Is(err, carrier.ErrOffline), errors.Is(err, carrier.ErrUnconfirmed):
-		s.peers.LinkFailed(link, s.WakeOutbox)
+		s.peers.LinkFailed(link, s.wake)
 		return peers.LinkProbe // Connected makes them due sooner
 	case errors.Is(err, store.ErrFull):
 		return fullPause // a full volume is no reason to give up on an accepted message
@@ -98,7 +98,6 @@ func (s *Outbound) endWith(ctx context.Context, j queue.Job, why ...webhook.Erro
 		return queue.Retry(base.FirstRetry)
 	}
 	s.ahead.ended(j.Message)
-	s.Deliveries()
 	return queue.Done()
 }
 
@@ -201,8 +200,6 @@ func (s *Outbound) sent(ctx context.Context, j queue.Job, c store.Customer, id s
 	if err == nil {
 		s.ahead.ended(id)
 	}
-	s.WakeOutbox()
-	s.Deliveries()
 	return err
 }
 

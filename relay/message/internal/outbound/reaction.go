@@ -51,7 +51,6 @@ func (s *Outbound) AcceptReaction(ctx context.Context, r Reaction) (string, erro
 		return "", fmt.Errorf("accepting a reaction: %w", s.OutQuota(err))
 	}
 	s.Counts.Add(base.EventAccepted)
-	s.WakeOutbox()
 	return m.ID, nil
 }
 

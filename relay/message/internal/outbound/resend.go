@@ -48,7 +48,6 @@ func (s *Outbound) findLost(ctx context.Context, j queue.Job, c store.Customer, 
 	if record.IsNotFound(err) {
 		err = record.ErrFinished
 	}
-	s.WakeOutbox()
 	return err
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// New returns an Outbound, and makes everything that writes to the outbox wake it.
+// New returns an Outbound.
 func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Outbound {
 	s := &Outbound{Base: b, peers: p, blocklist: l, files: f, transfers: semaphore.NewWeighted(maxTransfers)}
 	s.outbox = queue.New(queue.Options{
@@ -25,11 +25,13 @@ func New(b *base.Base, p *peers.Peers, l *blocklist.List, f *files.Keeper) *Outb
 		Name: base.QueueReceipts, Backend: base.Queue(b.Store, base.QueueReceipts), Batch: s.confirm, MaxBatch: maxReceipts,
 		Workers: receiptWorkers, Open: p.Reachable, Now: b.Now, Log: b.Log,
 	})
-	b.WakeOutbox = func() {
-		s.outbox.Wake()
-		s.confirming.Wake()
-	}
 	return s
+}
+
+// wake has what waits for the link be tried.
+func (s *Outbound) wake() {
+	s.outbox.Wake()
+	s.confirming.Wake()
 }
 
 // Run sends what is queued until ctx ends.

@@ -249,7 +249,6 @@ func (s *Outbound) about(ctx context.Context, b *base.Batch, peer phone.Number, 
 		if err == nil {
 			done()
 		}
-		s.Deliveries()
 		return err
 	})
 }

@@ -109,8 +109,6 @@ func (s *Outbound) beginAgain(ctx context.Context, j queue.Job, c store.Customer
 		}
 		return tx.Finish(j.ID)
 	})
-	s.WakeOutbox()
-	s.Deliveries()
 	return err
 }
 

@@ -115,6 +115,5 @@ func (s *Outbound) proven(ctx context.Context, j queue.Job, c store.Customer, t 
 		}
 		return tx.Finish(j.ID)
 	})
-	s.Deliveries()
 	return err
 }

@@ -59,15 +59,18 @@ func (s *Peers) DeviceList(ctx context.Context, l carrier.DeviceList) error {
 		news = differs(known, l.Format, l.Devices)
 		return err
 	})
-	if err == nil && news {
-		err = s.Store.Update(ctx, func(tx *store.Tx) error { return s.listed(tx, c, l.Format, l.Devices) })
-	}
+	learned := func() { s.learned(list{c, l.Format}, true) }
 	switch {
-	case record.IsNotFound(err):
-		return nil // nobody whom we know
+	case err == nil && news:
+		err = s.Store.Update(ctx, func(tx *store.Tx) error {
+			tx.Then(learned) // before what is queued for it runs
+			return s.listed(tx, c, l.Format, l.Devices)
+		})
 	case err == nil:
-		s.learned(list{c, l.Format}, true)
-		s.WakeOutbox()
+		learned()
+	}
+	if record.IsNotFound(err) {
+		return nil // nobody whom we know
 	}
 	return err
 }

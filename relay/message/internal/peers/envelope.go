@@ -47,7 +47,6 @@ func (s *Peers) Encrypt(ctx context.Context, c store.Customer, p Plan, say omemo
 		}
 		return keep(tx, sealed)
 	})
-	s.Deliveries()
 	return sealed, cmp.Or(err, unreachable)
 }
 

@@ -144,7 +144,6 @@ func (s *Peers) Inspect(ctx context.Context, c store.Customer, id carrier.Device
 		return err
 	}
 	s.Counts.Add(base.EventUntrusted)
-	s.Deliveries()
 	return record.ErrFinished
 }
 
