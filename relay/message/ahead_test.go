@@ -92,6 +92,73 @@ func TestAhead_TextIsEncryptedWhenItIsAccepted(t *testing.T) {
 	})
 }
 
+// What waits behind a text that is encrypted in its turn is encrypted with it, as far as it is of the same kind, and what is
+// accepted then, too.
+func TestAhead_IsCaughtUpWith(t *testing.T) {
+	onSlowLink(t, func(t *testing.T, w *world, a *person, l *slowLink) {
+		want, ids := []string{"hello to you"}, []string{}
+		say := func(text string) {
+			want = append(want, text)
+			ids = append(ids, w.says(a.number, text))
+		}
+		for i := range 60 { // of which 32 are encrypted at once
+			say(fmt.Sprintf("number %d of sixty", i))
+		}
+		for range 32 {
+			l.pass()
+		}
+		for i, id := range ids[32:] { // the first of them is being sent
+			if got := w.encrypted(id); got != (i <= 16) {
+				t.Errorf("text %d behind others was encrypted: %v", 32+i, got)
+			}
+		}
+		for range 20 {
+			l.pass()
+		}
+		say("it has caught up")
+		if !w.encrypted(ids[60]) {
+			t.Error("a text behind nothing but encrypted ones was not encrypted")
+		}
+		l.open()
+		events := w.take()
+		if got := a.got(); !slices.Equal(got, want) {
+			t.Errorf("the customer got %q", got)
+		}
+		for _, id := range ids {
+			if got := statuses(events, id); !slices.Contains(got, "delivered") {
+				t.Errorf("statuses are %q", got)
+			}
+		}
+		if unread := a.all(customer.Unreadable); len(unread) > 0 {
+			t.Errorf("%d could not be opened: %v", len(unread), unread[0].Err)
+		}
+	})
+}
+
+// What is not a plain text keeps what is behind it from being encrypted before it.
+func TestAhead_EndsAtWhatIsNoPlainText(t *testing.T) {
+	onSlowLink(t, func(t *testing.T, w *world, a *person, l *slowLink) {
+		var first []string
+		for i := range 33 {
+			first = append(first, w.says(a.number, fmt.Sprintf("number %d", i)))
+		}
+		reply, err := w.AcceptText(t.Context(), message.Text{To: a.number, Body: "about the first", ReplyTo: first[0]})
+		check(t, err)
+		last := w.says(a.number, "and the last")
+		for range 32 {
+			l.pass()
+		}
+		if !w.encrypted(first[32]) || w.encrypted(reply) || w.encrypted(last) {
+			t.Error("it was not encrypted up to the reply")
+		}
+		l.open()
+		w.take()
+		if got := a.got(); len(got) != 36 || got[35] != "and the last" {
+			t.Errorf("the customer got %q", got)
+		}
+	})
+}
+
 // A ciphertext belongs to a turn of its session, and clients keep the keys of few former turns: what was encrypted before
 // others, and is sent after them, could not be opened if the customer answers each of those.
 func TestAhead_NothingIsEncryptedBeforeWhatIsSentBeforeIt(t *testing.T) {

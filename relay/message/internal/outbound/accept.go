@@ -85,7 +85,7 @@ func (s *Outbound) AcceptText(ctx context.Context, t Text) (string, error) {
 // messages to the customer wait, all of them encrypted, and puts the ciphertext into it. It returns peers.ErrNotReady when the transaction
 // must be undone, and the message accepted as it is.
 func (s *Outbound) sealAhead(tx *store.Tx, c store.Customer, m *store.Message, body record.Content) error {
-	if !plain(*m, body) || !c.Asked.IsZero() || !s.peers.Reachable() || !s.blocklist.Allowed(c.Number) || !s.peers.Fresh(c.ID) {
+	if !plain(*m, body) || !c.Asked.IsZero() || !s.peers.Reachable() || !s.blocklist.Allowed(c.Number) || !s.peers.Fresh(c.ID) || !s.ahead.room() {
 		return nil
 	}
 	if queued, err := tx.QueuedFor(base.QueueOutbox, c.ID, maxAheadOf); err != nil || len(queued) == maxAheadOf || !s.ahead.sealed(queued) {

@@ -8,8 +8,8 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store"
 )
 
-// Bounds of what is encrypted before its turn. Of one customer's messages few are, so that a change of their
-// devices concerns few. Those in memory are bounded in all.
+// Bounds of what is encrypted before its turn: of one customer's messages, so that a change of their devices concerns
+// few; and of all customers', so that each is still in memory in its turn.
 const (
 	maxAheadOf = 32
 	maxAhead   = 4 << 10
@@ -24,7 +24,6 @@ const (
 type ahead struct {
 	mu        sync.Mutex // guards the following fields
 	messages  map[string]readyMessage
-	order     []string // ids as they came; some may be gone
 	encrypted map[string]struct{}
 }
 
@@ -35,19 +34,21 @@ type readyMessage struct {
 	sealed        peers.Sealed
 }
 
-// put adds a message; the one that has waited longest is forgotten when there are too many.
+// room says whether one more message may be encrypted ahead.
+func (a *ahead) room() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.messages) < maxAhead
+}
+
+// put adds a message.
 func (a *ahead) put(r readyMessage) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.messages == nil {
 		a.messages = map[string]readyMessage{}
 	}
-	if len(a.order) == maxAhead {
-		delete(a.messages, a.order[0])
-		a.order = a.order[1:]
-	}
 	a.messages[r.id] = r
-	a.order = append(a.order, r.id)
 	a.note(r.id)
 }
 
@@ -60,7 +61,7 @@ func (a *ahead) inTurn(id string) {
 
 // note notes that a message is encrypted. The caller holds mu.
 func (a *ahead) note(id string) {
-	if a.encrypted == nil || len(a.encrypted) == maxAhead {
+	if a.encrypted == nil || len(a.encrypted) == 2*maxAhead {
 		a.encrypted = map[string]struct{}{}
 	}
 	a.encrypted[id] = struct{}{}
@@ -85,9 +86,6 @@ func (a *ahead) take(id string) (r readyMessage, ok bool) {
 	defer a.mu.Unlock()
 	r, ok = a.messages[id]
 	delete(a.messages, id)
-	if len(a.messages) == 0 {
-		a.order = nil
-	}
 	return r, ok
 }
 
