@@ -53,11 +53,11 @@ func newDispatch(r *Runner, run func([]Job) ([]Result, bool)) *dispatch {
 
 // step starts whatever can be started now.
 func (d *dispatch) step(ctx context.Context) {
-	added, missed := d.r.inbox.take() // before the time is read, so that they are due
+	n := d.r.inbox.take() // before the time is read, so that what was added is due
 	now := d.r.o.Now()
-	d.timers.next = now.Add(d.r.o.Poll)
+	d.timers.next = now.Add(seldom * d.r.o.Poll)
 	d.noteTime(now)
-	d.takeOver(now, added, missed)
+	d.takeOver(now, n)
 	if !d.r.o.Open() {
 		return
 	}
@@ -92,23 +92,26 @@ func (d *dispatch) rewindWhenDue(now time.Time) {
 	if poll := d.timers.pollDue(now, d.r.o.Poll); retry || poll {
 		d.cursor.rewind()
 	}
-	d.timers.plan()
+	d.timers.plan(d.r.o.Poll)
 }
 
 // takeOver puts jobs that were announced into their lanes, as load does with what it reads, if everything before them was
 // read and nothing was missed. Else they are read.
-func (d *dispatch) takeOver(now time.Time, added []Job, missed bool) {
-	d.cursor.more = d.cursor.more || missed
-	for _, j := range added {
+func (d *dispatch) takeOver(now time.Time, n news) {
+	d.cursor.more = d.cursor.more || n.missed
+	d.timers.forget(n.last)
+	for _, j := range n.jobs {
 		switch {
 		case j.NotBefore.After(now):
 			d.timers.remember(j.NotBefore)
-		case d.cursor.more:
-		case d.lanes.full(), !d.cursor.follows(j): // it may have been read and done
+		case d.cursor.more, d.lanes.known[j.ID], d.waitsInLane(j):
+		case d.lanes.full():
 			d.cursor.more = true
+		case !d.cursor.follows(j): // it was read and done, or the clock was set back and forth
+			d.cursor.rewind()
 		default:
 			d.cursor.after = j.place()
-			if !d.waitsInLane(j) && !d.passed(j, now) {
+			if !d.passed(j, now) {
 				d.cursor.took(j, now)
 				d.lanes.add(j, false)
 			}
@@ -262,7 +265,6 @@ func (d *dispatch) wait(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		d.cursor.more = true
 	case <-d.r.wake:
 	case e := <-d.ended:
 		d.end(e)
@@ -313,7 +315,7 @@ func (d *dispatch) endJob(now time.Time, lane int64, j Job, res Result) {
 		d.lanes.hold(now, hold{lane, at, res.Uncounted}, d.cursor.all)
 	default:
 		d.lanes.drop(l)
-		d.timers.remember(at)
+		d.timers.remember(res.due)
 		if d.tried != nil {
 			d.tried[j.ID] = true
 		}

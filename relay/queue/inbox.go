@@ -1,15 +1,24 @@
 package queue
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // maxInbox is how many jobs may wait to be taken over.
 const maxInbox = leastWindow
 
-// inbox are the jobs that were announced, in the order in which they were added.
+// news is what was announced since the last look.
+type news struct {
+	jobs   []Job     // as they were added
+	missed bool      // the queue must be read: there were more, or jobs came that were not named
+	last   time.Time // when the last of those is due that there were more
+}
+
+// inbox keeps the news.
 type inbox struct {
-	mu     sync.Mutex // guards the following fields
-	jobs   []Job
-	missed bool // the queue must be read: there were too many, or something else changed
+	mu   sync.Mutex // guards news
+	news news
 }
 
 // added notes a job that was announced.
@@ -27,26 +36,27 @@ func (r *Runner) changed() {
 func (in *inbox) put(j Job) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	switch {
-	case in.missed:
-	case len(in.jobs) == maxInbox:
-		in.jobs, in.missed = nil, true
-	default:
-		in.jobs = append(in.jobs, j)
+	if len(in.news.jobs) < maxInbox {
+		in.news.jobs = append(in.news.jobs, j)
+		return
+	}
+	in.news.missed = true
+	if j.NotBefore.After(in.news.last) {
+		in.news.last = j.NotBefore
 	}
 }
 
 func (in *inbox) miss() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.jobs, in.missed = nil, true
+	in.news.missed = true
 }
 
-// take empties it.
-func (in *inbox) take() (jobs []Job, missed bool) {
+// take empties the inbox.
+func (in *inbox) take() news {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	jobs, missed = in.jobs, in.missed
-	in.jobs, in.missed = nil, false
-	return jobs, missed
+	n := in.news
+	in.news = news{}
+	return n
 }

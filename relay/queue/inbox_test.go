@@ -68,6 +68,29 @@ func TestAdded_ForLaterRunsAtItsTime(t *testing.T) {
 	})
 }
 
+func TestAdded_ForLaterAmongMoreThanAreNotedRunsWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, d := &memory{}, newDiary()
+		run(t, queue.Options{Backend: m, Worker: d.does(m)})
+		synctest.Wait()
+		at, last := 150*time.Second, int64(3000)
+		m.mu.Lock() // which the queue is read with
+		for id := range last {
+			j := queue.Job{ID: id + 1, NotBefore: time.Now(), Created: time.Now()}
+			if j.ID == last {
+				j.NotBefore = j.NotBefore.Add(at)
+			}
+			m.put(&j)
+			m.added(j)
+		}
+		m.mu.Unlock()
+		elapse(5 * time.Minute)
+		if got := d.at[last]; len(d.tried) != 3000 || len(got) != 1 || got[0] < at || got[0] > at+time.Minute {
+			t.Errorf("%d jobs were done, the last at %v", len(d.tried), got)
+		}
+	})
+}
+
 // It may be said of a job that it was added when it was read and done.
 func TestAdded_AndDoneAlreadyDoesNotRunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

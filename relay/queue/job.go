@@ -61,7 +61,7 @@ type Backend interface {
 	// Postpone writes the NotBefore and Attempts that jobs have now, of all or of none.
 	Postpone(ctx context.Context, jobs []Job) error
 	// Announce has added called for each job that is added, once Due finds it and in the order in which jobs are added, and
-	// changed whenever a job may be due sooner than it was, until end is called. Both are quick.
+	// changed when jobs came that are not named, until end is called. Both are quick.
 	Announce(added func(Job), changed func()) (end func())
 }
 
@@ -74,6 +74,8 @@ type Result struct {
 	RetryAfter time.Duration
 	// Uncounted says that this was not an attempt: what the job needs was not available.
 	Uncounted bool
+
+	due time.Time // as it was written for a job not Done that keeps no others waiting
 }
 
 // Done is the Result of a job that the worker removed.

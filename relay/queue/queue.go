@@ -42,7 +42,8 @@ type Options struct {
 	Open func() bool
 	Now  func() time.Time
 	Log  *slog.Logger
-	// Poll is how often the queue is read from its start without a signal; 0 means a minute.
+	// Poll is how often the queue is read from its start without a signal while it is not known when all jobs in it are
+	// due, and a tenth as often otherwise; 0 means a minute.
 	Poll time.Duration
 	// Grace is how long jobs in flight may continue after the runner was stopped; 0 means 5
 	// s.
@@ -134,6 +135,7 @@ func (r *Runner) attempt(ctx context.Context, jobs []Job) (results []Result, wri
 			j.Attempts++
 		}
 		j.NotBefore = r.notBefore(j, res)
+		results[i].due = j.NotBefore
 		failed = append(failed, j)
 	}
 	return results, len(failed) == 0 || r.postpone(ctx, failed)

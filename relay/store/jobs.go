@@ -216,9 +216,6 @@ func (t *Tx) Postpone(queue string, job int64, notBefore time.Time, attempts int
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
-	if err == nil {
-		t.queueChanged(queue)
-	}
 	return err
 }
 

@@ -6,7 +6,7 @@ import "sync"
 // for the store.
 type Listener struct {
 	Added   func(Job) // a job was added, with the NotBefore, Created and Body that it has in the store
-	Changed func()    // when a job is due was changed, or one came from another queue
+	Changed func()    // a job came from another queue
 }
 
 // listeners are told what changes in queues.
