@@ -62,6 +62,7 @@ func TestAdded_ForLaterRunsAtItsTime(t *testing.T) {
 		m.add(queue.Job{ID: 1, Lane: 1, NotBefore: time.Now().Add(7 * time.Second), Created: time.Now()})
 		m.add(queue.Job{ID: 2, Lane: 1, NotBefore: time.Now(), Created: time.Now()})
 		elapse(8 * time.Second)
+		synctest.Wait()
 		if !slices.Equal(d.tried, []int64{2, 1}) || d.at[1][0] != 7*time.Second {
 			t.Errorf("done: %v, at %v", d.tried, d.at)
 		}
@@ -85,6 +86,7 @@ func TestAdded_ForLaterAmongMoreThanAreNotedRunsWithinAMinute(t *testing.T) {
 		}
 		m.mu.Unlock()
 		elapse(5 * time.Minute)
+		synctest.Wait()
 		if got := d.at[last]; len(d.tried) != 3000 || len(got) != 1 || got[0] < at || got[0] > at+time.Minute {
 			t.Errorf("%d jobs were done, the last at %v", len(d.tried), got)
 		}
@@ -103,10 +105,12 @@ func TestAdded_AndDoneAlreadyDoesNotRunAgain(t *testing.T) {
 		m.mu.Unlock()
 		r.Hurry()
 		elapse(90 * time.Second) // the queue was read from its start since
+		synctest.Wait()
 		m.mu.Lock()
 		m.added(job)
 		m.mu.Unlock()
 		elapse(90 * time.Second)
+		synctest.Wait()
 		if !slices.Equal(d.tried, []int64{1}) {
 			t.Errorf("done: %v", d.tried)
 		}

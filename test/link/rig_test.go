@@ -98,16 +98,14 @@ func (h *house) run(t testing.TB, at customers.Carrier) (r *relay, stop func()) 
 	ring := seal.New(h.transit, seal.Period(retention), time.Now)
 	kept, err := store.Open(t.Context(), h.dir, [16]byte{1}, ring)
 	check(t, err)
-	var deliveries *queue.Runner
 	link := &later{}
 	r.Service = message.New(message.Options{
 		Store: kept, Carrier: link, Retention: retention,
-		Account:    h.account,
-		Webhook:    webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: n},
-		Deliveries: func() { deliveries.Wake() },
+		Account: h.account,
+		Webhook: webhook.Account{BusinessAccountID: "1", PhoneNumberID: "2", Phone: n},
 	})
 	backend := message.Queue(kept, message.QueueWebhook)
-	deliveries = queue.New(queue.Options{Backend: backend, Workers: 8, Batch: r.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
+	deliveries := queue.New(queue.Options{Backend: backend, Workers: 8, Batch: r.Deliver(func(ctx context.Context, jobs []queue.Job) []queue.Result {
 		r.receive(jobs[0].Body)
 		if r.Taken(ctx, jobs...) != nil {
 			return []queue.Result{queue.Later(time.Second)}
