@@ -50,9 +50,11 @@ func TestReceiver_AnswersTheChallengeOfItsOwnTokenAlone(t *testing.T) {
 }
 
 func TestLeaks_FindsEachForm(t *testing.T) {
-	secrets := []string{"canary in", "number"}
+	secrets := []string{"canary in", "number", "numb ?>", "ö7"}
 	for form, want := range map[string]int{
 		"a canary in a cage": 1, "Y2FuYXJ5IGlu": 1, "63616e61727920696e": 1, "canary in bnVtYmVy": 2, "nothing of the kind": 0,
+		"numb number": 1, "bnVtYiA/Pg": 1, "bnVtYiA_Pg": 1, "6e756d62203f3e": 1, "a canary icanary in": 1,
+		"ö7": 1, "7 ö7": 1, "c3b637": 1, "w7Y3": 1, "ö": 0, "": 0,
 	} {
 		if n := Leaks([]byte(form), secrets); n != want {
 			t.Errorf("%q holds %d secrets, want %d", form, n, want)
