@@ -44,7 +44,7 @@ RACE = $(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... 
 PLAIN = $(filter-out $(RACE),$(PACKAGES))
 # Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
 LONGEST = $(addprefix $(shell $(GO) list -m)/,test/dataplane cmd/kubectl-relay/internal/command controllers relay/message relay/store relay/store/internal/postgres)
-longest_first = $(filter $(LONGEST),$1) $(filter-out $(LONGEST),$1)
+longest_first = $(filter $1,$(LONGEST)) $(filter-out $(LONGEST),$1)
 # SQLite is C that was translated: what it keeps is no memory that Go's detector knows, and under
 # it each query takes three times as long.
 RACE_FLAGS = -race '-gcflags=modernc.org/...=-race=false -d=checkptr=0'

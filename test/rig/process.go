@@ -114,7 +114,7 @@ func (b *Business) startProcess() (ready bool) {
 	if b.Program != "" {
 		cmd = exec.CommandContext(context.Background(), b.Program, b.Dir)
 	}
-	cmd.Env = append(os.Environ(), processVariable+"="+b.Dir)
+	cmd.Env = append(os.Environ(), processVariable+"="+b.Dir, "GOGC=") // its memory is as in its pod, whatever the tests run with
 	cmd.Stderr = &b.Log
 	// A test's interrupt goes to the test alone, which then ends the relay.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
