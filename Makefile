@@ -55,6 +55,11 @@ EXHAUSTIVE_FILES = $(shell grep -rl --include='*_test.go' '/test/racing"' api ch
 EXHAUSTIVE = $(sort $(dir $(EXHAUSTIVE_FILES:%=./%)))
 EXHAUSTIVE_TESTS = $(shell awk '/^func Test/ { name = $$2; sub(/[^A-Za-z0-9_].*/, "", name) } /racing\.[SE]/ { print "^" name "$$" }' $(EXHAUSTIVE_FILES) | sort -u | paste -sd '|')
 
+# Go collects garbage each time that memory has grown by so much, in percent. Tests' processes are small and soon
+# over, so that they, and the servers that they start, spare much of it. A relay's process has Go's default, as in its pod.
+TEST_GOGC ?= 400
+test-fast test-parts test-servers: export GOGC := $(TEST_GOGC)
+
 # How many packages are tested at once, and how many tests of one that allow it: many wait
 # for servers part of the time. More of both leave servers no processor for so long that ejabberd
 # forgets what it was to pass on.
