@@ -78,8 +78,8 @@ IN_SAME_SCRATCH = scratch=$(SCRATCH)/relaykeep-tests-$$(id -u); mkdir -p -m 700 
 
 # As the cluster's programs are compiled, which share most of what the product is made of:
 # without what debuggers need, and each of the compilers that run at once on one processor,
-# which takes a quarter less of their time.
-LEAN := -trimpath -buildvcs=false -gcflags=all=-dwarf=false -toolexec="env GOMAXPROCS=1" -ldflags="-s -w"
+# which takes a quarter less of their time, and without collecting garbage before it has a gibibyte, which takes a tenth less.
+LEAN := -trimpath -buildvcs=false -gcflags=all=-dwarf=false -toolexec="env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=1GiB" -ldflags="-s -w"
 
 # Only the race detector needs a C compiler.
 export CGO_ENABLED ?= 0
