@@ -4,7 +4,15 @@ import (
 	"context"
 	"fmt"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
@@ -22,7 +30,7 @@ import (
 // because it validates nothing, refuses nobody and serves no kinds but those of
 // Scheme: tests of these need Start.
 func InMemory(context.Context) (*Server, error) {
-	objects, err := newTracker(Scheme())
+	objects, err := newTracker(inMemory())
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +57,13 @@ func InMemory(context.Context) (*Server, error) {
 		WithInterceptorFuncs(interceptor.Funcs{Delete: remove}).
 		Build()
 	return &Server{Client: c}, nil
+}
+
+// inMemory returns a scheme with the kinds that a server in memory keeps, each in one version: at each change of an object the
+// tracker goes through all that it knows, which are hundreds in Scheme.
+func inMemory() *apiruntime.Scheme {
+	return schemeOf(admissionregistrationv1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, eventsv1.AddToScheme,
+		networkingv1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, storagev1.AddToScheme, v1alpha1.AddToScheme)
 }
 
 // remove deletes an object as an API server does. It checks the UID that the caller

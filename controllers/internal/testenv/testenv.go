@@ -58,9 +58,11 @@ func (s *Server) Stop() error {
 }
 
 // Scheme returns a scheme with Kubernetes' kinds and ours.
-func Scheme() *apiruntime.Scheme {
+func Scheme() *apiruntime.Scheme { return schemeOf(clientgoscheme.AddToScheme, v1alpha1.AddToScheme) }
+
+func schemeOf(kinds ...func(*apiruntime.Scheme) error) *apiruntime.Scheme {
 	s := apiruntime.NewScheme()
-	for _, add := range []func(*apiruntime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range kinds {
 		if err := add(s); err != nil {
 			panic(err) // two kinds of one name: a mistake in this source
 		}
