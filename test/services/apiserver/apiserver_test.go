@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -67,5 +70,40 @@ func TestServer_UserOfAKubeconfigIsKnownAndHasNoRights(t *testing.T) {
 	_, err = kube.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
 	if err == nil || !strings.Contains(err.Error(), `User "jane" cannot list`) {
 		t.Errorf("jane's call ends with %v", err)
+	}
+}
+
+func TestServer_IsAsItWasMarkedAfterItsRestoration(t *testing.T) {
+	s := StartT(t, Options{CRDs: []string{"config/crd/bases"}})
+	restore, err := s.Mark(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // so that names are free again
+		claim := &corev1.PersistentVolumeClaim{ // which the server gives a finalizer
+			ObjectMeta: metav1.ObjectMeta{Name: "data"},
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+				Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+			},
+		}
+		if _, err := s.Kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Kube.CoreV1().PersistentVolumeClaims("acme").Create(t.Context(), claim, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.AddReviewer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := restore(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Kube.CoreV1().Namespaces().Get(t.Context(), "acme", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the namespace is there: %v", err)
+		}
+		if _, err := s.Kube.CoreV1().Namespaces().Get(t.Context(), metav1.NamespaceDefault, metav1.GetOptions{}); err != nil {
+			t.Errorf("what was there before is gone: %v", err)
+		}
 	}
 }

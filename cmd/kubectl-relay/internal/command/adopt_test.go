@@ -32,7 +32,6 @@ func acmesRelay(t *testing.T, k *kubernetes, server *vaulttest.Server) *vault.Cl
 
 func TestAdoptGivesTheNamesToTheAccountThatIsThere(t *testing.T) {
 	k := startKubernetes(t)
-	k.startTokenController(t)
 	server := k.startVault(t)
 	k.createAcme(t)
 	noVaultInEnvironment(t)

@@ -75,8 +75,7 @@ type installation struct {
 // install makes an installation.
 func install(t *testing.T) *installation {
 	t.Helper()
-	i := &installation{kubernetes: startKubernetes(t)}
-	i.startTokenController(t)
+	i := &installation{kubernetes: startOwnKubernetes(t)}
 	i.vault = i.startVault(t)
 	kubectl, err := repository.Program(t.Context(), "kubectl")
 	check(t, err)

@@ -76,7 +76,6 @@ func held(t *testing.T, server *vault.Server, tenant string) (n int) {
 
 func TestEraseByAnAdminIsTheWayOut(t *testing.T) {
 	k := startKubernetes(t)
-	k.startTokenController(t)
 	server := k.startVault(t)
 	k.createAcme(t)
 	noVaultInEnvironment(t)

@@ -31,7 +31,6 @@ func leftBehind(name, region, audience string) *batchv1.CronJob {
 
 func TestFormerRoles_AreRemovedOnceNothingUsesThem(t *testing.T) {
 	k := startKubernetes(t)
-	k.startTokenController(t)
 	server := k.startVault(t)
 	k.createAcme(t)
 	noVaultInEnvironment(t)

@@ -83,7 +83,6 @@ func (k *kubernetes) installPolicies(t *testing.T, used client.Object) {
 
 func TestOrphansListsWhatGoneRelaysLeftAndDeletesWhatIsNamed(t *testing.T) {
 	k := startKubernetes(t)
-	k.startTokenController(t)
 	server := k.startVault(t)
 	k.createAcme(t)
 	noVaultInEnvironment(t)

@@ -24,7 +24,6 @@ import (
 
 func TestSetupAndCredentialsAgainstRealVault(t *testing.T) {
 	k := startKubernetes(t)
-	k.startTokenController(t)
 	server := k.startVault(t)
 	k.createAcme(t)
 	noVaultInEnvironment(t)

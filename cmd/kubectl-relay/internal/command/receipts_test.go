@@ -17,7 +17,6 @@ import (
 
 func TestReceiptsAreShownHeldAgainstAnAuditFileAndRemovedWhenTheyExpire(t *testing.T) {
 	k := startKubernetes(t)
-	k.startTokenController(t)
 	server := k.startVault(t)
 	k.createAcme(t)
 	noVaultInEnvironment(t)
