@@ -33,17 +33,21 @@ SERVER := prosody
 PRODUCT := ./api/... ./charts/... ./cmd/... ./controllers/... ./relay/...
 PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
 
+MODULE = $(shell $(GO) list -m)
+
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
 # it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
 # servers, whose parts run under it here, and the reconcilers, which do so with an API server in memory: `make nightly` runs all
 # under it.
 RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
-RACE = $(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
-	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$))
+# A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
+CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
+RACE = $(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
+	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$)))
 PLAIN = $(filter-out $(RACE),$(PACKAGES))
 # Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
-LONGEST = $(addprefix $(shell $(GO) list -m)/,test/dataplane cmd/kubectl-relay/internal/command controllers relay/message relay/store relay/store/internal/postgres)
+LONGEST = $(addprefix $(MODULE)/,test/dataplane cmd/kubectl-relay/internal/command controllers relay/message relay/store relay/store/internal/postgres)
 longest_first = $(filter $1,$(LONGEST)) $(filter-out $(LONGEST),$1)
 # SQLite is C that was translated: what it keeps is no memory that Go's detector knows, and under
 # it each query takes three times as long.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 var pair = sync.OnceValue(func() *rsa.PrivateKey {
@@ -77,6 +79,7 @@ func TestParcel_GivesWhatWasPutIn(t *testing.T) {
 }
 
 func TestParcel_ThatIsNotWholeOrWasChangedIsRefused(t *testing.T) {
+	racing.SkipExhaustive(t)
 	file := written(t, contents(), "hello store")
 	for at := range file {
 		changed := bytes.Clone(file)
