@@ -151,9 +151,9 @@ func Start(ctx context.Context, dir string, o Options) (*Server, error) {
 func (s *Server) Command() *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), s.binaries.Vault, "server", "-config", s.configFile())
 	cmd.Dir = s.Dir
-	// Nothing of the caller's environment may configure it; plugins' sockets go
-	// where they are removed with the rest.
-	cmd.Env = []string{"HOME=" + s.Dir, "TMPDIR=" + os.TempDir(), "PATH=/usr/bin:/bin"}
+	// Nothing of the caller's environment may configure it, but for how often Go collects
+	// garbage; plugins' sockets go where they are removed with the rest.
+	cmd.Env = []string{"HOME=" + s.Dir, "TMPDIR=" + os.TempDir(), "PATH=/usr/bin:/bin", "GOGC=" + os.Getenv("GOGC")}
 	return cmd
 }
 
