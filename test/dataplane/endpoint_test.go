@@ -203,7 +203,7 @@ func TestErasingRemovesTheAccountFromTheCarrier(t *testing.T) {
 		return path
 	}
 	program := filepath.Join(dir, "relay")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "testpaths", "-o", program, "../../cmd/relay").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-tags", "testpaths", "-o", program, "../../cmd/relay").CombinedOutput()
 	if err != nil {
 		t.Fatalf("building the relay: %v\n%s", err, out)
 	}

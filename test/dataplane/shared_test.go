@@ -100,7 +100,7 @@ func startGateway(t *testing.T, businesses ...*business) *http.Client {
 	check(t, os.WriteFile(objects, list, 0o600))
 	cluster, err := repository.File("test", "cluster")
 	check(t, err)
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-C", cluster, "-o", program, ".").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-C", cluster, "-buildvcs=false", "-ldflags=-s -w", "-o", program, ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("building the gateway: %v\n%s", err, out)
 	}

@@ -17,7 +17,7 @@ import (
 func buildRelay(t *testing.T, tags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "relay")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", strings.Join(tags, ","), "-o", binary, "../../cmd/relay").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-tags", strings.Join(tags, ","), "-o", binary, "../../cmd/relay").CombinedOutput()
 	must(t, "building the relay: "+string(out), err)
 	return binary
 }
