@@ -45,9 +45,12 @@ RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/ku
 CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
 RACE = $(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
 	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$)))
-PLAIN = $(filter-out $(RACE),$(PACKAGES))
+# What computes or compiles for long and starts no server.
+COMPUTING = $(shell $(GO) list ./relay/signal ./relay/receipt ./test/images/... ./test/interop/signalc ./test/release)
+PLAIN = $(filter-out $(RACE) $(COMPUTING),$(PACKAGES))
 # Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
-LONGEST = $(addprefix $(MODULE)/,test/dataplane cmd/kubectl-relay/internal/command controllers relay/message relay/store relay/store/internal/postgres)
+LONGEST = $(addprefix $(MODULE)/,test/dataplane controllers cmd/kubectl-relay/internal/command test/interop test/link relay/carrier/xmpp test/keys controllers/internal/admission \
+	relay/message relay/store relay/store/internal/postgres)
 longest_first = $(filter $1,$(LONGEST)) $(filter-out $(LONGEST),$1)
 # SQLite is C that was translated: what it keeps is no memory that Go's detector knows, and under
 # it each query takes three times as long.
@@ -207,6 +210,7 @@ SUM_UP = awk 'BEGIN { print "\nfailed:" } /^ *--- FAIL|^panic:|^WARNING: DATA RA
 # The reconcilers once more with an API server in memory.
 test-parts:
 	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
+	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) $(COMPUTING)
 	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
 	CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) -race -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
