@@ -38,7 +38,7 @@ MODULE = $(shell $(GO) list -m)
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
 # it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
-# servers, whose parts run under it here, and the reconcilers, which do so with an API server in memory: `make nightly` runs all
+# servers, whose parts run under it here, and the reconcilers, which do so with an API server in memory: `make nightly` runs these
 # under it.
 RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
 # A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
@@ -246,7 +246,7 @@ clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as
 	$(GO) test -tags clients -count 1 -v ./cmd/kubectl-relay/internal/audit -run InARealBrowser
 
 .PHONY: nightly
-nightly: test-env ## What is too slow for CI: tests in full and all under the race detector, customers' own clients with each XMPP server
+nightly: test-env ## What is too slow for CI: tests in full, under the race detector where there are goroutines, customers' own clients with each XMPP server
 	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test $(QUICK) $(RACE_FLAGS) -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT)
 	$(MAKE) clients SERVER=prosody
 	$(MAKE) clients SERVER=ejabberd
