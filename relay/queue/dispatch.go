@@ -57,10 +57,12 @@ func (d *dispatch) step(ctx context.Context) {
 	now := d.r.o.Now()
 	d.timers.next = now.Add(seldom * d.r.o.Poll)
 	d.noteTime(now)
-	d.takeOver(now, n)
 	if !d.r.o.Open() {
+		n.missed = n.missed || len(n.jobs) > 0 // what waits outside of memory ends there with its message
+		d.takeOver(now, n)
 		return
 	}
+	d.takeOver(now, n)
 	d.rewindWhenDue(now)
 	for d.cursor.more && !d.lanes.full() && d.load(ctx, now) {
 	}
@@ -111,10 +113,8 @@ func (d *dispatch) takeOver(now time.Time, n news) {
 			d.cursor.rewind()
 		default:
 			d.cursor.after = j.place()
-			if !d.passed(j, now) {
-				d.cursor.took(j, now)
-				d.lanes.add(j, false)
-			}
+			d.cursor.took(j, now)
+			d.lanes.add(j, false)
 		}
 	}
 }

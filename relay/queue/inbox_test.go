@@ -43,8 +43,9 @@ func TestAdded_WhileTheQueueIsClosedRunsWhenItOpens(t *testing.T) {
 		r.Wake()
 		synctest.Wait()
 		open = false
-		m.add(queue.Job{ID: 1, NotBefore: time.Now()})
+		m.add(queue.Job{ID: 1, NotBefore: time.Now()}, queue.Job{ID: 2, NotBefore: time.Now()})
 		synctest.Wait()
+		m.finish(2) // its customer was erased
 		open = true
 		r.Wake()
 		synctest.Wait()
