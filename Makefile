@@ -247,7 +247,7 @@ clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as
 
 .PHONY: nightly
 nightly: test-env ## What is too slow for CI: tests in full, under the race detector where there are goroutines, customers' own clients with each XMPP server
-	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test $(QUICK) $(RACE_FLAGS) -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT)
+	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test $(QUICK) $(RACE_FLAGS) -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT) ./charts
 	$(MAKE) clients SERVER=prosody
 	$(MAKE) clients SERVER=ejabberd
 
