@@ -38,9 +38,10 @@ MODULE = $(shell $(GO) list -m)
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
 # it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
-# servers, whose parts run under it here, and the reconcilers, which do so with an API server in memory: `make nightly` runs these
-# under it.
-RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./test/dataplane ./test/interop ./test/keys ./test/link)
+# servers, whose parts run under it here; what has so many tests that they would take minutes, whose parts with goroutines of their own
+# (the queue, the writer, the engines) run under it here, too; and the reconcilers, which do so with an API server in memory:
+# `make nightly` runs these under it.
+RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./relay/message ./relay/store ./test/dataplane ./test/interop ./test/keys ./test/link)
 # A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
 CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
 RACE = $(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
