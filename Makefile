@@ -46,8 +46,8 @@ RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/ku
 CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
 RACE = $(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
 	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$)))
-# What computes or compiles for long and starts no server.
-COMPUTING = $(shell $(GO) list ./relay/signal ./relay/receipt ./test/images/... ./test/interop/signalc ./test/release)
+# What computes or compiles for long, and starts few servers or none.
+COMPUTING = $(shell $(GO) list ./relay/message ./relay/store ./relay/signal ./relay/receipt ./test/images/... ./test/interop/signalc ./test/release)
 PLAIN = $(filter-out $(RACE) $(COMPUTING),$(PACKAGES))
 # Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
 LONGEST = $(addprefix $(MODULE)/,test/dataplane controllers cmd/kubectl-relay/internal/command test/interop test/link relay/carrier/xmpp test/keys controllers/internal/admission \
@@ -60,7 +60,8 @@ RACE_FLAGS = -race '-gcflags=modernc.org/...=-race=false -d=checkptr=0'
 # `make verify` vets, and nobody debugs the tests' programs: a quarter of linking is spared.
 QUICK = -vet=off '-ldflags=-s -w'
 EXHAUSTIVE_FILES = $(shell grep -rl --include='*_test.go' '/test/racing"' api charts cmd controllers relay test)
-EXHAUSTIVE = $(sort $(dir $(EXHAUSTIVE_FILES:%=./%)))
+# Elsewhere they run with the others.
+EXHAUSTIVE = $(filter $(RACE),$(addprefix $(MODULE)/,$(sort $(patsubst %/,%,$(dir $(EXHAUSTIVE_FILES))))))
 EXHAUSTIVE_TESTS = $(shell awk '/^func Test/ { name = $$2; sub(/[^A-Za-z0-9_].*/, "", name) } /racing\.[SE]/ { print "^" name "$$" }' $(EXHAUSTIVE_FILES) | sort -u | paste -sd '|')
 
 # Go collects garbage each time that memory has grown by so much, in percent. Tests' processes are small and soon
@@ -211,7 +212,7 @@ SUM_UP = awk 'BEGIN { print "\nfailed:" } /^ *--- FAIL|^panic:|^WARNING: DATA RA
 # The reconcilers once more with an API server in memory.
 test-parts:
 	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
-	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) $(COMPUTING)
+	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test $(QUICK) -parallel $(TESTS) $(COMPUTING)
 	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
 	CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) -race -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
