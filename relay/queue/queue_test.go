@@ -23,7 +23,7 @@ type memory struct {
 	broken int                    // how often Due failed since it always does; 0 when it does not
 	opened int                    // jobs that were read
 	passed int                    // jobs that were passed over
-	added  func(queue.Job)        // of whoever works the queue off; nil while nobody does
+	added  func(queue.Job)        // the runner's; nil while there is none
 	vague  int64                  // of every so many jobs it only says that something changed; 0: it names all
 }
 

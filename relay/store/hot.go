@@ -147,7 +147,7 @@ func (h *hot) addJob(queue string, id CustomerID, job int64, message string) {
 	h.jobs[job] = id
 }
 
-// textFinish removes a job; whoever does so uses it, so that the writer forgets the job.
+// textFinish removes a job. All removals use it: by it the writer knows to forget the job.
 const textFinish = `DELETE FROM jobs WHERE id = ?`
 
 // dropJob notes that a job was removed, or moved into another queue.

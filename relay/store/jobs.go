@@ -262,7 +262,8 @@ func (t *Tx) Queued(queue string) (n int64, oldest time.Time, err error) {
 const textQueuedFor = `SELECT id, message FROM jobs WHERE customer = ? AND queue = ? ORDER BY not_before, id LIMIT ?`
 
 // QueuedFor returns the messages of a customer's jobs in a queue, empty for a job that has none, whether they are due or
-// not, those without a message apart in the order in which they are due; it stops at most. The caller must not keep or change what it returns.
+// not; it stops at most. Jobs that were not put off come in the order in which they are due. The caller must not keep or
+// change what it returns.
 func (t *Tx) QueuedFor(queue string, c CustomerID, most int) (messages []string, err error) {
 	if t.writes {
 		if q := t.hot().queuedFor(c, queue); q != nil {

@@ -25,7 +25,7 @@ func (ls *listeners) add(queue string, l *Listener) (end func()) {
 	return func() {
 		ls.mu.Lock()
 		defer ls.mu.Unlock()
-		var others []*Listener // whoever is telling has the former list
+		var others []*Listener // a new list: of may have returned the old one
 		for _, other := range ls.all[queue] {
 			if other != l {
 				others = append(others, other)

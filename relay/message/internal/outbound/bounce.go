@@ -25,19 +25,16 @@ import (
 // which covers the earlier messages; sending a receipt again would take a message's place in a
 // full queue.
 func (s *Outbound) Bounced(ctx context.Context, in *base.Batch, b carrier.Bounce) {
-	var wait time.Duration
-	s.about(ctx, in, b.To, b.ID, record.StateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) (err error) {
-		wait = 0
+	s.about(ctx, in, b.To, b.ID, record.StateDelivered, func(tx *store.Tx, c store.Customer, m store.Message) error {
 		if b.Temporary || b.Doubtful {
-			wait, err = s.postpone(tx, c, m, b)
+			wait, err := s.postpone(tx, c, m, b)
+			if wait > 0 {
+				tx.Then(func() { s.Counts.Add(base.EventBounced) })
+			}
 			return err
 		}
 		return s.advance(tx, c, m, record.StateFailed, s.Now(), webhook.Undeliverable(
 			"The carrier returned the message: the recipient has no account there or does not accept messages."))
-	}, func() {
-		if wait > 0 {
-			s.Counts.Add(base.EventBounced)
-		}
 	})
 }
 

@@ -30,7 +30,7 @@ func (s *Outbound) Receipt(ctx context.Context, b *base.Batch, r carrier.Receipt
 		case carrier.Delivered:
 		}
 		return s.advance(tx, c, m, record.StateDelivered, s.Now())
-	}, func() {})
+	})
 }
 
 // before returns those of some messages, youngest first, that were accepted before m. Several may

@@ -221,8 +221,8 @@ func (s *Outbound) advanceMessage(tx *store.Tx, id, state string, errs ...webhoo
 // about runs fn on the message that was sent to a customer under a stanza's id, if there is one
 // that has not reached a state yet. Key transport messages have a stanza but no message. A
 // receipt that says nothing new, for example from the archive, does not extend an idle
-// customer's life. Done is called when what fn wrote is stored.
-func (s *Outbound) about(ctx context.Context, b *base.Batch, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error, done func()) {
+// customer's life.
+func (s *Outbound) about(ctx context.Context, b *base.Batch, peer phone.Number, stanza, state string, fn func(*store.Tx, store.Customer, store.Message) error) {
 	if stanza == "" || len(stanza) > store.MaxIdentifier {
 		return
 	}
@@ -245,9 +245,6 @@ func (s *Outbound) about(ctx context.Context, b *base.Batch, peer phone.Number, 
 	}, func(err error) error {
 		if errors.Is(err, record.ErrNoNews) {
 			return nil
-		}
-		if err == nil {
-			done()
 		}
 		return err
 	})
