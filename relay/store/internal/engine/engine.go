@@ -92,7 +92,9 @@ type Room struct {
 
 // Tx is a transaction. It is valid within the function that it was given to, and for one
 // goroutine. In a statement, parameters are written ? or ?1, ?2 and so on. Values are int64,
-// string, []byte and nil, columns INTEGER, TEXT and BLOB.
+// string, []byte and nil, columns INTEGER, TEXT and BLOB. Nobody may change the bytes of an argument of Run or Write
+// before the transaction has ended; and what a statement does depends on its arguments and the rows alone, not on the
+// time or on chance: an engine may run it again.
 //
 // After a statement has failed, Do must return an error: an engine may refuse all that follows
 // in the change.

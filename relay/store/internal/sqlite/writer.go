@@ -10,62 +10,139 @@ import (
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
 
+// Bounds of what is kept to be run again: how many statements, and bytes in their arguments. They bound
+// the time that one refused change takes from the others of its transaction, some milliseconds.
+const (
+	maxReplayed      = 1 << 10
+	maxReplayedBytes = 1 << 20
+)
+
 // writer is the connection that writes, with the room that there is for it, as commit.Writer
 // uses them.
+//
+// A savepoint for each change would take a tenth of the writer's time: SQLite copies every page that is
+// written since one begins. Few changes are refused after they wrote. So the first changes of
+// a transaction have none: when one of them is undone, the transaction is begun anew, and what
+// those before it wrote is run again. After that, and once there is much to run again, each change has one.
 type writer struct {
 	conn *conn
 	room *room
 
-	first bool // no change of the transaction was marked yet
-	saved bool // the change that runs has a savepoint
+	saves  bool // changes of this transaction have savepoints
+	replay replay
+	kept   int // how many of its statements are of changes that are kept
+}
+
+// replay is what a transaction has run, up to the bounds.
+type replay struct {
+	statements []statement
+	args       []driver.Value // of all of them
+	bytes      int64          // in the arguments
+	more       bool           // it has run more than that
+}
+
+// statement is a statement that may write, with the arguments up to a place among those of all.
+type statement struct {
+	text string
+	end  int
+}
+
+// add notes a statement.
+func (r *replay) add(text string, args []driver.Value, bytes int64) {
+	if r.more = r.more || len(r.statements) == maxReplayed || r.bytes+bytes > maxReplayedBytes; r.more {
+		return
+	}
+	r.args = append(r.args, args...)
+	r.statements = append(r.statements, statement{text, len(r.args)})
+	r.bytes += bytes
+}
+
+// each calls run for the first n statements.
+func (r *replay) each(n int, run func(text string, args ...driver.Value) (int64, error)) error {
+	from := 0
+	for _, s := range r.statements[:n] {
+		if _, err := run(s.text, r.args[from:s.end]...); err != nil {
+			return err
+		}
+		from = s.end
+	}
+	return nil
+}
+
+// forget forgets everything.
+func (r *replay) forget() {
+	clear(r.args)
+	*r = replay{statements: r.statements[:0], args: r.args[:0]}
 }
 
 // Transact runs fn in a write transaction.
 func (w *writer) Transact(fn func() error) error {
 	w.room.measure(w.conn)
-	w.first = true
+	w.saves, w.kept = false, 0
 	err := w.conn.transact(fn)
+	w.replay.forget()
 	w.room.failed(err)
 	return err
 }
 
-// Mark begins a savepoint, which Keep or Undo ends. The first change of a transaction needs none.
+// Mark begins a change, which Keep or Undo ends.
 func (w *writer) Mark() (commit.Tx, error) {
-	w.saved, w.first = !w.first, false
-	if !w.saved {
-		return w.tx(), nil
+	t := &tx{conn: w.conn, room: w.room}
+	if !w.saves {
+		t.replay = &w.replay
+		return t, nil
 	}
 	_, err := w.conn.run("SAVEPOINT caller")
-	return w.tx(), err
+	return t, err
 }
 
 // Keep keeps what was written since Mark.
 func (w *writer) Keep() error {
-	if !w.saved {
-		return nil
+	if w.saves {
+		_, err := w.conn.run("RELEASE caller")
+		return err
 	}
-	_, err := w.conn.run("RELEASE caller")
-	return err
+	if w.kept = len(w.replay.statements); w.replay.more {
+		w.save()
+	}
+	return nil
+}
+
+// save has the changes that follow saved one by one.
+func (w *writer) save() {
+	w.saves = true
+	w.replay.forget()
 }
 
 // Undo undoes what was written since Mark.
 func (w *writer) Undo() error {
-	if !w.saved {
-		return w.conn.restart()
+	if w.saves {
+		if _, err := w.conn.run("ROLLBACK TO caller"); err != nil {
+			return fmt.Errorf("undoing a refused write: %w", err)
+		}
+		return w.Keep()
 	}
-	if _, err := w.conn.run("ROLLBACK TO caller"); err != nil {
-		return fmt.Errorf("undoing a refused write: %w", err)
+	if w.conn.ended != nil {
+		return w.conn.ended
 	}
-	return w.Keep()
+	if len(w.replay.statements) == w.kept && !w.replay.more {
+		return nil // it wrote nothing
+	}
+	if err := w.conn.restart(); err != nil {
+		return err
+	}
+	if err := w.replay.each(w.kept, w.conn.run); err != nil {
+		return fmt.Errorf("writing again beside a refused write: %w", err)
+	}
+	w.save()
+	return nil
 }
 
-// Whole returns the transaction without a savepoint.
-func (w *writer) Whole() engine.Tx { return w.tx() }
+// Whole returns the transaction as it is, for what is not undone alone.
+func (w *writer) Whole() engine.Tx { return &tx{conn: w.conn, room: w.room} }
 
 // Enough says whether a group has written as much as it may.
 func (w *writer) Enough() bool { return w.room.enough() }
-
-func (w *writer) tx() *tx { return &tx{conn: w.conn, room: w.room} }
 
 // checkpoint copies the log into the database and truncates it, as far as it can at once:
 // everybody's changes would wait as long as it waited for a view to end.
@@ -80,15 +157,20 @@ func (w *writer) checkpoint() error {
 
 // tx is a change's transaction.
 type tx struct {
-	conn  *conn
-	room  *room
-	wrote int64 // roughly how many bytes were written
-	fresh bool  // it is new work
+	conn   *conn
+	room   *room
+	replay *replay // nil: nothing of it is run again
+	wrote  int64   // roughly how many bytes were written
+	fresh  bool    // it is new work
 }
 
 func (t *tx) Run(text string, args ...driver.Value) (int64, error) {
+	bytes := weight(args)
 	if !strings.HasPrefix(text, "DELETE") {
-		t.wrote += weight(args)
+		t.wrote += bytes
+	}
+	if t.replay != nil {
+		t.replay.add(text, args, bytes)
 	}
 	return t.conn.run(text, args...)
 }

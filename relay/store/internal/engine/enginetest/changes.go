@@ -186,6 +186,8 @@ func groups(w *world) {
 			w.Errorf("%d are durable", len(found))
 		}
 	})
+	w.run("keeps what others wrote before and after those that are refused", func(w *world) { refusing(w, 0) })
+	w.run("keeps what others wrote when the first is refused behind a large one", func(w *world) { refusing(w, large+1) })
 	w.run("fails as a whole, and is told", func(w *world) {
 		w.group.write(errRefused)
 		w.wantIs(w.change(func(tx engine.Tx) error { return put(tx, "a") }), errRefused)
@@ -216,3 +218,60 @@ func groups(w *world) {
 		}
 	})
 }
+
+// large is which change of refusing writes many rows.
+const large = 40
+
+// refusing has changes share a commit, of which some are refused from one on.
+func refusing(w *world, from int) {
+	const many = 60
+	all := make(chan struct{})
+	first := w.begin(func(engine.Tx) error { <-all; return nil })
+	var want []string
+	var waits []func() error
+	for i := range many {
+		refused, rows := refuses(i, from), 3
+		switch {
+		case refused && i%7 == 5:
+			rows = 0 // it is refused before it wrote
+		case i == large:
+			rows = 1500
+		}
+		var wrote []string
+		for n := range rows {
+			wrote = append(wrote, fmt.Sprintf("%02d-%04d", i, n))
+		}
+		before := len(want)
+		waits = append(waits, w.begin(func(tx engine.Tx) error {
+			if seen, err := keys(tx); err != nil || len(seen) != before {
+				w.Errorf("change %d sees %d rows before it, want %d: %v", i, len(seen), before, err)
+			}
+			for _, key := range wrote {
+				if err := put(tx, key); err != nil {
+					return err
+				}
+			}
+			if refused {
+				return errRefused
+			}
+			return nil
+		}))
+		if !refused {
+			want = append(want, wrote...)
+		}
+	}
+	close(all)
+	w.must(first())
+	for i, wait := range waits {
+		if err := wait(); refuses(i, from) {
+			w.wantIs(err, errRefused)
+		} else {
+			w.must(err)
+		}
+	}
+	if found := w.durable(); !slices.Equal(found, want) {
+		w.Errorf("%d rows are durable, want %d", len(found), len(want))
+	}
+}
+
+func refuses(i, from int) bool { return i >= from && (i%7 == 3 || i%7 == 5) }
