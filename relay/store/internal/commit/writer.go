@@ -16,7 +16,7 @@ const (
 	queueLength = 256
 )
 
-// How long changes that may be late wait for a group that they can join, and how many of them.
+// How long changes that may be late wait for others to join their group, and how many of them.
 const (
 	lateness = 2 * time.Millisecond
 	maxLate  = 64
@@ -66,7 +66,6 @@ type Writer struct {
 	// Only run uses the following fields.
 	db    Database
 	group engine.Group
-	ready []*request // changes that come before those in requests
 }
 
 // Start starts a writer. It tells g about each group.
@@ -132,48 +131,22 @@ func (w *Writer) await(ctx context.Context, r *request) error {
 // run is the writing goroutine: it takes waiting requests, runs them, and commits.
 func (w *Writer) run() {
 	defer close(w.stopped)
-	late := time.NewTimer(lateness)
-	late.Stop()
 	for {
 		select {
 		case <-w.closing:
-			w.commitReady()
 			return
-		case <-late.C:
-			w.commitReady()
 		case r := <-w.requests:
 			if r.alone != nil {
 				runAlone(r)
 				continue
 			}
-			w.ready = append(w.ready, r)
-			if r.change.Late && len(w.ready) < maxLate {
-				if len(w.ready) == 1 {
-					late.Reset(lateness)
-				}
-				continue
-			}
-			late.Stop()
-			w.commitReady()
+			w.commitGroup(r)
 		}
 	}
 }
 
-// commitReady commits what is ready, if anything is.
-func (w *Writer) commitReady() {
-	for len(w.ready) > 0 {
-		w.commitGroup(w.take())
-	}
-}
-
-// take returns the first of the changes that are ready.
-func (w *Writer) take() *request {
-	r := w.ready[0]
-	w.ready = w.ready[1:]
-	return r
-}
-
-// commitGroup runs one request and those that wait behind it in one transaction. Callers get
+// commitGroup runs one request and those that wait behind it in one transaction. While all of them may be
+// late, it waits a moment for one that may not, which then finds their part of the work done. Callers get
 // every outcome after the commit: even a refusal may depend on what an earlier change of the
 // group wrote.
 func (w *Writer) commitGroup(r *request) {
@@ -192,20 +165,10 @@ func (w *Writer) commitGroup(r *request) {
 	}()
 	var alone *request
 	begun := false
-	outcome = w.db.Transact(func() error {
+	outcome = w.db.Transact(func() (err error) {
 		begun = true
-		for ; r != nil; r = w.waiting(len(group)) {
-			if r.alone != nil {
-				alone = r
-				break
-			}
-			if !r.taken.CompareAndSwap(false, true) {
-				continue
-			}
-			group = append(group, r)
-			if err := w.apply(r); err != nil {
-				return err
-			}
+		if alone, err = w.gather(r, &group); err != nil {
+			return err
 		}
 		return w.group.Commit(w.db.Whole())
 	})
@@ -218,6 +181,26 @@ func (w *Writer) commitGroup(r *request) {
 	}
 }
 
+// gather runs a request and those that wait behind it, up to one that is to run alone, and adds them to the group.
+func (w *Writer) gather(r *request, group *[]*request) (alone *request, err error) {
+	late := time.NewTimer(lateness)
+	defer late.Stop()
+	for waits := true; r != nil; r = w.next(len(*group), waits, late.C) {
+		if r.alone != nil {
+			return r, nil
+		}
+		if !r.taken.CompareAndSwap(false, true) {
+			continue
+		}
+		*group = append(*group, r)
+		waits = waits && r.change.Late
+		if err := w.apply(r); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
 // runAlone runs a request that is not a transaction.
 func runAlone(r *request) {
 	if r.taken.CompareAndSwap(false, true) {
@@ -225,20 +208,26 @@ func runAlone(r *request) {
 	}
 }
 
-// waiting returns the next request that waits, or nil when the group has enough.
-func (w *Writer) waiting(taken int) *request {
+// next returns the next request, or nil when the group should commit. Waits says that what it has may be late.
+func (w *Writer) next(taken int, waits bool, late <-chan time.Time) *request {
 	if taken >= maxGroup || w.db.Enough() {
 		return nil
-	}
-	if len(w.ready) > 0 {
-		return w.take()
 	}
 	select {
 	case r := <-w.requests:
 		return r
 	default:
+	}
+	if !waits || taken == 0 || taken >= maxLate {
 		return nil
 	}
+	select {
+	case r := <-w.requests:
+		return r
+	case <-late:
+	case <-w.closing:
+	}
+	return nil
 }
 
 // apply runs one request so that its failure undoes nothing else. It returns an error only when

@@ -118,6 +118,9 @@ func TestLateChange_SharesTheNextCommitOrHasItsOwnSoon(t *testing.T) {
 		if len(l.commits()) != 0 {
 			t.Errorf("late changes did not wait for others: %v", l.commits())
 		}
+		if want := []string{"late", "later"}; !slices.Equal(l.open, want) {
+			t.Errorf("%v are in the transaction that waits, want %v", l.open, want)
+		}
 		begin("now", false)
 		begin("alone", true)
 		if want := [][]string{{"late", "later", "now"}}; !reflect.DeepEqual(l.commits(), want) || len(told) != 3 {
