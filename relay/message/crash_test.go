@@ -101,6 +101,20 @@ func (s crashingStore) Lately(id string) (store.Message, bool) {
 	return s.Store.Lately(id)
 }
 
+func (s crashingStore) StateLately(id string) (string, bool) {
+	if s.happened() {
+		return "", false
+	}
+	return s.Store.StateLately(id)
+}
+
+func (s crashingStore) CustomerLately(id store.CustomerID) (store.Customer, bool) {
+	if s.happened() {
+		return store.Customer{}, false
+	}
+	return s.Store.CustomerLately(id)
+}
+
 // crashingLink is a link within a process that crashes.
 type crashingLink struct {
 	message.Carrier

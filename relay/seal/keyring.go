@@ -176,6 +176,13 @@ func (k *Keyring) Live() []Epoch {
 	return live
 }
 
+// Has says whether an epoch is readable.
+func (k *Keyring) Has(id int64) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.entries[id] != nil
+}
+
 // Forget overwrites the data keys of the given epochs and drops them. Opening what was sealed in
 // them returns ErrErased from now on. If the current epoch is among them, the keyring has none
 // until the next is adopted, so that nothing new is sealed in an older one.

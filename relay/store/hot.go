@@ -23,9 +23,12 @@ type hot struct {
 	lookups   map[[32]byte]CustomerID // HMACs of numbers and user ids
 	jobs      map[int64]CustomerID    // ids of those in a customer's queued
 	messages  messageRows
-	// written are the messages that the running group wrote. Lost says that some of them are not known.
-	written []string
-	lost    bool
+	// written are the messages and customers that the running group wrote. Lost says that some of them are not known.
+	written struct {
+		messages  []string
+		customers []CustomerID
+	}
+	lost bool
 	// changed says that the running change wrote to the tables that rows are remembered of: it may
 	// still be undone, and what was read since with it.
 	changed bool
@@ -34,6 +37,7 @@ type hot struct {
 // hotCustomer are the rows of one customer, as far as they are known.
 type hotCustomer struct {
 	row      *sealedCustomer
+	macs     *[2][32]byte // of number and user id, which the row has; nil when they are not known
 	devices  *[]child
 	sessions *[]child
 	queued   *queued
@@ -82,12 +86,28 @@ func (h *hot) found(mac [32]byte, epoch int64) *sealedCustomer {
 	return c.row
 }
 
-// putCustomer remembers a customer's row and how it is found. It must be where its epoch says.
-func (h *hot) putCustomer(s sealedCustomer, macs ...[32]byte) {
-	h.of(s.id).row = &s
+// foundCustomer remembers a customer's row and how it was found. It must be where its epoch says.
+func (h *hot) foundCustomer(s sealedCustomer, mac [32]byte) {
+	c := h.of(s.id)
+	c.row, c.macs = &s, nil
+	h.lookups[mac] = s.id
+}
+
+// wroteCustomer remembers a customer's row that was written, and all by which it is found.
+func (h *hot) wroteCustomer(s sealedCustomer, macs [2][32]byte) {
+	h.changed = true
+	c := h.of(s.id)
+	c.row, c.macs = &s, &macs
+	h.written.customers = append(h.written.customers, s.id)
 	for _, mac := range macs {
 		h.lookups[mac] = s.id
 	}
+}
+
+// indexed says whether a customer's row is known to be in the indexes as it will be.
+func (h *hot) indexed(id CustomerID, epoch int64, macs [2][32]byte) bool {
+	c := h.customers[id]
+	return c != nil && c.row != nil && c.row.epoch == epoch && c.macs != nil && *c.macs == macs
 }
 
 // putChild remembers a written row among those of its customer, if these are known.
@@ -189,11 +209,16 @@ func (r *messageRows) put(s sealedMessage) {
 	}
 }
 
-// lately holds messages as they were committed last, for those who read beside the writer and need no
+// lately holds messages and customers as they were committed last, for those who read beside the writer and need no
 // snapshot.
 type lately struct {
-	mu       sync.Mutex
-	messages messageRows
+	mu   sync.Mutex // guards rows
+	rows latelyRows
+}
+
+type latelyRows struct {
+	messages  messageRows
+	customers map[CustomerID]sealedCustomer // maxHotCustomers at most
 }
 
 // adopt takes over what a group that is durable wrote.
@@ -201,29 +226,48 @@ func (l *lately) adopt(h *hot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h.lost {
-		l.messages = messageRows{}
+		l.rows = latelyRows{}
 	}
-	for _, id := range h.written {
+	for _, id := range h.written.messages {
 		if s, ok := h.messages.rows[id]; ok {
-			l.messages.put(s)
+			l.rows.messages.put(s)
 		} else { // there were too many
-			l.messages = messageRows{}
+			l.rows.messages = messageRows{}
 		}
 	}
-	h.written, h.lost = nil, false
+	for _, id := range h.written.customers {
+		c := h.customers[id]
+		if c == nil || c.row == nil { // there were too many
+			l.rows.customers = nil
+			continue
+		}
+		if l.rows.customers == nil || len(l.rows.customers) >= maxHotCustomers {
+			l.rows.customers = map[CustomerID]sealedCustomer{}
+		}
+		l.rows.customers[id] = *c.row
+	}
+	h.written.messages, h.written.customers, h.lost = h.written.messages[:0], h.written.customers[:0], false
 }
 
 // forget forgets everything.
 func (l *lately) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.messages = messageRows{}
+	l.rows = latelyRows{}
 }
 
-// find returns a message's row, if it is known.
-func (l *lately) find(id string) (s sealedMessage, ok bool) {
+// message returns a message's row, if it is known.
+func (l *lately) message(id string) (s sealedMessage, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, ok = l.messages.rows[id]
+	s, ok = l.rows.messages.rows[id]
+	return s, ok
+}
+
+// customer returns a customer's row, if it is known.
+func (l *lately) customer(id CustomerID) (s sealedCustomer, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok = l.rows.customers[id]
 	return s, ok
 }

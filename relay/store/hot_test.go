@@ -33,8 +33,9 @@ func lookAt(tx *store.Tx, numbers []phone.Number) (seen seenBy, err error) {
 			continue
 		}
 		again, err2 := tx.CustomerByID(c.ID)
-		devices, err3 := tx.Devices(c.ID)
-		if err := errors.Join(err, err2, err3); err != nil {
+		byUser, err3 := tx.CustomerByUser(c.UserID)
+		devices, err4 := tx.Devices(c.ID)
+		if err := errors.Join(err, err2, err3, err4); err != nil {
 			return seen, err
 		}
 		for _, most := range []int{2, 50} {
@@ -46,7 +47,7 @@ func lookAt(tx *store.Tx, numbers []phone.Number) (seen seenBy, err error) {
 				seen.Queued = append(seen.Queued, slices.Sorted(slices.Values(queued)))
 			}
 		}
-		seen.Customers = append(seen.Customers, c, again)
+		seen.Customers = append(seen.Customers, c, again, byUser)
 		seen.Devices = append(seen.Devices, devices)
 		for d := range carrier.DeviceID(2) {
 			record, err := tx.Record(c.ID, d+1)
@@ -83,6 +84,9 @@ func changeSomething(tx *store.Tx, n phone.Number, r *rand.Rand, step int) error
 	}
 	if c.ID == 0 || r.IntN(2) == 0 {
 		c.Name = fmt.Sprint("name ", step)
+		if c.ID != 0 && r.IntN(4) == 0 {
+			c.UserID = fmt.Sprintf("US.%026d", r.Int64())
+		}
 		if err := tx.PutCustomer(&c); err != nil {
 			return err
 		}
@@ -148,7 +152,7 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 	for i := range hotCustomers {
 		numbers = append(numbers, number(t, fmt.Sprintf("+1555000000%d", i)))
 	}
-	remembered := 0
+	messages, customers := 0, 0 // that were remembered
 	for seed := range uint64(10) {
 		w := newWorld(t)
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -197,14 +201,26 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 					t.Fatalf("seed %d, step %d: a message was committed as something else: %s", seed, step, diff)
 				}
 				if ok {
-					remembered++
+					messages++
+				}
+				if state, known := w.StateLately(fmt.Sprint("m", i)); known != ok || state != late.State {
+					t.Fatalf("seed %d, step %d: a message's state was committed as %q, %v", seed, step, state, known)
+				}
+			}
+			for _, c := range viewed.Customers {
+				late, ok := w.CustomerLately(c.ID)
+				if diff := cmp.Diff(c, late, cmp.AllowUnexported(phone.Number{})); ok && diff != "" {
+					t.Fatalf("seed %d, step %d: a customer was committed as something else: %s", seed, step, diff)
+				}
+				if ok {
+					customers++
 				}
 			}
 		}
 		w.close()
 	}
-	if remembered == 0 {
-		t.Error("no message was remembered")
+	if messages == 0 || customers == 0 {
+		t.Errorf("%d messages and %d customers were remembered", messages, customers)
 	}
 }
 

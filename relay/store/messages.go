@@ -105,18 +105,27 @@ func (t *Tx) wroteMessage(s sealedMessage) {
 	h := t.hot()
 	h.changed = true
 	h.messages.put(s)
-	h.written = append(h.written, s.id)
+	h.written.messages = append(h.written.messages, s.id)
 }
 
 // Lately returns a message as it was committed last, if that was a moment ago. It is for readers who would
 // look at nothing else in a View.
 func (s *Store) Lately(id string) (m Message, ok bool) {
-	row, ok := s.lately.find(id)
+	row, ok := s.lately.message(id)
 	if !ok {
 		return Message{}, false
 	}
 	m, err := (&Tx{shared: &s.shared}).openMessage(row)
 	return m, err == nil
+}
+
+// StateLately returns the state of the message that Lately would, without opening it.
+func (s *Store) StateLately(id string) (state string, ok bool) {
+	row, ok := s.lately.message(id)
+	if !ok || !s.keys.Has(row.epoch) {
+		return "", false
+	}
+	return row.state, true
 }
 
 // messageRow reads a message's row by its ID, or remembers it.

@@ -46,6 +46,10 @@ type Store interface {
 	View(ctx context.Context, fn func(*store.Tx) error) error
 	// Lately returns a message as it was committed last, if that was a moment ago.
 	Lately(id string) (store.Message, bool)
+	// StateLately returns that message's state, which costs much less.
+	StateLately(id string) (state string, ok bool)
+	// CustomerLately returns a customer as they were committed last, if that was a moment ago.
+	CustomerLately(id store.CustomerID) (store.Customer, bool)
 	// Listen has l told what changes in a queue until end is called.
 	Listen(queue string, l store.Listener) (end func())
 }

@@ -71,7 +71,11 @@ func (s *Outbound) sendReceipts(ctx context.Context, jobs []queue.Job) error {
 
 // told returns the number of a job's customer; zero for one who is blocked or forgotten.
 func (s *Outbound) told(ctx context.Context, j queue.Job) (phone.Number, error) {
-	c, err := s.recipient(ctx, j)
+	var err error
+	c, known := s.Store.CustomerLately(store.CustomerID(j.Lane))
+	if !known {
+		c, err = s.recipient(ctx, j)
+	}
 	if final := (*failure)(nil); errors.Is(err, record.ErrFinished) || errors.As(err, &final) {
 		return phone.Number{}, nil
 	}

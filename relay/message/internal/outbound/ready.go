@@ -103,8 +103,8 @@ func (s *Outbound) sealBehind(tx *store.Tx, c store.Customer, id string) (sealed
 // stillWaits says whether a message that was encrypted ahead is known to wait: its job may be in memory after the
 // message failed, or was erased.
 func (s *Outbound) stillWaits(ctx context.Context, r readyMessage) bool {
-	m, known := s.Store.Lately(r.id)
-	if !known || m.State != record.StateAccepted || !s.blocklist.Allowed(r.customer.Number) {
+	state, known := s.Store.StateLately(r.id)
+	if !known || state != record.StateAccepted || !s.blocklist.Allowed(r.customer.Number) {
 		return false
 	}
 	return !s.NoStorage || s.hasContent(ctx, r.id)
