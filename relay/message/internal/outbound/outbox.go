@@ -183,16 +183,21 @@ func (s *Outbound) sendText(ctx context.Context, j queue.Job, c store.Customer) 
 	if err := s.send(ctx, c, m, body); err != nil {
 		return err
 	}
-	return s.sent(ctx, j, c, m.ID)
+	return s.sent(ctx, j, c, m.ID, true)
 }
 
-// sent notes that the carrier has the message with that ID, and ends its job.
-func (s *Outbound) sent(ctx context.Context, j queue.Job, c store.Customer, id string) error {
+// sent notes that the carrier has the message with that ID, which may begin a session, and ends its job.
+func (s *Outbound) sent(ctx context.Context, j queue.Job, c store.Customer, id string, begins bool) error {
 	err := s.Store.UpdateLate(ctx, func(tx *store.Tx) error {
 		if err := s.advanceMessage(tx, id, record.StateSent); err != nil {
 			return err
 		}
-		if err := errors.Join(s.awaitAnswer(tx, c.ID, id), tx.Finish(j.ID)); err != nil || c.Asked.IsZero() {
+		if begins {
+			if err := s.awaitAnswer(tx, c.ID, id); err != nil {
+				return err
+			}
+		}
+		if err := tx.Finish(j.ID); err != nil || c.Asked.IsZero() {
 			return err
 		}
 		return s.reached(tx, c.ID)

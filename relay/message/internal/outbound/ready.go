@@ -129,7 +129,7 @@ func (s *Outbound) sendSealed(ctx context.Context, j queue.Job, r readyMessage) 
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
-	return s.sent(ctx, j, r.customer, r.id)
+	return s.sent(ctx, j, r.customer, r.id, mayBegin(r.sealed))
 }
 
 // notReady leaves the cause of an error to the longer way.

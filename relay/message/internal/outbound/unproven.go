@@ -20,12 +20,23 @@ import (
 
 // beginsOnly says whether a message only begins sessions.
 func beginsOnly(sealed peers.Sealed) bool {
+	return !slices.ContainsFunc(keysOf(sealed), func(k carrier.Key) bool { return !k.PreKey })
+}
+
+// mayBegin says whether a message may begin a session.
+func mayBegin(sealed peers.Sealed) bool {
+	keys := keysOf(sealed)
+	return len(keys) == 0 || slices.ContainsFunc(keys, func(k carrier.Key) bool { return k.PreKey })
+}
+
+// keysOf returns the keys of a message, for each of its devices.
+func keysOf(sealed peers.Sealed) (keys []carrier.Key) {
 	for _, e := range []*carrier.Envelope{sealed.Envelope, sealed.Other} {
-		if e != nil && slices.ContainsFunc(e.Keys, func(k carrier.Key) bool { return !k.PreKey }) {
-			return false
+		if e != nil {
+			keys = append(keys, e.Keys...)
 		}
 	}
-	return true
+	return keys
 }
 
 // mayBeUnread says whether a message is at the carrier or further, but was perhaps not read.
