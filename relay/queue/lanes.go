@@ -7,8 +7,9 @@ import (
 
 // Bounds on the jobs in memory, where they are done one by one.
 const (
-	leastWindow = 1024 // in all lanes: no more are read while there are so many
+	leastWindow = 4096 // in all lanes: no more are read while there are so many
 	perLane     = 64   // in one lane
+	inHands     = 1024 // in those that workers have in hand, which are read again and again while memory is full
 )
 
 // lane is a lane's jobs in memory, the first of which, or several with it, may be running.
@@ -50,10 +51,10 @@ type lanes struct {
 // newLanes has room for all the jobs of the lanes that workers have in hand, each so many jobs at once. Of lanes that
 // can be held that is one job each; of others a worker does all, but for the last lane that it takes.
 func newLanes(workers, atOnce int, hold bool) lanes {
-	share := max(atOnce, min(perLane, leastWindow/workers))
+	share := max(atOnce, min(perLane, inHands/workers))
 	inHand := atOnce + share - 1
 	if hold {
-		share = max(1, min(perLane, leastWindow/(workers*atOnce)))
+		share = max(1, min(perLane, inHands/(workers*atOnce)))
 		inHand = atOnce * share
 	}
 	window := max(leastWindow, workers*inHand)

@@ -5,7 +5,7 @@
 //
 // # What is in memory
 //
-// The runner reads the queue in order until about a thousand jobs are in memory. A lane
+// The runner reads the queue in order until some four thousand jobs are in memory. A lane
 // may have a limited share of them, so that there is room for as many lanes as there are
 // workers. Jobs beyond a lane's share are skipped without being opened; the runner reads
 // them later, for that lane alone and from its start, when its jobs in memory are done and
