@@ -37,17 +37,17 @@ MODULE = $(shell $(GO) list -m)
 
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
-# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, with real
-# servers, whose parts run under it here; what has so many tests that they would take minutes, whose parts with goroutines of their own
-# (the queue, the writer, the engines) run under it here, too; and the reconcilers, which do so with an API server in memory:
-# `make nightly` runs these under it.
+# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, or the reconcilers, with real
+# servers, whose parts run under it here; and what has so many tests that they would take minutes, whose parts with goroutines of their own
+# (the queue, the writer, the engines) run under it here, too: `make nightly` runs these under it.
 RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./relay/message ./relay/store ./test/dataplane ./test/interop ./test/keys ./test/link)
 # A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
 CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
 RACE = $(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
 	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$)))
-# What computes or compiles for long, and starts few servers or none.
-COMPUTING = $(shell $(GO) list ./relay/message ./relay/store ./relay/signal ./relay/receipt ./test/images/... ./test/interop/signalc ./test/release)
+# What computes or compiles for long and starts few servers or none, and as much else as makes the halves of `make test` even.
+COMPUTING = $(shell $(GO) list ./relay/message ./relay/store ./relay/signal ./relay/receipt ./test/images/... ./test/interop/signalc ./test/release \
+	./test/keys ./controllers/internal/admission)
 PLAIN = $(filter-out $(RACE) $(COMPUTING),$(PACKAGES))
 # Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
 LONGEST = $(addprefix $(MODULE)/,test/dataplane controllers cmd/kubectl-relay/internal/command test/interop test/link relay/carrier/xmpp test/keys controllers/internal/admission \
@@ -212,13 +212,12 @@ SUM_UP = awk 'BEGIN { print "\nfailed:" } /^ *--- FAIL|^panic:|^WARNING: DATA RA
 # The reconcilers once more with an API server in memory.
 test-parts:
 	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
-	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test $(QUICK) -parallel $(TESTS) $(COMPUTING)
+	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test $(QUICK) -parallel $(TESTS) $(call longest_first,$(COMPUTING))
 	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
-	CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) -race -short ./controllers
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 
 test-servers:
-	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
+	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \

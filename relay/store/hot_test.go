@@ -153,7 +153,11 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 		numbers = append(numbers, number(t, fmt.Sprintf("+1555000000%d", i)))
 	}
 	messages, customers := 0, 0 // that were remembered
-	for seed := range uint64(10) {
+	seeds := uint64(10)
+	if onServer != nil {
+		seeds = 3 // what is remembered does not depend on the engine
+	}
+	for seed := range seeds {
 		w := newWorld(t)
 		r := rand.New(rand.NewPCG(seed, 0))
 		for step := range 100 {
