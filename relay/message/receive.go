@@ -16,7 +16,7 @@ var _ carrier.Handler = (*Service)(nil)
 // many, share a commit; everything else is stored by itself, in order. A message that need not be
 // stored counts as received. An error means that the store failed.
 func (s *Service) Receive(ctx context.Context, events []carrier.Event) error {
-	b := &base.Batch{Store: s.base.Store}
+	b := &base.Batch{Store: s.base.Store, Came: s.base.Now()}
 	var err error
 	for _, ev := range events {
 		if err = s.receiveEvent(ctx, b, ev); err != nil {

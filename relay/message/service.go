@@ -64,7 +64,7 @@ func New(o Options) *Service {
 	s := &Service{base: b, peers: peers.New(b), blocklist: blocklist.New(b), files: files.New(b), delivery: delivery.New(b)}
 	s.outbound = outbound.New(b, s.peers, s.blocklist, s.files)
 	b.Receipt = func(ctx context.Context, r carrier.Receipt) error {
-		alone := &base.Batch{Store: b.Store}
+		alone := &base.Batch{Store: b.Store, Came: b.Now()}
 		s.outbound.Receipt(ctx, alone, r)
 		return alone.Settle()
 	}

@@ -2,6 +2,7 @@ package base
 
 import (
 	"context"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/store"
 )
@@ -9,6 +10,7 @@ import (
 // Batch is several changes to the store that share a commit.
 type Batch struct {
 	Store Store
+	Came  time.Time // when its events came
 	waits []func() error
 }
 

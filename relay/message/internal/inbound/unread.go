@@ -79,7 +79,8 @@ func (s *Inbound) writtenInClear(tx *store.Tx, c store.Customer, u carrier.Unrea
 	if u.Kind != carrier.InClear {
 		return nil
 	}
-	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindNotRead, Until: u.Time})
+	before := u.Time.Add(-time.Nanosecond) // what is sent at that moment may be sent for another sign
+	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindNotRead, Until: before})
 }
 
 // takeClear writes an unencrypted text, and queues its receipt if the sender asked for one.

@@ -24,7 +24,7 @@ func (s *Outbound) Receipt(ctx context.Context, b *base.Batch, r carrier.Receipt
 	s.about(ctx, b, r.From, r.ID, state, func(tx *store.Tx, c store.Customer, m store.Message) error {
 		switch r.Kind {
 		case carrier.Unreadable:
-			return s.unreadable(tx, c, m)
+			return s.unreadable(tx, c, m, b.Came)
 		case carrier.Read:
 			return s.read(tx, c, m)
 		case carrier.Delivered:

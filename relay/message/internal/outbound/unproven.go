@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/carrier"
 	"github.com/relaykeep/relaykeep/relay/message/internal/peers"
@@ -97,10 +98,11 @@ func (s *Outbound) notRead(ctx context.Context, j queue.Job, c store.Customer, t
 	return s.beginAgain(ctx, j, c, again)
 }
 
-// unreadable sends a message again that the customer's client says it could not read.
-func (s *Outbound) unreadable(tx *store.Tx, c store.Customer, m store.Message) error {
+// unreadable sends a message again that the customer's client says it could not read. What was sent since the sign
+// came is another copy, of which it says nothing.
+func (s *Outbound) unreadable(tx *store.Tx, c store.Customer, m store.Message, came time.Time) error {
 	body, err := record.ContentOf(m)
-	if err != nil || !mayBeUnread(m, body) || !body.Unproven || body.Sealed.IsZero() {
+	if err != nil || !mayBeUnread(m, body) || !body.Unproven || body.Sealed.IsZero() || !body.Sealed.Before(came) {
 		return err
 	}
 	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindNotRead, Message: m.ID, Since: body.Sealed})
