@@ -37,9 +37,9 @@ MODULE = $(shell $(GO) list -m)
 
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
-# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, or links, or commands, or the reconcilers, with real
-# servers, whose parts run under it here; and what has so many tests that they would take minutes, whose parts with goroutines of their own
-# (the queue, the writer, the engines) run under it here, too: `make nightly` runs these under it.
+# it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, links, commands and the reconcilers, with real
+# servers, and what has so many tests that they would take minutes under it: `make nightly` runs them under it, and here only
+# their parts do that begin goroutines (the queue, the writer, the engines).
 RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./relay/message ./relay/store ./test/dataplane ./test/interop ./test/keys ./test/link)
 # A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
 CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
@@ -209,10 +209,9 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 # What failed is said once more at the end: each failed test's first lines, and the packages.
 SUM_UP = awk 'BEGIN { print "\nfailed:" } /^ *--- FAIL|^panic:|^WARNING: DATA RACE/ { left = 60 } /^(ok|FAIL|[?]|--- PASS|===)/ { left = 0 } left-- > 0 || /^FAIL\t/'
 
-# The reconcilers once more with an API server in memory.
 test-parts:
 	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
-	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test $(QUICK) -parallel $(TESTS) $(call longest_first,$(COMPUTING))
+	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test $(QUICK) -parallel $(TESTS) -timeout 30m $(call longest_first,$(COMPUTING))
 	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 

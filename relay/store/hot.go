@@ -241,7 +241,7 @@ func (l *lately) adopt(h *hot) {
 			l.rows.customers = nil
 			continue
 		}
-		if l.rows.customers == nil || len(l.rows.customers) >= maxHotCustomers {
+		if _, known := l.rows.customers[id]; !known && (l.rows.customers == nil || len(l.rows.customers) >= maxHotCustomers) {
 			l.rows.customers = map[CustomerID]sealedCustomer{}
 		}
 		l.rows.customers[id] = *c.row

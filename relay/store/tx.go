@@ -76,7 +76,7 @@ func (t *Tx) hot() *hot {
 }
 
 // deletesHot says whether a statement may delete rows that the writer remembers: devices, sessions and
-// messages also go with their customer.
+// messages also go with their customer. It must know them all: a change of a row that is gone, but remembered, would be lost.
 func deletesHot(text string) bool {
 	table, deletes := strings.CutPrefix(text, "DELETE FROM ")
 	if !deletes {

@@ -146,7 +146,7 @@ func (w *Writer) run() {
 }
 
 // commitGroup runs one request and those that wait behind it in one transaction. While all of them may be
-// late, it waits a moment for one that may not, which then finds their part of the work done. Callers get
+// late, it waits a moment for others: one that may not be late then finds their part of the work done. Callers get
 // every outcome after the commit: even a refusal may depend on what an earlier change of the
 // group wrote.
 func (w *Writer) commitGroup(r *request) {

@@ -11,7 +11,8 @@ import (
 )
 
 // Bounds of what is kept to be run again: how many statements, and bytes in their arguments. They bound
-// the time that one refused change takes from the others of its transaction, some milliseconds.
+// the time that one refused change takes from the others of its transaction, to some milliseconds and what the
+// largest of their deletions took.
 const (
 	maxReplayed      = 1 << 10
 	maxReplayedBytes = 1 << 20
