@@ -10,7 +10,7 @@ import (
 // Batch is several changes to the store that share a commit.
 type Batch struct {
 	Store Store
-	Came  time.Time // when its events came
+	Came  time.Time // when it was begun, at the earliest when its events came
 	waits []func() error
 }
 

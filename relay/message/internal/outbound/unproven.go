@@ -98,11 +98,12 @@ func (s *Outbound) notRead(ctx context.Context, j queue.Job, c store.Customer, t
 	return s.beginAgain(ctx, j, c, again)
 }
 
-// unreadable sends a message again that the customer's client says it could not read. What was sent since the sign
-// came is another copy, of which it says nothing.
+// unreadable sends a message again that the customer's client says it could not read. A copy that was sent since the sign
+// came is not the one that it is about.
 func (s *Outbound) unreadable(tx *store.Tx, c store.Customer, m store.Message, came time.Time) error {
 	body, err := record.ContentOf(m)
-	if err != nil || !mayBeUnread(m, body) || !body.Unproven || body.Sealed.IsZero() || !body.Sealed.Before(came) {
+	copied := body.Resent > 0 && !body.Sealed.Before(came)
+	if err != nil || !mayBeUnread(m, body) || !body.Unproven || body.Sealed.IsZero() || copied {
 		return err
 	}
 	return s.Enqueue(tx, c.ID, "", record.Task{Kind: record.KindNotRead, Message: m.ID, Since: body.Sealed})
