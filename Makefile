@@ -72,7 +72,7 @@ test-fast test-parts test-servers: export GOGC := $(TEST_GOGC)
 # How many packages are tested at once, and how many tests of one that allow it: many wait
 # for servers part of the time. More of both leave servers no processor for so long that ejabberd
 # forgets what it was to pass on.
-PARALLEL ?= 2
+PARALLEL ?= 3
 TESTS ?= 4
 
 # Where tests keep their files: in memory where there is room, which spares them waiting
@@ -216,7 +216,7 @@ test-parts:
 	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
 
 test-servers:
-	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
+	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
@@ -246,6 +246,7 @@ clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as
 	$(GO) test -tags clients -count 1 -v ./cmd/kubectl-relay/internal/audit -run InARealBrowser
 
 .PHONY: nightly
+nightly: PARALLEL = 2
 nightly: test-env ## What is too slow for CI: tests in full, under the race detector where there are goroutines, customers' own clients with each XMPP server
 	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test $(QUICK) $(RACE_FLAGS) -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT) ./charts
 	$(MAKE) clients SERVER=prosody
