@@ -22,9 +22,9 @@ const (
 // uses them.
 //
 // A savepoint for each change would take a tenth of the writer's time: SQLite copies every page that is
-// written since one begins. Few changes are refused after they wrote. So the first changes of
-// a transaction have none: when one of them is undone, the transaction is begun anew, and what
-// those before it wrote is run again. After that, and once there is much to run again, each change has one.
+// written after one. Few changes are refused after they wrote. So the first changes of a transaction have
+// none: if one of them is undone, the transaction starts over, and the statements of those before it run
+// again. After that, and once there are many, each change gets a savepoint.
 type writer struct {
 	conn *conn
 	room *room
