@@ -55,12 +55,17 @@ func (l letters) hurry() {
 }
 
 // buryOverdue makes dead letters of what waits for too long for a receiver that is not verified. Now is by Vault's
-// clock, as for everything that ends something.
+// clock, as for everything that ends something. As long as this process has asked the receiver nothing, or was refused
+// nothing, there is no reason to tell, and nothing is given up.
 func (p *parts) buryOverdue(ctx context.Context, now time.Time) {
 	if p.delivery == nil {
 		return
 	}
-	n, err := p.messages.BuryOverdue(ctx, now.Add(-webhook.TriedFor(p.retention())), p.delivery.Failure())
+	failure := p.delivery.Failure()
+	if failure == "" {
+		return
+	}
+	n, err := p.messages.BuryOverdue(ctx, now.Add(-webhook.TriedFor(p.retention())), failure)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		p.Log.LogAttrs(ctx, slog.LevelWarn, "making webhooks dead letters failed", slog.Any("error", err))

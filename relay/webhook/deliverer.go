@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -27,6 +28,9 @@ const (
 	// firstProbe and lastProbe bound the back-off of handshakes.
 	firstProbe = time.Second
 	lastProbe  = 30 * time.Second
+	// ended is why a delivery is given up whose receiver takes others: nothing was tried between its last attempt
+	// and the end of its time.
+	ended = "its time ended while it waited for its next attempt"
 )
 
 // deliveryPauses is how long to wait after each failed attempt: the first retry is made at
@@ -56,8 +60,8 @@ type Options struct {
 	Receiver Receiver
 	// Finish removes jobs from the queue for good, all or none.
 	Finish func(ctx context.Context, jobs ...queue.Job) error
-	// Bury makes a job a dead letter, after so many attempts, the last of which failed for that reason. The
-	// reason is in the relay's own words, and empty if there was no attempt.
+	// Bury makes a job a dead letter, after so many attempts, for a reason in the relay's own words, which is
+	// never empty.
 	Bury func(ctx context.Context, job queue.Job, attempts int, failure string) error
 	// TriedFor is for how long a delivery is tried, if that is less than for the business's own.
 	TriedFor time.Duration
@@ -185,7 +189,7 @@ func (d *Deliverer) Work(ctx context.Context, jobs []queue.Job) []queue.Result {
 	for i, job := range jobs {
 		switch {
 		case d.o.Now().Sub(job.Created) > d.triedFor():
-			results[i] = d.bury(ctx, job, job.Attempts, d.Failure())
+			results[i] = d.bury(ctx, job, job.Attempts, cmp.Or(d.Failure(), ended))
 		case !d.Verified():
 			d.o.Observe(Deferred, 0)
 			results[i] = queue.Later(firstProbe) // Recovered makes it due

@@ -389,6 +389,20 @@ func TestDelivery_NotAcceptedInSevenDaysIsADeadLetter(t *testing.T) {
 	}
 }
 
+func TestDeadLetter_HasAReasonThoughItsReceiverTakesOthers(t *testing.T) {
+	r := newReceiver(t)
+	f := deliver(t, r.as()).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	old := job(1)
+	old.Created, old.Attempts = time.Now().Add(-8*24*time.Hour), 170 // the relay was stopped for a while
+	if !f.work(t.Context(), old).Done {
+		t.Error("it is not done")
+	}
+	if want := map[int64]string{1: "170 attempts, its time ended while it waited for its next attempt"}; !maps.Equal(f.dead, want) || len(r.got()) != 0 {
+		t.Errorf("dead letters %v, %d deliveries", f.dead, len(r.got()))
+	}
+}
+
 func TestCondition_CountsDeadLettersWhereAllElseIsWell(t *testing.T) {
 	well := contract.Condition{Type: contract.ConditionWebhookVerified, Status: contract.True, Reason: webhook.ReasonVerified, Message: "well"}
 	if c := webhook.WithDeadLetters(well, 0); c != well {

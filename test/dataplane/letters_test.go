@@ -64,7 +64,14 @@ func TestDeadLetters_AreListedAndReplayed(t *testing.T) {
 	b.Wait(contract.ConditionWebhookVerified, contract.False, webhook.ReasonDeliveryFailing) // so that why it failed is stored
 	b.Stop()
 	week := func() time.Duration { return 8 * 24 * time.Hour }
+	swept := make(chan struct{})
+	b.Listen(func(*http.Request, []byte) { <-swept }) // a relay that was asked nothing yet knows no reason to give anything up
 	b.Start(off(week), func(o *serve.Options) { o.VaultOffset, o.SweepEvery = week, 100*time.Millisecond })
+	await.Until(t, "the store is swept before the receiver answers", func() bool {
+		_, metrics := b.Get("/metrics")
+		return bytes.Contains(metrics, []byte("\nrelaykeep_last_sweep_timestamp_seconds 1."))
+	})
+	close(swept)
 	b.WaitReport("that it is a dead letter", func(s contract.Status) bool { return s.Counts.DeadLetters > 0 && s.Counts.WebhookQueued == 0 })
 	b.SetDown(false)
 	b.Wait(contract.ConditionWebhookVerified, contract.True, webhook.ReasonDeadLetters)

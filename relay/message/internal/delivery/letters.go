@@ -32,8 +32,8 @@ type DeadLetter struct {
 	Status  string // that it tells of the business's message; empty for any other webhook
 	Created time.Time
 	Died    time.Time
-	// Attempts is how many failed since it was queued or replayed, and Failure why the last one did, in the
-	// relay's own words; empty if none was made.
+	// Attempts is how many failed since it was queued or replayed, and Failure why it was given up, in the
+	// relay's own words.
 	Attempts int
 	Failure  string
 }
