@@ -116,7 +116,7 @@ type backlog struct{ lanes, jobs int64 }
 func TestJobs_AreDoneOnceAndInOrderUnderRandomSchedules(t *testing.T) {
 	backlogs := []backlog{{0, 0}, {40, 40}, {1, 2000}, {1200, 1}, {0, 0}, {3, 500}, {0, 0}, {100, 5}}
 	if racing.Enabled {
-		backlogs = backlogs[:2] // all of them run without the race detector
+		backlogs = backlogs[:1] // all of them run without the race detector
 	}
 	turn := 0
 	for i, b := range backlogs {

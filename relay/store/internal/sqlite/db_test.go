@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -88,3 +89,38 @@ func (p *place) must(err error) {
 		p.t.Fatal(err)
 	}
 }
+
+func TestViews_OneAfterAnotherHaveOneConnection(t *testing.T) {
+	p := &place{t: t, dir: filepath.Join(t.TempDir(), "data")}
+	db, err := p.Open([16]byte{1}, false, quiet{})
+	p.must(err)
+	defer db.Close()
+	before := p.connections()
+	for range 10 {
+		p.must(db.View(t.Context(), func(tx engine.Tx) error {
+			return tx.Rows(`SELECT count(*) FROM meta`, func([]driver.Value) error { return nil })
+		}))
+	}
+	if n := p.connections() - before; n != 1 {
+		t.Errorf("%d connections for them, want 1", n)
+	}
+}
+
+// connections is how often this process has the database open.
+func (p *place) connections() (n int) {
+	open, err := os.ReadDir("/proc/self/fd")
+	p.must(err)
+	for _, f := range open {
+		if to, err := os.Readlink(filepath.Join("/proc/self/fd", f.Name())); err == nil && to == filepath.Join(p.dir, "relay.db") {
+			n++
+		}
+	}
+	return n
+}
+
+// quiet is a group that writes nothing.
+type quiet struct{}
+
+func (quiet) Commit(engine.Tx) error { return nil }
+
+func (quiet) Ended(error) {}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/relaykeep/relaykeep/relay/store/internal/engine"
 )
@@ -12,55 +15,58 @@ import (
 // maxReaders is how many views run at once; the next waits.
 const maxReaders = 4
 
-// readerPool holds the connections for views. They are opened when needed, so that a quiet
-// relay has only one.
+// readerPool holds the connections for views. One is opened only when all others are in use, so that a quiet
+// relay has only one, whose pages and statements are in memory.
 type readerPool struct {
-	path string
-	free chan *conn // nil entries are connections still to be opened
+	path  string
+	turns *semaphore.Weighted // one for each view
 
-	mu     sync.Mutex // guards closed
+	mu     sync.Mutex // guards the following fields
+	idle   []*conn    // the one that was used last is the last
 	closed bool
 }
 
 func newReaderPool(path string) *readerPool {
-	p := &readerPool{path: path, free: make(chan *conn, maxReaders)}
-	for range maxReaders {
-		p.free <- nil
-	}
-	return p
+	return &readerPool{path: path, turns: semaphore.NewWeighted(maxReaders)}
 }
 
 func (p *readerPool) take(ctx context.Context) (*conn, error) {
-	select {
-	case c := <-p.free:
-		p.mu.Lock()
-		closed := p.closed
-		p.mu.Unlock()
-		if closed {
-			p.free <- c
-			return nil, engine.ErrClosed
-		}
-		if c != nil {
-			return c, nil
-		}
-		c, err := openConn(p.path, "query_only(1)", "cache_size(-512)")
-		if err != nil {
-			p.free <- nil
-			return nil, err
-		}
-		return c, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := p.turns.Acquire(ctx, 1); err != nil {
+		return nil, err
 	}
+	c, err := p.open()
+	if err != nil {
+		p.turns.Release(1)
+	}
+	return c, err
+}
+
+// open returns an idle connection, or a new one.
+func (p *readerPool) open() (*conn, error) {
+	p.mu.Lock()
+	closed, last := p.closed, len(p.idle)-1
+	if !closed && last >= 0 {
+		c := p.idle[last]
+		p.idle = slices.Delete(p.idle, last, last+1)
+		p.mu.Unlock()
+		return c, nil
+	}
+	p.mu.Unlock()
+	if closed {
+		return nil, engine.ErrClosed
+	}
+	return openConn(p.path, "query_only(1)", "cache_size(-512)")
 }
 
 // give returns a connection that ended its transaction; a broken one is closed.
 func (p *readerPool) give(c *conn, broken error) error {
+	defer p.turns.Release(1)
 	if broken != nil {
-		p.free <- nil
 		return errors.Join(broken, c.close())
 	}
-	p.free <- c
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, c)
 	return nil
 }
 
@@ -69,15 +75,15 @@ func (p *readerPool) close() error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	var errs []error
-	for range maxReaders {
-		if c := <-p.free; c != nil {
-			errs = append(errs, c.close())
-		}
+	_ = p.turns.Acquire(context.Background(), maxReaders) // that context does not end
+	defer p.turns.Release(maxReaders)                     // later callers find the pool closed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	errs := make([]error, 0, len(p.idle))
+	for _, c := range p.idle {
+		errs = append(errs, c.close())
 	}
-	for range maxReaders {
-		p.free <- nil // later callers find the pool closed
-	}
+	p.idle = nil
 	return errors.Join(errs...)
 }
 
