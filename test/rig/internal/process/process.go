@@ -20,6 +20,7 @@ import (
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/config"
+	"github.com/relaykeep/relaykeep/relay/footprint"
 	"github.com/relaykeep/relaykeep/relay/serve"
 )
 
@@ -47,6 +48,7 @@ func Options(dir string, arguments config.Arguments) serve.Options {
 // killed. Each line of its standard input says by how much its node's clock is wrong from then on, and by how
 // much later it is by every clock; it waits for the first.
 func Be(dir string) (code int) {
+	footprint.Keep() // as the relay does
 	o := Options(dir, config.Arguments{})
 	wrong, later := new(atomic.Int64), new(atomic.Int64)
 	lines := bufio.NewScanner(os.Stdin)
