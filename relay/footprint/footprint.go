@@ -25,8 +25,8 @@ const (
 // room is how much garbage there may be in a process that does much, in bytes, unless the part of its container's limit
 // is less.
 const (
-	room = 32 << 20
-	part = 8
+	room = 64 << 20
+	part = 4
 )
 
 // A process does much after so many collections in a row of which each came so soon after the one before: more than a

@@ -20,13 +20,13 @@ func TestPace_CollectsSeldomWhileTheProcessDoesMuch(t *testing.T) {
 	}{
 		{"a start", row - 1, time.Millisecond, mebibyte, little},
 		{"a moment later", 1, 200 * time.Millisecond, mebibyte, little},
-		{"a short burst", row - 1, 50 * time.Millisecond, 10 * mebibyte, little},
-		{"that goes on", 1, 50 * time.Millisecond, 10 * mebibyte, 300},
-		{"with more in use", 1, 50 * time.Millisecond, 15 * mebibyte, 200},
+		{"a short burst", row - 1, 50 * time.Millisecond, 20 * mebibyte, little},
+		{"that goes on", 1, 50 * time.Millisecond, 20 * mebibyte, 300},
+		{"with more in use", 1, 50 * time.Millisecond, 30 * mebibyte, 200},
 		{"with more in use than there is room", 1, 50 * time.Millisecond, 100 * mebibyte, least},
 		{"with little in use", 1, 50 * time.Millisecond, 1, most},
 		{"with nothing in use", 1, 50 * time.Millisecond, 0, most},
-		{"for long", 100, 3 * time.Second, 10 * mebibyte, 300},
+		{"for long", 100, 3 * time.Second, 20 * mebibyte, 300},
 		{"at rest", 1, 2 * time.Minute, mebibyte, little},
 		{"with little to do", 100, soon, mebibyte, little},
 	}
