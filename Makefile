@@ -29,25 +29,29 @@ SERVER := prosody
 
 # The product's packages, and all that are tested without a cluster of nodes. Whole
 # packages that need real servers are below test/; elsewhere -short leaves out the tests
-# that start one.
+# that start one. test/scale has benchmarks alone.
 PRODUCT := ./api/... ./charts/... ./cmd/... ./controllers/... ./relay/...
-PACKAGES = $(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
+PACKAGES = $(call once,PACKAGES,$(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo -e /test/scale))
 
-MODULE = $(shell $(GO) list -m)
+MODULE = $(call once,MODULE,$(shell $(GO) list -m))
+
+# A variable that is asked for the first time only when it is needed: $(call once,NAME,VALUE) as its own value.
+once = $(eval $1 := $2)$2
+
+# The packages below folders, and in them.
+below = $(filter $(foreach folder,$1,$(MODULE)/$(folder) $(MODULE)/$(folder)/%),$(PACKAGES))
 
 # The race detector slows computing down several times, so only packages whose
 # goroutines share memory run under it. Their tests that call test/racing do less under
 # it, or nothing, and run without it as well. RACE_AT_NIGHT are whole relays, links, commands and the reconcilers, with real
 # servers, and what has so many tests that they would take minutes under it: `make nightly` runs them under it, and here only
 # their parts do that begin goroutines (the queue, the writer, the engines).
-RACE_AT_NIGHT = $(shell $(GO) list ./cmd/kubectl-relay/internal/command ./cmd/kubectl-relay/internal/vaultaudit ./controllers ./relay/carrier/xmpp ./relay/message ./relay/store ./test/dataplane ./test/interop ./test/keys ./test/link)
+RACE_AT_NIGHT = $(addprefix $(MODULE)/,cmd/kubectl-relay/internal/command cmd/kubectl-relay/internal/vaultaudit controllers relay/carrier/xmpp relay/message relay/store test/dataplane test/interop test/keys test/link)
 # A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
-CONCURRENT = $(addprefix $(MODULE)/,$(sort $(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | xargs -n 1 dirname)))
-RACE = $(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT),$(shell $(GO) list ./cmd/kubectl-relay/... ./controllers/internal/poll ./relay/... \
-	./test/lab/... ./test/services/faultproxy | grep -v -e /relay/signal$$)))
+CONCURRENT = $(addprefix $(MODULE)/,$(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | sed 's|/[^/]*$$||' | sort -u))
+RACE = $(call once,RACE,$(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT) $(MODULE)/relay/signal,$(call below,cmd/kubectl-relay controllers/internal/poll relay test/lab test/services/faultproxy))))
 # What computes or compiles for long and starts few servers or none, and as much else as makes the halves of `make test` even.
-COMPUTING = $(shell $(GO) list ./relay/message ./relay/store ./relay/signal ./relay/receipt ./test/images/... ./test/interop/signalc ./test/release \
-	./test/keys ./controllers/internal/admission)
+COMPUTING = $(addprefix $(MODULE)/,relay/message relay/store relay/signal relay/receipt test/interop/signalc test/keys controllers/internal/admission) $(call below,test/images test/release)
 PLAIN = $(filter-out $(RACE) $(COMPUTING),$(PACKAGES))
 # Those whose tests take longest begin first, so that none of them is left alone at the end: go test keeps the order.
 LONGEST = $(addprefix $(MODULE)/,test/dataplane controllers cmd/kubectl-relay/internal/command test/interop test/link relay/carrier/xmpp test/keys controllers/internal/admission \
