@@ -205,7 +205,10 @@ class Client(slixmpp.ClientXMPP):
         for e in errors:
             logging.warning("a device was left out: %r", e)
         for message in messages:
-            return self.send_encrypted(to, message, content=True)
+            sent = self.send_encrypted(to, message, content=True)
+            # slixmpp sends later: the server's answer to what is sent behind it says that the server has it.
+            await self["xep_0030"].get_info(jid=self.boundjid.domain)
+            return sent
 
     async def find_uploads(self):
         """Finds the upload service: slixmpp 1.8.3's own search fails on Python 3.11."""
