@@ -3,6 +3,7 @@ package message_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -15,12 +16,26 @@ import (
 )
 
 // BenchmarkRouteOtherwise is BenchmarkRoute for relays that are not as they come: with webhooks of up to 100 updates,
-// with content in memory only, at half of what they can do, and with the store in PostgreSQL, which commits to the disk as it does where it is
+// with the data keys of 30 days, with content in memory only, at half of what they can do, and with the store in PostgreSQL, which commits to the disk as it does where it is
 // operated. Beside the latter stands its floor: the same bytes as bare inserts, in a commit for all that wait for one.
 func BenchmarkRouteOtherwise(b *testing.B) {
 	for _, way := range []string{"out", "in"} {
 		b.Run(fmt.Sprintf("kind=updates/way=%s/clients=128", way), func(b *testing.B) {
 			benchmarkRoute(b, routeKind{maxUpdates: 100}.open, way, 128)
+		})
+		b.Run(fmt.Sprintf("kind=days/way=%s/clients=128", way), func(b *testing.B) {
+			got := &receiver{}
+			r := openRoute(b, func(b *testing.B, s *httptest.Server) *route {
+				r := routeKind{days: 30}.open(b, s)
+				r.late.Store(int64(time.Hour)) // what a client sends again in a new session may be of any day
+				return r
+			}, got)
+			r.late.Store(0)
+			if way == "out" {
+				goRoute(b, r, got, b.N, 0, 128, rate.Inf)
+			} else {
+				goRoute(b, r, got, 0, b.N, 128, rate.Inf)
+			}
 		})
 		b.Run(fmt.Sprintf("kind=memory/way=%s/clients=128", way), func(b *testing.B) {
 			benchmarkRoute(b, routeKind{store: []store.Option{message.ContentInMemory(time.Hour)}}.open, way, 128)

@@ -35,6 +35,7 @@ type route struct {
 	customers []*writer
 	waiting   []carrier.Event // what customers wrote and deliver delivers
 	written   int
+	late      atomic.Int64 // how late the service's clock is
 }
 
 // routeKind is what a business may have otherwise.
@@ -42,14 +43,22 @@ type routeKind struct {
 	store      []store.Option
 	maxUpdates int            // of a webhook; 0 for one
 	log        *ledger.Ledger // what counts; nil for nothing. Its store is set
+	days       int            // since it began, each with a data key
 }
 
 func newRoute(b *testing.B, receiver *httptest.Server) *route { return routeKind{}.open(b, receiver) }
 
 func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
-	ring := seal.New(sealtest.New(), seal.Period(retention), time.Now)
+	period := seal.Period(retention)
+	ago := time.Duration(k.days)*period + period/2
+	ring := seal.New(sealtest.New(), period, func() time.Time { return time.Now().Add(-ago) })
 	s, err := store.Open(b.Context(), b.TempDir(), [16]byte{1}, ring, k.store...)
 	check(b, err)
+	for ; ago > period; ago -= period {
+		check(b, s.Advance(b.Context()))
+	}
+	check(b, s.Advance(b.Context()))
+	ago = 0
 	pair, err := signal.GenerateIdentityKeyPair()
 	check(b, err)
 	business := number(b, "+4930222222")
@@ -66,6 +75,7 @@ func (k routeKind) open(b *testing.B, receiver *httptest.Server) *route {
 		Store: s, Carrier: r.link, Retention: retention,
 		Account: &omemo.Account{Local: signal.Local{Identity: pair, RegistrationID: 7}, Device: 4711},
 		Webhook: webhook.Account{BusinessAccountID: "1", PhoneNumberID: "106540352242922", Phone: business},
+		Now:     func() time.Time { return time.Now().Add(-time.Duration(r.late.Load())) },
 	})
 	backend := message.Queue(s, message.QueueWebhook)
 	deliverer, err := webhook.New(webhook.Options{

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,10 @@ type Keyring struct {
 
 	mu      sync.RWMutex // guards the following fields
 	entries map[int64]*entry
-	current *entry // nil: none is open
-	pending *entry // made by Next, not yet adopted
-	last    int64  // highest epoch ID ever seen
+	live    []Epoch // of entries, youngest first; replaced, never changed
+	current *entry  // nil: none is open
+	pending *entry  // made by Next, not yet adopted
+	last    int64   // highest epoch ID ever seen
 }
 
 // New returns an empty keyring that uses each data key for the given period, at least MinPeriod.
@@ -103,6 +105,7 @@ func (k *Keyring) install(e *entry) {
 		old.destroy()
 	}
 	k.entries[e.ID] = e
+	k.sort()
 	if k.current == nil || k.current.ID <= e.ID {
 		k.current = e
 	}
@@ -164,16 +167,20 @@ func (k *Keyring) Current() (int64, error) {
 	return k.current.ID, nil
 }
 
-// Live returns the readable epochs, youngest first.
+// Live returns the readable epochs, youngest first. They must not be changed.
 func (k *Keyring) Live() []Epoch {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	live := make([]Epoch, 0, len(k.entries))
+	return k.live
+}
+
+// sort lists the live epochs anew. The caller holds mu.
+func (k *Keyring) sort() {
+	k.live = make([]Epoch, 0, len(k.entries))
 	for _, e := range k.entries {
-		live = append(live, e.Epoch)
+		k.live = append(k.live, e.Epoch)
 	}
-	slices.SortFunc(live, func(a, b Epoch) int { return int(b.ID - a.ID) })
-	return live
+	slices.SortFunc(k.live, func(a, b Epoch) int { return cmp.Compare(b.ID, a.ID) })
 }
 
 // Has says whether an epoch is readable.
@@ -200,6 +207,7 @@ func (k *Keyring) Forget(ids ...int64) {
 		}
 		e.destroy()
 	}
+	k.sort()
 }
 
 // Recheck asks the wrapper about every live epoch and forgets those whose keys are erased, so
@@ -229,6 +237,7 @@ func (k *Keyring) Close() {
 		delete(k.entries, id)
 		e.destroy()
 	}
+	k.sort()
 	k.pending.destroy()
 	k.current, k.pending = nil, nil
 }

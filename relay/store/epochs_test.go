@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -164,6 +166,60 @@ func TestCustomersOfManyEpochsAreFound(t *testing.T) {
 		return nil
 	})
 	equal(t, "live epochs", len(w.keys.Live()), 31)
+}
+
+func TestReceivedByCarrierID_LooksNoFurtherBackThanAsked(t *testing.T) {
+	w := newWorld(t)
+	c := w.customer("+15551234567")
+	for i := range 5 {
+		w.message(c, fmt.Sprintf("message %d", i))
+		w.pass(day)
+	}
+	found := func(i int, since time.Time) (found bool) {
+		w.view(func(tx *store.Tx) error {
+			_, err := tx.ReceivedByCarrierID(c, base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "message %d", i)), since)
+			if found = err == nil; errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		return found
+	}
+	for i := range 5 { // each a day later, under a key of its own
+		stored := w.now.Add(-time.Duration(5-i) * day)
+		if !found(i, time.Time{}) || !found(i, stored) || !found(i, stored.Add(-10*day)) {
+			t.Errorf("message %d is not found", i)
+		}
+	}
+	if found(0, w.now.Add(-time.Hour)) {
+		t.Error("keys of former days are tried")
+	}
+}
+
+// Ids of ours say when they were made, by a clock that may have been wrong.
+func TestMessageByCarrierID_FindsOursUnderEachKey(t *testing.T) {
+	w := newWorld(t)
+	c := w.customer("+15551234567")
+	var ids []string
+	for range 5 {
+		id := store.NewCarrierID() // today's, while the days of the store pass
+		ids = append(ids, id)
+		w.update(func(tx *store.Tx) error {
+			return tx.PutMessage(store.Message{
+				ID: store.NewMessageID(), Direction: store.Outbound, Customer: c, Type: "text", CarrierID: id, State: "sent", Created: w.now,
+			})
+		})
+		w.pass(day)
+	}
+	for i, id := range ids {
+		w.view(func(tx *store.Tx) error {
+			m, err := tx.MessageByCarrierID(store.Outbound, id)
+			if err == nil && m.CarrierID != id {
+				t.Errorf("message %d: another is found", i)
+			}
+			return err
+		})
+	}
 }
 
 func TestSweepForgetsAndRemovesWhatIsTooOldAndNothingElse(t *testing.T) {

@@ -47,3 +47,12 @@ func timeOf(id string) (made []byte, ok bool) {
 	made, err := base64.RawURLEncoding.DecodeString(id[len(carrierIDMark):][:timeSize*4/3])
 	return made, err == nil
 }
+
+// madeAt is the time that a CarrierID of our form says.
+func madeAt(id string) (at time.Time, ok bool) {
+	made, ok := timeOf(id)
+	if !ok {
+		return time.Time{}, false
+	}
+	return fromMillis(int64(binary.BigEndian.Uint64(append(make([]byte, 8-timeSize, 8), made...)))), true
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -230,18 +231,39 @@ func (t *Tx) findMessage(where string, args ...driver.Value) (s sealedMessage, e
 // ErrNotFound. Peers choose the IDs of what comes in, so check that the message belongs to the
 // right customer.
 func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
-	return t.byCarrierID(d, id, "")
+	live := t.shared.keys.Live()
+	if made, ok := madeAt(id); ok && d == Outbound { // it says when; a clock may have been wrong then
+		likely := since(live, made.Add(-likelyTime))
+		m, err := t.byCarrierID(likely, d, id, "")
+		if !errors.Is(err, ErrNotFound) {
+			return m, err
+		}
+		live = live[len(likely):]
+	}
+	return t.byCarrierID(live, d, id, "")
 }
+
+// likelyTime is how long before an id was made its message's epoch may have ended all the same.
+const likelyTime = time.Hour
 
 // ReceivedByCarrierID returns the youngest message from a customer with that CarrierID,
-// or ErrNotFound.
-func (t *Tx) ReceivedByCarrierID(c CustomerID, id string) (Message, error) {
-	return t.byCarrierID(Inbound, id, `AND customer = ?`, int64(c))
+// or ErrNotFound. One that was stored before a time may not be found, if that is not zero: the fewer epochs, the less to
+// compute and to look up.
+func (t *Tx) ReceivedByCarrierID(c CustomerID, id string, from time.Time) (Message, error) {
+	return t.byCarrierID(since(t.shared.keys.Live(), from), Inbound, id, `AND customer = ?`, int64(c))
 }
 
-func (t *Tx) byCarrierID(d Direction, id, where string, args ...driver.Value) (Message, error) {
+// since returns those epochs, youngest first, that were in use at a time or later.
+func since(live []seal.Epoch, at time.Time) []seal.Epoch {
+	if i := slices.IndexFunc(live, func(e seal.Epoch) bool { return e.Created.Before(at) }); i >= 0 {
+		return live[:i+1]
+	}
+	return live
+}
+
+func (t *Tx) byCarrierID(epochs []seal.Epoch, d Direction, id, where string, args ...driver.Value) (Message, error) {
 	var macs []driver.Value // in one statement: there is an epoch a day
-	for _, epoch := range t.shared.keys.Live() {
+	for _, epoch := range epochs {
 		mac, err := t.carrierLookup(epoch.ID, d, id)
 		if errors.Is(err, seal.ErrErased) {
 			continue // forgotten meanwhile

@@ -2,6 +2,7 @@ package base
 
 import (
 	"errors"
+	"time"
 
 	"github.com/relaykeep/relaykeep/relay/media"
 	"github.com/relaykeep/relaykeep/relay/message/internal/record"
@@ -43,7 +44,7 @@ func (s *Base) Received(tx *store.Tx, c store.CustomerID, stanza string) (Refere
 	if stanza = record.Limited(stanza); stanza == "" {
 		return Referenced{}, store.ErrNotFound
 	}
-	m, err := tx.ReceivedByCarrierID(c, stanza)
+	m, err := tx.ReceivedByCarrierID(c, stanza, time.Time{})
 	if err != nil {
 		return Referenced{}, err
 	}

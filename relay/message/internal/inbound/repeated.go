@@ -22,6 +22,9 @@ import (
 // server's; times of what arrived directly are ours.
 const copyTime = 5 * time.Minute
 
+// clocks is by how much our clock may have been set since the first copy was stored.
+const clocks = time.Hour
+
 // saying is what a customer says, as far as it serves to recognize a copy.
 type saying struct {
 	stanza  string             // id; empty for none
@@ -40,7 +43,7 @@ func (v saying) repeated(tx *store.Tx, c store.Customer) (bool, error) {
 	}
 	// This reads the message itself. A stored hash of the number, the id or the text would
 	// outlive the message, in the store and in stolen copies of it.
-	m, err := tx.ReceivedByCarrierID(c.ID, stanza)
+	m, err := tx.ReceivedByCarrierID(c.ID, stanza, v.first())
 	if record.IsNotFound(err) {
 		return false, nil
 	}
@@ -53,6 +56,14 @@ func (v saying) repeated(tx *store.Tx, c store.Customer) (bool, error) {
 	}
 	same := v.mark != "" && v.mark == body.Mark // it came twice
 	return v.sameAs(body) && (same || v.renewed || v.near(body, m)), nil
+}
+
+// first is the earliest time at which the first copy may have been stored, zero for any: the lookup has less to do.
+func (v saying) first() time.Time {
+	if v.renewed || v.mark != "" {
+		return time.Time{}
+	}
+	return v.time.Add(-copyTime - clocks)
 }
 
 // sameAs says whether a stored message, or the message that it is a part of, says the same.
