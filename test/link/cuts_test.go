@@ -25,7 +25,9 @@ func TestMessages_ArriveOnceUnderRandomCuts(t *testing.T) {
 	t.Run("prosody", func(t *testing.T) {
 		underCuts(t, prosody.StartT(t, prosody.Options{Registration: true}), nightly.Or(1000, 160), nightly.Or(250, 60))
 	})
-	t.Run("ejabberd", func(t *testing.T) { underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), nightly.Or(100, 70), nightly.Or(125, 90)) })
+	t.Run("ejabberd", func(t *testing.T) {
+		underCuts(t, ejabberd.StartT(t, ejabberd.Options{Registration: true}), nightly.Or(100, 70), nightly.Or(125, 90))
+	})
 }
 
 // underCuts has both sides write each messages, while about one element of oneIn meets
