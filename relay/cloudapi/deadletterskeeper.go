@@ -27,7 +27,7 @@ type DeadLetter struct {
 	Status    string // that it tells of the business's message; empty for any other webhook
 	Created   time.Time
 	Attempts  int
-	Failure   string // why the last attempt failed; may be empty
+	Failure   string // why it was given up; empty for one that an earlier release gave up
 }
 
 // DeadLetterPlace is a dead letter's place among the others: when it died, to the millisecond, and its id.

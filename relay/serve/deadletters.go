@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -55,17 +56,17 @@ func (l letters) hurry() {
 }
 
 // buryOverdue makes dead letters of what waits for too long for a receiver that is not verified. Now is by Vault's
-// clock, as for everything that ends something. As long as this process has asked the receiver nothing, or was refused
-// nothing, there is no reason to tell, and nothing is given up.
+// clock, as for everything that ends something. As long as the receiver has refused nothing the reason is not known:
+// then they wait for the next time, unless they do not last until then.
 func (p *parts) buryOverdue(ctx context.Context, now time.Time) {
 	if p.delivery == nil {
 		return
 	}
-	failure := p.delivery.Failure()
-	if failure == "" {
+	tried, failure := webhook.TriedFor(p.retention()), p.delivery.Failure()
+	if failure == "" && tried < p.retention() {
 		return
 	}
-	n, err := p.messages.BuryOverdue(ctx, now.Add(-webhook.TriedFor(p.retention())), failure)
+	n, err := p.messages.BuryOverdue(ctx, now.Add(-tried), cmp.Or(failure, webhook.TimeEnded))
 	switch {
 	case err != nil && ctx.Err() == nil:
 		p.Log.LogAttrs(ctx, slog.LevelWarn, "making webhooks dead letters failed", slog.Any("error", err))

@@ -28,10 +28,11 @@ const (
 	// firstProbe and lastProbe bound the back-off of handshakes.
 	firstProbe = time.Second
 	lastProbe  = 30 * time.Second
-	// ended is why a delivery is given up whose receiver takes others: nothing was tried between its last attempt
-	// and the end of its time.
-	ended = "its time ended while it waited for its next attempt"
 )
+
+// TimeEnded is why a delivery is given up when nothing is known of its receiver, or that it takes others: nobody tried
+// it before its time ended, because the relay was stopped.
+const TimeEnded = "its time ended while it waited"
 
 // deliveryPauses is how long to wait after each failed attempt: the first retry is made at
 // once. The last entry is repeated.
@@ -189,7 +190,7 @@ func (d *Deliverer) Work(ctx context.Context, jobs []queue.Job) []queue.Result {
 	for i, job := range jobs {
 		switch {
 		case d.o.Now().Sub(job.Created) > d.triedFor():
-			results[i] = d.bury(ctx, job, job.Attempts, cmp.Or(d.Failure(), ended))
+			results[i] = d.bury(ctx, job, job.Attempts, cmp.Or(d.Failure(), TimeEnded))
 		case !d.Verified():
 			d.o.Observe(Deferred, 0)
 			results[i] = queue.Later(firstProbe) // Recovered makes it due

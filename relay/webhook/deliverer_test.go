@@ -398,7 +398,7 @@ func TestDeadLetter_HasAReasonThoughItsReceiverTakesOthers(t *testing.T) {
 	if !f.work(t.Context(), old).Done {
 		t.Error("it is not done")
 	}
-	if want := map[int64]string{1: "170 attempts, its time ended while it waited for its next attempt"}; !maps.Equal(f.dead, want) || len(r.got()) != 0 {
+	if want := map[int64]string{1: "170 attempts, its time ended while it waited"}; !maps.Equal(f.dead, want) || len(r.got()) != 0 {
 		t.Errorf("dead letters %v, %d deliveries", f.dead, len(r.got()))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,14 +65,10 @@ func TestDeadLetters_AreListedAndReplayed(t *testing.T) {
 	b.Wait(contract.ConditionWebhookVerified, contract.False, webhook.ReasonDeliveryFailing) // so that why it failed is stored
 	b.Stop()
 	week := func() time.Duration { return 8 * 24 * time.Hour }
-	swept := make(chan struct{})
-	b.Listen(func(*http.Request, []byte) { <-swept }) // a relay that was asked nothing yet knows no reason to give anything up
+	answers := beforeAnswers(t, b) // a relay that was refused nothing yet knows no reason to give anything up
 	b.Start(off(week), func(o *serve.Options) { o.VaultOffset, o.SweepEvery = week, 100*time.Millisecond })
-	await.Until(t, "the store is swept before the receiver answers", func() bool {
-		_, metrics := b.Get("/metrics")
-		return bytes.Contains(metrics, []byte("\nrelaykeep_last_sweep_timestamp_seconds 1."))
-	})
-	close(swept)
+	untilSwept(t, b)
+	answers()
 	b.WaitReport("that it is a dead letter", func(s contract.Status) bool { return s.Counts.DeadLetters > 0 && s.Counts.WebhookQueued == 0 })
 	b.SetDown(false)
 	b.Wait(contract.ConditionWebhookVerified, contract.True, webhook.ReasonDeadLetters)
@@ -96,6 +93,26 @@ func TestDeadLetters_AreListedAndReplayed(t *testing.T) {
 	}
 	b.WaitText("not accepted for a week")
 	b.Wait(contract.ConditionWebhookVerified, contract.True, webhook.ReasonVerified)
+}
+
+// beforeAnswers has the receiver answer nothing until answers is called.
+func beforeAnswers(t *testing.T, b *business) (answers func()) {
+	t.Helper()
+	wait := make(chan struct{})
+	answers = sync.OnceFunc(func() { close(wait) })
+	t.Cleanup(answers)
+	b.Listen(func(*http.Request, []byte) { <-wait })
+	return answers
+}
+
+// untilSwept waits until the store of a relay that was started was swept.
+func untilSwept(t *testing.T, b *business) {
+	t.Helper()
+	const swept = "\nrelaykeep_last_sweep_timestamp_seconds "
+	await.Until(t, "the store is swept", func() bool {
+		_, metrics := b.Get("/metrics")
+		return bytes.Contains(metrics, []byte(swept)) && !bytes.Contains(metrics, []byte(swept+"0\n"))
+	})
 }
 
 func TestWebhook_HasSeveralUpdatesWhereTheBusinessAsks(t *testing.T) {

@@ -40,8 +40,8 @@ func newDeadLetters(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "dead-letters NAME",
 		Short: "List the webhooks that a relay gave up",
 		Long: `List the webhooks that a relay gave up, because the business's receiver did not answer 200 within
-seven days, or within the retention if that is shorter. The list says which message each is about and why the last
-attempt failed, and names no customer. Dead letters are kept until their retention ends;
+seven days, or within the retention if that is shorter. The list says which message each is about and why it was
+given up, and names no customer. Dead letters are kept until their retention ends;
 kubectl relay replay-webhooks delivers them.
 ` + howCalled,
 		Example: `  kubectl relay dead-letters acme -n acme`,
