@@ -27,6 +27,9 @@ CLIENT_PACKAGES := adwaita-icon-theme at-spi2-core chromium dbus dino-im fonts-d
 # The XMPP server of `make clients`: prosody or ejabberd.
 SERVER := prosody
 
+# $(call once,NAME,VALUE), as the value of a variable, has it computed when it is first needed, and only then.
+once = $(eval $1 := $2)$2
+
 # The product's packages, and all that are tested without a cluster of nodes. Whole
 # packages that need real servers are below test/; elsewhere -short leaves out the tests
 # that start one. test/scale has benchmarks alone.
@@ -34,9 +37,6 @@ PRODUCT := ./api/... ./charts/... ./cmd/... ./controllers/... ./relay/...
 PACKAGES = $(call once,PACKAGES,$(shell $(GO) list ./... | grep -v -e /test/e2e -e /test/demo -e /test/scale))
 
 MODULE = $(call once,MODULE,$(shell $(GO) list -m))
-
-# A variable that is asked for the first time only when it is needed: $(call once,NAME,VALUE) as its own value.
-once = $(eval $1 := $2)$2
 
 # The packages below folders, and in them.
 below = $(filter $(foreach folder,$1,$(MODULE)/$(folder) $(MODULE)/$(folder)/%),$(PACKAGES))
@@ -48,7 +48,7 @@ below = $(filter $(foreach folder,$1,$(MODULE)/$(folder) $(MODULE)/$(folder)/%),
 # their parts do that begin goroutines (the queue, the writer, the engines).
 RACE_AT_NIGHT = $(addprefix $(MODULE)/,cmd/kubectl-relay/internal/command cmd/kubectl-relay/internal/vaultaudit controllers relay/carrier/xmpp relay/message relay/store test/dataplane test/interop test/keys test/link)
 # A package that begins no goroutine, neither itself nor in its tests, has nothing to race.
-CONCURRENT = $(addprefix $(MODULE)/,$(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel' cmd controllers relay test | sed 's|/[^/]*$$||' | sort -u))
+CONCURRENT = $(addprefix $(MODULE)/,$(shell grep -rlE --include='*.go' '^\s*go |"sync|errgroup|chan |httptest|Parallel|AddCleanup' cmd controllers relay test | sed 's|/[^/]*$$||' | sort -u))
 RACE = $(call once,RACE,$(filter $(CONCURRENT),$(filter-out $(RACE_AT_NIGHT) $(MODULE)/relay/signal,$(call below,cmd/kubectl-relay controllers/internal/poll relay test/lab test/services/faultproxy))))
 # What computes or compiles for long and starts few servers or none, and as much else as makes the halves of `make test` even.
 COMPUTING = $(addprefix $(MODULE)/,relay/message relay/store relay/signal relay/receipt test/interop/signalc test/keys controllers/internal/admission) $(call below,test/images test/release)
@@ -69,7 +69,7 @@ EXHAUSTIVE = $(filter $(RACE),$(addprefix $(MODULE)/,$(sort $(patsubst %/,%,$(di
 EXHAUSTIVE_TESTS = $(shell awk '/^func Test/ { name = $$2; sub(/[^A-Za-z0-9_].*/, "", name) } /racing\.[SE]/ { print "^" name "$$" }' $(EXHAUSTIVE_FILES) | sort -u | paste -sd '|')
 
 # Go collects garbage each time that memory has grown by so much, in percent. Tests' processes are small and soon
-# over, so that they, and the servers that they start, spare much of it. A relay's process has Go's default, as in its pod.
+# over, so that they, and the servers that they start, spare much of it. A relay's process sets that itself, as in its pod.
 TEST_GOGC ?= 400
 test-fast test-parts test-servers: export GOGC := $(TEST_GOGC)
 

@@ -14,15 +14,14 @@ import (
 	"github.com/relaykeep/relaykeep/relay/customer"
 	"github.com/relaykeep/relaykeep/relay/message"
 	"github.com/relaykeep/relaykeep/relay/phone"
-	"github.com/relaykeep/relaykeep/test/nightly"
 	"github.com/relaykeep/relaykeep/test/racing"
 )
 
 // crowd is how many strangers write at once: ten for each one-time pre-key.
 const crowd = 1000
 
-// smaller is how many do where more besides that is in the way.
-func smaller() int { return nightly.Or(crowd, 300) }
+// fewer is how many write where the relay stops or its link breaks besides: three for each.
+const fewer = crowd * 3 / 10
 
 // stranger makes a customer whose state is in memory and who runs until the test's end.
 func (w *world) stranger(i int) *person {
@@ -101,7 +100,7 @@ func TestStrangers_AThousandAtOnceAreAllRead(t *testing.T) {
 func TestStrangers_WhileTheRelayIsDownAreAllRead(t *testing.T) {
 	racing.SkipExhaustive(t)
 	inBubble(t, func(t *testing.T, w *world) {
-		all := w.strangers(smaller())
+		all := w.strangers(fewer)
 		w.stop()
 		w.writeAtOnce(all)
 		elapse(time.Minute)
@@ -118,7 +117,7 @@ func TestStrangers_OnABreakingLinkAreAllRead(t *testing.T) {
 	inBubbleWith(t, func(w *world) {
 		w.wire = func(l message.Carrier) message.Carrier { return &broken{Carrier: l, world: w, faults: faults} }
 	}, func(t *testing.T, w *world) {
-		all := w.strangers(smaller())
+		all := w.strangers(fewer)
 		w.hub.Change(func() { w.hub.Cuts = func(to phone.Number) bool { return to == w.number && faults.hit(20) } })
 		faults.oneIn(3)
 		// In waves, so that many publications fail between those that write.

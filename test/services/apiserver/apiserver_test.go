@@ -13,8 +13,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-func TestServer_ReviewerMayReviewTokensAndNobodyElse(t *testing.T) {
+func TestServer(t *testing.T) {
 	s := StartT(t, Options{CRDs: []string{"config/crd/bases"}})
+	t.Run("is as it was marked after its restoration", func(t *testing.T) { restores(t, s) })
+	t.Run("reviewer may review tokens and nobody else", func(t *testing.T) { reviews(t, s) })
+	t.Run("user of a kubeconfig is known and has no rights", func(t *testing.T) { knowsUser(t, s) })
+}
+
+func reviews(t *testing.T, s *Server) {
 	review := func(reviewer, token string) (bool, error) {
 		cfg := *s.Config
 		cfg.CertData, cfg.KeyData, cfg.BearerToken = nil, nil, reviewer
@@ -53,8 +59,7 @@ func TestServer_ReviewerMayReviewTokensAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestServer_UserOfAKubeconfigIsKnownAndHasNoRights(t *testing.T) {
-	s := StartT(t, Options{})
+func knowsUser(t *testing.T, s *Server) {
 	raw, err := s.UserKubeconfig("jane")
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +78,7 @@ func TestServer_UserOfAKubeconfigIsKnownAndHasNoRights(t *testing.T) {
 	}
 }
 
-func TestServer_IsAsItWasMarkedAfterItsRestoration(t *testing.T) {
-	s := StartT(t, Options{CRDs: []string{"config/crd/bases"}})
+func restores(t *testing.T, s *Server) {
 	restore, err := s.Mark(t.Context())
 	if err != nil {
 		t.Fatal(err)

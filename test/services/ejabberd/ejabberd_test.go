@@ -11,8 +11,15 @@ import (
 	"github.com/relaykeep/relaykeep/test/services/ejabberd"
 )
 
-func TestServerStartsRestartsAndStops(t *testing.T) {
+func TestServer_StartsRestartsAndStopsAndStoresAccountsHashed(t *testing.T) {
 	s := ejabberd.StartT(t, ejabberd.Options{Domains: []string{"eu.relay.test", "na.relay.test"}})
+	const account = "+15550001111"
+	if err := s.AddAccount(t.Context(), account, "canary-password"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddAccount(t.Context(), account, "canary-password-2"); err != nil {
+		t.Fatalf("setting a password: %v", err)
+	}
 	first := s.PID()
 	if err := s.Restart(t.Context()); err != nil {
 		t.Fatalf("restarting: %v", err)
@@ -20,6 +27,12 @@ func TestServerStartsRestartsAndStops(t *testing.T) {
 	if s.PID() == first || s.PID() == 0 {
 		t.Errorf("after a restart the process is %d, was %d", s.PID(), first)
 	}
+	wantAccount(t, s, account, true)
+	wantHashed(t, s.Data)
+	if err := s.RemoveAccount(t.Context(), account); err != nil {
+		t.Fatal(err)
+	}
+	wantAccount(t, s, account, false)
 	s.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
@@ -28,21 +41,11 @@ func TestServerStartsRestartsAndStops(t *testing.T) {
 	}
 }
 
-func TestAccountIsStoredHashedAndOutlivesARestart(t *testing.T) {
-	const account = "+15550001111"
-	s := ejabberd.StartT(t, ejabberd.Options{})
-	if err := s.AddAccount(t.Context(), account, "canary-password"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.AddAccount(t.Context(), account, "canary-password-2"); err != nil {
-		t.Fatalf("setting a password: %v", err)
-	}
-	if err := s.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantAccount(t, s, account, true)
+// wantHashed wants no file to hold the password.
+func wantHashed(t *testing.T, dir string) {
+	t.Helper()
 	files := 0
-	err := filepath.WalkDir(s.Data, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -56,10 +59,6 @@ func TestAccountIsStoredHashedAndOutlivesARestart(t *testing.T) {
 	if err != nil || files == 0 {
 		t.Errorf("%d files in the data directory, error %v", files, err)
 	}
-	if err := s.RemoveAccount(t.Context(), account); err != nil {
-		t.Fatal(err)
-	}
-	wantAccount(t, s, account, false)
 }
 
 func wantAccount(t *testing.T, s *ejabberd.Server, account string, want bool) {
