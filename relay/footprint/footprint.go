@@ -22,16 +22,13 @@ const (
 	step   = 50 // a change of less is none
 )
 
-// room is how much garbage there may be in a process that does much, in bytes, unless the part of its container's limit
+// room is how much garbage there may be in a process that does much, in bytes, unless a quarter of its container's limit
 // is less.
-const (
-	room = 64 << 20
-	part = 4
-)
+const room = 64 << 20
 
 // A process does much after so many collections in a row of which each came so soon after the one before: more than a
-// start has, and then they take a few percent of a processor's time. It does little again after a pause without any, in
-// which the garbage did not fill its room: less than would end it again.
+// start has, and then they take a few percent of a processor's time. It does little again when one comes so long after
+// the one before, with more garbage in between than a process that does little may have.
 const (
 	row   = 16
 	soon  = 100 * time.Millisecond
@@ -48,8 +45,8 @@ func Keep() {
 		return
 	}
 	p := &pace{last: time.Now(), room: room, percent: little}
-	if limit, err := memlimit.FromCgroup(); err == nil { // otherwise there is no container
-		p.room = min(room, limit/part)
+	if limit, err := memlimit.FromCgroup(); err == nil { // otherwise there is none
+		p.room = min(room, limit/4)
 	}
 	debug.SetGCPercent(p.percent)
 	p.follow()
@@ -60,7 +57,7 @@ type pace struct {
 	room    uint64
 	percent int
 	last    time.Time // when the last collection was
-	soon    int       // how many came soon, in a row
+	hurried int       // how many came soon, in a row
 	busy    bool
 }
 
@@ -82,12 +79,12 @@ func (p *pace) collected() {
 // percentage until the next.
 func (p *pace) after(since time.Duration, used uint64) (percent int) {
 	if since < soon {
-		p.soon++
+		p.hurried++
 	} else {
-		p.soon = 0
+		p.hurried = 0
 	}
 	switch {
-	case p.soon >= row:
+	case p.hurried >= row:
 		p.busy = true
 	case since >= pause:
 		p.busy = false

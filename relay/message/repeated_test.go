@@ -112,6 +112,27 @@ func TestRepeatedText_OnAnotherDayIsNoCopy(t *testing.T) {
 	})
 }
 
+// TestRepeatedText_UnderAnotherDataKeyIsACopy: the first copy may be the last thing that is written under a key.
+func TestRepeatedText_UnderAnotherDataKeyIsACopy(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.customer(dir, alice)
+		underOneID(w)
+		a.says(w.number, "hello")
+		elapse(25 * time.Hour) // that session is not new any more, and the next key is due
+		a.says(w.number, "once")
+		keys := len(w.ring.Live())
+		check(t, w.store.Advance(t.Context()))
+		if n := len(w.ring.Live()); n != keys+1 {
+			t.Errorf("%d keys, want one more than %d", n, keys)
+		}
+		a.says(w.number, "once")
+		if got := texts(w.take()); !slices.Equal(got, []string{"hello", "once"}) {
+			t.Errorf("the business got %q", got)
+		}
+	})
+}
+
 func TestRepeatedText_InANewSessionIsACopyHoweverLate(t *testing.T) {
 	for name, renew := range map[string]func(*testing.T, *world, *person){
 		"which the client began": func(t *testing.T, w *world, a *person) {

@@ -27,7 +27,7 @@ func BenchmarkRouteOtherwise(b *testing.B) {
 			got := &receiver{}
 			r := openRoute(b, func(b *testing.B, s *httptest.Server) *route {
 				r := routeKind{days: 30}.open(b, s)
-				r.late.Store(int64(time.Hour)) // what a client sends again in a new session may be of any day
+				r.late.Store(int64(time.Hour)) // so that sessions are an hour old: in a new one a client may send again what is of any day
 				return r
 			}, got)
 			r.late.Store(0)

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"testing"
@@ -201,14 +202,20 @@ func TestMessageByCarrierID_FindsOursUnderEachKey(t *testing.T) {
 	w := newWorld(t)
 	c := w.customer("+15551234567")
 	var ids []string
-	for range 5 {
-		id := store.NewCarrierID() // today's, while the days of the store pass
-		ids = append(ids, id)
-		w.update(func(tx *store.Tx) error {
-			return tx.PutMessage(store.Message{
-				ID: store.NewMessageID(), Direction: store.Outbound, Customer: c, Type: "text", CarrierID: id, State: "sent", Created: w.now,
+	for i := range 5 {
+		made := w.now.Add(time.Minute)
+		for _, at := range []time.Time{made, made.Add(-1000 * day), made.Add(3 * day), made.Add(1000 * day)} {
+			var name [18]byte
+			binary.BigEndian.PutUint64(name[:], uint64(at.UnixMilli())<<16)
+			name[17] = byte(i)
+			id := "k" + base64.RawURLEncoding.EncodeToString(name[:])
+			ids = append(ids, id)
+			w.update(func(tx *store.Tx) error {
+				return tx.PutMessage(store.Message{
+					ID: store.NewMessageID(), Direction: store.Outbound, Customer: c, Type: "text", CarrierID: id, State: "sent", Created: w.now,
+				})
 			})
-		})
+		}
 		w.pass(day)
 	}
 	for i, id := range ids {

@@ -243,12 +243,13 @@ func (t *Tx) MessageByCarrierID(d Direction, id string) (Message, error) {
 	return t.byCarrierID(live, d, id, "")
 }
 
-// likelyTime is how long before an id was made its message's epoch may have ended all the same.
+// likelyTime is by how much the clock that made an id may be ahead of the one that dates epochs, for its message to be
+// found at once.
 const likelyTime = time.Hour
 
 // ReceivedByCarrierID returns the youngest message from a customer with that CarrierID,
-// or ErrNotFound. One that was stored before a time may not be found, if that is not zero: the fewer epochs, the less to
-// compute and to look up.
+// or ErrNotFound. Those that were stored before a time may be missed; the zero time looks under all epochs, which takes
+// longer.
 func (t *Tx) ReceivedByCarrierID(c CustomerID, id string, from time.Time) (Message, error) {
 	return t.byCarrierID(since(t.shared.keys.Live(), from), Inbound, id, `AND customer = ?`, int64(c))
 }
