@@ -109,7 +109,7 @@ func bareWorld(t *testing.T) *world {
 	}
 	w.name = ns.Name
 	c := w.countingClient()
-	poller := poll.New(w.status, 5*time.Millisecond) // has asked again before the next pass
+	poller := poll.New(w.status, 50*time.Millisecond)
 	ctx, stop := context.WithCancel(background())
 	t.Cleanup(stop)
 	go func() { _ = poller.Start(ctx) }()
