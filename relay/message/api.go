@@ -412,7 +412,8 @@ func ContentInMemory(life time.Duration) store.Option {
 	}})
 }
 
-// Bury makes a webhook a dead letter, after so many failed attempts, for a reason in the relay's own words. One that is gone is no error.
+// Bury makes a webhook a dead letter, after so many failed attempts, for a reason in the relay's own words. One
+// that is gone is no error.
 func (s *Service) Bury(ctx context.Context, job int64, attempts int, failure string) error {
 	return s.delivery.Bury(ctx, job, attempts, failure)
 }

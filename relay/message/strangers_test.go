@@ -20,7 +20,7 @@ import (
 // crowd is how many strangers write at once: ten for each one-time pre-key.
 const crowd = 1000
 
-// fewer is how many write where the relay stops or its link breaks besides: three for each.
+// fewer is how many write in the tests that also stop the relay or break its link: three for each one-time pre-key.
 const fewer = crowd * 3 / 10
 
 // stranger makes a customer whose state is in memory and who runs until the test's end.

@@ -174,7 +174,7 @@ func (k *Keyring) Live() []Epoch {
 	return k.live
 }
 
-// sort lists the live epochs anew. The caller holds mu.
+// sort updates live after a change of entries. The caller holds mu.
 func (k *Keyring) sort() {
 	k.live = make([]Epoch, 0, len(k.entries))
 	for _, e := range k.entries {

@@ -58,13 +58,10 @@ func (t *Tx) Answered(o Once, now time.Time) (answer string, err error) {
 		return "", errEnded
 	}
 	from := now.Add(-RequestTime)
-	for _, epoch := range t.shared.keys.Live() {
+	for _, epoch := range since(t.shared.keys.Live(), from) {
 		answer, err := t.answeredIn(epoch.ID, o, from)
 		if !errors.Is(err, ErrNotFound) {
 			return answer, err
-		}
-		if epoch.Created.Before(from) {
-			break // what was written before is too old
 		}
 	}
 	return "", ErrNotFound

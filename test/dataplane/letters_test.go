@@ -62,7 +62,7 @@ func TestDeadLetters_AreListedAndReplayed(t *testing.T) {
 	b.WaitText("accepted")
 	b.SetDown(true)
 	p.Says(b, "not accepted for a week")
-	b.Wait(contract.ConditionWebhookVerified, contract.False, webhook.ReasonDeliveryFailing) // so that why it failed is stored
+	b.Wait(contract.ConditionWebhookVerified, contract.False, webhook.ReasonDeliveryFailing)
 	b.Stop()
 	week := func() time.Duration { return 8 * 24 * time.Hour }
 	answers := beforeAnswers(t, b) // a relay that was refused nothing yet knows no reason to give anything up
