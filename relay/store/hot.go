@@ -8,7 +8,7 @@ import (
 // Bounds of what the writer remembers.
 const (
 	maxHotCustomers = 1 << 10
-	maxHotMessages  = 1 << 12
+	maxHotMessages  = 1 << 13
 	maxHotBytes     = 4 << 20 // of messages, sealed
 	maxHotQueued    = 1 << 10 // of one customer's jobs
 )
@@ -183,7 +183,7 @@ func (h *hot) dropJob(job int64) {
 	delete(h.jobs, job)
 }
 
-// messageRows are the messages' rows that came last.
+// messageRows are the messages' rows that came last, within the bounds.
 type messageRows struct {
 	rows  map[string]sealedMessage
 	ids   []string // in the order in which they came
@@ -192,8 +192,8 @@ type messageRows struct {
 
 // put adds a row, or replaces it.
 func (r *messageRows) put(s sealedMessage) {
-	if r.rows == nil || r.bytes > maxHotBytes {
-		*r = messageRows{rows: map[string]sealedMessage{}}
+	if r.rows == nil {
+		r.rows = map[string]sealedMessage{}
 	}
 	if old, ok := r.rows[s.id]; ok {
 		r.bytes -= len(old.sealed)
@@ -202,7 +202,7 @@ func (r *messageRows) put(s sealedMessage) {
 	}
 	r.rows[s.id] = s
 	r.bytes += len(s.sealed)
-	if len(r.ids) > maxHotMessages {
+	for len(r.ids) > maxHotMessages || r.bytes > maxHotBytes {
 		r.bytes -= len(r.rows[r.ids[0]].sealed)
 		delete(r.rows, r.ids[0])
 		r.ids = r.ids[1:]

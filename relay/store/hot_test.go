@@ -228,6 +228,26 @@ func TestUpdate_ReadsWhatAViewReads(t *testing.T) {
 	}
 }
 
+// A burst of long messages does not make the store forget those that it wrote last.
+func TestLately_HasTheLastMessages(t *testing.T) {
+	const messages, last, length = 100, 16, 64 << 10
+	w := newWorld(t)
+	c := store.Customer{Number: number(t, "+15550000001")}
+	w.update(func(tx *store.Tx) error { return tx.PutCustomer(&c) })
+	for i := range messages {
+		w.update(func(tx *store.Tx) error {
+			return tx.PutMessage(store.Message{
+				ID: fmt.Sprint("m", i), Customer: c.ID, Direction: store.Inbound, State: "new", Type: "text", Body: make([]byte, length), Created: time.Unix(1, 0),
+			})
+		})
+		for back := range min(i+1, last) {
+			if _, ok := w.Lately(fmt.Sprint("m", i-back)); !ok {
+				t.Fatalf("of %d messages the one before the last %d is forgotten", i+1, back)
+			}
+		}
+	}
+}
+
 // undoing returns the error that fn panics with.
 func undoing(fn func() error) (err error) {
 	defer func() {
