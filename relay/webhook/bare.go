@@ -31,7 +31,7 @@ func Bare(data []byte) ([]byte, error) {
 			e.Changes[i].Value.bare()
 		}
 	}
-	bare, err := p.encode()
+	bare, err := encode(p)
 	if err == nil && bytes.Equal(bare, data) {
 		bare = data
 	}

@@ -288,14 +288,14 @@ func (a Account) payload(v value) ([]byte, error) { return a.payloadOf(fieldMess
 func (a Account) payloadOf(field string, v value) ([]byte, error) {
 	v.MessagingProduct = "whatsapp"
 	v.Metadata = metadata{DisplayPhoneNumber: a.Phone.Digits(), PhoneNumberID: a.PhoneNumberID}
-	return payload{
+	return encode(payload{
 		Object: "whatsapp_business_account",
 		Entry:  []entry{{ID: a.BusinessAccountID, Changes: []change{{Value: v, Field: field}}}},
-	}.encode()
+	})
 }
 
-// encode returns a payload as it is delivered.
-func (p payload) encode() ([]byte, error) {
+// encode returns a payload, or a part of it, as it is delivered.
+func encode(p any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -334,6 +334,9 @@ func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 // suggests, agree with those that check the bytes. NUL becomes U+FFFD, the replacement character:
 // databases of receivers refuse it, and the message would be delivered again and again.
 func ascii(data []byte) []byte {
+	if printable(data) && !bytes.Contains(data, []byte(nulEscape)) {
+		return data
+	}
 	out := make([]byte, 0, len(data)+len(data)/8)
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
@@ -353,4 +356,14 @@ func ascii(data []byte) []byte {
 		data = data[size:]
 	}
 	return out
+}
+
+// printable tells whether a JSON text, which has no control characters, is printable ASCII.
+func printable(data []byte) bool {
+	for _, b := range data {
+		if b >= del {
+			return false
+		}
+	}
+	return true
 }
