@@ -1,8 +1,7 @@
 package webhook
 
 import (
-	"encoding/json"
-	"fmt"
+	"bytes"
 
 	"github.com/relaykeep/relaykeep/api/contract"
 	"github.com/relaykeep/relaykeep/relay/queue"
@@ -41,44 +40,63 @@ type parcel struct {
 }
 
 // parcels puts the jobs at some places into as few requests as may be, in their order.
-func (d *Deliverer) parcels(jobs []queue.Job, places []int) (parcels []parcel, err error) {
-	var open foreignPayload
+func (d *Deliverer) parcels(jobs []queue.Job, places []int) (parcels []parcel) {
 	var in []int
+	var opening []byte // of the payloads of those
 	size := 0
-	end := func() error {
-		switch {
-		case len(in) == 0:
-			return nil
-		case len(in) == 1: // as it was written
-			parcels = append(parcels, parcel{in, jobs[in[0]].Body})
-		default:
-			payload, err := json.Marshal(open)
-			if err != nil {
-				return fmt.Errorf("writing a webhook of several updates: %w", err)
-			}
-			parcels = append(parcels, parcel{in, ascii(payload)})
+	end := func() {
+		if len(in) > 0 {
+			parcels = append(parcels, parcel{in, join(jobs, in)})
 		}
-		open, in, size = foreignPayload{}, nil, 0
-		return nil
+		in, size = nil, 0
 	}
 	for _, i := range places {
-		var p foreignPayload
+		its, _, ok := split(jobs[i].Body)
 		more := d.sizeOf(jobs[i])
-		alone := d.o.MaxUpdates <= 1 || len(places) == 1 || jobs[i].Attempts >= aloneAfter || json.Unmarshal(jobs[i].Body, &p) != nil || len(p.Entry) == 0
-		if alone || len(in) >= d.o.MaxUpdates || size+more > maxRequest || len(in) > 0 && p.Object != open.Object {
-			if err := end(); err != nil {
-				return nil, err
-			}
+		alone := d.o.MaxUpdates <= 1 || len(places) == 1 || jobs[i].Attempts >= aloneAfter || !ok
+		if alone || len(in) >= d.o.MaxUpdates || size+more > maxRequest || len(in) > 0 && !bytes.Equal(its, opening) {
+			end()
 		}
-		in, size = append(in, i), size+more
-		open.add(p)
+		in, size, opening = append(in, i), size+more, its
 		if alone {
-			if err := end(); err != nil {
-				return nil, err
-			}
+			end()
 		}
 	}
-	return parcels, end()
+	end()
+	return parcels
+}
+
+// What is before and after the list of changes in a payload of this relay's. In a text the quotes would be escaped.
+const (
+	beforeChanges = `"changes":[`
+	afterChanges  = `]}]}`
+)
+
+// split returns what a payload begins with, up to its changes, and these. It is false of what is no payload with one
+// list of changes, written as this relay writes it.
+func split(payload []byte) (opening, changes []byte, ok bool) {
+	all, ended := bytes.CutSuffix(payload, []byte(afterChanges))
+	opening, changes, begun := bytes.Cut(all, []byte(beforeChanges))
+	ok = ended && begun && len(changes) > 0 && !bytes.Contains(changes, []byte(beforeChanges))
+	return opening, changes, ok
+}
+
+// join returns the payload of the jobs at some places, whose payloads have the same opening. That of one is as it was written.
+func join(jobs []queue.Job, places []int) []byte {
+	first := jobs[places[0]].Body
+	if len(places) == 1 {
+		return first
+	}
+	size := 0
+	for _, i := range places {
+		size += len(jobs[i].Body)
+	}
+	joined := append(make([]byte, 0, size), bytes.TrimSuffix(first, []byte(afterChanges))...)
+	for _, i := range places[1:] {
+		_, changes, _ := split(jobs[i].Body)
+		joined = append(append(joined, ','), changes...)
+	}
+	return append(joined, afterChanges...)
 }
 
 // sizeOf is how long an update is at most when it is sent.
@@ -87,16 +105,4 @@ func (d *Deliverer) sizeOf(j queue.Job) int {
 		return len(j.Body)
 	}
 	return len(j.Body)*4/3 + encryptedMore
-}
-
-// add appends the changes of another payload, in the same entry if it is the same account's.
-func (p *foreignPayload) add(other foreignPayload) {
-	p.Object = other.Object
-	for _, e := range other.Entry {
-		if last := len(p.Entry) - 1; last >= 0 && p.Entry[last].ID == e.ID {
-			p.Entry[last].Changes = append(p.Entry[last].Changes, e.Changes...)
-			continue
-		}
-		p.Entry = append(p.Entry, e)
-	}
 }

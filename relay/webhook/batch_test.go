@@ -145,15 +145,77 @@ func TestBatch_StaysBelowItsSize(t *testing.T) {
 	}
 }
 
-// What cannot be read goes as it is, and does not hold the others.
-func TestBatch_LeavesOutWhatIsNoPayload(t *testing.T) {
+// What is no payload, or another's, goes as it is, and does not hold the others.
+func TestBatch_LeavesOutWhatItCannotJoin(t *testing.T) {
+	own := `{"object":"whatsapp_business_account","entry":[{"id":"` + account(t).BusinessAccountID + `","changes":[`
+	const change = `{"value":{"metadata":{}},"field":"messages"}`
+	for name, body := range map[string]string{
+		"no payload":       `{"object":"x"}`,
+		"no JSON":          `"changes":[]}]}`,
+		"no changes":       own + `]}]}`,
+		"two entries":      own + change + `]},{"id":"2","changes":[` + change + `]}]}`,
+		"another account":  `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[` + change + `]}]}`,
+		"another ordering": `{"entry":[{"changes":[` + change + `],"id":"1"}],"object":"whatsapp_business_account"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiver(t)
+			f := deliverAtOnce(t, r.as(), 1000).start(t)
+			f.reason(t, contract.True, webhook.ReasonVerified)
+			jobs := updates(t, 5)
+			jobs[2].Body = []byte(body)
+			f.Work(t.Context(), jobs)
+			got := r.got()
+			if len(got) != 3 || got[1] != body || len(f.finished) != 5 {
+				t.Fatalf("sent %q", got)
+			}
+			if ids := fmt.Sprint(told(t, []string{got[0], got[2]})); ids != "[[0 1] [3 4]]" {
+				t.Errorf("the others tell of %s", ids)
+			}
+		})
+	}
+}
+
+// A text that looks like a payload's own fields stays a text.
+func TestBatch_JoinsWhateverCustomersWrite(t *testing.T) {
+	r := newReceiver(t)
+	f := deliverAtOnce(t, r.as(), 1000).start(t)
+	f.reason(t, contract.True, webhook.ReasonVerified)
+	texts := []string{`]}]}`, `"changes":[`, `\"changes":[]}]}`, "Grüße"}
+	var jobs []queue.Job
+	for i, text := range texts {
+		body, err := account(t).MessagePayload(webhook.Message{ID: fmt.Sprintf("wamid.%d", i), From: mustNumber(t, "+491713920042"), User: text, Name: text, Time: time.Now(), Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs = append(jobs, queue.Job{ID: int64(i + 1), Created: time.Now(), Body: body})
+	}
+	f.Work(t.Context(), jobs)
+	got := r.got()
+	if len(got) != 1 {
+		t.Fatalf("sent %q", got)
+	}
+	decoded, err := webhooktest.Decode([]byte(got[0]))
+	if err != nil || len(decoded) != len(texts) {
+		t.Fatalf("%d updates, %v", len(decoded), err)
+	}
+	for i, u := range decoded {
+		if u.Text != texts[i] {
+			t.Errorf("update %d says %q, want %q", i, u.Text, texts[i])
+		}
+	}
+}
+
+func TestBatch_HasWhatWaitedUntilNumbersWereHidden(t *testing.T) {
 	r := newReceiver(t)
 	f := deliverAtOnce(t, r.as(), 1000).start(t)
 	f.reason(t, contract.True, webhook.ReasonVerified)
 	jobs := updates(t, 3)
-	jobs[1].Body = []byte(`{"object":"x"}`)
+	var err error
+	if jobs[1].Body, err = hiding(t).Settled(jobs[1].Body, "DE.1"); err != nil {
+		t.Fatal(err)
+	}
 	f.Work(t.Context(), jobs)
-	if got := r.got(); len(got) != 3 || got[1] != `{"object":"x"}` || len(f.finished) != 3 {
-		t.Errorf("sent %q", got)
+	if got := fmt.Sprint(told(t, r.got())); got != "[[0 1 2]]" {
+		t.Errorf("sent %s", got)
 	}
 }

@@ -198,14 +198,10 @@ func (d *Deliverer) Work(ctx context.Context, jobs []queue.Job) []queue.Result {
 			open = append(open, i)
 		}
 	}
-	parcels, err := d.parcels(jobs, open)
-	if err != nil { // cannot happen: what is written was read as JSON before
-		d.o.Log.LogAttrs(ctx, slog.LevelError, "several webhooks cannot be sent at once", slog.Any("error", err))
-	}
 	for _, i := range open {
 		results[i] = queue.Retry(lastProbe)
 	}
-	for _, p := range parcels {
+	for _, p := range d.parcels(jobs, open) {
 		d.deliver(ctx, jobs, p, results)
 	}
 	return results
