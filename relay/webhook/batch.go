@@ -23,9 +23,10 @@ const (
 	aloneAfter = 4
 )
 
-// Workers is how many workers a queue of deliveries should have, each of which does as many jobs at once: a
-// few for each request in flight, since the others read what is to be sent and write what became of it.
-func Workers(maxUpdates int) int { return 4 * requests(maxUpdates) }
+// Workers is how many workers a queue of deliveries should have, each of which does as many jobs at once: several
+// for each request in flight, since the others read what is to be sent, or wait until what became of it is durable, which
+// takes much longer than a request while the writer is busy.
+func Workers(maxUpdates int) int { return max(4*leastRequests, 8*concurrency/max(1, maxUpdates)) }
 
 // requests is how many requests are in flight at once.
 func requests(maxUpdates int) int { return max(leastRequests, concurrency/max(1, maxUpdates)) }
