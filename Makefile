@@ -112,7 +112,7 @@ DEMO = $(GO) run $(LEAN) ./test/demo
 
 .PHONY: demo
 demo: ## From nothing to a customer's message and back, on a real two-node cluster; leaves it running
-	@echo "About a minute once everything is built; the first time about twenty, for Kubernetes and Vault are built from source."
+	@echo "About a minute once everything is built; the first time about ten, for Kubernetes and Vault are built from source."
 	$(DEMO) up
 
 .PHONY: demo-down
@@ -288,7 +288,7 @@ test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin
 
 .PHONY: $(CLUSTER)
 $(CLUSTER):
-	@$(GO) -C test/cluster build -o ../../$(CLUSTER) .
+	@CGO_ENABLED=0 $(GO) -C test/cluster build $(LEAN) -o ../../$(CLUSTER) .
 
 $(LINT): test/tools/go.sum test/tools/golangci-lint/main.go
 	$(GO) -C test/tools build -trimpath -o ../../$(LINT) ./golangci-lint

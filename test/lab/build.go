@@ -39,7 +39,7 @@ func (l *Lab) clusterProgram() string {
 
 // compileCluster builds the program that builds, starts and stops the cluster.
 func (l *Lab) compileCluster(ctx context.Context) error {
-	_, err := l.run(ctx, command{path: "go", args: []string{"build", "-C", filepath.Join("test", "cluster"), "-o", l.clusterProgram(), "."}})
+	_, err := l.run(ctx, command{path: "go", args: []string{"build", "-C", filepath.Join("test", "cluster"), "-ldflags=-s -w", "-o", l.clusterProgram(), "."}, env: buildFlags})
 	return err
 }
 
@@ -87,18 +87,18 @@ func (l *Lab) buildAndFetch(ctx context.Context) (string, error) {
 	if err := l.compileCluster(ctx); err != nil {
 		return "", err
 	}
-	both, ctx := errgroup.WithContext(ctx)
+	both, whole := errgroup.WithContext(ctx)
 	both.Go(func() error {
-		// What runs beside the cluster, and what the story calls endpoints with.
+		// What runs beside the cluster, and what the story calls endpoints with. A failure to build must not interrupt apt.
 		_, err := l.run(ctx, command{path: l.clusterProgram(), args: []string{"packages", "curl", "prosody"}})
 		if err == nil && l.own {
-			_, err = l.run(ctx, command{path: l.clusterProgram(), args: []string{"fetch"}})
+			_, err = l.run(whole, command{path: l.clusterProgram(), args: []string{"fetch"}})
 		}
 		return err
 	})
 	var said string
 	both.Go(func() (err error) {
-		said, err = l.build(ctx)
+		said, err = l.build(whole)
 		return err
 	})
 	return said, both.Wait()

@@ -58,8 +58,8 @@ func (p *progress) line(line string) {
 }
 
 // describe says how far the build is after that time; total is how many packages the programs have, 0 when that is not known. What
-// Go's cache holds already is not printed, so how long the rest takes can only be told when it holds nothing: then everything is
-// compiled, Go's own runtime first.
+// Go's cache holds already is not printed, so how long the rest takes at most is all that can be told, unless it holds nothing:
+// then everything is compiled, Go's own runtime first.
 func (p *progress) describe(total int, elapsed time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,9 +76,13 @@ func (p *progress) describe(total int, elapsed time.Duration) string {
 		parts = append(parts, "now "+p.current)
 	}
 	parts = append(parts, fmt.Sprintf("%d s", int(elapsed.Seconds())))
-	if rest := total - p.compiled; rest > 0 && p.cold && p.compiled >= enough {
+	if rest := total - p.compiled; rest > 0 && p.compiled >= enough {
 		left := elapsed / time.Duration(p.compiled) * time.Duration(rest)
-		parts = append(parts, fmt.Sprintf("about %d s more", int(left.Round(10*time.Second).Seconds())))
+		about := "at most about"
+		if p.cold {
+			about = "about"
+		}
+		parts = append(parts, fmt.Sprintf("%s %d s more", about, int(left.Round(10*time.Second).Seconds())))
 	}
 	return strings.Join(parts, ", ")
 }
