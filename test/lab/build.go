@@ -26,10 +26,6 @@ const (
 	TestClockRelay = registry + "/relay:" + current + "-testclock"
 )
 
-// buildFlags are how images and the cluster's programs are compiled: what the lab's programs
-// share with them is compiled once.
-var buildFlags = []string{"CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false " + binary.NoDWARF + " '" + binary.OneProcessor + "'"}
-
 func (l *Lab) clusterProgram() string {
 	if l.program != "" {
 		return l.program
@@ -39,7 +35,7 @@ func (l *Lab) clusterProgram() string {
 
 // compileCluster builds the program that builds, starts and stops the cluster.
 func (l *Lab) compileCluster(ctx context.Context) error {
-	_, err := l.run(ctx, command{path: "go", args: []string{"build", "-C", filepath.Join("test", "cluster"), "-ldflags=-s -w", "-o", l.clusterProgram(), "."}, env: buildFlags})
+	_, err := l.run(ctx, command{path: "go", args: []string{"build", "-C", filepath.Join("test", "cluster"), "-ldflags=-s -w", "-o", l.clusterProgram(), "."}, env: binary.Environment()})
 	return err
 }
 
@@ -113,7 +109,7 @@ func (l *Lab) build(ctx context.Context) (string, error) {
 		{"run", "-ldflags=-s -w", "./test/images", "-version", l.version, "-platforms", "host", "-image", strings.Join(l.images, ",")},
 		{"run", "-ldflags=-s -w", "./charts/generate", "-check"},
 	} {
-		if _, err := l.run(ctx, command{path: "go", args: args, env: buildFlags}); err != nil {
+		if _, err := l.run(ctx, command{path: "go", args: args, env: binary.Environment()}); err != nil {
 			return "", err
 		}
 	}

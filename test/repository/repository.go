@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/relaykeep/relaykeep/test/images/binary"
 )
 
 // product is the first line of the go.mod at the repository's root.
@@ -57,7 +59,8 @@ func Program(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "-C", cluster, "run", ".", "binary", name)
+	cmd := exec.CommandContext(ctx, "go", "-C", cluster, "run", "-ldflags=-s -w", ".", "binary", name)
+	cmd.Env = append(os.Environ(), binary.Environment()...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -30,6 +30,12 @@ const NoDWARF = "-gcflags=all=-dwarf=false"
 // quarter less of their time.
 const OneProcessor = "-toolexec=env GOMAXPROCS=1"
 
+// Environment is what has the go command compile as Compile and the test cluster's programs do: what they share is
+// compiled once.
+func Environment() []string {
+	return []string{"CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false " + NoDWARF + " '" + OneProcessor + "'"}
+}
+
 // Compile returns the program. What the compiler prints goes to standard error.
 func Compile(ctx context.Context, p Program) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "relaykeep-binary-")
