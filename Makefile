@@ -59,10 +59,8 @@ LONGEST = $(addprefix $(MODULE)/,test/dataplane controllers cmd/kubectl-relay/in
 longest_first = $(filter $1,$(LONGEST)) $(filter-out $(LONGEST),$1)
 # SQLite is C that was translated: what it keeps is no memory that Go's detector knows, and under
 # it each query takes three times as long.
-RACE_FLAGS = -race '-gcflags=modernc.org/...=-race=false -d=checkptr=0'
+RACE_FLAGS = -race '-gcflags=modernc.org/...=-dwarf=false -race=false -d=checkptr=0'
 
-# `make verify` vets, and nobody debugs the tests' programs: a quarter of linking is spared.
-QUICK = -vet=off '-ldflags=-s -w'
 EXHAUSTIVE_FILES = $(shell grep -rl --include='*_test.go' '/test/racing"' api charts cmd controllers relay test)
 # Elsewhere they run with the others.
 EXHAUSTIVE = $(filter $(RACE),$(addprefix $(MODULE)/,$(sort $(patsubst %/,%,$(dir $(EXHAUSTIVE_FILES))))))
@@ -89,16 +87,17 @@ IN_SAME_SCRATCH = scratch=$(SCRATCH)/relaykeep-tests-$$(id -u); mkdir -p -m 700 
 	[ -O "$$scratch" ] || { echo "$$scratch belongs to somebody else: set SCRATCH to another folder" >&2; exit 1; }; \
 	find "$$scratch" -mindepth 1 -maxdepth 1 -mmin +120 -exec rm -rf {} +; $(TO_SCRATCH)
 
-# As the cluster's programs are compiled, which share most of what the product is made of:
-# without what debuggers need, and each of the compilers that run at once on one processor,
-# which takes a quarter less of their time, and without collecting garbage before it has a gibibyte, which takes a tenth less.
-LEAN := -trimpath -buildvcs=false -gcflags=all=-dwarf=false -toolexec="env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=1GiB" -ldflags="-s -w"
-
 # Only the race detector needs a C compiler.
 export CGO_ENABLED ?= 0
 
-# Code compiles to the same wherever the checkout is, so that a new one finds in Go's cache what another has compiled.
-export GOFLAGS := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath)
+# How all is compiled, also by the go commands that tools and tests run, so that what the product, its tests and the cluster's programs share is
+# compiled once, wherever the checkout is (test/images/binary has the same): without what debuggers need; with one processor for each of the compilers
+# that run at once, which takes a quarter less of their time; and without collecting garbage below two gibibytes, which takes up to a sixth less. Few packages
+# need half of that. Make's own children have it already.
+LEAN := -trimpath -buildvcs=false -gcflags=all=-dwarf=false '-toolexec=env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=2GiB' '-ldflags=-s -w'
+ifeq ($(MAKELEVEL),0)
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) $(LEAN))
+endif
 
 ##@ General
 
@@ -108,7 +107,7 @@ help: ## Show this help
 
 ##@ Try it
 
-DEMO = $(GO) run $(LEAN) ./test/demo
+DEMO = $(GO) run ./test/demo
 
 .PHONY: demo
 demo: ## From nothing to a customer's message and back, on a real two-node cluster; leaves it running
@@ -130,7 +129,7 @@ cluster-down: $(CLUSTER) ## End the local cluster and leave nothing behind
 .PHONY: run-relay
 run-relay: test-env ## Run one relay with a Vault and a Prosody, without a cluster; DEBUG=1 waits for a debugger at 127.0.0.1:2345
 	$(GO) build -o bin/ ./cmd/kubectl-relay
-	$(GO) build $(if $(DEBUG),-trimpath=false -gcflags='all=-N -l') -o bin/run-relay ./test/runrelay
+	$(GO) build $(if $(DEBUG),-trimpath=false -gcflags='all=-N -l' -ldflags=) -o bin/run-relay ./test/runrelay
 	$(if $(DEBUG),$(GO) build -modfile=test/tools/go.mod -o bin/dlv github.com/go-delve/delve/cmd/dlv)
 	@. bin/test.env && exec bin/run-relay $(if $(DEBUG),-debugger bin/dlv)
 
@@ -138,7 +137,7 @@ run-relay: test-env ## Run one relay with a Vault and a Prosody, without a clust
 
 .PHONY: build
 build: ## Build manager, relay and kubectl-relay into bin/
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
 
 .PHONY: images
 images: ## Build the container images (amd64, arm64) into dist/images, without a daemon or a registry
@@ -203,7 +202,7 @@ verify: $(LINT) ## Generated files current, formatting, lint, circles of files, 
 
 .PHONY: test-fast
 test-fast: ## Unit tests and the reconcilers' steps: about a minute once built, no servers, no root, no C
-	$(GO) test $(LEAN) -short -vet=off $(PRODUCT)
+	$(GO) test -short -vet=off $(PRODUCT)
 
 # What computes gives way to what waits for servers, which runs beside it.
 .PHONY: test test-parts test-servers
@@ -214,13 +213,13 @@ test: test-env ## Every test that needs no cluster of nodes: real API server, Va
 SUM_UP = awk 'BEGIN { print "\nfailed:" } /^ *--- FAIL|^panic:|^WARNING: DATA RACE/ { left = 60 } /^(ok|FAIL|[?]|--- PASS|===)/ { left = 0 } left-- > 0 || /^FAIL\t/'
 
 test-parts:
-	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test $(QUICK) $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
-	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test $(QUICK) -parallel $(TESTS) -timeout 30m $(call longest_first,$(COMPUTING))
-	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test $(QUICK) -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
-	nice -n 19 $(GO) -C test/cluster test $(QUICK) ./...
+	$(IN_SAME_SCRATCH); . bin/test.env; CGO_ENABLED=1 nice -n 19 $(GO) test -vet=off $(RACE_FLAGS) -p 3 -parallel $(TESTS) -timeout 30m $(call longest_first,$(RACE))
+	$(IN_SAME_SCRATCH); . bin/test.env; nice -n 19 $(GO) test -vet=off -parallel $(TESTS) -timeout 30m $(call longest_first,$(COMPUTING))
+	$(IN_SAME_SCRATCH); nice -n 19 $(GO) test -vet=off -run '$(EXHAUSTIVE_TESTS)' $(EXHAUSTIVE)
+	nice -n 19 $(GO) -C test/cluster test -vet=off ./...
 
 test-servers:
-	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test $(QUICK) -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
+	$(IN_SAME_SCRATCH); . bin/test.env; $(GO) test -vet=off -p $(PARALLEL) -parallel $(TESTS) -timeout 30m $(call longest_first,$(PLAIN))
 
 # What reads from a network that is not trusted, before anything is authenticated; and what a business or a customer wrote.
 FUZZ_PACKAGES ?= ./relay/signal ./relay/omemo ./relay/carrier/xmpp ./relay/carrier/xmpp/internal/stanza ./relay/carrier/xmpp/internal/stream \
@@ -252,7 +251,7 @@ clients: test-env ## Converse.js in Chromium, Dino, Gajim, Profanity and Psi+ as
 .PHONY: nightly
 nightly: PARALLEL = 2
 nightly: test-env ## What is too slow for CI: tests in full, under the race detector where there are goroutines, customers' own clients with each XMPP server
-	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test $(QUICK) $(RACE_FLAGS) -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT) ./charts
+	$(IN_SCRATCH); . bin/test.env; RELAYKEEP_NIGHTLY=1 CGO_ENABLED=1 $(GO) test -vet=off $(RACE_FLAGS) -p $(PARALLEL) -timeout 60m $(RACE) $(RACE_AT_NIGHT) ./charts
 	$(MAKE) clients SERVER=prosody
 	$(MAKE) clients SERVER=ejabberd
 
@@ -288,10 +287,10 @@ test-env: $(CLUSTER) ## Install and build what the tests run against; writes bin
 
 .PHONY: $(CLUSTER)
 $(CLUSTER):
-	@CGO_ENABLED=0 $(GO) -C test/cluster build $(LEAN) -o ../../$(CLUSTER) .
+	@CGO_ENABLED=0 $(GO) -C test/cluster build -o ../../$(CLUSTER) .
 
 $(LINT): test/tools/go.sum test/tools/golangci-lint/main.go
-	$(GO) -C test/tools build -trimpath -o ../../$(LINT) ./golangci-lint
+	$(GO) -C test/tools build -o ../../$(LINT) ./golangci-lint
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -35,7 +35,7 @@ func (l *Lab) clusterProgram() string {
 
 // compileCluster builds the program that builds, starts and stops the cluster.
 func (l *Lab) compileCluster(ctx context.Context) error {
-	_, err := l.run(ctx, command{path: "go", args: []string{"build", "-C", filepath.Join("test", "cluster"), "-ldflags=-s -w", "-o", l.clusterProgram(), "."}, env: binary.Environment()})
+	_, err := l.run(ctx, command{path: "go", args: []string{"build", "-C", filepath.Join("test", "cluster"), "-o", l.clusterProgram(), "."}, env: binary.Environment()})
 	return err
 }
 
@@ -104,10 +104,10 @@ func (l *Lab) buildAndFetch(ctx context.Context) (string, error) {
 // architecture only, and what runs beside it.
 func (l *Lab) build(ctx context.Context) (string, error) {
 	for _, args := range [][]string{
-		{"build", "-ldflags=-s -w", "-o", l.bin(""), "./cmd/kubectl-relay"},
-		{"build", "-ldflags=-s -w", "-o", l.bin("lab-receiver"), "./test/lab/receiver"},
-		{"run", "-ldflags=-s -w", "./test/images", "-version", l.version, "-platforms", "host", "-image", strings.Join(l.images, ",")},
-		{"run", "-ldflags=-s -w", "./charts/generate", "-check"},
+		{"build", "-o", l.bin(""), "./cmd/kubectl-relay"},
+		{"build", "-o", l.bin("lab-receiver"), "./test/lab/receiver"},
+		{"run", "./test/images", "-version", l.version, "-platforms", "host", "-image", strings.Join(l.images, ",")},
+		{"run", "./charts/generate", "-check"},
 	} {
 		if _, err := l.run(ctx, command{path: "go", args: args, env: binary.Environment()}); err != nil {
 			return "", err

@@ -59,7 +59,7 @@ func Program(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "-C", cluster, "run", "-ldflags=-s -w", ".", "binary", name)
+	cmd := exec.CommandContext(ctx, "go", "-C", cluster, "run", ".", "binary", name)
 	cmd.Env = append(os.Environ(), binary.Environment()...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

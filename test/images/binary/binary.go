@@ -26,14 +26,14 @@ type Program struct {
 // symbols.
 const NoDWARF = "-gcflags=all=-dwarf=false"
 
-// OneProcessor has each of the compilers that run at once use one processor, which takes a
-// quarter less of their time.
-const OneProcessor = "-toolexec=env GOMAXPROCS=1"
+// OwnProcessor has each of the compilers that run at once use one processor, which takes a quarter less of their
+// time, and collect no garbage before it has two gibibytes, which takes up to a sixth less.
+const OwnProcessor = "-toolexec=env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=2GiB"
 
 // Environment is what has the go command compile as Compile and the test cluster's programs do: what they share is
-// compiled once.
+// compiled once. The Makefile has the same, for people who start go with it.
 func Environment() []string {
-	return []string{"CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false " + NoDWARF + " '" + OneProcessor + "'"}
+	return []string{"CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false " + NoDWARF + " '" + OwnProcessor + "' '-ldflags=-s -w'"}
 }
 
 // Compile returns the program. What the compiler prints goes to standard error.
@@ -44,7 +44,7 @@ func Compile(ctx context.Context, p Program) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	out := filepath.Join(dir, "program")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", NoDWARF, OneProcessor, "-tags", p.Tags,
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", NoDWARF, OwnProcessor, "-tags", p.Tags,
 		"-ldflags", "-s -w -buildid= -X main.version="+p.Version, "-o", out, p.Package)
 	cmd.Dir = p.Root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch, "GOFLAGS=")

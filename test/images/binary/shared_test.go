@@ -2,10 +2,12 @@ package binary_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/relaykeep/relaykeep/test/images/binary"
 	"github.com/relaykeep/relaykeep/test/repository"
 )
 
@@ -29,18 +31,22 @@ func TestVersions_SharedWithTheClusterAreTheSame(t *testing.T) {
 	}
 }
 
+// What is compiled with other flags is compiled again.
+func TestFlags_OfTheMakefileAndTheClusterAreTheSame(t *testing.T) {
+	for _, file := range [][]string{{"Makefile"}, {"test", "cluster", "internal", "build", "catalogue.go"}} {
+		text := contents(t, file...)
+		for _, flag := range []string{"-trimpath", "-buildvcs=false", binary.NoDWARF, binary.OwnProcessor} {
+			if !strings.Contains(text, flag) {
+				t.Errorf("%s does not have %s", file[len(file)-1], flag)
+			}
+		}
+	}
+}
+
 // required are the versions that a go.mod requires, or takes in their place.
 func required(t *testing.T, file ...string) map[string]string {
 	t.Helper()
-	path, err := repository.File(file...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := modfile.Parse(path, data, nil)
+	parsed, err := modfile.Parse(file[len(file)-1], []byte(contents(t, file...)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,4 +60,18 @@ func required(t *testing.T, file ...string) map[string]string {
 		}
 	}
 	return versions
+}
+
+// contents is what a file of the repository holds.
+func contents(t *testing.T, file ...string) string {
+	t.Helper()
+	path, err := repository.File(file...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -114,10 +114,11 @@ func (s Spec) linking() []string {
 
 // arguments are those of the go command that builds specs into the directory output. The linker leaves DWARF out, so the compiler
 // need not make it. There is a compiler for each processor at a time: when none uses more than one, they take a quarter less of their
-// time than when each uses them all.
+// time than when each uses them all, and up to a sixth less of that when none collects garbage before it has two gibibytes, of which few packages
+// need half.
 func arguments(specs []Spec, output string) []string {
 	args := []string{
-		"build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-toolexec=env GOMAXPROCS=1",
+		"build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-toolexec=env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=2GiB",
 		"-tags", tags,
 	}
 	for _, s := range specs {
