@@ -12,7 +12,7 @@ import (
 const tail = 40
 
 // enough is how many packages must be compiled before their pace says how long the rest takes.
-const enough = 50
+const enough = 200
 
 // progress reads what the go command prints and can say at any time how far it is.
 type progress struct {
@@ -21,7 +21,6 @@ type progress struct {
 	partial    []byte
 	downloaded int
 	compiled   int
-	cold       bool
 	current    string
 	last       []string
 }
@@ -48,7 +47,6 @@ func (p *progress) line(line string) {
 		p.current = strings.TrimPrefix(line, "go: ")
 	case !strings.ContainsAny(line, " \t:"):
 		p.compiled++
-		p.cold = p.cold || line == "runtime"
 		p.current = line
 	}
 	p.last = append(p.last, line)
@@ -58,8 +56,7 @@ func (p *progress) line(line string) {
 }
 
 // describe says how far the build is after that time; total is how many packages the programs have, 0 when that is not known. What
-// Go's cache holds already is not printed, so how long the rest takes at most is all that can be told, unless it holds nothing:
-// then everything is compiled, Go's own runtime first.
+// Go's cache holds already is not printed, so the rest may take less than its pace says.
 func (p *progress) describe(total int, elapsed time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,11 +75,7 @@ func (p *progress) describe(total int, elapsed time.Duration) string {
 	parts = append(parts, fmt.Sprintf("%d s", int(elapsed.Seconds())))
 	if rest := total - p.compiled; rest > 0 && p.compiled >= enough {
 		left := elapsed / time.Duration(p.compiled) * time.Duration(rest)
-		about := "at most about"
-		if p.cold {
-			about = "about"
-		}
-		parts = append(parts, fmt.Sprintf("%s %d s more", about, int(left.Round(10*time.Second).Seconds())))
+		parts = append(parts, fmt.Sprintf("about %d s more, less if some is cached", int(left.Round(10*time.Second).Seconds())))
 	}
 	return strings.Join(parts, ", ")
 }
