@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,8 +28,8 @@ const (
 	again = 100 * time.Millisecond
 	// quiet is for how long nothing must have moved behind an answer until it counts as whole.
 	quiet = 500 * time.Millisecond
-	// staleTime is for how long an answer of a former holder is waited for: it may only be stalled, and then never
-	// answers. One that gave the store up in order passes on what it was passed.
+	// staleTime is for how long a former holder's answer is waited for after anything last moved: it may only be stalled, and then
+	// never answers. One that gave the store up in order passes on what it was passed.
 	staleTime = 3 * time.Second
 	// queueTime is for how long a door that drains takes what has connected already, and queueCheck how often it looks.
 	queueTime  = time.Second
@@ -57,6 +58,7 @@ type Door struct {
 type passage struct {
 	from, to net.Conn
 	at       string // the holder to which it is connected
+	ended    atomic.Bool
 
 	mu       sync.Mutex // guards the following fields
 	moved    time.Time  // when something was passed on last
@@ -149,7 +151,7 @@ func (d *Door) Addr() net.Addr { return d.listener.Addr() }
 func (d *Door) Close() error { return d.close() }
 
 // PassTo says who holds the store; empty for nobody. Connections to a former holder are cut as soon as its answer
-// is whole, and after staleTime in any case.
+// is whole, or has not come for staleTime.
 func (d *Door) PassTo(holder string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -162,15 +164,11 @@ func (d *Door) PassTo(holder string) {
 	}
 }
 
-// cutFormer cuts what was passed to others than the holder. The caller holds the lock.
+// cutFormer cuts what was passed to others than the holder, each once it is over. The caller holds the lock.
 func (d *Door) cutFormer() {
 	for p := range d.passed {
-		switch {
-		case p.at == d.holder:
-		case p.quiet():
-			p.cut()
-		default:
-			time.AfterFunc(staleTime, p.cut)
+		if p.at != d.holder {
+			p.cutWhenOver()
 		}
 	}
 }
@@ -356,8 +354,21 @@ func (d *Door) end(p *passage) {
 
 // cut closes both ends.
 func (p *passage) cut() {
+	p.ended.Store(true)
 	_ = p.from.Close()
 	_ = p.to.Close()
+}
+
+// cutWhenOver closes both ends, now or later: between a client's requests, which may follow each other for as long as the
+// former holder passes them on.
+func (p *passage) cutWhenOver() {
+	switch {
+	case p.ended.Load():
+	case p.quiet() || p.stale():
+		p.cut()
+	default:
+		time.AfterFunc(again, p.cutWhenOver)
+	}
 }
 
 // run copies both ways until both ends have said all that they had to say.
@@ -389,6 +400,13 @@ func (p *passage) quiet() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.answered && time.Since(p.moved) >= quiet
+}
+
+// stale says whether the holder owes an answer, or the client a request, and nothing has moved for staleTime.
+func (p *passage) stale() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.answered && time.Since(p.moved) >= staleTime
 }
 
 // last is when something was passed on last.

@@ -162,6 +162,36 @@ func TestConnection_ToAFormerHolderIsCut(t *testing.T) {
 	c.hears("second: three")
 }
 
+// A client whose requests follow each other is not cut in the middle of one, however long that goes on.
+func TestConnection_ToAFormerHolderIsCutBetweenRequests(t *testing.T) {
+	t.Parallel()
+	former := listen(t)
+	serve(t, former, "former")
+	d, address := door(t)
+	d.PassTo(former.Addr().String())
+	c := call(t, address)
+	c.says("one")
+	c.hears("former: one")
+	d.Open()
+	next := time.NewTicker(20 * time.Millisecond)
+	defer next.Stop()
+	for begun := time.Now(); time.Since(begun) < 3500*time.Millisecond; <-next.C {
+		c.says("more")
+		c.hears("former: more")
+	}
+	c.ends()
+}
+
+func TestConnection_ToAStalledFormerHolderIsCut(t *testing.T) {
+	t.Parallel()
+	d, address := door(t)
+	d.PassTo(listen(t).Addr().String()) // takes connections, and answers nothing
+	c := call(t, address)
+	c.says("one")
+	d.Open()
+	c.ends()
+}
+
 // A former holder that is about to end passes on what it was passed.
 func TestConnection_ThroughAFormerHolderReachesTheNext(t *testing.T) {
 	former, own := door(t)
