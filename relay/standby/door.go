@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,7 +57,6 @@ type Door struct {
 type passage struct {
 	from, to net.Conn
 	at       string // the holder to which it is connected
-	ended    atomic.Bool
 
 	mu       sync.Mutex // guards the following fields
 	moved    time.Time  // when something was passed on last
@@ -354,21 +352,18 @@ func (d *Door) end(p *passage) {
 
 // cut closes both ends.
 func (p *passage) cut() {
-	p.ended.Store(true)
 	_ = p.from.Close()
 	_ = p.to.Close()
 }
 
 // cutWhenOver closes both ends, now or later: between a client's requests, which may follow each other for as long as the
-// former holder passes them on.
+// former holder passes them on. Nothing moves in one that has ended meanwhile, so that is soon over, too.
 func (p *passage) cutWhenOver() {
-	switch {
-	case p.ended.Load():
-	case p.quiet() || p.stale():
+	if p.quiet() || p.stale() {
 		p.cut()
-	default:
-		time.AfterFunc(again, p.cutWhenOver)
+		return
 	}
+	time.AfterFunc(again, p.cutWhenOver)
 }
 
 // run copies both ways until both ends have said all that they had to say.

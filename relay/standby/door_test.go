@@ -113,14 +113,22 @@ func (c caller) ends() {
 	}
 }
 
-func TestConnection_IsPassedToTheHolderBothWaysToItsEnd(t *testing.T) {
+// passing is a door that passes connections to a holder of that name, its address, and a client that has been
+// answered through it.
+func passing(t *testing.T, name string) (d *standby.Door, address string, c caller) {
+	t.Helper()
 	holder := listen(t)
-	serve(t, holder, "holder")
-	d, address := door(t)
+	serve(t, holder, name)
+	d, address = door(t)
 	d.PassTo(holder.Addr().String())
-	c := call(t, address)
+	c = call(t, address)
 	c.says("one")
-	c.hears("holder: one")
+	c.hears(name + ": one")
+	return d, address, c
+}
+
+func TestConnection_IsPassedToTheHolderBothWaysToItsEnd(t *testing.T) {
+	_, _, c := passing(t, "holder")
 	c.says("two")
 	c.hears("holder: two")
 	if err := c.CloseWrite(); err != nil {
@@ -144,14 +152,9 @@ func TestConnection_WaitsForAHolder(t *testing.T) {
 }
 
 func TestConnection_ToAFormerHolderIsCut(t *testing.T) {
-	first, second := listen(t), listen(t)
-	serve(t, first, "first")
+	second := listen(t)
 	serve(t, second, "second")
-	d, address := door(t)
-	d.PassTo(first.Addr().String())
-	c := call(t, address)
-	c.says("one")
-	c.hears("first: one")
+	d, address, c := passing(t, "first")
 	d.PassTo("") // it is not known who holds the store: the connection may still be good
 	c.says("two")
 	c.hears("first: two")
@@ -165,13 +168,7 @@ func TestConnection_ToAFormerHolderIsCut(t *testing.T) {
 // A client whose requests follow each other is not cut in the middle of one, however long that goes on.
 func TestConnection_ToAFormerHolderIsCutBetweenRequests(t *testing.T) {
 	t.Parallel()
-	former := listen(t)
-	serve(t, former, "former")
-	d, address := door(t)
-	d.PassTo(former.Addr().String())
-	c := call(t, address)
-	c.says("one")
-	c.hears("former: one")
+	d, _, c := passing(t, "former")
 	d.Open()
 	next := time.NewTicker(20 * time.Millisecond)
 	defer next.Stop()
@@ -209,13 +206,7 @@ func TestConnection_ThroughAFormerHolderReachesTheNext(t *testing.T) {
 }
 
 func TestDoor_OpensForItsOwnReplica(t *testing.T) {
-	former := listen(t)
-	serve(t, former, "former")
-	d, address := door(t)
-	d.PassTo(former.Addr().String())
-	passed := call(t, address)
-	passed.says("one")
-	passed.hears("former: one")
+	d, address, passed := passing(t, "former")
 	d.PassTo("")
 	waits := call(t, address)
 	waits.says("two")
