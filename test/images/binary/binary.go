@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // Program says what to compile.
@@ -22,18 +23,17 @@ type Program struct {
 	Arch    string // as Go names it
 }
 
-// NoDWARF keeps the compiler from making what the linker leaves out of a program without
-// symbols.
-const NoDWARF = "-gcflags=all=-dwarf=false"
+// Flags has the go command compile as for a release, and as the test cluster's programs are compiled: without paths, revision, and what
+// the linker leaves out of a program without symbols. Each of the compilers that run at once uses one processor, which takes a quarter
+// less of their time, and collects no garbage before it has two gibibytes, which takes up to a sixth less.
+func Flags() []string {
+	return []string{"-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-toolexec=env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=2GiB"}
+}
 
-// OwnProcessor has each of the compilers that run at once use one processor, which takes a quarter less of their
-// time, and collect no garbage before it has two gibibytes, which takes up to a sixth less.
-const OwnProcessor = "-toolexec=env GOMAXPROCS=1 GOGC=off GOMEMLIMIT=2GiB"
-
-// Environment is what has the go command compile as Compile and the test cluster's programs do: what they share is
-// compiled once. The Makefile has the same, for people who start go with it.
+// Environment has go commands compile with Flags, whatever their caller's settings are, so that what is shared is compiled once. The
+// Makefile has the same, for people who start go with it.
 func Environment() []string {
-	return []string{"CGO_ENABLED=0", "GOFLAGS=-trimpath -buildvcs=false " + NoDWARF + " '" + OwnProcessor + "' '-ldflags=-s -w'"}
+	return []string{"CGO_ENABLED=0", "GOFLAGS='" + strings.Join(append(Flags(), "-ldflags=-s -w"), "' '") + "'"}
 }
 
 // Compile returns the program. What the compiler prints goes to standard error.
@@ -44,10 +44,10 @@ func Compile(ctx context.Context, p Program) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	out := filepath.Join(dir, "program")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", NoDWARF, OwnProcessor, "-tags", p.Tags,
-		"-ldflags", "-s -w -buildid= -X main.version="+p.Version, "-o", out, p.Package)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", p.Tags, "-ldflags", "-s -w -buildid= -X main.version="+p.Version,
+		"-o", out, p.Package)
 	cmd.Dir = p.Root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch, "GOFLAGS=")
+	cmd.Env = append(append(os.Environ(), Environment()...), "GOOS="+p.OS, "GOARCH="+p.Arch)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("building %s for %s/%s: %w", p.Package, p.OS, p.Arch, err)

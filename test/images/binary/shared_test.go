@@ -35,7 +35,7 @@ func TestVersions_SharedWithTheClusterAreTheSame(t *testing.T) {
 func TestFlags_OfTheMakefileAndTheClusterAreTheSame(t *testing.T) {
 	for _, file := range [][]string{{"Makefile"}, {"test", "cluster", "internal", "build", "catalogue.go"}} {
 		text := contents(t, file...)
-		for _, flag := range []string{"-trimpath", "-buildvcs=false", binary.NoDWARF, binary.OwnProcessor} {
+		for _, flag := range binary.Flags() {
 			if !strings.Contains(text, flag) {
 				t.Errorf("%s does not have %s", file[len(file)-1], flag)
 			}
